@@ -1,0 +1,159 @@
+"""Every error that the system expects, as one tree.
+
+DomainError
+  + InvalidRequest          what was asked cannot be done; ``fields`` names each bad field
+    - InvalidParameters
+    - IdempotencyMismatch   the key was used before, for another request
+    - InvalidCursor
+    - InvalidWorkflow       a manifest or graph is broken (at start, never at a client)
+  + NotFound
+    - JobNotFound
+    - WorkflowNotFound
+    - OutputNotFound
+    - ConnectionNotFound    nobody is known to be at the other end of this socket
+  + Forbidden
+    - BadSignature          a link that we did not sign, or whose time is over
+  + RateLimited             the tenant's requests in this window are used up
+  + Conflict
+    - IllegalTransition     the job's status forbids it
+    - LeaseHeld             another worker's lease has not expired
+    - LeaseLost             the caller's fencing token is no longer the job's
+    - StaleJob              someone else wrote the job since it was read
+    - TooContended          a write lost against others too often; trying again may pass
+  + Unavailable             a part that we depend on does not answer; trying again may pass
+    - TableUnavailable, QueueUnavailable, AssetsUnavailable, NotifierUnavailable
+  + TooLarge                an item, body or file is over a limit
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar
+
+
+class DomainError(Exception):
+    """Base of every expected failure.
+
+    ``code`` is public: clients match on it, so it never changes once released.
+    """
+
+    code: ClassVar[str]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One bad field of a request."""
+
+    field: str  # path with dots, as the client wrote it: "loras.0"
+    message: str  # what is wrong and what would be right
+
+
+class InvalidRequest(DomainError):
+    code = "invalid-request"
+
+    def __init__(self, message: str, fields: Sequence[FieldError] = ()) -> None:
+        super().__init__(message)
+        self.fields = tuple(fields)
+
+
+class InvalidParameters(InvalidRequest):
+    code = "invalid-parameters"
+
+    def __init__(self, fields: Sequence[FieldError]) -> None:
+        super().__init__("; ".join(f"{e.field}: {e.message}" for e in fields), fields)
+
+
+class IdempotencyMismatch(InvalidRequest):
+    code = "idempotency-mismatch"
+
+
+class InvalidCursor(InvalidRequest):
+    code = "invalid-cursor"
+
+
+class InvalidWorkflow(InvalidRequest):
+    code = "invalid-workflow"
+
+
+class NotFound(DomainError): ...
+
+
+class JobNotFound(NotFound):
+    code = "job-not-found"
+
+
+class WorkflowNotFound(NotFound):
+    code = "workflow-not-found"
+
+
+class OutputNotFound(NotFound):
+    code = "output-not-found"
+
+
+class ConnectionNotFound(NotFound):
+    code = "connection-not-found"
+
+
+class Forbidden(DomainError): ...
+
+
+class BadSignature(Forbidden):
+    code = "bad-signature"
+
+
+class RateLimited(DomainError):
+    code = "rate-limited"
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class Conflict(DomainError): ...
+
+
+class IllegalTransition(Conflict):
+    code = "illegal-transition"
+
+
+class LeaseHeld(Conflict):
+    code = "lease-held"
+
+    def __init__(self, until: datetime) -> None:
+        super().__init__(f"leased to another worker until {until:%H:%M:%S}Z")
+        self.until = until
+
+
+class LeaseLost(Conflict):
+    code = "lease-lost"
+
+
+class StaleJob(Conflict):
+    code = "stale-job"
+
+
+class TooContended(Conflict):
+    code = "too-contended"
+
+
+class Unavailable(DomainError): ...
+
+
+class TableUnavailable(Unavailable):
+    code = "table-unavailable"
+
+
+class QueueUnavailable(Unavailable):
+    code = "queue-unavailable"
+
+
+class AssetsUnavailable(Unavailable):
+    code = "assets-unavailable"
+
+
+class NotifierUnavailable(Unavailable):
+    code = "notifier-unavailable"
+
+
+class TooLarge(DomainError):
+    code = "too-large"

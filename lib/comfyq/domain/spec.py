@@ -1,0 +1,12 @@
+"""What a job is to run: fixed when it is submitted, read once by the worker."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    graph: Mapping[str, Any]  # ComfyUI's API format, with every parameter bound
+    parameters: Mapping[str, Any]  # resolved: defaults filled in, the seed drawn
+    warnings: tuple[str, ...] = ()  # what of the request was accepted without effect

@@ -1,0 +1,103 @@
+"""The worker's sign of life in the table, and what it says about itself."""
+
+import asyncio
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+import structlog
+
+from comfyq.domain.errors import DomainError
+from comfyq.domain.job import JobId, WorkerId
+from comfyq.edges.worker.engine_watch import EngineWatch
+from comfyq.ports.clock import Clock
+from comfyq.records.workers import WorkerRecords, WorkerState
+
+log = structlog.get_logger()
+
+LOOK_S = 0.25  # a change is told within that time
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who a worker is; the id outlives its process."""
+
+    id: WorkerId
+    host: str
+    pid: int
+    version: str  # of comfyq
+
+
+class Heart:
+    """Beats each ``period_s`` and whenever something that others are shown has changed."""
+
+    def __init__(
+        self,
+        identity: Identity,
+        *,
+        records: WorkerRecords,
+        watch: EngineWatch,
+        clock: Clock,
+        period_s: float,
+        ttl_s: float,
+    ) -> None:
+        self._identity = identity
+        self._records = records
+        self._watch = watch
+        self._clock = clock
+        self._period_s = period_s
+        self._ttl_s = ttl_s
+        self._started_at = clock.now()
+        self._jobs: set[JobId] = set()
+        self._draining = False
+
+    def took(self, job_id: JobId) -> None:
+        self._jobs.add(job_id)
+
+    def gave(self, job_id: JobId) -> None:
+        self._jobs.discard(job_id)
+
+    def drain(self) -> None:
+        self._draining = True
+
+    async def run(self) -> None:
+        """Beat until cancelled; a beat that fails is made up for by the next."""
+        shown: WorkerState | None = None
+        while True:
+            state = self._state(self._clock.now())
+            if shown is None or self._is_news(shown, state):
+                try:
+                    await self._records.beat(state, ttl_s=self._ttl_s)
+                    shown = state
+                except DomainError as away:
+                    log.warning("beat_failed", reason=str(away))
+            await asyncio.sleep(LOOK_S)
+
+    async def stop(self) -> None:
+        """Nobody need wait for this worker any more."""
+        try:
+            await self._records.remove(self._identity.id)
+        except DomainError as away:
+            log.warning("beat_failed", reason=str(away))
+
+    def _is_news(self, shown: WorkerState, state: WorkerState) -> bool:
+        age_s = (state.seen_at - shown.seen_at).total_seconds()
+        same = replace(shown, seen_at=state.seen_at, jobs=state.jobs) == state
+        return not same or age_s >= self._period_s
+
+    def _state(self, now: datetime) -> WorkerState:
+        info = self._watch.info
+        return WorkerState(
+            id=self._identity.id,
+            pid=self._identity.pid,
+            host=self._identity.host,
+            version=self._identity.version,
+            engine_ok=self._watch.ok,
+            engine_reason=self._watch.reason,
+            engine_version=info.version if info else None,
+            devices=info.devices if info else (),
+            simulated=info.simulated if info else False,
+            draining=self._draining,
+            jobs=tuple(sorted(self._jobs)),
+            seen_at=now,
+            started_at=self._started_at,
+        )

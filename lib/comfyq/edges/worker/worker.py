@@ -1,0 +1,150 @@
+"""A worker's life: retake, receive, claim, run, and give back what cannot be finished."""
+
+import asyncio
+import random
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import structlog
+
+from comfyq.domain.errors import DomainError, Unavailable
+from comfyq.edges.worker.engine_watch import EngineWatch
+from comfyq.edges.worker.gate import Gate, Place
+from comfyq.edges.worker.heart import Heart
+from comfyq.ports.engine import DeviceFault, EngineUnavailable, PromptLost
+from comfyq.ports.queue import Delivery, JobQueue
+from comfyq.services.beside import beside
+from comfyq.services.claiming import Claims
+from comfyq.services.execution import Executor
+from comfyq.services.holding import HeldJob
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+
+PAUSE_S = 1.0  # when the queue or the table does not answer
+DEVICE_FAULTS = 2  # in a row, until the worker says that its GPU is broken
+
+
+class Worker:
+    """One ComfyUI's consumer; ``run`` returns when ``stop`` was called and the drain is over."""
+
+    def __init__(
+        self,
+        *,
+        claims: Claims,
+        executor: Executor,
+        queue: JobQueue,
+        gate: Gate,
+        watch: EngineWatch,
+        heart: Heart,
+        wait_s: float,
+        drain_s: float,
+    ) -> None:
+        self._claims = claims
+        self._executor = executor
+        self._queue = queue
+        self._gate = gate
+        self._watch = watch
+        self._heart = heart
+        self._wait_s = wait_s
+        self._drain_s = drain_s
+        self._stopped = asyncio.Event()
+        self._places: dict[asyncio.Task[None], Place] = {}
+        self._device_faults = 0
+
+    def stop(self) -> None:
+        """Claim nothing more; what runs may finish within ``drain_s``."""
+        self._stopped.set()
+
+    async def run(self) -> None:
+        async with beside(self._watch.run(), self._heart.run()):
+            await self._serve()
+        await self._heart.stop()
+
+    async def _serve(self) -> None:
+        async with asyncio.TaskGroup() as attempts:
+            await self._retake(attempts)
+            while not self._stopped.is_set():
+                await self._serve_one(attempts)
+            self._heart.drain()
+            await self._drain()
+
+    async def _retake(self, attempts: asyncio.TaskGroup) -> None:
+        await self._or_stopped(self._watch.wait_ok())
+        if self._stopped.is_set():
+            return
+        for held in await self._claims.retake():
+            log.info("job_retaken", job=held.id, attempt=held.token)
+            self._begin(attempts, held, self._gate.enter())
+
+    async def _serve_one(self, attempts: asyncio.TaskGroup) -> None:
+        await self._or_stopped(self._watch.wait_ok())
+        await self._or_stopped(self._gate.room())
+        try:
+            delivery = await self._or_stopped(self._queue.receive(wait_s=self._wait_s))
+            if delivery is not None:
+                await self._claim(attempts, delivery)
+        except Unavailable as away:
+            log.warning("backend_away", reason=str(away))
+            await self._or_stopped(asyncio.sleep(random.uniform(PAUSE_S / 2, PAUSE_S)))
+
+    async def _claim(self, attempts: asyncio.TaskGroup, delivery: Delivery) -> None:
+        place = self._gate.enter()
+        try:
+            held = await self._claims.claim(delivery)
+        except BaseException:
+            place.leave()
+            raise
+        if held is None:
+            place.leave()
+        else:
+            self._begin(attempts, held, place)
+
+    def _begin(self, attempts: asyncio.TaskGroup, held: HeldJob, place: Place) -> None:
+        self._heart.took(held.id)
+        task = attempts.create_task(self._attempt(held, place))
+        self._places[task] = place
+        task.add_done_callback(self._places.pop)
+
+    async def _attempt(self, held: HeldJob, place: Place) -> None:
+        try:
+            raised = await self._executor.run(held, place.turn)
+        except (DomainError, OSError) as left:
+            log.error("attempt_left", job=held.id, reason=str(left))  # its lease will lapse
+        except Exception:
+            log.exception("attempt_crashed", job=held.id)  # a defect of ours ends no worker
+        else:
+            self._judge(raised)
+        finally:
+            place.leave()
+            self._heart.gave(held.id)
+
+    def _judge(self, raised: Exception | None) -> None:
+        """What the end of an attempt tells of ComfyUI."""
+        self._device_faults = self._device_faults + 1 if isinstance(raised, DeviceFault) else 0
+        if self._device_faults >= DEVICE_FAULTS:
+            self._watch.latch(f"the device failed {DEVICE_FAULTS} times in a row: {raised}")
+        if isinstance(raised, EngineUnavailable | PromptLost):
+            self._watch.doubt()
+
+    async def _drain(self) -> None:
+        """What ComfyUI has not started goes back at once; what runs has ``drain_s``."""
+        for task, place in list(self._places.items()):
+            if place.waits:
+                task.cancel()
+        if self._places:
+            await asyncio.wait(list(self._places), timeout=self._drain_s)
+        for task in list(self._places):
+            task.cancel()
+
+    async def _or_stopped(self, work: Coroutine[Any, Any, T]) -> T | None:
+        """The result of ``work``, or None as soon as the worker is stopped."""
+        task = asyncio.ensure_future(work)
+        stopped = asyncio.ensure_future(self._stopped.wait())
+        try:
+            await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            return task.result() if task.done() else None
+        finally:
+            stopped.cancel()
+            task.cancel()

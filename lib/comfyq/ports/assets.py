@@ -1,0 +1,34 @@
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Protocol
+
+
+class Assets(Protocol):
+    """Stored files, by key (``outputs/JOB/ATTEMPT/N-name.png``).
+
+    What ``put`` has returned from survives a power cut. Whether a file exists is asked of the
+    table, never of the storage. Raises AssetsUnavailable where the storage does not answer.
+    """
+
+    async def put(self, key: str, source: Path, *, content_type: str) -> None:
+        """Store the file at ``source`` under ``key``, replacing what was there."""
+        ...
+
+    def read(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """The bytes ``start`` to ``end`` (exclusive; None: all that follow), in chunks.
+
+        Raises:
+            OutputNotFound: nothing is stored under ``key``.
+        """
+        ...
+
+    async def delete(self, key: str) -> None:
+        """Deleting what is not there is no error."""
+        ...
+
+    async def link(
+        self, key: str, *, expires_s: int, content_type: str, filename: str
+    ) -> str | None:
+        """A URL from which a client downloads the file itself until ``expires_s`` from now, shown
+        as ``filename``; None where only we can serve it."""
+        ...

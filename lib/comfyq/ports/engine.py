@@ -1,0 +1,161 @@
+"""ComfyUI, as an executor needs it.
+
+An engine speaks of *prompts* (ComfyUI's word for a submitted graph) by ids that we choose. Its
+reports are hints until it says Ended or raises: then history has been read.
+"""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, NewType, Protocol
+
+from comfyq.domain.progress import Advance
+
+PromptId = NewType("PromptId", str)  # a UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """A graph on its way into ComfyUI."""
+
+    id: PromptId
+    graph: Mapping[str, Any]  # API format, bound
+    extra_data: Mapping[str, Any]  # stored in ComfyUI's history beside the graph: job, attempt
+
+
+class PromptState(StrEnum):
+    PENDING = "pending"
+    RUNNING = "running"
+    ENDED = "ended"  # in history, however it ended
+    ABSENT = "absent"  # never came, was deleted while pending, or ComfyUI was restarted
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """ComfyUI has begun to execute the prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """A file in one of ComfyUI's folders, or a text that a node showed."""
+
+    node: str
+    filename: str
+    subfolder: str = ""
+    folder: str = "output"  # output, temp or input
+    text: str | None = None  # a text output; then there is no file
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The prompt succeeded; these are the files of every output node, in the order of nodes."""
+
+    rendered: Sequence[Rendered]
+
+
+EngineEvent = Started | Advance | Ended
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    version: str  # ComfyUI's
+    devices: tuple[str, ...]
+    simulated: bool
+
+
+class EngineError(Exception):
+    """Base of what ends a prompt badly."""
+
+
+class EngineUnavailable(EngineError):
+    """ComfyUI does not answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class NodeError:
+    """What ComfyUI says is wrong with one node of a graph, or what a node raised."""
+
+    node: str
+    class_type: str
+    message: str
+    details: tuple[str, ...] = ()  # a line each; where a name was wrong, the names that exist
+
+
+class GraphRefused(EngineError):
+    """ComfyUI will not run the graph, or only a part of it. Trying again is of no use."""
+
+    def __init__(self, message: str, errors: Sequence[NodeError] = ()) -> None:
+        super().__init__(message)
+        self.errors = tuple(errors)
+
+
+class NodeFailed(EngineError):
+    """A node raised while it ran."""
+
+    def __init__(self, error: NodeError, *, exception_type: str) -> None:
+        super().__init__(f"{error.class_type} ({error.node}): {exception_type}: {error.message}")
+        self.error = error
+        self.exception_type = exception_type
+
+
+class OutOfMemory(NodeFailed):
+    """The device's memory did not suffice; after ``free`` another try may pass."""
+
+
+class DeviceFault(NodeFailed):
+    """The GPU itself failed (a CUDA error); nothing runs on it before ComfyUI is restarted."""
+
+
+class PromptInterrupted(EngineError):
+    """The prompt was interrupted, by us or by somebody else at ComfyUI."""
+
+
+class PromptLost(EngineError):
+    """ComfyUI knows the prompt no more: it was restarted, or somebody deleted it."""
+
+    def __init__(self, message: str, *, started: bool) -> None:
+        super().__init__(message)
+        self.started = started
+
+
+class RenderedFileGone(EngineError):
+    """History names a file that is not in ComfyUI's folder any more."""
+
+
+class Engine(Protocol):
+    """One ComfyUI. Raises EngineUnavailable from every method where it does not answer."""
+
+    async def submit(self, prompt: Prompt) -> None:
+        """Queue a prompt; returns when ComfyUI has it.
+
+        Raises:
+            GraphRefused: ComfyUI refused it whole or in part; nothing of it runs on.
+        """
+        ...
+
+    def follow(self, prompt_id: PromptId) -> AsyncIterator[EngineEvent]:
+        """Reports on a queued, running or ended prompt until Ended, which is the last.
+
+        A follower that joins late gets Started first if it has started. Nothing is lost with the
+        socket: history is asked now and then, and at the end.
+
+        Raises:
+            NodeFailed, OutOfMemory, DeviceFault, PromptInterrupted, PromptLost.
+        """
+        ...
+
+    async def find(self, prompt_id: PromptId) -> PromptState: ...
+
+    async def cancel(self, prompt_id: PromptId) -> None:
+        """Delete a pending prompt or interrupt a running one; never touches another."""
+        ...
+
+    def fetch(self, rendered: Rendered) -> AsyncIterator[bytes]:
+        """A rendered file's bytes, in chunks.
+
+        Raises:
+            RenderedFileGone: it is not there any more.
+        """
+        ...
+
+    async def info(self) -> EngineInfo: ...

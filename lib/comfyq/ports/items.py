@@ -1,0 +1,68 @@
+"""What items mean on every engine: the rules that the adapters of ``table`` share.
+
+An engine that keeps items itself (SQLite, a dictionary) applies them as they are; one that has its
+own conditions (DynamoDB) is held to them by the contract suite.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from comfyq.ports.table import INDEXES, Item, Put, Write, check_key
+
+NO_TTL = 2**63
+
+
+def stored(item: Item) -> dict[str, Any]:
+    """The item as it is kept: without None, wherever it stands."""
+    return {name: _stored(value) for name, value in item.items() if value is not None}
+
+
+def _stored(value: Any) -> Any:
+    match value:
+        case dict():
+            return stored(value)
+        case list():
+            return [_stored(element) for element in value if element is not None]
+        case _:
+            return value
+
+
+def live(item: Item | None, now: datetime) -> Item | None:
+    """The item, or None where none stands or the one that does has expired."""
+    if item is None or item.get("ttl", NO_TTL) <= now.timestamp():
+        return None
+    return item
+
+
+def holds(write: Write, found: Item | None) -> bool:
+    """Whether the write's condition holds where ``found`` (None: nothing live) stands."""
+    if isinstance(write, Put) and write.absent:
+        return found is None
+    return write.version is None or (found is not None and found.get("version") == write.version)
+
+
+def projected(index: str, item: Item) -> Item:
+    """What a query of the index returns of an item: its keys and the index's projection."""
+    chosen = INDEXES[index]
+    if chosen.projection is None:
+        return item
+    names = {"pk", "sk", chosen.partition, chosen.sort, *chosen.projection}
+    return {name: value for name, value in item.items() if name in names}
+
+
+def check_query(
+    index: str, partition: str, *, limit: int, prefix: str | None, upto: str | None
+) -> None:
+    """Refuse a query that not every engine takes.
+
+    Raises:
+        ValueError: an unknown index, an empty partition or bound, both bounds, no limit.
+        TooLarge: a partition or bound over the limit of a key.
+    """
+    if index not in INDEXES:
+        raise ValueError(f"no index {index!r}; there are {', '.join(INDEXES)}")
+    if limit < 1:
+        raise ValueError(f"a page of {limit} items")
+    if prefix is not None and upto is not None:
+        raise ValueError("a query is bounded by a prefix or by upto, not by both")
+    check_key((partition, *(bound for bound in (prefix, upto) if bound is not None)))

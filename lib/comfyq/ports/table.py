@@ -1,0 +1,212 @@
+"""One table of items: what SQLite, DynamoDB and a dictionary all do alike.
+
+Values are str, int, bool, list and dict; there are no floats, and None is dropped, wherever it
+stands. An item's key is (``pk``, ``sk``). ``version`` is compared by conditions, ``ttl`` (epoch
+seconds) makes an item expire, and expired means absent: in ``get``, ``query``, every condition and
+the counter.
+
+``check`` refuses what any engine would refuse, so every adapter calls it first: SQLite alone
+would take items that DynamoDB does not.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol
+
+from comfyq.domain.errors import TooLarge
+
+Value = str | int | bool | list[Any] | dict[str, Any]
+Item = Mapping[str, Any]  # values are Value
+Key = tuple[str, str]  # pk, sk
+
+MAX_WRITES = 25  # of one transaction; DynamoDB's own limit is 100 [1]
+MAX_ITEM_BYTES = 350_000  # DynamoDB's own limit is 400 KB with the attribute names [2]
+MAX_KEY_BYTES = 1_024  # DynamoDB's limit of a sort key [2]
+MAX_TRANSACTION_BYTES = 3_900_000  # DynamoDB's own limit is 4 MB [1]
+MAX_DIGITS = 38  # of a number in DynamoDB [2]
+# [1] https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
+# [2] https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+
+
+@dataclass(frozen=True, slots=True)
+class Index:
+    """A view of the items that have its two attributes, ordered by the second.
+
+    ``projection`` is what a query returns beside the keys: None is everything.
+    """
+
+    partition: str
+    sort: str
+    projection: tuple[str, ...] | None
+
+
+MAIN = "main"
+INDEXES: Mapping[str, Index] = {
+    MAIN: Index("pk", "sk", None),
+    "tenant": Index("tpk", "tsk", ("status",)),  # a tenant's jobs by age
+    "active": Index("apk", "ask", ()),  # what the reaper looks at, by deadline
+    "ready": Index("rpk", "rsk", ()),  # waiting jobs of a model family, by age
+}
+
+
+class Cursor(NamedTuple):
+    """The last item of a page; the next page begins after it."""
+
+    sort: str
+    pk: str
+    sk: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    items: Sequence[Item]
+    cursor: Cursor | None  # None: there is no more
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Write a whole item: if none is there (``absent``), over ``version``, or in any case."""
+
+    item: Item
+    absent: bool = False
+    version: int | None = None
+
+    @property
+    def key(self) -> Key:
+        return self.item["pk"], self.item["sk"]
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Remove an item, if ``version`` is given only that version of it."""
+
+    key: Key
+    version: int | None = None
+
+
+Write = Put | Delete
+
+
+class ConditionFailed(Exception):
+    """Nothing was written.
+
+    ``found`` tells, by the position of each refused write, the item that stands there, or None.
+    """
+
+    def __init__(self, found: Mapping[int, Item | None]) -> None:
+        super().__init__(f"refused: {sorted(found)}")
+        self.found = dict(found)
+
+
+class Table(Protocol):
+    """Raises TableUnavailable from every method where the engine does not answer."""
+
+    async def get(self, key: Key) -> Item | None:
+        """A consistent read."""
+        ...
+
+    async def query(
+        self,
+        index: str,
+        partition: str,
+        *,
+        limit: int,
+        prefix: str | None = None,
+        upto: str | None = None,
+        descending: bool = False,
+        after: Cursor | None = None,
+    ) -> Page:
+        """One page of an index's partition, in the order of its sort key's UTF-8 bytes.
+
+        ``prefix`` and ``upto`` (inclusive) bound the sort key; at most one of them is given.
+        Indexes other than ``main`` may lag, so who decides reads again by key.
+        """
+        ...
+
+    async def write(self, *writes: Write) -> None:
+        """All of up to MAX_WRITES writes, on different keys, or none.
+
+        Raises:
+            ConditionFailed: a condition does not hold.
+            TooLarge: see ``check``.
+        """
+        ...
+
+    async def count(self, key: Key, *, cap: int, ttl: int) -> bool:
+        """Add one to the counter under ``key`` unless it stands at ``cap``; False: it does.
+
+        ``ttl`` is when the counter's window ends, in epoch seconds. It stands once the window has
+        begun; the first count after it begins the next.
+        """
+        ...
+
+
+def check(writes: Sequence[Write]) -> None:
+    """Refuse what not every engine takes.
+
+    Raises:
+        ValueError: no or too many writes, an empty or repeated key, a value of another type.
+        TooLarge: an item or key over its limit.
+    """
+    if not 1 <= len(writes) <= MAX_WRITES:
+        raise ValueError(f"{len(writes)} writes; a transaction has 1 to {MAX_WRITES}")
+    if len({write.key for write in writes}) < len(writes):
+        raise ValueError("a key stands twice in one transaction")
+    for write in writes:
+        check_key(write.key)
+    size = sum(check_item(write.item) for write in writes if isinstance(write, Put))
+    if size > MAX_TRANSACTION_BYTES:
+        raise TooLarge(f"a transaction of {size} bytes; the most is {MAX_TRANSACTION_BYTES}")
+
+
+def check_key(key: Sequence[Any]) -> None:
+    """Refuse a part of a key that is no string, empty (ValueError) or too long (TooLarge)."""
+    for part in key:
+        if not isinstance(part, str) or not part:
+            raise ValueError(f"{part!r} in {key}; a key is a string that is not empty")
+        if len(part.encode()) > MAX_KEY_BYTES:
+            raise TooLarge(f"a key of over {MAX_KEY_BYTES} bytes: {part[:40]}…")
+
+
+def check_item(item: Item) -> int:
+    """The item's size in bytes, where it may be written; see ``check``."""
+    for index in INDEXES.values():
+        keys = (item.get(index.partition), item.get(index.sort))
+        check_key([part for part in keys if part is not None])
+    for name in ("version", "ttl"):
+        value = item.get(name)
+        if value is not None and (type(value) is not int or abs(value) >= 2**63):
+            raise ValueError(f"{name} is {value!r}; it is a whole number under 2**63")
+    size = size_of(dict(item))
+    if size > MAX_ITEM_BYTES:
+        raise TooLarge(f"an item of {size} bytes; the most is {MAX_ITEM_BYTES}")
+    return size
+
+
+def size_of(value: Any) -> int:
+    """Bytes of a value as DynamoDB counts them, a little over.
+
+    Raises:
+        ValueError: a type that the table does not keep, or a number of too many digits.
+    """
+    match value:
+        case None:
+            return 0
+        case bool() | int():
+            if abs(value) >= 10**MAX_DIGITS:
+                raise ValueError(f"a number of over {MAX_DIGITS} digits: {value}")
+            return 21
+        case str():
+            return len(value.encode())
+        case list():
+            return 3 + sum(1 + size_of(element) for element in value)
+        case dict():
+            return 3 + sum(1 + size_of_name(name) + size_of(v) for name, v in value.items())
+        case _:
+            raise ValueError(f"the table keeps no {type(value).__name__}: {value!r}")
+
+
+def size_of_name(name: Any) -> int:
+    if not isinstance(name, str) or not name:
+        raise ValueError(f"{name!r} as a name; a name is a string that is not empty")
+    return len(name.encode())

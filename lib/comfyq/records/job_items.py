@@ -1,0 +1,135 @@
+"""Job <-> item. The hot item is rewritten whole, so it stays under one write unit (1 KB)."""
+
+from dataclasses import astuple
+from typing import Any
+from zlib import crc32
+
+from comfyq.domain.caller import TenantId
+from comfyq.domain.job import Job, JobError, JobId, JobStatus, Lease, Limits, WorkerId
+from comfyq.domain.progress import Progress
+from comfyq.ports.table import Item, Key
+from comfyq.records.times import from_ms, optional_ms, optional_time, sortable, to_ms
+
+ACTIVE_SHARDS = 4
+MILLIONTHS = 1_000_000
+
+
+def meta_key(job_id: JobId) -> Key:
+    return f"JOB#{job_id}", "META"
+
+
+def active_partition(shard: int) -> str:
+    return f"ACTIVE#{shard}"
+
+
+def tenant_partition(tenant: TenantId) -> str:
+    return f"T#{tenant}"
+
+
+def ready_partition(family: str) -> str:
+    return f"READY#{family}"
+
+
+def to_item(job: Job, *, write_id: str) -> Item:
+    pk, sk = meta_key(job.id)
+    item = {
+        "pk": pk,
+        "sk": sk,
+        "version": job.version,
+        "wid": write_id,
+        "tenant": job.tenant,
+        "workflow": job.workflow,
+        "family": job.family,
+        "created": to_ms(job.created_at),
+        "limits": list(astuple(job.limits)),
+        "status": str(job.status),
+        "attempt": job.attempt,
+        "started_attempt": job.started_attempt,
+        "failures": job.failures,
+        "worker": job.lease.worker if job.lease else None,
+        "lease": to_ms(job.lease.expires_at) if job.lease else None,
+        "not_before": optional_ms(job.not_before),
+        "cancel": job.cancel_requested or None,
+        "started": optional_ms(job.started_at),
+        "ended": optional_ms(job.ended_at),
+        "claimed": optional_ms(job.claimed_at),
+        "rung": optional_ms(job.rung_at),
+        "error": _error_value(job.error),
+        "note": job.note,
+        "end_pending": job.end_pending or None,
+        "tpk": tenant_partition(job.tenant),
+        "tsk": f"{sortable(job.created_at)}#{job.id}",
+        "apk": active_partition(crc32(job.id.encode()) % ACTIVE_SHARDS),
+        "ask": sortable(job.due_at),
+        **_progress_values(job.progress),
+        **_ready_values(job),
+    }
+    return {name: value for name, value in item.items() if value is not None}
+
+
+def from_item(item: Item) -> Job:
+    lease = Lease(WorkerId(item["worker"]), from_ms(item["lease"])) if "worker" in item else None
+    return Job(
+        id=JobId(item["pk"].removeprefix("JOB#")),
+        tenant=TenantId(item["tenant"]),
+        workflow=item["workflow"],
+        family=item["family"],
+        created_at=from_ms(item["created"]),
+        limits=Limits(*item["limits"]),
+        status=JobStatus(item["status"]),
+        attempt=item["attempt"],
+        started_attempt=item["started_attempt"],
+        failures=item["failures"],
+        lease=lease,
+        not_before=optional_time(item.get("not_before")),
+        cancel_requested=item.get("cancel", False),
+        progress=_progress(item),
+        started_at=optional_time(item.get("started")),
+        ended_at=optional_time(item.get("ended")),
+        claimed_at=optional_time(item.get("claimed")),
+        error=_error(item.get("error")),
+        note=item.get("note"),
+        rung_at=optional_time(item.get("rung")),
+        end_pending=item.get("end_pending", False),
+        due_at=from_ms(int(item["ask"])),
+        version=item["version"],
+    )
+
+
+def _ready_values(job: Job) -> dict[str, str]:
+    if job.status is not JobStatus.QUEUED or job.lease is not None:
+        return {}
+    waiting_since = job.not_before or job.created_at
+    return {"rpk": ready_partition(job.family), "rsk": f"{sortable(waiting_since)}#{job.id}"}
+
+
+def _progress_values(progress: Progress) -> dict[str, Any]:
+    return {
+        "fraction": round(progress.fraction * MILLIONTHS),
+        "step": progress.step or None,
+        "max_steps": progress.max_steps or None,
+        "message": progress.message,
+    }
+
+
+def _progress(item: Item) -> Progress:
+    return Progress(
+        fraction=item["fraction"] / MILLIONTHS,
+        step=item.get("step", 0),
+        max_steps=item.get("max_steps", 0),
+        message=item.get("message"),
+    )
+
+
+def _error_value(error: JobError | None) -> dict[str, Any] | None:
+    if error is None:
+        return None
+    value = {"code": error.code, "message": error.message, "node": error.node}
+    return {k: v for k, v in value.items() if v is not None} | {"details": list(error.details)}
+
+
+def _error(value: dict[str, Any] | None) -> JobError | None:
+    if value is None:
+        return None
+    details = tuple(value["details"])
+    return JobError(value["code"], value["message"], value.get("node"), details)

@@ -1,0 +1,240 @@
+"""Jobs and what belongs to them, over any table."""
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from comfyq.domain.attempt import Attempt
+from comfyq.domain.caller import TenantId
+from comfyq.domain.errors import JobNotFound, StaleJob
+from comfyq.domain.job import Job, JobId, JobStatus, WorkerId
+from comfyq.domain.output import Output, OutputKind
+from comfyq.domain.spec import Spec
+from comfyq.ports.table import ConditionFailed, Cursor, Delete, Item, Put, Table, Write
+from comfyq.records.job_items import (
+    active_partition,
+    from_item,
+    meta_key,
+    tenant_partition,
+    to_item,
+)
+from comfyq.records.times import from_ms, optional_ms, optional_time, sortable, to_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A page of job ids; ``cursor`` is where the next begins."""
+
+    ids: Sequence[JobId]
+    cursor: Cursor | None
+
+
+@dataclass(frozen=True, slots=True)
+class Idempotency:
+    """A client's promise that this request is the same as an earlier one under ``key``."""
+
+    tenant: TenantId
+    key: str
+    digest: str  # of the request; the same key with another digest is a mistake
+    job_id: JobId
+    ttl: int  # epoch seconds at which the promise ends
+
+
+class KeyTaken(Exception):
+    """The idempotency key stands for a job already."""
+
+    def __init__(self, digest: str, job_id: JobId) -> None:
+        super().__init__(job_id)
+        self.digest, self.job_id = digest, job_id
+
+
+class JobRecords:
+    """Every write carries a fresh write id: when the answer to a write is lost and its repetition
+    is refused, the stored id tells that the write had been applied."""
+
+    def __init__(self, table: Table, *, new_write_id: Callable[[], str]) -> None:
+        self._table = table
+        self._new_write_id = new_write_id
+
+    async def create(self, job: Job, spec: Spec, idempotency: Idempotency | None = None) -> None:
+        """Store a new job in one transaction.
+
+        Raises:
+            KeyTaken: the idempotency key stands for another job.
+            StaleJob: a job with this id exists.
+        """
+        write_id = self._new_write_id()
+        writes = [
+            Put(to_item(job, write_id=write_id), absent=True),
+            Put(_spec_item(job.id, spec), absent=True),
+        ]
+        if idempotency is not None:
+            writes.append(Put(_idempotency_item(idempotency), absent=True))
+        try:
+            await self._table.write(*writes)
+        except ConditionFailed as refused:
+            _settle_refused_create(refused, job, write_id)
+
+    async def get(self, job_id: JobId) -> Job:
+        """A consistent read; raises JobNotFound."""
+        item = await self._table.get(meta_key(job_id))
+        if item is None:
+            raise JobNotFound(f"there is no job {job_id}")
+        return from_item(item)
+
+    async def save(
+        self, job: Job, *, attempt: Attempt | None = None, outputs: Sequence[Output] | None = None
+    ) -> None:
+        """Replace version ``job.version - 1``, with what the change brought about.
+
+        Raises:
+            StaleJob: that is not the stored version. Nothing was written; read and decide again.
+        """
+        write_id = self._new_write_id()
+        writes: list[Write] = [Put(to_item(job, write_id=write_id), version=job.version - 1)]
+        if attempt is not None:
+            writes.append(Put(_attempt_item(job.id, attempt)))
+        if outputs is not None:
+            writes.append(Put(_outputs_item(job.id, outputs)))
+        try:
+            await self._table.write(*writes)
+        except ConditionFailed as refused:
+            found = refused.found.get(0)
+            if found is None or found.get("wid") != write_id:
+                raise StaleJob(f"{job.id} is not at version {job.version - 1}") from refused
+
+    async def spec(self, job_id: JobId) -> Spec:
+        item = await self._table.get((f"JOB#{job_id}", "SPEC"))
+        if item is None:
+            raise JobNotFound(f"job {job_id} has no spec")
+        body = json.loads(item["body"])
+        return Spec(
+            graph=body["graph"], parameters=body["parameters"], warnings=tuple(body["warnings"])
+        )
+
+    async def outputs(self, job_id: JobId) -> Sequence[Output]:
+        """The stored results; none before the job has succeeded."""
+        item = await self._table.get((f"JOB#{job_id}", "OUT"))
+        if item is None:
+            return []
+        return [Output(**o | {"kind": OutputKind(o["kind"])}) for o in json.loads(item["body"])]
+
+    async def attempts(self, job_id: JobId) -> Sequence[Attempt]:
+        """What became of each ended attempt, in order."""
+        page = await self._table.query("main", f"JOB#{job_id}", prefix="TRY#", limit=100)
+        return [_attempt(item) for item in page.items]
+
+    async def list(
+        self,
+        tenant: TenantId,
+        *,
+        limit: int,
+        after: Cursor | None = None,
+        status: JobStatus | None = None,
+    ) -> Listed:
+        """A tenant's jobs, newest first; the index lags, so a page may miss the newest."""
+        ids: list[JobId] = []
+        while True:
+            wanted = limit - len(ids)
+            page = await self._table.query(
+                "tenant", tenant_partition(tenant), limit=wanted, descending=True, after=after
+            )
+            ids += [
+                JobId(item["pk"].removeprefix("JOB#"))
+                for item in page.items
+                if status is None or item["status"] == status
+            ]
+            after = page.cursor
+            if after is None or len(ids) >= limit:
+                return Listed(ids, after)
+
+    async def due(self, shard: int, *, upto: str, limit: int) -> Sequence[JobId]:
+        """Jobs whose deadline is at or before ``upto`` (a sortable time), the oldest first."""
+        page = await self._table.query("active", active_partition(shard), upto=upto, limit=limit)
+        return [JobId(item["pk"].removeprefix("JOB#")) for item in page.items]
+
+    async def remove(self, job: Job) -> None:
+        """Delete a job and everything under it, the job itself last."""
+        while True:
+            page = await self._table.query("main", f"JOB#{job.id}", limit=20)
+            rest = [(item["pk"], item["sk"]) for item in page.items if item["sk"] != "META"]
+            if not rest:
+                break
+            await self._table.write(*(Delete(key) for key in rest))
+        await self._table.write(Delete(meta_key(job.id)))
+
+    async def idempotent(self, tenant: TenantId, key: str) -> tuple[str, JobId] | None:
+        """(digest, job) that the key stands for."""
+        item = await self._table.get((f"IDEM#{tenant}#{key}", "-"))
+        return None if item is None else (item["digest"], JobId(item["job"]))
+
+    async def count_request(self, tenant: TenantId, *, window: int, cap: int, ttl: int) -> bool:
+        """Count a request in a window; False: the tenant has used its ``cap`` up."""
+        return await self._table.count((f"RATE#{tenant}#{window}", "-"), cap=cap, ttl=ttl)
+
+
+def due_key(when_ms: int) -> str:
+    return sortable(from_ms(when_ms))
+
+
+def _settle_refused_create(refused: ConditionFailed, job: Job, write_id: str) -> None:
+    standing = refused.found.get(0)
+    if standing is not None and standing.get("wid") == write_id:
+        return  # the answer was lost, not the write
+    key = refused.found.get(2)
+    if key is not None and key["job"] != job.id:
+        raise KeyTaken(key["digest"], JobId(key["job"])) from refused
+    if standing is not None and key is not None and key["job"] == job.id:
+        return  # the answer was lost, and a worker has claimed the job since
+    raise StaleJob(f"job {job.id} exists") from refused
+
+
+def _spec_item(job_id: JobId, spec: Spec) -> Item:
+    body = {"graph": spec.graph, "parameters": spec.parameters, "warnings": spec.warnings}
+    return {"pk": f"JOB#{job_id}", "sk": "SPEC", "body": _dump(body)}
+
+
+def _idempotency_item(record: Idempotency) -> Item:
+    return {
+        "pk": f"IDEM#{record.tenant}#{record.key}",
+        "sk": "-",
+        "digest": record.digest,
+        "job": record.job_id,
+        "ttl": record.ttl,
+    }
+
+
+def _outputs_item(job_id: JobId, outputs: Sequence[Output]) -> Item:
+    body = [{k: v for k, v in asdict(o).items() if v is not None} for o in outputs]
+    return {"pk": f"JOB#{job_id}", "sk": "OUT", "body": _dump(body)}
+
+
+def _attempt_item(job_id: JobId, attempt: Attempt) -> Item:
+    item = {
+        "pk": f"JOB#{job_id}",
+        "sk": f"TRY#{attempt.number:04d}",
+        "worker": attempt.worker,
+        "claimed": to_ms(attempt.claimed_at),
+        "started": optional_ms(attempt.started_at),
+        "ended": to_ms(attempt.ended_at),
+        "verdict": attempt.verdict,
+        "reason": attempt.reason,
+    }
+    return {name: value for name, value in item.items() if value is not None}
+
+
+def _attempt(item: Item) -> Attempt:
+    return Attempt(
+        number=int(item["sk"].removeprefix("TRY#")),
+        worker=WorkerId(item["worker"]),
+        claimed_at=from_ms(item["claimed"]),
+        started_at=optional_time(item.get("started")),
+        ended_at=from_ms(item["ended"]),
+        verdict=item["verdict"],
+        reason=item.get("reason"),
+    )
+
+
+def _dump(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

@@ -1,0 +1,85 @@
+"""Who follows what: a connection under its id, a subscription under the job and the connection.
+
+``$disconnect`` is best effort, so both expire.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from comfyq.domain.caller import Caller, TenantId
+from comfyq.domain.job import JobId
+from comfyq.ports.notifier import Connection
+from comfyq.ports.table import Delete, Item, Put, Table
+
+FOLLOW_S = 7_500  # a socket of API Gateway lives 7,200 s at most
+MAX_FOLLOWERS = 1_000  # of one job, told per announcement
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """One connection's wish to be told of one job."""
+
+    connection: Connection
+    base_url: str  # what links in its frames begin with
+
+
+class SubscriptionRecords:
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    async def connect(
+        self, connection: Connection, caller: Caller, *, base_url: str, now_s: int
+    ) -> None:
+        """Store who is at the other end: later events of the socket carry no headers."""
+        item = {
+            "pk": f"CONN#{connection.id}",
+            "sk": "META",
+            "endpoint": connection.endpoint,
+            "tenant": caller.tenant,
+            "scopes": sorted(caller.scopes),
+            "base_url": base_url,
+            "ttl": now_s + FOLLOW_S,
+        }
+        await self._table.write(Put(item))
+
+    async def caller(self, connection_id: str) -> tuple[Caller, Subscription] | None:
+        """Who connected, and what a subscription of theirs looks like."""
+        item = await self._table.get((f"CONN#{connection_id}", "META"))
+        if item is None:
+            return None
+        caller = Caller(TenantId(item["tenant"]), frozenset(item["scopes"]))
+        return caller, _subscription(connection_id, item)
+
+    async def add(self, job_id: JobId, follower: Subscription, *, now_s: int) -> None:
+        connection = follower.connection
+        common = {"endpoint": connection.endpoint, "base_url": follower.base_url}
+        ttl = now_s + FOLLOW_S
+        await self._table.write(
+            Put({"pk": f"JOB#{job_id}", "sk": f"SUB#{connection.id}", **common, "ttl": ttl}),
+            Put({"pk": f"CONN#{connection.id}", "sk": f"JOB#{job_id}", "ttl": ttl}),
+        )
+
+    async def remove(self, job_id: JobId, connection_id: str) -> None:
+        await self._table.write(
+            Delete((f"JOB#{job_id}", f"SUB#{connection_id}")),
+            Delete((f"CONN#{connection_id}", f"JOB#{job_id}")),
+        )
+
+    async def disconnect(self, connection_id: str) -> None:
+        """Forget a connection and all that it follows."""
+        partition = f"CONN#{connection_id}"
+        while True:
+            page = await self._table.query("main", partition, prefix="JOB#", limit=10)
+            for item in page.items:
+                await self.remove(JobId(item["sk"].removeprefix("JOB#")), connection_id)
+            if page.cursor is None:
+                break
+        await self._table.write(Delete((partition, "META")))
+
+    async def of_job(self, job_id: JobId) -> Sequence[Subscription]:
+        page = await self._table.query("main", f"JOB#{job_id}", prefix="SUB#", limit=MAX_FOLLOWERS)
+        return [_subscription(item["sk"].removeprefix("SUB#"), item) for item in page.items]
+
+
+def _subscription(connection_id: str, item: Item) -> Subscription:
+    return Subscription(Connection(connection_id, item["endpoint"]), item["base_url"])

@@ -1,0 +1,41 @@
+"""Tasks that run beside a piece of work and share its end."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Iterable
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+@asynccontextmanager
+async def beside(*companions: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run ``companions`` while the body runs.
+
+    When the body ends, they are cancelled; what one of them raises cancels the body and is raised
+    from here in its place.
+    """
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(companion) for companion in companions]
+            yield
+            for task in tasks:
+                task.cancel()
+    except BaseExceptionGroup as raised:
+        raise first_of(raised) from None
+
+
+async def all_of(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """The results of all, in order; what the first to fail raises, once the rest are cancelled."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(part) for part in work]
+    except BaseExceptionGroup as raised:
+        raise first_of(raised) from None
+    return [task.result() for task in tasks]
+
+
+def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The first leaf of a group: the one that made the others be cancelled."""
+    first = group.exceptions[0]
+    return first_of(first) if isinstance(first, BaseExceptionGroup) else first

@@ -1,0 +1,109 @@
+"""From a doorbell to a job that is ours."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+from comfyq.domain import job as jobs
+from comfyq.domain.errors import (
+    DomainError,
+    IllegalTransition,
+    JobNotFound,
+    LeaseHeld,
+    TooContended,
+)
+from comfyq.domain.job import Job, JobId, WorkerId
+from comfyq.ports.clock import Clock
+from comfyq.ports.journal import Journal
+from comfyq.ports.queue import Delivery, JobQueue
+from comfyq.records.jobs import JobRecords
+from comfyq.services.announcing import Announcer
+from comfyq.services.holding import HeldJob
+from comfyq.services.timing import Timing
+from comfyq.services.updating import update
+
+
+class Claims:
+    """Claims jobs for one worker and remembers them for the worker's next process."""
+
+    def __init__(
+        self,
+        *,
+        worker: WorkerId,
+        records: JobRecords,
+        queue: JobQueue,
+        journal: Journal,
+        announcer: Announcer,
+        clock: Clock,
+        timing: Timing,
+    ) -> None:
+        self._worker = worker
+        self._records = records
+        self._queue = queue
+        self._journal = journal
+        self._announcer = announcer
+        self._clock = clock
+        self._timing = timing
+
+    async def claim(self, delivery: Delivery) -> HeldJob | None:
+        """The job that ``delivery`` rang for, if it can be ours; else the doorbell is settled."""
+        try:
+            job = await self._take(delivery.job_id)
+        except LeaseHeld as held:
+            wait = held.until - self._clock.now()
+            await delivery.hide(max(0.0, wait / timedelta(seconds=1)) + 0.05)
+        except TooContended:
+            await delivery.hide(1)
+        except (JobNotFound, IllegalTransition):
+            await delivery.ack()  # a late duplicate of a job that has ended
+        else:
+            return await self._hold(job, delivery)
+        return None
+
+    async def retake(self) -> Sequence[HeldJob]:
+        """The jobs that this worker's former process held and nobody has taken since."""
+        held = [await self._retake(job_id) for job_id in await self._journal.noted()]
+        return [job for job in held if job is not None]
+
+    async def forget(self, held: HeldJob) -> None:
+        """The attempt is over; there is nothing to come back for."""
+        await self._journal.forget(held.id)
+
+    async def _retake(self, job_id: JobId) -> HeldJob | None:
+        try:
+            job = await self._records.get(job_id)
+            if job.lease is not None and job.lease.worker == self._worker:
+                return await self._hold(await self._take(job_id), None)
+        except (JobNotFound, IllegalTransition, LeaseHeld):
+            pass
+        await self._journal.forget(job_id)
+        return None
+
+    async def _take(self, job_id: JobId) -> Job:
+        def claim(job: Job) -> Job:
+            now = self._clock.now()
+            return jobs.claim(job, worker=self._worker, now=now, ttl=self._timing.lease)
+
+        job = await self._records.get(job_id)
+        claim(job)  # decides, before anything is noted, whether it can be ours
+        await self._journal.note(job_id)  # before the claim: a crash in between loses nothing
+        try:
+            return await update(self._records, self._clock, job, claim)
+        except DomainError:
+            await self._journal.forget(job_id)
+            raise
+
+    async def _hold(self, job: Job, delivery: Delivery | None) -> HeldJob | None:
+        held = HeldJob(
+            job,
+            delivery=delivery,
+            queue=self._queue,
+            records=self._records,
+            clock=self._clock,
+            timing=self._timing,
+        )
+        if not job.status.terminal:
+            return held
+        await held.acknowledge()  # the claim settled what nobody else could
+        await self._announcer.announce_end(job)
+        await self._journal.forget(job.id)
+        return None

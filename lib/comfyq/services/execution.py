@@ -1,0 +1,166 @@
+"""What a worker does with one job that it has claimed, from the graph to the announced end."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+
+import structlog
+
+from comfyq.domain import job as jobs
+from comfyq.domain.errors import AssetsUnavailable, DomainError, IllegalTransition, LeaseLost
+from comfyq.domain.job import Job, JobError
+from comfyq.domain.output import Output
+from comfyq.ports.clock import Clock
+from comfyq.ports.engine import EngineError, EngineUnavailable
+from comfyq.records.jobs import JobRecords
+from comfyq.services.announcing import Announcer
+from comfyq.services.beside import beside
+from comfyq.services.claiming import Claims
+from comfyq.services.collecting import Collector
+from comfyq.services.holding import CancelRequested, HeldJob
+from comfyq.services.rendering import JobEnded, Renderer, Turn
+from comfyq.services.timing import Timing
+from comfyq.services.verdicts import Overdue, Stalled, Verdict, verdict_on
+
+log = structlog.get_logger()
+
+
+MAY_STILL_RUN = (Stalled, Overdue, EngineUnavailable)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How an attempt ended, yet to be stored."""
+
+    change: Callable[..., Job]  # takes the job and ``now``
+    outputs: Sequence[Output] | None = None
+
+
+class Executor:
+    """Runs one claimed job.
+
+    Delivery is at least once and a worker may die anywhere, so the doorbell is acknowledged only
+    after the outcome is stored, and the end announced after that: a crash in between costs a
+    doorbell or an announcement, which the reaper makes good, never a job.
+    """
+
+    def __init__(
+        self,
+        *,
+        records: JobRecords,
+        claims: Claims,
+        renderer: Renderer,
+        collector: Collector,
+        announcer: Announcer,
+        clock: Clock,
+        timing: Timing,
+    ) -> None:
+        self._records = records
+        self._claims = claims
+        self._renderer = renderer
+        self._collector = collector
+        self._announcer = announcer
+        self._clock = clock
+        self._timing = timing
+
+    async def run(self, held: HeldJob, turn: Turn) -> EngineError | None:
+        """See a held job through; the engine's error, if one ended the attempt.
+
+        When cancelled (the worker drains), the job is given back, uncounted.
+        """
+        try:
+            async with beside(held.keep()):
+                outcome = await self._attempt(held, turn)
+            await self._conclude(held, outcome)
+        except (LeaseLost, IllegalTransition):
+            await self._abandon(held)
+        except CancelRequested:
+            await self._stop(held)
+            await self._conclude(held, Outcome(jobs.confirm_cancel))
+        except JobEnded:
+            await self._finish(held)
+        except DomainError as away:
+            await self._stop(held)
+            pause = timedelta(seconds=self._timing.unavailable_s)
+            release = partial(jobs.release, reason=str(away), retry_in=pause)
+            await self._conclude(held, Outcome(release))
+        except EngineError as raised:
+            await self._rule(held, raised)
+            return raised
+        except asyncio.CancelledError:
+            await asyncio.shield(self._drain(held))
+            raise
+        finally:
+            turn.left()
+        return None
+
+    async def _attempt(self, held: HeldJob, turn: Turn) -> Outcome:
+        spec = await self._records.spec(held.id)
+        rendered = await self._renderer.render(held, spec, turn)
+        try:
+            outputs = await self._collector.collect(held.job, rendered)
+        except AssetsUnavailable as refused:
+            error = JobError("storage-refused", f"the results could not be stored: {refused}")
+            return Outcome(partial(jobs.fail, error=error, retry_in=None))
+        return Outcome(jobs.succeed, outputs)
+
+    async def _rule(self, held: HeldJob, raised: EngineError) -> None:
+        """Give the job its verdict after ComfyUI ended the attempt badly."""
+        if isinstance(raised, MAY_STILL_RUN):
+            await self._stop(held)
+        verdict = verdict_on(raised, held.job, self._timing)
+        log.info("attempt_ended", job=held.id, attempt=held.token, reason=verdict.reason)
+        await self._conclude(held, _outcome_of(verdict))
+
+    async def _conclude(self, held: HeldJob, outcome: Outcome) -> None:
+        """Store the outcome, then let the doorbell and the followers know."""
+        change = partial(outcome.change, token=held.token)
+        try:
+            await held.settle(
+                lambda job: change(job, now=self._clock.now()), outputs=outcome.outputs
+            )
+        except (LeaseLost, IllegalTransition):
+            await self._abandon(held)
+        else:
+            await self._finish(held)
+        if outcome.outputs and held.job.status != "succeeded":
+            await self._collector.discard(outcome.outputs)
+
+    async def _finish(self, held: HeldJob) -> None:
+        job = held.job
+        try:
+            if job.status.terminal:
+                await held.acknowledge()
+                await self._announcer.announce_end(job)
+            else:
+                wait = (job.not_before - self._clock.now()).total_seconds() if job.not_before else 0
+                await held.give_back(delay_s=max(0.0, wait))
+                await self._announcer.announce(job)
+        except DomainError as unavailable:
+            log.warning("end_unannounced", job=job.id, reason=str(unavailable))
+        await self._claims.forget(held)
+
+    async def _abandon(self, held: HeldJob) -> None:
+        """The job is another's: stop ComfyUI's work on our prompt, write nothing."""
+        log.warning("lease_lost", job=held.id, attempt=held.token)
+        await self._stop(held)
+        await self._claims.forget(held)
+
+    async def _drain(self, held: HeldJob) -> None:
+        await self._stop(held)
+        await self._conclude(held, Outcome(partial(jobs.release, reason="its worker was stopped")))
+
+    async def _stop(self, held: HeldJob) -> None:
+        try:
+            await self._renderer.stop(held)
+        except (EngineError, TimeoutError) as unanswered:
+            log.warning("stop_unanswered", job=held.id, reason=str(unanswered))
+
+
+def _outcome_of(verdict: Verdict) -> Outcome:
+    if verdict.error is not None:
+        return Outcome(partial(jobs.fail, error=verdict.error, retry_in=verdict.retry_in))
+    pause = verdict.retry_in or timedelta(0)
+    return Outcome(partial(jobs.release, reason=verdict.reason, retry_in=pause))

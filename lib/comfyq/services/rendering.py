@@ -1,0 +1,174 @@
+"""One prompt in ComfyUI, from the look for what is there already to its end."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from functools import partial
+
+from comfyq.domain import job as jobs
+from comfyq.domain.progress import Advance, Tracker
+from comfyq.domain.spec import Spec
+from comfyq.ports.clock import Clock
+from comfyq.ports.engine import (
+    Ended,
+    Engine,
+    EngineEvent,
+    PromptId,
+    PromptLost,
+    PromptState,
+    Rendered,
+    Started,
+)
+from comfyq.records.subscriptions import SubscriptionRecords
+from comfyq.services.announcing import Announcer
+from comfyq.services.beside import beside
+from comfyq.services.holding import HeldJob
+from comfyq.services.prompting import prompt_id, prompt_of
+from comfyq.services.reporting import Reporter
+from comfyq.services.timing import Timing
+from comfyq.services.verdicts import Overdue, Stalled
+
+LIVE = (PromptState.RUNNING, PromptState.PENDING)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a render tells of its place in ComfyUI's queue; each may be called more than once."""
+
+    started: Callable[[], None]  # it runs: another prompt may be put behind it
+    left: Callable[[], None]  # it is out of ComfyUI
+
+
+class JobEnded(Exception):
+    """A write of ours turned out to be the job's end: its last failure, or a cancel."""
+
+
+class Renderer:
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        announcer: Announcer,
+        subscriptions: SubscriptionRecords,
+        clock: Clock,
+        timing: Timing,
+    ) -> None:
+        self._engine = engine
+        self._announcer = announcer
+        self._subscriptions = subscriptions
+        self._clock = clock
+        self._timing = timing
+
+    async def render(self, held: HeldJob, spec: Spec, turn: Turn) -> Sequence[Rendered]:
+        """Run the job's graph, or go on with what an earlier attempt left in ComfyUI.
+
+        Raises:
+            EngineError: see services.verdicts.
+            JobEnded, LeaseLost, and what the table raises.
+        """
+        adopted = await self._adopt(held)
+        if adopted is None:
+            if held.job.unsettled:
+                await self._forfeit(held)
+            await self._engine.submit(prompt_of(held.job, spec))
+        reporter = Reporter(
+            held,
+            Tracker.of(spec.graph),
+            announcer=self._announcer,
+            subscriptions=self._subscriptions,
+            clock=self._clock,
+            timing=self._timing,
+        )
+        async with beside(reporter.run()):
+            followed = self._follow(held, adopted or self.own_prompt(held), reporter, turn)
+            return await self._within_limits(held, followed)
+
+    def own_prompt(self, held: HeldJob) -> PromptId:
+        return prompt_id(held.id, held.token)
+
+    async def stop(self, held: HeldJob) -> None:
+        """Take every prompt of the job out of ComfyUI, whichever attempt put it there."""
+        async with asyncio.timeout(self._timing.stop_s):
+            for attempt in range(held.token, 0, -1):
+                await self._engine.cancel(prompt_id(held.id, attempt))
+
+    async def _adopt(self, held: HeldJob) -> PromptId | None:
+        """The newest live or finished prompt of an earlier attempt; older ones are deleted."""
+        adopted = None
+        for attempt in range(held.token - 1, 0, -1):
+            earlier = prompt_id(held.id, attempt)
+            state = await self._engine.find(earlier)
+            usable = state in LIVE or (state is PromptState.ENDED and held.job.unsettled)
+            if adopted is None and usable:
+                adopted = earlier
+            elif state in LIVE:
+                await self._engine.cancel(earlier)
+        return adopted
+
+    async def _forfeit(self, held: HeldJob) -> None:
+        reason = f"attempt {held.job.started_attempt} was lost with its worker while it ran"
+        forfeit = partial(jobs.forfeit, token=held.token, reason=reason)
+        if (await held.write(lambda job: forfeit(job, now=self._clock.now()))).status.terminal:
+            raise JobEnded(reason)
+
+    async def _within_limits(
+        self, held: HeldJob, followed: AsyncGenerator[EngineEvent, None]
+    ) -> Sequence[Rendered]:
+        limits = held.job.limits
+        overdue = asyncio.timeout(None)
+        stall_s: float | None = None  # a prompt that waits its turn may wait
+        async with aclosing(followed) as events:
+            try:
+                async with overdue:
+                    while not isinstance(event := await _next(events, stall_s), Ended):
+                        if isinstance(event, Started):
+                            stall_s = limits.stall_s
+                            overdue.reschedule(_loop_time() + limits.run_timeout_s)
+                    return event.rendered
+            except TimeoutError:
+                if not overdue.expired():
+                    raise
+                raise Overdue(
+                    f"not finished within {limits.run_timeout_s} s of its start"
+                ) from None
+
+    async def _follow(
+        self, held: HeldJob, prompt: PromptId, reporter: Reporter, turn: Turn
+    ) -> AsyncGenerator[EngineEvent, None]:
+        started = False
+        try:
+            async for event in self._engine.follow(prompt):
+                if not started and isinstance(event, Started | Ended):
+                    started = True
+                    turn.started()
+                    await self._start(held)
+                    yield Started()
+                if isinstance(event, Advance):
+                    reporter.report(event)
+                if not isinstance(event, Started):
+                    yield event
+        except PromptLost as lost:
+            raise PromptLost(str(lost), started=lost.started or started) from lost
+        finally:
+            turn.left()
+
+    async def _start(self, held: HeldJob) -> None:
+        start = partial(jobs.start, token=held.token)
+        job = await held.settle(lambda job: start(job, now=self._clock.now()))
+        await self._announcer.announce(job)
+
+
+async def _next(events: AsyncIterator[EngineEvent], stall_s: float | None) -> EngineEvent:
+    stalled = asyncio.timeout(stall_s)
+    try:
+        async with stalled:
+            return await anext(events)
+    except TimeoutError:
+        if not stalled.expired():
+            raise
+        raise Stalled(f"no sign of progress for {stall_s:g} s") from None
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()

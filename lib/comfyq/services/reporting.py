@@ -1,0 +1,72 @@
+"""Progress on its way to the table and to followers, each no more often than it may."""
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from time import monotonic
+
+from comfyq.domain import job as jobs
+from comfyq.domain.errors import LeaseLost, TooContended, Unavailable
+from comfyq.domain.progress import Advance, Tracker
+from comfyq.ports.clock import Clock
+from comfyq.records.subscriptions import Subscription, SubscriptionRecords
+from comfyq.services.announcing import Announcer
+from comfyq.services.holding import HeldJob
+from comfyq.services.timing import Timing
+
+
+class Reporter:
+    """Tells how far one held job has come; only here may a list of followers be a little old."""
+
+    def __init__(
+        self,
+        held: HeldJob,
+        tracker: Tracker,
+        *,
+        announcer: Announcer,
+        subscriptions: SubscriptionRecords,
+        clock: Clock,
+        timing: Timing,
+    ) -> None:
+        self._held = held
+        self._tracker = tracker
+        self._announcer = announcer
+        self._subscriptions = subscriptions
+        self._clock = clock
+        self._timing = timing
+        self._news = asyncio.Event()
+        self._stored_at = float("-inf")
+        self._followers: Sequence[Subscription] = ()
+
+    def report(self, advance: Advance) -> None:
+        """Note one report of ComfyUI; returns at once."""
+        before = self._tracker.progress
+        self._tracker = self._tracker.advanced(advance)
+        if self._tracker.progress != before:
+            self._news.set()
+
+    async def run(self) -> None:
+        """Send what has been noted, until cancelled."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            try:
+                await self._send()
+            except LeaseLost:
+                return  # the keeper of the lease finds out as well, and ends the attempt
+            except (Unavailable, TooContended):
+                pass  # progress is repeated by the next report
+            await asyncio.sleep(self._timing.push_progress_s)
+
+    async def _send(self) -> None:
+        if monotonic() - self._stored_at >= self._timing.store_progress_s:
+            await self._held.write(self._advance)
+            self._followers = await self._subscriptions.of_job(self._held.id)
+            self._stored_at = monotonic()
+        shown = replace(self._held.job, progress=self._tracker.progress)
+        await self._announcer.post(shown, self._followers)
+
+    def _advance(self, job: jobs.Job) -> jobs.Job:
+        advance = partial(jobs.advance, token=self._held.token, ttl=self._timing.lease)
+        return advance(job, now=self._clock.now(), progress=self._tracker.progress)

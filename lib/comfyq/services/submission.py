@@ -1,0 +1,219 @@
+"""Accepting, showing, listing and cancelling jobs, for the client who asks."""
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from comfyq.domain import job as jobs
+from comfyq.domain.attempt import Attempt
+from comfyq.domain.caller import Caller
+from comfyq.domain.errors import (
+    DomainError,
+    IdempotencyMismatch,
+    JobNotFound,
+    QueueUnavailable,
+    RateLimited,
+)
+from comfyq.domain.job import Job, JobId, JobStatus
+from comfyq.domain.output import Output
+from comfyq.domain.spec import Spec
+from comfyq.ports.clock import Clock
+from comfyq.ports.queue import JobQueue
+from comfyq.ports.table import Cursor
+from comfyq.ports.workflows import Workflows
+from comfyq.records.jobs import Idempotency, JobRecords, KeyTaken
+from comfyq.records.times import to_ms
+from comfyq.services.announcing import Announcer
+from comfyq.services.updating import update
+
+IDEMPOTENCY_S = 86_400
+RATE_WINDOW_S = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The answer to a submission; a replayed one tells of the first."""
+
+    job: Job
+    spec: Spec
+    replayed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """Everything that is known of a job."""
+
+    job: Job
+    spec: Spec
+    outputs: Sequence[Output]
+    attempts: Sequence[Attempt]
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    jobs: Sequence[Job]
+    cursor: Cursor | None
+
+
+class Submission:
+    """What clients may do with jobs. Another tenant's job is not found."""
+
+    def __init__(
+        self,
+        *,
+        records: JobRecords,
+        queue: JobQueue,
+        workflows: Workflows,
+        announcer: Announcer,
+        clock: Clock,
+        new_id: Callable[[], JobId],
+        draw_seed: Callable[[], int],
+        requests_per_minute: int | None = None,
+    ) -> None:
+        self._records = records
+        self._queue = queue
+        self._workflows = workflows
+        self._announcer = announcer
+        self._clock = clock
+        self._new_id = new_id
+        self._draw_seed = draw_seed
+        self._requests_per_minute = requests_per_minute
+
+    async def submit(
+        self,
+        caller: Caller,
+        *,
+        workflow: str,
+        values: Mapping[str, Any],
+        idempotency_key: str | None = None,
+    ) -> Accepted:
+        """Accept a request to run ``workflow`` with the parameters that ``values`` names.
+
+        Once the transaction is in, the job is accepted, whatever the queue says: the reaper rings
+        for a job whose doorbell was lost.
+
+        Raises:
+            WorkflowNotFound, InvalidParameters: nothing was stored.
+            IdempotencyMismatch: the key was used for another request within 24 hours.
+            RateLimited: the tenant's requests in this minute are used up.
+            TableUnavailable: nothing was accepted.
+        """
+        digest = digest_of(workflow, values)
+        if idempotency_key is not None:
+            earlier = await self._records.idempotent(caller.tenant, idempotency_key)
+            if earlier is not None:
+                return await self._replay(*earlier, digest=digest)
+        await self._admit(caller)
+        job, spec = self._prepare(caller, workflow, values)
+        promise = None
+        if idempotency_key is not None:
+            ttl = to_ms(job.created_at) // 1000 + IDEMPOTENCY_S
+            promise = Idempotency(caller.tenant, idempotency_key, digest, job.id, ttl)
+        try:
+            await self._records.create(job, spec, promise)
+        except KeyTaken as taken:  # the same request came twice at once, and the other was first
+            return await self._replay(taken.digest, taken.job_id, digest=digest)
+        await self.ring(job)
+        return Accepted(job, spec)
+
+    async def ring(self, job: Job) -> None:
+        """Ring for a job that waits and note that it rang; what fails here the reaper repairs."""
+        try:
+            await self._queue.send(job.id, tenant=job.tenant)
+            rung = partial(jobs.ring, now=self._clock.now())
+            await update(self._records, self._clock, job, rung)
+        except QueueUnavailable:
+            return
+        except DomainError:
+            return  # claimed, or ended, already: it was heard
+
+    async def get(self, caller: Caller, job_id: JobId) -> Job:
+        """Raises JobNotFound, also for another tenant's job."""
+        job = await self._records.get(job_id)
+        if job.tenant != caller.tenant:
+            raise JobNotFound(f"there is no job {job_id}")
+        return job
+
+    async def outputs(self, caller: Caller, job_id: JobId) -> Sequence[Output]:
+        await self.get(caller, job_id)
+        return await self._records.outputs(job_id)
+
+    async def story(self, caller: Caller, job_id: JobId) -> Story:
+        job = await self.get(caller, job_id)
+        return Story(
+            job=job,
+            spec=await self._records.spec(job_id),
+            outputs=await self._records.outputs(job_id),
+            attempts=await self._records.attempts(job_id),
+        )
+
+    async def list(
+        self,
+        caller: Caller,
+        *,
+        limit: int,
+        after: Cursor | None = None,
+        status: JobStatus | None = None,
+    ) -> JobPage:
+        """A page of the caller's jobs, newest first."""
+        listed = await self._records.list(caller.tenant, limit=limit, after=after, status=status)
+        found = [await self._find(job_id) for job_id in listed.ids]
+        return JobPage([job for job in found if job is not None], listed.cursor)
+
+    async def cancel(self, caller: Caller, job_id: JobId) -> Job:
+        """Ask for a job's cancellation; idempotent, and no error for a job that has ended."""
+        before = await self.get(caller, job_id)
+        cancel = partial(jobs.request_cancel, now=self._clock.now())
+        job = await update(self._records, self._clock, before, cancel)
+        if job.end_pending and not before.status.terminal:
+            job = await self._announcer.announce_end(job)
+        return job
+
+    async def _find(self, job_id: JobId) -> Job | None:
+        try:
+            return await self._records.get(job_id)
+        except JobNotFound:
+            return None  # deleted since; the index lags
+
+    def _prepare(self, caller: Caller, name: str, values: Mapping[str, Any]) -> tuple[Job, Spec]:
+        workflow = self._workflows.get(name)
+        resolved = workflow.resolve(values, draw_seed=self._draw_seed)
+        job = jobs.submitted(
+            id=self._new_id(),
+            tenant=caller.tenant,
+            workflow=workflow.name,
+            family=workflow.family,
+            limits=workflow.limits,
+            created_at=self._clock.now(),
+        )
+        graph = workflow.bind(resolved.parameters)
+        return job, Spec(
+            graph=graph, parameters=resolved.parameters, warnings=tuple(resolved.warnings)
+        )
+
+    async def _replay(self, stored: str, job_id: JobId, *, digest: str) -> Accepted:
+        if stored != digest:
+            raise IdempotencyMismatch(
+                f"this Idempotency-Key stands for another request, job {job_id}; use a new key"
+            )
+        job, spec = await self._records.get(job_id), await self._records.spec(job_id)
+        return Accepted(job, spec, replayed=True)
+
+    async def _admit(self, caller: Caller) -> None:
+        if self._requests_per_minute is None:
+            return
+        now_s = to_ms(self._clock.now()) // 1000
+        window = now_s // RATE_WINDOW_S
+        ends = (window + 1) * RATE_WINDOW_S
+        cap = self._requests_per_minute
+        if not await self._records.count_request(caller.tenant, window=window, cap=cap, ttl=ends):
+            raise RateLimited(f"over {cap} requests a minute", retry_after_s=ends - now_s)
+
+
+def digest_of(workflow: str, values: Mapping[str, Any]) -> str:
+    """Tells two requests apart, whatever the order of their fields."""
+    canonical = json.dumps([workflow, values], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,0 +1,97 @@
+"""What an engine's error means for the job: a table, so that prose and code cannot differ.
+
+| error | counts | tried again |
+|---|---|---|
+| GraphRefused, NodeFailed | yes | no: the same graph would fail again |
+| OutOfMemory | yes | once, after ComfyUI has freed its memory |
+| DeviceFault, stalled, PromptLost after the start | yes | while failures remain |
+| RenderedFileGone | yes | while failures remain, rendered under another name |
+| PromptLost before the start, EngineUnavailable, PromptInterrupted | no | yes |
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from comfyq.domain.job import Job, JobError
+from comfyq.ports.engine import (
+    DeviceFault,
+    EngineError,
+    EngineUnavailable,
+    GraphRefused,
+    NodeError,
+    NodeFailed,
+    OutOfMemory,
+    PromptInterrupted,
+    PromptLost,
+    RenderedFileGone,
+)
+from comfyq.services.timing import Timing
+
+MAX_MESSAGE_CHARS = 2_000
+
+
+class Stalled(EngineError):
+    """The prompt runs but gives no sign of progress."""
+
+
+class Overdue(EngineError):
+    """The attempt ran for longer than its workflow allows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """``error`` None: the job is given back uncounted, for ``reason``."""
+
+    reason: str
+    error: JobError | None
+    retry_in: timedelta | None  # None with an error: the job ends
+
+
+def verdict_on(raised: EngineError, job: Job, timing: Timing) -> Verdict:
+    reason = str(raised)[:MAX_MESSAGE_CHARS]
+    if _uncounted(raised):
+        pause_s = timing.unavailable_s if isinstance(raised, EngineUnavailable) else 0
+        return Verdict(reason, None, timedelta(seconds=pause_s))
+    pause = timedelta(seconds=timing.retry_s * 2**job.failures)
+    return Verdict(reason, _error(raised, reason), pause if _may_pass(raised, job) else None)
+
+
+def _uncounted(raised: EngineError) -> bool:
+    if isinstance(raised, PromptLost):
+        return not raised.started
+    return isinstance(raised, EngineUnavailable | PromptInterrupted)
+
+
+def _may_pass(raised: EngineError, job: Job) -> bool:
+    if isinstance(raised, OutOfMemory):
+        return job.failures == 0
+    return isinstance(raised, DeviceFault | Stalled | PromptLost | RenderedFileGone)
+
+
+def _error(raised: EngineError, reason: str) -> JobError:
+    match raised:
+        case GraphRefused():
+            details = tuple(_line(error) for error in raised.errors)
+            node = raised.errors[0].node if raised.errors else None
+            return JobError("invalid-graph", reason, node, details)
+        case NodeFailed():
+            return JobError(_node_code(raised), reason, raised.error.node, raised.error.details)
+        case Overdue():
+            return JobError("deadline", reason)
+        case Stalled():
+            return JobError("stalled", reason)
+        case RenderedFileGone():
+            return JobError("output-gone", reason)
+        case _:
+            return JobError("engine-lost", reason)
+
+
+def _node_code(raised: NodeFailed) -> str:
+    if isinstance(raised, OutOfMemory):
+        return "out-of-memory"
+    return "device-fault" if isinstance(raised, DeviceFault) else "node-error"
+
+
+def _line(error: NodeError) -> str:
+    listed = f" ({'; '.join(error.details)})" if error.details else ""
+    return f"{error.class_type} ({error.node}): {error.message}{listed}"
