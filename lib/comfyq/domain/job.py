@@ -124,6 +124,7 @@ class Job:
     status: JobStatus = JobStatus.QUEUED
     attempt: int = 0  # claims so far; the fencing token of the current one
     started_attempt: int = 0  # the attempt that ComfyUI started and that has no verdict yet
+    settled_attempt: int = 0  # the newest attempt with a verdict; later ones may be adopted
     failures: int = 0
     lease: Lease | None = None
     not_before: datetime | None = None  # a retry waits until then
@@ -248,7 +249,7 @@ def fail(
 
 def succeed(job: Job, *, token: int, now: datetime) -> Job:
     _held(job, token)
-    done = replace(job.progress, fraction=1.0)
+    done = replace(job.progress, fraction=1.0, step=job.progress.max_steps)
     return _end(job, Trigger.SUCCEED, now=now, progress=done, error=None)
 
 
@@ -349,13 +350,24 @@ def _vacate(job: Job, *, now: datetime) -> Job:
     if job.cancel_requested:
         return _end(job, Trigger.CANCEL, now=now)
     gone = f"worker {job.lease.worker if job.lease else 'unknown'} is gone"
-    left = {"note": gone, "started_attempt": job.started_attempt, "rung_at": None}
+    left = {
+        "note": gone,
+        "started_attempt": job.started_attempt,
+        "settled_attempt": job.settled_attempt,
+        "rung_at": None,
+    }
     return replace(_requeue(job, Trigger.RELEASE, now=now, **left), due_at=now)
 
 
 def _requeue(job: Job, trigger: Trigger, *, now: datetime, **changes: Any) -> Job:
     """Its holder still has the doorbell and shows it again, so the job counts as rung."""
-    fields = {"started_attempt": 0, "lease": None, "rung_at": now, "progress": Progress()}
+    fields = {
+        "started_attempt": 0,
+        "settled_attempt": job.attempt,
+        "lease": None,
+        "rung_at": now,
+        "progress": Progress(),
+    }
     return _apply(job, trigger, now=now, **(fields | changes))
 
 

@@ -1,7 +1,7 @@
 """Jobs and what belongs to them, over any table."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -131,7 +131,7 @@ class JobRecords:
         *,
         limit: int,
         after: Cursor | None = None,
-        status: JobStatus | None = None,
+        statuses: Collection[JobStatus] | None = None,
     ) -> Listed:
         """A tenant's jobs, newest first; the index lags, so a page may miss the newest."""
         ids: list[JobId] = []
@@ -143,7 +143,7 @@ class JobRecords:
             ids += [
                 JobId(item["pk"].removeprefix("JOB#"))
                 for item in page.items
-                if status is None or item["status"] == status
+                if statuses is None or item["status"] in statuses
             ]
             after = page.cursor
             if after is None or len(ids) >= limit:

@@ -1,7 +1,7 @@
 """Telling followers what a write has changed: after the write, never before it."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from functools import partial
 
@@ -15,7 +15,7 @@ from comfyq.records.jobs import JobRecords
 from comfyq.records.subscriptions import Subscription, SubscriptionRecords
 from comfyq.services.updating import update
 
-Render = Callable[[Job, Sequence[Output], str], bytes]
+Render = Callable[[Job, Sequence[Output], str], Awaitable[bytes]]
 """(job, its outputs, base URL of links) -> the frame that tells a client of them."""
 
 
@@ -61,7 +61,7 @@ class Announcer:
         await asyncio.gather(*(self._post_to(job, outputs, follower) for follower in followers))
 
     async def _post_to(self, job: Job, outputs: Sequence[Output], follower: Subscription) -> None:
-        frame = self._render(job, outputs, follower.base_url)
+        frame = await self._render(job, outputs, follower.base_url)
         try:
             await self._notifier.post(follower.connection, frame)
         except ConnectionGone:

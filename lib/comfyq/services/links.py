@@ -34,7 +34,7 @@ class Links:
     def verify(self, job_id: JobId, index: int, query: Mapping[str, str]) -> None:
         """Raises BadSignature for a link that we did not make, or whose time is over."""
         expires, signature = query.get("expires", ""), query.get("signature", "")
-        if not expires.isascii() or not expires.isdigit():
+        if not expires.isascii() or not expires.isdigit() or len(expires) > 15:
             raise BadSignature("the link has no valid `expires`")
         expected = self._sign(job_id, index, int(expires))
         if not hmac.compare_digest(expected.encode(), signature.encode()):

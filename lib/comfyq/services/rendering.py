@@ -94,13 +94,13 @@ class Renderer:
                 await self._engine.cancel(prompt_id(held.id, attempt))
 
     async def _adopt(self, held: HeldJob) -> PromptId | None:
-        """The newest live or finished prompt of an earlier attempt; older ones are deleted."""
+        """The newest prompt that a lost attempt left in ComfyUI; all others are deleted."""
         adopted = None
         for attempt in range(held.token - 1, 0, -1):
             earlier = prompt_id(held.id, attempt)
             state = await self._engine.find(earlier)
-            usable = state in LIVE or (state is PromptState.ENDED and held.job.unsettled)
-            if adopted is None and usable:
+            lost = attempt > held.job.settled_attempt
+            if lost and adopted is None and state is not PromptState.ABSENT:
                 adopted = earlier
             elif state in LIVE:
                 await self._engine.cancel(earlier)

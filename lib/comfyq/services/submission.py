@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -156,10 +156,12 @@ class Submission:
         *,
         limit: int,
         after: Cursor | None = None,
-        status: JobStatus | None = None,
+        statuses: Collection[JobStatus] | None = None,
     ) -> JobPage:
         """A page of the caller's jobs, newest first."""
-        listed = await self._records.list(caller.tenant, limit=limit, after=after, status=status)
+        listed = await self._records.list(
+            caller.tenant, limit=limit, after=after, statuses=statuses
+        )
         found = [await self._find(job_id) for job_id in listed.ids]
         return JobPage([job for job in found if job is not None], listed.cursor)
 

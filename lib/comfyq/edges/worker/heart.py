@@ -38,7 +38,7 @@ class Heart:
         watch: EngineWatch,
         clock: Clock,
         period_s: float,
-        ttl_s: float,
+        ttl_s: int,
     ) -> None:
         self._identity = identity
         self._records = records

@@ -1,0 +1,5 @@
+"""Stands in for torchaudio, which is not installed."""
+
+import _missing_package
+
+_missing_package.install(__name__)

@@ -1,0 +1,74 @@
+"""Posting through API Gateway's @connections API, or the local gateway's.
+
+https://docs.aws.amazon.com/apigateway/latest/developerguide/
+apigateway-how-to-call-websocket-api-connections.html
+"""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from threading import Lock
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.to_thread
+
+from comfyq.adapters.apigw.client import POSTS_AT_ONCE
+from comfyq.domain.errors import NotifierUnavailable, TooLarge
+from comfyq.ports.notifier import Connection, ConnectionGone
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
+    from mypy_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
+
+MAX_CLIENTS = 32  # endpoints remembered: one on AWS, one a server process locally
+
+ClientOf = Callable[[str], "ApiGatewayManagementApiClient"]
+"""endpoint -> a client of it; called in a thread, one call at a time."""
+
+
+class ApiGatewayNotifier:
+    def __init__(self, *, client_of: ClientOf) -> None:
+        self._client_of = client_of
+        self._clients: OrderedDict[str, ApiGatewayManagementApiClient] = OrderedDict()
+        self._making = Lock()
+        # Its own threads: posts that wait for a dead endpoint must not use up everybody's.
+        self._threads = anyio.CapacityLimiter(POSTS_AT_ONCE)
+
+    async def post(self, connection: Connection, frame: bytes) -> None:
+        await anyio.to_thread.run_sync(self._post, connection, frame, limiter=self._threads)
+
+    def close(self) -> None:
+        """Give up all clients and their idle connections; a later post makes new ones."""
+        with self._making:
+            while self._clients:
+                self._clients.popitem()[1].close()
+
+    def _post(self, connection: Connection, frame: bytes) -> None:
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            client = self._client(connection.endpoint)
+            client.post_to_connection(ConnectionId=connection.id, Data=frame)
+        except ClientError as error:
+            raise _translated(error, connection) from error
+        except BotoCoreError as error:  # time-outs, refused connections, missing credentials
+            raise NotifierUnavailable(f"{connection.endpoint}: {error}") from error
+
+    def _client(self, endpoint: str) -> "ApiGatewayManagementApiClient":
+        with self._making:  # making clients of one session is not safe in several threads at once
+            if endpoint not in self._clients:
+                self._clients[endpoint] = self._client_of(endpoint)
+            self._clients.move_to_end(endpoint)
+            if len(self._clients) > MAX_CLIENTS:
+                self._clients.popitem(last=False)[1].close()
+            return self._clients[endpoint]
+
+
+def _translated(error: "ClientError", connection: Connection) -> Exception:
+    match error.response["ResponseMetadata"]["HTTPStatusCode"]:
+        case 410:
+            return ConnectionGone(connection.id)
+        case 413:
+            return TooLarge("the frame is over API Gateway's limit of 128 KB")
+        case _:  # 429 and 5xx pass; 403 is ours to mend, but no job may fail by it
+            return NotifierUnavailable(f"{connection.endpoint}: {error}")

@@ -1,0 +1,176 @@
+"""ComfyUI's HTTP interface: one method a route, and vendor errors translated in one place."""
+
+import json
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from comfyq.adapters.comfyui.timing import Timing
+from comfyq.ports.engine import (
+    EngineError,
+    EngineUnavailable,
+    PromptId,
+    PromptState,
+    Rendered,
+    RenderedFileGone,
+)
+
+CHUNK_BYTES = 256 * 1024
+NO_SUCH_ROUTE = (404, 405)
+
+Entry = Sequence[Any]  # [number, prompt id, graph, extra data, output nodes] in queue and history
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer that ComfyUI gave, whatever its status."""
+
+    status: int
+    content: bytes
+
+    @property
+    def text(self) -> str:
+        return self.content.decode(errors="replace")
+
+    def json(self) -> Any:
+        """Raises EngineUnavailable if it is none: then this is not ComfyUI."""
+        try:
+            return json.loads(self.content)
+        except ValueError as error:
+            raise EngineUnavailable(f"not an answer of ComfyUI: {self.text[:200]!r}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """What queue and history say of one prompt at one moment."""
+
+    state: PromptState
+    entry: Entry | None = None  # None where it is absent
+    item: Mapping[str, Any] | None = None  # its entry in history, where it ended
+
+
+class Client:
+    """Every method raises EngineUnavailable where ComfyUI does not answer as it should."""
+
+    def __init__(self, session: aiohttp.ClientSession, *, timing: Timing) -> None:
+        self._session = session
+        self._timing = timing
+
+    async def post_prompt(self, body: Mapping[str, Any]) -> Reply:
+        return await self._call("POST", "prompt", json=body)
+
+    async def look(self, prompt_id: PromptId, *, within_s: float | None = None) -> Sighting:
+        """Where a prompt is.
+
+        The queue is asked before the history, so a prompt that moves on meanwhile is not missed.
+        """
+        queue = await self._json("queue", within_s=within_s)
+        for key, state in _QUEUES.items():
+            for entry in queue.get(key) or ():
+                if entry[1] == prompt_id:
+                    return Sighting(state, entry)
+        item = await self.history(prompt_id, within_s=within_s)
+        if item is None:
+            return Sighting(PromptState.ABSENT)
+        return Sighting(PromptState.ENDED, item.get("prompt"), item)
+
+    async def history(
+        self, prompt_id: PromptId, *, within_s: float | None = None
+    ) -> Mapping[str, Any] | None:
+        """The entry of a prompt that ended; None where there is none."""
+        found = await self._json(f"history/{prompt_id}", within_s=within_s)
+        return found.get(prompt_id)
+
+    async def delete(self, prompt_id: PromptId) -> None:
+        """Take a prompt out of the queue if it is pending; otherwise nothing happens."""
+        await self._ok("queue", {"delete": [prompt_id]})
+
+    async def interrupt(self, prompt_id: PromptId) -> None:
+        """Only for a ComfyUI that knows the targeted interrupt: older ones stop whatever runs."""
+        await self._ok("interrupt", {"prompt_id": prompt_id})
+
+    async def cancel_job(self, prompt_id: PromptId) -> bool:
+        """The atomic cancel of a pending or running prompt; False where ComfyUI has no such."""
+        reply = await self._call("POST", f"api/jobs/{prompt_id}/cancel")
+        if reply.status in NO_SUCH_ROUTE:
+            return False
+        _expect_ok(reply, "cancel")
+        return True
+
+    async def free(self, body: Mapping[str, bool]) -> None:
+        await self._ok("free", body)
+
+    async def system_stats(self) -> Mapping[str, Any]:
+        return await self._json("system_stats")
+
+    async def object_info(self, class_type: str | None = None) -> Mapping[str, Any]:
+        path = "object_info" if class_type is None else f"object_info/{class_type}"
+        return await self._json(path)
+
+    async def upload(self, form: aiohttp.FormData) -> Mapping[str, str]:
+        reply = await self._call("POST", "upload/image", data=form)
+        _expect_ok(reply, "upload/image")
+        uploaded: Mapping[str, str] = reply.json()
+        return uploaded
+
+    async def view(self, rendered: Rendered) -> AsyncIterator[bytes]:
+        """A file's bytes. Raises RenderedFileGone."""
+        where = {
+            "filename": rendered.filename,
+            "subfolder": rendered.subfolder,
+            "type": rendered.folder,
+        }
+        timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=self._timing.connect_s, sock_read=self._timing.fetch_idle_s
+        )
+        with translated("view"):
+            async with self._session.get("view", params=where, timeout=timeout) as response:
+                if response.status == 404:
+                    raise RenderedFileGone(f"{rendered.filename} is not in {rendered.folder}")
+                if response.status != 200:
+                    _expect_ok(Reply(response.status, await response.read()), "view")
+                async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+                    yield chunk
+
+    async def _json(self, path: str, *, within_s: float | None = None) -> dict[str, Any]:
+        reply = await self._call("GET", path, within_s=within_s)
+        _expect_ok(reply, path)
+        found = reply.json()
+        if not isinstance(found, dict):
+            raise EngineUnavailable(f"not an answer of ComfyUI to {path}: {reply.text[:200]!r}")
+        return found
+
+    async def _ok(self, path: str, body: Mapping[str, Any]) -> None:
+        _expect_ok(await self._call("POST", path, json=body), path)
+
+    async def _call(
+        self, method: str, path: str, *, within_s: float | None = None, **kwargs: Any
+    ) -> Reply:
+        timeout = aiohttp.ClientTimeout(
+            total=within_s or self._timing.call_s, sock_connect=self._timing.connect_s
+        )
+        with translated(path):
+            async with self._session.request(method, path, timeout=timeout, **kwargs) as response:
+                return Reply(response.status, await response.read())
+
+
+_QUEUES = {"queue_running": PromptState.RUNNING, "queue_pending": PromptState.PENDING}
+
+
+def _expect_ok(reply: Reply, path: str) -> None:
+    if reply.status >= 500 or reply.status in NO_SUCH_ROUTE:
+        raise EngineUnavailable(f"ComfyUI answers {reply.status} to {path}: {reply.text[:200]}")
+    if reply.status != 200:
+        raise EngineError(f"ComfyUI answers {reply.status} to {path}: {reply.text[:200]}")
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """aiohttp's and the system's errors become EngineUnavailable, here and nowhere else."""
+    try:
+        yield
+    except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
+        raise EngineUnavailable(f"ComfyUI does not answer to {doing}: {error!r}") from error

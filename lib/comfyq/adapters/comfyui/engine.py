@@ -1,0 +1,179 @@
+"""The engine port over a real ComfyUI."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import aiohttp
+
+from comfyq.adapters.comfyui.cancellation import cancel
+from comfyq.adapters.comfyui.client import Client
+from comfyq.adapters.comfyui.following import Follower
+from comfyq.adapters.comfyui.inbox import Mailroom
+from comfyq.adapters.comfyui.parsing import Preview, preview, signals
+from comfyq.adapters.comfyui.socket import Socket
+from comfyq.adapters.comfyui.submission import Submission
+from comfyq.adapters.comfyui.timing import Timing
+from comfyq.ports.engine import (
+    EngineEvent,
+    EngineInfo,
+    Prompt,
+    PromptId,
+    PromptState,
+    Rendered,
+)
+
+
+class ComfyEngine:
+    """One ComfyUI, by URL. Works inside ``async with``, which owns its session and its socket.
+
+    ``on_preview`` is called from the socket's reader: it must neither wait nor raise.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        client_id: str | None = None,
+        timing: Timing | None = None,
+        on_preview: Callable[[Preview], None] | None = None,
+    ) -> None:
+        self._url = url.rstrip("/") + "/"
+        self._client_id = client_id
+        self._timing = timing or Timing()
+        self._on_preview = on_preview
+        self._mailroom = Mailroom()
+
+    async def __aenter__(self) -> Self:
+        timeout = aiohttp.ClientTimeout(
+            total=self._timing.call_s, sock_connect=self._timing.connect_s
+        )
+        self._session = aiohttp.ClientSession(self._url, timeout=timeout)
+        self._client = Client(self._session, timing=self._timing)
+        self._socket = Socket(
+            self._session,
+            client_id=self._client_id,
+            timing=self._timing,
+            on_text=self._heard,
+            on_binary=self._seen,
+            on_change=self._mailroom.miss,
+        )
+        self._tasks = await asyncio.TaskGroup().__aenter__()
+        self._reader = self._tasks.create_task(self._socket.run())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._reader.cancel()
+        try:
+            # The group is told of a cancellation only: it would wrap any other error of the body.
+            if isinstance(error, asyncio.CancelledError):
+                await self._tasks.__aexit__(kind, error, traceback)
+            else:
+                await self._tasks.__aexit__(None, None, None)
+        finally:
+            await self._session.close()
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the socket is open; without it runs are followed by looking now and then."""
+        return self._socket.is_open
+
+    @property
+    def client_id(self) -> str:
+        """What ComfyUI knows the socket by. It changes where the old one might still be known."""
+        return self._socket.client_id
+
+    async def submit(self, prompt: Prompt) -> None:
+        """As the port says. EngineUnavailable leaves open whether ComfyUI has it: ``find`` tells.
+
+        Raises also EngineError from a ComfyUI older than 0.3.44, which takes no prompt ids.
+        """
+        client_id = self._socket.client_id
+        self._mailroom.expect(prompt.id, client_id=client_id)
+        submission = Submission(
+            prompt, client_id=client_id, client=self._client, timing=self._timing
+        )
+        try:
+            await submission.run()
+        except BaseException:
+            self._mailroom.forget(prompt.id)
+            raise
+
+    async def follow(self, prompt_id: PromptId) -> AsyncIterator[EngineEvent]:
+        """As the port says; Started comes first, also of a prompt that has ended already.
+
+        Raises EngineUnavailable after ComfyUI has not answered for `Timing.unavailable_s`.
+        """
+        with self._mailroom.inbox(prompt_id) as inbox:
+            follower = Follower(
+                prompt_id,
+                inbox=inbox,
+                client=self._client,
+                socket=self._socket,
+                timing=self._timing,
+            )
+            async for event in follower.events():
+                yield event
+
+    async def find(self, prompt_id: PromptId) -> PromptState:
+        return (await self._client.look(prompt_id)).state
+
+    async def cancel(self, prompt_id: PromptId) -> None:
+        """As the port says; a prompt that has ended or is not there is cancelled already.
+
+        Raises EngineError where this ComfyUI (before 0.3.56) cannot interrupt one prompt only.
+        """
+        await cancel(prompt_id, client=self._client, timing=self._timing)
+
+    async def fetch(self, rendered: Rendered) -> AsyncIterator[bytes]:
+        """As the port says; of a text output, the text in UTF-8."""
+        if rendered.text is not None:
+            yield rendered.text.encode()
+            return
+        async for chunk in self._client.view(rendered):
+            yield chunk
+
+    async def info(self) -> EngineInfo:
+        stats = await self._client.system_stats()
+        system = stats.get("system") or {}
+        return EngineInfo(
+            version=str(system.get("comfyui_version", "unknown")),
+            devices=tuple(str(device["name"]) for device in stats.get("devices") or ()),
+            simulated=bool(system.get("simulated", False)),
+        )
+
+    async def object_info(self) -> Mapping[str, Any]:
+        """ComfyUI's catalogue of node classes."""
+        return await self._client.object_info()
+
+    async def free(self, *, unload_models: bool = True) -> None:
+        """Ask ComfyUI to give up cached results and models; it does when it is idle next."""
+        await self._client.free({"free_memory": True, "unload_models": unload_models})
+
+    async def upload(
+        self, name: str, content: bytes | AsyncIterator[bytes], *, subfolder: str = ""
+    ) -> str:
+        """Put a file into ComfyUI's input folder; returns the name that graphs must use.
+
+        It is another name where a different file of this name was there already.
+        """
+        form = aiohttp.FormData()
+        form.add_field("image", content, filename=name, content_type="application/octet-stream")
+        form.add_field("type", "input")
+        form.add_field("subfolder", subfolder)
+        given = await self._client.upload(form)
+        folder = given.get("subfolder")
+        return f"{folder}/{given['name']}" if folder else given["name"]
+
+    def _heard(self, text: str) -> None:
+        self._mailroom.deliver(*signals(text))
+
+    def _seen(self, frame: bytes) -> None:
+        if self._on_preview is not None and (shown := preview(frame)):
+            self._on_preview(shown)

@@ -1,0 +1,125 @@
+"""What ComfyUI's history says of a run that ended. Pure."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from comfyq.ports.engine import (
+    DeviceFault,
+    EngineError,
+    NodeError,
+    NodeFailed,
+    OutOfMemory,
+    PromptInterrupted,
+    Rendered,
+)
+
+Item = Mapping[str, Any]  # one entry of GET /history/{id}
+
+MAX_MESSAGE_CHARS = 2_000
+MAX_TRACEBACK_LINES = 20
+MAX_LINE_CHARS = 300
+
+FOLDERS_BY_WORTH = ("output", "temp", "input")
+
+# Memory is asked first: torch also says "CUDA error: out of memory".
+OUT_OF_MEMORY_TYPES = ("OutOfMemory", "OOM")
+DEVICE_FAULT_MARKS = ("cuda error", "device-side assert", "cudnn", "acceleratorerror", "hip error")
+
+
+def rendered(item: Item) -> list[Rendered]:
+    """The results of a run that succeeded, in the order of node ids.
+
+    Only what output nodes gave counts. Of the folders only the best one does: previews in ``temp``
+    are results only where nothing was saved.
+
+    Raises:
+        NodeFailed, OutOfMemory, DeviceFault, PromptInterrupted: it did not succeed.
+    """
+    failure = failed(item)
+    if failure is not None:
+        raise failure
+    outputs = item.get("outputs") or {}
+    nodes = sorted(_output_nodes(item, outputs), key=_natural)
+    found = list(dict.fromkeys(one for node in nodes for one in _of_node(node, outputs[node])))
+    folders = {one.folder for one in found if one.text is None}
+    best = next((folder for folder in FOLDERS_BY_WORTH if folder in folders), None)
+    return [one for one in found if one.text is not None or one.folder == best]
+
+
+def failed(item: Item) -> EngineError | None:
+    """How a run failed; None where it succeeded.
+
+    History calls an interrupted run an error too: only its last message tells them apart.
+    """
+    status = item.get("status") or {}
+    if status.get("status_str", "success") == "success":
+        return None
+    messages = status.get("messages") or [["", {}]]
+    name, data = messages[-1]
+    if name == "execution_interrupted":
+        return PromptInterrupted(f"interrupted at node {data.get('node_id')}")
+    return _node_failed(data)
+
+
+def _node_failed(data: Mapping[str, Any]) -> NodeFailed:
+    exception_type = str(data.get("exception_type", "unknown"))
+    message = str(data.get("exception_message", "ComfyUI gives no reason")).strip()
+    error = NodeError(
+        node=str(data.get("node_id", "")),
+        class_type=str(data.get("node_type", "")),
+        message=message[:MAX_MESSAGE_CHARS],
+        details=tuple(_traceback(data)),  # not current_inputs: they hold whole tensors as text
+    )
+    kind = _kind(exception_type, message)
+    return kind(error, exception_type=exception_type)
+
+
+def _kind(exception_type: str, message: str) -> type[NodeFailed]:
+    told = f"{exception_type}: {message}".lower()
+    if any(mark in exception_type for mark in OUT_OF_MEMORY_TYPES) or "out of memory" in told:
+        return OutOfMemory
+    if any(mark in told for mark in DEVICE_FAULT_MARKS):
+        return DeviceFault
+    return NodeFailed
+
+
+def _traceback(data: Mapping[str, Any]) -> list[str]:
+    frames = data.get("traceback") or []
+    lines = [line for frame in frames for line in str(frame).splitlines() if line.strip(" ^~")]
+    return [line[:MAX_LINE_CHARS] for line in lines[-MAX_TRACEBACK_LINES:]]
+
+
+def _output_nodes(item: Item, outputs: Mapping[str, Any]) -> Iterator[str]:
+    """Nodes that ComfyUI was asked to execute, and those that such a node expanded into."""
+    prompt: Sequence[Any] = item.get("prompt") or ()
+    wanted = set(prompt[4]) if len(prompt) > 4 else set(outputs)
+    meta = item.get("meta") or {}
+    for node in outputs:
+        shown_as = (meta.get(node) or {}).get("display_node")
+        if node in wanted or shown_as in wanted:
+            yield node
+
+
+def _of_node(node: str, output: Any) -> Iterator[Rendered]:
+    """Files under any name (images, gifs, audio, video, 3d ...), and texts."""
+    if not isinstance(output, Mapping):
+        return
+    for name, values in output.items():
+        for value in values if isinstance(values, list) else [values]:
+            if isinstance(value, Mapping) and value.get("filename"):
+                yield _file(node, value)
+            elif name == "text" and isinstance(value, str):
+                yield Rendered(node, filename="", text=value)
+
+
+def _file(node: str, value: Mapping[str, Any]) -> Rendered:
+    return Rendered(
+        node,
+        filename=str(value["filename"]),
+        subfolder=str(value.get("subfolder") or ""),
+        folder=str(value.get("type") or "output"),
+    )
+
+
+def _natural(node: str) -> tuple[int, int, str]:
+    return (0, int(node), "") if node.isdigit() else (1, 0, node)

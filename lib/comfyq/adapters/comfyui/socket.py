@@ -1,0 +1,122 @@
+"""The one socket to ComfyUI: opened again and again, never two at a time.
+
+ComfyUI knows a socket by its client id. When an old socket of the same id ends on its side after a
+new one was opened, the new one stays open and deaf for good. So a socket is closed before the next
+is opened; where ComfyUI may still believe in the old one, the next has a fresh id; and a socket
+that seems deaf is given up.
+"""
+
+import asyncio
+import json
+import random
+import uuid
+from collections.abc import Callable
+
+import aiohttp
+
+from comfyq.adapters.comfyui.timing import Timing
+
+# Must be the first text frame after each connect: ComfyUI looks at no later one.
+FEATURE_FLAGS = json.dumps({"type": "feature_flags", "data": {"supports_preview_metadata": True}})
+MAX_FRAME_BYTES = 64 * 1024 * 1024  # an execution_error holds whole tensors as text
+
+
+class Socket:
+    """Keeps one socket open while `run` runs and hands on what it hears.
+
+    The callbacks are called from the reader, so they must neither wait nor raise: a client that
+    stops reading stalls ComfyUI's events for every client.
+    """
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        *,
+        client_id: str | None,
+        timing: Timing,
+        on_text: Callable[[str], None],
+        on_binary: Callable[[bytes], None],
+        on_change: Callable[[], None],
+    ) -> None:
+        self.client_id = client_id or uuid.uuid4().hex
+        self.is_open = False
+        self._session = session
+        self._timing = timing
+        self._on_text = on_text
+        self._on_binary = on_binary
+        self._on_change = on_change
+        self._patience: asyncio.Timeout | None = None
+
+    async def run(self) -> None:
+        """Until cancelled."""
+        pause_s = self._timing.backoff_min_s
+        while True:
+            if await self._serve_one():
+                pause_s = self._timing.backoff_min_s
+            await asyncio.sleep(pause_s * random.uniform(1.0, 1.5))
+            pause_s = min(2 * pause_s, self._timing.backoff_max_s)
+
+    def suspect(self) -> None:
+        """Something happened that ComfyUI should have told us and did not.
+
+        A queue that changes is announced to every socket, so one that hears nothing at all now is
+        deaf or stalled, and is given up.
+        """
+        patience = self._patience
+        if patience is not None and patience.when() is None:
+            patience.reschedule(asyncio.get_running_loop().time() + self._timing.suspect_s)
+
+    async def _serve_one(self) -> bool:
+        """One socket from its opening to its end; whether it opened."""
+        opened = False
+        try:
+            async with self._session.ws_connect(
+                "ws",
+                params={"clientId": self.client_id},
+                heartbeat=self._timing.heartbeat_s,
+                timeout=aiohttp.ClientWSTimeout(ws_close=self._timing.close_s),
+                max_msg_size=MAX_FRAME_BYTES,
+            ) as ws:
+                await ws.send_str(FEATURE_FLAGS)
+                opened = True
+                await self._read(ws)
+        except TimeoutError:
+            self._doubt()
+        except (aiohttp.ClientError, OSError):
+            pass  # refused or broken off: the next try says the same or better
+        finally:
+            self._set_open(False)
+        return opened
+
+    async def _read(self, ws: aiohttp.ClientWebSocketResponse) -> None:
+        """Until the socket ends. Raises TimeoutError when it is given up as deaf."""
+        try:
+            async with asyncio.timeout(None) as self._patience:
+                self._set_open(True)
+                async for message in ws:
+                    self._heard(message)
+        finally:
+            self._patience = None
+        if isinstance(ws.exception(), TimeoutError):  # no pong
+            self._doubt()
+
+    def _heard(self, message: aiohttp.WSMessage) -> None:
+        if self._patience is not None and self._patience.when() is not None:
+            self._patience.reschedule(None)
+        if message.type is aiohttp.WSMsgType.TEXT:
+            self._on_text(message.data)
+        elif message.type is aiohttp.WSMsgType.BINARY:
+            self._on_binary(message.data)
+
+    def _doubt(self) -> None:
+        """ComfyUI may not know that this socket has ended.
+
+        A socket that broke off keeps its id, so that running prompts are heard of again: most often
+        ComfyUI saw the same end. Where it did not, `suspect` finds out with the next prompt.
+        """
+        self.client_id = uuid.uuid4().hex
+
+    def _set_open(self, is_open: bool) -> None:
+        if self.is_open != is_open:
+            self.is_open = is_open
+            self._on_change()

@@ -1,0 +1,96 @@
+"""What the table asks of DynamoDB, as arguments of its API.
+
+An item that has expired is still there until DynamoDB finds the time to delete it, so every
+condition says what it means for one.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from comfyq.adapters.dynamodb.values import dump, dump_key
+from comfyq.ports.table import INDEXES, MAIN, Cursor, Delete, Key, Put, Write
+
+Arguments = dict[str, Any]
+
+ALIVE = "(attribute_not_exists(#ttl) OR #ttl > :now)"
+EXPIRED = "#ttl <= :now"
+
+CONDITION_ABSENT = f"attribute_not_exists(pk) OR {EXPIRED}"
+CONDITION_VERSION = f"#version = :version AND {ALIVE}"
+CONDITION_COUNT = f"attribute_not_exists(pk) OR (#n < :cap AND {ALIVE})"
+
+
+def write(request: Write, now: datetime) -> Arguments:
+    """Arguments of PutItem or DeleteItem, but for the table's name."""
+    match request:
+        case Put(absent=True):
+            return {"Item": dump(request.item), **_condition(CONDITION_ABSENT, now)}
+        case Put():
+            return {"Item": dump(request.item), **_version(request.version, now)}
+        case Delete():
+            return {"Key": dump_key(request.key), **_version(request.version, now)}
+
+
+def count(key: Key, *, cap: int, ttl: int, now: datetime) -> Arguments:
+    """Arguments of the UpdateItem that adds one; the end of a window that runs is kept."""
+    return {
+        "Key": dump_key(key),
+        "UpdateExpression": "ADD #n :one SET #ttl = if_not_exists(#ttl, :ttl)",
+        "ConditionExpression": CONDITION_COUNT,
+        "ExpressionAttributeNames": {"#n": "n", "#ttl": "ttl"},
+        "ExpressionAttributeValues": dump(
+            {":one": 1, ":cap": cap, ":ttl": ttl, ":now": int(now.timestamp())}
+        ),
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    }
+
+
+def query(
+    index: str,
+    partition: str,
+    *,
+    prefix: str | None,
+    upto: str | None,
+    descending: bool,
+    after: Cursor | None,
+) -> Arguments:
+    """Arguments of Query, but for the table's name and the limit."""
+    chosen = INDEXES[index]
+    conditions = ["#partition = :partition"]
+    names = {"#partition": chosen.partition}
+    values = {":partition": partition, ":prefix": prefix, ":upto": upto}
+    if prefix is not None:
+        conditions.append("begins_with(#sort, :prefix)")
+    if upto is not None:
+        conditions.append("#sort <= :upto")
+    if len(conditions) > 1:
+        names["#sort"] = chosen.sort
+    arguments: Arguments = {
+        "KeyConditionExpression": " AND ".join(conditions),
+        "ExpressionAttributeNames": names,
+        "ExpressionAttributeValues": dump(values),
+        "ScanIndexForward": not descending,
+    }
+    # Only the table itself can be read consistently.
+    arguments |= {"ConsistentRead": True} if index == MAIN else {"IndexName": index}
+    if after is not None:
+        start = {chosen.partition: partition, chosen.sort: after.sort}
+        arguments["ExclusiveStartKey"] = dump({**start, "pk": after.pk, "sk": after.sk})
+    return arguments
+
+
+def _version(version: int | None, now: datetime) -> Arguments:
+    if version is None:
+        return {}
+    return _condition(CONDITION_VERSION, now, {"version": version})
+
+
+def _condition(expression: str, now: datetime, compared: dict[str, Any] | None = None) -> Arguments:
+    compared = compared or {}
+    values = {":now": int(now.timestamp()), **{f":{name}": v for name, v in compared.items()}}
+    return {
+        "ConditionExpression": expression,
+        "ExpressionAttributeNames": {f"#{name}": name for name in ("ttl", *compared)},
+        "ExpressionAttributeValues": dump(values),
+        "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
+    }

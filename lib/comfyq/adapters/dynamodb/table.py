@@ -1,0 +1,166 @@
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from comfyq.adapters.dynamodb import requests
+from comfyq.adapters.dynamodb.caller import Caller, Refused
+from comfyq.adapters.dynamodb.values import dump_key, load_live
+from comfyq.domain.errors import TableUnavailable
+from comfyq.ports.clock import Clock
+from comfyq.ports.items import check_query, projected
+from comfyq.ports.table import (
+    INDEXES,
+    ConditionFailed,
+    Cursor,
+    Index,
+    Item,
+    Key,
+    Page,
+    Put,
+    Write,
+    check,
+    check_key,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+COUNT_TRIES = 5  # each is lost only to somebody who begins the same window at that moment
+
+
+class DynamoTable:
+    """The table on DynamoDB.
+
+    ``client`` makes the client; it is called once, at the first use, in a thread. ``on_date`` is
+    told DynamoDB's own time, to the second, with each answer.
+
+    A write whose answer got lost is sent again by the client and may then be refused because of
+    itself: ConditionFailed carries what it finds, and who wrote it knows its own.
+    """
+
+    def __init__(
+        self,
+        *,
+        client: Callable[[], "DynamoDBClient"],
+        table: str,
+        clock: Clock,
+        on_date: Callable[[datetime], None] | None = None,
+    ) -> None:
+        self._caller = Caller(client=client, on_date=on_date)
+        self._table = table
+        self._clock = clock
+
+    async def get(self, key: Key) -> Item | None:
+        check_key(key)
+        answer = await self._caller.call(
+            lambda client: client.get_item(
+                TableName=self._table, Key=dump_key(key), ConsistentRead=True
+            )
+        )
+        return load_live(answer.get("Item"), self._clock.now())
+
+    async def query(
+        self,
+        index: str,
+        partition: str,
+        *,
+        limit: int,
+        prefix: str | None = None,
+        upto: str | None = None,
+        descending: bool = False,
+        after: Cursor | None = None,
+    ) -> Page:
+        check_query(index, partition, limit=limit, prefix=prefix, upto=upto)
+        arguments = requests.query(
+            index, partition, prefix=prefix, upto=upto, descending=descending, after=after
+        )
+        items: list[Item] = []
+        more = True
+        # Expired items count towards DynamoDB's limit and not towards ours.
+        while more and len(items) <= limit:
+            found, start = await self._read(arguments, limit=limit + 1)
+            items += found
+            arguments["ExclusiveStartKey"] = start
+            more = start is not None
+        page = [projected(index, item) for item in items[:limit]]
+        return Page(page, _cursor(INDEXES[index], page[-1]) if len(items) > limit else None)
+
+    async def write(self, *writes: Write) -> None:
+        check(writes)
+        now = self._clock.now()
+        with _refusals(now):
+            if len(writes) == 1:
+                await self._write_one(writes[0], now)  # a transaction costs twice as much
+            else:
+                await self._write_all(writes, now)
+
+    async def count(self, key: Key, *, cap: int, ttl: int) -> bool:
+        check_key(key)
+        if cap < 1:
+            return False
+        for _ in range(COUNT_TRIES):
+            now = self._clock.now()
+            try:
+                await self._add_one(key, cap=cap, ttl=ttl, now=now)
+                return True
+            except Refused as refused:
+                if load_live(refused.found[0], now) is not None:
+                    return False
+            if await self._begin_count(key, ttl=ttl):
+                return True
+        raise TableUnavailable(f"the counter {key} begins again and again")
+
+    async def _read(
+        self, arguments: requests.Arguments, *, limit: int
+    ) -> tuple[list[Item], dict[str, Any] | None]:
+        """What is alive of one answer, and where the next begins."""
+        present = {name: value for name, value in arguments.items() if value is not None}
+        answer = await self._caller.call(
+            lambda client: client.query(TableName=self._table, Limit=limit, **present)
+        )
+        now = self._clock.now()
+        found = (load_live(attributes, now) for attributes in answer["Items"])
+        return [item for item in found if item is not None], answer.get("LastEvaluatedKey")
+
+    async def _write_one(self, write: Write, now: datetime) -> None:
+        arguments = requests.write(write, now)
+        if isinstance(write, Put):
+            await self._caller.call(lambda c: c.put_item(TableName=self._table, **arguments))
+        else:
+            await self._caller.call(lambda c: c.delete_item(TableName=self._table, **arguments))
+
+    async def _write_all(self, writes: Sequence[Write], now: datetime) -> None:
+        steps: list[Any] = [
+            {type(write).__name__: {"TableName": self._table, **requests.write(write, now)}}
+            for write in writes
+        ]
+        await self._caller.call(lambda client: client.transact_write_items(TransactItems=steps))
+
+    async def _add_one(self, key: Key, *, cap: int, ttl: int, now: datetime) -> None:
+        arguments = requests.count(key, cap=cap, ttl=ttl, now=now)
+        await self._caller.call(
+            lambda client: client.update_item(TableName=self._table, **arguments)
+        )
+
+    async def _begin_count(self, key: Key, *, ttl: int) -> bool:
+        """Write a counter's one over what has expired; False: somebody else has."""
+        pk, sk = key
+        try:
+            await self.write(Put({"pk": pk, "sk": sk, "n": 1, "ttl": ttl}, absent=True))
+        except ConditionFailed:
+            return False
+        return True
+
+
+@contextmanager
+def _refusals(now: datetime) -> Iterator[None]:
+    try:
+        yield
+    except Refused as refused:
+        found = {at: load_live(attributes, now) for at, attributes in refused.found.items()}
+        raise ConditionFailed(found) from refused
+
+
+def _cursor(index: Index, item: Item) -> Cursor:
+    return Cursor(item[index.sort], item["pk"], item["sk"])

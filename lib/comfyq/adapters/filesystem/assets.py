@@ -1,0 +1,82 @@
+import shutil
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path, PurePosixPath
+
+import anyio
+from anyio import to_thread
+
+from comfyq.adapters.filesystem.durable import replace
+from comfyq.domain.errors import AssetsUnavailable, OutputNotFound
+
+CHUNK_BYTES = 256 * 1024
+
+
+class FileAssets:
+    """Stored files as files under one folder, at the path that their key spells.
+
+    The content type is not kept: who serves a file knows it from the table.
+    """
+
+    def __init__(self, *, folder: Path) -> None:
+        self._folder = folder
+
+    async def put(self, key: str, source: Path, *, content_type: str) -> None:
+        await to_thread.run_sync(self._put, self._path(key), source)
+
+    async def read(
+        self, key: str, *, start: int = 0, end: int | None = None
+    ) -> AsyncIterator[bytes]:
+        path = self._path(key)
+        left = None if end is None else max(end - start, 0)
+        try:
+            async with await anyio.open_file(path, "rb") as file:
+                await file.seek(start)
+                while chunk := await file.read(_at_most(left)):
+                    left = None if left is None else left - len(chunk)
+                    yield chunk
+        except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
+            raise OutputNotFound(f"no file {key}") from error
+        except OSError as error:
+            raise AssetsUnavailable(f"{path}: {error.strerror}") from error
+
+    async def delete(self, key: str) -> None:
+        await to_thread.run_sync(self._delete, self._path(key))
+
+    async def link(
+        self, key: str, *, expires_s: int, content_type: str, filename: str
+    ) -> str | None:
+        return None
+
+    def _path(self, key: str) -> Path:
+        parts = PurePosixPath(key).parts
+        if not parts or key.startswith("/") or "\0" in key or ".." in parts:
+            raise ValueError(f"{key!r} is no key: it leads out of the storage")
+        return self._folder.joinpath(*parts)
+
+    def _put(self, path: Path, source: Path) -> None:
+        with source.open("rb") as origin:
+            try:
+                replace(path, partial(shutil.copyfileobj, origin, length=CHUNK_BYTES))
+            except OSError as error:
+                raise AssetsUnavailable(f"{path}: {error.strerror}") from error
+
+    def _delete(self, path: Path) -> None:
+        try:
+            path.unlink(missing_ok=True)
+            self._prune(path.parent)
+        except OSError as error:
+            raise AssetsUnavailable(f"{path}: {error.strerror}") from error
+
+    def _prune(self, folder: Path) -> None:
+        """Remove the folders that have become empty, up to the storage's own."""
+        while folder != self._folder:
+            try:
+                folder.rmdir()
+            except OSError:
+                return
+            folder = folder.parent
+
+
+def _at_most(left: int | None) -> int:
+    return CHUNK_BYTES if left is None else min(left, CHUNK_BYTES)

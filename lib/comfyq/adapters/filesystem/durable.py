@@ -1,0 +1,52 @@
+"""Writing files so that they are there whole, or not at all, after a power cut."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+from uuid import uuid4
+
+TRIES = 5
+
+
+def replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Put what ``write`` writes in the place of ``path``, making the folders above it."""
+    for remaining in reversed(range(TRIES)):
+        make_folder(path.parent)
+        temporary = path.with_name(f".{uuid4().hex}.part")
+        try:
+            _write_synced(temporary, write)
+            temporary.replace(path)
+            sync_folder(path.parent)
+        except FileNotFoundError:
+            # Whoever deleted the folder's last file has just removed the empty folder.
+            if not remaining or path.parent.exists():
+                raise
+        else:
+            return
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def make_folder(folder: Path) -> None:
+    """Make it and what is missing above it; the names are synced like the files."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    sync_folder(folder.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _write_synced(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    with path.open("xb") as file:
+        write(file)
+        file.flush()
+        os.fsync(file.fileno())

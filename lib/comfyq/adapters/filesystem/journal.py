@@ -1,0 +1,42 @@
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+from anyio import to_thread
+
+from comfyq.adapters.filesystem.durable import replace
+from comfyq.domain.job import JobId
+
+
+class FileJournal:
+    """The claimed jobs, one id a line, in a file that one process has to itself.
+
+    A worker holds two or three jobs, so the file is written anew each time.
+    """
+
+    def __init__(self, *, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+
+    async def note(self, job_id: JobId) -> None:
+        await to_thread.run_sync(self._change, {job_id}, set())
+
+    async def forget(self, job_id: JobId) -> None:
+        await to_thread.run_sync(self._change, set(), {job_id})
+
+    async def noted(self) -> Sequence[JobId]:
+        return await to_thread.run_sync(self._read)
+
+    def _change(self, added: set[JobId], removed: set[JobId]) -> None:
+        with self._lock:
+            before = self._read()
+            after = [job_id for job_id in before if job_id not in added | removed] + sorted(added)
+            if set(after) != set(before):
+                body = "".join(f"{job_id}\n" for job_id in after).encode()
+                replace(self._path, lambda file: file.write(body))
+
+    def _read(self) -> list[JobId]:
+        try:
+            return [JobId(line) for line in self._path.read_text().splitlines()]
+        except FileNotFoundError:
+            return []

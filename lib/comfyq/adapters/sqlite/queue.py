@@ -1,0 +1,141 @@
+import asyncio
+import sqlite3
+import time
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
+
+import anyio
+
+from comfyq.adapters.sqlite.database import Database, failing_as
+from comfyq.domain.caller import TenantId
+from comfyq.domain.errors import QueueUnavailable
+from comfyq.domain.job import JobId
+from comfyq.ports.clock import Clock
+from comfyq.ports.queue import MAX_DELAY_S, MAX_HIDE_S, MAX_WAIT_S, check_seconds
+
+POLL_S = 0.02
+
+SEND = "INSERT INTO message (job_id, tenant, visible_at) VALUES (?, ?, ?)"
+LOOK = "SELECT 1 FROM message WHERE visible_at <= ? LIMIT 1"
+NEXT = """SELECT id, job_id, receives FROM message WHERE visible_at <= ?
+    ORDER BY visible_at, id LIMIT 1"""
+TAKE = "UPDATE message SET visible_at = ?, receives = receives + 1 WHERE id = ?"
+BURY = """INSERT INTO dead_message (id, job_id, tenant, died_at)
+    SELECT id, job_id, tenant, ? FROM message WHERE id = ?"""
+REMOVE = "DELETE FROM message WHERE id = ?"
+ACK = "DELETE FROM message WHERE id = ? AND receives = ?"
+HIDE = "UPDATE message SET visible_at = ? WHERE id = ? AND receives = ?"
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """Which time of receiving which message: a later one makes it lapse."""
+
+    id: int
+    receives: int
+    job_id: JobId
+
+
+@dataclass(frozen=True, slots=True)
+class SqliteDelivery:
+    receipt: Receipt
+    queue: "SqliteQueue"
+
+    @property
+    def job_id(self) -> JobId:
+        return self.receipt.job_id
+
+    async def ack(self) -> None:
+        await self.queue.ack(self.receipt)
+
+    async def hide(self, seconds: float) -> None:
+        await self.queue.hide(self.receipt, seconds)
+
+
+class SqliteQueue:
+    """The queue of one machine, in the table's own file.
+
+    A message that was received ``max_receives`` times and never acknowledged is moved to
+    ``dead_message`` when its turn would come again.
+    """
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        clock: Clock,
+        visibility_s: float = 120,
+        max_receives: int = 10,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._visibility_s = visibility_s
+        self._max_receives = max_receives
+
+    async def send(self, job_id: JobId, *, tenant: TenantId, delay_s: float = 0) -> None:
+        check_seconds(delay_s, most=MAX_DELAY_S)
+        message = (job_id, tenant, self._now_s() + delay_s)
+        await self._write(SEND, message)
+
+    async def receive(self, *, wait_s: float) -> SqliteDelivery | None:
+        check_seconds(wait_s, most=MAX_WAIT_S)
+        deadline = time.monotonic() + wait_s
+        while True:
+            # A look takes no lock, so idle workers do not stand in the way of writers.
+            if await self._anything() and (receipt := await self._take()):
+                return SqliteDelivery(receipt, self)
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                return None
+            await anyio.sleep(min(POLL_S, left_s))
+
+    async def ack(self, receipt: Receipt) -> None:
+        await self._write(ACK, (receipt.id, receipt.receives))
+
+    async def hide(self, receipt: Receipt, seconds: float) -> None:
+        check_seconds(seconds, most=MAX_HIDE_S)
+        await self._write(HIDE, (self._now_s() + seconds, receipt.id, receipt.receives))
+
+    async def _anything(self) -> bool:
+        now_s = self._now_s()
+        with failing_as(QueueUnavailable):
+            row = await self._database.read(
+                lambda connection: connection.execute(LOOK, (now_s,)).fetchone()
+            )
+        return row is not None
+
+    async def _take(self) -> Receipt | None:
+        future = self._database.submit(partial(self._next, self._now_s()))
+        try:
+            with failing_as(QueueUnavailable):
+                return await self._database.settled(future)
+        except asyncio.CancelledError:
+            future.add_done_callback(self._give_back)
+            raise
+
+    def _next(self, now_s: float, connection: sqlite3.Connection) -> Receipt | None:
+        while (row := connection.execute(NEXT, (now_s,)).fetchone()) is not None:
+            id_, job_id, receives = row
+            if receives < self._max_receives:
+                connection.execute(TAKE, (now_s + self._visibility_s, id_))
+                return Receipt(id_, receives + 1, JobId(job_id))
+            connection.execute(BURY, (now_s, id_))
+            connection.execute(REMOVE, (id_,))
+        return None
+
+    def _give_back(self, future: Future[Receipt | None]) -> None:
+        """Show a message again that was taken for a receiver who was cancelled meanwhile."""
+        if future.cancelled() or future.exception() or (receipt := future.result()) is None:
+            return
+        shown = (self._now_s(), receipt.id, receipt.receives)
+        self._database.submit(lambda connection: connection.execute(HIDE, shown).rowcount)
+
+    async def _write(self, sql: str, arguments: tuple[object, ...]) -> None:
+        with failing_as(QueueUnavailable):
+            await self._database.write(
+                lambda connection: connection.execute(sql, arguments).rowcount
+            )
+
+    def _now_s(self) -> float:
+        return self._clock.now().timestamp()

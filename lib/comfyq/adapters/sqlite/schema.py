@@ -1,0 +1,70 @@
+"""The tables of the file. The index columns come from ``ports.table.INDEXES``."""
+
+import sqlite3
+
+from comfyq.ports.table import INDEXES, MAIN
+
+VERSION = 1  # of this schema; kept in the file's user_version
+
+SPARSE = {name: index for name, index in INDEXES.items() if name != MAIN}
+COLUMNS = (
+    "pk",
+    "sk",
+    "version",
+    "ttl",
+    *(column for index in SPARSE.values() for column in (index.partition, index.sort)),
+)
+
+QUEUE = (
+    """CREATE TABLE IF NOT EXISTS message (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        job_id TEXT NOT NULL,
+        tenant TEXT NOT NULL,
+        visible_at REAL NOT NULL,
+        receives INTEGER NOT NULL DEFAULT 0
+    )""",
+    "CREATE INDEX IF NOT EXISTS message_visible ON message (visible_at, id)",
+    """CREATE TABLE IF NOT EXISTS dead_message (
+        id INTEGER PRIMARY KEY,
+        job_id TEXT NOT NULL,
+        tenant TEXT NOT NULL,
+        died_at REAL NOT NULL
+    )""",
+)
+
+
+class OtherSchema(sqlite3.DatabaseError):
+    """The file was made by another version of this program."""
+
+
+def create(connection: sqlite3.Connection) -> None:
+    """Make what is missing; the caller keeps other processes from doing the same.
+
+    Raises:
+        OtherSchema: the file has another version's tables.
+    """
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version == VERSION:
+        return
+    if version != 0:
+        raise OtherSchema(f"its schema has version {version}, this program knows {VERSION}")
+    connection.execute("BEGIN IMMEDIATE")
+    for statement in (*_item_table(), *QUEUE, f"PRAGMA user_version={VERSION}"):
+        connection.execute(statement)
+    connection.execute("COMMIT")
+
+
+def _item_table() -> tuple[str, ...]:
+    types = {"version": "INTEGER", "ttl": "INTEGER"}
+    columns = ", ".join(f"{column} {types.get(column, 'TEXT')}" for column in COLUMNS)
+    return (
+        f"CREATE TABLE IF NOT EXISTS item ({columns}, body TEXT NOT NULL, PRIMARY KEY (pk, sk))"
+        " WITHOUT ROWID",
+        "CREATE INDEX IF NOT EXISTS item_ttl ON item (ttl) WHERE ttl IS NOT NULL",
+        *(
+            f"CREATE INDEX IF NOT EXISTS item_{name}"
+            f" ON item ({index.partition}, {index.sort}, pk, sk)"
+            f" WHERE {index.partition} IS NOT NULL AND {index.sort} IS NOT NULL"
+            for name, index in SPARSE.items()
+        ),
+    )

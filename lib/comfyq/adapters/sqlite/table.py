@@ -1,0 +1,132 @@
+import json
+import sqlite3
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from comfyq.adapters.sqlite.database import Database, failing_as
+from comfyq.adapters.sqlite.schema import COLUMNS
+from comfyq.adapters.sqlite.select import Select
+from comfyq.domain.errors import TableUnavailable
+from comfyq.ports.clock import Clock
+from comfyq.ports.items import check_query, holds, live, projected, stored
+from comfyq.ports.table import (
+    ConditionFailed,
+    Cursor,
+    Delete,
+    Item,
+    Key,
+    Page,
+    Put,
+    Write,
+    check,
+    check_key,
+)
+
+SWEEP_EVERY_S = 60
+SWEEP_AFTER_S = 3600  # clocks of processes that share the file may differ
+SWEEP_ITEMS = 200  # at a time, so that no write waits long for it
+
+GET = "SELECT body FROM item WHERE pk = ? AND sk = ?"
+PUT = f"INSERT OR REPLACE INTO item VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"
+DELETE = "DELETE FROM item WHERE pk = ? AND sk = ?"
+SWEEP = f"""DELETE FROM item WHERE (pk, sk) IN
+    (SELECT pk, sk FROM item WHERE ttl IS NOT NULL AND ttl <= ? LIMIT {SWEEP_ITEMS})"""
+
+
+class SqliteTable:
+    """The table of one machine. Several processes may share the database's file."""
+
+    def __init__(self, *, database: Database, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._swept_at_s = 0.0  # monotonic
+
+    async def get(self, key: Key) -> Item | None:
+        check_key(key)
+        with failing_as(TableUnavailable):
+            found = await self._database.read(lambda connection: _find(connection, key))
+        return live(found, self._clock.now())
+
+    async def query(
+        self,
+        index: str,
+        partition: str,
+        *,
+        limit: int,
+        prefix: str | None = None,
+        upto: str | None = None,
+        descending: bool = False,
+        after: Cursor | None = None,
+    ) -> Page:
+        check_query(index, partition, limit=limit, prefix=prefix, upto=upto)
+        select = Select(index, partition, prefix, upto, descending, after)
+        sql, arguments = select.statement(self._clock.now(), limit=limit + 1)
+        with failing_as(TableUnavailable):
+            rows = await self._database.read(
+                lambda connection: connection.execute(sql, arguments).fetchall()
+            )
+        items = [projected(index, json.loads(body)) for body, *_ in rows[:limit]]
+        return Page(items, Cursor(*rows[limit - 1][1:]) if len(rows) > limit else None)
+
+    async def write(self, *writes: Write) -> None:
+        check(writes)
+        now = self._clock.now()
+        with failing_as(TableUnavailable):
+            await self._database.write(lambda connection: self._apply(connection, writes, now))
+
+    async def count(self, key: Key, *, cap: int, ttl: int) -> bool:
+        check_key(key)
+        now = self._clock.now()
+        with failing_as(TableUnavailable):
+            return await self._database.write(
+                lambda connection: _count(connection, key, cap=cap, ttl=ttl, now=now)
+            )
+
+    def _apply(
+        self, connection: sqlite3.Connection, writes: Sequence[Write], now: datetime
+    ) -> None:
+        items = [live(_find(connection, write.key), now) for write in writes]
+        refused = {
+            position: item
+            for position, (write, item) in enumerate(zip(writes, items, strict=True))
+            if not holds(write, item)
+        }
+        if refused:
+            raise ConditionFailed(refused)
+        for write in writes:
+            _store(connection, write)
+        self._sweep(connection, now)
+
+    def _sweep(self, connection: sqlite3.Connection, now: datetime) -> None:
+        """Delete what expired long ago, as DynamoDB does: in passing, now and then."""
+        if time.monotonic() < self._swept_at_s + SWEEP_EVERY_S:
+            return
+        swept = connection.execute(SWEEP, (now.timestamp() - SWEEP_AFTER_S,)).rowcount
+        if swept < SWEEP_ITEMS:
+            self._swept_at_s = time.monotonic()
+
+
+def _find(connection: sqlite3.Connection, key: Key) -> dict[str, Any] | None:
+    row = connection.execute(GET, key).fetchone()
+    return json.loads(row[0]) if row else None
+
+
+def _store(connection: sqlite3.Connection, write: Write) -> None:
+    match write:
+        case Delete():
+            connection.execute(DELETE, write.key)
+        case Put():
+            item = stored(write.item)
+            body = json.dumps(item, ensure_ascii=False, separators=(",", ":"))
+            connection.execute(PUT, (*(item.get(column) for column in COLUMNS), body))
+
+
+def _count(connection: sqlite3.Connection, key: Key, *, cap: int, ttl: int, now: datetime) -> bool:
+    pk, sk = key
+    counter = live(_find(connection, key), now) or {"pk": pk, "sk": sk, "n": 0, "ttl": ttl}
+    if counter["n"] >= cap:
+        return False
+    _store(connection, Put({**counter, "n": counter["n"] + 1}))
+    return True

@@ -1,0 +1,93 @@
+import functools
+import json
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from comfyq.domain.caller import TenantId
+from comfyq.domain.errors import QueueUnavailable
+from comfyq.domain.job import JobId
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import MessageTypeDef
+
+# What services say of a receipt that has lapsed. AWS deletes with one and says nothing; ministack
+# refuses; a hidden message that was deleted meanwhile is refused by all.
+LAPSED = frozenset(
+    {
+        "ReceiptHandleIsInvalid",
+        "InvalidParameterValue",
+        "MessageNotInflight",
+        "AWS.SimpleQueueService.MessageNotInflight",
+    }
+)
+
+
+class Received(NamedTuple):
+    receipt: str
+    job_id: JobId | None  # None: the message is not a doorbell
+
+
+class Calls:
+    """The blocking calls of one queue, in our words."""
+
+    def __init__(self, *, client: Callable[[], "SQSClient"], url: str, fair: bool) -> None:
+        self._client = functools.cache(client)
+        self._url = url
+        self._fair = fair
+
+    def send(self, job_id: JobId, tenant: TenantId, delay_s: float) -> None:
+        # Of a standard queue the group is a hint for fairness, not an order:
+        # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html
+        group: dict[str, Any] = {"MessageGroupId": tenant} if self._fair else {}
+        with _translated():
+            self._client().send_message(
+                QueueUrl=self._url,
+                MessageBody=json.dumps({"job_id": job_id}),
+                DelaySeconds=math.ceil(delay_s),
+                **group,
+            )
+
+    def receive(self, wait_s: float) -> Received | None:
+        with _translated():
+            answer = self._client().receive_message(
+                QueueUrl=self._url, MaxNumberOfMessages=1, WaitTimeSeconds=math.ceil(wait_s)
+            )
+        messages = answer.get("Messages", [])
+        return _received(messages[0]) if messages else None
+
+    def delete(self, receipt: str) -> None:
+        with _translated(tolerated=LAPSED):
+            self._client().delete_message(QueueUrl=self._url, ReceiptHandle=receipt)
+
+    def hide(self, receipt: str, seconds: float) -> None:
+        with _translated(tolerated=LAPSED):
+            self._client().change_message_visibility(
+                QueueUrl=self._url, ReceiptHandle=receipt, VisibilityTimeout=math.ceil(seconds)
+            )
+
+
+@contextmanager
+def _translated(tolerated: frozenset[str] = frozenset()) -> Iterator[None]:
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    try:
+        yield
+    except ClientError as error:
+        if error.response.get("Error", {}).get("Code") not in tolerated:
+            raise QueueUnavailable(f"SQS: {error}") from error
+    except BotoCoreError as error:
+        raise QueueUnavailable(f"SQS does not answer: {error}") from error
+
+
+def _received(message: "MessageTypeDef") -> Received:
+    try:
+        body = json.loads(message.get("Body", ""))
+    except ValueError:
+        body = None
+    job_id = body.get("job_id") if isinstance(body, dict) else None
+    return Received(
+        message.get("ReceiptHandle", ""), JobId(job_id) if isinstance(job_id, str) else None
+    )

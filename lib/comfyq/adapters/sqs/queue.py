@@ -1,0 +1,68 @@
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from anyio import to_thread
+
+from comfyq.adapters.sqs.calls import Calls, Received
+from comfyq.adapters.sqs.poll import poll
+from comfyq.domain.caller import TenantId
+from comfyq.domain.errors import QueueUnavailable
+from comfyq.domain.job import JobId
+from comfyq.ports.queue import MAX_DELAY_S, MAX_HIDE_S, MAX_WAIT_S, check_seconds
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+
+
+@dataclass(frozen=True, slots=True)
+class SqsDelivery:
+    job_id: JobId
+    receipt: str
+    calls: Calls
+
+    async def ack(self) -> None:
+        await to_thread.run_sync(self.calls.delete, self.receipt)
+
+    async def hide(self, seconds: float) -> None:
+        check_seconds(seconds, most=MAX_HIDE_S)
+        await to_thread.run_sync(self.calls.hide, self.receipt, seconds)
+
+
+class SqsQueue:
+    """The queue on SQS, with a body of ``{"job_id": …}``.
+
+    ``client`` makes the client; it is called once, at the first use, in a thread. ``fair`` names
+    the tenant as the message's group. The visibility time-out is the queue's own attribute.
+    """
+
+    def __init__(self, *, client: Callable[[], "SQSClient"], url: str, fair: bool = False) -> None:
+        self._calls = Calls(client=client, url=url, fair=fair)
+
+    async def send(self, job_id: JobId, *, tenant: TenantId, delay_s: float = 0) -> None:
+        check_seconds(delay_s, most=MAX_DELAY_S)
+        await to_thread.run_sync(self._calls.send, job_id, tenant, delay_s)
+
+    async def receive(self, *, wait_s: float) -> SqsDelivery | None:
+        """As the port says; SQS waits in whole seconds, so up to one more passes.
+
+        A message that arrives after this was cancelled is shown to others again at once.
+        """
+        check_seconds(wait_s, most=MAX_WAIT_S)
+        deadline = time.monotonic() + wait_s
+        while True:
+            left_s = max(deadline - time.monotonic(), 0)
+            received = await self._poll(left_s)
+            if received is not None and received.job_id is not None:
+                return SqsDelivery(received.job_id, received.receipt, self._calls)
+            if received is None or left_s == 0:
+                return None
+
+    async def _poll(self, wait_s: float) -> Received | None:
+        return await poll(lambda: self._calls.receive(wait_s), give_back=self._show)
+
+    def _show(self, received: Received) -> None:
+        with suppress(QueueUnavailable):  # then it comes back after its visibility time-out
+            self._calls.hide(received.receipt, 0)

@@ -1,0 +1,34 @@
+from datetime import UTC, datetime, timedelta
+
+HEADER_RESOLUTION = timedelta(seconds=1)
+TOLERANCE = timedelta(seconds=1)  # below it, a difference may be the header's own rounding
+
+
+class SystemClock:
+    def now(self) -> datetime:
+        return datetime.now(UTC)  # noqa: TID251 - this is the Clock
+
+
+class CorrectedClock:
+    """The local clock, set right by the clock of the store that all workers share.
+
+    ``observe`` is told the ``Date`` header of the store's answers as they come. The header is cut
+    to whole seconds, so the clock stands still against it until they differ by more than that.
+    """
+
+    def __init__(self) -> None:
+        self._local = SystemClock()
+        self._skew = timedelta()
+
+    @property
+    def skew(self) -> timedelta:
+        """How much the store's clock is ahead of the local one."""
+        return self._skew
+
+    def now(self) -> datetime:
+        return self._local.now() + self._skew
+
+    def observe(self, date: datetime) -> None:
+        skew = date + HEADER_RESOLUTION / 2 - self._local.now()
+        if abs(skew - self._skew) > TOLERANCE:
+            self._skew = skew

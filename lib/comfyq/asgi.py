@@ -1,0 +1,11 @@
+"""``uvicorn comfyq.asgi:app --workers 4``: the API and its sockets, without workers."""
+
+from comfyq.bootstrap.ports import open_ports
+from comfyq.bootstrap.services import Services
+from comfyq.config import Settings
+from comfyq.local.application import local_app
+from comfyq.local.logging import configure_logging
+
+settings = Settings()
+configure_logging(settings.log_level)
+app = local_app(Services(settings, open_ports(settings)))

@@ -1,0 +1,77 @@
+"""boto3, imported when the first client is asked for."""
+
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
+
+from comfyq.config import Backend, Settings
+
+if TYPE_CHECKING:
+    from boto3.session import Session
+    from mypy_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
+    from mypy_boto3_dynamodb import DynamoDBClient
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sqs import SQSClient
+
+POLL_S = 20  # the longest long poll of SQS; a read must wait longer than that
+CONNECTIONS = 50  # of each client; as many as threads may call at once
+
+
+class Clients:
+    """Clients of AWS, or of a look-alike of it, that all share one session."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    @cached_property
+    def session(self) -> "Session":
+        """On AWS the usual chain of credentials; elsewhere nobody checks them."""
+        import boto3
+
+        if self._settings.backend is Backend.AWS:
+            return boto3.Session()
+        return boto3.Session(
+            aws_access_key_id="local", aws_secret_access_key="local", region_name="us-east-1"
+        )
+
+    def dynamodb(self) -> "DynamoDBClient":
+        client: DynamoDBClient = self._client("dynamodb", read_timeout_s=10)
+        return client
+
+    def sqs(self) -> "SQSClient":
+        client: SQSClient = self._client("sqs", read_timeout_s=POLL_S + 10)
+        return client
+
+    def s3(self) -> "S3Client":
+        client: S3Client = self._client("s3", read_timeout_s=30)
+        return client
+
+    def management(self, endpoint: str) -> "ApiGatewayManagementApiClient":
+        from comfyq.adapters.apigw.client import management_client
+
+        return management_client(self.session, endpoint)
+
+    def _client(self, service: str, *, read_timeout_s: int) -> Any:
+        from botocore.config import Config
+
+        config = Config(
+            connect_timeout=5,
+            read_timeout=read_timeout_s,
+            retries={"mode": "standard", "total_max_attempts": 4},
+            max_pool_connections=CONNECTIONS,
+            s3={"addressing_style": "path"} if self._endpoint(service) else None,
+        )
+        make = partial(self.session.client, service)
+        return make(endpoint_url=self._endpoint(service), config=config)
+
+    def _endpoint(self, service: str) -> str | None:
+        """None leaves it to boto3, which also reads AWS_ENDPOINT_URL and its kin."""
+        if self._settings.aws_endpoint_url is not None:
+            return self._settings.aws_endpoint_url
+        if self._settings.backend is Backend.EMULATOR and self._settings.localstack_host:
+            from localstack_client.config import (  # type: ignore[import-untyped]
+                get_service_endpoint,
+            )
+
+            endpoint: str = get_service_endpoint(service)
+            return endpoint
+        return None

@@ -1,0 +1,105 @@
+"""The ports of each backend."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from comfyq.adapters.apigw.notifier import ApiGatewayNotifier
+from comfyq.adapters.system.clock import CorrectedClock, SystemClock
+from comfyq.bootstrap.aws import Clients
+from comfyq.config import Backend, Settings
+from comfyq.ports.assets import Assets
+from comfyq.ports.clock import Clock
+from comfyq.ports.notifier import Notifier
+from comfyq.ports.queue import JobQueue
+from comfyq.ports.table import Table
+
+if TYPE_CHECKING:
+    from minio import Minio
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The outside world, as one backend has it; ``close`` lets go of what is open."""
+
+    table: Table
+    queue: JobQueue
+    assets: Assets
+    clock: Clock
+    notifier: Notifier
+    close: Callable[[], None]
+
+
+class MissingSetting(Exception):
+    """A backend needs a setting that is not there; the message names it."""
+
+
+def open_ports(settings: Settings) -> Ports:
+    """The ports of the backend that ``settings`` names; raises MissingSetting."""
+    clients = Clients(settings)
+    notifier = ApiGatewayNotifier(client_of=clients.management)
+    if settings.backend is Backend.EMBEDDED:
+        return _embedded(settings, notifier)
+    return _aws(settings, clients, notifier)
+
+
+def _embedded(settings: Settings, notifier: Notifier) -> Ports:
+    from comfyq.adapters.filesystem.assets import FileAssets
+    from comfyq.adapters.sqlite.database import Database
+    from comfyq.adapters.sqlite.queue import SqliteQueue
+    from comfyq.adapters.sqlite.table import SqliteTable
+
+    clock = SystemClock()
+    database = Database(path=settings.data_dir / "comfyq.db")
+    return Ports(
+        table=SqliteTable(database=database, clock=clock),
+        queue=SqliteQueue(database=database, clock=clock, visibility_s=settings.visibility_s),
+        assets=_minio(settings) or FileAssets(folder=settings.data_dir / "assets"),
+        clock=clock,
+        notifier=notifier,
+        close=database.close,
+    )
+
+
+def _aws(settings: Settings, clients: Clients, notifier: Notifier) -> Ports:
+    from comfyq.adapters.dynamodb.table import DynamoTable
+    from comfyq.adapters.s3.assets import S3Assets
+    from comfyq.adapters.sqs.queue import SqsQueue
+
+    if settings.queue_url is None:
+        raise MissingSetting(
+            f"the {settings.backend} backend needs COMFYQ_QUEUE_URL, COMFYQ_TABLE and "
+            "COMFYQ_BUCKET; `comfyq env` prints them for a running `comfyq up`"
+        )
+    clock = CorrectedClock()
+    table = DynamoTable(
+        client=clients.dynamodb, table=settings.table, clock=clock, on_date=clock.observe
+    )
+    return Ports(
+        table=table,
+        queue=SqsQueue(client=clients.sqs, url=settings.queue_url, fair=settings.fair_queue),
+        assets=_minio(settings) or S3Assets(client=clients.s3, bucket=settings.bucket),
+        clock=clock,
+        notifier=notifier,
+        close=lambda: None,
+    )
+
+
+def _minio(settings: Settings) -> Assets | None:
+    if settings.minio_endpoint is None:
+        return None
+    from comfyq.adapters.minio.assets import MinioAssets
+
+    return MinioAssets(client=lambda: _minio_client(settings), bucket=settings.minio_bucket)
+
+
+def _minio_client(settings: Settings) -> "Minio":
+    from minio import Minio
+
+    secret = settings.minio_secret_key
+    return Minio(
+        endpoint=settings.minio_endpoint or "",
+        access_key=settings.minio_access_key,
+        secret_key=secret.get_secret_value() if secret else None,
+        secure=settings.minio_secure,
+    )

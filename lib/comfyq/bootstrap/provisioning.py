@@ -1,0 +1,25 @@
+"""Making what a look-alike of AWS does not have yet, from the template's own definitions."""
+
+from comfyq.adapters.provisioning.provision import provision
+from comfyq.bootstrap.aws import Clients
+from comfyq.config import Settings
+
+PREFIX = "comfyq"
+
+
+def provisioned(settings: Settings) -> Settings:
+    """``settings`` with the table, queue and bucket of an emulator, made if they are missing.
+
+    Blocks for about a second.
+    """
+    clients = Clients(settings)
+    made = provision(
+        settings.template,
+        prefix=PREFIX,
+        dynamodb=clients.dynamodb(),
+        sqs=clients.sqs(),
+        s3=clients.s3(),
+    )
+    return settings.model_copy(
+        update={"table": made.table, "queue_url": made.queue_url, "bucket": made.bucket}
+    )

@@ -1,0 +1,131 @@
+"""Everything that edges call, made when it is first asked for."""
+
+import random
+import secrets
+from collections.abc import Sequence
+from datetime import timedelta
+from functools import cached_property, partial
+from uuid import uuid4
+
+from comfyq.adapters.filesystem.workflows import FolderWorkflows
+from comfyq.bootstrap.ports import Ports
+from comfyq.config import Settings
+from comfyq.domain.job import Job, JobId
+from comfyq.domain.output import Output
+from comfyq.ports.workflows import Workflows
+from comfyq.records.jobs import JobRecords
+from comfyq.records.secrets import SecretRecords
+from comfyq.records.subscriptions import SubscriptionRecords
+from comfyq.records.workers import WorkerRecords
+from comfyq.services.announcing import Announcer
+from comfyq.services.downloads import Downloads
+from comfyq.services.health import Health
+from comfyq.services.links import Links
+from comfyq.services.reaping import Reaper
+from comfyq.services.submission import Submission
+from comfyq.services.subscriptions import Subscriptions
+
+MAX_SEED = 2**53  # JSON numbers of JavaScript are exact below it
+
+
+class Services:
+    """Everything that edges call, over one set of ports."""
+
+    def __init__(self, settings: Settings, ports: Ports) -> None:
+        self.settings = settings
+        self.ports = ports
+        self._links: Links | None = None
+
+    @cached_property
+    def records(self) -> JobRecords:
+        return JobRecords(self.ports.table, new_write_id=lambda: uuid4().hex)
+
+    @cached_property
+    def workers(self) -> WorkerRecords:
+        return WorkerRecords(self.ports.table)
+
+    @cached_property
+    def followers(self) -> SubscriptionRecords:
+        return SubscriptionRecords(self.ports.table)
+
+    @cached_property
+    def workflows(self) -> Workflows:
+        return FolderWorkflows(self.settings.workflows_dir)
+
+    @cached_property
+    def announcer(self) -> Announcer:
+        return Announcer(
+            records=self.records,
+            subscriptions=self.followers,
+            notifier=self.ports.notifier,
+            render=self._render,
+            clock=self.ports.clock,
+            retention=timedelta(seconds=self.settings.retention_s),
+        )
+
+    @cached_property
+    def submission(self) -> Submission:
+        return Submission(
+            records=self.records,
+            queue=self.ports.queue,
+            workflows=self.workflows,
+            announcer=self.announcer,
+            clock=self.ports.clock,
+            new_id=lambda: JobId(str(uuid4())),
+            draw_seed=partial(random.SystemRandom().randrange, MAX_SEED),
+            requests_per_minute=self.settings.requests_per_minute,
+        )
+
+    @cached_property
+    def subscriptions(self) -> Subscriptions:
+        return Subscriptions(
+            records=self.records,
+            subscriptions=self.followers,
+            announcer=self.announcer,
+            clock=self.ports.clock,
+        )
+
+    @cached_property
+    def downloads(self) -> Downloads:
+        return Downloads(records=self.records, assets=self.ports.assets, links=self.links)
+
+    @cached_property
+    def health(self) -> Health:
+        return Health(
+            workers=self.workers,
+            clock=self.ports.clock,
+            live_s=self.settings.live_s,
+            scale_to_zero=self.settings.scale_to_zero,
+        )
+
+    @cached_property
+    def reaper(self) -> Reaper:
+        return Reaper(
+            records=self.records,
+            queue=self.ports.queue,
+            assets=self.ports.assets,
+            announcer=self.announcer,
+            clock=self.ports.clock,
+        )
+
+    async def links(self) -> Links:
+        """The maker of output links; its secret is read from the table once."""
+        if self._links is None:
+            self._links = Links(
+                secret=await self._link_secret(),
+                clock=self.ports.clock,
+                expires_s=self.settings.link_expires_s,
+            )
+        return self._links
+
+    async def _link_secret(self) -> bytes:
+        if self.settings.link_secret is not None:
+            return self.settings.link_secret.get_secret_value().encode()
+        stored = SecretRecords(self.ports.table, new_secret=lambda: secrets.token_hex(32))
+        return await stored.shared("links")
+
+    async def _render(self, job: Job, outputs: Sequence[Output], base_url: str) -> bytes:
+        from comfyq.wire.frames import render
+
+        public_url = self.settings.public_url or ""
+        return render(job, outputs, base_url, links=await self.links(), public_url=public_url)

@@ -1,0 +1,129 @@
+"""A worker and its parts: one ComfyUI, one identity, one folder of its own."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import structlog
+
+from comfyq import __version__
+from comfyq.adapters.comfyui.engine import ComfyEngine
+from comfyq.adapters.filesystem.journal import FileJournal
+from comfyq.adapters.filesystem.spool import FileSpool
+from comfyq.bootstrap.identity import dead_workers, take_identity
+from comfyq.bootstrap.services import Services
+from comfyq.config import Settings
+from comfyq.domain.job import WorkerId
+from comfyq.edges.worker.engine_watch import EngineWatch
+from comfyq.edges.worker.gate import Gate
+from comfyq.edges.worker.heart import Heart, Identity
+from comfyq.edges.worker.worker import Worker
+from comfyq.ports.engine import Engine
+from comfyq.services.claiming import Claims
+from comfyq.services.collecting import Collector
+from comfyq.services.execution import Executor
+from comfyq.services.rendering import Renderer
+from comfyq.services.timing import Timing
+
+log = structlog.get_logger()
+
+ENGINE_LOOK_S = 5.0  # ComfyUI is asked that often whether it is there
+
+
+def timing_of(settings: Settings) -> Timing:
+    return Timing(
+        lease_s=settings.lease_s,
+        renew_s=settings.renew_s,
+        watch_s=settings.watch_s,
+        store_progress_s=settings.store_progress_s,
+        push_progress_s=settings.push_progress_s,
+        retry_s=settings.retry_s,
+        upload_give_up_s=settings.upload_give_up_s,
+    )
+
+
+@asynccontextmanager
+async def open_worker(
+    services: Services, *, comfyui_url: str, engine: str | None = None
+) -> AsyncIterator[Worker]:
+    """A worker that is ready to ``run``; its id is its own for as long as this is open.
+
+    ``engine`` names a ComfyUI whose URL is not always the same.
+
+    Raises:
+        WorkerIdTaken: another process has the id that the settings want.
+    """
+    own = take_identity(services.settings, engine=engine or comfyui_url)
+    try:
+        async with ComfyEngine(comfyui_url) as comfyui:
+            yield _worker(services, comfyui, own.worker, own.path)
+    finally:
+        own.lock.release()
+
+
+async def evict_dead_workers(services: Services) -> None:
+    """End the leases of this machine's workers that are gone; a lock tells it, not a time-out."""
+    for dead in dead_workers(services.settings):
+        journal = FileJournal(path=dead.journal)
+        held = await journal.noted()
+        if held:
+            log.warning("worker_dead", worker=dead.worker, jobs=held)
+            await services.reaper.evict(dead.worker, held)
+        for job_id in held:
+            await journal.forget(job_id)
+
+
+def _worker(services: Services, engine: Engine, worker_id: WorkerId, folder: Path) -> Worker:
+    settings, clock = services.settings, services.ports.clock
+    claims = Claims(
+        worker=worker_id,
+        records=services.records,
+        queue=services.ports.queue,
+        journal=FileJournal(path=folder / "claims"),
+        announcer=services.announcer,
+        clock=clock,
+        timing=timing_of(settings),
+    )
+    watch = EngineWatch(engine, period_s=ENGINE_LOOK_S)
+    heart = Heart(
+        Identity(worker_id, host=settings.host, pid=settings.pid, version=__version__),
+        records=services.workers,
+        watch=watch,
+        clock=clock,
+        period_s=settings.beat_s,
+        ttl_s=int(settings.live_s * 3),
+    )
+    return Worker(
+        claims=claims,
+        executor=_executor(services, engine, claims, folder),
+        queue=services.ports.queue,
+        gate=Gate(settings.depth),
+        watch=watch,
+        heart=heart,
+        wait_s=settings.wait_s,
+        drain_s=settings.drain_s,
+    )
+
+
+def _executor(services: Services, engine: Engine, claims: Claims, folder: Path) -> Executor:
+    timing, clock = timing_of(services.settings), services.ports.clock
+    return Executor(
+        records=services.records,
+        claims=claims,
+        renderer=Renderer(
+            engine=engine,
+            announcer=services.announcer,
+            subscriptions=services.followers,
+            clock=clock,
+            timing=timing,
+        ),
+        collector=Collector(
+            engine=engine,
+            assets=services.ports.assets,
+            spool=FileSpool(folder=folder / "spool"),
+            timing=timing,
+        ),
+        announcer=services.announcer,
+        clock=clock,
+        timing=timing,
+    )

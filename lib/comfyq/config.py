@@ -1,0 +1,105 @@
+"""All settings, read from the environment once. No other module reads it."""
+
+import os
+import socket
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AliasChoices, Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PROJECT = Path(__file__).resolve().parents[2]
+
+
+class Backend(StrEnum):
+    EMBEDDED = "embedded"  # SQLite and files: one machine, no server
+    EMULATOR = "emulator"  # the AWS adapters against a look-alike of AWS
+    AWS = "aws"
+
+
+def _unprefixed(name: str) -> AliasChoices:
+    return AliasChoices(name, name.lower())
+
+
+class Settings(BaseSettings):
+    """``COMFYQ_<NAME>``, but for the names that other tools use as well, which have no prefix."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="COMFYQ_", frozen=True, populate_by_name=True, extra="ignore"
+    )
+
+    backend: Backend = Backend.EMBEDDED
+    data_dir: Path = Path(".comfyq")  # the embedded backend, and the worker's own files
+    workflows_dir: Path = PROJECT / "workflows"
+    template: Path = PROJECT / "template.yaml"
+    log_level: str = "info"
+
+    public_url: Annotated[str | None, Field(validation_alias=_unprefixed("PUBLIC_URL"))] = None
+    ws_url: str | None = None  # of the WebSocket API; None: the API's own host
+    link_secret: SecretStr | None = None  # signs output links; None: made once, kept in the table
+    link_expires_s: int = 7 * 86_400
+    requests_per_minute: int | None = None  # of one tenant; None: any number
+    retention_s: int = 30 * 86_400  # ended jobs and their files are kept that long
+    reap_period_s: float = 1.0
+    scale_to_zero: bool = False  # no worker is no fault
+
+    aws_endpoint_url: Annotated[
+        str | None, Field(validation_alias=_unprefixed("AWS_ENDPOINT_URL"))
+    ] = None  # of an AWS look-alike
+    localstack_host: Annotated[
+        str | None, Field(validation_alias=_unprefixed("LOCALSTACK_HOST"))
+    ] = None  # host[:port]; localstack-client then finds each service
+
+    table: str = "comfyq"
+    queue_url: str | None = None
+    fair_queue: bool = False  # SQS fair queues: the tenant as message group
+    bucket: str = "comfyq"
+    visibility_s: float = 120  # of the embedded queue
+
+    minio_endpoint: Annotated[str | None, Field(validation_alias=_unprefixed("MINIO_ENDPOINT"))] = (
+        None  # host:port; None: files, or S3 on AWS
+    )
+    minio_bucket: Annotated[str, Field(validation_alias=_unprefixed("MINIO_BUCKET"))] = "comfy-gen"
+    minio_access_key: Annotated[
+        str | None, Field(validation_alias=_unprefixed("MINIO_ACCESS_KEY"))
+    ] = None
+    minio_secret_key: Annotated[
+        SecretStr | None, Field(validation_alias=_unprefixed("MINIO_SECRET_KEY"))
+    ] = None
+    minio_secure: Annotated[bool, Field(validation_alias=_unprefixed("MINIO_SECURE"))] = False
+
+    comfyui_url: Annotated[str | None, Field(validation_alias=_unprefixed("COMFYUI_URL"))] = None
+    comfyui_host: Annotated[str | None, Field(validation_alias=_unprefixed("COMFYUI_HOST"))] = None
+
+    worker_id: str | None = None  # None: made once, kept in the data directory
+    depth: Annotated[int, Field(ge=1, le=8)] = 2  # prompts kept in ComfyUI's queue
+    drain_s: float = 100  # a running job may finish within it when the worker is stopped
+    beat_s: float = 5  # the worker's sign of life
+    live_s: float = 20  # a worker that has not been heard of for that long is not there
+    wait_s: float = 20  # one long poll of the queue
+
+    lease_s: float = 120
+    renew_s: float = 40
+    watch_s: float = 0.5
+    store_progress_s: float = 1.0
+    push_progress_s: float = 0.25
+    retry_s: float = 2
+    upload_give_up_s: float = 900
+
+    def comfyui(self) -> str | None:
+        """ComfyUI's base URL, from COMFYUI_URL or, as host[:port], from COMFYUI_HOST."""
+        if self.comfyui_url:
+            return self.comfyui_url.rstrip("/")
+        if not self.comfyui_host:
+            return None
+        host = self.comfyui_host.removeprefix("http://").rstrip("/")
+        return f"http://{host}" if ":" in host else f"http://{host}:8188"
+
+    @property
+    def host(self) -> str:
+        return socket.gethostname()
+
+    @property
+    def pid(self) -> int:
+        return os.getpid()

@@ -1,0 +1,151 @@
+"""The kinds of parameters, as a table: what each accepts, how JSON Schema says so, what it binds.
+
+A new kind is a new row.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from comfyq.domain.coercion import (
+    DRAW,
+    coerce_boolean,
+    coerce_choice,
+    coerce_integer,
+    coerce_loras,
+    coerce_number,
+    coerce_seed,
+    coerce_string,
+)
+from comfyq.domain.graph import NewGraph, insert_loras, set_input
+from comfyq.domain.loras import parse_lora
+from comfyq.domain.parameters import Parameter
+
+DRAWN_SEEDS = 2**53  # below it, so that JavaScript reads a drawn seed exactly
+MAX_SEED = 2**64 - 1  # of ComfyUI's noise nodes
+MAX_STRENGTH = 100.0  # of ComfyUI's LoRA loaders, either way
+
+Schema = dict[str, Any]
+RANGE = frozenset({"min", "max"})
+LENGTHS = frozenset({"min_length", "max_length"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """How parameters of one kind behave."""
+
+    coerce: Callable[[Parameter, Any], Any]
+    schema: Callable[[Parameter], Schema]
+    bind: Callable[[Parameter, Any, NewGraph], None]
+    options: frozenset[str] = frozenset()  # keys of the manifest beside those of every kind
+    needs: frozenset[str] = frozenset()  # those of them that must be there
+    fills: Mapping[str, Any] = field(default_factory=dict)  # fields that the manifest leaves out
+    bound: bool = True  # it needs a binding
+    effective: bool = True  # it changes what is run
+
+
+def string_schema(parameter: Parameter) -> Schema:
+    low, high = parameter.min_length, parameter.max_length
+    return {"type": "string", "maxLength": high} | ({"minLength": low} if low else {})
+
+
+def integer_schema(parameter: Parameter) -> Schema:
+    step = parameter.multiple_of
+    return {"type": "integer"} | _range(parameter) | ({"multipleOf": step} if step else {})
+
+
+def number_schema(parameter: Parameter) -> Schema:
+    return {"type": "number"} | _range(parameter)
+
+
+def boolean_schema(parameter: Parameter) -> Schema:
+    return {"type": "boolean"}
+
+
+def choice_schema(parameter: Parameter) -> Schema:
+    return {"type": "string", "enum": list(parameter.choices)}
+
+
+def seed_schema(parameter: Parameter) -> Schema:
+    """-1 stands below the range of seeds, as the value that draws one."""
+    return {"type": "integer", "minimum": DRAW, "maximum": parameter.maximum}
+
+
+def loras_schema(parameter: Parameter) -> Schema:
+    entry = {"type": "string", "maxLength": parameter.max_length}
+    return {"type": "array", "items": entry, "maxItems": parameter.max_items}
+
+
+def _range(parameter: Parameter) -> Schema:
+    bounds = {"minimum": parameter.minimum, "maximum": parameter.maximum}
+    return {name: bound for name, bound in bounds.items() if bound is not None}
+
+
+def bind_inputs(parameter: Parameter, value: Any, graph: NewGraph) -> None:
+    for target in parameter.bindings:
+        set_input(graph, target, value)
+
+
+def bind_loras(parameter: Parameter, value: Any, graph: NewGraph) -> None:
+    assert parameter.model is not None, "the loader sees to it"
+    loras = [parse_lora(entry) for entry in value]
+    insert_loras(graph, loras, model=parameter.model, clip=parameter.clip)
+
+
+def bind_nothing(parameter: Parameter, value: Any, graph: NewGraph) -> None:
+    """The value is accepted without effect."""
+
+
+_INTEGER = Kind(
+    coerce=coerce_integer,
+    schema=integer_schema,
+    bind=bind_inputs,
+    options=RANGE | {"multiple_of"},
+)
+
+KINDS: Mapping[str, Kind] = {
+    "string": Kind(coerce=coerce_string, schema=string_schema, bind=bind_inputs, options=LENGTHS),
+    "integer": _INTEGER,
+    "size": replace(_INTEGER, needs=RANGE, fills={"unit": "px"}),
+    "number": Kind(coerce=coerce_number, schema=number_schema, bind=bind_inputs, options=RANGE),
+    "boolean": Kind(coerce=coerce_boolean, schema=boolean_schema, bind=bind_inputs),
+    "enum": Kind(
+        coerce=coerce_choice,
+        schema=choice_schema,
+        bind=bind_inputs,
+        options=frozenset({"choices"}),
+        needs=frozenset({"choices"}),
+    ),
+    "seed": Kind(
+        coerce=coerce_seed,
+        schema=seed_schema,
+        bind=bind_inputs,
+        options=RANGE,
+        fills={"default": DRAW, "minimum": 0, "maximum": MAX_SEED},
+    ),
+    "loras": Kind(
+        coerce=coerce_loras,
+        schema=loras_schema,
+        bind=bind_loras,
+        options=RANGE | {"max_items", "model", "clip"},
+        needs=frozenset({"model"}),
+        fills={
+            "default": [],
+            "minimum": -MAX_STRENGTH,
+            "maximum": MAX_STRENGTH,
+            "min_length": 1,
+            "max_length": 300,
+        },
+        bound=False,
+    ),
+    "ignored": Kind(
+        coerce=coerce_string,
+        schema=string_schema,
+        bind=bind_nothing,
+        options=LENGTHS | {"reason"},
+        needs=frozenset({"reason"}),
+        fills={"default": ""},
+        bound=False,
+        effective=False,
+    ),
+}

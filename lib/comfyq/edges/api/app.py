@@ -1,0 +1,35 @@
+"""The HTTP API as one ASGI application: under uvicorn, under Mangum on Lambda, and in tests."""
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from functools import partial
+
+from fastapi import FastAPI
+from fastapi.routing import APIRoute
+
+from comfyq.edges.api import generate, health, openapi, outputs, problems
+from comfyq.edges.api.bodies import BodyLimit
+from comfyq.edges.api.dependencies import ApiServices
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+def create_app(*, api: ApiServices, lifespan: Lifespan | None = None) -> FastAPI:
+    """The application over ``api``. Mangum needs no lifespan."""
+    app = FastAPI(
+        title="comfyq",
+        version=api.version,
+        lifespan=lifespan,
+        generate_unique_id_function=_operation_id,
+    )
+    app.state.api = api
+    app.add_middleware(BodyLimit)
+    for routes in (generate, outputs, health):
+        app.include_router(routes.router)
+    problems.install(app)
+    app.openapi = partial(openapi.describe, app)  # type: ignore[method-assign]
+    return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name

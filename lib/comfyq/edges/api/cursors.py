@@ -1,0 +1,36 @@
+"""Cursors in URLs: opaque, and checked, so that a mangled one is refused instead of obeyed."""
+
+import json
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from zlib import crc32
+
+from comfyq.domain.errors import FieldError, InvalidCursor
+from comfyq.ports.table import Cursor
+
+MAX_CHARS = 1_000
+
+
+def encode_cursor(cursor: Cursor) -> str:
+    parts = list(cursor)
+    return urlsafe_b64encode(json.dumps([*parts, _checksum(parts)]).encode()).decode()
+
+
+def decode_cursor(text: str) -> Cursor:
+    """Raises InvalidCursor for what ``encode_cursor`` did not make."""
+    try:
+        *parts, checksum = json.loads(urlsafe_b64decode(text[:MAX_CHARS]))
+        cursor = Cursor(*parts)
+    except (ValueError, TypeError, RecursionError):
+        raise _invalid() from None
+    if checksum != _checksum(parts) or encode_cursor(cursor) != text:
+        raise _invalid()
+    return cursor
+
+
+def _checksum(parts: list[str]) -> int:
+    return crc32(json.dumps(parts).encode())
+
+
+def _invalid() -> InvalidCursor:
+    message = "is not a cursor that this server gave; begin again without one"
+    return InvalidCursor(f"cursor: {message}", [FieldError("cursor", message)])

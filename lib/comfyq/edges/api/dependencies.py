@@ -1,0 +1,79 @@
+"""What routes are given: the services, who asks, and how answers link back."""
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import Depends, HTTPException, Path, Request
+
+from comfyq.domain.caller import DEFAULT_CALLER, Caller
+from comfyq.domain.errors import JobNotFound
+from comfyq.domain.job import JobId
+from comfyq.services.downloads import Downloads
+from comfyq.services.health import Health
+from comfyq.services.links import Links
+from comfyq.services.submission import Submission
+from comfyq.wire.jobs import JobViews
+
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+JSON_TYPE = re.compile(r"application/([\w.-]+\+)?json\s*(;.*)?", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiServices:
+    """Everything that the HTTP API is made of. Nothing is asked of it before a request comes."""
+
+    submission: Submission
+    downloads: Downloads
+    health: Health
+    links: Callable[[], Awaitable[Links]]  # their secret may have to be fetched first
+    version: str
+    public_url: str | None = None  # what links begin with; None: what the request was sent to
+    ws_url: str | None = None  # where progress is pushed; None: /ws/progress/{id} beside the API
+
+
+def services_of(request: Request) -> ApiServices:
+    api: ApiServices = request.app.state.api
+    return api
+
+
+Services = Annotated[ApiServices, Depends(services_of)]
+
+
+def caller_of() -> Caller:
+    """Who asks: one and the same, until there are keys."""
+    return DEFAULT_CALLER
+
+
+Asker = Annotated[Caller, Depends(caller_of)]
+
+
+def job_id_of(job_id: Annotated[str, Path(description="A UUID.")]) -> JobId:
+    """Ids that we cannot have given are not found, without asking the table."""
+    if not UUID.fullmatch(job_id.lower()):
+        raise JobNotFound("there is no such job; a job's id is a UUID")
+    return JobId(job_id.lower())
+
+
+WantedJob = Annotated[JobId, Depends(job_id_of)]
+
+
+async def views_of(request: Request, api: Services) -> JobViews:
+    base_url = (api.public_url or str(request.base_url)).rstrip("/")
+    ws_url = api.ws_url or base_url.replace("http", "ws", 1) + "/ws/progress/{id}"
+    return JobViews(base_url=base_url, ws_url=ws_url, links=await api.links())
+
+
+Views = Annotated[JobViews, Depends(views_of)]
+
+
+def require_json(request: Request) -> None:
+    """Refuse what would not be read as JSON, before it is called an invalid object."""
+    content_type = request.headers.get("content-type", "")
+    if not JSON_TYPE.fullmatch(content_type):
+        raise HTTPException(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            "send the request as JSON, with `Content-Type: application/json`",
+        )

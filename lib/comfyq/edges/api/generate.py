@@ -1,0 +1,138 @@
+"""``/generate``: parse, call one service method, render. No decision is taken here."""
+
+import asyncio
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Query, Response
+
+from comfyq.domain.caller import Caller
+from comfyq.domain.errors import FieldError, InvalidRequest, WorkflowNotFound
+from comfyq.domain.job import Job, JobStatus
+from comfyq.edges.api.cursors import decode_cursor, encode_cursor
+from comfyq.edges.api.dependencies import Asker, Services, Views, WantedJob, require_json
+from comfyq.services.submission import Submission
+from comfyq.wire.frames import STATUSES, FrameStatus
+from comfyq.wire.jobs import JobList, JobView, JobViews, StoryView
+from comfyq.wire.requests import GenerateRequest
+
+router = APIRouter(prefix="/generate", tags=["generate"])
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        description="The same key with the same body, within 24 hours, gives the first answer.",
+        min_length=1,
+        max_length=255,
+        pattern=r"^[!-~]([ -~]*[!-~])?$",
+    ),
+]
+
+LOCATION: dict[str, Any] = {"Location": {"description": "The job.", "schema": {"type": "string"}}}
+
+
+class UnknownWorkflow(InvalidRequest):
+    """422: it is the request that names what is not there, not the URL."""
+
+    code = WorkflowNotFound.code
+
+
+@router.post(
+    "",
+    status_code=HTTPStatus.ACCEPTED,
+    dependencies=[Depends(require_json)],
+    responses={202: {"description": "Accepted; it will end.", "headers": LOCATION}},
+)
+async def submit(
+    body: GenerateRequest,
+    api: Services,
+    caller: Asker,
+    views: Views,
+    response: Response,
+    idempotency_key: IdempotencyKey = None,
+) -> JobView:
+    """Submit a generation. Follow `Location`, or `urls.ws`, until it has ended."""
+    try:
+        accepted = await api.submission.submit(
+            caller, workflow=body.workflow, values=body.values, idempotency_key=idempotency_key
+        )
+    except WorkflowNotFound as missing:
+        raise UnknownWorkflow(
+            f"workflow: {missing}", [FieldError("workflow", str(missing))]
+        ) from missing
+    response.headers["Location"] = views.self_url(accepted.job.id)
+    if accepted.replayed:
+        response.headers["Idempotent-Replayed"] = "true"
+    return views.accepted(accepted.job, accepted.spec)
+
+
+@router.get("")
+async def listing(
+    api: Services,
+    caller: Asker,
+    views: Views,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: Annotated[str | None, Query(description="`next_cursor` of a page.")] = None,
+    status: FrameStatus | None = None,
+) -> JobList:
+    """Your jobs, newest first."""
+    page = await api.submission.list(
+        caller,
+        limit=limit,
+        after=None if cursor is None else decode_cursor(cursor),
+        statuses=None if status is None else _statuses(status),
+    )
+    shown = [_summary(api.submission, caller, views, job) for job in page.jobs]
+    next_cursor = None if page.cursor is None else encode_cursor(page.cursor)
+    return JobList(jobs=list(await asyncio.gather(*shown)), next_cursor=next_cursor)
+
+
+@router.get("/{job_id}")
+async def show(api: Services, caller: Asker, views: Views, job_id: WantedJob) -> JobView:
+    """A job as it is now. It ends as `completed`, `failed` or `canceled`."""
+    job = await api.submission.get(caller, job_id)
+    return await _whole(api.submission, caller, views, job)
+
+
+@router.get("/{job_id}/story")
+async def story(api: Services, caller: Asker, views: Views, job_id: WantedJob) -> StoryView:
+    """All that is known of a job: its parameters, and what became of each attempt."""
+    return views.story(await api.submission.story(caller, job_id))
+
+
+@router.delete(
+    "/{job_id}",
+    status_code=HTTPStatus.ACCEPTED,
+    responses={
+        200: {"model": JobView, "description": "It had ended already, and stays as it is."},
+        202: {"description": "It ends as `canceled`, at the latest when its worker has stopped."},
+    },
+)
+async def cancel(
+    api: Services, caller: Asker, views: Views, job_id: WantedJob, response: Response
+) -> JobView:
+    """Cancel a job. Doing it again, or too late, is no error."""
+    before = await api.submission.get(caller, job_id)
+    job = await api.submission.cancel(caller, job_id)
+    if before.status.terminal:
+        response.status_code = HTTPStatus.OK
+    return await _whole(api.submission, caller, views, job)
+
+
+async def _whole(submission: Submission, caller: Caller, views: JobViews, job: Job) -> JobView:
+    """Pollers ask often, so what was asked for is read once the job has ended."""
+    if not job.status.terminal:
+        return views.job(job)
+    told = await submission.story(caller, job.id)
+    return views.job(told.job, spec=told.spec, outputs=told.outputs)
+
+
+async def _summary(submission: Submission, caller: Caller, views: JobViews, job: Job) -> JobView:
+    if job.status is not JobStatus.SUCCEEDED:
+        return views.job(job)
+    return views.job(job, outputs=await submission.outputs(caller, job.id))
+
+
+def _statuses(shown: FrameStatus) -> frozenset[JobStatus]:
+    """Every status that is shown as ``shown``."""
+    return frozenset(status for status, name in STATUSES.items() if name == shown)

@@ -1,0 +1,69 @@
+"""The API's own description: every error is a problem document, whatever FastAPI assumes."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+
+from comfyq.edges.api.problems import PROBLEM_JSON
+from comfyq.wire.problems import Problem
+
+DESCRIPTION = """\
+Submit generations to ComfyUI, follow them and fetch what they made.
+
+Errors are problem documents (RFC 9457) with a stable `code`; `errors` names every bad field.
+Progress is pushed over the WebSocket that `urls.ws` of a job names.
+"""
+
+_ERRORS: Mapping[int, str] = {
+    400: "The body is not JSON.",
+    403: "The link is not signed by this server, or its time is over.",
+    404: "There is no such job, or output.",
+    413: "The body is larger than 6 MB.",
+    415: "The body is not sent as JSON.",
+    422: "What was asked for cannot be done; `errors` names every bad field.",
+    429: "Too many requests; `Retry-After` says when to come back.",
+    503: "A part that this server depends on does not answer; try again.",
+}
+ALWAYS = (422, 503)
+BY_OPERATION: Mapping[str, tuple[int, ...]] = {
+    "submit": (400, 413, 415, 429),
+    "show": (404,),
+    "story": (404,),
+    "cancel": (404,),
+    "download": (403, 404),
+}
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """OpenAPI of ``app``; made once."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title,
+            version=app.version,
+            description=DESCRIPTION,
+            routes=app.routes,
+            tags=app.openapi_tags,
+        )
+        _add_problems(document)
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+def _add_problems(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas |= schemas["Problem"].pop("$defs")
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    for path in document["paths"].values():
+        for operation in path.values():
+            name = operation["operationId"]
+            statuses = (*ALWAYS, *BY_OPERATION.get(name, ()))
+            operation["responses"] |= {str(status): _problem(status) for status in statuses}
+
+
+def _problem(status: int) -> dict[str, Any]:
+    schema = {"$ref": "#/components/schemas/Problem"}
+    return {"description": _ERRORS[status], "content": {PROBLEM_JSON: {"schema": schema}}}

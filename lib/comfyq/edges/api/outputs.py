@@ -1,0 +1,99 @@
+"""``/generate/{id}/outputs/{index}``: where signed links lead."""
+
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from typing import Annotated
+from urllib.parse import quote
+
+from fastapi import APIRouter, HTTPException, Path, Query, Request
+from fastapi.responses import RedirectResponse, Response, StreamingResponse
+
+from comfyq.domain.output import Output, OutputKind
+from comfyq.edges.api.dependencies import Services, WantedJob
+from comfyq.edges.api.ranges import ByteRange, Unsatisfiable, requested_range
+from comfyq.services.downloads import Downloads
+
+router = APIRouter(tags=["generate"])
+
+SHOWN = (OutputKind.IMAGE, OutputKind.VIDEO, OutputKind.AUDIO)
+MAX_QUERY_CHARS = 100
+
+
+@router.get(
+    "/generate/{job_id}/outputs/{index}",
+    response_class=Response,
+    responses={
+        200: {"description": "The file.", "content": {"application/octet-stream": {}}},
+        206: {"description": "The part of it that `Range` asks for."},
+        302: {"description": "To a link of the storage, which is good for an hour."},
+        304: {"description": "`If-None-Match` names the file."},
+    },
+)
+async def download(
+    request: Request,
+    api: Services,
+    job_id: WantedJob,
+    index: Annotated[int, Path(ge=0, le=9_999)],
+    expires: Annotated[str, Query(description="As in the link.")] = "",
+    signature: Annotated[str, Query(description="As in the link.")] = "",
+) -> Response:
+    """An output file. The link to it is in the job, and needs no other credentials."""
+    query = {"expires": expires[:MAX_QUERY_CHARS], "signature": signature[:MAX_QUERY_CHARS]}
+    output = await api.downloads.find(job_id, index, query)
+    link = await api.downloads.link(output)
+    if link is not None:
+        return RedirectResponse(link, HTTPStatus.FOUND, {"Cache-Control": "no-store"})
+    return await _served(request, api.downloads, output)
+
+
+async def _served(request: Request, downloads: Downloads, output: Output) -> Response:
+    headers = _headers(output)
+    if request.headers.get("if-none-match") in (headers["ETag"], "*"):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    part = _part(request, output, headers["ETag"])
+    wanted = part or ByteRange(0, output.size)
+    headers["Content-Length"] = str(wanted.size)
+    if part is not None:
+        headers["Content-Range"] = f"bytes {part.start}-{part.end - 1}/{output.size}"
+    status = HTTPStatus.OK if part is None else HTTPStatus.PARTIAL_CONTENT
+    chunks = downloads.read(output, start=wanted.start, end=wanted.end)
+    body = await _begun(chunks)
+    return StreamingResponse(body, status, headers, media_type=output.content_type)
+
+
+def _part(request: Request, output: Output, etag: str) -> ByteRange | None:
+    if request.headers.get("if-range", etag) != etag:
+        return None
+    try:
+        return requested_range(request.headers.get("range"), size=output.size)
+    except Unsatisfiable:
+        raise HTTPException(
+            HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE,
+            f"the file has {output.size} bytes",
+            {"Content-Range": f"bytes */{output.size}"},
+        ) from None
+
+
+def _headers(output: Output) -> dict[str, str]:
+    """A workflow may write any file, so none may act as a page of ours in a browser."""
+    disposition = "inline" if output.kind in SHOWN else "attachment"
+    return {
+        "ETag": f'"{output.blake3}"',
+        "Accept-Ranges": "bytes",
+        "Cache-Control": "private, max-age=3600, immutable",
+        "Content-Disposition": f"{disposition}; filename*=UTF-8''{quote(output.filename, safe='')}",
+        "Content-Security-Policy": "sandbox; default-src 'none'",
+        "X-Content-Type-Options": "nosniff",
+    }
+
+
+async def _begun(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same chunks, the first of them read: a missing file is noticed while it can be told."""
+    first = await anext(chunks, b"")
+
+    async def rest() -> AsyncIterator[bytes]:
+        yield first
+        async for chunk in chunks:
+            yield chunk
+
+    return rest()

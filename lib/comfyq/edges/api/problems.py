@@ -1,0 +1,157 @@
+"""Errors as problem details. The only file that gives a domain error an HTTP status."""
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from comfyq.domain.errors import (
+    Conflict,
+    DomainError,
+    FieldError,
+    Forbidden,
+    InvalidRequest,
+    NotFound,
+    RateLimited,
+    TooContended,
+    TooLarge,
+    Unavailable,
+)
+from comfyq.wire.problems import Problem, ProblemField
+
+PROBLEM_JSON = "application/problem+json"
+RETRY_AFTER_S = 2  # of what may pass by itself
+
+STATUS: Mapping[type[DomainError], HTTPStatus] = {
+    InvalidRequest: HTTPStatus.UNPROCESSABLE_ENTITY,
+    NotFound: HTTPStatus.NOT_FOUND,
+    Forbidden: HTTPStatus.FORBIDDEN,
+    RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
+    Conflict: HTTPStatus.CONFLICT,
+    TooContended: HTTPStatus.SERVICE_UNAVAILABLE,
+    Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+}
+
+# of errors that are HTTP's own; phrases differ between versions of Python, codes must not
+CODES: Mapping[int, str] = {
+    400: "bad-request",
+    404: "not-found",
+    405: "method-not-allowed",
+    413: "too-large",
+    415: "unsupported-media-type",
+    416: "range-not-satisfiable",
+}
+TITLES: Mapping[int, str] = {413: "Content Too Large", 422: "Unprocessable Content"}
+
+log = logging.getLogger(__name__)
+
+
+class ProblemResponse(Response):
+    media_type = PROBLEM_JSON
+
+    def __init__(
+        self,
+        request: Request,
+        *,
+        status: int,
+        code: str,
+        detail: str,
+        fields: Sequence[FieldError] = (),
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        problem = Problem(
+            type=f"/problems/{code}",
+            title=TITLES.get(status) or HTTPStatus(status).phrase,
+            status=status,
+            detail=detail,
+            instance=request.scope["path"],
+            code=code,
+            errors=[ProblemField(field=each.field, message=each.message) for each in fields],
+        )
+        super().__init__(_encoded(problem), status_code=status, headers=headers)
+
+
+def _encoded(problem: Problem) -> bytes:
+    """What clients sent may be quoted here, even if it is no valid text."""
+    return json.dumps(problem.model_dump(), ensure_ascii=False).encode("utf-8", "replace")
+
+
+def status_of(error: type[DomainError]) -> HTTPStatus:
+    """The status of the nearest mapped ancestor."""
+    return next(STATUS[cls] for cls in error.__mro__ if cls in STATUS)
+
+
+async def on_domain_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, DomainError)
+    return ProblemResponse(
+        request,
+        status=status_of(type(error)),
+        code=error.code,
+        detail=str(error),
+        fields=error.fields if isinstance(error, InvalidRequest) else (),
+        headers=_retry(error),
+    )
+
+
+def _retry(error: DomainError) -> dict[str, str]:
+    if isinstance(error, RateLimited):
+        return {"Retry-After": str(error.retry_after_s)}
+    if status_of(type(error)) is HTTPStatus.SERVICE_UNAVAILABLE:
+        return {"Retry-After": str(RETRY_AFTER_S)}
+    return {}
+
+
+async def on_invalid_request(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    raised = error.errors()
+    if any(each["type"] == "json_invalid" for each in raised):
+        context = raised[0]["ctx"]["error"]
+        detail = f"the body is not JSON: {context} at character {raised[0]['loc'][-1]}"
+        return ProblemResponse(request, status=400, code="invalid-json", detail=detail)
+    fields = [_field(each) for each in raised]
+    detail = "; ".join(f"{each.field or 'the body'}: {each.message}" for each in fields)
+    return ProblemResponse(
+        request,
+        status=HTTPStatus.UNPROCESSABLE_ENTITY,
+        code=InvalidRequest.code,
+        detail=detail,
+        fields=fields,
+    )
+
+
+def _field(raised: Mapping[str, Any]) -> FieldError:
+    """The first part of the place says whether it is in body, path, query or header."""
+    message = str(raised["msg"]).removeprefix("Value error, ")
+    return FieldError(".".join(map(str, raised["loc"][1:])), message)
+
+
+async def on_http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return ProblemResponse(
+        request,
+        status=error.status_code,
+        code=CODES.get(error.status_code, f"http-{error.status_code}"),
+        detail=str(error.detail),
+        headers=error.headers,
+    )
+
+
+async def on_unexpected(request: Request, error: Exception) -> Response:
+    """A mistake of ours: the log has the traceback, the client has not."""
+    log.error("%s %s failed", request.method, request.scope["path"], exc_info=error)
+    detail = "the server made a mistake; it has been logged"
+    return ProblemResponse(request, status=500, code="internal-error", detail=detail)
+
+
+def install(app: FastAPI) -> None:
+    app.add_exception_handler(DomainError, on_domain_error)
+    app.add_exception_handler(RequestValidationError, on_invalid_request)
+    app.add_exception_handler(HTTPException, on_http_error)
+    app.add_exception_handler(Exception, on_unexpected)

@@ -1,0 +1,44 @@
+"""One byte range of a file: https://www.rfc-editor.org/rfc/rfc9110#name-range-requests"""
+
+import re
+from dataclasses import dataclass
+
+SINGLE = re.compile(r"bytes=([0-9]{0,15})-([0-9]{0,15})")
+
+
+@dataclass(frozen=True, slots=True)
+class ByteRange:
+    start: int
+    end: int  # exclusive
+
+    @property
+    def size(self) -> int:
+        return self.end - self.start
+
+
+class Unsatisfiable(Exception):
+    """The range lies behind the file's end."""
+
+
+def requested_range(header: str | None, *, size: int) -> ByteRange | None:
+    """The range that a ``Range`` header asks for; None: the whole file.
+
+    Several ranges, other units and what cannot be read are answered with the whole file, as the
+    RFC allows.
+
+    Raises:
+        Unsatisfiable: nothing of a file of ``size`` bytes is in it.
+    """
+    single = SINGLE.fullmatch(header.strip()) if header else None
+    if single is None or single[1] == single[2] == "":
+        return None
+    if single[1] == "":
+        start, end = max(0, size - int(single[2])), size
+    else:
+        start = int(single[1])
+        end = min(size, int(single[2]) + 1) if single[2] else size
+        if single[2] and int(single[2]) < start:
+            return None
+    if start >= size or start >= end:
+        raise Unsatisfiable
+    return ByteRange(start, end)

@@ -1,0 +1,41 @@
+"""API Gateway's WebSocket events, as far as we read them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from comfyq.ports.notifier import Connection
+
+
+class SocketEvent:
+    """One event. Only that of $connect has headers and a query string."""
+
+    def __init__(self, raw: Mapping[str, Any], *, scheme: str) -> None:
+        self.raw = raw
+        self._context: Mapping[str, Any] = raw["requestContext"]
+        self._scheme = scheme
+
+    @property
+    def route(self) -> str:
+        return str(self._context["routeKey"])
+
+    @property
+    def connection(self) -> Connection:
+        """The socket, and the base URL of the @connections API that reaches it."""
+        endpoint = f"{self._scheme}://{self._context['domainName']}/{self._context['stage']}"
+        return Connection(str(self._context["connectionId"]), endpoint)
+
+    @property
+    def body(self) -> str:
+        return self.raw.get("body") or ""
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        return self.raw.get("queryStringParameters") or {}
+
+    @property
+    def base_url(self) -> str:
+        """Where the client found us, as the beginning of an HTTP URL; empty if it did not say."""
+        headers = {name.lower(): value for name, value in (self.raw.get("headers") or {}).items()}
+        host = headers.get("host")
+        scheme = headers.get("x-forwarded-proto", self._scheme)
+        return f"{scheme}://{host}" if host else ""

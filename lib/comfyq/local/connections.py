@@ -1,0 +1,170 @@
+"""An open socket of the gateway, from the handshake to its end."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import anyio
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from comfyq.local.following import Following
+from comfyq.local.gateway_settings import GatewaySettings
+from comfyq.ports.clock import Clock
+
+Receive = Callable[[str], Awaitable[None]]
+
+
+class BufferFull(Exception):
+    """The client does not read as fast as frames are posted to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ending:
+    """How a socket ends: by a close frame of ours, or of the other side's doing."""
+
+    code: int
+    reason: str = ""
+    ours: bool = True
+
+
+NORMAL = Ending(1000)
+GOING_AWAY = Ending(1001, "Going away")
+BINARY = Ending(1003, "Binary frames are not supported")
+TOO_BIG = Ending(1009, "Message too big")
+CANNOT_FOLLOW = Ending(1011, "The job cannot be followed now")
+LOST = Ending(1006, "Connection Closed Abnormally", ours=False)
+
+
+class LiveConnection:
+    """Frames posted to it wait in a bounded buffer, so a slow reader holds nobody up."""
+
+    def __init__(
+        self,
+        websocket: WebSocket,
+        *,
+        id: str,
+        clock: Clock,
+        settings: GatewaySettings,
+        following: Following | None = None,
+    ) -> None:
+        self.id = id
+        self.websocket = websocket
+        self.following = following
+        self.connected_at = self.last_active_at = clock.now()
+        self.open = False  # from the accepted handshake to the end
+        self.gone = anyio.Event()
+        self._clock = clock
+        self._settings = settings
+        self._outbox: asyncio.Queue[str] = asyncio.Queue(settings.buffer_frames)
+        self._ending: Ending | None = None
+        self._ended = anyio.Event()
+        self._opened_s = self._active_s = anyio.current_time()
+
+    async def accept(self) -> None:
+        """Complete the handshake; from here on frames may be posted."""
+        await self.websocket.accept()
+        self.open = self._ending is None
+
+    def post(self, text: str) -> None:
+        """Put a frame into the buffer; raises BufferFull."""
+        try:
+            self._outbox.put_nowait(text)
+        except asyncio.QueueFull:
+            raise BufferFull(self.id) from None
+
+    def end(self, ending: Ending) -> None:
+        """End the socket, at once; only the first ending counts."""
+        if self._ending is None:
+            self._ending = ending
+            self.open = False
+            self._ended.set()
+
+    async def serve(self, receive: Receive) -> Ending:
+        """Pass messages to ``receive`` and posted frames to the client until either ends it."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._read, receive)
+            tasks.start_soon(self._write)
+            tasks.start_soon(self._expire)
+            await self._ended.wait()
+            tasks.cancel_scope.cancel()
+        ending = self._ending or LOST
+        if ending.ours:
+            await self._close(ending)
+        return ending
+
+    async def _read(self, receive: Receive) -> None:
+        while True:
+            message = await self.websocket.receive()
+            if message["type"] == "websocket.disconnect":
+                self.end(_by_client(message.get("code"), message.get("reason")))
+                return
+            self._touch()
+            text = message.get("text")
+            if text is None:
+                self.end(BINARY)
+                return
+            if len(text.encode()) > self._settings.max_message_bytes:
+                self.end(TOO_BIG)
+                return
+            await receive(text)
+
+    async def _write(self) -> None:
+        while self._ending is None:
+            frame = await self._next()
+            if self.following is None or self.following.admit(frame):
+                await self._show(frame)
+
+    async def _show(self, frame: str) -> None:
+        if not await self._send(frame):
+            self.end(LOST)
+        elif self.following is not None and self.following.ended:
+            self.end(NORMAL)
+        elif self.following is not None and self.following.refused:
+            self.end(CANNOT_FOLLOW)
+
+    async def _next(self) -> str:
+        """The next posted frame, or the followed job's last again when none comes."""
+        if self.following is None or self.following.last is None:
+            return await self._outbox.get()
+        with anyio.move_on_after(self._settings.repeat_s):
+            return await self._outbox.get()
+        return self.following.last
+
+    async def _send(self, frame: str) -> bool:
+        with anyio.move_on_after(self._settings.send_timeout_s):
+            try:
+                await self.websocket.send_text(frame)
+            except (WebSocketDisconnect, RuntimeError):
+                return False
+            self._touch()
+            return True
+        return False
+
+    async def _expire(self) -> None:
+        while True:
+            left_s = self._left_s()
+            if left_s <= 0:
+                self.end(GOING_AWAY)
+                return
+            await anyio.sleep(left_s)
+
+    def _left_s(self) -> float:
+        idle_at = self._active_s + self._settings.idle_s
+        old_at = self._opened_s + self._settings.max_age_s
+        return min(idle_at, old_at) - anyio.current_time()
+
+    async def _close(self, ending: Ending) -> None:
+        with anyio.move_on_after(self._settings.send_timeout_s):
+            try:
+                await self.websocket.close(ending.code, ending.reason)
+            except (WebSocketDisconnect, RuntimeError):
+                return
+
+    def _touch(self) -> None:
+        self.last_active_at = self._clock.now()
+        self._active_s = anyio.current_time()
+
+
+def _by_client(code: int | None, reason: str | None) -> Ending:
+    unsaid = "Client-side close frame status not set" if code in (None, 1005) else ""
+    return Ending(code or 1005, reason or unsaid, ours=False)

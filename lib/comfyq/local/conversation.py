@@ -1,0 +1,112 @@
+"""What one connection says, as events for the Lambda functions behind the API."""
+
+import json
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from functools import partial
+from typing import Any
+
+import anyio
+import structlog
+
+from comfyq.local.connections import BufferFull, Ending, LiveConnection
+from comfyq.local.gateway_events import Event, EventMaker
+from comfyq.local.gateway_settings import GatewaySettings
+from comfyq.ports.clock import Clock
+
+Answer = Mapping[str, Any]
+Handler = Callable[[Mapping[str, Any], object], Awaitable[Answer]]
+"""The Lambda functions behind the API: (event, context) -> {"statusCode": …}."""
+
+Task = Callable[[], Coroutine[Any, Any, None]]
+Start = Callable[[Task], None]
+"""Runs a task beside the connection, which it may outlive."""
+
+ROUTES = frozenset({"subscribe"})  # by a message's "action"; every other goes to $default
+
+log = structlog.get_logger()
+
+
+class Conversation:
+    """As on AWS, every message is handled by itself: those of one socket have no order."""
+
+    def __init__(
+        self,
+        live: LiveConnection,
+        events: EventMaker,
+        *,
+        handler: Handler,
+        start: Start,
+        clock: Clock,
+        settings: GatewaySettings,
+    ) -> None:
+        self._live = live
+        self._events = events
+        self._handler = handler
+        self._start = start
+        self._clock = clock
+        self._timeout_s = settings.handler_timeout_s
+        self._slots = anyio.Semaphore(settings.messages_at_once)
+
+    async def connect(self) -> Answer:
+        """The handler's verdict on the handshake; 502 where it has none."""
+        following = self._live.following
+        query = [("job_id", following.job_id)] if following else []
+        answer = await self._invoke(self._events.connect(self._clock.now(), query=query))
+        return {"statusCode": 502} if answer is None else answer
+
+    async def receive(self, text: str) -> None:
+        """Have a message handled; waits only while too many others of this socket are."""
+        await self._slots.acquire()
+        self._start(partial(self._handle, text))
+
+    async def subscribe(self) -> None:
+        """Say for the client what it would have to say to follow its job."""
+        if self._live.following is not None:
+            wish = {"action": "subscribe", "job_id": self._live.following.job_id}
+            await self.receive(json.dumps(wish))
+
+    def disconnect(self, ending: Ending) -> None:
+        now = self._clock.now()
+        event = self._events.disconnect(now, code=ending.code, reason=ending.reason)
+        self._start(partial(self._tell, event))
+
+    async def _tell(self, event: Event) -> None:
+        await self._invoke(event)
+
+    async def _handle(self, text: str) -> None:
+        event = self._events.message(self._clock.now(), route=_route(text), body=text)
+        try:
+            answer = await self._invoke(event)
+        finally:
+            self._slots.release()
+        if answer is None:
+            self._apologise(event["requestContext"]["requestId"])
+
+    async def _invoke(self, event: Event) -> Answer | None:
+        """The handler's answer, or None where it raised or took too long."""
+        try:
+            with anyio.fail_after(self._timeout_s):
+                return await self._handler(event, None)
+        except Exception:
+            log.exception("websocket.handler_failed", route=event["requestContext"]["routeKey"])
+            return None
+
+    def _apologise(self, request_id: str) -> None:
+        fault = {
+            "message": "Internal server error",
+            "connectionId": self._live.id,
+            "requestId": request_id,
+        }
+        try:
+            self._live.post(json.dumps(fault))
+        except BufferFull:
+            log.warning("websocket.buffer_full", connection=self._live.id)
+
+
+def _route(text: str) -> str:
+    try:
+        message = json.loads(text)
+    except (ValueError, RecursionError):
+        return "$default"
+    action = message.get("action") if isinstance(message, dict) else None
+    return action if isinstance(action, str) and action in ROUTES else "$default"

@@ -1,0 +1,40 @@
+"""What a socket that follows one job is shown of what is posted to it."""
+
+import json
+from typing import Any
+
+ENDS = frozenset({"completed", "failed", "canceled"})
+
+
+class Following:
+    """Puts one job's frames in order: two posters have none, and a client wants only news."""
+
+    def __init__(self, job_id: str) -> None:
+        self.job_id = job_id
+        self.last: str | None = None  # the newest frame admitted
+        self.ended = False  # that frame told the job's end
+        self.refused = False  # the job cannot be followed; nothing will come
+        self._newest = (0, 0.0)
+
+    def admit(self, text: str) -> bool:
+        """Whether a frame is to be sent on: not one that is older than the newest, by ``seq`` and
+        then by progress. One that is equal passes, and so does what is no progress frame."""
+        frame = _object(text)
+        if "seq" not in frame:
+            self.refused = frame.get("type") == "error" and frame.get("job_id") == self.job_id
+            return True
+        position = (int(frame["seq"]), float(frame["progress"]))
+        if position < self._newest:
+            return False
+        self._newest = position
+        self.last = text
+        self.ended = frame["status"] in ENDS
+        return True
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}

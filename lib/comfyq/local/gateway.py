@@ -1,0 +1,155 @@
+"""The WebSocket side of API Gateway, on one machine.
+
+``ws://host/{stage}`` is what ``wss://api/stage`` is on AWS: the handler gets the same events, and
+answers through the same @connections API, which each process serves on a loopback port of its
+own. An event's ``domainName`` is that port, so a connection's record leads any poster to the
+process that holds the socket.
+
+``ws://host/ws/progress/{job_id}`` is a convenience over it that AWS does not have: it subscribes
+by itself, shows frames in order, and ends with the job.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import anyio
+import structlog
+from anyio.abc import TaskGroup
+from starlette.responses import Response
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket
+
+from comfyq.local.connections import GOING_AWAY, LOST, LiveConnection
+from comfyq.local.conversation import Answer, Conversation, Handler, Task
+from comfyq.local.following import Following
+from comfyq.local.gateway_events import EventMaker, Handshake, new_id
+from comfyq.local.gateway_settings import GatewaySettings
+from comfyq.local.loopback import serving
+from comfyq.local.management import Management
+from comfyq.ports.clock import Clock
+
+log = structlog.get_logger()
+
+
+class Gateway:
+    """Holds sockets while ``running``; ``routes`` belong into the main application's router."""
+
+    def __init__(
+        self,
+        handler: Handler,
+        *,
+        clock: Clock,
+        stage: str = "local",
+        settings: GatewaySettings | None = None,
+    ) -> None:
+        self._handler = handler
+        self._clock = clock
+        self._stage = stage
+        self._settings = settings or GatewaySettings()
+        self._connections: dict[str, LiveConnection] = {}
+        self._domain = ""
+        self._tasks: TaskGroup | None = None
+        self._taking = False
+        self.routes: Sequence[WebSocketRoute] = (
+            WebSocketRoute(f"/{stage}", self._answer),
+            WebSocketRoute("/ws/progress/{job_id}", self._answer),
+        )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[str]:
+        """Take sockets, and yield the base URL of this process's @connections API.
+
+        At the end all sockets are closed with 1001 and their $disconnect is handled, as far as
+        ``drain_s`` allows. A server that stops before closes them itself, as uvicorn does (1012).
+        """
+        management = Management(
+            self._connections,
+            stage=self._stage,
+            max_message_bytes=self._settings.max_message_bytes,
+        )
+        async with serving(management.app) as self._domain:
+            async with anyio.create_task_group() as self._tasks:
+                self._taking = True
+                try:
+                    yield f"http://{self._domain}/{self._stage}"
+                finally:
+                    await self._drain(self._tasks)
+            self._tasks = None
+
+    async def _drain(self, tasks: TaskGroup) -> None:
+        self._taking = False
+        tasks.cancel_scope.deadline = anyio.current_time() + self._settings.drain_s
+        tasks.cancel_scope.shield = True
+        closing = list(self._connections.values())
+        for live in closing:
+            live.end(GOING_AWAY)
+        for live in closing:
+            await live.gone.wait()
+
+    async def _answer(self, websocket: WebSocket) -> None:
+        if not self._taking:
+            await websocket.send_denial_response(Response(status_code=503))
+            return
+        job_id = websocket.path_params.get("job_id")
+        live = LiveConnection(
+            websocket,
+            id=new_id(),
+            clock=self._clock,
+            settings=self._settings,
+            following=None if job_id is None else Following(job_id),
+        )
+        self._connections[live.id] = live
+        try:
+            await self._converse(live)
+        finally:
+            del self._connections[live.id]
+            live.gone.set()
+
+    async def _converse(self, live: LiveConnection) -> None:
+        conversation = Conversation(
+            live,
+            self._events_of(live),
+            handler=self._handler,
+            start=self._start,
+            clock=self._clock,
+            settings=self._settings,
+        )
+        answer = await conversation.connect()
+        if not 200 <= int(answer["statusCode"]) < 300:
+            await live.websocket.send_denial_response(_denial(answer))
+            return
+        ending = LOST
+        try:
+            await live.accept()
+            await conversation.subscribe()
+            ending = await live.serve(conversation.receive)
+        finally:
+            conversation.disconnect(ending)
+
+    def _events_of(self, live: LiveConnection) -> EventMaker:
+        websocket = live.websocket
+        handshake = Handshake(
+            headers=websocket.headers,
+            query=websocket.url.query,
+            client_ip=websocket.client.host if websocket.client else "127.0.0.1",
+            secure=websocket.url.scheme == "wss",
+        )
+        return EventMaker(
+            connection_id=live.id,
+            handshake=handshake,
+            domain=self._domain,
+            stage=self._stage,
+            connected_at=live.connected_at,
+        )
+
+    def _start(self, function: Task) -> None:
+        if self._tasks is None:
+            log.warning("websocket.too_late")  # the gateway stopped while the socket still closed
+            return
+        self._tasks.start_soon(function)
+
+
+def _denial(answer: Answer) -> Response:
+    return Response(
+        answer.get("body", ""), int(answer["statusCode"]), media_type="application/json"
+    )

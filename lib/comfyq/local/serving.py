@@ -1,0 +1,63 @@
+"""uvicorn inside a process that is not its own: signals are the host's."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator, Generator
+from contextlib import asynccontextmanager, contextmanager
+
+import anyio
+import uvicorn
+from starlette.types import ASGIApp
+
+STOP_S = 3  # connections that are busy then are closed
+
+
+class PortTaken(Exception):
+    """Something else listens there."""
+
+
+class _Guest(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+@asynccontextmanager
+async def serving_app(app: ASGIApp, *, host: str, port: int) -> AsyncIterator[str]:
+    """Serve ``app``, sockets and lifespan included; yields its URL when it takes requests.
+
+    ``port`` 0 is any free one. Raises PortTaken.
+    """
+    config = uvicorn.Config(
+        app,
+        lifespan="on",
+        ws="websockets-sansio",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=STOP_S,
+    )
+    server = _Guest(config)
+    with _listener(host, port) as listener:
+        shown = "127.0.0.1" if host in ("0.0.0.0", "") else host
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(server.serve, [listener])
+            await _started(server)
+            try:
+                yield f"http://{shown}:{listener.getsockname()[1]}"
+            finally:
+                server.should_exit = True
+
+
+async def _started(server: uvicorn.Server) -> None:
+    while not server.started:
+        if server.should_exit:
+            raise RuntimeError("the server did not start; the log says why")
+        await asyncio.sleep(0.005)
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), reuse_port=False)
+    except OSError as taken:
+        raise PortTaken(f"cannot listen on {host}:{port}: {taken.strerror}") from taken

@@ -1,0 +1,68 @@
+"""A ComfyUI that we start ourselves, and start again when it dies."""
+
+import asyncio
+import contextlib
+import os
+import signal
+from time import monotonic
+
+import structlog
+
+log = structlog.get_logger()
+
+FIRST_PAUSE_S = 0.5
+LONGEST_PAUSE_S = 30.0
+STEADY_S = 60.0  # after so long its next death counts as its first
+STOP_S = 15.0
+
+
+class Supervisor:
+    """Runs a command line in a process group of its own, with backoff between restarts."""
+
+    def __init__(self, command: str) -> None:
+        self._command = command
+        self._process: asyncio.subprocess.Process | None = None
+        self.starts = 0
+
+    async def run(self) -> None:
+        """Keep it running until cancelled; then stop it."""
+        pause_s = FIRST_PAUSE_S
+        try:
+            while True:
+                began = monotonic()
+                code = await self._run_once()
+                pause_s = FIRST_PAUSE_S if monotonic() - began > STEADY_S else pause_s
+                log.warning("comfyui_ended", code=code, again_in_s=pause_s)
+                await asyncio.sleep(pause_s)
+                pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
+        finally:
+            await asyncio.shield(self._stop())
+
+    def restart(self) -> None:
+        """Kill it; ``run`` starts it again."""
+        self._signal(signal.SIGKILL)
+
+    async def _run_once(self) -> int:
+        self._process = await asyncio.create_subprocess_shell(
+            self._command, start_new_session=True, stdin=asyncio.subprocess.DEVNULL
+        )
+        self.starts += 1
+        log.info("comfyui_started", pid=self._process.pid, command=self._command)
+        return await self._process.wait()
+
+    async def _stop(self) -> None:
+        if self._process is None or self._process.returncode is not None:
+            return
+        self._signal(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(STOP_S):
+                await self._process.wait()
+        except TimeoutError:
+            self._signal(signal.SIGKILL)
+            await self._process.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process is None or self._process.returncode is not None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, number)

@@ -1,0 +1,179 @@
+"""The whole system in one process: API, sockets, reaper and workers."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+import structlog
+
+from comfyq.bootstrap.ports import open_ports
+from comfyq.bootstrap.provisioning import provisioned
+from comfyq.bootstrap.services import Services
+from comfyq.bootstrap.worker import evict_dead_workers, open_worker
+from comfyq.config import PROJECT, Backend, Settings
+from comfyq.domain.errors import DomainError
+from comfyq.edges.worker.worker import Worker
+from comfyq.local.application import local_app
+from comfyq.local.emulator import Emulator
+from comfyq.local.runtime_file import remove_runtime, write_runtime
+from comfyq.local.serving import serving_app
+from comfyq.local.supervisor import Supervisor
+from comfyq.services.beside import beside
+from comfyq.simulator import Simulator, SimulatorSettings
+
+log = structlog.get_logger()
+
+EVICT_PERIOD_S = 1.0
+SIMULATOR = "simulator"
+EMULATOR_HOME = PROJECT / ".emulator"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpOptions:
+    host: str = "127.0.0.1"
+    port: int = 8000
+    workers: int = 1  # for each ComfyUI
+    comfyui: Sequence[str] = ()  # base URLs; none: a simulator, if there are workers
+    comfyui_command: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Up:
+    """A running system."""
+
+    url: str
+    settings: Settings
+    simulated: bool
+    comfyui: Sequence[str]
+
+
+@asynccontextmanager
+async def running(settings: Settings, options: UpOptions) -> AsyncIterator[Up]:
+    """Start everything; at the end workers drain and everything stops.
+
+    Raises:
+        PortTaken, EmulatorError, WorkerIdTaken: nothing is left running.
+    """
+    async with AsyncExitStack() as stack:
+        settings = await stack.enter_async_context(_backend(settings))
+        engines = await _engines(stack, options)
+        ports = open_ports(settings)
+        stack.callback(ports.close)
+        services = Services(settings, ports)
+        app = local_app(services)
+        url = await stack.enter_async_context(
+            serving_app(app, host=options.host, port=options.port)
+        )
+        workers = [
+            await stack.enter_async_context(open_worker(services, comfyui_url=at, engine=name))
+            for name, at in engines
+            for _ in range(options.workers)
+        ]
+        write_runtime(settings.data_dir, exports_of(settings, url))
+        stack.callback(remove_runtime, settings.data_dir)
+        await stack.enter_async_context(beside(_evict_for_ever(services)))
+        await stack.enter_async_context(_working(workers))
+        yield Up(
+            url=url,
+            settings=settings,
+            simulated=any(name == SIMULATOR for name, _ in engines),
+            comfyui=[at for _, at in engines],
+        )
+
+
+async def serve_until_signal(
+    settings: Settings, options: UpOptions, on_ready: Callable[[Up], None]
+) -> None:
+    """``running`` until SIGINT or SIGTERM; a second signal ends it without a drain."""
+    stopped = stop_event()
+    async with running(settings, options) as up:
+        on_ready(up)
+        await stopped.wait()
+
+
+def stop_event() -> asyncio.Event:
+    """Set by the first SIGINT or SIGTERM; the second one ends the process its own way."""
+    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
+
+    def stop() -> None:
+        stopped.set()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+            signal.signal(number, signal.SIG_DFL)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    return stopped
+
+
+def exports_of(settings: Settings, url: str) -> dict[str, str]:
+    """The environment with which another process works on the same jobs."""
+    exports = {
+        "COMFYQ_BACKEND": str(settings.backend),
+        "COMFYQ_DATA_DIR": str(settings.data_dir.resolve()),
+        "COMFYQ_URL": url,
+    }
+    if settings.public_url is not None:
+        exports["PUBLIC_URL"] = settings.public_url
+    if settings.backend is Backend.EMBEDDED:
+        return exports
+    names = {
+        "AWS_ENDPOINT_URL": settings.aws_endpoint_url,
+        "LOCALSTACK_HOST": settings.localstack_host,
+        "COMFYQ_TABLE": settings.table,
+        "COMFYQ_QUEUE_URL": settings.queue_url,
+        "COMFYQ_BUCKET": settings.bucket,
+    }
+    return exports | {name: value for name, value in names.items() if value is not None}
+
+
+@asynccontextmanager
+async def _backend(settings: Settings) -> AsyncIterator[Settings]:
+    """Settings under which the backend is there: an emulator is started unless one is named."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    if settings.backend is not Backend.EMULATOR:
+        yield settings
+        return
+    if settings.aws_endpoint_url is not None or settings.localstack_host is not None:
+        yield await asyncio.to_thread(provisioned, settings)
+        return
+    emulator = Emulator(environment=EMULATOR_HOME, data_dir=settings.data_dir / "emulator")
+    await asyncio.to_thread(emulator.start)
+    try:
+        located = settings.model_copy(update={"aws_endpoint_url": emulator.url})
+        yield await asyncio.to_thread(provisioned, located)
+    finally:
+        await asyncio.to_thread(emulator.stop)
+
+
+async def _engines(stack: AsyncExitStack, options: UpOptions) -> Sequence[tuple[str, str]]:
+    """(name, URL) of each ComfyUI that this process has workers for."""
+    if options.comfyui_command is not None:
+        await stack.enter_async_context(beside(Supervisor(options.comfyui_command).run()))
+    if options.comfyui or options.workers == 0:
+        return [(url, url) for url in options.comfyui]
+    simulator = await stack.enter_async_context(Simulator(SimulatorSettings()))
+    return [(SIMULATOR, simulator.url)]
+
+
+@asynccontextmanager
+async def _working(workers: Sequence[Worker]) -> AsyncIterator[None]:
+    async with asyncio.TaskGroup() as running:
+        for worker in workers:
+            running.create_task(worker.run())
+        try:
+            yield
+        finally:
+            for worker in workers:
+                worker.stop()
+
+
+async def _evict_for_ever(services: Services) -> None:
+    while True:
+        try:
+            await evict_dead_workers(services)
+        except DomainError as away:
+            log.warning("evict_failed", reason=str(away))
+        await asyncio.sleep(EVICT_PERIOD_S)

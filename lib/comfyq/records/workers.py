@@ -1,0 +1,95 @@
+"""Workers as they last said they were. An item expires when its worker has been silent too long."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from comfyq.domain.job import JobId, WorkerId
+from comfyq.ports.table import Cursor, Delete, Item, Put, Table
+from comfyq.records.times import from_ms, to_ms
+
+PARTITION = "WORKER"
+PAGE = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerState:
+    """What a worker says of itself with every beat."""
+
+    id: WorkerId
+    pid: int
+    host: str
+    version: str  # ours
+    engine_ok: bool  # its ComfyUI answers
+    engine_reason: str | None = None  # why not, readable
+    engine_version: str | None = None  # None until it has answered once
+    devices: tuple[str, ...] = ()
+    simulated: bool = False
+    draining: bool = False  # it takes no further jobs
+    jobs: tuple[JobId, ...] = ()  # that it holds
+    seen_at: datetime
+    started_at: datetime
+
+
+class WorkerRecords:
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    async def beat(self, worker: WorkerState, *, ttl_s: int) -> None:
+        """Store a worker's state; it is forgotten ``ttl_s`` after ``seen_at``."""
+        await self._table.write(Put(_item(worker, ttl_s=ttl_s)))
+
+    async def live(self, now: datetime) -> Sequence[WorkerState]:
+        """Every worker that is not forgotten, by id; ``seen_at`` tells how fresh each is."""
+        items: list[Item] = []
+        after: Cursor | None = None
+        while True:
+            page = await self._table.query("main", PARTITION, limit=PAGE, after=after)
+            items += page.items
+            after = page.cursor
+            if after is None:
+                break
+        return [_worker(item) for item in items if item["ttl"] * 1000 > to_ms(now)]
+
+    async def remove(self, worker_id: WorkerId) -> None:
+        """Forget a worker that has left; one that is not there is no error."""
+        await self._table.write(Delete((PARTITION, worker_id)))
+
+
+def _item(worker: WorkerState, *, ttl_s: int) -> Item:
+    item = {
+        "pk": PARTITION,
+        "sk": worker.id,
+        "pid": worker.pid,
+        "host": worker.host,
+        "release": worker.version,
+        "engine_ok": worker.engine_ok,
+        "engine_reason": worker.engine_reason,
+        "engine_version": worker.engine_version,
+        "devices": list(worker.devices),
+        "simulated": worker.simulated,
+        "draining": worker.draining,
+        "jobs": list(worker.jobs),
+        "seen": to_ms(worker.seen_at),
+        "started": to_ms(worker.started_at),
+        "ttl": to_ms(worker.seen_at) // 1000 + ttl_s,
+    }
+    return {name: value for name, value in item.items() if value is not None}
+
+
+def _worker(item: Item) -> WorkerState:
+    return WorkerState(
+        id=WorkerId(item["sk"]),
+        pid=item["pid"],
+        host=item["host"],
+        version=item["release"],
+        engine_ok=item["engine_ok"],
+        engine_reason=item.get("engine_reason"),
+        engine_version=item.get("engine_version"),
+        devices=tuple(item["devices"]),
+        simulated=item["simulated"],
+        draining=item["draining"],
+        jobs=tuple(JobId(job_id) for job_id in item["jobs"]),
+        seen_at=from_ms(item["seen"]),
+        started_at=from_ms(item["started"]),
+    )

@@ -1,0 +1,78 @@
+"""Whether a job that is submitted now would run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from comfyq.domain.errors import DomainError
+from comfyq.ports.clock import Clock
+from comfyq.records.workers import WorkerRecords, WorkerState
+
+LIVE_S = 30.0  # three missed beats of 10 s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HealthReport:
+    healthy: bool
+    reason: str | None  # readable; None if there is nothing to say
+    comfyui_available: bool  # some live worker's ComfyUI answers
+    simulated: bool  # and none of those that answer is a real one
+    workers: Sequence[WorkerState] = ()  # live ones
+
+
+class Health:
+    """Never raises for a table that does not answer: that is what it is asked about."""
+
+    def __init__(
+        self,
+        *,
+        workers: WorkerRecords,
+        clock: Clock,
+        live_s: float = LIVE_S,
+        scale_to_zero: bool = False,
+    ) -> None:
+        self._workers = workers
+        self._clock = clock
+        self._live_for = timedelta(seconds=live_s)
+        self._scale_to_zero = scale_to_zero
+
+    async def check(self) -> HealthReport:
+        """Healthy if a live worker that takes jobs has a ComfyUI that answers.
+
+        With scale-to-zero no worker at all is healthy as well: the first job starts one.
+        """
+        now = self._clock.now()
+        try:
+            known = await self._workers.live(now)
+        except DomainError as unavailable:
+            return HealthReport(
+                healthy=False,
+                reason=f"the job table does not answer: {unavailable}",
+                comfyui_available=False,
+                simulated=False,
+            )
+        live = [worker for worker in known if now - worker.seen_at < self._live_for]
+        answering = [worker for worker in live if worker.engine_ok]
+        idle = self._scale_to_zero and not live
+        return HealthReport(
+            healthy=idle or any(not worker.draining for worker in answering),
+            reason="scaled to zero" if idle else _reason(live),
+            comfyui_available=bool(answering),
+            simulated=bool(answering) and all(worker.simulated for worker in answering),
+            workers=live,
+        )
+
+
+def _reason(live: Sequence[WorkerState]) -> str | None:
+    """Why no job would run; None if one would."""
+    if not live:
+        return "no worker is connected"
+    answering = [worker for worker in live if worker.engine_ok]
+    if not answering:
+        told = [
+            worker.engine_reason or f"ComfyUI of {worker.id} does not answer" for worker in live
+        ]
+        return "; ".join(sorted(set(told)))
+    if all(worker.draining for worker in answering):
+        return "every worker that could run a job is shutting down"
+    return None

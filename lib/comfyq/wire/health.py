@@ -1,0 +1,65 @@
+"""The answer to “would a job run now?”"""
+
+from typing import Literal
+
+from pydantic import BaseModel, Field
+
+from comfyq.records.workers import WorkerState
+from comfyq.services.health import HealthReport
+from comfyq.wire.times import Time
+
+
+class WorkerView(BaseModel):
+    """A worker that was heard of in the last seconds."""
+
+    id: str
+    host: str
+    pid: int
+    version: str
+    comfyui_available: bool
+    comfyui_version: str | None
+    reason: str | None = Field(description="Why its ComfyUI is not available.")
+    devices: list[str]
+    simulated: bool
+    draining: bool = Field(description="It finishes what it has and takes no more.")
+    jobs: list[str] = Field(description="Ids of the jobs that it holds.")
+    started_at: Time
+    seen_at: Time
+
+    @classmethod
+    def of(cls, worker: WorkerState) -> "WorkerView":
+        return cls(
+            id=worker.id,
+            host=worker.host,
+            pid=worker.pid,
+            version=worker.version,
+            comfyui_available=worker.engine_ok,
+            comfyui_version=worker.engine_version,
+            reason=worker.engine_reason,
+            devices=list(worker.devices),
+            simulated=worker.simulated,
+            draining=worker.draining,
+            jobs=list(worker.jobs),
+            started_at=worker.started_at,
+            seen_at=worker.seen_at,
+        )
+
+
+class HealthView(BaseModel):
+    status: Literal["healthy", "degraded"]
+    comfyui_available: bool
+    version: str
+    reason: str | None = Field(description="Why it is degraded, or idle.")
+    simulated: bool = Field(description="Only simulated ComfyUIs answer: pictures are not real.")
+    workers: list[WorkerView]
+
+    @classmethod
+    def of(cls, report: HealthReport, *, version: str) -> "HealthView":
+        return cls(
+            status="healthy" if report.healthy else "degraded",
+            comfyui_available=report.comfyui_available,
+            version=version,
+            reason=report.reason,
+            simulated=report.simulated,
+            workers=[WorkerView.of(worker) for worker in report.workers],
+        )

@@ -1,0 +1,112 @@
+"""What clients ask for.
+
+The model documents the fields of the default workflow and checks none of them: the workflow that
+the request names knows which parameters there are and names every one that is wrong, at once.
+"""
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+
+DEFAULT_WORKFLOW = "flux-dev.json"
+MAX_DEPTH = 32  # of nested lists and objects; a graph has 4
+
+
+def _documented(*, optional: bool = True, **schema: Any) -> Any:
+    shown = {"anyOf": [schema, {"type": "null"}]} if optional else schema
+    return WithJsonSchema(shown)
+
+
+class GenerateRequest(BaseModel):
+    """A request to run a workflow. ``null`` stands for a parameter's default."""
+
+    model_config = ConfigDict(
+        extra="allow",
+        json_schema_extra={
+            "required": ["prompt"],
+            "examples": [
+                {
+                    "prompt": "a sunset over mountains",
+                    "negative_prompt": "blurry",
+                    "workflow": DEFAULT_WORKFLOW,
+                    "width": 1024,
+                    "height": 1024,
+                    "steps": 20,
+                    "cfg": 7.0,
+                    "seed": 42,
+                    "loras": ["style:0.8"],
+                }
+            ],
+        },
+    )
+
+    workflow: Annotated[
+        str, Field(description="Its name, with or without `.json`.", max_length=200)
+    ] = DEFAULT_WORKFLOW
+    prompt: Annotated[
+        Any,
+        _documented(optional=False, type="string"),
+        Field(description="What the picture shows."),
+    ] = None
+    negative_prompt: Annotated[
+        Any,
+        _documented(type="string"),
+        Field(
+            description="What it does not show; `warnings` tells if the model has no use for it."
+        ),
+    ] = None
+    width: Annotated[
+        Any, _documented(type="integer"), Field(description="Pixels, a multiple of 16.")
+    ] = None
+    height: Annotated[
+        Any, _documented(type="integer"), Field(description="Pixels, a multiple of 16.")
+    ] = None
+    steps: Annotated[Any, _documented(type="integer"), Field(description="Sampling steps.")] = None
+    cfg: Annotated[
+        Any, _documented(type="number"), Field(description="How hard to follow the prompt.")
+    ] = None
+    seed: Annotated[
+        Any,
+        _documented(type="integer", minimum=-1, maximum=2**64 - 1),
+        Field(description="-1 draws one below 2^53, which the job tells."),
+    ] = None
+    loras: Annotated[
+        Any,
+        _documented(type="array", items={"type": "string"}),
+        Field(description="`name:strength`; strength and extension may be left out."),
+    ] = None
+    sampler: Annotated[Any, _documented(type="string"), Field(description="ComfyUI's sampler.")] = (
+        None
+    )
+    scheduler: Annotated[
+        Any, _documented(type="string"), Field(description="ComfyUI's noise schedule.")
+    ] = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _shallow(cls, value: Any) -> Any:
+        if depth_exceeds(value, MAX_DEPTH):
+            raise ValueError(f"is nested over {MAX_DEPTH} levels deep")
+        return value
+
+    @property
+    def values(self) -> Mapping[str, Any]:
+        """What was given for the workflow's parameters, whatever their names."""
+        return self.model_dump(exclude_unset=True, exclude={"workflow"})
+
+
+def depth_exceeds(value: Any, limit: int) -> bool:
+    """Whether lists and objects are nested deeper; later steps recurse, this one does not."""
+    level = [value]
+    for _ in range(limit + 1):
+        level = [below for outer in level for below in _below(outer)]
+        if not level:
+            return False
+    return True
+
+
+def _below(value: Any) -> list[Any]:
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []

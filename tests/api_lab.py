@@ -1,0 +1,154 @@
+"""The HTTP API over in-memory ports, with jobs that a test moves by hand."""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from itertools import count
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+
+from comfyq.adapters.filesystem.workflows import FolderWorkflows
+from comfyq.adapters.memory.assets import Asset, MemoryAssets
+from comfyq.adapters.memory.clock import ManualClock
+from comfyq.adapters.memory.notifier import MemoryNotifier
+from comfyq.adapters.memory.queue import MemoryQueue
+from comfyq.adapters.memory.table import MemoryTable
+from comfyq.domain import job as jobs
+from comfyq.domain.job import Job, JobError, JobId, WorkerId
+from comfyq.domain.output import Output, OutputKind
+from comfyq.domain.progress import Progress
+from comfyq.edges.api.app import create_app
+from comfyq.edges.api.dependencies import ApiServices
+from comfyq.records.jobs import JobRecords
+from comfyq.records.subscriptions import SubscriptionRecords
+from comfyq.records.workers import WorkerRecords
+from comfyq.services.announcing import Announcer
+from comfyq.services.downloads import Downloads
+from comfyq.services.health import Health
+from comfyq.services.links import Links
+from comfyq.services.submission import Submission
+
+WORKFLOWS = FolderWorkflows(Path(__file__).parents[1] / "workflows")
+TTL = timedelta(seconds=120)
+WORKER = WorkerId("w1")
+
+
+def output(name: str = "a.png", *, kind: OutputKind = OutputKind.IMAGE, size: int = 10) -> Output:
+    return Output(
+        node="9",
+        filename=name,
+        kind=kind,
+        content_type="image/png" if kind is OutputKind.IMAGE else "text/html",
+        size=size,
+        blake3="ab" * 32,
+        key=f"outputs/{name}",
+    )
+
+
+async def _nobody_follows(*_: Any) -> bytes:
+    raise AssertionError("nobody follows these jobs")
+
+
+class ApiLab:
+    """``app`` and everything behind it; services are as ``settings`` of ApiServices say."""
+
+    def __init__(
+        self,
+        *,
+        linked_assets: bool = False,
+        requests_per_minute: int | None = None,
+        scale_to_zero: bool = False,
+        **settings: Any,
+    ) -> None:
+        ids, drawn = count(1), count(1_000)
+        self.clock = ManualClock()
+        self.table = MemoryTable(clock=self.clock)
+        self.queue = MemoryQueue(clock=self.clock)
+        self.assets = MemoryAssets(linked=linked_assets)
+        self.records = JobRecords(self.table, new_write_id=lambda: f"w{next(ids)}")
+        self.workers = WorkerRecords(self.table)
+        self.submission = Submission(
+            records=self.records,
+            queue=self.queue,
+            workflows=WORKFLOWS,
+            announcer=Announcer(
+                records=self.records,
+                subscriptions=SubscriptionRecords(self.table),
+                notifier=MemoryNotifier(),
+                render=_nobody_follows,
+                clock=self.clock,
+                retention=timedelta(days=7),
+            ),
+            clock=self.clock,
+            new_id=lambda: JobId(str(UUID(int=next(ids)))),
+            draw_seed=lambda: next(drawn),
+            requests_per_minute=requests_per_minute,
+        )
+        links = Links(secret=b"secret", clock=self.clock)
+
+        async def shared_links() -> Links:
+            return links
+
+        self.api = ApiServices(
+            submission=self.submission,
+            downloads=Downloads(records=self.records, assets=self.assets, links=shared_links),
+            health=Health(workers=self.workers, clock=self.clock, scale_to_zero=scale_to_zero),
+            links=shared_links,
+            version="1.2.3",
+            **settings,
+        )
+        self.app: FastAPI = create_app(api=self.api)
+        self.client = TestClient(
+            self.app, base_url="http://lab:8000", raise_server_exceptions=False
+        )
+
+    def submit(self, **values: Any) -> dict[str, Any]:
+        answer = self.client.post("/generate", json={"prompt": "a fox"} | values)
+        assert answer.status_code == 202, answer.text
+        body: dict[str, Any] = answer.json()
+        return body
+
+    def show(self, job_id: str) -> dict[str, Any]:
+        body: dict[str, Any] = self.client.get(f"/generate/{job_id}").json()
+        return body
+
+    async def start(self, job_id: str) -> Job:
+        job = await self._change(job_id, partial(jobs.claim, worker=WORKER, now=self._now, ttl=TTL))
+        return await self._change(job_id, partial(jobs.start, token=job.attempt, now=self._now))
+
+    async def advance(self, job_id: str, progress: Progress) -> Job:
+        job = await self.records.get(JobId(job_id))
+        change = partial(jobs.advance, token=job.attempt, now=self._now, ttl=TTL, progress=progress)
+        return await self._change(job_id, change)
+
+    async def succeed(self, job_id: str, *outputs: Output) -> Job:
+        job = await self.start(job_id)
+        change = partial(jobs.succeed, token=job.attempt, now=self._now)
+        return await self._change(job_id, change, outputs=outputs)
+
+    async def fail(self, job_id: str, error: JobError) -> Job:
+        job = await self.start(job_id)
+        change = partial(jobs.fail, token=job.attempt, now=self._now, error=error, retry_in=None)
+        return await self._change(job_id, change)
+
+    async def expire(self, job_id: str) -> Job:
+        self.clock.advance(86_400)
+        return await self._change(job_id, partial(jobs.reap, now=self._now))
+
+    def store(self, stored: Output, content: bytes) -> None:
+        self.assets.stored[stored.key] = Asset(content, stored.content_type)
+
+    @property
+    def _now(self) -> datetime:
+        return self.clock.now()
+
+    async def _change(
+        self, job_id: str, change: Callable[[Job], Job], *, outputs: Sequence[Output] | None = None
+    ) -> Job:
+        job = change(await self.records.get(JobId(job_id)))
+        await self.records.save(job, outputs=outputs)
+        return job

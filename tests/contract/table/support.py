@@ -1,0 +1,32 @@
+from typing import Any
+
+import pytest
+
+from comfyq.adapters.memory.clock import ManualClock
+from comfyq.ports.table import ConditionFailed, Cursor, Delete, Item, Page, Put, Table
+
+
+def item(pk: str, sk: str = "META", **values: Any) -> dict[str, Any]:
+    return {"pk": pk, "sk": sk, **values}
+
+
+def in_s(clock: ManualClock, seconds: float) -> int:
+    return int(clock.now().timestamp() + seconds)
+
+
+async def refusal(table: Table, *writes: Put | Delete) -> dict[int, Item | None]:
+    with pytest.raises(ConditionFailed) as refused:
+        await table.write(*writes)
+    return refused.value.found
+
+
+async def pages(table: Table, index: str, partition: str, **query: Any) -> list[Page]:
+    """All pages, each asked for with the cursor of the one before, sent through JSON's types."""
+    found = [await table.query(index, partition, **query)]
+    while (cursor := found[-1].cursor) is not None:
+        found.append(await table.query(index, partition, after=Cursor(*list(cursor)), **query))
+    return found
+
+
+def sort_keys(found: list[Page], name: str = "sk") -> list[str]:
+    return [item[name] for page in found for item in page.items]

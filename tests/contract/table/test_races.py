@@ -1,0 +1,90 @@
+"""Eight processes, two hundred jobs, one winner each: what every claim relies on."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import anyio
+import pytest
+
+from comfyq.adapters.provisioning.provision import Provisioned
+from comfyq.adapters.system.clock import SystemClock
+from comfyq.local.emulator import Emulator
+from comfyq.ports.table import Put, Table
+from tests.contract.table.claimer import open_table
+from tests.fixtures.emulator import ROOT
+
+pytestmark = pytest.mark.anyio
+
+PROCESSES, JOBS = 8, 200
+
+
+@pytest.fixture(params=["sqlite", "dynamodb"])
+def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str, str]:
+    """Where the table is: its kind, a path or URL, and its name there."""
+    if request.param == "sqlite":
+        return "sqlite", str(tmp_path / "comfyq.db"), "-"
+    emulator: Emulator = request.getfixturevalue("emulator")
+    provisioned: Provisioned = request.getfixturevalue("provisioned")
+    return "dynamodb", emulator.url, provisioned.table
+
+
+@pytest.fixture
+def claimers(place: tuple[str, str, str]) -> Iterator[list[subprocess.Popen[str]]]:
+    command = [sys.executable, "-m", "tests.contract.table.claimer", *place, str(JOBS)]
+    with ExitStack() as stack:
+        started = [
+            stack.enter_context(
+                subprocess.Popen(
+                    command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+                )
+            )
+            for _ in range(PROCESSES)
+        ]
+        for process in started:
+            stack.callback(process.kill)
+        yield started
+
+
+async def test_each_job_is_claimed_once(
+    place: tuple[str, str, str], claimers: list[subprocess.Popen[str]]
+) -> None:
+    table: Table = open_table(*place)
+    for n in range(JOBS):
+        job = {"pk": f"JOB#{n}", "sk": "META", "version": 1, "status": "queued", "attempt": 0}
+        await table.write(Put({**job, "apk": "ACTIVE#0", "ask": f"{n:04}"}, absent=True))
+    assert [_line(process) for process in claimers] == ["ready"] * PROCESSES
+    for process in claimers:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    won = [pk for process in claimers for pk in json.loads(_line(process))]
+    assert sorted(won) == sorted(f"JOB#{n}" for n in range(JOBS))
+    for n in range(JOBS):
+        job_now = await table.get((f"JOB#{n}", "META"))
+        assert job_now is not None
+        assert (job_now["version"], job_now["attempt"]) == (2, 1)
+
+
+async def test_the_counter_lets_no_more_through_than_its_cap(place: tuple[str, str, str]) -> None:
+    tables = [open_table(*place) for _ in range(4)]
+    ttl = int(SystemClock().now().timestamp()) + 600
+    passed = 0
+
+    async def count(table: Table) -> None:
+        nonlocal passed
+        for _ in range(10):
+            passed += await table.count(("RATE", "w"), cap=25, ttl=ttl)
+
+    async with anyio.create_task_group() as group:
+        for table in tables:
+            group.start_soon(count, table)
+    assert passed == 25
+
+
+def _line(process: subprocess.Popen[str]) -> str:
+    assert process.stdout is not None
+    return process.stdout.readline().strip()

@@ -1,0 +1,208 @@
+"""What the SQLite file promises beyond the port: no loss, no blocking, clear errors."""
+
+import asyncio
+import random
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import anyio
+import pytest
+
+from comfyq.adapters.sqlite.database import Database, FairLock
+from comfyq.adapters.sqlite.queue import SqliteQueue
+from comfyq.adapters.sqlite.table import SWEEP_AFTER_S, SqliteTable
+from comfyq.adapters.system.clock import SystemClock
+from comfyq.domain.caller import DEFAULT_TENANT
+from comfyq.domain.errors import QueueUnavailable, TableUnavailable
+from comfyq.domain.job import JobId
+from comfyq.ports.table import ConditionFailed, Put
+from tests.fixtures.emulator import ROOT
+
+pytestmark = pytest.mark.anyio
+
+CLOCK = SystemClock()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "made" / "on demand" / "comfyq.db"
+
+
+@pytest.fixture
+def database(path: Path) -> Iterator[Database]:
+    database = Database(path=path, busy_timeout_s=0.3)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def table(database: Database) -> SqliteTable:
+    return SqliteTable(database=database, clock=CLOCK)
+
+
+def item(pk: str, version: int = 1, **values: object) -> dict[str, object]:
+    return {"pk": pk, "sk": "META", "version": version, **values}
+
+
+async def test_kill_9_loses_nothing_that_was_acknowledged(path: Path) -> None:
+    acknowledged: list[int] = []
+    for _ in range(3):
+        first = max(acknowledged, default=-1) + 1000
+        acknowledged += _killed_writer(path, first)
+    connection = sqlite3.connect(path)
+    assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    jobs = {row[0] for row in connection.execute("SELECT pk FROM item WHERE sk = 'META'")}
+    specs = {row[0] for row in connection.execute("SELECT pk FROM item WHERE sk = 'SPEC'")}
+    rung = {int(row[0]) for row in connection.execute("SELECT job_id FROM message")}
+    connection.close()
+    assert len(acknowledged) >= 150
+    assert {f"JOB#{n}" for n in acknowledged} <= jobs
+    assert jobs == specs
+    assert set(acknowledged) <= rung
+
+
+def _killed_writer(path: Path, first: int) -> list[int]:
+    command = [sys.executable, "-m", "tests.contract.table.writer", str(path), str(first)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline() for _ in range(50 + random.randrange(20))]
+        process.kill()
+        # A line that was cut short was not read as an acknowledgement by anybody.
+        lines += [line for line in process.stdout if line.endswith("\n")]
+    return [int(line) for line in lines]
+
+
+async def test_a_commit_is_synced(database: Database) -> None:
+    async def pragma(name: str) -> object:
+        return await database.write(lambda c: c.execute(f"PRAGMA {name}").fetchone()[0])
+
+    assert await pragma("journal_mode") == "wal"
+    assert await pragma("synchronous") == 2  # FULL
+
+
+async def test_a_write_behind_a_held_lock_is_refused_and_taken_back(
+    table: SqliteTable, path: Path
+) -> None:
+    await table.write(Put(item("a")))
+    with FairLock(path.with_name("comfyq.db.lock")).held():
+        with pytest.raises(TableUnavailable, match="locked"):
+            await table.write(Put(item("late")))
+        assert await table.get(("a", "META")) is not None  # readers do not wait for writers
+    await table.write(Put(item("next")))
+    assert await table.get(("late", "META")) is None
+
+
+async def test_another_program_that_holds_the_file_is_named(table: SqliteTable, path: Path) -> None:
+    await table.write(Put(item("a")))
+    stranger = sqlite3.connect(path, isolation_level=None)
+    stranger.execute("BEGIN IMMEDIATE")
+    with pytest.raises(TableUnavailable, match="another program"):
+        await table.write(Put(item("b")))
+    stranger.execute("ROLLBACK")
+    stranger.close()
+    await table.write(Put(item("b")))
+
+
+async def test_a_full_disk_is_said_and_survived(table: SqliteTable, database: Database) -> None:
+    await table.write(Put(item("a")))
+    await database.write(lambda c: c.execute("PRAGMA max_page_count = 30").fetchone())
+    with pytest.raises(TableUnavailable, match="full"):
+        await table.write(Put(item("a", 2)), Put(item("big", blob="x" * 300_000)))
+    assert await table.get(("a", "META")) == item("a")
+    await table.write(Put(item("a", 2), version=1))
+
+
+@pytest.mark.parametrize("kind", ["folder", "other file", "under a file", "other schema"])
+async def test_what_is_no_database_is_unavailable(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "file"
+    match kind:
+        case "folder":
+            path.mkdir()
+        case "other file":
+            path.write_bytes(b"this is no database, but long enough to be looked at" * 20)
+        case "under a file":
+            path.write_bytes(b"")
+            path = path / "comfyq.db"
+        case _:
+            with sqlite3.connect(path) as connection:
+                connection.execute("PRAGMA user_version = 99")
+            connection.close()
+    database = Database(path=path, busy_timeout_s=0.3)
+    with pytest.raises(TableUnavailable, match="file"):
+        await SqliteTable(database=database, clock=CLOCK).get(("a", "META"))
+    with pytest.raises(QueueUnavailable, match="file"):
+        await SqliteQueue(database=database, clock=CLOCK).send(JobId("a"), tenant=DEFAULT_TENANT)
+    database.close()
+
+
+async def test_a_cancelled_write_is_taken_back_or_done_whole(table: SqliteTable) -> None:
+    tasks = [
+        asyncio.create_task(table.write(Put(item(f"left{n}")), Put(item(f"right{n}"))))
+        for n in range(60)
+    ]
+    await tasks[5]
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await table.write(Put(item("after")))
+    pairs = [
+        (await table.get((f"left{n}", "META")), await table.get((f"right{n}", "META")))
+        for n in range(60)
+    ]
+    assert all((left is None) == (right is None) for left, right in pairs)
+    assert any(left is None for left, _ in pairs)
+
+
+async def test_writes_at_once_from_several_databases_all_happen(path: Path) -> None:
+    databases = [Database(path=path) for _ in range(3)]
+
+    async def add(database: Database) -> None:
+        table = SqliteTable(database=database, clock=CLOCK)
+        for _ in range(20):
+            await _add_one(table)
+
+    async with anyio.create_task_group() as group:
+        for database in databases:
+            group.start_soon(add, database)
+    found = await SqliteTable(database=databases[0], clock=CLOCK).get(("sum", "META"))
+    assert found is not None
+    assert found["version"] == 60
+    for database in databases:
+        database.close()
+
+
+async def _add_one(table: SqliteTable) -> None:
+    while True:
+        found = await table.get(("sum", "META"))
+        version = found["version"] if found else None
+        put = Put(item("sum", (version or 0) + 1), absent=version is None, version=version)
+        try:
+            return await table.write(put)
+        except ConditionFailed:
+            continue
+
+
+async def test_long_expired_items_are_deleted_in_passing(
+    table: SqliteTable, database: Database
+) -> None:
+    now_s = int(CLOCK.now().timestamp())
+    await database.write(
+        lambda c: (
+            c.executemany(
+                "INSERT INTO item (pk, sk, ttl, body) VALUES (?, '-', ?, '{}')",
+                [("old", now_s - SWEEP_AFTER_S - 5), ("recent", now_s - 5), ("alive", now_s + 500)],
+            ).rowcount
+        )
+    )
+    await table.write(Put(item("a")))
+    rows = await database.read(lambda c: c.execute("SELECT pk FROM item ORDER BY pk").fetchall())
+    assert [pk for (pk,) in rows] == ["a", "alive", "recent"]
+
+
+async def test_it_opens_again_after_it_was_closed(table: SqliteTable, database: Database) -> None:
+    await table.write(Put(item("a")))
+    database.close()
+    assert await table.get(("a", "META")) == item("a")

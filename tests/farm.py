@@ -1,0 +1,259 @@
+"""Workers, a reaper and clients over in-memory ports: no network, no sleeping for leases."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+from comfyq.adapters.memory.assets import MemoryAssets
+from comfyq.adapters.memory.clock import ManualClock
+from comfyq.adapters.memory.journal import MemoryJournal
+from comfyq.adapters.memory.notifier import MemoryNotifier
+from comfyq.adapters.memory.queue import MemoryQueue
+from comfyq.adapters.memory.spool import MemorySpool
+from comfyq.adapters.memory.table import MemoryTable
+from comfyq.domain import job as jobs
+from comfyq.domain.caller import DEFAULT_CALLER, DEFAULT_TENANT
+from comfyq.domain.job import Job, JobId, JobStatus, Limits, WorkerId
+from comfyq.domain.progress import Advance
+from comfyq.domain.spec import Spec
+from comfyq.ports.engine import (
+    Ended,
+    EngineEvent,
+    EngineInfo,
+    GraphRefused,
+    Prompt,
+    PromptId,
+    PromptInterrupted,
+    PromptLost,
+    PromptState,
+    Rendered,
+    RenderedFileGone,
+    Started,
+)
+from comfyq.ports.notifier import Connection
+from comfyq.records.jobs import JobRecords
+from comfyq.records.subscriptions import Subscription, SubscriptionRecords
+from comfyq.services.announcing import Announcer
+from comfyq.services.claiming import Claims
+from comfyq.services.collecting import Collector
+from comfyq.services.execution import Executor
+from comfyq.services.reaping import Reaper
+from comfyq.services.rendering import Renderer, Turn
+from comfyq.services.timing import Timing
+
+IMAGE = Rendered(node="9", filename="a_00001_.png", subfolder="comfyq")
+GRAPH: Mapping[str, Any] = {
+    "3": {"class_type": "KSampler", "inputs": {"steps": 2}},
+    "9": {"class_type": "SaveImage", "inputs": {"filename_prefix": "a"}},
+}
+HALF = Advance("3", step=1, max_steps=2)
+RUN: tuple[EngineEvent, ...] = (Started(), HALF, Ended([IMAGE]))
+FAST = Timing(
+    watch_s=0.01,
+    store_progress_s=0,
+    push_progress_s=0,
+    backoff_s=0.001,
+    backoff_most_s=0.002,
+    upload_give_up_s=0.02,
+    stop_s=1,
+)
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - a fake has no event to wait for
+            await asyncio.sleep(0.001)
+
+
+class PowerCut(BaseException):
+    """The machine goes away: no ``except Exception`` runs, nothing more is written."""
+
+
+class Never:
+    """A step of a script at which nothing more is heard."""
+
+
+Step = EngineEvent | BaseException | Never
+
+
+class ScriptedEngine:
+    """A ComfyUI that plays one script for each prompt, and remembers what was asked of it."""
+
+    def __init__(self, *script: Step) -> None:
+        self.script: Iterable[Step] = script or RUN
+        self.states: dict[PromptId, PromptState] = {}
+        self.submitted: list[Prompt] = []
+        self.canceled: list[PromptId] = []
+        self.refuses: GraphRefused | None = None
+        self.gone = False  # files are deleted before they are fetched
+
+    async def submit(self, prompt: Prompt) -> None:
+        if self.refuses is not None:
+            raise self.refuses
+        self.submitted.append(prompt)
+        self.states[prompt.id] = PromptState.PENDING
+
+    async def follow(self, prompt_id: PromptId) -> AsyncIterator[EngineEvent]:
+        if self.states.get(prompt_id, PromptState.ABSENT) is PromptState.ABSENT:
+            raise PromptLost("never heard of it", started=False)
+        for step in self.script:
+            await asyncio.sleep(0)
+            if isinstance(step, Never):
+                await self._wait_for_cancel(prompt_id)
+                raise PromptInterrupted("interrupted")
+            if isinstance(step, BaseException):
+                raise step
+            self.states[prompt_id] = PromptState.RUNNING
+            if isinstance(step, Ended):
+                self.states[prompt_id] = PromptState.ENDED
+            yield step
+
+    async def find(self, prompt_id: PromptId) -> PromptState:
+        return self.states.get(prompt_id, PromptState.ABSENT)
+
+    async def cancel(self, prompt_id: PromptId) -> None:
+        self.canceled.append(prompt_id)
+        self.states.pop(prompt_id, None)
+
+    async def fetch(self, rendered: Rendered) -> AsyncIterator[bytes]:
+        if self.gone:
+            raise RenderedFileGone(rendered.filename)
+        yield b"pixels of " + rendered.filename.encode()
+
+    async def info(self) -> EngineInfo:
+        return EngineInfo(version="0.33.0", devices=("cpu",), simulated=True)
+
+    async def _wait_for_cancel(self, prompt_id: PromptId) -> None:
+        await until(lambda: prompt_id in self.canceled)
+
+
+@dataclass
+class Farm:
+    """Shared storage; ``worker`` makes a process that uses it."""
+
+    timing: Timing = FAST
+    clock: ManualClock = field(default_factory=ManualClock)
+
+    def __post_init__(self) -> None:
+        self.table = MemoryTable(clock=self.clock)
+        self.queue = MemoryQueue(clock=self.clock, visibility_s=30)
+        self.assets = MemoryAssets()
+        self.notifier = MemoryNotifier()
+        self.spool = MemorySpool()
+        self.records = JobRecords(self.table, new_write_id=lambda: uuid4().hex)
+        self.subscriptions = SubscriptionRecords(self.table)
+        self.announcer = Announcer(
+            records=self.records,
+            subscriptions=self.subscriptions,
+            notifier=self.notifier,
+            render=lambda job, _outputs, _base: f"{job.status} {job.progress.fraction}".encode(),
+            clock=self.clock,
+            retention=timedelta(days=1),
+        )
+        self.journals: dict[str, MemoryJournal] = {}
+        self.reaper = Reaper(
+            records=self.records,
+            queue=self.queue,
+            assets=self.assets,
+            announcer=self.announcer,
+            clock=self.clock,
+        )
+
+    async def submit(self, **limits: int) -> Job:
+        job = jobs.submitted(
+            id=JobId(str(uuid4())),
+            tenant=DEFAULT_TENANT,
+            workflow="w",
+            created_at=self.clock.now(),
+            limits=Limits(**limits),
+        )
+        await self.records.create(job, Spec(graph=GRAPH, parameters={}))
+        await self.queue.send(job.id, tenant=job.tenant)
+        return job
+
+    async def follow(self, job: Job, connection: str = "c1") -> None:
+        follower = Subscription(Connection(connection, "http://gateway"), "http://api")
+        await self.subscriptions.connect(follower.connection, DEFAULT_CALLER, base_url="", now_s=0)
+        now_s = int(self.clock.now().timestamp())
+        await self.subscriptions.add(job.id, follower, now_s=now_s)
+
+    async def cancel(self, job: Job) -> Job:
+        asked = jobs.request_cancel(await self.records.get(job.id), now=self.clock.now())
+        await self.records.save(asked)
+        return asked
+
+    async def until(self, job: Job, status: JobStatus) -> Job:
+        """Wait for a job to get there."""
+        async with asyncio.timeout(10):
+            while job.status is not status:
+                await asyncio.sleep(0.001)
+                job = await self.records.get(job.id)
+        return job
+
+    def worker(self, name: str, engine: ScriptedEngine | None = None) -> "FarmWorker":
+        return FarmWorker(self, name, engine or ScriptedEngine())
+
+
+class FarmWorker:
+    """One worker process; a second one of the same name is its restart."""
+
+    def __init__(self, farm: Farm, name: str, engine: ScriptedEngine) -> None:
+        self.farm, self.engine = farm, engine
+        self.turns: list[str] = []
+        self.claims = Claims(
+            worker=WorkerId(name),
+            records=farm.records,
+            queue=farm.queue,
+            journal=farm.journals.setdefault(name, MemoryJournal()),
+            announcer=farm.announcer,
+            clock=farm.clock,
+            timing=farm.timing,
+        )
+        self.executor = Executor(
+            records=farm.records,
+            claims=self.claims,
+            renderer=Renderer(
+                engine=engine,
+                announcer=farm.announcer,
+                subscriptions=farm.subscriptions,
+                clock=farm.clock,
+                timing=farm.timing,
+            ),
+            collector=Collector(
+                engine=engine, assets=farm.assets, spool=farm.spool, timing=farm.timing
+            ),
+            announcer=farm.announcer,
+            clock=farm.clock,
+            timing=farm.timing,
+        )
+
+    @property
+    def turn(self) -> Turn:
+        return Turn(
+            started=lambda: self.turns.append("started"), left=lambda: self.turns.append("left")
+        )
+
+    async def run_once(self) -> bool:
+        """See one delivery through; False when none came."""
+        delivery = await self.farm.queue.receive(wait_s=0)
+        if delivery is None:
+            return False
+        held = await self.claims.claim(delivery)
+        if held is not None:
+            await self.executor.run(held, self.turn)
+        return True
+
+    async def dies(self) -> None:
+        """Run once, up to the power cut in the engine's script."""
+        with suppress(PowerCut):
+            await self.run_once()
+
+    async def retake(self) -> int:
+        held = await self.claims.retake()
+        for job in held:
+            await self.executor.run(job, self.turn)
+        return len(held)

@@ -1,0 +1,95 @@
+"""Jobs that a test moves by hand, and everything that tells followers of them."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from itertools import count
+
+from comfyq.adapters.memory.clock import ManualClock
+from comfyq.adapters.memory.table import MemoryTable
+from comfyq.domain import job as jobs
+from comfyq.domain.caller import DEFAULT_TENANT, TenantId
+from comfyq.domain.job import Job, JobId, WorkerId
+from comfyq.domain.output import Output, OutputKind
+from comfyq.domain.progress import Progress
+from comfyq.domain.spec import Spec
+from comfyq.ports.notifier import Notifier
+from comfyq.records.jobs import JobRecords
+from comfyq.records.subscriptions import SubscriptionRecords
+from comfyq.services.announcing import Announcer
+from comfyq.services.links import Links
+from comfyq.services.subscriptions import Subscriptions
+from comfyq.wire.frames import render
+
+TTL = timedelta(seconds=120)
+PUBLIC_URL = "https://public.example"
+PICTURE = Output(
+    node="9",
+    filename="a.png",
+    kind=OutputKind.IMAGE,
+    content_type="image/png",
+    size=3,
+    blake3="00",
+    key="outputs/a.png",
+)
+
+
+class FollowedJobs:
+    def __init__(self, notifier: Notifier) -> None:
+        self.clock = ManualClock()
+        self.table = MemoryTable(clock=self.clock)
+        ids = count()
+        self.records = JobRecords(self.table, new_write_id=lambda: f"w{next(ids)}")
+        self.followers = SubscriptionRecords(self.table)
+        self.links = Links(secret=b"secret", clock=self.clock)
+        self.announcer = Announcer(
+            records=self.records,
+            subscriptions=self.followers,
+            notifier=notifier,
+            render=self._render,
+            clock=self.clock,
+            retention=timedelta(days=7),
+        )
+        self.subscriptions = Subscriptions(
+            records=self.records,
+            subscriptions=self.followers,
+            announcer=self.announcer,
+            clock=self.clock,
+        )
+
+    async def _render(self, job: Job, outputs: Sequence[Output], base_url: str) -> bytes:
+        return render(job, outputs, base_url, links=self.links, public_url=PUBLIC_URL)
+
+    async def submitted(self, job_id: str = "job-1", *, tenant: str = DEFAULT_TENANT) -> Job:
+        job = jobs.submitted(
+            id=JobId(job_id), tenant=TenantId(tenant), workflow="w", created_at=self.clock.now()
+        )
+        await self.records.create(job, Spec(graph={}, parameters={}))
+        return job
+
+    async def running(self, job_id: str = "job-1") -> Job:
+        waiting = await self.submitted(job_id)
+        now = self.clock.now()
+        job = jobs.claim(waiting, worker=WorkerId("w1"), now=now, ttl=TTL)
+        await self.records.save(job)
+        job = jobs.start(job, token=job.attempt, now=now)
+        await self.records.save(job)
+        return job
+
+    async def advance(self, job: Job, step: int, *, max_steps: int = 4) -> Job:
+        """Store a step; who wants it posted announces it."""
+        progress = Progress(step / max_steps, step, max_steps, "KSampler")
+        now = self.clock.now()
+        advanced = jobs.advance(job, token=job.attempt, now=now, ttl=TTL, progress=progress)
+        await self.records.save(advanced)
+        return advanced
+
+    async def succeed(self, job: Job, outputs: Sequence[Output] = (PICTURE,)) -> Job:
+        done = jobs.succeed(job, token=job.attempt, now=self.clock.now())
+        await self.records.save(done, outputs=outputs)
+        return done
+
+
+def with_progress(job: Job, fraction: float) -> Job:
+    """The same stored version, further on: what is pushed between two writes."""
+    return replace(job, progress=replace(job.progress, fraction=fraction))

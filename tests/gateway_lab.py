@@ -1,0 +1,127 @@
+"""A gateway under a real server, with everything behind it, on free ports of this machine."""
+
+import socket
+import time
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
+from contextlib import asynccontextmanager, closing, contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import boto3
+import uvicorn
+from botocore.config import Config
+from starlette.applications import Starlette
+
+from comfyq.adapters.apigw.client import management_client
+from comfyq.adapters.apigw.notifier import ApiGatewayNotifier
+from comfyq.adapters.system.clock import SystemClock
+from comfyq.edges.websocket.handler import WebSocketHandler
+from comfyq.local.gateway import Gateway
+from comfyq.local.gateway_settings import GatewaySettings
+from tests.followed_jobs import FollowedJobs
+
+if TYPE_CHECKING:
+    from mypy_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
+
+Event = Mapping[str, Any]
+Handle = Callable[[Event, object], Any]
+
+SESSION = boto3.Session(
+    aws_access_key_id="local", aws_secret_access_key="local", region_name="us-east-1"
+)
+
+
+class _Server(uvicorn.Server):
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+@asynccontextmanager
+async def served(app: Starlette) -> AsyncIterator[str]:
+    config = uvicorn.Config(
+        app, lifespan="off", ws="websockets-sansio", log_config=None, timeout_graceful_shutdown=2
+    )
+    server = _Server(config)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(server.serve, [listener])
+            try:
+                yield f"127.0.0.1:{port}"
+            finally:
+                server.should_exit = True
+
+
+@dataclass
+class GatewayLab:
+    """``before`` runs ahead of the handler, at each event; it may raise."""
+
+    world: FollowedJobs
+    handler: WebSocketHandler
+    before: Callable[[Event], Any] | None = None
+    events: list[Event] = field(default_factory=list)
+    answered: list[Event] = field(default_factory=list)
+    host: str = ""
+    endpoint: str = ""
+
+    async def handle(self, event: Event, context: object) -> Mapping[str, Any]:
+        self.events.append(event)
+        if self.before is not None:
+            await self.before(event)
+        answer = await self.handler.handle(event, context)
+        self.answered.append(event)
+        return answer
+
+    @property
+    def url(self) -> str:
+        return f"ws://{self.host}"
+
+    @property
+    def connection_id(self) -> str:
+        """Of the connection that came last."""
+        return str(self.of_kind("CONNECT")[-1]["requestContext"]["connectionId"])
+
+    def of_kind(self, kind: str) -> list[Event]:
+        return [e for e in self.events if e["requestContext"]["eventType"] == kind]
+
+    @cached_property
+    def api(self) -> "ApiGatewayManagementApiClient":
+        """A client that tries once, so that a test sees every refusal."""
+        config = Config(retries={"total_max_attempts": 1})
+        return SESSION.client("apigatewaymanagementapi", endpoint_url=self.endpoint, config=config)
+
+
+@contextmanager
+def real_notifier() -> Generator[ApiGatewayNotifier, None, None]:
+    notifier = ApiGatewayNotifier(client_of=partial(management_client, SESSION))
+    with closing(notifier):
+        yield notifier
+
+
+@asynccontextmanager
+async def gateway_lab(
+    settings: GatewaySettings | None = None, *, world: FollowedJobs | None = None
+) -> AsyncIterator[GatewayLab]:
+    """Stops the gateway before its server, as ``1001`` wants it."""
+    with real_notifier() as notifier:
+        world = world or FollowedJobs(notifier)
+        handler = WebSocketHandler(
+            subscriptions=world.subscriptions, notifier=notifier, scheme="http"
+        )
+        lab = GatewayLab(world, handler)
+        gateway = Gateway(lab.handle, clock=SystemClock(), settings=settings)
+        app = Starlette(routes=list(gateway.routes))
+        async with served(app) as lab.host, gateway.running() as lab.endpoint:
+            with closing(lab.api):
+                yield lab
+
+
+async def eventually(holds: Callable[[], bool], *, within_s: float = 10) -> None:
+    """Wait until a condition holds; fail if it does not in time."""
+    deadline = time.monotonic() + within_s
+    while not holds():
+        assert time.monotonic() < deadline, "it never came true"
+        await anyio.sleep(0.01)

@@ -1,0 +1,376 @@
+"""The gateway under uvicorn, as real clients and boto3 see it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import pytest
+import requests
+import websocket
+import websockets
+from websockets.asyncio.client import ClientConnection
+
+from comfyq.local.gateway_settings import GatewaySettings
+from comfyq.ports.notifier import Connection, ConnectionGone
+from tests.followed_jobs import with_progress
+from tests.gateway_lab import Event, GatewayLab, eventually, gateway_lab, real_notifier
+
+pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
+
+EVENTS = Path(__file__).parents[1] / "data" / "websocket"
+KIB = 1024
+
+Frame = dict[str, Any]
+
+
+def connect(url: str) -> websockets.connect:
+    return websockets.connect(url, proxy=None, compression=None, max_size=None)
+
+
+async def received(client: ClientConnection) -> Frame:
+    with anyio.fail_after(10):
+        frame: Frame = json.loads(await client.recv())
+    return frame
+
+
+async def closed(client: ClientConnection) -> tuple[int, list[Frame]]:
+    """The code that the socket is closed with, and what still came before."""
+    frames: list[Frame] = []
+    with anyio.fail_after(10):
+        try:
+            while True:
+                frames.append(json.loads(await client.recv()))
+        except websockets.ConnectionClosed as end:
+            return (end.rcvd.code if end.rcvd else 1006), frames
+
+
+async def subscribe(client: ClientConnection, job_id: str = "job-1") -> Frame:
+    await client.send(json.dumps({"action": "subscribe", "job_id": job_id}))
+    return await received(client)
+
+
+async def post(lab: GatewayLab, connection_id: str, frame: bytes) -> None:
+    await anyio.to_thread.run_sync(
+        lambda: lab.api.post_to_connection(ConnectionId=connection_id, Data=frame)
+    )
+
+
+async def test_a_client_follows_a_job_through_the_stage() -> None:
+    async with gateway_lab() as lab, connect(f"{lab.url}/local") as client:
+        job = await lab.world.running()
+        snapshot = await subscribe(client)
+        for step in (1, 2, 3):
+            job = await lab.world.advance(job, step)
+            await lab.world.announcer.announce(job)
+        steps = [await received(client) for _ in range(3)]
+        await lab.world.announcer.announce_end(await lab.world.succeed(job))
+        end = await received(client)
+        assert [frame["step"] for frame in (snapshot, *steps)] == [0, 1, 2, 3]
+        assert (end["status"], end["progress"]) == ("completed", 1.0)
+        assert end["image_url"].startswith(f"http://{lab.host}/generate/job-1/outputs/0?")
+
+
+async def test_bad_frames_are_answered_and_the_socket_lives_on() -> None:
+    async with gateway_lab() as lab, connect(f"{lab.url}/local") as client:
+        for text in ("not json", '{"action": "nope"}', '{"action": "subscribe"}', "[" * 9_000):
+            await client.send(text)
+            assert (await received(client))["code"] == "invalid-request"
+        assert (await subscribe(client, "unknown"))["code"] == "job-not-found"
+        await client.send('{"action": "ping"}')
+        assert await received(client) == {"type": "pong"}
+
+
+async def test_a_handler_that_raises_is_an_internal_server_error() -> None:
+    async with gateway_lab() as lab, connect(f"{lab.url}/local") as client:
+
+        async def crash(event: Event) -> None:
+            raise RuntimeError("a bug")
+
+        lab.before = crash
+        await client.send("{}")
+        frame = await received(client)
+        assert frame["message"] == "Internal server error"
+        assert frame["connectionId"] == lab.connection_id
+        with pytest.raises(websockets.InvalidStatus) as refused:
+            await connect(f"{lab.url}/local")
+        assert refused.value.response.status_code == 502
+
+
+async def hang_on_messages(event: Event) -> None:
+    if event["requestContext"]["eventType"] == "MESSAGE":
+        await anyio.sleep_forever()
+
+
+async def test_a_handler_that_hangs_is_given_up() -> None:
+    settings = GatewaySettings(handler_timeout_s=0.1)
+    async with gateway_lab(settings) as lab, connect(f"{lab.url}/local") as client:
+        lab.before = hang_on_messages
+        await client.send("{}")
+        assert (await received(client))["message"] == "Internal server error"
+
+
+async def test_boto3_describes_posts_to_and_deletes_a_connection() -> None:
+    async with gateway_lab() as lab:
+        async with connect(f"{lab.url}/local") as client:
+            await lab.world.submitted()
+            await subscribe(client)
+            api, id = lab.api, lab.connection_id
+            found = await anyio.to_thread.run_sync(lambda: api.get_connection(ConnectionId=id))
+            assert found["Identity"]["SourceIp"] == "127.0.0.1"
+            assert found["ConnectedAt"] <= found["LastActiveAt"]
+            await post(lab, id, '{"snow": "\N{SNOWMAN}"}'.encode())
+            assert await received(client) == {"snow": "\N{SNOWMAN}"}
+            await anyio.to_thread.run_sync(lambda: api.delete_connection(ConnectionId=id))
+            assert await closed(client) == (1000, [])
+        await eventually(lambda: bool(lab.of_kind("DISCONNECT")))
+        with pytest.raises(api.exceptions.GoneException):
+            await post(lab, id, b"{}")
+
+
+async def test_a_client_that_leaves_follows_no_more() -> None:
+    async with gateway_lab() as lab:
+        job = await lab.world.submitted()
+        async with connect(f"{lab.url}/local") as client:
+            await subscribe(client)
+            assert len(await lab.world.followers.of_job(job.id)) == 1
+        await eventually(lambda: bool(lab.of_kind("DISCONNECT")))
+        ended = lab.of_kind("DISCONNECT")[0]["requestContext"]
+        assert ended["disconnectStatusCode"] == 1000
+        await eventually(lambda: len(lab.answered) == len(lab.events))
+        assert await lab.world.followers.of_job(job.id) == []
+
+
+async def test_nothing_over_128_kib_passes_either_way() -> None:
+    async with gateway_lab() as lab, connect(f"{lab.url}/local") as client:
+        await post(lab, lab.connection_id, json.dumps("x" * (128 * KIB - 2)).encode())
+        assert len(await received(client)) == 128 * KIB - 2
+        with pytest.raises(lab.api.exceptions.PayloadTooLargeException):
+            await post(lab, lab.connection_id, b"x" * (128 * KIB + 1))
+        await client.send("x" * 128 * KIB)
+        assert (await received(client))["code"] == "invalid-request"
+        await client.send("x" * (128 * KIB + 1))
+        assert await closed(client) == (1009, [])
+
+
+async def test_binary_frames_are_not_taken() -> None:
+    async with gateway_lab() as lab, connect(f"{lab.url}/local") as client:
+        await client.send(b"\x00")
+        assert await closed(client) == (1003, [])
+
+
+@pytest.mark.parametrize(
+    "settings", [GatewaySettings(idle_s=0.2), GatewaySettings(max_age_s=0.2)], ids=["idle", "age"]
+)
+async def test_a_socket_does_not_live_for_ever(settings: GatewaySettings) -> None:
+    async with gateway_lab(settings) as lab, connect(f"{lab.url}/local") as client:
+        assert await closed(client) == (1001, [])
+
+
+async def test_a_socket_is_not_there_before_its_handshake_is_over() -> None:
+    gone: list[str] = []
+
+    async def post_back(event: Event) -> None:
+        if event["requestContext"]["eventType"] == "CONNECT":
+            connection = Connection(lab.events[-1]["requestContext"]["connectionId"], lab.endpoint)
+            with real_notifier() as notifier, pytest.raises(ConnectionGone):
+                await notifier.post(connection, b"{}")
+            gone.append(connection.id)
+
+    async with gateway_lab() as lab:
+        lab.before = post_back
+        async with connect(f"{lab.url}/local"):
+            assert gone == [lab.connection_id]
+
+
+async def test_management_asks_for_a_signature() -> None:
+    async with gateway_lab() as lab, connect(f"{lab.url}/local"):
+        url = f"{lab.endpoint}/@connections/{lab.connection_id}"
+        answer = await anyio.to_thread.run_sync(lambda: requests.post(url, data="{}", timeout=5))
+        assert answer.status_code == 403
+        assert answer.headers["x-amzn-ErrorType"] == "ForbiddenException"
+
+
+async def test_events_have_the_shape_of_api_gateways_own() -> None:
+    async with gateway_lab() as lab:
+        await lab.world.submitted()
+        async with connect(f"{lab.url}/local?job_id=job-1") as client:
+            await subscribe(client)
+            await client.send('{"action": "ping"}')
+            await received(client)
+        await eventually(lambda: bool(lab.of_kind("DISCONNECT")))
+        for name, made in zip(
+            ("connect", "subscribe", "default", "disconnect"), lab.events, strict=True
+        ):
+            assert shape(made) == shape(json.loads((EVENTS / f"{name}.json").read_text())), name
+
+
+def shape(value: Any) -> Any:
+    """The names and types of an event, without its headers' names, which clients choose."""
+    if not isinstance(value, dict):
+        return type(value).__name__
+    return {
+        name: "headers" if name in ("headers", "multiValueHeaders") else shape(inner)
+        for name, inner in value.items()
+    }
+
+
+async def test_progress_in_order_then_the_end_then_1000() -> None:
+    async with gateway_lab() as lab:
+        job = await lab.world.running()
+        async with connect(f"{lab.url}/ws/progress/job-1") as client:
+            assert (await received(client))["seq"] == job.version
+            first = await lab.world.advance(job, 1)
+            second = await lab.world.advance(first, 2)
+            third = with_progress(second, 0.6)  # pushed between two writes
+            for late_or_not in (second, first, third, second):
+                await lab.world.announcer.announce(late_or_not)
+            await lab.world.announcer.announce_end(await lab.world.succeed(second))
+            code, frames = await closed(client)
+        told = [(frame["seq"], frame["progress"], frame["status"]) for frame in frames]
+        assert told == [
+            (second.version, 0.5, "running"),
+            (second.version, 0.6, "running"),
+            (second.version + 1, 1.0, "completed"),
+        ]
+        assert code == 1000
+
+
+async def test_a_socket_opened_after_the_end_is_told_the_end() -> None:
+    async with gateway_lab() as lab:
+        await lab.world.succeed(await lab.world.running())
+        async with connect(f"{lab.url}/ws/progress/job-1") as client:
+            code, frames = await closed(client)
+        assert ([frame["status"] for frame in frames], code) == (["completed"], 1000)
+
+
+async def test_the_websocket_client_library_sees_the_same() -> None:
+    async with gateway_lab() as lab:
+        await lab.world.succeed(await lab.world.running())
+
+        def view() -> list[str]:
+            client = websocket.create_connection(f"{lab.url}/ws/progress/job-1", timeout=10)
+            frame, end = client.recv(), client.recv_data()
+            client.close()
+            return [json.loads(frame)["status"], end[1][:2].hex()]
+
+        assert await anyio.to_thread.run_sync(view) == ["completed", f"{1000:04x}"]
+
+
+async def test_an_unknown_job_is_refused_before_the_upgrade() -> None:
+    async with gateway_lab() as lab:
+        for path in ("/ws/progress/unknown", "/ws/progress/%E2%98%83", "/local?job_id=unknown"):
+            with pytest.raises(websockets.InvalidStatus) as refused:
+                await connect(f"{lab.url}{path}")
+            assert refused.value.response.status_code == 404
+            assert json.loads(refused.value.response.body)["code"] == "job-not-found"
+        assert lab.of_kind("DISCONNECT") == []
+
+
+async def test_every_viewer_of_a_job_is_told() -> None:
+    async with gateway_lab() as lab:
+        job = await lab.world.running()
+        url = f"{lab.url}/ws/progress/job-1"
+        async with connect(url) as one, connect(url) as two:
+            await received(one)
+            await received(two)
+            await lab.world.announcer.announce_end(await lab.world.succeed(job))
+            assert [(await closed(viewer))[0] for viewer in (one, two)] == [1000, 1000]
+
+
+async def test_viewers_at_two_processes_are_both_told() -> None:
+    async with gateway_lab() as one, gateway_lab(world=one.world) as two:
+        assert one.endpoint != two.endpoint
+        job = await one.world.running()
+        async with (
+            connect(f"{one.url}/ws/progress/job-1") as here,
+            connect(f"{two.url}/ws/progress/job-1") as there,
+        ):
+            await received(here)
+            await received(there)
+            await one.world.announcer.announce_end(await one.world.succeed(job))
+            assert [(await closed(viewer))[0] for viewer in (here, there)] == [1000, 1000]
+
+
+async def test_a_followed_job_without_news_repeats_its_last_frame() -> None:
+    async with gateway_lab(GatewaySettings(repeat_s=0.05, idle_s=0.5)) as lab:
+        job = await lab.world.submitted()
+        async with connect(f"{lab.url}/ws/progress/job-1") as client:
+            frames = [await received(client) for _ in range(20)]  # longer than an idle socket lives
+            assert {frame["seq"] for frame in frames} == {job.version}
+
+
+async def test_a_viewer_whose_job_cannot_be_followed_is_not_left_waiting() -> None:
+    async with gateway_lab() as lab:
+        job = await lab.world.submitted()
+
+        async def delete(event: Event) -> None:
+            if event["requestContext"]["eventType"] == "MESSAGE":
+                await lab.world.records.remove(job)
+
+        lab.before = delete
+        async with connect(f"{lab.url}/ws/progress/job-1") as client:
+            code, frames = await closed(client)
+        assert ([frame["code"] for frame in frames], code) == (["job-not-found"], 1011)
+
+
+async def flood(lab: GatewayLab, connection_id: str, frame: bytes) -> None:
+    with anyio.fail_after(20):
+        while True:
+            await post(lab, connection_id, frame)
+
+
+async def test_a_slow_reader_is_refused_then_cut_off_and_stops_nobody() -> None:
+    settings = GatewaySettings(buffer_frames=4, send_timeout_s=1)
+    async with gateway_lab(settings) as lab, connect(f"{lab.url}/local") as quick:
+        quick_id = lab.connection_id
+        async with websockets.connect(
+            f"{lab.url}/local", proxy=None, compression=None, max_queue=1, close_timeout=0.1
+        ):
+            slow_id = lab.connection_id
+            frame = json.dumps("x" * 100 * KIB).encode()
+            with pytest.raises(lab.api.exceptions.LimitExceededException):
+                await flood(lab, slow_id, frame)
+            await post(lab, quick_id, b'"still here"')
+            with anyio.fail_after(10):
+                assert json.loads(await quick.recv()) == "still here"
+            await eventually(lambda: bool(lab.of_kind("DISCONNECT")))
+            ended = lab.of_kind("DISCONNECT")[0]["requestContext"]
+            assert (ended["connectionId"], ended["disconnectStatusCode"]) == (slow_id, 1006)
+
+
+async def test_stopping_closes_sockets_with_1001_and_handles_their_disconnect() -> None:
+    async with gateway_lab() as lab:
+        job = await lab.world.submitted()
+        client = await connect(f"{lab.url}/ws/progress/job-1")
+        await received(client)
+    assert await closed(client) == (1001, [])
+    await client.close()
+    assert len(lab.of_kind("DISCONNECT")) == 1
+    assert await lab.world.followers.of_job(job.id) == []
+
+
+async def test_messages_of_one_socket_do_not_flood_the_handler() -> None:
+    release = anyio.Event()
+    running = 0
+    most = 0
+
+    async def wait(event: Event) -> None:
+        nonlocal running, most
+        if event["requestContext"]["eventType"] != "MESSAGE":
+            return
+        running += 1
+        most = max(most, running)
+        await release.wait()
+        running -= 1
+
+    async with gateway_lab(GatewaySettings(messages_at_once=2)) as lab:
+        lab.before = wait
+        async with connect(f"{lab.url}/local") as client:
+            for _ in range(6):
+                await client.send('{"action": "ping"}')
+            await eventually(lambda: running == 2)
+            release.set()
+            assert [await received(client) for _ in range(6)] == [{"type": "pong"}] * 6
+        assert most == 2
