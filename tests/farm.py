@@ -1,7 +1,7 @@
 """Workers, a reaper and clients over in-memory ports: no network, no sleeping for leases."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -18,6 +18,7 @@ from comfyq.adapters.memory.table import MemoryTable
 from comfyq.domain import job as jobs
 from comfyq.domain.caller import DEFAULT_CALLER, DEFAULT_TENANT
 from comfyq.domain.job import Job, JobId, JobStatus, Limits, WorkerId
+from comfyq.domain.output import Output
 from comfyq.domain.progress import Advance
 from comfyq.domain.spec import Spec
 from comfyq.ports.engine import (
@@ -150,7 +151,7 @@ class Farm:
             records=self.records,
             subscriptions=self.subscriptions,
             notifier=self.notifier,
-            render=lambda job, _outputs, _base: f"{job.status} {job.progress.fraction}".encode(),
+            render=_render,
             clock=self.clock,
             retention=timedelta(days=1),
         )
@@ -196,6 +197,10 @@ class Farm:
 
     def worker(self, name: str, engine: ScriptedEngine | None = None) -> "FarmWorker":
         return FarmWorker(self, name, engine or ScriptedEngine())
+
+
+async def _render(job: Job, outputs: Sequence[Output], base_url: str) -> bytes:
+    return f"{job.status} {job.progress.fraction}".encode()
 
 
 class FarmWorker:

@@ -1,5 +1,6 @@
 """A gateway under a real server, with everything behind it, on free ports of this machine."""
 
+import json
 import socket
 import time
 from collections.abc import AsyncIterator, Callable, Generator, Mapping
@@ -11,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import boto3
 import uvicorn
+import websockets
 from botocore.config import Config
 from starlette.applications import Starlette
+from websockets.asyncio.client import ClientConnection
 
 from comfyq.adapters.apigw.client import management_client
 from comfyq.adapters.apigw.notifier import ApiGatewayNotifier
@@ -26,7 +29,7 @@ if TYPE_CHECKING:
     from mypy_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
 
 Event = Mapping[str, Any]
-Handle = Callable[[Event, object], Any]
+Frame = dict[str, Any]
 
 SESSION = boto3.Session(
     aws_access_key_id="local", aws_secret_access_key="local", region_name="us-east-1"
@@ -125,3 +128,24 @@ async def eventually(holds: Callable[[], bool], *, within_s: float = 10) -> None
     while not holds():
         assert time.monotonic() < deadline, "it never came true"
         await anyio.sleep(0.01)
+
+
+def connect(url: str) -> websockets.connect:
+    return websockets.connect(url, proxy=None, compression=None, max_size=None)
+
+
+async def received(client: ClientConnection) -> Frame:
+    with anyio.fail_after(10):
+        frame: Frame = json.loads(await client.recv())
+    return frame
+
+
+async def closed(client: ClientConnection) -> tuple[int, list[Frame]]:
+    """The code that the socket is closed with, and what still came before."""
+    frames: list[Frame] = []
+    with anyio.fail_after(10):
+        try:
+            while True:
+                frames.append(json.loads(await client.recv()))
+        except websockets.ConnectionClosed as end:
+            return (end.rcvd.code if end.rcvd else 1006), frames

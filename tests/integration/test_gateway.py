@@ -8,42 +8,27 @@ import anyio
 import anyio.to_thread
 import pytest
 import requests
-import websocket
 import websockets
 from websockets.asyncio.client import ClientConnection
 
 from comfyq.local.gateway_settings import GatewaySettings
 from comfyq.ports.notifier import Connection, ConnectionGone
-from tests.followed_jobs import with_progress
-from tests.gateway_lab import Event, GatewayLab, eventually, gateway_lab, real_notifier
+from tests.gateway_lab import (
+    Event,
+    Frame,
+    GatewayLab,
+    closed,
+    connect,
+    eventually,
+    gateway_lab,
+    real_notifier,
+    received,
+)
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
 
 EVENTS = Path(__file__).parents[1] / "data" / "websocket"
 KIB = 1024
-
-Frame = dict[str, Any]
-
-
-def connect(url: str) -> websockets.connect:
-    return websockets.connect(url, proxy=None, compression=None, max_size=None)
-
-
-async def received(client: ClientConnection) -> Frame:
-    with anyio.fail_after(10):
-        frame: Frame = json.loads(await client.recv())
-    return frame
-
-
-async def closed(client: ClientConnection) -> tuple[int, list[Frame]]:
-    """The code that the socket is closed with, and what still came before."""
-    frames: list[Frame] = []
-    with anyio.fail_after(10):
-        try:
-            while True:
-                frames.append(json.loads(await client.recv()))
-        except websockets.ConnectionClosed as end:
-            return (end.rcvd.code if end.rcvd else 1006), frames
 
 
 async def subscribe(client: ClientConnection, job_id: str = "job-1") -> Frame:
@@ -214,105 +199,6 @@ def shape(value: Any) -> Any:
         name: "headers" if name in ("headers", "multiValueHeaders") else shape(inner)
         for name, inner in value.items()
     }
-
-
-async def test_progress_in_order_then_the_end_then_1000() -> None:
-    async with gateway_lab() as lab:
-        job = await lab.world.running()
-        async with connect(f"{lab.url}/ws/progress/job-1") as client:
-            assert (await received(client))["seq"] == job.version
-            first = await lab.world.advance(job, 1)
-            second = await lab.world.advance(first, 2)
-            third = with_progress(second, 0.6)  # pushed between two writes
-            for late_or_not in (second, first, third, second):
-                await lab.world.announcer.announce(late_or_not)
-            await lab.world.announcer.announce_end(await lab.world.succeed(second))
-            code, frames = await closed(client)
-        told = [(frame["seq"], frame["progress"], frame["status"]) for frame in frames]
-        assert told == [
-            (second.version, 0.5, "running"),
-            (second.version, 0.6, "running"),
-            (second.version + 1, 1.0, "completed"),
-        ]
-        assert code == 1000
-
-
-async def test_a_socket_opened_after_the_end_is_told_the_end() -> None:
-    async with gateway_lab() as lab:
-        await lab.world.succeed(await lab.world.running())
-        async with connect(f"{lab.url}/ws/progress/job-1") as client:
-            code, frames = await closed(client)
-        assert ([frame["status"] for frame in frames], code) == (["completed"], 1000)
-
-
-async def test_the_websocket_client_library_sees_the_same() -> None:
-    async with gateway_lab() as lab:
-        await lab.world.succeed(await lab.world.running())
-
-        def view() -> list[str]:
-            client = websocket.create_connection(f"{lab.url}/ws/progress/job-1", timeout=10)
-            frame, end = client.recv(), client.recv_data()
-            client.close()
-            return [json.loads(frame)["status"], end[1][:2].hex()]
-
-        assert await anyio.to_thread.run_sync(view) == ["completed", f"{1000:04x}"]
-
-
-async def test_an_unknown_job_is_refused_before_the_upgrade() -> None:
-    async with gateway_lab() as lab:
-        for path in ("/ws/progress/unknown", "/ws/progress/%E2%98%83", "/local?job_id=unknown"):
-            with pytest.raises(websockets.InvalidStatus) as refused:
-                await connect(f"{lab.url}{path}")
-            assert refused.value.response.status_code == 404
-            assert json.loads(refused.value.response.body)["code"] == "job-not-found"
-        assert lab.of_kind("DISCONNECT") == []
-
-
-async def test_every_viewer_of_a_job_is_told() -> None:
-    async with gateway_lab() as lab:
-        job = await lab.world.running()
-        url = f"{lab.url}/ws/progress/job-1"
-        async with connect(url) as one, connect(url) as two:
-            await received(one)
-            await received(two)
-            await lab.world.announcer.announce_end(await lab.world.succeed(job))
-            assert [(await closed(viewer))[0] for viewer in (one, two)] == [1000, 1000]
-
-
-async def test_viewers_at_two_processes_are_both_told() -> None:
-    async with gateway_lab() as one, gateway_lab(world=one.world) as two:
-        assert one.endpoint != two.endpoint
-        job = await one.world.running()
-        async with (
-            connect(f"{one.url}/ws/progress/job-1") as here,
-            connect(f"{two.url}/ws/progress/job-1") as there,
-        ):
-            await received(here)
-            await received(there)
-            await one.world.announcer.announce_end(await one.world.succeed(job))
-            assert [(await closed(viewer))[0] for viewer in (here, there)] == [1000, 1000]
-
-
-async def test_a_followed_job_without_news_repeats_its_last_frame() -> None:
-    async with gateway_lab(GatewaySettings(repeat_s=0.05, idle_s=0.5)) as lab:
-        job = await lab.world.submitted()
-        async with connect(f"{lab.url}/ws/progress/job-1") as client:
-            frames = [await received(client) for _ in range(20)]  # longer than an idle socket lives
-            assert {frame["seq"] for frame in frames} == {job.version}
-
-
-async def test_a_viewer_whose_job_cannot_be_followed_is_not_left_waiting() -> None:
-    async with gateway_lab() as lab:
-        job = await lab.world.submitted()
-
-        async def delete(event: Event) -> None:
-            if event["requestContext"]["eventType"] == "MESSAGE":
-                await lab.world.records.remove(job)
-
-        lab.before = delete
-        async with connect(f"{lab.url}/ws/progress/job-1") as client:
-            code, frames = await closed(client)
-        assert ([frame["code"] for frame in frames], code) == (["job-not-found"], 1011)
 
 
 async def flood(lab: GatewayLab, connection_id: str, frame: bytes) -> None:

@@ -1,6 +1,5 @@
 """What no recording shows well: files, sockets and the queue, of the simulator and of ComfyUI."""
 
-import asyncio
 import io
 import json
 import os
@@ -14,7 +13,7 @@ from PIL import Image
 
 from comfyq.simulator import Simulator, SimulatorSettings
 from tests.data.comfyui.cases import FLAGS, changed
-from tests.data.comfyui.tape import GRAPHS, Json, Tape, connected
+from tests.data.comfyui.tape import GRAPHS, Json, Tape, connected, is_end_of
 
 pytestmark = pytest.mark.anyio
 
@@ -191,11 +190,12 @@ async def test_prompts_run_by_number(url: str) -> None:
 async def test_the_same_id_twice_runs_twice_and_leaves_one_history(url: str) -> None:
     prompt_id = str(uuid.uuid4())
     async with connected(url, flags=FLAGS) as tape:
-        await tape.run(changed("trivial", "1", color=1), prompt_id=prompt_id)
-        await tape.run(changed("trivial", "1", color=2), prompt_id=prompt_id)
-        starts = [event for event in tape.events if event["type"] == "execution_start"]
-        graph = (await tape.ask("GET", f"/history/{prompt_id}"))["answer"][prompt_id]["prompt"][2]
-    assert len(starts) == 2
+        await tape.submit(changed("trivial", "1", color=1), prompt_id=prompt_id)
+        await tape.submit(changed("trivial", "1", color=2), prompt_id=prompt_id)
+        is_end = is_end_of(prompt_id)
+        await tape.heard(lambda _: len(list(filter(is_end, tape.events))) == 2)
+        told = await tape.ask("GET", f"/history/{prompt_id}")
+    graph = told["answer"][prompt_id]["prompt"][2]
     assert graph["1"]["inputs"]["color"] == 2
 
 
@@ -218,13 +218,3 @@ async def test_everything_is_under_api_too(url: str, http: aiohttp.ClientSession
         async with http.get(url + path) as plain, http.get(f"{url}/api{path}") as prefixed:
             assert prefixed.status == plain.status == 200
             assert (await prefixed.json()).keys() == (await plain.json()).keys()
-
-
-async def test_freed_memory_forgets_results(url: str) -> None:
-    async with connected(url, flags=FLAGS) as tape:
-        await tape.run(GRAPHS["trivial"])
-        await tape.ask("POST", "/free", json={"free_memory": True})
-        await asyncio.sleep(QUIET_S)  # ComfyUI takes note between two prompts, and tells nobody
-        await tape.run(GRAPHS["trivial"])
-    cached = [event for event in tape.events if event["type"] == "execution_cached"]
-    assert [event["data"]["nodes"] for event in cached] == [[], []]

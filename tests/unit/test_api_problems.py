@@ -69,7 +69,7 @@ async def test_an_unknown_workflow_is_the_requests_fault(lab: ApiLab) -> None:
     [
         (b"", 422, "invalid-request"),
         (b"{", 400, "invalid-json"),
-        (b"\xff\xfe{}", 400, "bad-request"),
+        (b"\xff\xff{}", 400, "bad-request"),
         (b'"prompt"', 422, "invalid-request"),
         (b"[]", 422, "invalid-request"),
         (b"null", 422, "invalid-request"),
@@ -78,7 +78,7 @@ async def test_an_unknown_workflow_is_the_requests_fault(lab: ApiLab) -> None:
         (b'{"prompt": null}', 422, "invalid-parameters"),
         (b'{"prompt": "a\\u0000b"}', 422, "invalid-parameters"),
         (b'{"prompt": "\\ud800"}', 422, "invalid-parameters"),
-        (b'{"prompt": "x", "\\ud800": 1}', 422, "invalid-parameters"),
+        (b'{"prompt": "x", "\\ud800": 1}', 422, "invalid-request"),
         (b'{"prompt": "x", "\\u0000": 1}', 422, "invalid-parameters"),
         (b'{"prompt": "x", "sampler": "\\udfff"}', 422, "invalid-parameters"),
         (b'{"prompt": "x", "workflow": "\\udfff"}', 422, "invalid-request"),
@@ -131,7 +131,7 @@ def test_any_bytes_are_explained(lab: ApiLab, body: bytes) -> None:
     "content_type", ["text/plain", "application/x-www-form-urlencoded", "x", "", "\xff"]
 )
 async def test_a_body_that_is_not_called_json(lab: ApiLab, content_type: str) -> None:
-    headers = {"Content-Type": content_type.encode("latin-1")}
+    headers = [(b"Content-Type", content_type.encode("latin-1"))]
     answer = lab.client.post("/generate", content=b'{"prompt": "x"}', headers=headers)
     assert (answer.status_code, problem(answer)["code"]) == (415, "unsupported-media-type")
 
@@ -182,7 +182,7 @@ async def test_a_method_that_is_not_allowed_says_which_are(lab: ApiLab) -> None:
 
 @pytest.mark.parametrize("host", ["[bad", "a b", "x:99999999", "\xff", "", "a/b?c#d", "@"])
 async def test_a_strange_host_is_survived(lab: ApiLab, host: str) -> None:
-    headers = JSON_TYPE | {"Host": host.encode("latin-1")}  # type: ignore[dict-item]
+    headers = [(b"Content-Type", b"application/json"), (b"Host", host.encode("latin-1"))]
     answer = lab.client.post("/generate", content=b'{"prompt": "x"}', headers=headers)
     assert answer.status_code in (202, 400)
 

@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import cached_property, partial
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from comfyq.adapters.filesystem.workflows import FolderWorkflows
@@ -21,9 +22,11 @@ from comfyq.services.announcing import Announcer
 from comfyq.services.downloads import Downloads
 from comfyq.services.health import Health
 from comfyq.services.links import Links
-from comfyq.services.reaping import Reaper
 from comfyq.services.submission import Submission
 from comfyq.services.subscriptions import Subscriptions
+
+if TYPE_CHECKING:
+    from comfyq.services.reaping import Reaper
 
 MAX_SEED = 2**53  # JSON numbers of JavaScript are exact below it
 
@@ -99,7 +102,9 @@ class Services:
         )
 
     @cached_property
-    def reaper(self) -> Reaper:
+    def reaper(self) -> "Reaper":
+        from comfyq.services.reaping import Reaper
+
         return Reaper(
             records=self.records,
             queue=self.ports.queue,

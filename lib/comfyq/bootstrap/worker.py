@@ -1,23 +1,24 @@
 """A worker and its parts: one ComfyUI, one identity, one folder of its own."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import structlog
 
 from comfyq import __version__
+from comfyq.adapters.comfyui.caretaker import ComfyCaretaker
 from comfyq.adapters.comfyui.engine import ComfyEngine
 from comfyq.adapters.filesystem.journal import FileJournal
 from comfyq.adapters.filesystem.spool import FileSpool
-from comfyq.bootstrap.identity import dead_workers, take_identity
+from comfyq.bootstrap.identity import OwnFolder, dead_workers, take_identity
 from comfyq.bootstrap.services import Services
 from comfyq.config import Settings
-from comfyq.domain.job import WorkerId
 from comfyq.edges.worker.engine_watch import EngineWatch
 from comfyq.edges.worker.gate import Gate
 from comfyq.edges.worker.heart import Heart, Identity
 from comfyq.edges.worker.worker import Worker
+from comfyq.ports.caretaker import Caretaker
 from comfyq.ports.engine import Engine
 from comfyq.services.claiming import Claims
 from comfyq.services.collecting import Collector
@@ -44,11 +45,16 @@ def timing_of(settings: Settings) -> Timing:
 
 @asynccontextmanager
 async def open_worker(
-    services: Services, *, comfyui_url: str, engine: str | None = None
+    services: Services,
+    *,
+    comfyui_url: str,
+    engine: str | None = None,
+    restart: Callable[[], None] | None = None,
 ) -> AsyncIterator[Worker]:
     """A worker that is ready to ``run``; its id is its own for as long as this is open.
 
-    ``engine`` names a ComfyUI whose URL is not always the same.
+    ``engine`` names a ComfyUI whose URL is not always the same; ``restart`` restarts one that we
+    supervise.
 
     Raises:
         WorkerIdTaken: another process has the id that the settings want.
@@ -56,7 +62,8 @@ async def open_worker(
     own = take_identity(services.settings, engine=engine or comfyui_url)
     try:
         async with ComfyEngine(comfyui_url) as comfyui:
-            yield _worker(services, comfyui, own.worker, own.path)
+            caretaker = ComfyCaretaker(comfyui, restart=restart)
+            yield _worker(services, comfyui, caretaker, own)
     finally:
         own.lock.release()
 
@@ -73,20 +80,20 @@ async def evict_dead_workers(services: Services) -> None:
             await journal.forget(job_id)
 
 
-def _worker(services: Services, engine: Engine, worker_id: WorkerId, folder: Path) -> Worker:
+def _worker(services: Services, engine: Engine, caretaker: Caretaker, own: OwnFolder) -> Worker:
     settings, clock = services.settings, services.ports.clock
     claims = Claims(
-        worker=worker_id,
+        worker=own.worker,
         records=services.records,
         queue=services.ports.queue,
-        journal=FileJournal(path=folder / "claims"),
+        journal=FileJournal(path=own.journal),
         announcer=services.announcer,
         clock=clock,
         timing=timing_of(settings),
     )
     watch = EngineWatch(engine, period_s=ENGINE_LOOK_S)
     heart = Heart(
-        Identity(worker_id, host=settings.host, pid=settings.pid, version=__version__),
+        Identity(own.worker, host=settings.host, pid=settings.pid, version=__version__),
         records=services.workers,
         watch=watch,
         clock=clock,
@@ -95,11 +102,12 @@ def _worker(services: Services, engine: Engine, worker_id: WorkerId, folder: Pat
     )
     return Worker(
         claims=claims,
-        executor=_executor(services, engine, claims, folder),
+        executor=_executor(services, engine, claims, own.path),
         queue=services.ports.queue,
         gate=Gate(settings.depth),
         watch=watch,
         heart=heart,
+        caretaker=caretaker,
         wait_s=settings.wait_s,
         drain_s=settings.drain_s,
     )

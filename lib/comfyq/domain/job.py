@@ -247,9 +247,10 @@ def fail(
     return _requeue(job, Trigger.RETRY, now=now, **again)
 
 
-def succeed(job: Job, *, token: int, now: datetime) -> Job:
+def succeed(job: Job, *, token: int, now: datetime, steps: int = 0) -> Job:
+    """``steps`` are what its sampler took, for whoever looks at it afterwards."""
     _held(job, token)
-    done = replace(job.progress, fraction=1.0, step=job.progress.max_steps)
+    done = Progress(fraction=1.0, step=steps, max_steps=steps)
     return _end(job, Trigger.SUCCEED, now=now, progress=done, error=None)
 
 

@@ -66,7 +66,7 @@ class Executor:
         self._timing = timing
 
     async def run(self, held: HeldJob, turn: Turn) -> EngineError | None:
-        """See a held job through; the engine's error, if one ended the attempt.
+        """See a held job through; what it told of ComfyUI's state, if that is bad news.
 
         When cancelled (the worker drains), the job is given back, uncounted.
         """
@@ -74,45 +74,50 @@ class Executor:
             async with beside(held.keep()):
                 outcome = await self._attempt(held, turn)
             await self._conclude(held, outcome)
-        except (LeaseLost, IllegalTransition):
-            await self._abandon(held)
-        except CancelRequested:
-            await self._stop(held)
-            await self._conclude(held, Outcome(jobs.confirm_cancel))
-        except JobEnded:
-            await self._finish(held)
-        except DomainError as away:
-            await self._stop(held)
-            pause = timedelta(seconds=self._timing.unavailable_s)
-            release = partial(jobs.release, reason=str(away), retry_in=pause)
-            await self._conclude(held, Outcome(release))
-        except EngineError as raised:
-            await self._rule(held, raised)
-            return raised
         except asyncio.CancelledError:
             await asyncio.shield(self._drain(held))
             raise
+        except (DomainError, EngineError, CancelRequested, JobEnded) as raised:
+            return await self._settle(held, raised)
         finally:
             turn.left()
         return None
 
+    async def _settle(self, held: HeldJob, raised: Exception) -> EngineError | None:
+        """Bring an attempt to its end that did not get to its own."""
+        if isinstance(raised, JobEnded):
+            await self._finish(held)
+            return None
+        if isinstance(raised, LeaseLost | IllegalTransition):
+            return await self._abandon(held)
+        if isinstance(raised, EngineError):
+            return await self._rule(held, raised)
+        hung = await self._stop(held)
+        if isinstance(raised, CancelRequested):
+            await self._conclude(held, Outcome(jobs.confirm_cancel))
+            return hung
+        pause = timedelta(seconds=self._timing.unavailable_s)
+        release = partial(jobs.release, reason=str(raised), retry_in=pause)
+        await self._conclude(held, Outcome(release))
+        return hung
+
     async def _attempt(self, held: HeldJob, turn: Turn) -> Outcome:
         spec = await self._records.spec(held.id)
-        rendered = await self._renderer.render(held, spec, turn)
+        rendering = await self._renderer.render(held, spec, turn)
         try:
-            outputs = await self._collector.collect(held.job, rendered)
+            outputs = await self._collector.collect(held.job, rendering.files)
         except AssetsUnavailable as refused:
             error = JobError("storage-refused", f"the results could not be stored: {refused}")
             return Outcome(partial(jobs.fail, error=error, retry_in=None))
-        return Outcome(jobs.succeed, outputs)
+        return Outcome(partial(jobs.succeed, steps=rendering.steps), outputs)
 
-    async def _rule(self, held: HeldJob, raised: EngineError) -> None:
+    async def _rule(self, held: HeldJob, raised: EngineError) -> EngineError:
         """Give the job its verdict after ComfyUI ended the attempt badly."""
-        if isinstance(raised, MAY_STILL_RUN):
-            await self._stop(held)
+        hung = await self._stop(held) if isinstance(raised, MAY_STILL_RUN) else None
         verdict = verdict_on(raised, held.job, self._timing)
         log.info("attempt_ended", job=held.id, attempt=held.token, reason=verdict.reason)
         await self._conclude(held, _outcome_of(verdict))
+        return hung or raised
 
     async def _conclude(self, held: HeldJob, outcome: Outcome) -> None:
         """Store the outcome, then let the doorbell and the followers know."""
@@ -142,21 +147,25 @@ class Executor:
             log.warning("end_unannounced", job=job.id, reason=str(unavailable))
         await self._claims.forget(held)
 
-    async def _abandon(self, held: HeldJob) -> None:
+    async def _abandon(self, held: HeldJob) -> EngineError | None:
         """The job is another's: stop ComfyUI's work on our prompt, write nothing."""
         log.warning("lease_lost", job=held.id, attempt=held.token)
-        await self._stop(held)
+        hung = await self._stop(held)
         await self._claims.forget(held)
+        return hung
 
     async def _drain(self, held: HeldJob) -> None:
         await self._stop(held)
         await self._conclude(held, Outcome(partial(jobs.release, reason="its worker was stopped")))
 
-    async def _stop(self, held: HeldJob) -> None:
+    async def _stop(self, held: HeldJob) -> EngineError | None:
+        """Stop ComfyUI's work on the job; what kept it from stopping."""
         try:
             await self._renderer.stop(held)
-        except (EngineError, TimeoutError) as unanswered:
+        except EngineError as unanswered:
             log.warning("stop_unanswered", job=held.id, reason=str(unanswered))
+            return unanswered
+        return None
 
 
 def _outcome_of(verdict: Verdict) -> Outcome:

@@ -27,7 +27,9 @@ from comfyq.services.holding import HeldJob
 from comfyq.services.prompting import prompt_id, prompt_of
 from comfyq.services.reporting import Reporter
 from comfyq.services.timing import Timing
-from comfyq.services.verdicts import Overdue, Stalled
+from comfyq.services.verdicts import Hung, Overdue, Stalled
+
+STOP_LOOK_S = 0.2
 
 LIVE = (PromptState.RUNNING, PromptState.PENDING)
 
@@ -38,6 +40,14 @@ class Turn:
 
     started: Callable[[], None]  # it runs: another prompt may be put behind it
     left: Callable[[], None]  # it is out of ComfyUI
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """What a prompt made."""
+
+    files: Sequence[Rendered]
+    steps: int  # of its last sampler
 
 
 class JobEnded(Exception):
@@ -60,7 +70,7 @@ class Renderer:
         self._clock = clock
         self._timing = timing
 
-    async def render(self, held: HeldJob, spec: Spec, turn: Turn) -> Sequence[Rendered]:
+    async def render(self, held: HeldJob, spec: Spec, turn: Turn) -> Rendering:
         """Run the job's graph, or go on with what an earlier attempt left in ComfyUI.
 
         Raises:
@@ -82,16 +92,32 @@ class Renderer:
         )
         async with beside(reporter.run()):
             followed = self._follow(held, adopted or self.own_prompt(held), reporter, turn)
-            return await self._within_limits(held, followed)
+            files = await self._within_limits(held, followed)
+        return Rendering(files, reporter.progress.max_steps)
 
     def own_prompt(self, held: HeldJob) -> PromptId:
         return prompt_id(held.id, held.token)
 
     async def stop(self, held: HeldJob) -> None:
-        """Take every prompt of the job out of ComfyUI, whichever attempt put it there."""
-        async with asyncio.timeout(self._timing.stop_s):
-            for attempt in range(held.token, 0, -1):
-                await self._engine.cancel(prompt_id(held.id, attempt))
+        """Take every prompt of the job out of ComfyUI, whichever attempt put it there.
+
+        Raises:
+            Hung: one runs on, ``stop_s`` after ComfyUI was told to stop it.
+            EngineUnavailable.
+        """
+        try:
+            async with asyncio.timeout(self._timing.stop_s):
+                for attempt in range(held.token, 0, -1):
+                    await self._stop_prompt(prompt_id(held.id, attempt))
+        except TimeoutError:
+            raise Hung(f"ComfyUI did not stop within {self._timing.stop_s:g} s") from None
+
+    async def _stop_prompt(self, prompt: PromptId) -> None:
+        await self._engine.cancel(prompt)
+        while True:
+            if await self._engine.find(prompt) not in LIVE:
+                return
+            await asyncio.sleep(STOP_LOOK_S)
 
     async def _adopt(self, held: HeldJob) -> PromptId | None:
         """The newest prompt that a lost attempt left in ComfyUI; all others are deleted."""

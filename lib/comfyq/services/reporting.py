@@ -8,7 +8,7 @@ from time import monotonic
 
 from comfyq.domain import job as jobs
 from comfyq.domain.errors import LeaseLost, TooContended, Unavailable
-from comfyq.domain.progress import Advance, Tracker
+from comfyq.domain.progress import Advance, Progress, Tracker
 from comfyq.ports.clock import Clock
 from comfyq.records.subscriptions import Subscription, SubscriptionRecords
 from comfyq.services.announcing import Announcer
@@ -38,6 +38,10 @@ class Reporter:
         self._news = asyncio.Event()
         self._stored_at = float("-inf")
         self._followers: Sequence[Subscription] = ()
+
+    @property
+    def progress(self) -> Progress:
+        return self._tracker.progress
 
     def report(self, advance: Advance) -> None:
         """Note one report of ComfyUI; returns at once."""

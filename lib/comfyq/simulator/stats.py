@@ -1,7 +1,7 @@
 """What the simulator has done, for tests that prove that nothing was rendered twice."""
 
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -28,4 +28,4 @@ class Stats:
         self.images_by_prompt[prompt_id] += count
 
     def as_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return dict(vars(self))

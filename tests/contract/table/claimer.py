@@ -4,6 +4,7 @@ Prints a line when it is ready, waits for one on its standard input, and prints 
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -14,22 +15,19 @@ from comfyq.adapters.sqlite.database import Database
 from comfyq.adapters.sqlite.table import SqliteTable
 from comfyq.adapters.system.clock import SystemClock
 from comfyq.ports.table import ConditionFailed, Put, Table
-from tests.fixtures.emulator import connect
+from tests.fixtures.emulator import Aws
 
 
 def open_table(kind: str, place: str, name: str) -> Table:
     if kind == "sqlite":
         return SqliteTable(database=Database(path=Path(place)), clock=SystemClock())
-    return DynamoTable(client=lambda: connect(place).dynamodb, table=name, clock=SystemClock())
+    return DynamoTable(client=lambda: Aws(place).dynamodb, table=name, clock=SystemClock())
 
 
 async def claim(table: Table, pk: str) -> bool:
-    job = await table.get((pk, "META"))
-    if job is None or job["status"] != "queued":
-        return False
-    claimed = {**job, "status": "running", "attempt": job["attempt"] + 1, "version": 2}
+    claimed = {"pk": pk, "sk": "META", "version": 2, "owner": str(os.getpid())}
     try:
-        await table.write(Put(claimed, version=job["version"]))
+        await table.write(Put(claimed, version=1))
     except ConditionFailed:
         return False
     return True
@@ -46,4 +44,5 @@ async def main(kind: str, place: str, name: str, jobs: int) -> None:
 
 
 if __name__ == "__main__":
-    anyio.run(main, *sys.argv[1:4], int(sys.argv[4]))
+    kind, place, name, jobs = sys.argv[1:]
+    anyio.run(main, kind, place, name, int(jobs))

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from comfyq.adapters.sqlite.lane import Lane, Work
-from comfyq.adapters.sqlite.schema import create
+from comfyq.adapters.sqlite.schema import is_made, make
 from comfyq.domain.errors import Unavailable
 
 T = TypeVar("T")
@@ -37,8 +37,10 @@ class Database:
     def __init__(self, *, path: Path, busy_timeout_s: float = 10.0, readers: int = 2) -> None:
         self.path = path
         self._busy_timeout_s = busy_timeout_s
-        lock = FairLock(path.with_name(f"{path.name}.lock"))
-        self._writer = Lane(name="sqlite-writer", threads=1, connect=self._connect, guard=lock.held)
+        self._lock = FairLock(path.with_name(f"{path.name}.lock"))
+        self._writer = Lane(
+            name="sqlite-writer", threads=1, connect=self._connect, guard=self._lock.held
+        )
         self._readers = Lane(
             name="sqlite-reader", threads=readers, connect=self._connect, guard=nullcontext
         )
@@ -87,21 +89,23 @@ class Database:
     def _connect(self) -> sqlite3.Connection:
         _make_folder(self.path.parent)
         is_new = not self.path.exists()
-        # Two processes that switch to WAL at once get "database is locked", whatever the time-out.
-        with FairLock(self.path.with_name(f"{self.path.name}.lock")).held():
-            connection = sqlite3.connect(
-                self.path, timeout=self._busy_timeout_s, isolation_level=None
-            )
-            try:
-                connection.execute("PRAGMA journal_mode=WAL")
-                connection.execute("PRAGMA synchronous=FULL")
-                create(connection)
-            except BaseException:
-                connection.close()
-                raise
+        connection = sqlite3.connect(self.path, timeout=self._busy_timeout_s, isolation_level=None)
+        try:
+            connection.execute("PRAGMA synchronous=FULL")
+            if not is_made(connection):
+                self._make(connection)
+        except BaseException:
+            connection.close()
+            raise
         if is_new:
             _sync_folder(self.path.parent)
         return connection
+
+    def _make(self, connection: sqlite3.Connection) -> None:
+        # Two processes that switch to WAL at once get "database is locked", whatever the time-out.
+        with self._lock.held():
+            connection.execute("PRAGMA journal_mode=WAL")
+            make(connection)
 
 
 class FairLock:

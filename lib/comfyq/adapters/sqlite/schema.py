@@ -37,17 +37,20 @@ class OtherSchema(sqlite3.DatabaseError):
     """The file was made by another version of this program."""
 
 
-def create(connection: sqlite3.Connection) -> None:
-    """Make what is missing; the caller keeps other processes from doing the same.
+def is_made(connection: sqlite3.Connection) -> bool:
+    """Whether ``make`` has been here.
 
     Raises:
         OtherSchema: the file has another version's tables.
     """
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version == VERSION:
-        return
-    if version != 0:
+    if version not in (0, VERSION):
         raise OtherSchema(f"its schema has version {version}, this program knows {VERSION}")
+    return bool(version == VERSION)
+
+
+def make(connection: sqlite3.Connection) -> None:
+    """Make the tables; the caller keeps other processes from doing the same."""
     connection.execute("BEGIN IMMEDIATE")
     for statement in (*_item_table(), *QUEUE, f"PRAGMA user_version={VERSION}"):
         connection.execute(statement)

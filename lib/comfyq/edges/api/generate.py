@@ -21,6 +21,7 @@ router = APIRouter(prefix="/generate", tags=["generate"])
 IdempotencyKey = Annotated[
     str | None,
     Header(
+        alias="Idempotency-Key",
         description="The same key with the same body, within 24 hours, gives the first answer.",
         min_length=1,
         max_length=255,
@@ -28,7 +29,10 @@ IdempotencyKey = Annotated[
     ),
 ]
 
-LOCATION: dict[str, Any] = {"Location": {"description": "The job.", "schema": {"type": "string"}}}
+ACCEPTED: dict[str, Any] = {
+    "description": "Accepted; it will end.",
+    "headers": {"Location": {"description": "The job.", "schema": {"type": "string"}}},
+}
 
 
 class UnknownWorkflow(InvalidRequest):
@@ -41,7 +45,7 @@ class UnknownWorkflow(InvalidRequest):
     "",
     status_code=HTTPStatus.ACCEPTED,
     dependencies=[Depends(require_json)],
-    responses={202: {"description": "Accepted; it will end.", "headers": LOCATION}},
+    responses={202: ACCEPTED},
 )
 async def submit(
     body: GenerateRequest,

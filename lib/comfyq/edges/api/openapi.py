@@ -1,12 +1,14 @@
 """The API's own description: every error is a problem document, whatever FastAPI assumes."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from comfyq.edges.api.problems import PROBLEM_JSON
+from comfyq.wire.jobs import JobUrls, JobView
 from comfyq.wire.problems import Problem
 
 DESCRIPTION = """\
@@ -15,6 +17,22 @@ Submit generations to ComfyUI, follow them and fetch what they made.
 Errors are problem documents (RFC 9457) with a stable `code`; `errors` names every bad field.
 Progress is pushed over the WebSocket that `urls.ws` of a job names.
 """
+
+EXAMPLE_ID = "5f0c8a1e-3f5b-4a52-9d0e-7c1f2b9a6d34"
+EXAMPLE_URL = f"http://localhost:8000/generate/{EXAMPLE_ID}"
+EXAMPLE = JobView(
+    id=EXAMPLE_ID,
+    status="queued",
+    progress=0.0,
+    workflow="flux-dev",
+    created_at=datetime(2026, 1, 1, tzinfo=UTC),
+    seed=42,
+    urls=JobUrls(
+        self=EXAMPLE_URL,
+        cancel=EXAMPLE_URL,
+        ws=f"ws://localhost:8000/ws/progress/{EXAMPLE_ID}",
+    ),
+)
 
 _ERRORS: Mapping[int, str] = {
     400: "The body is not JSON.",
@@ -47,6 +65,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
             tags=app.openapi_tags,
         )
         _add_problems(document)
+        _add_example(document)
         app.openapi_schema = document
     return app.openapi_schema
 
@@ -62,6 +81,12 @@ def _add_problems(document: dict[str, Any]) -> None:
             name = operation["operationId"]
             statuses = (*ALWAYS, *BY_OPERATION.get(name, ()))
             operation["responses"] |= {str(status): _problem(status) for status in statuses}
+
+
+def _add_example(document: dict[str, Any]) -> None:
+    """Here, because FastAPI would drop what is null in it."""
+    accepted = document["paths"]["/generate"]["post"]["responses"]["202"]
+    accepted["content"]["application/json"]["example"] = EXAMPLE.model_dump(mode="json")
 
 
 def _problem(status: int) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 
 import structlog
@@ -11,12 +12,20 @@ from comfyq.domain.errors import DomainError, Unavailable
 from comfyq.edges.worker.engine_watch import EngineWatch
 from comfyq.edges.worker.gate import Gate, Place
 from comfyq.edges.worker.heart import Heart
-from comfyq.ports.engine import DeviceFault, EngineUnavailable, PromptLost
+from comfyq.ports.caretaker import Caretaker
+from comfyq.ports.engine import (
+    DeviceFault,
+    EngineError,
+    EngineUnavailable,
+    OutOfMemory,
+    PromptLost,
+)
 from comfyq.ports.queue import Delivery, JobQueue
 from comfyq.services.beside import beside
 from comfyq.services.claiming import Claims
 from comfyq.services.execution import Executor
 from comfyq.services.holding import HeldJob
+from comfyq.services.verdicts import Hung
 
 log = structlog.get_logger()
 
@@ -38,6 +47,7 @@ class Worker:
         gate: Gate,
         watch: EngineWatch,
         heart: Heart,
+        caretaker: Caretaker,
         wait_s: float,
         drain_s: float,
     ) -> None:
@@ -47,6 +57,7 @@ class Worker:
         self._gate = gate
         self._watch = watch
         self._heart = heart
+        self._caretaker = caretaker
         self._wait_s = wait_s
         self._drain_s = drain_s
         self._stopped = asyncio.Event()
@@ -115,18 +126,31 @@ class Worker:
         except Exception:
             log.exception("attempt_crashed", job=held.id)  # a defect of ours ends no worker
         else:
-            self._judge(raised)
+            with suppress(EngineError):
+                await self._judge(raised)
         finally:
             place.leave()
             self._heart.gave(held.id)
 
-    def _judge(self, raised: Exception | None) -> None:
-        """What the end of an attempt tells of ComfyUI."""
+    async def _judge(self, raised: EngineError | None) -> None:
+        """What the end of an attempt tells of ComfyUI, and what can be done for it."""
         self._device_faults = self._device_faults + 1 if isinstance(raised, DeviceFault) else 0
-        if self._device_faults >= DEVICE_FAULTS:
-            self._watch.latch(f"the device failed {DEVICE_FAULTS} times in a row: {raised}")
-        if isinstance(raised, EngineUnavailable | PromptLost):
+        if isinstance(raised, OutOfMemory):
+            await self._caretaker.free()
+        elif isinstance(raised, Hung):
+            self._mend(str(raised))
+        elif self._device_faults >= DEVICE_FAULTS:
+            self._mend(f"the device failed {self._device_faults} times in a row: {raised}")
+        elif isinstance(raised, EngineUnavailable | PromptLost):
             self._watch.doubt()
+
+    def _mend(self, reason: str) -> None:
+        log.error("comfyui_broken", reason=reason)
+        self._device_faults = 0
+        if self._caretaker.restart():
+            self._watch.doubt()
+        else:
+            self._watch.latch(f"{reason}; restart ComfyUI and this worker")
 
     async def _drain(self) -> None:
         """What ComfyUI has not started goes back at once; what runs has ``drain_s``."""

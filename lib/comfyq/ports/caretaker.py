@@ -1,0 +1,17 @@
+from typing import Protocol
+
+
+class Caretaker(Protocol):
+    """What can be done for a ComfyUI that is in trouble."""
+
+    async def free(self) -> None:
+        """Ask it to unload its models and give its memory back.
+
+        Raises:
+            EngineUnavailable: it does not answer.
+        """
+        ...
+
+    def restart(self) -> bool:
+        """Kill it and start it again; False where it is not ours to restart."""
+        ...

@@ -1,0 +1,152 @@
+from dataclasses import replace
+
+import pytest
+
+from comfyq.domain.errors import TableUnavailable
+from comfyq.domain.job import JobId, WorkerId
+from comfyq.ports.table import Page
+from comfyq.records.workers import WorkerState
+from tests.api_lab import ApiLab
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def lab() -> ApiLab:
+    return ApiLab()
+
+
+def worker(lab: ApiLab, name: str = "w1") -> WorkerState:
+    return WorkerState(
+        id=WorkerId(name),
+        pid=12,
+        host="gpu-1",
+        version="1.2.3",
+        engine_ok=True,
+        engine_version="0.3.75",
+        devices=("cuda:0 NVIDIA L4",),
+        jobs=(JobId("j1"),),
+        seen_at=lab.clock.now(),
+        started_at=lab.clock.now(),
+    )
+
+
+async def test_no_worker_is_degraded(lab: ApiLab) -> None:
+    answer = lab.client.get("/health")
+    assert answer.status_code == 200
+    assert answer.json() == {
+        "status": "degraded",
+        "comfyui_available": False,
+        "version": "1.2.3",
+        "reason": "no worker is connected",
+        "simulated": False,
+        "workers": [],
+    }
+
+
+async def test_a_worker_whose_comfyui_answers_is_healthy(lab: ApiLab) -> None:
+    await lab.workers.beat(worker(lab), ttl_s=90)
+    assert lab.client.get("/health").json() == {
+        "status": "healthy",
+        "comfyui_available": True,
+        "version": "1.2.3",
+        "reason": None,
+        "simulated": False,
+        "workers": [
+            {
+                "id": "w1",
+                "host": "gpu-1",
+                "pid": 12,
+                "version": "1.2.3",
+                "comfyui_available": True,
+                "comfyui_version": "0.3.75",
+                "reason": None,
+                "devices": ["cuda:0 NVIDIA L4"],
+                "simulated": False,
+                "draining": False,
+                "jobs": ["j1"],
+                "started_at": "2026-01-01T00:00:00.000Z",
+                "seen_at": "2026-01-01T00:00:00.000Z",
+            }
+        ],
+    }
+
+
+async def test_a_worker_whose_comfyui_does_not_answer_says_so(lab: ApiLab) -> None:
+    reason = "ComfyUI at http://127.0.0.1:8188 does not answer: connection refused"
+    down = replace(worker(lab), engine_ok=False, engine_reason=reason, engine_version=None)
+    await lab.workers.beat(down, ttl_s=90)
+    health = lab.client.get("/health").json()
+    assert (health["status"], health["reason"]) == ("degraded", reason)
+    await lab.workers.beat(worker(lab, "w2"), ttl_s=90)
+    health = lab.client.get("/health").json()
+    assert (health["status"], health["reason"]) == ("healthy", None)
+
+
+async def test_a_silent_worker_is_none(lab: ApiLab) -> None:
+    await lab.workers.beat(worker(lab), ttl_s=90)
+    lab.clock.advance(29.9)
+    assert lab.client.get("/health").json()["status"] == "healthy"
+    lab.clock.advance(0.2)
+    health = lab.client.get("/health").json()
+    assert (health["status"], health["workers"]) == ("degraded", [])
+    assert len(await lab.workers.live(lab.clock.now())) == 1
+    lab.clock.advance(60)
+    assert not await lab.workers.live(lab.clock.now())
+
+
+async def test_workers_that_shut_down_run_nothing_new(lab: ApiLab) -> None:
+    await lab.workers.beat(replace(worker(lab), draining=True), ttl_s=90)
+    health = lab.client.get("/health").json()
+    assert (health["status"], health["comfyui_available"]) == ("degraded", True)
+    assert "shutting down" in health["reason"]
+
+
+async def test_a_simulated_comfyui_is_called_so(lab: ApiLab) -> None:
+    await lab.workers.beat(replace(worker(lab), simulated=True), ttl_s=90)
+    assert lab.client.get("/health").json()["simulated"] is True
+    await lab.workers.beat(worker(lab, "w2"), ttl_s=90)
+    assert lab.client.get("/health").json()["simulated"] is False
+
+
+async def test_scaled_to_zero_is_healthy() -> None:
+    lab = ApiLab(scale_to_zero=True)
+    health = lab.client.get("/health").json()
+    assert (health["status"], health["reason"]) == ("healthy", "scaled to zero")
+    broken = replace(worker(lab), engine_ok=False, engine_reason="it crashed")
+    await lab.workers.beat(broken, ttl_s=90)
+    health = lab.client.get("/health").json()
+    assert (health["status"], health["reason"]) == ("degraded", "it crashed")
+
+
+async def test_a_table_that_does_not_answer_is_the_reason(
+    lab: ApiLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def down(*_: object, **__: object) -> Page:
+        raise TableUnavailable("no route to it")
+
+    monkeypatch.setattr(lab.table, "query", down)
+    answer = lab.client.get("/health")
+    assert answer.status_code == 200
+    assert answer.json()["status"] == "degraded"
+    assert "no route to it" in answer.json()["reason"]
+
+
+async def test_a_state_comes_back_as_it_was_told(lab: ApiLab) -> None:
+    states = [
+        worker(lab, "a"),
+        replace(worker(lab, "b"), engine_ok=False, engine_reason="x", engine_version=None),
+        replace(worker(lab, "c"), devices=(), jobs=(), draining=True, simulated=True),
+    ]
+    for state in states:
+        await lab.workers.beat(state, ttl_s=90)
+    assert list(await lab.workers.live(lab.clock.now())) == states
+    await lab.workers.remove(WorkerId("b"))
+    await lab.workers.remove(WorkerId("b"))
+    assert [each.id for each in await lab.workers.live(lab.clock.now())] == ["a", "c"]
+
+
+async def test_more_workers_than_a_page_holds(lab: ApiLab) -> None:
+    for number in range(120):
+        await lab.workers.beat(worker(lab, f"w{number:03}"), ttl_s=90)
+    assert len(lab.client.get("/health").json()["workers"]) == 120
