@@ -111,6 +111,13 @@ async def test_a_cursor_with_any_character_changed_is_refused(lab: ApiLab) -> No
         assert answer.json()["code"] == "invalid-cursor", changed
 
 
+@pytest.mark.parametrize("part", ["", "\ud800", "\0", 1, None, ["x"]])
+async def test_a_forged_cursor_is_refused(lab: ApiLab, part: Any) -> None:
+    forged = encode_cursor(Cursor(part, "JOB#1", "META"))
+    answer = lab.client.get("/generate", params={"cursor": forged})
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid-cursor")
+
+
 async def test_cursors_come_back_as_they_were() -> None:
     cursor = Cursor("001#ü", "JOB#1", "META")
     assert decode_cursor(encode_cursor(cursor)) == cursor

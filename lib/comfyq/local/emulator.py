@@ -139,7 +139,10 @@ class Emulator:
         process, self._process = self._process, None
         if process is None:
             return
-        process.terminate()
+        if self._data_dir is None:
+            process.kill()  # an orderly stop waits for requests that nobody waits for
+        else:
+            process.terminate()
         try:
             process.wait(STOP_TIMEOUT_S)
         except subprocess.TimeoutExpired:

@@ -1,4 +1,4 @@
-"""A limit on request bodies, in ASGI's own terms, so that none is ever held whole in memory."""
+"""A limit on request bodies, so that nobody fills our memory with one."""
 
 from http import HTTPStatus
 

@@ -24,6 +24,8 @@ def decode_cursor(text: str) -> Cursor:
         raise _invalid() from None
     if checksum != _checksum(parts) or encode_cursor(cursor) != text:
         raise _invalid()
+    if not all(isinstance(part, str) and part and part.isprintable() for part in parts):
+        raise _invalid()  # a checksum can be forged
     return cursor
 
 

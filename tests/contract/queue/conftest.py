@@ -1,0 +1,71 @@
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import moto
+import pytest
+
+from comfyq.adapters.memory.clock import ManualClock
+from comfyq.adapters.memory.queue import MemoryQueue
+from comfyq.adapters.sqlite.database import Database
+from comfyq.adapters.sqlite.queue import SqliteQueue
+from comfyq.adapters.sqs.queue import SqsQueue
+from tests.contract.queue.bench import MAX_RECEIVES, VISIBILITY_S, Bench
+from tests.fixtures.emulator import Aws, new_session
+
+
+def _sqs(aws: Aws, url: str, redrive: dict[str, Any]) -> Bench:
+    aws.sqs.set_queue_attributes(
+        QueueUrl=url,
+        Attributes={
+            "VisibilityTimeout": str(VISIBILITY_S),
+            "RedrivePolicy": json.dumps({**redrive, "maxReceiveCount": MAX_RECEIVES}),
+        },
+    )
+    return Bench(SqsQueue(client=lambda: aws.sqs, url=url), raw=(aws.sqs, url))
+
+
+def _moto() -> Iterator[Bench]:
+    with moto.mock_aws():
+        aws = Aws(None, new_session())
+        dead = aws.sqs.create_queue(QueueName="dead")["QueueUrl"]
+        arn = aws.sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])
+        redrive = {"deadLetterTargetArn": arn["Attributes"]["QueueArn"]}
+        url = aws.sqs.create_queue(QueueName="jobs")["QueueUrl"]
+        yield replace(_sqs(aws, url, redrive), is_moto=True)
+
+
+def _ministack(request: pytest.FixtureRequest) -> Bench:
+    aws: Aws = request.getfixturevalue("aws")
+    url = request.getfixturevalue("provisioned").queue_url
+    attributes = aws.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])
+    redrive = json.loads(attributes["Attributes"]["RedrivePolicy"])
+    assert redrive["maxReceiveCount"] == 10  # as the template says
+    return _sqs(aws, url, redrive)
+
+
+@pytest.fixture(params=["memory", "sqlite", "ministack", "moto"])
+def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
+    clock = ManualClock()
+    match request.param:
+        case "memory":
+            queue = MemoryQueue(clock=clock, visibility_s=VISIBILITY_S, max_receives=MAX_RECEIVES)
+            yield Bench(queue, clock)
+        case "sqlite":
+            database = Database(path=tmp_path / "comfyq.db")
+            yield Bench(
+                SqliteQueue(
+                    database=database,
+                    clock=clock,
+                    visibility_s=VISIBILITY_S,
+                    max_receives=MAX_RECEIVES,
+                ),
+                clock,
+            )
+            database.close()
+        case "ministack":
+            yield _ministack(request)
+        case _:
+            yield from _moto()
