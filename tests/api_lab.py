@@ -23,6 +23,7 @@ from comfyq.domain.output import Output, OutputKind
 from comfyq.domain.progress import Progress
 from comfyq.edges.api.app import create_app
 from comfyq.edges.api.dependencies import ApiServices
+from comfyq.records.families import FamilyRecords
 from comfyq.records.jobs import JobRecords
 from comfyq.records.subscriptions import SubscriptionRecords
 from comfyq.records.workers import WorkerRecords
@@ -72,6 +73,7 @@ class ApiLab:
         self.records = JobRecords(self.table, new_write_id=lambda: f"w{next(ids)}")
         self.workers = WorkerRecords(self.table)
         self.submission = Submission(
+            families=FamilyRecords(self.table),
             records=self.records,
             queue=self.queue,
             workflows=WORKFLOWS,

@@ -74,6 +74,8 @@ class Settings(BaseSettings):
 
     worker_id: str | None = None  # None: made once, kept in the data directory
     depth: Annotated[int, Field(ge=1, le=8)] = 2  # prompts kept in ComfyUI's queue
+    affinity: bool = True  # prefer waiting jobs whose models ComfyUI holds
+    affinity_max_wait_s: float = 60  # no job is passed over for longer
     drain_s: float = 100  # a running job may finish within it when the worker is stopped
     beat_s: float = 5  # the worker's sign of life
     live_s: float = 20  # a worker that has not been heard of for that long is not there

@@ -70,6 +70,34 @@ async def test_followers_are_told_of_start_progress_and_end(farm: Farm) -> None:
     assert posts[-1] == "succeeded 1.0"
 
 
+async def test_a_second_doorbell_of_a_job_that_we_run_changes_nothing(farm: Farm) -> None:
+    job = await farm.submit()
+    await farm.queue.send(job.id, tenant=job.tenant)
+    worker = farm.worker("w1", ScriptedEngine(Started(), Never()))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(worker.run_once())
+        running = await farm.until(job, JobStatus.RUNNING)
+        assert await worker.run_once(), "the second doorbell came"
+        assert (await farm.records.get(job.id)).attempt == running.attempt == 1
+        await farm.cancel(job)
+    assert (await farm.records.get(job.id)).attempt == 1
+
+
+async def test_an_end_that_could_not_be_posted_is_posted_by_the_reaper(farm: Farm) -> None:
+    job = await farm.submit()
+    await farm.follow(job)
+    farm.notifier.unavailable.add("http://gateway")
+    await farm.worker("w1").run_once()
+    assert (await farm.records.get(job.id)).end_pending
+    farm.notifier.unavailable.clear()
+    farm.clock.advance(11)
+
+    await farm.reaper.reap()
+
+    assert [frame for _, frame in farm.notifier.posts] == [b"succeeded 1.0"]
+    assert not (await farm.records.get(job.id)).end_pending
+
+
 async def test_a_job_outlives_the_worker_that_died_on_it(farm: Farm) -> None:
     job = await farm.submit()
     await farm.worker("w1", ScriptedEngine(Started(), HALF, PowerCut())).dies()

@@ -58,6 +58,7 @@ class Clients:
             read_timeout=read_timeout_s,
             retries={"mode": "standard", "total_max_attempts": 4},
             max_pool_connections=CONNECTIONS,
+            signature_version="s3v4" if service == "s3" else None,
             s3={"addressing_style": "path"} if self._endpoint(service) else None,
         )
         make = partial(self.session.client, service)

@@ -14,6 +14,7 @@ from comfyq.config import Settings
 from comfyq.domain.job import Job, JobId
 from comfyq.domain.output import Output
 from comfyq.ports.workflows import Workflows
+from comfyq.records.families import FamilyRecords
 from comfyq.records.jobs import JobRecords
 from comfyq.records.secrets import SecretRecords
 from comfyq.records.subscriptions import SubscriptionRecords
@@ -48,6 +49,10 @@ class Services:
         return WorkerRecords(self.ports.table)
 
     @cached_property
+    def families(self) -> FamilyRecords:
+        return FamilyRecords(self.ports.table)
+
+    @cached_property
     def followers(self) -> SubscriptionRecords:
         return SubscriptionRecords(self.ports.table)
 
@@ -70,6 +75,7 @@ class Services:
     def submission(self) -> Submission:
         return Submission(
             records=self.records,
+            families=self.families,
             queue=self.ports.queue,
             workflows=self.workflows,
             announcer=self.announcer,

@@ -20,6 +20,7 @@ from comfyq.edges.worker.heart import Heart, Identity
 from comfyq.edges.worker.worker import Worker
 from comfyq.ports.caretaker import Caretaker
 from comfyq.ports.engine import Engine
+from comfyq.services.choosing import Chooser
 from comfyq.services.claiming import Claims
 from comfyq.services.collecting import Collector
 from comfyq.services.execution import Executor
@@ -108,8 +109,18 @@ def _worker(services: Services, engine: Engine, caretaker: Caretaker, own: OwnFo
         watch=watch,
         heart=heart,
         caretaker=caretaker,
+        chooser=_chooser(services) if settings.affinity else None,
         wait_s=settings.wait_s,
         drain_s=settings.drain_s,
+    )
+
+
+def _chooser(services: Services) -> Chooser:
+    return Chooser(
+        records=services.records,
+        families=services.families,
+        clock=services.ports.clock,
+        max_wait_s=services.settings.affinity_max_wait_s,
     )
 
 

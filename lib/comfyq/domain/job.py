@@ -29,6 +29,7 @@ MAX_CLAIMS = 20  # ends a job that is claimed and given back for ever
 RING_AFTER = timedelta(seconds=5)  # a job whose first ring is not noted by then is rung again
 RING_AGAIN = timedelta(hours=1)
 ANNOUNCE_AFTER = timedelta(seconds=10)
+ANNOUNCE_FOR = timedelta(minutes=10)  # then whoever could not be told has to ask
 LEASE_SLACK = timedelta(seconds=1)  # a lapsed lease is looked at a little later than it lapses
 DEADLINE_SLACK = timedelta(seconds=30)  # the holder ends an overdue run first, and stops ComfyUI
 
@@ -313,6 +314,13 @@ def announced(job: Job, *, retention: timedelta) -> Job:
         raise IllegalTransition(f"{job.id} has no end to announce")
     due_at = job.ended_at + retention
     return replace(job, end_pending=False, due_at=due_at, version=job.version + 1)
+
+
+def unannounced(job: Job, *, now: datetime) -> Job:
+    """Not everybody could be told of the end; the reaper tries again, for a while."""
+    if job.ended_at is None or not job.end_pending:
+        raise IllegalTransition(f"{job.id} has no end to announce")
+    return replace(job, due_at=now + ANNOUNCE_AFTER, version=job.version + 1)
 
 
 def queue_deadline(job: Job) -> datetime:

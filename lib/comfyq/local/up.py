@@ -1,7 +1,6 @@
 """The whole system in one process: API, sockets, reaper and workers."""
 
 import asyncio
-import signal
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -14,12 +13,13 @@ from comfyq.bootstrap.services import Services
 from comfyq.bootstrap.worker import evict_dead_workers, open_worker
 from comfyq.config import PROJECT, Backend, Settings
 from comfyq.domain.errors import DomainError
-from comfyq.edges.worker.worker import Worker
 from comfyq.local.application import local_app
 from comfyq.local.emulator import Emulator
 from comfyq.local.runtime_file import remove_runtime, write_runtime
 from comfyq.local.serving import serving_app
+from comfyq.local.signals import stop_event
 from comfyq.local.supervisor import Supervisor
+from comfyq.local.worker import working
 from comfyq.services.beside import beside
 from comfyq.simulator import Simulator, SimulatorSettings
 
@@ -74,7 +74,7 @@ async def running(settings: Settings, options: UpOptions) -> AsyncIterator[Up]:
         write_runtime(settings.data_dir, exports_of(settings, url))
         stack.callback(remove_runtime, settings.data_dir)
         await stack.enter_async_context(beside(_evict_for_ever(services)))
-        await stack.enter_async_context(_working(workers))
+        await stack.enter_async_context(working(workers))
         yield Up(
             url=url,
             settings=settings,
@@ -91,21 +91,6 @@ async def serve_until_signal(
     async with running(settings, options) as up:
         on_ready(up)
         await stopped.wait()
-
-
-def stop_event() -> asyncio.Event:
-    """Set by the first SIGINT or SIGTERM; the second one ends the process its own way."""
-    loop, stopped = asyncio.get_running_loop(), asyncio.Event()
-
-    def stop() -> None:
-        stopped.set()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
-            signal.signal(number, signal.SIG_DFL)
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
-    return stopped
 
 
 def exports_of(settings: Settings, url: str) -> dict[str, str]:
@@ -156,18 +141,6 @@ async def _engines(stack: AsyncExitStack, options: UpOptions) -> Sequence[tuple[
         return [(url, url) for url in options.comfyui]
     simulator = await stack.enter_async_context(Simulator(SimulatorSettings()))
     return [(SIMULATOR, simulator.url)]
-
-
-@asynccontextmanager
-async def _working(workers: Sequence[Worker]) -> AsyncIterator[None]:
-    async with asyncio.TaskGroup() as running:
-        for worker in workers:
-            running.create_task(worker.run())
-        try:
-            yield
-        finally:
-            for worker in workers:
-                worker.stop()
 
 
 async def _evict_for_ever(services: Services) -> None:

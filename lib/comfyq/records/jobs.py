@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from typing import Any
 
 from comfyq.domain.attempt import Attempt
@@ -16,6 +17,7 @@ from comfyq.records.job_items import (
     active_partition,
     from_item,
     meta_key,
+    ready_partition,
     tenant_partition,
     to_item,
 )
@@ -28,6 +30,14 @@ class Listed:
 
     ids: Sequence[JobId]
     cursor: Cursor | None
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A job that nobody holds."""
+
+    id: JobId
+    since: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +163,17 @@ class JobRecords:
         """Jobs whose deadline is at or before ``upto`` (a sortable time), the oldest first."""
         page = await self._table.query("active", active_partition(shard), upto=upto, limit=limit)
         return [JobId(item["pk"].removeprefix("JOB#")) for item in page.items]
+
+    async def ready(self, family: str, *, limit: int) -> Sequence[Waiting]:
+        """Waiting jobs of a model family, the longest waiting first; the index lags."""
+        page = await self._table.query("ready", ready_partition(family), limit=limit)
+        return [
+            Waiting(
+                id=JobId(item["pk"].removeprefix("JOB#")),
+                since=from_ms(int(item["rsk"].split("#", 1)[0])),
+            )
+            for item in page.items
+        ]
 
     async def remove(self, job: Job) -> None:
         """Delete a job and everything under it, the job itself last."""

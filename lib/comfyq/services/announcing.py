@@ -13,7 +13,7 @@ from comfyq.ports.clock import Clock
 from comfyq.ports.notifier import ConnectionGone, Notifier
 from comfyq.records.jobs import JobRecords
 from comfyq.records.subscriptions import Subscription, SubscriptionRecords
-from comfyq.services.updating import update
+from comfyq.services.updating import Change, update
 
 Render = Callable[[Job, Sequence[Output], str], Awaitable[bytes]]
 """(job, its outputs, base URL of links) -> the frame that tells a client of them."""
@@ -39,32 +39,41 @@ class Announcer:
         self._clock = clock
         self._retention = retention
 
-    async def announce(self, job: Job) -> None:
-        """Post a job's present state to the followers of now (a consistent read)."""
-        followers = await self._subscriptions.of_job(job.id)
-        await self.post(job, followers)
+    async def announce(self, job: Job) -> bool:
+        """Post a job's present state to the followers of now (a consistent read).
+
+        False: somebody could not be reached.
+        """
+        return await self.post(job, await self._subscriptions.of_job(job.id))
 
     async def announce_end(self, job: Job) -> Job:
         """Post a job's end and note that it was; the reaper repeats what is cut off here."""
-        await self.announce(job)
-        noted = partial(jobs.announced, retention=self._retention)
+        told = await self.announce(job)
+        now = self._clock.now()
+        if told or (job.ended_at is not None and now - job.ended_at >= jobs.ANNOUNCE_FOR):
+            noted: Change = partial(jobs.announced, retention=self._retention)
+        else:
+            noted = partial(jobs.unannounced, now=now)
         try:
             return await update(self._records, self._clock, job, noted)
         except DomainError:
             return await self._records.get(job.id)  # somebody else announced it as well
 
-    async def post(self, job: Job, followers: Sequence[Subscription]) -> None:
+    async def post(self, job: Job, followers: Sequence[Subscription]) -> bool:
+        """Post a job's state to ``followers``; False: somebody could not be reached."""
         if not followers:
-            return
+            return True
         succeeded = job.status == "succeeded"
         outputs = await self._records.outputs(job.id) if succeeded else []
-        await asyncio.gather(*(self._post_to(job, outputs, follower) for follower in followers))
+        posts = [self._post_to(job, outputs, follower) for follower in followers]
+        return all(await asyncio.gather(*posts))
 
-    async def _post_to(self, job: Job, outputs: Sequence[Output], follower: Subscription) -> None:
+    async def _post_to(self, job: Job, outputs: Sequence[Output], follower: Subscription) -> bool:
         frame = await self._render(job, outputs, follower.base_url)
         try:
             await self._notifier.post(follower.connection, frame)
         except ConnectionGone:
             await self._subscriptions.remove(job.id, follower.connection.id)
         except DomainError:
-            return  # the reaper posts an end again; progress is repeated by the next frame
+            return False  # progress is repeated by the next frame, an end by the reaper
+        return True

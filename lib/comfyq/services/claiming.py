@@ -43,9 +43,13 @@ class Claims:
         self._announcer = announcer
         self._clock = clock
         self._timing = timing
+        self._held: set[JobId] = set()
 
     async def claim(self, delivery: Delivery) -> HeldJob | None:
         """The job that ``delivery`` rang for, if it can be ours; else the doorbell is settled."""
+        if delivery.job_id in self._held:
+            await delivery.ack()  # a second one; if we die with the job, the reaper rings again
+            return None
         try:
             job = await self._take(delivery.job_id)
         except LeaseHeld as held:
@@ -59,6 +63,13 @@ class Claims:
             return await self._hold(job, delivery)
         return None
 
+    async def claim_waiting(self, job_id: JobId) -> HeldJob | None:
+        """A job that was found waiting, without its doorbell; None if somebody was faster."""
+        try:
+            return await self._hold(await self._take(job_id), None)
+        except (JobNotFound, IllegalTransition, LeaseHeld, TooContended):
+            return None
+
     async def retake(self) -> Sequence[HeldJob]:
         """The jobs that this worker's former process held and nobody has taken since."""
         held = [await self._retake(job_id) for job_id in await self._journal.noted()]
@@ -66,6 +77,7 @@ class Claims:
 
     async def forget(self, held: HeldJob) -> None:
         """The attempt is over; there is nothing to come back for."""
+        self._held.discard(held.id)
         await self._journal.forget(held.id)
 
     async def _retake(self, job_id: JobId) -> HeldJob | None:
@@ -102,6 +114,7 @@ class Claims:
             timing=self._timing,
         )
         if not job.status.terminal:
+            self._held.add(job.id)
             return held
         await held.acknowledge()  # the claim settled what nobody else could
         await self._announcer.announce_end(job)

@@ -14,7 +14,6 @@ from comfyq.domain.errors import (
     DomainError,
     IdempotencyMismatch,
     JobNotFound,
-    QueueUnavailable,
     RateLimited,
 )
 from comfyq.domain.job import Job, JobId, JobStatus
@@ -24,6 +23,7 @@ from comfyq.ports.clock import Clock
 from comfyq.ports.queue import JobQueue
 from comfyq.ports.table import Cursor
 from comfyq.ports.workflows import Workflows
+from comfyq.records.families import FamilyRecords
 from comfyq.records.jobs import Idempotency, JobRecords, KeyTaken
 from comfyq.records.times import to_ms
 from comfyq.services.announcing import Announcer
@@ -65,6 +65,7 @@ class Submission:
         self,
         *,
         records: JobRecords,
+        families: FamilyRecords,
         queue: JobQueue,
         workflows: Workflows,
         announcer: Announcer,
@@ -74,6 +75,7 @@ class Submission:
         requests_per_minute: int | None = None,
     ) -> None:
         self._records = records
+        self._families = families
         self._queue = queue
         self._workflows = workflows
         self._announcer = announcer
@@ -113,6 +115,7 @@ class Submission:
             ttl = to_ms(job.created_at) // 1000 + IDEMPOTENCY_S
             promise = Idempotency(caller.tenant, idempotency_key, digest, job.id, ttl)
         try:
+            await self._families.note(job.family)
             await self._records.create(job, spec, promise)
         except KeyTaken as taken:  # the same request came twice at once, and the other was first
             return await self._replay(taken.digest, taken.job_id, digest=digest)
@@ -125,10 +128,9 @@ class Submission:
             await self._queue.send(job.id, tenant=job.tenant)
             rung = partial(jobs.ring, now=self._clock.now())
             await update(self._records, self._clock, job, rung)
-        except QueueUnavailable:
-            return
         except DomainError:
-            return  # claimed, or ended, already: it was heard
+            # Claimed or ended already: it was heard. Not rung: the reaper rings.
+            return
 
     async def get(self, caller: Caller, job_id: JobId) -> Job:
         """Raises JobNotFound, also for another tenant's job."""

@@ -49,6 +49,8 @@ class JobView(BaseModel):
     workflow: str
     step: int = Field(0, description="Of the node that is executing.")
     max_steps: int = 0
+    seq: int = Field(description="Grows with each change; as in progress frames.")
+    attempt: int = Field(description="Progress never falls within one; as in progress frames.")
     created_at: Time
     started_at: Time | None = None
     ended_at: Time | None = None
@@ -134,6 +136,8 @@ class JobViews:
             "workflow": job.workflow,
             "step": job.progress.step,
             "max_steps": job.progress.max_steps,
+            "seq": job.version,
+            "attempt": job.attempt,
             "created_at": job.created_at,
             "started_at": job.started_at,
             "ended_at": job.ended_at,

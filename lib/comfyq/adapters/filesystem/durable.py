@@ -2,30 +2,34 @@
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
-TRIES = 5
+TRIES = 20
 
 
 def replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Put what ``write`` writes in the place of ``path``, making the folders above it."""
-    for remaining in reversed(range(TRIES)):
-        make_folder(path.parent)
-        temporary = path.with_name(f".{uuid4().hex}.part")
-        try:
-            _write_synced(temporary, write)
-            temporary.replace(path)
-            sync_folder(path.parent)
-        except FileNotFoundError:
-            # Whoever deleted the folder's last file has just removed the empty folder.
-            if not remaining or path.parent.exists():
-                raise
-        else:
-            return
-        finally:
-            temporary.unlink(missing_ok=True)
+    for _ in range(TRIES - 1):
+        # Whoever deletes a folder's last file removes the folder, perhaps from under us.
+        with suppress(FileNotFoundError):
+            return _replace(path, write)
+    return _replace(path, write)
+
+
+def _replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    make_folder(path.parent)
+    temporary = path.with_name(f".{uuid4().hex}.part")
+    try:
+        _write_synced(temporary, write)
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+    with suppress(FileNotFoundError):  # somebody has deleted it again already
+        sync_folder(path.parent)
 
 
 def make_folder(folder: Path) -> None:

@@ -20,8 +20,9 @@ from comfyq.ports.engine import (
     OutOfMemory,
     PromptLost,
 )
-from comfyq.ports.queue import Delivery, JobQueue
+from comfyq.ports.queue import JobQueue
 from comfyq.services.beside import beside
+from comfyq.services.choosing import Chooser
 from comfyq.services.claiming import Claims
 from comfyq.services.execution import Executor
 from comfyq.services.holding import HeldJob
@@ -48,6 +49,7 @@ class Worker:
         watch: EngineWatch,
         heart: Heart,
         caretaker: Caretaker,
+        chooser: Chooser | None,
         wait_s: float,
         drain_s: float,
     ) -> None:
@@ -58,6 +60,7 @@ class Worker:
         self._watch = watch
         self._heart = heart
         self._caretaker = caretaker
+        self._chooser = chooser  # None: jobs are taken in the order of the queue
         self._wait_s = wait_s
         self._drain_s = drain_s
         self._stopped = asyncio.Event()
@@ -93,27 +96,41 @@ class Worker:
         await self._or_stopped(self._watch.wait_ok())
         await self._or_stopped(self._gate.room())
         try:
-            delivery = await self._or_stopped(self._queue.receive(wait_s=self._wait_s))
-            if delivery is not None:
-                await self._claim(attempts, delivery)
+            if not await self._claim_fitting(attempts):
+                delivery = await self._or_stopped(self._queue.receive(wait_s=self._wait_s))
+                if delivery is not None:
+                    await self._claim(attempts, self._claims.claim(delivery))
         except Unavailable as away:
             log.warning("backend_away", reason=str(away))
             await self._or_stopped(asyncio.sleep(random.uniform(PAUSE_S / 2, PAUSE_S)))
 
-    async def _claim(self, attempts: asyncio.TaskGroup, delivery: Delivery) -> None:
+    async def _claim_fitting(self, attempts: asyncio.TaskGroup) -> bool:
+        """Claim a waiting job whose models ComfyUI holds, if the order of waiting allows it."""
+        if self._chooser is None or self._stopped.is_set():
+            return False
+        chosen = await self._chooser.choose()
+        if chosen is None:
+            return False
+        return await self._claim(attempts, self._claims.claim_waiting(chosen))
+
+    async def _claim(
+        self, attempts: asyncio.TaskGroup, claim: Coroutine[Any, Any, HeldJob | None]
+    ) -> bool:
         place = self._gate.enter()
+        held = None
         try:
-            held = await self._claims.claim(delivery)
-        except BaseException:
-            place.leave()
-            raise
-        if held is None:
-            place.leave()
-        else:
+            held = await claim
+        finally:
+            if held is None:
+                place.leave()
+        if held is not None:
             self._begin(attempts, held, place)
+        return held is not None
 
     def _begin(self, attempts: asyncio.TaskGroup, held: HeldJob, place: Place) -> None:
         self._heart.took(held.id)
+        if self._chooser is not None:
+            self._chooser.loaded(held.job.family)
         task = attempts.create_task(self._attempt(held, place))
         self._places[task] = place
         task.add_done_callback(self._places.pop)

@@ -1,0 +1,3 @@
+from comfyq.cli import main
+
+main()

@@ -1,0 +1,109 @@
+"""The HTTP API as calls. Answers are the API's own JSON objects, as they came."""
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import quote
+
+import urllib3
+
+from comfyq.cli.errors import NotReached, Refused, ServerFailed
+
+CONNECT_TIMEOUT_S = 5.0
+READ_TIMEOUT_S = 40.0  # API Gateway lets a request take 29 s
+CHUNK_BYTES = 64 * 1024
+
+Json = dict[str, Any]
+
+
+class Client:
+    """One server.
+
+    Every call raises:
+        Refused: the server will not do it (4xx).
+        NotReached: nobody answers, or not as comfyq would.
+        ServerFailed: it cannot do it now (5xx).
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url.rstrip("/")
+        self._pool = urllib3.PoolManager(
+            timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S),
+            retries=urllib3.Retry(total=3, connect=0, read=0, status=0, other=0, redirect=3),
+        )
+
+    def submit(self, request: Mapping[str, Any], *, idempotency_key: str | None = None) -> Json:
+        headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
+        return self._call("POST", "/generate", json=dict(request), headers=headers)
+
+    def job(self, job_id: str) -> Json:
+        return self._call("GET", _path(job_id))
+
+    def story(self, job_id: str) -> Json:
+        """The job, and all that is known of how it went."""
+        return self._call("GET", f"{_path(job_id)}/story")
+
+    def cancel(self, job_id: str) -> Json:
+        return self._call("DELETE", _path(job_id))
+
+    def jobs(self, *, limit: int, status: str | None, cursor: str | None) -> Json:
+        """A page: ``jobs``, newest first, and ``next_cursor``."""
+        asked = {"limit": str(limit), "status": status, "cursor": cursor}
+        fields = {name: value for name, value in asked.items() if value is not None}
+        return self._call("GET", "/generate", fields=fields)
+
+    def health(self) -> Json:
+        return self._call("GET", "/health")
+
+    @contextmanager
+    def download(self, url: str) -> Iterator[Iterator[bytes]]:
+        """The content behind a link, in chunks, wherever it is redirected to."""
+        with self._request("GET", url, preload_content=False) as answer:
+            if answer.status >= 300:
+                _refuse(answer)
+            try:
+                yield answer.stream(CHUNK_BYTES)
+            except urllib3.exceptions.HTTPError as cut:
+                raise NotReached(f"the download broke off: {_reason(cut)}") from cut
+
+    def _call(self, method: str, path: str, **how: Any) -> Json:
+        answer = self._request(method, self._url + path, **how)
+        if answer.status >= 300:
+            _refuse(answer)
+        body = _object(answer.data)
+        if body is None:
+            raise NotReached(f"{self._url} answers, but it is not comfyq")
+        return body
+
+    def _request(self, method: str, url: str, **how: Any) -> urllib3.BaseHTTPResponse:
+        try:
+            return self._pool.request(method, url, **how)
+        except (urllib3.exceptions.HTTPError, UnicodeError) as away:
+            raise NotReached(f"cannot reach {url}: {_reason(away)}") from away
+
+
+def _path(job_id: str) -> str:
+    return f"/generate/{quote(job_id, safe='')}"
+
+
+def _refuse(answer: urllib3.BaseHTTPResponse) -> None:
+    problem = _object(answer.data) or {"title": answer.reason}
+    if answer.status >= 500:
+        told = problem.get("detail") or problem.get("title")
+        raise ServerFailed(f"the server cannot do it now ({answer.status}): {told}")
+    raise Refused(answer.status, problem)
+
+
+def _object(data: bytes) -> Json | None:
+    try:
+        value = json.loads(data)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def _reason(error: Exception) -> str:
+    """urllib3 wraps the reason, and puts the address in front of it."""
+    cause = getattr(error, "reason", None) or error
+    return str(cause).rpartition("object at 0x")[2].partition(": ")[2] or str(cause)

@@ -1,0 +1,67 @@
+"""What ends a command early: a message on standard error and an exit code, never a traceback.
+
+CommandError
+  + CannotStart      the command was given something that cannot be done
+  + Refused          the server answered that it will not do this
+  + NotReached       nobody, or no comfyq, answers at the URL
+    - ServerFailed   it answers, but cannot do its work now
+    - BrokenDownload a file did not arrive as it was announced
+"""
+
+from collections.abc import Mapping
+from enum import IntEnum
+from typing import Any, ClassVar
+
+
+class ExitCode(IntEnum):
+    DONE = 0
+    JOB_FAILED = 1  # also canceled
+    WRONG_USAGE = 2
+    NOT_REACHED = 3
+    DEFECT = 70  # EX_SOFTWARE of sysexits.h
+    INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+
+class CommandError(Exception):
+    """The message is for a person."""
+
+    exit_code: ClassVar[ExitCode]
+
+
+class CannotStart(CommandError):
+    exit_code = ExitCode.WRONG_USAGE
+
+
+class NotReached(CommandError):
+    exit_code = ExitCode.NOT_REACHED
+
+
+class ServerFailed(NotReached):
+    pass
+
+
+class BrokenDownload(NotReached):
+    pass
+
+
+class Refused(CommandError):
+    """A 4xx answer; ``problem`` is its body, a problem document if the server is ours."""
+
+    exit_code = ExitCode.WRONG_USAGE
+
+    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+        super().__init__(_readable(status, problem))
+        self.status = status
+        self.problem = problem
+
+
+def _readable(status: int, problem: Mapping[str, Any]) -> str:
+    """Each bad field on a line of its own, or else the detail."""
+    title = (
+        f"refused ({status} {problem.get('code') or problem.get('title') or 'without a reason'})"
+    )
+    fields = [f"  {each['field']}: {each['message']}" for each in problem.get("errors", ())]
+    if fields:
+        return "\n".join((title, *fields))
+    detail = problem.get("detail")
+    return f"{title}: {detail}" if detail else title

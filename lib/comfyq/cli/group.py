@@ -1,0 +1,30 @@
+"""How every command ends: errors become a message and an exit code in this one place."""
+
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from comfyq.cli.errors import CommandError, ExitCode
+
+
+class Commands(TyperGroup):
+    """Typer answers wrong usage with 2 and Ctrl-C with 130 by itself; this adds the rest."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except CommandError as expected:
+            typer.echo(f"comfyq: {expected}", err=True)
+            raise typer.Exit(expected.exit_code) from None
+        except Exception as defect:
+            # what Typer raises to end a command is an Exception too, and so is a closed pipe
+            if ctx.params.get("debug") or _ends_a_command(defect):
+                raise
+            told = f"{type(defect).__name__}: {defect}"
+            typer.echo(f"comfyq: a defect, which `comfyq --debug` shows: {told}", err=True)
+            raise typer.Exit(ExitCode.DEFECT) from None
+
+
+def _ends_a_command(raised: Exception) -> bool:
+    return isinstance(raised, typer.Exit | typer.Abort | typer.TyperException | BrokenPipeError)

@@ -1,0 +1,156 @@
+"""Jobs and servers as people read them."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from comfyq.cli.client import Json
+
+PIPE_COLUMNS = 200  # wide enough that nothing wraps where no terminal sets a limit
+COLORS = {
+    "queued": "yellow",
+    "running": "cyan",
+    "completed": "green",
+    "succeeded": "green",
+    "healthy": "green",
+    "failed": "red",
+    "canceled": "magenta",
+    "degraded": "red",
+}
+
+Line = tuple[str, str | Text | None]
+
+
+def print_job(job: Json) -> None:
+    _print_lines(_job_lines(job))
+
+
+def print_story(story: Json) -> None:
+    """What was asked for, and what became of each attempt."""
+    parameters = [(name, _value(value)) for name, value in story["parameters"].items()]
+    _print_lines([*_job_lines(story), ("failures", str(story["failures"])), *parameters])
+    if not story["attempts"]:
+        return
+    table = _table("attempt", "worker", "claimed", "waited", "ran", "verdict", "reason")
+    for attempt in story["attempts"]:
+        begun = attempt["started_at"]
+        table.add_row(
+            str(attempt["number"]),
+            attempt["worker"],
+            _time(attempt["claimed_at"]),
+            _seconds(attempt["claimed_at"], begun),
+            _seconds(begun, attempt["ended_at"]),
+            _colored(attempt["verdict"]),
+            attempt["reason"] or "",
+        )
+    _console().print(table)
+
+
+def print_jobs(page: Json) -> None:
+    table = _table("id", "status", "progress", "workflow", "created")
+    for job in page["jobs"]:
+        table.add_row(
+            job["id"],
+            _colored(job["status"]),
+            f"{job['progress']:.0%}",
+            job["workflow"],
+            _time(job["created_at"]),
+        )
+    _console().print(table)
+    if page["next_cursor"]:
+        _print_lines([("more", f"--cursor {page['next_cursor']}")])
+
+
+def print_health(health: Json) -> None:
+    _print_lines(
+        [
+            ("status", _colored(health["status"])),
+            ("reason", health["reason"]),
+            ("comfyq", health["version"]),
+        ]
+    )
+    if not health["workers"]:
+        return
+    table = _table("worker", "ComfyUI", "devices", "jobs")
+    for worker in health["workers"]:
+        table.add_row(worker["id"], _comfyui(worker), ", ".join(worker["devices"]), _jobs(worker))
+    _console().print(table)
+
+
+def _job_lines(job: Json) -> Sequence[Line]:
+    progress = f" {job['progress']:.0%}" if job["status"] == "running" else ""
+    asked = ", cancel requested" if _cancels(job) else ""
+    warnings = [("warning", warning) for warning in job["warnings"]]
+    outputs = [(f"output {each['index']}", each["url"]) for each in job["outputs"]]
+    return [
+        ("job", job["id"]),
+        ("status", _colored(job["status"]).append(progress + asked, style="default")),
+        ("workflow", job["workflow"]),
+        ("seed", None if job["seed"] is None else str(job["seed"])),
+        ("created", _time(job["created_at"])),
+        ("waited", _seconds(job["created_at"], job["started_at"])),
+        ("ran", _seconds(job["started_at"], job["ended_at"])),
+        *warnings,
+        ("error", job["error"]),
+        *outputs,
+    ]
+
+
+def _cancels(job: Json) -> bool:
+    return job["cancel_requested"] and not job["ended_at"]
+
+
+def _comfyui(worker: Json) -> str:
+    if not worker["comfyui_available"]:
+        return f"away: {worker['reason']}"
+    simulated = " (simulated)" if worker["simulated"] else ""
+    return f"{worker['comfyui_version']}{simulated}"
+
+
+def _jobs(worker: Json) -> str:
+    return f"{len(worker['jobs'])}{', draining' if worker['draining'] else ''}"
+
+
+def _print_lines(lines: Iterable[Line]) -> None:
+    """Names and values in two columns, without those that have no value."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="dim")
+    table.add_column(overflow="fold")
+    for name, value in lines:
+        if value:
+            table.add_row(name, value if isinstance(value, Text) else Text(value))
+    _console().print(table)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    return table
+
+
+def _console() -> Console:
+    console = Console()
+    return console if console.is_terminal else Console(width=PIPE_COLUMNS)
+
+
+def _colored(status: str) -> Text:
+    return Text(status, style=COLORS.get(status, "default"))
+
+
+def _value(value: object) -> str:
+    return value if isinstance(value, str) else repr(value)
+
+
+def _time(text: str) -> str:
+    return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def _seconds(start: str | None, end: str | None) -> str:
+    if start is None or end is None:
+        return ""
+    seconds = (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()
+    return f"{seconds:.2f} s"

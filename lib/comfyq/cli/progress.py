@@ -1,0 +1,50 @@
+"""Showing a job while it runs: a bar for people, a JSON object a line for programs."""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+from comfyq.cli.client import Json
+
+Show = Callable[[Json], None]
+
+
+@contextmanager
+def shown_frames(*, as_json: bool) -> Iterator[Show]:
+    """What to call with each frame."""
+    if as_json:
+        yield print_json
+        return
+    columns = (
+        TextColumn("{task.description:<9}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[steps]}"),
+        TimeElapsedColumn(),
+    )
+    # standard output is for the result
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        bar = progress.add_task("queued", total=1.0, steps="")
+
+        def show(frame: Json) -> None:
+            progress.update(
+                bar,
+                description=frame["status"],
+                completed=frame["progress"],
+                steps=_steps(frame),
+                refresh=True,
+            )
+
+        yield show
+
+
+def print_json(value: Json) -> None:
+    typer.echo(json.dumps(value))
+
+
+def _steps(frame: Json) -> str:
+    return f"step {frame['step']} of {frame['max_steps']}" if frame["max_steps"] else ""

@@ -1,0 +1,76 @@
+"""The socket that tells a job's progress."""
+
+import json
+import time
+from typing import Any
+
+import websocket
+
+CONNECT_TIMEOUT_S = 5.0
+PING_S = 300.0  # API Gateway closes what was silent for 600 s
+
+
+class SocketGone(Exception):
+    """There is no socket to be had, or no longer; another one may be."""
+
+
+class ProgressSocket:
+    """Frames about one job. Raises SocketGone where it cannot be opened."""
+
+    def __init__(self, url: str, job_id: str) -> None:
+        self._job_id = job_id
+        try:
+            self._socket = websocket.create_connection(url, timeout=CONNECT_TIMEOUT_S)
+        except (websocket.WebSocketException, OSError, ValueError) as refused:
+            raise SocketGone(str(refused)) from refused
+        self._said_at = time.monotonic()
+        if job_id not in url:  # a WebSocket API as AWS has it; ours subscribes by itself
+            self._say({"action": "subscribe", "job_id": job_id})
+
+    def close(self) -> None:
+        self._socket.close(timeout=1)
+
+    def next(self, wait_s: float) -> dict[str, Any] | None:
+        """The next progress frame, or None if none comes within ``wait_s``.
+
+        Raises:
+            SocketGone: the socket is closed, or will not tell of this job.
+        """
+        deadline = time.monotonic() + wait_s
+        while (left_s := deadline - time.monotonic()) > 0:
+            if time.monotonic() - self._said_at > PING_S:
+                self._say({"action": "ping"})
+            frame = self._received(left_s)
+            if frame.get("type") == "error":
+                raise SocketGone(str(frame.get("message")))
+            if frame.get("job_id") == self._job_id and "seq" in frame:
+                return frame
+        return None
+
+    def _received(self, wait_s: float) -> dict[str, Any]:
+        """Any frame; empty if none came."""
+        self._socket.settimeout(wait_s)
+        try:
+            text = self._socket.recv()
+        except websocket.WebSocketTimeoutException:
+            return {}
+        except (websocket.WebSocketException, OSError) as gone:
+            raise SocketGone(str(gone)) from gone
+        if not text:  # the close frame
+            raise SocketGone("the server has closed the socket")
+        return _object(text)
+
+    def _say(self, frame: dict[str, str]) -> None:
+        self._said_at = time.monotonic()
+        try:
+            self._socket.send(json.dumps(frame))
+        except (websocket.WebSocketException, OSError) as gone:
+            raise SocketGone(str(gone)) from gone
+
+
+def _object(text: str | bytes) -> dict[str, Any]:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return {}
+    return value if isinstance(value, dict) else {}

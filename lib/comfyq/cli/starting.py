@@ -1,0 +1,52 @@
+"""Starting servers: settings from options, and readable reasons where one does not start."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from comfyq.cli.errors import CannotStart
+
+if TYPE_CHECKING:
+    from comfyq.config import Settings
+
+
+def settings_with(**given: Any) -> "Settings":
+    """The environment's settings, with those options that were given in place of its own."""
+    from pydantic import ValidationError
+
+    from comfyq.config import Settings
+
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as invalid:
+        faults = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in invalid.errors()]
+        raise CannotStart("\n".join(("the settings are wrong", *faults))) from invalid
+
+
+@contextmanager
+def readable_failures() -> Iterator[None]:
+    """Turn what a server is expected to fail with into CannotStart."""
+    try:
+        yield
+    except Exception as error:
+        failure = _cause(error)
+        if not _is_expected(failure):
+            raise
+        raise CannotStart(str(failure)) from error
+
+
+def _cause(error: BaseException) -> BaseException:
+    """Task groups wrap what one of their tasks raised."""
+    return _cause(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
+
+
+def _is_expected(failure: BaseException) -> bool:
+    """These modules cost a second to import, so only a failure pays for them."""
+    from comfyq.bootstrap.identity import WorkerIdTaken
+    from comfyq.bootstrap.ports import MissingSetting
+    from comfyq.domain.errors import DomainError
+    from comfyq.local.emulator import EmulatorError
+    from comfyq.local.serving import PortTaken
+
+    expected = (PortTaken, EmulatorError, WorkerIdTaken, MissingSetting, DomainError, OSError)
+    return isinstance(failure, expected)

@@ -1,0 +1,74 @@
+"""Workers in a process of their own: ``comfyq worker``, and the container beside a GPU."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+
+from comfyq.bootstrap.ports import MissingSetting, open_ports
+from comfyq.bootstrap.services import Services
+from comfyq.bootstrap.worker import open_worker
+from comfyq.config import Settings
+from comfyq.edges.worker.worker import Worker
+from comfyq.local.logging import configure_logging
+from comfyq.local.signals import stop_event
+
+WRONG_USAGE = 2
+
+
+@asynccontextmanager
+async def working(workers: Sequence[Worker]) -> AsyncIterator[None]:
+    """Run ``workers`` while the body runs; then they drain, and what runs may finish."""
+    async with asyncio.TaskGroup() as running:
+        for worker in workers:
+            running.create_task(worker.run())
+        try:
+            yield
+        finally:
+            for worker in workers:
+                worker.stop()
+
+
+async def work_until_signal(
+    settings: Settings, comfyui: Sequence[str], on_ready: Callable[[], None] = lambda: None
+) -> None:
+    """One worker for each ComfyUI of ``comfyui`` (base URLs), until SIGINT or SIGTERM.
+
+    Then they claim nothing more, finish what ComfyUI has begun within ``drain_s``, and give the
+    rest back. A second signal ends the process at once.
+
+    Raises:
+        MissingSetting: the backend is not described well enough.
+        WorkerIdTaken: another process of this machine has the id that the settings want.
+    """
+    stopped = stop_event()
+    async with AsyncExitStack() as stack:
+        ports = open_ports(settings)
+        stack.callback(ports.close)
+        services = Services(settings, ports)
+        workers = [
+            await stack.enter_async_context(open_worker(services, comfyui_url=url))
+            for url in comfyui
+        ]
+        await stack.enter_async_context(working(workers))
+        on_ready()
+        await stopped.wait()
+
+
+def comfyui_of(settings: Settings) -> str:
+    """The one ComfyUI that the environment names; raises MissingSetting."""
+    url = settings.comfyui()
+    if url is None:
+        raise MissingSetting("a worker needs a ComfyUI: name its URL by COMFYUI_URL")
+    return url
+
+
+def main() -> None:
+    """A worker as the environment describes it, and nothing else."""
+    settings = Settings()
+    configure_logging(settings.log_level)
+    try:
+        asyncio.run(work_until_signal(settings, [comfyui_of(settings)]))
+    except MissingSetting as missing:
+        print(missing, file=sys.stderr)
+        sys.exit(WRONG_USAGE)
