@@ -1,20 +1,37 @@
-"""Lambda functions that are no HTTP: one event loop for each execution environment."""
+"""The Lambda functions: one event loop for each execution environment."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from comfyq.bootstrap.ports import open_ports
 from comfyq.bootstrap.services import Services
 from comfyq.config import Settings
-from comfyq.edges.reaper.handler import ReaperHandler
-from comfyq.edges.websocket.handler import WebSocketHandler
 
 Event = Mapping[str, Any]
 Function = Callable[[Event, object], dict[str, Any]]
 
 
+def api_function(settings: Settings) -> Function:
+    """Mangum runs the application in the main thread's event loop, which newer Pythons no longer
+    make by themselves."""
+    from mangum import Mangum
+    from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
+
+    from comfyq.bootstrap.api import api_app
+
+    asyncio.set_event_loop(asyncio.new_event_loop())
+    handler = Mangum(
+        api_app(Services(settings, open_ports(settings))),
+        lifespan="off",
+        text_mime_types=[*DEFAULT_TEXT_MIME_TYPES, "application/problem+json"],  # else base64
+    )
+    return cast("Function", handler)
+
+
 def websocket_function(settings: Settings) -> Function:
+    from comfyq.edges.websocket.handler import WebSocketHandler
+
     services = Services(settings, open_ports(settings))
     handler = WebSocketHandler(
         subscriptions=services.subscriptions,
@@ -26,6 +43,8 @@ def websocket_function(settings: Settings) -> Function:
 
 
 def reaper_function(settings: Settings) -> Function:
+    from comfyq.edges.reaper.handler import ReaperHandler
+
     services = Services(settings, open_ports(settings))
     return _blocking(ReaperHandler(services.reaper).handle)
 

@@ -27,7 +27,7 @@ def comfyq(
     url: Annotated[
         str, typer.Option(envvar="COMFYQ_URL", help="Where comfyq answers.")
     ] = DEFAULT_URL,
-    debug: Annotated[bool, typer.Option(help="Show the traceback of a defect.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a defect.")] = False,
 ) -> None:
     """A front door for ComfyUI: submit generations, follow them, fetch what they made.
 

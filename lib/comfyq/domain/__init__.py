@@ -1,1 +1,1 @@
-"""What jobs, workflows and graphs are and what may happen to them; nothing of where they are kept."""
+"""What jobs, workflows and graphs are and what may happen to them; not where they are kept."""

@@ -49,8 +49,8 @@ class JobView(BaseModel):
     workflow: str
     step: int = Field(0, description="Of the node that is executing.")
     max_steps: int = 0
-    seq: int = Field(description="Grows with each change; as in progress frames.")
-    attempt: int = Field(description="Progress never falls within one; as in progress frames.")
+    seq: int = Field(0, description="Grows with each change; as in progress frames.")
+    attempt: int = Field(0, description="Progress never falls within one; as in frames.")
     created_at: Time
     started_at: Time | None = None
     ended_at: Time | None = None

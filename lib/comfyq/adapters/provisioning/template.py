@@ -1,3 +1,4 @@
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,8 +25,9 @@ class Template:
         return resource
 
 
+@functools.cache
 def load(path: Path) -> Template:
-    """Read the resources of a CloudFormation template in YAML."""
+    """Read the resources of a CloudFormation template in YAML, once for all."""
     with path.open(encoding="utf-8") as file:
         document = yaml.load(file, Loader=_Loader)
     return Template(

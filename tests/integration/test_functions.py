@@ -1,0 +1,110 @@
+"""Every deployable through its real entry point, with golden events, over the embedded backend."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+DATA = ROOT / "tests" / "data"
+
+DRIVER = """
+import importlib, json, sys
+handler = importlib.import_module(sys.argv[1]).handler
+for line in sys.stdin:
+    print(json.dumps(handler(json.loads(line), None)), flush=True)
+"""
+
+Answer = dict[str, Any]
+Invoke = Callable[[str, Answer], Answer]
+
+
+@pytest.fixture
+def invoke(tmp_path: Path) -> Invoke:
+    """Calls an entry point in a fresh process, as a cold start does."""
+
+    def call(module: str, event: Answer) -> Answer:
+        done = subprocess.run(
+            [sys.executable, "-W", "error::DeprecationWarning", "-c", DRIVER, module],
+            check=False,
+            input=json.dumps(event),
+            capture_output=True,
+            text=True,
+            cwd=ROOT,
+            env={"COMFYQ_BACKEND": "embedded", "COMFYQ_DATA_DIR": str(tmp_path)},
+        )
+        assert done.returncode == 0, done.stderr
+        answer: Answer = json.loads(done.stdout)
+        return answer
+
+    return call
+
+
+def event(name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((DATA / name).read_text())
+    return loaded
+
+
+def test_a_job_is_submitted_shown_and_canceled_by_the_api_function(invoke: Invoke) -> None:
+    accepted = invoke("functions.api.handler", event("apigw/generate.json"))
+    assert accepted["statusCode"] == 202
+    job_id = json.loads(accepted["body"])["id"]
+    assert accepted["headers"]["location"].endswith(f"/generate/{job_id}")
+
+    shown = invoke("functions.api.handler", _of_job("apigw/show.json", job_id))
+    assert json.loads(shown["body"])["status"] == "queued"
+
+    canceled = invoke("functions.api.handler", _of_job("apigw/cancel.json", job_id))
+    assert json.loads(canceled["body"])["status"] == "canceled"
+
+
+def test_a_problem_is_text_and_not_base64(invoke: Invoke) -> None:
+    answer = invoke("functions.api.handler", event("apigw/generate-invalid.json"))
+    assert answer["statusCode"] == 422
+    assert answer["isBase64Encoded"] is False
+    assert json.loads(answer["body"])["errors"]
+
+
+def test_the_websocket_function_connects_and_forgets(invoke: Invoke) -> None:
+    for name in ("connect", "disconnect"):
+        golden = event(f"websocket/{name}.json") | {"queryStringParameters": None}
+        assert invoke("functions.websocket.handler", golden)["statusCode"] == 200
+
+
+def test_a_handshake_for_an_unknown_job_is_refused(invoke: Invoke) -> None:
+    connect = event("websocket/connect.json")
+    connect["queryStringParameters"] = {"job_id": "3f0f6a9e-0000-4000-8000-000000000000"}
+    assert invoke("functions.websocket.handler", connect)["statusCode"] == 404
+
+
+def test_the_reaper_function_looks_at_an_empty_table(invoke: Invoke) -> None:
+    assert invoke("functions.reaper.handler", {"source": "aws.scheduler"}) == {}
+
+
+def test_importing_the_api_function_imports_no_boto3(tmp_path: Path) -> None:
+    """boto3 and its service models cost more than everything else of a cold start together."""
+    program = (
+        "import sys, functions.api.handler; "
+        "print([m for m in ('boto3', 'botocore', 'aiohttp', 'PIL', 'minio') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+        env={"COMFYQ_DATA_DIR": str(tmp_path), "PATH": ""},
+    )
+    assert done.stdout.strip() == "[]"
+
+
+def _of_job(name: str, job_id: str) -> dict[str, Any]:
+    """A golden event, for a job of ours."""
+    golden = event(name)
+    path = f"/generate/{job_id}"
+    golden["rawPath"] = golden["requestContext"]["http"]["path"] = path
+    return golden
