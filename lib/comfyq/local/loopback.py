@@ -1,18 +1,11 @@
-import socket
-from collections.abc import AsyncIterator, Generator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import anyio
 import uvicorn
 from starlette.types import ASGIApp
 
-
-class _Guest(uvicorn.Server):
-    """A server inside a process that is not its own: signals are the host's."""
-
-    @contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        yield
+from comfyq.local.serving import Guest, listen
 
 
 @asynccontextmanager
@@ -30,8 +23,8 @@ async def serving(app: ASGIApp) -> AsyncIterator[str]:
         server_header=False,
         timeout_graceful_shutdown=1,
     )
-    server = _Guest(config)
-    with socket.create_server(("127.0.0.1", 0)) as listener:
+    server = Guest(config)
+    with listen("127.0.0.1", 0) as listener:
         host, port = listener.getsockname()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(server.serve, [listener])

@@ -16,7 +16,9 @@ class PortTaken(Exception):
     """Something else listens there."""
 
 
-class _Guest(uvicorn.Server):
+class Guest(uvicorn.Server):
+    """A server inside a process that is not its own: signals are the host's."""
+
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:
         yield
@@ -37,8 +39,8 @@ async def serving_app(app: ASGIApp, *, host: str, port: int) -> AsyncIterator[st
         server_header=False,
         timeout_graceful_shutdown=STOP_S,
     )
-    server = _Guest(config)
-    with _listener(host, port) as listener:
+    server = Guest(config)
+    with listen(host, port) as listener:
         shown = "127.0.0.1" if host in ("0.0.0.0", "") else host
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(server.serve, [listener])
@@ -56,8 +58,19 @@ async def _started(server: uvicorn.Server) -> None:
         await asyncio.sleep(0.005)
 
 
-def _listener(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; raises PortTaken.
+
+    Its protocol is named: asyncio turns Nagle's algorithm off only where it reads TCP, and with it
+    on, an answer in two parts waits 40 ms for the client's delayed acknowledgement.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        return socket.create_server((host, port), reuse_port=False)
+        listener.bind((host, port))
+        listener.listen(socket.SOMAXCONN)
     except OSError as taken:
+        listener.close()
         raise PortTaken(f"cannot listen on {host}:{port}: {taken.strerror}") from taken
+    return listener
