@@ -32,17 +32,17 @@ class Front:
             return await answer.read()
 
     async def ended(self, job_ids: Sequence[str]) -> None:
-        """Return when all have ended; the listing tells it without a read for each."""
-        waiting = set(job_ids)
-        while waiting:
-            await asyncio.sleep(0.02)
-            done = await asyncio.gather(*(self._status(job_id) for job_id in list(waiting)[:8]))
-            assert "failed" not in {status for _, status in done}
-            waiting -= {job_id for job_id, status in done if status == "completed"}
+        """Return when all have ended. The newest are asked first: while they wait, the others need
+        not be asked, and asking costs the server what is being measured."""
+        for job_id in reversed(job_ids):
+            while (status := await self._status(job_id)) not in ENDED:
+                await asyncio.sleep(0.02)
+            assert status == "completed", (job_id, status)
 
-    async def _status(self, job_id: str) -> tuple[str, str]:
+    async def _status(self, job_id: str) -> str:
         async with self._session.get(f"{self._url}/generate/{job_id}") as answer:
-            return job_id, (await answer.json())["status"]
+            status: str = (await answer.json())["status"]
+            return status
 
     async def _followed(self, job_id: str) -> str:
         async with self._session.ws_connect(f"{self._url}/ws/progress/{job_id}") as socket:

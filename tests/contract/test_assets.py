@@ -195,9 +195,18 @@ async def test_files_leave_nothing_behind(tmp_path: Path, source: Path) -> None:
     assets = FileAssets(folder=tmp_path / "assets")
     await assets.put(NAME, source, content_type="image/png")
     stored = [path for path in (tmp_path / "assets").rglob("*") if path.is_file()]
-    assert stored == [tmp_path / "assets" / NAME]
+    assert len(stored) == 1
     await assets.delete(NAME)
-    assert list((tmp_path / "assets").iterdir()) == []
+    assert [path for path in (tmp_path / "assets").rglob("*") if path.is_file()] == []
+
+
+async def test_a_long_name_is_stored_like_any_other(tmp_path: Path, source: Path) -> None:
+    assets = FileAssets(folder=tmp_path / "assets")
+    keys = [f"outputs/job/1/{'ü' * 200}{n}.png" for n in range(2)]
+    await assets.put(keys[0], source, content_type="image/png")
+    assert await everything(assets, keys[0]) == source.read_bytes()
+    with pytest.raises(OutputNotFound):
+        await everything(assets, keys[1])
 
 
 async def test_puts_and_deletes_of_neighbours_do_not_meet(tmp_path: Path, source: Path) -> None:

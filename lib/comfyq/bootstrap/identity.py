@@ -56,9 +56,9 @@ def dead_workers(settings: Settings) -> Iterator[OwnFolder]:
         if not (path / "claims").exists():
             continue
         try:
-            lock = hold(path / "lock")
+            lock = hold(path / "lock", wait_s=0)
         except AlreadyHeld:
-            continue
+            continue  # it lives
         try:
             yield OwnFolder(WorkerId(path.name), path, lock)
         finally:

@@ -138,7 +138,7 @@ async def test_what_is_no_database_is_unavailable(tmp_path: Path, kind: str) -> 
     database.close()
 
 
-async def test_a_cancelled_write_is_taken_back_or_done_whole(table: SqliteTable) -> None:
+async def test_a_cancelled_write_is_done_whole_or_not_at_all(table: SqliteTable) -> None:
     tasks = [
         asyncio.create_task(table.write(Put(item(f"left{n}")), Put(item(f"right{n}"))))
         for n in range(60)
@@ -153,7 +153,32 @@ async def test_a_cancelled_write_is_taken_back_or_done_whole(table: SqliteTable)
         for n in range(60)
     ]
     assert all((left is None) == (right is None) for left, right in pairs)
-    assert any(left is None for left, _ in pairs)
+
+
+async def test_a_write_that_has_not_begun_is_taken_back(path: Path, table: SqliteTable) -> None:
+    await table.write(Put(item("before")))
+    with FairLock(path.with_name(f"{path.name}.lock")).held():
+        waiting = asyncio.create_task(table.write(Put(item("waiting"))))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        await asyncio.gather(waiting, return_exceptions=True)
+    await table.write(Put(item("after")))
+    assert await table.get(("waiting", "META")) is None
+
+
+async def test_writes_that_wait_together_keep_their_own_conditions(table: SqliteTable) -> None:
+    """They share one commit; the refused ones take back nothing but themselves."""
+    await table.write(Put(item("taken", version=1)))
+    writes = [
+        table.write(Put(item(f"part{n}")), Put(item("taken" if n % 2 else f"free{n}"), absent=True))
+        for n in range(20)
+    ]
+    results = await asyncio.gather(*writes, return_exceptions=True)
+    assert [isinstance(result, ConditionFailed) for result in results] == [
+        bool(n % 2) for n in range(20)
+    ]
+    for n in range(20):
+        assert (await table.get((f"part{n}", "META")) is None) == bool(n % 2)
 
 
 async def test_writes_at_once_from_several_databases_all_happen(path: Path) -> None:

@@ -2,19 +2,25 @@ import shutil
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path, PurePosixPath
+from urllib.parse import quote
 
 import anyio
 from anyio import to_thread
+from blake3 import blake3
 
 from comfyq.adapters.filesystem.durable import replace
 from comfyq.domain.errors import AssetsUnavailable, OutputNotFound
 
 CHUNK_BYTES = 256 * 1024
+LONGEST_NAME = 240  # bytes; file systems end at 255, and a temporary name must fit as well
+SPELLED = " ()[],=+@!"  # characters that a name may keep
 
 
 class FileAssets:
-    """Stored files as files under one folder, at the path that their key spells.
+    """Stored files as files under one folder: ``outputs/3f/3f0f…%2F1%2F0-name.png``.
 
+    Only the first part of a key is a folder, with at most 256 below it. A folder for each job would
+    have to be made and synced for each job, which costs more than its files.
     The content type is not kept: who serves a file knows it from the table.
     """
 
@@ -52,7 +58,11 @@ class FileAssets:
         parts = PurePosixPath(key).parts
         if not parts or key.startswith("/") or "\0" in key or ".." in parts:
             raise ValueError(f"{key!r} is no key: it leads out of the storage")
-        return self._folder.joinpath(*parts)
+        digest = blake3(key.encode()).hexdigest()
+        name = quote("/".join(parts[1:]) or parts[0], safe=SPELLED)
+        if len(name.encode()) > LONGEST_NAME:
+            name = digest
+        return self._folder / quote(parts[0], safe=SPELLED) / digest[:2] / name
 
     def _put(self, path: Path, source: Path) -> None:
         with source.open("rb") as origin:
@@ -64,18 +74,8 @@ class FileAssets:
     def _delete(self, path: Path) -> None:
         try:
             path.unlink(missing_ok=True)
-            self._prune(path.parent)
         except OSError as error:
             raise AssetsUnavailable(f"{path}: {error.strerror}") from error
-
-    def _prune(self, folder: Path) -> None:
-        """Remove the folders that have become empty, up to the storage's own."""
-        while folder != self._folder:
-            try:
-                folder.rmdir()
-            except OSError:
-                return
-            folder = folder.parent
 
 
 def _at_most(left: int | None) -> int:

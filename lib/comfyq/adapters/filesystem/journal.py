@@ -4,14 +4,14 @@ from pathlib import Path
 
 from anyio import to_thread
 
-from comfyq.adapters.filesystem.durable import replace
 from comfyq.domain.job import JobId
 
 
 class FileJournal:
     """The claimed jobs, one id a line, in a file that one process has to itself.
 
-    A worker holds two or three jobs, so the file is written anew each time.
+    A worker holds two or three jobs, so the file is written anew each time. It outlives the
+    process, but is not synced: a power cut ends ComfyUI as well, and then leases lapse.
     """
 
     def __init__(self, *, path: Path) -> None:
@@ -32,8 +32,16 @@ class FileJournal:
             before = self._read()
             after = [job_id for job_id in before if job_id not in added | removed] + sorted(added)
             if set(after) != set(before):
-                body = "".join(f"{job_id}\n" for job_id in after).encode()
-                replace(self._path, lambda file: file.write(body))
+                self._write("".join(f"{job_id}\n" for job_id in after))
+
+    def _write(self, body: str) -> None:
+        fresh = self._path.with_name(f"{self._path.name}.new")
+        try:
+            fresh.write_text(body)
+        except FileNotFoundError:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            fresh.write_text(body)
+        fresh.replace(self._path)
 
     def _read(self) -> list[JobId]:
         try:

@@ -23,17 +23,17 @@ class Lock:
         os.close(self.descriptor)
 
 
-def hold(path: Path) -> Lock:
-    """Take the lock on ``path`` and keep it.
+def hold(path: Path, *, wait_s: float = PROBE_S) -> Lock:
+    """Take the lock on ``path`` and keep it; blocks for up to ``wait_s``.
 
     Raises:
         AlreadyHeld: somebody else has it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-    deadline = time.monotonic() + PROBE_S
+    deadline = time.monotonic() + wait_s
     while not _taken(descriptor):
-        if time.monotonic() > deadline:
+        if time.monotonic() >= deadline:
             os.close(descriptor)
             raise AlreadyHeld(f"{path} is held by another process")
         time.sleep(PROBE_S / 20)

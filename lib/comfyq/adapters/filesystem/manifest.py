@@ -6,16 +6,27 @@ from dataclasses import fields
 from functools import partial
 from typing import Any
 
+from comfyq.adapters.filesystem.consistency import (
+    check_bindings,
+    check_node,
+    check_presets,
+    check_sizes,
+)
 from comfyq.adapters.filesystem.sections import (
     Broken,
     Section,
     flag,
+    named_texts,
     number,
+    one_of,
+    pair,
     positive,
     text,
     texts,
 )
-from comfyq.domain.graph import Graph, Input, Ref, consumers, reference
+from comfyq.domain.catalogue import SOURCES
+from comfyq.domain.graph import Graph, Input, Ref
+from comfyq.domain.inputs import FITS
 from comfyq.domain.job import Limits
 from comfyq.domain.kinds import KINDS
 from comfyq.domain.names import among
@@ -23,11 +34,45 @@ from comfyq.domain.parameters import BadValue, Parameter
 from comfyq.domain.workflow import Model, Workflow
 
 TOP = frozenset(
-    {"title", "description", "version", "family", "outputs", "limits", "parameters", "models"}
+    {
+        "title",
+        "description",
+        "version",
+        "family",
+        "outputs",
+        "limits",
+        "parameters",
+        "models",
+        "presets",
+        "negative_prompts",
+    }
 )
 COMMON = frozenset({"kind", "required", "default", "bind", "title", "help", "group", "unit"})
 FIELDS = {"min": "minimum", "max": "maximum", "bind": "bindings"}  # key -> field of Parameter
 PARAMETER = re.compile(r"[a-z][a-z0-9_]*")
+# what a request says beside its workflow's parameters, now or one day
+RESERVED = frozenset(
+    {
+        "workflow",
+        "graph",
+        "overrides",
+        "wait",
+        "preset",
+        "negative_preset",
+        "dry_run",
+        "idempotency_key",
+        "reuse",
+        "metadata",
+        "no_metadata",
+        "labels",
+        "priority",
+        "webhook",
+        "webhook_url",
+        "batch_id",
+        "parameters",
+        "requests",
+    }
+)
 
 
 def inputs(value: Any) -> tuple[Input, ...]:
@@ -62,6 +107,9 @@ READERS: Mapping[str, Callable[[Any], Any]] = {
     "max_length": positive,
     "max_items": positive,
     "choices": texts,
+    "source": partial(one_of, SOURCES),
+    "fit": partial(one_of, FITS),
+    "size_from": pair,
     "model": output,
     "clip": output,
     "reason": text,
@@ -89,16 +137,20 @@ def read_manifest(
         limits=_limits(top),
         models=tuple(_model(section) for _, section in top.tables("models")),
         parameters={key: _parameter(key, section) for key, section in top.tables("parameters")},
+        presets={key: section.values for key, section in top.tables("presets")},
+        negative_prompts=top.read("negative_prompts", named_texts, {}),
         graph=graph,
         sample=sample,
     )
-    _check_bindings(workflow)
+    check_bindings(workflow)
+    check_sizes(workflow)
+    check_presets(workflow)
     return workflow
 
 
 def _nodes(graph: Graph, value: Any) -> tuple[str, ...]:
     for node in texts(value):
-        _check_node(graph, node)
+        check_node(graph, node)
     return texts(value)
 
 
@@ -124,12 +176,16 @@ def _model(section: Section) -> Model:
 def _parameter(name: str, section: Section) -> Parameter:
     if not PARAMETER.fullmatch(name):
         raise Broken(section.path, "a parameter's name has small letters, digits and _ alone")
+    if name in RESERVED:
+        raise Broken(section.path, "requests have a field of this name already")
     section.needs({"kind"})
     kind = KINDS.get(section.text("kind"))
     if kind is None:
         raise section.broken("kind", f"there is no such kind; {among('', KINDS)}")
     section.only(COMMON | kind.options)
     section.needs(kind.needs | ({"bind"} if kind.bound else set()))
+    if kind.needs_one_of and kind.needs_one_of.isdisjoint(section.values):
+        raise section.broken("kind", f"needs one of {', '.join(sorted(kind.needs_one_of))}")
     given = {FIELDS.get(key, key): section.read(key, READERS[key], None) for key in section.values}
     parameter = Parameter(**(dict(kind.fills) | given | {"name": name}))
     _check_range(section, parameter)
@@ -156,33 +212,3 @@ def _check_default(section: Section, parameter: Parameter) -> None:
         KINDS[parameter.kind].coerce(parameter, parameter.default)
     except BadValue as wrong:
         raise section.broken("default", str(wrong)) from None
-
-
-def _check_bindings(workflow: Workflow) -> None:
-    owners: dict[Input, str] = {}
-    for name, parameter in workflow.parameters.items():
-        section = Section({}, ("parameters", name))
-        try:
-            for target in parameter.bindings:
-                _check_target(workflow.graph, target)
-                if owners.setdefault(target, name) != name:
-                    raise ValueError(f"{owners[target]} is bound to {'.'.join(target)} as well")
-        except ValueError as wrong:
-            raise section.broken("bind", str(wrong)) from None
-        for key, source in (("model", parameter.model), ("clip", parameter.clip)):
-            if source is not None and not consumers(workflow.graph, source):
-                raise section.broken(key, f"no node uses output {source.output} of {source.node}")
-
-
-def _check_target(graph: Graph, target: Input) -> None:
-    _check_node(graph, target.node)
-    names = graph[target.node]["inputs"]
-    if target.name not in names:
-        raise ValueError(f"node {target.node} has no input {target.name!r}; {among('', names)}")
-    if reference(names[target.name]) is not None:
-        raise ValueError(f"{'.'.join(target)} is fed by another node; a value cannot be put there")
-
-
-def _check_node(graph: Graph, node: str) -> None:
-    if node not in graph:
-        raise ValueError(f"the graph has no node {node!r}; {among('', sorted(graph))}")

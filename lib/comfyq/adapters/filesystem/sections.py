@@ -75,6 +75,24 @@ def texts(value: Any) -> tuple[str, ...]:
     return tuple(value)
 
 
+def one_of(names: Iterable[str], value: Any) -> str:
+    if text(value) not in names:
+        raise ValueError(f"cannot be {value!r}; {among(value, names)}")
+    return text(value)
+
+
+def pair(value: Any) -> tuple[str, ...]:
+    if len(texts(value)) != 2:
+        raise ValueError('must name two parameters, such as ["width", "height"]')
+    return texts(value)
+
+
+def named_texts(value: Any) -> Mapping[str, str]:
+    if not isinstance(value, Mapping) or not all(isinstance(each, str) for each in value.values()):
+        raise ValueError("must be a table of strings")
+    return value
+
+
 def flag(value: Any) -> bool:
     if not isinstance(value, bool):
         raise ValueError("must be true or false")

@@ -1,23 +1,33 @@
+import json
+import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from uuid import uuid4
 
 from anyio import to_thread
 from blake3 import blake3
 
-from comfyq.ports.spool import Spooled
+from comfyq.adapters.filesystem.durable import replace
+from comfyq.domain.job import JobId
+from comfyq.domain.output import Output, OutputKind
+from comfyq.ports.spool import Parcel, Spooled
+
+KEPT = "kept"  # the folder of notes about parcels: one file each, its files beside the folder
 
 
 class FileSpool:
     """Files between ComfyUI and asset storage, in a folder that one process has to itself.
 
-    Nothing is synced: after a power cut the files are fetched from ComfyUI again.
+    Nothing is synced but what is kept: after a power cut the files are fetched from ComfyUI again.
+    Parcels take ``max_kept_bytes`` of the disk at most.
     """
 
-    def __init__(self, *, folder: Path) -> None:
+    def __init__(self, *, folder: Path, max_kept_bytes: int = 10 * 2**30) -> None:
         self._folder = folder
+        self._max_kept_bytes = max_kept_bytes
 
     async def save(self, name: str, chunks: AsyncIterator[bytes]) -> Spooled:
         """As the port says. Two files of one name do not overwrite each other."""
@@ -32,7 +42,7 @@ class FileSpool:
             # Closing writes what is buffered, so a full disk is noticed here at the latest.
             await to_thread.run_sync(file.close)
         except BaseException:
-            file.close()
+            _close(file)
             path.unlink(missing_ok=True)
             raise
         return Spooled(path=path, size=size, blake3=hasher.hexdigest())
@@ -40,15 +50,104 @@ class FileSpool:
     async def discard(self, spooled: Spooled) -> None:
         await to_thread.run_sync(lambda: spooled.path.unlink(missing_ok=True))
 
+    async def keep(self, parcel: Parcel) -> bool:
+        return await to_thread.run_sync(self._keep, parcel)
+
+    async def kept(self) -> Sequence[Parcel]:
+        return await to_thread.run_sync(self._kept)
+
+    async def drop(self, parcel: Parcel) -> None:
+        await to_thread.run_sync(self._drop, parcel)
+
     def clear(self) -> None:
-        """Remove what an earlier process left behind."""
-        shutil.rmtree(self._folder, ignore_errors=True)
+        """Remove what an earlier process left behind, but for its parcels."""
+        parcels = self._kept()
+        wanted = {self._note(parcel) for parcel in parcels}
+        wanted |= {spooled.path for parcel in parcels for _, spooled in parcel.contents if spooled}
+        for path in self._folder.rglob("*"):
+            if path.is_file() and path not in wanted:
+                path.unlink(missing_ok=True)
+        if not wanted:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def _open(self, path: Path) -> BinaryIO:
         self._folder.mkdir(parents=True, exist_ok=True)
         return path.open("xb")
 
+    def _keep(self, parcel: Parcel) -> bool:
+        if parcel.size > self._max_kept_bytes:
+            self._drop(parcel)
+            return False
+        kept = self._kept()
+        while kept and sum(each.size for each in [*kept, parcel]) > self._max_kept_bytes:
+            self._drop(kept.pop(0))
+        for _, spooled in parcel.contents:
+            if spooled is not None:
+                _sync(spooled.path)
+        body = json.dumps(_described(parcel)).encode()
+        replace(self._note(parcel), lambda file: file.write(body))
+        return True
+
+    def _kept(self) -> list[Parcel]:
+        notes = sorted((self._folder / KEPT).glob("*.json"), key=lambda note: note.stat().st_mtime)
+        parcels = [self._parcel(json.loads(note.read_bytes())) for note in notes]
+        return [parcel for parcel in parcels if _is_whole(parcel)]
+
+    def _drop(self, parcel: Parcel) -> None:
+        self._note(parcel).unlink(missing_ok=True)
+        for _, spooled in parcel.contents:
+            if spooled is not None:
+                spooled.path.unlink(missing_ok=True)
+
+    def _note(self, parcel: Parcel) -> Path:
+        return self._folder / KEPT / f"{parcel.job_id}-{parcel.attempt}.json"
+
+    def _parcel(self, described: Mapping[str, Any]) -> Parcel:
+        contents = [
+            (
+                Output(**each["output"] | {"kind": OutputKind(each["output"]["kind"])}),
+                _spooled(self._folder, each["output"], each["file"]),
+            )
+            for each in described["contents"]
+        ]
+        return Parcel(JobId(described["job_id"]), described["attempt"], contents)
+
+
+def _described(parcel: Parcel) -> dict[str, Any]:
+    contents = [
+        {"output": asdict(output), "file": spooled.path.name if spooled else None}
+        for output, spooled in parcel.contents
+    ]
+    return {"job_id": parcel.job_id, "attempt": parcel.attempt, "contents": contents}
+
+
+def _spooled(folder: Path, output: Mapping[str, Any], name: str | None) -> Spooled | None:
+    return None if name is None else Spooled(folder / name, output["size"], output["blake3"])
+
+
+def _is_whole(parcel: Parcel) -> bool:
+    return all(
+        spooled is None or (spooled.path.is_file() and spooled.path.stat().st_size == spooled.size)
+        for _, spooled in parcel.contents
+    )
+
 
 def _append(file: BinaryIO, hasher: blake3, chunk: bytes) -> None:
     file.write(chunk)
     hasher.update(chunk)
+
+
+def _close(file: BinaryIO) -> None:
+    """Closing writes what is buffered, and on a full disk fails; then it is closed all the same."""
+    try:
+        file.close()
+    except OSError:
+        return
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

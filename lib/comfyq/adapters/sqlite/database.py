@@ -12,10 +12,10 @@ import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, nullcontext
-from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from comfyq.adapters.sqlite.commit import TOGETHER, commit_together
 from comfyq.adapters.sqlite.lane import Lane, Work
 from comfyq.adapters.sqlite.schema import is_made, make
 from comfyq.domain.errors import Unavailable
@@ -36,10 +36,16 @@ class Database:
 
     def __init__(self, *, path: Path, busy_timeout_s: float = 10.0, readers: int = 2) -> None:
         self.path = path
+        self._log = path.with_name(f"{path.name}-wal")
         self._busy_timeout_s = busy_timeout_s
         self._lock = FairLock(path.with_name(f"{path.name}.lock"))
         self._writer = Lane(
-            name="sqlite-writer", threads=1, connect=self._connect, guard=self._lock.held
+            name="sqlite-writer",
+            threads=1,
+            connect=self._connect,
+            guard=self._lock.held,
+            run=commit_together,
+            together=TOGETHER,
         )
         self._readers = Lane(
             name="sqlite-reader", threads=readers, connect=self._connect, guard=nullcontext
@@ -51,7 +57,7 @@ class Database:
         Raises:
             Unusable: the file cannot be read.
         """
-        return await self._settled(self._readers.submit(work))
+        return await self.settled(self._readers.submit(work))
 
     async def write(self, work: Work[T]) -> T:
         """Run ``work`` as one transaction: what it raises takes back all that it did.
@@ -59,22 +65,14 @@ class Database:
         Raises:
             Unusable: the disk is full, another program holds the file, or it cannot be written.
         """
-        return await self._settled(self.submit(work))
+        return await self.settled(self.submit(work))
 
     def submit(self, work: Work[T]) -> Future[T]:
         """``write`` for who must know what becomes of it after a cancellation."""
-        return self._writer.submit(partial(_transact, work))
+        return self._writer.submit(work)
 
     async def settled(self, future: Future[T]) -> T:
         """Wait for what ``submit`` returned, as ``write`` does."""
-        return await self._settled(future)
-
-    def close(self) -> None:
-        """Finish what was submitted and close the file."""
-        self._writer.close(timeout_s=self._busy_timeout_s)
-        self._readers.close(timeout_s=self._busy_timeout_s)
-
-    async def _settled(self, future: Future[T]) -> T:
         waiting = asyncio.wrap_future(future)
         try:
             await asyncio.wait([waiting], timeout=self._busy_timeout_s)
@@ -85,6 +83,19 @@ class Database:
             raise Unusable(f"{self.path}: {_explained(error)}") from error
         finally:
             waiting.cancel()
+
+    def state(self) -> tuple[int, int] | None:
+        """Changes with every commit of any process; costs a microsecond."""
+        try:
+            log = os.stat(self._log)
+        except FileNotFoundError:
+            return None
+        return log.st_mtime_ns, log.st_size
+
+    def close(self) -> None:
+        """Finish what was submitted and close the file."""
+        self._writer.close(timeout_s=self._busy_timeout_s)
+        self._readers.close(timeout_s=self._busy_timeout_s)
 
     def _connect(self) -> sqlite3.Connection:
         _make_folder(self.path.parent)
@@ -131,19 +142,6 @@ def failing_as(unavailable: type[Unavailable]) -> Iterator[None]:
         yield
     except Unusable as error:
         raise unavailable(str(error)) from error
-
-
-def _transact(work: Work[T], connection: sqlite3.Connection) -> T:
-    # A deferred transaction that turns into a writer is refused at once, not after the time-out.
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        result = work(connection)
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
-    return result
 
 
 def _explained(error: sqlite3.Error | OSError) -> str:

@@ -1,7 +1,7 @@
 import queue
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -22,28 +22,31 @@ class Task(Generic[T]):
     work: Work[T]
     future: Future[T]
 
-    def run(self, connection: sqlite3.Connection) -> None:
-        if not self.future.set_running_or_notify_cancel():
-            return
-        try:
-            result = self.work(connection)
-        except BaseException as error:
-            self.future.set_exception(error)
-            if isinstance(error, sqlite3.Error):
-                raise
-        else:
-            self.future.set_result(result)
+    def begin(self) -> bool:
+        """Whether it is still wanted; from now on it cannot be taken back."""
+        return self.future.set_running_or_notify_cancel()
 
     def fail(self, error: BaseException) -> None:
-        """Pass on an error that kept the work from running; no-op where it has run."""
-        if not self.future.done() and self.future.set_running_or_notify_cancel():
+        """Pass on an error that kept the work from being done; no-op where it is done."""
+        if not self.future.done() and (self.future.running() or self.begin()):
             self.future.set_exception(error)
+
+
+Run = Callable[[sqlite3.Connection, Sequence[Task[Any]]], None]
+
+
+def run_each(connection: sqlite3.Connection, tasks: Sequence[Task[Any]]) -> None:
+    """Do tasks that only read, one after another."""
+    for task in tasks:
+        if task.begin():
+            task.future.set_result(task.work(connection))
 
 
 class Lane:
     """Threads that work off one list of tasks, each with a connection of its own.
 
-    ``guard`` is entered before a task begins, so what waits for it can still be taken back.
+    ``run`` does up to ``together`` tasks that wait at the same time. ``guard`` is entered before
+    any begins, so what waits for it can still be taken back.
     """
 
     def __init__(
@@ -53,11 +56,15 @@ class Lane:
         threads: int,
         connect: Connect,
         guard: Callable[[], AbstractContextManager[Any]],
+        run: Run = run_each,
+        together: int = 1,
     ) -> None:
         self._name = name
         self._size = threads
         self._connect = connect
         self._guard = guard
+        self._run = run
+        self._together = together
         self._tasks: queue.SimpleQueue[Task[Any] | None] = queue.SimpleQueue()
         self._threads: list[threading.Thread] = []
         self._starting = threading.Lock()
@@ -86,16 +93,34 @@ class Lane:
 
     def _serve(self) -> None:
         connection: sqlite3.Connection | None = None
-        while (task := self._tasks.get()) is not None:
+        while tasks := self._next():
             try:
                 connection = connection or self._connect()
                 with self._guard():
-                    task.run(connection)
+                    self._run(connection, tasks)
             except Exception as error:
-                task.fail(error)
+                for task in tasks:
+                    task.fail(error)
                 # After an error of SQLite's own the next task gets a fresh connection.
                 if connection is not None:
                     connection.close()
                 connection = None
         if connection is not None:
             connection.close()
+
+    def _next(self) -> Sequence[Task[Any]]:
+        """What waits, at most ``together`` of it; nothing once the lane is closed."""
+        first = self._tasks.get()
+        if first is None:
+            return []
+        tasks = [first]
+        while len(tasks) < self._together:
+            try:
+                another = self._tasks.get_nowait()
+            except queue.Empty:
+                break
+            if another is None:
+                self._tasks.put(None)  # closes the lane after these
+                break
+            tasks.append(another)
+        return tasks

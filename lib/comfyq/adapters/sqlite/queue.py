@@ -1,6 +1,8 @@
 import asyncio
+import json
 import sqlite3
 import time
+from collections.abc import Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
@@ -8,21 +10,23 @@ from functools import partial
 import anyio
 
 from comfyq.adapters.sqlite.database import Database, failing_as
+from comfyq.adapters.sqlite.inbox import put_letter
 from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import QueueUnavailable
 from comfyq.domain.job import JobId
 from comfyq.ports.clock import Clock
+from comfyq.ports.inbox import Letter
 from comfyq.ports.queue import MAX_DELAY_S, MAX_HIDE_S, MAX_WAIT_S, check_seconds
 
-POLL_S = 0.02
+POLL_S = 0.004  # between two looks whether anything was written at all
+LOOK_S = 0.1  # a hidden message that shows itself again is seen after that
+DEAD_BOX = "jobs-dead"  # of the inbox that dead doorbells lie in
 
 SEND = "INSERT INTO message (job_id, tenant, visible_at) VALUES (?, ?, ?)"
 LOOK = "SELECT 1 FROM message WHERE visible_at <= ? LIMIT 1"
 NEXT = """SELECT id, job_id, receives FROM message WHERE visible_at <= ?
     ORDER BY visible_at, id LIMIT 1"""
 TAKE = "UPDATE message SET visible_at = ?, receives = receives + 1 WHERE id = ?"
-BURY = """INSERT INTO dead_message (id, job_id, tenant, died_at)
-    SELECT id, job_id, tenant, ? FROM message WHERE id = ?"""
 REMOVE = "DELETE FROM message WHERE id = ?"
 ACK = "DELETE FROM message WHERE id = ? AND receives = ?"
 HIDE = "UPDATE message SET visible_at = ? WHERE id = ? AND receives = ?"
@@ -57,7 +61,7 @@ class SqliteQueue:
     """The queue of one machine, in the table's own file.
 
     A message that was received ``max_receives`` times and never acknowledged is moved to
-    ``dead_message`` when its turn would come again.
+    the box DEAD_BOX when its turn would come again.
     """
 
     def __init__(
@@ -78,17 +82,26 @@ class SqliteQueue:
         message = (job_id, tenant, self._now_s() + delay_s)
         await self._write(SEND, message)
 
+    async def send_many(self, job_ids: Sequence[JobId], *, tenant: TenantId) -> None:
+        now_s = self._now_s()
+        messages = [(job_id, tenant, now_s) for job_id in job_ids]
+        with failing_as(QueueUnavailable):
+            await self._database.write(
+                lambda connection: connection.executemany(SEND, messages).rowcount
+            )
+
     async def receive(self, *, wait_s: float) -> SqliteDelivery | None:
         check_seconds(wait_s, most=MAX_WAIT_S)
         deadline = time.monotonic() + wait_s
         while True:
+            state = self._database.state()  # before the look: what is sent after it changes this
             # A look takes no lock, so idle workers do not stand in the way of writers.
             if await self._anything() and (receipt := await self._take()):
                 return SqliteDelivery(receipt, self)
             left_s = deadline - time.monotonic()
             if left_s <= 0:
                 return None
-            await anyio.sleep(min(POLL_S, left_s))
+            await self._change_from(state, within_s=min(LOOK_S, left_s))
 
     async def ack(self, receipt: Receipt) -> None:
         await self._write(ACK, (receipt.id, receipt.receives))
@@ -96,6 +109,14 @@ class SqliteQueue:
     async def hide(self, receipt: Receipt, seconds: float) -> None:
         check_seconds(seconds, most=MAX_HIDE_S)
         await self._write(HIDE, (self._now_s() + seconds, receipt.id, receipt.receives))
+
+    async def _change_from(self, state: object, *, within_s: float) -> None:
+        """Return when any process has written since, or the time is over."""
+        deadline = time.monotonic() + within_s
+        while True:
+            await anyio.sleep(POLL_S)
+            if self._database.state() != state or time.monotonic() >= deadline:
+                return
 
     async def _anything(self) -> bool:
         now_s = self._now_s()
@@ -120,7 +141,8 @@ class SqliteQueue:
             if receives < self._max_receives:
                 connection.execute(TAKE, (now_s + self._visibility_s, id_))
                 return Receipt(id_, receives + 1, JobId(job_id))
-            connection.execute(BURY, (now_s, id_))
+            dead = Letter(f"doorbell-{id_}", json.dumps({"job_id": job_id}))
+            put_letter(connection, DEAD_BOX, dead, now_s=now_s)
             connection.execute(REMOVE, (id_,))
         return None
 

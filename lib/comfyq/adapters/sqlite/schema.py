@@ -4,7 +4,7 @@ import sqlite3
 
 from comfyq.ports.table import INDEXES, MAIN
 
-VERSION = 1  # of this schema; kept in the file's user_version
+VERSION = 2  # of this schema; kept in the file's user_version
 
 SPARSE = {name: index for name, index in INDEXES.items() if name != MAIN}
 COLUMNS = (
@@ -24,12 +24,16 @@ QUEUE = (
         receives INTEGER NOT NULL DEFAULT 0
     )""",
     "CREATE INDEX IF NOT EXISTS message_visible ON message (visible_at, id)",
-    """CREATE TABLE IF NOT EXISTS dead_message (
-        id INTEGER PRIMARY KEY,
-        job_id TEXT NOT NULL,
-        tenant TEXT NOT NULL,
-        died_at REAL NOT NULL
+    """CREATE TABLE IF NOT EXISTS letter (
+        seq INTEGER PRIMARY KEY AUTOINCREMENT,
+        box TEXT NOT NULL,
+        id TEXT NOT NULL,
+        body TEXT NOT NULL,
+        attributes TEXT NOT NULL,
+        visible_at REAL NOT NULL,
+        receives INTEGER NOT NULL DEFAULT 0
     )""",
+    "CREATE INDEX IF NOT EXISTS letter_visible ON letter (box, visible_at, seq)",
 )
 
 
@@ -38,13 +42,13 @@ class OtherSchema(sqlite3.DatabaseError):
 
 
 def is_made(connection: sqlite3.Connection) -> bool:
-    """Whether ``make`` has been here.
+    """Whether ``make`` has been here; an older file only lacks tables, which ``make`` adds.
 
     Raises:
-        OtherSchema: the file has another version's tables.
+        OtherSchema: the file has a newer version's tables.
     """
     (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if version not in (0, VERSION):
+    if not 0 <= version <= VERSION:
         raise OtherSchema(f"its schema has version {version}, this program knows {VERSION}")
     return bool(version == VERSION)
 

@@ -1,0 +1,73 @@
+"""Transactions that wait at the same time are committed together: one sync of the disk for all.
+
+Each keeps its own atomicity in a savepoint, and none is told its result before the commit.
+"""
+
+import sqlite3
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from comfyq.adapters.sqlite.lane import Task
+
+TOGETHER = 64
+
+Tell = Callable[[], None]
+
+
+def commit_together(connection: sqlite3.Connection, tasks: Sequence[Task[Any]]) -> None:
+    """Do all tasks in one transaction; after an error of SQLite's own, each in one of its own.
+
+    Raises:
+        sqlite3.Error: the last of those; whoever it met has been told.
+    """
+    begun = [task for task in tasks if task.begin()]
+    try:
+        _commit(connection, begun)
+    except sqlite3.Error:
+        if len(begun) == 1:
+            raise
+        _commit_alone(connection, begun)
+
+
+def _commit_alone(connection: sqlite3.Connection, tasks: Sequence[Task[Any]]) -> None:
+    failed: sqlite3.Error | None = None
+    for task in tasks:
+        try:
+            _commit(connection, [task])
+        except sqlite3.Error as error:
+            task.future.set_exception(error)
+            failed = error
+    if failed is not None:
+        raise failed
+
+
+def _commit(connection: sqlite3.Connection, tasks: Sequence[Task[Any]]) -> None:
+    if not tasks:
+        return
+    # A deferred transaction that turns into a writer is refused at once, not after the time-out.
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        outcomes = [_within_savepoint(connection, task) for task in tasks]
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    for tell in outcomes:
+        tell()
+
+
+def _within_savepoint(connection: sqlite3.Connection, task: Task[Any]) -> Tell:
+    connection.execute("SAVEPOINT task")
+    try:
+        result = task.work(connection)
+    except sqlite3.Error:
+        raise
+    except BaseException as refused:
+        connection.execute("ROLLBACK TO task")
+        return partial(task.future.set_exception, refused)
+    finally:
+        if connection.in_transaction:
+            connection.execute("RELEASE task")
+    return partial(task.future.set_result, result)

@@ -1,0 +1,132 @@
+import asyncio
+import json
+import sqlite3
+import time
+from collections.abc import Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
+
+import anyio
+
+from comfyq.adapters.sqlite.database import Database, failing_as
+from comfyq.domain.errors import QueueUnavailable
+from comfyq.ports.clock import Clock
+from comfyq.ports.inbox import MAX_LETTERS, Letter
+from comfyq.ports.queue import MAX_WAIT_S, check_seconds
+
+POLL_S = 0.1
+
+PUT = "INSERT INTO letter (box, id, body, attributes, visible_at) VALUES (?, ?, ?, ?, ?)"
+LOOK = "SELECT 1 FROM letter WHERE box = ? AND visible_at <= ? LIMIT 1"
+NEXT = f"""SELECT seq, id, body, attributes, receives FROM letter
+    WHERE box = ? AND visible_at <= ? ORDER BY visible_at, seq LIMIT {MAX_LETTERS}"""
+TAKE = "UPDATE letter SET visible_at = ?, receives = ? WHERE seq = ?"
+MOVE = """UPDATE letter SET box = ?, receives = 0
+    WHERE box = ? AND visible_at <= ? AND receives >= ?"""
+ACK = "DELETE FROM letter WHERE seq = ? AND receives = ?"
+SHOW = "UPDATE letter SET visible_at = ? WHERE seq = ? AND receives = ?"
+
+
+@dataclass(frozen=True, slots=True)
+class SqliteLetterDelivery:
+    letter: Letter
+    seq: int
+    receives: int  # a later receive makes this one lapse
+    inbox: "SqliteInbox"
+
+    async def ack(self) -> None:
+        await self.inbox.ack(self)
+
+
+class SqliteInbox:
+    """The letters of one ``box`` in the table's own file.
+
+    What was received ``max_receives`` times and never acknowledged moves to the box ``dead`` when
+    its turn would come again; without one it comes for ever.
+    """
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        clock: Clock,
+        box: str,
+        dead: str | None = None,
+        visibility_s: float = 30,
+        max_receives: int = 10,
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._box = box
+        self._dead = dead
+        self._visibility_s = visibility_s
+        self._max_receives = max_receives
+
+    async def put(self, letter: Letter) -> None:
+        """Send, as a client of the same file may."""
+        with failing_as(QueueUnavailable):
+            await self._database.write(
+                lambda connection: put_letter(connection, self._box, letter, now_s=self._now_s())
+            )
+
+    async def receive(self, *, wait_s: float) -> Sequence[SqliteLetterDelivery]:
+        check_seconds(wait_s, most=MAX_WAIT_S)
+        deadline = time.monotonic() + wait_s
+        while True:
+            # A look takes no lock, so an idle inbox does not stand in the way of writers.
+            if await self._anything() and (taken := await self._take()):
+                return taken
+            left_s = deadline - time.monotonic()
+            if left_s <= 0:
+                return []
+            await anyio.sleep(min(POLL_S, left_s))
+
+    async def ack(self, delivery: SqliteLetterDelivery) -> None:
+        receipt = (delivery.seq, delivery.receives)
+        with failing_as(QueueUnavailable):
+            await self._database.write(lambda connection: connection.execute(ACK, receipt).rowcount)
+
+    async def _anything(self) -> bool:
+        arguments = (self._box, self._now_s())
+        with failing_as(QueueUnavailable):
+            row = await self._database.read(
+                lambda connection: connection.execute(LOOK, arguments).fetchone()
+            )
+        return row is not None
+
+    async def _take(self) -> list[SqliteLetterDelivery]:
+        future = self._database.submit(partial(self._next, self._now_s()))
+        try:
+            with failing_as(QueueUnavailable):
+                return await self._database.settled(future)
+        except asyncio.CancelledError:
+            future.add_done_callback(self._give_back)
+            raise
+
+    def _next(self, now_s: float, connection: sqlite3.Connection) -> list[SqliteLetterDelivery]:
+        if self._dead is not None:
+            connection.execute(MOVE, (self._dead, self._box, now_s, self._max_receives))
+        rows = connection.execute(NEXT, (self._box, now_s)).fetchall()
+        taken = [
+            SqliteLetterDelivery(Letter(id_, body, json.loads(attributes)), seq, receives + 1, self)
+            for seq, id_, body, attributes, receives in rows
+        ]
+        hidden_until_s = now_s + self._visibility_s
+        connection.executemany(TAKE, [(hidden_until_s, t.receives, t.seq) for t in taken])
+        return taken
+
+    def _give_back(self, future: Future[list[SqliteLetterDelivery]]) -> None:
+        """Show letters again that were taken for a receiver who was cancelled meanwhile."""
+        if future.cancelled() or future.exception() or not (taken := future.result()):
+            return
+        shown = [(self._now_s(), delivery.seq, delivery.receives) for delivery in taken]
+        self._database.submit(lambda connection: connection.executemany(SHOW, shown).rowcount)
+
+    def _now_s(self) -> float:
+        return self._clock.now().timestamp()
+
+
+def put_letter(connection: sqlite3.Connection, box: str, letter: Letter, *, now_s: float) -> None:
+    attributes = json.dumps(dict(letter.attributes), ensure_ascii=False)
+    connection.execute(PUT, (box, letter.id, letter.body, attributes, now_s))
