@@ -18,18 +18,30 @@ from comfyq.adapters.memory.notifier import MemoryNotifier
 from comfyq.adapters.memory.queue import MemoryQueue
 from comfyq.adapters.memory.table import MemoryTable
 from comfyq.domain import job as jobs
+from comfyq.domain.batch import BatchId
+from comfyq.domain.caller import DEFAULT_CALLER
 from comfyq.domain.job import Job, JobError, JobId, WorkerId
 from comfyq.domain.output import Output, OutputKind
 from comfyq.domain.progress import Progress
 from comfyq.edges.api.app import create_app
 from comfyq.edges.api.dependencies import ApiServices
+from comfyq.edges.intake.reading import read_request
+from comfyq.records.batches import BatchRecords
+from comfyq.records.catalogues import CatalogueRecords
+from comfyq.records.dead_letters import DeadLetterRecords
 from comfyq.records.families import FamilyRecords
 from comfyq.records.jobs import JobRecords
 from comfyq.records.subscriptions import SubscriptionRecords
 from comfyq.records.workers import WorkerRecords
+from comfyq.services.admission import Admission
 from comfyq.services.announcing import Announcer
+from comfyq.services.batches import Batches
+from comfyq.services.catalogues import Catalogues
+from comfyq.services.dead_letters import DeadLetters
 from comfyq.services.downloads import Downloads
 from comfyq.services.health import Health
+from comfyq.services.intake import Intake
+from comfyq.services.library import Library
 from comfyq.services.links import Links
 from comfyq.services.submission import Submission
 
@@ -72,11 +84,21 @@ class ApiLab:
         self.assets = MemoryAssets(linked=linked_assets)
         self.records = JobRecords(self.table, new_write_id=lambda: f"w{next(ids)}")
         self.workers = WorkerRecords(self.table)
+        self.catalogues = Catalogues(
+            workers=self.workers,
+            records=CatalogueRecords(self.table),
+            assets=self.assets,
+            clock=self.clock,
+            live_s=20,
+        )
+        self.admission = Admission(
+            workflows=WORKFLOWS, catalogues=self.catalogues, draw_seed=lambda: next(drawn)
+        )
         self.submission = Submission(
             families=FamilyRecords(self.table),
             records=self.records,
             queue=self.queue,
-            workflows=WORKFLOWS,
+            admission=self.admission,
             announcer=Announcer(
                 records=self.records,
                 subscriptions=SubscriptionRecords(self.table),
@@ -87,8 +109,34 @@ class ApiLab:
             ),
             clock=self.clock,
             new_id=lambda: JobId(str(UUID(int=next(ids)))),
-            draw_seed=lambda: next(drawn),
             requests_per_minute=requests_per_minute,
+        )
+        graves = DeadLetterRecords(self.table)
+        self.intake = Intake(
+            caller=DEFAULT_CALLER,
+            read=read_request,
+            submission=self.submission,
+            jobs=self.records,
+            dead_letters=graves,
+            clock=self.clock,
+        )
+        self.dead_letters = DeadLetters(
+            records=graves,
+            jobs=self.records,
+            queue=self.queue,
+            resubmission=self.intake,
+            clock=self.clock,
+        )
+        self.batches = Batches(
+            records=BatchRecords(
+                self.table, new_write_id=lambda: f"w{next(ids)}", kept=timedelta(days=14)
+            ),
+            jobs=self.records,
+            families=FamilyRecords(self.table),
+            submission=self.submission,
+            queue=self.queue,
+            clock=self.clock,
+            new_id=lambda: BatchId(str(UUID(int=next(ids)))),
         )
         links = Links(secret=b"secret", clock=self.clock)
 
@@ -98,7 +146,12 @@ class ApiLab:
         self.api = ApiServices(
             submission=self.submission,
             downloads=Downloads(records=self.records, assets=self.assets, links=shared_links),
+            dead_letters=self.dead_letters,
+            batches=self.batches,
             health=Health(workers=self.workers, clock=self.clock, scale_to_zero=scale_to_zero),
+            library=Library(
+                workflows=WORKFLOWS, catalogues=self.catalogues, admission=self.admission
+            ),
             links=shared_links,
             version="1.2.3",
             **settings,

@@ -1,6 +1,6 @@
 import pytest
 
-pytest_plugins = ["tests.fixtures.emulator"]
+pytest_plugins = ["tests.fixtures.emulator", "tests.processes"]
 
 
 @pytest.fixture

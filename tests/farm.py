@@ -258,7 +258,8 @@ class FarmWorker:
             await self.run_once()
 
     async def retake(self) -> int:
-        held = await self.claims.retake()
-        for job in held:
-            await self.executor.run(job, self.turn)
-        return len(held)
+        retaken = 0
+        async for held in self.claims.retake():
+            await self.executor.run(held, self.turn)
+            retaken += 1
+        return retaken

@@ -1,5 +1,6 @@
 """comfyq's servers as real processes, to be stopped, or killed as power cuts and the kernel do."""
 
+import contextlib
 import json
 import os
 import signal
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from comfyq.local.runtime_file import read_runtime
 
 START_S = 60.0  # two cores may be shared with other tests
 STOP_S = 30.0
@@ -38,6 +41,7 @@ class Process:
                 start_new_session=True,
             )
         self.ready: Mapping[str, Any] = {}
+        self.exports: Mapping[str, str] = {}  # of an ``up``: with them another process joins it
 
     @property
     def pid(self) -> int:
@@ -70,6 +74,8 @@ class Process:
             assert time.monotonic() < deadline, self._story("is not ready")
             time.sleep(POLL_S)
         self.ready = json.loads(told.splitlines()[0])
+        if self.arguments[0] == "up":
+            self.exports = read_runtime(self.data_dir)
 
     def signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
@@ -93,10 +99,8 @@ class Process:
 
     def destroy(self) -> None:
         """End whatever is left of it and of what it started."""
-        try:
+        with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
         self.wait()
 
     def _story(self, what: str) -> str:
@@ -149,7 +153,7 @@ class Processes:
             *(part for url in comfyui for part in ("--comfyui", url)),
             *(() if worker_id is None else ("--worker-id", worker_id)),
             *options,
-            env={**up.ready["env"], **(env or {})},
+            env={**up.exports, **(env or {})},
         )
 
     def simulator(

@@ -4,7 +4,7 @@ import os
 import socket
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -53,6 +53,10 @@ class Settings(BaseSettings):
 
     table: str = "comfyq"
     queue_url: str | None = None
+    dead_queue_url: str | None = None  # where the queue's dead letters go; None: nobody looks
+    submissions_queue_url: str | None = None  # of requests sent straight to a queue
+    submissions_dead_queue_url: str | None = None
+    submissions_tenant: str = "default"  # whose jobs those requests are, whatever they say
     fair_queue: bool = False  # SQS fair queues: the tenant as message group
     bucket: str = "comfyq"
     visibility_s: float = 120  # of the embedded queue
@@ -72,6 +76,9 @@ class Settings(BaseSettings):
     comfyui_url: Annotated[str | None, Field(validation_alias=_unprefixed("COMFYUI_URL"))] = None
     comfyui_host: Annotated[str | None, Field(validation_alias=_unprefixed("COMFYUI_HOST"))] = None
 
+    ecs_agent_uri: Annotated[str | None, Field(validation_alias=_unprefixed("ECS_AGENT_URI"))] = (
+        None  # set by ECS in each of its containers
+    )
     worker_id: str | None = None  # None: made once, kept in the data directory
     depth: Annotated[int, Field(ge=1, le=8)] = 2  # prompts kept in ComfyUI's queue
     affinity: bool = True  # prefer waiting jobs whose models ComfyUI holds
@@ -88,6 +95,13 @@ class Settings(BaseSettings):
     push_progress_s: float = 0.25
     retry_s: float = 2
     upload_give_up_s: float = 900
+    resend_s: float = 30  # results that storage refused are sent again so often
+    spool_bytes: int = 10 * 2**30  # which may lie on the worker's disk until then
+    stop_s: float = 15  # ComfyUI may take so long to stop a prompt; then it hangs
+    silent_s: float = 10  # ComfyUI may be silent for so long before its prompts are given up
+    unavailable_s: float = 5  # pause before a job is tried again that found ComfyUI away
+
+    faults: tuple[dict[str, Any], ...] = ()  # tests alone set it: see comfyq.adapters.faulty
 
     def comfyui(self) -> str | None:
         """ComfyUI's base URL, from COMFYUI_URL or, as host[:port], from COMFYUI_HOST."""

@@ -9,7 +9,7 @@ import pytest
 from comfyq.adapters.provisioning.provision import provision
 from comfyq.adapters.provisioning.template import Template, load
 from comfyq.ports.table import INDEXES, MAIN, Index
-from tests.fixtures.emulator import TEMPLATE, Aws
+from tests.fixtures.emulator import ROOT, TEMPLATE, Aws
 
 
 @pytest.fixture(scope="module")
@@ -38,23 +38,24 @@ def test_the_indexes_are_those_of_the_port(template: Template) -> None:
     assert table["TimeToLiveSpecification"] == {"AttributeName": "ttl", "Enabled": True}
 
 
-def test_the_functions_are_told_where_things_are(template: Template) -> None:
+def test_the_functions_run_their_entry_points(template: Template) -> None:
     commands = {
         name: resource.properties["ImageConfig"]["Command"]
         for name, resource in template.resources.items()
         if resource.type == "AWS::Serverless::Function"
     }
-    assert commands == {
-        "ApiFunction": ["functions.api.handler.handler"],
-        "WebSocketFunction": ["functions.websocket.handler.handler"],
-        "ReaperFunction": ["functions.reaper.handler.handler"],
-    }
+    assert {"ApiFunction", "WebSocketFunction", "ReaperFunction"} <= set(commands)
+    for (command,) in commands.values():
+        entry_point, _, name = command.rpartition(".")
+        assert name == "handler"
+        assert (ROOT / f"{entry_point.replace('.', '/')}.py").exists()
 
 
 def test_every_reference_leads_somewhere(template: Template) -> None:
-    known = {*template.resources, "Stage"}
+    known = {*template.resources, *template.parameters}
     for resource in template.resources.values():
-        assert set(_references(resource.properties)) <= known
+        names = _references(resource.properties)
+        assert {name for name in names if not name.startswith("AWS::")} <= known
 
 
 def _references(value: Any) -> list[str]:

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import anyio
@@ -10,7 +11,9 @@ from blake3 import blake3
 
 from comfyq.adapters.filesystem.spool import FileSpool
 from comfyq.adapters.memory.spool import MemorySpool
-from comfyq.ports.spool import Spool
+from comfyq.domain.job import JobId
+from comfyq.domain.output import Output, OutputKind
+from comfyq.ports.spool import Parcel, Spool, Spooled
 
 pytestmark = pytest.mark.anyio
 
@@ -89,3 +92,84 @@ async def test_what_an_earlier_process_left_is_cleared(folder: Path) -> None:
     spool.clear()
     assert not folder.exists()
     await spool.save("image.png", chunks(b"x"))
+
+
+def image(spooled: Spooled) -> Output:
+    return Output(
+        node="9",
+        filename="image.png",
+        kind=OutputKind.IMAGE,
+        content_type="image/png",
+        size=spooled.size,
+        blake3=spooled.blake3,
+        key="outputs/j/1/0-image.png",
+    )
+
+
+async def parcel(spool: Spool, body: bytes, job: str = "j") -> Parcel:
+    spooled = await spool.save("image.png", chunks(body))
+    return Parcel(JobId(job), 1, [(image(spooled), spooled)])
+
+
+async def test_a_parcel_is_kept_until_it_is_dropped(spool: Spool) -> None:
+    first, second = await parcel(spool, b"first", "j1"), await parcel(spool, b"second", "j2")
+    assert await spool.keep(first)
+    assert await spool.keep(second)
+    assert [kept.job_id for kept in await spool.kept()] == ["j1", "j2"]
+    [(output, spooled)] = (await spool.kept())[0].contents
+    assert spooled is not None
+    assert (output, spooled.path.read_bytes()) == (image(spooled), b"first")
+    await spool.drop(first)
+    assert not spooled.path.exists()
+    assert [kept.job_id for kept in await spool.kept()] == ["j2"]
+
+
+async def test_a_text_in_a_parcel_has_no_file(spool: Spool) -> None:
+    text = replace(image(Spooled(Path(), 2, "")), kind=OutputKind.TEXT, key="", text="hi")
+    await spool.keep(Parcel(JobId("j"), 1, [(text, None)]))
+    [kept] = await spool.kept()
+    assert list(kept.contents) == [(text, None)]
+
+
+@pytest.fixture(params=["memory", "file"])
+def small(request: pytest.FixtureRequest, folder: Path) -> Iterator[Spool]:
+    """A spool with room for ten bytes of parcels."""
+    if request.param == "file":
+        yield FileSpool(folder=folder, max_kept_bytes=10)
+        return
+    spool = MemorySpool(max_kept_bytes=10)
+    yield spool
+    spool.close()
+
+
+async def test_the_oldest_parcels_make_room(small: Spool) -> None:
+    for number in range(4):
+        assert await small.keep(await parcel(small, b"four", f"j{number}"))
+    assert [kept.job_id for kept in await small.kept()] == ["j2", "j3"]
+
+
+async def test_what_is_too_large_is_not_kept(small: Spool) -> None:
+    large = await parcel(small, b"eleven byte")
+    assert not await small.keep(large)
+    assert await small.kept() == []
+    [(_, spooled)] = large.contents
+    assert spooled is not None
+    assert not spooled.path.exists()
+
+
+async def test_the_next_process_has_the_parcels_and_nothing_else(folder: Path) -> None:
+    former = FileSpool(folder=folder)
+    await former.keep(await parcel(former, b"kept"))
+    torn = await parcel(former, b"torn", "torn")
+    await former.keep(torn)
+    [(_, spooled)] = torn.contents
+    assert spooled is not None
+    spooled.path.write_bytes(b"to")
+    await former.save("image.png", chunks(b"left"))
+
+    spool = FileSpool(folder=folder)
+    spool.clear()
+
+    assert [kept.job_id for kept in await spool.kept()] == ["j"]
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    assert len(files) == 2, "the parcel's note and its file"

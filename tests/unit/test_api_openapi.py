@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.api_lab import ApiLab
+from tests.api_lab import WORKFLOWS, ApiLab
 
 
 @pytest.fixture(scope="module")
@@ -40,13 +40,17 @@ def test_every_operation_is_there_under_its_own_name(document: dict[str, Any]) -
         for path, methods in document["paths"].items()
         for method, operation in methods.items()
     }
-    assert operations == {
+    forms = {("POST", f"/workflows/{name}/generate") for name in WORKFLOWS.names()}
+    assert forms <= set(operations)
+    assert {key: name for key, name in operations.items() if key not in forms} == {
         ("POST", "/generate"): "submit",
         ("GET", "/generate"): "listing",
         ("GET", "/generate/{job_id}"): "show",
         ("DELETE", "/generate/{job_id}"): "cancel",
         ("GET", "/generate/{job_id}/story"): "story",
         ("GET", "/generate/{job_id}/outputs/{index}"): "download",
+        ("GET", "/workflows"): "workflows",
+        ("GET", "/workflows/{name}"): "workflow",
         ("GET", "/health"): "health",
     }
     assert document["info"]["version"] == "1.2.3"
@@ -81,6 +85,10 @@ def test_the_request_is_that_of_the_specification(document: dict[str, Any]) -> N
         "loras",
         "sampler",
         "scheduler",
+        "preset",
+        "graph",
+        "overrides",
+        "wait",
     }
     assert request["required"] == ["prompt"]
     assert request["properties"]["workflow"]["default"] == "flux-dev.json"

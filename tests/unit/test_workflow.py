@@ -185,7 +185,7 @@ def test_the_schema_says_what_resolve_does() -> None:
     assert schema["properties"]["width"]["multipleOf"] == 16
     assert schema["properties"]["seed"]["minimum"] == -1
     assert schema["properties"]["cfg"]["default"] == 7.0
-    assert set(schema["properties"]) == set(FLUX.parameters)
+    assert set(schema["properties"]) == {*FLUX.parameters, "preset"}
     assert json.loads(json.dumps(schema)) == schema
 
 

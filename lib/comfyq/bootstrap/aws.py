@@ -1,6 +1,7 @@
 """boto3, imported when the first client is asked for."""
 
 from functools import cached_property, partial
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from comfyq.config import Backend, Settings
@@ -21,16 +22,17 @@ class Clients:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
+        self._making = Lock()
 
     @cached_property
     def session(self) -> "Session":
-        """On AWS the usual chain of credentials; elsewhere nobody checks them."""
+        """On AWS the usual chain of credentials; elsewhere the key that every look-alike knows."""
         import boto3
 
         if self._settings.backend is Backend.AWS:
             return boto3.Session()
         return boto3.Session(
-            aws_access_key_id="local", aws_secret_access_key="local", region_name="us-east-1"
+            aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1"
         )
 
     def dynamodb(self) -> "DynamoDBClient":
@@ -48,7 +50,8 @@ class Clients:
     def management(self, endpoint: str) -> "ApiGatewayManagementApiClient":
         from comfyq.adapters.apigw.client import management_client
 
-        return management_client(self.session, endpoint)
+        with self._making:
+            return management_client(self.session, endpoint)
 
     def _client(self, service: str, *, read_timeout_s: int) -> Any:
         from botocore.config import Config
@@ -61,8 +64,9 @@ class Clients:
             signature_version="s3v4" if service == "s3" else None,
             s3={"addressing_style": "path"} if self._endpoint(service) else None,
         )
-        make = partial(self.session.client, service)
-        return make(endpoint_url=self._endpoint(service), config=config)
+        with self._making:  # a session is not safe to make clients from several threads
+            make = partial(self.session.client, service)
+            return make(endpoint_url=self._endpoint(service), config=config)
 
     def _endpoint(self, service: str) -> str | None:
         """None leaves it to boto3, which also reads AWS_ENDPOINT_URL and its kin."""

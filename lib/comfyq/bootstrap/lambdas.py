@@ -2,11 +2,14 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from comfyq.bootstrap.ports import open_ports
 from comfyq.bootstrap.services import Services
 from comfyq.config import Settings
+
+if TYPE_CHECKING:
+    from comfyq.edges.reaper.worker_count import WorkerCount
 
 Event = Mapping[str, Any]
 Function = Callable[[Event, object], dict[str, Any]]
@@ -44,9 +47,40 @@ def websocket_function(settings: Settings) -> Function:
 
 def reaper_function(settings: Settings) -> Function:
     from comfyq.edges.reaper.handler import ReaperHandler
+    from comfyq.edges.reaper.worker_count import WorkerCount
 
     services = Services(settings, open_ports(settings))
-    return _blocking(ReaperHandler(services.reaper).handle)
+    count = WorkerCount(
+        health=services.health, clock=services.ports.clock, table=settings.table, emit=print
+    )
+    dead_url = settings.submissions_dead_queue_url
+    handler = ReaperHandler(
+        reaper=services.reaper,
+        dead_letters=services.dead_letters,
+        submissions_dead=None if dead_url is None else dead_url.rpartition("/")[2],
+    )
+    return _blocking(_counting(handler.handle, count))
+
+
+def intake_function(settings: Settings) -> Function:
+    from comfyq.edges.intake.handler import IntakeHandler
+
+    services = Services(settings, open_ports(settings))
+    return _blocking(IntakeHandler(services.intake).handle)
+
+
+def _counting(
+    handle: Callable[[Event, object], Awaitable[dict[str, Any]]], count: "WorkerCount"
+) -> Callable[[Event, object], Awaitable[dict[str, Any]]]:
+    """Count live workers after each look of the schedule's."""
+
+    async def counted(event: Event, context: object) -> dict[str, Any]:
+        answer = await handle(event, context)
+        if "Records" not in event:
+            await count.tell()
+        return answer
+
+    return counted
 
 
 def _blocking(handle: Callable[[Event, object], Awaitable[dict[str, Any]]]) -> Function:

@@ -1,21 +1,27 @@
 """The ports of each backend."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from comfyq.adapters.apigw.notifier import ApiGatewayNotifier
 from comfyq.adapters.system.clock import CorrectedClock, SystemClock
 from comfyq.bootstrap.aws import Clients
 from comfyq.config import Backend, Settings
+from comfyq.domain.dead_letter import Origin
 from comfyq.ports.assets import Assets
 from comfyq.ports.clock import Clock
+from comfyq.ports.inbox import Inbox
 from comfyq.ports.notifier import Notifier
 from comfyq.ports.queue import JobQueue
 from comfyq.ports.table import Table
 
 if TYPE_CHECKING:
     from minio import Minio
+
+# of the embedded backend's file
+SUBMISSIONS_BOX = "submissions"
+SUBMISSIONS_DEAD_BOX = "submissions-dead"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +34,8 @@ class Ports:
     clock: Clock
     notifier: Notifier
     close: Callable[[], None]
+    submissions: Inbox | None = None  # requests that come through a queue
+    dead: Mapping[Origin, Inbox] = field(default_factory=dict)  # what each queue gave up on
 
 
 class MissingSetting(Exception):
@@ -39,14 +47,17 @@ def open_ports(settings: Settings) -> Ports:
     clients = Clients(settings)
     notifier = ApiGatewayNotifier(client_of=clients.management)
     if settings.backend is Backend.EMBEDDED:
-        return _embedded(settings, notifier)
-    return _aws(settings, clients, notifier)
+        ports = _embedded(settings, notifier)
+    else:
+        ports = _aws(settings, clients, notifier)
+    return _faulty(settings, ports) if settings.faults else ports
 
 
 def _embedded(settings: Settings, notifier: Notifier) -> Ports:
     from comfyq.adapters.filesystem.assets import FileAssets
     from comfyq.adapters.sqlite.database import Database
-    from comfyq.adapters.sqlite.queue import SqliteQueue
+    from comfyq.adapters.sqlite.inbox import SqliteInbox
+    from comfyq.adapters.sqlite.queue import DEAD_BOX, SqliteQueue
     from comfyq.adapters.sqlite.table import SqliteTable
 
     clock = SystemClock()
@@ -58,6 +69,15 @@ def _embedded(settings: Settings, notifier: Notifier) -> Ports:
         clock=clock,
         notifier=notifier,
         close=database.close,
+        submissions=SqliteInbox(
+            database=database, clock=clock, box=SUBMISSIONS_BOX, dead=SUBMISSIONS_DEAD_BOX
+        ),
+        dead={
+            Origin.JOBS: SqliteInbox(database=database, clock=clock, box=DEAD_BOX),
+            Origin.SUBMISSIONS: SqliteInbox(
+                database=database, clock=clock, box=SUBMISSIONS_DEAD_BOX
+            ),
+        },
     )
 
 
@@ -82,7 +102,39 @@ def _aws(settings: Settings, clients: Clients, notifier: Notifier) -> Ports:
         clock=clock,
         notifier=notifier,
         close=lambda: None,
+        submissions=_sqs_inbox(clients, settings.submissions_queue_url),
+        dead={
+            origin: inbox
+            for origin, url in (
+                (Origin.JOBS, settings.dead_queue_url),
+                (Origin.SUBMISSIONS, settings.submissions_dead_queue_url),
+            )
+            if (inbox := _sqs_inbox(clients, url)) is not None
+        },
     )
+
+
+def _faulty(settings: Settings, ports: Ports) -> Ports:
+    from comfyq.adapters.faulty.assets import FaultyAssets
+    from comfyq.adapters.faulty.notifier import FaultyNotifier
+    from comfyq.adapters.faulty.queue import FaultyQueue
+    from comfyq.adapters.faulty.rules import rules_of
+    from comfyq.adapters.faulty.table import FaultyTable
+
+    rules = rules_of(settings.faults)
+    return replace(
+        ports,
+        table=FaultyTable(ports.table, rules),
+        queue=FaultyQueue(ports.queue, rules),
+        assets=FaultyAssets(ports.assets, rules),
+        notifier=FaultyNotifier(ports.notifier, rules),
+    )
+
+
+def _sqs_inbox(clients: Clients, url: str | None) -> Inbox | None:
+    from comfyq.adapters.sqs.inbox import SqsInbox
+
+    return None if url is None else SqsInbox(client=clients.sqs, url=url)
 
 
 def _minio(settings: Settings) -> Assets | None:

@@ -21,5 +21,12 @@ def provisioned(settings: Settings) -> Settings:
         s3=clients.s3(),
     )
     return settings.model_copy(
-        update={"table": made.table, "queue_url": made.queue_url, "bucket": made.bucket}
+        update={
+            "table": made.table,
+            "queue_url": made.queue_url,
+            "dead_queue_url": made.dead_queue_url,
+            "submissions_queue_url": made.submissions_queue_url,
+            "submissions_dead_queue_url": made.submissions_dead_queue_url,
+            "bucket": made.bucket,
+        }
     )

@@ -11,17 +11,28 @@ from uuid import uuid4
 from comfyq.adapters.filesystem.workflows import FolderWorkflows
 from comfyq.bootstrap.ports import Ports
 from comfyq.config import Settings
+from comfyq.domain.batch import BatchId
+from comfyq.domain.caller import Caller, TenantId
 from comfyq.domain.job import Job, JobId
 from comfyq.domain.output import Output
 from comfyq.ports.workflows import Workflows
+from comfyq.records.batches import BatchRecords
+from comfyq.records.catalogues import CatalogueRecords
+from comfyq.records.dead_letters import DeadLetterRecords
 from comfyq.records.families import FamilyRecords
 from comfyq.records.jobs import JobRecords
 from comfyq.records.secrets import SecretRecords
 from comfyq.records.subscriptions import SubscriptionRecords
 from comfyq.records.workers import WorkerRecords
+from comfyq.services.admission import Admission
 from comfyq.services.announcing import Announcer
+from comfyq.services.batches import Batches
+from comfyq.services.catalogues import Catalogues
+from comfyq.services.dead_letters import DeadLetters
 from comfyq.services.downloads import Downloads
 from comfyq.services.health import Health
+from comfyq.services.intake import Intake
+from comfyq.services.library import Library
 from comfyq.services.links import Links
 from comfyq.services.submission import Submission
 from comfyq.services.subscriptions import Subscriptions
@@ -30,6 +41,7 @@ if TYPE_CHECKING:
     from comfyq.services.reaping import Reaper
 
 MAX_SEED = 2**53  # JSON numbers of JavaScript are exact below it
+LONGEST_JOB = timedelta(days=7)  # from its submission to its end, in reason
 
 
 class Services:
@@ -61,6 +73,30 @@ class Services:
         return FolderWorkflows(self.settings.workflows_dir)
 
     @cached_property
+    def catalogues(self) -> Catalogues:
+        return Catalogues(
+            workers=self.workers,
+            records=CatalogueRecords(self.ports.table),
+            assets=self.ports.assets,
+            clock=self.ports.clock,
+            live_s=self.settings.live_s,
+        )
+
+    @cached_property
+    def admission(self) -> Admission:
+        return Admission(
+            workflows=self.workflows,
+            catalogues=self.catalogues,
+            draw_seed=partial(random.SystemRandom().randrange, MAX_SEED),
+        )
+
+    @cached_property
+    def library(self) -> Library:
+        return Library(
+            workflows=self.workflows, catalogues=self.catalogues, admission=self.admission
+        )
+
+    @cached_property
     def announcer(self) -> Announcer:
         return Announcer(
             records=self.records,
@@ -77,11 +113,10 @@ class Services:
             records=self.records,
             families=self.families,
             queue=self.ports.queue,
-            workflows=self.workflows,
+            admission=self.admission,
             announcer=self.announcer,
             clock=self.ports.clock,
             new_id=lambda: JobId(str(uuid4())),
-            draw_seed=partial(random.SystemRandom().randrange, MAX_SEED),
             requests_per_minute=self.settings.requests_per_minute,
         )
 
@@ -116,6 +151,43 @@ class Services:
             queue=self.ports.queue,
             assets=self.ports.assets,
             announcer=self.announcer,
+            clock=self.ports.clock,
+        )
+
+    @cached_property
+    def batches(self) -> Batches:
+        longest = timedelta(seconds=self.settings.retention_s) + LONGEST_JOB
+        return Batches(
+            records=BatchRecords(self.ports.table, new_write_id=lambda: uuid4().hex, kept=longest),
+            jobs=self.records,
+            families=self.families,
+            submission=self.submission,
+            queue=self.ports.queue,
+            clock=self.ports.clock,
+            new_id=lambda: BatchId(str(uuid4())),
+        )
+
+    @cached_property
+    def dead_letters(self) -> DeadLetters:
+        return DeadLetters(
+            records=DeadLetterRecords(self.ports.table),
+            jobs=self.records,
+            queue=self.ports.queue,
+            resubmission=self.intake,
+            clock=self.ports.clock,
+        )
+
+    @cached_property
+    def intake(self) -> Intake:
+        from comfyq.edges.intake.reading import read_request
+
+        tenant = TenantId(self.settings.submissions_tenant)
+        return Intake(
+            caller=Caller(tenant, frozenset({"submit"})),
+            read=read_request,
+            submission=self.submission,
+            jobs=self.records,
+            dead_letters=DeadLetterRecords(self.ports.table),
             clock=self.ports.clock,
         )
 

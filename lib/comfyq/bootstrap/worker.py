@@ -2,29 +2,37 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import structlog
 
 from comfyq import __version__
 from comfyq.adapters.comfyui.caretaker import ComfyCaretaker
 from comfyq.adapters.comfyui.engine import ComfyEngine
+from comfyq.adapters.comfyui.timing import Timing as ComfyTiming
+from comfyq.adapters.ecs.protection import EcsProtection
 from comfyq.adapters.filesystem.journal import FileJournal
 from comfyq.adapters.filesystem.spool import FileSpool
 from comfyq.bootstrap.identity import OwnFolder, dead_workers, take_identity
 from comfyq.bootstrap.services import Services
 from comfyq.config import Settings
+from comfyq.edges.worker.catalogue_watch import CatalogueWatch
 from comfyq.edges.worker.engine_watch import EngineWatch
 from comfyq.edges.worker.gate import Gate
+from comfyq.edges.worker.guard import Guard
 from comfyq.edges.worker.heart import Heart, Identity
 from comfyq.edges.worker.worker import Worker
 from comfyq.ports.caretaker import Caretaker
+from comfyq.ports.catalogue import CatalogueSource
 from comfyq.ports.engine import Engine
+from comfyq.ports.spool import Spool
+from comfyq.records.catalogues import CatalogueRecords
+from comfyq.services.catalogues import CataloguePublisher
 from comfyq.services.choosing import Chooser
 from comfyq.services.claiming import Claims
 from comfyq.services.collecting import Collector
 from comfyq.services.execution import Executor
 from comfyq.services.rendering import Renderer
+from comfyq.services.resending import Resender
 from comfyq.services.timing import Timing
 
 log = structlog.get_logger()
@@ -41,6 +49,9 @@ def timing_of(settings: Settings) -> Timing:
         push_progress_s=settings.push_progress_s,
         retry_s=settings.retry_s,
         upload_give_up_s=settings.upload_give_up_s,
+        resend_s=settings.resend_s,
+        stop_s=settings.stop_s,
+        unavailable_s=settings.unavailable_s,
     )
 
 
@@ -62,7 +73,8 @@ async def open_worker(
     """
     own = take_identity(services.settings, engine=engine or comfyui_url)
     try:
-        async with ComfyEngine(comfyui_url) as comfyui:
+        timing = ComfyTiming(unavailable_s=services.settings.silent_s)
+        async with ComfyEngine(comfyui_url, timing=timing) as comfyui:
             caretaker = ComfyCaretaker(comfyui, restart=restart)
             yield _worker(services, comfyui, caretaker, own)
     finally:
@@ -81,7 +93,9 @@ async def evict_dead_workers(services: Services) -> None:
             await journal.forget(job_id)
 
 
-def _worker(services: Services, engine: Engine, caretaker: Caretaker, own: OwnFolder) -> Worker:
+def _worker(
+    services: Services, engine: ComfyEngine, caretaker: Caretaker, own: OwnFolder
+) -> Worker:
     settings, clock = services.settings, services.ports.clock
     claims = Claims(
         worker=own.worker,
@@ -93,26 +107,55 @@ def _worker(services: Services, engine: Engine, caretaker: Caretaker, own: OwnFo
         timing=timing_of(settings),
     )
     watch = EngineWatch(engine, period_s=ENGINE_LOOK_S)
+    catalogue = CatalogueWatch(_publisher(services, engine, own), watch=watch)
     heart = Heart(
         Identity(own.worker, host=settings.host, pid=settings.pid, version=__version__),
         records=services.workers,
         watch=watch,
+        catalogue=catalogue,
         clock=clock,
         period_s=settings.beat_s,
         ttl_s=int(settings.live_s * 3),
     )
+    spool = FileSpool(folder=own.path / "spool", max_kept_bytes=settings.spool_bytes)
+    spool.clear()
     return Worker(
         claims=claims,
-        executor=_executor(services, engine, claims, own.path),
+        executor=_executor(services, engine, claims, spool),
         queue=services.ports.queue,
         gate=Gate(settings.depth),
         watch=watch,
         heart=heart,
         caretaker=caretaker,
         chooser=_chooser(services) if settings.affinity else None,
+        resender=Resender(
+            records=services.records,
+            assets=services.ports.assets,
+            spool=spool,
+            timing=timing_of(settings),
+        ),
         wait_s=settings.wait_s,
         drain_s=settings.drain_s,
+        guard=_guard(settings, heart),
+        catalogue=catalogue,
     )
+
+
+def _publisher(services: Services, source: CatalogueSource, own: OwnFolder) -> CataloguePublisher:
+    return CataloguePublisher(
+        source=source,
+        records=CatalogueRecords(services.ports.table),
+        assets=services.ports.assets,
+        spool=FileSpool(folder=own.path / "catalogues"),
+        clock=services.ports.clock,
+    )
+
+
+def _guard(settings: Settings, heart: Heart) -> Guard | None:
+    if settings.ecs_agent_uri is None:
+        return None
+    protection = EcsProtection(agent_uri=settings.ecs_agent_uri)
+    return Guard(protection, busy=lambda: heart.busy)
 
 
 def _chooser(services: Services) -> Chooser:
@@ -124,7 +167,7 @@ def _chooser(services: Services) -> Chooser:
     )
 
 
-def _executor(services: Services, engine: Engine, claims: Claims, folder: Path) -> Executor:
+def _executor(services: Services, engine: Engine, claims: Claims, spool: Spool) -> Executor:
     timing, clock = timing_of(services.settings), services.ports.clock
     return Executor(
         records=services.records,
@@ -139,7 +182,7 @@ def _executor(services: Services, engine: Engine, claims: Claims, folder: Path) 
         collector=Collector(
             engine=engine,
             assets=services.ports.assets,
-            spool=FileSpool(folder=folder / "spool"),
+            spool=spool,
             timing=timing,
         ),
         announcer=services.announcer,

@@ -33,6 +33,9 @@ class Client:
             retries=urllib3.Retry(total=3, connect=0, read=0, status=0, other=0, redirect=3),
         )
 
+    def close(self) -> None:
+        self._pool.clear()
+
     def submit(self, request: Mapping[str, Any], *, idempotency_key: str | None = None) -> Json:
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
         return self._call("POST", "/generate", json=dict(request), headers=headers)

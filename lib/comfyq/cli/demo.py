@@ -1,7 +1,7 @@
 """``comfyq demo``: the whole system for one picture, and how long each part of it took."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
@@ -13,7 +13,7 @@ from comfyq.cli.errors import ExitCode
 from comfyq.cli.starting import readable_failures, settings_with
 
 if TYPE_CHECKING:
-    from comfyq.cli.client import Json
+    from comfyq.cli.client import Client, Json
     from comfyq.local.up import Up
 
 PROMPT = "a lighthouse on a cliff at dusk, waves below, the first stars"
@@ -28,10 +28,11 @@ def demo(
 ) -> None:
     """Start everything on free ports, make one simulated picture, and stop everything."""
     began = monotonic()
-    with readable_failures(), _system() as up:
+    with readable_failures(), _system() as up, _client(up.url) as client:
         start_s = monotonic() - began
         typer.echo(f"everything runs at {up.url}, with a simulated ComfyUI")
-        _make_picture(up.url, {"prompt": prompt, "width": width, "height": height}, out, start_s)
+        request = {"prompt": prompt, "width": width, "height": height}
+        _make_picture(client, request, out, start_s)
 
 
 @contextmanager
@@ -53,13 +54,17 @@ def _system() -> Iterator["Up"]:
                 yield up
 
 
-def _make_picture(url: str, request: "Json", out: Path, start_s: float) -> None:
+def _client(url: str) -> "AbstractContextManager[Client]":
     from comfyq.cli.client import Client
+
+    return closing(Client(url))
+
+
+def _make_picture(client: "Client", request: "Json", out: Path, start_s: float) -> None:
     from comfyq.cli.downloading import download_outputs
     from comfyq.cli.following import follow
     from comfyq.cli.progress import shown_frames
 
-    client = Client(url)
     job_id: str = client.submit(request)["id"]
     with shown_frames(as_json=False) as show:
         for frame in follow(client, job_id):

@@ -32,4 +32,6 @@ def client_at(ctx: typer.Context, url: str | None) -> "Client":
     """A client of the server that the command, or else ``comfyq`` itself, was given."""
     from comfyq.cli.client import Client
 
-    return Client(url or ctx.obj or DEFAULT_URL)
+    client = Client(url or ctx.obj)
+    ctx.call_on_close(client.close)
+    return client

@@ -39,10 +39,9 @@ def up(
     as_json: AsJson = False,
 ) -> None:
     """Serve everything on this machine: API, sockets, workers. Without a ComfyUI, simulate one."""
-    import asyncio
-
     with readable_failures():
         from comfyq.local.logging import configure_logging
+        from comfyq.local.loop import run
         from comfyq.local.up import UpOptions, serve_until_signal
 
         settings = settings_with(data_dir=data_dir, backend=backend)
@@ -54,7 +53,7 @@ def up(
             comfyui=_comfyui(comfyui, settings, started=comfyui_command is not None),
             comfyui_command=comfyui_command,
         )
-        asyncio.run(serve_until_signal(settings, options, lambda up: _print_up(up, as_json)))
+        run(serve_until_signal(settings, options, lambda up: _print_up(up, as_json)))
 
 
 def worker(
@@ -73,10 +72,9 @@ def worker(
     as_json: AsJson = False,
 ) -> None:
     """Run jobs on ComfyUI. `eval "$(comfyq env)"` before it joins a running `comfyq up`."""
-    import asyncio
-
     with readable_failures():
         from comfyq.local.logging import configure_logging
+        from comfyq.local.loop import run
         from comfyq.local.worker import comfyui_of, work_until_signal
 
         settings = settings_with(
@@ -86,9 +84,7 @@ def worker(
         if settings.worker_id and len(urls) > 1:
             raise CannotStart("one id is one worker's: with --worker-id, name one --comfyui")
         configure_logging(settings.log_level)
-        asyncio.run(
-            work_until_signal(settings, urls, lambda: _print_worker(settings, urls, as_json))
-        )
+        run(work_until_signal(settings, urls, lambda: _print_worker(settings, urls, as_json)))
 
 
 def simulator(
@@ -106,7 +102,6 @@ def simulator(
     as_json: AsJson = False,
 ) -> None:
     """Serve a ComfyUI without a GPU: same protocol, pictures that say SIMULATED."""
-    import asyncio
 
     from comfyq.simulator import SimulatorSettings
 
@@ -120,7 +115,9 @@ def simulator(
         preview_every_steps=preview_every_steps,
     )
     with readable_failures():
-        asyncio.run(_simulate(settings, as_json))
+        from comfyq.local.loop import run
+
+        run(_simulate(settings, as_json))
 
 
 def env(data_dir: DataDir = None, as_json: AsJson = False) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import websocket
 
 CONNECT_TIMEOUT_S = 5.0
+CLOSE_TIMEOUT_S = 1
 PING_S = 300.0  # API Gateway closes what was silent for 600 s
 
 
@@ -17,8 +18,9 @@ class SocketGone(Exception):
 class ProgressSocket:
     """Frames about one job. Raises SocketGone where it cannot be opened."""
 
-    def __init__(self, url: str, job_id: str) -> None:
+    def __init__(self, url: str, job_id: str, *, ping_s: float = PING_S) -> None:
         self._job_id = job_id
+        self._ping_s = ping_s
         try:
             self._socket = websocket.create_connection(url, timeout=CONNECT_TIMEOUT_S)
         except (websocket.WebSocketException, OSError, ValueError) as refused:
@@ -28,7 +30,9 @@ class ProgressSocket:
             self._say({"action": "subscribe", "job_id": job_id})
 
     def close(self) -> None:
-        self._socket.close(timeout=1)
+        self._socket.close(timeout=CLOSE_TIMEOUT_S)
+        # where the server closed first, `close` leaves it open
+        self._socket.shutdown()  # type: ignore[no-untyped-call]
 
     def next(self, wait_s: float) -> dict[str, Any] | None:
         """The next progress frame, or None if none comes within ``wait_s``.
@@ -38,7 +42,7 @@ class ProgressSocket:
         """
         deadline = time.monotonic() + wait_s
         while (left_s := deadline - time.monotonic()) > 0:
-            if time.monotonic() - self._said_at > PING_S:
+            if time.monotonic() - self._said_at > self._ping_s:
                 self._say({"action": "ping"})
             frame = self._received(left_s)
             if frame.get("type") == "error":

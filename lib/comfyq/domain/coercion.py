@@ -5,9 +5,13 @@ BadValue. None never comes: it means the default.
 """
 
 import math
+from dataclasses import replace
 from typing import Any
 
-from comfyq.domain.loras import Lora, parse_lora
+from comfyq.domain.catalogue import MODELS
+from comfyq.domain.inputs import FITS
+from comfyq.domain.loras import Lora, read_lora
+from comfyq.domain.model_names import existing_name, with_extension
 from comfyq.domain.names import among
 from comfyq.domain.parameters import BadValue, Parameter, bad, shown, type_name
 
@@ -60,11 +64,34 @@ def coerce_boolean(parameter: Parameter, value: Any) -> bool:
 
 
 def coerce_choice(parameter: Parameter, value: Any) -> str:
+    choices = parameter.choices
+    if choices is None:
+        text = coerce_string(parameter, value)
+        return with_extension(text) if parameter.source in MODELS else text
     if not isinstance(value, str):
-        raise bad(f"must be a string, not {type_name(value)}; {among('', parameter.choices)}")
-    if value not in parameter.choices:
-        raise bad(f"cannot be {shown(value)}; {among(value, parameter.choices)}")
-    return value
+        raise bad(f"must be a string, not {type_name(value)}; {among('', choices)}")
+    meant = existing_name(value, choices) if parameter.source else value
+    if meant not in choices:
+        raise bad(f"cannot be {shown(value)}; {among(value, choices)}")
+    return meant
+
+
+def coerce_file(parameter: Parameter, value: Any) -> str | dict[str, str]:
+    """A source, or a source with the way in which the picture is brought to size."""
+    if isinstance(value, str):
+        return coerce_string(parameter, value)
+    if not isinstance(value, dict):
+        given = type_name(value)
+        raise bad(f'must be an asset id, URL or data URI, or {{"source": …}}, not {given}')
+    unknown = value.keys() - {"source", "fit"}
+    if unknown or not isinstance(value.get("source"), str):
+        raise bad("must have `source`, a string, and at most `fit` beside it")
+    source, fit = coerce_string(parameter, value["source"]), value.get("fit")
+    if fit is None:
+        return source
+    if fit not in FITS:
+        raise BadValue(("fit", f"cannot be {shown(fit)}; {among('', FITS)}"))
+    return {"source": source, "fit": fit}
 
 
 def coerce_seed(parameter: Parameter, value: Any) -> int:
@@ -93,11 +120,18 @@ def coerce_loras(parameter: Parameter, value: Any) -> list[str]:
 
 def _lora(parameter: Parameter, entry: Any) -> Lora:
     try:
-        lora = parse_lora(coerce_string(parameter, entry))
+        lora = read_lora(coerce_string(parameter, entry))
     except ValueError as wrong:
         raise bad(str(wrong)) from None
-    _check_range(parameter, lora.strength)
-    return lora
+    for strength in lora.strengths:
+        _check_range(parameter, strength)
+    if parameter.choices is None:
+        return lora.completed()
+    name = existing_name(lora.name, parameter.choices)
+    if name is None:
+        known = among(lora.name, parameter.choices)
+        raise bad(f"there is no LoRA {shown(lora.name)}; {known}")
+    return replace(lora, name=name)
 
 
 def _check_range(parameter: Parameter, value: float) -> None:

@@ -3,6 +3,7 @@
 DomainError
   + InvalidRequest          what was asked cannot be done; ``fields`` names each bad field
     - InvalidParameters
+    - InvalidGraph          no ComfyUI that is known can run it; ``node_errors`` says why
     - IdempotencyMismatch   the key was used before, for another request
     - InvalidCursor
     - InvalidWorkflow       a manifest or graph is broken (at start, never at a client)
@@ -10,6 +11,8 @@ DomainError
     - JobNotFound
     - WorkflowNotFound
     - OutputNotFound
+    - BatchNotFound
+    - DeadLetterNotFound
     - ConnectionNotFound    nobody is known to be at the other end of this socket
   + Forbidden
     - BadSignature          a link that we did not sign, or whose time is over
@@ -25,10 +28,10 @@ DomainError
   + TooLarge                an item, body or file is over a limit
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class DomainError(Exception):
@@ -63,6 +66,22 @@ class InvalidParameters(InvalidRequest):
         super().__init__("; ".join(f"{e.field}: {e.message}" for e in fields), fields)
 
 
+class InvalidGraph(InvalidRequest):
+    """``node_errors`` are by node id, each in the shape of ComfyUI's own answer."""
+
+    code = "invalid-graph"
+
+    def __init__(
+        self,
+        message: str,
+        fields: Sequence[FieldError] = (),
+        *,
+        node_errors: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(message, fields)
+        self.node_errors = dict(node_errors or {})
+
+
 class IdempotencyMismatch(InvalidRequest):
     code = "idempotency-mismatch"
 
@@ -88,6 +107,14 @@ class WorkflowNotFound(NotFound):
 
 class OutputNotFound(NotFound):
     code = "output-not-found"
+
+
+class BatchNotFound(NotFound):
+    code = "batch-not-found"
+
+
+class DeadLetterNotFound(NotFound):
+    code = "dead-letter-not-found"
 
 
 class ConnectionNotFound(NotFound):

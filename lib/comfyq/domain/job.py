@@ -33,6 +33,8 @@ ANNOUNCE_FOR = timedelta(minutes=10)  # then whoever could not be told has to as
 LEASE_SLACK = timedelta(seconds=1)  # a lapsed lease is looked at a little later than it lapses
 DEADLINE_SLACK = timedelta(seconds=30)  # the holder ends an overdue run first, and stops ComfyUI
 
+STORAGE_REFUSED = "storage-refused"  # the error of a job whose results could not be stored
+
 
 class JobStatus(StrEnum):
     QUEUED = "queued"  # waits for a worker, or for ComfyUI to start it
@@ -152,6 +154,11 @@ def submitted(**fields: Any) -> Job:
     return Job(**fields, due_at=fields["created_at"] + RING_AFTER)
 
 
+def refuse(job: Job, *, now: datetime, error: JobError) -> Job:
+    """End a job that was never to be had: its request cannot be run."""
+    return _end(job, Trigger.FAIL, now=now, error=error)
+
+
 def ring(job: Job, *, now: datetime) -> Job:
     """Note that the queue has been sent a doorbell for a job that waits.
 
@@ -201,8 +208,13 @@ def renew(job: Job, *, token: int, now: datetime, ttl: timedelta) -> Job:
 
 
 def start(job: Job, *, token: int, now: datetime) -> Job:
-    """ComfyUI has started this attempt, or goes on with one that it adopted."""
+    """ComfyUI has started this attempt, or goes on with one that it adopted.
+
+    Starting twice changes nothing and returns the same job: the first answer may have been lost.
+    """
     _held(job, token)
+    if job.started_attempt == token:
+        return job
     return _apply(job, Trigger.START, now=now, started_at=now, started_attempt=token)
 
 
@@ -253,6 +265,18 @@ def succeed(job: Job, *, token: int, now: datetime, steps: int = 0) -> Job:
     _held(job, token)
     done = Progress(fraction=1.0, step=steps, max_steps=steps)
     return _end(job, Trigger.SUCCEED, now=now, progress=done, error=None)
+
+
+def recover(job: Job, *, token: int) -> Job:
+    """What this attempt rendered could be stored after all. The job stays failed, as it was told.
+
+    Raises:
+        IllegalTransition: it did not end because that attempt's results could not be stored.
+    """
+    code = job.error.code if job.status is JobStatus.FAILED and job.error else None
+    if code != STORAGE_REFUSED or job.attempt != token:
+        raise IllegalTransition(f"{job.id} waits for no results of attempt {token}")
+    return replace(job, version=job.version + 1)
 
 
 def request_cancel(job: Job, *, now: datetime) -> Job:

@@ -11,6 +11,7 @@ from comfyq.domain.coercion import (
     DRAW,
     coerce_boolean,
     coerce_choice,
+    coerce_file,
     coerce_integer,
     coerce_loras,
     coerce_number,
@@ -18,14 +19,26 @@ from comfyq.domain.coercion import (
     coerce_string,
 )
 from comfyq.domain.graph import NewGraph, insert_loras, set_input
+from comfyq.domain.inputs import PLACEHOLDER
 from comfyq.domain.loras import parse_lora
 from comfyq.domain.parameters import Parameter
+from comfyq.domain.schemas import (
+    Schema,
+    boolean_schema,
+    choice_schema,
+    file_schema,
+    integer_schema,
+    loras_schema,
+    number_schema,
+    seed_schema,
+    string_schema,
+)
 
 DRAWN_SEEDS = 2**53  # below it, so that JavaScript reads a drawn seed exactly
 MAX_SEED = 2**64 - 1  # of ComfyUI's noise nodes
 MAX_STRENGTH = 100.0  # of ComfyUI's LoRA loaders, either way
 
-Schema = dict[str, Any]
+MAX_SOURCE_CHARS = 6 * 1024 * 1024  # a data URI; a request is not larger
 RANGE = frozenset({"min", "max"})
 LENGTHS = frozenset({"min_length", "max_length"})
 
@@ -39,46 +52,11 @@ class Kind:
     bind: Callable[[Parameter, Any, NewGraph], None]
     options: frozenset[str] = frozenset()  # keys of the manifest beside those of every kind
     needs: frozenset[str] = frozenset()  # those of them that must be there
+    needs_one_of: frozenset[str] = frozenset()
     fills: Mapping[str, Any] = field(default_factory=dict)  # fields that the manifest leaves out
     bound: bool = True  # it needs a binding
     effective: bool = True  # it changes what is run
-
-
-def string_schema(parameter: Parameter) -> Schema:
-    low, high = parameter.min_length, parameter.max_length
-    return {"type": "string", "maxLength": high} | ({"minLength": low} if low else {})
-
-
-def integer_schema(parameter: Parameter) -> Schema:
-    step = parameter.multiple_of
-    return {"type": "integer"} | _range(parameter) | ({"multipleOf": step} if step else {})
-
-
-def number_schema(parameter: Parameter) -> Schema:
-    return {"type": "number"} | _range(parameter)
-
-
-def boolean_schema(parameter: Parameter) -> Schema:
-    return {"type": "boolean"}
-
-
-def choice_schema(parameter: Parameter) -> Schema:
-    return {"type": "string", "enum": list(parameter.choices)}
-
-
-def seed_schema(parameter: Parameter) -> Schema:
-    """-1 stands below the range of seeds, as the value that draws one."""
-    return {"type": "integer", "minimum": DRAW, "maximum": parameter.maximum}
-
-
-def loras_schema(parameter: Parameter) -> Schema:
-    entry = {"type": "string", "maxLength": parameter.max_length}
-    return {"type": "array", "items": entry, "maxItems": parameter.max_items}
-
-
-def _range(parameter: Parameter) -> Schema:
-    bounds = {"minimum": parameter.minimum, "maximum": parameter.maximum}
-    return {name: bound for name, bound in bounds.items() if bound is not None}
+    is_file: bool = False  # its value stands for a file, which the worker has to fetch
 
 
 def bind_inputs(parameter: Parameter, value: Any, graph: NewGraph) -> None:
@@ -92,6 +70,12 @@ def bind_loras(parameter: Parameter, value: Any, graph: NewGraph) -> None:
     insert_loras(graph, loras, model=parameter.model, clip=parameter.clip)
 
 
+def bind_placeholder(parameter: Parameter, value: Any, graph: NewGraph) -> None:
+    """The worker puts the name in its place under which ComfyUI has the file."""
+    for target in parameter.bindings:
+        set_input(graph, target, f"{PLACEHOLDER}{parameter.name}")
+
+
 def bind_nothing(parameter: Parameter, value: Any, graph: NewGraph) -> None:
     """The value is accepted without effect."""
 
@@ -103,6 +87,15 @@ _INTEGER = Kind(
     options=RANGE | {"multiple_of"},
 )
 
+_FILE = Kind(
+    coerce=coerce_file,
+    schema=file_schema,
+    bind=bind_placeholder,
+    fills={"min_length": 1, "max_length": MAX_SOURCE_CHARS},
+    is_file=True,
+)
+_PICTURE = replace(_FILE, options=frozenset({"fit", "size_from"}))
+
 KINDS: Mapping[str, Kind] = {
     "string": Kind(coerce=coerce_string, schema=string_schema, bind=bind_inputs, options=LENGTHS),
     "integer": _INTEGER,
@@ -113,8 +106,9 @@ KINDS: Mapping[str, Kind] = {
         coerce=coerce_choice,
         schema=choice_schema,
         bind=bind_inputs,
-        options=frozenset({"choices"}),
-        needs=frozenset({"choices"}),
+        options=frozenset({"choices", "source"}),
+        needs_one_of=frozenset({"choices", "source"}),
+        fills={"min_length": 1, "max_length": 300},
     ),
     "seed": Kind(
         coerce=coerce_seed,
@@ -135,9 +129,14 @@ KINDS: Mapping[str, Kind] = {
             "maximum": MAX_STRENGTH,
             "min_length": 1,
             "max_length": 300,
+            "source": "loras",
         },
         bound=False,
     ),
+    "image": _PICTURE,
+    "mask": _PICTURE,
+    "video": _FILE,
+    "audio": _FILE,
     "ignored": Kind(
         coerce=coerce_string,
         schema=string_schema,

@@ -1,15 +1,21 @@
 """Telling someone who wrote a name wrongly which names there are."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
 COMPARED_CHARS = 100  # of what was written: comparing takes time with the square of it
+LISTED = 50  # names; a worker may have thousands of LoRAs
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
     """The name that was probably meant, if any is close."""
-    close = get_close_matches(name[:COMPARED_CHARS], list(names), n=1)
+    close = closest(name, names, most=1)
     return close[0] if close else None
+
+
+def closest(name: str, names: Iterable[str], *, most: int) -> Sequence[str]:
+    """At most so many names that may have been meant, the likeliest first."""
+    return get_close_matches(name[:COMPARED_CHARS], list(names), n=most)
 
 
 def among(name: str, names: Iterable[str]) -> str:
@@ -17,4 +23,7 @@ def among(name: str, names: Iterable[str]) -> str:
     names = list(names)
     meant = nearest(name, names)
     guess = f"did you mean {meant!r}? " if meant else ""
-    return f"{guess}it is one of {', '.join(names)}" if names else "there are none"
+    if not names:
+        return "there are none"
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return f"{guess}it is one of {', '.join(names[:LISTED])}{more}"

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from comfyq.domain.graph import Input, Ref
+from comfyq.domain.inputs import Fit
 
 SHOWN_CHARS = 60  # of a client's own value, quoted in a message to it
 
@@ -21,12 +22,15 @@ class Parameter:
     minimum: float | None = None  # of a LoRA list: of each strength
     maximum: float | None = None
     multiple_of: int | None = None
-    choices: tuple[str, ...] = ()
+    choices: tuple[str, ...] | None = None  # None: any
+    source: str = ""  # of a worker's catalogue, which then has the choices; see catalogue.SOURCES
     min_length: int = 0  # characters
     max_length: int = 10_000  # characters
     max_items: int = 100
     model: Ref | None = None  # what LoRAs are chained behind
     clip: Ref | None = None
+    fit: Fit = "none"  # how a picture is brought to size, unless the request says
+    size_from: tuple[str, ...] = ()  # the parameters that are its width and height
     reason: str = ""  # why it has no effect
     title: str = ""
     help: str = ""

@@ -4,9 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from comfyq.domain.inputs import InputFile
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Spec:
     graph: Mapping[str, Any]  # ComfyUI's API format, with every parameter bound
     parameters: Mapping[str, Any]  # resolved: defaults filled in, the seed drawn
     warnings: tuple[str, ...] = ()  # what of the request was accepted without effect
+    inputs: tuple[InputFile, ...] = ()  # files that the worker binds into the graph

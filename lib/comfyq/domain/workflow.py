@@ -1,16 +1,19 @@
 """A workflow: a graph with typed parameters, from which a client's request makes a job's graph."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from comfyq.domain.catalogue import Catalogue
 from comfyq.domain.coercion import DRAW
 from comfyq.domain.errors import FieldError, InvalidParameters
-from comfyq.domain.graph import Graph, NewGraph, copied
+from comfyq.domain.graph import Graph, Input, NewGraph, copied
+from comfyq.domain.inputs import InputFile
 from comfyq.domain.job import Limits
 from comfyq.domain.kinds import DRAWN_SEEDS, KINDS
 from comfyq.domain.names import nearest
 from comfyq.domain.parameters import BadValue, Parameter, shown
+from comfyq.domain.presets import choices_schema, chosen
 
 MAX_VALUES = 100  # of a request; more are a mistake or an attack, and are not named one by one
 
@@ -45,6 +48,8 @@ class Workflow:
     family: str = "any"  # jobs of a family share loaded models
     limits: Limits = field(default_factory=Limits)
     models: tuple[Model, ...] = ()
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # values by name
+    negative_prompts: Mapping[str, str] = field(default_factory=dict)  # by name
     sample: Mapping[str, Any] = field(default_factory=dict)  # a request's values that work
 
     def resolve(self, values: Mapping[str, Any], *, draw_seed: Callable[[], int]) -> Resolved:
@@ -58,7 +63,8 @@ class Workflow:
         if len(values) > MAX_VALUES:
             message = f"has {len(values)} parameters; no workflow has over {MAX_VALUES}"
             raise InvalidParameters([FieldError("", message)])
-        errors = [self._unknown(name) for name in values if name not in self.parameters]
+        values, errors = chosen(self, values)
+        errors += [self._unknown(name) for name in values if name not in self.parameters]
         parameters: dict[str, Any] = {}
         warnings: list[str] = []
         for name, parameter in self.parameters.items():
@@ -83,13 +89,32 @@ class Workflow:
             KINDS[parameter.kind].bind(parameter, value, graph)
         return graph
 
+    def inputs(self, parameters: Mapping[str, Any]) -> tuple[InputFile, ...]:
+        """The files that the worker has to put in the places of resolved parameters."""
+        files = [p for p in self.parameters.values() if KINDS[p.kind].is_file]
+        return tuple(
+            _input_file(parameter, target, parameters)
+            for parameter in files
+            for target in parameter.bindings
+        )
+
+    def on(self, catalogue: Catalogue) -> "Workflow":
+        """The same workflow, choosing among what one ComfyUI has."""
+        there = {
+            name: replace(parameter, choices=catalogue.names(parameter.source))
+            for name, parameter in self.parameters.items()
+            if parameter.source
+        }
+        return replace(self, parameters={**self.parameters, **there})
+
     def json_schema(self) -> dict[str, Any]:
         """JSON Schema of the values that ``resolve`` accepts, except that null is a default."""
+        properties = {name: _schema(p) for name, p in self.parameters.items()}
         return {
             "type": "object",
             "title": self.title,
             "description": self.description,
-            "properties": {name: _schema(p) for name, p in self.parameters.items()},
+            "properties": properties | choices_schema(self),
             "required": [name for name, p in self.parameters.items() if p.required],
             "additionalProperties": False,
         }
@@ -112,12 +137,34 @@ def _resolved(parameter: Parameter, value: Any, draw_seed: Callable[[], int]) ->
     return kept
 
 
+def _input_file(parameter: Parameter, target: Input, values: Mapping[str, Any]) -> InputFile:
+    value = values[parameter.name]
+    given = value if isinstance(value, Mapping) else {"source": value}
+    size = [values[name] for name in parameter.size_from]
+    return InputFile(
+        parameter=parameter.name,
+        node=target.node,
+        input=target.name,
+        kind=parameter.kind,
+        source=given["source"],
+        fit=given.get("fit", parameter.fit),
+        width=size[0] if size else None,
+        height=size[1] if size else None,
+    )
+
+
 def _path(name: str, below: str) -> str:
     return f"{name}.{below}" if below else name
 
 
 def _schema(parameter: Parameter) -> dict[str, Any]:
     schema = KINDS[parameter.kind].schema(parameter)
-    words = {"title": parameter.title, "description": parameter.help}
+    words = {
+        "title": parameter.title,
+        "description": parameter.help,
+        "x-kind": parameter.kind,
+        "x-group": parameter.group,
+        "x-unit": parameter.unit,
+    }
     schema |= {name: text for name, text in words.items() if text}
     return schema if parameter.required else schema | {"default": parameter.default}

@@ -1,12 +1,15 @@
 """The API, the sockets and the reaper as one ASGI application for one process."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine, Iterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 from fastapi import FastAPI
 
 from comfyq.bootstrap.api import api_app
 from comfyq.bootstrap.services import Services
+from comfyq.edges.intake.poller import take_for_ever
+from comfyq.edges.reaper.burying import bury_for_ever
 from comfyq.edges.reaper.loop import reap_for_ever
 from comfyq.edges.websocket.handler import WebSocketHandler
 from comfyq.local.gateway import Gateway
@@ -25,10 +28,18 @@ def local_app(services: Services) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        reaping = reap_for_ever(services.reaper, period_s=services.settings.reap_period_s)
-        async with gateway.running(), beside(reaping):
+        async with gateway.running(), beside(*_companions(services)):
             yield
 
     app = api_app(services, lifespan=lifespan)
     app.router.routes.extend(gateway.routes)
     return app
+
+
+def _companions(services: Services) -> Iterator[Coroutine[Any, Any, None]]:
+    """What runs beside the API until it stops."""
+    yield reap_for_ever(services.reaper, period_s=services.settings.reap_period_s)
+    for origin, inbox in services.ports.dead.items():
+        yield bury_for_ever(inbox, services.dead_letters, origin=origin)
+    if services.ports.submissions is not None:
+        yield take_for_ever(services.ports.submissions, services.intake)

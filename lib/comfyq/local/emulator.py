@@ -41,7 +41,8 @@ class Emulator:
     """ministack from its own environment, on a free port of 127.0.0.1.
 
     ``start`` and ``stop`` block for about a second. Without ``data_dir`` everything is forgotten at
-    the end; with it, what is there at an orderly stop is there again after the next start.
+    the end; with it, what is there at an orderly stop is there again after the next start, on the
+    same port if that is still free: ministack knows its queues by their URLs.
     """
 
     def __init__(self, *, environment: Path, data_dir: Path | None = None) -> None:
@@ -66,7 +67,7 @@ class Emulator:
             raise EmulatorError(f"{self._python.parent.parent} is missing: run make emulator")
         self._scratch = tempfile.TemporaryDirectory(prefix="comfyq-emulator-")
         for _ in range(TRIES):
-            self._port = _free_port()
+            self._port = self._chosen_port()
             self._process = self._launched()
             if self._answers():
                 return self
@@ -100,6 +101,18 @@ class Emulator:
     @property
     def _log(self) -> Path:
         return self._folder / "emulator.log"
+
+    def _chosen_port(self) -> int:
+        if self._data_dir is None:
+            return _free_port()
+        note = self._data_dir / "port"
+        with contextlib.suppress(OSError, ValueError):
+            if _is_free(port := int(note.read_text())):
+                return port
+        port = _free_port()
+        self._data_dir.mkdir(parents=True, exist_ok=True)
+        note.write_text(str(port))
+        return port
 
     def _launched(self) -> subprocess.Popen[bytes]:
         state = self._data_dir or self._folder
@@ -157,3 +170,13 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True

@@ -109,6 +109,9 @@ def exports_of(settings: Settings, url: str) -> dict[str, str]:
         "LOCALSTACK_HOST": settings.localstack_host,
         "COMFYQ_TABLE": settings.table,
         "COMFYQ_QUEUE_URL": settings.queue_url,
+        "COMFYQ_DEAD_QUEUE_URL": settings.dead_queue_url,
+        "COMFYQ_SUBMISSIONS_QUEUE_URL": settings.submissions_queue_url,
+        "COMFYQ_SUBMISSIONS_DEAD_QUEUE_URL": settings.submissions_dead_queue_url,
         "COMFYQ_BUCKET": settings.bucket,
     }
     return exports | {name: value for name, value in names.items() if value is not None}

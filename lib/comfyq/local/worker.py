@@ -11,6 +11,7 @@ from comfyq.bootstrap.worker import open_worker
 from comfyq.config import Settings
 from comfyq.edges.worker.worker import Worker
 from comfyq.local.logging import configure_logging
+from comfyq.local.loop import run
 from comfyq.local.signals import stop_event
 
 WRONG_USAGE = 2
@@ -68,7 +69,7 @@ def main() -> None:
     settings = Settings()
     configure_logging(settings.log_level)
     try:
-        asyncio.run(work_until_signal(settings, [comfyui_of(settings)]))
+        run(work_until_signal(settings, [comfyui_of(settings)]))
     except MissingSetting as missing:
         print(missing, file=sys.stderr)
         sys.exit(WRONG_USAGE)

@@ -1,5 +1,6 @@
 """The queue: a doorbell. Losing, doubling or delaying a message costs time, never a job."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from comfyq.domain.caller import TenantId
@@ -38,6 +39,10 @@ class JobQueue(Protocol):
 
     async def send(self, job_id: JobId, *, tenant: TenantId, delay_s: float = 0) -> None:
         """Ring. ``delay_s`` is 900 at most (SQS); the tenant is a fairness group, no more."""
+        ...
+
+    async def send_many(self, job_ids: Sequence[JobId], *, tenant: TenantId) -> None:
+        """Ring for several jobs at once; where it fails, some of them may have been rung for."""
         ...
 
     async def receive(self, *, wait_s: float) -> Delivery | None:

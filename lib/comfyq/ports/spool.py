@@ -1,7 +1,10 @@
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from comfyq.domain.job import JobId
+from comfyq.domain.output import Output
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,6 +16,20 @@ class Spooled:
     blake3: str  # hex
 
 
+@dataclass(frozen=True, slots=True)
+class Parcel:
+    """The results of one attempt that asset storage refused; they wait on the worker's disk."""
+
+    job_id: JobId
+    attempt: int
+    contents: Sequence[tuple[Output, Spooled | None]]  # None: a text, which needs no file
+
+    @property
+    def size(self) -> int:
+        """Bytes on the disk."""
+        return sum(spooled.size for _, spooled in self.contents if spooled is not None)
+
+
 class Spool(Protocol):
     """The worker's own folder for files between ComfyUI and asset storage."""
 
@@ -21,3 +38,18 @@ class Spool(Protocol):
         ...
 
     async def discard(self, spooled: Spooled) -> None: ...
+
+    async def keep(self, parcel: Parcel) -> bool:
+        """Keep a parcel for the worker's next process as well; its files were saved here.
+
+        The oldest parcels make room. False: it is too large by itself, and its files are gone.
+        """
+        ...
+
+    async def kept(self) -> Sequence[Parcel]:
+        """The parcels whose files are all there, the oldest first."""
+        ...
+
+    async def drop(self, parcel: Parcel) -> None:
+        """Remove a parcel and its files."""
+        ...

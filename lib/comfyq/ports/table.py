@@ -24,6 +24,7 @@ MAX_ITEM_BYTES = 350_000  # DynamoDB's own limit is 400 KB with the attribute na
 MAX_KEY_BYTES = 1_024  # DynamoDB's limit of a sort key [2]
 MAX_TRANSACTION_BYTES = 3_900_000  # DynamoDB's own limit is 4 MB [1]
 MAX_DIGITS = 38  # of a number in DynamoDB [2]
+BIGGEST = 10**MAX_DIGITS
 # [1] https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_TransactWriteItems.html
 # [2] https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
 
@@ -164,7 +165,7 @@ def check_key(key: Sequence[Any]) -> None:
     for part in key:
         if not isinstance(part, str) or not part:
             raise ValueError(f"{part!r} in {key}; a key is a string that is not empty")
-        if len(part.encode()) > MAX_KEY_BYTES:
+        if _bytes(part) > MAX_KEY_BYTES:
             raise TooLarge(f"a key of over {MAX_KEY_BYTES} bytes: {part[:40]}…")
 
 
@@ -190,14 +191,14 @@ def size_of(value: Any) -> int:
         ValueError: a type that the table does not keep, or a number of too many digits.
     """
     match value:
+        case str():
+            return _bytes(value)
         case None:
             return 0
         case bool() | int():
-            if abs(value) >= 10**MAX_DIGITS:
+            if abs(value) >= BIGGEST:
                 raise ValueError(f"a number of over {MAX_DIGITS} digits: {value}")
             return 21
-        case str():
-            return len(value.encode())
         case list():
             return 3 + sum(1 + size_of(element) for element in value)
         case dict():
@@ -209,4 +210,9 @@ def size_of(value: Any) -> int:
 def size_of_name(name: Any) -> int:
     if not isinstance(name, str) or not name:
         raise ValueError(f"{name!r} as a name; a name is a string that is not empty")
-    return len(name.encode())
+    return _bytes(name)
+
+
+def _bytes(text: str) -> int:
+    """Of its UTF-8, which most texts need not be turned into for that."""
+    return len(text) if text.isascii() else len(text.encode())

@@ -1,6 +1,5 @@
 """Job <-> item. The hot item is rewritten whole, so it stays under one write unit (1 KB)."""
 
-from dataclasses import astuple
 from typing import Any
 from zlib import crc32
 
@@ -41,7 +40,7 @@ def to_item(job: Job, *, write_id: str) -> Item:
         "workflow": job.workflow,
         "family": job.family,
         "created": to_ms(job.created_at),
-        "limits": list(astuple(job.limits)),
+        "limits": _limits(job.limits),
         "status": str(job.status),
         "attempt": job.attempt,
         "started_attempt": job.started_attempt,
@@ -96,6 +95,16 @@ def from_item(item: Item) -> Job:
         due_at=from_ms(int(item["ask"])),
         version=item["version"],
     )
+
+
+def _limits(limits: Limits) -> list[int]:
+    """In the order of the fields: ``astuple`` copies each of them deeply, for each write."""
+    return [
+        limits.queue_timeout_s,
+        limits.run_timeout_s,
+        limits.stall_s,
+        limits.max_attempts,
+    ]
 
 
 def _ready_values(job: Job) -> dict[str, str]:

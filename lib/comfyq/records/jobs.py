@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from comfyq.domain.attempt import Attempt
 from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import JobNotFound, StaleJob
+from comfyq.domain.inputs import InputFile
 from comfyq.domain.job import Job, JobId, JobStatus, WorkerId
 from comfyq.domain.output import Output, OutputKind
 from comfyq.domain.spec import Spec
@@ -22,6 +23,8 @@ from comfyq.records.job_items import (
     to_item,
 )
 from comfyq.records.times import from_ms, optional_ms, optional_time, sortable, to_ms
+
+NAMED_S = 30 * 86_400  # second ids are known that long
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,24 +70,37 @@ class JobRecords:
         self._table = table
         self._new_write_id = new_write_id
 
-    async def create(self, job: Job, spec: Spec, idempotency: Idempotency | None = None) -> None:
-        """Store a new job in one transaction.
+    async def create(
+        self,
+        job: Job,
+        spec: Spec,
+        idempotency: Idempotency | None = None,
+        *,
+        instead_of: Job | None = None,
+    ) -> Job:
+        """Store a new job in one transaction; it is returned with the version that it has.
+
+        ``instead_of`` is a refused job, which nobody ever worked on, under the same id.
 
         Raises:
             KeyTaken: the idempotency key stands for another job.
-            StaleJob: a job with this id exists.
+            StaleJob: a job with this id exists, or is another than ``instead_of``.
         """
         write_id = self._new_write_id()
+        old = None if instead_of is None else instead_of.version
+        if old is not None:
+            job = replace(job, version=old + 1)
         writes = [
-            Put(to_item(job, write_id=write_id), absent=True),
-            Put(_spec_item(job.id, spec), absent=True),
+            Put(to_item(job, write_id=write_id), absent=old is None, version=old),
+            Put(spec_item(job.id, spec), absent=old is None),
         ]
         if idempotency is not None:
-            writes.append(Put(_idempotency_item(idempotency), absent=True))
+            writes.append(Put(idempotency_item(idempotency), absent=True))
         try:
             await self._table.write(*writes)
         except ConditionFailed as refused:
             _settle_refused_create(refused, job, write_id)
+        return job
 
     async def get(self, job_id: JobId) -> Job:
         """A consistent read; raises JobNotFound."""
@@ -120,7 +136,10 @@ class JobRecords:
             raise JobNotFound(f"job {job_id} has no spec")
         body = json.loads(item["body"])
         return Spec(
-            graph=body["graph"], parameters=body["parameters"], warnings=tuple(body["warnings"])
+            graph=body["graph"],
+            parameters=body["parameters"],
+            warnings=tuple(body["warnings"]),
+            inputs=tuple(InputFile(**each) for each in body.get("inputs", ())),
         )
 
     async def outputs(self, job_id: JobId) -> Sequence[Output]:
@@ -185,6 +204,18 @@ class JobRecords:
             await self._table.write(*(Delete(key) for key in rest))
         await self._table.write(Delete(meta_key(job.id)))
 
+    async def add_name(self, name: JobId, job: Job) -> None:
+        """Let a job be found under a second id as well."""
+        ttl = to_ms(job.created_at) // 1000 + NAMED_S
+        await self._table.write(
+            Put({"pk": f"JOB#{name}", "sk": "NAMES", "job": job.id, "ttl": ttl})
+        )
+
+    async def named(self, name: JobId) -> JobId | None:
+        """The job whose second id ``name`` is."""
+        item = await self._table.get((f"JOB#{name}", "NAMES"))
+        return None if item is None else JobId(item["job"])
+
     async def idempotent(self, tenant: TenantId, key: str) -> tuple[str, JobId] | None:
         """(digest, job) that the key stands for."""
         item = await self._table.get((f"IDEM#{tenant}#{key}", "-"))
@@ -211,12 +242,17 @@ def _settle_refused_create(refused: ConditionFailed, job: Job, write_id: str) ->
     raise StaleJob(f"job {job.id} exists") from refused
 
 
-def _spec_item(job_id: JobId, spec: Spec) -> Item:
-    body = {"graph": spec.graph, "parameters": spec.parameters, "warnings": spec.warnings}
+def spec_item(job_id: JobId, spec: Spec) -> Item:
+    body = {
+        "graph": spec.graph,
+        "parameters": spec.parameters,
+        "warnings": spec.warnings,
+        "inputs": [asdict(each) for each in spec.inputs],
+    }
     return {"pk": f"JOB#{job_id}", "sk": "SPEC", "body": _dump(body)}
 
 
-def _idempotency_item(record: Idempotency) -> Item:
+def idempotency_item(record: Idempotency) -> Item:
     return {
         "pk": f"IDEM#{record.tenant}#{record.key}",
         "sk": "-",

@@ -25,6 +25,7 @@ class WorkerState:
     engine_version: str | None = None  # None until it has answered once
     devices: tuple[str, ...] = ()
     simulated: bool = False
+    catalogue: str | None = None  # id of what its ComfyUI can run; None until it has told
     draining: bool = False  # it takes no further jobs
     jobs: tuple[JobId, ...] = ()  # that it holds
     seen_at: datetime
@@ -68,6 +69,7 @@ def _item(worker: WorkerState, *, ttl_s: int) -> Item:
         "engine_version": worker.engine_version,
         "devices": list(worker.devices),
         "simulated": worker.simulated,
+        "catalogue": worker.catalogue,
         "draining": worker.draining,
         "jobs": list(worker.jobs),
         "seen": to_ms(worker.seen_at),
@@ -88,6 +90,7 @@ def _worker(item: Item) -> WorkerState:
         engine_version=item.get("engine_version"),
         devices=tuple(item["devices"]),
         simulated=item["simulated"],
+        catalogue=item.get("catalogue"),
         draining=item["draining"],
         jobs=tuple(JobId(job_id) for job_id in item["jobs"]),
         seen_at=from_ms(item["seen"]),

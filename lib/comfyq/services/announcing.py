@@ -44,7 +44,10 @@ class Announcer:
 
         False: somebody could not be reached.
         """
-        return await self.post(job, await self._subscriptions.of_job(job.id))
+        try:
+            return await self.post(job, await self._subscriptions.of_job(job.id))
+        except DomainError:
+            return False  # who follows could not be read
 
     async def announce_end(self, job: Job) -> Job:
         """Post a job's end and note that it was; the reaper repeats what is cut off here."""

@@ -1,6 +1,6 @@
 """From a doorbell to a job that is ours."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 from comfyq.domain import job as jobs
@@ -70,15 +70,22 @@ class Claims:
         except (JobNotFound, IllegalTransition, LeaseHeld, TooContended):
             return None
 
-    async def retake(self) -> Sequence[HeldJob]:
-        """The jobs that this worker's former process held and nobody has taken since."""
-        held = [await self._retake(job_id) for job_id in await self._journal.noted()]
-        return [job for job in held if job is not None]
+    async def retake(self) -> AsyncIterator[HeldJob]:
+        """The jobs that this worker's former process held and nobody has taken since.
+
+        After an Unavailable, another call goes on with the rest.
+        """
+        for job_id in await self._journal.noted():
+            if job_id not in self._held and (held := await self._retake(job_id)) is not None:
+                yield held
 
     async def forget(self, held: HeldJob) -> None:
         """The attempt is over; there is nothing to come back for."""
-        self._held.discard(held.id)
         await self._journal.forget(held.id)
+
+    def let_go(self, held: HeldJob) -> None:
+        """Nobody works on it here any more, however that came: its doorbell is heard again."""
+        self._held.discard(held.id)
 
     async def _retake(self, job_id: JobId) -> HeldJob | None:
         try:

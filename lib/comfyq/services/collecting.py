@@ -1,4 +1,10 @@
-"""From ComfyUI's folder to asset storage, through the worker's disk."""
+"""From ComfyUI's folder to asset storage, through the worker's disk.
+
+When storage has refused for too long, the job fails with the code ``storage-refused`` and its files
+stay on the worker's disk as a parcel. ``services.resending`` sends it when storage answers again:
+the job stays failed, since that is what its client was told, but from then on its outputs are
+listed and can be downloaded like those of any other.
+"""
 
 import asyncio
 import mimetypes
@@ -6,14 +12,18 @@ import random
 from collections.abc import Sequence
 from time import monotonic
 
+import structlog
+
 from comfyq.domain.errors import AssetsUnavailable
 from comfyq.domain.job import Job
 from comfyq.domain.output import Output, OutputKind, kind_of
 from comfyq.ports.assets import Assets
 from comfyq.ports.engine import Engine, Rendered
-from comfyq.ports.spool import Spool, Spooled
+from comfyq.ports.spool import Parcel, Spool, Spooled
 from comfyq.services.beside import all_of
 from comfyq.services.timing import Timing
+
+log = structlog.get_logger()
 
 OCTETS = "application/octet-stream"
 EXTRA_TYPES = {".webp": "image/webp", ".flac": "audio/flac", ".opus": "audio/ogg"}
@@ -33,27 +43,42 @@ class Collector:
 
         Raises:
             RenderedFileGone, EngineUnavailable: ComfyUI does not have a file any more.
-            AssetsUnavailable: the storage has refused for ``upload_give_up_s``.
+            AssetsUnavailable: the storage has refused for ``upload_give_up_s``. The files are kept.
+            OSError: the worker's disk is full.
         """
-        stores = [self._store(job, index, item) for index, item in enumerate(rendered)]
-        return await all_of(stores)
+        held: list[Spooled] = []
+        try:
+            fetches = [self._fetch(job, at, item, held) for at, item in enumerate(rendered)]
+            contents = await all_of(fetches)
+            try:
+                await all_of(self._put(output, spooled) for output, spooled in contents if spooled)
+            except AssetsUnavailable:
+                await self._keep(Parcel(job.id, job.attempt, contents), held)
+                raise
+        finally:
+            for spooled in held:
+                await self._spool.discard(spooled)
+        return [output for output, _ in contents]
 
     async def discard(self, outputs: Sequence[Output]) -> None:
-        """Delete what no job refers to after all."""
+        """Delete what no job refers to after all; what storage does not delete now, stays."""
         for output in outputs:
             if output.key:
-                await self._assets.delete(output.key)
+                try:
+                    await self._assets.delete(output.key)
+                except AssetsUnavailable as away:
+                    log.warning("output_left", key=output.key, reason=str(away))
 
-    async def _store(self, job: Job, index: int, item: Rendered) -> Output:
+    async def _fetch(
+        self, job: Job, index: int, item: Rendered, held: list[Spooled]
+    ) -> tuple[Output, Spooled | None]:
+        """An output, and its file, which ``held`` gets as well."""
         if item.text is not None:
-            return _text_output(item)
-        spooled = await self._spool.save(
-            f"{job.id}-{job.attempt}-{index}", self._engine.fetch(item)
-        )
-        output = _file_output(item, spooled, f"outputs/{job.id}/{job.attempt}/{index}")
-        await self._put(output, spooled)
-        await self._spool.discard(spooled)
-        return output
+            return _text_output(item), None
+        name = f"{job.id}-{job.attempt}-{index}"
+        spooled = await self._spool.save(name, self._engine.fetch(item))
+        held.append(spooled)
+        return _file_output(item, spooled, f"outputs/{job.id}/{job.attempt}/{index}"), spooled
 
     async def _put(self, output: Output, spooled: Spooled) -> None:
         """A job that rendered is not rendered again only because its upload failed."""
@@ -68,6 +93,16 @@ class Collector:
                 pause_s = min(pause_s * 2, self._timing.backoff_most_s)
             else:
                 return
+
+    async def _keep(self, parcel: Parcel, held: list[Spooled]) -> None:
+        """Noted before the job fails, so that a crash in between loses nothing."""
+        try:
+            is_kept = await self._spool.keep(parcel)
+        except OSError as full:
+            log.error("results_lost", job=parcel.job_id, reason=str(full))
+            return
+        held.clear()
+        log.warning("results_kept" if is_kept else "results_lost", job=parcel.job_id)
 
 
 def _text_output(item: Rendered) -> Output:

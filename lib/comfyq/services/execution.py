@@ -77,10 +77,11 @@ class Executor:
         except asyncio.CancelledError:
             await asyncio.shield(self._drain(held))
             raise
-        except (DomainError, EngineError, CancelRequested, JobEnded) as raised:
+        except (DomainError, EngineError, CancelRequested, JobEnded, OSError) as raised:
             return await self._settle(held, raised)
         finally:
             turn.left()
+            self._claims.let_go(held)
         return None
 
     async def _settle(self, held: HeldJob, raised: Exception) -> EngineError | None:
@@ -107,7 +108,7 @@ class Executor:
         try:
             outputs = await self._collector.collect(held.job, rendering.files)
         except AssetsUnavailable as refused:
-            error = JobError("storage-refused", f"the results could not be stored: {refused}")
+            error = JobError(jobs.STORAGE_REFUSED, f"the results could not be stored: {refused}")
             return Outcome(partial(jobs.fail, error=error, retry_in=None))
         return Outcome(partial(jobs.succeed, steps=rendering.steps), outputs)
 
@@ -123,14 +124,14 @@ class Executor:
         """Store the outcome, then let the doorbell and the followers know."""
         change = partial(outcome.change, token=held.token)
         try:
-            await held.settle(
+            await held.conclude(
                 lambda job: change(job, now=self._clock.now()), outputs=outcome.outputs
             )
         except (LeaseLost, IllegalTransition):
             await self._abandon(held)
         else:
             await self._finish(held)
-        if outcome.outputs and held.job.status != "succeeded":
+        if outcome.outputs and not held.won:
             await self._collector.discard(outcome.outputs)
 
     async def _finish(self, held: HeldJob) -> None:

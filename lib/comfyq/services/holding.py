@@ -2,12 +2,13 @@
 
 import asyncio
 import random
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from time import monotonic
+from typing import TypeVar
 
 from comfyq.domain import job as jobs
-from comfyq.domain.errors import LeaseLost, TooContended, Unavailable
+from comfyq.domain.errors import IllegalTransition, LeaseLost, TooContended, Unavailable
 from comfyq.domain.job import Job, JobId
 from comfyq.domain.output import Output
 from comfyq.ports.clock import Clock
@@ -15,6 +16,8 @@ from comfyq.ports.queue import Delivery, JobQueue
 from comfyq.records.jobs import JobRecords
 from comfyq.services.timing import Timing
 from comfyq.services.updating import Change, update
+
+T = TypeVar("T")
 
 
 class CancelRequested(Exception):
@@ -49,6 +52,11 @@ class HeldJob:
     def id(self) -> JobId:
         return self.job.id
 
+    @property
+    def won(self) -> bool:
+        """The job has succeeded, and by this attempt."""
+        return self.job.status == "succeeded" and self.job.attempt == self.token
+
     async def write(self, change: Change, *, outputs: Sequence[Output] | None = None) -> Job:
         """Apply ``change`` and store it; raises what ``change`` raises, LeaseLost first of all."""
         async with self._lock:
@@ -63,13 +71,23 @@ class HeldJob:
         Raises:
             LeaseLost: it became another's meanwhile, and so did the outcome.
         """
-        pause_s = self._timing.backoff_s
-        while True:
-            try:
-                return await self.write(change, outputs=outputs)
-            except (Unavailable, TooContended):
-                await asyncio.sleep(random.uniform(pause_s / 2, pause_s))
-                pause_s = min(pause_s * 2, self._timing.backoff_most_s)
+        return await self._persist(lambda: self.write(change, outputs=outputs))
+
+    async def conclude(self, change: Change, *, outputs: Sequence[Output] | None = None) -> Job:
+        """``settle`` the end of the attempt.
+
+        Raises:
+            LeaseLost, IllegalTransition: it was not ours to end any more.
+        """
+        try:
+            return await self.settle(change, outputs=outputs)
+        except (LeaseLost, IllegalTransition):
+            await self._persist(self._read)
+            # A verdict on this attempt can only be ours: its answer was lost, and not the write.
+            if self.job.attempt != self.token or not self._has_verdict:
+                raise
+            self._concluded = True
+            return self.job
 
     async def keep(self) -> None:
         """Keep the lease and look for what others want, until cancelled.
@@ -113,6 +131,20 @@ class HeldJob:
             raise LeaseLost(f"{self.id}: attempt {self.token} is over")
         if self.job.cancel_requested:
             raise CancelRequested(self.id)
+
+    @property
+    def _has_verdict(self) -> bool:
+        return self.job.status.terminal or self.job.settled_attempt == self.token
+
+    async def _persist(self, work: Callable[[], Awaitable[T]]) -> T:
+        """The result of ``work``, tried again while the table is away."""
+        pause_s = self._timing.backoff_s
+        while True:
+            try:
+                return await work()
+            except (Unavailable, TooContended):
+                await asyncio.sleep(random.uniform(pause_s / 2, pause_s))
+                pause_s = min(pause_s * 2, self._timing.backoff_most_s)
 
     async def _renew(self) -> None:
         renew = partial(jobs.renew, token=self.token, ttl=self._timing.lease)

@@ -51,15 +51,16 @@ class Reaper:
         return done
 
     async def evict(self, worker: WorkerId, job_ids: Sequence[JobId]) -> None:
-        """End the leases of a worker that is known to be dead."""
+        """End the leases of a worker that is known to be dead, and announce what it ended."""
         evict = partial(jobs.evict, worker=worker)
         for job_id in job_ids:
             try:
                 job = await self._records.get(job_id)
-                freed = await self._update(job, lambda job: evict(job, now=self._clock.now()))
+                if not job.end_pending:
+                    job = await self._update(job, lambda job: evict(job, now=self._clock.now()))
             except DomainError:
                 continue  # not that worker's any more
-            await self._follow_up(freed)
+            await self._follow_up(job)
 
     async def _settle(self, job_id: JobId) -> str:
         """The index is only a hint: what is done is decided on a consistent read."""

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -18,14 +18,15 @@ from comfyq.domain.errors import (
 )
 from comfyq.domain.job import Job, JobId, JobStatus
 from comfyq.domain.output import Output
+from comfyq.domain.request import Request
 from comfyq.domain.spec import Spec
 from comfyq.ports.clock import Clock
 from comfyq.ports.queue import JobQueue
 from comfyq.ports.table import Cursor
-from comfyq.ports.workflows import Workflows
 from comfyq.records.families import FamilyRecords
 from comfyq.records.jobs import Idempotency, JobRecords, KeyTaken
 from comfyq.records.times import to_ms
+from comfyq.services.admission import Admission, Admitted
 from comfyq.services.announcing import Announcer
 from comfyq.services.updating import update
 
@@ -67,56 +68,59 @@ class Submission:
         records: JobRecords,
         families: FamilyRecords,
         queue: JobQueue,
-        workflows: Workflows,
+        admission: Admission,
         announcer: Announcer,
         clock: Clock,
         new_id: Callable[[], JobId],
-        draw_seed: Callable[[], int],
         requests_per_minute: int | None = None,
     ) -> None:
         self._records = records
         self._families = families
         self._queue = queue
-        self._workflows = workflows
+        self._admission = admission
         self._announcer = announcer
         self._clock = clock
         self._new_id = new_id
-        self._draw_seed = draw_seed
         self._requests_per_minute = requests_per_minute
 
     async def submit(
         self,
         caller: Caller,
+        request: Request,
         *,
-        workflow: str,
-        values: Mapping[str, Any],
         idempotency_key: str | None = None,
+        job_id: JobId | None = None,
+        instead_of: Job | None = None,
     ) -> Accepted:
-        """Accept a request to run ``workflow`` with the parameters that ``values`` names.
+        """Accept a request to run a workflow, or a graph of the client's own.
 
         Once the transaction is in, the job is accepted, whatever the queue says: the reaper rings
-        for a job whose doorbell was lost.
+        for a job whose doorbell was lost. A request that names its ``job_id`` was accepted by a
+        queue before it came here, so no rate limit refuses it. ``instead_of`` is the job that was
+        refused under that id and is now tried again.
 
         Raises:
-            WorkflowNotFound, InvalidParameters: nothing was stored.
+            WorkflowNotFound, InvalidParameters, InvalidGraph: nothing was stored.
             IdempotencyMismatch: the key was used for another request within 24 hours.
             RateLimited: the tenant's requests in this minute are used up.
+            StaleJob: there is a job of that id, or it is not as ``instead_of`` any more.
             TableUnavailable: nothing was accepted.
         """
-        digest = digest_of(workflow, values)
+        digest = digest_of(request)
         if idempotency_key is not None:
             earlier = await self._records.idempotent(caller.tenant, idempotency_key)
             if earlier is not None:
                 return await self._replay(*earlier, digest=digest)
-        await self._admit(caller)
-        job, spec = self._prepare(caller, workflow, values)
+        if job_id is None:
+            await self.admit(caller)
+        job, spec = await self.prepare(caller, request, job_id=job_id)
         promise = None
         if idempotency_key is not None:
             ttl = to_ms(job.created_at) // 1000 + IDEMPOTENCY_S
             promise = Idempotency(caller.tenant, idempotency_key, digest, job.id, ttl)
         try:
             await self._families.note(job.family)
-            await self._records.create(job, spec, promise)
+            job = await self._records.create(job, spec, promise, instead_of=instead_of)
         except KeyTaken as taken:  # the same request came twice at once, and the other was first
             return await self._replay(taken.digest, taken.job_id, digest=digest)
         await self.ring(job)
@@ -133,23 +137,30 @@ class Submission:
             return
 
     async def get(self, caller: Caller, job_id: JobId) -> Job:
-        """Raises JobNotFound, also for another tenant's job."""
-        job = await self._records.get(job_id)
+        """The job of that id, or of that second id; raises JobNotFound, also for another
+        tenant's job."""
+        try:
+            job = await self._records.get(job_id)
+        except JobNotFound:
+            named = await self._records.named(job_id)
+            if named is None:
+                raise
+            job = await self._records.get(named)
         if job.tenant != caller.tenant:
             raise JobNotFound(f"there is no job {job_id}")
         return job
 
     async def outputs(self, caller: Caller, job_id: JobId) -> Sequence[Output]:
-        await self.get(caller, job_id)
-        return await self._records.outputs(job_id)
+        job = await self.get(caller, job_id)
+        return await self._records.outputs(job.id)
 
     async def story(self, caller: Caller, job_id: JobId) -> Story:
         job = await self.get(caller, job_id)
         return Story(
             job=job,
-            spec=await self._records.spec(job_id),
-            outputs=await self._records.outputs(job_id),
-            attempts=await self._records.attempts(job_id),
+            spec=await self._records.spec(job.id),
+            outputs=await self._records.outputs(job.id),
+            attempts=await self._records.attempts(job.id),
         )
 
     async def list(
@@ -182,21 +193,25 @@ class Submission:
         except JobNotFound:
             return None  # deleted since; the index lags
 
-    def _prepare(self, caller: Caller, name: str, values: Mapping[str, Any]) -> tuple[Job, Spec]:
-        workflow = self._workflows.get(name)
-        resolved = workflow.resolve(values, draw_seed=self._draw_seed)
+    async def prepare(
+        self, caller: Caller, request: Request, *, job_id: JobId | None = None
+    ) -> tuple[Job, Spec]:
+        """A job that nobody has stored yet; raises what ``submit`` raises for a bad request."""
+        admitted = await self._admission.admit(request)
         job = jobs.submitted(
-            id=self._new_id(),
+            id=job_id or self._new_id(),
             tenant=caller.tenant,
-            workflow=workflow.name,
-            family=workflow.family,
-            limits=workflow.limits,
+            workflow=admitted.workflow,
+            family=admitted.family,
+            limits=admitted.limits,
             created_at=self._clock.now(),
         )
-        graph = workflow.bind(resolved.parameters)
-        return job, Spec(
-            graph=graph, parameters=resolved.parameters, warnings=tuple(resolved.warnings)
-        )
+        return job, admitted.spec
+
+    async def rehearse(self, caller: Caller, request: Request) -> Admitted:
+        """What a job of this request would run, without making one; raises as ``submit`` does."""
+        await self.admit(caller)
+        return await self._admission.admit(request)
 
     async def _replay(self, stored: str, job_id: JobId, *, digest: str) -> Accepted:
         if stored != digest:
@@ -206,7 +221,8 @@ class Submission:
         job, spec = await self._records.get(job_id), await self._records.spec(job_id)
         return Accepted(job, spec, replayed=True)
 
-    async def _admit(self, caller: Caller) -> None:
+    async def admit(self, caller: Caller) -> None:
+        """Count a request; raises RateLimited where the tenant's are used up."""
         if self._requests_per_minute is None:
             return
         now_s = to_ms(self._clock.now()) // 1000
@@ -217,7 +233,10 @@ class Submission:
             raise RateLimited(f"over {cap} requests a minute", retry_after_s=ends - now_s)
 
 
-def digest_of(workflow: str, values: Mapping[str, Any]) -> str:
+def digest_of(request: Request) -> str:
     """Tells two requests apart, whatever the order of their fields."""
-    canonical = json.dumps([workflow, values], sort_keys=True, separators=(",", ":"))
+    asked: list[Any] = [request.workflow, request.values]
+    if request.graph is not None:
+        asked += [request.graph, request.overrides]
+    canonical = json.dumps(asked, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()

@@ -15,6 +15,7 @@ class Timing:
     backoff_s: float = 0.2  # first pause when the table or storage does not answer; doubles
     backoff_most_s: float = 10
     upload_give_up_s: float = 900  # storage that refuses for that long fails the job
+    resend_s: float = 30  # storage is asked that often whether it takes by now what it refused
     retry_s: float = 2  # first pause before a failed attempt is tried again; doubles
     unavailable_s: float = 5  # pause before a job is claimable again when ComfyUI did not answer
 

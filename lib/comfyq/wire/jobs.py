@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from comfyq.domain.batch import BatchId
 from comfyq.domain.job import Job, JobError, JobId, JobStatus, submitted
 from comfyq.domain.output import Output, OutputKind
 from comfyq.domain.spec import Spec
@@ -121,6 +122,9 @@ class JobViews:
 
     def self_url(self, job_id: JobId) -> str:
         return f"{self._base_url}/generate/{job_id}"
+
+    def batch_url(self, batch_id: BatchId) -> str:
+        return f"{self._base_url}/generate/batch/{batch_id}"
 
     def _fields(self, job: Job, spec: Spec | None, outputs: Sequence[Output]) -> dict[str, Any]:
         shown = [self._output(job.id, index, output) for index, output in enumerate(outputs)]

@@ -1,5 +1,7 @@
 """Errors as RFC 9457 problem details: https://www.rfc-editor.org/rfc/rfc9457"""
 
+from typing import Any
+
 from pydantic import BaseModel, Field
 
 
@@ -18,3 +20,6 @@ class Problem(BaseModel):
         description="Stable: clients may compare it.", examples=["invalid-parameters"]
     )
     errors: list[ProblemField] = Field([], description="Every bad field of the request.")
+    node_errors: dict[str, Any] | None = Field(
+        None, description="What is wrong with a graph, by node, as ComfyUI tells it."
+    )

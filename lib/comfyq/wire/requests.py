@@ -4,12 +4,24 @@ The model documents the fields of the default workflow and checks none of them: 
 the request names knows which parameters there are and names every one that is wrong, at once.
 """
 
-from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    RootModel,
+    ValidationError,
+    WithJsonSchema,
+    model_validator,
+)
+
+from comfyq.domain.errors import FieldError, InvalidRequest
+from comfyq.domain.request import Request
 
 DEFAULT_WORKFLOW = "flux-dev.json"
+WAIT = "wait"
+BESIDE = {"workflow", "graph", "overrides", WAIT}  # no values of a workflow
 MAX_DEPTH = 32  # of nested lists and objects; a graph has 4
 
 
@@ -83,6 +95,25 @@ class GenerateRequest(BaseModel):
         Any, _documented(type="string"), Field(description="ComfyUI's noise schedule.")
     ] = None
 
+    preset: Annotated[
+        Any,
+        _documented(type="string"),
+        Field(description="Values that the workflow knows by name; explicit ones win."),
+    ] = None
+    graph: Annotated[
+        Any,
+        _documented(type="object"),
+        Field(description="A graph of your own in ComfyUI's API format, instead of a workflow."),
+    ] = None
+    overrides: Annotated[
+        dict[str, Any],
+        Field(description='Inputs of `graph` to replace: `{"6.text": "a fox"}`.'),
+    ] = {}
+    wait: Annotated[
+        bool,
+        Field(description="Accept it even if no worker that is known could run it."),
+    ] = False
+
     @model_validator(mode="before")
     @classmethod
     def _shallow(cls, value: Any) -> Any:
@@ -91,9 +122,44 @@ class GenerateRequest(BaseModel):
         return value
 
     @property
-    def values(self) -> Mapping[str, Any]:
-        """What was given for the workflow's parameters, whatever their names."""
-        return self.model_dump(exclude_unset=True, exclude={"workflow"})
+    def request(self) -> Request:
+        """What was asked for; a graph of one's own needs no workflow."""
+        asks_for_graph = self.graph is not None
+        named = not asks_for_graph or "workflow" in self.model_fields_set
+        return Request(
+            workflow=self.workflow if named else "",
+            values=self.model_dump(exclude_unset=True, exclude=BESIDE),
+            graph=self.graph,
+            overrides=self.overrides,
+            wait=self.wait,
+        )
+
+
+def unreadable(invalid: ValidationError) -> InvalidRequest:
+    """Every bad field of a request that is no body of ``POST /generate``."""
+    fields = [
+        FieldError(".".join(map(str, each["loc"])), each["msg"].removeprefix("Value error, "))
+        for each in invalid.errors(include_input=False, include_url=False)
+    ]
+    told = "; ".join(f"{each.field or 'the request'}: {each.message}" for each in fields)
+    return InvalidRequest(told, fields)
+
+
+class WorkflowValues(RootModel[dict[str, Any]]):
+    """A request to run the workflow that the URL names; its JSON Schema is the workflow's own."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _shallow(cls, value: Any) -> Any:
+        if depth_exceeds(value, MAX_DEPTH):
+            raise ValueError(f"is nested over {MAX_DEPTH} levels deep")
+        if isinstance(value, dict) and not isinstance(value.get(WAIT, False), bool):
+            raise ValueError("`wait` must be true or false")
+        return value
+
+    def request(self, workflow: str) -> Request:
+        values = {name: value for name, value in self.root.items() if name != WAIT}
+        return Request(workflow=workflow, values=values, wait=self.root.get(WAIT, False))
 
 
 def depth_exceeds(value: Any, limit: int) -> bool:

@@ -150,3 +150,16 @@ async def test_a_ring_for_a_cancelled_receiver_comes_back_at_once(bench: Bench) 
         assert delivery.job_id == job_id
         assert time.monotonic() - began < VISIBILITY_S - 0.5
         await delivery.ack()
+
+
+async def test_many_rings_at_once_all_arrive(bench: Bench) -> None:
+    rung = [JobId(f"job-{n}") for n in range(23)]  # more than two batches of SQS
+    await bench.queue.send_many(rung, tenant=ALICE)
+    received = set()
+    for _ in rung:
+        delivery = await bench.arrival()
+        received.add(delivery.job_id)
+        await delivery.ack()
+    assert received == set(rung)
+    await bench.queue.send_many([], tenant=ALICE)
+    assert await bench.silence()

@@ -56,7 +56,12 @@ MODELS = {
         "wan2.2_t2v_lightx2v_4steps_lora_v1.1_low_noise.safetensors",
     ],
     "control_net_name": ["control_v11p_sd15_canny_fp16.safetensors"],
-    "model_name": ["2x_simulated.safetensors", "RealESRGAN_x4plus.safetensors"],
+    "model_name": [
+        "2x_simulated.safetensors",
+        "4x-UltraSharp.pth",
+        "RealESRGAN_x4plus.pth",
+        "RealESRGAN_x4plus.safetensors",
+    ],
     **dict.fromkeys(
         ["clip_name", "clip_name1", "clip_name2", "clip_name3", "clip_name4"], TEXT_ENCODERS
     ),

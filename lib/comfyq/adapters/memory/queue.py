@@ -1,12 +1,16 @@
+import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import anyio
 from anyio.lowlevel import checkpoint
 
+from comfyq.adapters.memory.inbox import MemoryInbox
 from comfyq.domain.caller import TenantId
 from comfyq.domain.job import JobId
 from comfyq.ports.clock import Clock
+from comfyq.ports.inbox import Letter
 from comfyq.ports.queue import MAX_DELAY_S, MAX_HIDE_S, MAX_WAIT_S, check_seconds
 
 POLL_S = 0.002
@@ -54,7 +58,7 @@ class MemoryQueue:
         self.duplicate = 0
         self.faults: list[Exception] = []
         self.messages: list[Message] = []
-        self.dead: list[Message] = []
+        self.dead = MemoryInbox(clock=clock)
         self._clock = clock
         self._visibility_s = visibility_s
         self._max_receives = max_receives
@@ -69,6 +73,10 @@ class MemoryQueue:
             raise self.faults.pop(0)
         for _ in range(self._copies()):
             self.messages.append(Message(job_id, tenant, self.now_s() + delay_s))
+
+    async def send_many(self, job_ids: Sequence[JobId], *, tenant: TenantId) -> None:
+        for job_id in job_ids:
+            await self.send(job_id, tenant=tenant)
 
     async def receive(self, *, wait_s: float) -> MemoryDelivery | None:
         check_seconds(wait_s, most=MAX_WAIT_S)
@@ -96,5 +104,6 @@ class MemoryQueue:
             if message.receives < self._max_receives:
                 return message
             self.messages.remove(message)
-            self.dead.append(message)
+            doorbell = json.dumps({"job_id": message.job_id})
+            self.dead.put(Letter(f"doorbell-{id(message)}", doorbell))
         return None

@@ -1,16 +1,18 @@
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
 from blake3 import blake3
 
-from comfyq.ports.spool import Spooled
+from comfyq.ports.spool import Parcel, Spooled
 
 
 class MemorySpool:
     """A spool in a folder that goes away with it; files it must have, since assets read paths."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, max_kept_bytes: int = 2**30) -> None:
+        self._max_kept_bytes = max_kept_bytes
+        self._parcels: list[Parcel] = []
         self._folder = tempfile.TemporaryDirectory(prefix="comfyq-spool-")
         self._saved = 0
 
@@ -23,6 +25,25 @@ class MemorySpool:
 
     async def discard(self, spooled: Spooled) -> None:
         spooled.path.unlink(missing_ok=True)
+
+    async def keep(self, parcel: Parcel) -> bool:
+        if parcel.size > self._max_kept_bytes:
+            await self.drop(parcel)
+            return False
+        self._parcels.append(parcel)
+        while sum(kept.size for kept in self._parcels) > self._max_kept_bytes:
+            await self.drop(self._parcels[0])
+        return True
+
+    async def kept(self) -> Sequence[Parcel]:
+        return list(self._parcels)
+
+    async def drop(self, parcel: Parcel) -> None:
+        if parcel in self._parcels:
+            self._parcels.remove(parcel)
+        for _, spooled in parcel.contents:
+            if spooled is not None:
+                await self.discard(spooled)
 
     def close(self) -> None:
         self._folder.cleanup()

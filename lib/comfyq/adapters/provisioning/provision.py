@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 TABLE, BUCKET = "Table", "Bucket"
 JOBS_QUEUE, SUBMISSIONS_QUEUE = "JobsQueue", "SubmissionsQueue"
+JOBS_DEAD, SUBMISSIONS_DEAD = "JobsDeadLetters", "SubmissionsDeadLetters"
 
 # What CreateTable takes as CloudFormation spells it; the rest makes no difference to an emulator.
 TABLE_PROPERTIES = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
@@ -25,7 +26,9 @@ class Provisioned:
 
     table: str
     queue_url: str
+    dead_queue_url: str
     submissions_queue_url: str
+    submissions_dead_queue_url: str
     bucket: str
 
 
@@ -46,7 +49,9 @@ def provision(
     return Provisioned(
         table=_make_table(resources, dynamodb, _name(prefix, TABLE)),
         queue_url=queues.make(JOBS_QUEUE),
+        dead_queue_url=queues.make(JOBS_DEAD),
         submissions_queue_url=queues.make(SUBMISSIONS_QUEUE),
+        submissions_dead_queue_url=queues.make(SUBMISSIONS_DEAD),
         bucket=_make_bucket(resources, s3, _name(prefix, BUCKET)),
     )
 

@@ -15,6 +15,7 @@ class Resource:
 
 @dataclass(frozen=True, slots=True)
 class Template:
+    parameters: frozenset[str]  # their names
     resources: Mapping[str, Resource]  # by logical id
 
     def get(self, logical_id: str, type_: str) -> Resource:
@@ -27,14 +28,15 @@ class Template:
 
 @functools.cache
 def load(path: Path) -> Template:
-    """Read the resources of a CloudFormation template in YAML, once for all."""
+    """Read a CloudFormation template in YAML, once for all."""
     with path.open(encoding="utf-8") as file:
         document = yaml.load(file, Loader=_Loader)
     return Template(
-        {
+        parameters=frozenset(document.get("Parameters", {})),
+        resources={
             logical_id: Resource(resource["Type"], resource.get("Properties", {}))
             for logical_id, resource in document["Resources"].items()
-        }
+        },
     )
 
 

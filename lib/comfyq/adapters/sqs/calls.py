@@ -1,7 +1,7 @@
 import functools
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -12,6 +12,9 @@ from comfyq.domain.job import JobId
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import MessageTypeDef
+
+MAX_ENTRIES = 10  # of a batch [1]
+# [1] https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
 
 # What services say of a receipt that has lapsed. AWS deletes with one and says nothing; ministack
 # refuses; a hidden message that was deleted meanwhile is refused by all.
@@ -42,7 +45,7 @@ class Calls:
         # Of a standard queue the group is a hint for fairness, not an order:
         # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-fair-queues.html
         group: dict[str, Any] = {"MessageGroupId": tenant} if self._fair else {}
-        with _translated():
+        with translated():
             self._client().send_message(
                 QueueUrl=self._url,
                 MessageBody=json.dumps({"job_id": job_id}),
@@ -50,8 +53,20 @@ class Calls:
                 **group,
             )
 
+    def send_many(self, job_ids: Sequence[JobId], tenant: TenantId) -> None:
+        """Up to MAX_ENTRIES doorbells in one call, each of which is taken or refused by itself."""
+        group: dict[str, Any] = {"MessageGroupId": tenant} if self._fair else {}
+        entries: list[Any] = [
+            {"Id": str(n), "MessageBody": json.dumps({"job_id": job_id}), **group}
+            for n, job_id in enumerate(job_ids)
+        ]
+        with translated():
+            answer = self._client().send_message_batch(QueueUrl=self._url, Entries=entries)
+        if failed := answer.get("Failed"):
+            raise QueueUnavailable(f"SQS refused {len(failed)} doorbells: {failed[0]}")
+
     def receive(self, wait_s: float) -> Received | None:
-        with _translated():
+        with translated():
             answer = self._client().receive_message(
                 QueueUrl=self._url, MaxNumberOfMessages=1, WaitTimeSeconds=math.ceil(wait_s)
             )
@@ -59,18 +74,18 @@ class Calls:
         return _received(messages[0]) if messages else None
 
     def delete(self, receipt: str) -> None:
-        with _translated(tolerated=LAPSED):
+        with translated(tolerated=LAPSED):
             self._client().delete_message(QueueUrl=self._url, ReceiptHandle=receipt)
 
     def hide(self, receipt: str, seconds: float) -> None:
-        with _translated(tolerated=LAPSED):
+        with translated(tolerated=LAPSED):
             self._client().change_message_visibility(
                 QueueUrl=self._url, ReceiptHandle=receipt, VisibilityTimeout=math.ceil(seconds)
             )
 
 
 @contextmanager
-def _translated(tolerated: frozenset[str] = frozenset()) -> Iterator[None]:
+def translated(tolerated: frozenset[str] = frozenset()) -> Iterator[None]:
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:

@@ -1,12 +1,13 @@
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from anyio import to_thread
 
-from comfyq.adapters.sqs.calls import Calls, Received
+from comfyq.adapters.sqs.calls import MAX_ENTRIES, Calls, Received
 from comfyq.adapters.sqs.poll import poll
 from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import QueueUnavailable
@@ -44,6 +45,11 @@ class SqsQueue:
     async def send(self, job_id: JobId, *, tenant: TenantId, delay_s: float = 0) -> None:
         check_seconds(delay_s, most=MAX_DELAY_S)
         await to_thread.run_sync(self._calls.send, job_id, tenant, delay_s)
+
+    async def send_many(self, job_ids: Sequence[JobId], *, tenant: TenantId) -> None:
+        parts = [job_ids[at : at + MAX_ENTRIES] for at in range(0, len(job_ids), MAX_ENTRIES)]
+        send = self._calls.send_many
+        await asyncio.gather(*(to_thread.run_sync(send, part, tenant) for part in parts))
 
     async def receive(self, *, wait_s: float) -> SqsDelivery | None:
         """As the port says; SQS waits in whole seconds, so up to one more passes.

@@ -7,7 +7,7 @@ from functools import partial
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from comfyq.edges.api import generate, health, openapi, outputs, problems
+from comfyq.edges.api import batches, dead, generate, health, openapi, outputs, problems, workflows
 from comfyq.edges.api.bodies import BodyLimit
 from comfyq.edges.api.dependencies import ApiServices
 
@@ -24,7 +24,7 @@ def create_app(*, api: ApiServices, lifespan: Lifespan | None = None) -> FastAPI
     )
     app.state.api = api
     app.add_middleware(BodyLimit)
-    for routes in (generate, outputs, health):
+    for routes in (generate, batches, outputs, dead, workflows, health):
         app.include_router(routes.router)
     problems.install(app)
     app.openapi = partial(openapi.describe, app)  # type: ignore[method-assign]

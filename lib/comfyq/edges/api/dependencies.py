@@ -11,8 +11,11 @@ from fastapi import Depends, HTTPException, Path, Request
 from comfyq.domain.caller import DEFAULT_CALLER, Caller
 from comfyq.domain.errors import JobNotFound
 from comfyq.domain.job import JobId
+from comfyq.services.batches import Batches
+from comfyq.services.dead_letters import DeadLetters
 from comfyq.services.downloads import Downloads
 from comfyq.services.health import Health
+from comfyq.services.library import Library
 from comfyq.services.links import Links
 from comfyq.services.submission import Submission
 from comfyq.wire.jobs import JobViews
@@ -28,6 +31,9 @@ class ApiServices:
     submission: Submission
     downloads: Downloads
     health: Health
+    library: Library
+    dead_letters: DeadLetters
+    batches: Batches
     links: Callable[[], Awaitable[Links]]  # their secret may have to be fetched first
     version: str
     public_url: str | None = None  # what links begin with; None: what the request was sent to

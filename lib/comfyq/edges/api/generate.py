@@ -4,13 +4,21 @@ import asyncio
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Header, Query, Response
+from fastapi import APIRouter, Depends, Query, Response
 
 from comfyq.domain.caller import Caller
-from comfyq.domain.errors import FieldError, InvalidRequest, WorkflowNotFound
 from comfyq.domain.job import Job, JobStatus
 from comfyq.edges.api.cursors import decode_cursor, encode_cursor
 from comfyq.edges.api.dependencies import Asker, Services, Views, WantedJob, require_json
+from comfyq.edges.api.submitting import (
+    ACCEPTED,
+    REHEARSED,
+    DryRun,
+    IdempotencyKey,
+    answer,
+    naming_the_workflow,
+    rehearsed,
+)
 from comfyq.services.submission import Submission
 from comfyq.wire.frames import STATUSES, FrameStatus
 from comfyq.wire.jobs import JobList, JobView, JobViews, StoryView
@@ -18,34 +26,13 @@ from comfyq.wire.requests import GenerateRequest
 
 router = APIRouter(prefix="/generate", tags=["generate"])
 
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        alias="Idempotency-Key",
-        description="The same key with the same body, within 24 hours, gives the first answer.",
-        min_length=1,
-        max_length=255,
-        pattern=r"^[!-~]([ -~]*[!-~])?$",
-    ),
-]
-
-ACCEPTED: dict[str, Any] = {
-    "description": "Accepted; it will end.",
-    "headers": {"Location": {"description": "The job.", "schema": {"type": "string"}}},
-}
-
-
-class UnknownWorkflow(InvalidRequest):
-    """422: it is the request that names what is not there, not the URL."""
-
-    code = WorkflowNotFound.code
-
 
 @router.post(
     "",
     status_code=HTTPStatus.ACCEPTED,
     dependencies=[Depends(require_json)],
-    responses={202: ACCEPTED},
+    response_model=JobView,
+    responses={200: REHEARSED, 202: ACCEPTED},
 )
 async def submit(
     body: GenerateRequest,
@@ -53,21 +40,16 @@ async def submit(
     caller: Asker,
     views: Views,
     response: Response,
+    dry_run: DryRun = False,
     idempotency_key: IdempotencyKey = None,
-) -> JobView:
+) -> Any:
     """Submit a generation. Follow `Location`, or `urls.ws`, until it has ended."""
-    try:
-        accepted = await api.submission.submit(
-            caller, workflow=body.workflow, values=body.values, idempotency_key=idempotency_key
-        )
-    except WorkflowNotFound as missing:
-        raise UnknownWorkflow(
-            f"workflow: {missing}", [FieldError("workflow", str(missing))]
-        ) from missing
-    response.headers["Location"] = views.self_url(accepted.job.id)
-    if accepted.replayed:
-        response.headers["Idempotent-Replayed"] = "true"
-    return views.accepted(accepted.job, accepted.spec)
+    request = body.request
+    with naming_the_workflow():
+        if dry_run:
+            return rehearsed(await api.submission.rehearse(caller, request))
+        accepted = await api.submission.submit(caller, request, idempotency_key=idempotency_key)
+    return answer(accepted, views, response)
 
 
 @router.get("")

@@ -7,6 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from comfyq.edges.api.forms import add_forms
 from comfyq.edges.api.problems import PROBLEM_JSON
 from comfyq.wire.jobs import JobUrls, JobView
 from comfyq.wire.problems import Problem
@@ -37,7 +38,7 @@ EXAMPLE = JobView(
 _ERRORS: Mapping[int, str] = {
     400: "The body is not JSON.",
     403: "The link is not signed by this server, or its time is over.",
-    404: "There is no such job, or output.",
+    404: "There is no such thing.",
     413: "The body is larger than 6 MB.",
     415: "The body is not sent as JSON.",
     422: "What was asked for cannot be done; `errors` names every bad field.",
@@ -47,10 +48,17 @@ _ERRORS: Mapping[int, str] = {
 ALWAYS = (422, 503)
 BY_OPERATION: Mapping[str, tuple[int, ...]] = {
     "submit": (400, 413, 415, 429),
+    "generate": (400, 404, 413, 415, 429),
+    "workflow": (404,),
     "show": (404,),
     "story": (404,),
     "cancel": (404,),
     "download": (403, 404),
+    "dead_letter": (404,),
+    "redrive": (404,),
+    "submit_batch": (400, 413, 415, 429),
+    "show_batch": (404,),
+    "cancel_batch": (404,),
 }
 
 
@@ -65,6 +73,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
             tags=app.openapi_tags,
         )
         _add_problems(document)
+        add_forms(document, app.state.api.library.all())
         _add_example(document)
         app.openapi_schema = document
     return app.openapi_schema

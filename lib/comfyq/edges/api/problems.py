@@ -16,6 +16,7 @@ from comfyq.domain.errors import (
     DomainError,
     FieldError,
     Forbidden,
+    InvalidGraph,
     InvalidRequest,
     NotFound,
     RateLimited,
@@ -64,6 +65,7 @@ class ProblemResponse(Response):
         code: str,
         detail: str,
         fields: Sequence[FieldError] = (),
+        node_errors: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         problem = Problem(
@@ -74,13 +76,17 @@ class ProblemResponse(Response):
             instance=request.scope["path"],
             code=code,
             errors=[ProblemField(field=each.field, message=each.message) for each in fields],
+            node_errors=node_errors,
         )
         super().__init__(_encoded(problem), status_code=status, headers=headers)
 
 
 def _encoded(problem: Problem) -> bytes:
     """What clients sent may be quoted here, even if it is no valid text."""
-    return json.dumps(problem.model_dump(), ensure_ascii=False).encode("utf-8", "replace")
+    unused = {"node_errors"} if problem.node_errors is None else None
+    return json.dumps(problem.model_dump(exclude=unused), ensure_ascii=False).encode(
+        "utf-8", "replace"
+    )
 
 
 def status_of(error: type[DomainError]) -> HTTPStatus:
@@ -96,6 +102,7 @@ async def on_domain_error(request: Request, error: Exception) -> Response:
         code=error.code,
         detail=str(error),
         fields=error.fields if isinstance(error, InvalidRequest) else (),
+        node_errors=error.node_errors if isinstance(error, InvalidGraph) else None,
         headers=_retry(error),
     )
 

@@ -1,19 +1,52 @@
-"""The reaper's Lambda function: one look for each event of its schedule."""
+"""The reaper's Lambda function: one look for each event of its schedule, and dead letters."""
 
 from collections.abc import Mapping
 from typing import Any
 
+import structlog
+
+from comfyq.domain.dead_letter import Origin
+from comfyq.services.dead_letters import DeadLetters
 from comfyq.services.reaping import Reaper
+from comfyq.wire.sqs import failures, letter_of, queue_of
+
+log = structlog.get_logger()
 
 
 class ReaperHandler:
-    def __init__(self, reaper: Reaper) -> None:
+    """``submissions_dead`` is the name of the queue of dead submissions; any other's are
+    doorbells."""
+
+    def __init__(
+        self, *, reaper: Reaper, dead_letters: DeadLetters, submissions_dead: str | None
+    ) -> None:
         self._reaper = reaper
+        self._dead_letters = dead_letters
+        self._submissions_dead = submissions_dead
 
     async def handle(self, event: Mapping[str, Any], context: object = None) -> dict[str, Any]:
-        """Look once; the counts of what was done go to the log and to whoever invoked it.
+        """Look once, or bury what SQS brings.
+
+        The counts of what was done go to the log and to whoever invoked it; of SQS's records
+        those that must come again are named.
 
         Raises:
             TableUnavailable: nothing could be looked at; the schedule tries again.
         """
-        return dict(await self._reaper.reap())
+        if "Records" not in event:
+            return dict(await self._reaper.reap())
+        return failures(
+            [record["messageId"] for record in event["Records"] if not await self._bury(record)]
+        )
+
+    async def _bury(self, record: Mapping[str, Any]) -> bool:
+        try:
+            await self._dead_letters.bury(letter_of(record), origin=self._origin(record))
+        except Exception as error:  # one bad record must not bring back the others
+            log.warning("bury_failed", letter=record["messageId"], reason=repr(error))
+            return False
+        return True
+
+    def _origin(self, record: Mapping[str, Any]) -> Origin:
+        submitted = queue_of(record) == self._submissions_dead
+        return Origin.SUBMISSIONS if submitted else Origin.JOBS

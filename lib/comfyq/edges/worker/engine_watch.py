@@ -18,6 +18,7 @@ class EngineWatch:
         self._away_period_s = away_period_s
         self._answers = asyncio.Event()
         self._latched = False
+        self.returns = 0  # how often it has begun to answer
         self.info: EngineInfo | None = None
         self.reason: str | None = "ComfyUI was not asked yet"
 
@@ -56,4 +57,5 @@ class EngineWatch:
             self._answers.clear()
         else:
             self.reason = None
+            self.returns += not self.ok
             self._answers.set()

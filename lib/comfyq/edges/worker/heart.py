@@ -8,6 +8,7 @@ import structlog
 
 from comfyq.domain.errors import DomainError
 from comfyq.domain.job import JobId, WorkerId
+from comfyq.edges.worker.catalogue_watch import CatalogueWatch
 from comfyq.edges.worker.engine_watch import EngineWatch
 from comfyq.ports.clock import Clock
 from comfyq.records.workers import WorkerRecords, WorkerState
@@ -36,6 +37,7 @@ class Heart:
         *,
         records: WorkerRecords,
         watch: EngineWatch,
+        catalogue: CatalogueWatch | None = None,
         clock: Clock,
         period_s: float,
         ttl_s: int,
@@ -43,6 +45,7 @@ class Heart:
         self._identity = identity
         self._records = records
         self._watch = watch
+        self._catalogue = catalogue
         self._clock = clock
         self._period_s = period_s
         self._ttl_s = ttl_s
@@ -55,6 +58,11 @@ class Heart:
 
     def gave(self, job_id: JobId) -> None:
         self._jobs.discard(job_id)
+
+    @property
+    def busy(self) -> bool:
+        """It holds a job."""
+        return bool(self._jobs)
 
     def drain(self) -> None:
         self._draining = True
@@ -96,6 +104,7 @@ class Heart:
             engine_version=info.version if info else None,
             devices=info.devices if info else (),
             simulated=info.simulated if info else False,
+            catalogue=self._catalogue.id if self._catalogue else None,
             draining=self._draining,
             jobs=tuple(sorted(self._jobs)),
             seen_at=now,

@@ -8,9 +8,11 @@ from typing import Any, TypeVar
 
 import structlog
 
-from comfyq.domain.errors import DomainError, Unavailable
+from comfyq.domain.errors import DomainError, TooContended, Unavailable
+from comfyq.edges.worker.catalogue_watch import CatalogueWatch
 from comfyq.edges.worker.engine_watch import EngineWatch
 from comfyq.edges.worker.gate import Gate, Place
+from comfyq.edges.worker.guard import Guard
 from comfyq.edges.worker.heart import Heart
 from comfyq.ports.caretaker import Caretaker
 from comfyq.ports.engine import (
@@ -26,6 +28,7 @@ from comfyq.services.choosing import Chooser
 from comfyq.services.claiming import Claims
 from comfyq.services.execution import Executor
 from comfyq.services.holding import HeldJob
+from comfyq.services.resending import Resender
 from comfyq.services.verdicts import Hung
 
 log = structlog.get_logger()
@@ -50,8 +53,11 @@ class Worker:
         heart: Heart,
         caretaker: Caretaker,
         chooser: Chooser | None,
+        resender: Resender,
         wait_s: float,
         drain_s: float,
+        guard: Guard | None = None,
+        catalogue: CatalogueWatch | None = None,
     ) -> None:
         self._claims = claims
         self._executor = executor
@@ -61,8 +67,11 @@ class Worker:
         self._heart = heart
         self._caretaker = caretaker
         self._chooser = chooser  # None: jobs are taken in the order of the queue
+        self._resender = resender
         self._wait_s = wait_s
         self._drain_s = drain_s
+        self._guard = guard
+        self._catalogue = catalogue
         self._stopped = asyncio.Event()
         self._places: dict[asyncio.Task[None], Place] = {}
         self._device_faults = 0
@@ -72,7 +81,8 @@ class Worker:
         self._stopped.set()
 
     async def run(self) -> None:
-        async with beside(self._watch.run(), self._heart.run()):
+        others = [each.run() for each in (self._guard, self._catalogue) if each is not None]
+        async with beside(self._watch.run(), self._heart.run(), self._resender.run(), *others):
             await self._serve()
         await self._heart.stop()
 
@@ -86,11 +96,15 @@ class Worker:
 
     async def _retake(self, attempts: asyncio.TaskGroup) -> None:
         await self._or_stopped(self._watch.wait_ok())
-        if self._stopped.is_set():
-            return
-        for held in await self._claims.retake():
-            log.info("job_retaken", job=held.id, attempt=held.token)
-            self._begin(attempts, held, self._gate.enter())
+        while not self._stopped.is_set():
+            try:
+                async for held in self._claims.retake():
+                    log.info("job_retaken", job=held.id, attempt=held.token)
+                    self._begin(attempts, held, self._gate.enter())
+            except (Unavailable, TooContended) as away:
+                await self._pause(away)
+            else:
+                return
 
     async def _serve_one(self, attempts: asyncio.TaskGroup) -> None:
         await self._or_stopped(self._watch.wait_ok())
@@ -100,9 +114,13 @@ class Worker:
                 delivery = await self._or_stopped(self._queue.receive(wait_s=self._wait_s))
                 if delivery is not None:
                     await self._claim(attempts, self._claims.claim(delivery))
-        except Unavailable as away:
-            log.warning("backend_away", reason=str(away))
-            await self._or_stopped(asyncio.sleep(random.uniform(PAUSE_S / 2, PAUSE_S)))
+        except (Unavailable, OSError) as away:
+            await self._pause(away)
+
+    async def _pause(self, away: Exception) -> None:
+        """Something that is needed does not answer, or the worker's own disk is full."""
+        log.warning("backend_away", reason=str(away))
+        await self._or_stopped(asyncio.sleep(random.uniform(PAUSE_S / 2, PAUSE_S)))
 
     async def _claim_fitting(self, attempts: asyncio.TaskGroup) -> bool:
         """Claim a waiting job whose models ComfyUI holds, if the order of waiting allows it."""

@@ -1,0 +1,94 @@
+# What there is to do: `make` lists it.
+
+PYTHON ?= python3
+PORT ?= 8188# of the ComfyUI of `make comfyui`
+
+BIN := .venv/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check -qq
+LOCKED := --no-deps --require-hashes --requirement
+UV_VERSION := 0.13.9
+COMPILE := .tools/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-header
+
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list what there is to do
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name what; do \
+		printf '  make %-10s %s\n' "$$name" "$$what"; done
+
+.PHONY: demo
+demo: .venv/.runtime ## start everything, make one picture into out/, stop everything
+	@$(BIN)/comfyq demo --out out
+
+.PHONY: up
+up: .venv/.runtime ## serve until Ctrl-C
+	@$(BIN)/comfyq up
+
+.PHONY: test
+test: .venv/.development .emulator/.made ## run every test that needs no server of yours
+	$(BIN)/pytest -m "not comfyui and not verify"
+
+.PHONY: verify
+verify: .venv/.development .emulator/.made ## run the tests that take too long for every day
+	$(BIN)/pytest -m verify
+
+.PHONY: check
+check: .venv/.development ## lint, formatting, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy lib functions tests
+	$(BIN)/lint-imports
+
+.PHONY: comfyui
+comfyui: ## prepare a real ComfyUI for the CPU and start it on 127.0.0.1:$(PORT)
+	infra/comfyui/prepare.sh .comfyui
+	infra/comfyui/start.sh .comfyui $(PORT)
+	@echo "stop it with infra/comfyui/stop.sh"
+
+.PHONY: emulator
+emulator: .emulator/.made ## install the AWS look-alike that --backend emulator starts
+
+.PHONY: lock
+lock: .tools/.made ## resolve every dependency again
+	$(COMPILE) pyproject.toml --upgrade --group build --output-file requirements.lock
+	$(COMPILE) pyproject.toml --upgrade --group build --group dev \
+		--constraint requirements.lock --output-file requirements-dev.lock
+	$(COMPILE) infra/emulator/requirements.in --upgrade \
+		--output-file infra/emulator/requirements.lock
+
+# A stamp is touched when its environment is whole; what was interrupted is made again.
+
+.PHONY: python
+python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "comfyq needs Python 3.11 or later; name one: make PYTHON=python3.12" >&2; exit 1; }
+
+.venv/.made: | python
+	@echo "making .venv"
+	@$(PYTHON) -m venv .venv
+	@touch $@
+
+.venv/.runtime: requirements.lock pyproject.toml | .venv/.made
+	@echo "installing what comfyq needs"
+	@$(PIP) $(LOCKED) requirements.lock
+	@$(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# in the same environment, so after what is above
+.venv/.development: requirements-dev.lock .venv/.runtime
+	@echo "installing what tests and checks need"
+	@$(PIP) $(LOCKED) requirements-dev.lock
+	@touch $@
+
+.emulator/.made: infra/emulator/requirements.lock | python
+	@echo "installing the emulator"
+	@$(PYTHON) -m venv .emulator
+	@.emulator/bin/python -m pip install --disable-pip-version-check -qq $(LOCKED) $<
+	@touch $@
+
+.tools/.made: Makefile | python
+	@$(PYTHON) -m venv .tools
+	@.tools/bin/python -m pip install --disable-pip-version-check -qq uv==$(UV_VERSION)
+	@touch $@

@@ -1,0 +1,110 @@
+"""What code asks of AWS, as the rights that it needs.
+
+A right is an action and a resource, the resource written as in the template's ``!Sub``:
+``dynamodb:Query ${Table.Arn}/index/tenant``.
+"""
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+RECORD = Path(__file__).with_name("calls.json")
+
+Parameters = Mapping[str, Any]
+
+
+class Right(NamedTuple):
+    action: str  # dynamodb:Query
+    resource: str  # ${Table.Arn}/index/tenant
+
+
+# What an S3 call needs is not always called like it:
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/mpuoverview.html
+S3_ACTIONS = {
+    "CompleteMultipartUpload": "PutObject",
+    "CreateMultipartUpload": "PutObject",
+    "HeadObject": "GetObject",
+    "UploadPart": "PutObject",
+}
+# A transaction needs the rights of its parts and none of its own:
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html
+TRANSACTION_ACTIONS = {
+    "ConditionCheck": "ConditionCheckItem",
+    "Delete": "DeleteItem",
+    "Put": "PutItem",
+    "Update": "UpdateItem",
+}
+
+
+@dataclass
+class Recording:
+    """The rights that calls needed, and how often each API was called.
+
+    ``queues`` tells the logical id of a queue by its URL.
+    """
+
+    queues: Mapping[str, str]
+    rights: Counter[Right] = field(default_factory=Counter)
+    calls: Counter[str] = field(default_factory=Counter)
+
+    def note(self, service: str, operation: str, params: Parameters) -> None:
+        self.calls[f"{service}:{operation}"] += 1
+        self.rights.update(self._needed(service, operation, params))
+
+    def _needed(self, service: str, operation: str, params: Parameters) -> Iterator[Right]:
+        match service:
+            case "dynamodb":
+                yield from _table_rights(operation, params)
+            case "sqs":
+                queue = self.queues[params["QueueUrl"]]
+                yield Right(f"sqs:{operation}", f"${{{queue}.Arn}}")
+            case "s3":
+                action = S3_ACTIONS.get(operation, operation)
+                yield Right(f"s3:{action}", _objects(params))
+            case "apigatewaymanagementapi" if operation == "PostToConnection":
+                stage = "${WebSocketApi}/${Stage}"
+                yield Right("execute-api:ManageConnections", f"{stage}/POST/@connections/*")
+            case _:
+                yield Right(f"{service}:{operation}", "?")
+
+
+def _table_rights(operation: str, params: Parameters) -> Iterator[Right]:
+    if operation == "TransactWriteItems":
+        for step in params["TransactItems"]:
+            for kind in step:
+                yield Right(f"dynamodb:{TRANSACTION_ACTIONS[kind]}", "${Table.Arn}")
+        return
+    index = params.get("IndexName")
+    yield Right(
+        f"dynamodb:{operation}", f"${{Table.Arn}}/index/{index}" if index else "${Table.Arn}"
+    )
+
+
+def _objects(params: Parameters) -> str:
+    """All objects of a folder are one resource: ``outputs/*``."""
+    key = params.get("Key")
+    return "${Bucket.Arn}" if key is None else f"${{Bucket.Arn}}/{key.split('/')[0]}/*"
+
+
+def recorded(path: Path = RECORD) -> Mapping[str, frozenset[Right]]:
+    """By role, the rights that its code was seen to need; ``record`` wrote them."""
+    roles = json.loads(path.read_text(encoding="utf-8"))
+    return {
+        role: frozenset(Right(action, at) for action, places in rights.items() for at in places)
+        for role, rights in roles.items()
+    }
+
+
+def record(recordings: Mapping[str, Recording], path: Path = RECORD) -> None:
+    roles = {role: _grouped(recording) for role, recording in sorted(recordings.items())}
+    path.write_text(json.dumps(roles, indent=2) + "\n", encoding="utf-8")
+
+
+def _grouped(recording: Recording) -> dict[str, list[str]]:
+    grouped: dict[str, list[str]] = {}
+    for right in sorted(recording.rights):
+        grouped.setdefault(right.action, []).append(right.resource)
+    return grouped

@@ -1,0 +1,59 @@
+"""Rules about references: each leads somewhere, none in a circle, none to what may be missing."""
+
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+
+from infra.checks.document import Document, many
+from infra.checks.intrinsics import references, without_branch
+
+OUTPUTS = {
+    "ApiUrl": "HttpApi",
+    "WebSocketUrl": "WebSocketApi",
+    "TableName": "Table",
+    "QueueUrl": "JobsQueue",
+    "SubmissionsQueueUrl": "SubmissionsQueue",
+    "BucketName": "Bucket",
+    "WorkerPolicyArn": "WorkerPolicy",
+}
+
+
+def references_lead_somewhere(document: Document) -> Iterator[str]:
+    known = set(document.resources) | set(document.content.get("Parameters", {}))
+    for name, needed in _graph(document).items():
+        for other in sorted(needed - known):
+            if not other.startswith("AWS::"):
+                yield f"{name}: there is no {other}"
+
+
+def nothing_goes_in_circles(document: Document) -> Iterator[str]:
+    try:
+        TopologicalSorter(_graph(document)).prepare()
+    except CycleError as cycle:
+        yield " -> ".join(cycle.args[1])
+
+
+def conditions_are_kept(document: Document) -> Iterator[str]:
+    """What is there only under a condition is used only under it."""
+    holder = {name: each.condition for name, each in document.resources.items() if each.condition}
+    implied = {"WarmPool": {"GpuPool"}, "HasAlarmEmail": set[str](), "GpuPool": set[str]()}
+    for resource in document.resources.values():
+        held = {resource.condition} | implied.get(resource.condition or "", set())
+        for name, condition in holder.items():
+            sure = without_branch(resource.properties, condition)
+            if condition not in held and name in set(references(sure)):
+                yield f"{resource.id}: {name} is not always there"
+
+
+def outputs_tell_what_a_worker_needs(document: Document) -> Iterator[str]:
+    outputs = document.content.get("Outputs", {})
+    for name, resource in OUTPUTS.items():
+        if resource not in set(references(outputs.get(name, {}))):
+            yield f"output {name}: does not tell of {resource}"
+
+
+def _graph(document: Document) -> Mapping[str, set[str]]:
+    return {
+        resource.id: set(references(resource.properties))
+        | set(many(resource.whole.get("DependsOn", [])))
+        for resource in document.resources.values()
+    }

@@ -1,0 +1,24 @@
+"""Ports that fail on demand: for tests of what survives, never for anything else.
+
+The environment of one process names its faults (``bootstrap.ports`` reads them, and without any
+builds nothing of this): ``COMFYQ_FAULTS`` is a JSON list of rules such as
+
+    {"port": "table", "call": "write", "about": "\\"status\\":\\"succeeded\\"",
+     "when": "after", "do": "kill"}
+
+| field | means |
+|---|---|
+| ``port``, ``call`` | ``table``: get, query, write, count; ``queue``: send, receive, ack, hide; \
+``assets``: put, read, delete, link; ``notifier``: post |
+| ``about`` | only calls that are about this text count; default: all. A call is about its \
+arguments: the items and keys of a write as compact JSON with sorted names, a doorbell's job id, \
+an asset's key, a frame |
+| ``at``, ``times`` | it strikes from the ``at``-th such call on (1), that often (1; 0: for ever) |
+| ``when`` | ``before`` or ``after`` the call; a call that itself fails has no after |
+| ``do`` | ``kill``: SIGKILL to the process; ``raise``: the port's Unavailable; ``delay``: wait \
+``seconds``; ``lose``: do not make the call, but say that it was made; ``repeat``: make it twice |
+| ``seconds`` | of a ``delay`` |
+
+``raise`` after a call is an answer that was lost. ``lose`` and ``repeat`` are for calls that answer
+nothing (writes, sends, acks, posts), whatever ``when`` says.
+"""

@@ -1,0 +1,85 @@
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import anyio
+from anyio.lowlevel import checkpoint
+
+from comfyq.ports.clock import Clock
+from comfyq.ports.inbox import MAX_LETTERS, Letter
+from comfyq.ports.queue import MAX_WAIT_S, check_seconds
+
+POLL_S = 0.002
+
+
+@dataclass(slots=True, eq=False)  # the same letter sent twice is two
+class Slot:
+    letter: Letter
+    visible_at_s: float  # epoch
+    receives: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryLetterDelivery:
+    slot: Slot
+    receives: int  # when it was delivered; a later receive makes this one lapse
+    inbox: "MemoryInbox"
+
+    @property
+    def letter(self) -> Letter:
+        return self.slot.letter
+
+    async def ack(self) -> None:
+        await checkpoint()
+        if self.receives == self.slot.receives and self.slot in self.inbox.slots:
+            self.inbox.slots.remove(self.slot)
+
+
+class MemoryInbox:
+    """An inbox whose visibility follows the given clock. ``dead`` gets what was received
+    ``max_receives`` times."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        visibility_s: float = 30,
+        max_receives: int = 10,
+        dead: "MemoryInbox | None" = None,
+    ) -> None:
+        self.slots: list[Slot] = []
+        self._clock = clock
+        self._visibility_s = visibility_s
+        self._max_receives = max_receives
+        self._dead = dead
+
+    def put(self, letter: Letter) -> None:
+        self.slots.append(Slot(letter, self._now_s()))
+
+    async def receive(self, *, wait_s: float) -> Sequence[MemoryLetterDelivery]:
+        check_seconds(wait_s, most=MAX_WAIT_S)
+        deadline = time.monotonic() + wait_s
+        await checkpoint()
+        while not (slots := self._visible()):
+            if time.monotonic() >= deadline:
+                return []
+            await anyio.sleep(POLL_S)
+        return [self._deliver(slot) for slot in slots[:MAX_LETTERS]]
+
+    def _visible(self) -> list[Slot]:
+        visible = [slot for slot in self.slots if slot.visible_at_s <= self._now_s()]
+        if self._dead is None:
+            return visible
+        for slot in visible:
+            if slot.receives >= self._max_receives:
+                self.slots.remove(slot)
+                self._dead.put(slot.letter)
+        return [slot for slot in visible if slot.receives < self._max_receives]
+
+    def _deliver(self, slot: Slot) -> MemoryLetterDelivery:
+        slot.receives += 1
+        slot.visible_at_s = self._now_s() + self._visibility_s
+        return MemoryLetterDelivery(slot, slot.receives, self)
+
+    def _now_s(self) -> float:
+        return self._clock.now().timestamp()

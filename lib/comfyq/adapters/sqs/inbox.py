@@ -1,0 +1,79 @@
+import functools
+import math
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from anyio import to_thread
+
+from comfyq.adapters.sqs.calls import LAPSED, translated
+from comfyq.adapters.sqs.poll import poll
+from comfyq.domain.errors import QueueUnavailable
+from comfyq.ports.inbox import MAX_LETTERS, Letter
+from comfyq.ports.queue import MAX_WAIT_S, check_seconds
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import MessageTypeDef
+
+
+@dataclass(frozen=True, slots=True)
+class SqsLetterDelivery:
+    letter: Letter
+    receipt: str
+    inbox: "SqsInbox"
+
+    async def ack(self) -> None:
+        await to_thread.run_sync(self.inbox.delete, self.receipt)
+
+
+class SqsInbox:
+    """The messages of one queue, as they are.
+
+    ``client`` makes the client; it is called once, at the first use, in a thread. Visibility and
+    the queue for dead letters are the queue's own attributes. A redrive policy keeps a message's
+    id, so it is the first one here as well.
+    """
+
+    def __init__(self, *, client: Callable[[], "SQSClient"], url: str) -> None:
+        self._client = functools.cache(client)
+        self._url = url
+
+    async def receive(self, *, wait_s: float) -> Sequence[SqsLetterDelivery]:
+        """As the port says; SQS waits in whole seconds.
+
+        What arrives after this was cancelled is shown to others again at once.
+        """
+        check_seconds(wait_s, most=MAX_WAIT_S)
+        return await poll(lambda: self._receive(wait_s), give_back=self._show) or []
+
+    def delete(self, receipt: str) -> None:
+        with translated(tolerated=LAPSED):
+            self._client().delete_message(QueueUrl=self._url, ReceiptHandle=receipt)
+
+    def _receive(self, wait_s: float) -> list[SqsLetterDelivery]:
+        with translated():
+            answer = self._client().receive_message(
+                QueueUrl=self._url,
+                MaxNumberOfMessages=MAX_LETTERS,
+                WaitTimeSeconds=math.ceil(wait_s),
+                MessageAttributeNames=["All"],
+            )
+        return [self._delivery(message) for message in answer.get("Messages", [])]
+
+    def _delivery(self, message: "MessageTypeDef") -> SqsLetterDelivery:
+        attributes = {
+            name: value["StringValue"]
+            for name, value in message.get("MessageAttributes", {}).items()
+            if "StringValue" in value
+        }
+        letter = Letter(message.get("MessageId", ""), message.get("Body", ""), attributes)
+        return SqsLetterDelivery(letter, message.get("ReceiptHandle", ""), self)
+
+    def _show(self, deliveries: Sequence[SqsLetterDelivery]) -> None:
+        for delivery in deliveries:
+            with suppress(QueueUnavailable), translated(tolerated=LAPSED):
+                self._client().change_message_visibility(
+                    QueueUrl=self._url, ReceiptHandle=delivery.receipt, VisibilityTimeout=0
+                )

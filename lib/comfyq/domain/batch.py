@@ -1,0 +1,41 @@
+"""Many requests that were submitted, and are followed and canceled, as one."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NewType
+
+from comfyq.domain.caller import TenantId
+from comfyq.domain.errors import DomainError, FieldError, InvalidRequest
+
+BatchId = NewType("BatchId", str)
+
+MAX_REQUESTS = 100  # of a batch
+MAX_CHARS = 2_000  # that are kept of a refusal's text
+MAX_FIELDS = 20  # that are kept of a refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why one request of a batch did not become a job."""
+
+    code: str
+    message: str
+    fields: tuple[FieldError, ...] = ()
+
+    @classmethod
+    def of(cls, error: DomainError) -> "Refusal":
+        fields = error.fields if isinstance(error, InvalidRequest) else ()
+        return cls(error.code, str(error)[:MAX_CHARS], tuple(fields[:MAX_FIELDS]))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    id: BatchId
+    tenant: TenantId
+    created_at: datetime
+    size: int  # requests
+    digest: str  # of its requests: a retry must ask for the same
+    canceled: bool = False  # what is missing of it is not made any more
+    refusals: Mapping[int, Refusal] = field(default_factory=dict)  # by the request's index
+    version: int = 1

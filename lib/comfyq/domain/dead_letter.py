@@ -1,0 +1,27 @@
+"""A letter that nobody could deal with: kept readable, and sent again on demand."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+
+from comfyq.domain.caller import TenantId
+
+
+class Origin(StrEnum):
+    """The queue that the letter was sent to."""
+
+    JOBS = "jobs"  # it is a doorbell
+    SUBMISSIONS = "submissions"  # it is a request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    id: str  # the first that its queue gave it
+    origin: Origin
+    tenant: TenantId
+    body: str
+    attributes: Mapping[str, str] = field(default_factory=dict)
+    reason: str  # for a person
+    buried_at: datetime
+    redrives: int = 0  # how often it was sent again

@@ -1,0 +1,26 @@
+"""The files that a job brings along for ComfyUI's input folder."""
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+Fit = Literal["none", "center", "cover", "contain"]
+FITS: tuple[Fit, ...] = get_args(Fit)
+PLACEHOLDER = "comfyq-input/"  # of a file that the worker has not fetched yet
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputFile:
+    """A file that the worker fetches, gives to ComfyUI and binds to ``node``'s ``input``.
+
+    ``fit`` says how a picture is brought to ``width`` x ``height`` (px): as it is (none), cut out
+    of or placed in the middle (center), scaled to cover and cut (cover), scaled to fit (contain).
+    """
+
+    parameter: str
+    node: str
+    input: str
+    kind: str  # image, mask, video or audio
+    source: str  # id of an asset, http(s) URL or data URI
+    fit: Fit = "none"
+    width: int | None = None
+    height: int | None = None

@@ -1,0 +1,16 @@
+"""What a client asks for: a workflow with values for its parameters, or a graph of its own."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """Nothing of it has been checked; ``graph`` stands instead of ``workflow`` and ``values``."""
+
+    workflow: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict)
+    graph: Any = None  # ComfyUI's API format
+    overrides: Mapping[str, Any] = field(default_factory=dict)  # "node.input" -> value
+    wait: bool = False  # accept it also if no worker that is known could run it

@@ -1,0 +1,86 @@
+"""``/generate/batch``: many requests at once."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Response
+from starlette.background import BackgroundTask
+
+from comfyq.domain.batch import BatchId
+from comfyq.domain.errors import BatchNotFound
+from comfyq.edges.api.dependencies import UUID, Asker, Services, Views, require_json
+from comfyq.edges.api.submitting import IdempotencyKey
+from comfyq.services.batches import digest_of
+from comfyq.wire.batches import BatchRequest, BatchView, BatchViews, asked_of
+
+router = APIRouter(prefix="/generate/batch", tags=["batches"])
+
+
+def batch_id_of(batch_id: Annotated[str, Path(description="A UUID.")]) -> BatchId:
+    """Ids that we cannot have given are not found, without asking the table."""
+    if not UUID.fullmatch(batch_id.lower()):
+        raise BatchNotFound("there is no such batch; a batch's id is a UUID")
+    return BatchId(batch_id.lower())
+
+
+WantedBatch = Annotated[BatchId, Depends(batch_id_of)]
+
+
+@router.post(
+    "",
+    status_code=HTTPStatus.ACCEPTED,
+    dependencies=[Depends(require_json)],
+    response_model=BatchView,
+    responses={
+        202: {
+            "description": "What could be accepted is; `items` tells of each request.",
+            "headers": {"Location": {"description": "The batch.", "schema": {"type": "string"}}},
+        }
+    },
+)
+async def submit_batch(
+    body: BatchRequest,
+    api: Services,
+    caller: Asker,
+    views: Views,
+    idempotency_key: IdempotencyKey = None,
+) -> Response:
+    """Submit up to 100 generations. One that cannot be run does not sink the others.
+
+    With an `Idempotency-Key`, sending it again completes what is missing and makes nothing twice.
+    """
+    accepted = await api.batches.submit(
+        caller, asked_of(body), digest=digest_of(body.expanded), idempotency_key=idempotency_key
+    )
+    shown = BatchViews(views).accepted(accepted)
+    headers = {"Location": shown.urls.self}
+    if accepted.replayed:
+        headers["Idempotent-Replayed"] = "true"
+    # As it is: to check a hundred jobs against their model again costs more than to store them.
+    return Response(
+        shown.model_dump_json(),
+        HTTPStatus.ACCEPTED,
+        headers,
+        media_type="application/json",
+        background=BackgroundTask(api.batches.note_rung, accepted),
+    )
+
+
+@router.get("/{batch_id}")
+async def show_batch(
+    api: Services, caller: Asker, views: Views, batch_id: WantedBatch
+) -> BatchView:
+    """A batch as it is now, with each of its jobs."""
+    return BatchViews(views).state(await api.batches.get(caller, batch_id))
+
+
+@router.delete(
+    "/{batch_id}",
+    status_code=HTTPStatus.ACCEPTED,
+    responses={202: {"description": "Those jobs that have not ended yet end as `canceled`."}},
+)
+async def cancel_batch(
+    api: Services, caller: Asker, views: Views, batch_id: WantedBatch
+) -> BatchView:
+    """Cancel every job of a batch. Doing it again, or too late, is no error."""
+    return BatchViews(views).state(await api.batches.cancel(caller, batch_id))

@@ -1,0 +1,60 @@
+"""``/workflows``: what there is to run, and a typed way of running each."""
+
+from http import HTTPStatus
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Path, Response
+
+from comfyq.edges.api.dependencies import Asker, Services, Views, require_json
+from comfyq.edges.api.submitting import (
+    ACCEPTED,
+    REHEARSED,
+    DryRun,
+    IdempotencyKey,
+    answer,
+    rehearsed,
+)
+from comfyq.wire.jobs import JobView
+from comfyq.wire.requests import WorkflowValues
+from comfyq.wire.workflows import WorkflowList, WorkflowView
+
+router = APIRouter(prefix="/workflows", tags=["workflows"])
+
+Name = Annotated[str, Path(description="With or without `.json`.", max_length=200)]
+
+
+@router.get("")
+async def workflows(api: Services) -> WorkflowList:
+    """The workflows that there are."""
+    return WorkflowList.of(list(await api.library.list()))
+
+
+@router.get("/{name}")
+async def workflow(api: Services, name: Name) -> WorkflowView:
+    """All that is to be known for using a workflow."""
+    return WorkflowView.of(await api.library.show(name))
+
+
+@router.post(
+    "/{name}/generate",
+    status_code=HTTPStatus.ACCEPTED,
+    dependencies=[Depends(require_json)],
+    response_model=JobView,
+    responses={200: REHEARSED, 202: ACCEPTED},
+)
+async def generate(
+    name: Name,
+    body: WorkflowValues,
+    api: Services,
+    caller: Asker,
+    views: Views,
+    response: Response,
+    dry_run: DryRun = False,
+    idempotency_key: IdempotencyKey = None,
+) -> Any:
+    """Run the workflow. The same as `POST /generate` with its name as `workflow`."""
+    request = body.request(name)
+    if dry_run:
+        return rehearsed(await api.submission.rehearse(caller, request))
+    accepted = await api.submission.submit(caller, request, idempotency_key=idempotency_key)
+    return answer(accepted, views, response)

@@ -1,0 +1,1 @@
+"""Requests that come through a queue: polled on one machine, brought by SQS on AWS."""

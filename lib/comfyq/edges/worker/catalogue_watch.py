@@ -1,0 +1,49 @@
+"""Keeps what this worker's ComfyUI can run published."""
+
+import asyncio
+
+import structlog
+
+from comfyq.domain.errors import DomainError
+from comfyq.edges.worker.engine_watch import EngineWatch
+from comfyq.ports.engine import EngineError
+from comfyq.services.catalogues import CataloguePublisher
+
+log = structlog.get_logger()
+
+LOOK_S = 0.25
+PERIOD_S = 60.0  # models are added and removed while ComfyUI runs
+
+
+class CatalogueWatch:
+    """Publishes when ComfyUI first answers, whenever it has come back, and each ``period_s``."""
+
+    def __init__(
+        self, publisher: CataloguePublisher, *, watch: EngineWatch, period_s: float = PERIOD_S
+    ) -> None:
+        self._publisher = publisher
+        self._watch = watch
+        self._period_s = period_s
+        self.id: str | None = None  # of the catalogue that was published last
+
+    async def run(self) -> None:
+        while True:
+            await self._watch.wait_ok()
+            answered = self._watch.returns
+            published = await self._publish()
+            await self._pause(answered, self._period_s if published else PERIOD_S / 10)
+
+    async def _publish(self) -> bool:
+        try:
+            self.id = await self._publisher.publish()
+        except (DomainError, EngineError, OSError) as away:
+            log.warning("catalogue_unpublished", reason=str(away))
+            return False
+        return True
+
+    async def _pause(self, answered: int, pause_s: float) -> None:
+        """Until the time is over, or ComfyUI has been away and is back."""
+        for _ in range(round(pause_s / LOOK_S)):
+            if self._watch.returns != answered:
+                return
+            await asyncio.sleep(LOOK_S)

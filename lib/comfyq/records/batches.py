@@ -1,0 +1,224 @@
+"""Batches: ``BATCH#id`` / ``META``, and ``REFUSED#index`` for each request that was refused.
+
+The other requests are jobs, whose ids follow from the batch's: so a retry completes what is
+missing, and nothing has to list them.
+"""
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import astuple, dataclass, replace
+from datetime import timedelta
+from uuid import UUID, uuid5
+
+from comfyq.domain.batch import MAX_REQUESTS, Batch, BatchId, Refusal
+from comfyq.domain.caller import TenantId
+from comfyq.domain.errors import BatchNotFound, FieldError, TooContended, TooLarge
+from comfyq.domain.job import Job, JobId
+from comfyq.domain.spec import Spec
+from comfyq.ports.table import MAX_ITEM_BYTES, MAX_WRITES, ConditionFailed, Item, Key, Put, Table
+from comfyq.records.job_items import to_item
+from comfyq.records.jobs import Idempotency, KeyTaken, idempotency_item, spec_item
+from comfyq.records.times import from_ms, to_ms
+
+MAX_BYTES = 3_000_000  # of one transaction, well below what DynamoDB takes
+SMALL_BYTES = 2_000  # more than a new job has beside the text of its spec
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A new job of a batch, ready to be written."""
+
+    job: Job
+    spec: Spec
+    puts: tuple[Put, ...]
+    size: int  # bytes
+
+
+class BatchRecords:
+    """``kept`` is how long a batch is known: as long as the longest of its jobs may be."""
+
+    def __init__(self, table: Table, *, new_write_id: Callable[[], str], kept: timedelta) -> None:
+        self._table = table
+        self._new_write_id = new_write_id
+        self._kept = kept
+
+    async def create(self, batch: Batch, promise: Idempotency | None) -> None:
+        """Store a new batch, without its jobs.
+
+        Raises:
+            KeyTaken: the idempotency key stands for another batch, or for a job.
+        """
+        write_id = self._new_write_id()
+        writes = [Put(self._item(batch) | {"wid": write_id}, absent=True)]
+        if promise is not None:
+            writes.append(Put(idempotency_item(promise), absent=True))
+        try:
+            await self._table.write(*writes)
+        except ConditionFailed as refused:
+            ours = refused.found.get(0)
+            if ours is not None and ours["wid"] == write_id:
+                return  # the answer was lost, not the write
+            key = refused.found.get(1)
+            if key is None:
+                raise
+            raise KeyTaken(key["digest"], JobId(key["job"])) from refused
+
+    async def refuse(self, batch: Batch) -> None:
+        """Store why requests of a batch were refused; again, if it is retried."""
+        ttl = self._ttl(batch)
+        puts = [Put(_refusal_item(batch.id, n, why, ttl)) for n, why in batch.refusals.items()]
+        for at in range(0, len(puts), MAX_WRITES):
+            await self._table.write(*puts[at : at + MAX_WRITES])
+
+    async def get(self, batch_id: BatchId) -> Batch:
+        """Raises BatchNotFound."""
+        item = await self._table.get(_key(batch_id))
+        if item is None:
+            raise BatchNotFound(f"there is no batch {batch_id}")
+        page = await self._table.query("main", item["pk"], prefix="REFUSED#", limit=MAX_REQUESTS)
+        refusals = dict(_refusal(refused) for refused in page.items)
+        return _batch(item, refusals)
+
+    async def cancel(self, batch: Batch) -> None:
+        """Note that what is missing of a batch is not to be made.
+
+        Raises:
+            TooContended: somebody else wrote it meanwhile.
+        """
+        canceled = replace(batch, canceled=True, version=batch.version + 1)
+        write_id = self._new_write_id()
+        try:
+            await self._table.write(
+                Put(self._item(canceled) | {"wid": write_id}, version=batch.version)
+            )
+        except ConditionFailed as refused:
+            found = refused.found.get(0)
+            if found is None or not found.get("canceled"):
+                raise TooContended(f"batch {batch.id} was written by somebody else") from refused
+
+    def member(self, job: Job, spec: Spec) -> Member:
+        """A job that ``add`` can store.
+
+        Raises:
+            TooLarge: it is more than the table takes.
+        """
+        items = (to_item(job, write_id=self._new_write_id()), spec_item(job.id, spec))
+        size = SMALL_BYTES + len(items[1]["body"].encode())
+        if size > MAX_ITEM_BYTES:
+            raise TooLarge(f"the graph has {size} bytes; the most is {MAX_ITEM_BYTES}")
+        return Member(job, spec, tuple(Put(item, absent=True) for item in items), size)
+
+    async def add(self, members: Sequence[Member]) -> Sequence[Job]:
+        """Store those jobs of a transaction that are not there yet, and return them.
+
+        ``members`` are as many as ``transactions`` puts together.
+        """
+        while members:
+            try:
+                await self._table.write(*(put for member in members for put in member.puts))
+            except ConditionFailed as refused:
+                if _is_ours(refused, members):
+                    break  # the answer was lost, not the write
+                there = {position // 2 for position in refused.found}
+                members = [member for n, member in enumerate(members) if n not in there]
+            else:
+                break
+        return [member.job for member in members]
+
+    async def save(self, jobs: Sequence[Job]) -> None:
+        """Replace version ``job.version - 1`` of each job that is still at it.
+
+        The others were written meanwhile, and keep what they were given.
+        """
+        write_id = self._new_write_id()
+        for at in range(0, len(jobs), MAX_WRITES):
+            puts = [
+                Put(to_item(job, write_id=write_id), version=job.version - 1)
+                for job in jobs[at : at + MAX_WRITES]
+            ]
+            await self._save(puts)
+
+    async def _save(self, puts: list[Put]) -> None:
+        while puts:
+            try:
+                await self._table.write(*puts)
+            except ConditionFailed as refused:
+                puts = [put for n, put in enumerate(puts) if n not in refused.found]
+            else:
+                return
+
+    def _item(self, batch: Batch) -> dict[str, object]:
+        pk, sk = _key(batch.id)
+        return {
+            "pk": pk,
+            "sk": sk,
+            "version": batch.version,
+            "tenant": batch.tenant,
+            "created": to_ms(batch.created_at),
+            "size": batch.size,
+            "digest": batch.digest,
+            "canceled": batch.canceled,
+            "ttl": self._ttl(batch),
+        }
+
+    def _ttl(self, batch: Batch) -> int:
+        return to_ms(batch.created_at + self._kept) // 1000
+
+
+def job_id_of(batch_id: BatchId, index: int) -> JobId:
+    """The id of a batch's job: the same for each retry."""
+    return JobId(str(uuid5(UUID(batch_id), str(index))))
+
+
+def transactions(members: Iterable[Member]) -> Iterator[Sequence[Member]]:
+    """Members in groups that one transaction takes."""
+    group: list[Member] = []
+    size = 0
+    for member in members:
+        full = (len(group) + 1) * len(member.puts) > MAX_WRITES or size + member.size > MAX_BYTES
+        if group and full:
+            yield group
+            group, size = [], 0
+        group.append(member)
+        size += member.size
+    if group:
+        yield group
+
+
+def _is_ours(refused: ConditionFailed, members: Sequence[Member]) -> bool:
+    found = refused.found.get(0)
+    return found is not None and found.get("wid") == members[0].puts[0].item["wid"]
+
+
+def _key(batch_id: BatchId) -> Key:
+    return f"BATCH#{batch_id}", "META"
+
+
+def _batch(item: Item, refusals: dict[int, Refusal]) -> Batch:
+    return Batch(
+        id=BatchId(item["pk"].removeprefix("BATCH#")),
+        tenant=TenantId(item["tenant"]),
+        created_at=from_ms(item["created"]),
+        size=item["size"],
+        digest=item["digest"],
+        canceled=item["canceled"],
+        refusals=refusals,
+        version=item["version"],
+    )
+
+
+def _refusal_item(batch_id: BatchId, index: int, refusal: Refusal, ttl: int) -> Item:
+    pk, _ = _key(batch_id)
+    body = [refusal.code, refusal.message, [astuple(each) for each in refusal.fields]]
+    return {
+        "pk": pk,
+        "sk": f"REFUSED#{index:03d}",
+        "body": json.dumps(body, ensure_ascii=False),
+        "ttl": ttl,
+    }
+
+
+def _refusal(item: Item) -> tuple[int, Refusal]:
+    code, message, fields = json.loads(item["body"])
+    index = int(item["sk"].removeprefix("REFUSED#"))
+    return index, Refusal(code, message, tuple(FieldError(*each) for each in fields))

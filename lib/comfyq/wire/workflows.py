@@ -1,0 +1,89 @@
+"""Workflows as clients see them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from comfyq.domain.workflow import Model
+from comfyq.services.library import Offer
+
+
+class ModelView(BaseModel):
+    """A file that the workflow loads."""
+
+    file: str
+    folder: str = Field(description="Below ComfyUI's `models`.")
+    url: str = Field(description="Where people get it.")
+    note: str
+    available: bool | None = Field(description="Null: nothing is known of any worker.")
+
+    @classmethod
+    def of(cls, model: Model, available: bool | None) -> "ModelView":
+        return cls(
+            file=model.file,
+            folder=model.folder,
+            url=model.url,
+            note=model.note,
+            available=available,
+        )
+
+
+class WorkflowSummary(BaseModel):
+    name: str
+    title: str
+    description: str
+    version: str
+    available: bool | None = Field(
+        description="Whether a known worker could run it; null: nothing is known of any worker."
+    )
+    reasons: list[str] = Field(description="Why it is not available.")
+
+
+class WorkflowList(BaseModel):
+    workflows: list[WorkflowSummary]
+
+    @classmethod
+    def of(cls, offers: list[Offer]) -> "WorkflowList":
+        return cls(workflows=[WorkflowSummary(**_summary(offer)) for offer in offers])
+
+
+class WorkflowView(WorkflowSummary):
+    """All that is to be known for using a workflow."""
+
+    family: str = Field(description="Jobs of one family share loaded models.")
+    parameters: dict[str, Any] = Field(
+        description="JSON Schema of a request's values, with what the worker has to choose from."
+    )
+    presets: Mapping[str, Mapping[str, Any]] = Field(description="Values by name of `preset`.")
+    negative_prompts: Mapping[str, str] = Field(description="By name of `negative_preset`.")
+    sample: Mapping[str, Any] = Field(description="Values that work.")
+    models: list[ModelView]
+    outputs: list[str] = Field(description="Ids of the nodes whose files are the result.")
+
+    @classmethod
+    def of(cls, offer: Offer) -> "WorkflowView":
+        workflow = offer.workflow
+        models = zip(workflow.models, offer.models, strict=True)
+        return cls(
+            **_summary(offer),
+            family=workflow.family,
+            parameters=workflow.json_schema(),
+            presets=workflow.presets,
+            negative_prompts=workflow.negative_prompts,
+            sample=workflow.sample,
+            models=[ModelView.of(model, available) for model, available in models],
+            outputs=list(workflow.outputs),
+        )
+
+
+def _summary(offer: Offer) -> dict[str, Any]:
+    workflow = offer.workflow
+    return {
+        "name": workflow.name,
+        "title": workflow.title,
+        "description": workflow.description,
+        "version": workflow.version,
+        "available": offer.available,
+        "reasons": list(offer.reasons),
+    }

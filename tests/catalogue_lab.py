@@ -1,0 +1,77 @@
+"""Catalogues for tests: what the simulator can run, and workers that have published it."""
+
+import copy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from comfyq.adapters.filesystem.spool import FileSpool
+from comfyq.domain.catalogue import Catalogue, read_catalogue
+from comfyq.domain.job import WorkerId
+from comfyq.records.catalogues import CatalogueRecords
+from comfyq.records.workers import WorkerState
+from comfyq.services.catalogues import CataloguePublisher
+from comfyq.simulator.catalog import load_catalog
+from tests.api_lab import ApiLab
+
+INFO: Mapping[str, Any] = load_catalog().object_info({"image": [], "audio": []})
+CATALOGUE: Catalogue = read_catalogue(INFO)
+
+
+def info_with(class_type: str, name: str, names: list[str]) -> dict[str, Any]:
+    """The same, but one input has other names to choose from."""
+    info: dict[str, Any] = copy.deepcopy(dict(INFO))
+    spec = info[class_type]["input"]["required"][name]
+    if isinstance(spec[0], list):
+        spec[0] = names
+    else:
+        spec[1]["options"] = names
+    return info
+
+
+class FixedSource:
+    """A ComfyUI that tells what a test says."""
+
+    def __init__(self, info: Mapping[str, Any]) -> None:
+        self.info = info
+        self.asked = 0
+
+    async def object_info(self) -> Mapping[str, Any]:
+        self.asked += 1
+        return self.info
+
+
+def publisher(lab: ApiLab, folder: Path, info: Mapping[str, Any] = INFO) -> CataloguePublisher:
+    return CataloguePublisher(
+        source=FixedSource(info),
+        records=CatalogueRecords(lab.table),
+        assets=lab.assets,
+        spool=FileSpool(folder=folder),
+        clock=lab.clock,
+    )
+
+
+async def join(
+    lab: ApiLab, folder: Path, info: Mapping[str, Any] = INFO, *, worker: str = "w1"
+) -> str:
+    """A live worker whose ComfyUI tells ``info``; the id of its catalogue."""
+    catalogue = await publisher(lab, folder, info).publish()
+    await beat(lab, worker, catalogue)
+    lab.clock.advance(6)  # whoever looked before looks again
+    return catalogue
+
+
+async def beat(lab: ApiLab, worker: str, catalogue: str | None, *, draining: bool = False) -> None:
+    now = lab.clock.now()
+    state = WorkerState(
+        id=WorkerId(worker),
+        pid=1,
+        host="h",
+        version="1",
+        engine_ok=True,
+        catalogue=catalogue,
+        draining=draining,
+        seen_at=now,
+        started_at=now,
+    )
+    await lab.workers.beat(state, ttl_s=60)

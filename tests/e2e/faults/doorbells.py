@@ -1,0 +1,93 @@
+"""The queue and the table of a running system, as a test's own hands: to lose, double and delay."""
+
+import asyncio
+from collections.abc import Coroutine, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Self, TypeVar
+from uuid import uuid4
+
+from comfyq.bootstrap.ports import open_ports
+from comfyq.config import Settings
+from comfyq.domain.caller import DEFAULT_TENANT
+from comfyq.domain.errors import StaleJob
+from comfyq.domain.job import RING_AGAIN, JobId
+from comfyq.ports.queue import Delivery
+from comfyq.records.jobs import JobRecords
+
+T = TypeVar("T")
+
+MAX_RECEIVES = 10  # of the template and of the embedded queue; then a doorbell is dead
+
+
+class Doorbells:
+    """What ``exports`` of an ``up`` lead to."""
+
+    def __init__(self, exports: Mapping[str, str]) -> None:
+        named = {
+            "backend": exports["COMFYQ_BACKEND"],
+            "data_dir": exports["COMFYQ_DATA_DIR"],
+            "aws_endpoint_url": exports.get("AWS_ENDPOINT_URL"),
+            "table": exports.get("COMFYQ_TABLE"),
+            "queue_url": exports.get("COMFYQ_QUEUE_URL"),
+            "bucket": exports.get("COMFYQ_BUCKET"),
+            "visibility_s": 3,
+        }
+        given: Any = {name: value for name, value in named.items() if value is not None}
+        self._ports = open_ports(Settings(**given))
+        self._records = JobRecords(self._ports.table, new_write_id=lambda: uuid4().hex)
+        self._runner = asyncio.Runner()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._runner.close()
+        self._ports.close()
+
+    def ring(self, job_id: str) -> None:
+        self._run(self._ports.queue.send(JobId(job_id), tenant=DEFAULT_TENANT))
+
+    def take(self, count: int) -> list[Delivery]:
+        """Receive that many doorbells, which nobody else then hears for a while."""
+        taken = [self._run(self._ports.queue.receive(wait_s=5)) for _ in range(count)]
+        assert None not in taken, "there are not as many doorbells"
+        return [delivery for delivery in taken if delivery is not None]
+
+    def lose(self, delivery: Delivery) -> None:
+        self._run(delivery.ack())
+
+    def hide(self, delivery: Delivery, seconds: float) -> None:
+        self._run(delivery.hide(seconds))
+
+    def kill(self, job_id: str) -> None:
+        """Receive a job's only doorbell until it is dead."""
+        for _ in range(MAX_RECEIVES):
+            [delivery] = self.take(1)
+            assert delivery.job_id == job_id
+            self.hide(delivery, 0)
+        assert self._run(self._ports.queue.receive(wait_s=0)) is None, "it was shown once more"
+
+    def an_hour_passes(self, job_id: str) -> None:
+        """For one waiting job: it was rung so long ago that it is due to be rung again."""
+        self._run(self._age(JobId(job_id)))
+
+    async def _age(self, job_id: JobId) -> None:
+        while True:
+            job = await self._records.get(job_id)
+            assert job.lease is None, "it does not wait"
+            rung_at = job.created_at - RING_AGAIN - timedelta(seconds=1)
+            aged = replace(job, rung_at=rung_at, due_at=job.created_at, version=job.version + 1)
+            try:
+                return await self._records.save(aged)
+            except StaleJob:
+                continue
+
+    def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        return self._runner.run(work)

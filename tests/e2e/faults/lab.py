@@ -1,0 +1,123 @@
+"""One system of real processes, in which tests break things; and the promise that it keeps."""
+
+import io
+import itertools
+import json
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from blake3 import blake3
+from PIL import Image
+
+from tests.e2e.faults.client import Client, Json, until
+from tests.e2e.faults.comfy import Comfy, Simulated
+from tests.processes import Process, Processes
+
+FAST = {
+    "COMFYQ_LEASE_S": "3",
+    "COMFYQ_VISIBILITY_S": "3",
+    "COMFYQ_RENEW_S": "1",
+    "COMFYQ_WATCH_S": "0.2",
+    "COMFYQ_REAP_PERIOD_S": "0.3",
+    "COMFYQ_RETRY_S": "0.2",
+    "COMFYQ_UNAVAILABLE_S": "0.2",
+    "COMFYQ_SILENT_S": "2",
+    "COMFYQ_STOP_S": "2",
+    "COMFYQ_BEAT_S": "0.5",
+    "COMFYQ_LIVE_S": "3",
+    "COMFYQ_WAIT_S": "2",
+}
+"""Leases and time-outs of 3 s and less, for the API and for workers."""
+
+_names = itertools.count(1)
+
+
+class Lab:
+    """A running ``up`` without workers, and what a test starts beside it."""
+
+    def __init__(self, folder: Path, *, up: Process, backend: str) -> None:
+        self.processes = Processes(folder)
+        self.client = Client(up.url)
+        self.up = up
+        self.backend = backend
+        self._folder = folder
+
+    def simulator(self, *options: object) -> Simulated:
+        return Simulated(self.processes, options=options)
+
+    def worker(
+        self,
+        *comfyui: Comfy,
+        worker_id: str | None = None,
+        options: Sequence[object] = (),
+        env: Mapping[str, str] | None = None,
+        faults: Sequence[Mapping[str, Any]] = (),
+    ) -> Process:
+        """A worker process; ``faults`` are rules of ``comfyq.adapters.faulty``.
+
+        On the embedded backend it shares the API's folder, so that its death is seen at once. On
+        the emulator it is a machine of its own, and only its lease tells that it is gone.
+        """
+        own = dict(env or {})
+        if faults:
+            own["COMFYQ_FAULTS"] = json.dumps(list(faults))
+        if self.backend != "embedded":
+            own.setdefault("COMFYQ_DATA_DIR", str(self._folder / "machine"))
+        return self.processes.worker(
+            comfyui=[each.url for each in comfyui],
+            up=self.up,
+            worker_id=worker_id,
+            options=options,
+            env={**FAST, **own},
+        )
+
+    def close(self) -> None:
+        self.client.close()
+        self.processes.close()
+
+    def died(self, process: Process) -> float:
+        """Wait for a process to be killed; when that was seen."""
+        until(lambda: process.code is not None, "the worker is dead")
+        assert process.code == -signal.SIGKILL, process.log
+        return time.monotonic()
+
+    def check(self, job_id: str, status: str, verdicts: Sequence[str] | None = None) -> Json:
+        """The promise, for one job: one end, announced, and results of the winning attempt."""
+        follower = self.client.follower(job_id)
+        follower.wait_end()
+        story = self.client.story(job_id)
+        told = {frame["status"] for frame in follower.frames if frame["status"] in ENDED}
+        assert (story["status"], told) == (status, {status}), story
+        assert follower.close_code == 1000
+        attempts = story["attempts"]
+        if verdicts is not None:
+            assert [attempt["verdict"] for attempt in attempts] == list(verdicts), attempts
+        wins = [a["number"] for a in attempts if a["verdict"] == "succeeded"]
+        assert wins == ([story["attempt"]] if status == "completed" else []), attempts
+        assert bool(story["outputs"]) == (status == "completed")
+        for output in story["outputs"]:
+            self._check_output(story, output)
+        return story
+
+    def _check_output(self, story: Json, output: Json) -> None:
+        body = self.client.download(output["url"])
+        assert (len(body), blake3(body).hexdigest()) == (output["size"], output["blake3"])
+        with Image.open(io.BytesIO(body)) as picture:
+            picture.load()
+            graph = json.loads(picture.info["prompt"])
+        prefixes = [n["inputs"].get("filename_prefix", "") for n in graph.values()]
+        [prefix] = [prefix for prefix in prefixes if prefix]
+        _, job_id, attempt, _ = prefix.split("/")
+        assert job_id == story["id"]
+        assert int(attempt) <= story["attempt"]  # an earlier one where it was adopted
+
+
+def new_name(kind: str) -> str:
+    """A worker id that no other test has used."""
+    return f"{kind}{next(_names)}"
+
+
+ENDED = frozenset({"completed", "failed", "canceled"})

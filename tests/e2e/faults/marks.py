@@ -1,0 +1,12 @@
+"""Marks that several rows share."""
+
+import pytest
+
+_REAL = [pytest.mark.comfyui, pytest.mark.verify]
+_BOTH = ["simulator", pytest.param("real", marks=_REAL)]
+
+also_real = pytest.mark.parametrize("comfy", _BOTH, indirect=True)
+"""The row holds of the real ComfyUI too, which it leaves as it was."""
+
+also_mortal = pytest.mark.parametrize("mortal", _BOTH, indirect=True)
+"""The same for rows that kill or break their ComfyUI."""

@@ -1,0 +1,83 @@
+"""Systems that one test has to itself, because it breaks more of them than a worker."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from comfyq.local.emulator import Emulator
+from tests.e2e.faults.lab import FAST, Lab
+from tests.fixtures.emulator import ENVIRONMENT, Aws
+from tests.fixtures.faulty_proxy import FaultyProxy
+from tests.processes import Process, Processes
+
+JOBS_QUEUE_VISIBILITY_S = 3  # as the lease of these tests; the template's is 120
+
+
+class Owned:
+    """An ``up`` without workers that can die and come back over the same data.
+
+    On the emulator, ``proxy`` stands between everything of ours and AWS's look-alike, which
+    outlives ``up``.
+    """
+
+    def __init__(
+        self, folder: Path, *, backend: str, workflows: Path, proxy: FaultyProxy | None
+    ) -> None:
+        self.backend = backend
+        self.data_dir = folder / "data"
+        self._proxy = proxy
+        self._folder = folder
+        self._workflows = workflows
+        self._processes = Processes(folder)
+
+    @property
+    def proxy(self) -> FaultyProxy:
+        assert self._proxy is not None, "only the emulator has one"
+        return self._proxy
+
+    @property
+    def env(self) -> Mapping[str, str]:
+        env = {**FAST, "COMFYQ_WORKFLOWS_DIR": str(self._workflows)}
+        return env if self._proxy is None else {**env, "AWS_ENDPOINT_URL": self._proxy.url}
+
+    def up(
+        self, *, faults: Sequence[Mapping[str, Any]] = (), env: Mapping[str, str] | None = None
+    ) -> Process:
+        own = {**self.env, **(env or {})}
+        if faults:
+            own["COMFYQ_FAULTS"] = json.dumps(list(faults))
+        started = self._processes.up(
+            workers=0, backend=self.backend, data_dir=self.data_dir, env=own
+        )
+        if self._proxy is not None:
+            hasten(f"http://{self._proxy.upstream}", started.exports["COMFYQ_QUEUE_URL"])
+        return started
+
+    def lab(self, up: Process) -> Lab:
+        """What a test starts beside ``up``; to be closed by it."""
+        self._folder.joinpath("lab").mkdir(exist_ok=True)
+        return Lab(self._folder / "lab", up=up, backend=self.backend)
+
+    def close(self) -> None:
+        self._processes.close()
+
+
+@contextmanager
+def owned(folder: Path, *, backend: str, workflows: Path, seed: int = 0) -> Iterator[Owned]:
+    with ExitStack() as stack:
+        proxy = None
+        if backend == "emulator":
+            emulator = stack.enter_context(Emulator(environment=ENVIRONMENT))
+            proxy = stack.enter_context(FaultyProxy(emulator.url, seed=seed).running())
+        system = Owned(folder, backend=backend, workflows=workflows, proxy=proxy)
+        stack.callback(system.close)
+        yield system
+
+
+def hasten(endpoint: str, queue_url: str) -> None:
+    """Give the emulator's queue the time-out of these tests."""
+    Aws(endpoint).sqs.set_queue_attributes(
+        QueueUrl=queue_url, Attributes={"VisibilityTimeout": str(JOBS_QUEUE_VISIBILITY_S)}
+    )

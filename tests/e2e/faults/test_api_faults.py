@@ -1,0 +1,93 @@
+"""The API dies, or its queue refuses, around a submission: accepted jobs run, and run once."""
+
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import requests
+
+from tests.e2e.faults.client import CALL_S, until
+from tests.e2e.faults.conftest import Record
+from tests.e2e.faults.lab import Lab
+from tests.e2e.faults.ownership import Owned, owned
+from tests.processes import Process
+
+BODY = {"workflow": "nap", "seconds": 0.1}
+SUBMISSION = '"sk":"SPEC"'  # stands in no other write
+
+KILLS: Mapping[str, Mapping[str, Any]] = {
+    "before the table": {"port": "table", "call": "write", "about": SUBMISSION, "when": "before"},
+    "between table and queue": {"port": "queue", "call": "send", "when": "before"},
+    "after the queue": {"port": "queue", "call": "send", "when": "after"},
+}
+VERIFY = {"before the table"}
+
+
+@pytest.fixture
+def system(backend: str, workflows: Path, tmp_path: Path) -> Iterator[Owned]:
+    with owned(tmp_path, backend=backend, workflows=workflows) as system:
+        yield system
+
+
+def post(up: Process, key: str) -> requests.Response:
+    url = f"{up.url}/generate"
+    return requests.post(url, json=BODY, headers={"Idempotency-Key": key}, timeout=CALL_S)
+
+
+def finished(lab: Lab, job_id: str) -> float:
+    """Start a worker; when the job was seen to have ended, rendered once by one attempt."""
+    simulator = lab.simulator()
+    lab.worker(simulator)
+    story = lab.client.until(job_id, lambda job: job["status"] == "completed", "completed")
+    ended = time.monotonic()
+    story = lab.client.story(job_id)
+    assert [attempt["verdict"] for attempt in story["attempts"]] == ["succeeded"]
+    assert simulator.renders(job_id) == 1
+    assert lab.client.download(story["image_url"]).startswith(b"\x89PNG")
+    return ended
+
+
+@pytest.mark.parametrize(
+    "moment",
+    [
+        pytest.param(name, id=name, marks=[pytest.mark.verify] if name in VERIFY else [])
+        for name in KILLS
+    ],
+)
+def test_killed_in_a_submission(moment: str, system: Owned, record: Record) -> None:
+    doomed = system.up(faults=[{**KILLS[moment], "do": "kill"}])
+    key = uuid4().hex
+    with pytest.raises(requests.ConnectionError):
+        post(doomed, key)
+    until(lambda: doomed.code is not None, "the API is dead")
+    died = time.monotonic()
+
+    up = system.up()
+    listed = requests.get(f"{up.url}/generate", timeout=CALL_S).json()["jobs"]
+    was_stored = moment != "before the table"
+    assert len(listed) == was_stored, "what is stored is kept, what is not is not there"
+    again = post(up, key)
+    assert again.status_code == 202
+    assert ("Idempotent-Replayed" in again.headers) == was_stored
+    lab = system.lab(up)
+    try:
+        ended = finished(lab, again.json()["id"])
+    finally:
+        lab.close()
+    record(f"API killed {moment}", ended - died)
+
+
+def test_the_queue_refuses_the_ring(system: Owned, record: Record) -> None:
+    up = system.up(faults=[{"port": "queue", "call": "send", "do": "raise"}])
+    accepted = post(up, uuid4().hex)
+    refused = time.monotonic()
+    assert accepted.status_code == 202, "the transaction is in"
+    lab = system.lab(up)
+    try:
+        ended = finished(lab, accepted.json()["id"])
+    finally:
+        lab.close()
+    record("queue refuses the ring", ended - refused)

@@ -1,0 +1,148 @@
+"""A job is cancelled, in whatever phase: once, twice, by two clients at once."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.e2e.faults.client import Json, until
+from tests.e2e.faults.comfy import Comfy, Simulated
+from tests.e2e.faults.conftest import Record
+from tests.e2e.faults.lab import Lab
+from tests.e2e.faults.marks import also_real
+
+CLAIM_DELAYED = {
+    "port": "table",
+    "call": "write",
+    "about": '"claimed":',
+    "when": "after",
+    "do": "delay",
+    "seconds": 1.5,
+}
+UPLOAD_DELAYED = {"port": "assets", "call": "put", "when": "before", "do": "delay", "seconds": 3}
+
+
+def _is_requested(answer: tuple[int, Json]) -> bool:
+    code, job = answer
+    return code == 202 and bool(job["cancel_requested"])
+
+
+def test_while_it_is_queued(lab: Lab, record: Record) -> None:
+    job = lab.client.submit()
+    asked = time.monotonic()
+    assert _is_requested(lab.client.cancel(job))
+    ended = lab.client.follower(job).wait_end()
+    story = lab.check(job, "canceled", [])
+    record("cancel while queued", ended - asked)
+    code, again = lab.client.cancel(job)
+    assert (code, again["status"], again["seq"]) == (200, "canceled", story["seq"])
+
+
+@also_real
+def test_while_it_is_claimed(lab: Lab, comfy: Comfy, record: Record) -> None:
+    """It waits in ComfyUI behind another job, which goes on."""
+    lab.worker(comfy)
+    before = lab.client.submit(seconds=2.0)
+    lab.client.running(before)
+    job = lab.client.submit(seconds=1.0)
+    lab.client.until(job, lambda now: now["attempt"] == 1, "claimed")
+    asked = time.monotonic()
+    assert _is_requested(lab.client.cancel(job))
+    ended = lab.client.follower(job).wait_end()
+    lab.check(job, "canceled", ["canceled"])
+    record("cancel while claimed", ended - asked)
+    lab.check(before, "completed", ["succeeded"])
+    assert (comfy.renders(job), comfy.renders(before)) == (0, 1)
+
+
+@pytest.mark.verify
+def test_between_claim_and_submission(lab: Lab, simulator: Simulated, record: Record) -> None:
+    lab.worker(simulator, faults=[CLAIM_DELAYED])
+    job = lab.client.submit(seconds=1.0)
+    lab.client.until(job, lambda now: now["attempt"] == 1, "claimed")
+    asked = time.monotonic()
+    assert _is_requested(lab.client.cancel(job))
+    ended = lab.client.follower(job).wait_end()
+    lab.check(job, "canceled", ["canceled"])
+    record("cancel between claim and submission", ended - asked)
+    assert simulator.renders(job) == 0
+    lab.check(lab.client.submit(seconds=0.1), "completed", ["succeeded"])
+
+
+@also_real
+def test_while_it_runs_by_two_clients(lab: Lab, comfy: Comfy, record: Record) -> None:
+    """Both are told the same, and the neighbour at depth 2 is not touched."""
+    lab.worker(comfy)
+    job = lab.client.submit(seconds=30.0, ticks=300)
+    neighbour = lab.client.submit(seconds=0.3)
+    lab.client.running(job)
+    lab.client.until(neighbour, lambda now: now["attempt"] == 1, "claimed")
+    asked = time.monotonic()
+    with ThreadPoolExecutor(2) as clients:
+        answers = list(clients.map(lab.client.cancel, [job, job]))
+    assert all(_is_requested(answer) for answer in answers), answers
+    ended = lab.client.follower(job).wait_end()
+    lab.check(job, "canceled", ["canceled"])
+    record("cancel while running", ended - asked)
+    until(lambda: not comfy.holds(job), "out of ComfyUI")
+    lab.check(neighbour, "completed", ["succeeded"])
+    assert (comfy.renders(job), comfy.renders(neighbour)) == (0, 1)
+
+
+@also_real
+def test_a_sampler_stops_before_its_next_two_steps(lab: Lab, comfy: Comfy, record: Record) -> None:
+    """From when ComfyUI is told to stop; until then, what a cancel needs to get there counts."""
+    lab.worker(comfy)
+    big = {"width": 256, "height": 256} if "simulator" not in comfy.url else {}
+    job = lab.client.submit("flux-dev", prompt="a fox", steps=150, **big)
+    frames = lab.client.follower(job).frames
+    until(lambda: any(frame["step"] >= 2 for frame in frames), "it samples")
+    asked = time.monotonic()
+    step = frames[-1]["step"]
+    lab.client.cancel(job)
+    ended = lab.client.follower(job).wait_end()
+    lab.check(job, "canceled", ["canceled"])
+    record("cancel while sampling", ended - asked)
+    assert comfy.renders(job) == 0
+    assert lab.client.show(job)["step"] - step < 150 - step
+
+
+@pytest.mark.verify
+def test_while_it_uploads(lab: Lab, simulator: Simulated, record: Record) -> None:
+    """A job whose cancel was requested ends canceled, whatever else has happened."""
+    lab.worker(simulator, faults=[UPLOAD_DELAYED])
+    job = lab.client.submit(seconds=0.1)
+    until(lambda: simulator.renders(job) == 1 and not simulator.holds(job), "it is rendered")
+    asked = time.monotonic()
+    assert _is_requested(lab.client.cancel(job))
+    ended = lab.client.follower(job).wait_end()
+    lab.check(job, "canceled", ["canceled"])
+    record("cancel while uploading", ended - asked)
+
+
+def test_after_its_end(lab: Lab, simulator: Simulated) -> None:
+    lab.worker(simulator)
+    job = lab.client.submit(seconds=0.1)
+    before = lab.check(job, "completed", ["succeeded"])
+    for _ in range(2):
+        code, view = lab.client.cancel(job)
+        assert (code, view["status"], view["cancel_requested"]) == (200, "completed", False)
+    after = lab.check(job, "completed", ["succeeded"])
+    assert after["attempts"] == before["attempts"]
+    unknown = lab.client.cancel("00000000-0000-4000-8000-000000000000")
+    assert unknown[0] == 404
+    assert unknown[1]["code"] == "job-not-found"
+
+
+@pytest.mark.verify
+def test_of_a_job_whose_worker_is_dead(lab: Lab, simulator: Simulated, record: Record) -> None:
+    """The request cannot reach its worker; it ends with the worker's lease."""
+    worker = lab.worker(simulator)
+    job = lab.client.submit(seconds=30.0)
+    lab.client.running(job)
+    worker.kill()
+    asked = time.monotonic()
+    assert _is_requested(lab.client.cancel(job))
+    ended = lab.client.follower(job).wait_end()
+    lab.check(job, "canceled", ["canceled"])
+    record("cancel that is lost on the way to a dead worker", ended - asked)

@@ -1,0 +1,87 @@
+"""Doorbells come twice, in any order, late, never, or die: every job runs, and runs once."""
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.e2e.faults.conftest import Record
+from tests.e2e.faults.doorbells import Doorbells
+from tests.e2e.faults.lab import Lab
+from tests.e2e.faults.ownership import hasten
+
+JOBS = 5
+
+
+@pytest.fixture
+def bells(lab: Lab) -> Iterator[Doorbells]:
+    exports = lab.up.exports
+    if lab.backend == "emulator":
+        hasten(exports["AWS_ENDPOINT_URL"], exports["COMFYQ_QUEUE_URL"])
+    with Doorbells(exports) as bells:
+        yield bells
+
+
+def submitted(lab: Lab, count: int = JOBS) -> list[str]:
+    return [lab.client.submit(seconds=0.05) for _ in range(count)]
+
+
+def run_once_each(lab: Lab, jobs: list[str], *, workers: int = 2) -> float:
+    """Start workers on one ComfyUI; when all jobs had ended, each rendered by one attempt."""
+    simulator = lab.simulator()
+    for _ in range(workers):
+        lab.worker(simulator)
+    ended = max(lab.client.follower(job).wait_end() for job in jobs)
+    for job in jobs:
+        lab.check(job, "completed", ["succeeded"])
+        assert simulator.renders(job) == 1
+    return ended
+
+
+def test_every_doorbell_comes_twice(lab: Lab, bells: Doorbells, record: Record) -> None:
+    jobs = submitted(lab)
+    for job in jobs:
+        bells.ring(job)
+    began = time.monotonic()
+    record("every message delivered twice", run_once_each(lab, jobs) - began)
+
+
+@pytest.mark.verify
+def test_doorbells_come_out_of_order(lab: Lab, bells: Doorbells, record: Record) -> None:
+    jobs = submitted(lab)
+    taken = sorted(bells.take(JOBS), key=lambda delivery: jobs.index(delivery.job_id))
+    for delivery in reversed(taken):
+        bells.hide(delivery, 0)
+    began = time.monotonic()
+    record("messages out of order", run_once_each(lab, jobs) - began)
+
+
+@pytest.mark.verify
+def test_doorbells_come_after_their_visibility(lab: Lab, bells: Doorbells, record: Record) -> None:
+    """Whoever received them is gone; they come again, and some were rung for meanwhile."""
+    jobs = submitted(lab)
+    bells.take(JOBS)
+    for job in jobs[::2]:
+        bells.ring(job)
+    began = time.monotonic()
+    record("messages delayed past their visibility", run_once_each(lab, jobs) - began)
+
+
+def test_doorbells_are_lost(lab: Lab, bells: Doorbells, record: Record) -> None:
+    """The reaper rings again for what has waited for an hour; the hour passes in the table."""
+    jobs = submitted(lab)
+    for delivery in bells.take(JOBS):
+        bells.lose(delivery)
+    lost = time.monotonic()
+    for job in jobs:
+        bells.an_hour_passes(job)
+    record("messages lost (from when a new ring is due)", run_once_each(lab, jobs) - lost)
+
+
+@pytest.mark.verify
+def test_a_doorbell_dies(lab: Lab, bells: Doorbells, record: Record) -> None:
+    """It was received ten times and never acknowledged: its job is rung for again."""
+    [job] = submitted(lab, 1)
+    bells.kill(job)
+    died = time.monotonic()
+    record("message dead-lettered", run_once_each(lab, [job]) - died)

@@ -1,0 +1,141 @@
+"""A worker gets SIGKILL: another one ends its jobs, each once."""
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from tests.e2e.faults.client import until
+from tests.e2e.faults.comfy import Simulated
+from tests.e2e.faults.conftest import Record
+from tests.e2e.faults.lab import Lab, new_name
+
+JOBS = 4  # more than the other worker takes at once
+
+Rule = Mapping[str, Any]
+
+SUCCESS = '"status":"succeeded"'
+CLAIM = '"claimed":'
+
+POINTS: Mapping[str, Rule] = {
+    "before the claim": {"port": "table", "call": "write", "about": CLAIM, "when": "before"},
+    "after the claim": {"port": "table", "call": "write", "about": CLAIM, "when": "after"},
+    "before an upload": {"port": "assets", "call": "put", "when": "before"},
+    "after an upload": {"port": "assets", "call": "put", "when": "after"},
+    "before the finish": {"port": "table", "call": "write", "about": SUCCESS, "when": "before"},
+    "after the finish": {"port": "table", "call": "write", "about": SUCCESS, "when": "after"},
+    "after the acknowledgement": {"port": "queue", "call": "ack", "when": "after"},
+    "before the announcement": {
+        "port": "notifier",
+        "call": "post",
+        "about": '"status":"completed"',
+        "when": "before",
+    },
+    "after the announcement": {
+        "port": "notifier",
+        "call": "post",
+        "about": '"status":"completed"',
+        "when": "after",
+    },
+}
+IN_CI = {"after the claim", "before an upload", "after the finish"}
+
+
+def _point(name: str) -> Any:
+    marks = [] if name in IN_CI else [pytest.mark.verify]
+    return pytest.param(name, id=name.replace(" ", "-"), marks=marks)
+
+
+@pytest.mark.parametrize("point", [_point(name) for name in POINTS])
+def test_killed_at_a_point_of_its_way(
+    point: str, lab: Lab, simulator: Simulated, record: Record
+) -> None:
+    """Both workers share a ComfyUI, so what the dead one had it render is not rendered again."""
+    doomed, other = new_name("doomed"), new_name("other")
+    lab.worker(simulator, worker_id=other)
+    victim = lab.worker(simulator, worker_id=doomed, faults=[{**POINTS[point], "do": "kill"}])
+    jobs = [lab.client.submit(seconds=0.3) for _ in range(JOBS)]
+    died = lab.died(victim)
+    ended = [lab.client.follower(job).wait_end() for job in jobs]
+    touched = []
+    for job, at in zip(jobs, ended, strict=True):
+        story = lab.check(job, "completed")
+        assert simulator.renders(job) == 1, story
+        tried = [attempt for attempt in story["attempts"] if attempt["worker"] == doomed]
+        assert {attempt["verdict"] for attempt in tried} <= {"lost", "released", "succeeded"}, story
+        if tried and at > died:
+            touched.append(at)
+    if point not in ("before the claim", "after the announcement"):
+        assert touched, "the dead worker had no job"
+    record(f"worker SIGKILLed {point}", max(touched or ended) - died)
+
+
+def test_killed_while_it_runs_one_and_holds_another(
+    lab: Lab, simulator: Simulated, record: Record
+) -> None:
+    victim = lab.worker(simulator, worker_id=(doomed := new_name("doomed")))
+    jobs = [lab.client.submit(seconds=1.0) for _ in range(2)]
+    until(
+        lambda: (
+            sorted(lab.client.show(job)["status"] for job in jobs) == ["queued", "running"]
+            and all(lab.client.show(job)["attempt"] == 1 for job in jobs)
+        ),
+        "one job runs, the other is claimed",
+    )
+    lab.worker(simulator)
+    victim.kill()
+    died = time.monotonic()
+    ended = [lab.client.follower(job).wait_end() for job in jobs]
+    stories = [lab.check(job, "completed") for job in jobs]
+    verdicts = [[attempt["verdict"] for attempt in story["attempts"]] for story in stories]
+    assert sorted(verdicts) == [["lost", "succeeded"], ["released", "succeeded"]]
+    assert [story["attempts"][0]["worker"] for story in stories] == [doomed, doomed]
+    assert [simulator.renders(job) for job in jobs] == [1, 1]
+    record("worker SIGKILLed while running and queued in ComfyUI", max(ended) - died)
+
+
+def test_killed_with_its_comfyui(lab: Lab, simulator: Simulated, record: Record) -> None:
+    """The whole machine goes: the job is rendered anew elsewhere, and that counts one failure."""
+    victim = lab.worker(simulator)
+    job = lab.client.submit(seconds=2.0)
+    lab.client.running(job)
+    elsewhere = lab.simulator()
+    lab.worker(elsewhere)
+    victim.kill()
+    simulator.kill()
+    died = time.monotonic()
+    ended = lab.client.follower(job).wait_end()
+    story = lab.check(job, "completed", ["lost", "succeeded"])
+    assert (elsewhere.renders(job), story["failures"]) == (1, 1)
+    record("worker and ComfyUI SIGKILLed while running", ended - died)
+
+
+@pytest.mark.verify
+def test_a_poison_job_ends(lab: Lab, record: Record) -> None:
+    """A job that kills whoever starts it fails after three attempts; others are unharmed."""
+    poisoned = {
+        "port": "table",
+        "call": "write",
+        "about": '"status":"running"',
+        "when": "after",
+        "do": "kill",
+    }
+    job = lab.client.submit(seconds=60)
+    died = 0.0
+    for count in range(1, 4):
+        # ComfyUI dies with its worker, so nothing is left to adopt.
+        machine = lab.simulator()
+        died = lab.died(lab.worker(machine, faults=[poisoned]))
+        machine.kill()
+        assert lab.client.show(job)["attempt"] == count
+    healthy = lab.simulator()
+    lab.worker(healthy)
+    ended = lab.client.follower(job).wait_end()
+    story = lab.check(job, "failed", ["lost", "lost", "lost", "failed"])
+    assert (story["failures"], story["error_code"]) == (3, "worker-lost")
+    assert "attempt 3" in story["error"]
+    assert healthy.renders(job) == 0
+    neighbour = lab.client.submit(seconds=0.1)
+    lab.check(neighbour, "completed", ["succeeded"])
+    record("poison job: its third worker dies", ended - died)

@@ -1,0 +1,136 @@
+"""A worker is told to stop, comes back, or is frozen and wakes up too late."""
+
+import signal
+import time
+
+import pytest
+
+from tests.e2e.faults.client import until
+from tests.e2e.faults.comfy import Comfy, Simulated
+from tests.e2e.faults.conftest import Record
+from tests.e2e.faults.lab import Lab, new_name
+from tests.e2e.faults.marks import also_real
+
+UPLOAD_DELAYED = {"port": "assets", "call": "put", "when": "before", "do": "delay", "seconds": 1}
+
+
+@also_real
+def test_sigterm_lets_the_running_job_finish(lab: Lab, comfy: Comfy, record: Record) -> None:
+    """What ComfyUI has not begun goes to another worker at once."""
+    first = lab.worker(comfy, worker_id=(name := new_name("first")), options=["--drain-s", 30])
+    running = lab.client.submit(seconds=2.0)
+    lab.client.running(running)
+    waiting = lab.client.submit(seconds=0.1)
+    lab.client.until(waiting, lambda job: job["attempt"] == 1, "claimed")
+    lab.worker(comfy)
+    stopped = time.monotonic()
+    assert first.stop() == 0
+    ended = [lab.client.follower(job).wait_end() for job in (running, waiting)]
+    [attempt] = lab.check(running, "completed", ["succeeded"])["attempts"]
+    assert attempt["worker"] == name
+    lab.check(waiting, "completed", ["released", "succeeded"])
+    assert [comfy.renders(job) for job in (running, waiting)] == [1, 1]
+    record("worker SIGTERMed, and its running job ends within --drain-s", max(ended) - stopped)
+
+
+@also_real
+def test_sigterm_releases_what_does_not_finish(lab: Lab, comfy: Comfy, record: Record) -> None:
+    """Interrupted, uncounted, and claimable at once: no lease has to lapse."""
+    first = lab.worker(comfy, options=["--drain-s", 0.2])
+    job = lab.client.submit(seconds=4.0, ticks=80)
+    lab.client.running(job)
+    lab.worker(comfy)
+    first.signal(signal.SIGTERM)
+    stopped = time.monotonic()
+    lab.client.until(job, lambda now: now["attempt"] == 2, "claimed again")
+    claimed = time.monotonic()
+    assert first.wait() == 0
+    story = lab.check(job, "completed", ["released", "succeeded"])
+    assert (story["failures"], comfy.renders(job)) == (0, 1)
+    assert story["attempts"][0]["reason"] == "its worker was stopped"
+    record("worker SIGTERMed, and its running job does not end in time", claimed - stopped)
+
+
+@also_real
+@pytest.mark.parametrize("away", ["while it runs", "until it has finished"])
+def test_restarted_beside_its_comfyui(away: str, lab: Lab, comfy: Comfy, record: Record) -> None:
+    """The prompt that its former process submitted is adopted: it is not rendered again."""
+    name = new_name("back")
+    former = lab.worker(comfy, worker_id=name)
+    job = lab.client.submit(seconds=3.0 if away == "while it runs" else 0.7)
+    lab.client.running(job)
+    former.kill()
+    if away == "until it has finished":
+        until(lambda: not comfy.holds(job), "ComfyUI has finished it")
+    lab.worker(comfy, worker_id=name)
+    started = time.monotonic()
+    ended = lab.client.follower(job).wait_end()
+    story = lab.check(job, "completed", ["lost", "succeeded"])
+    assert [attempt["worker"] for attempt in story["attempts"]] == [name, name]
+    assert (comfy.renders(job), story["failures"]) == (1, 0)
+    record(f"worker restarted, away {away}", ended - started)
+
+
+@also_real
+def test_restarted_it_deletes_what_nobody_wants(lab: Lab, comfy: Comfy, record: Record) -> None:
+    """The jobs were cancelled while it was away; ComfyUI does not know."""
+    name = new_name("back")
+    former = lab.worker(comfy, worker_id=name)
+    jobs = [lab.client.submit(seconds=30, ticks=300) for _ in range(2)]
+    for job in jobs:
+        lab.client.until(job, lambda now: now["attempt"] == 1, "claimed")
+    until(lambda: all(comfy.holds(job) for job in jobs), "both are in ComfyUI")
+    former.kill()
+    for job in jobs:
+        lab.client.cancel(job)
+    for job in jobs:
+        lab.check(job, "canceled")
+    assert all(comfy.holds(job) for job in jobs)
+    lab.worker(comfy, worker_id=name)
+    back = time.monotonic()
+    until(lambda: not any(comfy.holds(job) for job in jobs), "its strays are gone")
+    record("worker restarted, its strays deleted", time.monotonic() - back)
+    assert [comfy.renders(job) for job in jobs] == [0, 0]
+
+
+def test_frozen_past_its_lease_and_woken(lab: Lab, simulator: Simulated, record: Record) -> None:
+    """Its job is another's by then: it stops its ComfyUI's work on it, and moves on."""
+    frozen = lab.worker(simulator, worker_id=(sleeper := new_name("frozen")))
+    job = lab.client.submit(seconds=7.0, ticks=140)
+    lab.client.running(job)
+    frozen.signal(signal.SIGSTOP)
+    froze = time.monotonic()
+    elsewhere = lab.simulator()
+    other = lab.worker(elsewhere, worker_id=(helper := new_name("other")))
+    taken = lambda now: now["attempt"] == 2 and now["status"] == "running"  # noqa: E731
+    lab.client.until(job, taken, "another worker runs it")
+    record("worker frozen: another runs its job", time.monotonic() - froze)
+    frozen.signal(signal.SIGCONT)
+    until(lambda: not simulator.holds(job), "the woken worker has stopped its prompt")
+    story = lab.check(job, "completed", ["lost", "succeeded"])
+    assert [attempt["worker"] for attempt in story["attempts"]] == [sleeper, helper]
+    assert (simulator.renders(job), elsewhere.renders(job)) == (0, 1)
+    assert other.stop() == 0
+    [attempt] = lab.check(lab.client.submit(seconds=0.1), "completed")["attempts"]
+    assert attempt["worker"] == sleeper
+
+
+@pytest.mark.verify
+def test_frozen_in_its_upload_and_woken(lab: Lab, simulator: Simulated, record: Record) -> None:
+    """It would have stored a success: that write is refused, and its files are deleted."""
+    frozen = lab.worker(simulator, worker_id=new_name("frozen"), faults=[UPLOAD_DELAYED])
+    job = lab.client.submit(seconds=0.1)
+    until(lambda: simulator.renders(job) == 1 and not simulator.holds(job), "it is rendered")
+    frozen.signal(signal.SIGSTOP)
+    froze = time.monotonic()
+    assert lab.client.show(job)["status"] == "running", "it was stored too soon to be frozen"
+    lab.worker(simulator)
+    ended = lab.client.follower(job).wait_end()
+    record("worker frozen in its upload: another stores the result", ended - froze)
+    before = lab.check(job, "completed", ["lost", "succeeded"])
+    frozen.signal(signal.SIGCONT)
+    until(lambda: "lease_lost" in frozen.log, "the woken worker has given up")
+    after = lab.check(job, "completed", ["lost", "succeeded"])
+    assert (after["seq"], after["attempts"]) == (before["seq"], before["attempts"])
+    assert simulator.renders(job) == 1
+    lab.check(lab.client.submit(seconds=0.1), "completed", ["succeeded"])

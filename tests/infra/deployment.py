@@ -1,0 +1,150 @@
+"""A deployment on an emulator whose functions and worker are overheard, each under its own role."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AsyncExitStack, contextmanager
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import urlsplit
+
+from comfyq.adapters.memory.clock import ManualClock
+from comfyq.adapters.provisioning.provision import Provisioned
+from comfyq.adapters.system.clock import SystemClock
+from comfyq.bootstrap import lambdas
+from comfyq.bootstrap.ports import open_ports
+from comfyq.bootstrap.services import Services
+from comfyq.bootstrap.worker import open_worker
+from comfyq.config import Backend, Settings
+from comfyq.services.beside import beside
+from comfyq.simulator import Simulator, SimulatorSettings
+from infra.checks.calls import Recording
+from tests.infra.recording import Overhearing, overheard
+
+EVENTS = Path(__file__).parents[1] / "data"
+CONTEXT: Any = SimpleNamespace(aws_request_id="r1", function_name="f")
+DEADLINE_S = 30
+GONE, PRESENT = "gone", "present"  # connection ids
+
+Answer = Mapping[str, Any]
+
+
+class Deployment:
+    """What template.yaml makes, and the roles that work on it."""
+
+    def __init__(self, made: Provisioned, *, endpoint: str, data_dir: Path) -> None:
+        self.settings = Settings(
+            backend=Backend.EMULATOR,
+            aws_endpoint_url=endpoint,
+            table=made.table,
+            queue_url=made.queue_url,
+            bucket=made.bucket,
+            data_dir=data_dir,
+            public_url="https://api.example",
+            requests_per_minute=1_000,
+            lease_s=20,
+            wait_s=1,
+        )
+        queues = {made.queue_url: "JobsQueue", made.submissions_queue_url: "SubmissionsQueue"}
+        self.recordings = {
+            role: Recording(queues)
+            for role in ("ApiRole", "WebSocketRole", "ReaperRole", "WorkerPolicy")
+        }
+        self._queues = queues
+
+    @contextmanager
+    def role(self, name: str) -> Iterator[Overhearing]:
+        """Whatever is called inside, ``name`` needs the right for; its sockets are all there but
+        one."""
+        with overheard(self.recordings[name], post=_status_of) as overhearing:
+            yield overhearing
+
+    def services(self, **changes: Any) -> Services:
+        settings = self.settings.model_copy(update=changes)
+        return Services(settings, open_ports(settings))
+
+    def services_of(self, *, ago: timedelta) -> Services:
+        """Services to which it is earlier than it is."""
+        clock = ManualClock(SystemClock().now() - ago)
+        return Services(self.settings, replace(open_ports(self.settings), clock=clock))
+
+    def api(self) -> "Api":
+        return Api(lambdas.api_function(self.settings))
+
+    def websocket(self) -> Callable[..., Answer]:
+        function = lambdas.websocket_function(self.settings)
+
+        def send(name: str, connection: str, **changes: Any) -> Answer:
+            event = _event(f"websocket/{name}")
+            event["requestContext"]["connectionId"] = connection
+            return function(event | changes, CONTEXT)
+
+        return send
+
+    def reap(self) -> Answer:
+        return lambdas.reaper_function(self.settings)({}, CONTEXT)
+
+    def work(self, until: Callable[[Services], Awaitable[bool]], **changes: Any) -> None:
+        """Run a worker with a simulated ComfyUI until ``until`` holds, then stop it."""
+        simulator = SimulatorSettings(step_s=changes.pop("step_s", 0.001), preview_every_steps=0)
+        asyncio.run(self._work(until, simulator, changes))
+
+    async def _work(
+        self,
+        until: Callable[[Services], Awaitable[bool]],
+        simulator: SimulatorSettings,
+        changes: Mapping[str, Any],
+    ) -> None:
+        services = self.services(**changes)
+        async with AsyncExitStack() as stack:
+            comfyui = await stack.enter_async_context(Simulator(simulator))
+            worker = await stack.enter_async_context(
+                open_worker(services, comfyui_url=comfyui.url, engine="simulator")
+            )
+            async with beside(worker.run()), asyncio.timeout(DEADLINE_S):
+                while not await until(services):  # noqa: ASYNC110 - the table has no event
+                    await asyncio.sleep(0.02)
+                worker.stop()
+                while not await _has_left(services):  # noqa: ASYNC110
+                    await asyncio.sleep(0.02)
+
+
+class Api:
+    """API Gateway's events through the API's function."""
+
+    def __init__(self, function: Callable[[Any, Any], Answer]) -> None:
+        self._function = function
+
+    def __call__(self, name: str, path: str | None = None, **changes: Any) -> Answer:
+        event = _event(f"apigw/{name}")
+        if path is not None:
+            at = urlsplit(path)
+            event["rawPath"] = event["requestContext"]["http"]["path"] = at.path
+            event["rawQueryString"] = at.query
+        return self._function(event | changes, CONTEXT)
+
+    def submit(self, key: str, *, steps: int = 2) -> str:
+        """The id of a new job."""
+        event = _event("apigw/generate")
+        event["headers"]["idempotency-key"] = key
+        body = {"prompt": "a fox", "width": 64, "height": 64, "steps": steps}
+        answer = self._function(event | {"body": json.dumps(body)}, CONTEXT)
+        assert answer["statusCode"] == 202, answer["body"]
+        job_id: str = json.loads(answer["body"])["id"]
+        return job_id
+
+
+async def _has_left(services: Services) -> bool:
+    return not await services.workers.live(services.ports.clock.now())
+
+
+def _status_of(connection: str) -> int:
+    return 410 if connection == GONE else 200
+
+
+def _event(name: str) -> dict[str, Any]:
+    event: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text(encoding="utf-8"))
+    return event

@@ -1,0 +1,227 @@
+"""Everything that a deployment does, so that each right is needed once.
+
+Each step asserts what it was for: a path that was not taken would leave a right out.
+"""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+from threading import Event
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+import pytest
+
+from comfyq.adapters.filesystem.journal import FileJournal
+from comfyq.bootstrap.services import Services
+from comfyq.domain import job as jobs
+from comfyq.domain.caller import DEFAULT_CALLER, DEFAULT_TENANT
+from comfyq.domain.errors import AssetsUnavailable
+from comfyq.domain.job import Job, JobId, JobStatus, WorkerId
+from comfyq.domain.spec import Spec
+from tests.infra.deployment import GONE, PRESENT, Deployment
+
+HOUR = timedelta(hours=1)
+MULTIPART_BYTES = 9 * 1024 * 1024  # boto3 sends more than 8 MB in parts
+DEADLINE_S = 20
+FORMER = WorkerId("former")
+
+
+def play(deployment: Deployment) -> None:
+    done = _a_picture(deployment)
+    _its_links(deployment, done)
+    _a_cancel(deployment)
+    _a_cancel_during_the_upload(deployment)
+    _a_large_upload_that_breaks_off(deployment)
+    _a_job_without_a_doorbell(deployment)
+    _another_family_waits(deployment)
+    _what_was_cut_off(deployment)
+    _what_is_old(deployment, done)
+
+
+def _a_picture(deployment: Deployment) -> str:
+    """Submitted twice, followed by two of whom one is gone, rendered."""
+    with deployment.role("ApiRole"):
+        api = deployment.api()
+        job_id = api.submit("a")
+        assert api.submit("a") == job_id
+        assert "no worker" in api("health")["body"]
+        assert api("list")["statusCode"] == 200
+        assert api("show", f"/generate/{job_id}")["statusCode"] == 200
+    _follow(deployment, job_id)
+    with deployment.role("WorkerPolicy"):
+        deployment.work(_reached(job_id, JobStatus.SUCCEEDED), retention_s=0)
+    return job_id
+
+
+def _its_links(deployment: Deployment, job_id: str) -> None:
+    _follow(deployment, job_id, leave=True)
+    with deployment.role("ApiRole"):
+        api = deployment.api()
+        shown = json.loads(api("show", f"/generate/{job_id}")["body"])
+        link = urlsplit(shown["image_url"])
+        answer = api("show", f"{link.path}?{link.query}")
+        assert answer["statusCode"] == 302
+        story = api("show", f"/generate/{job_id}/story")
+        assert len(json.loads(story["body"])["attempts"]) == 1
+
+
+def _a_cancel(deployment: Deployment) -> None:
+    with deployment.role("ApiRole"):
+        job_id = deployment.api().submit("b")
+    _follow(deployment, job_id)
+    with deployment.role("ApiRole"):
+        answer = deployment.api()("cancel", f"/generate/{job_id}")
+        assert json.loads(answer["body"])["status"] == "canceled"
+
+
+def _a_cancel_during_the_upload(deployment: Deployment) -> None:
+    """The worker sees it only when it stores its outcome: it throws the picture away."""
+    with deployment.role("ApiRole"):
+        job_id = deployment.api().submit("c")
+    uploading, canceled = Event(), Event()
+
+    def upload() -> None:
+        uploading.set()
+        canceled.wait(DEADLINE_S)
+
+    async def ended(services: Services) -> bool:
+        if uploading.is_set() and not canceled.is_set():
+            await services.submission.cancel(DEFAULT_CALLER, JobId(job_id))
+            canceled.set()
+        return await _reached(job_id, JobStatus.CANCELED)(services)
+
+    with deployment.role("WorkerPolicy") as overhearing:
+        overhearing.faults["PutObject"] = upload
+        deployment.work(ended, watch_s=60.0)
+        assert overhearing.recording.calls["s3:DeleteObject"] == 1
+
+
+def _a_large_upload_that_breaks_off(deployment: Deployment) -> None:
+    picture = deployment.settings.data_dir / "large"
+    picture.write_bytes(b"x" * MULTIPART_BYTES)
+
+    async def put() -> None:
+        assets = deployment.services().ports.assets
+        await assets.put("outputs/a/1/0-large", picture, content_type="image/png")
+
+    with deployment.role("WorkerPolicy") as overhearing:
+        asyncio.run(put())
+        overhearing.faults["UploadPart"] = lambda: 400
+        with pytest.raises(AssetsUnavailable):
+            asyncio.run(put())
+        assert overhearing.recording.calls["s3:AbortMultipartUpload"] == 1
+
+
+def _a_job_without_a_doorbell(deployment: Deployment) -> None:
+    """A worker dies; started again it goes on with its job, is stopped, and rings for it anew."""
+    with deployment.role("ApiRole"):
+        job_id = deployment.api().submit("d", steps=40)
+    asyncio.run(_leave_behind(deployment.services(), job_id))
+    with deployment.role("WorkerPolicy") as overhearing:
+        deployment.work(
+            _reached(job_id, JobStatus.RUNNING), worker_id=FORMER, drain_s=0.0, step_s=1.0
+        )
+        assert overhearing.recording.calls["sqs:SendMessage"] == 1
+    asyncio.run(_cancel(deployment.services(), job_id))
+
+
+def _another_family_waits(deployment: Deployment) -> None:
+    """A worker that has models loaded looks for jobs that suit them."""
+    with deployment.role("ApiRole"):
+        job_id = deployment.api().submit("e")
+    other = asyncio.run(_create(deployment.services(), family="other"))
+
+    async def looked(services: Services) -> bool:
+        chosen = any("ready" in right.resource for right in overhearing.recording.rights)
+        return chosen and await _reached(job_id, JobStatus.SUCCEEDED)(services)
+
+    with deployment.role("WorkerPolicy") as overhearing:
+        deployment.work(looked)
+    asyncio.run(_cancel(deployment.services(), other.id))
+
+
+def _what_was_cut_off(deployment: Deployment) -> None:
+    """A doorbell that was never rung, and an end that nobody was told of."""
+    earlier = deployment.services_of(ago=HOUR)
+    silent = asyncio.run(_create(earlier))
+    untold = asyncio.run(_end_silently(earlier))
+    _follow(deployment, untold.id)
+    with deployment.role("ReaperRole"):
+        done = deployment.reap()
+    assert (done["rung"], done["announced"]) == (1, 1)
+    asyncio.run(_cancel(deployment.services(), silent.id))
+
+
+def _what_is_old(deployment: Deployment, job_id: str) -> None:
+    with deployment.role("ReaperRole") as overhearing:
+        deployment.reap()
+        assert overhearing.recording.calls["s3:DeleteObject"] >= 1
+    with deployment.role("ApiRole"):
+        assert deployment.api()("show", f"/generate/{job_id}")["statusCode"] == 404
+
+
+def _follow(deployment: Deployment, job_id: str, *, leave: bool = False) -> None:
+    with deployment.role("WebSocketRole"):
+        send = deployment.websocket()
+        body = json.dumps({"action": "subscribe", "job_id": job_id})
+        for connection in (PRESENT, GONE):
+            query = {"queryStringParameters": {"job_id": job_id}}
+            assert send("connect", connection, **query)["statusCode"] == 200
+            assert send("subscribe", connection, body=body)["statusCode"] == 200
+        send("default", PRESENT)
+        # The last post found GONE gone, so it follows nothing now.
+        asyncio.run(_follow_unseen(deployment.services(), job_id))
+        if leave:
+            assert send("disconnect", PRESENT)["statusCode"] == 200
+
+
+async def _follow_unseen(services: Services, job_id: str) -> None:
+    known = await services.followers.caller(GONE)
+    assert known is not None
+    now_s = int(services.ports.clock.now().timestamp())
+    await services.followers.add(JobId(job_id), known[1], now_s=now_s)
+
+
+async def _create(services: Services, *, family: str = "any") -> Job:
+    """A job that nobody has rung for."""
+    job = jobs.submitted(
+        id=JobId(str(uuid4())),
+        tenant=DEFAULT_TENANT,
+        workflow="flux-dev",
+        family=family,
+        created_at=services.ports.clock.now(),
+    )
+    await services.records.create(job, Spec(graph={}, parameters={}))
+    await services.families.note(family)
+    return job
+
+
+async def _end_silently(services: Services) -> Job:
+    job = await _create(services)
+    ended = jobs.request_cancel(job, now=services.ports.clock.now())
+    await services.records.save(ended)
+    return ended
+
+
+async def _leave_behind(services: Services, job_id: str) -> None:
+    """What a killed worker leaves: its lease in the table, its note on the disk."""
+    job = await services.records.get(JobId(job_id))
+    now = services.ports.clock.now()
+    await services.records.save(jobs.claim(job, worker=FORMER, now=now, ttl=HOUR))
+    folder: Path = services.settings.data_dir / "workers" / FORMER
+    folder.mkdir(parents=True, exist_ok=True)
+    await FileJournal(path=folder / "claims").note(job.id)
+
+
+async def _cancel(services: Services, job_id: str) -> None:
+    await services.submission.cancel(DEFAULT_CALLER, JobId(job_id))
+
+
+def _reached(job_id: str, status: JobStatus) -> Callable[[Services], Awaitable[bool]]:
+    async def look(services: Services) -> bool:
+        return (await services.records.get(JobId(job_id))).status is status
+
+    return look

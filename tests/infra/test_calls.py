@@ -1,0 +1,70 @@
+"""The rights that each function and the worker need, overheard while they run.
+
+``infra/checks/calls.json`` is what was overheard when it was last recorded, and what the template's
+roles are compared with. After a change that needs other rights:
+``COMFYQ_RECORD=1 pytest tests/infra/test_calls.py``.
+"""
+
+import asyncio
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from comfyq.adapters.provisioning.provision import Provisioned
+from comfyq.local.emulator import Emulator
+from infra.checks.calls import RECORD, Right, record, recorded
+from tests.infra.deployment import Deployment
+from tests.infra.story import play
+
+pytestmark = pytest.mark.timeout(180)
+
+RECORDING = "COMFYQ_RECORD" in os.environ  # noqa: TID251 - a switch of this test alone
+
+
+def test_the_record_is_what_is_called(
+    provisioned: Provisioned, emulator: Emulator, tmp_path: Path
+) -> None:
+    deployment = Deployment(provisioned, endpoint=emulator.url, data_dir=tmp_path)
+    with closed_loops():
+        play(deployment)
+    if RECORDING:
+        record(deployment.recordings, RECORD)
+    seen = {role: frozenset(made.rights) for role, made in deployment.recordings.items()}
+    assert seen == recorded()
+
+
+def test_the_record_has_the_rights_that_are_easily_forgotten() -> None:
+    """Each is needed on a path of its own, which the story must have taken."""
+    rights = recorded()
+    connections = "${WebSocketApi}/${Stage}/POST/@connections/*"
+    outputs = "${Bucket.Arn}/outputs/*"
+    assert Right("s3:AbortMultipartUpload", outputs) in rights["WorkerPolicy"]
+    assert Right("s3:DeleteObject", outputs) in rights["WorkerPolicy"]
+    assert Right("sqs:SendMessage", "${JobsQueue.Arn}") in rights["WorkerPolicy"]
+    assert Right("dynamodb:Query", "${Table.Arn}/index/ready") in rights["WorkerPolicy"]
+    assert Right("s3:GetObject", outputs) in rights["ApiRole"]
+    assert Right("execute-api:ManageConnections", connections) in rights["ApiRole"]
+    assert Right("dynamodb:UpdateItem", "${Table.Arn}") in rights["ApiRole"]
+    assert Right("s3:DeleteObject", outputs) in rights["ReaperRole"]
+
+
+@contextmanager
+def closed_loops() -> Iterator[None]:
+    """Lambda functions keep their event loops for as long as they live: here, until the end."""
+    made: list[asyncio.AbstractEventLoop] = []
+    policy = asyncio.get_event_loop_policy()
+    make = policy.new_event_loop
+
+    def new_event_loop() -> asyncio.AbstractEventLoop:
+        made.append(make())
+        return made[-1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(policy, "new_event_loop", new_event_loop)
+        yield
+    asyncio.set_event_loop(None)
+    for loop in made:
+        loop.close()

@@ -1,0 +1,214 @@
+"""What commands ask of a server, print, and exit with."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from blake3 import blake3
+from typer.testing import CliRunner, Result
+
+from comfyq.cli.app import app
+from tests.fake_api import JOB, FakeApi, after, fake_api, frame
+
+PATH = f"/generate/{JOB}"
+HEAVY = {"aiohttp", "boto3", "fastapi", "pydantic", "rich.progress", "urllib3", "websocket"}
+
+
+@pytest.fixture
+def api() -> Iterator[FakeApi]:
+    with fake_api() as running:
+        yield running
+
+
+def run(api: FakeApi, *arguments: object) -> Result:
+    return CliRunner().invoke(app, ["--url", api.url, *map(str, arguments)])
+
+
+def test_help_imports_nothing_that_it_does_not_need() -> None:
+    script = "import sys, comfyq.cli.app; print(*sys.modules)"
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
+    assert not HEAVY & set(told.stdout.decode().split())
+
+
+def test_only_what_was_given_is_asked_for(api: FakeApi) -> None:
+    api.answer("/generate", api.job(), status=202)
+    options = ["--width", 64, "--cfg", 3.5, "--lora", "a:0.5", "--lora", "b:c:1"]
+    result = run(api, "submit", "a fox", *options, "--idempotency-key", "k1")
+    assert (result.exit_code, result.stdout) == (0, f"{JOB}\n")
+    [(method, path, headers, body)] = api.requests
+    assert (method, path, headers["Idempotency-Key"]) == ("POST", "/generate", "k1")
+    assert json.loads(body) == {
+        "prompt": "a fox",
+        "width": 64,
+        "cfg": 3.5,
+        "loras": ["a:0.5", "b:c:1"],
+    }
+
+
+def test_json_is_one_line_and_nothing_else(api: FakeApi) -> None:
+    job = api.job(warnings=["negative_prompt: without effect"])
+    api.answer("/generate", job, status=202)
+    result = run(api, "submit", "a fox", "--json")
+    assert (json.loads(result.stdout), result.stderr) == (job, "")
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [("queued", 0), ("running", 0), ("completed", 0), ("failed", 1), ("canceled", 1)],
+)
+def test_the_exit_code_of_a_status(api: FakeApi, status: str, code: int) -> None:
+    api.answer(PATH, api.job(status=status))
+    assert run(api, "status", JOB).exit_code == code
+    assert run(api, "status", JOB, "--json").exit_code == code
+
+
+def test_a_failed_job_that_was_waited_for(api: FakeApi, tmp_path: Path) -> None:
+    api.answer(PATH, api.job(status="failed", seq=3, error="out of memory", error_code="device"))
+    api.answer("/generate", api.job(), status=202)
+    result = run(api, "submit", "a fox", "--out", tmp_path)
+    assert result.exit_code == 1
+    assert "out of memory" in result.stdout
+
+
+def test_outputs_arrive_whole(api: FakeApi, tmp_path: Path) -> None:
+    output = api.output(b"pixels", blake3=blake3(b"pixels").hexdigest())
+    api.answer(PATH, api.job(), api.job(status="completed", seq=4, outputs=[output]))
+    api.answer("/generate", api.job(), status=202)
+    api.sockets.append([frame(2), frame(4, "completed", 1)])
+    result = run(api, "submit", "a fox", "--wait", "--out", tmp_path / "new", "--json")
+    assert result.exit_code == 0, result.stderr
+    accepted, *frames, ended = map(json.loads, result.stdout.splitlines())
+    assert accepted == api.job()
+    assert frames[1:] == [frame(2), frame(4, "completed", 1)]
+    file = tmp_path / "new" / f"{JOB}-0.png"
+    assert ended["files"] == [str(file)]
+    assert file.read_bytes() == b"pixels"
+
+
+def test_a_damaged_output_is_no_file(api: FakeApi, tmp_path: Path) -> None:
+    output = api.output(b"pixels", blake3=blake3(b"others").hexdigest())
+    api.answer(PATH, api.job(status="completed", seq=4, outputs=[output]))
+    api.answer("/generate", api.job(), status=202)
+    result = run(api, "submit", "a fox", "--wait", "--out", tmp_path)
+    assert result.exit_code == 3
+    assert "did not arrive" in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_story_names_every_attempt(api: FakeApi) -> None:
+    lost = {"number": 1, "worker": "w1", "claimed_at": after(1), "started_at": after(2)}
+    lost |= {"ended_at": after(5.5), "verdict": "lost", "reason": "its lease lapsed"}
+    done = {"number": 2, "worker": "w2", "claimed_at": after(6), "started_at": None}
+    done |= {"ended_at": after(9), "verdict": "canceled"}
+    story = api.job(
+        status="canceled", failures=1, attempts=[lost, done], parameters={"prompt": "a fox"}
+    )
+    api.answer(f"{PATH}/story", story)
+    result = run(api, "show", JOB)
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert any(line.split() == ["prompt", "a", "fox"] for line in lines)
+    [first] = [line for line in lines if " lost " in line]
+    assert "w1" in first
+    assert "1.00 s" in first
+    assert "3.50 s" in first
+    assert "its lease lapsed" in first
+    assert any("w2" in line and "canceled" in line for line in lines)
+
+
+def test_markup_in_what_others_wrote_is_text(api: FakeApi) -> None:
+    story = api.job(failures=0, attempts=[], parameters={"prompt": "[red]a[/red] [/b] fox"})
+    api.answer(f"{PATH}/story", story)
+    assert "[red]a[/red] [/b] fox" in run(api, "show", JOB).stdout
+
+
+def test_a_list_asks_for_what_it_shows(api: FakeApi) -> None:
+    api.answer("/generate", {"jobs": [api.job()], "next_cursor": "abc"})
+    result = run(api, "list", "--limit", 1, "--status", "queued", "--cursor", "c")
+    assert api.requests[0][1] == "/generate?limit=1&status=queued&cursor=c"
+    assert JOB in result.stdout
+    assert "--cursor abc" in result.stdout
+
+
+def test_a_cancel_deletes(api: FakeApi) -> None:
+    api.answer(PATH, api.job(cancel_requested=True), status=202)
+    result = run(api, "cancel", JOB)
+    assert result.exit_code == 0
+    assert "cancel requested" in result.stdout
+    assert api.requests[0][:2] == ("DELETE", PATH)
+
+
+def test_ids_do_not_lead_elsewhere(api: FakeApi) -> None:
+    assert run(api, "status", "../health?x=#y").exit_code == 2
+    assert api.requests[0][1] == "/generate/..%2Fhealth%3Fx%3D%23y"
+
+
+def test_every_bad_field_is_told(api: FakeApi) -> None:
+    fields = [{"field": "width", "message": "too odd"}, {"field": "loras.0", "message": "unknown"}]
+    problem = {"code": "invalid-parameters", "detail": "two are wrong", "errors": fields}
+    api.answer("/generate", problem, status=422)
+    result = run(api, "submit", "a fox", "--json")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr == (
+        "comfyq: refused (422 invalid-parameters)\n  width: too odd\n  loras.0: unknown\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "code", "told"),
+    [
+        (503, {"detail": "the table is away"}, 3, "the table is away"),
+        (502, b"<html>", 3, "Bad Gateway"),
+        (200, b"<html>", 3, "it is not comfyq"),
+        (401, b"", 2, "refused (401 Unauthorized)"),
+    ],
+)
+def test_servers_that_are_of_no_help(
+    api: FakeApi, status: int, body: object, code: int, told: str
+) -> None:
+    api.answer("/health", body, status=status)
+    result = run(api, "health")
+    assert (result.exit_code, result.stdout) == (code, "")
+    assert told in result.stderr
+
+
+def test_a_server_without_workers_is_told_by_the_exit_code(api: FakeApi) -> None:
+    health = {"status": "degraded", "comfyui_available": False, "version": "1", "workers": []}
+    api.answer("/health", health | {"reason": "no worker is connected", "simulated": False})
+    result = run(api, "health")
+    assert result.exit_code == 1
+    assert "no worker is connected" in result.stdout
+
+
+def test_a_defect_of_ours_is_one_line(api: FakeApi) -> None:
+    api.answer(PATH, {"id": JOB})
+    result = run(api, "status", JOB)
+    assert result.exit_code == 70
+    assert "defect" in result.stderr
+    debugged = CliRunner().invoke(app, ["--debug", "--url", api.url, "status", JOB])
+    assert isinstance(debugged.exception, KeyError)
+
+
+def test_settings_that_are_wrong_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMFYQ_DEPTH", "many")
+    result = CliRunner().invoke(app, ["up", "--port", "0"])
+    assert result.exit_code == 2
+    assert "depth: Input should be a valid integer" in result.stderr
+
+
+def test_a_worker_needs_a_comfyui(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in ("COMFYUI_URL", "COMFYUI_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("COMFYQ_DATA_DIR", str(tmp_path))
+    result = CliRunner().invoke(app, ["worker"])
+    assert result.exit_code == 2
+    assert "COMFYUI_URL" in result.stderr
+
+
+def test_one_id_is_one_worker(tmp_path: Path) -> None:
+    urls = ["--comfyui", "http://127.0.0.1:1", "--comfyui", "http://127.0.0.1:2"]
+    options = ["--data-dir", str(tmp_path), "--worker-id", "w"]
+    assert CliRunner().invoke(app, ["worker", *urls, *options]).exit_code == 2
