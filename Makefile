@@ -1,7 +1,8 @@
 # What there is to do: `make` lists it.
 
 PYTHON ?= python3
-PORT ?= 8188# of the ComfyUI of `make comfyui`
+# of the ComfyUI of `make comfyui`
+PORT ?= 8188
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -qq
@@ -42,7 +43,7 @@ check: .venv/.development ## lint, formatting, types, import contracts
 	$(BIN)/lint-imports
 
 .PHONY: comfyui
-comfyui: ## prepare a real ComfyUI for the CPU and start it on 127.0.0.1:$(PORT)
+comfyui: ## prepare a real ComfyUI for the CPU and start it on port 8188, or PORT
 	infra/comfyui/prepare.sh .comfyui
 	infra/comfyui/start.sh .comfyui $(PORT)
 	@echo "stop it with infra/comfyui/stop.sh"

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 POLL_S = 20  # the longest long poll of SQS; a read must wait longer than that
+TABLE_S = 5  # four tries of the table then end within the 29 s that API Gateway waits
 CONNECTIONS = 50  # of each client; as many as threads may call at once
 
 
@@ -36,7 +37,7 @@ class Clients:
         )
 
     def dynamodb(self) -> "DynamoDBClient":
-        client: DynamoDBClient = self._client("dynamodb", read_timeout_s=10)
+        client: DynamoDBClient = self._client("dynamodb", read_timeout_s=TABLE_S)
         return client
 
     def sqs(self) -> "SQSClient":

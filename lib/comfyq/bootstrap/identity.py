@@ -29,6 +29,11 @@ class OwnFolder:
     def journal(self) -> Path:
         return self.path / "claims"
 
+    @property
+    def left(self) -> Path:
+        """Jobs that were taken from it when it was found dead: its ComfyUI may not know."""
+        return self.path / "left"
+
 
 def take_identity(settings: Settings, *, engine: str) -> OwnFolder:
     """The setting's id, or the first that nobody on this machine has for this ComfyUI.

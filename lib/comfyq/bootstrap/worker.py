@@ -33,6 +33,7 @@ from comfyq.services.collecting import Collector
 from comfyq.services.execution import Executor
 from comfyq.services.rendering import Renderer
 from comfyq.services.resending import Resender
+from comfyq.services.sweeping import Sweeper
 from comfyq.services.timing import Timing
 
 log = structlog.get_logger()
@@ -76,6 +77,7 @@ async def open_worker(
         timing = ComfyTiming(unavailable_s=services.settings.silent_s)
         async with ComfyEngine(comfyui_url, timing=timing) as comfyui:
             caretaker = ComfyCaretaker(comfyui, restart=restart)
+            await _recall(own)
             yield _worker(services, comfyui, caretaker, own)
     finally:
         own.lock.release()
@@ -90,7 +92,16 @@ async def evict_dead_workers(services: Services) -> None:
             log.warning("worker_dead", worker=dead.worker, jobs=held)
             await services.reaper.evict(dead.worker, held)
         for job_id in held:
+            await FileJournal(path=dead.left).note(job_id)
             await journal.forget(job_id)
+
+
+async def _recall(own: OwnFolder) -> None:
+    """Note again what was taken from a former process, so that its prompts are looked for."""
+    left, journal = FileJournal(path=own.left), FileJournal(path=own.journal)
+    for job_id in await left.noted():
+        await journal.note(job_id)
+        await left.forget(job_id)
 
 
 def _worker(
@@ -134,6 +145,7 @@ def _worker(
             spool=spool,
             timing=timing_of(settings),
         ),
+        sweeper=Sweeper(records=services.records, claims=claims, engine=engine),
         wait_s=settings.wait_s,
         drain_s=settings.drain_s,
         guard=_guard(settings, heart),

@@ -1,6 +1,6 @@
 """From a doorbell to a job that is ours."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 
 from comfyq.domain import job as jobs
@@ -73,15 +73,20 @@ class Claims:
     async def retake(self) -> AsyncIterator[HeldJob]:
         """The jobs that this worker's former process held and nobody has taken since.
 
+        They are taken without a doorbell, since here is the ComfyUI that has their prompts.
         After an Unavailable, another call goes on with the rest.
         """
         for job_id in await self._journal.noted():
             if job_id not in self._held and (held := await self._retake(job_id)) is not None:
                 yield held
 
-    async def forget(self, held: HeldJob) -> None:
+    async def strays(self) -> Sequence[JobId]:
+        """The jobs of the former process that are not ours any more."""
+        return [job_id for job_id in await self._journal.noted() if job_id not in self._held]
+
+    async def forget(self, job_id: JobId) -> None:
         """The attempt is over; there is nothing to come back for."""
-        await self._journal.forget(held.id)
+        await self._journal.forget(job_id)
 
     def let_go(self, held: HeldJob) -> None:
         """Nobody works on it here any more, however that came: its doorbell is heard again."""
@@ -90,11 +95,10 @@ class Claims:
     async def _retake(self, job_id: JobId) -> HeldJob | None:
         try:
             job = await self._records.get(job_id)
-            if job.lease is not None and job.lease.worker == self._worker:
+            if job.lease is None or job.lease.worker == self._worker:
                 return await self._hold(await self._take(job_id), None)
         except (JobNotFound, IllegalTransition, LeaseHeld):
-            pass
-        await self._journal.forget(job_id)
+            pass  # what is left of it in ComfyUI is swept away
         return None
 
     async def _take(self, job_id: JobId) -> Job:
@@ -125,5 +129,4 @@ class Claims:
             return held
         await held.acknowledge()  # the claim settled what nobody else could
         await self._announcer.announce_end(job)
-        await self._journal.forget(job.id)
-        return None
+        return None  # still noted: what a former attempt left in ComfyUI is swept away

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
+from time import monotonic
 
 import structlog
 
@@ -13,7 +14,7 @@ from comfyq.domain.errors import AssetsUnavailable, DomainError, IllegalTransiti
 from comfyq.domain.job import Job, JobError
 from comfyq.domain.output import Output
 from comfyq.ports.clock import Clock
-from comfyq.ports.engine import EngineError, EngineUnavailable
+from comfyq.ports.engine import DeviceFault, EngineError, EngineUnavailable, OutOfMemory
 from comfyq.records.jobs import JobRecords
 from comfyq.services.announcing import Announcer
 from comfyq.services.beside import beside
@@ -22,7 +23,7 @@ from comfyq.services.collecting import Collector
 from comfyq.services.holding import CancelRequested, HeldJob
 from comfyq.services.rendering import JobEnded, Renderer, Turn
 from comfyq.services.timing import Timing
-from comfyq.services.verdicts import Overdue, Stalled, Verdict, verdict_on
+from comfyq.services.verdicts import Infected, Overdue, Stalled, Verdict, verdict_on
 
 log = structlog.get_logger()
 
@@ -64,18 +65,21 @@ class Executor:
         self._announcer = announcer
         self._clock = clock
         self._timing = timing
+        self._struck_at = float("-inf")  # when the device last failed (monotonic)
 
     async def run(self, held: HeldJob, turn: Turn) -> EngineError | None:
         """See a held job through; what it told of ComfyUI's state, if that is bad news.
 
-        When cancelled (the worker drains), the job is given back, uncounted.
+        When cancelled (the worker drains), the job is given back, uncounted, for the reason that
+        the cancellation carries.
         """
         try:
             async with beside(held.keep()):
                 outcome = await self._attempt(held, turn)
             await self._conclude(held, outcome)
-        except asyncio.CancelledError:
-            await asyncio.shield(self._drain(held))
+        except asyncio.CancelledError as stopped:
+            reason = str(stopped) or "its worker was stopped"
+            await asyncio.shield(self._drain(held, reason))
             raise
         except (DomainError, EngineError, CancelRequested, JobEnded, OSError) as raised:
             return await self._settle(held, raised)
@@ -115,10 +119,20 @@ class Executor:
     async def _rule(self, held: HeldJob, raised: EngineError) -> EngineError:
         """Give the job its verdict after ComfyUI ended the attempt badly."""
         hung = await self._stop(held) if isinstance(raised, MAY_STILL_RUN) else None
-        verdict = verdict_on(raised, held.job, self._timing)
+        verdict = verdict_on(self._blamed(held, raised), held.job, self._timing)
         log.info("attempt_ended", job=held.id, attempt=held.token, reason=verdict.reason)
         await self._conclude(held, _outcome_of(verdict))
         return hung or raised
+
+    def _blamed(self, held: HeldJob, raised: EngineError) -> EngineError:
+        """A failure of the device counts against the prompt that it struck first alone: what stood
+        behind that one in ComfyUI may be as innocent as it is unlucky."""
+        if not isinstance(raised, OutOfMemory | DeviceFault):
+            return raised
+        if held.taken_at < self._struck_at:
+            return Infected(f"behind another prompt that had made it fail: {raised}")
+        self._struck_at = monotonic()
+        return raised
 
     async def _conclude(self, held: HeldJob, outcome: Outcome) -> None:
         """Store the outcome, then let the doorbell and the followers know."""
@@ -146,18 +160,18 @@ class Executor:
                 await self._announcer.announce(job)
         except DomainError as unavailable:
             log.warning("end_unannounced", job=job.id, reason=str(unavailable))
-        await self._claims.forget(held)
+        await self._claims.forget(held.id)
 
     async def _abandon(self, held: HeldJob) -> EngineError | None:
         """The job is another's: stop ComfyUI's work on our prompt, write nothing."""
         log.warning("lease_lost", job=held.id, attempt=held.token)
         hung = await self._stop(held)
-        await self._claims.forget(held)
+        await self._claims.forget(held.id)
         return hung
 
-    async def _drain(self, held: HeldJob) -> None:
+    async def _drain(self, held: HeldJob, reason: str) -> None:
         await self._stop(held)
-        await self._conclude(held, Outcome(partial(jobs.release, reason="its worker was stopped")))
+        await self._conclude(held, Outcome(partial(jobs.release, reason=reason)))
 
     async def _stop(self, held: HeldJob) -> EngineError | None:
         """Stop ComfyUI's work on the job; what kept it from stopping."""

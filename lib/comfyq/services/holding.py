@@ -45,7 +45,7 @@ class HeldJob:
         self._clock = clock
         self._timing = timing
         self._lock = asyncio.Lock()
-        self._seen_at = self._renewed_at = monotonic()
+        self.taken_at = self._seen_at = self._renewed_at = monotonic()
         self._concluded = False  # by our own write: nothing is left to keep
 
     @property

@@ -7,6 +7,7 @@
 | DeviceFault, stalled, PromptLost after the start | yes | while failures remain |
 | RenderedFileGone | yes | while failures remain, rendered under another name |
 | PromptLost before the start, EngineUnavailable, PromptInterrupted | no | yes |
+| OutOfMemory or DeviceFault behind another prompt's: Infected | no | yes |
 """
 
 from dataclasses import dataclass
@@ -42,6 +43,10 @@ class Overdue(EngineError):
     """The attempt ran for longer than its workflow allows."""
 
 
+class Infected(EngineError):
+    """The device failed a prompt that stood in ComfyUI when another one had made it fail."""
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """``error`` None: the job is given back uncounted, for ``reason``."""
@@ -63,7 +68,7 @@ def verdict_on(raised: EngineError, job: Job, timing: Timing) -> Verdict:
 def _uncounted(raised: EngineError) -> bool:
     if isinstance(raised, PromptLost):
         return not raised.started
-    return isinstance(raised, EngineUnavailable | PromptInterrupted)
+    return isinstance(raised, EngineUnavailable | PromptInterrupted | Infected)
 
 
 def _may_pass(raised: EngineError, job: Job) -> bool:

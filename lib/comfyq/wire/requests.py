@@ -36,7 +36,7 @@ class GenerateRequest(BaseModel):
     model_config = ConfigDict(
         extra="allow",
         json_schema_extra={
-            "required": ["prompt"],
+            "anyOf": [{"required": [name]} for name in ("prompt", "workflow", "graph")],
             "examples": [
                 {
                     "prompt": "a sunset over mountains",

@@ -29,6 +29,7 @@ from comfyq.services.claiming import Claims
 from comfyq.services.execution import Executor
 from comfyq.services.holding import HeldJob
 from comfyq.services.resending import Resender
+from comfyq.services.sweeping import Sweeper
 from comfyq.services.verdicts import Hung
 
 log = structlog.get_logger()
@@ -54,6 +55,7 @@ class Worker:
         caretaker: Caretaker,
         chooser: Chooser | None,
         resender: Resender,
+        sweeper: Sweeper,
         wait_s: float,
         drain_s: float,
         guard: Guard | None = None,
@@ -68,6 +70,7 @@ class Worker:
         self._caretaker = caretaker
         self._chooser = chooser  # None: jobs are taken in the order of the queue
         self._resender = resender
+        self._sweeper = sweeper
         self._wait_s = wait_s
         self._drain_s = drain_s
         self._guard = guard
@@ -82,7 +85,8 @@ class Worker:
 
     async def run(self) -> None:
         others = [each.run() for each in (self._guard, self._catalogue) if each is not None]
-        async with beside(self._watch.run(), self._heart.run(), self._resender.run(), *others):
+        others += [self._resender.run(), self._sweeper.run()]
+        async with beside(self._watch.run(), self._heart.run(), *others):
             await self._serve()
         await self._heart.stop()
 
@@ -112,8 +116,10 @@ class Worker:
         try:
             if not await self._claim_fitting(attempts):
                 delivery = await self._or_stopped(self._queue.receive(wait_s=self._wait_s))
-                if delivery is not None:
+                if delivery is not None and self._watch.ok:
                     await self._claim(attempts, self._claims.claim(delivery))
+                elif delivery is not None:
+                    await delivery.hide(0)  # ComfyUI went away while we listened
         except (Unavailable, OSError) as away:
             await self._pause(away)
 
@@ -182,6 +188,8 @@ class Worker:
     def _mend(self, reason: str) -> None:
         log.error("comfyui_broken", reason=reason)
         self._device_faults = 0
+        for task in self._places.keys() - {asyncio.current_task()}:
+            task.cancel("its ComfyUI has to be restarted")
         if self._caretaker.restart():
             self._watch.doubt()
         else:

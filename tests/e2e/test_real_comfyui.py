@@ -1,0 +1,77 @@
+"""The main job on a real ComfyUI: its pixels, its steps, thirty at once."""
+
+import io
+import json
+import os
+import urllib.request
+from typing import Any
+
+import pytest
+import websocket
+from PIL import Image
+
+from tests.e2e.test_restart import job, submit, until
+from tests.processes import Process, Processes
+
+URL = os.environ.get("COMFYQ_TEST_COMFYUI_URL", "")  # noqa: TID251 - a setting of the tests
+pytestmark = [
+    pytest.mark.comfyui,
+    pytest.mark.skipif(not URL, reason="COMFYQ_TEST_COMFYUI_URL names no ComfyUI; `make comfyui`"),
+]
+LORA = "tiny_flux_lora.safetensors:0.8"
+
+
+@pytest.fixture(params=["embedded", "emulator"])
+def up(request: pytest.FixtureRequest, processes: Processes) -> Process:
+    return processes.up(backend=request.param, comfyui=[URL])
+
+
+def pixels(up: Process, job_id: str) -> bytes:
+    with urllib.request.urlopen(job(up.url, job_id)["image_url"]) as answer:
+        picture = Image.open(io.BytesIO(answer.read()))
+    assert picture.size == (64, 64)
+    return picture.convert("RGB").tobytes()
+
+
+def followed(up: Process, job_id: str) -> list[dict[str, Any]]:
+    """Every frame of a job, up to its last."""
+    follower = websocket.create_connection(
+        f"{up.url.replace('http', 'ws')}/ws/progress/{job_id}", timeout=120
+    )
+    frames = [json.loads(follower.recv())]
+    while frames[-1]["status"] in ("queued", "running"):
+        frames.append(json.loads(follower.recv()))
+    follower.close()
+    return frames
+
+
+def test_the_same_seed_gives_the_same_pixels_and_another_seed_others(up: Process) -> None:
+    first, other, again = [submit(up, steps=20, seed=seed, loras=[LORA]) for seed in (42, 43, 42)]
+    for job_id in (first, other, again):
+        until(up.url, job_id, "completed")
+    assert pixels(up, first) == pixels(up, again)
+    assert pixels(up, first) != pixels(up, other)
+
+
+def test_its_steps_are_on_the_socket(up: Process) -> None:
+    job_id = submit(up, steps=150, seed=7, loras=[LORA])
+    frames = followed(up, job_id)
+    steps = [frame["step"] for frame in frames if frame["max_steps"] == 150]
+    assert frames[-1]["status"] == "completed"
+    assert steps == sorted(steps)
+    assert any(0 < step < 150 for step in steps)
+    assert frames[-1]["step"] == 150
+
+
+def test_thirty_jobs_at_once_all_complete(up: Process) -> None:
+    ids = [submit(up, steps=4, seed=seed) for seed in range(1000, 1030)]
+    for job_id in ids:
+        until(up.url, job_id, "completed")
+        assert len(job(up.url, job_id)["outputs"]) == 1
+
+
+def test_the_size_that_was_asked_for_is_the_size_that_comes(up: Process) -> None:
+    job_id = submit(up, width=96, height=48, steps=2, seed=5)
+    until(up.url, job_id, "completed")
+    with urllib.request.urlopen(job(up.url, job_id)["image_url"]) as answer:
+        assert Image.open(io.BytesIO(answer.read())).size == (96, 48)
