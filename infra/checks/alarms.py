@@ -9,6 +9,7 @@ from infra.checks.document import Document
 from infra.checks.intrinsics import VARIABLE, text
 
 SQS_VISIBLE = ("AWS/SQS", "ApproximateNumberOfMessagesVisible")
+SQS_RECEIVED = ("AWS/SQS", "NumberOfMessagesReceived")
 WATCHED: Mapping[str, tuple[tuple[str, str], str]] = {
     "ApiFails": (("AWS/ApiGateway", "5xx"), "ApiId=${HttpApi}"),
     "ReaperFails": (("AWS/Lambda", "Errors"), "FunctionName=${ReaperFunction}"),
@@ -16,8 +17,8 @@ WATCHED: Mapping[str, tuple[tuple[str, str], str]] = {
         ("AWS/SQS", "ApproximateAgeOfOldestMessage"),
         "QueueName=${JobsQueue.QueueName}",
     ),
-    "JobsDead": (SQS_VISIBLE, "QueueName=${JobsDeadLetters.QueueName}"),
-    "SubmissionsDead": (SQS_VISIBLE, "QueueName=${SubmissionsDeadLetters.QueueName}"),
+    "JobsDead": (SQS_RECEIVED, "QueueName=${JobsDeadLetters.QueueName}"),
+    "SubmissionsDead": (SQS_RECEIVED, "QueueName=${SubmissionsDeadLetters.QueueName}"),
 }
 TOLD = {"Fn::If": ["HasAlarmEmail", [{"Ref": "AlarmTopic"}], {"Ref": "AWS::NoValue"}]}
 

@@ -13,7 +13,6 @@ from comfyq.edges.intake.handler import IntakeHandler
 from comfyq.edges.reaper.handler import ReaperHandler
 from comfyq.services.reaping import Reaper
 from tests.api_lab import ApiLab
-from tests.farm import Farm
 
 pytestmark = pytest.mark.anyio
 
@@ -40,7 +39,7 @@ def reaper(lab: ApiLab) -> ReaperHandler:
             records=lab.records,
             queue=lab.queue,
             assets=lab.assets,
-            announcer=Farm(clock=lab.clock).announcer,
+            announcer=lab.submission._announcer,
             clock=lab.clock,
         ),
         dead_letters=lab.dead_letters,

@@ -9,6 +9,7 @@ from comfyq.adapters.system.clock import CorrectedClock, SystemClock
 from comfyq.bootstrap.aws import Clients
 from comfyq.config import Backend, Settings
 from comfyq.domain.dead_letter import Origin
+from comfyq.domain.errors import AssetsUnavailable
 from comfyq.ports.assets import Assets
 from comfyq.ports.clock import Clock
 from comfyq.ports.inbox import Inbox
@@ -51,6 +52,19 @@ def open_ports(settings: Settings) -> Ports:
     else:
         ports = _aws(settings, clients, notifier)
     return _faulty(settings, ports) if settings.faults else ports
+
+
+async def make_bucket(ports: Ports) -> None:
+    """Make MinIO's bucket if it is missing; where MinIO does not answer, uploads wait for it."""
+    import structlog
+
+    from comfyq.adapters.minio.assets import MinioAssets
+
+    if isinstance(ports.assets, MinioAssets):
+        try:
+            await ports.assets.ensure_bucket()
+        except AssetsUnavailable as away:
+            structlog.get_logger().warning("minio_away", reason=str(away))
 
 
 def _embedded(settings: Settings, notifier: Notifier) -> Ports:

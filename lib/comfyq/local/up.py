@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import structlog
 
-from comfyq.bootstrap.ports import open_ports
+from comfyq.bootstrap.ports import make_bucket, open_ports
 from comfyq.bootstrap.provisioning import provisioned
 from comfyq.bootstrap.services import Services
 from comfyq.bootstrap.worker import evict_dead_workers, open_worker
@@ -27,6 +27,7 @@ log = structlog.get_logger()
 
 EVICT_PERIOD_S = 1.0
 SIMULATOR = "simulator"
+ANYTHING = ("-", "-")  # a key to ask for, to see whether there is an answer
 EMULATOR_HOME = PROJECT / ".emulator"
 
 
@@ -55,12 +56,16 @@ async def running(settings: Settings, options: UpOptions) -> AsyncIterator[Up]:
 
     Raises:
         PortTaken, EmulatorError, WorkerIdTaken: nothing is left running.
+        TableUnavailable: so is nothing; the data directory's database cannot be used.
     """
     async with AsyncExitStack() as stack:
         settings = await stack.enter_async_context(_backend(settings))
         engines = await _engines(stack, options)
         ports = open_ports(settings)
         stack.callback(ports.close)
+        await make_bucket(ports)
+        if settings.backend is Backend.EMBEDDED:
+            await ports.table.get(ANYTHING)  # a file that is no database does not become one
         services = Services(settings, ports)
         app = local_app(services)
         url = await stack.enter_async_context(

@@ -5,7 +5,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from comfyq.bootstrap.ports import MissingSetting, open_ports
+from comfyq.bootstrap.ports import MissingSetting, make_bucket, open_ports
 from comfyq.bootstrap.services import Services
 from comfyq.bootstrap.worker import open_worker
 from comfyq.config import Settings
@@ -46,6 +46,7 @@ async def work_until_signal(
     async with AsyncExitStack() as stack:
         ports = open_ports(settings)
         stack.callback(ports.close)
+        await make_bucket(ports)
         services = Services(settings, ports)
         workers = [
             await stack.enter_async_context(open_worker(services, comfyui_url=url))

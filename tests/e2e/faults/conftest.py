@@ -146,3 +146,12 @@ def record(request: pytest.FixtureRequest, backend: str) -> Record:
         (RESULTS / f"{name}.json").write_text(json.dumps(measured, indent=2))
 
     return note
+
+
+@pytest.fixture(params=["simulator"])
+def slow_comfy(request: pytest.FixtureRequest, lab: Lab) -> Comfy:
+    """One whose sampler takes half a second or more for a step (the real one at 768 px)."""
+    if request.param == "simulator":
+        return lab.simulator("--step-s", 0.5)
+    found: Comfy = request.getfixturevalue("running_comfyui")
+    return found

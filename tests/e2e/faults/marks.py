@@ -10,3 +10,6 @@ also_real = pytest.mark.parametrize("comfy", _BOTH, indirect=True)
 
 also_mortal = pytest.mark.parametrize("mortal", _BOTH, indirect=True)
 """The same for rows that kill or break their ComfyUI."""
+
+also_real_slow = pytest.mark.parametrize("slow_comfy", _BOTH, indirect=True)
+"""The same with steps that take a while."""

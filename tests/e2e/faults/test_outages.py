@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from statistics import pstdev
 from typing import Any
@@ -113,7 +114,7 @@ def assert_patience(proxy: FaultyProxy, seconds: float) -> None:
     times = [at for at, _ in proxy.struck]
     assert times, "the outage hit nobody"
     assert len(times) < MOST_CALLS_A_SECOND * seconds
-    gaps = [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in pairwise(times)]
     assert len(gaps) < 2 or pstdev(gaps) > 0
 
 

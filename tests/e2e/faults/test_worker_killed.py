@@ -83,9 +83,9 @@ def test_killed_while_it_runs_one_and_holds_another(
         ),
         "one job runs, the other is claimed",
     )
-    lab.worker(simulator)
     victim.kill()
     died = time.monotonic()
+    lab.worker(simulator)
     ended = [lab.client.follower(job).wait_end() for job in jobs]
     stories = [lab.check(job, "completed") for job in jobs]
     verdicts = [[attempt["verdict"] for attempt in story["attempts"]] for story in stories]
@@ -95,15 +95,15 @@ def test_killed_while_it_runs_one_and_holds_another(
     record("worker SIGKILLed while running and queued in ComfyUI", max(ended) - died)
 
 
-def test_killed_with_its_comfyui(lab: Lab, simulator: Simulated, record: Record) -> None:
+def test_killed_with_its_comfyui(lab: Lab, record: Record) -> None:
     """The whole machine goes: the job is rendered anew elsewhere, and that counts one failure."""
-    victim = lab.worker(simulator)
-    job = lab.client.submit(seconds=2.0)
+    machines = [(comfy := lab.simulator(), lab.worker(comfy)) for _ in range(2)]
+    job = lab.client.submit(seconds=1.0)
     lab.client.running(job)
-    elsewhere = lab.simulator()
-    lab.worker(elsewhere)
-    victim.kill()
-    simulator.kill()
+    [(lost, worker)] = [machine for machine in machines if machine[0].holds(job)]
+    [(elsewhere, _)] = [machine for machine in machines if machine[0] is not lost]
+    worker.kill()
+    lost.kill()
     died = time.monotonic()
     ended = lab.client.follower(job).wait_end()
     story = lab.check(job, "completed", ["lost", "succeeded"])
