@@ -149,9 +149,7 @@ class ApiLab:
             dead_letters=self.dead_letters,
             batches=self.batches,
             health=Health(workers=self.workers, clock=self.clock, scale_to_zero=scale_to_zero),
-            library=Library(
-                workflows=WORKFLOWS, catalogues=self.catalogues, admission=self.admission
-            ),
+            library=Library(workflows=WORKFLOWS, catalogues=self.catalogues),
             links=shared_links,
             version="1.2.3",
             **settings,

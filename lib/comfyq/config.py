@@ -101,6 +101,7 @@ class Settings(BaseSettings):
     silent_s: float = 10  # ComfyUI may be silent for so long before its prompts are given up
     unavailable_s: float = 5  # pause before a job is tried again that found ComfyUI away
 
+    clock_ahead_s: float = 0  # tests alone set it: how wrong this machine's clock is
     faults: tuple[dict[str, Any], ...] = ()  # tests alone set it: see comfyq.adapters.faulty
 
     def comfyui(self) -> str | None:

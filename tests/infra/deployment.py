@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 from comfyq.adapters.memory.clock import ManualClock
 from comfyq.adapters.provisioning.provision import Provisioned
@@ -27,6 +28,8 @@ from tests.infra.recording import Overhearing, overheard
 EVENTS = Path(__file__).parents[1] / "data"
 CONTEXT: Any = SimpleNamespace(aws_request_id="r1", function_name="f")
 DEADLINE_S = 30
+ROLES = ("ApiRole", "WebSocketRole", "ReaperRole", "IntakeRole", "WorkerPolicy")
+REQUESTS_PER_MINUTE = 1_000  # the API alone counts
 GONE, PRESENT = "gone", "present"  # connection ids
 
 Answer = Mapping[str, Any]
@@ -42,18 +45,19 @@ class Deployment:
             table=made.table,
             queue_url=made.queue_url,
             bucket=made.bucket,
+            submissions_dead_queue_url=made.submissions_dead_queue_url,
             data_dir=data_dir,
             public_url="https://api.example",
-            requests_per_minute=1_000,
             lease_s=20,
             wait_s=1,
         )
-        queues = {made.queue_url: "JobsQueue", made.submissions_queue_url: "SubmissionsQueue"}
-        self.recordings = {
-            role: Recording(queues)
-            for role in ("ApiRole", "WebSocketRole", "ReaperRole", "WorkerPolicy")
+        queues = {
+            made.queue_url: "JobsQueue",
+            made.dead_queue_url: "JobsDeadLetters",
+            made.submissions_queue_url: "SubmissionsQueue",
+            made.submissions_dead_queue_url: "SubmissionsDeadLetters",
         }
-        self._queues = queues
+        self.recordings = {role: Recording(queues) for role in ROLES}
 
     @contextmanager
     def role(self, name: str) -> Iterator[Overhearing]:
@@ -72,7 +76,8 @@ class Deployment:
         return Services(self.settings, replace(open_ports(self.settings), clock=clock))
 
     def api(self) -> "Api":
-        return Api(lambdas.api_function(self.settings))
+        limited = {"requests_per_minute": REQUESTS_PER_MINUTE}
+        return Api(lambdas.api_function(self.settings.model_copy(update=limited)))
 
     def websocket(self) -> Callable[..., Answer]:
         function = lambdas.websocket_function(self.settings)
@@ -84,8 +89,19 @@ class Deployment:
 
         return send
 
-    def reap(self) -> Answer:
-        return lambdas.reaper_function(self.settings)({}, CONTEXT)
+    def reap(self, *records: Answer) -> Answer:
+        """One look, or dead letters."""
+        event = {"Records": records} if records else _event("sqs/schedule")
+        return lambdas.reaper_function(self.settings)(event, CONTEXT)
+
+    def take(self, *records: Answer) -> Answer:
+        return lambdas.intake_function(self.settings)({"Records": records}, CONTEXT)
+
+    def dead(self, body: str, *, of: str) -> dict[str, Any]:
+        """A record of the queue ``of``, as Lambda gets it."""
+        queue = of.rpartition("/")[2]
+        arn = f"arn:aws:sqs:us-east-1:123456789012:{queue}"
+        return submission(body) | {"eventSourceARN": arn}
 
     def work(self, until: Callable[[Services], Awaitable[bool]], **changes: Any) -> None:
         """Run a worker with a simulated ComfyUI until ``until`` holds, then stop it."""
@@ -135,6 +151,13 @@ class Api:
         assert answer["statusCode"] == 202, answer["body"]
         job_id: str = json.loads(answer["body"])["id"]
         return job_id
+
+
+def submission(body: str, **attributes: str) -> dict[str, Any]:
+    """A message as SQS hands it to a function, with an id of its own."""
+    texts = {name: {"stringValue": value} for name, value in attributes.items()}
+    [record] = _event("sqs/submissions")["Records"][:1]
+    return record | {"messageId": str(uuid4()), "body": body, "messageAttributes": texts}
 
 
 async def _has_left(services: Services) -> bool:

@@ -21,7 +21,9 @@ from comfyq.domain.caller import DEFAULT_CALLER, DEFAULT_TENANT
 from comfyq.domain.errors import AssetsUnavailable
 from comfyq.domain.job import Job, JobId, JobStatus, WorkerId
 from comfyq.domain.spec import Spec
-from tests.infra.deployment import GONE, PRESENT, Deployment
+from comfyq.records.catalogues import CatalogueRecords, Published
+from infra.checks.calls import Right
+from tests.infra.deployment import GONE, PRESENT, Deployment, submission
 
 HOUR = timedelta(hours=1)
 MULTIPART_BYTES = 9 * 1024 * 1024  # boto3 sends more than 8 MB in parts
@@ -37,6 +39,10 @@ def play(deployment: Deployment) -> None:
     _a_large_upload_that_breaks_off(deployment)
     _a_job_without_a_doorbell(deployment)
     _another_family_waits(deployment)
+    _a_batch(deployment)
+    _submissions_by_queue(deployment)
+    _dead_letters(deployment)
+    _old_catalogues(deployment)
     _what_was_cut_off(deployment)
     _what_is_old(deployment, done)
 
@@ -141,6 +147,64 @@ def _another_family_waits(deployment: Deployment) -> None:
     with deployment.role("WorkerPolicy") as overhearing:
         deployment.work(looked)
     asyncio.run(_cancel(deployment.services(), other.id))
+
+
+def _a_batch(deployment: Deployment) -> None:
+    with deployment.role("ApiRole"):
+        api = deployment.api()
+        body = json.dumps({"requests": [{"prompt": f"a fox, {n}"} for n in range(3)]})
+        made = api("generate", "/generate/batch", body=body)
+        assert made["statusCode"] == 202, made["body"]
+        batch_id = json.loads(made["body"])["id"]
+        assert api("show", f"/generate/batch/{batch_id}")["statusCode"] == 200
+        assert api("cancel", f"/generate/batch/{batch_id}")["statusCode"] == 200
+
+
+def _submissions_by_queue(deployment: Deployment) -> None:
+    """One that is sent twice, one that cannot be run."""
+    good, bad = json.dumps({"prompt": "a fox"}), json.dumps({"prompt": 7, "width": "wide"})
+    with deployment.role("IntakeRole"):
+        taken = deployment.take(
+            submission(good, idempotency_key="q"),
+            submission(good, idempotency_key="q"),
+            submission(bad),
+        )
+    assert taken == {"batchItemFailures": []}
+
+
+def _dead_letters(deployment: Deployment) -> None:
+    settings = deployment.settings
+    waiting = asyncio.run(_create(deployment.services()))
+    doorbell = json.dumps({"job_id": waiting.id})
+    dead_url = str(settings.queue_url).replace("jobs-queue", "jobs-dead-letters")
+    with deployment.role("ReaperRole"):
+        buried = deployment.reap(
+            deployment.dead(doorbell, of=dead_url),
+            deployment.dead("no JSON", of=str(settings.submissions_dead_queue_url)),
+            deployment.dead('{"prompt": "a fox"}', of=str(settings.submissions_dead_queue_url)),
+        )
+    assert buried == {"batchItemFailures": []}
+    with deployment.role("ApiRole"):
+        api = deployment.api()
+        letters = json.loads(api("list", "/dead")["body"])["dead_letters"]
+        assert len(letters) >= 3
+        for letter in letters:
+            again = api("generate", f"/dead/{letter['id']}/redrive", body="{}")
+            assert again["statusCode"] == 200, again["body"]
+    asyncio.run(_cancel(deployment.services(), waiting.id))
+
+
+def _old_catalogues(deployment: Deployment) -> None:
+    """A worker deletes what no worker has named for a month."""
+    earlier = deployment.services_of(ago=timedelta(days=40))
+    old = Published("0" * 64, earlier.ports.clock.now())
+    asyncio.run(CatalogueRecords(earlier.ports.table).note(old))
+    with deployment.role("ApiRole"):
+        job_id = deployment.api().submit("f")
+    with deployment.role("WorkerPolicy") as overhearing:
+        deployment.work(_reached(job_id, JobStatus.SUCCEEDED))
+    catalogues = Right("s3:DeleteObject", "${Bucket.Arn}/catalogues/*")
+    assert overhearing.recording.rights[catalogues] == 1
 
 
 def _what_was_cut_off(deployment: Deployment) -> None:

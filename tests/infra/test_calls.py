@@ -62,9 +62,11 @@ def closed_loops() -> Iterator[None]:
         made.append(make())
         return made[-1]
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(policy, "new_event_loop", new_event_loop)
-        yield
-    asyncio.set_event_loop(None)
-    for loop in made:
-        loop.close()
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(policy, "new_event_loop", new_event_loop)
+            yield
+    finally:
+        asyncio.set_event_loop(None)
+        for loop in made:
+            loop.close()

@@ -74,7 +74,7 @@ def _embedded(settings: Settings, notifier: Notifier) -> Ports:
     from comfyq.adapters.sqlite.queue import DEAD_BOX, SqliteQueue
     from comfyq.adapters.sqlite.table import SqliteTable
 
-    clock = SystemClock()
+    clock = _local_clock(settings)
     database = Database(path=settings.data_dir / "comfyq.db")
     return Ports(
         table=SqliteTable(database=database, clock=clock),
@@ -105,7 +105,7 @@ def _aws(settings: Settings, clients: Clients, notifier: Notifier) -> Ports:
             f"the {settings.backend} backend needs COMFYQ_QUEUE_URL, COMFYQ_TABLE and "
             "COMFYQ_BUCKET; `comfyq env` prints them for a running `comfyq up`"
         )
-    clock = CorrectedClock()
+    clock = CorrectedClock(_local_clock(settings))
     table = DynamoTable(
         client=clients.dynamodb, table=settings.table, clock=clock, on_date=clock.observe
     )
@@ -126,6 +126,14 @@ def _aws(settings: Settings, clients: Clients, notifier: Notifier) -> Ports:
             if (inbox := _sqs_inbox(clients, url)) is not None
         },
     )
+
+
+def _local_clock(settings: Settings) -> Clock:
+    if not settings.clock_ahead_s:
+        return SystemClock()
+    from comfyq.adapters.faulty.clock import SkewedClock
+
+    return SkewedClock(SystemClock(), ahead_s=settings.clock_ahead_s)
 
 
 def _faulty(settings: Settings, ports: Ports) -> Ports:

@@ -92,9 +92,7 @@ class Services:
 
     @cached_property
     def library(self) -> Library:
-        return Library(
-            workflows=self.workflows, catalogues=self.catalogues, admission=self.admission
-        )
+        return Library(workflows=self.workflows, catalogues=self.catalogues)
 
     @cached_property
     def announcer(self) -> Announcer:

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from comfyq.cli import demo, jobs, servers
+from comfyq.cli import batch, dead, demo, jobs, servers
 from comfyq.cli.group import Commands
 from comfyq.cli.options import DEFAULT_URL
 
@@ -41,6 +41,8 @@ for command in (jobs.submit, jobs.watch, jobs.status, jobs.show, jobs.cancel):
     app.command(rich_help_panel=ASKING)(command)
 app.command("list", rich_help_panel=ASKING)(jobs.listing)
 app.command(rich_help_panel=ASKING)(jobs.health)
+app.command(rich_help_panel=ASKING)(batch.batch)
+app.add_typer(dead.app, rich_help_panel=ASKING)
 for server in (servers.up, servers.worker, servers.simulator, servers.env):
     app.command(rich_help_panel=SERVING)(server)
 app.command(hidden=True)(demo.demo)

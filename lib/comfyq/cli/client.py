@@ -1,7 +1,7 @@
 """The HTTP API as calls. Answers are the API's own JSON objects, as they came."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import quote
@@ -55,6 +55,30 @@ class Client:
         asked = {"limit": str(limit), "status": status, "cursor": cursor}
         fields = {name: value for name, value in asked.items() if value is not None}
         return self._call("GET", "/generate", fields=fields)
+
+    def workflow(self, name: str) -> Json:
+        """All that is to be known for using a workflow."""
+        return self._call("GET", f"/workflows/{quote(name, safe='')}")
+
+    def submit_batch(self, requests: Sequence[Any], *, idempotency_key: str) -> Json:
+        headers = {"Idempotency-Key": idempotency_key}
+        body = {"requests": list(requests)}
+        return self._call("POST", "/generate/batch", json=body, headers=headers)
+
+    def batch(self, batch_id: str) -> Json:
+        return self._call("GET", f"/generate/batch/{quote(batch_id, safe='')}")
+
+    def dead_letters(self, *, limit: int, cursor: str | None) -> Json:
+        """A page: ``letters``, newest first, and ``next_cursor``."""
+        fields = {"limit": str(limit)} | ({} if cursor is None else {"cursor": cursor})
+        return self._call("GET", "/dead", fields=fields)
+
+    def dead_letter(self, letter_id: str) -> Json:
+        return self._call("GET", f"/dead/{quote(letter_id, safe='')}")
+
+    def redrive(self, letter_id: str) -> Json:
+        """``letter``, and the ``outcome`` of sending it again."""
+        return self._call("POST", f"/dead/{quote(letter_id, safe='')}/redrive")
 
     def health(self) -> Json:
         return self._call("GET", "/health")

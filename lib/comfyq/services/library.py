@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from comfyq.domain.admitted import refusal_of_sample
 from comfyq.domain.catalogue import Catalogue
 from comfyq.domain.errors import InvalidRequest
 from comfyq.domain.workflow import Workflow
 from comfyq.ports.workflows import Workflows
-from comfyq.services.admission import Admission, KnownCatalogues
+from comfyq.services.admission import KnownCatalogues
 
 MAX_CACHED = 1_000  # verdicts on a workflow and a catalogue
 
@@ -23,12 +24,9 @@ class Offer:
 
 
 class Library:
-    def __init__(
-        self, *, workflows: Workflows, catalogues: KnownCatalogues, admission: Admission
-    ) -> None:
+    def __init__(self, *, workflows: Workflows, catalogues: KnownCatalogues) -> None:
         self._workflows = workflows
         self._catalogues = catalogues
-        self._admission = admission
         self._verdicts: dict[tuple[str, str], Sequence[str]] = {}
 
     async def list(self) -> Sequence[Offer]:
@@ -64,7 +62,7 @@ class Library:
         if key not in self._verdicts:
             if len(self._verdicts) >= MAX_CACHED:
                 self._verdicts.clear()
-            refused = self._admission.refused_by(workflow, catalogue)
+            refused = refusal_of_sample(workflow, catalogue)
             self._verdicts[key] = _messages(refused)
         return self._verdicts[key]
 

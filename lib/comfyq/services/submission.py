@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from comfyq.domain import job as jobs
+from comfyq.domain.admitted import Admitted
 from comfyq.domain.attempt import Attempt
 from comfyq.domain.caller import Caller
 from comfyq.domain.errors import (
@@ -26,7 +27,7 @@ from comfyq.ports.table import Cursor
 from comfyq.records.families import FamilyRecords
 from comfyq.records.jobs import Idempotency, JobRecords, KeyTaken
 from comfyq.records.times import to_ms
-from comfyq.services.admission import Admission, Admitted
+from comfyq.services.admission import Admission
 from comfyq.services.announcing import Announcer
 from comfyq.services.updating import update
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from comfyq.services.admission import Admitted
+from comfyq.domain.admitted import Admitted
 
 
 class Rehearsal(BaseModel):

@@ -1,7 +1,8 @@
 """The queue and the table of a running system, as a test's own hands: to lose, double and delay."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from types import TracebackType
@@ -11,7 +12,7 @@ from uuid import uuid4
 from comfyq.bootstrap.ports import open_ports
 from comfyq.config import Settings
 from comfyq.domain.caller import DEFAULT_TENANT
-from comfyq.domain.errors import StaleJob
+from comfyq.domain.errors import StaleJob, Unavailable
 from comfyq.domain.job import RING_AGAIN, JobId
 from comfyq.ports.queue import Delivery
 from comfyq.records.jobs import JobRecords
@@ -60,6 +61,16 @@ class Doorbells:
         assert None not in taken, "there are not as many doorbells"
         return [delivery for delivery in taken if delivery is not None]
 
+    def take_any(self, most: int) -> list[Delivery]:
+        """Receive up to that many doorbells, if there are any."""
+        taken = [self._run(self._ports.queue.receive(wait_s=0)) for _ in range(most)]
+        return [delivery for delivery in taken if delivery is not None]
+
+    def suppressing(self, use: "Callable[[Doorbells], object]") -> None:
+        """Let ``use`` do what it can while the queue may be away."""
+        with suppress(Unavailable):
+            use(self)
+
     def lose(self, delivery: Delivery) -> None:
         self._run(delivery.ack())
 
@@ -74,14 +85,17 @@ class Doorbells:
             self.hide(delivery, 0)
         assert self._run(self._ports.queue.receive(wait_s=0)) is None, "it was shown once more"
 
-    def an_hour_passes(self, job_id: str) -> None:
+    def an_hour_passes(self, job_id: str, *, if_waiting: bool = False) -> None:
         """For one waiting job: it was rung so long ago that it is due to be rung again."""
-        self._run(self._age(JobId(job_id)))
+        self._run(self._age(JobId(job_id), if_waiting))
 
-    async def _age(self, job_id: JobId) -> None:
+    async def _age(self, job_id: JobId, if_waiting: bool) -> None:
         while True:
             job = await self._records.get(job_id)
-            assert job.lease is None, "it does not wait"
+            waits = job.lease is None and not job.status.terminal
+            if if_waiting and not waits:
+                return None
+            assert waits, "it does not wait"
             rung_at = job.created_at - RING_AGAIN - timedelta(seconds=1)
             aged = replace(job, rung_at=rung_at, due_at=job.created_at, version=job.version + 1)
             try:

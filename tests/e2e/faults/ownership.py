@@ -43,13 +43,17 @@ class Owned:
         return env if self._proxy is None else {**env, "AWS_ENDPOINT_URL": self._proxy.url}
 
     def up(
-        self, *, faults: Sequence[Mapping[str, Any]] = (), env: Mapping[str, str] | None = None
+        self,
+        *,
+        port: int = 0,
+        faults: Sequence[Mapping[str, Any]] = (),
+        env: Mapping[str, str] | None = None,
     ) -> Process:
         own = {**self.env, **(env or {})}
         if faults:
             own["COMFYQ_FAULTS"] = json.dumps(list(faults))
         started = self._processes.up(
-            workers=0, backend=self.backend, data_dir=self.data_dir, env=own
+            workers=0, port=port, backend=self.backend, data_dir=self.data_dir, env=own
         )
         if self._proxy is not None:
             hasten(f"http://{self._proxy.upstream}", started.exports["COMFYQ_QUEUE_URL"])

@@ -1,5 +1,7 @@
 from datetime import UTC, datetime, timedelta
 
+from comfyq.ports.clock import Clock
+
 HEADER_RESOLUTION = timedelta(seconds=1)
 TOLERANCE = timedelta(seconds=1)  # below it, a difference may be the header's own rounding
 
@@ -16,8 +18,8 @@ class CorrectedClock:
     to whole seconds, so the clock stands still against it until they differ by more than that.
     """
 
-    def __init__(self) -> None:
-        self._local = SystemClock()
+    def __init__(self, local: Clock | None = None) -> None:
+        self._local = local or SystemClock()
         self._skew = timedelta()
 
     @property

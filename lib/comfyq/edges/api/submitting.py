@@ -8,8 +8,8 @@ from typing import Annotated, Any
 from fastapi import Header, Query, Response
 from fastapi.responses import JSONResponse
 
+from comfyq.domain.admitted import Admitted
 from comfyq.domain.errors import FieldError, InvalidRequest, WorkflowNotFound
-from comfyq.services.admission import Admitted
 from comfyq.services.submission import Accepted
 from comfyq.wire.jobs import JobView, JobViews
 from comfyq.wire.rehearsals import Rehearsal

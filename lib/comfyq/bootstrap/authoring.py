@@ -1,0 +1,115 @@
+"""What authors of workflows do: check their folders, and import graphs."""
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from comfyq.adapters.comfyui.engine import ComfyEngine
+from comfyq.adapters.filesystem.drafts import write_draft
+from comfyq.adapters.filesystem.workflows import load_workflow
+from comfyq.domain.admitted import refusal_of_sample
+from comfyq.domain.catalogue import Catalogue, read_catalogue
+from comfyq.domain.errors import InvalidWorkflow
+from comfyq.domain.graph import faults
+from comfyq.domain.importing import propose
+
+NOT_IN_NAMES = re.compile(r"[^a-z0-9]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """A workflow's folder, and what is wrong with it."""
+
+    folder: Path
+    problems: Sequence[str]
+
+
+class CannotImport(Exception):
+    """The message is for a person."""
+
+
+def check(folder: Path, catalogue: Catalogue | None) -> Sequence[Checked]:
+    """Check a workflow, or every workflow in a folder; against a ComfyUI's catalogue if given."""
+    folders = [folder] if (folder / "manifest.toml").is_file() else _workflows_in(folder)
+    return [Checked(each, _problems(each, catalogue)) for each in folders]
+
+
+def import_graph(
+    file: Path, *, into: Path, name: str | None, catalogue: Catalogue | None
+) -> Checked:
+    """Make a workflow's folder below ``into`` from an exported graph.
+
+    Raises:
+        CannotImport: it is no graph in API format, or there is such a workflow.
+    """
+    text = _read(file)
+    graph = _graph(file, text)
+    name = name or NOT_IN_NAMES.sub("-", file.stem.lower()).strip("-") or "imported"
+    folder = into / name
+    proposal = propose(graph, title=file.stem, catalogue=catalogue)
+    if not proposal.manifest["outputs"]:
+        raise CannotImport(f"{file}: no node of it saves or shows anything")
+    try:
+        write_draft(folder, proposal, text)
+    except FileExistsError:
+        raise CannotImport(f"{folder} is there already; choose another --name") from None
+    return Checked(folder, _problems(folder, catalogue))
+
+
+def catalogue_of_file(file: Path) -> Catalogue:
+    """From a saved answer to ``GET /object_info``; raises CannotImport."""
+    info = _json(file, _read(file))
+    if not isinstance(info, dict):
+        raise CannotImport(f"{file}: is no answer to GET /object_info")
+    return read_catalogue(info)
+
+
+async def catalogue_of(comfyui_url: str) -> Catalogue:
+    """From a ComfyUI that runs; raises EngineUnavailable."""
+    async with ComfyEngine(comfyui_url) as engine:
+        return read_catalogue(await engine.object_info())
+
+
+def _workflows_in(folder: Path) -> list[Path]:
+    """Also those without a manifest: they are broken."""
+    if not folder.is_dir():
+        raise CannotImport(f"{folder}: there is no such folder")
+    return sorted(each for each in folder.iterdir() if each.is_dir())
+
+
+def _problems(folder: Path, catalogue: Catalogue | None) -> Sequence[str]:
+    try:
+        workflow = load_workflow(folder)
+    except InvalidWorkflow as broken:
+        return [str(broken)]
+    if catalogue is None:
+        return []
+    refused = refusal_of_sample(workflow, catalogue)
+    return [] if refused is None else [f"{each.field}: {each.message}" for each in refused.fields]
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as wrong:
+        raise CannotImport(f"{file}: cannot be read: {wrong}") from None
+
+
+def _json(file: Path, text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as wrong:
+        raise CannotImport(f"{file}: is not JSON: {wrong}") from None
+
+
+def _graph(file: Path, text: str) -> dict[str, Any]:
+    graph = _json(file, text)
+    wrong = faults(graph)
+    if wrong:
+        node = "" if wrong[0].node is None else f"node {wrong[0].node}: "
+        raise CannotImport(f"{file}: {node}{wrong[0].message}")
+    assert isinstance(graph, dict), "a graph without faults is one"
+    return graph

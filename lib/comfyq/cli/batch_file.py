@@ -1,0 +1,80 @@
+"""Files of requests: JSON Lines (one body of ``POST /generate`` a line), or CSV with a header."""
+
+import csv
+import json
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from comfyq.cli.errors import CannotStart
+
+DEFAULT_WORKFLOW = "flux-dev"
+
+Request = dict[str, Any]
+Schema = Mapping[str, Any]
+SchemaOf = Callable[[str], Schema]
+"""A workflow's name -> JSON Schema of its values."""
+
+
+def read_requests(file: Path, schema_of: SchemaOf) -> list[Request]:
+    """The requests of a file, in order.
+
+    Raises:
+        CannotStart: it cannot be read; the message names the line.
+    """
+    read = _csv if file.suffix.lower() == ".csv" else _json_lines
+    try:
+        requests = list(read(file, schema_of))
+    except (OSError, UnicodeDecodeError, csv.Error) as unreadable:
+        raise CannotStart(f"cannot read {file}: {unreadable}") from unreadable
+    if not requests:
+        raise CannotStart(f"{file} has no requests")
+    return requests
+
+
+def _json_lines(file: Path, schema_of: SchemaOf) -> Iterator[Request]:
+    for number, line in enumerate(file.read_text(encoding="utf-8-sig").splitlines(), start=1):
+        if not line.strip():
+            continue
+        try:
+            request = json.loads(line)
+        except ValueError as wrong:
+            raise CannotStart(f"{file}, line {number}: no JSON: {wrong}") from wrong
+        if not isinstance(request, dict):
+            raise CannotStart(f"{file}, line {number}: a request is an object")
+        yield request
+
+
+def _csv(file: Path, schema_of: SchemaOf) -> Iterator[Request]:
+    """An empty cell is the parameter's default."""
+    with file.open(encoding="utf-8-sig", newline="") as text:
+        reader = csv.DictReader(text)
+        for row in reader:
+            if None in row:
+                raise CannotStart(f"{file}, line {reader.line_num}: more cells than the header has")
+            given = {name: cell for name, cell in row.items() if cell}
+            if given:
+                properties = schema_of(given.get("workflow", DEFAULT_WORKFLOW))["properties"]
+                yield {name: value_of(cell, properties.get(name)) for name, cell in given.items()}
+
+
+def value_of(cell: str, schema: Schema | None) -> Any:
+    """What a cell says, as the type that its parameter has.
+
+    A cell that is no such value stays text, for the server to say what is wrong with it.
+    """
+    if schema is None or "string" in _types(schema):
+        return cell
+    try:
+        return json.loads(cell)
+    except ValueError:
+        return cell
+
+
+def _types(schema: Schema) -> set[str]:
+    """JSON types that a schema allows; a list of choices is of what it lists."""
+    kinds = schema.get("type", [])
+    types = {kinds} if isinstance(kinds, str) else set(kinds)
+    if any(isinstance(choice, str) for choice in schema.get("enum", ())):
+        types.add("string")
+    return types.union(*(_types(each) for each in schema.get("anyOf", ())))

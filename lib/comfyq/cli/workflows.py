@@ -1,0 +1,99 @@
+"""``comfyq workflows``: for authors. No server is needed."""
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from comfyq.cli.errors import CannotStart, ExitCode, NotReached
+
+if TYPE_CHECKING:
+    from comfyq.bootstrap.authoring import Checked
+    from comfyq.domain.catalogue import Catalogue
+
+app = typer.Typer(name="workflows", no_args_is_help=True, help="Check and import workflows.")
+
+ObjectInfo = Annotated[
+    Path | None,
+    typer.Option(
+        "--object-info", metavar="FILE", help="What a ComfyUI answered to GET /object_info."
+    ),
+]
+ComfyUrl = Annotated[
+    str | None, typer.Option("--comfyui", "--url", metavar="URL", help="A ComfyUI to ask for it.")
+]
+
+
+@app.command()
+def check(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(help="A workflow, or a folder of them.  [default: the configured one]"),
+    ] = None,
+    object_info: ObjectInfo = None,
+    comfyui: ComfyUrl = None,
+) -> None:
+    """Check workflows: manifest, graph and sample; with a catalogue also whether they would run."""
+    from comfyq.bootstrap.authoring import CannotImport, check
+
+    try:
+        found = check(folder or _configured(), _catalogue(object_info, comfyui))
+    except CannotImport as wrong:
+        raise CannotStart(str(wrong)) from None
+    for checked in found:
+        _report(checked)
+    if any(checked.problems for checked in found):
+        raise typer.Exit(ExitCode.WRONG_USAGE)
+
+
+@app.command("import")
+def import_(
+    graph: Annotated[Path, typer.Argument(help="A graph that ComfyUI exported in API format.")],
+    name: Annotated[
+        str | None, typer.Option(help="Of the workflow: a-z, 0-9 and -.  [default: the file's]")
+    ] = None,
+    into: Annotated[
+        Path | None, typer.Option(help="The folder of workflows.  [default: the configured one]")
+    ] = None,
+    object_info: ObjectInfo = None,
+    comfyui: ComfyUrl = None,
+) -> None:
+    """Make a workflow of an exported graph; its manifest is a proposal for you to edit."""
+    from comfyq.bootstrap.authoring import CannotImport, import_graph
+
+    catalogue = _catalogue(object_info, comfyui)
+    try:
+        made = import_graph(graph, into=into or _configured(), name=name, catalogue=catalogue)
+    except CannotImport as wrong:
+        raise CannotStart(str(wrong)) from None
+    _report(made)
+    if made.problems:
+        raise typer.Exit(ExitCode.WRONG_USAGE)
+    typer.echo(f"Edit {made.folder / 'manifest.toml'}, then restart the server.")
+
+
+def _report(checked: "Checked") -> None:
+    typer.echo(f"{'broken' if checked.problems else 'ok':8}{checked.folder}")
+    for problem in checked.problems:
+        typer.echo(f"        {problem}")
+
+
+def _catalogue(file: Path | None, comfyui: str | None) -> "Catalogue | None":
+    from comfyq.bootstrap.authoring import CannotImport, catalogue_of, catalogue_of_file
+    from comfyq.ports.engine import EngineError
+
+    try:
+        if file is not None:
+            return catalogue_of_file(file)
+        return asyncio.run(catalogue_of(comfyui)) if comfyui else None
+    except CannotImport as wrong:
+        raise CannotStart(str(wrong)) from None
+    except EngineError as away:
+        raise NotReached(str(away)) from None
+
+
+def _configured() -> Path:
+    from comfyq.config import Settings
+
+    return Settings().workflows_dir

@@ -1,0 +1,177 @@
+"""What well-known inputs of ComfyUI's nodes are, so that an import can propose parameters."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """How an input of this name becomes a parameter."""
+
+    parameter: str
+    kind: str
+    title: str
+    help: str
+    group: str
+    source: str = ""
+    low: float | None = None  # where the catalogue says nothing
+    high: float | None = None  # and at most so much, whatever the catalogue says
+    beside: tuple[str, ...] = ()  # inputs that the node must have too
+
+
+_SAMPLING = "sampling"
+_PICTURE = "picture"
+_MODEL = "model"
+
+_SEED = Known(
+    parameter="seed",
+    kind="seed",
+    title="Seed",
+    help="The same seed gives the same result; -1 draws one, which the job then tells.",
+    group=_SAMPLING,
+)
+_FPS = Known(
+    parameter="fps",
+    kind="number",
+    title="Frame rate",
+    help="Frames a second.",
+    group="video",
+    low=1.0,
+    high=120.0,
+)
+KNOWN: Mapping[str, Known] = {
+    "width": Known(
+        parameter="width",
+        kind="size",
+        title="Width",
+        help="Width in pixels.",
+        group=_PICTURE,
+        low=16,
+        high=4096,
+        beside=("height",),
+    ),
+    "height": Known(
+        parameter="height",
+        kind="size",
+        title="Height",
+        help="Height in pixels.",
+        group=_PICTURE,
+        low=16,
+        high=4096,
+        beside=("width",),
+    ),
+    "length": Known(
+        parameter="frames",
+        kind="integer",
+        title="Frames",
+        help="Length of the video in frames.",
+        group="video",
+        low=1,
+        high=1_000,
+        beside=("width", "height"),
+    ),
+    "batch_size": Known(
+        parameter="batch_size",
+        kind="integer",
+        title="Pictures",
+        help="How many are made at once.",
+        group=_PICTURE,
+        low=1,
+        high=16,
+    ),
+    "steps": Known(
+        parameter="steps",
+        kind="integer",
+        title="Steps",
+        help="Sampling steps; more take longer in proportion.",
+        group=_SAMPLING,
+        low=1,
+        high=150,
+    ),
+    "cfg": Known(
+        parameter="cfg",
+        kind="number",
+        title="CFG scale",
+        help="How hard the prompt is followed.",
+        group=_SAMPLING,
+        low=0.0,
+        high=30.0,
+    ),
+    "guidance": Known(
+        parameter="guidance",
+        kind="number",
+        title="Guidance",
+        help="How hard the prompt is followed.",
+        group=_SAMPLING,
+        low=0.0,
+        high=100.0,
+    ),
+    "denoise": Known(
+        parameter="denoise",
+        kind="number",
+        title="Denoise",
+        help="How much is changed: 0 nothing, 1 everything.",
+        group=_SAMPLING,
+        low=0.0,
+        high=1.0,
+    ),
+    "seed": _SEED,
+    "noise_seed": _SEED,
+    "sampler_name": Known(
+        parameter="sampler",
+        kind="enum",
+        title="Sampler",
+        help="One of ComfyUI's samplers.",
+        group=_SAMPLING,
+        source="samplers",
+    ),
+    "scheduler": Known(
+        parameter="scheduler",
+        kind="enum",
+        title="Scheduler",
+        help="One of ComfyUI's noise schedules.",
+        group=_SAMPLING,
+        source="schedulers",
+    ),
+    "ckpt_name": Known(
+        parameter="checkpoint",
+        kind="enum",
+        title="Checkpoint",
+        help="The extension may be left out.",
+        group=_MODEL,
+        source="checkpoints",
+    ),
+    "unet_name": Known(
+        parameter="model",
+        kind="enum",
+        title="Diffusion model",
+        help="The extension may be left out.",
+        group=_MODEL,
+        source="diffusion_models",
+    ),
+    "seconds": Known(
+        parameter="seconds",
+        kind="number",
+        title="Length",
+        help="Length in seconds.",
+        group="sound",
+        low=1.0,
+        high=1_000.0,
+    ),
+    "fps": _FPS,
+    "frame_rate": _FPS,
+}
+
+# inputs that name a model's file -> its folder below ComfyUI's ``models``
+FOLDERS: Mapping[str, str] = {
+    "ckpt_name": "checkpoints",
+    "unet_name": "diffusion_models",
+    "vae_name": "vae",
+    "clip_name": "text_encoders",
+    "clip_name1": "text_encoders",
+    "clip_name2": "text_encoders",
+    "clip_name3": "text_encoders",
+    "lora_name": "loras",
+    "control_net_name": "controlnet",
+    "model_name": "upscale_models",
+}

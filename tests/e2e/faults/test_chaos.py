@@ -1,0 +1,25 @@
+"""One short run of the chaos for each backend; `make chaos` makes long ones."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.faults import chaos
+from tests.e2e.faults.conftest import Record
+
+SEED = 20
+SECONDS = 20.0
+JOBS = 60
+
+
+@pytest.mark.verify
+@pytest.mark.timeout(240)
+def test_nothing_is_lost_and_nothing_twice(backend: str, workflows: Path, record: Record) -> None:
+    print(f"seed {SEED}")
+    tally = chaos.run(backend, jobs=JOBS, seconds=SECONDS, seed=SEED, workflows=workflows)
+    print(chaos.summary(backend, SEED, SECONDS, tally))
+    assert not tally.broken
+    assert len(tally.accepted) == JOBS
+    assert sum(tally.events.values()) > 10, "little happened"
+    assert tally.attempts > JOBS / 2, "little was rendered"
+    record(f"random faults for {SECONDS:g} s (from their end until all {JOBS} jobs had ended)", 0.0)

@@ -1,0 +1,86 @@
+"""``comfyq batch`` and ``comfyq dead`` against a real ``comfyq up``."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from comfyq.adapters.sqlite.database import Database
+from comfyq.adapters.sqlite.inbox import SqliteInbox
+from comfyq.adapters.sqlite.queue import DEAD_BOX
+from comfyq.adapters.system.clock import SystemClock
+from comfyq.ports.inbox import Letter
+from tests.e2e.test_cli import Cli
+from tests.processes import Processes
+
+pytestmark = pytest.mark.anyio
+
+HEADER = "prompt,width,height,steps,seed,loras\n"
+
+
+def test_a_file_of_requests_is_submitted_and_fetched(processes: Processes, tmp_path: Path) -> None:
+    up = processes.up(workers=1)
+    cli = Cli(tmp_path, up.url)
+    (tmp_path / "jobs.csv").write_text(
+        HEADER + '42,64,64,2,7,\n"a fox, red",64,64,2,,"[""style:0.5""]"\n', encoding="utf-8"
+    )
+    accepted, ended = cli.json("batch", "jobs.csv", "--out", "made")
+    assert accepted["counts"]["queued"] == 2
+    assert ended["counts"]["completed"] == 2
+    assert all(Path(tmp_path, file).stat().st_size > 0 for file in ended["files"])
+    assert len(ended["files"]) == 2
+    stories = [cli.one("show", item["job"]["id"])["parameters"] for item in ended["items"]]
+    assert (stories[0]["prompt"], stories[0]["seed"]) == ("42", 7)
+    assert stories[1]["loras"] == ["style.safetensors:0.5"]
+
+    lines = [{"prompt": "an owl", "steps": 2}, {"prompt": "an owl", "steps": 0}]
+    (tmp_path / "jobs.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    told = [
+        cli.one("batch", "jobs.jsonl", "--idempotency-key", "k", code=1)["batch_id"]
+        for _ in range(2)
+    ]
+    assert told[0] == told[1]
+    shown = cli.run("batch", "jobs.jsonl")
+    assert (shown.returncode, "request 1: steps" in shown.stderr) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.jsonl", '{"prompt": "x"}\n{', "line 2: no JSON"),
+        ("a.jsonl", "[1]", "line 1: a request is an object"),
+        ("a.jsonl", "\n", "has no requests"),
+        ("a.csv", "prompt\na,b\n", "line 2: more cells"),
+        ("missing/a.csv", None, "cannot read"),
+    ],
+)
+def test_a_file_that_is_wrong_names_the_line(
+    tmp_path: Path, name: str, text: str | None, message: str
+) -> None:
+    if text is not None:
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    ended = Cli(tmp_path, "http://127.0.0.1:9").run("batch", name)
+    assert ended.returncode != 0
+    assert message in ended.stderr
+
+
+async def test_dead_letters_are_listed_shown_and_redriven(
+    processes: Processes, tmp_path: Path
+) -> None:
+    up = processes.up(workers=0)
+    cli = Cli(tmp_path, up.url)
+    job_id = cli.one("submit", "a fox")["id"]
+    database = Database(path=up.data_dir / "comfyq.db")
+    try:
+        inbox = SqliteInbox(database=database, clock=SystemClock(), box=DEAD_BOX)
+        await inbox.put(Letter("doorbell-1", json.dumps({"job_id": job_id})))
+        while not (letters := cli.one("dead", "list")["letters"]):
+            pass
+    finally:
+        database.close()
+    assert [letter["id"] for letter in letters] == ["doorbell-1"]
+    assert job_id in cli.run("dead", "show", "doorbell-1").stdout
+    told = cli.one("dead", "redrive", "doorbell-1")
+    assert (told["outcome"], told["letter"]["redrives"]) == ("rung", 1)
+    assert "sent again 1 times" in cli.run("dead", "list").stdout
+    assert cli.run("dead", "redrive", "nowhere").returncode == 2
