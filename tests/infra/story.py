@@ -155,9 +155,9 @@ def _a_batch(deployment: Deployment) -> None:
         body = json.dumps({"requests": [{"prompt": f"a fox, {n}"} for n in range(3)]})
         made = api("generate", "/generate/batch", body=body)
         assert made["statusCode"] == 202, made["body"]
-        batch_id = json.loads(made["body"])["id"]
+        batch_id = json.loads(made["body"])["batch_id"]
         assert api("show", f"/generate/batch/{batch_id}")["statusCode"] == 200
-        assert api("cancel", f"/generate/batch/{batch_id}")["statusCode"] == 200
+        assert api("cancel", f"/generate/batch/{batch_id}")["statusCode"] == 202
 
 
 def _submissions_by_queue(deployment: Deployment) -> None:
@@ -186,7 +186,7 @@ def _dead_letters(deployment: Deployment) -> None:
     assert buried == {"batchItemFailures": []}
     with deployment.role("ApiRole"):
         api = deployment.api()
-        letters = json.loads(api("list", "/dead")["body"])["dead_letters"]
+        letters = json.loads(api("list", "/dead")["body"])["letters"]
         assert len(letters) >= 3
         for letter in letters:
             again = api("generate", f"/dead/{letter['id']}/redrive", body="{}")

@@ -24,6 +24,7 @@ from uuid import UUID
 import requests
 from blake3 import blake3
 
+from comfyq.domain.errors import Unavailable
 from tests.e2e.faults.client import CALL_S, ENDS, Follower, Json, until
 from tests.e2e.faults.comfy import Simulated
 from tests.e2e.faults.doorbells import Doorbells
@@ -164,11 +165,16 @@ class Chaos:
         self._frozen[slot] = time.monotonic() + self._random.uniform(*FROZEN_S)
 
     def _double(self) -> None:
-        for job_id in self._random.sample(self._open(), k=min(5, len(self._open()))):
-            self._with_bells(lambda bells, job_id=job_id: bells.ring(job_id))  # type: ignore[misc]
+        waiting = self._open()
+        doubled = self._random.sample(waiting, k=min(5, len(waiting)))
+        with Doorbells(self._up.exports) as bells, suppress(Unavailable):
+            for job_id in doubled:
+                bells.ring(job_id)
 
     def _drop(self) -> None:
-        self._with_bells(lambda bells: [bells.lose(one) for one in bells.take_any(3)])
+        with Doorbells(self._up.exports) as bells, suppress(Unavailable):
+            for delivery in bells.take_any(3):
+                bells.lose(delivery)
 
     def _outage(self) -> None:
         """Errors of the emulator's services; the embedded ones are in the workers' rules."""
@@ -190,16 +196,18 @@ class Chaos:
 
     def _rules(self) -> Sequence[dict[str, Any]]:
         """A few calls of a worker's ports that fail, are lost or done twice."""
-        rules = []
-        for _ in range(self._random.randrange(4)):
-            port, call = self._random.choice(PORT_CALLS)
-            when = self._random.choice(("before", "after"))
-            rules.append({"port": port, "call": call, "do": "raise", "when": when})
-            rules[-1] |= {
-                "at": self._random.randrange(1, 40),
-                "times": self._random.randrange(1, 4),
-            }
-        return rules
+        return [self._rule() for _ in range(self._random.randrange(4))]
+
+    def _rule(self) -> dict[str, Any]:
+        port, call = self._random.choice(PORT_CALLS)
+        return {
+            "port": port,
+            "call": call,
+            "do": "raise",
+            "when": self._random.choice(("before", "after")),
+            "at": self._random.randrange(1, 40),
+            "times": self._random.randrange(1, 4),
+        }
 
     def _worker(self, slot: int, faults: Sequence[dict[str, Any]] = ()) -> Process:
         simulator: Simulated = self._simulators[slot % SIMULATORS]
@@ -306,11 +314,6 @@ class Chaos:
         answer = requests.get(output["url"], timeout=CALL_S)
         is_whole = blake3(answer.content).hexdigest() == output["blake3"]
         return [] if is_whole else [f"has an output that is not there: {answer.status_code}"]
-
-    def _with_bells(self, use: Callable[[Doorbells], object]) -> None:
-        """The queue may be away just then; that is chaos too."""
-        with Doorbells(self._up.exports) as bells:
-            bells.suppressing(use)
 
 
 def run(backend: str, *, jobs: int, seconds: float, seed: int, workflows: Path) -> Tally:

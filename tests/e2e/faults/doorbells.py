@@ -1,8 +1,7 @@
 """The queue and the table of a running system, as a test's own hands: to lose, double and delay."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Mapping
-from contextlib import suppress
+from collections.abc import Coroutine, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from types import TracebackType
@@ -12,7 +11,7 @@ from uuid import uuid4
 from comfyq.bootstrap.ports import open_ports
 from comfyq.config import Settings
 from comfyq.domain.caller import DEFAULT_TENANT
-from comfyq.domain.errors import StaleJob, Unavailable
+from comfyq.domain.errors import StaleJob
 from comfyq.domain.job import RING_AGAIN, JobId
 from comfyq.ports.queue import Delivery
 from comfyq.records.jobs import JobRecords
@@ -65,11 +64,6 @@ class Doorbells:
         """Receive up to that many doorbells, if there are any."""
         taken = [self._run(self._ports.queue.receive(wait_s=0)) for _ in range(most)]
         return [delivery for delivery in taken if delivery is not None]
-
-    def suppressing(self, use: "Callable[[Doorbells], object]") -> None:
-        """Let ``use`` do what it can while the queue may be away."""
-        with suppress(Unavailable):
-            use(self)
 
     def lose(self, delivery: Delivery) -> None:
         self._run(delivery.ack())
