@@ -6,6 +6,7 @@ usage: python -m infra.seed_faults        exit code 1 if more than two are misse
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from rich.console import Console
@@ -30,12 +31,15 @@ def find(templates: Mapping[str, str], tools: Tools) -> Found:
             path.write_text(templates[path.stem], encoding="utf-8")
         refused = tools.expand(paths, folder)
         expanded = sorted(folder.glob("*.json"))
-        return {
-            "SAM": refused,
-            "cfn-lint": tools.lint(expanded),
-            "checkov": tools.scan(expanded),
-            "rules": {path.stem: ours(path) for path in expanded},
-        }
+        with ThreadPoolExecutor() as beside:
+            linted = beside.submit(tools.lint, expanded)
+            scanned = beside.submit(tools.scan, expanded)
+            return {
+                "SAM": refused,
+                "cfn-lint": linted.result(),
+                "checkov": scanned.result(),
+                "rules": {path.stem: ours(path) for path in expanded},
+            }
 
 
 def ours(expanded: Path) -> Sequence[str]:

@@ -34,16 +34,16 @@ class FixedSource:
 
     def __init__(self, info: Mapping[str, Any]) -> None:
         self.info = info
-        self.asked = 0
 
     async def object_info(self) -> Mapping[str, Any]:
-        self.asked += 1
         return self.info
 
 
-def publisher(lab: ApiLab, folder: Path, info: Mapping[str, Any] = INFO) -> CataloguePublisher:
+def publisher(
+    lab: ApiLab, folder: Path, *, source: FixedSource | None = None
+) -> CataloguePublisher:
     return CataloguePublisher(
-        source=FixedSource(info),
+        source=source or FixedSource(INFO),
         records=CatalogueRecords(lab.table),
         assets=lab.assets,
         spool=FileSpool(folder=folder),
@@ -55,7 +55,7 @@ async def join(
     lab: ApiLab, folder: Path, info: Mapping[str, Any] = INFO, *, worker: str = "w1"
 ) -> str:
     """A live worker whose ComfyUI tells ``info``; the id of its catalogue."""
-    catalogue = await publisher(lab, folder, info).publish()
+    catalogue = await publisher(lab, folder, source=FixedSource(info)).publish()
     await beat(lab, worker, catalogue)
     lab.clock.advance(6)  # whoever looked before looks again
     return catalogue

@@ -1,6 +1,7 @@
 """comfyq's servers as real processes, to be stopped, or killed as power cuts and the kernel do."""
 
 import contextlib
+import itertools
 import json
 import os
 import signal
@@ -115,6 +116,7 @@ class Processes:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._numbers = itertools.count()  # several threads may start processes
         self._started: list[Process] = []
 
     def up(
@@ -167,7 +169,7 @@ class Processes:
             process.destroy()
 
     def _start(self, *command: object, env: Mapping[str, str] | None = None) -> Process:
-        log = self._folder / f"{len(self._started)}-{command[0]}.log"
+        log = self._folder / f"{next(self._numbers)}-{command[0]}.log"
         process = Process(*command, log=log, env=clean_env(self._folder, env))
         self._started.append(process)
         process.wait_ready()

@@ -1,4 +1,4 @@
-"""Lambda entry point of the reaper's schedule."""
+"""Lambda entry point of the reaper's schedule and of dead letters."""
 
 from comfyq.bootstrap.lambdas import reaper_function
 from comfyq.config import Settings

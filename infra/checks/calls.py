@@ -60,7 +60,8 @@ class Recording:
                 yield from _table_rights(operation, params)
             case "sqs":
                 queue = self.queues[params["QueueUrl"]]
-                yield Right(f"sqs:{operation}", f"${{{queue}.Arn}}")
+                # SendMessageBatch and its kin need the right for one message.
+                yield Right(f"sqs:{operation.removesuffix('Batch')}", f"${{{queue}.Arn}}")
             case "s3":
                 action = S3_ACTIONS.get(operation, operation)
                 yield Right(f"s3:{action}", _objects(params))

@@ -37,7 +37,6 @@ FAULTS = (
         "- dynamodb:DeleteItem\n                  - dynamodb:Scan",
         after="  WebSocketRole:",
     ),
-    Fault("rights", "the reaper may not query its index", "index/active", "index/tenant"),
     Fault(
         "rights",
         "a worker cannot abandon an upload",
@@ -53,7 +52,6 @@ FAULTS = (
     ),
     Fault("rights", "SAM makes the role", "      Role: !GetAtt ReaperRole.Arn\n", ""),
     Fault("rights", "sockets run under the API's role", "WebSocketRole.Arn", "ApiRole.Arn"),
-    Fault("rights", "an ARN names another API", "${WebSocketApi}/${Stage}/POST", "${HttpApi}/POST"),
     Fault(
         "trust",
         "any trust anchor will do",
@@ -67,12 +65,6 @@ FAULTS = (
         "Service: ec2.amazonaws.com",
         'AWS: "*"',
         after="  NodeRole:",
-    ),
-    Fault(
-        "exposure",
-        "the bucket may be made public",
-        "BlockPublicPolicy: true",
-        "BlockPublicPolicy: false",
     ),
     Fault(
         "exposure",
@@ -132,28 +124,15 @@ FAULTS = (
         "    Timeout: 29\n    PackageType: Image\n",
         after="Globals:",
     ),
-    Fault(
-        "function",
-        "a log is kept for ever",
-        "      RetentionInDays: !Ref LogRetentionDays",
-        "      LogGroupClass: STANDARD",
-    ),
     Fault("function", "a route is misspelt", "        subscribe:\n", "        subscribed:\n"),
     Fault("table", "an index does not have the status", "              - status\n", ""),
     Fault("table", "nothing expires", "AttributeName: ttl", "AttributeName: expires"),
-    Fault(
-        "table",
-        "a key is of another type",
-        "AttributeName: ask\n          AttributeType: S",
-        "AttributeName: ask\n          AttributeType: N",
-    ),
     Fault(
         "table",
         "it goes with the stack",
         "UpdateReplacePolicy: Retain",
         "UpdateReplacePolicy: Delete",
     ),
-    Fault("queue", "one failure is a dead letter", "maxReceiveCount: 10", "maxReceiveCount: 1"),
     Fault(
         "queue",
         "dead submissions are doorbells",
@@ -189,13 +168,6 @@ FAULTS = (
         "ApproximateNumberOfMessagesVisible",
         after="  PoolIdle:",
     ),
-    Fault(
-        "pool",
-        "idle after a minute",
-        "EvaluationPeriods: 10",
-        "EvaluationPeriods: 1",
-        after="  PoolIdle:",
-    ),
     Fault("pool", "a worker is killed while it drains", 'Value: "100"', 'Value: "300"'),
     Fault(
         "pool",
@@ -203,13 +175,6 @@ FAULTS = (
         "COMFYQ_BACKEND: aws",
         "COMFYQ_BACKEND: aws\n        COMFYQ_CLUSTER: !Ref Cluster",
         after="Globals:",
-    ),
-    Fault(
-        "alarm",
-        "it watches another API",
-        "Value: !Ref HttpApi",
-        "Value: !Ref WebSocketApi",
-        after="  ApiFails:",
     ),
     Fault(
         "alarm",

@@ -81,8 +81,8 @@ async def test_dead_doorbells_tell_which_jobs_they_rang_for(belfry: Belfry) -> N
             found += await belfry.dead.receive(wait_s=0)
     assert {job_id_of(delivery.letter.body) for delivery in found} == set(rung)
     assert len({delivery.letter.id for delivery in found}) == len(rung)
-    for delivery in found:
-        await delivery.ack()
+    for letter in found:
+        await letter.ack()
     assert await belfry.dead.receive(wait_s=0) == []
 
 

@@ -15,14 +15,14 @@ from tests.processes import Processes
 
 pytestmark = pytest.mark.anyio
 
-HEADER = "prompt,width,height,steps,seed,loras\n"
+HEADER = "prompt,width,height,steps,seed\n"
 
 
 def test_a_file_of_requests_is_submitted_and_fetched(processes: Processes, tmp_path: Path) -> None:
     up = processes.up(workers=1)
     cli = Cli(tmp_path, up.url)
     (tmp_path / "jobs.csv").write_text(
-        HEADER + '42,64,64,2,7,\n"a fox, red",64,64,2,,"[""style:0.5""]"\n', encoding="utf-8"
+        HEADER + '42,64,64,2,7\n"a fox, red",64,64,2,\n', encoding="utf-8"
     )
     accepted, ended = cli.json("batch", "jobs.csv", "--out", "made")
     assert accepted["counts"]["queued"] == 2
@@ -31,7 +31,7 @@ def test_a_file_of_requests_is_submitted_and_fetched(processes: Processes, tmp_p
     assert len(ended["files"]) == 2
     stories = [cli.one("show", item["job"]["id"])["parameters"] for item in ended["items"]]
     assert (stories[0]["prompt"], stories[0]["seed"]) == ("42", 7)
-    assert stories[1]["loras"] == ["style.safetensors:0.5"]
+    assert stories[1]["prompt"] == "a fox, red"
 
     lines = [{"prompt": "an owl", "steps": 2}, {"prompt": "an owl", "steps": 0}]
     (tmp_path / "jobs.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")

@@ -131,13 +131,14 @@ async def test_a_redriven_letter_completes_under_its_first_id(
     workflows = tmp_path / "workflows"
     workflows.mkdir()
     source = Path(__file__).parents[2] / "workflows" / "flux-dev"
+    (workflows / "flux-dev").symlink_to(source)
     env = {"COMFYQ_WORKFLOWS_DIR": str(workflows)}
     up = processes.up(workers=1, env=env)
     with sender_to(up) as sender:
-        sent = await sender.send(json.dumps(SMALL))
+        sent = await sender.send(json.dumps(SMALL | {"workflow": "mine"}))
         assert eventually(up, f"/generate/{sent}", ended)["error_code"] == "workflow-not-found"
     up.stop()
-    (workflows / "flux-dev").symlink_to(source)
+    (workflows / "mine").symlink_to(source)
     up = processes.up(workers=1, env=env)
     assert ask(up, f"/dead/{sent}/redrive", "POST")[1]["outcome"] == "accepted"
     job = eventually(up, f"/generate/{sent}", lambda job: job["status"] == "completed")

@@ -1,6 +1,7 @@
 """Runs every shipped workflow on a real ComfyUI and writes the table of what ran.
 
-    COMFYQ_TEST_COMFYUI_URL=http://127.0.0.1:8188 python tests/e2e/workflows_table.py docs/workflows.md
+    export COMFYQ_TEST_COMFYUI_URL=http://127.0.0.1:8188
+    python tests/e2e/workflows_table.py docs/workflows.md
 
 Small sizes and few steps: what is shown is that the graph runs, not that its pictures are good.
 Where a model is not there, the graph is held against the catalogue of a ComfyUI that has it.
@@ -24,7 +25,7 @@ from comfyq.domain.errors import InvalidParameters
 from comfyq.domain.graph import Input, NewGraph, set_input
 from comfyq.domain.inputs import InputFile
 from comfyq.domain.validation import validate
-from comfyq.domain.workflow import Workflow
+from comfyq.domain.workflow import Model, Workflow
 from comfyq.ports.engine import Ended, Prompt, PromptId
 from comfyq.simulator.catalog import load_catalog
 
@@ -49,8 +50,16 @@ with JSON Schema, sample and models under `GET /workflows/NAME`.
 steps, and writes this table. Where no such model can be made, the graph is validated against the
 catalogue (`/object_info`) of ComfyUI 0.3.75 instead.
 
-| workflow | what it does | here | seconds | models |
-|---|---|---|---:|---|
+| workflow | what it does | here | seconds |
+|---|---|---|---:|
+"""
+MODELS = """
+## Models
+
+Real file names, below ComfyUI's `models`, and where people get them.
+
+| file | folder | for | note |
+|---|---|---|---|
 """
 
 
@@ -61,10 +70,9 @@ class Row:
     seconds: float | None = None
 
     def __str__(self) -> str:
-        models = ", ".join(f"[{model.file}]({model.url})" for model in self.workflow.models)
         seconds = "" if self.seconds is None else f"{self.seconds:.1f}"
         cells = (f"`{self.workflow.name}`", self.workflow.description, self.verdict, seconds)
-        return f"| {' | '.join(cells)} | {models} |"
+        return f"| {' | '.join(cells)} |\n"
 
 
 class NotHere(Exception):
@@ -79,10 +87,22 @@ async def main(*targets: str) -> None:
     async with ComfyEngine(url) as engine:
         there = read_catalogue(await engine.object_info())
         rows = [await row_of(workflows.get(name), engine, there) for name in workflows.names()]
-    table = HEADER + "".join(f"{row}\n" for row in rows)
+    table = HEADER + "".join(map(str, rows)) + MODELS + models_of(workflows)
     for target in targets:
         Path(target).write_text(table, encoding="utf-8")
     sys.stdout.write(table)
+
+
+def models_of(workflows: FolderWorkflows) -> str:
+    users: dict[Model, list[str]] = {}
+    for name in workflows.names():
+        for model in workflows.get(name).models:
+            users.setdefault(model, []).append(f"`{name}`")
+    lines = (
+        f"| [{model.file}]({model.url}) | `{model.folder}` | {', '.join(names)} | {model.note} |\n"
+        for model, names in users.items()
+    )
+    return "".join(lines)
 
 
 async def row_of(workflow: Workflow, engine: ComfyEngine, there: Catalogue) -> Row:

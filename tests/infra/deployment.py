@@ -156,7 +156,7 @@ class Api:
 def submission(body: str, **attributes: str) -> dict[str, Any]:
     """A message as SQS hands it to a function, with an id of its own."""
     texts = {name: {"stringValue": value} for name, value in attributes.items()}
-    [record] = _event("sqs/submissions")["Records"][:1]
+    record: dict[str, Any] = _event("sqs/submissions")["Records"][0]
     return record | {"messageId": str(uuid4()), "body": body, "messageAttributes": texts}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import boto3
 import pytest
-from botocore.awsrequest import AWSResponse
+from botocore.awsrequest import AWSResponse, HTTPHeaders
 
 from infra.checks.calls import Recording
 
@@ -23,7 +23,7 @@ class Raw(io.BytesIO):
 
 
 def answered(status: int) -> AWSResponse:
-    return AWSResponse("http://overheard", status, {}, Raw())
+    return AWSResponse("http://overheard", status, HTTPHeaders(), Raw())
 
 
 class Overhearing:
@@ -41,9 +41,10 @@ class Overhearing:
 
     def session(self, **arguments: Any) -> boto3.Session:
         session = self._session(**arguments)
-        session.events.register("before-parameter-build.*.*", self._note)
-        session.events.register("before-send.s3.*", self._fail)
-        session.events.register("before-send.apigatewaymanagementapi.*", self._gateway)
+        register: Callable[[str, Callable[..., Any]], None] = session.events.register
+        register("before-parameter-build.*.*", self._note)
+        register("before-send.s3.*", self._fail)
+        register("before-send.apigatewaymanagementapi.*", self._gateway)
         return session
 
     def _note(self, params: dict[str, Any], model: Any, **_: Any) -> None:

@@ -24,6 +24,7 @@ pytestmark = pytest.mark.timeout(180)
 RECORDING = "COMFYQ_RECORD" in os.environ  # noqa: TID251 - a switch of this test alone
 
 
+@pytest.mark.verify
 def test_the_record_is_what_is_called(
     provisioned: Provisioned, emulator: Emulator, tmp_path: Path
 ) -> None:

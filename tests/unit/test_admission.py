@@ -196,6 +196,11 @@ async def test_overrides_are_for_graphs(lab: ApiLab) -> None:
         (changed("1", width=0), "graph.1.inputs.width", "value_smaller_than_min"),
         (changed("1", width="wide"), "graph.1.inputs.width", "invalid_input_type"),
         (changed("1", width=None), "graph.1.inputs.width", "invalid_input_type"),
+        (
+            GRAPH | {"1": {"class_type": "LoadImage", "inputs": {"image": None}}},
+            "graph.1.inputs.image",
+            "invalid_input_type",
+        ),
         (changed("2", image=["1"]), "graph.2.inputs.image", "bad_linked_input"),
         (changed("2", image=["1", 1]), "graph.2.inputs.image", "bad_linked_input"),
         (changed("2", image=["1", -1]), "graph.2.inputs.image", "bad_linked_input"),

@@ -8,10 +8,11 @@ import copy
 import inspect
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -26,10 +27,11 @@ from comfyq.ports.table import Put, Write
 from comfyq.records.jobs import JobRecords
 from comfyq.records.subscriptions import SubscriptionRecords
 from comfyq.services.announcing import Announcer
-from tests.farm import Farm, FarmWorker, PowerCut, ScriptedEngine
+from tests.farm import FAST, Farm, FarmWorker, PowerCut, ScriptedEngine
 
 CALLS = 60  # a whole job makes fewer
 ROUNDS = 40  # of a successor, each with time passing, until a job must have ended
+PATIENT = replace(FAST, upload_give_up_s=30)  # however slow the machine is
 AWAY = {
     "table": TableUnavailable,
     "queue": QueueUnavailable,
@@ -162,7 +164,7 @@ class Told:
 
 async def story(faults: Sequence[Fault], *, successor: str, same_comfyui: bool) -> Told:
     """A worker with ``faults`` runs a job; then healthy processes follow until it has ended."""
-    farm = Farm()
+    farm = Farm(timing=PATIENT)
     history = History(farm)
     first, second = ScriptedEngine(), ScriptedEngine()
     wire = Wire({fault.at: fault for fault in faults})
@@ -262,6 +264,17 @@ def test_outages_and_a_power_cut_together_lose_nothing(
 ) -> None:
     struck_there = [fault for fault in faults if fault.at != cut.at]
     check(asyncio.run(story([*struck_there, cut], successor="w2", same_comfyui=same)))
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+@pytest.mark.parametrize("cut", [False, True], ids=["no answer", "power cut"])
+def test_no_single_fault_costs_a_job_or_a_second_render(after: bool, cut: bool) -> None:
+    """Chance alone once missed the answer that got lost after the success was stored."""
+    whole = asyncio.run(story([], successor="w1", same_comfyui=True))
+    for at, call in enumerate(whole.calls):
+        told = asyncio.run(story([Fault(at, after, cut)], successor="w1", same_comfyui=True))
+        check(told)
+        assert told.submitted == 1, call
 
 
 def test_the_faults_reach_the_whole_of_a_job() -> None:

@@ -15,6 +15,7 @@ from comfyq.adapters.memory.table import MemoryTable
 from comfyq.domain import job as jobs
 from comfyq.domain.attempt import attempt_ended
 from comfyq.domain.caller import DEFAULT_CALLER, DEFAULT_TENANT
+from comfyq.domain.errors import LeaseLost
 from comfyq.domain.job import Job, JobError, JobId, WorkerId
 from comfyq.domain.output import Output, OutputKind
 from comfyq.domain.progress import Progress
@@ -91,7 +92,10 @@ class Store:
         return job
 
     async def ended(self) -> Job:
-        job = jobs.succeed(await self.running(), token=1, now=self.clock.now())
+        return await self.ended_of(await self.running())
+
+    async def ended_of(self, running: Job) -> Job:
+        job = jobs.succeed(running, token=1, now=self.clock.now())
         await self.records.save(job, outputs=[IMAGE])
         return job
 
@@ -217,3 +221,12 @@ async def test_followers_workers_families_and_secrets_do_not_notice(store: Store
 
     secrets = SecretRecords(store.table, new_secret=lambda: uuid4().hex)
     assert await secrets.shared("links") == await secrets.shared("links")
+
+
+async def test_what_is_decided_again_after_a_lost_answer_is_not_done_twice(store: Store) -> None:
+    """The client gave up, so its caller reads afresh, and finds what it wanted to do."""
+    running = await store.running()
+    assert jobs.start(running, token=1, now=NOW) is running
+    ended = await store.ended_of(running)
+    with pytest.raises(LeaseLost):
+        jobs.succeed(ended, token=1, now=NOW)

@@ -138,19 +138,3 @@ async def test_a_full_disk_gives_the_job_back_and_its_doorbell_is_heard_again(
     farm.clock.advance(farm.timing.unavailable_s)
     await worker.run_once()
     assert (await farm.records.get(job.id)).status is JobStatus.SUCCEEDED
-
-
-async def test_a_defect_in_one_attempt_does_not_make_the_worker_deaf_for_its_job(
-    farm: Farm, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    job = await farm.submit()
-    worker = farm.worker("w1")
-    with monkeypatch.context() as patch:
-        patch.setattr(worker.executor, "_attempt", lambda *_: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            await worker.run_once()
-    farm.clock.advance(farm.timing.lease_s + 1)
-    await farm.reaper.reap()
-    for _ in range(3):
-        await worker.run_once()
-    assert (await farm.records.get(job.id)).status is JobStatus.SUCCEEDED

@@ -86,6 +86,11 @@ def test_a_folder_without_workflows_is_refused(tmp_path: Path) -> None:
         ('kind = "seed"', 'kind = "seed"\nchoices = ["a"]', "there is no such key"),
         ('note = "9.8 GB"', "note = 9.8", "must be a string"),
         ("[parameters.steps]", "[parameters.Steps]", "small letters"),
+        ("[parameters.steps]", "[parameters.preset]", "a field of this name already"),
+        ("[presets.draft]\nsteps = 10", "[presets.draft]\nstps = 10", "did you mean 'steps'?"),
+        ("[presets.draft]\nsteps = 10", "[presets.draft]\nsteps = 0", "the least is 1"),
+        ('source = "samplers"', 'source = "sampler"', "did you mean 'samplers'?"),
+        ("[presets.draft]", "[negative_prompts]\na = 3\n\n[presets.draft]", "a table of strings"),
     ],
 )
 def test_a_broken_manifest_names_the_line(folder: Path, old: str, new: str, message: str) -> None:

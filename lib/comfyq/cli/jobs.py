@@ -53,10 +53,9 @@ def submit(
     given = {name: value for name, value in request.items() if value is not None}
     client = client_at(ctx, url)
     job = client.submit(given, idempotency_key=idempotency_key)
-    if wait is None:
-        wait = out is not None
-    _print_submitted(job, as_json=as_json, wait=wait)
-    if wait:
+    waits = out is not None if wait is None else wait
+    _print_submitted(job, as_json=as_json, wait=waits)
+    if waits:
         _see_through(client, job, out or Path(), as_json=as_json)
 
 

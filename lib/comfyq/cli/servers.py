@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -59,6 +60,10 @@ def up(
 def worker(
     data_dir: DataDir = None,
     comfyui: ComfyUI = None,
+    comfyui_command: Annotated[
+        str | None,
+        typer.Option(metavar="CMD", help="Start this ComfyUI, and again whenever it ends."),
+    ] = None,
     worker_id: Annotated[
         str | None, typer.Option(help="Default: one that is made once for each ComfyUI.")
     ] = None,
@@ -80,11 +85,15 @@ def worker(
         settings = settings_with(
             data_dir=data_dir, worker_id=worker_id, depth=depth, drain_s=drain_s
         )
-        urls = _comfyui(comfyui, settings) or [comfyui_of(settings)]
+        started = comfyui_command is not None
+        urls = _comfyui(comfyui, settings, started=started) or [comfyui_of(settings)]
+        if started and len(urls) > 1:
+            raise CannotStart("one command starts one ComfyUI: with it, name one --comfyui")
         if settings.worker_id and len(urls) > 1:
             raise CannotStart("one id is one worker's: with --worker-id, name one --comfyui")
         configure_logging(settings.log_level)
-        run(work_until_signal(settings, urls, lambda: _print_worker(settings, urls, as_json)))
+        ready = partial(_print_worker, settings, urls, as_json)
+        run(work_until_signal(settings, urls, ready, comfyui_command=comfyui_command))
 
 
 def simulator(

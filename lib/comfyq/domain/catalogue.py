@@ -52,6 +52,11 @@ class InputSpec:
     choices: tuple[Any, ...] | None = None  # None: not restricted to a list
 
     @property
+    def is_file(self) -> bool:
+        """It names a file, and not only one of those that are listed."""
+        return not OPEN_CHOICES.isdisjoint(self.options)
+
+    @property
     def is_dynamic(self) -> bool:
         return isinstance(self.type, str) and self.type.startswith(DYNAMIC)
 

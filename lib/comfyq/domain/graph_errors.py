@@ -97,7 +97,8 @@ class At:
         )
 
     def not_convertible(self, spec: InputSpec, value: Any, reason: str) -> GraphError:
-        message = f"Failed to convert an input value to a {spec.type} value"
+        kind = spec.type if isinstance(spec.type, str) else "STRING"
+        message = f"Failed to convert an input value to a {kind} value"
         details = f"{spec.name}, {_cut(value)}, {_cut(reason)}"
         return self._of_value("invalid_input_type", message, details, spec, value)
 

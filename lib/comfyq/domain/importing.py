@@ -1,7 +1,9 @@
 """From an exported graph to a proposal for its manifest, by class, wiring and catalogue."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from itertools import count
+from math import lcm
 from typing import Any
 
 from comfyq.domain.catalogue import Catalogue, InputSpec
@@ -35,7 +37,7 @@ class _Found:
 
     table: Table
     value: Any
-    places: list[Input] = field(default_factory=list)
+    places: list[Input]
 
 
 def propose(graph: Graph, *, title: str, catalogue: Catalogue | None = None) -> Proposal:
@@ -82,17 +84,16 @@ class _Collection:
         self._found: dict[str, _Found] = {}
 
     def add(self, name: str, table: Table, value: Any, place: Input) -> None:
-        number = 1
-        while True:
+        for number in count(1):
             numbered = name if number == 1 else f"{name}_{number}"
-            found = self._found.setdefault(numbered, _Found(table, value))
-            if found.table == table and found.value == value and value is not None:
+            if numbered not in self._found:
+                self._found[numbered] = _Found(table, value, [place])
+                return
+            found = self._found[numbered]
+            if value is not None and found.value == value:
+                found.table = _narrower(found.table, table)
                 found.places.append(place)
                 return
-            if not found.places:
-                found.places.append(place)
-                return
-            number += 1
 
     def tables(self) -> dict[str, Table]:
         return {name: _bound(each) for name, each in self._found.items()}
@@ -106,6 +107,15 @@ class _Collection:
             elif each.table["kind"] == "seed":
                 values[name] = 42
         return values
+
+
+def _narrower(one: Table, other: Table) -> Table:
+    """What both places accept."""
+    both = dict(one)
+    for key, narrow in (("min", max), ("max", min), ("multiple_of", lcm)):
+        if key in other:
+            both[key] = narrow(one[key], other[key]) if key in one else other[key]
+    return both
 
 
 def _bound(found: _Found) -> Table:

@@ -151,7 +151,9 @@ class _Inspection:
         except (TypeError, ValueError, OverflowError) as reason:
             yield at.not_convertible(spec, given, str(reason))
             return
-        if spec.choices is not None:
+        if spec.is_file and not isinstance(value, str):
+            yield at.not_convertible(spec, given, "it is the name of a file")
+        elif spec.choices is not None:
             yield from self._choice(at, spec, value)
         elif isinstance(value, int | float):
             yield from _range(at, spec, value)

@@ -50,6 +50,15 @@ class Up:
     comfyui: Sequence[str]
 
 
+@dataclass(frozen=True, slots=True)
+class _Engine:
+    """A ComfyUI; its name outlives a URL that is not always the same."""
+
+    name: str
+    url: str
+    restart: Callable[[], None] | None = None  # where we supervise it
+
+
 @asynccontextmanager
 async def running(settings: Settings, options: UpOptions) -> AsyncIterator[Up]:
     """Start everything; at the end workers drain and everything stops.
@@ -72,8 +81,10 @@ async def running(settings: Settings, options: UpOptions) -> AsyncIterator[Up]:
             serving_app(app, host=options.host, port=options.port)
         )
         workers = [
-            await stack.enter_async_context(open_worker(services, comfyui_url=at, engine=name))
-            for name, at in engines
+            await stack.enter_async_context(
+                open_worker(services, comfyui_url=each.url, engine=each.name, restart=each.restart)
+            )
+            for each in engines
             for _ in range(options.workers)
         ]
         write_runtime(settings.data_dir, exports_of(settings, url))
@@ -83,8 +94,8 @@ async def running(settings: Settings, options: UpOptions) -> AsyncIterator[Up]:
         yield Up(
             url=url,
             settings=settings,
-            simulated=any(name == SIMULATOR for name, _ in engines),
-            comfyui=[at for _, at in engines],
+            simulated=any(each.name == SIMULATOR for each in engines),
+            comfyui=[each.url for each in engines],
         )
 
 
@@ -141,14 +152,18 @@ async def _backend(settings: Settings) -> AsyncIterator[Settings]:
         await asyncio.to_thread(emulator.stop)
 
 
-async def _engines(stack: AsyncExitStack, options: UpOptions) -> Sequence[tuple[str, str]]:
-    """(name, URL) of each ComfyUI that this process has workers for."""
+async def _engines(stack: AsyncExitStack, options: UpOptions) -> Sequence[_Engine]:
+    """Each ComfyUI that this process has workers for."""
+    restart = None
     if options.comfyui_command is not None:
-        await stack.enter_async_context(beside(Supervisor(options.comfyui_command).run()))
+        supervisor = Supervisor(options.comfyui_command)
+        await stack.enter_async_context(beside(supervisor.run()))
+        if len(options.comfyui) == 1:  # of several, nobody knows which the command starts
+            restart = supervisor.restart
     if options.comfyui or options.workers == 0:
-        return [(url, url) for url in options.comfyui]
+        return [_Engine(url, url, restart) for url in options.comfyui]
     simulator = await stack.enter_async_context(Simulator(SimulatorSettings()))
-    return [(SIMULATOR, simulator.url)]
+    return [_Engine(SIMULATOR, simulator.url)]
 
 
 async def _evict_for_ever(services: Services) -> None:

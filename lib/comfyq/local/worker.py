@@ -13,6 +13,8 @@ from comfyq.edges.worker.worker import Worker
 from comfyq.local.logging import configure_logging
 from comfyq.local.loop import run
 from comfyq.local.signals import stop_event
+from comfyq.local.supervisor import Supervisor
+from comfyq.services.beside import beside
 
 WRONG_USAGE = 2
 
@@ -31,9 +33,16 @@ async def working(workers: Sequence[Worker]) -> AsyncIterator[None]:
 
 
 async def work_until_signal(
-    settings: Settings, comfyui: Sequence[str], on_ready: Callable[[], None] = lambda: None
+    settings: Settings,
+    comfyui: Sequence[str],
+    on_ready: Callable[[], None] = lambda: None,
+    *,
+    comfyui_command: str | None = None,
 ) -> None:
     """One worker for each ComfyUI of ``comfyui`` (base URLs), until SIGINT or SIGTERM.
+
+    ``comfyui_command`` starts the one ComfyUI that is named, again whenever it ends, and when the
+    worker finds it broken.
 
     Then they claim nothing more, finish what ComfyUI has begun within ``drain_s``, and give the
     rest back. A second signal ends the process at once.
@@ -48,8 +57,13 @@ async def work_until_signal(
         stack.callback(ports.close)
         await make_bucket(ports)
         services = Services(settings, ports)
+        restart = None
+        if comfyui_command is not None:
+            supervisor = Supervisor(comfyui_command)
+            await stack.enter_async_context(beside(supervisor.run()))
+            restart = supervisor.restart
         workers = [
-            await stack.enter_async_context(open_worker(services, comfyui_url=url))
+            await stack.enter_async_context(open_worker(services, comfyui_url=url, restart=restart))
             for url in comfyui
         ]
         await stack.enter_async_context(working(workers))

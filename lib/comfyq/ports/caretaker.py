@@ -5,7 +5,7 @@ class Caretaker(Protocol):
     """What can be done for a ComfyUI that is in trouble."""
 
     async def free(self) -> None:
-        """Ask it to unload its models and give its memory back.
+        """Ask it to unload its models, forget its cached results and give its memory back.
 
         Raises:
             EngineUnavailable: it does not answer.

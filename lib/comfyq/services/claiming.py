@@ -1,6 +1,7 @@
 """From a doorbell to a job that is ours."""
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from datetime import timedelta
 
 from comfyq.domain import job as jobs
@@ -10,6 +11,7 @@ from comfyq.domain.errors import (
     JobNotFound,
     LeaseHeld,
     TooContended,
+    Unavailable,
 )
 from comfyq.domain.job import Job, JobId, WorkerId
 from comfyq.ports.clock import Clock
@@ -43,7 +45,7 @@ class Claims:
         self._announcer = announcer
         self._clock = clock
         self._timing = timing
-        self._held: set[JobId] = set()
+        self._held: dict[JobId, int] = {}  # by what token
 
     async def claim(self, delivery: Delivery) -> HeldJob | None:
         """The job that ``delivery`` rang for, if it can be ours; else the doorbell is settled."""
@@ -57,6 +59,10 @@ class Claims:
             await delivery.hide(max(0.0, wait / timedelta(seconds=1)) + 0.05)
         except TooContended:
             await delivery.hide(1)
+        except Unavailable:
+            with suppress(Unavailable):  # then it comes back after its visibility time-out
+                await delivery.hide(self._timing.unavailable_s)
+            raise
         except (JobNotFound, IllegalTransition):
             await delivery.ack()  # a late duplicate of a job that has ended
         else:
@@ -90,7 +96,8 @@ class Claims:
 
     def let_go(self, held: HeldJob) -> None:
         """Nobody works on it here any more, however that came: its doorbell is heard again."""
-        self._held.discard(held.id)
+        if self._held.get(held.id) == held.token:
+            del self._held[held.id]
 
     async def _retake(self, job_id: JobId) -> HeldJob | None:
         try:
@@ -111,6 +118,8 @@ class Claims:
         await self._journal.note(job_id)  # before the claim: a crash in between loses nothing
         try:
             return await update(self._records, self._clock, job, claim)
+        except Unavailable:
+            raise  # it may be ours all the same: better a note too many than one too few
         except DomainError:
             await self._journal.forget(job_id)
             raise
@@ -125,7 +134,7 @@ class Claims:
             timing=self._timing,
         )
         if not job.status.terminal:
-            self._held.add(job.id)
+            self._held[job.id] = held.token
             return held
         await held.acknowledge()  # the claim settled what nobody else could
         await self._announcer.announce_end(job)

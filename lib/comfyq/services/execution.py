@@ -149,18 +149,24 @@ class Executor:
             await self._collector.discard(outcome.outputs)
 
     async def _finish(self, held: HeldJob) -> None:
-        job = held.job
         try:
-            if job.status.terminal:
-                await held.acknowledge()
-                await self._announcer.announce_end(job)
-            else:
-                wait = (job.not_before - self._clock.now()).total_seconds() if job.not_before else 0
-                await held.give_back(delay_s=max(0.0, wait))
-                await self._announcer.announce(job)
+            await (self._end(held) if held.job.status.terminal else self._give_back(held))
         except DomainError as unavailable:
-            log.warning("end_unannounced", job=job.id, reason=str(unavailable))
+            log.warning("end_unannounced", job=held.id, reason=str(unavailable))
+
+    async def _end(self, held: HeldJob) -> None:
+        await held.acknowledge()
+        await self._announcer.announce_end(held.job)
         await self._claims.forget(held.id)
+
+    async def _give_back(self, held: HeldJob) -> None:
+        """Let go of first: the doorbell may ring here, at once, for our own next claim."""
+        job = held.job
+        await self._claims.forget(held.id)
+        self._claims.let_go(held)
+        wait = (job.not_before - self._clock.now()).total_seconds() if job.not_before else 0
+        await held.give_back(delay_s=max(0.0, wait))
+        await self._announcer.announce(job)
 
     async def _abandon(self, held: HeldJob) -> EngineError | None:
         """The job is another's: stop ComfyUI's work on our prompt, write nothing."""

@@ -41,6 +41,10 @@ class Follower:
         self._thread.start()
         assert self._opened.wait(CALL_S), f"{url} is not open"
 
+    @property
+    def is_open(self) -> bool:
+        return self._thread.is_alive()
+
     def wait_end(self) -> float:
         """When the end was told."""
         until(lambda: self.ended_at is not None, "told of the end")

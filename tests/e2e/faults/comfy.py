@@ -63,6 +63,11 @@ class Simulated(_ByUrl):
     def process(self) -> Process:
         return self._process
 
+    @property
+    def temp(self) -> Path:
+        """Its folder of previews."""
+        return self._process.data_dir / "temp"
+
     def renders(self, job_id: str) -> int:
         by_prompt: Mapping[str, int] = self.stats()["images_by_prompt"]
         return sum(by_prompt.get(prompt, 0) for prompt in prompts_of(job_id))
@@ -92,6 +97,12 @@ class Real(_ByUrl):
         self.url = url or f"http://127.0.0.1:{free_port()}"
         if directory is not None:
             self.restart()
+
+    @property
+    def temp(self) -> Path:
+        """Its folder of previews."""
+        assert self._directory is not None
+        return self._directory / "run" / self.url.rpartition(":")[2] / "temp"
 
     def renders(self, job_id: str) -> int:
         history = self.get("history")

@@ -78,6 +78,16 @@ class Lab:
         self.client.close()
         self.processes.close()
 
+    def reason(self, worker_id: str) -> str:
+        """Why a worker says that its ComfyUI is not available."""
+        reasons = {worker["id"]: worker["reason"] for worker in self.client.health()["workers"]}
+        return reasons.get(worker_id) or ""
+
+    def answers(self, worker_id: str) -> bool:
+        """Whether a worker says that its ComfyUI is available."""
+        workers = self.client.health()["workers"]
+        return any(w["id"] == worker_id and w["comfyui_available"] for w in workers)
+
     def died(self, process: Process) -> float:
         """Wait for a process to be killed; when that was seen."""
         until(lambda: process.code is not None, "the worker is dead")
@@ -109,10 +119,10 @@ class Lab:
             picture.load()
             graph = json.loads(picture.info["prompt"])
         prefixes = [n["inputs"].get("filename_prefix", "") for n in graph.values()]
-        [prefix] = [prefix for prefix in prefixes if prefix]
-        _, job_id, attempt, _ = prefix.split("/")
-        assert job_id == story["id"]
-        assert int(attempt) <= story["attempt"]  # an earlier one where it was adopted
+        for prefix in filter(None, prefixes):  # a preview has none
+            _, job_id, attempt, _ = prefix.split("/")
+            assert job_id == story["id"]
+            assert int(attempt) <= story["attempt"]  # an earlier one where it was adopted
 
 
 def new_name(kind: str) -> str:

@@ -29,8 +29,7 @@ class Template:
 @functools.cache
 def load(path: Path) -> Template:
     """Read a CloudFormation template in YAML, once for all."""
-    with path.open(encoding="utf-8") as file:
-        document = yaml.load(file, Loader=_Loader)
+    document = parse(path.read_text(encoding="utf-8"))
     return Template(
         parameters=frozenset(document.get("Parameters", {})),
         resources={
@@ -38,6 +37,12 @@ def load(path: Path) -> Template:
             for logical_id, resource in document["Resources"].items()
         },
     )
+
+
+def parse(text: str) -> dict[str, Any]:
+    """A whole template, with functions as CloudFormation's JSON has them."""
+    document: dict[str, Any] = yaml.load(text, Loader=_Loader)
+    return document
 
 
 class _Loader(yaml.SafeLoader):

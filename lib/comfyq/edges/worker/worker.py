@@ -21,6 +21,7 @@ from comfyq.ports.engine import (
     EngineUnavailable,
     OutOfMemory,
     PromptLost,
+    RenderedFileGone,
 )
 from comfyq.ports.queue import JobQueue
 from comfyq.services.beside import beside
@@ -176,8 +177,8 @@ class Worker:
     async def _judge(self, raised: EngineError | None) -> None:
         """What the end of an attempt tells of ComfyUI, and what can be done for it."""
         self._device_faults = self._device_faults + 1 if isinstance(raised, DeviceFault) else 0
-        if isinstance(raised, OutOfMemory):
-            await self._caretaker.free()
+        if isinstance(raised, OutOfMemory | RenderedFileGone):
+            await self._caretaker.free()  # memory, and cached results whose files are gone
         elif isinstance(raised, Hung):
             self._mend(str(raised))
         elif self._device_faults >= DEVICE_FAULTS:

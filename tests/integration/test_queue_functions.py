@@ -1,0 +1,112 @@
+"""The functions that SQS calls, through their real entry points, over an emulator of AWS."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from comfyq.adapters.provisioning.provision import Provisioned
+from comfyq.local.emulator import Emulator
+from tests.fixtures.emulator import ROOT, Aws
+from tests.processes import clean_env
+
+EVENTS = ROOT / "tests" / "data" / "sqs"
+GOOD, BAD = "059f36b4-87a3-44ab-83d2-661975830a7d", "2e1424d4-f796-459a-8184-9c92662be6da"
+DEAD = "19dd0b57-b21e-4ac1-bd88-01bbb068cb78"
+CALL = """
+import json, sys
+from functions.{name}.handler import handler
+for event in json.load(sys.stdin):
+    print("answer", json.dumps(handler(event, None)))
+"""
+
+
+def event(name: str) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text(encoding="utf-8"))
+    return loaded
+
+
+@pytest.fixture
+def env(tmp_path: Path, emulator: Emulator, provisioned: Provisioned) -> dict[str, str]:
+    settings = {
+        "COMFYQ_BACKEND": "emulator",
+        "AWS_ENDPOINT_URL": emulator.url,
+        "COMFYQ_TABLE": provisioned.table,
+        "COMFYQ_QUEUE_URL": provisioned.queue_url,
+        "COMFYQ_SUBMISSIONS_DEAD_QUEUE_URL": provisioned.submissions_dead_queue_url,
+        "COMFYQ_BUCKET": provisioned.bucket,
+    }
+    return clean_env(tmp_path, settings)
+
+
+def call(name: str, env: dict[str, str], *events: dict[str, Any]) -> list[dict[str, Any]]:
+    """What the function answers to each event, one after another in one environment."""
+    ended = subprocess.run(
+        [sys.executable, "-W", "error", "-c", CALL.format(name=name)],
+        input=json.dumps(events),
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    lines = [line for line in ended.stdout.splitlines() if line.startswith("answer ")]
+    return [json.loads(line.removeprefix("answer ")) for line in lines]
+
+
+def job(aws: Aws, made: Provisioned, job_id: str) -> Any:
+    key: Any = {"pk": {"S": f"JOB#{job_id}"}, "sk": {"S": "META"}}
+    return aws.dynamodb.get_item(TableName=made.table, Key=key).get("Item")
+
+
+def rings(aws: Aws, made: Provisioned) -> list[str]:
+    """The jobs that the queue rings for; it shows each once."""
+    heard: list[str] = []
+    while messages := aws.sqs.receive_message(
+        QueueUrl=made.queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=0
+    ).get("Messages"):
+        heard += [json.loads(message["Body"])["job_id"] for message in messages]
+    return heard
+
+
+def test_submissions_become_jobs(aws: Aws, provisioned: Provisioned, env: dict[str, str]) -> None:
+    answers = call("intake", env, event("submissions"), event("submissions"))
+    assert answers == [{"batchItemFailures": []}] * 2
+    assert job(aws, provisioned, GOOD)["status"]["S"] == "queued"
+    assert job(aws, provisioned, BAD)["status"]["S"] == "failed"
+    assert rings(aws, provisioned) == [GOOD]
+
+
+def test_a_record_that_fails_comes_again(env: dict[str, str]) -> None:
+    away = env | {"COMFYQ_TABLE": "nowhere"}
+    [answer] = call("intake", away, event("submissions"))
+    failed = {each["itemIdentifier"] for each in answer["batchItemFailures"]}
+    assert failed == {GOOD, BAD}
+
+
+def test_the_reaper_tells_dead_letters_from_its_schedule(
+    aws: Aws, provisioned: Provisioned, env: dict[str, str]
+) -> None:
+    call("intake", env, event("submissions"))
+    assert rings(aws, provisioned) == [GOOD]
+    doorbell, dead_submission = event("dead-doorbell"), event("submissions")
+    doorbell["Records"][0]["body"] = json.dumps({"job_id": GOOD})
+    queue = provisioned.submissions_dead_queue_url.rpartition("/")[2]
+    dead_submission["Records"] = [
+        dead_submission["Records"][0]
+        | {
+            "messageId": DEAD,
+            "messageAttributes": {},
+            "eventSourceARN": f"arn:aws:sqs:us-east-1:123456789012:{queue}",
+        }
+    ]
+    answers = call("reaper", env, doorbell, dead_submission, event("schedule"))
+    assert answers[:2] == [{"batchItemFailures": []}] * 2
+    assert "batchItemFailures" not in answers[2]
+    assert sorted(rings(aws, provisioned)) == sorted([GOOD, DEAD])
+    assert job(aws, provisioned, DEAD)["status"]["S"] == "queued"
