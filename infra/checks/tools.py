@@ -15,7 +15,7 @@ from typing import Any
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 REGION = "us-east-1"
-TIMEOUT_S = 300
+TIMEOUT_S = 1_200
 
 Findings = Mapping[str, Sequence[str]]  # by the template's name, without its suffix
 

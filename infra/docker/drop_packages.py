@@ -9,7 +9,6 @@ from importlib.metadata import Distribution
 from pathlib import Path
 
 
-
 def drop(folder: Path, names: set[str]) -> None:
     """Raises LookupError for a name that is not installed there."""
     installed = {_canonical(each.metadata["Name"]): each for each in _distributions(folder)}

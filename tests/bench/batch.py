@@ -11,7 +11,7 @@ from pathlib import Path
 from time import perf_counter
 from urllib.parse import urlsplit
 
-from tests.bench.numbers import Series
+from tests.bench.series import Series
 from tests.processes import Processes
 
 SIZE = 100

@@ -35,8 +35,10 @@ class Front:
         """Return when all have ended. The newest are asked first: while they wait, the others need
         not be asked, and asking costs the server what is being measured."""
         for job_id in reversed(job_ids):
-            while (status := await self._status(job_id)) not in ENDED:
+            status = await self._status(job_id)
+            while status not in ENDED:
                 await asyncio.sleep(0.02)
+                status = await self._status(job_id)
             assert status == "completed", (job_id, status)
 
     async def _status(self, job_id: str) -> str:

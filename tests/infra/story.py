@@ -215,7 +215,8 @@ def _what_was_cut_off(deployment: Deployment) -> None:
     _follow(deployment, untold.id)
     with deployment.role("ReaperRole"):
         done = deployment.reap()
-    assert done["rung"] and done["announced"]
+    assert done["rung"]
+    assert done["announced"]
     asyncio.run(_cancel(deployment.services(), silent.id))
 
 

@@ -4,12 +4,13 @@ from typing import Annotated
 
 import typer
 
-from comfyq.cli import batch, dead, demo, jobs, servers
+from comfyq.cli import batch, dead, demo, jobs, servers, workflows
 from comfyq.cli.group import Commands
 from comfyq.cli.options import DEFAULT_URL
 
 SERVING = "Serve"
 ASKING = "Ask a server"
+AUTHORING = "Write workflows"
 
 app = typer.Typer(
     name="comfyq",
@@ -43,6 +44,7 @@ app.command("list", rich_help_panel=ASKING)(jobs.listing)
 app.command(rich_help_panel=ASKING)(jobs.health)
 app.command(rich_help_panel=ASKING)(batch.batch)
 app.add_typer(dead.app, rich_help_panel=ASKING)
+app.add_typer(workflows.app, name="workflows", rich_help_panel=AUTHORING)
 for server in (servers.up, servers.worker, servers.simulator, servers.env):
     app.command(rich_help_panel=SERVING)(server)
 app.command(hidden=True)(demo.demo)

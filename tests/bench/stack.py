@@ -1,0 +1,55 @@
+"""comfyq as it is benchmarked: real processes, a ComfyUI that is given."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from comfyq.config import PROJECT
+from tests.processes import Process, Processes
+
+TRIVIAL = Path(__file__).parent / "workflows" / "trivial"
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    up: Process
+    workers: Sequence[Process]
+
+
+@contextmanager
+def simulated() -> Iterator[Process]:
+    """A simulator whose steps take no time."""
+    with tempfile.TemporaryDirectory() as folder:
+        servers = Processes(Path(folder))
+        try:
+            options = ["--step-s", "0", "--preview-every-steps", "0"]
+            yield servers.simulator(options=options)
+        finally:
+            servers.close()
+
+
+@contextmanager
+def stack(
+    comfyui: Sequence[str], *, backend: str = "embedded", workers: int = 1, depth: int = 2
+) -> Iterator[Stack]:
+    """A front door, and workers in processes of their own."""
+    with tempfile.TemporaryDirectory() as folder:
+        servers = Processes(Path(folder))
+        env = {"COMFYQ_WORKFLOWS_DIR": str(_workflows(Path(folder))), "COMFYQ_DEPTH": str(depth)}
+        try:
+            up = servers.up(workers=0, backend=backend, env=env)
+            started = [servers.worker(comfyui=comfyui, up=up, env=env) for _ in range(workers)]
+            yield Stack(up, started)
+        finally:
+            servers.close()
+
+
+def _workflows(folder: Path) -> Path:
+    """Those that are shipped, and one that does next to nothing."""
+    workflows = folder / "workflows"
+    workflows.mkdir()
+    for source in (*(PROJECT / "workflows").iterdir(), TRIVIAL):
+        (workflows / source.name).symlink_to(source)
+    return workflows
