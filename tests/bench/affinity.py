@@ -7,6 +7,7 @@ import asyncio
 import os
 import sys
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 from time import perf_counter
 
@@ -38,7 +39,7 @@ async def run(url: str, *, affinity: bool, count: int) -> tuple[int, float]:
             order = await families(up.url, ids)
         finally:
             servers.close()
-    return sum(one != other for one, other in zip(order, order[1:], strict=False)), seconds
+    return sum(one != other for one, other in pairwise(order)), seconds
 
 
 async def families(url: str, ids: list[str]) -> list[str]:

@@ -1,4 +1,4 @@
-"""Does a worker grow? ``python -m tests.bench.memory [JOBS]``: its RSS along a run on a simulator."""
+"""Does a worker grow? ``python -m tests.bench.memory [JOBS]``: its RSS along a run."""
 
 import asyncio
 import sys

@@ -16,7 +16,7 @@ import pytest
 
 from tests.e2e.faults.comfy import Comfy, Real, Simulated
 from tests.e2e.faults.lab import FAST, Lab
-from tests.fixtures.emulator import ENVIRONMENT
+from tests.fixtures.emulator import ENVIRONMENT, Aws
 from tests.processes import Process, Processes
 
 HERE = Path(__file__).parent
@@ -65,9 +65,20 @@ def up(
     processes = Processes(tmp_path_factory.mktemp(f"up-{backend}"))
     env = {**FAST, "COMFYQ_WORKFLOWS_DIR": str(workflows)}
     try:
-        yield processes.up(workers=0, backend=backend, env=env)
+        started = processes.up(workers=0, backend=backend, env=env)
+        if backend == "emulator":
+            _show_messages_again_soon(started)
+        yield started
     finally:
         processes.close()
+
+
+def _show_messages_again_soon(up: Process) -> None:
+    """The template's 120 s is what a doorbell waits that a dead worker had received."""
+    Aws(up.exports["AWS_ENDPOINT_URL"]).sqs.set_queue_attributes(
+        QueueUrl=up.exports["COMFYQ_QUEUE_URL"],
+        Attributes={"VisibilityTimeout": FAST["COMFYQ_VISIBILITY_S"]},
+    )
 
 
 @pytest.fixture
