@@ -16,6 +16,7 @@ def write_runtime(data_dir: Path, exports: Mapping[str, str]) -> None:
     file = data_dir / FILE
     file.parent.mkdir(parents=True, exist_ok=True)
     fresh = file.with_suffix(".new")
+    fresh.touch(mode=0o600)  # it may name secrets
     fresh.write_text(json.dumps(exports, indent=2))
     fresh.replace(file)
 

@@ -111,26 +111,31 @@ async def serve_until_signal(
 
 def exports_of(settings: Settings, url: str) -> dict[str, str]:
     """The environment with which another process works on the same jobs."""
-    exports = {
+    secret = settings.minio_secret_key
+    names = {
         "COMFYQ_BACKEND": str(settings.backend),
         "COMFYQ_DATA_DIR": str(settings.data_dir.resolve()),
         "COMFYQ_URL": url,
+        "COMFYQ_WORKFLOWS_DIR": str(settings.workflows_dir.resolve()),
+        "PUBLIC_URL": settings.public_url,
+        "MINIO_ENDPOINT": settings.minio_endpoint,
+        "MINIO_BUCKET": settings.minio_bucket if settings.minio_endpoint else None,
+        "MINIO_ACCESS_KEY": settings.minio_access_key,
+        "MINIO_SECRET_KEY": secret.get_secret_value() if secret else None,
+        "MINIO_SECURE": "true" if settings.minio_secure else None,
     }
-    if settings.public_url is not None:
-        exports["PUBLIC_URL"] = settings.public_url
-    if settings.backend is Backend.EMBEDDED:
-        return exports
-    names = {
-        "AWS_ENDPOINT_URL": settings.aws_endpoint_url,
-        "LOCALSTACK_HOST": settings.localstack_host,
-        "COMFYQ_TABLE": settings.table,
-        "COMFYQ_QUEUE_URL": settings.queue_url,
-        "COMFYQ_DEAD_QUEUE_URL": settings.dead_queue_url,
-        "COMFYQ_SUBMISSIONS_QUEUE_URL": settings.submissions_queue_url,
-        "COMFYQ_SUBMISSIONS_DEAD_QUEUE_URL": settings.submissions_dead_queue_url,
-        "COMFYQ_BUCKET": settings.bucket,
-    }
-    return exports | {name: value for name, value in names.items() if value is not None}
+    if settings.backend is not Backend.EMBEDDED:
+        names |= {
+            "AWS_ENDPOINT_URL": settings.aws_endpoint_url,
+            "LOCALSTACK_HOST": settings.localstack_host,
+            "COMFYQ_TABLE": settings.table,
+            "COMFYQ_QUEUE_URL": settings.queue_url,
+            "COMFYQ_DEAD_QUEUE_URL": settings.dead_queue_url,
+            "COMFYQ_SUBMISSIONS_QUEUE_URL": settings.submissions_queue_url,
+            "COMFYQ_SUBMISSIONS_DEAD_QUEUE_URL": settings.submissions_dead_queue_url,
+            "COMFYQ_BUCKET": settings.bucket,
+        }
+    return {name: value for name, value in names.items() if value is not None}
 
 
 @asynccontextmanager

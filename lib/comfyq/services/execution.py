@@ -10,7 +10,13 @@ from time import monotonic
 import structlog
 
 from comfyq.domain import job as jobs
-from comfyq.domain.errors import AssetsUnavailable, DomainError, IllegalTransition, LeaseLost
+from comfyq.domain.errors import (
+    AssetsUnavailable,
+    DomainError,
+    IllegalTransition,
+    LeaseLost,
+    Unavailable,
+)
 from comfyq.domain.job import Job, JobError
 from comfyq.domain.output import Output
 from comfyq.ports.clock import Clock
@@ -155,7 +161,10 @@ class Executor:
             log.warning("end_unannounced", job=held.id, reason=str(unavailable))
 
     async def _end(self, held: HeldJob) -> None:
-        await held.acknowledge()
+        try:
+            await held.acknowledge()
+        except Unavailable as away:  # the doorbell comes again, and is dropped then
+            log.warning("doorbell_left", job=held.id, reason=str(away))
         await self._announcer.announce_end(held.job)
         await self._claims.forget(held.id)
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.e2e.faults.client import until
 from tests.e2e.faults.conftest import Record
 from tests.e2e.faults.doorbells import Doorbells
 from tests.e2e.faults.lab import Lab
@@ -23,7 +24,9 @@ def bells(lab: Lab) -> Iterator[Doorbells]:
 
 
 def submitted(lab: Lab, count: int = JOBS) -> list[str]:
-    return [lab.client.submit(seconds=0.05) for _ in range(count)]
+    jobs = [lab.client.submit(seconds=0.05) for _ in range(count)]
+    until(lambda: all(lab.client.follower(job).frames for job in jobs), "they are followed")
+    return jobs
 
 
 def run_once_each(lab: Lab, jobs: list[str], *, workers: int = 2) -> float:

@@ -58,8 +58,9 @@ def system(backend: str, workflows: Path, tmp_path: Path) -> Iterator[Owned]:
 
 
 def begun(lab: Lab, *, seconds: float = 2.0) -> list[str]:
-    """Jobs, the first of which runs."""
+    """Jobs, the first of which runs; whoever follows them is known to do so."""
     jobs = [lab.client.submit(seconds=seconds) for _ in range(JOBS)]
+    until(lambda: all(lab.client.follower(job).frames for job in jobs), "they are followed")
     until(lambda: any(lab.client.show(job)["status"] == "running" for job in jobs), "a job runs")
     return jobs
 
@@ -129,6 +130,7 @@ def test_a_port_of_the_worker_fails_a_few_times(
     port: str, lab: Lab, simulator: Simulated, record: Record
 ) -> None:
     jobs = [lab.client.submit(seconds=0.3) for _ in range(JOBS)]
+    until(lambda: all(lab.client.follower(job).frames for job in jobs), "they are followed")
     began = time.monotonic()
     lab.worker(simulator, faults=RAISING[port], env=LEASE)
     record(f"{port} fails a few times", ended_once(lab, simulator, jobs) - began)

@@ -100,10 +100,10 @@ class LabRaise:
     FUNCTION = "fail"
     RETURN_TYPES = ("IMAGE",)
     FAILURES: ClassVar[dict[str, tuple[type[BaseException], str]]] = {
-        "runtime": (RuntimeError, "comfyq_lab: deliberate failure"),
-        "oom": (comfy.model_management.OOM_EXCEPTION, "comfyq_lab: deliberate lack of memory"),
-        "sysexit": (SystemExit, "comfyq_lab: deliberate exit"),
-        "keyboard": (KeyboardInterrupt, "comfyq_lab: deliberate interrupt"),
+        "runtime": (RuntimeError, "lab: deliberate failure"),
+        "oom": (comfy.model_management.OOM_EXCEPTION, "fake OOM: tried to allocate 99.00 GiB"),
+        "sysexit": (SystemExit, "lab: deliberate exit"),
+        "keyboard": (KeyboardInterrupt, "lab: deliberate interrupt"),
     }
 
     @classmethod
