@@ -35,6 +35,32 @@ test: .venv/.development .emulator/.made ## run every test that needs no server 
 verify: .venv/.development .emulator/.made ## run the tests that take too long for every day
 	$(BIN)/pytest -m verify
 
+.PHONY: faults
+faults: .venv/.development .emulator/.made ## the whole fault matrix, and its table
+	$(BIN)/pytest tests/e2e/faults
+	$(BIN)/python -m tests.e2e.faults.table
+
+.PHONY: chaos
+chaos: .venv/.development .emulator/.made ## random faults: 200 jobs, 60 s, 10 seeds, both backends
+	@for backend in embedded emulator; do for seed in 1 2 3 4 5 6 7 8 9 10; do \
+		$(BIN)/python -m tests.e2e.faults.chaos --backend $$backend --jobs 200 --seconds 60 \
+			--seed $$seed || exit 1; done; done
+
+.PHONY: bench
+bench: .venv/.development .emulator/.made ## measure comfyq beside a client of ComfyUI itself
+	infra/comfyui/prepare.sh .comfyui
+	@infra/comfyui/with.sh .comfyui $(BIN)/python -m tests.bench
+	@infra/comfyui/with.sh .comfyui $(BIN)/python -m tests.bench.affinity
+	@$(BIN)/python -m tests.bench.backlog
+	@$(BIN)/python -m tests.bench.memory
+	@$(BIN)/python -m tests.bench.batch
+	@$(BIN)/python -m tests.bench.admission
+
+.PHONY: workflows
+workflows: .venv/.development ## run every shipped workflow on a real ComfyUI; writes docs/workflows.md
+	infra/comfyui/prepare.sh .comfyui
+	@infra/comfyui/with.sh .comfyui $(BIN)/python tests/e2e/workflows_table.py docs/workflows.md
+
 .PHONY: check
 check: .venv/.development ## lint, formatting, types, import contracts
 	$(BIN)/ruff check .

@@ -25,14 +25,20 @@ DOCS = ROOT / "docs"
 PREFACE = """\
 # How the GPU pool scales
 
-Written by `python -m infra.scaling.report`: a discrete-event model (`infra/scaling/model.py`) of one
-day under the policy that `template.yaml` has, no AWS involved. Its own assumptions are a job of
-about 25 s, an instance that works {cold} s after it was asked for ({warm} s from a warm pool), and
-{price} USD an hour for it ({spot} USD on spot).
+Written by `python -m infra.scaling.report`: a discrete-event model (`infra/scaling/model.py`) of
+one day under the policy that `template.yaml` has, no AWS involved. Its own assumptions are
 
-The policy, as the template has it: look each {period} s; {steps}; then let that work for {cooldown}
-s; at most {most} workers. To zero after {idle} minutes in which nothing waited, ran or was to be
-tried again, and never by less: which worker is idle, nobody knows.
+- a job of about 25 s;
+- an instance that works {cold} s after it was asked for, or {warm} s from a warm pool;
+- {price} USD an hour for it on demand, {spot} USD on spot;
+- metrics that are a minute old.
+
+The policy, as the template has it:
+
+- it looks each {period} s: {steps};
+- then that has {cooldown} s to work; there are at most {most} workers;
+- to zero after {idle} minutes in which nothing waited, ran or was to be tried again, and never by
+  less: which worker is idle, nobody knows.
 """
 
 
@@ -55,6 +61,10 @@ def main() -> None:
     print(page)
 
 
+def _run(policy: Policy, load: str, world: str) -> Run:
+    return Pool(policy, WORLDS[world], jobs_of(LOADS[load], seed=SEED), seed=SEED).play()
+
+
 def _preface(policy: Policy) -> str:
     steps = ", ".join(
         f"{step.low} or more waiting add {step.add}"
@@ -74,7 +84,7 @@ def _preface(policy: Policy) -> str:
 
 
 def _table(runs: Mapping[tuple[str, str], Run]) -> Iterator[str]:
-    yield "| load | instances | jobs | wait p50 | p95 | most | GPU hours | idle | USD a day | lost |"
+    yield "| load | instances | jobs | wait p50 | p95 | most | GPU h | idle | USD a day | lost |"
     yield "|---|---|---|---|---|---|---|---|---|---|"
     for (load, world), run in runs.items():
         waits, hours = run.waits_s, run.node_s / 3600

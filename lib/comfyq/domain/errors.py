@@ -7,12 +7,17 @@ DomainError
     - IdempotencyMismatch   the key was used before, for another request
     - InvalidCursor
     - InvalidWorkflow       a manifest or graph is broken (at start, never at a client)
+    - InputRefused          a file that a job brings along is of no use
+      - InputUnavailable    it cannot be had; ``passing``: just now
+      - InputInvalid        it is not what it should be, or too large
+      - InputForbidden      it lies where workers do not fetch from
   + NotFound
     - JobNotFound
     - WorkflowNotFound
     - OutputNotFound
     - BatchNotFound
     - DeadLetterNotFound
+    - AssetNotFound
     - ConnectionNotFound    nobody is known to be at the other end of this socket
   + Forbidden
     - BadSignature          a link that we did not sign, or whose time is over
@@ -94,6 +99,26 @@ class InvalidWorkflow(InvalidRequest):
     code = "invalid-workflow"
 
 
+class InputRefused(InvalidRequest):
+    """Ends the job that needs the file; its code is the job's error code."""
+
+
+class InputUnavailable(InputRefused):
+    code = "input-unavailable"
+
+    def __init__(self, message: str, *, passing: bool = False) -> None:
+        super().__init__(message)
+        self.passing = passing
+
+
+class InputInvalid(InputRefused):
+    code = "input-invalid"
+
+
+class InputForbidden(InputRefused):
+    code = "input-forbidden"
+
+
 class NotFound(DomainError): ...
 
 
@@ -115,6 +140,10 @@ class BatchNotFound(NotFound):
 
 class DeadLetterNotFound(NotFound):
     code = "dead-letter-not-found"
+
+
+class AssetNotFound(NotFound):
+    code = "asset-not-found"
 
 
 class ConnectionNotFound(NotFound):

@@ -14,3 +14,4 @@ class Request:
     graph: Any = None  # ComfyUI's API format
     overrides: Mapping[str, Any] = field(default_factory=dict)  # "node.input" -> value
     wait: bool = False  # accept it also if no worker that is known could run it
+    metadata: bool = True  # tell of the job beside its outputs, and in PNG files

@@ -13,3 +13,4 @@ class Spec:
     parameters: Mapping[str, Any]  # resolved: defaults filled in, the seed drawn
     warnings: tuple[str, ...] = ()  # what of the request was accepted without effect
     inputs: tuple[InputFile, ...] = ()  # files that the worker binds into the graph
+    metadata: bool = True  # told beside the outputs, and in PNG files

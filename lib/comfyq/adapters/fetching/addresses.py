@@ -1,0 +1,83 @@
+"""Addresses that nobody may send a worker to, and exceptions from that.
+
+Private networks, this machine, its neighbours, the metadata services of clouds: whoever can make a
+worker fetch from there reads what only the worker may (server-side request forgery).
+See https://cheatsheetseries.owasp.org/cheatsheets/Server_Side_Request_Forgery_Prevention_Cheat_Sheet.html
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from ipaddress import (
+    IPv4Address,
+    IPv4Network,
+    IPv6Address,
+    IPv6Network,
+    ip_address,
+    ip_network,
+)
+
+Address = IPv4Address | IPv6Address
+Network = IPv4Network | IPv6Network
+
+# Public by their numbers, yet answered by the cloud that one runs in:
+# https://learn.microsoft.com/en-us/azure/virtual-network/what-is-ip-address-168-63-129-16
+METADATA: Sequence[Network] = (ip_network("168.63.129.16/32"),)
+NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052: leads to the IPv4 address in its last 32 bits
+COMPATIBLE = IPv6Network("::/96")  # RFC 4291, long deprecated; some systems still route it
+
+
+def is_public(address: Address) -> bool:
+    """Whether an address is one that anybody in the internet may reach."""
+    return all(_is_public(each) for each in (address, *_inner(address)))
+
+
+def _is_public(address: Address) -> bool:
+    if any(address.version == net.version and address in net for net in METADATA):
+        return False
+    special = address.is_multicast or address.is_reserved or address.is_unspecified
+    return address.is_global and not special
+
+
+def _inner(address: Address) -> Sequence[IPv4Address]:
+    """The IPv4 addresses that an IPv6 address stands for, by whatever way of tunnelling."""
+    if isinstance(address, IPv4Address):
+        return ()
+    inner = [each for each in (address.ipv4_mapped, address.sixtofour) if each is not None]
+    inner += address.teredo or ()
+    if address in NAT64 or address in COMPATIBLE:
+        inner.append(IPv4Address(int(address) & 0xFFFF_FFFF))
+    return inner
+
+
+def literal(host: str) -> Address | None:
+    """The address that a URL's host spells out, or None for a name."""
+    try:
+        return ip_address(host.strip("[]").split("%", 1)[0])
+    except ValueError:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """Hosts and networks that may be fetched from although they are not public."""
+
+    hosts: frozenset[str] = frozenset()
+    networks: Sequence[Network] = field(default=())
+
+    @classmethod
+    def of(cls, entries: Sequence[str]) -> "Allowed":
+        """From names, addresses and networks in CIDR notation."""
+        hosts: set[str] = set()
+        networks: list[Network] = []
+        for entry in filter(None, (each.strip().lower() for each in entries)):
+            try:
+                networks.append(ip_network(entry, strict=False))
+            except ValueError:
+                hosts.add(entry)
+        return cls(frozenset(hosts), tuple(networks))
+
+    def permits(self, host: str, address: Address) -> bool:
+        """Whether a worker may connect to ``address``, to which ``host`` resolved."""
+        if host.lower().rstrip(".") in self.hosts or is_public(address):
+            return True
+        return any(address.version == net.version and address in net for net in self.networks)

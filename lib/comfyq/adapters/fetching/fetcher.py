@@ -1,0 +1,134 @@
+"""Fetching what clients name by URL, without being sent where they may not go themselves."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+
+import aiohttp
+from yarl import URL
+
+from comfyq import __version__
+from comfyq.adapters.fetching.addresses import Allowed, literal
+from comfyq.adapters.fetching.resolver import GuardedResolver, LookUp, check, system_look_up
+from comfyq.domain.errors import InputForbidden, InputInvalid, InputUnavailable
+
+MAX_REDIRECTS = 5
+CHUNK_BYTES = 64 * 1024
+REDIRECTS = (301, 302, 303, 307, 308)
+PASSING = (408, 425, 429)  # and whatever is the server's own fault
+UNTOLD = frozenset({"application/octet-stream", "binary/octet-stream"})  # of object stores
+FAMILIES = {  # kind of input -> what its content type may begin with
+    "image": ("image/",),
+    "mask": ("image/",),
+    "video": ("video/", "application/mp4"),
+    "audio": ("audio/", "video/", "application/ogg"),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long a fetch may take, in seconds."""
+
+    connect_s: float = 5
+    idle_s: float = 15  # between two chunks
+    total_s: float = 120  # with all redirects
+
+
+class HttpFetcher:
+    """Follows redirects itself, since each may lead anywhere; knows no cookies and no proxies."""
+
+    def __init__(
+        self,
+        *,
+        allowed: Allowed | None = None,
+        look_up: LookUp = system_look_up,
+        patience: Patience | None = None,
+    ) -> None:
+        self._allowed = allowed or Allowed()
+        self._look_up = look_up
+        self._patience = patience or Patience()
+
+    async def fetch(self, url: str, *, kind: str, max_bytes: int) -> bytes:
+        """As the port says."""
+        try:
+            async with asyncio.timeout(self._patience.total_s), self._session() as session:
+                return await self._followed(session, url, kind, max_bytes)
+        except TimeoutError as late:
+            raise InputUnavailable("it took too long to fetch", passing=True) from late
+        except (aiohttp.ClientError, OSError) as error:
+            told = type(error).__name__  # the whole of it would name our addresses
+            raise InputUnavailable(f"it could not be fetched: {told}", passing=True) from error
+
+    @asynccontextmanager
+    async def _session(self) -> AsyncIterator[aiohttp.ClientSession]:
+        connector = aiohttp.TCPConnector(
+            resolver=GuardedResolver(allowed=self._allowed, look_up=self._look_up),
+            use_dns_cache=False,
+            force_close=True,
+        )
+        timeout = aiohttp.ClientTimeout(
+            total=None, sock_connect=self._patience.connect_s, sock_read=self._patience.idle_s
+        )
+        async with aiohttp.ClientSession(
+            connector=connector,
+            timeout=timeout,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            headers={"User-Agent": f"comfyq/{__version__}", "Accept-Encoding": "identity"},
+        ) as session:
+            yield session
+
+    async def _followed(
+        self, session: aiohttp.ClientSession, url: str, kind: str, max_bytes: int
+    ) -> bytes:
+        at = self._checked(url)
+        for _ in range(MAX_REDIRECTS + 1):
+            async with session.get(at, allow_redirects=False) as response:
+                if response.status not in REDIRECTS:
+                    return await _content(response, kind, max_bytes)
+                at = self._checked(response.headers.get("Location", ""), base=at)
+        raise InputUnavailable(f"it is behind more than {MAX_REDIRECTS} redirects")
+
+    def _checked(self, text: str, *, base: URL | None = None) -> URL:
+        """A URL that may be asked for; a name in it is checked when it is resolved."""
+        try:
+            url = URL(text) if base is None else base.join(URL(text))
+            host, _ = url.host or "", url.port
+        except ValueError:
+            raise InputInvalid("it is no valid URL") from None
+        if url.scheme not in ("http", "https") or not host:
+            raise InputForbidden("only http and https are fetched")
+        if url.user is not None or url.password is not None:
+            raise InputForbidden("a URL with a user or password is not fetched")
+        if literal(host) is not None:  # which no resolver is asked about
+            check(self._allowed, host, host)
+        return url
+
+
+async def _content(response: aiohttp.ClientResponse, kind: str, max_bytes: int) -> bytes:
+    if response.status != HTTPStatus.OK:
+        passing = response.status >= 500 or response.status in PASSING
+        raise InputUnavailable(f"its server answers {response.status}", passing=passing)
+    if response.headers.get("Content-Encoding", "identity") != "identity":
+        raise InputInvalid("its server sends it compressed, which was not asked for")
+    _check_type(response.headers.get("Content-Type", ""), kind)
+    if (response.content_length or 0) > max_bytes:
+        raise _too_large(max_bytes)
+    content = bytearray()
+    async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+        content += chunk
+        if len(content) > max_bytes:
+            raise _too_large(max_bytes)
+    return bytes(content)
+
+
+def _check_type(told: str, kind: str) -> None:
+    content_type = told.partition(";")[0].strip().lower()
+    if content_type and content_type not in UNTOLD and not content_type.startswith(FAMILIES[kind]):
+        raise InputInvalid(f"its server says that it is {content_type[:100]}, which is no {kind}")
+
+
+def _too_large(max_bytes: int) -> InputInvalid:
+    return InputInvalid(f"it is larger than {max_bytes} bytes")

@@ -1,0 +1,40 @@
+"""What kind of sound or video a file holds, by its first bytes."""
+
+HEAD_BYTES = 16
+
+VIDEO = "video"
+AUDIO = "audio"
+PICTURES = ("image", "mask")  # kinds of parameters that take a picture
+
+
+def suffix_of(kind: str, head: bytes) -> str | None:
+    """The usual suffix of a file of ``kind`` (video, audio) that begins so; None: it is none.
+
+    See https://www.garykessler.net/library/file_sigs.html
+    """
+    return _video(head) if kind == VIDEO else _audio(head)
+
+
+def _video(head: bytes) -> str | None:
+    if head[4:8] == b"ftyp":
+        return ".mov" if head[8:12] == b"qt  " else ".mp4"
+    if head.startswith(b"\x1aE\xdf\xa3"):  # Matroska's EBML, of which WebM is a kind
+        return ".webm"
+    return ".avi" if _riff(head) == b"AVI " else None
+
+
+def _audio(head: bytes) -> str | None:
+    known = {b"fLaC": ".flac", b"OggS": ".ogg", b"ID3": ".mp3"}
+    for magic, suffix in known.items():
+        if head.startswith(magic):
+            return suffix
+    if _riff(head) == b"WAVE":
+        return ".wav"
+    if head[4:8] == b"ftyp":
+        return ".m4a"
+    is_mpeg = len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0
+    return ".mp3" if is_mpeg else None
+
+
+def _riff(head: bytes) -> bytes:
+    return head[8:12] if head.startswith(b"RIFF") else b""
