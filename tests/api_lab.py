@@ -1,5 +1,6 @@
 """The HTTP API over in-memory ports, with jobs that a test moves by hand."""
 
+import tempfile
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -11,6 +12,7 @@ from uuid import UUID
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from comfyq.adapters.filesystem.spool import FileSpool
 from comfyq.adapters.filesystem.workflows import FolderWorkflows
 from comfyq.adapters.memory.assets import Asset, MemoryAssets
 from comfyq.adapters.memory.clock import ManualClock
@@ -18,6 +20,7 @@ from comfyq.adapters.memory.notifier import MemoryNotifier
 from comfyq.adapters.memory.queue import MemoryQueue
 from comfyq.adapters.memory.table import MemoryTable
 from comfyq.domain import job as jobs
+from comfyq.domain.asset import AssetId
 from comfyq.domain.batch import BatchId
 from comfyq.domain.caller import DEFAULT_CALLER
 from comfyq.domain.job import Job, JobError, JobId, WorkerId
@@ -26,6 +29,7 @@ from comfyq.domain.progress import Progress
 from comfyq.edges.api.app import create_app
 from comfyq.edges.api.dependencies import ApiServices
 from comfyq.edges.intake.reading import read_request
+from comfyq.records.assets import AssetRecords
 from comfyq.records.batches import BatchRecords
 from comfyq.records.catalogues import CatalogueRecords
 from comfyq.records.dead_letters import DeadLetterRecords
@@ -39,11 +43,13 @@ from comfyq.services.batches import Batches
 from comfyq.services.catalogues import Catalogues
 from comfyq.services.dead_letters import DeadLetters
 from comfyq.services.downloads import Downloads
+from comfyq.services.enclosing import Enclosures
 from comfyq.services.health import Health
 from comfyq.services.intake import Intake
 from comfyq.services.library import Library
 from comfyq.services.links import Links
 from comfyq.services.submission import Submission
+from comfyq.services.uploads import Uploads
 
 WORKFLOWS = FolderWorkflows(Path(__file__).parents[1] / "workflows")
 TTL = timedelta(seconds=120)
@@ -75,6 +81,7 @@ class ApiLab:
         linked_assets: bool = False,
         requests_per_minute: int | None = None,
         scale_to_zero: bool = False,
+        max_input_bytes: int = 8_000_000,
         **settings: Any,
     ) -> None:
         ids, drawn = count(1), count(1_000)
@@ -94,11 +101,22 @@ class ApiLab:
         self.admission = Admission(
             workflows=WORKFLOWS, catalogues=self.catalogues, draw_seed=lambda: next(drawn)
         )
+        self.files = AssetRecords(self.table)
+        self.uploads = Uploads(
+            records=self.files,
+            assets=self.assets,
+            spool=FileSpool(folder=Path(tempfile.gettempdir()) / "comfyq-api-lab"),
+            clock=self.clock,
+            new_id=lambda: AssetId(str(UUID(int=next(ids)))),
+            retention=timedelta(days=30),
+            max_bytes=max_input_bytes,
+        )
         self.submission = Submission(
             families=FamilyRecords(self.table),
             records=self.records,
             queue=self.queue,
             admission=self.admission,
+            enclosures=Enclosures(uploads=self.uploads),
             announcer=Announcer(
                 records=self.records,
                 subscriptions=SubscriptionRecords(self.table),
@@ -148,6 +166,7 @@ class ApiLab:
             downloads=Downloads(records=self.records, assets=self.assets, links=shared_links),
             dead_letters=self.dead_letters,
             batches=self.batches,
+            uploads=self.uploads,
             health=Health(workers=self.workers, clock=self.clock, scale_to_zero=scale_to_zero),
             library=Library(workflows=WORKFLOWS, catalogues=self.catalogues),
             links=shared_links,

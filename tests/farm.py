@@ -15,8 +15,9 @@ from comfyq.adapters.memory.notifier import MemoryNotifier
 from comfyq.adapters.memory.queue import MemoryQueue
 from comfyq.adapters.memory.spool import MemorySpool
 from comfyq.adapters.memory.table import MemoryTable
+from comfyq.adapters.pictures.pillow import PillowPictures
 from comfyq.domain import job as jobs
-from comfyq.domain.caller import DEFAULT_CALLER, DEFAULT_TENANT
+from comfyq.domain.caller import DEFAULT_CALLER, DEFAULT_TENANT, TenantId
 from comfyq.domain.job import Job, JobId, JobStatus, Limits, WorkerId
 from comfyq.domain.output import Output
 from comfyq.domain.progress import Advance
@@ -36,21 +37,25 @@ from comfyq.ports.engine import (
     Started,
 )
 from comfyq.ports.notifier import Connection
+from comfyq.records.assets import AssetRecords
 from comfyq.records.jobs import JobRecords
 from comfyq.records.subscriptions import Subscription, SubscriptionRecords
 from comfyq.services.announcing import Announcer
 from comfyq.services.claiming import Claims
 from comfyq.services.collecting import Collector
 from comfyq.services.execution import Executor
+from comfyq.services.preparing import Preparer
 from comfyq.services.reaping import Reaper
 from comfyq.services.rendering import Renderer, Turn
 from comfyq.services.timing import Timing
+from tests.scripted_fetcher import ScriptedFetcher
 
 IMAGE = Rendered(node="9", filename="a_00001_.png", subfolder="comfyq")
 GRAPH: Mapping[str, Any] = {
     "3": {"class_type": "KSampler", "inputs": {"steps": 2}},
     "9": {"class_type": "SaveImage", "inputs": {"filename_prefix": "a"}},
 }
+MAX_INPUT_BYTES = 1_000_000
 HALF = Advance("3", step=1, max_steps=2)
 RUN: tuple[EngineEvent, ...] = (Started(), HALF, Ended([IMAGE]))
 FAST = Timing(
@@ -89,6 +94,7 @@ class ScriptedEngine:
         self.states: dict[PromptId, PromptState] = {}
         self.submitted: list[Prompt] = []
         self.canceled: list[PromptId] = []
+        self.uploaded: dict[str, bytes] = {}
         self.refuses: GraphRefused | None = None
         self.gone = False  # files are deleted before they are fetched
 
@@ -125,6 +131,14 @@ class ScriptedEngine:
             raise RenderedFileGone(rendered.filename)
         yield b"pixels of " + rendered.filename.encode()
 
+    async def upload(
+        self, name: str, content: bytes | AsyncIterator[bytes], *, subfolder: str = ""
+    ) -> str:
+        if not isinstance(content, bytes):
+            content = b"".join([chunk async for chunk in content])
+        self.uploaded[name] = content
+        return name
+
     async def info(self) -> EngineInfo:
         return EngineInfo(version="0.33.0", devices=("cpu",), simulated=True)
 
@@ -145,6 +159,8 @@ class Farm:
         self.assets = MemoryAssets()
         self.notifier = MemoryNotifier()
         self.spool = MemorySpool()
+        self.fetcher = ScriptedFetcher()
+        self.files = AssetRecords(self.table)
         self.records = JobRecords(self.table, new_write_id=lambda: uuid4().hex)
         self.subscriptions = SubscriptionRecords(self.table)
         self.announcer = Announcer(
@@ -164,15 +180,17 @@ class Farm:
             clock=self.clock,
         )
 
-    async def submit(self, **limits: int) -> Job:
+    async def submit(
+        self, *, spec: Spec | None = None, tenant: TenantId = DEFAULT_TENANT, **limits: int
+    ) -> Job:
         job = jobs.submitted(
             id=JobId(str(uuid4())),
-            tenant=DEFAULT_TENANT,
+            tenant=tenant,
             workflow="w",
             created_at=self.clock.now(),
             limits=Limits(**limits),
         )
-        await self.records.create(job, Spec(graph=GRAPH, parameters={}))
+        await self.records.create(job, spec or Spec(graph=GRAPH, parameters={}))
         await self.queue.send(job.id, tenant=job.tenant)
         return job
 
@@ -223,6 +241,15 @@ class FarmWorker:
             claims=self.claims,
             renderer=Renderer(
                 engine=engine,
+                preparer=Preparer(
+                    folder=engine,
+                    fetcher=farm.fetcher,
+                    pictures=PillowPictures(),
+                    records=farm.files,
+                    assets=farm.assets,
+                    max_bytes=MAX_INPUT_BYTES,
+                    again_s=0,
+                ),
                 announcer=farm.announcer,
                 subscriptions=farm.subscriptions,
                 clock=farm.clock,

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import tempfile
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -41,6 +42,8 @@ class Settings(BaseSettings):
     link_expires_s: int = 7 * 86_400
     requests_per_minute: int | None = None  # of one tenant; None: any number
     retention_s: int = 30 * 86_400  # ended jobs and their files are kept that long
+    input_max_bytes: int = 50_000_000  # of one file that a job brings along
+    input_allow: str = ""  # hosts and networks, with commas, to fetch from that are not public
     reap_period_s: float = 1.0
     scale_to_zero: bool = False  # no worker is no fault
 
@@ -112,6 +115,13 @@ class Settings(BaseSettings):
             return None
         host = self.comfyui_host.removeprefix("http://").rstrip("/")
         return f"http://{host}" if ":" in host else f"http://{host}:8188"
+
+    @property
+    def uploads_dir(self) -> Path:
+        """Where a client's file is on its way to asset storage; Lambda can write nowhere else."""
+        if self.backend is Backend.AWS:
+            return Path(tempfile.gettempdir()) / "comfyq-uploads"
+        return self.data_dir / "uploads"
 
     @property
     def host(self) -> str:

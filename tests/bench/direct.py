@@ -19,6 +19,7 @@ class Direct:
     def __init__(self, session: aiohttp.ClientSession, url: str, client_id: str) -> None:
         self._session, self._url, self._client_id = session, url, client_id
         self._ended: dict[str, asyncio.Future[None]] = {}
+        self.listening = asyncio.Event()
 
     async def image(self, graph: Graph) -> bytes:
         """Run a graph; the bytes of its first image."""
@@ -32,6 +33,7 @@ class Direct:
 
     async def listen(self) -> None:
         async with self._session.ws_connect(f"{self._url}/ws?clientId={self._client_id}") as socket:
+            self.listening.set()
             async for message in socket:
                 if message.type is not aiohttp.WSMsgType.TEXT:
                     continue
@@ -57,6 +59,7 @@ async def direct(url: str) -> AsyncIterator[Direct]:
     async with aiohttp.ClientSession() as session:
         client = Direct(session, url, uuid4().hex)
         listening = asyncio.ensure_future(client.listen())
+        await client.listening.wait()
         try:
             yield client
         finally:

@@ -58,6 +58,8 @@ class Deployment:
             made.submissions_dead_queue_url: "SubmissionsDeadLetters",
         }
         self.recordings = {role: Recording(queues) for role in ROLES}
+        self._onlooker = self.services()
+        asyncio.run(_has_left(self._onlooker))  # makes its client, which nobody will overhear
 
     @contextmanager
     def role(self, name: str) -> Iterator[Overhearing]:
@@ -104,7 +106,10 @@ class Deployment:
         return submission(body) | {"eventSourceARN": arn}
 
     def work(self, until: Callable[[Services], Awaitable[bool]], **changes: Any) -> None:
-        """Run a worker with a simulated ComfyUI until ``until`` holds, then stop it."""
+        """Run a worker with a simulated ComfyUI until ``until`` holds, then stop it.
+
+        ``until`` looks through services of its own, as nobody's role.
+        """
         simulator = SimulatorSettings(step_s=changes.pop("step_s", 0.001), preview_every_steps=0)
         asyncio.run(self._work(until, simulator, changes))
 
@@ -121,10 +126,10 @@ class Deployment:
                 open_worker(services, comfyui_url=comfyui.url, engine="simulator")
             )
             async with beside(worker.run()), asyncio.timeout(DEADLINE_S):
-                while not await until(services):  # noqa: ASYNC110 - the table has no event
+                while not await until(self._onlooker):  # noqa: ASYNC110 - the table has no event
                     await asyncio.sleep(0.02)
                 worker.stop()
-                while not await _has_left(services):  # noqa: ASYNC110
+                while not await _has_left(self._onlooker):  # noqa: ASYNC110
                     await asyncio.sleep(0.02)
 
 

@@ -10,6 +10,7 @@ import pytest
 from botocore.awsrequest import AWSResponse, HTTPHeaders
 
 from infra.checks.calls import Recording
+from infra.checks.units import Units
 
 Answer = Callable[[str], int]
 """connection id -> the HTTP status of a post to it."""
@@ -35,6 +36,7 @@ class Overhearing:
 
     def __init__(self, recording: Recording, *, post: Answer = lambda _: 200) -> None:
         self.recording = recording
+        self.units = Units()
         self.faults: dict[str, Callable[[], int | None]] = {}  # by operation
         self._post = post
         self._session = boto3.Session  # before anything puts us in its place
@@ -43,13 +45,20 @@ class Overhearing:
         session = self._session(**arguments)
         register: Callable[[str, Callable[..., Any]], None] = session.events.register
         register("before-parameter-build.*.*", self._note)
+        register("after-call.dynamodb.*", self._bill)
         register("before-send.s3.*", self._fail)
         register("before-send.apigatewaymanagementapi.*", self._gateway)
         return session
 
-    def _note(self, params: dict[str, Any], model: Any, **_: Any) -> None:
+    def _note(self, params: dict[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
+        context["overheard"] = params
         service = model.service_model.service_name
         self.recording.note(service, model.name, params)
+
+    def _bill(self, parsed: dict[str, Any], model: Any, context: dict[str, Any], **_: Any) -> None:
+        if "Error" not in parsed:
+            self.units.wrote(model.name, context["overheard"])
+            self.units.read(model.name, context["overheard"], parsed)
 
     def _fail(self, request: Any, event_name: str, **_: Any) -> AWSResponse | None:
         fault = self.faults.get(event_name.rsplit(".", 1)[1], lambda: None)

@@ -48,7 +48,10 @@ def test_every_operation_is_there_under_its_own_name(document: dict[str, Any]) -
         ("GET", "/generate/{job_id}"): "show",
         ("DELETE", "/generate/{job_id}"): "cancel",
         ("GET", "/generate/{job_id}/story"): "story",
+        ("GET", "/generate/{job_id}/metadata"): "metadata",
         ("GET", "/generate/{job_id}/outputs/{index}"): "download",
+        ("POST", "/assets"): "upload",
+        ("GET", "/assets/{asset_id}"): "asset",
         ("GET", "/workflows"): "workflows",
         ("GET", "/workflows/{name}"): "workflow",
         ("GET", "/health"): "health",
@@ -95,6 +98,7 @@ def test_the_request_is_that_of_the_specification(document: dict[str, Any]) -> N
         "graph",
         "overrides",
         "wait",
+        "metadata",
     }
     assert {"required": ["prompt"]} in request["anyOf"]
     assert request["properties"]["workflow"]["default"] == "flux-dev.json"

@@ -17,6 +17,7 @@ def api_app(services: Services, *, lifespan: Lifespan | None = None) -> FastAPI:
         library=services.library,
         dead_letters=services.dead_letters,
         batches=services.batches,
+        uploads=services.uploads,
         links=services.links,
         version=__version__,
         public_url=services.settings.public_url,

@@ -8,14 +8,17 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from comfyq.adapters.filesystem.spool import FileSpool
 from comfyq.adapters.filesystem.workflows import FolderWorkflows
 from comfyq.bootstrap.ports import Ports
 from comfyq.config import Settings
+from comfyq.domain.asset import AssetId
 from comfyq.domain.batch import BatchId
 from comfyq.domain.caller import Caller, TenantId
 from comfyq.domain.job import Job, JobId
 from comfyq.domain.output import Output
 from comfyq.ports.workflows import Workflows
+from comfyq.records.assets import AssetRecords
 from comfyq.records.batches import BatchRecords
 from comfyq.records.catalogues import CatalogueRecords
 from comfyq.records.dead_letters import DeadLetterRecords
@@ -30,12 +33,14 @@ from comfyq.services.batches import Batches
 from comfyq.services.catalogues import Catalogues
 from comfyq.services.dead_letters import DeadLetters
 from comfyq.services.downloads import Downloads
+from comfyq.services.enclosing import Enclosures
 from comfyq.services.health import Health
 from comfyq.services.intake import Intake
 from comfyq.services.library import Library
 from comfyq.services.links import Links
 from comfyq.services.submission import Submission
 from comfyq.services.subscriptions import Subscriptions
+from comfyq.services.uploads import Uploads
 
 if TYPE_CHECKING:
     from comfyq.services.reaping import Reaper
@@ -112,10 +117,27 @@ class Services:
             families=self.families,
             queue=self.ports.queue,
             admission=self.admission,
+            enclosures=Enclosures(uploads=self.uploads),
             announcer=self.announcer,
             clock=self.ports.clock,
             new_id=lambda: JobId(str(uuid4())),
             requests_per_minute=self.settings.requests_per_minute,
+        )
+
+    @cached_property
+    def assets(self) -> AssetRecords:
+        return AssetRecords(self.ports.table)
+
+    @cached_property
+    def uploads(self) -> Uploads:
+        return Uploads(
+            records=self.assets,
+            assets=self.ports.assets,
+            spool=FileSpool(folder=self.settings.uploads_dir),
+            clock=self.ports.clock,
+            new_id=lambda: AssetId(str(uuid4())),
+            retention=timedelta(seconds=self.settings.retention_s),
+            max_bytes=self.settings.input_max_bytes,
         )
 
     @cached_property
@@ -150,6 +172,7 @@ class Services:
             assets=self.ports.assets,
             announcer=self.announcer,
             clock=self.ports.clock,
+            uploads=self.uploads,
         )
 
     @cached_property

@@ -10,8 +10,11 @@ from comfyq.adapters.comfyui.caretaker import ComfyCaretaker
 from comfyq.adapters.comfyui.engine import ComfyEngine
 from comfyq.adapters.comfyui.timing import Timing as ComfyTiming
 from comfyq.adapters.ecs.protection import EcsProtection
+from comfyq.adapters.fetching.addresses import Allowed
+from comfyq.adapters.fetching.fetcher import HttpFetcher
 from comfyq.adapters.filesystem.journal import FileJournal
 from comfyq.adapters.filesystem.spool import FileSpool
+from comfyq.adapters.pictures.pillow import PillowPictures
 from comfyq.bootstrap.identity import OwnFolder, dead_workers, take_identity
 from comfyq.bootstrap.services import Services
 from comfyq.config import Settings
@@ -23,7 +26,7 @@ from comfyq.edges.worker.heart import Heart, Identity
 from comfyq.edges.worker.worker import Worker
 from comfyq.ports.caretaker import Caretaker
 from comfyq.ports.catalogue import CatalogueSource
-from comfyq.ports.engine import Engine
+from comfyq.ports.inputs import InputFolder
 from comfyq.ports.spool import Spool
 from comfyq.records.catalogues import CatalogueRecords
 from comfyq.services.catalogues import CataloguePublisher
@@ -31,6 +34,7 @@ from comfyq.services.choosing import Chooser
 from comfyq.services.claiming import Claims
 from comfyq.services.collecting import Collector
 from comfyq.services.execution import Executor
+from comfyq.services.preparing import Preparer
 from comfyq.services.rendering import Renderer
 from comfyq.services.resending import Resender
 from comfyq.services.sweeping import Sweeper
@@ -179,13 +183,27 @@ def _chooser(services: Services) -> Chooser:
     )
 
 
-def _executor(services: Services, engine: Engine, claims: Claims, spool: Spool) -> Executor:
+def _preparer(services: Services, folder: InputFolder) -> Preparer:
+    settings = services.settings
+    allowed = Allowed.of(settings.input_allow.split(","))
+    return Preparer(
+        folder=folder,
+        fetcher=HttpFetcher(allowed=allowed),
+        pictures=PillowPictures(),
+        records=services.assets,
+        assets=services.ports.assets,
+        max_bytes=settings.input_max_bytes,
+    )
+
+
+def _executor(services: Services, engine: ComfyEngine, claims: Claims, spool: Spool) -> Executor:
     timing, clock = timing_of(services.settings), services.ports.clock
     return Executor(
         records=services.records,
         claims=claims,
         renderer=Renderer(
             engine=engine,
+            preparer=_preparer(services, engine),
             announcer=services.announcer,
             subscriptions=services.followers,
             clock=clock,

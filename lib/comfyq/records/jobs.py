@@ -140,6 +140,7 @@ class JobRecords:
             parameters=body["parameters"],
             warnings=tuple(body["warnings"]),
             inputs=tuple(InputFile(**each) for each in body.get("inputs", ())),
+            metadata=body.get("metadata", True),
         )
 
     async def outputs(self, job_id: JobId) -> Sequence[Output]:
@@ -248,6 +249,7 @@ def spec_item(job_id: JobId, spec: Spec) -> Item:
         "parameters": spec.parameters,
         "warnings": spec.warnings,
         "inputs": [asdict(each) for each in spec.inputs],
+        "metadata": spec.metadata,
     }
     return {"pk": f"JOB#{job_id}", "sk": "SPEC", "body": _dump(body)}
 

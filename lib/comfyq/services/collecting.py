@@ -7,6 +7,7 @@ listed and can be downloaded like those of any other.
 """
 
 import asyncio
+import json
 import mimetypes
 import random
 from collections.abc import Sequence
@@ -14,13 +15,17 @@ from time import monotonic
 
 import structlog
 
+from comfyq import __version__
 from comfyq.domain.errors import AssetsUnavailable
 from comfyq.domain.job import Job
+from comfyq.domain.metadata import describe
 from comfyq.domain.output import Output, OutputKind, kind_of
+from comfyq.domain.spec import Spec
 from comfyq.ports.assets import Assets
 from comfyq.ports.engine import Engine, Rendered
 from comfyq.ports.spool import Parcel, Spool, Spooled
 from comfyq.services.beside import all_of
+from comfyq.services.marking import marked
 from comfyq.services.timing import Timing
 
 log = structlog.get_logger()
@@ -38,8 +43,12 @@ class Collector:
         self._spool = spool
         self._timing = timing
 
-    async def collect(self, job: Job, rendered: Sequence[Rendered]) -> Sequence[Output]:
+    async def collect(
+        self, job: Job, rendered: Sequence[Rendered], *, spec: Spec
+    ) -> Sequence[Output]:
         """Fetch and store; returns when everything is durable.
+
+        PNG files tell how they were made, unless ``spec`` was asked for without metadata.
 
         Raises:
             RenderedFileGone, EngineUnavailable: ComfyUI does not have a file any more.
@@ -48,7 +57,8 @@ class Collector:
         """
         held: list[Spooled] = []
         try:
-            fetches = [self._fetch(job, at, item, held) for at, item in enumerate(rendered)]
+            text = _metadata(job, spec)
+            fetches = [self._fetch(job, at, item, held, text) for at, item in enumerate(rendered)]
             contents = await all_of(fetches)
             try:
                 await all_of(self._put(output, spooled) for output, spooled in contents if spooled)
@@ -70,13 +80,16 @@ class Collector:
                     log.warning("output_left", key=output.key, reason=str(away))
 
     async def _fetch(
-        self, job: Job, index: int, item: Rendered, held: list[Spooled]
+        self, job: Job, index: int, item: Rendered, held: list[Spooled], metadata: str | None
     ) -> tuple[Output, Spooled | None]:
         """An output, and its file, which ``held`` gets as well."""
         if item.text is not None:
             return _text_output(item), None
         name = f"{job.id}-{job.attempt}-{index}"
-        spooled = await self._spool.save(name, self._engine.fetch(item))
+        chunks = self._engine.fetch(item)
+        if metadata is not None:
+            chunks = marked(chunks, metadata)
+        spooled = await self._spool.save(name, chunks)
         held.append(spooled)
         return _file_output(item, spooled, f"outputs/{job.id}/{job.attempt}/{index}"), spooled
 
@@ -103,6 +116,10 @@ class Collector:
             return
         held.clear()
         log.warning("results_kept" if is_kept else "results_lost", job=parcel.job_id)
+
+
+def _metadata(job: Job, spec: Spec) -> str | None:
+    return json.dumps(describe(job, spec, version=__version__)) if spec.metadata else None
 
 
 def _text_output(item: Rendered) -> Output:

@@ -27,6 +27,7 @@ from comfyq.services.beside import beside
 from comfyq.services.claiming import Claims
 from comfyq.services.collecting import Collector
 from comfyq.services.holding import CancelRequested, HeldJob
+from comfyq.services.preparing import InputFailed
 from comfyq.services.rendering import JobEnded, Renderer, Turn
 from comfyq.services.timing import Timing
 from comfyq.services.verdicts import Infected, Overdue, Stalled, Verdict, verdict_on
@@ -35,6 +36,7 @@ log = structlog.get_logger()
 
 
 MAY_STILL_RUN = (Stalled, Overdue, EngineUnavailable)
+EXPECTED = (DomainError, EngineError, CancelRequested, InputFailed, JobEnded)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +89,7 @@ class Executor:
             reason = str(stopped) or "its worker was stopped"
             await asyncio.shield(self._drain(held, reason))
             raise
-        except (DomainError, EngineError, CancelRequested, JobEnded, OSError) as raised:
+        except (*EXPECTED, OSError) as raised:
             return await self._settle(held, raised)
         finally:
             turn.left()
@@ -103,6 +105,9 @@ class Executor:
             return await self._abandon(held)
         if isinstance(raised, EngineError):
             return await self._rule(held, raised)
+        if isinstance(raised, InputFailed):
+            await self._conclude(held, _refused(raised))
+            return None
         hung = await self._stop(held)
         if isinstance(raised, CancelRequested):
             await self._conclude(held, Outcome(jobs.confirm_cancel))
@@ -116,7 +121,7 @@ class Executor:
         spec = await self._records.spec(held.id)
         rendering = await self._renderer.render(held, spec, turn)
         try:
-            outputs = await self._collector.collect(held.job, rendering.files)
+            outputs = await self._collector.collect(held.job, rendering.files, spec=spec)
         except AssetsUnavailable as refused:
             error = JobError(jobs.STORAGE_REFUSED, f"the results could not be stored: {refused}")
             return Outcome(partial(jobs.fail, error=error, retry_in=None))
@@ -196,6 +201,12 @@ class Executor:
             log.warning("stop_unanswered", job=held.id, reason=str(unanswered))
             return unanswered
         return None
+
+
+def _refused(failed: InputFailed) -> Outcome:
+    """The same file would be refused again."""
+    error = JobError(failed.refused.code, str(failed), failed.file.node)
+    return Outcome(partial(jobs.fail, error=error, retry_in=None))
 
 
 def _outcome_of(verdict: Verdict) -> Outcome:

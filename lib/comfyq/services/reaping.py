@@ -17,6 +17,7 @@ from comfyq.records.jobs import JobRecords
 from comfyq.records.times import sortable
 from comfyq.services.announcing import Announcer
 from comfyq.services.updating import Change, update
+from comfyq.services.uploads import Uploads
 
 log = structlog.get_logger()
 
@@ -34,20 +35,25 @@ class Reaper:
         assets: Assets,
         announcer: Announcer,
         clock: Clock,
+        uploads: Uploads | None = None,
     ) -> None:
         self._records = records
         self._queue = queue
         self._assets = assets
         self._announcer = announcer
         self._clock = clock
+        self._uploads = uploads  # None: clients store no files here
 
     async def reap(self) -> Counter[str]:
-        """Look at what is due; how many jobs were rung, freed, ended, announced and deleted."""
+        """Look at what is due; how many jobs were rung, freed, ended, announced and deleted, and
+        how many of the clients' files have expired."""
         done: Counter[str] = Counter()
         upto = sortable(self._clock.now())
         for shard in range(ACTIVE_SHARDS):
             for job_id in await self._records.due(shard, upto=upto, limit=BATCH):
                 done[await self._settle(job_id)] += 1
+        if self._uploads is not None and (expired := await self._expire(self._uploads)):
+            done["expired"] = expired
         return done
 
     async def evict(self, worker: WorkerId, job_ids: Sequence[JobId]) -> None:
@@ -61,6 +67,13 @@ class Reaper:
             except DomainError:
                 continue  # not that worker's any more
             await self._follow_up(job)
+
+    async def _expire(self, uploads: Uploads) -> int:
+        try:
+            return await uploads.expire()
+        except DomainError as unavailable:
+            log.warning("expire_failed", reason=str(unavailable))
+            return 0
 
     async def _settle(self, job_id: JobId) -> str:
         """The index is only a hint: what is done is decided on a consistent read."""

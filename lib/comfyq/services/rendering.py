@@ -24,6 +24,7 @@ from comfyq.records.subscriptions import SubscriptionRecords
 from comfyq.services.announcing import Announcer
 from comfyq.services.beside import beside
 from comfyq.services.holding import HeldJob
+from comfyq.services.preparing import Preparer
 from comfyq.services.prompting import prompt_id, prompt_of
 from comfyq.services.reporting import Reporter
 from comfyq.services.timing import Timing
@@ -59,12 +60,14 @@ class Renderer:
         self,
         *,
         engine: Engine,
+        preparer: Preparer,
         announcer: Announcer,
         subscriptions: SubscriptionRecords,
         clock: Clock,
         timing: Timing,
     ) -> None:
         self._engine = engine
+        self._preparer = preparer
         self._announcer = announcer
         self._subscriptions = subscriptions
         self._clock = clock
@@ -75,13 +78,15 @@ class Renderer:
 
         Raises:
             EngineError: see services.verdicts.
+            InputFailed: a file that the job brings along is of no use.
             JobEnded, LeaseLost, and what the table raises.
         """
         adopted = await self._adopt(held)
         if adopted is None:
             if held.job.unsettled:
                 await self._forfeit(held)
-            await self._engine.submit(prompt_of(held.job, spec))
+            prepared = await self._preparer.prepare(held.job, spec)
+            await self._engine.submit(prompt_of(held.job, prepared))
         reporter = Reporter(
             held,
             Tracker.of(spec.graph),

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -15,9 +15,11 @@ from comfyq.domain.errors import (
     DomainError,
     IdempotencyMismatch,
     JobNotFound,
+    OutputNotFound,
     RateLimited,
 )
 from comfyq.domain.job import Job, JobId, JobStatus
+from comfyq.domain.metadata import describe
 from comfyq.domain.output import Output
 from comfyq.domain.request import Request
 from comfyq.domain.spec import Spec
@@ -29,6 +31,7 @@ from comfyq.records.jobs import Idempotency, JobRecords, KeyTaken
 from comfyq.records.times import to_ms
 from comfyq.services.admission import Admission
 from comfyq.services.announcing import Announcer
+from comfyq.services.enclosing import Enclosures
 from comfyq.services.updating import update
 
 IDEMPOTENCY_S = 86_400
@@ -70,6 +73,7 @@ class Submission:
         families: FamilyRecords,
         queue: JobQueue,
         admission: Admission,
+        enclosures: Enclosures,
         announcer: Announcer,
         clock: Clock,
         new_id: Callable[[], JobId],
@@ -79,6 +83,7 @@ class Submission:
         self._families = families
         self._queue = queue
         self._admission = admission
+        self._enclosures = enclosures
         self._announcer = announcer
         self._clock = clock
         self._new_id = new_id
@@ -164,6 +169,19 @@ class Submission:
             attempts=await self._records.attempts(job.id),
         )
 
+    async def metadata(self, caller: Caller, job_id: JobId, *, version: str) -> dict[str, Any]:
+        """How a job's outputs are made.
+
+        Raises:
+            JobNotFound.
+            OutputNotFound: it was asked for without metadata.
+        """
+        job = await self.get(caller, job_id)
+        spec = await self._records.spec(job.id)
+        if not spec.metadata:
+            raise OutputNotFound(f"job {job.id} was asked for without metadata")
+        return describe(job, spec, version=version)
+
     async def list(
         self,
         caller: Caller,
@@ -207,12 +225,15 @@ class Submission:
             limits=admitted.limits,
             created_at=self._clock.now(),
         )
-        return job, admitted.spec
+        spec = await self._enclosures.settle(caller, admitted.spec)
+        return job, replace(spec, metadata=request.metadata)
 
     async def rehearse(self, caller: Caller, request: Request) -> Admitted:
         """What a job of this request would run, without making one; raises as ``submit`` does."""
         await self.admit(caller)
-        return await self._admission.admit(request)
+        admitted = await self._admission.admit(request)
+        self._enclosures.check(admitted.spec)
+        return admitted
 
     async def _replay(self, stored: str, job_id: JobId, *, digest: str) -> Accepted:
         if stored != digest:
@@ -239,5 +260,7 @@ def digest_of(request: Request) -> str:
     asked: list[Any] = [request.workflow, request.values]
     if request.graph is not None:
         asked += [request.graph, request.overrides]
+    if not request.metadata:
+        asked += ["without metadata"]
     canonical = json.dumps(asked, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()

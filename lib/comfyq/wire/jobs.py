@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from comfyq.domain.asset import AssetId
 from comfyq.domain.batch import BatchId
 from comfyq.domain.job import Job, JobError, JobId, JobStatus, submitted
 from comfyq.domain.output import Output, OutputKind
@@ -122,6 +123,9 @@ class JobViews:
 
     def self_url(self, job_id: JobId) -> str:
         return f"{self._base_url}/generate/{job_id}"
+
+    def asset_url(self, asset_id: AssetId) -> str:
+        return f"{self._base_url}/assets/{asset_id}"
 
     def batch_url(self, batch_id: BatchId) -> str:
         return f"{self._base_url}/generate/batch/{batch_id}"

@@ -20,8 +20,8 @@ from comfyq.domain.errors import FieldError, InvalidRequest
 from comfyq.domain.request import Request
 
 DEFAULT_WORKFLOW = "flux-dev.json"
-WAIT = "wait"
-BESIDE = {"workflow", "graph", "overrides", WAIT}  # no values of a workflow
+WAIT, METADATA = "wait", "metadata"
+BESIDE = {"workflow", "graph", "overrides", WAIT, METADATA}  # no values of a workflow
 MAX_DEPTH = 32  # of nested lists and objects; a graph has 4
 
 
@@ -113,6 +113,10 @@ class GenerateRequest(BaseModel):
         bool,
         Field(description="Accept it even if no worker that is known could run it."),
     ] = False
+    metadata: Annotated[
+        bool,
+        Field(description="Tell how the outputs were made, beside them and in PNG files."),
+    ] = True
 
     @model_validator(mode="before")
     @classmethod
@@ -132,6 +136,7 @@ class GenerateRequest(BaseModel):
             graph=self.graph,
             overrides=self.overrides,
             wait=self.wait,
+            metadata=self.metadata,
         )
 
 
@@ -153,13 +158,19 @@ class WorkflowValues(RootModel[dict[str, Any]]):
     def _shallow(cls, value: Any) -> Any:
         if depth_exceeds(value, MAX_DEPTH):
             raise ValueError(f"is nested over {MAX_DEPTH} levels deep")
-        if isinstance(value, dict) and not isinstance(value.get(WAIT, False), bool):
-            raise ValueError("`wait` must be true or false")
+        for name in (WAIT, METADATA):
+            if isinstance(value, dict) and not isinstance(value.get(name, False), bool):
+                raise ValueError(f"`{name}` must be true or false")
         return value
 
     def request(self, workflow: str) -> Request:
-        values = {name: value for name, value in self.root.items() if name != WAIT}
-        return Request(workflow=workflow, values=values, wait=self.root.get(WAIT, False))
+        values = {name: v for name, v in self.root.items() if name not in (WAIT, METADATA)}
+        return Request(
+            workflow=workflow,
+            values=values,
+            wait=self.root.get(WAIT, False),
+            metadata=self.root.get(METADATA, True),
+        )
 
 
 def depth_exceeds(value: Any, limit: int) -> bool:

@@ -77,7 +77,8 @@ class Doorbells:
             [delivery] = self.take(1)
             assert delivery.job_id == job_id
             self.hide(delivery, 0)
-        assert self._run(self._ports.queue.receive(wait_s=0)) is None, "it was shown once more"
+        for again in self.take_any(1):  # the queue lets go of it; this is the reaper's new one
+            self.hide(again, 0)
 
     def an_hour_passes(self, job_id: str, *, if_waiting: bool = False) -> None:
         """For one waiting job: it was rung so long ago that it is due to be rung again."""

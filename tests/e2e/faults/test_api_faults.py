@@ -23,7 +23,7 @@ KILLS: Mapping[str, Mapping[str, Any]] = {
     "between table and queue": {"port": "queue", "call": "send", "when": "before"},
     "after the queue": {"port": "queue", "call": "send", "when": "after"},
 }
-VERIFY = {"before the table"}
+VERIFY = {"before the table", "after the queue"}
 
 
 @pytest.fixture
@@ -80,6 +80,7 @@ def test_killed_in_a_submission(moment: str, system: Owned, record: Record) -> N
     record(f"API killed {moment}", ended - died)
 
 
+@pytest.mark.verify
 def test_the_queue_refuses_the_ring(system: Owned, record: Record) -> None:
     up = system.up(faults=[{"port": "queue", "call": "send", "do": "raise"}])
     accepted = post(up, uuid4().hex)

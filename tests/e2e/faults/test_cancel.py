@@ -19,7 +19,14 @@ CLAIM_DELAYED = {
     "do": "delay",
     "seconds": 1.5,
 }
-UPLOAD_DELAYED = {"port": "assets", "call": "put", "when": "before", "do": "delay", "seconds": 3}
+UPLOAD_DELAYED = {
+    "port": "assets",
+    "call": "put",
+    "about": "outputs/",
+    "when": "before",
+    "do": "delay",
+    "seconds": 3,
+}
 
 
 def _is_requested(answer: tuple[int, Json]) -> bool:
@@ -38,6 +45,7 @@ def test_while_it_is_queued(lab: Lab, record: Record) -> None:
     assert (code, again["status"], again["seq"]) == (200, "canceled", story["seq"])
 
 
+@pytest.mark.verify
 @also_real
 def test_while_it_is_claimed(lab: Lab, comfy: Comfy, record: Record) -> None:
     """It waits in ComfyUI behind another job, which goes on."""
@@ -120,6 +128,7 @@ def test_while_it_uploads(lab: Lab, simulator: Simulated, record: Record) -> Non
     record("cancel while uploading", ended - asked)
 
 
+@pytest.mark.verify
 def test_after_its_end(lab: Lab, simulator: Simulated) -> None:
     lab.worker(simulator)
     job = lab.client.submit(seconds=0.1)

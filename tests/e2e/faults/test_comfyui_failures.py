@@ -12,6 +12,7 @@ from tests.e2e.faults.lab import Lab
 from tests.e2e.faults.marks import also_mortal, also_real
 
 
+@pytest.mark.verify
 @also_real
 def test_a_node_fails(lab: Lab, comfy: Comfy, record: Record) -> None:
     lab.worker(comfy)
@@ -39,6 +40,7 @@ def test_a_model_that_is_not_there(lab: Lab, comfy: Comfy, record: Record) -> No
     assert ".safetensors" in story["error"].replace("nobody-has-it.safetensors", "")
 
 
+@pytest.mark.verify
 @also_real
 def test_one_output_of_two_is_refused(lab: Lab, comfy: Comfy, record: Record) -> None:
     """ComfyUI answers 200 and would run the sound half."""
@@ -53,6 +55,7 @@ def test_one_output_of_two_is_refused(lab: Lab, comfy: Comfy, record: Record) ->
     until(lambda: not comfy.holds(job), "out of ComfyUI")
 
 
+@pytest.mark.verify
 @also_real
 def test_out_of_memory_for_good(lab: Lab, comfy: Comfy, record: Record) -> None:
     """One retry, after ComfyUI has been told to free its memory."""
@@ -81,6 +84,7 @@ def test_out_of_memory_once(lab: Lab, simulator: Simulated, record: Record) -> N
     record("out of memory, once", max(ended) - submitted)
 
 
+@pytest.mark.verify
 @pytest.mark.parametrize("fault", ["close_sockets", "deaf", "stall_socket"])
 def test_a_socket_that_fails(fault: str, lab: Lab, simulator: Simulated, record: Record) -> None:
     """ComfyUI's history tells what its socket does not; the job is not harmed."""
@@ -129,6 +133,7 @@ def test_a_run_that_takes_too_long(lab: Lab, simulator: Simulated, record: Recor
     lab.check(lab.client.submit(seconds=0.1), "completed", ["succeeded"])
 
 
+@pytest.mark.verify
 def test_a_wait_that_takes_too_long(lab: Lab, record: Record) -> None:
     """It expired: it never started. It is whole, and stays."""
     job = lab.client.submit("nap-impatient")

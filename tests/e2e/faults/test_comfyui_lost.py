@@ -15,6 +15,7 @@ from tests.e2e.faults.marks import also_mortal
 LATCHED = "restart ComfyUI and this worker"
 
 
+@pytest.mark.verify
 @also_mortal
 def test_killed_in_mid_run_and_restarted(lab: Lab, mortal: Comfy, record: Record) -> None:
     """Nothing is claimed while it is away: what comes meanwhile has one attempt only."""
@@ -40,6 +41,7 @@ def test_killed_in_mid_run_and_restarted(lab: Lab, mortal: Comfy, record: Record
     assert lab.client.health()["status"] == "healthy"
 
 
+@pytest.mark.verify
 @pytest.mark.parametrize("fault", ["exit", pytest.param("hang", marks=pytest.mark.verify)])
 def test_supervised(fault: str, lab: Lab, workflows: object, record: Record) -> None:
     """`up --comfyui-command` starts it again, whether it died or had to be killed."""
@@ -65,6 +67,7 @@ def test_supervised(fault: str, lab: Lab, workflows: object, record: Record) -> 
     until(lambda: not _listens(url), "its ComfyUI is stopped with it")
 
 
+@pytest.mark.verify
 def test_a_gpu_that_never_returns(lab: Lab, simulator: Simulated, record: Record) -> None:
     """The worker stops claiming and says why; what stood behind the hung prompt is given back."""
     name = new_name("hung")
@@ -82,6 +85,7 @@ def test_a_gpu_that_never_returns(lab: Lab, simulator: Simulated, record: Record
     assert [simulator.renders(each) for each in (job, neighbour)] == [0, 0]
 
 
+@pytest.mark.verify
 @also_mortal
 def test_a_node_that_ends_its_thread(lab: Lab, mortal: Comfy, record: Record) -> None:
     """SystemExit: ComfyUI answers, runs for ever, and heeds no interrupt."""
@@ -122,6 +126,7 @@ def test_a_broken_device(lab: Lab, simulator: Simulated, record: Record) -> None
     assert [attempt["verdict"] for attempt in stories[1]["attempts"]] == ["released", "succeeded"]
 
 
+@pytest.mark.verify
 def test_several_gpus_in_one_box(lab: Lab, record: Record) -> None:
     """A latched one does not stop the others."""
     broken, sound = lab.simulator(), lab.simulator()

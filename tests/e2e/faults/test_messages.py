@@ -4,8 +4,9 @@ import time
 from collections.abc import Iterator
 
 import pytest
+import requests
 
-from tests.e2e.faults.client import until
+from tests.e2e.faults.client import CALL_S, until
 from tests.e2e.faults.conftest import Record
 from tests.e2e.faults.doorbells import Doorbells
 from tests.e2e.faults.lab import Lab
@@ -41,6 +42,7 @@ def run_once_each(lab: Lab, jobs: list[str], *, workers: int = 2) -> float:
     return ended
 
 
+@pytest.mark.verify
 def test_every_doorbell_comes_twice(lab: Lab, bells: Doorbells, record: Record) -> None:
     jobs = submitted(lab)
     for job in jobs:
@@ -83,8 +85,9 @@ def test_doorbells_are_lost(lab: Lab, bells: Doorbells, record: Record) -> None:
 
 @pytest.mark.verify
 def test_a_doorbell_dies(lab: Lab, bells: Doorbells, record: Record) -> None:
-    """It was received ten times and never acknowledged: its job is rung for again."""
+    """It was received ten times and never acknowledged: it is kept, and its job rung for again."""
     [job] = submitted(lab, 1)
     bells.kill(job)
     died = time.monotonic()
+    until(lambda: job in requests.get(f"{lab.up.url}/dead", timeout=CALL_S).text, "it is buried")
     record("message dead-lettered", run_once_each(lab, [job]) - died)

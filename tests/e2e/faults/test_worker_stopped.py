@@ -11,9 +11,17 @@ from tests.e2e.faults.conftest import Record
 from tests.e2e.faults.lab import Lab, new_name
 from tests.e2e.faults.marks import also_real
 
-UPLOAD_DELAYED = {"port": "assets", "call": "put", "when": "before", "do": "delay", "seconds": 1}
+UPLOAD_DELAYED = {
+    "port": "assets",
+    "call": "put",
+    "about": "outputs/",
+    "when": "before",
+    "do": "delay",
+    "seconds": 1,
+}
 
 
+@pytest.mark.verify
 @also_real
 def test_sigterm_lets_the_running_job_finish(lab: Lab, comfy: Comfy, record: Record) -> None:
     """What ComfyUI has not begun goes to another worker at once."""
@@ -37,7 +45,7 @@ def test_sigterm_lets_the_running_job_finish(lab: Lab, comfy: Comfy, record: Rec
 def test_sigterm_releases_what_does_not_finish(lab: Lab, comfy: Comfy, record: Record) -> None:
     """Interrupted, uncounted, and claimable at once: no lease has to lapse."""
     first = lab.worker(comfy, options=["--drain-s", 0.2])
-    job = lab.client.submit(seconds=4.0, ticks=80)
+    job = lab.client.submit(seconds=2.0, ticks=40)
     lab.client.running(job)
     lab.worker(comfy)
     first.signal(signal.SIGTERM)
@@ -52,7 +60,9 @@ def test_sigterm_releases_what_does_not_finish(lab: Lab, comfy: Comfy, record: R
 
 
 @also_real
-@pytest.mark.parametrize("away", ["while it runs", "until it has finished"])
+@pytest.mark.parametrize(
+    "away", ["while it runs", pytest.param("until it has finished", marks=pytest.mark.verify)]
+)
 def test_restarted_beside_its_comfyui(away: str, lab: Lab, comfy: Comfy, record: Record) -> None:
     """The prompt that its former process submitted is adopted: it is not rendered again."""
     name = new_name("back")

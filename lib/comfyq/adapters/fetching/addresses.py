@@ -19,15 +19,20 @@ from ipaddress import (
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-# Public by their numbers, yet answered by the cloud that one runs in:
-# https://learn.microsoft.com/en-us/azure/virtual-network/what-is-ip-address-168-63-129-16
-METADATA: Sequence[Network] = (ip_network("168.63.129.16/32"),)
+# Public by their numbers, or to some versions of Python, yet answered by the cloud that one runs in:
+METADATA: Sequence[Network] = (
+    ip_network("168.63.129.16/32"),  # [1]
+    ip_network("192.0.0.0/24"),  # RFC 6890; Oracle's is 192.0.0.192
+)
+# [1] https://learn.microsoft.com/en-us/azure/virtual-network/what-is-ip-address-168-63-129-16
 NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052: leads to the IPv4 address in its last 32 bits
 COMPATIBLE = IPv6Network("::/96")  # RFC 4291, long deprecated; some systems still route it
 
 
 def is_public(address: Address) -> bool:
     """Whether an address is one that anybody in the internet may reach."""
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return _is_public(address.ipv4_mapped)
     return all(_is_public(each) for each in (address, *_inner(address)))
 
 
@@ -42,8 +47,9 @@ def _inner(address: Address) -> Sequence[IPv4Address]:
     """The IPv4 addresses that an IPv6 address stands for, by whatever way of tunnelling."""
     if isinstance(address, IPv4Address):
         return ()
-    inner = [each for each in (address.ipv4_mapped, address.sixtofour) if each is not None]
-    inner += address.teredo or ()
+    inner = [*(address.teredo or ())]
+    if address.sixtofour is not None:
+        inner.append(address.sixtofour)
     if address in NAT64 or address in COMPATIBLE:
         inner.append(IPv4Address(int(address) & 0xFFFF_FFFF))
     return inner

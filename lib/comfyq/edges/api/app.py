@@ -7,7 +7,17 @@ from functools import partial
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from comfyq.edges.api import batches, dead, generate, health, openapi, outputs, problems, workflows
+from comfyq.edges.api import (
+    assets,
+    batches,
+    dead,
+    generate,
+    health,
+    openapi,
+    outputs,
+    problems,
+    workflows,
+)
 from comfyq.edges.api.bodies import BodyLimit
 from comfyq.edges.api.dependencies import ApiServices
 
@@ -23,8 +33,8 @@ def create_app(*, api: ApiServices, lifespan: Lifespan | None = None) -> FastAPI
         generate_unique_id_function=_operation_id,
     )
     app.state.api = api
-    app.add_middleware(BodyLimit)
-    for routes in (generate, batches, outputs, dead, workflows, health):
+    app.add_middleware(BodyLimit, larger={"/assets": api.uploads.max_bytes})
+    for routes in (generate, batches, outputs, assets, dead, workflows, health):
         app.include_router(routes.router)
     problems.install(app)
     app.openapi = partial(openapi.describe, app)  # type: ignore[method-assign]

@@ -1,5 +1,6 @@
 """A limit on request bodies, so that nobody fills our memory with one."""
 
+from collections.abc import Mapping
 from http import HTTPStatus
 
 from starlette.exceptions import HTTPException
@@ -13,35 +14,44 @@ MAX_BODY_BYTES = (
 class BodyLimit:
     """Raises at whoever reads a body of more than ``max_bytes``: 413, inside the application.
 
-    Starlette's own middleware answers in plain text.
+    ``larger`` has other limits by path. Starlette's own middleware answers in plain text.
     """
 
-    def __init__(self, app: ASGIApp, *, max_bytes: int = MAX_BODY_BYTES) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        max_bytes: int = MAX_BODY_BYTES,
+        larger: Mapping[str, int] | None = None,
+    ) -> None:
         self._app = app
         self._max_bytes = max_bytes
+        self._larger = larger or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         declared = _declared_bytes(scope)
+        most = self._larger.get(scope["path"], self._max_bytes)
         read = 0
 
         async def limited() -> Message:
             nonlocal read
-            if declared > self._max_bytes:
-                raise self._too_large()
+            if declared > most:
+                raise _too_large(most)
             message = await receive()
             read += len(message.get("body", b""))
-            if read > self._max_bytes:
-                raise self._too_large()
+            if read > most:
+                raise _too_large(most)
             return message
 
         await self._app(scope, limited, send)
 
-    def _too_large(self) -> HTTPException:
-        detail = f"the body is larger than {self._max_bytes} bytes"
-        return HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
+
+def _too_large(most: int) -> HTTPException:
+    detail = f"the body is larger than {most} bytes"
+    return HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
 
 
 def _declared_bytes(scope: Scope) -> int:

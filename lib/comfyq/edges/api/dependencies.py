@@ -18,6 +18,7 @@ from comfyq.services.health import Health
 from comfyq.services.library import Library
 from comfyq.services.links import Links
 from comfyq.services.submission import Submission
+from comfyq.services.uploads import Uploads
 from comfyq.wire.jobs import JobViews
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -34,6 +35,7 @@ class ApiServices:
     library: Library
     dead_letters: DeadLetters
     batches: Batches
+    uploads: Uploads
     links: Callable[[], Awaitable[Links]]  # their secret may have to be fetched first
     version: str
     public_url: str | None = None  # what links begin with; None: what the request was sent to

@@ -12,6 +12,11 @@ WAIT = {
     "default": False,
     "description": "Accept it even if no worker that is known could run it.",
 }
+METADATA = {
+    "type": "boolean",
+    "default": True,
+    "description": "Tell how the outputs were made, beside them and in PNG files.",
+}
 
 
 def add_forms(document: dict[str, Any], workflows: Iterable[Workflow]) -> None:
@@ -38,7 +43,7 @@ def _operation(generic: dict[str, Any], workflow: Workflow) -> dict[str, Any]:
 
 def _schema(workflow: Workflow) -> dict[str, Any]:
     schema = workflow.json_schema()
-    return schema | {"properties": schema["properties"] | {"wait": WAIT}}
+    return schema | {"properties": schema["properties"] | {"wait": WAIT, "metadata": METADATA}}
 
 
 def _schema_name(workflow: Workflow) -> str:

@@ -22,6 +22,7 @@ from comfyq.edges.api.submitting import (
 from comfyq.services.submission import Submission
 from comfyq.wire.frames import STATUSES, FrameStatus
 from comfyq.wire.jobs import JobList, JobView, JobViews, StoryView
+from comfyq.wire.metadata import Metadata
 from comfyq.wire.requests import GenerateRequest
 
 router = APIRouter(prefix="/generate", tags=["generate"])
@@ -84,6 +85,13 @@ async def show(api: Services, caller: Asker, views: Views, job_id: WantedJob) ->
 async def story(api: Services, caller: Asker, views: Views, job_id: WantedJob) -> StoryView:
     """All that is known of a job: its parameters, and what became of each attempt."""
     return views.story(await api.submission.story(caller, job_id))
+
+
+@router.get("/{job_id}/metadata", response_model_exclude_none=True)
+async def metadata(api: Services, caller: Asker, job_id: WantedJob) -> Metadata:
+    """How a job's outputs are made; none of one that was asked for with `metadata: false`."""
+    told = await api.submission.metadata(caller, job_id, version=api.version)
+    return Metadata.model_validate(told)
 
 
 @router.delete(

@@ -36,7 +36,7 @@ EXAMPLE = JobView(
 )
 
 _ERRORS: Mapping[int, str] = {
-    400: "The body is not JSON.",
+    400: "The body cannot be read.",
     403: "The link is not signed by this server, or its time is over.",
     404: "There is no such thing.",
     413: "The body is larger than 6 MB.",
@@ -59,6 +59,9 @@ BY_OPERATION: Mapping[str, tuple[int, ...]] = {
     "submit_batch": (400, 413, 415, 429),
     "show_batch": (404,),
     "cancel_batch": (404,),
+    "metadata": (404,),
+    "upload": (400, 413),
+    "asset": (404,),
 }
 
 

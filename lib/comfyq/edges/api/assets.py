@@ -1,0 +1,118 @@
+"""``/assets``: files that clients store for their jobs."""
+
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
+
+from comfyq.domain.asset import Asset, AssetId
+from comfyq.domain.caller import Caller
+from comfyq.domain.errors import AssetNotFound
+from comfyq.edges.api.bodies import MAX_BODY_BYTES
+from comfyq.edges.api.dependencies import UUID, Asker, Services, Views
+from comfyq.edges.api.multipart import BadForm, file_of
+from comfyq.services.uploads import Uploads
+from comfyq.wire.assets import AssetView
+
+router = APIRouter(prefix="/assets", tags=["assets"])
+
+FORM = "multipart/form-data"
+MAX_HEADER_CHARS = 200
+BINARY = {"schema": {"type": "string", "format": "binary"}}
+FILE_FORM = {
+    "schema": {
+        "type": "object",
+        "properties": {"file": BINARY["schema"]},
+        "required": ["file"],
+    }
+}
+
+
+def asset_id_of(asset_id: Annotated[str, Path(description="A UUID.")]) -> AssetId:
+    """Ids that we cannot have given are not found, without asking the table."""
+    if not UUID.fullmatch(asset_id.lower()):
+        raise AssetNotFound("there is no such asset; an asset's id is a UUID")
+    return AssetId(asset_id.lower())
+
+
+@router.post(
+    "",
+    status_code=HTTPStatus.CREATED,
+    openapi_extra={
+        "requestBody": {"required": True, "content": {FORM: FILE_FORM, "image/*": BINARY}}
+    },
+)
+async def upload(
+    request: Request,
+    api: Services,
+    caller: Asker,
+    views: Views,
+    response: Response,
+    filename: Annotated[
+        str, Query(description="Of a file that is the body itself.", max_length=MAX_HEADER_CHARS)
+    ] = "file",
+) -> AssetView:
+    """Store a file: the body itself, with its own content type, or one file of a form.
+
+    Requests then name it as `asset:ID`. The same bytes are the same asset.
+    """
+    content_type = request.headers.get("content-type", "")[:MAX_HEADER_CHARS]
+    if content_type.lower().startswith(FORM):
+        asset = await _of_form(request, api.uploads, caller, content_type)
+    else:
+        kind = content_type.partition(";")[0].strip() or "application/octet-stream"
+        asset = await api.uploads.add(
+            caller, _not_empty(request.stream()), filename=filename, content_type=kind
+        )
+    url = views.asset_url(asset.id)
+    response.headers["Location"] = url
+    return AssetView.of(asset, url=url)
+
+
+@router.get("/{asset_id}")
+async def asset(
+    api: Services,
+    caller: Asker,
+    views: Views,
+    asset_id: Annotated[AssetId, Depends(asset_id_of)],
+) -> AssetView:
+    """What is known of a stored file."""
+    found = await api.uploads.get(caller, asset_id)
+    return AssetView.of(found, url=views.asset_url(found.id))
+
+
+async def _of_form(request: Request, uploads: Uploads, caller: Caller, content_type: str) -> Asset:
+    """A form is read whole, so it may not have more than other bodies."""
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > MAX_BODY_BYTES:
+            raise HTTPException(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                f"a form may have {MAX_BODY_BYTES} bytes; send a larger file as the body itself, "
+                "with its own Content-Type",
+            )
+    try:
+        file = file_of(content_type, bytes(body))
+    except BadForm as bad:
+        raise HTTPException(HTTPStatus.BAD_REQUEST, f"the body is no form: {bad}") from None
+    return await uploads.add(
+        caller,
+        _not_empty(_once(file.content)),
+        filename=file.filename,
+        content_type=file.content_type,
+    )
+
+
+async def _not_empty(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    size = 0
+    async for chunk in chunks:
+        size += len(chunk)
+        yield chunk
+    if not size:
+        raise HTTPException(HTTPStatus.BAD_REQUEST, "the body is empty; send a file")
+
+
+async def _once(content: bytes) -> AsyncIterator[bytes]:
+    yield content

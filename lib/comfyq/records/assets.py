@@ -1,0 +1,134 @@
+"""Assets: ``ASSET#id`` and, by the hash of what is in them, ``BLOB#tenant#blake3``.
+
+An asset is deleted in three steps, so that nothing is lost or left behind whatever is interrupted:
+its items say so (``BLOB`` goes, ``ASSET`` is marked), its file is deleted, its item is deleted.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+
+from comfyq.domain.asset import Asset, AssetId
+from comfyq.domain.caller import TenantId
+from comfyq.domain.errors import AssetNotFound, TooContended
+from comfyq.ports.table import ConditionFailed, Delete, Item, Key, Put, Table
+from comfyq.records.times import from_ms, sortable, to_ms
+
+DUE = "ASSETS"  # the partition of the index that the reaper looks at
+
+
+class BlobTaken(Exception):
+    """The tenant has these bytes already."""
+
+
+class AssetRecords:
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    async def add(self, asset: Asset) -> None:
+        """Store a new asset; raises BlobTaken where the tenant has one with these bytes."""
+        blob_pk, blob_sk = _blob_key(asset.tenant, asset.blake3)
+        try:
+            await self._table.write(
+                Put(_item(asset), absent=True),
+                Put({"pk": blob_pk, "sk": blob_sk, "asset": asset.id}, absent=True),
+            )
+        except ConditionFailed as refused:
+            blob = refused.found.get(1)
+            if blob is None or blob["asset"] != asset.id:  # else only the answer was lost
+                raise BlobTaken from refused
+
+    async def get(self, asset_id: AssetId) -> Asset:
+        """Raises AssetNotFound, also for one that is being deleted."""
+        item = await self._table.get(_key(asset_id))
+        if item is None or "going" in item:
+            raise AssetNotFound(f"there is no asset {asset_id}")
+        return _asset(item)
+
+    async def with_content(self, tenant: TenantId, blake3: str) -> Asset | None:
+        """The tenant's asset with these bytes."""
+        blob = await self._table.get(_blob_key(tenant, blake3))
+        if blob is None:
+            return None
+        try:
+            return await self.get(AssetId(blob["asset"]))
+        except AssetNotFound:
+            return None
+
+    async def keep_until(self, asset: Asset, expires_at: datetime) -> Asset:
+        """Move its end on.
+
+        Raises:
+            TooContended: somebody else wrote it just now.
+        """
+        kept = replace(asset, expires_at=expires_at, version=asset.version + 1)
+        try:
+            await self._table.write(Put(_item(kept), version=asset.version))
+        except ConditionFailed as refused:
+            raise TooContended(f"asset {asset.id} is written by somebody else") from refused
+        return kept
+
+    async def due(self, now: datetime, *, limit: int) -> Sequence[AssetId]:
+        """Assets whose end has come, or whose deletion was interrupted; the index lags."""
+        page = await self._table.query("active", DUE, upto=sortable(now), limit=limit)
+        return [AssetId(item["pk"].removeprefix("ASSET#")) for item in page.items]
+
+    async def condemn(self, asset_id: AssetId, now: datetime) -> Asset | None:
+        """Mark an asset whose end has come; from here on it is not found. None: not now."""
+        item = await self._table.get(_key(asset_id))
+        if item is None or _asset(item).expires_at > now:
+            return None
+        if "going" in item:
+            return _asset(item)
+        marked = {**item, "going": True, "version": item["version"] + 1}
+        blob = _blob_key(TenantId(item["tenant"]), item["blake3"])
+        try:
+            await self._table.write(Put(marked, version=item["version"]), Delete(blob))
+        except ConditionFailed:
+            return None  # it was used once more
+        return _asset(marked)
+
+    async def remove(self, asset: Asset) -> None:
+        """Delete the item of a condemned asset whose file is gone."""
+        await self._table.write(Delete(_key(asset.id)))
+
+
+def _key(asset_id: AssetId) -> Key:
+    return f"ASSET#{asset_id}", "META"
+
+
+def _blob_key(tenant: TenantId, blake3: str) -> Key:
+    return f"BLOB#{tenant}#{blake3}", "-"
+
+
+def _item(asset: Asset) -> Item:
+    pk, sk = _key(asset.id)
+    return {
+        "pk": pk,
+        "sk": sk,
+        "version": asset.version,
+        "tenant": asset.tenant,
+        "filename": asset.filename,
+        "content_type": asset.content_type,
+        "size": asset.size,
+        "blake3": asset.blake3,
+        "key": asset.key,
+        "created": to_ms(asset.created_at),
+        "apk": DUE,
+        "ask": sortable(asset.expires_at),
+    }
+
+
+def _asset(item: Item) -> Asset:
+    return Asset(
+        id=AssetId(item["pk"].removeprefix("ASSET#")),
+        tenant=TenantId(item["tenant"]),
+        filename=item["filename"],
+        content_type=item["content_type"],
+        size=item["size"],
+        blake3=item["blake3"],
+        key=item["key"],
+        created_at=from_ms(item["created"]),
+        expires_at=from_ms(int(item["ask"])),
+        version=item["version"],
+    )

@@ -1,0 +1,17 @@
+"""What is told of a job beside its outputs."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+
+class Metadata(BaseModel):
+    """How a job's outputs were made; PNG files have the same in a text chunk called `comfyq`."""
+
+    job_id: str
+    workflow: str
+    parameters: Mapping[str, Any] = Field(description="Resolved, with the seed that was drawn.")
+    models: list[str] = Field(description="The files that were loaded.")
+    comfyq_version: str
+    graph: Mapping[str, Any] | None = Field(None, description="A client's own graph.")

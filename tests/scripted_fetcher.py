@@ -1,0 +1,14 @@
+"""An internet that a test writes."""
+
+
+class ScriptedFetcher:
+    """The internet: what is at each URL, or what comes instead, once for each time it is asked."""
+
+    def __init__(self) -> None:
+        self.pages: dict[str, list[bytes | Exception]] = {}
+
+    async def fetch(self, url: str, *, kind: str, max_bytes: int) -> bytes:
+        found = self.pages[url].pop(0)
+        if isinstance(found, Exception):
+            raise found
+        return found
