@@ -16,7 +16,7 @@ COMPILE := .tools/bin/uv pip compile --quiet --universal --python-version 3.11 -
 
 .PHONY: help
 help: ## list what there is to do
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name what; do \
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' Makefile | while IFS='|' read -r name what; do \
 		printf '  make %-10s %s\n' "$$name" "$$what"; done
 
 .PHONY: demo
@@ -32,8 +32,10 @@ test: .venv/.development .emulator/.made ## run every test that needs no server 
 	$(BIN)/pytest -m "not comfyui and not verify"
 
 .PHONY: verify
-verify: .venv/.development .emulator/.made ## run the tests that take too long for every day
-	$(BIN)/pytest -m verify
+verify: .venv/.development .emulator/.made ## run what takes too long for every day
+	$(BIN)/pytest -m verify --ignore tests/infra
+	infra/test.sh
+	$(BIN)/python -m tests.e2e.faults.chaos --jobs 200 --seconds 60 --seeds 10
 
 .PHONY: faults
 faults: .venv/.development .emulator/.made ## the whole fault matrix, and its table
@@ -42,9 +44,7 @@ faults: .venv/.development .emulator/.made ## the whole fault matrix, and its ta
 
 .PHONY: chaos
 chaos: .venv/.development .emulator/.made ## random faults: 200 jobs, 60 s, 10 seeds, both backends
-	@for backend in embedded emulator; do for seed in 1 2 3 4 5 6 7 8 9 10; do \
-		$(BIN)/python -m tests.e2e.faults.chaos --backend $$backend --jobs 200 --seconds 60 \
-			--seed $$seed || exit 1; done; done
+	$(BIN)/python -m tests.e2e.faults.chaos --jobs 200 --seconds 60 --seeds 10
 
 .PHONY: bench
 bench: .venv/.development .emulator/.made ## measure comfyq beside a client of ComfyUI itself
@@ -55,6 +55,10 @@ bench: .venv/.development .emulator/.made ## measure comfyq beside a client of C
 	@$(BIN)/python -m tests.bench.memory
 	@$(BIN)/python -m tests.bench.batch
 	@$(BIN)/python -m tests.bench.admission
+
+.PHONY: infra-test
+infra-test: .venv/.development .emulator/.made ## check template.yaml and all that is deployed with it
+	infra/test.sh
 
 .PHONY: workflows
 workflows: .venv/.development ## run every shipped workflow on a real ComfyUI; writes docs/workflows.md
@@ -84,6 +88,7 @@ lock: .tools/.made ## resolve every dependency again
 		--constraint requirements.lock --output-file requirements-dev.lock
 	$(COMPILE) infra/emulator/requirements.in --upgrade \
 		--output-file infra/emulator/requirements.lock
+	$(COMPILE) infra/requirements.in --upgrade --output-file infra/requirements.lock
 
 # A stamp is touched when its environment is whole; what was interrupted is made again.
 

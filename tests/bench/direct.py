@@ -28,7 +28,8 @@ class Direct:
         body = {"prompt": graph, "prompt_id": prompt_id, "client_id": self._client_id}
         async with self._session.post(f"{self._url}/prompt", json=body) as answer:
             assert answer.status == 200, await answer.text()
-        await self._ended.pop(prompt_id)
+        await self._ended[prompt_id]
+        del self._ended[prompt_id]
         return await self._fetch(prompt_id)
 
     async def listen(self) -> None:

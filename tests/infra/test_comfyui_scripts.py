@@ -93,7 +93,13 @@ def test_script_parses_and_can_be_executed(path: Path) -> None:
 
 
 def test_there_are_scripts() -> None:
-    assert {path.name for path in SCRIPTS} == {"prepare.sh", "run.sh", "start.sh", "stop.sh"}
+    assert {path.name for path in SCRIPTS} == {
+        "prepare.sh",
+        "run.sh",
+        "start.sh",
+        "stop.sh",
+        "with.sh",
+    }
 
 
 def test_no_file_names_a_registry() -> None:

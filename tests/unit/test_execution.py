@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Iterator
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
@@ -176,7 +177,7 @@ async def test_a_job_that_kills_every_worker_fails(farm: Farm) -> None:
     ]
 
 
-async def settled(farm: Farm, engine: ScriptedEngine, **limits: int) -> Job:
+async def settled(farm: Farm, engine: ScriptedEngine, **limits: Any) -> Job:
     """Run a job until it ends, letting time pass between attempts."""
     job = await farm.submit(**limits)
     worker = farm.worker("w1", engine)

@@ -210,7 +210,7 @@ ALLOWED: Mapping[str, st.SearchStrategy[Any]] = {
 
 def allowed(parameter: Parameter) -> st.SearchStrategy[Any]:
     if parameter.kind == "enum":
-        return st.sampled_from(parameter.choices)
+        return st.sampled_from(parameter.choices or ())
     return ALLOWED[parameter.kind]
 
 
@@ -240,6 +240,7 @@ JSON = st.recursive(
     lambda below: st.lists(below, max_size=3) | st.dictionaries(st.text(), below, max_size=3),
     max_leaves=10,
 )
+SAMPLERS = FLUX.parameters["sampler"].choices or ()
 WRONG: Mapping[str, st.SearchStrategy[Any]] = {
     "width": st.integers(max_value=15)
     | st.integers(min_value=4097)
@@ -248,7 +249,7 @@ WRONG: Mapping[str, st.SearchStrategy[Any]] = {
     "steps": st.integers(max_value=0) | st.integers(min_value=151) | st.text(),
     "cfg": st.floats(max_value=-1e-300) | st.floats(min_value=100.0001) | st.text() | st.booleans(),
     "seed": st.integers(max_value=-2) | st.integers(min_value=2**64) | st.booleans(),
-    "sampler": st.text().filter(lambda name: name not in FLUX.parameters["sampler"].choices),
+    "sampler": st.text().filter(lambda name: name not in SAMPLERS),
     "loras": st.text() | st.integers() | st.lists(st.integers() | st.booleans(), min_size=1),
 }
 

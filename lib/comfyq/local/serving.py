@@ -9,6 +9,7 @@ import anyio
 import uvicorn
 from starlette.types import ASGIApp
 
+KEEP_ALIVE_S = 75  # longer than proxies and clients keep theirs: who closes first loses no request
 STOP_S = 3  # connections that are busy then are closed
 
 
@@ -37,6 +38,7 @@ async def serving_app(app: ASGIApp, *, host: str, port: int) -> AsyncIterator[st
         log_config=None,
         access_log=False,
         server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=STOP_S,
     )
     server = Guest(config)

@@ -180,7 +180,10 @@ class Inspection:
         file_kind = FILE_INPUTS.get((kind.name, spec.name))
         if file_kind is None:
             yield from self._check_range(spec, value)
-        elif not self._rules.has_input_file(str(value)):
+        elif not isinstance(value, str):
+            told = f"'{type(value).__name__}' object has no attribute 'endswith'"
+            raise _Crash("AttributeError", told)
+        elif not self._rules.has_input_file(value):
             yield problems.no_such_file(spec, file_kind, value)
 
     def _check_range(self, spec: InputSpec, value: Any) -> Iterator[Problem]:

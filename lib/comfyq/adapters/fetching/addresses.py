@@ -19,7 +19,7 @@ from ipaddress import (
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-# Public by their numbers, or to some versions of Python, yet answered by the cloud that one runs in:
+# Public by their numbers or to some versions of Python, yet answered by the cloud around us:
 METADATA: Sequence[Network] = (
     ip_network("168.63.129.16/32"),  # [1]
     ip_network("192.0.0.0/24"),  # RFC 6890; Oracle's is 192.0.0.192

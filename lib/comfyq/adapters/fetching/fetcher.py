@@ -57,6 +57,8 @@ class HttpFetcher:
                 return await self._followed(session, url, kind, max_bytes)
         except TimeoutError as late:
             raise InputUnavailable("it took too long to fetch", passing=True) from late
+        except aiohttp.InvalidURL:
+            raise InputInvalid("it is no valid URL") from None
         except (aiohttp.ClientError, OSError) as error:
             told = type(error).__name__  # the whole of it would name our addresses
             raise InputUnavailable(f"it could not be fetched: {told}", passing=True) from error

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from email.message import Message
-from email.parser import BytesHeaderParser
+from email.parser import HeaderParser
 
 MAX_PARTS = 20
 
@@ -51,7 +51,7 @@ def _part(part: bytes) -> FormFile | None:
     head, found, content = (b"\r\n" + rest).partition(b"\r\n\r\n")
     if not begun or not found:
         raise BadForm("a part of the form has no end of its headers")
-    headers = BytesHeaderParser().parsebytes(head.lstrip(b"\r\n"))
+    headers = HeaderParser().parsestr(head.lstrip(b"\r\n").decode(errors="replace"))
     filename = headers.get_filename()
     if filename is None:
         return None
