@@ -38,7 +38,7 @@ def invoke(tmp_path: Path) -> Invoke:
             env={"COMFYQ_BACKEND": "embedded", "COMFYQ_DATA_DIR": str(tmp_path)},
         )
         assert done.returncode == 0, done.stderr
-        answer: Answer = json.loads(done.stdout)
+        answer: Answer = json.loads(done.stdout.splitlines()[-1])  # metrics are printed before
         return answer
 
     return call

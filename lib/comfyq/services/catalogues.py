@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
-import structlog
-
 from comfyq.domain.catalogue import Catalogue, essence, id_of, read_catalogue
 from comfyq.domain.errors import AssetsUnavailable, OutputNotFound
 from comfyq.ports.assets import Assets
@@ -17,8 +15,7 @@ from comfyq.ports.clock import Clock
 from comfyq.ports.spool import Spool
 from comfyq.records.catalogues import CatalogueRecords, Published, key_of
 from comfyq.records.workers import WorkerRecords
-
-log = structlog.get_logger()
+from comfyq.services.logs import log
 
 KEPT = timedelta(days=30)  # after the last worker named it
 LOOK_S = 5.0  # which catalogues count is asked that often at most

@@ -13,8 +13,6 @@ import random
 from collections.abc import Sequence
 from time import monotonic
 
-import structlog
-
 from comfyq import __version__
 from comfyq.domain.errors import AssetsUnavailable
 from comfyq.domain.job import Job
@@ -25,10 +23,9 @@ from comfyq.ports.assets import Assets
 from comfyq.ports.engine import Engine, Rendered
 from comfyq.ports.spool import Parcel, Spool, Spooled
 from comfyq.services.beside import all_of
+from comfyq.services.logs import log
 from comfyq.services.marking import marked
 from comfyq.services.timing import Timing
-
-log = structlog.get_logger()
 
 OCTETS = "application/octet-stream"
 EXTRA_TYPES = {".webp": "image/webp", ".flac": "audio/flac", ".opus": "audio/ogg"}

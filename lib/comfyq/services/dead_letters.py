@@ -12,8 +12,6 @@ from enum import StrEnum
 from functools import partial
 from typing import Protocol
 
-import structlog
-
 from comfyq.domain import job as jobs
 from comfyq.domain.caller import DEFAULT_TENANT, Caller
 from comfyq.domain.dead_letter import DeadLetter, Origin
@@ -25,9 +23,8 @@ from comfyq.ports.queue import JobQueue
 from comfyq.ports.table import Cursor
 from comfyq.records.dead_letters import DeadLetterRecords
 from comfyq.records.jobs import JobRecords
+from comfyq.services.logs import log
 from comfyq.services.updating import update
-
-log = structlog.get_logger()
 
 
 class Outcome(StrEnum):

@@ -7,8 +7,6 @@ from datetime import timedelta
 from functools import partial
 from time import monotonic
 
-import structlog
-
 from comfyq.domain import job as jobs
 from comfyq.domain.errors import (
     AssetsUnavailable,
@@ -27,13 +25,11 @@ from comfyq.services.beside import beside
 from comfyq.services.claiming import Claims
 from comfyq.services.collecting import Collector
 from comfyq.services.holding import CancelRequested, HeldJob
+from comfyq.services.logs import log
 from comfyq.services.preparing import InputFailed
 from comfyq.services.rendering import JobEnded, Renderer, Turn
 from comfyq.services.timing import Timing
 from comfyq.services.verdicts import Infected, Overdue, Stalled, Verdict, verdict_on
-
-log = structlog.get_logger()
-
 
 MAY_STILL_RUN = (Stalled, Overdue, EngineUnavailable)
 EXPECTED = (DomainError, EngineError, CancelRequested, InputFailed, JobEnded)

@@ -6,8 +6,6 @@ and its letter stays readable and can be sent again.
 
 from collections.abc import Callable
 
-import structlog
-
 from comfyq.domain import job as jobs
 from comfyq.domain.caller import Caller
 from comfyq.domain.dead_letter import DeadLetter, Origin
@@ -27,9 +25,8 @@ from comfyq.ports.inbox import Letter
 from comfyq.records.dead_letters import DeadLetterRecords
 from comfyq.records.jobs import JobRecords
 from comfyq.services.dead_letters import Outcome
+from comfyq.services.logs import log
 from comfyq.services.submission import Submission
-
-log = structlog.get_logger()
 
 KEY_ATTRIBUTE = "idempotency_key"
 MAX_KEY_CHARS = 255

@@ -4,8 +4,6 @@ from collections import Counter
 from collections.abc import Sequence
 from functools import partial
 
-import structlog
-
 from comfyq.domain import job as jobs
 from comfyq.domain.errors import DomainError, IllegalTransition, JobNotFound
 from comfyq.domain.job import Job, JobId, WorkerId
@@ -16,10 +14,9 @@ from comfyq.records.job_items import ACTIVE_SHARDS
 from comfyq.records.jobs import JobRecords
 from comfyq.records.times import sortable
 from comfyq.services.announcing import Announcer
+from comfyq.services.logs import log
 from comfyq.services.updating import Change, update
 from comfyq.services.uploads import Uploads
-
-log = structlog.get_logger()
 
 BATCH = 100  # jobs of one shard in one look
 

@@ -3,8 +3,6 @@
 import asyncio
 import random
 
-import structlog
-
 from comfyq.domain import job as jobs
 from comfyq.domain.errors import DomainError, IllegalTransition, JobNotFound
 from comfyq.domain.job import Job
@@ -12,9 +10,8 @@ from comfyq.domain.output import Output
 from comfyq.ports.assets import Assets
 from comfyq.ports.spool import Parcel, Spool
 from comfyq.records.jobs import JobRecords
+from comfyq.services.logs import log
 from comfyq.services.timing import Timing
-
-log = structlog.get_logger()
 
 
 class Resender:

@@ -2,16 +2,13 @@
 
 import asyncio
 
-import structlog
-
 from comfyq.domain.errors import DomainError, JobNotFound
 from comfyq.domain.job import MAX_CLAIMS, JobId
 from comfyq.ports.engine import Engine, EngineError
 from comfyq.records.jobs import JobRecords
 from comfyq.services.claiming import Claims
+from comfyq.services.logs import log
 from comfyq.services.prompting import prompt_id
-
-log = structlog.get_logger()
 
 PERIOD_S = 5.0
 

@@ -3,8 +3,6 @@
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 
-import structlog
-
 from comfyq.domain.asset import Asset, AssetId, name_of
 from comfyq.domain.caller import Caller, TenantId
 from comfyq.domain.errors import AssetNotFound, AssetsUnavailable, TooContended, TooLarge
@@ -12,8 +10,7 @@ from comfyq.ports.assets import Assets
 from comfyq.ports.clock import Clock
 from comfyq.ports.spool import Spool, Spooled
 from comfyq.records.assets import AssetRecords, BlobTaken
-
-log = structlog.get_logger()
+from comfyq.services.logs import log
 
 TRIES = 5
 BATCH = 100  # assets whose end has come, in one look
