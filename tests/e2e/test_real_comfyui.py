@@ -54,7 +54,7 @@ def test_the_same_seed_gives_the_same_pixels_and_another_seed_others(up: Process
 
 
 def test_its_steps_are_on_the_socket(up: Process) -> None:
-    job_id = submit(up, steps=150, seed=7, loras=[LORA])
+    job_id = submit(up, width=128, height=128, steps=150, seed=7, loras=[LORA])
     frames = followed(up, job_id)
     steps = [frame["step"] for frame in frames if frame["max_steps"] == 150]
     assert frames[-1]["status"] == "completed"

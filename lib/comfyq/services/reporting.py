@@ -36,7 +36,7 @@ class Reporter:
         self._clock = clock
         self._timing = timing
         self._news = asyncio.Event()
-        self._stored_at = float("-inf")
+        self._stored_at = self._looked_at = float("-inf")
         self._followers: Sequence[Subscription] = ()
 
     @property
@@ -66,8 +66,10 @@ class Reporter:
     async def _send(self) -> None:
         if monotonic() - self._stored_at >= self._timing.store_progress_s:
             await self._held.write(self._advance)
-            self._followers = await self._subscriptions.of_job(self._held.id)
             self._stored_at = monotonic()
+        if monotonic() - self._looked_at >= self._timing.followers_s:
+            self._followers = await self._subscriptions.of_job(self._held.id)
+            self._looked_at = monotonic()
         shown = replace(self._held.job, progress=self._tracker.progress)
         await self._announcer.post(shown, self._followers)
 

@@ -10,6 +10,7 @@ class Timing:
     renew_s: float = 40
     watch_s: float = 0.5  # a job that was not written for that long is read: cancel, takeover
     store_progress_s: float = 1.0  # at most one write of progress in that time
+    followers_s: float = 0.5  # for progress alone, the list of followers may be so old
     push_progress_s: float = 0.25  # at most one frame to each follower in that time
     stop_s: float = 15  # ComfyUI may take that long to stop a prompt that we cancelled
     backoff_s: float = 0.2  # first pause when the table or storage does not answer; doubles
