@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from comfyq.bootstrap.ports import open_ports
@@ -23,13 +24,21 @@ def api_function(settings: Settings) -> Function:
 
     from comfyq.bootstrap.api import api_app
 
-    asyncio.set_event_loop(asyncio.new_event_loop())
     handler = Mangum(
         api_app(Services(settings, open_ports(settings))),
         lifespan="off",
         text_mime_types=[*DEFAULT_TEXT_MIME_TYPES, "application/problem+json"],  # else base64
     )
-    return cast("Function", handler)
+
+    @cache
+    def make_loop() -> None:
+        asyncio.set_event_loop(asyncio.new_event_loop())
+
+    def function(event: Event, context: object) -> dict[str, Any]:
+        make_loop()  # with the first event: importing the module leaves nothing behind
+        return handler(cast("Any", event), cast("Any", context))
+
+    return function
 
 
 def websocket_function(settings: Settings) -> Function:
