@@ -5,10 +5,7 @@ roles are compared with. After a change that needs other rights:
 ``COMFYQ_RECORD=1 pytest tests/infra/test_calls.py``.
 """
 
-import asyncio
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,6 +14,7 @@ from comfyq.adapters.provisioning.provision import Provisioned
 from comfyq.local.emulator import Emulator
 from infra.checks.calls import RECORD, Right, record, recorded
 from tests.infra.deployment import Deployment
+from tests.infra.loops import closed_loops
 from tests.infra.story import play
 
 pytestmark = pytest.mark.timeout(180)
@@ -50,24 +48,3 @@ def test_the_record_has_the_rights_that_are_easily_forgotten() -> None:
     assert Right("execute-api:ManageConnections", connections) in rights["ApiRole"]
     assert Right("dynamodb:UpdateItem", "${Table.Arn}") in rights["ApiRole"]
     assert Right("s3:DeleteObject", outputs) in rights["ReaperRole"]
-
-
-@contextmanager
-def closed_loops() -> Iterator[None]:
-    """Lambda functions keep their event loops for as long as they live: here, until the end."""
-    made: list[asyncio.AbstractEventLoop] = []
-    policy = asyncio.get_event_loop_policy()
-    make = policy.new_event_loop
-
-    def new_event_loop() -> asyncio.AbstractEventLoop:
-        made.append(make())
-        return made[-1]
-
-    try:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(policy, "new_event_loop", new_event_loop)
-            yield
-    finally:
-        asyncio.set_event_loop(None)
-        for loop in made:
-            loop.close()

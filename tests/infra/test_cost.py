@@ -18,7 +18,7 @@ from comfyq.local.emulator import Emulator
 from infra.checks.units import Units
 from infra.cost import RECORD, PerJob, idle_usd, job_usd, per_job
 from tests.infra.deployment import PRESENT, Deployment
-from tests.infra.test_calls import closed_loops
+from tests.infra.loops import closed_loops
 
 JOBS = 10
 STEPS = 20

@@ -10,10 +10,18 @@ from infra.checks.rules import RULES, Rule, faults
 from infra.checks.seeds import FAULTS, Fault
 from infra.checks.tools import Tools, allowed
 from infra.checks.written import written
+from tests.infra.loops import closed_loops
 
 ROOT = Path(__file__).parents[2]
 TEMPLATE = (ROOT / "template.yaml").read_text(encoding="utf-8")
 ONLY_EXPANDED = {"functions_are_called"}  # SAM makes what calls them
+
+
+@pytest.fixture(autouse=True)
+def _loops() -> Iterator[None]:
+    """Handlers are imported to see that they can be; their loops end with the test."""
+    with closed_loops():
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from functools import cache
 from typing import TYPE_CHECKING, Any, cast
 
 from comfyq.bootstrap.ports import open_ports
@@ -17,8 +16,7 @@ Function = Callable[[Event, object], dict[str, Any]]
 
 
 def api_function(settings: Settings) -> Function:
-    """Mangum runs the application in the main thread's event loop, which newer Pythons no longer
-    make by themselves."""
+    """Mangum runs the application in the main thread's event loop, which it makes if need be."""
     from mangum import Mangum
     from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
 
@@ -29,16 +27,7 @@ def api_function(settings: Settings) -> Function:
         lifespan="off",
         text_mime_types=[*DEFAULT_TEXT_MIME_TYPES, "application/problem+json"],  # else base64
     )
-
-    @cache
-    def make_loop() -> None:
-        asyncio.set_event_loop(asyncio.new_event_loop())
-
-    def function(event: Event, context: object) -> dict[str, Any]:
-        make_loop()  # with the first event: importing the module leaves nothing behind
-        return handler(cast("Any", event), cast("Any", context))
-
-    return function
+    return cast("Function", handler)
 
 
 def websocket_function(settings: Settings) -> Function:
