@@ -123,15 +123,7 @@ def _worker(
     )
     watch = EngineWatch(engine, period_s=ENGINE_LOOK_S)
     catalogue = CatalogueWatch(_publisher(services, engine, own), watch=watch)
-    heart = Heart(
-        Identity(own.worker, host=settings.host, pid=settings.pid, version=__version__),
-        records=services.workers,
-        watch=watch,
-        catalogue=catalogue,
-        clock=clock,
-        period_s=settings.beat_s,
-        ttl_s=int(settings.live_s * 3),
-    )
+    heart = _heart(services, own, watch, catalogue)
     spool = FileSpool(folder=own.path / "spool", max_kept_bytes=settings.spool_bytes)
     spool.clear()
     return Worker(
@@ -172,6 +164,21 @@ def _guard(settings: Settings, heart: Heart) -> Guard | None:
         return None
     protection = EcsProtection(agent_uri=settings.ecs_agent_uri)
     return Guard(protection, busy=lambda: heart.busy)
+
+
+def _heart(
+    services: Services, own: OwnFolder, watch: EngineWatch, catalogue: CatalogueWatch
+) -> Heart:
+    settings = services.settings
+    return Heart(
+        Identity(own.worker, host=settings.host, pid=settings.pid, version=__version__),
+        records=services.workers,
+        watch=watch,
+        catalogue=catalogue,
+        clock=services.ports.clock,
+        period_s=settings.beat_s,
+        ttl_s=int(settings.live_s * 3),
+    )
 
 
 def _chooser(services: Services) -> Chooser:
