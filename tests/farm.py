@@ -56,6 +56,7 @@ GRAPH: Mapping[str, Any] = {
     "9": {"class_type": "SaveImage", "inputs": {"filename_prefix": "a"}},
 }
 MAX_INPUT_BYTES = 1_000_000
+STEP_TURNS = 20  # of the event loop: enough for what a worker stores meanwhile
 HALF = Advance("3", step=1, max_steps=2)
 RUN: tuple[EngineEvent, ...] = (Started(), HALF, Ended([IMAGE]))
 FAST = Timing(
@@ -108,7 +109,8 @@ class ScriptedEngine:
         if self.states.get(prompt_id, PromptState.ABSENT) is PromptState.ABSENT:
             raise PromptLost("never heard of it", started=False)
         for step in self.script:
-            await asyncio.sleep(0)
+            for _ in range(STEP_TURNS):
+                await asyncio.sleep(0)
             if isinstance(step, Never):
                 await self._wait_for_cancel(prompt_id)
                 raise PromptInterrupted("interrupted")

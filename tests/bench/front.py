@@ -32,8 +32,9 @@ class Front:
             return await answer.read()
 
     async def ended(self, job_ids: Sequence[str]) -> None:
-        """Return when all have ended. The newest are asked first: while they wait, the others need
-        not be asked, and asking costs the server what is being measured."""
+        """Return when all have ended. The newest is followed before the others are asked, since
+        asking costs the server what is being measured."""
+        await self._followed(job_ids[-1])
         for job_id in reversed(job_ids):
             status = await self._status(job_id)
             while status not in ENDED:

@@ -9,7 +9,7 @@ import anyio
 import pytest
 from blake3 import blake3
 
-from comfyq.adapters.filesystem.spool import FileSpool
+from comfyq.adapters.filesystem.spool import TOGETHER_BYTES, FileSpool
 from comfyq.adapters.memory.spool import MemorySpool
 from comfyq.domain.job import JobId
 from comfyq.domain.output import Output, OutputKind
@@ -69,7 +69,7 @@ async def test_a_name_leads_nowhere_else(folder: Path, name: str) -> None:
 
 async def test_what_breaks_off_leaves_nothing_behind(folder: Path) -> None:
     async def broken() -> AsyncIterator[bytes]:
-        yield b"some"
+        yield bytes(TOGETHER_BYTES)  # more than stays in memory
         raise ConnectionError("gone")
 
     spool = FileSpool(folder=folder)
@@ -78,7 +78,7 @@ async def test_what_breaks_off_leaves_nothing_behind(folder: Path) -> None:
 
     async def endless() -> AsyncIterator[bytes]:
         while True:
-            yield b"some"
+            yield bytes(TOGETHER_BYTES)
             await anyio.sleep(0.001)
 
     with anyio.move_on_after(0.05):

@@ -21,7 +21,7 @@ from comfyq.ports.clock import Clock
 from comfyq.ports.engine import DeviceFault, EngineError, EngineUnavailable, OutOfMemory
 from comfyq.records.jobs import JobRecords
 from comfyq.services.announcing import Announcer
-from comfyq.services.beside import beside
+from comfyq.services.beside import all_of, beside
 from comfyq.services.claiming import Claims
 from comfyq.services.collecting import Collector
 from comfyq.services.holding import CancelRequested, HeldJob
@@ -46,9 +46,9 @@ class Outcome:
 class Executor:
     """Runs one claimed job.
 
-    Delivery is at least once and a worker may die anywhere, so the doorbell is acknowledged only
-    after the outcome is stored, and the end announced after that: a crash in between costs a
-    doorbell or an announcement, which the reaper makes good, never a job.
+    Delivery is at least once and a worker may die anywhere, so the doorbell is acknowledged and the
+    end announced only after the outcome is stored: a crash in between costs a doorbell or an
+    announcement, which the reaper makes good, never a job.
     """
 
     def __init__(
@@ -162,12 +162,17 @@ class Executor:
             log.warning("end_unannounced", job=held.id, reason=str(unavailable))
 
     async def _end(self, held: HeldJob) -> None:
+        await all_of([self._acknowledge(held), self._tell_end(held)])
+        await self._claims.forget(held.id)
+
+    async def _tell_end(self, held: HeldJob) -> None:
+        await self._announcer.announce_end(held.job)
+
+    async def _acknowledge(self, held: HeldJob) -> None:
         try:
             await held.acknowledge()
         except Unavailable as away:  # the doorbell comes again, and is dropped then
             log.warning("doorbell_left", job=held.id, reason=str(away))
-        await self._announcer.announce_end(held.job)
-        await self._claims.forget(held.id)
 
     async def _give_back(self, held: HeldJob) -> None:
         """Let go of first: the doorbell may ring here, at once, for our own next claim."""

@@ -96,7 +96,7 @@ class Renderer:
             timing=self._timing,
         )
         async with beside(reporter.run()):
-            followed = self._follow(held, adopted or self.own_prompt(held), reporter, turn)
+            followed = self._follow(adopted or self.own_prompt(held), reporter, turn)
             files = await self._within_limits(held, followed)
         return Rendering(files, reporter.progress.max_steps)
 
@@ -165,7 +165,7 @@ class Renderer:
                 ) from None
 
     async def _follow(
-        self, held: HeldJob, prompt: PromptId, reporter: Reporter, turn: Turn
+        self, prompt: PromptId, reporter: Reporter, turn: Turn
     ) -> AsyncGenerator[EngineEvent, None]:
         started = False
         try:
@@ -173,21 +173,18 @@ class Renderer:
                 if not started and isinstance(event, Started | Ended):
                     started = True
                     turn.started()
-                    await self._start(held)
+                    reporter.begin()
                     yield Started()
                 if isinstance(event, Advance):
                     reporter.report(event)
+                if isinstance(event, Ended):
+                    await reporter.begun()
                 if not isinstance(event, Started):
                     yield event
         except PromptLost as lost:
             raise PromptLost(str(lost), started=lost.started or started) from lost
         finally:
             turn.left()
-
-    async def _start(self, held: HeldJob) -> None:
-        start = partial(jobs.start, token=held.token)
-        job = await held.settle(lambda job: start(job, now=self._clock.now()))
-        await self._announcer.announce(job)
 
 
 async def _next(events: AsyncIterator[EngineEvent], stall_s: float | None) -> EngineEvent:

@@ -1,13 +1,17 @@
-"""Progress on its way to the table and to followers, each no more often than it may."""
+"""A run's start and its progress on their way to the table and to followers.
+
+ComfyUI does not wait for them: a render goes on while its start is being stored.
+"""
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from time import monotonic
 
 from comfyq.domain import job as jobs
-from comfyq.domain.errors import LeaseLost, TooContended, Unavailable
+from comfyq.domain.errors import DomainError, LeaseLost, TooContended, Unavailable
 from comfyq.domain.progress import Advance, Progress, Tracker
 from comfyq.ports.clock import Clock
 from comfyq.records.subscriptions import Subscription, SubscriptionRecords
@@ -35,6 +39,8 @@ class Reporter:
         self._subscriptions = subscriptions
         self._clock = clock
         self._timing = timing
+        self._begun = asyncio.Event()
+        self._noted = asyncio.Event()
         self._news = asyncio.Event()
         self._stored_at = self._looked_at = float("-inf")
         self._followers: Sequence[Subscription] = ()
@@ -42,6 +48,14 @@ class Reporter:
     @property
     def progress(self) -> Progress:
         return self._tracker.progress
+
+    def begin(self) -> None:
+        """ComfyUI has started it; returns at once."""
+        self._begun.set()
+
+    async def begun(self) -> None:
+        """Return when it is stored that ComfyUI has started it."""
+        await self._noted.wait()
 
     def report(self, advance: Advance) -> None:
         """Note one report of ComfyUI; returns at once."""
@@ -51,7 +65,13 @@ class Reporter:
             self._news.set()
 
     async def run(self) -> None:
-        """Send what has been noted, until cancelled."""
+        """Send what has been noted, until cancelled.
+
+        Raises:
+            LeaseLost, IllegalTransition: the start could not be stored, and never can be.
+        """
+        await self._begun.wait()
+        await self._start()
         while True:
             await self._news.wait()
             self._news.clear()
@@ -63,15 +83,26 @@ class Reporter:
                 pass  # progress is repeated by the next report
             await asyncio.sleep(self._timing.push_progress_s)
 
+    async def _start(self) -> None:
+        start = partial(jobs.start, token=self._held.token)
+        job = await self._held.settle(lambda job: start(job, now=self._clock.now()))
+        self._stored_at = monotonic()  # that was news enough for the while that a store must wait
+        self._noted.set()
+        with suppress(DomainError):  # who follows could not be read: told by the next report
+            await self._announcer.post(job, await self._followed())
+
+    async def _followed(self) -> Sequence[Subscription]:
+        if monotonic() - self._looked_at >= self._timing.followers_s:
+            self._followers = await self._subscriptions.of_job(self._held.id)
+            self._looked_at = monotonic()
+        return self._followers
+
     async def _send(self) -> None:
         if monotonic() - self._stored_at >= self._timing.store_progress_s:
             await self._held.write(self._advance)
             self._stored_at = monotonic()
-        if monotonic() - self._looked_at >= self._timing.followers_s:
-            self._followers = await self._subscriptions.of_job(self._held.id)
-            self._looked_at = monotonic()
         shown = replace(self._held.job, progress=self._tracker.progress)
-        await self._announcer.post(shown, self._followers)
+        await self._announcer.post(shown, await self._followed())
 
     def _advance(self, job: jobs.Job) -> jobs.Job:
         advance = partial(jobs.advance, token=self._held.token, ttl=self._timing.lease)

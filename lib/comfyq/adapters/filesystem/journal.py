@@ -1,8 +1,5 @@
-import threading
 from collections.abc import Sequence
 from pathlib import Path
-
-from anyio import to_thread
 
 from comfyq.domain.job import JobId
 
@@ -10,29 +7,28 @@ from comfyq.domain.job import JobId
 class FileJournal:
     """The claimed jobs, one id a line, in a file that one process has to itself.
 
-    A worker holds two or three jobs, so the file is written anew each time. It outlives the
-    process, but is not synced: a power cut ends ComfyUI as well, and then leases lapse.
+    A worker holds two or three jobs, so the file is written anew each time, which takes less time
+    than the way to a thread and back. It outlives the process, but is not synced: a power cut ends
+    ComfyUI as well, and then leases lapse.
     """
 
     def __init__(self, *, path: Path) -> None:
         self._path = path
-        self._lock = threading.Lock()
 
     async def note(self, job_id: JobId) -> None:
-        await to_thread.run_sync(self._change, {job_id}, set())
+        self._change({job_id}, set())
 
     async def forget(self, job_id: JobId) -> None:
-        await to_thread.run_sync(self._change, set(), {job_id})
+        self._change(set(), {job_id})
 
     async def noted(self) -> Sequence[JobId]:
-        return await to_thread.run_sync(self._read)
+        return self._read()
 
     def _change(self, added: set[JobId], removed: set[JobId]) -> None:
-        with self._lock:
-            before = self._read()
-            after = [job_id for job_id in before if job_id not in added | removed] + sorted(added)
-            if set(after) != set(before):
-                self._write("".join(f"{job_id}\n" for job_id in after))
+        before = self._read()
+        after = [job_id for job_id in before if job_id not in added | removed] + sorted(added)
+        if set(after) != set(before):
+            self._write("".join(f"{job_id}\n" for job_id in after))
 
     def _write(self, body: str) -> None:
         fresh = self._path.with_name(f"{self._path.name}.new")

@@ -2,6 +2,7 @@ import json
 import os
 import shutil
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
@@ -15,6 +16,7 @@ from comfyq.domain.job import JobId
 from comfyq.domain.output import Output, OutputKind
 from comfyq.ports.spool import Parcel, Spooled
 
+TOGETHER_BYTES = 256 * 1024  # written at once: a small file costs one hop to a thread
 KEPT = "kept"  # the folder of notes about parcels: one file each, its files beside the folder
 
 
@@ -31,21 +33,18 @@ class FileSpool:
 
     async def save(self, name: str, chunks: AsyncIterator[bytes]) -> Spooled:
         """As the port says. Two files of one name do not overwrite each other."""
-        path = self._folder / f"{uuid4().hex}-{PurePosixPath(name).name}"
-        hasher = blake3()
-        size = 0
-        file = await to_thread.run_sync(self._open, path)
+        file = _Growing(self._folder / f"{uuid4().hex}-{PurePosixPath(name).name}")
+        waiting: list[bytes] = []
         try:
             async for chunk in chunks:
-                await to_thread.run_sync(_append, file, hasher, chunk)
-                size += len(chunk)
-            # Closing writes what is buffered, so a full disk is noticed here at the latest.
-            await to_thread.run_sync(file.close)
+                waiting.append(chunk)
+                if sum(map(len, waiting)) >= TOGETHER_BYTES:
+                    await to_thread.run_sync(file.append, waiting)
+                    waiting = []
+            return await to_thread.run_sync(file.finish, waiting)
         except BaseException:
-            _close(file)
-            path.unlink(missing_ok=True)
+            file.abandon()
             raise
-        return Spooled(path=path, size=size, blake3=hasher.hexdigest())
 
     async def discard(self, spooled: Spooled) -> None:
         await to_thread.run_sync(lambda: spooled.path.unlink(missing_ok=True))
@@ -69,10 +68,6 @@ class FileSpool:
                 path.unlink(missing_ok=True)
         if not wanted:
             shutil.rmtree(self._folder, ignore_errors=True)
-
-    def _open(self, path: Path) -> BinaryIO:
-        self._folder.mkdir(parents=True, exist_ok=True)
-        return path.open("xb")
 
     def _keep(self, parcel: Parcel) -> bool:
         if parcel.size > self._max_kept_bytes:
@@ -132,17 +127,36 @@ def _is_whole(parcel: Parcel) -> bool:
     )
 
 
-def _append(file: BinaryIO, hasher: blake3, chunk: bytes) -> None:
-    file.write(chunk)
-    hasher.update(chunk)
+class _Growing:
+    """A file of which more is to come. It is made by the first call, and each may block."""
 
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: BinaryIO | None = None
+        self._hasher = blake3()
+        self._size = 0
 
-def _close(file: BinaryIO) -> None:
-    """Closing writes what is buffered, and on a full disk fails; then it is closed all the same."""
-    try:
-        file.close()
-    except OSError:
-        return
+    def append(self, chunks: Sequence[bytes]) -> None:
+        if self._file is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = self._path.open("xb")
+        for chunk in chunks:
+            self._file.write(chunk)
+            self._hasher.update(chunk)
+            self._size += len(chunk)
+
+    def finish(self, chunks: Sequence[bytes]) -> Spooled:
+        self.append(chunks)
+        if self._file is not None:
+            self._file.close()  # writes what is buffered: a full disk is noticed here at the latest
+        return Spooled(path=self._path, size=self._size, blake3=self._hasher.hexdigest())
+
+    def abandon(self) -> None:
+        # Closing writes what is buffered, and on a full disk fails; then it is closed all the same.
+        if self._file is not None:
+            with suppress(OSError):
+                self._file.close()
+        self._path.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:

@@ -11,11 +11,12 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TypeVar
 
 from comfyq.adapters.sqlite.commit import TOGETHER, commit_together
+from comfyq.adapters.sqlite.inline import InlineReader
 from comfyq.adapters.sqlite.lane import Lane, Work
 from comfyq.adapters.sqlite.schema import is_made, make
 from comfyq.domain.errors import Unavailable
@@ -28,7 +29,8 @@ class Unusable(Exception):
 
 
 class Database:
-    """Runs functions of a connection in threads, so that the event loop never waits for SQLite.
+    """Runs functions of a connection so that the event loop never waits for SQLite: in threads, but
+    for reads that need not wait.
 
     Costs nothing before its first use, which makes the file and its folder. A cancelled wait takes
     its work back if it has not begun; what has begun is finished and committed all the same.
@@ -47,6 +49,7 @@ class Database:
             run=commit_together,
             together=TOGETHER,
         )
+        self._inline = InlineReader(path)
         self._readers = Lane(
             name="sqlite-reader", threads=readers, connect=self._connect, guard=nullcontext
         )
@@ -57,6 +60,8 @@ class Database:
         Raises:
             Unusable: the file cannot be read.
         """
+        with suppress(sqlite3.Error):  # busy, not made yet, or broken: a thread waits and explains
+            return self._inline.read(work)
         return await self.settled(self._readers.submit(work))
 
     async def write(self, work: Work[T]) -> T:
@@ -94,6 +99,7 @@ class Database:
 
     def close(self) -> None:
         """Finish what was submitted and close the file."""
+        self._inline.close()
         self._writer.close(timeout_s=self._busy_timeout_s)
         self._readers.close(timeout_s=self._busy_timeout_s)
 

@@ -29,7 +29,7 @@ FILE_FORM = {
 }
 
 
-def asset_id_of(asset_id: Annotated[str, Path(description="A UUID.")]) -> AssetId:
+async def asset_id_of(asset_id: Annotated[str, Path(description="A UUID.")]) -> AssetId:
     """Ids that we cannot have given are not found, without asking the table."""
     if not UUID.fullmatch(asset_id.lower()):
         raise AssetNotFound("there is no such asset; an asset's id is a UUID")

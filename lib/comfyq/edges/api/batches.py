@@ -16,7 +16,7 @@ from comfyq.wire.batches import BatchRequest, BatchView, BatchViews, asked_of
 router = APIRouter(prefix="/generate/batch", tags=["batches"])
 
 
-def batch_id_of(batch_id: Annotated[str, Path(description="A UUID.")]) -> BatchId:
+async def batch_id_of(batch_id: Annotated[str, Path(description="A UUID.")]) -> BatchId:
     """Ids that we cannot have given are not found, without asking the table."""
     if not UUID.fullmatch(batch_id.lower()):
         raise BatchNotFound("there is no such batch; a batch's id is a UUID")

@@ -1,4 +1,8 @@
-"""What routes are given: the services, who asks, and how answers link back."""
+"""What routes are given: the services, who asks, and how answers link back.
+
+Each is a coroutine though it awaits nothing: FastAPI sends plain functions to a thread, and five of
+those a request cost more than the request itself.
+"""
 
 import re
 from collections.abc import Awaitable, Callable
@@ -42,7 +46,7 @@ class ApiServices:
     ws_url: str | None = None  # where progress is pushed; None: /ws/progress/{id} beside the API
 
 
-def services_of(request: Request) -> ApiServices:
+async def services_of(request: Request) -> ApiServices:
     api: ApiServices = request.app.state.api
     return api
 
@@ -50,7 +54,7 @@ def services_of(request: Request) -> ApiServices:
 Services = Annotated[ApiServices, Depends(services_of)]
 
 
-def caller_of() -> Caller:
+async def caller_of() -> Caller:
     """Who asks: one and the same, until there are keys."""
     return DEFAULT_CALLER
 
@@ -58,7 +62,7 @@ def caller_of() -> Caller:
 Asker = Annotated[Caller, Depends(caller_of)]
 
 
-def job_id_of(job_id: Annotated[str, Path(description="A UUID.")]) -> JobId:
+async def job_id_of(job_id: Annotated[str, Path(description="A UUID.")]) -> JobId:
     """Ids that we cannot have given are not found, without asking the table."""
     if not UUID.fullmatch(job_id.lower()):
         raise JobNotFound("there is no such job; a job's id is a UUID")
@@ -77,7 +81,7 @@ async def views_of(request: Request, api: Services) -> JobViews:
 Views = Annotated[JobViews, Depends(views_of)]
 
 
-def require_json(request: Request) -> None:
+async def require_json(request: Request) -> None:
     """Refuse what would not be read as JSON, before it is called an invalid object."""
     content_type = request.headers.get("content-type", "")
     if not JSON_TYPE.fullmatch(content_type):
