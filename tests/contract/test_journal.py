@@ -61,3 +61,23 @@ async def test_the_next_process_finds_it(path: Path) -> None:
     await FileJournal(path=path).forget(A)
     assert list(await FileJournal(path=path).noted()) == [B]
     assert [entry.name for entry in path.parent.iterdir()] == [path.name]
+
+
+async def test_a_torn_line_spoils_no_other(path: Path) -> None:
+    journal = FileJournal(path=path)
+    await journal.note(A)
+    with path.open("a") as file:
+        file.write("\n+3f0c")  # of a longer id
+    await journal.note(C)
+    assert {A, C} < set(await journal.noted())
+
+
+async def test_it_does_not_grow_for_ever(path: Path) -> None:
+    journal = FileJournal(path=path)
+    await journal.note(A)
+    most = 0
+    while path.stat().st_size >= most:
+        most = path.stat().st_size
+        await journal.note(B)
+        await journal.forget(B)
+    assert list(await journal.noted()) == [A]

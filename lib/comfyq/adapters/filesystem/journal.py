@@ -1,46 +1,66 @@
+import os
 from collections.abc import Sequence
+from errno import ENOSPC
 from pathlib import Path
 
 from comfyq.domain.job import JobId
 
+SHORTEN_BYTES = 64 * 1024
+
 
 class FileJournal:
-    """The claimed jobs, one id a line, in a file that one process has to itself.
+    """The claimed jobs in a file that one process has to itself: a line ``+id`` when a job is
+    noted, ``-id`` when it is forgotten. Each begins with its newline, so that one which a full disk
+    tore does not spoil the next.
 
-    A worker holds two or three jobs, so the file is written anew each time, which takes less time
-    than the way to a thread and back. It outlives the process, but is not synced: a power cut ends
-    ComfyUI as well, and then leases lapse.
+    To append a line takes less time than the way to a thread and back. The file outlives the
+    process, but is not synced: a power cut ends ComfyUI as well, and then leases lapse.
     """
 
     def __init__(self, *, path: Path) -> None:
         self._path = path
 
     async def note(self, job_id: JobId) -> None:
-        self._change({job_id}, set())
+        self._append(f"\n+{job_id}")
 
     async def forget(self, job_id: JobId) -> None:
-        self._change(set(), {job_id})
+        self._append(f"\n-{job_id}")
 
     async def noted(self) -> Sequence[JobId]:
         return self._read()
 
-    def _change(self, added: set[JobId], removed: set[JobId]) -> None:
-        before = self._read()
-        after = [job_id for job_id in before if job_id not in added | removed] + sorted(added)
-        if set(after) != set(before):
-            self._write("".join(f"{job_id}\n" for job_id in after))
-
-    def _write(self, body: str) -> None:
-        fresh = self._path.with_name(f"{self._path.name}.new")
+    def _append(self, line: str) -> None:
+        descriptor = self._open()
         try:
-            fresh.write_text(body)
+            if os.write(descriptor, line.encode()) < len(line):
+                raise OSError(ENOSPC, os.strerror(ENOSPC), str(self._path))
+            is_long = os.fstat(descriptor).st_size > SHORTEN_BYTES
+        finally:
+            os.close(descriptor)
+        if is_long:
+            self._shorten()
+
+    def _open(self) -> int:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        try:
+            return os.open(self._path, flags, 0o644)
         except FileNotFoundError:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            fresh.write_text(body)
+            return os.open(self._path, flags, 0o644)
+
+    def _shorten(self) -> None:
+        fresh = self._path.with_name(f"{self._path.name}.new")
+        fresh.write_text("".join(f"\n+{job_id}" for job_id in self._read()))
         fresh.replace(self._path)
 
     def _read(self) -> list[JobId]:
         try:
-            return [JobId(line) for line in self._path.read_text().splitlines()]
+            lines = self._path.read_text().splitlines()
         except FileNotFoundError:
             return []
+        noted: dict[str, None] = {}  # in the order of noting
+        for line in lines:
+            noted.pop(line[1:], None)
+            if line.startswith("+"):
+                noted[line[1:]] = None
+        return [JobId(job_id) for job_id in noted]
