@@ -1,14 +1,20 @@
 """What every notifier promises, at a real socket where there is one."""
 
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    asynccontextmanager,
+    contextmanager,
+)
 from dataclasses import dataclass
 
 import anyio
 import pytest
 import websockets
 
+from comfyq.adapters.gateway.notifier import GatewayNotifier
 from comfyq.adapters.memory.notifier import MemoryNotifier
 from comfyq.domain.errors import NotifierUnavailable, TooLarge
 from comfyq.ports.notifier import Connection, ConnectionGone, Notifier
@@ -42,8 +48,19 @@ async def memory() -> AsyncIterator[Subject]:
     yield Subject(notifier, here, gone, Connection("here", "http://silent/local"), received)
 
 
+@contextmanager
+def plain_notifier() -> Iterator[GatewayNotifier]:
+    notifier = GatewayNotifier()
+    try:
+        yield notifier
+    finally:
+        notifier.close()
+
+
 @asynccontextmanager
-async def apigw() -> AsyncIterator[Subject]:
+async def at_gateway(
+    made: Callable[[], AbstractContextManager[Notifier]],
+) -> AsyncIterator[Subject]:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
     async with (
@@ -58,11 +75,19 @@ async def apigw() -> AsyncIterator[Subject]:
             with anyio.fail_after(10):
                 return str(await client.recv())
 
-        with real_notifier() as notifier:
+        with made() as notifier:
             yield Subject(notifier, here, gone, silent, received)
 
 
-@pytest.fixture(params=[memory, apigw], ids=["memory", "apigw"])
+def apigw() -> AbstractAsyncContextManager[Subject]:
+    return at_gateway(real_notifier)
+
+
+def gateway() -> AbstractAsyncContextManager[Subject]:
+    return at_gateway(plain_notifier)
+
+
+@pytest.fixture(params=[memory, apigw, gateway], ids=["memory", "apigw", "gateway"])
 def subject(request: pytest.FixtureRequest) -> AbstractAsyncContextManager[Subject]:
     made: AbstractAsyncContextManager[Subject] = request.param()
     return made

@@ -45,12 +45,7 @@ class MissingSetting(Exception):
 
 def open_ports(settings: Settings) -> Ports:
     """The ports of the backend that ``settings`` names; raises MissingSetting."""
-    clients = Clients(settings)
-    notifier = ApiGatewayNotifier(client_of=clients.management)
-    if settings.backend is Backend.EMBEDDED:
-        ports = _embedded(settings, notifier)
-    else:
-        ports = _aws(settings, clients, notifier)
+    ports = _embedded(settings) if settings.backend is Backend.EMBEDDED else _aws(settings)
     return _faulty(settings, ports) if settings.faults else ports
 
 
@@ -67,8 +62,9 @@ async def make_bucket(ports: Ports) -> None:
             structlog.get_logger().warning("minio_away", reason=str(away))
 
 
-def _embedded(settings: Settings, notifier: Notifier) -> Ports:
+def _embedded(settings: Settings) -> Ports:
     from comfyq.adapters.filesystem.assets import FileAssets
+    from comfyq.adapters.gateway.notifier import GatewayNotifier
     from comfyq.adapters.sqlite.database import Database
     from comfyq.adapters.sqlite.inbox import SqliteInbox
     from comfyq.adapters.sqlite.queue import DEAD_BOX, SqliteQueue
@@ -81,7 +77,7 @@ def _embedded(settings: Settings, notifier: Notifier) -> Ports:
         queue=SqliteQueue(database=database, clock=clock, visibility_s=settings.visibility_s),
         assets=_minio(settings) or FileAssets(folder=settings.data_dir / "assets"),
         clock=clock,
-        notifier=notifier,
+        notifier=GatewayNotifier(),
         close=database.close,
         submissions=SqliteInbox(
             database=database, clock=clock, box=SUBMISSIONS_BOX, dead=SUBMISSIONS_DEAD_BOX
@@ -95,7 +91,7 @@ def _embedded(settings: Settings, notifier: Notifier) -> Ports:
     )
 
 
-def _aws(settings: Settings, clients: Clients, notifier: Notifier) -> Ports:
+def _aws(settings: Settings) -> Ports:
     from comfyq.adapters.dynamodb.table import DynamoTable
     from comfyq.adapters.s3.assets import S3Assets
     from comfyq.adapters.sqs.queue import SqsQueue
@@ -105,6 +101,7 @@ def _aws(settings: Settings, clients: Clients, notifier: Notifier) -> Ports:
             f"the {settings.backend} backend needs COMFYQ_QUEUE_URL, COMFYQ_TABLE and "
             "COMFYQ_BUCKET; `comfyq env` prints them for a running `comfyq up`"
         )
+    clients = Clients(settings)
     clock = CorrectedClock(_local_clock(settings))
     table = DynamoTable(
         client=clients.dynamodb, table=settings.table, clock=clock, on_date=clock.observe
@@ -114,7 +111,7 @@ def _aws(settings: Settings, clients: Clients, notifier: Notifier) -> Ports:
         queue=SqsQueue(client=clients.sqs, url=settings.queue_url, fair=settings.fair_queue),
         assets=_minio(settings) or S3Assets(client=clients.s3, bucket=settings.bucket),
         clock=clock,
-        notifier=notifier,
+        notifier=ApiGatewayNotifier(client_of=clients.management),
         close=lambda: None,
         submissions=_sqs_inbox(clients, settings.submissions_queue_url),
         dead={
