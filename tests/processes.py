@@ -88,6 +88,12 @@ class Process:
         except subprocess.TimeoutExpired:
             raise AssertionError(self._story(f"has not ended within {timeout_s} s")) from None
 
+    def has_ended_within(self, timeout_s: float) -> bool:
+        """Wait for its end, but no longer than that."""
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(timeout_s)
+        return self.code is not None
+
     def stop(self, timeout_s: float = STOP_S) -> int:
         """SIGTERM: it drains and ends; its exit code."""
         self.signal(signal.SIGTERM)
