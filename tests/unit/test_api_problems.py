@@ -13,6 +13,7 @@ from comfyq.domain.errors import DomainError, TableUnavailable
 from comfyq.edges.api.bodies import MAX_BODY_BYTES
 from comfyq.edges.api.problems import STATUS, status_of
 from tests.api_lab import ApiLab
+from tests.effort import share
 
 pytestmark = pytest.mark.anyio
 
@@ -110,7 +111,7 @@ JSON = st.recursive(
 FIELD = st.sampled_from(["prompt", "workflow", "width", "seed", "loras", "cfg", "sampler"])
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=share(0.3))
 @given(JSON | st.dictionaries(FIELD | st.text(st.characters()), JSON))
 def test_any_json_is_accepted_or_explained(lab: ApiLab, body: Any) -> None:
     answer = post(lab, json.dumps(body).encode())
@@ -119,7 +120,7 @@ def test_any_json_is_accepted_or_explained(lab: ApiLab, body: Any) -> None:
         problem(answer)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=share(0.3))
 @given(st.binary(max_size=200))
 def test_any_bytes_are_explained(lab: ApiLab, body: bytes) -> None:
     answer = post(lab, body)

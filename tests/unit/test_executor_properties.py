@@ -27,6 +27,7 @@ from comfyq.ports.table import Put, Write
 from comfyq.records.jobs import JobRecords
 from comfyq.records.subscriptions import SubscriptionRecords
 from comfyq.services.announcing import Announcer
+from tests.effort import share
 from tests.farm import FAST, Farm, FarmWorker, PowerCut, ScriptedEngine
 
 CALLS = 60  # a whole job makes fewer
@@ -232,7 +233,7 @@ OUTAGES = st.lists(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=share(0.4), deadline=None)
 @given(cut=CUTS, successor=st.sampled_from(["w1", "w2"]))
 def test_after_a_power_cut_the_next_worker_of_that_comfyui_renders_nothing_twice(
     cut: Fault, successor: str
@@ -242,13 +243,13 @@ def test_after_a_power_cut_the_next_worker_of_that_comfyui_renders_nothing_twice
     assert told.submitted == 1
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=share(0.3), deadline=None)
 @given(cut=CUTS)
 def test_after_a_power_cut_a_worker_elsewhere_finishes_the_job(cut: Fault) -> None:
     check(asyncio.run(story([cut], successor="w2", same_comfyui=False)))
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=share(0.5), deadline=None)
 @given(faults=OUTAGES)
 @example(faults=[])
 def test_what_does_not_answer_for_a_moment_costs_no_second_render(faults: list[Fault]) -> None:
@@ -257,7 +258,7 @@ def test_what_does_not_answer_for_a_moment_costs_no_second_render(faults: list[F
     assert told.submitted == 1
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=share(0.4), deadline=None)
 @given(faults=OUTAGES, cut=CUTS, same=st.booleans())
 def test_outages_and_a_power_cut_together_lose_nothing(
     faults: list[Fault], cut: Fault, same: bool

@@ -13,6 +13,7 @@ from comfyq.domain.caller import DEFAULT_TENANT
 from comfyq.domain.errors import Conflict
 from comfyq.domain.job import Job, JobError, JobId, JobStatus, WorkerId
 from comfyq.domain.progress import Progress
+from tests.effort import share
 
 TTL = timedelta(seconds=60)
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -142,7 +143,7 @@ class JobLife(RuleBasedStateMachine):
             assert self.job.started_at is None
 
 
-JobLife.TestCase.settings = settings(max_examples=500, stateful_step_count=20, deadline=None)
+JobLife.TestCase.settings = settings(max_examples=share(1.5), stateful_step_count=20, deadline=None)
 TestJobLife = JobLife.TestCase
 
 
