@@ -39,9 +39,11 @@ verify: .venv/.development .emulator/.made ## run what takes too long for every 
 	$(BIN)/python -m tests.e2e.faults.chaos --jobs 200 --seconds 60 --seeds 10
 
 .PHONY: faults
-faults: .venv/.development .emulator/.made ## the whole fault matrix, and its table
-	$(BIN)/pytest tests/e2e/faults
-	$(BIN)/python -m tests.e2e.faults.table
+faults: .venv/.development .emulator/.made ## the whole fault matrix, and the README's table of it
+	infra/comfyui/prepare.sh .comfyui
+	rm -rf out/faults
+	COMFYQ_TEST_COMFYUI_DIR=.comfyui $(BIN)/pytest tests/e2e/faults
+	$(BIN)/python -m tests.e2e.faults.table README.md
 
 .PHONY: chaos
 chaos: .venv/.development .emulator/.made ## random faults: 200 jobs, 60 s, 10 seeds, both backends
@@ -56,6 +58,7 @@ bench: .venv/.development .emulator/.made ## measure comfyq beside a client of C
 	@$(BIN)/python -m tests.bench.memory
 	@$(BIN)/python -m tests.bench.batch
 	@$(BIN)/python -m tests.bench.admission
+	@$(BIN)/python -m infra.cost
 
 .PHONY: infra-test
 infra-test: .venv/.development .emulator/.made ## check template.yaml and all that is deployed with it

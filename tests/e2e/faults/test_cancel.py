@@ -129,13 +129,15 @@ def test_while_it_uploads(lab: Lab, simulator: Simulated, record: Record) -> Non
 
 
 @pytest.mark.verify
-def test_after_its_end(lab: Lab, simulator: Simulated) -> None:
+def test_after_its_end(lab: Lab, simulator: Simulated, record: Record) -> None:
     lab.worker(simulator)
     job = lab.client.submit(seconds=0.1)
     before = lab.check(job, "completed", ["succeeded"])
+    asked = time.monotonic()
     for _ in range(2):
         code, view = lab.client.cancel(job)
         assert (code, view["status"], view["cancel_requested"]) == (200, "completed", False)
+    record("cancel of a finished job, twice", time.monotonic() - asked)
     after = lab.check(job, "completed", ["succeeded"])
     assert after["attempts"] == before["attempts"]
     unknown = lab.client.cancel("00000000-0000-4000-8000-000000000000")
