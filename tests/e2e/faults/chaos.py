@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,8 @@ from tests.e2e.faults.doorbells import Doorbells
 from tests.e2e.faults.havoc import Havoc
 from tests.e2e.faults.ownership import owned
 
+CLIENTS = 12  # threads
+TICK_S = 0.02
 EVENT_EVERY_S = 0.8
 LOOK_EVERY_S = 1.0
 QUIET_S = 120.0  # everything must have ended that long after the last fault
@@ -56,6 +59,8 @@ class Chaos:
         self._jobs = jobs
         self._seconds = seconds
         self._followers: dict[str, Follower] = {}
+        self._followed: list[str] = []
+        self._clients = ThreadPoolExecutor(CLIENTS)
         self.tally = Tally(events=havoc.events)
 
     def run(self) -> Tally:
@@ -68,6 +73,7 @@ class Chaos:
             self.tally.recovery_s = time.monotonic() - healed
             self._judge()
         finally:
+            self._clients.shutdown()
             for follower in self._followers.values():
                 follower.close()
         return self.tally
@@ -77,26 +83,36 @@ class Chaos:
         return self._havoc.up.url
 
     def _make_chaos(self) -> None:
+        """Clients submit and look by themselves: an outage that they wait for keeps nothing up."""
         began = next_event = next_look = time.monotonic()
+        submissions: list[Future[None]] = []
+        look: Future[None] | None = None
         while (now := time.monotonic()) < began + self._seconds:
-            self._submit_until(self._jobs * (now - began) / self._seconds)
+            while len(submissions) < int(self._jobs * (now - began) / self._seconds):
+                submissions.append(self._submission())
             if now >= next_event:
                 if self._havoc.strike(self._open()) == "api":
                     self._follow_again()
                 next_event = now + self._random.uniform(0, 2 * EVENT_EVERY_S)
-            if now >= next_look:
-                self._look()
+            if now >= next_look and (look is None or look.done()):
+                look = self._clients.submit(self._look)
                 next_look = now + LOOK_EVERY_S
-        self._submit_until(self._jobs)
+            time.sleep(TICK_S)
+        submissions += [self._submission() for _ in range(self._jobs - len(submissions))]
+        for submission in submissions:
+            submission.result()
 
-    def _submit_until(self, count: float) -> None:
-        while len(self.tally.accepted) < int(count):
-            key = str(UUID(int=self._random.getrandbits(128)))
-            body = {"workflow": "nap", "seconds": self._random.uniform(0.02, 0.5)}
-            job_id = self._accepted(body, key)
-            self.tally.accepted.append(job_id)
-            if len(self.tally.accepted) % FOLLOWED_EVERY == 0:
-                self._follow(job_id)
+    def _submission(self) -> Future[None]:
+        key = str(UUID(int=self._random.getrandbits(128)))
+        body = {"workflow": "nap", "seconds": self._random.uniform(0.02, 0.5)}
+        return self._clients.submit(self._submit, body, key)
+
+    def _submit(self, body: Json, key: str) -> None:
+        job_id = self._accepted(body, key)
+        self.tally.accepted.append(job_id)
+        if len(self.tally.accepted) % FOLLOWED_EVERY == 0:
+            self._followed.append(job_id)
+            self._follow(job_id)
 
     def _accepted(self, body: Json, key: str) -> str:
         """A client asks again, with the same key, until it is told 202."""
@@ -118,7 +134,7 @@ class Chaos:
 
     def _follow_again(self) -> None:
         """Whoever has not been told, and may have lost its socket, comes again."""
-        for job_id in self.tally.accepted[FOLLOWED_EVERY - 1 :: FOLLOWED_EVERY]:
+        for job_id in list(self._followed):
             follower = self._followers.get(job_id)
             if follower is None or (follower.ended_at is None and not follower.is_open):
                 self._follow(job_id)

@@ -12,7 +12,7 @@ SECONDS = 20.0
 JOBS = 60
 
 
-@pytest.mark.verify
+@pytest.mark.parametrize("backend", ["embedded", "emulator"])
 @pytest.mark.timeout(240)
 def test_nothing_is_lost_and_nothing_twice(backend: str, workflows: Path, record: Record) -> None:
     print(f"seed {SEED}")
