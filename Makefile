@@ -32,7 +32,7 @@ test: .venv/.development .emulator/.made ## run every test that needs no server 
 	$(BIN)/pytest -m "not comfyui and not verify"
 
 .PHONY: verify
-verify: .venv/.development .emulator/.made ## run what takes too long for every day
+verify: .venv/.development .emulator/.made .infra/.made ## run what takes too long for every day
 	$(BIN)/pytest -m verify --ignore tests/infra
 	infra/test.sh
 	$(BIN)/python -m tests.e2e.faults.chaos --jobs 200 --seconds 60 --seeds 10
@@ -56,8 +56,15 @@ bench: .venv/.development .emulator/.made ## measure comfyq beside a client of C
 	@$(BIN)/python -m tests.bench.batch
 	@$(BIN)/python -m tests.bench.admission
 
+.PHONY: aws-local
+aws-local: .venv/.development .emulator/.made .infra/.made ## the whole cloud path here: real Lambda entry points, end to end
+	@$(BIN)/python -m infra.aws_local test
+
+.PHONY: infra-tools
+infra-tools: .infra/.made ## install what `comfyq infra up` expands template.yaml with
+
 .PHONY: infra-test
-infra-test: .venv/.development .emulator/.made ## check template.yaml and all that is deployed with it
+infra-test: .venv/.development .emulator/.made .infra/.made ## check template.yaml and all that is deployed with it
 	infra/test.sh
 
 .PHONY: workflows
@@ -118,6 +125,13 @@ python:
 	@echo "installing the emulator"
 	@$(PYTHON) -m venv .emulator
 	@.emulator/bin/python -m pip install --disable-pip-version-check -qq $(LOCKED) $<
+	@touch $@
+
+.infra/.made: infra/requirements.lock | python
+	@echo "installing what template.yaml is expanded and checked with"
+	@rm -rf .infra
+	@$(PYTHON) -m venv .infra
+	@.infra/bin/python -m pip install --disable-pip-version-check -qq $(LOCKED) $<
 	@touch $@
 
 .tools/.made: Makefile | python

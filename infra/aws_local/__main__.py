@@ -54,7 +54,6 @@ async def _serve(given: argparse.Namespace) -> None:
         port=given.port,
         workers=given.workers,
         comfyui=given.comfyui,
-        workflows_dir=given.workflows_dir,
     )
     async with running(options) as here:
         ready = {
@@ -87,8 +86,8 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--port", type=int, default=8000)
     up.add_argument("--data-dir", type=Path, default=Path(".comfyq/aws-local"))
     up.add_argument("--workers", type=int, default=1)
+    up.add_argument("--backend", choices=["embedded", "emulator"], help=argparse.SUPPRESS)
     up.add_argument("--comfyui", action="append", default=[])
-    up.add_argument("--workflows-dir", type=Path)
     up.add_argument("--json", action="store_true")
     return parser
 

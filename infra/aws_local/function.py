@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,8 @@ class Figures:
     """What was measured of one function."""
 
     init_ms: list[float] = field(default_factory=list)
-    warm_ms: list[float] = field(default_factory=list)  # each but a sandbox's first
+    first_ms: list[float] = field(default_factory=list)  # of each sandbox's first invocation
+    warm_ms: list[float] = field(default_factory=list)  # of every other one
     peak_mb: float = 0.0
     failures: int = 0
 
@@ -61,16 +62,13 @@ class Function:
                 raise
 
     async def _answer(self, payload: bytes) -> bytes:
-        if not self._idle:
-            sandbox = await self.started()
-            keep_time: Callable[[float], None] = lambda _: None  # noqa: E731 - not warm
-        else:
-            sandbox = self._idle.pop()
-            keep_time = self.figures.warm_ms.append
+        warm = bool(self._idle)
+        sandbox = self._idle.pop() if warm else await self.started()
         try:
             began = time.perf_counter()
             answer = await sandbox.invoke(payload)
-            keep_time((time.perf_counter() - began) * 1000)
+            took_ms = (time.perf_counter() - began) * 1000
+            (self.figures.warm_ms if warm else self.figures.first_ms).append(took_ms)
             return answer
         finally:
             self.figures.peak_mb = max(self.figures.peak_mb, sandbox.peak_mb)

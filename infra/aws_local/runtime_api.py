@@ -34,6 +34,7 @@ class RuntimeApi:
         self._arn = arn
         self.ready = asyncio.Event()
         self.init_error: str | None = None
+        self.broken = False  # the runtime ends now, as it does when its answer is refused
         self._waiting: asyncio.Queue[Invocation] = asyncio.Queue()
         self._answers: dict[str, asyncio.Future[bytes]] = {}
         self._runner: web.AppRunner | None = None
@@ -86,6 +87,7 @@ class RuntimeApi:
     async def _response(self, request: web.Request) -> web.Response:
         body = await request.read()
         if len(body) > MAX_RESPONSE_BYTES:
+            self.broken = True
             self._fail(request, f"an answer of {len(body)} bytes is larger than Lambda's limit")
             return web.json_response({"errorType": "ResponseSizeTooLarge"}, status=413)
         answer = self._answers.get(request.match_info["id"])

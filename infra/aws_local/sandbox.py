@@ -79,6 +79,8 @@ class Sandbox:
             return await self._or_end(answer, timeout_s=timeout_s)
         finally:
             self.peak_mb = max(self.peak_mb, self._resident_mb())
+            if self._api.broken:
+                await self.stop()
 
     @property
     def alive(self) -> bool:

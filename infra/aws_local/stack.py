@@ -1,6 +1,7 @@
 """The whole cloud path on this machine, from the emulator to a worker."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -32,7 +33,6 @@ class Options:
     port: int = 0
     workers: int = 1  # processes for each ComfyUI
     comfyui: Sequence[str] = ()  # base URLs; none: a simulator, if there are workers
-    workflows_dir: Path | None = None  # in place of the image's own
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +68,7 @@ async def running(options: Options) -> AsyncIterator[Running]:
         cloud = await asyncio.to_thread(read_cloud, infra, session, front=f"{HOST}:{port}")
         identity = identity_in(data)
         around = surroundings(emulator.url, str(identity.certificate))
-        workflows = options.workflows_dir or ROOT / "workflows"
-        image = {"COMFYQ_WORKFLOWS_DIR": str(workflows)}
+        image = {"COMFYQ_WORKFLOWS_DIR": str(Settings().workflows_dir.resolve())}
         functions = {
             name: Function(spec, surroundings={**around, **image}, logs=logs)
             for name, spec in cloud.functions.items()
@@ -86,7 +85,7 @@ async def running(options: Options) -> AsyncIterator[Running]:
         url = await stack.enter_async_context(serving_app(front.app, host=HOST, port=port))
         await stack.enter_async_context(_called(cloud, functions, session, emulator.url))
         exports = {**around, **_exports(infra, url, data), **image}
-        comfyui = await _workers(stack, options, exports, logs)
+        comfyui = await _workers(stack, options, {**_own_settings(), **exports}, logs)
         write_runtime(data, exports)
         stack.callback(remove_runtime, data)
         yield Running(url=url, infra=infra, functions=functions, comfyui=comfyui, exports=exports)
@@ -137,6 +136,12 @@ def _exports(infra: Infra, url: str, data: Path) -> Mapping[str, str]:
         "COMFYQ_URL": url,
         "PUBLIC_URL": url,
     }
+
+
+def _own_settings() -> Mapping[str, str]:
+    """What this process was told of workers is theirs; functions have the template's settings."""
+    own = os.environ.items()  # noqa: TID251 - not read here, but passed on
+    return {name: value for name, value in own if name.startswith("COMFYQ_")}
 
 
 def _session() -> boto3.Session:
