@@ -32,7 +32,7 @@ test: .venv/.development .emulator/.made ## run every test that needs no server 
 	$(BIN)/pytest -m "not comfyui and not verify"
 
 .PHONY: verify
-verify: .venv/.development .emulator/.made ## run what takes too long for every day
+verify: .venv/.development .emulator/.made .infra/.made ## run what takes too long for every day
 	$(BIN)/pytest -m verify --ignore tests/infra
 	$(BIN)/pytest -m "not verify" --hypothesis-profile thorough tests/unit/test_*_properties.py
 	infra/test.sh
@@ -60,8 +60,15 @@ bench: .venv/.development .emulator/.made ## measure comfyq beside a client of C
 	@$(BIN)/python -m tests.bench.admission
 	@$(BIN)/python -m infra.cost
 
+.PHONY: aws-local
+aws-local: .venv/.development .emulator/.made .infra/.made ## the whole cloud path here: real Lambda entry points, end to end
+	@$(BIN)/python -m infra.aws_local test
+
+.PHONY: infra-tools
+infra-tools: .infra/.made ## install what `comfyq infra up` expands template.yaml with
+
 .PHONY: infra-test
-infra-test: .venv/.development .emulator/.made ## check template.yaml and all that is deployed with it
+infra-test: .venv/.development .emulator/.made .infra/.made ## check template.yaml and all that is deployed with it
 	infra/test.sh
 
 .PHONY: workflows
@@ -122,6 +129,13 @@ python:
 	@echo "installing the emulator"
 	@$(PYTHON) -m venv .emulator
 	@.emulator/bin/python -m pip install --disable-pip-version-check -qq $(LOCKED) $<
+	@touch $@
+
+.infra/.made: infra/requirements.lock | python
+	@echo "installing what template.yaml is expanded and checked with"
+	@rm -rf .infra
+	@$(PYTHON) -m venv .infra
+	@.infra/bin/python -m pip install --disable-pip-version-check -qq $(LOCKED) $<
 	@touch $@
 
 .tools/.made: Makefile | python

@@ -16,6 +16,11 @@ import pytest
 
 from comfyq.local.runtime_file import read_runtime
 
+# What serves: one process of `comfyq up`, or what `make aws-local` names instead of it.
+SERVER = os.environ.get("COMFYQ_TEST_SERVER", "comfyq.cli")  # noqa: TID251 - a switch of the tests
+
+ROOT = Path(__file__).parents[1]
+
 START_S = 60.0  # two cores may be shared with other tests
 STOP_S = 30.0
 POLL_S = 0.01
@@ -30,14 +35,16 @@ class Process:
 
     def __init__(self, *command: object, log: Path, env: Mapping[str, str]) -> None:
         self.arguments = [str(part) for part in command]
+        module = SERVER if self.arguments[0] == "up" else "comfyq.cli"
         self._log = log
         self._told = log.with_suffix(".out")
         with log.open("wb") as err, self._told.open("wb") as out:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "comfyq.cli", *self.arguments, "--json"],
+                [sys.executable, "-m", module, *self.arguments, "--json"],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
                 stderr=err,
+                cwd=ROOT,
                 env=dict(env),
                 start_new_session=True,
             )

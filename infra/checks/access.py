@@ -15,7 +15,7 @@ Statement = Mapping[str, Any]
 WITHOUT_RESOURCE = {"ecr:GetAuthorizationToken", "ecs:DiscoverPollEndpoint"}
 # A star stands for ids that are not known before: objects, sockets, tasks, instances.
 OPEN_ENDED = re.compile(
-    r"(\$\{Bucket\.Arn\}/(outputs|catalogues)|:s3:::\$\{ModelsBucket\}/models|/POST/@connections"
+    r"(\$\{Bucket\.Arn\}/(assets|catalogues|outputs)|:s3:::\$\{ModelsBucket\}/models|/POST/@connections"
     r"|:task/\$\{Cluster\}|:container-instance/\$\{Cluster\})/\*"
 )
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}  # made by Lambda and ECS, not by our code

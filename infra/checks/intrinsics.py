@@ -2,10 +2,11 @@
 
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
-VARIABLE = re.compile(r"\$\{([^}!]+)\}")
+from comfyq.adapters.provisioning.references import VARIABLE, references, split_sub
+
+__all__ = ["references", "text", "without_branch"]
 
 
 def text(value: Any) -> str:
@@ -30,24 +31,6 @@ def text(value: Any) -> str:
             return str(value)
 
 
-def references(value: Any) -> Iterator[str]:
-    """The names that a value refers to: resources, parameters and pseudo parameters."""
-    match value:
-        case {"Ref": name}:
-            yield name
-        case {"Fn::GetAtt": place}:
-            yield (place[0] if isinstance(place, list) else place.split(".")[0])
-        case {"Fn::Sub": argument}:
-            yield from _named(argument)
-        case dict():
-            yield from references(list(value.values()))
-        case list():
-            for part in value:
-                yield from references(part)
-        case _:
-            pass
-
-
 def without_branch(value: Any, condition: str) -> Any:
     """The value as it is where ``condition`` does not hold."""
     match value:
@@ -62,19 +45,9 @@ def without_branch(value: Any, condition: str) -> Any:
 
 
 def _filled(argument: Any) -> str:
-    pattern, variables = _split(argument)
+    pattern, variables = split_sub(argument)
 
     def fill(found: re.Match[str]) -> str:
         return text(variables[found[1]]) if found[1] in variables else found[0]
 
     return VARIABLE.sub(fill, pattern)
-
-
-def _named(argument: Any) -> Iterator[str]:
-    pattern, variables = _split(argument)
-    yield from references(variables)
-    yield from (name.split(".")[0] for name in VARIABLE.findall(pattern) if name not in variables)
-
-
-def _split(argument: Any) -> tuple[str, dict[str, Any]]:
-    return (argument, {}) if isinstance(argument, str) else (argument[0], argument[1])

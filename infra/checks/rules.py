@@ -42,6 +42,7 @@ ALL: tuple[Rule, ...] = (
     alarms.the_budget_is_watched,
     alarms.the_dashboard_shows_what_there_is,
     wiring.references_lead_somewhere,
+    wiring.rules_use_the_functions_of_rules,
     wiring.nothing_goes_in_circles,
     wiring.conditions_are_kept,
     wiring.outputs_tell_what_a_worker_needs,

@@ -210,4 +210,11 @@ FAULTS = (
         "MemorySize: 128",
         after="Globals:",
     ),
+    Fault(
+        "reference",
+        "a rule picks from a list",
+        '!EachMemberEquals [!Ref SubnetIds, ""]',
+        '!Equals [!Select [0, !Ref SubnetIds], ""]',
+        after="Rules:",
+    ),
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
+from typing import Any
 
 from infra.checks.document import Document, many
 from infra.checks.intrinsics import references, without_branch
@@ -16,6 +17,21 @@ OUTPUTS = {
     "WorkerPolicyArn": "WorkerPolicy",
 }
 
+# https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference-rules.html
+OF_RULES = {
+    "Ref",
+    "Fn::And",
+    "Fn::Contains",
+    "Fn::EachMemberEquals",
+    "Fn::EachMemberIn",
+    "Fn::Equals",
+    "Fn::Not",
+    "Fn::Or",
+    "Fn::RefAll",
+    "Fn::ValueOf",
+    "Fn::ValueOfAll",
+}
+
 
 def references_lead_somewhere(document: Document) -> Iterator[str]:
     known = set(document.resources) | set(document.content.get("Parameters", {}))
@@ -23,6 +39,13 @@ def references_lead_somewhere(document: Document) -> Iterator[str]:
         for other in sorted(needed - known):
             if not other.startswith("AWS::"):
                 yield f"{name}: there is no {other}"
+
+
+def rules_use_the_functions_of_rules(document: Document) -> Iterator[str]:
+    """CloudFormation refuses every other one there; no tool tells."""
+    for name, rule in document.content.get("Rules", {}).items():
+        for function in sorted(set(_functions(rule)) - OF_RULES):
+            yield f"{name}: {function} is no function of rules"
 
 
 def nothing_goes_in_circles(document: Document) -> Iterator[str]:
@@ -57,3 +80,15 @@ def _graph(document: Document) -> Mapping[str, set[str]]:
         | set(many(resource.whole.get("DependsOn", [])))
         for resource in document.resources.values()
     }
+
+
+def _functions(value: Any) -> Iterator[str]:
+    match value:
+        case dict():
+            yield from (key for key in value if key == "Ref" or key.startswith("Fn::"))
+            yield from _functions(list(value.values()))
+        case list():
+            for part in value:
+                yield from _functions(part)
+        case _:
+            pass

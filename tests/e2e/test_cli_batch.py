@@ -5,12 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from comfyq.adapters.sqlite.database import Database
-from comfyq.adapters.sqlite.inbox import SqliteInbox
-from comfyq.adapters.sqlite.queue import DEAD_BOX
-from comfyq.adapters.system.clock import SystemClock
-from comfyq.ports.inbox import Letter
 from tests.e2e.test_cli import Cli
+from tests.e2e.test_intake import sender_to
 from tests.processes import Processes
 
 pytestmark = pytest.mark.anyio
@@ -70,17 +66,13 @@ async def test_dead_letters_are_listed_shown_and_redriven(
     up = processes.up(workers=0)
     cli = Cli(tmp_path, up.url)
     job_id = cli.one("submit", "a fox")["id"]
-    database = Database(path=up.data_dir / "comfyq.db")
-    try:
-        inbox = SqliteInbox(database=database, clock=SystemClock(), box=DEAD_BOX)
-        await inbox.put(Letter("doorbell-1", json.dumps({"job_id": job_id})))
+    with sender_to(up) as sender:
+        sent = await sender.send_dead_doorbell(job_id)
         while not (letters := cli.one("dead", "list")["letters"]):
             pass
-    finally:
-        database.close()
-    assert [letter["id"] for letter in letters] == ["doorbell-1"]
-    assert job_id in cli.run("dead", "show", "doorbell-1").stdout
-    told = cli.one("dead", "redrive", "doorbell-1")
+    assert [letter["id"] for letter in letters] == [sent]
+    assert job_id in cli.run("dead", "show", sent).stdout
+    told = cli.one("dead", "redrive", sent)
     assert (told["outcome"], told["letter"]["redrives"]) == ("rung", 1)
     assert "sent again 1 times" in cli.run("dead", "list").stdout
     assert cli.run("dead", "redrive", "nowhere").returncode == 2

@@ -13,6 +13,7 @@ import urllib3
 
 from comfyq.adapters.sqlite.database import Database
 from comfyq.adapters.sqlite.inbox import SqliteInbox
+from comfyq.adapters.sqlite.queue import DEAD_BOX
 from comfyq.adapters.system.clock import SystemClock
 from comfyq.bootstrap.ports import SUBMISSIONS_BOX
 from comfyq.ports.inbox import Letter
@@ -32,6 +33,10 @@ class Sender(Protocol):
         """The letter's id."""
         ...
 
+    async def send_dead_doorbell(self, job_id: str) -> str:
+        """The letter's id."""
+        ...
+
 
 class SqsSender:
     def __init__(self, up: Process) -> None:
@@ -47,7 +52,7 @@ class SqsSender:
         answer = self._sqs.send_message_batch(QueueUrl=self._url, Entries=[entry])
         return answer["Successful"][0]["MessageId"]
 
-    def send_dead_doorbell(self, job_id: str) -> str:
+    async def send_dead_doorbell(self, job_id: str) -> str:
         body = json.dumps({"job_id": job_id})
         return self._sqs.send_message(QueueUrl=self._dead_url, MessageBody=body)["MessageId"]
 
@@ -56,12 +61,19 @@ class FileSender:
     """Another process that has the embedded backend's file."""
 
     def __init__(self, database: Database) -> None:
-        self._inbox = SqliteInbox(database=database, clock=SystemClock(), box=SUBMISSIONS_BOX)
+        clock = SystemClock()
+        self._inbox = SqliteInbox(database=database, clock=clock, box=SUBMISSIONS_BOX)
+        self._dead = SqliteInbox(database=database, clock=clock, box=DEAD_BOX)
 
     async def send(self, body: str, key: str | None = None) -> str:
         letter_id = str(uuid4())
         attributes = {} if key is None else {"idempotency_key": key}
         await self._inbox.put(Letter(letter_id, body, attributes))
+        return letter_id
+
+    async def send_dead_doorbell(self, job_id: str) -> str:
+        letter_id = str(uuid4())
+        await self._dead.put(Letter(letter_id, json.dumps({"job_id": job_id})))
         return letter_id
 
 
@@ -119,9 +131,8 @@ async def test_what_is_sent_to_the_queue_runs_once_or_says_why_not(
         assert json.loads(letter["body"])["steps"] == 0
         status, told = ask(up, f"/dead/{bad}/redrive", "POST")
         assert (status, told["outcome"]) == (200, "refused")
-        if isinstance(sender, SqsSender):
-            dead = sender.send_dead_doorbell(plain)
-            assert eventually(up, f"/dead/{dead}", bool)["origin"] == "jobs"
+        dead = await sender.send_dead_doorbell(plain)
+        assert eventually(up, f"/dead/{dead}", bool)["origin"] == "jobs"
     assert up.stop() == 0
 
 

@@ -23,6 +23,7 @@ from comfyq.domain.job import Job, JobId, JobStatus, WorkerId
 from comfyq.domain.spec import Spec
 from comfyq.records.catalogues import CatalogueRecords, Published
 from infra.checks.calls import Right
+from tests.infra import files
 from tests.infra.deployment import GONE, PRESENT, Deployment, submission
 
 HOUR = timedelta(hours=1)
@@ -40,6 +41,7 @@ def play(deployment: Deployment) -> None:
     _a_job_without_a_doorbell(deployment)
     _another_family_waits(deployment)
     _a_batch(deployment)
+    files.play(deployment)
     _submissions_by_queue(deployment)
     _dead_letters(deployment)
     _old_catalogues(deployment)

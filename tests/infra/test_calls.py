@@ -39,7 +39,7 @@ def test_the_record_has_the_rights_that_are_easily_forgotten() -> None:
     """Each is needed on a path of its own, which the story must have taken."""
     rights = recorded()
     connections = "${WebSocketApi}/${Stage}/POST/@connections/*"
-    outputs = "${Bucket.Arn}/outputs/*"
+    outputs, files = "${Bucket.Arn}/outputs/*", "${Bucket.Arn}/assets/*"
     assert Right("s3:AbortMultipartUpload", outputs) in rights["WorkerPolicy"]
     assert Right("s3:DeleteObject", outputs) in rights["WorkerPolicy"]
     assert Right("sqs:SendMessage", "${JobsQueue.Arn}") in rights["WorkerPolicy"]
@@ -48,3 +48,6 @@ def test_the_record_has_the_rights_that_are_easily_forgotten() -> None:
     assert Right("execute-api:ManageConnections", connections) in rights["ApiRole"]
     assert Right("dynamodb:UpdateItem", "${Table.Arn}") in rights["ApiRole"]
     assert Right("s3:DeleteObject", outputs) in rights["ReaperRole"]
+    assert Right("s3:DeleteObject", files) in rights["ReaperRole"]
+    assert Right("s3:PutObject", files) in rights["IntakeRole"]
+    assert Right("s3:GetObject", files) in rights["WorkerPolicy"]

@@ -149,6 +149,22 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def test_functions_start_without_what_the_image_drops() -> None:
+    """What the tests of the whole image find too, in the time that every day has for it."""
+    [_, *dropped] = arguments_of(FUNCTIONS, "drop_packages.py")
+    program = f"""
+import sys
+from importlib.metadata import packages_distributions
+for name, owners in packages_distributions().items():
+    if {{each.lower().replace("_", "-") for each in owners}} <= set({dropped!r}):
+        sys.modules[name] = None  # whoever imports it fails
+import functions.api.handler, functions.websocket.handler
+import functions.reaper.handler, functions.intake.handler
+"""
+    told = as_function(["-c", program], ROOT / "workflows")
+    assert told.returncode == 0, told.stderr
+
+
 @pytest.mark.verify
 def test_the_image_is_small(packages: Path) -> None:
     assert size_mb(packages) < 60
@@ -211,22 +227,27 @@ def locked() -> Iterator[str]:
 
 def isolated(packages: Path, program: str) -> subprocess.CompletedProcess[str]:
     """Run a program that sees the standard library and the image's packages alone."""
+    path = f"import sys; sys.path.insert(0, {str(packages)!r})\n"
+    return as_function(["-I", "-S", "-c", path + program], packages / "workflows")
+
+
+def as_function(arguments: list[str], workflows: Path) -> subprocess.CompletedProcess[str]:
+    """Run Python with the environment that functions have."""
     settings = {
         "COMFYQ_BACKEND": "aws",
         "COMFYQ_TABLE": "t",
         "COMFYQ_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/123456789012/q",
         "COMFYQ_BUCKET": "b",
+        "COMFYQ_WORKFLOWS_DIR": str(workflows),
     }
-    path = f"import sys; sys.path.insert(0, {str(packages)!r})\n"
     return subprocess.run(
-        [sys.executable, "-I", "-S", "-c", path + program],
+        [sys.executable, *arguments],
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
-        env=environment(FUNCTIONS)
-        | settings
-        | {"COMFYQ_WORKFLOWS_DIR": str(packages / "workflows")},
+        cwd=ROOT,
+        env=environment(FUNCTIONS) | settings,
     )
 
 

@@ -9,6 +9,7 @@ from comfyq.config import Backend, Settings
 if TYPE_CHECKING:
     from boto3.session import Session
     from mypy_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
+    from mypy_boto3_cloudformation import CloudFormationClient
     from mypy_boto3_dynamodb import DynamoDBClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sqs import SQSClient
@@ -46,6 +47,10 @@ class Clients:
 
     def s3(self) -> "S3Client":
         client: S3Client = self._client("s3", read_timeout_s=30)
+        return client
+
+    def cloudformation(self) -> "CloudFormationClient":
+        client: CloudFormationClient = self._client("cloudformation", read_timeout_s=60)
         return client
 
     def management(self, endpoint: str) -> "ApiGatewayManagementApiClient":

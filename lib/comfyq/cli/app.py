@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from comfyq.cli import batch, dead, demo, jobs, servers, workflows
+from comfyq.cli import batch, dead, demo, infra, jobs, servers, workflows
 from comfyq.cli.group import Commands
 from comfyq.cli.options import DEFAULT_URL
 
@@ -47,4 +47,5 @@ app.add_typer(dead.app, rich_help_panel=ASKING)
 app.add_typer(workflows.app, name="workflows", rich_help_panel=AUTHORING)
 for server in (servers.up, servers.worker, servers.simulator, servers.env):
     app.command(rich_help_panel=SERVING)(server)
+app.add_typer(infra.app, rich_help_panel=SERVING)
 app.command(hidden=True)(demo.demo)

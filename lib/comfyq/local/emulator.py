@@ -1,4 +1,4 @@
-"""AWS look-alikes in a process: DynamoDB, SQS and S3 of ministack, for development and tests.
+"""AWS look-alikes in a process: services of ministack, for development and tests.
 
 It keeps what it has in memory and loses it when it is killed, so it is no place for real jobs.
 """
@@ -10,6 +10,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -17,6 +18,7 @@ from typing import Self
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 10.0
 POLL_S = 0.05
+STORAGE = ("dynamodb", "sqs", "s3")
 TRIES = 3  # somebody else may take the free port before the emulator does
 
 # It ends with whoever started it, however that one ends: then its standard input closes.
@@ -45,9 +47,16 @@ class Emulator:
     same port if that is still free: ministack knows its queues by their URLs.
     """
 
-    def __init__(self, *, environment: Path, data_dir: Path | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        environment: Path,
+        data_dir: Path | None = None,
+        services: Sequence[str] = STORAGE,
+    ) -> None:
         self._python = environment.absolute() / "bin" / "python"
         self._data_dir = data_dir.absolute() if data_dir else None
+        self._services = services  # as ministack calls them
         self._process: subprocess.Popen[bytes] | None = None
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._port = 0
@@ -129,7 +138,7 @@ class Emulator:
                     "BIND_HOST": "127.0.0.1",  # it would serve every interface
                     "MINISTACK_HOST": "127.0.0.1",
                     "GATEWAY_PORT": str(self._port),
-                    "SERVICES": "dynamodb,sqs,s3",
+                    "SERVICES": ",".join(self._services),
                     "LOG_LEVEL": "WARNING",
                     "TMPDIR": str(self._folder),
                     "PERSIST_STATE": keeps,

@@ -1,0 +1,136 @@
+"""Deploying template.yaml to a look-alike of AWS."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from comfyq.adapters.provisioning.deploy import Deployed, deploy
+from comfyq.adapters.provisioning.expansion import expanded
+from comfyq.adapters.provisioning.mending import mend_bucket, mend_table
+from comfyq.adapters.provisioning.stack import CannotDeploy, Stack
+from comfyq.adapters.provisioning.template import load
+from comfyq.bootstrap.aws import Clients
+from comfyq.bootstrap.provisioning import provisioned
+from comfyq.config import Backend, Settings
+
+AWS = "amazonaws.com"
+
+
+@dataclass(frozen=True, slots=True)
+class Infra:
+    """What an endpoint has now, and the settings with which a worker uses it."""
+
+    deployed: Deployed
+    settings: Settings
+    mended: Sequence[str] = ()  # what CloudFormation passed over, set afterwards
+    without_stack: str | None = None  # why only table, queues and bucket were made
+    exports: Mapping[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "exports", _exports(self.settings))
+
+
+def deploy_to_look_alike(
+    settings: Settings, *, stack: str, tools: Path, state_only: bool = False
+) -> Infra:
+    """Deploy as much of the template as the endpoint of ``settings`` can make.
+
+    Where it has no CloudFormation, or ``state_only``, that is the table, the queues and the bucket.
+    Doing it again changes nothing. Blocks for some seconds.
+
+    Raises:
+        CannotDeploy: no look-alike is named, nobody answers, or it refuses what it must have.
+    """
+    settings = settings.model_copy(update={"backend": Backend.EMULATOR})
+    _check_endpoint(settings)
+    clients = Clients(settings)
+    try:
+        if state_only:
+            return _state(settings, clients, why="as asked for")
+        missing = _without_cloudformation(clients, stack)
+        if missing is not None:
+            return _state(settings, clients, why=missing)
+        return _stack(settings, clients, stack, tools)
+    except (BotoCoreError, ClientError) as failed:
+        raise CannotDeploy(f"the endpoint does not do what is asked of it: {failed}") from failed
+
+
+def _stack(settings: Settings, clients: Clients, name: str, tools: Path) -> Infra:
+    template = expanded(settings.template, tools=tools)
+    deployed = deploy(
+        template,
+        Stack(name, client=clients.cloudformation(), s3=clients.s3()),
+        Stack(f"{name}-rehearsal", client=clients.cloudformation(), s3=clients.s3()),
+    )
+    made = {name: each.physical_id for name, each in deployed.made.items()}
+    names = {
+        "table": "Table",
+        "queue_url": "JobsQueue",
+        "dead_queue_url": "JobsDeadLetters",
+        "submissions_queue_url": "SubmissionsQueue",
+        "submissions_dead_queue_url": "SubmissionsDeadLetters",
+        "bucket": "Bucket",
+    }
+    missing = [name for name in names.values() if name not in made]
+    if missing:
+        reasons = "; ".join(f"{name}: {deployed.left_out.get(name)}" for name in missing)
+        raise CannotDeploy(f"no job can be kept without these: {reasons}")
+    located = settings.model_copy(update={field: made[name] for field, name in names.items()})
+    return Infra(deployed, located, mended=_mended(located, clients))
+
+
+def _state(settings: Settings, clients: Clients, *, why: str) -> Infra:
+    located = provisioned(settings)
+    return Infra(
+        Deployed(changed=True), located, mended=_mended(located, clients), without_stack=why
+    )
+
+
+def _mended(settings: Settings, clients: Clients) -> Sequence[str]:
+    template = load(settings.template)
+    return [
+        *mend_table(template, clients.dynamodb(), settings.table),
+        *mend_bucket(template, clients.s3(), settings.bucket),
+    ]
+
+
+def _without_cloudformation(clients: Clients, stack: str) -> str | None:
+    """Why the endpoint has no CloudFormation; None: it has."""
+    try:
+        Stack(stack, client=clients.cloudformation(), s3=clients.s3()).status()
+    except (BotoCoreError, ClientError) as missing:
+        return f"the endpoint has no CloudFormation: {missing}"
+    return None
+
+
+def _check_endpoint(settings: Settings) -> None:
+    url = settings.aws_endpoint_url
+    if url is None and settings.localstack_host is None:
+        raise CannotDeploy(
+            "no look-alike of AWS is named: set AWS_ENDPOINT_URL or LOCALSTACK_HOST, or give "
+            "--endpoint-url. To AWS itself this does not deploy: docs/deploy.md tells how"
+        )
+    host = urlsplit(url or "").hostname or ""
+    if host == AWS or host.endswith(f".{AWS}"):
+        raise CannotDeploy(
+            f"{host} is AWS itself, and this deploys to look-alikes alone: docs/deploy.md "
+            "tells how to deploy to AWS"
+        )
+
+
+def _exports(settings: Settings) -> Mapping[str, str]:
+    named = {
+        "COMFYQ_BACKEND": str(Backend.EMULATOR),
+        "AWS_ENDPOINT_URL": settings.aws_endpoint_url,
+        "LOCALSTACK_HOST": settings.localstack_host,
+        "COMFYQ_TABLE": settings.table,
+        "COMFYQ_QUEUE_URL": settings.queue_url,
+        "COMFYQ_DEAD_QUEUE_URL": settings.dead_queue_url,
+        "COMFYQ_SUBMISSIONS_QUEUE_URL": settings.submissions_queue_url,
+        "COMFYQ_SUBMISSIONS_DEAD_QUEUE_URL": settings.submissions_dead_queue_url,
+        "COMFYQ_BUCKET": settings.bucket,
+    }
+    return {name: value for name, value in named.items() if value is not None}

@@ -1,0 +1,130 @@
+"""What a deployment does with the files that clients bring: a part of ``story``.
+
+A file that two store at once is there twice for a moment; whoever comes second deletes its own.
+"""
+
+import asyncio
+import json
+from base64 import b64encode
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from io import BytesIO
+from uuid import uuid4
+
+from PIL import Image
+
+from comfyq.bootstrap.services import Services
+from comfyq.domain.caller import DEFAULT_CALLER
+from comfyq.domain.job import JobId, JobStatus
+from infra.checks.calls import Right
+from tests.infra.deployment import Deployment, submission
+from tests.infra.recording import Overhearing
+
+LONG_AGO = timedelta(days=60)
+FILES = "${Bucket.Arn}/assets/*"
+PNG = "image/png"
+
+
+def play(deployment: Deployment) -> None:
+    _an_upload(deployment)
+    _a_submission_with_a_file(deployment)
+    _a_dead_submission_with_a_file(deployment)
+    _a_file_that_nobody_uses(deployment)
+
+
+def _an_upload(deployment: Deployment) -> None:
+    """Stored twice at once, then used by a job."""
+    file = _picture("red")
+    rival = _Rival(deployment, file)
+    with deployment.role("ApiRole") as overhearing, rival.before(overhearing):
+        api = deployment.api()
+        sent = {"body": b64encode(file).decode(), "headers": {"content-type": PNG}}
+        stored = api("generate-base64", "/assets", **sent)
+        assert stored["statusCode"] == 201, stored["body"]
+        asset_id = json.loads(stored["body"])["id"]
+        request = json.dumps(_repainting(f"asset:{asset_id}"))
+        accepted = api("generate", body=request, headers={"content-type": "application/json"})
+        assert accepted["statusCode"] == 202, accepted["body"]
+    assert _deleted(overhearing) == 1
+    job_id = json.loads(accepted["body"])["id"]
+    with deployment.role("WorkerPolicy") as working:
+        deployment.work(lambda services: _succeeded(services, job_id))
+    assert working.recording.rights[Right("s3:GetObject", FILES)] == 1
+
+
+def _a_submission_with_a_file(deployment: Deployment) -> None:
+    file = _picture("green")
+    letter = submission(json.dumps(_repainting(_data_uri(file))))
+    rival = _Rival(deployment, file)
+    with deployment.role("IntakeRole") as overhearing, rival.before(overhearing):
+        assert deployment.take(letter) == {"batchItemFailures": []}
+    assert _deleted(overhearing) == 1
+
+
+def _a_dead_submission_with_a_file(deployment: Deployment) -> None:
+    body = json.dumps(_repainting(_data_uri(_picture("blue"))))
+    letter = deployment.dead(body, of=str(deployment.settings.submissions_dead_queue_url))
+    with deployment.role("ReaperRole") as overhearing:
+        assert deployment.reap(letter) == {"batchItemFailures": []}
+    assert overhearing.recording.rights[Right("s3:PutObject", FILES)] == 1
+
+
+def _a_file_that_nobody_uses(deployment: Deployment) -> None:
+    earlier = deployment.services_of(ago=LONG_AGO)
+    asyncio.run(_store(earlier, _picture("black")))
+    with deployment.role("ReaperRole") as overhearing:
+        assert deployment.reap()["expired"] == 1
+    assert _deleted(overhearing) == 1
+
+
+class _Rival:
+    """Another request, which stores a file just before the one that is overheard."""
+
+    def __init__(self, deployment: Deployment, file: bytes) -> None:
+        self._file = file
+        self._services = deployment.services()
+        asyncio.run(_store(self._services, uuid4().bytes))  # makes clients that nobody overhears
+
+    @contextmanager
+    def before(self, overhearing: Overhearing) -> Iterator[None]:
+        stored: list[bytes] = []
+
+        def store() -> None:
+            if not stored:
+                stored.append(self._file)
+                asyncio.run(_store(self._services, self._file))
+
+        overhearing.faults["PutObject"] = store
+        yield
+        assert stored, "nobody stored anything"
+
+
+async def _store(services: Services, content: bytes) -> None:
+    await services.uploads.add(DEFAULT_CALLER, _once(content), filename="a", content_type=PNG)
+
+
+async def _once(content: bytes) -> AsyncIterator[bytes]:
+    yield content
+
+
+async def _succeeded(services: Services, job_id: str) -> bool:
+    return (await services.records.get(JobId(job_id))).status is JobStatus.SUCCEEDED
+
+
+def _deleted(overhearing: Overhearing) -> int:
+    return overhearing.recording.rights[Right("s3:DeleteObject", FILES)]
+
+
+def _repainting(image: str) -> dict[str, object]:
+    return {"workflow": "sd15-img2img", "prompt": "a fox", "image": image, "steps": 2}
+
+
+def _picture(color: str) -> bytes:
+    buffer = BytesIO()
+    Image.new("RGB", (64, 64), color).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _data_uri(content: bytes) -> str:
+    return f"data:{PNG};base64,{b64encode(content).decode()}"
