@@ -39,6 +39,7 @@ from comfyq.ports.engine import (
 from comfyq.ports.notifier import Connection
 from comfyq.records.assets import AssetRecords
 from comfyq.records.jobs import JobRecords
+from comfyq.records.run_times import RunTimeRecords
 from comfyq.records.subscriptions import Subscription, SubscriptionRecords
 from comfyq.services.announcing import Announcer
 from comfyq.services.claiming import Claims
@@ -47,6 +48,7 @@ from comfyq.services.execution import Executor
 from comfyq.services.preparing import Preparer
 from comfyq.services.reaping import Reaper
 from comfyq.services.rendering import Renderer, Turn
+from comfyq.services.run_times import RunTimes
 from comfyq.services.timing import Timing
 from tests.scripted_fetcher import ScriptedFetcher
 
@@ -238,6 +240,7 @@ class FarmWorker:
             clock=farm.clock,
             timing=farm.timing,
         )
+        self.run_times = RunTimes(records=RunTimeRecords(farm.table), period_s=0)
         self.executor = Executor(
             records=farm.records,
             claims=self.claims,
@@ -261,6 +264,7 @@ class FarmWorker:
                 engine=engine, assets=farm.assets, spool=farm.spool, timing=farm.timing
             ),
             announcer=farm.announcer,
+            run_times=self.run_times,
             clock=farm.clock,
             timing=farm.timing,
         )

@@ -37,6 +37,7 @@ from comfyq.services.execution import Executor
 from comfyq.services.preparing import Preparer
 from comfyq.services.rendering import Renderer
 from comfyq.services.resending import Resender
+from comfyq.services.run_times import RunTimes
 from comfyq.services.sweeping import Sweeper
 from comfyq.services.timing import Timing
 
@@ -126,9 +127,10 @@ def _worker(
     heart = _heart(services, own, watch, catalogue)
     spool = FileSpool(folder=own.path / "spool", max_kept_bytes=settings.spool_bytes)
     spool.clear()
+    run_times = RunTimes(records=services.run_times)
     return Worker(
         claims=claims,
-        executor=_executor(services, engine, claims, spool),
+        executor=_executor(services, engine, claims, spool, run_times),
         queue=services.ports.queue,
         gate=Gate(settings.depth),
         watch=watch,
@@ -142,6 +144,7 @@ def _worker(
             timing=timing_of(settings),
         ),
         sweeper=Sweeper(records=services.records, claims=claims, engine=engine),
+        run_times=run_times,
         wait_s=settings.wait_s,
         drain_s=settings.drain_s,
         guard=_guard(settings, heart),
@@ -203,7 +206,9 @@ def _preparer(services: Services, folder: InputFolder) -> Preparer:
     )
 
 
-def _executor(services: Services, engine: ComfyEngine, claims: Claims, spool: Spool) -> Executor:
+def _executor(
+    services: Services, engine: ComfyEngine, claims: Claims, spool: Spool, run_times: RunTimes
+) -> Executor:
     timing, clock = timing_of(services.settings), services.ports.clock
     return Executor(
         records=services.records,
@@ -223,6 +228,7 @@ def _executor(services: Services, engine: ComfyEngine, claims: Claims, spool: Sp
             timing=timing,
         ),
         announcer=services.announcer,
+        run_times=run_times,
         clock=clock,
         timing=timing,
     )

@@ -28,6 +28,7 @@ from comfyq.services.holding import CancelRequested, HeldJob
 from comfyq.services.logs import log
 from comfyq.services.preparing import InputFailed
 from comfyq.services.rendering import JobEnded, Renderer, Turn
+from comfyq.services.run_times import RunTimes
 from comfyq.services.timing import Timing
 from comfyq.services.verdicts import Infected, Overdue, Stalled, Verdict, verdict_on
 
@@ -59,6 +60,7 @@ class Executor:
         renderer: Renderer,
         collector: Collector,
         announcer: Announcer,
+        run_times: RunTimes,
         clock: Clock,
         timing: Timing,
     ) -> None:
@@ -67,6 +69,7 @@ class Executor:
         self._renderer = renderer
         self._collector = collector
         self._announcer = announcer
+        self._run_times = run_times
         self._clock = clock
         self._timing = timing
         self._struck_at = float("-inf")  # when the device last failed (monotonic)
@@ -162,6 +165,8 @@ class Executor:
             log.warning("end_unannounced", job=held.id, reason=str(unavailable))
 
     async def _end(self, held: HeldJob) -> None:
+        if held.won:
+            self._run_times.note(held.job)
         await all_of([self._acknowledge(held), self._tell_end(held)])
         await self._claims.forget(held.id)
 

@@ -30,6 +30,7 @@ from comfyq.services.claiming import Claims
 from comfyq.services.execution import Executor
 from comfyq.services.holding import HeldJob
 from comfyq.services.resending import Resender
+from comfyq.services.run_times import RunTimes
 from comfyq.services.sweeping import Sweeper
 from comfyq.services.verdicts import Hung
 
@@ -57,6 +58,7 @@ class Worker:
         chooser: Chooser | None,
         resender: Resender,
         sweeper: Sweeper,
+        run_times: RunTimes,
         wait_s: float,
         drain_s: float,
         guard: Guard | None = None,
@@ -72,6 +74,7 @@ class Worker:
         self._chooser = chooser  # None: jobs are taken in the order of the queue
         self._resender = resender
         self._sweeper = sweeper
+        self._run_times = run_times
         self._wait_s = wait_s
         self._drain_s = drain_s
         self._guard = guard
@@ -86,7 +89,7 @@ class Worker:
 
     async def run(self) -> None:
         others = [each.run() for each in (self._guard, self._catalogue) if each is not None]
-        others += [self._resender.run(), self._sweeper.run()]
+        others += [self._resender.run(), self._sweeper.run(), self._run_times.run()]
         async with beside(self._watch.run(), self._heart.run(), *others):
             await self._serve()
         await self._heart.stop()
