@@ -44,9 +44,10 @@ def _is_expected(failure: BaseException) -> bool:
     """These modules cost a second to import, so only a failure pays for them."""
     from comfyq.bootstrap.identity import WorkerIdTaken
     from comfyq.bootstrap.ports import MissingSetting
+    from comfyq.bootstrap.worker import NotComfyUI
     from comfyq.domain.errors import DomainError
     from comfyq.local.emulator import EmulatorError
     from comfyq.local.serving import PortTaken
 
-    expected = (PortTaken, EmulatorError, WorkerIdTaken, MissingSetting, DomainError, OSError)
-    return isinstance(failure, expected)
+    ours = (PortTaken, EmulatorError, WorkerIdTaken, NotComfyUI, MissingSetting)
+    return isinstance(failure, (*ours, DomainError, OSError))

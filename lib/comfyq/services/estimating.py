@@ -89,7 +89,7 @@ class Estimator:
         ahead = (await self._front.get()).ahead_of((since, job.id))
         if ahead is None:
             return NOTHING
-        held = [len(worker.jobs) for worker in await self._workers.get() if not worker.draining]
+        held = [len(worker.jobs) for worker in await self._workers.get() if worker.takes_jobs]
         eta_s = await self._until_end(job, ahead=ahead, held=held)
         return Estimate(eta_s=eta_s, queue_position=ahead + 1)
 
@@ -128,7 +128,7 @@ class Estimator:
     async def _working(self) -> Sequence[WorkerState]:
         now = self._clock.now()
         known = await self._worker_records.live(now)
-        return [each for each in known if each.engine_ok and now - each.seen_at < self._live_for]
+        return [each for each in known if now - each.seen_at < self._live_for]
 
 
 def _place(waiting: Waiting) -> Place:

@@ -18,7 +18,7 @@ from comfyq.domain.errors import (
 from comfyq.domain.job import Job, JobError
 from comfyq.domain.output import Output
 from comfyq.ports.clock import Clock
-from comfyq.ports.engine import DeviceFault, EngineError, EngineUnavailable, OutOfMemory
+from comfyq.ports.engine import DeviceFault, EngineError, EngineUnavailable, OutOfMemory, Rendered
 from comfyq.records.jobs import JobRecords
 from comfyq.services.announcing import Announcer
 from comfyq.services.beside import all_of, beside
@@ -29,6 +29,7 @@ from comfyq.services.logs import log
 from comfyq.services.preparing import InputFailed
 from comfyq.services.rendering import JobEnded, Renderer, Turn
 from comfyq.services.run_times import RunTimes
+from comfyq.services.tidying import Tidier
 from comfyq.services.timing import Timing
 from comfyq.services.verdicts import Infected, Overdue, Stalled, Verdict, verdict_on
 
@@ -42,6 +43,7 @@ class Outcome:
 
     change: Callable[..., Job]  # takes the job and ``now``
     outputs: Sequence[Output] | None = None
+    files: Sequence[Rendered] = ()  # in ComfyUI's folders, of which ``outputs`` are copies
 
 
 class Executor:
@@ -63,6 +65,7 @@ class Executor:
         run_times: RunTimes,
         clock: Clock,
         timing: Timing,
+        tidier: Tidier | None = None,
     ) -> None:
         self._records = records
         self._claims = claims
@@ -72,6 +75,7 @@ class Executor:
         self._run_times = run_times
         self._clock = clock
         self._timing = timing
+        self._tidier = tidier  # None: ComfyUI's folders are not at hand
         self._struck_at = float("-inf")  # when the device last failed (monotonic)
 
     async def run(self, held: HeldJob, turn: Turn) -> EngineError | None:
@@ -124,7 +128,8 @@ class Executor:
         except AssetsUnavailable as refused:
             error = JobError(jobs.STORAGE_REFUSED, f"the results could not be stored: {refused}")
             return Outcome(partial(jobs.fail, error=error, retry_in=None))
-        return Outcome(partial(jobs.succeed, steps=rendering.steps), outputs)
+        succeed = partial(jobs.succeed, steps=rendering.steps)
+        return Outcome(succeed, outputs, files=rendering.files)
 
     async def _rule(self, held: HeldJob, raised: EngineError) -> EngineError:
         """Give the job its verdict after ComfyUI ended the attempt badly."""
@@ -155,8 +160,15 @@ class Executor:
             await self._abandon(held)
         else:
             await self._finish(held)
+            await self._tidy(held, outcome)
         if outcome.outputs and not held.won:
             await self._collector.discard(outcome.outputs)
+
+    async def _tidy(self, held: HeldJob, outcome: Outcome) -> None:
+        if self._tidier is not None:
+            self._tidier.ended(held.id, held.token)
+            if held.won:
+                await self._tidier.outputs(held.job, outcome.files)
 
     async def _finish(self, held: HeldJob) -> None:
         try:

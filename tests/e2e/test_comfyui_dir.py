@@ -1,0 +1,67 @@
+"""A worker that was told where ComfyUI has its folders: it leaves nothing there."""
+
+import io
+from base64 import b64encode
+from pathlib import Path
+
+import pytest
+import requests
+from PIL import Image
+
+from tests.e2e.faults.client import until
+from tests.e2e.test_restart import job, submit
+from tests.processes import Process, Processes
+
+BEAT = {"COMFYQ_BEAT_S": "0.5"}
+PLENTY = str(10**18)  # bytes that no disk has
+
+
+def files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
+def image() -> str:
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 64), "red").save(buffer, "PNG")
+    return f"data:image/png;base64,{b64encode(buffer.getvalue()).decode()}"
+
+
+def end(up: Process, job_id: str) -> None:
+    until(lambda: job(up.url, job_id)["status"] == "completed", "it completes")
+
+
+def test_nothing_is_left_in_comfyuis_folders(processes: Processes) -> None:
+    simulator, up = processes.simulator(), processes.up(workers=0)
+    mine = simulator.data_dir / "output" / "mine.png"
+    mine.write_bytes(b"pixels")
+    options = ("--comfyui-dir", simulator.data_dir)
+    processes.worker(comfyui=[simulator.url], up=up, options=options)
+    same = {"workflow": "sd15-img2img", "image": image(), "steps": 2}
+    jobs = [submit(up, **same, seed=seed) for seed in (1, 1, 2)]
+    for each in jobs:
+        end(up, each)
+        download = job(up.url, each)["image_url"]
+        assert requests.get(download, timeout=10).headers["content-type"] == "image/png"
+    until(lambda: files(simulator.data_dir) == [mine], "what was stored is removed")
+
+
+@pytest.mark.verify
+def test_nothing_is_claimed_while_the_disk_is_full(processes: Processes) -> None:
+    simulator, up = processes.simulator(), processes.up(workers=0)
+    full = processes.worker(
+        comfyui=[simulator.url], up=up, env={**BEAT, "COMFYQ_MIN_FREE_BYTES": PLENTY}
+    )
+    waiting = submit(up)
+    until(lambda: "free some" in str(health(up)["reason"]), "it says why")
+    assert health(up)["status"] == "degraded"
+    assert health(up)["comfyui_available"]
+    assert job(up.url, waiting)["queue_position"] == 1
+    full.stop()
+    assert "disk_low" in full.log
+    processes.worker(comfyui=[simulator.url], up=up)
+    end(up, waiting)
+
+
+def health(up: Process) -> dict[str, object]:
+    answer: dict[str, object] = requests.get(f"{up.url}/health", timeout=10).json()
+    return answer
