@@ -10,14 +10,16 @@ from comfyq.bootstrap.ports import MissingSetting, make_bucket, open_ports
 from comfyq.bootstrap.services import Services
 from comfyq.bootstrap.worker import NotComfyUI, open_worker
 from comfyq.config import Settings
+from comfyq.domain.errors import ClockSkewed
 from comfyq.edges.worker.worker import Worker
 from comfyq.local.logging import configure_logging
 from comfyq.local.loop import run
 from comfyq.local.signals import stop_event
 from comfyq.local.supervisor import Supervisor
-from comfyq.services.beside import beside
+from comfyq.services.beside import beside, first_of
 
 WRONG_USAGE = 2
+CLOCK_WRONG = 4
 
 
 @asynccontextmanager
@@ -102,3 +104,9 @@ def main() -> None:
     except (MissingSetting, NotComfyUI) as missing:
         print(missing, file=sys.stderr)
         sys.exit(WRONG_USAGE)
+    except BaseExceptionGroup as group:
+        skewed = first_of(group)
+        if not isinstance(skewed, ClockSkewed):
+            raise
+        print(skewed, file=sys.stderr)
+        sys.exit(CLOCK_WRONG)

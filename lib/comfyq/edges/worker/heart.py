@@ -6,7 +6,7 @@ from datetime import datetime
 
 import structlog
 
-from comfyq.domain.errors import DomainError
+from comfyq.domain.errors import ClockSkewed, DomainError
 from comfyq.domain.job import JobId, WorkerId
 from comfyq.edges.worker.catalogue_watch import CatalogueWatch
 from comfyq.edges.worker.engine_watch import EngineWatch
@@ -71,7 +71,11 @@ class Heart:
         self._draining = True
 
     async def run(self) -> None:
-        """Beat until cancelled; a beat that fails is made up for by the next."""
+        """Beat until cancelled; a beat that fails is made up for by the next.
+
+        Raises:
+            ClockSkewed: there will be no next.
+        """
         shown: WorkerState | None = None
         while True:
             state = self._state(self._clock.now())
@@ -79,6 +83,8 @@ class Heart:
                 try:
                     await self._records.beat(state, ttl_s=self._ttl_s)
                     shown = state
+                except ClockSkewed:
+                    raise
                 except DomainError as away:
                     log.warning("beat_failed", reason=str(away))
             await asyncio.sleep(LOOK_S)
