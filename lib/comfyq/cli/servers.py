@@ -114,6 +114,7 @@ def simulator(
     step_s: Annotated[float, typer.Option(min=0, help="Of one sampling step.")] = 0.01,
     load_s: Annotated[float, typer.Option(min=0, help="Of loading a model.")] = 0.0,
     preview_every_steps: Annotated[int, typer.Option(min=0, help="0 sends no previews.")] = 1,
+    video_bytes: Annotated[int, typer.Option(min=0, help="Least size of a saved video.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Serve a ComfyUI without a GPU: same protocol, pictures that say SIMULATED."""
@@ -128,6 +129,7 @@ def simulator(
         step_s=step_s,
         load_s=load_s,
         preview_every_steps=preview_every_steps,
+        video_bytes=video_bytes,
     )
     with readable_failures():
         from comfyq.local.loop import run
