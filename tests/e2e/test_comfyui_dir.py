@@ -30,6 +30,7 @@ def end(up: Process, job_id: str) -> None:
     until(lambda: job(up.url, job_id)["status"] == "completed", "it completes")
 
 
+@pytest.mark.verify
 def test_nothing_is_left_in_comfyuis_folders(processes: Processes) -> None:
     simulator, up = processes.simulator(), processes.up(workers=0)
     mine = simulator.data_dir / "output" / "mine.png"

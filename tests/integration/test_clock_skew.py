@@ -70,7 +70,7 @@ def store() -> Iterator[Store]:
     def start(body: str) -> tuple[str, type[Refusing]]:
         handler = type("Handler", (Refusing,), {"body": body, "asked": 0})
         server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-        thread = Thread(target=server.serve_forever)
+        thread = Thread(target=server.serve_forever, args=[0.01])
         thread.start()
         servers.append((server, thread))
         return f"http://127.0.0.1:{server.server_port}", handler
@@ -119,7 +119,9 @@ async def test_a_wrong_key_is_no_wrong_clock(store: Store, tmp_path: Path) -> No
         await ports.table.get(("JOB#1", "META"))
 
 
-@pytest.mark.parametrize("module", ["comfyq.cli", "functions.worker.main"])
+@pytest.mark.parametrize(
+    "module", ["comfyq.cli", pytest.param("functions.worker.main", marks=pytest.mark.verify)]
+)
 async def test_a_worker_says_so_in_one_line_and_exits(
     module: str, store: Store, tmp_path: Path
 ) -> None:

@@ -50,10 +50,11 @@ def _is_expected(failure: BaseException) -> bool:
     """These modules cost a second to import, so only a failure pays for them."""
     from comfyq.bootstrap.identity import WorkerIdTaken
     from comfyq.bootstrap.ports import MissingSetting
+    from comfyq.bootstrap.supervision import SupervisorTaken
     from comfyq.bootstrap.worker import NotComfyUI
     from comfyq.domain.errors import DomainError
     from comfyq.local.emulator import EmulatorError
     from comfyq.local.serving import PortTaken
 
-    ours = (PortTaken, EmulatorError, WorkerIdTaken, NotComfyUI, MissingSetting)
+    ours = (PortTaken, EmulatorError, WorkerIdTaken, SupervisorTaken, NotComfyUI, MissingSetting)
     return isinstance(failure, (*ours, DomainError, OSError))

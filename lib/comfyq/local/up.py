@@ -19,7 +19,7 @@ from comfyq.local.emulator import Emulator
 from comfyq.local.runtime_file import remove_runtime, write_runtime
 from comfyq.local.serving import serving_app
 from comfyq.local.signals import stop_event
-from comfyq.local.supervisor import Supervisor
+from comfyq.local.supervisor import supervising
 from comfyq.local.worker import dir_of, working
 from comfyq.services.beside import beside
 from comfyq.simulator import Simulator, SimulatorSettings
@@ -66,8 +66,8 @@ async def running(settings: Settings, options: UpOptions) -> AsyncIterator[Up]:
     """Start everything; at the end workers drain and everything stops.
 
     Raises:
-        PortTaken, EmulatorError, WorkerIdTaken, NotComfyUI, MissingSetting: nothing is left
-            running.
+        PortTaken, EmulatorError, WorkerIdTaken, SupervisorTaken, NotComfyUI, MissingSetting:
+            nothing is left running.
         TableUnavailable: so is nothing; the data directory's database cannot be used.
     """
     async with AsyncExitStack() as stack:
@@ -172,8 +172,8 @@ async def _engines(
     """Each ComfyUI that this process has workers for."""
     restart = None
     if options.comfyui_command is not None:
-        supervisor = Supervisor(options.comfyui_command)
-        await stack.enter_async_context(beside(supervisor.run()))
+        supervised = supervising(settings, options.comfyui_command, options.comfyui)
+        supervisor = await stack.enter_async_context(supervised)
         if len(options.comfyui) == 1:  # of several, nobody knows which the command starts
             restart = supervisor.restart
     if options.comfyui or options.workers == 0:

@@ -15,8 +15,8 @@ from comfyq.edges.worker.worker import Worker
 from comfyq.local.logging import configure_logging
 from comfyq.local.loop import run
 from comfyq.local.signals import stop_event
-from comfyq.local.supervisor import Supervisor
-from comfyq.services.beside import beside, first_of
+from comfyq.local.supervisor import supervising
+from comfyq.services.beside import first_of
 
 WRONG_USAGE = 2
 CLOCK_WRONG = 4
@@ -54,6 +54,7 @@ async def work_until_signal(
         MissingSetting: the backend is not described well enough.
         NotComfyUI: the directory of the settings is not ComfyUI's.
         WorkerIdTaken: another process of this machine has the id that the settings want.
+        SupervisorTaken: another process of this data directory starts that ComfyUI.
     """
     stopped = stop_event()
     async with AsyncExitStack() as stack:
@@ -63,9 +64,8 @@ async def work_until_signal(
         services = Services(settings, ports)
         restart = None
         if comfyui_command is not None:
-            supervisor = Supervisor(comfyui_command)
-            await stack.enter_async_context(beside(supervisor.run()))
-            restart = supervisor.restart
+            supervised = supervising(settings, comfyui_command, comfyui)
+            restart = (await stack.enter_async_context(supervised)).restart
         own_dir = dir_of(settings, comfyui)
         workers = [
             await stack.enter_async_context(
