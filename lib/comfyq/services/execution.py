@@ -133,7 +133,9 @@ class Executor:
 
     async def _rule(self, held: HeldJob, raised: EngineError) -> EngineError:
         """Give the job its verdict after ComfyUI ended the attempt badly."""
-        hung = await self._stop(held) if isinstance(raised, MAY_STILL_RUN) else None
+        hung = None
+        if isinstance(raised, MAY_STILL_RUN):  # or we have slept, and it is in other hands
+            hung = await self._stop(held, but=await self._adopted(held))
         verdict = verdict_on(self._blamed(held, raised), held.job, self._timing)
         log.info("attempt_ended", job=held.id, attempt=held.token, reason=verdict.reason)
         await self._conclude(held, _outcome_of(verdict))
@@ -203,18 +205,28 @@ class Executor:
     async def _abandon(self, held: HeldJob) -> EngineError | None:
         """The job is another's: stop ComfyUI's work on our prompt, write nothing."""
         log.warning("lease_lost", job=held.id, attempt=held.token)
-        hung = await self._stop(held)
-        await self._claims.forget(held.id)
+        adopted = await self._adopted(held)
+        hung = await self._stop(held, but=adopted)
+        if not adopted:  # otherwise it is noted still, and swept away once the job has ended
+            await self._claims.forget(held.id)
         return hung
+
+    async def _adopted(self, held: HeldJob) -> int:
+        """The attempt of ours whose prompt our successor goes on with, in this same ComfyUI."""
+        try:
+            job = await held.stored()
+        except DomainError:
+            return 0
+        return job.adopted_attempt if job.attempt > held.token else 0
 
     async def _drain(self, held: HeldJob, reason: str) -> None:
         await self._stop(held)
         await self._conclude(held, Outcome(partial(jobs.release, reason=reason)))
 
-    async def _stop(self, held: HeldJob) -> EngineError | None:
+    async def _stop(self, held: HeldJob, *, but: int = 0) -> EngineError | None:
         """Stop ComfyUI's work on the job; what kept it from stopping."""
         try:
-            await self._renderer.stop(held)
+            await self._renderer.stop(held, but=but)
         except EngineError as unanswered:
             log.warning("stop_unanswered", job=held.id, reason=str(unanswered))
             return unanswered
