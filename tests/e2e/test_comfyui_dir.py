@@ -13,6 +13,13 @@ from tests.e2e.test_restart import job, submit
 from tests.processes import Process, Processes
 
 BEAT = {"COMFYQ_BEAT_S": "0.5"}
+PREVIEW = {
+    "1": {
+        "class_type": "EmptyImage",
+        "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": 7},
+    },
+    "2": {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}},
+}
 PLENTY = str(10**18)  # bytes that no disk has
 
 
@@ -47,6 +54,22 @@ def test_nothing_is_left_in_comfyuis_folders(processes: Processes) -> None:
 
 
 @pytest.mark.verify
+def test_a_neighbour_whose_run_is_cached_still_finds_its_file(processes: Processes) -> None:
+    """Both stand in ComfyUI's queue, and the second is told the name of the first one's preview."""
+    simulator, up = processes.simulator(), processes.up(workers=0)
+    jobs = [submit_preview(up) for _ in range(2)]
+    processes.worker(comfyui=[simulator.url], up=up, options=("--comfyui-dir", simulator.data_dir))
+    for each in jobs:
+        end(up, each)
+    assert [job(up.url, each)["attempt"] for each in jobs] == [1, 1]
+    [preview] = files(simulator.data_dir / "temp")
+    preview.unlink()
+    again = submit_preview(up)
+    end(up, again)
+    assert job(up.url, again)["attempt"] == 2, "what is gone nevertheless is rendered again"
+
+
+@pytest.mark.verify
 def test_nothing_is_claimed_while_the_disk_is_full(processes: Processes) -> None:
     simulator, up = processes.simulator(), processes.up(workers=0)
     full = processes.worker(
@@ -61,6 +84,12 @@ def test_nothing_is_claimed_while_the_disk_is_full(processes: Processes) -> None
     assert "disk_low" in full.log
     processes.worker(comfyui=[simulator.url], up=up)
     end(up, waiting)
+
+
+def submit_preview(up: Process) -> str:
+    answer = requests.post(f"{up.url}/generate", json={"graph": PREVIEW}, timeout=10)
+    job_id: str = answer.json()["id"]
+    return job_id
 
 
 def health(up: Process) -> dict[str, object]:

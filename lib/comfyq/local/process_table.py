@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 PROC = Path("/proc")
@@ -39,6 +40,7 @@ def _entry(stat: str) -> Iterator[Entry]:
         yield Entry(int(pid), int(group), started=f"{_boot_id()}/{rest[16]}")
 
 
+@cache
 def _boot_id() -> str:
     return (PROC / "sys/kernel/random/boot_id").read_text().strip()
 
