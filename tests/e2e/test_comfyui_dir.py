@@ -1,6 +1,8 @@
 """A worker that was told where ComfyUI has its folders: it leaves nothing there."""
 
 import io
+import os
+import shutil
 from base64 import b64encode
 from pathlib import Path
 
@@ -12,7 +14,6 @@ from tests.e2e.faults.client import until
 from tests.e2e.test_restart import job, submit
 from tests.processes import Process, Processes
 
-BEAT = {"COMFYQ_BEAT_S": "0.5"}
 PREVIEW = {
     "1": {
         "class_type": "EmptyImage",
@@ -20,7 +21,7 @@ PREVIEW = {
     },
     "2": {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}},
 }
-PLENTY = str(10**18)  # bytes that no disk has
+BALLAST_BYTES = 2 * 10**9
 
 
 def files(folder: Path) -> list[Path]:
@@ -70,20 +71,25 @@ def test_a_neighbour_whose_run_is_cached_still_finds_its_file(processes: Process
 
 
 @pytest.mark.verify
-def test_nothing_is_claimed_while_the_disk_is_full(processes: Processes) -> None:
+def test_nothing_is_claimed_while_the_disk_is_full(processes: Processes, tmp_path: Path) -> None:
+    """Full is what has less left than is asked for; others may fill or free some meanwhile."""
+    ballast = tmp_path / "ballast"
+    with ballast.open("wb") as file:
+        os.posix_fallocate(file.fileno(), 0, BALLAST_BYTES)
+    least_bytes = shutil.disk_usage(tmp_path).free + BALLAST_BYTES // 2
     simulator, up = processes.simulator(), processes.up(workers=0)
-    full = processes.worker(
-        comfyui=[simulator.url], up=up, env={**BEAT, "COMFYQ_MIN_FREE_BYTES": PLENTY}
-    )
+    env = {"COMFYQ_BEAT_S": "0.5", "COMFYQ_MIN_FREE_BYTES": str(least_bytes)}
+    worker = processes.worker(comfyui=[simulator.url], up=up, env=env)
     waiting = submit(up)
     until(lambda: "free some" in str(health(up)["reason"]), "it says why")
     assert health(up)["status"] == "degraded"
     assert health(up)["comfyui_available"]
     assert job(up.url, waiting)["queue_position"] == 1
-    full.stop()
-    assert "disk_low" in full.log
-    processes.worker(comfyui=[simulator.url], up=up)
+    ballast.unlink()
     end(up, waiting)
+    assert "disk_low" in worker.log
+    assert "disk_has_room" in worker.log
+    until(lambda: health(up)["status"] == "healthy", "it says that it goes on")
 
 
 def submit_preview(up: Process) -> str:
