@@ -56,6 +56,7 @@ bench: .venv/.development .emulator/.made ## measure comfyq beside a client of C
 	@infra/comfyui/with.sh .comfyui $(BIN)/python -m tests.bench.affinity
 	@$(BIN)/python -m tests.bench.backlog
 	@$(BIN)/python -m tests.bench.memory
+	@$(BIN)/python -m tests.bench.large
 	@$(BIN)/python -m tests.bench.batch
 	@$(BIN)/python -m tests.bench.admission
 	@$(BIN)/python -m infra.cost

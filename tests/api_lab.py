@@ -35,6 +35,7 @@ from comfyq.records.catalogues import CatalogueRecords
 from comfyq.records.dead_letters import DeadLetterRecords
 from comfyq.records.families import FamilyRecords
 from comfyq.records.jobs import JobRecords
+from comfyq.records.run_times import RunTimeRecords
 from comfyq.records.subscriptions import SubscriptionRecords
 from comfyq.records.workers import WorkerRecords
 from comfyq.services.admission import Admission
@@ -44,6 +45,7 @@ from comfyq.services.catalogues import Catalogues
 from comfyq.services.dead_letters import DeadLetters
 from comfyq.services.downloads import Downloads
 from comfyq.services.enclosing import Enclosures
+from comfyq.services.estimating import Estimator
 from comfyq.services.health import Health
 from comfyq.services.intake import Intake
 from comfyq.services.library import Library
@@ -161,8 +163,18 @@ class ApiLab:
         async def shared_links() -> Links:
             return links
 
+        self.run_times = RunTimeRecords(self.table)
         self.api = ApiServices(
             submission=self.submission,
+            estimator=Estimator(
+                records=self.records,
+                families=FamilyRecords(self.table),
+                workers=self.workers,
+                run_times=self.run_times,
+                clock=self.clock,
+                live_s=20,
+                front_s=0,
+            ),
             downloads=Downloads(records=self.records, assets=self.assets, links=shared_links),
             dead_letters=self.dead_letters,
             batches=self.batches,

@@ -39,6 +39,7 @@ from comfyq.ports.engine import (
 from comfyq.ports.notifier import Connection
 from comfyq.records.assets import AssetRecords
 from comfyq.records.jobs import JobRecords
+from comfyq.records.run_times import RunTimeRecords
 from comfyq.records.subscriptions import Subscription, SubscriptionRecords
 from comfyq.services.announcing import Announcer
 from comfyq.services.claiming import Claims
@@ -47,6 +48,8 @@ from comfyq.services.execution import Executor
 from comfyq.services.preparing import Preparer
 from comfyq.services.reaping import Reaper
 from comfyq.services.rendering import Renderer, Turn
+from comfyq.services.run_times import RunTimes
+from comfyq.services.tidying import Tidier
 from comfyq.services.timing import Timing
 from tests.scripted_fetcher import ScriptedFetcher
 
@@ -215,8 +218,10 @@ class Farm:
                 job = await self.records.get(job.id)
         return job
 
-    def worker(self, name: str, engine: ScriptedEngine | None = None) -> "FarmWorker":
-        return FarmWorker(self, name, engine or ScriptedEngine())
+    def worker(
+        self, name: str, engine: ScriptedEngine | None = None, *, tidier: Tidier | None = None
+    ) -> "FarmWorker":
+        return FarmWorker(self, name, engine or ScriptedEngine(), tidier)
 
 
 async def _render(job: Job, outputs: Sequence[Output], base_url: str) -> bytes:
@@ -226,7 +231,9 @@ async def _render(job: Job, outputs: Sequence[Output], base_url: str) -> bytes:
 class FarmWorker:
     """One worker process; a second one of the same name is its restart."""
 
-    def __init__(self, farm: Farm, name: str, engine: ScriptedEngine) -> None:
+    def __init__(
+        self, farm: Farm, name: str, engine: ScriptedEngine, tidier: Tidier | None
+    ) -> None:
         self.farm, self.engine = farm, engine
         self.turns: list[str] = []
         self.claims = Claims(
@@ -238,6 +245,7 @@ class FarmWorker:
             clock=farm.clock,
             timing=farm.timing,
         )
+        self.run_times = RunTimes(records=RunTimeRecords(farm.table), period_s=0)
         self.executor = Executor(
             records=farm.records,
             claims=self.claims,
@@ -250,6 +258,7 @@ class FarmWorker:
                     records=farm.files,
                     assets=farm.assets,
                     max_bytes=MAX_INPUT_BYTES,
+                    tidier=tidier,
                     again_s=0,
                 ),
                 announcer=farm.announcer,
@@ -261,8 +270,10 @@ class FarmWorker:
                 engine=engine, assets=farm.assets, spool=farm.spool, timing=farm.timing
             ),
             announcer=farm.announcer,
+            run_times=self.run_times,
             clock=farm.clock,
             timing=farm.timing,
+            tidier=tidier,
         )
 
     @property

@@ -77,6 +77,9 @@ class Settings(BaseSettings):
     minio_secure: Annotated[bool, Field(validation_alias=_unprefixed("MINIO_SECURE"))] = False
 
     comfyui_url: Annotated[str | None, Field(validation_alias=_unprefixed("COMFYUI_URL"))] = None
+    comfyui_dir: Annotated[Path | None, Field(validation_alias=_unprefixed("COMFYUI_DIR"))] = (
+        None  # with its output, temp and input folders; None: not on this machine
+    )
     comfyui_host: Annotated[str | None, Field(validation_alias=_unprefixed("COMFYUI_HOST"))] = None
 
     ecs_agent_uri: Annotated[str | None, Field(validation_alias=_unprefixed("ECS_AGENT_URI"))] = (
@@ -100,6 +103,7 @@ class Settings(BaseSettings):
     upload_give_up_s: float = 900
     resend_s: float = 30  # results that storage refused are sent again so often
     spool_bytes: int = 10 * 2**30  # which may lie on the worker's disk until then
+    min_free_bytes: int = 10**9  # with less left on a disk that jobs need, none is claimed
     stop_s: float = 15  # ComfyUI may take so long to stop a prompt; then it hangs
     silent_s: float = 10  # ComfyUI may be silent for so long before its prompts are given up
     unavailable_s: float = 5  # pause before a job is tried again that found ComfyUI away

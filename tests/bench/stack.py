@@ -19,13 +19,13 @@ class Stack:
 
 
 @contextmanager
-def simulated() -> Iterator[Process]:
+def simulated(*options: object) -> Iterator[Process]:
     """A simulator whose steps take no time."""
     with tempfile.TemporaryDirectory() as folder:
         servers = Processes(Path(folder))
         try:
-            options = ["--step-s", "0", "--preview-every-steps", "0"]
-            yield servers.simulator(options=options)
+            fast = ("--step-s", "0", "--preview-every-steps", "0")
+            yield servers.simulator(options=[*fast, *options])
         finally:
             servers.close()
 

@@ -81,6 +81,8 @@ def _a_cancel(deployment: Deployment) -> None:
         job_id = deployment.api().submit("b")
     _follow(deployment, job_id)
     with deployment.role("ApiRole"):
+        waiting = deployment.api()("show", f"/generate/{job_id}")
+        assert json.loads(waiting["body"])["queue_position"] is not None
         answer = deployment.api()("cancel", f"/generate/{job_id}")
         assert json.loads(answer["body"])["status"] == "canceled"
 

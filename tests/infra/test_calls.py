@@ -44,6 +44,7 @@ def test_the_record_has_the_rights_that_are_easily_forgotten() -> None:
     assert Right("s3:DeleteObject", outputs) in rights["WorkerPolicy"]
     assert Right("sqs:SendMessage", "${JobsQueue.Arn}") in rights["WorkerPolicy"]
     assert Right("dynamodb:Query", "${Table.Arn}/index/ready") in rights["WorkerPolicy"]
+    assert Right("dynamodb:Query", "${Table.Arn}/index/ready") in rights["ApiRole"]
     assert Right("s3:GetObject", outputs) in rights["ApiRole"]
     assert Right("execute-api:ManageConnections", connections) in rights["ApiRole"]
     assert Right("dynamodb:UpdateItem", "${Table.Arn}") in rights["ApiRole"]

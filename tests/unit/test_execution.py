@@ -23,6 +23,7 @@ from comfyq.ports.engine import (
     Started,
 )
 from comfyq.ports.table import Write
+from comfyq.services.holding import HeldJob
 from comfyq.services.prompting import prompt_id
 from tests.farm import HALF, RUN, Farm, Never, PowerCut, ScriptedEngine
 
@@ -267,6 +268,46 @@ async def test_a_worker_that_lost_its_job_stops_the_prompt_and_writes_nothing(fa
     ended = await farm.records.get(job.id)
     assert (ended.status, ended.attempt) == (JobStatus.SUCCEEDED, 2)
     assert zombie.canceled == [prompt_id(job.id, 1)]
+
+
+@pytest.mark.parametrize("shared", [True, False])
+async def test_a_worker_that_slept_leaves_alone_what_its_successor_goes_on_with(
+    shared: bool, farm: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where it has another ComfyUI, its successor cannot: then the prompt is of no use."""
+    job = await farm.submit()
+    engine = ScriptedEngine(Started(), Never())
+    sleeper = farm.worker("w1", engine)
+    awake = asyncio.Event()
+    look = HeldJob._look
+
+    async def asleep(held: HeldJob) -> None:
+        if held.token == 1:
+            await awake.wait()
+        await look(held)
+
+    monkeypatch.setattr(HeldJob, "_look", asleep)
+    async with asyncio.TaskGroup() as group:
+        sleeping = group.create_task(sleeper.run_once())
+        await farm.until(job, JobStatus.RUNNING)
+        farm.clock.advance(121)
+        other = farm.worker("w2", engine if shared else ScriptedEngine(Started(), Never()))
+        succeeding = group.create_task(other.run_once())
+        await until_attempt(farm, job, 2)
+        awake.set()
+        await sleeping
+        left_alone = prompt_id(job.id, 1) not in engine.canceled
+        await farm.cancel(await farm.records.get(job.id))
+        await succeeding
+    assert left_alone == shared
+    assert bool(await sleeper.claims.strays()) == shared, "it looks again once the job has ended"
+
+
+async def until_attempt(farm: Farm, job: Job, attempt: int) -> None:
+    """Wait until ComfyUI works for that attempt."""
+    async with asyncio.timeout(10):
+        while (await farm.records.get(job.id)).started_attempt != attempt:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
 
 
 async def test_a_drained_job_is_claimable_at_once_and_not_counted(farm: Farm) -> None:

@@ -12,6 +12,7 @@ def api_app(services: Services, *, lifespan: Lifespan | None = None) -> FastAPI:
     """The same application for Lambda, for uvicorn and for tests."""
     api = ApiServices(
         submission=services.submission,
+        estimator=services.estimator,
         downloads=services.downloads,
         health=services.health,
         library=services.library,

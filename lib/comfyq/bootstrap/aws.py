@@ -4,6 +4,8 @@ from functools import cached_property, partial
 from threading import Lock
 from typing import TYPE_CHECKING, Any
 
+from comfyq.adapters.signing.clock_check import ClockCheck
+from comfyq.adapters.system.clock import SystemClock
 from comfyq.config import Backend, Settings
 
 if TYPE_CHECKING:
@@ -72,7 +74,9 @@ class Clients:
         )
         with self._making:  # a session is not safe to make clients from several threads
             make = partial(self.session.client, service)
-            return make(endpoint_url=self._endpoint(service), config=config)
+            client = make(endpoint_url=self._endpoint(service), config=config)
+        ClockCheck(SystemClock()).watch(client)
+        return client
 
     def _endpoint(self, service: str) -> str | None:
         """None leaves it to boto3, which also reads AWS_ENDPOINT_URL and its kin."""

@@ -24,6 +24,7 @@ from comfyq.records.catalogues import CatalogueRecords
 from comfyq.records.dead_letters import DeadLetterRecords
 from comfyq.records.families import FamilyRecords
 from comfyq.records.jobs import JobRecords
+from comfyq.records.run_times import RunTimeRecords
 from comfyq.records.secrets import SecretRecords
 from comfyq.records.subscriptions import SubscriptionRecords
 from comfyq.records.workers import WorkerRecords
@@ -34,6 +35,7 @@ from comfyq.services.catalogues import Catalogues
 from comfyq.services.dead_letters import DeadLetters
 from comfyq.services.downloads import Downloads
 from comfyq.services.enclosing import Enclosures
+from comfyq.services.estimating import Estimator
 from comfyq.services.health import Health
 from comfyq.services.intake import Intake
 from comfyq.services.library import Library
@@ -152,6 +154,21 @@ class Services:
     @cached_property
     def downloads(self) -> Downloads:
         return Downloads(records=self.records, assets=self.ports.assets, links=self.links)
+
+    @cached_property
+    def run_times(self) -> RunTimeRecords:
+        return RunTimeRecords(self.ports.table)
+
+    @cached_property
+    def estimator(self) -> Estimator:
+        return Estimator(
+            records=self.records,
+            families=self.families,
+            workers=self.workers,
+            run_times=self.run_times,
+            clock=self.ports.clock,
+            live_s=self.settings.live_s,
+        )
 
     @cached_property
     def health(self) -> Health:

@@ -1,7 +1,10 @@
 """A worker and its parts: one ComfyUI, one identity, one folder of its own."""
 
+import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
+from pathlib import Path
 
 import structlog
 
@@ -12,9 +15,11 @@ from comfyq.adapters.comfyui.timing import Timing as ComfyTiming
 from comfyq.adapters.ecs.protection import EcsProtection
 from comfyq.adapters.fetching.addresses import Allowed
 from comfyq.adapters.fetching.fetcher import HttpFetcher
+from comfyq.adapters.filesystem.folders import OWN_INPUTS, ComfyFolders, NotComfyUI
 from comfyq.adapters.filesystem.journal import FileJournal
 from comfyq.adapters.filesystem.spool import FileSpool
 from comfyq.adapters.pictures.pillow import PillowPictures
+from comfyq.adapters.system.space import DiskSpace
 from comfyq.bootstrap.identity import OwnFolder, dead_workers, take_identity
 from comfyq.bootstrap.services import Services
 from comfyq.config import Settings
@@ -23,6 +28,7 @@ from comfyq.edges.worker.engine_watch import EngineWatch
 from comfyq.edges.worker.gate import Gate
 from comfyq.edges.worker.guard import Guard
 from comfyq.edges.worker.heart import Heart, Identity
+from comfyq.edges.worker.space_watch import SpaceWatch
 from comfyq.edges.worker.worker import Worker
 from comfyq.ports.caretaker import Caretaker
 from comfyq.ports.catalogue import CatalogueSource
@@ -37,11 +43,16 @@ from comfyq.services.execution import Executor
 from comfyq.services.preparing import Preparer
 from comfyq.services.rendering import Renderer
 from comfyq.services.resending import Resender
+from comfyq.services.run_times import RunTimes
 from comfyq.services.sweeping import Sweeper
+from comfyq.services.tidying import Tidier
 from comfyq.services.timing import Timing
+
+__all__ = ["NotComfyUI", "evict_dead_workers", "open_worker"]
 
 log = structlog.get_logger()
 
+LONGEST_USE = timedelta(days=1)  # of an input: from its upload to its prompt's start
 ENGINE_LOOK_S = 5.0  # ComfyUI is asked that often whether it is there
 
 
@@ -67,22 +78,25 @@ async def open_worker(
     comfyui_url: str,
     engine: str | None = None,
     restart: Callable[[], None] | None = None,
+    comfyui_dir: Path | None = None,
 ) -> AsyncIterator[Worker]:
     """A worker that is ready to ``run``; its id is its own for as long as this is open.
 
     ``engine`` names a ComfyUI whose URL is not always the same; ``restart`` restarts one that we
-    supervise.
+    supervise; ``comfyui_dir`` has its folders, where they are on this machine.
 
     Raises:
+        NotComfyUI: they are not in ``comfyui_dir``.
         WorkerIdTaken: another process has the id that the settings want.
     """
+    folders = _folders(services, comfyui_dir)
     own = take_identity(services.settings, engine=engine or comfyui_url)
     try:
         timing = ComfyTiming(unavailable_s=services.settings.silent_s)
         async with ComfyEngine(comfyui_url, timing=timing) as comfyui:
             caretaker = ComfyCaretaker(comfyui, restart=restart)
             await _recall(own)
-            yield _worker(services, comfyui, caretaker, own)
+            yield _worker(services, comfyui, caretaker, own, folders)
     finally:
         own.lock.release()
 
@@ -108,8 +122,21 @@ async def _recall(own: OwnFolder) -> None:
         await left.forget(job_id)
 
 
+def _folders(services: Services, comfyui_dir: Path | None) -> ComfyFolders | None:
+    if comfyui_dir is None:
+        return None
+    folders = ComfyFolders(comfyui_dir)
+    folders.check()
+    folders.sweep(before=services.ports.clock.now() - LONGEST_USE)
+    return folders
+
+
 def _worker(
-    services: Services, engine: ComfyEngine, caretaker: Caretaker, own: OwnFolder
+    services: Services,
+    engine: ComfyEngine,
+    caretaker: Caretaker,
+    own: OwnFolder,
+    folders: ComfyFolders | None,
 ) -> Worker:
     settings, clock = services.settings, services.ports.clock
     claims = Claims(
@@ -123,15 +150,18 @@ def _worker(
     )
     watch = EngineWatch(engine, period_s=ENGINE_LOOK_S)
     catalogue = CatalogueWatch(_publisher(services, engine, own), watch=watch)
-    heart = _heart(services, own, watch, catalogue)
+    space = _space(settings, own, folders)
+    heart = _heart(services, own, watch, space, catalogue)
     spool = FileSpool(folder=own.path / "spool", max_kept_bytes=settings.spool_bytes)
     spool.clear()
+    run_times = RunTimes(records=services.run_times)
     return Worker(
         claims=claims,
-        executor=_executor(services, engine, claims, spool),
+        executor=_executor(services, engine, claims, spool, run_times, _tidier(folders)),
         queue=services.ports.queue,
         gate=Gate(settings.depth),
         watch=watch,
+        space=space,
         heart=heart,
         caretaker=caretaker,
         chooser=_chooser(services) if settings.affinity else None,
@@ -142,6 +172,7 @@ def _worker(
             timing=timing_of(settings),
         ),
         sweeper=Sweeper(records=services.records, claims=claims, engine=engine),
+        run_times=run_times,
         wait_s=settings.wait_s,
         drain_s=settings.drain_s,
         guard=_guard(settings, heart),
@@ -166,14 +197,32 @@ def _guard(settings: Settings, heart: Heart) -> Guard | None:
     return Guard(protection, busy=lambda: heart.busy)
 
 
+def _space(settings: Settings, own: OwnFolder, folders: ComfyFolders | None) -> SpaceWatch:
+    disks = {"the data directory": own.path}
+    if folders is not None:
+        disks["ComfyUI's output folder"] = folders.output
+    return SpaceWatch(DiskSpace(disks, least_bytes=settings.min_free_bytes))
+
+
+def _tidier(folders: ComfyFolders | None) -> Tidier | None:
+    if folders is None:
+        return None
+    return Tidier(folders=folders, inputs=f"{OWN_INPUTS}/{secrets.token_hex(4)}")
+
+
 def _heart(
-    services: Services, own: OwnFolder, watch: EngineWatch, catalogue: CatalogueWatch
+    services: Services,
+    own: OwnFolder,
+    watch: EngineWatch,
+    space: SpaceWatch,
+    catalogue: CatalogueWatch,
 ) -> Heart:
     settings = services.settings
     return Heart(
         Identity(own.worker, host=settings.host, pid=settings.pid, version=__version__),
         records=services.workers,
         watch=watch,
+        space=space,
         catalogue=catalogue,
         clock=services.ports.clock,
         period_s=settings.beat_s,
@@ -190,7 +239,7 @@ def _chooser(services: Services) -> Chooser:
     )
 
 
-def _preparer(services: Services, folder: InputFolder) -> Preparer:
+def _preparer(services: Services, folder: InputFolder, tidier: Tidier | None) -> Preparer:
     settings = services.settings
     allowed = Allowed.of(settings.input_allow.split(","))
     return Preparer(
@@ -200,17 +249,25 @@ def _preparer(services: Services, folder: InputFolder) -> Preparer:
         records=services.assets,
         assets=services.ports.assets,
         max_bytes=settings.input_max_bytes,
+        tidier=tidier,
     )
 
 
-def _executor(services: Services, engine: ComfyEngine, claims: Claims, spool: Spool) -> Executor:
+def _executor(
+    services: Services,
+    engine: ComfyEngine,
+    claims: Claims,
+    spool: Spool,
+    run_times: RunTimes,
+    tidier: Tidier | None,
+) -> Executor:
     timing, clock = timing_of(services.settings), services.ports.clock
     return Executor(
         records=services.records,
         claims=claims,
         renderer=Renderer(
             engine=engine,
-            preparer=_preparer(services, engine),
+            preparer=_preparer(services, engine, tidier),
             announcer=services.announcer,
             subscriptions=services.followers,
             clock=clock,
@@ -223,6 +280,8 @@ def _executor(services: Services, engine: ComfyEngine, claims: Claims, spool: Sp
             timing=timing,
         ),
         announcer=services.announcer,
+        run_times=run_times,
         clock=clock,
         timing=timing,
+        tidier=tidier,
     )

@@ -2,6 +2,7 @@
 
 CommandError
   + CannotStart      the command was given something that cannot be done
+  + ClockWrong       nothing that this machine signs is accepted
   + Refused          the server answered that it will not do this
   + NotReached       nobody, or no comfyq, answers at the URL
     - ServerFailed   it answers, but cannot do its work now
@@ -18,6 +19,7 @@ class ExitCode(IntEnum):
     JOB_FAILED = 1  # also canceled
     WRONG_USAGE = 2
     NOT_REACHED = 3
+    CLOCK_WRONG = 4  # of this machine, so that AWS refuses what it signs
     DEFECT = 70  # EX_SOFTWARE of sysexits.h
     INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
@@ -30,6 +32,10 @@ class CommandError(Exception):
 
 class CannotStart(CommandError):
     exit_code = ExitCode.WRONG_USAGE
+
+
+class ClockWrong(CommandError):
+    exit_code = ExitCode.CLOCK_WRONG
 
 
 class NotReached(CommandError):

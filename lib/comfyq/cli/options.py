@@ -26,6 +26,15 @@ ComfyUI = Annotated[
     list[str] | None,
     typer.Option("--comfyui", metavar="URL", help="A ComfyUI; repeatable.  [env: COMFYUI_URL]"),
 ]
+ComfyUIDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--comfyui-dir",
+        metavar="DIR",
+        help="ComfyUI's directory, if it is on this machine: what is stored is removed from its "
+        "folders, and nothing is begun while its disk is full.  [env: COMFYUI_DIR]",
+    ),
+]
 
 
 def client_at(ctx: typer.Context, url: str | None) -> "Client":

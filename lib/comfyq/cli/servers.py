@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from comfyq.cli.errors import CannotStart, NotReached
-from comfyq.cli.options import AsJson, ComfyUI, DataDir
+from comfyq.cli.options import AsJson, ComfyUI, ComfyUIDir, DataDir
 from comfyq.cli.starting import readable_failures, settings_with
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def up(
         str | None,
         typer.Option(metavar="CMD", help="Start this ComfyUI, and again whenever it ends."),
     ] = None,
+    comfyui_dir: ComfyUIDir = None,
     workers: Annotated[int, typer.Option(min=0, max=64, help="For each ComfyUI.")] = 1,
     backend: Annotated[
         Literal["embedded", "emulator", "aws"] | None,
@@ -45,7 +46,7 @@ def up(
         from comfyq.local.loop import run
         from comfyq.local.up import UpOptions, serve_until_signal
 
-        settings = settings_with(data_dir=data_dir, backend=backend)
+        settings = settings_with(data_dir=data_dir, backend=backend, comfyui_dir=comfyui_dir)
         configure_logging(settings.log_level)
         options = UpOptions(
             host=host,
@@ -64,6 +65,7 @@ def worker(
         str | None,
         typer.Option(metavar="CMD", help="Start this ComfyUI, and again whenever it ends."),
     ] = None,
+    comfyui_dir: ComfyUIDir = None,
     worker_id: Annotated[
         str | None, typer.Option(help="Default: one that is made once for each ComfyUI.")
     ] = None,
@@ -83,7 +85,11 @@ def worker(
         from comfyq.local.worker import comfyui_of, work_until_signal
 
         settings = settings_with(
-            data_dir=data_dir, worker_id=worker_id, depth=depth, drain_s=drain_s
+            data_dir=data_dir,
+            comfyui_dir=comfyui_dir,
+            worker_id=worker_id,
+            depth=depth,
+            drain_s=drain_s,
         )
         started = comfyui_command is not None
         urls = _comfyui(comfyui, settings, started=started) or [comfyui_of(settings)]
@@ -108,6 +114,7 @@ def simulator(
     step_s: Annotated[float, typer.Option(min=0, help="Of one sampling step.")] = 0.01,
     load_s: Annotated[float, typer.Option(min=0, help="Of loading a model.")] = 0.0,
     preview_every_steps: Annotated[int, typer.Option(min=0, help="0 sends no previews.")] = 1,
+    video_bytes: Annotated[int, typer.Option(min=0, help="Least size of a saved video.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Serve a ComfyUI without a GPU: same protocol, pictures that say SIMULATED."""
@@ -122,6 +129,7 @@ def simulator(
         step_s=step_s,
         load_s=load_s,
         preview_every_steps=preview_every_steps,
+        video_bytes=video_bytes,
     )
     with readable_failures():
         from comfyq.local.loop import run

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from comfyq.cli.errors import CannotStart
+from comfyq.cli.errors import CannotStart, ClockWrong, CommandError
 
 if TYPE_CHECKING:
     from comfyq.config import Settings
@@ -25,14 +25,14 @@ def settings_with(**given: Any) -> "Settings":
 
 @contextmanager
 def readable_failures() -> Iterator[None]:
-    """Turn what a server is expected to fail with into CannotStart."""
+    """Turn what a server is expected to fail with into CannotStart, or ClockWrong."""
     try:
         yield
     except Exception as error:
         failure = _cause(error)
         if not _is_expected(failure):
             raise
-        raise CannotStart(str(failure)) from error
+        raise _kind(failure)(str(failure)) from error
 
 
 def _cause(error: BaseException) -> BaseException:
@@ -40,13 +40,21 @@ def _cause(error: BaseException) -> BaseException:
     return _cause(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
 
 
+def _kind(failure: BaseException) -> type[CommandError]:
+    from comfyq.domain.errors import ClockSkewed
+
+    return ClockWrong if isinstance(failure, ClockSkewed) else CannotStart
+
+
 def _is_expected(failure: BaseException) -> bool:
     """These modules cost a second to import, so only a failure pays for them."""
     from comfyq.bootstrap.identity import WorkerIdTaken
     from comfyq.bootstrap.ports import MissingSetting
+    from comfyq.bootstrap.supervision import SupervisorTaken
+    from comfyq.bootstrap.worker import NotComfyUI
     from comfyq.domain.errors import DomainError
     from comfyq.local.emulator import EmulatorError
     from comfyq.local.serving import PortTaken
 
-    expected = (PortTaken, EmulatorError, WorkerIdTaken, MissingSetting, DomainError, OSError)
-    return isinstance(failure, expected)
+    ours = (PortTaken, EmulatorError, WorkerIdTaken, SupervisorTaken, NotComfyUI, MissingSetting)
+    return isinstance(failure, (*ours, DomainError, OSError))

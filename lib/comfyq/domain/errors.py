@@ -30,6 +30,7 @@ DomainError
     - TooContended          a write lost against others too often; trying again may pass
   + Unavailable             a part that we depend on does not answer; trying again may pass
     - TableUnavailable, QueueUnavailable, AssetsUnavailable, NotifierUnavailable
+  + ClockSkewed             what this machine signs is refused; only setting its clock helps
   + TooLarge                an item, body or file is over a limit
 """
 
@@ -209,6 +210,12 @@ class AssetsUnavailable(Unavailable):
 
 class NotifierUnavailable(Unavailable):
     code = "notifier-unavailable"
+
+
+class ClockSkewed(DomainError):
+    """Not Unavailable: it is never tried again."""
+
+    code = "clock-skewed"
 
 
 class TooLarge(DomainError):

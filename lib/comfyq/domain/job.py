@@ -53,6 +53,7 @@ class Trigger(StrEnum):
     RING = "ring"
     CLAIM = "claim"
     RENEW = "renew"
+    ADOPT = "adopt"
     START = "start"
     ADVANCE = "advance"
     FORFEIT = "forfeit"
@@ -70,6 +71,7 @@ TRANSITIONS = {
     (_QUEUED, Trigger.RING): _QUEUED,
     (_QUEUED, Trigger.CLAIM): _QUEUED,
     (_QUEUED, Trigger.RENEW): _QUEUED,
+    (_QUEUED, Trigger.ADOPT): _QUEUED,
     (_QUEUED, Trigger.FORFEIT): _QUEUED,
     (_QUEUED, Trigger.START): _RUNNING,
     (_QUEUED, Trigger.RELEASE): _QUEUED,
@@ -128,6 +130,7 @@ class Job:
     attempt: int = 0  # claims so far; the fencing token of the current one
     started_attempt: int = 0  # the attempt that ComfyUI started and that has no verdict yet
     settled_attempt: int = 0  # the newest attempt with a verdict; later ones may be adopted
+    adopted_attempt: int = 0  # whose prompt the holder goes on with; 0: it has its own
     failures: int = 0
     lease: Lease | None = None
     not_before: datetime | None = None  # a retry waits until then
@@ -196,6 +199,7 @@ def claim(job: Job, *, worker: WorkerId, now: datetime, ttl: timedelta) -> Job:
         attempt=job.attempt + 1,
         lease=Lease(worker, expires_at=now + ttl),
         claimed_at=now,
+        adopted_attempt=0,
         not_before=None,
         progress=Progress(),
     )
@@ -205,6 +209,15 @@ def renew(job: Job, *, token: int, now: datetime, ttl: timedelta) -> Job:
     """Push the lease's end to ``now + ttl``; raises LeaseLost for a superseded attempt."""
     lease = Lease(_held(job, token).worker, expires_at=now + ttl)
     return _apply(job, Trigger.RENEW, lease=lease)
+
+
+def adopt(job: Job, *, token: int, attempt: int) -> Job:
+    """The holder goes on with the prompt that an earlier attempt left in ComfyUI.
+
+    Whoever lost that attempt, and only slept, can so tell that its prompt is in use.
+    """
+    _held(job, token)
+    return _apply(job, Trigger.ADOPT, adopted_attempt=attempt)
 
 
 def start(job: Job, *, token: int, now: datetime) -> Job:
@@ -397,6 +410,7 @@ def _requeue(job: Job, trigger: Trigger, *, now: datetime, **changes: Any) -> Jo
     fields = {
         "started_attempt": 0,
         "settled_attempt": job.attempt,
+        "adopted_attempt": 0,
         "lease": None,
         "rung_at": now,
         "progress": Progress(),

@@ -4,9 +4,16 @@ import asyncio
 import contextlib
 import os
 import signal
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from time import monotonic
 
 import structlog
+
+from comfyq.bootstrap.supervision import take_charge
+from comfyq.config import Settings
+from comfyq.local.left_process import ProcessNote
+from comfyq.services.beside import beside
 
 log = structlog.get_logger()
 
@@ -17,15 +24,20 @@ STOP_S = 15.0
 
 
 class Supervisor:
-    """Runs a command line in a process group of its own, with backoff between restarts."""
+    """Runs a command line in a process group of its own, with backoff between restarts.
 
-    def __init__(self, command: str) -> None:
+    ``note`` is what a successor knows the process by, if we are killed.
+    """
+
+    def __init__(self, command: str, *, note: ProcessNote) -> None:
         self._command = command
+        self._note = note
         self._process: asyncio.subprocess.Process | None = None
         self.starts = 0
 
     async def run(self) -> None:
         """Keep it running until cancelled; then stop it."""
+        await self._note.end(patience_s=STOP_S)
         pause_s = FIRST_PAUSE_S
         try:
             while True:
@@ -37,6 +49,7 @@ class Supervisor:
                 pause_s = min(pause_s * 2, LONGEST_PAUSE_S)
         finally:
             await asyncio.shield(self._stop())
+            self._note.clear()
 
     def restart(self) -> None:
         """Kill it; ``run`` starts it again."""
@@ -47,6 +60,7 @@ class Supervisor:
             self._command, start_new_session=True, stdin=asyncio.subprocess.DEVNULL
         )
         self.starts += 1
+        self._note.write(self._process.pid)
         log.info("comfyui_started", pid=self._process.pid, command=self._command)
         return await self._process.wait()
 
@@ -66,3 +80,21 @@ class Supervisor:
             return
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, number)
+
+
+@asynccontextmanager
+async def supervising(
+    settings: Settings, command: str, comfyui: Sequence[str]
+) -> AsyncIterator[Supervisor]:
+    """Keep the ComfyUI at ``comfyui`` running while the body runs.
+
+    Raises:
+        SupervisorTaken: another process of this data directory does.
+    """
+    charge = take_charge(settings, comfyui)
+    try:
+        supervisor = Supervisor(command, note=ProcessNote(charge.note))
+        async with beside(supervisor.run()):
+            yield supervisor
+    finally:
+        charge.release()

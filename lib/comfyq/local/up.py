@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 
@@ -18,8 +19,8 @@ from comfyq.local.emulator import Emulator
 from comfyq.local.runtime_file import remove_runtime, write_runtime
 from comfyq.local.serving import serving_app
 from comfyq.local.signals import stop_event
-from comfyq.local.supervisor import Supervisor
-from comfyq.local.worker import working
+from comfyq.local.supervisor import supervising
+from comfyq.local.worker import dir_of, working
 from comfyq.services.beside import beside
 from comfyq.simulator import Simulator, SimulatorSettings
 
@@ -57,6 +58,7 @@ class _Engine:
     name: str
     url: str
     restart: Callable[[], None] | None = None  # where we supervise it
+    folders: Path | None = None  # the directory that has them, if it is said
 
 
 @asynccontextmanager
@@ -64,12 +66,13 @@ async def running(settings: Settings, options: UpOptions) -> AsyncIterator[Up]:
     """Start everything; at the end workers drain and everything stops.
 
     Raises:
-        PortTaken, EmulatorError, WorkerIdTaken: nothing is left running.
+        PortTaken, EmulatorError, WorkerIdTaken, SupervisorTaken, NotComfyUI, MissingSetting:
+            nothing is left running.
         TableUnavailable: so is nothing; the data directory's database cannot be used.
     """
     async with AsyncExitStack() as stack:
         settings = await stack.enter_async_context(_backend(settings))
-        engines = await _engines(stack, options)
+        engines = await _engines(stack, settings, options)
         ports = open_ports(settings)
         stack.callback(ports.close)
         await make_bucket(ports)
@@ -82,7 +85,13 @@ async def running(settings: Settings, options: UpOptions) -> AsyncIterator[Up]:
         )
         workers = [
             await stack.enter_async_context(
-                open_worker(services, comfyui_url=each.url, engine=each.name, restart=each.restart)
+                open_worker(
+                    services,
+                    comfyui_url=each.url,
+                    engine=each.name,
+                    restart=each.restart,
+                    comfyui_dir=each.folders,
+                )
             )
             for each in engines
             for _ in range(options.workers)
@@ -157,16 +166,19 @@ async def _backend(settings: Settings) -> AsyncIterator[Settings]:
         await asyncio.to_thread(emulator.stop)
 
 
-async def _engines(stack: AsyncExitStack, options: UpOptions) -> Sequence[_Engine]:
+async def _engines(
+    stack: AsyncExitStack, settings: Settings, options: UpOptions
+) -> Sequence[_Engine]:
     """Each ComfyUI that this process has workers for."""
     restart = None
     if options.comfyui_command is not None:
-        supervisor = Supervisor(options.comfyui_command)
-        await stack.enter_async_context(beside(supervisor.run()))
+        supervised = supervising(settings, options.comfyui_command, options.comfyui)
+        supervisor = await stack.enter_async_context(supervised)
         if len(options.comfyui) == 1:  # of several, nobody knows which the command starts
             restart = supervisor.restart
     if options.comfyui or options.workers == 0:
-        return [_Engine(url, url, restart) for url in options.comfyui]
+        own_dir = dir_of(settings, options.comfyui)
+        return [_Engine(url, url, restart, own_dir) for url in options.comfyui]
     simulator = await stack.enter_async_context(Simulator(SimulatorSettings()))
     return [_Engine(SIMULATOR, simulator.url)]
 

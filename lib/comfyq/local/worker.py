@@ -4,19 +4,22 @@ import asyncio
 import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 from comfyq.bootstrap.ports import MissingSetting, make_bucket, open_ports
 from comfyq.bootstrap.services import Services
-from comfyq.bootstrap.worker import open_worker
+from comfyq.bootstrap.worker import NotComfyUI, open_worker
 from comfyq.config import Settings
+from comfyq.domain.errors import ClockSkewed
 from comfyq.edges.worker.worker import Worker
 from comfyq.local.logging import configure_logging
 from comfyq.local.loop import run
 from comfyq.local.signals import stop_event
-from comfyq.local.supervisor import Supervisor
-from comfyq.services.beside import beside
+from comfyq.local.supervisor import supervising
+from comfyq.services.beside import first_of
 
 WRONG_USAGE = 2
+CLOCK_WRONG = 4
 
 
 @asynccontextmanager
@@ -49,7 +52,9 @@ async def work_until_signal(
 
     Raises:
         MissingSetting: the backend is not described well enough.
+        NotComfyUI: the directory of the settings is not ComfyUI's.
         WorkerIdTaken: another process of this machine has the id that the settings want.
+        SupervisorTaken: another process of this data directory starts that ComfyUI.
     """
     stopped = stop_event()
     async with AsyncExitStack() as stack:
@@ -59,16 +64,27 @@ async def work_until_signal(
         services = Services(settings, ports)
         restart = None
         if comfyui_command is not None:
-            supervisor = Supervisor(comfyui_command)
-            await stack.enter_async_context(beside(supervisor.run()))
-            restart = supervisor.restart
+            supervised = supervising(settings, comfyui_command, comfyui)
+            restart = (await stack.enter_async_context(supervised)).restart
+        own_dir = dir_of(settings, comfyui)
         workers = [
-            await stack.enter_async_context(open_worker(services, comfyui_url=url, restart=restart))
+            await stack.enter_async_context(
+                open_worker(services, comfyui_url=url, restart=restart, comfyui_dir=own_dir)
+            )
             for url in comfyui
         ]
         await stack.enter_async_context(working(workers))
         on_ready()
         await stopped.wait()
+
+
+def dir_of(settings: Settings, comfyui: Sequence[str]) -> Path | None:
+    """Where the one ComfyUI has its folders, if it is said; raises MissingSetting for several."""
+    if settings.comfyui_dir is not None and len(comfyui) > 1:
+        raise MissingSetting(
+            "one directory is one ComfyUI's: with --comfyui-dir or COMFYUI_DIR, name one --comfyui"
+        )
+    return settings.comfyui_dir
 
 
 def comfyui_of(settings: Settings) -> str:
@@ -85,6 +101,12 @@ def main() -> None:
     configure_logging(settings.log_level)
     try:
         run(work_until_signal(settings, [comfyui_of(settings)]))
-    except MissingSetting as missing:
+    except (MissingSetting, NotComfyUI) as missing:
         print(missing, file=sys.stderr)
         sys.exit(WRONG_USAGE)
+    except BaseExceptionGroup as group:
+        skewed = first_of(group)
+        if not isinstance(skewed, ClockSkewed):
+            raise
+        print(skewed, file=sys.stderr)
+        sys.exit(CLOCK_WRONG)

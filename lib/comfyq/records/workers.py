@@ -27,9 +27,14 @@ class WorkerState:
     simulated: bool = False
     catalogue: str | None = None  # id of what its ComfyUI can run; None until it has told
     draining: bool = False  # it takes no further jobs
+    paused: str | None = None  # why it takes none just now, though its ComfyUI answers
     jobs: tuple[JobId, ...] = ()  # that it holds
     seen_at: datetime
     started_at: datetime
+
+    @property
+    def takes_jobs(self) -> bool:
+        return self.engine_ok and not self.draining and self.paused is None
 
 
 class WorkerRecords:
@@ -71,6 +76,7 @@ def _item(worker: WorkerState, *, ttl_s: int) -> Item:
         "simulated": worker.simulated,
         "catalogue": worker.catalogue,
         "draining": worker.draining,
+        "paused": worker.paused,
         "jobs": list(worker.jobs),
         "seen": to_ms(worker.seen_at),
         "started": to_ms(worker.started_at),
@@ -92,6 +98,7 @@ def _worker(item: Item) -> WorkerState:
         simulated=item["simulated"],
         catalogue=item.get("catalogue"),
         draining=item["draining"],
+        paused=item.get("paused"),
         jobs=tuple(JobId(job_id) for job_id in item["jobs"]),
         seen_at=from_ms(item["seen"]),
         started_at=from_ms(item["started"]),

@@ -18,7 +18,7 @@ from comfyq.domain.errors import (
 from comfyq.domain.job import Job, JobError
 from comfyq.domain.output import Output
 from comfyq.ports.clock import Clock
-from comfyq.ports.engine import DeviceFault, EngineError, EngineUnavailable, OutOfMemory
+from comfyq.ports.engine import DeviceFault, EngineError, EngineUnavailable, OutOfMemory, Rendered
 from comfyq.records.jobs import JobRecords
 from comfyq.services.announcing import Announcer
 from comfyq.services.beside import all_of, beside
@@ -28,6 +28,8 @@ from comfyq.services.holding import CancelRequested, HeldJob
 from comfyq.services.logs import log
 from comfyq.services.preparing import InputFailed
 from comfyq.services.rendering import JobEnded, Renderer, Turn
+from comfyq.services.run_times import RunTimes
+from comfyq.services.tidying import Tidier
 from comfyq.services.timing import Timing
 from comfyq.services.verdicts import Infected, Overdue, Stalled, Verdict, verdict_on
 
@@ -41,6 +43,7 @@ class Outcome:
 
     change: Callable[..., Job]  # takes the job and ``now``
     outputs: Sequence[Output] | None = None
+    files: Sequence[Rendered] = ()  # in ComfyUI's folders, of which ``outputs`` are copies
 
 
 class Executor:
@@ -59,16 +62,20 @@ class Executor:
         renderer: Renderer,
         collector: Collector,
         announcer: Announcer,
+        run_times: RunTimes,
         clock: Clock,
         timing: Timing,
+        tidier: Tidier | None = None,
     ) -> None:
         self._records = records
         self._claims = claims
         self._renderer = renderer
         self._collector = collector
         self._announcer = announcer
+        self._run_times = run_times
         self._clock = clock
         self._timing = timing
+        self._tidier = tidier  # None: ComfyUI's folders are not at hand
         self._struck_at = float("-inf")  # when the device last failed (monotonic)
 
     async def run(self, held: HeldJob, turn: Turn) -> EngineError | None:
@@ -121,11 +128,14 @@ class Executor:
         except AssetsUnavailable as refused:
             error = JobError(jobs.STORAGE_REFUSED, f"the results could not be stored: {refused}")
             return Outcome(partial(jobs.fail, error=error, retry_in=None))
-        return Outcome(partial(jobs.succeed, steps=rendering.steps), outputs)
+        succeed = partial(jobs.succeed, steps=rendering.steps)
+        return Outcome(succeed, outputs, files=rendering.files)
 
     async def _rule(self, held: HeldJob, raised: EngineError) -> EngineError:
         """Give the job its verdict after ComfyUI ended the attempt badly."""
-        hung = await self._stop(held) if isinstance(raised, MAY_STILL_RUN) else None
+        hung = None
+        if isinstance(raised, MAY_STILL_RUN):  # or we have slept, and it is in other hands
+            hung = await self._stop(held, but=await self._adopted(held))
         verdict = verdict_on(self._blamed(held, raised), held.job, self._timing)
         log.info("attempt_ended", job=held.id, attempt=held.token, reason=verdict.reason)
         await self._conclude(held, _outcome_of(verdict))
@@ -152,8 +162,15 @@ class Executor:
             await self._abandon(held)
         else:
             await self._finish(held)
+            await self._tidy(held, outcome)
         if outcome.outputs and not held.won:
             await self._collector.discard(outcome.outputs)
+
+    async def _tidy(self, held: HeldJob, outcome: Outcome) -> None:
+        if self._tidier is not None:
+            self._tidier.ended(held.id, held.token)
+            if held.won:
+                await self._tidier.outputs(held.job, outcome.files)
 
     async def _finish(self, held: HeldJob) -> None:
         try:
@@ -162,6 +179,8 @@ class Executor:
             log.warning("end_unannounced", job=held.id, reason=str(unavailable))
 
     async def _end(self, held: HeldJob) -> None:
+        if held.won:
+            self._run_times.note(held.job)
         await all_of([self._acknowledge(held), self._tell_end(held)])
         await self._claims.forget(held.id)
 
@@ -186,18 +205,28 @@ class Executor:
     async def _abandon(self, held: HeldJob) -> EngineError | None:
         """The job is another's: stop ComfyUI's work on our prompt, write nothing."""
         log.warning("lease_lost", job=held.id, attempt=held.token)
-        hung = await self._stop(held)
-        await self._claims.forget(held.id)
+        adopted = await self._adopted(held)
+        hung = await self._stop(held, but=adopted)
+        if not adopted:  # otherwise it is noted still, and swept away once the job has ended
+            await self._claims.forget(held.id)
         return hung
+
+    async def _adopted(self, held: HeldJob) -> int:
+        """The attempt of ours whose prompt our successor goes on with, in this same ComfyUI."""
+        try:
+            job = await held.stored()
+        except DomainError:
+            return 0
+        return job.adopted_attempt if job.attempt > held.token else 0
 
     async def _drain(self, held: HeldJob, reason: str) -> None:
         await self._stop(held)
         await self._conclude(held, Outcome(partial(jobs.release, reason=reason)))
 
-    async def _stop(self, held: HeldJob) -> EngineError | None:
+    async def _stop(self, held: HeldJob, *, but: int = 0) -> EngineError | None:
         """Stop ComfyUI's work on the job; what kept it from stopping."""
         try:
-            await self._renderer.stop(held)
+            await self._renderer.stop(held, but=but)
         except EngineError as unanswered:
             log.warning("stop_unanswered", job=held.id, reason=str(unanswered))
             return unanswered

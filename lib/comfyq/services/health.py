@@ -55,7 +55,7 @@ class Health:
         answering = [worker for worker in live if worker.engine_ok]
         idle = self._scale_to_zero and not live
         return HealthReport(
-            healthy=idle or any(not worker.draining for worker in answering),
+            healthy=idle or any(worker.takes_jobs for worker in live),
             reason="scaled to zero" if idle else _reason(live),
             comfyui_available=bool(answering),
             simulated=bool(answering) and all(worker.simulated for worker in answering),
@@ -73,6 +73,7 @@ def _reason(live: Sequence[WorkerState]) -> str | None:
             worker.engine_reason or f"ComfyUI of {worker.id} does not answer" for worker in live
         ]
         return "; ".join(sorted(set(told)))
-    if all(worker.draining for worker in answering):
-        return "every worker that could run a job is shutting down"
-    return None
+    if any(worker.takes_jobs for worker in live):
+        return None
+    paused = {f"{worker.id}: {worker.paused}" for worker in answering if worker.paused}
+    return "; ".join(sorted(paused)) or "every worker that could run a job is shutting down"

@@ -111,6 +111,10 @@ class HeldJob:
             await self._read()
         self.check()
 
+    async def stored(self) -> Job:
+        """The job as it is now, whoever holds it."""
+        return await self._records.get(self.id)
+
     async def acknowledge(self) -> None:
         """The outcome is stored, so the doorbell is not needed any more."""
         if self._delivery is not None:

@@ -26,6 +26,7 @@ from comfyq.domain.spec import Spec
 from comfyq.ports.assets import Assets
 from comfyq.ports.inputs import Fetcher, InputFolder, Pictures
 from comfyq.records.assets import AssetRecords
+from comfyq.services.tidying import Tidier
 
 NAME_CHARS = 32  # of the hash: 128 bits
 CHUNK_BYTES = 256 * 1024
@@ -50,6 +51,7 @@ class Preparer:
         records: AssetRecords,
         assets: Assets,
         max_bytes: int,
+        tidier: Tidier | None = None,
         again_s: float = AGAIN_S,
     ) -> None:
         self._folder = folder
@@ -58,6 +60,7 @@ class Preparer:
         self._records = records
         self._assets = assets
         self._max_bytes = max_bytes
+        self._tidier = tidier  # None: files stay where they are put
         self._again_s = again_s
 
     async def prepare(self, job: Job, spec: Spec) -> Spec:
@@ -85,7 +88,10 @@ class Preparer:
         except InputRefused as refused:
             raise InputFailed(file, refused) from refused
         name = f"comfyq-{blake3(content).hexdigest()[:NAME_CHARS]}{suffix}"
-        return await self._folder.upload(name, _chunks(content))
+        if self._tidier is None:
+            return await self._folder.upload(name, _chunks(content))
+        self._tidier.uses(job, name)
+        return await self._folder.upload(name, _chunks(content), subfolder=self._tidier.inputs)
 
     async def _content(self, job: Job, file: InputFile) -> bytes:
         if asset_id_of(file.source) is not None:

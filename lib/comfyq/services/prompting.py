@@ -8,6 +8,7 @@ from comfyq.domain.job import Job, JobId
 from comfyq.domain.spec import Spec
 from comfyq.ports.engine import Prompt, PromptId
 
+PREFIX = "comfyq"  # below ComfyUI's output folder: everything that jobs save
 NAMESPACE = uuid5(NAMESPACE_URL, "comfyq:prompt")
 
 
@@ -31,5 +32,5 @@ def _saving_under(body: Mapping[str, Any], job: Job) -> Mapping[str, Any]:
     name = prefix.replace("\\", "/").rsplit("/", 1)[-1] or "output"
     return {
         **body,
-        "inputs": {**inputs, "filename_prefix": f"comfyq/{job.id}/{job.attempt}/{name}"},
+        "inputs": {**inputs, "filename_prefix": f"{PREFIX}/{job.id}/{job.attempt}/{name}"},
     }

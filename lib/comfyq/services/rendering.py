@@ -103,8 +103,9 @@ class Renderer:
     def own_prompt(self, held: HeldJob) -> PromptId:
         return prompt_id(held.id, held.token)
 
-    async def stop(self, held: HeldJob) -> None:
-        """Take every prompt of the job out of ComfyUI, whichever attempt put it there.
+    async def stop(self, held: HeldJob, *, but: int = 0) -> None:
+        """Take every prompt of the job out of ComfyUI, whichever attempt put it there, except that
+        of the attempt ``but``.
 
         Raises:
             Hung: one runs on, ``stop_s`` after ComfyUI was told to stop it.
@@ -113,7 +114,8 @@ class Renderer:
         try:
             async with asyncio.timeout(self._timing.stop_s):
                 for attempt in range(held.token, 0, -1):
-                    await self._stop_prompt(prompt_id(held.id, attempt))
+                    if attempt != but:
+                        await self._stop_prompt(prompt_id(held.id, attempt))
         except TimeoutError:
             raise Hung(f"ComfyUI did not stop within {self._timing.stop_s:g} s") from None
 
@@ -126,16 +128,20 @@ class Renderer:
 
     async def _adopt(self, held: HeldJob) -> PromptId | None:
         """The newest prompt that a lost attempt left in ComfyUI; all others are deleted."""
-        adopted = None
+        adopted = 0
         for attempt in range(held.token - 1, 0, -1):
             earlier = prompt_id(held.id, attempt)
             state = await self._engine.find(earlier)
             lost = attempt > held.job.settled_attempt
-            if lost and adopted is None and state is not PromptState.ABSENT:
-                adopted = earlier
+            if lost and not adopted and state is not PromptState.ABSENT:
+                adopted = attempt
             elif state in LIVE:
                 await self._engine.cancel(earlier)
-        return adopted
+        if not adopted:
+            return None
+        # Before it is followed: its former holder may only have slept, and would stop it.
+        await held.settle(partial(jobs.adopt, token=held.token, attempt=adopted))
+        return prompt_id(held.id, adopted)
 
     async def _forfeit(self, held: HeldJob) -> None:
         reason = f"attempt {held.job.started_attempt} was lost with its worker while it ran"

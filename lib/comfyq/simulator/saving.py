@@ -1,7 +1,9 @@
 """The nodes that show something to clients: files, mostly."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from PIL import Image
@@ -80,9 +82,15 @@ async def save_video(call: Call) -> Outcome:
 async def _save_video(call: Call, name: str, suffix: str, content: bytes) -> Outcome:
     frames = call.value(name)
     plan = _plan(call, str(call.inputs["filename_prefix"]), frames)
-    await asyncio.to_thread(plan.path(0, suffix).write_bytes, content)
+    least_bytes = call.workshop.settings.video_bytes
+    await asyncio.to_thread(_write_filled, plan.path(0, suffix), content, least_bytes)
     _count(call, frames.count)
     return _animated(frames, plan, suffix)
+
+
+def _write_filled(path: Path, content: bytes, least_bytes: int) -> None:
+    path.write_bytes(content)
+    os.truncate(path, max(least_bytes, len(content)))
 
 
 def _animated(frames: Value, plan: SavePlan, suffix: str) -> Outcome:

@@ -78,6 +78,8 @@ class SimulatorSettings:
     """Longer side of a preview; ComfyUI scales them up to 512."""
     preview_every_steps: int = 1
     """A preview with every so many steps; 0 sends none, as ComfyUI does unless told otherwise."""
+    video_bytes: int = 0
+    """Saved videos are filled up with zeros to that size, which takes no room on most disks."""
     history_lag_s: float = 0.0005
     """Between `execution_success` and the history: consumers that look at once find nothing."""
     faults: Faults = field(default_factory=Faults)

@@ -18,7 +18,7 @@ class WorkerView(BaseModel):
     version: str
     comfyui_available: bool
     comfyui_version: str | None
-    reason: str | None = Field(description="Why its ComfyUI is not available.")
+    reason: str | None = Field(description="Why it takes no jobs.")
     devices: list[str]
     simulated: bool
     draining: bool = Field(description="It finishes what it has and takes no more.")
@@ -35,7 +35,7 @@ class WorkerView(BaseModel):
             version=worker.version,
             comfyui_available=worker.engine_ok,
             comfyui_version=worker.engine_version,
-            reason=worker.engine_reason,
+            reason=worker.engine_reason or worker.paused,
             devices=list(worker.devices),
             simulated=worker.simulated,
             draining=worker.draining,

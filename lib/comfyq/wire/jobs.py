@@ -7,6 +7,7 @@ from pydantic import BaseModel, Field
 
 from comfyq.domain.asset import AssetId
 from comfyq.domain.batch import BatchId
+from comfyq.domain.estimate import NOTHING, Estimate
 from comfyq.domain.job import Job, JobError, JobId, JobStatus, submitted
 from comfyq.domain.output import Output, OutputKind
 from comfyq.domain.spec import Spec
@@ -51,6 +52,16 @@ class JobView(BaseModel):
     workflow: str
     step: int = Field(0, description="Of the node that is executing.")
     max_steps: int = 0
+    eta_s: int | None = Field(
+        None,
+        description="Seconds until it may have ended, estimated from earlier runs of its workflow "
+        "and its own pace. Told by `GET /generate/{id}` alone; null where too little is known.",
+    )
+    queue_position: int | None = Field(
+        None,
+        description="Estimated: 1 is the next, 0 is with a worker already. Told by "
+        "`GET /generate/{id}` alone, of a queued job; null beyond the first hundred.",
+    )
     seq: int = Field(0, description="Grows with each change; as in progress frames.")
     attempt: int = Field(0, description="Progress never falls within one; as in frames.")
     created_at: Time
@@ -103,6 +114,11 @@ class JobViews:
 
     def job(self, job: Job, *, spec: Spec | None = None, outputs: Sequence[Output] = ()) -> JobView:
         return JobView.model_validate(self._fields(job, spec, outputs))
+
+    def live(self, job: Job, estimate: Estimate = NOTHING) -> JobView:
+        """A job that goes on, with what is guessed of it."""
+        told = {"eta_s": estimate.eta_s, "queue_position": estimate.queue_position}
+        return JobView.model_validate(self._fields(job, None, ()) | told)
 
     def accepted(self, job: Job, spec: Spec) -> JobView:
         """The answer to a submission, and to every replay of it whatever became of the job."""

@@ -125,6 +125,30 @@ def test_frozen_past_its_lease_and_woken(lab: Lab, record: Record) -> None:
 
 
 @pytest.mark.verify
+@also_real
+def test_frozen_and_woken_while_another_goes_on_with_its_prompt(
+    lab: Lab, comfy: Comfy, record: Record
+) -> None:
+    """Both drive one ComfyUI: the woken one leaves the prompt alone that is in use."""
+    frozen = lab.worker(comfy, worker_id=(sleeper := new_name("frozen")))
+    job = lab.client.submit(seconds=9.0, ticks=90)
+    lab.client.running(job)
+    frozen.signal(signal.SIGSTOP)
+    froze = time.monotonic()
+    lab.worker(comfy, worker_id=(helper := new_name("other")))
+    lab.client.until(
+        job, lambda now: (now["attempt"], now["status"]) == (2, "running"), "taken over"
+    )
+    taken_over = time.monotonic()
+    frozen.signal(signal.SIGCONT)
+    until(lambda: "lease_lost" in frozen.log, "the woken worker has given up")
+    story = lab.check(job, "completed", ["lost", "succeeded"])
+    assert [attempt["worker"] for attempt in story["attempts"]] == [sleeper, helper]
+    assert (comfy.renders(job), story["failures"]) == (1, 0)
+    record("worker frozen: another goes on with its prompt", taken_over - froze)
+
+
+@pytest.mark.verify
 def test_frozen_in_its_upload_and_woken(lab: Lab, simulator: Simulated, record: Record) -> None:
     """It would have stored a success: that write is refused, and its files are deleted."""
     frozen = lab.worker(simulator, worker_id=new_name("frozen"), faults=[UPLOAD_DELAYED])

@@ -18,6 +18,7 @@ from comfyq.domain.job import JobId
 from comfyq.services.batches import Batches
 from comfyq.services.dead_letters import DeadLetters
 from comfyq.services.downloads import Downloads
+from comfyq.services.estimating import Estimator
 from comfyq.services.health import Health
 from comfyq.services.library import Library
 from comfyq.services.links import Links
@@ -34,6 +35,7 @@ class ApiServices:
     """Everything that the HTTP API is made of. Nothing is asked of it before a request comes."""
 
     submission: Submission
+    estimator: Estimator
     downloads: Downloads
     health: Health
     library: Library

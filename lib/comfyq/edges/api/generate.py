@@ -78,6 +78,8 @@ async def listing(
 async def show(api: Services, caller: Asker, views: Views, job_id: WantedJob) -> JobView:
     """A job as it is now. It ends as `completed`, `failed` or `canceled`."""
     job = await api.submission.get(caller, job_id)
+    if not job.status.terminal:
+        return views.live(job, await api.estimator.estimate(job))
     return await _whole(api.submission, caller, views, job)
 
 

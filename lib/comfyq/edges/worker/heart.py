@@ -6,10 +6,11 @@ from datetime import datetime
 
 import structlog
 
-from comfyq.domain.errors import DomainError
+from comfyq.domain.errors import ClockSkewed, DomainError
 from comfyq.domain.job import JobId, WorkerId
 from comfyq.edges.worker.catalogue_watch import CatalogueWatch
 from comfyq.edges.worker.engine_watch import EngineWatch
+from comfyq.edges.worker.space_watch import SpaceWatch
 from comfyq.ports.clock import Clock
 from comfyq.records.workers import WorkerRecords, WorkerState
 
@@ -37,6 +38,7 @@ class Heart:
         *,
         records: WorkerRecords,
         watch: EngineWatch,
+        space: SpaceWatch,
         catalogue: CatalogueWatch | None = None,
         clock: Clock,
         period_s: float,
@@ -45,6 +47,7 @@ class Heart:
         self._identity = identity
         self._records = records
         self._watch = watch
+        self._space = space
         self._catalogue = catalogue
         self._clock = clock
         self._period_s = period_s
@@ -68,7 +71,11 @@ class Heart:
         self._draining = True
 
     async def run(self) -> None:
-        """Beat until cancelled; a beat that fails is made up for by the next."""
+        """Beat until cancelled; a beat that fails is made up for by the next.
+
+        Raises:
+            ClockSkewed: there will be no next.
+        """
         shown: WorkerState | None = None
         while True:
             state = self._state(self._clock.now())
@@ -76,6 +83,8 @@ class Heart:
                 try:
                     await self._records.beat(state, ttl_s=self._ttl_s)
                     shown = state
+                except ClockSkewed:
+                    raise
                 except DomainError as away:
                     log.warning("beat_failed", reason=str(away))
             await asyncio.sleep(LOOK_S)
@@ -106,6 +115,7 @@ class Heart:
             simulated=info.simulated if info else False,
             catalogue=self._catalogue.id if self._catalogue else None,
             draining=self._draining,
+            paused=self._space.reason,
             jobs=tuple(sorted(self._jobs)),
             seen_at=now,
             started_at=self._started_at,

@@ -14,6 +14,7 @@ from comfyq.edges.worker.engine_watch import EngineWatch
 from comfyq.edges.worker.gate import Gate, Place
 from comfyq.edges.worker.guard import Guard
 from comfyq.edges.worker.heart import Heart
+from comfyq.edges.worker.space_watch import SpaceWatch
 from comfyq.ports.caretaker import Caretaker
 from comfyq.ports.engine import (
     DeviceFault,
@@ -30,6 +31,7 @@ from comfyq.services.claiming import Claims
 from comfyq.services.execution import Executor
 from comfyq.services.holding import HeldJob
 from comfyq.services.resending import Resender
+from comfyq.services.run_times import RunTimes
 from comfyq.services.sweeping import Sweeper
 from comfyq.services.verdicts import Hung
 
@@ -52,11 +54,13 @@ class Worker:
         queue: JobQueue,
         gate: Gate,
         watch: EngineWatch,
+        space: SpaceWatch,
         heart: Heart,
         caretaker: Caretaker,
         chooser: Chooser | None,
         resender: Resender,
         sweeper: Sweeper,
+        run_times: RunTimes,
         wait_s: float,
         drain_s: float,
         guard: Guard | None = None,
@@ -67,11 +71,13 @@ class Worker:
         self._queue = queue
         self._gate = gate
         self._watch = watch
+        self._space = space
         self._heart = heart
         self._caretaker = caretaker
         self._chooser = chooser  # None: jobs are taken in the order of the queue
         self._resender = resender
         self._sweeper = sweeper
+        self._run_times = run_times
         self._wait_s = wait_s
         self._drain_s = drain_s
         self._guard = guard
@@ -86,8 +92,9 @@ class Worker:
 
     async def run(self) -> None:
         others = [each.run() for each in (self._guard, self._catalogue) if each is not None]
-        others += [self._resender.run(), self._sweeper.run()]
-        async with beside(self._watch.run(), self._heart.run(), *others):
+        others += [self._resender.run(), self._sweeper.run(), self._run_times.run()]
+        await self._space.look()
+        async with beside(self._watch.run(), self._space.run(), self._heart.run(), *others):
             await self._serve()
         await self._heart.stop()
 
@@ -114,13 +121,14 @@ class Worker:
     async def _serve_one(self, attempts: asyncio.TaskGroup) -> None:
         await self._or_stopped(self._watch.wait_ok())
         await self._or_stopped(self._gate.room())
+        await self._or_stopped(self._space.wait_ok())
         try:
             if not await self._claim_fitting(attempts):
                 delivery = await self._or_stopped(self._queue.receive(wait_s=self._wait_s))
-                if delivery is not None and self._watch.ok:
+                if delivery is not None and self._watch.ok and self._space.ok:
                     await self._claim(attempts, self._claims.claim(delivery))
                 elif delivery is not None:
-                    await delivery.hide(0)  # ComfyUI went away while we listened
+                    await delivery.hide(0)  # ComfyUI or the room went away while we listened
         except (Unavailable, OSError) as away:
             await self._pause(away)
 

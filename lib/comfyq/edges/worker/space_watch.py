@@ -1,0 +1,42 @@
+"""Whether there is room for the files of another job; nothing is claimed while there is not."""
+
+import asyncio
+
+import structlog
+
+from comfyq.ports.space import Space
+
+log = structlog.get_logger()
+
+PERIOD_S = 5.0
+
+
+class SpaceWatch:
+    def __init__(self, space: Space, *, period_s: float = PERIOD_S) -> None:
+        self._space = space
+        self._period_s = period_s
+        self._room = asyncio.Event()
+        self._room.set()
+        self.reason: str | None = None  # why nothing is claimed
+
+    @property
+    def ok(self) -> bool:
+        return self._room.is_set()
+
+    async def wait_ok(self) -> None:
+        await self._room.wait()
+
+    async def run(self) -> None:
+        while True:
+            await self.look()
+            await asyncio.sleep(self._period_s)
+
+    async def look(self) -> None:
+        reason = await asyncio.to_thread(self._space.shortage)
+        if reason is not None and self.ok:
+            log.warning("disk_low", reason=reason)
+            self._room.clear()
+        elif reason is None and not self.ok:
+            log.info("disk_has_room")
+            self._room.set()
+        self.reason = reason

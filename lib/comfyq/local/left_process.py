@@ -1,0 +1,80 @@
+"""A ComfyUI whose supervisor was killed: the next one finds it by the note and ends it.
+
+It is not gone on with: its output led to whoever was killed, and a ComfyUI that cannot write a line
+fails in the middle of a run.
+"""
+
+import asyncio
+import json
+import os
+import signal
+from contextlib import suppress
+from pathlib import Path
+
+import structlog
+
+from comfyq.local.process_table import processes
+
+log = structlog.get_logger()
+
+LOOK_S = 0.1
+
+
+class ProcessNote:
+    """Notes the leader of a process group, by pid and start time."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def write(self, pid: int) -> None:
+        for entry in processes():
+            if entry.pid == pid:
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                self._path.write_text(json.dumps({"pid": pid, "started": entry.started}))
+
+    def clear(self) -> None:
+        self._path.unlink(missing_ok=True)
+
+    async def end(self, *, patience_s: float) -> None:
+        """End what is noted, if it runs; it has ``patience_s`` to do so by itself."""
+        group = await asyncio.to_thread(self._running)
+        if group is not None:
+            log.warning("comfyui_left_behind", pid=group)
+            await _end(group, patience_s=patience_s)
+        self.clear()
+
+    def _running(self) -> int | None:
+        """The pid of the noted process, if it is that very one."""
+        try:
+            noted = json.loads(self._path.read_text())
+        except (OSError, ValueError):
+            return None
+        for entry in processes():
+            if entry.pid == noted["pid"] == entry.group and entry.started == noted["started"]:
+                return entry.pid
+        return None
+
+
+async def _end(group: int, *, patience_s: float) -> None:
+    _signal(group, signal.SIGTERM)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(patience_s):
+            await _gone(group)
+        return
+    _signal(group, signal.SIGKILL)
+    await _gone(group)
+
+
+async def _gone(group: int) -> None:
+    """Also of what the leader has started: that may be what listens."""
+    while await asyncio.to_thread(_has_members, group):  # noqa: ASYNC110 - not our child
+        await asyncio.sleep(LOOK_S)
+
+
+def _has_members(group: int) -> bool:
+    return any(entry.group == group for entry in processes())
+
+
+def _signal(group: int, number: signal.Signals) -> None:
+    with suppress(ProcessLookupError):
+        os.killpg(group, number)
