@@ -35,6 +35,7 @@ from comfyq.records.catalogues import CatalogueRecords
 from comfyq.records.dead_letters import DeadLetterRecords
 from comfyq.records.families import FamilyRecords
 from comfyq.records.jobs import JobRecords
+from comfyq.records.results import ResultRecords
 from comfyq.records.subscriptions import SubscriptionRecords
 from comfyq.records.workers import WorkerRecords
 from comfyq.services.admission import Admission
@@ -48,6 +49,7 @@ from comfyq.services.health import Health
 from comfyq.services.intake import Intake
 from comfyq.services.library import Library
 from comfyq.services.links import Links
+from comfyq.services.reusing import Reuse
 from comfyq.services.submission import Submission
 from comfyq.services.uploads import Uploads
 
@@ -111,12 +113,19 @@ class ApiLab:
             retention=timedelta(days=30),
             max_bytes=max_input_bytes,
         )
+        self.reuse = Reuse(
+            records=self.records,
+            results=ResultRecords(self.table),
+            clock=self.clock,
+            retention=timedelta(days=7),
+        )
         self.submission = Submission(
             families=FamilyRecords(self.table),
             records=self.records,
             queue=self.queue,
             admission=self.admission,
             enclosures=Enclosures(uploads=self.uploads),
+            reuse=self.reuse,
             announcer=Announcer(
                 records=self.records,
                 subscriptions=SubscriptionRecords(self.table),

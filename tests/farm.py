@@ -39,6 +39,7 @@ from comfyq.ports.engine import (
 from comfyq.ports.notifier import Connection
 from comfyq.records.assets import AssetRecords
 from comfyq.records.jobs import JobRecords
+from comfyq.records.results import ResultRecords
 from comfyq.records.subscriptions import Subscription, SubscriptionRecords
 from comfyq.services.announcing import Announcer
 from comfyq.services.claiming import Claims
@@ -47,6 +48,7 @@ from comfyq.services.execution import Executor
 from comfyq.services.preparing import Preparer
 from comfyq.services.reaping import Reaper
 from comfyq.services.rendering import Renderer, Turn
+from comfyq.services.reusing import Reuse
 from comfyq.services.timing import Timing
 from tests.scripted_fetcher import ScriptedFetcher
 
@@ -171,6 +173,12 @@ class Farm:
             clock=self.clock,
             retention=timedelta(days=1),
         )
+        self.reuse = Reuse(
+            records=self.records,
+            results=ResultRecords(self.table),
+            clock=self.clock,
+            retention=timedelta(days=1),
+        )
         self.journals: dict[str, MemoryJournal] = {}
         self.reaper = Reaper(
             records=self.records,
@@ -259,6 +267,7 @@ class FarmWorker:
                 engine=engine, assets=farm.assets, spool=farm.spool, timing=farm.timing
             ),
             announcer=farm.announcer,
+            reuse=farm.reuse,
             clock=farm.clock,
             timing=farm.timing,
         )

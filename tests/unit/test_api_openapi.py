@@ -98,6 +98,7 @@ def test_the_request_is_that_of_the_specification(document: dict[str, Any]) -> N
         "graph",
         "overrides",
         "wait",
+        "reuse",
         "metadata",
     }
     assert {"required": ["prompt"]} in request["anyOf"]

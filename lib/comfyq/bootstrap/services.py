@@ -24,6 +24,7 @@ from comfyq.records.catalogues import CatalogueRecords
 from comfyq.records.dead_letters import DeadLetterRecords
 from comfyq.records.families import FamilyRecords
 from comfyq.records.jobs import JobRecords
+from comfyq.records.results import ResultRecords
 from comfyq.records.secrets import SecretRecords
 from comfyq.records.subscriptions import SubscriptionRecords
 from comfyq.records.workers import WorkerRecords
@@ -38,6 +39,7 @@ from comfyq.services.health import Health
 from comfyq.services.intake import Intake
 from comfyq.services.library import Library
 from comfyq.services.links import Links
+from comfyq.services.reusing import Reuse
 from comfyq.services.submission import Submission
 from comfyq.services.subscriptions import Subscriptions
 from comfyq.services.uploads import Uploads
@@ -118,10 +120,20 @@ class Services:
             queue=self.ports.queue,
             admission=self.admission,
             enclosures=Enclosures(uploads=self.uploads),
+            reuse=self.reuse,
             announcer=self.announcer,
             clock=self.ports.clock,
             new_id=lambda: JobId(str(uuid4())),
             requests_per_minute=self.settings.requests_per_minute,
+        )
+
+    @cached_property
+    def reuse(self) -> Reuse:
+        return Reuse(
+            records=self.records,
+            results=ResultRecords(self.ports.table),
+            clock=self.ports.clock,
+            retention=timedelta(seconds=self.settings.retention_s),
         )
 
     @cached_property

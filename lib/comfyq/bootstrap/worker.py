@@ -223,6 +223,7 @@ def _executor(services: Services, engine: ComfyEngine, claims: Claims, spool: Sp
             timing=timing,
         ),
         announcer=services.announcer,
+        reuse=services.reuse,
         clock=clock,
         timing=timing,
     )

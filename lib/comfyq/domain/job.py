@@ -62,6 +62,7 @@ class Trigger(StrEnum):
     FAIL = "fail"
     CANCEL = "cancel"
     EXPIRE = "expire"
+    REUSE = "reuse"
 
 
 _QUEUED, _RUNNING = JobStatus.QUEUED, JobStatus.RUNNING
@@ -77,6 +78,7 @@ TRANSITIONS = {
     (_QUEUED, Trigger.FAIL): JobStatus.FAILED,
     (_QUEUED, Trigger.CANCEL): JobStatus.CANCELED,
     (_QUEUED, Trigger.EXPIRE): JobStatus.EXPIRED,
+    (_QUEUED, Trigger.REUSE): JobStatus.SUCCEEDED,  # it has the results of an earlier job
     (_RUNNING, Trigger.CLAIM): _QUEUED,  # takes over a lapsed lease
     (_RUNNING, Trigger.RENEW): _RUNNING,
     (_RUNNING, Trigger.ADVANCE): _RUNNING,
@@ -140,6 +142,8 @@ class Job:
     claimed_at: datetime | None = None  # by the holder
     rung_at: datetime | None = None  # the queue is known to have had a doorbell then
     end_pending: bool = False  # the end is stored but not yet announced
+    reused_from: JobId | None = None  # the job that made its results
+    kept_until: datetime | None = None  # later jobs have its results until then
     due_at: datetime  # when the reaper must look at it next
     version: int = 1  # grows by one on every write; the table compares it
 
@@ -157,6 +161,25 @@ def submitted(**fields: Any) -> Job:
 def refuse(job: Job, *, now: datetime, error: JobError) -> Job:
     """End a job that was never to be had: its request cannot be run."""
     return _end(job, Trigger.FAIL, now=now, error=error)
+
+
+def reuse(job: Job, *, of: Job, now: datetime) -> Job:
+    """End a job that nobody has stored yet with the results of ``of``, which has succeeded."""
+    return _end(job, Trigger.REUSE, now=now, progress=of.progress, reused_from=of.id)
+
+
+def keep(job: Job, *, until: datetime) -> Job:
+    """Keep a job that has succeeded, and its results, at least ``until`` then.
+
+    Raises:
+        IllegalTransition: it did not succeed.
+    """
+    if job.status is not JobStatus.SUCCEEDED:
+        raise IllegalTransition(f"{job.id} has no results to keep")
+    if job.kept_until is not None and until <= job.kept_until:
+        return job
+    due_at = job.due_at if job.end_pending else max(job.due_at, until)
+    return replace(job, kept_until=until, due_at=due_at, version=job.version + 1)
 
 
 def ring(job: Job, *, now: datetime) -> Job:
@@ -336,7 +359,7 @@ def announced(job: Job, *, retention: timedelta) -> Job:
     """The end has reached whoever follows; next, the reaper deletes the job."""
     if job.ended_at is None or not job.end_pending:
         raise IllegalTransition(f"{job.id} has no end to announce")
-    due_at = job.ended_at + retention
+    due_at = max(job.ended_at + retention, job.kept_until or job.ended_at)
     return replace(job, end_pending=False, due_at=due_at, version=job.version + 1)
 
 

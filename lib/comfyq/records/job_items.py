@@ -57,6 +57,8 @@ def to_item(job: Job, *, write_id: str) -> Item:
         "error": _error_value(job.error),
         "note": job.note,
         "end_pending": job.end_pending or None,
+        "reused": job.reused_from,
+        "kept": optional_ms(job.kept_until),
         "tpk": tenant_partition(job.tenant),
         "tsk": f"{sortable(job.created_at)}#{job.id}",
         "apk": active_partition(crc32(job.id.encode()) % ACTIVE_SHARDS),
@@ -92,6 +94,8 @@ def from_item(item: Item) -> Job:
         note=item.get("note"),
         rung_at=optional_time(item.get("rung")),
         end_pending=item.get("end_pending", False),
+        reused_from=item.get("reused"),
+        kept_until=optional_time(item.get("kept")),
         due_at=from_ms(int(item["ask"])),
         version=item["version"],
     )

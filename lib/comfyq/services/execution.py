@@ -17,6 +17,7 @@ from comfyq.domain.errors import (
 )
 from comfyq.domain.job import Job, JobError
 from comfyq.domain.output import Output
+from comfyq.domain.spec import Spec
 from comfyq.ports.clock import Clock
 from comfyq.ports.engine import DeviceFault, EngineError, EngineUnavailable, OutOfMemory
 from comfyq.records.jobs import JobRecords
@@ -28,6 +29,7 @@ from comfyq.services.holding import CancelRequested, HeldJob
 from comfyq.services.logs import log
 from comfyq.services.preparing import InputFailed
 from comfyq.services.rendering import JobEnded, Renderer, Turn
+from comfyq.services.reusing import Reuse
 from comfyq.services.timing import Timing
 from comfyq.services.verdicts import Infected, Overdue, Stalled, Verdict, verdict_on
 
@@ -59,6 +61,7 @@ class Executor:
         renderer: Renderer,
         collector: Collector,
         announcer: Announcer,
+        reuse: Reuse,
         clock: Clock,
         timing: Timing,
     ) -> None:
@@ -67,6 +70,7 @@ class Executor:
         self._renderer = renderer
         self._collector = collector
         self._announcer = announcer
+        self._reuse = reuse
         self._clock = clock
         self._timing = timing
         self._struck_at = float("-inf")  # when the device last failed (monotonic)
@@ -121,7 +125,15 @@ class Executor:
         except AssetsUnavailable as refused:
             error = JobError(jobs.STORAGE_REFUSED, f"the results could not be stored: {refused}")
             return Outcome(partial(jobs.fail, error=error, retry_in=None))
+        await self._note_results(held.job, spec)
         return Outcome(partial(jobs.succeed, steps=rendering.steps), outputs)
+
+    async def _note_results(self, job: Job, spec: Spec) -> None:
+        """Before the job has succeeded: who sees that it has finds its results."""
+        try:
+            await self._reuse.note(job, spec)
+        except DomainError as unavailable:  # they are made once more then
+            log.warning("results_unnoted", job=job.id, reason=str(unavailable))
 
     async def _rule(self, held: HeldJob, raised: EngineError) -> EngineError:
         """Give the job its verdict after ComfyUI ended the attempt badly."""

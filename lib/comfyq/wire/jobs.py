@@ -11,7 +11,7 @@ from comfyq.domain.job import Job, JobError, JobId, JobStatus, submitted
 from comfyq.domain.output import Output, OutputKind
 from comfyq.domain.spec import Spec
 from comfyq.services.links import Links
-from comfyq.services.submission import Story
+from comfyq.services.submission import Accepted, Story
 from comfyq.wire.frames import STATUSES, FrameStatus
 from comfyq.wire.times import Time
 
@@ -60,6 +60,7 @@ class JobView(BaseModel):
     seed: int | None = Field(None, description="As given or drawn.")
     warnings: list[str] = Field([], description="What was accepted without effect.")
     outputs: list[OutputView] = []
+    reused_from: str | None = Field(None, description="The job that made the outputs.")
     urls: JobUrls
 
 
@@ -104,8 +105,11 @@ class JobViews:
     def job(self, job: Job, *, spec: Spec | None = None, outputs: Sequence[Output] = ()) -> JobView:
         return JobView.model_validate(self._fields(job, spec, outputs))
 
-    def accepted(self, job: Job, spec: Spec) -> JobView:
+    def accepted(self, accepted: Accepted) -> JobView:
         """The answer to a submission, and to every replay of it whatever became of the job."""
+        job, spec = accepted.job, accepted.spec
+        if job.reused_from is not None:
+            return self.job(job, spec=spec, outputs=accepted.outputs)
         new = submitted(
             id=job.id, tenant=job.tenant, workflow=job.workflow, created_at=job.created_at
         )
@@ -153,6 +157,7 @@ class JobViews:
             "seed": spec.parameters.get("seed") if spec else None,
             "warnings": list(spec.warnings) if spec else [],
             "outputs": shown,
+            "reused_from": job.reused_from,
             "urls": self._urls(job.id),
         }
 
