@@ -41,6 +41,7 @@ from comfyq.records.assets import AssetRecords
 from comfyq.records.jobs import JobRecords
 from comfyq.records.results import ResultRecords
 from comfyq.records.subscriptions import Subscription, SubscriptionRecords
+from comfyq.services.abilities import Abilities
 from comfyq.services.announcing import Announcer
 from comfyq.services.claiming import Claims
 from comfyq.services.collecting import Collector
@@ -56,6 +57,10 @@ IMAGE = Rendered(node="9", filename="a_00001_.png", subfolder="comfyq")
 GRAPH: Mapping[str, Any] = {
     "3": {"class_type": "KSampler", "inputs": {"steps": 2}},
     "9": {"class_type": "SaveImage", "inputs": {"filename_prefix": "a"}},
+}
+CLASSES: Mapping[str, Any] = {
+    name: {"input": {"required": {}}, "output": [], "output_node": name == "SaveImage"}
+    for name in ("KSampler", "SaveImage", "LoadImage", "LoadAudio")
 }
 MAX_INPUT_BYTES = 1_000_000
 HALF = Advance("3", step=1, max_steps=2)
@@ -99,6 +104,7 @@ class ScriptedEngine:
         self.uploaded: dict[str, bytes] = {}
         self.refuses: GraphRefused | None = None
         self.gone = False  # files are deleted before they are fetched
+        self.catalogue = CLASSES
 
     async def submit(self, prompt: Prompt) -> None:
         if self.refuses is not None:
@@ -140,6 +146,9 @@ class ScriptedEngine:
             content = b"".join([chunk async for chunk in content])
         self.uploaded[name] = content
         return name
+
+    async def object_info(self) -> Mapping[str, Any]:
+        return self.catalogue
 
     async def info(self) -> EngineInfo:
         return EngineInfo(version="0.33.0", devices=("cpu",), simulated=True)
@@ -235,11 +244,13 @@ class FarmWorker:
     def __init__(self, farm: Farm, name: str, engine: ScriptedEngine) -> None:
         self.farm, self.engine = farm, engine
         self.turns: list[str] = []
+        self.abilities = Abilities(engine, clock=farm.clock)
         self.claims = Claims(
             worker=WorkerId(name),
             records=farm.records,
             queue=farm.queue,
             journal=farm.journals.setdefault(name, MemoryJournal()),
+            abilities=self.abilities,
             announcer=farm.announcer,
             clock=farm.clock,
             timing=farm.timing,
@@ -249,6 +260,7 @@ class FarmWorker:
             claims=self.claims,
             renderer=Renderer(
                 engine=engine,
+                abilities=self.abilities,
                 preparer=Preparer(
                     folder=engine,
                     fetcher=farm.fetcher,

@@ -29,6 +29,7 @@ from comfyq.ports.catalogue import CatalogueSource
 from comfyq.ports.inputs import InputFolder
 from comfyq.ports.spool import Spool
 from comfyq.records.catalogues import CatalogueRecords
+from comfyq.services.abilities import Abilities
 from comfyq.services.catalogues import CataloguePublisher
 from comfyq.services.choosing import Chooser
 from comfyq.services.claiming import Claims
@@ -112,29 +113,31 @@ def _worker(
     services: Services, engine: ComfyEngine, caretaker: Caretaker, own: OwnFolder
 ) -> Worker:
     settings, clock = services.settings, services.ports.clock
+    abilities = Abilities(engine, clock=clock)
     claims = Claims(
         worker=own.worker,
         records=services.records,
         queue=services.ports.queue,
         journal=FileJournal(path=own.journal),
+        abilities=abilities,
         announcer=services.announcer,
         clock=clock,
         timing=timing_of(settings),
     )
     watch = EngineWatch(engine, period_s=ENGINE_LOOK_S)
-    catalogue = CatalogueWatch(_publisher(services, engine, own), watch=watch)
+    catalogue = CatalogueWatch(_publisher(services, abilities, own), watch=watch)
     heart = _heart(services, own, watch, catalogue)
     spool = FileSpool(folder=own.path / "spool", max_kept_bytes=settings.spool_bytes)
     spool.clear()
     return Worker(
         claims=claims,
-        executor=_executor(services, engine, claims, spool),
+        executor=_executor(services, engine, abilities, claims, spool),
         queue=services.ports.queue,
         gate=Gate(settings.depth),
         watch=watch,
         heart=heart,
         caretaker=caretaker,
-        chooser=_chooser(services) if settings.affinity else None,
+        chooser=_chooser(services, abilities) if settings.affinity else None,
         resender=Resender(
             records=services.records,
             assets=services.ports.assets,
@@ -181,10 +184,11 @@ def _heart(
     )
 
 
-def _chooser(services: Services) -> Chooser:
+def _chooser(services: Services, abilities: Abilities) -> Chooser:
     return Chooser(
         records=services.records,
         families=services.families,
+        abilities=abilities,
         clock=services.ports.clock,
         max_wait_s=services.settings.affinity_max_wait_s,
     )
@@ -203,13 +207,16 @@ def _preparer(services: Services, folder: InputFolder) -> Preparer:
     )
 
 
-def _executor(services: Services, engine: ComfyEngine, claims: Claims, spool: Spool) -> Executor:
+def _executor(
+    services: Services, engine: ComfyEngine, abilities: Abilities, claims: Claims, spool: Spool
+) -> Executor:
     timing, clock = timing_of(services.settings), services.ports.clock
     return Executor(
         records=services.records,
         claims=claims,
         renderer=Renderer(
             engine=engine,
+            abilities=abilities,
             preparer=_preparer(services, engine),
             announcer=services.announcer,
             subscriptions=services.followers,

@@ -30,6 +30,8 @@ RING_AFTER = timedelta(seconds=5)  # a job whose first ring is not noted by then
 RING_AGAIN = timedelta(hours=1)
 ANNOUNCE_AFTER = timedelta(seconds=10)
 ANNOUNCE_FOR = timedelta(minutes=10)  # then whoever could not be told has to ask
+PASS_FIRST = timedelta(seconds=1)  # before somebody else may claim what a worker cannot run
+PASS_LONGEST = timedelta(minutes=1)
 LEASE_SLACK = timedelta(seconds=1)  # a lapsed lease is looked at a little later than it lapses
 DEADLINE_SLACK = timedelta(seconds=30)  # the holder ends an overdue run first, and stops ComfyUI
 
@@ -131,6 +133,7 @@ class Job:
     started_attempt: int = 0  # the attempt that ComfyUI started and that has no verdict yet
     settled_attempt: int = 0  # the newest attempt with a verdict; later ones may be adopted
     failures: int = 0
+    passes: int = 0  # attempts that its worker's ComfyUI was not fit for
     lease: Lease | None = None
     not_before: datetime | None = None  # a retry waits until then
     cancel_requested: bool = False
@@ -209,7 +212,7 @@ def claim(job: Job, *, worker: WorkerId, now: datetime, ttl: timedelta) -> Job:
         return _end(job, Trigger.CANCEL, now=now)
     if job.lease is None and job.not_before is not None and now < job.not_before:
         raise LeaseHeld(until=job.not_before)
-    if job.attempt >= MAX_CLAIMS:
+    if job.attempt - job.passes >= MAX_CLAIMS:
         error = JobError("too-many-attempts", f"claimed {job.attempt} times without a result")
         return _end(job, Trigger.FAIL, now=now, error=error)
     return _apply(
@@ -266,6 +269,14 @@ def release(
         return _end(job, Trigger.CANCEL, now=now)
     not_before = now + retry_in if retry_in else None
     return _requeue(job, Trigger.RELEASE, now=now, note=reason, not_before=not_before)
+
+
+def pass_on(job: Job, *, token: int, now: datetime, reason: str) -> Job:
+    """Give the job back for a worker that can run it. Each time it waits longer, and it is not
+    counted: a job may wait for a model until its queue time-out."""
+    wait = min(PASS_FIRST * 2 ** min(job.passes, 20), PASS_LONGEST)
+    released = release(job, token=token, now=now, reason=reason, retry_in=wait)
+    return replace(released, passes=job.passes + 1)
 
 
 def fail(

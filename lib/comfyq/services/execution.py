@@ -220,5 +220,7 @@ def _refused(failed: InputFailed) -> Outcome:
 def _outcome_of(verdict: Verdict) -> Outcome:
     if verdict.error is not None:
         return Outcome(partial(jobs.fail, error=verdict.error, retry_in=verdict.retry_in))
+    if verdict.passed_on:
+        return Outcome(partial(jobs.pass_on, reason=verdict.reason))
     pause = verdict.retry_in or timedelta(0)
     return Outcome(partial(jobs.release, reason=verdict.reason, retry_in=pause))
