@@ -26,6 +26,7 @@ from comfyq.domain.caller import DEFAULT_CALLER
 from comfyq.domain.job import Job, JobError, JobId, WorkerId
 from comfyq.domain.output import Output, OutputKind
 from comfyq.domain.progress import Progress
+from comfyq.domain.upload import UploadId
 from comfyq.edges.api.app import create_app
 from comfyq.edges.api.dependencies import ApiServices
 from comfyq.edges.intake.reading import read_request
@@ -37,12 +38,14 @@ from comfyq.records.families import FamilyRecords
 from comfyq.records.jobs import JobRecords
 from comfyq.records.results import ResultRecords
 from comfyq.records.subscriptions import SubscriptionRecords
+from comfyq.records.uploads import UploadRecords
 from comfyq.records.workers import WorkerRecords
 from comfyq.services.admission import Admission
 from comfyq.services.announcing import Announcer
 from comfyq.services.batches import Batches
 from comfyq.services.catalogues import Catalogues
 from comfyq.services.dead_letters import DeadLetters
+from comfyq.services.direct_uploads import DirectUploads
 from comfyq.services.downloads import Downloads
 from comfyq.services.enclosing import Enclosures
 from comfyq.services.health import Health
@@ -176,6 +179,13 @@ class ApiLab:
             dead_letters=self.dead_letters,
             batches=self.batches,
             uploads=self.uploads,
+            direct_uploads=DirectUploads(
+                records=UploadRecords(self.table),
+                uploads=self.uploads,
+                assets=self.assets,
+                clock=self.clock,
+                new_id=lambda: UploadId(str(UUID(int=next(ids)))),
+            ),
             health=Health(workers=self.workers, clock=self.clock, scale_to_zero=scale_to_zero),
             library=Library(workflows=WORKFLOWS, catalogues=self.catalogues),
             links=shared_links,

@@ -17,6 +17,7 @@ from comfyq.domain.batch import BatchId
 from comfyq.domain.caller import Caller, TenantId
 from comfyq.domain.job import Job, JobId
 from comfyq.domain.output import Output
+from comfyq.domain.upload import UploadId
 from comfyq.ports.workflows import Workflows
 from comfyq.records.assets import AssetRecords
 from comfyq.records.batches import BatchRecords
@@ -27,12 +28,14 @@ from comfyq.records.jobs import JobRecords
 from comfyq.records.results import ResultRecords
 from comfyq.records.secrets import SecretRecords
 from comfyq.records.subscriptions import SubscriptionRecords
+from comfyq.records.uploads import UploadRecords
 from comfyq.records.workers import WorkerRecords
 from comfyq.services.admission import Admission
 from comfyq.services.announcing import Announcer
 from comfyq.services.batches import Batches
 from comfyq.services.catalogues import Catalogues
 from comfyq.services.dead_letters import DeadLetters
+from comfyq.services.direct_uploads import DirectUploads
 from comfyq.services.downloads import Downloads
 from comfyq.services.enclosing import Enclosures
 from comfyq.services.health import Health
@@ -150,6 +153,16 @@ class Services:
             new_id=lambda: AssetId(str(uuid4())),
             retention=timedelta(seconds=self.settings.retention_s),
             max_bytes=self.settings.input_max_bytes,
+        )
+
+    @cached_property
+    def direct_uploads(self) -> DirectUploads:
+        return DirectUploads(
+            records=UploadRecords(self.ports.table),
+            uploads=self.uploads,
+            assets=self.ports.assets,
+            clock=self.ports.clock,
+            new_id=lambda: UploadId(str(uuid4())),
         )
 
     @cached_property

@@ -10,6 +10,7 @@ from comfyq.domain.batch import BatchId
 from comfyq.domain.job import Job, JobError, JobId, JobStatus, submitted
 from comfyq.domain.output import Output, OutputKind
 from comfyq.domain.spec import Spec
+from comfyq.domain.upload import UploadId
 from comfyq.services.links import Links
 from comfyq.services.submission import Accepted, Story
 from comfyq.wire.frames import STATUSES, FrameStatus
@@ -130,6 +131,9 @@ class JobViews:
 
     def asset_url(self, asset_id: AssetId) -> str:
         return f"{self._base_url}/assets/{asset_id}"
+
+    def complete_url(self, upload_id: UploadId) -> str:
+        return f"{self._base_url}/assets/uploads/{upload_id}/complete"
 
     def batch_url(self, batch_id: BatchId) -> str:
         return f"{self._base_url}/generate/batch/{batch_id}"

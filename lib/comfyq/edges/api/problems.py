@@ -23,6 +23,7 @@ from comfyq.domain.errors import (
     TooContended,
     TooLarge,
     Unavailable,
+    Unsupported,
 )
 from comfyq.wire.problems import Problem, ProblemField
 
@@ -38,6 +39,7 @@ STATUS: Mapping[type[DomainError], HTTPStatus] = {
     TooContended: HTTPStatus.SERVICE_UNAVAILABLE,
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    Unsupported: HTTPStatus.NOT_IMPLEMENTED,
 }
 
 # of errors that are HTTP's own; phrases differ between versions of Python, codes must not
