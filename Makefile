@@ -73,9 +73,10 @@ infra-test: .venv/.development .emulator/.made .infra/.made ## check template.ya
 	infra/test.sh
 
 .PHONY: workflows
-workflows: .venv/.development ## run every shipped workflow on a real ComfyUI; writes docs/workflows.md
+workflows: .venv/.development ## run every shipped workflow on a real ComfyUI; writes their tables
 	infra/comfyui/prepare.sh .comfyui
-	@infra/comfyui/with.sh .comfyui $(BIN)/python tests/e2e/workflows_table.py docs/workflows.md
+	@infra/comfyui/with.sh .comfyui $(BIN)/python tests/e2e/workflows_table.py \
+		docs/workflows.md README.md
 
 .PHONY: check
 check: .venv/.development ## lint, formatting, types, import contracts

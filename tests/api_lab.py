@@ -26,6 +26,7 @@ from comfyq.domain.caller import DEFAULT_CALLER
 from comfyq.domain.job import Job, JobError, JobId, WorkerId
 from comfyq.domain.output import Output, OutputKind
 from comfyq.domain.progress import Progress
+from comfyq.domain.upload import UploadId
 from comfyq.edges.api.app import create_app
 from comfyq.edges.api.dependencies import ApiServices
 from comfyq.edges.intake.reading import read_request
@@ -35,14 +36,17 @@ from comfyq.records.catalogues import CatalogueRecords
 from comfyq.records.dead_letters import DeadLetterRecords
 from comfyq.records.families import FamilyRecords
 from comfyq.records.jobs import JobRecords
+from comfyq.records.results import ResultRecords
 from comfyq.records.run_times import RunTimeRecords
 from comfyq.records.subscriptions import SubscriptionRecords
+from comfyq.records.uploads import UploadRecords
 from comfyq.records.workers import WorkerRecords
 from comfyq.services.admission import Admission
 from comfyq.services.announcing import Announcer
 from comfyq.services.batches import Batches
 from comfyq.services.catalogues import Catalogues
 from comfyq.services.dead_letters import DeadLetters
+from comfyq.services.direct_uploads import DirectUploads
 from comfyq.services.downloads import Downloads
 from comfyq.services.enclosing import Enclosures
 from comfyq.services.estimating import Estimator
@@ -50,6 +54,7 @@ from comfyq.services.health import Health
 from comfyq.services.intake import Intake
 from comfyq.services.library import Library
 from comfyq.services.links import Links
+from comfyq.services.reusing import Reuse
 from comfyq.services.submission import Submission
 from comfyq.services.uploads import Uploads
 
@@ -113,12 +118,19 @@ class ApiLab:
             retention=timedelta(days=30),
             max_bytes=max_input_bytes,
         )
+        self.reuse = Reuse(
+            records=self.records,
+            results=ResultRecords(self.table),
+            clock=self.clock,
+            retention=timedelta(days=7),
+        )
         self.submission = Submission(
             families=FamilyRecords(self.table),
             records=self.records,
             queue=self.queue,
             admission=self.admission,
             enclosures=Enclosures(uploads=self.uploads),
+            reuse=self.reuse,
             announcer=Announcer(
                 records=self.records,
                 subscriptions=SubscriptionRecords(self.table),
@@ -179,6 +191,13 @@ class ApiLab:
             dead_letters=self.dead_letters,
             batches=self.batches,
             uploads=self.uploads,
+            direct_uploads=DirectUploads(
+                records=UploadRecords(self.table),
+                uploads=self.uploads,
+                assets=self.assets,
+                clock=self.clock,
+                new_id=lambda: UploadId(str(UUID(int=next(ids)))),
+            ),
             health=Health(workers=self.workers, clock=self.clock, scale_to_zero=scale_to_zero),
             library=Library(workflows=WORKFLOWS, catalogues=self.catalogues),
             links=shared_links,

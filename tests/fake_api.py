@@ -59,6 +59,12 @@ class FakeApi:
         shown: Json = model.model_validate(view).model_dump(mode="json")
         return shown
 
+    def workflow(self, name: str = "flux-dev", **properties: Json) -> None:
+        """Answer for a workflow with these parameters beside its prompt."""
+        known = {"prompt": {"type": "string"}} | properties
+        view = {"name": name, "title": name, "description": "It draws."}
+        self.answer(f"/workflows/{name}", view | {"parameters": {"properties": known}})
+
     def output(self, content: bytes, *, blake3: str) -> Json:
         self.answer("/picture", content)
         view = OutputView(

@@ -39,8 +39,10 @@ from comfyq.ports.engine import (
 from comfyq.ports.notifier import Connection
 from comfyq.records.assets import AssetRecords
 from comfyq.records.jobs import JobRecords
+from comfyq.records.results import ResultRecords
 from comfyq.records.run_times import RunTimeRecords
 from comfyq.records.subscriptions import Subscription, SubscriptionRecords
+from comfyq.services.abilities import Abilities
 from comfyq.services.announcing import Announcer
 from comfyq.services.claiming import Claims
 from comfyq.services.collecting import Collector
@@ -48,6 +50,7 @@ from comfyq.services.execution import Executor
 from comfyq.services.preparing import Preparer
 from comfyq.services.reaping import Reaper
 from comfyq.services.rendering import Renderer, Turn
+from comfyq.services.reusing import Reuse
 from comfyq.services.run_times import RunTimes
 from comfyq.services.tidying import Tidier
 from comfyq.services.timing import Timing
@@ -57,6 +60,10 @@ IMAGE = Rendered(node="9", filename="a_00001_.png", subfolder="comfyq")
 GRAPH: Mapping[str, Any] = {
     "3": {"class_type": "KSampler", "inputs": {"steps": 2}},
     "9": {"class_type": "SaveImage", "inputs": {"filename_prefix": "a"}},
+}
+CLASSES: Mapping[str, Any] = {
+    name: {"input": {"required": {}}, "output": [], "output_node": name == "SaveImage"}
+    for name in ("KSampler", "SaveImage", "LoadImage", "LoadAudio")
 }
 MAX_INPUT_BYTES = 1_000_000
 STEP_TURNS = 20  # of the event loop: enough for what a worker stores meanwhile
@@ -101,6 +108,7 @@ class ScriptedEngine:
         self.uploaded: dict[str, bytes] = {}
         self.refuses: GraphRefused | None = None
         self.gone = False  # files are deleted before they are fetched
+        self.catalogue = CLASSES
 
     async def submit(self, prompt: Prompt) -> None:
         if self.refuses is not None:
@@ -144,6 +152,9 @@ class ScriptedEngine:
         self.uploaded[name] = content
         return name
 
+    async def object_info(self) -> Mapping[str, Any]:
+        return self.catalogue
+
     async def info(self) -> EngineInfo:
         return EngineInfo(version="0.33.0", devices=("cpu",), simulated=True)
 
@@ -173,6 +184,12 @@ class Farm:
             subscriptions=self.subscriptions,
             notifier=self.notifier,
             render=_render,
+            clock=self.clock,
+            retention=timedelta(days=1),
+        )
+        self.reuse = Reuse(
+            records=self.records,
+            results=ResultRecords(self.table),
             clock=self.clock,
             retention=timedelta(days=1),
         )
@@ -236,11 +253,13 @@ class FarmWorker:
     ) -> None:
         self.farm, self.engine = farm, engine
         self.turns: list[str] = []
+        self.abilities = Abilities(engine, clock=farm.clock)
         self.claims = Claims(
             worker=WorkerId(name),
             records=farm.records,
             queue=farm.queue,
             journal=farm.journals.setdefault(name, MemoryJournal()),
+            abilities=self.abilities,
             announcer=farm.announcer,
             clock=farm.clock,
             timing=farm.timing,
@@ -251,6 +270,7 @@ class FarmWorker:
             claims=self.claims,
             renderer=Renderer(
                 engine=engine,
+                abilities=self.abilities,
                 preparer=Preparer(
                     folder=engine,
                     fetcher=farm.fetcher,
@@ -271,6 +291,7 @@ class FarmWorker:
             ),
             announcer=farm.announcer,
             run_times=self.run_times,
+            reuse=farm.reuse,
             clock=farm.clock,
             timing=farm.timing,
             tidier=tidier,

@@ -1,7 +1,9 @@
 """Runs every shipped workflow on a real ComfyUI and writes the table of what ran.
 
     export COMFYQ_TEST_COMFYUI_URL=http://127.0.0.1:8188
-    python tests/e2e/workflows_table.py docs/workflows.md
+    python tests/e2e/workflows_table.py docs/workflows.md README.md
+
+The first file is written whole; the others get the table alone, between their markers.
 
 Small sizes and few steps: what is shown is that the graph runs, not that its pictures are good.
 Where a model is not there, the graph is held against the catalogue of a ComfyUI that has it.
@@ -50,9 +52,12 @@ with JSON Schema, sample and models under `GET /workflows/NAME`.
 steps, and writes this table. Where no such model can be made, the graph is validated against the
 catalogue (`/object_info`) of ComfyUI 0.3.75 instead.
 
+"""
+COLUMNS = """\
 | workflow | what it does | here | seconds |
 |---|---|---|---:|
 """
+BEGIN, END = "<!-- workflows: made by `make workflows` -->", "<!-- workflows end -->"
 MODELS = """
 ## Models
 
@@ -79,7 +84,7 @@ class NotHere(Exception):
     """This ComfyUI has not what the workflow needs."""
 
 
-async def main(*targets: str) -> None:
+async def main(document: str | None = None, *others: str) -> None:
     url = os.getenv(URL)
     if not url:
         raise SystemExit(f"{URL} names no ComfyUI; `make comfyui` prepares one")
@@ -87,10 +92,22 @@ async def main(*targets: str) -> None:
     async with ComfyEngine(url) as engine:
         there = read_catalogue(await engine.object_info())
         rows = [await row_of(workflows.get(name), engine, there) for name in workflows.names()]
-    table = HEADER + "".join(map(str, rows)) + MODELS + models_of(workflows)
-    for target in targets:
-        Path(target).write_text(table, encoding="utf-8")
-    sys.stdout.write(table)
+    table = "".join(map(str, rows))
+    whole = HEADER + COLUMNS + table + MODELS + models_of(workflows)
+    if document is not None:
+        Path(document).write_text(whole, encoding="utf-8")
+    for other in others:
+        put_between_markers(Path(other), COLUMNS + table)
+    sys.stdout.write(whole)
+
+
+def put_between_markers(file: Path, table: str) -> None:
+    before, begin, rest = file.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        sys.stderr.write(f"{file} is left as it is: {BEGIN} and {END} are not there\n")
+        return
+    file.write_text(f"{before}{BEGIN}\n{table}{END}{after}", encoding="utf-8")
 
 
 def models_of(workflows: FolderWorkflows) -> str:

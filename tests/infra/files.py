@@ -10,6 +10,9 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from io import BytesIO
+from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
 from uuid import uuid4
 
 from PIL import Image
@@ -18,11 +21,12 @@ from comfyq.bootstrap.services import Services
 from comfyq.domain.caller import DEFAULT_CALLER
 from comfyq.domain.job import JobId, JobStatus
 from infra.checks.calls import Right
-from tests.infra.deployment import Deployment, submission
+from tests.infra.deployment import Api, Deployment, submission
 from tests.infra.recording import Overhearing
 
 LONG_AGO = timedelta(days=60)
 FILES = "${Bucket.Arn}/assets/*"
+PENDING = "${Bucket.Arn}/pending/*"
 PNG = "image/png"
 
 
@@ -31,6 +35,7 @@ def play(deployment: Deployment) -> None:
     _a_submission_with_a_file(deployment)
     _a_dead_submission_with_a_file(deployment)
     _a_file_that_nobody_uses(deployment)
+    _an_upload_past_the_api(deployment)
 
 
 def _an_upload(deployment: Deployment) -> None:
@@ -76,6 +81,27 @@ def _a_file_that_nobody_uses(deployment: Deployment) -> None:
     with deployment.role("ReaperRole") as overhearing:
         assert deployment.reap()["expired"] == 1
     assert _deleted(overhearing) == 1
+
+
+def _an_upload_past_the_api(deployment: Deployment) -> None:
+    """Sent to storage by its client."""
+    file = _picture("white")
+    announced = {"name": "a.png", "content_type": PNG, "size_bytes": len(file)}
+    with deployment.role("ApiRole") as overhearing:
+        api = deployment.api()
+        body, headers = json.dumps(announced), {"content-type": "application/json"}
+        offer = json.loads(_ask(api, "/assets/uploads", body=body, headers=headers))
+        request = Request(offer["url"], file, offer["headers"], method="PUT")
+        urlopen(request).close()
+        stored = json.loads(_ask(api, urlsplit(offer["urls"]["complete"]).path))
+    assert stored["size"] == len(file)
+    assert overhearing.recording.rights[Right("s3:DeleteObject", PENDING)] == 1
+
+
+def _ask(api: Api, path: str, **event: Any) -> str:
+    answer = api("generate", path, **event)
+    assert answer["statusCode"] == 201, answer["body"]
+    return str(answer["body"])
 
 
 class _Rival:

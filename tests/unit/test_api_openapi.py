@@ -52,6 +52,8 @@ def test_every_operation_is_there_under_its_own_name(document: dict[str, Any]) -
         ("GET", "/generate/{job_id}/outputs/{index}"): "download",
         ("POST", "/assets"): "upload",
         ("GET", "/assets/{asset_id}"): "asset",
+        ("POST", "/assets/uploads"): "offer_upload",
+        ("POST", "/assets/uploads/{upload_id}/complete"): "complete_upload",
         ("GET", "/workflows"): "workflows",
         ("GET", "/workflows/{name}"): "workflow",
         ("GET", "/health"): "health",
@@ -98,6 +100,7 @@ def test_the_request_is_that_of_the_specification(document: dict[str, Any]) -> N
         "graph",
         "overrides",
         "wait",
+        "reuse",
         "metadata",
     }
     assert {"required": ["prompt"]} in request["anyOf"]

@@ -11,7 +11,7 @@ from comfyq.domain.errors import BatchNotFound, QueueUnavailable, TableUnavailab
 from comfyq.domain.job import JobId
 from comfyq.domain.request import Request
 from comfyq.records.batches import MAX_BYTES, job_id_of, transactions
-from comfyq.services.batches import digest_of
+from comfyq.services.promising import digest_of_all
 from tests.api_lab import ApiLab, output
 
 pytestmark = pytest.mark.anyio
@@ -191,10 +191,10 @@ async def test_a_queue_that_is_away_loses_nothing(lab: ApiLab) -> None:
 async def test_a_job_that_was_claimed_before_its_ring_is_noted_stays_claimed(lab: ApiLab) -> None:
     requests = [Request(workflow="flux-dev", values=FOX)] * 3
     accepted = await lab.batches.submit(DEFAULT_CALLER, requests, digest="d")
-    claimed = await lab.start(accepted.rung[1].id)
-    await lab.batches.note_rung(accepted)
+    claimed = await lab.start(accepted.new[1].id)
+    await lab.batches.note(accepted)
     assert await lab.records.get(claimed.id) == claimed
-    for job in (accepted.rung[0], accepted.rung[2]):
+    for job in (accepted.new[0], accepted.new[2]):
         assert (await lab.records.get(job.id)).rung_at is not None
 
 
@@ -259,8 +259,8 @@ async def test_large_requests_share_no_transaction_that_is_too_large(lab: ApiLab
     batch = submit(lab, {"requests": [{"graph": big, "wait": True}] * 15})
     assert batch["counts"]["queued"] == 15
     requests = [Request(graph=big, wait=True)] * 15
-    accepted = await lab.batches.submit(DEFAULT_CALLER, requests, digest=digest_of([]))
-    members = [lab.batches._records.member(job, spec) for job, spec in accepted.jobs.values()]
+    accepted = await lab.batches.submit(DEFAULT_CALLER, requests, digest=digest_of_all([]))
+    members = [lab.batches._records.member(each.job, each.spec) for each in accepted.jobs.values()]
     groups = list(transactions(members))
     assert sum(len(group) for group in groups) == 15
     assert all(sum(member.size for member in group) <= MAX_BYTES for group in groups)

@@ -7,11 +7,13 @@ import pytest
 
 from comfyq.domain import job as jobs
 from comfyq.domain.caller import DEFAULT_TENANT
+from comfyq.domain.graph import Graph
 from comfyq.domain.job import Job, JobId
 from comfyq.domain.spec import Spec
 from comfyq.records.families import FamilyRecords
+from comfyq.services.abilities import Abilities
 from comfyq.services.choosing import Chooser
-from tests.farm import GRAPH, Farm
+from tests.farm import GRAPH, Farm, ScriptedEngine
 
 pytestmark = pytest.mark.anyio
 
@@ -26,10 +28,16 @@ def farm() -> Iterator[Farm]:
 @pytest.fixture
 def chooser(farm: Farm) -> Chooser:
     families = FamilyRecords(farm.table)
-    return Chooser(records=farm.records, families=families, clock=farm.clock, max_wait_s=60)
+    return Chooser(
+        records=farm.records,
+        families=families,
+        abilities=Abilities(ScriptedEngine(), clock=farm.clock),
+        clock=farm.clock,
+        max_wait_s=60,
+    )
 
 
-async def waiting(farm: Farm, family: str) -> Job:
+async def waiting(farm: Farm, family: str, *, graph: Graph = GRAPH) -> Job:
     job = jobs.submitted(
         id=JobId(str(uuid4())),
         tenant=DEFAULT_TENANT,
@@ -38,7 +46,7 @@ async def waiting(farm: Farm, family: str) -> Job:
         created_at=farm.clock.now(),
     )
     await FamilyRecords(farm.table).note(family)
-    await farm.records.create(job, Spec(graph=GRAPH, parameters={}))
+    await farm.records.create(job, Spec(graph=graph, parameters={}))
     await farm.queue.send(job.id, tenant=job.tenant)
     return job
 

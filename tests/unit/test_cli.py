@@ -14,12 +14,15 @@ from comfyq.cli.app import app
 from tests.fake_api import JOB, FakeApi, after, fake_api, frame
 
 PATH = f"/generate/{JOB}"
+INTEGER = {"type": "integer"}
+LORAS = {"type": "array", "x-kind": "loras"}
 HEAVY = {"aiohttp", "boto3", "fastapi", "pydantic", "rich.progress", "urllib3", "websocket"}
 
 
 @pytest.fixture
 def api() -> Iterator[FakeApi]:
     with fake_api() as running:
+        running.workflow()
         yield running
 
 
@@ -34,13 +37,15 @@ def test_help_imports_nothing_that_it_does_not_need() -> None:
 
 
 def test_only_what_was_given_is_asked_for(api: FakeApi) -> None:
+    api.workflow("other", width=INTEGER, cfg={"type": "number"}, loras=LORAS)
     api.answer("/generate", api.job(), status=202)
     options = ["--width", 64, "--cfg", 3.5, "--lora", "a:0.5", "--lora", "b:c:1"]
-    result = run(api, "submit", "a fox", *options, "--idempotency-key", "k1")
+    result = run(api, "submit", "other", "a fox", *options, "--idempotency-key", "k1")
     assert (result.exit_code, result.stdout) == (0, f"{JOB}\n")
-    [(method, path, headers, body)] = api.requests
+    [_, (method, path, headers, body)] = api.requests
     assert (method, path, headers["Idempotency-Key"]) == ("POST", "/generate", "k1")
     assert json.loads(body) == {
+        "workflow": "other",
         "prompt": "a fox",
         "width": 64,
         "cfg": 3.5,

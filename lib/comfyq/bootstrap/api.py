@@ -19,6 +19,7 @@ def api_app(services: Services, *, lifespan: Lifespan | None = None) -> FastAPI:
         dead_letters=services.dead_letters,
         batches=services.batches,
         uploads=services.uploads,
+        direct_uploads=services.direct_uploads,
         links=services.links,
         version=__version__,
         public_url=services.settings.public_url,

@@ -17,6 +17,7 @@ from comfyq.domain.batch import BatchId
 from comfyq.domain.caller import Caller, TenantId
 from comfyq.domain.job import Job, JobId
 from comfyq.domain.output import Output
+from comfyq.domain.upload import UploadId
 from comfyq.ports.workflows import Workflows
 from comfyq.records.assets import AssetRecords
 from comfyq.records.batches import BatchRecords
@@ -24,15 +25,18 @@ from comfyq.records.catalogues import CatalogueRecords
 from comfyq.records.dead_letters import DeadLetterRecords
 from comfyq.records.families import FamilyRecords
 from comfyq.records.jobs import JobRecords
+from comfyq.records.results import ResultRecords
 from comfyq.records.run_times import RunTimeRecords
 from comfyq.records.secrets import SecretRecords
 from comfyq.records.subscriptions import SubscriptionRecords
+from comfyq.records.uploads import UploadRecords
 from comfyq.records.workers import WorkerRecords
 from comfyq.services.admission import Admission
 from comfyq.services.announcing import Announcer
 from comfyq.services.batches import Batches
 from comfyq.services.catalogues import Catalogues
 from comfyq.services.dead_letters import DeadLetters
+from comfyq.services.direct_uploads import DirectUploads
 from comfyq.services.downloads import Downloads
 from comfyq.services.enclosing import Enclosures
 from comfyq.services.estimating import Estimator
@@ -40,6 +44,7 @@ from comfyq.services.health import Health
 from comfyq.services.intake import Intake
 from comfyq.services.library import Library
 from comfyq.services.links import Links
+from comfyq.services.reusing import Reuse
 from comfyq.services.submission import Submission
 from comfyq.services.subscriptions import Subscriptions
 from comfyq.services.uploads import Uploads
@@ -120,10 +125,20 @@ class Services:
             queue=self.ports.queue,
             admission=self.admission,
             enclosures=Enclosures(uploads=self.uploads),
+            reuse=self.reuse,
             announcer=self.announcer,
             clock=self.ports.clock,
             new_id=lambda: JobId(str(uuid4())),
             requests_per_minute=self.settings.requests_per_minute,
+        )
+
+    @cached_property
+    def reuse(self) -> Reuse:
+        return Reuse(
+            records=self.records,
+            results=ResultRecords(self.ports.table),
+            clock=self.ports.clock,
+            retention=timedelta(seconds=self.settings.retention_s),
         )
 
     @cached_property
@@ -140,6 +155,16 @@ class Services:
             new_id=lambda: AssetId(str(uuid4())),
             retention=timedelta(seconds=self.settings.retention_s),
             max_bytes=self.settings.input_max_bytes,
+        )
+
+    @cached_property
+    def direct_uploads(self) -> DirectUploads:
+        return DirectUploads(
+            records=UploadRecords(self.ports.table),
+            uploads=self.uploads,
+            assets=self.ports.assets,
+            clock=self.ports.clock,
+            new_id=lambda: UploadId(str(uuid4())),
         )
 
     @cached_property

@@ -35,6 +35,7 @@ from comfyq.ports.catalogue import CatalogueSource
 from comfyq.ports.inputs import InputFolder
 from comfyq.ports.spool import Spool
 from comfyq.records.catalogues import CatalogueRecords
+from comfyq.services.abilities import Abilities
 from comfyq.services.catalogues import CataloguePublisher
 from comfyq.services.choosing import Chooser
 from comfyq.services.claiming import Claims
@@ -139,17 +140,19 @@ def _worker(
     folders: ComfyFolders | None,
 ) -> Worker:
     settings, clock = services.settings, services.ports.clock
+    abilities = Abilities(engine, clock=clock)
     claims = Claims(
         worker=own.worker,
         records=services.records,
         queue=services.ports.queue,
         journal=FileJournal(path=own.journal),
+        abilities=abilities,
         announcer=services.announcer,
         clock=clock,
         timing=timing_of(settings),
     )
     watch = EngineWatch(engine, period_s=ENGINE_LOOK_S)
-    catalogue = CatalogueWatch(_publisher(services, engine, own), watch=watch)
+    catalogue = CatalogueWatch(_publisher(services, abilities, own), watch=watch)
     space = _space(settings, own, folders)
     heart = _heart(services, own, watch, space, catalogue)
     spool = FileSpool(folder=own.path / "spool", max_kept_bytes=settings.spool_bytes)
@@ -157,14 +160,14 @@ def _worker(
     run_times = RunTimes(records=services.run_times)
     return Worker(
         claims=claims,
-        executor=_executor(services, engine, claims, spool, run_times, _tidier(folders)),
+        executor=_executor(services, engine, abilities, claims, spool, run_times, _tidier(folders)),
         queue=services.ports.queue,
         gate=Gate(settings.depth),
         watch=watch,
         space=space,
         heart=heart,
         caretaker=caretaker,
-        chooser=_chooser(services) if settings.affinity else None,
+        chooser=_chooser(services, abilities) if settings.affinity else None,
         resender=Resender(
             records=services.records,
             assets=services.ports.assets,
@@ -230,10 +233,11 @@ def _heart(
     )
 
 
-def _chooser(services: Services) -> Chooser:
+def _chooser(services: Services, abilities: Abilities) -> Chooser:
     return Chooser(
         records=services.records,
         families=services.families,
+        abilities=abilities,
         clock=services.ports.clock,
         max_wait_s=services.settings.affinity_max_wait_s,
     )
@@ -256,6 +260,7 @@ def _preparer(services: Services, folder: InputFolder, tidier: Tidier | None) ->
 def _executor(
     services: Services,
     engine: ComfyEngine,
+    abilities: Abilities,
     claims: Claims,
     spool: Spool,
     run_times: RunTimes,
@@ -267,6 +272,7 @@ def _executor(
         claims=claims,
         renderer=Renderer(
             engine=engine,
+            abilities=abilities,
             preparer=_preparer(services, engine, tidier),
             announcer=services.announcer,
             subscriptions=services.followers,
@@ -281,6 +287,7 @@ def _executor(
         ),
         announcer=services.announcer,
         run_times=run_times,
+        reuse=services.reuse,
         clock=clock,
         timing=timing,
         tidier=tidier,

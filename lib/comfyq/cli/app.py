@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from comfyq.cli import batch, dead, demo, infra, jobs, servers, workflows
+from comfyq.cli import batch, dead, demo, infra, jobs, servers, submitting, uploading, workflows
 from comfyq.cli.group import Commands
 from comfyq.cli.options import DEFAULT_URL
 
@@ -38,11 +38,13 @@ def comfyq(
     ctx.obj = url
 
 
-for command in (jobs.submit, jobs.watch, jobs.status, jobs.show, jobs.cancel):
+app.command(rich_help_panel=ASKING, cls=submitting.SubmitCommand)(submitting.submit)
+for command in (jobs.watch, jobs.status, jobs.show, jobs.cancel):
     app.command(rich_help_panel=ASKING)(command)
 app.command("list", rich_help_panel=ASKING)(jobs.listing)
 app.command(rich_help_panel=ASKING)(jobs.health)
 app.command(rich_help_panel=ASKING)(batch.batch)
+app.command(rich_help_panel=ASKING)(uploading.upload)
 app.add_typer(dead.app, rich_help_panel=ASKING)
 app.add_typer(workflows.app, name="workflows", rich_help_panel=AUTHORING)
 for server in (servers.up, servers.worker, servers.simulator, servers.env):

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -60,6 +61,33 @@ class Client:
         """All that is to be known for using a workflow."""
         return self._call("GET", f"/workflows/{quote(name, safe='')}")
 
+    def store(self, file: Path, *, content_type: str) -> Json:
+        """The asset that a file has become."""
+        with file.open("rb") as content:
+            return self._call(
+                "POST",
+                f"/assets?filename={quote(file.name, safe='')}",
+                body=content,
+                headers={"Content-Type": content_type, "Content-Length": _size(file)},
+            )
+
+    def offer_upload(self, announced: Mapping[str, Any]) -> Json:
+        """Where a file may be sent past the server; ServerFailed with 501 where it may not."""
+        return self._call("POST", "/assets/uploads", json=dict(announced))
+
+    def send(self, offer: Json, file: Path) -> None:
+        """Send a file where it was offered to."""
+        with file.open("rb") as content:
+            answer = self._request(
+                offer["method"], offer["url"], body=content, headers=offer["headers"]
+            )
+        if answer.status >= 300:
+            raise NotReached(f"the storage did not take {file.name}: HTTP {answer.status}")
+
+    def complete_upload(self, upload_id: str) -> Json:
+        """The asset that it has become."""
+        return self._call("POST", f"/assets/uploads/{quote(upload_id, safe='')}/complete")
+
     def submit_batch(self, requests: Sequence[Any], *, idempotency_key: str) -> Json:
         headers = {"Idempotency-Key": idempotency_key}
         body = {"requests": list(requests)}
@@ -110,6 +138,10 @@ class Client:
             raise NotReached(f"cannot reach {url}: {_reason(away)}") from away
 
 
+def _size(file: Path) -> str:
+    return str(file.stat().st_size)
+
+
 def _path(job_id: str) -> str:
     return f"/generate/{quote(job_id, safe='')}"
 
@@ -118,7 +150,7 @@ def _refuse(answer: urllib3.BaseHTTPResponse) -> None:
     problem = _object(answer.data) or {"title": answer.reason}
     if answer.status >= 500:
         told = problem.get("detail") or problem.get("title")
-        raise ServerFailed(f"the server cannot do it now ({answer.status}): {told}")
+        raise ServerFailed(answer.status, str(told))
     raise Refused(answer.status, problem)
 
 

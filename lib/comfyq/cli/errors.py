@@ -43,7 +43,9 @@ class NotReached(CommandError):
 
 
 class ServerFailed(NotReached):
-    pass
+    def __init__(self, status: int, told: str) -> None:
+        super().__init__(f"the server cannot do it now ({status}): {told}")
+        self.status = status
 
 
 class BrokenDownload(NotReached):

@@ -6,6 +6,7 @@ DomainError
     - InvalidGraph          no ComfyUI that is known can run it; ``node_errors`` says why
     - IdempotencyMismatch   the key was used before, for another request
     - InvalidCursor
+    - InvalidUpload         what a client sent is not what it had announced
     - InvalidWorkflow       a manifest or graph is broken (at start, never at a client)
     - InputRefused          a file that a job brings along is of no use
       - InputUnavailable    it cannot be had; ``passing``: just now
@@ -18,6 +19,7 @@ DomainError
     - BatchNotFound
     - DeadLetterNotFound
     - AssetNotFound
+    - UploadNotFound
     - ConnectionNotFound    nobody is known to be at the other end of this socket
   + Forbidden
     - BadSignature          a link that we did not sign, or whose time is over
@@ -26,12 +28,14 @@ DomainError
     - IllegalTransition     the job's status forbids it
     - LeaseHeld             another worker's lease has not expired
     - LeaseLost             the caller's fencing token is no longer the job's
+    - UploadIncomplete      the file has not been sent yet
     - StaleJob              someone else wrote the job since it was read
     - TooContended          a write lost against others too often; trying again may pass
   + Unavailable             a part that we depend on does not answer; trying again may pass
     - TableUnavailable, QueueUnavailable, AssetsUnavailable, NotifierUnavailable
   + ClockSkewed             what this machine signs is refused; only setting its clock helps
   + TooLarge                an item, body or file is over a limit
+  + Unsupported             not on this backend
 """
 
 from collections.abc import Mapping, Sequence
@@ -96,6 +100,10 @@ class InvalidCursor(InvalidRequest):
     code = "invalid-cursor"
 
 
+class InvalidUpload(InvalidRequest):
+    code = "invalid-upload"
+
+
 class InvalidWorkflow(InvalidRequest):
     code = "invalid-workflow"
 
@@ -147,6 +155,10 @@ class AssetNotFound(NotFound):
     code = "asset-not-found"
 
 
+class UploadNotFound(NotFound):
+    code = "upload-not-found"
+
+
 class ConnectionNotFound(NotFound):
     code = "connection-not-found"
 
@@ -185,6 +197,10 @@ class LeaseLost(Conflict):
     code = "lease-lost"
 
 
+class UploadIncomplete(Conflict):
+    code = "upload-incomplete"
+
+
 class StaleJob(Conflict):
     code = "stale-job"
 
@@ -220,3 +236,7 @@ class ClockSkewed(DomainError):
 
 class TooLarge(DomainError):
     code = "too-large"
+
+
+class Unsupported(DomainError):
+    code = "unsupported"

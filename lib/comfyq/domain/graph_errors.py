@@ -13,6 +13,10 @@ LONGEST_SHOWN_LIST = 20  # longer lists of choices are left out, as ComfyUI does
 MAX_VALUE_CHARS = 200
 MAX_SUGGESTIONS = 5
 
+# kinds of errors, of which another ComfyUI may be free
+UNKNOWN_CLASS = "missing_node_type"
+NOT_IN_LIST = "value_not_in_list"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphError:
@@ -58,7 +62,7 @@ class At:
 
     def unknown_class(self, names: Sequence[str]) -> GraphError:
         return self._error(
-            "missing_node_type",
+            UNKNOWN_CLASS,
             f"Node '{_cut(self.class_type)}' not found. The custom node may not be installed.",
             f"Node ID '#{self.node}'",
             extra={"node_id": self.node, "class_type": _cut(self.class_type)},
@@ -115,7 +119,7 @@ class At:
         is_long = len(choices) > LONGEST_SHOWN_LIST
         shown = f"(list of length {len(choices)})" if is_long else str(list(choices))
         return self._error(
-            "value_not_in_list",
+            NOT_IN_LIST,
             "Value not in list",
             f"{spec.name}: '{_cut(value)}' not in {shown}",
             input=spec.name,

@@ -24,3 +24,4 @@ class InputFile:
     fit: Fit = "none"
     width: int | None = None
     height: int | None = None
+    blake3: str | None = None  # hex, of an asset; what a URL leads to is not known beforehand

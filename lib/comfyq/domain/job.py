@@ -30,6 +30,8 @@ RING_AFTER = timedelta(seconds=5)  # a job whose first ring is not noted by then
 RING_AGAIN = timedelta(hours=1)
 ANNOUNCE_AFTER = timedelta(seconds=10)
 ANNOUNCE_FOR = timedelta(minutes=10)  # then whoever could not be told has to ask
+PASS_FIRST = timedelta(seconds=1)  # before somebody else may claim what a worker cannot run
+PASS_LONGEST = timedelta(minutes=1)
 LEASE_SLACK = timedelta(seconds=1)  # a lapsed lease is looked at a little later than it lapses
 DEADLINE_SLACK = timedelta(seconds=30)  # the holder ends an overdue run first, and stops ComfyUI
 
@@ -63,6 +65,7 @@ class Trigger(StrEnum):
     FAIL = "fail"
     CANCEL = "cancel"
     EXPIRE = "expire"
+    REUSE = "reuse"
 
 
 _QUEUED, _RUNNING = JobStatus.QUEUED, JobStatus.RUNNING
@@ -79,6 +82,7 @@ TRANSITIONS = {
     (_QUEUED, Trigger.FAIL): JobStatus.FAILED,
     (_QUEUED, Trigger.CANCEL): JobStatus.CANCELED,
     (_QUEUED, Trigger.EXPIRE): JobStatus.EXPIRED,
+    (_QUEUED, Trigger.REUSE): JobStatus.SUCCEEDED,  # it has the results of an earlier job
     (_RUNNING, Trigger.CLAIM): _QUEUED,  # takes over a lapsed lease
     (_RUNNING, Trigger.RENEW): _RUNNING,
     (_RUNNING, Trigger.ADVANCE): _RUNNING,
@@ -132,6 +136,7 @@ class Job:
     settled_attempt: int = 0  # the newest attempt with a verdict; later ones may be adopted
     adopted_attempt: int = 0  # whose prompt the holder goes on with; 0: it has its own
     failures: int = 0
+    passes: int = 0  # attempts that its worker's ComfyUI was not fit for
     lease: Lease | None = None
     not_before: datetime | None = None  # a retry waits until then
     cancel_requested: bool = False
@@ -143,6 +148,8 @@ class Job:
     claimed_at: datetime | None = None  # by the holder
     rung_at: datetime | None = None  # the queue is known to have had a doorbell then
     end_pending: bool = False  # the end is stored but not yet announced
+    reused_from: JobId | None = None  # the job that made its results
+    kept_until: datetime | None = None  # later jobs have its results until then
     due_at: datetime  # when the reaper must look at it next
     version: int = 1  # grows by one on every write; the table compares it
 
@@ -160,6 +167,25 @@ def submitted(**fields: Any) -> Job:
 def refuse(job: Job, *, now: datetime, error: JobError) -> Job:
     """End a job that was never to be had: its request cannot be run."""
     return _end(job, Trigger.FAIL, now=now, error=error)
+
+
+def reuse(job: Job, *, of: Job, now: datetime) -> Job:
+    """End a job that nobody has stored yet with the results of ``of``, which has succeeded."""
+    return _end(job, Trigger.REUSE, now=now, progress=of.progress, reused_from=of.id)
+
+
+def keep(job: Job, *, until: datetime) -> Job:
+    """Keep a job that has succeeded, and its results, at least ``until`` then.
+
+    Raises:
+        IllegalTransition: it did not succeed.
+    """
+    if job.status is not JobStatus.SUCCEEDED:
+        raise IllegalTransition(f"{job.id} has no results to keep")
+    if job.kept_until is not None and until <= job.kept_until:
+        return job
+    due_at = job.due_at if job.end_pending else max(job.due_at, until)
+    return replace(job, kept_until=until, due_at=due_at, version=job.version + 1)
 
 
 def ring(job: Job, *, now: datetime) -> Job:
@@ -189,7 +215,7 @@ def claim(job: Job, *, worker: WorkerId, now: datetime, ttl: timedelta) -> Job:
         return _end(job, Trigger.CANCEL, now=now)
     if job.lease is None and job.not_before is not None and now < job.not_before:
         raise LeaseHeld(until=job.not_before)
-    if job.attempt >= MAX_CLAIMS:
+    if job.attempt - job.passes >= MAX_CLAIMS:
         error = JobError("too-many-attempts", f"claimed {job.attempt} times without a result")
         return _end(job, Trigger.FAIL, now=now, error=error)
     return _apply(
@@ -256,6 +282,14 @@ def release(
         return _end(job, Trigger.CANCEL, now=now)
     not_before = now + retry_in if retry_in else None
     return _requeue(job, Trigger.RELEASE, now=now, note=reason, not_before=not_before)
+
+
+def pass_on(job: Job, *, token: int, now: datetime, reason: str) -> Job:
+    """Give the job back for a worker that can run it. Each time it waits longer, and it is not
+    counted: a job may wait for a model until its queue time-out."""
+    wait = min(PASS_FIRST * 2 ** min(job.passes, 20), PASS_LONGEST)
+    released = release(job, token=token, now=now, reason=reason, retry_in=wait)
+    return replace(released, passes=job.passes + 1)
 
 
 def fail(
@@ -349,7 +383,7 @@ def announced(job: Job, *, retention: timedelta) -> Job:
     """The end has reached whoever follows; next, the reaper deletes the job."""
     if job.ended_at is None or not job.end_pending:
         raise IllegalTransition(f"{job.id} has no end to announce")
-    due_at = job.ended_at + retention
+    due_at = max(job.ended_at + retention, job.kept_until or job.ended_at)
     return replace(job, end_pending=False, due_at=due_at, version=job.version + 1)
 
 

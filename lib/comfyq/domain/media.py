@@ -1,10 +1,34 @@
-"""What kind of sound or video a file holds, by its first bytes."""
+"""What a file holds, by its first bytes."""
+
+from collections.abc import Mapping
 
 HEAD_BYTES = 16
 
 VIDEO = "video"
 AUDIO = "audio"
 PICTURES = ("image", "mask")  # kinds of parameters that take a picture
+
+
+# https://www.garykessler.net/library/file_sigs.html
+BEGINNINGS: Mapping[str, tuple[bytes, ...]] = {
+    "image/png": (b"\x89PNG\r\n\x1a\n",),
+    "image/jpeg": (b"\xff\xd8\xff",),
+    "image/gif": (b"GIF87a", b"GIF89a"),
+    "image/bmp": (b"BM",),
+    "image/tiff": (b"II*\0", b"MM\0*"),
+}
+
+
+def may_be(content_type: str, head: bytes) -> bool:
+    """Whether a file that begins so may be what it is said to be; of unknown types any may."""
+    content_type = content_type.partition(";")[0].strip().lower()
+    main = content_type.partition("/")[0]
+    if main in (VIDEO, AUDIO):
+        return suffix_of(main, head) is not None
+    if content_type == "image/webp":
+        return _riff(head) == b"WEBP"
+    known = BEGINNINGS.get(content_type)
+    return known is None or head.startswith(known)
 
 
 def suffix_of(kind: str, head: bytes) -> str | None:

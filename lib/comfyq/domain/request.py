@@ -15,3 +15,4 @@ class Request:
     overrides: Mapping[str, Any] = field(default_factory=dict)  # "node.input" -> value
     wait: bool = False  # accept it also if no worker that is known could run it
     metadata: bool = True  # tell of the job beside its outputs, and in PNG files
+    reuse: bool = False  # take the results of an earlier job that would have made the same

@@ -14,3 +14,4 @@ class Spec:
     warnings: tuple[str, ...] = ()  # what of the request was accepted without effect
     inputs: tuple[InputFile, ...] = ()  # files that the worker binds into the graph
     metadata: bool = True  # told beside the outputs, and in PNG files
+    reuse_key: str | None = None  # by which a later job finds the results; see domain.reuse

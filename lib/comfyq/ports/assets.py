@@ -1,6 +1,15 @@
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class UploadLink:
+    """Where a client PUTs a file."""
+
+    url: str
+    headers: Mapping[str, str]  # that it has to send with it
 
 
 class Assets(Protocol):
@@ -31,4 +40,11 @@ class Assets(Protocol):
     ) -> str | None:
         """A URL from which a client downloads the file itself until ``expires_s`` from now, shown
         as ``filename``; None where only we can serve it."""
+        ...
+
+    async def upload_link(
+        self, key: str, *, expires_s: int, size: int, content_type: str
+    ) -> UploadLink | None:
+        """A URL to which a client sends a file of ``size`` bytes itself, until ``expires_s`` from
+        now; None where only we can take it. Not every storage refuses other sizes and types."""
         ...

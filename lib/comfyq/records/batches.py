@@ -14,10 +14,12 @@ from comfyq.domain.batch import MAX_REQUESTS, Batch, BatchId, Refusal
 from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import BatchNotFound, FieldError, TooContended, TooLarge
 from comfyq.domain.job import Job, JobId
+from comfyq.domain.output import Output
 from comfyq.domain.spec import Spec
 from comfyq.ports.table import MAX_ITEM_BYTES, MAX_WRITES, ConditionFailed, Item, Key, Put, Table
 from comfyq.records.job_items import to_item
-from comfyq.records.jobs import Idempotency, KeyTaken, idempotency_item, spec_item
+from comfyq.records.job_parts import outputs_item, spec_item
+from comfyq.records.jobs import Idempotency, KeyTaken, idempotency_item
 from comfyq.records.times import from_ms, to_ms
 
 MAX_BYTES = 3_000_000  # of one transaction, well below what DynamoDB takes
@@ -96,16 +98,19 @@ class BatchRecords:
             if found is None or not found.get("canceled"):
                 raise TooContended(f"batch {batch.id} was written by somebody else") from refused
 
-    def member(self, job: Job, spec: Spec) -> Member:
-        """A job that ``add`` can store.
+    def member(self, job: Job, spec: Spec, outputs: Sequence[Output] = ()) -> Member:
+        """A job that ``add`` can store; one that has ``outputs`` already needs no work.
 
         Raises:
             TooLarge: it is more than the table takes.
         """
-        items = (to_item(job, write_id=self._new_write_id()), spec_item(job.id, spec))
+        items = [to_item(job, write_id=self._new_write_id()), spec_item(job.id, spec)]
         size = SMALL_BYTES + len(items[1]["body"].encode())
         if size > MAX_ITEM_BYTES:
             raise TooLarge(f"the graph has {size} bytes; the most is {MAX_ITEM_BYTES}")
+        if job.reused_from is not None:
+            items.append(outputs_item(job.id, outputs))
+            size += len(items[2]["body"].encode())
         return Member(job, spec, tuple(Put(item, absent=True) for item in items), size)
 
     async def add(self, members: Sequence[Member]) -> Sequence[Job]:
@@ -119,7 +124,8 @@ class BatchRecords:
             except ConditionFailed as refused:
                 if _is_ours(refused, members):
                     break  # the answer was lost, not the write
-                there = {position // 2 for position in refused.found}
+                of = [n for n, member in enumerate(members) for _ in member.puts]
+                there = {of[position] for position in refused.found}
                 members = [member for n, member in enumerate(members) if n not in there]
             else:
                 break
@@ -173,13 +179,14 @@ def job_id_of(batch_id: BatchId, index: int) -> JobId:
 def transactions(members: Iterable[Member]) -> Iterator[Sequence[Member]]:
     """Members in groups that one transaction takes."""
     group: list[Member] = []
-    size = 0
+    writes = size = 0
     for member in members:
-        full = (len(group) + 1) * len(member.puts) > MAX_WRITES or size + member.size > MAX_BYTES
+        full = writes + len(member.puts) > MAX_WRITES or size + member.size > MAX_BYTES
         if group and full:
             yield group
-            group, size = [], 0
+            group, writes, size = [], 0, 0
         group.append(member)
+        writes += len(member.puts)
         size += member.size
     if group:
         yield group

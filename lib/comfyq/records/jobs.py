@@ -1,17 +1,14 @@
 """Jobs and what belongs to them, over any table."""
 
-import json
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
 
 from comfyq.domain.attempt import Attempt
 from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import JobNotFound, StaleJob
-from comfyq.domain.inputs import InputFile
-from comfyq.domain.job import Job, JobId, JobStatus, WorkerId
-from comfyq.domain.output import Output, OutputKind
+from comfyq.domain.job import Job, JobId, JobStatus
+from comfyq.domain.output import Output
 from comfyq.domain.spec import Spec
 from comfyq.ports.table import ConditionFailed, Cursor, Delete, Item, Put, Table, Write
 from comfyq.records.job_items import (
@@ -22,7 +19,15 @@ from comfyq.records.job_items import (
     tenant_partition,
     to_item,
 )
-from comfyq.records.times import from_ms, optional_ms, optional_time, sortable, to_ms
+from comfyq.records.job_parts import (
+    attempt_item,
+    attempt_of,
+    outputs_item,
+    outputs_of,
+    spec_item,
+    spec_of,
+)
+from comfyq.records.times import from_ms, sortable, to_ms
 
 NAMED_S = 30 * 86_400  # second ids are known that long
 
@@ -77,10 +82,12 @@ class JobRecords:
         idempotency: Idempotency | None = None,
         *,
         instead_of: Job | None = None,
+        outputs: Sequence[Output] | None = None,
     ) -> Job:
         """Store a new job in one transaction; it is returned with the version that it has.
 
-        ``instead_of`` is a refused job, which nobody ever worked on, under the same id.
+        ``instead_of`` is a refused job, which nobody ever worked on, under the same id. A job that
+        needs no work has its ``outputs`` at once.
 
         Raises:
             KeyTaken: the idempotency key stands for another job.
@@ -96,6 +103,8 @@ class JobRecords:
         ]
         if idempotency is not None:
             writes.append(Put(idempotency_item(idempotency), absent=True))
+        if outputs is not None:
+            writes.append(Put(outputs_item(job.id, outputs)))
         try:
             await self._table.write(*writes)
         except ConditionFailed as refused:
@@ -120,9 +129,9 @@ class JobRecords:
         write_id = self._new_write_id()
         writes: list[Write] = [Put(to_item(job, write_id=write_id), version=job.version - 1)]
         if attempt is not None:
-            writes.append(Put(_attempt_item(job.id, attempt)))
+            writes.append(Put(attempt_item(job.id, attempt)))
         if outputs is not None:
-            writes.append(Put(_outputs_item(job.id, outputs)))
+            writes.append(Put(outputs_item(job.id, outputs)))
         try:
             await self._table.write(*writes)
         except ConditionFailed as refused:
@@ -134,26 +143,17 @@ class JobRecords:
         item = await self._table.get((f"JOB#{job_id}", "SPEC"))
         if item is None:
             raise JobNotFound(f"job {job_id} has no spec")
-        body = json.loads(item["body"])
-        return Spec(
-            graph=body["graph"],
-            parameters=body["parameters"],
-            warnings=tuple(body["warnings"]),
-            inputs=tuple(InputFile(**each) for each in body.get("inputs", ())),
-            metadata=body.get("metadata", True),
-        )
+        return spec_of(item)
 
     async def outputs(self, job_id: JobId) -> Sequence[Output]:
         """The stored results; none before the job has succeeded."""
         item = await self._table.get((f"JOB#{job_id}", "OUT"))
-        if item is None:
-            return []
-        return [Output(**o | {"kind": OutputKind(o["kind"])}) for o in json.loads(item["body"])]
+        return [] if item is None else outputs_of(item)
 
     async def attempts(self, job_id: JobId) -> Sequence[Attempt]:
         """What became of each ended attempt, in order."""
         page = await self._table.query("main", f"JOB#{job_id}", prefix="TRY#", limit=100)
-        return [_attempt(item) for item in page.items]
+        return [attempt_of(item) for item in page.items]
 
     async def list(
         self,
@@ -243,17 +243,6 @@ def _settle_refused_create(refused: ConditionFailed, job: Job, write_id: str) ->
     raise StaleJob(f"job {job.id} exists") from refused
 
 
-def spec_item(job_id: JobId, spec: Spec) -> Item:
-    body = {
-        "graph": spec.graph,
-        "parameters": spec.parameters,
-        "warnings": spec.warnings,
-        "inputs": [asdict(each) for each in spec.inputs],
-        "metadata": spec.metadata,
-    }
-    return {"pk": f"JOB#{job_id}", "sk": "SPEC", "body": _dump(body)}
-
-
 def idempotency_item(record: Idempotency) -> Item:
     return {
         "pk": f"IDEM#{record.tenant}#{record.key}",
@@ -262,38 +251,3 @@ def idempotency_item(record: Idempotency) -> Item:
         "job": record.job_id,
         "ttl": record.ttl,
     }
-
-
-def _outputs_item(job_id: JobId, outputs: Sequence[Output]) -> Item:
-    body = [{k: v for k, v in asdict(o).items() if v is not None} for o in outputs]
-    return {"pk": f"JOB#{job_id}", "sk": "OUT", "body": _dump(body)}
-
-
-def _attempt_item(job_id: JobId, attempt: Attempt) -> Item:
-    item = {
-        "pk": f"JOB#{job_id}",
-        "sk": f"TRY#{attempt.number:04d}",
-        "worker": attempt.worker,
-        "claimed": to_ms(attempt.claimed_at),
-        "started": optional_ms(attempt.started_at),
-        "ended": to_ms(attempt.ended_at),
-        "verdict": attempt.verdict,
-        "reason": attempt.reason,
-    }
-    return {name: value for name, value in item.items() if value is not None}
-
-
-def _attempt(item: Item) -> Attempt:
-    return Attempt(
-        number=int(item["sk"].removeprefix("TRY#")),
-        worker=WorkerId(item["worker"]),
-        claimed_at=from_ms(item["claimed"]),
-        started_at=optional_time(item.get("started")),
-        ended_at=from_ms(item["ended"]),
-        verdict=item["verdict"],
-        reason=item.get("reason"),
-    )
-
-
-def _dump(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)

@@ -1,12 +1,10 @@
 """Batches: many requests accepted, followed and canceled as one."""
 
 import asyncio
-import hashlib
-import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from comfyq.domain import job as jobs
 from comfyq.domain.batch import Batch, BatchId, Refusal
@@ -22,18 +20,17 @@ from comfyq.domain.errors import (
     NotFound,
     TooLarge,
 )
-from comfyq.domain.job import Job, JobId
+from comfyq.domain.job import Job
 from comfyq.domain.output import Output
 from comfyq.domain.request import Request
-from comfyq.domain.spec import Spec
 from comfyq.ports.clock import Clock
 from comfyq.ports.queue import JobQueue
 from comfyq.records.batches import BatchRecords, Member, job_id_of, transactions
 from comfyq.records.families import FamilyRecords
-from comfyq.records.jobs import Idempotency, JobRecords, KeyTaken
-from comfyq.records.times import to_ms
+from comfyq.records.jobs import JobRecords, KeyTaken
 from comfyq.services.beside import all_of
-from comfyq.services.submission import IDEMPOTENCY_S, Submission
+from comfyq.services.promising import promise_of
+from comfyq.services.submission import Accepted, Submission
 
 T = TypeVar("T")
 
@@ -49,8 +46,8 @@ class BatchAccepted:
     """The answer to a batch: what was stored of it, by the request's index."""
 
     batch: Batch
-    jobs: Mapping[int, tuple[Job, Spec]]
-    rung: Sequence[Job] = ()  # of which it is not noted yet
+    jobs: Mapping[int, Accepted]
+    new: Sequence[Job] = ()  # of which it is not noted yet that they were rung for, or have ended
     replayed: bool = False
 
 
@@ -120,21 +117,26 @@ class Batches:
         if not members:
             raise _nothing_to_run(batch)
         try:
-            await self._records.create(batch, _promise(batch, idempotency_key))
+            await self._records.create(batch, promise_of(batch, idempotency_key, digest))
         except KeyTaken as taken:  # the same batch came twice at once, and the other was first
             return await self._replay(caller, asked, taken.digest, taken.job_id, digest=digest)
-        rung = await self._store(batch, list(members.values()))
-        jobs = {n: (each.job, each.spec) for n, each in members.items()}
-        return BatchAccepted(batch, jobs, rung=rung)
+        new = await self._store(batch, [member for _, member in members.values()])
+        there = {index: accepted for index, (accepted, _) in members.items()}
+        return BatchAccepted(batch, there, new=new)
 
-    async def note_rung(self, accepted: BatchAccepted) -> None:
-        """Note that the queue was sent a doorbell for each job, once the client has its answer.
+    async def note(self, accepted: BatchAccepted) -> None:
+        """Note that the queue was sent a doorbell for each job, once the client has its answer,
+        and tell of those that needed no work.
 
-        Who does not come to this loses nothing: the reaper rings for those jobs again.
+        Who does not come to this loses nothing: the reaper makes it good.
         """
         now = self._clock.now()
         with suppress(DomainError):
-            await self._records.save([jobs.ring(job, now=now) for job in accepted.rung])
+            waiting = [job for job in accepted.new if not job.status.terminal]
+            await self._records.save([jobs.ring(job, now=now) for job in waiting])
+            for job in accepted.new:
+                if job.status.terminal:
+                    await self._submission.announce(job)
 
     async def get(self, caller: Caller, batch_id: BatchId) -> BatchState:
         """Raises BatchNotFound."""
@@ -159,12 +161,12 @@ class Batches:
 
     async def _prepare(
         self, caller: Caller, batch: Batch, asked: Sequence[Asked]
-    ) -> tuple[Batch, dict[int, Member]]:
+    ) -> tuple[Batch, dict[int, tuple[Accepted, Member]]]:
         """The batch with its refusals, and what is to be stored of the rest.
 
         What was refused the first time stays refused.
         """
-        members: dict[int, Member] = {}
+        members: dict[int, tuple[Accepted, Member]] = {}
         refusals = dict(batch.refusals)
         for index in self._of(batch):
             try:
@@ -174,22 +176,25 @@ class Batches:
             await asyncio.sleep(0)  # a hundred of them would keep everybody else waiting
         return replace(batch, refusals=refusals), members
 
-    async def _member(self, caller: Caller, asked: Asked, batch: Batch, index: int) -> Member:
+    async def _member(
+        self, caller: Caller, asked: Asked, batch: Batch, index: int
+    ) -> tuple[Accepted, Member]:
         if isinstance(asked, InvalidRequest):
             raise asked
         job_id = job_id_of(batch.id, index)
-        job, spec = await self._submission.prepare(caller, asked, job_id=job_id)
-        return self._records.member(job, spec)
+        made = await self._submission.prepare(caller, asked, job_id=job_id)
+        return made, self._records.member(made.job, made.spec, made.outputs)
 
     async def _store(self, batch: Batch, members: Sequence[Member]) -> Sequence[Job]:
-        """Store the jobs that are missing and ring for them; those that were rung for."""
+        """Store the jobs that are missing and ring for them; the new ones."""
         await self._records.refuse(batch)
         for family in {member.job.family for member in members}:
             await self._families.note(family)
         stored = await all_of(self._records.add(group) for group in transactions(members))
         new = [job for group in stored for job in group]
+        waiting = [job.id for job in new if not job.status.terminal]
         try:
-            await self._queue.send_many([job.id for job in new], tenant=batch.tenant)
+            await self._queue.send_many(waiting, tenant=batch.tenant)
         except DomainError:
             return []  # a job whose ring is not noted is rung for by the reaper
         return new
@@ -202,13 +207,13 @@ class Batches:
                 f"this Idempotency-Key stands for another request, {batch_id}; use a new key"
             )
         batch = await self._records.get(BatchId(batch_id))
-        rung: Sequence[Job] = ()
+        new: Sequence[Job] = ()
         if not batch.canceled:
             batch, members = await self._prepare(caller, batch, asked)
-            rung = await self._store(batch, list(members.values()))
+            new = await self._store(batch, [member for _, member in members.values()])
         there = await _each(self._of(batch), lambda n: self._stored(batch, n))
         found = {index: it for index, it in there.items() if it is not None}
-        return BatchAccepted(batch, found, rung=rung, replayed=True)
+        return BatchAccepted(batch, found, new=new, replayed=True)
 
     def _of(self, batch: Batch) -> Sequence[int]:
         """The indexes of the requests that are jobs."""
@@ -220,21 +225,15 @@ class Batches:
         except JobNotFound:
             return None
 
-    async def _stored(self, batch: Batch, index: int) -> tuple[Job, Spec] | None:
+    async def _stored(self, batch: Batch, index: int) -> Accepted | None:
         job = await self._find(batch, index)
-        return None if job is None else (job, await self._jobs.spec(job.id))
+        return None if job is None else await self._submission.stored(job)
 
     async def _cancel(self, caller: Caller, job: Job) -> None:
         try:
             await self._submission.cancel(caller, job.id)
         except JobNotFound:
             return  # deleted meanwhile
-
-
-def digest_of(requests: Sequence[Any]) -> str:
-    """Tells the requests of two batches apart, whatever the order of their fields."""
-    canonical = json.dumps({"requests": requests}, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 async def _each(indexes: Sequence[int], work: Callable[[int], Awaitable[T]]) -> dict[int, T]:
@@ -246,13 +245,6 @@ async def _each(indexes: Sequence[int], work: Callable[[int], Awaitable[T]]) -> 
             return index, await work(index)
 
     return dict(await all_of(one(index) for index in indexes))
-
-
-def _promise(batch: Batch, key: str | None) -> Idempotency | None:
-    if key is None:
-        return None
-    ttl = to_ms(batch.created_at) // 1000 + IDEMPOTENCY_S
-    return Idempotency(batch.tenant, key, batch.digest, JobId(batch.id), ttl)
 
 
 def _nothing_to_run(batch: Batch) -> InvalidParameters:

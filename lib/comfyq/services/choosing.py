@@ -11,8 +11,10 @@ from time import monotonic
 from comfyq.domain.job import JobId
 from comfyq.ports.clock import Clock
 from comfyq.records.families import FamilyRecords
-from comfyq.records.jobs import JobRecords
+from comfyq.records.jobs import JobRecords, Waiting
+from comfyq.services.abilities import Abilities
 
+MOST_DECLINED = 24  # waiting jobs that are looked past, of one family
 FAMILIES_S = 5.0  # the list of families may be that old
 
 
@@ -20,10 +22,17 @@ class Chooser:
     """Prefers jobs of the family that was claimed last, within a bound of fairness."""
 
     def __init__(
-        self, *, records: JobRecords, families: FamilyRecords, clock: Clock, max_wait_s: float
+        self,
+        *,
+        records: JobRecords,
+        families: FamilyRecords,
+        abilities: Abilities,
+        clock: Clock,
+        max_wait_s: float,
     ) -> None:
         self._records = records
         self._families = families
+        self._abilities = abilities
         self._clock = clock
         self._max_wait = timedelta(seconds=max_wait_s)
         self._family: str | None = None
@@ -43,14 +52,22 @@ class Chooser:
         if self._family is None:
             return None
         others = [family for family in await self._families_known() if family != self._family]
-        oldest = [job for family in others for job in await self._records.ready(family, limit=1)]
+        oldest = [job for family in others if (job := await self._oldest(family)) is not None]
         if not oldest:
             return None
         longest = min(oldest, key=lambda job: job.since)
         if self._clock.now() - longest.since >= self._max_wait:
             return longest.id
-        fitting = await self._records.ready(self._family, limit=1)
-        return fitting[0].id if fitting else None
+        fitting = await self._oldest(self._family)
+        return fitting.id if fitting else None
+
+    async def _oldest(self, family: str) -> Waiting | None:
+        """The one that has waited longest of those that this ComfyUI may run."""
+        declined = min(self._abilities.declined, MOST_DECLINED)
+        for job in await self._records.ready(family, limit=1 + declined):
+            if not self._abilities.declines(job.id):
+                return job
+        return None
 
     async def _families_known(self) -> Sequence[str]:
         if monotonic() - self._known_at > FAMILIES_S:

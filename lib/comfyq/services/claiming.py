@@ -18,6 +18,7 @@ from comfyq.ports.clock import Clock
 from comfyq.ports.journal import Journal
 from comfyq.ports.queue import Delivery, JobQueue
 from comfyq.records.jobs import JobRecords
+from comfyq.services.abilities import Abilities
 from comfyq.services.announcing import Announcer
 from comfyq.services.holding import HeldJob
 from comfyq.services.timing import Timing
@@ -34,6 +35,7 @@ class Claims:
         records: JobRecords,
         queue: JobQueue,
         journal: Journal,
+        abilities: Abilities,
         announcer: Announcer,
         clock: Clock,
         timing: Timing,
@@ -42,6 +44,7 @@ class Claims:
         self._records = records
         self._queue = queue
         self._journal = journal
+        self._abilities = abilities
         self._announcer = announcer
         self._clock = clock
         self._timing = timing
@@ -53,6 +56,9 @@ class Claims:
             await delivery.ack()  # a second one; if we die with the job, the reaper rings again
             return None
         try:
+            if self._abilities.declines(delivery.job_id):
+                await self._leave(delivery)
+                return None
             job = await self._take(delivery.job_id)
         except LeaseHeld as held:
             wait = held.until - self._clock.now()
@@ -98,6 +104,14 @@ class Claims:
         """Nobody works on it here any more, however that came: its doorbell is heard again."""
         if self._held.get(held.id) == held.token:
             del self._held[held.id]
+
+    async def _leave(self, delivery: Delivery) -> None:
+        """Leave a doorbell to workers that can run its job. A new one rings instead: one that is
+        heard too often is a dead letter."""
+        left = self._abilities.leave(delivery.job_id)
+        if left is not None:
+            await self._queue.send(delivery.job_id, tenant=left.tenant, delay_s=left.pause_s)
+        await delivery.ack()
 
     async def _retake(self, job_id: JobId) -> HeldJob | None:
         try:

@@ -5,7 +5,7 @@ small; assets must be there, and stay there until the job has run.
 """
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from comfyq.domain.caller import Caller
@@ -21,6 +21,14 @@ from comfyq.domain.sources import (
 )
 from comfyq.domain.spec import Spec
 from comfyq.services.uploads import Uploads
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Where a file is from now on, and the hash of what is in it, where that is known."""
+
+    source: str
+    blake3: str | None
 
 
 class Enclosures:
@@ -51,7 +59,10 @@ class Enclosures:
             file.source: await self._settled(caller, file)
             for file in {file.source: file for file in spec.inputs}.values()
         }
-        inputs = tuple(replace(file, source=settled[file.source]) for file in spec.inputs)
+        inputs = tuple(
+            replace(file, source=settled[file.source].source, blake3=settled[file.source].blake3)
+            for file in spec.inputs
+        )
         names = {file.parameter for file in spec.inputs}
         parameters = {
             name: _replaced(value, settled) if name in names else value
@@ -59,7 +70,7 @@ class Enclosures:
         }
         return replace(spec, inputs=inputs, parameters=parameters)
 
-    async def _settled(self, caller: Caller, file: InputFile) -> str:
+    async def _settled(self, caller: Caller, file: InputFile) -> Settled:
         if is_data(file.source):
             data = read_data_uri(file.source)
             asset = await self._uploads.add(
@@ -68,15 +79,15 @@ class Enclosures:
                 filename=file.parameter or "file",
                 content_type=data.content_type,
             )
-            return f"{ASSET}{asset.id}"
+            return Settled(f"{ASSET}{asset.id}", asset.blake3)
         asset_id = asset_id_of(file.source)
         if asset_id is None:
-            return file.source
+            return Settled(file.source, None)
         try:
-            await self._uploads.use(caller, asset_id)
+            asset = await self._uploads.use(caller, asset_id)
         except AssetNotFound as missing:
             raise InvalidParameters([FieldError(_field(file), str(missing))]) from missing
-        return f"{ASSET}{asset_id}"
+        return Settled(f"{ASSET}{asset.id}", asset.blake3)
 
 
 def _fault(source: str) -> str | None:
@@ -93,11 +104,11 @@ def _field(file: InputFile) -> str:
     return file.parameter or f"graph.{file.node}.inputs.{file.input}"
 
 
-def _replaced(value: Any, settled: Mapping[str, str]) -> Any:
+def _replaced(value: Any, settled: Mapping[str, Settled]) -> Any:
     """The value of a file parameter with its source as it was settled."""
     if isinstance(value, Mapping):
-        return {**value, "source": settled[value["source"]]}
-    return settled[value]
+        return {**value, "source": settled[value["source"]].source}
+    return settled[value].source
 
 
 async def _once(content: bytes) -> AsyncIterator[bytes]:

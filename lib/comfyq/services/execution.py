@@ -17,6 +17,7 @@ from comfyq.domain.errors import (
 )
 from comfyq.domain.job import Job, JobError
 from comfyq.domain.output import Output
+from comfyq.domain.spec import Spec
 from comfyq.ports.clock import Clock
 from comfyq.ports.engine import DeviceFault, EngineError, EngineUnavailable, OutOfMemory, Rendered
 from comfyq.records.jobs import JobRecords
@@ -28,6 +29,7 @@ from comfyq.services.holding import CancelRequested, HeldJob
 from comfyq.services.logs import log
 from comfyq.services.preparing import InputFailed
 from comfyq.services.rendering import JobEnded, Renderer, Turn
+from comfyq.services.reusing import Reuse
 from comfyq.services.run_times import RunTimes
 from comfyq.services.tidying import Tidier
 from comfyq.services.timing import Timing
@@ -63,6 +65,7 @@ class Executor:
         collector: Collector,
         announcer: Announcer,
         run_times: RunTimes,
+        reuse: Reuse,
         clock: Clock,
         timing: Timing,
         tidier: Tidier | None = None,
@@ -73,6 +76,7 @@ class Executor:
         self._collector = collector
         self._announcer = announcer
         self._run_times = run_times
+        self._reuse = reuse
         self._clock = clock
         self._timing = timing
         self._tidier = tidier  # None: ComfyUI's folders are not at hand
@@ -128,8 +132,16 @@ class Executor:
         except AssetsUnavailable as refused:
             error = JobError(jobs.STORAGE_REFUSED, f"the results could not be stored: {refused}")
             return Outcome(partial(jobs.fail, error=error, retry_in=None))
+        await self._note_results(held.job, spec)
         succeed = partial(jobs.succeed, steps=rendering.steps)
         return Outcome(succeed, outputs, files=rendering.files)
+
+    async def _note_results(self, job: Job, spec: Spec) -> None:
+        """Before the job has succeeded: who sees that it has finds its results."""
+        try:
+            await self._reuse.note(job, spec)
+        except DomainError as unavailable:  # they are made once more then
+            log.warning("results_unnoted", job=job.id, reason=str(unavailable))
 
     async def _rule(self, held: HeldJob, raised: EngineError) -> EngineError:
         """Give the job its verdict after ComfyUI ended the attempt badly."""
@@ -242,5 +254,7 @@ def _refused(failed: InputFailed) -> Outcome:
 def _outcome_of(verdict: Verdict) -> Outcome:
     if verdict.error is not None:
         return Outcome(partial(jobs.fail, error=verdict.error, retry_in=verdict.retry_in))
+    if verdict.passed_on:
+        return Outcome(partial(jobs.pass_on, reason=verdict.reason))
     pause = verdict.retry_in or timedelta(0)
     return Outcome(partial(jobs.release, reason=verdict.reason, retry_in=pause))

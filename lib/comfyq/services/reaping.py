@@ -92,11 +92,15 @@ class Reaper:
         if job.end_pending:
             await self._announcer.announce_end(job)
             return "announced"
+        if job.reused_from is None:  # else the files are that one's
+            await self._delete_files(job)
+        await self._records.remove(job)
+        return "deleted"
+
+    async def _delete_files(self, job: Job) -> None:
         for output in await self._records.outputs(job.id):
             if output.key:
                 await self._assets.delete(output.key)
-        await self._records.remove(job)
-        return "deleted"
 
     async def _follow_up(self, job: Job) -> str:
         if job.status.terminal:

@@ -21,6 +21,7 @@ from comfyq.ports.engine import (
     Started,
 )
 from comfyq.records.subscriptions import SubscriptionRecords
+from comfyq.services.abilities import Abilities
 from comfyq.services.announcing import Announcer
 from comfyq.services.beside import beside
 from comfyq.services.holding import HeldJob
@@ -60,6 +61,7 @@ class Renderer:
         self,
         *,
         engine: Engine,
+        abilities: Abilities,
         preparer: Preparer,
         announcer: Announcer,
         subscriptions: SubscriptionRecords,
@@ -67,6 +69,7 @@ class Renderer:
         timing: Timing,
     ) -> None:
         self._engine = engine
+        self._abilities = abilities
         self._preparer = preparer
         self._announcer = announcer
         self._subscriptions = subscriptions
@@ -85,7 +88,8 @@ class Renderer:
         if adopted is None:
             if held.job.unsettled:
                 await self._forfeit(held)
-            prepared = await self._preparer.prepare(held.job, spec)
+            suited = await self._abilities.suited(held.job, spec)
+            prepared = await self._preparer.prepare(held.job, suited)
             await self._engine.submit(prompt_of(held.job, prepared))
         reporter = Reporter(
             held,

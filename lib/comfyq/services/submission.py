@@ -1,7 +1,5 @@
 """Accepting, showing, listing and cancelling jobs, for the client who asks."""
 
-import hashlib
-import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -32,9 +30,10 @@ from comfyq.records.times import to_ms
 from comfyq.services.admission import Admission
 from comfyq.services.announcing import Announcer
 from comfyq.services.enclosing import Enclosures
+from comfyq.services.promising import digest_of, promise_of
+from comfyq.services.reusing import Reuse
 from comfyq.services.updating import update
 
-IDEMPOTENCY_S = 86_400
 RATE_WINDOW_S = 60
 
 
@@ -44,6 +43,7 @@ class Accepted:
 
     job: Job
     spec: Spec
+    outputs: Sequence[Output] = ()  # of an earlier job, if they are reused
     replayed: bool = False
 
 
@@ -74,6 +74,7 @@ class Submission:
         queue: JobQueue,
         admission: Admission,
         enclosures: Enclosures,
+        reuse: Reuse,
         announcer: Announcer,
         clock: Clock,
         new_id: Callable[[], JobId],
@@ -84,6 +85,7 @@ class Submission:
         self._queue = queue
         self._admission = admission
         self._enclosures = enclosures
+        self._reuse = reuse
         self._announcer = announcer
         self._clock = clock
         self._new_id = new_id
@@ -119,18 +121,12 @@ class Submission:
                 return await self._replay(*earlier, digest=digest)
         if job_id is None:
             await self.admit(caller)
-        job, spec = await self.prepare(caller, request, job_id=job_id)
-        promise = None
-        if idempotency_key is not None:
-            ttl = to_ms(job.created_at) // 1000 + IDEMPOTENCY_S
-            promise = Idempotency(caller.tenant, idempotency_key, digest, job.id, ttl)
+        prepared = await self.prepare(caller, request, job_id=job_id)
+        promise = promise_of(prepared.job, idempotency_key, digest)
         try:
-            await self._families.note(job.family)
-            job = await self._records.create(job, spec, promise, instead_of=instead_of)
+            return await self._accept(prepared, promise, instead_of=instead_of)
         except KeyTaken as taken:  # the same request came twice at once, and the other was first
             return await self._replay(taken.digest, taken.job_id, digest=digest)
-        await self.ring(job)
-        return Accepted(job, spec)
 
     async def ring(self, job: Job) -> None:
         """Ring for a job that waits and note that it rang; what fails here the reaper repairs."""
@@ -141,6 +137,10 @@ class Submission:
         except DomainError:
             # Claimed or ended already: it was heard. Not rung: the reaper rings.
             return
+
+    async def announce(self, job: Job) -> Job:
+        """Tell of a job that ended when it was stored."""
+        return await self._announcer.announce_end(job)
 
     async def get(self, caller: Caller, job_id: JobId) -> Job:
         """The job of that id, or of that second id; raises JobNotFound, also for another
@@ -214,8 +214,12 @@ class Submission:
 
     async def prepare(
         self, caller: Caller, request: Request, *, job_id: JobId | None = None
-    ) -> tuple[Job, Spec]:
-        """A job that nobody has stored yet; raises what ``submit`` raises for a bad request."""
+    ) -> Accepted:
+        """A job that nobody has stored yet; raises what ``submit`` raises for a bad request.
+
+        It has succeeded already where the request may have, and there are, an earlier job's
+        results.
+        """
         admitted = await self._admission.admit(request)
         job = jobs.submitted(
             id=job_id or self._new_id(),
@@ -225,8 +229,16 @@ class Submission:
             limits=admitted.limits,
             created_at=self._clock.now(),
         )
-        spec = await self._enclosures.settle(caller, admitted.spec)
-        return job, replace(spec, metadata=request.metadata)
+        settled = await self._enclosures.settle(caller, admitted.spec)
+        spec = replace(settled, metadata=request.metadata)
+        if not request.reuse:
+            return Accepted(job, spec)
+        spec = self._reuse.keyed(spec)
+        found = await self._reuse.find(job, spec)
+        if found is None:
+            return Accepted(job, spec)
+        reused = jobs.reuse(job, of=found.job, now=self._clock.now())
+        return Accepted(reused, spec, found.outputs)
 
     async def rehearse(self, caller: Caller, request: Request) -> Admitted:
         """What a job of this request would run, without making one; raises as ``submit`` does."""
@@ -240,8 +252,31 @@ class Submission:
             raise IdempotencyMismatch(
                 f"this Idempotency-Key stands for another request, job {job_id}; use a new key"
             )
-        job, spec = await self._records.get(job_id), await self._records.spec(job_id)
-        return Accepted(job, spec, replayed=True)
+        return replace(await self.stored(await self._records.get(job_id)), replayed=True)
+
+    async def stored(self, job: Job) -> Accepted:
+        """The answer to the submission of a job that is stored; raises JobNotFound."""
+        outputs = [] if job.reused_from is None else await self._records.outputs(job.id)
+        return Accepted(job, await self._records.spec(job.id), outputs)
+
+    async def _accept(
+        self, prepared: Accepted, promise: Idempotency | None, *, instead_of: Job | None
+    ) -> Accepted:
+        """Store a job and see that it goes on; raises KeyTaken, StaleJob."""
+        is_reused = prepared.job.reused_from is not None
+        await self._families.note(prepared.job.family)
+        job = await self._records.create(
+            prepared.job,
+            prepared.spec,
+            promise,
+            instead_of=instead_of,
+            outputs=prepared.outputs if is_reused else None,
+        )
+        if is_reused:
+            job = await self.announce(job)
+        else:
+            await self.ring(job)
+        return replace(prepared, job=job)
 
     async def admit(self, caller: Caller) -> None:
         """Count a request; raises RateLimited where the tenant's are used up."""
@@ -253,14 +288,3 @@ class Submission:
         cap = self._requests_per_minute
         if not await self._records.count_request(caller.tenant, window=window, cap=cap, ttl=ends):
             raise RateLimited(f"over {cap} requests a minute", retry_after_s=ends - now_s)
-
-
-def digest_of(request: Request) -> str:
-    """Tells two requests apart, whatever the order of their fields."""
-    asked: list[Any] = [request.workflow, request.values]
-    if request.graph is not None:
-        asked += [request.graph, request.overrides]
-    if not request.metadata:
-        asked += ["without metadata"]
-    canonical = json.dumps(asked, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()

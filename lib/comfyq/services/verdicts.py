@@ -8,6 +8,7 @@
 | RenderedFileGone | yes | while failures remain, rendered under another name |
 | PromptLost before the start, EngineUnavailable, PromptInterrupted | no | yes |
 | OutOfMemory or DeviceFault behind another prompt's: Infected | no | yes |
+| Unsuited: this ComfyUI lacks a class or a model | no | yes, by another worker |
 """
 
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from comfyq.ports.engine import (
     PromptLost,
     RenderedFileGone,
 )
+from comfyq.services.abilities import Unsuited
 from comfyq.services.timing import Timing
 
 MAX_MESSAGE_CHARS = 2_000
@@ -54,10 +56,13 @@ class Verdict:
     reason: str
     error: JobError | None
     retry_in: timedelta | None  # None with an error: the job ends
+    passed_on: bool = False  # it is for another worker
 
 
 def verdict_on(raised: EngineError, job: Job, timing: Timing) -> Verdict:
     reason = str(raised)[:MAX_MESSAGE_CHARS]
+    if isinstance(raised, Unsuited):
+        return Verdict(reason, None, None, passed_on=True)
     if _uncounted(raised):
         pause_s = timing.unavailable_s if isinstance(raised, EngineUnavailable) else 0
         return Verdict(reason, None, timedelta(seconds=pause_s))

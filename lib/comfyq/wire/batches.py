@@ -131,7 +131,7 @@ class BatchViews:
 
     def accepted(self, accepted: BatchAccepted) -> BatchView:
         """The answer to a submission, and to every replay of it."""
-        shown = {n: self._jobs.accepted(job, spec) for n, (job, spec) in accepted.jobs.items()}
+        shown = {n: self._jobs.accepted(each) for n, each in accepted.jobs.items()}
         return self._batch(accepted.batch, shown)
 
     def state(self, state: BatchState) -> BatchView:

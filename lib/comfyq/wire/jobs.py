@@ -11,8 +11,9 @@ from comfyq.domain.estimate import NOTHING, Estimate
 from comfyq.domain.job import Job, JobError, JobId, JobStatus, submitted
 from comfyq.domain.output import Output, OutputKind
 from comfyq.domain.spec import Spec
+from comfyq.domain.upload import UploadId
 from comfyq.services.links import Links
-from comfyq.services.submission import Story
+from comfyq.services.submission import Accepted, Story
 from comfyq.wire.frames import STATUSES, FrameStatus
 from comfyq.wire.times import Time
 
@@ -71,6 +72,7 @@ class JobView(BaseModel):
     seed: int | None = Field(None, description="As given or drawn.")
     warnings: list[str] = Field([], description="What was accepted without effect.")
     outputs: list[OutputView] = []
+    reused_from: str | None = Field(None, description="The job that made the outputs.")
     urls: JobUrls
 
 
@@ -120,8 +122,11 @@ class JobViews:
         told = {"eta_s": estimate.eta_s, "queue_position": estimate.queue_position}
         return JobView.model_validate(self._fields(job, None, ()) | told)
 
-    def accepted(self, job: Job, spec: Spec) -> JobView:
+    def accepted(self, accepted: Accepted) -> JobView:
         """The answer to a submission, and to every replay of it whatever became of the job."""
+        job, spec = accepted.job, accepted.spec
+        if job.reused_from is not None:
+            return self.job(job, spec=spec, outputs=accepted.outputs)
         new = submitted(
             id=job.id, tenant=job.tenant, workflow=job.workflow, created_at=job.created_at
         )
@@ -142,6 +147,9 @@ class JobViews:
 
     def asset_url(self, asset_id: AssetId) -> str:
         return f"{self._base_url}/assets/{asset_id}"
+
+    def complete_url(self, upload_id: UploadId) -> str:
+        return f"{self._base_url}/assets/uploads/{upload_id}/complete"
 
     def batch_url(self, batch_id: BatchId) -> str:
         return f"{self._base_url}/generate/batch/{batch_id}"
@@ -169,6 +177,7 @@ class JobViews:
             "seed": spec.parameters.get("seed") if spec else None,
             "warnings": list(spec.warnings) if spec else [],
             "outputs": shown,
+            "reused_from": job.reused_from,
             "urls": self._urls(job.id),
         }
 

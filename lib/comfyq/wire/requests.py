@@ -20,8 +20,8 @@ from comfyq.domain.errors import FieldError, InvalidRequest
 from comfyq.domain.request import Request
 
 DEFAULT_WORKFLOW = "flux-dev.json"
-WAIT, METADATA = "wait", "metadata"
-BESIDE = {"workflow", "graph", "overrides", WAIT, METADATA}  # no values of a workflow
+SWITCHES = {"wait": False, "metadata": True, "reuse": False}  # each with its default
+BESIDE = {"workflow", "graph", "overrides", *SWITCHES}  # no values of a workflow
 MAX_DEPTH = 32  # of nested lists and objects; a graph has 4
 
 
@@ -117,6 +117,13 @@ class GenerateRequest(BaseModel):
         bool,
         Field(description="Tell how the outputs were made, beside them and in PNG files."),
     ] = True
+    reuse: Annotated[
+        bool,
+        Field(
+            description="Take the outputs of an earlier job of yours that would have made the "
+            "same, and let later ones take this one's. The request must name its `seed`."
+        ),
+    ] = False
 
     @model_validator(mode="before")
     @classmethod
@@ -137,6 +144,7 @@ class GenerateRequest(BaseModel):
             overrides=self.overrides,
             wait=self.wait,
             metadata=self.metadata,
+            reuse=self.reuse,
         )
 
 
@@ -158,19 +166,15 @@ class WorkflowValues(RootModel[dict[str, Any]]):
     def _shallow(cls, value: Any) -> Any:
         if depth_exceeds(value, MAX_DEPTH):
             raise ValueError(f"is nested over {MAX_DEPTH} levels deep")
-        for name in (WAIT, METADATA):
+        for name in SWITCHES:
             if isinstance(value, dict) and not isinstance(value.get(name, False), bool):
                 raise ValueError(f"`{name}` must be true or false")
         return value
 
     def request(self, workflow: str) -> Request:
-        values = {name: v for name, v in self.root.items() if name not in (WAIT, METADATA)}
-        return Request(
-            workflow=workflow,
-            values=values,
-            wait=self.root.get(WAIT, False),
-            metadata=self.root.get(METADATA, True),
-        )
+        values = {name: value for name, value in self.root.items() if name not in SWITCHES}
+        switches = {name: self.root.get(name, default) for name, default in SWITCHES.items()}
+        return Request(workflow=workflow, values=values, **switches)
 
 
 def depth_exceeds(value: Any, limit: int) -> bool:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 from comfyq.adapters.faulty.rules import Faults, Rule
 from comfyq.domain.errors import AssetsUnavailable
-from comfyq.ports.assets import Assets
+from comfyq.ports.assets import Assets, UploadLink
 
 
 class FaultyAssets:
@@ -38,5 +38,16 @@ class FaultyAssets:
             lambda: key,
             lambda: self._assets.link(
                 key, expires_s=expires_s, content_type=content_type, filename=filename
+            ),
+        )
+
+    async def upload_link(
+        self, key: str, *, expires_s: int, size: int, content_type: str
+    ) -> UploadLink | None:
+        return await self._faults.ask(
+            "upload_link",
+            lambda: key,
+            lambda: self._assets.upload_link(
+                key, expires_s=expires_s, size=size, content_type=content_type
             ),
         )

@@ -61,6 +61,9 @@ class FileAssets:
     ) -> str | None:
         return None
 
+    async def upload_link(self, key: str, *, expires_s: int, size: int, content_type: str) -> None:
+        return None
+
     def _path(self, key: str) -> Path:
         parts = PurePosixPath(key).parts
         if not parts or key.startswith("/") or "\0" in key or ".." in parts:

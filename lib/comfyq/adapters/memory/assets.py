@@ -6,6 +6,7 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from comfyq.domain.errors import OutputNotFound
+from comfyq.ports.assets import UploadLink
 
 CHUNK_BYTES = 64 * 1024
 
@@ -47,3 +48,11 @@ class MemoryAssets:
         if not self._linked:
             return None
         return f"https://assets.invalid/{key}?expires_s={expires_s}&filename={filename}"
+
+    async def upload_link(
+        self, key: str, *, expires_s: int, size: int, content_type: str
+    ) -> UploadLink | None:
+        if not self._linked:
+            return None
+        headers = {"Content-Type": content_type, "Content-Length": str(size)}
+        return UploadLink(f"https://assets.invalid/{key}?expires_s={expires_s}", headers)

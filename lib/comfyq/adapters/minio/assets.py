@@ -9,9 +9,11 @@ from urllib.parse import quote
 from anyio import to_thread
 
 from comfyq.domain.errors import AssetsUnavailable, OutputNotFound
+from comfyq.ports.assets import UploadLink
 
 if TYPE_CHECKING:
     from minio import Minio
+    from minio.lifecycleconfig import LifecycleConfig
     from urllib3 import BaseHTTPResponse
 
 CHUNK_BYTES = 256 * 1024
@@ -58,10 +60,16 @@ class MinioAssets:
     ) -> str | None:
         return await to_thread.run_sync(self._link, key, expires_s, content_type, filename)
 
+    async def upload_link(
+        self, key: str, *, expires_s: int, size: int, content_type: str
+    ) -> UploadLink:
+        return await to_thread.run_sync(self._upload_link, key, expires_s, size, content_type)
+
     def _ensure_bucket(self) -> None:
         with _translated(self._bucket):
             if not self._client().bucket_exists(self._bucket):
                 self._client().make_bucket(self._bucket)
+                self._client().set_bucket_lifecycle(self._bucket, _lifecycle())
 
     def _put(self, key: str, source: Path, content_type: str) -> None:
         with _translated(key):
@@ -97,6 +105,28 @@ class MinioAssets:
                     "response-content-disposition": f"inline; filename*=UTF-8''{quote(filename)}",
                 },
             )
+
+    def _upload_link(self, key: str, expires_s: int, size: int, content_type: str) -> UploadLink:
+        """Its client signs no headers, so MinIO takes any size and type."""
+        with _translated(key):
+            url = self._client().presigned_put_object(
+                self._bucket, key, expires=timedelta(seconds=min(expires_s, MAX_EXPIRES_S))
+            )
+        return UploadLink(url, {"Content-Type": content_type, "Content-Length": str(size)})
+
+
+def _lifecycle() -> "LifecycleConfig":
+    """What was sent and never completed goes by itself, as in ``template.yaml``."""
+    from minio.commonconfig import ENABLED, Filter
+    from minio.lifecycleconfig import Expiration, LifecycleConfig, Rule
+
+    pending = Rule(
+        ENABLED,
+        rule_filter=Filter(prefix="pending/"),
+        rule_id="pending-uploads",
+        expiration=Expiration(days=1),
+    )
+    return LifecycleConfig([pending])
 
 
 def _chunk(body: "BaseHTTPResponse") -> bytes:

@@ -8,6 +8,7 @@ from urllib.parse import quote
 from anyio import to_thread
 
 from comfyq.domain.errors import AssetsUnavailable, OutputNotFound
+from comfyq.ports.assets import UploadLink
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -55,6 +56,11 @@ class S3Assets:
     ) -> str | None:
         return await to_thread.run_sync(self._link, key, expires_s, content_type, filename)
 
+    async def upload_link(
+        self, key: str, *, expires_s: int, size: int, content_type: str
+    ) -> UploadLink:
+        return await to_thread.run_sync(self._upload_link, key, expires_s, size, content_type)
+
     def _put(self, key: str, source: Path, content_type: str) -> None:
         with _translated(key):
             self._client().upload_file(
@@ -95,6 +101,21 @@ class S3Assets:
                 },
                 ExpiresIn=min(expires_s, MAX_EXPIRES_S),
             )
+
+    def _upload_link(self, key: str, expires_s: int, size: int, content_type: str) -> UploadLink:
+        """Size and type are signed, so S3 refuses any other."""
+        with _translated(key):
+            url = self._client().generate_presigned_url(
+                "put_object",
+                Params={
+                    "Bucket": self._bucket,
+                    "Key": key,
+                    "ContentType": content_type,
+                    "ContentLength": size,
+                },
+                ExpiresIn=min(expires_s, MAX_EXPIRES_S),
+            )
+        return UploadLink(url, {"Content-Type": content_type, "Content-Length": str(size)})
 
 
 def _chunk(body: Any) -> bytes:

@@ -16,6 +16,7 @@ from comfyq.edges.api import (
     openapi,
     outputs,
     problems,
+    uploads,
     workflows,
 )
 from comfyq.edges.api.bodies import BodyLimit
@@ -34,7 +35,7 @@ def create_app(*, api: ApiServices, lifespan: Lifespan | None = None) -> FastAPI
     )
     app.state.api = api
     app.add_middleware(BodyLimit, larger={"/assets": api.uploads.max_bytes})
-    for routes in (generate, batches, outputs, assets, dead, workflows, health):
+    for routes in (generate, batches, outputs, uploads, assets, dead, workflows, health):
         app.include_router(routes.router)
     problems.install(app)
     app.openapi = partial(openapi.describe, app)  # type: ignore[method-assign]

@@ -10,7 +10,7 @@ from comfyq.domain.batch import BatchId
 from comfyq.domain.errors import BatchNotFound
 from comfyq.edges.api.dependencies import UUID, Asker, Services, Views, require_json
 from comfyq.edges.api.submitting import IdempotencyKey
-from comfyq.services.batches import digest_of
+from comfyq.services.promising import digest_of_all
 from comfyq.wire.batches import BatchRequest, BatchView, BatchViews, asked_of
 
 router = APIRouter(prefix="/generate/batch", tags=["batches"])
@@ -50,7 +50,7 @@ async def submit_batch(
     With an `Idempotency-Key`, sending it again completes what is missing and makes nothing twice.
     """
     accepted = await api.batches.submit(
-        caller, asked_of(body), digest=digest_of(body.expanded), idempotency_key=idempotency_key
+        caller, asked_of(body), digest=digest_of_all(body.expanded), idempotency_key=idempotency_key
     )
     shown = BatchViews(views).accepted(accepted)
     headers = {"Location": shown.urls.self}
@@ -62,7 +62,7 @@ async def submit_batch(
         HTTPStatus.ACCEPTED,
         headers,
         media_type="application/json",
-        background=BackgroundTask(api.batches.note_rung, accepted),
+        background=BackgroundTask(api.batches.note, accepted),
     )
 
 

@@ -17,6 +17,7 @@ from comfyq.domain.errors import JobNotFound
 from comfyq.domain.job import JobId
 from comfyq.services.batches import Batches
 from comfyq.services.dead_letters import DeadLetters
+from comfyq.services.direct_uploads import DirectUploads
 from comfyq.services.downloads import Downloads
 from comfyq.services.estimating import Estimator
 from comfyq.services.health import Health
@@ -42,6 +43,7 @@ class ApiServices:
     dead_letters: DeadLetters
     batches: Batches
     uploads: Uploads
+    direct_uploads: DirectUploads
     links: Callable[[], Awaitable[Links]]  # their secret may have to be fetched first
     version: str
     public_url: str | None = None  # what links begin with; None: what the request was sent to

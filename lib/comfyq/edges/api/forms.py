@@ -5,18 +5,9 @@ from copy import deepcopy
 from typing import Any
 
 from comfyq.domain.workflow import Workflow
+from comfyq.wire.requests import SWITCHES, GenerateRequest
 
 GENERIC = "/workflows/{name}/generate"
-WAIT = {
-    "type": "boolean",
-    "default": False,
-    "description": "Accept it even if no worker that is known could run it.",
-}
-METADATA = {
-    "type": "boolean",
-    "default": True,
-    "description": "Tell how the outputs were made, beside them and in PNG files.",
-}
 
 
 def add_forms(document: dict[str, Any], workflows: Iterable[Workflow]) -> None:
@@ -43,7 +34,19 @@ def _operation(generic: dict[str, Any], workflow: Workflow) -> dict[str, Any]:
 
 def _schema(workflow: Workflow) -> dict[str, Any]:
     schema = workflow.json_schema()
-    return schema | {"properties": schema["properties"] | {"wait": WAIT, "metadata": METADATA}}
+    return schema | {"properties": schema["properties"] | _switches()}
+
+
+def _switches() -> dict[str, Any]:
+    """What stands beside the values of any workflow."""
+    return {
+        name: {
+            "type": "boolean",
+            "default": default,
+            "description": GenerateRequest.model_fields[name].description,
+        }
+        for name, default in SWITCHES.items()
+    }
 
 
 def _schema_name(workflow: Workflow) -> str:

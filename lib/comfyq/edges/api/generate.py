@@ -12,7 +12,7 @@ from comfyq.edges.api.cursors import decode_cursor, encode_cursor
 from comfyq.edges.api.dependencies import Asker, Services, Views, WantedJob, require_json
 from comfyq.edges.api.submitting import (
     ACCEPTED,
-    REHEARSED,
+    NOT_RUN,
     DryRun,
     IdempotencyKey,
     answer,
@@ -33,7 +33,7 @@ router = APIRouter(prefix="/generate", tags=["generate"])
     status_code=HTTPStatus.ACCEPTED,
     dependencies=[Depends(require_json)],
     response_model=JobView,
-    responses={200: REHEARSED, 202: ACCEPTED},
+    responses={200: NOT_RUN, 202: ACCEPTED},
 )
 async def submit(
     body: GenerateRequest,

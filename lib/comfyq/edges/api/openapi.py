@@ -39,10 +39,12 @@ _ERRORS: Mapping[int, str] = {
     400: "The body cannot be read.",
     403: "The link is not signed by this server, or its time is over.",
     404: "There is no such thing.",
-    413: "The body is larger than 6 MB.",
+    409: "It is not the time for it.",
+    413: "The body is larger than 6 MB, or a file than files may be.",
     415: "The body is not sent as JSON.",
     422: "What was asked for cannot be done; `errors` names every bad field.",
     429: "Too many requests; `Retry-After` says when to come back.",
+    501: "This backend cannot do it; the detail says what can be done instead.",
     503: "A part that this server depends on does not answer; try again.",
 }
 ALWAYS = (422, 503)
@@ -62,6 +64,8 @@ BY_OPERATION: Mapping[str, tuple[int, ...]] = {
     "metadata": (404,),
     "upload": (400, 413),
     "asset": (404,),
+    "offer_upload": (400, 413, 415, 501),
+    "complete_upload": (404, 409, 413),
 }
 
 

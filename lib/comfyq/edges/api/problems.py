@@ -24,6 +24,7 @@ from comfyq.domain.errors import (
     TooContended,
     TooLarge,
     Unavailable,
+    Unsupported,
 )
 from comfyq.wire.problems import Problem, ProblemField
 
@@ -40,6 +41,7 @@ STATUS: Mapping[type[DomainError], HTTPStatus] = {
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     ClockSkewed: HTTPStatus.SERVICE_UNAVAILABLE,
     TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+    Unsupported: HTTPStatus.NOT_IMPLEMENTED,
 }
 
 # of errors that are HTTP's own; phrases differ between versions of Python, codes must not

@@ -32,7 +32,11 @@ ACCEPTED: dict[str, Any] = {
     "description": "Accepted; it will end.",
     "headers": {"Location": {"description": "The job.", "schema": {"type": "string"}}},
 }
-REHEARSED: dict[str, Any] = {"model": Rehearsal, "description": "With `dry_run`: no job was made."}
+NOT_RUN: dict[str, Any] = {
+    "model": JobView | Rehearsal,
+    "description": "With `reuse`: a job that has the outputs of an earlier one, `reused_from`. "
+    "With `dry_run`: no job was made.",
+}
 
 
 class UnknownWorkflow(InvalidRequest):
@@ -55,7 +59,9 @@ def answer(accepted: Accepted, views: JobViews, response: Response) -> JobView:
     response.headers["Location"] = views.self_url(accepted.job.id)
     if accepted.replayed:
         response.headers["Idempotent-Replayed"] = "true"
-    return views.accepted(accepted.job, accepted.spec)
+    if accepted.job.reused_from is not None:
+        response.status_code = HTTPStatus.OK
+    return views.accepted(accepted)
 
 
 def rehearsed(admitted: Admitted) -> Response:

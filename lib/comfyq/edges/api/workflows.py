@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path, Response
 from comfyq.edges.api.dependencies import Asker, Services, Views, require_json
 from comfyq.edges.api.submitting import (
     ACCEPTED,
-    REHEARSED,
+    NOT_RUN,
     DryRun,
     IdempotencyKey,
     answer,
@@ -40,7 +40,7 @@ async def workflow(api: Services, name: Name) -> WorkflowView:
     status_code=HTTPStatus.ACCEPTED,
     dependencies=[Depends(require_json)],
     response_model=JobView,
-    responses={200: REHEARSED, 202: ACCEPTED},
+    responses={200: NOT_RUN, 202: ACCEPTED},
 )
 async def generate(
     name: Name,

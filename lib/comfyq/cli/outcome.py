@@ -1,0 +1,59 @@
+"""Seeing a job through to its end, and the exit code that it deserves."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from comfyq.cli.errors import ExitCode
+
+if TYPE_CHECKING:
+    from comfyq.cli.client import Client, Json
+
+
+def print_submitted(job: "Json", *, as_json: bool, wait: bool) -> None:
+    from comfyq.cli.progress import print_json
+
+    if as_json:
+        print_json(job)
+        return
+    for warning in job["warnings"]:
+        typer.echo(f"warning: {warning}", err=True)
+    if job.get("reused_from"):
+        typer.echo(f"it has the outputs of {job['reused_from']}", err=True)
+    typer.echo(job["id"], err=wait)
+
+
+def see_through(client: "Client", job: "Json", folder: Path, *, as_json: bool) -> None:
+    """Follow a job and fetch what it makes."""
+    from comfyq.cli.downloading import download_outputs
+    from comfyq.cli.printing import print_job
+    from comfyq.cli.progress import print_json
+
+    follow_to_end(client, job["id"], as_json=as_json)
+    ended = client.job(job["id"])
+    files = [str(file) for file in download_outputs(client, ended, folder)]
+    if as_json:
+        print_json(ended | {"files": files})
+    elif files:
+        typer.echo("\n".join(files))
+    else:
+        print_job(ended)
+    exit_as(ended)
+
+
+def follow_to_end(client: "Client", job_id: str, *, as_json: bool) -> "Json":
+    """Show each frame; the last one."""
+    from comfyq.cli.following import follow
+    from comfyq.cli.progress import shown_frames
+
+    frame: Json = {}
+    with shown_frames(as_json=as_json) as show_frame:
+        for frame in follow(client, job_id):
+            show_frame(frame)
+    return frame
+
+
+def exit_as(job: "Json") -> None:
+    if job["status"] in ("failed", "canceled"):
+        raise typer.Exit(ExitCode.JOB_FAILED)

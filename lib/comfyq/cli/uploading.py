@@ -1,0 +1,82 @@
+"""Files of this machine for jobs elsewhere."""
+
+import mimetypes
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from comfyq.cli.errors import CannotStart, ServerFailed
+from comfyq.cli.options import AsJson, Url, client_at
+
+if TYPE_CHECKING:
+    from comfyq.cli.client import Client, Json
+
+LARGE_BYTES = 4_000_000  # a Lambda takes 6 MB, and API Gateway makes a third more of them
+NOT_IMPLEMENTED = 501
+ELSEWHERE = ("http://", "https://", "data:", "asset:")
+CHUNK_BYTES = 1024 * 1024
+
+
+def upload(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(help="A picture, video or sound.")],
+    url: Url = None,
+    as_json: AsJson = False,
+) -> None:
+    """Store a file for jobs, and print what a request says for it: `asset:ID`."""
+    from comfyq.cli.progress import print_json
+
+    asset = stored(client_at(ctx, url), file)
+    if as_json:
+        print_json(asset)
+    else:
+        typer.echo(asset["source"])
+
+
+def source_of(client: "Client", given: str) -> str:
+    """What a request says for a file: a URL or an asset as it is, a path as what it is stored as.
+
+    Raises:
+        CannotStart: there is no such file.
+    """
+    return (
+        given if given.lower().startswith(ELSEWHERE) else str(stored(client, Path(given))["source"])
+    )
+
+
+def stored(client: "Client", file: Path) -> "Json":
+    """Store a file; a large one in the server's own storage, where that takes it."""
+    if not file.is_file():
+        raise CannotStart(f"{file}: there is no such file")
+    content_type = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
+    if file.stat().st_size > LARGE_BYTES:
+        try:
+            return _past_the_api(client, file, content_type)
+        except ServerFailed as failed:
+            if failed.status != NOT_IMPLEMENTED:
+                raise
+    return client.store(file, content_type=content_type)
+
+
+def _past_the_api(client: "Client", file: Path, content_type: str) -> "Json":
+    offer = client.offer_upload(
+        {
+            "name": file.name,
+            "content_type": content_type,
+            "size_bytes": file.stat().st_size,
+            "blake3": _digest(file),
+        }
+    )
+    client.send(offer, file)
+    return client.complete_upload(offer["id"])
+
+
+def _digest(file: Path) -> str:
+    from blake3 import blake3
+
+    hasher = blake3()
+    with file.open("rb") as content:
+        while chunk := content.read(CHUNK_BYTES):
+            hasher.update(chunk)
+    return hasher.hexdigest()

@@ -1,0 +1,55 @@
+"""``/assets/uploads``: files that clients send to asset storage themselves."""
+
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Depends, Path, Response
+
+from comfyq.domain.errors import UploadNotFound
+from comfyq.domain.upload import UploadId
+from comfyq.edges.api.dependencies import UUID, Asker, Services, Views, require_json
+from comfyq.wire.assets import AssetView
+from comfyq.wire.uploads import UploadRequest, UploadView
+
+router = APIRouter(prefix="/assets/uploads", tags=["assets"])
+
+
+def upload_id_of(upload_id: Annotated[str, Path(description="A UUID.")]) -> UploadId:
+    """Ids that we cannot have given are not found, without asking the table."""
+    if not UUID.fullmatch(upload_id.lower()):
+        raise UploadNotFound("there is no such upload; an upload's id is a UUID")
+    return UploadId(upload_id.lower())
+
+
+@router.post("", status_code=HTTPStatus.CREATED, dependencies=[Depends(require_json)])
+async def offer_upload(
+    body: UploadRequest, api: Services, caller: Asker, views: Views
+) -> UploadView:
+    """Announce a file, to send it to asset storage itself: `PUT` it to `url`, then complete it.
+
+    Not every backend's storage takes files from others: then the answer is 501, and `POST /assets`
+    takes the file.
+    """
+    offer = await api.direct_uploads.offer(
+        caller,
+        filename=body.name,
+        content_type=body.content_type,
+        size=body.size_bytes,
+        blake3=body.blake3,
+    )
+    return UploadView.of(offer, complete_url=views.complete_url(offer.upload.id))
+
+
+@router.post("/{upload_id}/complete", status_code=HTTPStatus.CREATED)
+async def complete_upload(
+    api: Services,
+    caller: Asker,
+    views: Views,
+    upload_id: Annotated[UploadId, Depends(upload_id_of)],
+    response: Response,
+) -> AssetView:
+    """Check what was sent, and make it an asset. Doing it again gives the same answer."""
+    asset = await api.direct_uploads.complete(caller, upload_id)
+    url = views.asset_url(asset.id)
+    response.headers["Location"] = url
+    return AssetView.of(asset, url=url)

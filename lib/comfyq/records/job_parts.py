@@ -1,0 +1,77 @@
+"""What belongs to a job <-> items: its spec, its outputs, and its ended attempts."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from comfyq.domain.attempt import Attempt
+from comfyq.domain.inputs import InputFile
+from comfyq.domain.job import JobId, WorkerId
+from comfyq.domain.output import Output, OutputKind
+from comfyq.domain.spec import Spec
+from comfyq.ports.table import Item
+from comfyq.records.times import from_ms, optional_ms, optional_time, to_ms
+
+
+def spec_item(job_id: JobId, spec: Spec) -> Item:
+    body = {
+        "graph": spec.graph,
+        "parameters": spec.parameters,
+        "warnings": spec.warnings,
+        "inputs": [asdict(each) for each in spec.inputs],
+        "metadata": spec.metadata,
+        "reuse": spec.reuse_key,
+    }
+    return {"pk": f"JOB#{job_id}", "sk": "SPEC", "body": _dump(body)}
+
+
+def spec_of(item: Item) -> Spec:
+    body = json.loads(item["body"])
+    return Spec(
+        graph=body["graph"],
+        parameters=body["parameters"],
+        warnings=tuple(body["warnings"]),
+        inputs=tuple(InputFile(**each) for each in body.get("inputs", ())),
+        metadata=body.get("metadata", True),
+        reuse_key=body.get("reuse"),
+    )
+
+
+def outputs_item(job_id: JobId, outputs: Sequence[Output]) -> Item:
+    body = [{k: v for k, v in asdict(o).items() if v is not None} for o in outputs]
+    return {"pk": f"JOB#{job_id}", "sk": "OUT", "body": _dump(body)}
+
+
+def outputs_of(item: Item) -> Sequence[Output]:
+    return [Output(**o | {"kind": OutputKind(o["kind"])}) for o in json.loads(item["body"])]
+
+
+def attempt_item(job_id: JobId, attempt: Attempt) -> Item:
+    item = {
+        "pk": f"JOB#{job_id}",
+        "sk": f"TRY#{attempt.number:04d}",
+        "worker": attempt.worker,
+        "claimed": to_ms(attempt.claimed_at),
+        "started": optional_ms(attempt.started_at),
+        "ended": to_ms(attempt.ended_at),
+        "verdict": attempt.verdict,
+        "reason": attempt.reason,
+    }
+    return {name: value for name, value in item.items() if value is not None}
+
+
+def attempt_of(item: Item) -> Attempt:
+    return Attempt(
+        number=int(item["sk"].removeprefix("TRY#")),
+        worker=WorkerId(item["worker"]),
+        claimed_at=from_ms(item["claimed"]),
+        started_at=optional_time(item.get("started")),
+        ended_at=from_ms(item["ended"]),
+        verdict=item["verdict"],
+        reason=item.get("reason"),
+    )
+
+
+def _dump(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
