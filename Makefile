@@ -75,7 +75,7 @@ infra-test: .venv/.development .emulator/.made .infra/.made ## check template.ya
 .PHONY: workflows
 workflows: .venv/.development ## run every shipped workflow on a real ComfyUI; writes their tables
 	infra/comfyui/prepare.sh .comfyui
-	@infra/comfyui/with.sh .comfyui $(BIN)/python tests/e2e/workflows_table.py \
+	@infra/comfyui/with.sh .comfyui $(BIN)/python -m tests.e2e.workflows_table \
 		docs/workflows.md README.md
 
 .PHONY: check

@@ -1,9 +1,9 @@
 """Runs every shipped workflow on a real ComfyUI and writes the table of what ran.
 
     export COMFYQ_TEST_COMFYUI_URL=http://127.0.0.1:8188
-    python tests/e2e/workflows_table.py docs/workflows.md README.md
+    python -m tests.e2e.workflows_table docs/workflows.md README.md
 
-The first file is written whole; the others get the table alone, between their markers.
+The first file is written whole; the others get the table alone, in their part ``workflows``.
 
 Small sizes and few steps: what is shown is that the graph runs, not that its pictures are good.
 Where a model is not there, the graph is held against the catalogue of a ComfyUI that has it.
@@ -30,6 +30,7 @@ from comfyq.domain.validation import validate
 from comfyq.domain.workflow import Model, Workflow
 from comfyq.ports.engine import Ended, Prompt, PromptId
 from comfyq.simulator.catalog import load_catalog
+from tests.marked_part import rewrite
 
 URL = "COMFYQ_TEST_COMFYUI_URL"
 WORKFLOWS = Path(__file__).parents[2] / "workflows"
@@ -57,7 +58,6 @@ COLUMNS = """\
 | workflow | what it does | here | seconds |
 |---|---|---|---:|
 """
-BEGIN, END = "<!-- workflows: made by `make workflows` -->", "<!-- workflows end -->"
 MODELS = """
 ## Models
 
@@ -97,17 +97,8 @@ async def main(document: str | None = None, *others: str) -> None:
     if document is not None:
         Path(document).write_text(whole, encoding="utf-8")
     for other in others:
-        put_between_markers(Path(other), COLUMNS + table)
+        rewrite(Path(other), "workflows", (COLUMNS + table).rstrip())
     sys.stdout.write(whole)
-
-
-def put_between_markers(file: Path, table: str) -> None:
-    before, begin, rest = file.read_text(encoding="utf-8").partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        sys.stderr.write(f"{file} is left as it is: {BEGIN} and {END} are not there\n")
-        return
-    file.write_text(f"{before}{BEGIN}\n{table}{END}{after}", encoding="utf-8")
 
 
 def models_of(workflows: FolderWorkflows) -> str:
