@@ -1,0 +1,99 @@
+"""A job's life, as a table (``model``) and the pure functions that apply it.
+
+Rule 1: whatever decides a status lives in this package.
+Rule 2: this package has no clock, no I/O and no randomness; callers pass ``now``.
+
+Cancellation is a flag, not a status: a request can arrive while a worker holds the job, and the
+status must go on telling the truth about what that worker is doing. A job with the flag always
+ends ``canceled``, whatever else happens.
+
+``attempt`` is the fencing token and nothing else. ``failures`` counts attempts that ended badly
+after ComfyUI had started them, and alone meets ``max_attempts``. A claimed job stays ``queued``
+until ComfyUI starts it. A worker that dies leaves ``started_attempt`` behind; the next attempt
+either adopts what that one left in ComfyUI or forfeits it, which counts.
+"""
+
+from comfyq.domain.job.changes import ANNOUNCE_AFTER, LEASE_SLACK, RING_AFTER, RING_AGAIN, due
+from comfyq.domain.job.clients import keep, refuse, request_cancel, reuse, ring, submitted
+from comfyq.domain.job.holder import (
+    MAX_CLAIMS,
+    PASS_FIRST,
+    PASS_LONGEST,
+    adopt,
+    advance,
+    claim,
+    confirm_cancel,
+    fail,
+    forfeit,
+    pass_on,
+    recover,
+    release,
+    renew,
+    start,
+    succeed,
+)
+from comfyq.domain.job.model import (
+    STORAGE_REFUSED,
+    TRANSITIONS,
+    Job,
+    JobError,
+    JobId,
+    JobStatus,
+    Lease,
+    Limits,
+    Trigger,
+    WorkerId,
+)
+from comfyq.domain.job.upkeep import (
+    ANNOUNCE_FOR,
+    DEADLINE_SLACK,
+    announced,
+    evict,
+    reap,
+    unannounced,
+)
+
+__all__ = [
+    "ANNOUNCE_AFTER",
+    "ANNOUNCE_FOR",
+    "DEADLINE_SLACK",
+    "LEASE_SLACK",
+    "MAX_CLAIMS",
+    "PASS_FIRST",
+    "PASS_LONGEST",
+    "RING_AFTER",
+    "RING_AGAIN",
+    "STORAGE_REFUSED",
+    "TRANSITIONS",
+    "Job",
+    "JobError",
+    "JobId",
+    "JobStatus",
+    "Lease",
+    "Limits",
+    "Trigger",
+    "WorkerId",
+    "adopt",
+    "advance",
+    "announced",
+    "claim",
+    "confirm_cancel",
+    "due",
+    "evict",
+    "fail",
+    "forfeit",
+    "keep",
+    "pass_on",
+    "reap",
+    "recover",
+    "refuse",
+    "release",
+    "renew",
+    "request_cancel",
+    "reuse",
+    "ring",
+    "start",
+    "submitted",
+    "succeed",
+    "unannounced",
+]

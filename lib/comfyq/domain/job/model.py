@@ -1,0 +1,133 @@
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import NewType
+
+from comfyq.domain.caller import TenantId
+from comfyq.domain.progress import Progress
+
+JobId = NewType("JobId", str)
+WorkerId = NewType("WorkerId", str)
+
+STORAGE_REFUSED = "storage-refused"  # the error of a job whose results could not be stored
+
+
+class JobStatus(StrEnum):
+    QUEUED = "queued"  # waits for a worker, or for ComfyUI to start it
+    RUNNING = "running"  # ComfyUI has started it
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+    EXPIRED = "expired"  # never started in time
+
+    @property
+    def terminal(self) -> bool:
+        return not any(status is self for status, _ in TRANSITIONS)
+
+
+class Trigger(StrEnum):
+    RING = "ring"
+    CLAIM = "claim"
+    RENEW = "renew"
+    ADOPT = "adopt"
+    START = "start"
+    ADVANCE = "advance"
+    FORFEIT = "forfeit"
+    RELEASE = "release"
+    RETRY = "retry"
+    SUCCEED = "succeed"
+    FAIL = "fail"
+    CANCEL = "cancel"
+    EXPIRE = "expire"
+    REUSE = "reuse"
+
+
+_QUEUED, _RUNNING = JobStatus.QUEUED, JobStatus.RUNNING
+
+TRANSITIONS = {
+    (_QUEUED, Trigger.RING): _QUEUED,
+    (_QUEUED, Trigger.CLAIM): _QUEUED,
+    (_QUEUED, Trigger.RENEW): _QUEUED,
+    (_QUEUED, Trigger.ADOPT): _QUEUED,
+    (_QUEUED, Trigger.FORFEIT): _QUEUED,
+    (_QUEUED, Trigger.START): _RUNNING,
+    (_QUEUED, Trigger.RELEASE): _QUEUED,
+    (_QUEUED, Trigger.RETRY): _QUEUED,
+    (_QUEUED, Trigger.FAIL): JobStatus.FAILED,
+    (_QUEUED, Trigger.CANCEL): JobStatus.CANCELED,
+    (_QUEUED, Trigger.EXPIRE): JobStatus.EXPIRED,
+    (_QUEUED, Trigger.REUSE): JobStatus.SUCCEEDED,  # it has the results of an earlier job
+    (_RUNNING, Trigger.CLAIM): _QUEUED,  # takes over a lapsed lease
+    (_RUNNING, Trigger.RENEW): _RUNNING,
+    (_RUNNING, Trigger.ADVANCE): _RUNNING,
+    (_RUNNING, Trigger.RELEASE): _QUEUED,
+    (_RUNNING, Trigger.RETRY): _QUEUED,
+    (_RUNNING, Trigger.SUCCEED): JobStatus.SUCCEEDED,
+    (_RUNNING, Trigger.FAIL): JobStatus.FAILED,
+    (_RUNNING, Trigger.CANCEL): JobStatus.CANCELED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to work on one job until ``expires_at``."""
+
+    worker: WorkerId
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class JobError:
+    """Why a job failed, for the client."""
+
+    code: str  # stable: "node-error", "invalid-graph", "out-of-memory", "deadline" …
+    message: str
+    node: str | None = None  # node id, where one is to blame
+    details: tuple[str, ...] = ()  # one line each: field, class, the names that exist
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long a job may wait and run; from its workflow, fixed when it is submitted."""
+
+    queue_timeout_s: int = 86_400  # from submission to the first start; then it expires
+    run_timeout_s: int = 3_600  # of one attempt, from start to end
+    stall_s: int = 300  # without a sign of progress
+    max_attempts: int = 3  # failures that end the job
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    id: JobId
+    tenant: TenantId
+    workflow: str
+    family: str = "any"  # models it needs, as one word: jobs of a family share loaded models
+    created_at: datetime
+    limits: Limits = field(default_factory=Limits)
+    status: JobStatus = JobStatus.QUEUED
+    attempt: int = 0  # claims so far; the fencing token of the current one
+    started_attempt: int = 0  # the attempt that ComfyUI started and that has no verdict yet
+    settled_attempt: int = 0  # the newest attempt with a verdict; later ones may be adopted
+    adopted_attempt: int = 0  # whose prompt the holder goes on with; 0: it has its own
+    failures: int = 0
+    passes: int = 0  # attempts that its worker's ComfyUI was not fit for
+    lease: Lease | None = None
+    not_before: datetime | None = None  # a retry waits until then
+    cancel_requested: bool = False
+    progress: Progress = field(default_factory=Progress)
+    started_at: datetime | None = None  # of the current or last attempt
+    ended_at: datetime | None = None
+    error: JobError | None = None  # why it failed, or why its last attempt did
+    note: str | None = None  # why its last attempt was given back
+    claimed_at: datetime | None = None  # by the holder
+    rung_at: datetime | None = None  # the queue is known to have had a doorbell then
+    end_pending: bool = False  # the end is stored but not yet announced
+    reused_from: JobId | None = None  # the job that made its results
+    kept_until: datetime | None = None  # later jobs have its results until then
+    due_at: datetime  # when the reaper must look at it next
+    version: int = 1  # grows by one on every write; the table compares it
+
+    @property
+    def unsettled(self) -> bool:
+        """An earlier attempt was started in ComfyUI and left there by its worker."""
+        return 0 < self.started_attempt < self.attempt
