@@ -98,7 +98,9 @@ def _a_cancel_during_the_upload(deployment: Deployment) -> None:
         canceled.wait(DEADLINE_S)
 
     async def ended(services: Services) -> bool:
-        if uploading.is_set() and not canceled.is_set():
+        # The worker uploads its catalogue as well, maybe before it has the job.
+        is_running = await _reached(job_id, JobStatus.RUNNING)(services)
+        if uploading.is_set() and is_running and not canceled.is_set():
             await services.submission.cancel(DEFAULT_CALLER, JobId(job_id))
             canceled.set()
         return await _reached(job_id, JobStatus.CANCELED)(services)
