@@ -1,7 +1,7 @@
 """Workers, a reaper and clients over in-memory ports: no network, no sleeping for leases."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -20,22 +20,7 @@ from comfyq.domain import job as jobs
 from comfyq.domain.caller import DEFAULT_CALLER, DEFAULT_TENANT, TenantId
 from comfyq.domain.job import Job, JobId, JobStatus, Limits, WorkerId
 from comfyq.domain.output import Output
-from comfyq.domain.progress import Advance
 from comfyq.domain.spec import Spec
-from comfyq.ports.engine import (
-    Ended,
-    EngineEvent,
-    EngineInfo,
-    GraphRefused,
-    Prompt,
-    PromptId,
-    PromptInterrupted,
-    PromptLost,
-    PromptState,
-    Rendered,
-    RenderedFileGone,
-    Started,
-)
 from comfyq.ports.notifier import Connection
 from comfyq.records.assets import AssetRecords
 from comfyq.records.jobs import JobRecords
@@ -54,21 +39,14 @@ from comfyq.services.reusing import Reuse
 from comfyq.services.run_times import RunTimes
 from comfyq.services.tidying import Tidier
 from comfyq.services.timing import Timing
+from tests.scripted_engine import PowerCut, ScriptedEngine
 from tests.scripted_fetcher import ScriptedFetcher
 
-IMAGE = Rendered(node="9", filename="a_00001_.png", subfolder="comfyq")
 GRAPH: Mapping[str, Any] = {
     "3": {"class_type": "KSampler", "inputs": {"steps": 2}},
     "9": {"class_type": "SaveImage", "inputs": {"filename_prefix": "a"}},
 }
-CLASSES: Mapping[str, Any] = {
-    name: {"input": {"required": {}}, "output": [], "output_node": name == "SaveImage"}
-    for name in ("KSampler", "SaveImage", "LoadImage", "LoadAudio")
-}
 MAX_INPUT_BYTES = 1_000_000
-STEP_TURNS = 20  # of the event loop: enough for what a worker stores meanwhile
-HALF = Advance("3", step=1, max_steps=2)
-RUN: tuple[EngineEvent, ...] = (Started(), HALF, Ended([IMAGE]))
 FAST = Timing(
     watch_s=0.01,
     store_progress_s=0,
@@ -78,88 +56,6 @@ FAST = Timing(
     upload_give_up_s=0.02,
     stop_s=1,
 )
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - a fake has no event to wait for
-            await asyncio.sleep(0.001)
-
-
-class PowerCut(BaseException):
-    """The machine goes away: no ``except Exception`` runs, nothing more is written."""
-
-
-class Never:
-    """A step of a script at which nothing more is heard."""
-
-
-Step = EngineEvent | BaseException | Never
-
-
-class ScriptedEngine:
-    """A ComfyUI that plays one script for each prompt, and remembers what was asked of it."""
-
-    def __init__(self, *script: Step) -> None:
-        self.script: Iterable[Step] = script or RUN
-        self.states: dict[PromptId, PromptState] = {}
-        self.submitted: list[Prompt] = []
-        self.canceled: list[PromptId] = []
-        self.uploaded: dict[str, bytes] = {}
-        self.refuses: GraphRefused | None = None
-        self.gone = False  # files are deleted before they are fetched
-        self.catalogue = CLASSES
-
-    async def submit(self, prompt: Prompt) -> None:
-        if self.refuses is not None:
-            raise self.refuses
-        self.submitted.append(prompt)
-        self.states[prompt.id] = PromptState.PENDING
-
-    async def follow(self, prompt_id: PromptId) -> AsyncIterator[EngineEvent]:
-        if self.states.get(prompt_id, PromptState.ABSENT) is PromptState.ABSENT:
-            raise PromptLost("never heard of it", started=False)
-        for step in self.script:
-            for _ in range(STEP_TURNS):
-                await asyncio.sleep(0)
-            if isinstance(step, Never):
-                await self._wait_for_cancel(prompt_id)
-                raise PromptInterrupted("interrupted")
-            if isinstance(step, BaseException):
-                raise step
-            self.states[prompt_id] = PromptState.RUNNING
-            if isinstance(step, Ended):
-                self.states[prompt_id] = PromptState.ENDED
-            yield step
-
-    async def find(self, prompt_id: PromptId) -> PromptState:
-        return self.states.get(prompt_id, PromptState.ABSENT)
-
-    async def cancel(self, prompt_id: PromptId) -> None:
-        self.canceled.append(prompt_id)
-        self.states.pop(prompt_id, None)
-
-    async def fetch(self, rendered: Rendered) -> AsyncIterator[bytes]:
-        if self.gone:
-            raise RenderedFileGone(rendered.filename)
-        yield b"pixels of " + rendered.filename.encode()
-
-    async def upload(
-        self, name: str, content: bytes | AsyncIterator[bytes], *, subfolder: str = ""
-    ) -> str:
-        if not isinstance(content, bytes):
-            content = b"".join([chunk async for chunk in content])
-        self.uploaded[name] = content
-        return name
-
-    async def object_info(self) -> Mapping[str, Any]:
-        return self.catalogue
-
-    async def info(self) -> EngineInfo:
-        return EngineInfo(version="0.33.0", devices=("cpu",), simulated=True)
-
-    async def _wait_for_cancel(self, prompt_id: PromptId) -> None:
-        await until(lambda: prompt_id in self.canceled)
 
 
 @dataclass

@@ -20,7 +20,7 @@ from comfyq.ports.engine import EngineInfo, EngineUnavailable
 from comfyq.simulator import Simulator
 from tests.api_lab import ApiLab
 from tests.catalogue_lab import FixedSource, publisher
-from tests.farm import ScriptedEngine
+from tests.scripted_engine import ScriptedEngine
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,8 @@ from comfyq.ports.engine import EngineUnavailable
 from comfyq.records.families import FamilyRecords
 from comfyq.services import abilities
 from comfyq.services.choosing import Chooser
-from tests.farm import CLASSES, Farm, FarmWorker, ScriptedEngine
+from tests.farm import Farm, FarmWorker
+from tests.scripted_engine import CLASSES, ScriptedEngine
 from tests.unit.test_choosing import waiting
 
 pytestmark = pytest.mark.anyio

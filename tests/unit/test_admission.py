@@ -5,9 +5,8 @@ from typing import Any
 
 import pytest
 
-from comfyq.domain.catalogue import read_catalogue
 from tests.api_lab import ApiLab
-from tests.catalogue_lab import INFO, beat, info_with, join
+from tests.catalogue_lab import beat, info_with, join
 
 pytestmark = pytest.mark.anyio
 
@@ -286,28 +285,3 @@ async def test_the_same_key_stands_for_one_graph(lab: ApiLab) -> None:
     assert again.json()["id"] == first.json()["id"]
     other = lab.client.post("/generate", json={"graph": changed("1", color=5)}, headers=headers)
     assert other.json()["code"] == "idempotency-mismatch"
-
-
-def test_prose_and_uploaded_files_do_not_change_a_catalogue() -> None:
-    told = {
-        **INFO,
-        "LoadImage": {
-            **INFO["LoadImage"],
-            "description": "other",
-            "input": {"required": {"image": [["a.png"], {"image_upload": True}]}},
-        },
-    }
-    assert read_catalogue(told).id == read_catalogue(INFO).id
-    assert read_catalogue(info_with("LoraLoader", "lora_name", [])).id != read_catalogue(INFO).id
-
-
-def test_what_custom_nodes_say_wrongly_is_left_out() -> None:
-    odd: dict[str, Any] = {
-        "A": None,
-        "B": {"input": None},
-        "C": {"input": {"required": {"x": [], "y": "INT", "z": [{"a": 1}], "u": ["COMBO", 3]}}},
-        "D": {"input": {"required": []}, "output": 3},
-    }
-    catalogue = read_catalogue(odd)
-    assert set(catalogue.classes) == {"C", "D"}
-    assert set(catalogue.classes["C"].inputs) == {"z", "u"}

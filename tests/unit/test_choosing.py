@@ -13,7 +13,8 @@ from comfyq.domain.spec import Spec
 from comfyq.records.families import FamilyRecords
 from comfyq.services.abilities import Abilities
 from comfyq.services.choosing import Chooser
-from tests.farm import GRAPH, Farm, ScriptedEngine
+from tests.farm import GRAPH, Farm
+from tests.scripted_engine import ScriptedEngine
 
 pytestmark = pytest.mark.anyio
 

@@ -7,7 +7,8 @@ import pytest
 from comfyq.domain.errors import TableUnavailable
 from comfyq.domain.job import JobStatus
 from comfyq.ports.engine import Started
-from tests.farm import Farm, PowerCut, ScriptedEngine
+from tests.farm import Farm
+from tests.scripted_engine import PowerCut, ScriptedEngine
 
 pytestmark = pytest.mark.anyio
 

@@ -28,7 +28,8 @@ from comfyq.records.jobs import JobRecords
 from comfyq.records.subscriptions import SubscriptionRecords
 from comfyq.services.announcing import Announcer
 from tests.effort import share
-from tests.farm import FAST, Farm, FarmWorker, PowerCut, ScriptedEngine
+from tests.farm import FAST, Farm, FarmWorker
+from tests.scripted_engine import PowerCut, ScriptedEngine
 
 CALLS = 60  # a whole job makes fewer
 ROUNDS = 40  # of a successor, each with time passing, until a job must have ended

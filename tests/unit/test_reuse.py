@@ -15,7 +15,8 @@ from comfyq.domain.spec import Spec
 from comfyq.ports.inbox import Letter
 from comfyq.services.reaping import Reaper
 from tests.api_lab import ApiLab, output
-from tests.farm import GRAPH, IMAGE, Farm
+from tests.farm import GRAPH, Farm
+from tests.scripted_engine import IMAGE
 
 pytestmark = pytest.mark.anyio
 

@@ -18,7 +18,8 @@ from comfyq.ports.notifier import Connection
 from comfyq.services.holding import HeldJob
 from comfyq.services.prompting import prompt_id
 from comfyq.services.sweeping import Sweeper
-from tests.farm import Farm, FarmWorker, ScriptedEngine
+from tests.farm import Farm, FarmWorker
+from tests.scripted_engine import ScriptedEngine
 
 pytestmark = pytest.mark.anyio
 

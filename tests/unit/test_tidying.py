@@ -12,7 +12,8 @@ from comfyq.domain.errors import AssetsUnavailable
 from comfyq.domain.job import Job, JobStatus
 from comfyq.ports.engine import Ended, Rendered, Started
 from comfyq.services.tidying import Tidier
-from tests.farm import Farm, ScriptedEngine, Step
+from tests.farm import Farm
+from tests.scripted_engine import ScriptedEngine, Step
 
 pytestmark = pytest.mark.anyio
 
