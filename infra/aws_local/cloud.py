@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from comfyq.bootstrap.infra import Infra
@@ -129,7 +130,7 @@ class _Reader:
         return self._names[arn.rpartition(":")[2]]
 
 
-def surroundings(endpoint: str, certificate: str) -> Mapping[str, str]:
+def surroundings(endpoint: str, certificate: Path, workflows: Path) -> Mapping[str, str]:
     """What stands here for Lambda's role, AWS's endpoints and the image's own settings."""
     return {
         "AWS_ACCESS_KEY_ID": "test",
@@ -137,5 +138,6 @@ def surroundings(endpoint: str, certificate: str) -> Mapping[str, str]:
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_ENDPOINT_URL": endpoint,
-        "AWS_CA_BUNDLE": certificate,
+        "AWS_CA_BUNDLE": str(certificate),
+        "COMFYQ_WORKFLOWS_DIR": str(workflows.resolve()),
     }

@@ -72,10 +72,8 @@ class Function:
             return answer
         finally:
             self.figures.peak_mb = max(self.figures.peak_mb, sandbox.peak_mb)
-            if sandbox.alive:
+            if sandbox.usable:
                 self._idle.append(sandbox)
-            else:
-                self._all.discard(sandbox)
 
     async def started(self) -> Sandbox:
         """A new sandbox, which nobody uses yet."""

@@ -35,7 +35,7 @@ class RuntimeApi:
         self.ready = asyncio.Event()
         self.init_error: str | None = None
         self.broken = False  # the runtime ends now, as it does when its answer is refused
-        self._waiting: asyncio.Queue[Invocation] = asyncio.Queue()
+        self._waiting: asyncio.Queue[Invocation | None] = asyncio.Queue()  # None: the end
         self._answers: dict[str, asyncio.Future[bytes]] = {}
         self._runner: web.AppRunner | None = None
 
@@ -55,6 +55,7 @@ class RuntimeApi:
         return f"{host}:{port}"
 
     async def stop(self) -> None:
+        self._waiting.put_nowait(None)  # whoever still waits for an event waits for none now
         if self._runner is not None:
             await self._runner.cleanup()
 
@@ -73,6 +74,8 @@ class RuntimeApi:
     async def _next(self, request: web.Request) -> web.Response:
         self.ready.set()
         invocation = await self._waiting.get()
+        if invocation is None:
+            return web.Response(status=410)
         return web.Response(
             body=invocation.payload,
             content_type="application/json",

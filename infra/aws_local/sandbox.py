@@ -41,6 +41,7 @@ class Sandbox:
         self._log = log
         self._api = RuntimeApi(arn=spec.arn)
         self._process: asyncio.subprocess.Process | None = None
+        self._abandoned = False
         self.init_ms = 0.0  # from the start of the process to its wish for the first event
         self.peak_mb = 0.0  # resident memory
 
@@ -77,14 +78,18 @@ class Sandbox:
         answer = self._api.invoke(payload, timeout_s=timeout_s)
         try:
             return await self._or_end(answer, timeout_s=timeout_s)
+        except asyncio.CancelledError:
+            self._abandon()  # it still works for somebody who has left
+            raise
         finally:
             self.peak_mb = max(self.peak_mb, self._resident_mb())
             if self._api.broken:
                 await self.stop()
 
     @property
-    def alive(self) -> bool:
-        return self._process is not None and self._process.returncode is None
+    def usable(self) -> bool:
+        running = self._process is not None and self._process.returncode is None
+        return running and not self._abandoned
 
     async def stop(self) -> None:
         if self._process is not None and self._process.returncode is None:
@@ -93,18 +98,25 @@ class Sandbox:
             await asyncio.wait_for(self._process.wait(), STOP_S)
         await self._api.stop()
 
+    def _abandon(self) -> None:
+        self._abandoned = True
+        if self._process is not None and self._process.returncode is None:
+            self._process.kill()
+
     async def _or_end(self, work: Coroutine[Any, Any, T], *, timeout_s: float) -> T:
         """What ``work`` gives, unless the process ends before or it takes too long."""
         assert self._process is not None
         working = asyncio.ensure_future(work)
         ending = asyncio.ensure_future(self._process.wait())
-        done, _ = await asyncio.wait(
-            (working, ending), timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
-        )
-        ending.cancel()
-        if working in done:
-            return working.result()
-        working.cancel()
+        try:
+            done, _ = await asyncio.wait(
+                (working, ending), timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED
+            )
+            if working in done:
+                return working.result()
+        finally:
+            working.cancel()
+            ending.cancel()
         what = f"ended with {self._process.returncode}" if done else f"took more than {timeout_s} s"
         await self.stop()
         raise FunctionFailed(f"{self._spec.name} {what}; its log:\n{self._told()}")

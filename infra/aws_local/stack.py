@@ -20,7 +20,7 @@ from infra.aws_local.cloud import SERVICES, Cloud, read_cloud, surroundings
 from infra.aws_local.front import Front
 from infra.aws_local.function import Function
 from infra.aws_local.sandbox import REGION, ROOT
-from infra.aws_local.secure import identity_in
+from infra.aws_local.secure import Identity, identity_in
 from infra.aws_local.sources import poll_for_ever, schedule_for_ever
 
 HOST = "127.0.0.1"
@@ -57,38 +57,46 @@ async def running(options: Options) -> AsyncIterator[Running]:
     logs = data / "logs"
     logs.mkdir(parents=True, exist_ok=True)
     async with AsyncExitStack() as stack:
-        emulator = Emulator(
-            environment=ROOT / ".emulator", data_dir=data / "emulator", services=SERVICES
-        )
-        await asyncio.to_thread(emulator.start)
-        stack.push_async_callback(asyncio.to_thread, emulator.stop)
-        infra = await asyncio.to_thread(_deployed, emulator.url)
+        endpoint = await _emulator(stack, data)
+        infra = await asyncio.to_thread(_deployed, endpoint)
         port = _port(options.port)
         session = _session()
         cloud = await asyncio.to_thread(read_cloud, infra, session, front=f"{HOST}:{port}")
         identity = identity_in(data)
-        around = surroundings(emulator.url, str(identity.certificate))
-        image = {"COMFYQ_WORKFLOWS_DIR": str(Settings().workflows_dir.resolve())}
+        around = surroundings(endpoint, identity.certificate, Settings().workflows_dir)
         functions = {
-            name: Function(spec, surroundings={**around, **image}, logs=logs)
+            name: Function(spec, surroundings=around, logs=logs)
             for name, spec in cloud.functions.items()
         }
         for function in functions.values():
             stack.push_async_callback(function.stop)
-        front = Front(
-            http=functions["ApiFunction"],
-            sockets=functions["WebSocketFunction"],
-            api_id=cloud.http_api,
-            stage=cloud.stage,
-            identity=identity,
-        )
-        url = await stack.enter_async_context(serving_app(front.app, host=HOST, port=port))
-        await stack.enter_async_context(_called(cloud, functions, session, emulator.url))
-        exports = {**around, **_exports(infra, url, data), **image}
+        app = _front(cloud, functions, identity).app
+        url = await stack.enter_async_context(serving_app(app, host=HOST, port=port))
+        await stack.enter_async_context(_called(cloud, functions, session, endpoint))
+        exports = {**around, **_exports(infra, url, data)}
         comfyui = await _workers(stack, options, {**_own_settings(), **exports}, logs)
         write_runtime(data, exports)
         stack.callback(remove_runtime, data)
         yield Running(url=url, infra=infra, functions=functions, comfyui=comfyui, exports=exports)
+
+
+async def _emulator(stack: AsyncExitStack, data: Path) -> str:
+    """The endpoint of a new one, which keeps what it has where it is stopped in order."""
+    home = ROOT / ".emulator"
+    emulator = Emulator(environment=home, data_dir=data / "emulator", services=SERVICES)
+    await asyncio.to_thread(emulator.start)
+    stack.push_async_callback(asyncio.to_thread, emulator.stop)
+    return emulator.url
+
+
+def _front(cloud: Cloud, functions: Mapping[str, Function], identity: Identity) -> Front:
+    return Front(
+        http=functions["ApiFunction"],
+        sockets=functions["WebSocketFunction"],
+        api_id=cloud.http_api,
+        stage=cloud.stage,
+        identity=identity,
+    )
 
 
 def _called(

@@ -89,6 +89,14 @@ async def test_a_function_that_fails_says_how_and_the_next_call_is_answered(
                 await failing.invoke({})
 
 
+async def test_a_sandbox_whose_caller_has_left_is_used_no_more(tmp_path: Path) -> None:
+    async with function("hang", tmp_path) as hanging:
+        for _ in range(2):
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(hanging.invoke({}), 1)
+        assert len(hanging.figures.init_ms) == 2
+
+
 async def test_a_wrong_name_in_the_environment_stops_the_function(tmp_path: Path) -> None:
     """As the template might have it."""
     environment = {"COMFYQ_BACKEND": "aws", "COMFYQ_QUEUE_ULR": "http://q"}
