@@ -25,6 +25,7 @@ from infra.aws_local.sources import poll_for_ever, schedule_for_ever
 
 HOST = "127.0.0.1"
 STACK = "comfyq"
+STEP_S = 0.03  # of the simulator: a job of 150 steps is still there when a command cancels it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,7 +121,11 @@ async def _workers(
     urls = list(options.comfyui)
     if not urls and options.workers:
         simulator = await stack.enter_async_context(
-            child("simulator", "--port", 0, env={}, log=logs / "simulator.log")
+            child(
+                *("simulator", "--port", 0, "--step-s", STEP_S),
+                env={},
+                log=logs / "simulator.log",
+            )
         )
         urls = [simulator["url"]]
     for number in range(options.workers if urls else 0):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from comfyq.adapters.provisioning.deploy import Deployed, deploy
+from comfyq.adapters.provisioning.deploy import Deployed, Lacking, deploy
 from comfyq.adapters.provisioning.stack import CannotDeploy, Stack
 from comfyq.bootstrap.aws import Clients
 from comfyq.bootstrap.infra import deploy_to_look_alike
@@ -51,15 +51,23 @@ def settings() -> Iterator[Settings]:
         yield Settings(backend=Backend.EMULATOR, aws_endpoint_url=running.url)
 
 
-def deployed(settings: Settings, name: str, template: dict[str, Any]) -> Deployed:
+def deployed(settings: Settings, name: str, template: dict[str, Any], *needed: str) -> Deployed:
     clients = Clients(settings)
-    stacks = [
-        Stack(each, client=clients.cloudformation(), s3=clients.s3())
-        for each in (name, f"{name}-rehearsal")
-    ]
-    made = deploy(template, *stacks)
-    assert stacks[1].status() in (None, "DELETE_COMPLETE"), "the rehearsal is still there"
-    return made
+
+    def stack(name: str) -> Stack:
+        return Stack(name, client=clients.cloudformation(), s3=clients.s3())
+
+    rehearsals: list[Stack] = []
+
+    def rehearsal(number: int) -> Stack:
+        rehearsals.append(stack(f"{name}-rehearsal-{number}"))
+        return rehearsals[-1]
+
+    try:
+        return deploy(template, stack(name), rehearsal, needed=needed)
+    finally:
+        for each in rehearsals:
+            assert each.status() in (None, "DELETE_COMPLETE"), "a rehearsal is still there"
 
 
 def queues(settings: Settings) -> list[str]:
@@ -78,6 +86,13 @@ def test_what_cannot_be_made_is_left_out_and_the_second_time_changes_nothing(
     assert len(queues(settings)) == before + 1, "the rehearsal left a queue"
     again = deployed(settings, "partly", TEMPLATE)
     assert again == Deployed(changed=False, made=first.made, left_out=first.left_out)
+
+
+def test_nothing_is_made_without_what_is_needed(settings: Settings) -> None:
+    before = len(queues(settings))
+    with pytest.raises(Lacking, match="cannot make what jobs need: Composite: needs Alarm"):
+        deployed(settings, "needy", TEMPLATE, "Queue", "Composite")
+    assert len(queues(settings)) == before
 
 
 def test_another_template_updates_the_stack(settings: Settings) -> None:

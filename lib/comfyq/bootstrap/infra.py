@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from comfyq.adapters.provisioning.deploy import Deployed, deploy
+from comfyq.adapters.provisioning.conditions import decided
+from comfyq.adapters.provisioning.deploy import Deployed, Lacking, deploy
 from comfyq.adapters.provisioning.expansion import expanded
 from comfyq.adapters.provisioning.mending import mend_bucket, mend_table
 from comfyq.adapters.provisioning.stack import CannotDeploy, Stack
@@ -17,6 +18,14 @@ from comfyq.bootstrap.provisioning import provisioned
 from comfyq.config import Backend, Settings
 
 AWS = "amazonaws.com"
+STATE = {  # by setting, the resource that it names: without these no job can be kept
+    "table": "Table",
+    "queue_url": "JobsQueue",
+    "dead_queue_url": "JobsDeadLetters",
+    "submissions_queue_url": "SubmissionsQueue",
+    "submissions_dead_queue_url": "SubmissionsDeadLetters",
+    "bucket": "Bucket",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +47,8 @@ def deploy_to_look_alike(
 ) -> Infra:
     """Deploy as much of the template as the endpoint of ``settings`` can make.
 
-    Where it has no CloudFormation, or ``state_only``, that is the table, the queues and the bucket.
-    Doing it again changes nothing. Blocks for some seconds.
+    That is the table, the queues and the bucket where it has no CloudFormation, or one that cannot
+    make these, or ``state_only``. Doing it again changes nothing. Blocks for some seconds.
 
     Raises:
         CannotDeploy: no look-alike is named, nobody answers, or it refuses what it must have.
@@ -54,31 +63,24 @@ def deploy_to_look_alike(
         if missing is not None:
             return _state(settings, clients, why=missing)
         return _stack(settings, clients, stack, tools)
+    except Lacking as lacking:
+        return _state(settings, clients, why=str(lacking))
     except (BotoCoreError, ClientError) as failed:
         raise CannotDeploy(f"the endpoint does not do what is asked of it: {failed}") from failed
 
 
 def _stack(settings: Settings, clients: Clients, name: str, tools: Path) -> Infra:
-    template = expanded(settings.template, tools=tools)
+    def stack(suffix: str = "") -> Stack:
+        return Stack(f"{name}{suffix}", client=clients.cloudformation(), s3=clients.s3())
+
     deployed = deploy(
-        template,
-        Stack(name, client=clients.cloudformation(), s3=clients.s3()),
-        Stack(f"{name}-rehearsal", client=clients.cloudformation(), s3=clients.s3()),
+        decided(expanded(settings.template, tools=tools)),
+        stack(),
+        lambda number: stack(f"-rehearsal-{number}"),
+        needed=STATE.values(),
     )
-    made = {name: each.physical_id for name, each in deployed.made.items()}
-    names = {
-        "table": "Table",
-        "queue_url": "JobsQueue",
-        "dead_queue_url": "JobsDeadLetters",
-        "submissions_queue_url": "SubmissionsQueue",
-        "submissions_dead_queue_url": "SubmissionsDeadLetters",
-        "bucket": "Bucket",
-    }
-    missing = [name for name in names.values() if name not in made]
-    if missing:
-        reasons = "; ".join(f"{name}: {deployed.left_out.get(name)}" for name in missing)
-        raise CannotDeploy(f"no job can be kept without these: {reasons}")
-    located = settings.model_copy(update={field: made[name] for field, name in names.items()})
+    made = {setting: deployed.made[name].physical_id for setting, name in STATE.items()}
+    located = settings.model_copy(update=made)
     return Infra(deployed, located, mended=_mended(located, clients))
 
 

@@ -6,8 +6,9 @@ needs it, until the rest is made. What was left out is noted in the stack's own 
 the next deployment begins with the same and changes nothing.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
+from itertools import count
 
 from comfyq.adapters.provisioning.omission import (
     Content,
@@ -22,6 +23,10 @@ from comfyq.adapters.provisioning.stack import SUCCEEDED, CannotDeploy, Made, St
 UNFINISHED = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED")  # can only be deleted
 
 
+class Lacking(CannotDeploy):
+    """The endpoint's CloudFormation cannot make what is needed."""
+
+
 @dataclass(frozen=True, slots=True)
 class Deployed:
     """What is there now."""
@@ -31,10 +36,17 @@ class Deployed:
     left_out: Reasons = field(default_factory=dict)
 
 
-def deploy(template: Content, stack: Stack, rehearsal: Stack) -> Deployed:
-    """Make or update ``stack``; ``rehearsal`` is there only meanwhile.
+def deploy(
+    template: Content,
+    stack: Stack,
+    rehearsal: Callable[[int], Stack],
+    *,
+    needed: Collection[str] = (),
+) -> Deployed:
+    """Make or update ``stack``; each ``rehearsal``, a stack by its number, is there only meanwhile.
 
     Raises:
+        Lacking: it cannot make what is ``needed``; nothing is left of the attempt.
         CannotDeploy: the endpoint refuses the template, or fails at the second time.
     """
     status = stack.status()
@@ -42,7 +54,7 @@ def deploy(template: Content, stack: Stack, rehearsal: Stack) -> Deployed:
         stack.delete()
         status = None
     if status is None:
-        rest, left_out = _rehearsed(template, rehearsal)
+        rest, left_out = _rehearsed(template, rehearsal, needed)
         failed = stack.create(noted(rest, left_out))
         return _deployed(stack, failed, left_out)
     current = stack.template()
@@ -53,19 +65,31 @@ def deploy(template: Content, stack: Stack, rehearsal: Stack) -> Deployed:
     return _deployed(stack, stack.update(wanted), left_out)
 
 
-def _rehearsed(template: Content, stack: Stack) -> tuple[Content, Reasons]:
+def _rehearsed(
+    template: Content, rehearsal: Callable[[int], Stack], needed: Collection[str]
+) -> tuple[Content, Reasons]:
+    """Each under another name: what a deletion leaves is in nobody's way."""
     rest, left_out = without(template, {})
-    while True:
+    for number in count(1):
+        stack = rehearsal(number)
         if stack.status() is not None:
-            stack.delete()  # also of a rehearsal that was broken off
+            stack.delete()  # it was broken off
         failed = stack.create(disposable(rest))
         completed = stack.status() in SUCCEEDED
         stack.delete()
         if completed:
-            return rest, left_out
+            break
         if not failed.keys() & rest["Resources"].keys():
             raise CannotDeploy("the endpoint fails to make the stack and does not say at what")
         rest, left_out = without(template, {**left_out, **failed})
+        _check(left_out, needed)
+    return rest, left_out
+
+
+def _check(left_out: Reasons, needed: Collection[str]) -> None:
+    missing = [f"{name}: {left_out[name]}" for name in needed if name in left_out]
+    if missing:
+        raise Lacking(f"its CloudFormation cannot make what jobs need: {'; '.join(missing)}")
 
 
 def _deployed(stack: Stack, failed: Reasons, left_out: Reasons) -> Deployed:
