@@ -24,13 +24,13 @@ class Cli:
     """Runs commands as a person at a shell would."""
 
     def __init__(self, home: Path, url: str) -> None:
-        self._home = home
+        self.home = home
         self._env = clean_env(home, {"COMFYQ_URL": url})
 
     def run(self, *arguments: object) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [sys.executable, "-m", "comfyq.cli", *map(str, arguments)],
-            cwd=self._home,
+            cwd=self.home,
             env=self._env,
             capture_output=True,
             text=True,
@@ -41,7 +41,7 @@ class Cli:
     def started(self, *arguments: object) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-m", "comfyq.cli", *map(str, arguments)],
-            cwd=self._home,
+            cwd=self.home,
             env=self._env,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -131,6 +131,26 @@ def test_an_idempotency_key_gives_the_first_answer(cli: Cli) -> None:
     asked = ("submit", "a hare", *SMALL, "--idempotency-key", uuid4())
     assert cli.one(*asked)["id"] == cli.one(*asked)["id"]
     assert cli.run(*asked, "--seed", 5).returncode == 2
+
+
+def test_what_was_made_before_is_had_at_once(cli: Cli) -> None:
+    asked = ("submit", "flux-dev", "a lynx", *SMALL, "--seed", 11, "--reuse", "--out", "here")
+    *_, first = cli.json(*asked)
+    *_, again = cli.json(*asked)
+    assert (first["reused_from"], again["reused_from"]) == (None, first["id"])
+    pictures = [(cli.home / job["files"][0]).read_bytes() for job in (first, again)]
+    assert pictures[0] == pictures[1]
+    assert len(cli.one("show", again["id"])["attempts"]) == 0
+
+
+def test_a_path_is_uploaded_with_its_job(cli: Cli, tmp_path: Path) -> None:
+    Image.new("RGB", (64, 64), "red").save(tmp_path / "red.png")
+    asked = ("submit", "sd15-img2img", "a fox", "--image", "red.png", "--steps", 2)
+    *_, ended = cli.json(*asked, "--out", "here")
+    assert ended["status"] == "completed"
+    stored = cli.one("upload", "red.png")
+    story = cli.one("show", ended["id"])
+    assert story["parameters"]["image"] == stored["source"], "the same bytes are the same asset"
 
 
 def test_a_canceled_job_ends_with_1(cli: Cli) -> None:

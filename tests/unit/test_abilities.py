@@ -140,19 +140,22 @@ async def test_what_nobody_could_run_is_left_to_comfyui(farm: Farm) -> None:
     assert own.engine.submitted[0].graph == graph
 
 
-async def test_a_comfyui_that_does_not_tell_is_away(
+async def test_a_comfyui_that_does_not_tell_gets_the_job_as_it_is(
     farm: Farm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     own = worker(farm, "w", CLASSES)
+    asked = []
 
-    async def away() -> dict[str, Any]:
-        raise EngineUnavailable("away")
+    async def broken() -> dict[str, Any]:
+        asked.append(1)
+        raise EngineUnavailable("HTTP 500")
 
-    monkeypatch.setattr(own.engine, "object_info", away)
-    job = await submit(farm)
-    await own.run_once()
-    left = await farm.records.get(job.id)
-    assert (left.status, left.failures, left.passes) == (JobStatus.QUEUED, 0, 0)
+    monkeypatch.setattr(own.engine, "object_info", broken)
+    jobs = [await submit(farm) for _ in range(2)]
+    for job in jobs:
+        await own.run_once()
+        assert (await farm.records.get(job.id)).status is JobStatus.SUCCEEDED
+    assert len(asked) == 1, "not before each job"
 
 
 async def test_affinity_looks_past_it(farm: Farm) -> None:

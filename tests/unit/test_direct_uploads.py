@@ -1,5 +1,6 @@
 """``/assets/uploads``: announced, sent to storage by the client, checked, and an asset then."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -143,6 +144,19 @@ async def test_another_tenants_upload_is_not_found(lab: ApiLab) -> None:
     stranger = Caller(TenantId("stranger"), frozenset({"submit"}))
     with pytest.raises(UploadNotFound):
         await lab.api.direct_uploads.complete(stranger, UploadId(offer["id"]))
+
+
+def test_storage_that_tells_nothing_may_have_got_nothing(
+    lab: ApiLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def forbidden(key: str) -> AsyncIterator[bytes]:
+        raise AssetsUnavailable("AccessDenied")
+        yield b""
+
+    monkeypatch.setattr(lab.assets, "read", forbidden)
+    answer = complete(lab, offered(lab))
+    assert answer.status_code == 503
+    assert "was the file sent" in answer.json()["detail"]
 
 
 def test_what_cannot_be_deleted_fails_nothing(lab: ApiLab, monkeypatch: pytest.MonkeyPatch) -> None:

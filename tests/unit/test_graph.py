@@ -11,6 +11,7 @@ from comfyq.domain.graph import (
     insert_loras,
     is_ui_export,
     reference,
+    set_input,
 )
 from comfyq.domain.loras import Lora, parse_lora
 
@@ -118,9 +119,12 @@ def test_new_nodes_take_no_id_that_is_taken() -> None:
     assert taken["5"]["inputs"]["model"] == ["lora_2", 0]
 
 
-def test_a_copy_shares_nothing() -> None:
+def test_a_copy_is_changed_alone() -> None:
     template = graph()
-    copied(template)["3"]["inputs"]["clip"].append(1)
+    copy = copied(template)
+    set_input(copy, Input("3", "clip"), ["9", 0])
+    copy["3"]["class_type"] = "Other"
+    del copy["5"]
     assert template == graph()
 
 

@@ -5,7 +5,7 @@ See https://docs.comfy.org/custom-nodes/backend/datatypes
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
@@ -89,7 +89,15 @@ class Catalogue:
 
     def names(self, source: str) -> tuple[str, ...]:
         """What there is of a source, such as ``loras``."""
-        for class_type, name in SOURCES[source]:
+        return self._by_source[source]
+
+    @cached_property
+    def _by_source(self) -> Mapping[str, tuple[str, ...]]:
+        """There may be thousands of names, and each request looks at some."""
+        return {source: self._listed(places) for source, places in SOURCES.items()}
+
+    def _listed(self, places: Sequence[Input]) -> tuple[str, ...]:
+        for class_type, name in places:
             if class_type in self.classes:
                 return self.choices(class_type, name)
         return ()

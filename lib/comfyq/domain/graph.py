@@ -41,18 +41,9 @@ class Fault(NamedTuple):
 
 
 def copied(graph: Graph) -> NewGraph:
-    """A graph that shares nothing with the given one."""
-    return {node: _copied(body) for node, body in graph.items()}
-
-
-def _copied(value: Any) -> Any:
-    """A graph is JSON, which this copies ten times as fast as ``deepcopy``."""
-    if isinstance(value, dict):
-        return {
-            name: _copied(part) if isinstance(part, (dict, list)) else part
-            for name, part in value.items()
-        }
-    return [_copied(part) for part in value] if isinstance(value, list) else value
+    """A graph whose nodes and inputs are its own; values are shared, which nobody changes: each
+    is replaced as a whole, by ``set_input``."""
+    return {node: {**body, "inputs": dict(body["inputs"])} for node, body in graph.items()}
 
 
 def reference(value: object) -> Ref | None:

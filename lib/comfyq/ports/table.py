@@ -11,6 +11,7 @@ would take items that DynamoDB does not.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, NamedTuple, Protocol
 
 from comfyq.domain.errors import TooLarge
@@ -48,6 +49,9 @@ INDEXES: Mapping[str, Index] = {
     "active": Index("apk", "ask", ()),  # what the reaper looks at, by deadline
     "ready": Index("rpk", "rsk", ()),  # waiting jobs of a model family, by age
 }
+
+
+INDEX_KEYS = tuple({name for index in INDEXES.values() for name in (index.partition, index.sort)})
 
 
 class Cursor(NamedTuple):
@@ -171,9 +175,7 @@ def check_key(key: Sequence[Any]) -> None:
 
 def check_item(item: Item) -> int:
     """The item's size in bytes, where it may be written; see ``check``."""
-    for index in INDEXES.values():
-        keys = (item.get(index.partition), item.get(index.sort))
-        check_key([part for part in keys if part is not None])
+    check_key([item[name] for name in INDEX_KEYS if item.get(name) is not None])
     for name in ("version", "ttl"):
         value = item.get(name)
         if value is not None and (type(value) is not int or abs(value) >= 2**63):
@@ -202,11 +204,14 @@ def size_of(value: Any) -> int:
         case list():
             return 3 + sum(1 + size_of(element) for element in value)
         case dict():
-            return 3 + sum(1 + size_of_name(name) + size_of(v) for name, v in value.items())
+            return (
+                3 + sum(map(size_of_name, value)) + sum(map(size_of, value.values())) + len(value)
+            )
         case _:
             raise ValueError(f"the table keeps no {type(value).__name__}: {value!r}")
 
 
+@lru_cache(maxsize=1_024)  # most items have the same
 def size_of_name(name: Any) -> int:
     if not isinstance(name, str) or not name:
         raise ValueError(f"{name!r} as a name; a name is a string that is not empty")

@@ -13,6 +13,8 @@ from comfyq.domain.spec import Spec
 from comfyq.ports.table import Item
 from comfyq.records.times import from_ms, optional_ms, optional_time, to_ms
 
+ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)  # made once
+
 
 def spec_item(job_id: JobId, spec: Spec) -> Item:
     body = {
@@ -74,4 +76,4 @@ def attempt_of(item: Item) -> Attempt:
 
 
 def _dump(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return ENCODER.encode(value)

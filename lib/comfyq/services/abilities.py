@@ -6,6 +6,7 @@ So who claims a job looks first, and leaves what its ComfyUI lacks to others.
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from time import monotonic
@@ -74,19 +75,18 @@ class Abilities:
         return info
 
     async def suited(self, job: Job, spec: Spec) -> Spec:
-        """The spec with the names of models as this ComfyUI has them.
+        """The spec with the names of models as this ComfyUI has them; as it is, where ComfyUI does
+        not tell what it has.
 
         Raises:
             Unsuited: it lacks some; the job is declined from now on.
-            EngineUnavailable: it does not tell.
         """
         if self._catalogue is None:
-            await self.object_info()
+            await self._ask()
         try:
             return self._judged(spec)
         except Unsuited:
-            if monotonic() - self._asked_at >= AGAIN_S:  # files come and go while it runs
-                await self.object_info()
+            await self._ask()  # files come and go while it runs
         try:
             return self._judged(spec)
         except Unsuited:
@@ -123,8 +123,16 @@ class Abilities:
             self._declined.pop(next(iter(self._declined)))
         self._declined[job.id] = Declined(job.tenant, 0, self._clock.now())
 
+    async def _ask(self) -> None:
+        """A ComfyUI that is away is found to be so by whoever submits to it."""
+        if monotonic() - self._asked_at >= AGAIN_S:
+            self._asked_at = monotonic()
+            with suppress(EngineError):
+                await self.object_info()
+
     def _judged(self, spec: Spec) -> Spec:
-        assert self._catalogue is not None, "the caller asked for it"
+        if self._catalogue is None:
+            return spec
         verdict = validate(spec.graph, self._catalogue)
         if verdict.valid:
             return replace(spec, graph=verdict.graph)

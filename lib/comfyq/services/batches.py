@@ -35,6 +35,7 @@ from comfyq.services.submission import Accepted, Submission
 T = TypeVar("T")
 
 AT_ONCE = 10  # jobs of a batch that are read or cancelled at the same time
+TURN = 5  # requests that are prepared before others have their turn
 MAX_NAMED = 100  # bad fields of a batch of which nothing can be run
 
 Asked = Request | InvalidRequest
@@ -105,24 +106,18 @@ class Batches:
             earlier = await self._jobs.idempotent(caller.tenant, idempotency_key)
             if earlier is not None:
                 return await self._replay(caller, asked, *earlier, digest=digest)
-        await all_of(self._submission.admit(caller) for _ in asked)
-        batch = Batch(
-            id=self._new_id(),
-            tenant=caller.tenant,
-            created_at=self._clock.now(),
-            size=len(asked),
-            digest=digest,
-        )
-        batch, members = await self._prepare(caller, batch, asked)
+        await self._submission.admit(caller, len(asked))
+        new = self._new(caller, size=len(asked), digest=digest)
+        batch, members = await self._prepare(caller, new, asked)
         if not members:
             raise _nothing_to_run(batch)
         try:
             await self._records.create(batch, promise_of(batch, idempotency_key, digest))
         except KeyTaken as taken:  # the same batch came twice at once, and the other was first
             return await self._replay(caller, asked, taken.digest, taken.job_id, digest=digest)
-        new = await self._store(batch, [member for _, member in members.values()])
+        stored = await self._store(batch, [member for _, member in members.values()])
         there = {index: accepted for index, (accepted, _) in members.items()}
-        return BatchAccepted(batch, there, new=new)
+        return BatchAccepted(batch, there, new=stored)
 
     async def note(self, accepted: BatchAccepted) -> None:
         """Note that the queue was sent a doorbell for each job, once the client has its answer,
@@ -159,6 +154,15 @@ class Batches:
         await _each(pending, lambda n: self._cancel(caller, state.jobs[n]))
         return await self.get(caller, batch_id)
 
+    def _new(self, caller: Caller, *, size: int, digest: str) -> Batch:
+        return Batch(
+            id=self._new_id(),
+            tenant=caller.tenant,
+            created_at=self._clock.now(),
+            size=size,
+            digest=digest,
+        )
+
     async def _prepare(
         self, caller: Caller, batch: Batch, asked: Sequence[Asked]
     ) -> tuple[Batch, dict[int, tuple[Accepted, Member]]]:
@@ -173,7 +177,8 @@ class Batches:
                 members[index] = await self._member(caller, asked[index], batch, index)
             except (InvalidRequest, NotFound, TooLarge) as error:
                 refusals[index] = Refusal.of(error)
-            await asyncio.sleep(0)  # a hundred of them would keep everybody else waiting
+            if index % TURN == TURN - 1:
+                await asyncio.sleep(0)  # a hundred of them would keep everybody else waiting
         return replace(batch, refusals=refusals), members
 
     async def _member(

@@ -117,6 +117,8 @@ class DirectUploads:
             raise UploadIncomplete(
                 "nothing was sent to the upload's URL yet: PUT the file there first"
             ) from None
+        except AssetsUnavailable as away:  # S3 tells what is missing only to who may list
+            raise AssetsUnavailable(f"{away}; was the file sent to the upload's URL?") from away
         except InvalidUpload:
             await self._drop(upload)
             raise

@@ -29,6 +29,7 @@ from comfyq.records.jobs import Idempotency, JobRecords, KeyTaken
 from comfyq.records.times import to_ms
 from comfyq.services.admission import Admission
 from comfyq.services.announcing import Announcer
+from comfyq.services.beside import all_of
 from comfyq.services.enclosing import Enclosures
 from comfyq.services.promising import digest_of, promise_of
 from comfyq.services.reusing import Reuse
@@ -278,13 +279,16 @@ class Submission:
             await self.ring(job)
         return replace(prepared, job=job)
 
-    async def admit(self, caller: Caller) -> None:
-        """Count a request; raises RateLimited where the tenant's are used up."""
+    async def admit(self, caller: Caller, requests: int = 1) -> None:
+        """Count requests; raises RateLimited where the tenant's are used up."""
         if self._requests_per_minute is None:
             return
         now_s = to_ms(self._clock.now()) // 1000
         window = now_s // RATE_WINDOW_S
         ends = (window + 1) * RATE_WINDOW_S
         cap = self._requests_per_minute
-        if not await self._records.count_request(caller.tenant, window=window, cap=cap, ttl=ends):
+        count = partial(
+            self._records.count_request, caller.tenant, window=window, cap=cap, ttl=ends
+        )
+        if not all(await all_of(count() for _ in range(requests))):
             raise RateLimited(f"over {cap} requests a minute", retry_after_s=ends - now_s)

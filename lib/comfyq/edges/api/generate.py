@@ -13,11 +13,8 @@ from comfyq.edges.api.dependencies import Asker, Services, Views, WantedJob, req
 from comfyq.edges.api.submitting import (
     ACCEPTED,
     NOT_RUN,
-    DryRun,
-    IdempotencyKey,
-    answer,
+    Submits,
     naming_the_workflow,
-    rehearsed,
 )
 from comfyq.services.submission import Submission
 from comfyq.wire.frames import STATUSES, FrameStatus
@@ -35,22 +32,10 @@ router = APIRouter(prefix="/generate", tags=["generate"])
     response_model=JobView,
     responses={200: NOT_RUN, 202: ACCEPTED},
 )
-async def submit(
-    body: GenerateRequest,
-    api: Services,
-    caller: Asker,
-    views: Views,
-    response: Response,
-    dry_run: DryRun = False,
-    idempotency_key: IdempotencyKey = None,
-) -> Any:
+async def submit(body: GenerateRequest, submits: Submits) -> Any:
     """Submit a generation. Follow `Location`, or `urls.ws`, until it has ended."""
-    request = body.request
     with naming_the_workflow():
-        if dry_run:
-            return rehearsed(await api.submission.rehearse(caller, request))
-        accepted = await api.submission.submit(caller, request, idempotency_key=idempotency_key)
-    return answer(accepted, views, response)
+        return await submits.submit(body.request)
 
 
 @router.get("")

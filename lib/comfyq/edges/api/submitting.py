@@ -2,16 +2,19 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import Header, Query, Response
+from fastapi import Depends, Header, Query, Response
 from fastapi.responses import JSONResponse
 
 from comfyq.domain.admitted import Admitted
 from comfyq.domain.errors import FieldError, InvalidRequest, WorkflowNotFound
+from comfyq.domain.request import Request
+from comfyq.edges.api.dependencies import Asker, Services, Views
 from comfyq.services.submission import Accepted
-from comfyq.wire.jobs import JobView, JobViews
+from comfyq.wire.jobs import JobView
 from comfyq.wire.rehearsals import Rehearsal
 
 IdempotencyKey = Annotated[
@@ -55,13 +58,38 @@ def naming_the_workflow() -> Iterator[None]:
         ) from missing
 
 
-def answer(accepted: Accepted, views: JobViews, response: Response) -> JobView:
-    response.headers["Location"] = views.self_url(accepted.job.id)
-    if accepted.replayed:
-        response.headers["Idempotent-Replayed"] = "true"
-    if accepted.job.reused_from is not None:
-        response.status_code = HTTPStatus.OK
-    return views.accepted(accepted)
+@dataclass(frozen=True, slots=True)
+class Submitting:
+    """What a route that submits is given beside the request itself."""
+
+    api: Services
+    caller: Asker
+    views: Views
+    response: Response
+    dry_run: DryRun = False
+    idempotency_key: IdempotencyKey = None
+
+    async def submit(self, request: Request) -> JobView | Response:
+        """Submit or rehearse a request, and answer."""
+        submission = self.api.submission
+        if self.dry_run:
+            return rehearsed(await submission.rehearse(self.caller, request))
+        accepted = await submission.submit(
+            self.caller, request, idempotency_key=self.idempotency_key
+        )
+        return self._answer(accepted)
+
+    def _answer(self, accepted: Accepted) -> JobView:
+        headers = self.response.headers
+        headers["Location"] = self.views.self_url(accepted.job.id)
+        if accepted.replayed:
+            headers["Idempotent-Replayed"] = "true"
+        if accepted.job.reused_from is not None:
+            self.response.status_code = HTTPStatus.OK
+        return self.views.accepted(accepted)
+
+
+Submits = Annotated[Submitting, Depends()]
 
 
 def rehearsed(admitted: Admitted) -> Response:

@@ -3,17 +3,10 @@
 from http import HTTPStatus
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Response
+from fastapi import APIRouter, Depends, Path
 
-from comfyq.edges.api.dependencies import Asker, Services, Views, require_json
-from comfyq.edges.api.submitting import (
-    ACCEPTED,
-    NOT_RUN,
-    DryRun,
-    IdempotencyKey,
-    answer,
-    rehearsed,
-)
+from comfyq.edges.api.dependencies import Services, require_json
+from comfyq.edges.api.submitting import ACCEPTED, NOT_RUN, Submits
 from comfyq.wire.jobs import JobView
 from comfyq.wire.requests import WorkflowValues
 from comfyq.wire.workflows import WorkflowList, WorkflowView
@@ -42,19 +35,6 @@ async def workflow(api: Services, name: Name) -> WorkflowView:
     response_model=JobView,
     responses={200: NOT_RUN, 202: ACCEPTED},
 )
-async def generate(
-    name: Name,
-    body: WorkflowValues,
-    api: Services,
-    caller: Asker,
-    views: Views,
-    response: Response,
-    dry_run: DryRun = False,
-    idempotency_key: IdempotencyKey = None,
-) -> Any:
+async def generate(name: Name, body: WorkflowValues, submits: Submits) -> Any:
     """Run the workflow. The same as `POST /generate` with its name as `workflow`."""
-    request = body.request(name)
-    if dry_run:
-        return rehearsed(await api.submission.rehearse(caller, request))
-    accepted = await api.submission.submit(caller, request, idempotency_key=idempotency_key)
-    return answer(accepted, views, response)
+    return await submits.submit(body.request(name))
