@@ -1,5 +1,6 @@
 import asyncio
 import json
+import random
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -18,7 +19,7 @@ from comfyq.ports.clock import Clock
 from comfyq.ports.inbox import Letter
 from comfyq.ports.queue import MAX_DELAY_S, MAX_HIDE_S, MAX_WAIT_S, check_seconds
 
-POLL_S = 0.004  # between two looks whether anything was written at all
+POLL_S = 0.004  # on average, between two looks whether anything was written at all
 LOOK_S = 0.1  # a hidden message that shows itself again is seen after that
 DEAD_BOX = "jobs-dead"  # of the inbox that dead doorbells lie in
 
@@ -114,7 +115,9 @@ class SqliteQueue:
         """Return when any process has written since, or the time is over."""
         deadline = time.monotonic() + within_s
         while True:
-            await anyio.sleep(POLL_S)
+            # uvloop's timers tick in whole milliseconds: two workers in step would always have the
+            # same one of them be first.
+            await anyio.sleep(random.uniform(POLL_S / 2, POLL_S * 3 / 2))
             if self._database.state() != state or time.monotonic() >= deadline:
                 return
 
