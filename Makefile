@@ -73,6 +73,11 @@ compat: .venv/.development .emulator/.made ## try every look-alike of AWS; write
 	$(BIN)/python -m infra.compat install
 	infra/namespace.sh $(BIN)/python -m infra.compat run docs/compatibility.md
 
+.PHONY: localstack
+localstack: .venv/.development ## a picture's whole way on LocalStack, without Docker
+	$(BIN)/python -m infra.compat install LocalStack
+	infra/namespace.sh $(BIN)/python -m infra.localstack
+
 .PHONY: infra-test
 infra-test: .venv/.development .emulator/.made .infra/.made ## check template.yaml and all that is deployed with it
 	infra/test.sh

@@ -1,6 +1,6 @@
 """Runs the contract suites on every look-alike of AWS that can be had here: `make compat`.
 
-    python -m infra.compat install
+    python -m infra.compat install [NAME…]
     infra/namespace.sh python -m infra.compat run docs/compatibility.md [NAME…]
 
 ``install`` needs the network; ``run`` must not have it, since some of the servers listen on every
@@ -20,8 +20,8 @@ from infra.compat.server import Server
 from infra.compat.suites import Outcome, run
 
 
-def install() -> None:
-    for kind in LOOK_ALIKES:
+def install(kinds: Sequence[LookAlike]) -> None:
+    for kind in kinds:
         try:
             kind.install()
         except NotHere as reason:
@@ -64,8 +64,8 @@ def _after_a_kill(kind: LookAlike) -> dict[str, int]:
 
 def main(arguments: Sequence[str]) -> int:
     match arguments:
-        case ["install"]:
-            install()
+        case ["install", *names]:
+            install(_chosen(names))
             return 0
         case ["run", document, *names]:
             return _report(Path(document), names)
@@ -74,8 +74,13 @@ def main(arguments: Sequence[str]) -> int:
             return 2
 
 
+def _chosen(names: Sequence[str]) -> Sequence[LookAlike]:
+    """Those of the names; of none, all."""
+    return [kind for kind in LOOK_ALIKES if not names or kind.name in names]
+
+
 def _report(document: Path, names: Sequence[str]) -> int:
-    results = [tried(kind) for kind in LOOK_ALIKES if not names or kind.name in names]
+    results = [tried(kind) for kind in _chosen(names)]
     notes = load_notes(HERE / "notes.toml")
     written = table(results, notes)
     print(f"\n{written}\n")
