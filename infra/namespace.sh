@@ -5,7 +5,8 @@
 #   infra/namespace.sh COMMAND...
 #
 # For servers that listen on every interface whatever they are told, with all that speaks to them,
-# and for those whose own children outlive them. It needs root, or user namespaces.
+# and for those whose own children outlive them. It needs root, or user namespaces. Ctrl-C ends it;
+# from elsewhere only SIGKILL does, since unshare keeps SIGTERM to itself.
 set -euo pipefail
 
 options=(--net --pid --fork --kill-child --mount-proc)

