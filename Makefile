@@ -68,6 +68,16 @@ aws-local: .venv/.development .emulator/.made .infra/.made ## the whole cloud pa
 .PHONY: infra-tools
 infra-tools: .infra/.made ## install what `comfyq infra up` expands template.yaml with
 
+.PHONY: compat
+compat: .venv/.development .emulator/.made ## try every look-alike of AWS; writes docs/compatibility.md
+	$(BIN)/python -m infra.compat install
+	infra/namespace.sh $(BIN)/python -m infra.compat run docs/compatibility.md
+
+.PHONY: localstack
+localstack: .venv/.development ## a picture's whole way on LocalStack, without Docker
+	$(BIN)/python -m infra.compat install LocalStack
+	infra/namespace.sh $(BIN)/python -m infra.localstack
+
 .PHONY: infra-test
 infra-test: .venv/.development .emulator/.made .infra/.made ## check template.yaml and all that is deployed with it
 	infra/test.sh
@@ -102,6 +112,8 @@ lock: .tools/.made ## resolve every dependency again
 	$(COMPILE) infra/emulator/requirements.in --upgrade \
 		--output-file infra/emulator/requirements.lock
 	$(COMPILE) infra/requirements.in --upgrade --output-file infra/requirements.lock
+	$(COMPILE) infra/compat/localstack.in --upgrade --output-file infra/compat/localstack.lock
+	$(COMPILE) infra/compat/seaweedfs.in --upgrade --output-file infra/compat/seaweedfs.lock
 
 # A stamp is touched when its environment is whole; what was interrupted is made again.
 

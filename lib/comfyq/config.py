@@ -50,6 +50,15 @@ class Settings(BaseSettings):
     aws_endpoint_url: Annotated[
         str | None, Field(validation_alias=_unprefixed("AWS_ENDPOINT_URL"))
     ] = None  # of an AWS look-alike
+    aws_endpoint_url_dynamodb: Annotated[
+        str | None, Field(validation_alias=_unprefixed("AWS_ENDPOINT_URL_DYNAMODB"))
+    ] = None  # of this service alone
+    aws_endpoint_url_sqs: Annotated[
+        str | None, Field(validation_alias=_unprefixed("AWS_ENDPOINT_URL_SQS"))
+    ] = None
+    aws_endpoint_url_s3: Annotated[
+        str | None, Field(validation_alias=_unprefixed("AWS_ENDPOINT_URL_S3"))
+    ] = None
     localstack_host: Annotated[
         str | None, Field(validation_alias=_unprefixed("LOCALSTACK_HOST"))
     ] = None  # host[:port]; localstack-client then finds each service
@@ -119,6 +128,25 @@ class Settings(BaseSettings):
             return None
         host = self.comfyui_host.removeprefix("http://").rstrip("/")
         return f"http://{host}" if ":" in host else f"http://{host}:8188"
+
+    @property
+    def endpoints(self) -> dict[str, str]:
+        """The look-alikes of AWS that are named, under the variables that name them."""
+        named = {
+            "AWS_ENDPOINT_URL": self.aws_endpoint_url,
+            "AWS_ENDPOINT_URL_DYNAMODB": self.aws_endpoint_url_dynamodb,
+            "AWS_ENDPOINT_URL_SQS": self.aws_endpoint_url_sqs,
+            "AWS_ENDPOINT_URL_S3": self.aws_endpoint_url_s3,
+            "LOCALSTACK_HOST": self.localstack_host,
+        }
+        return {name: value for name, value in named.items() if value is not None}
+
+    @property
+    def has_every_endpoint(self) -> bool:
+        """Whether each of AWS's services has a look-alike that is named."""
+        named = self.endpoints.keys()
+        each = {f"AWS_ENDPOINT_URL_{service}" for service in ("DYNAMODB", "SQS", "S3")}
+        return bool(named & {"AWS_ENDPOINT_URL", "LOCALSTACK_HOST"}) or each <= named
 
     @property
     def uploads_dir(self) -> Path:

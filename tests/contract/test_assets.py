@@ -31,7 +31,14 @@ def minio_client(url: str) -> minio.Minio:
     )
 
 
-@pytest.fixture(params=["memory", "filesystem", "s3", "minio"])
+@pytest.fixture(
+    params=[
+        "memory",
+        "filesystem",
+        pytest.param("s3", marks=pytest.mark.s3),
+        pytest.param("minio", marks=pytest.mark.s3),
+    ]
+)
 def assets(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Assets]:
     match request.param:
         case "memory":
@@ -43,7 +50,7 @@ def assets(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Assets]:
             bucket = request.getfixturevalue("provisioned").bucket
             yield S3Assets(client=lambda: aws.s3, bucket=bucket)
         case _:
-            client = minio_client(request.getfixturevalue("emulator").url)
+            client = minio_client(request.getfixturevalue("aws").endpoint("s3"))
             bucket = request.getfixturevalue("provisioned").bucket
             yield MinioAssets(client=lambda: client, bucket=bucket)
             client._http.clear()
@@ -267,10 +274,11 @@ async def test_storage_that_does_not_answer_is_unavailable(tmp_path: Path, sourc
             await assets.put(NAME, source, content_type="image/png")
 
 
+@pytest.mark.s3
 async def test_a_missing_bucket_is_unavailable_and_made_only_on_request(
-    request: pytest.FixtureRequest, aws: Aws, source: Path
+    aws: Aws, source: Path
 ) -> None:
-    client = minio_client(request.getfixturevalue("emulator").url)
+    client = minio_client(aws.endpoint("s3"))
     assets = MinioAssets(client=lambda: client, bucket="made-on-request")
     with pytest.raises(AssetsUnavailable):
         await assets.put(NAME, source, content_type="image/png")

@@ -47,7 +47,7 @@ def _sqs(aws: Aws, made: Provisioned) -> Belfry:
     )
 
 
-@pytest.fixture(params=["memory", "sqlite", "ministack"])
+@pytest.fixture(params=["memory", "sqlite", pytest.param("sqs", marks=pytest.mark.sqs)])
 def belfry(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Belfry]:
     clock = ManualClock()
     match request.param:

@@ -80,7 +80,7 @@ def _sqs(aws: Aws, made: Provisioned) -> Office:
     )
 
 
-@pytest.fixture(params=["memory", "sqlite", "ministack"])
+@pytest.fixture(params=["memory", "sqlite", pytest.param("sqs", marks=pytest.mark.sqs)])
 def office(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Office]:
     clock = ManualClock()
     match request.param:

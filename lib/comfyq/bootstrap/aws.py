@@ -79,7 +79,10 @@ class Clients:
         return client
 
     def _endpoint(self, service: str) -> str | None:
-        """None leaves it to boto3, which also reads AWS_ENDPOINT_URL and its kin."""
+        """A service's own, else everybody's; None leaves it to boto3."""
+        own = self._settings.endpoints.get(f"AWS_ENDPOINT_URL_{service.upper()}")
+        if own is not None:
+            return own
         if self._settings.aws_endpoint_url is not None:
             return self._settings.aws_endpoint_url
         if self._settings.backend is Backend.EMULATOR and self._settings.localstack_host:

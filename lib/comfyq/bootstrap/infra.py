@@ -109,25 +109,24 @@ def _without_cloudformation(clients: Clients, stack: str) -> str | None:
 
 
 def _check_endpoint(settings: Settings) -> None:
-    url = settings.aws_endpoint_url
-    if url is None and settings.localstack_host is None:
+    if not settings.has_every_endpoint:
         raise CannotDeploy(
             "no look-alike of AWS is named: set AWS_ENDPOINT_URL or LOCALSTACK_HOST, or give "
             "--endpoint-url. To AWS itself this does not deploy: docs/deploy.md tells how"
         )
-    host = urlsplit(url or "").hostname or ""
-    if host == AWS or host.endswith(f".{AWS}"):
-        raise CannotDeploy(
-            f"{host} is AWS itself, and this deploys to look-alikes alone: docs/deploy.md "
-            "tells how to deploy to AWS"
-        )
+    for url in settings.endpoints.values():
+        host = urlsplit(url).hostname or ""
+        if host == AWS or host.endswith(f".{AWS}"):
+            raise CannotDeploy(
+                f"{host} is AWS itself, and this deploys to look-alikes alone: docs/deploy.md "
+                "tells how to deploy to AWS"
+            )
 
 
 def _exports(settings: Settings) -> Mapping[str, str]:
     named = {
         "COMFYQ_BACKEND": str(Backend.EMULATOR),
-        "AWS_ENDPOINT_URL": settings.aws_endpoint_url,
-        "LOCALSTACK_HOST": settings.localstack_host,
+        **settings.endpoints,
         "COMFYQ_TABLE": settings.table,
         "COMFYQ_QUEUE_URL": settings.queue_url,
         "COMFYQ_DEAD_QUEUE_URL": settings.dead_queue_url,

@@ -14,6 +14,7 @@ from comfyq.cli.errors import NotReached, Refused, ServerFailed
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 40.0  # API Gateway lets a request take 29 s
 CHUNK_BYTES = 64 * 1024
+LOCAL_STAGE = "local"
 
 Json = dict[str, Any]
 
@@ -110,6 +111,15 @@ class Client:
 
     def health(self) -> Json:
         return self._call("GET", "/health")
+
+    def date(self) -> str | None:
+        """What the server's clock says, as HTTP has it; None if it does not tell."""
+        return self._request("GET", f"{self._url}/health").headers.get("date")
+
+    @property
+    def socket_url(self) -> str:
+        """Where a server that has its sockets beside its API takes them."""
+        return f"{self._url.replace('http', 'ws', 1)}/{LOCAL_STAGE}"
 
     @contextmanager
     def download(self, url: str) -> Iterator[Iterator[bytes]]:

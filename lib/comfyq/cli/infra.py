@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from comfyq.cli.errors import CannotStart
+from comfyq.cli.infra_check import check
 from comfyq.cli.options import AsJson
 from comfyq.cli.starting import settings_with
 
@@ -21,9 +22,12 @@ EndpointUrl = Annotated[
 ]
 
 
+app.command()(check)
+
+
 @app.callback()
 def infra() -> None:
-    """Make what comfyq runs on."""
+    """Make what comfyq runs on, and look at it."""
 
 
 @app.command()

@@ -15,6 +15,15 @@ class SocketGone(Exception):
     """There is no socket to be had, or no longer; another one may be."""
 
 
+def connect(url: str) -> None:
+    """Open a socket and close it again; raises SocketGone."""
+    try:
+        opened = websocket.create_connection(url, timeout=CONNECT_TIMEOUT_S)
+    except (websocket.WebSocketException, OSError, ValueError) as refused:
+        raise SocketGone(str(refused)) from refused
+    opened.close(timeout=CLOSE_TIMEOUT_S)
+
+
 class ProgressSocket:
     """Frames about one job. Raises SocketGone where it cannot be opened."""
 

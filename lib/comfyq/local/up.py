@@ -135,8 +135,7 @@ def exports_of(settings: Settings, url: str) -> dict[str, str]:
     }
     if settings.backend is not Backend.EMBEDDED:
         names |= {
-            "AWS_ENDPOINT_URL": settings.aws_endpoint_url,
-            "LOCALSTACK_HOST": settings.localstack_host,
+            **settings.endpoints,
             "COMFYQ_TABLE": settings.table,
             "COMFYQ_QUEUE_URL": settings.queue_url,
             "COMFYQ_DEAD_QUEUE_URL": settings.dead_queue_url,
@@ -154,7 +153,7 @@ async def _backend(settings: Settings) -> AsyncIterator[Settings]:
     if settings.backend is not Backend.EMULATOR:
         yield settings
         return
-    if settings.aws_endpoint_url is not None or settings.localstack_host is not None:
+    if settings.has_every_endpoint:
         yield await asyncio.to_thread(provisioned, settings)
         return
     emulator = Emulator(environment=EMULATOR_HOME, data_dir=settings.data_dir / "emulator")

@@ -41,7 +41,7 @@ def _moto() -> Iterator[Bench]:
         yield replace(_sqs(aws, url, redrive), is_moto=True)
 
 
-def _ministack(request: pytest.FixtureRequest) -> Bench:
+def _aws(request: pytest.FixtureRequest) -> Bench:
     aws: Aws = request.getfixturevalue("aws")
     url = request.getfixturevalue("provisioned").queue_url
     attributes = aws.sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["RedrivePolicy"])
@@ -50,7 +50,7 @@ def _ministack(request: pytest.FixtureRequest) -> Bench:
     return _sqs(aws, url, redrive)
 
 
-@pytest.fixture(params=["memory", "sqlite", "ministack", "moto"])
+@pytest.fixture(params=["memory", "sqlite", pytest.param("sqs", marks=pytest.mark.sqs), "moto"])
 def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
     clock = ManualClock()
     match request.param:
@@ -69,7 +69,7 @@ def bench(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bench]:
                 clock,
             )
             database.close()
-        case "ministack":
-            yield _ministack(request)
+        case "sqs":
+            yield _aws(request)
         case _:
             yield from _moto()

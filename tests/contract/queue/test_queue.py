@@ -139,7 +139,8 @@ async def test_many_receivers_get_each_ring_once(bench: Bench) -> None:
 
 async def test_a_ring_for_a_cancelled_receiver_comes_back_at_once(bench: Bench) -> None:
     skip_on_moto(bench, "it is not made for threads")
-    for _ in range(3):
+    # A poll that goes on may take the ring of a later round as well: each counts as a receipt.
+    for _ in range(MAX_RECEIVES - 1):
         async with anyio.create_task_group() as group:
             group.start_soon(bench.arrival)
             await anyio.wait_all_tasks_blocked()

@@ -8,7 +8,6 @@ import pytest
 from comfyq.adapters.sqs.queue import SqsQueue
 from comfyq.domain.errors import QueueUnavailable
 from comfyq.domain.job import JobId
-from comfyq.local.emulator import Emulator
 from tests.contract.queue.bench import ALICE, BOB, Bench
 from tests.fixtures.emulator import Aws, new_session
 
@@ -36,8 +35,10 @@ async def test_nobody_there_is_unavailable() -> None:
         await nowhere.receive(wait_s=0)
 
 
-async def test_a_missing_queue_is_unavailable(aws: Aws, emulator: Emulator) -> None:
-    queue = SqsQueue(client=lambda: aws.sqs, url=f"{emulator.url}/000000000000/no-such-queue")
+@pytest.mark.sqs
+async def test_a_missing_queue_is_unavailable(aws: Aws) -> None:
+    url = f"{aws.endpoint('sqs')}/000000000000/no-such-queue"
+    queue = SqsQueue(client=lambda: aws.sqs, url=url)
     with pytest.raises(QueueUnavailable, match="SQS"):
         await queue.send(JobId("a"), tenant=ALICE)
 

@@ -18,7 +18,7 @@ def clock() -> ManualClock:
     return ManualClock(datetime.now(UTC))  # noqa: TID251
 
 
-@pytest.fixture(params=["memory", "sqlite", "dynamodb"])
+@pytest.fixture(params=["memory", "sqlite", pytest.param("dynamodb", marks=pytest.mark.dynamodb)])
 def table(request: pytest.FixtureRequest, clock: ManualClock, tmp_path: Path) -> Iterator[Table]:
     match request.param:
         case "memory":

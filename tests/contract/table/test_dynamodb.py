@@ -17,20 +17,19 @@ from comfyq.adapters.dynamodb.table import DynamoTable
 from comfyq.adapters.provisioning.provision import Provisioned
 from comfyq.adapters.system.clock import CorrectedClock, SystemClock
 from comfyq.domain.errors import TableUnavailable
-from comfyq.local.emulator import Emulator
 from comfyq.ports.table import ConditionFailed, Delete, Put
 from tests.fixtures.emulator import Aws
 from tests.fixtures.lossy_proxy import LossyProxy
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.dynamodb]
 
 ITEM = {"pk": "a", "sk": "META", "version": 1, "wid": "mine"}
 OTHER = {"pk": "b", "sk": "META", "version": 1, "wid": "mine"}
 
 
 @pytest.fixture
-def aws(emulator: Emulator) -> Aws:
-    return Aws(emulator.url)  # its own clients: these tests hang faults on them
+def aws(aws: Aws) -> Aws:
+    return aws.anew()  # these tests hang faults on the clients
 
 
 @pytest.fixture
@@ -39,9 +38,9 @@ def table(aws: Aws, provisioned: Provisioned) -> DynamoTable:
 
 
 @pytest.fixture
-def proxy(emulator: Emulator) -> Iterator[LossyProxy]:
+def proxy(aws: Aws) -> Iterator[LossyProxy]:
     writes = frozenset({"PutItem", "TransactWriteItems"})
-    with LossyProxy(emulator.url, operations=writes).running() as running:
+    with LossyProxy(aws.endpoint("dynamodb"), operations=writes).running() as running:
         yield running
 
 

@@ -12,24 +12,23 @@ import pytest
 
 from comfyq.adapters.provisioning.provision import Provisioned
 from comfyq.adapters.system.clock import SystemClock
-from comfyq.local.emulator import Emulator
 from comfyq.ports.table import MAX_WRITES, Put, Table
 from tests.contract.table.claimer import open_table
-from tests.fixtures.emulator import ROOT
+from tests.fixtures.emulator import ROOT, Aws
 
 pytestmark = pytest.mark.anyio
 
 PROCESSES, JOBS = 8, 200
 
 
-@pytest.fixture(params=["sqlite", "dynamodb"])
+@pytest.fixture(params=["sqlite", pytest.param("dynamodb", marks=pytest.mark.dynamodb)])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str, str]:
     """Where the table is: its kind, a path or URL, and its name there."""
     if request.param == "sqlite":
         return "sqlite", str(tmp_path / "comfyq.db"), "-"
-    emulator: Emulator = request.getfixturevalue("emulator")
+    aws: Aws = request.getfixturevalue("aws")
     provisioned: Provisioned = request.getfixturevalue("provisioned")
-    return "dynamodb", emulator.url, provisioned.table
+    return "dynamodb", aws.endpoint("dynamodb"), provisioned.table
 
 
 @pytest.fixture

@@ -1,0 +1,110 @@
+"""``comfyq infra check``: what is wrong with a deployment, seen from outside."""
+
+import asyncio
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from comfyq.cli.errors import CommandError, ExitCode
+from comfyq.cli.options import AsJson, Url, client_at
+from comfyq.cli.starting import settings_with
+
+if TYPE_CHECKING:
+    from comfyq.cli.client import Client
+    from comfyq.config import Settings
+    from comfyq.domain.finding import Finding
+
+DEAD_LIMIT = 100  # a page of the API
+COLORS = {"ok": "green", "warning": "yellow", "wrong": "red"}
+
+
+def check(ctx: typer.Context, url: Url = None, as_json: AsJson = False) -> None:
+    """Tell what is wrong with a deployment. Exit code 1 if jobs would not run.
+
+    The API is asked at --url; with COMFYQ_BACKEND=aws, COMFYQ_TABLE, COMFYQ_QUEUE_URL and
+    COMFYQ_BUCKET each right that a worker needs is tried too, with this machine's credentials.
+    Nothing of it touches a job.
+    """
+    from comfyq.domain.finding import is_sound
+
+    settings = settings_with()
+    findings = [*_outside(client_at(ctx, url), settings), *_inside(settings)]
+    if as_json:
+        typer.echo(json.dumps([asdict(finding) for finding in findings]))
+    else:
+        _print(findings)
+    if not is_sound(findings):
+        raise typer.Exit(ExitCode.JOB_FAILED)
+
+
+def _outside(client: "Client", settings: "Settings") -> Iterator["Finding"]:
+    from comfyq.domain.finding import Finding, State
+    from comfyq.services.judging import judge_buried, judge_workers
+
+    try:
+        health = client.health()
+    except CommandError as away:
+        remedy = "compare the URL with the stack's output ApiUrl; the function's log may tell more"
+        yield Finding("api", State.WRONG, str(away), remedy)
+        return
+    yield Finding("api", State.OK, f"comfyq {health['version']} answers")
+    yield from judge_workers(health)
+    yield from _clock(client)
+    page = client.dead_letters(limit=DEAD_LIMIT, cursor=None)
+    yield judge_buried(len(page["letters"]), more=bool(page["next_cursor"]))
+    yield _socket(settings.ws_url or client.socket_url)
+
+
+def _clock(client: "Client") -> Iterator["Finding"]:
+    from comfyq.services.judging import judge_clock
+
+    date = client.date()
+    if date is not None:
+        now = datetime.now(UTC)  # noqa: TID251 - this clock is what is judged
+        yield judge_clock("clock: API", parsedate_to_datetime(date) - now)
+
+
+def _socket(url: str) -> "Finding":
+    from comfyq.cli.socket import SocketGone, connect
+    from comfyq.domain.finding import Finding, State
+
+    try:
+        connect(url)
+    except SocketGone as refused:
+        remedy = "clients can poll meanwhile; compare COMFYQ_WS_URL with the output WebSocketUrl"
+        return Finding("sockets: connect", State.WARNING, f"{url}: {refused}", remedy)
+    return Finding("sockets: connect", State.OK, f"{url} lets in")
+
+
+def _inside(settings: "Settings") -> Sequence["Finding"]:
+    from comfyq.bootstrap.checkup import check_services
+    from comfyq.bootstrap.ports import MissingSetting
+    from comfyq.domain.finding import Finding, State
+
+    with tempfile.TemporaryDirectory(prefix="comfyq-check-") as folder:
+        sample = Path(folder) / "sample"
+        sample.write_bytes(b"of comfyq infra check; it may be deleted\n")
+        try:
+            found = asyncio.run(check_services(settings, sample=sample))
+        except MissingSetting as missing:
+            return [Finding("rights", State.WARNING, "not tried", str(missing))]
+    if found:
+        return found
+    told = "not tried: COMFYQ_BACKEND names no services of AWS"
+    return [Finding("rights", State.OK, told)]
+
+
+def _print(findings: Sequence["Finding"]) -> None:
+    width = max(len(finding.subject) for finding in findings)
+    for finding in findings:
+        state = typer.style(f"{finding.state:8}", fg=COLORS[finding.state])
+        typer.echo(f"{state} {finding.subject:{width}}  {finding.told}")
+        if finding.remedy:
+            typer.echo(f"{'':8} {'':{width}}  → {finding.remedy}")
