@@ -74,7 +74,7 @@ compat: .venv/.development .emulator/.made ## try every look-alike of AWS; write
 	infra/namespace.sh $(BIN)/python -m infra.compat run docs/compatibility.md
 
 .PHONY: localstack
-localstack: .venv/.development ## a picture's whole way on LocalStack, without Docker
+localstack: .venv/.development .infra/.made ## a picture's whole way on LocalStack, without Docker
 	$(BIN)/python -m infra.compat install LocalStack
 	infra/namespace.sh $(BIN)/python -m infra.localstack
 

@@ -49,7 +49,7 @@ def comfyq(*arguments: str, env: Mapping[str, str]) -> "subprocess.CompletedProc
 def exports() -> Mapping[str, str]:
     """The settings of what ``comfyq infra up`` has made, and finds again."""
     place = {"LOCALSTACK_HOST": HOST}
-    made, again = (comfyq("infra", "up", "--state-only", "--json", env=place) for _ in range(2))
+    made, again = (comfyq("infra", "up", "--json", env=place) for _ in range(2))
     assert made.returncode == again.returncode == 0, made.stderr + again.stderr
     told: Mapping[str, str] = json.loads(made.stdout)["exports"]
     assert json.loads(again.stdout)["exports"] == told

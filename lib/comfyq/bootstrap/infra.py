@@ -11,7 +11,8 @@ from comfyq.adapters.provisioning.conditions import decided
 from comfyq.adapters.provisioning.deploy import Deployed, Lacking, deploy
 from comfyq.adapters.provisioning.expansion import expanded
 from comfyq.adapters.provisioning.mending import mend_bucket, mend_table
-from comfyq.adapters.provisioning.stack import CannotDeploy, Stack
+from comfyq.adapters.provisioning.stack import CannotDeploy as CannotDeploy
+from comfyq.adapters.provisioning.stack import Stack
 from comfyq.adapters.provisioning.template import load
 from comfyq.bootstrap.aws import Clients
 from comfyq.bootstrap.provisioning import provisioned

@@ -43,8 +43,7 @@ def up(
 
     What the look-alike cannot make is left out and named. For AWS itself see docs/deploy.md.
     """
-    from comfyq.adapters.provisioning.stack import CannotDeploy
-    from comfyq.bootstrap.infra import deploy_to_look_alike
+    from comfyq.bootstrap.infra import CannotDeploy, deploy_to_look_alike
     from comfyq.config import PROJECT
 
     settings = settings_with(aws_endpoint_url=endpoint_url)
