@@ -10,8 +10,10 @@ PREFIX = "comfyq"
 def provisioned(settings: Settings) -> Settings:
     """``settings`` with the table, queue and bucket of an emulator, made if they are missing.
 
-    Blocks for about a second.
+    Who names a queue has made them: by ``comfyq infra up``, for one. Blocks for about a second.
     """
+    if settings.queue_url is not None:
+        return settings
     clients = Clients(settings)
     made = provision(
         settings.template,
