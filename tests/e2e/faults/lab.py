@@ -1,13 +1,15 @@
 """One system of real processes, in which tests break things; and the promise that it keeps."""
 
+import fcntl
 import io
 import itertools
 import json
 import signal
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from blake3 import blake3
 from PIL import Image
@@ -88,6 +90,28 @@ class Lab:
         workers = self.client.health()["workers"]
         return any(w["id"] == worker_id and w["comfyui_available"] for w in workers)
 
+    def freeze(self, process: Process) -> float:
+        """SIGSTOP, at a moment at which it writes nothing; when that was.
+
+        On the embedded backend, whoever is stopped in the millisecond of a write keeps the file's
+        lock, and all others wait until it is woken.
+        """
+        process.signal(signal.SIGSTOP)
+        while self._holds_database():
+            process.signal(signal.SIGCONT)
+            process.signal(signal.SIGSTOP)
+        return time.monotonic()
+
+    def _holds_database(self) -> bool:
+        """For as long as a writer needs at most, somebody has had the file's lock."""
+        lock = self.up.data_dir / "comfyq.db.lock"
+        if not lock.exists():
+            return False
+        with lock.open("rb") as file, suppress(AssertionError):
+            until(lambda: _is_free(file), "the database is free", within_s=1)
+            return False
+        return True
+
     def died(self, process: Process) -> float:
         """Wait for a process to be killed; when that was seen."""
         until(lambda: process.code is not None, "the worker is dead")
@@ -123,6 +147,15 @@ class Lab:
             _, job_id, attempt, _ = prefix.split("/")
             assert job_id == story["id"]
             assert int(attempt) <= story["attempt"]  # an earlier one where it was adopted
+
+
+def _is_free(file: IO[bytes]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    fcntl.flock(file, fcntl.LOCK_UN)
+    return True
 
 
 def new_name(kind: str) -> str:

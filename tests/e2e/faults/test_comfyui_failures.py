@@ -75,9 +75,11 @@ def test_out_of_memory_for_good(lab: Lab, comfy: Comfy, record: Record) -> None:
 def test_out_of_memory_once(lab: Lab, simulator: Simulated, record: Record) -> None:
     """What stood behind it in ComfyUI fails as well, which does not count against it."""
     lab.worker(simulator)
-    simulator.fault(oom=2)
-    job = lab.client.submit(seconds=0.5)
+    job = lab.client.submit(seconds=2.0)
+    lab.client.running(job)
     neighbour = lab.client.submit(seconds=0.05)
+    lab.client.until(neighbour, lambda now: now["attempt"] == 1, "put behind it")
+    simulator.fault(oom=2)
     submitted = time.monotonic()
     ended = [lab.client.follower(each).wait_end() for each in (job, neighbour)]
     assert lab.check(job, "completed", ["failed", "succeeded"])["failures"] == 1

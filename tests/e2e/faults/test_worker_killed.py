@@ -93,7 +93,11 @@ def test_killed_while_it_runs_one_and_holds_another(
     ended = [lab.client.follower(job).wait_end() for job in jobs]
     stories = [lab.check(job, "completed") for job in jobs]
     verdicts = [[attempt["verdict"] for attempt in story["attempts"]] for story in stories]
-    assert sorted(verdicts) == [["lost", "succeeded"], ["released", "succeeded"]]
+    assert sorted(verdicts) in (
+        [["lost", "succeeded"], ["released", "succeeded"]],  # the reaper was first to see its end
+        [["lost", "succeeded"], ["lost", "succeeded"]],  # the other worker was
+    )
+    assert [story["failures"] for story in stories] == [0, 0]
     assert [story["attempts"][0]["worker"] for story in stories] == [doomed, doomed]
     assert [simulator.renders(job) for job in jobs] == [1, 1]
     record("worker SIGKILLed while running and queued in ComfyUI", max(ended) - died)

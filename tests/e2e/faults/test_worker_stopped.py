@@ -109,8 +109,7 @@ def test_frozen_past_its_lease_and_woken(lab: Lab, record: Record) -> None:
     frozen = lab.worker(slow, worker_id=(sleeper := new_name("frozen")))
     job = lab.client.submit("flux-dev", prompt="a fox", steps=150, width=64, height=64)
     lab.client.running(job)
-    frozen.signal(signal.SIGSTOP)
-    froze = time.monotonic()
+    froze = lab.freeze(frozen)
     other = lab.worker(quick, worker_id=(helper := new_name("other")))
     ended = lab.client.follower(job).wait_end()
     record("worker frozen past its lease", ended - froze)
@@ -133,8 +132,7 @@ def test_frozen_and_woken_while_another_goes_on_with_its_prompt(
     frozen = lab.worker(comfy, worker_id=(sleeper := new_name("frozen")))
     job = lab.client.submit(seconds=9.0, ticks=90)
     lab.client.running(job)
-    frozen.signal(signal.SIGSTOP)
-    froze = time.monotonic()
+    froze = lab.freeze(frozen)
     lab.worker(comfy, worker_id=(helper := new_name("other")))
     lab.client.until(
         job, lambda now: (now["attempt"], now["status"]) == (2, "running"), "taken over"
@@ -154,8 +152,7 @@ def test_frozen_in_its_upload_and_woken(lab: Lab, simulator: Simulated, record: 
     frozen = lab.worker(simulator, worker_id=new_name("frozen"), faults=[UPLOAD_DELAYED])
     job = lab.client.submit(seconds=0.1)
     until(lambda: simulator.renders(job) == 1 and not simulator.holds(job), "it is rendered")
-    frozen.signal(signal.SIGSTOP)
-    froze = time.monotonic()
+    froze = lab.freeze(frozen)
     assert lab.client.show(job)["status"] == "running", "it was stored too soon to be frozen"
     lab.worker(simulator)
     ended = lab.client.follower(job).wait_end()
