@@ -6,12 +6,15 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 
 import anyio
 import pytest
 
+from comfyq.adapters.sqlite.commit import commit_together
 from comfyq.adapters.sqlite.database import Database, FairLock
+from comfyq.adapters.sqlite.lane import Task
 from comfyq.adapters.sqlite.queue import SqliteQueue
 from comfyq.adapters.sqlite.table import SWEEP_AFTER_S, SqliteTable
 from comfyq.adapters.system.clock import SystemClock
@@ -81,6 +84,20 @@ async def test_a_commit_is_synced(database: Database) -> None:
 
     assert await pragma("journal_mode") == "wal"
     assert await pragma("synchronous") == 2  # FULL
+
+
+async def test_what_may_be_lost_is_not_synced_unless_others_are_with_it(database: Database) -> None:
+    def level(connection: sqlite3.Connection) -> int:
+        found: int = connection.execute("PRAGMA synchronous").fetchone()[0]
+        return found
+
+    assert await database.write(level, synced=False) == 1  # NORMAL
+    assert await database.write(level) == 2
+    connection = sqlite3.connect(database.path, isolation_level=None)
+    tasks = [Task(level, Future[int](), synced) for synced in (False, True)]
+    commit_together(connection, tasks)
+    connection.close()
+    assert [task.future.result() for task in tasks] == [2, 2]
 
 
 async def test_a_write_behind_a_held_lock_is_refused_and_taken_back(

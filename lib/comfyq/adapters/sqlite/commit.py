@@ -1,6 +1,8 @@
 """Transactions that wait at the same time are committed together: one sync of the disk for all.
 
-Each keeps its own atomicity in a savepoint, and none is told its result before the commit.
+Each keeps its own atomicity in a savepoint, and none is told its result before the commit. Where
+none of them needs the sync, there is none: the next one syncs the log up to its own end, so nothing
+survives a power cut that came after something lost.
 """
 
 import sqlite3
@@ -45,6 +47,9 @@ def _commit_alone(connection: sqlite3.Connection, tasks: Sequence[Task[Any]]) ->
 def _commit(connection: sqlite3.Connection, tasks: Sequence[Task[Any]]) -> None:
     if not tasks:
         return
+    # https://www.sqlite.org/pragma.html#pragma_synchronous: of a WAL, FULL syncs at each commit
+    synchronous = "FULL" if any(task.synced for task in tasks) else "NORMAL"
+    connection.execute(f"PRAGMA synchronous={synchronous}")
     # A deferred transaction that turns into a writer is refused at once, not after the time-out.
     connection.execute("BEGIN IMMEDIATE")
     try:

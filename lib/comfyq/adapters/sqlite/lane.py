@@ -21,6 +21,7 @@ class Task(Generic[T]):
 
     work: Work[T]
     future: Future[T]
+    synced: bool = True  # its result is told when it would survive a power cut
 
     def begin(self) -> bool:
         """Whether it is still wanted; from now on it cannot be taken back."""
@@ -69,10 +70,10 @@ class Lane:
         self._threads: list[threading.Thread] = []
         self._starting = threading.Lock()
 
-    def submit(self, work: Work[T]) -> Future[T]:
+    def submit(self, work: Work[T], *, synced: bool = True) -> Future[T]:
         future: Future[T] = Future()
         self._start()
-        self._tasks.put(Task(work, future))
+        self._tasks.put(Task(work, future, synced))
         return future
 
     def close(self, *, timeout_s: float) -> None:
