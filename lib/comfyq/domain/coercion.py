@@ -5,6 +5,7 @@ BadValue. None never comes: it means the default.
 """
 
 import math
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -15,6 +16,7 @@ from comfyq.domain.model_names import existing_name, with_extension
 from comfyq.domain.names import among
 from comfyq.domain.parameters import BadValue, Parameter, bad, shown, type_name
 
+UNKEPT = re.compile("[\0\ud800-\udfff]")
 DRAW = -1  # the seed that asks for any seed
 
 
@@ -26,7 +28,7 @@ def coerce_string(parameter: Parameter, value: Any) -> str:
         raise bad(f"has {len(value)} characters; the least is {low}")
     if len(value) > high:
         raise bad(f"has {len(value)} characters; the most is {high}")
-    if "\0" in value or any("\ud800" <= character <= "\udfff" for character in value):
+    if UNKEPT.search(value):
         raise bad("has a NUL or half a surrogate pair; it must be valid Unicode text")
     return value
 

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any
 
 from comfyq.domain.errors import FieldError, InvalidGraph, TooLarge
@@ -51,12 +52,17 @@ def read_graph(value: Any, overrides: Mapping[str, Any]) -> NewGraph:
 def family_of(graph: Graph) -> str:
     """Jobs of one family share loaded models: what the loaders load, without extensions."""
     names = {
-        without_extension(value).replace("\\", "/").rsplit("/", 1)[-1]
+        _short(value)
         for body in graph.values()
         for name, value in body["inputs"].items()
         if name in LOADED and isinstance(value, str) and value
     }
     return "+".join(sorted(names))[:MAX_FAMILY_CHARS] or ANY_FAMILY
+
+
+@lru_cache(maxsize=1_024)  # jobs name the same models again and again
+def _short(model: str) -> str:
+    return without_extension(model).replace("\\", "/").rsplit("/", 1)[-1]
 
 
 def take_files(graph: NewGraph) -> tuple[InputFile, ...]:

@@ -28,6 +28,8 @@ SWEEP_EVERY_S = 60
 SWEEP_AFTER_S = 3600  # clocks of processes that share the file may differ
 SWEEP_ITEMS = 200  # at a time, so that no write waits long for it
 
+ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))  # made once
+
 GET = "SELECT body FROM item WHERE pk = ? AND sk = ?"
 PUT = f"INSERT OR REPLACE INTO item VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"
 DELETE = "DELETE FROM item WHERE pk = ? AND sk = ?"
@@ -119,7 +121,7 @@ def _store(connection: sqlite3.Connection, write: Write) -> None:
             connection.execute(DELETE, write.key)
         case Put():
             item = stored(write.item)
-            body = json.dumps(item, ensure_ascii=False, separators=(",", ":"))
+            body = ENCODER.encode(item)
             connection.execute(PUT, (*(item.get(column) for column in COLUMNS), body))
 
 
