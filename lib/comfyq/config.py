@@ -130,6 +130,20 @@ class Settings(BaseSettings):
         return f"http://{host}" if ":" in host else f"http://{host}:8188"
 
     @property
+    def places(self) -> dict[str, str]:
+        """The variables that lead another process to the same table, queues and bucket."""
+        named = {
+            **self.endpoints,
+            "COMFYQ_TABLE": self.table,
+            "COMFYQ_QUEUE_URL": self.queue_url,
+            "COMFYQ_DEAD_QUEUE_URL": self.dead_queue_url,
+            "COMFYQ_SUBMISSIONS_QUEUE_URL": self.submissions_queue_url,
+            "COMFYQ_SUBMISSIONS_DEAD_QUEUE_URL": self.submissions_dead_queue_url,
+            "COMFYQ_BUCKET": self.bucket,
+        }
+        return {name: value for name, value in named.items() if value is not None}
+
+    @property
     def endpoints(self) -> dict[str, str]:
         """The look-alikes of AWS that are named, under the variables that name them."""
         named = {

@@ -125,14 +125,4 @@ def _check_endpoint(settings: Settings) -> None:
 
 
 def _exports(settings: Settings) -> Mapping[str, str]:
-    named = {
-        "COMFYQ_BACKEND": str(Backend.EMULATOR),
-        **settings.endpoints,
-        "COMFYQ_TABLE": settings.table,
-        "COMFYQ_QUEUE_URL": settings.queue_url,
-        "COMFYQ_DEAD_QUEUE_URL": settings.dead_queue_url,
-        "COMFYQ_SUBMISSIONS_QUEUE_URL": settings.submissions_queue_url,
-        "COMFYQ_SUBMISSIONS_DEAD_QUEUE_URL": settings.submissions_dead_queue_url,
-        "COMFYQ_BUCKET": settings.bucket,
-    }
-    return {name: value for name, value in named.items() if value is not None}
+    return {"COMFYQ_BACKEND": str(Backend.EMULATOR), **settings.places}

@@ -134,15 +134,7 @@ def exports_of(settings: Settings, url: str) -> dict[str, str]:
         "MINIO_SECURE": "true" if settings.minio_secure else None,
     }
     if settings.backend is not Backend.EMBEDDED:
-        names |= {
-            **settings.endpoints,
-            "COMFYQ_TABLE": settings.table,
-            "COMFYQ_QUEUE_URL": settings.queue_url,
-            "COMFYQ_DEAD_QUEUE_URL": settings.dead_queue_url,
-            "COMFYQ_SUBMISSIONS_QUEUE_URL": settings.submissions_queue_url,
-            "COMFYQ_SUBMISSIONS_DEAD_QUEUE_URL": settings.submissions_dead_queue_url,
-            "COMFYQ_BUCKET": settings.bucket,
-        }
+        names |= settings.places
     return {name: value for name, value in names.items() if value is not None}
 
 
