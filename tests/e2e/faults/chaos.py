@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -234,9 +234,8 @@ def run(backend: str, *, jobs: int, seconds: float, seed: int, workflows: Path) 
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def summary(backend: str, seed: int, tally: Tally) -> str:
-    """One line of JSON."""
-    told = {
+def summary(backend: str, seed: int, tally: Tally) -> Json:
+    return {
         "backend": backend,
         "seed": seed,
         "accepted": len(tally.accepted),
@@ -246,7 +245,33 @@ def summary(backend: str, seed: int, tally: Tally) -> str:
         "recovery_s": round(tally.recovery_s, 1),
         "broken": len(tally.broken),
     }
-    return json.dumps(told)
+
+
+def table(told: Sequence[Json]) -> str:
+    """Of all runs' summaries, a line a backend."""
+    lines = [
+        "| backend | seeds | jobs | ended | attempts | faults | broken promises |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for backend in sorted({each["backend"] for each in told}):
+        runs = [each for each in told if each["backend"] == backend]
+        ended, events = _sum(run["ended"] for run in runs), _sum(run["events"] for run in runs)
+        accepted, attempts, broken = (
+            sum(run[name] for run in runs) for name in ("accepted", "attempts", "broken")
+        )
+        lines.append(
+            f"| {backend} | {len(runs)} | {accepted} | {_told(ended)} | {attempts} "
+            f"| {_told(events)} | {broken} |"
+        )
+    return "\n".join(lines)
+
+
+def _sum(counts: Iterable[Mapping[str, int]]) -> Counter[str]:
+    return sum(map(Counter, counts), Counter())
+
+
+def _told(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{count} {name}" for name, count in sorted(counts.items()))
 
 
 def main() -> int:
@@ -257,17 +282,18 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seeds", type=int, default=1, help="so many runs, from --seed on")
     given = parser.parse_args()
-    workflows, broken = Path(__file__).parent / "workflows", 0
+    workflows, told = Path(__file__).parent / "workflows", []
     for seed in range(given.seed, given.seed + given.seeds):
         for backend in given.backend or ["embedded", "emulator"]:
             tally = run(
                 backend, jobs=given.jobs, seconds=given.seconds, seed=seed, workflows=workflows
             )
-            print(summary(backend, seed, tally), flush=True)
+            told.append(summary(backend, seed, tally))
+            print(json.dumps(told[-1]), flush=True)
             for fault in tally.broken:
                 print(f"  BROKEN: {fault}", flush=True)
-            broken += len(tally.broken)
-    return 1 if broken else 0
+    print(table(told))
+    return 1 if any(each["broken"] for each in told) else 0
 
 
 if __name__ == "__main__":
