@@ -1,6 +1,7 @@
 """What one attempt's end means for the worker's other jobs, and for its former process's."""
 
 from collections.abc import Iterator
+from datetime import timedelta
 
 import pytest
 
@@ -18,6 +19,7 @@ from comfyq.ports.notifier import Connection
 from comfyq.services.holding import HeldJob
 from comfyq.services.prompting import prompt_id
 from comfyq.services.sweeping import Sweeper
+from comfyq.services.verdicts import Infected, verdict_on
 from tests.farm import Farm, FarmWorker
 from tests.scripted_engine import ScriptedEngine
 
@@ -130,3 +132,11 @@ async def _left_by_a_dead_worker(farm: Farm) -> Job:
     job = await farm.submit()
     await claim(farm.worker("w1"))
     return await farm.records.get(job.id)
+
+
+async def test_what_an_ill_device_spoilt_waits_until_its_worker_has_seen_to_that() -> None:
+    farm = Farm()
+    verdict = verdict_on(Infected("CUDA error"), await farm.submit(), farm.timing)
+    farm.spool.close()
+    assert verdict.error is None
+    assert verdict.retry_in == timedelta(seconds=farm.timing.retry_s)

@@ -64,8 +64,7 @@ def verdict_on(raised: EngineError, job: Job, timing: Timing) -> Verdict:
     if isinstance(raised, Unsuited):
         return Verdict(reason, None, None, passed_on=True)
     if _uncounted(raised):
-        pause_s = timing.unavailable_s if isinstance(raised, EngineUnavailable) else 0
-        return Verdict(reason, None, timedelta(seconds=pause_s))
+        return Verdict(reason, None, timedelta(seconds=_pause_s(raised, timing)))
     pause = timedelta(seconds=timing.retry_s * 2**job.failures)
     return Verdict(reason, _error(raised, reason), pause if _may_pass(raised, job) else None)
 
@@ -74,6 +73,13 @@ def _uncounted(raised: EngineError) -> bool:
     if isinstance(raised, PromptLost):
         return not raised.started
     return isinstance(raised, EngineUnavailable | PromptInterrupted | Infected)
+
+
+def _pause_s(raised: EngineError, timing: Timing) -> float:
+    if isinstance(raised, EngineUnavailable):
+        return timing.unavailable_s
+    # The same worker must not have it again before it has seen to its device.
+    return timing.retry_s if isinstance(raised, Infected) else 0
 
 
 def _may_pass(raised: EngineError, job: Job) -> bool:
