@@ -1,7 +1,7 @@
 """The HTTP API over in-memory ports, with jobs that a test moves by hand."""
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import partial
 from itertools import count
@@ -91,60 +91,96 @@ class ApiLab:
         max_input_bytes: int = 8_000_000,
         **settings: Any,
     ) -> None:
-        ids, drawn = count(1), count(1_000)
+        self._ids, self._drawn = count(1), count(1_000)
         self.clock = ManualClock()
         self.table = MemoryTable(clock=self.clock)
         self.queue = MemoryQueue(clock=self.clock)
         self.assets = MemoryAssets(linked=linked_assets)
-        self.records = JobRecords(self.table, new_write_id=lambda: f"w{next(ids)}")
+        self.records = JobRecords(self.table, new_write_id=self._write_id)
+        self.families = FamilyRecords(self.table)
+        self.files = AssetRecords(self.table)
+        self.run_times = RunTimeRecords(self.table)
         self.workers = WorkerRecords(self.table)
-        self.catalogues = Catalogues(
+        self.catalogues = self._catalogues()
+        self.admission = Admission(
+            workflows=WORKFLOWS,
+            catalogues=self.catalogues,
+            draw_seed=lambda: next(self._drawn),
+        )
+        self.uploads = self._uploads(max_input_bytes)
+        self.submission = self._submission(requests_per_minute)
+        self.intake, self.dead_letters = self._intake_and_graves()
+        self.batches = self._batches()
+        self.links = Links(secret=b"secret", clock=self.clock)
+        health = Health(workers=self.workers, clock=self.clock, scale_to_zero=scale_to_zero)
+        self.api = self._services(health, settings)
+        self.app: FastAPI = create_app(api=self.api)
+        self.client = TestClient(
+            self.app, base_url="http://lab:8000", raise_server_exceptions=False
+        )
+
+    def _write_id(self) -> str:
+        return f"w{next(self._ids)}"
+
+    def _id(self) -> str:
+        return str(UUID(int=next(self._ids)))
+
+    async def _links(self) -> Links:
+        return self.links
+
+    def _catalogues(self) -> Catalogues:
+        return Catalogues(
             workers=self.workers,
             records=CatalogueRecords(self.table),
             assets=self.assets,
             clock=self.clock,
             live_s=20,
         )
-        self.admission = Admission(
-            workflows=WORKFLOWS, catalogues=self.catalogues, draw_seed=lambda: next(drawn)
-        )
-        self.files = AssetRecords(self.table)
-        self.uploads = Uploads(
+
+    def _uploads(self, max_bytes: int) -> Uploads:
+        return Uploads(
             records=self.files,
             assets=self.assets,
             spool=FileSpool(folder=Path(tempfile.gettempdir()) / "comfyq-api-lab"),
             clock=self.clock,
-            new_id=lambda: AssetId(str(UUID(int=next(ids)))),
+            new_id=lambda: AssetId(self._id()),
             retention=timedelta(days=30),
-            max_bytes=max_input_bytes,
+            max_bytes=max_bytes,
         )
+
+    def _submission(self, requests_per_minute: int | None) -> Submission:
         self.reuse = Reuse(
             records=self.records,
             results=ResultRecords(self.table),
             clock=self.clock,
             retention=timedelta(days=7),
         )
-        self.submission = Submission(
-            families=FamilyRecords(self.table),
+        return Submission(
+            families=self.families,
             records=self.records,
             queue=self.queue,
             admission=self.admission,
             enclosures=Enclosures(uploads=self.uploads),
             reuse=self.reuse,
-            announcer=Announcer(
-                records=self.records,
-                subscriptions=SubscriptionRecords(self.table),
-                notifier=MemoryNotifier(),
-                render=_nobody_follows,
-                clock=self.clock,
-                retention=timedelta(days=7),
-            ),
+            announcer=self._announcer(),
             clock=self.clock,
-            new_id=lambda: JobId(str(UUID(int=next(ids)))),
+            new_id=lambda: JobId(self._id()),
             requests_per_minute=requests_per_minute,
         )
+
+    def _announcer(self) -> Announcer:
+        return Announcer(
+            records=self.records,
+            subscriptions=SubscriptionRecords(self.table),
+            notifier=MemoryNotifier(),
+            render=_nobody_follows,
+            clock=self.clock,
+            retention=timedelta(days=7),
+        )
+
+    def _intake_and_graves(self) -> tuple[Intake, DeadLetters]:
         graves = DeadLetterRecords(self.table)
-        self.intake = Intake(
+        intake = Intake(
             caller=DEFAULT_CALLER,
             read=read_request,
             submission=self.submission,
@@ -152,42 +188,30 @@ class ApiLab:
             dead_letters=graves,
             clock=self.clock,
         )
-        self.dead_letters = DeadLetters(
+        return intake, DeadLetters(
             records=graves,
             jobs=self.records,
             queue=self.queue,
-            resubmission=self.intake,
+            resubmission=intake,
             clock=self.clock,
         )
-        self.batches = Batches(
-            records=BatchRecords(
-                self.table, new_write_id=lambda: f"w{next(ids)}", kept=timedelta(days=14)
-            ),
+
+    def _batches(self) -> Batches:
+        return Batches(
+            records=BatchRecords(self.table, new_write_id=self._write_id, kept=timedelta(days=14)),
             jobs=self.records,
-            families=FamilyRecords(self.table),
+            families=self.families,
             submission=self.submission,
             queue=self.queue,
             clock=self.clock,
-            new_id=lambda: BatchId(str(UUID(int=next(ids)))),
+            new_id=lambda: BatchId(self._id()),
         )
-        links = Links(secret=b"secret", clock=self.clock)
 
-        async def shared_links() -> Links:
-            return links
-
-        self.run_times = RunTimeRecords(self.table)
-        self.api = ApiServices(
+    def _services(self, health: Health, settings: Mapping[str, Any]) -> ApiServices:
+        return ApiServices(
             submission=self.submission,
-            estimator=Estimator(
-                records=self.records,
-                families=FamilyRecords(self.table),
-                workers=self.workers,
-                run_times=self.run_times,
-                clock=self.clock,
-                live_s=20,
-                front_s=0,
-            ),
-            downloads=Downloads(records=self.records, assets=self.assets, links=shared_links),
+            estimator=self._estimator(),
+            downloads=Downloads(records=self.records, assets=self.assets, links=self._links),
             dead_letters=self.dead_letters,
             batches=self.batches,
             uploads=self.uploads,
@@ -196,17 +220,24 @@ class ApiLab:
                 uploads=self.uploads,
                 assets=self.assets,
                 clock=self.clock,
-                new_id=lambda: UploadId(str(UUID(int=next(ids)))),
+                new_id=lambda: UploadId(self._id()),
             ),
-            health=Health(workers=self.workers, clock=self.clock, scale_to_zero=scale_to_zero),
+            health=health,
             library=Library(workflows=WORKFLOWS, catalogues=self.catalogues),
-            links=shared_links,
+            links=self._links,
             version="1.2.3",
             **settings,
         )
-        self.app: FastAPI = create_app(api=self.api)
-        self.client = TestClient(
-            self.app, base_url="http://lab:8000", raise_server_exceptions=False
+
+    def _estimator(self) -> Estimator:
+        return Estimator(
+            records=self.records,
+            families=self.families,
+            workers=self.workers,
+            run_times=self.run_times,
+            clock=self.clock,
+            live_s=20,
+            front_s=0,
         )
 
     def submit(self, **values: Any) -> dict[str, Any]:

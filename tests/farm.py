@@ -164,24 +164,7 @@ class FarmWorker:
         self.executor = Executor(
             records=farm.records,
             claims=self.claims,
-            renderer=Renderer(
-                engine=engine,
-                abilities=self.abilities,
-                preparer=Preparer(
-                    folder=engine,
-                    fetcher=farm.fetcher,
-                    pictures=PillowPictures(),
-                    records=farm.files,
-                    assets=farm.assets,
-                    max_bytes=MAX_INPUT_BYTES,
-                    tidier=tidier,
-                    again_s=0,
-                ),
-                announcer=farm.announcer,
-                subscriptions=farm.subscriptions,
-                clock=farm.clock,
-                timing=farm.timing,
-            ),
+            renderer=self._renderer(tidier),
             collector=Collector(
                 engine=engine, assets=farm.assets, spool=farm.spool, timing=farm.timing
             ),
@@ -191,6 +174,26 @@ class FarmWorker:
             clock=farm.clock,
             timing=farm.timing,
             tidier=tidier,
+        )
+
+    def _renderer(self, tidier: Tidier | None) -> Renderer:
+        return Renderer(
+            engine=self.engine,
+            abilities=self.abilities,
+            preparer=Preparer(
+                folder=self.engine,
+                fetcher=self.farm.fetcher,
+                pictures=PillowPictures(),
+                records=self.farm.files,
+                assets=self.farm.assets,
+                max_bytes=MAX_INPUT_BYTES,
+                tidier=tidier,
+                again_s=0,
+            ),
+            announcer=self.farm.announcer,
+            subscriptions=self.farm.subscriptions,
+            clock=self.farm.clock,
+            timing=self.farm.timing,
         )
 
     @property

@@ -1,6 +1,6 @@
 """Jobs that a worker's ComfyUI cannot run are left to others, without going round and round."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
@@ -26,13 +26,6 @@ def classes(*names: str) -> dict[str, Any]:
     """A catalogue with a loader of models of these names."""
     loader = {"input": {"required": {"name": [list(names), {}]}}, "output": ["IMAGE"]}
     return {**CLASSES, "Loader": loader}
-
-
-@pytest.fixture
-def farm() -> Iterator[Farm]:
-    farm = Farm()
-    yield farm
-    farm.spool.close()
 
 
 def worker(farm: Farm, name: str, catalogue: Mapping[str, Any]) -> FarmWorker:

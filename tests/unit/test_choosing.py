@@ -1,6 +1,5 @@
 """Affinity: fewer switches of models, and nobody passed over for too long."""
 
-from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
@@ -17,13 +16,6 @@ from tests.farm import GRAPH, Farm
 from tests.scripted_engine import ScriptedEngine
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def farm() -> Iterator[Farm]:
-    farm = Farm()
-    yield farm
-    farm.spool.close()
 
 
 @pytest.fixture

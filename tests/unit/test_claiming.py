@@ -1,7 +1,5 @@
 """Claims while the table is away: no doorbell and no job is forgotten by its worker."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from comfyq.domain.errors import TableUnavailable
@@ -11,13 +9,6 @@ from tests.farm import Farm
 from tests.scripted_engine import PowerCut, ScriptedEngine
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def farm() -> Iterator[Farm]:
-    farm = Farm()
-    yield farm
-    farm.spool.close()
 
 
 @pytest.mark.parametrize("applied", [False, True])

@@ -1,7 +1,6 @@
 """What a client is told of when its job may end, and where it stands until then."""
 
 import asyncio
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -30,13 +29,6 @@ FLUX = "flux-dev"
 @pytest.fixture
 def lab() -> ApiLab:
     return ApiLab()
-
-
-@pytest.fixture
-def farm() -> Iterator[Farm]:
-    farm = Farm()
-    yield farm
-    farm.spool.close()
 
 
 async def works(lab: ApiLab, name: str, *jobs: str, engine_ok: bool = True) -> None:

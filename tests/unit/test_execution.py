@@ -1,7 +1,6 @@
 """The executor against in-memory ports: no patching, no fixed sleeps, no network."""
 
 import asyncio
-from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -29,13 +28,6 @@ from tests.scripted_engine import Never, ScriptedEngine
 pytestmark = pytest.mark.anyio
 
 BROKEN = NodeError("3", "KSampler", "shapes differ")
-
-
-@pytest.fixture
-def farm() -> Iterator[Farm]:
-    farm = Farm()
-    yield farm
-    farm.spool.close()
 
 
 async def test_a_job_succeeds_with_its_files_stored(farm: Farm) -> None:

@@ -1,7 +1,7 @@
 """A job's input files on their way to ComfyUI, over in-memory ports."""
 
 import io
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -24,13 +24,6 @@ pytestmark = pytest.mark.anyio
 
 URL = "https://example.com/a.png"
 ASSET = AssetId("5f0c8a1e-3f5b-4a52-9d0e-7c1f2b9a6d34")
-
-
-@pytest.fixture
-def farm() -> Iterator[Farm]:
-    farm = Farm()
-    yield farm
-    farm.spool.close()
 
 
 def png(color: str, size: tuple[int, int] = (8, 8)) -> bytes:

@@ -1,7 +1,7 @@
 """What storage refused stays on the worker's disk, and reaches its job when storage answers."""
 
 import errno
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -13,13 +13,6 @@ from comfyq.services.resending import Resender
 from tests.farm import Farm
 
 pytestmark = pytest.mark.anyio
-
-
-@pytest.fixture
-def farm() -> Iterator[Farm]:
-    farm = Farm()
-    yield farm
-    farm.spool.close()
 
 
 class Storage:

@@ -1,7 +1,6 @@
 """``reuse``: results of earlier jobs for later ones that would make the same."""
 
 from base64 import b64encode
-from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -29,13 +28,6 @@ PICTURE = f"data:image/png;base64,{b64encode(b'pixels').decode()}"
 @pytest.fixture
 def lab() -> ApiLab:
     return ApiLab()
-
-
-@pytest.fixture
-def farm() -> Iterator[Farm]:
-    farm = Farm()
-    yield farm
-    farm.spool.close()
 
 
 def post(lab: ApiLab, body: dict[str, Any], key: str | None = None) -> Any:

@@ -1,6 +1,5 @@
 """What one attempt's end means for the worker's other jobs, and for its former process's."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -26,13 +25,6 @@ from tests.scripted_engine import ScriptedEngine
 pytestmark = pytest.mark.anyio
 
 BROKEN = NodeError("3", "KSampler", "CUDA error")
-
-
-@pytest.fixture
-def farm() -> Iterator[Farm]:
-    farm = Farm()
-    yield farm
-    farm.spool.close()
 
 
 async def claim(worker: FarmWorker) -> HeldJob:

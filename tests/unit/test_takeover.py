@@ -1,7 +1,6 @@
 """Workers that die, sleep or come again: who goes on with their jobs, and with what."""
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
 
@@ -19,13 +18,6 @@ from tests.scripted_engine import HALF, RUN, Never, PowerCut, ScriptedEngine
 pytestmark = pytest.mark.anyio
 
 BROKEN = NodeError("3", "KSampler", "shapes differ")
-
-
-@pytest.fixture
-def farm() -> Iterator[Farm]:
-    farm = Farm()
-    yield farm
-    farm.spool.close()
 
 
 async def test_a_job_outlives_the_worker_that_died_on_it(farm: Farm) -> None:

@@ -1,7 +1,6 @@
 """What jobs leave on ComfyUI's disk goes; what is anybody else's stays."""
 
 import os
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
@@ -25,13 +24,6 @@ def base(tmp_path: Path) -> Path:
     for folder in ("output", "temp", "input"):
         (tmp_path / "ComfyUI" / folder).mkdir(parents=True)
     return tmp_path / "ComfyUI"
-
-
-@pytest.fixture
-def farm() -> Iterator[Farm]:
-    farm = Farm()
-    yield farm
-    farm.spool.close()
 
 
 def made(base: Path, name: str) -> Path:

@@ -1,9 +1,7 @@
 """A worker and its parts: one ComfyUI, one identity, one folder of its own."""
 
-import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import timedelta
 from pathlib import Path
 
 import structlog
@@ -15,11 +13,11 @@ from comfyq.adapters.comfyui.timing import Timing as ComfyTiming
 from comfyq.adapters.ecs.protection import EcsProtection
 from comfyq.adapters.fetching.addresses import Allowed
 from comfyq.adapters.fetching.fetcher import HttpFetcher
-from comfyq.adapters.filesystem.folders import OWN_INPUTS, ComfyFolders, NotComfyUI
+from comfyq.adapters.filesystem.folders import ComfyFolders, NotComfyUI
 from comfyq.adapters.filesystem.journal import FileJournal
 from comfyq.adapters.filesystem.spool import FileSpool
 from comfyq.adapters.pictures.pillow import PillowPictures
-from comfyq.adapters.system.space import DiskSpace
+from comfyq.bootstrap.disks import folders_of, space_of, tidier_of
 from comfyq.bootstrap.identity import OwnFolder, dead_workers, take_identity
 from comfyq.bootstrap.services import Services
 from comfyq.config import Settings
@@ -53,7 +51,6 @@ __all__ = ["NotComfyUI", "evict_dead_workers", "open_worker"]
 
 log = structlog.get_logger()
 
-LONGEST_USE = timedelta(days=1)  # of an input: from its upload to its prompt's start
 ENGINE_LOOK_S = 5.0  # ComfyUI is asked that often whether it is there
 
 
@@ -90,7 +87,7 @@ async def open_worker(
         NotComfyUI: they are not in ``comfyui_dir``.
         WorkerIdTaken: another process has the id that the settings want.
     """
-    folders = _folders(services, comfyui_dir)
+    folders = folders_of(services, comfyui_dir)
     own = take_identity(services.settings, engine=engine or comfyui_url)
     try:
         timing = ComfyTiming(unavailable_s=services.settings.silent_s)
@@ -123,15 +120,6 @@ async def _recall(own: OwnFolder) -> None:
         await left.forget(job_id)
 
 
-def _folders(services: Services, comfyui_dir: Path | None) -> ComfyFolders | None:
-    if comfyui_dir is None:
-        return None
-    folders = ComfyFolders(comfyui_dir)
-    folders.check()
-    folders.sweep(before=services.ports.clock.now() - LONGEST_USE)
-    return folders
-
-
 def _worker(
     services: Services,
     engine: ComfyEngine,
@@ -139,28 +127,19 @@ def _worker(
     own: OwnFolder,
     folders: ComfyFolders | None,
 ) -> Worker:
-    settings, clock = services.settings, services.ports.clock
-    abilities = Abilities(engine, clock=clock)
-    claims = Claims(
-        worker=own.worker,
-        records=services.records,
-        queue=services.ports.queue,
-        journal=FileJournal(path=own.journal),
-        abilities=abilities,
-        announcer=services.announcer,
-        clock=clock,
-        timing=timing_of(settings),
-    )
+    settings = services.settings
+    abilities = Abilities(engine, clock=services.ports.clock)
+    claims = _claims(services, abilities, own)
     watch = EngineWatch(engine, period_s=ENGINE_LOOK_S)
     catalogue = CatalogueWatch(_publisher(services, abilities, own), watch=watch)
-    space = _space(settings, own, folders)
+    space = space_of(settings, own, folders)
     heart = _heart(services, own, watch, space, catalogue)
     spool = FileSpool(folder=own.path / "spool", max_kept_bytes=settings.spool_bytes)
     spool.clear()
-    run_times = RunTimes(records=services.run_times)
+    run_times, tidier = RunTimes(records=services.run_times), tidier_of(folders)
     return Worker(
         claims=claims,
-        executor=_executor(services, engine, abilities, claims, spool, run_times, _tidier(folders)),
+        executor=_executor(services, engine, abilities, claims, spool, run_times, tidier),
         queue=services.ports.queue,
         gate=Gate(settings.depth),
         watch=watch,
@@ -168,18 +147,35 @@ def _worker(
         heart=heart,
         caretaker=caretaker,
         chooser=_chooser(services, abilities) if settings.affinity else None,
-        resender=Resender(
-            records=services.records,
-            assets=services.ports.assets,
-            spool=spool,
-            timing=timing_of(settings),
-        ),
+        resender=_resender(services, spool),
         sweeper=Sweeper(records=services.records, claims=claims, engine=engine),
         run_times=run_times,
         wait_s=settings.wait_s,
         drain_s=settings.drain_s,
         guard=_guard(settings, heart),
         catalogue=catalogue,
+    )
+
+
+def _claims(services: Services, abilities: Abilities, own: OwnFolder) -> Claims:
+    return Claims(
+        worker=own.worker,
+        records=services.records,
+        queue=services.ports.queue,
+        journal=FileJournal(path=own.journal),
+        abilities=abilities,
+        announcer=services.announcer,
+        clock=services.ports.clock,
+        timing=timing_of(services.settings),
+    )
+
+
+def _resender(services: Services, spool: Spool) -> Resender:
+    return Resender(
+        records=services.records,
+        assets=services.ports.assets,
+        spool=spool,
+        timing=timing_of(services.settings),
     )
 
 
@@ -198,19 +194,6 @@ def _guard(settings: Settings, heart: Heart) -> Guard | None:
         return None
     protection = EcsProtection(agent_uri=settings.ecs_agent_uri)
     return Guard(protection, busy=lambda: heart.busy)
-
-
-def _space(settings: Settings, own: OwnFolder, folders: ComfyFolders | None) -> SpaceWatch:
-    disks = {"the data directory": own.path}
-    if folders is not None:
-        disks["ComfyUI's output folder"] = folders.output
-    return SpaceWatch(DiskSpace(disks, least_bytes=settings.min_free_bytes))
-
-
-def _tidier(folders: ComfyFolders | None) -> Tidier | None:
-    if folders is None:
-        return None
-    return Tidier(folders=folders, inputs=f"{OWN_INPUTS}/{secrets.token_hex(4)}")
 
 
 def _heart(

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import uuid4
@@ -44,14 +45,7 @@ def batch(
     from comfyq.cli.batch_file import read_requests
 
     client = client_at(ctx, url)
-    schemas = {}
-
-    def schema_of(workflow: str) -> Any:
-        if workflow not in schemas:
-            schemas[workflow] = client.workflow(workflow)["parameters"]
-        return schemas[workflow]
-
-    requests = read_requests(file, schema_of)
+    requests = read_requests(file, cache(lambda name: client.workflow(name)["parameters"]))
     batches = []
     for accepted in _submitted(client, requests, idempotency_key or str(uuid4())):
         batches.append(accepted)

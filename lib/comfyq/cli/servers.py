@@ -93,10 +93,7 @@ def worker(
         )
         started = comfyui_command is not None
         urls = _comfyui(comfyui, settings, started=started) or [comfyui_of(settings)]
-        if started and len(urls) > 1:
-            raise CannotStart("one command starts one ComfyUI: with it, name one --comfyui")
-        if settings.worker_id and len(urls) > 1:
-            raise CannotStart("one id is one worker's: with --worker-id, name one --comfyui")
+        _check_alone(urls, settings, started=started)
         configure_logging(settings.log_level)
         ready = partial(_print_worker, settings, urls, as_json)
         run(work_until_signal(settings, urls, ready, comfyui_command=comfyui_command))
@@ -198,6 +195,14 @@ def _print_worker(settings: "Settings", urls: list[str], as_json: bool) -> None:
         _print_ready(comfyui=urls, data_dir=str(settings.data_dir.resolve()))
         return
     typer.echo(f"working for the {settings.backend} backend on {', '.join(urls)} until Ctrl-C")
+
+
+def _check_alone(urls: list[str], settings: "Settings", *, started: bool) -> None:
+    """What names one ComfyUI, or is one worker's, does not go with several."""
+    if started and len(urls) > 1:
+        raise CannotStart("one command starts one ComfyUI: with it, name one --comfyui")
+    if settings.worker_id and len(urls) > 1:
+        raise CannotStart("one id is one worker's: with --worker-id, name one --comfyui")
 
 
 def _print_simulator(running: "Simulator", as_json: bool) -> None:

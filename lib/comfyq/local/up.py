@@ -14,6 +14,7 @@ from comfyq.bootstrap.services import Services
 from comfyq.bootstrap.worker import evict_dead_workers, open_worker
 from comfyq.config import PROJECT, Backend, Settings
 from comfyq.domain.errors import DomainError
+from comfyq.edges.worker.worker import Worker
 from comfyq.local.application import local_app
 from comfyq.local.emulator import Emulator
 from comfyq.local.runtime_file import remove_runtime, write_runtime
@@ -83,19 +84,7 @@ async def running(settings: Settings, options: UpOptions) -> AsyncIterator[Up]:
         url = await stack.enter_async_context(
             serving_app(app, host=options.host, port=options.port)
         )
-        workers = [
-            await stack.enter_async_context(
-                open_worker(
-                    services,
-                    comfyui_url=each.url,
-                    engine=each.name,
-                    restart=each.restart,
-                    comfyui_dir=each.folders,
-                )
-            )
-            for each in engines
-            for _ in range(options.workers)
-        ]
+        workers = await _opened(stack, services, engines, each=options.workers)
         write_runtime(settings.data_dir, exports_of(settings, url))
         stack.callback(remove_runtime, settings.data_dir)
         await stack.enter_async_context(beside(_evict_for_ever(services)))
@@ -106,6 +95,25 @@ async def running(settings: Settings, options: UpOptions) -> AsyncIterator[Up]:
             simulated=any(each.name == SIMULATOR for each in engines),
             comfyui=[each.url for each in engines],
         )
+
+
+async def _opened(
+    stack: AsyncExitStack, services: Services, engines: Sequence[_Engine], *, each: int
+) -> Sequence[Worker]:
+    """As many workers of every ComfyUI as ``each`` says."""
+    return [
+        await stack.enter_async_context(
+            open_worker(
+                services,
+                comfyui_url=engine.url,
+                engine=engine.name,
+                restart=engine.restart,
+                comfyui_dir=engine.folders,
+            )
+        )
+        for engine in engines
+        for _ in range(each)
+    ]
 
 
 async def serve_until_signal(

@@ -62,10 +62,7 @@ async def work_until_signal(
         stack.callback(ports.close)
         await make_bucket(ports)
         services = Services(settings, ports)
-        restart = None
-        if comfyui_command is not None:
-            supervised = supervising(settings, comfyui_command, comfyui)
-            restart = (await stack.enter_async_context(supervised)).restart
+        restart = await _restart(stack, settings, comfyui, comfyui_command)
         own_dir = dir_of(settings, comfyui)
         workers = [
             await stack.enter_async_context(
@@ -76,6 +73,15 @@ async def work_until_signal(
         await stack.enter_async_context(working(workers))
         on_ready()
         await stopped.wait()
+
+
+async def _restart(
+    stack: AsyncExitStack, settings: Settings, comfyui: Sequence[str], command: str | None
+) -> Callable[[], None] | None:
+    """What starts ComfyUI again, where ``command`` starts it."""
+    if command is None:
+        return None
+    return (await stack.enter_async_context(supervising(settings, command, comfyui))).restart
 
 
 def dir_of(settings: Settings, comfyui: Sequence[str]) -> Path | None:

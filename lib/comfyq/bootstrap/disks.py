@@ -1,0 +1,37 @@
+"""What a worker knows of the disks of its machine: room, and ComfyUI's own folders."""
+
+import secrets
+from datetime import timedelta
+from pathlib import Path
+
+from comfyq.adapters.filesystem.folders import OWN_INPUTS, ComfyFolders
+from comfyq.adapters.system.space import DiskSpace
+from comfyq.bootstrap.identity import OwnFolder
+from comfyq.bootstrap.services import Services
+from comfyq.config import Settings
+from comfyq.edges.worker.space_watch import SpaceWatch
+from comfyq.services.tidying import Tidier
+
+LONGEST_USE = timedelta(days=1)  # of an input: from its upload to its prompt's start
+
+
+def folders_of(services: Services, comfyui_dir: Path | None) -> ComfyFolders | None:
+    if comfyui_dir is None:
+        return None
+    folders = ComfyFolders(comfyui_dir)
+    folders.check()
+    folders.sweep(before=services.ports.clock.now() - LONGEST_USE)
+    return folders
+
+
+def space_of(settings: Settings, own: OwnFolder, folders: ComfyFolders | None) -> SpaceWatch:
+    disks = {"the data directory": own.path}
+    if folders is not None:
+        disks["ComfyUI's output folder"] = folders.output
+    return SpaceWatch(DiskSpace(disks, least_bytes=settings.min_free_bytes))
+
+
+def tidier_of(folders: ComfyFolders | None) -> Tidier | None:
+    if folders is None:
+        return None
+    return Tidier(folders=folders, inputs=f"{OWN_INPUTS}/{secrets.token_hex(4)}")
