@@ -69,9 +69,9 @@ aws-local: .venv/.development .emulator/.made .infra/.made ## the whole cloud pa
 infra-tools: .infra/.made ## install what `comfyq infra up` expands template.yaml with
 
 .PHONY: compat
-compat: .venv/.development .emulator/.made ## try every look-alike of AWS; writes docs/compatibility.md
+compat: .venv/.development .emulator/.made ## try every look-alike of AWS; writes the table of what they pass
 	$(BIN)/python -m infra.compat install
-	infra/namespace.sh $(BIN)/python -m infra.compat run docs/compatibility.md
+	infra/namespace.sh $(BIN)/python -m infra.compat run docs/compatibility.md README.md
 
 .PHONY: localstack
 localstack: .venv/.development .infra/.made ## a picture's whole way on LocalStack, without Docker

@@ -1,13 +1,13 @@
 """Catalogues for tests: what the simulator can run, and workers that have published it."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from comfyq.adapters.filesystem.spool import FileSpool
 from comfyq.domain.catalogue import Catalogue, read_catalogue
-from comfyq.domain.job import WorkerId
+from comfyq.domain.job import JobId, WorkerId
 from comfyq.records.catalogues import CatalogueRecords
 from comfyq.records.workers import WorkerState
 from comfyq.services.catalogues import CataloguePublisher
@@ -61,16 +61,25 @@ async def join(
     return catalogue
 
 
-async def beat(lab: ApiLab, worker: str, catalogue: str | None, *, draining: bool = False) -> None:
+async def beat(
+    lab: ApiLab,
+    worker: str,
+    catalogue: str | None = None,
+    *,
+    jobs: Sequence[str] = (),
+    engine_ok: bool = True,
+    draining: bool = False,
+) -> None:
     now = lab.clock.now()
     state = WorkerState(
         id=WorkerId(worker),
         pid=1,
         host="h",
         version="1",
-        engine_ok=True,
+        engine_ok=engine_ok,
         catalogue=catalogue,
         draining=draining,
+        jobs=tuple(JobId(job) for job in jobs),
         seen_at=now,
         started_at=now,
     )

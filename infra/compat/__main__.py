@@ -1,10 +1,11 @@
 """Runs the contract suites on every look-alike of AWS that can be had here: `make compat`.
 
     python -m infra.compat install [NAME…]
-    infra/namespace.sh python -m infra.compat run docs/compatibility.md [NAME…]
+    infra/namespace.sh python -m infra.compat run [DOCUMENT.md…] [NAME…]
 
 ``install`` needs the network; ``run`` must not have it, since some of the servers listen on every
-interface. The exit code is 1 if a test fails that notes.toml does not explain.
+interface. The table goes into the part ``compatibility`` of each document. The exit code is 1 if a
+test fails that notes.toml does not explain.
 """
 
 import sys
@@ -15,9 +16,10 @@ from infra.compat.catalogue import LOOK_ALIKES
 from infra.compat.lookalike import LookAlike, NotHere
 from infra.compat.packages import HERE
 from infra.compat.probes import kept, store
-from infra.compat.report import Result, load_notes, replaced, table, unexplained
+from infra.compat.report import Result, load_notes, table, unexplained
 from infra.compat.server import Server
 from infra.compat.suites import Outcome, run
+from infra.marked_part import rewrite
 
 
 def install(kinds: Sequence[LookAlike]) -> None:
@@ -67,8 +69,9 @@ def main(arguments: Sequence[str]) -> int:
         case ["install", *names]:
             install(_chosen(names))
             return 0
-        case ["run", document, *names]:
-            return _report(Path(document), names)
+        case ["run", *given]:
+            documents = [Path(each) for each in given if each.endswith(".md")]
+            return _report(documents, [each for each in given if not each.endswith(".md")])
         case _:
             print(__doc__, file=sys.stderr)
             return 2
@@ -79,13 +82,13 @@ def _chosen(names: Sequence[str]) -> Sequence[LookAlike]:
     return [kind for kind in LOOK_ALIKES if not names or kind.name in names]
 
 
-def _report(document: Path, names: Sequence[str]) -> int:
+def _report(documents: Sequence[Path], names: Sequence[str]) -> int:
     results = [tried(kind) for kind in _chosen(names)]
     notes = load_notes(HERE / "notes.toml")
     written = table(results, notes)
     print(f"\n{written}\n")
-    if not names:  # a table of some would leave out the others
-        document.write_text(replaced(document.read_text(encoding="utf-8"), written))
+    for document in documents if not names else ():  # a table of some would leave out the others
+        rewrite(document, "compatibility", written)
     for line in (new := unexplained(results, notes)):
         print(f"new: {line}", file=sys.stderr)
     return 1 if new else 0

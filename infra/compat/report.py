@@ -1,4 +1,4 @@
-"""The table of docs/compatibility.md."""
+"""The table of docs/compatibility.md and of the README."""
 
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,8 +9,6 @@ from infra.compat.lookalike import LookAlike
 from infra.compat.probes import COUNT
 from infra.compat.suites import Failure, Outcome
 
-BEGIN = "<!-- written by make compat: -->"
-END = "<!-- until here -->"
 RULE = "|---" * 5 + "|"
 SERVICES = {"dynamodb": "DynamoDB", "sqs": "SQS", "s3": "S3"}
 
@@ -57,15 +55,6 @@ def unexplained(results: Iterable[Result], notes: Notes) -> list[str]:
             if (result.kind.name, _plain(failure)) not in notes
         }
     )
-
-
-def replaced(document: str, new: str) -> str:
-    """``document`` with ``new`` between its two marks."""
-    before, begin, rest = document.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the document must have {BEGIN} and {END}")
-    return f"{before}{BEGIN}\n\n{new}\n\n{END}{after}"
 
 
 def _row(service: str, result: Result, notes: Notes) -> str:

@@ -30,7 +30,7 @@ from comfyq.domain.validation import validate
 from comfyq.domain.workflow import Model, Workflow
 from comfyq.ports.engine import Ended, Prompt, PromptId
 from comfyq.simulator.catalog import load_catalog
-from tests.marked_part import rewrite
+from infra.marked_part import rewrite
 
 URL = "COMFYQ_TEST_COMFYUI_URL"
 WORKFLOWS = Path(__file__).parents[2] / "workflows"

@@ -8,9 +8,10 @@ from infra.compat.catalogue import LOOK_ALIKES
 from infra.compat.launches import free_ports
 from infra.compat.lookalike import LookAlike, NotHere
 from infra.compat.packages import HERE, ROOT, pinned
-from infra.compat.report import BEGIN, END, Result, load_notes, replaced, table, unexplained
+from infra.compat.report import Result, load_notes, table, unexplained
 from infra.compat.server import Server
 from infra.compat.suites import Failure, Outcome, read
+from infra.marked_part import rewrite
 
 REPORT = """<?xml version="1.0" encoding="utf-8"?>
 <testsuites><testsuite name="pytest" errors="1" failures="1" skipped="1" tests="4">
@@ -60,15 +61,19 @@ def test_what_is_half_kept_is_told() -> None:
     assert "| not tried |" in kept(None)
 
 
-def test_only_the_table_of_a_document_is_written_anew() -> None:
-    assert replaced(f"a\n{BEGIN}\nold\n{END}\nb", "new") == f"a\n{BEGIN}\n\nnew\n\n{END}\nb"
-    with pytest.raises(ValueError, match="must have"):
-        replaced("nothing", "new")
+def test_only_its_part_of_a_document_is_written_anew(tmp_path: Path) -> None:
+    document = tmp_path / "document.md"
+    document.write_text("a\n<!-- b -->\nold\n<!-- /b -->\nc", "utf-8")
+    rewrite(document, "b", "new")
+    assert document.read_text("utf-8") == "a\n<!-- b -->\nnew\n<!-- /b -->\nc"
+    with pytest.raises(LookupError, match="no part"):
+        rewrite(document, "d", "new")
 
 
-def test_the_document_has_every_look_alike() -> None:
-    document = (ROOT / "docs" / "compatibility.md").read_text(encoding="utf-8")
-    written = document.partition(BEGIN)[2].partition(END)[0]
+@pytest.mark.parametrize("name", ["README.md", "docs/compatibility.md"])
+def test_the_document_has_every_look_alike(name: str) -> None:
+    _, _, rest = (ROOT / name).read_text(encoding="utf-8").partition("<!-- compatibility -->")
+    written = rest.partition("<!-- /compatibility -->")[0]
     for kind in LOOK_ALIKES:
         assert written.count(f"| {kind.name}") >= len(kind.services)
         assert kind.package in written

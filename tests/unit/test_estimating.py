@@ -9,16 +9,16 @@ import pytest
 
 from comfyq.domain import job as jobs
 from comfyq.domain.caller import DEFAULT_TENANT
-from comfyq.domain.job import Job, JobId, WorkerId
+from comfyq.domain.job import Job, JobId
 from comfyq.domain.progress import Progress
 from comfyq.ports.table import Page, Write
 from comfyq.records.families import FamilyRecords
 from comfyq.records.run_times import RunTimeRecords
-from comfyq.records.workers import WorkerState
 from comfyq.services.beside import beside
 from comfyq.services.estimating import AHEAD, FAMILIES
 from comfyq.services.run_times import RunTimes
 from tests.api_lab import ApiLab
+from tests.catalogue_lab import beat
 from tests.farm import Farm
 
 pytestmark = pytest.mark.anyio
@@ -32,18 +32,7 @@ def lab() -> ApiLab:
 
 
 async def works(lab: ApiLab, name: str, *jobs: str, engine_ok: bool = True) -> None:
-    now = lab.clock.now()
-    state = WorkerState(
-        id=WorkerId(name),
-        pid=1,
-        host="h",
-        version="1",
-        engine_ok=engine_ok,
-        jobs=tuple(JobId(job) for job in jobs),
-        seen_at=now,
-        started_at=now,
-    )
-    await lab.workers.beat(state, ttl_s=60)
+    await beat(lab, name, jobs=jobs, engine_ok=engine_ok)
 
 
 def told(lab: ApiLab, job_id: str) -> tuple[int | None, int | None]:

@@ -149,6 +149,12 @@ class Lab:
             assert int(attempt) <= story["attempt"]  # an earlier one where it was adopted
 
 
+def upload_delayed(seconds: float) -> Mapping[str, Any]:
+    """A fault: a result is on its way to storage for that long."""
+    rule = {"port": "assets", "call": "put", "about": "outputs/", "when": "before"}
+    return {**rule, "do": "delay", "seconds": seconds}
+
+
 def _is_free(file: IO[bytes]) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)

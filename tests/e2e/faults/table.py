@@ -11,7 +11,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from tests.marked_part import rewrite
+from infra.marked_part import rewrite
 
 RESULTS = Path(__file__).parents[3] / "out" / "faults"
 

@@ -8,7 +8,7 @@ import pytest
 from tests.e2e.faults.client import Json, until
 from tests.e2e.faults.comfy import Comfy, Simulated
 from tests.e2e.faults.conftest import Record
-from tests.e2e.faults.lab import Lab
+from tests.e2e.faults.lab import Lab, upload_delayed
 from tests.e2e.faults.marks import also_real, also_real_slow
 
 CLAIM_DELAYED = {
@@ -19,14 +19,7 @@ CLAIM_DELAYED = {
     "do": "delay",
     "seconds": 1.5,
 }
-UPLOAD_DELAYED = {
-    "port": "assets",
-    "call": "put",
-    "about": "outputs/",
-    "when": "before",
-    "do": "delay",
-    "seconds": 3,
-}
+UPLOAD_DELAYED = upload_delayed(3)
 
 
 def _is_requested(answer: tuple[int, Json]) -> bool:

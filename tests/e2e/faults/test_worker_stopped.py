@@ -8,17 +8,10 @@ import pytest
 from tests.e2e.faults.client import until
 from tests.e2e.faults.comfy import Comfy, Simulated
 from tests.e2e.faults.conftest import Record
-from tests.e2e.faults.lab import Lab, new_name
+from tests.e2e.faults.lab import Lab, new_name, upload_delayed
 from tests.e2e.faults.marks import also_real
 
-UPLOAD_DELAYED = {
-    "port": "assets",
-    "call": "put",
-    "about": "outputs/",
-    "when": "before",
-    "do": "delay",
-    "seconds": 1,
-}
+UPLOAD_DELAYED = upload_delayed(1)
 
 
 @pytest.mark.verify
