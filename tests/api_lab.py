@@ -14,19 +14,14 @@ from starlette.testclient import TestClient
 
 from comfyq.adapters.filesystem.spool import FileSpool
 from comfyq.adapters.filesystem.workflows import FolderWorkflows
-from comfyq.adapters.memory.assets import Asset, MemoryAssets
-from comfyq.adapters.memory.clock import ManualClock
-from comfyq.adapters.memory.notifier import MemoryNotifier
-from comfyq.adapters.memory.queue import MemoryQueue
-from comfyq.adapters.memory.table import MemoryTable
 from comfyq.domain import job as jobs
-from comfyq.domain.asset import AssetId
-from comfyq.domain.batch import BatchId
 from comfyq.domain.caller import DEFAULT_CALLER
+from comfyq.domain.files.asset import AssetId
+from comfyq.domain.files.output import Output, OutputKind
+from comfyq.domain.files.upload import UploadId
 from comfyq.domain.job import Job, JobError, JobId, WorkerId
-from comfyq.domain.output import Output, OutputKind
-from comfyq.domain.progress import Progress
-from comfyq.domain.upload import UploadId
+from comfyq.domain.job.progress import Progress
+from comfyq.domain.submission.batch import BatchId
 from comfyq.edges.api.app import create_app
 from comfyq.edges.api.dependencies import ApiServices
 from comfyq.edges.intake.reading import read_request
@@ -41,22 +36,27 @@ from comfyq.records.run_times import RunTimeRecords
 from comfyq.records.subscriptions import SubscriptionRecords
 from comfyq.records.uploads import UploadRecords
 from comfyq.records.workers import WorkerRecords
-from comfyq.services.admission import Admission
-from comfyq.services.announcing import Announcer
-from comfyq.services.batches import Batches
-from comfyq.services.catalogues import Catalogues
-from comfyq.services.dead_letters import DeadLetters
-from comfyq.services.direct_uploads import DirectUploads
-from comfyq.services.downloads import Downloads
-from comfyq.services.enclosing import Enclosures
-from comfyq.services.estimating import Estimator
-from comfyq.services.health import Health
-from comfyq.services.intake import Intake
-from comfyq.services.library import Library
-from comfyq.services.links import Links
-from comfyq.services.reusing import Reuse
-from comfyq.services.submission import Submission
-from comfyq.services.uploads import Uploads
+from comfyq.services.files.downloads import Downloads
+from comfyq.services.files.presigned_uploads import PresignedUploads
+from comfyq.services.files.signed_links import SignedLinks
+from comfyq.services.files.uploads import Uploads
+from comfyq.services.jobs.admission import Admission
+from comfyq.services.jobs.batches import Batches
+from comfyq.services.jobs.estimates import Estimates
+from comfyq.services.jobs.input_files import InputFiles
+from comfyq.services.jobs.intake import Intake
+from comfyq.services.jobs.result_cache import ResultCache
+from comfyq.services.jobs.submission import Submission
+from comfyq.services.notify.announcer import Announcer
+from comfyq.services.operations.dead_letters import DeadLetters
+from comfyq.services.operations.health import Health
+from comfyq.services.workflows.library import WorkflowLibrary
+from comfyq.services.workflows.node_catalogues import NodeCatalogues
+from comfyq.testing.memory.assets import MemoryAssets, StoredObject
+from comfyq.testing.memory.clock import ManualClock
+from comfyq.testing.memory.notifier import MemoryNotifier
+from comfyq.testing.memory.queue import MemoryQueue
+from comfyq.testing.memory.table import MemoryTable
 
 WORKFLOWS = FolderWorkflows(Path(__file__).parents[1] / "workflows")
 TTL = timedelta(seconds=120)
@@ -111,7 +111,7 @@ class ApiLab:
         self.submission = self._submission(requests_per_minute)
         self.intake, self.dead_letters = self._intake_and_graves()
         self.batches = self._batches()
-        self.links = Links(secret=b"secret", clock=self.clock)
+        self.links = SignedLinks(secret=b"secret", clock=self.clock)
         health = Health(workers=self.workers, clock=self.clock, scale_to_zero=scale_to_zero)
         self.api = self._services(health, settings)
         self.app: FastAPI = create_app(api=self.api)
@@ -125,11 +125,11 @@ class ApiLab:
     def _id(self) -> str:
         return str(UUID(int=next(self._ids)))
 
-    async def _links(self) -> Links:
+    async def _links(self) -> SignedLinks:
         return self.links
 
-    def _catalogues(self) -> Catalogues:
-        return Catalogues(
+    def _catalogues(self) -> NodeCatalogues:
+        return NodeCatalogues(
             workers=self.workers,
             records=CatalogueRecords(self.table),
             assets=self.assets,
@@ -149,7 +149,7 @@ class ApiLab:
         )
 
     def _submission(self, requests_per_minute: int | None) -> Submission:
-        self.reuse = Reuse(
+        self.reuse = ResultCache(
             records=self.records,
             results=ResultRecords(self.table),
             clock=self.clock,
@@ -160,7 +160,7 @@ class ApiLab:
             records=self.records,
             queue=self.queue,
             admission=self.admission,
-            enclosures=Enclosures(uploads=self.uploads),
+            input_files=InputFiles(uploads=self.uploads),
             reuse=self.reuse,
             announcer=self._announcer(),
             clock=self.clock,
@@ -210,12 +210,12 @@ class ApiLab:
     def _services(self, health: Health, settings: Mapping[str, Any]) -> ApiServices:
         return ApiServices(
             submission=self.submission,
-            estimator=self._estimator(),
+            estimates=self._estimates(),
             downloads=Downloads(records=self.records, assets=self.assets, links=self._links),
             dead_letters=self.dead_letters,
             batches=self.batches,
             uploads=self.uploads,
-            direct_uploads=DirectUploads(
+            presigned_uploads=PresignedUploads(
                 records=UploadRecords(self.table),
                 uploads=self.uploads,
                 assets=self.assets,
@@ -223,14 +223,14 @@ class ApiLab:
                 new_id=lambda: UploadId(self._id()),
             ),
             health=health,
-            library=Library(workflows=WORKFLOWS, catalogues=self.catalogues),
+            library=WorkflowLibrary(workflows=WORKFLOWS, catalogues=self.catalogues),
             links=self._links,
             version="1.2.3",
             **settings,
         )
 
-    def _estimator(self) -> Estimator:
-        return Estimator(
+    def _estimates(self) -> Estimates:
+        return Estimates(
             records=self.records,
             families=self.families,
             workers=self.workers,
@@ -274,7 +274,7 @@ class ApiLab:
         return await self._change(job_id, partial(jobs.reap, now=self._now))
 
     def store(self, stored: Output, content: bytes) -> None:
-        self.assets.stored[stored.key] = Asset(content, stored.content_type)
+        self.assets.stored[stored.key] = StoredObject(content, stored.content_type)
 
     @property
     def _now(self) -> datetime:

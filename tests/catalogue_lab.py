@@ -6,16 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from comfyq.adapters.filesystem.spool import FileSpool
-from comfyq.domain.catalogue import Catalogue, read_catalogue
+from comfyq.domain.graph.node_catalogue import NodeCatalogue, read_catalogue
 from comfyq.domain.job import JobId, WorkerId
 from comfyq.records.catalogues import CatalogueRecords
 from comfyq.records.workers import WorkerState
-from comfyq.services.catalogues import CataloguePublisher
-from comfyq.simulator.catalog import load_catalog
+from comfyq.services.workflows.node_catalogues import CataloguePublisher
+from comfyui_simulator.catalogue import load_catalogue
 from tests.api_lab import ApiLab
 
-INFO: Mapping[str, Any] = load_catalog().object_info({"image": [], "audio": []})
-CATALOGUE: Catalogue = read_catalogue(INFO)
+INFO: Mapping[str, Any] = load_catalogue().object_info({"image": [], "audio": []})
+CATALOGUE: NodeCatalogue = read_catalogue(INFO)
 
 
 def info_with(class_type: str, name: str, names: list[str]) -> dict[str, Any]:

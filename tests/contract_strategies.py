@@ -6,8 +6,8 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from comfyq.domain.parameters import Parameter
-from comfyq.domain.workflow import Workflow
+from comfyq.domain.workflow.parameters import Parameter
+from comfyq.domain.workflow.workflow import Workflow
 
 TEXT = st.text(
     alphabet=st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=50

@@ -12,7 +12,7 @@ from typing import Any
 from aiohttp import WSMsgType, web
 from anyio.from_thread import start_blocking_portal
 
-from comfyq.domain.output import OutputKind
+from comfyq.domain.files.output import OutputKind
 from comfyq.wire.jobs import JobUrls, JobView, OutputView, StoryView
 
 JOB = "11111111-2222-4333-8444-555555555555"

@@ -8,37 +8,37 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-from comfyq.adapters.memory.assets import MemoryAssets
-from comfyq.adapters.memory.clock import ManualClock
-from comfyq.adapters.memory.journal import MemoryJournal
-from comfyq.adapters.memory.notifier import MemoryNotifier
-from comfyq.adapters.memory.queue import MemoryQueue
-from comfyq.adapters.memory.spool import MemorySpool
-from comfyq.adapters.memory.table import MemoryTable
 from comfyq.adapters.pictures.pillow import PillowPictures
 from comfyq.domain import job as jobs
 from comfyq.domain.caller import DEFAULT_CALLER, DEFAULT_TENANT, TenantId
+from comfyq.domain.files.output import Output
 from comfyq.domain.job import Job, JobId, JobStatus, Limits, WorkerId
-from comfyq.domain.output import Output
-from comfyq.domain.spec import Spec
+from comfyq.domain.submission.spec import Spec
 from comfyq.ports.notifier import Connection
 from comfyq.records.assets import AssetRecords
 from comfyq.records.jobs import JobRecords
 from comfyq.records.results import ResultRecords
 from comfyq.records.run_times import RunTimeRecords
 from comfyq.records.subscriptions import Subscription, SubscriptionRecords
-from comfyq.services.abilities import Abilities
-from comfyq.services.announcing import Announcer
-from comfyq.services.claiming import Claims
-from comfyq.services.collecting import Collector
-from comfyq.services.execution import Executor
-from comfyq.services.preparing import Preparer
-from comfyq.services.reaping import Reaper
-from comfyq.services.rendering import Renderer, Turn
-from comfyq.services.reusing import Reuse
-from comfyq.services.run_times import RunTimes
-from comfyq.services.tidying import Tidier
-from comfyq.services.timing import Timing
+from comfyq.services.jobs.result_cache import ResultCache
+from comfyq.services.notify.announcer import Announcer
+from comfyq.services.operations.reaper import Reaper
+from comfyq.services.worker.capabilities import Capabilities
+from comfyq.services.worker.claims import Claims
+from comfyq.services.worker.disk_cleanup import DiskCleanup
+from comfyq.services.worker.executor import Executor
+from comfyq.services.worker.input_files import InputPreparer
+from comfyq.services.worker.output_files import OutputCollector
+from comfyq.services.worker.renderer import Renderer, Turn
+from comfyq.services.worker.run_times import RunTimes
+from comfyq.services.worker.timing import Timing
+from comfyq.testing.memory.assets import MemoryAssets
+from comfyq.testing.memory.clock import ManualClock
+from comfyq.testing.memory.journal import MemoryJournal
+from comfyq.testing.memory.notifier import MemoryNotifier
+from comfyq.testing.memory.queue import MemoryQueue
+from comfyq.testing.memory.spool import MemorySpool
+from comfyq.testing.memory.table import MemoryTable
 from tests.scripted_engine import PowerCut, ScriptedEngine
 from tests.scripted_fetcher import ScriptedFetcher
 
@@ -83,7 +83,7 @@ class Farm:
             clock=self.clock,
             retention=timedelta(days=1),
         )
-        self.reuse = Reuse(
+        self.reuse = ResultCache(
             records=self.records,
             results=ResultRecords(self.table),
             clock=self.clock,
@@ -132,9 +132,13 @@ class Farm:
         return job
 
     def worker(
-        self, name: str, engine: ScriptedEngine | None = None, *, tidier: Tidier | None = None
+        self,
+        name: str,
+        engine: ScriptedEngine | None = None,
+        *,
+        disk_cleanup: DiskCleanup | None = None,
     ) -> "FarmWorker":
-        return FarmWorker(self, name, engine or ScriptedEngine(), tidier)
+        return FarmWorker(self, name, engine or ScriptedEngine(), disk_cleanup)
 
 
 async def _render(job: Job, outputs: Sequence[Output], base_url: str) -> bytes:
@@ -145,17 +149,17 @@ class FarmWorker:
     """One worker process; a second one of the same name is its restart."""
 
     def __init__(
-        self, farm: Farm, name: str, engine: ScriptedEngine, tidier: Tidier | None
+        self, farm: Farm, name: str, engine: ScriptedEngine, disk_cleanup: DiskCleanup | None
     ) -> None:
         self.farm, self.engine = farm, engine
         self.turns: list[str] = []
-        self.abilities = Abilities(engine, clock=farm.clock)
+        self.capabilities = Capabilities(engine, clock=farm.clock)
         self.claims = Claims(
             worker=WorkerId(name),
             records=farm.records,
             queue=farm.queue,
             journal=farm.journals.setdefault(name, MemoryJournal()),
-            abilities=self.abilities,
+            capabilities=self.capabilities,
             announcer=farm.announcer,
             clock=farm.clock,
             timing=farm.timing,
@@ -164,8 +168,8 @@ class FarmWorker:
         self.executor = Executor(
             records=farm.records,
             claims=self.claims,
-            renderer=self._renderer(tidier),
-            collector=Collector(
+            renderer=self._renderer(disk_cleanup),
+            collector=OutputCollector(
                 engine=engine, assets=farm.assets, spool=farm.spool, timing=farm.timing
             ),
             announcer=farm.announcer,
@@ -173,21 +177,21 @@ class FarmWorker:
             reuse=farm.reuse,
             clock=farm.clock,
             timing=farm.timing,
-            tidier=tidier,
+            disk_cleanup=disk_cleanup,
         )
 
-    def _renderer(self, tidier: Tidier | None) -> Renderer:
+    def _renderer(self, disk_cleanup: DiskCleanup | None) -> Renderer:
         return Renderer(
             engine=self.engine,
-            abilities=self.abilities,
-            preparer=Preparer(
+            capabilities=self.capabilities,
+            preparer=InputPreparer(
                 folder=self.engine,
                 fetcher=self.farm.fetcher,
                 pictures=PillowPictures(),
                 records=self.farm.files,
                 assets=self.farm.assets,
                 max_bytes=MAX_INPUT_BYTES,
-                tidier=tidier,
+                disk_cleanup=disk_cleanup,
                 again_s=0,
             ),
             announcer=self.farm.announcer,

@@ -5,20 +5,20 @@ from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 
-from comfyq.adapters.memory.clock import ManualClock
-from comfyq.adapters.memory.table import MemoryTable
 from comfyq.domain import job as jobs
 from comfyq.domain.caller import DEFAULT_TENANT, TenantId
+from comfyq.domain.files.output import Output, OutputKind
 from comfyq.domain.job import Job, JobId, WorkerId
-from comfyq.domain.output import Output, OutputKind
-from comfyq.domain.progress import Progress
-from comfyq.domain.spec import Spec
+from comfyq.domain.job.progress import Progress
+from comfyq.domain.submission.spec import Spec
 from comfyq.ports.notifier import Notifier
 from comfyq.records.jobs import JobRecords
 from comfyq.records.subscriptions import SubscriptionRecords
-from comfyq.services.announcing import Announcer
-from comfyq.services.links import Links
-from comfyq.services.subscriptions import Subscriptions
+from comfyq.services.files.signed_links import SignedLinks
+from comfyq.services.notify.announcer import Announcer
+from comfyq.services.notify.subscriptions import Subscriptions
+from comfyq.testing.memory.clock import ManualClock
+from comfyq.testing.memory.table import MemoryTable
 from comfyq.wire.frames import render
 
 TTL = timedelta(seconds=120)
@@ -41,7 +41,7 @@ class FollowedJobs:
         ids = count()
         self.records = JobRecords(self.table, new_write_id=lambda: f"w{next(ids)}")
         self.followers = SubscriptionRecords(self.table)
-        self.links = Links(secret=b"secret", clock=self.clock)
+        self.links = SignedLinks(secret=b"secret", clock=self.clock)
         self.announcer = Announcer(
             records=self.records,
             subscriptions=self.followers,

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from typing import Any
 
-from comfyq.domain.progress import Advance
+from comfyq.domain.job.progress import Advance
 from comfyq.ports.engine import (
     Ended,
     EngineEvent,

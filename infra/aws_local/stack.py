@@ -9,12 +9,12 @@ from pathlib import Path
 
 import boto3
 
+from comfyq.aio.tasks import beside
 from comfyq.bootstrap.infra import Infra, deploy_to_look_alike
 from comfyq.config import Backend, Settings
 from comfyq.local.emulator import Emulator
 from comfyq.local.runtime_file import remove_runtime, write_runtime
 from comfyq.local.serving import listen, serving_app
-from comfyq.services.beside import beside
 from infra.aws_local.children import child
 from infra.aws_local.cloud import SERVICES, Cloud, read_cloud, surroundings
 from infra.aws_local.front import Front

@@ -118,7 +118,7 @@ class Settings(BaseSettings):
     unavailable_s: float = 5  # pause before a job is tried again that found ComfyUI away
 
     clock_ahead_s: float = 0  # tests alone set it: how wrong this machine's clock is
-    faults: tuple[dict[str, Any], ...] = ()  # tests alone set it: see comfyq.adapters.faulty
+    faults: tuple[dict[str, Any], ...] = ()  # tests alone set it: see comfyq.testing.faults
 
     def comfyui(self) -> str | None:
         """ComfyUI's base URL, from COMFYUI_URL or, as host[:port], from COMFYUI_HOST."""

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from time import perf_counter
 from typing import Any
 
-from comfyq.domain.catalogue import Catalogue, read_catalogue
 from comfyq.domain.errors import WorkflowNotFound
-from comfyq.domain.request import Request
-from comfyq.domain.workflow import Workflow
-from comfyq.services.admission import Admission
-from comfyq.simulator.catalog import load_catalog
+from comfyq.domain.graph.node_catalogue import NodeCatalogue, read_catalogue
+from comfyq.domain.submission.request import Request
+from comfyq.domain.workflow.workflow import Workflow
+from comfyq.services.jobs.admission import Admission
+from comfyui_simulator.catalogue import load_catalogue
 
 ROUNDS = 1_000
 WANTED_MS = 5.0
@@ -27,10 +27,10 @@ class Cached:
     """A catalogue that has been read."""
 
     def __init__(self) -> None:
-        info = load_catalog().object_info({"image": [], "audio": []})
+        info = load_catalogue().object_info({"image": [], "audio": []})
         self._catalogues = [read_catalogue(info)]
 
-    async def known(self) -> Sequence[Catalogue]:
+    async def known(self) -> Sequence[NodeCatalogue]:
         return self._catalogues
 
 

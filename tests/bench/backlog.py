@@ -17,7 +17,7 @@ from comfyq.config import Settings
 from comfyq.domain import job as jobs
 from comfyq.domain.caller import DEFAULT_TENANT
 from comfyq.domain.job import JobId
-from comfyq.domain.spec import Spec
+from comfyq.domain.submission.spec import Spec
 from tests.bench import front
 from tests.bench.series import Series
 from tests.processes import Processes

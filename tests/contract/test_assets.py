@@ -12,11 +12,11 @@ import minio
 import pytest
 
 from comfyq.adapters.filesystem.assets import FileAssets
-from comfyq.adapters.memory.assets import MemoryAssets
 from comfyq.adapters.minio.assets import MinioAssets
 from comfyq.adapters.s3.assets import S3Assets
 from comfyq.domain.errors import AssetsUnavailable, OutputNotFound
 from comfyq.ports.assets import Assets
+from comfyq.testing.memory.assets import MemoryAssets
 from tests.fixtures.emulator import KEY, REGION, SECRET, Aws
 
 pytestmark = pytest.mark.anyio

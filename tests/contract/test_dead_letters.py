@@ -9,8 +9,6 @@ from uuid import uuid4
 import anyio
 import pytest
 
-from comfyq.adapters.memory.clock import ManualClock
-from comfyq.adapters.memory.queue import MemoryQueue
 from comfyq.adapters.provisioning.provision import Provisioned
 from comfyq.adapters.sqlite.database import Database
 from comfyq.adapters.sqlite.inbox import SqliteInbox
@@ -21,7 +19,9 @@ from comfyq.domain.caller import DEFAULT_TENANT
 from comfyq.domain.job import JobId
 from comfyq.ports.inbox import Inbox, LetterDelivery
 from comfyq.ports.queue import JobQueue
-from comfyq.services.dead_letters import job_id_of
+from comfyq.services.operations.dead_letters import job_id_of
+from comfyq.testing.memory.clock import ManualClock
+from comfyq.testing.memory.queue import MemoryQueue
 from tests.fixtures.emulator import Aws
 
 pytestmark = pytest.mark.anyio

@@ -10,8 +10,6 @@ from uuid import uuid4
 import anyio
 import pytest
 
-from comfyq.adapters.memory.clock import ManualClock
-from comfyq.adapters.memory.inbox import MemoryInbox
 from comfyq.adapters.provisioning.provision import Provisioned
 from comfyq.adapters.sqlite.database import Database
 from comfyq.adapters.sqlite.inbox import SqliteInbox
@@ -19,6 +17,8 @@ from comfyq.adapters.sqs.inbox import SqsInbox
 from comfyq.domain.errors import QueueUnavailable
 from comfyq.ports.inbox import MAX_LETTERS, Inbox, Letter, LetterDelivery
 from comfyq.ports.queue import MAX_WAIT_S
+from comfyq.testing.memory.clock import ManualClock
+from comfyq.testing.memory.inbox import MemoryInbox
 from tests.fixtures.emulator import Aws
 
 pytestmark = pytest.mark.anyio

@@ -6,9 +6,9 @@ import anyio
 import pytest
 
 from comfyq.adapters.filesystem.journal import FileJournal
-from comfyq.adapters.memory.journal import MemoryJournal
 from comfyq.domain.job import JobId
 from comfyq.ports.journal import Journal
+from comfyq.testing.memory.journal import MemoryJournal
 
 pytestmark = pytest.mark.anyio
 

@@ -15,9 +15,9 @@ import pytest
 import websockets
 
 from comfyq.adapters.gateway.notifier import GatewayNotifier
-from comfyq.adapters.memory.notifier import MemoryNotifier
 from comfyq.domain.errors import NotifierUnavailable, TooLarge
 from comfyq.ports.notifier import Connection, ConnectionGone, Notifier
+from comfyq.testing.memory.notifier import MemoryNotifier
 from tests.gateway_lab import gateway_lab, real_notifier
 
 pytestmark = pytest.mark.anyio

@@ -10,10 +10,10 @@ import pytest
 from blake3 import blake3
 
 from comfyq.adapters.filesystem.spool import TOGETHER_BYTES, FileSpool
-from comfyq.adapters.memory.spool import MemorySpool
+from comfyq.domain.files.output import Output, OutputKind
 from comfyq.domain.job import JobId
-from comfyq.domain.output import Output, OutputKind
 from comfyq.ports.spool import Parcel, Spool, Spooled
+from comfyq.testing.memory.spool import MemorySpool
 
 pytestmark = pytest.mark.anyio
 

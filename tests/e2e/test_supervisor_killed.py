@@ -12,12 +12,12 @@ from pathlib import Path
 import anyio
 import pytest
 
+from comfyq.aio.tasks import beside
 from comfyq.bootstrap.supervision import SupervisorTaken, take_charge
 from comfyq.config import Settings
 from comfyq.local.left_process import ProcessNote
 from comfyq.local.process_table import processes as running
 from comfyq.local.supervisor import Supervisor
-from comfyq.services.beside import beside
 from tests.e2e.faults.client import until
 from tests.processes import Processes
 

@@ -22,14 +22,14 @@ from uuid import uuid4
 
 from comfyq.adapters.comfyui.engine import ComfyEngine
 from comfyq.adapters.filesystem.workflows import FolderWorkflows
-from comfyq.domain.catalogue import Catalogue, read_catalogue
 from comfyq.domain.errors import InvalidParameters
-from comfyq.domain.graph import Input, NewGraph, set_input
-from comfyq.domain.inputs import InputFile
-from comfyq.domain.validation import validate
-from comfyq.domain.workflow import Model, Workflow
+from comfyq.domain.files.inputs import InputFile
+from comfyq.domain.graph.graph import Input, NewGraph, set_input
+from comfyq.domain.graph.node_catalogue import NodeCatalogue, read_catalogue
+from comfyq.domain.graph.validation import validate
+from comfyq.domain.workflow.workflow import Model, Workflow
 from comfyq.ports.engine import Ended, Prompt, PromptId
-from comfyq.simulator.catalog import load_catalog
+from comfyui_simulator.catalogue import load_catalogue
 from infra.marked_part import rewrite
 
 URL = "COMFYQ_TEST_COMFYUI_URL"
@@ -113,11 +113,11 @@ def models_of(workflows: FolderWorkflows) -> str:
     return "".join(lines)
 
 
-async def row_of(workflow: Workflow, engine: ComfyEngine, there: Catalogue) -> Row:
+async def row_of(workflow: Workflow, engine: ComfyEngine, there: NodeCatalogue) -> Row:
     try:
         graph, files = bound(workflow, there)
     except NotHere:
-        everything = load_catalog().object_info({"image": [], "audio": []})
+        everything = load_catalogue().object_info({"image": [], "audio": []})
         bound(workflow, read_catalogue(everything))
         return Row(workflow, "validated")
     begun = monotonic()
@@ -128,7 +128,7 @@ async def row_of(workflow: Workflow, engine: ComfyEngine, there: Catalogue) -> R
     return Row(workflow, "**ran**", monotonic() - begun)
 
 
-def bound(workflow: Workflow, catalogue: Catalogue) -> tuple[NewGraph, tuple[InputFile, ...]]:
+def bound(workflow: Workflow, catalogue: NodeCatalogue) -> tuple[NewGraph, tuple[InputFile, ...]]:
     """Raises NotHere."""
     on = workflow.on(catalogue)
     small = {name: value for name, value in SMALL.items() if name in workflow.parameters}

@@ -12,16 +12,16 @@ from typing import Any
 from urllib.parse import urlsplit
 from uuid import uuid4
 
-from comfyq.adapters.memory.clock import ManualClock
 from comfyq.adapters.provisioning.provision import Provisioned
 from comfyq.adapters.system.clock import SystemClock
+from comfyq.aio.tasks import beside
 from comfyq.bootstrap import lambdas
 from comfyq.bootstrap.ports import open_ports
 from comfyq.bootstrap.services import Services
 from comfyq.bootstrap.worker import open_worker
 from comfyq.config import Backend, Settings
-from comfyq.services.beside import beside
-from comfyq.simulator import Simulator, SimulatorSettings
+from comfyq.testing.memory.clock import ManualClock
+from comfyui_simulator import Simulator, SimulatorSettings
 from infra.checks.calls import Recording
 from tests.infra.recording import Overhearing, overheard
 

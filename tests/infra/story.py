@@ -20,7 +20,7 @@ from comfyq.domain import job as jobs
 from comfyq.domain.caller import DEFAULT_CALLER, DEFAULT_TENANT
 from comfyq.domain.errors import AssetsUnavailable
 from comfyq.domain.job import Job, JobId, JobStatus, WorkerId
-from comfyq.domain.spec import Spec
+from comfyq.domain.submission.spec import Spec
 from comfyq.records.catalogues import CatalogueRecords, Published
 from infra.checks.calls import Right
 from tests.infra import files

@@ -11,13 +11,13 @@ from comfyq.bootstrap.services import Services
 from comfyq.bootstrap.worker import open_worker
 from comfyq.config import Settings
 from comfyq.domain.caller import DEFAULT_CALLER
-from comfyq.domain.catalogue import Catalogue
 from comfyq.domain.errors import InvalidGraph, InvalidParameters
-from comfyq.domain.request import Request
+from comfyq.domain.graph.node_catalogue import NodeCatalogue
+from comfyq.domain.submission.request import Request
 from comfyq.edges.worker.catalogue_watch import CatalogueWatch
 from comfyq.edges.worker.engine_watch import EngineWatch
 from comfyq.ports.engine import EngineInfo, EngineUnavailable
-from comfyq.simulator import Simulator
+from comfyui_simulator import Simulator
 from tests.api_lab import ApiLab
 from tests.catalogue_lab import FixedSource, publisher
 from tests.scripted_engine import ScriptedEngine
@@ -41,7 +41,7 @@ async def until(condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def published(services: Services) -> Catalogue:
+async def published(services: Services) -> NodeCatalogue:
     """The catalogue of the worker, as a fresh process of the API sees it."""
     async with asyncio.timeout(DEADLINE_S):
         while True:

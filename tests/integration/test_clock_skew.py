@@ -18,7 +18,7 @@ from comfyq.config import Backend, Settings
 from comfyq.domain.caller import DEFAULT_TENANT
 from comfyq.domain.errors import ClockSkewed, TableUnavailable
 from comfyq.domain.job import JobId
-from comfyq.simulator import Simulator, SimulatorSettings
+from comfyui_simulator import Simulator, SimulatorSettings
 from tests.processes import clean_env
 
 pytestmark = pytest.mark.anyio

@@ -10,8 +10,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from comfyq.simulator import Faults, Simulator, SimulatorSettings
-from comfyq.simulator.execution import EXIT_STATUS
+from comfyui_simulator import Faults, Simulator, SimulatorSettings
+from comfyui_simulator.execution import EXIT_STATUS
 from tests.data.comfyui.cases import FLAGS, changed
 from tests.data.comfyui.tape import GRAPHS, Json, Tape, connected
 
@@ -182,7 +182,7 @@ async def test_a_node_that_exits_leaves_its_prompt_running_for_ever(tape: Tape) 
 async def test_the_process_can_die_when_a_prompt_starts() -> None:
     code = (
         "import asyncio\n"
-        "from comfyq.simulator import Faults, SimulatorSettings, serve\n"
+        "from comfyui_simulator import Faults, SimulatorSettings, serve\n"
         "settings = SimulatorSettings(faults=Faults(exit=True))\n"
         "asyncio.run(serve(settings, lambda simulator: print(simulator.url, flush=True)))\n"
     )

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 from PIL import Image
 
-from comfyq.simulator import Simulator, SimulatorSettings
+from comfyui_simulator import Simulator, SimulatorSettings
 from tests.data.comfyui.cases import FLAGS, changed
 from tests.data.comfyui.tape import GRAPHS, Json, Tape, connected
 

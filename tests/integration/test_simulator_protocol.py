@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from comfyq.simulator import GENERATIONS, Simulator, SimulatorSettings
+from comfyui_simulator import GENERATIONS, Simulator, SimulatorSettings
 from tests.data.comfyui.cases import CASES, play
 from tests.data.comfyui.normal import as_lines, normal_tape
 from tests.data.comfyui.tape import Json, recorded

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from PIL import Image
 
-from comfyq.simulator import Simulator, SimulatorSettings
+from comfyui_simulator import Simulator, SimulatorSettings
 from tests.data.comfyui.cases import FLAGS, changed
 from tests.data.comfyui.tape import GRAPHS, Json, Tape, connected, is_end_of
 

@@ -12,14 +12,14 @@ def api_app(services: Services, *, lifespan: Lifespan | None = None) -> FastAPI:
     """The same application for Lambda, for uvicorn and for tests."""
     api = ApiServices(
         submission=services.submission,
-        estimator=services.estimator,
+        estimates=services.estimates,
         downloads=services.downloads,
         health=services.health,
         library=services.library,
         dead_letters=services.dead_letters,
         batches=services.batches,
         uploads=services.uploads,
-        direct_uploads=services.direct_uploads,
+        presigned_uploads=services.presigned_uploads,
         links=services.links,
         version=__version__,
         public_url=services.settings.public_url,

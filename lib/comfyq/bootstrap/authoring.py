@@ -10,11 +10,11 @@ from typing import Any
 from comfyq.adapters.comfyui.engine import ComfyEngine
 from comfyq.adapters.filesystem.drafts import write_draft
 from comfyq.adapters.filesystem.workflows import load_workflow
-from comfyq.domain.admitted import refusal_of_sample
-from comfyq.domain.catalogue import Catalogue, read_catalogue
 from comfyq.domain.errors import InvalidWorkflow
-from comfyq.domain.graph import faults
-from comfyq.domain.importing import propose
+from comfyq.domain.graph.graph import faults
+from comfyq.domain.graph.node_catalogue import NodeCatalogue, read_catalogue
+from comfyq.domain.submission.admission import refusal_of_sample
+from comfyq.domain.workflow.importer import propose
 
 NOT_IN_NAMES = re.compile(r"[^a-z0-9]+")
 
@@ -31,14 +31,14 @@ class CannotImport(Exception):
     """The message is for a person."""
 
 
-def check(folder: Path, catalogue: Catalogue | None) -> Sequence[Checked]:
+def check(folder: Path, catalogue: NodeCatalogue | None) -> Sequence[Checked]:
     """Check a workflow, or every workflow in a folder; against a ComfyUI's catalogue if given."""
     folders = [folder] if (folder / "manifest.toml").is_file() else _workflows_in(folder)
     return [Checked(each, _problems(each, catalogue)) for each in folders]
 
 
 def import_graph(
-    file: Path, *, into: Path, name: str | None, catalogue: Catalogue | None
+    file: Path, *, into: Path, name: str | None, catalogue: NodeCatalogue | None
 ) -> Checked:
     """Make a workflow's folder below ``into`` from an exported graph.
 
@@ -59,7 +59,7 @@ def import_graph(
     return Checked(folder, _problems(folder, catalogue))
 
 
-def catalogue_of_file(file: Path) -> Catalogue:
+def catalogue_of_file(file: Path) -> NodeCatalogue:
     """From a saved answer to ``GET /object_info``; raises CannotImport."""
     info = _json(file, _read(file))
     if not isinstance(info, dict):
@@ -67,7 +67,7 @@ def catalogue_of_file(file: Path) -> Catalogue:
     return read_catalogue(info)
 
 
-async def catalogue_of(comfyui_url: str) -> Catalogue:
+async def catalogue_of(comfyui_url: str) -> NodeCatalogue:
     """From a ComfyUI that runs; raises EngineUnavailable."""
     async with ComfyEngine(comfyui_url) as engine:
         return read_catalogue(await engine.object_info())
@@ -80,7 +80,7 @@ def _workflows_in(folder: Path) -> list[Path]:
     return sorted(each for each in folder.iterdir() if each.is_dir())
 
 
-def _problems(folder: Path, catalogue: Catalogue | None) -> Sequence[str]:
+def _problems(folder: Path, catalogue: NodeCatalogue | None) -> Sequence[str]:
     try:
         workflow = load_workflow(folder)
     except InvalidWorkflow as broken:

@@ -10,7 +10,7 @@ from comfyq.bootstrap.identity import OwnFolder
 from comfyq.bootstrap.services import Services
 from comfyq.config import Settings
 from comfyq.edges.worker.space_watch import SpaceWatch
-from comfyq.services.tidying import Tidier
+from comfyq.services.worker.disk_cleanup import DiskCleanup
 
 LONGEST_USE = timedelta(days=1)  # of an input: from its upload to its prompt's start
 
@@ -31,7 +31,7 @@ def space_of(settings: Settings, own: OwnFolder, folders: ComfyFolders | None) -
     return SpaceWatch(DiskSpace(disks, least_bytes=settings.min_free_bytes))
 
 
-def tidier_of(folders: ComfyFolders | None) -> Tidier | None:
+def tidier_of(folders: ComfyFolders | None) -> DiskCleanup | None:
     if folders is None:
         return None
-    return Tidier(folders=folders, inputs=f"{OWN_INPUTS}/{secrets.token_hex(4)}")
+    return DiskCleanup(folders=folders, inputs=f"{OWN_INPUTS}/{secrets.token_hex(4)}")

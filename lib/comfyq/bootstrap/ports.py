@@ -128,17 +128,17 @@ def _aws(settings: Settings) -> Ports:
 def _local_clock(settings: Settings) -> Clock:
     if not settings.clock_ahead_s:
         return SystemClock()
-    from comfyq.adapters.faulty.clock import SkewedClock
+    from comfyq.testing.faults.clock import SkewedClock
 
     return SkewedClock(SystemClock(), ahead_s=settings.clock_ahead_s)
 
 
 def _faulty(settings: Settings, ports: Ports) -> Ports:
-    from comfyq.adapters.faulty.assets import FaultyAssets
-    from comfyq.adapters.faulty.notifier import FaultyNotifier
-    from comfyq.adapters.faulty.queue import FaultyQueue
-    from comfyq.adapters.faulty.rules import rules_of
-    from comfyq.adapters.faulty.table import FaultyTable
+    from comfyq.testing.faults.assets import FaultyAssets
+    from comfyq.testing.faults.notifier import FaultyNotifier
+    from comfyq.testing.faults.queue import FaultyQueue
+    from comfyq.testing.faults.rules import rules_of
+    from comfyq.testing.faults.table import FaultyTable
 
     rules = rules_of(settings.faults)
     return replace(

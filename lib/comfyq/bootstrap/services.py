@@ -12,12 +12,12 @@ from comfyq.adapters.filesystem.spool import FileSpool
 from comfyq.adapters.filesystem.workflows import FolderWorkflows
 from comfyq.bootstrap.ports import Ports
 from comfyq.config import Settings
-from comfyq.domain.asset import AssetId
-from comfyq.domain.batch import BatchId
 from comfyq.domain.caller import Caller, TenantId
+from comfyq.domain.files.asset import AssetId
+from comfyq.domain.files.output import Output
+from comfyq.domain.files.upload import UploadId
 from comfyq.domain.job import Job, JobId
-from comfyq.domain.output import Output
-from comfyq.domain.upload import UploadId
+from comfyq.domain.submission.batch import BatchId
 from comfyq.ports.workflows import Workflows
 from comfyq.records.assets import AssetRecords
 from comfyq.records.batches import BatchRecords
@@ -31,26 +31,26 @@ from comfyq.records.secrets import SecretRecords
 from comfyq.records.subscriptions import SubscriptionRecords
 from comfyq.records.uploads import UploadRecords
 from comfyq.records.workers import WorkerRecords
-from comfyq.services.admission import Admission
-from comfyq.services.announcing import Announcer
-from comfyq.services.batches import Batches
-from comfyq.services.catalogues import Catalogues
-from comfyq.services.dead_letters import DeadLetters
-from comfyq.services.direct_uploads import DirectUploads
-from comfyq.services.downloads import Downloads
-from comfyq.services.enclosing import Enclosures
-from comfyq.services.estimating import Estimator
-from comfyq.services.health import Health
-from comfyq.services.intake import Intake
-from comfyq.services.library import Library
-from comfyq.services.links import Links
-from comfyq.services.reusing import Reuse
-from comfyq.services.submission import Submission
-from comfyq.services.subscriptions import Subscriptions
-from comfyq.services.uploads import Uploads
+from comfyq.services.files.downloads import Downloads
+from comfyq.services.files.presigned_uploads import PresignedUploads
+from comfyq.services.files.signed_links import SignedLinks
+from comfyq.services.files.uploads import Uploads
+from comfyq.services.jobs.admission import Admission
+from comfyq.services.jobs.batches import Batches
+from comfyq.services.jobs.estimates import Estimates
+from comfyq.services.jobs.input_files import InputFiles
+from comfyq.services.jobs.intake import Intake
+from comfyq.services.jobs.result_cache import ResultCache
+from comfyq.services.jobs.submission import Submission
+from comfyq.services.notify.announcer import Announcer
+from comfyq.services.notify.subscriptions import Subscriptions
+from comfyq.services.operations.dead_letters import DeadLetters
+from comfyq.services.operations.health import Health
+from comfyq.services.workflows.library import WorkflowLibrary
+from comfyq.services.workflows.node_catalogues import NodeCatalogues
 
 if TYPE_CHECKING:
-    from comfyq.services.reaping import Reaper
+    from comfyq.services.operations.reaper import Reaper
 
 MAX_SEED = 2**53  # JSON numbers of JavaScript are exact below it
 LONGEST_JOB = timedelta(days=7)  # from its submission to its end, in reason
@@ -62,7 +62,7 @@ class Services:
     def __init__(self, settings: Settings, ports: Ports) -> None:
         self.settings = settings
         self.ports = ports
-        self._links: Links | None = None
+        self._links: SignedLinks | None = None
 
     @cached_property
     def records(self) -> JobRecords:
@@ -85,8 +85,8 @@ class Services:
         return FolderWorkflows(self.settings.workflows_dir)
 
     @cached_property
-    def catalogues(self) -> Catalogues:
-        return Catalogues(
+    def catalogues(self) -> NodeCatalogues:
+        return NodeCatalogues(
             workers=self.workers,
             records=CatalogueRecords(self.ports.table),
             assets=self.ports.assets,
@@ -103,8 +103,8 @@ class Services:
         )
 
     @cached_property
-    def library(self) -> Library:
-        return Library(workflows=self.workflows, catalogues=self.catalogues)
+    def library(self) -> WorkflowLibrary:
+        return WorkflowLibrary(workflows=self.workflows, catalogues=self.catalogues)
 
     @cached_property
     def announcer(self) -> Announcer:
@@ -124,7 +124,7 @@ class Services:
             families=self.families,
             queue=self.ports.queue,
             admission=self.admission,
-            enclosures=Enclosures(uploads=self.uploads),
+            input_files=InputFiles(uploads=self.uploads),
             reuse=self.reuse,
             announcer=self.announcer,
             clock=self.ports.clock,
@@ -133,8 +133,8 @@ class Services:
         )
 
     @cached_property
-    def reuse(self) -> Reuse:
-        return Reuse(
+    def reuse(self) -> ResultCache:
+        return ResultCache(
             records=self.records,
             results=ResultRecords(self.ports.table),
             clock=self.ports.clock,
@@ -158,8 +158,8 @@ class Services:
         )
 
     @cached_property
-    def direct_uploads(self) -> DirectUploads:
-        return DirectUploads(
+    def presigned_uploads(self) -> PresignedUploads:
+        return PresignedUploads(
             records=UploadRecords(self.ports.table),
             uploads=self.uploads,
             assets=self.ports.assets,
@@ -185,8 +185,8 @@ class Services:
         return RunTimeRecords(self.ports.table)
 
     @cached_property
-    def estimator(self) -> Estimator:
-        return Estimator(
+    def estimates(self) -> Estimates:
+        return Estimates(
             records=self.records,
             families=self.families,
             workers=self.workers,
@@ -206,7 +206,7 @@ class Services:
 
     @cached_property
     def reaper(self) -> "Reaper":
-        from comfyq.services.reaping import Reaper
+        from comfyq.services.operations.reaper import Reaper
 
         return Reaper(
             records=self.records,
@@ -254,10 +254,10 @@ class Services:
             clock=self.ports.clock,
         )
 
-    async def links(self) -> Links:
+    async def links(self) -> SignedLinks:
         """The maker of output links; its secret is read from the table once."""
         if self._links is None:
-            self._links = Links(
+            self._links = SignedLinks(
                 secret=await self._link_secret(),
                 clock=self.ports.clock,
                 expires_s=self.settings.link_expires_s,

@@ -9,7 +9,7 @@ import structlog
 from comfyq import __version__
 from comfyq.adapters.comfyui.caretaker import ComfyCaretaker
 from comfyq.adapters.comfyui.engine import ComfyEngine
-from comfyq.adapters.comfyui.timing import Timing as ComfyTiming
+from comfyq.adapters.comfyui.timing import EngineTiming
 from comfyq.adapters.ecs.protection import EcsProtection
 from comfyq.adapters.fetching.addresses import Allowed
 from comfyq.adapters.fetching.fetcher import HttpFetcher
@@ -33,19 +33,19 @@ from comfyq.ports.catalogue import CatalogueSource
 from comfyq.ports.inputs import InputFolder
 from comfyq.ports.spool import Spool
 from comfyq.records.catalogues import CatalogueRecords
-from comfyq.services.abilities import Abilities
-from comfyq.services.catalogues import CataloguePublisher
-from comfyq.services.choosing import Chooser
-from comfyq.services.claiming import Claims
-from comfyq.services.collecting import Collector
-from comfyq.services.execution import Executor
-from comfyq.services.preparing import Preparer
-from comfyq.services.rendering import Renderer
-from comfyq.services.resending import Resender
-from comfyq.services.run_times import RunTimes
-from comfyq.services.sweeping import Sweeper
-from comfyq.services.tidying import Tidier
-from comfyq.services.timing import Timing
+from comfyq.services.worker.affinity import Affinity
+from comfyq.services.worker.capabilities import Capabilities
+from comfyq.services.worker.claims import Claims
+from comfyq.services.worker.disk_cleanup import DiskCleanup
+from comfyq.services.worker.executor import Executor
+from comfyq.services.worker.input_files import InputPreparer
+from comfyq.services.worker.orphaned_prompts import OrphanedPrompts
+from comfyq.services.worker.output_files import OutputCollector
+from comfyq.services.worker.output_retry import OutputRetry
+from comfyq.services.worker.renderer import Renderer
+from comfyq.services.worker.run_times import RunTimes
+from comfyq.services.worker.timing import Timing
+from comfyq.services.workflows.node_catalogues import CataloguePublisher
 
 __all__ = ["NotComfyUI", "evict_dead_workers", "open_worker"]
 
@@ -90,7 +90,7 @@ async def open_worker(
     folders = folders_of(services, comfyui_dir)
     own = take_identity(services.settings, engine=engine or comfyui_url)
     try:
-        timing = ComfyTiming(unavailable_s=services.settings.silent_s)
+        timing = EngineTiming(unavailable_s=services.settings.silent_s)
         async with ComfyEngine(comfyui_url, timing=timing) as comfyui:
             caretaker = ComfyCaretaker(comfyui, restart=restart)
             await _recall(own)
@@ -128,27 +128,27 @@ def _worker(
     folders: ComfyFolders | None,
 ) -> Worker:
     settings = services.settings
-    abilities = Abilities(engine, clock=services.ports.clock)
-    claims = _claims(services, abilities, own)
+    capabilities = Capabilities(engine, clock=services.ports.clock)
+    claims = _claims(services, capabilities, own)
     watch = EngineWatch(engine, period_s=ENGINE_LOOK_S)
-    catalogue = CatalogueWatch(_publisher(services, abilities, own), watch=watch)
+    catalogue = CatalogueWatch(_publisher(services, capabilities, own), watch=watch)
     space = space_of(settings, own, folders)
     heart = _heart(services, own, watch, space, catalogue)
     spool = FileSpool(folder=own.path / "spool", max_kept_bytes=settings.spool_bytes)
     spool.clear()
-    run_times, tidier = RunTimes(records=services.run_times), tidier_of(folders)
+    run_times, disk_cleanup = RunTimes(records=services.run_times), tidier_of(folders)
     return Worker(
         claims=claims,
-        executor=_executor(services, engine, abilities, claims, spool, run_times, tidier),
+        executor=_executor(services, engine, capabilities, claims, spool, run_times, disk_cleanup),
         queue=services.ports.queue,
         gate=Gate(settings.depth),
         watch=watch,
         space=space,
         heart=heart,
         caretaker=caretaker,
-        chooser=_chooser(services, abilities) if settings.affinity else None,
-        resender=_resender(services, spool),
-        sweeper=Sweeper(records=services.records, claims=claims, engine=engine),
+        affinity=_affinity(services, capabilities) if settings.affinity else None,
+        output_retry=_output_retry(services, spool),
+        orphaned_prompts=OrphanedPrompts(records=services.records, claims=claims, engine=engine),
         run_times=run_times,
         wait_s=settings.wait_s,
         drain_s=settings.drain_s,
@@ -157,21 +157,21 @@ def _worker(
     )
 
 
-def _claims(services: Services, abilities: Abilities, own: OwnFolder) -> Claims:
+def _claims(services: Services, capabilities: Capabilities, own: OwnFolder) -> Claims:
     return Claims(
         worker=own.worker,
         records=services.records,
         queue=services.ports.queue,
         journal=FileJournal(path=own.journal),
-        abilities=abilities,
+        capabilities=capabilities,
         announcer=services.announcer,
         clock=services.ports.clock,
         timing=timing_of(services.settings),
     )
 
 
-def _resender(services: Services, spool: Spool) -> Resender:
-    return Resender(
+def _output_retry(services: Services, spool: Spool) -> OutputRetry:
+    return OutputRetry(
         records=services.records,
         assets=services.ports.assets,
         spool=spool,
@@ -216,38 +216,40 @@ def _heart(
     )
 
 
-def _chooser(services: Services, abilities: Abilities) -> Chooser:
-    return Chooser(
+def _affinity(services: Services, capabilities: Capabilities) -> Affinity:
+    return Affinity(
         records=services.records,
         families=services.families,
-        abilities=abilities,
+        capabilities=capabilities,
         clock=services.ports.clock,
         max_wait_s=services.settings.affinity_max_wait_s,
     )
 
 
-def _preparer(services: Services, folder: InputFolder, tidier: Tidier | None) -> Preparer:
+def _preparer(
+    services: Services, folder: InputFolder, disk_cleanup: DiskCleanup | None
+) -> InputPreparer:
     settings = services.settings
     allowed = Allowed.of(settings.input_allow.split(","))
-    return Preparer(
+    return InputPreparer(
         folder=folder,
         fetcher=HttpFetcher(allowed=allowed),
         pictures=PillowPictures(),
         records=services.assets,
         assets=services.ports.assets,
         max_bytes=settings.input_max_bytes,
-        tidier=tidier,
+        disk_cleanup=disk_cleanup,
     )
 
 
 def _executor(
     services: Services,
     engine: ComfyEngine,
-    abilities: Abilities,
+    capabilities: Capabilities,
     claims: Claims,
     spool: Spool,
     run_times: RunTimes,
-    tidier: Tidier | None,
+    disk_cleanup: DiskCleanup | None,
 ) -> Executor:
     timing, clock = timing_of(services.settings), services.ports.clock
     return Executor(
@@ -255,14 +257,14 @@ def _executor(
         claims=claims,
         renderer=Renderer(
             engine=engine,
-            abilities=abilities,
-            preparer=_preparer(services, engine, tidier),
+            capabilities=capabilities,
+            preparer=_preparer(services, engine, disk_cleanup),
             announcer=services.announcer,
             subscriptions=services.followers,
             clock=clock,
             timing=timing,
         ),
-        collector=Collector(
+        collector=OutputCollector(
             engine=engine,
             assets=services.ports.assets,
             spool=spool,
@@ -273,5 +275,5 @@ def _executor(
         reuse=services.reuse,
         clock=clock,
         timing=timing,
-        tidier=tidier,
+        disk_cleanup=disk_cleanup,
     )

@@ -13,7 +13,7 @@ from comfyq.cli.errors import ExitCode, NotReached
 from comfyq.cli.options import AsJson, Url, client_at
 
 if TYPE_CHECKING:
-    from comfyq.cli.client import Client, Json
+    from comfyq.cli.client import ApiClient, Json
 
 MAX_REQUESTS = 100  # of a batch; a longer file makes several
 TRIES = 3  # under one key, so that nothing is made twice
@@ -56,13 +56,13 @@ def batch(
         raise typer.Exit(ExitCode.JOB_FAILED)
 
 
-def _submitted(client: "Client", requests: Sequence[Any], key: str) -> Iterator["Json"]:
+def _submitted(client: "ApiClient", requests: Sequence[Any], key: str) -> Iterator["Json"]:
     for at in range(0, len(requests), MAX_REQUESTS):
         part = requests[at : at + MAX_REQUESTS]
         yield _submit(client, part, f"{key}.{at // MAX_REQUESTS}")
 
 
-def _submit(client: "Client", requests: Sequence[Any], key: str) -> "Json":
+def _submit(client: "ApiClient", requests: Sequence[Any], key: str) -> "Json":
     for left in reversed(range(TRIES)):
         try:
             return client.submit_batch(requests, idempotency_key=key)
@@ -73,7 +73,7 @@ def _submit(client: "Client", requests: Sequence[Any], key: str) -> "Json":
     raise AssertionError("the last try returns or raises")
 
 
-def _see_through(client: "Client", batch: "Json", folder: Path, *, as_json: bool) -> "Json":
+def _see_through(client: "ApiClient", batch: "Json", folder: Path, *, as_json: bool) -> "Json":
     """Wait until a batch has ended and fetch what it made."""
     from comfyq.cli.downloading import download_outputs
 

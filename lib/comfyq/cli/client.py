@@ -19,7 +19,7 @@ LOCAL_STAGE = "local"
 Json = dict[str, Any]
 
 
-class Client:
+class ApiClient:
     """One server.
 
     Every call raises:

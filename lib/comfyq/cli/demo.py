@@ -13,7 +13,7 @@ from comfyq.cli.errors import ExitCode
 from comfyq.cli.starting import readable_failures, settings_with
 
 if TYPE_CHECKING:
-    from comfyq.cli.client import Client, Json
+    from comfyq.cli.client import ApiClient, Json
     from comfyq.local.up import Up
 
 PROMPT = "a lighthouse on a cliff at dusk, waves below, the first stars"
@@ -42,7 +42,7 @@ def _system() -> Iterator["Up"]:
 
     from comfyq.local.logging import configure_logging
     from comfyq.local.up import UpOptions, running
-    from comfyq.simulator import Simulator, SimulatorSettings
+    from comfyui_simulator import Simulator, SimulatorSettings
 
     configure_logging("warning")
     with TemporaryDirectory(prefix="comfyq-demo-") as folder, start_blocking_portal() as portal:
@@ -54,13 +54,13 @@ def _system() -> Iterator["Up"]:
                 yield up
 
 
-def _client(url: str) -> "AbstractContextManager[Client]":
-    from comfyq.cli.client import Client
+def _client(url: str) -> "AbstractContextManager[ApiClient]":
+    from comfyq.cli.client import ApiClient
 
-    return closing(Client(url))
+    return closing(ApiClient(url))
 
 
-def _make_picture(client: "Client", request: "Json", out: Path, start_s: float) -> None:
+def _make_picture(client: "ApiClient", request: "Json", out: Path, start_s: float) -> None:
     from comfyq.cli.downloading import download_outputs
     from comfyq.cli.following import follow
     from comfyq.cli.progress import shown_frames

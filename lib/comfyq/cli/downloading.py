@@ -4,11 +4,11 @@ from pathlib import Path
 
 from blake3 import blake3
 
-from comfyq.cli.client import Client, Json
+from comfyq.cli.client import ApiClient, Json
 from comfyq.cli.errors import BrokenDownload
 
 
-def download_outputs(client: Client, job: Json, folder: Path) -> list[Path]:
+def download_outputs(client: ApiClient, job: Json, folder: Path) -> list[Path]:
     """Fetch all that a job has made into ``folder``, as ``{job id}-{index}{suffix}``.
 
     A file appears whole or not at all, and is what its hash says.
@@ -20,7 +20,7 @@ def download_outputs(client: Client, job: Json, folder: Path) -> list[Path]:
     return [_download(client, job["id"], output, folder) for output in job["outputs"]]
 
 
-def _download(client: Client, job_id: str, output: Json, folder: Path) -> Path:
+def _download(client: ApiClient, job_id: str, output: Json, folder: Path) -> Path:
     file = folder / f"{job_id}-{output['index']}{Path(output['filename']).suffix}"
     part = file.with_name(f"{file.name}.part")
     digest = blake3()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 
-from comfyq.cli.client import Client, Json
+from comfyq.cli.client import ApiClient, Json
 from comfyq.cli.errors import NotReached
 from comfyq.cli.socket import ProgressSocket, SocketGone
 
@@ -28,7 +28,7 @@ class Pace:
     give_up_s: float = 60  # without an answer of the server
 
 
-def follow(client: Client, job_id: str, *, pace: Pace | None = None) -> Iterator[Json]:
+def follow(client: ApiClient, job_id: str, *, pace: Pace | None = None) -> Iterator[Json]:
     """The job's progress frames, each newer than the one before; the last one tells its end.
 
     Raises:
@@ -44,7 +44,7 @@ def has_ended(frame: Json) -> bool:
 
 
 class _Following:
-    def __init__(self, client: Client, job_id: str, pace: Pace) -> None:
+    def __init__(self, client: ApiClient, job_id: str, pace: Pace) -> None:
         self._client = client
         self._job_id = job_id
         self._pace = pace

@@ -17,9 +17,9 @@ from comfyq.cli.options import AsJson, Url, client_at
 from comfyq.cli.starting import settings_with
 
 if TYPE_CHECKING:
-    from comfyq.cli.client import Client
+    from comfyq.cli.client import ApiClient
     from comfyq.config import Settings
-    from comfyq.domain.finding import Finding
+    from comfyq.domain.diagnosis import Finding
 
 DEAD_LIMIT = 100  # a page of the API
 COLORS = {"ok": "green", "warning": "yellow", "wrong": "red"}
@@ -32,7 +32,7 @@ def check(ctx: typer.Context, url: Url = None, as_json: AsJson = False) -> None:
     COMFYQ_BUCKET each right that a worker needs is tried too, with this machine's credentials.
     Nothing of it touches a job.
     """
-    from comfyq.domain.finding import is_sound
+    from comfyq.domain.diagnosis import is_sound
 
     settings = settings_with()
     findings = [*_outside(client_at(ctx, url), settings), *_inside(settings)]
@@ -44,17 +44,17 @@ def check(ctx: typer.Context, url: Url = None, as_json: AsJson = False) -> None:
         raise typer.Exit(ExitCode.JOB_FAILED)
 
 
-def _outside(client: "Client", settings: "Settings") -> Iterator["Finding"]:
-    from comfyq.domain.finding import Finding, State
-    from comfyq.services.judging import judge_buried, judge_workers
+def _outside(client: "ApiClient", settings: "Settings") -> Iterator["Finding"]:
+    from comfyq.domain.diagnosis import Finding, FindingState
+    from comfyq.services.operations.findings import judge_buried, judge_workers
 
     try:
         health = client.health()
     except CommandError as away:
         remedy = "compare the URL with the stack's output ApiUrl; the function's log may tell more"
-        yield Finding("api", State.WRONG, str(away), remedy)
+        yield Finding("api", FindingState.WRONG, str(away), remedy)
         return
-    yield Finding("api", State.OK, f"comfyq {health['version']} answers")
+    yield Finding("api", FindingState.OK, f"comfyq {health['version']} answers")
     yield from judge_workers(health)
     yield from _clock(client)
     page = client.dead_letters(limit=DEAD_LIMIT, cursor=None)
@@ -62,8 +62,8 @@ def _outside(client: "Client", settings: "Settings") -> Iterator["Finding"]:
     yield _socket(settings.ws_url or client.socket_url)
 
 
-def _clock(client: "Client") -> Iterator["Finding"]:
-    from comfyq.services.judging import judge_clock
+def _clock(client: "ApiClient") -> Iterator["Finding"]:
+    from comfyq.services.operations.findings import judge_clock
 
     date = client.date()
     if date is not None:
@@ -73,20 +73,20 @@ def _clock(client: "Client") -> Iterator["Finding"]:
 
 def _socket(url: str) -> "Finding":
     from comfyq.cli.socket import SocketGone, connect
-    from comfyq.domain.finding import Finding, State
+    from comfyq.domain.diagnosis import Finding, FindingState
 
     try:
         connect(url)
     except SocketGone as refused:
         remedy = "clients can poll meanwhile; compare COMFYQ_WS_URL with the output WebSocketUrl"
-        return Finding("sockets: connect", State.WARNING, f"{url}: {refused}", remedy)
-    return Finding("sockets: connect", State.OK, f"{url} lets in")
+        return Finding("sockets: connect", FindingState.WARNING, f"{url}: {refused}", remedy)
+    return Finding("sockets: connect", FindingState.OK, f"{url} lets in")
 
 
 def _inside(settings: "Settings") -> Sequence["Finding"]:
-    from comfyq.bootstrap.checkup import check_services
+    from comfyq.bootstrap.diagnosis import check_services
     from comfyq.bootstrap.ports import MissingSetting
-    from comfyq.domain.finding import Finding, State
+    from comfyq.domain.diagnosis import Finding, FindingState
 
     with tempfile.TemporaryDirectory(prefix="comfyq-check-") as folder:
         sample = Path(folder) / "sample"
@@ -94,11 +94,11 @@ def _inside(settings: "Settings") -> Sequence["Finding"]:
         try:
             found = asyncio.run(check_services(settings, sample=sample))
         except MissingSetting as missing:
-            return [Finding("rights", State.WARNING, "not tried", str(missing))]
+            return [Finding("rights", FindingState.WARNING, "not tried", str(missing))]
     if found:
         return found
     told = "not tried: COMFYQ_BACKEND names no services of AWS"
-    return [Finding("rights", State.OK, told)]
+    return [Finding("rights", FindingState.OK, told)]
 
 
 def _print(findings: Sequence["Finding"]) -> None:

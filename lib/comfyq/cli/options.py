@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from comfyq.cli.client import Client
+    from comfyq.cli.client import ApiClient
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 
@@ -37,10 +37,10 @@ ComfyUIDir = Annotated[
 ]
 
 
-def client_at(ctx: typer.Context, url: str | None) -> "Client":
+def client_at(ctx: typer.Context, url: str | None) -> "ApiClient":
     """A client of the server that the command, or else ``comfyq`` itself, was given."""
-    from comfyq.cli.client import Client
+    from comfyq.cli.client import ApiClient
 
-    client = Client(url or ctx.obj)
+    client = ApiClient(url or ctx.obj)
     ctx.call_on_close(client.close)
     return client

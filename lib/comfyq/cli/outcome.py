@@ -8,7 +8,7 @@ import typer
 from comfyq.cli.errors import ExitCode
 
 if TYPE_CHECKING:
-    from comfyq.cli.client import Client, Json
+    from comfyq.cli.client import ApiClient, Json
 
 
 def print_submitted(job: "Json", *, as_json: bool, wait: bool) -> None:
@@ -24,7 +24,7 @@ def print_submitted(job: "Json", *, as_json: bool, wait: bool) -> None:
     typer.echo(job["id"], err=wait)
 
 
-def see_through(client: "Client", job: "Json", folder: Path, *, as_json: bool) -> None:
+def see_through(client: "ApiClient", job: "Json", folder: Path, *, as_json: bool) -> None:
     """Follow a job and fetch what it makes."""
     from comfyq.cli.downloading import download_outputs
     from comfyq.cli.printing import print_job
@@ -42,7 +42,7 @@ def see_through(client: "Client", job: "Json", folder: Path, *, as_json: bool) -
     exit_as(ended)
 
 
-def follow_to_end(client: "Client", job_id: str, *, as_json: bool) -> "Json":
+def follow_to_end(client: "ApiClient", job_id: str, *, as_json: bool) -> "Json":
     """Show each frame; the last one."""
     from comfyq.cli.following import follow
     from comfyq.cli.progress import shown_frames

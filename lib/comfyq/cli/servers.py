@@ -16,7 +16,7 @@ from comfyq.cli.starting import readable_failures, settings_with
 if TYPE_CHECKING:
     from comfyq.config import Settings
     from comfyq.local.up import Up
-    from comfyq.simulator import Simulator
+    from comfyui_simulator import Simulator
 
 COMFYUI_URL = "http://127.0.0.1:8188"  # where ComfyUI listens unless it is told otherwise
 
@@ -116,7 +116,7 @@ def simulator(
 ) -> None:
     """Serve a ComfyUI without a GPU: same protocol, pictures that say SIMULATED."""
 
-    from comfyq.simulator import SimulatorSettings
+    from comfyui_simulator import SimulatorSettings
 
     settings = SimulatorSettings(
         host=host,
@@ -151,7 +151,7 @@ def env(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 
 async def _simulate(settings: Any, as_json: bool) -> None:
     from comfyq.local.signals import stop_event
-    from comfyq.simulator import Simulator
+    from comfyui_simulator import Simulator
 
     stopped = stop_event()
     async with Simulator(settings) as running:

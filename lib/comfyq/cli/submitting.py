@@ -15,7 +15,7 @@ from comfyq.cli.submission_words import Words
 from comfyq.cli.workflow_options import WorkflowOption, options_of, values_of
 
 if TYPE_CHECKING:
-    from comfyq.cli.client import Client, Json
+    from comfyq.cli.client import ApiClient, Json
 
 DEFAULT_WORKFLOW = "flux-dev"
 
@@ -72,9 +72,9 @@ class SubmitCommand(TyperCommand):
 
 
 def _fetched(url: str, name: str) -> "Json":
-    from comfyq.cli.client import Client
+    from comfyq.cli.client import ApiClient
 
-    client = Client(url)
+    client = ApiClient(url)
     try:
         return client.workflow(name)
     except Refused as refused:
@@ -120,7 +120,7 @@ def _naming(workflow: str | None) -> dict[str, str]:
 
 
 def _request(
-    client: "Client", options: Sequence[WorkflowOption], given: Mapping[str, Any]
+    client: "ApiClient", options: Sequence[WorkflowOption], given: Mapping[str, Any]
 ) -> dict[str, Any]:
     from comfyq.cli.uploading import source_of
 
@@ -130,7 +130,7 @@ def _request(
     return values | reuse | metadata
 
 
-def _submit(client: "Client", request: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+def _submit(client: "ApiClient", request: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     from comfyq.cli.outcome import print_submitted, see_through
 
     job = client.submit(request, idempotency_key=given["idempotency_key"])

@@ -10,7 +10,7 @@ from comfyq.cli.errors import CannotStart, ServerFailed
 from comfyq.cli.options import AsJson, Url, client_at
 
 if TYPE_CHECKING:
-    from comfyq.cli.client import Client, Json
+    from comfyq.cli.client import ApiClient, Json
 
 LARGE_BYTES = 4_000_000  # a Lambda takes 6 MB, and API Gateway makes a third more of them
 NOT_IMPLEMENTED = 501
@@ -34,7 +34,7 @@ def upload(
         typer.echo(asset["source"])
 
 
-def source_of(client: "Client", given: str) -> str:
+def source_of(client: "ApiClient", given: str) -> str:
     """What a request says for a file: a URL or an asset as it is, a path as what it is stored as.
 
     Raises:
@@ -45,7 +45,7 @@ def source_of(client: "Client", given: str) -> str:
     )
 
 
-def stored(client: "Client", file: Path) -> "Json":
+def stored(client: "ApiClient", file: Path) -> "Json":
     """Store a file; a large one in the server's own storage, where that takes it."""
     if not file.is_file():
         raise CannotStart(f"{file}: there is no such file")
@@ -59,7 +59,7 @@ def stored(client: "Client", file: Path) -> "Json":
     return client.store(file, content_type=content_type)
 
 
-def _past_the_api(client: "Client", file: Path, content_type: str) -> "Json":
+def _past_the_api(client: "ApiClient", file: Path, content_type: str) -> "Json":
     offer = client.offer_upload(
         {
             "name": file.name,

@@ -10,7 +10,7 @@ from comfyq.cli.errors import CannotStart, ExitCode, NotReached
 
 if TYPE_CHECKING:
     from comfyq.bootstrap.authoring import Checked
-    from comfyq.domain.catalogue import Catalogue
+    from comfyq.domain.graph.node_catalogue import NodeCatalogue
 
 app = typer.Typer(name="workflows", no_args_is_help=True, help="Check and import workflows.")
 
@@ -79,7 +79,7 @@ def _report(checked: "Checked") -> None:
         typer.echo(f"        {problem}")
 
 
-def _catalogue(file: Path | None, comfyui: str | None) -> "Catalogue | None":
+def _catalogue(file: Path | None, comfyui: str | None) -> "NodeCatalogue | None":
     from comfyq.bootstrap.authoring import CannotImport, catalogue_of, catalogue_of_file
     from comfyq.ports.engine import EngineError
 

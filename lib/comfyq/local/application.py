@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from comfyq.aio.tasks import beside
 from comfyq.bootstrap.api import api_app
 from comfyq.bootstrap.services import Services
 from comfyq.edges.intake.poller import take_for_ever
@@ -13,7 +14,6 @@ from comfyq.edges.reaper.burying import bury_for_ever
 from comfyq.edges.reaper.loop import reap_for_ever
 from comfyq.edges.websocket.handler import WebSocketHandler
 from comfyq.local.gateway import Gateway
-from comfyq.services.beside import beside
 
 
 def local_app(services: Services) -> FastAPI:

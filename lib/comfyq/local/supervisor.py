@@ -10,10 +10,10 @@ from time import monotonic
 
 import structlog
 
+from comfyq.aio.tasks import beside
 from comfyq.bootstrap.supervision import take_charge
 from comfyq.config import Settings
 from comfyq.local.left_process import ProcessNote
-from comfyq.services.beside import beside
 
 log = structlog.get_logger()
 

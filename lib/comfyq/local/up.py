@@ -8,6 +8,7 @@ from pathlib import Path
 
 import structlog
 
+from comfyq.aio.tasks import beside
 from comfyq.bootstrap.ports import make_bucket, open_ports
 from comfyq.bootstrap.provisioning import provisioned
 from comfyq.bootstrap.services import Services
@@ -22,8 +23,7 @@ from comfyq.local.serving import serving_app
 from comfyq.local.signals import stop_event
 from comfyq.local.supervisor import supervising
 from comfyq.local.worker import dir_of, working
-from comfyq.services.beside import beside
-from comfyq.simulator import Simulator, SimulatorSettings
+from comfyui_simulator import Simulator, SimulatorSettings
 
 log = structlog.get_logger()
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+from comfyq.aio.tasks import first_of
 from comfyq.bootstrap.ports import MissingSetting, make_bucket, open_ports
 from comfyq.bootstrap.services import Services
 from comfyq.bootstrap.worker import NotComfyUI, open_worker
@@ -16,7 +17,6 @@ from comfyq.local.logging import configure_logging
 from comfyq.local.loop import run
 from comfyq.local.signals import stop_event
 from comfyq.local.supervisor import supervising
-from comfyq.services.beside import first_of
 
 WRONG_USAGE = 2
 CLOCK_WRONG = 4

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NewType, Protocol
 
-from comfyq.domain.progress import Advance
+from comfyq.domain.job.progress import Advance
 
 PromptId = NewType("PromptId", str)  # a UUID
 

@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from comfyq.domain.inputs import InputFile
+from comfyq.domain.files.inputs import InputFile
 
 
 class Fetcher(Protocol):

@@ -3,8 +3,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from comfyq.domain.files.output import Output
 from comfyq.domain.job import JobId
-from comfyq.domain.output import Output
 
 
 @dataclass(frozen=True, slots=True)

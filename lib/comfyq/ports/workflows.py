@@ -1,7 +1,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from comfyq.domain.workflow import Workflow
+from comfyq.domain.workflow.workflow import Workflow
 
 
 class Workflows(Protocol):

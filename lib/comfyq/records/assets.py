@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from comfyq.domain.asset import Asset, AssetId
 from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import AssetNotFound, TooContended
+from comfyq.domain.files.asset import Asset, AssetId
 from comfyq.ports.table import ConditionFailed, Delete, Item, Key, Put, Table
 from comfyq.records.times import from_ms, sortable, to_ms
 

@@ -10,12 +10,12 @@ from dataclasses import astuple, dataclass, replace
 from datetime import timedelta
 from uuid import UUID, uuid5
 
-from comfyq.domain.batch import MAX_REQUESTS, Batch, BatchId, Refusal
 from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import BatchNotFound, FieldError, TooContended, TooLarge
+from comfyq.domain.files.output import Output
 from comfyq.domain.job import Job, JobId
-from comfyq.domain.output import Output
-from comfyq.domain.spec import Spec
+from comfyq.domain.submission.batch import MAX_REQUESTS, Batch, BatchId, Refusal
+from comfyq.domain.submission.spec import Spec
 from comfyq.ports.table import MAX_ITEM_BYTES, MAX_WRITES, ConditionFailed, Item, Key, Put, Table
 from comfyq.records.job_items import to_item
 from comfyq.records.job_parts import outputs_item, spec_item

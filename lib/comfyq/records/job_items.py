@@ -5,7 +5,7 @@ from zlib import crc32
 
 from comfyq.domain.caller import TenantId
 from comfyq.domain.job import Job, JobError, JobId, JobStatus, Lease, Limits, WorkerId
-from comfyq.domain.progress import Progress
+from comfyq.domain.job.progress import Progress
 from comfyq.ports.table import Item, Key
 from comfyq.records.times import from_ms, optional_ms, optional_time, sortable, to_ms
 

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from comfyq.domain.attempt import Attempt
-from comfyq.domain.inputs import InputFile
+from comfyq.domain.files.inputs import InputFile
+from comfyq.domain.files.output import Output, OutputKind
 from comfyq.domain.job import JobId, WorkerId
-from comfyq.domain.output import Output, OutputKind
-from comfyq.domain.spec import Spec
+from comfyq.domain.job.attempt import Attempt
+from comfyq.domain.submission.spec import Spec
 from comfyq.ports.table import Item
 from comfyq.records.times import from_ms, optional_ms, optional_time, to_ms
 

@@ -4,12 +4,12 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from comfyq.domain.attempt import Attempt
 from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import JobNotFound, StaleJob
+from comfyq.domain.files.output import Output
 from comfyq.domain.job import Job, JobId, JobStatus
-from comfyq.domain.output import Output
-from comfyq.domain.spec import Spec
+from comfyq.domain.job.attempt import Attempt
+from comfyq.domain.submission.spec import Spec
 from comfyq.ports.table import ConditionFailed, Cursor, Delete, Item, Put, Table, Write
 from comfyq.records.job_items import (
     active_partition,

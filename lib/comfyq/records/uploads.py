@@ -3,10 +3,10 @@ by the storage's own lifecycle, so the item may expire."""
 
 from datetime import timedelta
 
-from comfyq.domain.asset import AssetId
 from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import UploadNotFound
-from comfyq.domain.upload import Upload, UploadId
+from comfyq.domain.files.asset import AssetId
+from comfyq.domain.files.upload import Upload, UploadId
 from comfyq.ports.table import Put, Table
 from comfyq.records.times import from_ms, to_ms
 

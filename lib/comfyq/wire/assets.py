@@ -2,8 +2,8 @@
 
 from pydantic import BaseModel, Field
 
-from comfyq.domain.asset import Asset
-from comfyq.domain.sources import ASSET
+from comfyq.domain.files.asset import Asset
+from comfyq.domain.files.sources import ASSET
 from comfyq.wire.times import Time
 
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from comfyq.domain.batch import MAX_REQUESTS, Batch, Refusal
-from comfyq.services.batches import Asked, BatchAccepted, BatchState
+from comfyq.domain.submission.batch import MAX_REQUESTS, Batch, Refusal
+from comfyq.services.jobs.batches import Asked, BatchAccepted, BatchState
 from comfyq.wire.jobs import JobView, JobViews
 from comfyq.wire.problems import ProblemField
 from comfyq.wire.requests import GenerateRequest, unreadable

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pydantic import BaseModel, Field
 
 from comfyq.domain.dead_letter import DeadLetter, Origin
-from comfyq.services.dead_letters import Outcome
+from comfyq.services.operations.dead_letters import RedriveOutcome
 from comfyq.wire.times import Time
 
 
@@ -34,7 +34,7 @@ class DeadLetterList(BaseModel):
 
 class RedrivenView(BaseModel):
     letter: DeadLetterView
-    outcome: Outcome = Field(
+    outcome: RedriveOutcome = Field(
         description="`rung`: its job waits. `heard`: its job runs or has ended. `gone`: there is "
         "no such job. `accepted`: the request is a job now. `refused`: it failed again, and its "
         "job says why."

@@ -5,9 +5,9 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from comfyq.domain.files.output import Output, OutputKind
 from comfyq.domain.job import Job, JobError, JobId, JobStatus
-from comfyq.domain.output import Output, OutputKind
-from comfyq.services.links import Links
+from comfyq.services.files.signed_links import SignedLinks
 
 MAX_TEXT = 8_000  # characters of a message or error, so that a frame stays far below 128 KB
 JOB_ID = r"^[A-Za-z0-9_-]{1,100}$"
@@ -73,7 +73,7 @@ class PingFrame(BaseModel):
 
 
 def render(
-    job: Job, outputs: Sequence[Output], base_url: str, *, links: Links, public_url: str
+    job: Job, outputs: Sequence[Output], base_url: str, *, links: SignedLinks, public_url: str
 ) -> bytes:
     """A job's frame; its link begins with ``base_url`` or, if that is empty, ``public_url``."""
     failure = failure_of(job)
@@ -107,7 +107,9 @@ def encode(frame: BaseModel) -> bytes:
     return frame.model_dump_json().encode()
 
 
-def _image_url(job_id: JobId, outputs: Sequence[Output], base_url: str, links: Links) -> str | None:
+def _image_url(
+    job_id: JobId, outputs: Sequence[Output], base_url: str, links: SignedLinks
+) -> str | None:
     for index, output in enumerate(outputs):
         if output.kind is OutputKind.IMAGE:
             return links.output(base_url, job_id, index)

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, Field
 
 from comfyq.records.workers import WorkerState
-from comfyq.services.health import HealthReport
+from comfyq.services.operations.health import HealthReport
 from comfyq.wire.times import Time
 
 

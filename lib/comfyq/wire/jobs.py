@@ -5,15 +5,15 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from comfyq.domain.asset import AssetId
-from comfyq.domain.batch import BatchId
-from comfyq.domain.estimate import NOTHING, Estimate
+from comfyq.domain.files.asset import AssetId
+from comfyq.domain.files.output import Output, OutputKind
+from comfyq.domain.files.upload import UploadId
 from comfyq.domain.job import Job, JobError, JobId, JobStatus, submitted
-from comfyq.domain.output import Output, OutputKind
-from comfyq.domain.spec import Spec
-from comfyq.domain.upload import UploadId
-from comfyq.services.links import Links
-from comfyq.services.submission import Accepted, Story
+from comfyq.domain.job.estimate import NOTHING, Estimate
+from comfyq.domain.submission.batch import BatchId
+from comfyq.domain.submission.spec import Spec
+from comfyq.services.files.signed_links import SignedLinks
+from comfyq.services.jobs.submission import Accepted, Story
 from comfyq.wire.frames import STATUSES, FrameStatus
 from comfyq.wire.times import Time
 
@@ -109,7 +109,7 @@ class JobViews:
     ``ws_url`` is where its progress is pushed: ``{id}`` in it stands for the job.
     """
 
-    def __init__(self, *, base_url: str, ws_url: str, links: Links) -> None:
+    def __init__(self, *, base_url: str, ws_url: str, links: SignedLinks) -> None:
         self._base_url = base_url
         self._ws_url = ws_url
         self._links = links

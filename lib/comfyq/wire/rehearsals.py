@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from comfyq.domain.admitted import Admitted
+from comfyq.domain.submission.admission import AdmittedRequest
 
 
 class Rehearsal(BaseModel):
@@ -21,7 +21,7 @@ class Rehearsal(BaseModel):
     graph: Mapping[str, Any] = Field(description="In ComfyUI's API format.")
 
     @classmethod
-    def of(cls, admitted: Admitted) -> "Rehearsal":
+    def of(cls, admitted: AdmittedRequest) -> "Rehearsal":
         spec = admitted.spec
         return cls(
             workflow=admitted.workflow,

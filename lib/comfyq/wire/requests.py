@@ -17,7 +17,7 @@ from pydantic import (
 )
 
 from comfyq.domain.errors import FieldError, InvalidRequest
-from comfyq.domain.request import Request
+from comfyq.domain.submission.request import Request
 
 DEFAULT_WORKFLOW = "flux-dev.json"
 SWITCHES = {"wait": False, "metadata": True, "reuse": False}  # each with its default

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from comfyq.services.direct_uploads import Offer
+from comfyq.services.files.presigned_uploads import PresignedUpload
 from comfyq.wire.times import Time
 
 
@@ -49,7 +49,7 @@ class UploadView(BaseModel):
     urls: UploadUrls
 
     @classmethod
-    def of(cls, offer: Offer, *, complete_url: str) -> "UploadView":
+    def of(cls, offer: PresignedUpload, *, complete_url: str) -> "UploadView":
         return cls(
             id=offer.upload.id,
             url=offer.link.url,

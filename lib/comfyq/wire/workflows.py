@@ -5,8 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from comfyq.domain.workflow import Model
-from comfyq.services.library import Offer
+from comfyq.domain.workflow.workflow import Model
+from comfyq.services.workflows.library import Listing
 
 
 class ModelView(BaseModel):
@@ -44,7 +44,7 @@ class WorkflowList(BaseModel):
     workflows: list[WorkflowSummary]
 
     @classmethod
-    def of(cls, offers: list[Offer]) -> "WorkflowList":
+    def of(cls, offers: list[Listing]) -> "WorkflowList":
         return cls(workflows=[WorkflowSummary(**_summary(offer)) for offer in offers])
 
 
@@ -62,7 +62,7 @@ class WorkflowView(WorkflowSummary):
     outputs: list[str] = Field(description="Ids of the nodes whose files are the result.")
 
     @classmethod
-    def of(cls, offer: Offer) -> "WorkflowView":
+    def of(cls, offer: Listing) -> "WorkflowView":
         workflow = offer.workflow
         models = zip(workflow.models, offer.models, strict=True)
         return cls(
@@ -77,7 +77,7 @@ class WorkflowView(WorkflowSummary):
         )
 
 
-def _summary(offer: Offer) -> dict[str, Any]:
+def _summary(offer: Listing) -> dict[str, Any]:
     workflow = offer.workflow
     return {
         "name": workflow.name,

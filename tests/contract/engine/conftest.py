@@ -11,9 +11,9 @@ from urllib.parse import urlsplit
 import pytest
 
 from comfyq.adapters.comfyui.engine import ComfyEngine
-from comfyq.adapters.comfyui.timing import Timing
+from comfyq.adapters.comfyui.timing import EngineTiming
 from comfyq.ports.engine import Ended, EngineEvent, Prompt, PromptId, PromptState
-from comfyq.simulator import Simulator, SimulatorSettings
+from comfyui_simulator import Simulator, SimulatorSettings
 
 DEADLINE_S = 30.0
 Graph = dict[str, Any]
@@ -155,7 +155,7 @@ def rig_of() -> type[Rig]:
 @pytest.fixture
 async def rig(target: Target) -> AsyncIterator[Rig]:
     """Its engine polls too seldom to pass a test: the socket must do."""
-    async with ComfyEngine(target.url, timing=Timing(poll_s=60, poll_down_s=0.05)) as engine:
+    async with ComfyEngine(target.url, timing=EngineTiming(poll_s=60, poll_down_s=0.05)) as engine:
         rig = Rig(engine)
         yield rig
         await rig.clear()
@@ -265,6 +265,6 @@ async def proxy(target: Target) -> AsyncIterator[Proxy]:
 @pytest.fixture
 async def shaky(proxy: Proxy) -> AsyncIterator[Rig]:
     """An engine behind the proxy, quick to look for itself."""
-    timing = Timing(poll_s=0.3, poll_down_s=0.1, unavailable_s=1.0, backoff_max_s=0.3)
+    timing = EngineTiming(poll_s=0.3, poll_down_s=0.1, unavailable_s=1.0, backoff_max_s=0.3)
     async with ComfyEngine(proxy.url, client_id=uuid.uuid4().hex, timing=timing) as engine:
         yield Rig(engine)

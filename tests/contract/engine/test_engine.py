@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from comfyq.adapters.comfyui.engine import ComfyEngine
-from comfyq.adapters.comfyui.parsing import Preview
-from comfyq.domain.progress import Advance, Tracker
+from comfyq.adapters.comfyui.tracking.messages import Preview
+from comfyq.domain.job.progress import Advance, Tracker
 from comfyq.ports.engine import (
     Ended,
     NodeFailed,

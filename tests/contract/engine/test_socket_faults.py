@@ -8,10 +8,10 @@ import aiohttp
 import pytest
 
 from comfyq.adapters.comfyui.engine import ComfyEngine
-from comfyq.adapters.comfyui.timing import Timing
-from comfyq.domain.progress import Advance
+from comfyq.adapters.comfyui.timing import EngineTiming
+from comfyq.domain.job.progress import Advance
 from comfyq.ports.engine import Ended, EngineUnavailable, PromptLost, PromptState, Started
-from comfyq.simulator import Faults, Simulator, SimulatorSettings
+from comfyui_simulator import Faults, Simulator, SimulatorSettings
 
 pytestmark = pytest.mark.anyio
 
@@ -62,7 +62,7 @@ async def test_a_run_that_ends_while_the_socket_is_away(
     target: Any, proxy: Any, graphs: Any, rig: Any, rig_of: Any
 ) -> None:
     """Its follower is woken by the cut: it does not sit out a poll that is a minute long."""
-    timing = Timing(poll_s=60, poll_down_s=0.1, unavailable_s=20)
+    timing = EngineTiming(poll_s=60, poll_down_s=0.1, unavailable_s=20)
     async with ComfyEngine(proxy.url, timing=timing) as engine:
         cut_off = rig_of(engine)
         prompt_id = await cut_off.submit(graphs.sleeping(0.5))
@@ -114,7 +114,7 @@ async def test_never_two_sockets_at_a_time(shaky: Any, proxy: Any, graphs: Any) 
 
 async def test_a_healthy_socket_is_kept(target: Any, graphs: Any, rig_of: Any) -> None:
     """Prompts of others, and looks at the wrong moment, are no reason to doubt it."""
-    timing = Timing(poll_s=0.01, suspect_s=0.2)
+    timing = EngineTiming(poll_s=0.01, suspect_s=0.2)
     async with ComfyEngine(target.url, timing=timing) as engine, ComfyEngine(target.url) as other:
         client_id = engine.client_id
         from_here, from_there = rig_of(engine), rig_of(other)

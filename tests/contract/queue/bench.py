@@ -2,10 +2,10 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
-from comfyq.adapters.memory.clock import ManualClock
 from comfyq.domain.caller import TenantId
 from comfyq.domain.job import JobId
 from comfyq.ports.queue import Delivery, JobQueue
+from comfyq.testing.memory.clock import ManualClock
 
 VISIBILITY_S = 2
 MAX_RECEIVES = 3

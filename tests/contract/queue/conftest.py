@@ -7,11 +7,11 @@ from typing import Any
 import moto
 import pytest
 
-from comfyq.adapters.memory.clock import ManualClock
-from comfyq.adapters.memory.queue import MemoryQueue
 from comfyq.adapters.sqlite.database import Database
 from comfyq.adapters.sqlite.queue import SqliteQueue
 from comfyq.adapters.sqs.queue import SqsQueue
+from comfyq.testing.memory.clock import ManualClock
+from comfyq.testing.memory.queue import MemoryQueue
 from tests.contract.queue.bench import MAX_RECEIVES, VISIBILITY_S, Bench
 from tests.fixtures.emulator import Aws, new_session
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from comfyq.adapters.memory.clock import ManualClock
-from comfyq.adapters.memory.queue import MemoryQueue
 from comfyq.domain.errors import QueueUnavailable
+from comfyq.testing.memory.clock import ManualClock
+from comfyq.testing.memory.queue import MemoryQueue
 from tests.contract.queue.bench import Bench
 
 pytestmark = pytest.mark.anyio

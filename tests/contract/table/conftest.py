@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from comfyq.adapters.dynamodb.table import DynamoTable
-from comfyq.adapters.memory.clock import ManualClock
-from comfyq.adapters.memory.table import MemoryTable
 from comfyq.adapters.sqlite.database import Database
 from comfyq.adapters.sqlite.table import SqliteTable
 from comfyq.ports.table import Table
+from comfyq.testing.memory.clock import ManualClock
+from comfyq.testing.memory.table import MemoryTable
 
 
 @pytest.fixture

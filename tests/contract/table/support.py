@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from comfyq.adapters.memory.clock import ManualClock
 from comfyq.ports.table import ConditionFailed, Cursor, Delete, Item, Page, Put, Table
+from comfyq.testing.memory.clock import ManualClock
 
 
 def item(pk: str, sk: str = "META", **values: Any) -> dict[str, Any]:

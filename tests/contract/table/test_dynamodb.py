@@ -12,7 +12,7 @@ import pytest
 from botocore.awsrequest import AWSResponse
 from botocore.compat import HTTPHeaders
 
-from comfyq.adapters.dynamodb import caller
+from comfyq.adapters.dynamodb import calls
 from comfyq.adapters.dynamodb.table import DynamoTable
 from comfyq.adapters.provisioning.provision import Provisioned
 from comfyq.adapters.system.clock import CorrectedClock, SystemClock
@@ -84,7 +84,7 @@ BROKEN = (500, error("InternalServerError"))
 
 @pytest.fixture
 def inject(aws: Aws, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Answers]:
-    monkeypatch.setattr(caller, "LAST_PAUSE_S", 0.01)
+    monkeypatch.setattr(calls, "LAST_PAUSE_S", 0.01)
     monkeypatch.setattr("botocore.retries.standard.ExponentialBackoff.delay_amount", _no_delay)
 
     def injected(operation: str, *answers: tuple[int, dict[str, Any]]) -> Answers:
@@ -156,7 +156,7 @@ async def test_conflicts_without_end_are_unavailable(
     refusals = inject("TransactWriteItems", *[CANCELLED] * 50)
     with pytest.raises(TableUnavailable, match="in the way"):
         await table.write(Put(ITEM), Put(OTHER))
-    assert refusals.calls == caller.TRIES
+    assert refusals.calls == calls.TRIES
 
 
 @pytest.mark.parametrize("answer", [THROTTLED, BROKEN])

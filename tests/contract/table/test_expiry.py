@@ -2,8 +2,8 @@
 
 import pytest
 
-from comfyq.adapters.memory.clock import ManualClock
 from comfyq.ports.table import INDEXES, Delete, Put, Table
+from comfyq.testing.memory.clock import ManualClock
 from tests.contract.table.support import in_s, item, pages, refusal, sort_keys
 
 pytestmark = pytest.mark.anyio

@@ -2,10 +2,10 @@
 
 import pytest
 
-from comfyq.adapters.memory.clock import ManualClock
-from comfyq.adapters.memory.table import MemoryTable
 from comfyq.domain.errors import TableUnavailable
 from comfyq.ports.table import Put
+from comfyq.testing.memory.clock import ManualClock
+from comfyq.testing.memory.table import MemoryTable
 
 pytestmark = pytest.mark.anyio
 

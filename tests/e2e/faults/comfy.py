@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import requests
 
 from comfyq.domain.job import JobId
-from comfyq.services.prompting import prompt_id
+from comfyq.services.worker.prompts import prompt_id
 from tests.e2e.faults.client import CALL_S, Json, until
 from tests.processes import Process, Processes, clean_env
 
@@ -76,7 +76,7 @@ class Simulated(_ByUrl):
         return self.get("simulator/stats")
 
     def fault(self, **faults: Any) -> None:
-        """Put faults in force; see comfyq.simulator.faults."""
+        """Put faults in force; see comfyui_simulator.faults."""
         answer = requests.post(f"{self.url}/simulator/faults", json=faults, timeout=CALL_S)
         assert answer.status_code == 200, answer.text
 

@@ -58,7 +58,7 @@ class Lab:
         env: Mapping[str, str] | None = None,
         faults: Sequence[Mapping[str, Any]] = (),
     ) -> Process:
-        """A worker process; ``faults`` are rules of ``comfyq.adapters.faulty``.
+        """A worker process; ``faults`` are rules of ``comfyq.testing.faults``.
 
         On the embedded backend it shares the API's folder, so that its death is seen at once. On
         the emulator it is a machine of its own, and only its lease tells that it is gone.

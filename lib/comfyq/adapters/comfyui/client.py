@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 
-from comfyq.adapters.comfyui.timing import Timing
+from comfyq.adapters.comfyui.timing import EngineTiming
 from comfyq.ports.engine import (
     EngineError,
     EngineUnavailable,
@@ -52,10 +52,10 @@ class Sighting:
     item: Mapping[str, Any] | None = None  # its entry in history, where it ended
 
 
-class Client:
+class ComfyClient:
     """Every method raises EngineUnavailable where ComfyUI does not answer as it should."""
 
-    def __init__(self, session: aiohttp.ClientSession, *, timing: Timing) -> None:
+    def __init__(self, session: aiohttp.ClientSession, *, timing: EngineTiming) -> None:
         self._session = session
         self._timing = timing
 

@@ -7,14 +7,14 @@ from typing import Any, Self
 
 import aiohttp
 
-from comfyq.adapters.comfyui.cancellation import cancel
-from comfyq.adapters.comfyui.client import Client
-from comfyq.adapters.comfyui.following import Follower
-from comfyq.adapters.comfyui.inbox import Mailroom
-from comfyq.adapters.comfyui.parsing import Preview, preview, signals
+from comfyq.adapters.comfyui.client import ComfyClient
 from comfyq.adapters.comfyui.socket import Socket
-from comfyq.adapters.comfyui.submission import Submission
-from comfyq.adapters.comfyui.timing import Timing
+from comfyq.adapters.comfyui.submit.cancellation import cancel
+from comfyq.adapters.comfyui.submit.submission import PromptSubmission
+from comfyq.adapters.comfyui.timing import EngineTiming
+from comfyq.adapters.comfyui.tracking.follower import Follower
+from comfyq.adapters.comfyui.tracking.mailbox import Mailboxes
+from comfyq.adapters.comfyui.tracking.messages import Preview, preview, signals
 from comfyq.ports.engine import (
     EngineEvent,
     EngineInfo,
@@ -36,21 +36,21 @@ class ComfyEngine:
         url: str,
         *,
         client_id: str | None = None,
-        timing: Timing | None = None,
+        timing: EngineTiming | None = None,
         on_preview: Callable[[Preview], None] | None = None,
     ) -> None:
         self._url = url.rstrip("/") + "/"
         self._client_id = client_id
-        self._timing = timing or Timing()
+        self._timing = timing or EngineTiming()
         self._on_preview = on_preview
-        self._mailroom = Mailroom()
+        self._mailroom = Mailboxes()
 
     async def __aenter__(self) -> Self:
         timeout = aiohttp.ClientTimeout(
             total=self._timing.call_s, sock_connect=self._timing.connect_s
         )
         self._session = aiohttp.ClientSession(self._url, timeout=timeout)
-        self._client = Client(self._session, timing=self._timing)
+        self._client = ComfyClient(self._session, timing=self._timing)
         self._socket = Socket(
             self._session,
             client_id=self._client_id,
@@ -96,7 +96,7 @@ class ComfyEngine:
         """
         client_id = self._socket.client_id
         self._mailroom.expect(prompt.id, client_id=client_id)
-        submission = Submission(
+        submission = PromptSubmission(
             prompt, client_id=client_id, client=self._client, timing=self._timing
         )
         try:
@@ -108,7 +108,7 @@ class ComfyEngine:
     async def follow(self, prompt_id: PromptId) -> AsyncIterator[EngineEvent]:
         """As the port says; Started comes first, also of a prompt that has ended already.
 
-        Raises EngineUnavailable after ComfyUI has not answered for `Timing.unavailable_s`.
+        Raises EngineUnavailable after ComfyUI has not answered for `EngineTiming.unavailable_s`.
         """
         with self._mailroom.inbox(prompt_id) as inbox:
             follower = Follower(

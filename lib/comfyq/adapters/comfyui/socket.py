@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 import aiohttp
 
-from comfyq.adapters.comfyui.timing import Timing
+from comfyq.adapters.comfyui.timing import EngineTiming
 
 # Must be the first text frame after each connect: ComfyUI looks at no later one.
 FEATURE_FLAGS = json.dumps({"type": "feature_flags", "data": {"supports_preview_metadata": True}})
@@ -33,7 +33,7 @@ class Socket:
         session: aiohttp.ClientSession,
         *,
         client_id: str | None,
-        timing: Timing,
+        timing: EngineTiming,
         on_text: Callable[[str], None],
         on_binary: Callable[[bytes], None],
         on_change: Callable[[], None],

@@ -2,7 +2,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Timing:
+class EngineTiming:
     """How long things may take. All in seconds."""
 
     connect_s: float = 5.0

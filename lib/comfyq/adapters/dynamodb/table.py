@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from comfyq.adapters.dynamodb import requests
-from comfyq.adapters.dynamodb.caller import Caller, Refused
+from comfyq.adapters.dynamodb.calls import DynamoCalls, RequestRefused
 from comfyq.adapters.dynamodb.values import dump_key, load_live
 from comfyq.domain.errors import TableUnavailable
 from comfyq.ports.clock import Clock
@@ -47,7 +47,7 @@ class DynamoTable:
         clock: Clock,
         on_date: Callable[[datetime], None] | None = None,
     ) -> None:
-        self._caller = Caller(client=client, on_date=on_date)
+        self._caller = DynamoCalls(client=client, on_date=on_date)
         self._table = table
         self._clock = clock
 
@@ -104,7 +104,7 @@ class DynamoTable:
             try:
                 await self._add_one(key, cap=cap, ttl=ttl, now=now)
                 return True
-            except Refused as refused:
+            except RequestRefused as refused:
                 if load_live(refused.found[0], now) is not None:
                     return False
             if await self._begin_count(key, ttl=ttl):
@@ -157,7 +157,7 @@ class DynamoTable:
 def _refusals(now: datetime) -> Iterator[None]:
     try:
         yield
-    except Refused as refused:
+    except RequestRefused as refused:
         found = {at: load_live(attributes, now) for at, attributes in refused.found.items()}
         raise ConditionFailed(found) from refused
 

@@ -1,12 +1,12 @@
 """Whether the parts of a manifest fit each other and the graph."""
 
 from comfyq.adapters.filesystem.sections import Section
-from comfyq.domain.graph import Graph, Input, consumers, reference
-from comfyq.domain.kinds import KINDS
-from comfyq.domain.names import among
-from comfyq.domain.parameters import BadValue, Parameter
-from comfyq.domain.presets import NEGATIVE_PROMPT
-from comfyq.domain.workflow import Workflow
+from comfyq.domain.graph.graph import Graph, Input, consumers, reference
+from comfyq.domain.suggestions import among
+from comfyq.domain.workflow.kinds import KINDS
+from comfyq.domain.workflow.parameters import BadValue, Parameter
+from comfyq.domain.workflow.presets import NEGATIVE_PROMPT
+from comfyq.domain.workflow.workflow import Workflow
 
 
 def check_bindings(workflow: Workflow) -> None:

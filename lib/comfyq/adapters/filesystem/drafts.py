@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from comfyq.domain.importing import Proposal
+from comfyq.domain.workflow.importer import Proposal
 
 
 def write_draft(folder: Path, proposal: Proposal, graph_json: str) -> None:

@@ -24,14 +24,14 @@ from comfyq.adapters.filesystem.sections import (
     text,
     texts,
 )
-from comfyq.domain.catalogue import SOURCES
-from comfyq.domain.graph import Graph, Input, Ref
-from comfyq.domain.inputs import FITS
+from comfyq.domain.files.inputs import FITS
+from comfyq.domain.graph.graph import Graph, Input, Ref
+from comfyq.domain.graph.node_catalogue import SOURCES
 from comfyq.domain.job import Limits
-from comfyq.domain.kinds import KINDS
-from comfyq.domain.names import among
-from comfyq.domain.parameters import BadValue, Parameter
-from comfyq.domain.workflow import Model, Workflow
+from comfyq.domain.suggestions import among
+from comfyq.domain.workflow.kinds import KINDS
+from comfyq.domain.workflow.parameters import BadValue, Parameter
+from comfyq.domain.workflow.workflow import Model, Workflow
 
 TOP = frozenset(
     {

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from comfyq.domain.names import among
+from comfyq.domain.suggestions import among
 
 T = TypeVar("T")
 

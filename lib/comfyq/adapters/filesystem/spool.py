@@ -12,8 +12,8 @@ from anyio import to_thread
 from blake3 import blake3
 
 from comfyq.adapters.filesystem.durable import replace
+from comfyq.domain.files.output import Output, OutputKind
 from comfyq.domain.job import JobId
-from comfyq.domain.output import Output, OutputKind
 from comfyq.ports.spool import Parcel, Spooled
 
 TOGETHER_BYTES = 256 * 1024  # written at once: a small file costs one hop to a thread

@@ -11,9 +11,9 @@ from comfyq.adapters.filesystem.lines import json_line, toml_line
 from comfyq.adapters.filesystem.manifest import read_manifest
 from comfyq.adapters.filesystem.sections import Broken
 from comfyq.domain.errors import InvalidParameters, InvalidWorkflow, WorkflowNotFound
-from comfyq.domain.graph import Graph, faults
-from comfyq.domain.names import among
-from comfyq.domain.workflow import Workflow
+from comfyq.domain.graph.graph import Graph, faults
+from comfyq.domain.suggestions import among
+from comfyq.domain.workflow.workflow import Workflow
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
 POSITION = re.compile(r" \(at line (\d+), column \d+\)")

@@ -6,7 +6,7 @@ from anyio import to_thread
 from PIL import Image, ImageOps
 
 from comfyq.domain.errors import InputInvalid
-from comfyq.domain.inputs import InputFile
+from comfyq.domain.files.inputs import InputFile
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 MAX_PIXELS = 64_000_000  # 8000 x 8000; decoded, 256 MB

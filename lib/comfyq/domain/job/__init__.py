@@ -13,9 +13,29 @@ until ComfyUI starts it. A worker that dies leaves ``started_attempt`` behind; t
 either adopts what that one left in ComfyUI or forfeits it, which counts.
 """
 
-from comfyq.domain.job.changes import ANNOUNCE_AFTER, LEASE_SLACK, RING_AFTER, RING_AGAIN, due
-from comfyq.domain.job.clients import keep, refuse, request_cancel, reuse, ring, submitted
-from comfyq.domain.job.holder import (
+from comfyq.domain.job.client_changes import keep, refuse, request_cancel, reuse, ring, submitted
+from comfyq.domain.job.model import (
+    STORAGE_REFUSED,
+    TRANSITIONS,
+    Job,
+    JobError,
+    JobId,
+    JobStatus,
+    Lease,
+    Limits,
+    Trigger,
+    WorkerId,
+)
+from comfyq.domain.job.reaper_changes import (
+    ANNOUNCE_FOR,
+    DEADLINE_SLACK,
+    announced,
+    evict,
+    reap,
+    unannounced,
+)
+from comfyq.domain.job.transitions import ANNOUNCE_AFTER, LEASE_SLACK, RING_AFTER, RING_AGAIN, due
+from comfyq.domain.job.worker_changes import (
     MAX_CLAIMS,
     PASS_FIRST,
     PASS_LONGEST,
@@ -31,26 +51,6 @@ from comfyq.domain.job.holder import (
     renew,
     start,
     succeed,
-)
-from comfyq.domain.job.model import (
-    STORAGE_REFUSED,
-    TRANSITIONS,
-    Job,
-    JobError,
-    JobId,
-    JobStatus,
-    Lease,
-    Limits,
-    Trigger,
-    WorkerId,
-)
-from comfyq.domain.job.upkeep import (
-    ANNOUNCE_FOR,
-    DEADLINE_SLACK,
-    announced,
-    evict,
-    reap,
-    unannounced,
 )
 
 __all__ = [

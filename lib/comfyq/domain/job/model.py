@@ -4,7 +4,7 @@ from enum import StrEnum
 from typing import NewType
 
 from comfyq.domain.caller import TenantId
-from comfyq.domain.progress import Progress
+from comfyq.domain.job.progress import Progress
 
 JobId = NewType("JobId", str)
 WorkerId = NewType("WorkerId", str)

@@ -6,13 +6,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
 
-from comfyq.domain.asset import Asset, AssetId
 from comfyq.domain.caller import Caller
 from comfyq.domain.errors import AssetNotFound
+from comfyq.domain.files.asset import Asset, AssetId
 from comfyq.edges.api.bodies import MAX_BODY_BYTES
 from comfyq.edges.api.dependencies import UUID, Asker, Services, Views
 from comfyq.edges.api.multipart import BadForm, file_of
-from comfyq.services.uploads import Uploads
+from comfyq.services.files.uploads import Uploads
 from comfyq.wire.assets import AssetView
 
 router = APIRouter(prefix="/assets", tags=["assets"])

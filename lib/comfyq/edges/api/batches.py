@@ -6,11 +6,11 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Response
 from starlette.background import BackgroundTask
 
-from comfyq.domain.batch import BatchId
 from comfyq.domain.errors import BatchNotFound
+from comfyq.domain.submission.batch import BatchId
 from comfyq.edges.api.dependencies import UUID, Asker, Services, Views, require_json
 from comfyq.edges.api.submitting import IdempotencyKey
-from comfyq.services.promising import digest_of_all
+from comfyq.services.jobs.idempotency import digest_of_all
 from comfyq.wire.batches import BatchRequest, BatchView, BatchViews, asked_of
 
 router = APIRouter(prefix="/generate/batch", tags=["batches"])

@@ -15,16 +15,16 @@ from fastapi import Depends, HTTPException, Path, Request
 from comfyq.domain.caller import DEFAULT_CALLER, Caller
 from comfyq.domain.errors import JobNotFound
 from comfyq.domain.job import JobId
-from comfyq.services.batches import Batches
-from comfyq.services.dead_letters import DeadLetters
-from comfyq.services.direct_uploads import DirectUploads
-from comfyq.services.downloads import Downloads
-from comfyq.services.estimating import Estimator
-from comfyq.services.health import Health
-from comfyq.services.library import Library
-from comfyq.services.links import Links
-from comfyq.services.submission import Submission
-from comfyq.services.uploads import Uploads
+from comfyq.services.files.downloads import Downloads
+from comfyq.services.files.presigned_uploads import PresignedUploads
+from comfyq.services.files.signed_links import SignedLinks
+from comfyq.services.files.uploads import Uploads
+from comfyq.services.jobs.batches import Batches
+from comfyq.services.jobs.estimates import Estimates
+from comfyq.services.jobs.submission import Submission
+from comfyq.services.operations.dead_letters import DeadLetters
+from comfyq.services.operations.health import Health
+from comfyq.services.workflows.library import WorkflowLibrary
 from comfyq.wire.jobs import JobViews
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -36,15 +36,15 @@ class ApiServices:
     """Everything that the HTTP API is made of. Nothing is asked of it before a request comes."""
 
     submission: Submission
-    estimator: Estimator
+    estimates: Estimates
     downloads: Downloads
     health: Health
-    library: Library
+    library: WorkflowLibrary
     dead_letters: DeadLetters
     batches: Batches
     uploads: Uploads
-    direct_uploads: DirectUploads
-    links: Callable[[], Awaitable[Links]]  # their secret may have to be fetched first
+    presigned_uploads: PresignedUploads
+    links: Callable[[], Awaitable[SignedLinks]]  # their secret may have to be fetched first
     version: str
     public_url: str | None = None  # what links begin with; None: what the request was sent to
     ws_url: str | None = None  # where progress is pushed; None: /ws/progress/{id} beside the API

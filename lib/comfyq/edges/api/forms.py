@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from copy import deepcopy
 from typing import Any
 
-from comfyq.domain.workflow import Workflow
+from comfyq.domain.workflow.workflow import Workflow
 from comfyq.wire.requests import SWITCHES, GenerateRequest
 
 GENERIC = "/workflows/{name}/generate"

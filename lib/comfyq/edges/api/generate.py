@@ -16,7 +16,7 @@ from comfyq.edges.api.submitting import (
     Submits,
     naming_the_workflow,
 )
-from comfyq.services.submission import Submission
+from comfyq.services.jobs.submission import Submission
 from comfyq.wire.frames import STATUSES, FrameStatus
 from comfyq.wire.jobs import JobList, JobView, JobViews, StoryView
 from comfyq.wire.metadata import Metadata
@@ -64,7 +64,7 @@ async def show(api: Services, caller: Asker, views: Views, job_id: WantedJob) ->
     """A job as it is now. It ends as `completed`, `failed` or `canceled`."""
     job = await api.submission.get(caller, job_id)
     if not job.status.terminal:
-        return views.live(job, await api.estimator.estimate(job))
+        return views.live(job, await api.estimates.estimate(job))
     return await _whole(api.submission, caller, views, job)
 
 

@@ -8,10 +8,10 @@ from urllib.parse import quote
 from fastapi import APIRouter, HTTPException, Path, Query, Request
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
-from comfyq.domain.output import Output, OutputKind
+from comfyq.domain.files.output import Output, OutputKind
 from comfyq.edges.api.dependencies import Services, WantedJob
 from comfyq.edges.api.ranges import ByteRange, Unsatisfiable, requested_range
-from comfyq.services.downloads import Downloads
+from comfyq.services.files.downloads import Downloads
 
 router = APIRouter(tags=["generate"])
 

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 from fastapi import Depends, Header, Query, Response
 from fastapi.responses import JSONResponse
 
-from comfyq.domain.admitted import Admitted
 from comfyq.domain.errors import FieldError, InvalidRequest, WorkflowNotFound
-from comfyq.domain.request import Request
+from comfyq.domain.submission.admission import AdmittedRequest
+from comfyq.domain.submission.request import Request
 from comfyq.edges.api.dependencies import Asker, Services, Views
-from comfyq.services.submission import Accepted
+from comfyq.services.jobs.submission import Accepted
 from comfyq.wire.jobs import JobView
 from comfyq.wire.rehearsals import Rehearsal
 
@@ -92,5 +92,5 @@ class Submitting:
 Submits = Annotated[Submitting, Depends()]
 
 
-def rehearsed(admitted: Admitted) -> Response:
+def rehearsed(admitted: AdmittedRequest) -> Response:
     return JSONResponse(Rehearsal.of(admitted).model_dump(mode="json"), HTTPStatus.OK)

@@ -6,7 +6,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Path, Response
 
 from comfyq.domain.errors import UploadNotFound
-from comfyq.domain.upload import UploadId
+from comfyq.domain.files.upload import UploadId
 from comfyq.edges.api.dependencies import UUID, Asker, Services, Views, require_json
 from comfyq.wire.assets import AssetView
 from comfyq.wire.uploads import UploadRequest, UploadView
@@ -30,7 +30,7 @@ async def offer_upload(
     Not every backend's storage takes files from others: then the answer is 501, and `POST /assets`
     takes the file.
     """
-    offer = await api.direct_uploads.offer(
+    offer = await api.presigned_uploads.offer(
         caller,
         filename=body.name,
         content_type=body.content_type,
@@ -49,7 +49,7 @@ async def complete_upload(
     response: Response,
 ) -> AssetView:
     """Check what was sent, and make it an asset. Doing it again gives the same answer."""
-    asset = await api.direct_uploads.complete(caller, upload_id)
+    asset = await api.presigned_uploads.complete(caller, upload_id)
     url = views.asset_url(asset.id)
     response.headers["Location"] = url
     return AssetView.of(asset, url=url)

@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 
 from comfyq.ports.inbox import Letter
-from comfyq.services.intake import Intake
+from comfyq.services.jobs.intake import Intake
 from comfyq.wire.sqs import failures, letter_of
 
 log = structlog.get_logger()

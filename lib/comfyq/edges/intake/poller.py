@@ -7,7 +7,7 @@ import structlog
 from comfyq.domain.errors import DomainError
 from comfyq.edges.intake.handler import take
 from comfyq.ports.inbox import Inbox, LetterDelivery
-from comfyq.services.intake import Intake
+from comfyq.services.jobs.intake import Intake
 
 log = structlog.get_logger()
 

@@ -2,7 +2,7 @@
 
 from pydantic import ValidationError
 
-from comfyq.domain.request import Request
+from comfyq.domain.submission.request import Request
 from comfyq.wire.requests import GenerateRequest, unreadable
 
 

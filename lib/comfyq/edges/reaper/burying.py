@@ -7,7 +7,7 @@ import structlog
 from comfyq.domain.dead_letter import Origin
 from comfyq.domain.errors import DomainError
 from comfyq.ports.inbox import Inbox, LetterDelivery
-from comfyq.services.dead_letters import DeadLetters
+from comfyq.services.operations.dead_letters import DeadLetters
 
 log = structlog.get_logger()
 

@@ -6,8 +6,8 @@ from typing import Any
 import structlog
 
 from comfyq.domain.dead_letter import Origin
-from comfyq.services.dead_letters import DeadLetters
-from comfyq.services.reaping import Reaper
+from comfyq.services.operations.dead_letters import DeadLetters
+from comfyq.services.operations.reaper import Reaper
 from comfyq.wire.sqs import failures, letter_of, queue_of
 
 log = structlog.get_logger()

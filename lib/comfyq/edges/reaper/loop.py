@@ -6,7 +6,7 @@ import random
 import structlog
 
 from comfyq.domain.errors import DomainError
-from comfyq.services.reaping import Reaper
+from comfyq.services.operations.reaper import Reaper
 
 log = structlog.get_logger()
 

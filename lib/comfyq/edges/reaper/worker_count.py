@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 
 from comfyq.ports.clock import Clock
-from comfyq.services.health import Health
+from comfyq.services.operations.health import Health
 
 NAMESPACE = "comfyq"
 METRIC = "LiveWorkers"

@@ -16,7 +16,7 @@ from comfyq.domain.errors import DomainError, Forbidden, JobNotFound, NotFound
 from comfyq.domain.job import JobId
 from comfyq.edges.websocket.events import SocketEvent
 from comfyq.ports.notifier import ConnectionGone, Notifier
-from comfyq.services.subscriptions import Subscriptions
+from comfyq.services.notify.subscriptions import Subscriptions
 from comfyq.wire.frames import (
     JOB_ID,
     ErrorFrame,

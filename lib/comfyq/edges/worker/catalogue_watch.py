@@ -7,7 +7,7 @@ import structlog
 from comfyq.domain.errors import DomainError
 from comfyq.edges.worker.engine_watch import EngineWatch
 from comfyq.ports.engine import EngineError
-from comfyq.services.catalogues import CataloguePublisher
+from comfyq.services.workflows.node_catalogues import CataloguePublisher
 
 log = structlog.get_logger()
 

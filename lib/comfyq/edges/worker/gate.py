@@ -2,7 +2,7 @@
 
 import asyncio
 
-from comfyq.services.rendering import Turn
+from comfyq.services.worker.renderer import Turn
 
 
 class Gate:

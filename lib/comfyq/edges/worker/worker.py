@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 import structlog
 
+from comfyq.aio.tasks import beside
 from comfyq.domain.errors import DomainError, TooContended, Unavailable
 from comfyq.edges.worker.catalogue_watch import CatalogueWatch
 from comfyq.edges.worker.engine_watch import EngineWatch
@@ -25,15 +26,14 @@ from comfyq.ports.engine import (
     RenderedFileGone,
 )
 from comfyq.ports.queue import JobQueue
-from comfyq.services.beside import beside
-from comfyq.services.choosing import Chooser
-from comfyq.services.claiming import Claims
-from comfyq.services.execution import Executor
-from comfyq.services.holding import HeldJob
-from comfyq.services.resending import Resender
-from comfyq.services.run_times import RunTimes
-from comfyq.services.sweeping import Sweeper
-from comfyq.services.verdicts import Hung
+from comfyq.services.worker.affinity import Affinity
+from comfyq.services.worker.claims import Claims
+from comfyq.services.worker.executor import Executor
+from comfyq.services.worker.failure_policy import Hung
+from comfyq.services.worker.held_job import HeldJob
+from comfyq.services.worker.orphaned_prompts import OrphanedPrompts
+from comfyq.services.worker.output_retry import OutputRetry
+from comfyq.services.worker.run_times import RunTimes
 
 log = structlog.get_logger()
 
@@ -57,9 +57,9 @@ class Worker:
         space: SpaceWatch,
         heart: Heart,
         caretaker: Caretaker,
-        chooser: Chooser | None,
-        resender: Resender,
-        sweeper: Sweeper,
+        affinity: Affinity | None,
+        output_retry: OutputRetry,
+        orphaned_prompts: OrphanedPrompts,
         run_times: RunTimes,
         wait_s: float,
         drain_s: float,
@@ -74,9 +74,9 @@ class Worker:
         self._space = space
         self._heart = heart
         self._caretaker = caretaker
-        self._chooser = chooser  # None: jobs are taken in the order of the queue
-        self._resender = resender
-        self._sweeper = sweeper
+        self._affinity = affinity  # None: jobs are taken in the order of the queue
+        self._output_retry = output_retry
+        self._orphaned_prompts = orphaned_prompts
         self._run_times = run_times
         self._wait_s = wait_s
         self._drain_s = drain_s
@@ -92,7 +92,7 @@ class Worker:
 
     async def run(self) -> None:
         others = [each.run() for each in (self._guard, self._catalogue) if each is not None]
-        others += [self._resender.run(), self._sweeper.run(), self._run_times.run()]
+        others += [self._output_retry.run(), self._orphaned_prompts.run(), self._run_times.run()]
         await self._space.look()
         async with beside(self._watch.run(), self._space.run(), self._heart.run(), *others):
             await self._serve()
@@ -139,9 +139,9 @@ class Worker:
 
     async def _claim_fitting(self, attempts: asyncio.TaskGroup) -> bool:
         """Claim a waiting job whose models ComfyUI holds, if the order of waiting allows it."""
-        if self._chooser is None or self._stopped.is_set():
+        if self._affinity is None or self._stopped.is_set():
             return False
-        chosen = await self._chooser.choose()
+        chosen = await self._affinity.choose()
         if chosen is None:
             return False
         return await self._claim(attempts, self._claims.claim_waiting(chosen))
@@ -162,8 +162,8 @@ class Worker:
 
     def _begin(self, attempts: asyncio.TaskGroup, held: HeldJob, place: Place) -> None:
         self._heart.took(held.id)
-        if self._chooser is not None:
-            self._chooser.loaded(held.job.family)
+        if self._affinity is not None:
+            self._affinity.loaded(held.job.family)
         task = attempts.create_task(self._attempt(held, place))
         self._places[task] = place
         task.add_done_callback(self._places.pop)

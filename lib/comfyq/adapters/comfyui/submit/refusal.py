@@ -1,0 +1,107 @@
+"""Why ComfyUI refused a graph, in words a client can act on. Pure."""
+
+import difflib
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from comfyq.ports.engine import GraphRefused, NodeError
+
+Body = Mapping[str, Any]  # of the answer to POST /prompt
+Catalogue = Mapping[str, Any]  # /object_info, or a part of it
+
+MAX_NAMES = 50
+MAX_MESSAGE_CHARS = 2_000
+MAX_VALUE_CHARS = 200
+NODE_IN_DETAILS = re.compile(r"#([^'\s]+)")  # "Node ID '#12'"
+
+
+def graph_refused(body: Body, graph: Mapping[str, Any], catalogue: Catalogue) -> GraphRefused:
+    """The error for an answer with an ``error`` or with ``node_errors``.
+
+    ``catalogue`` gives the names that exist where ComfyUI does not (it shortens long lists).
+    """
+    errors = tuple(_of_nodes(body, catalogue)) or tuple(_of_graph(body, graph))
+    error = body.get("error") or {}
+    heading = str(error.get("message") or "A part of the graph is not valid")
+    reasons = "; ".join(f"{e.class_type} ({e.node}): {e.message}" for e in errors)
+    message = f"{heading}: {reasons}" if reasons else f"{heading} {error.get('details', '')}"
+    return GraphRefused(message.strip()[:MAX_MESSAGE_CHARS], errors)
+
+
+def classes_without_names(body: Body) -> set[str]:
+    """Node classes whose lists of names ComfyUI left out of its answer."""
+    return {
+        str(node.get("class_type"))
+        for node in (body.get("node_errors") or {}).values()
+        for error in node.get("errors") or ()
+        if _is_wrong_name(error) and not _names(_extra(error).get("input_config"))
+    }
+
+
+def nearest(wrong: Any, names: list[str]) -> tuple[str, ...]:
+    """The names most like the wrong one first, at most 50."""
+    return tuple(difflib.get_close_matches(str(wrong), names, n=MAX_NAMES, cutoff=0.0))
+
+
+def _of_nodes(body: Body, catalogue: Catalogue) -> Iterator[NodeError]:
+    for node, about in (body.get("node_errors") or {}).items():
+        class_type = str(about.get("class_type", ""))
+        for error in about.get("errors") or ():
+            if _is_wrong_name(error):
+                yield _wrong_name(node, class_type, error, catalogue)
+            else:
+                yield _plain(node, class_type, error)
+
+
+def _wrong_name(node: str, class_type: str, error: Body, catalogue: Catalogue) -> NodeError:
+    extra = _extra(error)
+    field, wrong = str(extra.get("input_name")), extra.get("received_value")
+    names = _names(extra.get("input_config")) or _names_of(catalogue, class_type, field)
+    message = f"{field}: {str(wrong)[:MAX_VALUE_CHARS]!r} does not exist"
+    return NodeError(node, class_type, message, nearest(wrong, names))
+
+
+def _plain(node: str, class_type: str, error: Body) -> NodeError:
+    details = str(error.get("details", ""))[:MAX_MESSAGE_CHARS]
+    field = _extra(error).get("input_name")
+    said = str(error.get("message", error.get("type", "")))[:MAX_MESSAGE_CHARS]
+    message = f"{field}: {said}" if field else said
+    return NodeError(node, class_type, message, (details,) if details else ())
+
+
+def _of_graph(answer: Body, graph: Mapping[str, Any]) -> Iterator[NodeError]:
+    """An unknown class is told in words in older versions and as data in newer ones."""
+    error = answer.get("error") or {}
+    in_words = NODE_IN_DETAILS.search(str(error.get("details", "")))
+    node = _extra(error).get("node_id") or (in_words and in_words.group(1))
+    if node:
+        body = graph.get(str(node))
+        class_type = body.get("class_type") if isinstance(body, Mapping) else None
+        yield NodeError(str(node), str(class_type or ""), str(error.get("message", "")))
+
+
+def _is_wrong_name(error: Body) -> bool:
+    return error.get("type") == "value_not_in_list"
+
+
+def _extra(error: Body) -> Mapping[str, Any]:
+    return error.get("extra_info") or {}
+
+
+def _names_of(catalogue: Catalogue, class_type: str, field: str) -> list[str]:
+    groups = (catalogue.get(class_type) or {}).get("input") or {}
+    for group in ("required", "optional"):
+        if field in (groups.get(group) or {}):
+            return _names(groups[group][field])
+    return []
+
+
+def _names(config: Any) -> list[str]:
+    """The choices of an input: ``[[names], ...]``, or ``["COMBO", {"options": [names]}]``."""
+    if not isinstance(config, list) or not config:
+        return []
+    if isinstance(config[0], list):
+        return [str(name) for name in config[0]]
+    options = config[1] if len(config) > 1 else {}
+    return [str(name) for name in options.get("options") or ()]

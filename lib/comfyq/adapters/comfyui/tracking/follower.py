@@ -1,0 +1,132 @@
+"""Following one prompt to its end.
+
+The socket is a hint, the history is the truth: the hint says when to look. Where no hint comes, the
+follower looks by itself, so a socket that is absent, deaf or stalled costs one poll at most.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+from comfyq.adapters.comfyui.client import ComfyClient, Sighting
+from comfyq.adapters.comfyui.socket import Socket
+from comfyq.adapters.comfyui.timing import EngineTiming
+from comfyq.adapters.comfyui.tracking import history
+from comfyq.adapters.comfyui.tracking.mailbox import Mailbox
+from comfyq.ports.engine import (
+    Ended,
+    EngineEvent,
+    EngineUnavailable,
+    PromptId,
+    PromptLost,
+    PromptState,
+    Started,
+)
+
+ABSENT_LOOKS = 2  # in a row, before a prompt counts as lost
+
+
+class Follower:
+    def __init__(
+        self,
+        prompt_id: PromptId,
+        *,
+        inbox: Mailbox,
+        client: ComfyClient,
+        socket: Socket,
+        timing: EngineTiming,
+    ) -> None:
+        self._prompt_id = prompt_id
+        self._inbox = inbox
+        self._client = client
+        self._socket = socket
+        self._timing = timing
+        self._started = False
+        self._told_start = False
+        self._absent_looks = 0
+        self._unsure = False  # the last look settled nothing
+        self._silent_since: float | None = None  # ComfyUI does not answer
+        self._absent_since = 0.0
+
+    async def events(self) -> AsyncIterator[EngineEvent]:
+        """Until Ended; raises what `Engine.follow` does."""
+        while True:
+            is_news = self._inbox.look_wanted or await self._inbox.wait(self._patience_s())
+            for event in self._news():
+                yield event
+            if is_news and not (self._inbox.settled or self._inbox.look_wanted):
+                continue
+            sighting = await self._look()
+            for event in self._news():
+                yield event
+            if sighting.item is not None:
+                yield Ended(history.rendered(sighting.item))
+                return
+
+    def _patience_s(self) -> float:
+        if self._unsure or not self._socket.is_open:
+            return self._timing.poll_down_s
+        return self._timing.settle_s if self._inbox.settling else self._timing.poll_s
+
+    def _news(self) -> Iterator[EngineEvent]:
+        self._started = self._started or self._inbox.started
+        if self._started and not self._told_start:
+            self._told_start = True
+            yield Started()
+        yield from self._inbox.read()
+
+    async def _look(self) -> Sighting:
+        """Ask ComfyUI where the prompt is; ABSENT also where that is not certain yet."""
+        began = asyncio.get_running_loop().time()
+        self._inbox.look_wanted = False
+        try:
+            sighting = await self._ask()
+        except EngineUnavailable:
+            self._bear_silence(began)
+            return Sighting(PromptState.ABSENT)
+        self._silent_since = None
+        self._unsure = sighting.state is PromptState.ABSENT
+        if self._unsure:
+            self._bear_absence(began)
+        else:
+            self._take(sighting)
+        return sighting
+
+    async def _ask(self) -> Sighting:
+        within_s = min(self._timing.call_s, self._timing.unavailable_s)
+        if self._inbox.settled:
+            # ComfyUI has said its last word, so the history has it: no need to ask the queue.
+            self._inbox.settled = False
+            item = await self._client.history(self._prompt_id, within_s=within_s)
+            if item is not None:
+                return Sighting(PromptState.ENDED, item=item)
+        return await self._client.look(self._prompt_id, within_s=within_s)
+
+    def _take(self, sighting: Sighting) -> None:
+        self._absent_looks = 0
+        if sighting.state is PromptState.PENDING:
+            return
+        self._started = True
+        inbox = self._inbox
+        was_told = inbox.settling if sighting.state is PromptState.ENDED else inbox.started
+        if not was_told and inbox.client_id == self._socket.client_id:
+            self._socket.suspect()
+
+    def _bear_absence(self, now: float) -> None:
+        """Raises PromptLost once it is certain."""
+        if self._absent_looks == 0:
+            self._absent_since = now
+        self._absent_looks += 1
+        # Where ComfyUI said itself that the run ended, it is on its way into the history.
+        is_due = self._inbox.settling and now < self._absent_since + self._timing.history_lag_s
+        if self._absent_looks >= ABSENT_LOOKS and not is_due:
+            raise PromptLost("ComfyUI does not know the prompt any more", started=self._started)
+
+    def _bear_silence(self, since: float) -> None:
+        """Raises EngineUnavailable once ComfyUI has not answered for too long."""
+        self._unsure = True
+        self._absent_looks = 0
+        if self._silent_since is None:
+            self._silent_since = since
+        silent_s = asyncio.get_running_loop().time() - self._silent_since
+        if silent_s >= self._timing.unavailable_s:
+            raise EngineUnavailable(f"ComfyUI has not answered for {silent_s:.0f} s")

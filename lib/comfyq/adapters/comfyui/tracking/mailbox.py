@@ -1,0 +1,142 @@
+"""What the socket said of each followed prompt, until its followers read it.
+
+The socket's reader puts and never waits: what a slow follower has not read is bounded, and the
+oldest progress is dropped first. Start and end are flags, so they are never dropped.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from comfyq.adapters.comfyui.tracking.messages import (
+    PromptSettled,
+    PromptSettling,
+    QueueChanged,
+    Signal,
+)
+from comfyq.domain.job.progress import Advance
+from comfyq.ports.engine import PromptId, Started
+
+MAX_UNREAD = 256
+MAX_AWAITED = 256  # prompts submitted and not yet followed
+
+
+class Mailbox:
+    """One follower's mail about one prompt."""
+
+    def __init__(self, *, client_id: str | None) -> None:
+        self.client_id = client_id
+        """The socket's id that the prompt was submitted under; None where the socket may have
+        told something before, or told nothing at all, as of a prompt that somebody else posted."""
+        self.started = False
+        self.settling = False
+        self.settled = False
+        # Who joins late has missed what the socket said before.
+        self.look_wanted = client_id is None
+        self._unread: deque[Advance] = deque(maxlen=MAX_UNREAD)
+        self._newest: dict[str, Advance] = {}
+        self._wake = asyncio.Event()
+
+    def put(self, signal: Signal) -> None:
+        match signal:
+            case QueueChanged():
+                # Of a prompt of ours we are told more, and without a look.
+                if self.client_id is None:
+                    self._want_look()
+                return
+            case Started():
+                pass
+            case Advance():
+                self._put_advance(signal)
+            case PromptSettling():
+                self.settling = True
+            case PromptSettled():
+                self.settling = self.settled = True
+        self.started = True
+        self._wake.set()
+
+    def miss(self) -> None:
+        """The socket may have missed something: the follower is to look for itself."""
+        self.client_id = None
+        self._want_look()
+
+    def read(self) -> list[Advance]:
+        unread = list(self._unread)
+        self._unread.clear()
+        return unread
+
+    async def wait(self, timeout_s: float) -> bool:
+        """True as soon as there is news, False if there is none in time."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._wake.wait()
+        except TimeoutError:
+            return False
+        self._wake.clear()
+        return True
+
+    def _want_look(self) -> None:
+        self.look_wanted = True
+        self._wake.set()
+
+    def _put_advance(self, advance: Advance) -> None:
+        """ComfyUI tells the same thing up to three times; once is enough."""
+        known = self._newest.get(advance.node)
+        if known is not None and (known.done or not _is_news(advance, known)):
+            return
+        self._newest[advance.node] = advance
+        self._unread.append(advance)
+
+
+def _is_news(advance: Advance, known: Advance) -> bool:
+    return advance.done or (advance.max_steps > 0 and advance != known)
+
+
+class Mailboxes:
+    """Hands the socket's signals to those who follow the prompt they are about."""
+
+    def __init__(self) -> None:
+        self._inboxes: dict[PromptId, list[Mailbox]] = {}
+        self._awaited: dict[PromptId, Mailbox] = {}
+
+    def expect(self, prompt_id: PromptId, *, client_id: str) -> None:
+        """Keep what is said of a prompt from before it is posted until it is followed."""
+        while len(self._awaited) >= MAX_AWAITED:
+            self._awaited.pop(next(iter(self._awaited)))
+        self._awaited[prompt_id] = Mailbox(client_id=client_id)
+
+    def forget(self, prompt_id: PromptId) -> None:
+        self._awaited.pop(prompt_id, None)
+
+    @contextmanager
+    def inbox(self, prompt_id: PromptId) -> Iterator[Mailbox]:
+        """An inbox for as long as the context lasts."""
+        inbox = self._awaited.pop(prompt_id, None) or Mailbox(client_id=None)
+        inboxes = self._inboxes.setdefault(prompt_id, [])
+        inboxes.append(inbox)
+        try:
+            yield inbox
+        finally:
+            inboxes.remove(inbox)
+            if not inboxes and self._inboxes.get(prompt_id) is inboxes:
+                del self._inboxes[prompt_id]
+
+    def deliver(self, prompt_id: PromptId | None, signals: Sequence[Signal]) -> None:
+        """None delivers to everybody."""
+        for inbox in self._all() if prompt_id is None else self._of(prompt_id):
+            for signal in signals:
+                inbox.put(signal)
+
+    def miss(self) -> None:
+        """The socket opened or closed: everybody may have missed something."""
+        for inbox in self._all():
+            inbox.miss()
+
+    def _of(self, prompt_id: PromptId) -> list[Mailbox]:
+        awaited = self._awaited.get(prompt_id)
+        return [*self._inboxes.get(prompt_id, ()), *([awaited] if awaited else [])]
+
+    def _all(self) -> list[Mailbox]:
+        followed = [inbox for inboxes in self._inboxes.values() for inbox in inboxes]
+        return [*followed, *self._awaited.values()]

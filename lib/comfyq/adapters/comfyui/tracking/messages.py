@@ -1,0 +1,141 @@
+"""ComfyUI's socket messages, as signals about one prompt.
+
+Pure. Custom nodes may send whatever they like under any name, so a message that does not have the
+expected form says nothing; it is never an error.
+"""
+
+import json
+import struct
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from comfyq.domain.job.progress import Advance
+from comfyq.ports.engine import PromptId, Started
+
+
+@dataclass(frozen=True, slots=True)
+class PromptSettling:
+    """The run is over. History may not have it for a few milliseconds yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptSettled:
+    """The run is over and history has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueueChanged:
+    """Some prompt was queued, started, ended or deleted. Every client is told so."""
+
+
+Signal = Started | Advance | PromptSettling | PromptSettled | QueueChanged
+Data = Mapping[str, Any]
+
+PREVIEW_WITH_METADATA = 4  # the binary frame that says which prompt it belongs to
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a sampler is painting at the moment."""
+
+    prompt_id: PromptId
+    node: str
+    content_type: str
+    image: bytes
+
+
+def signals(text: str) -> tuple[PromptId | None, Sequence[Signal]]:
+    """The prompt that a text frame is about, and what it says of it.
+
+    None stands for every prompt; that is QueueChanged. The first message after a reconnect has no
+    prompt id and says nothing.
+    """
+    try:
+        message = json.loads(text)
+        if message["type"] == "status":
+            return None, (QueueChanged(),)
+        data = message["data"]
+        read = _READERS.get(message["type"])
+        return PromptId(data["prompt_id"]), read(data) if read else ()
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
+        return None, ()
+
+
+def preview(frame: bytes) -> Preview | None:
+    """The preview in a binary frame; None where the frame is something else."""
+    try:
+        kind, length = struct.unpack_from(">II", frame)
+        if kind != PREVIEW_WITH_METADATA:
+            return None
+        about = json.loads(frame[8 : 8 + length])
+        return Preview(
+            PromptId(about["prompt_id"]),
+            str(about["display_node_id"]),
+            str(about["image_type"]),
+            frame[8 + length :],
+        )
+    except (struct.error, ValueError, KeyError, TypeError):
+        return None
+
+
+def _started(data: Data) -> Sequence[Signal]:
+    return (Started(),)
+
+
+def _settling(data: Data) -> Sequence[Signal]:
+    return (PromptSettling(),)
+
+
+def _cached(data: Data) -> Sequence[Signal]:
+    return [Advance(str(node), done=True) for node in data["nodes"]]
+
+
+def _executing(data: Data) -> Sequence[Signal]:
+    if data["node"] is None:
+        return (PromptSettled(),)
+    return (Advance(str(data.get("display_node") or data["node"])),)
+
+
+def _executed(data: Data) -> Sequence[Signal]:
+    return (Advance(str(data["node"]), done=True),)
+
+
+def _progress(data: Data) -> Sequence[Signal]:
+    return (Advance(str(data["node"]), step=int(data["value"]), max_steps=int(data["max"])),)
+
+
+def _progress_state(data: Data) -> Sequence[Signal]:
+    """Every node that has begun; what is done comes first, so the running node is told last."""
+    nodes = data["nodes"]
+    done = [_advance(node, about) for node, about in nodes.items() if about["state"] == "finished"]
+    running = [
+        _advance(about.get("display_node_id") or node, about)
+        for node, about in nodes.items()
+        if about["state"] == "running"
+    ]
+    return done + running
+
+
+def _advance(node: str, about: Data) -> Advance:
+    # A node that reports no steps of its own is shown as 0 of 1, then 1 of 1.
+    counts = about["max"] > 1
+    return Advance(
+        str(node),
+        step=int(about["value"]) if counts else 0,
+        max_steps=int(about["max"]) if counts else 0,
+        done=about["state"] == "finished",
+    )
+
+
+_READERS: Mapping[str, Callable[[Data], Sequence[Signal]]] = {
+    "execution_start": _started,
+    "execution_cached": _cached,
+    "executing": _executing,
+    "executed": _executed,
+    "progress": _progress,
+    "progress_state": _progress_state,
+    "execution_success": _settling,
+    "execution_error": _settling,
+    "execution_interrupted": _settling,
+}

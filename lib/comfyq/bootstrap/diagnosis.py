@@ -1,0 +1,58 @@
+"""Looking at a deployment with this machine's credentials."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
+
+from comfyq.adapters.sqs.gauge import SqsGauge
+from comfyq.adapters.system.clock import CorrectedClock
+from comfyq.bootstrap.aws import Clients
+from comfyq.bootstrap.ports import Ports, open_ports
+from comfyq.config import Backend, Settings
+from comfyq.domain.diagnosis import Finding
+from comfyq.services.operations.diagnosis import Diagnosis
+
+
+async def check_services(settings: Settings, *, sample: Path) -> Sequence[Finding]:
+    """What table, queue, files and sockets let these credentials do.
+
+    ``sample``: a small file, which is stored and deleted again. Nothing is found of the embedded
+    backend, which has no services. Raises MissingSetting.
+    """
+    if settings.backend is Backend.EMBEDDED:
+        return ()
+    ports = open_ports(settings)
+    try:
+        return await _diagnosis(settings, ports, sample).run()
+    finally:
+        ports.close()
+
+
+def _diagnosis(settings: Settings, ports: Ports, sample: Path) -> Diagnosis:
+    clients = Clients(settings)
+    dead = {
+        "jobs": settings.dead_queue_url,
+        "submissions": settings.submissions_dead_queue_url,
+    }
+    assert settings.queue_url is not None  # open_ports has seen to it
+    return Diagnosis(
+        table=ports.table,
+        assets=ports.assets,
+        notifier=ports.notifier,
+        jobs=SqsGauge(client=clients.sqs, url=settings.queue_url),
+        dead={
+            name: SqsGauge(client=clients.sqs, url=url)
+            for name, url in dead.items()
+            if url is not None
+        },
+        endpoint=_management(settings.ws_url),
+        sample=sample,
+        skew=lambda: ports.clock.skew if isinstance(ports.clock, CorrectedClock) else timedelta(),
+        new_id=lambda: uuid4().hex,
+    )
+
+
+def _management(ws_url: str | None) -> str | None:
+    """``https://host/stage`` of ``wss://host/stage``."""
+    return None if ws_url is None else ws_url.replace("ws", "http", 1)

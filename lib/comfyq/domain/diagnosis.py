@@ -1,0 +1,23 @@
+"""What somebody who looks at a deployment sees."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class FindingState(StrEnum):
+    OK = "ok"
+    WARNING = "warning"  # it works, or may; somebody should look
+    WRONG = "wrong"  # jobs do not run, or not all of them
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    subject: str  # what was looked at: "table: read"
+    state: FindingState
+    told: str  # what was seen, for a person
+    remedy: str | None = None  # what to do; None: nothing
+
+
+def is_sound(findings: Iterable[Finding]) -> bool:
+    return all(finding.state is not FindingState.WRONG for finding in findings)

@@ -1,0 +1,29 @@
+"""A file that a client has announced and sends to asset storage itself."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NewType
+
+from comfyq.domain.caller import TenantId
+from comfyq.domain.files.asset import AssetId
+
+UploadId = NewType("UploadId", str)  # a UUID
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload:
+    """It is no asset before what was sent has been found to be what was announced."""
+
+    id: UploadId
+    tenant: TenantId
+    filename: str
+    content_type: str
+    size: int  # bytes
+    blake3: str | None  # hex, if the client said it
+    expires_at: datetime  # of the URL
+    asset: AssetId | None = None  # that it has become
+
+    @property
+    def key(self) -> str:
+        """Where asset storage has it until then."""
+        return f"pending/{self.id}"

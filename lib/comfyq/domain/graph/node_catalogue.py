@@ -1,0 +1,178 @@
+"""What one ComfyUI can run: its node classes, as its ``GET /object_info`` tells them.
+
+Custom nodes may say anything there, so what is not understood is left out or not checked.
+See https://docs.comfy.org/custom-nodes/backend/datatypes
+"""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from hashlib import sha256
+from typing import Any
+
+from comfyq.domain.graph.graph import Input
+
+ObjectInfo = Mapping[str, Any]
+
+# Inputs that take a file of the input folder, which comes with the job, or names that ComfyUI
+# fetches from elsewhere: what is listed is not all that may be used.
+OPEN_CHOICES = frozenset(
+    {"image_upload", "audio_upload", "video_upload", "file_upload", "remote", "image_folder"}
+)
+PROSE = frozenset(
+    {"tooltip", "description", "output_tooltips", "display_name", "category", "search_aliases"}
+)
+DYNAMIC = "COMFY_"  # types whose inputs depend on other inputs begin so
+
+# Where the names of each kind of model, and of samplers, are listed: the first class that is there.
+SOURCES: Mapping[str, tuple[Input, ...]] = {
+    "samplers": (Input("KSampler", "sampler_name"), Input("KSamplerSelect", "sampler_name")),
+    "schedulers": (Input("KSampler", "scheduler"), Input("BasicScheduler", "scheduler")),
+    "checkpoints": (Input("CheckpointLoaderSimple", "ckpt_name"),),
+    "diffusion_models": (Input("UNETLoader", "unet_name"),),
+    "loras": (Input("LoraLoader", "lora_name"), Input("LoraLoaderModelOnly", "lora_name")),
+    "vae": (Input("VAELoader", "vae_name"),),
+    "text_encoders": (Input("CLIPLoader", "clip_name"), Input("DualCLIPLoader", "clip_name1")),
+    "clip_vision": (Input("CLIPVisionLoader", "clip_name"),),
+    "controlnet": (Input("ControlNetLoader", "control_net_name"),),
+    "upscale_models": (Input("UpscaleModelLoader", "model_name"),),
+}
+MODELS = frozenset(SOURCES) - {"samplers", "schedulers"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputSpec:
+    """One input of a node class."""
+
+    name: str
+    type: Any  # a type's name, or the list of values of a classic choice
+    required: bool
+    options: Mapping[str, Any] = field(default_factory=dict)
+    choices: tuple[Any, ...] | None = None  # None: not restricted to a list
+
+    @property
+    def is_file(self) -> bool:
+        """It names a file, and not only one of those that are listed."""
+        return not OPEN_CHOICES.isdisjoint(self.options)
+
+    @property
+    def is_dynamic(self) -> bool:
+        return isinstance(self.type, str) and self.type.startswith(DYNAMIC)
+
+    @property
+    def config(self) -> list[Any]:
+        """The form in which ComfyUI's errors show it."""
+        return [self.type, dict(self.options)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeClass:
+    name: str
+    inputs: Mapping[str, InputSpec]
+    outputs: tuple[Any, ...]  # a type's name, or a list of values, each
+    is_output: bool
+
+
+@dataclass(frozen=True)
+class NodeCatalogue:
+    """The node classes of one ComfyUI. ``id`` is the hash of what they are made of."""
+
+    id: str
+    classes: Mapping[str, NodeClass]
+
+    def choices(self, class_type: str, name: str) -> tuple[str, ...]:
+        """The names that an input may have; none where it is no choice, or not there."""
+        node_class = self.classes.get(class_type)
+        spec = node_class.inputs.get(name) if node_class else None
+        return tuple(str(choice) for choice in (spec.choices or ())) if spec else ()
+
+    def names(self, source: str) -> tuple[str, ...]:
+        """What there is of a source, such as ``loras``."""
+        return self._by_source[source]
+
+    @cached_property
+    def _by_source(self) -> Mapping[str, tuple[str, ...]]:
+        """There may be thousands of names, and each request looks at some."""
+        return {source: self._listed(places) for source, places in SOURCES.items()}
+
+    def _listed(self, places: Sequence[Input]) -> tuple[str, ...]:
+        for class_type, name in places:
+            if class_type in self.classes:
+                return self.choices(class_type, name)
+        return ()
+
+    @cached_property
+    def models(self) -> Mapping[str, tuple[str, ...]]:
+        """Names of models by kind."""
+        return {kind: self.names(kind) for kind in sorted(MODELS)}
+
+
+def essence(info: ObjectInfo) -> bytes:
+    """What of an object_info matters for running graphs, as JSON: equal for equal catalogues.
+
+    Without prose, and without the names of uploaded files, which change with every job.
+    """
+    kept = {name: _without_prose(entry) for name, entry in info.items()}
+    return json.dumps(kept, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode(
+        "utf-8", "replace"
+    )
+
+
+def id_of(essential: bytes) -> str:
+    return sha256(essential).hexdigest()
+
+
+def read_catalogue(info: ObjectInfo, *, id: str = "") -> NodeCatalogue:
+    """The catalogue that an object_info tells of."""
+    classes = {name: _node_class(name, entry) for name, entry in info.items() if _is_class(entry)}
+    return NodeCatalogue(id or id_of(essence(info)), classes)
+
+
+def _is_class(entry: object) -> bool:
+    return isinstance(entry, Mapping) and isinstance(entry.get("input"), Mapping)
+
+
+def _node_class(name: str, entry: Mapping[str, Any]) -> NodeClass:
+    outputs = entry.get("output")
+    return NodeClass(
+        name=name,
+        inputs={spec.name: spec for spec in _input_specs(entry["input"])},
+        outputs=tuple(outputs) if isinstance(outputs, list) else (),
+        is_output=bool(entry.get("output_node")),
+    )
+
+
+def _input_specs(groups: Mapping[str, Any]) -> Iterable[InputSpec]:
+    for group in ("required", "optional"):
+        declared = groups.get(group)
+        for name, config in declared.items() if isinstance(declared, Mapping) else ():
+            if isinstance(config, list) and config:
+                yield _input_spec(name, config, required=group == "required")
+
+
+def _input_spec(name: str, config: list[Any], *, required: bool) -> InputSpec:
+    kind = config[0]
+    options = config[1] if len(config) > 1 and isinstance(config[1], Mapping) else {}
+    listed = kind if isinstance(kind, list) else options.get("options")
+    is_choice = isinstance(listed, list) and (isinstance(kind, list) or kind == "COMBO")
+    is_open = options.get("multiselect") or not OPEN_CHOICES.isdisjoint(options)
+    choices = tuple(listed) if is_choice and listed is not None and not is_open else None
+    return InputSpec(name=name, type=kind, required=required, options=options, choices=choices)
+
+
+def _without_prose(value: Any) -> Any:
+    match value:
+        case [list(), dict() as options, *_] if not OPEN_CHOICES.isdisjoint(options):
+            return [[], _without_prose(options)]
+        case dict():
+            open_choice = not OPEN_CHOICES.isdisjoint(value)
+            return {
+                key: [] if open_choice and key == "options" else _without_prose(below)
+                for key, below in value.items()
+                if key not in PROSE
+            }
+        case list():
+            return [_without_prose(below) for below in value]
+        case _:
+            return value

@@ -1,0 +1,71 @@
+"""What a node is for, told by where its outputs lead."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from comfyq.domain.graph.graph import Graph, Input, Ref, reference
+
+ROLES = ("positive", "negative")
+
+
+def roles_of(graph: Graph, node: str) -> frozenset[str]:
+    """Which of a sampler's conditions a text encoder ends up in; none where it ends up in another.
+
+    Nodes in between may have inputs of these names too: the first on the way decides.
+    """
+    found: set[str] = set()
+    seen: set[str] = set()
+    waiting = [node]
+    while waiting:
+        source = waiting.pop()
+        if source in seen:
+            continue
+        seen.add(source)
+        for fed in fed_by(graph, source):
+            if fed.name in ROLES:
+                found.add(fed.name)
+            else:
+                waiting.append(fed.node)
+    return frozenset(found)
+
+
+def fed_by(graph: Graph, node: str) -> Iterator[Input]:
+    """Every input that any output of ``node`` feeds."""
+    for other, body in graph.items():
+        for name, value in body["inputs"].items():
+            source = reference(value)
+            if source is not None and source.node == node:
+                yield Input(other, name)
+
+
+def text_place(graph: Graph, place: Input) -> Input | None:
+    """Where the text of an input is written: there, or in the one node that feeds it."""
+    value: Any = graph[place.node]["inputs"][place.name]
+    for _ in range(len(graph)):
+        if isinstance(value, str):
+            return place
+        source = reference(value)
+        if source is None or source.node not in graph:
+            return None
+        below = graph[source.node]["inputs"]
+        texts = [name for name, each in below.items() if isinstance(each, str)]
+        links = [name for name, each in below.items() if reference(each) is not None]
+        only = texts if texts else links
+        if len(only) != 1:
+            return None
+        place, value = Input(source.node, only[0]), below[only[0]]
+    return None
+
+
+def loaded(graph: Graph, name: str, users: Sequence[str]) -> Ref | None:
+    """The output of a loader that, through others, feeds an input called ``name`` of ``users``."""
+    for user in users:
+        source = reference(graph[user]["inputs"].get(name))
+        for _ in range(len(graph)):
+            if source is None or source.node not in graph:
+                break
+            above = reference(graph[source.node]["inputs"].get(name))
+            if above is None:
+                return source
+            source = above
+    return None

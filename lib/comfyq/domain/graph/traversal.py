@@ -1,0 +1,55 @@
+"""Which nodes of a graph lead where, without recursion: a client may send any graph."""
+
+from collections.abc import Collection, Iterable, Sequence
+
+from comfyq.domain.graph.graph import Graph, reference
+
+
+def upstream_of(graph: Graph, node: str) -> Sequence[str]:
+    """The nodes that feed ``node`` directly."""
+    found = (reference(value) for value in graph[node]["inputs"].values())
+    return [source.node for source in found if source is not None and source.node in graph]
+
+
+def reached(graph: Graph, outputs: Iterable[str]) -> frozenset[str]:
+    """``outputs`` and every node upstream of them."""
+    found: set[str] = set()
+    waiting = list(outputs)
+    while waiting:
+        node = waiting.pop()
+        if node not in found:
+            found.add(node)
+            waiting += upstream_of(graph, node)
+    return frozenset(found)
+
+
+def cycle_in(graph: Graph, nodes: Collection[str]) -> Sequence[str]:
+    """The nodes of one cycle among ``nodes``, in its order; nothing where there is none."""
+    rest = _without_ends(graph, nodes)
+    if not rest:
+        return []
+    path: list[str] = []
+    node = next(iter(rest))
+    while node not in path:
+        path.append(node)
+        node = next(up for up in upstream_of(graph, node) if up in rest)
+    return path[path.index(node) :]
+
+
+def _without_ends(graph: Graph, nodes: Collection[str]) -> dict[str, int]:
+    """What is left when nodes that nothing more feeds are taken away, again and again."""
+    feeding = {node: [up for up in upstream_of(graph, node) if up in nodes] for node in nodes}
+    feeds: dict[str, list[str]] = {node: [] for node in nodes}
+    for node, sources in feeding.items():
+        for source in sources:
+            feeds[source].append(node)
+    left = {node: len(sources) for node, sources in feeding.items()}
+    free = [node for node, count in left.items() if count == 0]
+    while free:
+        done = free.pop()
+        del left[done]
+        for fed in feeds[done]:
+            left[fed] -= 1
+            if left[fed] == 0:
+                free.append(fed)
+    return left

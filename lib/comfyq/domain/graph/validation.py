@@ -1,0 +1,200 @@
+"""Whether a ComfyUI would run a graph, decided against its catalogue before it is asked.
+
+It follows ComfyUI's ``execution.py`` (https://github.com/comfyanonymous/ComfyUI): every class must
+exist, and every node upstream of an output must have valid inputs. Where ComfyUI runs the valid
+outputs of a partly valid graph, we refuse it whole. ComfyUI recurses; this does not, so no graph
+is too deep.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import chain, islice
+from typing import Any
+
+from comfyq.domain.graph.errors import At, GraphError
+from comfyq.domain.graph.graph import Graph, NewGraph, copied, reference, set_input
+from comfyq.domain.graph.graph import Input as Place
+from comfyq.domain.graph.model_names import existing_name
+from comfyq.domain.graph.node_catalogue import InputSpec, NodeCatalogue, NodeClass
+from comfyq.domain.graph.traversal import cycle_in, reached
+from comfyq.domain.suggestions import closest
+
+MAX_ERRORS = 50  # of one graph: more are of one cause
+MAX_COMPLETED = 50  # names; looking for one takes time
+SUGGESTED = 5
+CONVERSIONS: Mapping[str, Callable[[Any], Any]] = {
+    "INT": int,
+    "FLOAT": float,
+    "STRING": str,
+    "BOOLEAN": bool,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Validation:
+    """What validation found; without errors, ``graph`` runs."""
+
+    graph: NewGraph  # names of models completed to those that there are
+    errors: Sequence[GraphError] = ()
+    no_outputs: bool = False
+    completed: Sequence[tuple[Place, str, str]] = ()  # (where, as written, as it is)
+    dependents: Mapping[str, Sequence[str]] = field(default_factory=dict)  # outputs, by bad node
+
+    @property
+    def valid(self) -> bool:
+        return not self.errors and not self.no_outputs
+
+    def node_errors(self) -> dict[str, Any]:
+        """The errors by node, as ComfyUI answers them."""
+        shown: dict[str, Any] = {}
+        for error in self.errors:
+            outputs = list(self.dependents.get(error.node, ()))
+            entry = {"errors": [], "dependent_outputs": outputs, "class_type": error.class_type}
+            shown.setdefault(error.node, entry)["errors"].append(error.shown())
+        return shown
+
+
+def validate(graph: Graph, catalogue: NodeCatalogue) -> Validation:
+    """Judge an API-format graph (``graph.faults`` finds none in it); it is not changed."""
+    unknown = list(islice(_unknown_classes(graph, catalogue), MAX_ERRORS))
+    if unknown:
+        return Validation(copied(graph), unknown, dependents=_dependents(graph, catalogue, unknown))
+    return _Inspection(copied(graph), catalogue).verdict()
+
+
+def _dependents(
+    graph: Graph, catalogue: NodeCatalogue, errors: Sequence[GraphError]
+) -> Mapping[str, Sequence[str]]:
+    """The output nodes that cannot run, by the node because of which they cannot."""
+    dependents: dict[str, list[str]] = {error.node: [] for error in errors}
+    for output in _outputs(graph, catalogue) if errors else ():
+        for node in dependents.keys() & reached(graph, [output]):
+            dependents[node].append(output)
+    return dependents
+
+
+def _outputs(graph: Graph, catalogue: NodeCatalogue) -> list[str]:
+    classes = catalogue.classes
+    return [
+        node
+        for node, body in graph.items()
+        if body["class_type"] in classes and classes[body["class_type"]].is_output
+    ]
+
+
+def _unknown_classes(graph: Graph, catalogue: NodeCatalogue) -> Iterator[GraphError]:
+    near: dict[str, Sequence[str]] = {}
+    for node, body in graph.items():
+        name = body["class_type"]
+        if name not in catalogue.classes:
+            if name not in near:
+                near[name] = closest(name, catalogue.classes, most=SUGGESTED)
+            yield At(node, name).unknown_class(near[name])
+
+
+class _Inspection:
+    """One look at one graph whose classes are all known; names are completed in it."""
+
+    def __init__(self, graph: NewGraph, catalogue: NodeCatalogue) -> None:
+        self._graph = graph
+        self._catalogue = catalogue
+        self._completed: list[tuple[Place, str, str]] = []
+
+    def verdict(self) -> Validation:
+        outputs = _outputs(self._graph, self._catalogue)
+        wanted = reached(self._graph, outputs)
+        found = (error for node in self._graph if node in wanted for error in self._node(node))
+        members = cycle_in(self._graph, wanted)
+        cycles = (self._at(node).cycle(members) for node in members)
+        errors = list(islice(chain(found, cycles), MAX_ERRORS))
+        return Validation(
+            self._graph,
+            errors,
+            no_outputs=not outputs,
+            completed=tuple(self._completed),
+            dependents=_dependents(self._graph, self._catalogue, errors),
+        )
+
+    def _at(self, node: str) -> At:
+        return At(node, self._graph[node]["class_type"])
+
+    def _class(self, node: str) -> NodeClass:
+        return self._catalogue.classes[self._graph[node]["class_type"]]
+
+    def _node(self, node: str) -> Iterator[GraphError]:
+        at, inputs = self._at(node), self._graph[node]["inputs"]
+        for spec in self._class(node).inputs.values():
+            if spec.is_dynamic:
+                continue
+            if spec.name not in inputs:
+                if spec.required:
+                    yield at.missing(spec)
+            elif isinstance(inputs[spec.name], list):
+                yield from self._link(at, spec, inputs[spec.name])
+            else:
+                yield from self._value(at, spec, inputs[spec.name])
+
+    def _link(self, at: At, spec: InputSpec, link: list[Any]) -> Iterator[GraphError]:
+        source = reference(link)
+        if source is None or source.node not in self._graph:
+            yield at.bad_link(spec, link)
+            return
+        outputs = self._class(source.node).outputs
+        if not 0 <= source.output < len(outputs):
+            yield at.no_such_output(spec, link, len(outputs))
+        elif not types_match(outputs[source.output], spec.type):
+            yield at.type_mismatch(spec, outputs[source.output], link)
+
+    def _value(self, at: At, spec: InputSpec, given: Any) -> Iterator[GraphError]:
+        try:
+            value = _converted(spec, given)
+        except (TypeError, ValueError, OverflowError) as reason:
+            yield at.not_convertible(spec, given, str(reason))
+            return
+        if spec.is_file and not isinstance(value, str):
+            yield at.not_convertible(spec, given, "it is the name of a file")
+        elif spec.choices is not None:
+            yield from self._choice(at, spec, value)
+        elif isinstance(value, int | float):
+            yield from _range(at, spec, value)
+
+    def _choice(self, at: At, spec: InputSpec, value: Any) -> Iterator[GraphError]:
+        choices = spec.choices or ()
+        if value in choices:
+            return
+        names = [choice for choice in choices if isinstance(choice, str)]
+        may_complete = isinstance(value, str) and len(self._completed) < MAX_COMPLETED
+        meant = existing_name(value, names) if may_complete else None
+        if meant is None:
+            yield at.not_in_list(spec, value, closest(str(value)[:200], names, most=SUGGESTED))
+            return
+        place = Place(at.node, spec.name)
+        set_input(self._graph, place, meant)
+        self._completed.append((place, value, meant))
+
+
+def _range(at: At, spec: InputSpec, value: float) -> Iterator[GraphError]:
+    low, high = spec.options.get("min"), spec.options.get("max")
+    if isinstance(low, int | float) and value < low:
+        yield at.too_small(spec, value)
+    elif isinstance(high, int | float) and value > high:
+        yield at.too_big(spec, value)
+
+
+def _converted(spec: InputSpec, value: Any) -> Any:
+    if isinstance(value, Mapping) and "__value__" in value:  # how a literal list is written
+        value = value["__value__"]
+    convert = CONVERSIONS.get(spec.type) if isinstance(spec.type, str) else None
+    return convert(value) if convert else value
+
+
+def types_match(received: Any, wanted: Any) -> bool:
+    """Whether an output may feed an input; types are alternatives, separated by commas."""
+    if received == wanted:
+        return True
+    if not isinstance(received, str) or not isinstance(wanted, str):
+        return False
+    if "*" in (received, wanted) or received.startswith("COMFY_"):
+        return True
+    offered = {kind.strip() for kind in received.split(",")}
+    return not offered.isdisjoint(kind.strip() for kind in wanted.split(","))

@@ -1,0 +1,67 @@
+"""What time does to a job, and what is due after its end."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from comfyq.domain.errors import IllegalTransition, LeaseLost
+from comfyq.domain.job.model import Job, JobError, JobStatus, Trigger, WorkerId
+from comfyq.domain.job.transitions import ANNOUNCE_AFTER, due, end, queue_deadline, vacate
+
+ANNOUNCE_FOR = timedelta(minutes=10)  # then whoever could not be told has to ask
+DEADLINE_SLACK = timedelta(seconds=30)  # the holder ends an overdue run first, and stops ComfyUI
+
+
+def evict(job: Job, *, worker: WorkerId, now: datetime) -> Job:
+    """End the lease of a worker that is known to be dead.
+
+    Raises:
+        LeaseLost: the job is no longer that worker's.
+    """
+    if job.lease is None or job.lease.worker != worker:
+        raise LeaseLost(f"{job.id} is not held by {worker}")
+    return vacate(job, now=now)
+
+
+def reap(job: Job, *, now: datetime) -> Job:
+    """Settle what time alone decides.
+
+    Ends what was cancelled and abandoned and what waited or ran for too long, frees a lapsed
+    lease, and gives a job that needs nothing yet a new ``due_at``. A job that only waits for a
+    doorbell comes back as it is.
+    """
+    if job.status.terminal:
+        raise IllegalTransition(f"{job.id} has ended")
+    overdue = run_deadline(job)
+    if overdue is not None and now >= overdue + DEADLINE_SLACK:
+        ran = f"not finished within {job.limits.run_timeout_s} s of its start"
+        return end(job, Trigger.FAIL, now=now, error=JobError("deadline", ran))
+    if job.lease is not None and now < job.lease.expires_at:
+        return replace(job, due_at=due(job), version=job.version + 1)
+    if job.cancel_requested:
+        return end(job, Trigger.CANCEL, now=now)
+    if job.status is JobStatus.QUEUED and now >= queue_deadline(job):
+        waited = f"waited for a worker for more than {job.limits.queue_timeout_s} s"
+        trigger = Trigger.EXPIRE if job.started_at is None else Trigger.FAIL
+        return end(job, trigger, now=now, error=JobError("deadline", waited))
+    return job if job.lease is None else vacate(job, now=now)
+
+
+def announced(job: Job, *, retention: timedelta) -> Job:
+    """The end has reached whoever follows; next, the reaper deletes the job."""
+    if job.ended_at is None or not job.end_pending:
+        raise IllegalTransition(f"{job.id} has no end to announce")
+    due_at = max(job.ended_at + retention, job.kept_until or job.ended_at)
+    return replace(job, end_pending=False, due_at=due_at, version=job.version + 1)
+
+
+def unannounced(job: Job, *, now: datetime) -> Job:
+    """Not everybody could be told of the end; the reaper tries again, for a while."""
+    if job.ended_at is None or not job.end_pending:
+        raise IllegalTransition(f"{job.id} has no end to announce")
+    return replace(job, due_at=now + ANNOUNCE_AFTER, version=job.version + 1)
+
+
+def run_deadline(job: Job) -> datetime | None:
+    if job.status is not JobStatus.RUNNING or job.started_at is None:
+        return None
+    return job.started_at + timedelta(seconds=job.limits.run_timeout_s)

@@ -1,0 +1,154 @@
+"""What the worker that holds a job does with it; ``token`` is its attempt."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from comfyq.domain.errors import IllegalTransition, LeaseHeld
+from comfyq.domain.job.model import (
+    STORAGE_REFUSED,
+    Job,
+    JobError,
+    JobStatus,
+    Lease,
+    Trigger,
+    WorkerId,
+)
+from comfyq.domain.job.progress import Progress
+from comfyq.domain.job.transitions import apply, end, held, requeue
+
+MAX_CLAIMS = 20  # ends a job that is claimed and given back for ever
+PASS_FIRST = timedelta(seconds=1)  # before somebody else may claim what a worker cannot run
+PASS_LONGEST = timedelta(minutes=1)
+
+
+def claim(job: Job, *, worker: WorkerId, now: datetime, ttl: timedelta) -> Job:
+    """Begin the next attempt, or settle what nobody else can settle any more.
+
+    A worker retakes its own lease at once: ids are locked, so its former process is gone.
+    The result may have ended: canceled, or failed after MAX_CLAIMS.
+
+    Raises:
+        LeaseHeld: another worker's lease has not expired, or a retry waits; ``until`` says when.
+        IllegalTransition: the job has ended.
+    """
+    if job.lease is not None and job.lease.worker != worker and now < job.lease.expires_at:
+        raise LeaseHeld(until=job.lease.expires_at)
+    if job.cancel_requested:
+        return end(job, Trigger.CANCEL, now=now)
+    if job.lease is None and job.not_before is not None and now < job.not_before:
+        raise LeaseHeld(until=job.not_before)
+    if job.attempt - job.passes >= MAX_CLAIMS:
+        error = JobError("too-many-attempts", f"claimed {job.attempt} times without a result")
+        return end(job, Trigger.FAIL, now=now, error=error)
+    return apply(
+        job,
+        Trigger.CLAIM,
+        now=now,
+        attempt=job.attempt + 1,
+        lease=Lease(worker, expires_at=now + ttl),
+        claimed_at=now,
+        adopted_attempt=0,
+        not_before=None,
+        progress=Progress(),
+    )
+
+
+def renew(job: Job, *, token: int, now: datetime, ttl: timedelta) -> Job:
+    """Push the lease's end to ``now + ttl``; raises LeaseLost for a superseded attempt."""
+    lease = Lease(held(job, token).worker, expires_at=now + ttl)
+    return apply(job, Trigger.RENEW, lease=lease)
+
+
+def adopt(job: Job, *, token: int, attempt: int) -> Job:
+    """The holder goes on with the prompt that an earlier attempt left in ComfyUI.
+
+    Whoever lost that attempt, and only slept, can so tell that its prompt is in use.
+    """
+    held(job, token)
+    return apply(job, Trigger.ADOPT, adopted_attempt=attempt)
+
+
+def start(job: Job, *, token: int, now: datetime) -> Job:
+    """ComfyUI has started this attempt, or goes on with one that it adopted.
+
+    Starting twice changes nothing and returns the same job: the first answer may have been lost.
+    """
+    held(job, token)
+    if job.started_attempt == token:
+        return job
+    return apply(job, Trigger.START, now=now, started_at=now, started_attempt=token)
+
+
+def forfeit(job: Job, *, token: int, now: datetime, reason: str) -> Job:
+    """Count an earlier attempt that left nothing to adopt; it may be the job's last failure."""
+    held(job, token)
+    failures = job.failures + 1
+    if failures >= job.limits.max_attempts:
+        error = JobError("worker-lost", reason)
+        return end(job, Trigger.FAIL, now=now, failures=failures, error=error)
+    return apply(job, Trigger.FORFEIT, failures=failures, started_attempt=0)
+
+
+def advance(job: Job, *, token: int, now: datetime, ttl: timedelta, progress: Progress) -> Job:
+    """Show progress; the same write renews the lease."""
+    lease = Lease(held(job, token).worker, expires_at=now + ttl)
+    return apply(job, Trigger.ADVANCE, lease=lease, progress=progress)
+
+
+def release(
+    job: Job, *, token: int, now: datetime, reason: str, retry_in: timedelta = timedelta(0)
+) -> Job:
+    """Give the job back, uncounted: it is claimable at once, or after ``retry_in``."""
+    held(job, token)
+    if job.cancel_requested:
+        return end(job, Trigger.CANCEL, now=now)
+    not_before = now + retry_in if retry_in else None
+    return requeue(job, Trigger.RELEASE, now=now, note=reason, not_before=not_before)
+
+
+def pass_on(job: Job, *, token: int, now: datetime, reason: str) -> Job:
+    """Give the job back for a worker that can run it. Each time it waits longer, and it is not
+    counted: a job may wait for a model until its queue time-out."""
+    wait = min(PASS_FIRST * 2 ** min(job.passes, 20), PASS_LONGEST)
+    released = release(job, token=token, now=now, reason=reason, retry_in=wait)
+    return replace(released, passes=job.passes + 1)
+
+
+def fail(
+    job: Job, *, token: int, now: datetime, error: JobError, retry_in: timedelta | None
+) -> Job:
+    """End the attempt badly.
+
+    With ``retry_in`` the cause may pass: the job is queued again while failures remain.
+    """
+    held(job, token)
+    failures = job.failures + 1
+    if retry_in is None or job.cancel_requested or failures >= job.limits.max_attempts:
+        return end(job, Trigger.FAIL, now=now, failures=failures, error=error)
+    again = {"failures": failures, "error": error, "not_before": now + retry_in}
+    return requeue(job, Trigger.RETRY, now=now, **again)
+
+
+def succeed(job: Job, *, token: int, now: datetime, steps: int = 0) -> Job:
+    """``steps`` are what its sampler took, for whoever looks at it afterwards."""
+    held(job, token)
+    done = Progress(fraction=1.0, step=steps, max_steps=steps)
+    return end(job, Trigger.SUCCEED, now=now, progress=done, error=None)
+
+
+def recover(job: Job, *, token: int) -> Job:
+    """What this attempt rendered could be stored after all. The job stays failed, as it was told.
+
+    Raises:
+        IllegalTransition: it did not end because that attempt's results could not be stored.
+    """
+    code = job.error.code if job.status is JobStatus.FAILED and job.error else None
+    if code != STORAGE_REFUSED or job.attempt != token:
+        raise IllegalTransition(f"{job.id} waits for no results of attempt {token}")
+    return replace(job, version=job.version + 1)
+
+
+def confirm_cancel(job: Job, *, token: int, now: datetime) -> Job:
+    """The holder has stopped."""
+    held(job, token)
+    return end(job, Trigger.CANCEL, now=now)

@@ -1,0 +1,100 @@
+"""A request become a graph that runs: on one ComfyUI whose catalogue is known, or on any."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from comfyq.domain.errors import InvalidRequest
+from comfyq.domain.graph.graph import Graph
+from comfyq.domain.graph.node_catalogue import NodeCatalogue
+from comfyq.domain.graph.validation import Validation, validate
+from comfyq.domain.job import Limits
+from comfyq.domain.submission.field_errors import refusal_of_graph, refusal_of_workflow
+from comfyq.domain.submission.request import Request
+from comfyq.domain.submission.spec import Spec
+from comfyq.domain.workflow.raw_graph import family_of, read_graph, take_files
+from comfyq.domain.workflow.workflow import Workflow
+
+RAW = "graph"  # what a job of a client's own graph has for a workflow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdmittedRequest:
+    """What a job of a request would be."""
+
+    workflow: str
+    family: str
+    limits: Limits
+    spec: Spec
+    checked: bool  # a worker is known that could run it
+
+
+def admit_workflow(
+    workflow: Workflow,
+    values: Mapping[str, Any],
+    catalogue: NodeCatalogue | None,
+    *,
+    draw_seed: Callable[[], int],
+) -> AdmittedRequest:
+    """Raises InvalidParameters, InvalidGraph."""
+    on = workflow if catalogue is None else workflow.on(catalogue)
+    resolved = on.resolve(values, draw_seed=draw_seed)
+    graph = on.bind(resolved.parameters)
+    if catalogue is not None:
+        verdict = validate(graph, catalogue)
+        if not verdict.valid:
+            raise refusal_of_workflow(workflow, resolved.parameters, graph, verdict)
+        graph = verdict.graph
+    return AdmittedRequest(
+        workflow=workflow.name,
+        family=_family(workflow, graph),
+        limits=workflow.limits,
+        spec=Spec(
+            graph=graph,
+            parameters=resolved.parameters,
+            warnings=tuple(resolved.warnings),
+            inputs=on.inputs(resolved.parameters),
+        ),
+        checked=catalogue is not None,
+    )
+
+
+def admit_graph(request: Request, catalogue: NodeCatalogue | None) -> AdmittedRequest:
+    """A client's own graph. Raises InvalidGraph, TooLarge."""
+    graph = read_graph(request.graph, request.overrides)
+    files = take_files(graph)
+    warnings: Sequence[str] = ()
+    if catalogue is not None:
+        verdict = validate(graph, catalogue)
+        if not verdict.valid:
+            raise refusal_of_graph(request.overrides, verdict)
+        graph, warnings = verdict.graph, _told(verdict)
+    return AdmittedRequest(
+        workflow=RAW,
+        family=family_of(graph),
+        limits=Limits(),
+        spec=Spec(graph=graph, parameters={}, warnings=tuple(warnings), inputs=files),
+        checked=catalogue is not None,
+    )
+
+
+def refusal_of_sample(workflow: Workflow, catalogue: NodeCatalogue) -> InvalidRequest | None:
+    """Why a ComfyUI could not run a workflow's sample; None if it could."""
+    try:
+        admit_workflow(workflow, workflow.sample, catalogue, draw_seed=lambda: 0)
+    except InvalidRequest as refused:
+        return refused
+    return None
+
+
+def _family(workflow: Workflow, bound: Graph) -> str:
+    """A request that chose another checkpoint shares no models with the others."""
+    loaded = family_of(bound)
+    return workflow.family if loaded == family_of(workflow.graph) else loaded
+
+
+def _told(verdict: Validation) -> Sequence[str]:
+    return [
+        f"{place.node}.{place.name}: {written!r} was taken for {meant!r}"
+        for place, written, meant in verdict.completed
+    ]

@@ -1,0 +1,71 @@
+"""From what is wrong with a bound graph to the fields of the request that made it so."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from comfyq.domain.errors import FieldError, InvalidGraph
+from comfyq.domain.graph.errors import GraphError
+from comfyq.domain.graph.graph import Graph, Input
+from comfyq.domain.graph.validation import Validation
+from comfyq.domain.workflow.workflow import Workflow
+
+MAX_DETAIL_CHARS = 2_000
+NO_OUTPUTS = "no node of it is an output, such as SaveImage"
+
+Field = Callable[[GraphError], str]  # the path of the field that is to blame
+
+
+def refusal_of_workflow(
+    workflow: Workflow, values: Mapping[str, Any], bound: Graph, verdict: Validation
+) -> InvalidGraph:
+    """Why no ComfyUI runs a workflow with these resolved values."""
+    owners = {target: name for name, p in workflow.parameters.items() for target in p.bindings}
+    loaders = dict(zip(_inserted(workflow, bound), _loras(workflow, values), strict=False))
+
+    def field(error: GraphError) -> str:
+        owner = owners.get(Input(error.node, error.input or ""))
+        return owner or loaders.get(error.node, "workflow")
+
+    return _refusal(verdict, field, sources={model.file: model for model in workflow.models})
+
+
+def refusal_of_graph(overrides: Mapping[str, Any], verdict: Validation) -> InvalidGraph:
+    """Why no ComfyUI runs a client's own graph."""
+
+    def field(error: GraphError) -> str:
+        if error.input is None:
+            return f"graph.{error.node}"
+        place = f"{error.node}.{error.input}"
+        return (
+            f"overrides.{place}"
+            if place in overrides
+            else f"graph.{error.node}.inputs.{error.input}"
+        )
+
+    return _refusal(verdict, field, sources={})
+
+
+def _inserted(workflow: Workflow, bound: Graph) -> Sequence[str]:
+    """The loaders of LoRAs, in the order in which they were put into the graph."""
+    return [node for node in bound if node not in workflow.graph]
+
+
+def _loras(workflow: Workflow, values: Mapping[str, Any]) -> Iterator[str]:
+    for name, parameter in workflow.parameters.items():
+        if parameter.kind == "loras":
+            yield from (f"{name}.{position}" for position in range(len(values[name])))
+
+
+def _refusal(verdict: Validation, field: Field, *, sources: Mapping[str, Any]) -> InvalidGraph:
+    fields = [FieldError(field(error), _message(error, sources)) for error in verdict.errors]
+    if verdict.no_outputs:
+        fields.append(FieldError("graph", NO_OUTPUTS))
+    told = "; ".join(f"{each.field}: {each.message}" for each in fields)
+    detail = told if len(told) <= MAX_DETAIL_CHARS else told[:MAX_DETAIL_CHARS] + "…"
+    return InvalidGraph(detail, fields, node_errors=verdict.node_errors())
+
+
+def _message(error: GraphError, sources: Mapping[str, Any]) -> str:
+    told = f"node {error.node} ({error.class_type}): {error.readable()}"
+    model = sources.get(str(error.extra.get("received_value")))
+    return f"{told}; it belongs into models/{model.folder}: {model.url}" if model else told

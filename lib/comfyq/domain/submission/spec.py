@@ -1,0 +1,17 @@
+"""What a job is to run: fixed when it is submitted, read once by the worker."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from comfyq.domain.files.inputs import InputFile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Spec:
+    graph: Mapping[str, Any]  # ComfyUI's API format, with every parameter bound
+    parameters: Mapping[str, Any]  # resolved: defaults filled in, the seed drawn
+    warnings: tuple[str, ...] = ()  # what of the request was accepted without effect
+    inputs: tuple[InputFile, ...] = ()  # files that the worker binds into the graph
+    metadata: bool = True  # told beside the outputs, and in PNG files
+    reuse_key: str | None = None  # by which a later job finds the results; see domain.reuse

@@ -1,0 +1,136 @@
+"""Graphs that clients bring themselves: checked, changed by overrides, and told what they load."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from typing import Any
+
+from comfyq.domain.errors import FieldError, InvalidGraph, TooLarge
+from comfyq.domain.files.inputs import PLACEHOLDER, InputFile
+from comfyq.domain.graph.graph import Graph, Input, NewGraph, faults, reference, set_input
+from comfyq.domain.graph.model_names import without_extension
+from comfyq.domain.suggestions import among
+from comfyq.domain.workflow.parameters import shown
+
+MAX_NODES = 1_000
+MAX_GRAPH_BYTES = 256 * 1024  # a stored item is at most 350 KB
+MAX_OVERRIDES = 100
+MAX_FAULTS = 20
+MAX_FAMILY_CHARS = 100
+ANY_FAMILY = "any"
+
+LOADED = ("ckpt_name", "unet_name")  # inputs that name what makes a job's models
+FILES: Mapping[tuple[str, str], str] = {  # inputs that take a file -> its kind
+    ("LoadImage", "image"): "image",
+    ("LoadImageMask", "image"): "mask",
+    ("LoadVideo", "file"): "video",
+    ("LoadAudio", "audio"): "audio",
+}
+SOURCE = re.compile(r"https?://|data:|asset:")
+ASSET = "asset:"  # before the id of an asset: a bare name is a file that ComfyUI has
+
+
+def read_graph(value: Any, overrides: Mapping[str, Any]) -> NewGraph:
+    """A graph of our own with ``overrides`` in their places.
+
+    Raises:
+        InvalidGraph: it is not in API format, or an override is for what is not there.
+        TooLarge: it has more than 1,000 nodes or 256 KB.
+    """
+    wrong = faults(value)[:MAX_FAULTS]
+    if wrong:
+        fields = [FieldError(_path(fault.node), fault.message) for fault in wrong]
+        raise _invalid(fields)
+    if len(value) > MAX_NODES:
+        raise TooLarge(f"graph: has {len(value)} nodes; the most is {MAX_NODES}")
+    graph: NewGraph = json.loads(_encoded(value, "graph"))
+    _override(graph, json.loads(_encoded(dict(overrides), "overrides")))
+    return graph
+
+
+def family_of(graph: Graph) -> str:
+    """Jobs of one family share loaded models: what the loaders load, without extensions."""
+    names = {
+        _short(value)
+        for body in graph.values()
+        for name, value in body["inputs"].items()
+        if name in LOADED and isinstance(value, str) and value
+    }
+    return "+".join(sorted(names))[:MAX_FAMILY_CHARS] or ANY_FAMILY
+
+
+@lru_cache(maxsize=1_024)  # jobs name the same models again and again
+def _short(model: str) -> str:
+    return without_extension(model).replace("\\", "/").rsplit("/", 1)[-1]
+
+
+def take_files(graph: NewGraph) -> tuple[InputFile, ...]:
+    """The files that loaders name by URL, data URI or ``asset:ID``; placeholders replace them."""
+    found = tuple(_files(graph))
+    for number, file in enumerate(found):
+        set_input(graph, Input(file.node, file.input), f"{PLACEHOLDER}{number}")
+    return found
+
+
+def _files(graph: Graph) -> Iterator[InputFile]:
+    for node, body in graph.items():
+        for name, value in body["inputs"].items():
+            kind = FILES.get((body["class_type"], name))
+            if kind and isinstance(value, str) and SOURCE.match(value):
+                source = value.removeprefix(ASSET)
+                yield InputFile(parameter="", node=node, input=name, kind=kind, source=source)
+
+
+def _override(graph: NewGraph, overrides: Mapping[str, Any]) -> None:
+    if len(overrides) > MAX_OVERRIDES:
+        raise _invalid([FieldError("overrides", f"has over {MAX_OVERRIDES} entries")])
+    errors = []
+    for place, value in overrides.items():
+        target = _target(graph, place)
+        if target is None:
+            errors.append(FieldError(f"overrides.{shown(place)[1:-1]}", _no_target(graph, place)))
+        elif reference(value) is not None and value[0] not in graph:
+            errors.append(FieldError(f"overrides.{place}", f"there is no node {shown(value[0])}"))
+        else:
+            set_input(graph, target, value)
+    if errors:
+        raise _invalid(errors)
+
+
+def _target(graph: Graph, place: str) -> Input | None:
+    """Ids of nodes and names of inputs may have dots."""
+    for position, character in enumerate(place):
+        node, name = place[:position], place[position + 1 :]
+        if character == "." and node in graph and name in graph[node]["inputs"]:
+            return Input(node, name)
+    return None
+
+
+def _no_target(graph: Graph, place: str) -> str:
+    node, _, name = place.partition(".")
+    if node not in graph:
+        return f'is not "node.input": there is no node {shown(node)}; {among(node, graph)}'
+    inputs = graph[node]["inputs"]
+    return f"node {node} has no input {shown(name)}; {among(name, inputs)}"
+
+
+def _encoded(value: Any, field: str) -> str:
+    """As strict JSON: no NaN, no half surrogate pairs, no numbers that JSON readers choke on."""
+    try:
+        text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+        size = len(text.encode())
+    except (ValueError, TypeError):
+        message = "has a number that is not finite, or text that is not Unicode"
+        raise _invalid([FieldError(field, message)]) from None
+    if size > MAX_GRAPH_BYTES:
+        raise TooLarge(f"{field}: has {size} bytes; the most is {MAX_GRAPH_BYTES}")
+    return text
+
+
+def _path(node: str | None) -> str:
+    return "graph" if node is None else f"graph.{shown(node)[1:-1]}"
+
+
+def _invalid(fields: list[FieldError]) -> InvalidGraph:
+    return InvalidGraph("; ".join(f"{each.field}: {each.message}" for each in fields), fields)

@@ -1,0 +1,60 @@
+"""Following signed links: whoever holds one may have the file, and needs no other credentials."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+
+from comfyq.domain.errors import OutputNotFound
+from comfyq.domain.files.output import Output
+from comfyq.domain.job import JobId
+from comfyq.ports.assets import Assets
+from comfyq.records.jobs import JobRecords
+from comfyq.services.files.signed_links import SignedLinks
+
+STORAGE_LINK_S = 3_600  # of the storage's own link that a redirect leads to
+
+
+class Downloads:
+    def __init__(
+        self,
+        *,
+        records: JobRecords,
+        assets: Assets,
+        links: Callable[[], Awaitable[SignedLinks]],
+    ) -> None:
+        self._records = records
+        self._assets = assets
+        self._links = links
+
+    async def find(self, job_id: JobId, index: int, query: Mapping[str, str]) -> Output:
+        """The output that a link names.
+
+        Raises:
+            BadSignature: ``query`` has not our signature, or its time is over.
+            OutputNotFound: the job or its file is gone.
+        """
+        links = await self._links()
+        links.verify(job_id, index, query)
+        outputs = await self._records.outputs(job_id)
+        if not 0 <= index < len(outputs):
+            raise OutputNotFound(f"job {job_id} has no output {index}")
+        return outputs[index]
+
+    async def link(self, output: Output) -> str | None:
+        """Where the storage itself serves the file; None where only we can."""
+        if output.text is not None:
+            return None
+        return await self._assets.link(
+            output.key,
+            expires_s=STORAGE_LINK_S,
+            content_type=output.content_type,
+            filename=output.filename,
+        )
+
+    def read(self, output: Output, *, start: int, end: int) -> AsyncIterator[bytes]:
+        """The bytes ``start`` to ``end`` (exclusive); raises OutputNotFound at the first chunk."""
+        if output.text is not None:
+            return _once(output.text.encode()[start:end])
+        return self._assets.read(output.key, start=start, end=end)
+
+
+async def _once(content: bytes) -> AsyncIterator[bytes]:
+    yield content

@@ -1,0 +1,158 @@
+"""Large files, sent by clients to asset storage themselves, past the limits of our own edges.
+
+What was sent to ``pending/`` is read once, checked and stored as any other upload: what has been
+checked is what is stored, whatever the client sends to its URL meanwhile.
+"""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from blake3 import blake3
+
+from comfyq.domain.caller import Caller
+from comfyq.domain.errors import (
+    AssetNotFound,
+    AssetsUnavailable,
+    FieldError,
+    InvalidUpload,
+    OutputNotFound,
+    TooLarge,
+    Unsupported,
+    UploadIncomplete,
+    UploadNotFound,
+)
+from comfyq.domain.files.asset import Asset, name_of
+from comfyq.domain.files.media_types import HEAD_BYTES, may_be
+from comfyq.domain.files.upload import Upload, UploadId
+from comfyq.ports.assets import Assets, UploadLink
+from comfyq.ports.clock import Clock
+from comfyq.records.uploads import UploadRecords
+from comfyq.services.files.uploads import Uploads
+
+EXPIRES_S = 3_600  # of the URL
+
+
+@dataclass(frozen=True, slots=True)
+class PresignedUpload:
+    """Where a client may send its file."""
+
+    upload: Upload
+    link: UploadLink
+
+
+class PresignedUploads:
+    """Another tenant's upload is not found."""
+
+    def __init__(
+        self,
+        *,
+        records: UploadRecords,
+        uploads: Uploads,
+        assets: Assets,
+        clock: Clock,
+        new_id: Callable[[], UploadId],
+    ) -> None:
+        self._records = records
+        self._uploads = uploads
+        self._assets = assets
+        self._clock = clock
+        self._new_id = new_id
+
+    async def offer(
+        self, caller: Caller, *, filename: str, content_type: str, size: int, blake3: str | None
+    ) -> PresignedUpload:
+        """A URL for a file of ``size`` bytes; nothing is stored before ``complete``.
+
+        Raises:
+            Unsupported: this backend's storage takes files from us alone.
+            TooLarge.
+        """
+        if size > self._uploads.max_bytes:
+            raise TooLarge(f"the file has more than {self._uploads.max_bytes} bytes")
+        upload = Upload(
+            id=self._new_id(),
+            tenant=caller.tenant,
+            filename=name_of(filename),
+            content_type=content_type,
+            size=size,
+            blake3=blake3,
+            expires_at=self._clock.now() + timedelta(seconds=EXPIRES_S),
+        )
+        link = await self._assets.upload_link(
+            upload.key, expires_s=EXPIRES_S, size=size, content_type=content_type
+        )
+        if link is None:
+            raise Unsupported(
+                "this server keeps files in folders of its own: send it to `POST /assets`, which "
+                f"takes up to {self._uploads.max_bytes} bytes as a body"
+            )
+        await self._records.put(upload)
+        return PresignedUpload(upload, link)
+
+    async def complete(self, caller: Caller, upload_id: UploadId) -> Asset:
+        """Make an asset of what was sent; doing it again answers with the same one.
+
+        Raises:
+            UploadNotFound.
+            UploadIncomplete: nothing was sent to its URL.
+            InvalidUpload: it is not what was announced, and was deleted; send it again.
+            AssetsUnavailable, TableUnavailable.
+        """
+        upload = await self._records.get(upload_id)
+        if upload.tenant != caller.tenant:
+            raise UploadNotFound(f"there is no upload {upload_id}")
+        if upload.asset is not None:
+            with suppress(AssetNotFound):
+                return await self._uploads.get(caller, upload.asset)
+        try:
+            asset = await self._uploads.add(
+                caller,
+                self._checked(upload),
+                filename=upload.filename,
+                content_type=upload.content_type,
+            )
+        except OutputNotFound:
+            raise UploadIncomplete(
+                "nothing was sent to the upload's URL yet: PUT the file there first"
+            ) from None
+        except AssetsUnavailable as away:  # S3 tells what is missing only to who may list
+            raise AssetsUnavailable(f"{away}; was the file sent to the upload's URL?") from away
+        except InvalidUpload:
+            await self._drop(upload)
+            raise
+        await self._records.put(replace(upload, asset=asset.id))
+        await self._drop(upload)
+        return asset
+
+    async def _checked(self, upload: Upload) -> AsyncIterator[bytes]:
+        """The chunks of what was sent; raises InvalidUpload instead of ending well."""
+        size, head, hasher = 0, b"", blake3()
+        async for chunk in self._assets.read(upload.key):
+            size += len(chunk)
+            head += chunk[: HEAD_BYTES - len(head)]
+            hasher.update(chunk)
+            if size > upload.size:
+                break
+            yield chunk
+        wrong = list(_wrong(upload, size, head, hasher.hexdigest()))
+        if wrong:
+            raise InvalidUpload("; ".join(f"{f.field}: {f.message}" for f in wrong), wrong)
+
+    async def _drop(self, upload: Upload) -> None:
+        """What is left behind here goes by the storage's own lifecycle."""
+        with suppress(AssetsUnavailable):
+            await self._assets.delete(upload.key)
+
+
+def _wrong(upload: Upload, size: int, head: bytes, digest: str) -> list[FieldError]:
+    if size != upload.size:
+        sent = "more" if size > upload.size else f"{size}"
+        return [FieldError("size_bytes", f"{upload.size} were announced, {sent} were sent")]
+    wrong = []
+    if not may_be(upload.content_type, head):
+        wrong.append(FieldError("content_type", f"what was sent is no {upload.content_type}"))
+    if upload.blake3 is not None and upload.blake3 != digest:
+        wrong.append(FieldError("blake3", f"what was sent has {digest}"))
+    return wrong

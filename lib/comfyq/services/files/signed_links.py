@@ -1,0 +1,47 @@
+"""Signed links to a job's outputs.
+
+A link names the output and the time until which it is good, and is signed with a secret that all
+processes share; following it asks the table again. So it needs no storage credentials to make, and
+outlives the ones that the download itself is signed with. Links are made when an answer is, and
+never stored.
+"""
+
+import hmac
+from collections.abc import Mapping
+from hashlib import sha256
+
+from comfyq.domain.errors import BadSignature
+from comfyq.domain.job import JobId
+from comfyq.ports.clock import Clock
+from comfyq.records.times import to_ms
+
+SIGNATURE_CHARS = 32  # of the hex digest: 128 bits
+
+
+class SignedLinks:
+    def __init__(self, *, secret: bytes, clock: Clock, expires_s: int = 7 * 86_400) -> None:
+        self._secret = secret
+        self._clock = clock
+        self._expires_s = expires_s
+
+    def output(self, base_url: str, job_id: JobId, index: int) -> str:
+        """The link to a job's ``index``-th output below ``base_url`` (no slash at its end)."""
+        expires = to_ms(self._clock.now()) // 1000 + self._expires_s
+        signature = self._sign(job_id, index, expires)
+        path = f"/generate/{job_id}/outputs/{index}"
+        return f"{base_url}{path}?expires={expires}&signature={signature}"
+
+    def verify(self, job_id: JobId, index: int, query: Mapping[str, str]) -> None:
+        """Raises BadSignature for a link that we did not make, or whose time is over."""
+        expires, signature = query.get("expires", ""), query.get("signature", "")
+        if not expires.isascii() or not expires.isdigit() or len(expires) > 15:
+            raise BadSignature("the link has no valid `expires`")
+        expected = self._sign(job_id, index, int(expires))
+        if not hmac.compare_digest(expected.encode(), signature.encode()):
+            raise BadSignature("the link is not signed by this server")
+        if to_ms(self._clock.now()) // 1000 > int(expires):
+            raise BadSignature("the link has expired; ask for the job again to get a new one")
+
+    def _sign(self, job_id: JobId, index: int, expires: int) -> str:
+        text = f"{job_id}/{index}/{expires}".encode()
+        return hmac.new(self._secret, text, sha256).hexdigest()[:SIGNATURE_CHARS]

@@ -1,0 +1,146 @@
+"""Files that clients bring: stored once for each tenant, whatever they are called."""
+
+from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
+
+from comfyq.aio.logs import log
+from comfyq.domain.caller import Caller, TenantId
+from comfyq.domain.errors import AssetNotFound, AssetsUnavailable, TooContended, TooLarge
+from comfyq.domain.files.asset import Asset, AssetId, name_of
+from comfyq.ports.assets import Assets
+from comfyq.ports.clock import Clock
+from comfyq.ports.spool import Spool, Spooled
+from comfyq.records.assets import AssetRecords, BlobTaken
+
+TRIES = 5
+BATCH = 100  # assets whose end has come, in one look
+OFTEN = timedelta(days=1)  # an asset's end is moved on at most so often
+
+
+class Uploads:
+    """An asset is kept for ``retention`` after its last use. Another tenant's is not found."""
+
+    def __init__(
+        self,
+        *,
+        records: AssetRecords,
+        assets: Assets,
+        spool: Spool,
+        clock: Clock,
+        new_id: Callable[[], AssetId],
+        retention: timedelta,
+        max_bytes: int,
+    ) -> None:
+        self._records = records
+        self._assets = assets
+        self._spool = spool
+        self._clock = clock
+        self._new_id = new_id
+        self._retention = retention
+        self._max_bytes = max_bytes
+
+    @property
+    def max_bytes(self) -> int:
+        """The size of the largest file that is accepted."""
+        return self._max_bytes
+
+    async def add(
+        self, caller: Caller, chunks: AsyncIterator[bytes], *, filename: str, content_type: str
+    ) -> Asset:
+        """Store a file; the same bytes are the same asset, however often they come.
+
+        Raises:
+            TooLarge: it has more than ``max_bytes``.
+            AssetsUnavailable, TableUnavailable: nothing was stored.
+        """
+        spooled = await self._spool.save("upload", self._limited(chunks))
+        try:
+            for _ in range(TRIES):
+                found = await self._records.with_content(caller.tenant, spooled.blake3)
+                try:
+                    if found is not None:
+                        return await self._used(found)
+                    return await self._store(caller, spooled, filename, content_type)
+                except (BlobTaken, TooContended):
+                    continue  # the same bytes came twice at once, and the other was first
+        finally:
+            await self._spool.discard(spooled)
+        raise TooContended("the same file is being stored and deleted; send it again")
+
+    async def get(self, caller: Caller, asset_id: AssetId) -> Asset:
+        """Raises AssetNotFound."""
+        return await self._of(caller.tenant, asset_id)
+
+    async def use(self, caller: Caller, asset_id: AssetId) -> Asset:
+        """An asset that a new job needs: it will be there when the job runs.
+
+        Raises:
+            AssetNotFound.
+        """
+        for _ in range(TRIES):
+            try:
+                return await self._used(await self._of(caller.tenant, asset_id))
+            except TooContended:
+                continue
+        raise TooContended(f"asset {asset_id} is written by others")
+
+    async def expire(self) -> int:
+        """Delete what nobody has used for long; how many there were."""
+        now = self._clock.now()
+        deleted = 0
+        for asset_id in await self._records.due(now, limit=BATCH):
+            asset = await self._records.condemn(asset_id, now)
+            if asset is not None:
+                await self._assets.delete(asset.key)
+                await self._records.remove(asset)
+                deleted += 1
+        return deleted
+
+    async def _of(self, tenant: TenantId, asset_id: AssetId) -> Asset:
+        asset = await self._records.get(asset_id)
+        if asset.tenant != tenant:
+            raise AssetNotFound(f"there is no asset {asset_id}")
+        return asset
+
+    async def _used(self, asset: Asset) -> Asset:
+        until = self._clock.now() + self._retention
+        if until - asset.expires_at < OFTEN:
+            return asset
+        return await self._records.keep_until(asset, until)
+
+    async def _store(
+        self, caller: Caller, spooled: Spooled, filename: str, content_type: str
+    ) -> Asset:
+        asset_id, now = self._new_id(), self._clock.now()
+        asset = Asset(
+            id=asset_id,
+            tenant=caller.tenant,
+            filename=name_of(filename),
+            content_type=content_type,
+            size=spooled.size,
+            blake3=spooled.blake3,
+            key=f"assets/{asset_id}",
+            created_at=now,
+            expires_at=now + self._retention,
+        )
+        await self._assets.put(asset.key, spooled.path, content_type=content_type)
+        try:
+            await self._records.add(asset)
+        except BlobTaken:
+            await self._drop(asset)
+            raise
+        return asset
+
+    async def _drop(self, asset: Asset) -> None:
+        try:
+            await self._assets.delete(asset.key)
+        except AssetsUnavailable as away:
+            log.warning("asset_left", key=asset.key, reason=str(away))
+
+    async def _limited(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        size = 0
+        async for chunk in chunks:
+            size += len(chunk)
+            if size > self._max_bytes:
+                raise TooLarge(f"the file has more than {self._max_bytes} bytes")
+            yield chunk

@@ -1,0 +1,70 @@
+"""Whether a request may become a job, decided before a GPU sees it.
+
+A job is admitted if one worker alone could run it. Where nothing is known of any worker, it is
+accepted: with scale-to-zero there may never be one when a request comes.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Protocol
+
+from comfyq.domain.errors import FieldError, InvalidGraph, InvalidParameters, InvalidRequest
+from comfyq.domain.graph.node_catalogue import NodeCatalogue
+from comfyq.domain.submission.admission import AdmittedRequest, admit_graph, admit_workflow
+from comfyq.domain.submission.request import Request
+from comfyq.ports.workflows import Workflows
+
+MAX_NAMED = 20  # values that stand beside a graph, named one by one
+
+
+class KnownCatalogues(Protocol):
+    async def known(self) -> Sequence[NodeCatalogue]:
+        """What live workers can run; none: nothing is known."""
+        ...
+
+
+class Admission:
+    def __init__(
+        self, *, workflows: Workflows, catalogues: KnownCatalogues, draw_seed: Callable[[], int]
+    ) -> None:
+        self._workflows = workflows
+        self._catalogues = catalogues
+        self._draw_seed = draw_seed
+
+    async def admit(self, request: Request) -> AdmittedRequest:
+        """Check a request and bind its graph; nothing is stored.
+
+        Raises:
+            WorkflowNotFound, InvalidParameters, InvalidGraph, TooLarge.
+            TableUnavailable: it cannot be asked what workers can run.
+        """
+        admit_on = self._for(request)
+        refusals: list[InvalidRequest] = []
+        for catalogue in await self._catalogues.known():
+            try:
+                return admit_on(catalogue)
+            except InvalidRequest as refused:
+                refusals.append(refused)
+        if refusals and not request.wait:
+            raise min(refusals, key=lambda refused: len(refused.fields))
+        return admit_on(None)
+
+    def _for(self, request: Request) -> Callable[[NodeCatalogue | None], AdmittedRequest]:
+        """How the request is admitted for one worker, or without knowing any (None)."""
+        if request.graph is not None:
+            _refuse_values(request)
+            return partial(admit_graph, request)
+        if request.overrides:
+            message = "are for a `graph` of your own; a workflow has parameters"
+            raise InvalidParameters([FieldError("overrides", message)])
+        workflow = self._workflows.get(request.workflow)
+        return partial(admit_workflow, workflow, request.values, draw_seed=self._draw_seed)
+
+
+def _refuse_values(request: Request) -> None:
+    message = "is a parameter of workflows; with `graph`, put it there by `overrides`"
+    fields = [FieldError(name, message) for name in list(request.values)[:MAX_NAMED]]
+    if request.workflow:
+        fields.append(FieldError("workflow", "cannot stand beside `graph`; leave one of them out"))
+    if fields:
+        raise InvalidGraph("; ".join(f"{f.field}: {f.message}" for f in fields), fields)

@@ -1,0 +1,135 @@
+"""Where a job stands and when it may end, for whoever asks for it.
+
+What that costs does not grow with the queue, nor with those who ask: the front of each family's
+waiting jobs is read up to AHEAD keys, and one reading serves everybody for some seconds. A job
+further back, or one among more than FAMILIES families, has no position.
+"""
+
+from bisect import bisect_left
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+
+from comfyq.aio.cached import Cached
+from comfyq.aio.tasks import all_of
+from comfyq.domain.errors import DomainError
+from comfyq.domain.job import Job, JobId, JobStatus
+from comfyq.domain.job.estimate import NOTHING, Estimate, left_of_run, until_end
+from comfyq.ports.clock import Clock
+from comfyq.records.families import FamilyRecords
+from comfyq.records.jobs import JobRecords, Waiting
+from comfyq.records.run_times import RunTimeRecords
+from comfyq.records.times import EPOCH
+from comfyq.records.workers import WorkerRecords, WorkerState
+
+AHEAD = 100  # waiting jobs of a family that are looked at
+FAMILIES = 40  # that are looked at; each costs a query
+FRONT_S = 3.0  # the look may be that old
+WORKERS_S = 5.0
+USUAL_S = 30.0
+
+Place = tuple[datetime, JobId]  # waiting since; the order in which jobs are taken, roughly
+
+
+@dataclass(frozen=True, slots=True)
+class Front:
+    """The jobs that are next."""
+
+    places: Sequence[Place]  # in order
+    seen_upto: Place | None  # others were not looked at behind it; None: these are all
+
+    def ahead_of(self, place: Place) -> int | None:
+        """How many wait before ``place``; None if that is further back than was looked."""
+        if self.seen_upto is not None and place > self.seen_upto:
+            return None
+        return bisect_left(self.places, place)
+
+
+UNSEEN = Front([], seen_upto=(EPOCH, JobId("")))
+
+
+class Estimates:
+    def __init__(
+        self,
+        *,
+        records: JobRecords,
+        families: FamilyRecords,
+        workers: WorkerRecords,
+        run_times: RunTimeRecords,
+        clock: Clock,
+        live_s: float,
+        front_s: float = FRONT_S,
+    ) -> None:
+        self._records = records
+        self._families = families
+        self._run_times = run_times
+        self._worker_records = workers
+        self._clock = clock
+        self._live_for = timedelta(seconds=live_s)
+        self._front = Cached(self._look, max_age_s=front_s)
+        self._workers = Cached(self._working, max_age_s=WORKERS_S)
+        self._usual: dict[str, Cached[float | None]] = {}
+
+    async def estimate(self, job: Job) -> Estimate:
+        """Nothing of a job that has ended, and nothing is read for it; never raises for a table
+        that does not answer."""
+        try:
+            if job.status is JobStatus.RUNNING:
+                usual_s = await self._usual_s(job.workflow)
+                return Estimate(eta_s=left_of_run(job, usual_s=usual_s, now=self._clock.now()))
+            if job.status is JobStatus.QUEUED:
+                return await (self._of_claimed(job) if job.lease else self._of_waiting(job))
+        except DomainError:
+            pass  # the job itself has been read, and that is what was asked for
+        return NOTHING
+
+    async def _of_waiting(self, job: Job) -> Estimate:
+        since = job.not_before or job.created_at
+        ahead = (await self._front.get()).ahead_of((since, job.id))
+        if ahead is None:
+            return NOTHING
+        held = [len(worker.jobs) for worker in await self._workers.get() if worker.takes_jobs]
+        eta_s = await self._until_end(job, ahead=ahead, held=held)
+        return Estimate(eta_s=eta_s, queue_position=ahead + 1)
+
+    async def _of_claimed(self, job: Job) -> Estimate:
+        """ComfyUI has it, or soon will, behind what else its holder has."""
+        assert job.lease is not None, "the caller looked"
+        holders = [each for each in await self._workers.get() if each.id == job.lease.worker]
+        others = [len(set(holder.jobs) - {job.id}) for holder in holders]
+        return Estimate(await self._until_end(job, ahead=0, held=others), queue_position=0)
+
+    async def _until_end(self, job: Job, *, ahead: int, held: Sequence[int]) -> int | None:
+        usual_s = await self._usual_s(job.workflow)
+        if usual_s is None:
+            return None
+        wait = job.not_before - self._clock.now() if job.not_before else timedelta(0)
+        pause_s = wait / timedelta(seconds=1)
+        return until_end(usual_s=usual_s, ahead=ahead, held=held, pause_s=pause_s)
+
+    async def _usual_s(self, workflow: str) -> float | None:
+        read = partial(self._run_times.usual_s, workflow)
+        recent = self._usual.setdefault(workflow, Cached(read, max_age_s=USUAL_S))
+        return await recent.get()
+
+    async def _look(self) -> Front:
+        families = await self._families.known()
+        if len(families) > FAMILIES:
+            return UNSEEN
+        pages = await all_of(self._ready(family) for family in families)
+        ends = [_place(page[-1]) for page in pages if len(page) == AHEAD]
+        places = sorted(_place(waiting) for page in pages for waiting in page)
+        return Front(places, seen_upto=min(ends, default=None))
+
+    async def _ready(self, family: str) -> Sequence[Waiting]:
+        return await self._records.ready(family, limit=AHEAD)
+
+    async def _working(self) -> Sequence[WorkerState]:
+        now = self._clock.now()
+        known = await self._worker_records.live(now)
+        return [each for each in known if now - each.seen_at < self._live_for]
+
+
+def _place(waiting: Waiting) -> Place:
+    return waiting.since, waiting.id

@@ -1,0 +1,77 @@
+"""Following jobs through a socket."""
+
+from comfyq.domain.caller import Caller
+from comfyq.domain.errors import ConnectionNotFound, JobNotFound
+from comfyq.domain.job import Job, JobId
+from comfyq.ports.clock import Clock
+from comfyq.ports.notifier import Connection
+from comfyq.records.jobs import JobRecords
+from comfyq.records.subscriptions import SubscriptionRecords
+from comfyq.records.times import to_ms
+from comfyq.services.notify.announcer import Announcer
+
+
+class Subscriptions:
+    """What clients may do through a socket. Another tenant's job is not found."""
+
+    def __init__(
+        self,
+        *,
+        records: JobRecords,
+        subscriptions: SubscriptionRecords,
+        announcer: Announcer,
+        clock: Clock,
+    ) -> None:
+        self._records = records
+        self._subscriptions = subscriptions
+        self._announcer = announcer
+        self._clock = clock
+
+    async def connect(
+        self, connection: Connection, caller: Caller, *, base_url: str, job_id: JobId | None = None
+    ) -> None:
+        """Store who is at the other end. It follows nothing yet and is sent nothing: until the
+        handshake is over, a post to it would fail.
+
+        ``base_url`` is what links in its frames begin with; empty means the public URL.
+        ``job_id`` names a job that it means to follow, so that the handshake can be refused.
+
+        Raises:
+            JobNotFound: there is no such job for this caller. Nothing was stored.
+        """
+        if job_id is not None:
+            await self._visible(caller, job_id)
+        await self._subscriptions.connect(
+            connection, caller, base_url=base_url, now_s=self._now_s()
+        )
+
+    async def disconnect(self, connection_id: str) -> None:
+        """Forget a connection and all that it follows; an unknown one is no error."""
+        await self._subscriptions.disconnect(connection_id)
+
+    async def subscribe(self, connection_id: str, job_id: JobId) -> None:
+        """Follow a job, and be posted its present state.
+
+        Raises:
+            ConnectionNotFound: the socket is not, or no longer, known.
+            JobNotFound: there is no such job for whoever is connected.
+        """
+        known = await self._subscriptions.caller(connection_id)
+        if known is None:
+            raise ConnectionNotFound("this connection is not known; connect again")
+        caller, follower = known
+        await self._visible(caller, job_id)
+        await self._subscriptions.add(job_id, follower, now_s=self._now_s())
+        # Read again: a change before the subscription was written is in this snapshot, and a
+        # later one is posted to this follower by whoever makes it. So nothing falls between.
+        job = await self._visible(caller, job_id)
+        await self._announcer.post(job, [follower])
+
+    async def _visible(self, caller: Caller, job_id: JobId) -> Job:
+        job = await self._records.get(job_id)
+        if job.tenant != caller.tenant:
+            raise JobNotFound(f"there is no job {job_id}")
+        return job
+
+    def _now_s(self) -> int:
+        return to_ms(self._clock.now()) // 1000

@@ -1,0 +1,116 @@
+"""Making good what was cut off: doorbells, lapsed leases, unannounced ends, old jobs."""
+
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+
+from comfyq.aio.logs import log
+from comfyq.domain import job as jobs
+from comfyq.domain.errors import DomainError, IllegalTransition, JobNotFound
+from comfyq.domain.job import Job, JobId, WorkerId
+from comfyq.ports.assets import Assets
+from comfyq.ports.clock import Clock
+from comfyq.ports.queue import JobQueue
+from comfyq.records.job_items import ACTIVE_SHARDS
+from comfyq.records.jobs import JobRecords
+from comfyq.records.times import sortable
+from comfyq.records.updates import Change, update
+from comfyq.services.files.uploads import Uploads
+from comfyq.services.notify.announcer import Announcer
+
+BATCH = 100  # jobs of one shard in one look
+
+
+class Reaper:
+    """Settles every job whose deadline has come. Any number of reapers may run at once."""
+
+    def __init__(
+        self,
+        *,
+        records: JobRecords,
+        queue: JobQueue,
+        assets: Assets,
+        announcer: Announcer,
+        clock: Clock,
+        uploads: Uploads | None = None,
+    ) -> None:
+        self._records = records
+        self._queue = queue
+        self._assets = assets
+        self._announcer = announcer
+        self._clock = clock
+        self._uploads = uploads  # None: clients store no files here
+
+    async def reap(self) -> Counter[str]:
+        """Look at what is due; how many jobs were rung, freed, ended, announced and deleted, and
+        how many of the clients' files have expired."""
+        done: Counter[str] = Counter()
+        upto = sortable(self._clock.now())
+        for shard in range(ACTIVE_SHARDS):
+            for job_id in await self._records.due(shard, upto=upto, limit=BATCH):
+                done[await self._settle(job_id)] += 1
+        if self._uploads is not None and (expired := await self._expire(self._uploads)):
+            done["expired"] = expired
+        return done
+
+    async def evict(self, worker: WorkerId, job_ids: Sequence[JobId]) -> None:
+        """End the leases of a worker that is known to be dead, and announce what it ended."""
+        evict = partial(jobs.evict, worker=worker)
+        for job_id in job_ids:
+            try:
+                job = await self._records.get(job_id)
+                if not job.end_pending:
+                    job = await self._update(job, lambda job: evict(job, now=self._clock.now()))
+            except DomainError:
+                continue  # not that worker's any more
+            await self._follow_up(job)
+
+    async def _expire(self, uploads: Uploads) -> int:
+        try:
+            return await uploads.expire()
+        except DomainError as unavailable:
+            log.warning("expire_failed", reason=str(unavailable))
+            return 0
+
+    async def _settle(self, job_id: JobId) -> str:
+        """The index is only a hint: what is done is decided on a consistent read."""
+        try:
+            job = await self._records.get(job_id)
+            if self._clock.now() < job.due_at:
+                return "early"
+            if job.status.terminal:
+                return await self._settle_ended(job)
+            settled = await self._update(job, lambda job: jobs.reap(job, now=self._clock.now()))
+            return await self._follow_up(settled)
+        except (JobNotFound, IllegalTransition):
+            return "gone"
+        except DomainError as unavailable:
+            log.warning("reap_failed", job=job_id, reason=str(unavailable))
+            return "failed"
+
+    async def _settle_ended(self, job: Job) -> str:
+        if job.end_pending:
+            await self._announcer.announce_end(job)
+            return "announced"
+        if job.reused_from is None:  # else the files are that one's
+            await self._delete_files(job)
+        await self._records.remove(job)
+        return "deleted"
+
+    async def _delete_files(self, job: Job) -> None:
+        for output in await self._records.outputs(job.id):
+            if output.key:
+                await self._assets.delete(output.key)
+
+    async def _follow_up(self, job: Job) -> str:
+        if job.status.terminal:
+            await self._announcer.announce_end(job)
+            return "ended"
+        if job.lease is not None:
+            return "held"
+        await self._queue.send(job.id, tenant=job.tenant)
+        await self._update(job, lambda job: jobs.ring(job, now=self._clock.now()))
+        return "rung"
+
+    async def _update(self, job: Job, change: Change) -> Job:
+        return await update(self._records, self._clock, job, change)

@@ -1,0 +1,119 @@
+"""What an engine's error means for the job: a table, so that prose and code cannot differ.
+
+| error | counts | tried again |
+|---|---|---|
+| GraphRefused, NodeFailed | yes | no: the same graph would fail again |
+| OutOfMemory | yes | once, after ComfyUI has freed its memory |
+| DeviceFault, stalled, PromptLost after the start | yes | while failures remain |
+| RenderedFileGone | yes | while failures remain, rendered under another name |
+| PromptLost before the start, EngineUnavailable, PromptInterrupted | no | yes |
+| OutOfMemory or DeviceFault behind another prompt's: Infected | no | yes |
+| Unsuited: this ComfyUI lacks a class or a model | no | yes, by another worker |
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from comfyq.domain.job import Job, JobError
+from comfyq.ports.engine import (
+    DeviceFault,
+    EngineError,
+    EngineUnavailable,
+    GraphRefused,
+    NodeError,
+    NodeFailed,
+    OutOfMemory,
+    PromptInterrupted,
+    PromptLost,
+    RenderedFileGone,
+)
+from comfyq.services.worker.capabilities import Unsuited
+from comfyq.services.worker.timing import Timing
+
+MAX_MESSAGE_CHARS = 2_000
+
+
+class Stalled(EngineError):
+    """The prompt runs but gives no sign of progress."""
+
+
+class Hung(EngineError):
+    """ComfyUI goes on with a prompt that it was told to stop; it takes a restart to end that."""
+
+
+class Overdue(EngineError):
+    """The attempt ran for longer than its workflow allows."""
+
+
+class Infected(EngineError):
+    """The device failed a prompt that stood in ComfyUI when another one had made it fail."""
+
+
+@dataclass(frozen=True, slots=True)
+class FailureDecision:
+    """``error`` None: the job is given back uncounted, for ``reason``."""
+
+    reason: str
+    error: JobError | None
+    retry_in: timedelta | None  # None with an error: the job ends
+    passed_on: bool = False  # it is for another worker
+
+
+def decide(raised: EngineError, job: Job, timing: Timing) -> FailureDecision:
+    reason = str(raised)[:MAX_MESSAGE_CHARS]
+    if isinstance(raised, Unsuited):
+        return FailureDecision(reason, None, None, passed_on=True)
+    if _uncounted(raised):
+        return FailureDecision(reason, None, timedelta(seconds=_pause_s(raised, timing)))
+    pause = timedelta(seconds=timing.retry_s * 2**job.failures)
+    return FailureDecision(
+        reason, _error(raised, reason), pause if _may_pass(raised, job) else None
+    )
+
+
+def _uncounted(raised: EngineError) -> bool:
+    if isinstance(raised, PromptLost):
+        return not raised.started
+    return isinstance(raised, EngineUnavailable | PromptInterrupted | Infected)
+
+
+def _pause_s(raised: EngineError, timing: Timing) -> float:
+    if isinstance(raised, EngineUnavailable):
+        return timing.unavailable_s
+    # The same worker must not have it again before it has seen to its device.
+    return timing.retry_s if isinstance(raised, Infected) else 0
+
+
+def _may_pass(raised: EngineError, job: Job) -> bool:
+    if isinstance(raised, OutOfMemory):
+        return job.failures == 0
+    return isinstance(raised, DeviceFault | Stalled | PromptLost | RenderedFileGone)
+
+
+def _error(raised: EngineError, reason: str) -> JobError:
+    match raised:
+        case GraphRefused():
+            details = tuple(_line(error) for error in raised.errors)
+            node = raised.errors[0].node if raised.errors else None
+            return JobError("invalid-graph", reason, node, details)
+        case NodeFailed():
+            return JobError(_node_code(raised), reason, raised.error.node, raised.error.details)
+        case Overdue():
+            return JobError("deadline", reason)
+        case Stalled():
+            return JobError("stalled", reason)
+        case RenderedFileGone():
+            return JobError("output-gone", reason)
+        case _:
+            return JobError("engine-lost", reason)
+
+
+def _node_code(raised: NodeFailed) -> str:
+    if isinstance(raised, OutOfMemory):
+        return "out-of-memory"
+    return "device-fault" if isinstance(raised, DeviceFault) else "node-error"
+
+
+def _line(error: NodeError) -> str:
+    listed = f" ({'; '.join(error.details)})" if error.details else ""
+    return f"{error.class_type} ({error.node}): {error.message}{listed}"

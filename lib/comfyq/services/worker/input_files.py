@@ -1,0 +1,137 @@
+"""A job's input files, from wherever they are into ComfyUI's folder, checked on the way.
+
+A file is called there by the hash of what is in it, so two jobs' files never collide, and one that
+is used again is not stored again.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+from blake3 import blake3
+
+from comfyq.domain.errors import (
+    AssetNotFound,
+    InputInvalid,
+    InputRefused,
+    InputUnavailable,
+    OutputNotFound,
+)
+from comfyq.domain.files.inputs import InputFile
+from comfyq.domain.files.media_types import HEAD_BYTES, PICTURES, suffix_of
+from comfyq.domain.files.sources import asset_id_of
+from comfyq.domain.graph.graph import Input, copied, set_input
+from comfyq.domain.job import Job
+from comfyq.domain.submission.spec import Spec
+from comfyq.ports.assets import Assets
+from comfyq.ports.inputs import Fetcher, InputFolder, Pictures
+from comfyq.records.assets import AssetRecords
+from comfyq.services.worker.disk_cleanup import DiskCleanup
+
+NAME_CHARS = 32  # of the hash: 128 bits
+CHUNK_BYTES = 256 * 1024
+AGAIN_S = 1.0  # before a server is asked a second time
+
+
+class InputFailed(Exception):
+    """One of the job's files is of no use; ``refused`` says why."""
+
+    def __init__(self, file: InputFile, refused: InputRefused) -> None:
+        super().__init__(f"{file.parameter or file.input}: {refused}")
+        self.file, self.refused = file, refused
+
+
+class InputPreparer:
+    def __init__(
+        self,
+        *,
+        folder: InputFolder,
+        fetcher: Fetcher,
+        pictures: Pictures,
+        records: AssetRecords,
+        assets: Assets,
+        max_bytes: int,
+        disk_cleanup: DiskCleanup | None = None,
+        again_s: float = AGAIN_S,
+    ) -> None:
+        self._folder = folder
+        self._fetcher = fetcher
+        self._pictures = pictures
+        self._records = records
+        self._assets = assets
+        self._max_bytes = max_bytes
+        self._disk_cleanup = disk_cleanup  # None: files stay where they are put
+        self._again_s = again_s
+
+    async def prepare(self, job: Job, spec: Spec) -> Spec:
+        """The spec with the names in its graph under which ComfyUI has the files.
+
+        Raises:
+            InputFailed: a file cannot be had, is not what it should be, or lies where nothing
+                is fetched from; trying again is of no use.
+            EngineUnavailable, AssetsUnavailable, TableUnavailable.
+        """
+        if not spec.inputs:
+            return spec
+        graph = copied(spec.graph)
+        names: dict[InputFile, str] = {}  # one source may go to several places
+        for file in spec.inputs:
+            wanted = replace(file, parameter="", node="", input="")
+            if wanted not in names:
+                names[wanted] = await self._name(job, file)
+            set_input(graph, Input(file.node, file.input), names[wanted])
+        return replace(spec, graph=graph)
+
+    async def _name(self, job: Job, file: InputFile) -> str:
+        try:
+            content, suffix = await self._checked(await self._content(job, file), file)
+        except InputRefused as refused:
+            raise InputFailed(file, refused) from refused
+        name = f"comfyq-{blake3(content).hexdigest()[:NAME_CHARS]}{suffix}"
+        if self._disk_cleanup is None:
+            return await self._folder.upload(name, _chunks(content))
+        self._disk_cleanup.uses(job, name)
+        return await self._folder.upload(
+            name, _chunks(content), subfolder=self._disk_cleanup.inputs
+        )
+
+    async def _content(self, job: Job, file: InputFile) -> bytes:
+        if asset_id_of(file.source) is not None:
+            return await self._stored(job, file)
+        try:
+            return await self._fetched(file)
+        except InputUnavailable as away:
+            if not away.passing:
+                raise
+        await asyncio.sleep(self._again_s)
+        return await self._fetched(file)
+
+    async def _fetched(self, file: InputFile) -> bytes:
+        return await self._fetcher.fetch(file.source, kind=file.kind, max_bytes=self._max_bytes)
+
+    async def _stored(self, job: Job, file: InputFile) -> bytes:
+        asset_id = asset_id_of(file.source)
+        assert asset_id is not None, "the caller looked"
+        try:
+            asset = await self._records.get(asset_id)
+            if asset.tenant != job.tenant:
+                raise AssetNotFound(f"there is no asset {asset_id}")
+            if asset.size > self._max_bytes:
+                raise InputInvalid(f"it is larger than {self._max_bytes} bytes")
+            return b"".join([chunk async for chunk in self._assets.read(asset.key)])
+        except (AssetNotFound, OutputNotFound) as missing:
+            raise InputUnavailable(f"there is no asset {asset_id}") from missing
+
+    async def _checked(self, content: bytes, file: InputFile) -> tuple[bytes, str]:
+        """What ComfyUI gets, and the suffix of its name."""
+        if file.kind in PICTURES:
+            return await self._pictures.prepare(content, file), ".png"
+        suffix = suffix_of(file.kind, content[:HEAD_BYTES])
+        if suffix is None:
+            raise InputInvalid(f"it is no {file.kind} of a known format")
+        return content, suffix
+
+
+async def _chunks(content: bytes) -> AsyncIterator[bytes]:
+    for at in range(0, len(content), CHUNK_BYTES):
+        yield content[at : at + CHUNK_BYTES]

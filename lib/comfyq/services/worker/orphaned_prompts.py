@@ -1,0 +1,49 @@
+"""Taking out of ComfyUI what a former process of the worker left there for nobody."""
+
+import asyncio
+
+from comfyq.aio.logs import log
+from comfyq.domain.errors import DomainError, JobNotFound
+from comfyq.domain.job import MAX_CLAIMS, JobId
+from comfyq.ports.engine import Engine, EngineError
+from comfyq.records.jobs import JobRecords
+from comfyq.services.worker.claims import Claims
+from comfyq.services.worker.prompts import prompt_id
+
+PERIOD_S = 5.0
+
+
+class OrphanedPrompts:
+    """Deletes prompts by id, and only those of jobs that have ended: another worker that shares
+    this ComfyUI may have adopted the prompt of a job that goes on."""
+
+    def __init__(self, *, records: JobRecords, claims: Claims, engine: Engine) -> None:
+        self._records = records
+        self._claims = claims
+        self._engine = engine
+
+    async def run(self) -> None:
+        """Look now and then, until cancelled."""
+        while True:
+            try:
+                await self.sweep()
+            except (DomainError, EngineError, OSError) as away:
+                log.warning("sweep_failed", reason=str(away))
+            await asyncio.sleep(PERIOD_S)
+
+    async def sweep(self) -> None:
+        for job_id in await self._claims.strays():
+            attempts = await self._attempts_of_ended(job_id)
+            for attempt in range(attempts, 0, -1):
+                await self._engine.cancel(prompt_id(job_id, attempt))
+            if attempts:
+                log.info("strays_swept", job=job_id)
+                await self._claims.forget(job_id)
+
+    async def _attempts_of_ended(self, job_id: JobId) -> int:
+        """How many prompts a job may have in ComfyUI; none while it goes on."""
+        try:
+            job = await self._records.get(job_id)
+        except JobNotFound:
+            return MAX_CLAIMS
+        return max(1, job.attempt) if job.status.terminal else 0

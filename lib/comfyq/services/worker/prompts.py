@@ -1,0 +1,36 @@
+"""Prompt ids, and the graph as one attempt submits it."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import NAMESPACE_URL, uuid5
+
+from comfyq.domain.job import Job, JobId
+from comfyq.domain.submission.spec import Spec
+from comfyq.ports.engine import Prompt, PromptId
+
+PREFIX = "comfyq"  # below ComfyUI's output folder: everything that jobs save
+NAMESPACE = uuid5(NAMESPACE_URL, "comfyq:prompt")
+
+
+def prompt_id(job_id: JobId, attempt: int) -> PromptId:
+    """The same for the same attempt in every process, so that a successor can look for it."""
+    return PromptId(str(uuid5(NAMESPACE, f"{job_id}/{attempt}")))
+
+
+def prompt_of(job: Job, spec: Spec) -> Prompt:
+    """Each attempt saves under a name of its own: a cached run then still writes its files."""
+    graph = {node: _saving_under(body, job) for node, body in spec.graph.items()}
+    extra = {"comfyq": {"job_id": job.id, "attempt": job.attempt, "tenant": job.tenant}}
+    return Prompt(id=prompt_id(job.id, job.attempt), graph=graph, extra_data=extra)
+
+
+def _saving_under(body: Mapping[str, Any], job: Job) -> Mapping[str, Any]:
+    inputs = body.get("inputs", {})
+    prefix = inputs.get("filename_prefix")
+    if not isinstance(prefix, str):
+        return body
+    name = prefix.replace("\\", "/").rsplit("/", 1)[-1] or "output"
+    return {
+        **body,
+        "inputs": {**inputs, "filename_prefix": f"{PREFIX}/{job.id}/{job.attempt}/{name}"},
+    }

@@ -1,0 +1,212 @@
+"""One prompt in ComfyUI, from the look for what is there already to its end."""
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from functools import partial
+
+from comfyq.aio.tasks import beside
+from comfyq.domain import job as jobs
+from comfyq.domain.job.progress import Advance, Tracker
+from comfyq.domain.submission.spec import Spec
+from comfyq.ports.clock import Clock
+from comfyq.ports.engine import (
+    Ended,
+    Engine,
+    EngineEvent,
+    PromptId,
+    PromptLost,
+    PromptState,
+    Rendered,
+    Started,
+)
+from comfyq.records.subscriptions import SubscriptionRecords
+from comfyq.services.notify.announcer import Announcer
+from comfyq.services.worker.capabilities import Capabilities
+from comfyq.services.worker.failure_policy import Hung, Overdue, Stalled
+from comfyq.services.worker.held_job import HeldJob
+from comfyq.services.worker.input_files import InputPreparer
+from comfyq.services.worker.progress import ProgressReporter
+from comfyq.services.worker.prompts import prompt_id, prompt_of
+from comfyq.services.worker.timing import Timing
+
+STOP_LOOK_S = 0.2
+
+LIVE = (PromptState.RUNNING, PromptState.PENDING)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a render tells of its place in ComfyUI's queue; each may be called more than once."""
+
+    started: Callable[[], None]  # it runs: another prompt may be put behind it
+    left: Callable[[], None]  # it is out of ComfyUI
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """What a prompt made."""
+
+    files: Sequence[Rendered]
+    steps: int  # of its last sampler
+
+
+class JobEnded(Exception):
+    """A write of ours turned out to be the job's end: its last failure, or a cancel."""
+
+
+class Renderer:
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        capabilities: Capabilities,
+        preparer: InputPreparer,
+        announcer: Announcer,
+        subscriptions: SubscriptionRecords,
+        clock: Clock,
+        timing: Timing,
+    ) -> None:
+        self._engine = engine
+        self._capabilities = capabilities
+        self._preparer = preparer
+        self._announcer = announcer
+        self._subscriptions = subscriptions
+        self._clock = clock
+        self._timing = timing
+
+    async def render(self, held: HeldJob, spec: Spec, turn: Turn) -> Rendering:
+        """Run the job's graph, or go on with what an earlier attempt left in ComfyUI.
+
+        Raises:
+            EngineError: see services.verdicts.
+            InputFailed: a file that the job brings along is of no use.
+            JobEnded, LeaseLost, and what the table raises.
+        """
+        adopted = await self._adopt(held)
+        if adopted is None:
+            if held.job.unsettled:
+                await self._forfeit(held)
+            suited = await self._capabilities.suited(held.job, spec)
+            prepared = await self._preparer.prepare(held.job, suited)
+            await self._engine.submit(prompt_of(held.job, prepared))
+        reporter = ProgressReporter(
+            held,
+            Tracker.of(spec.graph),
+            announcer=self._announcer,
+            subscriptions=self._subscriptions,
+            clock=self._clock,
+            timing=self._timing,
+        )
+        async with beside(reporter.run()):
+            followed = self._follow(adopted or self.own_prompt(held), reporter, turn)
+            files = await self._within_limits(held, followed)
+        return Rendering(files, reporter.progress.max_steps)
+
+    def own_prompt(self, held: HeldJob) -> PromptId:
+        return prompt_id(held.id, held.token)
+
+    async def stop(self, held: HeldJob, *, but: int = 0) -> None:
+        """Take every prompt of the job out of ComfyUI, whichever attempt put it there, except that
+        of the attempt ``but``.
+
+        Raises:
+            Hung: one runs on, ``stop_s`` after ComfyUI was told to stop it.
+            EngineUnavailable.
+        """
+        try:
+            async with asyncio.timeout(self._timing.stop_s):
+                for attempt in range(held.token, 0, -1):
+                    if attempt != but:
+                        await self._stop_prompt(prompt_id(held.id, attempt))
+        except TimeoutError:
+            raise Hung(f"ComfyUI did not stop within {self._timing.stop_s:g} s") from None
+
+    async def _stop_prompt(self, prompt: PromptId) -> None:
+        await self._engine.cancel(prompt)
+        while True:
+            if await self._engine.find(prompt) not in LIVE:
+                return
+            await asyncio.sleep(STOP_LOOK_S)
+
+    async def _adopt(self, held: HeldJob) -> PromptId | None:
+        """The newest prompt that a lost attempt left in ComfyUI; all others are deleted."""
+        adopted = 0
+        for attempt in range(held.token - 1, 0, -1):
+            earlier = prompt_id(held.id, attempt)
+            state = await self._engine.find(earlier)
+            lost = attempt > held.job.settled_attempt
+            if lost and not adopted and state is not PromptState.ABSENT:
+                adopted = attempt
+            elif state in LIVE:
+                await self._engine.cancel(earlier)
+        if not adopted:
+            return None
+        # Before it is followed: its former holder may only have slept, and would stop it.
+        await held.settle(partial(jobs.adopt, token=held.token, attempt=adopted))
+        return prompt_id(held.id, adopted)
+
+    async def _forfeit(self, held: HeldJob) -> None:
+        reason = f"attempt {held.job.started_attempt} was lost with its worker while it ran"
+        forfeit = partial(jobs.forfeit, token=held.token, reason=reason)
+        if (await held.write(lambda job: forfeit(job, now=self._clock.now()))).status.terminal:
+            raise JobEnded(reason)
+
+    async def _within_limits(
+        self, held: HeldJob, followed: AsyncGenerator[EngineEvent, None]
+    ) -> Sequence[Rendered]:
+        limits = held.job.limits
+        overdue = asyncio.timeout(None)
+        stall_s: float | None = None  # a prompt that waits its turn may wait
+        async with aclosing(followed) as events:
+            try:
+                async with overdue:
+                    while not isinstance(event := await _next(events, stall_s), Ended):
+                        if isinstance(event, Started):
+                            stall_s = limits.stall_s
+                            overdue.reschedule(_loop_time() + limits.run_timeout_s)
+                    return event.rendered
+            except TimeoutError:
+                if not overdue.expired():
+                    raise
+                raise Overdue(
+                    f"not finished within {limits.run_timeout_s} s of its start"
+                ) from None
+
+    async def _follow(
+        self, prompt: PromptId, reporter: ProgressReporter, turn: Turn
+    ) -> AsyncGenerator[EngineEvent, None]:
+        started = False
+        try:
+            async for event in self._engine.follow(prompt):
+                if not started and isinstance(event, Started | Ended):
+                    started = True
+                    turn.started()
+                    reporter.begin()
+                    yield Started()
+                if isinstance(event, Advance):
+                    reporter.report(event)
+                if isinstance(event, Ended):
+                    await reporter.begun()
+                if not isinstance(event, Started):
+                    yield event
+        except PromptLost as lost:
+            raise PromptLost(str(lost), started=lost.started or started) from lost
+        finally:
+            turn.left()
+
+
+async def _next(events: AsyncIterator[EngineEvent], stall_s: float | None) -> EngineEvent:
+    stalled = asyncio.timeout(stall_s)
+    try:
+        async with stalled:
+            return await anext(events)
+    except TimeoutError:
+        if not stalled.expired():
+            raise
+        raise Stalled(f"no sign of progress for {stall_s:g} s") from None
+
+
+def _loop_time() -> float:
+    return asyncio.get_running_loop().time()

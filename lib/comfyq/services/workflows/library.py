@@ -1,0 +1,77 @@
+"""The workflows that there are, and which of them a known worker could run."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from comfyq.domain.errors import InvalidRequest
+from comfyq.domain.graph.node_catalogue import NodeCatalogue
+from comfyq.domain.submission.admission import refusal_of_sample
+from comfyq.domain.workflow.workflow import Workflow
+from comfyq.ports.workflows import Workflows
+from comfyq.services.jobs.admission import KnownCatalogues
+
+MAX_CACHED = 1_000  # verdicts on a workflow and a catalogue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listing:
+    """A workflow as clients may use it now."""
+
+    workflow: Workflow  # choosing among what the worker has that can run it
+    available: bool | None  # None: nothing is known of any worker
+    reasons: Sequence[str] = ()  # why it is not available
+    models: Sequence[bool | None] = ()  # of each of its models, whether it is there
+
+
+class WorkflowLibrary:
+    def __init__(self, *, workflows: Workflows, catalogues: KnownCatalogues) -> None:
+        self._workflows = workflows
+        self._catalogues = catalogues
+        self._verdicts: dict[tuple[str, str], Sequence[str]] = {}
+
+    async def list(self) -> Sequence[Listing]:
+        """Every workflow, by name."""
+        catalogues = await self._catalogues.known()
+        names = sorted(self._workflows.names())
+        return [self._offer(self._workflows.get(name), catalogues) for name in names]
+
+    async def show(self, name: str) -> Listing:
+        """Raises WorkflowNotFound."""
+        workflow = self._workflows.get(name)
+        return self._offer(workflow, await self._catalogues.known())
+
+    def all(self) -> Sequence[Workflow]:
+        """As their authors wrote them, without asking what workers have."""
+        return [self._workflows.get(name) for name in sorted(self._workflows.names())]
+
+    def _offer(self, workflow: Workflow, catalogues: Sequence[NodeCatalogue]) -> Listing:
+        if not catalogues:
+            unknown = [None] * len(workflow.models)
+            return Listing(workflow=workflow, available=None, models=unknown)
+        best = min(catalogues, key=lambda catalogue: len(self._reasons(workflow, catalogue)))
+        reasons = self._reasons(workflow, best)
+        return Listing(
+            workflow=workflow.on(best),
+            available=not reasons,
+            reasons=reasons,
+            models=[model.file in _files(best, model.folder) for model in workflow.models],
+        )
+
+    def _reasons(self, workflow: Workflow, catalogue: NodeCatalogue) -> Sequence[str]:
+        key = (workflow.name, catalogue.id)
+        if key not in self._verdicts:
+            if len(self._verdicts) >= MAX_CACHED:
+                self._verdicts.clear()
+            refused = refusal_of_sample(workflow, catalogue)
+            self._verdicts[key] = _messages(refused)
+        return self._verdicts[key]
+
+
+def _messages(refused: InvalidRequest | None) -> Sequence[str]:
+    return () if refused is None else tuple(each.message for each in refused.fields)
+
+
+def _files(catalogue: NodeCatalogue, folder: str) -> frozenset[str]:
+    """Names of files, wherever below their folder they are."""
+    names = catalogue.models.get(folder, ())
+    return frozenset(name.replace("\\", "/").rsplit("/", 1)[-1] for name in names)

@@ -1,0 +1,148 @@
+"""What workers' ComfyUIs can run: published by each worker, read by who admits jobs."""
+
+import gzip
+import json
+import zlib
+from collections.abc import AsyncIterator, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from comfyq.aio.logs import log
+from comfyq.domain.errors import AssetsUnavailable, OutputNotFound
+from comfyq.domain.graph.node_catalogue import NodeCatalogue, essence, id_of, read_catalogue
+from comfyq.ports.assets import Assets
+from comfyq.ports.catalogue import CatalogueSource
+from comfyq.ports.clock import Clock
+from comfyq.ports.spool import Spool
+from comfyq.records.catalogues import CatalogueRecords, Published, key_of
+from comfyq.records.workers import WorkerRecords
+
+KEPT = timedelta(days=30)  # after the last worker named it
+LOOK_S = 5.0  # which catalogues count is asked that often at most
+UNREADABLE = (OutputNotFound, AssetsUnavailable, OSError, EOFError, zlib.error, ValueError)
+CACHED = 16  # parsed catalogues, some MB each
+
+
+class CataloguePublisher:
+    """Puts a ComfyUI's catalogue where admission finds it."""
+
+    def __init__(
+        self,
+        *,
+        source: CatalogueSource,
+        records: CatalogueRecords,
+        assets: Assets,
+        spool: Spool,
+        clock: Clock,
+    ) -> None:
+        self._source = source
+        self._records = records
+        self._assets = assets
+        self._spool = spool
+        self._clock = clock
+        self._stored: str | None = None  # what this process has put into the storage last
+
+    async def publish(self) -> str:
+        """Store the catalogue as it is now, if it is another than before; its id.
+
+        Raises:
+            EngineUnavailable: ComfyUI does not answer.
+            Unavailable: the table or the storage does not answer.
+        """
+        essential = essence(await self._source.object_info())
+        catalogue_id = id_of(essential)
+        if catalogue_id != self._stored:
+            await self._store(catalogue_id, essential)
+            await self._forget_old()
+            self._stored = catalogue_id
+        await self._records.note(Published(catalogue_id, self._clock.now()))
+        return catalogue_id
+
+    async def _store(self, catalogue_id: str, essential: bytes) -> None:
+        packed = gzip.compress(essential, mtime=0)
+        spooled = await self._spool.save(f"{catalogue_id}.json.gz", _once(packed))
+        try:
+            await self._assets.put(
+                key_of(catalogue_id), spooled.path, content_type="application/gzip"
+            )
+        finally:
+            await self._spool.discard(spooled)
+
+    async def _forget_old(self) -> None:
+        for published in await self._records.all():
+            if self._clock.now() - published.seen_at > KEPT:
+                await self._assets.delete(key_of(published.id))
+                await self._records.remove(published.id)
+
+
+class NodeCatalogues:
+    """The catalogues that count for admission; asking costs nothing while they are cached."""
+
+    def __init__(
+        self,
+        *,
+        workers: WorkerRecords,
+        records: CatalogueRecords,
+        assets: Assets,
+        clock: Clock,
+        live_s: float,
+    ) -> None:
+        self._workers = workers
+        self._records = records
+        self._assets = assets
+        self._clock = clock
+        self._live_for = timedelta(seconds=live_s)
+        self._looked_at: datetime | None = None
+        self._known: Sequence[NodeCatalogue] = ()
+        self._parsed: dict[str, NodeCatalogue] = {}
+
+    async def known(self) -> Sequence[NodeCatalogue]:
+        """Those of live workers; without one, the last that was seen; none: nothing is known.
+
+        Raises:
+            TableUnavailable: which there are cannot be asked.
+        """
+        now = self._clock.now()
+        if self._looked_at is None or now - self._looked_at > timedelta(seconds=LOOK_S):
+            found = [await self._read(each) for each in await self._which(now)]
+            self._known = [catalogue for catalogue in found if catalogue is not None]
+            self._looked_at = now
+        return self._known
+
+    async def _which(self, now: datetime) -> Sequence[str]:
+        workers = await self._workers.live(now)
+        live = [
+            worker.catalogue
+            for worker in workers
+            if now - worker.seen_at < self._live_for and not worker.draining
+        ]
+        named = sorted({catalogue for catalogue in live if catalogue is not None})
+        if named:
+            return named
+        stored = await self._records.all()
+        return [stored[0].id] if stored and now - stored[0].seen_at < KEPT else []
+
+    async def _read(self, catalogue_id: str) -> NodeCatalogue | None:
+        if catalogue_id in self._parsed:
+            return self._parsed[catalogue_id]
+        try:
+            packed = [chunk async for chunk in self._assets.read(key_of(catalogue_id))]
+            catalogue = read_catalogue(_unpacked(b"".join(packed)), id=catalogue_id)
+        except UNREADABLE as unreadable:
+            log.warning("catalogue_unreadable", catalogue=catalogue_id, reason=str(unreadable))
+            return None  # nothing is refused because of what cannot be read
+        while len(self._parsed) >= CACHED:
+            self._parsed.pop(next(iter(self._parsed)))
+        self._parsed[catalogue_id] = catalogue
+        return catalogue
+
+
+def _unpacked(packed: bytes) -> Mapping[str, Any]:
+    info = json.loads(gzip.decompress(packed))
+    if not isinstance(info, dict):
+        raise ValueError("it is no object")
+    return info
+
+
+async def _once(content: bytes) -> AsyncIterator[bytes]:
+    yield content

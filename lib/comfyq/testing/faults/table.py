@@ -1,0 +1,39 @@
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from comfyq.domain.errors import TableUnavailable
+from comfyq.ports.table import Item, Key, Page, Put, Table, Write
+from comfyq.testing.faults.rules import Faults, Rule
+
+
+class FaultyTable:
+    def __init__(self, table: Table, rules: Sequence[Rule]) -> None:
+        self._table = table
+        self._faults = Faults(rules, port="table", error=TableUnavailable)
+
+    async def get(self, key: Key) -> Item | None:
+        return await self._faults.ask("get", lambda: _dump(key), lambda: self._table.get(key))
+
+    async def query(self, index: str, partition: str, **page: Any) -> Page:
+        return await self._faults.ask(
+            "query",
+            lambda: f"{index} {partition}",
+            lambda: self._table.query(index, partition, **page),
+        )
+
+    async def write(self, *writes: Write) -> None:
+        await self._faults.around("write", _told(writes), lambda: self._table.write(*writes))
+
+    async def count(self, key: Key, *, cap: int, ttl: int) -> bool:
+        return await self._faults.ask(
+            "count", lambda: _dump(key), lambda: self._table.count(key, cap=cap, ttl=ttl)
+        )
+
+
+def _told(writes: Sequence[Write]) -> Callable[[], str]:
+    return lambda: _dump([write.item if isinstance(write, Put) else write.key for write in writes])
+
+
+def _dump(value: Any) -> str:
+    return json.dumps(value, separators=(",", ":"), sort_keys=True, ensure_ascii=False)

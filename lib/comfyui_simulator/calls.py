@@ -1,0 +1,63 @@
+"""One call of one node: what it gets, what it may use, what it gives back."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from comfyui_simulator.catalogue import NodeClass
+from comfyui_simulator.messages import JsonObject, Preview
+from comfyui_simulator.prompts import Prompt
+from comfyui_simulator.settings import SimulatorSettings
+from comfyui_simulator.stats import Stats
+from comfyui_simulator.storage import Storage
+from comfyui_simulator.values import Value, combined
+
+
+class Advance(Protocol):
+    """Tells how far a node has come. Raises Interrupted."""
+
+    def __call__(
+        self, value: int, total: int, picture: Callable[[], Awaitable[Preview]] | None = None
+    ) -> Awaitable[None]: ...
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """What every node may use."""
+
+    settings: SimulatorSettings
+    storage: Storage
+    stats: Stats
+
+
+@dataclass(frozen=True)
+class Call:
+    """A node with all its inputs resolved."""
+
+    workshop: Workshop
+    prompt: Prompt
+    kind: NodeClass
+    inputs: dict[str, Any]
+    """Constants, or the `Value` that a link brought."""
+    advance: Advance
+    check: Callable[[], Awaitable[None]]
+    """Raises Interrupted if somebody asked to stop."""
+
+    def combined(self) -> Value:
+        """What a node without habits of its own gives out."""
+        return combined(self.kind, self.inputs)
+
+    def value(self, name: str) -> Value:
+        """A linked input. Raises TypeError if it is a constant."""
+        value = self.inputs[name]
+        if not isinstance(value, Value):
+            raise TypeError(f"{name} is not linked")
+        return value
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a node gave out on its slots, and what it shows to clients."""
+
+    value: Value
+    shows: JsonObject = field(default_factory=dict)

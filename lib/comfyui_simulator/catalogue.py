@@ -1,0 +1,106 @@
+"""The node classes the simulator knows, in the shape of ComfyUI's `/object_info`.
+
+`object_info.json` is derived from a real ComfyUI by `tests/data/comfyui/derive_catalogue.py`.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import resources
+from typing import Any
+
+# Inputs that name an uploaded file: ComfyUI looks whether it exists, not whether it was listed.
+FILE_INPUTS = {
+    ("LoadImage", "image"): "image",
+    ("LoadImageMask", "image"): "image",
+    ("LoadAudio", "audio"): "audio",
+}
+
+
+@dataclass(frozen=True)
+class InputSpec:
+    """One input of a node class."""
+
+    name: str
+    type: str | list[Any]
+    """A type name such as "INT" or "MODEL", or the list of values of a classic choice."""
+    options: Mapping[str, Any]
+    required: bool
+
+    @property
+    def config(self) -> list[Any]:
+        """The form in which validation errors show it."""
+        return [self.type, dict(self.options)]
+
+
+@dataclass(frozen=True)
+class NodeClass:
+    """What a graph may say of a node of this class."""
+
+    name: str
+    inputs: tuple[InputSpec, ...]
+    outputs: tuple[str, ...]
+    is_output: bool
+    knows_its_id: bool
+    """Its result may depend on the node's id, so two nodes never share a cached result."""
+    info: Mapping[str, Any] = field(repr=False)
+
+    def input(self, name: str) -> InputSpec | None:
+        return next((spec for spec in self.inputs if spec.name == name), None)
+
+    def makes(self, *types: str) -> bool:
+        """Whether it gives out any of these types."""
+        return any(made in types for made in self.outputs)
+
+
+class Catalogue:
+    """All node classes, by name."""
+
+    def __init__(self, info: Mapping[str, Mapping[str, Any]]) -> None:
+        self._classes = {name: _node_class(entry) for name, entry in info.items()}
+
+    def get(self, name: str) -> NodeClass | None:
+        return self._classes.get(name)
+
+    def __getitem__(self, name: str) -> NodeClass:
+        return self._classes[name]
+
+    def object_info(self, inputs: Mapping[str, list[str]]) -> dict[str, Any]:
+        """The answer to `/object_info`; `inputs` lists uploaded files by kind, image and audio."""
+        return {name: self.node_info(name, inputs) for name in self._classes}
+
+    def node_info(self, name: str, inputs: Mapping[str, list[str]]) -> dict[str, Any]:
+        """One class in that answer."""
+        info: dict[str, Any] = dict(self._classes[name].info)
+        for (class_type, input_name), kind in FILE_INPUTS.items():
+            if class_type == name:
+                info = json.loads(json.dumps(info))
+                info["input"]["required"][input_name][0] = inputs[kind]
+        return info
+
+
+@cache
+def load_catalogue() -> Catalogue:
+    """The catalogue shipped with the package."""
+    text = resources.files("comfyui_simulator").joinpath("object_info.json").read_text()
+    return Catalogue(json.loads(text))
+
+
+def _node_class(info: Mapping[str, Any]) -> NodeClass:
+    return NodeClass(
+        name=info["name"],
+        inputs=tuple(_input_specs(info["input"])),
+        outputs=tuple(info["output"]),
+        is_output=info["output_node"],
+        knows_its_id="UNIQUE_ID" in json.dumps(info["input"].get("hidden", {})),
+        info=info,
+    )
+
+
+def _input_specs(groups: Mapping[str, Any]) -> list[InputSpec]:
+    return [
+        InputSpec(name, spec[0], spec[1] if len(spec) > 1 else {}, group == "required")
+        for group in ("required", "optional")
+        for name, spec in groups.get(group, {}).items()
+    ]

@@ -1,0 +1,67 @@
+"""Everything that the routes work with, put together once."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from comfyui_simulator import messages
+from comfyui_simulator.calls import Workshop
+from comfyui_simulator.catalogue import Catalogue, load_catalogue
+from comfyui_simulator.execution import Executor
+from comfyui_simulator.faults import FaultSwitch
+from comfyui_simulator.inspection import Rules
+from comfyui_simulator.jobs import Jobs
+from comfyui_simulator.prompts import History, PromptQueue
+from comfyui_simulator.run import Interrupt, Surroundings
+from comfyui_simulator.settings import SimulatorSettings
+from comfyui_simulator.sockets import SocketHub
+from comfyui_simulator.stats import Stats
+from comfyui_simulator.storage import Storage
+
+
+@dataclass(frozen=True, kw_only=True)
+class Office:
+    """The parts of one simulator."""
+
+    settings: SimulatorSettings
+    faults: FaultSwitch
+    stats: Stats
+    storage: Storage
+    catalogue: Catalogue
+    hub: SocketHub
+    queue: PromptQueue
+    history: History
+    jobs: Jobs
+    executor: Executor
+    rules: Rules
+
+
+def open_office(settings: SimulatorSettings, data_dir: Path) -> Office:
+    """Put the parts together. Call it inside the event loop that will serve them."""
+    faults, stats, storage = FaultSwitch(settings.faults), Stats(), Storage(data_dir)
+    hub, catalogue = SocketHub(faults=faults), load_catalogue()
+    queue = PromptQueue(on_change=lambda: hub.send(messages.status(queue.remaining)))
+    history = History(faults=faults)
+    surroundings = Surroundings(
+        workshop=Workshop(settings=settings, storage=storage, stats=stats),
+        catalogue=catalogue,
+        hub=hub,
+        faults=faults,
+        interrupt=Interrupt(),
+    )
+    return Office(
+        settings=settings,
+        faults=faults,
+        stats=stats,
+        storage=storage,
+        catalogue=catalogue,
+        hub=hub,
+        queue=queue,
+        history=history,
+        jobs=Jobs(queue=queue, history=history),
+        executor=Executor(surroundings=surroundings, queue=queue, history=history),
+        rules=Rules(
+            catalogue=catalogue,
+            wire=settings.wire,
+            has_input_file=lambda name: storage.input_file(name) is not None,
+        ),
+    )

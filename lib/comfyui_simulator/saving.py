@@ -1,0 +1,169 @@
+"""The nodes that show something to clients: files, mostly."""
+
+import asyncio
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from comfyui_simulator import media, pictures
+from comfyui_simulator.calls import Call, Outcome
+from comfyui_simulator.messages import JsonObject, Preview
+from comfyui_simulator.storage import SavePlan
+from comfyui_simulator.values import Value
+
+LONGEST_ANIMATION = 240  # frames painted; a longer one is cut, for time and memory
+
+
+async def save_image(call: Call) -> Outcome:
+    """PNGs that carry the graph."""
+    return await _save_pictures(call, str(call.inputs["filename_prefix"]), "output")
+
+
+async def preview_image(call: Call) -> Outcome:
+    """The same, in the folder for temporary files."""
+    prefix = f"ComfyUI_temp_{call.workshop.storage.temp_mark}"
+    return await _save_pictures(call, prefix, "temp")
+
+
+async def _save_pictures(call: Call, prefix: str, type_: str) -> Outcome:
+    images = call.value("images")
+    plan = _plan(call, prefix, images, count=images.count, type_=type_)
+    await asyncio.to_thread(_write_pngs, images, plan, _embedded(call))
+    _count(call, images.count)
+    shown = [plan.shown(index, ".png") for index in range(images.count)]
+    return Outcome(images, {"images": shown})
+
+
+def _write_pngs(images: Value, plan: SavePlan, metadata: JsonObject) -> None:
+    for index in range(images.count):
+        pictures.save_png(pictures.paint(images, index), plan.path(index, ".png"), metadata)
+
+
+async def save_webp(call: Call) -> Outcome:
+    return await _save_animation(call, suffix=".webp", format_="WEBP")
+
+
+async def save_apng(call: Call) -> Outcome:
+    return await _save_animation(call, suffix=".png", format_="PNG")
+
+
+async def _save_animation(call: Call, *, suffix: str, format_: str) -> Outcome:
+    images = call.value("images")
+    plan = _plan(call, str(call.inputs["filename_prefix"]), images)
+    fps = float(call.inputs["fps"])
+
+    def write() -> None:
+        frames = _frames(images)
+        pictures.save_animation(frames, plan.path(0, suffix), fps=fps, format_=format_)
+
+    await asyncio.to_thread(write)
+    _count(call, images.count)
+    return _animated(images, plan, suffix)
+
+
+def _frames(images: Value) -> list[Image.Image]:
+    count = min(images.count, LONGEST_ANIMATION)
+    return [pictures.paint(images, index) for index in range(count)]
+
+
+async def save_webm(call: Call) -> Outcome:
+    """A placeholder; see `media`."""
+    return await _save_video(call, "images", ".webm", media.webm_placeholder())
+
+
+async def save_video(call: Call) -> Outcome:
+    """A placeholder; see `media`."""
+    return await _save_video(call, "video", ".mp4", media.mp4_placeholder())
+
+
+async def _save_video(call: Call, name: str, suffix: str, content: bytes) -> Outcome:
+    frames = call.value(name)
+    plan = _plan(call, str(call.inputs["filename_prefix"]), frames)
+    least_bytes = call.workshop.settings.video_bytes
+    await asyncio.to_thread(_write_filled, plan.path(0, suffix), content, least_bytes)
+    _count(call, frames.count)
+    return _animated(frames, plan, suffix)
+
+
+def _write_filled(path: Path, content: bytes, least_bytes: int) -> None:
+    path.write_bytes(content)
+    os.truncate(path, max(least_bytes, len(content)))
+
+
+def _animated(frames: Value, plan: SavePlan, suffix: str) -> Outcome:
+    return Outcome(frames, {"images": [plan.shown(0, suffix)], "animated": [True]})
+
+
+async def save_audio(call: Call) -> Outcome:
+    """FLAC, one file a batch entry."""
+    audio = call.value("audio")
+    plan = _plan(call, str(call.inputs["filename_prefix"]), audio)
+    content = await asyncio.to_thread(media.flac_tone, audio.seconds or 1.0, audio.digest)
+    await asyncio.to_thread(plan.path(0, ".flac").write_bytes, content)
+    _count(call, 1)
+    return Outcome(audio, {"audio": [plan.shown(0, ".flac")]})
+
+
+async def send_image(call: Call) -> Outcome:
+    """Pictures that leave over the socket only; nothing is kept."""
+    images = call.value("images")
+    for index in range(images.count):
+        await call.advance(index, images.count, _png(images, index))
+    _count(call, images.count)
+    return Outcome(images)
+
+
+def _png(images: Value, index: int) -> Callable[[], Awaitable[Preview]]:
+    async def painted() -> Preview:
+        encoded = await asyncio.to_thread(
+            lambda: pictures.encode_png(pictures.paint(images, index))
+        )
+        return Preview(encoded, "PNG")
+
+    return painted
+
+
+async def preview_any(call: Call) -> Outcome:
+    """Shows as text whatever reaches it."""
+    source = call.inputs["source"]
+    text = f"simulated {source.digest}" if isinstance(source, Value) else str(source)
+    return Outcome(call.combined(), {"text": [text]})
+
+
+def _plan(
+    call: Call, prefix: str, images: Value, *, count: int = 1, type_: str = "output"
+) -> SavePlan:
+    size = (images.width, images.height)
+    return call.workshop.storage.plan(prefix, size=size, count=count, type_=type_)
+
+
+def _embedded(call: Call) -> JsonObject:
+    """What a PNG carries: the graph, and each entry of the client's `extra_pnginfo`."""
+    extra = call.prompt.extra_data.get("extra_pnginfo")
+    return {"prompt": call.prompt.graph, **(extra if isinstance(extra, dict) else {})}
+
+
+def _count(call: Call, count: int) -> None:
+    call.workshop.stats.rendered(call.prompt.prompt_id, count)
+
+
+SAVING: dict[str, Callable[[Call], Awaitable[Outcome]]] = {
+    "PreviewAny": preview_any,
+    "PreviewImage": preview_image,
+    "SaveAnimatedPNG": save_apng,
+    "SaveAnimatedWEBP": save_webp,
+    "SaveAudio": save_audio,
+    "SaveImage": save_image,
+    "SaveImageWebsocket": send_image,
+    "SaveVideo": save_video,
+    "SaveWEBM": save_webm,
+}
+
+
+def files_in(shows: JsonObject) -> Sequence[Any]:
+    """The files among what a node shows."""
+    lists = [shown for shown in shows.values() if isinstance(shown, list)]
+    return [entry for shown in lists for entry in shown if isinstance(entry, dict)]

@@ -1,0 +1,7 @@
+"""Folders that tests read."""
+
+from pathlib import Path
+
+TESTS = Path(__file__).parent
+DATA = TESTS / "data"
+WORKFLOWS = TESTS.parent / "workflows"

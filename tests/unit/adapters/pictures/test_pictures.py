@@ -1,0 +1,136 @@
+"""Pictures of strangers: what is made of them, and what is refused."""
+
+import io
+import struct
+from typing import Any
+from zlib import compress, crc32
+
+import pytest
+from PIL import Image
+
+from comfyq.adapters.pictures.pillow import PillowPictures
+from comfyq.domain.errors import InputInvalid
+from comfyq.domain.files.inputs import Fit, InputFile
+
+pytestmark = pytest.mark.anyio
+
+RED, BLUE, BLACK = (255, 0, 0), (0, 0, 255), (0, 0, 0)
+ORIENTATION = 0x0112
+
+
+def wanted(fit: Fit = "none", width: int | None = None, height: int | None = None) -> InputFile:
+    return InputFile(
+        parameter="image",
+        node="1",
+        input="image",
+        kind="image",
+        source="asset",
+        fit=fit,
+        width=width,
+        height=height,
+    )
+
+
+def halves(width: int = 40, height: int = 20) -> Image.Image:
+    """Red on the left, blue on the right."""
+    picture = Image.new("RGB", (width, height), RED)
+    picture.paste(BLUE, (width // 2, 0, width, height))
+    return picture
+
+
+def encoded(picture: Image.Image, format: str = "PNG", **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+async def prepared(content: bytes, file: InputFile | None = None) -> Image.Image:
+    made = Image.open(io.BytesIO(await PillowPictures().prepare(content, file or wanted())))
+    assert made.format == "PNG"
+    made.load()
+    return made
+
+
+async def test_none_keeps_every_pixel() -> None:
+    made = await prepared(encoded(halves()), wanted("none", 8, 8))
+    assert made.tobytes() == halves().tobytes()
+
+
+async def test_cover_fills_the_size_and_cuts() -> None:
+    made = await prepared(encoded(halves()), wanted("cover", 10, 10))
+    assert made.size == (10, 10)
+    assert made.getpixel((0, 5)) == RED
+    assert made.getpixel((9, 5)) == BLUE
+
+
+async def test_contain_shows_all_of_it_on_black() -> None:
+    made = await prepared(encoded(halves()), wanted("contain", 20, 20))
+    assert made.size == (20, 20)
+    assert made.getpixel((10, 0)) == made.getpixel((10, 19)) == BLACK
+    assert made.getpixel((2, 10)) == RED
+    assert made.getpixel((17, 10)) == BLUE
+
+
+async def test_center_cuts_or_fills_without_scaling() -> None:
+    cut = await prepared(encoded(halves()), wanted("center", 10, 10))
+    assert [cut.getpixel((x, 5)) for x in (0, 4, 5, 9)] == [RED, RED, BLUE, BLUE]
+    filled = await prepared(encoded(halves()), wanted("center", 60, 20))
+    assert [filled.getpixel((x, 5)) for x in (9, 10, 49, 50)] == [BLACK, RED, BLUE, BLACK]
+
+
+async def test_a_photograph_stands_upright() -> None:
+    exif = Image.Exif()
+    exif[ORIENTATION] = 6  # the camera was turned: show it by 90 degrees clockwise
+    turned = await prepared(encoded(halves(), "JPEG", exif=exif, quality=95))
+    assert turned.size == (20, 40)
+    assert turned.getexif().get(ORIENTATION, 1) == 1
+    top = turned.getpixel((10, 5))
+    assert isinstance(top, tuple)
+    assert top[0] > 200, "what was on the left is on top"
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I;16", "F"])
+@pytest.mark.parametrize("fit", ["none", "cover", "contain", "center"])
+async def test_every_mode_of_pixels_is_brought_to_size(mode: str, fit: Fit) -> None:
+    picture = Image.new(mode, (40, 20))
+    made = await prepared(encoded(picture, "TIFF"), wanted(fit, 10, 10))
+    assert made.size == ((40, 20) if fit == "none" else (10, 10))
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"])
+async def test_the_usual_formats_are_read(format: str) -> None:
+    assert (await prepared(encoded(halves(), format))).size == (40, 20)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"<html>no picture</html>",
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n",
+        encoded(halves())[:60],
+        encoded(halves(), "JPEG")[:200],
+        encoded(halves(), "PPM"),
+    ],
+    ids=["empty", "page", "postscript", "cut", "half a photograph", "a rare format"],
+)
+async def test_what_is_no_picture_is_refused(content: bytes) -> None:
+    with pytest.raises(InputInvalid):
+        await PillowPictures().prepare(content, wanted())
+
+
+def bomb(width: int, height: int) -> bytes:
+    """A PNG that says how large it is; nothing of it needs to be decoded to refuse it."""
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    chunks = ((b"IHDR", head), (b"IDAT", compress(bytes(1_000))), (b"IEND", b""))
+    written = b"".join(
+        struct.pack(">I", len(body)) + name + body + struct.pack(">I", crc32(name + body))
+        for name, body in chunks
+    )
+    return b"\x89PNG\r\n\x1a\n" + written
+
+
+@pytest.mark.parametrize("size", [(8_001, 8_000), (10_000, 10_000), (60_000, 60_000)])
+async def test_a_bomb_is_not_set_off(size: tuple[int, int]) -> None:
+    with pytest.raises(InputInvalid, match="pixels"):
+        await PillowPictures().prepare(bomb(*size), wanted())

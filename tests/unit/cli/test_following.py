@@ -1,0 +1,132 @@
+"""Following ends when the job does, whatever the socket does."""
+
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from comfyq.cli.client import ApiClient, Json
+from comfyq.cli.errors import NotReached, Refused
+from comfyq.cli.following import Pace, follow
+from comfyq.cli.socket import ProgressSocket, SocketGone
+from tests.fake_api import JOB, Close, Deaf, FakeApi, Heard, fake_api, frame
+
+FAST = Pace(quiet_s=0.05, pause_s=0.001, longest_pause_s=0.01, give_up_s=30)
+PATH = f"/generate/{JOB}"
+
+
+@pytest.fixture
+def api() -> Iterator[FakeApi]:
+    with fake_api() as running:
+        yield running
+
+
+def followed(api: FakeApi, pace: Pace = FAST) -> list[tuple[int, str, float]]:
+    with closing(ApiClient(api.url)) as client:
+        frames = list(follow(client, JOB, pace=pace))
+    return [(each["seq"], each["status"], each["progress"]) for each in frames]
+
+
+def running(api: FakeApi, seq: int, progress: float = 0.0) -> Json:
+    return api.job(status="running", seq=seq, progress=progress)
+
+
+def completed(api: FakeApi, seq: int) -> Json:
+    return api.job(status="completed", seq=seq, progress=1)
+
+
+def test_the_socket_tells_everything(api: FakeApi) -> None:
+    api.answer(PATH, api.job())
+    api.sockets.append([frame(2), frame(3, progress=0.5), frame(4, "completed", 1)])
+    assert followed(api) == [
+        (1, "queued", 0),
+        (2, "running", 0),
+        (3, "running", 0.5),
+        (4, "completed", 1),
+    ]
+    assert len(api.requests) == 1
+
+
+def test_a_socket_that_serves_every_job_is_asked_for_this_one(api: FakeApi) -> None:
+    api.answer(PATH, api.job())
+    api.sockets.append([Heard(), frame(2, job_id="another"), frame(3, "completed", 1)])
+    assert followed(api)[-1] == (3, "completed", 1)
+    assert api.said == [{"action": "subscribe", "job_id": JOB}]
+
+
+def test_older_and_repeated_frames_are_dropped(api: FakeApi) -> None:
+    api.answer(PATH, running(api, 5, 0.5))
+    late = [frame(4, progress=0.9), frame(5, progress=0.5), frame(5, progress=0.4)]
+    api.sockets.append([*late, frame(5, progress=0.6), frame(6, "failed", 0.6)])
+    assert followed(api) == [(5, "running", 0.5), (5, "running", 0.6), (6, "failed", 0.6)]
+
+
+def test_progress_may_fall_with_a_new_attempt(api: FakeApi) -> None:
+    api.answer(PATH, running(api, 5, 0.9))
+    api.sockets.append([frame(6, "queued"), frame(7, progress=0.1), frame(8, "completed", 1)])
+    assert [progress for _, _, progress in followed(api)] == [0.9, 0, 0.1, 1]
+
+
+def test_a_dropped_socket_is_opened_again(api: FakeApi) -> None:
+    api.answer(PATH, api.job())
+    api.sockets.extend([[frame(2), Close()], [frame(3, progress=0.5), frame(4, "completed", 1)]])
+    assert [seq for seq, _, _ in followed(api)] == [1, 2, 3, 4]
+
+
+def test_without_a_socket_the_api_tells(api: FakeApi) -> None:
+    api.answer(PATH, api.job(), running(api, 2), running(api, 2), running(api, 3, 0.5))
+    api.answer(PATH, completed(api, 4))
+    assert [seq for seq, _, _ in followed(api)] == [1, 2, 3, 4]
+
+
+def test_a_deaf_socket_is_found_out(api: FakeApi) -> None:
+    api.answer(PATH, api.job(), running(api, 2), completed(api, 3))
+    api.sockets.append([Deaf()])
+    assert [seq for seq, _, _ in followed(api)] == [1, 2, 3]
+
+
+def test_a_refused_subscription_is_no_end(api: FakeApi) -> None:
+    api.answer(PATH, api.job(), completed(api, 2))
+    refusal = {"type": "error", "code": "unavailable", "job_id": JOB, "message": "try again"}
+    api.sockets.append([refusal, Deaf()])
+    assert followed(api)[-1] == (2, "completed", 1)
+
+
+def test_a_job_that_has_ended_needs_no_socket(api: FakeApi) -> None:
+    api.answer(PATH, completed(api, 9))
+    api.sockets.append([Deaf()])
+    assert followed(api) == [(9, "completed", 1)]
+    assert len(api.sockets) == 1
+
+
+def test_a_server_may_be_away_for_a_while(api: FakeApi) -> None:
+    api.answer(PATH, api.job())
+    api.answer(PATH, *[{"detail": "restarting"}] * 5, status=503)
+    api.answer(PATH, completed(api, 2))
+    assert followed(api)[-1] == (2, "completed", 1)
+
+
+def test_a_server_that_stays_away_ends_it(api: FakeApi) -> None:
+    api.answer(PATH, api.job())
+    api.answer(PATH, {"detail": "restarting"}, status=503)
+    with pytest.raises(NotReached):
+        followed(api, Pace(pause_s=0.001, give_up_s=0.05))
+
+
+def test_a_job_that_is_not_there(api: FakeApi) -> None:
+    with pytest.raises(Refused):
+        followed(api)
+
+
+def test_a_long_silence_is_broken_by_pings(api: FakeApi) -> None:
+    api.sockets.append([Heard(), {"type": "pong"}, frame(2), Deaf()])
+    with closing(ProgressSocket(api.ws_url + f"/{JOB}", JOB, ping_s=0)) as socket:
+        assert socket.next(5) == frame(2)
+        assert socket.next(0.01) is None
+    assert api.said[0] == {"action": "ping"}
+
+
+@pytest.mark.parametrize("url", ["ws://127.0.0.1:1/", "nonsense", "http://127.0.0.1:1/"])
+def test_no_socket_to_be_had(url: str) -> None:
+    with pytest.raises(SocketGone):
+        ProgressSocket(url, JOB)

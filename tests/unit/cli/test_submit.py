@@ -1,0 +1,200 @@
+"""``comfyq submit``: a workflow's parameters as options, and files that are brought along."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from blake3 import blake3
+
+from comfyq.cli import uploading
+from comfyq.cli.errors import CannotStart
+from comfyq.cli.submission_words import Words
+from tests.fake_api import FakeApi, fake_api
+from tests.unit.cli.test_cli import run
+
+ASSET = {"id": "a1", "source": "asset:a1"}
+IMAGE = {"anyOf": [{"type": "string"}, {"type": "object"}], "x-kind": "image"}
+STEPS = {
+    "type": "integer",
+    "description": "Sampling steps.",
+    "minimum": 1,
+    "maximum": 150,
+    "default": 20,
+    "x-group": "sampling",
+}
+PROPERTIES: dict[str, Any] = {
+    "steps": STEPS,
+    "loras_low": {"type": "array", "x-kind": "loras"},
+    "tiled": {"type": "boolean", "default": False},
+    "image": IMAGE,
+    "out": {"type": "string"},
+    "preset": {"type": "string", "enum": ["draft", "balanced"]},
+}
+
+
+@pytest.fixture
+def api() -> Iterator[FakeApi]:
+    with fake_api() as running:
+        running.workflow(**PROPERTIES)
+        running.answer("/generate", running.job(), status=202)
+        yield running
+
+
+def asked(api: FakeApi) -> Any:
+    """The body of the last request."""
+    return json.loads(api.requests[-1][3])
+
+
+def test_each_parameter_is_an_option(api: FakeApi) -> None:
+    options = ["--prompt", "a fox", "--steps", 4, "--tiled", "--lora-low", "a", "--lora-low", "b"]
+    result = run(api, "submit", "flux-dev", *options, "--preset", "draft")
+    assert result.exit_code == 0, result.stderr
+    assert asked(api) == {
+        "workflow": "flux-dev",
+        "prompt": "a fox",
+        "steps": 4,
+        "tiled": True,
+        "loras_low": ["a", "b"],
+        "preset": "draft",
+    }
+
+
+def test_options_of_every_workflow(api: FakeApi) -> None:
+    run(api, "submit", "a fox", "--reuse", "--no-metadata", "--no-tiled")
+    assert asked(api) == {"prompt": "a fox", "reuse": True, "metadata": False, "tiled": False}
+
+
+def test_a_parameter_that_is_called_like_an_option(api: FakeApi, tmp_path: Path) -> None:
+    run(api, "submit", "flux-dev", "--parameter-out", "x")
+    assert asked(api)["out"] == "x"
+
+
+def test_the_help_is_the_workflows(api: FakeApi) -> None:
+    told = run(api, "submit", "flux-dev", "--help")
+    assert told.exit_code == 0
+    for part in ("flux-dev. It draws.", "--steps", "Sampling steps. 1 to 150.", "20", "Sampling"):
+        assert part in told.stdout
+    assert "One of: draft, balanced" in told.stdout
+    assert [request[0] for request in api.requests] == ["GET"]
+
+
+def test_without_a_workflow_nobody_is_asked(api: FakeApi) -> None:
+    assert "WORKFLOW" in run(api, "submit", "--help").stdout
+    assert run(api, "submit").exit_code == 2
+    assert api.requests == []
+
+
+@pytest.mark.parametrize("wrong", [["--steps", "many"], ["--nothing", "1"], ["--steps"]])
+def test_a_wrong_option_is_wrong_usage(api: FakeApi, wrong: list[str]) -> None:
+    result = run(api, "submit", "flux-dev", *wrong)
+    assert result.exit_code == 2
+    assert wrong[0] in result.stderr
+    assert [request[0] for request in api.requests] == ["GET"], "nothing was submitted"
+
+
+def test_a_workflow_that_is_not_there(api: FakeApi) -> None:
+    detail = "there is no such workflow; did you mean 'flux-dev'?"
+    problem = {"code": "workflow-not-found", "detail": detail}
+    api.answer("/workflows/flux", problem, status=404)
+    result = run(api, "submit", "flux")
+    assert result.exit_code == 2
+    assert detail in result.stderr
+    assert "--prompt" in result.stderr
+
+
+def test_a_path_is_uploaded(api: FakeApi, tmp_path: Path) -> None:
+    file = tmp_path / "ä.png"
+    file.write_bytes(b"pixels")
+    api.answer("/assets", ASSET, status=201)
+    run(api, "submit", "flux-dev", "--image", file, "--image-fit", "cover")
+    [_, (method, path, headers, body), _] = api.requests
+    assert (method, path, body) == ("POST", "/assets?filename=%C3%A4.png", b"pixels")
+    assert headers["Content-Type"] == "image/png"
+    assert asked(api)["image"] == {"source": "asset:a1", "fit": "cover"}
+
+
+@pytest.mark.parametrize("source", ["asset:1", "https://a/b.png", "data:image/png;base64,AA=="])
+def test_what_is_elsewhere_is_only_named(api: FakeApi, source: str) -> None:
+    run(api, "submit", "flux-dev", "--image", source)
+    assert asked(api)["image"] == source
+
+
+def test_a_path_that_leads_nowhere(api: FakeApi, tmp_path: Path) -> None:
+    result = run(api, "submit", "flux-dev", "--image", tmp_path / "none.png")
+    assert (result.exit_code, [request[0] for request in api.requests]) == (2, ["GET"])
+    assert "none.png: there is no such file" in result.stderr
+
+
+def test_upload_prints_what_a_request_says(api: FakeApi, tmp_path: Path) -> None:
+    file = tmp_path / "a.bin"
+    file.write_bytes(b"x")
+    api.answer("/assets", ASSET, status=201)
+    assert run(api, "upload", file).stdout == "asset:a1\n"
+    assert json.loads(run(api, "upload", file, "--json").stdout) == ASSET
+
+
+@pytest.fixture
+def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(uploading, "LARGE_BYTES", 3)
+    file = tmp_path / "a.mp4"
+    file.write_bytes(b"video")
+    return file
+
+
+def test_a_large_file_goes_past_the_api(api: FakeApi, large: Path) -> None:
+    headers = {"Content-Type": "video/mp4", "Content-Length": "5"}
+    offer = {"id": "u1", "method": "PUT", "url": f"{api.url}/bucket", "headers": headers}
+    api.answer("/assets/uploads", offer, status=201)
+    api.answer("/bucket", {})
+    api.answer("/assets/uploads/u1/complete", ASSET, status=201)
+    assert run(api, "upload", large).stdout == "asset:a1\n"
+    announced, sent, _ = api.requests
+    assert json.loads(announced[3]) == {
+        "name": "a.mp4",
+        "content_type": "video/mp4",
+        "size_bytes": 5,
+        "blake3": blake3(b"video").hexdigest(),
+    }
+    assert (sent[0], sent[3], sent[2]["Content-Type"]) == ("PUT", b"video", "video/mp4")
+
+
+def test_where_there_is_no_way_past_it_the_api_takes_it(api: FakeApi, large: Path) -> None:
+    api.answer("/assets/uploads", {"code": "unsupported", "detail": "folders"}, status=501)
+    api.answer("/assets", ASSET, status=201)
+    assert run(api, "upload", large).stdout == "asset:a1\n"
+
+
+def test_storage_that_refuses(api: FakeApi, large: Path) -> None:
+    offer = {"id": "u1", "method": "PUT", "url": f"{api.url}/bucket", "headers": {}}
+    api.answer("/assets/uploads", offer, status=201)
+    api.answer("/bucket", {}, status=403)
+    result = run(api, "upload", large)
+    assert result.exit_code == 3
+    assert "HTTP 403" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "workflow", "prompt", "rest"),
+    [
+        ("sdxl", "sdxl", None, []),
+        ("sdxl.json|a fox", "sdxl.json", "a fox", []),
+        ("a fox", None, "a fox", []),
+        ("--workflow|sdxl|fox", "sdxl", "fox", []),
+        ("fox|--workflow=sdxl", "sdxl", "fox", []),
+        ("--steps|4|--wait|sdxl", "sdxl", None, ["--steps", "4", "--wait"]),
+        ("--steps=4|sdxl", "sdxl", None, ["--steps=4"]),
+        ("sdxl|--|-x", "sdxl", "-x", []),
+    ],
+)
+def test_words(given: str, workflow: str | None, prompt: str | None, rest: list[str]) -> None:
+    words = Words(given.split("|"))
+    shown = rest if prompt is None else [*rest, f"--prompt={prompt}"]
+    assert (words.workflow, words.prompt, words.rest) == (workflow, prompt, shown)
+
+
+@pytest.mark.parametrize("given", ["sdxl|a fox|an owl", "a fox|--prompt|x", "sdxl|a b|--prompt=x"])
+def test_words_too_many(given: str) -> None:
+    with pytest.raises(CannotStart):
+        Words(given.split("|"))

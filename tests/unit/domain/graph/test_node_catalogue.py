@@ -1,0 +1,31 @@
+"""What is kept of what a ComfyUI says of its nodes."""
+
+from typing import Any
+
+from comfyq.domain.graph.node_catalogue import read_catalogue
+from tests.catalogue_lab import INFO, info_with
+
+
+def test_prose_and_uploaded_files_do_not_change_a_catalogue() -> None:
+    told = {
+        **INFO,
+        "LoadImage": {
+            **INFO["LoadImage"],
+            "description": "other",
+            "input": {"required": {"image": [["a.png"], {"image_upload": True}]}},
+        },
+    }
+    assert read_catalogue(told).id == read_catalogue(INFO).id
+    assert read_catalogue(info_with("LoraLoader", "lora_name", [])).id != read_catalogue(INFO).id
+
+
+def test_what_custom_nodes_say_wrongly_is_left_out() -> None:
+    odd: dict[str, Any] = {
+        "A": None,
+        "B": {"input": None},
+        "C": {"input": {"required": {"x": [], "y": "INT", "z": [{"a": 1}], "u": ["COMBO", 3]}}},
+        "D": {"input": {"required": []}, "output": 3},
+    }
+    catalogue = read_catalogue(odd)
+    assert set(catalogue.classes) == {"C", "D"}
+    assert set(catalogue.classes["C"].inputs) == {"z", "u"}

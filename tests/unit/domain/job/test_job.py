@@ -1,0 +1,197 @@
+"""One plain test for each hazard that a job's life has met."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from comfyq.domain import job as jobs
+from comfyq.domain.caller import DEFAULT_TENANT
+from comfyq.domain.errors import IllegalTransition, LeaseHeld, LeaseLost
+from comfyq.domain.job import Job, JobError, JobId, JobStatus, Limits, WorkerId
+from comfyq.domain.job.attempt import attempt_ended
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+TTL = timedelta(seconds=60)
+LATER = NOW + TTL * 2
+W1, W2 = WorkerId("w1"), WorkerId("w2")
+BAD = JobError("node-error", "bad")
+
+
+def waiting(**fields: object) -> Job:
+    return jobs.submitted(
+        id=JobId("j"), tenant=DEFAULT_TENANT, workflow="w", created_at=NOW, **fields
+    )
+
+
+def claimed(job: Job | None = None) -> Job:
+    return jobs.claim(job or waiting(), worker=W1, now=NOW, ttl=TTL)
+
+
+def running(job: Job | None = None) -> Job:
+    held = claimed(job)
+    return jobs.start(held, token=held.attempt, now=NOW)
+
+
+def test_a_claimed_job_is_queued_until_comfyui_starts_it() -> None:
+    assert claimed().status is JobStatus.QUEUED
+    assert running().status is JobStatus.RUNNING
+
+
+def test_a_live_lease_keeps_others_away() -> None:
+    with pytest.raises(LeaseHeld) as held:
+        jobs.claim(running(), worker=W2, now=NOW, ttl=TTL)
+    assert held.value.until == NOW + TTL
+
+
+def test_a_restarted_worker_retakes_its_own_lease_at_once() -> None:
+    again = jobs.claim(running(), worker=W1, now=NOW, ttl=TTL)
+    assert (again.attempt, again.unsettled, again.failures) == (2, True, 0)
+
+
+def test_a_zombie_changes_nothing() -> None:
+    taken = jobs.claim(running(), worker=W2, now=LATER, ttl=TTL)
+    with pytest.raises(LeaseLost):
+        jobs.succeed(taken, token=1, now=LATER)
+    with pytest.raises(LeaseLost):
+        jobs.renew(taken, token=1, now=LATER, ttl=TTL)
+    with pytest.raises(LeaseLost):
+        jobs.fail(taken, token=1, now=LATER, error=BAD, retry_in=None)
+
+
+def test_a_job_that_kills_its_worker_each_time_fails_after_three_failures() -> None:
+    job = waiting()
+    for failures in (1, 2):
+        job = running(job)
+        job = jobs.claim(job, worker=W1, now=NOW, ttl=TTL)
+        job = jobs.forfeit(job, token=job.attempt, now=NOW, reason="its worker died")
+        assert job.failures == failures
+    job = jobs.start(job, token=job.attempt, now=NOW)
+    job = jobs.claim(job, worker=W1, now=NOW, ttl=TTL)
+    job = jobs.forfeit(job, token=job.attempt, now=NOW, reason="its worker died")
+    assert (job.status, job.failures) == (JobStatus.FAILED, 3)
+
+
+def test_a_death_before_the_start_is_not_counted() -> None:
+    taken = jobs.claim(claimed(), worker=W2, now=LATER, ttl=TTL)
+    assert not taken.unsettled
+
+
+def test_an_adopted_attempt_is_not_counted() -> None:
+    again = jobs.claim(running(), worker=W1, now=NOW, ttl=TTL)
+    assert jobs.start(again, token=2, now=NOW).failures == 0
+
+
+def test_giving_back_for_ever_ends() -> None:
+    job = waiting()
+    for _ in range(jobs.MAX_CLAIMS):
+        held = claimed(job)
+        job = jobs.release(held, token=held.attempt, now=NOW, reason="drained")
+    ended = claimed(job)
+    assert ended.status is JobStatus.FAILED
+    assert ended.error is not None
+    assert ended.error.code == "too-many-attempts"
+
+
+@pytest.mark.parametrize("verb", ["succeed", "fail", "release", "forfeit"])
+def test_a_job_whose_cancel_was_requested_ends_canceled(verb: str) -> None:
+    job = jobs.request_cancel(running(), now=NOW)
+    if verb == "succeed":
+        job = jobs.succeed(job, token=1, now=NOW)
+    elif verb == "fail":
+        job = jobs.fail(job, token=1, now=NOW, error=BAD, retry_in=timedelta(0))
+    elif verb == "release":
+        job = jobs.release(job, token=1, now=NOW, reason="drained")
+    else:
+        job = jobs.claim(job, worker=W2, now=LATER, ttl=TTL)
+    assert job.status is JobStatus.CANCELED
+    assert job.error is None
+
+
+def test_cancelling_what_has_ended_changes_nothing() -> None:
+    ended = jobs.succeed(running(), token=1, now=NOW)
+    assert jobs.request_cancel(ended, now=NOW) is ended
+    asked = jobs.request_cancel(running(), now=NOW)
+    assert jobs.request_cancel(asked, now=NOW) is asked
+
+
+def test_a_retry_waits_for_its_time() -> None:
+    job = jobs.fail(running(), token=1, now=NOW, error=BAD, retry_in=TTL)
+    with pytest.raises(LeaseHeld) as held:
+        jobs.claim(job, worker=W2, now=NOW, ttl=TTL)
+    assert held.value.until == NOW + TTL
+    assert jobs.claim(job, worker=W2, now=LATER, ttl=TTL).attempt == 2
+
+
+def test_heartbeats_do_not_move_the_deadline_index() -> None:
+    job = running()
+    assert jobs.renew(job, token=1, now=NOW + TTL / 2, ttl=TTL).due_at == job.due_at
+
+
+def test_the_reaper_moves_the_deadline_of_a_renewed_lease() -> None:
+    job = jobs.renew(running(), token=1, now=NOW + TTL / 2, ttl=TTL)
+    looked = jobs.reap(job, now=NOW + TTL)
+    assert looked.due_at > job.due_at
+    assert looked.lease == job.lease
+
+
+def test_the_reaper_frees_a_lapsed_lease() -> None:
+    freed = jobs.reap(running(), now=LATER)
+    assert (freed.status, freed.lease, freed.rung_at) == (JobStatus.QUEUED, None, None)
+    assert freed.started_attempt == 1, "what ComfyUI still runs can be adopted"
+
+
+def test_what_never_started_in_time_expires_and_what_started_does_not() -> None:
+    limits = Limits(queue_timeout_s=30)
+    late = NOW + timedelta(seconds=31)
+    assert jobs.reap(waiting(limits=limits), now=late).status is JobStatus.EXPIRED
+    begun = jobs.release(running(waiting(limits=limits)), token=1, now=NOW, reason="drained")
+    assert jobs.reap(begun, now=late).status is JobStatus.QUEUED
+    for_ever = late + timedelta(seconds=begun.limits.run_timeout_s)
+    assert jobs.reap(begun, now=for_ever).status is JobStatus.FAILED
+
+
+def test_the_reaper_ends_an_overdue_run_even_under_a_live_lease() -> None:
+    job = running(waiting(limits=Limits(run_timeout_s=10)))
+    late = NOW + timedelta(seconds=10) + jobs.DEADLINE_SLACK
+    ended = jobs.reap(job, now=late)
+    assert ended.status is JobStatus.FAILED
+    assert ended.error is not None
+    assert ended.error.code == "deadline"
+
+
+def test_only_the_dead_workers_lease_is_ended() -> None:
+    with pytest.raises(LeaseLost):
+        jobs.evict(running(), worker=W2, now=NOW)
+    assert jobs.evict(running(), worker=W1, now=NOW).lease is None
+
+
+def test_an_end_is_announced_once() -> None:
+    ended = jobs.succeed(running(), token=1, now=NOW)
+    told = jobs.announced(ended, retention=TTL)
+    assert (told.end_pending, told.due_at) == (False, NOW + TTL)
+    with pytest.raises(IllegalTransition):
+        jobs.announced(told, retention=TTL)
+
+
+@pytest.mark.parametrize(
+    ("change", "verdict"),
+    [
+        (lambda job: jobs.succeed(job, token=1, now=LATER), "succeeded"),
+        (lambda job: jobs.release(job, token=1, now=LATER, reason="drained"), "released"),
+        (lambda job: jobs.fail(job, token=1, now=LATER, error=BAD, retry_in=TTL), "failed"),
+        (lambda job: jobs.claim(job, worker=W2, now=LATER, ttl=TTL), "lost"),
+        (lambda job: jobs.evict(job, worker=W1, now=LATER), "lost"),
+    ],
+    ids=["success", "release", "failure", "takeover", "eviction"],
+)
+def test_the_end_of_an_attempt_is_told(change: object, verdict: str) -> None:
+    before = running()
+    attempt = attempt_ended(before, change(before), now=LATER)  # type: ignore[operator]
+    assert attempt is not None
+    assert (attempt.number, attempt.worker, attempt.verdict) == (1, W1, verdict)
+    assert attempt.started_at == NOW
+
+
+def test_a_heartbeat_ends_no_attempt() -> None:
+    before = running()
+    assert attempt_ended(before, jobs.renew(before, token=1, now=NOW, ttl=TTL), now=NOW) is None

@@ -1,0 +1,199 @@
+"""What a client is told of when its job may end, and where it stands until then."""
+
+import asyncio
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from comfyq.aio.tasks import beside
+from comfyq.domain import job as jobs
+from comfyq.domain.caller import DEFAULT_TENANT
+from comfyq.domain.job import Job, JobId
+from comfyq.domain.job.progress import Progress
+from comfyq.ports.table import Page, Write
+from comfyq.records.families import FamilyRecords
+from comfyq.records.run_times import RunTimeRecords
+from comfyq.services.jobs.estimates import AHEAD, FAMILIES
+from comfyq.services.worker.run_times import RunTimes
+from tests.api_lab import ApiLab
+from tests.catalogue_lab import beat
+from tests.farm import Farm
+
+pytestmark = pytest.mark.anyio
+
+FLUX = "flux-dev"
+
+
+@pytest.fixture
+def lab() -> ApiLab:
+    return ApiLab()
+
+
+async def works(lab: ApiLab, name: str, *jobs: str, engine_ok: bool = True) -> None:
+    await beat(lab, name, jobs=jobs, engine_ok=engine_ok)
+
+
+def told(lab: ApiLab, job_id: str) -> tuple[int | None, int | None]:
+    shown = lab.show(job_id)
+    return shown["queue_position"], shown["eta_s"]
+
+
+async def test_waiting_jobs_stand_in_the_order_of_their_submission(lab: ApiLab) -> None:
+    first = lab.submit()["id"]
+    lab.clock.advance(1)
+    second = lab.submit(workflow="sdxl")["id"]
+    lab.clock.advance(1)
+    third = lab.submit()["id"]
+    assert [told(lab, each)[0] for each in (first, second, third)] == [1, 2, 3]
+
+
+async def test_the_wait_follows_from_run_times_workers_and_position(lab: ApiLab) -> None:
+    await lab.run_times.put(FLUX, 10.0)
+    await works(lab, "w1", "other")
+    await works(lab, "w2", "another")
+    await works(lab, "w3", engine_ok=False)
+    first = lab.submit()["id"]
+    lab.clock.advance(1)
+    second = lab.submit()["id"]
+    assert told(lab, first) == (1, 15), "half a run on each of two workers, and its own"
+    assert told(lab, second) == (2, 20)
+
+
+async def test_without_a_worker_or_a_known_run_time_there_is_a_position_alone(lab: ApiLab) -> None:
+    job_id = lab.submit()["id"]
+    await works(lab, "w1")
+    assert told(lab, job_id) == (1, None)
+    other = ApiLab()
+    await other.run_times.put(FLUX, 10.0)
+    assert told(other, other.submit()["id"]) == (1, None)
+
+
+async def test_a_running_job_counts_down_by_what_is_usual_and_by_its_own_pace(lab: ApiLab) -> None:
+    await lab.run_times.put(FLUX, 100.0)
+    job_id = lab.submit()["id"]
+    await lab.start(job_id)
+    lab.clock.advance(20)
+    assert told(lab, job_id) == (None, 80)
+    await lab.advance(job_id, Progress(0.5, 10, 20))
+    assert told(lab, job_id) == (None, 50), "usual: 80 more; at its pace: 20 more"
+
+
+async def test_a_running_job_of_an_unknown_workflow_goes_by_its_pace(lab: ApiLab) -> None:
+    job_id = lab.submit()["id"]
+    await lab.start(job_id)
+    lab.clock.advance(20)
+    assert told(lab, job_id) == (None, None)
+    await lab.advance(job_id, Progress(0.25, 5, 20))
+    assert told(lab, job_id) == (None, 60)
+
+
+async def test_what_is_overdue_may_end_at_any_moment(lab: ApiLab) -> None:
+    await lab.run_times.put(FLUX, 10.0)
+    job_id = lab.submit()["id"]
+    await lab.start(job_id)
+    lab.clock.advance(60)
+    assert told(lab, job_id) == (None, 0)
+
+
+async def test_a_position_far_back_is_not_looked_for(lab: ApiLab) -> None:
+    for _ in range(AHEAD):
+        lab.submit()
+        lab.clock.advance(1)
+    last = lab.submit()["id"]
+    asked = count_items(lab)
+    assert told(lab, last) == (None, None)
+    assert sum(asked) <= AHEAD
+
+
+async def test_among_too_many_families_nothing_is_counted(lab: ApiLab) -> None:
+    for number in range(FAMILIES + 1):
+        await FamilyRecords(lab.table).note(f"family-{number}")
+    asked = count_items(lab)
+    assert told(lab, lab.submit()["id"]) == (None, None)
+    assert asked == [], "no family's jobs are read"
+
+
+async def test_nothing_more_is_read_of_an_ended_job(lab: ApiLab) -> None:
+    job_id = lab.submit()["id"]
+    await lab.succeed(job_id)
+    asked = count_items(lab)
+    assert told(lab, job_id) == (None, None)
+    assert asked == []
+
+
+def count_items(lab: ApiLab) -> list[int]:
+    """How many items each query of the waiting jobs gives from now on."""
+    asked: list[int] = []
+    query = lab.table.query
+
+    async def counted(index: str, partition: str, **how: Any) -> Page:
+        page = await query(index, partition, **how)
+        if index == "ready":
+            asked.append(len(page.items))
+        return page
+
+    lab.table.query = counted  # type: ignore[method-assign]
+    return asked
+
+
+async def test_a_worker_learns_what_is_usual_of_the_jobs_that_it_ends(farm: Farm) -> None:
+    worker = farm.worker("w1")
+    await farm.submit()
+    async with beside(worker.run_times.run()):
+        await worker.run_once()
+        await learned(farm, 0.0)  # the clock stood still
+
+
+async def test_the_average_is_every_worker_s_and_moves_slowly(farm: Farm) -> None:
+    for ran_s, usual_s in ((10, 10.0), (20, 12.0)):
+        times = farm.worker("w1").run_times
+        times.note(ran(farm, ran_s))
+        async with beside(times.run()):
+            await learned(farm, usual_s)
+
+
+async def test_runs_in_between_share_one_write(farm: Farm) -> None:
+    writes = count_writes(farm)
+    times = RunTimes(records=RunTimeRecords(farm.table), period_s=60)
+    for _ in range(50):
+        times.note(ran(farm, 10))
+    async with beside(times.run()):
+        await learned(farm, 10.0)
+        times.note(ran(farm, 20))
+    assert len(writes) == 1
+
+
+async def test_a_run_that_another_attempt_may_have_begun_tells_nothing(farm: Farm) -> None:
+    times = farm.worker("w1").run_times
+    times.note(replace(ran(farm, 1), attempt=2))  # the first has no verdict: it was adopted
+    times.note(replace(ran(farm, 10), attempt=3, settled_attempt=2))
+    async with beside(times.run()):
+        await learned(farm, 10.0)
+
+
+def ran(farm: Farm, seconds: int) -> Job:
+    job = jobs.submitted(
+        id=JobId("j"), tenant=DEFAULT_TENANT, workflow="w", created_at=farm.clock.now()
+    )
+    ended_at = farm.clock.now() + timedelta(seconds=seconds)
+    return replace(job, attempt=1, started_at=farm.clock.now(), ended_at=ended_at)
+
+
+async def learned(farm: Farm, usual_s: float) -> None:
+    async with asyncio.timeout(5):
+        while await RunTimeRecords(farm.table).usual_s("w") != usual_s:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+
+
+def count_writes(farm: Farm) -> list[Write]:
+    done: list[Write] = []
+    write = farm.table.write
+
+    async def counted(*writes: Write) -> None:
+        done.extend(writes)
+        await write(*writes)
+
+    farm.table.write = counted  # type: ignore[method-assign]
+    return done

@@ -1,0 +1,231 @@
+"""What somebody who looks at a deployment is told, and what to do about it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from comfyq.domain.diagnosis import Finding, FindingState, is_sound
+from comfyq.domain.errors import AssetsUnavailable, QueueUnavailable, TableUnavailable
+from comfyq.ports.gauge import Depth
+from comfyq.ports.table import Write
+from comfyq.services.operations.diagnosis import NOBODY, Diagnosis
+from comfyq.services.operations.findings import judge_buried, judge_clock, judge_dead, judge_workers
+from comfyq.services.operations.remedies import remedy_for
+from comfyq.testing.memory.assets import MemoryAssets
+from comfyq.testing.memory.clock import ManualClock
+from comfyq.testing.memory.notifier import MemoryNotifier
+from comfyq.testing.memory.table import MemoryTable
+
+pytestmark = pytest.mark.anyio
+
+ENDPOINT = "https://api.example/v1"
+DENIED = (
+    "An error occurred (AccessDeniedException) when calling the PutItem operation: User: x is not "
+    "authorized to perform: dynamodb:PutItem"
+)
+
+
+@dataclass
+class FakeGauge:
+    """A queue that refuses the calls whose names are in ``refuses``."""
+
+    depth_is: Depth = field(default_factory=lambda: Depth(waiting=0, in_flight=0))
+    refuses: Mapping[str, str] = field(default_factory=dict)
+    calls: list[str] = field(default_factory=list)
+
+    async def depth(self) -> Depth:
+        self._call("depth")
+        return self.depth_is
+
+    async def try_receipts(self) -> None:
+        self._call("try_receipts")
+
+    async def try_receive(self) -> None:
+        self._call("try_receive")
+
+    def _call(self, name: str) -> None:
+        self.calls.append(name)
+        if name in self.refuses:
+            raise QueueUnavailable(self.refuses[name])
+
+
+class ReadOnlyTable(MemoryTable):
+    async def write(self, *writes: Write) -> None:
+        raise TableUnavailable(f"DynamoDB: {DENIED}")
+
+
+class SecretiveAssets(MemoryAssets):
+    """S3 for those who may not list the bucket."""
+
+    def read(self, key: str, *, start: int = 0, end: int | None = None) -> Any:
+        raise AssetsUnavailable(f"S3: {key}: An error occurred (AccessDenied) on GetObject")
+
+
+@dataclass
+class Lab:
+    sample: Path
+    table: MemoryTable = field(default_factory=lambda: MemoryTable(clock=ManualClock()))
+    assets: MemoryAssets = field(default_factory=MemoryAssets)
+    notifier: MemoryNotifier = field(default_factory=MemoryNotifier)
+    jobs: FakeGauge = field(default_factory=FakeGauge)
+    dead: FakeGauge = field(default_factory=FakeGauge)
+    skew: timedelta = timedelta()
+
+    async def found(self) -> dict[str, Finding]:
+        self.notifier.gone.add(NOBODY)
+        findings = await Diagnosis(
+            table=self.table,
+            assets=self.assets,
+            notifier=self.notifier,
+            jobs=self.jobs,
+            dead={"jobs": self.dead},
+            endpoint=ENDPOINT,
+            sample=self.sample,
+            skew=lambda: self.skew,
+            new_id=lambda: "1",
+        ).run()
+        return {finding.subject: finding for finding in findings}
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Lab:
+    sample = tmp_path / "sample"
+    sample.write_bytes(b"x")
+    return Lab(sample)
+
+
+async def test_all_is_well_and_nothing_is_left_behind(lab: Lab) -> None:
+    found = await lab.found()
+    assert {finding.state for finding in found.values()} == {FindingState.OK}
+    assert lab.jobs.calls == ["try_receipts", "depth", "try_receive"]
+    assert await lab.table.get(("CHECK#check-1", "META")) is None
+    assert lab.assets.stored == {}
+    assert lab.notifier.posts == []
+
+
+async def test_a_missing_right_is_named_with_its_remedy(lab: Lab) -> None:
+    lab.table = ReadOnlyTable(clock=ManualClock())
+    found = await lab.found()
+    assert not is_sound(found.values())
+    wrong = [name for name, finding in found.items() if finding.state is FindingState.WRONG]
+    assert wrong == ["table: write", "table: delete"]
+    assert "dynamodb:PutItem" in found["table: write"].told
+    assert "WorkerPolicyArn" in (found["table: write"].remedy or "")
+
+
+async def test_nothing_is_received_while_jobs_wait(lab: Lab) -> None:
+    lab.jobs.depth_is = Depth(waiting=3, in_flight=1)
+    found = await lab.found()
+    assert "try_receive" not in lab.jobs.calls
+    assert found["queue: receive"].told.startswith("not tried")
+    assert found["queue"].state is FindingState.OK
+
+
+async def test_jobs_that_nobody_takes_are_a_warning(lab: Lab) -> None:
+    lab.jobs.depth_is = Depth(waiting=3, in_flight=0)
+    assert (await lab.found())["queue"].state is FindingState.WARNING
+
+
+async def test_workers_need_no_right_to_ask_for_the_depth(lab: Lab) -> None:
+    lab.jobs.refuses = {"depth": "SQS: An error occurred (AccessDenied)"}
+    found = await lab.found()
+    assert found["queue"].state is FindingState.WARNING
+    assert "queue: receive" not in found
+    assert is_sound(found.values())
+
+
+async def test_a_queue_that_is_not_there_is_wrong(lab: Lab) -> None:
+    gone = "SQS: An error occurred (AWS.SimpleQueueService.NonExistentQueue)"
+    lab.jobs.refuses = {"depth": gone, "try_receipts": gone}
+    found = await lab.found()
+    assert found["queue"].state is found["queue: hide, delete"].state is FindingState.WRONG
+    assert "COMFYQ_QUEUE_URL" in (found["queue"].remedy or "")
+
+
+async def test_a_file_that_may_not_be_listed_is_no_fault(lab: Lab) -> None:
+    lab.assets = SecretiveAssets()
+    found = (await lab.found())["files: assets"]
+    assert (found.state, found.told[:9]) == (FindingState.OK, "not known")
+
+
+async def test_a_socket_api_that_does_not_answer_is_wrong(lab: Lab) -> None:
+    lab.notifier.unavailable.add(ENDPOINT)
+    assert (await lab.found())["sockets: post"].state is FindingState.WRONG
+
+
+async def test_dead_letters_and_clock_are_told(lab: Lab) -> None:
+    lab.dead.depth_is = Depth(waiting=2, in_flight=0)
+    lab.skew = timedelta(minutes=6)
+    found = await lab.found()
+    assert found["dead letters: jobs"].state is FindingState.WARNING
+    assert found["clock: AWS"].state is FindingState.WRONG
+    assert "360 s behind" in found["clock: AWS"].told
+
+
+@pytest.mark.parametrize(
+    ("off_s", "state", "word"),
+    [
+        (0.4, FindingState.OK, "1 s"),
+        (-29, FindingState.OK, "29 s"),
+        (-31, FindingState.WARNING, "31 s ahead"),
+        (299, FindingState.WARNING, "299 s behind"),
+        (-300, FindingState.WRONG, "300 s ahead"),
+    ],
+)
+def test_how_wrong_a_clock_may_be(off_s: float, state: FindingState, word: str) -> None:
+    found = judge_clock("clock", timedelta(seconds=off_s))
+    assert found.state is state
+    assert word in found.told
+
+
+def worker(**fields: Any) -> dict[str, Any]:
+    return {"id": "w", "comfyui_available": True, "version": "1"} | fields
+
+
+def health(*workers: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    sound = {"status": "healthy", "reason": None, "version": "1", "simulated": False}
+    return sound | {"workers": list(workers)} | fields
+
+
+@pytest.mark.parametrize(
+    ("told", "states"),
+    [
+        (health(worker()), [FindingState.OK]),
+        (health(status="degraded", reason="no worker is connected"), [FindingState.WRONG]),
+        (health(reason="scaled to zero"), [FindingState.OK]),
+        (health(worker(), simulated=True), [FindingState.OK, FindingState.WARNING]),
+        (
+            health(worker(), worker(comfyui_available=False)),
+            [FindingState.OK, FindingState.WARNING],
+        ),
+        (health(worker(version="0")), [FindingState.OK, FindingState.WARNING]),
+    ],
+)
+def test_what_health_means(told: dict[str, Any], states: list[FindingState]) -> None:
+    assert [finding.state for finding in judge_workers(told)] == states
+
+
+def test_letters_that_were_given_up_are_counted() -> None:
+    assert judge_buried(0, more=False).state is FindingState.OK
+    assert judge_buried(100, more=True).told.startswith("100 or more")
+    assert judge_dead("dead", Depth(waiting=0, in_flight=0)).state is FindingState.OK
+
+
+@pytest.mark.parametrize(
+    ("told", "word"),
+    [
+        ("DynamoDB: (AccessDeniedException) is not authorized", "WorkerPolicy"),
+        ("SQS: (RequestTimeTooSkewed)", "clock"),
+        ("S3: (InvalidAccessKeyId)", "credentials"),
+        ("DynamoDB does not answer: Unable to locate credentials", "credentials"),
+        ("DynamoDB: (ResourceNotFoundException)", "COMFYQ_TABLE"),
+        ("SQS does not answer: Could not connect to the endpoint URL", "AWS_ENDPOINT_URL"),
+        ("anything else", "--debug"),
+    ],
+)
+def test_each_error_has_a_remedy(told: str, word: str) -> None:
+    assert word in remedy_for(told)

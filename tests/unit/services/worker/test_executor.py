@@ -1,0 +1,261 @@
+"""The executor against in-memory ports: no patching, no fixed sleeps, no network."""
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+import pytest
+
+from comfyq.domain.errors import AssetsUnavailable, TableUnavailable
+from comfyq.domain.job import Job, JobStatus
+from comfyq.ports.engine import (
+    DeviceFault,
+    EngineError,
+    EngineUnavailable,
+    GraphRefused,
+    NodeError,
+    NodeFailed,
+    OutOfMemory,
+    PromptInterrupted,
+    PromptLost,
+    Started,
+)
+from comfyq.ports.table import Write
+from comfyq.services.worker.prompts import prompt_id
+from tests.farm import Farm
+from tests.scripted_engine import Never, ScriptedEngine
+
+pytestmark = pytest.mark.anyio
+
+BROKEN = NodeError("3", "KSampler", "shapes differ")
+
+
+async def test_a_job_succeeds_with_its_files_stored(farm: Farm) -> None:
+    job = await farm.submit()
+    worker = farm.worker("w1")
+
+    assert await worker.run_once()
+
+    ended = await farm.records.get(job.id)
+    [output] = await farm.records.outputs(job.id)
+    assert ended.status is JobStatus.SUCCEEDED
+    assert ended.progress.fraction == 1.0
+    assert farm.assets.stored[output.key].body == b"pixels of a_00001_.png"
+    assert not farm.queue.messages
+    assert worker.turns[0] == "started"
+    assert "left" in worker.turns
+
+
+async def test_each_attempt_saves_under_a_name_of_its_own(farm: Farm) -> None:
+    job = await farm.submit()
+    worker = farm.worker("w1")
+    await worker.run_once()
+    [prompt] = worker.engine.submitted
+    assert prompt.graph["9"]["inputs"]["filename_prefix"] == f"comfyq/{job.id}/1/a"
+
+
+async def test_followers_are_told_of_start_progress_and_end(farm: Farm) -> None:
+    job = await farm.submit()
+    await farm.follow(job)
+    await farm.worker("w1").run_once()
+    posts = [frame.decode() for _, frame in farm.notifier.posts]
+    assert posts[0] == "running 0.0"
+    assert posts[-1] == "succeeded 1.0"
+
+
+async def test_a_second_doorbell_of_a_job_that_we_run_changes_nothing(farm: Farm) -> None:
+    job = await farm.submit()
+    await farm.queue.send(job.id, tenant=job.tenant)
+    worker = farm.worker("w1", ScriptedEngine(Started(), Never()))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(worker.run_once())
+        running = await farm.until(job, JobStatus.RUNNING)
+        assert await worker.run_once(), "the second doorbell came"
+        assert (await farm.records.get(job.id)).attempt == running.attempt == 1
+        await farm.cancel(job)
+    assert (await farm.records.get(job.id)).attempt == 1
+
+
+async def test_an_end_that_could_not_be_posted_is_posted_by_the_reaper(farm: Farm) -> None:
+    job = await farm.submit()
+    await farm.follow(job)
+    farm.notifier.unavailable.add("http://gateway")
+    await farm.worker("w1").run_once()
+    assert (await farm.records.get(job.id)).end_pending
+    farm.notifier.unavailable.clear()
+    farm.clock.advance(11)
+
+    await farm.reaper.reap()
+
+    assert [frame for _, frame in farm.notifier.posts] == [b"succeeded 1.0"]
+    assert not (await farm.records.get(job.id)).end_pending
+
+
+async def settled(farm: Farm, engine: ScriptedEngine, **limits: Any) -> Job:
+    """Run a job until it ends, letting time pass between attempts."""
+    job = await farm.submit(**limits)
+    worker = farm.worker("w1", engine)
+    for _ in range(300):
+        if not await worker.run_once():
+            farm.clock.advance(600)
+            await farm.reaper.reap()
+        job = await farm.records.get(job.id)
+        if job.status.terminal:
+            break
+    return job
+
+
+@pytest.mark.parametrize(
+    ("raised", "code", "failures"),
+    [
+        (NodeFailed(BROKEN, exception_type="RuntimeError"), "node-error", 1),
+        (OutOfMemory(BROKEN, exception_type="torch.OutOfMemoryError"), "out-of-memory", 2),
+        (DeviceFault(BROKEN, exception_type="RuntimeError"), "device-fault", 3),
+        (PromptLost("restarted", started=True), "engine-lost", 3),
+        (PromptLost("restarted", started=False), "too-many-attempts", 0),
+        (PromptInterrupted("by somebody"), "too-many-attempts", 0),
+        (EngineUnavailable("no answer"), "too-many-attempts", 0),
+    ],
+    ids=["node", "oom", "device", "lost", "unstarted", "interrupted", "away"],
+)
+async def test_what_comfyui_raises_counts_as_the_table_says(
+    farm: Farm, raised: EngineError, code: str, failures: int
+) -> None:
+    started = () if isinstance(raised, PromptLost) and not raised.started else (Started(),)
+    ended = await settled(farm, ScriptedEngine(*started, raised))
+    assert ended.status is JobStatus.FAILED
+    assert ended.error is not None
+    assert (ended.error.code, ended.failures) == (code, failures)
+
+
+async def test_a_refused_graph_fails_at_once_and_names_the_node(farm: Farm) -> None:
+    engine = ScriptedEngine()
+    wrong = NodeError("12", "LoraLoader", "not in list", ("a.safetensors", "b.safetensors"))
+    engine.refuses = GraphRefused("Prompt outputs failed validation", [wrong])
+    ended = await settled(farm, engine)
+    assert ended.error is not None
+    assert (ended.error.code, ended.error.node) == ("invalid-graph", "12")
+    assert "b.safetensors" in ended.error.details[0]
+
+
+async def test_no_sign_of_progress_stops_the_prompt(farm: Farm) -> None:
+    engine = ScriptedEngine(Started(), Never())
+    ended = await settled(farm, engine, stall_s=0, max_attempts=1)
+    assert ended.error is not None
+    assert ended.error.code == "stalled"
+    assert engine.canceled
+
+
+async def test_a_run_that_takes_too_long_ends_with_its_deadline(farm: Farm) -> None:
+    engine = ScriptedEngine(Started(), Never())
+    ended = await settled(farm, engine, run_timeout_s=0)
+    assert ended.error is not None
+    assert (ended.error.code, ended.failures) == ("deadline", 1)
+    assert engine.canceled
+
+
+async def test_a_running_job_stops_when_a_client_cancels_it(farm: Farm) -> None:
+    job = await farm.submit()
+    engine = ScriptedEngine(Started(), Never())
+    async with asyncio.TaskGroup() as group:
+        group.create_task(farm.worker("w1", engine).run_once())
+        await farm.until(job, JobStatus.RUNNING)
+        await farm.cancel(job)
+
+    assert (await farm.records.get(job.id)).status is JobStatus.CANCELED
+    assert engine.canceled == [prompt_id(job.id, 1)]
+    assert not farm.queue.messages
+
+
+async def test_a_drained_job_is_claimable_at_once_and_not_counted(farm: Farm) -> None:
+    job = await farm.submit()
+    engine = ScriptedEngine(Started(), Never())
+    running = asyncio.ensure_future(farm.worker("w1", engine).run_once())
+    await farm.until(job, JobStatus.RUNNING)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+
+    waiting = await farm.records.get(job.id)
+    assert (waiting.status, waiting.lease, waiting.failures) == (JobStatus.QUEUED, None, 0)
+    assert await farm.worker("w2").run_once()
+    assert (await farm.records.get(job.id)).status is JobStatus.SUCCEEDED
+
+
+async def test_results_are_not_rendered_again_because_storage_was_away(
+    farm: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await farm.submit()
+    worker = farm.worker("w1")
+    put, tries = farm.assets.put, []
+
+    async def flaky(*args: object, **kwargs: object) -> None:
+        tries.append(args)
+        if len(tries) < 3:
+            raise AssetsUnavailable("503")
+        await put(*args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(farm.assets, "put", flaky)
+    await worker.run_once()
+    assert (await farm.records.get(job.id)).status is JobStatus.SUCCEEDED
+    assert len(worker.engine.submitted) == 1
+
+
+async def test_storage_that_refuses_for_good_fails_the_job_with_that_reason(
+    farm: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await farm.submit()
+
+    async def refuse(*_args: object, **_kwargs: object) -> None:
+        raise AssetsUnavailable("access denied")
+
+    monkeypatch.setattr(farm.assets, "put", refuse)
+    await farm.worker("w1").run_once()
+    ended = await farm.records.get(job.id)
+    assert ended.error is not None
+    assert ended.error.code == "storage-refused"
+    assert "access denied" in ended.error.message
+
+
+async def test_files_that_are_gone_are_rendered_again_under_another_name(farm: Farm) -> None:
+    job = await farm.submit()
+    engine = ScriptedEngine()
+    engine.gone = True
+    worker = farm.worker("w1", engine)
+    await worker.run_once()
+    engine.gone = False
+    farm.clock.advance(60)
+    await farm.reaper.reap()
+    await worker.run_once()
+    assert (await farm.records.get(job.id)).status is JobStatus.SUCCEEDED
+    first, second = engine.submitted
+    assert first.graph["9"] != second.graph["9"]
+
+
+@pytest.mark.parametrize("nth", range(8))
+async def test_a_lost_answer_of_the_table_costs_time_and_no_job(
+    farm: Farm, nth: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer to the worker's n-th write is lost after the write was applied."""
+    job = await farm.submit()
+    write, writes = farm.table.write, []
+
+    async def forgetful(*args: Write) -> None:
+        await write(*args)
+        writes.append(args)
+        if len(writes) == nth + 1:
+            raise TableUnavailable("the answer was lost")
+
+    monkeypatch.setattr(farm.table, "write", forgetful)
+    for _ in range(20):
+        worker = farm.worker("w1")
+        with suppress(TableUnavailable):
+            await worker.retake()
+            await worker.run_once()
+        farm.clock.advance(130)
+        await farm.reaper.reap()
+        if (await farm.records.get(job.id)).status.terminal:
+            break
+    ended = await farm.records.get(job.id)
+    assert ended.status is JobStatus.SUCCEEDED
+    assert len(await farm.records.outputs(job.id)) == 1

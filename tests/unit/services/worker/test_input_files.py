@@ -1,0 +1,187 @@
+"""A job's input files on their way to ComfyUI, over in-memory ports."""
+
+import io
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from blake3 import blake3
+from PIL import Image
+
+from comfyq.domain.caller import DEFAULT_TENANT, TenantId
+from comfyq.domain.errors import InputForbidden, InputUnavailable
+from comfyq.domain.files.asset import Asset, AssetId
+from comfyq.domain.files.inputs import InputFile
+from comfyq.domain.files.media_types import suffix_of
+from comfyq.domain.job import Job, JobStatus
+from comfyq.domain.submission.spec import Spec
+from comfyui_simulator.media import flac_tone, mp4_placeholder, webm_placeholder
+from tests.farm import Farm, FarmWorker
+
+pytestmark = pytest.mark.anyio
+
+URL = "https://example.com/a.png"
+ASSET = AssetId("5f0c8a1e-3f5b-4a52-9d0e-7c1f2b9a6d34")
+
+
+def png(color: str, size: tuple[int, int] = (8, 8)) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", size, color).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def spec(source: str = URL, *, kind: str = "image", nodes: tuple[str, ...] = ("1",)) -> Spec:
+    graph = {
+        node: {"class_type": "LoadImage", "inputs": {"image": "comfyq-input/x"}} for node in nodes
+    }
+    files = [
+        InputFile(parameter="picture", node=node, input="image", kind=kind, source=source)
+        for node in nodes
+    ]
+    return Spec(graph=graph, parameters={}, inputs=tuple(files))
+
+
+async def run(farm: Farm, spec: Spec, **fields: Any) -> tuple[Job, FarmWorker]:
+    job = await farm.submit(spec=spec, **fields)
+    worker = farm.worker("w1")
+    await worker.run_once()
+    return await farm.records.get(job.id), worker
+
+
+def named(worker: FarmWorker, node: str = "1") -> str:
+    name: str = worker.engine.submitted[-1].graph[node]["inputs"]["image"]
+    return name
+
+
+async def test_a_file_is_called_by_what_is_in_it(farm: Farm) -> None:
+    farm.fetcher.pages[URL] = [png("red"), png("blue"), png("red")]
+    names = []
+    for _ in range(3):
+        job, worker = await run(farm, spec())
+        assert job.status is JobStatus.SUCCEEDED
+        [(name, content)] = worker.engine.uploaded.items()
+        assert name == f"comfyq-{blake3(content).hexdigest()[:32]}.png"
+        assert named(worker) == name
+        names.append(name)
+    assert names[0] == names[2] != names[1]
+
+
+async def test_a_source_in_two_places_is_fetched_once(farm: Farm) -> None:
+    farm.fetcher.pages[URL] = [png("red")]
+    job, worker = await run(farm, spec(nodes=("1", "2")))
+    assert job.status is JobStatus.SUCCEEDED
+    assert named(worker, "1") == named(worker, "2")
+    assert len(worker.engine.uploaded) == 1
+
+
+async def test_what_passes_is_tried_once_more(farm: Farm) -> None:
+    away = InputUnavailable("its server answers 503", passing=True)
+    farm.fetcher.pages[URL] = [away, png("red")]
+    job, _ = await run(farm, spec())
+    assert job.status is JobStatus.SUCCEEDED
+    farm.fetcher.pages[URL] = [away, away, png("red")]
+    job, _ = await run(farm, spec())
+    assert job.error is not None
+    assert job.error.code == "input-unavailable"
+
+
+@pytest.mark.parametrize(
+    ("found", "code"),
+    [
+        (InputForbidden("not there"), "input-forbidden"),
+        (InputUnavailable("its server answers 404"), "input-unavailable"),
+        (b"<html>", "input-invalid"),
+    ],
+    ids=["forbidden", "unavailable", "invalid"],
+)
+async def test_a_bad_file_is_the_jobs_failure_at_once(
+    farm: Farm, found: bytes | Exception, code: str
+) -> None:
+    farm.fetcher.pages[URL] = [found]
+    job, worker = await run(farm, spec())
+    assert job.status is JobStatus.FAILED
+    assert job.error is not None
+    assert (job.error.code, job.error.node, job.attempt) == (code, "1", 1)
+    assert job.error.message.startswith("picture: ")
+    assert not worker.engine.submitted
+    assert not farm.queue.messages
+
+
+async def store(farm: Farm, content: bytes, tenant: TenantId, path: Path) -> None:
+    path.write_bytes(content)
+    now = farm.clock.now()
+    await farm.assets.put(f"assets/{ASSET}", path, content_type="image/png")
+    asset = Asset(
+        id=ASSET,
+        tenant=tenant,
+        filename="a.png",
+        content_type="image/png",
+        size=len(content),
+        blake3=blake3(content).hexdigest(),
+        key=f"assets/{ASSET}",
+        created_at=now,
+        expires_at=now + timedelta(days=1),
+    )
+    await farm.files.add(asset)
+
+
+async def test_an_asset_is_taken_from_storage(farm: Farm, tmp_path: Path) -> None:
+    await store(farm, png("red"), DEFAULT_TENANT, tmp_path / "a")
+    for source in (ASSET, f"asset:{ASSET}"):
+        job, worker = await run(farm, spec(source))
+        assert job.status is JobStatus.SUCCEEDED
+        assert list(worker.engine.uploaded) == [named(worker)]
+
+
+async def test_another_tenants_asset_is_not_there(farm: Farm, tmp_path: Path) -> None:
+    await store(farm, png("red"), TenantId("other"), tmp_path / "a")
+    job, _ = await run(farm, spec(ASSET))
+    assert job.error is not None
+    assert (job.error.code, str(ASSET) in job.error.message) == ("input-unavailable", True)
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "suffix"),
+    [
+        ("video", mp4_placeholder(), ".mp4"),
+        ("video", webm_placeholder(), ".webm"),
+        ("video", b"RIFF\x00\x00\x00\x00AVI LIST", ".avi"),
+        ("audio", flac_tone(0.1, "abcd"), ".flac"),
+        ("audio", b"RIFF\x00\x00\x00\x00WAVEfmt ", ".wav"),
+        ("audio", b"OggS\x00\x02", ".ogg"),
+        ("audio", b"\xff\xfb\x90\x64", ".mp3"),
+        ("audio", b"ID3\x04", ".mp3"),
+        ("audio", b"<html>", None),
+        ("video", flac_tone(0.1, "abcd"), None),
+        ("video", b"", None),
+    ],
+)
+async def test_sound_and_video_go_by_their_first_bytes(
+    farm: Farm, kind: str, content: bytes, suffix: str | None
+) -> None:
+    assert suffix_of(kind, content[:16]) == suffix
+    farm.fetcher.pages[URL] = [content]
+    job, worker = await run(farm, spec(kind=kind))
+    if suffix is None:
+        assert job.error is not None
+        assert job.error.code == "input-invalid"
+    else:
+        assert named(worker).endswith(suffix)
+        assert worker.engine.uploaded == {named(worker): content}
+
+
+async def test_storage_that_is_away_is_not_the_jobs_fault(
+    farm: Farm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from comfyq.domain.errors import AssetsUnavailable
+
+    async def away(key: str, **_: Any) -> AsyncIterator[bytes]:
+        raise AssetsUnavailable("away")
+        yield b""
+
+    await store(farm, png("red"), DEFAULT_TENANT, tmp_path / "a")
+    monkeypatch.setattr(farm.assets, "read", away)
+    job, _ = await run(farm, spec(ASSET))
+    assert (job.status, job.failures) == (JobStatus.QUEUED, 0)

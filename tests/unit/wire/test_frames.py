@@ -1,0 +1,95 @@
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from comfyq.domain import job as jobs
+from comfyq.domain.caller import DEFAULT_TENANT
+from comfyq.domain.files.output import Output, OutputKind
+from comfyq.domain.job import Job, JobError, JobId, JobStatus
+from comfyq.domain.job.progress import Progress
+from comfyq.services.files.signed_links import SignedLinks
+from comfyq.testing.memory.clock import ManualClock
+from comfyq.wire.frames import MAX_TEXT, render
+from tests.followed_jobs import PICTURE
+
+LINKS = SignedLinks(secret=b"secret", clock=ManualClock())
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+VIDEO = replace(PICTURE, kind=OutputKind.VIDEO, filename="a.mp4")
+
+
+def job(**fields: Any) -> Job:
+    waiting = jobs.submitted(id=JobId("job-1"), tenant=DEFAULT_TENANT, workflow="w", created_at=NOW)
+    return replace(waiting, **fields)
+
+
+def frame(shown: Job, outputs: list[Output] | None = None, base_url: str = "") -> dict[str, Any]:
+    rendered = render(
+        shown, outputs or [], base_url, links=LINKS, public_url="https://public.example"
+    )
+    decoded: dict[str, Any] = json.loads(rendered)
+    return decoded
+
+
+def test_a_running_job_is_shown_as_documented() -> None:
+    progress = Progress(0.5, 10, 20, "KSampler")
+    assert frame(job(status=JobStatus.RUNNING, progress=progress, version=7, attempt=2)) == {
+        "job_id": "job-1",
+        "status": "running",
+        "progress": 0.5,
+        "step": 10,
+        "max_steps": 20,
+        "message": "KSampler",
+        "image_url": None,
+        "error": None,
+        "error_code": None,
+        "seq": 7,
+        "attempt": 2,
+    }
+
+
+@pytest.mark.parametrize(
+    ("status", "shown"),
+    [
+        (JobStatus.QUEUED, "queued"),
+        (JobStatus.RUNNING, "running"),
+        (JobStatus.SUCCEEDED, "completed"),
+        (JobStatus.FAILED, "failed"),
+        (JobStatus.CANCELED, "canceled"),
+        (JobStatus.EXPIRED, "failed"),
+    ],
+)
+def test_every_status_has_a_documented_name(status: JobStatus, shown: str) -> None:
+    assert frame(job(status=status))["status"] == shown
+
+
+def test_an_error_is_told_once_it_is_the_jobs_end() -> None:
+    error = JobError("node-error", "no such model", details=("there are: a, b",))
+    failed = frame(job(status=JobStatus.FAILED, error=error))
+    retried = frame(job(status=JobStatus.QUEUED, error=error))
+    assert (failed["error"], failed["error_code"]) == (
+        "no such model\nthere are: a, b",
+        "node-error",
+    )
+    assert (retried["error"], retried["error_code"]) == (None, None)
+
+
+def test_the_image_is_the_first_one_among_all_outputs() -> None:
+    done = job(status=JobStatus.SUCCEEDED)
+    url = frame(done, [VIDEO, PICTURE, PICTURE])["image_url"]
+    assert url == LINKS.output("https://public.example", JobId("job-1"), 1)
+    assert frame(done, [VIDEO])["image_url"] is None
+
+
+def test_a_link_begins_where_the_client_found_us() -> None:
+    done = job(status=JobStatus.SUCCEEDED)
+    assert frame(done, [PICTURE], "http://here:8000")["image_url"].startswith("http://here:8000/")
+
+
+def test_a_frame_stays_below_what_a_socket_takes() -> None:
+    error = JobError("node-error", "\N{SNOWMAN}" * 100_000)
+    shown = frame(job(status=JobStatus.FAILED, error=error))
+    assert len(shown["error"]) == MAX_TEXT
+    assert shown["error"].endswith("…")
