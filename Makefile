@@ -34,7 +34,7 @@ test: .venv/.development .emulator/.made ## run every test that needs no server 
 .PHONY: verify
 verify: .venv/.development .emulator/.made .infra/.made ## run what takes too long for every day
 	$(BIN)/pytest -m verify --ignore tests/infra
-	$(BIN)/pytest -m "not verify" --hypothesis-profile thorough tests/unit/test_*_properties.py
+	$(BIN)/pytest -m "not verify" --hypothesis-profile thorough $$(find tests/unit -name "test_*_properties.py")
 	infra/test.sh
 	$(BIN)/python -m tests.e2e.faults.chaos --jobs 200 --seconds 60 --seeds 10
 

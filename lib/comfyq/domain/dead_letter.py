@@ -15,6 +15,16 @@ class Origin(StrEnum):
     SUBMISSIONS = "submissions"  # it is a request
 
 
+class RedriveOutcome(StrEnum):
+    """What came of a letter."""
+
+    RUNG = "rung"  # its job waits, and is rung again
+    HEARD = "heard"  # its job runs or has ended; nothing is left to do
+    GONE = "gone"  # it is no doorbell of a job that exists
+    ACCEPTED = "accepted"  # the submission is a job that will run
+    REFUSED = "refused"  # the submission is a failed job that says why
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
     id: str  # the first that its queue gave it

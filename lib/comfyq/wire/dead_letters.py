@@ -4,8 +4,7 @@ from collections.abc import Mapping
 
 from pydantic import BaseModel, Field
 
-from comfyq.domain.dead_letter import DeadLetter, Origin
-from comfyq.services.operations.dead_letters import RedriveOutcome
+from comfyq.domain.dead_letter import DeadLetter, Origin, RedriveOutcome
 from comfyq.wire.times import Time
 
 

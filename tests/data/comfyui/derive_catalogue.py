@@ -1,7 +1,7 @@
 """Derives the simulator's node catalogue from what a real ComfyUI answers to GET /object_info.
 
     curl -s http://127.0.0.1:8188/object_info > object_info.json
-    python tests/data/comfyui/derive_catalogue.py object_info.json lib/comfyq/simulator
+    python tests/data/comfyui/derive_catalogue.py object_info.json lib/comfyui_simulator
 
 Keeps the wire shape, but only the classes in `classes.txt` and no prose, and names models as
 published workflows do.

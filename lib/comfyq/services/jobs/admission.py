@@ -4,23 +4,17 @@ A job is admitted if one worker alone could run it. Where nothing is known of an
 accepted: with scale-to-zero there may never be one when a request comes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
-from typing import Protocol
 
 from comfyq.domain.errors import FieldError, InvalidGraph, InvalidParameters, InvalidRequest
 from comfyq.domain.graph.node_catalogue import NodeCatalogue
 from comfyq.domain.submission.admission import AdmittedRequest, admit_graph, admit_workflow
 from comfyq.domain.submission.request import Request
 from comfyq.ports.workflows import Workflows
+from comfyq.services.workflows.node_catalogues import KnownCatalogues
 
 MAX_NAMED = 20  # values that stand beside a graph, named one by one
-
-
-class KnownCatalogues(Protocol):
-    async def known(self) -> Sequence[NodeCatalogue]:
-        """What live workers can run; none: nothing is known."""
-        ...
 
 
 class Admission:

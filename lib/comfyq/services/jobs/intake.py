@@ -9,7 +9,7 @@ from collections.abc import Callable
 from comfyq.aio.logs import log
 from comfyq.domain import job as jobs
 from comfyq.domain.caller import Caller
-from comfyq.domain.dead_letter import DeadLetter, Origin
+from comfyq.domain.dead_letter import DeadLetter, Origin, RedriveOutcome
 from comfyq.domain.errors import (
     DomainError,
     InvalidRequest,
@@ -26,7 +26,6 @@ from comfyq.ports.inbox import Letter
 from comfyq.records.dead_letters import DeadLetterRecords
 from comfyq.records.jobs import JobRecords
 from comfyq.services.jobs.submission import Submission
-from comfyq.services.operations.dead_letters import RedriveOutcome
 
 KEY_ATTRIBUTE = "idempotency_key"
 MAX_KEY_CHARS = 255

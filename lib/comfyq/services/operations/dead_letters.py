@@ -8,14 +8,13 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import partial
 from typing import Protocol
 
 from comfyq.aio.logs import log
 from comfyq.domain import job as jobs
 from comfyq.domain.caller import DEFAULT_TENANT, Caller
-from comfyq.domain.dead_letter import DeadLetter, Origin
+from comfyq.domain.dead_letter import DeadLetter, Origin, RedriveOutcome
 from comfyq.domain.errors import Conflict, DeadLetterNotFound, JobNotFound
 from comfyq.domain.job import Job, JobId
 from comfyq.ports.clock import Clock
@@ -25,16 +24,6 @@ from comfyq.ports.table import Cursor
 from comfyq.records.dead_letters import DeadLetterRecords
 from comfyq.records.jobs import JobRecords
 from comfyq.records.updates import update
-
-
-class RedriveOutcome(StrEnum):
-    """What came of a letter."""
-
-    RUNG = "rung"  # its job waits, and is rung again
-    HEARD = "heard"  # its job runs or has ended; nothing is left to do
-    GONE = "gone"  # it is no doorbell of a job that exists
-    ACCEPTED = "accepted"  # the submission is a job that will run
-    REFUSED = "refused"  # the submission is a failed job that says why
 
 
 class Resubmission(Protocol):

@@ -8,7 +8,7 @@ from comfyq.domain.graph.node_catalogue import NodeCatalogue
 from comfyq.domain.submission.admission import refusal_of_sample
 from comfyq.domain.workflow.workflow import Workflow
 from comfyq.ports.workflows import Workflows
-from comfyq.services.jobs.admission import KnownCatalogues
+from comfyq.services.workflows.node_catalogues import KnownCatalogues
 
 MAX_CACHED = 1_000  # verdicts on a workflow and a catalogue
 

@@ -5,7 +5,7 @@ import json
 import zlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 from comfyq.aio.logs import log
 from comfyq.domain.errors import AssetsUnavailable, OutputNotFound
@@ -21,6 +21,12 @@ KEPT = timedelta(days=30)  # after the last worker named it
 LOOK_S = 5.0  # which catalogues count is asked that often at most
 UNREADABLE = (OutputNotFound, AssetsUnavailable, OSError, EOFError, zlib.error, ValueError)
 CACHED = 16  # parsed catalogues, some MB each
+
+
+class KnownCatalogues(Protocol):
+    async def known(self) -> Sequence[NodeCatalogue]:
+        """What live workers can run; none: nothing is known."""
+        ...
 
 
 class CataloguePublisher:

@@ -7,13 +7,12 @@ from uuid import uuid4
 import pytest
 
 from comfyq.domain.caller import DEFAULT_CALLER, Caller, TenantId
-from comfyq.domain.dead_letter import Origin
+from comfyq.domain.dead_letter import Origin, RedriveOutcome
 from comfyq.domain.errors import JobNotFound, TableUnavailable, WorkflowNotFound
 from comfyq.domain.job import JobError, JobId
 from comfyq.domain.workflow.workflow import Workflow
 from comfyq.ports.inbox import Letter
 from comfyq.ports.workflows import Workflows
-from comfyq.services.operations.dead_letters import RedriveOutcome
 from tests.api_lab import WORKFLOWS, ApiLab
 
 pytestmark = pytest.mark.anyio

@@ -6,12 +6,11 @@ from datetime import timedelta
 import pytest
 
 from comfyq.domain.caller import DEFAULT_CALLER, DEFAULT_TENANT, Caller, TenantId
-from comfyq.domain.dead_letter import DeadLetter, Origin
+from comfyq.domain.dead_letter import DeadLetter, Origin, RedriveOutcome
 from comfyq.domain.errors import DeadLetterNotFound, QueueUnavailable, TooContended
 from comfyq.domain.job import JobId
 from comfyq.ports.inbox import Letter
 from comfyq.records.dead_letters import KEPT, PART_CHARS, DeadLetterRecords
-from comfyq.services.operations.dead_letters import RedriveOutcome
 from tests.api_lab import ApiLab
 
 pytestmark = pytest.mark.anyio
