@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from comfyq.local.runtime_file import read_runtime
+from tests.faulty_process import CLOCK_AHEAD_S, FAULTS
 
 # What serves: one process of `comfyq up`, or what `make aws-local` names instead of it.
 SERVER = os.environ.get("COMFYQ_TEST_SERVER", "comfyq.cli")  # noqa: TID251 - a switch of the tests
@@ -36,6 +37,8 @@ class Process:
     def __init__(self, *command: object, log: Path, env: Mapping[str, str]) -> None:
         self.arguments = [str(part) for part in command]
         module = SERVER if self.arguments[0] == "up" else "comfyq.cli"
+        if any(name in env for name in (FAULTS, CLOCK_AHEAD_S)):
+            module = "tests.faulty_process"
         self._log = log
         self._told = log.with_suffix(".out")
         with log.open("wb") as err, self._told.open("wb") as out:

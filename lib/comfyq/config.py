@@ -5,7 +5,7 @@ import socket
 import tempfile
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import AliasChoices, Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -116,9 +116,6 @@ class Settings(BaseSettings):
     stop_s: float = 15  # ComfyUI may take so long to stop a prompt; then it hangs
     silent_s: float = 10  # ComfyUI may be silent for so long before its prompts are given up
     unavailable_s: float = 5  # pause before a job is tried again that found ComfyUI away
-
-    clock_ahead_s: float = 0  # tests alone set it: how wrong this machine's clock is
-    faults: tuple[dict[str, Any], ...] = ()  # tests alone set it: see comfyq.testing.faults
 
     def comfyui(self) -> str | None:
         """ComfyUI's base URL, from COMFYUI_URL or, as host[:port], from COMFYUI_HOST."""

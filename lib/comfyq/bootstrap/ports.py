@@ -1,7 +1,7 @@
 """The ports of each backend."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from comfyq.adapters.apigw.notifier import ApiGatewayNotifier
@@ -43,10 +43,14 @@ class MissingSetting(Exception):
     """A backend needs a setting that is not there; the message names it."""
 
 
-def open_ports(settings: Settings) -> Ports:
-    """The ports of the backend that ``settings`` names; raises MissingSetting."""
-    ports = _embedded(settings) if settings.backend is Backend.EMBEDDED else _aws(settings)
-    return _faulty(settings, ports) if settings.faults else ports
+def open_ports(settings: Settings, *, clock: Clock | None = None) -> Ports:
+    """Open the ports of the backend that ``settings`` names, by default on the machine's clock.
+
+    Raises:
+        MissingSetting: the backend needs one more setting, which the message names.
+    """
+    opened = _embedded if settings.backend is Backend.EMBEDDED else _aws
+    return opened(settings, clock or SystemClock())
 
 
 async def make_bucket(ports: Ports) -> None:
@@ -62,7 +66,7 @@ async def make_bucket(ports: Ports) -> None:
             structlog.get_logger().warning("minio_away", reason=str(away))
 
 
-def _embedded(settings: Settings) -> Ports:
+def _embedded(settings: Settings, clock: Clock) -> Ports:
     from comfyq.adapters.filesystem.assets import FileAssets
     from comfyq.adapters.gateway.notifier import GatewayNotifier
     from comfyq.adapters.sqlite.database import Database
@@ -70,7 +74,6 @@ def _embedded(settings: Settings) -> Ports:
     from comfyq.adapters.sqlite.queue import DEAD_BOX, SqliteQueue
     from comfyq.adapters.sqlite.table import SqliteTable
 
-    clock = _local_clock(settings)
     database = Database(path=settings.data_dir / "comfyq.db")
     return Ports(
         table=SqliteTable(database=database, clock=clock),
@@ -91,7 +94,7 @@ def _embedded(settings: Settings) -> Ports:
     )
 
 
-def _aws(settings: Settings) -> Ports:
+def _aws(settings: Settings, local_clock: Clock) -> Ports:
     from comfyq.adapters.dynamodb.table import DynamoTable
     from comfyq.adapters.s3.assets import S3Assets
     from comfyq.adapters.sqs.queue import SqsQueue
@@ -102,7 +105,7 @@ def _aws(settings: Settings) -> Ports:
             "COMFYQ_BUCKET; `comfyq env` prints them for a running `comfyq up`"
         )
     clients = Clients(settings)
-    clock = CorrectedClock(_local_clock(settings))
+    clock = CorrectedClock(local_clock)
     table = DynamoTable(
         client=clients.dynamodb, table=settings.table, clock=clock, on_date=clock.observe
     )
@@ -122,31 +125,6 @@ def _aws(settings: Settings) -> Ports:
             )
             if (inbox := _sqs_inbox(clients, url)) is not None
         },
-    )
-
-
-def _local_clock(settings: Settings) -> Clock:
-    if not settings.clock_ahead_s:
-        return SystemClock()
-    from comfyq.testing.faults.clock import SkewedClock
-
-    return SkewedClock(SystemClock(), ahead_s=settings.clock_ahead_s)
-
-
-def _faulty(settings: Settings, ports: Ports) -> Ports:
-    from comfyq.testing.faults.assets import FaultyAssets
-    from comfyq.testing.faults.notifier import FaultyNotifier
-    from comfyq.testing.faults.queue import FaultyQueue
-    from comfyq.testing.faults.rules import rules_of
-    from comfyq.testing.faults.table import FaultyTable
-
-    rules = rules_of(settings.faults)
-    return replace(
-        ports,
-        table=FaultyTable(ports.table, rules),
-        queue=FaultyQueue(ports.queue, rules),
-        assets=FaultyAssets(ports.assets, rules),
-        notifier=FaultyNotifier(ports.notifier, rules),
     )
 
 

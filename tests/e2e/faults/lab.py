@@ -16,6 +16,7 @@ from PIL import Image
 
 from tests.e2e.faults.client import Client, Json, until
 from tests.e2e.faults.comfy import Comfy, Simulated
+from tests.faulty_process import FAULTS
 from tests.processes import Process, Processes
 
 FAST = {
@@ -65,7 +66,7 @@ class Lab:
         """
         own = dict(env or {})
         if faults:
-            own["COMFYQ_FAULTS"] = json.dumps(list(faults))
+            own[FAULTS] = json.dumps(list(faults))
         if self.backend != "embedded":
             own.setdefault("COMFYQ_DATA_DIR", str(self._folder / "machine"))
         return self.processes.worker(

@@ -8,6 +8,7 @@ from typing import Any
 
 from comfyq.local.emulator import Emulator
 from tests.e2e.faults.lab import FAST, Lab
+from tests.faulty_process import FAULTS
 from tests.fixtures.emulator import ENVIRONMENT, Aws
 from tests.fixtures.faulty_proxy import FaultyProxy
 from tests.processes import Process, Processes
@@ -51,7 +52,7 @@ class Owned:
     ) -> Process:
         own = {**self.env, **(env or {})}
         if faults:
-            own["COMFYQ_FAULTS"] = json.dumps(list(faults))
+            own[FAULTS] = json.dumps(list(faults))
         started = self._processes.up(
             workers=0, port=port, backend=self.backend, data_dir=self.data_dir, env=own
         )

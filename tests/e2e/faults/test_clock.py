@@ -8,6 +8,7 @@ import pytest
 from tests.e2e.faults.conftest import Record
 from tests.e2e.faults.doorbells import Doorbells
 from tests.e2e.faults.lab import Lab, new_name
+from tests.faulty_process import CLOCK_AHEAD_S
 
 TEN_MINUTES_S = 600
 RUN_S = 5.0  # longer than a lease
@@ -25,7 +26,7 @@ def test_a_wrong_clock_runs_nothing_twice(ahead_s: int, lab: Lab, record: Record
     """
     machines, names = [lab.simulator(), lab.simulator()], [new_name("right"), new_name("wrong")]
     for machine, name, wrong_s in zip(machines, names, (0, ahead_s), strict=True):
-        env = {"COMFYQ_CLOCK_AHEAD_S": str(wrong_s)}
+        env = {CLOCK_AHEAD_S: str(wrong_s)}
         lab.worker(machine, worker_id=name, options=("--depth", 1), env=env)
     jobs = [lab.client.submit(seconds=RUN_S) for _ in names]
     for job in jobs:

@@ -1,7 +1,7 @@
 """Ports that fail on demand: for tests of what survives, never for anything else.
 
-The environment of one process names its faults (``bootstrap.ports`` reads them, and without any
-builds nothing of this): ``COMFYQ_FAULTS`` is a JSON list of rules such as
+The environment of a process that ``tests.faulty_process`` starts names its faults:
+``COMFYQ_TEST_FAULTS`` is a JSON list of rules such as
 
     {"port": "table", "call": "write", "about": "\\"status\\":\\"succeeded\\"",
      "when": "after", "do": "kill"}
