@@ -39,27 +39,24 @@ verify: .venv/.development .emulator/.made .infra/.made ## run what takes too lo
 	$(BIN)/python -m tests.e2e.faults.chaos --jobs 200 --seconds 60 --seeds 10
 
 .PHONY: faults
-faults: .venv/.development .emulator/.made ## the whole fault matrix, and the README's table of it
+faults: .venv/.development .emulator/.made ## the whole fault matrix; writes docs/faults.md
 	infra/comfyui/prepare.sh .comfyui
 	rm -rf out/faults
 	COMFYQ_TEST_COMFYUI_DIR=.comfyui $(BIN)/pytest tests/e2e/faults
-	$(BIN)/python -m tests.e2e.faults.table README.md
+	$(BIN)/python -m tests.e2e.faults.table docs/faults.md
 
 .PHONY: chaos
-chaos: .venv/.development .emulator/.made ## random faults: 200 jobs, 60 s, 10 seeds, both backends
-	$(BIN)/python -m tests.e2e.faults.chaos --jobs 200 --seconds 60 --seeds 10
+chaos: .venv/.development .emulator/.made ## random faults: 200 jobs, 60 s, 10 seeds; writes docs/faults.md
+	$(BIN)/python -m tests.e2e.faults.chaos --jobs 200 --seconds 60 --seeds 10 --into docs/faults.md
 
 .PHONY: bench
-bench: .venv/.development .emulator/.made ## measure comfyq beside a client of ComfyUI itself
+bench: .venv/.development .emulator/.made ## measure comfyq beside a client of ComfyUI itself; writes docs/performance.md
 	infra/comfyui/prepare.sh .comfyui
-	@infra/comfyui/with.sh .comfyui $(BIN)/python -m tests.bench
-	@infra/comfyui/with.sh .comfyui $(BIN)/python -m tests.bench.affinity
-	@$(BIN)/python -m tests.bench.backlog
-	@$(BIN)/python -m tests.bench.memory
-	@$(BIN)/python -m tests.bench.large
-	@$(BIN)/python -m tests.bench.batch
-	@$(BIN)/python -m tests.bench.admission
-	@$(BIN)/python -m infra.cost
+	@infra/comfyui/with.sh .comfyui $(BIN)/python -m tests.bench.report docs/performance.md
+
+.PHONY: cost
+cost: .venv/.development ## what a deployment on AWS costs a month; writes docs/cost.md
+	@$(BIN)/python -m infra.cost docs/cost.md
 
 .PHONY: aws-local
 aws-local: .venv/.development .emulator/.made .infra/.made ## the whole cloud path here: real Lambda entry points, end to end
@@ -69,9 +66,9 @@ aws-local: .venv/.development .emulator/.made .infra/.made ## the whole cloud pa
 infra-tools: .infra/.made ## install what `comfyq infra up` expands template.yaml with
 
 .PHONY: compat
-compat: .venv/.development .emulator/.made ## try every look-alike of AWS; writes the table of what they pass
+compat: .venv/.development .emulator/.made ## try every look-alike of AWS; writes docs/compatibility.md
 	$(BIN)/python -m infra.compat install
-	infra/namespace.sh $(BIN)/python -m infra.compat run docs/compatibility.md README.md
+	infra/namespace.sh $(BIN)/python -m infra.compat run docs/compatibility.md
 
 .PHONY: localstack
 localstack: .venv/.development .infra/.made ## a picture's whole way on LocalStack, without Docker
@@ -83,10 +80,15 @@ infra-test: .venv/.development .emulator/.made .infra/.made ## check template.ya
 	infra/test.sh
 
 .PHONY: workflows
-workflows: .venv/.development ## run every shipped workflow on a real ComfyUI; writes their tables
+workflows: .venv/.development ## run every shipped workflow on a real ComfyUI; writes docs/workflows.md
 	infra/comfyui/prepare.sh .comfyui
-	@infra/comfyui/with.sh .comfyui $(BIN)/python -m tests.e2e.workflows_table \
-		docs/workflows.md README.md
+	@infra/comfyui/with.sh .comfyui $(BIN)/python -m tests.e2e.workflows_table docs/workflows.md
+
+.PHONY: docs
+docs: .venv/.runtime .docs/.made ## build the documentation into out/docs/site
+	@$(BIN)/python -m infra.docs source out/docs
+	@cd out/docs && NO_COLOR=1 ../../.docs/bin/zensical build --strict
+	@$(BIN)/python -m infra.docs check out/docs
 
 .PHONY: check
 check: .venv/.development ## lint, formatting, types, import contracts
@@ -112,6 +114,7 @@ lock: .tools/.made ## resolve every dependency again
 	$(COMPILE) infra/emulator/requirements.in --upgrade \
 		--output-file infra/emulator/requirements.lock
 	$(COMPILE) infra/requirements.in --upgrade --output-file infra/requirements.lock
+	$(COMPILE) infra/docs/requirements.in --upgrade --output-file infra/docs/requirements.lock
 	$(COMPILE) infra/compat/localstack.in --upgrade --output-file infra/compat/localstack.lock
 	$(COMPILE) infra/compat/seaweedfs.in --upgrade --output-file infra/compat/seaweedfs.lock
 
@@ -150,6 +153,13 @@ python:
 	@rm -rf .infra
 	@$(PYTHON) -m venv .infra
 	@.infra/bin/python -m pip install --disable-pip-version-check -qq $(LOCKED) $<
+	@touch $@
+
+.docs/.made: infra/docs/requirements.lock | python
+	@echo "installing what the documentation is built with"
+	@rm -rf .docs
+	@$(PYTHON) -m venv .docs
+	@.docs/bin/python -m pip install --disable-pip-version-check -qq $(LOCKED) $<
 	@touch $@
 
 .tools/.made: Makefile | python

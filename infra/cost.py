@@ -1,15 +1,20 @@
 """What a deployment costs a month, from the calls that a job was seen to make.
 
-usage: python -m infra.cost
+usage: python -m infra.cost [DOCUMENT.md]
+
+It is printed, and written into the part ``cost`` of the document.
 
 ``infra/checks/per_job.json`` is measured by ``tests/infra/test_cost.py``. Prices are those of
 us-east-1 without free tiers, as they stood in 2026; GPUs and traffic to the internet come on top.
 """
 
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+
+from infra.marked_part import rewrite
 
 RECORD = Path(__file__).with_name("checks") / "per_job.json"
 DAYS = 30.4  # of a month
@@ -81,24 +86,39 @@ def idle_usd(*, workers: int) -> dict[str, float]:
     }
 
 
-def main() -> None:
+def main(*documents: str) -> None:
+    text = report()
+    print(text)
+    for document in documents:
+        rewrite(Path(document), "cost", text)
+
+
+def report() -> str:
+    """Markdown: USD a month by service, and what one job takes."""
     job = per_job()
-    print("| USD a month | idle, no worker | idle, one worker | 1,000 jobs a day | 100,000 a day |")
-    print("|---|---|---|---|---|")
     each = job_usd(job)
     columns = [
         idle_usd(workers=0),
         idle_usd(workers=1),
         *(_sum(idle_usd(workers=n), each, times=d * DAYS) for n, d in ((1, 1_000), (30, 100_000))),
     ]
-    names = list(dict.fromkeys(name for column in columns for name in column))
-    for name in names:
-        print(f"| {name} | " + " | ".join(f"{each.get(name, 0):,.2f}" for each in columns) + " |")
+    lines = [
+        "| USD a month | idle, no worker | idle, one worker | 1,000 jobs a day | 100,000 a day |",
+        "|---|---|---|---|---|",
+    ]
+    for name in dict.fromkeys(name for column in columns for name in column):
+        lines.append(f"| {name} | {' | '.join(f'{c.get(name, 0):,.2f}' for c in columns)} |")
     totals = " | ".join(f"**{sum(column.values()):,.2f}**" for column in columns)
-    print(f"| **all** | {totals} |")
-    print()
-    print(f"A job: {job.write_units:.1f} write units, {job.read_units:.1f} read units, ", end="")
-    print(f"{job.of('sqs'):.1f} calls of SQS; {sum(each.values()) * 1000:.3f} USD for a thousand.")
+    thousand = sum(each.values()) * 1000
+    return "\n".join(
+        [
+            *lines,
+            f"| **all** | {totals} |",
+            "",
+            f"A job: {job.write_units:.1f} write units, {job.read_units:.1f} read units, "
+            f"{job.of('sqs'):.1f} calls of SQS; {thousand:.3f} USD for a thousand.",
+        ]
+    )
 
 
 def _sum(idle: Mapping[str, float], each: Mapping[str, float], *, times: float) -> dict[str, float]:
@@ -107,4 +127,4 @@ def _sum(idle: Mapping[str, float], each: Mapping[str, float], *, times: float) 
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:])

@@ -1,4 +1,4 @@
-"""The table of docs/compatibility.md and of the README."""
+"""The table of docs/compatibility.md."""
 
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,9 +1,7 @@
 """Runs every shipped workflow on a real ComfyUI and writes the table of what ran.
 
     export COMFYQ_TEST_COMFYUI_URL=http://127.0.0.1:8188
-    python -m tests.e2e.workflows_table docs/workflows.md README.md
-
-The first file is written whole; the others get the table alone, in their part ``workflows``.
+    python -m tests.e2e.workflows_table docs/workflows.md
 
 Small sizes and few steps: what is shown is that the graph runs, not that its pictures are good.
 Where a model is not there, the graph is held against the catalogue of a ComfyUI that has it.
@@ -30,7 +28,6 @@ from comfyq.domain.graph.validation import validate
 from comfyq.domain.workflow.workflow import Model, Workflow
 from comfyq.ports.engine import Ended, Prompt, PromptId
 from comfyui_simulator.catalogue import load_catalogue
-from infra.marked_part import rewrite
 
 URL = "COMFYQ_TEST_COMFYUI_URL"
 WORKFLOWS = Path(__file__).parents[2] / "workflows"
@@ -47,7 +44,9 @@ HEADER = """\
 # Workflows
 
 Each has a form in `/docs`, its own endpoint `POST /workflows/NAME/generate`, and a description
-with JSON Schema, sample and models under `GET /workflows/NAME`.
+with JSON Schema, sample and models under `GET /workflows/NAME`. Their fields:
+[workflow parameters](reference/parameters.md). A workflow of your own:
+[write a workflow](how-to/workflow.md).
 
 `make workflows` runs them on a real ComfyUI with small random-weight models, at 64 pixels and two
 steps, and writes this table. Where no such model can be made, the graph is validated against the
@@ -84,7 +83,7 @@ class NotHere(Exception):
     """This ComfyUI has not what the workflow needs."""
 
 
-async def main(document: str | None = None, *others: str) -> None:
+async def main(document: str | None = None) -> None:
     url = os.getenv(URL)
     if not url:
         raise SystemExit(f"{URL} names no ComfyUI; `make comfyui` prepares one")
@@ -96,8 +95,6 @@ async def main(document: str | None = None, *others: str) -> None:
     whole = HEADER + COLUMNS + table + MODELS + models_of(workflows)
     if document is not None:
         Path(document).write_text(whole, encoding="utf-8")
-    for other in others:
-        rewrite(Path(other), "workflows", (COLUMNS + table).rstrip())
     sys.stdout.write(whole)
 
 

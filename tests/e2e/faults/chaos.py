@@ -24,6 +24,7 @@ from uuid import UUID
 import requests
 from blake3 import blake3
 
+from infra.marked_part import rewrite
 from tests.e2e.faults.client import CALL_S, ENDS, Follower, Json, until
 from tests.e2e.faults.doorbells import Doorbells
 from tests.e2e.faults.havoc import Havoc
@@ -281,6 +282,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seeds", type=int, default=1, help="so many runs, from --seed on")
+    parser.add_argument("--into", type=Path, help="a document, whose part `chaos` gets the table")
     given = parser.parse_args()
     workflows, told = Path(__file__).parent / "workflows", []
     for seed in range(given.seed, given.seed + given.seeds):
@@ -292,7 +294,9 @@ def main() -> int:
             print(json.dumps(told[-1]), flush=True)
             for fault in tally.broken:
                 print(f"  BROKEN: {fault}", flush=True)
-    print(table(told))
+    print(drawn := table(told))
+    if given.into is not None:
+        rewrite(given.into, "chaos", drawn)
     return 1 if any(each["broken"] for each in told) else 0
 
 

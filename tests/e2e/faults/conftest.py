@@ -141,7 +141,7 @@ def mortal(request: pytest.FixtureRequest) -> Iterator[Comfy]:
 
 @pytest.fixture
 def record(request: pytest.FixtureRequest, backend: str) -> Record:
-    """Note how long a row took from the fault to recovery, for the README's table."""
+    """Note how long a row took from the fault to recovery, for the table of the fault matrix."""
 
     def note(row: str, seconds: float) -> None:
         where = "real" if "real" in request.node.name else "simulator"

@@ -1,4 +1,4 @@
-"""The README's table of the fault matrix, from what the last runs measured.
+"""The table of the fault matrix, for docs/faults.md, from what the last runs measured.
 
     python -m tests.e2e.faults.table [FILE]
 
