@@ -20,9 +20,14 @@ def problem_codes() -> Mapping[str, HTTPStatus]:
     module = _parsed(Path(problems.__file__))
     for call in _calls(module, "ProblemResponse"):
         given = {each.arg: each.value for each in call.keywords}
-        match given.get("code"), given.get("status"):
-            case ast.Constant(value=str(code)), ast.Constant(value=int(status)):
+        match given:
+            case {
+                "code": ast.Constant(value=str(code)),
+                "status": ast.Constant(value=int(status)),
+            }:
                 codes[code] = HTTPStatus(status)
+            case _:
+                pass  # the code of an error of the tree, or of CODES
     return codes
 
 
@@ -60,6 +65,8 @@ def _values(node: ast.expr, module: ast.Module) -> Iterator[str]:
         case ast.Call(func=ast.Name(id=name)):
             for returned in _returns(module, name):
                 yield from _values(returned, module)
+        case _:
+            pass  # the code of an error that was raised
 
 
 def _returns(module: ast.Module, function: str) -> Iterator[ast.expr]:

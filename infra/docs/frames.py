@@ -1,6 +1,6 @@
 """The reference of the progress socket's frames, from their models."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pydantic import BaseModel
 
@@ -21,8 +21,8 @@ Two sockets push progress. `urls.ws` of a job names the one to use.
 
 Every frame is one JSON object. The first frame after a subscription is the job as it is then."""
 
-TO_CLIENT = (ProgressFrame, ErrorFrame, PongFrame)
-FROM_CLIENT = (SubscribeFrame, PingFrame)
+TO_CLIENT: Sequence[type[BaseModel]] = (ProgressFrame, ErrorFrame, PongFrame)
+FROM_CLIENT: Sequence[type[BaseModel]] = (SubscribeFrame, PingFrame)
 
 
 def page() -> str:

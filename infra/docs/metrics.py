@@ -1,6 +1,7 @@
 """The reference of metrics and alarms, from the template and the code that emits them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from comfyq.edges.reaper.worker_count import DIMENSION, METRIC, NAMESPACE
 from infra.checks.document import Document, Resource
@@ -48,7 +49,10 @@ def _row(alarm: Resource) -> Sequence[str]:
 
 def _metrics(alarm: Resource) -> Iterator[str]:
     rule = alarm.properties
-    measured = [rule, *(each["MetricStat"]["Metric"] for each in _stats(alarm))]
+    measured: list[Mapping[str, str]] = [
+        rule,
+        *(each["MetricStat"]["Metric"] for each in _stats(alarm)),
+    ]
     for each in measured:
         if "MetricName" in each:
             yield code(f"{each['Namespace']} {each['MetricName']}")
@@ -57,7 +61,7 @@ def _metrics(alarm: Resource) -> Iterator[str]:
             yield f"as {code(each['Expression'])}"
 
 
-def _stats(alarm: Resource) -> list[dict[str, dict[str, str]]]:
+def _stats(alarm: Resource) -> list[dict[str, Any]]:
     return [each for each in alarm.properties.get("Metrics", ()) if "MetricStat" in each]
 
 

@@ -19,8 +19,6 @@ read. `comfyq env` prints the ones with which another process of this machine jo
 `comfyq up`. Names that other tools use as well have no prefix. Names that end in `_s` are
 seconds, names that end in `_bytes` are bytes."""
 
-FOR_TESTS = "tests alone set it"
-
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -35,11 +33,9 @@ def page() -> str:
 
 
 def settings() -> Iterator[Setting]:
-    """Every setting that a user may set, in the order of the code."""
+    """Every setting, in the order of the code."""
     prefix = Settings.model_config.get("env_prefix", "")
-    for each in _of(Settings, prefix):
-        if not each.meaning.startswith(FOR_TESTS):
-            yield each
+    yield from _of(Settings, prefix)
 
 
 def _of(owner: type[BaseModel], prefix: str) -> Iterator[Setting]:

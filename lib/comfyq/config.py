@@ -30,21 +30,23 @@ class Settings(BaseSettings):
         env_prefix="COMFYQ_", frozen=True, populate_by_name=True, extra="ignore"
     )
 
-    backend: Backend = Backend.EMBEDDED
-    data_dir: Path = Path(".comfyq")  # the embedded backend, and the worker's own files
-    workflows_dir: Path = PROJECT / "workflows"
-    template: Path = PROJECT / "template.yaml"
-    log_level: str = "info"
+    backend: Backend = Backend.EMBEDDED  # where jobs are kept: `embedded`, `emulator` or `aws`
+    data_dir: Path = Path(".comfyq")  # the embedded backend's data, and what workers keep
+    workflows_dir: Path = PROJECT / "workflows"  # one folder a workflow
+    template: Path = PROJECT / "template.yaml"  # what look-alikes of AWS are set up from
+    log_level: str = "info"  # `debug`, `info`, `warning` or `error`
 
-    public_url: Annotated[str | None, Field(validation_alias=_unprefixed("PUBLIC_URL"))] = None
-    ws_url: str | None = None  # of the WebSocket API; None: the API's own host
-    link_secret: SecretStr | None = None  # signs output links; None: made once, kept in the table
-    link_expires_s: int = 7 * 86_400
-    requests_per_minute: int | None = None  # of one tenant; None: any number
+    public_url: Annotated[str | None, Field(validation_alias=_unprefixed("PUBLIC_URL"))] = (
+        None  # what links in answers begin with; unset: what the request was sent to
+    )
+    ws_url: str | None = None  # of the WebSocket API; unset: the API's own host
+    link_secret: SecretStr | None = None  # signs output links; unset: made once, kept in the table
+    link_expires_s: int = 7 * 86_400  # an output link is good for that long
+    requests_per_minute: int | None = None  # of one tenant; unset: any number
     retention_s: int = 30 * 86_400  # ended jobs and their files are kept that long
     input_max_bytes: int = 50_000_000  # of one file that a job brings along
     input_allow: str = ""  # hosts and networks, with commas, to fetch from that are not public
-    reap_period_s: float = 1.0
+    reap_period_s: float = 1.0  # the reaper looks so often, on one machine
     scale_to_zero: bool = False  # no worker is no fault
 
     aws_endpoint_url: Annotated[
@@ -52,64 +54,72 @@ class Settings(BaseSettings):
     ] = None  # of an AWS look-alike
     aws_endpoint_url_dynamodb: Annotated[
         str | None, Field(validation_alias=_unprefixed("AWS_ENDPOINT_URL_DYNAMODB"))
-    ] = None  # of this service alone
+    ] = None  # of DynamoDB alone
     aws_endpoint_url_sqs: Annotated[
         str | None, Field(validation_alias=_unprefixed("AWS_ENDPOINT_URL_SQS"))
-    ] = None
+    ] = None  # of SQS alone
     aws_endpoint_url_s3: Annotated[
         str | None, Field(validation_alias=_unprefixed("AWS_ENDPOINT_URL_S3"))
-    ] = None
+    ] = None  # of S3 alone
     localstack_host: Annotated[
         str | None, Field(validation_alias=_unprefixed("LOCALSTACK_HOST"))
-    ] = None  # host[:port]; localstack-client then finds each service
+    ] = None  # of LocalStack, host or host:port; localstack-client then finds each service
 
-    table: str = "comfyq"
-    queue_url: str | None = None
-    dead_queue_url: str | None = None  # where the queue's dead letters go; None: nobody looks
+    table: str = "comfyq"  # name of the DynamoDB table
+    queue_url: str | None = None  # of the queue of jobs
+    dead_queue_url: str | None = None  # where the queue's dead letters go; unset: nobody looks
     submissions_queue_url: str | None = None  # of requests sent straight to a queue
-    submissions_dead_queue_url: str | None = None
+    submissions_dead_queue_url: str | None = None  # where dead requests go; unset: nobody looks
     submissions_tenant: str = "default"  # whose jobs those requests are, whatever they say
     fair_queue: bool = False  # SQS fair queues: the tenant as message group
-    bucket: str = "comfyq"
-    visibility_s: float = 120  # of the embedded queue
+    bucket: str = "comfyq"  # name of the S3 bucket
+    visibility_s: float = 120  # of a message of the embedded queue that was received
 
     minio_endpoint: Annotated[str | None, Field(validation_alias=_unprefixed("MINIO_ENDPOINT"))] = (
-        None  # host:port; None: files, or S3 on AWS
+        None  # host:port of MinIO or any S3; unset: files, or S3 on AWS
     )
-    minio_bucket: Annotated[str, Field(validation_alias=_unprefixed("MINIO_BUCKET"))] = "comfy-gen"
+    minio_bucket: Annotated[str, Field(validation_alias=_unprefixed("MINIO_BUCKET"))] = (
+        "comfy-gen"  # name of the bucket
+    )
     minio_access_key: Annotated[
         str | None, Field(validation_alias=_unprefixed("MINIO_ACCESS_KEY"))
-    ] = None
+    ] = None  # its credentials
     minio_secret_key: Annotated[
         SecretStr | None, Field(validation_alias=_unprefixed("MINIO_SECRET_KEY"))
-    ] = None
-    minio_secure: Annotated[bool, Field(validation_alias=_unprefixed("MINIO_SECURE"))] = False
-
-    comfyui_url: Annotated[str | None, Field(validation_alias=_unprefixed("COMFYUI_URL"))] = None
-    comfyui_dir: Annotated[Path | None, Field(validation_alias=_unprefixed("COMFYUI_DIR"))] = (
-        None  # with its output, temp and input folders; None: not on this machine
+    ] = None  # its credentials
+    minio_secure: Annotated[bool, Field(validation_alias=_unprefixed("MINIO_SECURE"))] = (
+        False  # HTTPS
     )
-    comfyui_host: Annotated[str | None, Field(validation_alias=_unprefixed("COMFYUI_HOST"))] = None
+
+    comfyui_url: Annotated[str | None, Field(validation_alias=_unprefixed("COMFYUI_URL"))] = (
+        None  # where ComfyUI listens; unset: COMFYUI_HOST, or a simulator
+    )
+    comfyui_dir: Annotated[Path | None, Field(validation_alias=_unprefixed("COMFYUI_DIR"))] = (
+        None  # whose folders the worker keeps clean; unset: not on this machine
+    )
+    comfyui_host: Annotated[str | None, Field(validation_alias=_unprefixed("COMFYUI_HOST"))] = (
+        None  # host or host:port; the host alone means port 8188
+    )
 
     ecs_agent_uri: Annotated[str | None, Field(validation_alias=_unprefixed("ECS_AGENT_URI"))] = (
         None  # set by ECS in each of its containers
     )
-    worker_id: str | None = None  # None: made once, kept in the data directory
+    worker_id: str | None = None  # of the worker; unset: made once, kept in the data directory
     depth: Annotated[int, Field(ge=1, le=8)] = 2  # prompts kept in ComfyUI's queue
     affinity: bool = True  # prefer waiting jobs whose models ComfyUI holds
     affinity_max_wait_s: float = 60  # no job is passed over for longer
     drain_s: float = 100  # a running job may finish within it when the worker is stopped
-    beat_s: float = 5  # the worker's sign of life
+    beat_s: float = 5  # the worker's sign of life comes so often
     live_s: float = 20  # a worker that has not been heard of for that long is not there
-    wait_s: float = 20  # one long poll of the queue
+    wait_s: float = 20  # of one long poll of the queue
 
-    lease_s: float = 120
-    renew_s: float = 40
-    watch_s: float = 0.5
-    store_progress_s: float = 1.0
-    push_progress_s: float = 0.25
-    retry_s: float = 2
-    upload_give_up_s: float = 900
+    lease_s: float = 120  # a worker that is not heard of for that long has lost its job
+    renew_s: float = 40  # leases are renewed so often
+    watch_s: float = 0.5  # a job that was not written for that long is read, to see a cancel
+    store_progress_s: float = 1.0  # progress is stored at most so often
+    push_progress_s: float = 0.25  # progress is pushed to each follower at most so often
+    retry_s: float = 2  # first pause before a failed attempt is tried again; doubles
+    upload_give_up_s: float = 900  # storage that refuses results for that long fails the job
     resend_s: float = 30  # results that storage refused are sent again so often
     spool_bytes: int = 10 * 2**30  # which may lie on the worker's disk until then
     min_free_bytes: int = 10**9  # with less left on a disk that jobs need, none is claimed
