@@ -4,13 +4,13 @@ from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, HTTPException, Path, Query, Request, Response
+from fastapi import APIRouter, HTTPException, Query, Request, Response
 
 from comfyq.domain.caller import Caller
-from comfyq.domain.errors import AssetNotFound
-from comfyq.domain.files.asset import Asset, AssetId
+from comfyq.domain.files.asset import Asset
 from comfyq.edges.api.bodies import MAX_BODY_BYTES
-from comfyq.edges.api.dependencies import UUID, Asker, Services, Views
+from comfyq.edges.api.dependencies import Asker, Services, Views
+from comfyq.edges.api.ids import AssetIdInPath
 from comfyq.edges.api.multipart import BadForm, file_of
 from comfyq.services.files.uploads import Uploads
 from comfyq.wire.assets import AssetView
@@ -27,13 +27,6 @@ FILE_FORM = {
         "required": ["file"],
     }
 }
-
-
-async def asset_id_of(asset_id: Annotated[str, Path(description="A UUID.")]) -> AssetId:
-    """Ids that we cannot have given are not found, without asking the table."""
-    if not UUID.fullmatch(asset_id.lower()):
-        raise AssetNotFound("there is no such asset; an asset's id is a UUID")
-    return AssetId(asset_id.lower())
 
 
 @router.post(
@@ -71,12 +64,7 @@ async def upload(
 
 
 @router.get("/{asset_id}")
-async def asset(
-    api: Services,
-    caller: Asker,
-    views: Views,
-    asset_id: Annotated[AssetId, Depends(asset_id_of)],
-) -> AssetView:
+async def asset(api: Services, caller: Asker, views: Views, asset_id: AssetIdInPath) -> AssetView:
     """What is known of a stored file."""
     found = await api.uploads.get(caller, asset_id)
     return AssetView.of(found, url=views.asset_url(found.id))

@@ -1,29 +1,17 @@
 """``/generate/batch``: many requests at once."""
 
 from http import HTTPStatus
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Response
+from fastapi import APIRouter, Depends, Response
 from starlette.background import BackgroundTask
 
-from comfyq.domain.errors import BatchNotFound
-from comfyq.domain.submission.batch import BatchId
-from comfyq.edges.api.dependencies import UUID, Asker, Services, Views, require_json
+from comfyq.edges.api.dependencies import Asker, Services, Views, require_json
+from comfyq.edges.api.ids import BatchIdInPath
 from comfyq.edges.api.submitting import IdempotencyKey
 from comfyq.services.jobs.idempotency import digest_of_all
 from comfyq.wire.batches import BatchRequest, BatchView, BatchViews, asked_of
 
 router = APIRouter(prefix="/generate/batch", tags=["batches"])
-
-
-async def batch_id_of(batch_id: Annotated[str, Path(description="A UUID.")]) -> BatchId:
-    """Ids that we cannot have given are not found, without asking the table."""
-    if not UUID.fullmatch(batch_id.lower()):
-        raise BatchNotFound("there is no such batch; a batch's id is a UUID")
-    return BatchId(batch_id.lower())
-
-
-WantedBatch = Annotated[BatchId, Depends(batch_id_of)]
 
 
 @router.post(
@@ -68,7 +56,7 @@ async def submit_batch(
 
 @router.get("/{batch_id}")
 async def show_batch(
-    api: Services, caller: Asker, views: Views, batch_id: WantedBatch
+    api: Services, caller: Asker, views: Views, batch_id: BatchIdInPath
 ) -> BatchView:
     """A batch as it is now, with each of its jobs."""
     return BatchViews(views).state(await api.batches.get(caller, batch_id))
@@ -80,7 +68,7 @@ async def show_batch(
     responses={202: {"description": "Those jobs that have not ended yet end as `canceled`."}},
 )
 async def cancel_batch(
-    api: Services, caller: Asker, views: Views, batch_id: WantedBatch
+    api: Services, caller: Asker, views: Views, batch_id: BatchIdInPath
 ) -> BatchView:
     """Cancel every job of a batch. Doing it again, or too late, is no error."""
     return BatchViews(views).state(await api.batches.cancel(caller, batch_id))

@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated
 
-from fastapi import Depends, HTTPException, Path, Request
+from fastapi import Depends, HTTPException, Request
 
 from comfyq.domain.caller import DEFAULT_CALLER, Caller
-from comfyq.domain.errors import JobNotFound
-from comfyq.domain.job import JobId
 from comfyq.services.files.downloads import Downloads
 from comfyq.services.files.presigned_uploads import PresignedUploads
 from comfyq.services.files.signed_links import SignedLinks
@@ -27,7 +25,6 @@ from comfyq.services.operations.health import Health
 from comfyq.services.workflows.library import WorkflowLibrary
 from comfyq.wire.jobs import JobViews
 
-UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 JSON_TYPE = re.compile(r"application/([\w.-]+\+)?json\s*(;.*)?", re.IGNORECASE)
 
 
@@ -64,16 +61,6 @@ async def caller_of() -> Caller:
 
 
 Asker = Annotated[Caller, Depends(caller_of)]
-
-
-async def job_id_of(job_id: Annotated[str, Path(description="A UUID.")]) -> JobId:
-    """Ids that we cannot have given are not found, without asking the table."""
-    if not UUID.fullmatch(job_id.lower()):
-        raise JobNotFound("there is no such job; a job's id is a UUID")
-    return JobId(job_id.lower())
-
-
-WantedJob = Annotated[JobId, Depends(job_id_of)]
 
 
 async def views_of(request: Request, api: Services) -> JobViews:

@@ -9,7 +9,8 @@ from fastapi import APIRouter, Depends, Query, Response
 from comfyq.domain.caller import Caller
 from comfyq.domain.job import Job, JobStatus
 from comfyq.edges.api.cursors import decode_cursor, encode_cursor
-from comfyq.edges.api.dependencies import Asker, Services, Views, WantedJob, require_json
+from comfyq.edges.api.dependencies import Asker, Services, Views, require_json
+from comfyq.edges.api.ids import JobIdInPath
 from comfyq.edges.api.submitting import (
     ACCEPTED,
     NOT_RUN,
@@ -60,7 +61,7 @@ async def listing(
 
 
 @router.get("/{job_id}")
-async def show(api: Services, caller: Asker, views: Views, job_id: WantedJob) -> JobView:
+async def show(api: Services, caller: Asker, views: Views, job_id: JobIdInPath) -> JobView:
     """A job as it is now. It ends as `completed`, `failed` or `canceled`."""
     job = await api.submission.get(caller, job_id)
     if not job.status.terminal:
@@ -69,13 +70,13 @@ async def show(api: Services, caller: Asker, views: Views, job_id: WantedJob) ->
 
 
 @router.get("/{job_id}/story")
-async def story(api: Services, caller: Asker, views: Views, job_id: WantedJob) -> StoryView:
+async def story(api: Services, caller: Asker, views: Views, job_id: JobIdInPath) -> StoryView:
     """All that is known of a job: its parameters, and what became of each attempt."""
     return views.story(await api.submission.story(caller, job_id))
 
 
 @router.get("/{job_id}/metadata", response_model_exclude_none=True)
-async def metadata(api: Services, caller: Asker, job_id: WantedJob) -> Metadata:
+async def metadata(api: Services, caller: Asker, job_id: JobIdInPath) -> Metadata:
     """How a job's outputs are made; none of one that was asked for with `metadata: false`."""
     told = await api.submission.metadata(caller, job_id, version=api.version)
     return Metadata.model_validate(told)
@@ -90,7 +91,7 @@ async def metadata(api: Services, caller: Asker, job_id: WantedJob) -> Metadata:
     },
 )
 async def cancel(
-    api: Services, caller: Asker, views: Views, job_id: WantedJob, response: Response
+    api: Services, caller: Asker, views: Views, job_id: JobIdInPath, response: Response
 ) -> JobView:
     """Cancel a job. Doing it again, or too late, is no error."""
     before = await api.submission.get(caller, job_id)

@@ -9,7 +9,8 @@ from fastapi import APIRouter, HTTPException, Path, Query, Request
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
 from comfyq.domain.files.output import Output, OutputKind
-from comfyq.edges.api.dependencies import Services, WantedJob
+from comfyq.edges.api.dependencies import Services
+from comfyq.edges.api.ids import JobIdInPath
 from comfyq.edges.api.ranges import ByteRange, Unsatisfiable, requested_range
 from comfyq.services.files.downloads import Downloads
 
@@ -32,7 +33,7 @@ MAX_QUERY_CHARS = 100
 async def download(
     request: Request,
     api: Services,
-    job_id: WantedJob,
+    job_id: JobIdInPath,
     index: Annotated[int, Path(ge=0, le=9_999)],
     expires: Annotated[str, Query(description="As in the link.")] = "",
     signature: Annotated[str, Query(description="As in the link.")] = "",

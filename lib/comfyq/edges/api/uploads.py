@@ -1,24 +1,15 @@
 """``/assets/uploads``: files that clients send to asset storage themselves."""
 
 from http import HTTPStatus
-from typing import Annotated
 
-from fastapi import APIRouter, Depends, Path, Response
+from fastapi import APIRouter, Depends, Response
 
-from comfyq.domain.errors import UploadNotFound
-from comfyq.domain.files.upload import UploadId
-from comfyq.edges.api.dependencies import UUID, Asker, Services, Views, require_json
+from comfyq.edges.api.dependencies import Asker, Services, Views, require_json
+from comfyq.edges.api.ids import UploadIdInPath
 from comfyq.wire.assets import AssetView
 from comfyq.wire.uploads import UploadRequest, UploadView
 
 router = APIRouter(prefix="/assets/uploads", tags=["assets"])
-
-
-def upload_id_of(upload_id: Annotated[str, Path(description="A UUID.")]) -> UploadId:
-    """Ids that we cannot have given are not found, without asking the table."""
-    if not UUID.fullmatch(upload_id.lower()):
-        raise UploadNotFound("there is no such upload; an upload's id is a UUID")
-    return UploadId(upload_id.lower())
 
 
 @router.post("", status_code=HTTPStatus.CREATED, dependencies=[Depends(require_json)])
@@ -45,7 +36,7 @@ async def complete_upload(
     api: Services,
     caller: Asker,
     views: Views,
-    upload_id: Annotated[UploadId, Depends(upload_id_of)],
+    upload_id: UploadIdInPath,
     response: Response,
 ) -> AssetView:
     """Check what was sent, and make it an asset. Doing it again gives the same answer."""

@@ -1,0 +1,43 @@
+"""Ids in paths: what cannot be one of ours is not found, without asking the table."""
+
+import re
+from typing import Annotated
+
+from fastapi import Path
+from pydantic import AfterValidator
+
+from comfyq.domain.errors import (
+    AssetNotFound,
+    BatchNotFound,
+    JobNotFound,
+    NotFound,
+    UploadNotFound,
+)
+from comfyq.domain.files.asset import AssetId
+from comfyq.domain.files.upload import UploadId
+from comfyq.domain.job import JobId
+from comfyq.domain.submission.batch import BatchId
+
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+DESCRIBED = Path(description="A UUID.")
+
+
+def _uuid_or(missing: type[NotFound], noun: str) -> AfterValidator:
+    """Check for a UUID in any case and pass it on in lower case; raise ``missing`` for others.
+
+    A domain error is not a ValueError, so it passes through validation to the handler that maps
+    it to 404.
+    """
+
+    def check(text: str) -> str:
+        if not UUID.fullmatch(text.lower()):
+            raise missing(f"there is no such {noun}; its id would be a UUID")
+        return text.lower()
+
+    return AfterValidator(check)
+
+
+JobIdInPath = Annotated[JobId, DESCRIBED, _uuid_or(JobNotFound, "job")]
+BatchIdInPath = Annotated[BatchId, DESCRIBED, _uuid_or(BatchNotFound, "batch")]
+AssetIdInPath = Annotated[AssetId, DESCRIBED, _uuid_or(AssetNotFound, "asset")]
+UploadIdInPath = Annotated[UploadId, DESCRIBED, _uuid_or(UploadNotFound, "upload")]

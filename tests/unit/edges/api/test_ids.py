@@ -1,0 +1,40 @@
+from uuid import uuid4
+
+import pytest
+
+from comfyq.ports.table import Page
+from tests.api_lab import ApiLab
+
+OF_ID = [
+    ("GET", "/generate/{}", "job-not-found"),
+    ("DELETE", "/generate/{}", "job-not-found"),
+    ("GET", "/generate/{}/story", "job-not-found"),
+    ("GET", "/generate/{}/metadata", "job-not-found"),
+    ("GET", "/generate/{}/outputs/0", "job-not-found"),
+    ("GET", "/generate/batch/{}", "batch-not-found"),
+    ("DELETE", "/generate/batch/{}", "batch-not-found"),
+    ("GET", "/assets/{}", "asset-not-found"),
+    ("POST", "/assets/uploads/{}/complete", "upload-not-found"),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "code"), OF_ID)
+@pytest.mark.parametrize("text", ["x", str(uuid4())[:-1], f"{uuid4()}0", f"{uuid4()}%0A", "%FF"])
+def test_what_is_no_uuid_is_not_found_without_asking_the_table(
+    monkeypatch: pytest.MonkeyPatch, method: str, path: str, code: str, text: str
+) -> None:
+    async def never(*_: object, **__: object) -> Page:
+        raise AssertionError("the table was asked")
+
+    lab = ApiLab()
+    monkeypatch.setattr(lab.table, "get", never)
+    monkeypatch.setattr(lab.table, "query", never)
+    answer = lab.client.request(method, path.format(text))
+    assert (answer.status_code, answer.json()["code"]) == (404, code)
+
+
+def test_an_id_may_be_written_in_capitals() -> None:
+    lab = ApiLab()
+    submitted = (lab.submit()["id"] for _ in range(20))
+    job_id = next(each for each in submitted if each != each.upper())
+    assert lab.show(job_id.upper())["id"] == job_id
