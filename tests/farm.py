@@ -73,7 +73,7 @@ class Farm:
         self.spool = MemorySpool()
         self.fetcher = ScriptedFetcher()
         self.files = AssetRecords(self.table)
-        self.records = JobRecords(self.table, new_write_id=lambda: uuid4().hex)
+        self.records = JobRecords(self.table, clock=self.clock, new_write_id=lambda: uuid4().hex)
         self.subscriptions = SubscriptionRecords(self.table)
         self.announcer = Announcer(
             records=self.records,
@@ -196,7 +196,6 @@ class FarmWorker:
             ),
             announcer=self.farm.announcer,
             subscriptions=self.farm.subscriptions,
-            clock=self.farm.clock,
             timing=self.farm.timing,
         )
 

@@ -39,7 +39,9 @@ class FollowedJobs:
         self.clock = ManualClock()
         self.table = MemoryTable(clock=self.clock)
         ids = count()
-        self.records = JobRecords(self.table, new_write_id=lambda: f"w{next(ids)}")
+        self.records = JobRecords(
+            self.table, clock=self.clock, new_write_id=lambda: f"w{next(ids)}"
+        )
         self.followers = SubscriptionRecords(self.table)
         self.links = SignedLinks(secret=b"secret", clock=self.clock)
         self.announcer = Announcer(

@@ -19,7 +19,7 @@ from comfyq.domain.caller import DEFAULT_TENANT
 from comfyq.domain.job import JobId
 from comfyq.ports.inbox import Inbox, LetterDelivery
 from comfyq.ports.queue import JobQueue
-from comfyq.services.operations.dead_letters import job_id_of
+from comfyq.services.operations.dead_letters import rung_job
 from comfyq.testing.memory.clock import ManualClock
 from comfyq.testing.memory.queue import MemoryQueue
 from tests.fixtures.emulator import Aws
@@ -79,7 +79,7 @@ async def test_dead_doorbells_tell_which_jobs_they_rang_for(belfry: Belfry) -> N
         while len(found) < len(rung):
             assert await belfry.queue.receive(wait_s=0) is None
             found += await belfry.dead.receive(wait_s=0)
-    assert {job_id_of(delivery.letter.body) for delivery in found} == set(rung)
+    assert {rung_job(delivery.letter.body) for delivery in found} == set(rung)
     assert len({delivery.letter.id for delivery in found}) == len(rung)
     for letter in found:
         await letter.ack()
@@ -88,4 +88,4 @@ async def test_dead_doorbells_tell_which_jobs_they_rang_for(belfry: Belfry) -> N
 
 @pytest.mark.parametrize("body", ["", "no json", "[]", "{}", '{"job_id": 5}', "[" * 100_000])
 def test_what_is_no_doorbell_names_no_job(body: str) -> None:
-    assert job_id_of(body) is None
+    assert rung_job(body) is None

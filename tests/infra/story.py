@@ -101,7 +101,7 @@ def _a_cancel_during_the_upload(deployment: Deployment) -> None:
         # The worker uploads its catalogue as well, maybe before it has the job.
         is_running = await _reached(job_id, JobStatus.RUNNING)(services)
         if uploading.is_set() and is_running and not canceled.is_set():
-            await services.submission.cancel(DEFAULT_CALLER, JobId(job_id))
+            await services.cancellation.cancel(DEFAULT_CALLER, JobId(job_id))
             canceled.set()
         return await _reached(job_id, JobStatus.CANCELED)(services)
 
@@ -288,7 +288,7 @@ async def _leave_behind(services: Services, job_id: str) -> None:
 
 
 async def _cancel(services: Services, job_id: str) -> None:
-    await services.submission.cancel(DEFAULT_CALLER, JobId(job_id))
+    await services.cancellation.cancel(DEFAULT_CALLER, JobId(job_id))
 
 
 def _reached(job_id: str, status: JobStatus) -> Callable[[Services], Awaitable[bool]]:

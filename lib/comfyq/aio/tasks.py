@@ -1,10 +1,11 @@
 """Tasks that run beside a piece of work and share its end."""
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
+K = TypeVar("K")
 T = TypeVar("T")
 
 
@@ -39,3 +40,14 @@ def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """The first leaf of a group: the one that made the others be cancelled."""
     first = group.exceptions[0]
     return first_of(first) if isinstance(first, BaseExceptionGroup) else first
+
+
+async def limited(at_once: int, keys: Iterable[K], work: Callable[[K], Awaitable[T]]) -> dict[K, T]:
+    """Return the result of ``work`` for each key, running at most ``at_once`` of them together."""
+    turns = asyncio.Semaphore(at_once)
+
+    async def one(key: K) -> tuple[K, T]:
+        async with turns:
+            return key, await work(key)
+
+    return dict(await all_of(one(key) for key in keys))

@@ -12,12 +12,15 @@ def api_app(services: Services, *, lifespan: Lifespan | None = None) -> FastAPI:
     """The same application for Lambda, for uvicorn and for tests."""
     api = ApiServices(
         submission=services.submission,
+        queries=services.queries,
+        cancellation=services.cancellation,
         estimates=services.estimates,
         downloads=services.downloads,
         health=services.health,
         library=services.library,
         dead_letters=services.dead_letters,
         batches=services.batches,
+        batch_submission=services.batch_submission,
         uploads=services.uploads,
         presigned_uploads=services.presigned_uploads,
         links=services.links,

@@ -25,6 +25,7 @@ from comfyq.records.catalogues import CatalogueRecords
 from comfyq.records.dead_letters import DeadLetterRecords
 from comfyq.records.families import FamilyRecords
 from comfyq.records.jobs import JobRecords
+from comfyq.records.request_counts import RequestCounts
 from comfyq.records.results import ResultRecords
 from comfyq.records.run_times import RunTimeRecords
 from comfyq.records.secrets import SecretRecords
@@ -36,10 +37,16 @@ from comfyq.services.files.presigned_uploads import PresignedUploads
 from comfyq.services.files.signed_links import SignedLinks
 from comfyq.services.files.uploads import Uploads
 from comfyq.services.jobs.admission import Admission
+from comfyq.services.jobs.batch_submission import BatchSubmission
 from comfyq.services.jobs.batches import Batches
+from comfyq.services.jobs.cancellation import Cancellation
+from comfyq.services.jobs.dispatch import Dispatch
 from comfyq.services.jobs.estimates import Estimates
 from comfyq.services.jobs.input_files import InputFiles
 from comfyq.services.jobs.intake import Intake
+from comfyq.services.jobs.preparation import Preparation
+from comfyq.services.jobs.queries import JobQueries
+from comfyq.services.jobs.rate_limit import RateLimit
 from comfyq.services.jobs.result_cache import ResultCache
 from comfyq.services.jobs.submission import Submission
 from comfyq.services.notify.announcer import Announcer
@@ -66,7 +73,9 @@ class Services:
 
     @cached_property
     def records(self) -> JobRecords:
-        return JobRecords(self.ports.table, new_write_id=lambda: uuid4().hex)
+        return JobRecords(
+            self.ports.table, clock=self.ports.clock, new_write_id=lambda: uuid4().hex
+        )
 
     @cached_property
     def workers(self) -> WorkerRecords:
@@ -118,19 +127,44 @@ class Services:
         )
 
     @cached_property
+    def rate_limit(self) -> RateLimit:
+        return RateLimit(
+            counts=RequestCounts(self.ports.table),
+            clock=self.ports.clock,
+            requests_per_minute=self.settings.requests_per_minute,
+        )
+
+    @cached_property
+    def dispatch(self) -> Dispatch:
+        return Dispatch(records=self.records, queue=self.ports.queue, announcer=self.announcer)
+
+    @cached_property
+    def preparation(self) -> Preparation:
+        return Preparation(
+            admission=self.admission,
+            input_files=InputFiles(uploads=self.uploads),
+            result_cache=self.reuse,
+            clock=self.ports.clock,
+        )
+
+    @cached_property
     def submission(self) -> Submission:
         return Submission(
             records=self.records,
             families=self.families,
-            queue=self.ports.queue,
-            admission=self.admission,
-            input_files=InputFiles(uploads=self.uploads),
-            reuse=self.reuse,
-            announcer=self.announcer,
-            clock=self.ports.clock,
+            preparation=self.preparation,
+            rate_limit=self.rate_limit,
+            dispatch=self.dispatch,
             new_id=lambda: JobId(str(uuid4())),
-            requests_per_minute=self.settings.requests_per_minute,
         )
+
+    @cached_property
+    def queries(self) -> JobQueries:
+        return JobQueries(records=self.records)
+
+    @cached_property
+    def cancellation(self) -> Cancellation:
+        return Cancellation(queries=self.queries, records=self.records, announcer=self.announcer)
 
     @cached_property
     def reuse(self) -> ResultCache:
@@ -218,16 +252,27 @@ class Services:
         )
 
     @cached_property
-    def batches(self) -> Batches:
+    def batch_records(self) -> BatchRecords:
         longest = timedelta(seconds=self.settings.retention_s) + LONGEST_JOB
-        return Batches(
-            records=BatchRecords(self.ports.table, new_write_id=lambda: uuid4().hex, kept=longest),
+        return BatchRecords(self.ports.table, new_write_id=lambda: uuid4().hex, kept=longest)
+
+    @cached_property
+    def batch_submission(self) -> BatchSubmission:
+        return BatchSubmission(
+            records=self.batch_records,
             jobs=self.records,
             families=self.families,
-            submission=self.submission,
-            queue=self.ports.queue,
+            preparation=self.preparation,
+            rate_limit=self.rate_limit,
+            dispatch=self.dispatch,
             clock=self.ports.clock,
             new_id=lambda: BatchId(str(uuid4())),
+        )
+
+    @cached_property
+    def batches(self) -> Batches:
+        return Batches(
+            records=self.batch_records, jobs=self.records, cancellation=self.cancellation
         )
 
     @cached_property

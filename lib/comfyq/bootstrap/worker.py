@@ -175,6 +175,7 @@ def _output_retry(services: Services, spool: Spool) -> OutputRetry:
         records=services.records,
         assets=services.ports.assets,
         spool=spool,
+        clock=services.ports.clock,
         timing=timing_of(services.settings),
     )
 
@@ -261,7 +262,6 @@ def _executor(
             preparer=_preparer(services, engine, disk_cleanup),
             announcer=services.announcer,
             subscriptions=services.followers,
-            clock=clock,
             timing=timing,
         ),
         collector=OutputCollector(

@@ -171,7 +171,7 @@ class BatchRecords:
         return to_ms(batch.created_at + self._kept) // 1000
 
 
-def job_id_of(batch_id: BatchId, index: int) -> JobId:
+def member_id(batch_id: BatchId, index: int) -> JobId:
     """The id of a batch's job: the same for each retry."""
     return JobId(str(uuid5(UUID(batch_id), str(index))))
 

@@ -1,15 +1,18 @@
 """Jobs and what belongs to them, over any table."""
 
+import asyncio
+import random
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
 from comfyq.domain.caller import TenantId
-from comfyq.domain.errors import JobNotFound, StaleJob
+from comfyq.domain.errors import JobNotFound, StaleJob, TooContended
 from comfyq.domain.files.output import Output
-from comfyq.domain.job import Job, JobId, JobStatus
-from comfyq.domain.job.attempt import Attempt
+from comfyq.domain.job import Change, Job, JobId, JobStatus
+from comfyq.domain.job.attempt import Attempt, attempt_ended
 from comfyq.domain.submission.spec import Spec
+from comfyq.ports.clock import Clock
 from comfyq.ports.table import ConditionFailed, Cursor, Delete, Item, Put, Table, Write
 from comfyq.records.job_items import (
     active_partition,
@@ -30,6 +33,8 @@ from comfyq.records.job_parts import (
 from comfyq.records.times import from_ms, sortable, to_ms
 
 NAMED_S = 30 * 86_400  # second ids are known that long
+TRIES = 12  # of one update, while others write first
+FIRST_PAUSE_S = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +76,9 @@ class JobRecords:
     """Every write carries a fresh write id: when the answer to a write is lost and its repetition
     is refused, the stored id tells that the write had been applied."""
 
-    def __init__(self, table: Table, *, new_write_id: Callable[[], str]) -> None:
+    def __init__(self, table: Table, *, clock: Clock, new_write_id: Callable[[], str]) -> None:
         self._table = table
+        self._clock = clock
         self._new_write_id = new_write_id
 
     async def create(
@@ -138,6 +144,33 @@ class JobRecords:
             found = refused.found.get(0)
             if found is None or found.get("wid") != write_id:
                 raise StaleJob(f"{job.id} is not at version {job.version - 1}") from refused
+
+    async def update(
+        self, job: Job, change: Change, *, outputs: Sequence[Output] | None = None
+    ) -> Job:
+        """Store what ``change`` makes of the job, deciding again on a fresh read after a conflict.
+
+        Whatever ``change`` raises passes through, so a conflict that makes the change illegal ends
+        here. ``outputs`` are stored in the same transaction if the job succeeds by it.
+
+        Raises:
+            TooContended: others wrote first, TRIES times in a row.
+        """
+        for pause in range(TRIES):
+            now = self._clock.now()
+            changed = change(job, now=now)
+            if changed is job:
+                return job
+            attempt = attempt_ended(job, changed, now=now)
+            stored = outputs if changed.status == "succeeded" else None
+            try:
+                await self.save(changed, attempt=attempt, outputs=stored)
+            except StaleJob:
+                await asyncio.sleep(random.uniform(0, FIRST_PAUSE_S * 2 ** min(pause, 6)))
+                job = await self.get(job.id)
+            else:
+                return changed
+        raise TooContended(f"{job.id} was written by others {TRIES} times in a row")
 
     async def spec(self, job_id: JobId) -> Spec:
         item = await self._table.get((f"JOB#{job_id}", "SPEC"))
@@ -221,10 +254,6 @@ class JobRecords:
         """(digest, job) that the key stands for."""
         item = await self._table.get((f"IDEM#{tenant}#{key}", "-"))
         return None if item is None else (item["digest"], JobId(item["job"]))
-
-    async def count_request(self, tenant: TenantId, *, window: int, cap: int, ttl: int) -> bool:
-        """Count a request in a window; False: the tenant has used its ``cap`` up."""
-        return await self._table.count((f"RATE#{tenant}#{window}", "-"), cap=cap, ttl=ttl)
 
 
 def due_key(when_ms: int) -> str:

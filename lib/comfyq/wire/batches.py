@@ -8,7 +8,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from comfyq.domain.submission.batch import MAX_REQUESTS, Batch, Refusal
-from comfyq.services.jobs.batches import Asked, BatchAccepted, BatchState
+from comfyq.services.jobs.batch_submission import Asked, BatchAccepted
+from comfyq.services.jobs.batches import BatchState
 from comfyq.wire.jobs import JobView, JobViews
 from comfyq.wire.problems import ProblemField
 from comfyq.wire.requests import GenerateRequest, unreadable

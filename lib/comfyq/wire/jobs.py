@@ -13,7 +13,8 @@ from comfyq.domain.job.estimate import NOTHING, Estimate
 from comfyq.domain.submission.batch import BatchId
 from comfyq.domain.submission.spec import Spec
 from comfyq.services.files.signed_links import SignedLinks
-from comfyq.services.jobs.submission import Accepted, Story
+from comfyq.services.jobs.accepted import Accepted
+from comfyq.services.jobs.queries import Story
 from comfyq.wire.frames import STATUSES, FrameStatus
 from comfyq.wire.times import Time
 

@@ -36,7 +36,9 @@ class Doorbells:
         }
         given: Any = {name: value for name, value in named.items() if value is not None}
         self._ports = open_ports(Settings(**given))
-        self._records = JobRecords(self._ports.table, new_write_id=lambda: uuid4().hex)
+        self._records = JobRecords(
+            self._ports.table, clock=self._ports.clock, new_write_id=lambda: uuid4().hex
+        )
         self._runner = asyncio.Runner()
 
     def __enter__(self) -> Self:

@@ -22,6 +22,7 @@ from comfyq.ports.notifier import Connection
 from comfyq.ports.table import ConditionFailed, Key, Write
 from comfyq.records.families import FamilyRecords
 from comfyq.records.jobs import Idempotency, JobRecords
+from comfyq.records.request_counts import RequestCounts
 from comfyq.records.secrets import SecretRecords
 from comfyq.records.subscriptions import Subscription, SubscriptionRecords
 from comfyq.records.workers import WorkerRecords, WorkerState
@@ -71,7 +72,7 @@ class Store:
     def __init__(self) -> None:
         self.clock = ManualClock()
         self.table = RepeatingTable(clock=self.clock)
-        self.records = JobRecords(self.table, new_write_id=lambda: uuid4().hex)
+        self.records = JobRecords(self.table, clock=self.clock, new_write_id=lambda: uuid4().hex)
         self.promise = Idempotency(DEFAULT_TENANT, "key", "digest", JobId("j"), ttl=2**40)
 
     async def create(self, promise: Idempotency | None = None) -> Job:
@@ -131,7 +132,7 @@ CHANGES: dict[str, tuple[Callable[[Store], Awaitable[Job]], Callable[[Job], Job]
     "request_cancel": (Store.running, lambda job: jobs.request_cancel(job, now=NOW)),
     "evict": (Store.running, lambda job: jobs.evict(job, worker=WorkerId("w1"), now=NOW)),
     "expire": (Store.create, lambda job: jobs.reap(job, now=NOW + timedelta(days=2))),
-    "announced": (Store.ended, lambda job: jobs.announced(job, retention=TTL)),
+    "announced": (Store.ended, lambda job: jobs.announced(job, now=NOW, retention=TTL)),
     "unannounced": (Store.ended, lambda job: jobs.unannounced(job, now=NOW)),
 }
 
@@ -183,7 +184,7 @@ async def test_a_request_is_counted_at_least_once(store: Store) -> None:
     """Never less than it was: a repeated count may only make the limit stricter."""
     store.table.repeats = True
     answers = [
-        await store.records.count_request(DEFAULT_TENANT, window=0, cap=4, ttl=2**40)
+        await RequestCounts(store.table).count(DEFAULT_TENANT, window=0, cap=4, ttl=2**40)
         for _ in range(3)
     ]
     assert answers == [True, True, False]

@@ -34,7 +34,14 @@ from comfyq.domain.job.reaper_changes import (
     reap,
     unannounced,
 )
-from comfyq.domain.job.transitions import ANNOUNCE_AFTER, LEASE_SLACK, RING_AFTER, RING_AGAIN, due
+from comfyq.domain.job.transitions import (
+    ANNOUNCE_AFTER,
+    LEASE_SLACK,
+    RING_AFTER,
+    RING_AGAIN,
+    Change,
+    due,
+)
 from comfyq.domain.job.worker_changes import (
     MAX_CLAIMS,
     PASS_FIRST,
@@ -65,6 +72,7 @@ __all__ = [
     "RING_AGAIN",
     "STORAGE_REFUSED",
     "TRANSITIONS",
+    "Change",
     "Job",
     "JobError",
     "JobId",

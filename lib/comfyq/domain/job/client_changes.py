@@ -2,29 +2,46 @@
 
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
 
+from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import IllegalTransition
-from comfyq.domain.job.model import Job, JobError, JobStatus, Trigger
+from comfyq.domain.job.model import Job, JobError, JobId, JobStatus, Limits, Trigger
 from comfyq.domain.job.transitions import RING_AFTER, apply, end
 
 
-def submitted(**fields: Any) -> Job:
-    """A new job; ``fields`` are those of Job without ``due_at``."""
-    return Job(**fields, due_at=fields["created_at"] + RING_AFTER)
+def submitted(
+    *,
+    id: JobId,
+    tenant: TenantId,
+    workflow: str,
+    created_at: datetime,
+    family: str = "any",
+    limits: Limits | None = None,
+) -> Job:
+    """Make a new job, which waits for its first doorbell."""
+    return Job(
+        id=id,
+        tenant=tenant,
+        workflow=workflow,
+        family=family,
+        created_at=created_at,
+        limits=limits or Limits(),
+        due_at=created_at + RING_AFTER,
+    )
 
 
 def refuse(job: Job, *, now: datetime, error: JobError) -> Job:
     """End a job that was never to be had: its request cannot be run."""
-    return end(job, Trigger.FAIL, now=now, error=error)
+    return end(job, Trigger.FAIL, now=now, outcome=replace(job, error=error))
 
 
 def reuse(job: Job, *, of: Job, now: datetime) -> Job:
     """End a job that nobody has stored yet with the results of ``of``, which has succeeded."""
-    return end(job, Trigger.REUSE, now=now, progress=of.progress, reused_from=of.id)
+    outcome = replace(job, progress=of.progress, reused_from=of.id)
+    return end(job, Trigger.REUSE, now=now, outcome=outcome)
 
 
-def keep(job: Job, *, until: datetime) -> Job:
+def keep(job: Job, *, until: datetime, now: datetime) -> Job:
     """Keep a job that has succeeded, and its results, at least ``until`` then.
 
     Raises:
@@ -46,7 +63,7 @@ def ring(job: Job, *, now: datetime) -> Job:
     """
     if job.lease is not None:
         raise IllegalTransition(f"{job.id} is claimed")
-    return apply(job, Trigger.RING, now=now, rung_at=now)
+    return apply(replace(job, rung_at=now), Trigger.RING, now=now)
 
 
 def request_cancel(job: Job, *, now: datetime) -> Job:
@@ -57,5 +74,5 @@ def request_cancel(job: Job, *, now: datetime) -> Job:
     if job.status.terminal or job.cancel_requested:
         return job
     if job.lease is None:
-        return end(job, Trigger.CANCEL, now=now, cancel_requested=True)
+        return end(replace(job, cancel_requested=True), Trigger.CANCEL, now=now)
     return replace(job, cancel_requested=True, version=job.version + 1)

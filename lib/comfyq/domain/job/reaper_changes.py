@@ -34,7 +34,8 @@ def reap(job: Job, *, now: datetime) -> Job:
     overdue = run_deadline(job)
     if overdue is not None and now >= overdue + DEADLINE_SLACK:
         ran = f"not finished within {job.limits.run_timeout_s} s of its start"
-        return end(job, Trigger.FAIL, now=now, error=JobError("deadline", ran))
+        outcome = replace(job, error=JobError("deadline", ran))
+        return end(job, Trigger.FAIL, now=now, outcome=outcome)
     if job.lease is not None and now < job.lease.expires_at:
         return replace(job, due_at=due(job), version=job.version + 1)
     if job.cancel_requested:
@@ -42,11 +43,11 @@ def reap(job: Job, *, now: datetime) -> Job:
     if job.status is JobStatus.QUEUED and now >= queue_deadline(job):
         waited = f"waited for a worker for more than {job.limits.queue_timeout_s} s"
         trigger = Trigger.EXPIRE if job.started_at is None else Trigger.FAIL
-        return end(job, trigger, now=now, error=JobError("deadline", waited))
+        return end(job, trigger, now=now, outcome=replace(job, error=JobError("deadline", waited)))
     return job if job.lease is None else vacate(job, now=now)
 
 
-def announced(job: Job, *, retention: timedelta) -> Job:
+def announced(job: Job, *, now: datetime, retention: timedelta) -> Job:
     """The end has reached whoever follows; next, the reaper deletes the job."""
     if job.ended_at is None or not job.end_pending:
         raise IllegalTransition(f"{job.id} has no end to announce")

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Protocol
 
 from comfyq.domain.errors import IllegalTransition, LeaseLost
 from comfyq.domain.job.model import TRANSITIONS, Job, Lease, Trigger
@@ -14,54 +14,68 @@ ANNOUNCE_AFTER = timedelta(seconds=10)
 LEASE_SLACK = timedelta(seconds=1)  # a lapsed lease is looked at a little later than it lapses
 
 
-def apply(job: Job, trigger: Trigger, *, now: datetime | None = None, **changes: Any) -> Job:
-    """``now`` is None for the frequent writes of a running job, which must not move ``due_at``:
-    that would rewrite an index entry each time."""
+class Change(Protocol):
+    """Decide what becomes of a job: the changed job, or the same object where nothing changes."""
+
+    def __call__(self, job: Job, /, *, now: datetime) -> Job: ...
+
+
+def apply(job: Job, trigger: Trigger, *, now: datetime | None = None) -> Job:
+    """Apply a transition to ``job``, whose other fields the caller has already replaced.
+
+    ``now`` is None for the frequent writes of a running job, which must not move ``due_at``:
+    that would rewrite an index entry each time.
+    """
     try:
         status = TRANSITIONS[job.status, trigger]
     except KeyError:
         raise IllegalTransition(f"cannot {trigger} a {job.status} job") from None
-    changed = replace(job, status=status, version=job.version + 1, **changes)
+    changed = replace(job, status=status, version=job.version + 1)
     return changed if now is None else replace(changed, due_at=due(changed))
 
 
-def end(job: Job, trigger: Trigger, *, now: datetime, **changes: Any) -> Job:
-    """The one way to a terminal status; a requested cancel outranks every other end."""
+def end(job: Job, trigger: Trigger, *, now: datetime, outcome: Job | None = None) -> Job:
+    """Bring a job to a terminal status; there is no other way to one.
+
+    ``outcome`` is the job with the fields that this end sets. A requested cancel outranks every
+    other end, and then ``outcome`` is dropped.
+    """
     if job.cancel_requested and trigger is not Trigger.CANCEL:
-        trigger, changes = Trigger.CANCEL, {}
-    fields = {"lease": None, "started_attempt": 0, "ended_at": now, "end_pending": True}
-    ended = apply(job, trigger, now=now, **(fields | changes))
-    return replace(ended, due_at=now + ANNOUNCE_AFTER)
+        trigger, outcome = Trigger.CANCEL, None
+    left = replace(outcome or job, lease=None, started_attempt=0, ended_at=now, end_pending=True)
+    return replace(apply(left, trigger, now=now), due_at=now + ANNOUNCE_AFTER)
 
 
-def requeue(job: Job, trigger: Trigger, *, now: datetime, **changes: Any) -> Job:
-    """Its holder still has the doorbell and shows it again, so the job counts as rung."""
-    fields = {
-        "started_attempt": 0,
-        "settled_attempt": job.attempt,
-        "adopted_attempt": 0,
-        "lease": None,
-        "rung_at": now,
-        "progress": Progress(),
-    }
-    return apply(job, trigger, now=now, **(fields | changes))
+def requeue(job: Job, trigger: Trigger, *, now: datetime) -> Job:
+    """Let a job wait again. Its holder makes the doorbell visible again, so it counts as rung."""
+    waiting = replace(
+        job,
+        started_attempt=0,
+        settled_attempt=job.attempt,
+        adopted_attempt=0,
+        lease=None,
+        rung_at=now,
+        progress=Progress(),
+    )
+    return apply(waiting, trigger, now=now)
 
 
 def vacate(job: Job, *, now: datetime) -> Job:
-    """The holder is gone without a verdict: claimable at once, rung at the reaper's next look."""
+    """Free a job whose holder is gone: claimable at once, rung at the reaper's next look."""
     if job.cancel_requested:
         return end(job, Trigger.CANCEL, now=now)
     gone = f"worker {job.lease.worker if job.lease else 'unknown'} is gone"
-    left = {
-        "note": gone,
-        "started_attempt": job.started_attempt,
-        "settled_attempt": job.settled_attempt,
-        "rung_at": None,
-    }
-    return replace(requeue(job, Trigger.RELEASE, now=now, **left), due_at=now)
+    return replace(
+        requeue(replace(job, note=gone), Trigger.RELEASE, now=now),
+        started_attempt=job.started_attempt,  # without a verdict, the next attempt may adopt it
+        settled_attempt=job.settled_attempt,
+        rung_at=None,
+        due_at=now,
+    )
 
 
 def held(job: Job, token: int) -> Lease:
+    """Return the lease of attempt ``token``; raises LeaseLost where a later one has the job."""
     if job.lease is None or job.attempt != token:
         raise LeaseLost(f"{job.id}: attempt {token} was superseded by {job.attempt}")
     return job.lease

@@ -39,11 +39,9 @@ def claim(job: Job, *, worker: WorkerId, now: datetime, ttl: timedelta) -> Job:
         raise LeaseHeld(until=job.not_before)
     if job.attempt - job.passes >= MAX_CLAIMS:
         error = JobError("too-many-attempts", f"claimed {job.attempt} times without a result")
-        return end(job, Trigger.FAIL, now=now, error=error)
-    return apply(
+        return end(job, Trigger.FAIL, now=now, outcome=replace(job, error=error))
+    claimed = replace(
         job,
-        Trigger.CLAIM,
-        now=now,
         attempt=job.attempt + 1,
         lease=Lease(worker, expires_at=now + ttl),
         claimed_at=now,
@@ -51,21 +49,22 @@ def claim(job: Job, *, worker: WorkerId, now: datetime, ttl: timedelta) -> Job:
         not_before=None,
         progress=Progress(),
     )
+    return apply(claimed, Trigger.CLAIM, now=now)
 
 
 def renew(job: Job, *, token: int, now: datetime, ttl: timedelta) -> Job:
     """Push the lease's end to ``now + ttl``; raises LeaseLost for a superseded attempt."""
     lease = Lease(held(job, token).worker, expires_at=now + ttl)
-    return apply(job, Trigger.RENEW, lease=lease)
+    return apply(replace(job, lease=lease), Trigger.RENEW)
 
 
-def adopt(job: Job, *, token: int, attempt: int) -> Job:
+def adopt(job: Job, *, token: int, now: datetime, attempt: int) -> Job:
     """The holder goes on with the prompt that an earlier attempt left in ComfyUI.
 
     Whoever lost that attempt, and only slept, can so tell that its prompt is in use.
     """
     held(job, token)
-    return apply(job, Trigger.ADOPT, adopted_attempt=attempt)
+    return apply(replace(job, adopted_attempt=attempt), Trigger.ADOPT)
 
 
 def start(job: Job, *, token: int, now: datetime) -> Job:
@@ -76,23 +75,23 @@ def start(job: Job, *, token: int, now: datetime) -> Job:
     held(job, token)
     if job.started_attempt == token:
         return job
-    return apply(job, Trigger.START, now=now, started_at=now, started_attempt=token)
+    return apply(replace(job, started_at=now, started_attempt=token), Trigger.START, now=now)
 
 
 def forfeit(job: Job, *, token: int, now: datetime, reason: str) -> Job:
     """Count an earlier attempt that left nothing to adopt; it may be the job's last failure."""
     held(job, token)
-    failures = job.failures + 1
-    if failures >= job.limits.max_attempts:
-        error = JobError("worker-lost", reason)
-        return end(job, Trigger.FAIL, now=now, failures=failures, error=error)
-    return apply(job, Trigger.FORFEIT, failures=failures, started_attempt=0)
+    counted = replace(job, failures=job.failures + 1)
+    if counted.failures >= job.limits.max_attempts:
+        outcome = replace(counted, error=JobError("worker-lost", reason))
+        return end(job, Trigger.FAIL, now=now, outcome=outcome)
+    return apply(replace(counted, started_attempt=0), Trigger.FORFEIT)
 
 
 def advance(job: Job, *, token: int, now: datetime, ttl: timedelta, progress: Progress) -> Job:
     """Show progress; the same write renews the lease."""
     lease = Lease(held(job, token).worker, expires_at=now + ttl)
-    return apply(job, Trigger.ADVANCE, lease=lease, progress=progress)
+    return apply(replace(job, lease=lease, progress=progress), Trigger.ADVANCE)
 
 
 def release(
@@ -103,7 +102,8 @@ def release(
     if job.cancel_requested:
         return end(job, Trigger.CANCEL, now=now)
     not_before = now + retry_in if retry_in else None
-    return requeue(job, Trigger.RELEASE, now=now, note=reason, not_before=not_before)
+    released = replace(job, note=reason, not_before=not_before)
+    return requeue(released, Trigger.RELEASE, now=now)
 
 
 def pass_on(job: Job, *, token: int, now: datetime, reason: str) -> Job:
@@ -122,21 +122,20 @@ def fail(
     With ``retry_in`` the cause may pass: the job is queued again while failures remain.
     """
     held(job, token)
-    failures = job.failures + 1
-    if retry_in is None or job.cancel_requested or failures >= job.limits.max_attempts:
-        return end(job, Trigger.FAIL, now=now, failures=failures, error=error)
-    again = {"failures": failures, "error": error, "not_before": now + retry_in}
-    return requeue(job, Trigger.RETRY, now=now, **again)
+    failed = replace(job, failures=job.failures + 1, error=error)
+    if retry_in is None or job.cancel_requested or failed.failures >= job.limits.max_attempts:
+        return end(job, Trigger.FAIL, now=now, outcome=failed)
+    return requeue(replace(failed, not_before=now + retry_in), Trigger.RETRY, now=now)
 
 
 def succeed(job: Job, *, token: int, now: datetime, steps: int = 0) -> Job:
     """``steps`` are what its sampler took, for whoever looks at it afterwards."""
     held(job, token)
     done = Progress(fraction=1.0, step=steps, max_steps=steps)
-    return end(job, Trigger.SUCCEED, now=now, progress=done, error=None)
+    return end(job, Trigger.SUCCEED, now=now, outcome=replace(job, progress=done, error=None))
 
 
-def recover(job: Job, *, token: int) -> Job:
+def recover(job: Job, *, token: int, now: datetime) -> Job:
     """What this attempt rendered could be stored after all. The job stays failed, as it was told.
 
     Raises:

@@ -1,6 +1,6 @@
 """Many requests that were submitted, and are followed and canceled, as one."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NewType
@@ -39,3 +39,8 @@ class Batch:
     canceled: bool = False  # what is missing of it is not made any more
     refusals: Mapping[int, Refusal] = field(default_factory=dict)  # by the request's index
     version: int = 1
+
+    @property
+    def indexes(self) -> Sequence[int]:
+        """The indexes of the requests that became jobs."""
+        return [index for index in range(self.size) if index not in self.refusals]

@@ -37,7 +37,7 @@ async def submit_batch(
 
     With an `Idempotency-Key`, sending it again completes what is missing and makes nothing twice.
     """
-    accepted = await api.batches.submit(
+    accepted = await api.batch_submission.submit(
         caller, asked_of(body), digest=digest_of_all(body.expanded), idempotency_key=idempotency_key
     )
     shown = BatchViews(views).accepted(accepted)
@@ -50,7 +50,7 @@ async def submit_batch(
         HTTPStatus.ACCEPTED,
         headers,
         media_type="application/json",
-        background=BackgroundTask(api.batches.note, accepted),
+        background=BackgroundTask(api.batch_submission.note, accepted),
     )
 
 

@@ -17,8 +17,11 @@ from comfyq.services.files.downloads import Downloads
 from comfyq.services.files.presigned_uploads import PresignedUploads
 from comfyq.services.files.signed_links import SignedLinks
 from comfyq.services.files.uploads import Uploads
+from comfyq.services.jobs.batch_submission import BatchSubmission
 from comfyq.services.jobs.batches import Batches
+from comfyq.services.jobs.cancellation import Cancellation
 from comfyq.services.jobs.estimates import Estimates
+from comfyq.services.jobs.queries import JobQueries
 from comfyq.services.jobs.submission import Submission
 from comfyq.services.operations.dead_letters import DeadLetters
 from comfyq.services.operations.health import Health
@@ -33,12 +36,15 @@ class ApiServices:
     """Everything that the HTTP API is made of. Nothing is asked of it before a request comes."""
 
     submission: Submission
+    queries: JobQueries
+    cancellation: Cancellation
     estimates: Estimates
     downloads: Downloads
     health: Health
     library: WorkflowLibrary
     dead_letters: DeadLetters
     batches: Batches
+    batch_submission: BatchSubmission
     uploads: Uploads
     presigned_uploads: PresignedUploads
     links: Callable[[], Awaitable[SignedLinks]]  # their secret may have to be fetched first

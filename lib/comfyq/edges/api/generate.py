@@ -17,7 +17,7 @@ from comfyq.edges.api.submitting import (
     Submits,
     naming_the_workflow,
 )
-from comfyq.services.jobs.submission import Submission
+from comfyq.services.jobs.queries import JobQueries
 from comfyq.wire.frames import STATUSES, FrameStatus
 from comfyq.wire.jobs import JobList, JobView, JobViews, StoryView
 from comfyq.wire.metadata import Metadata
@@ -49,13 +49,13 @@ async def listing(
     status: FrameStatus | None = None,
 ) -> JobList:
     """Your jobs, newest first."""
-    page = await api.submission.list(
+    page = await api.queries.list(
         caller,
         limit=limit,
         after=None if cursor is None else decode_cursor(cursor),
         statuses=None if status is None else _statuses(status),
     )
-    shown = [_summary(api.submission, caller, views, job) for job in page.jobs]
+    shown = [_summary(api.queries, caller, views, job) for job in page.jobs]
     next_cursor = None if page.cursor is None else encode_cursor(page.cursor)
     return JobList(jobs=list(await asyncio.gather(*shown)), next_cursor=next_cursor)
 
@@ -63,22 +63,22 @@ async def listing(
 @router.get("/{job_id}")
 async def show(api: Services, caller: Asker, views: Views, job_id: JobIdInPath) -> JobView:
     """A job as it is now. It ends as `completed`, `failed` or `canceled`."""
-    job = await api.submission.get(caller, job_id)
+    job = await api.queries.get(caller, job_id)
     if not job.status.terminal:
         return views.live(job, await api.estimates.estimate(job))
-    return await _whole(api.submission, caller, views, job)
+    return await _whole(api.queries, caller, views, job)
 
 
 @router.get("/{job_id}/story")
 async def story(api: Services, caller: Asker, views: Views, job_id: JobIdInPath) -> StoryView:
     """All that is known of a job: its parameters, and what became of each attempt."""
-    return views.story(await api.submission.story(caller, job_id))
+    return views.story(await api.queries.story(caller, job_id))
 
 
 @router.get("/{job_id}/metadata", response_model_exclude_none=True)
 async def metadata(api: Services, caller: Asker, job_id: JobIdInPath) -> Metadata:
     """How a job's outputs are made; none of one that was asked for with `metadata: false`."""
-    told = await api.submission.metadata(caller, job_id, version=api.version)
+    told = await api.queries.metadata(caller, job_id, version=api.version)
     return Metadata.model_validate(told)
 
 
@@ -94,25 +94,25 @@ async def cancel(
     api: Services, caller: Asker, views: Views, job_id: JobIdInPath, response: Response
 ) -> JobView:
     """Cancel a job. Doing it again, or too late, is no error."""
-    before = await api.submission.get(caller, job_id)
-    job = await api.submission.cancel(caller, job_id)
+    before = await api.queries.get(caller, job_id)
+    job = await api.cancellation.cancel(caller, job_id)
     if before.status.terminal:
         response.status_code = HTTPStatus.OK
-    return await _whole(api.submission, caller, views, job)
+    return await _whole(api.queries, caller, views, job)
 
 
-async def _whole(submission: Submission, caller: Caller, views: JobViews, job: Job) -> JobView:
+async def _whole(queries: JobQueries, caller: Caller, views: JobViews, job: Job) -> JobView:
     """Pollers ask often, so what was asked for is read once the job has ended."""
     if not job.status.terminal:
         return views.job(job)
-    told = await submission.story(caller, job.id)
+    told = await queries.story(caller, job.id)
     return views.job(told.job, spec=told.spec, outputs=told.outputs)
 
 
-async def _summary(submission: Submission, caller: Caller, views: JobViews, job: Job) -> JobView:
+async def _summary(queries: JobQueries, caller: Caller, views: JobViews, job: Job) -> JobView:
     if job.status is not JobStatus.SUCCEEDED:
         return views.job(job)
-    return views.job(job, outputs=await submission.outputs(caller, job.id))
+    return views.job(job, outputs=await queries.outputs(caller, job.id))
 
 
 def _statuses(shown: FrameStatus) -> frozenset[JobStatus]:

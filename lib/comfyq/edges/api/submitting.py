@@ -13,7 +13,7 @@ from comfyq.domain.errors import FieldError, InvalidRequest, WorkflowNotFound
 from comfyq.domain.submission.admission import AdmittedRequest
 from comfyq.domain.submission.request import Request
 from comfyq.edges.api.dependencies import Asker, Services, Views
-from comfyq.services.jobs.submission import Accepted
+from comfyq.services.jobs.accepted import Accepted
 from comfyq.wire.jobs import JobView
 from comfyq.wire.rehearsals import Rehearsal
 

@@ -18,7 +18,6 @@ from comfyq.domain.submission.spec import Spec
 from comfyq.ports.clock import Clock
 from comfyq.records.jobs import JobRecords
 from comfyq.records.results import ResultRecords
-from comfyq.records.updates import update
 
 LAST = timedelta(minutes=5)  # before a job is deleted; no request takes so long
 OFTEN = timedelta(days=1)  # a job's end is moved on at most so often
@@ -88,7 +87,7 @@ class ResultCache:
             return False
         if ends < now + self._retention:
             until = now + self._retention + OFTEN
-            await update(self._records, self._clock, earlier, partial(jobs.keep, until=until))
+            await self._records.update(earlier, partial(jobs.keep, until=until))
             await self._results.note(earlier.tenant, key, earlier.id, until=until)
         return True
 

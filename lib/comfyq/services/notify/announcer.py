@@ -13,7 +13,6 @@ from comfyq.ports.clock import Clock
 from comfyq.ports.notifier import ConnectionGone, Notifier
 from comfyq.records.jobs import JobRecords
 from comfyq.records.subscriptions import Subscription, SubscriptionRecords
-from comfyq.records.updates import Change, update
 
 Render = Callable[[Job, Sequence[Output], str], Awaitable[bytes]]
 """(job, its outputs, base URL of links) -> the frame that tells a client of them."""
@@ -54,11 +53,11 @@ class Announcer:
         told = await self.announce(job)
         now = self._clock.now()
         if told or (job.ended_at is not None and now - job.ended_at >= jobs.ANNOUNCE_FOR):
-            noted: Change = partial(jobs.announced, retention=self._retention)
+            noted: jobs.Change = partial(jobs.announced, retention=self._retention)
         else:
-            noted = partial(jobs.unannounced, now=now)
+            noted = jobs.unannounced
         try:
-            return await update(self._records, self._clock, job, noted)
+            return await self._records.update(job, noted)
         except DomainError:
             return await self._records.get(job.id)  # somebody else announced it as well
 

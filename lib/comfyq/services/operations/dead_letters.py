@@ -8,7 +8,6 @@ import json
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import Protocol
 
 from comfyq.aio.logs import log
@@ -23,7 +22,6 @@ from comfyq.ports.queue import JobQueue
 from comfyq.ports.table import Cursor
 from comfyq.records.dead_letters import DeadLetterRecords
 from comfyq.records.jobs import JobRecords
-from comfyq.records.updates import update
 
 
 class Resubmission(Protocol):
@@ -120,12 +118,12 @@ class DeadLetters:
             return RedriveOutcome.HEARD
         await self._queue.send(job.id, tenant=job.tenant)
         with suppress(Conflict, JobNotFound):  # claimed, ended or deleted meanwhile: it was heard
-            await update(self._jobs, self._clock, job, partial(jobs.ring, now=self._clock.now()))
+            await self._jobs.update(job, jobs.ring)
         return RedriveOutcome.RUNG
 
     async def _job(self, body: str) -> Job | None:
         """The job that a doorbell rings for, if it is one."""
-        job_id = job_id_of(body)
+        job_id = rung_job(body)
         if job_id is None:
             return None
         try:
@@ -140,7 +138,7 @@ class DeadLetters:
             return None  # expired since; the index lags
 
 
-def job_id_of(body: str) -> JobId | None:
+def rung_job(body: str) -> JobId | None:
     """The job that a doorbell names; None: the body is no doorbell."""
     try:
         doorbell = json.loads(body)

@@ -14,7 +14,6 @@ from comfyq.ports.queue import JobQueue
 from comfyq.records.job_items import ACTIVE_SHARDS
 from comfyq.records.jobs import JobRecords
 from comfyq.records.times import sortable
-from comfyq.records.updates import Change, update
 from comfyq.services.files.uploads import Uploads
 from comfyq.services.notify.announcer import Announcer
 
@@ -60,7 +59,7 @@ class Reaper:
             try:
                 job = await self._records.get(job_id)
                 if not job.end_pending:
-                    job = await self._update(job, lambda job: evict(job, now=self._clock.now()))
+                    job = await self._records.update(job, evict)
             except DomainError:
                 continue  # not that worker's any more
             await self._follow_up(job)
@@ -80,7 +79,7 @@ class Reaper:
                 return "early"
             if job.status.terminal:
                 return await self._settle_ended(job)
-            settled = await self._update(job, lambda job: jobs.reap(job, now=self._clock.now()))
+            settled = await self._records.update(job, jobs.reap)
             return await self._follow_up(settled)
         except (JobNotFound, IllegalTransition):
             return "gone"
@@ -109,8 +108,5 @@ class Reaper:
         if job.lease is not None:
             return "held"
         await self._queue.send(job.id, tenant=job.tenant)
-        await self._update(job, lambda job: jobs.ring(job, now=self._clock.now()))
+        await self._records.update(job, jobs.ring)
         return "rung"
-
-    async def _update(self, job: Job, change: Change) -> Job:
-        return await update(self._records, self._clock, job, change)

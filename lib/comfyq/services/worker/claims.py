@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from datetime import timedelta
+from functools import partial
 
 from comfyq.domain import job as jobs
 from comfyq.domain.errors import (
@@ -18,7 +19,6 @@ from comfyq.ports.clock import Clock
 from comfyq.ports.journal import Journal
 from comfyq.ports.queue import Delivery, JobQueue
 from comfyq.records.jobs import JobRecords
-from comfyq.records.updates import update
 from comfyq.services.notify.announcer import Announcer
 from comfyq.services.worker.capabilities import Capabilities
 from comfyq.services.worker.held_job import HeldJob
@@ -123,15 +123,14 @@ class Claims:
         return None
 
     async def _take(self, job_id: JobId) -> Job:
-        def claim(job: Job) -> Job:
-            now = self._clock.now()
-            return jobs.claim(job, worker=self._worker, now=now, ttl=self._timing.lease)
-
+        claim = partial(jobs.claim, worker=self._worker, ttl=self._timing.lease)
         job = await self._records.get(job_id)
-        claim(job)  # decides, before anything is noted, whether it can be ours
+        claim(
+            job, now=self._clock.now()
+        )  # decides, before anything is noted, whether it can be ours
         await self._journal.note(job_id)  # before the claim: a crash in between loses nothing
         try:
-            return await update(self._records, self._clock, job, claim)
+            return await self._records.update(job, claim)
         except Unavailable:
             raise  # it may be ours all the same: better a note too many than one too few
         except DomainError:
@@ -144,7 +143,6 @@ class Claims:
             delivery=delivery,
             queue=self._queue,
             records=self._records,
-            clock=self._clock,
             timing=self._timing,
         )
         if not job.status.terminal:

@@ -1,11 +1,12 @@
 """What a worker does with one job that it has claimed, from the graph to the announced end."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from time import monotonic
+from typing import Protocol
 
 from comfyq.aio.logs import log
 from comfyq.aio.tasks import all_of, beside
@@ -45,11 +46,17 @@ MAY_STILL_RUN = (Stalled, Overdue, EngineUnavailable)
 EXPECTED = (DomainError, EngineError, CancelRequested, InputFailed, JobEnded)
 
 
+class TokenChange(Protocol):
+    """A change that only the holder of attempt ``token`` may make."""
+
+    def __call__(self, job: Job, /, *, token: int, now: datetime) -> Job: ...
+
+
 @dataclass(frozen=True, slots=True)
 class AttemptOutcome:
     """How an attempt ended, yet to be stored."""
 
-    change: Callable[..., Job]  # takes the job and ``now``
+    change: TokenChange
     outputs: Sequence[Output] | None = None
     files: Sequence[Rendered] = ()  # in ComfyUI's folders, of which ``outputs`` are copies
 
@@ -173,9 +180,7 @@ class Executor:
         """Store the outcome, then let the doorbell and the followers know."""
         change = partial(outcome.change, token=held.token)
         try:
-            await held.conclude(
-                lambda job: change(job, now=self._clock.now()), outputs=outcome.outputs
-            )
+            await held.conclude(change, outputs=outcome.outputs)
         except (LeaseLost, IllegalTransition):
             await self._abandon(held)
         else:

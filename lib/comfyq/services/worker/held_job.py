@@ -10,11 +10,9 @@ from typing import TypeVar
 from comfyq.domain import job as jobs
 from comfyq.domain.errors import IllegalTransition, LeaseLost, TooContended, Unavailable
 from comfyq.domain.files.output import Output
-from comfyq.domain.job import Job, JobId
-from comfyq.ports.clock import Clock
+from comfyq.domain.job import Change, Job, JobId
 from comfyq.ports.queue import Delivery, JobQueue
 from comfyq.records.jobs import JobRecords
-from comfyq.records.updates import Change, update
 from comfyq.services.worker.timing import Timing
 
 T = TypeVar("T")
@@ -34,7 +32,6 @@ class HeldJob:
         delivery: Delivery | None,
         queue: JobQueue,
         records: JobRecords,
-        clock: Clock,
         timing: Timing,
     ) -> None:
         self.job = job
@@ -42,7 +39,6 @@ class HeldJob:
         self._delivery = delivery  # None: found without a doorbell, which may still come
         self._queue = queue
         self._records = records
-        self._clock = clock
         self._timing = timing
         self._lock = asyncio.Lock()
         self.taken_at = self._seen_at = self._renewed_at = monotonic()
@@ -60,7 +56,7 @@ class HeldJob:
     async def write(self, change: Change, *, outputs: Sequence[Output] | None = None) -> Job:
         """Apply ``change`` and store it; raises what ``change`` raises, LeaseLost first of all."""
         async with self._lock:
-            self.job = await update(self._records, self._clock, self.job, change, outputs=outputs)
+            self.job = await self._records.update(self.job, change, outputs=outputs)
             self._seen_at = monotonic()
             self._concluded = self.job.lease is None
             return self.job
@@ -151,8 +147,7 @@ class HeldJob:
                 pause_s = min(pause_s * 2, self._timing.backoff_most_s)
 
     async def _renew(self) -> None:
-        renew = partial(jobs.renew, token=self.token, ttl=self._timing.lease)
-        await self.write(lambda job: renew(job, now=self._clock.now()))
+        await self.write(partial(jobs.renew, token=self.token, ttl=self._timing.lease))
         self._renewed_at = monotonic()
         if self._delivery is not None:
             await self._delivery.hide(self._timing.lease_s)

@@ -9,6 +9,7 @@ from comfyq.domain.errors import DomainError, IllegalTransition, JobNotFound
 from comfyq.domain.files.output import Output
 from comfyq.domain.job import Job
 from comfyq.ports.assets import Assets
+from comfyq.ports.clock import Clock
 from comfyq.ports.spool import Parcel, Spool
 from comfyq.records.jobs import JobRecords
 from comfyq.services.worker.timing import Timing
@@ -18,9 +19,10 @@ class OutputRetry:
     """Brings the parcels on one worker's disk to their jobs."""
 
     def __init__(
-        self, *, records: JobRecords, assets: Assets, spool: Spool, timing: Timing
+        self, *, records: JobRecords, assets: Assets, spool: Spool, clock: Clock, timing: Timing
     ) -> None:
         self._records = records
+        self._clock = clock
         self._assets = assets
         self._spool = spool
         self._timing = timing
@@ -44,7 +46,8 @@ class OutputRetry:
             try:
                 job = await self._records.get(parcel.job_id)
                 if job.status.terminal or job.attempt != parcel.attempt:
-                    await self._deliver(parcel, jobs.recover(job, token=parcel.attempt))
+                    now = self._clock.now()
+                    await self._deliver(parcel, jobs.recover(job, token=parcel.attempt, now=now))
             except (JobNotFound, IllegalTransition):
                 await self._give_up(parcel)
 

@@ -13,7 +13,6 @@ from time import monotonic
 from comfyq.domain import job as jobs
 from comfyq.domain.errors import DomainError, LeaseLost, TooContended, Unavailable
 from comfyq.domain.job.progress import Advance, Progress, Tracker
-from comfyq.ports.clock import Clock
 from comfyq.records.subscriptions import Subscription, SubscriptionRecords
 from comfyq.services.notify.announcer import Announcer
 from comfyq.services.worker.held_job import HeldJob
@@ -30,14 +29,12 @@ class ProgressReporter:
         *,
         announcer: Announcer,
         subscriptions: SubscriptionRecords,
-        clock: Clock,
         timing: Timing,
     ) -> None:
         self._held = held
         self._tracker = tracker
         self._announcer = announcer
         self._subscriptions = subscriptions
-        self._clock = clock
         self._timing = timing
         self._begun = asyncio.Event()
         self._noted = asyncio.Event()
@@ -84,8 +81,7 @@ class ProgressReporter:
             await asyncio.sleep(self._timing.push_progress_s)
 
     async def _start(self) -> None:
-        start = partial(jobs.start, token=self._held.token)
-        job = await self._held.settle(lambda job: start(job, now=self._clock.now()))
+        job = await self._held.settle(partial(jobs.start, token=self._held.token))
         self._stored_at = monotonic()  # that was news enough for the while that a store must wait
         self._noted.set()
         with suppress(DomainError):  # who follows could not be read: told by the next report
@@ -99,11 +95,15 @@ class ProgressReporter:
 
     async def _send(self) -> None:
         if monotonic() - self._stored_at >= self._timing.store_progress_s:
-            await self._held.write(self._advance)
+            await self._held.write(self._advance())
             self._stored_at = monotonic()
         shown = replace(self._held.job, progress=self._tracker.progress)
         await self._announcer.post(shown, await self._followed())
 
-    def _advance(self, job: jobs.Job) -> jobs.Job:
-        advance = partial(jobs.advance, token=self._held.token, ttl=self._timing.lease)
-        return advance(job, now=self._clock.now(), progress=self._tracker.progress)
+    def _advance(self) -> jobs.Change:
+        return partial(
+            jobs.advance,
+            token=self._held.token,
+            ttl=self._timing.lease,
+            progress=self._tracker.progress,
+        )

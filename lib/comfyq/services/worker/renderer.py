@@ -10,7 +10,6 @@ from comfyq.aio.tasks import beside
 from comfyq.domain import job as jobs
 from comfyq.domain.job.progress import Advance, Tracker
 from comfyq.domain.submission.spec import Spec
-from comfyq.ports.clock import Clock
 from comfyq.ports.engine import (
     Ended,
     Engine,
@@ -65,7 +64,6 @@ class Renderer:
         preparer: InputPreparer,
         announcer: Announcer,
         subscriptions: SubscriptionRecords,
-        clock: Clock,
         timing: Timing,
     ) -> None:
         self._engine = engine
@@ -73,7 +71,6 @@ class Renderer:
         self._preparer = preparer
         self._announcer = announcer
         self._subscriptions = subscriptions
-        self._clock = clock
         self._timing = timing
 
     async def render(self, held: HeldJob, spec: Spec, turn: Turn) -> Rendering:
@@ -96,7 +93,6 @@ class Renderer:
             Tracker.of(spec.graph),
             announcer=self._announcer,
             subscriptions=self._subscriptions,
-            clock=self._clock,
             timing=self._timing,
         )
         async with beside(reporter.run()):
@@ -150,7 +146,7 @@ class Renderer:
     async def _forfeit(self, held: HeldJob) -> None:
         reason = f"attempt {held.job.started_attempt} was lost with its worker while it ran"
         forfeit = partial(jobs.forfeit, token=held.token, reason=reason)
-        if (await held.write(lambda job: forfeit(job, now=self._clock.now()))).status.terminal:
+        if (await held.write(forfeit)).status.terminal:
             raise JobEnded(reason)
 
     async def _within_limits(

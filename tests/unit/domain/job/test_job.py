@@ -17,9 +17,9 @@ W1, W2 = WorkerId("w1"), WorkerId("w2")
 BAD = JobError("node-error", "bad")
 
 
-def waiting(**fields: object) -> Job:
+def waiting(limits: Limits | None = None) -> Job:
     return jobs.submitted(
-        id=JobId("j"), tenant=DEFAULT_TENANT, workflow="w", created_at=NOW, **fields
+        id=JobId("j"), tenant=DEFAULT_TENANT, workflow="w", created_at=NOW, limits=limits
     )
 
 
@@ -167,10 +167,10 @@ def test_only_the_dead_workers_lease_is_ended() -> None:
 
 def test_an_end_is_announced_once() -> None:
     ended = jobs.succeed(running(), token=1, now=NOW)
-    told = jobs.announced(ended, retention=TTL)
+    told = jobs.announced(ended, now=NOW, retention=TTL)
     assert (told.end_pending, told.due_at) == (False, NOW + TTL)
     with pytest.raises(IllegalTransition):
-        jobs.announced(told, retention=TTL)
+        jobs.announced(told, now=NOW, retention=TTL)
 
 
 @pytest.mark.parametrize(

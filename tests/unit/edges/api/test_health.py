@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from comfyq import __version__
 from comfyq.domain.errors import TableUnavailable
 from comfyq.domain.job import JobId, WorkerId
 from comfyq.ports.table import Page
@@ -21,7 +22,7 @@ def worker(lab: ApiLab, name: str = "w1") -> WorkerState:
         id=WorkerId(name),
         pid=12,
         host="gpu-1",
-        version="1.2.3",
+        version=__version__,
         engine_ok=True,
         engine_version="0.3.75",
         devices=("cuda:0 NVIDIA L4",),
@@ -37,7 +38,7 @@ async def test_no_worker_is_degraded(lab: ApiLab) -> None:
     assert answer.json() == {
         "status": "degraded",
         "comfyui_available": False,
-        "version": "1.2.3",
+        "version": __version__,
         "reason": "no worker is connected",
         "simulated": False,
         "workers": [],
@@ -49,7 +50,7 @@ async def test_a_worker_whose_comfyui_answers_is_healthy(lab: ApiLab) -> None:
     assert lab.client.get("/health").json() == {
         "status": "healthy",
         "comfyui_available": True,
-        "version": "1.2.3",
+        "version": __version__,
         "reason": None,
         "simulated": False,
         "workers": [
@@ -57,7 +58,7 @@ async def test_a_worker_whose_comfyui_answers_is_healthy(lab: ApiLab) -> None:
                 "id": "w1",
                 "host": "gpu-1",
                 "pid": 12,
-                "version": "1.2.3",
+                "version": __version__,
                 "comfyui_available": True,
                 "comfyui_version": "0.3.75",
                 "reason": None,
@@ -85,13 +86,13 @@ async def test_a_worker_whose_comfyui_does_not_answer_says_so(lab: ApiLab) -> No
 
 async def test_a_silent_worker_is_none(lab: ApiLab) -> None:
     await lab.workers.beat(worker(lab), ttl_s=90)
-    lab.clock.advance(29.9)
+    lab.clock.advance(19.9)
     assert lab.client.get("/health").json()["status"] == "healthy"
     lab.clock.advance(0.2)
     health = lab.client.get("/health").json()
     assert (health["status"], health["workers"]) == ("degraded", [])
     assert len(await lab.workers.live(lab.clock.now())) == 1
-    lab.clock.advance(60)
+    lab.clock.advance(71)
     assert not await lab.workers.live(lab.clock.now())
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from comfyq import __version__
 from tests.api_lab import WORKFLOWS, ApiLab
 
 
@@ -64,7 +65,7 @@ def test_every_operation_is_there_under_its_own_name(document: dict[str, Any]) -
         ("GET", "/dead/{letter_id}"): "dead_letter",
         ("POST", "/dead/{letter_id}/redrive"): "redrive",
     }
-    assert document["info"]["version"] == "1.2.3"
+    assert document["info"]["version"] == __version__
 
 
 def test_every_reference_resolves(document: dict[str, Any]) -> None:

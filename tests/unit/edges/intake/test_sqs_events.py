@@ -10,7 +10,6 @@ from comfyq.domain.errors import TableUnavailable
 from comfyq.domain.job import JobId
 from comfyq.edges.intake.handler import IntakeHandler
 from comfyq.edges.reaper.handler import ReaperHandler
-from comfyq.services.operations.reaper import Reaper
 from tests.api_lab import ApiLab
 from tests.paths import DATA
 
@@ -35,13 +34,7 @@ def lab() -> ApiLab:
 @pytest.fixture
 def reaper(lab: ApiLab) -> ReaperHandler:
     return ReaperHandler(
-        reaper=Reaper(
-            records=lab.records,
-            queue=lab.queue,
-            assets=lab.assets,
-            announcer=lab.submission._announcer,
-            clock=lab.clock,
-        ),
+        reaper=lab.reaper,
         dead_letters=lab.dead_letters,
         submissions_dead=DEAD_SUBMISSIONS,
     )

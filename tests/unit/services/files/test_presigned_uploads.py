@@ -143,7 +143,7 @@ async def test_another_tenants_upload_is_not_found(lab: ApiLab) -> None:
     send(lab, offer)
     stranger = Caller(TenantId("stranger"), frozenset({"submit"}))
     with pytest.raises(UploadNotFound):
-        await lab.api.presigned_uploads.complete(stranger, UploadId(offer["id"]))
+        await lab.presigned_uploads.complete(stranger, UploadId(offer["id"]))
 
 
 def test_storage_that_tells_nothing_may_have_got_nothing(

@@ -10,7 +10,7 @@ from comfyq.domain.errors import BatchNotFound, QueueUnavailable, TableUnavailab
 from comfyq.domain.job import JobId
 from comfyq.domain.submission.batch import BatchId
 from comfyq.domain.submission.request import Request
-from comfyq.records.batches import MAX_BYTES, job_id_of, transactions
+from comfyq.records.batches import MAX_BYTES, member_id, transactions
 from comfyq.services.jobs.idempotency import digest_of_all
 from tests.api_lab import ApiLab, output
 
@@ -49,7 +49,7 @@ def test_each_request_becomes_a_job(lab: ApiLab) -> None:
     assert (batch["size"], batch["counts"]["queued"], batch["done"]) == (2, 2, False)
     assert [item["index"] for item in batch["items"]] == [0, 1]
     assert batch["items"][1]["job"]["seed"] == 7
-    assert ids(batch) == [job_id_of(BatchId(batch["batch_id"]), n) for n in range(2)]
+    assert ids(batch) == [member_id(BatchId(batch["batch_id"]), n) for n in range(2)]
     for job_id in ids(batch):
         assert lab.show(job_id)["status"] == "queued"
     assert sorted(message.job_id for message in lab.queue.messages) == sorted(ids(batch))
@@ -190,9 +190,9 @@ async def test_a_queue_that_is_away_loses_nothing(lab: ApiLab) -> None:
 
 async def test_a_job_that_was_claimed_before_its_ring_is_noted_stays_claimed(lab: ApiLab) -> None:
     requests = [Request(workflow="flux-dev", values=FOX)] * 3
-    accepted = await lab.batches.submit(DEFAULT_CALLER, requests, digest="d")
+    accepted = await lab.batch_submission.submit(DEFAULT_CALLER, requests, digest="d")
     claimed = await lab.start(accepted.new[1].id)
-    await lab.batches.note(accepted)
+    await lab.batch_submission.note(accepted)
     assert await lab.records.get(claimed.id) == claimed
     for job in (accepted.new[0], accepted.new[2]):
         assert (await lab.records.get(job.id)).rung_at is not None
@@ -259,8 +259,10 @@ async def test_large_requests_share_no_transaction_that_is_too_large(lab: ApiLab
     batch = submit(lab, {"requests": [{"graph": big, "wait": True}] * 15})
     assert batch["counts"]["queued"] == 15
     requests = [Request(graph=big, wait=True)] * 15
-    accepted = await lab.batches.submit(DEFAULT_CALLER, requests, digest=digest_of_all([]))
-    members = [lab.batches._records.member(each.job, each.spec) for each in accepted.jobs.values()]
+    accepted = await lab.batch_submission.submit(DEFAULT_CALLER, requests, digest=digest_of_all([]))
+    members = [
+        lab.services.batch_records.member(each.job, each.spec) for each in accepted.jobs.values()
+    ]
     groups = list(transactions(members))
     assert sum(len(group) for group in groups) == 15
     assert all(sum(member.size for member in group) <= MAX_BYTES for group in groups)

@@ -8,6 +8,7 @@ import pytest
 from PIL import Image
 from PIL.PngImagePlugin import PngImageFile, PngInfo
 
+from comfyq import __version__
 from comfyq.domain.submission.provenance import models_of
 from comfyq.services.worker.png_text import marked
 from tests.api_lab import WORKFLOWS, ApiLab, output
@@ -69,7 +70,7 @@ async def test_it_stands_beside_the_outputs() -> None:
     await lab.succeed(submitted["id"], output())
     told = lab.client.get(f"/generate/{submitted['id']}/metadata").json()
     assert told["job_id"] == submitted["id"]
-    assert (told["workflow"], told["comfyq_version"]) == ("flux-dev", "1.2.3")
+    assert (told["workflow"], told["comfyq_version"]) == ("flux-dev", __version__)
     assert told["parameters"]["seed"] == submitted["seed"]
     assert told["parameters"]["steps"] == 7
     assert "flux1-dev.safetensors" in told["models"]

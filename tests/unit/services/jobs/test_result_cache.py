@@ -12,7 +12,6 @@ from comfyq.domain.job import JobId, JobStatus
 from comfyq.domain.submission.request import Request
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.inbox import Letter
-from comfyq.services.operations.reaper import Reaper
 from tests.api_lab import ApiLab, output
 from tests.farm import GRAPH, Farm
 from tests.scripted_engine import IMAGE
@@ -48,18 +47,8 @@ async def finished(lab: ApiLab, job_id: str) -> str:
     picture = output(f"{job_id}.png")
     ended = await lab.succeed(job_id, picture)
     lab.store(picture, b"pixels")
-    await lab.submission.announce(ended)
+    await lab.dispatch.announce(ended)
     return job_id
-
-
-def reaper_of(lab: ApiLab) -> Reaper:
-    return Reaper(
-        records=lab.records,
-        queue=lab.queue,
-        assets=lab.assets,
-        announcer=lab.submission._announcer,
-        clock=lab.clock,
-    )
 
 
 async def test_the_same_request_has_the_same_outputs_at_once(lab: ApiLab) -> None:
@@ -202,7 +191,7 @@ async def test_the_files_stay_for_as_long_as_a_job_has_them(lab: ApiLab) -> None
     lab.clock.advance(RETENTION_S - DAY_S)
     second = post(lab, FOX).json()
     assert second["reused_from"] == first
-    reaper = reaper_of(lab)
+    reaper = lab.reaper
     lab.clock.advance(2 * DAY_S)
     assert not (await reaper.reap())["deleted"]
     assert lab.client.get(lab.show(second["id"])["image_url"]).content == b"pixels"
@@ -230,7 +219,7 @@ async def test_an_end_that_is_not_announced_yet_is_no_obstacle(lab: ApiLab) -> N
     ended = await lab.succeed(job_id, output())
     lab.clock.advance(1)
     assert post(lab, FOX).json()["reused_from"] == job_id
-    announced = await lab.submission.announce(ended)
+    announced = await lab.dispatch.announce(ended)
     assert announced.kept_until is not None
     assert announced.due_at == announced.kept_until
 

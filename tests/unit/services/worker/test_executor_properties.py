@@ -120,7 +120,7 @@ def through(wire: Wire, farm: Farm) -> Farm:
     view = copy.copy(farm)
     for port in ("table", "queue", "assets", "notifier", "spool"):
         setattr(view, port, wire.wrap(port, getattr(farm, port)))
-    view.records = JobRecords(view.table, new_write_id=lambda: uuid4().hex)
+    view.records = JobRecords(view.table, clock=view.clock, new_write_id=lambda: uuid4().hex)
     view.subscriptions = SubscriptionRecords(view.table)
     view.announcer = Announcer(
         records=view.records,

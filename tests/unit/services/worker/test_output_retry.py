@@ -36,7 +36,11 @@ def storage(farm: Farm, monkeypatch: pytest.MonkeyPatch) -> Storage:
 
 def output_retry(farm: Farm) -> OutputRetry:
     return OutputRetry(
-        records=farm.records, assets=farm.assets, spool=farm.spool, timing=farm.timing
+        records=farm.records,
+        assets=farm.assets,
+        spool=farm.spool,
+        clock=farm.clock,
+        timing=farm.timing,
     )
 
 

@@ -1,0 +1,205 @@
+"""Accepting batches: many requests stored and dispatched under one id."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+
+from comfyq.aio.tasks import all_of, limited
+from comfyq.domain import job as jobs
+from comfyq.domain.caller import Caller
+from comfyq.domain.errors import (
+    DomainError,
+    FieldError,
+    IdempotencyMismatch,
+    InvalidParameters,
+    InvalidRequest,
+    JobNotFound,
+    NotFound,
+    TooLarge,
+)
+from comfyq.domain.job import Job
+from comfyq.domain.submission.batch import Batch, BatchId, Refusal
+from comfyq.domain.submission.request import Request
+from comfyq.ports.clock import Clock
+from comfyq.records.batches import BatchRecords, Member, member_id, transactions
+from comfyq.records.families import FamilyRecords
+from comfyq.records.jobs import JobRecords, KeyTaken
+from comfyq.services.jobs.accepted import Accepted, stored_answer
+from comfyq.services.jobs.dispatch import Dispatch
+from comfyq.services.jobs.idempotency import promise_of
+from comfyq.services.jobs.preparation import Preparation, PreparedJob
+from comfyq.services.jobs.rate_limit import RateLimit
+
+TURN = 5  # requests that are prepared before others have their turn
+MAX_NAMED = 100  # bad fields of a batch of which nothing can be run
+AT_ONCE = 10  # jobs of a batch that are read at the same time
+
+Asked = Request | InvalidRequest
+"""One request of a batch, or why it could not even be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class BatchAccepted:
+    """The answer to a batch: what was stored of it, by the request's index."""
+
+    batch: Batch
+    jobs: Mapping[int, Accepted]
+    new: Sequence[Job] = ()  # jobs whose dispatch or end is not yet recorded
+    replayed: bool = False
+
+
+class BatchSubmission:
+    """Accept batches of up to 100 requests for clients."""
+
+    def __init__(
+        self,
+        *,
+        records: BatchRecords,
+        jobs: JobRecords,
+        families: FamilyRecords,
+        preparation: Preparation,
+        rate_limit: RateLimit,
+        dispatch: Dispatch,
+        clock: Clock,
+        new_id: Callable[[], BatchId],
+    ) -> None:
+        self._records = records
+        self._jobs = jobs
+        self._families = families
+        self._preparation = preparation
+        self._rate_limit = rate_limit
+        self._dispatch = dispatch
+        self._clock = clock
+        self._new_id = new_id
+
+    async def submit(
+        self,
+        caller: Caller,
+        asked: Sequence[Asked],
+        *,
+        digest: str,
+        idempotency_key: str | None = None,
+    ) -> BatchAccepted:
+        """Accept what can be accepted of up to 100 requests.
+
+        ``digest`` tells the requests of two batches apart. A batch that is sent again under its
+        key gets those jobs that it has not got yet.
+
+        Raises:
+            InvalidParameters: not one of the requests can be run; nothing was stored.
+            IdempotencyMismatch: the key was used for something else within 24 hours.
+            RateLimited: the tenant's requests in this minute are used up.
+            TableUnavailable: not all was stored; sent again under its key, the rest is.
+        """
+        if idempotency_key is not None:
+            earlier = await self._jobs.idempotent(caller.tenant, idempotency_key)
+            if earlier is not None:
+                return await self._replay(caller, asked, *earlier, digest=digest)
+        await self._rate_limit.acquire(caller, len(asked))
+        new = self._new(caller, size=len(asked), digest=digest)
+        batch, members = await self._prepare(caller, new, asked)
+        if not members:
+            raise _nothing_to_run(batch)
+        try:
+            await self._records.create(batch, promise_of(batch, idempotency_key, digest))
+        except KeyTaken as taken:  # the same batch came twice at once, and the other was first
+            return await self._replay(caller, asked, taken.digest, taken.job_id, digest=digest)
+        stored = await self._store(batch, [member for _, member in members.values()])
+        there = {
+            index: Accepted(made.job, made.spec, made.outputs or ())
+            for index, (made, _) in members.items()
+        }
+        return BatchAccepted(batch, there, new=stored)
+
+    async def note(self, accepted: BatchAccepted) -> None:
+        """Note that the queue was sent a doorbell for each job, once the client has its answer,
+        and tell of those that needed no work.
+
+        Who does not come to this loses nothing: the reaper makes it good.
+        """
+        now = self._clock.now()
+        with suppress(DomainError):
+            waiting = [job for job in accepted.new if not job.status.terminal]
+            await self._records.save([jobs.ring(job, now=now) for job in waiting])
+            for job in accepted.new:
+                if job.status.terminal:
+                    await self._dispatch.announce(job)
+
+    async def _replay(
+        self, caller: Caller, asked: Sequence[Asked], stored: str, batch_id: str, *, digest: str
+    ) -> BatchAccepted:
+        if stored != digest:
+            raise IdempotencyMismatch(
+                f"this Idempotency-Key stands for another request, {batch_id}; use a new key"
+            )
+        batch = await self._records.get(BatchId(batch_id))
+        new: Sequence[Job] = ()
+        if not batch.canceled:
+            batch, members = await self._prepare(caller, batch, asked)
+            new = await self._store(batch, [member for _, member in members.values()])
+        answers = await limited(AT_ONCE, batch.indexes, lambda n: self._stored(batch, n))
+        there = {index: answer for index, answer in answers.items() if answer is not None}
+        return BatchAccepted(batch, there, new=new, replayed=True)
+
+    def _new(self, caller: Caller, *, size: int, digest: str) -> Batch:
+        return Batch(
+            id=self._new_id(),
+            tenant=caller.tenant,
+            created_at=self._clock.now(),
+            size=size,
+            digest=digest,
+        )
+
+    async def _prepare(
+        self, caller: Caller, batch: Batch, asked: Sequence[Asked]
+    ) -> tuple[Batch, dict[int, tuple[PreparedJob, Member]]]:
+        """The batch with its refusals, and what is to be stored of the rest.
+
+        What was refused the first time stays refused.
+        """
+        members: dict[int, tuple[PreparedJob, Member]] = {}
+        refusals = dict(batch.refusals)
+        for index in batch.indexes:
+            try:
+                members[index] = await self._member(caller, asked[index], batch, index)
+            except (InvalidRequest, NotFound, TooLarge) as error:
+                refusals[index] = Refusal.of(error)
+            if index % TURN == TURN - 1:
+                await asyncio.sleep(0)  # a hundred of them would keep everybody else waiting
+        return replace(batch, refusals=refusals), members
+
+    async def _member(
+        self, caller: Caller, asked: Asked, batch: Batch, index: int
+    ) -> tuple[PreparedJob, Member]:
+        if isinstance(asked, InvalidRequest):
+            raise asked
+        job_id = member_id(batch.id, index)
+        made = await self._preparation.prepare(caller, asked, job_id=job_id)
+        return made, self._records.member(made.job, made.spec, made.outputs or ())
+
+    async def _store(self, batch: Batch, members: Sequence[Member]) -> Sequence[Job]:
+        """Store the jobs that are missing and ring for them; the new ones."""
+        await self._records.refuse(batch)
+        for family in {member.job.family for member in members}:
+            await self._families.note(family)
+        stored = await all_of(self._records.add(group) for group in transactions(members))
+        new = [job for group in stored for job in group]
+        return new if await self._dispatch.ring_all(new) else []
+
+    async def _stored(self, batch: Batch, index: int) -> Accepted | None:
+        try:
+            job = await self._jobs.get(member_id(batch.id, index))
+            return await stored_answer(self._jobs, job)
+        except JobNotFound:
+            return None
+
+
+def _nothing_to_run(batch: Batch) -> InvalidParameters:
+    """Every bad field of every request, as its place in the body."""
+    fields = [
+        FieldError(f"requests.{index}" + (f".{each.field}" if each.field else ""), each.message)
+        for index, refusal in batch.refusals.items()
+        for each in refusal.fields or [FieldError("", refusal.message)]
+    ]
+    return InvalidParameters(fields[:MAX_NAMED])

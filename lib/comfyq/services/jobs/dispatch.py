@@ -1,0 +1,51 @@
+"""Sending a stored job on its way: a doorbell for one that waits, an announcement for one that
+ended when it was stored."""
+
+from collections.abc import Sequence
+
+from comfyq.domain import job as jobs
+from comfyq.domain.errors import DomainError
+from comfyq.domain.job import Job
+from comfyq.ports.queue import JobQueue
+from comfyq.records.jobs import JobRecords
+from comfyq.services.notify.announcer import Announcer
+
+
+class Dispatch:
+    def __init__(self, *, records: JobRecords, queue: JobQueue, announcer: Announcer) -> None:
+        self._records = records
+        self._queue = queue
+        self._announcer = announcer
+
+    async def dispatch(self, job: Job) -> Job:
+        """Ring for a job that waits, announce one that has ended. The reaper repeats what fails
+        here, so nothing is raised for a doorbell that could not be sent."""
+        if job.status.terminal:
+            return await self._announcer.announce_end(job)
+        await self.ring(job)
+        return job
+
+    async def ring(self, job: Job) -> None:
+        """Send a doorbell for a waiting job and note that it was sent."""
+        try:
+            await self._queue.send(job.id, tenant=job.tenant)
+            await self._records.update(job, jobs.ring)
+        except DomainError:
+            # Already claimed or ended. If sending failed, the reaper sends again.
+            return
+
+    async def ring_all(self, stored: Sequence[Job]) -> bool:
+        """Send a doorbell for each waiting job of one tenant without noting it; False: the queue
+        took none, and the reaper will ring."""
+        waiting = [job for job in stored if not job.status.terminal]
+        if not waiting:
+            return True
+        try:
+            await self._queue.send_many([job.id for job in waiting], tenant=waiting[0].tenant)
+        except DomainError:
+            return False
+        return True
+
+    async def announce(self, job: Job) -> Job:
+        """Announce the end of a job that ended when it was stored."""
+        return await self._announcer.announce_end(job)

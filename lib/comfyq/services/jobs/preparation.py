@@ -1,0 +1,75 @@
+"""A request on its way to a job: admitted, its files stored, earlier results looked up."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from comfyq.domain import job as jobs
+from comfyq.domain.caller import Caller
+from comfyq.domain.files.output import Output
+from comfyq.domain.job import Job, JobId
+from comfyq.domain.submission.admission import AdmittedRequest
+from comfyq.domain.submission.request import Request
+from comfyq.domain.submission.spec import Spec
+from comfyq.ports.clock import Clock
+from comfyq.services.jobs.admission import Admission
+from comfyq.services.jobs.input_files import InputFiles
+from comfyq.services.jobs.result_cache import ResultCache
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedJob:
+    """A job that is not stored yet; ``outputs`` are set if it has ended with earlier results."""
+
+    job: Job
+    spec: Spec
+    outputs: Sequence[Output] | None = None
+
+
+class Preparation:
+    def __init__(
+        self,
+        *,
+        admission: Admission,
+        input_files: InputFiles,
+        result_cache: ResultCache,
+        clock: Clock,
+    ) -> None:
+        self._admission = admission
+        self._input_files = input_files
+        self._result_cache = result_cache
+        self._clock = clock
+
+    async def prepare(self, caller: Caller, request: Request, *, job_id: JobId) -> PreparedJob:
+        """Make the job of a request.
+
+        If reuse was requested and results exist, the job is created as succeeded.
+
+        Raises:
+            WorkflowNotFound, InvalidParameters, InvalidGraph: the request cannot be run.
+            TableUnavailable, AssetsUnavailable.
+        """
+        admitted = await self._admission.admit(request)
+        job = jobs.submitted(
+            id=job_id,
+            tenant=caller.tenant,
+            workflow=admitted.workflow,
+            family=admitted.family,
+            limits=admitted.limits,
+            created_at=self._clock.now(),
+        )
+        settled = await self._input_files.settle(caller, admitted.spec)
+        spec = replace(settled, metadata=request.metadata)
+        if not request.reuse:
+            return PreparedJob(job, spec)
+        spec = self._result_cache.keyed(spec)
+        cached = await self._result_cache.find(job, spec)
+        if cached is None:
+            return PreparedJob(job, spec)
+        reused = jobs.reuse(job, of=cached.job, now=self._clock.now())
+        return PreparedJob(reused, spec, cached.outputs)
+
+    async def rehearse(self, request: Request) -> AdmittedRequest:
+        """Check a request as ``prepare`` does, storing nothing; raises what ``prepare`` raises."""
+        admitted = await self._admission.admit(request)
+        self._input_files.check(admitted.spec)
+        return admitted

@@ -1,0 +1,106 @@
+"""Jobs as their owners may see them."""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from comfyq.domain.caller import Caller
+from comfyq.domain.errors import JobNotFound, OutputNotFound
+from comfyq.domain.files.output import Output
+from comfyq.domain.job import Job, JobId, JobStatus
+from comfyq.domain.job.attempt import Attempt
+from comfyq.domain.submission.provenance import describe
+from comfyq.domain.submission.spec import Spec
+from comfyq.ports.table import Cursor
+from comfyq.records.jobs import JobRecords
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """A job with everything that is stored about it."""
+
+    job: Job
+    spec: Spec
+    outputs: Sequence[Output]
+    attempts: Sequence[Attempt]
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    """A page of jobs; ``cursor`` is where the next one begins, None after the last."""
+
+    jobs: Sequence[Job]
+    cursor: Cursor | None
+
+
+class JobQueries:
+    """Read jobs for a caller; to it, another tenant's job does not exist."""
+
+    def __init__(self, *, records: JobRecords) -> None:
+        self._records = records
+
+    async def get(self, caller: Caller, job_id: JobId) -> Job:
+        """Return the job with this id, or with this second id.
+
+        Raises:
+            JobNotFound: there is none, or it is another tenant's.
+        """
+        try:
+            job = await self._records.get(job_id)
+        except JobNotFound:
+            named = await self._records.named(job_id)
+            if named is None:
+                raise
+            job = await self._records.get(named)
+        if job.tenant != caller.tenant:
+            raise JobNotFound(f"there is no job {job_id}")
+        return job
+
+    async def outputs(self, caller: Caller, job_id: JobId) -> Sequence[Output]:
+        """Return a job's stored outputs: none before it has succeeded. Raises JobNotFound."""
+        job = await self.get(caller, job_id)
+        return await self._records.outputs(job.id)
+
+    async def story(self, caller: Caller, job_id: JobId) -> Story:
+        """Return a job with its request, outputs and ended attempts. Raises JobNotFound."""
+        job = await self.get(caller, job_id)
+        return Story(
+            job=job,
+            spec=await self._records.spec(job.id),
+            outputs=await self._records.outputs(job.id),
+            attempts=await self._records.attempts(job.id),
+        )
+
+    async def metadata(self, caller: Caller, job_id: JobId, *, version: str) -> dict[str, Any]:
+        """Describe how a job's outputs are made.
+
+        Raises:
+            JobNotFound.
+            OutputNotFound: the request asked for no metadata.
+        """
+        job = await self.get(caller, job_id)
+        spec = await self._records.spec(job.id)
+        if not spec.metadata:
+            raise OutputNotFound(f"job {job.id} was asked for without metadata")
+        return describe(job, spec, version=version)
+
+    async def list(
+        self,
+        caller: Caller,
+        *,
+        limit: int,
+        after: Cursor | None = None,
+        statuses: Collection[JobStatus] | None = None,
+    ) -> JobPage:
+        """Return a page of the caller's jobs, newest first."""
+        listed = await self._records.list(
+            caller.tenant, limit=limit, after=after, statuses=statuses
+        )
+        jobs = [await self._existing(job_id) for job_id in listed.ids]
+        return JobPage([job for job in jobs if job is not None], listed.cursor)
+
+    async def _existing(self, job_id: JobId) -> Job | None:
+        try:
+            return await self._records.get(job_id)
+        except JobNotFound:
+            return None  # deleted since; the index lags

@@ -1,0 +1,40 @@
+"""How many requests a tenant may make in a minute."""
+
+from comfyq.aio.tasks import all_of
+from comfyq.domain.caller import Caller
+from comfyq.domain.errors import RateLimited
+from comfyq.ports.clock import Clock
+from comfyq.records.request_counts import RequestCounts
+from comfyq.records.times import to_ms
+
+WINDOW_S = 60
+
+
+class RateLimit:
+    """Count each tenant's requests in windows of a minute, one atomic update a request."""
+
+    def __init__(
+        self, *, counts: RequestCounts, clock: Clock, requests_per_minute: int | None
+    ) -> None:
+        self._counts = counts
+        self._clock = clock
+        self._cap = requests_per_minute  # None: there is no limit
+
+    async def acquire(self, caller: Caller, requests: int = 1) -> None:
+        """Count ``requests`` for the caller's tenant.
+
+        Raises:
+            RateLimited: the tenant has used up what it may send in this minute.
+        """
+        if self._cap is None:
+            return
+        now_s = to_ms(self._clock.now()) // 1000
+        window = now_s // WINDOW_S
+        ends_s = (window + 1) * WINDOW_S
+        counts = (
+            self._counts.count(caller.tenant, window=window, cap=self._cap, ttl=ends_s)
+            for _ in range(requests)
+        )
+        if not all(await all_of(counts)):
+            message = f"over {self._cap} requests a minute; wait until the minute is over"
+            raise RateLimited(message, retry_after_s=ends_s - now_s)
