@@ -12,6 +12,7 @@ from comfyq.bootstrap.ports import Ports, open_ports
 from comfyq.config import Backend, Settings
 from comfyq.domain.diagnosis import Finding
 from comfyq.services.operations.diagnosis import Diagnosis
+from comfyq.services.operations.probes import FileProbe, Probe, QueueProbe, SocketProbe, TableProbe
 
 
 async def check_services(settings: Settings, *, sample: Path) -> Sequence[Finding]:
@@ -36,20 +37,21 @@ def _diagnosis(settings: Settings, ports: Ports, sample: Path) -> Diagnosis:
         "submissions": settings.submissions_dead_queue_url,
     }
     assert settings.queue_url is not None  # open_ports has seen to it
+    id = f"check-{uuid4().hex}"
+    jobs = SqsGauge(client=clients.sqs, url=settings.queue_url)
+    gauges = {
+        name: SqsGauge(client=clients.sqs, url=url) for name, url in dead.items() if url is not None
+    }
+    probes: list[Probe] = [
+        TableProbe(ports.table, id=id),
+        QueueProbe(jobs, dead=gauges),
+        FileProbe(ports.assets, sample=sample, id=id),
+        SocketProbe(ports.notifier, endpoint=_management(settings.ws_url)),
+    ]
+    clock = ports.clock
     return Diagnosis(
-        table=ports.table,
-        assets=ports.assets,
-        notifier=ports.notifier,
-        jobs=SqsGauge(client=clients.sqs, url=settings.queue_url),
-        dead={
-            name: SqsGauge(client=clients.sqs, url=url)
-            for name, url in dead.items()
-            if url is not None
-        },
-        endpoint=_management(settings.ws_url),
-        sample=sample,
-        skew=lambda: ports.clock.skew if isinstance(ports.clock, CorrectedClock) else timedelta(),
-        new_id=lambda: uuid4().hex,
+        probes=probes,
+        skew=lambda: clock.skew if isinstance(clock, CorrectedClock) else timedelta(),
     )
 
 

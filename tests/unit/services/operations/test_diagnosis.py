@@ -12,8 +12,16 @@ from comfyq.domain.diagnosis import Finding, FindingState, is_sound
 from comfyq.domain.errors import AssetsUnavailable, QueueUnavailable, TableUnavailable
 from comfyq.ports.gauge import Depth
 from comfyq.ports.table import Write
-from comfyq.services.operations.diagnosis import NOBODY, Diagnosis
+from comfyq.services.operations.diagnosis import Diagnosis
 from comfyq.services.operations.findings import judge_buried, judge_clock, judge_dead, judge_workers
+from comfyq.services.operations.probes import (
+    NOBODY,
+    FileProbe,
+    Probe,
+    QueueProbe,
+    SocketProbe,
+    TableProbe,
+)
 from comfyq.services.operations.remedies import remedy_for
 from comfyq.testing.memory.assets import MemoryAssets
 from comfyq.testing.memory.clock import ManualClock
@@ -77,17 +85,13 @@ class Lab:
 
     async def found(self) -> dict[str, Finding]:
         self.notifier.gone.add(NOBODY)
-        findings = await Diagnosis(
-            table=self.table,
-            assets=self.assets,
-            notifier=self.notifier,
-            jobs=self.jobs,
-            dead={"jobs": self.dead},
-            endpoint=ENDPOINT,
-            sample=self.sample,
-            skew=lambda: self.skew,
-            new_id=lambda: "1",
-        ).run()
+        probes: list[Probe] = [
+            TableProbe(self.table, id="check-1"),
+            QueueProbe(self.jobs, dead={"jobs": self.dead}),
+            FileProbe(self.assets, sample=self.sample, id="check-1"),
+            SocketProbe(self.notifier, endpoint=ENDPOINT),
+        ]
+        findings = await Diagnosis(probes=probes, skew=lambda: self.skew).run()
         return {finding.subject: finding for finding in findings}
 
 
