@@ -13,7 +13,7 @@ from aiohttp import WSMsgType, web
 from anyio.from_thread import start_blocking_portal
 
 from comfyq.domain.files.output import OutputKind
-from comfyq.wire.jobs import JobUrls, JobView, OutputView, StoryView
+from comfyq.wire.generate.jobs import JobUrls, JobView, OutputView, StoryView
 
 JOB = "11111111-2222-4333-8444-555555555555"
 BEGAN = datetime(2025, 1, 1, 12, tzinfo=UTC)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from itertools import count
 
 from comfyq.domain import job as jobs
@@ -11,6 +12,8 @@ from comfyq.domain.files.output import Output, OutputKind
 from comfyq.domain.job import Job, JobId, WorkerId
 from comfyq.domain.job.progress import Progress
 from comfyq.domain.submission.spec import Spec
+from comfyq.edges.api.links import output_url
+from comfyq.edges.websocket.rendering import render
 from comfyq.ports.notifier import Notifier
 from comfyq.records.jobs import JobRecords
 from comfyq.records.subscriptions import SubscriptionRecords
@@ -19,7 +22,6 @@ from comfyq.services.notify.announcer import Announcer
 from comfyq.services.notify.subscriptions import Subscriptions
 from comfyq.testing.memory.clock import ManualClock
 from comfyq.testing.memory.table import MemoryTable
-from comfyq.wire.frames import render
 
 TTL = timedelta(seconds=120)
 PUBLIC_URL = "https://public.example"
@@ -60,7 +62,8 @@ class FollowedJobs:
         )
 
     async def _render(self, job: Job, outputs: Sequence[Output], base_url: str) -> bytes:
-        return render(job, outputs, base_url, links=self.links, public_url=PUBLIC_URL)
+        url = partial(output_url, base_url or PUBLIC_URL, signed=self.links)
+        return render(job, outputs, output_url=url)
 
     async def submitted(self, job_id: str = "job-1", *, tenant: str = DEFAULT_TENANT) -> Job:
         job = jobs.submitted(

@@ -4,7 +4,13 @@ from collections.abc import Iterator, Sequence
 
 from pydantic import BaseModel
 
-from comfyq.wire.frames import ErrorFrame, PingFrame, PongFrame, ProgressFrame, SubscribeFrame
+from comfyq.wire.generate.frames import (
+    ErrorFrame,
+    PingFrame,
+    PongFrame,
+    ProgressFrame,
+    SubscribeFrame,
+)
 from infra.docs.comments import comments_of
 from infra.docs.markdown import code, prose, table, whole_page
 from infra.docs.schemas import type_of

@@ -316,7 +316,9 @@ class Services:
         return await stored.shared("links")
 
     async def _render(self, job: Job, outputs: Sequence[Output], base_url: str) -> bytes:
-        from comfyq.wire.frames import render
+        from comfyq.edges.api.links import output_url
+        from comfyq.edges.websocket.rendering import render
 
-        public_url = self.settings.public_url or ""
-        return render(job, outputs, base_url, links=await self.links(), public_url=public_url)
+        base_url = base_url or self.settings.public_url or ""
+        url = partial(output_url, base_url, signed=await self.links())
+        return render(job, outputs, output_url=url)

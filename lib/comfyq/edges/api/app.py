@@ -21,6 +21,7 @@ from comfyq.edges.api import (
 )
 from comfyq.edges.api.bodies import BodyLimit
 from comfyq.edges.api.dependencies import ApiServices
+from comfyq.edges.api.links import ASSETS
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
@@ -34,7 +35,7 @@ def create_app(*, api: ApiServices, lifespan: Lifespan | None = None) -> FastAPI
         generate_unique_id_function=_operation_id,
     )
     app.state.api = api
-    app.add_middleware(BodyLimit, larger={"/assets": api.uploads.max_bytes})
+    app.add_middleware(BodyLimit, larger={ASSETS: api.uploads.max_bytes})
     for routes in (generate, batches, outputs, uploads, assets, dead, workflows, health):
         app.include_router(routes.router)
     problems.install(app)

@@ -9,13 +9,14 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 from comfyq.domain.caller import Caller
 from comfyq.domain.files.asset import Asset
 from comfyq.edges.api.bodies import MAX_BODY_BYTES
-from comfyq.edges.api.dependencies import Asker, Services, Views
+from comfyq.edges.api.dependencies import Asker, ClientLinks, Services
 from comfyq.edges.api.ids import AssetIdInPath
+from comfyq.edges.api.links import ASSETS
 from comfyq.edges.api.multipart import BadForm, file_of
 from comfyq.services.files.uploads import Uploads
 from comfyq.wire.assets import AssetView
 
-router = APIRouter(prefix="/assets", tags=["assets"])
+router = APIRouter(prefix=ASSETS, tags=["assets"])
 
 FORM = "multipart/form-data"
 MAX_HEADER_CHARS = 200
@@ -40,7 +41,7 @@ async def upload(
     request: Request,
     api: Services,
     caller: Asker,
-    views: Views,
+    links: ClientLinks,
     response: Response,
     filename: Annotated[
         str, Query(description="Of a file that is the body itself.", max_length=MAX_HEADER_CHARS)
@@ -58,16 +59,18 @@ async def upload(
         asset = await api.uploads.add(
             caller, _not_empty(request.stream()), filename=filename, content_type=kind
         )
-    url = views.asset_url(asset.id)
+    url = links.asset(asset.id)
     response.headers["Location"] = url
     return AssetView.of(asset, url=url)
 
 
 @router.get("/{asset_id}")
-async def asset(api: Services, caller: Asker, views: Views, asset_id: AssetIdInPath) -> AssetView:
+async def asset(
+    api: Services, caller: Asker, links: ClientLinks, asset_id: AssetIdInPath
+) -> AssetView:
     """What is known of a stored file."""
     found = await api.uploads.get(caller, asset_id)
-    return AssetView.of(found, url=views.asset_url(found.id))
+    return AssetView.of(found, url=links.asset(found.id))
 
 
 async def _of_form(request: Request, uploads: Uploads, caller: Caller, content_type: str) -> Asset:

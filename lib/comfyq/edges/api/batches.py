@@ -5,13 +5,15 @@ from http import HTTPStatus
 from fastapi import APIRouter, Depends, Response
 from starlette.background import BackgroundTask
 
-from comfyq.edges.api.dependencies import Asker, Services, Views, require_json
+from comfyq.edges.api.batch_views import BatchViews
+from comfyq.edges.api.dependencies import Asker, ClientLinks, Services, require_json
 from comfyq.edges.api.ids import BatchIdInPath
+from comfyq.edges.api.links import BATCHES
 from comfyq.edges.api.submitting import IdempotencyKey
 from comfyq.services.jobs.idempotency import digest_of_all
-from comfyq.wire.batches import BatchRequest, BatchView, BatchViews, asked_of
+from comfyq.wire.generate.batches import BatchRequest, BatchView, asked_of
 
-router = APIRouter(prefix="/generate/batch", tags=["batches"])
+router = APIRouter(prefix=BATCHES, tags=["batches"])
 
 
 @router.post(
@@ -30,7 +32,7 @@ async def submit_batch(
     body: BatchRequest,
     api: Services,
     caller: Asker,
-    views: Views,
+    links: ClientLinks,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Submit up to 100 generations. One that cannot be run does not sink the others.
@@ -40,7 +42,7 @@ async def submit_batch(
     accepted = await api.batch_submission.submit(
         caller, asked_of(body), digest=digest_of_all(body.expanded), idempotency_key=idempotency_key
     )
-    shown = BatchViews(views).accepted(accepted)
+    shown = BatchViews(links).accepted(accepted)
     headers = {"Location": shown.urls.self}
     if accepted.replayed:
         headers["Idempotent-Replayed"] = "true"
@@ -56,10 +58,10 @@ async def submit_batch(
 
 @router.get("/{batch_id}")
 async def show_batch(
-    api: Services, caller: Asker, views: Views, batch_id: BatchIdInPath
+    api: Services, caller: Asker, links: ClientLinks, batch_id: BatchIdInPath
 ) -> BatchView:
     """A batch as it is now, with each of its jobs."""
-    return BatchViews(views).state(await api.batches.get(caller, batch_id))
+    return BatchViews(links).state(await api.batches.get(caller, batch_id))
 
 
 @router.delete(
@@ -68,7 +70,7 @@ async def show_batch(
     responses={202: {"description": "Those jobs that have not ended yet end as `canceled`."}},
 )
 async def cancel_batch(
-    api: Services, caller: Asker, views: Views, batch_id: BatchIdInPath
+    api: Services, caller: Asker, links: ClientLinks, batch_id: BatchIdInPath
 ) -> BatchView:
     """Cancel every job of a batch. Doing it again, or too late, is no error."""
-    return BatchViews(views).state(await api.batches.cancel(caller, batch_id))
+    return BatchViews(links).state(await api.batches.cancel(caller, batch_id))

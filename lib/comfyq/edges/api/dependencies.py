@@ -13,6 +13,8 @@ from typing import Annotated
 from fastapi import Depends, HTTPException, Request
 
 from comfyq.domain.caller import DEFAULT_CALLER, Caller
+from comfyq.edges.api.job_views import JobViews
+from comfyq.edges.api.links import PROGRESS, Links
 from comfyq.services.files.downloads import Downloads
 from comfyq.services.files.presigned_uploads import PresignedUploads
 from comfyq.services.files.signed_links import SignedLinks
@@ -26,7 +28,6 @@ from comfyq.services.jobs.submission import Submission
 from comfyq.services.operations.dead_letters import DeadLetters
 from comfyq.services.operations.health import Health
 from comfyq.services.workflows.library import WorkflowLibrary
-from comfyq.wire.jobs import JobViews
 
 JSON_TYPE = re.compile(r"application/([\w.-]+\+)?json\s*(;.*)?", re.IGNORECASE)
 
@@ -69,10 +70,17 @@ async def caller_of() -> Caller:
 Asker = Annotated[Caller, Depends(caller_of)]
 
 
-async def views_of(request: Request, api: Services) -> JobViews:
+async def links_of(request: Request, api: Services) -> Links:
     base_url = (api.public_url or str(request.base_url)).rstrip("/")
-    ws_url = api.ws_url or base_url.replace("http", "ws", 1) + "/ws/progress/{id}"
-    return JobViews(base_url=base_url, ws_url=ws_url, links=await api.links())
+    ws_url = api.ws_url or base_url.replace("http", "ws", 1) + PROGRESS
+    return Links(base_url=base_url, ws_url=ws_url, signed=await api.links())
+
+
+ClientLinks = Annotated[Links, Depends(links_of)]
+
+
+async def views_of(links: ClientLinks) -> JobViews:
+    return JobViews(links)
 
 
 Views = Annotated[JobViews, Depends(views_of)]

@@ -5,7 +5,7 @@ from copy import deepcopy
 from typing import Any
 
 from comfyq.domain.workflow.workflow import Workflow
-from comfyq.wire.requests import SWITCHES, GenerateRequest
+from comfyq.wire.generate.requests import SWITCHES, GenerateRequest
 
 GENERIC = "/workflows/{name}/generate"
 

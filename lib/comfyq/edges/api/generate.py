@@ -11,6 +11,8 @@ from comfyq.domain.job import Job, JobStatus
 from comfyq.edges.api.cursors import decode_cursor, encode_cursor
 from comfyq.edges.api.dependencies import Asker, Services, Views, require_json
 from comfyq.edges.api.ids import JobIdInPath
+from comfyq.edges.api.job_views import JobViews
+from comfyq.edges.api.links import GENERATE
 from comfyq.edges.api.submitting import (
     ACCEPTED,
     NOT_RUN,
@@ -18,12 +20,12 @@ from comfyq.edges.api.submitting import (
     naming_the_workflow,
 )
 from comfyq.services.jobs.queries import JobQueries
-from comfyq.wire.frames import STATUSES, FrameStatus
-from comfyq.wire.jobs import JobList, JobView, JobViews, StoryView
-from comfyq.wire.metadata import Metadata
-from comfyq.wire.requests import GenerateRequest
+from comfyq.wire.generate.jobs import JobList, JobView, StoryView
+from comfyq.wire.generate.metadata import Metadata
+from comfyq.wire.generate.requests import GenerateRequest
+from comfyq.wire.generate.statuses import STATUSES, ShownStatus
 
-router = APIRouter(prefix="/generate", tags=["generate"])
+router = APIRouter(prefix=GENERATE, tags=["generate"])
 
 
 @router.post(
@@ -46,7 +48,7 @@ async def listing(
     views: Views,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     cursor: Annotated[str | None, Query(description="`next_cursor` of a page.")] = None,
-    status: FrameStatus | None = None,
+    status: ShownStatus | None = None,
 ) -> JobList:
     """Your jobs, newest first."""
     page = await api.queries.list(
@@ -115,6 +117,6 @@ async def _summary(queries: JobQueries, caller: Caller, views: JobViews, job: Jo
     return views.job(job, outputs=await queries.outputs(caller, job.id))
 
 
-def _statuses(shown: FrameStatus) -> frozenset[JobStatus]:
+def _statuses(shown: ShownStatus) -> frozenset[JobStatus]:
     """Every status that is shown as ``shown``."""
     return frozenset(status for status, name in STATUSES.items() if name == shown)

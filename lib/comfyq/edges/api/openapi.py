@@ -9,7 +9,7 @@ from fastapi.openapi.utils import get_openapi
 
 from comfyq.edges.api.forms import add_forms
 from comfyq.edges.api.problems import PROBLEM_JSON
-from comfyq.wire.jobs import JobUrls, JobView
+from comfyq.wire.generate.jobs import JobUrls, JobView
 from comfyq.wire.problems import Problem
 
 DESCRIPTION = """\

@@ -11,17 +11,18 @@ from fastapi.responses import RedirectResponse, Response, StreamingResponse
 from comfyq.domain.files.output import Output, OutputKind
 from comfyq.edges.api.dependencies import Services
 from comfyq.edges.api.ids import JobIdInPath
+from comfyq.edges.api.links import GENERATE
 from comfyq.edges.api.ranges import ByteRange, Unsatisfiable, requested_range
 from comfyq.services.files.downloads import Downloads
 
-router = APIRouter(tags=["generate"])
+router = APIRouter(prefix=GENERATE, tags=["generate"])
 
 SHOWN = (OutputKind.IMAGE, OutputKind.VIDEO, OutputKind.AUDIO)
 MAX_QUERY_CHARS = 100
 
 
 @router.get(
-    "/generate/{job_id}/outputs/{index}",
+    "/{job_id}/outputs/{index}",
     response_class=Response,
     responses={
         200: {"description": "The file.", "content": {"application/octet-stream": {}}},

@@ -12,10 +12,11 @@ from fastapi.responses import JSONResponse
 from comfyq.domain.errors import FieldError, InvalidRequest, WorkflowNotFound
 from comfyq.domain.submission.admission import AdmittedRequest
 from comfyq.domain.submission.request import Request
-from comfyq.edges.api.dependencies import Asker, Services, Views
+from comfyq.edges.api.dependencies import Asker, ClientLinks, Services
+from comfyq.edges.api.job_views import JobViews
 from comfyq.services.jobs.accepted import Accepted
-from comfyq.wire.jobs import JobView
-from comfyq.wire.rehearsals import Rehearsal
+from comfyq.wire.generate.jobs import JobView
+from comfyq.wire.generate.rehearsals import Rehearsal
 
 IdempotencyKey = Annotated[
     str | None,
@@ -64,7 +65,7 @@ class Submitting:
 
     api: Services
     caller: Asker
-    views: Views
+    links: ClientLinks
     response: Response
     dry_run: DryRun = False
     idempotency_key: IdempotencyKey = None
@@ -81,12 +82,12 @@ class Submitting:
 
     def _answer(self, accepted: Accepted) -> JobView:
         headers = self.response.headers
-        headers["Location"] = self.views.self_url(accepted.job.id)
+        headers["Location"] = self.links.job(accepted.job.id)
         if accepted.replayed:
             headers["Idempotent-Replayed"] = "true"
         if accepted.job.reused_from is not None:
             self.response.status_code = HTTPStatus.OK
-        return self.views.accepted(accepted)
+        return JobViews(self.links).accepted(accepted)
 
 
 Submits = Annotated[Submitting, Depends()]

@@ -4,17 +4,18 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Depends, Response
 
-from comfyq.edges.api.dependencies import Asker, Services, Views, require_json
+from comfyq.edges.api.dependencies import Asker, ClientLinks, Services, require_json
 from comfyq.edges.api.ids import UploadIdInPath
+from comfyq.edges.api.links import UPLOADS
 from comfyq.wire.assets import AssetView
 from comfyq.wire.uploads import UploadRequest, UploadView
 
-router = APIRouter(prefix="/assets/uploads", tags=["assets"])
+router = APIRouter(prefix=UPLOADS, tags=["assets"])
 
 
 @router.post("", status_code=HTTPStatus.CREATED, dependencies=[Depends(require_json)])
 async def offer_upload(
-    body: UploadRequest, api: Services, caller: Asker, views: Views
+    body: UploadRequest, api: Services, caller: Asker, links: ClientLinks
 ) -> UploadView:
     """Announce a file, to send it to asset storage itself: `PUT` it to `url`, then complete it.
 
@@ -28,19 +29,19 @@ async def offer_upload(
         size=body.size_bytes,
         blake3=body.blake3,
     )
-    return UploadView.of(offer, complete_url=views.complete_url(offer.upload.id))
+    return UploadView.of(offer, complete_url=links.completion(offer.upload.id))
 
 
 @router.post("/{upload_id}/complete", status_code=HTTPStatus.CREATED)
 async def complete_upload(
     api: Services,
     caller: Asker,
-    views: Views,
+    links: ClientLinks,
     upload_id: UploadIdInPath,
     response: Response,
 ) -> AssetView:
     """Check what was sent, and make it an asset. Doing it again gives the same answer."""
     asset = await api.presigned_uploads.complete(caller, upload_id)
-    url = views.asset_url(asset.id)
+    url = links.asset(asset.id)
     response.headers["Location"] = url
     return AssetView.of(asset, url=url)

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Depends, Path
 
 from comfyq.edges.api.dependencies import Services, require_json
 from comfyq.edges.api.submitting import ACCEPTED, NOT_RUN, Submits
-from comfyq.wire.jobs import JobView
-from comfyq.wire.requests import WorkflowValues
+from comfyq.wire.generate.jobs import JobView
+from comfyq.wire.generate.requests import WorkflowValues
 from comfyq.wire.workflows import WorkflowList, WorkflowView
 
 router = APIRouter(prefix="/workflows", tags=["workflows"])

@@ -3,7 +3,7 @@
 from pydantic import ValidationError
 
 from comfyq.domain.submission.request import Request
-from comfyq.wire.requests import GenerateRequest, unreadable
+from comfyq.wire.generate.requests import GenerateRequest, unreadable
 
 
 def read_request(body: str) -> Request:

@@ -15,15 +15,15 @@ from comfyq.domain.caller import DEFAULT_CALLER, Caller
 from comfyq.domain.errors import DomainError, Forbidden, JobNotFound, NotFound
 from comfyq.domain.job import JobId
 from comfyq.edges.websocket.events import SocketEvent
+from comfyq.edges.websocket.rendering import encode
 from comfyq.ports.notifier import ConnectionGone, Notifier
 from comfyq.services.notify.subscriptions import Subscriptions
-from comfyq.wire.frames import (
+from comfyq.wire.generate.frames import (
     JOB_ID,
     ErrorFrame,
     PingFrame,
     PongFrame,
     SubscribeFrame,
-    encode,
 )
 
 UNDERSTOOD = 'send {"action": "subscribe", "job_id": "…"} or {"action": "ping"}'

@@ -24,12 +24,10 @@ class SignedLinks:
         self._clock = clock
         self._expires_s = expires_s
 
-    def output(self, base_url: str, job_id: JobId, index: int) -> str:
-        """The link to a job's ``index``-th output below ``base_url`` (no slash at its end)."""
+    def query(self, job_id: JobId, index: int) -> str:
+        """Return the query string that makes a URL of a job's ``index``-th output a signed link."""
         expires = to_ms(self._clock.now()) // 1000 + self._expires_s
-        signature = self._sign(job_id, index, expires)
-        path = f"/generate/{job_id}/outputs/{index}"
-        return f"{base_url}{path}?expires={expires}&signature={signature}"
+        return f"expires={expires}&signature={self._sign(job_id, index, expires)}"
 
     def verify(self, job_id: JobId, index: int, query: Mapping[str, str]) -> None:
         """Raises BadSignature for a link that we did not make, or whose time is over."""

@@ -1,21 +1,18 @@
 """Batches as clients write and see them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import product as combinations
 from math import prod
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from comfyq.domain.submission.batch import MAX_REQUESTS, Batch, Refusal
-from comfyq.services.jobs.batch_submission import Asked, BatchAccepted
-from comfyq.services.jobs.batches import BatchState
-from comfyq.wire.jobs import JobView, JobViews
+from comfyq.domain.submission.batch import MAX_REQUESTS, Refusal
+from comfyq.services.jobs.batch_submission import Asked
+from comfyq.wire.generate.jobs import JobView
+from comfyq.wire.generate.requests import GenerateRequest, unreadable
 from comfyq.wire.problems import ProblemField
-from comfyq.wire.requests import GenerateRequest, unreadable
 from comfyq.wire.times import Time
-
-GONE = Refusal("job-not-found", "the job was deleted, or never made")
 
 Values = Annotated[list[Any], Field(min_length=1)]
 
@@ -124,44 +121,6 @@ class BatchView(BaseModel):
     urls: BatchUrls
 
 
-class BatchViews:
-    """Shows batches to one client, with links below its ``base_url``."""
-
-    def __init__(self, jobs: JobViews) -> None:
-        self._jobs = jobs
-
-    def accepted(self, accepted: BatchAccepted) -> BatchView:
-        """The answer to a submission, and to every replay of it."""
-        shown = {n: self._jobs.accepted(each) for n, each in accepted.jobs.items()}
-        return self._batch(accepted.batch, shown)
-
-    def state(self, state: BatchState) -> BatchView:
-        shown = {
-            n: self._jobs.job(job, outputs=state.outputs.get(n, ()))
-            for n, job in state.jobs.items()
-        }
-        return self._batch(state.batch, shown)
-
-    def self_url(self, batch: Batch) -> str:
-        return self._jobs.batch_url(batch.id)
-
-    def _batch(self, batch: Batch, jobs: dict[int, JobView]) -> BatchView:
-        items = [_item(batch, index, jobs.get(index)) for index in range(batch.size)]
-        counts = _counts(items)
-        own = self.self_url(batch)
-        return BatchView(
-            batch_id=batch.id,
-            size=batch.size,
-            done=counts.queued + counts.running == 0,
-            progress=sum(_progress(item) for item in items) / batch.size,
-            counts=counts,
-            created_at=batch.created_at,
-            canceled=batch.canceled,
-            items=items,
-            urls=BatchUrls(self=own, cancel=own),
-        )
-
-
 def asked_of(body: BatchRequest) -> list[Asked]:
     """Each request, or why it cannot be read: one bad request does not sink the others."""
     return [_asked(raw) for raw in body.expanded]
@@ -172,29 +131,3 @@ def _asked(raw: Any) -> Asked:
         return GenerateRequest.model_validate(raw).request
     except ValidationError as invalid:
         return unreadable(invalid)
-
-
-def _item(batch: Batch, index: int, job: JobView | None) -> BatchItem:
-    if job is not None:
-        return BatchItem(index=index, job=job)
-    return BatchItem(index=index, error=RefusalView.of(batch.refusals.get(index, GONE)))
-
-
-def _counts(items: Iterable[BatchItem]) -> BatchCounts:
-    counts = BatchCounts()
-    for item in items:
-        name = _place(item)
-        setattr(counts, name, getattr(counts, name) + 1)
-    return counts
-
-
-def _place(item: BatchItem) -> str:
-    if item.job is not None:
-        return item.job.status
-    return "gone" if item.error is not None and item.error.code == GONE.code else "refused"
-
-
-def _progress(item: BatchItem) -> float:
-    if item.job is None or item.job.status not in ("queued", "running"):
-        return 1.0
-    return item.job.progress

@@ -10,12 +10,10 @@ from comfyq.domain.caller import DEFAULT_TENANT
 from comfyq.domain.files.output import Output, OutputKind
 from comfyq.domain.job import Job, JobError, JobId, JobStatus
 from comfyq.domain.job.progress import Progress
-from comfyq.services.files.signed_links import SignedLinks
-from comfyq.testing.memory.clock import ManualClock
-from comfyq.wire.frames import MAX_TEXT, render
+from comfyq.edges.websocket.rendering import render
+from comfyq.wire.generate.frames import MAX_TEXT
 from tests.followed_jobs import PICTURE
 
-LINKS = SignedLinks(secret=b"secret", clock=ManualClock())
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 VIDEO = replace(PICTURE, kind=OutputKind.VIDEO, filename="a.mp4")
 
@@ -25,10 +23,12 @@ def job(**fields: Any) -> Job:
     return replace(waiting, **fields)
 
 
-def frame(shown: Job, outputs: list[Output] | None = None, base_url: str = "") -> dict[str, Any]:
-    rendered = render(
-        shown, outputs or [], base_url, links=LINKS, public_url="https://public.example"
-    )
+def url_of(job_id: JobId, index: int) -> str:
+    return f"https://here.example/{job_id}/{index}"
+
+
+def frame(shown: Job, outputs: list[Output] | None = None) -> dict[str, Any]:
+    rendered = render(shown, outputs or [], output_url=url_of)
     decoded: dict[str, Any] = json.loads(rendered)
     return decoded
 
@@ -78,14 +78,9 @@ def test_an_error_is_told_once_it_is_the_jobs_end() -> None:
 
 def test_the_image_is_the_first_one_among_all_outputs() -> None:
     done = job(status=JobStatus.SUCCEEDED)
-    url = frame(done, [VIDEO, PICTURE, PICTURE])["image_url"]
-    assert url == LINKS.output("https://public.example", JobId("job-1"), 1)
+    shown = frame(done, [VIDEO, PICTURE, PICTURE])
+    assert shown["image_url"] == url_of(JobId("job-1"), 1)
     assert frame(done, [VIDEO])["image_url"] is None
-
-
-def test_a_link_begins_where_the_client_found_us() -> None:
-    done = job(status=JobStatus.SUCCEEDED)
-    assert frame(done, [PICTURE], "http://here:8000")["image_url"].startswith("http://here:8000/")
 
 
 def test_a_frame_stays_below_what_a_socket_takes() -> None:

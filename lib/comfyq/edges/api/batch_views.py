@@ -1,0 +1,81 @@
+"""Show batches to one client, each with its jobs."""
+
+from collections.abc import Iterable
+
+from comfyq.domain.submission.batch import Batch, Refusal
+from comfyq.edges.api.job_views import JobViews
+from comfyq.edges.api.links import Links
+from comfyq.services.jobs.batch_submission import BatchAccepted
+from comfyq.services.jobs.batches import BatchState
+from comfyq.wire.generate.batches import (
+    BatchCounts,
+    BatchItem,
+    BatchUrls,
+    BatchView,
+    RefusalView,
+)
+from comfyq.wire.generate.jobs import JobView
+
+GONE = Refusal("job-not-found", "the job was deleted, or never made")
+
+
+class BatchViews:
+    """Shows batches with the URLs that ``links`` makes."""
+
+    def __init__(self, links: Links) -> None:
+        self._links = links
+        self._jobs = JobViews(links)
+
+    def accepted(self, accepted: BatchAccepted) -> BatchView:
+        """Show the answer to a submission, and to every replay of it."""
+        shown = {n: self._jobs.accepted(each) for n, each in accepted.jobs.items()}
+        return self._batch(accepted.batch, shown)
+
+    def state(self, state: BatchState) -> BatchView:
+        shown = {
+            n: self._jobs.job(job, outputs=state.outputs.get(n, ()))
+            for n, job in state.jobs.items()
+        }
+        return self._batch(state.batch, shown)
+
+    def _batch(self, batch: Batch, jobs: dict[int, JobView]) -> BatchView:
+        items = [_item(batch, index, jobs.get(index)) for index in range(batch.size)]
+        counts = _counts(items)
+        own = self._links.batch(batch.id)
+        return BatchView(
+            batch_id=batch.id,
+            size=batch.size,
+            done=counts.queued + counts.running == 0,
+            progress=sum(_progress(item) for item in items) / batch.size,
+            counts=counts,
+            created_at=batch.created_at,
+            canceled=batch.canceled,
+            items=items,
+            urls=BatchUrls(self=own, cancel=own),
+        )
+
+
+def _item(batch: Batch, index: int, job: JobView | None) -> BatchItem:
+    if job is not None:
+        return BatchItem(index=index, job=job)
+    return BatchItem(index=index, error=RefusalView.of(batch.refusals.get(index, GONE)))
+
+
+def _counts(items: Iterable[BatchItem]) -> BatchCounts:
+    counts = BatchCounts()
+    for item in items:
+        name = _place(item)
+        setattr(counts, name, getattr(counts, name) + 1)
+    return counts
+
+
+def _place(item: BatchItem) -> str:
+    if item.job is not None:
+        return item.job.status
+    return "gone" if item.error is not None and item.error.code == GONE.code else "refused"
+
+
+def _progress(item: BatchItem) -> float:
+    if item.job is None or item.job.status not in ("queued", "running"):
+        return 1.0
+    return item.job.progress

@@ -1,0 +1,52 @@
+"""The URLs of what the HTTP API serves: no other module knows how they are made."""
+
+from dataclasses import dataclass
+
+from comfyq.domain.files.asset import AssetId
+from comfyq.domain.files.upload import UploadId
+from comfyq.domain.job import JobId
+from comfyq.domain.submission.batch import BatchId
+from comfyq.services.files.signed_links import SignedLinks
+
+GENERATE = "/generate"
+BATCHES = f"{GENERATE}/batch"
+ASSETS = "/assets"
+UPLOADS = f"{ASSETS}/uploads"
+PROGRESS = "/ws/progress/{id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Makes URLs below ``base_url`` (no slash at its end).
+
+    ``ws_url`` is where a job's progress is pushed: ``{id}`` in it stands for the job.
+    """
+
+    base_url: str
+    ws_url: str
+    signed: SignedLinks
+
+    def job(self, job_id: JobId) -> str:
+        return f"{self.base_url}{GENERATE}/{job_id}"
+
+    def progress(self, job_id: JobId) -> str:
+        return self.ws_url.replace("{id}", job_id)
+
+    def output(self, job_id: JobId, index: int) -> str:
+        """Return the signed link to a job's ``index``-th output."""
+        return output_url(self.base_url, job_id, index, signed=self.signed)
+
+    def batch(self, batch_id: BatchId) -> str:
+        return f"{self.base_url}{BATCHES}/{batch_id}"
+
+    def asset(self, asset_id: AssetId) -> str:
+        return f"{self.base_url}{ASSETS}/{asset_id}"
+
+    def completion(self, upload_id: UploadId) -> str:
+        """Return where an upload is completed."""
+        return f"{self.base_url}{UPLOADS}/{upload_id}/complete"
+
+
+def output_url(base_url: str, job_id: JobId, index: int, *, signed: SignedLinks) -> str:
+    """Return the signed link to a job's ``index``-th output below ``base_url``."""
+    return f"{base_url}{GENERATE}/{job_id}/outputs/{index}?{signed.query(job_id, index)}"

@@ -1,0 +1,47 @@
+"""Render a job as the frame that its followers are sent."""
+
+from collections.abc import Callable, Sequence
+
+from pydantic import BaseModel
+
+from comfyq.domain.files.output import Output, OutputKind
+from comfyq.domain.job import Job, JobId
+from comfyq.wire.generate.frames import MAX_TEXT, ProgressFrame
+from comfyq.wire.generate.statuses import STATUSES, error_text, failure_of
+
+OutputUrl = Callable[[JobId, int], str]
+"""(job, index of an output) -> the signed link to it."""
+
+
+def render(job: Job, outputs: Sequence[Output], *, output_url: OutputUrl) -> bytes:
+    """Return a job's frame; once completed, it has the link to the first image."""
+    failure = failure_of(job)
+    frame = ProgressFrame(
+        job_id=job.id,
+        status=STATUSES[job.status],
+        progress=job.progress.fraction,
+        step=job.progress.step,
+        max_steps=job.progress.max_steps,
+        message=_clipped(job.progress.message),
+        image_url=_image_url(job.id, outputs, output_url),
+        error=_clipped(error_text(failure)) if failure else None,
+        error_code=failure.code if failure else None,
+        seq=job.version,
+        attempt=job.attempt,
+    )
+    return encode(frame)
+
+
+def encode(frame: BaseModel) -> bytes:
+    return frame.model_dump_json().encode()
+
+
+def _image_url(job_id: JobId, outputs: Sequence[Output], output_url: OutputUrl) -> str | None:
+    for index, output in enumerate(outputs):
+        if output.kind is OutputKind.IMAGE:
+            return output_url(job_id, index)
+    return None
+
+
+def _clipped(text: str | None) -> str | None:
+    return text if text is None or len(text) <= MAX_TEXT else text[: MAX_TEXT - 1] + "…"

@@ -1,0 +1,95 @@
+"""Jobs as clients see them."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, Field
+
+from comfyq.domain.files.output import OutputKind
+from comfyq.wire.generate.statuses import ShownStatus
+from comfyq.wire.times import Time
+
+
+class JobUrls(BaseModel):
+    """Where to go on from here."""
+
+    self: str
+    cancel: str = Field(description="`DELETE` it.")
+    ws: str = Field(description="Progress, pushed.")
+
+
+class OutputView(BaseModel):
+    """One file that the job made."""
+
+    index: int
+    node: str = Field(description="Id of the node that made it.")
+    filename: str
+    kind: OutputKind
+    content_type: str
+    size: int = Field(description="Bytes.")
+    blake3: str = Field(description="Hex digest of the file.")
+    url: str = Field(description="Signed; good for some days, then ask for the job again.")
+    text: str | None = Field(None, description="A text output, inline.")
+
+
+class JobView(BaseModel):
+    """A job. What it was asked for (`seed`, `warnings`) stands in the answer to its submission and
+    once it has ended."""
+
+    id: str
+    status: ShownStatus = Field(description="A job that never started in time has `failed`.")
+    progress: float = Field(ge=0, le=1)
+    image_url: str | None = Field(None, description="The first image, once completed.")
+    error: str | None = Field(None, description="Why it failed, readable.")
+    error_code: str | None = Field(None, description="Why it failed; stable.")
+    workflow: str
+    step: int = Field(0, description="Of the node that is executing.")
+    max_steps: int = 0
+    eta_s: int | None = Field(
+        None,
+        description="Seconds until it may have ended, estimated from earlier runs of its workflow "
+        "and its own pace. Told by `GET /generate/{id}` alone; null where too little is known.",
+    )
+    queue_position: int | None = Field(
+        None,
+        description="Estimated: 1 is the next, 0 is with a worker already. Told by "
+        "`GET /generate/{id}` alone, of a queued job; null beyond the first hundred.",
+    )
+    seq: int = Field(0, description="Grows with each change; as in progress frames.")
+    attempt: int = Field(0, description="Progress never falls within one; as in frames.")
+    created_at: Time
+    started_at: Time | None = None
+    ended_at: Time | None = None
+    cancel_requested: bool = False
+    seed: int | None = Field(None, description="As given or drawn.")
+    warnings: list[str] = Field([], description="What was accepted without effect.")
+    outputs: list[OutputView] = []
+    reused_from: str | None = Field(None, description="The job that made the outputs.")
+    urls: JobUrls
+
+
+class JobList(BaseModel):
+    """A page of jobs, newest first."""
+
+    jobs: list[JobView]
+    next_cursor: str | None = Field(description="`cursor` of the next page; null: there is none.")
+
+
+class AttemptView(BaseModel):
+    """One worker's try."""
+
+    number: int
+    worker: str
+    claimed_at: Time
+    started_at: Time | None = Field(None, description="When ComfyUI began it, if it did.")
+    ended_at: Time
+    verdict: str = Field(description="succeeded, failed, canceled, released or lost.")
+    reason: str | None = None
+
+
+class StoryView(JobView):
+    """All that is known of a job."""
+
+    parameters: Mapping[str, Any] = Field(description="Resolved: asking for them again repeats it.")
+    failures: int = Field(description="Attempts that ended badly after ComfyUI had begun them.")
+    attempts: list[AttemptView] = Field(description="Those that have ended.")

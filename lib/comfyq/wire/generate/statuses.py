@@ -1,0 +1,27 @@
+"""The status and the error of a job, as answers and frames show them."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from comfyq.domain.job import Job, JobError, JobStatus
+
+ShownStatus = Literal["queued", "running", "completed", "failed", "canceled"]
+
+STATUSES: Mapping[JobStatus, ShownStatus] = {
+    JobStatus.QUEUED: "queued",
+    JobStatus.RUNNING: "running",
+    JobStatus.SUCCEEDED: "completed",
+    JobStatus.FAILED: "failed",
+    JobStatus.CANCELED: "canceled",
+    JobStatus.EXPIRED: "failed",  # who waits for one of the documented ends must get one
+}
+
+
+def failure_of(job: Job) -> JobError | None:
+    """Return why the job failed; the error of an attempt that will be repeated is not the job's."""
+    return job.error if STATUSES[job.status] == "failed" else None
+
+
+def error_text(error: JobError) -> str:
+    """Return everything that is known of an error, for a person."""
+    return "\n".join((error.message, *error.details))
