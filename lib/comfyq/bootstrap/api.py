@@ -1,31 +1,43 @@
 """The HTTP application over one set of services."""
 
+from collections.abc import Sequence
+
 from fastapi import FastAPI
 
 from comfyq import __version__
 from comfyq.bootstrap.services import Services
-from comfyq.edges.api.app import Lifespan, create_app
-from comfyq.edges.api.dependencies import ApiServices
+from comfyq.edges.api import (
+    assets,
+    batches,
+    dead_letters,
+    generate,
+    health,
+    outputs,
+    uploads,
+    workflows,
+)
+from comfyq.edges.api.app import Addresses, Lifespan, create_app
+from comfyq.edges.api.router import Router
+
+ROUTERS: Sequence[Router[Services]] = (
+    generate.router,
+    batches.router,
+    outputs.router,
+    uploads.router,
+    assets.router,
+    dead_letters.router,
+    workflows.router,
+    health.router,
+)
 
 
 def api_app(services: Services, *, lifespan: Lifespan | None = None) -> FastAPI:
-    """The same application for Lambda, for uvicorn and for tests."""
-    api = ApiServices(
-        submission=services.submission,
-        queries=services.queries,
-        cancellation=services.cancellation,
-        estimates=services.estimates,
-        downloads=services.downloads,
-        health=services.health,
-        library=services.library,
-        dead_letters=services.dead_letters,
-        batches=services.batches,
-        batch_submission=services.batch_submission,
-        uploads=services.uploads,
-        presigned_uploads=services.presigned_uploads,
-        links=services.links,
+    """Make the application that Lambda, uvicorn and tests serve alike."""
+    settings = services.settings
+    return create_app(
+        services,
+        routers=ROUTERS,
         version=__version__,
-        public_url=services.settings.public_url,
-        ws_url=services.settings.ws_url,
+        addresses=Addresses(public_url=settings.public_url, ws_url=settings.ws_url),
+        lifespan=lifespan,
     )
-    return create_app(api=api, lifespan=lifespan)

@@ -1,47 +1,74 @@
 """The HTTP API as one ASGI application: under uvicorn, under Mangum on Lambda, and in tests."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
 from functools import partial
+from typing import Protocol, TypeVar
 
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from comfyq.edges.api import (
-    assets,
-    batches,
-    dead,
-    generate,
-    health,
-    openapi,
-    outputs,
-    problems,
-    uploads,
-    workflows,
-)
+from comfyq.edges.api import openapi, problems
 from comfyq.edges.api.bodies import BodyLimit
-from comfyq.edges.api.dependencies import ApiServices
 from comfyq.edges.api.links import ASSETS
+from comfyq.edges.api.responses import EVERYWHERE
+from comfyq.edges.api.router import Router
+from comfyq.services.files.signed_links import SignedLinks
+from comfyq.services.files.uploads import Uploads
+from comfyq.services.workflows.library import WorkflowLibrary
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
-def create_app(*, api: ApiServices, lifespan: Lifespan | None = None) -> FastAPI:
-    """The application over ``api``. Mangum needs no lifespan."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Addresses:
+    """Where clients find this server, if not at the address that they sent their request to."""
+
+    public_url: str | None = None  # what links begin with
+    ws_url: str | None = None  # where progress is pushed; None: /ws/progress/{id} beside the API
+
+
+class AppServices(Protocol):
+    """The services that the application itself needs, whatever its routers are."""
+
+    @property
+    def library(self) -> WorkflowLibrary: ...
+
+    @property
+    def uploads(self) -> Uploads: ...
+
+    async def links(self) -> SignedLinks: ...
+
+
+ServicesT = TypeVar("ServicesT", bound=AppServices)
+
+
+def create_app(
+    services: ServicesT,
+    *,
+    routers: Iterable[Router[ServicesT]],
+    version: str,
+    addresses: Addresses,
+    lifespan: Lifespan | None = None,
+) -> FastAPI:
+    """Make the application of ``routers`` over ``services``. Mangum needs no lifespan."""
     app = FastAPI(
         title="comfyq",
-        version=api.version,
+        version=version,
         lifespan=lifespan,
         generate_unique_id_function=_operation_id,
     )
-    app.state.api = api
-    app.add_middleware(BodyLimit, larger={ASSETS: api.uploads.max_bytes})
-    for routes in (generate, batches, outputs, uploads, assets, dead, workflows, health):
-        app.include_router(routes.router)
+    app.state.services = services
+    app.state.addresses = addresses
+    app.add_middleware(BodyLimit, larger={ASSETS: services.uploads.max_bytes})
+    for router in routers:
+        app.include_router(router, responses=EVERYWHERE)
     problems.install(app)
     app.openapi = partial(openapi.describe, app)  # type: ignore[method-assign]
     return app
 
 
 def _operation_id(route: APIRoute) -> str:
-    return route.name
+    """Name an operation after its router's tag and its function: ``batches_submit``."""
+    return f"{route.tags[0]}_{route.name}".replace(" ", "_")

@@ -2,21 +2,21 @@
 
 from collections.abc import AsyncIterator
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Protocol
 
-from fastapi import APIRouter, HTTPException, Query, Request, Response
+from fastapi import Depends, HTTPException, Query, Request, Response
 
 from comfyq.domain.caller import Caller
 from comfyq.domain.files.asset import Asset
 from comfyq.edges.api.bodies import MAX_BODY_BYTES
-from comfyq.edges.api.dependencies import Asker, ClientLinks, Services
+from comfyq.edges.api.dependencies import Asker, ClientLinks, services_of
 from comfyq.edges.api.ids import AssetIdInPath
 from comfyq.edges.api.links import ASSETS
 from comfyq.edges.api.multipart import BadForm, file_of
+from comfyq.edges.api.responses import problems
+from comfyq.edges.api.router import Router
 from comfyq.services.files.uploads import Uploads
 from comfyq.wire.assets import AssetView
-
-router = APIRouter(prefix=ASSETS, tags=["assets"])
 
 FORM = "multipart/form-data"
 MAX_HEADER_CHARS = 200
@@ -30,16 +30,29 @@ FILE_FORM = {
 }
 
 
+class AssetServices(Protocol):
+    """The services that these routes call."""
+
+    @property
+    def uploads(self) -> Uploads: ...
+
+
+Services = Annotated[AssetServices, Depends(services_of)]
+
+router = Router[AssetServices](prefix=ASSETS, tags=["assets"])
+
+
 @router.post(
     "",
     status_code=HTTPStatus.CREATED,
+    responses=problems(400, 413),
     openapi_extra={
         "requestBody": {"required": True, "content": {FORM: FILE_FORM, "image/*": BINARY}}
     },
 )
 async def upload(
     request: Request,
-    api: Services,
+    services: Services,
     caller: Asker,
     links: ClientLinks,
     response: Response,
@@ -53,10 +66,10 @@ async def upload(
     """
     content_type = request.headers.get("content-type", "")[:MAX_HEADER_CHARS]
     if content_type.lower().startswith(FORM):
-        asset = await _of_form(request, api.uploads, caller, content_type)
+        asset = await _of_form(request, services.uploads, caller, content_type)
     else:
         kind = content_type.partition(";")[0].strip() or "application/octet-stream"
-        asset = await api.uploads.add(
+        asset = await services.uploads.add(
             caller, _not_empty(request.stream()), filename=filename, content_type=kind
         )
     url = links.asset(asset.id)
@@ -64,12 +77,12 @@ async def upload(
     return AssetView.of(asset, url=url)
 
 
-@router.get("/{asset_id}")
-async def asset(
-    api: Services, caller: Asker, links: ClientLinks, asset_id: AssetIdInPath
+@router.get("/{asset_id}", responses=problems(404))
+async def show(
+    services: Services, caller: Asker, links: ClientLinks, asset_id: AssetIdInPath
 ) -> AssetView:
     """What is known of a stored file."""
-    found = await api.uploads.get(caller, asset_id)
+    found = await services.uploads.get(caller, asset_id)
     return AssetView.of(found, url=links.asset(found.id))
 
 

@@ -22,7 +22,7 @@ def add_forms(document: dict[str, Any], workflows: Iterable[Workflow]) -> None:
 
 def _operation(generic: dict[str, Any], workflow: Workflow) -> dict[str, Any]:
     operation: dict[str, Any] = deepcopy(generic)
-    operation["operationId"] = f"generate_{workflow.name.replace('-', '_')}"
+    operation["operationId"] = f"{generic['operationId']}_{workflow.name.replace('-', '_')}"
     operation["summary"] = workflow.title
     operation["description"] = workflow.description
     operation["parameters"] = [each for each in operation["parameters"] if each["in"] != "path"]

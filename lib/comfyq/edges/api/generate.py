@@ -2,30 +2,51 @@
 
 import asyncio
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
-from fastapi import APIRouter, Depends, Query, Response
+from fastapi import Depends, Query, Request, Response
 
 from comfyq.domain.caller import Caller
 from comfyq.domain.job import Job, JobStatus
 from comfyq.edges.api.cursors import decode_cursor, encode_cursor
-from comfyq.edges.api.dependencies import Asker, Services, Views, require_json
+from comfyq.edges.api.dependencies import Asker, Views, require_json, services_of
 from comfyq.edges.api.ids import JobIdInPath
 from comfyq.edges.api.job_views import JobViews
 from comfyq.edges.api.links import GENERATE
+from comfyq.edges.api.responses import JSON_BODY, problems
+from comfyq.edges.api.router import Router
 from comfyq.edges.api.submitting import (
     ACCEPTED,
     NOT_RUN,
+    SubmissionServices,
     Submits,
     naming_the_workflow,
 )
+from comfyq.services.jobs.cancellation import Cancellation
+from comfyq.services.jobs.estimates import Estimates
 from comfyq.services.jobs.queries import JobQueries
 from comfyq.wire.generate.jobs import JobList, JobView, StoryView
 from comfyq.wire.generate.metadata import Metadata
 from comfyq.wire.generate.requests import GenerateRequest
 from comfyq.wire.generate.statuses import STATUSES, ShownStatus
 
-router = APIRouter(prefix=GENERATE, tags=["generate"])
+
+class GenerateServices(SubmissionServices, Protocol):
+    """The services that these routes call."""
+
+    @property
+    def queries(self) -> JobQueries: ...
+
+    @property
+    def cancellation(self) -> Cancellation: ...
+
+    @property
+    def estimates(self) -> Estimates: ...
+
+
+Services = Annotated[GenerateServices, Depends(services_of)]
+
+router = Router[GenerateServices](prefix=GENERATE, tags=["generate"])
 
 
 @router.post(
@@ -33,7 +54,7 @@ router = APIRouter(prefix=GENERATE, tags=["generate"])
     status_code=HTTPStatus.ACCEPTED,
     dependencies=[Depends(require_json)],
     response_model=JobView,
-    responses={200: NOT_RUN, 202: ACCEPTED},
+    responses={200: NOT_RUN, 202: ACCEPTED} | JSON_BODY | problems(429),
 )
 async def submit(body: GenerateRequest, submits: Submits) -> Any:
     """Submit a generation. Follow `Location`, or `urls.ws`, until it has ended."""
@@ -43,7 +64,7 @@ async def submit(body: GenerateRequest, submits: Submits) -> Any:
 
 @router.get("")
 async def listing(
-    api: Services,
+    services: Services,
     caller: Asker,
     views: Views,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
@@ -51,56 +72,59 @@ async def listing(
     status: ShownStatus | None = None,
 ) -> JobList:
     """Your jobs, newest first."""
-    page = await api.queries.list(
+    page = await services.queries.list(
         caller,
         limit=limit,
         after=None if cursor is None else decode_cursor(cursor),
         statuses=None if status is None else _statuses(status),
     )
-    shown = [_summary(api.queries, caller, views, job) for job in page.jobs]
+    shown = [_summary(services.queries, caller, views, job) for job in page.jobs]
     next_cursor = None if page.cursor is None else encode_cursor(page.cursor)
     return JobList(jobs=list(await asyncio.gather(*shown)), next_cursor=next_cursor)
 
 
-@router.get("/{job_id}")
-async def show(api: Services, caller: Asker, views: Views, job_id: JobIdInPath) -> JobView:
+@router.get("/{job_id}", responses=problems(404))
+async def show(services: Services, caller: Asker, views: Views, job_id: JobIdInPath) -> JobView:
     """A job as it is now. It ends as `completed`, `failed` or `canceled`."""
-    job = await api.queries.get(caller, job_id)
+    job = await services.queries.get(caller, job_id)
     if not job.status.terminal:
-        return views.live(job, await api.estimates.estimate(job))
-    return await _whole(api.queries, caller, views, job)
+        return views.live(job, await services.estimates.estimate(job))
+    return await _whole(services.queries, caller, views, job)
 
 
-@router.get("/{job_id}/story")
-async def story(api: Services, caller: Asker, views: Views, job_id: JobIdInPath) -> StoryView:
+@router.get("/{job_id}/story", responses=problems(404))
+async def story(services: Services, caller: Asker, views: Views, job_id: JobIdInPath) -> StoryView:
     """All that is known of a job: its parameters, and what became of each attempt."""
-    return views.story(await api.queries.story(caller, job_id))
+    return views.story(await services.queries.story(caller, job_id))
 
 
-@router.get("/{job_id}/metadata", response_model_exclude_none=True)
-async def metadata(api: Services, caller: Asker, job_id: JobIdInPath) -> Metadata:
+@router.get("/{job_id}/metadata", responses=problems(404), response_model_exclude_none=True)
+async def metadata(
+    request: Request, services: Services, caller: Asker, job_id: JobIdInPath
+) -> Metadata:
     """How a job's outputs are made; none of one that was asked for with `metadata: false`."""
-    told = await api.queries.metadata(caller, job_id, version=api.version)
+    told = await services.queries.metadata(caller, job_id, version=request.app.version)
     return Metadata.model_validate(told)
 
 
 @router.delete(
     "/{job_id}",
     status_code=HTTPStatus.ACCEPTED,
-    responses={
+    responses=problems(404)
+    | {
         200: {"model": JobView, "description": "It had ended already, and stays as it is."},
         202: {"description": "It ends as `canceled`, at the latest when its worker has stopped."},
     },
 )
 async def cancel(
-    api: Services, caller: Asker, views: Views, job_id: JobIdInPath, response: Response
+    services: Services, caller: Asker, views: Views, job_id: JobIdInPath, response: Response
 ) -> JobView:
     """Cancel a job. Doing it again, or too late, is no error."""
-    before = await api.queries.get(caller, job_id)
-    job = await api.cancellation.cancel(caller, job_id)
+    before = await services.queries.get(caller, job_id)
+    job = await services.cancellation.cancel(caller, job_id)
     if before.status.terminal:
         response.status_code = HTTPStatus.OK
-    return await _whole(api.queries, caller, views, job)
+    return await _whole(services.queries, caller, views, job)
 
 
 async def _whole(queries: JobQueries, caller: Caller, views: JobViews, job: Job) -> JobView:

@@ -1,12 +1,28 @@
-from fastapi import APIRouter
+"""``/health``: the state of the system as a whole."""
 
-from comfyq.edges.api.dependencies import Services
+from typing import Annotated, Protocol
+
+from fastapi import Depends, Request
+
+from comfyq.edges.api.dependencies import services_of
+from comfyq.edges.api.router import Router
+from comfyq.services.operations.health import Health
 from comfyq.wire.health import HealthView
 
-router = APIRouter(tags=["health"])
+
+class HealthServices(Protocol):
+    """The services that this route calls."""
+
+    @property
+    def health(self) -> Health: ...
+
+
+router = Router[HealthServices](tags=["health"])
 
 
 @router.get("/health")
-async def health(api: Services) -> HealthView:
+async def show(
+    request: Request, services: Annotated[HealthServices, Depends(services_of)]
+) -> HealthView:
     """Whether a job would run now. Always 200: `status` says how it is, `reason` says why."""
-    return HealthView.of(await api.health.check(), version=api.version)
+    return HealthView.of(await services.health.check(), version=request.app.version)

@@ -1,6 +1,6 @@
-"""The API's own description: every error is a problem document, whatever FastAPI assumes."""
+"""The API's own description: what FastAPI makes of the routes, and what it cannot know."""
 
-from collections.abc import Mapping
+import re
 from datetime import UTC, datetime
 from typing import Any
 
@@ -8,7 +8,6 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
 from comfyq.edges.api.forms import add_forms
-from comfyq.edges.api.problems import PROBLEM_JSON
 from comfyq.wire.generate.jobs import JobUrls, JobView
 from comfyq.wire.problems import Problem
 
@@ -35,39 +34,6 @@ EXAMPLE = JobView(
     ),
 )
 
-_ERRORS: Mapping[int, str] = {
-    400: "The body cannot be read.",
-    403: "The link is not signed by this server, or its time is over.",
-    404: "There is no such thing.",
-    409: "It is not the time for it.",
-    413: "The body is larger than 6 MB, or a file than files may be.",
-    415: "The body is not sent as JSON.",
-    422: "What was asked for cannot be done; `errors` names every bad field.",
-    429: "Too many requests; `Retry-After` says when to come back.",
-    501: "This backend cannot do it; the detail says what can be done instead.",
-    503: "A part that this server depends on does not answer; try again.",
-}
-ALWAYS = (422, 503)
-BY_OPERATION: Mapping[str, tuple[int, ...]] = {
-    "submit": (400, 413, 415, 429),
-    "generate": (400, 404, 413, 415, 429),
-    "workflow": (404,),
-    "show": (404,),
-    "story": (404,),
-    "cancel": (404,),
-    "download": (403, 404),
-    "dead_letter": (404,),
-    "redrive": (404,),
-    "submit_batch": (400, 413, 415, 429),
-    "show_batch": (404,),
-    "cancel_batch": (404,),
-    "metadata": (404,),
-    "upload": (400, 413),
-    "asset": (404,),
-    "offer_upload": (400, 413, 415, 501),
-    "complete_upload": (404, 409, 413),
-}
-
 
 def describe(app: FastAPI) -> dict[str, Any]:
     """OpenAPI of ``app``; made once."""
@@ -79,32 +45,29 @@ def describe(app: FastAPI) -> dict[str, Any]:
             routes=app.routes,
             tags=app.openapi_tags,
         )
-        _add_problems(document)
-        add_forms(document, app.state.api.library.all())
+        _add_problem(document)
+        _add_summaries(document)
+        add_forms(document, app.state.services.library.all())
         _add_example(document)
         app.openapi_schema = document
     return app.openapi_schema
 
 
-def _add_problems(document: dict[str, Any]) -> None:
+def _add_problem(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
     schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas |= schemas["Problem"].pop("$defs")
-    for unused in ("HTTPValidationError", "ValidationError"):
-        schemas.pop(unused, None)
+
+
+def _add_summaries(document: dict[str, Any]) -> None:
+    """Head each operation with the first sentence of its description; names of functions repeat."""
     for path in document["paths"].values():
         for operation in path.values():
-            name = operation["operationId"]
-            statuses = (*ALWAYS, *BY_OPERATION.get(name, ()))
-            operation["responses"] |= {str(status): _problem(status) for status in statuses}
+            sentence = re.split(r"\.(?:\s|$)", operation["description"], maxsplit=1)[0]
+            operation["summary"] = " ".join(sentence.split())
 
 
 def _add_example(document: dict[str, Any]) -> None:
     """Here, because FastAPI would drop what is null in it."""
     accepted = document["paths"]["/generate"]["post"]["responses"]["202"]
     accepted["content"]["application/json"]["example"] = EXAMPLE.model_dump(mode="json")
-
-
-def _problem(status: int) -> dict[str, Any]:
-    schema = {"$ref": "#/components/schemas/Problem"}
-    return {"description": _ERRORS[status], "content": {PROBLEM_JSON: {"schema": schema}}}

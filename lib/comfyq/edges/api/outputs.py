@@ -2,20 +2,30 @@
 
 from collections.abc import AsyncIterator
 from http import HTTPStatus
-from typing import Annotated
+from typing import Annotated, Protocol
 from urllib.parse import quote
 
-from fastapi import APIRouter, HTTPException, Path, Query, Request
+from fastapi import Depends, HTTPException, Path, Query, Request
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
 from comfyq.domain.files.output import Output, OutputKind
-from comfyq.edges.api.dependencies import Services
+from comfyq.edges.api.dependencies import services_of
 from comfyq.edges.api.ids import JobIdInPath
 from comfyq.edges.api.links import GENERATE
 from comfyq.edges.api.ranges import ByteRange, Unsatisfiable, requested_range
+from comfyq.edges.api.responses import problems
+from comfyq.edges.api.router import Router
 from comfyq.services.files.downloads import Downloads
 
-router = APIRouter(prefix=GENERATE, tags=["generate"])
+
+class OutputServices(Protocol):
+    """The services that this route calls."""
+
+    @property
+    def downloads(self) -> Downloads: ...
+
+
+router = Router[OutputServices](prefix=GENERATE, tags=["generate"])
 
 SHOWN = (OutputKind.IMAGE, OutputKind.VIDEO, OutputKind.AUDIO)
 MAX_QUERY_CHARS = 100
@@ -24,7 +34,8 @@ MAX_QUERY_CHARS = 100
 @router.get(
     "/{job_id}/outputs/{index}",
     response_class=Response,
-    responses={
+    responses=problems(403, 404)
+    | {
         200: {"description": "The file.", "content": {"application/octet-stream": {}}},
         206: {"description": "The part of it that `Range` asks for."},
         302: {"description": "To a link of the storage, which is good for an hour."},
@@ -33,7 +44,7 @@ MAX_QUERY_CHARS = 100
 )
 async def download(
     request: Request,
-    api: Services,
+    services: Annotated[OutputServices, Depends(services_of)],
     job_id: JobIdInPath,
     index: Annotated[int, Path(ge=0, le=9_999)],
     expires: Annotated[str, Query(description="As in the link.")] = "",
@@ -41,11 +52,11 @@ async def download(
 ) -> Response:
     """An output file. The link to it is in the job, and needs no other credentials."""
     query = {"expires": expires[:MAX_QUERY_CHARS], "signature": signature[:MAX_QUERY_CHARS]}
-    output = await api.downloads.find(job_id, index, query)
-    link = await api.downloads.link(output)
+    output = await services.downloads.find(job_id, index, query)
+    link = await services.downloads.link(output)
     if link is not None:
         return RedirectResponse(link, HTTPStatus.FOUND, {"Cache-Control": "no-store"})
-    return await _served(request, api.downloads, output)
+    return await _served(request, services.downloads, output)
 
 
 async def _served(request: Request, downloads: Downloads, output: Output) -> Response:

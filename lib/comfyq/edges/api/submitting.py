@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Header, Query, Response
 from fastapi.responses import JSONResponse
@@ -12,9 +12,10 @@ from fastapi.responses import JSONResponse
 from comfyq.domain.errors import FieldError, InvalidRequest, WorkflowNotFound
 from comfyq.domain.submission.admission import AdmittedRequest
 from comfyq.domain.submission.request import Request
-from comfyq.edges.api.dependencies import Asker, ClientLinks, Services
+from comfyq.edges.api.dependencies import Asker, ClientLinks, services_of
 from comfyq.edges.api.job_views import JobViews
 from comfyq.services.jobs.accepted import Accepted
+from comfyq.services.jobs.submission import Submission
 from comfyq.wire.generate.jobs import JobView
 from comfyq.wire.generate.rehearsals import Rehearsal
 
@@ -59,11 +60,18 @@ def naming_the_workflow() -> Iterator[None]:
         ) from missing
 
 
+class SubmissionServices(Protocol):
+    """The services that routes which submit call."""
+
+    @property
+    def submission(self) -> Submission: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Submitting:
     """What a route that submits is given beside the request itself."""
 
-    api: Services
+    services: Annotated[SubmissionServices, Depends(services_of)]
     caller: Asker
     links: ClientLinks
     response: Response
@@ -72,7 +80,7 @@ class Submitting:
 
     async def submit(self, request: Request) -> JobView | Response:
         """Submit or rehearse a request, and answer."""
-        submission = self.api.submission
+        submission = self.services.submission
         if self.dry_run:
             return rehearsed(await submission.rehearse(self.caller, request))
         accepted = await submission.submit(

@@ -1,28 +1,47 @@
 """``/assets/uploads``: files that clients send to asset storage themselves."""
 
 from http import HTTPStatus
+from typing import Annotated, Protocol
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import Depends, Response
 
-from comfyq.edges.api.dependencies import Asker, ClientLinks, Services, require_json
+from comfyq.edges.api.dependencies import Asker, ClientLinks, require_json, services_of
 from comfyq.edges.api.ids import UploadIdInPath
 from comfyq.edges.api.links import UPLOADS
+from comfyq.edges.api.responses import JSON_BODY, problems
+from comfyq.edges.api.router import Router
+from comfyq.services.files.presigned_uploads import PresignedUploads
 from comfyq.wire.assets import AssetView
 from comfyq.wire.uploads import UploadRequest, UploadView
 
-router = APIRouter(prefix=UPLOADS, tags=["assets"])
+
+class UploadServices(Protocol):
+    """The services that these routes call."""
+
+    @property
+    def presigned_uploads(self) -> PresignedUploads: ...
 
 
-@router.post("", status_code=HTTPStatus.CREATED, dependencies=[Depends(require_json)])
+Services = Annotated[UploadServices, Depends(services_of)]
+
+router = Router[UploadServices](prefix=UPLOADS, tags=["assets"])
+
+
+@router.post(
+    "",
+    status_code=HTTPStatus.CREATED,
+    dependencies=[Depends(require_json)],
+    responses=JSON_BODY | problems(501),
+)
 async def offer_upload(
-    body: UploadRequest, api: Services, caller: Asker, links: ClientLinks
+    body: UploadRequest, services: Services, caller: Asker, links: ClientLinks
 ) -> UploadView:
     """Announce a file, to send it to asset storage itself: `PUT` it to `url`, then complete it.
 
     Not every backend's storage takes files from others: then the answer is 501, and `POST /assets`
     takes the file.
     """
-    offer = await api.presigned_uploads.offer(
+    offer = await services.presigned_uploads.offer(
         caller,
         filename=body.name,
         content_type=body.content_type,
@@ -32,16 +51,18 @@ async def offer_upload(
     return UploadView.of(offer, complete_url=links.completion(offer.upload.id))
 
 
-@router.post("/{upload_id}/complete", status_code=HTTPStatus.CREATED)
+@router.post(
+    "/{upload_id}/complete", status_code=HTTPStatus.CREATED, responses=problems(404, 409, 413)
+)
 async def complete_upload(
-    api: Services,
+    services: Services,
     caller: Asker,
     links: ClientLinks,
     upload_id: UploadIdInPath,
     response: Response,
 ) -> AssetView:
     """Check what was sent, and make it an asset. Doing it again gives the same answer."""
-    asset = await api.presigned_uploads.complete(caller, upload_id)
+    asset = await services.presigned_uploads.complete(caller, upload_id)
     url = links.asset(asset.id)
     response.headers["Location"] = url
     return AssetView.of(asset, url=url)

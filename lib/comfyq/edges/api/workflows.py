@@ -1,31 +1,44 @@
 """``/workflows``: what there is to run, and a typed way of running each."""
 
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, Protocol
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import Depends, Path
 
-from comfyq.edges.api.dependencies import Services, require_json
-from comfyq.edges.api.submitting import ACCEPTED, NOT_RUN, Submits
+from comfyq.edges.api.dependencies import require_json, services_of
+from comfyq.edges.api.responses import JSON_BODY, problems
+from comfyq.edges.api.router import Router
+from comfyq.edges.api.submitting import ACCEPTED, NOT_RUN, SubmissionServices, Submits
+from comfyq.services.workflows.library import WorkflowLibrary
 from comfyq.wire.generate.jobs import JobView
 from comfyq.wire.generate.requests import WorkflowValues
 from comfyq.wire.workflows import WorkflowList, WorkflowView
 
-router = APIRouter(prefix="/workflows", tags=["workflows"])
+
+class WorkflowServices(SubmissionServices, Protocol):
+    """The services that these routes call."""
+
+    @property
+    def library(self) -> WorkflowLibrary: ...
+
+
+Services = Annotated[WorkflowServices, Depends(services_of)]
+
+router = Router[WorkflowServices](prefix="/workflows", tags=["workflows"])
 
 Name = Annotated[str, Path(description="With or without `.json`.", max_length=200)]
 
 
 @router.get("")
-async def workflows(api: Services) -> WorkflowList:
+async def listing(services: Services) -> WorkflowList:
     """The workflows that there are."""
-    return WorkflowList.of(list(await api.library.list()))
+    return WorkflowList.of(list(await services.library.list()))
 
 
-@router.get("/{name}")
-async def workflow(api: Services, name: Name) -> WorkflowView:
+@router.get("/{name}", responses=problems(404))
+async def show(services: Services, name: Name) -> WorkflowView:
     """All that is to be known for using a workflow."""
-    return WorkflowView.of(await api.library.show(name))
+    return WorkflowView.of(await services.library.show(name))
 
 
 @router.post(
@@ -33,7 +46,7 @@ async def workflow(api: Services, name: Name) -> WorkflowView:
     status_code=HTTPStatus.ACCEPTED,
     dependencies=[Depends(require_json)],
     response_model=JobView,
-    responses={200: NOT_RUN, 202: ACCEPTED},
+    responses={200: NOT_RUN, 202: ACCEPTED} | JSON_BODY | problems(404, 429),
 )
 async def generate(name: Name, body: WorkflowValues, submits: Submits) -> Any:
     """Run the workflow. The same as `POST /generate` with its name as `workflow`."""

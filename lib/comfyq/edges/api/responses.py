@@ -1,0 +1,34 @@
+"""Problem documents as routes declare them: ``responses=problems(404)``."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from comfyq.edges.api.problems import PROBLEM_JSON
+
+Responses = dict[int | str, dict[str, Any]]
+
+SCHEMA = {"$ref": "#/components/schemas/Problem"}
+TEXTS: Mapping[int, str] = {
+    400: "The body cannot be read.",
+    403: "The link is not signed by this server, or its time is over.",
+    404: "There is no such thing.",
+    409: "It is not the time for it.",
+    413: "The body is larger than 6 MB, or a file than files may be.",
+    415: "The body is not sent as JSON.",
+    422: "What was asked for cannot be done; `errors` names every bad field.",
+    429: "Too many requests; `Retry-After` says when to come back.",
+    501: "This backend cannot do it; the detail says what can be done instead.",
+    503: "A part that this server depends on does not answer; try again.",
+}
+
+
+def problems(*statuses: int) -> Responses:
+    """Describe a problem document for each of ``statuses``."""
+    return {
+        status: {"description": TEXTS[status], "content": {PROBLEM_JSON: {"schema": SCHEMA}}}
+        for status in statuses
+    }
+
+
+EVERYWHERE = problems(422, 503)  # of each route, so that none declares them
+JSON_BODY = problems(400, 413, 415)  # of a route that requires a body in JSON
