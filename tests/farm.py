@@ -29,6 +29,7 @@ from comfyq.services.worker.disk_cleanup import DiskCleanup
 from comfyq.services.worker.executor import Executor
 from comfyq.services.worker.input_files import InputPreparer
 from comfyq.services.worker.output_files import OutputCollector
+from comfyq.services.worker.prompt_stopper import PromptStopper
 from comfyq.services.worker.renderer import Renderer, Turn
 from comfyq.services.worker.run_times import RunTimes
 from comfyq.services.worker.timing import Timing
@@ -54,6 +55,7 @@ FAST = Timing(
     backoff_s=0.001,
     backoff_most_s=0.002,
     upload_give_up_s=0.02,
+    let_go_s=0.5,
     stop_s=1,
 )
 
@@ -164,6 +166,7 @@ class FarmWorker:
             clock=farm.clock,
             timing=farm.timing,
         )
+        self.stopper = PromptStopper(engine, timing=farm.timing)
         self.run_times = RunTimes(records=RunTimeRecords(farm.table), period_s=0)
         self.executor = Executor(
             records=farm.records,
@@ -183,6 +186,7 @@ class FarmWorker:
     def _renderer(self, disk_cleanup: DiskCleanup | None) -> Renderer:
         return Renderer(
             engine=self.engine,
+            stopper=self.stopper,
             capabilities=self.capabilities,
             preparer=InputPreparer(
                 folder=self.engine,

@@ -123,7 +123,7 @@ class Settings(BaseSettings):
     resend_s: float = 30  # results that storage refused are sent again so often
     spool_bytes: int = 10 * 2**30  # which may lie on the worker's disk until then
     min_free_bytes: int = 10**9  # with less left on a disk that jobs need, none is claimed
-    stop_s: float = 15  # ComfyUI may take so long to stop a prompt; then it hangs
+    stop_s: float = 15  # ComfyUI hangs if it stops a prompt no sooner, unless its steps are slow
     silent_s: float = 10  # ComfyUI may be silent for so long before its prompts are given up
     unavailable_s: float = 5  # pause before a job is tried again that found ComfyUI away
 

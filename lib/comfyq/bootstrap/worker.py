@@ -27,6 +27,7 @@ from comfyq.edges.worker.gate import Gate
 from comfyq.edges.worker.guard import Guard
 from comfyq.edges.worker.heart import Heart, Identity
 from comfyq.edges.worker.space_watch import SpaceWatch
+from comfyq.edges.worker.unstopped_watch import UnstoppedWatch
 from comfyq.edges.worker.worker import Worker
 from comfyq.ports.caretaker import Caretaker
 from comfyq.ports.catalogue import CatalogueSource
@@ -42,6 +43,7 @@ from comfyq.services.worker.input_files import InputPreparer
 from comfyq.services.worker.orphaned_prompts import OrphanedPrompts
 from comfyq.services.worker.output_files import OutputCollector
 from comfyq.services.worker.output_retry import OutputRetry
+from comfyq.services.worker.prompt_stopper import PromptStopper
 from comfyq.services.worker.renderer import Renderer
 from comfyq.services.worker.run_times import RunTimes
 from comfyq.services.worker.timing import Timing
@@ -131,24 +133,29 @@ def _worker(
     capabilities = Capabilities(engine, clock=services.ports.clock)
     claims = _claims(services, capabilities, own)
     watch = EngineWatch(engine, period_s=ENGINE_LOOK_S)
+    stopper = PromptStopper(engine, timing=timing_of(settings))
+    unstopped = UnstoppedWatch(stopper, engine_watch=watch, clock=services.ports.clock)
     catalogue = CatalogueWatch(_publisher(services, capabilities, own), watch=watch)
     space = space_of(settings, own, folders)
-    heart = _heart(services, own, watch, space, catalogue)
+    heart = _heart(services, own, watch, space, unstopped, catalogue)
     spool = FileSpool(folder=own.path / "spool", max_kept_bytes=settings.spool_bytes)
     spool.clear()
     run_times, disk_cleanup = RunTimes(records=services.run_times), tidier_of(folders)
     return Worker(
         claims=claims,
-        executor=_executor(services, engine, capabilities, claims, spool, run_times, disk_cleanup),
+        executor=_executor(
+            services, engine, stopper, capabilities, claims, spool, run_times, disk_cleanup
+        ),
         queue=services.ports.queue,
         gate=Gate(settings.depth),
         watch=watch,
         space=space,
+        unstopped=unstopped,
         heart=heart,
         caretaker=caretaker,
         affinity=_affinity(services, capabilities) if settings.affinity else None,
         output_retry=_output_retry(services, spool),
-        orphaned_prompts=OrphanedPrompts(records=services.records, claims=claims, engine=engine),
+        orphaned_prompts=OrphanedPrompts(records=services.records, claims=claims, stopper=stopper),
         run_times=run_times,
         wait_s=settings.wait_s,
         drain_s=settings.drain_s,
@@ -202,6 +209,7 @@ def _heart(
     own: OwnFolder,
     watch: EngineWatch,
     space: SpaceWatch,
+    unstopped: UnstoppedWatch,
     catalogue: CatalogueWatch,
 ) -> Heart:
     settings = services.settings
@@ -210,6 +218,7 @@ def _heart(
         records=services.workers,
         watch=watch,
         space=space,
+        unstopped=unstopped,
         catalogue=catalogue,
         clock=services.ports.clock,
         period_s=settings.beat_s,
@@ -246,6 +255,7 @@ def _preparer(
 def _executor(
     services: Services,
     engine: ComfyEngine,
+    stopper: PromptStopper,
     capabilities: Capabilities,
     claims: Claims,
     spool: Spool,
@@ -258,6 +268,7 @@ def _executor(
         claims=claims,
         renderer=Renderer(
             engine=engine,
+            stopper=stopper,
             capabilities=capabilities,
             preparer=_preparer(services, engine, disk_cleanup),
             announcer=services.announcer,

@@ -71,6 +71,10 @@ class EngineUnavailable(EngineError):
     """ComfyUI does not answer."""
 
 
+class EngineNotListening(EngineUnavailable):
+    """Nothing listens at ComfyUI's address: its process has ended, or has just begun."""
+
+
 @dataclass(frozen=True, slots=True)
 class NodeError:
     """What ComfyUI says is wrong with one node of a graph, or what a node raised."""

@@ -8,7 +8,7 @@ import pytest
 from tests.e2e.faults.client import Json, until
 from tests.e2e.faults.comfy import Comfy, Simulated
 from tests.e2e.faults.conftest import Record
-from tests.e2e.faults.lab import Lab, upload_delayed
+from tests.e2e.faults.lab import Lab, new_name, upload_delayed
 from tests.e2e.faults.marks import also_real, also_real_slow
 
 CLAIM_DELAYED = {
@@ -19,6 +19,7 @@ CLAIM_DELAYED = {
     "do": "delay",
     "seconds": 1.5,
 }
+STEP_AWAITED = "waiting for ComfyUI to finish the step that it was asked to stop, since "
 UPLOAD_DELAYED = upload_delayed(3)
 
 
@@ -106,6 +107,37 @@ def test_a_sampler_stops_before_its_next_two_steps(
     assert max(frame["step"] for frame in frames) < step + 2
     assert not slow_comfy.holds(job)
     assert slow_comfy.renders(job) == 0
+
+
+@also_real
+def test_during_a_slow_step(lab: Lab, comfy: Comfy, record: Record) -> None:
+    """A step that heeds nothing for longer than ``stop_s``: the job ends at once, its worker waits
+    for the step, says so, and goes on."""
+    name = new_name("slow")
+    worker = lab.worker(comfy, worker_id=name)
+    job = lab.client.submit(seconds=9.0, ticks=1)
+    lab.client.running(job)
+    asked = time.monotonic()
+    assert _is_requested(lab.client.cancel(job))
+    ended = lab.client.follower(job).wait_end()
+    assert comfy.holds(job)
+    lab.check(job, "canceled", ["canceled"])
+    record("cancel during a slow step", ended - asked)
+    waiting = lab.client.submit(seconds=0.1)
+    until(lambda: STEP_AWAITED in lab.reason(name), "the worker says what it waits for")
+    health = lab.client.health()
+    assert (health["status"], health["comfyui_available"]) == ("degraded", True)
+    assert STEP_AWAITED in health["reason"]
+    assert comfy.holds(job)
+    assert lab.client.show(waiting)["attempt"] == 0
+    until(lambda: not comfy.holds(job), "the step is over")
+    over = time.monotonic()
+    ended = lab.client.follower(waiting).wait_end()
+    lab.check(waiting, "completed", ["succeeded"])
+    record("cancel during a slow step: the worker goes on", ended - over)
+    until(lambda: lab.client.health()["status"] == "healthy", "healthy")
+    assert "worker_latched" not in worker.log
+    assert (comfy.renders(job), comfy.renders(waiting)) == (0, 1)
 
 
 @pytest.mark.verify

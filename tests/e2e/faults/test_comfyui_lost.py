@@ -10,9 +10,9 @@ from tests.e2e.faults.client import CALL_S, Client, until
 from tests.e2e.faults.comfy import Comfy, Simulated, free_port
 from tests.e2e.faults.conftest import Record
 from tests.e2e.faults.lab import FAST, Lab, new_name
-from tests.e2e.faults.marks import also_mortal
+from tests.e2e.faults.marks import also_mortal, also_real
 
-LATCHED = "restart ComfyUI and this worker"
+LATCHED = "restart ComfyUI"
 
 
 @pytest.mark.verify
@@ -107,6 +107,35 @@ def test_a_node_that_ends_its_thread(lab: Lab, mortal: Comfy, record: Record) ->
     lab.worker(lab.simulator())
     lab.check(neighbour, "completed")
     assert lab.client.story(neighbour)["failures"] == 0
+    assert mortal.holds(job)
+    assert LATCHED in lab.reason(name)  # for as long as the thread is dead
+    mortal.kill()
+    mortal.restart()
+    back = time.monotonic()
+    until(lambda: lab.answers(name), "it takes jobs again")
+    record("a node raises SystemExit: ComfyUI restarted, not its worker", time.monotonic() - back)
+
+
+@pytest.mark.verify
+@also_real
+def test_a_step_that_is_slower_than_it_may_be(lab: Lab, comfy: Comfy, record: Record) -> None:
+    """It looks as if ComfyUI hung, and the worker says so; ComfyUI itself shows that it did not."""
+    name = new_name("slow")
+    worker = lab.worker(comfy, worker_id=name)
+    job = lab.client.submit("nap-watched", seconds=12.0, ticks=1)
+    lab.client.running(job)
+    until(lambda: LATCHED in lab.reason(name), "latched")
+    lab.client.cancel(job)
+    story = lab.check(job, "canceled", ["failed"])
+    assert "no sign of progress for 1 s" in story["attempts"][0]["reason"]
+    waiting = lab.client.submit(seconds=0.1)
+    assert comfy.holds(job)
+    until(lambda: not comfy.holds(job), "the step is over")
+    over = time.monotonic()
+    ended = lab.client.follower(waiting).wait_end()
+    lab.check(waiting, "completed", ["succeeded"])
+    record("a step outlasts its patience: worker goes on after it", ended - over)
+    assert [worker.log.count(f"worker_{what}latched") for what in ("", "un")] == [1, 1]
 
 
 def test_a_broken_device(lab: Lab, simulator: Simulated, record: Record) -> None:

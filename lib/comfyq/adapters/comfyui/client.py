@@ -11,6 +11,7 @@ import aiohttp
 from comfyq.adapters.comfyui.timing import EngineTiming
 from comfyq.ports.engine import (
     EngineError,
+    EngineNotListening,
     EngineUnavailable,
     PromptId,
     PromptState,
@@ -173,4 +174,11 @@ def translated(doing: str) -> Iterator[None]:
     try:
         yield
     except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
-        raise EngineUnavailable(f"ComfyUI does not answer to {doing}: {error!r}") from error
+        kind = EngineNotListening if _is_refused(error) else EngineUnavailable
+        raise kind(f"ComfyUI does not answer to {doing}: {error!r}") from error
+
+
+def _is_refused(error: Exception) -> bool:
+    return isinstance(error, aiohttp.ClientConnectorError) and isinstance(
+        error.os_error, ConnectionRefusedError
+    )

@@ -1,10 +1,11 @@
 """Whether ComfyUI answers; nothing is claimed while it does not."""
 
 import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
-from comfyq.ports.engine import Engine, EngineError, EngineInfo
+from comfyq.ports.engine import Engine, EngineError, EngineInfo, PromptId, PromptState
 
 log = structlog.get_logger()
 
@@ -17,7 +18,7 @@ class EngineWatch:
         self._period_s = period_s
         self._away_period_s = away_period_s
         self._answers = asyncio.Event()
-        self._latched = False
+        self._healed: Callable[[], Awaitable[bool]] | None = None  # None: it is not latched
         self.returns = 0  # how often it has begun to answer
         self.info: EngineInfo | None = None
         self.reason: str | None = "ComfyUI was not asked yet"
@@ -33,12 +34,30 @@ class EngineWatch:
         """An attempt found ComfyUI away: claim nothing before it has answered again."""
         self._answers.clear()
 
-    def latch(self, reason: str) -> None:
-        """Claim nothing any more: only a restart helps."""
-        self._latched = True
+    @property
+    def latched(self) -> bool:
+        return self._healed is not None
+
+    def latch(self, reason: str, *, healed: Callable[[], Awaitable[bool]]) -> None:
+        """Claim nothing, though ComfyUI may answer, until ``healed`` finds it to be sound.
+
+        ``healed`` may raise EngineError, which leaves it latched.
+        """
+        self._healed = healed
         self.reason = reason
         self._answers.clear()
         log.error("worker_latched", reason=reason)
+
+    async def has_lost(self, prompts: Sequence[PromptId]) -> bool:
+        """ComfyUI was restarted since it ended these: its history is empty at first.
+
+        Raises:
+            EngineError: it does not answer.
+        """
+        for prompt in prompts:
+            if await self._engine.find(prompt) is not PromptState.ABSENT:
+                return False
+        return True
 
     async def run(self) -> None:
         while True:
@@ -46,7 +65,7 @@ class EngineWatch:
             await asyncio.sleep(self._period_s if self.ok else self._away_period_s)
 
     async def look(self) -> None:
-        if self._latched:
+        if self._healed is not None and not await self._heals(self._healed):
             return
         try:
             self.info = await self._engine.info()
@@ -59,3 +78,13 @@ class EngineWatch:
             self.reason = None
             self.returns += not self.ok
             self._answers.set()
+
+    async def _heals(self, healed: Callable[[], Awaitable[bool]]) -> bool:
+        try:
+            if not await healed():
+                return False
+        except EngineError:
+            return False
+        log.info("worker_unlatched", reason=self.reason)
+        self._healed = None
+        return True

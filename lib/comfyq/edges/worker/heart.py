@@ -11,6 +11,7 @@ from comfyq.domain.job import JobId, WorkerId
 from comfyq.edges.worker.catalogue_watch import CatalogueWatch
 from comfyq.edges.worker.engine_watch import EngineWatch
 from comfyq.edges.worker.space_watch import SpaceWatch
+from comfyq.edges.worker.unstopped_watch import UnstoppedWatch
 from comfyq.ports.clock import Clock
 from comfyq.records.workers import WorkerRecords, WorkerState
 
@@ -39,6 +40,7 @@ class Heart:
         records: WorkerRecords,
         watch: EngineWatch,
         space: SpaceWatch,
+        unstopped: UnstoppedWatch,
         catalogue: CatalogueWatch | None = None,
         clock: Clock,
         period_s: float,
@@ -48,6 +50,7 @@ class Heart:
         self._records = records
         self._watch = watch
         self._space = space
+        self._unstopped = unstopped
         self._catalogue = catalogue
         self._clock = clock
         self._period_s = period_s
@@ -115,7 +118,7 @@ class Heart:
             simulated=info.simulated if info else False,
             catalogue=self._catalogue.id if self._catalogue else None,
             draining=self._draining,
-            paused=self._space.reason,
+            paused=self._unstopped.reason or self._space.reason,
             jobs=tuple(sorted(self._jobs)),
             seen_at=now,
             started_at=self._started_at,

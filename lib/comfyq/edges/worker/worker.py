@@ -2,8 +2,9 @@
 
 import asyncio
 import random
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
@@ -16,6 +17,7 @@ from comfyq.edges.worker.gate import Gate, Place
 from comfyq.edges.worker.guard import Guard
 from comfyq.edges.worker.heart import Heart
 from comfyq.edges.worker.space_watch import SpaceWatch
+from comfyq.edges.worker.unstopped_watch import UnstoppedWatch
 from comfyq.ports.caretaker import Caretaker
 from comfyq.ports.engine import (
     DeviceFault,
@@ -29,10 +31,10 @@ from comfyq.ports.queue import JobQueue
 from comfyq.services.worker.affinity import Affinity
 from comfyq.services.worker.claims import Claims
 from comfyq.services.worker.executor import Executor
-from comfyq.services.worker.failure_policy import Hung
 from comfyq.services.worker.held_job import HeldJob
 from comfyq.services.worker.orphaned_prompts import OrphanedPrompts
 from comfyq.services.worker.output_retry import OutputRetry
+from comfyq.services.worker.prompts import prompts_of
 from comfyq.services.worker.run_times import RunTimes
 
 log = structlog.get_logger()
@@ -55,6 +57,7 @@ class Worker:
         gate: Gate,
         watch: EngineWatch,
         space: SpaceWatch,
+        unstopped: UnstoppedWatch,
         heart: Heart,
         caretaker: Caretaker,
         affinity: Affinity | None,
@@ -72,6 +75,7 @@ class Worker:
         self._gate = gate
         self._watch = watch
         self._space = space
+        self._unstopped = unstopped
         self._heart = heart
         self._caretaker = caretaker
         self._affinity = affinity  # None: jobs are taken in the order of the queue
@@ -93,6 +97,7 @@ class Worker:
     async def run(self) -> None:
         others = [each.run() for each in (self._guard, self._catalogue) if each is not None]
         others += [self._output_retry.run(), self._orphaned_prompts.run(), self._run_times.run()]
+        others.append(self._unstopped.run(self._on_hung))
         await self._space.look()
         async with beside(self._watch.run(), self._space.run(), self._heart.run(), *others):
             await self._serve()
@@ -122,15 +127,20 @@ class Worker:
         await self._or_stopped(self._watch.wait_ok())
         await self._or_stopped(self._gate.room())
         await self._or_stopped(self._space.wait_ok())
+        await self._or_stopped(self._unstopped.wait_ok())
         try:
             if not await self._claim_fitting(attempts):
                 delivery = await self._or_stopped(self._queue.receive(wait_s=self._wait_s))
-                if delivery is not None and self._watch.ok and self._space.ok:
+                if delivery is not None and self._can_claim:
                     await self._claim(attempts, self._claims.claim(delivery))
                 elif delivery is not None:
                     await delivery.hide(0)  # ComfyUI or the room went away while we listened
         except (Unavailable, OSError) as away:
             await self._pause(away)
+
+    @property
+    def _can_claim(self) -> bool:
+        return self._watch.ok and self._space.ok and self._unstopped.ok
 
     async def _pause(self, away: Exception) -> None:
         """Something that is needed does not answer, or the worker's own disk is full."""
@@ -177,32 +187,36 @@ class Worker:
             log.exception("attempt_crashed", job=held.id)  # a defect of ours ends no worker
         else:
             with suppress(EngineError):
-                await self._judge(raised)
+                await self._judge(held, raised)
         finally:
             place.leave()
             self._heart.gave(held.id)
 
-    async def _judge(self, raised: EngineError | None) -> None:
+    async def _judge(self, held: HeldJob, raised: EngineError | None) -> None:
         """What the end of an attempt tells of ComfyUI, and what can be done for it."""
         self._device_faults = self._device_faults + 1 if isinstance(raised, DeviceFault) else 0
         if isinstance(raised, OutOfMemory | RenderedFileGone):
             await self._caretaker.free()  # memory, and cached results whose files are gone
-        elif isinstance(raised, Hung):
-            self._mend(str(raised))
         elif self._device_faults >= DEVICE_FAULTS:
-            self._mend(f"the device failed {self._device_faults} times in a row: {raised}")
+            reason = f"the device failed {self._device_faults} times in a row: {raised}"
+            failed = prompts_of(held.id, attempts=held.token)
+            self._mend(reason, healed=partial(self._watch.has_lost, failed))
         elif isinstance(raised, EngineUnavailable | PromptLost):
             self._watch.doubt()
 
-    def _mend(self, reason: str) -> None:
+    def _on_hung(self, reason: str) -> None:
+        self._mend(reason, healed=self._unstopped.is_ok)
+
+    def _mend(self, reason: str, *, healed: Callable[[], Awaitable[bool]]) -> None:
         log.error("comfyui_broken", reason=reason)
         self._device_faults = 0
         for task in self._places.keys() - {asyncio.current_task()}:
             task.cancel("its ComfyUI has to be restarted")
         if self._caretaker.restart():
+            self._unstopped.killed()
             self._watch.doubt()
         else:
-            self._watch.latch(f"{reason}; restart ComfyUI and this worker")
+            self._watch.latch(f"{reason}; restart ComfyUI", healed=healed)
 
     async def _drain(self) -> None:
         """What ComfyUI has not started goes back at once; what runs has ``drain_s``."""

@@ -122,20 +122,21 @@ class Executor:
             await self._finish(held)
             return None
         if isinstance(raised, LeaseLost | IllegalTransition):
-            return await self._abandon(held)
+            await self._abandon(held)
+            return None
         if isinstance(raised, EngineError):
             return await self._rule(held, raised)
         if isinstance(raised, InputFailed):
             await self._conclude(held, _refused(raised))
             return None
-        hung = await self._stop(held)
+        await self._renderer.stop(held)
         if isinstance(raised, CancelRequested):
             await self._conclude(held, AttemptOutcome(jobs.confirm_cancel))
-            return hung
+            return None
         pause = timedelta(seconds=self._timing.unavailable_s)
         release = partial(jobs.release, reason=str(raised), retry_in=pause)
         await self._conclude(held, AttemptOutcome(release))
-        return hung
+        return None
 
     async def _attempt(self, held: HeldJob, turn: Turn) -> AttemptOutcome:
         spec = await self._records.spec(held.id)
@@ -158,13 +159,12 @@ class Executor:
 
     async def _rule(self, held: HeldJob, raised: EngineError) -> EngineError:
         """Give the job its verdict after ComfyUI ended the attempt badly."""
-        hung = None
         if isinstance(raised, MAY_STILL_RUN):  # or we have slept, and it is in other hands
-            hung = await self._stop(held, but=await self._adopted(held))
+            await self._renderer.stop(held, but=await self._adopted(held))
         verdict = decide(self._blamed(held, raised), held.job, self._timing)
         log.info("attempt_ended", job=held.id, attempt=held.token, reason=verdict.reason)
         await self._conclude(held, _outcome_of(verdict))
-        return hung or raised
+        return raised
 
     def _blamed(self, held: HeldJob, raised: EngineError) -> EngineError:
         """A failure of the device counts against the prompt that it struck first alone: what stood
@@ -225,14 +225,13 @@ class Executor:
         await held.give_back(delay_s=max(0.0, wait))
         await self._announcer.announce(job)
 
-    async def _abandon(self, held: HeldJob) -> EngineError | None:
+    async def _abandon(self, held: HeldJob) -> None:
         """The job is another's: stop ComfyUI's work on our prompt, write nothing."""
         log.warning("lease_lost", job=held.id, attempt=held.token)
         adopted = await self._adopted(held)
-        hung = await self._stop(held, but=adopted)
+        await self._renderer.stop(held, but=adopted)
         if not adopted:  # otherwise it is noted still, and swept away once the job has ended
             await self._claims.forget(held.id)
-        return hung
 
     async def _adopted(self, held: HeldJob) -> int:
         """The attempt of ours whose prompt our successor goes on with, in this same ComfyUI."""
@@ -243,17 +242,8 @@ class Executor:
         return job.adopted_attempt if job.attempt > held.token else 0
 
     async def _drain(self, held: HeldJob, reason: str) -> None:
-        await self._stop(held)
+        await self._renderer.stop(held)
         await self._conclude(held, AttemptOutcome(partial(jobs.release, reason=reason)))
-
-    async def _stop(self, held: HeldJob, *, but: int = 0) -> EngineError | None:
-        """Stop ComfyUI's work on the job; what kept it from stopping."""
-        try:
-            await self._renderer.stop(held, but=but)
-        except EngineError as unanswered:
-            log.warning("stop_unanswered", job=held.id, reason=str(unanswered))
-            return unanswered
-        return None
 
 
 def _refused(failed: InputFailed) -> AttemptOutcome:

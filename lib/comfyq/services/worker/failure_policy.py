@@ -37,10 +37,6 @@ class Stalled(EngineError):
     """The prompt runs but gives no sign of progress."""
 
 
-class Hung(EngineError):
-    """ComfyUI goes on with a prompt that it was told to stop; it takes a restart to end that."""
-
-
 class Overdue(EngineError):
     """The attempt ran for longer than its workflow allows."""
 

@@ -13,6 +13,7 @@ from comfyq.domain.files.output import Output
 from comfyq.domain.job import Change, Job, JobId
 from comfyq.ports.queue import Delivery, JobQueue
 from comfyq.records.jobs import JobRecords
+from comfyq.services.worker.step_pace import StepPace
 from comfyq.services.worker.timing import Timing
 
 T = TypeVar("T")
@@ -42,6 +43,7 @@ class HeldJob:
         self._timing = timing
         self._lock = asyncio.Lock()
         self.taken_at = self._seen_at = self._renewed_at = monotonic()
+        self.pace = StepPace()
         self._concluded = False  # by our own write: nothing is left to keep
 
     @property

@@ -1,6 +1,6 @@
 """Prompt ids, and the graph as one attempt submits it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
@@ -15,6 +15,11 @@ NAMESPACE = uuid5(NAMESPACE_URL, "comfyq:prompt")
 def prompt_id(job_id: JobId, attempt: int) -> PromptId:
     """The same for the same attempt in every process, so that a successor can look for it."""
     return PromptId(str(uuid5(NAMESPACE, f"{job_id}/{attempt}")))
+
+
+def prompts_of(job_id: JobId, *, attempts: int) -> Sequence[PromptId]:
+    """Those of the first ``attempts``, the newest first."""
+    return [prompt_id(job_id, attempt) for attempt in range(attempts, 0, -1)]
 
 
 def prompt_of(job: Job, spec: Spec) -> Prompt:

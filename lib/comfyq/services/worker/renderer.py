@@ -23,16 +23,13 @@ from comfyq.ports.engine import (
 from comfyq.records.subscriptions import SubscriptionRecords
 from comfyq.services.notify.announcer import Announcer
 from comfyq.services.worker.capabilities import Capabilities
-from comfyq.services.worker.failure_policy import Hung, Overdue, Stalled
+from comfyq.services.worker.failure_policy import Overdue, Stalled
 from comfyq.services.worker.held_job import HeldJob
 from comfyq.services.worker.input_files import InputPreparer
 from comfyq.services.worker.progress import ProgressReporter
-from comfyq.services.worker.prompts import prompt_id, prompt_of
+from comfyq.services.worker.prompt_stopper import LIVE, PromptStopper
+from comfyq.services.worker.prompts import prompt_id, prompt_of, prompts_of
 from comfyq.services.worker.timing import Timing
-
-STOP_LOOK_S = 0.2
-
-LIVE = (PromptState.RUNNING, PromptState.PENDING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +57,7 @@ class Renderer:
         self,
         *,
         engine: Engine,
+        stopper: PromptStopper,
         capabilities: Capabilities,
         preparer: InputPreparer,
         announcer: Announcer,
@@ -67,6 +65,7 @@ class Renderer:
         timing: Timing,
     ) -> None:
         self._engine = engine
+        self._stopper = stopper
         self._capabilities = capabilities
         self._preparer = preparer
         self._announcer = announcer
@@ -105,26 +104,13 @@ class Renderer:
 
     async def stop(self, held: HeldJob, *, but: int = 0) -> None:
         """Take every prompt of the job out of ComfyUI, whichever attempt put it there, except that
-        of the attempt ``but``.
-
-        Raises:
-            Hung: one runs on, ``stop_s`` after ComfyUI was told to stop it.
-            EngineUnavailable.
-        """
-        try:
-            async with asyncio.timeout(self._timing.stop_s):
-                for attempt in range(held.token, 0, -1):
-                    if attempt != but:
-                        await self._stop_prompt(prompt_id(held.id, attempt))
-        except TimeoutError:
-            raise Hung(f"ComfyUI did not stop within {self._timing.stop_s:g} s") from None
-
-    async def _stop_prompt(self, prompt: PromptId) -> None:
-        await self._engine.cancel(prompt)
-        while True:
-            if await self._engine.find(prompt) not in LIVE:
-                return
-            await asyncio.sleep(STOP_LOOK_S)
+        of the attempt ``but``; what runs on is left to the stopper."""
+        spared = prompt_id(held.id, but)
+        ours = prompts_of(held.id, attempts=held.token)
+        await self._stopper.stop(
+            [prompt for prompt in ours if prompt != spared],
+            patience_s=held.pace.left_s(now=_loop_time(), stall_s=held.job.limits.stall_s),
+        )
 
     async def _adopt(self, held: HeldJob) -> PromptId | None:
         """The newest prompt that a lost attempt left in ComfyUI; all others are deleted."""
@@ -136,7 +122,7 @@ class Renderer:
             if lost and not adopted and state is not PromptState.ABSENT:
                 adopted = attempt
             elif state in LIVE:
-                await self._engine.cancel(earlier)
+                await self._stopper.stop([earlier], patience_s=held.job.limits.stall_s)
         if not adopted:
             return None
         # Before it is followed: its former holder may only have slept, and would stop it.
@@ -159,6 +145,7 @@ class Renderer:
             try:
                 async with overdue:
                     while not isinstance(event := await _next(events, stall_s), Ended):
+                        held.pace.heard(event, now=_loop_time())
                         if isinstance(event, Started):
                             stall_s = limits.stall_s
                             overdue.reschedule(_loop_time() + limits.run_timeout_s)

@@ -12,7 +12,8 @@ class Timing:
     store_progress_s: float = 1.0  # at most one write of progress in that time
     followers_s: float = 0.5  # for progress alone, the list of followers may be so old
     push_progress_s: float = 0.25  # at most one frame to each follower in that time
-    stop_s: float = 15  # ComfyUI may take that long to stop a prompt that we cancelled
+    let_go_s: float = 2  # the end of a job waits that long for ComfyUI to stop its prompt
+    stop_s: float = 15  # ComfyUI may take that long to stop a prompt, longer if its steps do
     backoff_s: float = 0.2  # first pause when the table or storage does not answer; doubles
     backoff_most_s: float = 10
     upload_give_up_s: float = 900  # storage that refuses for that long fails the job

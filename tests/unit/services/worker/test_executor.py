@@ -167,6 +167,26 @@ async def test_a_running_job_stops_when_a_client_cancels_it(farm: Farm) -> None:
     assert not farm.queue.messages
 
 
+async def test_a_cancelled_job_does_not_wait_for_a_slow_step(farm: Farm) -> None:
+    """Its GPU does: what runs is remembered until ComfyUI has stopped it."""
+
+    class Slow(ScriptedEngine):
+        async def find(self, prompt_id: PromptId) -> PromptState:
+            return PromptState.RUNNING
+
+    job = await farm.submit(stall_s=60)
+    worker = farm.worker("w1", engine := Slow(Started(), Never()))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(worker.run_once())
+        await farm.until(job, JobStatus.RUNNING)
+        await farm.cancel(job)
+
+    assert (await farm.records.get(job.id)).status is JobStatus.CANCELED
+    assert engine.canceled == [prompt_id(job.id, 1)]
+    assert (worker.stopper.free, worker.stopper.hung) == (False, None)
+    assert not farm.queue.messages
+
+
 async def test_a_drained_job_is_claimable_at_once_and_not_counted(farm: Farm) -> None:
     job = await farm.submit()
     engine = ScriptedEngine(Started(), Never())

@@ -114,7 +114,7 @@ async def test_prompts_are_swept_once_their_job_has_ended(farm: Farm, ended: boo
     left = prompt_id(job.id, 1)
     back.engine.states[left] = PromptState.RUNNING
     assert await back.retake() == 0
-    await OrphanedPrompts(records=farm.records, claims=back.claims, engine=back.engine).sweep()
+    await OrphanedPrompts(records=farm.records, claims=back.claims, stopper=back.stopper).sweep()
     assert (left in back.engine.canceled) == ended
     assert await back.claims.strays() == ([] if ended else [job.id])
 

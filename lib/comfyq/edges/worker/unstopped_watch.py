@@ -1,0 +1,73 @@
+"""Whether ComfyUI is done with what it was told to stop; nothing is claimed while it is not."""
+
+import asyncio
+from collections.abc import Callable
+
+import structlog
+
+from comfyq.edges.worker.engine_watch import EngineWatch
+from comfyq.ports.clock import Clock
+from comfyq.ports.engine import EngineError, EngineUnavailable
+from comfyq.services.worker.prompt_stopper import PromptStopper
+from comfyq.wire.times import format_time
+
+log = structlog.get_logger()
+
+PERIOD_S = 0.25
+
+
+class UnstoppedWatch:
+    """Waits for a slow step to end, and says when ComfyUI seems to hang instead."""
+
+    def __init__(self, stopper: PromptStopper, *, engine_watch: EngineWatch, clock: Clock) -> None:
+        self._stopper = stopper
+        self._engine_watch = engine_watch
+        self._clock = clock
+        self.reason: str | None = None  # why nothing is claimed
+
+    @property
+    def ok(self) -> bool:
+        return self._stopper.free
+
+    async def is_ok(self) -> bool:
+        return self.ok
+
+    async def wait_ok(self) -> None:
+        await self._stopper.wait_free()
+
+    async def run(self, on_hung: Callable[[str], None]) -> None:
+        """Look again and again, until cancelled; ``on_hung`` is told why ComfyUI seems to hang."""
+        while True:
+            await self.look()
+            hung = self._stopper.hung
+            if hung is not None and not self._engine_watch.latched:
+                on_hung(hung)
+            await asyncio.sleep(PERIOD_S)
+
+    async def look(self) -> None:
+        if not self._stopper.free:
+            self._explain()
+            await self._ask()
+        if self._stopper.free and self.reason is not None:
+            log.info("comfyui_free")
+            self.reason = None
+
+    def killed(self) -> None:
+        """ComfyUI's process was ended, and what it ran with it."""
+        self._stopper.forget()
+
+    def _explain(self) -> None:
+        if self.reason is None:
+            self.reason = (
+                "waiting for ComfyUI to finish the step that it was asked to stop, since "
+                + format_time(self._clock.now())
+            )
+            log.warning("comfyui_busy", reason=self.reason)
+
+    async def _ask(self) -> None:
+        try:
+            await self._stopper.look()
+        except EngineUnavailable:
+            self._engine_watch.doubt()
+        except EngineError as unable:
+            log.warning("stop_refused", reason=str(unable))
