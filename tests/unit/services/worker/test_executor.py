@@ -16,8 +16,10 @@ from comfyq.ports.engine import (
     NodeError,
     NodeFailed,
     OutOfMemory,
+    PromptId,
     PromptInterrupted,
     PromptLost,
+    PromptState,
     Started,
 )
 from comfyq.ports.table import Write
