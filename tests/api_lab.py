@@ -15,7 +15,7 @@ from comfyq.adapters.filesystem.workflows import FolderWorkflows
 from comfyq.bootstrap.api import api_app
 from comfyq.bootstrap.ports import Ports
 from comfyq.bootstrap.services import Services
-from comfyq.config import Settings
+from comfyq.config import read_settings
 from comfyq.domain import job as jobs
 from comfyq.domain.files.output import Output, OutputKind
 from comfyq.domain.job import Change, Job, JobError, JobId, WorkerId
@@ -46,7 +46,7 @@ def output(name: str = "a.png", *, kind: OutputKind = OutputKind.IMAGE, size: in
 
 
 class ApiLab:
-    """The production services over in-memory ports; ``settings`` are those of comfyq.config."""
+    """The production services over in-memory ports; ``settings`` are variables of comfyq.config."""
 
     def __init__(self, *, linked_assets: bool = False, **settings: Any) -> None:
         self.clock = ManualClock()
@@ -61,15 +61,13 @@ class ApiLab:
             notifier=MemoryNotifier(),
             close=lambda: None,
         )
-        data_dir = Path(tempfile.gettempdir()) / "comfyq-api-lab"
         defaults: dict[str, Any] = {
-            "retention_s": 7 * 86_400,
-            "link_secret": "secret",
-            "input_max_bytes": 8_000_000,
+            "COMFYQ_DATA_DIR": Path(tempfile.gettempdir()) / "comfyq-api-lab",
+            "COMFYQ_RETENTION_S": 7 * 86_400,
+            "COMFYQ_LINK_SECRET": "secret",
+            "COMFYQ_INPUT_MAX_BYTES": 8_000_000,
         }
-        self.services = services = Services(
-            Settings(data_dir=data_dir, **(defaults | settings)), ports
-        )
+        self.services = services = Services(read_settings({}, **(defaults | settings)), ports)
         self._replace_what_draws(services)
         self.records, self.families = services.records, services.families
         self.files, self.workers = services.assets, services.workers

@@ -1,6 +1,6 @@
 """Lambda entry point of the HTTP API (API Gateway payload format 2.0)."""
 
 from comfyq.bootstrap.lambdas import api_function
-from comfyq.config import Settings
+from comfyq.config import read_settings
 
-handler = api_function(Settings())  # once per execution environment, not per request
+handler = api_function(read_settings())  # once per execution environment, not per request

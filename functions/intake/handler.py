@@ -1,6 +1,6 @@
 """Lambda entry point of the queue of submissions."""
 
 from comfyq.bootstrap.lambdas import intake_function
-from comfyq.config import Settings
+from comfyq.config import read_settings
 
-handler = intake_function(Settings())
+handler = intake_function(read_settings())

@@ -1,6 +1,6 @@
 """Lambda entry point of the reaper's schedule and of dead letters."""
 
 from comfyq.bootstrap.lambdas import reaper_function
-from comfyq.config import Settings
+from comfyq.config import read_settings
 
-handler = reaper_function(Settings())
+handler = reaper_function(read_settings())

@@ -47,7 +47,7 @@ def read_cloud(infra: Infra, session: "boto3.Session", *, front: str) -> Cloud:
         WrongDeployment: a function's environment names an API that there is not, or routes lack.
     """
     ids = {name: made.physical_id for name, made in infra.deployed.made.items()}
-    reader = _Reader(ids, session, infra.settings.aws_endpoint_url)
+    reader = _Reader(ids, session, infra.settings.endpoints.url)
     apis = {ids["HttpApi"], ids["WebSocketApi"]}
     return Cloud(
         functions={

@@ -4,14 +4,14 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import boto3
 
 from comfyq.aio.tasks import beside
 from comfyq.bootstrap.infra import Infra, deploy_to_look_alike
-from comfyq.config import Backend, Settings
+from comfyq.config import AwsEndpoints, Backend, read_settings
 from comfyq.local.emulator import Emulator
 from comfyq.local.runtime_file import remove_runtime, write_runtime
 from comfyq.local.serving import listen, serving_app
@@ -64,7 +64,7 @@ async def running(options: Options) -> AsyncIterator[Running]:
         session = _session()
         cloud = await asyncio.to_thread(read_cloud, infra, session, front=f"{HOST}:{port}")
         identity = identity_in(data)
-        around = surroundings(endpoint, identity.certificate, Settings().workflows_dir)
+        around = surroundings(endpoint, identity.certificate, read_settings().workflows_dir)
         functions = {
             name: Function(spec, surroundings=around, logs=logs)
             for name, spec in cloud.functions.items()
@@ -136,8 +136,8 @@ async def _workers(
 
 
 def _deployed(endpoint: str) -> Infra:
-    settings = Settings(aws_endpoint_url=endpoint)
-    return deploy_to_look_alike(settings, stack=STACK, tools=ROOT / ".infra")
+    located = replace(read_settings(), endpoints=AwsEndpoints(url=endpoint))
+    return deploy_to_look_alike(located, stack=STACK, tools=ROOT / ".infra")
 
 
 def _exports(infra: Infra, url: str, data: Path) -> Mapping[str, str]:

@@ -4,10 +4,7 @@ import importlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pydantic import AliasChoices
-from pydantic.fields import FieldInfo
-
-from comfyq.config import Settings
+from comfyq.config.reference import reference
 from infra.checks.document import Document
 from infra.checks.intrinsics import references, text
 
@@ -127,12 +124,4 @@ def environments(document: Document) -> Iterator[tuple[str, Environment]]:
 
 def known_names() -> set[str]:
     """Every name in the environment that has a meaning."""
-    fields = Settings.model_fields.items()
-    return {_name(name, field) for name, field in fields} | READ_BY_BOTO3
-
-
-def _name(name: str, field: FieldInfo) -> str:
-    alias = field.validation_alias
-    if isinstance(alias, AliasChoices):
-        return str(alias.choices[0])
-    return f"COMFYQ_{name.upper()}"
+    return {each.name for each in reference()} | READ_BY_BOTO3

@@ -64,10 +64,10 @@ def queues_lead_to_dead_letters(document: Document) -> Iterator[str]:
 
 def doorbells_fit_leases(document: Document) -> Iterator[str]:
     """A doorbell shows again when the lease that came with it has lapsed, not before."""
-    settings, queue = Settings.model_fields, document.get("JobsQueue")
+    settings, queue = Settings(), document.get("JobsQueue")
     wanted = {
-        "VisibilityTimeout": settings["lease_s"].default,
-        "ReceiveMessageWaitTimeSeconds": settings["wait_s"].default,
+        "VisibilityTimeout": settings.timing.lease_s,
+        "ReceiveMessageWaitTimeSeconds": settings.worker.wait_s,
     }
     for name, value in wanted.items():
         if queue.find(name) != value:

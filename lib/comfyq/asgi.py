@@ -2,10 +2,10 @@
 
 from comfyq.bootstrap.ports import open_ports
 from comfyq.bootstrap.services import Services
-from comfyq.config import Settings
+from comfyq.config import read_settings
 from comfyq.local.application import local_app
 from comfyq.local.logging import configure_logging
 
-settings = Settings()
+settings = read_settings()
 configure_logging(settings.log_level)
 app = local_app(Services(settings, open_ports(settings)))

@@ -13,7 +13,7 @@ from comfyq.adapters.provisioning.stack import CannotDeploy, Stack
 from comfyq.bootstrap.aws import Clients
 from comfyq.bootstrap.infra import deploy_to_look_alike
 from comfyq.cli.app import app
-from comfyq.config import Backend, Settings
+from comfyq.config import AwsEndpoints, Backend, Settings
 from comfyq.local.emulator import Emulator
 from tests.fixtures.emulator import ENVIRONMENT, ROOT
 
@@ -48,7 +48,7 @@ def settings() -> Iterator[Settings]:
     if not ENVIRONMENT.exists():
         pytest.skip("the emulator is not installed: run make emulator")
     with Emulator(environment=ENVIRONMENT, services=SERVICES) as running:
-        yield Settings(backend=Backend.EMULATOR, aws_endpoint_url=running.url)
+        yield Settings(backend=Backend.EMULATOR, endpoints=AwsEndpoints(url=running.url))
 
 
 def deployed(settings: Settings, name: str, template: dict[str, Any], *needed: str) -> Deployed:
@@ -109,7 +109,7 @@ def test_a_template_that_is_refused_as_a_whole(settings: Settings) -> None:
 
 
 def test_without_cloudformation_the_state_is_made(emulator: Emulator) -> None:
-    plain = Settings(aws_endpoint_url=emulator.url)
+    plain = Settings(endpoints=AwsEndpoints(url=emulator.url))
     made = deploy_to_look_alike(plain, stack="plain", tools=TOOLS, state_only=True)
     assert made.deployed.made == {}
     assert made.without_stack is not None

@@ -19,7 +19,17 @@ from comfyq.bootstrap import lambdas
 from comfyq.bootstrap.ports import open_ports
 from comfyq.bootstrap.services import Services
 from comfyq.bootstrap.worker import open_worker
-from comfyq.config import Backend, Settings
+from comfyq.config import (
+    ApiSettings,
+    AwsEndpoints,
+    AwsSettings,
+    Backend,
+    Settings,
+    WorkerSettings,
+    read_settings,
+    variables_of,
+)
+from comfyq.services.worker.timing import Timing
 from comfyq.testing.memory.clock import ManualClock
 from comfyui_simulator import Simulator, SimulatorSettings
 from infra.checks.calls import Recording
@@ -41,15 +51,17 @@ class Deployment:
     def __init__(self, made: Provisioned, *, endpoint: str, data_dir: Path) -> None:
         self.settings = Settings(
             backend=Backend.EMULATOR,
-            aws_endpoint_url=endpoint,
-            table=made.table,
-            queue_url=made.queue_url,
-            bucket=made.bucket,
-            submissions_dead_queue_url=made.submissions_dead_queue_url,
             data_dir=data_dir,
-            public_url="https://api.example",
-            lease_s=20,
-            wait_s=1,
+            api=ApiSettings(public_url="https://api.example"),
+            endpoints=AwsEndpoints(url=endpoint),
+            aws=AwsSettings(
+                table=made.table,
+                queue_url=made.queue_url,
+                bucket=made.bucket,
+                submissions_dead_queue_url=made.submissions_dead_queue_url,
+            ),
+            worker=WorkerSettings(wait_s=1),
+            timing=Timing(lease_s=20),
         )
         queues = {
             made.queue_url: "JobsQueue",
@@ -69,7 +81,8 @@ class Deployment:
             yield overhearing
 
     def services(self, **changes: Any) -> Services:
-        settings = self.settings.model_copy(update=changes)
+        """Services under the deployment's settings, with ``changes`` of variables."""
+        settings = self._with(**changes)
         return Services(settings, open_ports(settings))
 
     def services_of(self, *, ago: timedelta) -> Services:
@@ -78,8 +91,11 @@ class Deployment:
         return Services(self.settings, replace(open_ports(self.settings), clock=clock))
 
     def api(self) -> "Api":
-        limited = {"requests_per_minute": REQUESTS_PER_MINUTE}
-        return Api(lambdas.api_function(self.settings.model_copy(update=limited)))
+        limited = self._with(COMFYQ_REQUESTS_PER_MINUTE=REQUESTS_PER_MINUTE)
+        return Api(lambdas.api_function(limited))
+
+    def _with(self, **changes: Any) -> Settings:
+        return read_settings(variables_of(self.settings), **changes)
 
     def websocket(self) -> Callable[..., Answer]:
         function = lambdas.websocket_function(self.settings)

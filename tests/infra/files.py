@@ -69,7 +69,7 @@ def _a_submission_with_a_file(deployment: Deployment) -> None:
 
 def _a_dead_submission_with_a_file(deployment: Deployment) -> None:
     body = json.dumps(_repainting(_data_uri(_picture("blue"))))
-    letter = deployment.dead(body, of=str(deployment.settings.submissions_dead_queue_url))
+    letter = deployment.dead(body, of=str(deployment.settings.aws.submissions_dead_queue_url))
     with deployment.role("ReaperRole") as overhearing:
         assert deployment.reap(letter) == {"batchItemFailures": []}
     assert overhearing.recording.rights[Right("s3:PutObject", FILES)] == 1

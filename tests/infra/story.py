@@ -60,7 +60,7 @@ def _a_picture(deployment: Deployment) -> str:
         assert api("show", f"/generate/{job_id}")["statusCode"] == 200
     _follow(deployment, job_id)
     with deployment.role("WorkerPolicy"):
-        deployment.work(_reached(job_id, JobStatus.SUCCEEDED), retention_s=0)
+        deployment.work(_reached(job_id, JobStatus.SUCCEEDED), COMFYQ_RETENTION_S=0)
     return job_id
 
 
@@ -107,7 +107,7 @@ def _a_cancel_during_the_upload(deployment: Deployment) -> None:
 
     with deployment.role("WorkerPolicy") as overhearing:
         overhearing.faults["PutObject"] = upload
-        deployment.work(ended, watch_s=60.0)
+        deployment.work(ended, COMFYQ_WATCH_S=60)
         assert overhearing.recording.calls["s3:DeleteObject"] == 1
 
 
@@ -134,7 +134,10 @@ def _a_job_without_a_doorbell(deployment: Deployment) -> None:
     asyncio.run(_leave_behind(deployment.services(), job_id))
     with deployment.role("WorkerPolicy") as overhearing:
         deployment.work(
-            _reached(job_id, JobStatus.RUNNING), worker_id=FORMER, drain_s=0.0, step_s=1.0
+            _reached(job_id, JobStatus.RUNNING),
+            COMFYQ_WORKER_ID=FORMER,
+            COMFYQ_DRAIN_S=0,
+            step_s=1.0,
         )
         assert overhearing.recording.calls["sqs:SendMessage"] == 1
     asyncio.run(_cancel(deployment.services(), job_id))
@@ -182,12 +185,12 @@ def _dead_letters(deployment: Deployment) -> None:
     settings = deployment.settings
     waiting = asyncio.run(_create(deployment.services()))
     doorbell = json.dumps({"job_id": waiting.id})
-    dead_url = str(settings.queue_url).replace("jobs-queue", "jobs-dead-letters")
+    dead_url = str(settings.aws.queue_url).replace("jobs-queue", "jobs-dead-letters")
     with deployment.role("ReaperRole"):
         buried = deployment.reap(
             deployment.dead(doorbell, of=dead_url),
-            deployment.dead("no JSON", of=str(settings.submissions_dead_queue_url)),
-            deployment.dead('{"prompt": "a fox"}', of=str(settings.submissions_dead_queue_url)),
+            deployment.dead("no JSON", of=str(settings.aws.submissions_dead_queue_url)),
+            deployment.dead('{"prompt": "a fox"}', of=str(settings.aws.submissions_dead_queue_url)),
         )
     assert buried == {"batchItemFailures": []}
     with deployment.role("ApiRole"):

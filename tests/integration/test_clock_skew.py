@@ -14,7 +14,7 @@ import pytest
 
 from comfyq.bootstrap.ports import Ports, open_ports
 from comfyq.cli.errors import ExitCode
-from comfyq.config import Backend, Settings
+from comfyq.config import AwsEndpoints, AwsSettings, Backend, Settings
 from comfyq.domain.caller import DEFAULT_TENANT
 from comfyq.domain.errors import ClockSkewed, TableUnavailable
 from comfyq.domain.job import JobId
@@ -84,7 +84,10 @@ def store() -> Iterator[Store]:
 
 def ports_at(url: str, data_dir: Path) -> Ports:
     settings = Settings(
-        backend=Backend.EMULATOR, aws_endpoint_url=url, queue_url=f"{url}/queue", data_dir=data_dir
+        backend=Backend.EMULATOR,
+        data_dir=data_dir,
+        endpoints=AwsEndpoints(url=url),
+        aws=AwsSettings(queue_url=f"{url}/queue"),
     )
     return open_ports(settings)
 

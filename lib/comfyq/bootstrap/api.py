@@ -33,7 +33,7 @@ ROUTERS: Sequence[Router[Services]] = (
 
 def api_app(services: Services, *, lifespan: Lifespan | None = None) -> FastAPI:
     """Make the application that Lambda, uvicorn and tests serve alike."""
-    settings = services.settings
+    settings = services.settings.api
     return create_app(
         services,
         routers=ROUTERS,

@@ -80,12 +80,11 @@ class Clients:
 
     def _endpoint(self, service: str) -> str | None:
         """A service's own, else everybody's; None leaves it to boto3."""
-        own = self._settings.endpoints.get(f"AWS_ENDPOINT_URL_{service.upper()}")
+        endpoints = self._settings.endpoints
+        own = endpoints.own(service) or endpoints.url
         if own is not None:
             return own
-        if self._settings.aws_endpoint_url is not None:
-            return self._settings.aws_endpoint_url
-        if self._settings.backend is Backend.EMULATOR and self._settings.localstack_host:
+        if self._settings.backend is Backend.EMULATOR and endpoints.localstack_host:
             from localstack_client.config import (  # type: ignore[import-untyped]
                 get_service_endpoint,
             )

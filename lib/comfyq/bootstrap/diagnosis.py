@@ -33,12 +33,12 @@ async def check_services(settings: Settings, *, sample: Path) -> Sequence[Findin
 def _diagnosis(settings: Settings, ports: Ports, sample: Path) -> Diagnosis:
     clients = Clients(settings)
     dead = {
-        "jobs": settings.dead_queue_url,
-        "submissions": settings.submissions_dead_queue_url,
+        "jobs": settings.aws.dead_queue_url,
+        "submissions": settings.aws.submissions_dead_queue_url,
     }
-    assert settings.queue_url is not None  # open_ports has seen to it
+    assert settings.aws.queue_url is not None  # open_ports has seen to it
     id = f"check-{uuid4().hex}"
-    jobs = SqsGauge(client=clients.sqs, url=settings.queue_url)
+    jobs = SqsGauge(client=clients.sqs, url=settings.aws.queue_url)
     gauges = {
         name: SqsGauge(client=clients.sqs, url=url) for name, url in dead.items() if url is not None
     }
@@ -46,7 +46,7 @@ def _diagnosis(settings: Settings, ports: Ports, sample: Path) -> Diagnosis:
         TableProbe(ports.table, id=id),
         QueueProbe(jobs, dead=gauges),
         FileProbe(ports.assets, sample=sample, id=id),
-        SocketProbe(ports.notifier, endpoint=_management(settings.ws_url)),
+        SocketProbe(ports.notifier, endpoint=_management(settings.api.ws_url)),
     ]
     clock = ports.clock
     return Diagnosis(

@@ -28,7 +28,7 @@ def space_of(settings: Settings, own: OwnFolder, folders: ComfyFolders | None) -
     disks = {"the data directory": own.path}
     if folders is not None:
         disks["ComfyUI's output folder"] = folders.output
-    return SpaceWatch(DiskSpace(disks, least_bytes=settings.min_free_bytes))
+    return SpaceWatch(DiskSpace(disks, least_bytes=settings.worker.min_free_bytes))
 
 
 def tidier_of(folders: ComfyFolders | None) -> DiskCleanup | None:

@@ -4,6 +4,7 @@ import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from socket import gethostname
 from zlib import crc32
 
 from comfyq.adapters.filesystem.lock import AlreadyHeld, Lock, hold
@@ -44,7 +45,7 @@ def take_identity(settings: Settings, *, engine: str) -> OwnFolder:
     Raises:
         WorkerIdTaken: the id of the setting is in use.
     """
-    wanted = settings.worker_id
+    wanted = settings.worker.worker_id
     names = [wanted] if wanted else _names(settings, engine)
     for name in names:
         path = settings.data_dir / "workers" / name
@@ -76,5 +77,5 @@ def _names(settings: Settings, engine: str) -> list[str]:
     if not token_file.exists():
         token_file.parent.mkdir(parents=True, exist_ok=True)
         token_file.write_text(secrets.token_hex(3))
-    prefix = f"{settings.host}-{token_file.read_text()}-{crc32(engine.encode()):08x}"
+    prefix = f"{gethostname()}-{token_file.read_text()}-{crc32(engine.encode()):08x}"
     return [f"{prefix}-{slot}" for slot in range(SLOTS)]

@@ -1,8 +1,9 @@
 """Deploying template.yaml to a look-alike of AWS."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -16,7 +17,7 @@ from comfyq.adapters.provisioning.stack import Stack
 from comfyq.adapters.provisioning.template import load
 from comfyq.bootstrap.aws import Clients
 from comfyq.bootstrap.provisioning import provisioned
-from comfyq.config import Backend, Settings
+from comfyq.config import Backend, Settings, resources_of, variables_of
 
 AWS = "amazonaws.com"
 STATE = {  # by setting, the resource that it names: without these no job can be kept
@@ -54,7 +55,7 @@ def deploy_to_look_alike(
     Raises:
         CannotDeploy: no look-alike is named, nobody answers, or it refuses what it must have.
     """
-    settings = settings.model_copy(update={"backend": Backend.EMULATOR})
+    settings = replace(settings, backend=Backend.EMULATOR)
     _check_endpoint(settings)
     clients = Clients(settings)
     try:
@@ -80,8 +81,10 @@ def _stack(settings: Settings, clients: Clients, name: str, tools: Path) -> Infr
         lambda number: stack(f"-rehearsal-{number}"),
         needed=STATE.values(),
     )
-    made = {setting: deployed.made[name].physical_id for setting, name in STATE.items()}
-    located = settings.model_copy(update=made)
+    made: dict[str, Any] = {
+        setting: deployed.made[name].physical_id for setting, name in STATE.items()
+    }
+    located = replace(settings, aws=replace(settings.aws, **made))
     return Infra(deployed, located, mended=_mended(located, clients))
 
 
@@ -95,8 +98,8 @@ def _state(settings: Settings, clients: Clients, *, why: str) -> Infra:
 def _mended(settings: Settings, clients: Clients) -> Sequence[str]:
     template = load(settings.template)
     return [
-        *mend_table(template, clients.dynamodb(), settings.table),
-        *mend_bucket(template, clients.s3(), settings.bucket),
+        *mend_table(template, clients.dynamodb(), settings.aws.table),
+        *mend_bucket(template, clients.s3(), settings.aws.bucket),
     ]
 
 
@@ -110,12 +113,12 @@ def _without_cloudformation(clients: Clients, stack: str) -> str | None:
 
 
 def _check_endpoint(settings: Settings) -> None:
-    if not settings.has_every_endpoint:
+    if not settings.endpoints.are_complete:
         raise CannotDeploy(
             "no look-alike of AWS is named: set AWS_ENDPOINT_URL or LOCALSTACK_HOST, or give "
             "--endpoint-url. To AWS itself this does not deploy: docs/deploy.md tells how"
         )
-    for url in settings.endpoints.values():
+    for url in variables_of(settings.endpoints).values():
         host = urlsplit(url).hostname or ""
         if host == AWS or host.endswith(f".{AWS}"):
             raise CannotDeploy(
@@ -125,4 +128,4 @@ def _check_endpoint(settings: Settings) -> None:
 
 
 def _exports(settings: Settings) -> Mapping[str, str]:
-    return {"COMFYQ_BACKEND": str(Backend.EMULATOR), **settings.places}
+    return {"COMFYQ_BACKEND": str(Backend.EMULATOR), **resources_of(settings)}

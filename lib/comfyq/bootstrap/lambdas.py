@@ -38,7 +38,7 @@ def websocket_function(settings: Settings) -> Function:
         subscriptions=services.subscriptions,
         notifier=services.ports.notifier,
         scheme="https",
-        public_url=settings.public_url,
+        public_url=settings.api.public_url,
     )
     return _blocking(handler.handle)
 
@@ -49,9 +49,9 @@ def reaper_function(settings: Settings) -> Function:
 
     services = Services(settings, open_ports(settings))
     count = WorkerCount(
-        health=services.health, clock=services.ports.clock, table=settings.table, emit=print
+        health=services.health, clock=services.ports.clock, table=settings.aws.table, emit=print
     )
-    dead_url = settings.submissions_dead_queue_url
+    dead_url = settings.aws.submissions_dead_queue_url
     handler = ReaperHandler(
         reaper=services.reaper,
         dead_letters=services.dead_letters,

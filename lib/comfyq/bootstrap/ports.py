@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from comfyq.adapters.apigw.notifier import ApiGatewayNotifier
 from comfyq.adapters.system.clock import CorrectedClock, SystemClock
 from comfyq.bootstrap.aws import Clients
-from comfyq.config import Backend, Settings
+from comfyq.config import Backend, MinioSettings, Settings
 from comfyq.domain.dead_letter import Origin
 from comfyq.domain.errors import AssetsUnavailable
 from comfyq.ports.assets import Assets
@@ -77,8 +77,8 @@ def _embedded(settings: Settings, clock: Clock) -> Ports:
     database = Database(path=settings.data_dir / "comfyq.db")
     return Ports(
         table=SqliteTable(database=database, clock=clock),
-        queue=SqliteQueue(database=database, clock=clock, visibility_s=settings.visibility_s),
-        assets=_minio(settings) or FileAssets(folder=settings.data_dir / "assets"),
+        queue=SqliteQueue(database=database, clock=clock, visibility_s=settings.local.visibility_s),
+        assets=_minio(settings.minio) or FileAssets(folder=settings.data_dir / "assets"),
         clock=clock,
         notifier=GatewayNotifier(),
         close=database.close,
@@ -99,7 +99,8 @@ def _aws(settings: Settings, local_clock: Clock) -> Ports:
     from comfyq.adapters.s3.assets import S3Assets
     from comfyq.adapters.sqs.queue import SqsQueue
 
-    if settings.queue_url is None:
+    aws = settings.aws
+    if aws.queue_url is None:
         raise MissingSetting(
             f"the {settings.backend} backend needs COMFYQ_QUEUE_URL, COMFYQ_TABLE and "
             "COMFYQ_BUCKET; `comfyq env` prints them for a running `comfyq up`"
@@ -107,21 +108,21 @@ def _aws(settings: Settings, local_clock: Clock) -> Ports:
     clients = Clients(settings)
     clock = CorrectedClock(local_clock)
     table = DynamoTable(
-        client=clients.dynamodb, table=settings.table, clock=clock, on_date=clock.observe
+        client=clients.dynamodb, table=aws.table, clock=clock, on_date=clock.observe
     )
     return Ports(
         table=table,
-        queue=SqsQueue(client=clients.sqs, url=settings.queue_url, fair=settings.fair_queue),
-        assets=_minio(settings) or S3Assets(client=clients.s3, bucket=settings.bucket),
+        queue=SqsQueue(client=clients.sqs, url=aws.queue_url, fair=settings.tenants.fair_queue),
+        assets=_minio(settings.minio) or S3Assets(client=clients.s3, bucket=aws.bucket),
         clock=clock,
         notifier=ApiGatewayNotifier(client_of=clients.management),
         close=lambda: None,
-        submissions=_sqs_inbox(clients, settings.submissions_queue_url),
+        submissions=_sqs_inbox(clients, aws.submissions_queue_url),
         dead={
             origin: inbox
             for origin, url in (
-                (Origin.JOBS, settings.dead_queue_url),
-                (Origin.SUBMISSIONS, settings.submissions_dead_queue_url),
+                (Origin.JOBS, aws.dead_queue_url),
+                (Origin.SUBMISSIONS, aws.submissions_dead_queue_url),
             )
             if (inbox := _sqs_inbox(clients, url)) is not None
         },
@@ -134,21 +135,21 @@ def _sqs_inbox(clients: Clients, url: str | None) -> Inbox | None:
     return None if url is None else SqsInbox(client=clients.sqs, url=url)
 
 
-def _minio(settings: Settings) -> Assets | None:
-    if settings.minio_endpoint is None:
+def _minio(minio: MinioSettings) -> Assets | None:
+    if minio.endpoint is None:
         return None
     from comfyq.adapters.minio.assets import MinioAssets
 
-    return MinioAssets(client=lambda: _minio_client(settings), bucket=settings.minio_bucket)
+    return MinioAssets(client=lambda: _minio_client(minio), bucket=minio.bucket)
 
 
-def _minio_client(settings: Settings) -> "Minio":
+def _minio_client(minio: MinioSettings) -> "Minio":
     from minio import Minio
 
-    secret = settings.minio_secret_key
+    secret = minio.secret_key
     return Minio(
-        endpoint=settings.minio_endpoint or "",
-        access_key=settings.minio_access_key,
+        endpoint=minio.endpoint or "",
+        access_key=minio.access_key,
         secret_key=secret.get_secret_value() if secret else None,
-        secure=settings.minio_secure,
+        secure=minio.secure,
     )

@@ -1,5 +1,7 @@
 """Making what a look-alike of AWS does not have yet, from the template's own definitions."""
 
+from dataclasses import replace
+
 from comfyq.adapters.provisioning.provision import provision
 from comfyq.bootstrap.aws import Clients
 from comfyq.config import Settings
@@ -12,7 +14,7 @@ def provisioned(settings: Settings) -> Settings:
 
     Who names a queue has made them: by ``comfyq infra up``, for one. Blocks for about a second.
     """
-    if settings.queue_url is not None:
+    if settings.aws.queue_url is not None:
         return settings
     clients = Clients(settings)
     made = provision(
@@ -22,13 +24,13 @@ def provisioned(settings: Settings) -> Settings:
         sqs=clients.sqs(),
         s3=clients.s3(),
     )
-    return settings.model_copy(
-        update={
-            "table": made.table,
-            "queue_url": made.queue_url,
-            "dead_queue_url": made.dead_queue_url,
-            "submissions_queue_url": made.submissions_queue_url,
-            "submissions_dead_queue_url": made.submissions_dead_queue_url,
-            "bucket": made.bucket,
-        }
+    aws = replace(
+        settings.aws,
+        table=made.table,
+        queue_url=made.queue_url,
+        dead_queue_url=made.dead_queue_url,
+        submissions_queue_url=made.submissions_queue_url,
+        submissions_dead_queue_url=made.submissions_dead_queue_url,
+        bucket=made.bucket,
     )
+    return replace(settings, aws=aws)

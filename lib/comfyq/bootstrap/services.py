@@ -100,7 +100,7 @@ class Services:
             records=CatalogueRecords(self.ports.table),
             assets=self.ports.assets,
             clock=self.ports.clock,
-            live_s=self.settings.live_s,
+            live_s=self.settings.worker.live_s,
         )
 
     @cached_property
@@ -123,7 +123,7 @@ class Services:
             notifier=self.ports.notifier,
             render=self._render,
             clock=self.ports.clock,
-            retention=timedelta(seconds=self.settings.retention_s),
+            retention=timedelta(seconds=self.settings.limits.retention_s),
         )
 
     @cached_property
@@ -131,7 +131,7 @@ class Services:
         return RateLimit(
             counts=RequestCounts(self.ports.table),
             clock=self.ports.clock,
-            requests_per_minute=self.settings.requests_per_minute,
+            requests_per_minute=self.settings.tenants.requests_per_minute,
         )
 
     @cached_property
@@ -172,7 +172,7 @@ class Services:
             records=self.records,
             results=ResultRecords(self.ports.table),
             clock=self.ports.clock,
-            retention=timedelta(seconds=self.settings.retention_s),
+            retention=timedelta(seconds=self.settings.limits.retention_s),
         )
 
     @cached_property
@@ -187,8 +187,8 @@ class Services:
             spool=FileSpool(folder=self.settings.uploads_dir),
             clock=self.ports.clock,
             new_id=lambda: AssetId(str(uuid4())),
-            retention=timedelta(seconds=self.settings.retention_s),
-            max_bytes=self.settings.input_max_bytes,
+            retention=timedelta(seconds=self.settings.limits.retention_s),
+            max_bytes=self.settings.limits.input_max_bytes,
         )
 
     @cached_property
@@ -226,7 +226,7 @@ class Services:
             workers=self.workers,
             run_times=self.run_times,
             clock=self.ports.clock,
-            live_s=self.settings.live_s,
+            live_s=self.settings.worker.live_s,
         )
 
     @cached_property
@@ -234,8 +234,8 @@ class Services:
         return Health(
             workers=self.workers,
             clock=self.ports.clock,
-            live_s=self.settings.live_s,
-            scale_to_zero=self.settings.scale_to_zero,
+            live_s=self.settings.worker.live_s,
+            scale_to_zero=self.settings.api.scale_to_zero,
         )
 
     @cached_property
@@ -253,7 +253,7 @@ class Services:
 
     @cached_property
     def batch_records(self) -> BatchRecords:
-        longest = timedelta(seconds=self.settings.retention_s) + LONGEST_JOB
+        longest = timedelta(seconds=self.settings.limits.retention_s) + LONGEST_JOB
         return BatchRecords(self.ports.table, new_write_id=lambda: uuid4().hex, kept=longest)
 
     @cached_property
@@ -289,7 +289,7 @@ class Services:
     def intake(self) -> Intake:
         from comfyq.edges.intake.reading import read_request
 
-        tenant = TenantId(self.settings.submissions_tenant)
+        tenant = TenantId(self.settings.tenants.submissions_tenant)
         return Intake(
             caller=Caller(tenant, frozenset({"submit"})),
             read=read_request,
@@ -305,13 +305,13 @@ class Services:
             self._links = SignedLinks(
                 secret=await self._link_secret(),
                 clock=self.ports.clock,
-                expires_s=self.settings.link_expires_s,
+                expires_s=self.settings.api.link_expires_s,
             )
         return self._links
 
     async def _link_secret(self) -> bytes:
-        if self.settings.link_secret is not None:
-            return self.settings.link_secret.get_secret_value().encode()
+        if self.settings.api.link_secret is not None:
+            return self.settings.api.link_secret.get_secret_value().encode()
         stored = SecretRecords(self.ports.table, new_secret=lambda: secrets.token_hex(32))
         return await stored.shared("links")
 
@@ -319,6 +319,6 @@ class Services:
         from comfyq.edges.api.links import output_url
         from comfyq.edges.websocket.rendering import render
 
-        base_url = base_url or self.settings.public_url or ""
+        base_url = base_url or self.settings.api.public_url or ""
         url = partial(output_url, base_url, signed=await self.links())
         return render(job, outputs, output_url=url)

@@ -1,8 +1,10 @@
 """A worker and its parts: one ComfyUI, one identity, one folder of its own."""
 
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from socket import gethostname
 
 import structlog
 
@@ -46,7 +48,6 @@ from comfyq.services.worker.output_retry import OutputRetry
 from comfyq.services.worker.prompt_stopper import PromptStopper
 from comfyq.services.worker.renderer import Renderer
 from comfyq.services.worker.run_times import RunTimes
-from comfyq.services.worker.timing import Timing
 from comfyq.services.workflows.node_catalogues import CataloguePublisher
 
 __all__ = ["NotComfyUI", "evict_dead_workers", "open_worker"]
@@ -54,21 +55,6 @@ __all__ = ["NotComfyUI", "evict_dead_workers", "open_worker"]
 log = structlog.get_logger()
 
 ENGINE_LOOK_S = 5.0  # ComfyUI is asked that often whether it is there
-
-
-def timing_of(settings: Settings) -> Timing:
-    return Timing(
-        lease_s=settings.lease_s,
-        renew_s=settings.renew_s,
-        watch_s=settings.watch_s,
-        store_progress_s=settings.store_progress_s,
-        push_progress_s=settings.push_progress_s,
-        retry_s=settings.retry_s,
-        upload_give_up_s=settings.upload_give_up_s,
-        resend_s=settings.resend_s,
-        stop_s=settings.stop_s,
-        unavailable_s=settings.unavailable_s,
-    )
 
 
 @asynccontextmanager
@@ -92,7 +78,7 @@ async def open_worker(
     folders = folders_of(services, comfyui_dir)
     own = take_identity(services.settings, engine=engine or comfyui_url)
     try:
-        timing = EngineTiming(unavailable_s=services.settings.silent_s)
+        timing = EngineTiming(unavailable_s=services.settings.worker.silent_s)
         async with ComfyEngine(comfyui_url, timing=timing) as comfyui:
             caretaker = ComfyCaretaker(comfyui, restart=restart)
             await _recall(own)
@@ -133,12 +119,12 @@ def _worker(
     capabilities = Capabilities(engine, clock=services.ports.clock)
     claims = _claims(services, capabilities, own)
     watch = EngineWatch(engine, period_s=ENGINE_LOOK_S)
-    stopper = PromptStopper(engine, timing=timing_of(settings))
+    stopper = PromptStopper(engine, timing=settings.timing)
     unstopped = UnstoppedWatch(stopper, engine_watch=watch, clock=services.ports.clock)
     catalogue = CatalogueWatch(_publisher(services, capabilities, own), watch=watch)
     space = space_of(settings, own, folders)
     heart = _heart(services, own, watch, space, unstopped, catalogue)
-    spool = FileSpool(folder=own.path / "spool", max_kept_bytes=settings.spool_bytes)
+    spool = FileSpool(folder=own.path / "spool", max_kept_bytes=settings.worker.spool_bytes)
     spool.clear()
     run_times, disk_cleanup = RunTimes(records=services.run_times), tidier_of(folders)
     return Worker(
@@ -147,18 +133,18 @@ def _worker(
             services, engine, stopper, capabilities, claims, spool, run_times, disk_cleanup
         ),
         queue=services.ports.queue,
-        gate=Gate(settings.depth),
+        gate=Gate(settings.worker.depth),
         watch=watch,
         space=space,
         unstopped=unstopped,
         heart=heart,
         caretaker=caretaker,
-        affinity=_affinity(services, capabilities) if settings.affinity else None,
+        affinity=_affinity(services, capabilities) if settings.worker.affinity else None,
         output_retry=_output_retry(services, spool),
         orphaned_prompts=OrphanedPrompts(records=services.records, claims=claims, stopper=stopper),
         run_times=run_times,
-        wait_s=settings.wait_s,
-        drain_s=settings.drain_s,
+        wait_s=settings.worker.wait_s,
+        drain_s=settings.worker.drain_s,
         guard=_guard(settings, heart),
         catalogue=catalogue,
     )
@@ -173,7 +159,7 @@ def _claims(services: Services, capabilities: Capabilities, own: OwnFolder) -> C
         capabilities=capabilities,
         announcer=services.announcer,
         clock=services.ports.clock,
-        timing=timing_of(services.settings),
+        timing=services.settings.timing,
     )
 
 
@@ -183,7 +169,7 @@ def _output_retry(services: Services, spool: Spool) -> OutputRetry:
         assets=services.ports.assets,
         spool=spool,
         clock=services.ports.clock,
-        timing=timing_of(services.settings),
+        timing=services.settings.timing,
     )
 
 
@@ -198,9 +184,9 @@ def _publisher(services: Services, source: CatalogueSource, own: OwnFolder) -> C
 
 
 def _guard(settings: Settings, heart: Heart) -> Guard | None:
-    if settings.ecs_agent_uri is None:
+    if settings.worker.ecs_agent_uri is None:
         return None
-    protection = EcsProtection(agent_uri=settings.ecs_agent_uri)
+    protection = EcsProtection(agent_uri=settings.worker.ecs_agent_uri)
     return Guard(protection, busy=lambda: heart.busy)
 
 
@@ -214,15 +200,15 @@ def _heart(
 ) -> Heart:
     settings = services.settings
     return Heart(
-        Identity(own.worker, host=settings.host, pid=settings.pid, version=__version__),
+        Identity(own.worker, host=gethostname(), pid=os.getpid(), version=__version__),
         records=services.workers,
         watch=watch,
         space=space,
         unstopped=unstopped,
         catalogue=catalogue,
         clock=services.ports.clock,
-        period_s=settings.beat_s,
-        ttl_s=int(settings.live_s * 3),
+        period_s=settings.worker.beat_s,
+        ttl_s=int(settings.worker.live_s * 3),
     )
 
 
@@ -232,7 +218,7 @@ def _affinity(services: Services, capabilities: Capabilities) -> Affinity:
         families=services.families,
         capabilities=capabilities,
         clock=services.ports.clock,
-        max_wait_s=services.settings.affinity_max_wait_s,
+        max_wait_s=services.settings.worker.affinity_max_wait_s,
     )
 
 
@@ -240,14 +226,14 @@ def _preparer(
     services: Services, folder: InputFolder, disk_cleanup: DiskCleanup | None
 ) -> InputPreparer:
     settings = services.settings
-    allowed = Allowed.of(settings.input_allow.split(","))
+    allowed = Allowed.of(settings.limits.input_allow.split(","))
     return InputPreparer(
         folder=folder,
         fetcher=HttpFetcher(allowed=allowed),
         pictures=PillowPictures(),
         records=services.assets,
         assets=services.ports.assets,
-        max_bytes=settings.input_max_bytes,
+        max_bytes=settings.limits.input_max_bytes,
         disk_cleanup=disk_cleanup,
     )
 
@@ -262,7 +248,7 @@ def _executor(
     run_times: RunTimes,
     disk_cleanup: DiskCleanup | None,
 ) -> Executor:
-    timing, clock = timing_of(services.settings), services.ports.clock
+    timing, clock = services.settings.timing, services.ports.clock
     return Executor(
         records=services.records,
         claims=claims,

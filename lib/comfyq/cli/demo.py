@@ -46,7 +46,7 @@ def _system() -> Iterator["Up"]:
 
     configure_logging("warning")
     with TemporaryDirectory(prefix="comfyq-demo-") as folder, start_blocking_portal() as portal:
-        settings = settings_with(data_dir=Path(folder), backend="embedded")
+        settings = settings_with(COMFYQ_DATA_DIR=folder, COMFYQ_BACKEND="embedded")
         simulator = Simulator(SimulatorSettings(step_s=STEP_S))
         with portal.wrap_async_context_manager(simulator):
             options = UpOptions(port=0, comfyui=[simulator.url])

@@ -46,7 +46,7 @@ def up(
     from comfyq.bootstrap.infra import CannotDeploy, deploy_to_look_alike
     from comfyq.config import PROJECT
 
-    settings = settings_with(aws_endpoint_url=endpoint_url)
+    settings = settings_with(AWS_ENDPOINT_URL=endpoint_url)
     try:
         made = deploy_to_look_alike(
             settings, stack=stack, tools=PROJECT / ".infra", state_only=state_only

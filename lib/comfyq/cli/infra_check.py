@@ -59,7 +59,7 @@ def _outside(client: "ApiClient", settings: "Settings") -> Iterator["Finding"]:
     yield from _clock(client)
     page = client.dead_letters(limit=DEAD_LIMIT, cursor=None)
     yield judge_buried(len(page["letters"]), more=bool(page["next_cursor"]))
-    yield _socket(settings.ws_url or client.socket_url)
+    yield _socket(settings.api.ws_url or client.socket_url)
 
 
 def _clock(client: "ApiClient") -> Iterator["Finding"]:

@@ -46,7 +46,9 @@ def up(
         from comfyq.local.loop import run
         from comfyq.local.up import UpOptions, serve_until_signal
 
-        settings = settings_with(data_dir=data_dir, backend=backend, comfyui_dir=comfyui_dir)
+        settings = settings_with(
+            COMFYQ_DATA_DIR=data_dir, COMFYQ_BACKEND=backend, COMFYUI_DIR=comfyui_dir
+        )
         configure_logging(settings.log_level)
         options = UpOptions(
             host=host,
@@ -85,11 +87,11 @@ def worker(
         from comfyq.local.worker import comfyui_of, work_until_signal
 
         settings = settings_with(
-            data_dir=data_dir,
-            comfyui_dir=comfyui_dir,
-            worker_id=worker_id,
-            depth=depth,
-            drain_s=drain_s,
+            COMFYQ_DATA_DIR=data_dir,
+            COMFYUI_DIR=comfyui_dir,
+            COMFYQ_WORKER_ID=worker_id,
+            COMFYQ_DEPTH=depth,
+            COMFYQ_DRAIN_S=drain_s,
         )
         started = comfyui_command is not None
         urls = _comfyui(comfyui, settings, started=started) or [comfyui_of(settings)]
@@ -139,7 +141,7 @@ def env(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     from comfyq.local.runtime_file import NotRunning, read_runtime
 
     try:
-        exports = read_runtime(settings_with(data_dir=data_dir).data_dir)
+        exports = read_runtime(settings_with(COMFYQ_DATA_DIR=data_dir).data_dir)
     except NotRunning as missing:
         raise NotReached(str(missing)) from missing
     if as_json:
@@ -163,7 +165,7 @@ def _comfyui(given: list[str] | None, settings: "Settings", *, started: bool = F
     """Base URLs: the options', or else the environment's, or else of the one that we start."""
     if given:
         return [url.rstrip("/") for url in given]
-    named = settings.comfyui() or (COMFYUI_URL if started else None)
+    named = settings.comfyui.base_url or (COMFYUI_URL if started else None)
     return [named] if named else []
 
 
@@ -201,7 +203,7 @@ def _check_alone(urls: list[str], settings: "Settings", *, started: bool) -> Non
     """What names one ComfyUI, or is one worker's, does not go with several."""
     if started and len(urls) > 1:
         raise CannotStart("one command starts one ComfyUI: with it, name one --comfyui")
-    if settings.worker_id and len(urls) > 1:
+    if settings.worker.worker_id and len(urls) > 1:
         raise CannotStart("one id is one worker's: with --worker-id, name one --comfyui")
 
 

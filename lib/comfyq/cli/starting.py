@@ -11,16 +11,13 @@ if TYPE_CHECKING:
 
 
 def settings_with(**given: Any) -> "Settings":
-    """The environment's settings, with those options that were given in place of its own."""
-    from pydantic import ValidationError
-
-    from comfyq.config import Settings
+    """The environment's settings, with those options, by variable, that were given in its place."""
+    from comfyq.config import InvalidSettings, read_settings
 
     try:
-        return Settings(**{name: value for name, value in given.items() if value is not None})
-    except ValidationError as invalid:
-        faults = [f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in invalid.errors()]
-        raise CannotStart("\n".join(("the settings are wrong", *faults))) from invalid
+        return read_settings(**given)
+    except InvalidSettings as invalid:
+        raise CannotStart(f"the settings are wrong\n{invalid}") from invalid
 
 
 @contextmanager

@@ -94,6 +94,6 @@ def _catalogue(file: Path | None, comfyui: str | None) -> "NodeCatalogue | None"
 
 
 def _configured() -> Path:
-    from comfyq.config import Settings
+    from comfyq.config import read_settings
 
-    return Settings().workflows_dir
+    return read_settings().workflows_dir

@@ -22,7 +22,7 @@ def local_app(services: Services) -> FastAPI:
         subscriptions=services.subscriptions,
         notifier=services.ports.notifier,
         scheme="http",
-        public_url=services.settings.public_url,
+        public_url=services.settings.api.public_url,
     )
     gateway = Gateway(handler.handle, clock=services.ports.clock)
 
@@ -38,7 +38,7 @@ def local_app(services: Services) -> FastAPI:
 
 def _companions(services: Services) -> Iterator[Coroutine[Any, Any, None]]:
     """What runs beside the API until it stops."""
-    yield reap_for_ever(services.reaper, period_s=services.settings.reap_period_s)
+    yield reap_for_ever(services.reaper, period_s=services.settings.local.reap_period_s)
     for origin, inbox in services.ports.dead.items():
         yield bury_for_ever(inbox, services.dead_letters, origin=origin)
     if services.ports.submissions is not None:

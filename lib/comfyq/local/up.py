@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import structlog
@@ -13,7 +13,7 @@ from comfyq.bootstrap.ports import make_bucket, open_ports
 from comfyq.bootstrap.provisioning import provisioned
 from comfyq.bootstrap.services import Services
 from comfyq.bootstrap.worker import evict_dead_workers, open_worker
-from comfyq.config import PROJECT, Backend, Settings
+from comfyq.config import PROJECT, Backend, Settings, resources_of, variables_of
 from comfyq.domain.errors import DomainError
 from comfyq.edges.worker.worker import Worker
 from comfyq.local.application import local_app
@@ -128,22 +128,19 @@ async def serve_until_signal(
 
 def exports_of(settings: Settings, url: str) -> dict[str, str]:
     """The environment with which another process works on the same jobs."""
-    secret = settings.minio_secret_key
     names = {
         "COMFYQ_BACKEND": str(settings.backend),
         "COMFYQ_DATA_DIR": str(settings.data_dir.resolve()),
         "COMFYQ_URL": url,
         "COMFYQ_WORKFLOWS_DIR": str(settings.workflows_dir.resolve()),
-        "PUBLIC_URL": settings.public_url,
-        "MINIO_ENDPOINT": settings.minio_endpoint,
-        "MINIO_BUCKET": settings.minio_bucket if settings.minio_endpoint else None,
-        "MINIO_ACCESS_KEY": settings.minio_access_key,
-        "MINIO_SECRET_KEY": secret.get_secret_value() if secret else None,
-        "MINIO_SECURE": "true" if settings.minio_secure else None,
     }
+    if settings.api.public_url is not None:
+        names["PUBLIC_URL"] = settings.api.public_url
+    if settings.minio.endpoint is not None:
+        names |= variables_of(settings.minio)
     if settings.backend is not Backend.EMBEDDED:
-        names |= settings.places
-    return {name: value for name, value in names.items() if value is not None}
+        names |= resources_of(settings)
+    return names
 
 
 @asynccontextmanager
@@ -153,13 +150,13 @@ async def _backend(settings: Settings) -> AsyncIterator[Settings]:
     if settings.backend is not Backend.EMULATOR:
         yield settings
         return
-    if settings.has_every_endpoint:
+    if settings.endpoints.are_complete:
         yield await asyncio.to_thread(provisioned, settings)
         return
     emulator = Emulator(environment=EMULATOR_HOME, data_dir=settings.data_dir / "emulator")
     await asyncio.to_thread(emulator.start)
     try:
-        located = settings.model_copy(update={"aws_endpoint_url": emulator.url})
+        located = replace(settings, endpoints=replace(settings.endpoints, url=emulator.url))
         yield await asyncio.to_thread(provisioned, located)
     finally:
         await asyncio.to_thread(emulator.stop)

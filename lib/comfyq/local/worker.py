@@ -10,7 +10,7 @@ from comfyq.aio.tasks import first_of
 from comfyq.bootstrap.ports import MissingSetting, make_bucket, open_ports
 from comfyq.bootstrap.services import Services
 from comfyq.bootstrap.worker import NotComfyUI, open_worker
-from comfyq.config import Settings
+from comfyq.config import InvalidSettings, Settings, read_settings
 from comfyq.domain.errors import ClockSkewed
 from comfyq.edges.worker.worker import Worker
 from comfyq.local.logging import configure_logging
@@ -86,16 +86,16 @@ async def _restart(
 
 def dir_of(settings: Settings, comfyui: Sequence[str]) -> Path | None:
     """Where the one ComfyUI has its folders, if it is said; raises MissingSetting for several."""
-    if settings.comfyui_dir is not None and len(comfyui) > 1:
+    if settings.comfyui.dir is not None and len(comfyui) > 1:
         raise MissingSetting(
             "one directory is one ComfyUI's: with --comfyui-dir or COMFYUI_DIR, name one --comfyui"
         )
-    return settings.comfyui_dir
+    return settings.comfyui.dir
 
 
 def comfyui_of(settings: Settings) -> str:
     """The one ComfyUI that the environment names; raises MissingSetting."""
-    url = settings.comfyui()
+    url = settings.comfyui.base_url
     if url is None:
         raise MissingSetting("a worker needs a ComfyUI: name its URL by COMFYUI_URL")
     return url
@@ -103,11 +103,11 @@ def comfyui_of(settings: Settings) -> str:
 
 def main() -> None:
     """A worker as the environment describes it, and nothing else."""
-    settings = Settings()
-    configure_logging(settings.log_level)
     try:
+        settings = read_settings()
+        configure_logging(settings.log_level)
         run(work_until_signal(settings, [comfyui_of(settings)]))
-    except (MissingSetting, NotComfyUI) as missing:
+    except (InvalidSettings, MissingSetting, NotComfyUI) as missing:
         print(missing, file=sys.stderr)
         sys.exit(WRONG_USAGE)
     except BaseExceptionGroup as group:

@@ -9,7 +9,7 @@ from typing import Any, Self, TypeVar
 from uuid import uuid4
 
 from comfyq.bootstrap.ports import open_ports
-from comfyq.config import Settings
+from comfyq.config import read_settings
 from comfyq.domain.caller import DEFAULT_TENANT
 from comfyq.domain.errors import StaleJob
 from comfyq.domain.job import RING_AGAIN, JobId
@@ -25,17 +25,7 @@ class Doorbells:
     """What ``exports`` of an ``up`` lead to."""
 
     def __init__(self, exports: Mapping[str, str]) -> None:
-        named = {
-            "backend": exports["COMFYQ_BACKEND"],
-            "data_dir": exports["COMFYQ_DATA_DIR"],
-            "aws_endpoint_url": exports.get("AWS_ENDPOINT_URL"),
-            "table": exports.get("COMFYQ_TABLE"),
-            "queue_url": exports.get("COMFYQ_QUEUE_URL"),
-            "bucket": exports.get("COMFYQ_BUCKET"),
-            "visibility_s": 3,
-        }
-        given: Any = {name: value for name, value in named.items() if value is not None}
-        self._ports = open_ports(Settings(**given))
+        self._ports = open_ports(read_settings(exports, COMFYQ_VISIBILITY_S=3))
         self._records = JobRecords(
             self._ports.table, clock=self._ports.clock, new_write_id=lambda: uuid4().hex
         )

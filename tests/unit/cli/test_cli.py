@@ -201,7 +201,7 @@ def test_settings_that_are_wrong_are_told(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("COMFYQ_DEPTH", "many")
     result = CliRunner().invoke(app, ["up", "--port", "0"])
     assert result.exit_code == 2
-    assert "depth: Input should be a valid integer" in result.stderr
+    assert "COMFYQ_DEPTH: Input should be a valid integer" in result.stderr
 
 
 def test_a_worker_needs_a_comfyui(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

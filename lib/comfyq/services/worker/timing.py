@@ -1,25 +1,44 @@
-"""How often a worker writes, reads and tells; every number in seconds."""
+"""The settings of how often a worker writes, reads and reports."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
+
+FIXED = {"settable": False}  # no setting of a user's
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    lease_s: float = 120  # a dead worker's job is claimable after that
+    """Every number is in seconds; the text below a field is its description in the reference."""
+
+    lease_s: float = 120
+    """A worker that has not renewed its lease for that long has lost its job."""
     renew_s: float = 40
-    watch_s: float = 0.5  # a job that was not written for that long is read: cancel, takeover
-    store_progress_s: float = 1.0  # at most one write of progress in that time
-    followers_s: float = 0.5  # for progress alone, the list of followers may be so old
-    push_progress_s: float = 0.25  # at most one frame to each follower in that time
-    let_go_s: float = 2  # the end of a job waits that long for ComfyUI to stop its prompt
-    stop_s: float = 15  # ComfyUI may take that long to stop a prompt, longer if its steps do
-    backoff_s: float = 0.2  # first pause when the table or storage does not answer; doubles
-    backoff_most_s: float = 10
-    upload_give_up_s: float = 900  # storage that refuses for that long fails the job
-    resend_s: float = 30  # storage is asked that often whether it takes by now what it refused
-    retry_s: float = 2  # first pause before a failed attempt is tried again; doubles
-    unavailable_s: float = 5  # pause before a job is claimable again when ComfyUI did not answer
+    """Leases are renewed so often."""
+    watch_s: float = 0.5
+    """A job that was not written for that long is read, to see a cancel or a takeover."""
+    store_progress_s: float = 1.0
+    """Progress is stored at most so often."""
+    push_progress_s: float = 0.25
+    """Progress is pushed to each follower at most so often."""
+    retry_s: float = 2
+    """First pause before a failed attempt is tried again; it doubles with each failure."""
+    upload_give_up_s: float = 900
+    """Storage that refuses results for that long fails the job."""
+    resend_s: float = 30
+    """Results that storage refused are sent again so often."""
+    stop_s: float = 15
+    """ComfyUI may take so long to stop a prompt, or longer if its steps do; then it hangs."""
+    unavailable_s: float = 5
+    """Pause before a job can be claimed again for which ComfyUI did not answer."""
+
+    let_go_s: float = field(default=2, metadata=FIXED)
+    """The end of a job waits that long for ComfyUI to stop its prompt."""
+    followers_s: float = field(default=0.5, metadata=FIXED)
+    """For progress alone, the list of followers may be so old."""
+    backoff_s: float = field(default=0.2, metadata=FIXED)
+    """First pause when the table or storage does not answer; it doubles each time."""
+    backoff_most_s: float = field(default=10, metadata=FIXED)
+    """The longest of these pauses."""
 
     @property
     def lease(self) -> timedelta:

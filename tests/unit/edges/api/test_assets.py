@@ -86,7 +86,7 @@ def test_what_is_no_file_is_refused(lab: ApiLab, body: bytes, content_type: str)
 
 
 def test_a_file_may_be_larger_than_a_request_but_not_than_its_limit() -> None:
-    lab = ApiLab(input_max_bytes=MAX_BODY_BYTES + 10)
+    lab = ApiLab(COMFYQ_INPUT_MAX_BYTES=MAX_BODY_BYTES + 10)
     assert stored(lab, bytes(MAX_BODY_BYTES + 10))["size"] == MAX_BODY_BYTES + 10
     too_much = bytes(MAX_BODY_BYTES + 11)
     whole = lab.client.post("/assets", content=too_much, headers=PNG)
@@ -183,7 +183,7 @@ def test_a_source_that_is_none_is_refused_by_its_name(lab: ApiLab, source: str) 
 def test_an_asset_is_deleted_a_month_after_its_last_use() -> None:
     import asyncio
 
-    lab = ApiLab(retention_s=30 * 86_400)
+    lab = ApiLab(COMFYQ_RETENTION_S=30 * 86_400)
     asset = stored(lab)
     lab.clock.advance(29 * 86_400)
     assert submit(lab, asset["source"]).status_code == 202

@@ -210,7 +210,7 @@ async def test_ids_may_be_written_in_capitals(lab: ApiLab) -> None:
 
 
 async def test_links_begin_with_the_public_url_where_there_is_one() -> None:
-    lab = ApiLab(public_url="https://gpu.example/api/", ws_url="wss://sockets.example/live")
+    lab = ApiLab(PUBLIC_URL="https://gpu.example/api/", COMFYQ_WS_URL="wss://sockets.example/live")
     urls = lab.submit()["urls"]
     assert urls["self"].startswith("https://gpu.example/api/generate/")
     assert urls["ws"] == "wss://sockets.example/live"

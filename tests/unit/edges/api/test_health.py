@@ -111,7 +111,7 @@ async def test_a_simulated_comfyui_is_called_so(lab: ApiLab) -> None:
 
 
 async def test_scaled_to_zero_is_healthy() -> None:
-    lab = ApiLab(scale_to_zero=True)
+    lab = ApiLab(COMFYQ_SCALE_TO_ZERO=True)
     health = lab.client.get("/health").json()
     assert (health["status"], health["reason"]) == ("healthy", "scaled to zero")
     broken = replace(worker(lab), engine_ok=False, engine_reason="it crashed")

@@ -189,7 +189,7 @@ async def test_a_strange_host_is_survived(lab: ApiLab, host: str) -> None:
 
 
 async def test_a_tenant_that_asks_too_often_is_told_when_to_come_back() -> None:
-    lab = ApiLab(requests_per_minute=2)
+    lab = ApiLab(COMFYQ_REQUESTS_PER_MINUTE=2)
     lab.clock.advance(20)
     lab.submit()
     lab.submit()

@@ -247,7 +247,7 @@ async def test_another_tenants_batch_is_not_found(lab: ApiLab) -> None:
 
 
 def test_each_request_counts_towards_the_rate_limit() -> None:
-    lab = ApiLab(requests_per_minute=3)
+    lab = ApiLab(COMFYQ_REQUESTS_PER_MINUTE=3)
     submit(lab, {"requests": [FOX, FOX]})
     answer = lab.client.post("/generate/batch", json={"requests": [FOX, FOX]})
     assert answer.status_code == 429

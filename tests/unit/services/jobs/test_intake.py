@@ -113,7 +113,7 @@ async def test_the_tenant_is_the_queues(lab: ApiLab) -> None:
 
 
 async def test_a_rate_limit_refuses_nothing_that_a_queue_took() -> None:
-    lab = ApiLab(requests_per_minute=1)
+    lab = ApiLab(COMFYQ_REQUESTS_PER_MINUTE=1)
     for _ in range(3):
         assert await lab.intake.take(letter()) is RedriveOutcome.ACCEPTED
 

@@ -1,0 +1,36 @@
+"""All settings, read from the environment once. No other package reads it."""
+
+from comfyq.config.environment import InvalidSettings, read_settings, resources_of, variables_of
+from comfyq.config.groups import (
+    PROJECT,
+    ApiSettings,
+    AwsEndpoints,
+    AwsSettings,
+    Backend,
+    ComfyUISettings,
+    LimitSettings,
+    LocalSettings,
+    MinioSettings,
+    Settings,
+    TenantSettings,
+    WorkerSettings,
+)
+
+__all__ = [
+    "PROJECT",
+    "ApiSettings",
+    "AwsEndpoints",
+    "AwsSettings",
+    "Backend",
+    "ComfyUISettings",
+    "InvalidSettings",
+    "LimitSettings",
+    "LocalSettings",
+    "MinioSettings",
+    "Settings",
+    "TenantSettings",
+    "WorkerSettings",
+    "read_settings",
+    "resources_of",
+    "variables_of",
+]

@@ -1,0 +1,63 @@
+"""Settings from environment variables, and back."""
+
+import os
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from comfyq.config.groups import Settings
+from comfyq.config.variable import places_of, written
+
+
+class InvalidSettings(Exception):
+    """One or more variables are wrong; the message has a line for each."""
+
+
+def read_settings(environment: Mapping[str, str] | None = None, **given: Any) -> Settings:
+    """Read every setting from ``environment``, by default the process's own.
+
+    ``given`` replaces variables, by name, unless it is None: options of a command line.
+
+    Raises:
+        InvalidSettings: a value is not of the setting's type or out of its range.
+    """
+    variables = dict(os.environ if environment is None else environment)  # noqa: TID251
+    folded: dict[str, Any] = {name.upper(): value for name, value in variables.items()}
+    folded |= variables | {name: value for name, value in given.items() if value is not None}
+    values: dict[str, Any] = {}
+    for place in places_of(Settings):
+        if place.variable in folded:
+            *groups, name = place.path
+            inner = values
+            for group in groups:
+                inner = inner.setdefault(group, {})
+            inner[name] = folded[place.variable]
+    try:
+        return TypeAdapter(Settings).validate_python(values)
+    except ValidationError as invalid:
+        raise InvalidSettings("\n".join(_faults(invalid))) from invalid
+
+
+def variables_of(group: Any) -> dict[str, str]:
+    """The variables with which another process reads the same group; unset ones are left out."""
+    values = {place.variable: _value(group, place.path) for place in places_of(type(group))}
+    return {name: written(value) for name, value in values.items() if value is not None}
+
+
+def resources_of(settings: Settings) -> dict[str, str]:
+    """The variables that lead another process to the same table, queues and bucket."""
+    return variables_of(settings.endpoints) | variables_of(settings.aws)
+
+
+def _faults(invalid: ValidationError) -> Iterator[str]:
+    variables = {place.path: place.variable for place in places_of(Settings)}
+    for fault in invalid.errors(include_input=False, include_url=False):
+        path = tuple(map(str, fault["loc"]))
+        yield f"{variables.get(path, '.'.join(path))}: {fault['msg']}"
+
+
+def _value(owner: Any, path: tuple[str, ...]) -> Any:
+    for name in path:
+        owner = getattr(owner, name)
+    return owner

@@ -1,0 +1,215 @@
+"""The settings in groups, each of which is passed on whole.
+
+A field is read from ``COMFYQ_<NAME>``, or from ``<PREFIX><NAME>`` in a group with a ``PREFIX``, or
+from the ``Variable`` that it is annotated with: names that other tools use as well have no prefix
+of ours. The text below a field is its description in the reference.
+"""
+
+import tempfile
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from pydantic import Field, SecretStr
+
+from comfyq.config.variable import Variable
+from comfyq.services.worker.timing import Timing
+
+PROJECT = Path(__file__).resolve().parents[3]
+
+
+class Backend(StrEnum):
+    EMBEDDED = "embedded"  # SQLite and files: one machine, no server
+    EMULATOR = "emulator"  # the AWS adapters against a look-alike of AWS
+    AWS = "aws"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiSettings:
+    public_url: Annotated[str | None, Variable("PUBLIC_URL")] = None
+    """What links in answers begin with; unset: what the request was sent to."""
+    ws_url: str | None = None
+    """URL of the WebSocket API; unset: the API's own host."""
+    link_secret: SecretStr | None = None
+    """Signs the links to outputs; unset: made once and kept in the table."""
+    link_expires_s: int = 7 * 86_400
+    """A link to an output is valid for that long."""
+    scale_to_zero: bool = False
+    """The service is healthy without a live worker."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TenantSettings:
+    requests_per_minute: int | None = None
+    """A tenant may submit so often; unset: as often as it likes."""
+    fair_queue: bool = False
+    """Send jobs with their tenant as message group, for SQS fair queues."""
+    submissions_tenant: str = "default"
+    """The tenant whose jobs the requests of the submissions queue become, whatever they say."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitSettings:
+    retention_s: int = 30 * 86_400
+    """Ended jobs and their files are kept for that long."""
+    input_max_bytes: int = 50_000_000
+    """Largest file that a client may upload or have fetched for a job."""
+    input_allow: str = ""
+    """Hosts and networks, with commas, that input files may be fetched from though they are not
+    public."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalSettings:
+    """Of a system that runs on one machine."""
+
+    reap_period_s: float = 1.0
+    """The reaper of `comfyq up` runs so often."""
+    visibility_s: float = 120
+    """A message that was received from the embedded queue is hidden for that long."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwsEndpoints:
+    """The look-alikes of AWS; without any, boto3 decides."""
+
+    PREFIX: ClassVar[str] = "AWS_ENDPOINT_"
+
+    url: str | None = None
+    """URL of a look-alike of AWS, for every service."""
+    url_dynamodb: str | None = None
+    """URL of a look-alike of DynamoDB alone."""
+    url_sqs: str | None = None
+    """URL of a look-alike of SQS alone."""
+    url_s3: str | None = None
+    """URL of a look-alike of S3 alone."""
+    localstack_host: Annotated[str | None, Variable("LOCALSTACK_HOST")] = None
+    """Host or host:port of LocalStack, where localstack-client finds each service."""
+
+    def own(self, service: str) -> str | None:
+        """The URL that is named for one service alone."""
+        named = {"dynamodb": self.url_dynamodb, "sqs": self.url_sqs, "s3": self.url_s3}
+        return named.get(service)
+
+    @property
+    def are_complete(self) -> bool:
+        """Whether each of AWS's services has a look-alike that is named."""
+        each = (self.url_dynamodb, self.url_sqs, self.url_s3)
+        return None not in each or not (self.url is None and self.localstack_host is None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AwsSettings:
+    """Table, queues and bucket; they lead every process to the same jobs."""
+
+    table: str = "comfyq"
+    """Name of the DynamoDB table."""
+    queue_url: str | None = None
+    """URL of the queue of jobs; needed by every backend but `embedded`."""
+    dead_queue_url: str | None = None
+    """URL of the jobs' dead-letter queue; unset: nothing reads it."""
+    submissions_queue_url: str | None = None
+    """URL of the queue that takes requests without HTTP; unset: nothing reads it."""
+    submissions_dead_queue_url: str | None = None
+    """URL of the dead-letter queue of those requests; unset: nothing reads it."""
+    bucket: str = "comfyq"
+    """Name of the S3 bucket."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MinioSettings:
+    PREFIX: ClassVar[str] = "MINIO_"
+
+    endpoint: str | None = None
+    """host:port of MinIO or any S3 that keeps the files; unset: the data directory or AWS's S3."""
+    bucket: str = "comfy-gen"
+    """Name of the bucket there."""
+    access_key: str | None = None
+    """Its access key."""
+    secret_key: SecretStr | None = None
+    """Its secret key."""
+    secure: bool = False
+    """Connect by HTTPS."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ComfyUISettings:
+    PREFIX: ClassVar[str] = "COMFYUI_"
+
+    url: str | None = None
+    """URL of ComfyUI; unset: COMFYUI_HOST, or for `comfyq up` a simulator."""
+    dir: Path | None = None
+    """ComfyUI's directory, whose folders the worker keeps clean; unset: not on this machine."""
+    host: str | None = None
+    """Host or host:port of ComfyUI; the host alone means port 8188."""
+
+    @property
+    def base_url(self) -> str | None:
+        """From COMFYUI_URL or, as host[:port], from COMFYUI_HOST."""
+        if self.url:
+            return self.url.rstrip("/")
+        if not self.host:
+            return None
+        host = self.host.removeprefix("http://").rstrip("/")
+        return f"http://{host}" if ":" in host else f"http://{host}:8188"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings:
+    ecs_agent_uri: Annotated[str | None, Variable("ECS_AGENT_URI")] = None
+    """Where ECS protects the task while it works; ECS sets it in each of its containers."""
+    worker_id: str | None = None
+    """The worker's id; unset: made once and kept in the data directory."""
+    depth: Annotated[int, Field(ge=1, le=8)] = 2
+    """Prompts kept in ComfyUI's queue, from 1 to 8."""
+    affinity: bool = True
+    """Prefer waiting jobs whose models ComfyUI holds."""
+    affinity_max_wait_s: float = 60
+    """No job is passed over for longer."""
+    drain_s: float = 100
+    """When the worker is stopped, a running job may finish within that time."""
+    beat_s: float = 5
+    """The worker writes its sign of life so often."""
+    live_s: float = 20
+    """A worker without a sign of life for that long is not counted as live."""
+    wait_s: float = 20
+    """One long poll of the queue lasts that long."""
+    spool_bytes: int = 10 * 2**30
+    """Results that storage refused may take so much of the worker's disk."""
+    min_free_bytes: int = 10**9
+    """With less left on a disk that jobs need, the worker claims none."""
+    silent_s: float = 10
+    """ComfyUI may be silent for so long before its prompts are given up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    backend: Backend = Backend.EMBEDDED
+    """Where jobs are kept: `embedded`, `emulator` or `aws`."""
+    data_dir: Path = Path(".comfyq")
+    """Directory of the embedded backend's data and of what workers keep."""
+    workflows_dir: Path = PROJECT / "workflows"
+    """Directory with one folder for each workflow."""
+    template: Path = PROJECT / "template.yaml"
+    """The template that look-alikes of AWS are set up from."""
+    log_level: str = "info"
+    """`debug`, `info`, `warning` or `error`."""
+
+    api: ApiSettings = field(default_factory=ApiSettings)
+    tenants: TenantSettings = field(default_factory=TenantSettings)
+    limits: LimitSettings = field(default_factory=LimitSettings)
+    local: LocalSettings = field(default_factory=LocalSettings)
+    endpoints: AwsEndpoints = field(default_factory=AwsEndpoints)
+    aws: AwsSettings = field(default_factory=AwsSettings)
+    minio: MinioSettings = field(default_factory=MinioSettings)
+    comfyui: ComfyUISettings = field(default_factory=ComfyUISettings)
+    worker: WorkerSettings = field(default_factory=WorkerSettings)
+    timing: Timing = field(default_factory=Timing)
+
+    @property
+    def uploads_dir(self) -> Path:
+        """Where a client's file is on its way to asset storage; Lambda can write nowhere else."""
+        if self.backend is Backend.AWS:
+            return Path(tempfile.gettempdir()) / "comfyq-uploads"
+        return self.data_dir / "uploads"

@@ -1,0 +1,144 @@
+"""Settings from the environment: names, types, and the message about a wrong one."""
+
+from pathlib import Path
+
+import pytest
+
+from comfyq.config import (
+    Backend,
+    ComfyUISettings,
+    InvalidSettings,
+    MinioSettings,
+    Settings,
+    read_settings,
+    resources_of,
+    variables_of,
+)
+from comfyq.config.reference import Setting, reference
+
+# Users' configurations name these: none may go or change.
+NAMES = """
+COMFYQ_BACKEND COMFYQ_DATA_DIR COMFYQ_WORKFLOWS_DIR COMFYQ_TEMPLATE COMFYQ_LOG_LEVEL PUBLIC_URL
+COMFYQ_WS_URL COMFYQ_LINK_SECRET COMFYQ_LINK_EXPIRES_S COMFYQ_SCALE_TO_ZERO
+COMFYQ_REQUESTS_PER_MINUTE COMFYQ_FAIR_QUEUE COMFYQ_SUBMISSIONS_TENANT COMFYQ_RETENTION_S
+COMFYQ_INPUT_MAX_BYTES COMFYQ_INPUT_ALLOW COMFYQ_REAP_PERIOD_S COMFYQ_VISIBILITY_S
+AWS_ENDPOINT_URL AWS_ENDPOINT_URL_DYNAMODB AWS_ENDPOINT_URL_SQS AWS_ENDPOINT_URL_S3
+LOCALSTACK_HOST COMFYQ_TABLE COMFYQ_QUEUE_URL COMFYQ_DEAD_QUEUE_URL COMFYQ_SUBMISSIONS_QUEUE_URL
+COMFYQ_SUBMISSIONS_DEAD_QUEUE_URL COMFYQ_BUCKET MINIO_ENDPOINT MINIO_BUCKET MINIO_ACCESS_KEY
+MINIO_SECRET_KEY MINIO_SECURE COMFYUI_URL COMFYUI_DIR COMFYUI_HOST ECS_AGENT_URI
+COMFYQ_WORKER_ID COMFYQ_DEPTH COMFYQ_AFFINITY COMFYQ_AFFINITY_MAX_WAIT_S COMFYQ_DRAIN_S
+COMFYQ_BEAT_S COMFYQ_LIVE_S COMFYQ_WAIT_S COMFYQ_SPOOL_BYTES COMFYQ_MIN_FREE_BYTES
+COMFYQ_SILENT_S COMFYQ_LEASE_S COMFYQ_RENEW_S COMFYQ_WATCH_S COMFYQ_STORE_PROGRESS_S
+COMFYQ_PUSH_PROGRESS_S COMFYQ_RETRY_S COMFYQ_UPLOAD_GIVE_UP_S COMFYQ_RESEND_S COMFYQ_STOP_S
+COMFYQ_UNAVAILABLE_S
+"""
+SETTINGS = list(reference())
+
+
+def test_the_names_of_all_settings() -> None:
+    assert [each.name for each in SETTINGS] == NAMES.split()
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda each: each.name)
+def test_each_setting_is_described_by_a_sentence(setting: Setting) -> None:
+    assert setting.description.endswith(".")
+    assert len(setting.description.split()) > 2
+
+
+def test_the_reference_tells_type_default_and_group() -> None:
+    settings = {each.name: each for each in SETTINGS}
+    backend, lease = settings["COMFYQ_BACKEND"], settings["COMFYQ_LEASE_S"]
+    assert (backend.type, backend.default, backend.group) == ("Backend", "embedded", "general")
+    assert (lease.type, lease.default, lease.group) == ("float", "120", "timing")
+    assert settings["PUBLIC_URL"].type == "str"
+    assert settings["COMFYQ_DEPTH"].type == "int"
+    assert settings["COMFYQ_AFFINITY"].default == "true"
+    assert settings["MINIO_SECRET_KEY"].default == ""
+    assert settings["COMFYQ_WORKFLOWS_DIR"].default == "workflows"
+
+
+def test_without_variables_every_default_holds() -> None:
+    assert read_settings({}) == Settings()
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda each: each.name)
+def test_each_variable_is_read(setting: Setting) -> None:
+    switch = "false" if setting.default == "true" else "true"
+    values = {"Backend": "aws", "bool": switch, "int": "3", "float": "3.5"}
+    value = values.get(setting.type, "x")
+    changed = read_settings({setting.name: value})
+    assert changed != Settings()
+    assert variables_of(changed)[setting.name] == value
+
+
+def test_text_becomes_what_the_setting_is() -> None:
+    settings = read_settings(
+        {
+            "COMFYQ_BACKEND": "aws",
+            "COMFYQ_DATA_DIR": "/data",
+            "COMFYQ_LEASE_S": "7",
+            "MINIO_SECRET_KEY": "hidden",
+            "MINIO_SECURE": "1",
+        }
+    )
+    assert settings.backend is Backend.AWS
+    assert settings.data_dir == Path("/data")
+    assert settings.timing.lease_s == 7
+    assert settings.minio.secure
+    assert "hidden" not in repr(settings)
+
+
+def test_upper_case_is_not_needed_but_wins() -> None:
+    assert read_settings({"comfyq_depth": "3"}).worker.depth == 3
+    assert read_settings({"COMFYQ_DEPTH": "4", "comfyq_depth": "3"}).worker.depth == 4
+
+
+def test_options_replace_variables_unless_they_were_not_given() -> None:
+    environment = {"COMFYQ_DEPTH": "3", "COMFYQ_DRAIN_S": "9"}
+    settings = read_settings(environment, COMFYQ_DEPTH=4, COMFYQ_DRAIN_S=None)
+    assert (settings.worker.depth, settings.worker.drain_s) == (4, 9)
+
+
+def test_every_wrong_variable_is_named_and_no_value_is_shown() -> None:
+    wrong = {"COMFYQ_DEPTH": "9", "COMFYQ_LEASE_S": "secretive", "COMFYQ_BACKEND": "cloud"}
+    with pytest.raises(InvalidSettings) as raised:
+        read_settings(wrong)
+    lines = sorted(str(raised.value).splitlines())
+    assert [line.partition(":")[0] for line in lines] == sorted(wrong)
+    assert "less than or equal to 8" in lines[1]
+    assert "secretive" not in str(raised.value)
+
+
+def test_another_process_reads_the_same_from_what_is_exported() -> None:
+    settings = read_settings(
+        {
+            "COMFYQ_QUEUE_URL": "http://q",
+            "COMFYQ_FAIR_QUEUE": "true",
+            "AWS_ENDPOINT_URL_S3": "http://s",
+            "MINIO_SECRET_KEY": "hidden",
+            "MINIO_SECURE": "true",
+        }
+    )
+    assert read_settings(variables_of(settings)) == settings
+    assert resources_of(settings) == {
+        "AWS_ENDPOINT_URL_S3": "http://s",
+        "COMFYQ_BUCKET": "comfyq",
+        "COMFYQ_QUEUE_URL": "http://q",
+        "COMFYQ_TABLE": "comfyq",
+    }
+    assert variables_of(settings.minio)["MINIO_SECRET_KEY"] == "hidden"
+    assert "MINIO_ENDPOINT" not in variables_of(MinioSettings())
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        (ComfyUISettings(), None),
+        (ComfyUISettings(url="http://gpu:1/"), "http://gpu:1"),
+        (ComfyUISettings(host="gpu"), "http://gpu:8188"),
+        (ComfyUISettings(host="http://gpu:1/"), "http://gpu:1"),
+        (ComfyUISettings(url="http://a", host="b"), "http://a"),
+    ],
+)
+def test_the_url_of_comfyui(given: ComfyUISettings, url: str | None) -> None:
+    assert given.base_url == url
