@@ -11,7 +11,7 @@ from typing import Self
 from aiohttp import web
 
 from comfyui_simulator.faults import FaultSwitch
-from comfyui_simulator.office import Office, open_office
+from comfyui_simulator.parts import Parts, open_parts
 from comfyui_simulator.routes import all_routes
 from comfyui_simulator.settings import SimulatorSettings
 
@@ -30,27 +30,27 @@ class Simulator:
         self.data_dir = Path()
         """Holds output/, input/ and temp/ once started."""
         self._cleanup = AsyncExitStack()
-        self._office: Office | None = None
+        self._parts: Parts | None = None
 
     @property
-    def office(self) -> Office:
+    def parts(self) -> Parts:
         """Its parts, for tests in the same process. Raises RuntimeError before the start."""
-        if self._office is None:
+        if self._parts is None:
             raise RuntimeError("the simulator has not been started")
-        return self._office
+        return self._parts
 
     async def start(self) -> str:
         """Listen and execute; the URL."""
         self.data_dir = self.settings.data_dir or Path(
             self._cleanup.enter_context(tempfile.TemporaryDirectory(prefix="comfyui-simulator-"))
         )
-        self._office = open_office(self.settings, self.data_dir)
-        self._keep_running(self._office.hub.publish())
-        self._keep_running(self._office.executor.work())
-        runner = web.AppRunner(_application(self._office), access_log=None, shutdown_timeout=1)
+        self._parts = open_parts(self.settings, self.data_dir)
+        self._keep_running(self._parts.hub.publish())
+        self._keep_running(self._parts.executor.work())
+        runner = web.AppRunner(_application(self._parts), access_log=None, shutdown_timeout=1)
         await runner.setup()
         self._cleanup.push_async_callback(runner.cleanup)
-        self._cleanup.push_async_callback(self._office.hub.close_all)
+        self._cleanup.push_async_callback(self._parts.hub.close_all)
         await web.TCPSite(runner, self.settings.host, self.settings.port).start()
         host, port = runner.addresses[0][:2]
         self.url = f"http://{host}:{port}"
@@ -94,11 +94,11 @@ async def serve(
         await asyncio.Event().wait()
 
 
-def _application(office: Office) -> web.Application:
+def _application(parts: Parts) -> web.Application:
     application = web.Application(
-        client_max_size=UPLOAD_LIMIT_BYTES, middlewares=[_slowed(office.faults)]
+        client_max_size=UPLOAD_LIMIT_BYTES, middlewares=[_slowed(parts.faults)]
     )
-    application.add_routes(list(all_routes(office)))
+    application.add_routes(list(all_routes(parts)))
     return application
 
 

@@ -21,7 +21,7 @@ class Socket:
 
 
 @dataclass(frozen=True)
-class _Letter:
+class _Message:
     sid: str | None
     content: str | bytes
 
@@ -36,7 +36,7 @@ class SocketHub:
     def __init__(self, *, faults: FaultSwitch) -> None:
         self._faults = faults
         self._sockets: dict[str, Socket] = {}
-        self._line: asyncio.Queue[_Letter] = asyncio.Queue()
+        self._line: asyncio.Queue[_Message] = asyncio.Queue()
 
     def open(self, sid: str, socket: Socket) -> None:
         self._sockets[sid] = socket
@@ -53,13 +53,13 @@ class SocketHub:
     def send(self, event: Event, sid: str | None = None) -> None:
         """Put an event in line, for one client or for all."""
         if self._sockets:
-            self._line.put_nowait(_Letter(sid, event.encoded()))
+            self._line.put_nowait(_Message(sid, event.encoded()))
 
     def send_preview(self, preview: Preview, node_id: str, prompt_id: str, sid: str | None) -> None:
         """Put a picture in line, in the form that the client understands."""
         understood = self.understands_metadata(sid)
         frame = preview.frame_with_metadata(node_id, prompt_id) if understood else preview.frame()
-        self._line.put_nowait(_Letter(sid, frame))
+        self._line.put_nowait(_Message(sid, frame))
 
     def understands_metadata(self, sid: str | None) -> bool:
         socket = self._sockets.get(sid or "")
@@ -71,7 +71,7 @@ class SocketHub:
 
     async def greet(self, sid: str, event: Event) -> None:
         """Send past the line, as the first messages on a socket are."""
-        await self._deliver(_Letter(sid, event.encoded()))
+        await self._deliver(_Message(sid, event.encoded()))
 
     async def publish(self) -> None:
         """Send what is in line, for ever."""
@@ -90,7 +90,7 @@ class SocketHub:
         for socket in list(self._sockets.values()):
             await socket.answer.close()
 
-    async def _deliver(self, letter: _Letter) -> None:
+    async def _deliver(self, letter: _Message) -> None:
         if self._faults.now.deaf:
             return
         for socket in self._addressees(letter.sid):

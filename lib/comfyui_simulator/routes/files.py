@@ -9,8 +9,8 @@ from pathlib import Path
 from aiohttp import web
 from PIL import Image
 
-from comfyui_simulator import pictures
-from comfyui_simulator.office import Office
+from comfyui_simulator.nodes import pictures
+from comfyui_simulator.parts import Parts
 from comfyui_simulator.routes.prompts import server_error
 from comfyui_simulator.storage import NotAllowed
 
@@ -18,8 +18,8 @@ from comfyui_simulator.storage import NotAllowed
 CONTENT_TYPES = {".webp": "image/webp", ".flac": "audio/flac", ".webm": "video/webm"}
 
 
-def routes(office: Office) -> list[web.RouteDef]:
-    desk = FileRoutes(office)
+def routes(parts: Parts) -> list[web.RouteDef]:
+    desk = FileRoutes(parts)
     return [
         web.get("/view", desk.view),
         web.post("/upload/image", desk.upload),
@@ -30,8 +30,8 @@ def routes(office: Office) -> list[web.RouteDef]:
 class FileRoutes:
     """Handlers of one simulator."""
 
-    def __init__(self, office: Office) -> None:
-        self._storage = office.storage
+    def __init__(self, parts: Parts) -> None:
+        self._storage = parts.storage
 
     async def view(self, request: web.Request) -> web.StreamResponse:
         """GET /view: the file, with Range and ETag, or a smaller picture of it."""

@@ -5,15 +5,15 @@ import sys
 from aiohttp import web
 
 from comfyui_simulator.messages import JsonObject
-from comfyui_simulator.office import Office
+from comfyui_simulator.parts import Parts
 
 MEMORY_BYTES = 24 * 1024**3
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp")
 SOUNDS = (".wav", ".flac", ".mp3", ".ogg", ".opus")
 
 
-def routes(office: Office) -> list[web.RouteDef]:
-    desk = InfoRoutes(office)
+def routes(parts: Parts) -> list[web.RouteDef]:
+    desk = InfoRoutes(parts)
     return [
         web.get("/object_info", desk.object_info),
         web.get("/object_info/{node_class}", desk.node_info),
@@ -26,20 +26,20 @@ def routes(office: Office) -> list[web.RouteDef]:
 class InfoRoutes:
     """Handlers of one simulator."""
 
-    def __init__(self, office: Office) -> None:
-        self._office = office
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
 
     async def object_info(self, request: web.Request) -> web.Response:
-        return web.json_response(self._office.catalogue.object_info(self._uploads()))
+        return web.json_response(self._parts.catalogue.object_info(self._uploads()))
 
     async def node_info(self, request: web.Request) -> web.Response:
         name = request.match_info["node_class"]
-        if self._office.catalogue.get(name) is None:
+        if self._parts.catalogue.get(name) is None:
             return web.json_response({})
-        return web.json_response({name: self._office.catalogue.node_info(name, self._uploads())})
+        return web.json_response({name: self._parts.catalogue.node_info(name, self._uploads())})
 
     async def system_stats(self, request: web.Request) -> web.Response:
-        wire = self._office.settings.wire
+        wire = self._parts.settings.wire
         system = {
             "os": wire.operating_system,
             "ram_total": MEMORY_BYTES,
@@ -54,13 +54,13 @@ class InfoRoutes:
         return web.json_response({"system": system, "devices": [_device()]})
 
     async def features(self, request: web.Request) -> web.Response:
-        return web.json_response(self._office.settings.wire.features)
+        return web.json_response(self._parts.settings.wire.features)
 
     async def embeddings(self, request: web.Request) -> web.Response:
         return web.json_response([])
 
     def _uploads(self) -> dict[str, list[str]]:
-        storage = self._office.storage
+        storage = self._parts.storage
         return {"image": storage.inputs(*PICTURES), "audio": storage.inputs(*SOUNDS)}
 
 

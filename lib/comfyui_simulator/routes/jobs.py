@@ -2,14 +2,14 @@
 
 from aiohttp import web
 
-from comfyui_simulator.jobs import STATUSES, Jobs
 from comfyui_simulator.messages import JsonObject
-from comfyui_simulator.office import Office
+from comfyui_simulator.parts import Parts
 from comfyui_simulator.routes.prompts import is_canonical_uuid, json_object
+from comfyui_simulator.running.jobs import STATUSES, Jobs
 
 
-def routes(office: Office) -> list[web.RouteDef]:
-    desk = JobRoutes(office)
+def routes(parts: Parts) -> list[web.RouteDef]:
+    desk = JobRoutes(parts)
     return [
         web.get("/api/jobs", desk.show_all),
         web.post("/api/jobs/cancel", desk.cancel_many),
@@ -21,8 +21,8 @@ def routes(office: Office) -> list[web.RouteDef]:
 class JobRoutes:
     """Handlers of one simulator."""
 
-    def __init__(self, office: Office) -> None:
-        self._office = office
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
 
     async def show_all(self, request: web.Request) -> web.Response:
         query = request.query
@@ -34,7 +34,7 @@ class JobRoutes:
                 f"Valid values: {', '.join(STATUSES)}"
             )
             return web.json_response({"error": message}, status=400)
-        jobs = _selected(self._office.jobs, wanted, query.get("workflow_id"))
+        jobs = _selected(self._parts.jobs, wanted, query.get("workflow_id"))
         if query.get("sort_order") == "asc":
             jobs.reverse()
         offset = int(query.get("offset", 0))
@@ -42,7 +42,7 @@ class JobRoutes:
         return web.json_response(_page(jobs, offset, limit))
 
     async def show(self, request: web.Request) -> web.Response:
-        job = self._office.jobs.find(request.match_info["job_id"])
+        job = self._parts.jobs.find(request.match_info["job_id"])
         if job is None:
             return web.json_response({"error": "Job not found"}, status=404)
         return web.json_response(job)
@@ -60,8 +60,8 @@ class JobRoutes:
         return web.json_response({"cancelled": any([self._cancel(each) for each in job_ids])})
 
     def _cancel(self, job_id: str) -> bool:
-        self._office.stats.interrupts_requested += 1
-        return self._office.queue.delete(job_id) or self._office.executor.interrupt(job_id)
+        self._parts.stats.interrupts_requested += 1
+        return self._parts.queue.delete(job_id) or self._parts.executor.interrupt(job_id)
 
 
 def _selected(jobs: Jobs, statuses: list[str], workflow_id: str | None) -> list[JsonObject]:

@@ -6,16 +6,17 @@ from typing import Any
 
 from aiohttp import web
 
-from comfyui_simulator import messages, problems
+from comfyui_simulator import messages
 from comfyui_simulator.messages import JsonObject
-from comfyui_simulator.office import Office
-from comfyui_simulator.problems import Problem
-from comfyui_simulator.prompts import DuplicatePrompt, Prompt
-from comfyui_simulator.validation import validate
+from comfyui_simulator.parts import Parts
+from comfyui_simulator.running.prompt_queue import DuplicatePrompt, Prompt
+from comfyui_simulator.validation import problems
+from comfyui_simulator.validation.problems import Problem
+from comfyui_simulator.validation.validation import validate
 
 
-def routes(office: Office) -> list[web.RouteDef]:
-    desk = PromptRoutes(office)
+def routes(parts: Parts) -> list[web.RouteDef]:
+    desk = PromptRoutes(parts)
     return [
         web.post("/prompt", desk.submit),
         web.get("/prompt", desk.count),
@@ -32,8 +33,8 @@ def routes(office: Office) -> list[web.RouteDef]:
 class PromptRoutes:
     """Handlers of one simulator."""
 
-    def __init__(self, office: Office) -> None:
-        self._office = office
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
         self._numbers = itertools.count()
 
     async def submit(self, request: web.Request) -> web.Response:
@@ -47,9 +48,9 @@ class PromptRoutes:
             return _rejected(problems.bad_prompt_id())
         graph = _graph(body["prompt"])
         targets = body.get("partial_execution_targets")
-        verdict = validate(graph, rules=self._office.rules, targets=targets)
+        verdict = validate(graph, rules=self._parts.rules, targets=targets)
         if verdict.error:
-            self._office.stats.prompts_invalid += 1
+            self._parts.stats.prompts_invalid += 1
             return _rejected(verdict.error, verdict.node_errors)
         prompt = Prompt(number, prompt_id, graph, _extra_data(body), verdict.outputs)
         self._accept(prompt)
@@ -57,16 +58,16 @@ class PromptRoutes:
         return web.json_response(answer)
 
     def _accept(self, prompt: Prompt) -> None:
-        self._office.stats.prompts_received += 1
-        is_refused = self._office.faults.spend_refusal()
-        if not is_refused or self._office.faults.now.refuse_queued:
+        self._parts.stats.prompts_received += 1
+        is_refused = self._parts.faults.spend_refusal()
+        if not is_refused or self._parts.faults.now.refuse_queued:
             try:
-                self._office.queue.put(prompt)
+                self._parts.queue.put(prompt)
             except DuplicatePrompt as duplicate:
                 raise server_error() from duplicate
         if is_refused:
-            self._office.stats.prompts_refused += 1
-            raise server_error(self._office.faults.now.refuse_status)
+            self._parts.stats.prompts_refused += 1
+            raise server_error(self._parts.faults.now.refuse_status)
 
     def _number(self, body: JsonObject) -> float:
         if "number" in body:
@@ -77,15 +78,15 @@ class PromptRoutes:
     def _prompt_id(self, body: JsonObject) -> str | None:
         """The client's id or a new one; None if this generation refuses it."""
         wanted = body.get("prompt_id", str(uuid.uuid4()))
-        if self._office.settings.wire.uuid_prompt_ids and not is_canonical_uuid(wanted):
+        if self._parts.settings.wire.uuid_prompt_ids and not is_canonical_uuid(wanted):
             return None
         return str(wanted)
 
     async def count(self, request: web.Request) -> web.Response:
-        return web.json_response(messages.queue_info(self._office.queue.remaining))
+        return web.json_response(messages.queue_info(self._parts.queue.remaining))
 
     async def show_queue(self, request: web.Request) -> web.Response:
-        queue = self._office.queue
+        queue = self._parts.queue
         running = [] if queue.running is None else [queue.running.as_json()]
         pending = [prompt.as_json() for prompt in queue.pending]
         return web.json_response({"queue_running": running, "queue_pending": pending})
@@ -94,13 +95,13 @@ class PromptRoutes:
         """Clear or delete what is pending; what runs is left alone."""
         body = await json_object(request)
         if body.get("clear"):
-            self._office.queue.clear()
+            self._parts.queue.clear()
         for prompt_id in body.get("delete", []):
-            self._office.queue.delete(prompt_id)
+            self._parts.queue.delete(prompt_id)
         return web.Response()
 
     async def show_history(self, request: web.Request) -> web.Response:
-        items = list(self._office.history.items())
+        items = list(self._parts.history.items())
         limit = int(request.query.get("max_items", len(items)))
         offset = int(request.query.get("offset", -1))
         first = max(0, len(items) - limit) if offset < 0 else offset
@@ -108,27 +109,27 @@ class PromptRoutes:
 
     async def show_ended(self, request: web.Request) -> web.Response:
         prompt_id = request.match_info["prompt_id"]
-        item = self._office.history.get(prompt_id)
+        item = self._parts.history.get(prompt_id)
         return web.json_response({prompt_id: item} if item else {})
 
     async def change_history(self, request: web.Request) -> web.Response:
         body = await json_object(request)
         if body.get("clear"):
-            self._office.history.clear()
-        self._office.history.delete(body.get("delete", []))
+            self._parts.history.clear()
+        self._parts.history.delete(body.get("delete", []))
         return web.Response()
 
     async def interrupt(self, request: web.Request) -> web.Response:
         """Stop what runs, or only the prompt that is named."""
         body = await json_object(request) if request.can_read_body else {}
-        self._office.stats.interrupts_requested += 1
-        self._office.executor.interrupt(body.get("prompt_id") or None)
+        self._parts.stats.interrupts_requested += 1
+        self._parts.executor.interrupt(body.get("prompt_id") or None)
         return web.Response()
 
     async def free(self, request: web.Request) -> web.Response:
         body = await json_object(request)
         if body.get("free_memory"):
-            self._office.executor.forget()
+            self._parts.executor.forget()
         return web.Response()
 
 

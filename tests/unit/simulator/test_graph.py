@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from comfyui_simulator.catalogue import load_catalogue
-from comfyui_simulator.graph import Graph, Schedule, Signatures, is_link
+from comfyui_simulator.running.schedule import Graph, Schedule, Signatures, is_link
 from tests.data.comfyui.tape import GRAPHS, recorded
 
 CATALOG = load_catalogue()

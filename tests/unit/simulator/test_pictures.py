@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from comfyui_simulator import media, pictures
 from comfyui_simulator.catalogue import load_catalogue
-from comfyui_simulator.values import Value, combined
+from comfyui_simulator.nodes import media, pictures
+from comfyui_simulator.nodes.values import Value, combined
 
 CATALOG = load_catalogue()
 

@@ -6,16 +6,16 @@ from typing import Any
 import pytest
 
 from comfyui_simulator.catalogue import load_catalogue
-from comfyui_simulator.inspection import Rules, Verdict
 from comfyui_simulator.settings import GENERATIONS
-from comfyui_simulator.validation import validate
+from comfyui_simulator.validation.inspection import Rules, ValidationResult
+from comfyui_simulator.validation.validation import validate
 from tests.data.comfyui.tape import GRAPHS
 
 IMAGE = GRAPHS["trivial"]["1"]
 SAVE = GRAPHS["trivial"]["2"]
 
 
-def verdict(graph: dict[str, Any], generation: str = "0.33.0", **more: Any) -> Verdict:
+def verdict(graph: dict[str, Any], generation: str = "0.33.0", **more: Any) -> ValidationResult:
     rules = Rules(
         catalogue=load_catalogue(), wire=GENERATIONS[generation], has_input_file="there.png".__eq__
     )

@@ -18,9 +18,9 @@ from comfyq.domain.graph.validation import validate
 from comfyq.domain.submission.admission import admit_workflow
 from comfyq.domain.workflow.importer import propose
 from comfyui_simulator.catalogue import load_catalogue
-from comfyui_simulator.inspection import Rules
 from comfyui_simulator.settings import GENERATIONS
-from comfyui_simulator.validation import validate as judged_by_simulator
+from comfyui_simulator.validation.inspection import Rules
+from comfyui_simulator.validation.validation import validate as judged_by_simulator
 from tests.api_lab import WORKFLOWS as SHIPPED
 from tests.api_lab import ApiLab
 from tests.catalogue_lab import CATALOGUE, join

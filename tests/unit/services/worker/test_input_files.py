@@ -17,7 +17,7 @@ from comfyq.domain.files.inputs import InputFile
 from comfyq.domain.files.media_types import suffix_of
 from comfyq.domain.job import Job, JobStatus
 from comfyq.domain.submission.spec import Spec
-from comfyui_simulator.media import flac_tone, mp4_placeholder, webm_placeholder
+from comfyui_simulator.nodes.media import flac_tone, mp4_placeholder, webm_placeholder
 from tests.farm import Farm, FarmWorker
 
 pytestmark = pytest.mark.anyio

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from comfyui_simulator import problems
 from comfyui_simulator.catalogue import FILE_INPUTS, Catalogue, InputSpec, NodeClass
-from comfyui_simulator.problems import Problem
 from comfyui_simulator.settings import Generation
+from comfyui_simulator.validation import problems
+from comfyui_simulator.validation.problems import Problem
 
 CONVERSIONS: dict[str, Callable[[Any], Any]] = {
     "INT": int,
@@ -20,7 +20,7 @@ RawGraph = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ValidationResult:
     """What validation found. `error` is None when at least one output may run."""
 
     error: Problem | None
@@ -65,7 +65,7 @@ class Inspection:
         self._path: list[str] = []
         self._cycles: dict[str, Problem] = {}
 
-    def judge(self, outputs: list[str]) -> Verdict:
+    def judge(self, outputs: list[str]) -> ValidationResult:
         good = []
         own_problems: list[Problem] = []
         node_errors: dict[str, Any] = {}
@@ -76,7 +76,7 @@ class Inspection:
             own_problems += self._found[output].problems
             self._report(output, node_errors)
         error = None if good else problems.outputs_failed(own_problems)
-        return Verdict(error, good, node_errors)
+        return ValidationResult(error, good, node_errors)
 
     def _report(self, output: str, node_errors: dict[str, Any]) -> None:
         for node_id, finding in self._found.items():

@@ -7,12 +7,14 @@ others are reported and left out.
 from collections.abc import Collection
 from typing import Any
 
-from comfyui_simulator import problems
-from comfyui_simulator.inspection import Inspection, RawGraph, Rules, Verdict
-from comfyui_simulator.problems import Problem
+from comfyui_simulator.validation import problems
+from comfyui_simulator.validation.inspection import Inspection, RawGraph, Rules, ValidationResult
+from comfyui_simulator.validation.problems import Problem
 
 
-def validate(graph: RawGraph, *, rules: Rules, targets: Collection[str] | None = None) -> Verdict:
+def validate(
+    graph: RawGraph, *, rules: Rules, targets: Collection[str] | None = None
+) -> ValidationResult:
     """Judge a graph; `targets` limits which outputs are wanted.
 
     Converts values to the type of their input, in place, as ComfyUI does.
@@ -20,14 +22,14 @@ def validate(graph: RawGraph, *, rules: Rules, targets: Collection[str] | None =
     for node_id, node in graph.items():
         error = _unknown_node(node_id, node, rules)
         if error:
-            return Verdict(error)
+            return ValidationResult(error)
     outputs = [
         node_id
         for node_id, node in graph.items()
         if rules.catalogue[node["class_type"]].is_output and (targets is None or node_id in targets)
     ]
     if not outputs:
-        return Verdict(problems.no_outputs())
+        return ValidationResult(problems.no_outputs())
     return Inspection(rules, graph).judge(outputs)
 
 

@@ -6,20 +6,21 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from comfyui_simulator import failures, messages
-from comfyui_simulator.calls import Call, Outcome, Workshop
+from comfyui_simulator import messages
 from comfyui_simulator.catalogue import Catalogue, NodeClass
-from comfyui_simulator.failures import ExecutorDied, Interrupted
 from comfyui_simulator.faults import FaultSwitch
-from comfyui_simulator.graph import Schedule, Signatures, is_link
-from comfyui_simulator.habits import HABITS, combine, outside, sample
 from comfyui_simulator.messages import Event, JsonObject, Preview
-from comfyui_simulator.progress import ProgressBoard
-from comfyui_simulator.prompts import Prompt
-from comfyui_simulator.saving import files_in
+from comfyui_simulator.nodes.behaviours import BEHAVIOURS, combine, outside, sample
+from comfyui_simulator.nodes.call import Call, NodeContext, NodeResult
+from comfyui_simulator.nodes.output_nodes import files_in
+from comfyui_simulator.running import failures
+from comfyui_simulator.running.failures import ExecutorDied, Interrupted
+from comfyui_simulator.running.progress_board import ProgressBoard
+from comfyui_simulator.running.prompt_queue import Prompt
+from comfyui_simulator.running.schedule import Schedule, Signatures, is_link
 from comfyui_simulator.sockets import SocketHub
 
-Cache = dict[str, Outcome]
+Cache = dict[str, NodeResult]
 """Results of the last prompt, by signature."""
 
 
@@ -31,10 +32,10 @@ class Interrupt:
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class RunContext:
     """What a run needs of the simulator."""
 
-    workshop: Workshop
+    nodes: NodeContext
     catalogue: Catalogue
     hub: SocketHub
     faults: FaultSwitch
@@ -44,25 +45,25 @@ class Surroundings:
 class Run:
     """Executes one prompt. Afterwards `history_item` tells the story."""
 
-    def __init__(self, *, prompt: Prompt, surroundings: Surroundings, cache: Cache) -> None:
+    def __init__(self, *, prompt: Prompt, context: RunContext, cache: Cache) -> None:
         self.prompt = prompt
         self.at_node: str | None = None
         self.is_success = False
         self._messages: list[tuple[str, JsonObject]] = []
-        self._around = surroundings
+        self._context = context
         self._executed: list[str] = []
         self._shown: dict[str, JsonObject] = {}
-        settings = surroundings.workshop.settings
+        settings = context.nodes.settings
         self._board = ProgressBoard(
-            hub=surroundings.hub,
+            hub=context.hub,
             prompt_id=prompt.prompt_id,
             client_id=prompt.client_id,
             throttles=settings.wire.throttles_progress,
         )
         self._signatures = Signatures(
             graph=prompt.graph,
-            catalogue=surroundings.catalogue,
-            outside=lambda node_id: outside(prompt.graph[node_id], surroundings.workshop.storage),
+            catalogue=context.catalogue,
+            outside=lambda node_id: outside(prompt.graph[node_id], context.nodes.storage),
         )
         self._results = self._kept_of(cache)
 
@@ -107,7 +108,7 @@ class Run:
         try:
             await self._execute_node(node_id)
         except Interrupted:
-            self._around.workshop.stats.interrupts_honoured += 1
+            self._context.nodes.stats.interrupts_honoured += 1
             self._tell("execution_interrupted", is_for_all=True, **self._place(node_id))
             return False
         except ExecutorDied:
@@ -134,7 +135,7 @@ class Run:
         self._board.finish(node_id)
         self._executed.append(node_id)
 
-    async def _call(self, node_id: str) -> Outcome:
+    async def _call(self, node_id: str) -> NodeResult:
         kind = self._class_of(node_id)
 
         async def advance(
@@ -143,12 +144,12 @@ class Run:
             await self._check()
             await self._board.advance(node_id, value, total, picture)
 
-        habit = HABITS.get(kind.name, combine)
+        habit = BEHAVIOURS.get(kind.name, combine)
         if habit is sample or kind.is_output:
             self._strike()
         return await habit(
             Call(
-                workshop=self._around.workshop,
+                context=self._context.nodes,
                 prompt=self.prompt,
                 kind=kind,
                 inputs=self._resolved(node_id),
@@ -159,15 +160,15 @@ class Run:
 
     def _strike(self) -> None:
         # Where a GPU works hardest is where it fails.
-        if self._around.faults.now.device_fault:
+        if self._context.faults.now.device_fault:
             raise failures.device_fault()
-        if self._around.faults.spend_oom():
+        if self._context.faults.spend_oom():
             raise failures.out_of_memory("simulated: tried to allocate 99.00 GiB")
 
     async def _check(self) -> None:
-        await self._around.faults.wait_while(lambda faults: faults.hang)
-        if self._around.interrupt.requested:
-            self._around.interrupt.requested = False
+        await self._context.faults.wait_while(lambda faults: faults.hang)
+        if self._context.interrupt.requested:
+            self._context.interrupt.requested = False
             raise Interrupted
 
     def _resolved(self, node_id: str) -> dict[str, Any]:
@@ -176,18 +177,18 @@ class Run:
             for name, value in self.prompt.graph[node_id]["inputs"].items()
         }
 
-    def _show(self, node_id: str, outcome: Outcome, *, was_cached: bool) -> None:
+    def _show(self, node_id: str, outcome: NodeResult, *, was_cached: bool) -> None:
         if not outcome.shows and not was_cached:
             return
         if outcome.shows:
             self._shown[node_id] = outcome.shows
-        if self._around.faults.now.lose_outputs:
+        if self._context.faults.now.lose_outputs:
             for shown in files_in(outcome.shows):
-                self._around.workshop.storage.lose(shown)
+                self._context.nodes.storage.lose(shown)
         output = outcome.shows or None
         self._send_named(messages.executed(node_id, output, self.prompt.prompt_id))
 
-    def _kept_of(self, cache: Cache) -> dict[str, Outcome]:
+    def _kept_of(self, cache: Cache) -> dict[str, NodeResult]:
         signed = {node_id: self._signatures.of(node_id) for node_id in self.prompt.graph}
         return {
             node_id: cache[signature]
@@ -195,12 +196,12 @@ class Run:
             if signature is not None and signature in cache
         }
 
-    def _twin_result(self, node_id: str) -> Outcome | None:
+    def _twin_result(self, node_id: str) -> NodeResult | None:
         """The result of a node of this graph that is made of the same."""
         return self.cache.get(self._signatures.of(node_id) or "")
 
     def _class_of(self, node_id: str) -> NodeClass:
-        return self._around.catalogue[self.prompt.graph[node_id]["class_type"]]
+        return self._context.catalogue[self.prompt.graph[node_id]["class_type"]]
 
     def _place(self, node_id: str) -> JsonObject:
         return {
@@ -225,8 +226,8 @@ class Run:
         stamped = {"prompt_id": self.prompt.prompt_id} | data | {"timestamp": messages.now_ms()}
         self._messages.append((type_, stamped))
         if is_for_all or self.prompt.client_id is not None:
-            self._around.hub.send(Event(type_, stamped), self.prompt.client_id)
+            self._context.hub.send(Event(type_, stamped), self.prompt.client_id)
 
     def _send_named(self, event: Event) -> None:
         if self.prompt.client_id is not None:
-            self._around.hub.send(event, self.prompt.client_id)
+            self._context.hub.send(event, self.prompt.client_id)

@@ -5,19 +5,19 @@ import os
 import time
 
 from comfyui_simulator import messages
-from comfyui_simulator.failures import ExecutorDied
-from comfyui_simulator.prompts import History, Prompt, PromptQueue
-from comfyui_simulator.run import Cache, Run, Surroundings
+from comfyui_simulator.running.failures import ExecutorDied
+from comfyui_simulator.running.prompt_queue import History, Prompt, PromptQueue
+from comfyui_simulator.running.run import Cache, Run, RunContext
 
 EXIT_STATUS = 70
 LOOP_CLOCK_S = 0.002
 
 
-class Executor:
+class PromptRunner:
     """Runs one prompt after the other until it is cancelled, or dies of one."""
 
-    def __init__(self, *, surroundings: Surroundings, queue: PromptQueue, history: History) -> None:
-        self._around = surroundings
+    def __init__(self, *, context: RunContext, queue: PromptQueue, history: History) -> None:
+        self._around = context
         self._queue = queue
         self._history = history
         self._cache: Cache = {}
@@ -55,14 +55,14 @@ class Executor:
         if self._around.faults.now.exit:
             os._exit(EXIT_STATUS)
         self._around.interrupt.requested = False
-        self._around.workshop.stats.executions[prompt.prompt_id] += 1
+        self._around.nodes.stats.executions[prompt.prompt_id] += 1
         if self._is_to_forget:
             self._cache, self._is_to_forget = {}, False
-        run = self._run = Run(prompt=prompt, surroundings=self._around, cache=self._cache)
+        run = self._run = Run(prompt=prompt, context=self._around, cache=self._cache)
         await run.execute()
         self._cache = run.cache
         # Consumers that read the history on execution_success come too early in real life too.
-        await _linger(self._around.workshop.settings.history_lag_s)
+        await _linger(self._around.nodes.settings.history_lag_s)
         self._run = None
         self._history.add(prompt.prompt_id, run.history_item())
         self._queue.finish()

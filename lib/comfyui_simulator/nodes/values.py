@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from comfyui_simulator.catalogue import NodeClass
-from comfyui_simulator.graph import digest
+from comfyui_simulator.running.schedule import digest
 
 PICTURE_TYPES = ("LATENT", "IMAGE", "MASK", "VIDEO")
 

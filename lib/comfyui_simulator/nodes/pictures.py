@@ -10,7 +10,7 @@ from typing import Any
 from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
-from comfyui_simulator.values import Value
+from comfyui_simulator.nodes.values import Value
 
 MARK = "SIMULATED"
 CELLS = 8  # a picture is a smooth blow-up of so many random cells a side

@@ -6,11 +6,11 @@ from typing import Any, Protocol
 
 from comfyui_simulator.catalogue import NodeClass
 from comfyui_simulator.messages import JsonObject, Preview
-from comfyui_simulator.prompts import Prompt
+from comfyui_simulator.nodes.values import Value, combined
+from comfyui_simulator.running.prompt_queue import Prompt
 from comfyui_simulator.settings import SimulatorSettings
 from comfyui_simulator.stats import Stats
 from comfyui_simulator.storage import Storage
-from comfyui_simulator.values import Value, combined
 
 
 class Advance(Protocol):
@@ -22,7 +22,7 @@ class Advance(Protocol):
 
 
 @dataclass(frozen=True)
-class Workshop:
+class NodeContext:
     """What every node may use."""
 
     settings: SimulatorSettings
@@ -34,7 +34,7 @@ class Workshop:
 class Call:
     """A node with all its inputs resolved."""
 
-    workshop: Workshop
+    context: NodeContext
     prompt: Prompt
     kind: NodeClass
     inputs: dict[str, Any]
@@ -56,7 +56,7 @@ class Call:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class NodeResult:
     """What a node gave out on its slots, and what it shows to clients."""
 
     value: Value

@@ -4,22 +4,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from comfyui_simulator import messages
-from comfyui_simulator.calls import Workshop
 from comfyui_simulator.catalogue import Catalogue, load_catalogue
-from comfyui_simulator.execution import Executor
 from comfyui_simulator.faults import FaultSwitch
-from comfyui_simulator.inspection import Rules
-from comfyui_simulator.jobs import Jobs
-from comfyui_simulator.prompts import History, PromptQueue
-from comfyui_simulator.run import Interrupt, Surroundings
+from comfyui_simulator.nodes.call import NodeContext
+from comfyui_simulator.running.jobs import Jobs
+from comfyui_simulator.running.prompt_queue import History, PromptQueue
+from comfyui_simulator.running.prompt_runner import PromptRunner
+from comfyui_simulator.running.run import Interrupt, RunContext
 from comfyui_simulator.settings import SimulatorSettings
 from comfyui_simulator.sockets import SocketHub
 from comfyui_simulator.stats import Stats
 from comfyui_simulator.storage import Storage
+from comfyui_simulator.validation.inspection import Rules
 
 
 @dataclass(frozen=True, kw_only=True)
-class Office:
+class Parts:
     """The parts of one simulator."""
 
     settings: SimulatorSettings
@@ -31,24 +31,24 @@ class Office:
     queue: PromptQueue
     history: History
     jobs: Jobs
-    executor: Executor
+    executor: PromptRunner
     rules: Rules
 
 
-def open_office(settings: SimulatorSettings, data_dir: Path) -> Office:
+def open_parts(settings: SimulatorSettings, data_dir: Path) -> Parts:
     """Put the parts together. Call it inside the event loop that will serve them."""
     faults, stats, storage = FaultSwitch(settings.faults), Stats(), Storage(data_dir)
     hub, catalogue = SocketHub(faults=faults), load_catalogue()
     queue = PromptQueue(on_change=lambda: hub.send(messages.status(queue.remaining)))
     history = History(faults=faults)
-    surroundings = Surroundings(
-        workshop=Workshop(settings=settings, storage=storage, stats=stats),
+    context = RunContext(
+        nodes=NodeContext(settings=settings, storage=storage, stats=stats),
         catalogue=catalogue,
         hub=hub,
         faults=faults,
         interrupt=Interrupt(),
     )
-    return Office(
+    return Parts(
         settings=settings,
         faults=faults,
         stats=stats,
@@ -58,7 +58,7 @@ def open_office(settings: SimulatorSettings, data_dir: Path) -> Office:
         queue=queue,
         history=history,
         jobs=Jobs(queue=queue, history=history),
-        executor=Executor(surroundings=surroundings, queue=queue, history=history),
+        executor=PromptRunner(context=context, queue=queue, history=history),
         rules=Rules(
             catalogue=catalogue,
             wire=settings.wire,

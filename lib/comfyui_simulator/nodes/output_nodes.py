@@ -8,33 +8,33 @@ from typing import Any
 
 from PIL import Image
 
-from comfyui_simulator import media, pictures
-from comfyui_simulator.calls import Call, Outcome
 from comfyui_simulator.messages import JsonObject, Preview
+from comfyui_simulator.nodes import media, pictures
+from comfyui_simulator.nodes.call import Call, NodeResult
+from comfyui_simulator.nodes.values import Value
 from comfyui_simulator.storage import SavePlan
-from comfyui_simulator.values import Value
 
 LONGEST_ANIMATION = 240  # frames painted; a longer one is cut, for time and memory
 
 
-async def save_image(call: Call) -> Outcome:
+async def save_image(call: Call) -> NodeResult:
     """PNGs that carry the graph."""
     return await _save_pictures(call, str(call.inputs["filename_prefix"]), "output")
 
 
-async def preview_image(call: Call) -> Outcome:
+async def preview_image(call: Call) -> NodeResult:
     """The same, in the folder for temporary files."""
-    prefix = f"ComfyUI_temp_{call.workshop.storage.temp_mark}"
+    prefix = f"ComfyUI_temp_{call.context.storage.temp_mark}"
     return await _save_pictures(call, prefix, "temp")
 
 
-async def _save_pictures(call: Call, prefix: str, type_: str) -> Outcome:
+async def _save_pictures(call: Call, prefix: str, type_: str) -> NodeResult:
     images = call.value("images")
     plan = _plan(call, prefix, images, count=images.count, type_=type_)
     await asyncio.to_thread(_write_pngs, images, plan, _embedded(call))
     _count(call, images.count)
     shown = [plan.shown(index, ".png") for index in range(images.count)]
-    return Outcome(images, {"images": shown})
+    return NodeResult(images, {"images": shown})
 
 
 def _write_pngs(images: Value, plan: SavePlan, metadata: JsonObject) -> None:
@@ -42,15 +42,15 @@ def _write_pngs(images: Value, plan: SavePlan, metadata: JsonObject) -> None:
         pictures.save_png(pictures.paint(images, index), plan.path(index, ".png"), metadata)
 
 
-async def save_webp(call: Call) -> Outcome:
+async def save_webp(call: Call) -> NodeResult:
     return await _save_animation(call, suffix=".webp", format_="WEBP")
 
 
-async def save_apng(call: Call) -> Outcome:
+async def save_apng(call: Call) -> NodeResult:
     return await _save_animation(call, suffix=".png", format_="PNG")
 
 
-async def _save_animation(call: Call, *, suffix: str, format_: str) -> Outcome:
+async def _save_animation(call: Call, *, suffix: str, format_: str) -> NodeResult:
     images = call.value("images")
     plan = _plan(call, str(call.inputs["filename_prefix"]), images)
     fps = float(call.inputs["fps"])
@@ -69,20 +69,20 @@ def _frames(images: Value) -> list[Image.Image]:
     return [pictures.paint(images, index) for index in range(count)]
 
 
-async def save_webm(call: Call) -> Outcome:
+async def save_webm(call: Call) -> NodeResult:
     """A placeholder; see `media`."""
     return await _save_video(call, "images", ".webm", media.webm_placeholder())
 
 
-async def save_video(call: Call) -> Outcome:
+async def save_video(call: Call) -> NodeResult:
     """A placeholder; see `media`."""
     return await _save_video(call, "video", ".mp4", media.mp4_placeholder())
 
 
-async def _save_video(call: Call, name: str, suffix: str, content: bytes) -> Outcome:
+async def _save_video(call: Call, name: str, suffix: str, content: bytes) -> NodeResult:
     frames = call.value(name)
     plan = _plan(call, str(call.inputs["filename_prefix"]), frames)
-    least_bytes = call.workshop.settings.video_bytes
+    least_bytes = call.context.settings.video_bytes
     await asyncio.to_thread(_write_filled, plan.path(0, suffix), content, least_bytes)
     _count(call, frames.count)
     return _animated(frames, plan, suffix)
@@ -93,27 +93,27 @@ def _write_filled(path: Path, content: bytes, least_bytes: int) -> None:
     os.truncate(path, max(least_bytes, len(content)))
 
 
-def _animated(frames: Value, plan: SavePlan, suffix: str) -> Outcome:
-    return Outcome(frames, {"images": [plan.shown(0, suffix)], "animated": [True]})
+def _animated(frames: Value, plan: SavePlan, suffix: str) -> NodeResult:
+    return NodeResult(frames, {"images": [plan.shown(0, suffix)], "animated": [True]})
 
 
-async def save_audio(call: Call) -> Outcome:
+async def save_audio(call: Call) -> NodeResult:
     """FLAC, one file a batch entry."""
     audio = call.value("audio")
     plan = _plan(call, str(call.inputs["filename_prefix"]), audio)
     content = await asyncio.to_thread(media.flac_tone, audio.seconds or 1.0, audio.digest)
     await asyncio.to_thread(plan.path(0, ".flac").write_bytes, content)
     _count(call, 1)
-    return Outcome(audio, {"audio": [plan.shown(0, ".flac")]})
+    return NodeResult(audio, {"audio": [plan.shown(0, ".flac")]})
 
 
-async def send_image(call: Call) -> Outcome:
+async def send_image(call: Call) -> NodeResult:
     """Pictures that leave over the socket only; nothing is kept."""
     images = call.value("images")
     for index in range(images.count):
         await call.advance(index, images.count, _png(images, index))
     _count(call, images.count)
-    return Outcome(images)
+    return NodeResult(images)
 
 
 def _png(images: Value, index: int) -> Callable[[], Awaitable[Preview]]:
@@ -126,18 +126,18 @@ def _png(images: Value, index: int) -> Callable[[], Awaitable[Preview]]:
     return painted
 
 
-async def preview_any(call: Call) -> Outcome:
+async def preview_any(call: Call) -> NodeResult:
     """Shows as text whatever reaches it."""
     source = call.inputs["source"]
     text = f"simulated {source.digest}" if isinstance(source, Value) else str(source)
-    return Outcome(call.combined(), {"text": [text]})
+    return NodeResult(call.combined(), {"text": [text]})
 
 
 def _plan(
     call: Call, prefix: str, images: Value, *, count: int = 1, type_: str = "output"
 ) -> SavePlan:
     size = (images.width, images.height)
-    return call.workshop.storage.plan(prefix, size=size, count=count, type_=type_)
+    return call.context.storage.plan(prefix, size=size, count=count, type_=type_)
 
 
 def _embedded(call: Call) -> JsonObject:
@@ -147,10 +147,10 @@ def _embedded(call: Call) -> JsonObject:
 
 
 def _count(call: Call, count: int) -> None:
-    call.workshop.stats.rendered(call.prompt.prompt_id, count)
+    call.context.stats.rendered(call.prompt.prompt_id, count)
 
 
-SAVING: dict[str, Callable[[Call], Awaitable[Outcome]]] = {
+SAVING: dict[str, Callable[[Call], Awaitable[NodeResult]]] = {
     "PreviewAny": preview_any,
     "PreviewImage": preview_image,
     "SaveAnimatedPNG": save_apng,

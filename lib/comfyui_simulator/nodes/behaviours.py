@@ -1,6 +1,6 @@
-"""What the nodes do that are more than a link in the graph.
+"""The behaviour of node classes that do more than pass a value on.
 
-Every class that is not in `HABITS` gives out the size of its inputs at once (`values.combined`).
+A class that is not in `BEHAVIOURS` combines the sizes of its inputs at once (`values.combined`).
 """
 
 import asyncio
@@ -12,55 +12,55 @@ from typing import Any
 
 from PIL import Image
 
-from comfyui_simulator import pictures
-from comfyui_simulator.calls import Call, Outcome
-from comfyui_simulator.failures import ExecutorDied, NodeFailure, out_of_memory
 from comfyui_simulator.messages import Preview
-from comfyui_simulator.saving import SAVING
+from comfyui_simulator.nodes import pictures
+from comfyui_simulator.nodes.call import Call, NodeResult
+from comfyui_simulator.nodes.output_nodes import SAVING
+from comfyui_simulator.nodes.values import Value
+from comfyui_simulator.running.failures import ExecutorDied, NodeFailure, out_of_memory
 from comfyui_simulator.storage import Storage
-from comfyui_simulator.values import Value
 
-Habit = Callable[[Call], Awaitable[Outcome]]
+Habit = Callable[[Call], Awaitable[NodeResult]]
 
 UNKNOWN_FACTOR = 4  # of an upscale model whose name does not tell
 
 
-async def combine(call: Call) -> Outcome:
+async def combine(call: Call) -> NodeResult:
     """Any other node."""
-    return Outcome(call.combined())
+    return NodeResult(call.combined())
 
 
-async def load_model(call: Call) -> Outcome:
+async def load_model(call: Call) -> NodeResult:
     """Loaders take their time."""
-    if call.workshop.settings.load_s:
-        await asyncio.sleep(call.workshop.settings.load_s)
+    if call.context.settings.load_s:
+        await asyncio.sleep(call.context.settings.load_s)
         await call.check()
     return await combine(call)
 
 
-async def load_file(call: Call) -> Outcome:
+async def load_file(call: Call) -> NodeResult:
     """An uploaded file is its content: the same bytes under another name change nothing."""
-    path = _named_file(call.inputs, call.workshop.storage)
+    path = _named_file(call.inputs, call.context.storage)
     if path is None:
         raise FileNotFoundError(f"{call.kind.name}: the file is gone")
-    value = Value(digest=f"{call.kind.name}/{call.workshop.storage.content_digest(path)}")
+    value = Value(digest=f"{call.kind.name}/{call.context.storage.content_digest(path)}")
     if call.kind.makes("IMAGE", "MASK"):
         with Image.open(path) as picture:
             value = replace(value, width=picture.width, height=picture.height, source=path)
-    return Outcome(value)
+    return NodeResult(value)
 
 
-async def sample(call: Call) -> Outcome:
+async def sample(call: Call) -> NodeResult:
     """One announced step after the other, each with a preview if somebody looks."""
-    settings, result = call.workshop.settings, call.combined()
+    settings, result = call.context.settings, call.combined()
     total = _steps(call)
     for step in range(1, total + 1):
         await asyncio.sleep(settings.step_s)
         with_preview = settings.preview_every_steps and step % settings.preview_every_steps == 0
         picture = _preview(result, step, settings.preview_px) if with_preview else None
         await call.advance(step, total, picture)
-    call.workshop.stats.samplings[call.prompt.prompt_id] += 1
-    return Outcome(result)
+    call.context.stats.samplings[call.prompt.prompt_id] += 1
+    return NodeResult(result)
 
 
 def _steps(call: Call) -> int:
@@ -80,31 +80,31 @@ def _preview(value: Value, step: int, px: int) -> Callable[[], Awaitable[Preview
     return painted
 
 
-async def empty_image(call: Call) -> Outcome:
-    return Outcome(replace(call.combined(), color=int(call.inputs["color"])))
+async def empty_image(call: Call) -> NodeResult:
+    return NodeResult(replace(call.combined(), color=int(call.inputs["color"])))
 
 
-async def scale_picture(call: Call) -> Outcome:
+async def scale_picture(call: Call) -> NodeResult:
     """A picture that was loaded stays what it shows, in another size."""
     image = call.value("image")
-    return Outcome(replace(call.combined(), source=image.source, color=image.color))
+    return NodeResult(replace(call.combined(), source=image.source, color=image.color))
 
 
-async def scale_by(call: Call) -> Outcome:
+async def scale_by(call: Call) -> NodeResult:
     outcome = await (scale_picture if "image" in call.inputs else combine)(call)
-    return Outcome(outcome.value.scaled(float(call.inputs["scale_by"])))
+    return NodeResult(outcome.value.scaled(float(call.inputs["scale_by"])))
 
 
-async def scale_to_pixels(call: Call) -> Outcome:
+async def scale_to_pixels(call: Call) -> NodeResult:
     outcome = await scale_picture(call)
     area = max(1, outcome.value.width * outcome.value.height)
     wanted = float(call.inputs["megapixels"]) * 1024 * 1024
-    return Outcome(outcome.value.scaled((wanted / area) ** 0.5))
+    return NodeResult(outcome.value.scaled((wanted / area) ** 0.5))
 
 
-async def load_upscaler(call: Call) -> Outcome:
+async def load_upscaler(call: Call) -> NodeResult:
     outcome = await load_model(call)
-    return Outcome(replace(outcome.value, factor=_factor(str(call.inputs["model_name"]))))
+    return NodeResult(replace(outcome.value, factor=_factor(str(call.inputs["model_name"]))))
 
 
 def _factor(model_name: str) -> int:
@@ -116,32 +116,32 @@ def _factor(model_name: str) -> int:
     return UNKNOWN_FACTOR
 
 
-async def upscale_with_model(call: Call) -> Outcome:
+async def upscale_with_model(call: Call) -> NodeResult:
     outcome = await scale_picture(call)
-    return Outcome(outcome.value.scaled(call.value("upscale_model").factor))
+    return NodeResult(outcome.value.scaled(call.value("upscale_model").factor))
 
 
-async def repeat(call: Call) -> Outcome:
+async def repeat(call: Call) -> NodeResult:
     value = call.combined()
-    return Outcome(replace(value, count=value.count * int(call.inputs["amount"])))
+    return NodeResult(replace(value, count=value.count * int(call.inputs["amount"])))
 
 
-async def join(call: Call) -> Outcome:
+async def join(call: Call) -> NodeResult:
     linked = [value for value in call.inputs.values() if isinstance(value, Value)]
-    return Outcome(replace(call.combined(), count=sum(value.count for value in linked)))
+    return NodeResult(replace(call.combined(), count=sum(value.count for value in linked)))
 
 
-async def primitive(call: Call) -> Outcome:
-    return Outcome(replace(call.combined(), constants=(call.inputs["value"],)))
+async def primitive(call: Call) -> NodeResult:
+    return NodeResult(replace(call.combined(), constants=(call.inputs["value"],)))
 
 
-async def measure(call: Call) -> Outcome:
+async def measure(call: Call) -> NodeResult:
     image = call.value("image")
     sizes = (image.width, image.height, image.count)
-    return Outcome(replace(call.combined(), constants=sizes))
+    return NodeResult(replace(call.combined(), constants=sizes))
 
 
-async def lab_sleep(call: Call) -> Outcome:
+async def lab_sleep(call: Call) -> NodeResult:
     """Takes its time, and says so at each tick."""
     ticks = int(call.inputs["ticks"])
     for tick in range(1, ticks + 1):
@@ -150,10 +150,10 @@ async def lab_sleep(call: Call) -> Outcome:
         await asyncio.sleep(float(call.inputs["seconds"]) / ticks)
         await call.advance(tick, ticks)
     image = call.value("image")
-    return Outcome(image)
+    return NodeResult(image)
 
 
-async def lab_raise(call: Call) -> Outcome:
+async def lab_raise(call: Call) -> NodeResult:
     """Fails in the way that was asked for."""
     kind = call.inputs["kind"]
     if kind == "oom":
@@ -168,7 +168,7 @@ def outside(node: Mapping[str, Any], storage: Storage) -> str | None:
     class_type = node["class_type"]
     if class_type == "LabRaise":
         return None
-    if HABITS.get(class_type) is not load_file:
+    if BEHAVIOURS.get(class_type) is not load_file:
         return ""
     path = _named_file(node.get("inputs", {}), storage)
     return storage.content_digest(path) if path else None
@@ -178,7 +178,7 @@ def _named_file(inputs: Mapping[str, Any], storage: Storage) -> Path | None:
     return storage.input_file(str(inputs.get("image", inputs.get("audio"))))
 
 
-HABITS: dict[str, Habit] = {
+BEHAVIOURS: dict[str, Habit] = {
     **SAVING,
     "EmptyImage": empty_image,
     "GetImageSize": measure,

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from comfyui_simulator.messages import JsonObject
-from comfyui_simulator.prompts import History, Prompt, PromptQueue
+from comfyui_simulator.running.prompt_queue import History, Prompt, PromptQueue
 
 STATUSES = ("pending", "in_progress", "completed", "failed", "cancelled")
 
