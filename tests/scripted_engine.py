@@ -92,6 +92,9 @@ class ScriptedEngine:
     async def fetch(self, rendered: Rendered) -> AsyncIterator[bytes]:
         if self.gone:
             raise RenderedFileGone(rendered.filename)
+        if rendered.text is not None:
+            yield rendered.text.encode()
+            return
         yield b"pixels of " + rendered.filename.encode()
 
     async def upload(

@@ -35,6 +35,7 @@ DomainError
     - TableUnavailable, QueueUnavailable, AssetsUnavailable, NotifierUnavailable
   + ClockSkewed             what this machine signs is refused; only setting its clock helps
   + TooLarge                an item, body or file is over a limit
+    - TooManyOutputs        a job made more files and texts than are kept
   + Unsupported             not on this backend
 """
 
@@ -236,6 +237,10 @@ class ClockSkewed(DomainError):
 
 class TooLarge(DomainError):
     code = "too-large"
+
+
+class TooManyOutputs(TooLarge):
+    code = "too-many-outputs"
 
 
 class Unsupported(DomainError):

@@ -12,14 +12,14 @@ from uuid import UUID, uuid5
 
 from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import BatchNotFound, FieldError, TooContended, TooLarge
-from comfyq.domain.files.output import Output
 from comfyq.domain.job import Job, JobId
 from comfyq.domain.submission.batch import MAX_REQUESTS, Batch, BatchId, Refusal
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.table import MAX_ITEM_BYTES, MAX_WRITES, ConditionFailed, Item, Key, Put, Table
+from comfyq.records.idempotency import Idempotency, KeyTaken, idempotency_item
 from comfyq.records.job_items import to_item
-from comfyq.records.job_parts import outputs_item, spec_item
-from comfyq.records.jobs import Idempotency, KeyTaken, idempotency_item
+from comfyq.records.job_outputs import reused_outputs
+from comfyq.records.job_parts import spec_item
 from comfyq.records.times import from_ms, to_ms
 
 MAX_BYTES = 3_000_000  # of one transaction, well below what DynamoDB takes
@@ -98,8 +98,8 @@ class BatchRecords:
             if found is None or not found.get("canceled"):
                 raise TooContended(f"batch {batch.id} was written by somebody else") from refused
 
-    def member(self, job: Job, spec: Spec, outputs: Sequence[Output] = ()) -> Member:
-        """A job that ``add`` can store; one that has ``outputs`` already needs no work.
+    def member(self, job: Job, spec: Spec) -> Member:
+        """A job that ``add`` can store; one that reuses the results of another needs no work.
 
         Raises:
             TooLarge: it is more than the table takes.
@@ -109,8 +109,7 @@ class BatchRecords:
         if size > MAX_ITEM_BYTES:
             raise TooLarge(f"the graph has {size} bytes; the most is {MAX_ITEM_BYTES}")
         if job.reused_from is not None:
-            items.append(outputs_item(job.id, outputs))
-            size += len(items[2]["body"].encode())
+            items.append(reused_outputs(job))
         return Member(job, spec, tuple(Put(item, absent=True) for item in items), size)
 
     async def add(self, members: Sequence[Member]) -> Sequence[Job]:

@@ -1,12 +1,10 @@
-"""What belongs to a job <-> items: its spec, its outputs, and its ended attempts."""
+"""What belongs to a job <-> items: its spec and its ended attempts."""
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from comfyq.domain.files.inputs import InputFile
-from comfyq.domain.files.output import Output, OutputKind
 from comfyq.domain.job import JobId, WorkerId
 from comfyq.domain.job.attempt import Attempt
 from comfyq.domain.submission.spec import Spec
@@ -38,15 +36,6 @@ def spec_of(item: Item) -> Spec:
         metadata=body.get("metadata", True),
         reuse_key=body.get("reuse"),
     )
-
-
-def outputs_item(job_id: JobId, outputs: Sequence[Output]) -> Item:
-    body = [{k: v for k, v in asdict(o).items() if v is not None} for o in outputs]
-    return {"pk": f"JOB#{job_id}", "sk": "OUT", "body": _dump(body)}
-
-
-def outputs_of(item: Item) -> Sequence[Output]:
-    return [Output(**o | {"kind": OutputKind(o["kind"])}) for o in json.loads(item["body"])]
 
 
 def attempt_item(job_id: JobId, attempt: Attempt) -> Item:

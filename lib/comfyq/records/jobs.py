@@ -8,12 +8,13 @@ from datetime import datetime
 
 from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import JobNotFound, StaleJob, TooContended
-from comfyq.domain.files.output import Output
+from comfyq.domain.files.output import Output, OutputPage
 from comfyq.domain.job import Change, Job, JobId, JobStatus
 from comfyq.domain.job.attempt import Attempt, attempt_ended
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.clock import Clock
-from comfyq.ports.table import ConditionFailed, Cursor, Delete, Item, Put, Table, Write
+from comfyq.ports.table import ConditionFailed, Cursor, Delete, Put, Table, Write
+from comfyq.records.idempotency import Idempotency, KeyTaken, idempotency_item
 from comfyq.records.job_items import (
     active_partition,
     from_item,
@@ -22,15 +23,14 @@ from comfyq.records.job_items import (
     tenant_partition,
     to_item,
 )
+from comfyq.records.job_outputs import JobOutputs, reused_outputs
 from comfyq.records.job_parts import (
     attempt_item,
     attempt_of,
-    outputs_item,
-    outputs_of,
     spec_item,
     spec_of,
 )
-from comfyq.records.times import from_ms, sortable, to_ms
+from comfyq.records.times import from_ms, to_ms
 
 NAMED_S = 30 * 86_400  # second ids are known that long
 TRIES = 12  # of one update, while others write first
@@ -53,31 +53,13 @@ class Waiting:
     since: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Idempotency:
-    """A client's promise that this request is the same as an earlier one under ``key``."""
-
-    tenant: TenantId
-    key: str
-    digest: str  # of the request; the same key with another digest is a mistake
-    job_id: JobId
-    ttl: int  # epoch seconds at which the promise ends
-
-
-class KeyTaken(Exception):
-    """The idempotency key stands for a job already."""
-
-    def __init__(self, digest: str, job_id: JobId) -> None:
-        super().__init__(job_id)
-        self.digest, self.job_id = digest, job_id
-
-
 class JobRecords:
     """Every write carries a fresh write id: when the answer to a write is lost and its repetition
     is refused, the stored id tells that the write had been applied."""
 
     def __init__(self, table: Table, *, clock: Clock, new_write_id: Callable[[], str]) -> None:
         self._table = table
+        self._outputs = JobOutputs(table)
         self._clock = clock
         self._new_write_id = new_write_id
 
@@ -88,12 +70,11 @@ class JobRecords:
         idempotency: Idempotency | None = None,
         *,
         instead_of: Job | None = None,
-        outputs: Sequence[Output] | None = None,
     ) -> Job:
         """Store a new job in one transaction; it is returned with the version that it has.
 
         ``instead_of`` is a refused job, which nobody ever worked on, under the same id. A job that
-        needs no work has its ``outputs`` at once.
+        reuses the results of another one has its outputs at once.
 
         Raises:
             KeyTaken: the idempotency key stands for another job.
@@ -109,8 +90,8 @@ class JobRecords:
         ]
         if idempotency is not None:
             writes.append(Put(idempotency_item(idempotency), absent=True))
-        if outputs is not None:
-            writes.append(Put(outputs_item(job.id, outputs)))
+        if job.reused_from is not None:
+            writes.append(Put(reused_outputs(job)))
         try:
             await self._table.write(*writes)
         except ConditionFailed as refused:
@@ -131,13 +112,14 @@ class JobRecords:
 
         Raises:
             StaleJob: that is not the stored version. Nothing was written; read and decide again.
+            TooLarge: what there is to store has no room in an item.
         """
         write_id = self._new_write_id()
         writes: list[Write] = [Put(to_item(job, write_id=write_id), version=job.version - 1)]
         if attempt is not None:
             writes.append(Put(attempt_item(job.id, attempt)))
         if outputs is not None:
-            writes.append(Put(outputs_item(job.id, outputs)))
+            writes.append(Put(await self._outputs.stage(job.id, job.attempt, outputs)))
         try:
             await self._table.write(*writes)
         except ConditionFailed as refused:
@@ -155,6 +137,7 @@ class JobRecords:
 
         Raises:
             TooContended: others wrote first, TRIES times in a row.
+            TooLarge: what there is to store has no room in an item.
         """
         for pause in range(TRIES):
             now = self._clock.now()
@@ -178,10 +161,19 @@ class JobRecords:
             raise JobNotFound(f"job {job_id} has no spec")
         return spec_of(item)
 
+    async def discard_outputs(self, job_id: JobId, attempt: int) -> None:
+        """Delete what was stored of an attempt that did not win."""
+        await self._outputs.discard(job_id, attempt)
+
     async def outputs(self, job_id: JobId) -> Sequence[Output]:
         """The stored results; none before the job has succeeded."""
-        item = await self._table.get((f"JOB#{job_id}", "OUT"))
-        return [] if item is None else outputs_of(item)
+        return (await self._outputs.page(job_id)).outputs
+
+    async def output_page(
+        self, job_id: JobId, *, start: int = 0, end: int | None = None
+    ) -> OutputPage:
+        """The stored results from ``start`` up to ``end`` (exclusive; None: all that follow)."""
+        return await self._outputs.page(job_id, start=start, end=end)
 
     async def attempts(self, job_id: JobId) -> Sequence[Attempt]:
         """What became of each ended attempt, in order."""
@@ -256,10 +248,6 @@ class JobRecords:
         return None if item is None else (item["digest"], JobId(item["job"]))
 
 
-def due_key(when_ms: int) -> str:
-    return sortable(from_ms(when_ms))
-
-
 def _settle_refused_create(refused: ConditionFailed, job: Job, write_id: str) -> None:
     standing = refused.found.get(0)
     if standing is not None and standing.get("wid") == write_id:
@@ -270,13 +258,3 @@ def _settle_refused_create(refused: ConditionFailed, job: Job, write_id: str) ->
     if standing is not None and key is not None and key["job"] == job.id:
         return  # the answer was lost, and a worker has claimed the job since
     raise StaleJob(f"job {job.id} exists") from refused
-
-
-def idempotency_item(record: Idempotency) -> Item:
-    return {
-        "pk": f"IDEM#{record.tenant}#{record.key}",
-        "sk": "-",
-        "digest": record.digest,
-        "job": record.job_id,
-        "ttl": record.ttl,
-    }

@@ -21,7 +21,8 @@ from comfyq.domain.submission.spec import Spec
 from comfyq.ports.notifier import Connection
 from comfyq.ports.table import ConditionFailed, Key, Write
 from comfyq.records.families import FamilyRecords
-from comfyq.records.jobs import Idempotency, JobRecords
+from comfyq.records.idempotency import Idempotency
+from comfyq.records.jobs import JobRecords
 from comfyq.records.request_counts import RequestCounts
 from comfyq.records.secrets import SecretRecords
 from comfyq.records.subscriptions import Subscription, SubscriptionRecords

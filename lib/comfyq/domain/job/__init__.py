@@ -15,6 +15,7 @@ either adopts what that one left in ComfyUI or forfeits it, which counts.
 
 from comfyq.domain.job.client_changes import keep, refuse, request_cancel, reuse, ring, submitted
 from comfyq.domain.job.model import (
+    INTERNAL,
     STORAGE_REFUSED,
     TRANSITIONS,
     Job,
@@ -50,6 +51,7 @@ from comfyq.domain.job.worker_changes import (
     advance,
     claim,
     confirm_cancel,
+    crash,
     fail,
     forfeit,
     pass_on,
@@ -64,6 +66,7 @@ __all__ = [
     "ANNOUNCE_AFTER",
     "ANNOUNCE_FOR",
     "DEADLINE_SLACK",
+    "INTERNAL",
     "LEASE_SLACK",
     "MAX_CLAIMS",
     "PASS_FIRST",
@@ -86,6 +89,7 @@ __all__ = [
     "announced",
     "claim",
     "confirm_cancel",
+    "crash",
     "due",
     "evict",
     "fail",

@@ -10,6 +10,10 @@ JobId = NewType("JobId", str)
 WorkerId = NewType("WorkerId", str)
 
 STORAGE_REFUSED = "storage-refused"  # the error of a job whose results could not be stored
+INTERNAL = "internal"  # the error of an attempt that ended by a defect of comfyq itself
+
+MAX_REASON_CHARS = 2_000
+MAX_DETAILS = 100
 
 
 class JobStatus(StrEnum):
@@ -85,6 +89,13 @@ class JobError:
     node: str | None = None  # node id, where one is to blame
     details: tuple[str, ...] = ()  # one line each: field, class, the names that exist
 
+    @property
+    def shortened(self) -> "JobError":
+        """The error within the size that a stored job has room for."""
+        details = tuple(shortened(line) for line in self.details[:MAX_DETAILS])
+        node = None if self.node is None else shortened(self.node)
+        return JobError(self.code, shortened(self.message), node, details)
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -131,3 +142,9 @@ class Job:
     def unsettled(self) -> bool:
         """An earlier attempt was started in ComfyUI and left there by its worker."""
         return 0 < self.started_attempt < self.attempt
+
+
+def shortened(reason: str) -> str:
+    """A reason within MAX_REASON_CHARS, and without lone surrogates, which no store keeps."""
+    text = reason.encode("utf-8", "replace").decode()
+    return text if len(text) <= MAX_REASON_CHARS else text[: MAX_REASON_CHARS - 1] + "…"

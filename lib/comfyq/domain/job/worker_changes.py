@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from comfyq.domain.errors import IllegalTransition, LeaseHeld
 from comfyq.domain.job.model import (
+    INTERNAL,
     STORAGE_REFUSED,
     Job,
     JobError,
@@ -12,6 +13,7 @@ from comfyq.domain.job.model import (
     Lease,
     Trigger,
     WorkerId,
+    shortened,
 )
 from comfyq.domain.job.progress import Progress
 from comfyq.domain.job.transitions import apply, end, held, requeue
@@ -38,8 +40,7 @@ def claim(job: Job, *, worker: WorkerId, now: datetime, ttl: timedelta) -> Job:
     if job.lease is None and job.not_before is not None and now < job.not_before:
         raise LeaseHeld(until=job.not_before)
     if job.attempt - job.passes >= MAX_CLAIMS:
-        error = JobError("too-many-attempts", f"claimed {job.attempt} times without a result")
-        return end(job, Trigger.FAIL, now=now, outcome=replace(job, error=error))
+        return end(job, Trigger.FAIL, now=now, outcome=replace(job, error=_given_up(job)))
     claimed = replace(
         job,
         attempt=job.attempt + 1,
@@ -102,7 +103,7 @@ def release(
     if job.cancel_requested:
         return end(job, Trigger.CANCEL, now=now)
     not_before = now + retry_in if retry_in else None
-    released = replace(job, note=reason, not_before=not_before)
+    released = replace(job, note=shortened(reason), not_before=not_before)
     return requeue(released, Trigger.RELEASE, now=now)
 
 
@@ -122,10 +123,17 @@ def fail(
     With ``retry_in`` the cause may pass: the job is queued again while failures remain.
     """
     held(job, token)
-    failed = replace(job, failures=job.failures + 1, error=error)
+    failed = replace(job, failures=job.failures + 1, error=error.shortened, note=None)
     if retry_in is None or job.cancel_requested or failed.failures >= job.limits.max_attempts:
         return end(job, Trigger.FAIL, now=now, outcome=failed)
     return requeue(replace(failed, not_before=now + retry_in), Trigger.RETRY, now=now)
+
+
+def crash(job: Job, *, token: int, now: datetime, cause: str, retry_in: timedelta) -> Job:
+    """End the attempt by a defect; the same ``cause`` in two attempts ends the job."""
+    error = JobError(INTERNAL, cause)
+    repeated = job.error == error.shortened
+    return fail(job, token=token, now=now, error=error, retry_in=None if repeated else retry_in)
 
 
 def succeed(job: Job, *, token: int, now: datetime, steps: int = 0) -> Job:
@@ -151,3 +159,16 @@ def confirm_cancel(job: Job, *, token: int, now: datetime) -> Job:
     """The holder has stopped."""
     held(job, token)
     return end(job, Trigger.CANCEL, now=now)
+
+
+def _given_up(job: Job) -> JobError:
+    claimed = f"claimed {job.attempt} times without a result"
+    reason = _last_reason(job)
+    return JobError("too-many-attempts", claimed if reason is None else f"{claimed}; {reason}")
+
+
+def _last_reason(job: Job) -> str | None:
+    """Why the attempt before this claim ended without a result."""
+    if job.lease is not None:
+        return f"the lease of worker {job.lease.worker} lapsed"
+    return job.note or (job.error.message if job.error else None)

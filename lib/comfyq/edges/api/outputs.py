@@ -8,7 +8,7 @@ from urllib.parse import quote
 from fastapi import Depends, HTTPException, Path, Query, Request
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
-from comfyq.domain.files.output import Output, OutputKind
+from comfyq.domain.files.output import MAX_OUTPUTS, Output, OutputKind
 from comfyq.edges.api.dependencies import services_of
 from comfyq.edges.api.ids import JobIdInPath
 from comfyq.edges.api.links import GENERATE
@@ -46,7 +46,7 @@ async def download(
     request: Request,
     services: Annotated[OutputServices, Depends(services_of)],
     job_id: JobIdInPath,
-    index: Annotated[int, Path(ge=0, le=9_999)],
+    index: Annotated[int, Path(ge=0, lt=MAX_OUTPUTS)],
     expires: Annotated[str, Query(description="As in the link.")] = "",
     signature: Annotated[str, Query(description="As in the link.")] = "",
 ) -> Response:

@@ -33,10 +33,10 @@ class Downloads:
         """
         links = await self._links()
         links.verify(job_id, index, query)
-        outputs = await self._records.outputs(job_id)
-        if not 0 <= index < len(outputs):
+        page = await self._records.output_page(job_id, start=index, end=index + 1)
+        if not page.outputs:
             raise OutputNotFound(f"job {job_id} has no output {index}")
-        return outputs[index]
+        return page.outputs[0]
 
     async def link(self, output: Output) -> str | None:
         """Where the storage itself serves the file; None where only we can."""

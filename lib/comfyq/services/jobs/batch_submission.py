@@ -24,7 +24,8 @@ from comfyq.domain.submission.request import Request
 from comfyq.ports.clock import Clock
 from comfyq.records.batches import BatchRecords, Member, member_id, transactions
 from comfyq.records.families import FamilyRecords
-from comfyq.records.jobs import JobRecords, KeyTaken
+from comfyq.records.idempotency import KeyTaken
+from comfyq.records.jobs import JobRecords
 from comfyq.services.jobs.accepted import Accepted, stored_answer
 from comfyq.services.jobs.dispatch import Dispatch
 from comfyq.services.jobs.idempotency import promise_of
@@ -176,7 +177,7 @@ class BatchSubmission:
             raise asked
         job_id = member_id(batch.id, index)
         made = await self._preparation.prepare(caller, asked, job_id=job_id)
-        return made, self._records.member(made.job, made.spec, made.outputs or ())
+        return made, self._records.member(made.job, made.spec)
 
     async def _store(self, batch: Batch, members: Sequence[Member]) -> Sequence[Job]:
         """Store the jobs that are missing and ring for them; the new ones."""

@@ -8,7 +8,7 @@ from typing import Any
 from comfyq.domain.job import Job, JobId
 from comfyq.domain.submission.batch import Batch
 from comfyq.domain.submission.request import Request
-from comfyq.records.jobs import Idempotency
+from comfyq.records.idempotency import Idempotency
 from comfyq.records.times import to_ms
 
 IDEMPOTENCY_S = 86_400

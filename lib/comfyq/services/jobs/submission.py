@@ -8,7 +8,8 @@ from comfyq.domain.job import Job, JobId
 from comfyq.domain.submission.admission import AdmittedRequest
 from comfyq.domain.submission.request import Request
 from comfyq.records.families import FamilyRecords
-from comfyq.records.jobs import Idempotency, JobRecords, KeyTaken
+from comfyq.records.idempotency import Idempotency, KeyTaken
+from comfyq.records.jobs import JobRecords
 from comfyq.services.jobs.accepted import Accepted, stored_answer
 from comfyq.services.jobs.dispatch import Dispatch
 from comfyq.services.jobs.idempotency import digest_of, promise_of
@@ -91,11 +92,7 @@ class Submission:
         """Store a job and send it on its way; raises KeyTaken, StaleJob."""
         await self._families.note(prepared.job.family)
         job = await self._records.create(
-            prepared.job,
-            prepared.spec,
-            promise,
-            instead_of=instead_of,
-            outputs=prepared.outputs,
+            prepared.job, prepared.spec, promise, instead_of=instead_of
         )
         job = await self._dispatch.dispatch(job)
         return Accepted(job, prepared.spec, prepared.outputs or ())

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from comfyq.aio.logs import log
+from comfyq.aio.tasks import limited
 from comfyq.domain import job as jobs
 from comfyq.domain.errors import DomainError, IllegalTransition, JobNotFound
 from comfyq.domain.job import Job, JobId, WorkerId
@@ -18,6 +19,7 @@ from comfyq.services.files.uploads import Uploads
 from comfyq.services.notify.announcer import Announcer
 
 BATCH = 100  # jobs of one shard in one look
+DELETED_AT_ONCE = 32  # files of a job
 
 
 class Reaper:
@@ -97,9 +99,8 @@ class Reaper:
         return "deleted"
 
     async def _delete_files(self, job: Job) -> None:
-        for output in await self._records.outputs(job.id):
-            if output.key:
-                await self._assets.delete(output.key)
+        keys = [output.key for output in await self._records.outputs(job.id) if output.key]
+        await limited(DELETED_AT_ONCE, keys, self._assets.delete)
 
     async def _follow_up(self, job: Job) -> str:
         if job.status.terminal:

@@ -1,12 +1,9 @@
 """What a worker does with one job that it has claimed, from the graph to the announced end."""
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from contextlib import suppress
 from functools import partial
 from time import monotonic
-from typing import Protocol
 
 from comfyq.aio.logs import log
 from comfyq.aio.tasks import all_of, beside
@@ -15,21 +12,26 @@ from comfyq.domain.errors import (
     AssetsUnavailable,
     DomainError,
     IllegalTransition,
+    JobNotFound,
     LeaseLost,
     Unavailable,
 )
-from comfyq.domain.files.output import Output
 from comfyq.domain.job import Job, JobError
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.clock import Clock
-from comfyq.ports.engine import DeviceFault, EngineError, EngineUnavailable, OutOfMemory, Rendered
+from comfyq.ports.engine import DeviceFault, EngineError, EngineUnavailable, OutOfMemory
 from comfyq.records.jobs import JobRecords
 from comfyq.services.jobs.result_cache import ResultCache
 from comfyq.services.notify.announcer import Announcer
+from comfyq.services.worker.attempt_outcome import (
+    AttemptOutcome,
+    outcome_of,
+    outcome_of_decision,
+    outcome_of_input,
+)
 from comfyq.services.worker.claims import Claims
 from comfyq.services.worker.disk_cleanup import DiskCleanup
 from comfyq.services.worker.failure_policy import (
-    FailureDecision,
     Infected,
     Overdue,
     Stalled,
@@ -43,22 +45,6 @@ from comfyq.services.worker.run_times import RunTimes
 from comfyq.services.worker.timing import Timing
 
 MAY_STILL_RUN = (Stalled, Overdue, EngineUnavailable)
-EXPECTED = (DomainError, EngineError, CancelRequested, InputFailed, JobEnded)
-
-
-class TokenChange(Protocol):
-    """A change that only the holder of attempt ``token`` may make."""
-
-    def __call__(self, job: Job, /, *, token: int, now: datetime) -> Job: ...
-
-
-@dataclass(frozen=True, slots=True)
-class AttemptOutcome:
-    """How an attempt ended, yet to be stored."""
-
-    change: TokenChange
-    outputs: Sequence[Output] | None = None
-    files: Sequence[Rendered] = ()  # in ComfyUI's folders, of which ``outputs`` are copies
 
 
 class Executor:
@@ -109,7 +95,7 @@ class Executor:
             reason = str(stopped) or "its worker was stopped"
             await asyncio.shield(self._drain(held, reason))
             raise
-        except (*EXPECTED, OSError) as raised:
+        except Exception as raised:  # whatever it is ends the attempt now, not its lease later
             return await self._settle(held, raised)
         finally:
             turn.left()
@@ -118,24 +104,29 @@ class Executor:
 
     async def _settle(self, held: HeldJob, raised: Exception) -> EngineError | None:
         """Bring an attempt to its end that did not get to its own."""
+        try:
+            return await self._end_early(held, raised)
+        except Exception as second:  # the end that it deserves cannot be stored
+            await self._conclude(held, outcome_of(second, held, self._timing))
+        return None
+
+    async def _end_early(self, held: HeldJob, raised: Exception) -> EngineError | None:
         if isinstance(raised, JobEnded):
             await self._finish(held)
             return None
-        if isinstance(raised, LeaseLost | IllegalTransition):
+        if isinstance(raised, LeaseLost | IllegalTransition | JobNotFound):
             await self._abandon(held)
             return None
         if isinstance(raised, EngineError):
             return await self._rule(held, raised)
         if isinstance(raised, InputFailed):
-            await self._conclude(held, _refused(raised))
+            await self._conclude(held, outcome_of_input(raised))
             return None
         await self._renderer.stop(held)
         if isinstance(raised, CancelRequested):
             await self._conclude(held, AttemptOutcome(jobs.confirm_cancel))
             return None
-        pause = timedelta(seconds=self._timing.unavailable_s)
-        release = partial(jobs.release, reason=str(raised), retry_in=pause)
-        await self._conclude(held, AttemptOutcome(release))
+        await self._conclude(held, outcome_of(raised, held, self._timing))
         return None
 
     async def _attempt(self, held: HeldJob, turn: Turn) -> AttemptOutcome:
@@ -163,7 +154,7 @@ class Executor:
             await self._renderer.stop(held, but=await self._adopted(held))
         verdict = decide(self._blamed(held, raised), held.job, self._timing)
         log.info("attempt_ended", job=held.id, attempt=held.token, reason=verdict.reason)
-        await self._conclude(held, _outcome_of(verdict))
+        await self._conclude(held, outcome_of_decision(verdict))
         return raised
 
     def _blamed(self, held: HeldJob, raised: EngineError) -> EngineError:
@@ -181,13 +172,23 @@ class Executor:
         change = partial(outcome.change, token=held.token)
         try:
             await held.conclude(change, outputs=outcome.outputs)
-        except (LeaseLost, IllegalTransition):
+        except (LeaseLost, IllegalTransition, JobNotFound):
             await self._abandon(held)
+        except Exception:  # the table will not have it
+            await self._discard(held, outcome)
+            raise
         else:
             await self._finish(held)
             await self._tidy(held, outcome)
-        if outcome.outputs and not held.won:
+        if not held.won:
+            await self._discard(held, outcome)
+
+    async def _discard(self, held: HeldJob, outcome: AttemptOutcome) -> None:
+        """Delete what the attempt stored; the reaper does, where that fails."""
+        if outcome.outputs:
             await self._collector.discard(outcome.outputs)
+            with suppress(DomainError):
+                await self._records.discard_outputs(held.id, held.token)
 
     async def _tidy(self, held: HeldJob, outcome: AttemptOutcome) -> None:
         if self._disk_cleanup is not None:
@@ -244,18 +245,3 @@ class Executor:
     async def _drain(self, held: HeldJob, reason: str) -> None:
         await self._renderer.stop(held)
         await self._conclude(held, AttemptOutcome(partial(jobs.release, reason=reason)))
-
-
-def _refused(failed: InputFailed) -> AttemptOutcome:
-    """The same file would be refused again."""
-    error = JobError(failed.refused.code, str(failed), failed.file.node)
-    return AttemptOutcome(partial(jobs.fail, error=error, retry_in=None))
-
-
-def _outcome_of(verdict: FailureDecision) -> AttemptOutcome:
-    if verdict.error is not None:
-        return AttemptOutcome(partial(jobs.fail, error=verdict.error, retry_in=verdict.retry_in))
-    if verdict.passed_on:
-        return AttemptOutcome(partial(jobs.pass_on, reason=verdict.reason))
-    pause = verdict.retry_in or timedelta(0)
-    return AttemptOutcome(partial(jobs.release, reason=verdict.reason, retry_in=pause))

@@ -10,14 +10,18 @@ import asyncio
 import json
 import mimetypes
 import random
+import re
 from collections.abc import Sequence
+from dataclasses import replace
 from time import monotonic
+
+from blake3 import blake3
 
 from comfyq import __version__
 from comfyq.aio.logs import log
-from comfyq.aio.tasks import all_of
-from comfyq.domain.errors import AssetsUnavailable
-from comfyq.domain.files.output import Output, OutputKind, kind_of
+from comfyq.aio.tasks import limited
+from comfyq.domain.errors import AssetsUnavailable, TooManyOutputs
+from comfyq.domain.files.output import MAX_OUTPUTS, Output, OutputKind, kind_of
 from comfyq.domain.job import Job
 from comfyq.domain.submission.provenance import describe
 from comfyq.domain.submission.spec import Spec
@@ -27,6 +31,12 @@ from comfyq.ports.spool import Parcel, Spool, Spooled
 from comfyq.services.worker.png_text import marked
 from comfyq.services.worker.timing import Timing
 
+INLINE_BYTES = 8_000  # of a text that is kept in the job itself
+INLINE_BYTES_OF_ALL = 200_000
+AT_ONCE = 32  # files on their way
+UNSAFE = re.compile(r"[^\w.() -]")  # in a name as part of a key
+LONGEST_NAME = 100  # characters of it in a key
+PLAIN_TEXT = "text/plain; charset=utf-8"
 OCTETS = "application/octet-stream"
 EXTRA_TYPES = {".webp": "image/webp", ".flac": "audio/flac", ".opus": "audio/ogg"}
 
@@ -50,45 +60,60 @@ class OutputCollector:
         Raises:
             RenderedFileGone, EngineUnavailable: ComfyUI does not have a file any more.
             AssetsUnavailable: the storage has refused for ``upload_give_up_s``. The files are kept.
+            TooManyOutputs: there are over MAX_OUTPUTS; nothing was stored.
             OSError: the worker's disk is full.
         """
+        if len(rendered) > MAX_OUTPUTS:
+            raise TooManyOutputs(
+                f"the graph made {len(rendered)} outputs; a job may have at most {MAX_OUTPUTS}"
+            )
         held: list[Spooled] = []
         try:
-            text = _metadata(job, spec)
-            fetches = [self._fetch(job, at, item, held, text) for at, item in enumerate(rendered)]
-            contents = await all_of(fetches)
+            contents = await self._fetch_all(job, rendered, held, _metadata(job, spec))
             try:
-                await all_of(self._put(output, spooled) for output, spooled in contents if spooled)
+                await self._put_all(contents)
             except AssetsUnavailable:
                 await self._keep(Parcel(job.id, job.attempt, contents), held)
                 raise
         finally:
-            for spooled in held:
-                await self._spool.discard(spooled)
+            await limited(AT_ONCE, range(len(held)), lambda at: self._spool.discard(held[at]))
         return [output for output, _ in contents]
 
     async def discard(self, outputs: Sequence[Output]) -> None:
         """Delete what no job refers to after all; what storage does not delete now, stays."""
-        for output in outputs:
-            if output.key:
-                try:
-                    await self._assets.delete(output.key)
-                except AssetsUnavailable as away:
-                    log.warning("output_left", key=output.key, reason=str(away))
+        stored = [output.key for output in outputs if output.key]
+        await limited(AT_ONCE, stored, self._delete)
 
-    async def _fetch(
-        self, job: Job, index: int, item: Rendered, held: list[Spooled], metadata: str | None
-    ) -> tuple[Output, Spooled | None]:
-        """An output, and its file, which ``held`` gets as well."""
-        if item.text is not None:
-            return _text_output(item), None
-        name = f"{job.id}-{job.attempt}-{index}"
-        chunks = self._engine.fetch(item)
-        if metadata is not None:
-            chunks = marked(chunks, metadata)
-        spooled = await self._spool.save(name, chunks)
-        held.append(spooled)
-        return _file_output(item, spooled, f"outputs/{job.id}/{job.attempt}/{index}"), spooled
+    async def _delete(self, key: str) -> None:
+        try:
+            await self._assets.delete(key)
+        except AssetsUnavailable as away:
+            log.warning("output_left", key=key, reason=str(away))
+
+    async def _fetch_all(
+        self, job: Job, rendered: Sequence[Rendered], held: list[Spooled], metadata: str | None
+    ) -> Sequence[tuple[Output, Spooled | None]]:
+        """Every output with its file, which ``held`` gets as well; a short text has none."""
+        inline = _inline_texts(rendered)
+
+        async def fetch(index: int) -> tuple[Output, Spooled | None]:
+            item = rendered[index]
+            if index in inline:
+                return _text_output(item), None
+            named = item if item.text is None else replace(item, filename=f"text-{index}.txt")
+            chunks = self._engine.fetch(item)
+            if metadata is not None:
+                chunks = marked(chunks, metadata)
+            spooled = await self._spool.save(f"{job.id}-{job.attempt}-{index}", chunks)
+            held.append(spooled)
+            return _file_output(named, spooled, f"outputs/{job.id}/{job.attempt}/{index}"), spooled
+
+        found = await limited(AT_ONCE, range(len(rendered)), fetch)
+        return [found[index] for index in range(len(rendered))]
+
+    async def _put_all(self, contents: Sequence[tuple[Output, Spooled | None]]) -> None:
+        files = {output.key: (output, spooled) for output, spooled in contents if spooled}
+        await limited(AT_ONCE, files, lambda key: self._put(*files[key]))
 
     async def _put(self, output: Output, spooled: Spooled) -> None:
         """A job that rendered is not rendered again only because its upload failed."""
@@ -119,29 +144,43 @@ def _metadata(job: Job, spec: Spec) -> str | None:
     return json.dumps(describe(job, spec, version=__version__)) if spec.metadata else None
 
 
+def _inline_texts(rendered: Sequence[Rendered]) -> set[int]:
+    """The texts that are kept in the job itself, by index: short ones, until they are many."""
+    inline, room = set[int](), INLINE_BYTES_OF_ALL
+    for index, item in enumerate(rendered):
+        size = 0 if item.text is None else len(item.text.encode())
+        if item.text is not None and size <= min(INLINE_BYTES, room):
+            inline.add(index)
+            room -= size
+    return inline
+
+
 def _text_output(item: Rendered) -> Output:
     text = item.text or ""
+    content = text.encode()
     return Output(
         node=item.node,
         filename=item.filename,
         kind=OutputKind.TEXT,
-        content_type="text/plain; charset=utf-8",
-        size=len(text.encode()),
-        blake3="",
+        content_type=PLAIN_TEXT,
+        size=len(content),
+        blake3=blake3(content).hexdigest(),
         key="",
         text=text,
     )
 
 
 def _file_output(item: Rendered, spooled: Spooled, prefix: str) -> Output:
+    name = UNSAFE.sub("_", item.filename)[-LONGEST_NAME:]
+    is_text = item.text is not None
     return Output(
         node=item.node,
         filename=item.filename,
         kind=kind_of(item.filename),
-        content_type=content_type_of(item.filename),
+        content_type=PLAIN_TEXT if is_text else content_type_of(item.filename),
         size=spooled.size,
         blake3=spooled.blake3,
-        key=f"{prefix}-{item.filename}",
+        key=f"{prefix}-{name}",
     )
 
 

@@ -1,5 +1,6 @@
 """One plain test for each hazard that a job's life has met."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -9,6 +10,8 @@ from comfyq.domain.caller import DEFAULT_TENANT
 from comfyq.domain.errors import IllegalTransition, LeaseHeld, LeaseLost
 from comfyq.domain.job import Job, JobError, JobId, JobStatus, Limits, WorkerId
 from comfyq.domain.job.attempt import attempt_ended
+from comfyq.ports.table import MAX_ITEM_BYTES, check_item
+from comfyq.records.job_items import to_item
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TTL = timedelta(seconds=60)
@@ -90,6 +93,44 @@ def test_giving_back_for_ever_ends() -> None:
     assert ended.status is JobStatus.FAILED
     assert ended.error is not None
     assert ended.error.code == "too-many-attempts"
+    assert ended.error.message == "claimed 20 times without a result; drained"
+
+
+def given_up(job: Job) -> str:
+    """What is told of a job that has been claimed too often."""
+    ended = jobs.claim(replace(job, attempt=jobs.MAX_CLAIMS), worker=W2, now=LATER, ttl=TTL)
+    assert ended.error is not None
+    return ended.error.message.partition("; ")[2]
+
+
+def test_the_last_reason_is_the_newest_of_failure_release_and_lapse() -> None:
+    job = jobs.release(claimed(), token=1, now=NOW, reason="drained")
+    assert given_up(job) == "drained"
+    held = claimed(job)
+    assert given_up(held) == "the lease of worker w1 lapsed"
+    assert given_up(jobs.evict(held, worker=W1, now=NOW)) == "worker w1 is gone"
+    failed = jobs.fail(held, token=2, now=NOW, error=BAD, retry_in=timedelta(0))
+    assert given_up(failed) == BAD.message
+    assert given_up(waiting()) == ""
+
+
+def test_the_same_defect_twice_is_the_last_and_another_one_is_not() -> None:
+    pause = timedelta(0)
+    job = jobs.crash(running(), token=1, now=NOW, cause="a", retry_in=pause)
+    assert (job.status, job.failures) == (JobStatus.QUEUED, 1)
+    other = jobs.crash(claimed(job), token=2, now=LATER, cause="b", retry_in=pause)
+    assert (other.status, other.failures) == (JobStatus.QUEUED, 2)
+    again = jobs.crash(claimed(job), token=2, now=LATER, cause="a", retry_in=pause)
+    assert (again.status, again.error) == (JobStatus.FAILED, JobError("internal", "a"))
+
+
+@pytest.mark.parametrize("text", ["x" * 500_000, "\ud800" * 10])
+def test_what_is_told_of_an_end_has_room_in_an_item(text: str) -> None:
+    error = JobError("invalid-graph", text, node=text, details=(text,) * 1_000)
+    job = jobs.fail(running(), token=1, now=NOW, error=error, retry_in=None)
+    assert check_item(to_item(job, write_id="w")) < MAX_ITEM_BYTES
+    released = jobs.release(running(), token=1, now=NOW, reason=text)
+    assert check_item(to_item(released, write_id="w")) < MAX_ITEM_BYTES
 
 
 @pytest.mark.parametrize("verb", ["succeed", "fail", "release", "forfeit"])

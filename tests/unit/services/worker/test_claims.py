@@ -42,19 +42,3 @@ async def test_a_restarted_worker_retakes_the_rest_when_the_table_answers_again(
     assert await restarted.retake() == 1
     assert (await farm.records.get(job.id)).status is JobStatus.SUCCEEDED
     assert len(engine.submitted) == 1, "rendered once"
-
-
-async def test_a_defect_in_one_attempt_does_not_make_the_worker_deaf_for_its_job(
-    farm: Farm, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    job = await farm.submit()
-    worker = farm.worker("w1")
-    with monkeypatch.context() as patch:
-        patch.setattr(worker.executor, "_attempt", lambda *_: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            await worker.run_once()
-    farm.clock.advance(farm.timing.lease_s + 1)
-    await farm.reaper.reap()
-    for _ in range(3):
-        await worker.run_once()
-    assert (await farm.records.get(job.id)).status is JobStatus.SUCCEEDED

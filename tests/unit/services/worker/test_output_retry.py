@@ -11,6 +11,7 @@ from comfyq.domain.job import Job, JobStatus
 from comfyq.ports.spool import Spooled
 from comfyq.services.worker.output_retry import OutputRetry
 from tests.farm import Farm
+from tests.scripted_engine import PowerCut
 
 pytestmark = pytest.mark.anyio
 
@@ -100,12 +101,11 @@ async def test_a_job_that_may_still_end_otherwise_keeps_its_parcel(
 
     async def power_cut(*_: object, **__: object) -> bool:
         await keep(*_, **__)  # type: ignore[arg-type]
-        raise ZeroDivisionError
+        raise PowerCut
 
     keep = farm.spool.keep
     monkeypatch.setattr(farm.spool, "keep", power_cut)
-    with pytest.raises(ZeroDivisionError):
-        await farm.worker("w1").run_once()
+    await farm.worker("w1").dies()
     storage.refuses = False
     await output_retry(farm).send()
     assert len(await farm.spool.kept()) == 1

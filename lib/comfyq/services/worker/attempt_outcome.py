@@ -1,0 +1,95 @@
+"""How an attempt ends that did not get to its own end, by what it raised.
+
+| raised | the job |
+|---|---|
+| a port that does not answer, a write lost against others, a disk that is full | is given back, \
+uncounted |
+| any other error of a port: it would refuse the same again | fails at once, with the port's code |
+| anything else: a defect of comfyq | is tried again, and fails when it comes a second time |
+"""
+
+import errno
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from functools import partial
+from hashlib import blake2b
+from traceback import extract_tb
+from typing import Protocol
+
+from comfyq.aio.logs import log
+from comfyq.domain import job as jobs
+from comfyq.domain.errors import ClockSkewed, DomainError, TooContended, Unavailable
+from comfyq.domain.files.output import Output
+from comfyq.domain.job import Job, JobError
+from comfyq.ports.engine import Rendered
+from comfyq.services.worker.failure_policy import FailureDecision
+from comfyq.services.worker.held_job import HeldJob
+from comfyq.services.worker.input_files import InputFailed
+from comfyq.services.worker.timing import Timing
+
+PASSING = (Unavailable, TooContended, ClockSkewed)
+REFUSED_NAMES = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.EISDIR, errno.ENOTDIR)
+
+
+class TokenChange(Protocol):
+    """A change that only the holder of attempt ``token`` may make."""
+
+    def __call__(self, job: Job, /, *, token: int, now: datetime) -> Job: ...
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptOutcome:
+    """How an attempt ended, yet to be stored."""
+
+    change: TokenChange
+    outputs: Sequence[Output] | None = None
+    files: Sequence[Rendered] = ()  # in ComfyUI's folders, of which ``outputs`` are copies
+
+
+def outcome_of_input(failed: InputFailed) -> AttemptOutcome:
+    """The same file would be refused again."""
+    error = JobError(failed.refused.code, str(failed), failed.file.node)
+    return AttemptOutcome(partial(jobs.fail, error=error, retry_in=None))
+
+
+def outcome_of_decision(decision: FailureDecision) -> AttemptOutcome:
+    if decision.error is not None:
+        fail = partial(jobs.fail, error=decision.error, retry_in=decision.retry_in)
+        return AttemptOutcome(fail)
+    if decision.passed_on:
+        return AttemptOutcome(partial(jobs.pass_on, reason=decision.reason))
+    pause = decision.retry_in or timedelta(0)
+    return AttemptOutcome(partial(jobs.release, reason=decision.reason, retry_in=pause))
+
+
+def outcome_of(raised: Exception, held: HeldJob, timing: Timing) -> AttemptOutcome:
+    """Decide what becomes of a job whose attempt ended by what no ComfyUI raised."""
+    if isinstance(raised, PASSING) or _is_of_the_machine(raised):
+        pause = timedelta(seconds=timing.unavailable_s)
+        return AttemptOutcome(partial(jobs.release, reason=str(raised), retry_in=pause))
+    if isinstance(raised, DomainError):
+        error = JobError(raised.code, str(raised))
+        log.warning("attempt_refused", job=held.id, attempt=held.token, reason=str(raised))
+        return AttemptOutcome(partial(jobs.fail, error=error, retry_in=None))
+    return outcome_of_defect(raised, held, timing)
+
+
+def outcome_of_defect(raised: Exception, held: HeldJob, timing: Timing) -> AttemptOutcome:
+    """Log a defect under an id that the same defect has each time, and that the job names."""
+    log_id = _log_id(raised)
+    log.error("defect", log_id=log_id, job=held.id, attempt=held.token, exc_info=raised)
+    cause = f"a defect of comfyq ({type(raised).__name__}); see {log_id} in its worker's log"
+    pause = timedelta(seconds=timing.retry_s)
+    return AttemptOutcome(partial(jobs.crash, cause=cause, retry_in=pause))
+
+
+def _is_of_the_machine(raised: Exception) -> bool:
+    """A full disk passes; a name that no file may have does not."""
+    return isinstance(raised, OSError) and raised.errno not in REFUSED_NAMES
+
+
+def _log_id(raised: Exception) -> str:
+    """From what was raised and where, without its words: they may differ from time to time."""
+    frames = [(frame.name, frame.lineno) for frame in extract_tb(raised.__traceback__)]
+    return blake2b(repr((type(raised).__qualname__, frames)).encode(), digest_size=6).hexdigest()
