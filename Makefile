@@ -108,9 +108,13 @@ emulator: .emulator/.made ## install the AWS look-alike that --backend emulator 
 
 .PHONY: lock
 lock: .tools/.made ## resolve every dependency again
-	$(COMPILE) pyproject.toml --upgrade --group build --output-file requirements.lock
-	$(COMPILE) pyproject.toml --upgrade --group build --group dev \
+	$(COMPILE) pyproject.toml --upgrade --extra all --group build --output-file requirements.lock
+	$(COMPILE) pyproject.toml --upgrade --extra all --group build --group dev \
 		--constraint requirements.lock --output-file requirements-dev.lock
+	$(COMPILE) pyproject.toml --upgrade --extra api --extra aws \
+		--constraint requirements.lock --output-file functions/requirements.lock
+	$(COMPILE) pyproject.toml --upgrade --extra worker --extra cli --extra aws --extra minio \
+		--group build --constraint requirements.lock --output-file infra/worker/requirements.lock
 	$(COMPILE) infra/emulator/requirements.in --upgrade \
 		--output-file infra/emulator/requirements.lock
 	$(COMPILE) infra/requirements.in --upgrade --output-file infra/requirements.lock

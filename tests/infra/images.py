@@ -56,3 +56,11 @@ def arguments_of(dockerfile: Path, script: str) -> list[str]:
             if script in words:
                 return words[words.index(script) + 1 :]
     raise LookupError(f"{dockerfile} does not run {script}")
+
+
+def locked(lock: Path) -> Iterator[str]:
+    """Names of a lock's packages that this system needs."""
+    for line in lock.read_text().splitlines():
+        match = re.match(r"([A-Za-z0-9._-]+)==[^;]+(;.*)?", line)
+        if match and "win32" not in (match[2] or "").replace("!= 'win32'", ""):
+            yield match[1]

@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,15 @@ import pytest
 import yaml
 
 from infra.checks.functions import known_names
-from tests.infra.images import DOCKERFILES, ROOT, arguments_of, copied, environment, steps
+from tests.infra.images import (
+    DOCKERFILES,
+    ROOT,
+    arguments_of,
+    copied,
+    environment,
+    locked,
+    steps,
+)
 
 COMPOSE_FILES = [ROOT / "infra/compose.yaml", ROOT / "infra/worker/compose.yaml"]
 SERVICE = ROOT / "infra/worker/comfyq-worker.service"
@@ -134,12 +142,11 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     lock.
     """
     folder = tmp_path_factory.mktemp("image") / "packages"
-    for name in locked():
+    for name in locked(FUNCTIONS.parent / "requirements.lock"):
         _copy(name, folder)
     before = size_mb(folder)
-    for script in ("drop_packages.py", "prune_botocore.py"):
-        [_, *names] = arguments_of(FUNCTIONS, script)
-        run(ROOT / "infra/docker" / script, folder, *names)
+    [_, *services] = arguments_of(FUNCTIONS, "prune_botocore.py")
+    run(ROOT / "infra/docker/prune_botocore.py", folder, *services)
     for source in copied(FUNCTIONS):
         if (ROOT / source).is_dir():
             target = folder / Path(source).name
@@ -147,22 +154,6 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
     run("-m", "compileall", "-q", "--invalidation-mode", "unchecked-hash", folder)
     print(f"packages: {before:.0f} MB before, {size_mb(folder):.0f} MB after")
     return folder
-
-
-def test_functions_start_without_what_the_image_drops() -> None:
-    """What the tests of the whole image find too, in the time that every day has for it."""
-    [_, *dropped] = arguments_of(FUNCTIONS, "drop_packages.py")
-    program = f"""
-import sys
-from importlib.metadata import packages_distributions
-for name, owners in packages_distributions().items():
-    if {{each.lower().replace("_", "-") for each in owners}} <= set({dropped!r}):
-        sys.modules[name] = None  # whoever imports it fails
-import functions.api.handler, functions.websocket.handler
-import functions.reaper.handler, functions.intake.handler
-"""
-    told = as_function(["-c", program], ROOT / "workflows")
-    assert told.returncode == 0, told.stderr
 
 
 @pytest.mark.verify
@@ -215,14 +206,6 @@ def unit() -> configparser.RawConfigParser:
     parser.optionxform = str  # type: ignore[assignment,method-assign]
     parser.read(SERVICE, encoding="utf-8")
     return parser
-
-
-def locked() -> Iterator[str]:
-    """Names of the lock's packages that this system needs."""
-    for line in (ROOT / "requirements.lock").read_text().splitlines():
-        match = re.match(r"([A-Za-z0-9._-]+)==[^;]+(;.*)?", line)
-        if match and "win32" not in (match[2] or "").replace("!= 'win32'", ""):
-            yield match[1]
 
 
 def isolated(packages: Path, program: str) -> subprocess.CompletedProcess[str]:
