@@ -20,6 +20,7 @@ from comfyq.domain import job as jobs
 from comfyq.domain.files.output import Output, OutputKind
 from comfyq.domain.job import Change, Job, JobError, JobId, WorkerId
 from comfyq.domain.job.progress import Progress
+from comfyq.ports.authenticator import Authenticator
 from comfyq.services.jobs.admission import Admission
 from comfyq.services.jobs.estimates import Estimates
 from comfyq.testing.memory.assets import MemoryAssets, StoredObject
@@ -48,7 +49,13 @@ def output(name: str = "a.png", *, kind: OutputKind = OutputKind.IMAGE, size: in
 class ApiLab:
     """The production services over in-memory ports; ``settings`` are variables of comfyq.config."""
 
-    def __init__(self, *, linked_assets: bool = False, **settings: Any) -> None:
+    def __init__(
+        self,
+        *,
+        linked_assets: bool = False,
+        authenticator: Authenticator | None = None,
+        **settings: Any,
+    ) -> None:
         self.clock = ManualClock()
         self.table = MemoryTable(clock=self.clock)
         self.queue = MemoryQueue(clock=self.clock)
@@ -68,6 +75,7 @@ class ApiLab:
             "COMFYQ_INPUT_MAX_BYTES": 8_000_000,
         }
         self.services = services = Services(read_settings({}, **(defaults | settings)), ports)
+        services.authenticator = authenticator or services.authenticator
         self._replace_what_draws(services)
         self.records, self.families = services.records, services.families
         self.files, self.workers = services.assets, services.workers

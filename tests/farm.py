@@ -8,9 +8,10 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
+from comfyq.adapters.authentication.local_owner import OWNER
 from comfyq.adapters.pictures.pillow import PillowPictures
 from comfyq.domain import job as jobs
-from comfyq.domain.caller import DEFAULT_CALLER, DEFAULT_TENANT, TenantId
+from comfyq.domain.caller import DEFAULT_TENANT, TenantId
 from comfyq.domain.files.output import Output
 from comfyq.domain.job import Job, JobId, JobStatus, Limits, WorkerId
 from comfyq.domain.submission.spec import Spec
@@ -116,7 +117,7 @@ class Farm:
 
     async def follow(self, job: Job, connection: str = "c1") -> None:
         follower = Subscription(Connection(connection, "http://gateway"), "http://api")
-        await self.subscriptions.connect(follower.connection, DEFAULT_CALLER, base_url="", now_s=0)
+        await self.subscriptions.connect(follower.connection, OWNER, base_url="", now_s=0)
         now_s = int(self.clock.now().timestamp())
         await self.subscriptions.add(job.id, follower, now_s=now_s)
 

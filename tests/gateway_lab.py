@@ -19,6 +19,7 @@ from websockets.asyncio.client import ClientConnection
 
 from comfyq.adapters.apigw.client import management_client
 from comfyq.adapters.apigw.notifier import ApiGatewayNotifier
+from comfyq.adapters.authentication.local_owner import LocalOwner
 from comfyq.adapters.system.clock import SystemClock
 from comfyq.edges.websocket.handler import WebSocketHandler
 from comfyq.local.gateway import Gateway
@@ -112,7 +113,10 @@ async def gateway_lab(
     with real_notifier() as notifier:
         world = world or FollowedJobs(notifier)
         handler = WebSocketHandler(
-            subscriptions=world.subscriptions, notifier=notifier, scheme="http"
+            subscriptions=world.subscriptions,
+            notifier=notifier,
+            authenticator=LocalOwner(),
+            scheme="http",
         )
         lab = GatewayLab(world, handler)
         gateway = Gateway(lab.handle, clock=SystemClock(), settings=settings)

@@ -85,7 +85,7 @@ def office(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Office]:
     clock = ManualClock()
     match request.param:
         case "memory":
-            dead = MemoryInbox(clock=clock)
+            dead = MemoryInbox(clock=clock, name="dead")
             inbox = MemoryInbox(
                 clock=clock, visibility_s=VISIBILITY_S, max_receives=MAX_RECEIVES, dead=dead
             )
@@ -119,6 +119,15 @@ async def test_a_letter_arrives_as_it_was_sent_and_is_acknowledged(office: Offic
     await delivery.ack()
     office.pass_time()
     assert await office.inbox.receive(wait_s=1 if office.clock else 3) == []
+
+
+async def test_its_name_is_its_queues(office: Office) -> None:
+    assert office.inbox.name
+    assert office.inbox.name != office.dead.name
+    if office.sqs is not None:
+        client, url = office.sqs
+        answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+        assert answer["Attributes"]["QueueArn"].rpartition(":")[2] == office.inbox.name
 
 
 async def test_many_letters_come_a_few_at_a_time(office: Office) -> None:

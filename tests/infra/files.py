@@ -17,8 +17,8 @@ from uuid import uuid4
 
 from PIL import Image
 
+from comfyq.adapters.authentication.local_owner import OWNER
 from comfyq.bootstrap.services import Services
-from comfyq.domain.caller import DEFAULT_CALLER
 from comfyq.domain.job import JobId, JobStatus
 from infra.checks.calls import Right
 from tests.infra.deployment import Api, Deployment, submission
@@ -127,7 +127,7 @@ class _Rival:
 
 
 async def _store(services: Services, content: bytes) -> None:
-    await services.uploads.add(DEFAULT_CALLER, _once(content), filename="a", content_type=PNG)
+    await services.uploads.add(OWNER, _once(content), filename="a", content_type=PNG)
 
 
 async def _once(content: bytes) -> AsyncIterator[bytes]:

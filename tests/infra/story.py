@@ -14,10 +14,11 @@ from uuid import uuid4
 
 import pytest
 
+from comfyq.adapters.authentication.local_owner import OWNER
 from comfyq.adapters.filesystem.journal import FileJournal
 from comfyq.bootstrap.services import Services
 from comfyq.domain import job as jobs
-from comfyq.domain.caller import DEFAULT_CALLER, DEFAULT_TENANT
+from comfyq.domain.caller import DEFAULT_TENANT
 from comfyq.domain.errors import AssetsUnavailable
 from comfyq.domain.job import Job, JobId, JobStatus, WorkerId
 from comfyq.domain.submission.spec import Spec
@@ -101,7 +102,7 @@ def _a_cancel_during_the_upload(deployment: Deployment) -> None:
         # The worker uploads its catalogue as well, maybe before it has the job.
         is_running = await _reached(job_id, JobStatus.RUNNING)(services)
         if uploading.is_set() and is_running and not canceled.is_set():
-            await services.cancellation.cancel(DEFAULT_CALLER, JobId(job_id))
+            await services.cancellation.cancel(OWNER, JobId(job_id))
             canceled.set()
         return await _reached(job_id, JobStatus.CANCELED)(services)
 
@@ -291,7 +292,7 @@ async def _leave_behind(services: Services, job_id: str) -> None:
 
 
 async def _cancel(services: Services, job_id: str) -> None:
-    await services.cancellation.cancel(DEFAULT_CALLER, JobId(job_id))
+    await services.cancellation.cancel(OWNER, JobId(job_id))
 
 
 def _reached(job_id: str, status: JobStatus) -> Callable[[Services], Awaitable[bool]]:

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from comfyq.adapters.authentication.local_owner import OWNER
 from comfyq.bootstrap.ports import open_ports
 from comfyq.bootstrap.services import Services
 from comfyq.bootstrap.worker import open_worker
 from comfyq.config import Settings
-from comfyq.domain.caller import DEFAULT_CALLER
 from comfyq.domain.errors import InvalidGraph, InvalidParameters
 from comfyq.domain.graph.node_catalogue import NodeCatalogue
 from comfyq.domain.submission.request import Request
@@ -64,10 +64,10 @@ async def test_a_worker_publishes_and_requests_are_refused(services: Services) -
         assert "flux1-dev.safetensors" in catalogue.models["diffusion_models"]
         misspelt = Request(workflow="flux-dev", values={"prompt": "x", "loras": ["tiny_flux"]})
         with pytest.raises(InvalidParameters, match="tiny_flux_lora"):
-            await services.submission.submit(DEFAULT_CALLER, misspelt)
+            await services.submission.submit(OWNER, misspelt)
         unknown = Request(graph={"1": {"class_type": "SaveImge", "inputs": {}}})
         with pytest.raises(InvalidGraph):
-            await services.submission.submit(DEFAULT_CALLER, unknown)
+            await services.submission.submit(OWNER, unknown)
         worker.stop()
         await running
 

@@ -37,6 +37,7 @@ def websocket_function(settings: Settings) -> Function:
     handler = WebSocketHandler(
         subscriptions=services.subscriptions,
         notifier=services.ports.notifier,
+        authenticator=services.authenticator,
         scheme="https",
         public_url=settings.api.public_url,
     )
@@ -44,6 +45,7 @@ def websocket_function(settings: Settings) -> Function:
 
 
 def reaper_function(settings: Settings) -> Function:
+    from comfyq.edges.reaper.burying import Burial
     from comfyq.edges.reaper.handler import ReaperHandler
     from comfyq.edges.reaper.worker_count import WorkerCount
 
@@ -54,7 +56,7 @@ def reaper_function(settings: Settings) -> Function:
     dead_url = settings.aws.submissions_dead_queue_url
     handler = ReaperHandler(
         reaper=services.reaper,
-        dead_letters=services.dead_letters,
+        burial=Burial(dead_letters=services.dead_letters, authenticator=services.authenticator),
         submissions_dead=None if dead_url is None else dead_url.rpartition("/")[2],
     )
     return _blocking(_counting(handler.handle, count))
@@ -64,7 +66,8 @@ def intake_function(settings: Settings) -> Function:
     from comfyq.edges.intake.handler import IntakeHandler
 
     services = Services(settings, open_ports(settings))
-    return _blocking(IntakeHandler(services.intake).handle)
+    handler = IntakeHandler(intake=services.intake, authenticator=services.authenticator)
+    return _blocking(handler.handle)
 
 
 def _counting(

@@ -8,16 +8,18 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
+from comfyq.adapters.authentication.local_owner import LocalOwner
 from comfyq.adapters.filesystem.spool import FileSpool
 from comfyq.adapters.filesystem.workflows import FolderWorkflows
 from comfyq.bootstrap.ports import Ports
 from comfyq.config import Settings
-from comfyq.domain.caller import Caller, TenantId
+from comfyq.domain.caller import TenantId
 from comfyq.domain.files.asset import AssetId
 from comfyq.domain.files.output import Output
 from comfyq.domain.files.upload import UploadId
 from comfyq.domain.job import Job, JobId
 from comfyq.domain.submission.batch import BatchId
+from comfyq.ports.authenticator import Authenticator
 from comfyq.ports.workflows import Workflows
 from comfyq.records.assets import AssetRecords
 from comfyq.records.batches import BatchRecords
@@ -88,6 +90,10 @@ class Services:
     @cached_property
     def followers(self) -> SubscriptionRecords:
         return SubscriptionRecords(self.ports.table)
+
+    @cached_property
+    def authenticator(self) -> Authenticator:
+        return LocalOwner(submissions_tenant=TenantId(self.settings.tenants.submissions_tenant))
 
     @cached_property
     def workflows(self) -> Workflows:
@@ -289,9 +295,7 @@ class Services:
     def intake(self) -> Intake:
         from comfyq.edges.intake.reading import read_request
 
-        tenant = TenantId(self.settings.tenants.submissions_tenant)
         return Intake(
-            caller=Caller(tenant, frozenset({"submit"})),
             read=read_request,
             submission=self.submission,
             jobs=self.records,

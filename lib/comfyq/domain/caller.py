@@ -1,11 +1,23 @@
-"""Who asks. Every service method that serves a client takes one."""
+"""Who asks. Every service method that serves a client takes a caller."""
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import NewType
+
+from comfyq.domain.errors import MissingScope
 
 TenantId = NewType("TenantId", str)
 
 DEFAULT_TENANT = TenantId("default")
+
+
+class Scope(StrEnum):
+    """What a caller may be allowed to do; each route and frame declares which of them it needs."""
+
+    SUBMIT = "submit"  # make jobs, and store the files that they take
+    READ = "read"  # see and follow jobs, files and workflows
+    CANCEL = "cancel"  # end jobs early
+    ADMIN = "admin"  # see and mend what the system itself does
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,7 +25,10 @@ class Caller:
     """An authenticated client: it sees and touches its own tenant's jobs alone."""
 
     tenant: TenantId
-    scopes: frozenset[str]
+    scopes: frozenset[Scope]
 
-
-DEFAULT_CALLER = Caller(DEFAULT_TENANT, frozenset({"submit", "read", "cancel"}))
+    def require(self, scope: Scope) -> None:
+        """Raise MissingScope unless the caller has ``scope``."""
+        if scope not in self.scopes:
+            has = ", ".join(sorted(self.scopes)) or "none"
+            raise MissingScope(f"this needs the scope `{scope}`; the caller's scopes are: {has}")

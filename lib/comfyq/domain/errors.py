@@ -23,6 +23,7 @@ DomainError
     - ConnectionNotFound    nobody is known to be at the other end of this socket
   + Forbidden
     - BadSignature          a link that we did not sign, or whose time is over
+    - MissingScope          the caller may not do this
   + RateLimited             the tenant's requests in this window are used up
   + Conflict
     - IllegalTransition     the job's status forbids it
@@ -169,6 +170,10 @@ class Forbidden(DomainError): ...
 
 class BadSignature(Forbidden):
     code = "bad-signature"
+
+
+class MissingScope(Forbidden):
+    code = "missing-scope"
 
 
 class RateLimited(DomainError):

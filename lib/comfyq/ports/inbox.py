@@ -33,6 +33,11 @@ class Inbox(Protocol):
     Raises QueueUnavailable from every method where the engine does not answer.
     """
 
+    @property
+    def name(self) -> str:
+        """The name of its queue."""
+        ...
+
     async def receive(self, *, wait_s: float) -> Sequence[LetterDelivery]:
         """Up to MAX_LETTERS letters; waits up to ``wait_s`` seconds (20 at most) for the first."""
         ...

@@ -6,7 +6,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from comfyq.domain.caller import Caller, TenantId
+from comfyq.domain.caller import Caller, Scope, TenantId
 from comfyq.domain.job import JobId
 from comfyq.ports.notifier import Connection
 from comfyq.ports.table import Delete, Item, Put, Table
@@ -47,7 +47,8 @@ class SubscriptionRecords:
         item = await self._table.get((f"CONN#{connection_id}", "META"))
         if item is None:
             return None
-        caller = Caller(TenantId(item["tenant"]), frozenset(item["scopes"]))
+        scopes = frozenset(scope for scope in Scope if scope in item["scopes"])
+        caller = Caller(TenantId(item["tenant"]), scopes)
         return caller, _subscription(connection_id, item)
 
     async def add(self, job_id: JobId, follower: Subscription, *, now_s: int) -> None:

@@ -10,8 +10,9 @@ from uuid import uuid4
 
 import pytest
 
+from comfyq.adapters.authentication.local_owner import OWNER
 from comfyq.domain import job as jobs
-from comfyq.domain.caller import DEFAULT_CALLER, DEFAULT_TENANT
+from comfyq.domain.caller import DEFAULT_TENANT
 from comfyq.domain.errors import LeaseLost
 from comfyq.domain.files.output import Output, OutputKind
 from comfyq.domain.job import Job, JobError, JobId, WorkerId
@@ -195,7 +196,7 @@ async def test_followers_workers_families_and_secrets_do_not_notice(store: Store
     store.table.repeats = True
     followers = SubscriptionRecords(store.table)
     follower = Subscription(Connection("c", "http://gateway"), "http://api")
-    await followers.connect(follower.connection, DEFAULT_CALLER, base_url="http://api", now_s=0)
+    await followers.connect(follower.connection, OWNER, base_url="http://api", now_s=0)
     now_s = int(NOW.timestamp())
     await followers.add(JobId("j"), follower, now_s=now_s)
     assert await followers.of_job(JobId("j")) == [follower]

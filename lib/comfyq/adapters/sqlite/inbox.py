@@ -63,6 +63,10 @@ class SqliteInbox:
         self._visibility_s = visibility_s
         self._max_receives = max_receives
 
+    @property
+    def name(self) -> str:
+        return self._box
+
     async def put(self, letter: Letter) -> None:
         """Send, as a client of the same file may."""
         with failing_as(QueueUnavailable):

@@ -40,6 +40,10 @@ class SqsInbox:
         self._client = functools.cache(client)
         self._url = url
 
+    @property
+    def name(self) -> str:
+        return self._url.rpartition("/")[2]
+
     async def receive(self, *, wait_s: float) -> Sequence[SqsLetterDelivery]:
         """As the port says; SQS waits in whole seconds.
 

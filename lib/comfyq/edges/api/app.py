@@ -14,6 +14,7 @@ from comfyq.edges.api.bodies import BodyLimit
 from comfyq.edges.api.links import ASSETS
 from comfyq.edges.api.responses import EVERYWHERE
 from comfyq.edges.api.router import Router
+from comfyq.ports.authenticator import Authenticator
 from comfyq.services.files.signed_links import SignedLinks
 from comfyq.services.files.uploads import Uploads
 from comfyq.services.workflows.library import WorkflowLibrary
@@ -31,6 +32,9 @@ class Addresses:
 
 class AppServices(Protocol):
     """The services that the application itself needs, whatever its routers are."""
+
+    @property
+    def authenticator(self) -> Authenticator: ...
 
     @property
     def library(self) -> WorkflowLibrary: ...

@@ -8,8 +8,9 @@ from fastapi import Depends, HTTPException, Query, Request, Response
 
 from comfyq.domain.caller import Caller
 from comfyq.domain.files.asset import Asset
+from comfyq.edges.api.authentication import Reader, Submitter
 from comfyq.edges.api.bodies import MAX_BODY_BYTES
-from comfyq.edges.api.dependencies import Asker, ClientLinks, services_of
+from comfyq.edges.api.dependencies import ClientLinks, services_of
 from comfyq.edges.api.ids import AssetIdInPath
 from comfyq.edges.api.links import ASSETS
 from comfyq.edges.api.multipart import BadForm, file_of
@@ -53,7 +54,7 @@ router = Router[AssetServices](prefix=ASSETS, tags=["assets"])
 async def upload(
     request: Request,
     services: Services,
-    caller: Asker,
+    caller: Submitter,
     links: ClientLinks,
     response: Response,
     filename: Annotated[
@@ -79,7 +80,7 @@ async def upload(
 
 @router.get("/{asset_id}", responses=problems(404))
 async def show(
-    services: Services, caller: Asker, links: ClientLinks, asset_id: AssetIdInPath
+    services: Services, caller: Reader, links: ClientLinks, asset_id: AssetIdInPath
 ) -> AssetView:
     """What is known of a stored file."""
     found = await services.uploads.get(caller, asset_id)

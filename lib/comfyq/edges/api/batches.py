@@ -6,8 +6,9 @@ from typing import Annotated, Protocol
 from fastapi import Depends, Response
 from starlette.background import BackgroundTask
 
+from comfyq.edges.api.authentication import Canceler, Reader, Submitter
 from comfyq.edges.api.batch_views import BatchViews
-from comfyq.edges.api.dependencies import Asker, ClientLinks, require_json, services_of
+from comfyq.edges.api.dependencies import ClientLinks, require_json, services_of
 from comfyq.edges.api.ids import BatchIdInPath
 from comfyq.edges.api.links import BATCHES
 from comfyq.edges.api.responses import JSON_BODY, problems
@@ -51,7 +52,7 @@ router = Router[BatchServices](prefix=BATCHES, tags=["batches"])
 async def submit(
     body: BatchRequest,
     services: Services,
-    caller: Asker,
+    caller: Submitter,
     links: ClientLinks,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
@@ -78,7 +79,7 @@ async def submit(
 
 @router.get("/{batch_id}", responses=problems(404))
 async def show(
-    services: Services, caller: Asker, links: ClientLinks, batch_id: BatchIdInPath
+    services: Services, caller: Reader, links: ClientLinks, batch_id: BatchIdInPath
 ) -> BatchView:
     """A batch as it is now, with each of its jobs."""
     return BatchViews(links).state(await services.batches.get(caller, batch_id))
@@ -91,7 +92,7 @@ async def show(
     | {202: {"description": "Those jobs that have not ended yet end as `canceled`."}},
 )
 async def cancel(
-    services: Services, caller: Asker, links: ClientLinks, batch_id: BatchIdInPath
+    services: Services, caller: Canceler, links: ClientLinks, batch_id: BatchIdInPath
 ) -> BatchView:
     """Cancel every job of a batch. Doing it again, or too late, is no error."""
     return BatchViews(links).state(await services.batches.cancel(caller, batch_id))

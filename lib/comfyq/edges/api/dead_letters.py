@@ -4,8 +4,9 @@ from typing import Annotated, Protocol
 
 from fastapi import Depends, Path, Query
 
+from comfyq.edges.api.authentication import Administrator
 from comfyq.edges.api.cursors import decode_cursor, encode_cursor
-from comfyq.edges.api.dependencies import Asker, services_of
+from comfyq.edges.api.dependencies import services_of
 from comfyq.edges.api.responses import problems
 from comfyq.edges.api.router import Router
 from comfyq.services.operations.dead_letters import DeadLetters
@@ -29,7 +30,7 @@ LetterId = Annotated[str, Path(max_length=100, pattern=r"^[\w.-]+$")]
 @router.get("")
 async def listing(
     services: Services,
-    caller: Asker,
+    caller: Administrator,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     cursor: Annotated[str | None, Query(description="`next_cursor` of a page.")] = None,
 ) -> DeadLetterList:
@@ -43,13 +44,13 @@ async def listing(
 
 
 @router.get("/{letter_id}", responses=problems(404))
-async def show(services: Services, caller: Asker, letter_id: LetterId) -> DeadLetterView:
+async def show(services: Services, caller: Administrator, letter_id: LetterId) -> DeadLetterView:
     """One of them, with its whole body."""
     return DeadLetterView.of(await services.dead_letters.get(caller, letter_id))
 
 
 @router.post("/{letter_id}/redrive", responses=problems(404))
-async def redrive(services: Services, caller: Asker, letter_id: LetterId) -> RedrivenView:
+async def redrive(services: Services, caller: Administrator, letter_id: LetterId) -> RedrivenView:
     """Send it again: ring for the job that it names, or submit what it asks for once more."""
     letter, outcome = await services.dead_letters.redrive(caller, letter_id)
     return RedrivenView(letter=DeadLetterView.of(letter), outcome=outcome)

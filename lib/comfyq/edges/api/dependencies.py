@@ -1,4 +1,4 @@
-"""Dependencies of routes: who asks, and how answers link back.
+"""Dependencies of routes: the services, and how answers link back.
 
 Each is a coroutine though it awaits nothing: FastAPI sends plain functions to a thread, and five of
 those a request cost more than the request itself.
@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 from fastapi import Depends, HTTPException, Request
 
-from comfyq.domain.caller import DEFAULT_CALLER, Caller
 from comfyq.edges.api.job_views import JobViews
 from comfyq.edges.api.links import PROGRESS, Links
 
@@ -20,14 +19,6 @@ JSON_TYPE = re.compile(r"application/([\w.-]+\+)?json\s*(;.*)?", re.IGNORECASE)
 async def services_of(request: Request) -> Any:
     """Return the application's services; each router's module says which of them it needs."""
     return request.app.state.services
-
-
-async def caller_of() -> Caller:
-    """Who asks: one and the same, until there are keys."""
-    return DEFAULT_CALLER
-
-
-Asker = Annotated[Caller, Depends(caller_of)]
 
 
 async def links_of(request: Request) -> Links:

@@ -8,8 +8,9 @@ from fastapi import Depends, Query, Request, Response
 
 from comfyq.domain.caller import Caller
 from comfyq.domain.job import Job, JobStatus
+from comfyq.edges.api.authentication import Canceler, Reader
 from comfyq.edges.api.cursors import decode_cursor, encode_cursor
-from comfyq.edges.api.dependencies import Asker, Views, require_json, services_of
+from comfyq.edges.api.dependencies import Views, require_json, services_of
 from comfyq.edges.api.ids import JobIdInPath
 from comfyq.edges.api.job_views import JobViews
 from comfyq.edges.api.links import GENERATE
@@ -65,7 +66,7 @@ async def submit(body: GenerateRequest, submits: Submits) -> Any:
 @router.get("")
 async def listing(
     services: Services,
-    caller: Asker,
+    caller: Reader,
     views: Views,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     cursor: Annotated[str | None, Query(description="`next_cursor` of a page.")] = None,
@@ -84,7 +85,7 @@ async def listing(
 
 
 @router.get("/{job_id}", responses=problems(404))
-async def show(services: Services, caller: Asker, views: Views, job_id: JobIdInPath) -> JobView:
+async def show(services: Services, caller: Reader, views: Views, job_id: JobIdInPath) -> JobView:
     """A job as it is now. It ends as `completed`, `failed` or `canceled`."""
     job = await services.queries.get(caller, job_id)
     if not job.status.terminal:
@@ -93,14 +94,14 @@ async def show(services: Services, caller: Asker, views: Views, job_id: JobIdInP
 
 
 @router.get("/{job_id}/story", responses=problems(404))
-async def story(services: Services, caller: Asker, views: Views, job_id: JobIdInPath) -> StoryView:
+async def story(services: Services, caller: Reader, views: Views, job_id: JobIdInPath) -> StoryView:
     """All that is known of a job: its parameters, and what became of each attempt."""
     return views.story(await services.queries.story(caller, job_id))
 
 
 @router.get("/{job_id}/metadata", responses=problems(404), response_model_exclude_none=True)
 async def metadata(
-    request: Request, services: Services, caller: Asker, job_id: JobIdInPath
+    request: Request, services: Services, caller: Reader, job_id: JobIdInPath
 ) -> Metadata:
     """How a job's outputs are made; none of one that was asked for with `metadata: false`."""
     told = await services.queries.metadata(caller, job_id, version=request.app.version)
@@ -117,7 +118,7 @@ async def metadata(
     },
 )
 async def cancel(
-    services: Services, caller: Asker, views: Views, job_id: JobIdInPath, response: Response
+    services: Services, caller: Canceler, views: Views, job_id: JobIdInPath, response: Response
 ) -> JobView:
     """Cancel a job. Doing it again, or too late, is no error."""
     before = await services.queries.get(caller, job_id)

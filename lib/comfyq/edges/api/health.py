@@ -4,6 +4,7 @@ from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
 
+from comfyq.edges.api.authentication import ANYONE
 from comfyq.edges.api.dependencies import services_of
 from comfyq.edges.api.router import Router
 from comfyq.services.operations.health import Health
@@ -20,7 +21,7 @@ class HealthServices(Protocol):
 router = Router[HealthServices](tags=["health"])
 
 
-@router.get("/health")
+@router.get("/health", dependencies=[ANYONE])
 async def show(
     request: Request, services: Annotated[HealthServices, Depends(services_of)]
 ) -> HealthView:

@@ -1,13 +1,18 @@
 """The API's own description: what FastAPI makes of the routes, and what it cannot know."""
 
 import re
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import iter_route_contexts
+from starlette.routing import BaseRoute
 
+from comfyq.edges.api.authentication import scopes_of
 from comfyq.edges.api.forms import add_forms
+from comfyq.edges.api.responses import problems
 from comfyq.wire.generate.jobs import JobUrls, JobView
 from comfyq.wire.problems import Problem
 
@@ -47,6 +52,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
         )
         _add_problem(document)
         _add_summaries(document)
+        _add_scopes(document, app.routes)
         add_forms(document, app.state.services.library.all())
         _add_example(document)
         app.openapi_schema = document
@@ -65,6 +71,16 @@ def _add_summaries(document: dict[str, Any]) -> None:
         for operation in path.values():
             sentence = re.split(r"\.(?:\s|$)", operation["description"], maxsplit=1)[0]
             operation["summary"] = " ".join(sentence.split())
+
+
+def _add_scopes(document: dict[str, Any], routes: Sequence[BaseRoute]) -> None:
+    """Say which scope each operation needs, as what it answers to callers without it."""
+    for route in iter_route_contexts(routes):
+        for scope in scopes_of(route):
+            for method in route.methods or ():
+                operation = document["paths"][route.path_format][method.lower()]
+                text = f"The caller has not the scope `{scope}`, which this needs."
+                operation["responses"]["403"] = problems(403)[403] | {"description": text}
 
 
 def _add_example(document: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ from fastapi import Depends, HTTPException, Path, Query, Request
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
 from comfyq.domain.files.output import MAX_OUTPUTS, Output, OutputKind
+from comfyq.edges.api.authentication import ANYONE
 from comfyq.edges.api.dependencies import services_of
 from comfyq.edges.api.ids import JobIdInPath
 from comfyq.edges.api.links import GENERATE
@@ -34,6 +35,7 @@ MAX_QUERY_CHARS = 100
 @router.get(
     "/{job_id}/outputs/{index}",
     response_class=Response,
+    dependencies=[ANYONE],  # the link is signed
     responses=problems(403, 404)
     | {
         200: {"description": "The file.", "content": {"application/octet-stream": {}}},

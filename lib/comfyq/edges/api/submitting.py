@@ -12,7 +12,8 @@ from fastapi.responses import JSONResponse
 from comfyq.domain.errors import FieldError, InvalidRequest, WorkflowNotFound
 from comfyq.domain.submission.admission import AdmittedRequest
 from comfyq.domain.submission.request import Request
-from comfyq.edges.api.dependencies import Asker, ClientLinks, services_of
+from comfyq.edges.api.authentication import Submitter
+from comfyq.edges.api.dependencies import ClientLinks, services_of
 from comfyq.edges.api.job_views import JobViews
 from comfyq.services.jobs.accepted import Accepted
 from comfyq.services.jobs.submission import Submission
@@ -72,7 +73,7 @@ class Submitting:
     """What a route that submits is given beside the request itself."""
 
     services: Annotated[SubmissionServices, Depends(services_of)]
-    caller: Asker
+    caller: Submitter
     links: ClientLinks
     response: Response
     dry_run: DryRun = False

@@ -5,7 +5,8 @@ from typing import Annotated, Protocol
 
 from fastapi import Depends, Response
 
-from comfyq.edges.api.dependencies import Asker, ClientLinks, require_json, services_of
+from comfyq.edges.api.authentication import Submitter
+from comfyq.edges.api.dependencies import ClientLinks, require_json, services_of
 from comfyq.edges.api.ids import UploadIdInPath
 from comfyq.edges.api.links import UPLOADS
 from comfyq.edges.api.responses import JSON_BODY, problems
@@ -34,7 +35,7 @@ router = Router[UploadServices](prefix=UPLOADS, tags=["assets"])
     responses=JSON_BODY | problems(501),
 )
 async def offer_upload(
-    body: UploadRequest, services: Services, caller: Asker, links: ClientLinks
+    body: UploadRequest, services: Services, caller: Submitter, links: ClientLinks
 ) -> UploadView:
     """Announce a file, to send it to asset storage itself: `PUT` it to `url`, then complete it.
 
@@ -56,7 +57,7 @@ async def offer_upload(
 )
 async def complete_upload(
     services: Services,
-    caller: Asker,
+    caller: Submitter,
     links: ClientLinks,
     upload_id: UploadIdInPath,
     response: Response,

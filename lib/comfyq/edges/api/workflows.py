@@ -5,6 +5,8 @@ from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Path
 
+from comfyq.domain.caller import Scope
+from comfyq.edges.api.authentication import needs
 from comfyq.edges.api.dependencies import require_json, services_of
 from comfyq.edges.api.responses import JSON_BODY, problems
 from comfyq.edges.api.router import Router
@@ -29,13 +31,13 @@ router = Router[WorkflowServices](prefix="/workflows", tags=["workflows"])
 Name = Annotated[str, Path(description="With or without `.json`.", max_length=200)]
 
 
-@router.get("")
+@router.get("", dependencies=[needs(Scope.READ)])
 async def listing(services: Services) -> WorkflowList:
     """The workflows that there are."""
     return WorkflowList.of(list(await services.library.list()))
 
 
-@router.get("/{name}", responses=problems(404))
+@router.get("/{name}", dependencies=[needs(Scope.READ)], responses=problems(404))
 async def show(services: Services, name: Name) -> WorkflowView:
     """All that is to be known for using a workflow."""
     return WorkflowView.of(await services.library.show(name))

@@ -6,6 +6,7 @@ import structlog
 
 from comfyq.domain.errors import DomainError
 from comfyq.edges.intake.handler import take
+from comfyq.ports.authenticator import Authenticator
 from comfyq.ports.inbox import Inbox, LetterDelivery
 from comfyq.services.jobs.intake import Intake
 
@@ -15,17 +16,20 @@ WAIT_S = 20
 PAUSE_S = 1.0  # after a failure
 
 
-async def take_for_ever(inbox: Inbox, intake: Intake) -> None:
+async def take_for_ever(inbox: Inbox, intake: Intake, authenticator: Authenticator) -> None:
     """Take what comes to ``inbox`` until cancelled; what fails comes again later."""
     while True:
         try:
             deliveries = await inbox.receive(wait_s=WAIT_S)
-            await asyncio.gather(*(_take(delivery, intake) for delivery in deliveries))
+            takes = [_take(delivery, intake, authenticator, inbox.name) for delivery in deliveries]
+            await asyncio.gather(*takes)
         except DomainError as away:
             log.warning("intake_failed", reason=str(away))
             await asyncio.sleep(PAUSE_S)
 
 
-async def _take(delivery: LetterDelivery, intake: Intake) -> None:
-    if await take(intake, delivery.letter):
+async def _take(
+    delivery: LetterDelivery, intake: Intake, authenticator: Authenticator, queue: str
+) -> None:
+    if await take(intake, authenticator, delivery.letter, queue=queue):
         await delivery.ack()

@@ -6,7 +6,7 @@ from typing import Any
 import structlog
 
 from comfyq.domain.dead_letter import Origin
-from comfyq.services.operations.dead_letters import DeadLetters
+from comfyq.edges.reaper.burying import Burial
 from comfyq.services.operations.reaper import Reaper
 from comfyq.wire.sqs import failures, letter_of, queue_of
 
@@ -17,11 +17,9 @@ class ReaperHandler:
     """``submissions_dead`` is the name of the queue of dead submissions; any other's are
     doorbells."""
 
-    def __init__(
-        self, *, reaper: Reaper, dead_letters: DeadLetters, submissions_dead: str | None
-    ) -> None:
+    def __init__(self, *, reaper: Reaper, burial: Burial, submissions_dead: str | None) -> None:
         self._reaper = reaper
-        self._dead_letters = dead_letters
+        self._burial = burial
         self._submissions_dead = submissions_dead
 
     async def handle(self, event: Mapping[str, Any], context: object = None) -> dict[str, Any]:
@@ -41,12 +39,12 @@ class ReaperHandler:
 
     async def _bury(self, record: Mapping[str, Any]) -> bool:
         try:
-            await self._dead_letters.bury(letter_of(record), origin=self._origin(record))
+            queue = queue_of(record)
+            await self._burial.bury(letter_of(record), origin=self._origin(queue), queue=queue)
         except Exception as error:  # one bad record must not bring back the others
             log.warning("bury_failed", letter=record["messageId"], reason=repr(error))
             return False
         return True
 
-    def _origin(self, record: Mapping[str, Any]) -> Origin:
-        submitted = queue_of(record) == self._submissions_dead
-        return Origin.SUBMISSIONS if submitted else Origin.JOBS
+    def _origin(self, queue: str) -> Origin:
+        return Origin.SUBMISSIONS if queue == self._submissions_dead else Origin.JOBS

@@ -33,9 +33,14 @@ class SocketEvent:
         return self.raw.get("queryStringParameters") or {}
 
     @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers by their names in lower case."""
+        return {name.lower(): value for name, value in (self.raw.get("headers") or {}).items()}
+
+    @property
     def base_url(self) -> str:
         """Where the client found us, as the beginning of an HTTP URL; empty if it did not say."""
-        headers = {name.lower(): value for name, value in (self.raw.get("headers") or {}).items()}
+        headers = self.headers
         host = headers.get("host")
         scheme = headers.get("x-forwarded-proto", self._scheme)
         return f"{scheme}://{host}" if host else ""

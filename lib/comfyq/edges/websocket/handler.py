@@ -6,25 +6,22 @@ apigateway-websocket-api-mapping-template-reference.html
 """
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from comfyq.domain.caller import DEFAULT_CALLER, Caller
+from comfyq.domain.caller import Scope
 from comfyq.domain.errors import DomainError, Forbidden, JobNotFound, NotFound
 from comfyq.domain.job import JobId
 from comfyq.edges.websocket.events import SocketEvent
+from comfyq.edges.websocket.frame_kinds import CONNECT_SCOPE, FRAMES, PING, ClientFrame, FrameKind
 from comfyq.edges.websocket.rendering import encode
+from comfyq.ports.authenticator import Authenticator, Credentials
 from comfyq.ports.notifier import ConnectionGone, Notifier
-from comfyq.services.notify.subscriptions import Subscriptions
-from comfyq.wire.generate.frames import (
-    JOB_ID,
-    ErrorFrame,
-    PingFrame,
-    PongFrame,
-    SubscribeFrame,
-)
+from comfyq.services.notify.subscriptions import Connected, Subscriptions
+from comfyq.wire.generate.frames import JOB_ID, ErrorFrame, PingFrame, PongFrame, SubscribeFrame
 
 UNDERSTOOD = 'send {"action": "subscribe", "job_id": "…"} or {"action": "ping"}'
 
@@ -32,11 +29,10 @@ Answer = dict[str, Any]
 
 
 class WebSocketHandler:
-    """Answers $connect, $disconnect, subscribe and $default.
+    """Answers $connect, $disconnect, and the frames that clients send.
 
     ``scheme`` is that of the @connections API: ``https`` on AWS. ``public_url`` is what links
     begin with; where it is None they begin with the host that the client connected to.
-    ``identify`` tells who connects from the $connect event.
     """
 
     def __init__(
@@ -44,20 +40,15 @@ class WebSocketHandler:
         *,
         subscriptions: Subscriptions,
         notifier: Notifier,
+        authenticator: Authenticator,
         scheme: str = "https",
         public_url: str | None = None,
-        identify: Callable[[Mapping[str, Any]], Caller] = lambda _: DEFAULT_CALLER,
     ) -> None:
         self._subscriptions = subscriptions
         self._notifier = notifier
+        self._authenticator = authenticator
         self._scheme = scheme
         self._public_url = public_url
-        self._identify = identify
-        self._routes: Mapping[str, Callable[[SocketEvent], Awaitable[Answer]]] = {
-            "$connect": self._connect,
-            "$disconnect": self._disconnect,
-            "subscribe": self._subscribe,
-        }
 
     async def handle(self, event: Mapping[str, Any], context: object = None) -> Answer:
         """Answer one event of the WebSocket API.
@@ -65,15 +56,23 @@ class WebSocketHandler:
         Only a $connect's ``statusCode`` reaches the client: it accepts or refuses the handshake.
         """
         received = SocketEvent(event, scheme=self._scheme)
-        route = self._routes.get(received.route, self._default)
-        return await route(received)
+        match received.route:
+            case "$connect":
+                return await self._connect(received)
+            case "$disconnect":
+                await self._subscriptions.disconnect(received.connection.id)
+            case route:
+                await self._receive(received, FRAMES.get(route, PING))
+        return _answer(200)
 
     async def _connect(self, event: SocketEvent) -> Answer:
         base_url = event.base_url if self._public_url is None else self._public_url
         try:
+            caller = await self._authenticator.of_client(Credentials(event.headers, event.query))
+            caller.require(CONNECT_SCOPE)
             await self._subscriptions.connect(
                 event.connection,
-                self._identify(event.raw),
+                caller,
                 base_url=base_url,
                 job_id=_wanted(event.query.get("job_id")),
             )
@@ -81,35 +80,37 @@ class WebSocketHandler:
             return _answer(_status(error)) | {"body": encode(_refusal(error)).decode()}
         return _answer(200)
 
-    async def _disconnect(self, event: SocketEvent) -> Answer:
-        await self._subscriptions.disconnect(event.connection.id)
-        return _answer(200)
-
-    async def _subscribe(self, event: SocketEvent) -> Answer:
+    async def _receive(self, event: SocketEvent, kind: FrameKind) -> None:
+        """Do what a frame asks for; the client is told what is wrong with it."""
         try:
-            wish = SubscribeFrame.model_validate_json(event.body)
+            frame = kind.shape.model_validate_json(event.body)
         except ValidationError as error:
-            return await self._reply(event, _invalid(error))
+            await self._reply(event, _invalid(error, kind))
+            return
         try:
-            await self._subscriptions.subscribe(event.connection.id, JobId(wish.job_id))
+            sender = None if kind.scope is None else await self._sender(event, kind.scope)
+            await self._obey(event, frame, sender)
         except DomainError as error:
-            return await self._reply(event, _refusal(error, wish.job_id))
-        return _answer(200)
+            await self._reply(event, _refusal(error, getattr(frame, "job_id", None)))
 
-    async def _default(self, event: SocketEvent) -> Answer:
-        try:
-            PingFrame.model_validate_json(event.body)
-        except ValidationError:
-            unknown = ErrorFrame(code="invalid-request", message=f"not understood; {UNDERSTOOD}")
-            return await self._reply(event, unknown)
-        return await self._reply(event, PongFrame())
+    async def _sender(self, event: SocketEvent, scope: Scope) -> Connected:
+        """Return who sent a frame, if it has the scope that the frame needs."""
+        connected = await self._subscriptions.connected(event.connection.id)
+        connected.caller.require(scope)
+        return connected
 
-    async def _reply(self, event: SocketEvent, frame: BaseModel) -> Answer:
-        try:
+    async def _obey(self, event: SocketEvent, frame: ClientFrame, sender: Connected | None) -> None:
+        match frame:
+            case PingFrame():
+                await self._reply(event, PongFrame())
+            case SubscribeFrame():
+                assert sender is not None, "the frame needs a scope"
+                await self._subscriptions.subscribe(sender, JobId(frame.job_id))
+
+    async def _reply(self, event: SocketEvent, frame: BaseModel) -> None:
+        """Post a frame to its sender; one that is gone is not told, and trying again is no help."""
+        with suppress(ConnectionGone, DomainError):
             await self._notifier.post(event.connection, encode(frame))
-        except (ConnectionGone, DomainError):
-            return _answer(200)  # nobody to tell; running the function again would not help
-        return _answer(200)
 
 
 def _wanted(job_id: str | None) -> JobId | None:
@@ -122,8 +123,10 @@ def _refusal(error: DomainError, job_id: str | None = None) -> ErrorFrame:
     return ErrorFrame(code=error.code, job_id=job_id, message=str(error))
 
 
-def _invalid(error: ValidationError) -> ErrorFrame:
-    """What is wrong with a frame, without repeating it."""
+def _invalid(error: ValidationError, kind: FrameKind) -> ErrorFrame:
+    """Say what is wrong with a frame, without repeating it."""
+    if kind is PING:  # it need not have been meant for one
+        return ErrorFrame(code="invalid-request", message=f"not understood; {UNDERSTOOD}")
     faults = [
         f"{'.'.join(map(str, fault['loc'])) or 'frame'}: {fault['msg']}"
         for fault in error.errors(include_url=False, include_input=False, include_context=False)

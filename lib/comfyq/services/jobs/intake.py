@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from comfyq.aio.logs import log
 from comfyq.domain import job as jobs
-from comfyq.domain.caller import Caller
+from comfyq.domain.caller import Caller, Scope
 from comfyq.domain.dead_letter import DeadLetter, Origin, RedriveOutcome
 from comfyq.domain.errors import (
     DomainError,
@@ -38,34 +38,32 @@ Read = Callable[[str], Request]
 
 
 class Intake:
-    """Takes requests for one caller: the tenant is the queue's, whatever a letter says."""
+    """Takes requests for the caller that the queue stands for, whatever a letter says."""
 
     def __init__(
         self,
         *,
-        caller: Caller,
         read: Read,
         submission: Submission,
         jobs: JobRecords,
         dead_letters: DeadLetterRecords,
         clock: Clock,
     ) -> None:
-        self._caller = caller
         self._read = read
         self._submission = submission
         self._jobs = jobs
         self._dead_letters = dead_letters
         self._clock = clock
 
-    async def take(self, letter: Letter) -> RedriveOutcome:
+    async def take(self, caller: Caller, letter: Letter) -> RedriveOutcome:
         """Make a letter a job; taking it again is harmless.
 
         Raises:
             Unavailable, TooContended: the letter must come again.
         """
-        return await self._take(letter, instead_of=None)
+        return await self._take(caller, letter, instead_of=None)
 
-    async def bury(self, letter: Letter) -> RedriveOutcome:
+    async def bury(self, caller: Caller, letter: Letter) -> RedriveOutcome:
         """Take a letter that its queue has given up on, for the last time.
 
         Whatever is wrong with it, a defect of ours included, it ends as a job that says so.
@@ -73,28 +71,38 @@ class Intake:
         Raises:
             Unavailable, TooContended: the letter must come again.
         """
-        await self._keep(letter, "was received too often without becoming a job")
+        await self._keep(caller, letter, "was received too often without becoming a job")
         try:
-            return await self.take(letter)
+            return await self.take(caller, letter)
         except (Unavailable, TooContended):
             raise
         except Exception as defect:
             log.exception("submission_failed", letter=letter.id)
             error = JobError("internal-error", f"the server made a mistake: {defect!r}")
-            return await self._refuse(letter, error, workflow=UNKNOWN_WORKFLOW, instead_of=None)
+            return await self._refuse(
+                caller, letter, error, workflow=UNKNOWN_WORKFLOW, instead_of=None
+            )
 
     async def redrive(self, letter: DeadLetter) -> RedriveOutcome:
-        """Take a buried letter again; the job that was refused under its id is replaced."""
-        again = Letter(letter.id, letter.body, letter.attributes)
-        return await self._take(again, instead_of=await self._refused(JobId(letter.id)))
+        """Take a buried letter again; the job that was refused under its id is replaced.
 
-    async def _take(self, letter: Letter, *, instead_of: Job | None) -> RedriveOutcome:
+        Who may redrive answers for it: whether its tenant's queue may submit is not asked again.
+        """
+        again = Letter(letter.id, letter.body, letter.attributes)
+        sender = Caller(letter.tenant, frozenset({Scope.SUBMIT}))
+        refused = await self._refused(sender, JobId(letter.id))
+        return await self._take(sender, again, instead_of=refused)
+
+    async def _take(
+        self, caller: Caller, letter: Letter, *, instead_of: Job | None
+    ) -> RedriveOutcome:
         workflow = UNKNOWN_WORKFLOW
         try:
+            caller.require(Scope.SUBMIT)
             request = self._read(letter.body)
             workflow = request.workflow
             accepted = await self._submission.submit(
-                self._caller,
+                caller,
                 request,
                 idempotency_key=_key_of(letter),
                 job_id=JobId(letter.id),
@@ -106,19 +114,27 @@ class Intake:
             raise
         except DomainError as wrong:
             error = JobError(wrong.code, str(wrong)[:MAX_REASON_CHARS])
-            return await self._refuse(letter, error, workflow=workflow, instead_of=instead_of)
+            return await self._refuse(
+                caller, letter, error, workflow=workflow, instead_of=instead_of
+            )
         if accepted.job.id != letter.id:  # a sender's retry: its first letter is the job
             await self._jobs.add_name(JobId(letter.id), accepted.job)
         return RedriveOutcome.ACCEPTED
 
     async def _refuse(
-        self, letter: Letter, error: JobError, *, workflow: str, instead_of: Job | None
+        self,
+        caller: Caller,
+        letter: Letter,
+        error: JobError,
+        *,
+        workflow: str,
+        instead_of: Job | None,
     ) -> RedriveOutcome:
         # The letter first: when it comes again after a crash in between, the job is made.
-        await self._keep(letter, error.message)
+        await self._keep(caller, letter, error.message)
         now = self._clock.now()
         asked = jobs.submitted(
-            id=JobId(letter.id), tenant=self._caller.tenant, workflow=workflow, created_at=now
+            id=JobId(letter.id), tenant=caller.tenant, workflow=workflow, created_at=now
         )
         refused = jobs.refuse(asked, now=now, error=error)
         try:
@@ -127,12 +143,12 @@ class Intake:
             return RedriveOutcome.HEARD
         return RedriveOutcome.REFUSED
 
-    async def _keep(self, letter: Letter, reason: str) -> None:
+    async def _keep(self, caller: Caller, letter: Letter, reason: str) -> None:
         await self._dead_letters.add(
             DeadLetter(
                 id=letter.id,
                 origin=Origin.SUBMISSIONS,
-                tenant=self._caller.tenant,
+                tenant=caller.tenant,
                 body=letter.body,
                 attributes=letter.attributes,
                 reason=reason,
@@ -140,14 +156,14 @@ class Intake:
             )
         )
 
-    async def _refused(self, job_id: JobId) -> Job | None:
+    async def _refused(self, caller: Caller, job_id: JobId) -> Job | None:
         """The job that was refused under this id; None: there is none, or it is a real one."""
         try:
             job = await self._jobs.get(job_id)
         except JobNotFound:
             return None
         was_refused = job.status is JobStatus.FAILED and job.attempt == 0
-        return job if was_refused and job.tenant == self._caller.tenant else None
+        return job if was_refused and job.tenant == caller.tenant else None
 
 
 def _key_of(letter: Letter) -> str | None:

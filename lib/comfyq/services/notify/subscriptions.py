@@ -1,14 +1,24 @@
 """Following jobs through a socket."""
 
+from dataclasses import dataclass
+
 from comfyq.domain.caller import Caller
 from comfyq.domain.errors import ConnectionNotFound, JobNotFound
 from comfyq.domain.job import Job, JobId
 from comfyq.ports.clock import Clock
 from comfyq.ports.notifier import Connection
 from comfyq.records.jobs import JobRecords
-from comfyq.records.subscriptions import SubscriptionRecords
+from comfyq.records.subscriptions import Subscription, SubscriptionRecords
 from comfyq.records.times import to_ms
 from comfyq.services.notify.announcer import Announcer
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """Who is at the other end of a socket."""
+
+    caller: Caller
+    follower: Subscription  # as which it follows any job
 
 
 class Subscriptions:
@@ -49,17 +59,24 @@ class Subscriptions:
         """Forget a connection and all that it follows; an unknown one is no error."""
         await self._subscriptions.disconnect(connection_id)
 
-    async def subscribe(self, connection_id: str, job_id: JobId) -> None:
-        """Follow a job, and be posted its present state.
+    async def connected(self, connection_id: str) -> Connected:
+        """Return who is at the other end of a socket.
 
         Raises:
             ConnectionNotFound: the socket is not, or no longer, known.
-            JobNotFound: there is no such job for whoever is connected.
         """
         known = await self._subscriptions.caller(connection_id)
         if known is None:
             raise ConnectionNotFound("this connection is not known; connect again")
-        caller, follower = known
+        return Connected(*known)
+
+    async def subscribe(self, connected: Connected, job_id: JobId) -> None:
+        """Follow a job, and be posted its present state.
+
+        Raises:
+            JobNotFound: there is no such job for this caller.
+        """
+        caller, follower = connected.caller, connected.follower
         await self._visible(caller, job_id)
         await self._subscriptions.add(job_id, follower, now_s=self._now_s())
         # Read again: a change before the subscription was written is in this snapshot, and a

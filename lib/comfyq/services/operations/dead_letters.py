@@ -27,7 +27,7 @@ from comfyq.records.jobs import JobRecords
 class Resubmission(Protocol):
     """What deals with dead submissions."""
 
-    async def bury(self, letter: Letter) -> RedriveOutcome: ...
+    async def bury(self, caller: Caller, letter: Letter) -> RedriveOutcome: ...
 
     async def redrive(self, letter: DeadLetter) -> RedriveOutcome: ...
 
@@ -56,18 +56,34 @@ class DeadLetters:
         self._resubmission = resubmission
         self._clock = clock
 
-    async def bury(self, letter: Letter, *, origin: Origin) -> RedriveOutcome:
-        """Keep a dead letter and see to what it wanted; doing it again is harmless.
+    async def bury_submission(self, caller: Caller, letter: Letter) -> RedriveOutcome:
+        """Keep a dead request of this caller, and take it once more; repeating it is harmless.
 
         Raises:
             Unavailable: the letter must come again.
         """
-        if origin is Origin.SUBMISSIONS:
-            outcome = await self._resubmission.bury(letter)
-        else:
-            outcome = await self._bury_doorbell(letter)
-        log.warning("dead_letter", letter=letter.id, origin=origin, outcome=outcome)
-        return outcome
+        outcome = await self._resubmission.bury(caller, letter)
+        return _logged(letter, Origin.SUBMISSIONS, outcome)
+
+    async def bury_doorbell(self, letter: Letter) -> RedriveOutcome:
+        """Keep a dead doorbell, and ring again if its job waits; repeating it is harmless.
+
+        Raises:
+            Unavailable: the letter must come again.
+        """
+        job = await self._job(letter.body)
+        await self._records.add(
+            DeadLetter(
+                id=letter.id,
+                origin=Origin.JOBS,
+                tenant=DEFAULT_TENANT if job is None else job.tenant,
+                body=letter.body,
+                attributes=letter.attributes,
+                reason="was received too often without being acknowledged",
+                buried_at=self._clock.now(),
+            )
+        )
+        return _logged(letter, Origin.JOBS, await self._ring(job))
 
     async def list(
         self, caller: Caller, *, limit: int, after: Cursor | None = None
@@ -96,21 +112,6 @@ class DeadLetters:
             return letter, await self._resubmission.redrive(letter)
         return letter, await self._ring(await self._job(letter.body))
 
-    async def _bury_doorbell(self, letter: Letter) -> RedriveOutcome:
-        job = await self._job(letter.body)
-        await self._records.add(
-            DeadLetter(
-                id=letter.id,
-                origin=Origin.JOBS,
-                tenant=DEFAULT_TENANT if job is None else job.tenant,
-                body=letter.body,
-                attributes=letter.attributes,
-                reason="was received too often without being acknowledged",
-                buried_at=self._clock.now(),
-            )
-        )
-        return await self._ring(job)
-
     async def _ring(self, job: Job | None) -> RedriveOutcome:
         if job is None:
             return RedriveOutcome.GONE
@@ -136,6 +137,11 @@ class DeadLetters:
             return await self._records.get(letter_id)
         except DeadLetterNotFound:
             return None  # expired since; the index lags
+
+
+def _logged(letter: Letter, origin: Origin, outcome: RedriveOutcome) -> RedriveOutcome:
+    log.warning("dead_letter", letter=letter.id, origin=origin, outcome=outcome)
+    return outcome
 
 
 def rung_job(body: str) -> JobId | None:

@@ -46,7 +46,9 @@ class MemoryInbox:
         visibility_s: float = 30,
         max_receives: int = 10,
         dead: "MemoryInbox | None" = None,
+        name: str = "inbox",
     ) -> None:
+        self.name = name
         self.slots: list[Slot] = []
         self._clock = clock
         self._visibility_s = visibility_s

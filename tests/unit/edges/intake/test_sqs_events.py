@@ -6,11 +6,18 @@ from typing import Any
 
 import pytest
 
+from comfyq.adapters.authentication.local_owner import OWNER, LocalOwner
+from comfyq.domain.caller import Caller, Scope, TenantId
+from comfyq.domain.dead_letter import Origin
 from comfyq.domain.errors import TableUnavailable
 from comfyq.domain.job import JobId
 from comfyq.edges.intake.handler import IntakeHandler
+from comfyq.edges.reaper.burying import Burial
 from comfyq.edges.reaper.handler import ReaperHandler
+from comfyq.ports.inbox import Letter
+from comfyq.wire.sqs import queue_of
 from tests.api_lab import ApiLab
+from tests.fake_authenticator import FakeAuthenticator
 from tests.paths import DATA
 
 pytestmark = pytest.mark.anyio
@@ -32,48 +39,78 @@ def lab() -> ApiLab:
 
 
 @pytest.fixture
+def intake(lab: ApiLab) -> IntakeHandler:
+    return IntakeHandler(intake=lab.intake, authenticator=LocalOwner())
+
+
+@pytest.fixture
 def reaper(lab: ApiLab) -> ReaperHandler:
     return ReaperHandler(
         reaper=lab.reaper,
-        dead_letters=lab.dead_letters,
+        burial=Burial(dead_letters=lab.dead_letters, authenticator=LocalOwner()),
         submissions_dead=DEAD_SUBMISSIONS,
     )
 
 
 def failing_for(letter_id: str, real: Callable[..., Any]) -> Callable[..., Any]:
-    async def fails(letter: Any, **rest: Any) -> Any:
+    async def fails(caller: Any, letter: Any, **rest: Any) -> Any:
         if letter.id == letter_id:
             raise TableUnavailable("down")
-        return await real(letter, **rest)
+        return await real(caller, letter, **rest)
 
     return fails
 
 
-async def test_each_record_becomes_a_job_or_says_why_not(lab: ApiLab) -> None:
-    answer = await IntakeHandler(lab.intake).handle(event("submissions"))
+async def test_each_record_becomes_a_job_or_says_why_not(
+    lab: ApiLab, intake: IntakeHandler
+) -> None:
+    answer = await intake.handle(event("submissions"))
     assert answer == {"batchItemFailures": []}
     assert lab.show(GOOD)["status"] == "queued"
     assert (await lab.records.spec(JobId(GOOD))).parameters["prompt"].endswith("café")
     assert lab.show(BAD)["error_code"] == "invalid-parameters"
     assert [each["id"] for each in lab.client.get("/dead").json()["letters"]] == [BAD]
     # SQS brings a record twice: nothing changes.
-    assert await IntakeHandler(lab.intake).handle(event("submissions")) == answer
+    assert await intake.handle(event("submissions")) == answer
     assert len(lab.client.get("/generate").json()["jobs"]) == 2
 
 
-async def test_the_idempotency_key_is_read_from_the_records_attributes(lab: ApiLab) -> None:
+async def test_the_idempotency_key_is_read_from_the_records_attributes(
+    lab: ApiLab, intake: IntakeHandler
+) -> None:
     retried = event("submissions")
     retried["Records"] = [retried["Records"][0] | {"messageId": DEAD}]
-    await IntakeHandler(lab.intake).handle(event("submissions"))
-    await IntakeHandler(lab.intake).handle(retried)
+    await intake.handle(event("submissions"))
+    await intake.handle(retried)
     assert lab.show(DEAD)["id"] == GOOD
 
 
+async def test_requests_are_those_of_the_caller_that_their_queue_stands_for(
+    lab: ApiLab,
+) -> None:
+    studio = FakeAuthenticator(Caller(TenantId("studio"), frozenset({Scope.SUBMIT})))
+    taken = event("submissions")
+    await IntakeHandler(intake=lab.intake, authenticator=studio).handle(taken)
+    assert {*studio.queues} == {queue_of(record) for record in taken["Records"]}
+    for record in taken["Records"]:
+        assert (await lab.records.get(JobId(record["messageId"]))).tenant == "studio"
+
+
+async def test_dead_requests_are_those_of_the_same_caller(lab: ApiLab) -> None:
+    studio = FakeAuthenticator(Caller(TenantId("studio"), frozenset({Scope.SUBMIT})))
+    burial = Burial(dead_letters=lab.dead_letters, authenticator=studio)
+    await burial.bury(Letter(GOOD, "garbage"), origin=Origin.SUBMISSIONS, queue="dead")
+    await burial.bury(Letter(DEAD, "garbage"), origin=Origin.JOBS, queue="rung")
+    assert studio.queues == ["dead"]
+    assert (await lab.dead_letters.get(studio.caller, GOOD)).origin is Origin.SUBMISSIONS
+    assert (await lab.dead_letters.get(OWNER, DEAD)).origin is Origin.JOBS
+
+
 async def test_only_the_records_that_failed_come_again(
-    lab: ApiLab, monkeypatch: pytest.MonkeyPatch
+    lab: ApiLab, intake: IntakeHandler, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lab.intake, "take", failing_for(GOOD, lab.intake.take))
-    answer = await IntakeHandler(lab.intake).handle(event("submissions"))
+    answer = await intake.handle(event("submissions"))
     assert answer == {"batchItemFailures": [{"itemIdentifier": GOOD}]}
     assert lab.show(BAD)["status"] == "failed"
 

@@ -1,16 +1,22 @@
 """API Gateway's own events through the handler, over in-memory adapters."""
 
 import json
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 
-from comfyq.domain.caller import Caller, TenantId
+from comfyq.adapters.authentication.local_owner import LocalOwner
+from comfyq.domain.caller import Caller, Scope, TenantId
 from comfyq.domain.errors import TableUnavailable
 from comfyq.domain.job import JobId
+from comfyq.edges.websocket.frame_kinds import FRAMES, ClientFrame
 from comfyq.edges.websocket.handler import WebSocketHandler
+from comfyq.ports.authenticator import Authenticator
 from comfyq.ports.notifier import Connection
 from comfyq.testing.memory.notifier import MemoryNotifier
+from comfyq.wire.generate import frames
+from comfyq.wire.generate.frames import PingFrame
+from tests.fake_authenticator import FakeAuthenticator, with_scopes
 from tests.followed_jobs import PUBLIC_URL, FollowedJobs
 from tests.paths import DATA
 
@@ -41,7 +47,18 @@ def world(notifier: MemoryNotifier) -> FollowedJobs:
 @pytest.fixture
 def handler(world: FollowedJobs, notifier: MemoryNotifier) -> WebSocketHandler:
     return WebSocketHandler(
-        subscriptions=world.subscriptions, notifier=notifier, public_url=PUBLIC_URL
+        subscriptions=world.subscriptions,
+        notifier=notifier,
+        authenticator=LocalOwner(),
+        public_url=PUBLIC_URL,
+    )
+
+
+def handler_for(
+    authenticator: Authenticator, world: FollowedJobs, notifier: MemoryNotifier
+) -> WebSocketHandler:
+    return WebSocketHandler(
+        subscriptions=world.subscriptions, notifier=notifier, authenticator=authenticator
     )
 
 
@@ -64,7 +81,12 @@ async def test_a_client_follows_its_job_to_the_end(
 async def test_links_begin_with_the_clients_host_where_no_public_url_is_set(
     world: FollowedJobs, notifier: MemoryNotifier
 ) -> None:
-    local = WebSocketHandler(subscriptions=world.subscriptions, notifier=notifier, scheme="http")
+    local = WebSocketHandler(
+        subscriptions=world.subscriptions,
+        notifier=notifier,
+        authenticator=LocalOwner(),
+        scheme="http",
+    )
     await world.submitted()
     await local.handle(golden("connect", headers={"host": "here:8000"}))
     known = await world.followers.caller(SOCKET)
@@ -96,15 +118,55 @@ async def test_a_handshake_without_a_job_is_accepted(handler: WebSocketHandler) 
 async def test_another_tenant_is_told_that_there_is_no_such_job(
     world: FollowedJobs, notifier: MemoryNotifier
 ) -> None:
-    stranger = Caller(TenantId("stranger"), frozenset({"read"}))
-    handler = WebSocketHandler(
-        subscriptions=world.subscriptions, notifier=notifier, identify=lambda _: stranger
-    )
+    stranger = FakeAuthenticator(Caller(TenantId("stranger"), frozenset({Scope.READ})))
+    handler = handler_for(stranger, world, notifier)
     await world.submitted()
     await handler.handle(golden("connect", queryStringParameters=None))
     await handler.handle(golden("subscribe"))
     (frame,) = notifier.frames(SOCKET)
     assert (frame["type"], frame["code"], frame["job_id"]) == ("error", "job-not-found", "job-1")
+
+
+async def test_a_handshake_shows_its_headers_and_query_to_the_authenticator(
+    world: FollowedJobs, notifier: MemoryNotifier
+) -> None:
+    asked = with_scopes(Scope.READ)
+    await world.submitted()
+    event = golden("connect", headers={"X-Api-Key": "k"}, queryStringParameters={"key": "q"})
+    assert await handler_for(asked, world, notifier).handle(event) == {"statusCode": 200}
+    [credentials] = asked.credentials
+    assert (credentials.headers["x-api-key"], credentials.query["key"]) == ("k", "q")
+
+
+async def test_the_handshake_is_refused_to_who_may_not_read(
+    world: FollowedJobs, notifier: MemoryNotifier
+) -> None:
+    others = with_scopes(*{*Scope} - {Scope.READ})
+    await world.submitted()
+    answer = await handler_for(others, world, notifier).handle(golden("connect"))
+    assert answer["statusCode"] == 403
+    assert json.loads(answer["body"])["code"] == "missing-scope"
+    assert await world.followers.caller(SOCKET) is None
+
+
+async def test_a_frame_is_refused_to_a_connection_that_lacks_its_scope(
+    world: FollowedJobs, handler: WebSocketHandler, notifier: MemoryNotifier
+) -> None:
+    job = await world.submitted()
+    others = Caller(job.tenant, frozenset({*Scope} - {Scope.READ}))
+    await world.subscriptions.connect(Connection(SOCKET, ENDPOINT), others, base_url="")
+    await handler.handle(golden("subscribe"))
+    (frame,) = notifier.frames(SOCKET)
+    assert (frame["type"], frame["code"], frame["job_id"]) == ("error", "missing-scope", "job-1")
+    assert await world.followers.of_job(job.id) == []
+
+
+def test_every_frame_that_a_client_may_send_declares_its_scope() -> None:
+    kinds = {kind.shape: kind.scope for kind in FRAMES.values()}
+    assert kinds.keys() == {*get_args(ClientFrame)}
+    shapes = [each for each in vars(frames).values() if hasattr(each, "model_fields")]
+    assert kinds.keys() == {shape for shape in shapes if "action" in shape.model_fields}
+    assert [shape for shape, scope in kinds.items() if scope is None] == [PingFrame]
 
 
 async def test_an_unknown_connection_is_told_to_connect(

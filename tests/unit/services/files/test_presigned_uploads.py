@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from blake3 import blake3
 
-from comfyq.domain.caller import Caller, TenantId
+from comfyq.domain.caller import Caller, Scope, TenantId
 from comfyq.domain.errors import AssetsUnavailable, UploadNotFound
 from comfyq.domain.files.media_types import may_be
 from comfyq.domain.files.upload import UploadId
@@ -141,7 +141,7 @@ def test_an_upload_that_nobody_announced(lab: ApiLab, upload: str) -> None:
 async def test_another_tenants_upload_is_not_found(lab: ApiLab) -> None:
     offer = offered(lab)
     send(lab, offer)
-    stranger = Caller(TenantId("stranger"), frozenset({"submit"}))
+    stranger = Caller(TenantId("stranger"), frozenset({Scope.SUBMIT}))
     with pytest.raises(UploadNotFound):
         await lab.presigned_uploads.complete(stranger, UploadId(offer["id"]))
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from comfyq.domain.caller import DEFAULT_CALLER, Caller, TenantId
+from comfyq.adapters.authentication.local_owner import OWNER
+from comfyq.domain.caller import Caller, TenantId
 from comfyq.domain.errors import BatchNotFound, QueueUnavailable, TableUnavailable
 from comfyq.domain.job import JobId
 from comfyq.domain.submission.batch import BatchId
@@ -190,7 +191,7 @@ async def test_a_queue_that_is_away_loses_nothing(lab: ApiLab) -> None:
 
 async def test_a_job_that_was_claimed_before_its_ring_is_noted_stays_claimed(lab: ApiLab) -> None:
     requests = [Request(workflow="flux-dev", values=FOX)] * 3
-    accepted = await lab.batch_submission.submit(DEFAULT_CALLER, requests, digest="d")
+    accepted = await lab.batch_submission.submit(OWNER, requests, digest="d")
     claimed = await lab.start(accepted.new[1].id)
     await lab.batch_submission.note(accepted)
     assert await lab.records.get(claimed.id) == claimed
@@ -259,7 +260,7 @@ async def test_large_requests_share_no_transaction_that_is_too_large(lab: ApiLab
     batch = submit(lab, {"requests": [{"graph": big, "wait": True}] * 15})
     assert batch["counts"]["queued"] == 15
     requests = [Request(graph=big, wait=True)] * 15
-    accepted = await lab.batch_submission.submit(DEFAULT_CALLER, requests, digest=digest_of_all([]))
+    accepted = await lab.batch_submission.submit(OWNER, requests, digest=digest_of_all([]))
     members = [
         lab.services.batch_records.member(each.job, each.spec) for each in accepted.jobs.values()
     ]

@@ -2,12 +2,14 @@
 
 import json
 from dataclasses import replace
+from functools import partial
 from uuid import uuid4
 
 import pytest
 
-from comfyq.domain.caller import DEFAULT_CALLER, Caller, TenantId
-from comfyq.domain.dead_letter import Origin, RedriveOutcome
+from comfyq.adapters.authentication.local_owner import OWNER
+from comfyq.domain.caller import DEFAULT_TENANT, Caller, Scope, TenantId
+from comfyq.domain.dead_letter import RedriveOutcome
 from comfyq.domain.errors import JobNotFound, TableUnavailable, WorkflowNotFound
 from comfyq.domain.job import JobError, JobId
 from comfyq.domain.workflow.workflow import Workflow
@@ -31,7 +33,7 @@ def letter(body: object = None, **attributes: str) -> Letter:
 
 async def test_a_letter_becomes_a_job_under_its_id(lab: ApiLab) -> None:
     sent = letter({"prompt": "a fox", "seed": 7})
-    assert await lab.intake.take(sent) is RedriveOutcome.ACCEPTED
+    assert await lab.intake.take(OWNER, sent) is RedriveOutcome.ACCEPTED
     shown = lab.show(sent.id)
     assert (shown["id"], shown["status"]) == (sent.id, "queued")
     assert (await lab.records.spec(JobId(sent.id))).parameters["seed"] == 7
@@ -43,16 +45,16 @@ async def test_a_letter_becomes_a_job_under_its_id(lab: ApiLab) -> None:
 
 async def test_a_letter_that_comes_twice_is_one_job(lab: ApiLab) -> None:
     sent = letter()
-    await lab.intake.take(sent)
+    await lab.intake.take(OWNER, sent)
     await lab.succeed(sent.id)
-    assert await lab.intake.take(sent) is RedriveOutcome.HEARD
+    assert await lab.intake.take(OWNER, sent) is RedriveOutcome.HEARD
     assert lab.show(sent.id)["status"] == "completed"
 
 
 async def test_a_senders_retry_is_the_first_job_under_both_ids(lab: ApiLab) -> None:
     first, again = letter(idempotency_key="k1"), letter(idempotency_key="k1")
     for sent in (first, again):
-        assert await lab.intake.take(sent) is RedriveOutcome.ACCEPTED
+        assert await lab.intake.take(OWNER, sent) is RedriveOutcome.ACCEPTED
     listed = lab.client.get("/generate").json()["jobs"]
     assert [job["id"] for job in listed] == [first.id]
     assert lab.show(again.id)["id"] == first.id
@@ -61,9 +63,9 @@ async def test_a_senders_retry_is_the_first_job_under_both_ids(lab: ApiLab) -> N
 
 
 async def test_a_key_used_for_something_else_is_refused(lab: ApiLab) -> None:
-    await lab.intake.take(letter(idempotency_key="k1"))
+    await lab.intake.take(OWNER, letter(idempotency_key="k1"))
     other = letter({"prompt": "an owl"}, idempotency_key="k1")
-    assert await lab.intake.take(other) is RedriveOutcome.REFUSED
+    assert await lab.intake.take(OWNER, other) is RedriveOutcome.REFUSED
     assert lab.show(other.id)["error_code"] == "idempotency-mismatch"
 
 
@@ -83,8 +85,8 @@ async def test_a_bad_letter_is_a_failed_job_and_stays_readable(
     lab: ApiLab, body: object, code: str
 ) -> None:
     sent = letter(body)
-    assert await lab.intake.take(sent) is RedriveOutcome.REFUSED
-    assert await lab.intake.take(sent) is not RedriveOutcome.ACCEPTED
+    assert await lab.intake.take(OWNER, sent) is RedriveOutcome.REFUSED
+    assert await lab.intake.take(OWNER, sent) is not RedriveOutcome.ACCEPTED
     shown = lab.show(sent.id)
     assert (shown["status"], shown["error_code"]) == ("failed", code)
     assert shown["error"]
@@ -97,43 +99,54 @@ async def test_a_bad_letter_is_a_failed_job_and_stays_readable(
 @pytest.mark.parametrize("key", ["", "k" * 256, "a\nb"])
 async def test_a_key_that_cannot_be_kept_is_refused(lab: ApiLab, key: str) -> None:
     sent = letter(idempotency_key=key)
-    assert await lab.intake.take(sent) is RedriveOutcome.REFUSED
+    assert await lab.intake.take(OWNER, sent) is RedriveOutcome.REFUSED
     assert "idempotency_key" in lab.show(sent.id)["error"]
 
 
 async def test_the_tenant_is_the_queues(lab: ApiLab) -> None:
-    lab.intake._caller = Caller(TenantId("studio"), frozenset())
+    studio = Caller(TenantId("studio"), frozenset({Scope.SUBMIT}))
     sent, bad = letter(), letter("garbage")
-    await lab.intake.take(sent)
-    await lab.intake.take(bad)
+    await lab.intake.take(studio, sent)
+    await lab.intake.take(studio, bad)
     for job_id in (sent.id, bad.id):
         assert (await lab.records.get(JobId(job_id))).tenant == "studio"
         assert lab.client.get(f"/generate/{job_id}").status_code == 404
     assert lab.client.get(f"/dead/{bad.id}").status_code == 404
 
 
+async def test_a_queue_whose_caller_may_not_submit_makes_failed_jobs(lab: ApiLab) -> None:
+    sent = letter()
+    reader = Caller(DEFAULT_TENANT, frozenset({Scope.READ}))
+    assert await lab.intake.take(reader, sent) is RedriveOutcome.REFUSED
+    shown = lab.show(sent.id)
+    assert (shown["status"], shown["error_code"]) == ("failed", "missing-scope")
+    # an administrator may still send it again
+    assert lab.client.post(f"/dead/{sent.id}/redrive").json()["outcome"] == "accepted"
+    assert lab.show(sent.id)["status"] == "queued"
+
+
 async def test_a_rate_limit_refuses_nothing_that_a_queue_took() -> None:
     lab = ApiLab(COMFYQ_REQUESTS_PER_MINUTE=1)
     for _ in range(3):
-        assert await lab.intake.take(letter()) is RedriveOutcome.ACCEPTED
+        assert await lab.intake.take(OWNER, letter()) is RedriveOutcome.ACCEPTED
 
 
 async def test_a_table_that_is_away_leaves_the_letter_to_come_again(lab: ApiLab) -> None:
     sent = letter("garbage")
     lab.table.faults_before.append(TableUnavailable("down"))
     with pytest.raises(TableUnavailable):
-        await lab.intake.take(sent)
+        await lab.intake.take(OWNER, sent)
     with pytest.raises(JobNotFound):
         await lab.records.get(JobId(sent.id))
-    assert await lab.intake.take(sent) is RedriveOutcome.REFUSED
+    assert await lab.intake.take(OWNER, sent) is RedriveOutcome.REFUSED
 
 
 async def test_a_crash_between_letter_and_job_is_made_good(lab: ApiLab) -> None:
     sent = letter("garbage")
     lab.table.faults_after.append(TableUnavailable("cut off"))  # the letter is kept, the job is not
     with pytest.raises(TableUnavailable):
-        await lab.intake.take(sent)
-    assert await lab.intake.take(sent) is RedriveOutcome.REFUSED
+        await lab.intake.take(OWNER, sent)
+    assert await lab.intake.take(OWNER, sent) is RedriveOutcome.REFUSED
     assert lab.show(sent.id)["status"] == "failed"
 
 
@@ -152,7 +165,7 @@ async def test_a_redriven_letter_runs_under_its_first_id(
 ) -> None:
     monkeypatch.setattr(lab.admission, "_workflows", NoWorkflows(WORKFLOWS))
     sent = letter()
-    await lab.intake.take(sent)
+    await lab.intake.take(OWNER, sent)
     refused = await lab.records.get(JobId(sent.id))
     assert refused.status == "failed"
     again = lab.client.post(f"/dead/{sent.id}/redrive").json()
@@ -171,9 +184,9 @@ async def test_a_letter_that_its_queue_gave_up_on_is_taken_for_the_last_time(
     lab: ApiLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     good, bad = letter(), letter("garbage")
-    bury = lab.dead_letters.bury
-    assert await bury(good, origin=Origin.SUBMISSIONS) is RedriveOutcome.ACCEPTED
-    assert await bury(bad, origin=Origin.SUBMISSIONS) is RedriveOutcome.REFUSED
+    bury = partial(lab.dead_letters.bury_submission, OWNER)
+    assert await bury(good) is RedriveOutcome.ACCEPTED
+    assert await bury(bad) is RedriveOutcome.REFUSED
     kept = lab.client.get("/dead").json()["letters"]
     assert {each["id"] for each in kept} == {good.id, bad.id}
 
@@ -182,16 +195,16 @@ async def test_a_letter_that_its_queue_gave_up_on_is_taken_for_the_last_time(
 
     monkeypatch.setattr(lab.submission, "submit", defect)
     poison = letter()
-    assert await bury(poison, origin=Origin.SUBMISSIONS) is RedriveOutcome.REFUSED
+    assert await bury(poison) is RedriveOutcome.REFUSED
     assert lab.show(poison.id)["error_code"] == "internal-error"
     monkeypatch.undo()
-    assert (await lab.dead_letters.redrive(DEFAULT_CALLER, poison.id))[1] is RedriveOutcome.ACCEPTED
+    assert (await lab.dead_letters.redrive(OWNER, poison.id))[1] is RedriveOutcome.ACCEPTED
 
 
 async def test_a_real_job_of_that_id_is_never_replaced(lab: ApiLab) -> None:
     sent = letter("garbage")
     job_id = lab.submit()["id"]
     await lab.fail(job_id, JobError("node-error", "boom"))
-    outcome = await lab.intake.take(replace(sent, id=job_id))
+    outcome = await lab.intake.take(OWNER, replace(sent, id=job_id))
     assert outcome is RedriveOutcome.HEARD
     assert lab.client.post(f"/dead/{job_id}/redrive").json()["outcome"] == "heard"

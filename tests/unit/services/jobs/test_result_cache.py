@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from comfyq.domain.caller import Caller, TenantId
+from comfyq.adapters.authentication.local_owner import OWNER
+from comfyq.domain.caller import Caller, Scope, TenantId
 from comfyq.domain.errors import TableUnavailable
 from comfyq.domain.job import JobId, JobStatus
 from comfyq.domain.submission.request import Request
@@ -106,7 +107,7 @@ async def test_what_has_not_ended_well_is_not_reused(lab: ApiLab) -> None:
 
 async def test_another_tenants_results_are_not_reused(lab: ApiLab) -> None:
     await made(lab)
-    stranger = Caller(TenantId("stranger"), frozenset({"submit"}))
+    stranger = Caller(TenantId("stranger"), frozenset({Scope.SUBMIT}))
     request = Request(workflow="flux-dev", values={"prompt": "a fox", "seed": 7}, reuse=True)
     assert (await lab.submission.submit(stranger, request)).job.reused_from is None
 
@@ -181,8 +182,8 @@ async def test_so_does_a_letter(lab: ApiLab) -> None:
     letter = Letter(
         "5f0c8a1e-3f5b-4a52-9d0e-7c1f2b9a6d34", '{"prompt":"a fox","seed":7,"reuse":true}', {}
     )
-    await lab.intake.take(letter)
-    await lab.intake.take(letter)
+    await lab.intake.take(OWNER, letter)
+    await lab.intake.take(OWNER, letter)
     assert lab.show(letter.id)["reused_from"] == first
 
 

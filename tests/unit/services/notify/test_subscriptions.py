@@ -1,6 +1,7 @@
 import pytest
 
-from comfyq.domain.caller import DEFAULT_CALLER, Caller, TenantId
+from comfyq.adapters.authentication.local_owner import OWNER
+from comfyq.domain.caller import Caller, Scope, TenantId
 from comfyq.domain.errors import ConnectionNotFound, JobNotFound
 from comfyq.domain.job import JobId
 from comfyq.ports.notifier import Connection
@@ -11,7 +12,7 @@ from tests.followed_jobs import FollowedJobs
 pytestmark = pytest.mark.anyio
 
 SOCKET = Connection("c1=", "https://ws.example/live")
-STRANGER = Caller(TenantId("stranger"), frozenset({"read"}))
+STRANGER = Caller(TenantId("stranger"), frozenset({Scope.READ}))
 JOB = JobId("job-1")
 
 
@@ -25,22 +26,28 @@ def world(notifier: MemoryNotifier) -> FollowedJobs:
     return FollowedJobs(notifier)
 
 
-async def connect(world: FollowedJobs, caller: Caller = DEFAULT_CALLER) -> None:
+async def connect(world: FollowedJobs, caller: Caller = OWNER) -> None:
     await world.subscriptions.connect(SOCKET, caller, base_url="http://here")
+
+
+async def subscribe(world: FollowedJobs, job_id: JobId) -> None:
+    """Follow a job as whoever is connected."""
+    connected = await world.subscriptions.connected(SOCKET.id)
+    await world.subscriptions.subscribe(connected, job_id)
 
 
 async def test_connecting_posts_nothing_and_follows_nothing(
     world: FollowedJobs, notifier: MemoryNotifier
 ) -> None:
     await world.submitted()
-    await world.subscriptions.connect(SOCKET, DEFAULT_CALLER, base_url="", job_id=JOB)
+    await world.subscriptions.connect(SOCKET, OWNER, base_url="", job_id=JOB)
     assert notifier.posts == []
     assert await world.followers.of_job(JOB) == []
 
 
 async def test_connecting_for_a_job_that_is_not_there_stores_nothing(world: FollowedJobs) -> None:
     with pytest.raises(JobNotFound):
-        await world.subscriptions.connect(SOCKET, DEFAULT_CALLER, base_url="", job_id=JOB)
+        await world.subscriptions.connect(SOCKET, OWNER, base_url="", job_id=JOB)
     assert await world.followers.caller(SOCKET.id) is None
 
 
@@ -49,7 +56,7 @@ async def test_a_subscriber_is_posted_the_present_and_then_what_comes(
 ) -> None:
     job = await world.running()
     await connect(world)
-    await world.subscriptions.subscribe(SOCKET.id, JOB)
+    await subscribe(world, JOB)
     await world.announcer.announce(await world.advance(job, 1))
     told = [(frame["status"], frame["seq"], frame["step"]) for frame in notifier.frames("c1=")]
     assert told == [("running", 3, 0), ("running", 4, 1)]
@@ -69,7 +76,7 @@ async def test_nothing_falls_between_the_subscription_and_the_snapshot(
         await add(job_id, follower, now_s=now_s)
 
     monkeypatch.setattr(world.followers, "add", changed_first)
-    await world.subscriptions.subscribe(SOCKET.id, JOB)
+    await subscribe(world, JOB)
     assert [frame["step"] for frame in notifier.frames("c1=")] == [3]
 
 
@@ -79,7 +86,7 @@ async def test_another_tenants_job_is_not_found_and_not_followed(
     await world.submitted()
     await connect(world, STRANGER)
     with pytest.raises(JobNotFound):
-        await world.subscriptions.subscribe(SOCKET.id, JOB)
+        await subscribe(world, JOB)
     with pytest.raises(JobNotFound):
         await world.subscriptions.connect(SOCKET, STRANGER, base_url="", job_id=JOB)
     assert await world.followers.of_job(JOB) == []
@@ -89,14 +96,14 @@ async def test_another_tenants_job_is_not_found_and_not_followed(
 async def test_who_has_not_connected_cannot_subscribe(world: FollowedJobs) -> None:
     await world.submitted()
     with pytest.raises(ConnectionNotFound):
-        await world.subscriptions.subscribe(SOCKET.id, JOB)
+        await subscribe(world, JOB)
 
 
 async def test_a_connection_is_forgotten_with_all_that_it_follows(world: FollowedJobs) -> None:
     await connect(world)
     for name in ("job-1", "job-2"):
         await world.submitted(name)
-        await world.subscriptions.subscribe(SOCKET.id, JobId(name))
+        await subscribe(world, JobId(name))
     await world.subscriptions.disconnect(SOCKET.id)
     await world.subscriptions.disconnect(SOCKET.id)  # $disconnect may come twice
     assert await world.followers.of_job(JOB) == []
@@ -107,7 +114,7 @@ async def test_a_connection_is_forgotten_with_all_that_it_follows(world: Followe
 async def test_a_lost_disconnect_costs_a_while_and_no_more(world: FollowedJobs) -> None:
     await world.submitted()
     await connect(world)
-    await world.subscriptions.subscribe(SOCKET.id, JOB)
+    await subscribe(world, JOB)
     world.clock.advance(FOLLOW_S + 1)
     assert await world.followers.of_job(JOB) == []
     assert await world.followers.caller(SOCKET.id) is None
@@ -119,5 +126,5 @@ async def test_a_socket_that_has_closed_is_followed_no_more(
     await world.submitted()
     await connect(world)
     notifier.gone.add(SOCKET.id)
-    await world.subscriptions.subscribe(SOCKET.id, JOB)
+    await subscribe(world, JOB)
     assert await world.followers.of_job(JOB) == []

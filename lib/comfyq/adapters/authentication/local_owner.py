@@ -1,0 +1,20 @@
+from comfyq.domain.caller import DEFAULT_TENANT, Caller, Scope, TenantId
+from comfyq.ports.authenticator import Credentials
+
+OWNER = Caller(DEFAULT_TENANT, frozenset(Scope))
+
+
+class LocalOwner:
+    """Takes every client for the owner of this installation, who may do everything.
+
+    Jobs that come through a queue are those of ``submissions_tenant``.
+    """
+
+    def __init__(self, *, submissions_tenant: TenantId = DEFAULT_TENANT) -> None:
+        self._submitter = Caller(submissions_tenant, frozenset({Scope.SUBMIT}))
+
+    async def of_client(self, credentials: Credentials) -> Caller:
+        return OWNER
+
+    async def of_queue(self, queue: str) -> Caller:
+        return self._submitter

@@ -1,0 +1,65 @@
+"""Who asks, and whether it may: each route declares the scope that it needs, or that it needs none.
+
+A route takes its caller as ``Reader``, ``Submitter``, ``Canceler`` or ``Administrator``; one that
+has no use for the caller lists ``needs(...)`` or ``ANYONE`` among its dependencies.
+"""
+
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+from fastapi import Depends, Request, Security
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute, RouteContext
+from fastapi.security import SecurityScopes
+
+from comfyq.domain.caller import Caller, Scope
+from comfyq.ports.authenticator import Authenticator, Credentials
+
+
+async def caller_of(request: Request, needed: SecurityScopes) -> Caller:
+    """Return who sent the request, if it has every scope that the route needs."""
+    authenticator: Authenticator = request.app.state.services.authenticator
+    caller = await authenticator.of_client(Credentials(request.headers, request.query_params))
+    for scope in needed.scopes:
+        caller.require(Scope(scope))
+    return caller
+
+
+async def anyone() -> None:
+    """Let everyone in."""
+
+
+def needs(scope: Scope) -> Any:
+    """Return the dependency that lets only callers with ``scope`` in."""
+    return Security(caller_of, scopes=[scope])
+
+
+ANYONE = Depends(anyone)
+
+Submitter = Annotated[Caller, needs(Scope.SUBMIT)]
+Reader = Annotated[Caller, needs(Scope.READ)]
+Canceler = Annotated[Caller, needs(Scope.CANCEL)]
+Administrator = Annotated[Caller, needs(Scope.ADMIN)]
+
+
+def scopes_of(route: RouteContext) -> frozenset[Scope]:
+    """Return the scopes that a route declares."""
+    return frozenset(
+        Scope(scope)
+        for dependency in _dependencies(route)
+        if dependency.call is caller_of
+        for scope in dependency.own_oauth_scopes or ()
+    )
+
+
+def is_open(route: RouteContext) -> bool:
+    """Tell if a route declares that it lets everyone in."""
+    return any(dependency.call is anyone for dependency in _dependencies(route))
+
+
+def _dependencies(route: RouteContext) -> Iterator[Dependant]:
+    """Walk through all that a route depends on; a route that is not an operation has nothing."""
+    found: list[Dependant] = [route.dependant] if isinstance(route.original_route, APIRoute) else []
+    while found:
+        yield (dependant := found.pop())
+        found += dependant.dependencies

@@ -1,0 +1,85 @@
+"""Every route says who may call it, and nobody else can."""
+
+import pytest
+from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
+
+from comfyq.domain.caller import Caller, Scope
+from comfyq.domain.errors import TableUnavailable
+from comfyq.edges.api.authentication import is_open, scopes_of
+from comfyq.ports.authenticator import Credentials
+from tests.api_lab import ApiLab
+from tests.fake_authenticator import FakeAuthenticator, with_scopes
+
+OPEN = {"/health", "/generate/{job_id}/outputs/{index}"}  # a probe, and what a link is signed for
+ID = "5f0c8a1e-3f5b-4a52-9d0e-7c1f2b9a6d34"
+
+
+def operations() -> list[RouteContext]:
+    routes = iter_route_contexts(ApiLab().app.routes)
+    return [route for route in routes if isinstance(route.original_route, APIRoute)]
+
+
+def place(route: RouteContext) -> str:
+    return f"{'|'.join(route.methods or ())} {route.path_format}"
+
+
+SCOPED = [route for route in operations() if route.path_format not in OPEN]
+
+
+def lab_for(authenticator: FakeAuthenticator) -> ApiLab:
+    return ApiLab(authenticator=authenticator)
+
+
+@pytest.mark.parametrize("route", operations(), ids=place)
+def test_every_route_declares_its_scope_or_that_it_needs_none(route: RouteContext) -> None:
+    assert len(scopes_of(route)) == (0 if route.path_format in OPEN else 1)
+    assert is_open(route) == (route.path_format in OPEN)
+
+
+@pytest.mark.parametrize("route", SCOPED, ids=place)
+def test_who_lacks_the_scope_is_refused_whatever_else_it_may(route: RouteContext) -> None:
+    [needed] = scopes_of(route)
+    lab = lab_for(with_scopes(*{*Scope} - {needed}))
+    (method,) = route.methods or {""}
+    path = (route.path_format or "").format(
+        job_id=ID, batch_id=ID, asset_id=ID, upload_id=ID, letter_id=ID, name="sd15"
+    )
+    answer = lab.client.request(method, path, headers={"Content-Type": "application/json"})
+    problem = answer.json()
+    assert (answer.status_code, problem["code"]) == (403, "missing-scope"), problem
+    assert f"`{needed}`" in problem["detail"]
+
+
+def test_one_scope_is_enough_for_what_needs_it() -> None:
+    reader = lab_for(with_scopes(Scope.READ)).client
+    assert reader.get("/generate").status_code == 200
+    assert reader.get("/workflows").status_code == 200
+    submitter = lab_for(with_scopes(Scope.SUBMIT)).client
+    assert submitter.post("/generate", json={"prompt": "a fox"}).status_code == 202
+    administrator = lab_for(with_scopes(Scope.ADMIN)).client
+    assert administrator.get("/dead").status_code == 200
+    nobody = lab_for(with_scopes()).client
+    assert nobody.get("/health").status_code == 200
+
+
+def test_the_authenticator_is_shown_headers_and_query() -> None:
+    asked = with_scopes(Scope.READ)
+    lab_for(asked).client.get("/generate?limit=5", headers={"X-Api-Key": "k"})
+    [credentials] = asked.credentials
+    assert (credentials.headers["x-api-key"], credentials.query["limit"]) == ("k", "5")
+
+
+def test_an_authenticator_that_does_not_answer_is_a_problem() -> None:
+    class Away(FakeAuthenticator):
+        async def of_client(self, credentials: Credentials) -> Caller:
+            raise TableUnavailable("the table does not answer")
+
+    answer = lab_for(Away(with_scopes().caller)).client.get("/generate")
+    assert (answer.status_code, answer.json()["code"]) == (503, "table-unavailable")
+
+
+def test_what_a_route_needs_is_documented() -> None:
+    document = ApiLab().client.get("/openapi.json").json()
+    redrive = document["paths"]["/dead/{letter_id}/redrive"]["post"]
+    assert "`admin`" in redrive["responses"]["403"]["description"]
+    assert "403" not in document["paths"]["/health"]["get"]["responses"]
