@@ -1,37 +1,30 @@
 """Workers, a reaper and clients over in-memory ports: no network, no sleeping for leases."""
 
 import asyncio
+import tempfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
-from datetime import timedelta
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 from comfyq.adapters.authentication.local_owner import OWNER
 from comfyq.adapters.pictures.pillow import PillowPictures
+from comfyq.bootstrap.ports import Ports
+from comfyq.bootstrap.services import Services
+from comfyq.bootstrap.worker_services import JobServices, WorkerPorts
+from comfyq.config import LimitSettings, Settings
 from comfyq.domain import job as jobs
 from comfyq.domain.caller import DEFAULT_TENANT, TenantId
 from comfyq.domain.files.output import Output
 from comfyq.domain.job import Job, JobId, JobStatus, Limits, WorkerId
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.notifier import Connection
-from comfyq.records.assets import AssetRecords
-from comfyq.records.jobs import JobRecords
-from comfyq.records.results import ResultRecords
-from comfyq.records.run_times import RunTimeRecords
-from comfyq.records.subscriptions import Subscription, SubscriptionRecords
-from comfyq.services.jobs.result_cache import ResultCache
+from comfyq.records.subscriptions import Subscription
 from comfyq.services.notify.announcer import Announcer
-from comfyq.services.operations.reaper import Reaper
-from comfyq.services.worker.capabilities import Capabilities
-from comfyq.services.worker.claims import Claims
 from comfyq.services.worker.disk_cleanup import DiskCleanup
-from comfyq.services.worker.executor import Executor
 from comfyq.services.worker.input_files import InputPreparer
-from comfyq.services.worker.output_files import OutputCollector
-from comfyq.services.worker.prompt_stopper import PromptStopper
-from comfyq.services.worker.renderer import Renderer, Turn
+from comfyq.services.worker.renderer import Turn
 from comfyq.services.worker.run_times import RunTimes
 from comfyq.services.worker.timing import Timing
 from comfyq.testing.memory.assets import MemoryAssets
@@ -61,45 +54,49 @@ FAST = Timing(
 )
 
 
-@dataclass
 class Farm:
-    """Shared storage; ``worker`` makes a process that uses it."""
+    """The production services over shared in-memory ports; ``worker`` makes a process that uses
+    them."""
 
-    timing: Timing = FAST
-    clock: ManualClock = field(default_factory=ManualClock)
-
-    def __post_init__(self) -> None:
+    def __init__(self, *, timing: Timing = FAST) -> None:
+        self.timing = timing
+        self.clock = ManualClock()
         self.table = MemoryTable(clock=self.clock)
         self.queue = MemoryQueue(clock=self.clock, visibility_s=30)
         self.assets = MemoryAssets()
         self.notifier = MemoryNotifier()
         self.spool = MemorySpool()
         self.fetcher = ScriptedFetcher()
-        self.files = AssetRecords(self.table)
-        self.records = JobRecords(self.table, clock=self.clock, new_write_id=lambda: uuid4().hex)
-        self.subscriptions = SubscriptionRecords(self.table)
-        self.announcer = Announcer(
-            records=self.records,
-            subscriptions=self.subscriptions,
+        self.journals: dict[str, MemoryJournal] = {}
+        self.open()
+
+    def open(self) -> None:
+        """Make the services anew over what the ports are now."""
+        settings = Settings(
+            data_dir=Path(tempfile.gettempdir()) / "comfyq-farm",
+            timing=self.timing,
+            limits=LimitSettings(input_max_bytes=MAX_INPUT_BYTES),
+        )
+        ports = Ports(
+            table=self.table,
+            queue=self.queue,
+            assets=self.assets,
+            clock=self.clock,
+            notifier=self.notifier,
+            close=lambda: None,
+        )
+        self.services = services = Services(settings, ports)
+        services.announcer = Announcer(
+            records=services.records,
+            subscriptions=services.followers,
             notifier=self.notifier,
             render=_render,
             clock=self.clock,
-            retention=timedelta(days=1),
+            retention=services.retention,
         )
-        self.reuse = ResultCache(
-            records=self.records,
-            results=ResultRecords(self.table),
-            clock=self.clock,
-            retention=timedelta(days=1),
-        )
-        self.journals: dict[str, MemoryJournal] = {}
-        self.reaper = Reaper(
-            records=self.records,
-            queue=self.queue,
-            assets=self.assets,
-            announcer=self.announcer,
-            clock=self.clock,
-        )
+        self.records, self.files = services.records, services.assets
+        self.subscriptions, self.announcer = services.followers, services.announcer
+        self.reuse, self.reaper = services.reuse, services.reaper
 
     async def submit(
         self, *, spec: Spec | None = None, tenant: TenantId = DEFAULT_TENANT, **limits: int
@@ -156,53 +153,29 @@ class FarmWorker:
     ) -> None:
         self.farm, self.engine = farm, engine
         self.turns: list[str] = []
-        self.capabilities = Capabilities(engine, clock=farm.clock)
-        self.claims = Claims(
-            worker=WorkerId(name),
-            records=farm.records,
-            queue=farm.queue,
+        ports = WorkerPorts(
+            comfyui=engine,
             journal=farm.journals.setdefault(name, MemoryJournal()),
-            capabilities=self.capabilities,
-            announcer=farm.announcer,
-            clock=farm.clock,
-            timing=farm.timing,
-        )
-        self.stopper = PromptStopper(engine, timing=farm.timing)
-        self.run_times = RunTimes(records=RunTimeRecords(farm.table), period_s=0)
-        self.executor = Executor(
-            records=farm.records,
-            claims=self.claims,
-            renderer=self._renderer(disk_cleanup),
-            collector=OutputCollector(
-                engine=engine, assets=farm.assets, spool=farm.spool, timing=farm.timing
-            ),
-            announcer=farm.announcer,
-            run_times=self.run_times,
-            reuse=farm.reuse,
-            clock=farm.clock,
-            timing=farm.timing,
+            spool=farm.spool,
+            fetcher=farm.fetcher,
+            pictures=PillowPictures(),
             disk_cleanup=disk_cleanup,
         )
-
-    def _renderer(self, disk_cleanup: DiskCleanup | None) -> Renderer:
-        return Renderer(
-            engine=self.engine,
-            stopper=self.stopper,
-            capabilities=self.capabilities,
-            preparer=InputPreparer(
-                folder=self.engine,
-                fetcher=self.farm.fetcher,
-                pictures=PillowPictures(),
-                records=self.farm.files,
-                assets=self.farm.assets,
-                max_bytes=MAX_INPUT_BYTES,
-                disk_cleanup=disk_cleanup,
-                again_s=0,
-            ),
-            announcer=self.farm.announcer,
-            subscriptions=self.farm.subscriptions,
-            timing=self.farm.timing,
+        self.parts = parts = JobServices(farm.services, ports, worker=WorkerId(name))
+        parts.run_times = RunTimes(records=farm.services.run_times, period_s=0)
+        parts.preparer = InputPreparer(
+            folder=engine,
+            fetcher=farm.fetcher,
+            pictures=ports.pictures,
+            records=farm.files,
+            assets=farm.assets,
+            max_bytes=MAX_INPUT_BYTES,
+            disk_cleanup=disk_cleanup,
+            again_s=0,
         )
+        self.capabilities, self.stopper = parts.capabilities, parts.stopper
+        self.claims, self.executor = parts.claims, parts.executor
+        self.run_times = parts.run_times
 
     @property
     def turn(self) -> Turn:

@@ -9,7 +9,6 @@ from comfyq.adapters.system.space import DiskSpace
 from comfyq.bootstrap.identity import OwnFolder
 from comfyq.bootstrap.services import Services
 from comfyq.config import Settings
-from comfyq.edges.worker.space_watch import SpaceWatch
 from comfyq.services.worker.disk_cleanup import DiskCleanup
 
 LONGEST_USE = timedelta(days=1)  # of an input: from its upload to its prompt's start
@@ -24,14 +23,14 @@ def folders_of(services: Services, comfyui_dir: Path | None) -> ComfyFolders | N
     return folders
 
 
-def space_of(settings: Settings, own: OwnFolder, folders: ComfyFolders | None) -> SpaceWatch:
+def space_of(settings: Settings, own: OwnFolder, folders: ComfyFolders | None) -> DiskSpace:
     disks = {"the data directory": own.path}
     if folders is not None:
         disks["ComfyUI's output folder"] = folders.output
-    return SpaceWatch(DiskSpace(disks, least_bytes=settings.worker.min_free_bytes))
+    return DiskSpace(disks, least_bytes=settings.worker.min_free_bytes)
 
 
-def tidier_of(folders: ComfyFolders | None) -> DiskCleanup | None:
+def disk_cleanup_of(folders: ComfyFolders | None) -> DiskCleanup | None:
     if folders is None:
         return None
     return DiskCleanup(folders=folders, inputs=f"{OWN_INPUTS}/{secrets.token_hex(4)}")

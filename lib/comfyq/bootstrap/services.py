@@ -73,6 +73,11 @@ class Services:
         self.ports = ports
         self._links: SignedLinks | None = None
 
+    @property
+    def retention(self) -> timedelta:
+        """How long ended jobs and uploaded files are kept."""
+        return timedelta(seconds=self.settings.limits.retention_s)
+
     @cached_property
     def records(self) -> JobRecords:
         return JobRecords(
@@ -129,7 +134,7 @@ class Services:
             notifier=self.ports.notifier,
             render=self._render,
             clock=self.ports.clock,
-            retention=timedelta(seconds=self.settings.limits.retention_s),
+            retention=self.retention,
         )
 
     @cached_property
@@ -178,7 +183,7 @@ class Services:
             records=self.records,
             results=ResultRecords(self.ports.table),
             clock=self.ports.clock,
-            retention=timedelta(seconds=self.settings.limits.retention_s),
+            retention=self.retention,
         )
 
     @cached_property
@@ -193,7 +198,7 @@ class Services:
             spool=FileSpool(folder=self.settings.uploads_dir),
             clock=self.ports.clock,
             new_id=lambda: AssetId(str(uuid4())),
-            retention=timedelta(seconds=self.settings.limits.retention_s),
+            retention=self.retention,
             max_bytes=self.settings.limits.input_max_bytes,
         )
 
@@ -259,7 +264,7 @@ class Services:
 
     @cached_property
     def batch_records(self) -> BatchRecords:
-        longest = timedelta(seconds=self.settings.limits.retention_s) + LONGEST_JOB
+        longest = self.retention + LONGEST_JOB
         return BatchRecords(self.ports.table, new_write_id=lambda: uuid4().hex, kept=longest)
 
     @cached_property

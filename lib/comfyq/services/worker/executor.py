@@ -1,12 +1,10 @@
-"""What a worker does with one job that it has claimed, from the graph to the announced end."""
+"""The attempt at one claimed job, from its graph to its stored outcome."""
 
 import asyncio
-from contextlib import suppress
 from functools import partial
-from time import monotonic
 
 from comfyq.aio.logs import log
-from comfyq.aio.tasks import all_of, beside
+from comfyq.aio.tasks import beside
 from comfyq.domain import job as jobs
 from comfyq.domain.errors import (
     AssetsUnavailable,
@@ -14,119 +12,74 @@ from comfyq.domain.errors import (
     IllegalTransition,
     JobNotFound,
     LeaseLost,
-    Unavailable,
 )
 from comfyq.domain.job import Job, JobError
 from comfyq.domain.submission.spec import Spec
-from comfyq.ports.clock import Clock
-from comfyq.ports.engine import DeviceFault, EngineError, EngineUnavailable, OutOfMemory
+from comfyq.ports.engine import EngineError, EngineUnavailable
 from comfyq.records.jobs import JobRecords
 from comfyq.services.jobs.result_cache import ResultCache
-from comfyq.services.notify.announcer import Announcer
 from comfyq.services.worker.attempt_outcome import (
     AttemptOutcome,
     outcome_of,
     outcome_of_decision,
     outcome_of_input,
 )
-from comfyq.services.worker.claims import Claims
-from comfyq.services.worker.disk_cleanup import DiskCleanup
-from comfyq.services.worker.failure_policy import (
-    Infected,
-    Overdue,
-    Stalled,
-    decide,
-)
+from comfyq.services.worker.conclusion import Conclusion
+from comfyq.services.worker.device_blame import DeviceBlame
+from comfyq.services.worker.failure_policy import Overdue, Stalled, decide
 from comfyq.services.worker.held_job import CancelRequested, HeldJob
 from comfyq.services.worker.input_files import InputFailed
 from comfyq.services.worker.output_files import OutputCollector
 from comfyq.services.worker.renderer import JobEnded, Renderer, Turn
-from comfyq.services.worker.run_times import RunTimes
 from comfyq.services.worker.timing import Timing
 
 MAY_STILL_RUN = (Stalled, Overdue, EngineUnavailable)
 
 
 class Executor:
-    """Runs one claimed job.
+    """Run claimed jobs: render, collect the outputs, conclude.
 
-    Delivery is at least once and a worker may die anywhere, so the doorbell is acknowledged and the
-    end announced only after the outcome is stored: a crash in between costs a doorbell or an
-    announcement, which the reaper makes good, never a job.
+    Whatever ends an attempt early is turned into an outcome as well, so that every attempt has one
+    that is stored; a lease that lapses ends only the attempts of processes that died.
     """
 
     def __init__(
         self,
         *,
         records: JobRecords,
-        claims: Claims,
         renderer: Renderer,
         collector: OutputCollector,
-        announcer: Announcer,
-        run_times: RunTimes,
-        reuse: ResultCache,
-        clock: Clock,
+        result_cache: ResultCache,
+        conclusion: Conclusion,
         timing: Timing,
-        disk_cleanup: DiskCleanup | None = None,
     ) -> None:
         self._records = records
-        self._claims = claims
         self._renderer = renderer
         self._collector = collector
-        self._announcer = announcer
-        self._run_times = run_times
-        self._reuse = reuse
-        self._clock = clock
+        self._result_cache = result_cache
+        self._conclusion = conclusion
         self._timing = timing
-        self._disk_cleanup = disk_cleanup  # None: ComfyUI's folders are not at hand
-        self._struck_at = float("-inf")  # when the device last failed (monotonic)
+        self._blame = DeviceBlame()
 
     async def run(self, held: HeldJob, turn: Turn) -> EngineError | None:
-        """See a held job through; what it told of ComfyUI's state, if that is bad news.
+        """See a held job through; return the error that says something about ComfyUI's state.
 
-        When cancelled (the worker drains), the job is given back, uncounted, for the reason that
-        the cancellation carries.
+        When this is cancelled (the worker drains), the job is given back, uncounted, for the
+        reason that the cancellation carries.
         """
         try:
             async with beside(held.keep()):
                 outcome = await self._attempt(held, turn)
-            await self._conclude(held, outcome)
+            await self._conclusion.conclude(held, outcome)
         except asyncio.CancelledError as stopped:
             reason = str(stopped) or "its worker was stopped"
-            await asyncio.shield(self._drain(held, reason))
+            await asyncio.shield(self._conclusion.give_up(held, reason))
             raise
         except Exception as raised:  # whatever it is ends the attempt now, not its lease later
             return await self._settle(held, raised)
         finally:
             turn.left()
-            self._claims.let_go(held)
-        return None
-
-    async def _settle(self, held: HeldJob, raised: Exception) -> EngineError | None:
-        """Bring an attempt to its end that did not get to its own."""
-        try:
-            return await self._end_early(held, raised)
-        except Exception as second:  # the end that it deserves cannot be stored
-            await self._conclude(held, outcome_of(second, held, self._timing))
-        return None
-
-    async def _end_early(self, held: HeldJob, raised: Exception) -> EngineError | None:
-        if isinstance(raised, JobEnded):
-            await self._finish(held)
-            return None
-        if isinstance(raised, LeaseLost | IllegalTransition | JobNotFound):
-            await self._abandon(held)
-            return None
-        if isinstance(raised, EngineError):
-            return await self._rule(held, raised)
-        if isinstance(raised, InputFailed):
-            await self._conclude(held, outcome_of_input(raised))
-            return None
-        await self._renderer.stop(held)
-        if isinstance(raised, CancelRequested):
-            await self._conclude(held, AttemptOutcome(jobs.confirm_cancel))
-            return None
-        await self._conclude(held, outcome_of(raised, held, self._timing))
+            self._conclusion.let_go(held)
         return None
 
     async def _attempt(self, held: HeldJob, turn: Turn) -> AttemptOutcome:
@@ -142,106 +95,43 @@ class Executor:
         return AttemptOutcome(succeed, outputs, files=rendering.files)
 
     async def _note_results(self, job: Job, spec: Spec) -> None:
-        """Before the job has succeeded: who sees that it has finds its results."""
+        """Note the results for reuse before the job succeeds, so that who sees it ended finds
+        them."""
         try:
-            await self._reuse.note(job, spec)
+            await self._result_cache.note(job, spec)
         except DomainError as unavailable:  # they are made once more then
             log.warning("results_unnoted", job=job.id, reason=str(unavailable))
 
-    async def _rule(self, held: HeldJob, raised: EngineError) -> EngineError:
-        """Give the job its verdict after ComfyUI ended the attempt badly."""
-        if isinstance(raised, MAY_STILL_RUN):  # or we have slept, and it is in other hands
-            await self._renderer.stop(held, but=await self._adopted(held))
-        verdict = decide(self._blamed(held, raised), held.job, self._timing)
-        log.info("attempt_ended", job=held.id, attempt=held.token, reason=verdict.reason)
-        await self._conclude(held, outcome_of_decision(verdict))
-        return raised
-
-    def _blamed(self, held: HeldJob, raised: EngineError) -> EngineError:
-        """A failure of the device counts against the prompt that it struck first alone: what stood
-        behind that one in ComfyUI may be as innocent as it is unlucky."""
-        if not isinstance(raised, OutOfMemory | DeviceFault):
-            return raised
-        if held.taken_at < self._struck_at:
-            return Infected(f"behind another prompt that had made it fail: {raised}")
-        self._struck_at = monotonic()
-        return raised
-
-    async def _conclude(self, held: HeldJob, outcome: AttemptOutcome) -> None:
-        """Store the outcome, then let the doorbell and the followers know."""
-        change = partial(outcome.change, token=held.token)
+    async def _settle(self, held: HeldJob, raised: Exception) -> EngineError | None:
+        """Conclude an attempt that ``raised`` ended early."""
         try:
-            await held.conclude(change, outputs=outcome.outputs)
-        except (LeaseLost, IllegalTransition, JobNotFound):
-            await self._abandon(held)
-        except Exception:  # the table will not have it
-            await self._discard(held, outcome)
-            raise
+            return await self._end_early(held, raised)
+        except Exception as second:  # that outcome cannot be stored
+            await self._conclusion.conclude(held, outcome_of(second, held, self._timing))
+        return None
+
+    async def _end_early(self, held: HeldJob, raised: Exception) -> EngineError | None:
+        if isinstance(raised, JobEnded):
+            await self._conclusion.announce(held)
+        elif isinstance(raised, LeaseLost | IllegalTransition | JobNotFound):
+            await self._conclusion.abandon(held)
+        elif isinstance(raised, EngineError):
+            return await self._fail(held, raised)
+        elif isinstance(raised, InputFailed):
+            await self._conclusion.conclude(held, outcome_of_input(raised))
         else:
-            await self._finish(held)
-            await self._tidy(held, outcome)
-        if not held.won:
-            await self._discard(held, outcome)
+            await self._renderer.stop(held)
+            cancelled = isinstance(raised, CancelRequested)
+            confirmed = AttemptOutcome(jobs.confirm_cancel)
+            outcome = confirmed if cancelled else outcome_of(raised, held, self._timing)
+            await self._conclusion.conclude(held, outcome)
+        return None
 
-    async def _discard(self, held: HeldJob, outcome: AttemptOutcome) -> None:
-        """Delete what the attempt stored; the reaper does, where that fails."""
-        if outcome.outputs:
-            await self._collector.discard(outcome.outputs)
-            with suppress(DomainError):
-                await self._records.discard_outputs(held.id, held.token)
-
-    async def _tidy(self, held: HeldJob, outcome: AttemptOutcome) -> None:
-        if self._disk_cleanup is not None:
-            self._disk_cleanup.ended(held.id, held.token)
-            if held.won:
-                await self._disk_cleanup.outputs(held.job, outcome.files)
-
-    async def _finish(self, held: HeldJob) -> None:
-        try:
-            await (self._end(held) if held.job.status.terminal else self._give_back(held))
-        except DomainError as unavailable:
-            log.warning("end_unannounced", job=held.id, reason=str(unavailable))
-
-    async def _end(self, held: HeldJob) -> None:
-        if held.won:
-            self._run_times.note(held.job)
-        await all_of([self._acknowledge(held), self._tell_end(held)])
-        await self._claims.forget(held.id)
-
-    async def _tell_end(self, held: HeldJob) -> None:
-        await self._announcer.announce_end(held.job)
-
-    async def _acknowledge(self, held: HeldJob) -> None:
-        try:
-            await held.acknowledge()
-        except Unavailable as away:  # the doorbell comes again, and is dropped then
-            log.warning("doorbell_left", job=held.id, reason=str(away))
-
-    async def _give_back(self, held: HeldJob) -> None:
-        """Let go of first: the doorbell may ring here, at once, for our own next claim."""
-        job = held.job
-        await self._claims.forget(held.id)
-        self._claims.let_go(held)
-        wait = (job.not_before - self._clock.now()).total_seconds() if job.not_before else 0
-        await held.give_back(delay_s=max(0.0, wait))
-        await self._announcer.announce(job)
-
-    async def _abandon(self, held: HeldJob) -> None:
-        """The job is another's: stop ComfyUI's work on our prompt, write nothing."""
-        log.warning("lease_lost", job=held.id, attempt=held.token)
-        adopted = await self._adopted(held)
-        await self._renderer.stop(held, but=adopted)
-        if not adopted:  # otherwise it is noted still, and swept away once the job has ended
-            await self._claims.forget(held.id)
-
-    async def _adopted(self, held: HeldJob) -> int:
-        """The attempt of ours whose prompt our successor goes on with, in this same ComfyUI."""
-        try:
-            job = await held.stored()
-        except DomainError:
-            return 0
-        return job.adopted_attempt if job.attempt > held.token else 0
-
-    async def _drain(self, held: HeldJob, reason: str) -> None:
-        await self._renderer.stop(held)
-        await self._conclude(held, AttemptOutcome(partial(jobs.release, reason=reason)))
+    async def _fail(self, held: HeldJob, raised: EngineError) -> EngineError:
+        """Conclude an attempt that ComfyUI ended badly, as the failure policy decides."""
+        if isinstance(raised, MAY_STILL_RUN):  # or this process stalled and another took over
+            await self._renderer.stop(held, but=await self._conclusion.adopted(held))
+        decision = decide(self._blame.attributed(held, raised), held.job, self._timing)
+        log.info("attempt_ended", job=held.id, attempt=held.token, reason=decision.reason)
+        await self._conclusion.conclude(held, outcome_of_decision(decision))
+        return raised

@@ -7,7 +7,7 @@
 | DeviceFault, stalled, PromptLost after the start | yes | while failures remain |
 | RenderedFileGone | yes | while failures remain, rendered under another name |
 | PromptLost before the start, EngineUnavailable, PromptInterrupted | no | yes |
-| OutOfMemory or DeviceFault behind another prompt's: Infected | no | yes |
+| OutOfMemory or DeviceFault behind another prompt's: DeviceBroken | no | yes |
 | Unsuited: this ComfyUI lacks a class or a model | no | yes, by another worker |
 """
 
@@ -41,7 +41,7 @@ class Overdue(EngineError):
     """The attempt ran for longer than its workflow allows."""
 
 
-class Infected(EngineError):
+class DeviceBroken(EngineError):
     """The device failed a prompt that stood in ComfyUI when another one had made it fail."""
 
 
@@ -70,14 +70,14 @@ def decide(raised: EngineError, job: Job, timing: Timing) -> FailureDecision:
 def _uncounted(raised: EngineError) -> bool:
     if isinstance(raised, PromptLost):
         return not raised.started
-    return isinstance(raised, EngineUnavailable | PromptInterrupted | Infected)
+    return isinstance(raised, EngineUnavailable | PromptInterrupted | DeviceBroken)
 
 
 def _pause_s(raised: EngineError, timing: Timing) -> float:
     if isinstance(raised, EngineUnavailable):
         return timing.unavailable_s
     # The same worker must not have it again before it has seen to its device.
-    return timing.retry_s if isinstance(raised, Infected) else 0
+    return timing.retry_s if isinstance(raised, DeviceBroken) else 0
 
 
 def _may_pass(raised: EngineError, job: Job) -> bool:

@@ -12,7 +12,7 @@ import pytest
 
 from comfyq.adapters.ecs.protection import EcsProtection
 from comfyq.aio.tasks import beside
-from comfyq.edges.worker.guard import Guard
+from comfyq.edges.worker.stop_protection import StopProtection
 from comfyq.ports.protection import ProtectionUnavailable
 
 pytestmark = pytest.mark.anyio
@@ -106,7 +106,9 @@ async def test_an_agent_that_is_away_is_told(agent: FakeAgent) -> None:
 
 @asynccontextmanager
 async def guarding(agent: FakeAgent, jobs: set[str]) -> Any:
-    guard = Guard(EcsProtection(agent_uri=agent.uri), busy=lambda: bool(jobs), look_s=0.005)
+    guard = StopProtection(
+        EcsProtection(agent_uri=agent.uri), busy=lambda: bool(jobs), look_s=0.005
+    )
     async with beside(guard.run()):
         yield
 
@@ -139,7 +141,7 @@ async def test_an_idle_worker_asks_for_nothing(agent: FakeAgent) -> None:
         looks += 1
         return False
 
-    guard = Guard(EcsProtection(agent_uri=agent.uri), busy=busy, look_s=0.001)
+    guard = StopProtection(EcsProtection(agent_uri=agent.uri), busy=busy, look_s=0.001)
     async with beside(guard.run()), asyncio.timeout(10):
         while looks < 20:  # noqa: ASYNC110
             await asyncio.sleep(0.001)
@@ -149,7 +151,7 @@ async def test_an_idle_worker_asks_for_nothing(agent: FakeAgent) -> None:
 async def test_a_refused_protection_is_asked_for_again(
     agent: FakeAgent, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("comfyq.edges.worker.guard.RETRY_S", 0.005)
+    monkeypatch.setattr("comfyq.edges.worker.stop_protection.RETRY_S", 0.005)
     agent.status = 500
     async with guarding(agent, {"a"}):
         async with asyncio.timeout(10):

@@ -10,7 +10,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
-from uuid import uuid4
 
 import pytest
 from hypothesis import example, given, settings
@@ -24,9 +23,6 @@ from comfyq.domain.errors import (
 )
 from comfyq.domain.job import Job, JobStatus
 from comfyq.ports.table import Put, Write
-from comfyq.records.jobs import JobRecords
-from comfyq.records.subscriptions import SubscriptionRecords
-from comfyq.services.notify.announcer import Announcer
 from tests.effort import share
 from tests.farm import FAST, Farm, FarmWorker
 from tests.scripted_engine import PowerCut, ScriptedEngine
@@ -120,16 +116,7 @@ def through(wire: Wire, farm: Farm) -> Farm:
     view = copy.copy(farm)
     for port in ("table", "queue", "assets", "notifier", "spool"):
         setattr(view, port, wire.wrap(port, getattr(farm, port)))
-    view.records = JobRecords(view.table, clock=view.clock, new_write_id=lambda: uuid4().hex)
-    view.subscriptions = SubscriptionRecords(view.table)
-    view.announcer = Announcer(
-        records=view.records,
-        subscriptions=view.subscriptions,
-        notifier=view.notifier,
-        render=farm.announcer._render,
-        clock=farm.clock,
-        retention=farm.announcer._retention,
-    )
+    view.open()
     return view
 
 

@@ -15,7 +15,7 @@ from comfyq.ports.engine import (
     Started,
 )
 from comfyq.ports.notifier import Connection
-from comfyq.services.worker.failure_policy import Infected, decide
+from comfyq.services.worker.failure_policy import DeviceBroken, decide
 from comfyq.services.worker.held_job import HeldJob
 from comfyq.services.worker.orphaned_prompts import OrphanedPrompts
 from comfyq.services.worker.prompts import prompt_id
@@ -128,7 +128,7 @@ async def _left_by_a_dead_worker(farm: Farm) -> Job:
 
 async def test_what_an_ill_device_spoilt_waits_until_its_worker_has_seen_to_that() -> None:
     farm = Farm()
-    verdict = decide(Infected("CUDA error"), await farm.submit(), farm.timing)
+    verdict = decide(DeviceBroken("CUDA error"), await farm.submit(), farm.timing)
     farm.spool.close()
     assert verdict.error is None
     assert verdict.retry_in == timedelta(seconds=farm.timing.retry_s)

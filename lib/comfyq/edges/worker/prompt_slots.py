@@ -1,11 +1,11 @@
-"""How many prompts are kept in ComfyUI's queue."""
+"""Places for prompts in ComfyUI's queue."""
 
 import asyncio
 
 from comfyq.services.worker.renderer import Turn
 
 
-class Gate:
+class PromptSlots:
     """Lets a worker claim the next job when ComfyUI wants one.
 
     With a depth of two, the next prompt is claimed when the one before it has started, so that
@@ -23,10 +23,10 @@ class Gate:
         """Wait until another job may be claimed."""
         await self._open.wait()
 
-    def enter(self) -> "Place":
+    def enter(self) -> "Slot":
         """Take a place for a job that is about to be claimed."""
         self.move(waiting=1)
-        return Place(self)
+        return Slot(self)
 
     def move(self, *, waiting: int = 0, running: int = 0) -> None:
         self._waiting += waiting
@@ -37,11 +37,11 @@ class Gate:
             self._open.clear()
 
 
-class Place:
+class Slot:
     """One job's place in ComfyUI's queue: first it waits, then it runs, then it has left."""
 
-    def __init__(self, gate: Gate) -> None:
-        self._gate = gate
+    def __init__(self, slots: PromptSlots) -> None:
+        self._slots = slots
         self.started = False
         self._left = False
 
@@ -57,9 +57,9 @@ class Place:
     def start(self) -> None:
         if not self.started and not self._left:
             self.started = True
-            self._gate.move(waiting=-1, running=1)
+            self._slots.move(waiting=-1, running=1)
 
     def leave(self) -> None:
         if not self._left:
             self._left = True
-            self._gate.move(waiting=0 if self.started else -1, running=-1 if self.started else 0)
+            self._slots.move(waiting=0 if self.started else -1, running=-1 if self.started else 0)

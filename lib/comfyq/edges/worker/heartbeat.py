@@ -9,9 +9,7 @@ import structlog
 from comfyq.domain.errors import ClockSkewed, DomainError
 from comfyq.domain.job import JobId, WorkerId
 from comfyq.edges.worker.catalogue_watch import CatalogueWatch
-from comfyq.edges.worker.engine_watch import EngineWatch
-from comfyq.edges.worker.space_watch import SpaceWatch
-from comfyq.edges.worker.unstopped_watch import UnstoppedWatch
+from comfyq.edges.worker.readiness import Readiness
 from comfyq.ports.clock import Clock
 from comfyq.records.workers import WorkerRecords, WorkerState
 
@@ -30,7 +28,7 @@ class Identity:
     version: str  # of comfyq
 
 
-class Heart:
+class Heartbeat:
     """Beats each ``period_s`` and whenever something that others are shown has changed."""
 
     def __init__(
@@ -38,9 +36,7 @@ class Heart:
         identity: Identity,
         *,
         records: WorkerRecords,
-        watch: EngineWatch,
-        space: SpaceWatch,
-        unstopped: UnstoppedWatch,
+        readiness: Readiness,
         catalogue: CatalogueWatch | None = None,
         clock: Clock,
         period_s: float,
@@ -48,9 +44,7 @@ class Heart:
     ) -> None:
         self._identity = identity
         self._records = records
-        self._watch = watch
-        self._space = space
-        self._unstopped = unstopped
+        self._readiness = readiness
         self._catalogue = catalogue
         self._clock = clock
         self._period_s = period_s
@@ -105,20 +99,21 @@ class Heart:
         return not same or age_s >= self._period_s
 
     def _state(self, now: datetime) -> WorkerState:
-        info = self._watch.info
+        engine = self._readiness.engine
+        info = engine.info
         return WorkerState(
             id=self._identity.id,
             pid=self._identity.pid,
             host=self._identity.host,
             version=self._identity.version,
-            engine_ok=self._watch.ok,
-            engine_reason=self._watch.reason,
+            engine_ok=engine.ok,
+            engine_reason=engine.reason,
             engine_version=info.version if info else None,
             devices=info.devices if info else (),
             simulated=info.simulated if info else False,
             catalogue=self._catalogue.id if self._catalogue else None,
             draining=self._draining,
-            paused=self._unstopped.reason or self._space.reason,
+            paused=self._readiness.paused,
             jobs=tuple(sorted(self._jobs)),
             seen_at=now,
             started_at=self._started_at,

@@ -16,7 +16,7 @@ RENEW_S = 900.0
 RETRY_S = 5.0
 
 
-class Guard:
+class StopProtection:
     """Protects the worker while ``busy`` says so, and looks at that twice a second.
 
     A stop in the half second before protection stands is an ordinary drain: what has not ended is

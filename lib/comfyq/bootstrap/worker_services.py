@@ -1,0 +1,274 @@
+"""Everything that one worker is made of, over its own ports; made when it is first asked for."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+from comfyq.bootstrap.services import Services
+from comfyq.domain.job import WorkerId
+from comfyq.edges.worker.attempts import Attempts
+from comfyq.edges.worker.catalogue_watch import CatalogueWatch
+from comfyq.edges.worker.engine_repair import EngineRepair
+from comfyq.edges.worker.engine_watch import EngineWatch
+from comfyq.edges.worker.heartbeat import Heartbeat, Identity
+from comfyq.edges.worker.job_source import JobSource
+from comfyq.edges.worker.prompt_slots import PromptSlots
+from comfyq.edges.worker.readiness import Readiness
+from comfyq.edges.worker.space_watch import SpaceWatch
+from comfyq.edges.worker.stop_protection import StopProtection
+from comfyq.edges.worker.unstopped_watch import UnstoppedWatch
+from comfyq.edges.worker.worker import Companion, Worker
+from comfyq.ports.caretaker import Caretaker
+from comfyq.ports.catalogue import CatalogueSource
+from comfyq.ports.engine import Engine
+from comfyq.ports.inputs import Fetcher, InputFolder, Pictures
+from comfyq.ports.journal import Journal
+from comfyq.ports.protection import Protection
+from comfyq.ports.space import Space
+from comfyq.ports.spool import Spool
+from comfyq.records.catalogues import CatalogueRecords
+from comfyq.services.worker.affinity import Affinity
+from comfyq.services.worker.capabilities import Capabilities
+from comfyq.services.worker.claims import Claims
+from comfyq.services.worker.conclusion import Conclusion
+from comfyq.services.worker.disk_cleanup import DiskCleanup
+from comfyq.services.worker.executor import Executor
+from comfyq.services.worker.input_files import InputPreparer
+from comfyq.services.worker.orphaned_prompts import OrphanedPrompts
+from comfyq.services.worker.output_files import OutputCollector
+from comfyq.services.worker.output_retry import OutputRetry
+from comfyq.services.worker.prompt_stopper import PromptStopper
+from comfyq.services.worker.renderer import Renderer
+from comfyq.services.worker.run_times import RunTimes
+from comfyq.services.workflows.node_catalogues import CataloguePublisher
+
+ENGINE_LOOK_S = 5.0  # ComfyUI is asked that often whether it is there
+
+
+class ComfyUI(Engine, InputFolder, CatalogueSource, Protocol):
+    """One ComfyUI in all its parts."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerPorts:
+    """What is outside one worker: its ComfyUI, its own folder, and other people's servers."""
+
+    comfyui: ComfyUI
+    journal: Journal
+    spool: Spool
+    fetcher: Fetcher
+    pictures: Pictures
+    disk_cleanup: DiskCleanup | None = None  # None: ComfyUI's folders are not on this machine
+
+
+class JobServices:
+    """The parts that see one claimed job through."""
+
+    def __init__(self, services: Services, ports: WorkerPorts, *, worker: WorkerId) -> None:
+        self.services = services
+        self.ports = ports
+        self.worker = worker
+        self.timing = services.settings.timing
+
+    @cached_property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(self.ports.comfyui, clock=self.services.ports.clock)
+
+    @cached_property
+    def stopper(self) -> PromptStopper:
+        return PromptStopper(self.ports.comfyui, timing=self.timing)
+
+    @cached_property
+    def claims(self) -> Claims:
+        return Claims(
+            worker=self.worker,
+            records=self.services.records,
+            queue=self.services.ports.queue,
+            journal=self.ports.journal,
+            capabilities=self.capabilities,
+            announcer=self.services.announcer,
+            clock=self.services.ports.clock,
+            timing=self.timing,
+        )
+
+    @cached_property
+    def preparer(self) -> InputPreparer:
+        return InputPreparer(
+            folder=self.ports.comfyui,
+            fetcher=self.ports.fetcher,
+            pictures=self.ports.pictures,
+            records=self.services.assets,
+            assets=self.services.ports.assets,
+            max_bytes=self.services.settings.limits.input_max_bytes,
+            disk_cleanup=self.ports.disk_cleanup,
+        )
+
+    @cached_property
+    def renderer(self) -> Renderer:
+        return Renderer(
+            engine=self.ports.comfyui,
+            stopper=self.stopper,
+            capabilities=self.capabilities,
+            preparer=self.preparer,
+            announcer=self.services.announcer,
+            subscriptions=self.services.followers,
+            timing=self.timing,
+        )
+
+    @cached_property
+    def collector(self) -> OutputCollector:
+        return OutputCollector(
+            engine=self.ports.comfyui,
+            assets=self.services.ports.assets,
+            spool=self.ports.spool,
+            timing=self.timing,
+        )
+
+    @cached_property
+    def run_times(self) -> RunTimes:
+        return RunTimes(records=self.services.run_times)
+
+    @cached_property
+    def conclusion(self) -> Conclusion:
+        return Conclusion(
+            records=self.services.records,
+            claims=self.claims,
+            renderer=self.renderer,
+            collector=self.collector,
+            announcer=self.services.announcer,
+            run_times=self.run_times,
+            clock=self.services.ports.clock,
+            disk_cleanup=self.ports.disk_cleanup,
+        )
+
+    @cached_property
+    def executor(self) -> Executor:
+        return Executor(
+            records=self.services.records,
+            renderer=self.renderer,
+            collector=self.collector,
+            result_cache=self.services.reuse,
+            conclusion=self.conclusion,
+            timing=self.timing,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MachinePorts:
+    """What a worker needs of its machine beside the ports of its jobs."""
+
+    caretaker: Caretaker
+    space: Space
+    catalogue_spool: Spool
+    protection: Protection | None = None  # None: nothing stops this process from outside
+
+
+class WorkerServices:
+    """The worker itself, around its job services."""
+
+    def __init__(
+        self, jobs: JobServices, machine: MachinePorts, *, host: str, pid: int, version: str
+    ) -> None:
+        self.jobs = jobs
+        self.machine = machine
+        self.identity = Identity(jobs.worker, host=host, pid=pid, version=version)
+        self.services = jobs.services
+        self.settings = jobs.services.settings.worker
+
+    @cached_property
+    def engine_watch(self) -> EngineWatch:
+        return EngineWatch(self.jobs.ports.comfyui, period_s=ENGINE_LOOK_S)
+
+    @cached_property
+    def readiness(self) -> Readiness:
+        unstopped = UnstoppedWatch(
+            self.jobs.stopper, engine_watch=self.engine_watch, clock=self.services.ports.clock
+        )
+        return Readiness(
+            engine=self.engine_watch, space=SpaceWatch(self.machine.space), unstopped=unstopped
+        )
+
+    @cached_property
+    def catalogue(self) -> CatalogueWatch:
+        publisher = CataloguePublisher(
+            source=self.jobs.capabilities,
+            records=CatalogueRecords(self.services.ports.table),
+            assets=self.services.ports.assets,
+            spool=self.machine.catalogue_spool,
+            clock=self.services.ports.clock,
+        )
+        return CatalogueWatch(publisher, watch=self.engine_watch)
+
+    @cached_property
+    def heartbeat(self) -> Heartbeat:
+        return Heartbeat(
+            self.identity,
+            records=self.services.workers,
+            readiness=self.readiness,
+            catalogue=self.catalogue,
+            clock=self.services.ports.clock,
+            period_s=self.settings.beat_s,
+            ttl_s=int(self.settings.live_s * 3),
+        )
+
+    @cached_property
+    def source(self) -> JobSource:
+        affinity = Affinity(
+            records=self.services.records,
+            families=self.services.families,
+            capabilities=self.jobs.capabilities,
+            clock=self.services.ports.clock,
+            max_wait_s=self.settings.affinity_max_wait_s,
+        )
+        return JobSource(
+            claims=self.jobs.claims,
+            queue=self.services.ports.queue,
+            affinity=affinity if self.settings.affinity else None,
+            wait_s=self.settings.wait_s,
+            may_claim=lambda: self.readiness.ok,
+        )
+
+    @cached_property
+    def attempts(self) -> Attempts:
+        return Attempts(
+            executor=self.jobs.executor,
+            slots=PromptSlots(self.settings.depth),
+            heartbeat=self.heartbeat,
+            repair=EngineRepair(caretaker=self.machine.caretaker, readiness=self.readiness),
+        )
+
+    @property
+    def companions(self) -> Sequence[Companion]:
+        """The work that goes on beside the jobs."""
+        output_retry = OutputRetry(
+            records=self.services.records,
+            assets=self.services.ports.assets,
+            spool=self.jobs.ports.spool,
+            clock=self.services.ports.clock,
+            timing=self.jobs.timing,
+        )
+        orphaned_prompts = OrphanedPrompts(
+            records=self.services.records, claims=self.jobs.claims, stopper=self.jobs.stopper
+        )
+        others: list[Companion] = [
+            self.catalogue,
+            output_retry,
+            orphaned_prompts,
+            self.jobs.run_times,
+        ]
+        if self.machine.protection is None:
+            return others
+        heartbeat = self.heartbeat
+        return [*others, StopProtection(self.machine.protection, busy=lambda: heartbeat.busy)]
+
+    @cached_property
+    def worker(self) -> Worker:
+        return Worker(
+            source=self.source,
+            attempts=self.attempts,
+            readiness=self.readiness,
+            heartbeat=self.heartbeat,
+            companions=self.companions,
+            drain_s=self.settings.drain_s,
+        )

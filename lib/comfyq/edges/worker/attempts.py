@@ -1,0 +1,94 @@
+"""The attempts that a worker runs at the same time, each a task."""
+
+import asyncio
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+import structlog
+
+from comfyq.domain.errors import DomainError
+from comfyq.edges.worker.engine_repair import Breakdown, EngineRepair
+from comfyq.edges.worker.heartbeat import Heartbeat
+from comfyq.edges.worker.prompt_slots import PromptSlots, Slot
+from comfyq.ports.engine import EngineError
+from comfyq.services.worker.executor import Executor
+from comfyq.services.worker.held_job import HeldJob
+
+log = structlog.get_logger()
+
+
+class Attempts:
+    """Run held jobs in a task group that is open as long as this context is."""
+
+    def __init__(
+        self, *, executor: Executor, slots: PromptSlots, heartbeat: Heartbeat, repair: EngineRepair
+    ) -> None:
+        self._executor = executor
+        self._slots = slots
+        self._heartbeat = heartbeat
+        self._repair = repair
+        self._group = asyncio.TaskGroup()
+        self._running: dict[asyncio.Task[None], Slot] = {}
+
+    async def __aenter__(self) -> Self:
+        await self._group.__aenter__()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        raised: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._group.__aexit__(kind, raised, traceback)
+
+    async def room(self) -> None:
+        """Wait until ComfyUI's queue has a place for another prompt."""
+        await self._slots.room()
+
+    def slot(self) -> Slot:
+        """Take a place for a job that is about to be claimed."""
+        return self._slots.enter()
+
+    def begin(self, held: HeldJob, slot: Slot) -> None:
+        """Run a claimed job beside the others."""
+        self._heartbeat.took(held.id)
+        task = self._group.create_task(self._run(held, slot))
+        self._running[task] = slot
+        task.add_done_callback(self._running.pop)
+
+    async def drain(self, *, drain_s: float) -> None:
+        """Give back at once what ComfyUI has not started, and what still runs after ``drain_s``."""
+        for task, slot in list(self._running.items()):
+            if slot.waits:
+                task.cancel()
+        if self._running:
+            await asyncio.wait(list(self._running), timeout=drain_s)
+        for task in list(self._running):
+            task.cancel()
+
+    def on_hung(self, reason: str) -> None:
+        """Give every job back and see to a ComfyUI that does not stop what it was told to stop."""
+        self._break_off(self._repair.hung(reason))
+
+    async def _run(self, held: HeldJob, slot: Slot) -> None:
+        try:
+            raised = await self._executor.run(held, slot.turn)
+        except (DomainError, OSError) as left:
+            log.error("attempt_left", job=held.id, reason=str(left))  # its lease will lapse
+        except Exception:
+            log.exception("attempt_crashed", job=held.id)  # a defect of ours ends no worker
+        else:
+            with suppress(EngineError):
+                broken = await self._repair.judge(held, raised)
+                if broken is not None:
+                    self._break_off(broken)
+        finally:
+            slot.leave()
+            self._heartbeat.gave(held.id)
+
+    def _break_off(self, broken: Breakdown) -> None:
+        for task in self._running.keys() - {asyncio.current_task()}:
+            task.cancel("its ComfyUI has to be restarted")
+        self._repair.repair(broken)

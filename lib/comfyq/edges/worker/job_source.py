@@ -1,0 +1,63 @@
+"""Finding the next job: by the loaded models, by its doorbell, or left by a former process."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+
+from comfyq.ports.queue import JobQueue
+from comfyq.services.worker.affinity import Affinity
+from comfyq.services.worker.claims import Claims
+from comfyq.services.worker.held_job import HeldJob
+
+Claim = Callable[[], Awaitable[HeldJob | None]]
+"""Claims one job that was found; None if it could not be had. It must not be cancelled midway."""
+
+
+class JobSource:
+    """Find jobs to claim. Finding may be cancelled at any time, claiming may not: two steps."""
+
+    def __init__(
+        self,
+        *,
+        claims: Claims,
+        queue: JobQueue,
+        affinity: Affinity | None,
+        wait_s: float,
+        may_claim: Callable[[], bool],
+    ) -> None:
+        self._claims = claims
+        self._queue = queue
+        self._affinity = affinity  # None: jobs are taken in the order of the queue
+        self._wait_s = wait_s
+        self._may_claim = may_claim
+
+    async def suited(self) -> Claim | None:
+        """Find a waiting job whose models ComfyUI holds, if the order of waiting allows it.
+
+        Raises:
+            Unavailable: the table does not answer.
+        """
+        chosen = None if self._affinity is None else await self._affinity.choose()
+        return None if chosen is None else partial(self._claims.claim_waiting, chosen)
+
+    async def rung(self) -> Claim | None:
+        """Wait up to ``wait_s`` for a doorbell; None if there was none.
+
+        Raises:
+            Unavailable: the queue does not answer.
+        """
+        delivery = await self._queue.receive(wait_s=self._wait_s)
+        if delivery is None:
+            return None
+        if not self._may_claim():
+            await delivery.hide(0)  # ComfyUI or the room went away while we listened
+            return None
+        return partial(self._claims.claim, delivery)
+
+    def retake(self) -> AsyncIterator[HeldJob]:
+        """Claim what this worker's former process held; see Claims.retake."""
+        return self._claims.retake()
+
+    def began(self, held: HeldJob) -> None:
+        """Note that ComfyUI will load the models of this job."""
+        if self._affinity is not None:
+            self._affinity.loaded(held.job.family)

@@ -1,0 +1,144 @@
+"""The end of an attempt: its outcome stored, the doorbell acknowledged, the followers told."""
+
+from contextlib import suppress
+from functools import partial
+
+from comfyq.aio.logs import log
+from comfyq.aio.tasks import all_of
+from comfyq.domain import job as jobs
+from comfyq.domain.errors import (
+    DomainError,
+    IllegalTransition,
+    JobNotFound,
+    LeaseLost,
+    Unavailable,
+)
+from comfyq.ports.clock import Clock
+from comfyq.records.jobs import JobRecords
+from comfyq.services.notify.announcer import Announcer
+from comfyq.services.worker.attempt_outcome import AttemptOutcome
+from comfyq.services.worker.claims import Claims
+from comfyq.services.worker.disk_cleanup import DiskCleanup
+from comfyq.services.worker.held_job import HeldJob
+from comfyq.services.worker.output_files import OutputCollector
+from comfyq.services.worker.renderer import Renderer
+from comfyq.services.worker.run_times import RunTimes
+
+
+class Conclusion:
+    """Conclude attempts.
+
+    Delivery is at least once and a worker may die anywhere, so the doorbell is acknowledged and the
+    end announced only after the outcome is stored: a crash in between costs a doorbell or an
+    announcement, which the reaper repeats, never a job.
+    """
+
+    def __init__(
+        self,
+        *,
+        records: JobRecords,
+        claims: Claims,
+        renderer: Renderer,
+        collector: OutputCollector,
+        announcer: Announcer,
+        run_times: RunTimes,
+        clock: Clock,
+        disk_cleanup: DiskCleanup | None = None,
+    ) -> None:
+        self._records = records
+        self._claims = claims
+        self._renderer = renderer
+        self._collector = collector
+        self._announcer = announcer
+        self._run_times = run_times
+        self._clock = clock
+        self._disk_cleanup = disk_cleanup  # None: ComfyUI's folders are not on this machine
+
+    async def conclude(self, held: HeldJob, outcome: AttemptOutcome) -> None:
+        """Store the outcome, then settle the doorbell and tell the followers.
+
+        An attempt whose job another worker has taken writes nothing and is abandoned.
+        """
+        try:
+            change = partial(outcome.change, token=held.token)
+            await held.conclude(change, outputs=outcome.outputs)
+        except (LeaseLost, IllegalTransition, JobNotFound):
+            await self.abandon(held)
+        except Exception:  # the table refuses it for good
+            await self._discard(held, outcome)
+            raise
+        else:
+            await self.announce(held)
+            await self._clean_up(held, outcome)
+        if not held.won:
+            await self._discard(held, outcome)
+
+    async def announce(self, held: HeldJob) -> None:
+        """Settle the doorbell of an attempt whose end is stored, and tell the followers."""
+        try:
+            await (self._end(held) if held.job.status.terminal else self._give_back(held))
+        except DomainError as unavailable:
+            log.warning("end_unannounced", job=held.id, reason=str(unavailable))
+
+    async def abandon(self, held: HeldJob) -> None:
+        """Stop ComfyUI's work on a job that is another worker's now; write nothing."""
+        log.warning("lease_lost", job=held.id, attempt=held.token)
+        adopted = await self.adopted(held)
+        await self._renderer.stop(held, but=adopted)
+        if not adopted:  # otherwise it stays noted, and is removed once the job has ended
+            await self._claims.forget(held.id)
+
+    async def give_up(self, held: HeldJob, reason: str) -> None:
+        """Stop ComfyUI's work on the job and give it back, uncounted."""
+        await self._renderer.stop(held)
+        await self.conclude(held, AttemptOutcome(partial(jobs.release, reason=reason)))
+
+    def let_go(self, held: HeldJob) -> None:
+        """Drop the claim: the job's doorbell is heard again by this worker."""
+        self._claims.let_go(held)
+
+    async def adopted(self, held: HeldJob) -> int:
+        """Return the attempt of ours whose prompt the next holder goes on with in this same
+        ComfyUI; 0 if it goes on with none."""
+        try:
+            job = await held.stored()
+        except DomainError:
+            return 0
+        return job.adopted_attempt if job.attempt > held.token else 0
+
+    async def _discard(self, held: HeldJob, outcome: AttemptOutcome) -> None:
+        """Delete what the attempt stored; where that fails, the reaper does."""
+        if outcome.outputs:
+            await self._collector.discard(outcome.outputs)
+            with suppress(DomainError):
+                await self._records.discard_outputs(held.id, held.token)
+
+    async def _clean_up(self, held: HeldJob, outcome: AttemptOutcome) -> None:
+        if self._disk_cleanup is not None:
+            self._disk_cleanup.ended(held.id, held.token)
+            if held.won:
+                await self._disk_cleanup.outputs(held.job, outcome.files)
+
+    async def _end(self, held: HeldJob) -> None:
+        if held.won:
+            self._run_times.note(held.job)
+        await all_of([self._acknowledge(held), self._announce_end(held)])
+        await self._claims.forget(held.id)
+
+    async def _announce_end(self, held: HeldJob) -> None:
+        await self._announcer.announce_end(held.job)
+
+    async def _acknowledge(self, held: HeldJob) -> None:
+        try:
+            await held.acknowledge()
+        except Unavailable as away:  # the doorbell comes again, and is dropped then
+            log.warning("doorbell_left", job=held.id, reason=str(away))
+
+    async def _give_back(self, held: HeldJob) -> None:
+        job = held.job
+        await self._claims.forget(held.id)
+        # Drop the claim before requeueing: this worker may receive the message immediately.
+        self._claims.let_go(held)
+        wait_s = (job.not_before - self._clock.now()).total_seconds() if job.not_before else 0
+        await held.give_back(delay_s=max(0.0, wait_s))
+        await self._announcer.announce(job)
