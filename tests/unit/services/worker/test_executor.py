@@ -169,15 +169,17 @@ async def test_a_running_job_stops_when_a_client_cancels_it(farm: Farm) -> None:
     assert not farm.queue.messages
 
 
+class SlowEngine(ScriptedEngine):
+    """One that is at a long step of whatever it was given."""
+
+    async def find(self, prompt_id: PromptId) -> PromptState:
+        return PromptState.RUNNING
+
+
 async def test_a_cancelled_job_does_not_wait_for_a_slow_step(farm: Farm) -> None:
     """Its GPU does: what runs is remembered until ComfyUI has stopped it."""
-
-    class Slow(ScriptedEngine):
-        async def find(self, prompt_id: PromptId) -> PromptState:
-            return PromptState.RUNNING
-
     job = await farm.submit(stall_s=60)
-    worker = farm.worker("w1", engine := Slow(Started(), Never()))
+    worker = farm.worker("w1", engine := SlowEngine(Started(), Never()))
     async with asyncio.TaskGroup() as group:
         group.create_task(worker.run_once())
         await farm.until(job, JobStatus.RUNNING)
@@ -187,6 +189,39 @@ async def test_a_cancelled_job_does_not_wait_for_a_slow_step(farm: Farm) -> None
     assert engine.canceled == [prompt_id(job.id, 1)]
     assert (worker.stopper.free, worker.stopper.hung) == (False, None)
     assert not farm.queue.messages
+
+
+async def test_a_deadline_does_not_wait_for_a_slow_step(farm: Farm) -> None:
+    job = await farm.submit(run_timeout_s=0)
+    worker = farm.worker("w1", SlowEngine(Started(), Never()))
+    await worker.run_once()
+    ended = await farm.records.get(job.id)
+    assert (ended.status, ended.error and ended.error.code) == (JobStatus.FAILED, "deadline")
+    assert not worker.stopper.free
+
+
+async def test_a_drain_does_not_wait_for_a_slow_step(farm: Farm) -> None:
+    job = await farm.submit()
+    worker = farm.worker("w1", SlowEngine(Started(), Never()))
+    running = asyncio.ensure_future(worker.run_once())
+    await farm.until(job, JobStatus.RUNNING)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert (await farm.records.get(job.id)).status is JobStatus.QUEUED
+    assert not worker.stopper.free
+
+
+async def test_a_lost_lease_waits_for_a_slow_step_before_the_next_job(farm: Farm) -> None:
+    job = await farm.submit()
+    worker = farm.worker("w1", engine := SlowEngine(Started(), Never()))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(worker.run_once())
+        await farm.until(job, JobStatus.RUNNING)
+        farm.clock.advance(farm.timing.lease_s)
+        await farm.reaper.reap()
+    assert engine.canceled == [prompt_id(job.id, 1)]
+    assert not worker.stopper.free
 
 
 async def test_a_drained_job_is_claimable_at_once_and_not_counted(farm: Farm) -> None:
