@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from comfyq.domain.job import JobId, WorkerId
 from comfyq.ports.table import Cursor, Delete, Item, Put, Table
@@ -45,8 +45,13 @@ class WorkerRecords:
         """Store a worker's state; it is forgotten ``ttl_s`` after ``seen_at``."""
         await self._table.write(Put(_item(worker, ttl_s=ttl_s)))
 
-    async def live(self, now: datetime) -> Sequence[WorkerState]:
-        """Every worker that is not forgotten, by id; ``seen_at`` tells how fresh each is."""
+    async def live(
+        self, now: datetime, *, within: timedelta | None = None
+    ) -> Sequence[WorkerState]:
+        """Return every worker that was heard of ``within`` that time, by id.
+
+        Without it, every worker that is not forgotten; ``seen_at`` tells how fresh each is.
+        """
         items: list[Item] = []
         after: Cursor | None = None
         while True:
@@ -55,7 +60,8 @@ class WorkerRecords:
             after = page.cursor
             if after is None:
                 break
-        return [_worker(item) for item in items if item["ttl"] * 1000 > to_ms(now)]
+        known = [_worker(item) for item in items if item["ttl"] * 1000 > to_ms(now)]
+        return [each for each in known if within is None or now - each.seen_at < within]
 
     async def remove(self, worker_id: WorkerId) -> None:
         """Forget a worker that has left; one that is not there is no error."""

@@ -126,9 +126,7 @@ class Estimates:
         return await self._records.ready(family, limit=AHEAD)
 
     async def _working(self) -> Sequence[WorkerState]:
-        now = self._clock.now()
-        known = await self._worker_records.live(now)
-        return [each for each in known if now - each.seen_at < self._live_for]
+        return await self._worker_records.live(self._clock.now(), within=self._live_for)
 
 
 def _place(waiting: Waiting) -> Place:

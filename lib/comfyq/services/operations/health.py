@@ -41,9 +41,8 @@ class Health:
 
         With scale-to-zero no worker at all is healthy as well: the first job starts one.
         """
-        now = self._clock.now()
         try:
-            known = await self._workers.live(now)
+            live = await self._workers.live(self._clock.now(), within=self._live_for)
         except DomainError as unavailable:
             return HealthReport(
                 healthy=False,
@@ -51,7 +50,6 @@ class Health:
                 comfyui_available=False,
                 simulated=False,
             )
-        live = [worker for worker in known if now - worker.seen_at < self._live_for]
         answering = [worker for worker in live if worker.engine_ok]
         idle = self._scale_to_zero and not live
         return HealthReport(

@@ -116,12 +116,8 @@ class NodeCatalogues:
         return self._known
 
     async def _which(self, now: datetime) -> Sequence[str]:
-        workers = await self._workers.live(now)
-        live = [
-            worker.catalogue
-            for worker in workers
-            if now - worker.seen_at < self._live_for and not worker.draining
-        ]
+        workers = await self._workers.live(now, within=self._live_for)
+        live = [worker.catalogue for worker in workers if not worker.draining]
         named = sorted({catalogue for catalogue in live if catalogue is not None})
         if named:
             return named
