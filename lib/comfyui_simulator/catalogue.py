@@ -36,7 +36,7 @@ class InputSpec:
 
 @dataclass(frozen=True)
 class NodeClass:
-    """What a graph may say of a node of this class."""
+    """The inputs and outputs of one node class."""
 
     name: str
     inputs: tuple[InputSpec, ...]
@@ -50,7 +50,7 @@ class NodeClass:
         return next((spec for spec in self.inputs if spec.name == name), None)
 
     def makes(self, *types: str) -> bool:
-        """Whether it gives out any of these types."""
+        """Return whether it gives out any of these types."""
         return any(made in types for made in self.outputs)
 
 

@@ -69,14 +69,14 @@ class FaultSwitch:
         self._set(self.now.changed(change))
 
     def spend_oom(self) -> bool:
-        """Whether this execution runs out of memory; counts it."""
+        """Return whether this execution runs out of memory; counts it."""
         if self.now.oom <= 0:
             return False
         self._set(replace(self.now, oom=self.now.oom - 1))
         return True
 
     def spend_refusal(self) -> bool:
-        """Whether this prompt is refused; counts it."""
+        """Return whether this prompt is refused; counts it."""
         if self.now.refuse <= 0:
             return False
         self._set(replace(self.now, refuse=self.now.refuse - 1))

@@ -1,4 +1,4 @@
-"""What goes over the socket: JSON events and binary frames."""
+"""Messages of the socket: JSON events and binary frames."""
 
 import json
 import struct
@@ -50,7 +50,7 @@ class Preview:
 
 @dataclass(frozen=True)
 class NodeProgress:
-    """How far one node has come."""
+    """The progress of one node."""
 
     value: float
     max: float
@@ -68,7 +68,7 @@ def queue_info(remaining: int) -> JsonObject:
 
 
 def status(remaining: int, sid: str | None = None) -> Event:
-    """How many prompts are queued or running; `sid` greets a socket that has just opened."""
+    """Build a status event; `sid` is set for a socket that has just opened."""
     greeting = {} if sid is None else {"sid": sid}
     return Event("status", {"status": queue_info(remaining), **greeting})
 
@@ -80,7 +80,7 @@ def executing(node_id: str | None, prompt_id: str) -> Event:
 
 
 def still_executing(node_id: str) -> Event:
-    """What a client that comes back in mid-run is told: no prompt, no history of events."""
+    """Build the event for a client that reconnects: it names the node, not the prompt."""
     return Event("executing", {"node": node_id})
 
 
@@ -90,7 +90,7 @@ def progress(node_id: str, value: int, total: int, prompt_id: str) -> Event:
 
 
 def progress_state(nodes: dict[str, NodeProgress], prompt_id: str) -> Event:
-    """Where all nodes that have started stand."""
+    """Build the progress of all nodes that have started."""
     told = {
         node_id: {
             "value": at.value,
@@ -112,7 +112,7 @@ def executed(node_id: str, output: JsonObject | None, prompt_id: str) -> Event:
 
 
 def node_meta(node_id: str) -> JsonObject:
-    """How the history places an output."""
+    """Build the `meta` entry of an output in the history."""
     return {
         "node_id": node_id,
         "display_node": node_id,

@@ -1,4 +1,4 @@
-"""How a simulator is set up."""
+"""Settings of a simulator."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,7 +9,7 @@ from comfyui_simulator.faults import Faults
 
 @dataclass(frozen=True, kw_only=True)
 class Generation:
-    """What changed on the wire between the two versions of ComfyUI that are simulated."""
+    """The differences on the wire between the two simulated versions of ComfyUI."""
 
     version: str
     has_jobs: bool

@@ -66,7 +66,7 @@ class SocketHub:
         return bool(socket and socket.flags.get("supports_preview_metadata"))
 
     def is_watched(self, sid: str | None) -> bool:
-        """Whether anyone would receive what is sent to this id."""
+        """Return whether anyone would receive what is sent to this id."""
         return bool(self._sockets) if sid is None else sid in self._sockets
 
     async def greet(self, sid: str, event: Event) -> None:

@@ -1,4 +1,4 @@
-"""What the simulator has done, for tests that prove that nothing was rendered twice."""
+"""Counters of the simulator's work, for tests that nothing was rendered twice."""
 
 from collections import Counter
 from dataclasses import dataclass, field

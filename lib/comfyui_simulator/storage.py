@@ -24,7 +24,7 @@ class NotAllowed(Exception):
 
 @dataclass(frozen=True)
 class SavePlan:
-    """Where a node saves: a folder, a name and the first free number."""
+    """The place that a node saves to: a folder, a name and the first free number."""
 
     folder: Path
     name: str
@@ -37,7 +37,7 @@ class SavePlan:
         return self.folder / f"{self.name}_{self.counter + index:05}_{suffix}"
 
     def shown(self, index: int, suffix: str) -> JsonObject:
-        """How clients are told of it."""
+        """Return the file as clients are told of it."""
         name = self.path(index, suffix).name
         return {"filename": name, "subfolder": self.subfolder, "type": self.type}
 

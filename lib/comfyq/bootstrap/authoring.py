@@ -1,4 +1,4 @@
-"""What authors of workflows do: check their folders, and import graphs."""
+"""Commands of workflow authors: check their folders, import graphs."""
 
 import json
 import re

@@ -16,7 +16,7 @@ from comfyq.services.operations.probes import FileProbe, Probe, QueueProbe, Sock
 
 
 async def check_services(settings: Settings, *, sample: Path) -> Sequence[Finding]:
-    """What table, queue, files and sockets let these credentials do.
+    """Check what table, queue, files and sockets allow these credentials.
 
     ``sample``: a small file, which is stored and deleted again. Nothing is found of the embedded
     backend, which has no services. Raises MissingSetting.

@@ -1,4 +1,4 @@
-"""What a worker knows of the disks of its machine: room, and ComfyUI's own folders."""
+"""The disks of a worker's machine: free space, and ComfyUI's own folders."""
 
 import secrets
 from datetime import timedelta

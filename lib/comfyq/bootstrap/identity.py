@@ -1,4 +1,4 @@
-"""Who a worker is: an id that outlives its process and that no other process has."""
+"""The identity of a worker: an id that outlives its process and that no other process has."""
 
 import secrets
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ class WorkerIdTaken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class OwnFolder:
-    """What a worker keeps between its processes: lock, journal, spool."""
+    """The folder that a worker keeps between its processes: lock, journal, spool."""
 
     worker: WorkerId
     path: Path

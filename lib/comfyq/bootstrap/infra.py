@@ -32,7 +32,7 @@ STATE = {  # by setting, the resource that it names: without these no job can be
 
 @dataclass(frozen=True, slots=True)
 class Infra:
-    """What an endpoint has now, and the settings with which a worker uses it."""
+    """The resources of an endpoint, and the settings with which a worker uses them."""
 
     deployed: Deployed
     settings: Settings
@@ -104,7 +104,7 @@ def _mended(settings: Settings, clients: Clients) -> Sequence[str]:
 
 
 def _without_cloudformation(clients: Clients, stack: str) -> str | None:
-    """Why the endpoint has no CloudFormation; None: it has."""
+    """Return why the endpoint has no CloudFormation; None if it has."""
     try:
         Stack(stack, client=clients.cloudformation(), s3=clients.s3()).status()
     except (BotoCoreError, ClientError) as missing:

@@ -75,7 +75,7 @@ class Services:
 
     @property
     def retention(self) -> timedelta:
-        """How long ended jobs and uploaded files are kept."""
+        """Return how long ended jobs and uploaded files are kept."""
         return timedelta(seconds=self.settings.limits.retention_s)
 
     @cached_property

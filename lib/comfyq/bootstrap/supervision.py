@@ -1,4 +1,4 @@
-"""Who of this data directory supervises a ComfyUI, and where it notes the process."""
+"""The process that supervises a ComfyUI for this data directory, and its note of it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -52,7 +52,7 @@ class ComfyUI(Engine, InputFolder, CatalogueSource, Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerPorts:
-    """What is outside one worker: its ComfyUI, its own folder, and other people's servers."""
+    """The ports of one worker: its ComfyUI, its own folder, and other people's servers."""
 
     comfyui: ComfyUI
     journal: Journal
@@ -156,7 +156,7 @@ class JobServices:
 
 @dataclass(frozen=True, kw_only=True)
 class MachinePorts:
-    """What a worker needs of its machine beside the ports of its jobs."""
+    """The ports of a worker to its machine, beside those of its jobs."""
 
     caretaker: Caretaker
     space: Space

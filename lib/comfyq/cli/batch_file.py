@@ -59,7 +59,7 @@ def _csv(file: Path, schema_of: SchemaOf) -> Iterator[Request]:
 
 
 def value_of(cell: str, schema: Schema | None) -> Any:
-    """What a cell says, as the type that its parameter has.
+    """Convert a cell to the type of its parameter.
 
     A cell that is no such value stays text, for the server to say what is wrong with it.
     """

@@ -73,7 +73,7 @@ class ApiClient:
             )
 
     def offer_upload(self, announced: Mapping[str, Any]) -> Json:
-        """Where a file may be sent past the server; ServerFailed with 501 where it may not."""
+        """Ask for a place to upload a file directly; raises ServerFailed (501) if there is none."""
         return self._call("POST", "/assets/uploads", json=dict(announced))
 
     def send(self, offer: Json, file: Path) -> None:
@@ -113,12 +113,12 @@ class ApiClient:
         return self._call("GET", "/health")
 
     def date(self) -> str | None:
-        """What the server's clock says, as HTTP has it; None if it does not tell."""
+        """Return the server's time as its `Date` header; None if there is none."""
         return self._request("GET", f"{self._url}/health").headers.get("date")
 
     @property
     def socket_url(self) -> str:
-        """Where a server that has its sockets beside its API takes them."""
+        """Return the socket URL of a server that has its sockets beside its API."""
         return f"{self._url.replace('http', 'ws', 1)}/{LOCAL_STAGE}"
 
     @contextmanager

@@ -1,4 +1,4 @@
-"""What ends a command early: a message on standard error and an exit code, never a traceback.
+"""Errors that end a command: a message on standard error and an exit code, never a traceback.
 
 CommandError
   + CannotStart      the command was given something that cannot be done

@@ -73,7 +73,7 @@ class _Following:
             yield from self._news(named | {field: job[field] for field in FRAME_FIELDS})
 
     def _pushed(self) -> Iterator[Json]:
-        """What the socket says until the job has ended, or the socket has."""
+        """Yield the frames of the socket until the job or the socket has ended."""
         if self._ended or not self._url:
             return
         try:

@@ -1,4 +1,4 @@
-"""How every command ends: errors become a message and an exit code in this one place."""
+"""The end of every command: errors become a message and an exit code in this one place."""
 
 from typing import Any
 

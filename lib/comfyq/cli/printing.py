@@ -29,7 +29,7 @@ def print_job(job: Json) -> None:
 
 
 def print_story(story: Json) -> None:
-    """What was asked for, and what became of each attempt."""
+    """Print a job's request, and each of its attempts."""
     parameters = [(name, _value(value)) for name, value in story["parameters"].items()]
     _print_lines([*_job_lines(story), ("failures", str(story["failures"])), *parameters])
     if not story["attempts"]:

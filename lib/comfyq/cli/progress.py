@@ -15,7 +15,7 @@ Show = Callable[[Json], None]
 
 @contextmanager
 def shown_frames(*, as_json: bool) -> Iterator[Show]:
-    """What to call with each frame."""
+    """Return the function to call with each frame."""
     if as_json:
         yield print_json
         return

@@ -200,7 +200,7 @@ def _print_worker(settings: "Settings", urls: list[str], as_json: bool) -> None:
 
 
 def _check_alone(urls: list[str], settings: "Settings", *, started: bool) -> None:
-    """What names one ComfyUI, or is one worker's, does not go with several."""
+    """Refuse options of one ComfyUI, or of one worker, together with several."""
     if started and len(urls) > 1:
         raise CannotStart("one command starts one ComfyUI: with it, name one --comfyui")
     if settings.worker.worker_id and len(urls) > 1:

@@ -1,4 +1,4 @@
-"""What `comfyq submit` has to know of its arguments before it knows the workflow's options."""
+"""The arguments of `comfyq submit`, read once before the workflow's options are known."""
 
 import re
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ SWITCHES = {"--wait", "--no-wait", "--json", "--no-metadata", "--reuse", "--help
 
 
 class Words:
-    """What has to be known of the arguments before the workflow is: they are looked through once.
+    """The arguments that must be known before the workflow is, read in one pass.
 
     A word that stands alone is the workflow if it can be, and else a prompt; with --workflow, it is
     a prompt.

@@ -35,7 +35,7 @@ def upload(
 
 
 def source_of(client: "ApiClient", given: str) -> str:
-    """What a request says for a file: a URL or an asset as it is, a path as what it is stored as.
+    """Return the source of a file for a request: URLs and assets unchanged, a path uploaded first.
 
     Raises:
         CannotStart: there is no such file.

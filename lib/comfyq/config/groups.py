@@ -94,7 +94,7 @@ class AwsEndpoints:
 
     @property
     def are_complete(self) -> bool:
-        """Whether each of AWS's services has a look-alike that is named."""
+        """Return whether each of AWS's services has a look-alike that is named."""
         each = (self.url_dynamodb, self.url_sqs, self.url_s3)
         return None not in each or not (self.url is None and self.localstack_host is None)
 
@@ -209,7 +209,7 @@ class Settings:
 
     @property
     def uploads_dir(self) -> Path:
-        """Where a client's file is on its way to asset storage; Lambda can write nowhere else."""
+        """Return the folder of uploads in progress; Lambda can write nowhere else."""
         if self.backend is Backend.AWS:
             return Path(tempfile.gettempdir()) / "comfyq-uploads"
         return self.data_dir / "uploads"

@@ -1,1 +1,1 @@
-"""What jobs, workflows and graphs are and what may happen to them; not where they are kept."""
+"""Jobs, workflows and graphs, and the rules of their changes; nothing about storage."""

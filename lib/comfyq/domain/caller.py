@@ -1,4 +1,4 @@
-"""Who asks. Every service method that serves a client takes a caller."""
+"""The caller of a service: every method that serves a client takes one."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -12,7 +12,7 @@ DEFAULT_TENANT = TenantId("default")
 
 
 class Scope(StrEnum):
-    """What a caller may be allowed to do; each route and frame declares which of them it needs."""
+    """A right of a caller; each route and frame declares the scope that it needs."""
 
     SUBMIT = "submit"  # make jobs, and store the files that they take
     READ = "read"  # see and follow jobs, files and workflows

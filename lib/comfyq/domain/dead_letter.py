@@ -16,7 +16,7 @@ class Origin(StrEnum):
 
 
 class RedriveOutcome(StrEnum):
-    """What came of a letter."""
+    """The outcome of handling a dead or submitted message."""
 
     RUNG = "rung"  # its job waits, and is rung again
     HEARD = "heard"  # its job runs or has ended; nothing is left to do

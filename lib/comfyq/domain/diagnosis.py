@@ -1,4 +1,4 @@
-"""What somebody who looks at a deployment sees."""
+"""Findings of a look at a deployment."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -19,7 +19,7 @@ def closest(name: str, names: Iterable[str], *, most: int) -> Sequence[str]:
 
 
 def among(name: str, names: Iterable[str]) -> str:
-    """What would be right instead of ``name``."""
+    """Suggest names that could have been meant instead of ``name``."""
     names = list(names)
     meant = nearest(name, names)
     guess = f"did you mean {meant!r}? " if meant else ""

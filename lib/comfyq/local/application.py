@@ -38,7 +38,7 @@ def local_app(services: Services) -> FastAPI:
 
 
 def _companions(services: Services) -> Iterator[Coroutine[Any, Any, None]]:
-    """What runs beside the API until it stops."""
+    """Return the tasks that run beside the API until it stops."""
     yield reap_for_ever(services.reaper, period_s=services.settings.local.reap_period_s)
     burial = Burial(dead_letters=services.dead_letters, authenticator=services.authenticator)
     for origin, inbox in services.ports.dead.items():

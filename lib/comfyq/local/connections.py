@@ -20,7 +20,7 @@ class BufferFull(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a socket ends: by a close frame of ours, or of the other side's doing."""
+    """The end of a socket: by a close frame of ours, or by the other side."""
 
     code: int
     reason: str = ""

@@ -1,4 +1,4 @@
-"""What one connection says, as events for the Lambda functions behind the API."""
+"""Messages of one connection, as events for the Lambda functions behind the API."""
 
 import json
 from collections.abc import Awaitable, Callable, Coroutine, Mapping

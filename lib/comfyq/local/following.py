@@ -1,4 +1,4 @@
-"""What a socket that follows one job is shown of what is posted to it."""
+"""Frames for a socket that follows one job, filtered from what is posted to it."""
 
 import json
 from typing import Any
@@ -17,8 +17,10 @@ class Following:
         self._newest = (0, 0.0)
 
     def admit(self, text: str) -> bool:
-        """Whether a frame is to be sent on: not one that is older than the newest, by ``seq`` and
-        then by progress. One that is equal passes, and so does what is no progress frame."""
+        """Return whether a frame is to be sent on: one that is older than the newest is not.
+
+        Age is judged by ``seq`` and, within it, by ``progress``.
+        """
         frame = _object(text)
         if "seq" not in frame:
             self.refused = frame.get("type") == "error" and frame.get("job_id") == self.job_id

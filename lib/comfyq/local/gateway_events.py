@@ -22,7 +22,7 @@ SPELLINGS = {"websocket": "WebSocket"}  # as API Gateway writes it: Sec-WebSocke
 
 @dataclass(frozen=True, slots=True)
 class Handshake:
-    """What an open request says: all that later events still tell of the client."""
+    """The data of a handshake that later events repeat."""
 
     headers: Headers
     query: str

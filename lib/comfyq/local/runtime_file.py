@@ -1,4 +1,4 @@
-"""What a running ``comfyq up`` tells other processes of this machine."""
+"""The file in which a running ``comfyq up`` tells other processes how to reach it."""
 
 import json
 from collections.abc import Mapping

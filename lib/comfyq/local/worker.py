@@ -78,14 +78,14 @@ async def work_until_signal(
 async def _restart(
     stack: AsyncExitStack, settings: Settings, comfyui: Sequence[str], command: str | None
 ) -> Callable[[], None] | None:
-    """What starts ComfyUI again, where ``command`` starts it."""
+    """Return a function that restarts ComfyUI; None if it is not ours to start."""
     if command is None:
         return None
     return (await stack.enter_async_context(supervising(settings, command, comfyui))).restart
 
 
 def dir_of(settings: Settings, comfyui: Sequence[str]) -> Path | None:
-    """Where the one ComfyUI has its folders, if it is said; raises MissingSetting for several."""
+    """Return the folder of the one ComfyUI, if it is set; raises MissingSetting for several."""
     if settings.comfyui.dir is not None and len(comfyui) > 1:
         raise MissingSetting(
             "one directory is one ComfyUI's: with --comfyui-dir or COMFYUI_DIR, name one --comfyui"

@@ -6,7 +6,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class UploadLink:
-    """Where a client PUTs a file."""
+    """A signed address that a client PUTs a file to."""
 
     url: str
     headers: Mapping[str, str]  # that it has to send with it

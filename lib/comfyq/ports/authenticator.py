@@ -7,7 +7,7 @@ from comfyq.domain.caller import Caller
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What a client sends along with a request, or with the handshake of a socket.
+    """The credentials of a request, or of a socket's handshake.
 
     Browsers cannot add headers to a handshake, so there the query string is all that it has.
     """

@@ -2,7 +2,7 @@ from typing import Protocol
 
 
 class Caretaker(Protocol):
-    """What can be done for a ComfyUI that is in trouble."""
+    """Measures for a ComfyUI that is in trouble."""
 
     async def free(self) -> None:
         """Ask it to unload its models, forget its cached results and give its memory back.

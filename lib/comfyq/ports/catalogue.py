@@ -3,7 +3,7 @@ from typing import Any, Protocol
 
 
 class CatalogueSource(Protocol):
-    """Where a ComfyUI tells what it can run."""
+    """The source of a ComfyUI's node catalogue."""
 
     async def object_info(self) -> Mapping[str, Any]:
         """Its answer to ``GET /object_info``: node classes by name.

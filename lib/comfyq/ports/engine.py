@@ -77,7 +77,7 @@ class EngineNotListening(EngineUnavailable):
 
 @dataclass(frozen=True, slots=True)
 class NodeError:
-    """What ComfyUI says is wrong with one node of a graph, or what a node raised."""
+    """An error of one node, found by ComfyUI's validation or raised by the node."""
 
     node: str
     class_type: str

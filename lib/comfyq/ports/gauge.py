@@ -4,7 +4,7 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """How many messages a queue holds, about."""
+    """The approximate number of messages in a queue."""
 
     waiting: int
     in_flight: int

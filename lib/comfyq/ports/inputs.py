@@ -1,4 +1,4 @@
-"""What a worker needs to bring a job's input files to ComfyUI."""
+"""Ports for bringing a job's input files to ComfyUI."""
 
 from collections.abc import AsyncIterator
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""What items mean on every engine: the rules that the adapters of ``table`` share.
+"""Rules of items that the adapters of ``table`` share on every engine.
 
 An engine that keeps items itself (SQLite, a dictionary) applies them as they are; one that has its
 own conditions (DynamoDB) is held to them by the contract suite.
@@ -35,14 +35,14 @@ def live(item: Item | None, now: datetime) -> Item | None:
 
 
 def holds(write: Write, found: Item | None) -> bool:
-    """Whether the write's condition holds where ``found`` (None: nothing live) stands."""
+    """Return whether the write's condition holds for ``found`` (None: there is no live item)."""
     if isinstance(write, Put) and write.absent:
         return found is None
     return write.version is None or (found is not None and found.get("version") == write.version)
 
 
 def projected(index: str, item: Item) -> Item:
-    """What a query of the index returns of an item: its keys and the index's projection."""
+    """Project an item as a query of the index returns it: its keys and the declared attributes."""
     chosen = INDEXES[index]
     if chosen.projection is None:
         return item

@@ -5,7 +5,7 @@ from comfyq.domain.job import JobId
 
 
 class Journal(Protocol):
-    """Which jobs a worker has claimed, kept where the worker's next process finds it.
+    """The jobs that a worker has claimed, kept where the worker's next process finds them.
 
     A job is noted before it is claimed, so after a crash the journal may name too many, never too
     few.

@@ -5,5 +5,5 @@ class Space(Protocol):
     """The disks that jobs need."""
 
     def shortage(self) -> str | None:
-        """Which of them is nearly full, and what to do, readable; None if there is room."""
+        """Say which disk is nearly full, and what to do; None if there is room."""
         ...

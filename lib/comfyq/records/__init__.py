@@ -1,1 +1,1 @@
-"""What jobs, subscriptions and workers are in the table's items: written once, for every engine."""
+"""Jobs, subscriptions and workers as items of the table: mapped once, for every engine."""

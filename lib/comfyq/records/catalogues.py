@@ -1,4 +1,4 @@
-"""Which catalogues workers have published, and when each was last named.
+"""Catalogues that workers have published, and when each was last named.
 
 The catalogues themselves stand in asset storage, under ``key_of`` their id: they may pass the size
 of an item. An item owns its object, so it does not expire by itself.

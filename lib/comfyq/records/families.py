@@ -1,4 +1,4 @@
-"""Which model families jobs ask for, so that a worker knows where to look for waiting ones."""
+"""Model families that jobs ask for: the partitions in which workers look for waiting jobs."""
 
 from collections.abc import Sequence
 

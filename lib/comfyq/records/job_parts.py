@@ -1,4 +1,4 @@
-"""What belongs to a job <-> items: its spec and its ended attempts."""
+"""Items of what belongs to a job: its spec and its ended attempts."""
 
 import json
 from dataclasses import asdict

@@ -176,7 +176,7 @@ class JobRecords:
         return await self._outputs.page(job_id, start=start, end=end)
 
     async def attempts(self, job_id: JobId) -> Sequence[Attempt]:
-        """What became of each ended attempt, in order."""
+        """Return each ended attempt, in order."""
         page = await self._table.query("main", f"JOB#{job_id}", prefix="TRY#", limit=100)
         return [attempt_of(item) for item in page.items]
 

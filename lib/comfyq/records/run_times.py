@@ -1,4 +1,4 @@
-"""How long the jobs of each workflow usually run; a hint, so the last who writes it wins."""
+"""Usual run times of each workflow; a hint, so the last write wins."""
 
 from comfyq.ports.table import Put, Table
 

@@ -1,4 +1,4 @@
-"""Who follows what: a connection under its id, a subscription under the job and the connection.
+"""Connections, each under its id, and subscriptions, each under its job and connection.
 
 ``$disconnect`` is best effort, so both expire.
 """
@@ -43,7 +43,7 @@ class SubscriptionRecords:
         await self._table.write(Put(item))
 
     async def caller(self, connection_id: str) -> tuple[Caller, Subscription] | None:
-        """Who connected, and what a subscription of theirs looks like."""
+        """Return the caller of a connection, and the subscription that it would make."""
         item = await self._table.get((f"CONN#{connection_id}", "META"))
         if item is None:
             return None

@@ -14,7 +14,7 @@ PAGE = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerState:
-    """What a worker says of itself with every beat."""
+    """The state that a worker publishes with every heartbeat."""
 
     id: WorkerId
     pid: int

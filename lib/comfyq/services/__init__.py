@@ -1,1 +1,1 @@
-"""What the system does: one noun a file, over ports and records alone."""
+"""The use cases of the system, over ports and records alone."""

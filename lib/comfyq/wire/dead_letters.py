@@ -9,7 +9,7 @@ from comfyq.wire.times import Time
 
 
 class DeadLetterView(BaseModel):
-    """What a queue gave up on."""
+    """A message that a queue gave up on."""
 
     id: str = Field(description="The first that its queue gave it; of a submission, its job's too.")
     origin: Origin = Field(description="`jobs`: a doorbell. `submissions`: a request.")

@@ -39,7 +39,7 @@ class UploadUrls(BaseModel):
 
 
 class UploadView(BaseModel):
-    """Where to send the file to."""
+    """The place to send the file to."""
 
     id: str
     method: Literal["PUT"] = "PUT"

@@ -164,7 +164,7 @@ async def lab_raise(call: Call) -> NodeResult:
 
 
 def outside(node: Mapping[str, Any], storage: Storage) -> str | None:
-    """What a node's result depends on beside its inputs; None: on chance, so it always runs."""
+    """Return what a result depends on beside the inputs; None: the node always runs."""
     class_type = node["class_type"]
     if class_type == "LabRaise":
         return None

@@ -23,7 +23,7 @@ class Advance(Protocol):
 
 @dataclass(frozen=True)
 class NodeContext:
-    """What every node may use."""
+    """The simulator's services for nodes: settings, files, counters."""
 
     settings: SimulatorSettings
     storage: Storage
@@ -44,7 +44,7 @@ class Call:
     """Raises Interrupted if somebody asked to stop."""
 
     def combined(self) -> Value:
-        """What a node without habits of its own gives out."""
+        """Combine the inputs of a node that has no behaviour of its own."""
         return combined(self.kind, self.inputs)
 
     def value(self, name: str) -> Value:
@@ -57,7 +57,7 @@ class Call:
 
 @dataclass(frozen=True)
 class NodeResult:
-    """What a node gave out on its slots, and what it shows to clients."""
+    """The result of one node: the value of its slots, and its output for clients."""
 
     value: Value
     shows: JsonObject = field(default_factory=dict)

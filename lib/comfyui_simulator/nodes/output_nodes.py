@@ -141,7 +141,7 @@ def _plan(
 
 
 def _embedded(call: Call) -> JsonObject:
-    """What a PNG carries: the graph, and each entry of the client's `extra_pnginfo`."""
+    """Collect the metadata of a PNG: the graph, and each entry of the client's `extra_pnginfo`."""
     extra = call.prompt.extra_data.get("extra_pnginfo")
     return {"prompt": call.prompt.graph, **(extra if isinstance(extra, dict) else {})}
 

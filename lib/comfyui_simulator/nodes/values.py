@@ -1,4 +1,4 @@
-"""What flows along the links of a graph.
+"""Values that flow along the links of a graph.
 
 There are no tensors here: a value is the digest of everything that went into it, and the size that
 a picture made from it will have. Equal digests give equal pixels, any difference gives others.
@@ -20,7 +20,7 @@ NOT_IN_THE_PICTURE = {"filename_prefix"}
 
 @dataclass(frozen=True, kw_only=True)
 class Value:
-    """What one node gives out, on all its slots."""
+    """The value that one node gives to all its slots."""
 
     digest: str
     width: int = 0
@@ -43,7 +43,7 @@ class Value:
     """Numbers or texts that a node gives out as they are, by slot."""
 
     def slot(self, number: int) -> Any:
-        """What one output of the node gives: this value, or a constant."""
+        """Return the value of one output slot: this value, or a constant."""
         if self.constants:
             return self.constants[number]
         return replace(self, digest=f"{self.digest}.{number}") if number else self
@@ -58,7 +58,7 @@ class Value:
 
 
 def combined(kind: NodeClass, inputs: dict[str, Any]) -> Value:
-    """What a node without habits of its own gives out: size and schedule of its inputs.
+    """Combine size and schedule of the inputs, for a node that has no behaviour of its own.
 
     An input called width, height, batch_size, length, steps, seconds or fps overrides what is
     linked. A 0 for width or height keeps the proportions, as ComfyUI's scaling nodes have it.

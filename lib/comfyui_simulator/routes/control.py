@@ -1,4 +1,4 @@
-"""What only the simulator has: failures on demand, and what it has done.
+"""Routes of the simulator alone: failures on demand, and counters of its work.
 
 POST /simulator/faults   any fields of `faults.Faults`, or {"close_sockets": true}
 GET  /simulator/faults   the faults in force

@@ -1,4 +1,4 @@
-"""What the server says of itself."""
+"""Routes that describe the server."""
 
 import sys
 

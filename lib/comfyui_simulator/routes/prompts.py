@@ -145,7 +145,7 @@ async def json_object(request: web.Request) -> JsonObject:
 
 
 def server_error(status: int = 500) -> web.HTTPException:
-    """What a client sees when ComfyUI's own code raises."""
+    """Build the answer of a ComfyUI whose own code raised."""
     reason = {500: "Internal Server Error", 502: "Bad Gateway", 503: "Service Unavailable"}
     error = web.HTTPInternalServerError()
     error.set_status(status, reason.get(status, "Server Error"))

@@ -1,4 +1,4 @@
-"""How an execution can end badly, in ComfyUI's own words."""
+"""Failures of an execution, in ComfyUI's own words."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""How far the nodes of the running prompt have come, and what clients hear of it."""
+"""Progress of the running prompt's nodes, and its events for clients."""
 
 import time
 from collections.abc import Awaitable, Callable
@@ -13,7 +13,7 @@ THROTTLE_SHARE = 0.005
 
 
 class ProgressBoard:
-    """Where all nodes of one prompt stand; every change is sent to the client."""
+    """Track the progress of all nodes of one prompt, and send every change to the client."""
 
     def __init__(
         self, *, hub: SocketHub, prompt_id: str, client_id: str | None, throttles: bool

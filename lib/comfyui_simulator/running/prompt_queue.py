@@ -28,7 +28,7 @@ class Prompt:
 
     @property
     def client_id(self) -> str | None:
-        """Who is told about it; None when nobody said."""
+        """Return the client that is told about it; None if the prompt named none."""
         return self.extra_data.get("client_id")
 
 
@@ -37,7 +37,7 @@ class DuplicatePrompt(Exception):
 
 
 class PromptQueue:
-    """What waits and what runs; `on_change` is called whenever either does."""
+    """The waiting prompts and the running one; `on_change` is called when either changes."""
 
     def __init__(self, *, on_change: Callable[[], None]) -> None:
         self._on_change = on_change
@@ -100,7 +100,7 @@ class _Ended:
 
 
 class History:
-    """What has ended, oldest first; later runs under the same id replace earlier ones."""
+    """Ended prompts, oldest first; a later run under the same id replaces an earlier one."""
 
     def __init__(self, *, faults: FaultSwitch) -> None:
         self._faults = faults

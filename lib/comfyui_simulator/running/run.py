@@ -26,14 +26,14 @@ Cache = dict[str, NodeResult]
 
 @dataclass
 class Interrupt:
-    """Whether somebody asked the running prompt to stop; there is only one such flag."""
+    """The request to stop the running prompt; there is only one such flag."""
 
     requested: bool = False
 
 
 @dataclass(frozen=True)
 class RunContext:
-    """What a run needs of the simulator."""
+    """The parts of the simulator that a run uses."""
 
     nodes: NodeContext
     catalogue: Catalogue
@@ -69,12 +69,12 @@ class Run:
 
     @property
     def cache(self) -> Cache:
-        """What the next prompt may use: results of this graph only."""
+        """Return the results that the next prompt may use: those of this graph only."""
         signed = ((self._signatures.of(node_id), at) for node_id, at in self._results.items())
         return {signature: outcome for signature, outcome in signed if signature is not None}
 
     def history_item(self) -> JsonObject:
-        """What `/history` tells of it."""
+        """Build the prompt's entry in `/history`."""
         return {
             "prompt": self.prompt.as_json(),
             "outputs": self._shown,

@@ -1,4 +1,4 @@
-"""What follows from a graph alone: which nodes run, in which order, and which results are shared.
+"""The schedule of a graph: the nodes that run, their order, and the results that are shared.
 
 A graph is ComfyUI's API format: `{node_id: {"class_type": ..., "inputs": {name: value or link}}}`,
 where a link is `[node_id, slot]`.
@@ -15,7 +15,7 @@ Graph = Mapping[str, Mapping[str, Any]]
 
 
 def is_link(value: object) -> bool:
-    """Whether an input takes what another node gives out."""
+    """Return whether an input takes what another node gives out."""
     return (
         isinstance(value, list)
         and len(value) == 2

@@ -21,7 +21,7 @@ RawGraph = dict[str, dict[str, Any]]
 
 @dataclass(frozen=True)
 class ValidationResult:
-    """What validation found. `error` is None when at least one output may run."""
+    """The result of a validation. `error` is None when at least one output may run."""
 
     error: Problem | None
     outputs: list[str] = field(default_factory=list)
@@ -30,7 +30,7 @@ class ValidationResult:
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """What a graph is measured against."""
+    """The catalogue and files that a graph is validated against."""
 
     catalogue: Catalogue
     wire: Generation
@@ -49,7 +49,7 @@ class _Crash(Exception):
 
 @dataclass
 class _Finding:
-    """What is known of one node: valid, or its own problems (none when only upstream is bad)."""
+    """The finding for one node: valid, or its own problems (none when only upstream is bad)."""
 
     valid: bool = True
     problems: list[Problem] = field(default_factory=list)
@@ -221,7 +221,7 @@ def _converted(spec: InputSpec, value: Any) -> Any:
 
 
 def types_match(received: str, wanted: str | list[Any]) -> bool:
-    """Whether an output may be linked to an input; types are comma-separated alternatives."""
+    """Return whether an output may feed an input; types are comma-separated alternatives."""
     if not isinstance(wanted, str):
         return False
     if "*" in (received, wanted):

@@ -1,4 +1,4 @@
-"""Whether a graph may run, decided as ComfyUI decides it.
+"""Validation of graphs, decided as ComfyUI decides it.
 
 An output is valid when it and everything upstream of it is. One valid output is enough: the
 others are reported and left out.

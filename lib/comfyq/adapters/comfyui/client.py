@@ -46,7 +46,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """What queue and history say of one prompt at one moment."""
+    """The state of one prompt in queue and history, read at one moment."""
 
     state: PromptState
     entry: Entry | None = None  # None where it is absent
@@ -64,7 +64,7 @@ class ComfyClient:
         return await self._call("POST", "prompt", json=body)
 
     async def look(self, prompt_id: PromptId, *, within_s: float | None = None) -> Sighting:
-        """Where a prompt is.
+        """Read the state of a prompt from queue and history.
 
         The queue is asked before the history, so a prompt that moves on meanwhile is not missed.
         """

@@ -81,12 +81,12 @@ class ComfyEngine:
 
     @property
     def is_connected(self) -> bool:
-        """Whether the socket is open; without it runs are followed by looking now and then."""
+        """Return whether the socket is open; without it, runs are followed by polling."""
         return self._socket.is_open
 
     @property
     def client_id(self) -> str:
-        """What ComfyUI knows the socket by. It changes where the old one might still be known."""
+        """Return the socket's client id. It changes when ComfyUI might still know the old one."""
         return self._socket.client_id
 
     async def submit(self, prompt: Prompt) -> None:

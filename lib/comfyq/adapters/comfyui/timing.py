@@ -3,7 +3,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineTiming:
-    """How long things may take. All in seconds."""
+    """Time limits of the engine, in seconds."""
 
     connect_s: float = 5.0
     call_s: float = 30.0

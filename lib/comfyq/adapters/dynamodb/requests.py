@@ -1,4 +1,4 @@
-"""What the table asks of DynamoDB, as arguments of its API.
+"""Arguments of DynamoDB's API for the table's calls.
 
 An item that has expired is still there until DynamoDB finds the time to delete it, so every
 condition says what it means for one.

@@ -114,7 +114,7 @@ class DynamoTable:
     async def _read(
         self, arguments: requests.Arguments, *, limit: int
     ) -> tuple[list[Item], dict[str, Any] | None]:
-        """What is alive of one answer, and where the next begins."""
+        """Return the live items of one answer, and where the next page begins."""
         present = {name: value for name, value in arguments.items() if value is not None}
         answer = await self._caller.call(
             lambda client: client.query(TableName=self._table, Limit=limit, **present)

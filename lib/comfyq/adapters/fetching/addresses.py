@@ -30,7 +30,7 @@ COMPATIBLE = IPv6Network("::/96")  # RFC 4291, long deprecated; some systems sti
 
 
 def is_public(address: Address) -> bool:
-    """Whether an address is one that anybody in the internet may reach."""
+    """Return whether an address is one that anybody in the internet may reach."""
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
         return _is_public(address.ipv4_mapped)
     return all(_is_public(each) for each in (address, *_inner(address)))
@@ -83,7 +83,7 @@ class Allowed:
         return cls(frozenset(hosts), tuple(networks))
 
     def permits(self, host: str, address: Address) -> bool:
-        """Whether a worker may connect to ``address``, to which ``host`` resolved."""
+        """Return whether a worker may connect to ``address``, to which ``host`` resolved."""
         if host.lower().rstrip(".") in self.hosts or is_public(address):
             return True
         return any(address.version == net.version and address in net for net in self.networks)

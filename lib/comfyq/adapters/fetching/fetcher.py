@@ -29,7 +29,7 @@ FAMILIES = {  # kind of input -> what its content type may begin with
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """How long a fetch may take, in seconds."""
+    """Time limits of a fetch, in seconds."""
 
     connect_s: float = 5
     idle_s: float = 15  # between two chunks

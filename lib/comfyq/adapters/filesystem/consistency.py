@@ -1,4 +1,4 @@
-"""Whether the parts of a manifest fit each other and the graph."""
+"""Consistency of a manifest: its parts fit each other and the graph."""
 
 from comfyq.adapters.filesystem.sections import Section
 from comfyq.domain.graph.graph import Graph, Input, consumers, reference

@@ -1,4 +1,4 @@
-"""Where in a TOML or JSON text a key stands, so that an author finds what a message is about."""
+"""Line numbers of keys in a TOML or JSON text, for messages to authors."""
 
 import re
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Who is alive: a lock on a file that the kernel lets go of when the process dies, however."""
+"""A lock on a file, released by the kernel when the process dies, however it dies."""
 
 import fcntl
 import os
@@ -41,7 +41,7 @@ def hold(path: Path, *, wait_s: float = PROBE_S) -> Lock:
 
 
 def is_held(path: Path) -> bool:
-    """Whether anybody holds the lock on ``path`` now."""
+    """Return whether anybody holds the lock on ``path`` now."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:

@@ -116,7 +116,7 @@ class MinioAssets:
 
 
 def _lifecycle() -> "LifecycleConfig":
-    """What was sent and never completed goes by itself, as in ``template.yaml``."""
+    """Delete unfinished uploads after a while, as ``template.yaml`` does."""
     from minio.commonconfig import ENABLED, Filter
     from minio.lifecycleconfig import Expiration, LifecycleConfig, Rule
 

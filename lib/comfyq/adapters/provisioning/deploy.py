@@ -29,7 +29,7 @@ class Lacking(CannotDeploy):
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """What is there now."""
+    """The resources that exist now."""
 
     changed: bool  # by this deployment
     made: Mapping[str, Made] = field(default_factory=dict)  # by logical id

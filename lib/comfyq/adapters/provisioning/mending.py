@@ -1,4 +1,4 @@
-"""What a look-alike's CloudFormation passes over in silence, set by the services' own calls."""
+"""Properties that a look-alike's CloudFormation ignores, set by the services' own calls."""
 
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any

@@ -37,7 +37,7 @@ def noted(template: Content, left_out: Reasons) -> Content:
 
 
 def note_of(template: Content) -> Reasons:
-    """What ``noted`` has noted; nothing in any other template."""
+    """Return what ``noted`` has noted; nothing for any other template."""
     reasons: Reasons = template.get("Metadata", {}).get(NOTE, {}).get("left_out", {})
     return reasons
 

@@ -22,7 +22,7 @@ TABLE_PROPERTIES = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalS
 
 @dataclass(frozen=True, slots=True)
 class Provisioned:
-    """What was made, under the names that the settings take."""
+    """The resources that were made, under the names of their settings."""
 
     table: str
     queue_url: str

@@ -1,4 +1,4 @@
-"""What a piece of a template refers to."""
+"""References within a piece of a template."""
 
 import re
 from collections.abc import Iterator

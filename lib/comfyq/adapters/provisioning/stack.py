@@ -58,13 +58,13 @@ class Stack:
         return found[0]["StackStatus"] if found else None
 
     def template(self) -> Content:
-        """What it was made from last."""
+        """Return the template that the stack was made from last."""
         body: Any = self._client.get_template(StackName=self.name)["TemplateBody"]
         content: Content = json.loads(body) if isinstance(body, str) else body
         return content
 
     def create(self, template: Content) -> Reasons:
-        """Why resources could not be made, by logical id; empty where all of them were.
+        """Create the stack; return why resources could not be made, by logical id.
 
         Raises:
             CannotDeploy: the template is refused as a whole.

@@ -1,4 +1,4 @@
-"""What AWS says where this machine's clock is so wrong that no signature of it holds.
+"""Recognition of AWS's refusal of signatures made with a wrong clock.
 
 Each service has words of its own for it, and boto3 sends the same wrong time again (its own retries
 do not count this as passing), so one look at every answer says it once, for all of them.

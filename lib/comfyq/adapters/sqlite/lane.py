@@ -24,7 +24,7 @@ class Task(Generic[T]):
     synced: bool = True  # its result is told when it would survive a power cut
 
     def begin(self) -> bool:
-        """Whether it is still wanted; from now on it cannot be taken back."""
+        """Return whether it is still wanted; from now on it cannot be taken back."""
         return self.future.set_running_or_notify_cancel()
 
     def fail(self, error: BaseException) -> None:
@@ -110,7 +110,7 @@ class Lane:
             connection.close()
 
     def _next(self) -> Sequence[Task[Any]]:
-        """What waits, at most ``together`` of it; nothing once the lane is closed."""
+        """Return the waiting work, at most ``together`` of it; nothing once the lane is closed."""
         first = self._tasks.get()
         if first is None:
             return []

@@ -35,7 +35,7 @@ HIDE = "UPDATE message SET visible_at = ? WHERE id = ? AND receives = ?"
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """Which time of receiving which message: a later one makes it lapse."""
+    """One receipt of one message; a later receipt makes it lapse."""
 
     id: int
     receives: int

@@ -42,7 +42,7 @@ class OtherSchema(sqlite3.DatabaseError):
 
 
 def is_made(connection: sqlite3.Connection) -> bool:
-    """Whether ``make`` has been here; an older file only lacks tables, which ``make`` adds.
+    """Return whether ``make`` has been here; an older file only lacks tables, which ``make`` adds.
 
     Raises:
         OtherSchema: the file has a newer version's tables.

@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 async def poll(take: Callable[[], T | None], *, give_back: Callable[[T], object]) -> T | None:
-    """What ``take``, a blocking call, takes; made in a thread and perhaps left behind.
+    """Return what the blocking call ``take`` takes, run in a thread that may be left behind.
 
     Nothing can stop a long poll that has begun. What it takes after the caller was cancelled goes
     to ``give_back``, in a thread. The threads are daemons: a process that ends does not wait for

@@ -1,1 +1,1 @@
-"""What the operating system gives: the time."""
+"""Adapters of the operating system."""

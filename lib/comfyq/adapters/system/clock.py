@@ -24,7 +24,7 @@ class CorrectedClock:
 
     @property
     def skew(self) -> timedelta:
-        """How much the store's clock is ahead of the local one."""
+        """Return how far the store's clock is ahead of the local one."""
         return self._skew
 
     def now(self) -> datetime:

@@ -1,4 +1,4 @@
-"""What a file holds, by its first bytes."""
+"""Media types, recognised by a file's first bytes."""
 
 from collections.abc import Mapping
 
@@ -20,7 +20,7 @@ BEGINNINGS: Mapping[str, tuple[bytes, ...]] = {
 
 
 def may_be(content_type: str, head: bytes) -> bool:
-    """Whether a file that begins so may be what it is said to be; of unknown types any may."""
+    """Return whether a file that begins with ``head`` may be of this type."""
     content_type = content_type.partition(";")[0].strip().lower()
     main = content_type.partition("/")[0]
     if main in (VIDEO, AUDIO):

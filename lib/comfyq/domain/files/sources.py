@@ -1,4 +1,4 @@
-"""Where a job's input file comes from: an asset, an http(s) URL or a data URI (RFC 2397)."""
+"""Sources of a job's input files: an asset, an http(s) URL or a data URI (RFC 2397)."""
 
 import binascii
 import re
@@ -22,7 +22,7 @@ class BadSource(Exception):
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
-    """What a data URI holds."""
+    """The content of a data URI."""
 
     content_type: str
     content: bytes

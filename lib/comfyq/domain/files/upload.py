@@ -25,5 +25,5 @@ class Upload:
 
     @property
     def key(self) -> str:
-        """Where asset storage has it until then."""
+        """Return the key of the unfinished upload in asset storage."""
         return f"pending/{self.id}"

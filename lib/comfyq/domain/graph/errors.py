@@ -1,4 +1,4 @@
-"""What may be wrong with a node, in ComfyUI's own words and shape.
+"""Errors of a node, in ComfyUI's own words and shape.
 
 Texts are those of ComfyUI's ``execution.py``; ``suggestions`` in ``extra_info`` is ours.
 """

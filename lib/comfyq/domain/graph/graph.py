@@ -34,7 +34,7 @@ class Input(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """What is wrong with a graph; ``node`` is None where it is the whole of it."""
+    """A fault of a graph; ``node`` is None if it concerns the whole."""
 
     node: str | None
     message: str
@@ -56,12 +56,12 @@ def reference(value: object) -> Ref | None:
 
 
 def is_ui_export(value: object) -> bool:
-    """Whether it is what the editor saves (nodes with positions), which ComfyUI cannot run."""
+    """Return whether this is an editor file (nodes with positions), which ComfyUI cannot run."""
     return isinstance(value, Mapping) and isinstance(value.get("nodes"), Sequence)
 
 
 def faults(value: object) -> Sequence[Fault]:
-    """Why ``value`` is not an API-format graph; nothing if it is one."""
+    """List the reasons for which ``value`` is not an API-format graph; none if it is one."""
     if is_ui_export(value):
         return [Fault(None, UI_EXPORT)]
     if not isinstance(value, Mapping) or not value:

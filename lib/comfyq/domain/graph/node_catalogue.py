@@ -1,4 +1,4 @@
-"""What one ComfyUI can run: its node classes, as its ``GET /object_info`` tells them.
+"""The node classes of one ComfyUI, read from its ``GET /object_info``.
 
 Custom nodes may say anything there, so what is not understood is left out or not checked.
 See https://docs.comfy.org/custom-nodes/backend/datatypes
@@ -88,7 +88,7 @@ class NodeCatalogue:
         return tuple(str(choice) for choice in (spec.choices or ())) if spec else ()
 
     def names(self, source: str) -> tuple[str, ...]:
-        """What there is of a source, such as ``loras``."""
+        """Return the file names of a source, such as ``loras``."""
         return self._by_source[source]
 
     @cached_property
@@ -109,7 +109,7 @@ class NodeCatalogue:
 
 
 def essence(info: ObjectInfo) -> bytes:
-    """What of an object_info matters for running graphs, as JSON: equal for equal catalogues.
+    """Reduce an object_info to what graphs depend on, as JSON: equal for equal catalogues.
 
     Without prose, and without the names of uploaded files, which change with every job.
     """

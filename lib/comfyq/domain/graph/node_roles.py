@@ -1,4 +1,4 @@
-"""What a node is for, told by where its outputs lead."""
+"""Roles of nodes, derived from the nodes that their outputs lead to."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -9,7 +9,7 @@ ROLES = ("positive", "negative")
 
 
 def roles_of(graph: Graph, node: str) -> frozenset[str]:
-    """Which of a sampler's conditions a text encoder ends up in; none where it ends up in another.
+    """Return the sampler conditions that a text encoder feeds; none if it feeds something else.
 
     Nodes in between may have inputs of these names too: the first on the way decides.
     """
@@ -39,7 +39,7 @@ def fed_by(graph: Graph, node: str) -> Iterator[Input]:
 
 
 def text_place(graph: Graph, place: Input) -> Input | None:
-    """Where the text of an input is written: there, or in the one node that feeds it."""
+    """Find the input that holds the text: this one, or that of the one node that feeds it."""
     value: Any = graph[place.node]["inputs"][place.name]
     for _ in range(len(graph)):
         if isinstance(value, str):

@@ -1,4 +1,4 @@
-"""Which nodes of a graph lead where, without recursion: a client may send any graph."""
+"""Traversal of graphs, without recursion: a client may send a graph of any depth."""
 
 from collections.abc import Collection, Iterable, Sequence
 
@@ -37,7 +37,7 @@ def cycle_in(graph: Graph, nodes: Collection[str]) -> Sequence[str]:
 
 
 def _without_ends(graph: Graph, nodes: Collection[str]) -> dict[str, int]:
-    """What is left when nodes that nothing more feeds are taken away, again and again."""
+    """Remove nodes without inputs repeatedly; what remains are cycles and what they feed."""
     feeding = {node: [up for up in upstream_of(graph, node) if up in nodes] for node in nodes}
     feeds: dict[str, list[str]] = {node: [] for node in nodes}
     for node, sources in feeding.items():

@@ -1,4 +1,4 @@
-"""Whether a ComfyUI would run a graph, decided against its catalogue before it is asked.
+"""Validation of graphs against a catalogue, before a ComfyUI is asked.
 
 It follows ComfyUI's ``execution.py`` (https://github.com/comfyanonymous/ComfyUI): every class must
 exist, and every node upstream of an output must have valid inputs. Where ComfyUI runs the valid
@@ -32,7 +32,7 @@ CONVERSIONS: Mapping[str, Callable[[Any], Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """What validation found; without errors, ``graph`` runs."""
+    """The result of a validation; without errors, ``graph`` runs."""
 
     graph: NewGraph  # names of models completed to those that there are
     errors: Sequence[GraphError] = ()
@@ -189,7 +189,7 @@ def _converted(spec: InputSpec, value: Any) -> Any:
 
 
 def types_match(received: Any, wanted: Any) -> bool:
-    """Whether an output may feed an input; types are alternatives, separated by commas."""
+    """Return whether an output may feed an input; types are alternatives, separated by commas."""
     if received == wanted:
         return True
     if not isinstance(received, str) or not isinstance(wanted, str):

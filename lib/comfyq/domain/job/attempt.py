@@ -18,7 +18,7 @@ class Attempt:
 
 
 def attempt_ended(before: Job, after: Job, *, now: datetime) -> Attempt | None:
-    """What a change ended, if it ended an attempt."""
+    """Return the attempt that a change ended; None if it ended none."""
     if before.lease is None or before.claimed_at is None or not _ended(before, after):
         return None
     started = before.started_at if before.started_attempt == before.attempt else None

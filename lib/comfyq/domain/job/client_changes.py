@@ -1,4 +1,4 @@
-"""What clients, and services on their behalf, do with a job."""
+"""Changes of a job by clients, and by services on their behalf."""
 
 from dataclasses import replace
 from datetime import datetime

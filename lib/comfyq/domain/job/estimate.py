@@ -1,4 +1,4 @@
-"""When a job may end, from how long its workflow usually runs. Pure, and no promise."""
+"""Estimates of a job's end, from the usual run time of its workflow."""
 
 import math
 from collections.abc import Sequence

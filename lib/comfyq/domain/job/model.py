@@ -82,7 +82,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class JobError:
-    """Why a job failed, for the client."""
+    """The reason for which a job failed, for the client."""
 
     code: str  # stable: "node-error", "invalid-graph", "out-of-memory", "deadline" …
     message: str
@@ -99,7 +99,7 @@ class JobError:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How long a job may wait and run; from its workflow, fixed when it is submitted."""
+    """The limits of a job's waiting and running, fixed when it is submitted."""
 
     queue_timeout_s: int = 86_400  # from submission to the first start; then it expires
     run_timeout_s: int = 3_600  # of one attempt, from start to end

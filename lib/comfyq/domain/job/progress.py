@@ -1,4 +1,4 @@
-"""How far a run has come, told by the nodes that ComfyUI reports.
+"""Progress of a run, computed from the nodes that ComfyUI reports.
 
 Samplers take nearly all of a run's time, so they alone make up the fraction; a graph without a
 sampler counts its nodes instead. Within an attempt the fraction never falls.
@@ -14,7 +14,7 @@ NOT_SAMPLERS = frozenset({"KSamplerSelect"})
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """What a client is shown of a running job."""
+    """The progress of a running job as clients see it."""
 
     fraction: float = 0.0  # 0.0 to 1.0
     step: int = 0  # of the node that is executing

@@ -1,4 +1,4 @@
-"""What time does to a job, and what is due after its end."""
+"""Changes of a job that time makes, and those that are due after its end."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""What every change of a job is made of: the table is applied here, and nowhere else."""
+"""The building blocks of every change of a job: the transition table is applied here only."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -82,7 +82,7 @@ def held(job: Job, token: int) -> Lease:
 
 
 def due(job: Job) -> datetime:
-    """When time alone may next change the job, or a doorbell may have been lost."""
+    """Return when time alone may next change the job, or a doorbell may have been lost."""
     if job.lease is not None:
         return job.lease.expires_at + LEASE_SLACK
     rung = job.rung_at or job.created_at
@@ -93,7 +93,7 @@ def due(job: Job) -> datetime:
 
 
 def queue_deadline(job: Job) -> datetime:
-    """How long a job may wait: from its submission, or from its last claim if it was started."""
+    """Return when a waiting job expires: counted from its submission, or from its last claim."""
     waits_since = job.created_at
     if job.started_at is not None and job.claimed_at is not None:
         waits_since = job.claimed_at + timedelta(seconds=job.limits.run_timeout_s)

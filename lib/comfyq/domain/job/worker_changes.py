@@ -1,4 +1,4 @@
-"""What the worker that holds a job does with it; ``token`` is its attempt."""
+"""Changes of a job by the worker that holds it; ``token`` is its attempt."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -144,7 +144,7 @@ def succeed(job: Job, *, token: int, now: datetime, steps: int = 0) -> Job:
 
 
 def recover(job: Job, *, token: int, now: datetime) -> Job:
-    """What this attempt rendered could be stored after all. The job stays failed, as it was told.
+    """Note that outputs of a failed attempt could be stored after all. The job stays failed.
 
     Raises:
         IllegalTransition: it did not end because that attempt's results could not be stored.
@@ -168,7 +168,7 @@ def _given_up(job: Job) -> JobError:
 
 
 def _last_reason(job: Job) -> str | None:
-    """Why the attempt before this claim ended without a result."""
+    """Return why the attempt before this claim ended without a result."""
     if job.lease is not None:
         return f"the lease of worker {job.lease.worker} lapsed"
     return job.note or (job.error.message if job.error else None)

@@ -20,7 +20,7 @@ RAW = "graph"  # what a job of a client's own graph has for a workflow
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AdmittedRequest:
-    """What a job of a request would be."""
+    """A request that was admitted, with everything that its job needs."""
 
     workflow: str
     family: str
@@ -79,7 +79,7 @@ def admit_graph(request: Request, catalogue: NodeCatalogue | None) -> AdmittedRe
 
 
 def refusal_of_sample(workflow: Workflow, catalogue: NodeCatalogue) -> InvalidRequest | None:
-    """Why a ComfyUI could not run a workflow's sample; None if it could."""
+    """Return why a ComfyUI could not run a workflow's sample; None if it could."""
     try:
         admit_workflow(workflow, workflow.sample, catalogue, draw_seed=lambda: 0)
     except InvalidRequest as refused:

@@ -17,7 +17,7 @@ MAX_FIELDS = 20  # that are kept of a refusal
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why one request of a batch did not become a job."""
+    """The reason for which one request of a batch did not become a job."""
 
     code: str
     message: str

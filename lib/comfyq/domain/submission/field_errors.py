@@ -18,7 +18,7 @@ Field = Callable[[GraphError], str]  # the path of the field that is to blame
 def refusal_of_workflow(
     workflow: Workflow, values: Mapping[str, Any], bound: Graph, verdict: Validation
 ) -> InvalidGraph:
-    """Why no ComfyUI runs a workflow with these resolved values."""
+    """Build the error for a workflow that no ComfyUI runs with these resolved values."""
     owners = {target: name for name, p in workflow.parameters.items() for target in p.bindings}
     loaders = dict(zip(_inserted(workflow, bound), _loras(workflow, values), strict=False))
 
@@ -30,7 +30,7 @@ def refusal_of_workflow(
 
 
 def refusal_of_graph(overrides: Mapping[str, Any], verdict: Validation) -> InvalidGraph:
-    """Why no ComfyUI runs a client's own graph."""
+    """Build the error for a client's own graph that no ComfyUI runs."""
 
     def field(error: GraphError) -> str:
         if error.input is None:

@@ -1,4 +1,4 @@
-"""What is told of a job beside its outputs: enough to make them once more."""
+"""Provenance of a job's outputs: enough to make them again."""
 
 import re
 from collections.abc import Sequence

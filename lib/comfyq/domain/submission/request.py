@@ -1,4 +1,4 @@
-"""What a client asks for: a workflow with values for its parameters, or a graph of its own."""
+"""A client's request: a workflow with values for its parameters, or a graph of its own."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What a job's results are known by: two jobs of the same key would make the same.
+"""The key of a job's results: two jobs with the same key would make the same.
 
 The key covers the graph as it runs (with its seed and the names of its models), what is in the
 files that the job brings along, and whether its files tell how they were made. A model is its
@@ -17,7 +17,7 @@ MEDIA = tuple(IMAGE_SUFFIXES | VIDEO_SUFFIXES | AUDIO_SUFFIXES)
 
 
 def obstacle(spec: Spec) -> str | None:
-    """Why it cannot be said beforehand what the job is made of; None if it can."""
+    """Return why no key can be computed for a job; None if one can."""
     for file in spec.inputs:
         if file.blake3 is None:
             return f"{file.parameter or file.node} is a URL, and what it leads to may change"

@@ -1,4 +1,4 @@
-"""What a job is to run: fixed when it is submitted, read once by the worker."""
+"""The work of a job: fixed when it is submitted, read once by the worker."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What each kind of parameter makes of a client's JSON value.
+"""Conversion of a client's JSON value, for each kind of parameter.
 
 A function returns the value to keep, which is JSON as well and coerces to itself, or raises
 BadValue. None never comes: it means the default.

@@ -99,7 +99,7 @@ class _Collection:
         return {name: _bound(each) for name, each in self._found.items()}
 
     def sample(self) -> dict[str, Any]:
-        """What has to be given, as the graph has it, and a seed."""
+        """Return the sample: the required values, as the graph has them, and a seed."""
         values: dict[str, Any] = {}
         for name, each in self._found.items():
             if each.table.get("required"):
@@ -110,7 +110,7 @@ class _Collection:
 
 
 def _narrower(one: Table, other: Table) -> Table:
-    """What both places accept."""
+    """Intersect the ranges of two places that share a parameter."""
     both = dict(one)
     for key, narrow in (("min", max), ("max", min), ("multiple_of", lcm)):
         if key in other:
@@ -124,7 +124,7 @@ def _bound(found: _Found) -> Table:
 
 
 def _texts(graph: Graph) -> Iterator[tuple[Input, str]]:
-    """Where prompts are written, each with the parameter that it is."""
+    """Find the inputs that hold prompts, each with its role."""
     seen: set[Input] = set()
     for node, body in graph.items():
         for name in TEXTS:

@@ -1,4 +1,4 @@
-"""How JSON Schema says what each kind of parameter accepts."""
+"""JSON Schema of each kind of parameter."""
 
 from typing import Any
 

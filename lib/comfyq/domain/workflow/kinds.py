@@ -45,7 +45,7 @@ LENGTHS = frozenset({"min_length", "max_length"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """How parameters of one kind behave."""
+    """The behaviour of one kind of parameter."""
 
     coerce: Callable[[Parameter, Any], Any]
     schema: Callable[[Parameter], Schema]

@@ -1,4 +1,4 @@
-"""What well-known inputs of ComfyUI's nodes are, so that an import can propose parameters."""
+"""Well-known inputs of ComfyUI's nodes, from which an import proposes parameters."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Known:
-    """How an input of this name becomes a parameter."""
+    """The parameter that an input of this name becomes."""
 
     parameter: str
     kind: str

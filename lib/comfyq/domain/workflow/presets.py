@@ -13,7 +13,7 @@ NEGATIVE_PROMPT = "negative_prompt"  # the parameter that a named negative promp
 
 
 class Choices(Protocol):
-    """What a workflow offers."""
+    """Presets that a workflow offers."""
 
     @property
     def presets(self) -> Mapping[str, Mapping[str, Any]]: ...

@@ -24,7 +24,7 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Addresses:
-    """Where clients find this server, if not at the address that they sent their request to."""
+    """The public addresses of this server, if not those that requests are sent to."""
 
     public_url: str | None = None  # what links begin with
     ws_url: str | None = None  # where progress is pushed; None: /ws/progress/{id} beside the API

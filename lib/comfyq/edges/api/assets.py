@@ -82,7 +82,7 @@ async def upload(
 async def show(
     services: Services, caller: Reader, links: ClientLinks, asset_id: AssetIdInPath
 ) -> AssetView:
-    """What is known of a stored file."""
+    """Describe a stored file."""
     found = await services.uploads.get(caller, asset_id)
     return AssetView.of(found, url=links.asset(found.id))
 

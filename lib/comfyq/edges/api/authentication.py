@@ -1,4 +1,4 @@
-"""Who asks, and whether it may: each route declares the scope that it needs, or that it needs none.
+"""Authentication of requests: each route declares the scope that it needs, or that it needs none.
 
 A route takes its caller as ``Reader``, ``Submitter``, ``Canceler`` or ``Administrator``; one that
 has no use for the caller lists ``needs(...)`` or ``ANYONE`` among its dependencies.

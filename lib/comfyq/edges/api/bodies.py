@@ -55,7 +55,7 @@ def _too_large(most: int) -> HTTPException:
 
 
 def _declared_bytes(scope: Scope) -> int:
-    """What the client says that the body has; 0 if it does not say."""
+    """Return the declared length of the body; 0 if there is none."""
     for name, value in scope["headers"]:
         if name == b"content-length" and value.isdigit() and len(value) < 20:
             return int(value)

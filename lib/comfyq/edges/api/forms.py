@@ -38,7 +38,7 @@ def _schema(workflow: Workflow) -> dict[str, Any]:
 
 
 def _switches() -> dict[str, Any]:
-    """What stands beside the values of any workflow."""
+    """Return the schema of the fields that stand beside a workflow's values."""
     return {
         name: {
             "type": "boolean",

@@ -103,7 +103,7 @@ async def story(services: Services, caller: Reader, views: Views, job_id: JobIdI
 async def metadata(
     request: Request, services: Services, caller: Reader, job_id: JobIdInPath
 ) -> Metadata:
-    """How a job's outputs are made; none of one that was asked for with `metadata: false`."""
+    """Describe how a job's outputs are made; 404 for a request with `metadata: false`."""
     told = await services.queries.metadata(caller, job_id, version=request.app.version)
     return Metadata.model_validate(told)
 

@@ -25,5 +25,5 @@ router = Router[HealthServices](tags=["health"])
 async def show(
     request: Request, services: Annotated[HealthServices, Depends(services_of)]
 ) -> HealthView:
-    """Whether a job would run now. Always 200: `status` says how it is, `reason` says why."""
+    """Say whether a job would run now. Always 200: `status` says how it is, `reason` says why."""
     return HealthView.of(await services.health.check(), version=request.app.version)

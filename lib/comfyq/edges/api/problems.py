@@ -86,7 +86,7 @@ class ProblemResponse(Response):
 
 
 def _encoded(problem: Problem) -> bytes:
-    """What clients sent may be quoted here, even if it is no valid text."""
+    """Encode a problem, which may quote a client's invalid text."""
     unused = {"node_errors"} if problem.node_errors is None else None
     return json.dumps(problem.model_dump(exclude=unused), ensure_ascii=False).encode(
         "utf-8", "replace"

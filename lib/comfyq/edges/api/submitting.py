@@ -1,4 +1,4 @@
-"""What every way of submitting over HTTP has in common."""
+"""Submission over HTTP: what all its routes share."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -70,7 +70,7 @@ class SubmissionServices(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Submitting:
-    """What a route that submits is given beside the request itself."""
+    """The dependencies of a route that submits, beside the request itself."""
 
     services: Annotated[SubmissionServices, Depends(services_of)]
     caller: Submitter

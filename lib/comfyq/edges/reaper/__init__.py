@@ -1,1 +1,1 @@
-"""What calls the reaper: a loop on one machine, a schedule on AWS."""
+"""Callers of the reaper: a loop on one machine, a schedule on AWS."""

@@ -1,4 +1,4 @@
-"""How many workers are alive, as a metric: the alarm for jobs that nobody takes is made of it.
+"""The number of live workers as a metric, for the alarm on jobs that nobody takes.
 
 A line of CloudWatch's embedded metric format in the function's log needs no right and no call:
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html

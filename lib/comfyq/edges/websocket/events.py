@@ -39,7 +39,7 @@ class SocketEvent:
 
     @property
     def base_url(self) -> str:
-        """Where the client found us, as the beginning of an HTTP URL; empty if it did not say."""
+        """Return the HTTP base URL under which the client reached us; empty if it is unknown."""
         headers = self.headers
         host = headers.get("host")
         scheme = headers.get("x-forwarded-proto", self._scheme)

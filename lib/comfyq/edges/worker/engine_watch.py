@@ -1,4 +1,4 @@
-"""Whether ComfyUI answers; nothing is claimed while it does not."""
+"""Watching that ComfyUI answers; nothing is claimed while it does not."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence

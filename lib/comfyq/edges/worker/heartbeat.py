@@ -20,7 +20,7 @@ LOOK_S = 0.25  # a change is told within that time
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who a worker is; the id outlives its process."""
+    """The identity of a worker; the id outlives its process."""
 
     id: WorkerId
     host: str

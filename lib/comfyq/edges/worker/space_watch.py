@@ -1,4 +1,4 @@
-"""Whether there is room for the files of another job; nothing is claimed while there is not."""
+"""Watching the room for another job's files; nothing is claimed while there is none."""
 
 import asyncio
 

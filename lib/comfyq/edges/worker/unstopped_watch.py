@@ -1,4 +1,4 @@
-"""Whether ComfyUI is done with what it was told to stop; nothing is claimed while it is not."""
+"""Watching prompts that ComfyUI was told to stop; nothing is claimed while one still runs."""
 
 import asyncio
 from collections.abc import Callable

@@ -39,7 +39,7 @@ class Downloads:
         return page.outputs[0]
 
     async def link(self, output: Output) -> str | None:
-        """Where the storage itself serves the file; None where only we can."""
+        """Return a URL at which the storage itself serves the file; None if it serves none."""
         if output.text is not None:
             return None
         return await self._assets.link(

@@ -36,7 +36,7 @@ EXPIRES_S = 3_600  # of the URL
 
 @dataclass(frozen=True, slots=True)
 class PresignedUpload:
-    """Where a client may send its file."""
+    """A place in asset storage that a client may send its file to."""
 
     upload: Upload
     link: UploadLink
@@ -141,7 +141,7 @@ class PresignedUploads:
             raise InvalidUpload("; ".join(f"{f.field}: {f.message}" for f in wrong), wrong)
 
     async def _drop(self, upload: Upload) -> None:
-        """What is left behind here goes by the storage's own lifecycle."""
+        """Delete an unfinished upload; where that fails, the storage's lifecycle deletes it."""
         with suppress(AssetsUnavailable):
             await self._assets.delete(upload.key)
 

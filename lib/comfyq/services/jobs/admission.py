@@ -1,4 +1,4 @@
-"""Whether a request may become a job, decided before a GPU sees it.
+"""Admission of requests as jobs, decided before a GPU sees them.
 
 A job is admitted if one worker alone could run it. Where nothing is known of any worker, it is
 accepted: with scale-to-zero there may never be one when a request comes.
@@ -44,7 +44,7 @@ class Admission:
         return admit_on(None)
 
     def _for(self, request: Request) -> Callable[[NodeCatalogue | None], AdmittedRequest]:
-        """How the request is admitted for one worker, or without knowing any (None)."""
+        """Return the check for this request, to be called with a worker's catalogue or None."""
         if request.graph is not None:
             _refuse_values(request)
             return partial(admit_graph, request)

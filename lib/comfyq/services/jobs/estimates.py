@@ -1,4 +1,4 @@
-"""Where a job stands and when it may end, for whoever asks for it.
+"""Estimates of a waiting job's position and of its end.
 
 What that costs does not grow with the queue, nor with those who ask: the front of each family's
 waiting jobs is read up to AHEAD keys, and one reading serves everybody for some seconds. A job
@@ -40,7 +40,7 @@ class Front:
     seen_upto: Place | None  # others were not looked at behind it; None: these are all
 
     def ahead_of(self, place: Place) -> int | None:
-        """How many wait before ``place``; None if that is further back than was looked."""
+        """Count the jobs that wait before ``place``; None if it is further back than was looked."""
         if self.seen_upto is not None and place > self.seen_upto:
             return None
         return bisect_left(self.places, place)

@@ -25,7 +25,7 @@ from comfyq.services.files.uploads import Uploads
 
 @dataclass(frozen=True, slots=True)
 class StoredInput:
-    """Where a file is from now on, and the hash of what is in it, where that is known."""
+    """The source of a stored input file, and the hash of its content if it is known."""
 
     source: str
     blake3: str | None

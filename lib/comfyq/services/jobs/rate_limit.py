@@ -1,4 +1,4 @@
-"""How many requests a tenant may make in a minute."""
+"""The limit on a tenant's requests a minute."""
 
 from comfyq.aio.tasks import all_of
 from comfyq.domain.caller import Caller

@@ -50,7 +50,7 @@ class ResultCache:
         return replace(spec, warnings=(*spec.warnings, f"reuse: {why_not}"))
 
     async def find(self, job: Job, spec: Spec) -> CachedResult | None:
-        """What an earlier job of the tenant has made of the same, kept for ``job`` as well.
+        """Find the results of an earlier job of the tenant, and keep them for ``job`` as well.
 
         None: there is no such job, it has not ended yet, or its end of life is near.
         """

@@ -15,14 +15,14 @@ from comfyq.services.notify.announcer import Announcer
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """Who is at the other end of a socket."""
+    """The client at the other end of a socket."""
 
     caller: Caller
     follower: Subscription  # as which it follows any job
 
 
 class Subscriptions:
-    """What clients may do through a socket. Another tenant's job is not found."""
+    """Serve clients of sockets; to them, another tenant's job does not exist."""
 
     def __init__(
         self,

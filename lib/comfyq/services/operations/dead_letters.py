@@ -25,7 +25,7 @@ from comfyq.records.jobs import JobRecords
 
 
 class Resubmission(Protocol):
-    """What deals with dead submissions."""
+    """The handler of dead submissions."""
 
     async def bury(self, caller: Caller, letter: Letter) -> RedriveOutcome: ...
 

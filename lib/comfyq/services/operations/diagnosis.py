@@ -1,4 +1,4 @@
-"""What the services of a deployment let these credentials do."""
+"""Diagnosis of a deployment: what its services allow these credentials."""
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What figures and answers of a deployment mean."""
+"""Judging the figures and answers of a deployment."""
 
 from collections.abc import Mapping
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""Whether a job that is submitted now would run."""
+"""Health: would a job that is submitted now run?"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -62,7 +62,7 @@ class Health:
 
 
 def _reason(live: Sequence[WorkerState]) -> str | None:
-    """Why no job would run; None if one would."""
+    """Return why no job would run; None if one would."""
     if not live:
         return "no worker is connected"
     answering = [worker for worker in live if worker.engine_ok]

@@ -1,4 +1,4 @@
-"""What to do about what AWS's services say."""
+"""Remedies for what AWS's services answer."""
 
 from collections.abc import Sequence
 
@@ -41,5 +41,5 @@ def remedy_for(told: str) -> str:
 
 
 def is_refusal(told: str) -> bool:
-    """Whether rights are what is missing."""
+    """Return whether rights are what is missing."""
     return any(sign in told for sign in REFUSED)

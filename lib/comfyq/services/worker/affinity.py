@@ -1,4 +1,4 @@
-"""Which waiting job suits the models that ComfyUI holds.
+"""Choosing a waiting job by the models that ComfyUI holds.
 
 The choice is made from the table, not from the queue: nothing is received only to be put back.
 The claim of what was chosen is the ordinary one; its doorbell is dropped when it comes.

@@ -1,4 +1,4 @@
-"""How an attempt ends that did not get to its own end, by what it raised.
+"""Outcomes of attempts that an exception ended.
 
 | raised | the job |
 |---|---|
@@ -40,7 +40,7 @@ class TokenChange(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AttemptOutcome:
-    """How an attempt ended, yet to be stored."""
+    """The outcome of an attempt, not stored yet."""
 
     change: TokenChange
     outputs: Sequence[Output] | None = None

@@ -1,4 +1,4 @@
-"""What this worker's ComfyUI can run, and which jobs it was found unable to run.
+"""Capabilities of this worker's ComfyUI, and the jobs that it was found unable to run.
 
 A job is admitted if some worker that is known can run it, or if its client wants to wait for one.
 So who claims a job looks first, and leaves what its ComfyUI lacks to others.
@@ -99,11 +99,11 @@ class Capabilities:
 
     @property
     def declined(self) -> int:
-        """How many jobs it declines."""
+        """Return how many jobs it declines."""
         return len(self._declined)
 
     def leave(self, job_id: JobId) -> Left | None:
-        """What becomes of the doorbell of a declined job that was heard here once more.
+        """Decide on the doorbell of a declined job that was received here once more.
 
         None: it is one too many, since the one that was left before has yet to ring.
         """

@@ -1,4 +1,4 @@
-"""What an engine's error means for the job: a table, so that prose and code cannot differ.
+"""The consequences of an engine's error for the job, as a table.
 
 | error | counts | tried again |
 |---|---|---|

@@ -123,7 +123,7 @@ class InputPreparer:
             raise InputUnavailable(f"there is no asset {asset_id}") from missing
 
     async def _checked(self, content: bytes, file: InputFile) -> tuple[bytes, str]:
-        """What ComfyUI gets, and the suffix of its name."""
+        """Return the content for ComfyUI, and the suffix of its file name."""
         if file.kind in PICTURES:
             return await self._pictures.prepare(content, file), ".png"
         suffix = suffix_of(file.kind, content[:HEAD_BYTES])

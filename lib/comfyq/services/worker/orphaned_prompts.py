@@ -40,7 +40,7 @@ class OrphanedPrompts:
                 await self._claims.forget(job_id)
 
     async def _attempts_of_ended(self, job_id: JobId) -> int:
-        """How many prompts a job may have in ComfyUI; none while it goes on."""
+        """Return how many prompts an ended job may have left in ComfyUI; none while it goes on."""
         try:
             job = await self._records.get(job_id)
         except JobNotFound:

@@ -110,7 +110,7 @@ class PromptStopper:
 
     @property
     def hung(self) -> str | None:
-        """Why ComfyUI is not expected to become free by itself; None while it is."""
+        """Return why ComfyUI is not expected to become free by itself; None while it is."""
         if self.free or not self._listens:  # a process that has ended runs nothing
             return None
         now, stop_s = self._now(), self._timing.stop_s

@@ -34,7 +34,7 @@ from comfyq.services.worker.timing import Timing
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What a render tells of its place in ComfyUI's queue; each may be called more than once."""
+    """Callbacks of a render about its place in ComfyUI's queue; each may be called repeatedly."""
 
     started: Callable[[], None]  # it runs: another prompt may be put behind it
     left: Callable[[], None]  # it is out of ComfyUI
@@ -42,7 +42,7 @@ class Turn:
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """What a prompt made."""
+    """The result of a prompt."""
 
     files: Sequence[Rendered]
     steps: int  # of its last sampler

@@ -1,4 +1,4 @@
-"""What a worker learns of how long workflows run.
+"""Run times of workflows, learnt by a worker.
 
 It is written beside the work and once in a while, so that a job costs no further write. Several
 workers write the same average over one another: each reads it first and moves it a little, and

@@ -1,4 +1,4 @@
-"""How long the step that a prompt is at may take, judged by the steps of the same run."""
+"""The time that a step may take, judged by the earlier steps of the same run."""
 
 from comfyq.domain.job.progress import Advance
 from comfyq.ports.engine import EngineEvent
@@ -31,7 +31,7 @@ class StepPace:
         self._moved_at = now
 
     def left_s(self, *, now: float, stall_s: float) -> float:
-        """How much longer the step may take; negative where it takes too long already.
+        """Return how much longer the step may take; negative if it is overdue.
 
         A node that has taken no step, or its last one, may take what the workflow allows between
         two signs of progress, ``stall_s``.

@@ -1,4 +1,4 @@
-"""What workers' ComfyUIs can run: published by each worker, read by who admits jobs."""
+"""Node catalogues: published by each worker, read when jobs are admitted."""
 
 import gzip
 import json
@@ -25,7 +25,7 @@ CACHED = 16  # parsed catalogues, some MB each
 
 class KnownCatalogues(Protocol):
     async def known(self) -> Sequence[NodeCatalogue]:
-        """What live workers can run; none: nothing is known."""
+        """Return the catalogues of live workers; none if nothing is known."""
         ...
 
 

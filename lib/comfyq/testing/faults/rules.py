@@ -39,7 +39,7 @@ class Rule:
             raise ValueError(f"no fault does {self.do!r} {self.when!r} a call")
 
     def strikes(self, count: int) -> bool:
-        """Whether the ``count``-th call, from 1, is one of its own."""
+        """Return whether the ``count``-th call, from 1, is one of its own."""
         return count >= self.at and (self.times == 0 or count < self.at + self.times)
 
 

@@ -26,5 +26,5 @@ class MemoryNotifier:
         self.posts.append((connection, frame))
 
     def frames(self, connection_id: str) -> list[dict[str, Any]]:
-        """What was posted to one connection, in order."""
+        """Return the frames that were posted to one connection, in order."""
         return [json.loads(frame) for to, frame in self.posts if to.id == connection_id]

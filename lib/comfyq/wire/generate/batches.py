@@ -70,7 +70,7 @@ class BatchRequest(BaseModel):
 
 
 class RefusalView(BaseModel):
-    """Why a request is no job; as a problem document has it."""
+    """The reason for which a request is no job, as a problem document has it."""
 
     code: str
     detail: str
@@ -91,7 +91,7 @@ class BatchItem(BaseModel):
 
 
 class BatchCounts(BaseModel):
-    """How many of its requests are where."""
+    """The number of requests in each state."""
 
     queued: int = 0
     running: int = 0

@@ -11,7 +11,7 @@ from comfyq.wire.times import Time
 
 
 class JobUrls(BaseModel):
-    """Where to go on from here."""
+    """Links of a job."""
 
     self: str
     cancel: str = Field(description="`DELETE` it.")

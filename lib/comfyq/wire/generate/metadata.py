@@ -1,4 +1,4 @@
-"""What is told of a job beside its outputs."""
+"""Metadata of a job's outputs."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ from pydantic import BaseModel, Field
 
 
 class Metadata(BaseModel):
-    """How a job's outputs were made; PNG files have the same in a text chunk called `comfyq`."""
+    """Describes how a job's outputs were made; PNG files have the same in a text chunk `comfyq`."""
 
     job_id: str
     workflow: str

@@ -9,7 +9,7 @@ from comfyq.domain.submission.admission import AdmittedRequest
 
 
 class Rehearsal(BaseModel):
-    """What a job of the request would run. No job was made."""
+    """The graph that a job of the request would run. No job was made."""
 
     workflow: str
     family: str = Field(description="Jobs of one family share loaded models.")

@@ -1,4 +1,4 @@
-"""What clients ask for.
+"""Requests of clients.
 
 The model documents the fields of the default workflow and checks none of them: the workflow that
 the request names knows which parameters there are and names every one that is wrong, at once.
@@ -134,7 +134,7 @@ class GenerateRequest(BaseModel):
 
     @property
     def request(self) -> Request:
-        """What was asked for; a graph of one's own needs no workflow."""
+        """Return the request; a graph of the client's own needs no workflow."""
         asks_for_graph = self.graph is not None
         named = not asks_for_graph or "workflow" in self.model_fields_set
         return Request(
@@ -178,7 +178,7 @@ class WorkflowValues(RootModel[dict[str, Any]]):
 
 
 def depth_exceeds(value: Any, limit: int) -> bool:
-    """Whether lists and objects are nested deeper; later steps recurse, this one does not."""
+    """Return whether values are nested deeper; later steps recurse, this one does not."""
     level = [value]
     for _ in range(limit + 1):
         level = [below for outer in level for below in _below(outer)]

@@ -1,4 +1,4 @@
-"""Why ComfyUI refused a graph, in words a client can act on. Pure."""
+"""Refusals of graphs by ComfyUI, in words that a client can act on. Pure."""
 
 import difflib
 import re

@@ -99,7 +99,7 @@ class PromptSubmission:
             raise GraphRefused(f"ComfyUI fails on this graph: {reply.text[:200]}")
 
     async def _is_there(self) -> bool:
-        """Whether a POST without an answer did queue the prompt.
+        """Return whether a POST without an answer did queue the prompt.
 
         One look decides: ComfyUI serves requests one after another, so what it took from a broken
         connection is queued before it answers the next one.

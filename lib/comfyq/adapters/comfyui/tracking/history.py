@@ -1,4 +1,4 @@
-"""What ComfyUI's history says of a run that ended. Pure."""
+"""Reading ComfyUI's history of a run that ended. Pure."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -47,7 +47,7 @@ def rendered(item: Item) -> list[Rendered]:
 
 
 def failed(item: Item) -> EngineError | None:
-    """How a run failed; None where it succeeded.
+    """Return the error of a run; None if it succeeded.
 
     History calls an interrupted run an error too: only its last message tells them apart.
     """

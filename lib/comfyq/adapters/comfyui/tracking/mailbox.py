@@ -1,4 +1,4 @@
-"""What the socket said of each followed prompt, until its followers read it.
+"""Signals of the socket about each followed prompt, kept until its followers read them.
 
 The socket's reader puts and never waits: what a slow follower has not read is bounded, and the
 oldest progress is dropped first. Start and end are flags, so they are never dropped.

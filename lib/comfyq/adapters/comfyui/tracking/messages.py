@@ -37,7 +37,7 @@ PREVIEW_WITH_METADATA = 4  # the binary frame that says which prompt it belongs 
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a sampler is painting at the moment."""
+    """A preview picture of the running sampler."""
 
     prompt_id: PromptId
     node: str
