@@ -18,6 +18,7 @@ from comfyq.bootstrap.ports import Ports
 from comfyq.config import Settings
 from comfyq.testing.faults.assets import FaultyAssets
 from comfyq.testing.faults.clock import SkewedClock
+from comfyq.testing.faults.joint import FaultyJointWrites
 from comfyq.testing.faults.notifier import FaultyNotifier
 from comfyq.testing.faults.queue import FaultyQueue
 from comfyq.testing.faults.rules import Rule, rules_of
@@ -41,10 +42,13 @@ def main() -> None:
 
 def _open_faulty(settings: Settings, *, rules: Sequence[Rule], ahead_s: float) -> Ports:
     ports = open_ports(settings, clock=SkewedClock(SystemClock(), ahead_s=ahead_s))
+    # Faults of the queue strike between the table's write and the queue's: there are two then.
+    is_joint = ports.joint is not None and not any(rule.port == "queue" for rule in rules)
     return replace(
         ports,
         table=FaultyTable(ports.table, rules),
-        queue=FaultyQueue(ports.queue, rules),
+        queue=ports.queue if is_joint else FaultyQueue(ports.queue, rules),
+        joint=FaultyJointWrites(ports.joint, rules) if is_joint and ports.joint else None,
         assets=FaultyAssets(ports.assets, rules),
         notifier=FaultyNotifier(ports.notifier, rules),
     )

@@ -13,6 +13,7 @@ from comfyq.domain.errors import AssetsUnavailable
 from comfyq.ports.assets import Assets
 from comfyq.ports.clock import Clock
 from comfyq.ports.inbox import Inbox
+from comfyq.ports.joint import JointWrites
 from comfyq.ports.notifier import Notifier
 from comfyq.ports.queue import JobQueue
 from comfyq.ports.table import Table
@@ -35,6 +36,7 @@ class Ports:
     clock: Clock
     notifier: Notifier
     close: Callable[[], None]
+    joint: JointWrites | None = None  # where one engine keeps table and queue
     submissions: Inbox | None = None  # requests that come through a queue
     dead: Mapping[Origin, Inbox] = field(default_factory=dict)  # what each queue gave up on
 
@@ -71,13 +73,17 @@ def _embedded(settings: Settings, clock: Clock) -> Ports:
     from comfyq.adapters.gateway.notifier import GatewayNotifier
     from comfyq.adapters.sqlite.database import Database
     from comfyq.adapters.sqlite.inbox import SqliteInbox
+    from comfyq.adapters.sqlite.joint import SqliteJointWrites
     from comfyq.adapters.sqlite.queue import DEAD_BOX, SqliteQueue
     from comfyq.adapters.sqlite.table import SqliteTable
 
     database = Database(path=settings.data_dir / "comfyq.db")
+    table = SqliteTable(database=database, clock=clock)
+    queue = SqliteQueue(database=database, clock=clock, visibility_s=settings.local.visibility_s)
     return Ports(
-        table=SqliteTable(database=database, clock=clock),
-        queue=SqliteQueue(database=database, clock=clock, visibility_s=settings.local.visibility_s),
+        table=table,
+        queue=queue,
+        joint=SqliteJointWrites(database=database, table=table, queue=queue),
         assets=_minio(settings.minio) or FileAssets(folder=settings.data_dir / "assets"),
         clock=clock,
         notifier=GatewayNotifier(),

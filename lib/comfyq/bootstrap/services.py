@@ -81,7 +81,10 @@ class Services:
     @cached_property
     def records(self) -> JobRecords:
         return JobRecords(
-            self.ports.table, clock=self.ports.clock, new_write_id=lambda: uuid4().hex
+            self.ports.table,
+            clock=self.ports.clock,
+            new_write_id=lambda: uuid4().hex,
+            joint=self.ports.joint,
         )
 
     @cached_property

@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from comfyq.domain import job as jobs
 from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import JobNotFound, StaleJob, TooContended
 from comfyq.domain.files.output import Output, OutputPage
@@ -13,6 +14,8 @@ from comfyq.domain.job import Change, Job, JobId, JobStatus
 from comfyq.domain.job.attempt import Attempt, attempt_ended
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.clock import Clock
+from comfyq.ports.joint import Doorbell, JointWrites
+from comfyq.ports.queue import Delivery
 from comfyq.ports.table import ConditionFailed, Cursor, Delete, Put, Table, Write
 from comfyq.records.idempotency import Idempotency, KeyTaken, idempotency_item
 from comfyq.records.job_items import (
@@ -57,11 +60,19 @@ class JobRecords:
     """Every write carries a fresh write id: when the answer to a write is lost and its repetition
     is refused, the stored id tells that the write had been applied."""
 
-    def __init__(self, table: Table, *, clock: Clock, new_write_id: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        table: Table,
+        *,
+        clock: Clock,
+        new_write_id: Callable[[], str],
+        joint: JointWrites | None = None,
+    ) -> None:
         self._table = table
         self._outputs = JobOutputs(table)
         self._clock = clock
         self._new_write_id = new_write_id
+        self._joint = joint  # None: the queue is another engine's
 
     async def create(
         self,
@@ -74,7 +85,8 @@ class JobRecords:
         """Store a new job in one transaction; it is returned with the version that it has.
 
         ``instead_of`` is a refused job, which nobody ever worked on, under the same id. A job that
-        reuses the results of another one has its outputs at once.
+        reuses the results of another one has its outputs at once. Where the queue is of the same
+        engine, a job that waits has been rung for by the same transaction, and says so.
 
         Raises:
             KeyTaken: the idempotency key stands for another job.
@@ -84,7 +96,11 @@ class JobRecords:
         old = None if instead_of is None else instead_of.version
         if old is not None:
             job = replace(job, version=old + 1)
-        writes = [
+        doorbell = None
+        if self._joint is not None and not job.status.terminal:
+            job = replace(jobs.ring(job, now=self._clock.now()), version=job.version)
+            doorbell = Doorbell(job.id, job.tenant)
+        writes: list[Write] = [
             Put(to_item(job, write_id=write_id), absent=old is None, version=old),
             Put(spec_item(job.id, spec), absent=old is None),
         ]
@@ -93,7 +109,7 @@ class JobRecords:
         if job.reused_from is not None:
             writes.append(Put(reused_outputs(job)))
         try:
-            await self._table.write(*writes)
+            await self._write(writes, ring=doorbell)
         except ConditionFailed as refused:
             _settle_refused_create(refused, job, write_id)
         return job
@@ -106,9 +122,16 @@ class JobRecords:
         return from_item(item)
 
     async def save(
-        self, job: Job, *, attempt: Attempt | None = None, outputs: Sequence[Output] | None = None
+        self,
+        job: Job,
+        *,
+        attempt: Attempt | None = None,
+        outputs: Sequence[Output] | None = None,
+        delivery: Delivery | None = None,
     ) -> None:
         """Replace version ``job.version - 1``, with what the change brought about.
+
+        ``delivery`` is acknowledged by the same transaction where that can be.
 
         Raises:
             StaleJob: that is not the stored version. Nothing was written; read and decide again.
@@ -121,19 +144,33 @@ class JobRecords:
         if outputs is not None:
             writes.append(Put(await self._outputs.stage(job.id, job.attempt, outputs)))
         try:
-            await self._table.write(*writes)
+            await self._write(writes, ack=delivery)
         except ConditionFailed as refused:
             found = refused.found.get(0)
             if found is None or found.get("wid") != write_id:
                 raise StaleJob(f"{job.id} is not at version {job.version - 1}") from refused
 
+    async def _write(
+        self, writes: Sequence[Write], *, ring: Doorbell | None = None, ack: Delivery | None = None
+    ) -> None:
+        if self._joint is None or (ring is None and ack is None):
+            await self._table.write(*writes)
+        else:
+            await self._joint.write(*writes, ring=ring, ack=ack)
+
     async def update(
-        self, job: Job, change: Change, *, outputs: Sequence[Output] | None = None
+        self,
+        job: Job,
+        change: Change,
+        *,
+        outputs: Sequence[Output] | None = None,
+        delivery: Delivery | None = None,
     ) -> Job:
         """Store what ``change`` makes of the job, deciding again on a fresh read after a conflict.
 
         Whatever ``change`` raises passes through, so a conflict that makes the change illegal ends
-        here. ``outputs`` are stored in the same transaction if the job succeeds by it.
+        here. ``outputs`` are stored in the same transaction if the job succeeds by it, and
+        ``delivery`` may be acknowledged by it if the job ends.
 
         Raises:
             TooContended: others wrote first, TRIES times in a row.
@@ -147,7 +184,12 @@ class JobRecords:
             attempt = attempt_ended(job, changed, now=now)
             stored = outputs if changed.status == "succeeded" else None
             try:
-                await self.save(changed, attempt=attempt, outputs=stored)
+                await self.save(
+                    changed,
+                    attempt=attempt,
+                    outputs=stored,
+                    delivery=delivery if changed.status.terminal else None,
+                )
             except StaleJob:
                 await asyncio.sleep(random.uniform(0, FIRST_PAUSE_S * 2 ** min(pause, 6)))
                 job = await self.get(job.id)

@@ -42,17 +42,19 @@ class Receipt:
     job_id: JobId
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SqliteDelivery:
     receipt: Receipt
     queue: "SqliteQueue"
+    settled: bool = False  # its message was deleted by the transaction that stored the outcome
 
     @property
     def job_id(self) -> JobId:
         return self.receipt.job_id
 
     async def ack(self) -> None:
-        await self.queue.ack(self.receipt)
+        if not self.settled:
+            await self.queue.ack(self.receipt)
 
     async def hide(self, seconds: float) -> None:
         await self.queue.hide(self.receipt, seconds)
@@ -113,6 +115,16 @@ class SqliteQueue:
     async def hide(self, receipt: Receipt, seconds: float) -> None:
         check_seconds(seconds, most=MAX_HIDE_S)
         await self._write(HIDE, (self._now_s() + seconds, receipt.id, receipt.receives))
+
+    def send_within(
+        self, connection: sqlite3.Connection, job_id: JobId, *, tenant: TenantId
+    ) -> None:
+        """Send as a part of somebody's transaction."""
+        connection.execute(SEND, (job_id, tenant, self._now_s()))
+
+    def ack_within(self, connection: sqlite3.Connection, receipt: Receipt) -> None:
+        """Acknowledge as a part of somebody's transaction."""
+        connection.execute(ACK, (receipt.id, receipt.receives))
 
     async def _change_from(self, state: object, *, within_s: float) -> None:
         """Return when any process has written since, or the time is over."""

@@ -1,7 +1,7 @@
 import json
 import sqlite3
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -73,10 +73,15 @@ class SqliteTable:
         return Page(items, Cursor(*rows[limit - 1][1:]) if len(rows) > limit else None)
 
     async def write(self, *writes: Write) -> None:
+        apply = self.prepared(writes)
+        with failing_as(TableUnavailable):
+            await self._database.write(apply)
+
+    def prepared(self, writes: Sequence[Write]) -> Callable[[sqlite3.Connection], None]:
+        """Return what does ``writes`` within a transaction; raises what ``check`` raises."""
         check(writes)
         now = self._clock.now()
-        with failing_as(TableUnavailable):
-            await self._database.write(lambda connection: self._apply(connection, writes, now))
+        return lambda connection: self._apply(connection, writes, now)
 
     async def count(self, key: Key, *, cap: int, ttl: int) -> bool:
         check_key(key)

@@ -18,11 +18,13 @@ class Dispatch:
         self._announcer = announcer
 
     async def dispatch(self, job: Job) -> Job:
-        """Ring for a job that waits, announce one that has ended. The reaper repeats what fails
-        here, so nothing is raised for a doorbell that could not be sent."""
+        """Ring for a job that waits and was not rung for yet, announce one that has ended. The
+        reaper repeats what fails here, so nothing is raised for a doorbell that could not be sent.
+        """
         if job.status.terminal:
             return await self._announcer.announce_end(job)
-        await self.ring(job)
+        if job.rung_at is None:
+            await self.ring(job)
         return job
 
     async def ring(self, job: Job) -> None:

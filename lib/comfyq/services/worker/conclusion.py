@@ -4,7 +4,6 @@ from contextlib import suppress
 from functools import partial
 
 from comfyq.aio.logs import log
-from comfyq.aio.tasks import all_of
 from comfyq.domain import job as jobs
 from comfyq.domain.errors import (
     DomainError,
@@ -122,11 +121,11 @@ class Conclusion:
     async def _end(self, held: HeldJob) -> None:
         if held.won:
             self._run_times.note(held.job)
-        await all_of([self._acknowledge(held), self._announce_end(held)])
+        try:
+            await self._announcer.announce_end(held.job)
+        finally:
+            await self._acknowledge(held)
         await self._claims.forget(held.id)
-
-    async def _announce_end(self, held: HeldJob) -> None:
-        await self._announcer.announce_end(held.job)
 
     async def _acknowledge(self, held: HeldJob) -> None:
         try:

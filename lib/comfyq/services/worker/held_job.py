@@ -58,7 +58,9 @@ class HeldJob:
     async def write(self, change: Change, *, outputs: Sequence[Output] | None = None) -> Job:
         """Apply ``change`` and store it; raises what ``change`` raises, LeaseLost first of all."""
         async with self._lock:
-            self.job = await self._records.update(self.job, change, outputs=outputs)
+            self.job = await self._records.update(
+                self.job, change, outputs=outputs, delivery=self._delivery
+            )
             self._seen_at = monotonic()
             self._concluded = self.job.lease is None
             return self.job

@@ -23,7 +23,7 @@ class FaultyTable:
         )
 
     async def write(self, *writes: Write) -> None:
-        await self._faults.around("write", _told(writes), lambda: self._table.write(*writes))
+        await self._faults.around("write", described(writes), lambda: self._table.write(*writes))
 
     async def count(self, key: Key, *, cap: int, ttl: int) -> bool:
         return await self._faults.ask(
@@ -31,7 +31,7 @@ class FaultyTable:
         )
 
 
-def _told(writes: Sequence[Write]) -> Callable[[], str]:
+def described(writes: Sequence[Write]) -> Callable[[], str]:
     return lambda: _dump([write.item if isinstance(write, Put) else write.key for write in writes])
 
 

@@ -1,0 +1,37 @@
+import sqlite3
+
+from comfyq.adapters.sqlite.database import Database, failing_as
+from comfyq.adapters.sqlite.queue import SqliteDelivery, SqliteQueue
+from comfyq.adapters.sqlite.table import SqliteTable
+from comfyq.domain.errors import TableUnavailable
+from comfyq.ports.joint import Doorbell
+from comfyq.ports.queue import Delivery
+from comfyq.ports.table import Write
+
+
+class SqliteJointWrites:
+    """The table and the queue of one file, in one transaction, which is synced."""
+
+    def __init__(self, *, database: Database, table: SqliteTable, queue: SqliteQueue) -> None:
+        self._database = database
+        self._table = table
+        self._queue = queue
+
+    async def write(
+        self, *writes: Write, ring: Doorbell | None = None, ack: Delivery | None = None
+    ) -> None:
+        if ack is not None and not isinstance(ack, SqliteDelivery):
+            raise ValueError(f"{ack!r} was not received from this file's queue")
+        apply = self._table.prepared(writes)
+
+        def work(connection: sqlite3.Connection) -> None:
+            apply(connection)
+            if ring is not None:
+                self._queue.send_within(connection, ring.job_id, tenant=ring.tenant)
+            if ack is not None:
+                self._queue.ack_within(connection, ack.receipt)
+
+        with failing_as(TableUnavailable):
+            await self._database.write(work)
+        if ack is not None:
+            ack.settled = True

@@ -1,0 +1,136 @@
+"""Table and queue in one transaction, on every backend that has one engine for both."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+
+from comfyq.adapters.sqlite.database import Database
+from comfyq.adapters.sqlite.joint import SqliteJointWrites
+from comfyq.adapters.sqlite.queue import SqliteQueue
+from comfyq.adapters.sqlite.table import SqliteTable
+from comfyq.adapters.system.clock import SystemClock
+from comfyq.domain import job as jobs
+from comfyq.domain.caller import TenantId
+from comfyq.domain.job import Job, JobId
+from comfyq.domain.submission.spec import Spec
+from comfyq.ports.joint import Doorbell
+from comfyq.ports.queue import Delivery
+from comfyq.ports.table import ConditionFailed, Put
+from comfyq.records.jobs import JobRecords
+from comfyq.testing.memory.queue import MemoryQueue
+
+pytestmark = pytest.mark.anyio
+
+ALICE = TenantId("alice")
+KEY = ("A", "1")
+ITEM = {"pk": "A", "sk": "1", "version": 1}
+
+
+class One:
+    """A table and a queue in one file."""
+
+    def __init__(self, path: Path) -> None:
+        clock = SystemClock()
+        self.database = Database(path=path)
+        self.table = SqliteTable(database=self.database, clock=clock)
+        self.queue = SqliteQueue(database=self.database, clock=clock)
+        self.joint = SqliteJointWrites(database=self.database, table=self.table, queue=self.queue)
+        self.records = JobRecords(
+            self.table, clock=clock, new_write_id=lambda: uuid4().hex, joint=self.joint
+        )
+        self.clock = clock
+
+    async def heard(self) -> Delivery | None:
+        return await self.queue.receive(wait_s=0)
+
+    async def sent(self) -> Delivery:
+        await self.queue.send(JobId("a"), tenant=ALICE)
+        delivery = await self.heard()
+        assert delivery is not None
+        return delivery
+
+    def job(self) -> Job:
+        return jobs.submitted(
+            id=JobId(str(uuid4())), tenant=ALICE, workflow="any", created_at=self.clock.now()
+        )
+
+
+@pytest.fixture
+def one(tmp_path: Path) -> Iterator[One]:
+    engine = One(tmp_path / "comfyq.db")
+    yield engine
+    engine.database.close()
+
+
+async def test_what_is_written_is_rung_for(one: One) -> None:
+    await one.joint.write(Put(ITEM), ring=Doorbell(JobId("a"), ALICE))
+    delivery = await one.heard()
+    assert delivery is not None
+    assert delivery.job_id == "a"
+    assert await one.table.get(KEY) == ITEM
+
+
+async def test_what_is_refused_rings_for_nobody_and_acknowledges_nothing(one: One) -> None:
+    delivery = await one.sent()
+    await one.table.write(Put(ITEM))
+    with pytest.raises(ConditionFailed):
+        await one.joint.write(Put(ITEM, absent=True), ring=Doorbell(JobId("b"), ALICE))
+    with pytest.raises(ConditionFailed):
+        await one.joint.write(Put(ITEM, absent=True), ack=delivery)
+    assert await one.heard() is None
+    await delivery.hide(0)
+    again = await one.heard()
+    assert again is not None
+    assert again.job_id == "a"
+
+
+async def test_what_is_acknowledged_comes_no_more(one: One) -> None:
+    delivery = await one.sent()
+    await one.joint.write(Put(ITEM), ack=delivery)
+    await delivery.hide(0)
+    assert await one.heard() is None
+    await delivery.ack()  # a second time is no error
+
+
+async def test_a_lapsed_receipt_deletes_nothing(one: One) -> None:
+    lapsed = await one.sent()
+    await lapsed.hide(0)
+    delivery = await one.heard()
+    assert delivery is not None
+    await one.joint.write(Put(ITEM), ack=lapsed)
+    await delivery.hide(0)
+    assert await one.heard() is not None
+
+
+async def test_the_delivery_of_another_queue_is_refused(one: One) -> None:
+    other = MemoryQueue(clock=one.clock)
+    await other.send(JobId("a"), tenant=ALICE)
+    with pytest.raises(ValueError, match="not received"):
+        await one.joint.write(Put(ITEM), ack=await other.receive(wait_s=0))
+    assert await one.table.get(KEY) is None
+
+
+async def test_a_new_job_has_been_rung_for(one: One) -> None:
+    created = await one.records.create(one.job(), Spec(graph={}, parameters={}))
+    stored = await one.records.get(created.id)
+    assert created.rung_at is not None
+    assert stored.rung_at is not None
+    assert stored.version == created.version
+    delivery = await one.heard()
+    assert delivery is not None
+    assert delivery.job_id == created.id
+
+
+async def test_only_the_end_of_a_job_acknowledges_its_doorbell(one: One) -> None:
+    created = await one.records.create(one.job(), Spec(graph={}, parameters={}))
+    delivery = await one.heard()
+    assert delivery is not None
+    rung = await one.records.update(created, jobs.ring, delivery=delivery)
+    await delivery.hide(0)
+    delivery = await one.heard()
+    assert delivery is not None, "a job that goes on keeps its doorbell"
+    await one.records.update(rung, jobs.request_cancel, delivery=delivery)
+    await delivery.hide(0)
+    assert await one.heard() is None
