@@ -1,8 +1,9 @@
 from dataclasses import dataclass
 
 from comfyq.domain.caller import TenantId
-from comfyq.domain.job import JobId
-from comfyq.ports.table import Item
+from comfyq.domain.errors import StaleJob
+from comfyq.domain.job import Job, JobId
+from comfyq.ports.table import ConditionFailed, Item
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,3 +33,21 @@ def idempotency_item(record: Idempotency) -> Item:
         "job": record.job_id,
         "ttl": record.ttl,
     }
+
+
+def settle_refused_create(refused: ConditionFailed, job: Job, write_id: str) -> None:
+    """Return where a refused creation had been done already.
+
+    Raises:
+        KeyTaken: the idempotency key, the third of its writes, stands for another job.
+        StaleJob: a job with this id exists.
+    """
+    standing = refused.found.get(0)
+    if standing is not None and standing.get("wid") == write_id:
+        return  # the answer was lost, not the write
+    key = refused.found.get(2)
+    if key is not None and key["job"] != job.id:
+        raise KeyTaken(key["digest"], JobId(key["job"])) from refused
+    if standing is not None and key is not None and key["job"] == job.id:
+        return  # the answer was lost, and a worker has claimed the job since
+    raise StaleJob(f"job {job.id} exists") from refused

@@ -17,7 +17,11 @@ from comfyq.ports.clock import Clock
 from comfyq.ports.joint import Doorbell, JointWrites
 from comfyq.ports.queue import Delivery
 from comfyq.ports.table import ConditionFailed, Cursor, Delete, Put, Table, Write
-from comfyq.records.idempotency import Idempotency, KeyTaken, idempotency_item
+from comfyq.records.idempotency import (
+    Idempotency,
+    idempotency_item,
+    settle_refused_create,
+)
 from comfyq.records.job_items import (
     active_partition,
     from_item,
@@ -111,7 +115,7 @@ class JobRecords:
         try:
             await self._write(writes, ring=doorbell)
         except ConditionFailed as refused:
-            _settle_refused_create(refused, job, write_id)
+            settle_refused_create(refused, job, write_id)
         return job
 
     async def get(self, job_id: JobId) -> Job:
@@ -288,15 +292,3 @@ class JobRecords:
         """(digest, job) that the key stands for."""
         item = await self._table.get((f"IDEM#{tenant}#{key}", "-"))
         return None if item is None else (item["digest"], JobId(item["job"]))
-
-
-def _settle_refused_create(refused: ConditionFailed, job: Job, write_id: str) -> None:
-    standing = refused.found.get(0)
-    if standing is not None and standing.get("wid") == write_id:
-        return  # the answer was lost, not the write
-    key = refused.found.get(2)
-    if key is not None and key["job"] != job.id:
-        raise KeyTaken(key["digest"], JobId(key["job"])) from refused
-    if standing is not None and key is not None and key["job"] == job.id:
-        return  # the answer was lost, and a worker has claimed the job since
-    raise StaleJob(f"job {job.id} exists") from refused

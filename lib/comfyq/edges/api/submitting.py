@@ -9,12 +9,14 @@ from typing import Annotated, Any, Protocol
 from fastapi import Depends, Header, Query, Response
 from fastapi.responses import JSONResponse
 
+from comfyq.domain.caller import Caller
 from comfyq.domain.errors import FieldError, InvalidRequest, WorkflowNotFound
 from comfyq.domain.submission.admission import AdmittedRequest
 from comfyq.domain.submission.request import Request
 from comfyq.edges.api.authentication import Submitter
 from comfyq.edges.api.dependencies import ClientLinks, services_of
 from comfyq.edges.api.job_views import JobViews
+from comfyq.edges.api.links import Links
 from comfyq.services.jobs.accepted import Accepted
 from comfyq.services.jobs.submission import Submission
 from comfyq.wire.generate.jobs import JobView
@@ -72,12 +74,12 @@ class SubmissionServices(Protocol):
 class Submitting:
     """The dependencies of a route that submits, beside the request itself."""
 
-    services: Annotated[SubmissionServices, Depends(services_of)]
-    caller: Submitter
-    links: ClientLinks
+    services: SubmissionServices
+    caller: Caller
+    links: Links
     response: Response
-    dry_run: DryRun = False
-    idempotency_key: IdempotencyKey = None
+    dry_run: bool
+    idempotency_key: str | None
 
     async def submit(self, request: Request) -> JobView | Response:
         """Submit or rehearse a request, and answer."""
@@ -99,7 +101,18 @@ class Submitting:
         return JobViews(self.links).accepted(accepted)
 
 
-Submits = Annotated[Submitting, Depends()]
+async def submitting_of(
+    services: Annotated[SubmissionServices, Depends(services_of)],
+    caller: Submitter,
+    links: ClientLinks,
+    response: Response,
+    dry_run: DryRun = False,
+    idempotency_key: IdempotencyKey = None,
+) -> Submitting:
+    return Submitting(services, caller, links, response, dry_run, idempotency_key)
+
+
+Submits = Annotated[Submitting, Depends(submitting_of)]
 
 
 def rehearsed(admitted: AdmittedRequest) -> Response:
