@@ -135,6 +135,13 @@ async def primitive(call: Call) -> NodeResult:
     return NodeResult(replace(call.combined(), constants=(call.inputs["value"],)))
 
 
+async def concatenate(call: Call) -> NodeResult:
+    joined = str(call.inputs["delimiter"]).join(
+        [str(call.inputs["string_a"]), str(call.inputs["string_b"])]
+    )
+    return NodeResult(replace(call.combined(), constants=(joined,)))
+
+
 async def measure(call: Call) -> NodeResult:
     image = call.value("image")
     sizes = (image.width, image.height, image.count)
@@ -188,6 +195,7 @@ BEHAVIOURS: dict[str, Habit] = {
     "ImageUpscaleWithModel": upscale_with_model,
     "ImageBatch": join,
     "LatentBatch": join,
+    "StringConcatenate": concatenate,
     "LatentUpscaleBy": scale_by,
     "RepeatImageBatch": repeat,
     "RepeatLatentBatch": repeat,

@@ -45,9 +45,9 @@ class Follower:
     def is_open(self) -> bool:
         return self._thread.is_alive()
 
-    def wait_end(self) -> float:
+    def wait_end(self, *, within_s: float = DEADLINE_S) -> float:
         """When the end was told."""
-        until(lambda: self.ended_at is not None, "told of the end")
+        until(lambda: self.ended_at is not None, "told of the end", within_s=within_s)
         self._thread.join(DEADLINE_S)
         assert self.ended_at is not None
         return self.ended_at

@@ -15,8 +15,9 @@ arguments: the items and keys of a write as compact JSON with sorted names, a do
 an asset's key, a frame |
 | ``at``, ``times`` | it strikes from the ``at``-th such call on (1), that often (1; 0: for ever) |
 | ``when`` | ``before`` or ``after`` the call; a call that itself fails has no after |
-| ``do`` | ``kill``: SIGKILL to the process; ``raise``: the port's Unavailable; ``delay``: wait \
-``seconds``; ``lose``: do not make the call, but say that it was made; ``repeat``: make it twice |
+| ``do`` | ``kill``: SIGKILL to the process; ``raise``: the port's Unavailable; ``crash``: an \
+error that no port raises; ``delay``: wait ``seconds``; ``lose``: do not make the call, but say \
+that it was made; ``repeat``: make it twice |
 | ``seconds`` | of a ``delay`` |
 
 ``raise`` after a call is an answer that was lost. ``lose`` and ``repeat`` are for calls that answer

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypeVar, get_args
 from comfyq.domain.errors import Unavailable
 
 When = Literal["before", "after"]
-Deed = Literal["kill", "raise", "delay", "lose", "repeat"]
+Deed = Literal["kill", "raise", "crash", "delay", "lose", "repeat"]
 T = TypeVar("T")
 
 CALLS: Mapping[str, Sequence[str]] = {
@@ -105,6 +105,8 @@ class Faults:
                 os.kill(os.getpid(), signal.SIGKILL)
             case "raise":
                 raise self._error(f"{rule.port}.{rule.call} was made to fail")
+            case "crash":
+                raise ZeroDivisionError(f"{rule.port}.{rule.call} was made to crash")
             case "delay":
                 await asyncio.sleep(rule.seconds)
             case "lose" | "repeat":
