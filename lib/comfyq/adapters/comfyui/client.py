@@ -1,6 +1,5 @@
 """ComfyUI's HTTP interface: one method a route, and vendor errors translated in one place."""
 
-import json
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -8,6 +7,7 @@ from typing import Any
 
 import aiohttp
 
+from comfyq.adapters.comfyui.answers import mapping, parsed, sequence
 from comfyq.adapters.comfyui.timing import EngineTiming
 from comfyq.ports.engine import (
     EngineError,
@@ -39,7 +39,7 @@ class Reply:
     def json(self) -> Any:
         """Raises EngineUnavailable if it is none: then this is not ComfyUI."""
         try:
-            return json.loads(self.content)
+            return parsed(self.content)
         except ValueError as error:
             raise EngineUnavailable(f"not an answer of ComfyUI: {self.text[:200]!r}") from error
 
@@ -70,20 +70,21 @@ class ComfyClient:
         """
         queue = await self._json("queue", within_s=within_s)
         for key, state in _QUEUES.items():
-            for entry in queue.get(key) or ():
-                if entry[1] == prompt_id:
+            for entry in map(sequence, sequence(queue.get(key))):
+                if len(entry) > 1 and entry[1] == prompt_id:
                     return Sighting(state, entry)
         item = await self.history(prompt_id, within_s=within_s)
         if item is None:
             return Sighting(PromptState.ABSENT)
-        return Sighting(PromptState.ENDED, item.get("prompt"), item)
+        return Sighting(PromptState.ENDED, sequence(item.get("prompt")), item)
 
     async def history(
         self, prompt_id: PromptId, *, within_s: float | None = None
     ) -> Mapping[str, Any] | None:
         """The entry of a prompt that ended; None where there is none."""
         found = await self._json(f"history/{prompt_id}", within_s=within_s)
-        return found.get(prompt_id)
+        item = found.get(prompt_id)
+        return item if isinstance(item, dict) else None
 
     async def delete(self, prompt_id: PromptId) -> None:
         """Take a prompt out of the queue if it is pending; otherwise nothing happens."""
@@ -111,11 +112,15 @@ class ComfyClient:
         path = "object_info" if class_type is None else f"object_info/{class_type}"
         return await self._json(path)
 
-    async def upload(self, form: aiohttp.FormData) -> Mapping[str, str]:
+    async def upload(self, form: aiohttp.FormData) -> str:
+        """The name, with its folder, under which the file was stored."""
         reply = await self._call("POST", "upload/image", data=form)
         _expect_ok(reply, "upload/image")
-        uploaded: Mapping[str, str] = reply.json()
-        return uploaded
+        given = mapping(reply.json())
+        name, folder = given.get("name"), given.get("subfolder")
+        if not isinstance(name, str):
+            raise EngineUnavailable(f"not an answer of ComfyUI to upload: {reply.text[:200]!r}")
+        return f"{folder}/{name}" if folder else name
 
     async def view(self, rendered: Rendered) -> AsyncIterator[bytes]:
         """A file's bytes. Raises RenderedFileGone."""

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 import aiohttp
 
+from comfyq.adapters.comfyui.answers import mapping, sequence
 from comfyq.adapters.comfyui.client import ComfyClient
 from comfyq.adapters.comfyui.socket import Socket
 from comfyq.adapters.comfyui.submit.cancellation import cancel
@@ -23,6 +24,9 @@ from comfyq.ports.engine import (
     PromptState,
     Rendered,
 )
+
+MAX_DEVICES = 64
+MAX_CHARS = 200  # of a version or a device's name
 
 
 class ComfyEngine:
@@ -141,10 +145,11 @@ class ComfyEngine:
 
     async def info(self) -> EngineInfo:
         stats = await self._client.system_stats()
-        system = stats.get("system") or {}
+        system = mapping(stats.get("system"))
+        devices = [mapping(device) for device in sequence(stats.get("devices"))[:MAX_DEVICES]]
         return EngineInfo(
-            version=str(system.get("comfyui_version", "unknown")),
-            devices=tuple(str(device["name"]) for device in stats.get("devices") or ()),
+            version=str(system.get("comfyui_version", "unknown"))[:MAX_CHARS],
+            devices=tuple(str(device.get("name", "unknown"))[:MAX_CHARS] for device in devices),
             simulated=bool(system.get("simulated", False)),
         )
 
@@ -167,9 +172,7 @@ class ComfyEngine:
         form.add_field("image", content, filename=name, content_type="application/octet-stream")
         form.add_field("type", "input")
         form.add_field("subfolder", subfolder)
-        given = await self._client.upload(form)
-        folder = given.get("subfolder")
-        return f"{folder}/{given['name']}" if folder else given["name"]
+        return await self._client.upload(form)
 
     def _heard(self, text: str) -> None:
         self._mailroom.deliver(*signals(text))

@@ -3,6 +3,7 @@
 import asyncio
 import re
 
+from comfyq.adapters.comfyui.answers import mapping
 from comfyq.adapters.comfyui.client import ComfyClient
 from comfyq.adapters.comfyui.timing import EngineTiming
 from comfyq.ports.engine import EngineError, PromptId, PromptState
@@ -56,8 +57,8 @@ async def _interrupt(prompt_id: PromptId, client: ComfyClient) -> None:
 
 async def _version(client: ComfyClient) -> Version | None:
     """None where it is not told in numbers. Asked each time: ComfyUI may have been exchanged."""
-    system = (await client.system_stats()).get("system") or {}
-    numbers = re.match(r"v?(\d+(?:\.\d+)*)", str(system.get("comfyui_version", "")))
+    system = mapping((await client.system_stats()).get("system"))
+    numbers = re.match(r"v?(\d{1,9}(?:\.\d{1,9})*)", str(system.get("comfyui_version", "")))
     return tuple(int(n) for n in numbers.group(1).split(".")) if numbers else None
 
 

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from comfyq.adapters.comfyui.answers import mapping, sequence
 from comfyq.ports.engine import GraphRefused, NodeError
 
 Body = Mapping[str, Any]  # of the answer to POST /prompt
@@ -22,7 +23,7 @@ def graph_refused(body: Body, graph: Mapping[str, Any], catalogue: Catalogue) ->
     ``catalogue`` gives the names that exist where ComfyUI does not (it shortens long lists).
     """
     errors = tuple(_of_nodes(body, catalogue)) or tuple(_of_graph(body, graph))
-    error = body.get("error") or {}
+    error = mapping(body.get("error"))
     heading = str(error.get("message") or "A part of the graph is not valid")
     reasons = "; ".join(f"{e.class_type} ({e.node}): {e.message}" for e in errors)
     message = f"{heading}: {reasons}" if reasons else f"{heading} {error.get('details', '')}"
@@ -33,8 +34,8 @@ def classes_without_names(body: Body) -> set[str]:
     """Node classes whose lists of names ComfyUI left out of its answer."""
     return {
         str(node.get("class_type"))
-        for node in (body.get("node_errors") or {}).values()
-        for error in node.get("errors") or ()
+        for node in map(mapping, mapping(body.get("node_errors")).values())
+        for error in map(mapping, sequence(node.get("errors")))
         if _is_wrong_name(error) and not _names(_extra(error).get("input_config"))
     }
 
@@ -45,9 +46,10 @@ def nearest(wrong: Any, names: list[str]) -> tuple[str, ...]:
 
 
 def _of_nodes(body: Body, catalogue: Catalogue) -> Iterator[NodeError]:
-    for node, about in (body.get("node_errors") or {}).items():
+    for node, told in mapping(body.get("node_errors")).items():
+        about = mapping(told)
         class_type = str(about.get("class_type", ""))
-        for error in about.get("errors") or ():
+        for error in map(mapping, sequence(about.get("errors"))):
             if _is_wrong_name(error):
                 yield _wrong_name(node, class_type, error, catalogue)
             else:
@@ -72,7 +74,7 @@ def _plain(node: str, class_type: str, error: Body) -> NodeError:
 
 def _of_graph(answer: Body, graph: Mapping[str, Any]) -> Iterator[NodeError]:
     """An unknown class is told in words in older versions and as data in newer ones."""
-    error = answer.get("error") or {}
+    error = mapping(answer.get("error"))
     in_words = NODE_IN_DETAILS.search(str(error.get("details", "")))
     node = _extra(error).get("node_id") or (in_words and in_words.group(1))
     if node:
@@ -86,13 +88,13 @@ def _is_wrong_name(error: Body) -> bool:
 
 
 def _extra(error: Body) -> Mapping[str, Any]:
-    return error.get("extra_info") or {}
+    return mapping(error.get("extra_info"))
 
 
 def _names_of(catalogue: Catalogue, class_type: str, field: str) -> list[str]:
-    groups = (catalogue.get(class_type) or {}).get("input") or {}
+    groups = mapping(mapping(catalogue.get(class_type)).get("input"))
     for group in ("required", "optional"):
-        if field in (groups.get(group) or {}):
+        if field in mapping(groups.get(group)):
             return _names(groups[group][field])
     return []
 
@@ -103,5 +105,5 @@ def _names(config: Any) -> list[str]:
         return []
     if isinstance(config[0], list):
         return [str(name) for name in config[0]]
-    options = config[1] if len(config) > 1 else {}
-    return [str(name) for name in options.get("options") or ()]
+    options = mapping(config[1]) if len(config) > 1 else {}
+    return [str(name) for name in sequence(options.get("options"))]

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
+from comfyq.adapters.comfyui.answers import mapping, sequence
 from comfyq.adapters.comfyui.client import ComfyClient, Reply, Sighting
 from comfyq.adapters.comfyui.submit.cancellation import cancel
 from comfyq.adapters.comfyui.submit.refusal import classes_without_names, graph_refused
@@ -64,7 +65,7 @@ class PromptSubmission:
     async def _post(self) -> None:
         reply = await self._client.post_prompt(self._body)
         if reply.status == HTTPStatus.OK:
-            return await self._check_accepted(reply.json())
+            return await self._check_accepted(mapping(reply.json()))
         if reply.status in REFUSALS:
             raise await self._refused(_body_of(reply))
         if reply.status == HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -116,8 +117,13 @@ class PromptSubmission:
             return
         catalogue = await self._client.object_info()
         graph = self._prompt.graph
-        outputs = {n for n in graph if catalogue.get(graph[n]["class_type"], {}).get("output_node")}
-        left_out = sorted(outputs - set(sighting.entry[4]))
+        outputs = {
+            node
+            for node, body in graph.items()
+            if mapping(catalogue.get(body["class_type"])).get("output_node")
+        }
+        kept = sequence(sighting.entry[4])
+        left_out = sorted(node for node in outputs if node not in kept)
         if left_out:
             await self._withdraw()
             raise GraphRefused(f"ComfyUI leaves out the output nodes {', '.join(left_out)}")

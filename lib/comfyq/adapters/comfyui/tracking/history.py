@@ -1,8 +1,9 @@
 """Reading ComfyUI's history of a run that ended. Pure."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from comfyq.adapters.comfyui.answers import mapping, sequence
 from comfyq.ports.engine import (
     DeviceFault,
     EngineError,
@@ -38,7 +39,7 @@ def rendered(item: Item) -> list[Rendered]:
     failure = failed(item)
     if failure is not None:
         raise failure
-    outputs = item.get("outputs") or {}
+    outputs = mapping(item.get("outputs"))
     nodes = sorted(_output_nodes(item, outputs), key=_natural)
     found = list(dict.fromkeys(one for node in nodes for one in _of_node(node, outputs[node])))
     folders = {one.folder for one in found if one.text is None}
@@ -51,14 +52,22 @@ def failed(item: Item) -> EngineError | None:
 
     History calls an interrupted run an error too: only its last message tells them apart.
     """
-    status = item.get("status") or {}
+    status = mapping(item.get("status"))
     if status.get("status_str", "success") == "success":
         return None
-    messages = status.get("messages") or [["", {}]]
-    name, data = messages[-1]
+    name, data = _last_message(status)
     if name == "execution_interrupted":
         return PromptInterrupted(f"interrupted at node {data.get('node_id')}")
     return _node_failed(data)
+
+
+def _last_message(status: Mapping[str, Any]) -> tuple[object, Mapping[str, Any]]:
+    messages = sequence(status.get("messages"))
+    match messages[-1] if messages else None:
+        case [name, data]:
+            return name, mapping(data)
+        case _:
+            return "", {}
 
 
 def _node_failed(data: Mapping[str, Any]) -> NodeFailed:
@@ -84,19 +93,20 @@ def _kind(exception_type: str, message: str) -> type[NodeFailed]:
 
 
 def _traceback(data: Mapping[str, Any]) -> list[str]:
-    frames = data.get("traceback") or []
+    frames = sequence(data.get("traceback"))
     lines = [line for frame in frames for line in str(frame).splitlines() if line.strip(" ^~")]
     return [line[:MAX_LINE_CHARS] for line in lines[-MAX_TRACEBACK_LINES:]]
 
 
 def _output_nodes(item: Item, outputs: Mapping[str, Any]) -> Iterator[str]:
     """Nodes that ComfyUI was asked to execute, and those that such a node expanded into."""
-    prompt: Sequence[Any] = item.get("prompt") or ()
-    wanted = set(prompt[4]) if len(prompt) > 4 else set(outputs)
-    meta = item.get("meta") or {}
+    prompt = sequence(item.get("prompt"))
+    listed = sequence(prompt[4]) if len(prompt) > 4 else outputs
+    wanted = {node for node in listed if isinstance(node, str)}
+    meta = mapping(item.get("meta"))
     for node in outputs:
-        shown_as = (meta.get(node) or {}).get("display_node")
-        if node in wanted or shown_as in wanted:
+        shown_as = mapping(meta.get(node)).get("display_node")
+        if node in wanted or (isinstance(shown_as, str) and shown_as in wanted):
             yield node
 
 
@@ -106,7 +116,7 @@ def _of_node(node: str, output: Any) -> Iterator[Rendered]:
         return
     for name, values in output.items():
         for value in values if isinstance(values, list) else [values]:
-            if isinstance(value, Mapping) and value.get("filename"):
+            if _text(mapping(value).get("filename")):
                 yield _file(node, value)
             elif name == "text" and isinstance(value, str):
                 yield Rendered(node, filename="", text=value)
@@ -115,11 +125,19 @@ def _of_node(node: str, output: Any) -> Iterator[Rendered]:
 def _file(node: str, value: Mapping[str, Any]) -> Rendered:
     return Rendered(
         node,
-        filename=str(value["filename"]),
-        subfolder=str(value.get("subfolder") or ""),
-        folder=str(value.get("type") or "output"),
+        filename=_text(value["filename"]),
+        subfolder=_text(value.get("subfolder")),
+        folder=_text(value.get("type")) or "output",
     )
 
 
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
+
+
 def _natural(node: str) -> tuple[int, int, str]:
-    return (0, int(node), "") if node.isdigit() else (1, 0, node)
+    """Numbers by their value, of any length and with no need to be read as one; then the others."""
+    if not (node.isascii() and node.isdigit()):
+        return 1, 0, node
+    digits = node.lstrip("0")
+    return 0, len(digits), digits

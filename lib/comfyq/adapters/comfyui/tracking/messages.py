@@ -4,12 +4,12 @@ Pure. Custom nodes may send whatever they like under any name, so a message that
 expected form says nothing; it is never an error.
 """
 
-import json
 import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from comfyq.adapters.comfyui.answers import parsed
 from comfyq.domain.job.progress import Advance
 from comfyq.ports.engine import PromptId, Started
 
@@ -32,6 +32,7 @@ class QueueChanged:
 Signal = Started | Advance | PromptSettling | PromptSettled | QueueChanged
 Data = Mapping[str, Any]
 
+MAX_STEPS = 10**9  # what is told beyond is that many
 PREVIEW_WITH_METADATA = 4  # the binary frame that says which prompt it belongs to
 
 
@@ -52,12 +53,12 @@ def signals(text: str) -> tuple[PromptId | None, Sequence[Signal]]:
     prompt id and says nothing.
     """
     try:
-        message = json.loads(text)
+        message = parsed(text)
         if message["type"] == "status":
             return None, (QueueChanged(),)
         data = message["data"]
         read = _READERS.get(message["type"])
-        return PromptId(data["prompt_id"]), read(data) if read else ()
+        return _prompt_id(data), read(data) if read else ()
     except (ValueError, KeyError, TypeError, AttributeError, OverflowError):
         return None, ()
 
@@ -68,15 +69,22 @@ def preview(frame: bytes) -> Preview | None:
         kind, length = struct.unpack_from(">II", frame)
         if kind != PREVIEW_WITH_METADATA:
             return None
-        about = json.loads(frame[8 : 8 + length])
+        about = parsed(frame[8 : 8 + length])
         return Preview(
-            PromptId(about["prompt_id"]),
+            _prompt_id(about),
             str(about["display_node_id"]),
             str(about["image_type"]),
             frame[8 + length :],
         )
     except (struct.error, ValueError, KeyError, TypeError):
         return None
+
+
+def _prompt_id(data: Data) -> PromptId:
+    told = data["prompt_id"]
+    if not isinstance(told, str):
+        raise TypeError(f"{told!r} is no prompt id")
+    return PromptId(told)
 
 
 def _started(data: Data) -> Sequence[Signal]:
@@ -102,7 +110,7 @@ def _executed(data: Data) -> Sequence[Signal]:
 
 
 def _progress(data: Data) -> Sequence[Signal]:
-    return (Advance(str(data["node"]), step=int(data["value"]), max_steps=int(data["max"])),)
+    return (Advance(str(data["node"]), step=_count(data["value"]), max_steps=_count(data["max"])),)
 
 
 def _progress_state(data: Data) -> Sequence[Signal]:
@@ -122,10 +130,14 @@ def _advance(node: str, about: Data) -> Advance:
     counts = about["max"] > 1
     return Advance(
         str(node),
-        step=int(about["value"]) if counts else 0,
-        max_steps=int(about["max"]) if counts else 0,
+        step=_count(about["value"]) if counts else 0,
+        max_steps=_count(about["max"]) if counts else 0,
         done=about["state"] == "finished",
     )
+
+
+def _count(steps: float | str) -> int:
+    return min(max(int(steps), 0), MAX_STEPS)
 
 
 _READERS: Mapping[str, Callable[[Data], Sequence[Signal]]] = {
