@@ -97,6 +97,7 @@ class Farm:
         self.records, self.files = services.records, services.assets
         self.subscriptions, self.announcer = services.followers, services.announcer
         self.reuse, self.reaper = services.reuse, services.reaper
+        self.kinds = services.store_kinds
 
     async def submit(
         self, *, spec: Spec | None = None, tenant: TenantId = DEFAULT_TENANT, **limits: int
@@ -175,6 +176,7 @@ class FarmWorker:
         )
         self.capabilities, self.stopper = parts.capabilities, parts.stopper
         self.claims, self.executor = parts.claims, parts.executor
+        self.membership = parts.membership
         self.run_times = parts.run_times
 
     @property

@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 
-from comfyq.local.runtime_file import read_runtime
+from comfyq.bootstrap.runtime_file import read_runtime
 from tests.faulty_process import CLOCK_AHEAD_S, FAULTS
+from tests.unmarked_simulator import UNMARKED
 
 # What serves: one process of `comfyq up`, or what `make aws-local` names instead of it.
 SERVER = os.environ.get("COMFYQ_TEST_SERVER", "comfyq.cli")  # noqa: TID251 - a switch of the tests
@@ -39,6 +40,8 @@ class Process:
         module = SERVER if self.arguments[0] == "up" else "comfyq.cli"
         if any(name in env for name in (FAULTS, CLOCK_AHEAD_S)):
             module = "tests.faulty_process"
+        if UNMARKED in env:
+            module = "tests.unmarked_simulator"
         self._log = log
         self._told = log.with_suffix(".out")
         with log.open("wb") as err, self._told.open("wb") as out:
@@ -175,10 +178,16 @@ class Processes:
         )
 
     def simulator(
-        self, *, port: int = 0, generation: str = "0.33.0", options: Sequence[object] = ()
+        self,
+        *,
+        port: int = 0,
+        generation: str = "0.33.0",
+        options: Sequence[object] = (),
+        env: Mapping[str, str] | None = None,
     ) -> Process:
         """``comfyq simulator``, a ComfyUI that outlives whoever uses it."""
-        return self._start("simulator", "--port", port, "--generation", generation, *options)
+        command = ("simulator", "--port", port, "--generation", generation)
+        return self._start(*command, *options, env=env)
 
     def close(self) -> None:
         for process in reversed(self._started):

@@ -11,9 +11,9 @@ import boto3
 
 from comfyq.aio.tasks import beside
 from comfyq.bootstrap.infra import Infra, deploy_to_look_alike
+from comfyq.bootstrap.runtime_file import runtime_file
 from comfyq.config import AwsEndpoints, Backend, read_settings
 from comfyq.local.emulator import Emulator
-from comfyq.local.runtime_file import remove_runtime, write_runtime
 from comfyq.local.serving import listen, serving_app
 from infra.aws_local.children import child
 from infra.aws_local.cloud import SERVICES, Cloud, read_cloud, surroundings
@@ -76,8 +76,7 @@ async def running(options: Options) -> AsyncIterator[Running]:
         await stack.enter_async_context(_called(cloud, functions, session, endpoint))
         exports = {**around, **_exports(infra, url, data)}
         comfyui = await _workers(stack, options, {**_own_settings(), **exports}, logs)
-        write_runtime(data, exports)
-        stack.callback(remove_runtime, data)
+        stack.enter_context(runtime_file(data, exports))
         yield Running(url=url, infra=infra, functions=functions, comfyui=comfyui, exports=exports)
 
 

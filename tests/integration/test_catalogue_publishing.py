@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 
 from comfyq.adapters.authentication.local_owner import OWNER
+from comfyq.bootstrap.membership import membership_of
 from comfyq.bootstrap.ports import open_ports
 from comfyq.bootstrap.services import Services
 from comfyq.bootstrap.worker import open_worker
 from comfyq.config import Settings
 from comfyq.domain.errors import InvalidGraph, InvalidParameters
 from comfyq.domain.graph.node_catalogue import NodeCatalogue
+from comfyq.domain.job import WorkerId
 from comfyq.domain.submission.request import Request
 from comfyq.edges.worker.catalogue_watch import CatalogueWatch
 from comfyq.edges.worker.engine_watch import EngineWatch
@@ -87,7 +89,8 @@ async def test_a_comfyui_that_comes_back_is_asked_again(tmp_path: Path) -> None:
     lab, engine = ApiLab(), ComfyThatRestarts()
     source = FixedSource({"A": {"input": {}}})
     publishing = publisher(lab, tmp_path, source=source)
-    watch = EngineWatch(engine, period_s=0.01, away_period_s=0.01)
+    membership = membership_of(lab.services, WorkerId("w"))
+    watch = EngineWatch(engine, membership=membership, period_s=0.01, away_period_s=0.01)
     catalogue = CatalogueWatch(publishing, watch=watch)
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(each.run()) for each in (watch, catalogue)]

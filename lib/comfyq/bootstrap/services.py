@@ -31,6 +31,7 @@ from comfyq.records.request_counts import RequestCounts
 from comfyq.records.results import ResultRecords
 from comfyq.records.run_times import RunTimeRecords
 from comfyq.records.secrets import SecretRecords
+from comfyq.records.store_kinds import StoreKindRecords
 from comfyq.records.subscriptions import SubscriptionRecords
 from comfyq.records.uploads import UploadRecords
 from comfyq.records.workers import WorkerRecords
@@ -90,6 +91,10 @@ class Services:
     @cached_property
     def workers(self) -> WorkerRecords:
         return WorkerRecords(self.ports.table)
+
+    @cached_property
+    def store_kinds(self) -> StoreKindRecords:
+        return StoreKindRecords(self.ports.table)
 
     @cached_property
     def families(self) -> FamilyRecords:
@@ -185,6 +190,7 @@ class Services:
         return ResultCache(
             records=self.records,
             results=ResultRecords(self.ports.table),
+            kinds=self.store_kinds,
             clock=self.ports.clock,
             retention=self.retention,
         )

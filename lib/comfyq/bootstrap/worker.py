@@ -21,6 +21,7 @@ from comfyq.adapters.filesystem.spool import FileSpool
 from comfyq.adapters.pictures.pillow import PillowPictures
 from comfyq.bootstrap.disks import disk_cleanup_of, folders_of, space_of
 from comfyq.bootstrap.identity import OwnFolder, dead_workers, take_identity
+from comfyq.bootstrap.membership import admit
 from comfyq.bootstrap.services import Services
 from comfyq.bootstrap.worker_services import (
     JobServices,
@@ -52,6 +53,7 @@ async def open_worker(
 
     Raises:
         NotComfyUI: they are not in ``comfyui_dir``.
+        NotAdmitted: it is a simulator and the jobs are for real ones, or the reverse.
         WorkerIdTaken: another process has the id that the settings want.
     """
     folders = folders_of(services, comfyui_dir)
@@ -60,8 +62,10 @@ async def open_worker(
         timing = EngineTiming(unavailable_s=services.settings.worker.silent_s)
         async with ComfyEngine(comfyui_url, timing=timing) as comfyui:
             caretaker = ComfyCaretaker(comfyui, restart=restart)
+            worker_services = _worker_services(services, comfyui, caretaker, own, folders)
+            await admit(worker_services.jobs.membership, comfyui)
             await _recall(own)
-            yield _worker(services, comfyui, caretaker, own, folders)
+            yield worker_services.worker
     finally:
         own.lock.release()
 
@@ -87,13 +91,13 @@ async def _recall(own: OwnFolder) -> None:
         await left.forget(job_id)
 
 
-def _worker(
+def _worker_services(
     services: Services,
     comfyui: ComfyEngine,
     caretaker: Caretaker,
     own: OwnFolder,
     folders: ComfyFolders | None,
-) -> Worker:
+) -> WorkerServices:
     settings = services.settings
     spool = FileSpool(folder=own.path / "spool", max_kept_bytes=settings.worker.spool_bytes)
     spool.clear()
@@ -114,6 +118,4 @@ def _worker(
         protection=None if agent_uri is None else EcsProtection(agent_uri=agent_uri),
     )
     jobs = JobServices(services, ports, worker=own.worker)
-    return WorkerServices(
-        jobs, machine, host=gethostname(), pid=os.getpid(), version=__version__
-    ).worker
+    return WorkerServices(jobs, machine, host=gethostname(), pid=os.getpid(), version=__version__)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol
 
+from comfyq.bootstrap.membership import membership_of
 from comfyq.bootstrap.services import Services
 from comfyq.domain.job import WorkerId
 from comfyq.edges.worker.attempts import Attempts
@@ -35,6 +36,7 @@ from comfyq.services.worker.conclusion import Conclusion
 from comfyq.services.worker.disk_cleanup import DiskCleanup
 from comfyq.services.worker.executor import Executor
 from comfyq.services.worker.input_files import InputPreparer
+from comfyq.services.worker.membership import Membership
 from comfyq.services.worker.orphaned_prompts import OrphanedPrompts
 from comfyq.services.worker.output_files import OutputCollector
 from comfyq.services.worker.output_retry import OutputRetry
@@ -80,9 +82,13 @@ class JobServices:
         return PromptStopper(self.ports.comfyui, timing=self.timing)
 
     @cached_property
+    def membership(self) -> Membership:
+        return membership_of(self.services, self.worker)
+
+    @cached_property
     def claims(self) -> Claims:
         return Claims(
-            worker=self.worker,
+            membership=self.membership,
             records=self.services.records,
             queue=self.services.ports.queue,
             journal=self.ports.journal,
@@ -178,7 +184,9 @@ class WorkerServices:
 
     @cached_property
     def engine_watch(self) -> EngineWatch:
-        return EngineWatch(self.jobs.ports.comfyui, period_s=ENGINE_LOOK_S)
+        return EngineWatch(
+            self.jobs.ports.comfyui, membership=self.jobs.membership, period_s=ENGINE_LOOK_S
+        )
 
     @cached_property
     def readiness(self) -> Readiness:

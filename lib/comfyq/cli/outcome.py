@@ -36,6 +36,8 @@ def see_through(client: "ApiClient", job: "Json", folder: Path, *, as_json: bool
     if as_json:
         print_json(ended | {"files": files})
     elif files:
+        if ended.get("simulated"):
+            typer.echo("simulated: a simulator of ComfyUI made this, no picture is real", err=True)
         typer.echo("\n".join(files))
     else:
         print_job(ended)

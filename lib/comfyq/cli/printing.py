@@ -69,6 +69,7 @@ def print_health(health: Json) -> None:
         [
             ("status", _colored(health["status"])),
             ("reason", health["reason"]),
+            ("ComfyUI", "simulated: no picture is real" if health["simulated"] else None),
             ("comfyq", health["version"]),
         ]
     )
@@ -88,6 +89,7 @@ def _job_lines(job: Json) -> Sequence[Line]:
     return [
         ("job", job["id"]),
         ("status", _colored(job["status"]).append(progress + asked, style="default")),
+        ("ComfyUI", "simulated: no picture is real" if job.get("simulated") else None),
         ("workflow", job["workflow"]),
         ("seed", None if job["seed"] is None else str(job["seed"])),
         ("created", _time(job["created_at"])),

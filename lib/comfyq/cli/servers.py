@@ -138,7 +138,7 @@ def simulator(
 
 def env(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """Print the settings of the running `comfyq up`: `eval "$(comfyq env)"`."""
-    from comfyq.local.runtime_file import NotRunning, read_runtime
+    from comfyq.bootstrap.runtime_file import NotRunning, read_runtime
 
     try:
         exports = read_runtime(settings_with(COMFYQ_DATA_DIR=data_dir).data_dir)
@@ -177,12 +177,21 @@ def _print_up(up: "Up", as_json: bool) -> None:
     data_dir = str(up.settings.data_dir.resolve())
     if as_json:
         _print_ready(
-            url=up.url, data_dir=data_dir, comfyui=list(up.comfyui), simulated=up.simulated
+            url=up.url,
+            data_dir=data_dir,
+            comfyui=list(up.comfyui),
+            simulated=up.simulated,
+            no_simulator=up.no_simulator,
         )
         return
     body = '{"prompt": "a red fox in the snow"}'
     simulated = "simulated, so no picture is real; `--comfyui URL` connects a real one"
     connected = ", ".join(up.comfyui) or "none here; start `comfyq worker`"
+    if up.no_simulator:
+        connected = (
+            f"none here: no simulator was started. {up.no_simulator}\n"
+            "           `--comfyui URL` adds a worker, `--data-dir DIR` simulates elsewhere"
+        )
     typer.echo(
         f"comfyq is up at {up.url} until Ctrl-C\n"
         f"  docs     {up.url}/docs\n"

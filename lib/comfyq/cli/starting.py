@@ -46,6 +46,7 @@ def _kind(failure: BaseException) -> type[CommandError]:
 def _is_expected(failure: BaseException) -> bool:
     """These modules cost a second to import, so only a failure pays for them."""
     from comfyq.bootstrap.identity import WorkerIdTaken
+    from comfyq.bootstrap.membership import NotAdmitted
     from comfyq.bootstrap.ports import MissingSetting
     from comfyq.bootstrap.supervision import SupervisorTaken
     from comfyq.bootstrap.worker import NotComfyUI
@@ -53,5 +54,6 @@ def _is_expected(failure: BaseException) -> bool:
     from comfyq.local.emulator import EmulatorError
     from comfyq.local.serving import PortTaken
 
-    ours = (PortTaken, EmulatorError, WorkerIdTaken, SupervisorTaken, NotComfyUI, MissingSetting)
-    return isinstance(failure, (*ours, DomainError, OSError))
+    taken = (PortTaken, WorkerIdTaken, SupervisorTaken)
+    wrong = (EmulatorError, NotComfyUI, NotAdmitted, MissingSetting)
+    return isinstance(failure, (*taken, *wrong, DomainError, OSError))

@@ -9,8 +9,10 @@ from pathlib import Path
 import structlog
 
 from comfyq.aio.tasks import beside
+from comfyq.bootstrap.membership import simulator_refused
 from comfyq.bootstrap.ports import make_bucket, open_ports
 from comfyq.bootstrap.provisioning import provisioned
+from comfyq.bootstrap.runtime_file import runtime_file
 from comfyq.bootstrap.services import Services
 from comfyq.bootstrap.worker import evict_dead_workers, open_worker
 from comfyq.config import PROJECT, Backend, Settings, resources_of, variables_of
@@ -18,7 +20,6 @@ from comfyq.domain.errors import DomainError
 from comfyq.edges.worker.worker import Worker
 from comfyq.local.application import local_app
 from comfyq.local.emulator import Emulator
-from comfyq.local.runtime_file import remove_runtime, write_runtime
 from comfyq.local.serving import serving_app
 from comfyq.local.signals import stop_event
 from comfyq.local.supervisor import supervising
@@ -50,6 +51,7 @@ class Up:
     settings: Settings
     simulated: bool
     comfyui: Sequence[str]
+    no_simulator: str | None  # why none was started, where one would have been
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,26 +69,26 @@ async def running(settings: Settings, options: UpOptions) -> AsyncIterator[Up]:
     """Start everything; at the end workers drain and everything stops.
 
     Raises:
-        PortTaken, EmulatorError, WorkerIdTaken, SupervisorTaken, NotComfyUI, MissingSetting:
-            nothing is left running.
+        PortTaken, EmulatorError, WorkerIdTaken, SupervisorTaken, NotComfyUI, NotAdmitted,
+            MissingSetting: nothing is left running.
         TableUnavailable: so is nothing; the data directory's database cannot be used.
     """
     async with AsyncExitStack() as stack:
         settings = await stack.enter_async_context(_backend(settings))
-        engines = await _engines(stack, settings, options)
         ports = open_ports(settings)
         stack.callback(ports.close)
         await make_bucket(ports)
         if settings.backend is Backend.EMBEDDED:
             await ports.table.get(ANYTHING)  # a file that is no database does not become one
         services = Services(settings, ports)
+        missing = await _why_not_simulated(services, options)
+        engines = [] if missing else await _engines(stack, settings, options)
         app = local_app(services)
         url = await stack.enter_async_context(
             serving_app(app, host=options.host, port=options.port)
         )
         workers = await _opened(stack, services, engines, each=options.workers)
-        write_runtime(settings.data_dir, exports_of(settings, url))
-        stack.callback(remove_runtime, settings.data_dir)
+        stack.enter_context(runtime_file(settings.data_dir, exports_of(settings, url)))
         await stack.enter_async_context(beside(_evict_for_ever(services)))
         await stack.enter_async_context(working(workers))
         yield Up(
@@ -94,7 +96,16 @@ async def running(settings: Settings, options: UpOptions) -> AsyncIterator[Up]:
             settings=settings,
             simulated=any(each.name == SIMULATOR for each in engines),
             comfyui=[each.url for each in engines],
+            no_simulator=missing,
         )
+
+
+async def _why_not_simulated(services: Services, options: UpOptions) -> str | None:
+    """Tell why no simulator is started; None: one is, or a ComfyUI is named, or no workers."""
+    if options.comfyui or options.workers == 0:
+        return None
+    refused = await simulator_refused(services)
+    return refused.reason if refused else None
 
 
 async def _opened(

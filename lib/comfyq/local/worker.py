@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from comfyq.aio.tasks import first_of
+from comfyq.bootstrap.membership import NotAdmitted
 from comfyq.bootstrap.ports import MissingSetting, make_bucket, open_ports
 from comfyq.bootstrap.services import Services
 from comfyq.bootstrap.worker import NotComfyUI, open_worker
@@ -53,6 +54,7 @@ async def work_until_signal(
     Raises:
         MissingSetting: the backend is not described well enough.
         NotComfyUI: the directory of the settings is not ComfyUI's.
+        NotAdmitted: a ComfyUI is a simulator and the jobs are for real ones, or the reverse.
         WorkerIdTaken: another process of this machine has the id that the settings want.
         SupervisorTaken: another process of this data directory starts that ComfyUI.
     """
@@ -107,8 +109,8 @@ def main() -> None:
         settings = read_settings()
         configure_logging(settings.log_level)
         run(work_until_signal(settings, [comfyui_of(settings)]))
-    except (InvalidSettings, MissingSetting, NotComfyUI) as missing:
-        print(missing, file=sys.stderr)
+    except (InvalidSettings, MissingSetting, NotComfyUI, NotAdmitted) as wrong:
+        print(wrong, file=sys.stderr)
         sys.exit(WRONG_USAGE)
     except BaseExceptionGroup as group:
         skewed = first_of(group)

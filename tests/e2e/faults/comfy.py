@@ -14,6 +14,7 @@ from comfyq.domain.job import JobId
 from comfyq.services.worker.prompts import prompt_id
 from tests.e2e.faults.client import CALL_S, Json, until
 from tests.processes import Process, Processes, clean_env
+from tests.unmarked_simulator import UNMARKED
 
 RUN = Path(__file__).parents[3] / "infra" / "comfyui" / "run.sh"
 MAX_ATTEMPTS = 20
@@ -53,10 +54,15 @@ class _ByUrl:
 
 
 class Simulated(_ByUrl):
-    def __init__(self, processes: Processes, *, options: tuple[object, ...] = ()) -> None:
+    """``unmarked``: it passes for a real ComfyUI."""
+
+    def __init__(
+        self, processes: Processes, *, options: tuple[object, ...] = (), unmarked: bool = False
+    ) -> None:
         self._processes = processes
         self._options = options
-        self._process = processes.simulator(options=options)
+        self._env = {UNMARKED: "1"} if unmarked else {}
+        self._process = processes.simulator(options=options, env=self._env)
         self.url = self._process.url
 
     @property
@@ -85,7 +91,7 @@ class Simulated(_ByUrl):
 
     def restart(self) -> None:
         port = int(self.url.rpartition(":")[2])
-        self._process = self._processes.simulator(port=port, options=self._options)
+        self._process = self._processes.simulator(port=port, options=self._options, env=self._env)
 
 
 class Real(_ByUrl):

@@ -10,6 +10,8 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -58,19 +60,31 @@ def workflows(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def up(
+def ups(
     backend: str, workflows: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Process]:
-    """``comfyq up --workers 0``, for all tests of a backend: none of them harms it."""
-    processes = Processes(tmp_path_factory.mktemp(f"up-{backend}"))
-    env = {**FAST, "COMFYQ_WORKFLOWS_DIR": str(workflows)}
-    try:
-        started = processes.up(workers=0, backend=backend, env=env)
+) -> Iterator[Callable[[str], Process]]:
+    """``comfyq up --workers 0`` for a kind of ComfyUI, for all tests of a backend that have that
+    kind: none of them harms it."""
+    stack = ExitStack()
+
+    @cache
+    def started(kind: str) -> Process:
+        processes = Processes(tmp_path_factory.mktemp(f"up-{backend}-{kind}"))
+        stack.callback(processes.close)
+        env = {**FAST, "COMFYQ_WORKFLOWS_DIR": str(workflows)}
+        up = processes.up(workers=0, backend=backend, env=env)
         if backend == "emulator":
-            _show_messages_again_soon(started)
+            _show_messages_again_soon(up)
+        return up
+
+    with stack:
         yield started
-    finally:
-        processes.close()
+
+
+@pytest.fixture
+def up(request: pytest.FixtureRequest, ups: Callable[[str], Process]) -> Process:
+    """What is simulated and what is real have no jobs in common."""
+    return ups(_kind(request))
 
 
 def _show_messages_again_soon(up: Process) -> None:
@@ -144,7 +158,7 @@ def record(request: pytest.FixtureRequest, backend: str) -> Record:
     """Note how long a row took from the fault to recovery, for the table of the fault matrix."""
 
     def note(row: str, seconds: float) -> None:
-        where = "real" if "real" in request.node.name else "simulator"
+        where = _kind(request)
         name = re.sub(r"\W+", "-", request.node.name).strip("-")
         RESULTS.mkdir(parents=True, exist_ok=True)
         measured = {
@@ -157,6 +171,11 @@ def record(request: pytest.FixtureRequest, backend: str) -> Record:
         (RESULTS / f"{name}.json").write_text(json.dumps(measured, indent=2))
 
     return note
+
+
+def _kind(request: pytest.FixtureRequest) -> str:
+    """Of the ComfyUI that the test has."""
+    return "real" if "real" in request.node.callspec.params.values() else "simulator"
 
 
 @pytest.fixture(params=["simulator"])

@@ -48,8 +48,8 @@ class Lab:
         self.backend = backend
         self._folder = folder
 
-    def simulator(self, *options: object) -> Simulated:
-        return Simulated(self.processes, options=options)
+    def simulator(self, *options: object, unmarked: bool = False) -> Simulated:
+        return Simulated(self.processes, options=options, unmarked=unmarked)
 
     def worker(
         self,

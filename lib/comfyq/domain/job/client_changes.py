@@ -37,7 +37,7 @@ def refuse(job: Job, *, now: datetime, error: JobError) -> Job:
 
 def reuse(job: Job, *, of: Job, now: datetime) -> Job:
     """End a job that nobody has stored yet with the results of ``of``, which has succeeded."""
-    outcome = replace(job, progress=of.progress, reused_from=of.id)
+    outcome = replace(job, progress=of.progress, simulated=of.simulated, reused_from=of.id)
     return end(job, Trigger.REUSE, now=now, outcome=outcome)
 
 

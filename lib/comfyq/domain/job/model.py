@@ -133,6 +133,7 @@ class Job:
     claimed_at: datetime | None = None  # by the holder
     rung_at: datetime | None = None  # the queue is known to have had a doorbell then
     end_pending: bool = False  # the end is stored but not yet announced
+    simulated: bool = False  # a simulator, not a real ComfyUI, makes or made its results
     reused_from: JobId | None = None  # the job that made its results
     kept_until: datetime | None = None  # later jobs have its results until then
     due_at: datetime  # when the reaper must look at it next

@@ -53,6 +53,7 @@ def requeue(job: Job, trigger: Trigger, *, now: datetime) -> Job:
         started_attempt=0,
         settled_attempt=job.attempt,
         adopted_attempt=0,
+        simulated=False,
         lease=None,
         rung_at=now,
         progress=Progress(),

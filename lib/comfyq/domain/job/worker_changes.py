@@ -23,9 +23,12 @@ PASS_FIRST = timedelta(seconds=1)  # before somebody else may claim what a worke
 PASS_LONGEST = timedelta(minutes=1)
 
 
-def claim(job: Job, *, worker: WorkerId, now: datetime, ttl: timedelta) -> Job:
+def claim(
+    job: Job, *, worker: WorkerId, now: datetime, ttl: timedelta, simulated: bool = False
+) -> Job:
     """Begin the next attempt, or settle what nobody else can settle any more.
 
+    ``simulated``: the worker's ComfyUI is a simulator.
     A worker retakes its own lease at once: ids are locked, so its former process is gone.
     The result may have ended: canceled, or failed after MAX_CLAIMS.
 
@@ -46,6 +49,7 @@ def claim(job: Job, *, worker: WorkerId, now: datetime, ttl: timedelta) -> Job:
         attempt=job.attempt + 1,
         lease=Lease(worker, expires_at=now + ttl),
         claimed_at=now,
+        simulated=simulated,
         adopted_attempt=0,
         not_before=None,
         progress=Progress(),

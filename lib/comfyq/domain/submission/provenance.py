@@ -20,6 +20,7 @@ def describe(job: Job, spec: Spec, *, version: str) -> dict[str, Any]:
         "parameters": dict(spec.parameters),
         "models": list(models_of(spec.graph)),
         "comfyq_version": version,
+        "simulated": job.simulated,
     }
     return told if spec.parameters else told | {"graph": spec.graph}
 

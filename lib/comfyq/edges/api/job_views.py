@@ -71,6 +71,7 @@ class JobViews:
             "seed": spec.parameters.get("seed") if spec else None,
             "warnings": list(spec.warnings) if spec else [],
             "outputs": shown,
+            "simulated": job.simulated,
             "reused_from": job.reused_from,
             "urls": self._urls(job.id),
         }

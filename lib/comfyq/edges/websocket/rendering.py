@@ -28,6 +28,7 @@ def render(job: Job, outputs: Sequence[Output], *, output_url: OutputUrl) -> byt
         error_code=failure.code if failure else None,
         seq=job.version,
         attempt=job.attempt,
+        simulated=job.simulated,
     )
     return encode(frame)
 

@@ -1,11 +1,13 @@
-"""Watching that ComfyUI answers; nothing is claimed while it does not."""
+"""Watching that ComfyUI answers and may have these jobs; nothing is claimed while it may not."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 import structlog
 
+from comfyq.domain.errors import Unavailable
 from comfyq.ports.engine import Engine, EngineError, EngineInfo, PromptId, PromptState
+from comfyq.services.worker.membership import Membership
 
 log = structlog.get_logger()
 
@@ -13,8 +15,16 @@ log = structlog.get_logger()
 class EngineWatch:
     """Looks at ComfyUI now and then, and more often while it is away."""
 
-    def __init__(self, engine: Engine, *, period_s: float, away_period_s: float = 0.5) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        *,
+        membership: Membership,
+        period_s: float,
+        away_period_s: float = 0.5,
+    ) -> None:
         self._engine = engine
+        self._membership = membership
         self._period_s = period_s
         self._away_period_s = away_period_s
         self._answers = asyncio.Event()
@@ -69,7 +79,8 @@ class EngineWatch:
             return
         try:
             self.info = await self._engine.info()
-        except EngineError as away:
+            await self._membership.join(self.info)
+        except (EngineError, Unavailable) as away:
             if self.ok or self.reason is None:
                 log.warning("engine_away", reason=str(away))
             self.reason = str(away)

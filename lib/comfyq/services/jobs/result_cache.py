@@ -13,11 +13,13 @@ from comfyq.domain import job as jobs
 from comfyq.domain.errors import Conflict, JobNotFound
 from comfyq.domain.files.output import Output
 from comfyq.domain.job import Job, JobStatus
+from comfyq.domain.store_kind import StoreKind
 from comfyq.domain.submission.result_key import obstacle, reuse_key
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.clock import Clock
 from comfyq.records.jobs import JobRecords
 from comfyq.records.results import ResultRecords
+from comfyq.records.store_kinds import StoreKindRecords
 
 LAST = timedelta(minutes=5)  # before a job is deleted; no request takes so long
 OFTEN = timedelta(days=1)  # a job's end is moved on at most so often
@@ -35,10 +37,17 @@ class ResultCache:
     """``retention`` is how long ended jobs are kept. Another tenant's results are not found."""
 
     def __init__(
-        self, *, records: JobRecords, results: ResultRecords, clock: Clock, retention: timedelta
+        self,
+        *,
+        records: JobRecords,
+        results: ResultRecords,
+        kinds: StoreKindRecords,
+        clock: Clock,
+        retention: timedelta,
     ) -> None:
         self._records = records
         self._results = results
+        self._kinds = kinds
         self._clock = clock
         self._retention = retention
 
@@ -52,7 +61,8 @@ class ResultCache:
     async def find(self, job: Job, spec: Spec) -> CachedResult | None:
         """Find the results of an earlier job of the tenant, and keep them for ``job`` as well.
 
-        None: there is no such job, it has not ended yet, or its end of life is near.
+        None: there is no such job, it has not ended yet, its end of life is near, or a simulator
+        made its results and there is a real ComfyUI now.
         """
         if spec.reuse_key is None:
             return None
@@ -62,6 +72,8 @@ class ResultCache:
         try:
             earlier = await self._records.get(known)
             if earlier.status is not JobStatus.SUCCEEDED or earlier.tenant != job.tenant:
+                return None
+            if earlier.simulated and await self._kinds.kind() is StoreKind.REAL:
                 return None
             if not await self._keep(earlier, spec.reuse_key):
                 return None

@@ -14,7 +14,7 @@ from comfyq.domain.errors import (
     TooContended,
     Unavailable,
 )
-from comfyq.domain.job import Job, JobId, WorkerId
+from comfyq.domain.job import Job, JobId
 from comfyq.ports.clock import Clock
 from comfyq.ports.journal import Journal
 from comfyq.ports.queue import Delivery, JobQueue
@@ -22,7 +22,11 @@ from comfyq.records.jobs import JobRecords
 from comfyq.services.notify.announcer import Announcer
 from comfyq.services.worker.capabilities import Capabilities
 from comfyq.services.worker.held_job import HeldJob
+from comfyq.services.worker.membership import Membership
 from comfyq.services.worker.timing import Timing
+
+TAKEN_OVER = "a real ComfyUI has taken over from its simulator"
+LEFT_FOR = timedelta(seconds=1)  # to workers that may claim it
 
 
 class Claims:
@@ -31,7 +35,7 @@ class Claims:
     def __init__(
         self,
         *,
-        worker: WorkerId,
+        membership: Membership,
         records: JobRecords,
         queue: JobQueue,
         journal: Journal,
@@ -40,7 +44,7 @@ class Claims:
         clock: Clock,
         timing: Timing,
     ) -> None:
-        self._worker = worker
+        self._membership = membership
         self._records = records
         self._queue = queue
         self._journal = journal
@@ -116,26 +120,44 @@ class Claims:
     async def _retake(self, job_id: JobId) -> HeldJob | None:
         try:
             job = await self._records.get(job_id)
-            if job.lease is None or job.lease.worker == self._worker:
+            if job.lease is None or job.lease.worker == self._membership.worker:
                 return await self._hold(await self._take(job_id), None)
         except (JobNotFound, IllegalTransition, LeaseHeld):
             pass  # what is left of it in ComfyUI is swept away
         return None
 
     async def _take(self, job_id: JobId) -> Job:
-        claim = partial(jobs.claim, worker=self._worker, ttl=self._timing.lease)
+        if not await self._membership.lasts():
+            raise self._left_to_others()
+        claim = partial(
+            jobs.claim,
+            worker=self._membership.worker,
+            ttl=self._timing.lease,
+            simulated=self._membership.simulated,
+        )
         job = await self._records.get(job_id)
         claim(
             job, now=self._clock.now()
         )  # decides, before anything is noted, whether it can be ours
         await self._journal.note(job_id)  # before the claim: a crash in between loses nothing
         try:
-            return await self._records.update(job, claim)
+            return await self._kept(await self._records.update(job, claim))
         except Unavailable:
             raise  # it may be ours all the same: better a note too many than one too few
         except DomainError:
             await self._journal.forget(job_id)
             raise
+
+    async def _kept(self, job: Job) -> Job:
+        """The job that was claimed, unless a real ComfyUI took the store over meanwhile."""
+        if not job.status.terminal and not await self._membership.lasts():
+            release = partial(jobs.release, token=job.attempt, reason=TAKEN_OVER)
+            await self._records.update(job, release)
+            raise self._left_to_others()
+        return job
+
+    def _left_to_others(self) -> LeaseHeld:
+        return LeaseHeld(until=self._clock.now() + LEFT_FOR)
 
     async def _hold(self, job: Job, delivery: Delivery | None) -> HeldJob | None:
         held = HeldJob(

@@ -26,6 +26,7 @@ class ProgressFrame(BaseModel):
         int  # the job's version; frames may overtake each other, and the older one is to be dropped
     )
     attempt: int  # progress never falls within an attempt
+    simulated: bool = False  # by a simulator: no picture is real
 
 
 class ErrorFrame(BaseModel):

@@ -64,6 +64,9 @@ class JobView(BaseModel):
     seed: int | None = Field(None, description="As given or drawn.")
     warnings: list[str] = Field([], description="What was accepted without effect.")
     outputs: list[OutputView] = []
+    simulated: bool = Field(
+        False, description="A simulator works on it, or made its outputs: no picture is real."
+    )
     reused_from: str | None = Field(None, description="The job that made the outputs.")
     urls: JobUrls
 

@@ -14,4 +14,5 @@ class Metadata(BaseModel):
     parameters: Mapping[str, Any] = Field(description="Resolved, with the seed that was drawn.")
     models: list[str] = Field(description="The files that were loaded.")
     comfyq_version: str
+    simulated: bool = Field(False, description="A simulator made them: no picture is real.")
     graph: Mapping[str, Any] | None = Field(None, description="A client's own graph.")

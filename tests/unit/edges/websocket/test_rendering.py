@@ -47,6 +47,7 @@ def test_a_running_job_is_shown_as_documented() -> None:
         "error_code": None,
         "seq": 7,
         "attempt": 2,
+        "simulated": False,
     }
 
 

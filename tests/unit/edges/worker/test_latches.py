@@ -4,12 +4,17 @@ import asyncio
 
 import pytest
 
+from comfyq.domain.job import WorkerId
 from comfyq.edges.worker.engine_watch import EngineWatch
 from comfyq.edges.worker.unstopped_watch import UnstoppedWatch
 from comfyq.ports.engine import EngineInfo, EngineUnavailable, PromptId, PromptState
+from comfyq.records.store_kinds import StoreKindRecords
+from comfyq.records.workers import WorkerRecords
+from comfyq.services.worker.membership import Membership
 from comfyq.services.worker.prompt_stopper import PromptStopper
 from comfyq.services.worker.timing import Timing
 from comfyq.testing.memory.clock import ManualClock
+from comfyq.testing.memory.table import MemoryTable
 from tests.scripted_engine import ScriptedEngine, until
 
 pytestmark = pytest.mark.anyio
@@ -43,10 +48,21 @@ class DeafEngine(ScriptedEngine):
 
 class Lab:
     def __init__(self, state: PromptState, *, stop_s: float = 600) -> None:
-        self.engine = DeafEngine(state)
+        self.engine, clock = DeafEngine(state), ManualClock()
+        table = MemoryTable(clock=clock)
         self.stopper = PromptStopper(self.engine, timing=Timing(let_go_s=0, stop_s=stop_s))
-        self.watch = EngineWatch(self.engine, period_s=60)
-        self.unstopped = UnstoppedWatch(self.stopper, engine_watch=self.watch, clock=ManualClock())
+        self.watch = EngineWatch(
+            self.engine,
+            membership=Membership(
+                WorkerId("w"),
+                kinds=StoreKindRecords(table),
+                workers=WorkerRecords(table),
+                clock=clock,
+                live_s=20,
+            ),
+            period_s=60,
+        )
+        self.unstopped = UnstoppedWatch(self.stopper, engine_watch=self.watch, clock=clock)
 
 
 async def test_a_slow_step_is_named_for_as_long_as_it_lasts() -> None:

@@ -10,6 +10,7 @@ from comfyq.adapters.authentication.local_owner import OWNER
 from comfyq.domain.caller import Caller, Scope, TenantId
 from comfyq.domain.errors import TableUnavailable
 from comfyq.domain.job import JobId, JobStatus
+from comfyq.domain.store_kind import StoreKind
 from comfyq.domain.submission.request import Request
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.inbox import Letter
@@ -210,6 +211,19 @@ async def test_the_files_stay_for_as_long_as_a_job_has_them(lab: ApiLab) -> None
 async def test_a_job_whose_end_is_near_is_not_reused(lab: ApiLab) -> None:
     await made(lab)
     lab.clock.advance(RETENTION_S - 60)
+    assert post(lab, FOX).status_code == 202
+
+
+async def test_what_a_simulator_made_is_marked_and_no_result_of_a_real_comfyui(
+    lab: ApiLab,
+) -> None:
+    kinds, first = lab.services.store_kinds, await made(lab)
+    await kinds.change(None, StoreKind.SIMULATED)
+    job = await lab.records.get(JobId(first))
+    await lab.records.save(replace(job, simulated=True, version=job.version + 1))
+    told = post(lab, FOX).json()
+    assert (told["reused_from"], told["simulated"]) == (first, True)
+    await kinds.change(StoreKind.SIMULATED, StoreKind.REAL)
     assert post(lab, FOX).status_code == 202
 
 

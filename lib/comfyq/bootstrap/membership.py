@@ -1,0 +1,45 @@
+"""Admission of workers to a store, which is for real ComfyUIs or for simulated ones."""
+
+import asyncio
+
+from comfyq.bootstrap.services import Services
+from comfyq.domain.errors import Unavailable
+from comfyq.domain.job import WorkerId
+from comfyq.domain.store_kind import Refusal, StoreKind
+from comfyq.ports.engine import Engine, EngineError
+from comfyq.services.worker.membership import Membership, NotAdmitted
+
+__all__ = ["NotAdmitted", "admit", "membership_of", "simulator_refused"]
+
+NOBODY = WorkerId("-")
+FIRST_LOOK_S = 2.0  # ComfyUI is waited for at the start
+
+
+async def admit(membership: Membership, engine: Engine) -> None:
+    """Join, or raise NotAdmitted; what does not answer yet is judged as soon as it does."""
+    try:
+        async with asyncio.timeout(FIRST_LOOK_S):
+            await membership.join(await engine.info())
+    except NotAdmitted as refused:
+        if not refused.may_pass:
+            raise
+    except (EngineError, Unavailable, TimeoutError):
+        pass
+
+
+def membership_of(services: Services, worker: WorkerId) -> Membership:
+    return Membership(
+        worker,
+        kinds=services.store_kinds,
+        workers=services.workers,
+        clock=services.ports.clock,
+        live_s=services.settings.worker.live_s,
+    )
+
+
+async def simulator_refused(services: Services) -> Refusal | None:
+    """Tell why a simulator would get none of the jobs; None: it would, or the table is away."""
+    try:
+        return await membership_of(services, NOBODY).refusal(StoreKind.SIMULATED)
+    except Unavailable:
+        return None  # the worker asks again

@@ -1,0 +1,64 @@
+"""The files in which each running ``comfyq up`` tells other processes how to reach it."""
+
+import json
+import os
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from comfyq.adapters.filesystem.lock import hold, is_held
+
+FOLDER = "up"  # a file for each process, which holds its lock
+
+
+class NotRunning(Exception):
+    """No ``comfyq up`` has written its settings there."""
+
+
+@contextmanager
+def runtime_file(data_dir: Path, exports: Mapping[str, str]) -> Iterator[None]:
+    """Keep, while the body runs, the environment with which another process joins this one."""
+    folder = data_dir / FOLDER
+    folder.mkdir(parents=True, exist_ok=True)
+    _remove_left(folder)
+    fresh = folder / f"{os.getpid()}-{secrets.token_hex(3)}.new"
+    fresh.touch(mode=0o600)  # it may name secrets
+    lock = hold(fresh)  # follows the file to its name
+    file = fresh.with_suffix(".json")
+    try:
+        fresh.write_text(json.dumps(exports, indent=2))
+        fresh.replace(file)
+        yield
+    finally:
+        file.unlink(missing_ok=True)
+        lock.release()
+
+
+def read_runtime(data_dir: Path) -> Mapping[str, str]:
+    """Return what the one told that runs longest; raises NotRunning."""
+    for file in sorted((data_dir / FOLDER).glob("*.json"), key=_written_at):
+        if is_held(file):
+            try:
+                exports: Mapping[str, str] = json.loads(file.read_text())
+            except FileNotFoundError:
+                continue  # it has ended meanwhile
+            return exports
+    raise NotRunning(
+        f"no `comfyq up` runs with the data directory {data_dir}; start one, or name its "
+        "directory with --data-dir"
+    )
+
+
+def _remove_left(folder: Path) -> None:
+    """Remove the files of processes that were killed."""
+    for file in folder.glob("*.json"):
+        if not is_held(file):
+            file.unlink(missing_ok=True)
+
+
+def _written_at(file: Path) -> int:
+    try:
+        return file.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0

@@ -1,0 +1,53 @@
+"""The kind of ComfyUI that a store's jobs are for: real or simulated, never both at a time."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from comfyq.domain.job import WorkerId
+
+
+class StoreKind(StrEnum):
+    REAL = "real"  # for ever: a simulator never takes a job that was meant for a real ComfyUI
+    SIMULATED = "simulated"  # until a real ComfyUI joins while no simulator works there
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A reason for which a ComfyUI gets none of a store's jobs."""
+
+    reason: str
+    may_pass: bool = False  # nobody need do anything about it
+
+
+def refusal(
+    own: StoreKind,
+    stored: StoreKind | None,
+    *,
+    simulators: Sequence[WorkerId] = (),
+    silent: Sequence[WorkerId] = (),
+) -> Refusal | None:
+    """Judge whether a ComfyUI of kind ``own`` may work for a store; None: it may.
+
+    ``stored`` is what the store is known to be. ``simulators`` are workers that take its jobs for
+    simulators now; the ComfyUIs of ``silent`` ones have not answered yet.
+    """
+    if own is stored:
+        return None
+    if own is StoreKind.REAL and simulators:
+        return Refusal(
+            f"simulators work on the jobs here ({', '.join(simulators)}): stop them first, or "
+            "take another data directory or table"
+        )
+    if own is StoreKind.SIMULATED and stored is StoreKind.REAL:
+        return Refusal(
+            "this ComfyUI is a simulator, and the jobs here are for a real one: give it a data "
+            "directory or table of its own"
+        )
+    if own is StoreKind.SIMULATED and silent:
+        return Refusal(
+            "this ComfyUI is a simulator, and that of another worker here may be real: it has not "
+            f"answered yet ({', '.join(silent)})",
+            may_pass=True,
+        )
+    return None

@@ -1,0 +1,92 @@
+"""Keep simulated ComfyUIs from the jobs of real ones, and tell their results apart."""
+
+from datetime import timedelta
+
+from comfyq.domain.errors import Unavailable
+from comfyq.domain.job import WorkerId
+from comfyq.domain.store_kind import Refusal, StoreKind, refusal
+from comfyq.ports.clock import Clock
+from comfyq.ports.engine import EngineError, EngineInfo
+from comfyq.records.store_kinds import StoreKindRecords
+from comfyq.records.workers import WorkerRecords
+
+
+class NotAdmitted(EngineError):
+    """A ComfyUI gets no jobs of this store."""
+
+    def __init__(self, why: Refusal) -> None:
+        super().__init__(why.reason)
+        self.may_pass = why.may_pass
+
+
+class Membership:
+    """One worker's place among those of its store, which are all simulated or all real."""
+
+    def __init__(
+        self,
+        worker: WorkerId,
+        *,
+        kinds: StoreKindRecords,
+        workers: WorkerRecords,
+        clock: Clock,
+        live_s: float,
+    ) -> None:
+        self.worker = worker
+        self._kinds = kinds
+        self._workers = workers
+        self._clock = clock
+        self._live_for = timedelta(seconds=live_s)
+        self._joined: StoreKind | None = None
+
+    @property
+    def simulated(self) -> bool:
+        """The ComfyUI that joined last is a simulator."""
+        return self._joined is StoreKind.SIMULATED
+
+    async def join(self, info: EngineInfo) -> None:
+        """Join as what ComfyUI says that it is; the first of a store decides what the store is.
+
+        Raises:
+            NotAdmitted: the store is for the other kind.
+            Unavailable: that cannot be told now.
+        """
+        own = StoreKind.SIMULATED if info.simulated else StoreKind.REAL
+        if own is self._joined is StoreKind.REAL:
+            return  # a store that is real stays so
+        try:
+            await self._join(own)
+        except Unavailable:
+            if own is not self._joined:
+                raise
+        else:
+            self._joined = own
+
+    async def refusal(self, own: StoreKind) -> Refusal | None:
+        """Tell why a ComfyUI of that kind would not be admitted, without joining."""
+        return await self._judged(own, await self._kinds.kind())
+
+    async def lasts(self) -> bool:
+        """Tell whether the store is still for this kind; False: a real ComfyUI took it over.
+
+        Asked after a claim, it tells whether the job was still theirs when it was claimed.
+        """
+        return not self.simulated or await self._kinds.kind() is StoreKind.SIMULATED
+
+    async def _join(self, own: StoreKind) -> None:
+        while (stored := await self._kinds.kind()) is not own:
+            why = await self._judged(own, stored)
+            if why is not None:
+                raise NotAdmitted(why)
+            await self._kinds.change(stored, own)
+
+    async def _judged(self, own: StoreKind, stored: StoreKind | None) -> Refusal | None:
+        if own is stored:
+            return None
+        live = await self._workers.live(self._clock.now(), within=self._live_for)
+        others = [each for each in live if each.id != self.worker]
+        return refusal(
+            own,
+            stored,
+            simulators=[each.id for each in others if each.simulated and each.engine_ok],
+            silent=[each.id for each in others if each.engine_version is None],
+        )

@@ -1,0 +1,37 @@
+from pathlib import Path
+
+import pytest
+
+from comfyq.bootstrap.runtime_file import NotRunning, read_runtime, runtime_file
+
+FIRST, SECOND = {"COMFYQ_URL": "http://first"}, {"COMFYQ_URL": "http://second"}
+
+
+def test_two_in_one_directory_do_not_overwrite_each_other(tmp_path: Path) -> None:
+    with runtime_file(tmp_path, FIRST):
+        with runtime_file(tmp_path, SECOND):
+            assert read_runtime(tmp_path) == FIRST
+        assert read_runtime(tmp_path) == FIRST
+    with pytest.raises(NotRunning):
+        read_runtime(tmp_path)
+
+
+def test_the_first_may_end_before_the_second(tmp_path: Path) -> None:
+    first = runtime_file(tmp_path, FIRST)
+    first.__enter__()
+    with runtime_file(tmp_path, SECOND):
+        first.__exit__(None, None, None)
+        assert read_runtime(tmp_path) == SECOND
+
+
+def test_what_a_killed_one_left_names_nobody_and_is_removed(tmp_path: Path) -> None:
+    with runtime_file(tmp_path, FIRST):
+        [file] = (tmp_path / "up").iterdir()
+        assert file.stat().st_mode & 0o077 == 0, "it may name secrets"
+        left = file.with_name("1-killed.json")
+        left.write_bytes(file.read_bytes())
+    with pytest.raises(NotRunning):
+        read_runtime(tmp_path)
+    with runtime_file(tmp_path, SECOND):
+        assert read_runtime(tmp_path) == SECOND
+        assert not left.exists()
