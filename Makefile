@@ -50,9 +50,13 @@ chaos: .venv/.development .emulator/.made ## random faults: 200 jobs, 60 s, 10 s
 	$(BIN)/python -m tests.e2e.faults.chaos --jobs 200 --seconds 60 --seeds 10 --into docs/faults.md
 
 .PHONY: bench
-bench: .venv/.development .emulator/.made ## measure comfyq beside a client of ComfyUI itself; writes docs/performance.md
+bench: .venv/.development .emulator/.made .bench/.made ## measure comfyq beside a client of ComfyUI and a proxy; writes docs/performance.md
 	infra/comfyui/prepare.sh .comfyui
 	@infra/comfyui/with.sh .comfyui $(BIN)/python -m tests.bench.report docs/performance.md
+
+.PHONY: profile
+profile: .venv/.development .bench/.made ## where the CPU time of a job goes in `comfyq up`, by module
+	@$(BIN)/python -m tests.bench.cpu_profile
 
 .PHONY: cost
 cost: .venv/.development ## what a deployment on AWS costs a month; writes docs/cost.md
@@ -119,6 +123,7 @@ lock: .tools/.made ## resolve every dependency again
 		--output-file infra/emulator/requirements.lock
 	$(COMPILE) infra/requirements.in --upgrade --output-file infra/requirements.lock
 	$(COMPILE) infra/docs/requirements.in --upgrade --output-file infra/docs/requirements.lock
+	$(COMPILE) infra/bench/requirements.in --upgrade --output-file infra/bench/requirements.lock
 	$(COMPILE) infra/compat/localstack.in --upgrade --output-file infra/compat/localstack.lock
 	$(COMPILE) infra/compat/seaweedfs.in --upgrade --output-file infra/compat/seaweedfs.lock
 
@@ -164,6 +169,13 @@ python:
 	@rm -rf .docs
 	@$(PYTHON) -m venv .docs
 	@.docs/bin/python -m pip install --disable-pip-version-check -qq $(LOCKED) $<
+	@touch $@
+
+.bench/.made: infra/bench/requirements.lock | python
+	@echo "installing the proxy that comfyq is measured beside, and a profiler"
+	@rm -rf .bench
+	@$(PYTHON) -m venv .bench
+	@.bench/bin/python -m pip install --disable-pip-version-check -qq $(LOCKED) $<
 	@touch $@
 
 .tools/.made: Makefile | python

@@ -1,150 +1,110 @@
-"""``make bench``: comfyq beside a client that speaks to ComfyUI itself, in one run.
+"""``make bench``: comfyq beside a client that speaks to ComfyUI itself, and beside a proxy.
 
     COMFYQ_TEST_COMFYUI_URL=http://127.0.0.1:8188 python -m tests.bench
 
-Prints a Markdown table. Timings of a busy machine are those of a busy machine: compare columns, not
-runs.
+Prints a Markdown table. All of a row is measured in turns, before the same ComfyUI: compare
+columns, not runs, since the timings of a busy machine are those of a busy machine.
 """
 
 import asyncio
-import json
 import os
 import sys
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AsyncExitStack
 from time import perf_counter
-from typing import Any
 
-from comfyq.config import PROJECT
-from tests.bench import direct, front
-from tests.bench.series import Series
-from tests.bench.stack import TRIVIAL, simulated, stack
+from tests.bench import beside, imports
+from tests.bench.beside import Row
+from tests.bench.client import all_at_once
+from tests.bench.direct import direct
+from tests.bench.front import front
+from tests.bench.proxy import proxied, proxy
+from tests.bench.rounds import Side
+from tests.bench.stack import one_process, simulated, stack
+from tests.bench.work import flux, many, sleeping, trivial
 
-LATENCY_JOBS = 50
-BURST_JOBS = 200
-FLUX_JOBS = 30
-FLUX = {"prompt": "a sunset over mountains", "width": 64, "height": 64, "steps": 20}
+DIRECT = "a client of ComfyUI itself"
+COMFYQ = "comfyq"
+PROXY = "comfy-api-proxy"
+EMULATOR = "comfyq, emulator"
+COLUMNS = (DIRECT, PROXY, COMFYQ, EMULATOR)
 
-Row = tuple[str, str]
-
-
-def trivial_graph(color: int) -> Any:
-    graph = json.loads((TRIVIAL / "graph.json").read_text())
-    graph["1"]["inputs"]["color"] = color
-    graph["2"]["inputs"]["filename_prefix"] = f"bench/{color}"
-    return graph
+Show = Callable[[Row], None]
 
 
-def flux_graph(seed: int) -> Any:
-    from comfyq.adapters.filesystem.workflows import FolderWorkflows
-
-    workflow = FolderWorkflows(PROJECT / "workflows").get("flux-dev")
-    return workflow.bind(workflow.resolve({**FLUX, "seed": seed}, draw_seed=lambda: 0).parameters)
-
-
-async def floor(url: str) -> dict[str, str]:
-    async with direct.direct(url) as client:
-        await direct.one_by_one(client, [trivial_graph(color) for color in range(5)])
-        latency = await direct.one_by_one(
-            client, [trivial_graph(100 + n) for n in range(LATENCY_JOBS)]
-        )
-        burst_s = await direct.all_at_once(
-            client, [trivial_graph(1000 + n) for n in range(BURST_JOBS)]
-        )
-        await client.image(flux_graph(0))
-        flux_s = await direct.all_at_once(client, [flux_graph(1 + n) for n in range(FLUX_JOBS)])
-    return {
-        "submission to image, p50 / p95 (ms)": str(Series(latency)),
-        f"{BURST_JOBS} trivial jobs (jobs/s)": f"{BURST_JOBS / burst_s:.0f}",
-        f"{FLUX_JOBS} Flux jobs (s)": f"{flux_s:.2f}",
-    }
+async def on_comfyui(url: str, show: Show) -> None:
+    """Measure every side before a real ComfyUI."""
+    async with AsyncExitStack() as stack_:
+        direct_ = Side(DIRECT, await stack_.enter_async_context(direct(url)), "graph")
+        one_machine = [direct_, *await _servers(stack_, url)]
+        servers = stack_.enter_context(stack([url], backend="emulator"))
+        client = await stack_.enter_async_context(front(servers.up.url))
+        sides = [*one_machine, Side(EMULATOR, client, "request")]
+        await beside.warm_up(sides)
+        for row in (*await beside.latencies(sides), *await beside.rates(sides)):
+            show(row)
+        for seconds, rounds in ((0.2, 3), (1.0, 1)):
+            what = f"jobs of {seconds:g} s"
+            show(await beside.long_jobs(one_machine, what, sleeping(seconds), rounds))
+        await beside.warm_up(one_machine, flux)
+        show(await beside.long_jobs(one_machine, "Flux jobs", flux))
 
 
-async def through(url: str, backend: str) -> dict[str, str]:
-    with stack([url], backend=backend) as servers:
-        async with front.front(servers.up.url) as client:
-            await front.one_by_one(client, [_trivial(20_000 + n) for n in range(5)])
-            latency = await front.one_by_one(
-                client, [_trivial(30_000 + n) for n in range(LATENCY_JOBS)]
-            )
-            burst_s = await front.all_at_once(
-                client, [_trivial(40_000 + n) for n in range(BURST_JOBS)]
-            )
-            submit = await front.submitted_one_by_one(
-                client, [_trivial(50_000 + n) for n in range(LATENCY_JOBS)]
-            )
-            await client.image({**FLUX, "seed": 1000})
-            flux_s = await front.all_at_once(
-                client, [{**FLUX, "seed": 1001 + n} for n in range(FLUX_JOBS)]
-            )
-    return {
-        "submit, p50 / p95 (ms)": str(Series(submit)),
-        "submission to image, p50 / p95 (ms)": str(Series(latency)),
-        f"{BURST_JOBS} trivial jobs (jobs/s)": f"{BURST_JOBS / burst_s:.0f}",
-        f"{FLUX_JOBS} Flux jobs (s)": f"{flux_s:.2f}",
-    }
+async def on_simulator(show: Show) -> None:
+    """Measure what runs before ComfyUI, where that costs next to nothing and is another process."""
+    async with AsyncExitStack() as stack_:
+        simulator = stack_.enter_context(simulated())
+        sides = await _servers(stack_, simulator.url)
+        await beside.warm_up(sides)
+        for row in await beside.cpu_times(sides):
+            show(row)
 
 
-async def four_workers() -> str:
-    """Jobs a second with four workers on a simulator that costs next to nothing."""
+async def _servers(stack_: AsyncExitStack, url: str) -> Sequence[Side]:
+    """Start comfyq and the proxy, each one process before a ComfyUI."""
+    up = stack_.enter_context(one_process(url))
+    other = stack_.enter_context(proxied(url))
+    front_ = await stack_.enter_async_context(front(up.url))
+    proxy_ = await stack_.enter_async_context(proxy(other.url))
+    return [Side(COMFYQ, front_, "request", up.pid), Side(PROXY, proxy_, "graph", other.pid)]
+
+
+async def four_workers() -> Row:
+    """Measure jobs a second with four workers on a simulator that costs next to nothing."""
     with simulated() as simulator, stack([simulator.url], workers=4) as servers:
-        async with front.front(servers.up.url) as client:
-            await front.all_at_once(client, [_trivial(n) for n in range(20)])
-            seconds = await front.all_at_once(client, [_trivial(100 + n) for n in range(400)])
-    return f"{400 / seconds:.0f}"
+        async with front(servers.up.url) as client:
+            await all_at_once(client, [work.request for work in many(trivial, 20)])
+            seconds = await all_at_once(client, [work.request for work in many(trivial, 400)])
+    return Row("four workers on a simulator (trivial jobs/s)", {COMFYQ: f"{400 / seconds:.0f}"})
 
 
-def cold_import() -> str:
-    """The API function's import, beside that of fastapi and boto3 alone."""
-    handler = _import_s("functions.api.handler")
-    alone = _import_s("fastapi, boto3")
-    return f"{handler * 1e3:.0f} / {alone * 1e3:.0f} ms, ratio {handler / alone:.2f}"
+def cold_import() -> Row:
+    handler_s, libraries_s = imports.measure()
+    figures = f"{handler_s / libraries_s:.2f} ({handler_s * 1e3:.0f} / {libraries_s * 1e3:.0f} ms)"
+    return Row("cold import of the API function, beside fastapi and boto3", {COMFYQ: figures})
 
 
-def _import_s(modules: str) -> float:
-    """The best of five, in processes of their own."""
-    import subprocess
-
-    program = (
-        f"import time; b = time.perf_counter(); import {modules}; print(time.perf_counter() - b)"
-    )
-    return min(
-        float(
-            subprocess.run(
-                [sys.executable, "-c", program],
-                check=True,
-                capture_output=True,
-                text=True,
-                cwd=PROJECT,
-            ).stdout
-        )
-        for _ in range(5)
-    )
-
-
-def _trivial(color: int) -> dict[str, Any]:
-    return {"workflow": "trivial", "color": color}
+def line(title: str, cells: Mapping[str, str]) -> str:
+    return f"| {title} | {' | '.join(cells.get(name, '') for name in COLUMNS)} |"
 
 
 async def main() -> None:
     url = os.environ.get("COMFYQ_TEST_COMFYUI_URL")  # noqa: TID251 - a setting of the tests
     if not url:
         sys.exit("COMFYQ_TEST_COMFYUI_URL names no ComfyUI; `make bench` starts one")
+
+    def show(row: Row) -> None:
+        print(line(row.title, row.cells), flush=True)
+
     began = perf_counter()
-    columns = {
-        "direct": await floor(url),
-        "comfyq, embedded": await through(url, "embedded"),
-        "comfyq, emulator": await through(url, "emulator"),
-    }
-    rows = list(columns["comfyq, embedded"])
-    print(f"| | {' | '.join(columns)} |")
-    print(f"|---|{'---|' * len(columns)}")
-    for row in rows:
-        print(f"| {row} | {' | '.join(figures.get(row, '') for figures in columns.values())} |")
-    print(f"\nfour workers on a simulator: {await four_workers()} trivial jobs/s")
-    print(f"cold import of the API function / of fastapi and boto3 alone: {cold_import()}")
-    print(
-        f"({perf_counter() - began:.0f} s on {os.cpu_count()} cores, {Path(sys.executable).name})"
-    )
+    print(line("", {name: name for name in COLUMNS}))
+    print("|---" * (1 + len(COLUMNS)) + "|", flush=True)
+    await on_comfyui(url, show)
+    await on_simulator(show)
+    show(await four_workers())
+    show(cold_import())
+    print(f"\n({perf_counter() - began:.0f} s)")
 
 
-asyncio.run(main())
+if __name__ == "__main__":
+    asyncio.run(main())

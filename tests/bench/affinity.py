@@ -14,6 +14,7 @@ from time import perf_counter
 import aiohttp
 
 from tests.bench import front
+from tests.bench.client import ended
 from tests.processes import Processes
 
 SMALL = {"prompt": "a sunset over mountains", "width": 64, "height": 64, "steps": 4}
@@ -34,8 +35,7 @@ async def run(url: str, *, affinity: bool, count: int) -> tuple[int, float]:
                 ]
                 began = perf_counter()
                 servers.worker(comfyui=[url], up=up, env=env)
-                await client.ended(ids)
-                seconds = perf_counter() - began
+                seconds = await ended(client, ids) - began
             order = await families(up.url, ids)
         finally:
             servers.close()

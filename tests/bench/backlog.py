@@ -19,6 +19,7 @@ from comfyq.domain.caller import DEFAULT_TENANT
 from comfyq.domain.job import JobId
 from comfyq.domain.submission.spec import Spec
 from tests.bench import front
+from tests.bench.client import submitted_one_by_one
 from tests.bench.series import Series
 from tests.processes import Processes
 
@@ -54,8 +55,9 @@ async def fill(data_dir: Path, count: int) -> None:
 
 async def submissions(url: str) -> Series:
     async with front.front(url) as client:
-        await front.submitted_one_by_one(client, [REQUEST] * 10)
-        return Series(await front.submitted_one_by_one(client, [REQUEST] * SUBMISSIONS))
+        await submitted_one_by_one(client, [REQUEST] * 10)
+        took, _ids = await submitted_one_by_one(client, [REQUEST] * SUBMISSIONS)
+        return Series(took)
 
 
 async def main(count: int) -> None:

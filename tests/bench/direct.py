@@ -2,15 +2,15 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from time import perf_counter
 from typing import Any
 from uuid import uuid4
 
 import aiohttp
 
-Graph = Mapping[str, Any]
+from comfyq.aio.tasks import beside
+from tests.bench.client import Job
 
 
 class Direct:
@@ -18,19 +18,36 @@ class Direct:
 
     def __init__(self, session: aiohttp.ClientSession, url: str, client_id: str) -> None:
         self._session, self._url, self._client_id = session, url, client_id
-        self._ended: dict[str, asyncio.Future[None]] = {}
+        self._ends: dict[str, asyncio.Event] = {}
         self.listening = asyncio.Event()
 
-    async def image(self, graph: Graph) -> bytes:
-        """Run a graph; the bytes of its first image."""
+    async def submit(self, job: Job) -> str:
         prompt_id = str(uuid4())
-        self._ended[prompt_id] = asyncio.get_running_loop().create_future()
-        body = {"prompt": graph, "prompt_id": prompt_id, "client_id": self._client_id}
+        self._ends[prompt_id] = asyncio.Event()
+        body = {"prompt": job, "prompt_id": prompt_id, "client_id": self._client_id}
         async with self._session.post(f"{self._url}/prompt", json=body) as answer:
             assert answer.status == 200, await answer.text()
-        await self._ended[prompt_id]
-        del self._ended[prompt_id]
-        return await self._fetch(prompt_id)
+        return prompt_id
+
+    async def image(self, job: Job) -> bytes:
+        prompt_id = await self.submit(job)
+        await self.follow(prompt_id)
+        prompt = (await self._history(prompt_id))[prompt_id]
+        image = next(
+            image for output in prompt["outputs"].values() for image in output.get("images", [])
+        )
+        async with self._session.get(f"{self._url}/view", params=image) as answer:
+            return await answer.read()
+
+    async def follow(self, job_id: str) -> None:
+        await self._ends[job_id].wait()
+
+    async def has_ended(self, job_id: str) -> bool:
+        history = await self._history(job_id)
+        if job_id not in history:
+            return False
+        assert history[job_id]["status"]["status_str"] == "success", history
+        return True
 
     async def listen(self) -> None:
         async with self._session.ws_connect(f"{self._url}/ws?clientId={self._client_id}") as socket:
@@ -38,47 +55,23 @@ class Direct:
             async for message in socket:
                 if message.type is not aiohttp.WSMsgType.TEXT:
                     continue
-                told = json.loads(message.data)
-                data = told.get("data", {})
-                if told["type"] == "executing" and data.get("node") is None:
-                    waiting = self._ended.get(data.get("prompt_id"))
-                    if waiting is not None and not waiting.done():
-                        waiting.set_result(None)
+                event = json.loads(message.data)
+                data = event.get("data", {})
+                if event["type"] == "executing" and data.get("node") is None:
+                    end = self._ends.get(data.get("prompt_id"))
+                    if end is not None:
+                        end.set()
 
-    async def _fetch(self, prompt_id: str) -> bytes:
+    async def _history(self, prompt_id: str) -> dict[str, Any]:
         async with self._session.get(f"{self._url}/history/{prompt_id}") as answer:
-            history = (await answer.json())[prompt_id]
-        image = next(
-            image for output in history["outputs"].values() for image in output.get("images", [])
-        )
-        async with self._session.get(f"{self._url}/view", params=image) as answer:
-            return await answer.read()
+            history: dict[str, Any] = await answer.json()
+            return history
 
 
 @asynccontextmanager
 async def direct(url: str) -> AsyncIterator[Direct]:
     async with aiohttp.ClientSession() as session:
         client = Direct(session, url, uuid4().hex)
-        listening = asyncio.ensure_future(client.listen())
-        await client.listening.wait()
-        try:
+        async with beside(client.listen()):
+            await client.listening.wait()
             yield client
-        finally:
-            listening.cancel()
-
-
-async def one_by_one(client: Direct, graphs: Sequence[Graph]) -> list[float]:
-    """Seconds from submission to image of each."""
-    took = []
-    for graph in graphs:
-        began = perf_counter()
-        await client.image(graph)
-        took.append(perf_counter() - began)
-    return took
-
-
-async def all_at_once(client: Direct, graphs: Sequence[Graph]) -> float:
-    """Seconds until all are there."""
-    began = perf_counter()
-    await asyncio.gather(*(client.image(graph) for graph in graphs))
-    return perf_counter() - began

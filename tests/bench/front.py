@@ -1,15 +1,13 @@
 """The same work through comfyq's front door."""
 
-import asyncio
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from time import perf_counter
-from typing import Any
 
 import aiohttp
 
-Request = Mapping[str, Any]
+from tests.bench.client import Job
+
 ENDED = ("completed", "failed", "canceled")
 
 
@@ -17,37 +15,30 @@ class Front:
     def __init__(self, session: aiohttp.ClientSession, url: str) -> None:
         self._session, self._url = session, url
 
-    async def submit(self, request: Request) -> str:
-        async with self._session.post(f"{self._url}/generate", json=request) as answer:
+    async def submit(self, job: Job) -> str:
+        async with self._session.post(f"{self._url}/generate", json=job) as answer:
             body = await answer.json()
             assert answer.status == 202, body
             job_id: str = body["id"]
             return job_id
 
-    async def image(self, request: Request) -> bytes:
-        """Run a request; the bytes of its first image, as soon as the socket tells of it."""
-        link = await self._followed(await self.submit(request))
+    async def image(self, job: Job) -> bytes:
+        link = await self._link(await self.submit(job))
         async with self._session.get(link) as answer:
             assert answer.status == 200
             return await answer.read()
 
-    async def ended(self, job_ids: Sequence[str]) -> None:
-        """Return when all have ended. The newest is followed before the others are asked, since
-        asking costs the server what is being measured."""
-        await self._followed(job_ids[-1])
-        for job_id in reversed(job_ids):
-            status = await self._status(job_id)
-            while status not in ENDED:
-                await asyncio.sleep(0.02)
-                status = await self._status(job_id)
-            assert status == "completed", (job_id, status)
+    async def follow(self, job_id: str) -> None:
+        await self._link(job_id)
 
-    async def _status(self, job_id: str) -> str:
+    async def has_ended(self, job_id: str) -> bool:
         async with self._session.get(f"{self._url}/generate/{job_id}") as answer:
-            status: str = (await answer.json())["status"]
-            return status
+            job = await answer.json()
+        assert job["status"] not in ("failed", "canceled"), job
+        return bool(job["status"] == "completed")
 
-    async def _followed(self, job_id: str) -> str:
+    async def _link(self, job_id: str) -> str:
+        """Return the link to the first image, from the frame that tells of the end."""
         async with self._session.ws_connect(f"{self._url}/ws/progress/{job_id}") as socket:
             async for message in socket:
                 frame = json.loads(message.data)
@@ -62,31 +53,3 @@ class Front:
 async def front(url: str) -> AsyncIterator[Front]:
     async with aiohttp.ClientSession() as session:
         yield Front(session, url)
-
-
-async def submitted_one_by_one(client: Front, requests: Sequence[Request]) -> list[float]:
-    """Seconds that each submission takes."""
-    took = []
-    for request in requests:
-        began = perf_counter()
-        await client.submit(request)
-        took.append(perf_counter() - began)
-    return took
-
-
-async def one_by_one(client: Front, requests: Sequence[Request]) -> list[float]:
-    """Seconds from submission to image of each."""
-    took = []
-    for request in requests:
-        began = perf_counter()
-        await client.image(request)
-        took.append(perf_counter() - began)
-    return took
-
-
-async def all_at_once(client: Front, requests: Sequence[Request]) -> float:
-    """Seconds until all have ended."""
-    began = perf_counter()
-    ids = await asyncio.gather(*(client.submit(request) for request in requests))
-    await client.ended(ids)
-    return perf_counter() - began

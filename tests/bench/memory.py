@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 from tests.bench import front
+from tests.bench.client import all_at_once
 from tests.bench.stack import simulated, stack
 
 STEPS = 4
@@ -27,7 +28,7 @@ async def main(count: int) -> None:
                     {"workflow": "trivial", "color": part * count + n}
                     for n in range(count // STEPS if part else 50)
                 ]
-                await front.all_at_once(client, requests)
+                await all_at_once(client, requests)
                 print(f"| {part * count // STEPS or 50} | {rss_mb(worker):.0f} |")
 
 

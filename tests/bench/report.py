@@ -16,7 +16,7 @@ from pathlib import Path
 from infra.marked_part import rewrite
 
 MEASUREMENTS = {  # heading -> module
-    "Beside a client of ComfyUI itself": "tests.bench",
+    "Beside ComfyUI itself and a proxy": "tests.bench",
     "Model affinity": "tests.bench.affinity",
     "Submitting while jobs wait": "tests.bench.backlog",
     "A worker's memory over many jobs": "tests.bench.memory",
@@ -35,7 +35,7 @@ def main(*documents: str) -> int:
             shown = _run(module)
         except subprocess.CalledProcessError as failed:
             return failed.returncode
-        parts.append(f"### {heading}\n\n`python -m {module}`\n\n{shown.strip()}")
+        parts.append(f"## {heading}\n\n`python -m {module}`\n\n{shown.strip()}")
     for document in documents:
         rewrite(Path(document), "bench", "\n\n".join(parts))
     return 0

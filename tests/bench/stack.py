@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from comfyq.config import PROJECT
+from tests.bench.work import TRIVIAL
 from tests.processes import Process, Processes
-
-TRIVIAL = Path(__file__).parent / "workflows" / "trivial"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +41,18 @@ def stack(
             up = servers.up(workers=0, backend=backend, env=env)
             started = [servers.worker(comfyui=comfyui, up=up, env=env) for _ in range(workers)]
             yield Stack(up, started)
+        finally:
+            servers.close()
+
+
+@contextmanager
+def one_process(comfyui_url: str) -> Iterator[Process]:
+    """Run ``comfyq up`` with its worker in it, as one machine has it."""
+    with tempfile.TemporaryDirectory() as folder:
+        servers = Processes(Path(folder))
+        env = {"COMFYQ_WORKFLOWS_DIR": str(_workflows(Path(folder)))}
+        try:
+            yield servers.up(comfyui=[comfyui_url], env=env)
         finally:
             servers.close()
 

@@ -1,0 +1,120 @@
+"""The figures of ``make bench`` are only as good as what measures them."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import pytest
+
+from tests.bench.client import Job, ended
+from tests.bench.cpu import cpu_s, thread_times
+from tests.bench.cpu_profile import cause, place, weighed
+from tests.bench.rounds import Side, in_turns
+from tests.bench.sampler import LIBRARY, Sample, module_of, read_samples
+from tests.bench.work import flux, sleeping, trivial
+
+BUSY = "import time\nwhile time.process_time() < 0.3: pass\n"
+
+
+class Scripted:
+    """A server whose jobs have ended when they are asked about for the given time."""
+
+    def __init__(self, asked_until_end: Sequence[int] = ()) -> None:
+        self.left = dict(enumerate(asked_until_end))
+        self.followed: list[str] = []
+
+    async def submit(self, job: Job) -> str:
+        raise NotImplementedError
+
+    async def image(self, job: Job) -> bytes:
+        raise NotImplementedError
+
+    async def follow(self, job_id: str) -> None:
+        self.followed.append(job_id)
+
+    async def has_ended(self, job_id: str) -> bool:
+        self.left[int(job_id)] -= 1
+        return self.left[int(job_id)] <= 0
+
+
+@pytest.mark.anyio
+async def test_every_round_begins_with_another_side() -> None:
+    sides = [Side(name, Scripted(), "graph") for name in "abc"]
+    order = []
+
+    async def measure(side: Side) -> int:
+        order.append(side.name)
+        return len(order)
+
+    results = await in_turns(sides, 3, measure)
+    assert "".join(order) == "abcbcacab"
+    assert results == {"a": [1, 6, 8], "b": [2, 4, 9], "c": [3, 5, 7]}
+
+
+@pytest.mark.anyio
+async def test_a_burst_has_ended_when_its_last_job_has() -> None:
+    in_order, out_of_order = Scripted([1, 1, 0]), Scripted([1, 3, 0])
+    await ended(in_order, ["0", "1", "2"])
+    await ended(out_of_order, ["0", "1", "2"])
+    assert in_order.followed == out_of_order.followed == ["2"]
+    assert in_order.left == out_of_order.left == {0: 0, 1: 0, 2: 0}
+
+
+def test_no_two_jobs_are_the_same_since_comfyui_answers_from_its_cache() -> None:
+    for kind in (trivial, sleeping(0.2), flux):
+        one, other = kind(), kind()
+        assert one.graph != other.graph
+        assert one.request != other.request
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="/proc is Linux's")
+def test_the_time_of_children_counts() -> None:
+    before = cpu_s(os.getpid())
+    subprocess.run([sys.executable, "-c", BUSY], check=True)
+    assert cpu_s(os.getpid()) - before >= 0.29  # it was waited for
+    waiting = [sys.executable, "-c", f"{BUSY}print(flush=True)\ninput()"]
+    with subprocess.Popen(
+        waiting, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        assert cpu_s(os.getpid()) - before >= 0.58  # it runs
+        assert cpu_s(child.pid) < cpu_s(os.getpid())
+        assert thread_times(child.pid)[child.pid] >= 0.29
+        child.communicate("\n")
+
+
+def test_stacks_are_read_by_module() -> None:
+    stack = (
+        "thread (17): MainThread;_run_code (<frozen runpy>:88);"
+        f"main ({LIBRARY}/comfyq/local/loop.py:16);run (/p/lib/site-packages/six.py:3);"
+        "Job.__init__ (<string>:3) 5"
+    )
+    [sample, empty] = read_samples([stack, "thread (0x1F) 1"])
+    assert sample == Sample(
+        17, "MainThread", ["python: <frozen runpy>", "comfyq.local.loop", "six"], 5
+    )
+    assert (place(sample), cause(sample)) == ("six", "comfyq.local.loop")
+    assert (empty.thread, place(empty)) == (31, "no Python code")
+    assert cause(empty) == "none of ours: no Python code"
+    with pytest.raises(ValueError, match="nonsense"):
+        list(read_samples(["nonsense"]))
+
+
+def test_files_are_named_by_whose_they_are() -> None:
+    assert module_of(subprocess.__file__) == "python: subprocess"
+    assert module_of(sys.modules["asyncio"].__file__ or "") == "python: asyncio"
+    assert module_of(pytest.__file__) == "pytest"
+    assert module_of(__file__) == "test_measuring"
+
+
+def test_a_threads_time_is_shared_out_by_its_samples() -> None:
+    samples = [Sample(1, "a", ["x"], 30), Sample(1, "a", ["y"], 10), Sample(2, "b", ["z"], 1)]
+    shares = weighed(samples, {1: 2.0, 2: 1.0, 3: 1.0})
+    assert [(sample.thread, share) for sample, share in shares] == [
+        (3, 0.25),
+        (1, 0.375),
+        (1, 0.125),
+        (2, 0.25),
+    ]
