@@ -1,4 +1,4 @@
-"""What a deployment costs a month, from the calls that a job was seen to make.
+"""The monthly cost of a deployment, from the calls that a job was recorded to make.
 
 usage: python -m infra.cost [DOCUMENT.md]
 

@@ -26,7 +26,7 @@ Found = Mapping[str, Mapping[str, Sequence[str]]]  # by check, by template
 
 
 def find(templates: Mapping[str, str], tools: Tools, *, ask_all: bool) -> Found:
-    """What SAM, our rules, cfn-lint and checkov find in each template."""
+    """Return the findings of SAM, our rules, cfn-lint and checkov for each template."""
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         paths = [folder / f"{name}.yaml" for name in templates]

@@ -1,4 +1,4 @@
-"""How many examples a property is tried with.
+"""The number of examples that properties are tried with.
 
 An everyday run tries few; ``pytest --hypothesis-profile thorough`` (``make verify``) tries ten
 times as many.

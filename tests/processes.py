@@ -72,7 +72,7 @@ class Process:
 
     @property
     def log(self) -> str:
-        """What it has logged so far."""
+        """Return what it has logged so far."""
         return self._log.read_text(errors="replace")
 
     @property

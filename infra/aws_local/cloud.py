@@ -28,7 +28,7 @@ class WrongDeployment(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Cloud:
-    """What is deployed; functions by their logical ids."""
+    """The deployed parts; functions by their logical ids."""
 
     functions: Mapping[str, Spec]
     queues: Mapping[str, list[QueueSource]]  # by function
@@ -131,7 +131,7 @@ class _Reader:
 
 
 def surroundings(endpoint: str, certificate: Path, workflows: Path) -> Mapping[str, str]:
-    """What stands here for Lambda's role, AWS's endpoints and the image's own settings."""
+    """Return the environment that stands for role, endpoints and the image's settings on AWS."""
     return {
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",

@@ -1,4 +1,4 @@
-"""What the functions took, as a table."""
+"""Figures of the functions, as a table."""
 
 from collections.abc import Mapping, Sequence
 from statistics import median

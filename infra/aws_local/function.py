@@ -24,7 +24,7 @@ class TooLarge(Exception):
 
 @dataclass
 class Figures:
-    """What was measured of one function."""
+    """The measurements of one function."""
 
     init_ms: list[float] = field(default_factory=list)
     first_ms: list[float] = field(default_factory=list)  # of each sandbox's first invocation

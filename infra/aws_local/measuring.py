@@ -39,7 +39,7 @@ async def _measure(function: Function, event: Callable[[], Event]) -> None:
 
 
 async def _events(here: Running) -> Mapping[str, Callable[[], Event]]:
-    """What each function is asked: to show a job, to take a socket, a look, a submission."""
+    """Return an event for each function: a status read, a socket, a look, a submission."""
     shown = _golden("apigw/show")
     job_id = await _submitted(here.functions["ApiFunction"])
     shown["rawPath"] = shown["requestContext"]["http"]["path"] = f"/generate/{job_id}"

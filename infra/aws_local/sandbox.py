@@ -104,7 +104,7 @@ class Sandbox:
             self._process.kill()
 
     async def _or_end(self, work: Coroutine[Any, Any, T], *, timeout_s: float) -> T:
-        """What ``work`` gives, unless the process ends before or it takes too long."""
+        """Return the result of ``work``; raises if the process ends first or it takes too long."""
         assert self._process is not None
         working = asyncio.ensure_future(work)
         ending = asyncio.ensure_future(self._process.wait())

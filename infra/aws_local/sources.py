@@ -1,4 +1,4 @@
-"""What calls functions besides API Gateway: queues and the schedule, as they are deployed."""
+"""Callers of functions besides API Gateway: queues and the schedule, as they are deployed."""
 
 import asyncio
 import re
@@ -135,7 +135,7 @@ def _receive(sqs: "SQSClient", source: QueueSource) -> Sequence[Any]:
 
 
 def _scheduled() -> Event:
-    """What EventBridge Scheduler sends where a schedule says nothing of its own."""
+    """Return the event of EventBridge Scheduler for a schedule without an input of its own."""
     return {
         "version": "0",
         "id": str(uuid.uuid4()),

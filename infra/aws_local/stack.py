@@ -38,7 +38,7 @@ class Options:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Running:
-    """What is there while it runs."""
+    """The running parts."""
 
     url: str
     infra: Infra
@@ -151,7 +151,7 @@ def _exports(infra: Infra, url: str, data: Path) -> Mapping[str, str]:
 
 
 def _own_settings() -> Mapping[str, str]:
-    """What this process was told of workers is theirs; functions have the template's settings."""
+    """Remove settings of workers from the environment; functions have the template's."""
     own = os.environ.items()  # noqa: TID251 - not read here, but passed on
     return {name: value for name, value in own if name.startswith("COMFYQ_")}
 

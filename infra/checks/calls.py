@@ -1,4 +1,4 @@
-"""What code asks of AWS, as the rights that it needs.
+"""Calls of AWS by the code, as the rights that they need.
 
 A right is an action and a resource, the resource written as in the template's ``!Sub``:
 ``dynamodb:Query ${Table.Arn}/index/tenant``.

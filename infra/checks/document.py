@@ -22,7 +22,7 @@ class Resource:
         return self.whole.get("Condition")
 
     def find(self, path: str, default: Any = None) -> Any:
-        """What stands at ``A.B.0.C`` of the properties."""
+        """Return the value at ``A.B.0.C`` of the properties."""
         return at(self.properties, path, default)
 
 

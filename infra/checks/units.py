@@ -1,4 +1,4 @@
-"""What DynamoDB bills for calls: write units of 1 KB, read units of 4 KB.
+"""Units that DynamoDB bills for calls: write units of 1 KB, read units of 4 KB.
 
 https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/read-write-operations.html
 """
@@ -74,7 +74,7 @@ def _index_units(old: Item | None, new: Item | None) -> int:
 
 
 def _entry(index: Index, item: Item | None) -> tuple[Any, ...]:
-    """What an index shows of an item; empty if it does not."""
+    """Return the projection of an item in an index; empty if the item is not in it."""
     if item is None or item.get(index.partition) is None or item.get(index.sort) is None:
         return ()
     shown = (*(index.projection or ()), "ttl")

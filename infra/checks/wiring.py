@@ -56,7 +56,7 @@ def nothing_goes_in_circles(document: Document) -> Iterator[str]:
 
 
 def conditions_are_kept(document: Document) -> Iterator[str]:
-    """What is there only under a condition is used only under it."""
+    """Check that a conditional resource is used only under its condition."""
     holder = {name: each.condition for name, each in document.resources.items() if each.condition}
     implied = {"WarmPool": {"GpuPool"}, "HasAlarmEmail": set[str](), "GpuPool": set[str]()}
     for resource in document.resources.values():

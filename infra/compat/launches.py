@@ -1,4 +1,4 @@
-"""How each look-alike is started, with its data in a folder that outlives it."""
+"""Launching each look-alike, with its data in a folder that outlives it."""
 
 import json
 import shutil

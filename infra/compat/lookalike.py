@@ -1,4 +1,4 @@
-"""What stands for AWS's services elsewhere, and how it is started."""
+"""Look-alikes of AWS's services, and how each is started."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -34,7 +34,7 @@ def python_package(name: str) -> Path:
 
 
 def npm_packages() -> Path:
-    """What ``npm/package-lock.json`` lists, without running its scripts; returns node_modules."""
+    """Install what ``npm/package-lock.json`` lists, running no scripts; return node_modules."""
     if shutil.which("npm") is None:
         raise NotHere("npm is not installed")
     lock = HERE / "npm" / "package-lock.json"

@@ -61,7 +61,7 @@ def store(service: str, url: str) -> None:
 
 
 def kept(service: str, url: str) -> int:
-    """How many of them are there, within the time that a server needs to find them."""
+    """Count those that are there, waiting as long as a server needs to find them."""
     deadline = time.monotonic() + RECOVER_TIMEOUT_S
     while (count := _counted(service, url)) < COUNT and time.monotonic() < deadline:
         time.sleep(POLL_S)

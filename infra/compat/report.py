@@ -27,7 +27,7 @@ Notes = Mapping[tuple[str, str], str]  # by name and test, without its parameter
 
 
 def load_notes(path: Path) -> Notes:
-    """What is known of failing tests."""
+    """Read the notes on failing tests."""
     entries = tomllib.loads(path.read_text(encoding="utf-8"))["wrong"]
     return {(entry["name"], entry["test"]): entry["what"] for entry in entries}
 

@@ -14,7 +14,7 @@ STOP_TIMEOUT_S = 15.0
 
 
 def is_isolated() -> bool:
-    """Whether nobody but this machine can reach what listens on every interface."""
+    """Return whether nobody but this machine can reach what listens on every interface."""
     return [name for _, name in socket.if_nameindex()] == ["lo"]
 
 

@@ -40,7 +40,7 @@ def faults_of_navigation(out: Path) -> list[str]:
 
 
 def faults_of_pages(site: Path) -> list[str]:
-    """What a browser would fetch from another host when it shows a page."""
+    """List what a browser would fetch from another host when it shows a page."""
     pages = sorted(site.rglob("*.html"))
     if not pages:
         return [f"{site} has no pages"]

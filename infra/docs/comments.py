@@ -1,4 +1,4 @@
-"""What the source says beside each field of a class."""
+"""Comments of the source beside each field of a class."""
 
 import ast
 import inspect

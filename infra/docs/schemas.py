@@ -51,7 +51,7 @@ def type_of(schema: Schema, *, linked: bool = True) -> str:
 
 
 def meaning(schema: Schema) -> str:
-    """What is said of it, and the bounds of its values."""
+    """Return its description, and the bounds of its values."""
     parts = [schema, *schema.get("anyOf", ())]
     bounds = [
         shown.format(_number(each[keyword]))

@@ -24,7 +24,7 @@ class Model:
 
 
 def fetch(client: "S3Client", source: str, folder: Path) -> list[Model]:
-    """What was copied; a file of the right size is there already.
+    """Copy the missing files, and return them; a file of the right size is not copied again.
 
     Raises:
         ValueError: a key leads out of the folder.

@@ -20,7 +20,7 @@ SPOT_NOTICE_S = 120.0
 
 @dataclass(frozen=True)
 class World:
-    """What the template does not decide."""
+    """The facts that the template does not decide."""
 
     boot_s: tuple[float, float] = (180.0, 420.0)  # from asking for a worker to its first job
     spot_mean_s: float | None = None  # a spot instance's life; None: on demand
@@ -194,7 +194,7 @@ class Pool:
         self._deal()
 
     def _notice(self, node: Node) -> None:
-        """What it has not begun goes back at once, what runs has the drain's time."""
+        """Give back what has not begun at once; what runs has the drain's time."""
         if node not in self._nodes:
             return
         self.run.lost_nodes += 1

@@ -1,4 +1,4 @@
-"""How long it takes to validate a graph of 30 nodes while the catalogue is cached.
+"""Measure the validation of a graph of 30 nodes while the catalogue is cached.
 
     python -m tests.bench.admission
 

@@ -1,4 +1,4 @@
-"""How long a batch takes to be accepted: ``python -m tests.bench.batch [BACKEND] [BATCHES]``.
+"""Measure the acceptance of a batch: ``python -m tests.bench.batch [BACKEND] [BATCHES]``.
 
 A server process without workers; each batch is one request over HTTP, of 100 jobs that are new.
 """

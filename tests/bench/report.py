@@ -42,7 +42,7 @@ def main(*documents: str) -> int:
 
 
 def _run(module: str) -> str:
-    """What it printed, which is shown meanwhile; raises CalledProcessError."""
+    """Run it, showing and returning its output; raises CalledProcessError."""
     command = [sys.executable, "-m", module]
     lines = []
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:

@@ -1,4 +1,4 @@
-"""What ports/assets.py promises, on every storage."""
+"""The contract of ports/assets.py, on every storage."""
 
 import os
 import urllib.error

@@ -1,4 +1,4 @@
-"""What ports/inbox.py promises, on every engine."""
+"""The contract of ports/inbox.py, on every engine."""
 
 import json
 from collections.abc import Iterator

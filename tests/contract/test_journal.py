@@ -1,4 +1,4 @@
-"""What ports/journal.py promises, and that a file keeps it across processes."""
+"""The contract of ports/journal.py, and that a file keeps it across processes."""
 
 from pathlib import Path
 

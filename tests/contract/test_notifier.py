@@ -1,4 +1,4 @@
-"""What every notifier promises, at a real socket where there is one."""
+"""The contract of notifiers, at a real socket where there is one."""
 
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator

@@ -1,4 +1,4 @@
-"""What ports/spool.py promises, on every spool."""
+"""The contract of ports/spool.py, on every spool."""
 
 import hashlib
 from collections.abc import AsyncIterator, Iterator

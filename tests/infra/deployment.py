@@ -46,7 +46,7 @@ Answer = Mapping[str, Any]
 
 
 class Deployment:
-    """What template.yaml makes, and the roles that work on it."""
+    """The resources of template.yaml, and the roles that work on them."""
 
     def __init__(self, made: Provisioned, *, endpoint: str, data_dir: Path) -> None:
         self.settings = Settings(

@@ -1,4 +1,4 @@
-"""What a deployment does with the files that clients bring: a part of ``story``.
+"""Files of clients in a deployment: a part of ``story``.
 
 A file that two store at once is there twice for a moment; whoever comes second deletes its own.
 """

@@ -49,7 +49,7 @@ def environment(dockerfile: Path) -> dict[str, str]:
 
 
 def arguments_of(dockerfile: Path, script: str) -> list[str]:
-    """What a RUN step gives to one of the scripts in infra/docker."""
+    """Return the arguments that a RUN step gives to a script in infra/docker."""
     for step in steps(dockerfile):
         for command in re.split(r"&&|;", step.argument) if step.name == "RUN" else ():
             words = shlex.split(command)

@@ -282,7 +282,7 @@ async def _end_silently(services: Services) -> Job:
 
 
 async def _leave_behind(services: Services, job_id: str) -> None:
-    """What a killed worker leaves: its lease in the table, its note on the disk."""
+    """Leave what a killed worker leaves: its lease in the table, its note on the disk."""
     job = await services.records.get(JobId(job_id))
     now = services.ports.clock.now()
     await services.records.save(jobs.claim(job, worker=FORMER, now=now, ttl=HOUR))

@@ -1,4 +1,4 @@
-"""What `make aws-local` is made of: functions on Lambda's own runtime, and who calls them."""
+"""Parts of `make aws-local`: functions on Lambda's own runtime, and their callers."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""What `make compat` reads and writes; the look-alikes themselves are for `make compat` to run."""
+"""Reading and writing of `make compat`; it alone runs the look-alikes themselves."""
 
 from pathlib import Path
 

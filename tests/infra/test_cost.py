@@ -1,4 +1,4 @@
-"""What a job asks of AWS, counted; ``infra/cost.py`` makes money of it.
+"""Calls that a job makes of AWS, counted; ``infra/cost.py`` prices them.
 
 After a change that needs other calls: ``COMFYQ_RECORD=1 pytest tests/infra/test_cost.py``.
 """

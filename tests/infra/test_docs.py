@@ -1,4 +1,4 @@
-"""What `make docs` builds from; zensical itself runs in `make docs` alone."""
+"""Sources of `make docs`; zensical itself runs in `make docs` alone."""
 
 import tomllib
 from pathlib import Path

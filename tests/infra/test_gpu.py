@@ -1,4 +1,4 @@
-"""What runs beside a GPU, as far as it can be checked without one."""
+"""The worker's image beside a GPU, as far as it can be checked without one."""
 
 import subprocess
 import textwrap

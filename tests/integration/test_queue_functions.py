@@ -43,7 +43,7 @@ def env(tmp_path: Path, emulator: Emulator, provisioned: Provisioned) -> dict[st
 
 
 def call(name: str, env: dict[str, str], *events: dict[str, Any]) -> list[dict[str, Any]]:
-    """What the function answers to each event, one after another in one environment."""
+    """Return the function's answers to events, one after another in one environment."""
     ended = subprocess.run(
         [sys.executable, "-W", "error", "-c", CALL.format(name=name)],
         input=json.dumps(events),

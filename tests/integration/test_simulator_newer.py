@@ -1,4 +1,4 @@
-"""What ComfyUI 0.33 has and 0.3.75 has not, and graphs that no recording has."""
+"""Differences of ComfyUI 0.33 from 0.3.75, and graphs that no recording has."""
 
 import io
 import uuid

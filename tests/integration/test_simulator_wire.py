@@ -1,4 +1,4 @@
-"""What no recording shows well: files, sockets and the queue, of the simulator and of ComfyUI."""
+"""Files, sockets and the queue, of the simulator and of ComfyUI: recordings show them badly."""
 
 import io
 import json

@@ -19,7 +19,7 @@ _QUANTILES = tuple(NormalDist().inv_cdf((i + 0.5) / 256) for i in range(256))
 
 
 class Fill(Protocol):
-    """What a tensor holds."""
+    """The content of a tensor."""
 
     def values(self, shape: tuple[int, ...], random: Random) -> bytes:
         """Return the little-endian half floats of a tensor of `shape`, in row-major order."""

@@ -19,7 +19,8 @@ class Following:
     def admit(self, text: str) -> bool:
         """Return whether a frame is to be sent on: one that is older than the newest is not.
 
-        Age is judged by ``seq`` and, within it, by ``progress``.
+        Age is judged by ``seq`` and, within it, by ``progress``. A frame of the same age passes,
+        and so does one that is not about progress.
         """
         frame = _object(text)
         if "seq" not in frame:

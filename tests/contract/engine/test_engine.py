@@ -1,4 +1,4 @@
-"""What every engine does with a run that goes well, badly, or was never there."""
+"""The contract of engines: runs that go well, badly, or were never there."""
 
 import asyncio
 import uuid

@@ -30,7 +30,7 @@ async def break_with(target: Any, **faults: Any) -> None:
 
 
 async def times_queued(target: Any, prompt_id: PromptId) -> int:
-    """How often ComfyUI has a prompt, waiting, running or ended."""
+    """Count how often ComfyUI has a prompt, waiting, running or ended."""
     async with aiohttp.ClientSession(target.url) as session:
         async with session.get("/queue") as answer:
             queue = await answer.json()

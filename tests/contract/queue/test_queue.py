@@ -1,4 +1,4 @@
-"""What ports/queue.py promises, on every engine."""
+"""The contract of ports/queue.py, on every engine."""
 
 import time
 

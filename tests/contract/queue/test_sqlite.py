@@ -1,4 +1,4 @@
-"""What the SQLite queue promises to receivers who are cancelled."""
+"""The SQLite queue's promises to receivers who are cancelled."""
 
 import asyncio
 from collections.abc import Iterator

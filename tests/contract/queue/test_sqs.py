@@ -1,4 +1,4 @@
-"""What SQS does that the other engines do not."""
+"""Behaviour of SQS that the other engines do not have."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""When a write is refused, and what it then leaves undone, on every engine."""
+"""Conditions of writes: refusals leave everything undone, on every engine."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""What DynamoDB and the way to it do that the other engines do not."""
+"""Behaviour of DynamoDB, and of the way to it, that the other engines do not have."""
 
 import json
 import subprocess

@@ -23,7 +23,7 @@ PROCESSES, JOBS = 8, 200
 
 @pytest.fixture(params=["sqlite", pytest.param("dynamodb", marks=pytest.mark.dynamodb)])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str, str]:
-    """Where the table is: its kind, a path or URL, and its name there."""
+    """Return the place of the table: its kind, a path or URL, and its name there."""
     if request.param == "sqlite":
         return "sqlite", str(tmp_path / "comfyq.db"), "-"
     aws: Aws = request.getfixturevalue("aws")

@@ -1,4 +1,4 @@
-"""What the SQLite file promises beyond the port: no loss, no blocking, clear errors."""
+"""Promises of the SQLite file beyond the port: no loss, no blocking, clear errors."""
 
 import asyncio
 import random

@@ -1,4 +1,4 @@
-"""What the table keeps, and what it refuses to keep, on every engine."""
+"""Values that the table keeps or refuses, on every engine."""
 
 from typing import Any
 

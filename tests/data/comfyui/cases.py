@@ -1,4 +1,4 @@
-"""What the simulator and a real ComfyUI are both put through."""
+"""Cases that the simulator and a real ComfyUI both run."""
 
 import copy
 import io

@@ -1,4 +1,4 @@
-"""What two recordings must have in common, whatever the time, the ids and the machine."""
+"""Normalisation of recordings: times, ids and the machine do not count."""
 
 import json
 import re

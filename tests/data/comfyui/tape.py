@@ -21,7 +21,7 @@ POLL_S = 0.02
 
 
 def recorded(name: str) -> list[Json]:
-    """What ComfyUI 0.3.75 did in a case, as `record.py` wrote it down."""
+    """Read the recording of a case that `record.py` made of ComfyUI 0.3.75."""
     text = Path(__file__).with_name("0.3.75").joinpath(f"{name}.jsonl").read_text()
     return [json.loads(line) for line in text.splitlines()]
 

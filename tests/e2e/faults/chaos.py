@@ -41,7 +41,7 @@ FOLLOWED_EVERY = 5  # jobs
 
 @dataclass
 class Tally:
-    """What happened, and what was wrong afterwards."""
+    """Counts of what happened, and of what was wrong afterwards."""
 
     accepted: list[str] = field(default_factory=list)
     events: Counter[str] = field(default_factory=Counter)
@@ -198,7 +198,7 @@ class Chaos:
 
 
 def faults_of(story: Json, end: str) -> list[str]:
-    """What of the promise a job's story breaks that was seen to end so."""
+    """List the ways in which a job's story breaks the promise."""
     faults = []
     if story["status"] != end:
         faults.append(f"ended {end}, and then {story['status']}")

@@ -46,7 +46,7 @@ class Follower:
         return self._thread.is_alive()
 
     def wait_end(self, *, within_s: float = DEADLINE_S) -> float:
-        """When the end was told."""
+        """Wait for the end; return when it was told."""
         until(lambda: self.ended_at is not None, "told of the end", within_s=within_s)
         self._thread.join(DEADLINE_S)
         assert self.ended_at is not None

@@ -24,11 +24,11 @@ class Comfy(Protocol):
     url: str
 
     def renders(self, job_id: str) -> int:
-        """How many times the job's picture was made, whatever became of it."""
+        """Count how often the job's picture was made, whatever became of it."""
         ...
 
     def holds(self, job_id: str) -> bool:
-        """Whether a prompt of the job runs or waits in it."""
+        """Return whether a prompt of the job runs or waits in it."""
         ...
 
     def kill(self) -> None: ...
@@ -39,7 +39,7 @@ class Comfy(Protocol):
 
 
 class _ByUrl:
-    """What any ComfyUI answers."""
+    """Queries that any ComfyUI answers."""
 
     url: str
 

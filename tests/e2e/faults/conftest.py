@@ -106,7 +106,7 @@ def lab(up: Process, backend: str, tmp_path: Path) -> Iterator[Lab]:
 
 @pytest.fixture(scope="session")
 def comfyui_dir() -> Path:
-    """Where the real ComfyUI is prepared."""
+    """Return the folder in which the real ComfyUI is prepared."""
     named = os.getenv("COMFYQ_TEST_COMFYUI_DIR")
     if not named:
         pytest.skip("no prepared ComfyUI: name its directory by COMFYQ_TEST_COMFYUI_DIR")

@@ -22,7 +22,7 @@ MAX_RECEIVES = 10  # of the template and of the embedded queue; then a doorbell 
 
 
 class Doorbells:
-    """What ``exports`` of an ``up`` lead to."""
+    """The queue that the ``exports`` of an ``up`` name."""
 
     def __init__(self, exports: Mapping[str, str]) -> None:
         self._ports = open_ports(read_settings(exports, COMFYQ_VISIBILITY_S=3))

@@ -1,4 +1,4 @@
-"""What chance does to a running system: deaths, freezes, lost and doubled doorbells, errors."""
+"""Random faults of a running system: deaths, freezes, lost and doubled doorbells, errors."""
 
 import random
 import signal

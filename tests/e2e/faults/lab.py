@@ -82,12 +82,12 @@ class Lab:
         self.processes.close()
 
     def reason(self, worker_id: str) -> str:
-        """Why a worker says that its ComfyUI is not available."""
+        """Return a worker's reason for which its ComfyUI is not available."""
         reasons = {worker["id"]: worker["reason"] for worker in self.client.health()["workers"]}
         return reasons.get(worker_id) or ""
 
     def answers(self, worker_id: str) -> bool:
-        """Whether a worker says that its ComfyUI is available."""
+        """Return whether a worker says that its ComfyUI is available."""
         workers = self.client.health()["workers"]
         return any(w["id"] == worker_id and w["comfyui_available"] for w in workers)
 

@@ -61,7 +61,7 @@ class Owned:
         return started
 
     def lab(self, up: Process) -> Lab:
-        """What a test starts beside ``up``; to be closed by it."""
+        """Make a lab beside ``up``; the test closes it."""
         self._folder.joinpath("lab").mkdir(exist_ok=True)
         return Lab(self._folder / "lab", up=up, backend=self.backend)
 

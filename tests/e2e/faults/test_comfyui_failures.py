@@ -73,7 +73,7 @@ def test_out_of_memory_for_good(lab: Lab, comfy: Comfy, record: Record) -> None:
 
 
 def test_out_of_memory_once(lab: Lab, simulator: Simulated, record: Record) -> None:
-    """What stood behind it in ComfyUI fails as well, which does not count against it."""
+    """The prompt behind it in ComfyUI fails as well, which does not count against its job."""
     lab.worker(simulator)
     job = lab.client.submit(seconds=2.0)
     lab.client.running(job)

@@ -17,7 +17,7 @@ UPLOAD_DELAYED = upload_delayed(1)
 @pytest.mark.verify
 @also_real
 def test_sigterm_lets_the_running_job_finish(lab: Lab, comfy: Comfy, record: Record) -> None:
-    """What ComfyUI has not begun goes to another worker at once."""
+    """A job that ComfyUI has not begun goes to another worker at once."""
     first = lab.worker(comfy, worker_id=(name := new_name("first")), options=["--drain-s", 30])
     running = lab.client.submit(seconds=2.0)
     lab.client.running(running)

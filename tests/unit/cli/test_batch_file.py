@@ -1,4 +1,4 @@
-"""What ``comfyq batch`` makes of a cell, by the type of its parameter."""
+"""Conversion of cells by ``comfyq batch``, by the type of the parameter."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What commands ask of a server, print, and exit with."""
+"""Commands: their requests, output and exit codes."""
 
 import json
 import subprocess

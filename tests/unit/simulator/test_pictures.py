@@ -25,7 +25,7 @@ def node(class_type: str, **inputs: Any) -> Value:
 
 
 def sampled(**changes: Any) -> Value:
-    """What a KSampler gives out for settings of which one may be changed."""
+    """Return a KSampler's value for settings of which one may be changed."""
     settings = {"text": "a cube", "seed": 1, "steps": 4, "cfg": 7.0, "lora": 1.0, "width": 64}
     settings |= changes
     model = node("CheckpointLoaderSimple", ckpt_name="shared_sd15.ckpt")

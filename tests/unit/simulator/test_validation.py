@@ -1,4 +1,4 @@
-"""What the simulator says of graphs, where the generations differ or no recording tells."""
+"""Validation by the simulator, where the generations differ or no recording exists."""
 
 import copy
 from typing import Any

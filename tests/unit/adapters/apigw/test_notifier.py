@@ -1,4 +1,4 @@
-"""What the notifier makes of API Gateway's answers; see tests/contract for the rest."""
+"""Reading of API Gateway's answers by the notifier; see tests/contract for the rest."""
 
 import subprocess
 import sys

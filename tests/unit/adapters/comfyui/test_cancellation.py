@@ -1,4 +1,4 @@
-"""Which way of cancelling is chosen for which ComfyUI, and that the untargeted one never is."""
+"""The way of cancelling for each ComfyUI; the untargeted one is never used."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""What the adapter reads out of ComfyUI's own words, as recorded from 0.3.75 and 0.33.0."""
+"""Reading of ComfyUI's messages, as recorded from 0.3.75 and 0.33.0."""
 
 import json
 import struct

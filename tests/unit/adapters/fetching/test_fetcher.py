@@ -1,4 +1,4 @@
-"""What the guard lets through, on real sockets of this machine and with names of our own."""
+"""The guard of fetches, on real sockets of this machine and with names of our own."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence

@@ -1,4 +1,4 @@
-"""Where each of AWS's services is looked for."""
+"""Endpoints of each of AWS's services."""
 
 import pytest
 

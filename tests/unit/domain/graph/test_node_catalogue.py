@@ -1,4 +1,4 @@
-"""What is kept of what a ComfyUI says of its nodes."""
+"""Reading of a ComfyUI's node catalogue."""
 
 from typing import Any
 

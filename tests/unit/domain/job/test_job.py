@@ -97,7 +97,7 @@ def test_giving_back_for_ever_ends() -> None:
 
 
 def given_up(job: Job) -> str:
-    """What is told of a job that has been claimed too often."""
+    """Return the error of a job that was claimed too often."""
     ended = jobs.claim(replace(job, attempt=jobs.MAX_CLAIMS), worker=W2, now=LATER, ttl=TTL)
     assert ended.error is not None
     return ended.error.message.partition("; ")[2]

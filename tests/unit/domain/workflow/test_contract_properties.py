@@ -1,4 +1,4 @@
-"""What a manifest allows runs; what it does not allow never becomes a job; nothing breaks us."""
+"""A manifest's values run, other values never become a job, and nothing raises."""
 
 import json
 import tomllib

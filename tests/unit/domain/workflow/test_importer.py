@@ -161,7 +161,7 @@ def test_a_model_that_is_not_there_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", FolderWorkflows(SHIPPED).names())
 @pytest.mark.parametrize("known", [True, False])
 def test_shipped_graphs_could_have_been_imported(name: str, known: bool, tmp_path: Path) -> None:
-    """What their authors declared by hand is found again."""
+    """The parameters that authors declared by hand are found again."""
     shipped = load_workflow(SHIPPED / name)
     file = SHIPPED / name / "graph.json"
     told = run("import", file, "--name", name, "--into", tmp_path)

@@ -1,4 +1,4 @@
-"""What ``/docs`` and generated clients are told."""
+"""The OpenAPI document, for ``/docs`` and generated clients."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What keeps a worker from claiming, and what lets it go on."""
+"""Latches: conditions that keep a worker from claiming, and that let it go on."""
 
 import asyncio
 

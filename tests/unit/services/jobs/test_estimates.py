@@ -1,4 +1,4 @@
-"""What a client is told of when its job may end, and where it stands until then."""
+"""Estimates of a job's end and position, as clients are told."""
 
 import asyncio
 from dataclasses import replace
@@ -124,7 +124,7 @@ async def test_nothing_more_is_read_of_an_ended_job(lab: ApiLab) -> None:
 
 
 def count_items(lab: ApiLab) -> list[int]:
-    """How many items each query of the waiting jobs gives from now on."""
+    """Limit how many items each query of the waiting jobs returns from now on."""
     asked: list[int] = []
     query = lab.table.query
 

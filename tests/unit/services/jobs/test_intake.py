@@ -151,7 +151,7 @@ async def test_a_crash_between_letter_and_job_is_made_good(lab: ApiLab) -> None:
 
 
 class NoWorkflows:
-    """What a deployment has before somebody adds the workflow."""
+    """The workflows of a deployment before somebody adds one."""
 
     def __init__(self, real: Workflows) -> None:
         self.names = real.names

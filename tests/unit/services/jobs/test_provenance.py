@@ -1,4 +1,4 @@
-"""What is told of how outputs were made: in PNG files, and beside all of them."""
+"""Provenance of outputs: in PNG files, and beside all of them."""
 
 import io
 import json

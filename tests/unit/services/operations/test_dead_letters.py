@@ -29,7 +29,7 @@ def doorbell(job_id: str, letter_id: str = "d1") -> Letter:
 
 
 async def rings(lab: ApiLab) -> list[JobId]:
-    """What the queue holds; it is empty afterwards."""
+    """Take all messages out of the queue."""
     heard = []
     while (delivery := await lab.queue.receive(wait_s=0)) is not None:
         heard.append(delivery.job_id)

@@ -1,4 +1,4 @@
-"""What somebody who looks at a deployment is told, and what to do about it."""
+"""Findings about a deployment, and their remedies."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

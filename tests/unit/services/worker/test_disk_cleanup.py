@@ -1,4 +1,4 @@
-"""What jobs leave on ComfyUI's disk goes; what is anybody else's stays."""
+"""Files that jobs leave on ComfyUI's disk are deleted; others stay."""
 
 import os
 from datetime import timedelta

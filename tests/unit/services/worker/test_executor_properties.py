@@ -40,7 +40,7 @@ AWAY = {
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What happens at the worker's ``at``-th call of any port, before or after it is done."""
+    """A fault at the worker's ``at``-th call of any port, before or after it is done."""
 
     at: int
     after: bool
@@ -140,7 +140,7 @@ class History:
 
 @dataclass
 class Told:
-    """What one run of the story left behind."""
+    """The traces that one run of the story left behind."""
 
     job: Job
     statuses: Sequence[str]

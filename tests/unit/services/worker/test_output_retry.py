@@ -1,4 +1,4 @@
-"""What storage refused stays on the worker's disk, and reaches its job when storage answers."""
+"""Outputs that storage refused stay on disk, and reach their job when storage answers."""
 
 import errno
 from collections.abc import AsyncIterator

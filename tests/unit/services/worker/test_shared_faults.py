@@ -1,4 +1,4 @@
-"""What one attempt's end means for the worker's other jobs, and for its former process's."""
+"""Effects of one attempt's end on the worker's other jobs, and on its former process's."""
 
 from datetime import timedelta
 

@@ -118,7 +118,7 @@ async def test_a_worker_that_lost_its_job_stops_the_prompt_and_writes_nothing(fa
 async def test_a_worker_that_slept_leaves_alone_what_its_successor_goes_on_with(
     shared: bool, farm: Farm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where it has another ComfyUI, its successor cannot: then the prompt is of no use."""
+    """With another ComfyUI, its successor cannot: then the prompt is of no use."""
     job = await farm.submit()
     engine = ScriptedEngine(Started(), Never())
     sleeper = farm.worker("w1", engine)
