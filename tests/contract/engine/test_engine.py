@@ -113,6 +113,25 @@ async def test_a_file_that_is_not_there(rig: Any) -> None:
         await fetched(rig.engine, Rendered("2", filename="gone_00001_.png"))
 
 
+async def test_a_file_whose_name_comfyui_cannot_serve_is_none(rig: Any, graphs: Any) -> None:
+    """ComfyUI saves it, and fails whenever it is asked for it: not because it is away."""
+    graph = graphs.trivial()
+    graph["2"]["inputs"]["filename_prefix"] = f"{uuid.uuid4()}/line\nbreak"
+    (saved,) = (await rig.end(await rig.submit(graph))).rendered
+    assert "\n" in saved.filename
+    with pytest.raises(RenderedFileGone):
+        await fetched(rig.engine, saved)
+
+
+async def test_a_text_that_is_not_unicode_is_repaired(rig: Any) -> None:
+    graph = {
+        "\u00b2": {"class_type": "PrimitiveString", "inputs": {"value": "a\ud800b"}},
+        "9" * 5_000: {"class_type": "PreviewAny", "inputs": {"source": ["\u00b2", 0]}},
+    }
+    (shown,) = (await rig.end(await rig.submit(graph))).rendered
+    assert (shown.node, shown.text) == ("9" * 5_000, "a\ufffdb")
+
+
 async def test_a_text(rig: Any) -> None:
     said = f"hello {uuid.uuid4()}"
     graph = {

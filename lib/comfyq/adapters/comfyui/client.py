@@ -123,7 +123,26 @@ class ComfyClient:
         return f"{folder}/{name}" if folder else name
 
     async def view(self, rendered: Rendered) -> AsyncIterator[bytes]:
-        """A file's bytes. Raises RenderedFileGone."""
+        """A file's bytes.
+
+        Raises:
+            RenderedFileGone: it is not there, or ComfyUI stumbles over its name each time.
+        """
+        for is_last in (False, True):
+            begun = False
+            try:
+                async for chunk in self._view(rendered):
+                    begun = True
+                    yield chunk
+                return
+            except EngineUnavailable as away:
+                if begun:
+                    raise
+                await self.system_stats()  # raises where ComfyUI is away for all
+                if is_last:
+                    raise RenderedFileGone(f"ComfyUI cannot serve {rendered.filename!r}") from away
+
+    async def _view(self, rendered: Rendered) -> AsyncIterator[bytes]:
         where = {
             "filename": rendered.filename,
             "subfolder": rendered.subfolder,

@@ -130,6 +130,11 @@ class At:
             suggestions=tuple(near),
         )
 
+    def unsafe_name(self, name: str, character: str, position: int) -> GraphError:
+        message = "A file's name has no control characters"
+        details = f"{name} has {character} at position {position}"
+        return self._error("invalid_file_name", message, details, input=name)
+
     def _of_value(
         self, kind: str, message: str, details: str, spec: InputSpec, value: Any
     ) -> GraphError:

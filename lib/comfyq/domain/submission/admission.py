@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from comfyq.domain.errors import InvalidRequest
-from comfyq.domain.graph.graph import Graph
+from comfyq.domain.graph.graph import Graph, NewGraph
 from comfyq.domain.graph.node_catalogue import NodeCatalogue
+from comfyq.domain.graph.saved_names import unsafe_names
 from comfyq.domain.graph.validation import Validation, validate
 from comfyq.domain.job import Limits
 from comfyq.domain.submission.field_errors import refusal_of_graph, refusal_of_workflow
@@ -40,11 +41,10 @@ def admit_workflow(
     on = workflow if catalogue is None else workflow.on(catalogue)
     resolved = on.resolve(values, draw_seed=draw_seed)
     graph = on.bind(resolved.parameters)
-    if catalogue is not None:
-        verdict = validate(graph, catalogue)
-        if not verdict.valid:
-            raise refusal_of_workflow(workflow, resolved.parameters, graph, verdict)
-        graph = verdict.graph
+    verdict = _judged(graph, catalogue)
+    if not verdict.valid:
+        raise refusal_of_workflow(workflow, resolved.parameters, graph, verdict)
+    graph = verdict.graph
     return AdmittedRequest(
         workflow=workflow.name,
         family=_family(workflow, graph),
@@ -63,12 +63,10 @@ def admit_graph(request: Request, catalogue: NodeCatalogue | None) -> AdmittedRe
     """A client's own graph. Raises InvalidGraph, TooLarge."""
     graph = read_graph(request.graph, request.overrides)
     files = take_files(graph)
-    warnings: Sequence[str] = ()
-    if catalogue is not None:
-        verdict = validate(graph, catalogue)
-        if not verdict.valid:
-            raise refusal_of_graph(request.overrides, verdict)
-        graph, warnings = verdict.graph, _told(verdict)
+    verdict = _judged(graph, catalogue)
+    if not verdict.valid:
+        raise refusal_of_graph(request.overrides, verdict)
+    graph, warnings = verdict.graph, _told(verdict)
     return AdmittedRequest(
         workflow=RAW,
         family=family_of(graph),
@@ -85,6 +83,14 @@ def refusal_of_sample(workflow: Workflow, catalogue: NodeCatalogue) -> InvalidRe
     except InvalidRequest as refused:
         return refused
     return None
+
+
+def _judged(graph: NewGraph, catalogue: NodeCatalogue | None) -> Validation:
+    """Judge what no ComfyUI can save, and then what the one whose catalogue is known can run."""
+    unsafe = list(unsafe_names(graph))
+    if unsafe or catalogue is None:
+        return Validation(graph, unsafe)
+    return validate(graph, catalogue)
 
 
 def _family(workflow: Workflow, bound: Graph) -> str:

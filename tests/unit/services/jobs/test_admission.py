@@ -183,6 +183,33 @@ async def test_what_is_no_graph_is_explained(
     assert message in fields(refusal(post(lab, **body)))[field]
 
 
+@pytest.mark.parametrize("known", [True, False])
+@pytest.mark.parametrize(
+    ("name", "shown"), [("nul\0", "U+0000"), ("a\n", "U+000A"), ("\x9f", "U+009F")]
+)
+async def test_a_control_character_in_a_prefix_is_refused(
+    lab: ApiLab, tmp_path: Path, known: bool, name: str, shown: str
+) -> None:
+    if known:
+        await join(lab, tmp_path)
+    told = refusal(post(lab, graph=changed("3", filename_prefix=f"a/{name}")))
+    assert list(fields(told)) == ["graph.3.inputs.filename_prefix"]
+    assert f"filename_prefix has {shown} at position" in told["detail"]
+    overridden = post(lab, graph=GRAPH, overrides={"3.filename_prefix": name})
+    assert list(fields(refusal(overridden))) == ["overrides.3.filename_prefix"]
+    assert await jobs_of(lab) == 0
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_ids_of_nodes_may_be_anything(lab: ApiLab, tmp_path: Path, known: bool) -> None:
+    if known:
+        await join(lab, tmp_path)
+    nodes = {"\u00b2": GRAPH["1"], "9" * 5_000: {**GRAPH["2"], "inputs": {"image": ["\u00b2", 0]}}}
+    save = {"images": ["9" * 5_000, 0], "filename_prefix": "a"}
+    answer = post(lab, graph={**nodes, " ": {**GRAPH["3"], "inputs": save}})
+    assert answer.status_code == 202, answer.text
+
+
 async def test_overrides_are_for_graphs(lab: ApiLab) -> None:
     told = refusal(post(lab, prompt="x", overrides={"1.a": 1}), "invalid-parameters")
     assert list(fields(told)) == ["overrides"]
