@@ -29,7 +29,8 @@ up: .venv/.runtime ## serve until Ctrl-C
 
 .PHONY: test
 test: .venv/.development .emulator/.made ## run every test that needs no server of yours
-	$(BIN)/pytest -m "not comfyui and not verify"
+	$(BIN)/pytest -m "not comfyui and not verify" --cov --cov-report=
+	@echo "branch coverage: $$($(BIN)/coverage report --format=total) % (coverage html: out/coverage)"
 
 .PHONY: verify
 verify: .venv/.development .emulator/.made .infra/.made ## run what takes too long for every day

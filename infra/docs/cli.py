@@ -11,6 +11,15 @@ INTRODUCTION = """\
 `comfyq submit WORKFLOW --help` lists the options of that workflow as well; it asks the server for
 them, so they are not on this page but under [workflow parameters](parameters.md)."""
 
+TYPES = {
+    "str": "text",
+    "list[str]": "text",
+    "int": "integer",
+    "int range": "integer",
+    "float": "number",
+    "float range": "number",
+}  # Python's words
+
 
 def page() -> str:
     from comfyq.cli.app import app
@@ -49,9 +58,8 @@ def _command(path: str, command: Any, context: Any) -> Iterator[str]:
 def _row(parameter: Any, context: Any) -> Sequence[str]:
     is_option = parameter.param_type_name == "option"
     names = [*parameter.opts, *parameter.secondary_opts]
-    takes = (
-        "" if getattr(parameter, "is_flag", False) else parameter.display_type(context).strip("<>")
-    )
+    is_flag = getattr(parameter, "is_flag", False)
+    kind = "" if is_flag else parameter.display_type(context).strip("<>")
     notes = [parameter.help or ""]
     if is_option and parameter.default not in (None, [], False) and not parameter.envvar:
         notes.append(f"Default: {code(str(parameter.default))}.")
@@ -59,7 +67,7 @@ def _row(parameter: Any, context: Any) -> Sequence[str]:
         notes.append("Required.")
     if getattr(parameter, "multiple", False):
         notes.append("May be given several times.")
-    return ", ".join(map(code, names)), plain(takes), " ".join(notes)
+    return ", ".join(map(code, names)), plain(TYPES.get(kind, kind)), " ".join(notes)
 
 
 def _unwrapped(text: str) -> str:
