@@ -30,7 +30,7 @@ def main(*documents: str) -> int:
     now = datetime.now(tz=UTC)  # noqa: TID251 - the day of the run
     parts = [f"Run of {now:%Y-%m-%d} on {os.cpu_count()} cores, Python {sys.version.split()[0]}."]
     for heading, module in MEASUREMENTS.items():
-        print(f"\n### {heading}\n", flush=True)
+        print(f"\n## {heading}\n", flush=True)
         try:
             shown = _run(module)
         except subprocess.CalledProcessError as failed:
