@@ -5,6 +5,8 @@ from typing import Any
 
 import typer
 
+from comfyq.cli.app import app
+from comfyq.cli.lazy import LazyCommand
 from infra.docs.markdown import code, heading, plain, prose, table, whole_page
 
 INTRODUCTION = """\
@@ -22,8 +24,6 @@ TYPES = {
 
 
 def page() -> str:
-    from comfyq.cli.app import app
-
     group: Any = typer.main.get_command(app)
     context = group.make_context("comfyq", [], resilient_parsing=True)
     parts = [INTRODUCTION, *_command("comfyq", group, context)]
@@ -35,9 +35,10 @@ def page() -> str:
 def commands(group: Any, context: Any) -> Iterator[tuple[str, Any]]:
     """Every command below a group that is not hidden, under its whole name; groups first."""
     for name in group.list_commands(context):
-        command = group.get_command(context, name)
-        if command.hidden:
+        listed = group.get_command(context, name)
+        if listed.hidden:
             continue
+        command = listed.load() if isinstance(listed, LazyCommand) else listed
         path = f"{context.command_path} {name}"
         yield path, command
         if hasattr(command, "list_commands"):

@@ -31,9 +31,17 @@ IMPORTED = {  # packages whose every module must import with what is in the lock
         *(f"comfyq.adapters.{name}" for name in ("filesystem", "minio", "pictures", "s3", "sqs")),
     ),
 }
+COMMANDS = [
+    f"comfyq.cli.{name}" for name in ("worker", "jobs", "watch", "submitting", "infra_check")
+]
 ENTRIES = {
     FUNCTIONS: [f"functions.{name}.handler" for name in ("api", "websocket", "reaper", "intake")],
-    WORKER: ["comfyq.local.worker", "comfyq.cli.servers", "comfyq.bootstrap.worker"],
+    WORKER: [
+        "comfyq.local.worker",
+        "comfyq.cli.worker",
+        "comfyq.cli.jobs",
+        "comfyq.bootstrap.worker",
+    ],
 }
 PROGRAM = """
 import importlib, json, pkgutil, sys

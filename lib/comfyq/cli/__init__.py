@@ -1,7 +1,5 @@
-"""``comfyq``: serve, work, and speak to a server. Each command imports only what it needs."""
+"""``comfyq``: serve, work, and speak to a server."""
 
+from comfyq.cli.app import app as main
 
-def main() -> None:
-    from comfyq.cli.app import app
-
-    app()
+__all__ = ["main"]

@@ -1,16 +1,11 @@
-"""The commands."""
+"""``comfyq`` itself: what comes before a command's name."""
 
 from typing import Annotated
 
 import typer
 
-from comfyq.cli import batch, dead, demo, infra, jobs, servers, submitting, uploading, workflows
 from comfyq.cli.group import Commands
 from comfyq.cli.options import DEFAULT_URL
-
-SERVING = "Serve"
-ASKING = "Ask a server"
-AUTHORING = "Write workflows"
 
 app = typer.Typer(
     name="comfyq",
@@ -36,18 +31,3 @@ def comfyq(
     3 no server was reached; 4 this machine's clock is wrong.
     """
     ctx.obj = url
-
-
-app.command(rich_help_panel=ASKING, cls=submitting.SubmitCommand)(submitting.submit)
-for command in (jobs.watch, jobs.status, jobs.show, jobs.cancel):
-    app.command(rich_help_panel=ASKING)(command)
-app.command("list", rich_help_panel=ASKING)(jobs.listing)
-app.command(rich_help_panel=ASKING)(jobs.health)
-app.command(rich_help_panel=ASKING)(batch.batch)
-app.command(rich_help_panel=ASKING)(uploading.upload)
-app.add_typer(dead.app, rich_help_panel=ASKING)
-app.add_typer(workflows.app, name="workflows", rich_help_panel=AUTHORING)
-for server in (servers.up, servers.worker, servers.simulator, servers.env):
-    app.command(rich_help_panel=SERVING)(server)
-app.add_typer(infra.app, rich_help_panel=SERVING)
-app.command(hidden=True)(demo.demo)

@@ -4,16 +4,17 @@ import time
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 from uuid import uuid4
 
 import typer
 
+from comfyq.cli.batch_file import read_requests
+from comfyq.cli.client import ApiClient, Json, client_at
+from comfyq.cli.downloading import download_outputs
 from comfyq.cli.errors import ExitCode, NotReached
-from comfyq.cli.options import AsJson, Url, client_at
-
-if TYPE_CHECKING:
-    from comfyq.cli.client import ApiClient, Json
+from comfyq.cli.options import AsJson, Url
+from comfyq.cli.printing import print_json
 
 MAX_REQUESTS = 100  # of a batch; a longer file makes several
 TRIES = 3  # under one key, so that nothing is made twice
@@ -42,8 +43,6 @@ def batch(
 
     Exit code 1 if one was refused or, with --wait, failed or was canceled.
     """
-    from comfyq.cli.batch_file import read_requests
-
     client = client_at(ctx, url)
     requests = read_requests(file, cache(lambda name: client.workflow(name)["parameters"]))
     batches = []
@@ -56,13 +55,13 @@ def batch(
         raise typer.Exit(ExitCode.JOB_FAILED)
 
 
-def _submitted(client: "ApiClient", requests: Sequence[Any], key: str) -> Iterator["Json"]:
+def _submitted(client: ApiClient, requests: Sequence[Any], key: str) -> Iterator[Json]:
     for at in range(0, len(requests), MAX_REQUESTS):
         part = requests[at : at + MAX_REQUESTS]
         yield _submit(client, part, f"{key}.{at // MAX_REQUESTS}")
 
 
-def _submit(client: "ApiClient", requests: Sequence[Any], key: str) -> "Json":
+def _submit(client: ApiClient, requests: Sequence[Any], key: str) -> Json:
     for left in reversed(range(TRIES)):
         try:
             return client.submit_batch(requests, idempotency_key=key)
@@ -73,10 +72,8 @@ def _submit(client: "ApiClient", requests: Sequence[Any], key: str) -> "Json":
     raise AssertionError("the last try returns or raises")
 
 
-def _see_through(client: "ApiClient", batch: "Json", folder: Path, *, as_json: bool) -> "Json":
+def _see_through(client: ApiClient, batch: Json, folder: Path, *, as_json: bool) -> Json:
     """Wait until a batch has ended and fetch what it made."""
-    from comfyq.cli.downloading import download_outputs
-
     while not batch["done"]:
         time.sleep(POLL_S)
         batch = client.batch(batch["batch_id"])
@@ -88,9 +85,7 @@ def _see_through(client: "ApiClient", batch: "Json", folder: Path, *, as_json: b
     return batch
 
 
-def _show(batch: "Json", *, as_json: bool) -> None:
-    from comfyq.cli.progress import print_json
-
+def _show(batch: Json, *, as_json: bool) -> None:
     if as_json:
         print_json(batch)
         return
@@ -103,6 +98,6 @@ def _show(batch: "Json", *, as_json: bool) -> None:
         typer.echo(file)
 
 
-def _went_wrong(batch: "Json") -> bool:
+def _went_wrong(batch: Json) -> bool:
     counts = batch["counts"]
     return any(counts[where] for where in ("refused", "failed", "canceled", "gone"))

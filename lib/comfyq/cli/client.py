@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import typer
 import urllib3
 
 from comfyq.cli.errors import NotReached, Refused, ServerFailed
@@ -150,6 +151,13 @@ class ApiClient:
 
 def _size(file: Path) -> str:
     return str(file.stat().st_size)
+
+
+def client_at(ctx: typer.Context, url: str | None) -> ApiClient:
+    """A client of the server that the command, or else ``comfyq`` itself, was given."""
+    client = ApiClient(url or ctx.obj)
+    ctx.call_on_close(client.close)
+    return client
 
 
 def _path(job_id: str) -> str:

@@ -1,23 +1,17 @@
 """``comfyq dead``: what the queues gave up on."""
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from comfyq.cli.client import Json, client_at
 from comfyq.cli.errors import ExitCode
-from comfyq.cli.options import AsJson, Url, client_at
-
-if TYPE_CHECKING:
-    from comfyq.cli.client import Json
-
-app = typer.Typer(
-    name="dead", no_args_is_help=True, help="Read and resend what the queues gave up on."
-)
+from comfyq.cli.options import AsJson, Url
+from comfyq.cli.printing import print_json
 
 LetterId = Annotated[str, typer.Argument(metavar="ID", help="The letter's id.")]
 
 
-@app.command("list")
 def listing(
     ctx: typer.Context,
     limit: Annotated[int, typer.Option(min=1, max=100)] = 20,
@@ -26,8 +20,6 @@ def listing(
     as_json: AsJson = False,
 ) -> None:
     """List dead letters, newest first. They are kept for 14 days."""
-    from comfyq.cli.progress import print_json
-
     page = client_at(ctx, url).dead_letters(limit=limit, cursor=cursor)
     if as_json:
         print_json(page)
@@ -38,11 +30,8 @@ def listing(
         typer.echo(f"more: --cursor {page['next_cursor']}")
 
 
-@app.command()
 def show(ctx: typer.Context, letter_id: LetterId, url: Url = None, as_json: AsJson = False) -> None:
     """Show a dead letter with its whole body."""
-    from comfyq.cli.progress import print_json
-
     letter = client_at(ctx, url).dead_letter(letter_id)
     if as_json:
         print_json(letter)
@@ -51,13 +40,10 @@ def show(ctx: typer.Context, letter_id: LetterId, url: Url = None, as_json: AsJs
     typer.echo(letter["body"])
 
 
-@app.command()
 def redrive(
     ctx: typer.Context, letter_id: LetterId, url: Url = None, as_json: AsJson = False
 ) -> None:
     """Send a dead letter again. Exit code 1 if it was refused again, or rings for nothing."""
-    from comfyq.cli.progress import print_json
-
     told = client_at(ctx, url).redrive(letter_id)
     if as_json:
         print_json(told)
@@ -67,7 +53,7 @@ def redrive(
         raise typer.Exit(ExitCode.JOB_FAILED)
 
 
-def _print(letter: "Json") -> None:
+def _print(letter: Json) -> None:
     again = f", sent again {letter['redrives']} times" if letter["redrives"] else ""
     typer.echo(
         f"{letter['id']}  {letter['buried_at']}  {letter['origin']}  {letter['reason']}{again}"

@@ -2,19 +2,24 @@
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
+from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from anyio.from_thread import start_blocking_portal
 
+from comfyq.cli.client import ApiClient, Json
+from comfyq.cli.downloading import download_outputs
 from comfyq.cli.errors import ExitCode
+from comfyq.cli.following import follow
+from comfyq.cli.progress import shown_frames
 from comfyq.cli.starting import readable_failures, settings_with
-
-if TYPE_CHECKING:
-    from comfyq.cli.client import ApiClient, Json
-    from comfyq.local.up import Up
+from comfyq.local.logging import configure_logging
+from comfyq.local.up import Up, UpOptions, running
+from comfyui_simulator import Simulator, SimulatorSettings
 
 PROMPT = "a lighthouse on a cliff at dusk, waves below, the first stars"
 STEP_S = 0.05  # slow enough to see the bar move
@@ -36,14 +41,8 @@ def demo(
 
 
 @contextmanager
-def _system() -> Iterator["Up"]:
+def _system() -> Iterator[Up]:
     """A whole system in threads of this process, so nothing can outlive it."""
-    from anyio.from_thread import start_blocking_portal
-
-    from comfyq.local.logging import configure_logging
-    from comfyq.local.up import UpOptions, running
-    from comfyui_simulator import Simulator, SimulatorSettings
-
     configure_logging("warning")
     with TemporaryDirectory(prefix="comfyq-demo-") as folder, start_blocking_portal() as portal:
         settings = settings_with(COMFYQ_DATA_DIR=folder, COMFYQ_BACKEND="embedded")
@@ -54,17 +53,11 @@ def _system() -> Iterator["Up"]:
                 yield up
 
 
-def _client(url: str) -> "AbstractContextManager[ApiClient]":
-    from comfyq.cli.client import ApiClient
-
+def _client(url: str) -> AbstractContextManager[ApiClient]:
     return closing(ApiClient(url))
 
 
-def _make_picture(client: "ApiClient", request: "Json", out: Path, start_s: float) -> None:
-    from comfyq.cli.downloading import download_outputs
-    from comfyq.cli.following import follow
-    from comfyq.cli.progress import shown_frames
-
+def _make_picture(client: ApiClient, request: Json, out: Path, start_s: float) -> None:
     job_id: str = client.submit(request)["id"]
     with shown_frames(as_json=False) as show:
         for frame in follow(client, job_id):
@@ -87,6 +80,4 @@ def _make_picture(client: "ApiClient", request: "Json", out: Path, start_s: floa
 
 
 def _between(start: str, end: str) -> float:
-    from datetime import datetime
-
     return (datetime.fromisoformat(end) - datetime.fromisoformat(start)).total_seconds()

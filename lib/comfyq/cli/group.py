@@ -5,11 +5,17 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
+from comfyq.cli.commands import all_commands
 from comfyq.cli.errors import CommandError, ExitCode
 
 
 class Commands(TyperGroup):
     """Typer answers wrong usage with 2 and Ctrl-C with 130 by itself; this adds the rest."""
+
+    def __init__(self, **attrs: Any) -> None:
+        super().__init__(**attrs)
+        for command in all_commands():
+            self.add_command(command)
 
     def invoke(self, ctx: Any) -> Any:
         try:

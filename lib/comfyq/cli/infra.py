@@ -1,20 +1,16 @@
-"""``comfyq infra``: what template.yaml describes, at a look-alike of AWS."""
+"""``comfyq infra up``: what template.yaml describes, at a look-alike of AWS."""
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from comfyq.bootstrap.infra import CannotDeploy, Infra, deploy_to_look_alike
 from comfyq.cli.errors import CannotStart
-from comfyq.cli.infra_check import check
 from comfyq.cli.options import AsJson
 from comfyq.cli.starting import settings_with
-
-if TYPE_CHECKING:
-    from comfyq.bootstrap.infra import Infra
-
-app = typer.Typer(name="infra", no_args_is_help=True, help="Make what comfyq runs on.")
+from comfyq.config import PROJECT
 
 EndpointUrl = Annotated[
     str | None,
@@ -22,15 +18,6 @@ EndpointUrl = Annotated[
 ]
 
 
-app.command()(check)
-
-
-@app.callback()
-def infra() -> None:
-    """Make what comfyq runs on, and look at it."""
-
-
-@app.command()
 def up(
     endpoint_url: EndpointUrl = None,
     stack: Annotated[str, typer.Option(help="Its stack's name.")] = "comfyq",
@@ -43,9 +30,6 @@ def up(
 
     What the look-alike cannot make is left out and named. For AWS itself see docs/deploy.md.
     """
-    from comfyq.bootstrap.infra import CannotDeploy, deploy_to_look_alike
-    from comfyq.config import PROJECT
-
     settings = settings_with(AWS_ENDPOINT_URL=endpoint_url)
     try:
         made = deploy_to_look_alike(
@@ -59,7 +43,7 @@ def up(
         _print(made)
 
 
-def _plain(made: "Infra") -> dict[str, object]:
+def _plain(made: Infra) -> dict[str, object]:
     return {
         "changed": made.deployed.changed,
         "made": {name: asdict(each) for name, each in made.deployed.made.items()},
@@ -70,7 +54,7 @@ def _plain(made: "Infra") -> dict[str, object]:
     }
 
 
-def _print(made: "Infra") -> None:
+def _print(made: Infra) -> None:
     deployed = made.deployed
     for name, each in sorted(deployed.made.items()):
         typer.echo(f"  {name:34} {each.type:34} {each.physical_id}")

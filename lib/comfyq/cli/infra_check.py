@@ -8,18 +8,19 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
 
+from comfyq.bootstrap.diagnosis import check_services
+from comfyq.bootstrap.ports import MissingSetting
+from comfyq.cli.client import ApiClient, client_at
 from comfyq.cli.errors import CommandError, ExitCode
-from comfyq.cli.options import AsJson, Url, client_at
+from comfyq.cli.options import AsJson, Url
+from comfyq.cli.socket import SocketGone, connect
 from comfyq.cli.starting import settings_with
-
-if TYPE_CHECKING:
-    from comfyq.cli.client import ApiClient
-    from comfyq.config import Settings
-    from comfyq.domain.diagnosis import Finding
+from comfyq.config import Settings
+from comfyq.domain.diagnosis import Finding, FindingState, is_sound
+from comfyq.services.operations.findings import judge_buried, judge_clock, judge_workers
 
 DEAD_LIMIT = 100  # a page of the API
 COLORS = {"ok": "green", "warning": "yellow", "wrong": "red"}
@@ -32,8 +33,6 @@ def check(ctx: typer.Context, url: Url = None, as_json: AsJson = False) -> None:
     COMFYQ_BUCKET each right that a worker needs is tried too, with this machine's credentials.
     Nothing of it touches a job.
     """
-    from comfyq.domain.diagnosis import is_sound
-
     settings = settings_with()
     findings = [*_outside(client_at(ctx, url), settings), *_inside(settings)]
     if as_json:
@@ -44,10 +43,7 @@ def check(ctx: typer.Context, url: Url = None, as_json: AsJson = False) -> None:
         raise typer.Exit(ExitCode.JOB_FAILED)
 
 
-def _outside(client: "ApiClient", settings: "Settings") -> Iterator["Finding"]:
-    from comfyq.domain.diagnosis import Finding, FindingState
-    from comfyq.services.operations.findings import judge_buried, judge_workers
-
+def _outside(client: ApiClient, settings: Settings) -> Iterator[Finding]:
     try:
         health = client.health()
     except CommandError as away:
@@ -62,9 +58,7 @@ def _outside(client: "ApiClient", settings: "Settings") -> Iterator["Finding"]:
     yield _socket(settings.api.ws_url or client.socket_url)
 
 
-def _clock(client: "ApiClient") -> Iterator["Finding"]:
-    from comfyq.services.operations.findings import judge_clock
-
+def _clock(client: ApiClient) -> Iterator[Finding]:
     date = client.date()
     if date is not None:
         now = datetime.now(UTC)  # noqa: TID251 - this clock is what is judged
@@ -72,9 +66,6 @@ def _clock(client: "ApiClient") -> Iterator["Finding"]:
 
 
 def _socket(url: str) -> "Finding":
-    from comfyq.cli.socket import SocketGone, connect
-    from comfyq.domain.diagnosis import Finding, FindingState
-
     try:
         connect(url)
     except SocketGone as refused:
@@ -83,11 +74,7 @@ def _socket(url: str) -> "Finding":
     return Finding("sockets: connect", FindingState.OK, f"{url} lets in")
 
 
-def _inside(settings: "Settings") -> Sequence["Finding"]:
-    from comfyq.bootstrap.diagnosis import check_services
-    from comfyq.bootstrap.ports import MissingSetting
-    from comfyq.domain.diagnosis import Finding, FindingState
-
+def _inside(settings: Settings) -> Sequence[Finding]:
     with tempfile.TemporaryDirectory(prefix="comfyq-check-") as folder:
         sample = Path(folder) / "sample"
         sample.write_bytes(b"of comfyq infra check; it may be deleted\n")
@@ -101,7 +88,7 @@ def _inside(settings: "Settings") -> Sequence["Finding"]:
     return [Finding("rights", FindingState.OK, told)]
 
 
-def _print(findings: Sequence["Finding"]) -> None:
+def _print(findings: Sequence[Finding]) -> None:
     width = max(len(finding.subject) for finding in findings)
     for finding in findings:
         state = typer.style(f"{finding.state:8}", fg=COLORS[finding.state])

@@ -4,29 +4,17 @@ from typing import Annotated, Literal
 
 import typer
 
+from comfyq.cli.client import client_at
 from comfyq.cli.errors import ExitCode
-from comfyq.cli.options import AsJson, JobId, Url, client_at
-from comfyq.cli.outcome import exit_as, follow_to_end
+from comfyq.cli.options import AsJson, JobId, Url
+from comfyq.cli.outcome import exit_as
+from comfyq.cli.printing import print_health, print_job, print_jobs, print_json, print_story
 
 Status = Literal["queued", "running", "completed", "failed", "canceled"]
 
 
-def watch(ctx: typer.Context, job_id: JobId, url: Url = None, as_json: AsJson = False) -> None:
-    """Show a job's progress until it ends."""
-    from comfyq.cli.printing import print_job
-
-    client = client_at(ctx, url)
-    end = follow_to_end(client, job_id, as_json=as_json)
-    if not as_json:
-        print_job(client.job(job_id))
-    exit_as(end)
-
-
 def status(ctx: typer.Context, job_id: JobId, url: Url = None, as_json: AsJson = False) -> None:
     """Show a job as it is now. Exit code 1 if it failed or was canceled."""
-    from comfyq.cli.printing import print_job
-    from comfyq.cli.progress import print_json
-
     job = client_at(ctx, url).job(job_id)
     (print_json if as_json else print_job)(job)
     exit_as(job)
@@ -34,18 +22,12 @@ def status(ctx: typer.Context, job_id: JobId, url: Url = None, as_json: AsJson =
 
 def show(ctx: typer.Context, job_id: JobId, url: Url = None, as_json: AsJson = False) -> None:
     """Tell a job's story: its parameters, and who tried it, when, and with what result."""
-    from comfyq.cli.printing import print_story
-    from comfyq.cli.progress import print_json
-
     story = client_at(ctx, url).story(job_id)
     (print_json if as_json else print_story)(story)
 
 
 def cancel(ctx: typer.Context, job_id: JobId, url: Url = None, as_json: AsJson = False) -> None:
     """Cancel a job. Doing it again, or too late, is no error."""
-    from comfyq.cli.printing import print_job
-    from comfyq.cli.progress import print_json
-
     job = client_at(ctx, url).cancel(job_id)
     (print_json if as_json else print_job)(job)
 
@@ -59,18 +41,12 @@ def listing(
     as_json: AsJson = False,
 ) -> None:
     """List jobs, newest first."""
-    from comfyq.cli.printing import print_jobs
-    from comfyq.cli.progress import print_json
-
     page = client_at(ctx, url).jobs(limit=limit, status=status, cursor=cursor)
     (print_json if as_json else print_jobs)(page)
 
 
 def health(ctx: typer.Context, url: Url = None, as_json: AsJson = False) -> None:
     """Show whether a job would run now. Exit code 1 if it would not."""
-    from comfyq.cli.printing import print_health
-    from comfyq.cli.progress import print_json
-
     report = client_at(ctx, url).health()
     (print_json if as_json else print_health)(report)
     if report["status"] != "healthy":

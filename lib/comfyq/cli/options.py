@@ -1,12 +1,9 @@
-"""Options that several commands share, and what is made of them."""
+"""Options that several commands share."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from comfyq.cli.client import ApiClient
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 
@@ -35,12 +32,8 @@ ComfyUIDir = Annotated[
         "folders, and nothing is begun while its disk is full.  [env: COMFYUI_DIR]",
     ),
 ]
-
-
-def client_at(ctx: typer.Context, url: str | None) -> "ApiClient":
-    """A client of the server that the command, or else ``comfyq`` itself, was given."""
-    from comfyq.cli.client import ApiClient
-
-    client = ApiClient(url or ctx.obj)
-    ctx.call_on_close(client.close)
-    return client
+ComfyUICommand = Annotated[
+    str | None,
+    typer.Option(metavar="CMD", help="Start this ComfyUI, and again whenever it ends."),
+]
+Host = Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 is every one.")]

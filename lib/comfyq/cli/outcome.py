@@ -1,19 +1,18 @@
 """Seeing a job through to its end, and the exit code that it deserves."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import typer
 
+from comfyq.cli.client import ApiClient, Json
+from comfyq.cli.downloading import download_outputs
 from comfyq.cli.errors import ExitCode
+from comfyq.cli.following import follow
+from comfyq.cli.printing import print_job, print_json
+from comfyq.cli.progress import shown_frames
 
-if TYPE_CHECKING:
-    from comfyq.cli.client import ApiClient, Json
 
-
-def print_submitted(job: "Json", *, as_json: bool, wait: bool) -> None:
-    from comfyq.cli.progress import print_json
-
+def print_submitted(job: Json, *, as_json: bool, wait: bool) -> None:
     if as_json:
         print_json(job)
         return
@@ -24,12 +23,8 @@ def print_submitted(job: "Json", *, as_json: bool, wait: bool) -> None:
     typer.echo(job["id"], err=wait)
 
 
-def see_through(client: "ApiClient", job: "Json", folder: Path, *, as_json: bool) -> None:
+def see_through(client: ApiClient, job: Json, folder: Path, *, as_json: bool) -> None:
     """Follow a job and fetch what it makes."""
-    from comfyq.cli.downloading import download_outputs
-    from comfyq.cli.printing import print_job
-    from comfyq.cli.progress import print_json
-
     follow_to_end(client, job["id"], as_json=as_json)
     ended = client.job(job["id"])
     files = [str(file) for file in download_outputs(client, ended, folder)]
@@ -44,11 +39,8 @@ def see_through(client: "ApiClient", job: "Json", folder: Path, *, as_json: bool
     exit_as(ended)
 
 
-def follow_to_end(client: "ApiClient", job_id: str, *, as_json: bool) -> "Json":
+def follow_to_end(client: ApiClient, job_id: str, *, as_json: bool) -> Json:
     """Show each frame; the last one."""
-    from comfyq.cli.following import follow
-    from comfyq.cli.progress import shown_frames
-
     frame: Json = {}
     with shown_frames(as_json=as_json) as show_frame:
         for frame in follow(client, job_id):
@@ -56,6 +48,6 @@ def follow_to_end(client: "ApiClient", job_id: str, *, as_json: bool) -> "Json":
     return frame
 
 
-def exit_as(job: "Json") -> None:
+def exit_as(job: Json) -> None:
     if job["status"] in ("failed", "canceled"):
         raise typer.Exit(ExitCode.JOB_FAILED)

@@ -1,8 +1,10 @@
 """Jobs and servers as people read them."""
 
+import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
+import typer
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -22,6 +24,10 @@ COLORS = {
 }
 
 Line = tuple[str, str | Text | None]
+
+
+def print_json(value: object) -> None:
+    typer.echo(json.dumps(value))
 
 
 def print_job(job: Json) -> None:

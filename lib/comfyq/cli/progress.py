@@ -1,14 +1,13 @@
 """Showing a job while it runs: a bar for people, a JSON object a line for programs."""
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from comfyq.cli.client import Json
+from comfyq.cli.printing import print_json
 
 Show = Callable[[Json], None]
 
@@ -40,10 +39,6 @@ def shown_frames(*, as_json: bool) -> Iterator[Show]:
             )
 
         yield show
-
-
-def print_json(value: Json) -> None:
-    typer.echo(json.dumps(value))
 
 
 def _steps(frame: Json) -> str:

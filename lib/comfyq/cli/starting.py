@@ -1,59 +1,60 @@
 """Starting servers: settings from options, and readable reasons where one does not start."""
 
-from collections.abc import Iterator
+import json
+import os
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from comfyq.cli.errors import CannotStart, ClockWrong, CommandError
+import typer
 
-if TYPE_CHECKING:
-    from comfyq.config import Settings
+from comfyq.cli.errors import CannotStart, ClockWrong
+from comfyq.config import InvalidSettings, Settings, read_settings
+from comfyq.domain.errors import ClockSkewed, DomainError
+
+COMFYUI_URL = "http://127.0.0.1:8188"  # where ComfyUI listens unless it is told otherwise
 
 
-def settings_with(**given: Any) -> "Settings":
+def settings_with(**given: Any) -> Settings:
     """The environment's settings, with those options, by variable, that were given in its place."""
-    from comfyq.config import InvalidSettings, read_settings
-
     try:
         return read_settings(**given)
     except InvalidSettings as invalid:
         raise CannotStart(f"the settings are wrong\n{invalid}") from invalid
 
 
+def comfyui_urls(
+    given: list[str] | None, settings: Settings, *, started: bool = False
+) -> list[str]:
+    """Base URLs: the options', or else the environment's, or else of the one that we start."""
+    if given:
+        return [url.rstrip("/") for url in given]
+    named = settings.comfyui.base_url or (COMFYUI_URL if started else None)
+    return [named] if named else []
+
+
 @contextmanager
-def readable_failures() -> Iterator[None]:
-    """Turn what a server is expected to fail with into CannotStart, or ClockWrong."""
+def readable_failures(*expected: type[Exception]) -> Iterator[None]:
+    """Turn what a server is expected to fail with into CannotStart, or ClockWrong.
+
+    Domain errors and the machine's own are always ``expected``.
+    """
     try:
         yield
     except Exception as error:
         failure = _cause(error)
-        if not _is_expected(failure):
+        if not isinstance(failure, (*expected, DomainError, OSError)):
             raise
-        raise _kind(failure)(str(failure)) from error
+        kind = ClockWrong if isinstance(failure, ClockSkewed) else CannotStart
+        raise kind(str(failure)) from error
+
+
+def print_ready(**what: object) -> None:
+    """One line once it serves, for whoever started it."""
+    ready: Mapping[str, object] = {"pid": os.getpid(), **what}
+    typer.echo(json.dumps(ready))
 
 
 def _cause(error: BaseException) -> BaseException:
     """Task groups wrap what one of their tasks raised."""
     return _cause(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
-
-
-def _kind(failure: BaseException) -> type[CommandError]:
-    from comfyq.domain.errors import ClockSkewed
-
-    return ClockWrong if isinstance(failure, ClockSkewed) else CannotStart
-
-
-def _is_expected(failure: BaseException) -> bool:
-    """These modules cost a second to import, so only a failure pays for them."""
-    from comfyq.bootstrap.identity import WorkerIdTaken
-    from comfyq.bootstrap.membership import NotAdmitted
-    from comfyq.bootstrap.ports import MissingSetting
-    from comfyq.bootstrap.supervision import SupervisorTaken
-    from comfyq.bootstrap.worker import NotComfyUI
-    from comfyq.domain.errors import DomainError
-    from comfyq.local.emulator import EmulatorError
-    from comfyq.local.serving import PortTaken
-
-    taken = (PortTaken, WorkerIdTaken, SupervisorTaken)
-    wrong = (EmulatorError, NotComfyUI, NotAdmitted, MissingSetting)
-    return isinstance(failure, (*taken, *wrong, DomainError, OSError))

@@ -3,19 +3,19 @@
 import inspect
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
-from typer.main import get_command
 
+from comfyq.cli.client import ApiClient, Json, client_at
 from comfyq.cli.errors import CannotStart, Refused
-from comfyq.cli.options import AsJson, Url, client_at
+from comfyq.cli.lazy import command_of
+from comfyq.cli.options import AsJson, Url
+from comfyq.cli.outcome import print_submitted, see_through
 from comfyq.cli.submission_words import Words
+from comfyq.cli.uploading import source_of
 from comfyq.cli.workflow_options import WorkflowOption, options_of, values_of
-
-if TYPE_CHECKING:
-    from comfyq.cli.client import ApiClient, Json
 
 DEFAULT_WORKFLOW = "flux-dev"
 
@@ -71,9 +71,10 @@ class SubmitCommand(TyperCommand):
         return command.make_context(f"{info_name} {name}", words.rest, parent=parent, **extra)
 
 
-def _fetched(url: str, name: str) -> "Json":
-    from comfyq.cli.client import ApiClient
+command = command_of(submit, cls=SubmitCommand)
 
+
+def _fetched(url: str, name: str) -> Json:
     client = ApiClient(url)
     try:
         return client.workflow(name)
@@ -87,7 +88,7 @@ def _fetched(url: str, name: str) -> "Json":
         client.close()
 
 
-def _command_of(workflow: "Json", *, named: str | None) -> Any:
+def _command_of(workflow: Json, *, named: str | None) -> Any:
     """``submit`` with the workflow's own options before those that are for every one."""
     common = inspect.signature(submit).parameters
     options = list(options_of(workflow["parameters"]["properties"], taken=_flags(common)))
@@ -106,9 +107,7 @@ def _command_of(workflow: "Json", *, named: str | None) -> Any:
     run.__annotations__ |= {each.name: each.annotation for each in parameters}
     own = inspect.signature(run).parameters["ctx"]
     run.__signature__ = inspect.Signature([own, *parameters])  # type: ignore[attr-defined]
-    app = typer.Typer(add_completion=False, rich_markup_mode="rich")
-    app.command()(run)
-    return get_command(app)
+    return command_of(run)
 
 
 def _flags(common: Mapping[str, inspect.Parameter]) -> set[str]:
@@ -120,19 +119,15 @@ def _naming(workflow: str | None) -> dict[str, str]:
 
 
 def _request(
-    client: "ApiClient", options: Sequence[WorkflowOption], given: Mapping[str, Any]
+    client: ApiClient, options: Sequence[WorkflowOption], given: Mapping[str, Any]
 ) -> dict[str, Any]:
-    from comfyq.cli.uploading import source_of
-
     values = values_of(options, given, lambda text: source_of(client, text))
     reuse = {"reuse": True} if given["reuse"] else {}
     metadata = {"metadata": False} if given["no_metadata"] else {}
     return values | reuse | metadata
 
 
-def _submit(client: "ApiClient", request: Mapping[str, Any], given: Mapping[str, Any]) -> None:
-    from comfyq.cli.outcome import print_submitted, see_through
-
+def _submit(client: ApiClient, request: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     job = client.submit(request, idempotency_key=given["idempotency_key"])
     waits = given["out"] is not None if given["wait"] is None else given["wait"]
     print_submitted(job, as_json=given["as_json"], wait=waits)

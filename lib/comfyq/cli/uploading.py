@@ -2,15 +2,15 @@
 
 import mimetypes
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
+from blake3 import blake3
 
+from comfyq.cli.client import ApiClient, Json, client_at
 from comfyq.cli.errors import CannotStart, ServerFailed
-from comfyq.cli.options import AsJson, Url, client_at
-
-if TYPE_CHECKING:
-    from comfyq.cli.client import ApiClient, Json
+from comfyq.cli.options import AsJson, Url
+from comfyq.cli.printing import print_json
 
 LARGE_BYTES = 4_000_000  # a Lambda takes 6 MB, and API Gateway makes a third more of them
 NOT_IMPLEMENTED = 501
@@ -25,8 +25,6 @@ def upload(
     as_json: AsJson = False,
 ) -> None:
     """Store a file for jobs, and print what a request says for it: `asset:ID`."""
-    from comfyq.cli.progress import print_json
-
     asset = stored(client_at(ctx, url), file)
     if as_json:
         print_json(asset)
@@ -34,7 +32,7 @@ def upload(
         typer.echo(asset["source"])
 
 
-def source_of(client: "ApiClient", given: str) -> str:
+def source_of(client: ApiClient, given: str) -> str:
     """Return the source of a file for a request: URLs and assets unchanged, a path uploaded first.
 
     Raises:
@@ -45,7 +43,7 @@ def source_of(client: "ApiClient", given: str) -> str:
     )
 
 
-def stored(client: "ApiClient", file: Path) -> "Json":
+def stored(client: ApiClient, file: Path) -> Json:
     """Store a file; a large one in the server's own storage, where that takes it."""
     if not file.is_file():
         raise CannotStart(f"{file}: there is no such file")
@@ -59,7 +57,7 @@ def stored(client: "ApiClient", file: Path) -> "Json":
     return client.store(file, content_type=content_type)
 
 
-def _past_the_api(client: "ApiClient", file: Path, content_type: str) -> "Json":
+def _past_the_api(client: ApiClient, file: Path, content_type: str) -> Json:
     offer = client.offer_upload(
         {
             "name": file.name,
@@ -73,8 +71,6 @@ def _past_the_api(client: "ApiClient", file: Path, content_type: str) -> "Json":
 
 
 def _digest(file: Path) -> str:
-    from blake3 import blake3
-
     hasher = blake3()
     with file.open("rb") as content:
         while chunk := content.read(CHUNK_BYTES):

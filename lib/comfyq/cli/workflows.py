@@ -2,17 +2,16 @@
 
 import asyncio
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from comfyq.bootstrap import authoring
+from comfyq.bootstrap.authoring import CannotImport, Checked
 from comfyq.cli.errors import CannotStart, ExitCode, NotReached
-
-if TYPE_CHECKING:
-    from comfyq.bootstrap.authoring import Checked
-    from comfyq.domain.graph.node_catalogue import NodeCatalogue
-
-app = typer.Typer(name="workflows", no_args_is_help=True, help="Check and import workflows.")
+from comfyq.config import read_settings
+from comfyq.domain.graph.node_catalogue import NodeCatalogue
+from comfyq.ports.engine import EngineError
 
 ObjectInfo = Annotated[
     Path | None,
@@ -25,7 +24,6 @@ ComfyUrl = Annotated[
 ]
 
 
-@app.command()
 def check(
     folder: Annotated[
         Path | None,
@@ -34,11 +32,9 @@ def check(
     object_info: ObjectInfo = None,
     comfyui: ComfyUrl = None,
 ) -> None:
-    """Check workflows: manifest, graph and sample; with a catalogue also whether they would run."""
-    from comfyq.bootstrap.authoring import CannotImport, check
-
+    """Check workflows: manifest, graph, sample; with a catalogue also whether they would run."""
     try:
-        found = check(folder or _configured(), _catalogue(object_info, comfyui))
+        found = authoring.check(folder or _configured(), _catalogue(object_info, comfyui))
     except CannotImport as wrong:
         raise CannotStart(str(wrong)) from None
     for checked in found:
@@ -47,7 +43,6 @@ def check(
         raise typer.Exit(ExitCode.WRONG_USAGE)
 
 
-@app.command("import")
 def import_(
     graph: Annotated[Path, typer.Argument(help="A graph that ComfyUI exported in API format.")],
     name: Annotated[
@@ -60,11 +55,11 @@ def import_(
     comfyui: ComfyUrl = None,
 ) -> None:
     """Make a workflow of an exported graph; its manifest is a proposal for you to edit."""
-    from comfyq.bootstrap.authoring import CannotImport, import_graph
-
     catalogue = _catalogue(object_info, comfyui)
     try:
-        made = import_graph(graph, into=into or _configured(), name=name, catalogue=catalogue)
+        made = authoring.import_graph(
+            graph, into=into or _configured(), name=name, catalogue=catalogue
+        )
     except CannotImport as wrong:
         raise CannotStart(str(wrong)) from None
     _report(made)
@@ -73,20 +68,17 @@ def import_(
     typer.echo(f"Edit {made.folder / 'manifest.toml'}, then restart the server.")
 
 
-def _report(checked: "Checked") -> None:
+def _report(checked: Checked) -> None:
     typer.echo(f"{'broken' if checked.problems else 'ok':8}{checked.folder}")
     for problem in checked.problems:
         typer.echo(f"        {problem}")
 
 
-def _catalogue(file: Path | None, comfyui: str | None) -> "NodeCatalogue | None":
-    from comfyq.bootstrap.authoring import CannotImport, catalogue_of, catalogue_of_file
-    from comfyq.ports.engine import EngineError
-
+def _catalogue(file: Path | None, comfyui: str | None) -> NodeCatalogue | None:
     try:
         if file is not None:
-            return catalogue_of_file(file)
-        return asyncio.run(catalogue_of(comfyui)) if comfyui else None
+            return authoring.catalogue_of_file(file)
+        return asyncio.run(authoring.catalogue_of(comfyui)) if comfyui else None
     except CannotImport as wrong:
         raise CannotStart(str(wrong)) from None
     except EngineError as away:
@@ -94,6 +86,4 @@ def _catalogue(file: Path | None, comfyui: str | None) -> "NodeCatalogue | None"
 
 
 def _configured() -> Path:
-    from comfyq.config import read_settings
-
     return read_settings().workflows_dir

@@ -1,8 +1,6 @@
 """Commands: their requests, output and exit codes."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +14,6 @@ from tests.fake_api import JOB, FakeApi, after, fake_api, frame
 PATH = f"/generate/{JOB}"
 INTEGER = {"type": "integer"}
 LORAS = {"type": "array", "x-kind": "loras"}
-HEAVY = {"aiohttp", "boto3", "fastapi", "pydantic", "rich.progress", "urllib3", "websocket"}
 
 
 @pytest.fixture
@@ -28,12 +25,6 @@ def api() -> Iterator[FakeApi]:
 
 def run(api: FakeApi, *arguments: object) -> Result:
     return CliRunner().invoke(app, ["--url", api.url, *map(str, arguments)])
-
-
-def test_help_imports_nothing_that_it_does_not_need() -> None:
-    script = "import sys, comfyq.cli.app; print(*sys.modules)"
-    told = subprocess.run([sys.executable, "-c", script], capture_output=True, check=True)
-    assert not HEAVY & set(told.stdout.decode().split())
 
 
 def test_only_what_was_given_is_asked_for(api: FakeApi) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
@@ -14,8 +13,7 @@ from comfyq.adapters.filesystem.workflows import FolderWorkflows, load_workflow
 from comfyq.bootstrap.api import api_app
 from comfyq.bootstrap.ports import open_ports
 from comfyq.bootstrap.services import Services
-from comfyq.cli import workflows
-from comfyq.cli.group import Commands
+from comfyq.cli.app import app
 from comfyq.config import Settings
 from comfyq.domain.workflow.importer import propose
 from comfyq.domain.workflow.workflow import Workflow
@@ -33,17 +31,8 @@ def object_info(tmp_path: Path) -> Path:
     return file
 
 
-root = typer.Typer(cls=Commands)
-root.add_typer(workflows.app)
-
-
-@root.callback()
-def comfyq() -> None:
-    """As the whole command has it."""
-
-
 def run(*arguments: object) -> Any:
-    return CliRunner().invoke(root, ["workflows", *(str(each) for each in arguments)])
+    return CliRunner().invoke(app, ["workflows", *(str(each) for each in arguments)])
 
 
 @pytest.fixture

@@ -1,0 +1,128 @@
+"""The table of the commands: name, module and function, first paragraph of the help."""
+
+from collections.abc import Iterator
+
+from typer.core import TyperCommand, TyperGroup
+
+from comfyq.cli.lazy import Entry, LazyCommand, group_of
+
+SERVING = "Serve"
+ASKING = "Ask a server"
+AUTHORING = "Write workflows"
+
+ENTRIES = (
+    Entry(
+        "submit",
+        "submitting:command",
+        "Submit a generation: `comfyq submit WORKFLOW [PROMPT] [OPTIONS]`.",
+        ASKING,
+    ),
+    Entry("watch", "watch:watch", "Show a job's progress until it ends.", ASKING),
+    Entry(
+        "status",
+        "jobs:status",
+        "Show a job as it is now. Exit code 1 if it failed or was canceled.",
+        ASKING,
+    ),
+    Entry(
+        "show",
+        "jobs:show",
+        "Tell a job's story: its parameters, and who tried it, when, and with what result.",
+        ASKING,
+    ),
+    Entry(
+        "cancel", "jobs:cancel", "Cancel a job. Doing it again, or too late, is no error.", ASKING
+    ),
+    Entry("list", "jobs:listing", "List jobs, newest first.", ASKING),
+    Entry(
+        "health",
+        "jobs:health",
+        "Show whether a job would run now. Exit code 1 if it would not.",
+        ASKING,
+    ),
+    Entry(
+        "batch",
+        "batch:batch",
+        "Submit each request of a file. One that cannot be run does not sink the others.",
+        ASKING,
+    ),
+    Entry(
+        "upload",
+        "uploading:upload",
+        "Store a file for jobs, and print what a request says for it: `asset:ID`.",
+        ASKING,
+    ),
+    Entry(
+        "up",
+        "up:up",
+        "Serve everything on this machine: API, sockets, workers. Without a ComfyUI, simulate one.",
+        SERVING,
+    ),
+    Entry(
+        "worker",
+        "worker:worker",
+        'Run jobs on ComfyUI. `eval "$(comfyq env)"` before it joins a running `comfyq up`.',
+        SERVING,
+    ),
+    Entry(
+        "simulator",
+        "simulator:simulator",
+        "Serve a ComfyUI without a GPU: same protocol, pictures that say SIMULATED.",
+        SERVING,
+    ),
+    Entry(
+        "env",
+        "env:env",
+        'Print the settings of the running `comfyq up`: `eval "$(comfyq env)"`.',
+        SERVING,
+    ),
+    Entry(
+        "demo",
+        "demo:demo",
+        "Start everything on free ports, make one simulated picture, and stop everything.",
+        hidden=True,
+    ),
+    Entry(
+        "dead list", "dead:listing", "List dead letters, newest first. They are kept for 14 days."
+    ),
+    Entry("dead show", "dead:show", "Show a dead letter with its whole body."),
+    Entry(
+        "dead redrive",
+        "dead:redrive",
+        "Send a dead letter again. Exit code 1 if it was refused again, or rings for nothing.",
+    ),
+    Entry(
+        "workflows check",
+        "workflows:check",
+        "Check workflows: manifest, graph, sample; with a catalogue also whether they would run.",
+    ),
+    Entry(
+        "workflows import",
+        "workflows:import_",
+        "Make a workflow of an exported graph; its manifest is a proposal for you to edit.",
+    ),
+    Entry(
+        "infra check",
+        "infra_check:check",
+        "Tell what is wrong with a deployment. Exit code 1 if jobs would not run.",
+    ),
+    Entry(
+        "infra up",
+        "infra:up",
+        "Deploy template.yaml to a look-alike of AWS, as far as it goes. Again: no change.",
+    ),
+)
+GROUPS = {
+    "dead": ("Read and resend what the queues gave up on.", ASKING),
+    "workflows": ("Check and import workflows.", AUTHORING),
+    "infra": ("Make what comfyq runs on, and check it.", SERVING),
+}
+
+
+def all_commands() -> Iterator[TyperCommand | TyperGroup]:
+    """Every command and group at the top, in the order of the help."""
+    for entry in ENTRIES:
+        if " " not in entry.name:
+            yield LazyCommand(entry)
+    for name, (description, panel) in GROUPS.items():
+        yield group_of(name, ENTRIES, description=description, panel=panel)

@@ -1,0 +1,86 @@
+"""``comfyq up``: everything on this machine."""
+
+from typing import Annotated, Literal
+
+import typer
+
+from comfyq.bootstrap.identity import WorkerIdTaken
+from comfyq.bootstrap.membership import NotAdmitted
+from comfyq.bootstrap.ports import MissingSetting
+from comfyq.bootstrap.supervision import SupervisorTaken
+from comfyq.bootstrap.worker import NotComfyUI
+from comfyq.cli.options import AsJson, ComfyUI, ComfyUICommand, ComfyUIDir, DataDir, Host
+from comfyq.cli.starting import comfyui_urls, print_ready, readable_failures, settings_with
+from comfyq.local.emulator import EmulatorError
+from comfyq.local.logging import configure_logging
+from comfyq.local.loop import run
+from comfyq.local.serving import PortTaken
+from comfyq.local.up import Up, UpOptions, serve_until_signal
+
+FAILURES = (
+    EmulatorError,
+    MissingSetting,
+    NotAdmitted,
+    NotComfyUI,
+    PortTaken,
+    SupervisorTaken,
+    WorkerIdTaken,
+)
+
+
+def up(
+    host: Host = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8000,
+    data_dir: DataDir = None,
+    comfyui: ComfyUI = None,
+    comfyui_command: ComfyUICommand = None,
+    comfyui_dir: ComfyUIDir = None,
+    workers: Annotated[int, typer.Option(min=0, max=64, help="For each ComfyUI.")] = 1,
+    backend: Annotated[
+        Literal["embedded", "emulator", "aws"] | None,
+        typer.Option(help="Where jobs are kept.  [env: COMFYQ_BACKEND; default: embedded]"),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Serve everything on this machine: API, sockets, workers. Without a ComfyUI, simulate one."""
+    with readable_failures(*FAILURES):
+        settings = settings_with(
+            COMFYQ_DATA_DIR=data_dir, COMFYQ_BACKEND=backend, COMFYUI_DIR=comfyui_dir
+        )
+        configure_logging(settings.log_level)
+        options = UpOptions(
+            host=host,
+            port=port,
+            workers=workers,
+            comfyui=comfyui_urls(comfyui, settings, started=comfyui_command is not None),
+            comfyui_command=comfyui_command,
+        )
+        run(serve_until_signal(settings, options, lambda up: _print_up(up, as_json)))
+
+
+def _print_up(up: Up, as_json: bool) -> None:
+    data_dir = str(up.settings.data_dir.resolve())
+    if as_json:
+        print_ready(
+            url=up.url,
+            data_dir=data_dir,
+            comfyui=list(up.comfyui),
+            simulated=up.simulated,
+            no_simulator=up.no_simulator,
+        )
+        return
+    body = '{"prompt": "a red fox in the snow"}'
+    simulated = "simulated, so no picture is real; `--comfyui URL` connects a real one"
+    connected = ", ".join(up.comfyui) or "none here; start `comfyq worker`"
+    if up.no_simulator:
+        connected = (
+            f"none here: no simulator was started. {up.no_simulator}\n"
+            "           `--comfyui URL` adds a worker, `--data-dir DIR` simulates elsewhere"
+        )
+    typer.echo(
+        f"comfyq is up at {up.url} until Ctrl-C\n"
+        f"  docs     {up.url}/docs\n"
+        f"  data     {data_dir} ({up.settings.backend})\n"
+        f"  ComfyUI  {simulated if up.simulated else connected}\n"
+        f"  try      curl {up.url}/generate -H 'Content-Type: application/json' -d '{body}'"
+    )

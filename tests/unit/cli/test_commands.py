@@ -1,0 +1,84 @@
+"""The table of the commands, and when their modules are imported."""
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from comfyq.cli.app import app
+from comfyq.cli.commands import ENTRIES, GROUPS
+from comfyq.cli.errors import CannotStart
+from comfyq.cli.lazy import Entry, LazyCommand
+
+HEAVY = {"aiohttp", "boto3", "fastapi", "rich.progress", "urllib3", "websocket"}
+RUN = """
+import sys
+from comfyq.cli.app import app
+try:
+    app(sys.argv[1:])
+except SystemExit as ended:
+    assert not ended.code, ended.code
+print(*sys.modules, file=sys.stderr)
+"""
+
+
+def imported_by(*arguments: str) -> set[str]:
+    """The modules that a run of ``comfyq`` has imported."""
+    ended = subprocess.run(
+        [sys.executable, "-c", RUN, *arguments], capture_output=True, text=True, check=True
+    )
+    return set(ended.stderr.split())
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("infra", "--help")], ids=" ".join)
+def test_help_imports_no_command(arguments: tuple[str, ...]) -> None:
+    modules = imported_by(*arguments)
+    targets = {f"comfyq.cli.{entry.target.partition(':')[0]}" for entry in ENTRIES}
+    assert modules & (HEAVY | targets) == set()
+
+
+def test_a_command_imports_its_own_module_alone() -> None:
+    modules = imported_by("status", "--help")
+    assert "comfyq.cli.jobs" in modules
+    assert modules & {"comfyq.cli.up", "comfyq.cli.submitting", "fastapi", "aiohttp"} == set()
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_the_table_says_what_the_command_says(entry: Entry) -> None:
+    command = LazyCommand(entry).load()
+    assert command.help.split("\n\n")[0] == entry.help
+
+
+def test_every_command_of_a_group_has_its_group() -> None:
+    assert {entry.name.split()[0] for entry in ENTRIES if " " in entry.name} == GROUPS.keys()
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_every_command_shows_its_help(entry: Entry) -> None:
+    result = CliRunner().invoke(app, [*entry.name.split(), "--help"])
+    assert result.exit_code == 0, result.output
+    assert f"Usage: comfyq {entry.name}" in result.output
+
+
+@pytest.fixture
+def missing(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A package that is not installed, which a command needs."""
+    name = "a_package_that_nobody_has"
+    module = sys.modules["comfyq.cli.lazy"]
+
+    def refuse(_: str) -> Any:
+        raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+    monkeypatch.setattr(module, "import_module", refuse)
+    return name
+
+
+def test_a_package_that_is_missing_is_named(missing: str) -> None:
+    with pytest.raises(CannotStart, match=missing):
+        LazyCommand(ENTRIES[0]).load()
+    result = CliRunner().invoke(app, ["up"])
+    assert result.exit_code == 2
+    assert missing in result.stderr
+    assert "comfyq[all]" in result.stderr
