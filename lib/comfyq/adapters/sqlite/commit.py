@@ -53,14 +53,28 @@ def _commit(connection: sqlite3.Connection, tasks: Sequence[Task[Any]]) -> None:
     # A deferred transaction that turns into a writer is refused at once, not after the time-out.
     connection.execute("BEGIN IMMEDIATE")
     try:
-        outcomes = [_within_savepoint(connection, task) for task in tasks]
-        connection.execute("COMMIT")
+        if len(tasks) == 1:  # the transaction is its savepoint
+            outcomes = [_alone(connection, tasks[0])]
+        else:
+            outcomes = [_within_savepoint(connection, task) for task in tasks]
+        if connection.in_transaction:
+            connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
     for tell in outcomes:
         tell()
+
+
+def _alone(connection: sqlite3.Connection, task: Task[Any]) -> Tell:
+    try:
+        return partial(task.future.set_result, task.work(connection))
+    except sqlite3.Error:
+        raise
+    except BaseException as refused:
+        connection.execute("ROLLBACK")
+        return partial(task.future.set_exception, refused)
 
 
 def _within_savepoint(connection: sqlite3.Connection, task: Task[Any]) -> Tell:

@@ -82,15 +82,24 @@ class Database:
     async def settled(self, future: Future[T]) -> T:
         """Wait for what ``submit`` returned, as ``write`` does."""
         waiting = asyncio.wrap_future(future)
+        is_late = False
+
+        def take_back() -> None:
+            nonlocal is_late
+            is_late = future.cancel()  # False: it has begun, and is waited for
+
+        overdue = asyncio.get_running_loop().call_later(self._busy_timeout_s, take_back)
         try:
-            await asyncio.wait([waiting], timeout=self._busy_timeout_s)
-            if not waiting.done() and future.cancel():
-                raise Unusable(f"{self.path} has been locked for {self._busy_timeout_s} s")
             return await waiting
+        except asyncio.CancelledError:
+            if is_late and not _is_cancelled():
+                late = f"{self.path} has been locked for {self._busy_timeout_s} s"
+                raise Unusable(late) from None
+            raise
         except (sqlite3.Error, OSError) as error:
             raise Unusable(f"{self.path}: {_explained(error)}") from error
         finally:
-            waiting.cancel()
+            overdue.cancel()
 
     def state(self) -> tuple[int, int] | None:
         """Changes with every commit of any process; costs a microsecond."""
@@ -151,6 +160,12 @@ def failing_as(unavailable: type[Unavailable]) -> Iterator[None]:
         yield
     except Unusable as error:
         raise unavailable(str(error)) from error
+
+
+def _is_cancelled() -> bool:
+    """Whether somebody wants the task that runs to end."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 def _explained(error: sqlite3.Error | OSError) -> str:

@@ -3,6 +3,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from comfyq.adapters.sqlite.database import Database, failing_as
@@ -31,7 +32,7 @@ SWEEP_ITEMS = 200  # at a time, so that no write waits long for it
 ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))  # made once
 
 GET = "SELECT body FROM item WHERE pk = ? AND sk = ?"
-PUT = f"INSERT OR REPLACE INTO item VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"
+PUT = f"INSERT INTO item VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"
 DELETE = "DELETE FROM item WHERE pk = ? AND sk = ?"
 SWEEP = f"""DELETE FROM item WHERE (pk, sk) IN
     (SELECT pk, sk FROM item WHERE ttl IS NOT NULL AND ttl <= ? LIMIT {SWEEP_ITEMS})"""
@@ -94,7 +95,8 @@ class SqliteTable:
     def _apply(
         self, connection: sqlite3.Connection, writes: Sequence[Write], now: datetime
     ) -> None:
-        items = [live(_find(connection, write.key), now) for write in writes]
+        rows = [_find(connection, write.key) for write in writes]
+        items = [live(row, now) for row in rows]
         refused = {
             position: item
             for position, (write, item) in enumerate(zip(writes, items, strict=True))
@@ -102,8 +104,8 @@ class SqliteTable:
         }
         if refused:
             raise ConditionFailed(refused)
-        for write in writes:
-            _store(connection, write)
+        for write, row in zip(writes, rows, strict=True):
+            _store(connection, write, row)
         self._sweep(connection, now)
 
     def _sweep(self, connection: sqlite3.Connection, now: datetime) -> None:
@@ -120,20 +122,35 @@ def _find(connection: sqlite3.Connection, key: Key) -> dict[str, Any] | None:
     return json.loads(row[0]) if row else None
 
 
-def _store(connection: sqlite3.Connection, write: Write) -> None:
+def _store(connection: sqlite3.Connection, write: Write, row: Item | None) -> None:
+    """Do a write in the place of ``row``, which stands there now, live or expired."""
     match write:
         case Delete():
             connection.execute(DELETE, write.key)
+        case Put() if row is None:
+            item = stored(write.item)
+            values = [item.get(column) for column in COLUMNS]
+            connection.execute(PUT, (*values, ENCODER.encode(item)))
         case Put():
             item = stored(write.item)
-            body = ENCODER.encode(item)
-            connection.execute(PUT, (*(item.get(column) for column in COLUMNS), body))
+            changed = tuple(name for name in COLUMNS if item.get(name) != row.get(name))
+            values = [item.get(column) for column in changed]
+            connection.execute(_update(changed), (*values, ENCODER.encode(item), *write.key))
+
+
+@lru_cache(maxsize=256)
+def _update(columns: Sequence[str]) -> str:
+    """Return the statement that leaves alone the entries of every index whose columns stay as they
+    are: most writes of a job change none of them."""
+    assignments = "".join(f"{column} = ?, " for column in columns)
+    return f"UPDATE item SET {assignments}body = ? WHERE pk = ? AND sk = ?"
 
 
 def _count(connection: sqlite3.Connection, key: Key, *, cap: int, ttl: int, now: datetime) -> bool:
     pk, sk = key
-    counter = live(_find(connection, key), now) or {"pk": pk, "sk": sk, "n": 0, "ttl": ttl}
+    row = _find(connection, key)
+    counter = live(row, now) or {"pk": pk, "sk": sk, "n": 0, "ttl": ttl}
     if counter["n"] >= cap:
         return False
-    _store(connection, Put({**counter, "n": counter["n"] + 1}))
+    _store(connection, Put({**counter, "n": counter["n"] + 1}), row)
     return True
