@@ -36,6 +36,13 @@ async def all_of(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     return [task.result() for task in tasks]
 
 
+def is_cancelled() -> bool:
+    """Tell whether somebody wants the task that runs to end, so that a CancelledError is its own
+    and not that of something it waits for."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
 def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """The first leaf of a group: the one that made the others be cancelled."""
     first = group.exceptions[0]

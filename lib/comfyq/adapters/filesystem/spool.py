@@ -16,7 +16,8 @@ from comfyq.domain.files.output import Output, OutputKind
 from comfyq.domain.job import JobId
 from comfyq.ports.spool import Parcel, Spooled
 
-TOGETHER_BYTES = 256 * 1024  # written at once: a small file costs one hop to a thread
+TOGETHER_BYTES = 256 * 1024  # written at once, by one hop to a thread
+SMALL_BYTES = 64 * 1024  # written, or removed, in less time than the way to a thread and back takes
 KEPT = "kept"  # the folder of notes about parcels: one file each, its files beside the folder
 
 
@@ -41,13 +42,18 @@ class FileSpool:
                 if sum(map(len, waiting)) >= TOGETHER_BYTES:
                     await to_thread.run_sync(file.append, waiting)
                     waiting = []
-            return await to_thread.run_sync(file.finish, waiting)
+            if file.is_begun or sum(map(len, waiting)) > SMALL_BYTES:
+                return await to_thread.run_sync(file.finish, waiting)
+            return file.finish(waiting)
         except BaseException:
             file.abandon()
             raise
 
     async def discard(self, spooled: Spooled) -> None:
-        await to_thread.run_sync(lambda: spooled.path.unlink(missing_ok=True))
+        if spooled.size <= SMALL_BYTES:
+            spooled.path.unlink(missing_ok=True)
+        else:
+            await to_thread.run_sync(lambda: spooled.path.unlink(missing_ok=True))
 
     async def keep(self, parcel: Parcel) -> bool:
         return await to_thread.run_sync(self._keep, parcel)
@@ -136,14 +142,24 @@ class _Growing:
         self._hasher = blake3()
         self._size = 0
 
+    @property
+    def is_begun(self) -> bool:
+        return self._file is not None
+
     def append(self, chunks: Sequence[bytes]) -> None:
         if self._file is None:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self._path.open("xb")
+            self._file = self._opened()
         for chunk in chunks:
             self._file.write(chunk)
             self._hasher.update(chunk)
             self._size += len(chunk)
+
+    def _opened(self) -> BinaryIO:
+        try:
+            return self._path.open("xb")
+        except FileNotFoundError:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            return self._path.open("xb")
 
     def finish(self, chunks: Sequence[bytes]) -> Spooled:
         self.append(chunks)

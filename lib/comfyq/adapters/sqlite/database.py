@@ -20,6 +20,7 @@ from comfyq.adapters.sqlite.commit import TOGETHER, commit_together
 from comfyq.adapters.sqlite.inline import InlineReader
 from comfyq.adapters.sqlite.lane import Lane, Work
 from comfyq.adapters.sqlite.schema import is_made, make
+from comfyq.aio.tasks import is_cancelled
 from comfyq.domain.errors import Unavailable
 
 T = TypeVar("T")
@@ -92,7 +93,7 @@ class Database:
         try:
             return await waiting
         except asyncio.CancelledError:
-            if is_late and not _is_cancelled():
+            if is_late and not is_cancelled():
                 late = f"{self.path} has been locked for {self._busy_timeout_s} s"
                 raise Unusable(late) from None
             raise
@@ -160,12 +161,6 @@ def failing_as(unavailable: type[Unavailable]) -> Iterator[None]:
         yield
     except Unusable as error:
         raise unavailable(str(error)) from error
-
-
-def _is_cancelled() -> bool:
-    """Whether somebody wants the task that runs to end."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
 
 
 def _explained(error: sqlite3.Error | OSError) -> str:

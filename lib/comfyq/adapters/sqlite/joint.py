@@ -33,5 +33,7 @@ class SqliteJointWrites:
 
         with failing_as(TableUnavailable):
             await self._database.write(work)
+        if ring is not None:
+            self._queue.arrivals.note()
         if ack is not None:
             ack.settled = True

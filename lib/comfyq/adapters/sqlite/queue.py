@@ -8,8 +8,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 
-import anyio
-
+from comfyq.adapters.sqlite.arrivals import Arrivals
 from comfyq.adapters.sqlite.database import Database, failing_as
 from comfyq.adapters.sqlite.inbox import put_letter
 from comfyq.domain.caller import TenantId
@@ -82,11 +81,13 @@ class SqliteQueue:
         self._clock = clock
         self._visibility_s = visibility_s
         self._max_receives = max_receives
+        self.arrivals = Arrivals()
 
     async def send(self, job_id: JobId, *, tenant: TenantId, delay_s: float = 0) -> None:
         check_seconds(delay_s, most=MAX_DELAY_S)
         message = (job_id, tenant, self._now_s() + delay_s)
         await self._write(SEND, message)
+        self.arrivals.note()
 
     async def send_many(self, job_ids: Sequence[JobId], *, tenant: TenantId) -> None:
         now_s = self._now_s()
@@ -95,6 +96,7 @@ class SqliteQueue:
             await self._database.write(
                 lambda connection: connection.executemany(SEND, messages).rowcount, synced=False
             )
+        self.arrivals.note()
 
     async def receive(self, *, wait_s: float) -> SqliteDelivery | None:
         check_seconds(wait_s, most=MAX_WAIT_S)
@@ -127,12 +129,13 @@ class SqliteQueue:
         connection.execute(ACK, (receipt.id, receipt.receives))
 
     async def _change_from(self, state: object, *, within_s: float) -> None:
-        """Return when any process has written since, or the time is over."""
+        """Return when a message was sent here or any process has written, or the time is over."""
         deadline = time.monotonic() + within_s
         while True:
             # uvloop's timers tick in whole milliseconds: two workers in step would always have the
             # same one of them be first.
-            await anyio.sleep(random.uniform(POLL_S / 2, POLL_S * 3 / 2))
+            if await self.arrivals.wait(random.uniform(POLL_S / 2, POLL_S * 3 / 2)):
+                return
             if self._database.state() != state or time.monotonic() >= deadline:
                 return
 

@@ -90,7 +90,7 @@ async def show(services: Services, caller: Reader, views: Views, job_id: JobIdIn
     job = await services.queries.get(caller, job_id)
     if not job.status.terminal:
         return views.live(job, await services.estimates.estimate(job))
-    return await _whole(services.queries, caller, views, job)
+    return await _whole(services.queries, views, job)
 
 
 @router.get("/{job_id}/story", responses=problems(404))
@@ -125,15 +125,15 @@ async def cancel(
     job = await services.cancellation.cancel(caller, job_id)
     if before.status.terminal:
         response.status_code = HTTPStatus.OK
-    return await _whole(services.queries, caller, views, job)
+    return await _whole(services.queries, views, job)
 
 
-async def _whole(queries: JobQueries, caller: Caller, views: JobViews, job: Job) -> JobView:
+async def _whole(queries: JobQueries, views: JobViews, job: Job) -> JobView:
     """Pollers ask often, so what was asked for is read once the job has ended."""
     if not job.status.terminal:
         return views.job(job)
-    told = await queries.story(caller, job.id)
-    return views.job(told.job, spec=told.spec, outputs=told.outputs)
+    spec, outputs = await queries.request_and_outputs(job)
+    return views.job(job, spec=spec, outputs=outputs)
 
 
 async def _summary(queries: JobQueries, caller: Caller, views: JobViews, job: Job) -> JobView:

@@ -7,7 +7,7 @@ from typing import Any, Protocol, TypeVar
 
 import structlog
 
-from comfyq.aio.tasks import beside
+from comfyq.aio.tasks import beside, is_cancelled
 from comfyq.domain.errors import TooContended, Unavailable
 from comfyq.edges.worker.attempts import Attempts
 from comfyq.edges.worker.heartbeat import Heartbeat
@@ -49,10 +49,13 @@ class Worker:
         self._companions = companions
         self._drain_s = drain_s
         self._stopped = asyncio.Event()
+        self._waiting: asyncio.Task[Any] | None = None  # what a stop interrupts
 
     def stop(self) -> None:
         """Claim nothing more; what runs may finish within ``drain_s``."""
         self._stopped.set()
+        if self._waiting is not None:
+            self._waiting.cancel()
 
     async def run(self) -> None:
         await self._readiness.space.look()
@@ -116,11 +119,14 @@ class Worker:
 
     async def _or_stopped(self, work: Coroutine[Any, Any, T]) -> T | None:
         """Return the result of ``work``, or None as soon as the worker is stopped."""
-        task = asyncio.ensure_future(work)
-        stopped = asyncio.ensure_future(self._stopped.wait())
+        self._waiting = task = asyncio.ensure_future(work)
+        if self._stopped.is_set():
+            task.cancel()
         try:
-            await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            return task.result() if task.done() else None
+            return await task
+        except asyncio.CancelledError:
+            if task.cancelled() and not is_cancelled():
+                return None
+            raise
         finally:
-            stopped.cancel()
             task.cancel()

@@ -71,6 +71,10 @@ class JobQueries:
             attempts=await self._records.attempts(job.id),
         )
 
+    async def request_and_outputs(self, job: Job) -> tuple[Spec, Sequence[Output]]:
+        """Return what was asked for and what was made, of a job that ``get`` has returned."""
+        return await self._records.spec(job.id), await self._records.outputs(job.id)
+
     async def metadata(self, caller: Caller, job_id: JobId, *, version: str) -> dict[str, Any]:
         """Describe how a job's outputs are made.
 
