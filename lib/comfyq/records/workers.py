@@ -29,6 +29,7 @@ class WorkerState:
     draining: bool = False  # it takes no further jobs
     paused: str | None = None  # why it takes none just now, though its ComfyUI answers
     jobs: tuple[JobId, ...] = ()  # that it holds
+    family: str | None = None  # of the job that it took last: ComfyUI has loaded its models
     seen_at: datetime
     started_at: datetime
 
@@ -84,6 +85,7 @@ def _item(worker: WorkerState, *, ttl_s: int) -> Item:
         "draining": worker.draining,
         "paused": worker.paused,
         "jobs": list(worker.jobs),
+        "family": worker.family,
         "seen": to_ms(worker.seen_at),
         "started": to_ms(worker.started_at),
         "ttl": to_ms(worker.seen_at) // 1000 + ttl_s,
@@ -106,6 +108,7 @@ def _worker(item: Item) -> WorkerState:
         draining=item["draining"],
         paused=item.get("paused"),
         jobs=tuple(JobId(job_id) for job_id in item["jobs"]),
+        family=item.get("family"),
         seen_at=from_ms(item["seen"]),
         started_at=from_ms(item["started"]),
     )

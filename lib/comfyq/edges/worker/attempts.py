@@ -53,7 +53,7 @@ class Attempts:
 
     def begin(self, held: HeldJob, slot: Slot) -> None:
         """Run a claimed job beside the others."""
-        self._heartbeat.took(held.id)
+        self._heartbeat.took(held.job)
         task = self._group.create_task(self._run(held, slot))
         self._running[task] = slot
         task.add_done_callback(self._running.pop)

@@ -7,7 +7,7 @@ from datetime import datetime
 import structlog
 
 from comfyq.domain.errors import ClockSkewed, DomainError
-from comfyq.domain.job import JobId, WorkerId
+from comfyq.domain.job import Job, JobId, WorkerId
 from comfyq.edges.worker.catalogue_watch import CatalogueWatch
 from comfyq.edges.worker.readiness import Readiness
 from comfyq.ports.clock import Clock
@@ -51,10 +51,12 @@ class Heartbeat:
         self._ttl_s = ttl_s
         self._started_at = clock.now()
         self._jobs: set[JobId] = set()
+        self._family: str | None = None
         self._draining = False
 
-    def took(self, job_id: JobId) -> None:
-        self._jobs.add(job_id)
+    def took(self, job: Job) -> None:
+        self._jobs.add(job.id)
+        self._family = job.family
 
     def gave(self, job_id: JobId) -> None:
         self._jobs.discard(job_id)
@@ -95,7 +97,7 @@ class Heartbeat:
 
     def _is_news(self, shown: WorkerState, state: WorkerState) -> bool:
         age_s = (state.seen_at - shown.seen_at).total_seconds()
-        same = replace(shown, seen_at=state.seen_at, jobs=state.jobs) == state
+        same = replace(shown, seen_at=state.seen_at, jobs=state.jobs, family=state.family) == state
         return not same or age_s >= self._period_s
 
     def _state(self, now: datetime) -> WorkerState:
@@ -115,6 +117,7 @@ class Heartbeat:
             draining=self._draining,
             paused=self._readiness.paused,
             jobs=tuple(sorted(self._jobs)),
+            family=self._family,
             seen_at=now,
             started_at=self._started_at,
         )

@@ -138,13 +138,14 @@ async def test_a_state_comes_back_as_it_was_told(lab: ApiLab) -> None:
         worker(lab, "a"),
         replace(worker(lab, "b"), engine_ok=False, engine_reason="x", engine_version=None),
         replace(worker(lab, "c"), devices=(), jobs=(), draining=True, simulated=True),
+        replace(worker(lab, "d"), family="flux"),
     ]
     for state in states:
         await lab.workers.beat(state, ttl_s=90)
     assert list(await lab.workers.live(lab.clock.now())) == states
     await lab.workers.remove(WorkerId("b"))
     await lab.workers.remove(WorkerId("b"))
-    assert [each.id for each in await lab.workers.live(lab.clock.now())] == ["a", "c"]
+    assert [each.id for each in await lab.workers.live(lab.clock.now())] == ["a", "c", "d"]
 
 
 async def test_more_workers_than_a_page_holds(lab: ApiLab) -> None:

@@ -1,0 +1,72 @@
+"""What a worker says of itself while it works."""
+
+from datetime import UTC, datetime
+
+import anyio
+import pytest
+
+from comfyq.aio.tasks import beside
+from comfyq.domain import job as jobs
+from comfyq.domain.caller import DEFAULT_TENANT
+from comfyq.domain.job import Job, JobId, WorkerId
+from comfyq.edges.worker.engine_watch import EngineWatch
+from comfyq.edges.worker.heartbeat import Heartbeat, Identity
+from comfyq.edges.worker.readiness import Readiness
+from comfyq.edges.worker.space_watch import SpaceWatch
+from comfyq.edges.worker.unstopped_watch import UnstoppedWatch
+from comfyq.records.workers import WorkerState
+from tests.farm import Farm
+
+pytestmark = pytest.mark.anyio
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Room:
+    def shortage(self) -> str | None:
+        return None
+
+
+def job(name: str, family: str) -> Job:
+    return jobs.submitted(
+        id=JobId(name), tenant=DEFAULT_TENANT, workflow="w", created_at=NOW, family=family
+    )
+
+
+class Lab:
+    def __init__(self, farm: Farm) -> None:
+        self.farm = farm
+        worker = self.farm.worker("w1")
+        watch = EngineWatch(worker.engine, membership=worker.membership, period_s=60)
+        unstopped = UnstoppedWatch(worker.stopper, engine_watch=watch, clock=self.farm.clock)
+        self.workers = self.farm.services.workers
+        self.heartbeat = Heartbeat(
+            Identity(WorkerId("w1"), "host", 1, "1.2.3"),
+            records=self.workers,
+            readiness=Readiness(engine=watch, space=SpaceWatch(Room()), unstopped=unstopped),
+            clock=self.farm.clock,
+            period_s=5,
+            ttl_s=60,
+        )
+
+    async def told(self, **expected: object) -> WorkerState:
+        """Wait until the worker's record says so."""
+        with anyio.fail_after(10):
+            while True:
+                for state in await self.workers.live(self.farm.clock.now()):
+                    if all(getattr(state, name) == value for name, value in expected.items()):
+                        return state
+                self.farm.clock.advance(5)
+                await anyio.sleep(0.01)
+
+
+async def test_the_jobs_it_holds_and_the_family_of_the_last_are_told(farm: Farm) -> None:
+    lab = Lab(farm)
+    async with beside(lab.heartbeat.run()):
+        assert (await lab.told(jobs=())).family is None
+        lab.heartbeat.took(job("j1", "flux"))
+        lab.heartbeat.took(job("j2", "sd15"))
+        await lab.told(jobs=("j1", "j2"), family="sd15")
+        lab.heartbeat.gave(JobId("j1"))
+        lab.heartbeat.gave(JobId("j2"))
+        await lab.told(jobs=(), family="sd15")
