@@ -14,6 +14,7 @@ from comfyq.edges.api import (
     health,
     outputs,
     uploads,
+    workers,
     workflows,
 )
 from comfyq.edges.api.app import Addresses, Lifespan, create_app
@@ -27,6 +28,7 @@ ROUTERS: Sequence[Router[Services]] = (
     assets.router,
     dead_letters.router,
     workflows.router,
+    workers.router,
     health.router,
 )
 

@@ -56,6 +56,7 @@ from comfyq.services.notify.announcer import Announcer
 from comfyq.services.notify.subscriptions import Subscriptions
 from comfyq.services.operations.dead_letters import DeadLetters
 from comfyq.services.operations.health import Health
+from comfyq.services.operations.live_workers import LiveWorkers
 from comfyq.services.workflows.library import WorkflowLibrary
 from comfyq.services.workflows.node_catalogues import NodeCatalogues
 
@@ -256,6 +257,15 @@ class Services:
             clock=self.ports.clock,
             live_s=self.settings.worker.live_s,
             scale_to_zero=self.settings.api.scale_to_zero,
+        )
+
+    @cached_property
+    def live_workers(self) -> LiveWorkers:
+        return LiveWorkers(
+            workers=self.workers,
+            jobs=self.records,
+            clock=self.ports.clock,
+            live_s=self.settings.worker.live_s,
         )
 
     @cached_property
