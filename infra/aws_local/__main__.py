@@ -12,7 +12,6 @@ import os
 import sys
 from pathlib import Path
 
-from comfyq.adapters.provisioning.stack import CannotDeploy
 from comfyq.local.emulator import EmulatorError
 from comfyq.local.logging import configure_logging
 from comfyq.local.loop import run
@@ -21,6 +20,7 @@ from comfyq.local.signals import stop_event
 from infra.aws_local.children import NotStarted
 from infra.aws_local.cloud import WrongDeployment
 from infra.aws_local.stack import Options, running
+from infra.deployment.stack import CannotDeploy
 
 EXPECTED = (CannotDeploy, EmulatorError, NotStarted, PortTaken, WrongDeployment)
 WRONG_USAGE = 2

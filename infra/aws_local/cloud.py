@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from comfyq.bootstrap.infra import Infra
 from infra.aws_local.sandbox import REGION, Spec
 from infra.aws_local.sources import QueueSource
+from infra.deployment.look_alike import Infra
 
 if TYPE_CHECKING:
     import boto3

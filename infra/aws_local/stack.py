@@ -10,7 +10,6 @@ from pathlib import Path
 import boto3
 
 from comfyq.aio.tasks import beside
-from comfyq.bootstrap.infra import Infra, deploy_to_look_alike
 from comfyq.bootstrap.runtime_file import runtime_file
 from comfyq.config import AwsEndpoints, Backend, read_settings
 from comfyq.local.emulator import Emulator
@@ -22,6 +21,7 @@ from infra.aws_local.function import Function
 from infra.aws_local.sandbox import REGION, ROOT
 from infra.aws_local.secure import Identity, identity_in
 from infra.aws_local.sources import poll_for_ever, schedule_for_ever
+from infra.deployment.look_alike import Infra, deploy_to_look_alike
 
 HOST = "127.0.0.1"
 STACK = "comfyq"

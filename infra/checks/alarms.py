@@ -4,10 +4,10 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from comfyq.adapters.provisioning.references import VARIABLE
 from comfyq.edges.reaper.worker_count import DIMENSION, METRIC, NAMESPACE
 from infra.checks.document import Document
 from infra.checks.intrinsics import text
+from infra.deployment.references import VARIABLE
 
 SQS_VISIBLE = ("AWS/SQS", "ApproximateNumberOfMessagesVisible")
 SQS_RECEIVED = ("AWS/SQS", "NumberOfMessagesReceived")

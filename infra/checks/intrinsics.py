@@ -4,7 +4,7 @@ import json
 import re
 from typing import Any
 
-from comfyq.adapters.provisioning.references import VARIABLE, references, split_sub
+from infra.deployment.references import VARIABLE, references, split_sub
 
 __all__ = ["references", "text", "without_branch"]
 

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from comfyq.adapters.provisioning.deploy import Deployed, Lacking, deploy
-from comfyq.adapters.provisioning.stack import CannotDeploy, Stack
 from comfyq.bootstrap.aws import Clients
-from comfyq.bootstrap.infra import deploy_to_look_alike
 from comfyq.cli.app import app
 from comfyq.config import AwsEndpoints, Backend, Settings
 from comfyq.local.emulator import Emulator
+from infra.deployment.deploy import Deployed, Lacking, deploy
+from infra.deployment.look_alike import deploy_to_look_alike
+from infra.deployment.stack import CannotDeploy, Stack
 from tests.fixtures.emulator import ENVIRONMENT, ROOT
 
 SERVICES = ("dynamodb", "sqs", "s3", "cloudformation", "monitoring", "logs")

@@ -1,16 +1,17 @@
 """``comfyq infra up``: what template.yaml describes, at a look-alike of AWS."""
 
-import json
-from dataclasses import asdict
+import subprocess
+import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
-from comfyq.bootstrap.infra import CannotDeploy, Infra, deploy_to_look_alike
 from comfyq.cli.errors import CannotStart
 from comfyq.cli.options import AsJson
-from comfyq.cli.starting import settings_with
 from comfyq.config import PROJECT
+
+DEPLOYMENT = "infra.deployment"  # a package of the checkout, beside template.yaml
 
 EndpointUrl = Annotated[
     str | None,
@@ -30,42 +31,22 @@ def up(
 
     What the look-alike cannot make is left out and named. For AWS itself see docs/deploy.md.
     """
-    settings = settings_with(AWS_ENDPOINT_URL=endpoint_url)
-    try:
-        made = deploy_to_look_alike(
-            settings, stack=stack, tools=PROJECT / ".infra", state_only=state_only
+    options = ["--stack", stack]
+    options += [] if endpoint_url is None else ["--endpoint-url", endpoint_url]
+    options += ["--state-only"] if state_only else []
+    options += ["--json"] if as_json else []
+    typer.echo(_deployed(options), nl=False)
+
+
+def _deployed(options: Sequence[str]) -> str:
+    """Run the deployment of the checkout, in which template.yaml and its tools are."""
+    if not (PROJECT / DEPLOYMENT.replace(".", "/")).is_dir():
+        raise CannotStart(
+            "this deploys from a checkout of comfyq, and none is here: clone the project and run "
+            "`comfyq infra up` in it"
         )
-    except CannotDeploy as refused:
-        raise CannotStart(str(refused)) from None
-    if as_json:
-        typer.echo(json.dumps(_plain(made)))
-    else:
-        _print(made)
-
-
-def _plain(made: Infra) -> dict[str, object]:
-    return {
-        "changed": made.deployed.changed,
-        "made": {name: asdict(each) for name, each in made.deployed.made.items()},
-        "left_out": dict(made.deployed.left_out),
-        "mended": list(made.mended),
-        "without_stack": made.without_stack,
-        "exports": dict(made.exports),
-    }
-
-
-def _print(made: Infra) -> None:
-    deployed = made.deployed
-    for name, each in sorted(deployed.made.items()):
-        typer.echo(f"  {name:34} {each.type:34} {each.physical_id}")
-    for name, reason in sorted(deployed.left_out.items()):
-        typer.echo(f"  {name:34} LEFT OUT: {reason}")
-    for told in made.mended:
-        typer.echo(f"  {told}: done by the service's own call")
-    if made.without_stack is not None:
-        typer.echo(f"only table, queues and bucket: {made.without_stack}")
-    else:
-        state = "made" if deployed.changed else "unchanged"
-        typer.echo(f"{state}: {len(deployed.made)} resources, {len(deployed.left_out)} left out")
-    for name, value in made.exports.items():
-        typer.echo(f"export {name}='{value}'")
+    command = [sys.executable, "-m", DEPLOYMENT, *options]
+    deployed = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    if deployed.returncode:
+        raise CannotStart(deployed.stderr.strip())
+    return deployed.stdout

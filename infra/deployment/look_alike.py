@@ -8,16 +8,15 @@ from urllib.parse import urlsplit
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from comfyq.adapters.provisioning.conditions import decided
-from comfyq.adapters.provisioning.deploy import Deployed, Lacking, deploy
-from comfyq.adapters.provisioning.expansion import expanded
-from comfyq.adapters.provisioning.mending import mend_bucket, mend_table
-from comfyq.adapters.provisioning.stack import CannotDeploy as CannotDeploy
-from comfyq.adapters.provisioning.stack import Stack
 from comfyq.adapters.provisioning.template import load
 from comfyq.bootstrap.aws import Clients
 from comfyq.bootstrap.provisioning import provisioned
 from comfyq.config import Backend, Settings, resources_of, variables_of
+from infra.deployment.conditions import decided
+from infra.deployment.deploy import Deployed, Lacking, deploy
+from infra.deployment.expansion import expanded
+from infra.deployment.mending import mend_bucket, mend_table
+from infra.deployment.stack import CannotDeploy, Stack
 
 AWS = "amazonaws.com"
 STATE = {  # by setting, the resource that it names: without these no job can be kept

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from comfyq.adapters.provisioning.omission import Content, Reasons
+from infra.deployment.omission import Content, Reasons
 
 if TYPE_CHECKING:
     from mypy_boto3_cloudformation import CloudFormationClient

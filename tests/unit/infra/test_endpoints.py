@@ -2,10 +2,10 @@
 
 import pytest
 
-from comfyq.adapters.provisioning.stack import CannotDeploy
 from comfyq.bootstrap.aws import Clients
-from comfyq.bootstrap.infra import deploy_to_look_alike
 from comfyq.config import PROJECT, AwsEndpoints, Backend, Settings, read_settings, variables_of
+from infra.deployment.look_alike import deploy_to_look_alike
+from infra.deployment.stack import CannotDeploy
 
 ALL = {
     "AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:1",

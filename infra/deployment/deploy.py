@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 
-from comfyq.adapters.provisioning.omission import (
+from infra.deployment.omission import (
     Content,
     Reasons,
     disposable,
@@ -18,7 +18,7 @@ from comfyq.adapters.provisioning.omission import (
     noted,
     without,
 )
-from comfyq.adapters.provisioning.stack import SUCCEEDED, CannotDeploy, Made, Stack
+from infra.deployment.stack import SUCCEEDED, CannotDeploy, Made, Stack
 
 UNFINISHED = ("ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED")  # can only be deleted
 

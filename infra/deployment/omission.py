@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from comfyq.adapters.provisioning.references import references
+from infra.deployment.references import references
 
 Content = Mapping[str, Any]  # a whole template
 Reasons = Mapping[str, str]  # by logical id, why it is left out

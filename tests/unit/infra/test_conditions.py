@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from comfyq.adapters.provisioning.conditions import decided
+from infra.deployment.conditions import decided
 
 TEMPLATE: dict[str, Any] = {
     "Parameters": {"Mode": {"Default": "external"}, "Nodes": {"Default": 0}, "Url": {}},

@@ -10,8 +10,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from comfyq.adapters.provisioning.omission import Content
-from comfyq.adapters.provisioning.stack import CannotDeploy
+from infra.deployment.omission import Content
+from infra.deployment.stack import CannotDeploy
 
 TIMEOUT_S = 120
 SCRIPT = Path("infra") / "checks" / "transform.py"

@@ -6,7 +6,7 @@ Look-alikes stumble over what is there only under a condition; without condition
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from comfyq.adapters.provisioning.omission import Content
+from infra.deployment.omission import Content
 
 NOTHING = {"Ref": "AWS::NoValue"}
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from comfyq.adapters.provisioning.omission import disposable, note_of, noted, without
+from infra.deployment.omission import disposable, note_of, noted, without
 
 TEMPLATE: dict[str, Any] = {
     "Metadata": {"kept": True},
