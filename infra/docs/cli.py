@@ -7,20 +7,11 @@ import typer
 
 from comfyq.cli.app import app
 from comfyq.cli.lazy import LazyCommand
-from infra.docs.markdown import code, heading, plain, prose, table, whole_page
+from infra.docs.markdown import code, heading, plain, prose, table, type_word, whole_page
 
 INTRODUCTION = """\
 `comfyq submit WORKFLOW --help` lists the options of that workflow as well; it asks the server for
 them, so they are not on this page but under [workflow parameters](parameters.md)."""
-
-TYPES = {
-    "str": "text",
-    "list[str]": "text",
-    "int": "integer",
-    "int range": "integer",
-    "float": "number",
-    "float range": "number",
-}  # Python's words
 
 
 def page() -> str:
@@ -68,7 +59,7 @@ def _row(parameter: Any, context: Any) -> Sequence[str]:
         notes.append("Required.")
     if getattr(parameter, "multiple", False):
         notes.append("May be given several times.")
-    return ", ".join(map(code, names)), plain(TYPES.get(kind, kind)), " ".join(notes)
+    return ", ".join(map(code, names)), plain(type_word(kind)), " ".join(notes)
 
 
 def _unwrapped(text: str) -> str:

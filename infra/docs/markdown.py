@@ -35,6 +35,24 @@ def whole_page(title: str, *parts: str) -> str:
     return "\n\n".join([f"# {title}", GENERATED, *parts]) + "\n"
 
 
+TYPES = {  # Python's words -> a reader's
+    "str": "text",
+    "list[str]": "text",
+    "SecretStr": "text",
+    "int": "integer",
+    "int range": "integer",
+    "float": "number",
+    "float range": "number",
+    "bool": "true or false",
+    "Path": "path",
+    "Backend": "text",
+}
+
+
+def type_word(name: str) -> str:
+    return TYPES.get(name, name)
+
+
 def plain(text: str) -> str:
     """Text in which nothing is markup."""
     return html.escape(text, quote=False)

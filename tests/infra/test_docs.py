@@ -1,5 +1,6 @@
 """Sources of `make docs`; zensical itself runs in `make docs` alone."""
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from infra.docs.__main__ import CONFIGURATION, REFERENCE, assemble
 from infra.docs.checks import faults_of_navigation, faults_of_pages
 from infra.docs.codes import job_codes, problem_codes
 from infra.docs.comments import comments_of
-from infra.docs.markdown import cell, prose, table
+from infra.docs.markdown import cell, prose, table, type_word
 from infra.docs.schemas import fields
 
 ROOT = Path(__file__).parents[2]
@@ -94,7 +95,7 @@ def test_every_command_is_in_the_reference(out: Path) -> None:
 def test_every_setting_is_in_the_reference_and_explained(out: Path) -> None:
     page = reference(out, "settings.md")
     for each in settings_reference():
-        assert f"| `{each.name}` | {each.type} |" in page
+        assert f"| `{each.name}` | {type_word(each.type)} |" in page
         assert f"| {cell(each.description)} |" in page
 
 
@@ -124,8 +125,16 @@ def test_the_front_page_is_short_and_its_links_lead_somewhere() -> None:
     text = (ROOT / "README.md").read_bytes()
     assert len(text) <= 8_000
     for link in text.decode().split("](")[1:]:
-        target = link.partition(")")[0]
-        assert "://" in target or (ROOT / target.partition("#")[0]).exists(), target
+        target, _, anchor = link.partition(")")[0].partition("#")
+        assert "://" in target or (ROOT / target).exists(), target
+        if anchor:
+            assert anchor in anchors(ROOT / target)
+
+
+def anchors(page: Path) -> set[str]:
+    """Those of its headings, as GitHub and zensical make them."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^a-z0-9 _-]", "", each.lower()).replace(" ", "-") for each in headings}
 
 
 def test_comments_stand_for_the_fields_beside_them() -> None:
