@@ -1,44 +1,23 @@
 """Everything that edges call, made when it is first asked for."""
 
 import random
-import secrets
 from collections.abc import Sequence
-from datetime import timedelta
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from comfyq.adapters.authentication.local_owner import LocalOwner
-from comfyq.adapters.filesystem.spool import FileSpool
 from comfyq.adapters.filesystem.workflows import FolderWorkflows
-from comfyq.bootstrap.ports import Ports
-from comfyq.config import Settings
+from comfyq.bootstrap.file_services import FileServices
 from comfyq.domain.caller import TenantId
-from comfyq.domain.files.asset import AssetId
 from comfyq.domain.files.output import Output
-from comfyq.domain.files.upload import UploadId
 from comfyq.domain.job import Job, JobId
 from comfyq.domain.submission.batch import BatchId
 from comfyq.ports.authenticator import Authenticator
 from comfyq.ports.workflows import Workflows
-from comfyq.records.assets import AssetRecords
-from comfyq.records.batches import BatchRecords
 from comfyq.records.catalogues import CatalogueRecords
-from comfyq.records.dead_letters import DeadLetterRecords
-from comfyq.records.families import FamilyRecords
-from comfyq.records.jobs import JobRecords
 from comfyq.records.request_counts import RequestCounts
 from comfyq.records.results import ResultRecords
-from comfyq.records.run_times import RunTimeRecords
-from comfyq.records.secrets import SecretRecords
-from comfyq.records.store_kinds import StoreKindRecords
-from comfyq.records.subscriptions import SubscriptionRecords
-from comfyq.records.uploads import UploadRecords
-from comfyq.records.workers import WorkerRecords
-from comfyq.services.files.downloads import Downloads
-from comfyq.services.files.presigned_uploads import PresignedUploads
-from comfyq.services.files.signed_links import SignedLinks
-from comfyq.services.files.uploads import Uploads
 from comfyq.services.jobs.admission import Admission
 from comfyq.services.jobs.batch_submission import BatchSubmission
 from comfyq.services.jobs.batches import Batches
@@ -64,46 +43,10 @@ if TYPE_CHECKING:
     from comfyq.services.operations.reaper import Reaper
 
 MAX_SEED = 2**53  # JSON numbers of JavaScript are exact below it
-LONGEST_JOB = timedelta(days=7)  # from its submission to its end, in reason
 
 
-class Services:
+class Services(FileServices):
     """Everything that edges call, over one set of ports."""
-
-    def __init__(self, settings: Settings, ports: Ports) -> None:
-        self.settings = settings
-        self.ports = ports
-        self._links: SignedLinks | None = None
-
-    @property
-    def retention(self) -> timedelta:
-        """Return how long ended jobs and uploaded files are kept."""
-        return timedelta(seconds=self.settings.limits.retention_s)
-
-    @cached_property
-    def records(self) -> JobRecords:
-        return JobRecords(
-            self.ports.table,
-            clock=self.ports.clock,
-            new_write_id=lambda: uuid4().hex,
-            joint=self.ports.joint,
-        )
-
-    @cached_property
-    def workers(self) -> WorkerRecords:
-        return WorkerRecords(self.ports.table)
-
-    @cached_property
-    def store_kinds(self) -> StoreKindRecords:
-        return StoreKindRecords(self.ports.table)
-
-    @cached_property
-    def families(self) -> FamilyRecords:
-        return FamilyRecords(self.ports.table)
-
-    @cached_property
-    def followers(self) -> SubscriptionRecords:
-        return SubscriptionRecords(self.ports.table)
 
     @cached_property
     def authenticator(self) -> Authenticator:
@@ -197,32 +140,6 @@ class Services:
         )
 
     @cached_property
-    def assets(self) -> AssetRecords:
-        return AssetRecords(self.ports.table)
-
-    @cached_property
-    def uploads(self) -> Uploads:
-        return Uploads(
-            records=self.assets,
-            assets=self.ports.assets,
-            spool=FileSpool(folder=self.settings.uploads_dir),
-            clock=self.ports.clock,
-            new_id=lambda: AssetId(str(uuid4())),
-            retention=self.retention,
-            max_bytes=self.settings.limits.input_max_bytes,
-        )
-
-    @cached_property
-    def presigned_uploads(self) -> PresignedUploads:
-        return PresignedUploads(
-            records=UploadRecords(self.ports.table),
-            uploads=self.uploads,
-            assets=self.ports.assets,
-            clock=self.ports.clock,
-            new_id=lambda: UploadId(str(uuid4())),
-        )
-
-    @cached_property
     def subscriptions(self) -> Subscriptions:
         return Subscriptions(
             records=self.records,
@@ -230,14 +147,6 @@ class Services:
             announcer=self.announcer,
             clock=self.ports.clock,
         )
-
-    @cached_property
-    def downloads(self) -> Downloads:
-        return Downloads(records=self.records, assets=self.ports.assets, links=self.links)
-
-    @cached_property
-    def run_times(self) -> RunTimeRecords:
-        return RunTimeRecords(self.ports.table)
 
     @cached_property
     def estimates(self) -> Estimates:
@@ -282,11 +191,6 @@ class Services:
         )
 
     @cached_property
-    def batch_records(self) -> BatchRecords:
-        longest = self.retention + LONGEST_JOB
-        return BatchRecords(self.ports.table, new_write_id=lambda: uuid4().hex, kept=longest)
-
-    @cached_property
     def batch_submission(self) -> BatchSubmission:
         return BatchSubmission(
             records=self.batch_records,
@@ -308,7 +212,7 @@ class Services:
     @cached_property
     def dead_letters(self) -> DeadLetters:
         return DeadLetters(
-            records=DeadLetterRecords(self.ports.table),
+            records=self.dead_letter_records,
             jobs=self.records,
             queue=self.ports.queue,
             resubmission=self.intake,
@@ -323,25 +227,9 @@ class Services:
             read=read_request,
             submission=self.submission,
             jobs=self.records,
-            dead_letters=DeadLetterRecords(self.ports.table),
+            dead_letters=self.dead_letter_records,
             clock=self.ports.clock,
         )
-
-    async def links(self) -> SignedLinks:
-        """The maker of output links; its secret is read from the table once."""
-        if self._links is None:
-            self._links = SignedLinks(
-                secret=await self._link_secret(),
-                clock=self.ports.clock,
-                expires_s=self.settings.api.link_expires_s,
-            )
-        return self._links
-
-    async def _link_secret(self) -> bytes:
-        if self.settings.api.link_secret is not None:
-            return self.settings.api.link_secret.get_secret_value().encode()
-        stored = SecretRecords(self.ports.table, new_secret=lambda: secrets.token_hex(32))
-        return await stored.shared("links")
 
     async def _render(self, job: Job, outputs: Sequence[Output], base_url: str) -> bytes:
         from comfyq.edges.api.links import output_url

@@ -1,0 +1,68 @@
+"""The services of uploads, downloads and links, made when they are first asked for."""
+
+import secrets
+from functools import cached_property
+from uuid import uuid4
+
+from comfyq.adapters.filesystem.spool import FileSpool
+from comfyq.bootstrap.ports import Ports
+from comfyq.bootstrap.records import Records
+from comfyq.config import Settings
+from comfyq.domain.files.asset import AssetId
+from comfyq.domain.files.upload import UploadId
+from comfyq.records.secrets import SecretRecords
+from comfyq.records.uploads import UploadRecords
+from comfyq.services.files.downloads import Downloads
+from comfyq.services.files.presigned_uploads import PresignedUploads
+from comfyq.services.files.signed_links import SignedLinks
+from comfyq.services.files.uploads import Uploads
+
+
+class FileServices(Records):
+    """The services of files, over one set of ports."""
+
+    def __init__(self, settings: Settings, ports: Ports) -> None:
+        super().__init__(settings, ports)
+        self._links: SignedLinks | None = None
+
+    @cached_property
+    def uploads(self) -> Uploads:
+        return Uploads(
+            records=self.assets,
+            assets=self.ports.assets,
+            spool=FileSpool(folder=self.settings.uploads_dir),
+            clock=self.ports.clock,
+            new_id=lambda: AssetId(str(uuid4())),
+            retention=self.retention,
+            max_bytes=self.settings.limits.input_max_bytes,
+        )
+
+    @cached_property
+    def presigned_uploads(self) -> PresignedUploads:
+        return PresignedUploads(
+            records=UploadRecords(self.ports.table),
+            uploads=self.uploads,
+            assets=self.ports.assets,
+            clock=self.ports.clock,
+            new_id=lambda: UploadId(str(uuid4())),
+        )
+
+    @cached_property
+    def downloads(self) -> Downloads:
+        return Downloads(records=self.records, assets=self.ports.assets, links=self.links)
+
+    async def links(self) -> SignedLinks:
+        """Return what signs links to outputs; its secret is read from the table once."""
+        if self._links is None:
+            self._links = SignedLinks(
+                secret=await self._link_secret(),
+                clock=self.ports.clock,
+                expires_s=self.settings.api.link_expires_s,
+            )
+        return self._links
+
+    async def _link_secret(self) -> bytes:
+        if self.settings.api.link_secret is not None:
+            return self.settings.api.link_secret.get_secret_value().encode()
+        stored = SecretRecords(self.ports.table, new_secret=lambda: secrets.token_hex(32))
+        return await stored.shared("links")

@@ -1,0 +1,74 @@
+"""The records of everything that is stored, made when they are first asked for."""
+
+from datetime import timedelta
+from functools import cached_property
+from uuid import uuid4
+
+from comfyq.bootstrap.ports import Ports
+from comfyq.config import Settings
+from comfyq.records.assets import AssetRecords
+from comfyq.records.batches import BatchRecords
+from comfyq.records.dead_letters import DeadLetterRecords
+from comfyq.records.families import FamilyRecords
+from comfyq.records.jobs import JobRecords
+from comfyq.records.run_times import RunTimeRecords
+from comfyq.records.store_kinds import StoreKindRecords
+from comfyq.records.subscriptions import SubscriptionRecords
+from comfyq.records.workers import WorkerRecords
+
+LONGEST_JOB = timedelta(days=7)  # from its submission to its end, in reason
+
+
+class Records:
+    """The records that several services share, over one table."""
+
+    def __init__(self, settings: Settings, ports: Ports) -> None:
+        self.settings = settings
+        self.ports = ports
+
+    @property
+    def retention(self) -> timedelta:
+        """Return how long ended jobs and uploaded files are kept."""
+        return timedelta(seconds=self.settings.limits.retention_s)
+
+    @cached_property
+    def records(self) -> JobRecords:
+        return JobRecords(
+            self.ports.table,
+            clock=self.ports.clock,
+            new_write_id=lambda: uuid4().hex,
+            joint=self.ports.joint,
+        )
+
+    @cached_property
+    def workers(self) -> WorkerRecords:
+        return WorkerRecords(self.ports.table)
+
+    @cached_property
+    def store_kinds(self) -> StoreKindRecords:
+        return StoreKindRecords(self.ports.table)
+
+    @cached_property
+    def families(self) -> FamilyRecords:
+        return FamilyRecords(self.ports.table)
+
+    @cached_property
+    def followers(self) -> SubscriptionRecords:
+        return SubscriptionRecords(self.ports.table)
+
+    @cached_property
+    def assets(self) -> AssetRecords:
+        return AssetRecords(self.ports.table)
+
+    @cached_property
+    def run_times(self) -> RunTimeRecords:
+        return RunTimeRecords(self.ports.table)
+
+    @cached_property
+    def batch_records(self) -> BatchRecords:
+        longest = self.retention + LONGEST_JOB
+        return BatchRecords(self.ports.table, new_write_id=lambda: uuid4().hex, kept=longest)
+
+    @cached_property
+    def dead_letter_records(self) -> DeadLetterRecords:
+        return DeadLetterRecords(self.ports.table)
