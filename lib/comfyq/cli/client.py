@@ -46,6 +46,10 @@ class ApiClient:
     def job(self, job_id: str) -> Json:
         return self._call("GET", _path(job_id))
 
+    def outputs(self, job_id: str, *, start: int) -> Json:
+        """A page: ``outputs`` from index ``start`` on, and ``more_outputs`` if there are."""
+        return self._call("GET", f"{_path(job_id)}/outputs", fields={"start": str(start)})
+
     def story(self, job_id: str) -> Json:
         """The job, and all that is known of how it went."""
         return self._call("GET", f"{_path(job_id)}/story")

@@ -1,5 +1,6 @@
 """A job's outputs as files."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from blake3 import blake3
@@ -17,7 +18,17 @@ def download_outputs(client: ApiClient, job: Json, folder: Path) -> list[Path]:
         NotReached: a download broke off, or is not what was announced.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    return [_download(client, job["id"], output, folder) for output in job["outputs"]]
+    outputs = _all_outputs(client, job)
+    return [_download(client, job["id"], output, folder) for output in outputs]
+
+
+def _all_outputs(client: ApiClient, job: Json) -> Iterator[Json]:
+    """Those that the job shows, and those that there was no room for."""
+    page = job
+    yield from page["outputs"]
+    while page.get("more_outputs"):
+        page = client.outputs(job["id"], start=page["outputs"][-1]["index"] + 1)
+        yield from page["outputs"]
 
 
 def _download(client: ApiClient, job_id: str, output: Json, folder: Path) -> Path:

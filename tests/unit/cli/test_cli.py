@@ -84,6 +84,21 @@ def test_outputs_arrive_whole(api: FakeApi, tmp_path: Path) -> None:
     assert file.read_bytes() == b"pixels"
 
 
+def test_outputs_that_the_job_had_no_room_for_are_fetched_too(api: FakeApi, tmp_path: Path) -> None:
+    first = api.output(b"pixels", blake3=blake3(b"pixels").hexdigest())
+    ended = api.job(status="completed", seq=4, outputs=[first], more_outputs="http://elsewhere")
+    api.answer(PATH, ended)
+    api.answer("/generate", api.job(), status=202)
+    second = {"outputs": [first | {"index": 1}], "more_outputs": "http://elsewhere"}
+    third = {"outputs": [first | {"index": 2}], "more_outputs": None}
+    api.answer(f"{PATH}/outputs", second, third)
+    result = run(api, "submit", "a fox", "--wait", "--out", tmp_path)
+    assert result.exit_code == 0, result.stderr
+    assert sorted(file.name for file in tmp_path.iterdir()) == [f"{JOB}-{n}.png" for n in range(3)]
+    asked = [path for _, path, *_ in api.requests if path.startswith(f"{PATH}/outputs")]
+    assert asked == [f"{PATH}/outputs?start=1", f"{PATH}/outputs?start=2"]
+
+
 def test_a_damaged_output_is_no_file(api: FakeApi, tmp_path: Path) -> None:
     output = api.output(b"pixels", blake3=blake3(b"others").hexdigest())
     api.answer(PATH, api.job(status="completed", seq=4, outputs=[output]))

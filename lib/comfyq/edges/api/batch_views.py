@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from comfyq.domain.submission.batch import Batch, Refusal
 from comfyq.edges.api.job_views import JobViews
 from comfyq.edges.api.links import Links
+from comfyq.edges.api.output_views import ANSWER_BYTES, NO_OUTPUTS
 from comfyq.services.jobs.batch_submission import BatchAccepted
 from comfyq.services.jobs.batches import BatchState
 from comfyq.wire.generate.batches import (
@@ -28,12 +29,14 @@ class BatchViews:
 
     def accepted(self, accepted: BatchAccepted) -> BatchView:
         """Show the answer to a submission, and to every replay of it."""
-        shown = {n: self._jobs.accepted(each) for n, each in accepted.jobs.items()}
+        room = ANSWER_BYTES // max(1, len(accepted.jobs))
+        shown = {n: self._jobs.accepted(each, room=room) for n, each in accepted.jobs.items()}
         return self._batch(accepted.batch, shown)
 
     def state(self, state: BatchState) -> BatchView:
+        room = ANSWER_BYTES // max(1, len(state.jobs))
         shown = {
-            n: self._jobs.job(job, outputs=state.outputs.get(n, ()))
+            n: self._jobs.job(job, outputs=state.outputs.get(n, NO_OUTPUTS), room=room)
             for n, job in state.jobs.items()
         }
         return self._batch(state.batch, shown)

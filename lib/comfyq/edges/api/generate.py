@@ -7,13 +7,15 @@ from typing import Annotated, Any, Protocol
 from fastapi import Depends, Query, Request, Response
 
 from comfyq.domain.caller import Caller
+from comfyq.domain.files.output import MAX_OUTPUTS
 from comfyq.domain.job import Job, JobStatus
 from comfyq.edges.api.authentication import Canceler, Reader
 from comfyq.edges.api.cursors import decode_cursor, encode_cursor
-from comfyq.edges.api.dependencies import Views, require_json, services_of
+from comfyq.edges.api.dependencies import ClientLinks, Views, require_json, services_of
 from comfyq.edges.api.ids import JobIdInPath
 from comfyq.edges.api.job_views import JobViews
 from comfyq.edges.api.links import GENERATE
+from comfyq.edges.api.output_views import ANSWER_BYTES, OutputViews
 from comfyq.edges.api.responses import JSON_BODY, problems
 from comfyq.edges.api.router import Router
 from comfyq.edges.api.submitting import (
@@ -26,7 +28,7 @@ from comfyq.edges.api.submitting import (
 from comfyq.services.jobs.cancellation import Cancellation
 from comfyq.services.jobs.estimates import Estimates
 from comfyq.services.jobs.queries import JobQueries
-from comfyq.wire.generate.jobs import JobList, JobView, StoryView
+from comfyq.wire.generate.jobs import JobList, JobView, OutputList, StoryView
 from comfyq.wire.generate.metadata import Metadata
 from comfyq.wire.generate.requests import GenerateRequest
 from comfyq.wire.generate.statuses import STATUSES, ShownStatus
@@ -79,7 +81,8 @@ async def listing(
         after=None if cursor is None else decode_cursor(cursor),
         statuses=None if status is None else _statuses(status),
     )
-    shown = [_summary(services.queries, caller, views, job) for job in page.jobs]
+    share = MAX_OUTPUTS // max(1, len(page.jobs))
+    shown = [_summary(services.queries, caller, views, job, share) for job in page.jobs]
     next_cursor = None if page.cursor is None else encode_cursor(page.cursor)
     return JobList(jobs=list(await asyncio.gather(*shown)), next_cursor=next_cursor)
 
@@ -91,6 +94,19 @@ async def show(services: Services, caller: Reader, views: Views, job_id: JobIdIn
     if not job.status.terminal:
         return views.live(job, await services.estimates.estimate(job))
     return await _whole(services.queries, views, job)
+
+
+@router.get("/{job_id}/outputs", responses=problems(404))
+async def outputs(
+    services: Services,
+    caller: Reader,
+    links: ClientLinks,
+    job_id: JobIdInPath,
+    start: Annotated[int, Query(ge=0, lt=MAX_OUTPUTS, description="Index of the first.")] = 0,
+) -> OutputList:
+    """The outputs of a job from one of them on, for a job that has more than its answer shows."""
+    page = await services.queries.outputs(caller, job_id, start=start)
+    return OutputViews(links).shown(job_id, page)
 
 
 @router.get("/{job_id}/story", responses=problems(404))
@@ -136,10 +152,13 @@ async def _whole(queries: JobQueries, views: JobViews, job: Job) -> JobView:
     return views.job(job, spec=spec, outputs=outputs)
 
 
-async def _summary(queries: JobQueries, caller: Caller, views: JobViews, job: Job) -> JobView:
+async def _summary(
+    queries: JobQueries, caller: Caller, views: JobViews, job: Job, share: int
+) -> JobView:
     if job.status is not JobStatus.SUCCEEDED:
         return views.job(job)
-    return views.job(job, outputs=await queries.outputs(caller, job.id))
+    outputs = await queries.outputs(caller, job.id, end=share)
+    return views.job(job, outputs=outputs, room=ANSWER_BYTES * share // MAX_OUTPUTS)
 
 
 def _statuses(shown: ShownStatus) -> frozenset[JobStatus]:

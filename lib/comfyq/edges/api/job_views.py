@@ -1,16 +1,16 @@
 """Show jobs to one client, with links to where it can go on from there."""
 
-from collections.abc import Sequence
 from typing import Any
 
-from comfyq.domain.files.output import Output, OutputKind
+from comfyq.domain.files.output import OutputPage
 from comfyq.domain.job import Job, JobId, submitted
 from comfyq.domain.job.estimate import NOTHING, Estimate
 from comfyq.domain.submission.spec import Spec
 from comfyq.edges.api.links import Links
+from comfyq.edges.api.output_views import ANSWER_BYTES, NO_OUTPUTS, OutputViews
 from comfyq.services.jobs.accepted import Accepted
 from comfyq.services.jobs.queries import Story
-from comfyq.wire.generate.jobs import AttemptView, JobUrls, JobView, OutputView, StoryView
+from comfyq.wire.generate.jobs import AttemptView, JobUrls, JobView, StoryView
 from comfyq.wire.generate.statuses import STATUSES, error_text, failure_of
 
 
@@ -19,20 +19,30 @@ class JobViews:
 
     def __init__(self, links: Links) -> None:
         self._links = links
+        self._outputs = OutputViews(links)
 
-    def job(self, job: Job, *, spec: Spec | None = None, outputs: Sequence[Output] = ()) -> JobView:
-        return JobView.model_validate(self._fields(job, spec, outputs))
+    def job(
+        self,
+        job: Job,
+        *,
+        spec: Spec | None = None,
+        outputs: OutputPage = NO_OUTPUTS,
+        room: int = ANSWER_BYTES,
+    ) -> JobView:
+        """Show a job, with those of its outputs that fit into ``room`` bytes."""
+        return JobView.model_validate(self._fields(job, spec, outputs, room))
 
     def live(self, job: Job, estimate: Estimate = NOTHING) -> JobView:
         """Show a job that goes on, with what is estimated of it."""
         estimated = {"eta_s": estimate.eta_s, "queue_position": estimate.queue_position}
-        return JobView.model_validate(self._fields(job, None, ()) | estimated)
+        return JobView.model_validate(self._fields(job, None, NO_OUTPUTS) | estimated)
 
-    def accepted(self, accepted: Accepted) -> JobView:
+    def accepted(self, accepted: Accepted, *, room: int = ANSWER_BYTES) -> JobView:
         """Show the answer to a submission, and to every replay of it whatever became of the job."""
         job, spec = accepted.job, accepted.spec
         if job.reused_from is not None:
-            return self.job(job, spec=spec, outputs=accepted.outputs)
+            page = OutputPage(accepted.outputs, 0, len(accepted.outputs))
+            return self.job(job, spec=spec, outputs=page, room=room)
         new = submitted(
             id=job.id, tenant=job.tenant, workflow=job.workflow, created_at=job.created_at
         )
@@ -48,15 +58,16 @@ class JobViews:
             attempts=attempts,
         )
 
-    def _fields(self, job: Job, spec: Spec | None, outputs: Sequence[Output]) -> dict[str, Any]:
-        shown = [self._output(job.id, index, output) for index, output in enumerate(outputs)]
-        images = [output.url for output in shown if output.kind is OutputKind.IMAGE]
+    def _fields(
+        self, job: Job, spec: Spec | None, outputs: OutputPage, room: int = ANSWER_BYTES
+    ) -> dict[str, Any]:
+        shown = self._outputs.shown(job.id, outputs, room=room)
         failure = failure_of(job)
         return {
             "id": job.id,
             "status": STATUSES[job.status],
             "progress": job.progress.fraction,
-            "image_url": images[0] if images else None,
+            "image_url": self._outputs.image_url(job.id, outputs),
             "error": error_text(failure) if failure else None,
             "error_code": failure.code if failure else None,
             "workflow": job.workflow,
@@ -70,7 +81,8 @@ class JobViews:
             "cancel_requested": job.cancel_requested,
             "seed": spec.parameters.get("seed") if spec else None,
             "warnings": list(spec.warnings) if spec else [],
-            "outputs": shown,
+            "outputs": shown.outputs,
+            "more_outputs": shown.more_outputs,
             "simulated": job.simulated,
             "reused_from": job.reused_from,
             "urls": self._urls(job.id),
@@ -79,16 +91,3 @@ class JobViews:
     def _urls(self, job_id: JobId) -> JobUrls:
         own = self._links.job(job_id)
         return JobUrls(self=own, cancel=own, ws=self._links.progress(job_id))
-
-    def _output(self, job_id: JobId, index: int, output: Output) -> OutputView:
-        return OutputView(
-            index=index,
-            node=output.node,
-            filename=output.filename,
-            kind=output.kind,
-            content_type=output.content_type,
-            size=output.size,
-            blake3=output.blake3,
-            url=self._links.output(job_id, index),
-            text=output.text,
-        )

@@ -36,6 +36,10 @@ class Links:
         """Return the signed link to a job's ``index``-th output."""
         return output_url(self.base_url, job_id, index, signed=self.signed)
 
+    def outputs(self, job_id: JobId, start: int) -> str:
+        """Return where a job's outputs are listed from the ``start``-th on."""
+        return f"{self.job(job_id)}/outputs?start={start}"
+
     def batch(self, batch_id: BatchId) -> str:
         return f"{self.base_url}{BATCHES}/{batch_id}"
 

@@ -1,12 +1,12 @@
 """Batches as their owners follow and cancel them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from comfyq.aio.tasks import limited
 from comfyq.domain.caller import Caller
 from comfyq.domain.errors import BatchNotFound, JobNotFound
-from comfyq.domain.files.output import Output
+from comfyq.domain.files.output import MAX_OUTPUTS, OutputPage
 from comfyq.domain.job import Job
 from comfyq.domain.submission.batch import Batch, BatchId
 from comfyq.records.batches import BatchRecords, member_id
@@ -22,7 +22,7 @@ class BatchState:
 
     batch: Batch
     jobs: Mapping[int, Job]
-    outputs: Mapping[int, Sequence[Output]]  # of those that have succeeded
+    outputs: Mapping[int, OutputPage]  # the first of each that has succeeded
 
 
 class Batches:
@@ -43,7 +43,10 @@ class Batches:
         members = await limited(AT_ONCE, batch.indexes, lambda n: self._find(batch, n))
         alive = {n: job for n, job in members.items() if job is not None}
         succeeded = [n for n, job in alive.items() if job.status == "succeeded"]
-        outputs = await limited(AT_ONCE, succeeded, lambda n: self._jobs.outputs(alive[n].id))
+        end = MAX_OUTPUTS // max(1, len(succeeded))
+        outputs = await limited(
+            AT_ONCE, succeeded, lambda n: self._jobs.output_page(alive[n].id, end=end)
+        )
         return BatchState(batch, alive, outputs)
 
     async def cancel(self, caller: Caller, batch_id: BatchId) -> BatchState:

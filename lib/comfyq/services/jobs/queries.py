@@ -6,7 +6,7 @@ from typing import Any
 
 from comfyq.domain.caller import Caller
 from comfyq.domain.errors import JobNotFound, OutputNotFound
-from comfyq.domain.files.output import Output
+from comfyq.domain.files.output import OutputPage
 from comfyq.domain.job import Job, JobId, JobStatus
 from comfyq.domain.job.attempt import Attempt
 from comfyq.domain.submission.provenance import describe
@@ -21,7 +21,7 @@ class Story:
 
     job: Job
     spec: Spec
-    outputs: Sequence[Output]
+    outputs: OutputPage
     attempts: Sequence[Attempt]
 
 
@@ -56,10 +56,13 @@ class JobQueries:
             raise JobNotFound(f"there is no job {job_id}")
         return job
 
-    async def outputs(self, caller: Caller, job_id: JobId) -> Sequence[Output]:
-        """Return a job's stored outputs: none before it has succeeded. Raises JobNotFound."""
+    async def outputs(
+        self, caller: Caller, job_id: JobId, *, start: int = 0, end: int | None = None
+    ) -> OutputPage:
+        """Return a job's stored outputs from ``start`` up to ``end`` (exclusive; None: the last):
+        none before it has succeeded. Raises JobNotFound."""
         job = await self.get(caller, job_id)
-        return await self._records.outputs(job.id)
+        return await self._records.output_page(job.id, start=start, end=end)
 
     async def story(self, caller: Caller, job_id: JobId) -> Story:
         """Return a job with its request, outputs and ended attempts. Raises JobNotFound."""
@@ -67,13 +70,13 @@ class JobQueries:
         return Story(
             job=job,
             spec=await self._records.spec(job.id),
-            outputs=await self._records.outputs(job.id),
+            outputs=await self._records.output_page(job.id),
             attempts=await self._records.attempts(job.id),
         )
 
-    async def request_and_outputs(self, job: Job) -> tuple[Spec, Sequence[Output]]:
+    async def request_and_outputs(self, job: Job) -> tuple[Spec, OutputPage]:
         """Return what was asked for and what was made, of a job that ``get`` has returned."""
-        return await self._records.spec(job.id), await self._records.outputs(job.id)
+        return await self._records.spec(job.id), await self._records.output_page(job.id)
 
     async def metadata(self, caller: Caller, job_id: JobId, *, version: str) -> dict[str, Any]:
         """Describe how a job's outputs are made.

@@ -1,7 +1,7 @@
 """Jobs as clients see them."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
@@ -30,6 +30,18 @@ class OutputView(BaseModel):
     blake3: str = Field(description="Hex digest of the file.")
     url: str = Field(description="Signed; good for some days, then ask for the job again.")
     text: str | None = Field(None, description="A text output, inline.")
+
+
+MoreOutputs = Annotated[
+    str | None, Field(description="Where outputs that follow are listed; null: there are no more.")
+]
+
+
+class OutputList(BaseModel):
+    """Outputs of a job in order, as many as an answer has room for."""
+
+    outputs: list[OutputView]
+    more_outputs: MoreOutputs
 
 
 class JobView(BaseModel):
@@ -64,6 +76,7 @@ class JobView(BaseModel):
     seed: int | None = Field(None, description="As given or drawn.")
     warnings: list[str] = Field([], description="What was accepted without effect.")
     outputs: list[OutputView] = []
+    more_outputs: MoreOutputs = None
     simulated: bool = Field(
         False, description="A simulator works on it, or made its outputs: no picture is real."
     )

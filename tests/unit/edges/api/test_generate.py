@@ -54,6 +54,7 @@ async def test_the_request_of_the_specification_is_accepted(lab: ApiLab) -> None
             "FLUX.1 [dev] is guidance-distilled and has no negative prompt"
         ],
         "outputs": [],
+        "more_outputs": None,
         "simulated": False,
         "reused_from": None,
         "urls": {
