@@ -1,6 +1,9 @@
 """Lambda entry point of the HTTP API (API Gateway payload format 2.0)."""
 
-from comfyq.bootstrap.lambdas import api_function
-from comfyq.config import read_settings
+from comfyq.bootstrap.cold_start import cold_start
 
-handler = api_function(read_settings())  # once per execution environment, not per request
+with cold_start():
+    from comfyq.bootstrap.lambdas import api_function
+    from comfyq.config import read_settings
+
+    handler = api_function(read_settings())  # once per execution environment, not per request

@@ -1,6 +1,9 @@
 """Lambda entry point of the queue of submissions."""
 
-from comfyq.bootstrap.lambdas import intake_function
-from comfyq.config import read_settings
+from comfyq.bootstrap.cold_start import cold_start
 
-handler = intake_function(read_settings())
+with cold_start():
+    from comfyq.bootstrap.lambdas import intake_function
+    from comfyq.config import read_settings
+
+    handler = intake_function(read_settings())

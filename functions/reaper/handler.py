@@ -1,6 +1,9 @@
 """Lambda entry point of the reaper's schedule and of dead letters."""
 
-from comfyq.bootstrap.lambdas import reaper_function
-from comfyq.config import read_settings
+from comfyq.bootstrap.cold_start import cold_start
 
-handler = reaper_function(read_settings())
+with cold_start():
+    from comfyq.bootstrap.lambdas import reaper_function
+    from comfyq.config import read_settings
+
+    handler = reaper_function(read_settings())

@@ -1,6 +1,9 @@
 """Lambda entry point of the WebSocket API: $connect, $disconnect, subscribe, $default."""
 
-from comfyq.bootstrap.lambdas import websocket_function
-from comfyq.config import read_settings
+from comfyq.bootstrap.cold_start import cold_start
 
-handler = websocket_function(read_settings())
+with cold_start():
+    from comfyq.bootstrap.lambdas import websocket_function
+    from comfyq.config import read_settings
+
+    handler = websocket_function(read_settings())

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from fastapi import FastAPI
 
-from comfyq import __version__
+from comfyq.bootstrap.generate_api import app_of
 from comfyq.bootstrap.services import Services
 from comfyq.edges.api import (
     assets,
@@ -17,7 +17,7 @@ from comfyq.edges.api import (
     workers,
     workflows,
 )
-from comfyq.edges.api.app import Addresses, Lifespan, create_app
+from comfyq.edges.api.app import Lifespan
 from comfyq.edges.api.router import Router
 
 ROUTERS: Sequence[Router[Services]] = (
@@ -35,11 +35,4 @@ ROUTERS: Sequence[Router[Services]] = (
 
 def api_app(services: Services, *, lifespan: Lifespan | None = None) -> FastAPI:
     """Make the application that Lambda, uvicorn and tests serve alike."""
-    settings = services.settings.api
-    return create_app(
-        services,
-        routers=ROUTERS,
-        version=__version__,
-        addresses=Addresses(public_url=settings.public_url, ws_url=settings.ws_url),
-        lifespan=lifespan,
-    )
+    return app_of(services, ROUTERS, lifespan=lifespan)

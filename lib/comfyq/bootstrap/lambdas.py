@@ -9,6 +9,8 @@ from comfyq.bootstrap.services import Services
 from comfyq.config import Settings
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
+
     from comfyq.edges.reaper.worker_count import WorkerCount
 
 Event = Mapping[str, Any]
@@ -20,14 +22,20 @@ def api_function(settings: Settings) -> Function:
     from mangum import Mangum
     from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
 
-    from comfyq.bootstrap.api import api_app
+    from comfyq.bootstrap.generate_api import GenerateFirst
 
     handler = Mangum(
-        api_app(Services(settings, open_ports(settings))),
+        GenerateFirst(Services(settings, open_ports(settings)), _whole_api),
         lifespan="off",
         text_mime_types=[*DEFAULT_TEXT_MIME_TYPES, "application/problem+json"],  # else base64
     )
     return cast("Function", handler)
+
+
+def _whole_api(services: Services) -> "FastAPI":
+    from comfyq.bootstrap.api import api_app
+
+    return api_app(services)
 
 
 def websocket_function(settings: Settings) -> Function:

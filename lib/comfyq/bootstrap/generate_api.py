@@ -1,0 +1,53 @@
+"""The part of the HTTP API that a new Lambda environment needs first, and the rest when asked for.
+
+A cold start reads, compiles and registers what it imports. Most first requests submit a job or ask
+for one, so the other routes are imported by the first request that is for them.
+"""
+
+from collections.abc import Callable, Sequence
+
+from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from comfyq import __version__
+from comfyq.bootstrap.services import Services
+from comfyq.edges.api import generate, outputs
+from comfyq.edges.api.app import Addresses, Lifespan, create_app
+from comfyq.edges.api.links import BATCHES, GENERATE
+from comfyq.edges.api.router import Router
+
+GENERATE_ROUTERS: Sequence[Router[Services]] = (generate.router, outputs.router)
+
+
+def app_of(
+    services: Services, routers: Sequence[Router[Services]], *, lifespan: Lifespan | None = None
+) -> FastAPI:
+    """Make the application of ``routers`` as the settings of ``services`` say."""
+    settings = services.settings.api
+    return create_app(
+        services,
+        routers=routers,
+        version=__version__,
+        addresses=Addresses(public_url=settings.public_url, ws_url=settings.ws_url),
+        lifespan=lifespan,
+    )
+
+
+class GenerateFirst:
+    """Serve ``/generate`` with an application of its own, and make ``whole`` on first use for all
+    else."""
+
+    def __init__(self, services: Services, whole: Callable[[Services], ASGIApp]) -> None:
+        self._services = services
+        self._make_whole = whole
+        self._generate = app_of(services, GENERATE_ROUTERS)
+        self._whole: ASGIApp | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        path: str = scope["path"]
+        if path.startswith(GENERATE) and not path.startswith(BATCHES):
+            await self._generate(scope, receive, send)
+            return
+        if self._whole is None:
+            self._whole = self._make_whole(self._services)
+        await self._whole(scope, receive, send)
