@@ -74,7 +74,7 @@ def _print_up(up: Up, as_json: bool) -> None:
     connected = ", ".join(up.comfyui) or "none here; start `comfyq worker`"
     if up.no_simulator:
         connected = (
-            f"none here: no simulator was started. {up.no_simulator}\n"
+            f"none here: no simulator was started, since {up.no_simulator}\n"
             "           `--comfyui URL` adds a worker, `--data-dir DIR` simulates elsewhere"
         )
     typer.echo(

@@ -17,6 +17,7 @@ class Refusal:
     """A reason for which a ComfyUI gets none of a store's jobs."""
 
     reason: str
+    remedy: str  # for whoever brings the ComfyUI
     may_pass: bool = False  # nobody need do anything about it
 
 
@@ -36,18 +37,18 @@ def refusal(
         return None
     if own is StoreKind.REAL and simulators:
         return Refusal(
-            f"simulators work on the jobs here ({', '.join(simulators)}): stop them first, or "
-            "take another data directory or table"
+            f"simulators work on the jobs here ({', '.join(simulators)})",
+            "stop them first, or take another data directory or table",
         )
     if own is StoreKind.SIMULATED and stored is StoreKind.REAL:
         return Refusal(
-            "this ComfyUI is a simulator, and the jobs here are for a real one: give it a data "
-            "directory or table of its own"
+            "the jobs here are for a real ComfyUI",
+            "this one is a simulator: give it a data directory or table of its own",
         )
     if own is StoreKind.SIMULATED and silent:
         return Refusal(
-            "this ComfyUI is a simulator, and that of another worker here may be real: it has not "
-            f"answered yet ({', '.join(silent)})",
+            f"the ComfyUI of {', '.join(silent)} has not answered yet, and may be a real one",
+            "this one is a simulator, and waits",
             may_pass=True,
         )
     return None

@@ -47,10 +47,15 @@ async def serving_app(app: ASGIApp, *, host: str, port: int) -> AsyncIterator[st
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(server.serve, [listener])
             await _started(server)
+            failed: Exception | None = None
             try:
                 yield f"http://{shown}:{listener.getsockname()[1]}"
+            except Exception as failure:  # the server ends in order all the same: not cancelled,
+                failed = failure  # it logs no traceback of its own
             finally:
                 server.should_exit = True
+        if failed is not None:
+            raise failed
 
 
 async def _started(server: uvicorn.Server) -> None:

@@ -51,6 +51,7 @@ def refused(command: Sequence[object], home: Path, env: Mapping[str, str]) -> st
         timeout=START_S,
     )
     assert ended.returncode == WRONG_USAGE, ended
+    assert "Traceback" not in ended.stderr
     [line] = [line for line in ended.stderr.splitlines() if "simulator" in line]
     return line
 
@@ -66,11 +67,11 @@ def test_a_simulator_takes_no_job_of_a_real_comfyui(
     jobs = [lab.client.submit(seconds=0.1) for _ in range(JOBS)]
 
     told = refused(["worker", "--comfyui", simulator.url], tmp_path, {**lab.up.exports, **FAST})
-    assert "the jobs here are for a real one" in told
+    assert "the jobs here are for a real ComfyUI" in told
     second = second_up(lab)
     assert second.ready["comfyui"] == []
     assert not second.ready["simulated"]
-    assert "the jobs here are for a real one" in second.ready["no_simulator"]
+    assert "the jobs here are for a real ComfyUI" in second.ready["no_simulator"]
 
     lab.worker(real)
     back = time.monotonic()
@@ -113,8 +114,10 @@ def test_a_real_comfyui_takes_over_when_no_simulator_works(
     assert lab.check(job, "completed")["simulated"]
     assert lab.client.follower(job).frames[-1]["simulated"]
     until(lambda: lab.client.health()["simulated"], "the server says that it simulates")
-    told = refused(["worker", "--comfyui", real.url], tmp_path, {**lab.up.exports, **FAST})
-    assert "stop them first" in told
+    env = {**lab.up.exports, **FAST}
+    for command in ("worker",), ("up", "--port", 0, "--backend", lab.backend):
+        told = refused([*command, "--comfyui", real.url], tmp_path, env)
+        assert "stop them first" in told
 
     simulated.kill()
     left = lab.client.submit(seconds=0.1)

@@ -15,7 +15,7 @@ class NotAdmitted(EngineError):
     """A ComfyUI gets no jobs of this store."""
 
     def __init__(self, why: Refusal) -> None:
-        super().__init__(why.reason)
+        super().__init__(f"{why.reason}; {why.remedy}")
         self.may_pass = why.may_pass
 
 
