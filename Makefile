@@ -29,7 +29,7 @@ up: .venv/.runtime ## serve until Ctrl-C
 
 .PHONY: test
 test: .venv/.development .emulator/.made ## run every test that needs no server of yours
-	$(BIN)/pytest -m "not comfyui and not verify" --cov --cov-report=
+	$(BIN)/pytest -n auto --dist loadfile -m "not comfyui and not verify" --cov --cov-report=
 	@echo "branch coverage: $$($(BIN)/coverage report --format=total) % (coverage html: out/coverage)"
 
 .PHONY: verify
