@@ -19,7 +19,7 @@ UPLOAD_DELAYED = upload_delayed(1)
 def test_sigterm_lets_the_running_job_finish(lab: Lab, comfy: Comfy, record: Record) -> None:
     """A job that ComfyUI has not begun goes to another worker at once."""
     first = lab.worker(comfy, worker_id=(name := new_name("first")), options=["--drain-s", 30])
-    running = lab.client.submit(seconds=2.0)
+    running = lab.client.submit(seconds=8.0)
     lab.client.running(running)
     waiting = lab.client.submit(seconds=0.1)
     lab.client.until(waiting, lambda job: job["attempt"] == 1, "claimed")
@@ -38,7 +38,7 @@ def test_sigterm_lets_the_running_job_finish(lab: Lab, comfy: Comfy, record: Rec
 def test_sigterm_releases_what_does_not_finish(lab: Lab, comfy: Comfy, record: Record) -> None:
     """Interrupted, uncounted, and claimable at once: no lease has to lapse."""
     first = lab.worker(comfy, options=["--drain-s", 0.2])
-    job = lab.client.submit(seconds=2.0, ticks=40)
+    job = lab.client.submit(seconds=8.0, ticks=160)
     lab.client.running(job)
     lab.worker(comfy)
     first.signal(signal.SIGTERM)
