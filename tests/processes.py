@@ -83,11 +83,11 @@ class Process:
     def wait_ready(self) -> None:
         """Return when it serves; AssertionError with its log where it ends or hangs instead."""
         deadline = time.monotonic() + START_S
-        while not (told := self._told.read_text()).endswith("\n"):
+        while not (output := self._told.read_text()).endswith("\n"):
             assert self.code is None, self._story(f"ended with {self.code}")
             assert time.monotonic() < deadline, self._story("is not ready")
             time.sleep(POLL_S)
-        self.ready = json.loads(told.splitlines()[0])
+        self.ready = json.loads(output.splitlines()[0])
         if self.arguments[0] == "up":
             self.exports = read_runtime(self.data_dir)
 

@@ -8,7 +8,7 @@ class ScriptedFetcher:
         self.pages: dict[str, list[bytes | Exception]] = {}
 
     async def fetch(self, url: str, *, kind: str, max_bytes: int) -> bytes:
-        found = self.pages[url].pop(0)
-        if isinstance(found, Exception):
-            raise found
-        return found
+        page = self.pages[url].pop(0)
+        if isinstance(page, Exception):
+            raise page
+        return page

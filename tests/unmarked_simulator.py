@@ -11,7 +11,7 @@ from comfyui_simulator.routes.info import InfoRoutes
 
 UNMARKED = "COMFYQ_TEST_UNMARKED"  # set: a simulator that tests start is started this way
 
-told = InfoRoutes.system_stats
+system_stats = InfoRoutes.system_stats
 
 
 def main() -> None:
@@ -23,7 +23,7 @@ def main() -> None:
 
 
 async def _unmarked(routes: InfoRoutes, request: web.Request) -> web.Response:
-    answer = await told(routes, request)
+    answer = await system_stats(routes, request)
     assert isinstance(answer.body, bytes)
     stats = json.loads(answer.body)
     assert stats["system"].pop("simulated") is True

@@ -67,7 +67,7 @@ def _connecting(event: Event) -> Event:
 
 
 def _submission(record: Mapping[str, Any]) -> Event:
-    """Each letter is another one."""
+    """Each message is another one."""
     fresh = {"messageId": str(uuid4()), "messageAttributes": {}, "body": json.dumps(BODY)}
     return {"Records": [{**record, **fresh}]}
 

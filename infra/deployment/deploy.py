@@ -94,6 +94,8 @@ def _check(left_out: Reasons, needed: Collection[str]) -> None:
 
 def _deployed(stack: Stack, failed: Reasons, left_out: Reasons) -> Deployed:
     if failed or stack.status() not in SUCCEEDED:
-        told = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
-        raise CannotDeploy(f"stack {stack.name} is {stack.status()}: {told or 'no reason given'}")
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in failed.items())
+        raise CannotDeploy(
+            f"stack {stack.name} is {stack.status()}: {reasons or 'no reason given'}"
+        )
     return Deployed(changed=True, made=stack.resources(), left_out=left_out)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def mend_table(template: Template, client: "DynamoDBClient", name: str) -> Iterator[str]:
     """See to the table's time to live; what had to be set, or cannot be."""
     wanted = template.get(TABLE, "AWS::DynamoDB::Table").properties["TimeToLiveSpecification"]
-    found = client.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
-    if found.get("TimeToLiveStatus") in ("ENABLED", "ENABLING"):
+    description = client.describe_time_to_live(TableName=name)["TimeToLiveDescription"]
+    if description.get("TimeToLiveStatus") in ("ENABLED", "ENABLING"):
         return
     try:
         client.update_time_to_live(TableName=name, TimeToLiveSpecification=wanted)

@@ -50,12 +50,12 @@ class Stack:
     def status(self) -> str | None:
         """As CloudFormation calls it; None: there is no such stack."""
         try:
-            found = self._client.describe_stacks(StackName=self.name)["Stacks"]
+            stacks = self._client.describe_stacks(StackName=self.name)["Stacks"]
         except ClientError as refused:
             if ABSENT in str(refused):
                 return None
             raise
-        return found[0]["StackStatus"] if found else None
+        return stacks[0]["StackStatus"] if stacks else None
 
     def template(self) -> Content:
         """Return the template that the stack was made from last."""
@@ -97,12 +97,12 @@ class Stack:
 
     def resources(self) -> Mapping[str, Made]:
         pages = self._client.get_paginator("list_stack_resources").paginate(StackName=self.name)
-        found = [each for page in pages for each in page["StackResourceSummaries"]]
+        summaries = [each for page in pages for each in page["StackResourceSummaries"]]
         return {
             each["LogicalResourceId"]: Made(
                 each["LogicalResourceId"], each["ResourceType"], each.get("PhysicalResourceId", "")
             )
-            for each in found
+            for each in summaries
             if each["ResourceStatus"] in SUCCEEDED
         }
 

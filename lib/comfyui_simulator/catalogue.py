@@ -10,7 +10,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-# Inputs that name an uploaded file: ComfyUI looks whether it exists, not whether it was listed.
+# Inputs that name an uploaded file: ComfyUI checks that it exists, not that it was listed.
 FILE_INPUTS = {
     ("LoadImage", "image"): "image",
     ("LoadImageMask", "image"): "image",
@@ -30,7 +30,7 @@ class InputSpec:
 
     @property
     def config(self) -> list[Any]:
-        """The form in which validation errors show it."""
+        """Return the input's declaration as validation errors show it."""
         return [self.type, dict(self.options)]
 
 
@@ -50,7 +50,7 @@ class NodeClass:
         return next((spec for spec in self.inputs if spec.name == name), None)
 
     def makes(self, *types: str) -> bool:
-        """Return whether it gives out any of these types."""
+        """Return whether the class has an output of any of these types."""
         return any(made in types for made in self.outputs)
 
 

@@ -1,4 +1,4 @@
-"""Failures on demand: what is wrong with the simulator right now.
+"""Failures on demand: the faults that the simulator shows now.
 
 Tests change it while the simulator runs, by `POST /simulator/faults` or through `FaultSwitch`.
 """
@@ -11,7 +11,7 @@ from typing import Any
 
 @dataclass(frozen=True, kw_only=True)
 class Faults:
-    """Nothing is wrong by default. Counts say how many more times a fault strikes."""
+    """The faults in force, none by default. A count is how many more times a fault occurs."""
 
     deaf: bool = False
     """Sockets are accepted, and nothing is ever sent on them; what was not sent is lost."""

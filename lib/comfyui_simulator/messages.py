@@ -26,7 +26,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Preview:
-    """A picture on its way to whoever watches."""
+    """A preview picture for the clients of a prompt."""
 
     encoded: bytes
     format: str
@@ -44,8 +44,8 @@ class Preview:
             **_places(node_id),
             "image_type": f"image/{self.format.lower()}",
         }
-        told = json.dumps(metadata).encode()
-        return struct.pack(">II", PREVIEW_WITH_METADATA, len(told)) + told + self.encoded
+        encoded = json.dumps(metadata).encode()
+        return struct.pack(">II", PREVIEW_WITH_METADATA, len(encoded)) + encoded + self.encoded
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ def status(remaining: int, sid: str | None = None) -> Event:
 
 
 def executing(node_id: str | None, prompt_id: str) -> Event:
-    """A node starts; None closes the prompt."""
+    """Build the event of a node's start; None: of the prompt's end."""
     shown = {} if node_id is None else {"display_node": node_id}
     return Event("executing", {"node": node_id, **shown, "prompt_id": prompt_id})
 
@@ -91,7 +91,7 @@ def progress(node_id: str, value: int, total: int, prompt_id: str) -> Event:
 
 def progress_state(nodes: dict[str, NodeProgress], prompt_id: str) -> Event:
     """Build the progress of all nodes that have started."""
-    told = {
+    states = {
         node_id: {
             "value": at.value,
             "max": at.max,
@@ -102,11 +102,11 @@ def progress_state(nodes: dict[str, NodeProgress], prompt_id: str) -> Event:
         }
         for node_id, at in nodes.items()
     }
-    return Event("progress_state", {"prompt_id": prompt_id, "nodes": told})
+    return Event("progress_state", {"prompt_id": prompt_id, "nodes": states})
 
 
 def executed(node_id: str, output: JsonObject | None, prompt_id: str) -> Event:
-    """A node has shown something; `output` is what the history will hold."""
+    """Build the event of a node's output; the history will hold the same `output`."""
     data = {"node": node_id, "display_node": node_id, "output": output, "prompt_id": prompt_id}
     return Event("executed", data)
 

@@ -1,4 +1,4 @@
-"""Everything that the routes work with, put together once."""
+"""The parts that the routes work with, wired once."""
 
 from dataclasses import dataclass
 from pathlib import Path

@@ -88,7 +88,7 @@ class Simulator:
 async def serve(
     settings: SimulatorSettings, on_ready: Callable[[Simulator], None] = lambda simulator: None
 ) -> None:
-    """Run a simulator until cancelled; `on_ready` is called once it listens."""
+    """Run a simulator until canceled; `on_ready` is called once it listens."""
     async with Simulator(settings) as simulator:
         on_ready(simulator)
         await asyncio.Event().wait()

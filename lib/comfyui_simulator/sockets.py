@@ -27,10 +27,10 @@ class _Message:
 
 
 class SocketHub:
-    """Sends events to clients by their id, in order, to one after the other.
+    """Send events to clients by their id, in order, one client after another.
 
-    A client that stops reading therefore holds up everyone, as in ComfyUI. So does the deafness
-    of a second socket under the same id: the first one, when it closes, takes the entry with it.
+    As in ComfyUI, a client that stops reading delays all others, and a second socket of the same id
+    receives nothing more once the first one closes, because that deletes the id's entry.
     """
 
     def __init__(self, *, faults: FaultSwitch) -> None:
@@ -76,9 +76,9 @@ class SocketHub:
     async def publish(self) -> None:
         """Send what is in line, for ever."""
         while True:
-            letter = await self._line.get()
+            message = await self._line.get()
             await self._faults.wait_while(lambda faults: faults.stall_socket)
-            await self._deliver(letter)
+            await self._deliver(message)
 
     def abort_all(self) -> None:
         """Cut every connection without a close frame, as a killed process does."""
@@ -90,12 +90,12 @@ class SocketHub:
         for socket in list(self._sockets.values()):
             await socket.answer.close()
 
-    async def _deliver(self, letter: _Message) -> None:
+    async def _deliver(self, message: _Message) -> None:
         if self._faults.now.deaf:
             return
-        for socket in self._addressees(letter.sid):
+        for socket in self._addressees(message.sid):
             try:
-                await _send(socket.answer, letter.content)
+                await _send(socket.answer, message.content)
             except ConnectionError:
                 continue  # its reader will notice and forget it
 

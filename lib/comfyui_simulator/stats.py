@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass
 class Stats:
-    """Counters since the start, told by `GET /simulator/stats`."""
+    """Counters since the start, which `GET /simulator/stats` returns."""
 
     prompts_received: int = 0
     """POST /prompt with valid graphs, refused ones included."""

@@ -37,7 +37,7 @@ class SavePlan:
         return self.folder / f"{self.name}_{self.counter + index:05}_{suffix}"
 
     def shown(self, index: int, suffix: str) -> JsonObject:
-        """Return the file as clients are told of it."""
+        """Return the file as the history describes it to clients."""
         name = self.path(index, suffix).name
         return {"filename": name, "subfolder": self.subfolder, "type": self.type}
 

@@ -31,10 +31,10 @@ def measure(url: str, batches: int) -> Series:
         began = perf_counter()
         connection.request("POST", "/generate/batch", body, {"Content-Type": "application/json"})
         answer = connection.getresponse()
-        told = json.loads(answer.read())
+        answered = json.loads(answer.read())
         seconds.append(perf_counter() - began)
-        assert answer.status == 202, told
-        assert told["counts"]["queued"] == SIZE
+        assert answer.status == 202, answered
+        assert answered["counts"]["queued"] == SIZE
     connection.close()
     return Series(seconds[WARM:])
 

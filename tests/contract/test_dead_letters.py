@@ -17,7 +17,7 @@ from comfyq.adapters.sqs.inbox import SqsInbox
 from comfyq.adapters.sqs.queue import SqsQueue
 from comfyq.domain.caller import DEFAULT_TENANT
 from comfyq.domain.job import JobId
-from comfyq.ports.inbox import Inbox, LetterDelivery
+from comfyq.ports.inbox import Inbox, MessageDelivery
 from comfyq.ports.queue import JobQueue
 from comfyq.services.operations.dead_letters import rung_job
 from comfyq.testing.memory.clock import ManualClock
@@ -74,14 +74,14 @@ async def test_dead_doorbells_tell_which_jobs_they_rang_for(belfry: Belfry) -> N
         delivery = await belfry.queue.receive(wait_s=5)
         assert delivery is not None
         await delivery.hide(0)
-    found: list[LetterDelivery] = []
+    received: list[MessageDelivery] = []
     with anyio.fail_after(20):
-        while len(found) < len(rung):
+        while len(received) < len(rung):
             assert await belfry.queue.receive(wait_s=0) is None
-            found += await belfry.dead.receive(wait_s=0)
-    assert {rung_job(delivery.letter.body) for delivery in found} == set(rung)
-    assert len({delivery.letter.id for delivery in found}) == len(rung)
-    for letter in found:
+            received += await belfry.dead.receive(wait_s=0)
+    assert {rung_job(delivery.message.body) for delivery in received} == set(rung)
+    assert len({delivery.message.id for delivery in received}) == len(rung)
+    for letter in received:
         await letter.ack()
     assert await belfry.dead.receive(wait_s=0) == []
 

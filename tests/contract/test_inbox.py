@@ -15,7 +15,7 @@ from comfyq.adapters.sqlite.database import Database
 from comfyq.adapters.sqlite.inbox import SqliteInbox
 from comfyq.adapters.sqs.inbox import SqsInbox
 from comfyq.domain.errors import QueueUnavailable
-from comfyq.ports.inbox import MAX_LETTERS, Inbox, Letter, LetterDelivery
+from comfyq.ports.inbox import MAX_MESSAGES, Inbox, Message, MessageDelivery
 from comfyq.ports.queue import MAX_WAIT_S
 from comfyq.testing.memory.clock import ManualClock
 from comfyq.testing.memory.inbox import MemoryInbox
@@ -37,7 +37,7 @@ class Office:
     sqs: tuple[Any, str] | None = None  # SQS's client and the queue's URL
 
     async def send(self, body: str, **attributes: str) -> str:
-        """The letter's id."""
+        """The message's id."""
         if self.sqs is not None:
             client, url = self.sqs
             texts = {
@@ -46,19 +46,19 @@ class Office:
             }
             answer = client.send_message(QueueUrl=url, MessageBody=body, MessageAttributes=texts)
             return str(answer["MessageId"])
-        letter = Letter(str(uuid4()), body, attributes)
+        message = Message(str(uuid4()), body, attributes)
         if isinstance(self.inbox, MemoryInbox):
-            self.inbox.put(letter)
+            self.inbox.put(message)
         elif isinstance(self.inbox, SqliteInbox):
-            await self.inbox.put(letter)
-        return letter.id
+            await self.inbox.put(message)
+        return message.id
 
-    async def arrivals(self, count: int, inbox: Inbox | None = None) -> list[LetterDelivery]:
-        found: list[LetterDelivery] = []
+    async def arrivals(self, count: int, inbox: Inbox | None = None) -> list[MessageDelivery]:
+        received: list[MessageDelivery] = []
         with anyio.fail_after(20):
-            while len(found) < count:
-                found += await (inbox or self.inbox).receive(wait_s=5)
-        return found
+            while len(received) < count:
+                received += await (inbox or self.inbox).receive(wait_s=5)
+        return received
 
     def pass_time(self) -> None:
         if self.clock is not None:
@@ -110,10 +110,12 @@ def office(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Office]:
             yield _sqs(request.getfixturevalue("aws"), made)
 
 
-async def test_a_letter_arrives_as_it_was_sent_and_is_acknowledged(office: Office) -> None:
-    letter_id = await office.send('{"prompt": "un café"}', idempotency_key="k1")
+async def test_a_message_arrives_as_it_was_sent_and_is_acknowledged(office: Office) -> None:
+    message_id = await office.send('{"prompt": "un café"}', idempotency_key="k1")
     (delivery,) = await office.arrivals(1)
-    assert delivery.letter == Letter(letter_id, '{"prompt": "un café"}', {"idempotency_key": "k1"})
+    assert delivery.message == Message(
+        message_id, '{"prompt": "un café"}', {"idempotency_key": "k1"}
+    )
     assert await office.inbox.receive(wait_s=0) == []
     await delivery.ack()
     await delivery.ack()
@@ -130,25 +132,25 @@ async def test_its_name_is_its_queues(office: Office) -> None:
         assert answer["Attributes"]["QueueArn"].rpartition(":")[2] == office.inbox.name
 
 
-async def test_many_letters_come_a_few_at_a_time(office: Office) -> None:
-    sent = {await office.send(f"letter {n}") for n in range(MAX_LETTERS + 3)}
+async def test_many_messages_come_a_few_at_a_time(office: Office) -> None:
+    sent = {await office.send(f"message {n}") for n in range(MAX_MESSAGES + 3)}
     first = await office.inbox.receive(wait_s=5)
-    assert 1 <= len(first) <= MAX_LETTERS
+    assert 1 <= len(first) <= MAX_MESSAGES
     rest = await office.arrivals(len(sent) - len(first))
-    assert {delivery.letter.id for delivery in (*first, *rest)} == sent
+    assert {delivery.message.id for delivery in (*first, *rest)} == sent
 
 
 async def test_what_is_not_acknowledged_comes_back_and_dies_in_the_end(office: Office) -> None:
-    letter_id = await office.send("poison", idempotency_key="k2")
+    message_id = await office.send("poison", idempotency_key="k2")
     for _ in range(MAX_RECEIVES):
         (delivery,) = await office.arrivals(1)
-        assert delivery.letter.id == letter_id
+        assert delivery.message.id == message_id
         office.pass_time()
     with anyio.fail_after(20):  # it is moved when its turn would come again
         while not (dead := await office.dead.receive(wait_s=0)):
             assert await office.inbox.receive(wait_s=1) == []
-    sent = Letter(letter_id, "poison", {"idempotency_key": "k2"})
-    assert [delivery.letter for delivery in dead] == [sent]
+    sent = Message(message_id, "poison", {"idempotency_key": "k2"})
+    assert [delivery.message for delivery in dead] == [sent]
     await dead[0].ack()
     assert await office.dead.receive(wait_s=0) == []
 
@@ -167,15 +169,15 @@ async def test_a_receipt_that_has_lapsed_deletes_nothing(office: Office) -> None
     await second.ack()
 
 
-async def test_a_letter_for_a_cancelled_receiver_comes_back_at_once(office: Office) -> None:
+async def test_a_message_for_a_canceled_receiver_comes_back_at_once(office: Office) -> None:
     async with anyio.create_task_group() as group:
         group.start_soon(office.arrivals, 1)
         await anyio.wait_all_tasks_blocked()
         group.cancel_scope.cancel()
-    letter_id = await office.send("a")
+    message_id = await office.send("a")
     with anyio.fail_after(VISIBILITY_S - 0.5):
         (delivery,) = await office.arrivals(1)
-    assert delivery.letter.id == letter_id
+    assert delivery.message.id == message_id
 
 
 async def test_a_wait_that_sqs_does_not_know_is_refused(office: Office) -> None:

@@ -124,7 +124,7 @@ def test_without_cloudformation_the_state_is_made(emulator: Emulator) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "told"),
+    ("options", "message"),
     [
         ((), "no look-alike of AWS is named"),
         (("--endpoint-url", "https://sqs.eu-central-1.amazonaws.com"), "is AWS itself"),
@@ -132,14 +132,14 @@ def test_without_cloudformation_the_state_is_made(emulator: Emulator) -> None:
     ],
 )
 def test_to_whom_nothing_is_deployed(
-    monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], told: str
+    monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], message: str
 ) -> None:
     for name in ("AWS_ENDPOINT_URL", "LOCALSTACK_HOST"):
         monkeypatch.delenv(name, raising=False)
     ended = CliRunner().invoke(app, ["infra", "up", *options])
     assert ended.exit_code == 2
-    assert told in ended.stderr
-    if "Could not" not in told:
+    assert message in ended.stderr
+    if "Could not" not in message:
         assert "docs/deploy.md" in ended.stderr
 
 
@@ -150,14 +150,14 @@ def test_the_project_is_deployed_as_far_as_it_goes(tmp_path: Path) -> None:
         pytest.skip("SAM's translator is not installed: run make infra-tools")
     services = (*SERVICES, "lambda", "iam", "sts", "apigateway", "scheduler")
     with Emulator(environment=ENVIRONMENT, services=services) as running:
-        told = [
+        message = [
             json.loads(CliRunner().invoke(app, ["infra", "up", "--endpoint-url", running.url,
                                                 "--json"]).stdout)
             for _ in range(2)
         ]  # fmt: skip
-    assert [each["changed"] for each in told] == [True, False]
-    assert set(told[0]["left_out"]) == {"NoLiveWorker"}
-    assert len(told[0]["made"]) == 50
-    assert told[0]["made"] == told[1]["made"]
-    assert len(told[0]["mended"]) == 2
-    assert told[1]["mended"] == []
+    assert [each["changed"] for each in message] == [True, False]
+    assert set(message[0]["left_out"]) == {"NoLiveWorker"}
+    assert len(message[0]["made"]) == 50
+    assert message[0]["made"] == message[1]["made"]
+    assert len(message[0]["mended"]) == 2
+    assert message[1]["mended"] == []

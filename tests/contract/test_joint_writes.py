@@ -42,12 +42,12 @@ class One:
         )
         self.clock = clock
 
-    async def heard(self) -> Delivery | None:
+    async def received(self) -> Delivery | None:
         return await self.queue.receive(wait_s=0)
 
     async def sent(self) -> Delivery:
         await self.queue.send(JobId("a"), tenant=ALICE)
-        delivery = await self.heard()
+        delivery = await self.received()
         assert delivery is not None
         return delivery
 
@@ -66,7 +66,7 @@ def one(tmp_path: Path) -> Iterator[One]:
 
 async def test_what_is_written_is_rung_for(one: One) -> None:
     await one.joint.write(Put(ITEM), ring=Doorbell(JobId("a"), ALICE))
-    delivery = await one.heard()
+    delivery = await one.received()
     assert delivery is not None
     assert delivery.job_id == "a"
     assert await one.table.get(KEY) == ITEM
@@ -79,9 +79,9 @@ async def test_what_is_refused_rings_for_nobody_and_acknowledges_nothing(one: On
         await one.joint.write(Put(ITEM, absent=True), ring=Doorbell(JobId("b"), ALICE))
     with pytest.raises(ConditionFailed):
         await one.joint.write(Put(ITEM, absent=True), ack=delivery)
-    assert await one.heard() is None
+    assert await one.received() is None
     await delivery.hide(0)
-    again = await one.heard()
+    again = await one.received()
     assert again is not None
     assert again.job_id == "a"
 
@@ -90,18 +90,18 @@ async def test_what_is_acknowledged_comes_no_more(one: One) -> None:
     delivery = await one.sent()
     await one.joint.write(Put(ITEM), ack=delivery)
     await delivery.hide(0)
-    assert await one.heard() is None
+    assert await one.received() is None
     await delivery.ack()  # a second time is no error
 
 
 async def test_a_lapsed_receipt_deletes_nothing(one: One) -> None:
     lapsed = await one.sent()
     await lapsed.hide(0)
-    delivery = await one.heard()
+    delivery = await one.received()
     assert delivery is not None
     await one.joint.write(Put(ITEM), ack=lapsed)
     await delivery.hide(0)
-    assert await one.heard() is not None
+    assert await one.received() is not None
 
 
 async def test_the_delivery_of_another_queue_is_refused(one: One) -> None:
@@ -118,19 +118,19 @@ async def test_a_new_job_has_been_rung_for(one: One) -> None:
     assert created.rung_at is not None
     assert stored.rung_at is not None
     assert stored.version == created.version
-    delivery = await one.heard()
+    delivery = await one.received()
     assert delivery is not None
     assert delivery.job_id == created.id
 
 
 async def test_only_the_end_of_a_job_acknowledges_its_doorbell(one: One) -> None:
     created = await one.records.create(one.job(), Spec(graph={}, parameters={}))
-    delivery = await one.heard()
+    delivery = await one.received()
     assert delivery is not None
     rung = await one.records.update(created, jobs.ring, delivery=delivery)
     await delivery.hide(0)
-    delivery = await one.heard()
+    delivery = await one.received()
     assert delivery is not None, "a job that goes on keeps its doorbell"
     await one.records.update(rung, jobs.request_cancel, delivery=delivery)
     await delivery.hide(0)
-    assert await one.heard() is None
+    assert await one.received() is None

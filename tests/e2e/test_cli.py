@@ -209,8 +209,8 @@ def test_env_is_what_another_process_joins_with(cli: Cli, up: Process) -> None:
     assert cli.one("env", "--data-dir", up.data_dir) == up.exports
     shell = cli.run("env", "--data-dir", up.data_dir).stdout
     script = f'{shell}\necho "$COMFYQ_URL $COMFYQ_DATA_DIR"'
-    told = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
-    assert told.stdout == f"{up.url} {up.data_dir}\n"
+    printed = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    assert printed.stdout == f"{up.url} {up.data_dir}\n"
 
 
 def test_env_without_an_up(cli: Cli, tmp_path: Path) -> None:
@@ -252,6 +252,6 @@ def test_who_watches_lives_through_the_death_of_up(processes: Processes, tmp_pat
         assert json.loads(watch.stdout.readline())["status"] == "queued"
         up.kill()
         processes.up(port=int(up.url.rpartition(":")[2]))
-        told, complaints = watch.communicate(timeout=DEADLINE_S)
-    assert json.loads(told.splitlines()[-1])["status"] == "completed"
+        printed, complaints = watch.communicate(timeout=DEADLINE_S)
+    assert json.loads(printed.splitlines()[-1])["status"] == "completed"
     assert (watch.returncode, complaints) == (0, "")

@@ -31,11 +31,11 @@ def test_a_file_of_requests_is_submitted_and_fetched(processes: Processes, tmp_p
 
     lines = [{"prompt": "an owl", "steps": 2}, {"prompt": "an owl", "steps": 0}]
     (tmp_path / "jobs.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
-    told = [
+    printed = [
         cli.one("batch", "jobs.jsonl", "--idempotency-key", "k", code=1)["batch_id"]
         for _ in range(2)
     ]
-    assert told[0] == told[1]
+    assert printed[0] == printed[1]
     shown = cli.run("batch", "jobs.jsonl")
     assert (shown.returncode, "request 1: steps" in shown.stderr) == (1, True)
 
@@ -72,7 +72,7 @@ async def test_dead_letters_are_listed_shown_and_redriven(
             pass
     assert [letter["id"] for letter in letters] == [sent]
     assert job_id in cli.run("dead", "show", sent).stdout
-    told = cli.one("dead", "redrive", sent)
-    assert (told["outcome"], told["letter"]["redrives"]) == ("rung", 1)
+    printed = cli.one("dead", "redrive", sent)
+    assert (printed["outcome"], printed["letter"]["redrives"]) == ("rung", 1)
     assert "sent again 1 times" in cli.run("dead", "list").stdout
     assert cli.run("dead", "redrive", "nowhere").returncode == 2

@@ -25,15 +25,15 @@ def test_one_picture_and_nothing_left(tmp_path: Path) -> None:
         text=True,
         start_new_session=True,
     ) as demo:
-        told, shown = demo.communicate(timeout=DEADLINE_S)
+        printed, shown = demo.communicate(timeout=DEADLINE_S)
     assert demo.returncode == 0, shown
     [file] = (tmp_path / "out").iterdir()
     with Image.open(file) as picture:
         assert (picture.format, picture.size) == ("PNG", (256, 128))
-    assert f"out/{file.name}" in told
-    assert re.search(r"^job +[0-9a-f-]{36}$", told, re.MULTILINE)
+    assert f"out/{file.name}" in printed
+    assert re.search(r"^job +[0-9a-f-]{36}$", printed, re.MULTILINE)
     phases = r"took +start [\d.]+ s, queued [\d.]+ s, render [\d.]+ s, download [\d.]+ s"
-    assert re.search(phases, told)
+    assert re.search(phases, printed)
     assert "100%" in shown
     assert list(scratch.iterdir()) == []
     assert members_of(demo.pid) == []

@@ -22,9 +22,9 @@ def test_endpoint_flags_and_docs_without_code(processes: Processes, tmp_path: Pa
         ("import", EXPORT, "--name", "storm", "--into", folder, "--comfyui", comfyui),
         ("check", folder, "--comfyui", comfyui),
     ):
-        told = author.run("workflows", *command)
-        assert told.returncode == 0, told.stderr
-        assert "ok" in told.stdout
+        printed = author.run("workflows", *command)
+        assert printed.returncode == 0, printed.stderr
+        assert "ok" in printed.stdout
 
     up = processes.up(workers=1, env={"COMFYQ_WORKFLOWS_DIR": str(folder)})
     cli = Cli(tmp_path, up.url)
@@ -50,5 +50,5 @@ def ask(url: str, body: Any = None) -> dict[str, Any]:
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, {"Content-Type": "application/json"})
     with urllib.request.urlopen(request) as answer:
-        told: dict[str, Any] = json.load(answer)
-        return told
+        printed: dict[str, Any] = json.load(answer)
+        return printed

@@ -113,16 +113,16 @@ def test_pictures_come_as_data_and_as_assets_and_do_not_collide(up: Process) -> 
 
 
 def test_the_picture_tells_how_it_was_made(up: Process) -> None:
-    told, silent = [
+    described, silent = [
         submit(up, image=data_uri(png("red")), metadata=m, **SMALL) for m in (True, False)
     ]
-    metadata = json.loads(picture(up, told).text["comfyq"])
-    assert metadata == job(up.url, told, "/metadata")
+    metadata = json.loads(picture(up, described).text["comfyq"])
+    assert metadata == job(up.url, described, "/metadata")
     assert metadata["parameters"]["seed"] == 7
     assert metadata["parameters"]["image"].startswith("asset:")
     assert metadata["models"] == ["v1-5-pruned-emaonly-fp16.safetensors"]
     assert "comfyq" not in picture(up, silent).text
-    assert picture(up, silent).text.keys() == picture(up, told).text.keys() - {"comfyq"}
+    assert picture(up, silent).text.keys() == picture(up, described).text.keys() - {"comfyq"}
 
 
 def test_a_picture_is_made_larger(up: Process) -> None:

@@ -16,7 +16,7 @@ from comfyq.adapters.sqlite.inbox import SqliteInbox
 from comfyq.adapters.sqlite.queue import DEAD_BOX
 from comfyq.adapters.system.clock import SystemClock
 from comfyq.bootstrap.ports import SUBMISSIONS_BOX
-from comfyq.ports.inbox import Letter
+from comfyq.ports.inbox import Message
 from tests.fixtures.emulator import Aws
 from tests.processes import Process, Processes
 
@@ -68,12 +68,12 @@ class FileSender:
     async def send(self, body: str, key: str | None = None) -> str:
         letter_id = str(uuid4())
         attributes = {} if key is None else {"idempotency_key": key}
-        await self._inbox.put(Letter(letter_id, body, attributes))
+        await self._inbox.put(Message(letter_id, body, attributes))
         return letter_id
 
     async def send_dead_doorbell(self, job_id: str) -> str:
         letter_id = str(uuid4())
-        await self._dead.put(Letter(letter_id, json.dumps({"job_id": job_id})))
+        await self._dead.put(Message(letter_id, json.dumps({"job_id": job_id})))
         return letter_id
 
 
@@ -97,10 +97,10 @@ def ask(up: Process, path: str, method: str = "GET") -> tuple[int, Json]:
 def eventually(up: Process, path: str, condition: Callable[[Json], bool]) -> Json:
     deadline = time.monotonic() + DEADLINE_S
     while True:
-        status, told = ask(up, path)
-        if status == 200 and condition(told):
-            return told
-        assert time.monotonic() < deadline, f"{path}: {status} {told}\n{up.log[-3000:]}"
+        status, body = ask(up, path)
+        if status == 200 and condition(body):
+            return body
+        assert time.monotonic() < deadline, f"{path}: {status} {body}\n{up.log[-3000:]}"
         time.sleep(0.05)
 
 
@@ -129,14 +129,14 @@ async def test_what_is_sent_to_the_queue_runs_once_or_says_why_not(
         assert {job["id"] for job in listed} == {plain, bad} | keyed
         letter = eventually(up, f"/dead/{bad}", bool)
         assert json.loads(letter["body"])["steps"] == 0
-        status, told = ask(up, f"/dead/{bad}/redrive", "POST")
-        assert (status, told["outcome"]) == (200, "refused")
+        status, body = ask(up, f"/dead/{bad}/redrive", "POST")
+        assert (status, body["outcome"]) == (200, "refused")
         dead = await sender.send_dead_doorbell(plain)
         assert eventually(up, f"/dead/{dead}", bool)["origin"] == "jobs"
     assert up.stop() == 0
 
 
-async def test_a_redriven_letter_completes_under_its_first_id(
+async def test_a_redriven_message_completes_under_its_first_id(
     processes: Processes, tmp_path: Path
 ) -> None:
     workflows = tmp_path / "workflows"

@@ -51,9 +51,9 @@ def exports() -> Mapping[str, str]:
     place = {"LOCALSTACK_HOST": HOST}
     made, again = (comfyq("infra", "up", "--json", env=place) for _ in range(2))
     assert made.returncode == again.returncode == 0, made.stderr + again.stderr
-    told: Mapping[str, str] = json.loads(made.stdout)["exports"]
-    assert json.loads(again.stdout)["exports"] == told
-    return told
+    reply: Mapping[str, str] = json.loads(made.stdout)["exports"]
+    assert json.loads(again.stdout)["exports"] == reply
+    return reply
 
 
 @pytest.fixture(scope="module")
@@ -71,18 +71,18 @@ def up(exports: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory) -> 
 def ask(up: Process, path: str, method: str = "GET", body: Json | None = None) -> Json:
     answer = urllib3.request(method, up.url + path, json=body, timeout=30)
     assert answer.status in (200, 202), answer.data
-    told: Json = answer.json()
-    return told
+    reply: Json = answer.json()
+    return reply
 
 
 def eventually(up: Process, path: str, condition: Callable[[Json], bool]) -> Json:
     deadline = time.monotonic() + DEADLINE_S
     while True:
         answer = urllib3.request("GET", up.url + path, timeout=30)
-        told: Json = answer.json()
-        if answer.status == 200 and condition(told):
-            return told
-        assert time.monotonic() < deadline, f"{path}: {told}\n{up.log[-3000:]}"
+        reply: Json = answer.json()
+        if answer.status == 200 and condition(reply):
+            return reply
+        assert time.monotonic() < deadline, f"{path}: {reply}\n{up.log[-3000:]}"
         time.sleep(0.05)
 
 
@@ -147,9 +147,9 @@ def test_what_is_sent_to_the_queue_runs_or_can_be_read_among_the_dead(
 
 
 def test_nothing_is_wrong_with_the_deployment(up: Process, exports: Mapping[str, str]) -> None:
-    told = comfyq("--url", up.url, "infra", "check", "--json", env=exports)
-    found = {each["subject"]: each["state"] for each in json.loads(told.stdout)}
-    assert told.returncode == 0, told.stdout
-    assert {name for name, state in found.items() if state == "warning"} <= {
+    reply = comfyq("--url", up.url, "infra", "check", "--json", env=exports)
+    states = {each["subject"]: each["state"] for each in json.loads(reply.stdout)}
+    assert reply.returncode == 0, reply.stdout
+    assert {name for name, state in states.items() if state == "warning"} <= {
         "ComfyUI", "dead letters"
     }  # fmt: skip

@@ -23,8 +23,8 @@ def submit(up: Process, **request: Any) -> str:
 
 def job(url: str, job_id: str, page: str = "") -> dict[str, Any]:
     with urllib.request.urlopen(f"{url}/generate/{job_id}{page}") as answer:
-        found: dict[str, Any] = json.load(answer)
-        return found
+        content: dict[str, Any] = json.load(answer)
+        return content
 
 
 def until(url: str, job_id: str, status: str) -> None:

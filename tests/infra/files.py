@@ -60,18 +60,18 @@ def _an_upload(deployment: Deployment) -> None:
 
 def _a_submission_with_a_file(deployment: Deployment) -> None:
     file = _picture("green")
-    letter = submission(json.dumps(_repainting(_data_uri(file))))
+    event = submission(json.dumps(_repainting(_data_uri(file))))
     rival = _Rival(deployment, file)
     with deployment.role("IntakeRole") as overhearing, rival.before(overhearing):
-        assert deployment.take(letter) == {"batchItemFailures": []}
+        assert deployment.take(event) == {"batchItemFailures": []}
     assert _deleted(overhearing) == 1
 
 
 def _a_dead_submission_with_a_file(deployment: Deployment) -> None:
     body = json.dumps(_repainting(_data_uri(_picture("blue"))))
-    letter = deployment.dead(body, of=str(deployment.settings.aws.submissions_dead_queue_url))
+    event = deployment.dead(body, of=str(deployment.settings.aws.submissions_dead_queue_url))
     with deployment.role("ReaperRole") as overhearing:
-        assert deployment.reap(letter) == {"batchItemFailures": []}
+        assert deployment.reap(event) == {"batchItemFailures": []}
     assert overhearing.recording.rights[Right("s3:PutObject", FILES)] == 1
 
 

@@ -41,11 +41,11 @@ def copied(dockerfile: Path) -> Iterator[str]:
 
 
 def environment(dockerfile: Path) -> dict[str, str]:
-    found: dict[str, str] = {}
+    variables: dict[str, str] = {}
     for step in steps(dockerfile):
         if step.name == "ENV":
-            found |= dict(pair.split("=", 1) for pair in shlex.split(step.argument))
-    return found
+            variables |= dict(pair.split("=", 1) for pair in shlex.split(step.argument))
+    return variables
 
 
 def arguments_of(dockerfile: Path, script: str) -> list[str]:

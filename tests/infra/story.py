@@ -188,12 +188,12 @@ def _dead_letters(deployment: Deployment) -> None:
     doorbell = json.dumps({"job_id": waiting.id})
     dead_url = str(settings.aws.queue_url).replace("jobs-queue", "jobs-dead-letters")
     with deployment.role("ReaperRole"):
-        buried = deployment.reap(
+        answer = deployment.reap(
             deployment.dead(doorbell, of=dead_url),
             deployment.dead("no JSON", of=str(settings.aws.submissions_dead_queue_url)),
             deployment.dead('{"prompt": "a fox"}', of=str(settings.aws.submissions_dead_queue_url)),
         )
-    assert buried == {"batchItemFailures": []}
+    assert answer == {"batchItemFailures": []}
     with deployment.role("ApiRole"):
         api = deployment.api()
         letters = json.loads(api("list", "/dead")["body"])["letters"]

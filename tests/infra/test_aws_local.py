@@ -55,11 +55,11 @@ async def function(
 
 async def test_a_function_sees_its_event_and_its_environment(tmp_path: Path) -> None:
     async with function("echo", tmp_path, environment={"COMFYQ_TABLE": "t"}) as echo:
-        told = await echo.invoke({"snow": "\N{SNOWMAN}"})
-        assert (told["event"], told["arn"]) == ({"snow": "\N{SNOWMAN}"}, ARN)
-        assert told["setting"] == "t"
-        assert 0 < told["left_ms"] <= 20_000
-        assert (await echo.invoke({}))["pid"] == told["pid"]
+        reply = await echo.invoke({"snow": "\N{SNOWMAN}"})
+        assert (reply["event"], reply["arn"]) == ({"snow": "\N{SNOWMAN}"}, ARN)
+        assert reply["setting"] == "t"
+        assert 0 < reply["left_ms"] <= 20_000
+        assert (await echo.invoke({}))["pid"] == reply["pid"]
         assert echo.figures.init_ms[0] > 0
         assert echo.figures.peak_mb > 1
         assert len(echo.figures.warm_ms) == 1
@@ -67,12 +67,12 @@ async def test_a_function_sees_its_event_and_its_environment(tmp_path: Path) -> 
 
 async def test_calls_at_once_have_sandboxes_of_their_own(tmp_path: Path) -> None:
     async with function("echo", tmp_path) as echo:
-        told = await asyncio.gather(*(echo.invoke({}) for _ in range(3)))
-        assert len({each["pid"] for each in told}) == 3
+        reply = await asyncio.gather(*(echo.invoke({}) for _ in range(3)))
+        assert len({each["pid"] for each in reply}) == 3
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "reply"),
     [
         ("fail", "as it was told to"),
         ("large", "larger than Lambda's limit"),
@@ -81,11 +81,11 @@ async def test_calls_at_once_have_sandboxes_of_their_own(tmp_path: Path) -> None
     ],
 )
 async def test_a_function_that_fails_says_how_and_the_next_call_is_answered(
-    tmp_path: Path, name: str, told: str
+    tmp_path: Path, name: str, reply: str
 ) -> None:
     async with function(name, tmp_path, timeout_s=1 if name == "hang" else 20) as failing:
         for _ in range(1 if name == "hang" else 2):
-            with pytest.raises(FunctionFailed, match=told):
+            with pytest.raises(FunctionFailed, match=reply):
                 await failing.invoke({})
 
 
@@ -144,12 +144,12 @@ def shape(value: Any) -> Any:
 
 
 def test_answers_become_responses() -> None:
-    told = response_of(
+    reply = response_of(
         {"statusCode": 201, "headers": {"a": "b"}, "cookies": ["c=d"], "body": "aGk=",
          "isBase64Encoded": True}
     )  # fmt: skip
-    assert (told.status_code, bytes(told.body), told.headers["a"]) == (201, b"hi", "b")
-    assert told.headers["set-cookie"] == "c=d"
+    assert (reply.status_code, bytes(reply.body), reply.headers["a"]) == (201, b"hi", "b")
+    assert reply.headers["set-cookie"] == "c=d"
     assert response_of({"any": "thing"}).status_code == 200
 
 

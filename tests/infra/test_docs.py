@@ -38,8 +38,8 @@ def test_what_the_navigation_lacks_is_told(out: Path, tmp_path: Path) -> None:
     (tmp_path / "source").mkdir()
     (tmp_path / "source" / "orphan.md").touch()
     (tmp_path / "zensical.toml").write_text('[project]\nnav = [{A = "a.md"}, {B = "a.md"}]')
-    told = faults_of_navigation(tmp_path)
-    assert told == [
+    faults = faults_of_navigation(tmp_path)
+    assert faults == [
         "nav: a.md is no page",
         "nav: orphan.md is not in it",
         "nav: a.md is there twice",

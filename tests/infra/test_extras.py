@@ -109,9 +109,9 @@ def names_of(project: dict[str, Any], extra: str) -> set[str]:
 
 
 def name_of(requirement: str) -> str:
-    found = re.match(r"[\w.-]+", requirement)
-    assert found is not None
-    return found[0]
+    match = re.match(r"[\w.-]+", requirement)
+    assert match is not None
+    return match[0]
 
 
 def versions(lock: Path) -> dict[str, str]:

@@ -88,9 +88,9 @@ def test_comfyui_is_pinned() -> None:
 )
 def test_scripts_are_shell(script: Path) -> None:
     shell = "sh" if script.read_text().startswith("#!/bin/sh") else "bash"
-    found = shutil.which(shell)
-    assert found is not None
-    subprocess.run([found, "-n", script], check=True)
+    value = shutil.which(shell)
+    assert value is not None
+    subprocess.run([value, "-n", script], check=True)
     assert os.access(script, os.X_OK)
 
 
@@ -176,8 +176,8 @@ session = boto3.Session("a", "b", region_name="us-east-1")
 for service in ("dynamodb", "sqs", "s3", "apigatewaymanagementapi"):
     session.client(service)
 """
-    told = isolated(packages, program)
-    assert told.returncode == 0, told.stderr
+    ended = isolated(packages, program)
+    assert ended.returncode == 0, ended.stderr
 
 
 @pytest.mark.verify
@@ -192,13 +192,13 @@ for name in {wanted!r}:
     for module in pkgutil.iter_modules(package.__path__, name + "."):
         importlib.import_module(module.name)
 """
-    told = isolated(packages, program)
-    assert told.returncode == 0, told.stderr
+    ended = isolated(packages, program)
+    assert ended.returncode == 0, ended.stderr
 
 
 def services(path: Path) -> Mapping[str, Any]:
-    found: Mapping[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))["services"]
-    return found
+    value: Mapping[str, Any] = yaml.safe_load(path.read_text(encoding="utf-8"))["services"]
+    return value
 
 
 def unit() -> configparser.RawConfigParser:
@@ -244,9 +244,9 @@ def size_mb(folder: Path) -> float:
 
 def _copy(name: str, folder: Path) -> None:
     """A distribution's files, as ``pip install --target`` lays them out."""
-    found = distribution(name)
-    for file in found.files or []:
-        source = Path(str(found.locate_file(file)))
+    value = distribution(name)
+    for file in value.files or []:
+        source = Path(str(value.locate_file(file)))
         if source.is_file() and ".." not in file.parts and "__pycache__" not in file.parts:
             target = folder / str(file)
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -47,8 +47,8 @@ FOUND_BY_TOOLS = {  # which other faults no rule of ours is for
 @pytest.mark.verify
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: f"{fault.kind}: {fault.name}")
 def test_a_fault_is_found_without_any_tool(fault: Fault) -> None:
-    found = list(faults(written(fault.put_into(TEMPLATE))))
-    assert found or fault.name in FOUND_BY_TOOLS
+    listed = list(faults(written(fault.put_into(TEMPLATE))))
+    assert listed or fault.name in FOUND_BY_TOOLS
 
 
 def test_every_rule_finds_something_in_an_empty_template() -> None:

@@ -139,9 +139,9 @@ async def test_a_worker_says_so_in_one_line_and_exits(
         }
         command = [sys.executable, "-m", module, *(["worker"] if module == "comfyq.cli" else [])]
         ended = await anyio.run_process(command, env=clean_env(tmp_path, env), check=False)
-    told = ended.stderr.decode()
-    assert ended.returncode == ExitCode.CLOCK_WRONG, told
-    last = told.splitlines()[-1]
-    assert f"{BEHIND_S} s behind" in last or f"{BEHIND_S - 1} s behind" in last, told
-    assert "Traceback" not in told
+    output = ended.stderr.decode()
+    assert ended.returncode == ExitCode.CLOCK_WRONG, output
+    last = output.splitlines()[-1]
+    assert f"{BEHIND_S} s behind" in last or f"{BEHIND_S - 1} s behind" in last, output
+    assert "Traceback" not in output
     assert handler.asked < 10, "it went on asking"

@@ -102,9 +102,9 @@ async def test_boto3_describes_posts_to_and_deletes_a_connection() -> None:
             await lab.world.submitted()
             await subscribe(client)
             api, id = lab.api, lab.connection_id
-            found = await anyio.to_thread.run_sync(lambda: api.get_connection(ConnectionId=id))
-            assert found["Identity"]["SourceIp"] == "127.0.0.1"
-            assert found["ConnectedAt"] <= found["LastActiveAt"]
+            described = await anyio.to_thread.run_sync(lambda: api.get_connection(ConnectionId=id))
+            assert described["Identity"]["SourceIp"] == "127.0.0.1"
+            assert described["ConnectedAt"] <= described["LastActiveAt"]
             await post(lab, id, '{"snow": "\N{SNOWMAN}"}'.encode())
             assert await received(client) == {"snow": "\N{SNOWMAN}"}
             await anyio.to_thread.run_sync(lambda: api.delete_connection(ConnectionId=id))

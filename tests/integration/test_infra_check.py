@@ -31,29 +31,29 @@ def check(home: Path, url: str, env: Mapping[str, str]) -> tuple[int, dict[str, 
         check=False,
     )
     assert not done.stderr
-    return done.returncode, {found["subject"]: found for found in json.loads(done.stdout)}
+    return done.returncode, {findings["subject"]: findings for findings in json.loads(done.stdout)}
 
 
 def test_only_the_worker_is_missing(up: Process, tmp_path: Path) -> None:
-    code, found = check(tmp_path, up.url, up.exports)
-    states = {subject: each["state"] for subject, each in found.items()}
+    code, findings = check(tmp_path, up.url, up.exports)
+    states = {subject: each["state"] for subject, each in findings.items()}
     assert (code, states.pop("workers")) == (1, "wrong")
-    assert "no worker is connected" in found["workers"]["told"]
+    assert "no worker is connected" in findings["workers"]["told"]
     assert set(states.values()) == {"ok"}
     assert {"table: write", "queue: receive", "files: outputs", "sockets: connect"} <= set(states)
 
 
 def test_names_of_another_deployment_are_told(up: Process, tmp_path: Path) -> None:
     wrong = {"COMFYQ_TABLE": "nowhere", "COMFYQ_BUCKET": "nowhere-at-all"}
-    code, found = check(tmp_path, up.url, {**up.exports, **wrong})
+    code, findings = check(tmp_path, up.url, {**up.exports, **wrong})
     assert code == 1
     for subject in ("table: read", "table: write", "table: delete", "files: outputs"):
-        assert found[subject]["state"] == "wrong"
-        assert "COMFYQ_TABLE" in found[subject]["remedy"]
-    assert found["queue: hide, delete"]["state"] == "ok"
+        assert findings[subject]["state"] == "wrong"
+        assert "COMFYQ_TABLE" in findings[subject]["remedy"]
+    assert findings["queue: hide, delete"]["state"] == "ok"
 
 
 def test_nobody_there(tmp_path: Path) -> None:
-    code, found = check(tmp_path, "http://127.0.0.1:9", {})
-    assert (code, found["api"]["state"]) == (1, "wrong")
-    assert found["rights"]["told"].startswith("not tried")
+    code, findings = check(tmp_path, "http://127.0.0.1:9", {})
+    assert (code, findings["api"]["state"]) == (1, "wrong")
+    assert findings["rights"]["told"].startswith("not tried")

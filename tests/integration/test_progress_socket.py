@@ -26,8 +26,8 @@ async def test_progress_in_order_then_the_end_then_1000() -> None:
                 await lab.world.announcer.announce(late_or_not)
             await lab.world.announcer.announce_end(await lab.world.succeed(second))
             code, frames = await closed(client)
-        told = [(frame["seq"], frame["progress"], frame["status"]) for frame in frames]
-        assert told == [
+        shown = [(frame["seq"], frame["progress"], frame["status"]) for frame in frames]
+        assert shown == [
             (second.version, 0.5, "running"),
             (second.version, 0.6, "running"),
             (second.version + 1, 1.0, "completed"),

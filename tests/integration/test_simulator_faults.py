@@ -38,8 +38,8 @@ async def fault(tape: Tape, **change: Any) -> Json:
 
 
 async def stats(tape: Tape) -> Json:
-    told: Json = (await tape.ask("GET", "/simulator/stats"))["answer"]
-    return told
+    counters: Json = (await tape.ask("GET", "/simulator/stats"))["answer"]
+    return counters
 
 
 async def end_of(tape: Tape, prompt_id: str) -> tuple[str, Json]:
@@ -88,9 +88,9 @@ async def test_a_refused_prompt_may_be_queued_all_the_same(
     body = {"prompt": GRAPHS["trivial"], "client_id": tape.client_id, "prompt_id": prompt_id}
     assert (await tape.ask("POST", "/prompt", json=body))["status"] == 503
     await tape.run(GRAPHS["trivial"])  # whatever was queued before has run by then
-    told = await stats(tape)
-    assert told["executions"].get(prompt_id, 0) == executions
-    assert told["prompts_refused"] == 1
+    counters = await stats(tape)
+    assert counters["executions"].get(prompt_id, 0) == executions
+    assert counters["prompts_refused"] == 1
 
 
 async def test_what_hangs_ignores_interrupts(tape: Tape) -> None:

@@ -25,12 +25,12 @@ async def tape() -> AsyncIterator[Tape]:
 async def test_ids_other_than_uuids_are_refused(tape: Tape) -> None:
     for prompt_id in ("job-42", str(uuid.uuid4()).upper()):
         body = {"prompt": GRAPHS["trivial"], "prompt_id": prompt_id}
-        told = await tape.ask("POST", "/prompt", json=body)
-        assert told["status"] == 400
-        assert told["answer"]["error"]["type"] == "invalid_prompt_id"
+        reply = await tape.ask("POST", "/prompt", json=body)
+        assert reply["status"] == 400
+        assert reply["answer"]["error"]["type"] == "invalid_prompt_id"
 
 
-async def test_cancelling_by_job_stops_exactly_that_one(tape: Tape) -> None:
+async def test_canceling_by_job_stops_exactly_that_one(tape: Tape) -> None:
     running = await tape.submit(GRAPHS["sleep"])
     await tape.heard(lambda event: event["type"] == "progress")
     pending = await tape.submit(GRAPHS["trivial"])
@@ -52,8 +52,8 @@ async def jobs(tape: Tape) -> list[Json]:
 
 
 async def cancelled(tape: Tape, job_id: str) -> bool:
-    told = await tape.ask("POST", f"/api/jobs/{job_id}/cancel")
-    return bool(told["answer"]["cancelled"])
+    reply = await tape.ask("POST", f"/api/jobs/{job_id}/cancel")
+    return bool(reply["answer"]["cancelled"])
 
 
 async def test_the_older_generation_has_no_jobs() -> None:
@@ -74,8 +74,8 @@ async def test_fast_steps_without_previews_are_skipped() -> None:
 
 async def test_two_nodes_made_of_the_same_run_once(tape: Tape) -> None:
     prompt_id = await tape.run({**GRAPHS["trivial"], "3": GRAPHS["trivial"]["2"]})
-    told = await tape.ask("GET", f"/history/{prompt_id}")
-    outputs = told["answer"][prompt_id]["outputs"]
+    reply = await tape.ask("GET", f"/history/{prompt_id}")
+    outputs = reply["answer"][prompt_id]["outputs"]
     assert outputs["2"] == outputs["3"]
     rendered = (await tape.ask("GET", "/simulator/stats"))["answer"]["images_by_prompt"]
     assert rendered[prompt_id] == 2
@@ -83,8 +83,8 @@ async def test_two_nodes_made_of_the_same_run_once(tape: Tape) -> None:
 
 async def test_a_video_has_the_frames_and_the_size_of_its_latent(tape: Tape) -> None:
     prompt_id = await tape.run(GRAPHS["wan"])
-    told = await tape.ask("GET", f"/history/{prompt_id}")
-    outputs = told["answer"][prompt_id]["outputs"]
+    reply = await tape.ask("GET", f"/history/{prompt_id}")
+    outputs = reply["answer"][prompt_id]["outputs"]
     assert outputs["20"]["images"][0]["filename"].endswith(".mp4")
     assert outputs["20"]["animated"] == [True]
     url, params = f"{tape.url}/view", outputs["21"]["images"][0]

@@ -29,11 +29,11 @@ async def simulator(request: pytest.FixtureRequest) -> AsyncIterator[Simulator]:
 @pytest.mark.parametrize("case", CASES)
 async def test_the_simulator_behaves_as_recorded(simulator: Simulator, case: str) -> None:
     tape = await play(simulator.url, case)
-    found = normal_tape(tape.answers, tape.events)
+    actual = normal_tape(tape.answers, tape.events)
     expected = recorded(case)
     if simulator.settings.generation != "0.3.75":
-        found, expected = without_rewording(found, expected)
-    assert as_lines(found) == as_lines(expected)
+        actual, expected = without_rewording(actual, expected)
+    assert as_lines(actual) == as_lines(expected)
 
 
 @pytest.mark.comfyui
@@ -51,12 +51,12 @@ def comfyui_url() -> str:
     return url.rstrip("/")
 
 
-def without_rewording(found: list[Json], expected: list[Json]) -> tuple[list[Json], list[Json]]:
+def without_rewording(actual: list[Json], expected: list[Json]) -> tuple[list[Json], list[Json]]:
     """Both without the lines whose words differ between the generations."""
-    assert len(found) == len(expected)
+    assert len(actual) == len(expected)
     kept = [
         (ours, theirs)
-        for ours, theirs in zip(found, expected, strict=True)
+        for ours, theirs in zip(actual, expected, strict=True)
         if not any(word in str(theirs) for word in REWORDED)
     ]
     return [ours for ours, _ in kept], [theirs for _, theirs in kept]

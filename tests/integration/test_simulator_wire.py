@@ -46,8 +46,8 @@ def fresh_prefix() -> str:
 
 
 async def outputs_of(tape: Tape, prompt_id: str) -> Json:
-    told = await tape.ask("GET", f"/history/{prompt_id}")
-    outputs: Json = told["answer"][prompt_id]["outputs"]
+    reply = await tape.ask("GET", f"/history/{prompt_id}")
+    outputs: Json = reply["answer"][prompt_id]["outputs"]
     return outputs
 
 
@@ -129,9 +129,9 @@ async def test_a_client_without_flags_gets_plain_previews(url: str) -> None:
 async def test_a_prompt_without_a_client_shows_only_progress(url: str) -> None:
     async with connected(url, flags=FLAGS) as tape:
         body = {"prompt": changed("sleep", "2", seconds=0.1, ticks=2)}
-        told = await tape.ask("POST", "/prompt", json=body)
+        reply = await tape.ask("POST", "/prompt", json=body)
         await tape.heard(lambda event: event["type"] == "progress")
-        await tape.ended(told["answer"]["prompt_id"])
+        await tape.ended(reply["answer"]["prompt_id"])
     seen = {event["type"] for event in tape.events}
     assert seen == {"status", "feature_flags", "progress_state", "progress"}
 
@@ -179,8 +179,8 @@ async def test_prompts_run_by_number(url: str) -> None:
         last = await tape.submit(GRAPHS["trivial"])
         front = await tape.submit(GRAPHS["trivial"], front=True)
         first = await tape.submit(GRAPHS["trivial"], number=-1_000_000)
-        told = await tape.ask("GET", "/prompt")
-        assert told["answer"] == {"exec_info": {"queue_remaining": 4}}
+        reply = await tape.ask("GET", "/prompt")
+        assert reply["answer"] == {"exec_info": {"queue_remaining": 4}}
         await tape.ask("POST", "/interrupt", json={"prompt_id": blocker})
         await tape.finished(last)
     starts = [event["data"] for event in tape.events if event["type"] == "execution_start"]
@@ -194,8 +194,8 @@ async def test_the_same_id_twice_runs_twice_and_leaves_one_history(url: str) -> 
         await tape.submit(changed("trivial", "1", color=2), prompt_id=prompt_id)
         is_end = is_end_of(prompt_id)
         await tape.heard(lambda _: len(list(filter(is_end, tape.events))) == 2)
-        told = await tape.ask("GET", f"/history/{prompt_id}")
-    graph = told["answer"][prompt_id]["prompt"][2]
+        reply = await tape.ask("GET", f"/history/{prompt_id}")
+    graph = reply["answer"][prompt_id]["prompt"][2]
     assert graph["1"]["inputs"]["color"] == 2
 
 

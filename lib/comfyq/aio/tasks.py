@@ -13,8 +13,8 @@ T = TypeVar("T")
 async def beside(*companions: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     """Run ``companions`` while the body runs.
 
-    When the body ends, they are cancelled; what one of them raises cancels the body and is raised
-    from here in its place.
+    When the body ends, the companions are canceled. If a companion raises, the body is canceled and
+    the companion's exception is raised instead.
     """
     try:
         async with asyncio.TaskGroup() as group:
@@ -27,7 +27,7 @@ async def beside(*companions: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 
 
 async def all_of(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """The results of all, in order; what the first to fail raises, once the rest are cancelled."""
+    """Return all results in order; if one fails, cancel the others and raise its exception."""
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(part) for part in work]
@@ -37,14 +37,14 @@ async def all_of(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
 
 
 def is_cancelled() -> bool:
-    """Tell whether somebody wants the task that runs to end, so that a CancelledError is its own
-    and not that of something it waits for."""
+    """Return whether the running task is being canceled itself, so that a CancelledError does not
+    come from something that the task awaits."""
     task = asyncio.current_task()
     return task is not None and task.cancelling() > 0
 
 
 def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The first leaf of a group: the one that made the others be cancelled."""
+    """Return the first leaf of a group: the exception for which the others were canceled."""
     first = group.exceptions[0]
     return first_of(first) if isinstance(first, BaseExceptionGroup) else first
 

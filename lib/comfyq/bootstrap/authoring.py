@@ -43,7 +43,7 @@ def import_graph(
     """Make a workflow's folder below ``into`` from an exported graph.
 
     Raises:
-        CannotImport: it is no graph in API format, or there is such a workflow.
+        CannotImport: the file is no graph in API format, or the workflow exists already.
     """
     text = _read(file)
     graph = _graph(file, text)
@@ -51,30 +51,30 @@ def import_graph(
     folder = into / name
     proposal = propose(graph, title=file.stem, catalogue=catalogue)
     if not proposal.manifest["outputs"]:
-        raise CannotImport(f"{file}: no node of it saves or shows anything")
+        raise CannotImport(f"{file}: no node saves or shows anything; add an output node")
     try:
         write_draft(folder, proposal, text)
     except FileExistsError:
-        raise CannotImport(f"{folder} is there already; choose another --name") from None
+        raise CannotImport(f"{folder} exists already; choose another --name") from None
     return Checked(folder, _problems(folder, catalogue))
 
 
 def catalogue_of_file(file: Path) -> NodeCatalogue:
-    """From a saved answer to ``GET /object_info``; raises CannotImport."""
+    """Read a catalogue from a saved answer to ``GET /object_info``; raises CannotImport."""
     info = _json(file, _read(file))
     if not isinstance(info, dict):
-        raise CannotImport(f"{file}: is no answer to GET /object_info")
+        raise CannotImport(f"{file}: is no answer to GET /object_info; save one with curl")
     return read_catalogue(info)
 
 
 async def catalogue_of(comfyui_url: str) -> NodeCatalogue:
-    """From a ComfyUI that runs; raises EngineUnavailable."""
+    """Read the catalogue of a running ComfyUI; raises EngineUnavailable."""
     async with ComfyEngine(comfyui_url) as engine:
         return read_catalogue(await engine.object_info())
 
 
 def _workflows_in(folder: Path) -> list[Path]:
-    """Also those without a manifest: they are broken."""
+    """Return the folder's workflows, also those without a manifest, so that they are reported."""
     if not folder.is_dir():
         raise CannotImport(f"{folder}: there is no such folder")
     return sorted(each for each in folder.iterdir() if each.is_dir())

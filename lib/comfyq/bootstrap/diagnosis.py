@@ -1,4 +1,4 @@
-"""Looking at a deployment with this machine's credentials."""
+"""Diagnosis of a deployment with this machine's credentials."""
 
 from collections.abc import Sequence
 from datetime import timedelta
@@ -16,10 +16,10 @@ from comfyq.services.operations.probes import FileProbe, Probe, QueueProbe, Sock
 
 
 async def check_services(settings: Settings, *, sample: Path) -> Sequence[Finding]:
-    """Check what table, queue, files and sockets allow these credentials.
+    """Check the rights of these credentials on table, queue, files and sockets.
 
-    ``sample``: a small file, which is stored and deleted again. Nothing is found of the embedded
-    backend, which has no services. Raises MissingSetting.
+    ``sample`` is a small file, which is stored and deleted again. The embedded backend has no
+    services, so its result is empty. Raises MissingSetting.
     """
     if settings.backend is Backend.EMBEDDED:
         return ()

@@ -15,7 +15,7 @@ SLOTS = 64  # workers of one ComfyUI on one machine
 
 
 class WorkerIdTaken(Exception):
-    """Another process of this machine is this worker."""
+    """Another process of this machine runs under this worker id."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +32,16 @@ class OwnFolder:
 
     @property
     def left(self) -> Path:
-        """Jobs that were taken from it when it was found dead: its ComfyUI may not know."""
+        """Return the file of jobs that were taken from this worker after its death: its ComfyUI
+        may still run their prompts."""
         return self.path / "left"
 
 
 def take_identity(settings: Settings, *, engine: str) -> OwnFolder:
-    """The setting's id, or the first that nobody on this machine has for this ComfyUI.
+    """Lock the id of the settings, or the first free one of this machine for this ComfyUI.
 
-    A restarted worker so gets the id that its former process had, and with it that one's leases.
-    ``engine`` names the ComfyUI: prompts that were left behind are looked for there.
+    So a restarted worker gets its former process's id, and with it that process's leases.
+    ``engine`` names the ComfyUI in which that process may have left prompts.
 
     Raises:
         WorkerIdTaken: the id of the setting is in use.
@@ -53,18 +54,21 @@ def take_identity(settings: Settings, *, engine: str) -> OwnFolder:
             return OwnFolder(WorkerId(name), path, hold(path / "lock"))
         except AlreadyHeld:
             continue
-    raise WorkerIdTaken(f"worker {wanted or engine} is running already on this machine")
+    raise WorkerIdTaken(
+        f"worker {wanted or engine} is running already on this machine: stop it, or set another "
+        "COMFYQ_WORKER_ID"
+    )
 
 
 def dead_workers(settings: Settings) -> Iterator[OwnFolder]:
-    """The folders of workers whose process is gone, each locked while it is looked at."""
+    """Yield the folder of each worker whose process is gone, locked while the caller uses it."""
     for path in sorted((settings.data_dir / "workers").glob("*")):
         if not (path / "claims").exists():
             continue
         try:
             lock = hold(path / "lock", wait_s=0)
         except AlreadyHeld:
-            continue  # it lives
+            continue  # its process runs
         try:
             yield OwnFolder(WorkerId(path.name), path, lock)
         finally:

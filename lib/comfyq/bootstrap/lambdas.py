@@ -53,7 +53,7 @@ def websocket_function(settings: Settings) -> Function:
 
 
 def reaper_function(settings: Settings) -> Function:
-    from comfyq.edges.reaper.burying import Burial
+    from comfyq.edges.reaper.dead_letters import DeadLetterKeeper
     from comfyq.edges.reaper.handler import ReaperHandler
     from comfyq.edges.reaper.worker_count import WorkerCount
 
@@ -64,7 +64,9 @@ def reaper_function(settings: Settings) -> Function:
     dead_url = settings.aws.submissions_dead_queue_url
     handler = ReaperHandler(
         reaper=services.reaper,
-        burial=Burial(dead_letters=services.dead_letters, authenticator=services.authenticator),
+        keeper=DeadLetterKeeper(
+            dead_letters=services.dead_letters, authenticator=services.authenticator
+        ),
         submissions_dead=None if dead_url is None else dead_url.rpartition("/")[2],
     )
     return _blocking(_counting(handler.handle, count))
@@ -81,19 +83,20 @@ def intake_function(settings: Settings) -> Function:
 def _counting(
     handle: Callable[[Event, object], Awaitable[dict[str, Any]]], count: "WorkerCount"
 ) -> Callable[[Event, object], Awaitable[dict[str, Any]]]:
-    """Count live workers after each look of the schedule's."""
+    """Report the number of live workers after each scheduled run of the reaper."""
 
     async def counted(event: Event, context: object) -> dict[str, Any]:
         answer = await handle(event, context)
         if "Records" not in event:
-            await count.tell()
+            await count.report()
         return answer
 
     return counted
 
 
 def _blocking(handle: Callable[[Event, object], Awaitable[dict[str, Any]]]) -> Function:
-    """Lambda calls one event at a time; the loop outlives them, and with it every client."""
+    """Run each event on one event loop, which lives as long as the execution environment, and so do
+    the clients bound to it."""
     runner = asyncio.Runner()
 
     def function(event: Event, context: object) -> dict[str, Any]:

@@ -12,11 +12,11 @@ from comfyq.services.worker.membership import Membership, NotAdmitted
 __all__ = ["NotAdmitted", "admit", "membership_of", "simulator_refused"]
 
 NOBODY = WorkerId("-")
-FIRST_LOOK_S = 2.0  # ComfyUI is waited for at the start
+FIRST_LOOK_S = 2.0  # maximum wait for ComfyUI's first answer at the start
 
 
 async def admit(membership: Membership, engine: Engine) -> None:
-    """Join, or raise NotAdmitted; what does not answer yet is judged as soon as it does."""
+    """Join the store, or raise NotAdmitted; a ComfyUI that does not answer yet joins later."""
     try:
         async with asyncio.timeout(FIRST_LOOK_S):
             await membership.join(await engine.info())
@@ -38,7 +38,7 @@ def membership_of(services: Services, worker: WorkerId) -> Membership:
 
 
 async def simulator_refused(services: Services) -> Refusal | None:
-    """Tell why a simulator would get none of the jobs; None: it would, or the table is away."""
+    """Return why a simulator would get no jobs; None if it would, or the table does not answer."""
     try:
         return await membership_of(services, NOBODY).refusal(StoreKind.SIMULATED)
     except Unavailable:

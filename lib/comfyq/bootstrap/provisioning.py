@@ -12,7 +12,8 @@ PREFIX = "comfyq"
 def provisioned(settings: Settings) -> Settings:
     """``settings`` with the table, queue and bucket of an emulator, made if they are missing.
 
-    Who names a queue has made them: by ``comfyq infra up``, for one. Blocks for about a second.
+    Settings that name a queue are returned unchanged: their resources exist already, for example
+    by ``comfyq infra up``. Blocks for about a second.
     """
     if settings.aws.queue_url is not None:
         return settings

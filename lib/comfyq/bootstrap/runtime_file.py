@@ -1,4 +1,4 @@
-"""The files in which each running ``comfyq up`` tells other processes how to reach it."""
+"""The files in which each running ``comfyq up`` publishes its settings to other processes."""
 
 import json
 import os
@@ -18,7 +18,7 @@ class NotRunning(Exception):
 
 @contextmanager
 def runtime_file(data_dir: Path, exports: Mapping[str, str]) -> Iterator[None]:
-    """Keep, while the body runs, the environment with which another process joins this one."""
+    """Publish, while the body runs, the environment variables for processes that join this one."""
     folder = data_dir / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     _remove_left(folder)
@@ -36,7 +36,7 @@ def runtime_file(data_dir: Path, exports: Mapping[str, str]) -> Iterator[None]:
 
 
 def read_runtime(data_dir: Path) -> Mapping[str, str]:
-    """Return what the one told that runs longest; raises NotRunning."""
+    """Return the variables of the longest running ``comfyq up``; raises NotRunning."""
     for file in sorted((data_dir / FOLDER).glob("*.json"), key=_written_at):
         if is_held(file):
             try:

@@ -1,4 +1,4 @@
-"""Everything that edges call, made when it is first asked for."""
+"""The services that edges call, each made at its first use."""
 
 import random
 from collections.abc import Sequence

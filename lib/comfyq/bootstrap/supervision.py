@@ -1,4 +1,4 @@
-"""The process that supervises a ComfyUI for this data directory, and its note of it."""
+"""The right to supervise a ComfyUI: one process a data directory, which notes ComfyUI's pid."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class SupervisorTaken(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Charge:
-    """The right to start and to stop one ComfyUI; the kernel ends it with our process."""
+    """The exclusive right to start and stop one ComfyUI; the lock ends with our process."""
 
     note: Path
     lock: Lock
@@ -25,7 +25,7 @@ class Charge:
 
 
 def take_charge(settings: Settings, comfyui: Sequence[str]) -> Charge:
-    """Of the ComfyUI at these URLs, whichever command starts it.
+    """Take the right over the ComfyUI at these URLs, whatever command starts it.
 
     Raises:
         SupervisorTaken.

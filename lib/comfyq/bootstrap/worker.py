@@ -46,15 +46,15 @@ async def open_worker(
     restart: Callable[[], None] | None = None,
     comfyui_dir: Path | None = None,
 ) -> AsyncIterator[Worker]:
-    """A worker that is ready to ``run``; its id is its own for as long as this is open.
+    """Yield a worker that is ready to ``run``; its id is locked until the context ends.
 
-    ``engine`` names a ComfyUI whose URL is not always the same; ``restart`` restarts one that we
-    supervise; ``comfyui_dir`` has its folders, where they are on this machine.
+    ``engine`` is a stable name for a ComfyUI whose URL changes; ``restart`` restarts a supervised
+    ComfyUI; ``comfyui_dir`` is ComfyUI's directory if it is on this machine.
 
     Raises:
-        NotComfyUI: they are not in ``comfyui_dir``.
-        NotAdmitted: it is a simulator and the jobs are for real ones, or the reverse.
-        WorkerIdTaken: another process has the id that the settings want.
+        NotComfyUI: ``comfyui_dir`` lacks ComfyUI's folders.
+        NotAdmitted: ComfyUI is a simulator and the jobs are for real ones, or the reverse.
+        WorkerIdTaken: another process runs under the id of the settings.
     """
     folders = folders_of(services, comfyui_dir)
     own = take_identity(services.settings, engine=engine or comfyui_url)
@@ -71,7 +71,7 @@ async def open_worker(
 
 
 async def evict_dead_workers(services: Services) -> None:
-    """End the leases of this machine's workers that are gone; a lock tells it, not a time-out."""
+    """End the leases of this machine's dead workers; a free lock proves that a worker is dead."""
     for dead in dead_workers(services.settings):
         journal = FileJournal(path=dead.journal)
         held = await journal.noted()
@@ -84,7 +84,8 @@ async def evict_dead_workers(services: Services) -> None:
 
 
 async def _recall(own: OwnFolder) -> None:
-    """Note again what was taken from a former process, so that its prompts are looked for."""
+    """Add jobs that were taken from a former process to the journal, so that their prompts are
+    looked for in ComfyUI."""
     left, journal = FileJournal(path=own.left), FileJournal(path=own.journal)
     for job_id in await left.noted():
         await journal.note(job_id)

@@ -1,4 +1,4 @@
-"""Everything that one worker is made of, over its own ports; made when it is first asked for."""
+"""The parts of one worker, over its own ports; each is made at its first use."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ from comfyq.services.worker.renderer import Renderer
 from comfyq.services.worker.run_times import RunTimes
 from comfyq.services.workflows.node_catalogues import CataloguePublisher
 
-ENGINE_LOOK_S = 5.0  # ComfyUI is asked that often whether it is there
+ENGINE_LOOK_S = 5.0  # between two checks that ComfyUI answers
 
 
 class ComfyUI(Engine, InputFolder, CatalogueSource, Protocol):
@@ -65,7 +65,7 @@ class WorkerPorts:
 
 
 class JobServices:
-    """The parts that see one claimed job through."""
+    """The parts that run claimed jobs."""
 
     def __init__(self, services: Services, ports: WorkerPorts, *, worker: WorkerId) -> None:
         self.services = services
@@ -248,7 +248,7 @@ class WorkerServices:
 
     @property
     def companions(self) -> Sequence[Companion]:
-        """The work that goes on beside the jobs."""
+        """Return the worker's background tasks."""
         output_retry = OutputRetry(
             records=self.services.records,
             assets=self.services.ports.assets,

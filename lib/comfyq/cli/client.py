@@ -171,8 +171,8 @@ def _path(job_id: str) -> str:
 def _refuse(answer: urllib3.BaseHTTPResponse) -> None:
     problem = _object(answer.data) or {"title": answer.reason}
     if answer.status >= 500:
-        told = problem.get("detail") or problem.get("title")
-        raise ServerFailed(answer.status, str(told))
+        detail = problem.get("detail") or problem.get("title")
+        raise ServerFailed(answer.status, str(detail))
     raise Refused(answer.status, problem)
 
 

@@ -44,12 +44,12 @@ def redrive(
     ctx: typer.Context, letter_id: LetterId, url: Url = None, as_json: AsJson = False
 ) -> None:
     """Send a dead letter again. Exit code 1 if it was refused again, or rings for nothing."""
-    told = client_at(ctx, url).redrive(letter_id)
+    redriven = client_at(ctx, url).redrive(letter_id)
     if as_json:
-        print_json(told)
+        print_json(redriven)
     else:
-        typer.echo(f"{told['letter']['id']}: {told['outcome']}")
-    if told["outcome"] in ("refused", "gone"):
+        typer.echo(f"{redriven['letter']['id']}: {redriven['outcome']}")
+    if redriven["outcome"] in ("refused", "gone"):
         raise typer.Exit(ExitCode.JOB_FAILED)
 
 

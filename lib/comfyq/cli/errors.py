@@ -43,8 +43,8 @@ class NotReached(CommandError):
 
 
 class ServerFailed(NotReached):
-    def __init__(self, status: int, told: str) -> None:
-        super().__init__(f"the server cannot do it now ({status}): {told}")
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(f"the server cannot do it now ({status}): {detail}")
         self.status = status
 
 

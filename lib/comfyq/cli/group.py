@@ -27,8 +27,8 @@ class Commands(TyperGroup):
             # what Typer raises to end a command is an Exception too, and so is a closed pipe
             if ctx.params.get("debug") or _ends_a_command(defect):
                 raise
-            told = f"{type(defect).__name__}: {defect}"
-            typer.echo(f"comfyq: a defect, which `comfyq --debug` shows: {told}", err=True)
+            summary = f"{type(defect).__name__}: {defect}"
+            typer.echo(f"comfyq: a defect, which `comfyq --debug` shows: {summary}", err=True)
             raise typer.Exit(ExitCode.DEFECT) from None
 
 

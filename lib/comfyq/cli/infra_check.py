@@ -20,7 +20,7 @@ from comfyq.cli.socket import SocketGone, connect
 from comfyq.cli.starting import settings_with
 from comfyq.config import Settings
 from comfyq.domain.diagnosis import Finding, FindingState, is_sound
-from comfyq.services.operations.findings import judge_buried, judge_clock, judge_workers
+from comfyq.services.operations.findings import judge_clock, judge_kept, judge_workers
 
 DEAD_LIMIT = 100  # a page of the API
 COLORS = {"ok": "green", "warning": "yellow", "wrong": "red"}
@@ -54,7 +54,7 @@ def _outside(client: ApiClient, settings: Settings) -> Iterator[Finding]:
     yield from judge_workers(health)
     yield from _clock(client)
     page = client.dead_letters(limit=DEAD_LIMIT, cursor=None)
-    yield judge_buried(len(page["letters"]), more=bool(page["next_cursor"]))
+    yield judge_kept(len(page["letters"]), more=bool(page["next_cursor"]))
     yield _socket(settings.api.ws_url or client.socket_url)
 
 
@@ -79,13 +79,13 @@ def _inside(settings: Settings) -> Sequence[Finding]:
         sample = Path(folder) / "sample"
         sample.write_bytes(b"of comfyq infra check; it may be deleted\n")
         try:
-            found = asyncio.run(check_services(settings, sample=sample))
+            findings = asyncio.run(check_services(settings, sample=sample))
         except MissingSetting as missing:
             return [Finding("rights", FindingState.WARNING, "not tried", str(missing))]
-    if found:
-        return found
-    told = "not tried: COMFYQ_BACKEND names no services of AWS"
-    return [Finding("rights", FindingState.OK, told)]
+    if findings:
+        return findings
+    untried = "not tried: COMFYQ_BACKEND names no services of AWS"
+    return [Finding("rights", FindingState.OK, untried)]
 
 
 def _print(findings: Sequence[Finding]) -> None:

@@ -87,8 +87,8 @@ def _flag(parameter: str, schema: Schema) -> str:
 
 
 def _help(schema: Schema) -> str:
-    told = schema.get("description") or schema.get("title") or ""
-    return " ".join(part for part in (told, _range(schema), _choices(schema)) if part)
+    description = schema.get("description") or schema.get("title") or ""
+    return " ".join(part for part in (description, _range(schema), _choices(schema)) if part)
 
 
 def _range(schema: Schema) -> str:

@@ -34,12 +34,12 @@ def check(
 ) -> None:
     """Check workflows: manifest, graph, sample; with a catalogue also whether they would run."""
     try:
-        found = authoring.check(folder or _configured(), _catalogue(object_info, comfyui))
+        workflows = authoring.check(folder or _configured(), _catalogue(object_info, comfyui))
     except CannotImport as wrong:
         raise CannotStart(str(wrong)) from None
-    for checked in found:
+    for checked in workflows:
         _report(checked)
-    if any(checked.problems for checked in found):
+    if any(checked.problems for checked in workflows):
         raise typer.Exit(ExitCode.WRONG_USAGE)
 
 

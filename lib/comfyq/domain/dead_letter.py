@@ -1,4 +1,4 @@
-"""A letter that nobody could deal with: kept readable, and sent again on demand."""
+"""A message that its queue gave up on: kept readable, and sent again on demand."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from comfyq.domain.caller import TenantId
 
 
 class Origin(StrEnum):
-    """The queue that the letter was sent to."""
+    """The queue that the message was sent to."""
 
     JOBS = "jobs"  # it is a doorbell
     SUBMISSIONS = "submissions"  # it is a request
@@ -18,9 +18,9 @@ class Origin(StrEnum):
 class RedriveOutcome(StrEnum):
     """The outcome of handling a dead or submitted message."""
 
-    RUNG = "rung"  # its job waits, and is rung again
-    HEARD = "heard"  # its job runs or has ended; nothing is left to do
-    GONE = "gone"  # it is no doorbell of a job that exists
+    RUNG = "rung"  # its job waits, and was sent a new doorbell
+    HEARD = "heard"  # its job runs or has ended, so nothing is left to do
+    GONE = "gone"  # it names no job that exists
     ACCEPTED = "accepted"  # the submission is a job that will run
     REFUSED = "refused"  # the submission is a failed job that says why
 

@@ -15,7 +15,7 @@ class FindingState(StrEnum):
 class Finding:
     subject: str  # what was looked at: "table: read"
     state: FindingState
-    told: str  # what was seen, for a person
+    told: str  # what was observed, for a person; a public field of `infra check --json`
     remedy: str | None = None  # what to do; None: nothing
 
 

@@ -1,17 +1,17 @@
 """Every error that the system expects, as one tree.
 
 DomainError
-  + InvalidRequest          what was asked cannot be done; ``fields`` names each bad field
+  + InvalidRequest          the request cannot be carried out; ``fields`` names each bad field
     - InvalidParameters
     - InvalidGraph          no ComfyUI that is known can run it; ``node_errors`` says why
     - IdempotencyMismatch   the key was used before, for another request
     - InvalidCursor
-    - InvalidUpload         what a client sent is not what it had announced
+    - InvalidUpload         the file sent is not as announced
     - InvalidWorkflow       a manifest or graph is broken (at start, never at a client)
-    - InputRefused          a file that a job brings along is of no use
-      - InputUnavailable    it cannot be had; ``passing``: just now
-      - InputInvalid        it is not what it should be, or too large
-      - InputForbidden      it lies where workers do not fetch from
+    - InputRefused          an input file of a job cannot be used
+      - InputUnavailable    the file cannot be fetched; ``passing``: trying again may help
+      - InputInvalid        the file has the wrong content, or is too large
+      - InputForbidden      the file's address is one that workers do not fetch from
   + NotFound
     - JobNotFound
     - WorkflowNotFound
@@ -20,9 +20,9 @@ DomainError
     - DeadLetterNotFound
     - AssetNotFound
     - UploadNotFound
-    - ConnectionNotFound    nobody is known to be at the other end of this socket
+    - ConnectionNotFound    no client is stored for this socket
   + Forbidden
-    - BadSignature          a link that we did not sign, or whose time is over
+    - BadSignature          a link that this server did not sign, or that has expired
     - MissingScope          the caller may not do this
   + RateLimited             the tenant's requests in this window are used up
   + Conflict
@@ -30,11 +30,11 @@ DomainError
     - LeaseHeld             another worker's lease has not expired
     - LeaseLost             the caller's fencing token is no longer the job's
     - UploadIncomplete      the file has not been sent yet
-    - StaleJob              someone else wrote the job since it was read
-    - TooContended          a write lost against others too often; trying again may pass
-  + Unavailable             a part that we depend on does not answer; trying again may pass
+    - StaleJob              the job was changed since it was read
+    - TooContended          concurrent changes were stored first too often; trying again may help
+  + Unavailable             a service that comfyq needs does not answer; trying again may help
     - TableUnavailable, QueueUnavailable, AssetsUnavailable, NotifierUnavailable
-  + ClockSkewed             what this machine signs is refused; only setting its clock helps
+  + ClockSkewed             AWS refuses this machine's signatures; only setting its clock helps
   + TooLarge                an item, body or file is over a limit
     - TooManyOutputs        a job made more files and texts than are kept
   + Unsupported             not on this backend

@@ -14,7 +14,7 @@ class StoreKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """A reason for which a ComfyUI gets none of a store's jobs."""
+    """The reason for which a ComfyUI gets none of a store's jobs."""
 
     reason: str
     remedy: str  # for whoever brings the ComfyUI
@@ -30,8 +30,8 @@ def refusal(
 ) -> Refusal | None:
     """Judge whether a ComfyUI of kind ``own`` may work for a store; None: it may.
 
-    ``stored`` is what the store is known to be. ``simulators`` are workers that take its jobs for
-    simulators now; the ComfyUIs of ``silent`` ones have not answered yet.
+    ``stored`` is the store's kind so far. ``simulators`` are live workers of simulators;
+    ``silent`` are live workers whose ComfyUI has not answered yet.
     """
     if own is stored:
         return None

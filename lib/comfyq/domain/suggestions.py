@@ -1,4 +1,4 @@
-"""Telling someone who wrote a name wrongly which names there are."""
+"""Suggestions of existing names for a name that does not exist."""
 
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
@@ -8,13 +8,13 @@ LISTED = 50  # names; a worker may have thousands of LoRAs
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
-    """The name that was probably meant, if any is close."""
+    """Return the closest of ``names``; None if none is close."""
     close = closest(name, names, most=1)
     return close[0] if close else None
 
 
 def closest(name: str, names: Iterable[str], *, most: int) -> Sequence[str]:
-    """At most so many names that may have been meant, the likeliest first."""
+    """Return at most ``most`` similar names, the closest first."""
     return get_close_matches(name[:COMPARED_CHARS], list(names), n=most)
 
 

@@ -10,7 +10,7 @@ from comfyq.aio.tasks import beside
 from comfyq.bootstrap.api import api_app
 from comfyq.bootstrap.services import Services
 from comfyq.edges.intake.poller import take_for_ever
-from comfyq.edges.reaper.burying import Burial, bury_for_ever
+from comfyq.edges.reaper.dead_letters import DeadLetterKeeper, keep_for_ever
 from comfyq.edges.reaper.loop import reap_for_ever
 from comfyq.edges.websocket.handler import WebSocketHandler
 from comfyq.local.gateway import Gateway
@@ -40,8 +40,10 @@ def local_app(services: Services) -> FastAPI:
 def _companions(services: Services) -> Iterator[Coroutine[Any, Any, None]]:
     """Return the tasks that run beside the API until it stops."""
     yield reap_for_ever(services.reaper, period_s=services.settings.local.reap_period_s)
-    burial = Burial(dead_letters=services.dead_letters, authenticator=services.authenticator)
+    keeper = DeadLetterKeeper(
+        dead_letters=services.dead_letters, authenticator=services.authenticator
+    )
     for origin, inbox in services.ports.dead.items():
-        yield bury_for_ever(inbox, burial, origin=origin)
+        yield keep_for_ever(inbox, keeper, origin=origin)
     if services.ports.submissions is not None:
         yield take_for_ever(services.ports.submissions, services.intake, services.authenticator)

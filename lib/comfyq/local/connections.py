@@ -15,7 +15,7 @@ Receive = Callable[[str], Awaitable[None]]
 
 
 class BufferFull(Exception):
-    """The client does not read as fast as frames are posted to it."""
+    """The client reads more slowly than frames are posted to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,8 @@ LOST = Ending(1006, "Connection Closed Abnormally", ours=False)
 
 
 class LiveConnection:
-    """Frames posted to it wait in a bounded buffer, so a slow reader holds nobody up."""
+    """An open socket, with a bounded buffer of posted frames, so that a slow client delays no
+    other."""
 
     def __init__(
         self,

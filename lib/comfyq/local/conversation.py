@@ -27,7 +27,7 @@ log = structlog.get_logger()
 
 
 class Conversation:
-    """As on AWS, every message is handled by itself: those of one socket have no order."""
+    """Invoke the handler for each message of a socket; as on AWS, in no particular order."""
 
     def __init__(
         self,
@@ -48,19 +48,19 @@ class Conversation:
         self._slots = anyio.Semaphore(settings.messages_at_once)
 
     async def connect(self) -> Answer:
-        """The handler's verdict on the handshake; 502 where it has none."""
+        """Return the handler's answer to the handshake; 502 if it fails."""
         following = self._live.following
         query = [("job_id", following.job_id)] if following else []
         answer = await self._invoke(self._events.connect(self._clock.now(), query=query))
         return {"statusCode": 502} if answer is None else answer
 
     async def receive(self, text: str) -> None:
-        """Have a message handled; waits only while too many others of this socket are."""
+        """Start handling a message; waits while too many messages of this socket are handled."""
         await self._slots.acquire()
         self._start(partial(self._handle, text))
 
     async def subscribe(self) -> None:
-        """Say for the client what it would have to say to follow its job."""
+        """Subscribe to the socket's job on the client's behalf."""
         if self._live.following is not None:
             wish = {"action": "subscribe", "job_id": self._live.following.job_id}
             await self.receive(json.dumps(wish))
@@ -83,7 +83,7 @@ class Conversation:
             self._apologise(event["requestContext"]["requestId"])
 
     async def _invoke(self, event: Event) -> Answer | None:
-        """The handler's answer, or None where it raised or took too long."""
+        """Return the handler's answer; None if it raised or timed out."""
         try:
             with anyio.fail_after(self._timeout_s):
                 return await self._handler(event, None)

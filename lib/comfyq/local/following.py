@@ -7,12 +7,12 @@ ENDS = frozenset({"completed", "failed", "canceled"})
 
 
 class Following:
-    """Puts one job's frames in order: two posters have none, and a client wants only news."""
+    """Order one job's frames, which several processes post, and drop outdated ones."""
 
     def __init__(self, job_id: str) -> None:
         self.job_id = job_id
         self.last: str | None = None  # the newest frame admitted
-        self.ended = False  # that frame told the job's end
+        self.ended = False  # that frame is of the job's end
         self.refused = False  # the job cannot be followed; nothing will come
         self._newest = (0, 0.0)
 

@@ -1,7 +1,7 @@
-"""A ComfyUI whose supervisor was killed: the next one finds it by the note and ends it.
+"""A ComfyUI whose supervisor was killed: the next supervisor finds it by a note and ends it.
 
-It is not gone on with: its output led to whoever was killed, and a ComfyUI that cannot write a line
-fails in the middle of a run.
+It cannot be used any more: its output pipe led to the killed process, and a ComfyUI that cannot
+write a log line fails in the middle of a run.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ class ProcessNote:
         self._path.unlink(missing_ok=True)
 
     async def end(self, *, patience_s: float) -> None:
-        """End what is noted, if it runs; it has ``patience_s`` to do so by itself."""
+        """End the noted process if it runs; it is killed after ``patience_s``."""
         group = await asyncio.to_thread(self._running)
         if group is not None:
             log.warning("comfyui_left_behind", pid=group)
@@ -44,7 +44,7 @@ class ProcessNote:
         self.clear()
 
     def _running(self) -> int | None:
-        """The pid of the noted process, if it is that very one."""
+        """Return the noted pid if it is still the same process, by its start time."""
         try:
             noted = json.loads(self._path.read_text())
         except (OSError, ValueError):
@@ -66,7 +66,7 @@ async def _end(group: int, *, patience_s: float) -> None:
 
 
 async def _gone(group: int) -> None:
-    """Also of what the leader has started: that may be what listens."""
+    """Wait until all of a process group have ended: a child may be the one that listens."""
     while await asyncio.to_thread(_has_members, group):  # noqa: ASYNC110 - not our child
         await asyncio.sleep(LOOK_S)
 

@@ -1,4 +1,4 @@
-"""The processes of this machine, as far as one must know them to end no stranger."""
+"""The processes of this machine, identified well enough never to end a wrong one."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ class Entry:
 
 
 def processes() -> Iterator[Entry]:
-    """Those that run."""
+    """Yield the running processes."""
     return _listed_by_kernel() if PROC.joinpath("self/stat").exists() else _listed_by_ps()
 
 
@@ -33,7 +33,7 @@ def _listed_by_kernel() -> Iterator[Entry]:
 
 
 def _entry(stat: str) -> Iterator[Entry]:
-    """See proc(5): the command, in brackets, may contain anything."""
+    """Parse a stat file, see proc(5); the command, in brackets, may contain anything."""
     pid = stat.split(" ", 1)[0]
     state, _, group, *rest = stat.rpartition(")")[2].split()
     if state not in ENDED:

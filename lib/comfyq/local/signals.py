@@ -1,4 +1,4 @@
-"""Signals that ask a process to finish what it has and end."""
+"""Signals that request an orderly end of the process."""
 
 import asyncio
 import signal

@@ -19,14 +19,14 @@ log = structlog.get_logger()
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
-STEADY_S = 60.0  # after so long its next death counts as its first
+STEADY_S = 60.0  # after running that long, the backoff between restarts begins anew
 STOP_S = 15.0
 
 
 class Supervisor:
     """Runs a command line in a process group of its own, with backoff between restarts.
 
-    ``note`` is what a successor knows the process by, if we are killed.
+    ``note`` lets a later supervisor identify the process if this one is killed.
     """
 
     def __init__(self, command: str, *, note: ProcessNote) -> None:
@@ -36,7 +36,7 @@ class Supervisor:
         self.starts = 0
 
     async def run(self) -> None:
-        """Keep it running until cancelled; then stop it."""
+        """Keep it running until canceled; then stop it."""
         await self._note.end(patience_s=STOP_S)
         pause_s = FIRST_PAUSE_S
         try:

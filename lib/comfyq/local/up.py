@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 EVICT_PERIOD_S = 1.0
 SIMULATOR = "simulator"
-ANYTHING = ("-", "-")  # a key to ask for, to see whether there is an answer
+ANYTHING = ("-", "-")  # a key to read, to check that the table answers
 EMULATOR_HOME = PROJECT / ".emulator"
 
 
@@ -56,7 +56,7 @@ class Up:
 
 @dataclass(frozen=True, slots=True)
 class _Engine:
-    """A ComfyUI; its name outlives a URL that is not always the same."""
+    """A ComfyUI with a stable name; its URL may differ after a restart."""
 
     name: str
     url: str
@@ -71,7 +71,7 @@ async def running(settings: Settings, options: UpOptions) -> AsyncIterator[Up]:
     Raises:
         PortTaken, EmulatorError, WorkerIdTaken, SupervisorTaken, NotComfyUI, NotAdmitted,
             MissingSetting: nothing is left running.
-        TableUnavailable: so is nothing; the data directory's database cannot be used.
+        TableUnavailable: the data directory's database cannot be used; nothing is left running.
     """
     async with AsyncExitStack() as stack:
         settings = await stack.enter_async_context(_backend(settings))
@@ -156,7 +156,7 @@ def exports_of(settings: Settings, url: str) -> dict[str, str]:
 
 @asynccontextmanager
 async def _backend(settings: Settings) -> AsyncIterator[Settings]:
-    """Settings under which the backend is there: an emulator is started unless one is named."""
+    """Yield settings of a running backend; the emulator is started unless the settings name one."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     if settings.backend is not Backend.EMULATOR:
         yield settings

@@ -48,8 +48,8 @@ async def work_until_signal(
     ``comfyui_command`` starts the one ComfyUI that is named, again whenever it ends, and when the
     worker finds it broken.
 
-    Then they claim nothing more, finish what ComfyUI has begun within ``drain_s``, and give the
-    rest back. A second signal ends the process at once.
+    At the signal the workers claim nothing more, finish what ComfyUI has begun within ``drain_s``,
+    and give the other jobs back. A second signal ends the process at once.
 
     Raises:
         MissingSetting: the backend is not described well enough.
@@ -104,7 +104,7 @@ def comfyui_of(settings: Settings) -> str:
 
 
 def main() -> None:
-    """A worker as the environment describes it, and nothing else."""
+    """Run one worker by the settings of the environment alone."""
     try:
         settings = read_settings()
         configure_logging(settings.log_level)

@@ -15,8 +15,8 @@ class UploadLink:
 class Assets(Protocol):
     """Stored files, by key (``outputs/JOB/ATTEMPT/N-name.png``).
 
-    What ``put`` has returned from survives a power cut. Whether a file exists is asked of the
-    table, never of the storage. Raises AssetsUnavailable where the storage does not answer.
+    A file survives a power cut once ``put`` has returned. The table, never the storage, says
+    whether a file exists. Raises AssetsUnavailable if the storage does not answer.
     """
 
     async def put(self, key: str, source: Path, *, content_type: str) -> None:
@@ -24,7 +24,7 @@ class Assets(Protocol):
         ...
 
     def read(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
-        """The bytes ``start`` to ``end`` (exclusive; None: all that follow), in chunks.
+        """Stream the bytes ``start`` to ``end`` (exclusive; None: to the file's end), in chunks.
 
         Raises:
             OutputNotFound: nothing is stored under ``key``.
@@ -32,19 +32,19 @@ class Assets(Protocol):
         ...
 
     async def delete(self, key: str) -> None:
-        """Deleting what is not there is no error."""
+        """Delete a file; a missing one is no error."""
         ...
 
     async def link(
         self, key: str, *, expires_s: int, content_type: str, filename: str
     ) -> str | None:
-        """A URL from which a client downloads the file itself until ``expires_s`` from now, shown
-        as ``filename``; None where only we can serve it."""
+        """Return a URL from which a client downloads the file as ``filename`` until ``expires_s``
+        from now; None if the storage has no URLs."""
         ...
 
     async def upload_link(
         self, key: str, *, expires_s: int, size: int, content_type: str
     ) -> UploadLink | None:
-        """A URL to which a client sends a file of ``size`` bytes itself, until ``expires_s`` from
-        now; None where only we can take it. Not every storage refuses other sizes and types."""
+        """Return a URL to which a client sends a file of ``size`` bytes until ``expires_s`` from
+        now; None if the storage has no URLs. Not every storage refuses other sizes and types."""
         ...

@@ -17,10 +17,10 @@ class Credentials:
 
 
 class Authenticator(Protocol):
-    """Tells who a caller is and what it may do.
+    """Identify callers and their scopes.
 
-    Raises an error of the kind Forbidden from every method for whom it does not know, and of the
-    kind Unavailable where what it depends on does not answer.
+    Every method raises a Forbidden error for unknown callers, and an Unavailable error if a
+    service that it depends on does not answer.
     """
 
     async def of_client(self, credentials: Credentials) -> Caller:
@@ -28,6 +28,6 @@ class Authenticator(Protocol):
         ...
 
     async def of_queue(self, queue: str) -> Caller:
-        """Return for whom requests are taken that come through a queue, or die in its dead-letter
-        queue; ``queue`` is the name of either."""
+        """Return the caller as whom requests of a queue are submitted; ``queue`` is its name, or
+        that of its dead-letter queue."""
         ...

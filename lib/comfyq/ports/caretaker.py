@@ -5,13 +5,13 @@ class Caretaker(Protocol):
     """Measures for a ComfyUI that is in trouble."""
 
     async def free(self) -> None:
-        """Ask it to unload its models, forget its cached results and give its memory back.
+        """Have ComfyUI unload its models, drop its cached results and free its memory.
 
         Raises:
-            EngineUnavailable: it does not answer.
+            EngineUnavailable: ComfyUI does not answer.
         """
         ...
 
     def restart(self) -> bool:
-        """Kill it and start it again; False where it is not ours to restart."""
+        """Kill ComfyUI and start it again; False if no supervisor of ours runs it."""
         ...

@@ -1,7 +1,7 @@
-"""ComfyUI, as an executor needs it.
+"""The port to ComfyUI.
 
-An engine speaks of *prompts* (ComfyUI's word for a submitted graph) by ids that we choose. Its
-reports are hints until it says Ended or raises: then history has been read.
+A *prompt* is ComfyUI's word for a submitted graph; comfyq chooses its id. Events of a prompt are
+hints, and its end is certain only by Ended or an exception: then ComfyUI's history was read.
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -64,7 +64,7 @@ class EngineInfo:
 
 
 class EngineError(Exception):
-    """Base of what ends a prompt badly."""
+    """Base of the errors that end a prompt."""
 
 
 class EngineUnavailable(EngineError):
@@ -115,7 +115,7 @@ class PromptInterrupted(EngineError):
 
 
 class PromptLost(EngineError):
-    """ComfyUI knows the prompt no more: it was restarted, or somebody deleted it."""
+    """ComfyUI does not know the prompt any more: ComfyUI was restarted, or the prompt deleted."""
 
     def __init__(self, message: str, *, started: bool) -> None:
         super().__init__(message)
@@ -133,7 +133,7 @@ class Engine(Protocol):
         """Queue a prompt; returns when ComfyUI has it.
 
         Raises:
-            GraphRefused: ComfyUI refused it whole or in part; nothing of it runs on.
+            GraphRefused: ComfyUI refused the graph or a part of it; none of it runs.
         """
         ...
 

@@ -7,7 +7,7 @@ class Folders(Protocol):
     def remove(self, folder: str, name: str) -> bool:
         """Delete the file ``name`` (with its subfolder) of ``folder``: output, temp or input.
 
-        Folders that have become empty by it go as well. It blocks for as long as the file system
-        takes. False: there is no such file, or the name leads out of the folder.
+        Subfolders that become empty are removed too. The call blocks on the file system. False:
+        there is no such file, or the name leads out of the folder.
         """
         ...

@@ -11,7 +11,7 @@ class Depth:
 
 
 class QueueGauge(Protocol):
-    """Looks at a queue of another machine and leaves it as it is.
+    """Measure a queue, and try rights on it, without changing it.
 
     Every method raises:
         QueueUnavailable: the queue does not answer, or refuses it.
@@ -20,10 +20,11 @@ class QueueGauge(Protocol):
     async def depth(self) -> Depth: ...
 
     async def try_receipts(self) -> None:
-        """Hide and delete with a receipt that nobody was given: return if both are allowed."""
+        """Hide and delete with an invalid receipt, which changes nothing; return if the rights for
+        both exist."""
         ...
 
     async def try_receive(self) -> None:
-        """Receive and leave what comes visible to all; each receipt counts, so only of an empty
-        queue is that harmless."""
+        """Receive and leave the messages visible. Each receipt counts towards the queue's limit, so
+        call this only while the queue is empty."""
         ...

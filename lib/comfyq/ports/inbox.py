@@ -1,34 +1,35 @@
-"""An inbox: messages as others wrote them. Dead letters and submissions both arrive in one."""
+"""The port to a queue of messages with arbitrary bodies: submissions and dead letters."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-MAX_LETTERS = 10  # of one receive, as SQS
+MAX_MESSAGES = 10  # of one receive, as SQS
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
-    """One message. Its id is the first that its queue gave it, and stays when it dies."""
+class Message:
+    """One message. Its id is the one of its first queue, also in the dead-letter queue."""
 
     id: str
     body: str
     attributes: Mapping[str, str] = field(default_factory=dict)  # those that are text
 
 
-class LetterDelivery(Protocol):
-    """One receipt of a letter. It comes back after the visibility time-out unless acked."""
+class MessageDelivery(Protocol):
+    """One receipt of a message, which is delivered again after its visibility time-out unless
+    acknowledged."""
 
     @property
-    def letter(self) -> Letter: ...
+    def message(self) -> Message: ...
 
     async def ack(self) -> None:
-        """Delete the letter. A receipt that has lapsed is no error: the letter comes again."""
+        """Delete the message; after a lapsed receipt nothing is deleted, and nothing raised."""
         ...
 
 
 class Inbox(Protocol):
-    """Delivers each letter at least once, in no particular order.
+    """Delivers each message at least once, in no particular order.
 
     Raises QueueUnavailable from every method where the engine does not answer.
     """
@@ -38,6 +39,6 @@ class Inbox(Protocol):
         """The name of its queue."""
         ...
 
-    async def receive(self, *, wait_s: float) -> Sequence[LetterDelivery]:
-        """Up to MAX_LETTERS letters; waits up to ``wait_s`` seconds (20 at most) for the first."""
+    async def receive(self, *, wait_s: float) -> Sequence[MessageDelivery]:
+        """Return up to MAX_MESSAGES messages, waiting ``wait_s`` (at most 20) for the first."""
         ...

@@ -7,27 +7,27 @@ from comfyq.domain.files.inputs import InputFile
 
 
 class Fetcher(Protocol):
-    """Files of other people's servers."""
+    """Fetch files from servers that clients name by URL."""
 
     async def fetch(self, url: str, *, kind: str, max_bytes: int) -> bytes:
-        """The file at an http(s) URL, which is to be of ``kind`` (image, mask, video, audio).
+        """Return the file at an http(s) URL, of ``kind`` image, mask, video or audio.
 
         Raises:
-            InputForbidden: it, or what it redirects to, is where nobody may be sent.
-            InputUnavailable: it cannot be had; ``passing`` tells whether trying again may help.
-            InputInvalid: it is larger, or says that it is something else.
+            InputForbidden: the URL, or one that it redirects to, has a forbidden address.
+            InputUnavailable: the fetch failed; ``passing`` says that trying again may help.
+            InputInvalid: the file is larger, or of another content type.
         """
         ...
 
 
 class Pictures(Protocol):
-    """Decodes what other people call pictures."""
+    """Decode untrusted pictures."""
 
     async def prepare(self, content: bytes, file: InputFile) -> bytes:
-        """The picture as a PNG file, upright and fitted as ``file`` says.
+        """Return the picture as a PNG file, upright and fitted as ``file`` says.
 
         Raises:
-            InputInvalid: it is no picture, broken, or has too many pixels.
+            InputInvalid: the content is no picture, is broken, or has too many pixels.
         """
         ...
 
@@ -38,6 +38,6 @@ class InputFolder(Protocol):
     async def upload(
         self, name: str, content: bytes | AsyncIterator[bytes], *, subfolder: str = ""
     ) -> str:
-        """Put a file there; the name that graphs must use, which is another where a different
-        file of this name was there already."""
+        """Store a file; return the name that graphs must use, which differs from ``name`` if
+        another file of that name exists."""
         ...

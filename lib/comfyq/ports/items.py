@@ -1,7 +1,7 @@
-"""Rules of items that the adapters of ``table`` share on every engine.
+"""Rules of items that all adapters of ``table`` keep.
 
-An engine that keeps items itself (SQLite, a dictionary) applies them as they are; one that has its
-own conditions (DynamoDB) is held to them by the contract suite.
+Adapters that store items themselves (SQLite, a dictionary) call these functions; for DynamoDB,
+which has conditions of its own, the contract suite checks the same rules.
 """
 
 from datetime import datetime
@@ -34,11 +34,11 @@ def live(item: Item | None, now: datetime) -> Item | None:
     return item
 
 
-def holds(write: Write, found: Item | None) -> bool:
-    """Return whether the write's condition holds for ``found`` (None: there is no live item)."""
+def holds(write: Write, stored: Item | None) -> bool:
+    """Return whether the write's condition holds for ``stored`` (None: there is no live item)."""
     if isinstance(write, Put) and write.absent:
-        return found is None
-    return write.version is None or (found is not None and found.get("version") == write.version)
+        return stored is None
+    return write.version is None or (stored is not None and stored.get("version") == write.version)
 
 
 def projected(index: str, item: Item) -> Item:

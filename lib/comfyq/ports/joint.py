@@ -1,4 +1,4 @@
-"""Table and queue in one engine: what one transaction can change in both."""
+"""Joint transactions on table and queue, on a backend that keeps both in one engine."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -18,10 +18,11 @@ class Doorbell:
 
 
 class JointWrites(Protocol):
-    """Change the table and its queue together, where one engine keeps both.
+    """Change the table and its queue in one transaction.
 
-    Backends without it write first and send, or acknowledge, afterwards: what is lost in between
-    the reaper makes good. With it nothing is lost in between, and a job costs fewer transactions.
+    Backends without this port write first and then send or acknowledge; after a crash in between,
+    the reaper repairs the difference. With it no such crash exists, and a job costs fewer
+    transactions.
     """
 
     async def write(

@@ -2,16 +2,16 @@ from typing import Protocol
 
 
 class ProtectionUnavailable(Exception):
-    """Whoever stops idle workers could not be told; asking again may help."""
+    """The service that stops idle workers did not answer; asking again may help."""
 
 
 class Protection(Protocol):
-    """Keeps whoever scales a pool from stopping a worker that has work."""
+    """Protect a busy worker from being stopped by its pool's scaling."""
 
     async def protect(self, *, for_s: float) -> None:
-        """Not to be stopped for that long; called again, from now. ProtectionUnavailable."""
+        """Protect this worker for ``for_s`` from now; raises ProtectionUnavailable."""
         ...
 
     async def release(self) -> None:
-        """May be stopped at any time. Raises ProtectionUnavailable."""
+        """End the protection; raises ProtectionUnavailable."""
         ...

@@ -14,13 +14,14 @@ MAX_HIDE_S = 12 * 3600
 
 
 class Delivery(Protocol):
-    """One receipt of a doorbell. It comes back after the visibility time-out unless acked."""
+    """One receipt of a doorbell, which is delivered again after its visibility time-out unless
+    acknowledged."""
 
     @property
     def job_id(self) -> JobId: ...
 
     async def ack(self) -> None:
-        """Delete the message. A receipt that has lapsed is no error: the doorbell rings again."""
+        """Delete the message; after a lapsed receipt nothing is deleted, and nothing raised."""
         ...
 
     async def hide(self, seconds: float) -> None:
@@ -32,17 +33,17 @@ class Delivery(Protocol):
 
 
 class JobQueue(Protocol):
-    """Rings for jobs at least once, in no particular order.
+    """Deliver doorbells at least once, in no particular order.
 
-    Raises QueueUnavailable from every method where the engine does not answer.
+    Every method raises QueueUnavailable if the queue's engine does not answer.
     """
 
     async def send(self, job_id: JobId, *, tenant: TenantId, delay_s: float = 0) -> None:
-        """Ring. ``delay_s`` is 900 at most (SQS); the tenant is a fairness group, no more."""
+        """Send a doorbell. ``delay_s`` is 900 at most (SQS); ``tenant`` is a fairness group."""
         ...
 
     async def send_many(self, job_ids: Sequence[JobId], *, tenant: TenantId) -> None:
-        """Ring for several jobs at once; where it fails, some of them may have been rung for."""
+        """Send several doorbells at once; if it raises, some of them may have been sent."""
         ...
 
     async def receive(self, *, wait_s: float) -> Delivery | None:

@@ -34,20 +34,21 @@ class Spool(Protocol):
     """The worker's own folder for files between ComfyUI and asset storage."""
 
     async def save(self, name: str, chunks: AsyncIterator[bytes]) -> Spooled:
-        """Write ``chunks`` to disk as they come, never holding them whole in memory."""
+        """Write ``chunks`` to disk as they arrive, never holding the whole file in memory."""
         ...
 
     async def discard(self, spooled: Spooled) -> None: ...
 
     async def keep(self, parcel: Parcel) -> bool:
-        """Keep a parcel for the worker's next process as well; its files were saved here.
+        """Keep a parcel, whose files were saved here, also for the worker's next process.
 
-        The oldest parcels make room. False: it is too large by itself, and its files are gone.
+        The oldest parcels are dropped to make room. False: the parcel alone is too large, and its
+        files were deleted.
         """
         ...
 
     async def kept(self) -> Sequence[Parcel]:
-        """The parcels whose files are all there, the oldest first."""
+        """Return the parcels whose files all exist, oldest first."""
         ...
 
     async def drop(self, parcel: Parcel) -> None:

@@ -1,4 +1,4 @@
-"""One table of items: what SQLite, DynamoDB and a dictionary all do alike.
+"""The port to one table of items, with the semantics that SQLite and DynamoDB share.
 
 Values are str, int, bool, list and dict; there are no floats, and None is dropped, wherever it
 stands. An item's key is (``pk``, ``sk``). ``version`` is compared by conditions, ``ttl`` (epoch
@@ -95,7 +95,7 @@ Write = Put | Delete
 class ConditionFailed(Exception):
     """Nothing was written.
 
-    ``found`` tells, by the position of each refused write, the item that stands there, or None.
+    ``found`` maps the position of each refused write to the stored item, or to None.
     """
 
     def __init__(self, found: Mapping[int, Item | None]) -> None:
@@ -107,7 +107,7 @@ class Table(Protocol):
     """Raises TableUnavailable from every method where the engine does not answer."""
 
     async def get(self, key: Key) -> Item | None:
-        """A consistent read."""
+        """Read an item consistently."""
         ...
 
     async def query(
@@ -129,7 +129,7 @@ class Table(Protocol):
         ...
 
     async def write(self, *writes: Write) -> None:
-        """All of up to MAX_WRITES writes, on different keys, or none.
+        """Do up to MAX_WRITES writes, on different keys, all or none.
 
         Raises:
             ConditionFailed: a condition does not hold.
@@ -140,14 +140,14 @@ class Table(Protocol):
     async def count(self, key: Key, *, cap: int, ttl: int) -> bool:
         """Add one to the counter under ``key`` unless it stands at ``cap``; False: it does.
 
-        ``ttl`` is when the counter's window ends, in epoch seconds. It stands once the window has
-        begun; the first count after it begins the next.
+        ``ttl`` is the end of the counter's window, in epoch seconds. It is fixed by the first count
+        of a window; the first count after it begins the next window.
         """
         ...
 
 
 def check(writes: Sequence[Write]) -> None:
-    """Refuse what not every engine takes.
+    """Refuse writes that some engine would refuse.
 
     Raises:
         ValueError: no or too many writes, an empty or repeated key, a value of another type.

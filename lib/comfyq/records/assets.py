@@ -1,7 +1,7 @@
 """Assets: ``ASSET#id`` and, by the hash of what is in them, ``BLOB#tenant#blake3``.
 
-An asset is deleted in three steps, so that nothing is lost or left behind whatever is interrupted:
-its items say so (``BLOB`` goes, ``ASSET`` is marked), its file is deleted, its item is deleted.
+An asset is deleted in three steps, so that an interruption neither loses nor leaves anything:
+``BLOB`` is deleted and ``ASSET`` marked; the file is deleted; ``ASSET`` is deleted.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ DUE = "ASSETS"  # the partition of the index that the reaper looks at
 
 
 class BlobTaken(Exception):
-    """The tenant has these bytes already."""
+    """The tenant already has an asset with this content."""
 
 
 class AssetRecords:
@@ -56,25 +56,25 @@ class AssetRecords:
             return None
 
     async def keep_until(self, asset: Asset, expires_at: datetime) -> Asset:
-        """Move its end on.
+        """Postpone an asset's expiry.
 
         Raises:
-            TooContended: somebody else wrote it just now.
+            TooContended: another request changed the asset at the same time.
         """
         kept = replace(asset, expires_at=expires_at, version=asset.version + 1)
         try:
             await self._table.write(Put(_item(kept), version=asset.version))
         except ConditionFailed as refused:
-            raise TooContended(f"asset {asset.id} is written by somebody else") from refused
+            raise TooContended(f"asset {asset.id} was changed by another request") from refused
         return kept
 
     async def due(self, now: datetime, *, limit: int) -> Sequence[AssetId]:
-        """Assets whose end has come, or whose deletion was interrupted; the index lags."""
+        """Return expired assets and those whose deletion was interrupted; the index lags."""
         page = await self._table.query("active", DUE, upto=sortable(now), limit=limit)
         return [AssetId(item["pk"].removeprefix("ASSET#")) for item in page.items]
 
     async def condemn(self, asset_id: AssetId, now: datetime) -> Asset | None:
-        """Mark an asset whose end has come; from here on it is not found. None: not now."""
+        """Mark an expired asset for deletion, so that it is not found; None: it was used again."""
         item = await self._table.get(_key(asset_id))
         if item is None or _asset(item).expires_at > now:
             return None

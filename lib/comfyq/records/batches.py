@@ -48,7 +48,7 @@ class BatchRecords:
         """Store a new batch, without its jobs.
 
         Raises:
-            KeyTaken: the idempotency key stands for another batch, or for a job.
+            KeyTaken: the idempotency key is another batch's, or a job's.
         """
         write_id = self._new_write_id()
         writes = [Put(self._item(batch) | {"wid": write_id}, absent=True)]
@@ -82,10 +82,10 @@ class BatchRecords:
         return _batch(item, refusals)
 
     async def cancel(self, batch: Batch) -> None:
-        """Note that what is missing of a batch is not to be made.
+        """Mark a batch as canceled, so that a retry adds no jobs.
 
         Raises:
-            TooContended: somebody else wrote it meanwhile.
+            TooContended: another request changed the batch meanwhile.
         """
         canceled = replace(batch, canceled=True, version=batch.version + 1)
         write_id = self._new_write_id()
@@ -94,9 +94,9 @@ class BatchRecords:
                 Put(self._item(canceled) | {"wid": write_id}, version=batch.version)
             )
         except ConditionFailed as refused:
-            found = refused.found.get(0)
-            if found is None or not found.get("canceled"):
-                raise TooContended(f"batch {batch.id} was written by somebody else") from refused
+            stored = refused.found.get(0)
+            if stored is None or not stored.get("canceled"):
+                raise TooContended(f"batch {batch.id} was changed by another request") from refused
 
     def member(self, job: Job, spec: Spec) -> Member:
         """A job that ``add`` can store; one that reuses the results of another needs no work.
@@ -133,7 +133,7 @@ class BatchRecords:
     async def save(self, jobs: Sequence[Job]) -> None:
         """Replace version ``job.version - 1`` of each job that is still at it.
 
-        The others were written meanwhile, and keep what they were given.
+        The others were changed meanwhile and are left as they are.
         """
         write_id = self._new_write_id()
         for at in range(0, len(jobs), MAX_WRITES):
@@ -192,8 +192,8 @@ def transactions(members: Iterable[Member]) -> Iterator[Sequence[Member]]:
 
 
 def _is_ours(refused: ConditionFailed, members: Sequence[Member]) -> bool:
-    found = refused.found.get(0)
-    return found is not None and found.get("wid") == members[0].puts[0].item["wid"]
+    stored = refused.found.get(0)
+    return stored is not None and stored.get("wid") == members[0].puts[0].item["wid"]
 
 
 def _key(batch_id: BatchId) -> Key:

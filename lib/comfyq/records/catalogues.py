@@ -20,7 +20,7 @@ class Published:
     """A catalogue in asset storage."""
 
     id: str  # hash of its essence
-    seen_at: datetime  # when a worker last said that it is its own
+    seen_at: datetime  # when a worker last published it
 
 
 class CatalogueRecords:

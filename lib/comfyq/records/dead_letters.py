@@ -20,7 +20,7 @@ MAX_PARTS = 20  # 1.6 million characters; SQS takes 1,048,576 bytes [1]
 
 
 @dataclass(frozen=True, slots=True)
-class Graves:
+class DeadLetterIds:
     """A page of ids, newest first; ``cursor`` is where the next begins."""
 
     ids: Sequence[str]
@@ -53,24 +53,28 @@ class DeadLetterRecords:
         page = await self._table.query("main", item["pk"], prefix="BODY#", limit=MAX_PARTS)
         return _letter(item, body="".join(part["text"] for part in page.items))
 
-    async def list(self, tenant: TenantId, *, limit: int, after: Cursor | None = None) -> Graves:
+    async def list(
+        self, tenant: TenantId, *, limit: int, after: Cursor | None = None
+    ) -> DeadLetterIds:
         """A tenant's letters; the index lags, so a page may miss the newest."""
         page = await self._table.query(
             "tenant", _partition(tenant), limit=limit, descending=True, after=after
         )
-        return Graves([item["pk"].removeprefix("DEAD#") for item in page.items], page.cursor)
+        return DeadLetterIds([item["pk"].removeprefix("DEAD#") for item in page.items], page.cursor)
 
     async def count_redrive(self, letter: DeadLetter) -> DeadLetter:
         """Note that the letter is sent again.
 
         Raises:
-            TooContended: somebody else sends it again just now.
+            TooContended: another request redrives it at the same time.
         """
         again = replace(letter, redrives=letter.redrives + 1)
         try:
             await self._table.write(Put(_item(again), version=letter.redrives + 1))
         except ConditionFailed as refused:
-            raise TooContended(f"{letter.id} is sent again by somebody else") from refused
+            raise TooContended(
+                f"dead letter {letter.id} is being redriven by another request"
+            ) from refused
         return again
 
 

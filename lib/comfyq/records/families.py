@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from comfyq.ports.table import Put, Table
 
 PARTITION = "FAMILY"
-MOST = 200  # families that are looked at; jobs of any others still come through the queue
+MOST = 200  # families that workers look for; jobs of others still come through the queue
 
 
 class FamilyRecords:

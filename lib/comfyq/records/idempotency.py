@@ -8,7 +8,7 @@ from comfyq.ports.table import ConditionFailed, Item
 
 @dataclass(frozen=True, slots=True)
 class Idempotency:
-    """A client's promise that this request is the same as an earlier one under ``key``."""
+    """The record of an idempotency key: the request and the job that it was first used for."""
 
     tenant: TenantId
     key: str
@@ -18,7 +18,7 @@ class Idempotency:
 
 
 class KeyTaken(Exception):
-    """The idempotency key stands for a job already."""
+    """The idempotency key is stored for another job or batch."""
 
     def __init__(self, digest: str, job_id: JobId) -> None:
         super().__init__(job_id)
@@ -36,11 +36,11 @@ def idempotency_item(record: Idempotency) -> Item:
 
 
 def settle_refused_create(refused: ConditionFailed, job: Job, write_id: str) -> None:
-    """Return where a refused creation had been done already.
+    """Explain a refused creation; return normally if its first try had been stored after all.
 
     Raises:
-        KeyTaken: the idempotency key, the third of its writes, stands for another job.
-        StaleJob: a job with this id exists.
+        KeyTaken: the idempotency key, the third of its writes, is another job's.
+        StaleJob: a job of this id exists.
     """
     standing = refused.found.get(0)
     if standing is not None and standing.get("wid") == write_id:

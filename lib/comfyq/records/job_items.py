@@ -108,7 +108,7 @@ def from_item(item: Item) -> Job:
 
 
 def _limits(limits: Limits) -> list[int]:
-    """In the order of the fields: ``astuple`` copies each of them deeply, for each write."""
+    """List the fields in order; ``astuple`` would copy each one deeply for each write."""
     return [
         limits.queue_timeout_s,
         limits.run_timeout_s,

@@ -26,7 +26,7 @@ class JobOutputs:
         self._table = table
 
     async def stage(self, job_id: JobId, attempt: int, outputs: Sequence[Output]) -> Item:
-        """Write the parts, where one item does not do; the head is for the caller to write.
+        """Write the parts if one item is too small; return the head, for the caller to write.
 
         Raises:
             TooLarge: one output is larger than an item.
@@ -54,15 +54,15 @@ class JobOutputs:
             return OutputPage(outputs[start:end], start, len(outputs))
         total = head["starts"][-1]
         upto = total if end is None else min(end, total)
-        found: list[Output] = []
+        collected: list[Output] = []
         for number, (first, after) in enumerate(pairwise(head["starts"])):
             if first < upto and start < after:
                 sk = f"{_prefix(head['attempt'])}{number:05d}"
                 part = await self._table.get((f"JOB#{job_id}", sk))
                 if part is None:
                     return OutputPage([], start, 0)  # the job is being deleted
-                found += _outputs_of(part)[max(start - first, 0) : upto - first]
-        return OutputPage(found, start, total)
+                collected += _outputs_of(part)[max(start - first, 0) : upto - first]
+        return OutputPage(collected, start, total)
 
     async def discard(self, job_id: JobId, attempt: int) -> None:
         """Delete the parts of an attempt that did not win."""

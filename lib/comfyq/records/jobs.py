@@ -39,8 +39,8 @@ from comfyq.records.job_parts import (
 )
 from comfyq.records.times import from_ms, to_ms
 
-NAMED_S = 30 * 86_400  # second ids are known that long
-TRIES = 12  # of one update, while others write first
+NAMED_S = 30 * 86_400  # second ids are kept that long
+TRIES = 12  # of one update that loses against concurrent writes
 FIRST_PAUSE_S = 0.005
 
 
@@ -54,15 +54,18 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """A job that nobody holds."""
+    """A job that no worker holds."""
 
     id: JobId
     since: datetime
 
 
 class JobRecords:
-    """Every write carries a fresh write id: when the answer to a write is lost and its repetition
-    is refused, the stored id tells that the write had been applied."""
+    """Store and read jobs.
+
+    Every write carries a fresh write id. When the answer to a write is lost and its repetition is
+    refused, the stored id shows that the write had been applied.
+    """
 
     def __init__(
         self,
@@ -88,13 +91,13 @@ class JobRecords:
     ) -> Job:
         """Store a new job in one transaction; it is returned with the version that it has.
 
-        ``instead_of`` is a refused job, which nobody ever worked on, under the same id. A job that
-        reuses the results of another one has its outputs at once. Where the queue is of the same
-        engine, a job that waits has been rung for by the same transaction, and says so.
+        ``instead_of`` is a refused job of the same id, which is replaced. A job that reuses another
+        one's results has its outputs at once. If one engine keeps table and queue, the same
+        transaction sends a waiting job's doorbell, and the returned job says so.
 
         Raises:
-            KeyTaken: the idempotency key stands for another job.
-            StaleJob: a job with this id exists, or is another than ``instead_of``.
+            KeyTaken: the idempotency key is another job's.
+            StaleJob: a job of this id exists, or it is not ``instead_of`` any more.
         """
         write_id = self._new_write_id()
         old = None if instead_of is None else instead_of.version
@@ -119,7 +122,7 @@ class JobRecords:
         return job
 
     async def get(self, job_id: JobId) -> Job:
-        """A consistent read; raises JobNotFound."""
+        """Read a job consistently; raises JobNotFound."""
         item = await self._table.get(meta_key(job_id))
         if item is None:
             raise JobNotFound(f"there is no job {job_id}")
@@ -133,13 +136,13 @@ class JobRecords:
         outputs: Sequence[Output] | None = None,
         delivery: Delivery | None = None,
     ) -> None:
-        """Replace version ``job.version - 1``, with what the change brought about.
+        """Replace version ``job.version - 1`` of a job by ``job``.
 
-        ``delivery`` is acknowledged by the same transaction where that can be.
+        If one engine keeps table and queue, the same transaction acknowledges ``delivery``.
 
         Raises:
             StaleJob: that is not the stored version. Nothing was written; read and decide again.
-            TooLarge: what there is to store has no room in an item.
+            TooLarge: the job is larger than an item may be.
         """
         write_id = self._new_write_id()
         writes: list[Write] = [Put(to_item(job, write_id=write_id), version=job.version - 1)]
@@ -150,8 +153,8 @@ class JobRecords:
         try:
             await self._write(writes, ack=delivery)
         except ConditionFailed as refused:
-            found = refused.found.get(0)
-            if found is None or found.get("wid") != write_id:
+            stored = refused.found.get(0)
+            if stored is None or stored.get("wid") != write_id:
                 raise StaleJob(f"{job.id} is not at version {job.version - 1}") from refused
 
     async def _write(
@@ -170,15 +173,15 @@ class JobRecords:
         outputs: Sequence[Output] | None = None,
         delivery: Delivery | None = None,
     ) -> Job:
-        """Store what ``change`` makes of the job, deciding again on a fresh read after a conflict.
+        """Apply ``change`` to the job and store it, repeated on a fresh read after a conflict.
 
-        Whatever ``change`` raises passes through, so a conflict that makes the change illegal ends
-        here. ``outputs`` are stored in the same transaction if the job succeeds by it, and
-        ``delivery`` may be acknowledged by it if the job ends.
+        Exceptions of ``change`` are raised, so a concurrent write that makes the change illegal
+        ends the repetition. If the change makes the job succeed, ``outputs`` are stored in the same
+        transaction; if it ends the job, that may also acknowledge ``delivery``.
 
         Raises:
-            TooContended: others wrote first, TRIES times in a row.
-            TooLarge: what there is to store has no room in an item.
+            TooContended: concurrent writes were stored first, TRIES times in a row.
+            TooLarge: the job is larger than an item may be.
         """
         for pause in range(TRIES):
             now = self._clock.now()
@@ -199,7 +202,7 @@ class JobRecords:
                 job = await self.get(job.id)
             else:
                 return changed
-        raise TooContended(f"{job.id} was written by others {TRIES} times in a row")
+        raise TooContended(f"job {job.id} was changed by others {TRIES} times in a row; try again")
 
     async def spec(self, job_id: JobId) -> Spec:
         item = await self._table.get((f"JOB#{job_id}", "SPEC"))
@@ -208,7 +211,7 @@ class JobRecords:
         return spec_of(item)
 
     async def discard_outputs(self, job_id: JobId, attempt: int) -> None:
-        """Delete what was stored of an attempt that did not win."""
+        """Delete the outputs of an attempt that did not make the job succeed."""
         await self._outputs.discard(job_id, attempt)
 
     async def outputs(self, job_id: JobId) -> Sequence[Output]:
@@ -267,7 +270,7 @@ class JobRecords:
         ]
 
     async def remove(self, job: Job) -> None:
-        """Delete a job and everything under it, the job itself last."""
+        """Delete a job and all its items, the job itself last."""
         while True:
             page = await self._table.query("main", f"JOB#{job.id}", limit=20)
             rest = [(item["pk"], item["sk"]) for item in page.items if item["sk"] != "META"]
@@ -277,18 +280,18 @@ class JobRecords:
         await self._table.write(Delete(meta_key(job.id)))
 
     async def add_name(self, name: JobId, job: Job) -> None:
-        """Let a job be found under a second id as well."""
+        """Give a job a second id."""
         ttl = to_ms(job.created_at) // 1000 + NAMED_S
         await self._table.write(
             Put({"pk": f"JOB#{name}", "sk": "NAMES", "job": job.id, "ttl": ttl})
         )
 
     async def named(self, name: JobId) -> JobId | None:
-        """The job whose second id ``name`` is."""
+        """Return the job with the second id ``name``; None if there is none."""
         item = await self._table.get((f"JOB#{name}", "NAMES"))
         return None if item is None else JobId(item["job"])
 
     async def idempotent(self, tenant: TenantId, key: str) -> tuple[str, JobId] | None:
-        """(digest, job) that the key stands for."""
+        """Return (digest, job) stored under an idempotency key; None if it is unused."""
         item = await self._table.get((f"IDEM#{tenant}#{key}", "-"))
         return None if item is None else (item["digest"], JobId(item["job"]))

@@ -12,12 +12,12 @@ from comfyq.ports.notifier import Connection
 from comfyq.ports.table import Delete, Item, Put, Table
 
 FOLLOW_S = 7_500  # a socket of API Gateway lives 7,200 s at most
-MAX_FOLLOWERS = 1_000  # of one job, told per announcement
+MAX_FOLLOWERS = 1_000  # of one job that an announcement reaches
 
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """One connection's wish to be told of one job."""
+    """One connection that follows a job."""
 
     connection: Connection
     base_url: str  # what links in its frames begin with
@@ -30,7 +30,7 @@ class SubscriptionRecords:
     async def connect(
         self, connection: Connection, caller: Caller, *, base_url: str, now_s: int
     ) -> None:
-        """Store who is at the other end: later events of the socket carry no headers."""
+        """Store a socket's caller, because later events of the socket carry no headers."""
         item = {
             "pk": f"CONN#{connection.id}",
             "sk": "META",
@@ -67,7 +67,7 @@ class SubscriptionRecords:
         )
 
     async def disconnect(self, connection_id: str) -> None:
-        """Forget a connection and all that it follows."""
+        """Delete a connection and its subscriptions."""
         partition = f"CONN#{connection_id}"
         while True:
             page = await self._table.query("main", partition, prefix="JOB#", limit=10)

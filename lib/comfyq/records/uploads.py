@@ -33,7 +33,7 @@ class UploadRecords:
         await self._table.write(Put({k: v for k, v in item.items() if v is not None}))
 
     async def get(self, upload_id: UploadId) -> Upload:
-        """Raises UploadNotFound."""
+        """Return an announced upload; raises UploadNotFound."""
         item = await self._table.get((f"UPLOAD#{upload_id}", "-"))
         if item is None:
             raise UploadNotFound(f"there is no upload {upload_id}")

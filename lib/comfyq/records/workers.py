@@ -1,4 +1,4 @@
-"""Workers as they last said they were. An item expires when its worker has been silent too long."""
+"""The last state of each worker. An item expires when its worker sends no heartbeats."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class WorkerState:
     engine_version: str | None = None  # None until it has answered once
     devices: tuple[str, ...] = ()
     simulated: bool = False
-    catalogue: str | None = None  # id of what its ComfyUI can run; None until it has told
+    catalogue: str | None = None  # id of its node catalogue; None until it is published
     draining: bool = False  # it takes no further jobs
     paused: str | None = None  # why it takes none just now, though its ComfyUI answers
     jobs: tuple[JobId, ...] = ()  # that it holds
@@ -49,9 +49,9 @@ class WorkerRecords:
     async def live(
         self, now: datetime, *, within: timedelta | None = None
     ) -> Sequence[WorkerState]:
-        """Return every worker that was heard of ``within`` that time, by id.
+        """Return every worker with a heartbeat ``within`` that time, by id.
 
-        Without it, every worker that is not forgotten; ``seen_at`` tells how fresh each is.
+        Without ``within``, return all that have not expired; ``seen_at`` is the last heartbeat.
         """
         items: list[Item] = []
         after: Cursor | None = None
@@ -65,7 +65,7 @@ class WorkerRecords:
         return [each for each in known if within is None or now - each.seen_at < within]
 
     async def remove(self, worker_id: WorkerId) -> None:
-        """Forget a worker that has left; one that is not there is no error."""
+        """Delete a worker that has left; a missing one is no error."""
         await self._table.write(Delete((PARTITION, worker_id)))
 
 

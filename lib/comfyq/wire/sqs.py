@@ -6,17 +6,17 @@ https://docs.aws.amazon.com/lambda/latest/dg/with-sqs.html
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from comfyq.ports.inbox import Letter
+from comfyq.ports.inbox import Message
 
 
-def letter_of(record: Mapping[str, Any]) -> Letter:
+def message_of(record: Mapping[str, Any]) -> Message:
     """One record; its attributes of other types than text are left out."""
     attributes = {
         name: value["stringValue"]
         for name, value in record.get("messageAttributes", {}).items()
         if value.get("stringValue") is not None
     }
-    return Letter(record["messageId"], record["body"], attributes)
+    return Message(record["messageId"], record["body"], attributes)
 
 
 def queue_of(record: Mapping[str, Any]) -> str:

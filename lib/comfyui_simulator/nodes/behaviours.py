@@ -22,7 +22,7 @@ from comfyui_simulator.storage import Storage
 
 Habit = Callable[[Call], Awaitable[NodeResult]]
 
-UNKNOWN_FACTOR = 4  # of an upscale model whose name does not tell
+UNKNOWN_FACTOR = 4  # of an upscale model whose name has no factor
 
 
 async def combine(call: Call) -> NodeResult:
@@ -39,7 +39,7 @@ async def load_model(call: Call) -> NodeResult:
 
 
 async def load_file(call: Call) -> NodeResult:
-    """An uploaded file is its content: the same bytes under another name change nothing."""
+    """Load a file; its digest is of its content, so its name makes no difference."""
     path = _named_file(call.inputs, call.context.storage)
     if path is None:
         raise FileNotFoundError(f"{call.kind.name}: the file is gone")
@@ -51,7 +51,7 @@ async def load_file(call: Call) -> NodeResult:
 
 
 async def sample(call: Call) -> NodeResult:
-    """One announced step after the other, each with a preview if somebody looks."""
+    """Take the steps of a sampler one after another, each with a preview if a client watches."""
     settings, result = call.context.settings, call.combined()
     total = _steps(call)
     for step in range(1, total + 1):
@@ -85,7 +85,7 @@ async def empty_image(call: Call) -> NodeResult:
 
 
 async def scale_picture(call: Call) -> NodeResult:
-    """A picture that was loaded stays what it shows, in another size."""
+    """Resize a picture; a loaded one keeps its content."""
     image = call.value("image")
     return NodeResult(replace(call.combined(), source=image.source, color=image.color))
 
@@ -149,7 +149,7 @@ async def measure(call: Call) -> NodeResult:
 
 
 async def lab_sleep(call: Call) -> NodeResult:
-    """Takes its time, and says so at each tick."""
+    """Sleep, with progress at each tick."""
     ticks = int(call.inputs["ticks"])
     for tick in range(1, ticks + 1):
         if call.inputs["interruptible"]:
@@ -161,7 +161,7 @@ async def lab_sleep(call: Call) -> NodeResult:
 
 
 async def lab_raise(call: Call) -> NodeResult:
-    """Fails in the way that was asked for."""
+    """Fail in the requested way."""
     kind = call.inputs["kind"]
     if kind == "oom":
         raise out_of_memory("fake OOM: tried to allocate 99.00 GiB")

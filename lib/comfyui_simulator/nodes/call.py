@@ -1,4 +1,4 @@
-"""One call of one node: what it gets, what it may use, what it gives back."""
+"""One call of one node: its inputs, the services it may use, and its result."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from comfyui_simulator.storage import Storage
 
 
 class Advance(Protocol):
-    """Tells how far a node has come. Raises Interrupted."""
+    """A callback that reports a node's progress; raises Interrupted."""
 
     def __call__(
         self, value: int, total: int, picture: Callable[[], Awaitable[Preview]] | None = None

@@ -108,7 +108,7 @@ async def save_audio(call: Call) -> NodeResult:
 
 
 async def send_image(call: Call) -> NodeResult:
-    """Pictures that leave over the socket only; nothing is kept."""
+    """Send pictures over the socket only, without storing them."""
     images = call.value("images")
     for index in range(images.count):
         await call.advance(index, images.count, _png(images, index))
@@ -127,7 +127,7 @@ def _png(images: Value, index: int) -> Callable[[], Awaitable[Preview]]:
 
 
 async def preview_any(call: Call) -> NodeResult:
-    """Shows as text whatever reaches it."""
+    """Show any input as text."""
     source = call.inputs["source"]
     text = f"simulated {source.digest}" if isinstance(source, Value) else str(source)
     return NodeResult(call.combined(), {"text": [text]})

@@ -35,7 +35,7 @@ def paint(value: Value, index: int = 0) -> Image.Image:
 
 
 def paint_preview(value: Value, *, step: int, longer_side_px: int) -> bytes:
-    """A JPEG of a picture on its way."""
+    """Return a preview of a picture as JPEG."""
     longer = max(value.width, value.height, 1)
     size = tuple(max(1, side * longer_side_px // longer) for side in (value.width, value.height))
     clouds = _clouds(f"{value.digest}/preview/{step}").resize(

@@ -14,7 +14,7 @@ from comfyui_simulator.running.schedule import digest
 
 PICTURE_TYPES = ("LATENT", "IMAGE", "MASK", "VIDEO")
 
-# What only says where or how fast to save; it must not reach the pixels.
+# Inputs that only say where or how fast to save, and must not change the pixels.
 NOT_IN_THE_PICTURE = {"filename_prefix"}
 
 
@@ -71,12 +71,12 @@ def combined(kind: NodeClass, inputs: dict[str, Any]) -> Value:
 
 def input_digest(class_type: str, inputs: dict[str, Any]) -> str:
     """The digest of a node's result: its class and everything that reaches it."""
-    told = {
+    digests = {
         name: value.digest if isinstance(value, Value) else value
         for name, value in inputs.items()
         if name not in NOT_IN_THE_PICTURE
     }
-    return digest([class_type, told])
+    return digest([class_type, digests])
 
 
 def _linked(kind: NodeClass, inputs: dict[str, Any]) -> list[Value]:
@@ -92,7 +92,7 @@ def _linked(kind: NodeClass, inputs: dict[str, Any]) -> list[Value]:
 
 
 def _sized(values: Iterable[Value]) -> Value:
-    """All that the inputs know, in one value; the last that knows something wins."""
+    """Merge the inputs into one value; of each property, the last input that has it counts."""
     merged = Value(digest="")
     for value in values:
         merged = replace(

@@ -78,7 +78,7 @@ class FileRoutes:
 
 
 def content_type(path: Path) -> str:
-    """By the suffix."""
+    """Return the content type of a file by its suffix."""
     known = CONTENT_TYPES.get(path.suffix) or mimetypes.guess_type(path.name)[0]
     return known or "application/octet-stream"
 

@@ -22,11 +22,11 @@ class NodeFailure(Exception):
 
 
 class Interrupted(Exception):
-    """Somebody asked for the execution to stop, and it noticed."""
+    """The execution was interrupted on request."""
 
 
 class ExecutorDied(Exception):
-    """A node raised what ends ComfyUI's only worker thread: nothing will ever run again."""
+    """A node's exception ended ComfyUI's only worker thread: no prompt will ever run again."""
 
 
 def out_of_memory(message: str) -> NodeFailure:
@@ -44,7 +44,7 @@ def device_fault() -> NodeFailure:
 
 
 def named(error: Exception) -> NodeFailure:
-    """Any exception as a node's failure."""
+    """Convert any exception to a node's failure."""
     if isinstance(error, NodeFailure):
         return error
     kind = type(error)

@@ -55,17 +55,17 @@ def _job(row: list[Any], status: str) -> JsonObject:
 
 
 def _workflow_id(extra_data: JsonObject) -> str | None:
-    found: Any = extra_data
+    value: Any = extra_data
     for key in ("extra_pnginfo", "workflow", "id"):
-        found = found.get(key) if isinstance(found, dict) else None
-    return None if found is None else str(found)
+        value = value.get(key) if isinstance(value, dict) else None
+    return None if value is None else str(value)
 
 
 def _ended(item: JsonObject) -> JsonObject:
-    told = item["status"]["messages"]
-    last_type, last = told[-1]
+    messages = item["status"]["messages"]
+    last_type, last = messages[-1]
     job = _job(item["prompt"], _status_after(last_type))
-    job |= {"execution_start_time": told[0][1]["timestamp"]}
+    job |= {"execution_start_time": messages[0][1]["timestamp"]}
     job |= {"execution_end_time": last["timestamp"]}
     if last_type == "execution_error":
         job["execution_error"] = last

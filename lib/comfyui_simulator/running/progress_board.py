@@ -40,7 +40,7 @@ class ProgressBoard:
         total: int,
         picture: Callable[[], Awaitable[Preview]] | None,
     ) -> None:
-        """A step is done. The picture is painted only if somebody would see it."""
+        """Report a finished step. Its preview is painted only if a client would receive it."""
         if picture is None and self._is_too_soon(node_id, value, total):
             return
         self._last_told[node_id] = (time.monotonic(), value)

@@ -1,4 +1,4 @@
-"""The prompts that wait, that run, and that have ended."""
+"""The pending, running and ended prompts."""
 
 import asyncio
 import heapq
@@ -28,7 +28,7 @@ class Prompt:
 
     @property
     def client_id(self) -> str | None:
-        """Return the client that is told about it; None if the prompt named none."""
+        """Return the client that gets the prompt's events; None if the prompt named none."""
         return self.extra_data.get("client_id")
 
 
@@ -72,7 +72,7 @@ class PromptQueue:
         return self.running
 
     def finish(self) -> None:
-        """Nothing runs any more."""
+        """Note that no prompt runs any more."""
         self.running = None
         self._on_change()
 
@@ -87,7 +87,7 @@ class PromptQueue:
                 self._pending = [kept for kept in self._pending if kept is not prompt]
                 heapq.heapify(self._pending)
                 if not self._pending:
-                    self._on_change()  # ComfyUI says it twice when nothing is left
+                    self._on_change()  # ComfyUI sends it twice when the queue becomes empty
                 self._on_change()
                 return True
         return False

@@ -14,7 +14,7 @@ LOOP_CLOCK_S = 0.002
 
 
 class PromptRunner:
-    """Runs one prompt after the other until it is cancelled, or dies of one."""
+    """Run one prompt after another until canceled, or until a prompt kills the worker thread."""
 
     def __init__(self, *, context: RunContext, queue: PromptQueue, history: History) -> None:
         self._around = context
@@ -25,8 +25,8 @@ class PromptRunner:
         self._run: Run | None = None
 
     async def work(self) -> None:
-        """Take prompts for ever. Returns early when a node kills the worker thread: what ran
-        then stays running, and nothing else ever starts."""
+        """Take prompts for ever. Returns only when a node kills the worker thread: its prompt stays
+        running, and no other ever starts."""
         try:
             while True:
                 await self._execute(await self._queue.take())
@@ -40,7 +40,8 @@ class PromptRunner:
         return self._run.at_node
 
     def interrupt(self, prompt_id: str | None = None) -> bool:
-        """Ask what runs to stop, whatever it is or only if it is this; whether it was asked."""
+        """Request that the running prompt stop, only if it is the given one, if any; return whether
+        that was requested."""
         running = self._queue.running
         if prompt_id is not None and (running is None or running.prompt_id != prompt_id):
             return False

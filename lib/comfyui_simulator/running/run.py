@@ -1,4 +1,4 @@
-"""One prompt on its way through its graph."""
+"""The execution of one prompt's graph."""
 
 import asyncio
 import traceback
@@ -43,7 +43,7 @@ class RunContext:
 
 
 class Run:
-    """Executes one prompt. Afterwards `history_item` tells the story."""
+    """Execute one prompt; afterwards `history_item` is its entry in the history."""
 
     def __init__(self, *, prompt: Prompt, context: RunContext, cache: Cache) -> None:
         self.prompt = prompt
@@ -222,7 +222,7 @@ class Run:
         }
 
     def _tell(self, type_: str, *, is_for_all: bool = False, **data: Any) -> None:
-        """Send what the history keeps too; without a client id it is only kept."""
+        """Add an event to the history and send it; without a client id it is not sent."""
         stamped = {"prompt_id": self.prompt.prompt_id} | data | {"timestamp": messages.now_ms()}
         self._messages.append((type_, stamped))
         if is_for_all or self.prompt.client_id is not None:

@@ -15,7 +15,7 @@ Graph = Mapping[str, Mapping[str, Any]]
 
 
 def is_link(value: object) -> bool:
-    """Return whether an input takes what another node gives out."""
+    """Return whether an input is a link to another node's output."""
     return (
         isinstance(value, list)
         and len(value) == 2
@@ -45,7 +45,7 @@ class Signatures:
         catalogue: Catalogue,
         outside: Callable[[str], str | None],
     ) -> None:
-        """`outside` tells what a node depends on beside its inputs (None: it always changes)."""
+        """`outside` returns what a node depends on beside its inputs; None: it always changes."""
         self._graph = graph
         self._catalogue = catalogue
         self._outside = outside
@@ -118,7 +118,7 @@ class Schedule:
 
     def _add(self, output: str) -> None:
         # The order in which nodes are found decides ties: depth first, the last input first.
-        found = []
+        added = []
         stack = [output]
         while stack:
             node_id = stack.pop()
@@ -126,9 +126,9 @@ class Schedule:
                 continue
             self._waits_for[node_id] = set()
             self._feeds[node_id] = []
-            found.append(node_id)
+            added.append(node_id)
             stack += self._uncached(node_id)
-        for node_id in found:
+        for node_id in added:
             for upstream in self._uncached(node_id):
                 self._connect(upstream, node_id)
 

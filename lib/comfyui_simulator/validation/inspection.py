@@ -97,8 +97,8 @@ class Inspection:
             return self._visit(output)
         except _Crash as crash:
             self._path.clear()
-            told = problems.validation_crashed(crash.exception_type, crash.details)
-            self._found[output] = _Finding(False, [told])
+            problem = problems.validation_crashed(crash.exception_type, crash.details)
+            self._found[output] = _Finding(False, [problem])
             return False
 
     def _visit(self, node_id: str) -> bool:
@@ -148,11 +148,11 @@ class Inspection:
         try:
             upstream_is_valid = self._visit(link[0])
         except _Crash as crash:
-            told = problems.inner_validation_crashed(
+            problem = problems.inner_validation_crashed(
                 spec, link, crash.exception_type, crash.details
             )
             self._forget_path_after(link[0])
-            self._found[link[0]] = _Finding(False, [told])
+            self._found[link[0]] = _Finding(False, [problem])
             upstream_is_valid = False
         finding.valid = finding.valid and upstream_is_valid
 
@@ -181,8 +181,8 @@ class Inspection:
         if file_kind is None:
             yield from self._check_range(spec, value)
         elif not isinstance(value, str):
-            told = f"'{type(value).__name__}' object has no attribute 'endswith'"
-            raise _Crash("AttributeError", told)
+            problem = f"'{type(value).__name__}' object has no attribute 'endswith'"
+            raise _Crash("AttributeError", problem)
         elif not self._rules.has_input_file(value):
             yield problems.no_such_file(spec, file_kind, value)
 
@@ -204,7 +204,7 @@ class Inspection:
 
     def _note_cycle(self, members: list[str]) -> None:
         if not self._rules.wire.names_missing_nodes:
-            return  # the older generation runs out of stack, and can blame nobody
+            return  # the older generation overflows its stack, and can name no node
         path = " -> ".join(
             f"{node_id} ({self._graph[node_id]['class_type']})"
             for node_id in [*members, members[0]]

@@ -1,4 +1,4 @@
-"""The words in which ComfyUI says what is wrong with a graph."""
+"""ComfyUI's error texts for invalid graphs."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ def bad_prompt_id() -> Problem:
 
 def outputs_failed(problems: list[Problem]) -> Problem:
     """No output is valid; `problems` are those of the outputs themselves."""
-    details = "\n".join(f"{found['message']}: {found['details']}" for found in problems)
+    details = "\n".join(f"{each['message']}: {each['details']}" for each in problems)
     return problem("prompt_outputs_failed_validation", "Prompt outputs failed validation", details)
 
 
@@ -115,9 +115,11 @@ def type_mismatch(spec: InputSpec, received: str, link: list[Any]) -> Problem:
 
 def not_convertible(spec: InputSpec, value: Any, reason: str) -> Problem:
     message = f"Failed to convert an input value to a {spec.type} value"
-    found = _of_value("invalid_input_type", message, f"{spec.name}, {value}, {reason}", spec, value)
-    found["extra_info"]["exception_message"] = reason
-    return found
+    problem = _of_value(
+        "invalid_input_type", message, f"{spec.name}, {value}, {reason}", spec, value
+    )
+    problem["extra_info"]["exception_message"] = reason
+    return problem
 
 
 def too_small(spec: InputSpec, value: Any) -> Problem:
@@ -134,10 +136,10 @@ def not_in_list(spec: InputSpec, value: Any, choices: list[Any]) -> Problem:
     is_long = len(choices) > LONGEST_SHOWN_LIST
     shown = f"(list of length {len(choices)})" if is_long else str(choices)
     details = f"{spec.name}: '{value}' not in {shown}"
-    found = _of_value("value_not_in_list", "Value not in list", details, spec, value)
+    problem = _of_value("value_not_in_list", "Value not in list", details, spec, value)
     if is_long:
-        found["extra_info"]["input_config"] = None
-    return found
+        problem["extra_info"]["input_config"] = None
+    return problem
 
 
 def no_such_file(spec: InputSpec, kind: str, value: Any) -> Problem:

@@ -1,4 +1,4 @@
-"""Cancelling stops one prompt and no other."""
+"""Canceling stops one prompt and no other."""
 
 import asyncio
 import uuid

@@ -137,7 +137,7 @@ async def test_many_receivers_get_each_ring_once(bench: Bench) -> None:
     assert sorted(received) == sorted(rung)
 
 
-async def test_a_ring_for_a_cancelled_receiver_comes_back_at_once(bench: Bench) -> None:
+async def test_a_ring_for_a_canceled_receiver_comes_back_at_once(bench: Bench) -> None:
     skip_on_moto(bench, "it is not made for threads")
     # A poll that goes on may take the ring of a later round as well: each counts as a receipt.
     for _ in range(MAX_RECEIVES - 1):

@@ -1,4 +1,4 @@
-"""The SQLite queue's promises to receivers who are cancelled."""
+"""The SQLite queue's promises to receivers who are canceled."""
 
 import asyncio
 from collections.abc import Iterator
@@ -32,18 +32,18 @@ async def test_a_cancellation_at_any_moment_leaves_the_message_to_others(
     queue: SqliteQueue,
 ) -> None:
     await queue.send(JobId("a"), tenant=ALICE)
-    cancelled = 0
+    canceled = 0
     for n in range(240):
         receiving = asyncio.create_task(queue.receive(wait_s=1))
         asyncio.get_running_loop().call_later(n * 5e-6, receiving.cancel)  # 0 to 1.2 ms
         try:
             delivery = await receiving
         except asyncio.CancelledError:
-            cancelled += 1
+            canceled += 1
             delivery = await queue.receive(wait_s=1)
         assert delivery is not None
         await delivery.hide(0)
-    assert cancelled > 10
+    assert canceled > 10
 
 
 async def test_a_queue_behind_a_held_lock_is_unavailable(

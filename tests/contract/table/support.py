@@ -22,11 +22,11 @@ async def refusal(table: Table, *writes: Put | Delete) -> dict[int, Item | None]
 
 async def pages(table: Table, index: str, partition: str, **query: Any) -> list[Page]:
     """All pages, each asked for with the cursor of the one before, sent through JSON's types."""
-    found = [await table.query(index, partition, **query)]
-    while (cursor := found[-1].cursor) is not None:
-        found.append(await table.query(index, partition, after=Cursor(*list(cursor)), **query))
-    return found
+    pages = [await table.query(index, partition, **query)]
+    while (cursor := pages[-1].cursor) is not None:
+        pages.append(await table.query(index, partition, after=Cursor(*list(cursor)), **query))
+    return pages
 
 
-def sort_keys(found: list[Page], name: str = "sk") -> list[str]:
-    return [item[name] for page in found for item in page.items]
+def sort_keys(pages: list[Page], name: str = "sk") -> list[str]:
+    return [item[name] for page in pages for item in page.items]

@@ -44,14 +44,14 @@ async def test_deleting_nothing_is_no_error(table: Table) -> None:
 
 async def test_a_transaction_is_all_or_nothing(table: Table) -> None:
     await table.write(Put(item("a", version=1)), Put(item("z", version=7)))
-    found = await refusal(
+    stored = await refusal(
         table,
         Put(item("b"), absent=True),
         Put(item("a", version=5), absent=True),
         Delete(("z", "META"), version=7),
         Put(item("c", version=2), version=1),
     )
-    assert found == {1: item("a", version=1), 3: None}
+    assert stored == {1: item("a", version=1), 3: None}
     assert await table.get(("b", "META")) is None
     assert await table.get(("z", "META")) is not None
     await table.write(

@@ -154,7 +154,7 @@ async def test_conflicts_without_end_are_unavailable(
     table: DynamoTable, inject: Callable[..., Answers]
 ) -> None:
     refusals = inject("TransactWriteItems", *[CANCELLED] * 50)
-    with pytest.raises(TableUnavailable, match="in the way"):
+    with pytest.raises(TableUnavailable, match="conflicts with other transactions"):
         await table.write(Put(ITEM), Put(OTHER))
     assert refusals.calls == calls.TRIES
 

@@ -44,9 +44,9 @@ async def test_expired_is_absent_from_queries_and_pages_are_full(
         keys = {"pk": f"J{n:02}", "sk": "META", partition: "P", sort: f"{n:02}"}
         await table.write(Put({**keys, "ttl": ttl}))
     clock.advance(10)
-    found = await pages(table, index, "P", limit=2)
-    assert [len(page.items) for page in found] == [2, 2, 2]
-    assert sort_keys(found, sort) == ["01", "06", "07", "08", "09", "10"]
+    read = await pages(table, index, "P", limit=2)
+    assert [len(page.items) for page in read] == [2, 2, 2]
+    assert sort_keys(read, sort) == ["01", "06", "07", "08", "09", "10"]
 
 
 async def test_the_counter_stops_at_its_cap(table: Table, clock: ManualClock) -> None:

@@ -15,19 +15,19 @@ async def test_pages_follow_each_other(table: Table, index: str, descending: boo
     for n in range(11):
         await table.write(Put(item("P", f"{n:02}", tpk="P", tsk=f"{n:02}")))
     await table.write(Put(item("other", "05", tpk="other", tsk="05")))
-    found = await pages(table, index, "P", limit=4, descending=descending)
-    assert [len(page.items) for page in found] == [4, 4, 3]
+    read = await pages(table, index, "P", limit=4, descending=descending)
+    assert [len(page.items) for page in read] == [4, 4, 3]
     expected = [f"{n:02}" for n in range(11)]
-    assert sort_keys(found, sort) == (expected[::-1] if descending else expected)
+    assert sort_keys(read, sort) == (expected[::-1] if descending else expected)
 
 
 @pytest.mark.parametrize("descending", [False, True])
 async def test_items_with_one_sort_key_are_each_found_once(table: Table, descending: bool) -> None:
     for n in range(13):
         await table.write(Put(item(f"J{n:02}", tpk="T", tsk=f"{n // 5}")))
-    found = await pages(table, "tenant", "T", limit=3, descending=descending)
-    assert sorted(sort_keys(found, "pk")) == [f"J{n:02}" for n in range(13)]
-    sorts = sort_keys(found, "tsk")
+    read = await pages(table, "tenant", "T", limit=3, descending=descending)
+    assert sorted(sort_keys(read, "pk")) == [f"J{n:02}" for n in range(13)]
+    sorts = sort_keys(read, "tsk")
     assert sorts == sorted(sorts, reverse=descending)
 
 
@@ -107,10 +107,10 @@ async def test_an_index_returns_its_projection_and_no_more(table: Table, index: 
     )
     await table.write(Put(whole))
     chosen = INDEXES[index]
-    (found,) = (await table.query(index, "JOB#1" if index == "main" else "P", limit=1)).items
+    (read,) = (await table.query(index, "JOB#1" if index == "main" else "P", limit=1)).items
     projection = whole if chosen.projection is None else chosen.projection
     names = {"pk", "sk", chosen.partition, chosen.sort, *projection}
-    assert found == {name: value for name, value in whole.items() if name in names}
+    assert read == {name: value for name, value in whole.items() if name in names}
 
 
 async def test_a_query_that_makes_no_sense_is_refused(table: Table) -> None:

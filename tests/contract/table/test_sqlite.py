@@ -16,7 +16,7 @@ from comfyq.adapters.sqlite.commit import commit_together
 from comfyq.adapters.sqlite.database import Database, FairLock
 from comfyq.adapters.sqlite.lane import Task
 from comfyq.adapters.sqlite.queue import SqliteQueue
-from comfyq.adapters.sqlite.table import SWEEP_AFTER_S, SqliteTable
+from comfyq.adapters.sqlite.table import EXPIRY_AFTER_S, SqliteTable
 from comfyq.adapters.system.clock import SystemClock
 from comfyq.domain.caller import DEFAULT_TENANT
 from comfyq.domain.errors import QueueUnavailable, TableUnavailable
@@ -88,8 +88,8 @@ async def test_a_commit_is_synced(database: Database) -> None:
 
 async def test_what_may_be_lost_is_not_synced_unless_others_are_with_it(database: Database) -> None:
     def level(connection: sqlite3.Connection) -> int:
-        found: int = connection.execute("PRAGMA synchronous").fetchone()[0]
-        return found
+        stored: int = connection.execute("PRAGMA synchronous").fetchone()[0]
+        return stored
 
     assert await database.write(level, synced=False) == 1  # NORMAL
     assert await database.write(level) == 2
@@ -155,7 +155,7 @@ async def test_what_is_no_database_is_unavailable(tmp_path: Path, kind: str) -> 
     database.close()
 
 
-async def test_a_cancelled_write_is_done_whole_or_not_at_all(table: SqliteTable) -> None:
+async def test_a_canceled_write_is_done_whole_or_not_at_all(table: SqliteTable) -> None:
     tasks = [
         asyncio.create_task(table.write(Put(item(f"left{n}")), Put(item(f"right{n}"))))
         for n in range(60)
@@ -209,17 +209,17 @@ async def test_writes_at_once_from_several_databases_all_happen(path: Path) -> N
     async with anyio.create_task_group() as group:
         for database in databases:
             group.start_soon(add, database)
-    found = await SqliteTable(database=databases[0], clock=CLOCK).get(("sum", "META"))
-    assert found is not None
-    assert found["version"] == 60
+    stored = await SqliteTable(database=databases[0], clock=CLOCK).get(("sum", "META"))
+    assert stored is not None
+    assert stored["version"] == 60
     for database in databases:
         database.close()
 
 
 async def _add_one(table: SqliteTable) -> None:
     while True:
-        found = await table.get(("sum", "META"))
-        version = found["version"] if found else None
+        stored = await table.get(("sum", "META"))
+        version = stored["version"] if stored else None
         put = Put(item("sum", (version or 0) + 1), absent=version is None, version=version)
         try:
             return await table.write(put)
@@ -235,7 +235,11 @@ async def test_long_expired_items_are_deleted_in_passing(
         lambda c: (
             c.executemany(
                 "INSERT INTO item (pk, sk, ttl, body) VALUES (?, '-', ?, '{}')",
-                [("old", now_s - SWEEP_AFTER_S - 5), ("recent", now_s - 5), ("alive", now_s + 500)],
+                [
+                    ("old", now_s - EXPIRY_AFTER_S - 5),
+                    ("recent", now_s - 5),
+                    ("alive", now_s + 500),
+                ],
             ).rowcount
         )
     )

@@ -28,11 +28,11 @@ async def test_every_kind_of_value_comes_back_as_it_was(table: Table) -> None:
         version=1,
     )
     await table.write(Put(kept))
-    found = await table.get(("JOB#1", "META"))
-    assert found == kept
-    assert found is not None
-    assert type(found["yes"]) is bool
-    assert type(found["whole"]) is int
+    stored = await table.get(("JOB#1", "META"))
+    assert stored == kept
+    assert stored is not None
+    assert type(stored["yes"]) is bool
+    assert type(stored["whole"]) is int
 
 
 async def test_none_is_dropped_wherever_it_stands(table: Table) -> None:
@@ -46,9 +46,9 @@ async def test_what_was_read_is_the_readers_own(table: Table) -> None:
     values = [1]
     await table.write(Put(item("a", list=values)))
     values.append(2)
-    found = await table.get(("a", "META"))
-    assert found == item("a", list=[1])
-    found["list"].append(3)
+    stored = await table.get(("a", "META"))
+    assert stored == item("a", list=[1])
+    stored["list"].append(3)
     assert await table.get(("a", "META")) == item("a", list=[1])
 
 
@@ -101,6 +101,6 @@ async def test_too_large_is_refused(table: Table) -> None:
         with pytest.raises(TooLarge):
             await table.write(*refused)
     await table.write(Put(item("a", blob="x" * 340_000)))
-    found = await table.get(("a", "META"))
-    assert found is not None
-    assert len(found["blob"]) == 340_000
+    stored = await table.get(("a", "META"))
+    assert stored is not None
+    assert len(stored["blob"]) == 340_000

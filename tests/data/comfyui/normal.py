@@ -27,21 +27,21 @@ MODEL_LIST = re.compile(r"not in \[.*\]")
 
 def normal_tape(answers: list[Json], events: list[Json]) -> list[Json]:
     """Answers first, then events; each line an object with its kind."""
-    told = [{"answer": normal(answer)} for answer in answers]
-    return told + [{"event": event} for event in normal_events(events)]
+    normalized = [{"answer": normal(answer)} for answer in answers]
+    return normalized + [{"event": event} for event in normal_events(events)]
 
 
 def normal_events(events: Iterable[Json]) -> list[Json]:
     """The order of what happened, where all steps and previews of a node are one."""
-    told: list[Json] = []
+    normalized: list[Json] = []
     last: dict[str, Json] = {}
     for event in map(_shortened, map(normal, events)):
         # steps and progress states alternate: each is compared with the last of its kind
         if event["type"] in ("step", "progress_state") and last.get(event["type"]) == event:
             continue
         last[event["type"]] = event
-        told.append(event)
-    return told
+        normalized.append(event)
+    return normalized
 
 
 def _shortened(event: Json) -> Json:

@@ -57,15 +57,15 @@ class Tape:
         async with self._session.request(method, self.url + path, **request) as response:
             is_json = response.content_type == "application/json"
             content = await response.json() if is_json else None
-            told = {"status": response.status, "type": response.content_type, "answer": content}
-        self.answers.append({"asked": f"{method} {path}", **told})
-        return told
+            reply = {"status": response.status, "type": response.content_type, "answer": content}
+        self.answers.append({"asked": f"{method} {path}", **reply})
+        return reply
 
     async def submit(self, graph: Graph, **more: Any) -> str:
         """POST /prompt; the prompt's id, or "" if it was refused."""
         body = {"prompt": graph, "client_id": self.client_id, **more}
-        told = await self.ask("POST", "/prompt", json=body)
-        answer = told["answer"]
+        reply = await self.ask("POST", "/prompt", json=body)
+        answer = reply["answer"]
         return str(answer["prompt_id"]) if answer and "prompt_id" in answer else ""
 
     async def run(self, graph: Graph, **more: Any) -> str:

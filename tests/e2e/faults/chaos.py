@@ -192,9 +192,11 @@ class Chaos:
     def _judge_follower(self, job_id: str, follower: Follower) -> None:
         with suppress(AssertionError):
             until(lambda: follower.ended_at is not None, "told", within_s=TOLD_S)
-        told = {frame["status"] for frame in follower.frames} & ENDS
-        if told != {self.tally.ends.get(job_id)}:
-            self.tally.broken.append(f"the follower of {job_id} was told {told or 'nothing'}")
+        final_statuses = {frame["status"] for frame in follower.frames} & ENDS
+        if final_statuses != {self.tally.ends.get(job_id)}:
+            self.tally.broken.append(
+                f"the follower of {job_id} was told {final_statuses or 'nothing'}"
+            )
 
 
 def faults_of(story: Json, end: str) -> list[str]:
@@ -248,14 +250,14 @@ def summary(backend: str, seed: int, tally: Tally) -> Json:
     }
 
 
-def table(told: Sequence[Json]) -> str:
+def table(outcomes: Sequence[Json]) -> str:
     """Of all runs' summaries, a line a backend."""
     lines = [
         "| backend | seeds | jobs | ended | attempts | faults | broken promises |",
         "|---|---|---|---|---|---|---|",
     ]
-    for backend in sorted({each["backend"] for each in told}):
-        runs = [each for each in told if each["backend"] == backend]
+    for backend in sorted({each["backend"] for each in outcomes}):
+        runs = [each for each in outcomes if each["backend"] == backend]
         ended, events = _sum(run["ended"] for run in runs), _sum(run["events"] for run in runs)
         accepted, attempts, broken = (
             sum(run[name] for run in runs) for name in ("accepted", "attempts", "broken")
@@ -284,20 +286,20 @@ def main() -> int:
     parser.add_argument("--seeds", type=int, default=1, help="so many runs, from --seed on")
     parser.add_argument("--into", type=Path, help="a document, whose part `chaos` gets the table")
     given = parser.parse_args()
-    workflows, told = Path(__file__).parent / "workflows", []
+    workflows, final_statuses = Path(__file__).parent / "workflows", []
     for seed in range(given.seed, given.seed + given.seeds):
         for backend in given.backend or ["embedded", "emulator"]:
             tally = run(
                 backend, jobs=given.jobs, seconds=given.seconds, seed=seed, workflows=workflows
             )
-            told.append(summary(backend, seed, tally))
-            print(json.dumps(told[-1]), flush=True)
+            final_statuses.append(summary(backend, seed, tally))
+            print(json.dumps(final_statuses[-1]), flush=True)
             for fault in tally.broken:
                 print(f"  BROKEN: {fault}", flush=True)
-    print(drawn := table(told))
+    print(drawn := table(final_statuses))
     if given.into is not None:
         rewrite(given.into, "chaos", drawn)
-    return 1 if any(each["broken"] for each in told) else 0
+    return 1 if any(each["broken"] for each in final_statuses) else 0
 
 
 if __name__ == "__main__":

@@ -136,8 +136,8 @@ def simulator(lab: Lab) -> Simulated:
 def comfy(request: pytest.FixtureRequest) -> Comfy:
     """A ComfyUI that the test must leave as it was."""
     wanted = "simulator" if request.param == "simulator" else "running_comfyui"
-    found: Comfy = request.getfixturevalue(wanted)
-    return found
+    comfy: Comfy = request.getfixturevalue(wanted)
+    return comfy
 
 
 @pytest.fixture(params=["simulator"])
@@ -183,5 +183,5 @@ def slow_comfy(request: pytest.FixtureRequest, lab: Lab) -> Comfy:
     """One whose sampler takes half a second or more for a step (the real one at 768 px)."""
     if request.param == "simulator":
         return lab.simulator("--step-s", 0.5)
-    found: Comfy = request.getfixturevalue("running_comfyui")
-    return found
+    comfy: Comfy = request.getfixturevalue("running_comfyui")
+    return comfy

@@ -124,8 +124,8 @@ class Lab:
         follower = self.client.follower(job_id)
         follower.wait_end()
         story = self.client.story(job_id)
-        told = {frame["status"] for frame in follower.frames if frame["status"] in ENDED}
-        assert (story["status"], told) == (status, {status}), story
+        ends = {frame["status"] for frame in follower.frames if frame["status"] in ENDED}
+        assert (story["status"], ends) == (status, {status}), story
         assert follower.close_code == 1000
         attempts = story["attempts"]
         if verdicts is not None:

@@ -1,4 +1,4 @@
-"""A job is cancelled, in whatever phase: once, twice, by two clients at once."""
+"""A job is canceled, in whatever phase: once, twice, by two clients at once."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor

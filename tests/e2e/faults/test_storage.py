@@ -64,10 +64,12 @@ def test_storage_refuses_for_good(system: Owned, lab: Lab, record: Record) -> No
     lab.worker(simulator, worker_id=name, env=IMPATIENT)
     heal()
     healed = time.monotonic()
-    found = lab.client.until(job, lambda shown: bool(shown["outputs"]), "its outputs are there")
+    recovered_job = lab.client.until(
+        job, lambda shown: bool(shown["outputs"]), "its outputs are there"
+    )
     recovered = time.monotonic()
-    assert (found["status"], found["error_code"]) == ("failed", "storage-refused")
-    assert lab.client.download(found["outputs"][0]["url"]).startswith(b"\x89PNG")
+    assert (recovered_job["status"], recovered_job["error_code"]) == ("failed", "storage-refused")
+    assert lab.client.download(recovered_job["outputs"][0]["url"]).startswith(b"\x89PNG")
     assert simulator.renders(job) == 1
     until(lambda: not spooled(system), "the spool is empty again")
     record(

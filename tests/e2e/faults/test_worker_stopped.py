@@ -76,7 +76,7 @@ def test_restarted_beside_its_comfyui(away: str, lab: Lab, comfy: Comfy, record:
 
 @also_real
 def test_restarted_it_deletes_what_nobody_wants(lab: Lab, comfy: Comfy, record: Record) -> None:
-    """The jobs were cancelled while it was away; ComfyUI does not know."""
+    """The jobs were canceled while it was away; ComfyUI does not know."""
     name = new_name("back")
     former = lab.worker(comfy, worker_id=name)
     jobs = [lab.client.submit(seconds=30, ticks=300) for _ in range(2)]
@@ -91,8 +91,8 @@ def test_restarted_it_deletes_what_nobody_wants(lab: Lab, comfy: Comfy, record: 
     assert all(comfy.holds(job) for job in jobs)
     lab.worker(comfy, worker_id=name)
     back = time.monotonic()
-    until(lambda: not any(comfy.holds(job) for job in jobs), "its strays are gone")
-    record("worker restarted, its strays deleted", time.monotonic() - back)
+    until(lambda: not any(comfy.holds(job) for job in jobs), "its orphaned prompts are gone")
+    record("worker restarted, its orphaned prompts deleted", time.monotonic() - back)
     assert [comfy.renders(job) for job in jobs] == [0, 0]
 
 

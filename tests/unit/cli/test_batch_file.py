@@ -31,5 +31,5 @@ OPTIONAL = {"anyOf": [{"type": "integer"}, {"type": "null"}]}
 def test_a_cell_has_the_type_of_its_parameter(
     cell: str, schema: dict[str, Any] | None, value: object
 ) -> None:
-    found = value_of(cell, schema)
-    assert (found, type(found)) == (value, type(value))
+    converted = value_of(cell, schema)
+    assert (converted, type(converted)) == (value, type(value))

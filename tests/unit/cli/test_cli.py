@@ -169,7 +169,7 @@ def test_every_bad_field_is_told(api: FakeApi) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "code", "told"),
+    ("status", "body", "code", "printed"),
     [
         (503, {"detail": "the table is away"}, 3, "the table is away"),
         (502, b"<html>", 3, "Bad Gateway"),
@@ -178,12 +178,12 @@ def test_every_bad_field_is_told(api: FakeApi) -> None:
     ],
 )
 def test_servers_that_are_of_no_help(
-    api: FakeApi, status: int, body: object, code: int, told: str
+    api: FakeApi, status: int, body: object, code: int, printed: str
 ) -> None:
     api.answer("/health", body, status=status)
     result = run(api, "health")
     assert (result.exit_code, result.stdout) == (code, "")
-    assert told in result.stderr
+    assert printed in result.stderr
 
 
 def test_a_server_without_workers_is_told_by_the_exit_code(api: FakeApi) -> None:

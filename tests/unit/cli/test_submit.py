@@ -72,11 +72,11 @@ def test_a_parameter_that_is_called_like_an_option(api: FakeApi, tmp_path: Path)
 
 
 def test_the_help_is_the_workflows(api: FakeApi) -> None:
-    told = run(api, "submit", "flux-dev", "--help")
-    assert told.exit_code == 0
+    printed = run(api, "submit", "flux-dev", "--help")
+    assert printed.exit_code == 0
     for part in ("flux-dev. It draws.", "--steps", "Sampling steps. 1 to 150.", "20", "Sampling"):
-        assert part in told.stdout
-    assert "One of: draft, balanced" in told.stdout
+        assert part in printed.stdout
+    assert "One of: draft, balanced" in printed.stdout
     assert [request[0] for request in api.requests] == ["GET"]
 
 

@@ -9,7 +9,7 @@ from comfyui_simulator.catalogue import load_catalogue
 from comfyui_simulator.running.schedule import Graph, Schedule, Signatures, is_link
 from tests.data.comfyui.tape import GRAPHS, recorded
 
-CATALOG = load_catalogue()
+CATALOGUE = load_catalogue()
 
 
 def order(graph: Graph, outputs: list[str], cached: frozenset[str] = frozenset()) -> list[str]:
@@ -17,7 +17,7 @@ def order(graph: Graph, outputs: list[str], cached: frozenset[str] = frozenset()
         graph=graph,
         outputs=outputs,
         is_cached=cached.__contains__,
-        is_output=lambda node_id: CATALOG[graph[node_id]["class_type"]].is_output,
+        is_output=lambda node_id: CATALOGUE[graph[node_id]["class_type"]].is_output,
     )
     taken = []
     while (node_id := schedule.next()) is not None:
@@ -27,7 +27,7 @@ def order(graph: Graph, outputs: list[str], cached: frozenset[str] = frozenset()
 
 
 def signature(graph: Graph, node_id: str, outside: str | None = "") -> str | None:
-    return Signatures(graph=graph, catalogue=CATALOG, outside=lambda _: outside).of(node_id)
+    return Signatures(graph=graph, catalogue=CATALOGUE, outside=lambda _: outside).of(node_id)
 
 
 def changed(name: str, node_id: str, **inputs: Any) -> Graph:
@@ -81,7 +81,7 @@ def test_a_signature_does_not_depend_on_node_ids() -> None:
 def test_what_depends_on_chance_is_never_cached_nor_is_what_follows() -> None:
     graph = GRAPHS["trivial"]
     signatures = Signatures(
-        graph=graph, catalogue=CATALOG, outside=lambda node_id: None if node_id == "1" else ""
+        graph=graph, catalogue=CATALOGUE, outside=lambda node_id: None if node_id == "1" else ""
     )
     assert signatures.of("1") is None
     assert signatures.of("2") is None

@@ -13,7 +13,7 @@ from comfyui_simulator.catalogue import load_catalogue
 from comfyui_simulator.nodes import media, pictures
 from comfyui_simulator.nodes.values import Value, combined
 
-CATALOG = load_catalogue()
+CATALOGUE = load_catalogue()
 
 
 def value(**fields: Any) -> Value:
@@ -21,7 +21,7 @@ def value(**fields: Any) -> Value:
 
 
 def node(class_type: str, **inputs: Any) -> Value:
-    return combined(CATALOG[class_type], inputs)
+    return combined(CATALOGUE[class_type], inputs)
 
 
 def sampled(**changes: Any) -> Value:

@@ -33,9 +33,9 @@ def save(source: str) -> dict[str, Any]:
 @pytest.mark.parametrize("generation", GENERATIONS)
 @pytest.mark.parametrize("name", sorted(set(GRAPHS) - {"loaded"}))
 def test_the_graphs_of_the_recordings_are_valid(name: str, generation: str) -> None:
-    found = verdict(GRAPHS[name], generation)
-    assert found.error is None
-    assert found.node_errors == {}
+    judged = verdict(GRAPHS[name], generation)
+    assert judged.error is None
+    assert judged.node_errors == {}
 
 
 def test_the_newer_generation_names_the_missing_class() -> None:
@@ -56,23 +56,23 @@ def test_the_newer_generation_names_the_node_without_a_class() -> None:
 
 
 def test_the_newer_generation_blames_each_member_of_a_cycle() -> None:
-    found = verdict({"1": invert("3"), "3": invert("1"), "2": save("1")})
+    judged = verdict({"1": invert("3"), "3": invert("1"), "2": save("1")})
     path = "1 (ImageInvert) -> 3 (ImageInvert) -> 1 (ImageInvert)"
-    assert found.error is not None
-    assert found.error["type"] == "prompt_outputs_failed_validation"
-    assert set(found.node_errors) == {"1", "3"}
+    assert judged.error is not None
+    assert judged.error["type"] == "prompt_outputs_failed_validation"
+    assert set(judged.node_errors) == {"1", "3"}
     for node_id in ("1", "3"):
-        (error,) = found.node_errors[node_id]["errors"]
+        (error,) = judged.node_errors[node_id]["errors"]
         assert error["type"] == "dependency_cycle"
         assert error["details"] == path
         assert error["extra_info"] == {"node_id": node_id, "cycle_nodes": ["1", "3"]}
-        assert found.node_errors[node_id]["dependent_outputs"] == ["2"]
+        assert judged.node_errors[node_id]["dependent_outputs"] == ["2"]
 
 
 def test_the_older_generation_blames_nobody_for_a_cycle() -> None:
-    found = verdict({"1": invert("3"), "3": invert("1"), "2": save("1")}, "0.3.75")
-    assert found.error is not None
-    assert found.node_errors == {}
+    judged = verdict({"1": invert("3"), "3": invert("1"), "2": save("1")}, "0.3.75")
+    assert judged.error is not None
+    assert judged.node_errors == {}
 
 
 @pytest.mark.parametrize(("generation", "is_valid"), [("0.3.75", True), ("0.33.0", False)])
@@ -119,10 +119,10 @@ def test_an_uploaded_file_must_exist() -> None:
 
 def test_one_bad_node_is_reported_with_every_output_that_needs_it() -> None:
     bad = {**IMAGE, "inputs": {**IMAGE["inputs"], "width": 0}}
-    found = verdict({"1": bad, "2": save("1"), "3": save("1"), "4": IMAGE, "5": save("4")})
-    assert found.error is None
-    assert found.outputs == ["5"]
-    assert found.node_errors["1"]["dependent_outputs"] == ["2", "3"]
+    judged = verdict({"1": bad, "2": save("1"), "3": save("1"), "4": IMAGE, "5": save("4")})
+    assert judged.error is None
+    assert judged.outputs == ["5"]
+    assert judged.node_errors["1"]["dependent_outputs"] == ["2", "3"]
 
 
 def test_targets_limit_the_outputs() -> None:

@@ -15,10 +15,10 @@ REPLACEMENT = r"\ufffd"  # as JSON writes it
 
 
 def parsed(content: bytes | str) -> Any:
-    """Read JSON; what is not Unicode in it (a lone surrogate, a broken byte) becomes U+FFFD.
+    """Parse JSON, with U+FFFD for whatever is not valid Unicode (lone surrogates, broken bytes).
 
     Raises:
-        ValueError: it is no JSON, or too deep to be read.
+        ValueError: the text is no JSON, or is nested too deeply.
     """
     text = content.decode(errors="replace") if isinstance(content, bytes) else content
     if LONE.search(text):
@@ -26,14 +26,14 @@ def parsed(content: bytes | str) -> Any:
     try:
         return json.loads(text)
     except RecursionError as error:
-        raise ValueError("it is nested too deeply") from error
+        raise ValueError("the JSON is nested too deeply") from error
 
 
 def mapping(value: object) -> Mapping[str, Any]:
-    """The value where it is an object, otherwise an empty one."""
+    """Return the value if it is an object, otherwise an empty one."""
     return value if isinstance(value, dict) else {}
 
 
 def sequence(value: object) -> Sequence[Any]:
-    """The value where it is a list, otherwise an empty one."""
+    """Return the value if it is a list, otherwise an empty one."""
     return value if isinstance(value, list) else ()

@@ -37,7 +37,7 @@ class Reply:
         return self.content.decode(errors="replace")
 
     def json(self) -> Any:
-        """Raises EngineUnavailable if it is none: then this is not ComfyUI."""
+        """Parse the body; raises EngineUnavailable if it is no JSON, which ComfyUI would send."""
         try:
             return parsed(self.content)
         except ValueError as error:
@@ -81,9 +81,9 @@ class ComfyClient:
     async def history(
         self, prompt_id: PromptId, *, within_s: float | None = None
     ) -> Mapping[str, Any] | None:
-        """The entry of a prompt that ended; None where there is none."""
-        found = await self._json(f"history/{prompt_id}", within_s=within_s)
-        item = found.get(prompt_id)
+        """Return the history entry of an ended prompt; None if there is none."""
+        answer = await self._json(f"history/{prompt_id}", within_s=within_s)
+        item = answer.get(prompt_id)
         return item if isinstance(item, dict) else None
 
     async def delete(self, prompt_id: PromptId) -> None:
@@ -91,11 +91,12 @@ class ComfyClient:
         await self._ok("queue", {"delete": [prompt_id]})
 
     async def interrupt(self, prompt_id: PromptId) -> None:
-        """Only for a ComfyUI that knows the targeted interrupt: older ones stop whatever runs."""
+        """Interrupt one prompt. Call this only if ComfyUI knows the targeted interrupt: older
+        versions interrupt whichever prompt runs."""
         await self._ok("interrupt", {"prompt_id": prompt_id})
 
     async def cancel_job(self, prompt_id: PromptId) -> bool:
-        """The atomic cancel of a pending or running prompt; False where ComfyUI has no such."""
+        """Cancel a pending or running prompt atomically; False if ComfyUI has no such route."""
         reply = await self._call("POST", f"api/jobs/{prompt_id}/cancel")
         if reply.status in NO_SUCH_ROUTE:
             return False
@@ -126,7 +127,7 @@ class ComfyClient:
         """A file's bytes.
 
         Raises:
-            RenderedFileGone: it is not there, or ComfyUI stumbles over its name each time.
+            RenderedFileGone: the file does not exist, or ComfyUI cannot serve its name.
         """
         for is_last in (False, True):
             begun = False
@@ -138,7 +139,7 @@ class ComfyClient:
             except EngineUnavailable as away:
                 if begun:
                     raise
-                await self.system_stats()  # raises where ComfyUI is away for all
+                await self.system_stats()  # raises if ComfyUI answers nothing at all
                 if is_last:
                     raise RenderedFileGone(f"ComfyUI cannot serve {rendered.filename!r}") from away
 
@@ -163,10 +164,10 @@ class ComfyClient:
     async def _json(self, path: str, *, within_s: float | None = None) -> dict[str, Any]:
         reply = await self._call("GET", path, within_s=within_s)
         _expect_ok(reply, path)
-        found = reply.json()
-        if not isinstance(found, dict):
+        answer = reply.json()
+        if not isinstance(answer, dict):
             raise EngineUnavailable(f"not an answer of ComfyUI to {path}: {reply.text[:200]!r}")
-        return found
+        return answer
 
     async def _ok(self, path: str, body: Mapping[str, Any]) -> None:
         _expect_ok(await self._call("POST", path, json=body), path)
@@ -194,7 +195,7 @@ def _expect_ok(reply: Reply, path: str) -> None:
 
 @contextmanager
 def translated(doing: str) -> Iterator[None]:
-    """aiohttp's and the system's errors become EngineUnavailable, here and nowhere else."""
+    """Translate errors of aiohttp and the system to EngineUnavailable; the only place that does."""
     try:
         yield
     except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError

@@ -47,7 +47,7 @@ class ComfyEngine:
         self._client_id = client_id
         self._timing = timing or EngineTiming()
         self._on_preview = on_preview
-        self._mailroom = Mailboxes()
+        self._mailboxes = Mailboxes()
 
     async def __aenter__(self) -> Self:
         timeout = aiohttp.ClientTimeout(
@@ -61,7 +61,7 @@ class ComfyEngine:
             timing=self._timing,
             on_text=self._heard,
             on_binary=self._seen,
-            on_change=self._mailroom.miss,
+            on_change=self._mailboxes.miss,
         )
         self._tasks = await asyncio.TaskGroup().__aenter__()
         self._reader = self._tasks.create_task(self._socket.run())
@@ -75,7 +75,7 @@ class ComfyEngine:
     ) -> None:
         self._reader.cancel()
         try:
-            # The group is told of a cancellation only: it would wrap any other error of the body.
+            # Only a cancellation is passed to the group, which would wrap any other exception.
             if isinstance(error, asyncio.CancelledError):
                 await self._tasks.__aexit__(kind, error, traceback)
             else:
@@ -94,19 +94,19 @@ class ComfyEngine:
         return self._socket.client_id
 
     async def submit(self, prompt: Prompt) -> None:
-        """As the port says. EngineUnavailable leaves open whether ComfyUI has it: ``find`` tells.
+        """Implement the port. After EngineUnavailable, ComfyUI may have the prompt: call ``find``.
 
-        Raises also EngineError from a ComfyUI older than 0.3.44, which takes no prompt ids.
+        Also raises EngineError for a ComfyUI older than 0.3.44, which takes no prompt ids.
         """
         client_id = self._socket.client_id
-        self._mailroom.expect(prompt.id, client_id=client_id)
+        self._mailboxes.expect(prompt.id, client_id=client_id)
         submission = PromptSubmission(
             prompt, client_id=client_id, client=self._client, timing=self._timing
         )
         try:
             await submission.run()
         except BaseException:
-            self._mailroom.forget(prompt.id)
+            self._mailboxes.forget(prompt.id)
             raise
 
     async def follow(self, prompt_id: PromptId) -> AsyncIterator[EngineEvent]:
@@ -114,7 +114,7 @@ class ComfyEngine:
 
         Raises EngineUnavailable after ComfyUI has not answered for `EngineTiming.unavailable_s`.
         """
-        with self._mailroom.inbox(prompt_id) as inbox:
+        with self._mailboxes.inbox(prompt_id) as inbox:
             follower = Follower(
                 prompt_id,
                 inbox=inbox,
@@ -129,7 +129,7 @@ class ComfyEngine:
         return (await self._client.look(prompt_id)).state
 
     async def cancel(self, prompt_id: PromptId) -> None:
-        """As the port says; a prompt that has ended or is not there is cancelled already.
+        """As the port says; a prompt that has ended or is not there is canceled already.
 
         Raises EngineError where this ComfyUI (before 0.3.56) cannot interrupt one prompt only.
         """
@@ -158,7 +158,7 @@ class ComfyEngine:
         return await self._client.object_info()
 
     async def free(self, *, unload_models: bool = True) -> None:
-        """Ask ComfyUI to give up cached results and models; it does when it is idle next."""
+        """Request that ComfyUI drop cached results and models, which it does once it is idle."""
         await self._client.free({"free_memory": True, "unload_models": unload_models})
 
     async def upload(
@@ -166,7 +166,7 @@ class ComfyEngine:
     ) -> str:
         """Put a file into ComfyUI's input folder; returns the name that graphs must use.
 
-        It is another name where a different file of this name was there already.
+        The name differs from the given one if another file of that name exists.
         """
         form = aiohttp.FormData()
         form.add_field("image", content, filename=name, content_type="application/octet-stream")
@@ -175,7 +175,7 @@ class ComfyEngine:
         return await self._client.upload(form)
 
     def _heard(self, text: str) -> None:
-        self._mailroom.deliver(*signals(text))
+        self._mailboxes.deliver(*signals(text))
 
     def _seen(self, frame: bytes) -> None:
         if self._on_preview is not None and (shown := preview(frame)):

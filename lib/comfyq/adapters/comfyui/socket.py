@@ -1,9 +1,9 @@
 """The one socket to ComfyUI: opened again and again, never two at a time.
 
-ComfyUI knows a socket by its client id. When an old socket of the same id ends on its side after a
-new one was opened, the new one stays open and deaf for good. So a socket is closed before the next
-is opened; where ComfyUI may still believe in the old one, the next has a fresh id; and a socket
-that seems deaf is given up.
+ComfyUI identifies a socket by its client id. If ComfyUI notices the end of an old socket only after
+a new one of the same id was opened, the new one stays open but never receives anything. So a socket
+is closed before the next is opened; if ComfyUI may still have the old one, the next has a fresh id;
+and a socket that seems to receive nothing is replaced.
 """
 
 import asyncio
@@ -22,7 +22,7 @@ MAX_FRAME_BYTES = 64 * 1024 * 1024  # an execution_error holds whole tensors as 
 
 
 class Socket:
-    """Keeps one socket open while `run` runs and hands on what it hears.
+    """Keep one socket open while `run` runs, and pass its messages to callbacks.
 
     The callbacks are called from the reader, so they must neither wait nor raise: a client that
     stops reading stalls ComfyUI's events for every client.
@@ -48,7 +48,7 @@ class Socket:
         self._patience: asyncio.Timeout | None = None
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Keep the socket open until canceled."""
         pause_s = self._timing.backoff_min_s
         while True:
             if await self._serve_one():
@@ -57,17 +57,17 @@ class Socket:
             pause_s = min(2 * pause_s, self._timing.backoff_max_s)
 
     def suspect(self) -> None:
-        """Something happened that ComfyUI should have told us and did not.
+        """Note that an expected event of ComfyUI did not arrive.
 
-        A queue that changes is announced to every socket, so one that hears nothing at all now is
-        deaf or stalled, and is given up.
+        ComfyUI announces each change of its queue to every socket, so a socket that receives
+        nothing from now on is replaced.
         """
         patience = self._patience
         if patience is not None and patience.when() is None:
             patience.reschedule(asyncio.get_running_loop().time() + self._timing.suspect_s)
 
     async def _serve_one(self) -> bool:
-        """One socket from its opening to its end; whether it opened."""
+        """Open a socket and read it to its end; return whether it opened."""
         opened = False
         try:
             async with self._session.ws_connect(
@@ -83,13 +83,13 @@ class Socket:
         except TimeoutError:
             self._doubt()
         except (aiohttp.ClientError, OSError):
-            pass  # refused or broken off: the next try says the same or better
+            pass  # refused or cut off: the next try reports it again
         finally:
             self._set_open(False)
         return opened
 
     async def _read(self, ws: aiohttp.ClientWebSocketResponse) -> None:
-        """Until the socket ends. Raises TimeoutError when it is given up as deaf."""
+        """Read until the socket ends; raises TimeoutError if nothing comes after `suspect`."""
         try:
             async with asyncio.timeout(None) as self._patience:
                 self._set_open(True)
@@ -109,10 +109,10 @@ class Socket:
             self._on_binary(message.data)
 
     def _doubt(self) -> None:
-        """ComfyUI may not know that this socket has ended.
+        """Return whether ComfyUI may not have noticed that this socket has ended.
 
-        A socket that broke off keeps its id, so that running prompts are heard of again: most often
-        ComfyUI saw the same end. Where it did not, `suspect` finds out with the next prompt.
+        A socket that was cut off keeps its id, so that events of running prompts arrive again: most
+        often ComfyUI noticed too. If it did not, `suspect` detects that at the next prompt.
         """
         self.client_id = uuid.uuid4().hex
 

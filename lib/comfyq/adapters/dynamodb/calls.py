@@ -36,10 +36,10 @@ class RequestRefused(Exception):
 
 
 class DynamoCalls:
-    """Makes a client's calls in threads, and says in our words what goes wrong.
+    """Make a client's calls in threads, and translate its errors.
 
-    ``client`` is called at the first call, in a thread. ``on_date`` is told the ``Date`` header of
-    each answer.
+    ``client`` is called at the first call, in a thread. ``on_date`` is called with the ``Date``
+    header of each answer.
     """
 
     def __init__(
@@ -52,11 +52,11 @@ class DynamoCalls:
         self._on_date = on_date
 
     async def call(self, request: Callable[["DynamoDBClient"], T]) -> T:
-        """Run ``request`` on the client, and again while transactions stand in its way.
+        """Run ``request`` on the client, and repeat it while it conflicts with transactions.
 
         Raises:
             RequestRefused: a condition of the request does not hold.
-            TableUnavailable: DynamoDB did not do it; after a lost answer it may have.
+            TableUnavailable: DynamoDB failed; if only the answer was lost, the request was done.
         """
         pause_s = FIRST_PAUSE_S
         for _ in range(TRIES):
@@ -65,10 +65,12 @@ class DynamoCalls:
                 return answer
             await anyio.sleep(random.uniform(0, pause_s))
             pause_s = min(2 * pause_s, LAST_PAUSE_S)
-        raise TableUnavailable(f"other transactions were in the way {TRIES} times")
+        raise TableUnavailable(
+            f"DynamoDB: conflicts with other transactions {TRIES} times in a row"
+        )
 
     def _once(self, request: Callable[["DynamoDBClient"], T]) -> T | None:
-        """The answer; None if the request is to be made again."""
+        """Return the answer; None if the request must be repeated."""
         from botocore.exceptions import BotoCoreError, ClientError
 
         try:
@@ -89,7 +91,7 @@ class DynamoCalls:
 
 
 def _judge(error: "ClientError") -> None:
-    """Return where trying again will do, raise otherwise."""
+    """Return if the request may be repeated; raise the translated error otherwise."""
     response: Mapping[str, Any] = error.response
     code = response.get("Error", {}).get("Code", "")
     reasons = list(response.get("CancellationReasons", ()))

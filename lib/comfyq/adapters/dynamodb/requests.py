@@ -1,7 +1,6 @@
 """Arguments of DynamoDB's API for the table's calls.
 
-An item that has expired is still there until DynamoDB finds the time to delete it, so every
-condition says what it means for one.
+DynamoDB deletes expired items with a delay, so every condition also tests an item's expiry.
 """
 
 from datetime import datetime

@@ -26,17 +26,17 @@ from comfyq.ports.table import (
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-COUNT_TRIES = 5  # each is lost only to somebody who begins the same window at that moment
+COUNT_TRIES = 5  # each fails only if another process begins the same window at that moment
 
 
 class DynamoTable:
     """The table on DynamoDB.
 
     ``client`` makes the client; it is called once, at the first use, in a thread. ``on_date`` is
-    told DynamoDB's own time, to the second, with each answer.
+    called with DynamoDB's own time, to the second, with each answer.
 
-    A write whose answer got lost is sent again by the client and may then be refused because of
-    itself: ConditionFailed carries what it finds, and who wrote it knows its own.
+    The client repeats a write whose answer was lost, and the repetition may be refused because the
+    first was stored: callers recognize their own item in ConditionFailed.
     """
 
     def __init__(
@@ -79,8 +79,8 @@ class DynamoTable:
         more = True
         # Expired items count towards DynamoDB's limit and not towards ours.
         while more and len(items) <= limit:
-            found, start = await self._read(arguments, limit=limit + 1)
-            items += found
+            live_items, start = await self._read(arguments, limit=limit + 1)
+            items += live_items
             arguments["ExclusiveStartKey"] = start
             more = start is not None
         page = [projected(index, item) for item in items[:limit]]
@@ -109,7 +109,9 @@ class DynamoTable:
                     return False
             if await self._begin_count(key, ttl=ttl):
                 return True
-        raise TableUnavailable(f"the counter {key} begins again and again")
+        raise TableUnavailable(
+            f"the counter {key} was begun by others {COUNT_TRIES} times in a row"
+        )
 
     async def _read(
         self, arguments: requests.Arguments, *, limit: int
@@ -120,8 +122,8 @@ class DynamoTable:
             lambda client: client.query(TableName=self._table, Limit=limit, **present)
         )
         now = self._clock.now()
-        found = (load_live(attributes, now) for attributes in answer["Items"])
-        return [item for item in found if item is not None], answer.get("LastEvaluatedKey")
+        items = (load_live(attributes, now) for attributes in answer["Items"])
+        return [item for item in items if item is not None], answer.get("LastEvaluatedKey")
 
     async def _write_one(self, write: Write, now: datetime) -> None:
         arguments = requests.write(write, now)
@@ -144,7 +146,7 @@ class DynamoTable:
         )
 
     async def _begin_count(self, key: Key, *, ttl: int) -> bool:
-        """Write a counter's one over what has expired; False: somebody else has."""
+        """Begin a new window of an expired counter at one; False: another process was first."""
         pk, sk = key
         try:
             await self.write(Put({"pk": pk, "sk": sk, "n": 1, "ttl": ttl}, absent=True))
@@ -158,8 +160,8 @@ def _refusals(now: datetime) -> Iterator[None]:
     try:
         yield
     except RequestRefused as refused:
-        found = {at: load_live(attributes, now) for at, attributes in refused.found.items()}
-        raise ConditionFailed(found) from refused
+        items = {at: load_live(attributes, now) for at, attributes in refused.found.items()}
+        raise ConditionFailed(items) from refused
 
 
 def _cursor(index: Index, item: Item) -> Cursor:

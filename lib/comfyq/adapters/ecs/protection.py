@@ -25,7 +25,7 @@ class EcsProtection:
         self._url = agent_uri.rstrip("/") + PATH
 
     async def protect(self, *, for_s: float) -> None:
-        """ECS counts in minutes, so up to one more passes."""
+        """Protect the task; ECS counts in minutes, so for up to one more than ``for_s``."""
         minutes = math.ceil(min(for_s, MAX_PROTECTION_S) / 60)
         await self._put({"ProtectionEnabled": True, "ExpiresInMinutes": minutes})
 

@@ -1,7 +1,7 @@
-"""Addresses that nobody may send a worker to, and exceptions from that.
+"""Addresses that workers do not fetch from, and configured exceptions.
 
-Private networks, this machine, its neighbours, the metadata services of clouds: whoever can make a
-worker fetch from there reads what only the worker may (server-side request forgery).
+These are private networks, this machine and clouds' metadata services: a client that could make a
+worker fetch from them would read what only the worker may (server-side request forgery).
 See https://cheatsheetseries.owasp.org/cheatsheets/Server_Side_Request_Forgery_Prevention_Cheat_Sheet.html
 """
 
@@ -19,7 +19,7 @@ from ipaddress import (
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-# Public by their numbers or to some versions of Python, yet answered by the cloud around us:
+# Public by number, or to some versions of Python, yet served by the surrounding cloud:
 METADATA: Sequence[Network] = (
     ip_network("168.63.129.16/32"),  # [1]
     ip_network("192.0.0.0/24"),  # RFC 6890; Oracle's is 192.0.0.192
@@ -44,7 +44,7 @@ def _is_public(address: Address) -> bool:
 
 
 def _inner(address: Address) -> Sequence[IPv4Address]:
-    """The IPv4 addresses that an IPv6 address stands for, by whatever way of tunnelling."""
+    """Return the IPv4 addresses that an IPv6 address embeds, by any tunnelling scheme."""
     if isinstance(address, IPv4Address):
         return ()
     inner = [*(address.teredo or ())]
@@ -56,7 +56,7 @@ def _inner(address: Address) -> Sequence[IPv4Address]:
 
 
 def literal(host: str) -> Address | None:
-    """The address that a URL's host spells out, or None for a name."""
+    """Return the address that a URL's host spells out; None if the host is a name."""
     try:
         return ip_address(host.strip("[]").split("%", 1)[0])
     except ValueError:
@@ -72,7 +72,7 @@ class Allowed:
 
     @classmethod
     def of(cls, entries: Sequence[str]) -> "Allowed":
-        """From names, addresses and networks in CIDR notation."""
+        """Parse names, addresses and networks in CIDR notation."""
         hosts: set[str] = set()
         networks: list[Network] = []
         for entry in filter(None, (each.strip().lower() for each in entries)):

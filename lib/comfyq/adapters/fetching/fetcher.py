@@ -1,4 +1,4 @@
-"""Fetching what clients name by URL, without being sent where they may not go themselves."""
+"""Fetching files that clients name by URL, never from addresses that are not public."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -37,7 +37,7 @@ class Patience:
 
 
 class HttpFetcher:
-    """Follows redirects itself, since each may lead anywhere; knows no cookies and no proxies."""
+    """Fetch files, checking the address of each redirect; uses no cookies and no proxies."""
 
     def __init__(
         self,
@@ -60,8 +60,8 @@ class HttpFetcher:
         except aiohttp.InvalidURL:
             raise InputInvalid("it is no valid URL") from None
         except (aiohttp.ClientError, OSError) as error:
-            told = type(error).__name__  # the whole of it would name our addresses
-            raise InputUnavailable(f"it could not be fetched: {told}", passing=True) from error
+            name = type(error).__name__  # its message would reveal internal addresses
+            raise InputUnavailable(f"it could not be fetched: {name}", passing=True) from error
 
     @asynccontextmanager
     async def _session(self) -> AsyncIterator[aiohttp.ClientSession]:
@@ -94,7 +94,7 @@ class HttpFetcher:
         raise InputUnavailable(f"it is behind more than {MAX_REDIRECTS} redirects")
 
     def _checked(self, text: str, *, base: URL | None = None) -> URL:
-        """A URL that may be asked for; a name in it is checked when it is resolved."""
+        """Parse a URL and check it; a host name is checked when it is resolved."""
         try:
             url = URL(text) if base is None else base.join(URL(text))
             host, _ = url.host or "", url.port
@@ -126,8 +126,8 @@ async def _content(response: aiohttp.ClientResponse, kind: str, max_bytes: int) 
     return bytes(content)
 
 
-def _check_type(told: str, kind: str) -> None:
-    content_type = told.partition(";")[0].strip().lower()
+def _check_type(header: str, kind: str) -> None:
+    content_type = header.partition(";")[0].strip().lower()
     if content_type and content_type not in UNTOLD and not content_type.startswith(FAMILIES[kind]):
         raise InputInvalid(f"its server says that it is {content_type[:100]}, which is no {kind}")
 

@@ -1,7 +1,7 @@
-"""Names to addresses, checked at the one moment that counts.
+"""Resolving host names, with a check of the addresses.
 
-The addresses that are checked are the ones that are connected to: between a check and a second
-look-up, a name could come to mean something else (DNS rebinding).
+The checked addresses are the ones connected to: with a second look-up after the check, a name could
+resolve to another address (DNS rebinding).
 """
 
 import asyncio
@@ -18,7 +18,7 @@ LookUp = Callable[[str, int], Awaitable[Sequence[str]]]
 
 
 class GuardedResolver(AbstractResolver):
-    """Raises InputForbidden where any address of a name is one that we do not connect to."""
+    """Resolve names; raises InputForbidden if any address of a name is forbidden."""
 
     def __init__(self, *, allowed: Allowed, look_up: LookUp) -> None:
         self._allowed = allowed
@@ -37,15 +37,15 @@ class GuardedResolver(AbstractResolver):
 
 
 def check(allowed: Allowed, host: str, address: str) -> None:
-    found = literal(address)
-    if found is None or not allowed.permits(host, found):
-        # The address is not told: it would say what is in our network.
+    parsed = literal(address)
+    if parsed is None or not allowed.permits(host, parsed):
+        # The message leaves the address out: it would reveal our network.
         raise InputForbidden(f"{host} is not in the public internet; nothing is fetched from there")
 
 
 async def system_look_up(host: str, port: int) -> Sequence[str]:
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+    addresses = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return list(dict.fromkeys(str(address[0]) for *_, address in addresses))
 
 
 def _result(host: str, port: int, address: str) -> ResolveResult:

@@ -21,7 +21,7 @@ class FileAssets:
 
     Only the first part of a key is a folder, with at most 256 below it. A folder for each job would
     have to be made and synced for each job, which costs more than its files.
-    The content type is not kept: who serves a file knows it from the table.
+    The content type is not stored here: it is in the table.
     """
 
     def __init__(self, *, folder: Path) -> None:
@@ -67,7 +67,7 @@ class FileAssets:
     def _path(self, key: str) -> Path:
         parts = PurePosixPath(key).parts
         if not parts or key.startswith("/") or "\0" in key or ".." in parts:
-            raise ValueError(f"{key!r} is no key: it leads out of the storage")
+            raise ValueError(f"{key!r} is no key: it leads out of the storage folder")
         digest = blake3(key.encode()).hexdigest()
         name = quote("/".join(parts[1:]) or parts[0], safe=SPELLED)
         if len(name.encode()) > LONGEST_NAME:

@@ -1,4 +1,4 @@
-"""Writing files so that they are there whole, or not at all, after a power cut."""
+"""Writing files so that they exist whole, or not at all, after a power cut."""
 
 import os
 from collections.abc import Callable
@@ -11,9 +11,9 @@ TRIES = 20
 
 
 def replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Put what ``write`` writes in the place of ``path``, making the folders above it."""
+    """Replace the file ``path`` by what ``write`` writes, making the folders above it."""
     for _ in range(TRIES - 1):
-        # Whoever deletes a folder's last file removes the folder, perhaps from under us.
+        # Another process that deletes a folder's last file removes the folder, maybe just now.
         with suppress(FileNotFoundError):
             return _replace(path, write)
     return _replace(path, write)
@@ -28,7 +28,7 @@ def _replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
-    with suppress(FileNotFoundError):  # somebody has deleted it again already
+    with suppress(FileNotFoundError):  # another process has deleted it again already
         sync_folder(path.parent)
 
 

@@ -6,11 +6,11 @@ from datetime import datetime
 from pathlib import Path
 
 FOLDERS = ("output", "temp", "input")
-OWN_INPUTS = "comfyq"  # below input/: nobody but workers puts anything there
+OWN_INPUTS = "comfyq"  # subfolder of input/ that only workers use
 
 
 class NotComfyUI(Exception):
-    """The directory that is said to be ComfyUI's is not."""
+    """The configured directory is not ComfyUI's."""
 
 
 class ComfyFolders:
@@ -20,7 +20,7 @@ class ComfyFolders:
         self._base = base
 
     def check(self) -> None:
-        """Raises NotComfyUI where that is not ComfyUI's directory."""
+        """Raise NotComfyUI if ``base`` lacks ComfyUI's folders."""
         if not (self._base / "input").is_dir():
             raise NotComfyUI(
                 f"{self._base} has no folder `input`, so it is not ComfyUI's directory; name the "
@@ -32,7 +32,7 @@ class ComfyFolders:
         return self._base / "output"
 
     def remove(self, folder: str, name: str) -> bool:
-        """As the port says; what a symbolic link leads to is left alone."""
+        """Implement the port; targets of symbolic links are not deleted."""
         path = self._path(folder, name)
         if path is None:
             return False
@@ -44,12 +44,12 @@ class ComfyFolders:
         return True
 
     def sweep(self, *, before: datetime) -> int:
-        """Delete the inputs that workers put here before then and did not live to remove."""
+        """Delete inputs older than ``before``, which killed workers could not remove."""
         own = self._top("input") / OWN_INPUTS
         if own.is_symlink():
             return 0
-        found = [Path(folder, name) for folder, _, names in os.walk(own) for name in names]
-        old = [path for path in found if _written(path) < before.timestamp()]
+        files = [Path(folder, name) for folder, _, names in os.walk(own) for name in names]
+        old = [path for path in files if _written(path) < before.timestamp()]
         for path in old:
             path.unlink(missing_ok=True)
             self._prune(path.parent, top=own)
@@ -59,7 +59,7 @@ class ComfyFolders:
         return (self._base / folder).resolve()
 
     def _path(self, folder: str, name: str) -> Path | None:
-        """The file, if it is one and lies where its name says; no part of the way is a link."""
+        """Return the file's path if it is a file inside the folder with no link on its path."""
         if folder not in FOLDERS:
             return None
         parts = name.replace("\\", "/").split("/")

@@ -10,11 +10,11 @@ SHORTEN_BYTES = 64 * 1024
 
 class FileJournal:
     """The claimed jobs in a file that one process has to itself: a line ``+id`` when a job is
-    noted, ``-id`` when it is forgotten. Each begins with its newline, so that one which a full disk
-    tore does not spoil the next.
+    noted, ``-id`` when it is forgotten. Each line begins with its newline, so that a line cut off
+    by a full disk does not damage the next.
 
-    To append a line takes less time than the way to a thread and back. The file outlives the
-    process, but is not synced: a power cut ends ComfyUI as well, and then leases lapse.
+    Lines are appended on the event loop, which takes less time than a hop to a thread. The file is
+    not synced: a power cut ends ComfyUI too, and then leases lapse.
     """
 
     def __init__(self, *, path: Path) -> None:

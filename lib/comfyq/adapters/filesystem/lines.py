@@ -23,13 +23,13 @@ def toml_line(text: str, path: Sequence[str]) -> int:
 
 def json_line(text: str, key: str) -> int:
     """The first line on which ``key`` opens a member of an object; 1 if there is none."""
-    found = re.search(rf'"{re.escape(key)}"\s*:', text)
-    return 1 if found is None else text.count("\n", 0, found.start()) + 1
+    match = re.search(rf'"{re.escape(key)}"\s*:', text)
+    return 1 if match is None else text.count("\n", 0, match.start()) + 1
 
 
 def _keys(text: str) -> Sequence[tuple[int, tuple[str, ...]]]:
     """(line, path) of every header and assignment."""
-    found: list[tuple[int, tuple[str, ...]]] = []
+    places: list[tuple[int, tuple[str, ...]]] = []
     counts: dict[tuple[str, ...], int] = {}
     table: tuple[str, ...] = ()
     for line, content in enumerate(text.splitlines(), start=1):
@@ -39,12 +39,12 @@ def _keys(text: str) -> Sequence[tuple[int, tuple[str, ...]]]:
             if content.lstrip().startswith("[["):
                 position = counts[table] = counts.get(table, -1) + 1
                 table = (*table, str(position))
-            found.append((line, table))
+            places.append((line, table))
             continue
         assignment = ASSIGNMENT.match(content)
         if assignment is not None:
-            found.append((line, table + _parts(assignment[1])))
-    return found
+            places.append((line, table + _parts(assignment[1])))
+    return places
 
 
 def _parts(dotted: str) -> tuple[str, ...]:

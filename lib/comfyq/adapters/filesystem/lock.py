@@ -6,11 +6,11 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-PROBE_S = 0.2  # a probe holds the lock for an instant; whoever wants it waits that out
+PROBE_S = 0.2  # default wait for the lock, since a probe may hold it for an instant
 
 
 class AlreadyHeld(Exception):
-    """Another process, or another part of this one, holds the lock."""
+    """Another process, or other code of this one, holds the lock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ def hold(path: Path, *, wait_s: float = PROBE_S) -> Lock:
     """Take the lock on ``path`` and keep it; blocks for up to ``wait_s``.
 
     Raises:
-        AlreadyHeld: somebody else has it.
+        AlreadyHeld: another holder has it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
@@ -41,7 +41,7 @@ def hold(path: Path, *, wait_s: float = PROBE_S) -> Lock:
 
 
 def is_held(path: Path) -> bool:
-    """Return whether anybody holds the lock on ``path`` now."""
+    """Return whether the lock on ``path`` is held now."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except FileNotFoundError:

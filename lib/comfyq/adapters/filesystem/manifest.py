@@ -1,4 +1,4 @@
-"""A manifest's tables -> a Workflow. Everything that could fail at a client is refused here."""
+"""Reading a manifest into a Workflow. Faults that clients would meet later are refused here."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -122,7 +122,7 @@ def read_manifest(
     """The workflow called ``name``.
 
     Raises:
-        Broken: the manifest is at fault, or does not fit ``graph``, which is one.
+        Broken: the manifest is wrong, or does not fit the valid graph ``graph``.
     """
     top = Section(manifest)
     top.only(TOP)

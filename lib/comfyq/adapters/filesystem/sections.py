@@ -1,4 +1,4 @@
-"""Typed reading of a manifest's tables, where every complaint knows its place."""
+"""Typed reading of a manifest's tables, with errors that name the key's path."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ T = TypeVar("T")
 
 
 class Broken(Exception):
-    """A manifest, graph or sample that cannot be used; ``path`` is where it says so."""
+    """A manifest, graph or sample that cannot be used; ``path`` is the key at fault."""
 
     def __init__(self, path: tuple[str, ...], message: str) -> None:
         super().__init__(message)
@@ -28,7 +28,7 @@ class Section:
         return Broken((*self.path, key), message)
 
     def only(self, keys: Iterable[str]) -> None:
-        """Refuse every other key: one that was misspelt would be without effect."""
+        """Refuse unknown keys, because a misspelt key would have no effect."""
         for key in self.values:
             if key not in keys:
                 raise self.broken(key, f"there is no such key; {among(key, sorted(keys))}")

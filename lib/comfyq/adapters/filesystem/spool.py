@@ -24,8 +24,8 @@ KEPT = "kept"  # the folder of notes about parcels: one file each, its files bes
 class FileSpool:
     """Files between ComfyUI and asset storage, in a folder that one process has to itself.
 
-    Nothing is synced but what is kept: after a power cut the files are fetched from ComfyUI again.
-    Parcels take ``max_kept_bytes`` of the disk at most.
+    Only kept parcels are synced: after a power cut, other files are fetched from ComfyUI again.
+    Parcels take at most ``max_kept_bytes`` of the disk.
     """
 
     def __init__(self, *, folder: Path, max_kept_bytes: int = 10 * 2**30) -> None:
@@ -65,7 +65,7 @@ class FileSpool:
         await to_thread.run_sync(self._drop, parcel)
 
     def clear(self) -> None:
-        """Remove what an earlier process left behind, but for its parcels."""
+        """Remove an earlier process's files, except its parcels."""
         parcels = self._kept()
         wanted = {self._note(parcel) for parcel in parcels}
         wanted |= {spooled.path for parcel in parcels for _, spooled in parcel.contents if spooled}
@@ -134,7 +134,7 @@ def _is_whole(parcel: Parcel) -> bool:
 
 
 class _Growing:
-    """A file of which more is to come. It is made by the first call, and each may block."""
+    """A file that is being written. The first call creates it; every call may block."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -1,4 +1,4 @@
-"""Pictures of strangers, by Pillow."""
+"""Decoding untrusted pictures by Pillow."""
 
 import io
 
@@ -31,7 +31,7 @@ class PillowPictures:
             raise
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
             raise self._too_many() from None
-        except Exception as broken:  # decoders raise whatever they stumble upon in a broken file
+        except Exception as broken:  # decoders raise errors of any type for a broken file
             raise InputInvalid(f"it is no picture that can be read: {broken}"[:300]) from broken
 
     def _converted(self, content: bytes, file: InputFile) -> bytes:
@@ -65,7 +65,7 @@ def fitted(picture: Image.Image, file: InputFile) -> Image.Image:
 
 
 def _upright(picture: Image.Image) -> Image.Image:
-    """As its EXIF orientation says, which ComfyUI would otherwise be left to apply."""
+    """Turn the picture upright by its EXIF orientation, so that ComfyUI need not."""
     picture.load()
     turned = ImageOps.exif_transpose(picture)
     turned.info.pop("exif", None)
@@ -73,7 +73,7 @@ def _upright(picture: Image.Image) -> Image.Image:
 
 
 def _smooth(picture: Image.Image) -> Image.Image:
-    """In a mode whose pixels can be mixed."""
+    """Convert to a mode whose pixels can be interpolated."""
     if picture.mode == "P":
         return picture.convert("RGBA" if "transparency" in picture.info else "RGB")
     return picture.convert("L") if picture.mode in ("1", "I;16") else picture

@@ -1,7 +1,7 @@
 """Recognition of AWS's refusal of signatures made with a wrong clock.
 
-Each service has words of its own for it, and boto3 sends the same wrong time again (its own retries
-do not count this as passing), so one look at every answer says it once, for all of them.
+Each service words it differently, and a retry of boto3 would send the same wrong time again, so one
+hook checks every answer of every service.
 """
 
 import re
@@ -27,14 +27,14 @@ class ClockCheck:
         self._clock = clock
 
     def watch(self, client: Any) -> None:
-        """From now on the client's calls raise ClockSkewed where that is the answer."""
+        """Make the client's calls raise ClockSkewed for such a refusal."""
         client.meta.events.register("after-call", self.look)
 
     def look(self, *, http_response: Any, parsed: dict[str, Any], **_: Any) -> None:
-        """botocore's hook; it comes before botocore makes an error of the answer."""
+        """Check an answer; botocore calls this hook before it raises the answer's error."""
         error = parsed.get("Error", {})
-        told = str(error.get("Message", ""))
-        if error.get("Code") not in CODES and not MESSAGE.match(told):
+        message = str(error.get("Message", ""))
+        if error.get("Code") not in CODES and not MESSAGE.match(message):
             return
         wrong = self._wrong(http_response.headers.get("Date"))
         raise ClockSkewed(

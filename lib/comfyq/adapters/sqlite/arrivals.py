@@ -3,10 +3,10 @@ import random
 
 
 class Arrivals:
-    """Wakes receivers of this process for messages that it has sent itself.
+    """Wake receivers of this process for messages that this process has sent.
 
-    Each message wakes one of them, whichever: they may be workers of different ComfyUIs. Messages
-    of other processes wake nobody here, so no receiver waits without looking for itself.
+    Each message wakes one receiver, any of them: they may be workers of different ComfyUIs.
+    Messages of other processes wake no receiver here, so receivers poll as well.
     """
 
     def __init__(self) -> None:

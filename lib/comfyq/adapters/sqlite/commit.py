@@ -1,8 +1,8 @@
 """Transactions that wait at the same time are committed together: one sync of the disk for all.
 
-Each keeps its own atomicity in a savepoint, and none is told its result before the commit. Where
-none of them needs the sync, there is none: the next one syncs the log up to its own end, so nothing
-survives a power cut that came after something lost.
+Each transaction is atomic by its own savepoint, and its result is returned only after the commit.
+If none of them needs a sync, there is none. The next sync covers the whole log up to its end, so a
+power cut never loses an earlier transaction while keeping a later one.
 """
 
 import sqlite3
@@ -21,7 +21,7 @@ def commit_together(connection: sqlite3.Connection, tasks: Sequence[Task[Any]]) 
     """Do all tasks in one transaction; after an error of SQLite's own, each in one of its own.
 
     Raises:
-        sqlite3.Error: the last of those; whoever it met has been told.
+        sqlite3.Error: the last such error; the tasks that it failed have it as their result.
     """
     begun = [task for task in tasks if task.begin()]
     try:

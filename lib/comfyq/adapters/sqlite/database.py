@@ -3,7 +3,7 @@
 Every write takes a lock on a file beside it before SQLite's own: ``flock`` is fair, while SQLite's
 busy handler lets a loaded process starve the others (submit p99 was 104 ms with it, 5 ms without).
 ``synchronous=FULL`` syncs the log on each commit, so what was acknowledged survives a power cut;
-only what says that it need not is spared that.
+writes with ``synced=False`` are not synced.
 """
 
 import asyncio
@@ -27,15 +27,15 @@ T = TypeVar("T")
 
 
 class Unusable(Exception):
-    """The file cannot be read or written now; the message says which file and why."""
+    """The file cannot be read or written now; the message names the file and the reason."""
 
 
 class Database:
-    """Runs functions of a connection so that the event loop never waits for SQLite: in threads, but
-    for reads that need not wait.
+    """Run functions of a connection without blocking the event loop: in threads, except for reads
+    that need not wait.
 
-    Costs nothing before its first use, which makes the file and its folder. A cancelled wait takes
-    its work back if it has not begun; what has begun is finished and committed all the same.
+    The first use makes the file and its folder. Canceling a wait cancels its work if that has not
+    begun; work that has begun is finished and committed.
     """
 
     def __init__(self, *, path: Path, busy_timeout_s: float = 10.0, readers: int = 2) -> None:
@@ -67,9 +67,9 @@ class Database:
         return await self.settled(self._readers.submit(work))
 
     async def write(self, work: Work[T], *, synced: bool = True) -> T:
-        """Run ``work`` as one transaction: what it raises takes back all that it did.
+        """Run ``work`` as one transaction, which is rolled back if ``work`` raises.
 
-        It outlives every death of a process; unless ``synced``, a power cut may take it back.
+        A committed transaction survives the death of any process and, if ``synced``, a power cut.
 
         Raises:
             Unusable: the disk is full, another program holds the file, or it cannot be written.
@@ -77,7 +77,7 @@ class Database:
         return await self.settled(self.submit(work, synced=synced))
 
     def submit(self, work: Work[T], *, synced: bool = True) -> Future[T]:
-        """``write`` for who must know what becomes of it after a cancellation."""
+        """Start a ``write``; the future shows its result also after a cancellation of the wait."""
         return self._writer.submit(work, synced=synced)
 
     async def settled(self, future: Future[T]) -> T:
@@ -156,7 +156,7 @@ class FairLock:
 
 @contextmanager
 def failing_as(unavailable: type[Unavailable]) -> Iterator[None]:
-    """Within it, an Unusable database raises the port's own error."""
+    """Translate Unusable to the port's own error while the body runs."""
     try:
         yield
     except Unusable as error:
@@ -179,7 +179,7 @@ def _explained(error: sqlite3.Error | OSError) -> str:
 
 
 def _make_folder(folder: Path) -> None:
-    """Make it and what is missing above it, so that it is still there after a power cut."""
+    """Make a folder and its missing parents, durably against a power cut."""
     if folder.is_dir():
         return
     _make_folder(folder.parent)

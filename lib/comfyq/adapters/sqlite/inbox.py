@@ -12,7 +12,7 @@ import anyio
 from comfyq.adapters.sqlite.database import Database, failing_as
 from comfyq.domain.errors import QueueUnavailable
 from comfyq.ports.clock import Clock
-from comfyq.ports.inbox import MAX_LETTERS, Letter
+from comfyq.ports.inbox import MAX_MESSAGES, Message
 from comfyq.ports.queue import MAX_WAIT_S, check_seconds
 
 POLL_S = 0.1
@@ -20,7 +20,7 @@ POLL_S = 0.1
 PUT = "INSERT INTO letter (box, id, body, attributes, visible_at) VALUES (?, ?, ?, ?, ?)"
 LOOK = "SELECT 1 FROM letter WHERE box = ? AND visible_at <= ? LIMIT 1"
 NEXT = f"""SELECT seq, id, body, attributes, receives FROM letter
-    WHERE box = ? AND visible_at <= ? ORDER BY visible_at, seq LIMIT {MAX_LETTERS}"""
+    WHERE box = ? AND visible_at <= ? ORDER BY visible_at, seq LIMIT {MAX_MESSAGES}"""
 TAKE = "UPDATE letter SET visible_at = ?, receives = ? WHERE seq = ?"
 MOVE = """UPDATE letter SET box = ?, receives = 0
     WHERE box = ? AND visible_at <= ? AND receives >= ?"""
@@ -29,8 +29,8 @@ SHOW = "UPDATE letter SET visible_at = ? WHERE seq = ? AND receives = ?"
 
 
 @dataclass(frozen=True, slots=True)
-class SqliteLetterDelivery:
-    letter: Letter
+class SqliteMessageDelivery:
+    message: Message
     seq: int
     receives: int  # a later receive makes this one lapse
     inbox: "SqliteInbox"
@@ -40,10 +40,10 @@ class SqliteLetterDelivery:
 
 
 class SqliteInbox:
-    """The letters of one ``box`` in the table's own file.
+    """The messages of one ``box`` in the table's own file.
 
-    What was received ``max_receives`` times and never acknowledged moves to the box ``dead`` when
-    its turn would come again; without one it comes for ever.
+    A message that was received ``max_receives`` times without an acknowledgement moves to the box
+    ``dead`` when it would be delivered again; without ``dead`` it is delivered for ever.
     """
 
     def __init__(
@@ -67,18 +67,18 @@ class SqliteInbox:
     def name(self) -> str:
         return self._box
 
-    async def put(self, letter: Letter) -> None:
+    async def put(self, message: Message) -> None:
         """Send, as a client of the same file may."""
         with failing_as(QueueUnavailable):
             await self._database.write(
-                lambda connection: put_letter(connection, self._box, letter, now_s=self._now_s())
+                lambda connection: put_message(connection, self._box, message, now_s=self._now_s())
             )
 
-    async def receive(self, *, wait_s: float) -> Sequence[SqliteLetterDelivery]:
+    async def receive(self, *, wait_s: float) -> Sequence[SqliteMessageDelivery]:
         check_seconds(wait_s, most=MAX_WAIT_S)
         deadline = time.monotonic() + wait_s
         while True:
-            # A look takes no lock, so an idle inbox does not stand in the way of writers.
+            # A read takes no lock, so polling an idle inbox does not block writers.
             if await self._anything() and (taken := await self._take()):
                 return taken
             left_s = deadline - time.monotonic()
@@ -86,7 +86,7 @@ class SqliteInbox:
                 return []
             await anyio.sleep(min(POLL_S, left_s))
 
-    async def ack(self, delivery: SqliteLetterDelivery) -> None:
+    async def ack(self, delivery: SqliteMessageDelivery) -> None:
         receipt = (delivery.seq, delivery.receives)
         with failing_as(QueueUnavailable):
             await self._database.write(lambda connection: connection.execute(ACK, receipt).rowcount)
@@ -99,7 +99,7 @@ class SqliteInbox:
             )
         return row is not None
 
-    async def _take(self) -> list[SqliteLetterDelivery]:
+    async def _take(self) -> list[SqliteMessageDelivery]:
         future = self._database.submit(partial(self._next, self._now_s()))
         try:
             with failing_as(QueueUnavailable):
@@ -108,20 +108,22 @@ class SqliteInbox:
             future.add_done_callback(self._give_back)
             raise
 
-    def _next(self, now_s: float, connection: sqlite3.Connection) -> list[SqliteLetterDelivery]:
+    def _next(self, now_s: float, connection: sqlite3.Connection) -> list[SqliteMessageDelivery]:
         if self._dead is not None:
             connection.execute(MOVE, (self._dead, self._box, now_s, self._max_receives))
         rows = connection.execute(NEXT, (self._box, now_s)).fetchall()
         taken = [
-            SqliteLetterDelivery(Letter(id_, body, json.loads(attributes)), seq, receives + 1, self)
+            SqliteMessageDelivery(
+                Message(id_, body, json.loads(attributes)), seq, receives + 1, self
+            )
             for seq, id_, body, attributes, receives in rows
         ]
         hidden_until_s = now_s + self._visibility_s
         connection.executemany(TAKE, [(hidden_until_s, t.receives, t.seq) for t in taken])
         return taken
 
-    def _give_back(self, future: Future[list[SqliteLetterDelivery]]) -> None:
-        """Show letters again that were taken for a receiver who was cancelled meanwhile."""
+    def _give_back(self, future: Future[list[SqliteMessageDelivery]]) -> None:
+        """Show messages again that were taken for a receiver who was canceled meanwhile."""
         if future.cancelled() or future.exception() or not (taken := future.result()):
             return
         shown = [(self._now_s(), delivery.seq, delivery.receives) for delivery in taken]
@@ -131,6 +133,8 @@ class SqliteInbox:
         return self._clock.now().timestamp()
 
 
-def put_letter(connection: sqlite3.Connection, box: str, letter: Letter, *, now_s: float) -> None:
-    attributes = json.dumps(dict(letter.attributes), ensure_ascii=False)
-    connection.execute(PUT, (box, letter.id, letter.body, attributes, now_s))
+def put_message(
+    connection: sqlite3.Connection, box: str, message: Message, *, now_s: float
+) -> None:
+    attributes = json.dumps(dict(message.attributes), ensure_ascii=False)
+    connection.execute(PUT, (box, message.id, message.body, attributes, now_s))

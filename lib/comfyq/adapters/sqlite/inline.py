@@ -8,10 +8,10 @@ T = TypeVar("T")
 
 
 class InlineReader:
-    """Reads on the caller's own thread, where that does not mean to wait.
+    """Read on the caller's own thread, if that is possible without waiting.
 
-    A read of one statement takes tens of microseconds, less than the way to a thread and back. In
-    WAL mode it waits for no writer; where SQLite would wait all the same, it refuses at once.
+    A read of one statement takes tens of microseconds, less than a hop to a thread. In WAL mode it
+    waits for no writer; if SQLite would have to wait, the read is refused at once.
     """
 
     def __init__(self, path: Path) -> None:
@@ -23,14 +23,14 @@ class InlineReader:
         """Run ``work``.
 
         Raises:
-            sqlite3.Error: it cannot be done here and now, and perhaps nowhere: ask a thread.
+            sqlite3.Error: the read failed, or would have to wait: repeat it on a thread.
         """
         if not self._using.acquire(blocking=False):
             raise sqlite3.OperationalError("another thread reads")
         try:
             return work(self._connected())
         except sqlite3.Error:
-            self._disconnect()  # what failed once is not trusted with the next read
+            self._disconnect()  # a connection that failed is not used again
             raise
         finally:
             self._using.release()

@@ -14,21 +14,21 @@ Connect = Callable[[], sqlite3.Connection]
 
 @dataclass(frozen=True, slots=True)
 class Task(Generic[T]):
-    """Work on a connection, and the future that whoever asked for it waits on.
+    """Work on a connection, and the future of its result.
 
-    Cancelling the future takes back what has not begun, and only that.
+    Canceling the future cancels work that has not begun; other work is finished.
     """
 
     work: Work[T]
     future: Future[T]
-    synced: bool = True  # its result is told when it would survive a power cut
+    synced: bool = True  # its result is set only once the work survives a power cut
 
     def begin(self) -> bool:
-        """Return whether it is still wanted; from now on it cannot be taken back."""
+        """Return whether the work was not canceled; from now on it cannot be."""
         return self.future.set_running_or_notify_cancel()
 
     def fail(self, error: BaseException) -> None:
-        """Pass on an error that kept the work from being done; no-op where it is done."""
+        """Set the error for which the work was not done; no-op if it is done."""
         if not self.future.done() and (self.future.running() or self.begin()):
             self.future.set_exception(error)
 
@@ -44,10 +44,10 @@ def run_each(connection: sqlite3.Connection, tasks: Sequence[Task[Any]]) -> None
 
 
 class Lane:
-    """Threads that work off one list of tasks, each with a connection of its own.
+    """Threads that work through one queue of tasks, each with a connection of its own.
 
-    ``run`` does up to ``together`` tasks that wait at the same time. ``guard`` is entered before
-    any begins, so what waits for it can still be taken back.
+    ``run`` does up to ``together`` waiting tasks at once. ``guard`` is entered before any of them
+    begins, so tasks that wait for it can still be canceled.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Lane:
         return future
 
     def close(self, *, timeout_s: float) -> None:
-        """Stop when everything submitted is done, or let go of it after ``timeout_s``."""
+        """Stop once all submitted tasks are done, or abandon them after ``timeout_s``."""
         threads, self._threads = self._threads, []
         for _ in threads:
             self._tasks.put(None)
@@ -87,7 +87,7 @@ class Lane:
     def _start(self) -> None:
         with self._starting:
             while len(self._threads) < self._size:
-                # A daemon: whoever must not lose its writes waits for them.
+                # A daemon thread: callers that must not lose writes await them.
                 thread = threading.Thread(target=self._serve, name=self._name, daemon=True)
                 self._threads.append(thread)
                 thread.start()

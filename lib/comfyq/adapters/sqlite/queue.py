@@ -10,17 +10,17 @@ from functools import partial
 
 from comfyq.adapters.sqlite.arrivals import Arrivals
 from comfyq.adapters.sqlite.database import Database, failing_as
-from comfyq.adapters.sqlite.inbox import put_letter
+from comfyq.adapters.sqlite.inbox import put_message
 from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import QueueUnavailable
 from comfyq.domain.job import JobId
 from comfyq.ports.clock import Clock
-from comfyq.ports.inbox import Letter
+from comfyq.ports.inbox import Message
 from comfyq.ports.queue import MAX_DELAY_S, MAX_HIDE_S, MAX_WAIT_S, check_seconds
 
-POLL_S = 0.004  # on average, between two looks whether anything was written at all
-LOOK_S = 0.1  # a hidden message that shows itself again is seen after that
-DEAD_BOX = "jobs-dead"  # of the inbox that dead doorbells lie in
+POLL_S = 0.004  # on average, between two checks for any write to the file
+LOOK_S = 0.1  # a message whose hiding ends is received within that time
+DEAD_BOX = "jobs-dead"  # the inbox of dead doorbells
 
 SEND = "INSERT INTO message (job_id, tenant, visible_at) VALUES (?, ?, ?)"
 LOOK = "SELECT 1 FROM message WHERE visible_at <= ? LIMIT 1"
@@ -62,8 +62,8 @@ class SqliteDelivery:
 class SqliteQueue:
     """The queue of one machine, in the table's own file.
 
-    Its writes are not synced by themselves: doorbells that a power cut takes, or brings again, cost
-    time and no job. What the table syncs after a ring makes that ring durable too.
+    Its own writes are not synced: doorbells that a power cut loses or repeats cost time, never a
+    job. A later synced write of the table makes them durable too.
 
     A message that was received ``max_receives`` times and never acknowledged is moved to
     the box DEAD_BOX when its turn would come again.
@@ -102,8 +102,8 @@ class SqliteQueue:
         check_seconds(wait_s, most=MAX_WAIT_S)
         deadline = time.monotonic() + wait_s
         while True:
-            state = self._database.state()  # before the look: what is sent after it changes this
-            # A look takes no lock, so idle workers do not stand in the way of writers.
+            state = self._database.state()  # read first: a message sent later changes it
+            # A read takes no lock, so idle workers do not block writers.
             if await self._anything() and (receipt := await self._take()):
                 return SqliteDelivery(receipt, self)
             left_s = deadline - time.monotonic()
@@ -121,11 +121,11 @@ class SqliteQueue:
     def send_within(
         self, connection: sqlite3.Connection, job_id: JobId, *, tenant: TenantId
     ) -> None:
-        """Send as a part of somebody's transaction."""
+        """Send within the caller's transaction."""
         connection.execute(SEND, (job_id, tenant, self._now_s()))
 
     def ack_within(self, connection: sqlite3.Connection, receipt: Receipt) -> None:
-        """Acknowledge as a part of somebody's transaction."""
+        """Acknowledge within the caller's transaction."""
         connection.execute(ACK, (receipt.id, receipt.receives))
 
     async def _change_from(self, state: object, *, within_s: float) -> None:
@@ -162,13 +162,13 @@ class SqliteQueue:
             if receives < self._max_receives:
                 connection.execute(TAKE, (now_s + self._visibility_s, id_))
                 return Receipt(id_, receives + 1, JobId(job_id))
-            dead = Letter(f"doorbell-{id_}", json.dumps({"job_id": job_id}))
-            put_letter(connection, DEAD_BOX, dead, now_s=now_s)
+            dead = Message(f"doorbell-{id_}", json.dumps({"job_id": job_id}))
+            put_message(connection, DEAD_BOX, dead, now_s=now_s)
             connection.execute(REMOVE, (id_,))
         return None
 
     def _give_back(self, future: Future[Receipt | None]) -> None:
-        """Show a message again that was taken for a receiver who was cancelled meanwhile."""
+        """Show a message again that was taken for a receiver who was canceled meanwhile."""
         if future.cancelled() or future.exception() or (receipt := future.result()) is None:
             return
         shown = (self._now_s(), receipt.id, receipt.receives)

@@ -49,7 +49,9 @@ def is_made(connection: sqlite3.Connection) -> bool:
     """
     (version,) = connection.execute("PRAGMA user_version").fetchone()
     if not 0 <= version <= VERSION:
-        raise OtherSchema(f"its schema has version {version}, this program knows {VERSION}")
+        raise OtherSchema(
+            f"its schema has version {version}, this program knows {VERSION}: update comfyq"
+        )
     return bool(version == VERSION)
 
 

@@ -25,17 +25,17 @@ from comfyq.ports.table import (
     check_key,
 )
 
-SWEEP_EVERY_S = 60
-SWEEP_AFTER_S = 3600  # clocks of processes that share the file may differ
-SWEEP_ITEMS = 200  # at a time, so that no write waits long for it
+EXPIRY_EVERY_S = 60
+EXPIRY_AFTER_S = 3600  # clocks of processes that share the file may differ
+EXPIRY_ITEMS = 200  # deleted at a time, so that no write waits long
 
 ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))  # made once
 
 GET = "SELECT body FROM item WHERE pk = ? AND sk = ?"
 PUT = f"INSERT INTO item VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"
 DELETE = "DELETE FROM item WHERE pk = ? AND sk = ?"
-SWEEP = f"""DELETE FROM item WHERE (pk, sk) IN
-    (SELECT pk, sk FROM item WHERE ttl IS NOT NULL AND ttl <= ? LIMIT {SWEEP_ITEMS})"""
+EXPIRY = f"""DELETE FROM item WHERE (pk, sk) IN
+    (SELECT pk, sk FROM item WHERE ttl IS NOT NULL AND ttl <= ? LIMIT {EXPIRY_ITEMS})"""
 
 
 class SqliteTable:
@@ -44,13 +44,13 @@ class SqliteTable:
     def __init__(self, *, database: Database, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._swept_at_s = 0.0  # monotonic
+        self._expired_at_s = 0.0  # monotonic
 
     async def get(self, key: Key) -> Item | None:
         check_key(key)
         with failing_as(TableUnavailable):
-            found = await self._database.read(lambda connection: _find(connection, key))
-        return live(found, self._clock.now())
+            item = await self._database.read(lambda connection: _find(connection, key))
+        return live(item, self._clock.now())
 
     async def query(
         self,
@@ -106,15 +106,15 @@ class SqliteTable:
             raise ConditionFailed(refused)
         for write, row in zip(writes, rows, strict=True):
             _store(connection, write, row)
-        self._sweep(connection, now)
+        self._delete_expired(connection, now)
 
-    def _sweep(self, connection: sqlite3.Connection, now: datetime) -> None:
-        """Delete what expired long ago, as DynamoDB does: in passing, now and then."""
-        if time.monotonic() < self._swept_at_s + SWEEP_EVERY_S:
+    def _delete_expired(self, connection: sqlite3.Connection, now: datetime) -> None:
+        """Delete long expired items beside a write, at most every EXPIRY_EVERY_S."""
+        if time.monotonic() < self._expired_at_s + EXPIRY_EVERY_S:
             return
-        swept = connection.execute(SWEEP, (now.timestamp() - SWEEP_AFTER_S,)).rowcount
-        if swept < SWEEP_ITEMS:
-            self._swept_at_s = time.monotonic()
+        deleted = connection.execute(EXPIRY, (now.timestamp() - EXPIRY_AFTER_S,)).rowcount
+        if deleted < EXPIRY_ITEMS:
+            self._expired_at_s = time.monotonic()
 
 
 def _find(connection: sqlite3.Connection, key: Key) -> dict[str, Any] | None:
@@ -123,7 +123,7 @@ def _find(connection: sqlite3.Connection, key: Key) -> dict[str, Any] | None:
 
 
 def _store(connection: sqlite3.Connection, write: Write, row: Item | None) -> None:
-    """Do a write in the place of ``row``, which stands there now, live or expired."""
+    """Do a write that replaces ``row``, the stored one, live or expired."""
     match write:
         case Delete():
             connection.execute(DELETE, write.key)

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 MAX_ENTRIES = 10  # of a batch [1]
 # [1] https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessageBatch.html
 
-# What services say of a receipt that has lapsed. AWS deletes with one and says nothing; ministack
-# refuses; a hidden message that was deleted meanwhile is refused by all.
+# Errors of services for a lapsed receipt. AWS deletes with such a receipt without an error;
+# ministack refuses; all refuse to hide a message that was deleted meanwhile.
 LAPSED = frozenset(
     {
         "ReceiptHandleIsInvalid",
@@ -34,7 +34,7 @@ class Received(NamedTuple):
 
 
 class Calls:
-    """The blocking calls of one queue, in our words."""
+    """The blocking calls of one queue, with translated errors."""
 
     def __init__(self, *, client: Callable[[], "SQSClient"], url: str, fair: bool) -> None:
         self._client = functools.cache(client)
@@ -54,7 +54,7 @@ class Calls:
             )
 
     def send_many(self, job_ids: Sequence[JobId], tenant: TenantId) -> None:
-        """Up to MAX_ENTRIES doorbells in one call, each of which is taken or refused by itself."""
+        """Send up to MAX_ENTRIES doorbells in one call; SQS accepts or refuses each by itself."""
         group: dict[str, Any] = {"MessageGroupId": tenant} if self._fair else {}
         entries: list[Any] = [
             {"Id": str(n), "MessageBody": json.dumps({"job_id": job_id}), **group}

@@ -10,7 +10,7 @@ from anyio import to_thread
 from comfyq.adapters.sqs.calls import LAPSED, translated
 from comfyq.adapters.sqs.poll import poll
 from comfyq.domain.errors import QueueUnavailable
-from comfyq.ports.inbox import MAX_LETTERS, Letter
+from comfyq.ports.inbox import MAX_MESSAGES, Message
 from comfyq.ports.queue import MAX_WAIT_S, check_seconds
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class SqsLetterDelivery:
-    letter: Letter
+class SqsMessageDelivery:
+    message: Message
     receipt: str
     inbox: "SqsInbox"
 
@@ -44,10 +44,10 @@ class SqsInbox:
     def name(self) -> str:
         return self._url.rpartition("/")[2]
 
-    async def receive(self, *, wait_s: float) -> Sequence[SqsLetterDelivery]:
-        """As the port says; SQS waits in whole seconds.
+    async def receive(self, *, wait_s: float) -> Sequence[SqsMessageDelivery]:
+        """Implement the port; SQS waits in whole seconds.
 
-        What arrives after this was cancelled is shown to others again at once.
+        Messages that arrive after a cancellation are made visible again at once.
         """
         check_seconds(wait_s, most=MAX_WAIT_S)
         return await poll(lambda: self._receive(wait_s), give_back=self._show) or []
@@ -56,26 +56,26 @@ class SqsInbox:
         with translated(tolerated=LAPSED):
             self._client().delete_message(QueueUrl=self._url, ReceiptHandle=receipt)
 
-    def _receive(self, wait_s: float) -> list[SqsLetterDelivery]:
+    def _receive(self, wait_s: float) -> list[SqsMessageDelivery]:
         with translated():
             answer = self._client().receive_message(
                 QueueUrl=self._url,
-                MaxNumberOfMessages=MAX_LETTERS,
+                MaxNumberOfMessages=MAX_MESSAGES,
                 WaitTimeSeconds=math.ceil(wait_s),
                 MessageAttributeNames=["All"],
             )
         return [self._delivery(message) for message in answer.get("Messages", [])]
 
-    def _delivery(self, message: "MessageTypeDef") -> SqsLetterDelivery:
+    def _delivery(self, received: "MessageTypeDef") -> SqsMessageDelivery:
         attributes = {
             name: value["StringValue"]
-            for name, value in message.get("MessageAttributes", {}).items()
+            for name, value in received.get("MessageAttributes", {}).items()
             if "StringValue" in value
         }
-        letter = Letter(message.get("MessageId", ""), message.get("Body", ""), attributes)
-        return SqsLetterDelivery(letter, message.get("ReceiptHandle", ""), self)
+        message = Message(received.get("MessageId", ""), received.get("Body", ""), attributes)
+        return SqsMessageDelivery(message, received.get("ReceiptHandle", ""), self)
 
-    def _show(self, deliveries: Sequence[SqsLetterDelivery]) -> None:
+    def _show(self, deliveries: Sequence[SqsMessageDelivery]) -> None:
         for delivery in deliveries:
             with suppress(QueueUnavailable), translated(tolerated=LAPSED):
                 self._client().change_message_visibility(

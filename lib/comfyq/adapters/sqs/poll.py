@@ -8,11 +8,11 @@ T = TypeVar("T")
 
 
 async def poll(take: Callable[[], T | None], *, give_back: Callable[[T], object]) -> T | None:
-    """Return what the blocking call ``take`` takes, run in a thread that may be left behind.
+    """Run the blocking call ``take`` in a thread and return its result.
 
-    Nothing can stop a long poll that has begun. What it takes after the caller was cancelled goes
-    to ``give_back``, in a thread. The threads are daemons: a process that ends does not wait for
-    its polls.
+    A long poll that has begun cannot be stopped: if the caller is canceled, the thread goes on, and
+    the result is passed to ``give_back``. The threads are daemons, so a process that ends does not
+    wait for them.
     """
     future: Future[T | None] = Future()
     future.set_running_or_notify_cancel()

@@ -52,9 +52,9 @@ class SqsQueue:
         await asyncio.gather(*(to_thread.run_sync(send, part, tenant) for part in parts))
 
     async def receive(self, *, wait_s: float) -> SqsDelivery | None:
-        """As the port says; SQS waits in whole seconds, so up to one more passes.
+        """Implement the port; SQS waits in whole seconds, so up to one second more.
 
-        A message that arrives after this was cancelled is shown to others again at once.
+        A message that arrives after a cancellation is made visible again at once.
         """
         check_seconds(wait_s, most=MAX_WAIT_S)
         deadline = time.monotonic() + wait_s

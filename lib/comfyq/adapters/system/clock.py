@@ -14,8 +14,8 @@ class SystemClock:
 class CorrectedClock:
     """The local clock, set right by the clock of the store that all workers share.
 
-    ``observe`` is told the ``Date`` header of the store's answers as they come. The header is cut
-    to whole seconds, so the clock stands still against it until they differ by more than that.
+    ``observe`` is called with the ``Date`` header of each of the store's answers. The header has
+    whole seconds, so the clock is adjusted only when they differ by more than that.
     """
 
     def __init__(self, local: Clock | None = None) -> None:

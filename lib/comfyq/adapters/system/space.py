@@ -6,21 +6,21 @@ GIGABYTE = 10**9
 
 
 class DiskSpace:
-    """Looks at the disks of ``folders`` (by what they are called) for ``least_bytes`` of room."""
+    """Check that the disks of ``folders``, which map names to paths, have ``least_bytes`` free."""
 
     def __init__(self, folders: Mapping[str, Path], *, least_bytes: int) -> None:
         self._folders = folders
         self._least_bytes = least_bytes
 
     def shortage(self) -> str | None:
-        told = [self._shortage(name, folder) for name, folder in self._folders.items()]
-        return "; ".join(filter(None, told)) or None
+        shortages = [self._shortage(name, folder) for name, folder in self._folders.items()]
+        return "; ".join(filter(None, shortages)) or None
 
     def _shortage(self, name: str, folder: Path) -> str | None:
         try:
             free = shutil.disk_usage(_existing(folder)).free
         except OSError:
-            return None  # whoever writes there says what is wrong with it
+            return None  # the code that writes there reports what is wrong
         if free >= self._least_bytes:
             return None
         return (
@@ -30,5 +30,5 @@ class DiskSpace:
 
 
 def _existing(folder: Path) -> Path:
-    """The folder, or what it will be made in."""
+    """Return the folder, or the existing parent that it will be made in."""
     return next(path for path in (folder, *folder.absolute().parents) if path.exists())

@@ -1,4 +1,4 @@
-"""The files that a job brings along for ComfyUI's input folder."""
+"""The input files of a job, which the worker puts into ComfyUI's input folder."""
 
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -24,4 +24,4 @@ class InputFile:
     fit: Fit = "none"
     width: int | None = None
     height: int | None = None
-    blake3: str | None = None  # hex, of an asset; what a URL leads to is not known beforehand
+    blake3: str | None = None  # hex, of an asset; None for a URL, whose content is not known yet

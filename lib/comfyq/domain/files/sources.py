@@ -43,7 +43,7 @@ def is_data(source: str) -> bool:
 
 
 def check_source(source: str) -> None:
-    """Raises BadSource for what is none of the three."""
+    """Check that a source is an asset id, an http(s) URL or a data URI; raises BadSource."""
     if is_data(source) or asset_id_of(source) is not None:
         return
     if not is_url(source):
@@ -53,7 +53,7 @@ def check_source(source: str) -> None:
 
 
 def read_data_uri(source: str) -> DataFile:
-    """Raises BadSource."""
+    """Decode a data URI; raises BadSource."""
     head, comma, body = source[len("data:") :].partition(",")
     if not comma:
         raise BadSource("is no data URI: there is no comma before its data")

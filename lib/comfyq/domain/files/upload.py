@@ -12,7 +12,7 @@ UploadId = NewType("UploadId", str)  # a UUID
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Upload:
-    """It is no asset before what was sent has been found to be what was announced."""
+    """An announced upload; it becomes an asset once its file is checked against these fields."""
 
     id: UploadId
     tenant: TenantId
@@ -21,7 +21,7 @@ class Upload:
     size: int  # bytes
     blake3: str | None  # hex, if the client said it
     expires_at: datetime  # of the URL
-    asset: AssetId | None = None  # that it has become
+    asset: AssetId | None = None  # the asset made of it; None before it is completed
 
     @property
     def key(self) -> str:

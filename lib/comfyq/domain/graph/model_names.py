@@ -1,4 +1,4 @@
-"""Finding the file that someone means who left out its extension or its folder."""
+"""Completing model names that lack their extension or folder."""
 
 from collections.abc import Sequence
 
@@ -9,7 +9,7 @@ DEFAULT_EXTENSION = ".safetensors"
 
 
 def existing_name(name: str, names: Sequence[str]) -> str | None:
-    """The one of ``names`` that is meant: as it is, else with an extension, else in some folder.
+    """Return the one of ``names`` that matches: exactly, else with an extension, else in a folder.
 
     A worker on Windows separates folders by backslashes. None: there is none, or several.
     """
@@ -20,19 +20,19 @@ def existing_name(name: str, names: Sequence[str]) -> str | None:
         if part is _file and "/" in wanted:
             return None  # another folder may have another model of this name
         for whole in (part, lambda each, part=part: without_extension(part(each))):
-            found = [each for each in names if whole(each) == wanted]
-            if found:
-                return found[0] if len(found) == 1 else None
+            matches = [each for each in names if whole(each) == wanted]
+            if matches:
+                return matches[0] if len(matches) == 1 else None
     return None
 
 
 def with_extension(name: str) -> str:
-    """With the usual one where there is none, for want of a list of the files that there are."""
+    """Add the usual extension to a name without one; used where no list of files is known."""
     return name if name.lower().endswith(EXTENSIONS) else name + DEFAULT_EXTENSION
 
 
 def without_extension(name: str) -> str:
-    """Other dots belong to the name."""
+    """Remove a model file's extension; other dots belong to the name."""
     extension = next((e for e in EXTENSIONS if name.lower().endswith(e)), "")
     return name[: len(name) - len(extension)]
 

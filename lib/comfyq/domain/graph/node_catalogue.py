@@ -1,6 +1,6 @@
 """The node classes of one ComfyUI, read from its ``GET /object_info``.
 
-Custom nodes may say anything there, so what is not understood is left out or not checked.
+Custom nodes may put anything there, so entries of unknown shape are left out or not checked.
 See https://docs.comfy.org/custom-nodes/backend/datatypes
 """
 
@@ -53,7 +53,7 @@ class InputSpec:
 
     @property
     def is_file(self) -> bool:
-        """It names a file, and not only one of those that are listed."""
+        """Return whether the input names a file, which need not be one of the listed choices."""
         return not OPEN_CHOICES.isdisjoint(self.options)
 
     @property
@@ -62,7 +62,7 @@ class InputSpec:
 
     @property
     def config(self) -> list[Any]:
-        """The form in which ComfyUI's errors show it."""
+        """Return the input's declaration as ComfyUI's errors show it."""
         return [self.type, dict(self.options)]
 
 
@@ -82,7 +82,7 @@ class NodeCatalogue:
     classes: Mapping[str, NodeClass]
 
     def choices(self, class_type: str, name: str) -> tuple[str, ...]:
-        """The names that an input may have; none where it is no choice, or not there."""
+        """Return the choices of an input; none if it has no choices or does not exist."""
         node_class = self.classes.get(class_type)
         spec = node_class.inputs.get(name) if node_class else None
         return tuple(str(choice) for choice in (spec.choices or ())) if spec else ()
@@ -93,7 +93,7 @@ class NodeCatalogue:
 
     @cached_property
     def _by_source(self) -> Mapping[str, tuple[str, ...]]:
-        """There may be thousands of names, and each request looks at some."""
+        """Cache the names by source: there may be thousands, and each request looks some up."""
         return {source: self._listed(places) for source, places in SOURCES.items()}
 
     def _listed(self, places: Sequence[Input]) -> tuple[str, ...]:
@@ -124,7 +124,7 @@ def id_of(essential: bytes) -> str:
 
 
 def read_catalogue(info: ObjectInfo, *, id: str = "") -> NodeCatalogue:
-    """The catalogue that an object_info tells of."""
+    """Parse an object_info."""
     classes = {name: _node_class(name, entry) for name, entry in info.items() if _is_class(entry)}
     return NodeCatalogue(id or id_of(essence(info)), classes)
 

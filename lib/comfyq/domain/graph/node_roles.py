@@ -13,7 +13,7 @@ def roles_of(graph: Graph, node: str) -> frozenset[str]:
 
     Nodes in between may have inputs of these names too: the first on the way decides.
     """
-    found: set[str] = set()
+    roles: set[str] = set()
     seen: set[str] = set()
     waiting = [node]
     while waiting:
@@ -23,10 +23,10 @@ def roles_of(graph: Graph, node: str) -> frozenset[str]:
         seen.add(source)
         for fed in fed_by(graph, source):
             if fed.name in ROLES:
-                found.add(fed.name)
+                roles.add(fed.name)
             else:
                 waiting.append(fed.node)
-    return frozenset(found)
+    return frozenset(roles)
 
 
 def fed_by(graph: Graph, node: str) -> Iterator[Input]:

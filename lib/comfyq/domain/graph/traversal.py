@@ -7,20 +7,20 @@ from comfyq.domain.graph.graph import Graph, reference
 
 def upstream_of(graph: Graph, node: str) -> Sequence[str]:
     """The nodes that feed ``node`` directly."""
-    found = (reference(value) for value in graph[node]["inputs"].values())
-    return [source.node for source in found if source is not None and source.node in graph]
+    sources = (reference(value) for value in graph[node]["inputs"].values())
+    return [source.node for source in sources if source is not None and source.node in graph]
 
 
 def reached(graph: Graph, outputs: Iterable[str]) -> frozenset[str]:
     """``outputs`` and every node upstream of them."""
-    found: set[str] = set()
+    reached: set[str] = set()
     waiting = list(outputs)
     while waiting:
         node = waiting.pop()
-        if node not in found:
-            found.add(node)
+        if node not in reached:
+            reached.add(node)
             waiting += upstream_of(graph, node)
-    return frozenset(found)
+    return frozenset(reached)
 
 
 def cycle_in(graph: Graph, nodes: Collection[str]) -> Sequence[str]:

@@ -19,7 +19,7 @@ from comfyq.domain.graph.node_catalogue import InputSpec, NodeCatalogue, NodeCla
 from comfyq.domain.graph.traversal import cycle_in, reached
 from comfyq.domain.suggestions import closest
 
-MAX_ERRORS = 50  # of one graph: more are of one cause
+MAX_ERRORS = 50  # of one graph: more usually have one cause
 MAX_COMPLETED = 50  # names; looking for one takes time
 SUGGESTED = 5
 CONVERSIONS: Mapping[str, Callable[[Any], Any]] = {
@@ -65,7 +65,7 @@ def validate(graph: Graph, catalogue: NodeCatalogue) -> Validation:
 def _dependents(
     graph: Graph, catalogue: NodeCatalogue, errors: Sequence[GraphError]
 ) -> Mapping[str, Sequence[str]]:
-    """The output nodes that cannot run, by the node because of which they cannot."""
+    """Return, for each bad node, the output nodes that cannot run because of it."""
     dependents: dict[str, list[str]] = {error.node: [] for error in errors}
     for output in _outputs(graph, catalogue) if errors else ():
         for node in dependents.keys() & reached(graph, [output]):
@@ -93,7 +93,7 @@ def _unknown_classes(graph: Graph, catalogue: NodeCatalogue) -> Iterator[GraphEr
 
 
 class _Inspection:
-    """One look at one graph whose classes are all known; names are completed in it."""
+    """One validation of a graph whose classes all exist; it completes model names in the graph."""
 
     def __init__(self, graph: NewGraph, catalogue: NodeCatalogue) -> None:
         self._graph = graph
@@ -103,10 +103,12 @@ class _Inspection:
     def verdict(self) -> Validation:
         outputs = _outputs(self._graph, self._catalogue)
         wanted = reached(self._graph, outputs)
-        found = (error for node in self._graph if node in wanted for error in self._node(node))
+        node_errors = (
+            error for node in self._graph if node in wanted for error in self._node(node)
+        )
         members = cycle_in(self._graph, wanted)
         cycles = (self._at(node).cycle(members) for node in members)
-        errors = list(islice(chain(found, cycles), MAX_ERRORS))
+        errors = list(islice(chain(node_errors, cycles), MAX_ERRORS))
         return Validation(
             self._graph,
             errors,

@@ -4,7 +4,7 @@ Rule 1: whatever decides a status lives in this package.
 Rule 2: this package has no clock, no I/O and no randomness; callers pass ``now``.
 
 Cancellation is a flag, not a status: a request can arrive while a worker holds the job, and the
-status must go on telling the truth about what that worker is doing. A job with the flag always
+status must still say what that worker is doing. A job with the flag always
 ends ``canceled``, whatever else happens.
 
 ``attempt`` is the fencing token and nothing else. ``failures`` counts attempts that ended badly

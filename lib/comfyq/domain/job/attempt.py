@@ -1,4 +1,4 @@
-"""The story of a job: what became of each attempt, for whoever has to understand it later."""
+"""The record of an ended attempt, kept so that people can see how a job went."""
 
 from dataclasses import dataclass
 from datetime import datetime

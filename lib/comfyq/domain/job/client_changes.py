@@ -31,21 +31,21 @@ def submitted(
 
 
 def refuse(job: Job, *, now: datetime, error: JobError) -> Job:
-    """End a job that was never to be had: its request cannot be run."""
+    """End a new job as failed, because its request cannot be run."""
     return end(job, Trigger.FAIL, now=now, outcome=replace(job, error=error))
 
 
 def reuse(job: Job, *, of: Job, now: datetime) -> Job:
-    """End a job that nobody has stored yet with the results of ``of``, which has succeeded."""
+    """End a job that is not stored yet as succeeded, with the results of the job ``of``."""
     outcome = replace(job, progress=of.progress, simulated=of.simulated, reused_from=of.id)
     return end(job, Trigger.REUSE, now=now, outcome=outcome)
 
 
 def keep(job: Job, *, until: datetime, now: datetime) -> Job:
-    """Keep a job that has succeeded, and its results, at least ``until`` then.
+    """Postpone the deletion of a succeeded job and its results to ``until`` or later.
 
     Raises:
-        IllegalTransition: it did not succeed.
+        IllegalTransition: the job has not succeeded.
     """
     if job.status is not JobStatus.SUCCEEDED:
         raise IllegalTransition(f"{job.id} has no results to keep")
@@ -56,10 +56,10 @@ def keep(job: Job, *, until: datetime, now: datetime) -> Job:
 
 
 def ring(job: Job, *, now: datetime) -> Job:
-    """Note that the queue has been sent a doorbell for a job that waits.
+    """Note that a doorbell was sent for a waiting job.
 
     Raises:
-        IllegalTransition: it has been claimed or has ended; nothing waits for a doorbell.
+        IllegalTransition: the job is claimed or has ended, so it needs no doorbell.
     """
     if job.lease is not None:
         raise IllegalTransition(f"{job.id} is claimed")
@@ -67,9 +67,9 @@ def ring(job: Job, *, now: datetime) -> Job:
 
 
 def request_cancel(job: Job, *, now: datetime) -> Job:
-    """Cancel a job that nobody holds now; ask the worker that holds it to stop.
+    """Cancel a job that no worker holds at once; flag a held one, for its worker to stop.
 
-    Cancelling a job that has ended, or twice, changes nothing and returns the same job.
+    Canceling a job that has ended, or twice, changes nothing and returns the same job.
     """
     if job.status.terminal or job.cancel_requested:
         return job

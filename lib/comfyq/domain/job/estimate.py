@@ -7,25 +7,25 @@ from datetime import datetime, timedelta
 
 from comfyq.domain.job import Job
 
-HALF = 0.5  # what is left, on average, of a run that was not looked at
+HALF = 0.5  # of a run is left on average, if nothing is known of its progress
 
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """Of a job that has not ended; None where too little is known."""
+    """An estimate for a job that has not ended; a field is None if too little is known."""
 
-    eta_s: int | None = None  # until its results are there
-    queue_position: int | None = None  # 1 is the next; 0: a worker has it
+    eta_s: int | None = None  # seconds until its results are stored
+    queue_position: int | None = None  # 1 is the next to be claimed; 0: a worker has claimed it
 
 
 NOTHING = Estimate()
 
 
 def left_of_run(job: Job, *, usual_s: float | None, now: datetime) -> int | None:
-    """Seconds that a running job still needs.
+    """Estimate the seconds that a running job still needs.
 
-    Its own pace tells more the further it is, so it counts by the fraction that is done. None
-    where neither that nor the usual time is known.
+    The job's own pace and its workflow's usual time are averaged, weighted by the fraction done.
+    None if neither is known.
     """
     if job.started_at is None:
         return None
@@ -38,10 +38,10 @@ def left_of_run(job: Job, *, usual_s: float | None, now: datetime) -> int | None
 
 
 def until_end(*, usual_s: float, ahead: int, held: Sequence[int], pause_s: float = 0) -> int | None:
-    """Seconds until a job that waits will have ended; None if nobody works.
+    """Estimate the seconds until a waiting job will have ended; None if no worker is live.
 
-    ``ahead`` wait before it; ``held`` has, for each worker that may take it, how many jobs that
-    one has; ``pause_s`` is how long it must not be taken at all.
+    ``ahead`` is how many jobs wait before it; ``held`` has the number of held jobs of each worker
+    that may claim it; ``pause_s`` is how long the job must not be claimed.
     """
     if not held:
         return None

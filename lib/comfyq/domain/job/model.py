@@ -86,7 +86,7 @@ class JobError:
 
     code: str  # stable: "node-error", "invalid-graph", "out-of-memory", "deadline" …
     message: str
-    node: str | None = None  # node id, where one is to blame
+    node: str | None = None  # id of the node that caused it, if one did
     details: tuple[str, ...] = ()  # one line each: field, class, the names that exist
 
     @property
@@ -119,9 +119,9 @@ class Job:
     attempt: int = 0  # claims so far; the fencing token of the current one
     started_attempt: int = 0  # the attempt that ComfyUI started and that has no verdict yet
     settled_attempt: int = 0  # the newest attempt with a verdict; later ones may be adopted
-    adopted_attempt: int = 0  # whose prompt the holder goes on with; 0: it has its own
+    adopted_attempt: int = 0  # the attempt whose prompt the holder has adopted; 0: none
     failures: int = 0
-    passes: int = 0  # attempts that its worker's ComfyUI was not fit for
+    passes: int = 0  # times that a worker passed it on because its ComfyUI could not run it
     lease: Lease | None = None
     not_before: datetime | None = None  # a retry waits until then
     cancel_requested: bool = False
@@ -131,17 +131,17 @@ class Job:
     error: JobError | None = None  # why it failed, or why its last attempt did
     note: str | None = None  # why its last attempt was given back
     claimed_at: datetime | None = None  # by the holder
-    rung_at: datetime | None = None  # the queue is known to have had a doorbell then
+    rung_at: datetime | None = None  # when a doorbell was last known to be sent
     end_pending: bool = False  # the end is stored but not yet announced
     simulated: bool = False  # a simulator, not a real ComfyUI, makes or made its results
     reused_from: JobId | None = None  # the job that made its results
-    kept_until: datetime | None = None  # later jobs have its results until then
-    due_at: datetime  # when the reaper must look at it next
+    kept_until: datetime | None = None  # jobs that reuse its results need them until then
+    due_at: datetime  # when the reaper must next check it
     version: int = 1  # grows by one on every write; the table compares it
 
     @property
     def unsettled(self) -> bool:
-        """An earlier attempt was started in ComfyUI and left there by its worker."""
+        """Return whether ComfyUI started an earlier attempt that was then lost with its worker."""
         return 0 < self.started_attempt < self.attempt
 
 

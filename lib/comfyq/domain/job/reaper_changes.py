@@ -1,4 +1,4 @@
-"""Changes of a job that time makes, and those that are due after its end."""
+"""Changes of a job that become due by time, before and after its end."""
 
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -7,7 +7,7 @@ from comfyq.domain.errors import IllegalTransition, LeaseLost
 from comfyq.domain.job.model import Job, JobError, JobStatus, Trigger, WorkerId
 from comfyq.domain.job.transitions import ANNOUNCE_AFTER, due, end, queue_deadline, vacate
 
-ANNOUNCE_FOR = timedelta(minutes=10)  # then whoever could not be told has to ask
+ANNOUNCE_FOR = timedelta(minutes=10)  # after a job's end; then unreached followers must poll
 DEADLINE_SLACK = timedelta(seconds=30)  # the holder ends an overdue run first, and stops ComfyUI
 
 
@@ -23,11 +23,11 @@ def evict(job: Job, *, worker: WorkerId, now: datetime) -> Job:
 
 
 def reap(job: Job, *, now: datetime) -> Job:
-    """Settle what time alone decides.
+    """Settle what is due by time.
 
-    Ends what was cancelled and abandoned and what waited or ran for too long, frees a lapsed
-    lease, and gives a job that needs nothing yet a new ``due_at``. A job that only waits for a
-    doorbell comes back as it is.
+    Ends a job that was canceled and abandoned, or that waited or ran for too long; frees a lapsed
+    lease; gives a job that needs nothing yet a new ``due_at``. A job that only waits for a doorbell
+    is returned unchanged.
     """
     if job.status.terminal:
         raise IllegalTransition(f"{job.id} has ended")
@@ -48,7 +48,7 @@ def reap(job: Job, *, now: datetime) -> Job:
 
 
 def announced(job: Job, *, now: datetime, retention: timedelta) -> Job:
-    """The end has reached whoever follows; next, the reaper deletes the job."""
+    """Note that all followers were posted the end; the job is next due for deletion."""
     if job.ended_at is None or not job.end_pending:
         raise IllegalTransition(f"{job.id} has no end to announce")
     due_at = max(job.ended_at + retention, job.kept_until or job.ended_at)
@@ -56,7 +56,7 @@ def announced(job: Job, *, now: datetime, retention: timedelta) -> Job:
 
 
 def unannounced(job: Job, *, now: datetime) -> Job:
-    """Not everybody could be told of the end; the reaper tries again, for a while."""
+    """Note that a follower could not be posted the end; the reaper tries again for ANNOUNCE_FOR."""
     if job.ended_at is None or not job.end_pending:
         raise IllegalTransition(f"{job.id} has no end to announce")
     return replace(job, due_at=now + ANNOUNCE_AFTER, version=job.version + 1)

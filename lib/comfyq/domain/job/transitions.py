@@ -8,14 +8,14 @@ from comfyq.domain.errors import IllegalTransition, LeaseLost
 from comfyq.domain.job.model import TRANSITIONS, Job, Lease, Trigger
 from comfyq.domain.job.progress import Progress
 
-RING_AFTER = timedelta(seconds=5)  # a job whose first ring is not noted by then is rung again
+RING_AFTER = timedelta(seconds=5)  # then a job without a recorded doorbell is sent one
 RING_AGAIN = timedelta(hours=1)
 ANNOUNCE_AFTER = timedelta(seconds=10)
-LEASE_SLACK = timedelta(seconds=1)  # a lapsed lease is looked at a little later than it lapses
+LEASE_SLACK = timedelta(seconds=1)  # the reaper checks a lease that long after it lapses
 
 
 class Change(Protocol):
-    """Decide what becomes of a job: the changed job, or the same object where nothing changes."""
+    """A function that returns the changed job, or the same object if nothing changes."""
 
     def __call__(self, job: Job, /, *, now: datetime) -> Job: ...
 
@@ -47,7 +47,7 @@ def end(job: Job, trigger: Trigger, *, now: datetime, outcome: Job | None = None
 
 
 def requeue(job: Job, trigger: Trigger, *, now: datetime) -> Job:
-    """Let a job wait again. Its holder makes the doorbell visible again, so it counts as rung."""
+    """Let a job wait again. Its holder makes its doorbell visible again, so none need be sent."""
     waiting = replace(
         job,
         started_attempt=0,
@@ -62,7 +62,7 @@ def requeue(job: Job, trigger: Trigger, *, now: datetime) -> Job:
 
 
 def vacate(job: Job, *, now: datetime) -> Job:
-    """Free a job whose holder is gone: claimable at once, rung at the reaper's next look."""
+    """Free a job whose holder is gone: it is claimable at once, and the reaper sends a doorbell."""
     if job.cancel_requested:
         return end(job, Trigger.CANCEL, now=now)
     gone = f"worker {job.lease.worker if job.lease else 'unknown'} is gone"

@@ -19,18 +19,18 @@ from comfyq.domain.job.progress import Progress
 from comfyq.domain.job.transitions import apply, end, held, requeue
 
 MAX_CLAIMS = 20  # ends a job that is claimed and given back for ever
-PASS_FIRST = timedelta(seconds=1)  # before somebody else may claim what a worker cannot run
+PASS_FIRST = timedelta(seconds=1)  # before another worker may claim a job that was passed on
 PASS_LONGEST = timedelta(minutes=1)
 
 
 def claim(
     job: Job, *, worker: WorkerId, now: datetime, ttl: timedelta, simulated: bool = False
 ) -> Job:
-    """Begin the next attempt, or settle what nobody else can settle any more.
+    """Begin the next attempt, or end a job that must not be tried again.
 
-    ``simulated``: the worker's ComfyUI is a simulator.
-    A worker retakes its own lease at once: ids are locked, so its former process is gone.
-    The result may have ended: canceled, or failed after MAX_CLAIMS.
+    The returned job may have ended: canceled, or failed after MAX_CLAIMS claims. ``simulated``
+    says that the worker's ComfyUI is a simulator. A worker retakes its own lease at once: worker
+    ids are locked, so its former process is gone.
 
     Raises:
         LeaseHeld: another worker's lease has not expired, or a retry waits; ``until`` says when.
@@ -64,16 +64,16 @@ def renew(job: Job, *, token: int, now: datetime, ttl: timedelta) -> Job:
 
 
 def adopt(job: Job, *, token: int, now: datetime, attempt: int) -> Job:
-    """The holder goes on with the prompt that an earlier attempt left in ComfyUI.
+    """Note that the holder goes on with the prompt that an earlier attempt left in ComfyUI.
 
-    Whoever lost that attempt, and only slept, can so tell that its prompt is in use.
+    A former holder that had only stalled sees by this that its prompt is in use.
     """
     held(job, token)
     return apply(replace(job, adopted_attempt=attempt), Trigger.ADOPT)
 
 
 def start(job: Job, *, token: int, now: datetime) -> Job:
-    """ComfyUI has started this attempt, or goes on with one that it adopted.
+    """Note that ComfyUI runs this attempt's prompt, its own or an adopted one.
 
     Starting twice changes nothing and returns the same job: the first answer may have been lost.
     """
@@ -141,7 +141,7 @@ def crash(job: Job, *, token: int, now: datetime, cause: str, retry_in: timedelt
 
 
 def succeed(job: Job, *, token: int, now: datetime, steps: int = 0) -> Job:
-    """``steps`` are what its sampler took, for whoever looks at it afterwards."""
+    """End the job as succeeded; ``steps`` is the number of steps of its last sampler."""
     held(job, token)
     done = Progress(fraction=1.0, step=steps, max_steps=steps)
     return end(job, Trigger.SUCCEED, now=now, outcome=replace(job, progress=done, error=None))
@@ -151,7 +151,7 @@ def recover(job: Job, *, token: int, now: datetime) -> Job:
     """Note that outputs of a failed attempt could be stored after all. The job stays failed.
 
     Raises:
-        IllegalTransition: it did not end because that attempt's results could not be stored.
+        IllegalTransition: the job did not fail because that attempt's results were not stored.
     """
     code = job.error.code if job.status is JobStatus.FAILED and job.error else None
     if code != STORAGE_REFUSED or job.attempt != token:
@@ -160,7 +160,7 @@ def recover(job: Job, *, token: int, now: datetime) -> Job:
 
 
 def confirm_cancel(job: Job, *, token: int, now: datetime) -> Job:
-    """The holder has stopped."""
+    """End a job whose cancellation was requested, after its holder has stopped it."""
     held(job, token)
     return end(job, Trigger.CANCEL, now=now)
 

@@ -1,4 +1,4 @@
-"""A request become a graph that runs: on one ComfyUI whose catalogue is known, or on any."""
+"""Turning a request into a graph that runs, checked against one ComfyUI's catalogue if known."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from comfyq.domain.submission.spec import Spec
 from comfyq.domain.workflow.raw_graph import family_of, read_graph, take_files
 from comfyq.domain.workflow.workflow import Workflow
 
-RAW = "graph"  # what a job of a client's own graph has for a workflow
+RAW = "graph"  # the workflow name of a job with a client's own graph
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +27,7 @@ class AdmittedRequest:
     family: str
     limits: Limits
     spec: Spec
-    checked: bool  # a worker is known that could run it
+    checked: bool  # checked against the catalogue of a worker, which can run it
 
 
 def admit_workflow(
@@ -37,7 +37,7 @@ def admit_workflow(
     *,
     draw_seed: Callable[[], int],
 ) -> AdmittedRequest:
-    """Raises InvalidParameters, InvalidGraph."""
+    """Resolve and bind a workflow's values; raises InvalidParameters, InvalidGraph."""
     on = workflow if catalogue is None else workflow.on(catalogue)
     resolved = on.resolve(values, draw_seed=draw_seed)
     graph = on.bind(resolved.parameters)
@@ -60,7 +60,7 @@ def admit_workflow(
 
 
 def admit_graph(request: Request, catalogue: NodeCatalogue | None) -> AdmittedRequest:
-    """A client's own graph. Raises InvalidGraph, TooLarge."""
+    """Check a client's own graph; raises InvalidGraph, TooLarge."""
     graph = read_graph(request.graph, request.overrides)
     files = take_files(graph)
     verdict = _judged(graph, catalogue)
@@ -94,7 +94,8 @@ def _judged(graph: NewGraph, catalogue: NodeCatalogue | None) -> Validation:
 
 
 def _family(workflow: Workflow, bound: Graph) -> str:
-    """A request that chose another checkpoint shares no models with the others."""
+    """Return the family of models that the bound graph needs: the workflow's, unless the request
+    chose another checkpoint."""
     loaded = family_of(bound)
     return workflow.family if loaded == family_of(workflow.graph) else loaded
 

@@ -1,4 +1,4 @@
-"""From what is wrong with a bound graph to the fields of the request that made it so."""
+"""Mapping errors of a bound graph to the fields of the request that caused them."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -12,7 +12,7 @@ from comfyq.domain.workflow.workflow import Workflow
 MAX_DETAIL_CHARS = 2_000
 NO_OUTPUTS = "no node of it is an output, such as SaveImage"
 
-Field = Callable[[GraphError], str]  # the path of the field that is to blame
+Field = Callable[[GraphError], str]  # the path of the field that caused an error
 
 
 def refusal_of_workflow(
@@ -60,12 +60,12 @@ def _refusal(verdict: Validation, field: Field, *, sources: Mapping[str, Any]) -
     fields = [FieldError(field(error), _message(error, sources)) for error in verdict.errors]
     if verdict.no_outputs:
         fields.append(FieldError("graph", NO_OUTPUTS))
-    told = "; ".join(f"{each.field}: {each.message}" for each in fields)
-    detail = told if len(told) <= MAX_DETAIL_CHARS else told[:MAX_DETAIL_CHARS] + "…"
+    text = "; ".join(f"{each.field}: {each.message}" for each in fields)
+    detail = text if len(text) <= MAX_DETAIL_CHARS else text[:MAX_DETAIL_CHARS] + "…"
     return InvalidGraph(detail, fields, node_errors=verdict.node_errors())
 
 
 def _message(error: GraphError, sources: Mapping[str, Any]) -> str:
-    told = f"node {error.node} ({error.class_type}): {error.readable()}"
+    text = f"node {error.node} ({error.class_type}): {error.readable()}"
     model = sources.get(str(error.extra.get("received_value")))
-    return f"{told}; it belongs into models/{model.folder}: {model.url}" if model else told
+    return f"{text}; it belongs into models/{model.folder}: {model.url}" if model else text

@@ -13,8 +13,9 @@ LOADER_INPUT = re.compile(r"(ckpt|unet|clip|vae|lora|control_net|style_model|mod
 
 
 def describe(job: Job, spec: Spec, *, version: str) -> dict[str, Any]:
-    """``version`` is ours; a client's own graph has no parameters, so it stands here itself."""
-    told: dict[str, Any] = {
+    """Describe how a job's outputs are made, by parameters or, for a client's own graph, the graph
+    itself. ``version`` is comfyq's."""
+    description: dict[str, Any] = {
         "job_id": job.id,
         "workflow": job.workflow,
         "parameters": dict(spec.parameters),
@@ -22,7 +23,7 @@ def describe(job: Job, spec: Spec, *, version: str) -> dict[str, Any]:
         "comfyq_version": version,
         "simulated": job.simulated,
     }
-    return told if spec.parameters else told | {"graph": spec.graph}
+    return description if spec.parameters else description | {"graph": spec.graph}
 
 
 def models_of(graph: Graph) -> Sequence[str]:

@@ -7,12 +7,12 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """Nothing of it has been checked; ``graph`` stands instead of ``workflow`` and ``values``."""
+    """An unchecked request; ``graph`` replaces ``workflow`` and ``values``."""
 
     workflow: str = ""
     values: Mapping[str, Any] = field(default_factory=dict)
     graph: Any = None  # ComfyUI's API format
     overrides: Mapping[str, Any] = field(default_factory=dict)  # "node.input" -> value
     wait: bool = False  # accept it also if no worker that is known could run it
-    metadata: bool = True  # tell of the job beside its outputs, and in PNG files
+    metadata: bool = True  # describe the job beside its outputs, and in PNG files
     reuse: bool = False  # take the results of an earlier job that would have made the same

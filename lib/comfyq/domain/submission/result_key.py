@@ -1,8 +1,8 @@
 """The key of a job's results: two jobs with the same key would make the same.
 
-The key covers the graph as it runs (with its seed and the names of its models), what is in the
-files that the job brings along, and whether its files tell how they were made. A model is its
-name: ComfyUI tells no more, so a file that was replaced under the same name is not noticed.
+The key covers the graph as it runs (with its seed and the names of its models), the content of its
+input files, and its metadata flag. Models are identified by name, because ComfyUI reports no more:
+a model file that was replaced under the same name is not noticed.
 """
 
 import json
@@ -26,7 +26,8 @@ def obstacle(spec: Spec) -> str | None:
 
 
 def reuse_key(spec: Spec) -> str:
-    """Of a spec without obstacle. Titles and the like, which change nothing, are left out."""
+    """Compute the key of a spec without an obstacle; titles and the like, which change no result,
+    are left out."""
     nodes = {id: [body["class_type"], body["inputs"]] for id, body in spec.graph.items()}
     files = [
         [file.node, file.input, file.kind, file.blake3, file.fit, file.width, file.height]
@@ -38,7 +39,7 @@ def reuse_key(spec: Spec) -> str:
 
 
 def _local_file(graph: Graph) -> str | None:
-    """A file that lies on the worker's machine and does not come with the job."""
+    """Return a file on the worker's machine that the graph reads; None if there is none."""
     for body in graph.values():
         for value in body["inputs"].values():
             is_name = isinstance(value, str) and not value.startswith(PLACEHOLDER)

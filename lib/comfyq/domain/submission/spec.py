@@ -13,5 +13,5 @@ class Spec:
     parameters: Mapping[str, Any]  # resolved: defaults filled in, the seed drawn
     warnings: tuple[str, ...] = ()  # what of the request was accepted without effect
     inputs: tuple[InputFile, ...] = ()  # files that the worker binds into the graph
-    metadata: bool = True  # told beside the outputs, and in PNG files
-    reuse_key: str | None = None  # by which a later job finds the results; see domain.reuse
+    metadata: bool = True  # described beside the outputs, and in PNG files
+    reuse_key: str | None = None  # key of its results; see domain.submission.result_key

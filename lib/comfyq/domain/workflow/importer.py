@@ -42,16 +42,16 @@ class _Found:
 
 def propose(graph: Graph, *, title: str, catalogue: NodeCatalogue | None = None) -> Proposal:
     """``graph`` is one in API format (``graph.faults`` finds none in it)."""
-    found = _Collection()
+    collection = _Collection()
     for place, role in _texts(graph):
-        found.add(role, _text_table(role), graph[place.node]["inputs"][place.name], place)
+        collection.add(role, _text_table(role), graph[place.node]["inputs"][place.name], place)
     for place, kind in _files(graph):
-        found.add(kind, _file_table(kind), None, place)
+        collection.add(kind, _file_table(kind), None, place)
     for place, known in _known(graph):
         value = graph[place.node]["inputs"][place.name]
         spec = _spec(catalogue, graph, place)
-        found.add(known.parameter, _known_table(known, value, spec), value, place)
-    parameters = found.tables() | _loras(graph)
+        collection.add(known.parameter, _known_table(known, value, spec), value, place)
+    parameters = collection.tables() | _loras(graph)
     return Proposal(
         manifest={
             "title": title,
@@ -62,7 +62,7 @@ def propose(graph: Graph, *, title: str, catalogue: NodeCatalogue | None = None)
         },
         parameters=parameters,
         models=tuple(_models(graph)),
-        sample=found.sample(),
+        sample=collection.sample(),
     )
 
 
@@ -89,10 +89,10 @@ class _Collection:
             if numbered not in self._found:
                 self._found[numbered] = _Found(table, value, [place])
                 return
-            found = self._found[numbered]
-            if value is not None and found.value == value:
-                found.table = _narrower(found.table, table)
-                found.places.append(place)
+            earlier = self._found[numbered]
+            if value is not None and earlier.value == value:
+                earlier.table = _narrower(earlier.table, table)
+                earlier.places.append(place)
                 return
 
     def tables(self) -> dict[str, Table]:
@@ -118,9 +118,9 @@ def _narrower(one: Table, other: Table) -> Table:
     return both
 
 
-def _bound(found: _Found) -> Table:
-    places = [".".join(place) for place in found.places]
-    return found.table | {"bind": places[0] if len(places) == 1 else places}
+def _bound(parameter: _Found) -> Table:
+    places = [".".join(place) for place in parameter.places]
+    return parameter.table | {"bind": places[0] if len(places) == 1 else places}
 
 
 def _texts(graph: Graph) -> Iterator[tuple[Input, str]]:
@@ -172,10 +172,10 @@ def _spec(catalogue: NodeCatalogue | None, graph: Graph, place: Input) -> InputS
 def _text_table(role: str) -> Table:
     table: Table = {"kind": "string", "max_length": 10_000, "group": "prompt"}
     if role == "prompt":
-        told = {"title": "Prompt", "help": "What is to be made."}
-        return table | {"required": True, "min_length": 1} | told
-    told = {"title": "Negative prompt", "help": "What is not to be seen or heard."}
-    return table | {"default": ""} | told
+        texts = {"title": "Prompt", "help": "What is to be made."}
+        return table | {"required": True, "min_length": 1} | texts
+    texts = {"title": "Negative prompt", "help": "What is not to be seen or heard."}
+    return table | {"default": ""} | texts
 
 
 def _file_table(kind: str) -> Table:
@@ -228,8 +228,8 @@ def _loras(graph: Graph) -> dict[str, Table]:
     table: Table = {"kind": "loras", "model": f"{model.node}.{model.output}"}
     if clip is not None:
         table["clip"] = f"{clip.node}.{clip.output}"
-    told = "LoRA files as `name:strength`; strength (1.0) and extension may be left out."
-    return {"loras": table | {"title": "LoRAs", "help": told, "group": "style"}}
+    explained = "LoRA files as `name:strength`; strength (1.0) and extension may be left out."
+    return {"loras": table | {"title": "LoRAs", "help": explained, "group": "style"}}
 
 
 def _models(graph: Graph) -> Iterator[Table]:

@@ -71,13 +71,13 @@ def bind_loras(parameter: Parameter, value: Any, graph: NewGraph) -> None:
 
 
 def bind_placeholder(parameter: Parameter, value: Any, graph: NewGraph) -> None:
-    """The worker puts the name in its place under which ComfyUI has the file."""
+    """Bind a placeholder, which the worker replaces by the file's name in ComfyUI."""
     for target in parameter.bindings:
         set_input(graph, target, f"{PLACEHOLDER}{parameter.name}")
 
 
 def bind_nothing(parameter: Parameter, value: Any, graph: NewGraph) -> None:
-    """The value is accepted without effect."""
+    """Bind nothing: the value is accepted without effect."""
 
 
 _INTEGER = Kind(

@@ -1,4 +1,4 @@
-"""A workflow's typed inputs. What each kind of them accepts and does is said in ``kinds``."""
+"""A workflow's typed inputs; ``kinds`` defines what each kind accepts and binds."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -71,7 +71,7 @@ def type_name(value: object) -> str:
 
 
 def shown(value: object) -> str:
-    """A scalar as it may stand in a message: short, and printable whatever it is."""
+    """Format a scalar for a message: short and printable, whatever the client sent."""
     text = ascii(value) if isinstance(value, str) else repr(value)
     if isinstance(value, str) and value.isprintable():
         text = repr(value)

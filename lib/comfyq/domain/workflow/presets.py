@@ -23,7 +23,7 @@ class Choices(Protocol):
 
 
 def chosen(offered: Choices, values: Mapping[str, Any]) -> tuple[dict[str, Any], list[FieldError]]:
-    """A request's values with those that it chose by name, and what is wrong with the choice."""
+    """Return a request's values completed by those it chose by name, and errors of the choice."""
     given = dict(values)
     errors: list[FieldError] = []
     negatives = {
@@ -49,8 +49,8 @@ def choices_schema(offered: Choices) -> dict[str, Any]:
         (NEGATIVE_PRESET, "Negative preset", "A negative prompt.", offered.negative_prompts),
     )
     return {
-        key: {"type": "string", "title": title, "description": told, "enum": list(names)}
-        for key, title, told, names in choices
+        key: {"type": "string", "title": title, "description": description, "enum": list(names)}
+        for key, title, description, names in choices
         if names
     }
 

@@ -1,4 +1,4 @@
-"""Graphs that clients bring themselves: checked, changed by overrides, and told what they load."""
+"""Clients' own graphs: checked, changed by overrides, and searched for the files they load."""
 
 import json
 import re
@@ -32,11 +32,11 @@ ASSET = "asset:"  # before the id of an asset: a bare name is a file that ComfyU
 
 
 def read_graph(value: Any, overrides: Mapping[str, Any]) -> NewGraph:
-    """A graph of our own with ``overrides`` in their places.
+    """Return a checked copy of a client's graph with ``overrides`` applied.
 
     Raises:
-        InvalidGraph: it is not in API format, or an override is for what is not there.
-        TooLarge: it has more than 1,000 nodes or 256 KB.
+        InvalidGraph: the graph is not in API format, or an override's input does not exist.
+        TooLarge: the graph has more than 1,000 nodes or 256 KB.
     """
     wrong = faults(value)[:MAX_FAULTS]
     if wrong:
@@ -66,11 +66,12 @@ def _short(model: str) -> str:
 
 
 def take_files(graph: NewGraph) -> tuple[InputFile, ...]:
-    """The files that loaders name by URL, data URI or ``asset:ID``; placeholders replace them."""
-    found = tuple(_files(graph))
-    for number, file in enumerate(found):
+    """Return the files that loaders name by URL, data URI or ``asset:ID``, and replace them in the
+    graph by placeholders."""
+    files = tuple(_files(graph))
+    for number, file in enumerate(files):
         set_input(graph, Input(file.node, file.input), f"{PLACEHOLDER}{number}")
-    return found
+    return files
 
 
 def _files(graph: Graph) -> Iterator[InputFile]:
@@ -99,7 +100,7 @@ def _override(graph: NewGraph, overrides: Mapping[str, Any]) -> None:
 
 
 def _target(graph: Graph, place: str) -> Input | None:
-    """Ids of nodes and names of inputs may have dots."""
+    """Return the input that ``node.input`` names; ids and names may have dots themselves."""
     for position, character in enumerate(place):
         node, name = place[:position], place[position + 1 :]
         if character == "." and node in graph and name in graph[node]["inputs"]:
@@ -116,7 +117,7 @@ def _no_target(graph: Graph, place: str) -> str:
 
 
 def _encoded(value: Any, field: str) -> str:
-    """As strict JSON: no NaN, no half surrogate pairs, no numbers that JSON readers choke on."""
+    """Encode as strict JSON; refuse NaN, lone surrogates and numbers that JSON readers reject."""
     try:
         text = json.dumps(value, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
         size = len(text.encode())

@@ -15,7 +15,7 @@ from comfyq.domain.workflow.kinds import DRAWN_SEEDS, KINDS
 from comfyq.domain.workflow.parameters import BadValue, Parameter, shown
 from comfyq.domain.workflow.presets import choices_schema, chosen
 
-MAX_VALUES = 100  # of a request; more are a mistake or an attack, and are not named one by one
+MAX_VALUES = 100  # of a request; more are refused without naming each
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +82,7 @@ class Workflow:
         return Resolved(parameters, tuple(warnings))
 
     def bind(self, parameters: Mapping[str, Any]) -> NewGraph:
-        """A new graph with resolved parameters in their places."""
+        """Return a new graph with resolved parameters bound into it."""
         graph = copied(self.graph)
         for name, value in parameters.items():
             parameter = self.parameters[name]
@@ -99,7 +99,7 @@ class Workflow:
         )
 
     def on(self, catalogue: NodeCatalogue) -> "Workflow":
-        """The same workflow, choosing among what one ComfyUI has."""
+        """Return the same workflow with its choices narrowed to one ComfyUI's catalogue."""
         there = {
             name: replace(parameter, choices=catalogue.names(parameter.source))
             for name, parameter in self.parameters.items()

@@ -83,12 +83,12 @@ async def show(
     services: Services, caller: Reader, links: ClientLinks, asset_id: AssetIdInPath
 ) -> AssetView:
     """Describe a stored file."""
-    found = await services.uploads.get(caller, asset_id)
-    return AssetView.of(found, url=links.asset(found.id))
+    asset = await services.uploads.get(caller, asset_id)
+    return AssetView.of(asset, url=links.asset(asset.id))
 
 
 async def _of_form(request: Request, uploads: Uploads, caller: Caller, content_type: str) -> Asset:
-    """A form is read whole, so it may not have more than other bodies."""
+    """Store the file of a form. A form is read into memory, so the limit of other bodies holds."""
     body = bytearray()
     async for chunk in request.stream():
         body += chunk

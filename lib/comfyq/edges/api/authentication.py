@@ -59,7 +59,9 @@ def is_open(route: RouteContext) -> bool:
 
 def _dependencies(route: RouteContext) -> Iterator[Dependant]:
     """Walk through all that a route depends on; a route that is not an operation has nothing."""
-    found: list[Dependant] = [route.dependant] if isinstance(route.original_route, APIRoute) else []
-    while found:
-        yield (dependant := found.pop())
-        found += dependant.dependencies
+    dependants: list[Dependant] = (
+        [route.dependant] if isinstance(route.original_route, APIRoute) else []
+    )
+    while dependants:
+        yield (dependant := dependants.pop())
+        dependants += dependant.dependencies

@@ -67,7 +67,7 @@ async def submit(
     headers = {"Location": shown.urls.self}
     if accepted.replayed:
         headers["Idempotent-Replayed"] = "true"
-    # As it is: to check a hundred jobs against their model again costs more than to store them.
+    # Rendered without response_model: validating a hundred jobs again costs more than storing them.
     return Response(
         shown.model_dump_json(),
         HTTPStatus.ACCEPTED,

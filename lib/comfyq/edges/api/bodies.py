@@ -1,4 +1,4 @@
-"""A limit on request bodies, so that nobody fills our memory with one."""
+"""A limit on request bodies, so that none fills the server's memory."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -12,9 +12,9 @@ MAX_BODY_BYTES = (
 
 
 class BodyLimit:
-    """Raises at whoever reads a body of more than ``max_bytes``: 413, inside the application.
+    """Answer 413 to a body of more than ``max_bytes``, by raising where the application reads it.
 
-    ``larger`` has other limits by path. Starlette's own middleware answers in plain text.
+    ``larger`` has other limits by path. Starlette's own middleware would answer in plain text.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Cursors in URLs: opaque, and checked, so that a mangled one is refused instead of obeyed."""
+"""Cursors in URLs: opaque, with a checksum, so that a damaged one is refused."""
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -16,7 +16,7 @@ def encode_cursor(cursor: Cursor) -> str:
 
 
 def decode_cursor(text: str) -> Cursor:
-    """Raises InvalidCursor for what ``encode_cursor`` did not make."""
+    """Decode a cursor; raises InvalidCursor unless ``encode_cursor`` made it."""
     try:
         *parts, checksum = json.loads(urlsafe_b64decode(text[:MAX_CHARS]))
         cursor = Cursor(*parts)

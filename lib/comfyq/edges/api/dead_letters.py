@@ -38,7 +38,7 @@ async def listing(
     after = None if cursor is None else decode_cursor(cursor)
     page = await services.dead_letters.list(caller, limit=limit, after=after)
     return DeadLetterList(
-        letters=[DeadLetterView.of(letter) for letter in page.letters],
+        letters=[DeadLetterView.of(letter) for letter in page.dead_letters],
         next_cursor=None if page.cursor is None else encode_cursor(page.cursor),
     )
 

@@ -39,7 +39,7 @@ Views = Annotated[JobViews, Depends(views_of)]
 
 
 async def require_json(request: Request) -> None:
-    """Refuse what would not be read as JSON, before it is called an invalid object."""
+    """Refuse a body of another content type than JSON with 415, before it fails validation."""
     content_type = request.headers.get("content-type", "")
     if not JSON_TYPE.fullmatch(content_type):
         raise HTTPException(

@@ -120,8 +120,8 @@ async def metadata(
     request: Request, services: Services, caller: Reader, job_id: JobIdInPath
 ) -> Metadata:
     """Describe how a job's outputs are made; 404 for a request with `metadata: false`."""
-    told = await services.queries.metadata(caller, job_id, version=request.app.version)
-    return Metadata.model_validate(told)
+    story = await services.queries.metadata(caller, job_id, version=request.app.version)
+    return Metadata.model_validate(story)
 
 
 @router.delete(
@@ -145,7 +145,7 @@ async def cancel(
 
 
 async def _whole(queries: JobQueries, views: JobViews, job: Job) -> JobView:
-    """Pollers ask often, so what was asked for is read once the job has ended."""
+    """Show a job. Its request is read only once it has ended, because clients poll often."""
     if not job.status.terminal:
         return views.job(job)
     spec, outputs = await queries.request_and_outputs(job)

@@ -1,4 +1,4 @@
-"""Ids in paths: what cannot be one of ours is not found, without asking the table."""
+"""Ids in paths: one that is no UUID is answered 404 without a read of the table."""
 
 import re
 from typing import Annotated

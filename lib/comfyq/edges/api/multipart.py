@@ -19,7 +19,7 @@ class FormFile:
 
 
 def file_of(content_type: str, body: bytes) -> FormFile:
-    """Raises BadForm where there is no file, or more than one."""
+    """Return the one file of a form; raises BadForm if there is none or more than one."""
     parts = [_part(part) for part in _split(body, _boundary(content_type))]
     files = [file for file in parts if file is not None]
     if len(files) != 1:
@@ -48,8 +48,8 @@ def _split(body: bytes, boundary: bytes) -> list[bytes]:
 def _part(part: bytes) -> FormFile | None:
     """The file of a part; None for a plain field."""
     _, begun, rest = part.partition(b"\r\n")  # after the boundary there may be spaces
-    head, found, content = (b"\r\n" + rest).partition(b"\r\n\r\n")
-    if not begun or not found:
+    head, separator, content = (b"\r\n" + rest).partition(b"\r\n\r\n")
+    if not begun or not separator:
         raise BadForm("a part of the form has no end of its headers")
     headers = HeaderParser().parsestr(head.lstrip(b"\r\n").decode(errors="replace"))
     filename = headers.get_filename()

@@ -1,4 +1,4 @@
-"""The API's own description: what FastAPI makes of the routes, and what it cannot know."""
+"""The API's OpenAPI description: FastAPI's, completed by what FastAPI cannot derive."""
 
 import re
 from collections.abc import Sequence
@@ -84,6 +84,6 @@ def _add_scopes(document: dict[str, Any], routes: Sequence[BaseRoute]) -> None:
 
 
 def _add_example(document: dict[str, Any]) -> None:
-    """Here, because FastAPI would drop what is null in it."""
+    """Add the example here, because FastAPI would drop its null values."""
     accepted = document["paths"]["/generate"]["post"]["responses"]["202"]
     accepted["content"]["application/json"]["example"] = EXAMPLE.model_dump(mode="json")

@@ -90,7 +90,7 @@ def _part(request: Request, output: Output, etag: str) -> ByteRange | None:
 
 
 def _headers(output: Output) -> dict[str, str]:
-    """A workflow may write any file, so none may act as a page of ours in a browser."""
+    """Build headers that keep a browser from running a file, which may be any, as our page."""
     disposition = "inline" if output.kind in SHOWN else "attachment"
     return {
         "ETag": f'"{output.blake3}"',
@@ -103,7 +103,7 @@ def _headers(output: Output) -> dict[str, str]:
 
 
 async def _begun(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """The same chunks, the first of them read: a missing file is noticed while it can be told."""
+    """Read the first chunk at once, so that a missing file raises before the answer begins."""
     first = await anext(chunks, b"")
 
     async def rest() -> AsyncIterator[bytes]:

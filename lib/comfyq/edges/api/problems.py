@@ -94,7 +94,7 @@ def _encoded(problem: Problem) -> bytes:
 
 
 def status_of(error: type[DomainError]) -> HTTPStatus:
-    """The status of the nearest mapped ancestor."""
+    """Return the HTTP status of an error's nearest mapped ancestor."""
     return next(STATUS[cls] for cls in error.__mro__ if cls in STATUS)
 
 
@@ -138,7 +138,7 @@ async def on_invalid_request(request: Request, error: Exception) -> Response:
 
 
 def _field(raised: Mapping[str, Any]) -> FieldError:
-    """The first part of the place says whether it is in body, path, query or header."""
+    """Convert one of pydantic's errors; its location begins with body, path, query or header."""
     message = str(raised["msg"]).removeprefix("Value error, ")
     return FieldError(".".join(map(str, raised["loc"][1:])), message)
 
@@ -155,7 +155,7 @@ async def on_http_error(request: Request, error: Exception) -> Response:
 
 
 async def on_unexpected(request: Request, error: Exception) -> Response:
-    """A mistake of ours: the log has the traceback, the client has not."""
+    """Answer 500 to a defect; the traceback goes to the log and not to the client."""
     log.error("%s %s failed", request.method, request.scope["path"], exc_info=error)
     detail = "the server made a mistake; it has been logged"
     return ProblemResponse(request, status=500, code="internal-error", detail=detail)

@@ -21,13 +21,12 @@ class Unsatisfiable(Exception):
 
 
 def requested_range(header: str | None, *, size: int) -> ByteRange | None:
-    """The range that a ``Range`` header asks for; None: the whole file.
+    """Parse a ``Range`` header; None: answer with the whole file.
 
-    Several ranges, other units and what cannot be read are answered with the whole file, as the
-    RFC allows.
+    That is the answer to several ranges, other units and malformed headers too, as the RFC allows.
 
     Raises:
-        Unsatisfiable: nothing of a file of ``size`` bytes is in it.
+        Unsatisfiable: the range has no byte of a file of ``size`` bytes.
     """
     single = SINGLE.fullmatch(header.strip()) if header else None
     if single is None or single[1] == single[2] == "":

@@ -48,7 +48,7 @@ NOT_RUN: dict[str, Any] = {
 
 
 class UnknownWorkflow(InvalidRequest):
-    """422: it is the request that names what is not there, not the URL."""
+    """The request's body names a workflow that does not exist: 422, not 404."""
 
     code = WorkflowNotFound.code
 

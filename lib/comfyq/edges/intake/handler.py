@@ -1,4 +1,4 @@
-"""The intake's Lambda function: batches of SQS, in which each letter succeeds or fails alone."""
+"""The intake's Lambda function: batches of SQS, in which each message succeeds or fails alone."""
 
 import asyncio
 from collections.abc import Mapping
@@ -7,9 +7,9 @@ from typing import Any
 import structlog
 
 from comfyq.ports.authenticator import Authenticator
-from comfyq.ports.inbox import Letter
+from comfyq.ports.inbox import Message
 from comfyq.services.jobs.intake import Intake
-from comfyq.wire.sqs import failures, letter_of, queue_of
+from comfyq.wire.sqs import failures, message_of, queue_of
 
 log = structlog.get_logger()
 
@@ -20,7 +20,7 @@ class IntakeHandler:
         self._authenticator = authenticator
 
     async def handle(self, event: Mapping[str, Any], context: object = None) -> dict[str, Any]:
-        """Take every record; those that must come again are named."""
+        """Take every record; the answer names the messages that SQS must deliver again."""
         records = event["Records"]
         taken = await asyncio.gather(*map(self._take, records))
         return failures(
@@ -29,15 +29,18 @@ class IntakeHandler:
 
     async def _take(self, record: Mapping[str, Any]) -> bool:
         queue = queue_of(record)
-        return await take(self._intake, self._authenticator, letter_of(record), queue=queue)
+        return await take(self._intake, self._authenticator, message_of(record), queue=queue)
 
 
-async def take(intake: Intake, authenticator: Authenticator, letter: Letter, *, queue: str) -> bool:
-    """Take one letter for the caller that its queue stands for; False: it must come again."""
+async def take(
+    intake: Intake, authenticator: Authenticator, message: Message, *, queue: str
+) -> bool:
+    """Take one message for its queue's caller; False: leave it in the queue, to be delivered
+    again."""
     try:
-        outcome = await intake.take(await authenticator.of_queue(queue), letter)
-    except Exception as error:  # one bad letter must not bring back the others
-        log.warning("take_failed", letter=letter.id, reason=repr(error))
+        outcome = await intake.take(await authenticator.of_queue(queue), message)
+    except Exception as error:  # one bad message must not make the queue redeliver the others
+        log.warning("submission_take_failed", message=message.id, reason=repr(error))
         return False
-    log.info("taken", letter=letter.id, outcome=outcome)
+    log.info("submission_taken", message=message.id, outcome=outcome)
     return True

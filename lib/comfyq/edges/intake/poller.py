@@ -7,7 +7,7 @@ import structlog
 from comfyq.domain.errors import DomainError
 from comfyq.edges.intake.handler import take
 from comfyq.ports.authenticator import Authenticator
-from comfyq.ports.inbox import Inbox, LetterDelivery
+from comfyq.ports.inbox import Inbox, MessageDelivery
 from comfyq.services.jobs.intake import Intake
 
 log = structlog.get_logger()
@@ -17,7 +17,7 @@ PAUSE_S = 1.0  # after a failure
 
 
 async def take_for_ever(inbox: Inbox, intake: Intake, authenticator: Authenticator) -> None:
-    """Take what comes to ``inbox`` until cancelled; what fails comes again later."""
+    """Take the messages of ``inbox`` until canceled; a failed one is delivered again later."""
     while True:
         try:
             deliveries = await inbox.receive(wait_s=WAIT_S)
@@ -29,7 +29,7 @@ async def take_for_ever(inbox: Inbox, intake: Intake, authenticator: Authenticat
 
 
 async def _take(
-    delivery: LetterDelivery, intake: Intake, authenticator: Authenticator, queue: str
+    delivery: MessageDelivery, intake: Intake, authenticator: Authenticator, queue: str
 ) -> None:
-    if await take(intake, authenticator, delivery.letter, queue=queue):
+    if await take(intake, authenticator, delivery.message, queue=queue):
         await delivery.ack()

@@ -1,4 +1,4 @@
-"""A letter's body is the body of ``POST /generate``."""
+"""A message's body is the body of ``POST /generate``."""
 
 from pydantic import ValidationError
 
@@ -7,7 +7,11 @@ from comfyq.wire.generate.requests import GenerateRequest, unreadable
 
 
 def read_request(body: str) -> Request:
-    """Raises InvalidRequest for what is no such body; its values are checked later."""
+    """Parse a message's body. Parameter values are checked later.
+
+    Raises:
+        InvalidRequest: the body is not that of a request.
+    """
     try:
         asked = GenerateRequest.model_validate_json(body)
     except ValidationError as invalid:

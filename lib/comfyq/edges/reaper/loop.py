@@ -14,14 +14,14 @@ QUIET = {"early", "gone", "held"}
 
 
 async def reap_for_ever(reaper: Reaper, *, period_s: float) -> None:
-    """Look every ``period_s``, a little apart from other processes, until cancelled."""
+    """Run the reaper every ``period_s``, with jitter against other processes, until canceled."""
     while True:
         try:
             done = await reaper.reap()
         except DomainError as away:
             log.warning("reap_failed", reason=str(away))
         else:
-            told = {what: count for what, count in done.items() if what not in QUIET}
-            if told:
-                log.info("reaped", **told)
+            counts = {what: count for what, count in done.items() if what not in QUIET}
+            if counts:
+                log.info("reaped", **counts)
         await asyncio.sleep(period_s * random.uniform(0.8, 1.2))

@@ -26,7 +26,7 @@ class WorkerCount:
         self._table = table
         self._emit = emit
 
-    async def tell(self) -> None:
+    async def report(self) -> None:
         report = await self._health.check()
         metric = {
             "Namespace": NAMESPACE,

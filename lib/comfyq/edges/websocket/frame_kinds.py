@@ -17,7 +17,7 @@ class FrameKind:
     scope: Scope | None  # None: anyone may send it
 
 
-PING = FrameKind(PingFrame, scope=None)  # it tells nothing and changes nothing
+PING = FrameKind(PingFrame, scope=None)  # it reveals nothing and changes nothing
 FRAMES: Mapping[str, FrameKind] = {  # by the route that API Gateway chooses from `action`
     "subscribe": FrameKind(SubscribeFrame, Scope.READ),
     "$default": PING,

@@ -29,10 +29,10 @@ Answer = dict[str, Any]
 
 
 class WebSocketHandler:
-    """Answers $connect, $disconnect, and the frames that clients send.
+    """Answer $connect, $disconnect, and the frames that clients send.
 
-    ``scheme`` is that of the @connections API: ``https`` on AWS. ``public_url`` is what links
-    begin with; where it is None they begin with the host that the client connected to.
+    ``scheme`` is that of the @connections API: ``https`` on AWS. ``public_url`` is the base of
+    links; None: the host that the client connected to.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class WebSocketHandler:
         return _answer(200)
 
     async def _receive(self, event: SocketEvent, kind: FrameKind) -> None:
-        """Do what a frame asks for; the client is told what is wrong with it."""
+        """Carry out a client's frame; an error is posted to the client."""
         try:
             frame = kind.shape.model_validate_json(event.body)
         except ValidationError as error:
@@ -108,7 +108,7 @@ class WebSocketHandler:
                 await self._subscriptions.subscribe(sender, JobId(frame.job_id))
 
     async def _reply(self, event: SocketEvent, frame: BaseModel) -> None:
-        """Post a frame to its sender; one that is gone is not told, and trying again is no help."""
+        """Post a frame to its sender. If that fails it is dropped: another try would not help."""
         with suppress(ConnectionGone, DomainError):
             await self._notifier.post(event.connection, encode(frame))
 
@@ -125,7 +125,7 @@ def _refusal(error: DomainError, job_id: str | None = None) -> ErrorFrame:
 
 def _invalid(error: ValidationError, kind: FrameKind) -> ErrorFrame:
     """Say what is wrong with a frame, without repeating it."""
-    if kind is PING:  # it need not have been meant for one
+    if kind is PING:  # the default kind: the client may have meant another one
         return ErrorFrame(code="invalid-request", message=f"not understood; {UNDERSTOOD}")
     faults = [
         f"{'.'.join(map(str, fault['loc'])) or 'frame'}: {fault['msg']}"

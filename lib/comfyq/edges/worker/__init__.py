@@ -1,1 +1,1 @@
-"""The GPU-side consumer: receives doorbells, keeps ComfyUI busy, tells that it lives."""
+"""The GPU-side consumer: receives doorbells, keeps ComfyUI busy, sends heartbeats."""

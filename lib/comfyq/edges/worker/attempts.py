@@ -44,16 +44,16 @@ class Attempts:
         await self._group.__aexit__(kind, raised, traceback)
 
     async def room(self) -> None:
-        """Wait until ComfyUI's queue has a place for another prompt."""
+        """Wait until ComfyUI's queue has room for another prompt."""
         await self._slots.room()
 
     def slot(self) -> Slot:
-        """Take a place for a job that is about to be claimed."""
+        """Reserve a place in ComfyUI's queue for a job that is about to be claimed."""
         return self._slots.enter()
 
     def begin(self, held: HeldJob, slot: Slot) -> None:
         """Run a claimed job beside the others."""
-        self._heartbeat.took(held.job)
+        self._heartbeat.add(held.job)
         task = self._group.create_task(self._run(held, slot))
         self._running[task] = slot
         task.add_done_callback(self._running.pop)
@@ -69,16 +69,16 @@ class Attempts:
             task.cancel()
 
     def on_hung(self, reason: str) -> None:
-        """Give every job back and see to a ComfyUI that does not stop what it was told to stop."""
+        """Give every job back, and repair a ComfyUI that does not stop a prompt."""
         self._break_off(self._repair.hung(reason))
 
     async def _run(self, held: HeldJob, slot: Slot) -> None:
         try:
             raised = await self._executor.run(held, slot.turn)
         except (DomainError, OSError) as left:
-            log.error("attempt_left", job=held.id, reason=str(left))  # its lease will lapse
+            log.error("attempt_unconcluded", job=held.id, reason=str(left))  # its lease will lapse
         except Exception:
-            log.exception("attempt_crashed", job=held.id)  # a defect of ours ends no worker
+            log.exception("attempt_crashed", job=held.id)  # a defect must not end the worker
         else:
             with suppress(EngineError):
                 broken = await self._repair.judge(held, raised)
@@ -86,7 +86,7 @@ class Attempts:
                     self._break_off(broken)
         finally:
             slot.leave()
-            self._heartbeat.gave(held.id)
+            self._heartbeat.remove(held.id)
 
     def _break_off(self, broken: Breakdown) -> None:
         for task in self._running.keys() - {asyncio.current_task()}:

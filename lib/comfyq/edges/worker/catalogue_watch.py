@@ -1,4 +1,4 @@
-"""Keeps what this worker's ComfyUI can run published."""
+"""Publishing the node catalogue of this worker's ComfyUI whenever it may have changed."""
 
 import asyncio
 
@@ -16,7 +16,7 @@ PERIOD_S = 60.0  # models are added and removed while ComfyUI runs
 
 
 class CatalogueWatch:
-    """Publishes when ComfyUI first answers, whenever it has come back, and each ``period_s``."""
+    """Publish when ComfyUI first answers, after each of its restarts, and every ``period_s``."""
 
     def __init__(
         self, publisher: CataloguePublisher, *, watch: EngineWatch, period_s: float = PERIOD_S
@@ -42,7 +42,7 @@ class CatalogueWatch:
         return True
 
     async def _pause(self, answered: int, pause_s: float) -> None:
-        """Until the time is over, or ComfyUI has been away and is back."""
+        """Wait for ``pause_s``, or until ComfyUI answers again after an outage."""
         for _ in range(round(pause_s / LOOK_S)):
             if self._watch.returns != answered:
                 return

@@ -1,4 +1,4 @@
-"""Judging ComfyUI by how attempts end, and what can be done for it."""
+"""Judging ComfyUI's state by how attempts end, and repairing it."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ DEVICE_FAULTS = 2  # in a row, until the worker says that its GPU is broken
 
 @dataclass(frozen=True, slots=True)
 class Breakdown:
-    """A ComfyUI that has to be restarted; ``healed`` finds out whether it is sound again."""
+    """A ComfyUI that has to be restarted; ``healed`` checks whether it is sound again."""
 
     reason: str
     healed: Callable[[], Awaitable[bool]]
@@ -39,7 +39,7 @@ class EngineRepair:
         self._device_faults = 0
 
     async def judge(self, held: HeldJob, raised: EngineError | None) -> Breakdown | None:
-        """Act on what the end of an attempt says about ComfyUI.
+        """Act on what an attempt's end shows about ComfyUI's state.
 
         Memory is freed after an out-of-memory error. A Breakdown is returned when only a restart
         helps; the caller stops the other attempts, then calls ``repair``.
@@ -61,7 +61,7 @@ class EngineRepair:
         return None
 
     def hung(self, reason: str) -> Breakdown:
-        """Describe a ComfyUI that did not stop what it was told to stop."""
+        """Describe a ComfyUI that did not stop a prompt when requested."""
         return Breakdown(reason, healed=self._readiness.unstopped.is_ok)
 
     def repair(self, broken: Breakdown) -> None:

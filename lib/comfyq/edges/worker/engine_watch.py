@@ -1,4 +1,4 @@
-"""Watching that ComfyUI answers and may have these jobs; nothing is claimed while it may not."""
+"""Watching that ComfyUI answers and is admitted to the store; otherwise nothing is claimed."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -13,7 +13,7 @@ log = structlog.get_logger()
 
 
 class EngineWatch:
-    """Looks at ComfyUI now and then, and more often while it is away."""
+    """Poll ComfyUI periodically, and more often while it does not answer."""
 
     def __init__(
         self,
@@ -29,7 +29,7 @@ class EngineWatch:
         self._away_period_s = away_period_s
         self._answers = asyncio.Event()
         self._healed: Callable[[], Awaitable[bool]] | None = None  # None: it is not latched
-        self.returns = 0  # how often it has begun to answer
+        self.returns = 0  # times that ComfyUI began to answer
         self.info: EngineInfo | None = None
         self.reason: str | None = "ComfyUI was not asked yet"
 
@@ -41,7 +41,7 @@ class EngineWatch:
         await self._answers.wait()
 
     def doubt(self) -> None:
-        """An attempt found ComfyUI away: claim nothing before it has answered again."""
+        """Claim nothing before ComfyUI answers again: an attempt could not reach it."""
         self._answers.clear()
 
     @property
@@ -59,10 +59,10 @@ class EngineWatch:
         log.error("worker_latched", reason=reason)
 
     async def has_lost(self, prompts: Sequence[PromptId]) -> bool:
-        """ComfyUI was restarted since it ended these: its history is empty at first.
+        """Return whether ComfyUI was restarted since it ended these prompts, by its empty history.
 
         Raises:
-            EngineError: it does not answer.
+            EngineError: ComfyUI does not answer.
         """
         for prompt in prompts:
             if await self._engine.find(prompt) is not PromptState.ABSENT:

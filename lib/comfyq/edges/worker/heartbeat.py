@@ -1,4 +1,4 @@
-"""The worker's sign of life in the table, and what it says about itself."""
+"""The worker's heartbeat: its state, stored in the table."""
 
 import asyncio
 from dataclasses import dataclass, replace
@@ -15,7 +15,7 @@ from comfyq.records.workers import WorkerRecords, WorkerState
 
 log = structlog.get_logger()
 
-LOOK_S = 0.25  # a change is told within that time
+LOOK_S = 0.25  # a changed state is stored within that time
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Identity:
 
 
 class Heartbeat:
-    """Beats each ``period_s`` and whenever something that others are shown has changed."""
+    """Store the worker's state every ``period_s``, and whenever what others see of it changes."""
 
     def __init__(
         self,
@@ -54,26 +54,26 @@ class Heartbeat:
         self._family: str | None = None
         self._draining = False
 
-    def took(self, job: Job) -> None:
+    def add(self, job: Job) -> None:
         self._jobs.add(job.id)
         self._family = job.family
 
-    def gave(self, job_id: JobId) -> None:
+    def remove(self, job_id: JobId) -> None:
         self._jobs.discard(job_id)
 
     @property
     def busy(self) -> bool:
-        """It holds a job."""
+        """Return whether the worker holds a job."""
         return bool(self._jobs)
 
     def drain(self) -> None:
         self._draining = True
 
     async def run(self) -> None:
-        """Beat until cancelled; a beat that fails is made up for by the next.
+        """Send heartbeats until canceled; one that fails is followed by the next.
 
         Raises:
-            ClockSkewed: there will be no next.
+            ClockSkewed: every heartbeat would be refused, because this machine's clock is wrong.
         """
         shown: WorkerState | None = None
         while True:
@@ -89,7 +89,7 @@ class Heartbeat:
             await asyncio.sleep(LOOK_S)
 
     async def stop(self) -> None:
-        """Nobody need wait for this worker any more."""
+        """Delete the worker's state: it has left."""
         try:
             await self._records.remove(self._identity.id)
         except DomainError as away:

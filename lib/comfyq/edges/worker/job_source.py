@@ -9,11 +9,11 @@ from comfyq.services.worker.claims import Claims
 from comfyq.services.worker.held_job import HeldJob
 
 Claim = Callable[[], Awaitable[HeldJob | None]]
-"""Claims one job that was found; None if it could not be had. It must not be cancelled midway."""
+"""Claim a found job; None if it could not be claimed. It must not be canceled midway."""
 
 
 class JobSource:
-    """Find jobs to claim. Finding may be cancelled at any time, claiming may not: two steps."""
+    """Find jobs to claim. Finding may be canceled at any time, claiming may not: two steps."""
 
     def __init__(
         self,
@@ -26,12 +26,12 @@ class JobSource:
     ) -> None:
         self._claims = claims
         self._queue = queue
-        self._affinity = affinity  # None: jobs are taken in the order of the queue
+        self._affinity = affinity  # None: jobs are claimed in the order of the queue
         self._wait_s = wait_s
         self._may_claim = may_claim
 
     async def suited(self) -> Claim | None:
-        """Find a waiting job whose models ComfyUI holds, if the order of waiting allows it.
+        """Find a waiting job whose models ComfyUI holds, unless another has waited too long.
 
         Raises:
             Unavailable: the table does not answer.
@@ -49,7 +49,7 @@ class JobSource:
         if delivery is None:
             return None
         if not self._may_claim():
-            await delivery.hide(0)  # ComfyUI or the room went away while we listened
+            await delivery.hide(0)  # ComfyUI or the disk space went away during the long poll
             return None
         return partial(self._claims.claim, delivery)
 

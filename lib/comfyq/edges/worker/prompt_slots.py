@@ -6,7 +6,7 @@ from comfyq.services.worker.renderer import Turn
 
 
 class PromptSlots:
-    """Lets a worker claim the next job when ComfyUI wants one.
+    """Let a worker claim the next job when ComfyUI has room for its prompt.
 
     With a depth of two, the next prompt is claimed when the one before it has started, so that
     ComfyUI goes from one to the next by itself; a depth of one waits for the end.
@@ -24,7 +24,7 @@ class PromptSlots:
         await self._open.wait()
 
     def enter(self) -> "Slot":
-        """Take a place for a job that is about to be claimed."""
+        """Reserve a place for a job that is about to be claimed."""
         self.move(waiting=1)
         return Slot(self)
 
@@ -47,7 +47,7 @@ class Slot:
 
     @property
     def waits(self) -> bool:
-        """Claimed, but not started by ComfyUI."""
+        """Return whether the job is claimed but not started by ComfyUI."""
         return not self.started and not self._left
 
     @property

@@ -24,7 +24,7 @@ class Readiness:
 
     @property
     def paused(self) -> str | None:
-        """Say why nothing is claimed although ComfyUI answers; None: nothing keeps the worker."""
+        """Return why nothing is claimed although ComfyUI answers; None if jobs may be claimed."""
         return self.unstopped.reason or self.space.reason
 
     async def wait(self) -> None:
@@ -34,6 +34,6 @@ class Readiness:
         await self.unstopped.wait_ok()
 
     async def run(self, on_hung: Callable[[str], None]) -> None:
-        """Watch until cancelled; ``on_hung`` is called with the reason if ComfyUI seems to hang."""
+        """Watch until canceled; ``on_hung`` is called with the reason if ComfyUI seems to hang."""
         async with beside(self.engine.run(), self.space.run()):
             await self.unstopped.run(on_hung)

@@ -1,4 +1,4 @@
-"""Watching the room for another job's files; nothing is claimed while there is none."""
+"""Watching free disk space; nothing is claimed while there is too little for another job."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""Keeps a pool from stopping a worker that holds jobs."""
+"""Protecting a worker that holds jobs from being stopped by its pool's scaling."""
 
 import asyncio
 from collections.abc import Callable
@@ -11,16 +11,16 @@ from comfyq.ports.protection import Protection, ProtectionUnavailable
 log = structlog.get_logger()
 
 LOOK_S = 0.5
-PROTECTED_S = 3_600.0  # a worker that hangs is stoppable after that
+PROTECTED_S = 3_600.0  # one request's duration: a worker that hangs can be stopped after it
 RENEW_S = 900.0
 RETRY_S = 5.0
 
 
 class StopProtection:
-    """Protects the worker while ``busy`` says so, and looks at that twice a second.
+    """Protect the worker while ``busy`` returns true, checked twice a second.
 
-    A stop in the half second before protection stands is an ordinary drain: what has not ended is
-    given back, uncounted.
+    A stop in the half second before protection begins is an ordinary drain: jobs that have not
+    ended are given back, uncounted.
     """
 
     def __init__(
@@ -32,7 +32,7 @@ class StopProtection:
         self._protected_at: float | None = None
 
     async def run(self) -> None:
-        """Until cancelled; then the protection is left to run out with the task."""
+        """Renew or end the protection until canceled; then it ends with the task."""
         while True:
             try:
                 await self._follow()

@@ -1,4 +1,4 @@
-"""Watching prompts that ComfyUI was told to stop; nothing is claimed while one still runs."""
+"""Watching prompts that ComfyUI was requested to stop; nothing is claimed while one runs."""
 
 import asyncio
 from collections.abc import Callable
@@ -17,7 +17,7 @@ PERIOD_S = 0.25
 
 
 class UnstoppedWatch:
-    """Waits for a slow step to end, and says when ComfyUI seems to hang instead."""
+    """Wait for a slow step to end, and report when ComfyUI seems to hang instead."""
 
     def __init__(self, stopper: PromptStopper, *, engine_watch: EngineWatch, clock: Clock) -> None:
         self._stopper = stopper
@@ -36,7 +36,7 @@ class UnstoppedWatch:
         await self._stopper.wait_free()
 
     async def run(self, on_hung: Callable[[str], None]) -> None:
-        """Look again and again, until cancelled; ``on_hung`` is told why ComfyUI seems to hang."""
+        """Watch until canceled; ``on_hung`` is called with the reason if ComfyUI seems to hang."""
         while True:
             await self.look()
             hung = self._stopper.hung
@@ -53,7 +53,7 @@ class UnstoppedWatch:
             self.reason = None
 
     def killed(self) -> None:
-        """ComfyUI's process was ended, and what it ran with it."""
+        """Drop all watched prompts: ComfyUI's process was ended, and they with it."""
         self._stopper.forget()
 
     def _explain(self) -> None:

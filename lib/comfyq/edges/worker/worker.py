@@ -1,4 +1,4 @@
-"""A worker's life: retake, receive, claim, run, and give back what cannot be finished."""
+"""A worker's main loop: retake, receive, claim, run, and give back what cannot be finished."""
 
 import asyncio
 import random
@@ -22,10 +22,10 @@ PAUSE_S = 1.0  # when the queue or the table does not answer
 
 
 class Companion(Protocol):
-    """Work that goes on beside the jobs, such as cleaning up and publishing."""
+    """A background task beside the jobs, such as cleaning up and publishing."""
 
     async def run(self) -> None:
-        """Work until cancelled."""
+        """Run until canceled."""
         ...
 
 
@@ -49,10 +49,10 @@ class Worker:
         self._companions = companions
         self._drain_s = drain_s
         self._stopped = asyncio.Event()
-        self._waiting: asyncio.Task[Any] | None = None  # what a stop interrupts
+        self._waiting: asyncio.Task[Any] | None = None  # the wait that ``stop`` interrupts
 
     def stop(self) -> None:
-        """Claim nothing more; what runs may finish within ``drain_s``."""
+        """Claim nothing more; running jobs may finish within ``drain_s``."""
         self._stopped.set()
         if self._waiting is not None:
             self._waiting.cancel()
@@ -96,12 +96,12 @@ class Worker:
             await self._pause(away)
 
     async def _pause(self, away: Exception) -> None:
-        """Wait after a service did not answer, or the worker's own disk was full."""
+        """Pause after a service did not answer, or the worker's own disk was full."""
         log.warning("backend_away", reason=str(away))
         await self._or_stopped(asyncio.sleep(random.uniform(PAUSE_S / 2, PAUSE_S)))
 
     async def _claim(self, claim: Claim | None) -> bool:
-        """Claim a job that was found and begin it; False if there is none to be had."""
+        """Claim a found job and begin it; False if there is none, or it cannot be claimed."""
         if claim is None:
             return False
         slot = self._attempts.slot()

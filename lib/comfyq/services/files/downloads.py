@@ -1,4 +1,4 @@
-"""Following signed links: whoever holds one may have the file, and needs no other credentials."""
+"""Downloads by signed links: the link is the only credential that a client needs."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
@@ -9,7 +9,7 @@ from comfyq.ports.assets import Assets
 from comfyq.records.jobs import JobRecords
 from comfyq.services.files.signed_links import SignedLinks
 
-STORAGE_LINK_S = 3_600  # of the storage's own link that a redirect leads to
+STORAGE_LINK_S = 3_600  # lifetime of the storage's own link that a redirect leads to
 
 
 class Downloads:
@@ -25,11 +25,11 @@ class Downloads:
         self._links = links
 
     async def find(self, job_id: JobId, index: int, query: Mapping[str, str]) -> Output:
-        """The output that a link names.
+        """Return the output that a link names.
 
         Raises:
-            BadSignature: ``query`` has not our signature, or its time is over.
-            OutputNotFound: the job or its file is gone.
+            BadSignature: ``query`` is not signed by this server, or has expired.
+            OutputNotFound: the job or its file was deleted.
         """
         links = await self._links()
         links.verify(job_id, index, query)
@@ -39,7 +39,7 @@ class Downloads:
         return page.outputs[0]
 
     async def link(self, output: Output) -> str | None:
-        """Return a URL at which the storage itself serves the file; None if it serves none."""
+        """Return a URL at which the storage itself serves the file; None if it has no URLs."""
         if output.text is not None:
             return None
         return await self._assets.link(
@@ -50,7 +50,8 @@ class Downloads:
         )
 
     def read(self, output: Output, *, start: int, end: int) -> AsyncIterator[bytes]:
-        """The bytes ``start`` to ``end`` (exclusive); raises OutputNotFound at the first chunk."""
+        """Stream the bytes ``start`` to ``end`` (exclusive); OutputNotFound is raised at the first
+        chunk."""
         if output.text is not None:
             return _once(output.text.encode()[start:end])
         return self._assets.read(output.key, start=start, end=end)

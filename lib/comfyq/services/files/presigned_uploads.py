@@ -1,7 +1,7 @@
-"""Large files, sent by clients to asset storage themselves, past the limits of our own edges.
+"""Uploads that clients send straight to asset storage, past the size limits of our own edges.
 
-What was sent to ``pending/`` is read once, checked and stored as any other upload: what has been
-checked is what is stored, whatever the client sends to its URL meanwhile.
+The file under ``pending/`` is read once, and the same bytes are checked and stored as an asset, so
+a client that overwrites the file meanwhile cannot get unchecked bytes stored.
 """
 
 from collections.abc import AsyncIterator, Callable
@@ -36,14 +36,14 @@ EXPIRES_S = 3_600  # of the URL
 
 @dataclass(frozen=True, slots=True)
 class PresignedUpload:
-    """A place in asset storage that a client may send its file to."""
+    """An announced upload and the URL to send its file to."""
 
     upload: Upload
     link: UploadLink
 
 
 class PresignedUploads:
-    """Another tenant's upload is not found."""
+    """Offer and complete uploads; to a caller, another tenant's upload does not exist."""
 
     def __init__(
         self,
@@ -63,10 +63,10 @@ class PresignedUploads:
     async def offer(
         self, caller: Caller, *, filename: str, content_type: str, size: int, blake3: str | None
     ) -> PresignedUpload:
-        """A URL for a file of ``size`` bytes; nothing is stored before ``complete``.
+        """Return a URL for a file of ``size`` bytes; it becomes an asset by ``complete``.
 
         Raises:
-            Unsupported: this backend's storage takes files from us alone.
+            Unsupported: this backend's storage has no upload URLs.
             TooLarge.
         """
         if size > self._uploads.max_bytes:
@@ -92,12 +92,12 @@ class PresignedUploads:
         return PresignedUpload(upload, link)
 
     async def complete(self, caller: Caller, upload_id: UploadId) -> Asset:
-        """Make an asset of what was sent; doing it again answers with the same one.
+        """Make an asset of the uploaded file; repeating the call returns the same asset.
 
         Raises:
             UploadNotFound.
             UploadIncomplete: nothing was sent to its URL.
-            InvalidUpload: it is not what was announced, and was deleted; send it again.
+            InvalidUpload: the file is not as announced, and was deleted; send it again.
             AssetsUnavailable, TableUnavailable.
         """
         upload = await self._records.get(upload_id)
@@ -117,7 +117,7 @@ class PresignedUploads:
             raise UploadIncomplete(
                 "nothing was sent to the upload's URL yet: PUT the file there first"
             ) from None
-        except AssetsUnavailable as away:  # S3 tells what is missing only to who may list
+        except AssetsUnavailable as away:  # S3 answers 403, not 404, without the right to list
             raise AssetsUnavailable(f"{away}; was the file sent to the upload's URL?") from away
         except InvalidUpload:
             await self._drop(upload)
@@ -127,7 +127,7 @@ class PresignedUploads:
         return asset
 
     async def _checked(self, upload: Upload) -> AsyncIterator[bytes]:
-        """The chunks of what was sent; raises InvalidUpload instead of ending well."""
+        """Stream the uploaded file; raises InvalidUpload at its end if it is not as announced."""
         size, head, hasher = 0, b"", blake3()
         async for chunk in self._assets.read(upload.key):
             size += len(chunk)
@@ -149,10 +149,10 @@ class PresignedUploads:
 def _wrong(upload: Upload, size: int, head: bytes, digest: str) -> list[FieldError]:
     if size != upload.size:
         sent = "more" if size > upload.size else f"{size}"
-        return [FieldError("size_bytes", f"{upload.size} were announced, {sent} were sent")]
+        return [FieldError("size_bytes", f"{upload.size} were announced, but {sent} were sent")]
     wrong = []
     if not may_be(upload.content_type, head):
-        wrong.append(FieldError("content_type", f"what was sent is no {upload.content_type}"))
+        wrong.append(FieldError("content_type", f"the file sent is no {upload.content_type}"))
     if upload.blake3 is not None and upload.blake3 != digest:
-        wrong.append(FieldError("blake3", f"what was sent has {digest}"))
+        wrong.append(FieldError("blake3", f"the file sent has {digest}"))
     return wrong

@@ -1,8 +1,8 @@
 """Signed links to a job's outputs.
 
-A link names the output and the time until which it is good, and is signed with a secret that all
-processes share; following it asks the table again. So it needs no storage credentials to make, and
-outlives the ones that the download itself is signed with. Links are made when an answer is, and
+A link names an output and an expiry time, and is signed with a secret that all processes share.
+Making a link takes no storage credentials, and a link is valid for longer than they are: the
+storage's own short-lived URL is made when the link is followed. Links are made for each answer and
 never stored.
 """
 
@@ -30,7 +30,7 @@ class SignedLinks:
         return f"expires={expires}&signature={self._sign(job_id, index, expires)}"
 
     def verify(self, job_id: JobId, index: int, query: Mapping[str, str]) -> None:
-        """Raises BadSignature for a link that we did not make, or whose time is over."""
+        """Check a link's signature and expiry; raises BadSignature if either is wrong."""
         expires, signature = query.get("expires", ""), query.get("signature", "")
         if not expires.isascii() or not expires.isdigit() or len(expires) > 15:
             raise BadSignature("the link has no valid `expires`")

@@ -1,4 +1,4 @@
-"""Files that clients bring: stored once for each tenant, whatever they are called."""
+"""Files that clients upload: the same content is stored once for each tenant."""
 
 from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
@@ -13,12 +13,15 @@ from comfyq.ports.spool import Spool, Spooled
 from comfyq.records.assets import AssetRecords, BlobTaken
 
 TRIES = 5
-BATCH = 100  # assets whose end has come, in one look
-OFTEN = timedelta(days=1)  # an asset's end is moved on at most so often
+BATCH = 100  # expired assets that one call deletes
+OFTEN = timedelta(days=1)  # an asset's expiry is postponed at most so often
 
 
 class Uploads:
-    """An asset is kept for ``retention`` after its last use. Another tenant's is not found."""
+    """Store and expire assets, each kept for ``retention`` after its last use.
+
+    To a caller, another tenant's asset does not exist.
+    """
 
     def __init__(
         self,
@@ -47,32 +50,34 @@ class Uploads:
     async def add(
         self, caller: Caller, chunks: AsyncIterator[bytes], *, filename: str, content_type: str
     ) -> Asset:
-        """Store a file; the same bytes are the same asset, however often they come.
+        """Store a file; a file with the same content as an earlier one is that asset.
 
         Raises:
-            TooLarge: it has more than ``max_bytes``.
+            TooLarge: the file has more than ``max_bytes``.
             AssetsUnavailable, TableUnavailable: nothing was stored.
         """
         spooled = await self._spool.save("upload", self._limited(chunks))
         try:
             for _ in range(TRIES):
-                found = await self._records.with_content(caller.tenant, spooled.blake3)
+                stored = await self._records.with_content(caller.tenant, spooled.blake3)
                 try:
-                    if found is not None:
-                        return await self._used(found)
+                    if stored is not None:
+                        return await self._used(stored)
                     return await self._store(caller, spooled, filename, content_type)
                 except (BlobTaken, TooContended):
-                    continue  # the same bytes came twice at once, and the other was first
+                    continue  # a concurrent upload of the same content was stored first
         finally:
             await self._spool.discard(spooled)
-        raise TooContended("the same file is being stored and deleted; send it again")
+        raise TooContended(
+            "the same file is being stored and deleted by other requests; send it again"
+        )
 
     async def get(self, caller: Caller, asset_id: AssetId) -> Asset:
-        """Raises AssetNotFound."""
+        """Return a stored file's record; raises AssetNotFound."""
         return await self._of(caller.tenant, asset_id)
 
     async def use(self, caller: Caller, asset_id: AssetId) -> Asset:
-        """An asset that a new job needs: it will be there when the job runs.
+        """Return an asset that a new job needs, kept for ``retention`` from now.
 
         Raises:
             AssetNotFound.
@@ -82,10 +87,10 @@ class Uploads:
                 return await self._used(await self._of(caller.tenant, asset_id))
             except TooContended:
                 continue
-        raise TooContended(f"asset {asset_id} is written by others")
+        raise TooContended(f"asset {asset_id} is being changed by other requests; try again")
 
     async def expire(self) -> int:
-        """Delete what nobody has used for long; how many there were."""
+        """Delete expired assets; return how many were deleted."""
         now = self._clock.now()
         deleted = 0
         for asset_id in await self._records.due(now, limit=BATCH):
@@ -135,7 +140,7 @@ class Uploads:
         try:
             await self._assets.delete(asset.key)
         except AssetsUnavailable as away:
-            log.warning("asset_left", key=asset.key, reason=str(away))
+            log.warning("asset_undeleted", key=asset.key, reason=str(away))
 
     async def _limited(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         size = 0

@@ -11,7 +11,7 @@ from comfyq.records.jobs import JobRecords
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A stored job as its submission is answered; a replayed answer describes the first."""
+    """The answer to a submission; ``replayed`` if it describes an earlier one of the same key."""
 
     job: Job
     spec: Spec

@@ -1,7 +1,7 @@
-"""Admission of requests as jobs, decided before a GPU sees them.
+"""Checking requests before a GPU works on them.
 
-A job is admitted if one worker alone could run it. Where nothing is known of any worker, it is
-accepted: with scale-to-zero there may never be one when a request comes.
+A request is admitted if at least one worker can run it. If no worker is known, it is admitted too:
+with scale-to-zero, workers start only after a job is stored.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from comfyq.domain.submission.request import Request
 from comfyq.ports.workflows import Workflows
 from comfyq.services.workflows.node_catalogues import KnownCatalogues
 
-MAX_NAMED = 20  # values that stand beside a graph, named one by one
+MAX_NAMED = 20  # refused values that an answer lists
 
 
 class Admission:
@@ -30,7 +30,7 @@ class Admission:
 
         Raises:
             WorkflowNotFound, InvalidParameters, InvalidGraph, TooLarge.
-            TableUnavailable: it cannot be asked what workers can run.
+            TableUnavailable: the workers' node catalogues cannot be read.
         """
         admit_on = self._for(request)
         refusals: list[InvalidRequest] = []
@@ -44,19 +44,19 @@ class Admission:
         return admit_on(None)
 
     def _for(self, request: Request) -> Callable[[NodeCatalogue | None], AdmittedRequest]:
-        """Return the check for this request, to be called with a worker's catalogue or None."""
+        """Return the check of this request, which takes a worker's catalogue, or None without."""
         if request.graph is not None:
             _refuse_values(request)
             return partial(admit_graph, request)
         if request.overrides:
-            message = "are for a `graph` of your own; a workflow has parameters"
+            message = "go with `graph` alone; for a workflow, set its parameters instead"
             raise InvalidParameters([FieldError("overrides", message)])
         workflow = self._workflows.get(request.workflow)
         return partial(admit_workflow, workflow, request.values, draw_seed=self._draw_seed)
 
 
 def _refuse_values(request: Request) -> None:
-    message = "is a parameter of workflows; with `graph`, put it there by `overrides`"
+    message = "is a parameter of workflows; with `graph`, set the node's input by `overrides`"
     fields = [FieldError(name, message) for name in list(request.values)[:MAX_NAMED]]
     if request.workflow:
         fields.append(FieldError("workflow", "cannot stand beside `graph`; leave one of them out"))

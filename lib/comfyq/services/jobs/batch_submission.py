@@ -32,17 +32,17 @@ from comfyq.services.jobs.idempotency import promise_of
 from comfyq.services.jobs.preparation import Preparation, PreparedJob
 from comfyq.services.jobs.rate_limit import RateLimit
 
-TURN = 5  # requests that are prepared before others have their turn
-MAX_NAMED = 100  # bad fields of a batch of which nothing can be run
+TURN = 5  # requests that are prepared before the event loop serves others
+MAX_NAMED = 100  # field errors that the refusal of a whole batch lists
 AT_ONCE = 10  # jobs of a batch that are read at the same time
 
 Asked = Request | InvalidRequest
-"""One request of a batch, or why it could not even be read."""
+"""One request of a batch, or the error that parsing it gave."""
 
 
 @dataclass(frozen=True, slots=True)
 class BatchAccepted:
-    """The answer to a batch: what was stored of it, by the request's index."""
+    """The answer to a batch: its stored jobs, by the index of their request."""
 
     batch: Batch
     jobs: Mapping[int, Accepted]
@@ -82,16 +82,17 @@ class BatchSubmission:
         digest: str,
         idempotency_key: str | None = None,
     ) -> BatchAccepted:
-        """Accept what can be accepted of up to 100 requests.
+        """Accept those of up to 100 requests that can be run.
 
-        ``digest`` tells the requests of two batches apart. A batch that is sent again under its
-        key gets those jobs that it has not got yet.
+        ``digest`` identifies the content of all requests. A batch that is sent again under its
+        key gets the jobs that were not stored the first time.
 
         Raises:
-            InvalidParameters: not one of the requests can be run; nothing was stored.
-            IdempotencyMismatch: the key was used for something else within 24 hours.
+            InvalidParameters: none of the requests can be run; nothing was stored.
+            IdempotencyMismatch: the key was used for another request within 24 hours.
             RateLimited: the tenant's requests in this minute are used up.
-            TableUnavailable: not all was stored; sent again under its key, the rest is.
+            TableUnavailable: some jobs may be stored; sending the batch again under its key stores
+                the rest.
         """
         if idempotency_key is not None:
             earlier = await self._jobs.idempotent(caller.tenant, idempotency_key)
@@ -104,7 +105,7 @@ class BatchSubmission:
             raise _nothing_to_run(batch)
         try:
             await self._records.create(batch, promise_of(batch, idempotency_key, digest))
-        except KeyTaken as taken:  # the same batch came twice at once, and the other was first
+        except KeyTaken as taken:  # a concurrent submission with this key was stored first
             return await self._replay(caller, asked, taken.digest, taken.job_id, digest=digest)
         stored = await self._store(batch, [member for _, member in members.values()])
         there = {
@@ -114,10 +115,9 @@ class BatchSubmission:
         return BatchAccepted(batch, there, new=stored)
 
     async def note(self, accepted: BatchAccepted) -> None:
-        """Note that the queue was sent a doorbell for each job, once the client has its answer,
-        and tell of those that needed no work.
+        """Record that each new job's doorbell was sent, and announce the jobs that ended at once.
 
-        Who does not come to this loses nothing: the reaper makes it good.
+        Called after the client has its answer. If it is never called, the reaper does the same.
         """
         now = self._clock.now()
         with suppress(DomainError):
@@ -132,7 +132,7 @@ class BatchSubmission:
     ) -> BatchAccepted:
         if stored != digest:
             raise IdempotencyMismatch(
-                f"this Idempotency-Key stands for another request, {batch_id}; use a new key"
+                f"this Idempotency-Key was used for another request, {batch_id}; use a new key"
             )
         batch = await self._records.get(BatchId(batch_id))
         new: Sequence[Job] = ()
@@ -155,9 +155,9 @@ class BatchSubmission:
     async def _prepare(
         self, caller: Caller, batch: Batch, asked: Sequence[Asked]
     ) -> tuple[Batch, dict[int, tuple[PreparedJob, Member]]]:
-        """The batch with its refusals, and what is to be stored of the rest.
+        """Return the batch with its refusals, and the jobs to store, by index.
 
-        What was refused the first time stays refused.
+        Requests that were refused the first time stay refused.
         """
         members: dict[int, tuple[PreparedJob, Member]] = {}
         refusals = dict(batch.refusals)
@@ -167,7 +167,7 @@ class BatchSubmission:
             except (InvalidRequest, NotFound, TooLarge) as error:
                 refusals[index] = Refusal.of(error)
             if index % TURN == TURN - 1:
-                await asyncio.sleep(0)  # a hundred of them would keep everybody else waiting
+                await asyncio.sleep(0)  # preparing a hundred would block the event loop
         return replace(batch, refusals=refusals), members
 
     async def _member(
@@ -180,7 +180,8 @@ class BatchSubmission:
         return made, self._records.member(made.job, made.spec)
 
     async def _store(self, batch: Batch, members: Sequence[Member]) -> Sequence[Job]:
-        """Store the jobs that are missing and ring for them; the new ones."""
+        """Store the jobs that are not stored yet and send their doorbells; return these jobs, or
+        none if sending failed."""
         await self._records.refuse(batch)
         for family in {member.job.family for member in members}:
             await self._families.note(family)
@@ -197,7 +198,7 @@ class BatchSubmission:
 
 
 def _nothing_to_run(batch: Batch) -> InvalidParameters:
-    """Every bad field of every request, as its place in the body."""
+    """Return the error that lists every bad field of every request, by its place in the body."""
     fields = [
         FieldError(f"requests.{index}" + (f".{each.field}" if each.field else ""), each.message)
         for index, refusal in batch.refusals.items()

@@ -1,4 +1,4 @@
-"""Batches as their owners follow and cancel them."""
+"""Reading and canceling batches."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from comfyq.records.batches import BatchRecords, member_id
 from comfyq.records.jobs import JobRecords
 from comfyq.services.jobs.cancellation import Cancellation
 
-AT_ONCE = 10  # jobs of a batch that are read or cancelled at the same time
+AT_ONCE = 10  # jobs of a batch that are read or canceled at the same time
 
 
 @dataclass(frozen=True, slots=True)
 class BatchState:
-    """A batch as it is now; a job that is in neither map is deleted, or was never made."""
+    """The present state of a batch; a job missing from ``jobs`` was deleted or never stored."""
 
     batch: Batch
     jobs: Mapping[int, Job]
@@ -69,4 +69,4 @@ class Batches:
         try:
             await self._cancellation.cancel(caller, job.id)
         except JobNotFound:
-            return  # deleted meanwhile
+            return  # deleted since it was listed

@@ -1,4 +1,4 @@
-"""Cancelling jobs for the client who owns them."""
+"""Canceling jobs for the client who owns them."""
 
 from comfyq.domain import job as jobs
 from comfyq.domain.caller import Caller
@@ -17,7 +17,7 @@ class Cancellation:
     async def cancel(self, caller: Caller, job_id: JobId) -> Job:
         """Request a job's cancellation; changes nothing on a job that has ended.
 
-        A job that no worker holds ends at once; otherwise its worker reads the request.
+        A job that no worker holds ends at once; otherwise its worker sees the request and stops.
 
         Raises:
             JobNotFound.

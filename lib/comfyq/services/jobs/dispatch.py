@@ -1,5 +1,5 @@
-"""Sending a stored job on its way: a doorbell for one that waits, an announcement for one that
-ended when it was stored."""
+"""Dispatch of stored jobs: a doorbell for a job that waits, an announcement for a job that was
+stored as ended."""
 
 from collections.abc import Sequence
 
@@ -18,8 +18,9 @@ class Dispatch:
         self._announcer = announcer
 
     async def dispatch(self, job: Job) -> Job:
-        """Ring for a job that waits and was not rung for yet, announce one that has ended. The
-        reaper repeats what fails here, so nothing is raised for a doorbell that could not be sent.
+        """Send a waiting job's first doorbell, or announce a job that has ended.
+
+        A doorbell that cannot be sent raises nothing: the reaper sends it again.
         """
         if job.status.terminal:
             return await self._announcer.announce_end(job)
@@ -28,7 +29,7 @@ class Dispatch:
         return job
 
     async def ring(self, job: Job) -> None:
-        """Send a doorbell for a waiting job and note that it was sent."""
+        """Send a doorbell for a waiting job and record that it was sent."""
         try:
             await self._queue.send(job.id, tenant=job.tenant)
             await self._records.update(job, jobs.ring)
@@ -37,8 +38,8 @@ class Dispatch:
             return
 
     async def ring_all(self, stored: Sequence[Job]) -> bool:
-        """Send a doorbell for each waiting job of one tenant without noting it; False: the queue
-        took none, and the reaper will ring."""
+        """Send the doorbells of one tenant's waiting jobs without recording it; False: sending
+        failed, and the reaper will send them."""
         waiting = [job for job in stored if not job.status.terminal]
         if not waiting:
             return True
@@ -49,5 +50,5 @@ class Dispatch:
         return True
 
     async def announce(self, job: Job) -> Job:
-        """Announce the end of a job that ended when it was stored."""
+        """Announce the end of a job that was stored as ended."""
         return await self._announcer.announce_end(job)

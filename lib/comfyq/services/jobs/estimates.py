@@ -1,8 +1,8 @@
-"""Estimates of a waiting job's position and of its end.
+"""Estimates of a waiting job's position and of the time until it ends.
 
-What that costs does not grow with the queue, nor with those who ask: the front of each family's
-waiting jobs is read up to AHEAD keys, and one reading serves everybody for some seconds. A job
-further back, or one among more than FAMILIES families, has no position.
+Their cost grows neither with the queue nor with the number of requests: of each family at most
+AHEAD waiting jobs are read, and the result is cached for some seconds. Jobs further back have no
+position, and no job has one while there are more than FAMILIES families.
 """
 
 from bisect import bisect_left
@@ -23,24 +23,24 @@ from comfyq.records.run_times import RunTimeRecords
 from comfyq.records.times import EPOCH
 from comfyq.records.workers import WorkerRecords, WorkerState
 
-AHEAD = 100  # waiting jobs of a family that are looked at
-FAMILIES = 40  # that are looked at; each costs a query
-FRONT_S = 3.0  # the look may be that old
+AHEAD = 100  # waiting jobs that are read of a family
+FAMILIES = 40  # families that are read; each costs a query
+FRONT_S = 3.0  # maximum age of the cached front of the queue
 WORKERS_S = 5.0
 USUAL_S = 30.0
 
-Place = tuple[datetime, JobId]  # waiting since; the order in which jobs are taken, roughly
+Place = tuple[datetime, JobId]  # waiting since, id: roughly the order in which jobs are claimed
 
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """The jobs that are next."""
+    """The jobs that will be claimed next."""
 
     places: Sequence[Place]  # in order
-    seen_upto: Place | None  # others were not looked at behind it; None: these are all
+    seen_upto: Place | None  # jobs behind this place were not all read; None: these are all
 
     def ahead_of(self, place: Place) -> int | None:
-        """Count the jobs that wait before ``place``; None if it is further back than was looked."""
+        """Count the jobs that wait before ``place``; None if it is behind ``seen_upto``."""
         if self.seen_upto is not None and place > self.seen_upto:
             return None
         return bisect_left(self.places, place)
@@ -72,8 +72,8 @@ class Estimates:
         self._usual: dict[str, Cached[float | None]] = {}
 
     async def estimate(self, job: Job) -> Estimate:
-        """Nothing of a job that has ended, and nothing is read for it; never raises for a table
-        that does not answer."""
+        """Estimate a job's position and end: NOTHING, without a read, for a job that has ended,
+        and NOTHING if the table does not answer."""
         try:
             if job.status is JobStatus.RUNNING:
                 usual_s = await self._usual_s(job.workflow)
@@ -81,7 +81,7 @@ class Estimates:
             if job.status is JobStatus.QUEUED:
                 return await (self._of_claimed(job) if job.lease else self._of_waiting(job))
         except DomainError:
-            pass  # the job itself has been read, and that is what was asked for
+            pass  # an estimate is an addition: the answer about the job itself must not fail
         return NOTHING
 
     async def _of_waiting(self, job: Job) -> Estimate:
@@ -94,7 +94,7 @@ class Estimates:
         return Estimate(eta_s=eta_s, queue_position=ahead + 1)
 
     async def _of_claimed(self, job: Job) -> Estimate:
-        """ComfyUI has it, or soon will, behind what else its holder has."""
+        """Estimate for a claimed job: only its worker's other jobs may be ahead of it."""
         assert job.lease is not None, "the caller looked"
         holders = [each for each in await self._workers.get() if each.id == job.lease.worker]
         others = [len(set(holder.jobs) - {job.id}) for holder in holders]

@@ -1,4 +1,4 @@
-"""Idempotency: what tells two requests apart, and what is promised to who sends one again."""
+"""Idempotency keys: the digests that compare requests, and the record stored under a key."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ IDEMPOTENCY_S = 86_400
 
 
 def promise_of(made: Job | Batch, key: str | None, digest: str) -> Idempotency | None:
-    """That the same request under ``key`` means this job or batch."""
+    """Return the record that maps ``key`` to this job or batch for 24 hours; None without a key."""
     if key is None:
         return None
     ttl = to_ms(made.created_at) // 1000 + IDEMPOTENCY_S
@@ -23,7 +23,7 @@ def promise_of(made: Job | Batch, key: str | None, digest: str) -> Idempotency |
 
 
 def digest_of(request: Request) -> str:
-    """Tells two requests apart, whatever the order of their fields."""
+    """Hash a request's content; the order of fields does not matter."""
     asked: list[Any] = [request.workflow, request.values]
     if request.graph is not None:
         asked += [request.graph, request.overrides]
@@ -36,6 +36,6 @@ def digest_of(request: Request) -> str:
 
 
 def digest_of_all(requests: Sequence[Any]) -> str:
-    """Tells the requests of two batches apart, whatever the order of their fields."""
+    """Hash the content of a batch's requests; the order of fields does not matter."""
     canonical = json.dumps({"requests": requests}, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,7 +1,7 @@
-"""The files that a request names or brings in itself, settled before its job exists.
+"""The input files of a request, stored or checked before its job is stored.
 
-What stands in a request as a data URI becomes an asset, so that what is stored of the job is
-small; assets must be there, and stay there until the job has run.
+A data URI becomes an asset, which keeps the job's record small. An asset that the request names
+must exist, and is kept until the job has run.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -36,7 +36,7 @@ class InputFiles:
         self._uploads = uploads
 
     def check(self, spec: Spec) -> None:
-        """Raises InvalidParameters, naming every file whose source can be none."""
+        """Check the sources of all files; raises InvalidParameters that names each bad one."""
         wrong = [
             FieldError(_field(file), message)
             for file in spec.inputs
@@ -46,10 +46,10 @@ class InputFiles:
             raise InvalidParameters(list(dict.fromkeys(wrong)))
 
     async def settle(self, caller: Caller, spec: Spec) -> Spec:
-        """The same with its data URIs stored and all of its assets kept.
+        """Return the spec with its data URIs stored as assets; all assets it names are kept.
 
         Raises:
-            InvalidParameters: a source is none, or there is no such asset.
+            InvalidParameters: a source is malformed, or names an asset that does not exist.
             TooLarge, AssetsUnavailable.
         """
         if not spec.inputs:
@@ -105,7 +105,7 @@ def _field(file: InputFile) -> str:
 
 
 def _replaced(value: Any, settled: Mapping[str, StoredInput]) -> Any:
-    """The value of a file parameter with its source as it was settled."""
+    """Return the value of a file parameter with its source replaced by the settled one."""
     if isinstance(value, Mapping):
         return {**value, "source": settled[value["source"]].source}
     return settled[value].source

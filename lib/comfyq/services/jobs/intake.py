@@ -1,7 +1,7 @@
-"""Requests that were sent straight to a queue: a letter becomes a job under its first id.
+"""Intake of requests that were sent straight to a queue: a job's id is its message's first id.
 
-What the queue took is accepted: a request that cannot be run becomes a failed job that says why,
-and its letter stays readable and can be sent again.
+Nobody waits for an answer, so a request that cannot be run becomes a failed job that says why, and
+its message is kept as a dead letter, which can be read and sent again.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from comfyq.domain.job import Job, JobError, JobId, JobStatus
 from comfyq.domain.submission.request import Request
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.clock import Clock
-from comfyq.ports.inbox import Letter
+from comfyq.ports.inbox import Message
 from comfyq.records.dead_letters import DeadLetterRecords
 from comfyq.records.jobs import JobRecords
 from comfyq.services.jobs.submission import Submission
@@ -30,15 +30,15 @@ from comfyq.services.jobs.submission import Submission
 KEY_ATTRIBUTE = "idempotency_key"
 MAX_KEY_CHARS = 255
 MAX_REASON_CHARS = 4_000
-UNKNOWN_WORKFLOW = "unknown"  # of a letter that names none
+UNKNOWN_WORKFLOW = "unknown"  # the workflow of a failed job whose request could not be parsed
 
 
 Read = Callable[[str], Request]
-"""A letter's body -> its request; raises InvalidRequest."""
+"""Parse a message's body; raises InvalidRequest."""
 
 
 class Intake:
-    """Takes requests for the caller that the queue stands for, whatever a letter says."""
+    """Submit messages as the caller that their queue stands for, whatever a message says."""
 
     def __init__(
         self,
@@ -55,86 +55,87 @@ class Intake:
         self._dead_letters = dead_letters
         self._clock = clock
 
-    async def take(self, caller: Caller, letter: Letter) -> RedriveOutcome:
-        """Make a letter a job; taking it again is harmless.
+    async def take(self, caller: Caller, message: Message) -> RedriveOutcome:
+        """Make a job of a message; repeating it is harmless.
 
         Raises:
-            Unavailable, TooContended: the letter must come again.
+            Unavailable, TooContended: leave the message in its queue, to be delivered again.
         """
-        return await self._take(caller, letter, instead_of=None)
+        return await self._take(caller, message, instead_of=None)
 
-    async def bury(self, caller: Caller, letter: Letter) -> RedriveOutcome:
-        """Take a letter that its queue has given up on, for the last time.
+    async def take_dead(self, caller: Caller, message: Message) -> RedriveOutcome:
+        """Make a job of a message that its queue has given up on.
 
-        Whatever is wrong with it, a defect of ours included, it ends as a job that says so.
+        If that fails, even by a defect of the server, a failed job says why.
 
         Raises:
-            Unavailable, TooContended: the letter must come again.
+            Unavailable, TooContended: leave the message in its queue, to be delivered again.
         """
-        await self._keep(caller, letter, "was received too often without becoming a job")
+        await self._keep(caller, message, "was received too often without becoming a job")
         try:
-            return await self.take(caller, letter)
+            return await self.take(caller, message)
         except (Unavailable, TooContended):
             raise
         except Exception as defect:
-            log.exception("submission_failed", letter=letter.id)
-            error = JobError("internal-error", f"the server made a mistake: {defect!r}")
+            log.exception("submission_failed", message=message.id)
+            error = JobError("internal-error", f"a defect of the server: {defect!r}; see its log")
             return await self._refuse(
-                caller, letter, error, workflow=UNKNOWN_WORKFLOW, instead_of=None
+                caller, message, error, workflow=UNKNOWN_WORKFLOW, instead_of=None
             )
 
-    async def redrive(self, letter: DeadLetter) -> RedriveOutcome:
-        """Take a buried letter again; the job that was refused under its id is replaced.
+    async def redrive(self, message: DeadLetter) -> RedriveOutcome:
+        """Submit a dead letter again, replacing the job that was refused under its id.
 
-        Who may redrive answers for it: whether its tenant's queue may submit is not asked again.
+        The administrator who redrives authorizes it; the queue's own right is not checked again.
         """
-        again = Letter(letter.id, letter.body, letter.attributes)
-        sender = Caller(letter.tenant, frozenset({Scope.SUBMIT}))
-        refused = await self._refused(sender, JobId(letter.id))
+        again = Message(message.id, message.body, message.attributes)
+        sender = Caller(message.tenant, frozenset({Scope.SUBMIT}))
+        refused = await self._refused(sender, JobId(message.id))
         return await self._take(sender, again, instead_of=refused)
 
     async def _take(
-        self, caller: Caller, letter: Letter, *, instead_of: Job | None
+        self, caller: Caller, message: Message, *, instead_of: Job | None
     ) -> RedriveOutcome:
         workflow = UNKNOWN_WORKFLOW
         try:
             caller.require(Scope.SUBMIT)
-            request = self._read(letter.body)
+            request = self._read(message.body)
             workflow = request.workflow
             accepted = await self._submission.submit(
                 caller,
                 request,
-                idempotency_key=_key_of(letter),
-                job_id=JobId(letter.id),
+                idempotency_key=_key_of(message),
+                job_id=JobId(message.id),
                 instead_of=instead_of,
             )
         except StaleJob:
-            return RedriveOutcome.HEARD  # it came twice
+            return RedriveOutcome.HEARD  # the message was delivered twice
         except (Unavailable, TooContended):
             raise
         except DomainError as wrong:
             error = JobError(wrong.code, str(wrong)[:MAX_REASON_CHARS])
             return await self._refuse(
-                caller, letter, error, workflow=workflow, instead_of=instead_of
+                caller, message, error, workflow=workflow, instead_of=instead_of
             )
-        if accepted.job.id != letter.id:  # a sender's retry: its first letter is the job
-            await self._jobs.add_name(JobId(letter.id), accepted.job)
+        if accepted.job.id != message.id:  # a sender's retry: the job has the first message's id
+            await self._jobs.add_name(JobId(message.id), accepted.job)
         return RedriveOutcome.ACCEPTED
 
     async def _refuse(
         self,
         caller: Caller,
-        letter: Letter,
+        message: Message,
         error: JobError,
         *,
         workflow: str,
         instead_of: Job | None,
     ) -> RedriveOutcome:
-        # The letter first: when it comes again after a crash in between, the job is made.
-        await self._keep(caller, letter, error.message)
+        # Store the dead letter first: after a crash in between, the message is delivered again
+        # and the job is stored then.
+        await self._keep(caller, message, error.message)
         now = self._clock.now()
         asked = jobs.submitted(
-            id=JobId(letter.id), tenant=caller.tenant, workflow=workflow, created_at=now
+            id=JobId(message.id), tenant=caller.tenant, workflow=workflow, created_at=now
         )
         refused = jobs.refuse(asked, now=now, error=error)
         try:
@@ -143,21 +144,22 @@ class Intake:
             return RedriveOutcome.HEARD
         return RedriveOutcome.REFUSED
 
-    async def _keep(self, caller: Caller, letter: Letter, reason: str) -> None:
+    async def _keep(self, caller: Caller, message: Message, reason: str) -> None:
         await self._dead_letters.add(
             DeadLetter(
-                id=letter.id,
+                id=message.id,
                 origin=Origin.SUBMISSIONS,
                 tenant=caller.tenant,
-                body=letter.body,
-                attributes=letter.attributes,
+                body=message.body,
+                attributes=message.attributes,
                 reason=reason,
                 buried_at=self._clock.now(),
             )
         )
 
     async def _refused(self, caller: Caller, job_id: JobId) -> Job | None:
-        """The job that was refused under this id; None: there is none, or it is a real one."""
+        """Return the job that was refused under this id; None if there is none, or if the job of
+        this id was accepted."""
         try:
             job = await self._jobs.get(job_id)
         except JobNotFound:
@@ -166,10 +168,11 @@ class Intake:
         return job if was_refused and job.tenant == caller.tenant else None
 
 
-def _key_of(letter: Letter) -> str | None:
-    key = letter.attributes.get(KEY_ATTRIBUTE)
+def _key_of(message: Message) -> str | None:
+    key = message.attributes.get(KEY_ATTRIBUTE)
     if key is not None and not (0 < len(key) <= MAX_KEY_CHARS and key.isprintable()):
         raise InvalidRequest(
-            f"{KEY_ATTRIBUTE}: has 1 to {MAX_KEY_CHARS} printable characters, or is left out"
+            f"{KEY_ATTRIBUTE}: must have 1 to {MAX_KEY_CHARS} printable characters; "
+            "correct it or leave it out"
         )
     return key

@@ -1,4 +1,4 @@
-"""A request on its way to a job: admitted, its files stored, earlier results looked up."""
+"""Preparation of a job: its request admitted, its files stored, earlier results looked up."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ from comfyq.services.jobs.result_cache import ResultCache
 
 @dataclass(frozen=True, slots=True)
 class PreparedJob:
-    """A job that is not stored yet; ``outputs`` are set if it has ended with earlier results."""
+    """A job that is not stored yet; ``outputs`` are those of the earlier job that it reuses."""
 
     job: Job
     spec: Spec

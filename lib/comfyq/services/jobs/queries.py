@@ -1,4 +1,4 @@
-"""Jobs as their owners may see them."""
+"""Reading jobs on behalf of a caller."""
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -40,7 +40,7 @@ class JobQueries:
         self._records = records
 
     async def get(self, caller: Caller, job_id: JobId) -> Job:
-        """Return the job with this id, or with this second id.
+        """Return the job of this id, which may be one that was added for a sender's retry.
 
         Raises:
             JobNotFound: there is none, or it is another tenant's.
@@ -88,7 +88,9 @@ class JobQueries:
         job = await self.get(caller, job_id)
         spec = await self._records.spec(job.id)
         if not spec.metadata:
-            raise OutputNotFound(f"job {job.id} was asked for without metadata")
+            raise OutputNotFound(
+                f"job {job.id} has no metadata: it was submitted with `metadata` off"
+            )
         return describe(job, spec, version=version)
 
     async def list(

@@ -36,5 +36,5 @@ class RateLimit:
             for _ in range(requests)
         )
         if not all(await all_of(counts)):
-            message = f"over {self._cap} requests a minute; wait until the minute is over"
+            message = f"more than {self._cap} requests in this minute; wait until it is over"
             raise RateLimited(message, retry_after_s=ends_s - now_s)

@@ -1,7 +1,7 @@
-"""Results of earlier jobs for later ones that would make the same, for who asks for it.
+"""Reuse of an earlier job's results by later jobs that request it and would make the same.
 
-A job that reuses results refers to the files of the job that made them, and owns none: that job
-is kept for as long as the last that refers to it may be, and is deleted with its files after it.
+A job that reuses results refers to the files of the earlier job and owns none. The earlier job is
+kept for as long as any job that refers to it, and is deleted with its files after them.
 """
 
 from collections.abc import Sequence
@@ -21,20 +21,23 @@ from comfyq.records.jobs import JobRecords
 from comfyq.records.results import ResultRecords
 from comfyq.records.store_kinds import StoreKindRecords
 
-LAST = timedelta(minutes=5)  # before a job is deleted; no request takes so long
-OFTEN = timedelta(days=1)  # a job's end is moved on at most so often
+LAST = timedelta(minutes=5)  # before its deletion, a job is not reused; no request takes so long
+OFTEN = timedelta(days=1)  # a job's deletion is postponed at most so often
 
 
 @dataclass(frozen=True, slots=True)
 class CachedResult:
-    """A job that has succeeded, and what it made."""
+    """A job that has succeeded, and its outputs."""
 
     job: Job
     outputs: Sequence[Output]
 
 
 class ResultCache:
-    """``retention`` is how long ended jobs are kept. Another tenant's results are not found."""
+    """Find and record reusable results, each tenant's apart.
+
+    ``retention`` is the time for which ended jobs are kept.
+    """
 
     def __init__(
         self,
@@ -52,7 +55,7 @@ class ResultCache:
         self._retention = retention
 
     def keyed(self, spec: Spec) -> Spec:
-        """The spec with the key of its results, or with a warning why there is none."""
+        """Return the spec with its reuse key, or with a warning that says why it has none."""
         why_not = obstacle(spec)
         if why_not is None:
             return replace(spec, reuse_key=reuse_key(spec))
@@ -61,8 +64,8 @@ class ResultCache:
     async def find(self, job: Job, spec: Spec) -> CachedResult | None:
         """Find the results of an earlier job of the tenant, and keep them for ``job`` as well.
 
-        None: there is no such job, it has not ended yet, its end of life is near, or a simulator
-        made its results and there is a real ComfyUI now.
+        None: there is no such job, it has not succeeded, its deletion is near, or a simulator
+        made its results and the store has a real ComfyUI now.
         """
         if spec.reuse_key is None:
             return None
@@ -82,16 +85,17 @@ class ResultCache:
         return CachedResult(earlier, await self._records.outputs(earlier.id))
 
     async def note(self, job: Job, spec: Spec) -> None:
-        """Let later jobs have the results of one that succeeds now, if it asked for reuse."""
+        """Record the results of a job about to succeed for later jobs, if it requested reuse."""
         if spec.reuse_key is not None:
             until = self._clock.now() + self._retention
             await self._results.note(job.tenant, spec.reuse_key, job.id, until=until)
 
     async def _keep(self, earlier: Job, key: str) -> bool:
-        """See that a job outlives one that ends now; False: it may be gone any moment.
+        """Postpone the deletion of ``earlier`` beyond that of a job that ends now; False: it is
+        too near its deletion.
 
-        Who deletes decides on a read after its end; who comes ``LAST`` before it has written
-        by then.
+        The reaper re-reads a job before it deletes it. Refusing jobs within ``LAST`` of their
+        deletion lets this write land before that read.
         """
         now = self._clock.now()
         ends = self._end_of_life(earlier)

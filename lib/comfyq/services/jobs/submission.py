@@ -1,4 +1,4 @@
-"""Accepting requests: a request becomes a stored job, or is refused and leaves nothing behind."""
+"""Accepting requests: a request becomes a stored job, or is refused and nothing is stored."""
 
 from collections.abc import Callable
 
@@ -48,16 +48,16 @@ class Submission:
     ) -> Accepted:
         """Accept a request to run a workflow, or a graph of the client's own.
 
-        Once the transaction is stored, the job is accepted, whatever the queue answers: the reaper
-        rings for a job whose doorbell was lost. A request that names its ``job_id`` was accepted
-        by a queue before it came here, so no rate limit refuses it. ``instead_of`` is the job that
-        was refused under that id and is now tried again.
+        A job is accepted once its transaction is stored, whatever the queue answers: the reaper
+        sends a lost doorbell again. A request with a ``job_id`` comes from a queue that accepted it
+        already, so the rate limit does not apply. ``instead_of`` is the job that was refused under
+        that id and is replaced.
 
         Raises:
             WorkflowNotFound, InvalidParameters, InvalidGraph: nothing was stored.
             IdempotencyMismatch: the key was used for another request within 24 hours.
             RateLimited: the tenant's requests in this minute are used up.
-            StaleJob: there is a job of that id, or it is not as ``instead_of`` any more.
+            StaleJob: there is a job of that id, or ``instead_of`` has changed meanwhile.
             TableUnavailable: nothing was accepted.
         """
         digest = digest_of(request)
@@ -71,25 +71,26 @@ class Submission:
         promise = promise_of(prepared.job, idempotency_key, digest)
         try:
             return await self._accept(prepared, promise, instead_of=instead_of)
-        except KeyTaken as taken:  # the same request came twice at once, and the other was first
+        except KeyTaken as taken:  # a concurrent submission with this key was stored first
             return await self._replay(taken.digest, taken.job_id, digest=digest)
 
     async def rehearse(self, caller: Caller, request: Request) -> AdmittedRequest:
-        """Return what a job of this request would run, storing none; raises as ``submit`` does."""
+        """Return the graph that a job of this request would run, without storing a job; raises
+        what ``submit`` raises."""
         await self._rate_limit.acquire(caller)
         return await self._preparation.rehearse(request)
 
     async def _replay(self, stored: str, job_id: JobId, *, digest: str) -> Accepted:
         if stored != digest:
             raise IdempotencyMismatch(
-                f"this Idempotency-Key stands for another request, job {job_id}; use a new key"
+                f"this Idempotency-Key was used for another request, job {job_id}; use a new key"
             )
         return await stored_answer(self._records, await self._records.get(job_id), replayed=True)
 
     async def _accept(
         self, prepared: PreparedJob, promise: Idempotency | None, *, instead_of: Job | None
     ) -> Accepted:
-        """Store a job and send it on its way; raises KeyTaken, StaleJob."""
+        """Store a job and dispatch it; raises KeyTaken, StaleJob."""
         await self._families.note(prepared.job.family)
         job = await self._records.create(
             prepared.job, prepared.spec, promise, instead_of=instead_of

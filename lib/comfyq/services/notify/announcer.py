@@ -1,4 +1,4 @@
-"""Telling followers what a write has changed: after the write, never before it."""
+"""Posting a job's changes to its followers, after the change is stored and never before."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,11 +15,11 @@ from comfyq.records.jobs import JobRecords
 from comfyq.records.subscriptions import Subscription, SubscriptionRecords
 
 Render = Callable[[Job, Sequence[Output], str], Awaitable[bytes]]
-"""(job, its outputs, base URL of links) -> the frame that tells a client of them."""
+"""(job, its outputs, base URL of links) -> the frame to post."""
 
 
 class Announcer:
-    """Posts frames to whoever follows a job. A post that fails never fails a job."""
+    """Post frames to the followers of jobs. A post that fails never fails a job."""
 
     def __init__(
         self,
@@ -39,30 +39,30 @@ class Announcer:
         self._retention = retention
 
     async def announce(self, job: Job) -> bool:
-        """Post a job's present state to the followers of now (a consistent read).
+        """Post a job's present state to its followers, which a consistent read finds.
 
-        False: somebody could not be reached.
+        False: a follower could not be reached.
         """
         try:
             return await self.post(job, await self._subscriptions.of_job(job.id))
         except DomainError:
-            return False  # who follows could not be read
+            return False  # the followers could not be read
 
     async def announce_end(self, job: Job) -> Job:
-        """Post a job's end and note that it was; the reaper repeats what is cut off here."""
-        told = await self.announce(job)
+        """Post a job's end and record that it was posted; the reaper repeats it after a crash."""
+        announced = await self.announce(job)
         now = self._clock.now()
-        if told or (job.ended_at is not None and now - job.ended_at >= jobs.ANNOUNCE_FOR):
+        if announced or (job.ended_at is not None and now - job.ended_at >= jobs.ANNOUNCE_FOR):
             noted: jobs.Change = partial(jobs.announced, retention=self._retention)
         else:
             noted = jobs.unannounced
         try:
             return await self._records.update(job, noted)
         except DomainError:
-            return await self._records.get(job.id)  # somebody else announced it as well
+            return await self._records.get(job.id)  # another process announced it as well
 
     async def post(self, job: Job, followers: Sequence[Subscription]) -> bool:
-        """Post a job's state to ``followers``; False: somebody could not be reached."""
+        """Post a job's state to ``followers``; False: at least one could not be reached."""
         if not followers:
             return True
         succeeded = job.status == "succeeded"
@@ -77,5 +77,5 @@ class Announcer:
         except ConnectionGone:
             await self._subscriptions.remove(job.id, follower.connection.id)
         except DomainError:
-            return False  # progress is repeated by the next frame, an end by the reaper
+            return False  # the next frame repeats progress, the reaper repeats an end
         return True

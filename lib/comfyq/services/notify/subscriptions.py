@@ -15,10 +15,10 @@ from comfyq.services.notify.announcer import Announcer
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """The client at the other end of a socket."""
+    """The client of a socket."""
 
     caller: Caller
-    follower: Subscription  # as which it follows any job
+    follower: Subscription  # the record that each job it follows gets
 
 
 class Subscriptions:
@@ -40,11 +40,11 @@ class Subscriptions:
     async def connect(
         self, connection: Connection, caller: Caller, *, base_url: str, job_id: JobId | None = None
     ) -> None:
-        """Store who is at the other end. It follows nothing yet and is sent nothing: until the
-        handshake is over, a post to it would fail.
+        """Store a socket's client. It follows no job yet, because a post would fail until the
+        handshake is over.
 
-        ``base_url`` is what links in its frames begin with; empty means the public URL.
-        ``job_id`` names a job that it means to follow, so that the handshake can be refused.
+        ``base_url`` is the base of the links in its frames; empty means the public URL.
+        ``job_id`` names a job that the client will follow; it is only checked.
 
         Raises:
             JobNotFound: there is no such job for this caller. Nothing was stored.
@@ -56,22 +56,22 @@ class Subscriptions:
         )
 
     async def disconnect(self, connection_id: str) -> None:
-        """Forget a connection and all that it follows; an unknown one is no error."""
+        """Delete a connection and its subscriptions; an unknown connection is no error."""
         await self._subscriptions.disconnect(connection_id)
 
     async def connected(self, connection_id: str) -> Connected:
-        """Return who is at the other end of a socket.
+        """Return a socket's client.
 
         Raises:
-            ConnectionNotFound: the socket is not, or no longer, known.
+            ConnectionNotFound: no client is stored for this connection, or not any more.
         """
         known = await self._subscriptions.caller(connection_id)
         if known is None:
-            raise ConnectionNotFound("this connection is not known; connect again")
+            raise ConnectionNotFound("this connection is unknown or was closed; connect again")
         return Connected(*known)
 
     async def subscribe(self, connected: Connected, job_id: JobId) -> None:
-        """Follow a job, and be posted its present state.
+        """Make the client a follower of a job, and post it the job's present state.
 
         Raises:
             JobNotFound: there is no such job for this caller.
@@ -79,8 +79,8 @@ class Subscriptions:
         caller, follower = connected.caller, connected.follower
         await self._visible(caller, job_id)
         await self._subscriptions.add(job_id, follower, now_s=self._now_s())
-        # Read again: a change before the subscription was written is in this snapshot, and a
-        # later one is posted to this follower by whoever makes it. So nothing falls between.
+        # Read again: this read sees every change made before the subscription was stored, and
+        # every later change is posted to this follower. So no change is missed.
         job = await self._visible(caller, job_id)
         await self._announcer.post(job, [follower])
 

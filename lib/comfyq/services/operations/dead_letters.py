@@ -1,7 +1,7 @@
-"""Dead letters: buried where they can be read, and sent again on demand.
+"""Dead letters: messages that queues gave up on, stored to be read and sent again on demand.
 
-A dead doorbell is never a failure: its job is rung again if it still waits. A dead submission is
-dealt with like any other, now that its queue has given up on it.
+A dead doorbell never fails its job: a job that still waits is sent a new one. A dead submission
+becomes a job like any other submission, or a failed job that says why.
 """
 
 import json
@@ -17,7 +17,7 @@ from comfyq.domain.dead_letter import DeadLetter, Origin, RedriveOutcome
 from comfyq.domain.errors import Conflict, DeadLetterNotFound, JobNotFound
 from comfyq.domain.job import Job, JobId
 from comfyq.ports.clock import Clock
-from comfyq.ports.inbox import Letter
+from comfyq.ports.inbox import Message
 from comfyq.ports.queue import JobQueue
 from comfyq.ports.table import Cursor
 from comfyq.records.dead_letters import DeadLetterRecords
@@ -27,19 +27,22 @@ from comfyq.records.jobs import JobRecords
 class Resubmission(Protocol):
     """The handler of dead submissions."""
 
-    async def bury(self, caller: Caller, letter: Letter) -> RedriveOutcome: ...
+    async def take_dead(self, caller: Caller, message: Message) -> RedriveOutcome: ...
 
-    async def redrive(self, letter: DeadLetter) -> RedriveOutcome: ...
+    async def redrive(self, message: DeadLetter) -> RedriveOutcome: ...
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterPage:
-    letters: Sequence[DeadLetter]
+    dead_letters: Sequence[DeadLetter]
     cursor: Cursor | None
 
 
 class DeadLetters:
-    """A letter is its tenant's own; what nobody can be named for is the default tenant's."""
+    """Store, list and redrive dead letters.
+
+    Dead letters belong to a tenant; unattributable ones go to the default tenant.
+    """
 
     def __init__(
         self,
@@ -56,61 +59,63 @@ class DeadLetters:
         self._resubmission = resubmission
         self._clock = clock
 
-    async def bury_submission(self, caller: Caller, letter: Letter) -> RedriveOutcome:
-        """Keep a dead request of this caller, and take it once more; repeating it is harmless.
+    async def keep_submission(self, caller: Caller, message: Message) -> RedriveOutcome:
+        """Store a dead request of this caller, and submit it once more; repeating it is harmless.
 
         Raises:
-            Unavailable: the letter must come again.
+            Unavailable: leave the message in its queue, to be delivered again.
         """
-        outcome = await self._resubmission.bury(caller, letter)
-        return _logged(letter, Origin.SUBMISSIONS, outcome)
+        outcome = await self._resubmission.take_dead(caller, message)
+        return _logged(message, Origin.SUBMISSIONS, outcome)
 
-    async def bury_doorbell(self, letter: Letter) -> RedriveOutcome:
-        """Keep a dead doorbell, and ring again if its job waits; repeating it is harmless.
+    async def keep_doorbell(self, message: Message) -> RedriveOutcome:
+        """Store a dead doorbell, and send a new one if its job waits; repeating it is harmless.
 
         Raises:
-            Unavailable: the letter must come again.
+            Unavailable: leave the message in its queue, to be delivered again.
         """
-        job = await self._job(letter.body)
+        job = await self._job(message.body)
         await self._records.add(
             DeadLetter(
-                id=letter.id,
+                id=message.id,
                 origin=Origin.JOBS,
                 tenant=DEFAULT_TENANT if job is None else job.tenant,
-                body=letter.body,
-                attributes=letter.attributes,
+                body=message.body,
+                attributes=message.attributes,
                 reason="was received too often without being acknowledged",
                 buried_at=self._clock.now(),
             )
         )
-        return _logged(letter, Origin.JOBS, await self._ring(job))
+        return _logged(message, Origin.JOBS, await self._ring(job))
 
     async def list(
         self, caller: Caller, *, limit: int, after: Cursor | None = None
     ) -> DeadLetterPage:
-        """A page of the caller's dead letters, newest first."""
+        """Return a page of the caller's dead letters, newest first."""
         page = await self._records.list(caller.tenant, limit=limit, after=after)
-        found = [await self._find(letter_id) for letter_id in page.ids]
-        return DeadLetterPage([letter for letter in found if letter is not None], page.cursor)
+        dead_letters = [await self._find(letter_id) for letter_id in page.ids]
+        return DeadLetterPage(
+            [message for message in dead_letters if message is not None], page.cursor
+        )
 
     async def get(self, caller: Caller, letter_id: str) -> DeadLetter:
-        """Raises DeadLetterNotFound, also for another tenant's letter."""
-        letter = await self._records.get(letter_id)
-        if letter.tenant != caller.tenant:
+        """Return a dead letter; raises DeadLetterNotFound, also for another tenant's."""
+        message = await self._records.get(letter_id)
+        if message.tenant != caller.tenant:
             raise DeadLetterNotFound(f"there is no dead letter {letter_id}")
-        return letter
+        return message
 
     async def redrive(self, caller: Caller, letter_id: str) -> tuple[DeadLetter, RedriveOutcome]:
-        """Send a letter again; it stays readable, with the number of times that this was done.
+        """Send a dead letter again; it stays readable, and counts how often it was redriven.
 
         Raises:
             DeadLetterNotFound: see ``get``.
-            TooContended: somebody else does the same just now.
+            TooContended: another request redrives it at the same time.
         """
-        letter = await self._records.count_redrive(await self.get(caller, letter_id))
-        if letter.origin is Origin.SUBMISSIONS:
-            return letter, await self._resubmission.redrive(letter)
-        return letter, await self._ring(await self._job(letter.body))
+        message = await self._records.count_redrive(await self.get(caller, letter_id))
+        if message.origin is Origin.SUBMISSIONS:
+            return message, await self._resubmission.redrive(message)
+        return message, await self._ring(await self._job(message.body))
 
     async def _ring(self, job: Job | None) -> RedriveOutcome:
         if job is None:
@@ -118,12 +123,13 @@ class DeadLetters:
         if job.status.terminal or job.lease is not None:
             return RedriveOutcome.HEARD
         await self._queue.send(job.id, tenant=job.tenant)
-        with suppress(Conflict, JobNotFound):  # claimed, ended or deleted meanwhile: it was heard
+        with suppress(Conflict, JobNotFound):  # claimed, ended or deleted meanwhile
             await self._jobs.update(job, jobs.ring)
         return RedriveOutcome.RUNG
 
     async def _job(self, body: str) -> Job | None:
-        """The job that a doorbell rings for, if it is one."""
+        """Return the job that a doorbell names; None if the body is no doorbell or the job is
+        deleted."""
         job_id = rung_job(body)
         if job_id is None:
             return None
@@ -136,16 +142,16 @@ class DeadLetters:
         try:
             return await self._records.get(letter_id)
         except DeadLetterNotFound:
-            return None  # expired since; the index lags
+            return None  # expired since it was listed; the index lags
 
 
-def _logged(letter: Letter, origin: Origin, outcome: RedriveOutcome) -> RedriveOutcome:
-    log.warning("dead_letter", letter=letter.id, origin=origin, outcome=outcome)
+def _logged(message: Message, origin: Origin, outcome: RedriveOutcome) -> RedriveOutcome:
+    log.warning("dead_letter", message=message.id, origin=origin, outcome=outcome)
     return outcome
 
 
 def rung_job(body: str) -> JobId | None:
-    """The job that a doorbell names; None: the body is no doorbell."""
+    """Return the id in a doorbell's body; None if the body is no doorbell."""
     try:
         doorbell = json.loads(body)
     except (ValueError, RecursionError):

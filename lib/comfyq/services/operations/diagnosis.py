@@ -1,4 +1,4 @@
-"""Diagnosis of a deployment: what its services allow these credentials."""
+"""Diagnosis of a deployment: the rights that its services grant these credentials."""
 
 from collections.abc import Callable, Sequence
 from datetime import timedelta
@@ -11,7 +11,7 @@ from comfyq.services.operations.probes import Probe
 class Diagnosis:
     """Run the probes in order, then judge the clock.
 
-    ``skew`` is how far the store's clock is ahead, known once a service has answered.
+    ``skew`` returns how far the store's clock is ahead; it is known once a service has answered.
     """
 
     def __init__(self, *, probes: Sequence[Probe], skew: Callable[[], timedelta]) -> None:
@@ -19,6 +19,6 @@ class Diagnosis:
         self._skew = skew
 
     async def run(self) -> list[Finding]:
-        """Return what each service answered; never raises for a service."""
+        """Return the findings of all probes; a service that fails is a finding, not an error."""
         findings = [finding for probe in self._probes for finding in await probe.run()]
         return [*findings, judge_clock("clock: AWS", self._skew())]

@@ -15,74 +15,74 @@ SET_CLOCK = "set this machine's clock right, by NTP"
 
 
 def judge_clock(subject: str, skew: timedelta) -> Finding:
-    """``skew``: how far the other clock is ahead of this machine's."""
+    """Judge this machine's clock; ``skew`` is how far the other clock is ahead of it."""
     off_s = abs(skew.total_seconds())
     where = "behind" if skew > timedelta() else "ahead"
-    told = f"this machine's is {off_s:.0f} s {where}"
+    offset = f"this machine's is {off_s:.0f} s {where}"
     if off_s >= MAX_SKEW_S:
-        return Finding(subject, FindingState.WRONG, f"{told}: AWS refuses its calls", SET_CLOCK)
+        return Finding(subject, FindingState.WRONG, f"{offset}: AWS refuses its calls", SET_CLOCK)
     if off_s >= SUSPECT_SKEW_S:
         return Finding(
-            subject, FindingState.WARNING, f"{told}; AWS allows {MAX_SKEW_S} s", SET_CLOCK
+            subject, FindingState.WARNING, f"{offset}; AWS allows {MAX_SKEW_S} s", SET_CLOCK
         )
     return Finding(subject, FindingState.OK, f"right to {max(off_s, 1):.0f} s")
 
 
 def judge_depth(subject: str, depth: Depth) -> Finding:
-    told = f"{depth.waiting} waiting, {depth.in_flight} in work"
+    counts = f"{depth.waiting} waiting, {depth.in_flight} in work"
     if depth.waiting and not depth.in_flight:
-        remedy = "if that lasts, nobody takes them: look at the workers"
-        return Finding(subject, FindingState.WARNING, told, remedy)
-    return Finding(subject, FindingState.OK, told)
+        remedy = "if this lasts, no worker takes them: look at the workers' logs"
+        return Finding(subject, FindingState.WARNING, counts, remedy)
+    return Finding(subject, FindingState.OK, counts)
 
 
 def judge_dead(subject: str, depth: Depth) -> Finding:
-    """The reaper takes what is there within a minute, and keeps it readable."""
+    """Judge the depth of a dead-letter queue, which a running reaper empties within a minute."""
     count = depth.waiting + depth.in_flight
     if not count:
         return Finding(subject, FindingState.OK, "none")
-    remedy = "if they stay, the reaper does not run: look at its log"
+    remedy = "if they stay, the reaper is not running: look at its log"
     return Finding(subject, FindingState.WARNING, f"{count} not yet taken by the reaper", remedy)
 
 
-def judge_buried(count: int, *, more: bool) -> Finding:
-    """``count``: dead letters that the API lists on its first page."""
+def judge_kept(count: int, *, more: bool) -> Finding:
+    """Judge the stored dead letters; ``count`` is how many the API's first page lists."""
     subject = "dead letters"
     if not count:
         return Finding(subject, FindingState.OK, "none")
-    told = f"{count}{' or more' if more else ''} that the queues gave up on"
-    remedy = "`comfyq dead list` tells why, `comfyq dead redrive ID` sends one again"
-    return Finding(subject, FindingState.WARNING, told, remedy)
+    kept = f"{count}{' or more' if more else ''} that the queues gave up on"
+    remedy = "`comfyq dead list` shows why, `comfyq dead redrive ID` sends one again"
+    return Finding(subject, FindingState.WARNING, kept, remedy)
 
 
 def judge_workers(health: Mapping[str, Any]) -> list[Finding]:
-    """``health``: what GET /health answers."""
+    """Judge the workers; ``health`` is the body of GET /health."""
     subject = "workers"
     live = health["workers"]
-    told = f"{len(live)} live"
+    count = f"{len(live)} live"
     if health["status"] != "healthy":
         remedy = "start a worker, or read the log of those that run: docs/deploy.md"
-        return [Finding(subject, FindingState.WRONG, f"{told}: {health['reason']}", remedy)]
+        return [Finding(subject, FindingState.WRONG, f"{count}: {health['reason']}", remedy)]
     if not live:
-        return [Finding(subject, FindingState.OK, f"{told}: {health['reason']}")]
-    return [Finding(subject, FindingState.OK, told), *_oddities(health)]
+        return [Finding(subject, FindingState.OK, f"{count}: {health['reason']}")]
+    return [Finding(subject, FindingState.OK, count), *_oddities(health)]
 
 
 def _oddities(health: Mapping[str, Any]) -> list[Finding]:
-    found = []
+    findings = []
     away = [worker["id"] for worker in health["workers"] if not worker["comfyui_available"]]
     if away:
-        remedy = "`comfyq health` tells why"
-        found.append(
+        remedy = "`comfyq health` shows why"
+        findings.append(
             Finding("ComfyUI", FindingState.WARNING, f"does not answer: {', '.join(away)}", remedy)
         )
     if health["simulated"]:
-        told = "only simulated ones answer"
-        found.append(
-            Finding("ComfyUI", FindingState.WARNING, told, "give workers a real one: --comfyui")
+        observed = "only simulated ones answer"
+        findings.append(
+            Finding("ComfyUI", FindingState.WARNING, observed, "give workers a real one: --comfyui")
         )
     others = {worker["version"] for worker in health["workers"]} - {health["version"]}
     if others:
-        told = f"workers run {', '.join(sorted(others))}, the API {health['version']}"
-        found.append(Finding("versions", FindingState.WARNING, told, "update what is older"))
-    return found
+        observed = f"workers run {', '.join(sorted(others))}, the API {health['version']}"
+        findings.append(Finding("versions", FindingState.WARNING, observed, "update what is older"))
+    return findings

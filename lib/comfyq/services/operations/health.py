@@ -1,4 +1,4 @@
-"""Health: would a job that is submitted now run?"""
+"""Health: a judgement of whether a job that is submitted now would run."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ LIVE_S = 30.0  # three missed beats of 10 s
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthReport:
     healthy: bool
-    reason: str | None  # readable; None if there is nothing to say
-    comfyui_available: bool  # some live worker's ComfyUI answers
-    simulated: bool  # and none of those that answer is a real one
-    workers: Sequence[WorkerState] = ()  # live ones
+    reason: str | None  # for a person; None if jobs run as usual
+    comfyui_available: bool  # the ComfyUI of at least one live worker answers
+    simulated: bool  # ComfyUIs answer, and all of them are simulators
+    workers: Sequence[WorkerState] = ()  # the live workers
 
 
 class Health:
-    """Never raises for a table that does not answer: that is what it is asked about."""
+    """Report health. A table that does not answer is a report, not an error."""
 
     def __init__(
         self,
@@ -67,10 +67,10 @@ def _reason(live: Sequence[WorkerState]) -> str | None:
         return "no worker is connected"
     answering = [worker for worker in live if worker.engine_ok]
     if not answering:
-        told = [
+        reasons = [
             worker.engine_reason or f"ComfyUI of {worker.id} does not answer" for worker in live
         ]
-        return "; ".join(sorted(set(told)))
+        return "; ".join(sorted(set(reasons)))
     if any(worker.takes_jobs for worker in live):
         return None
     paused = {f"{worker.id}: {worker.paused}" for worker in answering if worker.paused}

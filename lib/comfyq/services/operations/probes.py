@@ -1,7 +1,7 @@
-"""Trying one service of a deployment each, without harm.
+"""Probes that each try one service of a deployment, without side effects on jobs.
 
-Sending to the queue stays untried (a worker would be woken for nothing), and so does receiving
-while jobs wait (each receipt counts towards the queue's limit).
+Sending to the queue is not tried, because it would wake a worker for nothing; nor is receiving
+while jobs wait, because each receipt counts towards the queue's limit.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -17,14 +17,14 @@ from comfyq.ports.table import ConditionFailed, Delete, Put, Table, Write
 from comfyq.services.operations.findings import judge_dead, judge_depth
 from comfyq.services.operations.remedies import is_refusal, remedy_for
 
-NOBODY = "L0SM9cOFvHcCIhw="  # as API Gateway's connection ids look
+NOBODY = "L0SM9cOFvHcCIhw="  # an unused id in the format of API Gateway's connection ids
 WRITTEN = ("outputs", "catalogues")  # folders in which workers store files
 ALLOWED = "allowed"
 
 
 class Probe(Protocol):
     async def run(self) -> Sequence[Finding]:
-        """Try the service; what it refuses becomes a finding, not an exception."""
+        """Try the service; a refusal is a finding, not an exception."""
         ...
 
 
@@ -72,7 +72,7 @@ class QueueProbe:
         if depth is None:
             return [finding]
         if depth.waiting:
-            untried = "not tried: a receipt counts, and jobs wait"
+            untried = "not tried: jobs wait, and each receipt counts towards the queue's limit"
             return [finding, Finding("queue: receive", FindingState.OK, untried)]
         return [finding, await _tried("queue: receive", self._jobs.try_receive())]
 
@@ -108,7 +108,7 @@ class FileProbe:
         except DomainError as failed:
             if not is_refusal(str(failed)):
                 return _wrong(subject, failed)
-            unknown = "not known: without s3:ListBucket, S3 refuses what is not there as well"
+            unknown = "not known: without s3:ListBucket, S3 also refuses a file that does not exist"
             return Finding(subject, FindingState.OK, unknown)
         return Finding(subject, FindingState.OK, ALLOWED)
 
@@ -143,19 +143,17 @@ async def _tried(subject: str, attempt: Awaitable[object]) -> Finding:
 async def _depth(
     subject: str, gauge: QueueGauge, judge: Callable[[str, Depth], Finding]
 ) -> tuple[Finding, Depth | None]:
-    """Workers need no right to ask for it, so its lack is no fault."""
+    """Judge a queue's depth. Workers need no right to read it, so its lack is a warning."""
     try:
         depth = await gauge.depth()
     except DomainError as failed:
         if not is_refusal(str(failed)):
             return _wrong(subject, failed), None
-        remedy = "ask with credentials that may sqs:GetQueueAttributes"
-        return Finding(
-            subject, FindingState.WARNING, "its depth may not be asked for", remedy
-        ), None
+        remedy = "to see it, use credentials with sqs:GetQueueAttributes"
+        return Finding(subject, FindingState.WARNING, "no right to read its depth", remedy), None
     return judge(subject, depth), depth
 
 
 def _wrong(subject: str, failed: DomainError) -> Finding:
-    told = str(failed)
-    return Finding(subject, FindingState.WRONG, told, remedy_for(told))
+    reason = str(failed)
+    return Finding(subject, FindingState.WRONG, reason, remedy_for(reason))

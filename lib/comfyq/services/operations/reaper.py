@@ -1,4 +1,4 @@
-"""Making good what was cut off: doorbells, lapsed leases, unannounced ends, old jobs."""
+"""The reaper: sends lost doorbells, frees lapsed leases, announces ends, deletes old jobs."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -18,12 +18,12 @@ from comfyq.records.times import sortable
 from comfyq.services.files.uploads import Uploads
 from comfyq.services.notify.announcer import Announcer
 
-BATCH = 100  # jobs of one shard in one look
+BATCH = 100  # due jobs of one shard that a pass settles
 DELETED_AT_ONCE = 32  # files of a job
 
 
 class Reaper:
-    """Settles every job whose deadline has come. Any number of reapers may run at once."""
+    """Settle the jobs that are due. Any number of reapers may run at once."""
 
     def __init__(
         self,
@@ -43,8 +43,8 @@ class Reaper:
         self._uploads = uploads  # None: clients store no files here
 
     async def reap(self) -> Counter[str]:
-        """Look at what is due; how many jobs were rung, freed, ended, announced and deleted, and
-        how many of the clients' files have expired."""
+        """Settle every due job once; return counts of what was done: ``rung``, ``ended``,
+        ``announced``, ``deleted``, and ``expired`` for clients' files."""
         done: Counter[str] = Counter()
         upto = sortable(self._clock.now())
         for shard in range(ACTIVE_SHARDS):
@@ -55,7 +55,7 @@ class Reaper:
         return done
 
     async def evict(self, worker: WorkerId, job_ids: Sequence[JobId]) -> None:
-        """End the leases of a worker that is known to be dead, and announce what it ended."""
+        """Free the jobs of a worker that is known to be dead, and announce those that end."""
         evict = partial(jobs.evict, worker=worker)
         for job_id in job_ids:
             try:
@@ -63,18 +63,18 @@ class Reaper:
                 if not job.end_pending:
                     job = await self._records.update(job, evict)
             except DomainError:
-                continue  # not that worker's any more
+                continue  # another worker has it, or it is deleted
             await self._follow_up(job)
 
     async def _expire(self, uploads: Uploads) -> int:
         try:
             return await uploads.expire()
         except DomainError as unavailable:
-            log.warning("expire_failed", reason=str(unavailable))
+            log.warning("upload_expiry_failed", reason=str(unavailable))
             return 0
 
     async def _settle(self, job_id: JobId) -> str:
-        """The index is only a hint: what is done is decided on a consistent read."""
+        """Do what is due for one job. The index lags, so a consistent read decides."""
         try:
             job = await self._records.get(job_id)
             if self._clock.now() < job.due_at:
@@ -93,7 +93,7 @@ class Reaper:
         if job.end_pending:
             await self._announcer.announce_end(job)
             return "announced"
-        if job.reused_from is None:  # else the files are that one's
+        if job.reused_from is None:  # otherwise the files belong to the reused job
             await self._delete_files(job)
         await self._records.remove(job)
         return "deleted"

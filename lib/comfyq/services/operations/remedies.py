@@ -1,4 +1,4 @@
-"""Remedies for what AWS's services answer."""
+"""Remedies for the errors of AWS's services."""
 
 from collections.abc import Sequence
 
@@ -12,7 +12,7 @@ _REMEDIES: Sequence[tuple[Sequence[str], str]] = (
     ),
     (
         ("RequestTimeTooSkewed", "Signature expired", "Signature not yet current", "InvalidSignat"),
-        "set this machine's clock right: AWS refuses what is more than five minutes off",
+        "set this machine's clock right: AWS refuses requests that are over five minutes off",
     ),
     (
         ("ExpiredToken", "InvalidClientTokenId", "UnrecognizedClient", "SignatureDoesNotMatch",
@@ -26,20 +26,20 @@ _REMEDIES: Sequence[tuple[Sequence[str], str]] = (
     ),
     (
         ("does not answer", "Could not connect", "specify a region"),
-        "check AWS_REGION, AWS_ENDPOINT_URL and the way out: workers need outbound HTTPS",
+        "check AWS_REGION, AWS_ENDPOINT_URL and the network: workers need outbound HTTPS",
     ),
 )  # fmt: skip
-_OTHERWISE = "see what it says; `comfyq --debug infra check` shows more"
+_OTHERWISE = "act on the service's message; `comfyq --debug infra check` shows more"
 
 
-def remedy_for(told: str) -> str:
-    """For an error of a service, by the code or words that stand in it."""
+def remedy_for(message: str) -> str:
+    """Return the remedy for a service's error, by the codes and words in its message."""
     for signs, remedy in _REMEDIES:
-        if any(sign in told for sign in signs):
+        if any(sign in message for sign in signs):
             return remedy
     return _OTHERWISE
 
 
-def is_refusal(told: str) -> bool:
-    """Return whether rights are what is missing."""
-    return any(sign in told for sign in REFUSED)
+def is_refusal(message: str) -> bool:
+    """Return whether the error says that the credentials lack a right."""
+    return any(sign in message for sign in REFUSED)

@@ -1,7 +1,7 @@
 """Choosing a waiting job by the models that ComfyUI holds.
 
-The choice is made from the table, not from the queue: nothing is received only to be put back.
-The claim of what was chosen is the ordinary one; its doorbell is dropped when it comes.
+The choice reads the table, not the queue, so no message is received only to be put back. The
+chosen job is claimed like any other; its doorbell is dropped when it arrives.
 """
 
 from collections.abc import Sequence
@@ -14,12 +14,12 @@ from comfyq.records.families import FamilyRecords
 from comfyq.records.jobs import JobRecords, Waiting
 from comfyq.services.worker.capabilities import Capabilities
 
-MOST_DECLINED = 24  # waiting jobs that are looked past, of one family
-FAMILIES_S = 5.0  # the list of families may be that old
+MOST_DECLINED = 24  # waiting jobs of one family that are skipped because they were declined
+FAMILIES_S = 5.0  # maximum age of the cached list of families
 
 
 class Affinity:
-    """Prefers jobs of the family that was claimed last, within a bound of fairness."""
+    """Prefer jobs of the family that was claimed last, until others have waited too long."""
 
     def __init__(
         self,
@@ -40,14 +40,14 @@ class Affinity:
         self._known_at = float("-inf")
 
     def loaded(self, family: str) -> None:
-        """ComfyUI will hold this family's models."""
+        """Note that ComfyUI loads this family's models."""
         self._family = family
 
     async def choose(self) -> JobId | None:
-        """A job to claim before the queue is asked; None: any that the queue rings for is right.
+        """Return a job to claim before the queue is polled; None if the queue's order will do.
 
-        While one family alone waits, the queue's order is as good. A job of another family that
-        has been passed over for ``max_wait_s`` comes first.
+        That is so while only one family waits. A job of another family that has waited for
+        ``max_wait_s`` comes first.
         """
         if self._family is None:
             return None
@@ -62,7 +62,7 @@ class Affinity:
         return fitting.id if fitting else None
 
     async def _oldest(self, family: str) -> Waiting | None:
-        """The one that has waited longest of those that this ComfyUI may run."""
+        """Return the longest waiting job of a family that this worker has not declined."""
         declined = min(self._capabilities.declined, MOST_DECLINED)
         for job in await self._records.ready(family, limit=1 + declined):
             if not self._capabilities.declines(job.id):

@@ -2,10 +2,10 @@
 
 | raised | the job |
 |---|---|
-| a port that does not answer, a write lost against others, a disk that is full | is given back, \
+| Unavailable, TooContended, ClockSkewed, or an OSError such as a full disk | is given back, \
 uncounted |
-| any other error of a port: it would refuse the same again | fails at once, with the port's code |
-| anything else: a defect of comfyq | is tried again, and fails when it comes a second time |
+| any other error of a port: a second attempt would be refused too | fails at once, with its code |
+| any other exception: a defect of comfyq | is tried again, and fails the second time |
 """
 
 import errno
@@ -44,16 +44,17 @@ class AttemptOutcome:
 
     change: TokenChange
     outputs: Sequence[Output] | None = None
-    files: Sequence[Rendered] = ()  # in ComfyUI's folders, of which ``outputs`` are copies
+    files: Sequence[Rendered] = ()  # the files in ComfyUI's folders that ``outputs`` were copied of
 
 
 def outcome_of_input(failed: InputFailed) -> AttemptOutcome:
-    """The same file would be refused again."""
+    """Fail the job at once: the same file would be refused again."""
     error = JobError(failed.refused.code, str(failed), failed.file.node)
     return AttemptOutcome(partial(jobs.fail, error=error, retry_in=None))
 
 
 def outcome_of_decision(decision: FailureDecision) -> AttemptOutcome:
+    """Return the outcome that carries out a decision of the failure policy."""
     if decision.error is not None:
         fail = partial(jobs.fail, error=decision.error, retry_in=decision.retry_in)
         return AttemptOutcome(fail)
@@ -64,7 +65,7 @@ def outcome_of_decision(decision: FailureDecision) -> AttemptOutcome:
 
 
 def outcome_of(raised: Exception, held: HeldJob, timing: Timing) -> AttemptOutcome:
-    """Decide what becomes of a job whose attempt ended by what no ComfyUI raised."""
+    """Return the outcome of an attempt that an error of anything but ComfyUI ended."""
     if isinstance(raised, PASSING) or _is_of_the_machine(raised):
         pause = timedelta(seconds=timing.unavailable_s)
         return AttemptOutcome(partial(jobs.release, reason=str(raised), retry_in=pause))
@@ -76,7 +77,7 @@ def outcome_of(raised: Exception, held: HeldJob, timing: Timing) -> AttemptOutco
 
 
 def outcome_of_defect(raised: Exception, held: HeldJob, timing: Timing) -> AttemptOutcome:
-    """Log a defect under an id that the same defect has each time, and that the job names."""
+    """Log a defect under an id that is stable for the same defect, and name it in the job."""
     log_id = _log_id(raised)
     log.error("defect", log_id=log_id, job=held.id, attempt=held.token, exc_info=raised)
     cause = f"a defect of comfyq ({type(raised).__name__}); see {log_id} in its worker's log"
@@ -85,11 +86,11 @@ def outcome_of_defect(raised: Exception, held: HeldJob, timing: Timing) -> Attem
 
 
 def _is_of_the_machine(raised: Exception) -> bool:
-    """A full disk passes; a name that no file may have does not."""
+    """Return whether a later attempt may succeed: a full disk may pass, a bad file name not."""
     return isinstance(raised, OSError) and raised.errno not in REFUSED_NAMES
 
 
 def _log_id(raised: Exception) -> str:
-    """From what was raised and where, without its words: they may differ from time to time."""
+    """Hash the exception's type and stack, without its message, which may vary."""
     frames = [(frame.name, frame.lineno) for frame in extract_tb(raised.__traceback__)]
     return blake2b(repr((type(raised).__qualname__, frames)).encode(), digest_size=6).hexdigest()

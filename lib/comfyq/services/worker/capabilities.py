@@ -1,7 +1,7 @@
-"""Capabilities of this worker's ComfyUI, and the jobs that it was found unable to run.
+"""Capabilities of this worker's ComfyUI, and the jobs that it cannot run.
 
-A job is admitted if some worker that is known can run it, or if its client wants to wait for one.
-So who claims a job looks first, and leaves what its ComfyUI lacks to others.
+A job is admitted if any known worker can run it, or if its client wants to wait for one. So a
+worker checks each job that it claims, and leaves those that its ComfyUI cannot run to others.
 """
 
 import asyncio
@@ -22,13 +22,13 @@ from comfyq.ports.catalogue import CatalogueSource
 from comfyq.ports.clock import Clock
 from comfyq.ports.engine import EngineError
 
-LACKING = frozenset({UNKNOWN_CLASS, NOT_IN_LIST})  # what another ComfyUI may have
-NAMED = 5  # things that it lacks, in one sentence
-AGAIN_S = 5.0  # it is asked again so often whether it has got what it lacked
-FIRST_PAUSE_S = 1.0  # before a doorbell that was left to others rings again
+LACKING = frozenset({UNKNOWN_CLASS, NOT_IN_LIST})  # errors that another ComfyUI may not have
+NAMED = 5  # missing classes and models that a message lists
+AGAIN_S = 5.0  # the catalogue is read again at most so often for a job that does not fit
+FIRST_PAUSE_S = 1.0  # before the new doorbell of a declined job is delivered; doubles each time
 LONGEST_PAUSE_S = 300.0
-TIMES = 20  # a doorbell is left to others; then its job is looked at again
-MOST = 1_000  # jobs that are remembered
+TIMES = 20  # doorbells of a declined job that are passed on before the job is checked again
+MOST = 1_000  # declined jobs that are remembered
 
 
 class Unsuited(EngineError):
@@ -40,20 +40,20 @@ class Declined:
     """A job that this ComfyUI cannot run."""
 
     tenant: TenantId
-    times: int  # its doorbell was left to others
-    rings_at: datetime  # at the earliest, what was left to others
+    times: int  # that its doorbell was passed on
+    rings_at: datetime  # the earliest time that the passed-on doorbell is delivered
 
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """A doorbell that is left to others."""
+    """A doorbell to send to other workers instead of one received here."""
 
     tenant: TenantId
-    pause_s: float  # before it rings again
+    pause_s: float  # before it is delivered
 
 
 class Capabilities:
-    """Passes the catalogue on to who publishes it, and judges by what it saw."""
+    """Judge jobs by ComfyUI's catalogue, as it was last read through ``object_info``."""
 
     def __init__(self, source: CatalogueSource, *, clock: Clock) -> None:
         self._clock = clock
@@ -64,29 +64,29 @@ class Capabilities:
         self._declined: dict[JobId, Declined] = {}
 
     async def object_info(self) -> Mapping[str, Any]:
-        """As CatalogueSource has it; what is new in it is known from then on."""
+        """Read ComfyUI's catalogue, and judge jobs by it from then on."""
         info = await self._source.object_info()
         self._asked_at = monotonic()
         if info != self._info:
-            # thousands of classes take a while: what runs meanwhile is not to wait for them
+            # Parsing thousands of classes would block the event loop.
             self._catalogue = await asyncio.to_thread(read_catalogue, info)
             self._info = info
             self._declined.clear()
         return info
 
     async def suited(self, job: Job, spec: Spec) -> Spec:
-        """The spec with the names of models as this ComfyUI has them; as it is, where ComfyUI does
-        not tell what it has.
+        """Return the spec with the names of models as this ComfyUI spells them; unchanged if its
+        catalogue cannot be read.
 
         Raises:
-            Unsuited: it lacks some; the job is declined from now on.
+            Unsuited: ComfyUI lacks a class or a model; the job is declined from now on.
         """
         if self._catalogue is None:
             await self._ask()
         try:
             return self._judged(spec)
         except Unsuited:
-            await self._ask()  # files come and go while it runs
+            await self._ask()  # models may have been added since the catalogue was read
         try:
             return self._judged(spec)
         except Unsuited:
@@ -94,18 +94,18 @@ class Capabilities:
             raise
 
     def declines(self, job_id: JobId) -> bool:
-        """It was found unable to run the job, and has the same catalogue since."""
+        """Return whether the job was declined under the present catalogue."""
         return job_id in self._declined
 
     @property
     def declined(self) -> int:
-        """Return how many jobs it declines."""
+        """Return how many jobs are declined now."""
         return len(self._declined)
 
     def leave(self, job_id: JobId) -> Left | None:
-        """Decide on the doorbell of a declined job that was received here once more.
+        """Return the doorbell to send instead of a declined job's that was received here.
 
-        None: it is one too many, since the one that was left before has yet to ring.
+        None: a deferred message for this job is pending; drop the duplicate.
         """
         declined, now = self._declined[job_id], self._clock.now()
         if now < declined.rings_at:
@@ -124,7 +124,10 @@ class Capabilities:
         self._declined[job.id] = Declined(job.tenant, 0, self._clock.now())
 
     async def _ask(self) -> None:
-        """A ComfyUI that is away is found to be so by whoever submits to it."""
+        """Read the catalogue again, at most every AGAIN_S.
+
+        Connection errors are ignored; submitting reports them.
+        """
         if monotonic() - self._asked_at >= AGAIN_S:
             self._asked_at = monotonic()
             with suppress(EngineError):
@@ -137,6 +140,6 @@ class Capabilities:
         if verdict.valid:
             return replace(spec, graph=verdict.graph)
         if any(error.kind not in LACKING for error in verdict.errors) or verdict.no_outputs:
-            return spec  # nobody could run it: ComfyUI says best what is wrong
+            return spec  # no ComfyUI could run it: submitting gets ComfyUI's own error
         lacks = [f"{each.class_type} ({each.node}): {each.readable()}" for each in verdict.errors]
         raise Unsuited(f"its ComfyUI lacks what the job needs: {'; '.join(lacks[:NAMED])}")

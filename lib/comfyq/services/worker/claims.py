@@ -1,4 +1,4 @@
-"""From a doorbell to a job that is ours."""
+"""Claiming jobs: from a doorbell, or a waiting job's id, to a job that this worker holds."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
@@ -26,11 +26,11 @@ from comfyq.services.worker.membership import Membership
 from comfyq.services.worker.timing import Timing
 
 TAKEN_OVER = "a real ComfyUI has taken over from its simulator"
-LEFT_FOR = timedelta(seconds=1)  # to workers that may claim it
+LEFT_FOR = timedelta(seconds=1)  # a doorbell is hidden that long for workers that may claim
 
 
 class Claims:
-    """Claims jobs for one worker and remembers them for the worker's next process."""
+    """Claim jobs for one worker, and note them in its journal for the worker's next process."""
 
     def __init__(
         self,
@@ -52,12 +52,13 @@ class Claims:
         self._announcer = announcer
         self._clock = clock
         self._timing = timing
-        self._held: dict[JobId, int] = {}  # by what token
+        self._held: dict[JobId, int] = {}  # the token of each job held by this process
 
     async def claim(self, delivery: Delivery) -> HeldJob | None:
-        """The job that ``delivery`` rang for, if it can be ours; else the doorbell is settled."""
+        """Claim the job that ``delivery`` names; None: it cannot be claimed now, and the doorbell
+        was acknowledged or hidden."""
         if delivery.job_id in self._held:
-            await delivery.ack()  # a second one; if we die with the job, the reaper rings again
+            await delivery.ack()  # a duplicate; if this process dies, the reaper sends a new one
             return None
         try:
             if self._capabilities.declines(delivery.job_id):
@@ -70,48 +71,50 @@ class Claims:
         except TooContended:
             await delivery.hide(1)
         except Unavailable:
-            with suppress(Unavailable):  # then it comes back after its visibility time-out
+            with suppress(Unavailable):  # then it is delivered after its visibility time-out
                 await delivery.hide(self._timing.unavailable_s)
             raise
         except (JobNotFound, IllegalTransition):
-            await delivery.ack()  # a late duplicate of a job that has ended
+            await delivery.ack()  # a late duplicate: the job has ended
         else:
             return await self._hold(job, delivery)
         return None
 
     async def claim_waiting(self, job_id: JobId) -> HeldJob | None:
-        """A job that was found waiting, without its doorbell; None if somebody was faster."""
+        """Claim a waiting job without its doorbell; None if another worker was faster."""
         try:
             return await self._hold(await self._take(job_id), None)
         except (JobNotFound, IllegalTransition, LeaseHeld, TooContended):
             return None
 
     async def retake(self) -> AsyncIterator[HeldJob]:
-        """The jobs that this worker's former process held and nobody has taken since.
+        """Claim the jobs that this worker's former process held and no other worker has since.
 
-        They are taken without a doorbell, since here is the ComfyUI that has their prompts.
-        After an Unavailable, another call goes on with the rest.
+        They are claimed without a doorbell, because this worker's ComfyUI has their prompts.
+        After an Unavailable, calling this again goes on with the rest.
         """
         for job_id in await self._journal.noted():
             if job_id not in self._held and (held := await self._retake(job_id)) is not None:
                 yield held
 
-    async def strays(self) -> Sequence[JobId]:
-        """The jobs of the former process that are not ours any more."""
+    async def orphaned(self) -> Sequence[JobId]:
+        """Return the journal's jobs that this process does not hold."""
         return [job_id for job_id in await self._journal.noted() if job_id not in self._held]
 
     async def forget(self, job_id: JobId) -> None:
-        """The attempt is over; there is nothing to come back for."""
+        """Delete a job from the journal: ComfyUI has no prompt of it that needs care."""
         await self._journal.forget(job_id)
 
     def let_go(self, held: HeldJob) -> None:
-        """Nobody works on it here any more, however that came: its doorbell is heard again."""
+        """Drop the claim: from now on, a doorbell for this job makes this worker claim it."""
         if self._held.get(held.id) == held.token:
             del self._held[held.id]
 
     async def _leave(self, delivery: Delivery) -> None:
-        """Leave a doorbell to workers that can run its job. A new one rings instead: one that is
-        heard too often is a dead letter."""
+        """Replace a declined job's doorbell by a new, delayed one for other workers.
+
+        Hiding the old one instead would make it a dead letter after some receipts.
+        """
         left = self._capabilities.leave(delivery.job_id)
         if left is not None:
             await self._queue.send(delivery.job_id, tenant=left.tenant, delay_s=left.pause_s)
@@ -123,7 +126,7 @@ class Claims:
             if job.lease is None or job.lease.worker == self._membership.worker:
                 return await self._hold(await self._take(job_id), None)
         except (JobNotFound, IllegalTransition, LeaseHeld):
-            pass  # what is left of it in ComfyUI is swept away
+            pass  # OrphanedPrompts deletes its prompts once the job has ended
         return None
 
     async def _take(self, job_id: JobId) -> Job:
@@ -136,20 +139,19 @@ class Claims:
             simulated=self._membership.simulated,
         )
         job = await self._records.get(job_id)
-        claim(
-            job, now=self._clock.now()
-        )  # decides, before anything is noted, whether it can be ours
+        # Raises for a job that cannot be claimed, before the journal is written.
+        claim(job, now=self._clock.now())
         await self._journal.note(job_id)  # before the claim: a crash in between loses nothing
         try:
             return await self._kept(await self._records.update(job, claim))
         except Unavailable:
-            raise  # it may be ours all the same: better a note too many than one too few
+            raise  # the write may have been stored all the same, so the note stays
         except DomainError:
             await self._journal.forget(job_id)
             raise
 
     async def _kept(self, job: Job) -> Job:
-        """The job that was claimed, unless a real ComfyUI took the store over meanwhile."""
+        """Return the claimed job, or release it if a real ComfyUI took the store over meanwhile."""
         if not job.status.terminal and not await self._membership.lasts():
             release = partial(jobs.release, token=job.attempt, reason=TAKEN_OVER)
             await self._records.update(job, release)
@@ -170,6 +172,6 @@ class Claims:
         if not job.status.terminal:
             self._held[job.id] = held.token
             return held
-        await held.acknowledge()  # the claim settled what nobody else could
+        await held.acknowledge()  # the claim ended the job, e.g. by its limit of attempts
         await self._announcer.announce_end(job)
-        return None  # still noted: what a former attempt left in ComfyUI is swept away
+        return None  # the journal keeps it, so that OrphanedPrompts deletes its prompts

@@ -1,4 +1,4 @@
-"""The end of an attempt: its outcome stored, the doorbell acknowledged, the followers told."""
+"""The end of an attempt: store its outcome, acknowledge its doorbell, notify the followers."""
 
 from contextlib import suppress
 from functools import partial
@@ -54,16 +54,16 @@ class Conclusion:
         self._disk_cleanup = disk_cleanup  # None: ComfyUI's folders are not on this machine
 
     async def conclude(self, held: HeldJob, outcome: AttemptOutcome) -> None:
-        """Store the outcome, then settle the doorbell and tell the followers.
+        """Store the outcome, then settle the doorbell and notify the followers.
 
-        An attempt whose job another worker has taken writes nothing and is abandoned.
+        If another worker has taken the job over, nothing is stored and the attempt is abandoned.
         """
         try:
             change = partial(outcome.change, token=held.token)
             await held.conclude(change, outputs=outcome.outputs)
         except (LeaseLost, IllegalTransition, JobNotFound):
             await self.abandon(held)
-        except Exception:  # the table refuses it for good
+        except Exception:  # the table will never accept this outcome
             await self._discard(held, outcome)
             raise
         else:
@@ -73,18 +73,18 @@ class Conclusion:
             await self._discard(held, outcome)
 
     async def announce(self, held: HeldJob) -> None:
-        """Settle the doorbell of an attempt whose end is stored, and tell the followers."""
+        """Settle the doorbell of an attempt whose end is stored, and notify the followers."""
         try:
             await (self._end(held) if held.job.status.terminal else self._give_back(held))
         except DomainError as unavailable:
             log.warning("end_unannounced", job=held.id, reason=str(unavailable))
 
     async def abandon(self, held: HeldJob) -> None:
-        """Stop ComfyUI's work on a job that is another worker's now; write nothing."""
+        """Stop ComfyUI's work on a job that another worker has taken over; store nothing."""
         log.warning("lease_lost", job=held.id, attempt=held.token)
         adopted = await self.adopted(held)
         await self._renderer.stop(held, but=adopted)
-        if not adopted:  # otherwise it stays noted, and is removed once the job has ended
+        if not adopted:  # otherwise the journal keeps it, and its prompts go once it has ended
             await self._claims.forget(held.id)
 
     async def give_up(self, held: HeldJob, reason: str) -> None:
@@ -93,12 +93,12 @@ class Conclusion:
         await self.conclude(held, AttemptOutcome(partial(jobs.release, reason=reason)))
 
     def let_go(self, held: HeldJob) -> None:
-        """Drop the claim: the job's doorbell is heard again by this worker."""
+        """Drop the claim: from now on, a doorbell for this job makes this worker claim it."""
         self._claims.let_go(held)
 
     async def adopted(self, held: HeldJob) -> int:
-        """Return the attempt of ours whose prompt the next holder goes on with in this same
-        ComfyUI; 0 if it goes on with none."""
+        """Return the attempt whose prompt in this ComfyUI the job's next holder has adopted; 0 if
+        it has adopted none."""
         try:
             job = await held.stored()
         except DomainError:
@@ -106,7 +106,7 @@ class Conclusion:
         return job.adopted_attempt if job.attempt > held.token else 0
 
     async def _discard(self, held: HeldJob, outcome: AttemptOutcome) -> None:
-        """Delete what the attempt stored; where that fails, the reaper does."""
+        """Delete the attempt's outputs; if deleting their records fails, the reaper does it."""
         if outcome.outputs:
             await self._collector.discard(outcome.outputs)
             with suppress(DomainError):
@@ -130,8 +130,8 @@ class Conclusion:
     async def _acknowledge(self, held: HeldJob) -> None:
         try:
             await held.acknowledge()
-        except Unavailable as away:  # the doorbell comes again, and is dropped then
-            log.warning("doorbell_left", job=held.id, reason=str(away))
+        except Unavailable as away:  # the doorbell is delivered again, and acknowledged then
+            log.warning("doorbell_unacknowledged", job=held.id, reason=str(away))
 
     async def _give_back(self, held: HeldJob) -> None:
         job = held.job

@@ -1,4 +1,4 @@
-"""Attributing a device's failure to the prompt that it struck first."""
+"""Attributing a device's failure to the prompt that failed first."""
 
 from time import monotonic
 
@@ -10,16 +10,15 @@ from comfyq.services.worker.held_job import HeldJob
 class DeviceBlame:
     """Count an out-of-memory error or device fault against one prompt only.
 
-    A prompt that waited behind that one in ComfyUI fails with the same error, through no fault of
-    its own.
+    Prompts queued behind that one in ComfyUI fail with the same error without having caused it.
     """
 
     def __init__(self) -> None:
         self._failed_at = float("-inf")  # when the device last failed (monotonic)
 
     def attributed(self, held: HeldJob, raised: EngineError) -> EngineError:
-        """Return the error to judge this job by: DeviceBroken if another prompt broke the device
-        after this one was taken."""
+        """Return the error to judge this job by: DeviceBroken if the device has failed another
+        prompt since this job was claimed."""
         if not isinstance(raised, OutOfMemory | DeviceFault):
             return raised
         if held.taken_at < self._failed_at:

@@ -1,10 +1,11 @@
-"""Taking away from ComfyUI's disk what a job has left there, where the worker can reach it.
+"""Deletion of jobs' files from ComfyUI's folders, where those are on the worker's machine.
 
-Nothing of anybody else is touched. Of the output folder that is what lies under the job's own
-prefix. Names in the temp folder are ComfyUI's: a cached run names the same file again, also for
-another job, so the newest KEPT of them stay; what is gone nevertheless is rendered again. Inputs
-are called by what is in them and may serve several jobs, but lie in a folder of this process
-alone; the last job that uses one takes it away.
+Files of others are never deleted:
+- output folder: only files under the job's own prefix are deleted.
+- temp folder: ComfyUI chooses the names, and a cached run of another job may name the same file
+  again. So the newest KEPT files stay; a job whose file is gone all the same is rendered again.
+- input folder: files are named by their content's hash and may serve several jobs, in a subfolder
+  that only this process uses. The last attempt that uses one deletes it.
 """
 
 from asyncio import to_thread
@@ -21,21 +22,21 @@ File = tuple[str, str]  # folder, and name with subfolder
 
 
 class DiskCleanup:
-    """``inputs`` is the subfolder of ComfyUI's input folder that nobody else uses."""
+    """``inputs`` is the subfolder of ComfyUI's input folder that only this process uses."""
 
     def __init__(self, *, folders: Folders, inputs: str, kept: int = KEPT) -> None:
         self.inputs = inputs
         self._folders = folders
         self._kept = kept
-        self._users: dict[str, set[tuple[JobId, int]]] = {}  # the attempts, of each input
-        self._shared: dict[File, None] = {}  # in temp, the one that was named last at the end
+        self._users: dict[str, set[tuple[JobId, int]]] = {}  # input name -> attempts that use it
+        self._shared: dict[File, None] = {}  # temp files, the most recently named one last
 
     def uses(self, job: Job, name: str) -> None:
-        """An attempt is about to have an input uploaded."""
+        """Note that a job's attempt uses an input; call this before the upload."""
         self._users.setdefault(name, set()).add((job.id, job.attempt))
 
     async def outputs(self, job: Job, files: Sequence[Rendered]) -> None:
-        """Everything that a job rendered is stored."""
+        """Delete a job's rendered files, whose outputs are all stored."""
         named = [(file.folder, _path(file)) for file in files if file.text is None]
         own = [file for file in named if file[0] == "output" and _is_of(job, file[1])]
         for file in named:
@@ -49,9 +50,9 @@ class DiskCleanup:
             await to_thread(self._folders.remove, folder, name)
 
     def ended(self, job_id: JobId, attempt: int) -> None:
-        """The prompt of an attempt is out of ComfyUI, and nobody will go on with it.
+        """Delete the inputs that only this attempt used; call it once its prompt is out of ComfyUI.
 
-        It does not wait, so that no upload comes between the last look and the removal.
+        It is not a coroutine, so that no upload can happen between the check and the removal.
         """
         user = (job_id, attempt)
         for name in [name for name, users in self._users.items() if user in users]:

@@ -64,7 +64,7 @@ class Executor:
     async def run(self, held: HeldJob, turn: Turn) -> EngineError | None:
         """See a held job through; return the error that says something about ComfyUI's state.
 
-        When this is cancelled (the worker drains), the job is given back, uncounted, for the
+        When this is canceled (the worker drains), the job is given back, uncounted, for the
         reason that the cancellation carries.
         """
         try:
@@ -75,7 +75,7 @@ class Executor:
             reason = str(stopped) or "its worker was stopped"
             await asyncio.shield(self._conclusion.give_up(held, reason))
             raise
-        except Exception as raised:  # whatever it is ends the attempt now, not its lease later
+        except Exception as raised:  # any error ends the attempt now, not at its lease's end
             return await self._settle(held, raised)
         finally:
             turn.left()
@@ -95,18 +95,18 @@ class Executor:
         return AttemptOutcome(succeed, outputs, files=rendering.files)
 
     async def _note_results(self, job: Job, spec: Spec) -> None:
-        """Note the results for reuse before the job succeeds, so that who sees it ended finds
-        them."""
+        """Record the results for reuse before the job succeeds, so that a client that sees it
+        succeeded can already reuse them."""
         try:
             await self._result_cache.note(job, spec)
-        except DomainError as unavailable:  # they are made once more then
-            log.warning("results_unnoted", job=job.id, reason=str(unavailable))
+        except DomainError as unavailable:  # then a later job renders them once more
+            log.warning("reuse_unrecorded", job=job.id, reason=str(unavailable))
 
     async def _settle(self, held: HeldJob, raised: Exception) -> EngineError | None:
         """Conclude an attempt that ``raised`` ended early."""
         try:
             return await self._end_early(held, raised)
-        except Exception as second:  # that outcome cannot be stored
+        except Exception as second:  # the outcome of ``raised`` cannot be stored
             await self._conclusion.conclude(held, outcome_of(second, held, self._timing))
         return None
 
@@ -121,14 +121,14 @@ class Executor:
             await self._conclusion.conclude(held, outcome_of_input(raised))
         else:
             await self._renderer.stop(held)
-            cancelled = isinstance(raised, CancelRequested)
+            canceled = isinstance(raised, CancelRequested)
             confirmed = AttemptOutcome(jobs.confirm_cancel)
-            outcome = confirmed if cancelled else outcome_of(raised, held, self._timing)
+            outcome = confirmed if canceled else outcome_of(raised, held, self._timing)
             await self._conclusion.conclude(held, outcome)
         return None
 
     async def _fail(self, held: HeldJob, raised: EngineError) -> EngineError:
-        """Conclude an attempt that ComfyUI ended badly, as the failure policy decides."""
+        """Conclude an attempt that an error of ComfyUI ended, as the failure policy decides."""
         if isinstance(raised, MAY_STILL_RUN):  # or this process stalled and another took over
             await self._renderer.stop(held, but=await self._conclusion.adopted(held))
         decision = decide(self._blame.attributed(held, raised), held.job, self._timing)

@@ -1,4 +1,4 @@
-"""The consequences of an engine's error for the job, as a table.
+"""The failure policy: an engine's error decides what becomes of the job.
 
 | error | counts | tried again |
 |---|---|---|
@@ -42,17 +42,17 @@ class Overdue(EngineError):
 
 
 class DeviceBroken(EngineError):
-    """The device failed a prompt that stood in ComfyUI when another one had made it fail."""
+    """The device failed a prompt after another prompt had broken it."""
 
 
 @dataclass(frozen=True, slots=True)
 class FailureDecision:
-    """``error`` None: the job is given back uncounted, for ``reason``."""
+    """The decision on a job; ``error`` None: it is given back uncounted, for ``reason``."""
 
     reason: str
     error: JobError | None
     retry_in: timedelta | None  # None with an error: the job ends
-    passed_on: bool = False  # it is for another worker
+    passed_on: bool = False  # the job is left to another worker
 
 
 def decide(raised: EngineError, job: Job, timing: Timing) -> FailureDecision:
@@ -76,7 +76,7 @@ def _uncounted(raised: EngineError) -> bool:
 def _pause_s(raised: EngineError, timing: Timing) -> float:
     if isinstance(raised, EngineUnavailable):
         return timing.unavailable_s
-    # The same worker must not have it again before it has seen to its device.
+    # Time for this worker to check its device before it claims the job again.
     return timing.retry_s if isinstance(raised, DeviceBroken) else 0
 
 

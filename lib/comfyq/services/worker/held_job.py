@@ -1,4 +1,4 @@
-"""One attempt of ours: what is known of the job, and the lease that it is under."""
+"""A job that this worker holds: its last known state, its lease and its doorbell."""
 
 import asyncio
 import random
@@ -20,11 +20,11 @@ T = TypeVar("T")
 
 
 class CancelRequested(Exception):
-    """A client wants the job that we hold to stop."""
+    """A client has requested the cancellation of a job that this worker holds."""
 
 
 class HeldJob:
-    """Every write goes through here, one after another, fenced by the attempt."""
+    """Serialize an attempt's writes, each fenced by the attempt's token."""
 
     def __init__(
         self,
@@ -37,14 +37,14 @@ class HeldJob:
     ) -> None:
         self.job = job
         self.token = job.attempt
-        self._delivery = delivery  # None: found without a doorbell, which may still come
+        self._delivery = delivery  # None: claimed without a doorbell, which may still arrive
         self._queue = queue
         self._records = records
         self._timing = timing
         self._lock = asyncio.Lock()
         self.taken_at = self._seen_at = self._renewed_at = monotonic()
         self.pace = StepPace()
-        self._concluded = False  # by our own write: nothing is left to keep
+        self._concluded = False  # our own write ended the lease: nothing is left to renew
 
     @property
     def id(self) -> JobId:
@@ -52,11 +52,11 @@ class HeldJob:
 
     @property
     def won(self) -> bool:
-        """The job has succeeded, and by this attempt."""
+        """Return whether this attempt has made the job succeed."""
         return self.job.status == "succeeded" and self.job.attempt == self.token
 
     async def write(self, change: Change, *, outputs: Sequence[Output] | None = None) -> Job:
-        """Apply ``change`` and store it; raises what ``change`` raises, LeaseLost first of all."""
+        """Apply ``change`` and store it; raises what ``change`` raises, notably LeaseLost."""
         async with self._lock:
             self.job = await self._records.update(
                 self.job, change, outputs=outputs, delivery=self._delivery
@@ -66,35 +66,36 @@ class HeldJob:
             return self.job
 
     async def settle(self, change: Change, *, outputs: Sequence[Output] | None = None) -> Job:
-        """``write``, for as long as it takes: an outcome is not dropped because the table is away.
+        """Repeat ``write`` until the table answers, so that an outage loses no outcome.
 
         Raises:
-            LeaseLost: it became another's meanwhile, and so did the outcome.
+            LeaseLost: another worker has taken the job over meanwhile.
         """
         return await self._persist(lambda: self.write(change, outputs=outputs))
 
     async def conclude(self, change: Change, *, outputs: Sequence[Output] | None = None) -> Job:
-        """``settle`` the end of the attempt.
+        """Store the end of the attempt, as ``settle`` does.
 
         Raises:
-            LeaseLost, IllegalTransition: it was not ours to end any more.
+            LeaseLost, IllegalTransition: the attempt had already lost the job.
         """
         try:
             return await self.settle(change, outputs=outputs)
         except (LeaseLost, IllegalTransition):
             await self._persist(self._read)
-            # A verdict on this attempt can only be ours: its answer was lost, and not the write.
+            # Only this object ends this attempt: if it has ended, our write was stored and only
+            # its answer was lost.
             if self.job.attempt != self.token or not self._has_verdict:
                 raise
             self._concluded = True
             return self.job
 
     async def keep(self) -> None:
-        """Keep the lease and look for what others want, until cancelled.
+        """Renew the lease and watch for a takeover or a cancel request, until canceled.
 
         Raises:
-            LeaseLost: the job is another's.
-            CancelRequested: a client asked for it.
+            LeaseLost: another worker has taken the job over.
+            CancelRequested: a client has requested its cancellation.
         """
         while not self._concluded:
             await asyncio.sleep(self._timing.watch_s / 2)
@@ -112,27 +113,27 @@ class HeldJob:
         self.check()
 
     async def stored(self) -> Job:
-        """The job as it is now, whoever holds it."""
+        """Read the job from the table, whoever holds it now."""
         return await self._records.get(self.id)
 
     async def acknowledge(self) -> None:
-        """The outcome is stored, so the doorbell is not needed any more."""
+        """Acknowledge the doorbell; call this only after the outcome is stored."""
         if self._delivery is not None:
             await self._delivery.ack()
 
     async def give_back(self, *, delay_s: float = 0) -> None:
-        """The job waits again: its doorbell rings after ``delay_s``."""
+        """Have the doorbell of a job that waits again delivered after ``delay_s``."""
         if self._delivery is not None:
             await self._delivery.hide(delay_s)
         else:
             await self._queue.send(self.id, tenant=self.job.tenant, delay_s=delay_s)
 
     def check(self) -> None:
-        """Raises LeaseLost or CancelRequested by what was last read or written."""
+        """Raise LeaseLost or CancelRequested if the job's last known state says so."""
         if self._concluded:
             return
         if self.job.lease is None or self.job.attempt != self.token:
-            raise LeaseLost(f"{self.id}: attempt {self.token} is over")
+            raise LeaseLost(f"job {self.id}: attempt {self.token} no longer holds it")
         if self.job.cancel_requested:
             raise CancelRequested(self.id)
 
@@ -141,7 +142,7 @@ class HeldJob:
         return self.job.status.terminal or self.job.settled_attempt == self.token
 
     async def _persist(self, work: Callable[[], Awaitable[T]]) -> T:
-        """The result of ``work``, tried again while the table is away."""
+        """Return the result of ``work``, repeating it with growing pauses during an outage."""
         pause_s = self._timing.backoff_s
         while True:
             try:

@@ -1,7 +1,7 @@
-"""A job's input files, from wherever they are into ComfyUI's folder, checked on the way.
+"""Placing a job's input files into ComfyUI's input folder, from storage or the web, checked.
 
-A file is called there by the hash of what is in it, so two jobs' files never collide, and one that
-is used again is not stored again.
+Files are named by their content's hash: files of two jobs never collide, and a file that is used
+again has the same name.
 """
 
 import asyncio
@@ -30,11 +30,11 @@ from comfyq.services.worker.disk_cleanup import DiskCleanup
 
 NAME_CHARS = 32  # of the hash: 128 bits
 CHUNK_BYTES = 256 * 1024
-AGAIN_S = 1.0  # before a server is asked a second time
+AGAIN_S = 1.0  # before a failed fetch is repeated
 
 
 class InputFailed(Exception):
-    """One of the job's files is of no use; ``refused`` says why."""
+    """One of the job's files cannot be used; ``refused`` says why."""
 
     def __init__(self, file: InputFile, refused: InputRefused) -> None:
         super().__init__(f"{file.parameter or file.input}: {refused}")
@@ -64,11 +64,11 @@ class InputPreparer:
         self._again_s = again_s
 
     async def prepare(self, job: Job, spec: Spec) -> Spec:
-        """The spec with the names in its graph under which ComfyUI has the files.
+        """Upload the files to ComfyUI; return the spec with their names in its graph.
 
         Raises:
-            InputFailed: a file cannot be had, is not what it should be, or lies where nothing
-                is fetched from; trying again is of no use.
+            InputFailed: a file cannot be fetched, has the wrong content, or its address is
+                forbidden; another attempt would fail too.
             EngineUnavailable, AssetsUnavailable, TableUnavailable.
         """
         if not spec.inputs:
@@ -117,7 +117,7 @@ class InputPreparer:
             if asset.tenant != job.tenant:
                 raise AssetNotFound(f"there is no asset {asset_id}")
             if asset.size > self._max_bytes:
-                raise InputInvalid(f"it is larger than {self._max_bytes} bytes")
+                raise InputInvalid(f"the file is larger than {self._max_bytes} bytes")
             return b"".join([chunk async for chunk in self._assets.read(asset.key)])
         except (AssetNotFound, OutputNotFound) as missing:
             raise InputUnavailable(f"there is no asset {asset_id}") from missing
@@ -128,7 +128,7 @@ class InputPreparer:
             return await self._pictures.prepare(content, file), ".png"
         suffix = suffix_of(file.kind, content[:HEAD_BYTES])
         if suffix is None:
-            raise InputInvalid(f"it is no {file.kind} of a known format")
+            raise InputInvalid(f"the file is no {file.kind} of a known format")
         return content, suffix
 
 

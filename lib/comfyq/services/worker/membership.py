@@ -12,7 +12,7 @@ from comfyq.records.workers import WorkerRecords
 
 
 class NotAdmitted(EngineError):
-    """A ComfyUI gets no jobs of this store."""
+    """The store gives no jobs to this ComfyUI."""
 
     def __init__(self, why: Refusal) -> None:
         super().__init__(f"{why.reason}; {why.remedy}")
@@ -20,7 +20,7 @@ class NotAdmitted(EngineError):
 
 
 class Membership:
-    """One worker's place among those of its store, which are all simulated or all real."""
+    """A worker's membership in its store, whose ComfyUIs are all simulators or all real."""
 
     def __init__(
         self,
@@ -40,19 +40,19 @@ class Membership:
 
     @property
     def simulated(self) -> bool:
-        """The ComfyUI that joined last is a simulator."""
+        """Return whether the ComfyUI that joined last is a simulator."""
         return self._joined is StoreKind.SIMULATED
 
     async def join(self, info: EngineInfo) -> None:
-        """Join as what ComfyUI says that it is; the first of a store decides what the store is.
+        """Join as the kind that ComfyUI reports; the first one to join decides the store's kind.
 
         Raises:
             NotAdmitted: the store is for the other kind.
-            Unavailable: that cannot be told now.
+            Unavailable: the store's kind cannot be read.
         """
         own = StoreKind.SIMULATED if info.simulated else StoreKind.REAL
         if own is self._joined is StoreKind.REAL:
-            return  # a store that is real stays so
+            return  # a real store stays real
         try:
             await self._join(own)
         except Unavailable:
@@ -62,13 +62,14 @@ class Membership:
             self._joined = own
 
     async def refusal(self, own: StoreKind) -> Refusal | None:
-        """Tell why a ComfyUI of that kind would not be admitted, without joining."""
+        """Return why a ComfyUI of that kind would be refused, without joining; None: it would
+        not be."""
         return await self._judged(own, await self._kinds.kind())
 
     async def lasts(self) -> bool:
-        """Tell whether the store is still for this kind; False: a real ComfyUI took it over.
+        """Return whether the store is still of this kind; False: a real ComfyUI took it over.
 
-        Asked after a claim, it tells whether the job was still theirs when it was claimed.
+        Called after a claim, this says whether the job could still be claimed then.
         """
         return not self.simulated or await self._kinds.kind() is StoreKind.SIMULATED
 

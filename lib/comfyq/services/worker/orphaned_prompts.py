@@ -1,4 +1,4 @@
-"""Taking out of ComfyUI what a former process of the worker left there for nobody."""
+"""Removal of prompts that a former process of the worker left in ComfyUI."""
 
 import asyncio
 
@@ -14,8 +14,8 @@ PERIOD_S = 5.0
 
 
 class OrphanedPrompts:
-    """Deletes prompts by id, and only those of jobs that have ended: another worker that shares
-    this ComfyUI may have adopted the prompt of a job that goes on."""
+    """Delete orphaned prompts by id, and only those of jobs that have ended: another worker that
+    shares this ComfyUI may have adopted the prompt of a job that still runs."""
 
     def __init__(self, *, records: JobRecords, claims: Claims, stopper: PromptStopper) -> None:
         self._records = records
@@ -23,24 +23,25 @@ class OrphanedPrompts:
         self._stopper = stopper
 
     async def run(self) -> None:
-        """Look now and then, until cancelled."""
+        """Remove orphaned prompts every PERIOD_S, until canceled."""
         while True:
             try:
-                await self.sweep()
+                await self.remove()
             except (DomainError, OSError) as away:
-                log.warning("sweep_failed", reason=str(away))
+                log.warning("orphaned_prompts_failed", reason=str(away))
             await asyncio.sleep(PERIOD_S)
 
-    async def sweep(self) -> None:
-        for job_id in await self._claims.strays():
+    async def remove(self) -> None:
+        """Remove the orphaned prompts of ended jobs once; jobs that still run are left noted."""
+        for job_id in await self._claims.orphaned():
             attempts = await self._attempts_of_ended(job_id)
             prompts = prompts_of(job_id, attempts=attempts)
             if prompts and await self._stopper.stop(prompts, patience_s=Limits().stall_s):
-                log.info("strays_swept", job=job_id)
+                log.info("orphaned_prompts_removed", job=job_id)
                 await self._claims.forget(job_id)
 
     async def _attempts_of_ended(self, job_id: JobId) -> int:
-        """Return how many prompts an ended job may have left in ComfyUI; none while it goes on."""
+        """Return how many prompts an ended job may have left in ComfyUI; 0 if it has not ended."""
         try:
             job = await self._records.get(job_id)
         except JobNotFound:

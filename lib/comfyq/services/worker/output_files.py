@@ -1,9 +1,9 @@
-"""From ComfyUI's folder to asset storage, through the worker's disk.
+"""Copying outputs from ComfyUI's folders to asset storage, through the worker's disk.
 
-When storage has refused for too long, the job fails with the code ``storage-refused`` and its files
-stay on the worker's disk as a parcel. ``services.resending`` sends it when storage answers again:
-the job stays failed, since that is what its client was told, but from then on its outputs are
-listed and can be downloaded like those of any other.
+If storage refuses for too long, the job fails with the code ``storage-refused`` and its files stay
+on the worker's disk as a parcel. ``services.worker.output_retry`` stores it when storage answers
+again: the job stays failed, because clients may have seen that, but from then on its outputs are
+listed and can be downloaded like those of any other job.
 """
 
 import asyncio
@@ -31,18 +31,18 @@ from comfyq.ports.spool import Parcel, Spool, Spooled
 from comfyq.services.worker.png_text import marked
 from comfyq.services.worker.timing import Timing
 
-INLINE_BYTES = 8_000  # of a text that is kept in the job itself
-INLINE_BYTES_OF_ALL = 200_000
-AT_ONCE = 32  # files on their way
-UNSAFE = re.compile(r"[^\w.() -]")  # in a name as part of a key
-LONGEST_NAME = 100  # characters of it in a key
+INLINE_BYTES = 8_000  # maximum size of a text that is stored in the job's own record
+INLINE_BYTES_OF_ALL = 200_000  # maximum of all such texts of a job together
+AT_ONCE = 32  # files that are fetched or stored concurrently
+UNSAFE = re.compile(r"[^\w.() -]")  # characters replaced in the file name part of a key
+LONGEST_NAME = 100  # characters of the file name in a key
 PLAIN_TEXT = "text/plain; charset=utf-8"
 OCTETS = "application/octet-stream"
 EXTRA_TYPES = {".webp": "image/webp", ".flac": "audio/flac", ".opus": "audio/ogg"}
 
 
 class OutputCollector:
-    """Stores what a prompt rendered, every file of every output node."""
+    """Store every file of every output node of a prompt."""
 
     def __init__(self, *, engine: Engine, assets: Assets, spool: Spool, timing: Timing) -> None:
         self._engine = engine
@@ -53,13 +53,14 @@ class OutputCollector:
     async def collect(
         self, job: Job, rendered: Sequence[Rendered], *, spec: Spec
     ) -> Sequence[Output]:
-        """Fetch and store; returns when everything is durable.
+        """Fetch and store all files; returns when they are durable.
 
-        PNG files tell how they were made, unless ``spec`` was asked for without metadata.
+        PNG files get a description of their making, unless ``spec`` has metadata switched off.
 
         Raises:
-            RenderedFileGone, EngineUnavailable: ComfyUI does not have a file any more.
-            AssetsUnavailable: the storage has refused for ``upload_give_up_s``. The files are kept.
+            RenderedFileGone: ComfyUI does not have a file any more.
+            EngineUnavailable: ComfyUI does not answer.
+            AssetsUnavailable: storage has refused for ``upload_give_up_s``; the files are kept.
             TooManyOutputs: there are over MAX_OUTPUTS; nothing was stored.
             OSError: the worker's disk is full.
         """
@@ -80,7 +81,7 @@ class OutputCollector:
         return [output for output, _ in contents]
 
     async def discard(self, outputs: Sequence[Output]) -> None:
-        """Delete what no job refers to after all; what storage does not delete now, stays."""
+        """Delete files that no job refers to; a file that storage refuses to delete stays."""
         stored = [output.key for output in outputs if output.key]
         await limited(AT_ONCE, stored, self._delete)
 
@@ -88,12 +89,13 @@ class OutputCollector:
         try:
             await self._assets.delete(key)
         except AssetsUnavailable as away:
-            log.warning("output_left", key=key, reason=str(away))
+            log.warning("output_undeleted", key=key, reason=str(away))
 
     async def _fetch_all(
         self, job: Job, rendered: Sequence[Rendered], held: list[Spooled], metadata: str | None
     ) -> Sequence[tuple[Output, Spooled | None]]:
-        """Every output with its file, which ``held`` gets as well; a short text has none."""
+        """Return every output with its spooled file, None for a short text; each spooled file is
+        also added to ``held``."""
         inline = _inline_texts(rendered)
 
         async def fetch(index: int) -> tuple[Output, Spooled | None]:
@@ -108,15 +110,15 @@ class OutputCollector:
             held.append(spooled)
             return _file_output(named, spooled, f"outputs/{job.id}/{job.attempt}/{index}"), spooled
 
-        found = await limited(AT_ONCE, range(len(rendered)), fetch)
-        return [found[index] for index in range(len(rendered))]
+        fetched = await limited(AT_ONCE, range(len(rendered)), fetch)
+        return [fetched[index] for index in range(len(rendered))]
 
     async def _put_all(self, contents: Sequence[tuple[Output, Spooled | None]]) -> None:
         files = {output.key: (output, spooled) for output, spooled in contents if spooled}
         await limited(AT_ONCE, files, lambda key: self._put(*files[key]))
 
     async def _put(self, output: Output, spooled: Spooled) -> None:
-        """A job that rendered is not rendered again only because its upload failed."""
+        """Store a file, trying again for ``upload_give_up_s``: rendering again costs far more."""
         pause_s, since = self._timing.backoff_s, monotonic()
         while True:
             try:
@@ -130,7 +132,7 @@ class OutputCollector:
                 return
 
     async def _keep(self, parcel: Parcel, held: list[Spooled]) -> None:
-        """Noted before the job fails, so that a crash in between loses nothing."""
+        """Keep a parcel on disk; done before the job fails, so that a crash loses nothing."""
         try:
             is_kept = await self._spool.keep(parcel)
         except OSError as full:
@@ -145,7 +147,7 @@ def _metadata(job: Job, spec: Spec) -> str | None:
 
 
 def _inline_texts(rendered: Sequence[Rendered]) -> set[int]:
-    """The texts that are kept in the job itself, by index: short ones, until they are many."""
+    """Return the indexes of the texts to store in the job's record, within the inline limits."""
     inline, room = set[int](), INLINE_BYTES_OF_ALL
     for index, item in enumerate(rendered):
         size = 0 if item.text is None else len(item.text.encode())

@@ -1,4 +1,4 @@
-"""Sending what asset storage refused, once it answers again; see ``services.collecting``."""
+"""Storing kept outputs once asset storage answers again; see ``services.worker.output_files``."""
 
 import asyncio
 import random
@@ -16,7 +16,7 @@ from comfyq.services.worker.timing import Timing
 
 
 class OutputRetry:
-    """Brings the parcels on one worker's disk to their jobs."""
+    """Store the parcels on one worker's disk and add their outputs to their jobs."""
 
     def __init__(
         self, *, records: JobRecords, assets: Assets, spool: Spool, clock: Clock, timing: Timing
@@ -28,7 +28,7 @@ class OutputRetry:
         self._timing = timing
 
     async def run(self) -> None:
-        """Look every ``resend_s`` until cancelled."""
+        """Try to store all parcels every ``resend_s``, until canceled."""
         while True:
             await asyncio.sleep(random.uniform(0.8, 1.2) * self._timing.resend_s)
             try:
@@ -37,10 +37,10 @@ class OutputRetry:
                 log.warning("resend_failed", reason=str(away))
 
     async def send(self) -> None:
-        """Send every parcel that a job waits for, the oldest first, and drop the others.
+        """Store every parcel whose job still lacks its outputs, oldest first; drop the others.
 
         Raises:
-            AssetsUnavailable, TableUnavailable: the rest has to wait.
+            AssetsUnavailable, TableUnavailable: the remaining parcels are left for the next call.
         """
         for parcel in await self._spool.kept():
             try:
@@ -56,13 +56,13 @@ class OutputRetry:
             if spooled is not None:
                 content_type = output.content_type
                 await self._assets.put(output.key, spooled.path, content_type=content_type)
-        # Refused where the job was written meanwhile, perhaps deleted: the next look decides again.
+        # Refused if the job was changed or deleted meanwhile: the next pass decides again.
         await self._records.save(recovered, outputs=_outputs(parcel))
         await self._spool.drop(parcel)
         log.info("results_sent", job=parcel.job_id)
 
     async def _give_up(self, parcel: Parcel) -> None:
-        """Its job has another result, or is no more."""
+        """Delete a parcel whose job has another result, or was deleted."""
         for output in _outputs(parcel):
             if output.key:
                 await self._assets.delete(output.key)

@@ -1,4 +1,4 @@
-"""Text put into PNG files as they pass by, without touching their pixels.
+"""Adding a text chunk to PNG files while they are streamed, without decoding their pixels.
 
 See https://www.w3.org/TR/png-3/#11tEXt
 """
@@ -13,7 +13,7 @@ KEYWORD = b"comfyq"
 
 
 async def marked(chunks: AsyncIterator[bytes], text: str) -> AsyncIterator[bytes]:
-    """A file's bytes; if they are a PNG's, with ``text`` (ASCII) in a chunk before its end."""
+    """Stream a file's bytes; a PNG gets ``text`` (ASCII) in a tEXt chunk before its end."""
     head, held = b"", b""
     async for chunk in chunks:
         head += chunk[: len(SIGNATURE) - len(head)]

@@ -1,6 +1,6 @@
-"""A run's start and its progress on their way to the table and to followers.
+"""Storing a run's start and progress, and posting them to followers.
 
-ComfyUI does not wait for them: a render goes on while its start is being stored.
+This happens in the background: ComfyUI goes on rendering while a start is being stored.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from comfyq.services.worker.timing import Timing
 
 
 class ProgressReporter:
-    """Tells how far one held job has come; only here may a list of followers be a little old."""
+    """Report the progress of one held job, to followers that are read every ``followers_s``."""
 
     def __init__(
         self,
@@ -47,25 +47,25 @@ class ProgressReporter:
         return self._tracker.progress
 
     def begin(self) -> None:
-        """ComfyUI has started it; returns at once."""
+        """Note that ComfyUI has started the prompt; returns at once."""
         self._begun.set()
 
     async def begun(self) -> None:
-        """Return when it is stored that ComfyUI has started it."""
+        """Return once the prompt's start is stored."""
         await self._noted.wait()
 
     def report(self, advance: Advance) -> None:
-        """Note one report of ComfyUI; returns at once."""
+        """Note one progress report of ComfyUI; returns at once."""
         before = self._tracker.progress
         self._tracker = self._tracker.advanced(advance)
         if self._tracker.progress != before:
             self._news.set()
 
     async def run(self) -> None:
-        """Send what has been noted, until cancelled.
+        """Store and post what has been noted, until canceled.
 
         Raises:
-            LeaseLost, IllegalTransition: the start could not be stored, and never can be.
+            LeaseLost, IllegalTransition: the attempt has lost the job, so the start is not stored.
         """
         await self._begun.wait()
         await self._start()
@@ -75,16 +75,16 @@ class ProgressReporter:
             try:
                 await self._send()
             except LeaseLost:
-                return  # the keeper of the lease finds out as well, and ends the attempt
+                return  # ``HeldJob.keep`` raises the same, and ends the attempt
             except (Unavailable, TooContended):
-                pass  # progress is repeated by the next report
+                pass  # the next report repeats the progress
             await asyncio.sleep(self._timing.push_progress_s)
 
     async def _start(self) -> None:
         job = await self._held.settle(partial(jobs.start, token=self._held.token))
-        self._stored_at = monotonic()  # that was news enough for the while that a store must wait
+        self._stored_at = monotonic()  # storing the start counts toward the progress throttle
         self._noted.set()
-        with suppress(DomainError):  # who follows could not be read: told by the next report
+        with suppress(DomainError):  # followers could not be read: the next report reaches them
             await self._announcer.post(job, await self._followed())
 
     async def _followed(self) -> Sequence[Subscription]:

@@ -1,4 +1,4 @@
-"""Taking prompts out of ComfyUI, and remembering those that it goes on with."""
+"""Stopping prompts in ComfyUI, and watching those that do not stop at once."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -26,18 +26,18 @@ LIVE = (PromptState.RUNNING, PromptState.PENDING)
 
 @dataclass(slots=True)
 class Unstopped:
-    """A prompt that ComfyUI has, though nobody wants it any more."""
+    """A prompt that is still in ComfyUI after it was to stop."""
 
-    until: float  # the step that it is at may take so long (monotonic)
+    until: float  # ComfyUI counts as hung after this time (monotonic)
     patience_s: float
-    asked: bool = False  # ComfyUI knows that it is to stop
+    asked: bool = False  # ComfyUI has accepted the request to stop it
 
 
 class PromptStopper:
-    """Stops prompts of one ComfyUI; whoever gives it another prompt waits until it is free.
+    """Stop prompts of one ComfyUI; callers wait until it is free before they submit another.
 
-    A node looks for an interrupt between two of its steps, so a slow step goes on for a while. Its
-    job does not wait for that: only the next job does.
+    A node checks for an interrupt between its steps, so a slow step goes on for a while. The
+    stopped job does not wait for that; only the next job does.
     """
 
     def __init__(
@@ -48,23 +48,23 @@ class PromptStopper:
         self._now = now
         self._unstopped: dict[PromptId, Unstopped] = {}
         self._listens = True
-        self._silent_since: float | None = None  # it listens, and does not answer
+        self._silent_since: float | None = None  # ComfyUI accepts connections but does not answer
         self._free = asyncio.Event()
         self._free.set()
 
     @property
     def free(self) -> bool:
-        """ComfyUI has nothing more that it was to stop."""
+        """Return whether all prompts that were to stop are out of ComfyUI."""
         return self._free.is_set()
 
     async def wait_free(self) -> None:
         await self._free.wait()
 
     async def stop(self, prompts: Sequence[PromptId], *, patience_s: float) -> bool:
-        """Tell ComfyUI to stop them; returns when they are out of it, or False after ``let_go_s``.
+        """Stop prompts; return True once they are out of ComfyUI, False after ``let_go_s``.
 
-        What is not out of it by then is remembered, and looked for by `look`. It counts as hung
-        ``patience_s`` from now, and not before ``stop_s``.
+        Prompts that are still in ComfyUI by then are watched by ``look``. ComfyUI counts as hung if
+        one is there for ``patience_s`` (at least ``stop_s``) from now.
         """
         patience_s = max(patience_s, self._timing.stop_s)
         until = self._now() + patience_s
@@ -72,22 +72,26 @@ class PromptStopper:
         try:
             async with asyncio.timeout(self._timing.let_go_s):
                 await self._strike(going_on)
-                while going_on:  # no event tells of all ends: the socket may be down
+                while going_on:  # polled, because no event reports every end
                     await asyncio.sleep(LOOK_S)
                     await self._strike(going_on)
         except (TimeoutError, EngineError) as left:
-            log.warning("prompt_goes_on", prompts=list(going_on), reason=str(left) or "a slow step")
+            log.warning(
+                "prompt_unstopped", prompts=list(going_on), reason=str(left) or "a slow step"
+            )
         finally:
             for prompt, unstopped in going_on.items():
-                self._unstopped.setdefault(prompt, unstopped)  # an older note has an earlier limit
+                self._unstopped.setdefault(
+                    prompt, unstopped
+                )  # an earlier entry has an earlier limit
             self._set_free()
         return not going_on
 
     async def look(self) -> None:
-        """Forget what is out of ComfyUI by now.
+        """Check the watched prompts, and drop those that are out of ComfyUI.
 
         Raises:
-            EngineError: it does not answer, or cannot stop a prompt.
+            EngineError: ComfyUI does not answer, or cannot stop a prompt.
         """
         began = self._now()
         self._listens, silent = True, False
@@ -103,30 +107,30 @@ class PromptStopper:
             self._set_free()
 
     def forget(self) -> None:
-        """ComfyUI was killed, and what it ran with it."""
+        """Drop all watched prompts: ComfyUI was killed, and its prompts with it."""
         self._unstopped.clear()
         self._silent_since = None
         self._set_free()
 
     @property
     def hung(self) -> str | None:
-        """Return why ComfyUI is not expected to become free by itself; None while it is."""
+        """Return why ComfyUI counts as hung; None while it may still become free by itself."""
         if self.free or not self._listens:  # a process that has ended runs nothing
             return None
         now, stop_s = self._now(), self._timing.stop_s
         if self._silent_since is not None and now - self._silent_since >= stop_s:
-            return f"ComfyUI was told to stop a prompt and has not answered for {stop_s:g} s"
+            return f"ComfyUI has not answered a request to stop a prompt for {stop_s:g} s"
         late = [each.patience_s for each in self._unstopped.values() if now >= each.until]
         return f"ComfyUI did not stop within {max(late):.0f} s" if late else None
 
     async def _strike(self, going_on: dict[PromptId, Unstopped]) -> None:
-        """Tell ComfyUI of those that it was not told of, drop those that it has stopped."""
+        """Request the stop of each prompt once, and drop those that are out of ComfyUI."""
         for prompt, unstopped in list(going_on.items()):
             if not unstopped.asked:
                 await self._answered(self._engine.cancel(prompt))
                 unstopped.asked = True
             if await self._answered(self._engine.find(prompt)) not in LIVE:
-                going_on.pop(prompt, None)  # `forget` may have been faster
+                going_on.pop(prompt, None)  # ``forget`` may have removed it meanwhile
 
     async def _answered(self, call: Awaitable[T]) -> T:
         try:

@@ -8,22 +8,24 @@ from comfyq.domain.job import Job, JobId
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.engine import Prompt, PromptId
 
-PREFIX = "comfyq"  # below ComfyUI's output folder: everything that jobs save
+PREFIX = "comfyq"  # subfolder of ComfyUI's output folder that all jobs save in
 NAMESPACE = uuid5(NAMESPACE_URL, "comfyq:prompt")
 
 
 def prompt_id(job_id: JobId, attempt: int) -> PromptId:
-    """The same for the same attempt in every process, so that a successor can look for it."""
+    """Derive an attempt's prompt id; it is the same in every process, so that a later holder of
+    the job can find the prompt."""
     return PromptId(str(uuid5(NAMESPACE, f"{job_id}/{attempt}")))
 
 
 def prompts_of(job_id: JobId, *, attempts: int) -> Sequence[PromptId]:
-    """Those of the first ``attempts``, the newest first."""
+    """Return the prompt ids of the first ``attempts``, newest first."""
     return [prompt_id(job_id, attempt) for attempt in range(attempts, 0, -1)]
 
 
 def prompt_of(job: Job, spec: Spec) -> Prompt:
-    """Each attempt saves under a name of its own: a cached run then still writes its files."""
+    """Build the prompt of the job's attempt. Each attempt saves under its own prefix, because a
+    run that ComfyUI has cached would otherwise write no files."""
     graph = {node: _saving_under(body, job) for node, body in spec.graph.items()}
     extra = {"comfyq": {"job_id": job.id, "attempt": job.attempt, "tenant": job.tenant}}
     return Prompt(id=prompt_id(job.id, job.attempt), graph=graph, extra_data=extra)

@@ -1,4 +1,4 @@
-"""One prompt in ComfyUI, from the look for what is there already to its end."""
+"""Running one job's prompt in ComfyUI, or adopting an earlier attempt's, up to its end."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
@@ -36,8 +36,8 @@ from comfyq.services.worker.timing import Timing
 class Turn:
     """Callbacks of a render about its place in ComfyUI's queue; each may be called repeatedly."""
 
-    started: Callable[[], None]  # it runs: another prompt may be put behind it
-    left: Callable[[], None]  # it is out of ComfyUI
+    started: Callable[[], None]  # the prompt runs: another one may be queued behind it
+    left: Callable[[], None]  # the prompt is out of ComfyUI
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,11 +45,11 @@ class Rendering:
     """The result of a prompt."""
 
     files: Sequence[Rendered]
-    steps: int  # of its last sampler
+    steps: int  # of the last sampler that ran
 
 
 class JobEnded(Exception):
-    """A write of ours turned out to be the job's end: its last failure, or a cancel."""
+    """A write of this attempt ended the job: its last failure, or a cancellation."""
 
 
 class Renderer:
@@ -76,9 +76,9 @@ class Renderer:
         """Run the job's graph, or go on with what an earlier attempt left in ComfyUI.
 
         Raises:
-            EngineError: see services.verdicts.
-            InputFailed: a file that the job brings along is of no use.
-            JobEnded, LeaseLost, and what the table raises.
+            EngineError: see ``services.worker.failure_policy``.
+            InputFailed: an input file of the job cannot be used.
+            JobEnded, LeaseLost, and the table's errors.
         """
         adopted = await self._adopt(held)
         if adopted is None:
@@ -103,8 +103,8 @@ class Renderer:
         return prompt_id(held.id, held.token)
 
     async def stop(self, held: HeldJob, *, but: int = 0) -> None:
-        """Take every prompt of the job out of ComfyUI, whichever attempt put it there, except that
-        of the attempt ``but``; what runs on is left to the stopper."""
+        """Stop the prompts of all attempts at the job except attempt ``but``; the stopper keeps
+        watching a prompt that does not stop at once."""
         spared = prompt_id(held.id, but)
         ours = prompts_of(held.id, attempts=held.token)
         await self._stopper.stop(
@@ -113,7 +113,8 @@ class Renderer:
         )
 
     async def _adopt(self, held: HeldJob) -> PromptId | None:
-        """The newest prompt that a lost attempt left in ComfyUI; all others are deleted."""
+        """Adopt the newest prompt that a lost attempt left in ComfyUI, and stop all others; None
+        if there is none."""
         adopted = 0
         for attempt in range(held.token - 1, 0, -1):
             earlier = prompt_id(held.id, attempt)
@@ -125,7 +126,8 @@ class Renderer:
                 await self._stopper.stop([earlier], patience_s=held.job.limits.stall_s)
         if not adopted:
             return None
-        # Before it is followed: its former holder may only have slept, and would stop it.
+        # Stored before the prompt is followed: its former holder may only have stalled, and
+        # would stop a prompt that nobody has adopted.
         await held.settle(partial(jobs.adopt, token=held.token, attempt=adopted))
         return prompt_id(held.id, adopted)
 
@@ -145,7 +147,7 @@ class Renderer:
             try:
                 async with overdue:
                     while not isinstance(event := await _next(events, stall_s), Ended):
-                        held.pace.heard(event, now=_loop_time())
+                        held.pace.note(event, now=_loop_time())
                         if isinstance(event, Started):
                             stall_s = limits.stall_s
                             overdue.reschedule(_loop_time() + limits.run_timeout_s)

@@ -1,8 +1,8 @@
-"""Run times of workflows, learnt by a worker.
+"""Average run times of workflows, as a worker measures them.
 
-It is written beside the work and once in a while, so that a job costs no further write. Several
-workers write the same average over one another: each reads it first and moves it a little, and
-what is lost in between is one worker's share of half a minute.
+The averages are written in the background every PERIOD_S, so that a job costs no further write.
+Workers overwrite each other's average without a lock: each reads it first and moves it a little,
+so a lost update costs one worker's runs of half a minute.
 """
 
 import asyncio
@@ -15,9 +15,9 @@ from comfyq.domain.errors import DomainError
 from comfyq.domain.job import Job
 from comfyq.records.run_times import RunTimeRecords
 
-PERIOD_S = 30.0  # between two writes; of what came meanwhile
-WEIGHT = 0.2  # of one run in the average
-MOST_NOTED = 32  # of one workflow; older ones would count for nothing
+PERIOD_S = 30.0  # between two writes
+WEIGHT = 0.2  # of one run in the moving average
+MOST_NOTED = 32  # runs of one workflow between two writes; older ones weigh next to nothing
 
 
 class RunTimes:
@@ -28,10 +28,9 @@ class RunTimes:
         self._news = asyncio.Event()
 
     def note(self, job: Job) -> None:
-        """Remember how long a job ran that has succeeded.
+        """Note the run time of a job that has succeeded.
 
-        One that may have gone on with what a lost worker had begun tells nothing: nobody knows
-        when that was.
+        A job that may have adopted a lost attempt's prompt is ignored: its true start is unknown.
         """
         if job.started_at is None or job.ended_at is None or job.attempt > job.settled_attempt + 1:
             return
@@ -40,7 +39,7 @@ class RunTimes:
         self._news.set()
 
     async def run(self) -> None:
-        """Write what is noted, at first at once, until cancelled."""
+        """Write the noted run times until canceled: the first at once, then every PERIOD_S."""
         while True:
             await self._news.wait()
             self._news.clear()

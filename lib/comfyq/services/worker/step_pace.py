@@ -3,19 +3,19 @@
 from comfyq.domain.job.progress import Advance
 from comfyq.ports.engine import EngineEvent
 
-TIMES_THE_SLOWEST = 3  # a step may take so many times as long as the slowest before it
+TIMES_THE_SLOWEST = 3  # a step may take this many times the slowest earlier step of its node
 
 
 class StepPace:
-    """The pace of the node that runs; all times are of one monotonic clock, in seconds."""
+    """Track the pace of the running node; all times are of one monotonic clock, in seconds."""
 
     def __init__(self) -> None:
         self._node: str | None = None
         self._step = self._max_steps = 0
-        self._slowest_s: float | None = None  # step of this node; None: it has taken none
-        self._moved_at: float | None = None  # None: nothing was heard of the run
+        self._slowest_s: float | None = None  # of this node's steps; None before the first
+        self._moved_at: float | None = None  # time of the last progress; None before any report
 
-    def heard(self, event: EngineEvent, *, now: float) -> None:
+    def note(self, event: EngineEvent, *, now: float) -> None:
         """Note one report of ComfyUI, which may repeat what was reported before."""
         if self._moved_at is None:
             self._moved_at = now
@@ -33,8 +33,8 @@ class StepPace:
     def left_s(self, *, now: float, stall_s: float) -> float:
         """Return how much longer the step may take; negative if it is overdue.
 
-        A node that has taken no step, or its last one, may take what the workflow allows between
-        two signs of progress, ``stall_s``.
+        Before a node's first step and after its last, ``stall_s`` is allowed, which the workflow
+        sets as the longest time without progress.
         """
         if self._moved_at is None:
             return stall_s

@@ -1,4 +1,4 @@
-"""The workflows that there are, and which of them a known worker could run."""
+"""The installed workflows, and their availability on known workers."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,17 +10,17 @@ from comfyq.domain.workflow.workflow import Workflow
 from comfyq.ports.workflows import Workflows
 from comfyq.services.workflows.node_catalogues import KnownCatalogues
 
-MAX_CACHED = 1_000  # verdicts on a workflow and a catalogue
+MAX_CACHED = 1_000  # cached results, one for each workflow and catalogue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listing:
-    """A workflow as clients may use it now."""
+    """A workflow and its availability on the workers that are known now."""
 
-    workflow: Workflow  # choosing among what the worker has that can run it
-    available: bool | None  # None: nothing is known of any worker
+    workflow: Workflow  # its choices are those of the worker that suits it best
+    available: bool | None  # None: no worker is known
     reasons: Sequence[str] = ()  # why it is not available
-    models: Sequence[bool | None] = ()  # of each of its models, whether it is there
+    models: Sequence[bool | None] = ()  # for each of its models, whether that worker has it
 
 
 class WorkflowLibrary:
@@ -30,18 +30,18 @@ class WorkflowLibrary:
         self._verdicts: dict[tuple[str, str], Sequence[str]] = {}
 
     async def list(self) -> Sequence[Listing]:
-        """Every workflow, by name."""
+        """Return every workflow, sorted by name."""
         catalogues = await self._catalogues.known()
         names = sorted(self._workflows.names())
         return [self._offer(self._workflows.get(name), catalogues) for name in names]
 
     async def show(self, name: str) -> Listing:
-        """Raises WorkflowNotFound."""
+        """Return one workflow; raises WorkflowNotFound."""
         workflow = self._workflows.get(name)
         return self._offer(workflow, await self._catalogues.known())
 
     def all(self) -> Sequence[Workflow]:
-        """As their authors wrote them, without asking what workers have."""
+        """Return all workflows as their authors wrote them, regardless of workers."""
         return [self._workflows.get(name) for name in sorted(self._workflows.names())]
 
     def _offer(self, workflow: Workflow, catalogues: Sequence[NodeCatalogue]) -> Listing:
@@ -72,6 +72,6 @@ def _messages(refused: InvalidRequest | None) -> Sequence[str]:
 
 
 def _files(catalogue: NodeCatalogue, folder: str) -> frozenset[str]:
-    """Names of files, wherever below their folder they are."""
+    """Return the names of a folder's model files, without their subfolders."""
     names = catalogue.models.get(folder, ())
     return frozenset(name.replace("\\", "/").rsplit("/", 1)[-1] for name in names)

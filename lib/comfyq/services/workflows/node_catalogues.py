@@ -17,9 +17,9 @@ from comfyq.ports.spool import Spool
 from comfyq.records.catalogues import CatalogueRecords, Published, key_of
 from comfyq.records.workers import WorkerRecords
 
-KEPT = timedelta(days=30)  # after the last worker named it
-LOOK_S = 5.0  # which catalogues count is asked that often at most
-UNREADABLE = (OutputNotFound, AssetsUnavailable, OSError, EOFError, zlib.error, ValueError)
+KEPT = timedelta(days=30)  # after a worker last published the catalogue
+LOOK_S = 5.0  # maximum age of the cached list of catalogues
+READ_ERRORS = (OutputNotFound, AssetsUnavailable, OSError, EOFError, zlib.error, ValueError)
 CACHED = 16  # parsed catalogues, some MB each
 
 
@@ -30,7 +30,7 @@ class KnownCatalogues(Protocol):
 
 
 class CataloguePublisher:
-    """Puts a ComfyUI's catalogue where admission finds it."""
+    """Publish a ComfyUI's catalogue for admission to use."""
 
     def __init__(
         self,
@@ -46,10 +46,10 @@ class CataloguePublisher:
         self._assets = assets
         self._spool = spool
         self._clock = clock
-        self._stored: str | None = None  # what this process has put into the storage last
+        self._stored: str | None = None  # id of the catalogue that this process stored last
 
     async def publish(self) -> str:
-        """Store the catalogue as it is now, if it is another than before; its id.
+        """Store the present catalogue if it has changed; return its id.
 
         Raises:
             EngineUnavailable: ComfyUI does not answer.
@@ -82,7 +82,7 @@ class CataloguePublisher:
 
 
 class NodeCatalogues:
-    """The catalogues that count for admission; asking costs nothing while they are cached."""
+    """Read the catalogues that admission checks against, cached for LOOK_S."""
 
     def __init__(
         self,
@@ -103,15 +103,16 @@ class NodeCatalogues:
         self._parsed: dict[str, NodeCatalogue] = {}
 
     async def known(self) -> Sequence[NodeCatalogue]:
-        """Those of live workers; without one, the last that was seen; none: nothing is known.
+        """Return the catalogues of live workers; if none is live, the one published last; empty
+        if none is known.
 
         Raises:
-            TableUnavailable: which there are cannot be asked.
+            TableUnavailable: the list of catalogues cannot be read.
         """
         now = self._clock.now()
         if self._looked_at is None or now - self._looked_at > timedelta(seconds=LOOK_S):
-            found = [await self._read(each) for each in await self._which(now)]
-            self._known = [catalogue for catalogue in found if catalogue is not None]
+            catalogues = [await self._read(each) for each in await self._which(now)]
+            self._known = [catalogue for catalogue in catalogues if catalogue is not None]
             self._looked_at = now
         return self._known
 
@@ -130,9 +131,9 @@ class NodeCatalogues:
         try:
             packed = [chunk async for chunk in self._assets.read(key_of(catalogue_id))]
             catalogue = read_catalogue(_unpacked(b"".join(packed)), id=catalogue_id)
-        except UNREADABLE as unreadable:
+        except READ_ERRORS as unreadable:
             log.warning("catalogue_unreadable", catalogue=catalogue_id, reason=str(unreadable))
-            return None  # nothing is refused because of what cannot be read
+            return None  # an unreadable catalogue must not make requests fail
         while len(self._parsed) >= CACHED:
             self._parsed.pop(next(iter(self._parsed)))
         self._parsed[catalogue_id] = catalogue
@@ -142,7 +143,7 @@ class NodeCatalogues:
 def _unpacked(packed: bytes) -> Mapping[str, Any]:
     info = json.loads(gzip.decompress(packed))
     if not isinstance(info, dict):
-        raise ValueError("it is no object")
+        raise ValueError("the catalogue is no JSON object")
     return info
 
 

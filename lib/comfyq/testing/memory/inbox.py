@@ -6,28 +6,28 @@ import anyio
 from anyio.lowlevel import checkpoint
 
 from comfyq.ports.clock import Clock
-from comfyq.ports.inbox import MAX_LETTERS, Letter
+from comfyq.ports.inbox import MAX_MESSAGES, Message
 from comfyq.ports.queue import MAX_WAIT_S, check_seconds
 
 POLL_S = 0.002
 
 
-@dataclass(slots=True, eq=False)  # the same letter sent twice is two
+@dataclass(slots=True, eq=False)  # the same message sent twice is two
 class Slot:
-    letter: Letter
+    message: Message
     visible_at_s: float  # epoch
     receives: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class MemoryLetterDelivery:
+class MemoryMessageDelivery:
     slot: Slot
     receives: int  # when it was delivered; a later receive makes this one lapse
     inbox: "MemoryInbox"
 
     @property
-    def letter(self) -> Letter:
-        return self.slot.letter
+    def message(self) -> Message:
+        return self.slot.message
 
     async def ack(self) -> None:
         await checkpoint()
@@ -55,10 +55,10 @@ class MemoryInbox:
         self._max_receives = max_receives
         self._dead = dead
 
-    def put(self, letter: Letter) -> None:
-        self.slots.append(Slot(letter, self._now_s()))
+    def put(self, message: Message) -> None:
+        self.slots.append(Slot(message, self._now_s()))
 
-    async def receive(self, *, wait_s: float) -> Sequence[MemoryLetterDelivery]:
+    async def receive(self, *, wait_s: float) -> Sequence[MemoryMessageDelivery]:
         check_seconds(wait_s, most=MAX_WAIT_S)
         deadline = time.monotonic() + wait_s
         await checkpoint()
@@ -66,7 +66,7 @@ class MemoryInbox:
             if time.monotonic() >= deadline:
                 return []
             await anyio.sleep(POLL_S)
-        return [self._deliver(slot) for slot in slots[:MAX_LETTERS]]
+        return [self._deliver(slot) for slot in slots[:MAX_MESSAGES]]
 
     def _visible(self) -> list[Slot]:
         visible = [slot for slot in self.slots if slot.visible_at_s <= self._now_s()]
@@ -75,13 +75,13 @@ class MemoryInbox:
         for slot in visible:
             if slot.receives >= self._max_receives:
                 self.slots.remove(slot)
-                self._dead.put(slot.letter)
+                self._dead.put(slot.message)
         return [slot for slot in visible if slot.receives < self._max_receives]
 
-    def _deliver(self, slot: Slot) -> MemoryLetterDelivery:
+    def _deliver(self, slot: Slot) -> MemoryMessageDelivery:
         slot.receives += 1
         slot.visible_at_s = self._now_s() + self._visibility_s
-        return MemoryLetterDelivery(slot, slot.receives, self)
+        return MemoryMessageDelivery(slot, slot.receives, self)
 
     def _now_s(self) -> float:
         return self._clock.now().timestamp()

@@ -9,7 +9,7 @@ from anyio.lowlevel import checkpoint
 from comfyq.domain.caller import TenantId
 from comfyq.domain.job import JobId
 from comfyq.ports.clock import Clock
-from comfyq.ports.inbox import Letter
+from comfyq.ports.inbox import Message
 from comfyq.ports.queue import MAX_DELAY_S, MAX_HIDE_S, MAX_WAIT_S, check_seconds
 from comfyq.testing.memory.inbox import MemoryInbox
 
@@ -17,7 +17,7 @@ POLL_S = 0.002
 
 
 @dataclass(slots=True, eq=False)  # a duplicate is another message
-class Message:
+class Doorbell:
     job_id: JobId
     tenant: TenantId
     visible_at_s: float  # epoch
@@ -26,7 +26,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class MemoryDelivery:
-    message: Message
+    message: Doorbell
     receives: int  # when it was delivered; a later receive makes this one lapse
     queue: "MemoryQueue"
 
@@ -57,7 +57,7 @@ class MemoryQueue:
         self.drop = 0
         self.duplicate = 0
         self.faults: list[Exception] = []
-        self.messages: list[Message] = []
+        self.messages: list[Doorbell] = []
         self.dead = MemoryInbox(clock=clock)
         self._clock = clock
         self._visibility_s = visibility_s
@@ -72,7 +72,7 @@ class MemoryQueue:
         if self.faults:
             raise self.faults.pop(0)
         for _ in range(self._copies()):
-            self.messages.append(Message(job_id, tenant, self.now_s() + delay_s))
+            self.messages.append(Doorbell(job_id, tenant, self.now_s() + delay_s))
 
     async def send_many(self, job_ids: Sequence[JobId], *, tenant: TenantId) -> None:
         for job_id in job_ids:
@@ -99,11 +99,11 @@ class MemoryQueue:
             return 2
         return 1
 
-    def _next(self) -> Message | None:
+    def _next(self) -> Doorbell | None:
         for message in [m for m in self.messages if m.visible_at_s <= self.now_s()]:
             if message.receives < self._max_receives:
                 return message
             self.messages.remove(message)
             doorbell = json.dumps({"job_id": message.job_id})
-            self.dead.put(Letter(f"doorbell-{id(message)}", doorbell))
+            self.dead.put(Message(f"doorbell-{id(message)}", doorbell))
         return None

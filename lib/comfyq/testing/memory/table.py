@@ -63,7 +63,7 @@ class MemoryTable:
         check_query(index, partition, limit=limit, prefix=prefix, upto=upto)
         await checkpoint()
         chosen = INDEXES[index]
-        found = sorted(
+        items = sorted(
             (
                 item
                 for item in self._view(index)
@@ -74,18 +74,18 @@ class MemoryTable:
             reverse=descending,
         )
         if after is not None:
-            found = [item for item in found if _follows(_cursor(chosen, item), after, descending)]
-        cursor = _cursor(chosen, found[limit - 1]) if len(found) > limit else None
-        return Page([projected(index, item) for item in found[:limit]], cursor)
+            items = [item for item in items if _follows(_cursor(chosen, item), after, descending)]
+        cursor = _cursor(chosen, items[limit - 1]) if len(items) > limit else None
+        return Page([projected(index, item) for item in items[:limit]], cursor)
 
     async def write(self, *writes: Write) -> None:
         check(writes)
         await checkpoint()
         _raise_next(self.faults_before)
-        found = [self._find(write.key) for write in writes]
+        stored = [self._find(write.key) for write in writes]
         refused = {
             position: item
-            for position, (write, item) in enumerate(zip(writes, found, strict=True))
+            for position, (write, item) in enumerate(zip(writes, stored, strict=True))
             if not holds(write, item)
         }
         if refused:

@@ -154,8 +154,8 @@ def unreadable(invalid: ValidationError) -> InvalidRequest:
         FieldError(".".join(map(str, each["loc"])), each["msg"].removeprefix("Value error, "))
         for each in invalid.errors(include_input=False, include_url=False)
     ]
-    told = "; ".join(f"{each.field or 'the request'}: {each.message}" for each in fields)
-    return InvalidRequest(told, fields)
+    detail = "; ".join(f"{each.field or 'the request'}: {each.message}" for each in fields)
+    return InvalidRequest(detail, fields)
 
 
 class WorkflowValues(RootModel[dict[str, Any]]):

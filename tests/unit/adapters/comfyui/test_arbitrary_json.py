@@ -131,9 +131,9 @@ def test_results_come_in_the_order_of_numbers_however_they_are_written() -> None
 @given(REFUSALS, OBJECTS, OBJECTS)
 @FEW
 def test_any_refusal_is_a_refusal(body: Any, graph: Any, catalogue: Any) -> None:
-    told = through_the_wire(body)
-    classes_without_names(told)
-    refused = graph_refused(told, graph, through_the_wire(catalogue))
+    received = through_the_wire(body)
+    classes_without_names(received)
+    refused = graph_refused(received, graph, through_the_wire(catalogue))
     assert only_unicode([str(refused), *(error.message for error in refused.errors)])
 
 

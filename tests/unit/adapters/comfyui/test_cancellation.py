@@ -1,4 +1,4 @@
-"""The way of cancelling for each ComfyUI; the untargeted one is never used."""
+"""The way of canceling for each ComfyUI; the untargeted one is never used."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -35,7 +35,7 @@ def recorded(name: str) -> Any:
     return json.loads((RECORDED / name).read_text())
 
 
-def told(name: str) -> list[messages.Signal]:
+def node_error(name: str) -> list[messages.Signal]:
     lines = (RECORDED / name).read_text().splitlines()
     said = [signal for line in lines for signal in signals(line)[1]]
     return [signal for signal in said if signal != QueueChanged()]
@@ -47,19 +47,19 @@ def text(kind: str, **data: Any) -> str:
 
 class TestSocketMessages:
     def test_a_trivial_run(self) -> None:
-        said = told("trivial_run.jsonl")
+        said = node_error("trivial_run.jsonl")
         assert said[0] == Started()
         assert said[-2:] == [PromptSettling(), PromptSettled()]
         assert Advance("1", done=True) in said
         assert Advance("2", done=True) in said
 
     def test_a_sampler_tells_its_steps(self) -> None:
-        said = told("flux_run.jsonl")
+        said = node_error("flux_run.jsonl")
         assert Advance("13", step=1, max_steps=20) in said
         assert Advance("13", step=20, max_steps=20, done=True) in said
 
     def test_a_node_without_steps_is_not_shown_as_zero_of_one(self) -> None:
-        said = told("flux_run.jsonl")
+        said = node_error("flux_run.jsonl")
         assert {a.max_steps for a in said if isinstance(a, Advance) and a.node != "13"} == {0}
 
     def test_cached_nodes_are_done(self) -> None:
@@ -128,7 +128,7 @@ class TestPreviews:
 class TestInbox:
     def test_what_is_told_three_times_is_read_once(self) -> None:
         inbox = Mailbox(client_id="c")
-        for signal in told("flux_run.jsonl"):
+        for signal in node_error("flux_run.jsonl"):
             inbox.put(signal)
         read = inbox.read()
         assert len(read) == len(set(read))
@@ -149,12 +149,12 @@ class TestInbox:
 
 class TestHistory:
     def test_the_files_of_a_run(self) -> None:
-        found = history.rendered(recorded("history_flux.json"))
-        assert found == [Rendered("9", "flux_00003_.png")]
+        files = history.rendered(recorded("history_flux.json"))
+        assert files == [Rendered("9", "flux_00003_.png")]
 
     def test_previews_do_not_count_beside_saved_files(self) -> None:
-        found = history.rendered(recorded("history_multi.json"))
-        assert [(r.node, r.folder, r.subfolder) for r in found] == [("5", "output", "multi")] * 2
+        files = history.rendered(recorded("history_multi.json"))
+        assert [(r.node, r.folder, r.subfolder) for r in files] == [("5", "output", "multi")] * 2
 
     def test_previews_count_where_nothing_was_saved(self) -> None:
         item = recorded("history_multi.json")
@@ -162,8 +162,8 @@ class TestHistory:
         assert [r.folder for r in history.rendered(item)] == ["temp", "temp"]
 
     def test_a_text(self) -> None:
-        found = history.rendered(recorded("history_text.json"))
-        assert found == [Rendered("2", filename="", text="hello world")]
+        files = history.rendered(recorded("history_text.json"))
+        assert files == [Rendered("2", filename="", text="hello world")]
 
     @pytest.mark.parametrize(
         ("name", "suffix"), [("history_audio.json", ".flac"), ("history_webm.json", ".webm")]
@@ -278,6 +278,6 @@ class TestRefusals:
         info = {"input": {"required": {"ckpt_name": ["COMBO", {"options": names}]}}}
         assert refusal.classes_without_names(case["body"]) == {"CheckpointLoaderSimple"}
         catalogue = {"CheckpointLoaderSimple": info}
-        (told,) = refusal.graph_refused(case["body"], case["graph"], catalogue).errors
-        assert told.details[0] == "sd15_v1"
-        assert len(told.details) == 50
+        (node_error,) = refusal.graph_refused(case["body"], case["graph"], catalogue).errors
+        assert node_error.details[0] == "sd15_v1"
+        assert len(node_error.details) == 50

@@ -113,10 +113,10 @@ async def serving(**pages: Handler) -> AsyncIterator[int]:
 def answering(
     body: bytes = PNG, status: int = 200, **headers: str
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
-    told = {name.replace("_", "-"): value for name, value in headers.items()}
+    message = {name.replace("_", "-"): value for name, value in headers.items()}
 
     async def answer(request: web.Request) -> web.Response:
-        return web.Response(body=body, status=status, headers=told)
+        return web.Response(body=body, status=status, headers=message)
 
     return answer
 
@@ -140,23 +140,23 @@ async def test_addresses_of_our_own_are_never_asked(url: str) -> None:
         return web.Response(body=PNG)
 
     async with serving(a=page) as port:
-        told = await refusal(url.format(port=port), fetcher())
-    assert isinstance(told, InputForbidden)
+        message = await refusal(url.format(port=port), fetcher())
+    assert isinstance(message, InputForbidden)
     assert not asked
 
 
 @pytest.mark.parametrize("host", ["2130706433", "0x7f.1", "0177.0.0.1", "127.1"])
 async def test_odd_ways_of_writing_an_address_lead_nowhere(host: str) -> None:
     names = Names(**{host.split(".")[0]: [["127.0.0.1"]]})  # what a system's resolver makes of it
-    told = await refusal(f"http://{host}/", fetcher(names))
-    assert isinstance(told, InputForbidden | InputInvalid)
+    message = await refusal(f"http://{host}/", fetcher(names))
+    assert isinstance(message, InputForbidden | InputInvalid)
 
 
 async def test_a_name_is_refused_if_any_of_its_addresses_is_ours() -> None:
     names = Names(mixed=[["93.184.216.34", "10.0.0.1"]])
-    told = await refusal("http://mixed.example/", fetcher(names))
-    assert isinstance(told, InputForbidden)
-    assert "10.0.0.1" not in str(told)
+    message = await refusal("http://mixed.example/", fetcher(names))
+    assert isinstance(message, InputForbidden)
+    assert "10.0.0.1" not in str(message)
 
 
 async def test_what_was_checked_is_what_is_connected_to() -> None:
@@ -179,8 +179,8 @@ async def test_each_redirect_is_checked_afresh() -> None:
         names = Names(inside=[["10.0.0.1"]])
         by = fetcher(names, allow=["127.0.0.1"])
         for page in ("away", "home", "file"):
-            told = await refusal(f"http://127.0.0.1:{port}/{page}", by)
-            assert isinstance(told, InputForbidden), page
+            message = await refusal(f"http://127.0.0.1:{port}/{page}", by)
+            assert isinstance(message, InputForbidden), page
 
 
 async def test_redirects_are_followed_but_not_for_ever() -> None:
@@ -203,12 +203,12 @@ async def test_too_much_is_not_read_whatever_the_server_says() -> None:
         while True:
             await response.write(b"x" * 1_000)
 
-    async with serving(told=answering(b"x" * 101), endless=endless) as port:
-        for page in ("told", "endless"):
+    async with serving(announced=answering(b"x" * 101), endless=endless) as port:
+        for page in ("announced", "endless"):
             url = f"http://127.0.0.1:{port}/{page}"
-            told = await refusal(url, fetcher(allow=["127.0.0.1"]))
-            assert isinstance(told, InputInvalid), page
-            assert "larger than 100 bytes" in str(told)
+            message = await refusal(url, fetcher(allow=["127.0.0.1"]))
+            assert isinstance(message, InputInvalid), page
+            assert "larger than 100 bytes" in str(message)
 
 
 @pytest.mark.parametrize(
@@ -227,9 +227,9 @@ async def test_what_servers_answer(
     answer: Handler, error: type[InputRefused], passing: bool
 ) -> None:
     async with serving(a=answer) as port:
-        told = await refusal(f"http://127.0.0.1:{port}/a", fetcher(allow=["127.0.0.1"]))
-    assert isinstance(told, error)
-    assert getattr(told, "passing", False) is passing
+        message = await refusal(f"http://127.0.0.1:{port}/a", fetcher(allow=["127.0.0.1"]))
+    assert isinstance(message, error)
+    assert getattr(message, "passing", False) is passing
 
 
 async def test_a_server_that_dawdles_or_is_not_there_may_be_tried_again() -> None:
@@ -244,6 +244,6 @@ async def test_a_server_that_dawdles_or_is_not_there_may_be_tried_again() -> Non
         late = await refusal(f"http://127.0.0.1:{port}/a", by)
         given_up.set()
     gone = await refusal(f"http://127.0.0.1:{port}/a", by)
-    for told in (late, gone):
-        assert isinstance(told, InputUnavailable)
-        assert told.passing
+    for message in (late, gone):
+        assert isinstance(message, InputUnavailable)
+        assert message.passing

@@ -96,12 +96,12 @@ def test_a_folder_without_workflows_is_refused(tmp_path: Path) -> None:
 )
 def test_a_broken_manifest_names_the_line(folder: Path, old: str, new: str, message: str) -> None:
     line = edit(folder / "manifest.toml", old, new)
-    told = refusal(folder)
-    assert message in told
-    named = int(told.split(":")[1])
-    assert told.startswith("manifest.toml:")
+    refused = refusal(folder)
+    assert message in refused
+    named = int(refused.split(":")[1])
+    assert refused.startswith("manifest.toml:")
     # a complaint about what a key makes of its neighbours may name the neighbour
-    assert abs(named - line) <= 4, told
+    assert abs(named - line) <= 4, refused
 
 
 def test_the_exact_line_is_named(folder: Path) -> None:
@@ -136,9 +136,9 @@ def test_a_graph_that_is_not_json_names_the_line(folder: Path) -> None:
 
 def test_a_dangling_reference_names_the_node(folder: Path) -> None:
     edit(folder / "graph.json", '"vae": ["10", 0]', '"vae": ["77", 0]')
-    told = refusal(folder)
-    assert "node 8: input `vae` refers to node 77" in told
-    assert told.startswith(f"graph.json:{json_line((folder / 'graph.json').read_text(), '8')}:")
+    refused = refusal(folder)
+    assert "node 8: input `vae` refers to node 77" in refused
+    assert refused.startswith(f"graph.json:{json_line((folder / 'graph.json').read_text(), '8')}:")
 
 
 def test_an_editor_export_is_refused_with_an_explanation(folder: Path) -> None:

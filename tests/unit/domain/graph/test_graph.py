@@ -66,9 +66,9 @@ def test_what_is_no_graph_at_all(value: object) -> None:
     ],
 )
 def test_a_fault_names_its_node(node: Any, fault: str) -> None:
-    found = faults(graph() | {"6": node})
-    assert [each.node for each in found] == ["6"]
-    assert fault in found[0].message
+    listed = faults(graph() | {"6": node})
+    assert [each.node for each in listed] == ["6"]
+    assert fault in listed[0].message
 
 
 def test_loras_are_chained_and_every_consumer_is_rewired() -> None:

@@ -7,7 +7,7 @@ from tests.catalogue_lab import INFO, info_with
 
 
 def test_prose_and_uploaded_files_do_not_change_a_catalogue() -> None:
-    told = {
+    info = {
         **INFO,
         "LoadImage": {
             **INFO["LoadImage"],
@@ -15,7 +15,7 @@ def test_prose_and_uploaded_files_do_not_change_a_catalogue() -> None:
             "input": {"required": {"image": [["a.png"], {"image_upload": True}]}},
         },
     }
-    assert read_catalogue(told).id == read_catalogue(INFO).id
+    assert read_catalogue(info).id == read_catalogue(INFO).id
     assert read_catalogue(info_with("LoraLoader", "lora_name", [])).id != read_catalogue(INFO).id
 
 

@@ -148,7 +148,7 @@ def test_a_job_whose_cancel_was_requested_ends_canceled(verb: str) -> None:
     assert job.error is None
 
 
-def test_cancelling_what_has_ended_changes_nothing() -> None:
+def test_canceling_what_has_ended_changes_nothing() -> None:
     ended = jobs.succeed(running(), token=1, now=NOW)
     assert jobs.request_cancel(ended, now=NOW) is ended
     asked = jobs.request_cancel(running(), now=NOW)
@@ -208,10 +208,10 @@ def test_only_the_dead_workers_lease_is_ended() -> None:
 
 def test_an_end_is_announced_once() -> None:
     ended = jobs.succeed(running(), token=1, now=NOW)
-    told = jobs.announced(ended, now=NOW, retention=TTL)
-    assert (told.end_pending, told.due_at) == (False, NOW + TTL)
+    announced = jobs.announced(ended, now=NOW, retention=TTL)
+    assert (announced.end_pending, announced.due_at) == (False, NOW + TTL)
     with pytest.raises(IllegalTransition):
-        jobs.announced(told, now=NOW, retention=TTL)
+        jobs.announced(announced, now=NOW, retention=TTL)
 
 
 @pytest.mark.parametrize(

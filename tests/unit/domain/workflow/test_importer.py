@@ -39,8 +39,8 @@ def run(*arguments: object) -> Any:
 def folder(tmp_path: Path, object_info: Path) -> Path:
     """A folder with the export imported."""
     into = tmp_path / "workflows"
-    told = run("import", EXPORT, "--name", "storm", "--into", into, "--object-info", object_info)
-    assert told.exit_code == 0, told.output
+    printed = run("import", EXPORT, "--name", "storm", "--into", into, "--object-info", object_info)
+    assert printed.exit_code == 0, printed.output
     return into
 
 
@@ -99,13 +99,13 @@ def test_the_graph_is_kept_as_it_was_exported(folder: Path) -> None:
 
 
 def test_what_is_there_is_not_overwritten(folder: Path) -> None:
-    told = run("import", EXPORT, "--name", "storm", "--into", folder)
-    assert told.exit_code == 2
+    printed = run("import", EXPORT, "--name", "storm", "--into", folder)
+    assert printed.exit_code == 2
 
 
 def test_a_name_is_made_of_the_file(tmp_path: Path) -> None:
-    told = run("import", EXPORT, "--into", tmp_path)
-    assert told.exit_code == 0, told.output
+    printed = run("import", EXPORT, "--into", tmp_path)
+    assert printed.exit_code == 0, printed.output
     assert load_workflow(tmp_path / "sdxl-export").title == "sdxl-export"
 
 
@@ -115,15 +115,15 @@ def test_a_name_is_made_of_the_file(tmp_path: Path) -> None:
 def test_what_is_no_graph_is_not_imported(tmp_path: Path, text: str) -> None:
     file = tmp_path / "graph.json"
     file.write_text(text)
-    told = run("import", file, "--into", tmp_path)
-    assert told.exit_code == 2
+    printed = run("import", file, "--into", tmp_path)
+    assert printed.exit_code == 2
     assert not (tmp_path / "graph").exists()
 
 
 def test_shipped_workflows_pass_the_check(object_info: Path) -> None:
-    told = run("check", SHIPPED, "--object-info", object_info)
-    assert told.exit_code == 0, told.output
-    assert told.output.count("ok ") == len(FolderWorkflows(SHIPPED).names())
+    printed = run("check", SHIPPED, "--object-info", object_info)
+    assert printed.exit_code == 0, printed.output
+    assert printed.output.count("ok ") == len(FolderWorkflows(SHIPPED).names())
 
 
 def test_a_broken_manifest_is_told_with_its_line(tmp_path: Path, object_info: Path) -> None:
@@ -131,20 +131,20 @@ def test_a_broken_manifest_is_told_with_its_line(tmp_path: Path, object_info: Pa
         shutil.copytree(SHIPPED / name, tmp_path / "w" / name)
     manifest = tmp_path / "w" / "sd15" / "manifest.toml"
     manifest.write_text(manifest.read_text().replace('bind = "3.steps"', 'bind = "3.stps"'))
-    told = run("check", tmp_path / "w", "--object-info", object_info)
-    assert told.exit_code == 2
-    assert "manifest.toml:" in told.output
-    assert "no input 'stps'" in told.output
-    assert f"ok      {tmp_path / 'w' / 'sdxl'}" in told.output
+    printed = run("check", tmp_path / "w", "--object-info", object_info)
+    assert printed.exit_code == 2
+    assert "manifest.toml:" in printed.output
+    assert "no input 'stps'" in printed.output
+    assert f"ok      {tmp_path / 'w' / 'sdxl'}" in printed.output
 
 
 def test_a_model_that_is_not_there_is_told(tmp_path: Path) -> None:
     info = tmp_path / "info.json"
     empty = {"CheckpointLoaderSimple": INFO["CheckpointLoaderSimple"]}
     info.write_text(json.dumps({**INFO, **empty, "KSampler": {}}))
-    told = run("check", SHIPPED / "sd15", "--object-info", info)
-    assert told.exit_code == 2
-    assert "KSampler" in told.output
+    printed = run("check", SHIPPED / "sd15", "--object-info", info)
+    assert printed.exit_code == 2
+    assert "KSampler" in printed.output
 
 
 @pytest.mark.parametrize("name", FolderWorkflows(SHIPPED).names())
@@ -153,16 +153,16 @@ def test_shipped_graphs_could_have_been_imported(name: str, known: bool, tmp_pat
     """The parameters that authors declared by hand are found again."""
     shipped = load_workflow(SHIPPED / name)
     file = SHIPPED / name / "graph.json"
-    told = run("import", file, "--name", name, "--into", tmp_path)
-    assert told.exit_code == 0, told.output
+    printed = run("import", file, "--name", name, "--into", tmp_path)
+    assert printed.exit_code == 0, printed.output
     imported = load_workflow(tmp_path / name)
     proposal = propose(shipped.graph, title=name, catalogue=CATALOGUE if known else None)
     assert set(proposal.parameters) == set(imported.parameters)
     assert _prompts(imported) == _prompts(shipped)
     assert imported.outputs == shipped.outputs
     files = [p.bindings for p in shipped.parameters.values() if p.kind in ("image", "mask")]
-    found = [p.bindings for p in imported.parameters.values() if p.kind in ("image", "mask")]
-    assert files == found
+    bound = [p.bindings for p in imported.parameters.values() if p.kind in ("image", "mask")]
+    assert files == bound
 
 
 def _prompts(workflow: Workflow) -> dict[str, Any]:

@@ -56,10 +56,10 @@ def test_its_presets_run(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_every_model_it_loads_is_told_with_its_source(name: str) -> None:
     workflow = SHIPPED.get(name)
-    told = {model.file for model in workflow.models}
+    declared = {model.file for model in workflow.models}
     values = (value for body in workflow.graph.values() for value in body["inputs"].values())
     files = {v for v in values if isinstance(v, str) and v.endswith((".safetensors", ".pth"))}
-    assert files <= told
+    assert files <= declared
     assert all(model.url.startswith("https://") for model in workflow.models)
 
 

@@ -160,7 +160,7 @@ async def test_a_key_that_is_none_is_refused(lab: ApiLab, key: str) -> None:
     assert [error["field"] for error in answer.json()["errors"]] == ["Idempotency-Key"]
 
 
-async def test_cancelling_a_waiting_job_ends_it(lab: ApiLab) -> None:
+async def test_canceling_a_waiting_job_ends_it(lab: ApiLab) -> None:
     job_id = lab.submit()["id"]
     answer = lab.client.delete(f"/generate/{job_id}")
     assert (answer.status_code, answer.json()["status"]) == (202, "canceled")
@@ -168,7 +168,7 @@ async def test_cancelling_a_waiting_job_ends_it(lab: ApiLab) -> None:
     assert (again.status_code, again.json()) == (200, answer.json())
 
 
-async def test_cancelling_a_running_job_asks_its_worker(lab: ApiLab) -> None:
+async def test_canceling_a_running_job_asks_its_worker(lab: ApiLab) -> None:
     job_id = lab.submit()["id"]
     await lab.start(job_id)
     for _ in range(2):
@@ -177,7 +177,7 @@ async def test_cancelling_a_running_job_asks_its_worker(lab: ApiLab) -> None:
         assert (answer.json()["status"], answer.json()["cancel_requested"]) == ("running", True)
 
 
-async def test_cancelling_too_late_shows_what_the_job_became(lab: ApiLab) -> None:
+async def test_canceling_too_late_shows_what_the_job_became(lab: ApiLab) -> None:
     job_id = lab.submit()["id"]
     await lab.succeed(job_id, output())
     answer = lab.client.delete(f"/generate/{job_id}")

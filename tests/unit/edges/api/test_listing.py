@@ -41,15 +41,15 @@ async def test_no_jobs(lab: ApiLab) -> None:
 
 async def test_pages_hold_every_job_once_newest_first(lab: ApiLab) -> None:
     ids = submitted(lab, 7)
-    found: list[str] = []
+    collected: list[str] = []
     query: dict[str, Any] = {"limit": 3}
     while True:
         page = listed(lab, **query)
-        found += ids_of(page)
+        collected += ids_of(page)
         if page["next_cursor"] is None:
             break
         query["cursor"] = page["next_cursor"]
-    assert found == ids
+    assert collected == ids
 
 
 async def test_a_page_is_not_moved_by_newer_jobs(lab: ApiLab) -> None:

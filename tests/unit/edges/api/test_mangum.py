@@ -104,7 +104,7 @@ def test_a_job_from_submission_to_picture(
     assert gateway.at("cancel", path)["statusCode"] == 200
 
 
-def test_a_waiting_job_is_cancelled(gateway: Lambda) -> None:
+def test_a_waiting_job_is_canceled(gateway: Lambda) -> None:
     path = f"/generate/{json.loads(gateway('generate')['body'])['id']}"
     answer = gateway.at("cancel", path)
     assert (answer["statusCode"], json.loads(answer["body"])["status"]) == (202, "canceled")

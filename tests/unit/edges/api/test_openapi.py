@@ -21,11 +21,11 @@ def document(lab: ApiLab) -> dict[str, Any]:
 
 def references(value: Any) -> list[str]:
     if isinstance(value, list):
-        return [found for each in value for found in references(each)]
+        return [name for each in value for name in references(each)]
     if not isinstance(value, dict):
         return []
     own = [value["$ref"]] if isinstance(value.get("$ref"), str) else []
-    return own + [found for each in value.values() for found in references(each)]
+    return own + [name for each in value.values() for name in references(each)]
 
 
 @pytest.mark.parametrize("path", ["/docs", "/redoc"])
@@ -91,7 +91,7 @@ def test_each_workflow_has_an_operation_of_its_own(document: dict[str, Any]) -> 
 
 
 def test_every_reference_resolves(document: dict[str, Any]) -> None:
-    names = {found.removeprefix("#/components/schemas/") for found in references(document)}
+    names = {name.removeprefix("#/components/schemas/") for name in references(document)}
     assert names <= set(document["components"]["schemas"])
     assert {"JobView", "Problem", "ProblemField", "GenerateRequest"} <= names
 

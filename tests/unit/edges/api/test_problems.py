@@ -44,10 +44,10 @@ def problem(answer: Any) -> dict[str, Any]:
 async def test_every_bad_field_is_named(lab: ApiLab) -> None:
     bad = {"width": 17, "steps": "8", "sampler": "eulr", "loras": ["a", ""], "widht": 64}
     answer = post(lab, json.dumps(bad).encode())
-    told = problem(answer)
-    assert (answer.status_code, told["code"]) == (422, "invalid-parameters")
-    assert told["instance"] == "/generate"
-    assert {error["field"] for error in told["errors"]} == {
+    document = problem(answer)
+    assert (answer.status_code, document["code"]) == (422, "invalid-parameters")
+    assert document["instance"] == "/generate"
+    assert {error["field"] for error in document["errors"]} == {
         "prompt",
         "width",
         "steps",
@@ -59,10 +59,10 @@ async def test_every_bad_field_is_named(lab: ApiLab) -> None:
 
 async def test_an_unknown_workflow_is_the_requests_fault(lab: ApiLab) -> None:
     answer = post(lab, b'{"prompt": "x", "workflow": "flux-dve"}')
-    told = problem(answer)
-    assert (answer.status_code, told["code"]) == (422, "workflow-not-found")
-    assert [error["field"] for error in told["errors"]] == ["workflow"]
-    assert "flux-dev" in told["detail"]
+    document = problem(answer)
+    assert (answer.status_code, document["code"]) == (422, "workflow-not-found")
+    assert [error["field"] for error in document["errors"]] == ["workflow"]
+    assert "flux-dev" in document["detail"]
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from comfyq.domain.dead_letter import Origin
 from comfyq.domain.errors import TableUnavailable
 from comfyq.domain.job import JobId
 from comfyq.edges.intake.handler import IntakeHandler
-from comfyq.edges.reaper.burying import Burial
+from comfyq.edges.reaper.dead_letters import DeadLetterKeeper
 from comfyq.edges.reaper.handler import ReaperHandler
-from comfyq.ports.inbox import Letter
+from comfyq.ports.inbox import Message
 from comfyq.wire.sqs import queue_of
 from tests.api_lab import ApiLab
 from tests.fake_authenticator import FakeAuthenticator
@@ -47,7 +47,7 @@ def intake(lab: ApiLab) -> IntakeHandler:
 def reaper(lab: ApiLab) -> ReaperHandler:
     return ReaperHandler(
         reaper=lab.reaper,
-        burial=Burial(dead_letters=lab.dead_letters, authenticator=LocalOwner()),
+        keeper=DeadLetterKeeper(dead_letters=lab.dead_letters, authenticator=LocalOwner()),
         submissions_dead=DEAD_SUBMISSIONS,
     )
 
@@ -98,9 +98,9 @@ async def test_requests_are_those_of_the_caller_that_their_queue_stands_for(
 
 async def test_dead_requests_are_those_of_the_same_caller(lab: ApiLab) -> None:
     studio = FakeAuthenticator(Caller(TenantId("studio"), frozenset({Scope.SUBMIT})))
-    burial = Burial(dead_letters=lab.dead_letters, authenticator=studio)
-    await burial.bury(Letter(GOOD, "garbage"), origin=Origin.SUBMISSIONS, queue="dead")
-    await burial.bury(Letter(DEAD, "garbage"), origin=Origin.JOBS, queue="rung")
+    keeper = DeadLetterKeeper(dead_letters=lab.dead_letters, authenticator=studio)
+    await keeper.keep(Message(GOOD, "garbage"), origin=Origin.SUBMISSIONS, queue="dead")
+    await keeper.keep(Message(DEAD, "garbage"), origin=Origin.JOBS, queue="rung")
     assert studio.queues == ["dead"]
     assert (await lab.dead_letters.get(studio.caller, GOOD)).origin is Origin.SUBMISSIONS
     assert (await lab.dead_letters.get(OWNER, DEAD)).origin is Origin.JOBS
@@ -134,7 +134,7 @@ async def test_a_dead_submission_becomes_a_job(lab: ApiLab, reaper: ReaperHandle
     assert lab.show(BAD)["status"] == "failed"
 
 
-async def test_a_letter_that_cannot_be_buried_comes_again(
+async def test_a_message_that_cannot_be_stored_comes_again(
     lab: ApiLab, reaper: ReaperHandler
 ) -> None:
     lab.table.faults_before.append(TableUnavailable("down"))

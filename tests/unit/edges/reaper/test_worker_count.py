@@ -32,15 +32,15 @@ async def test_live_workers_are_told_in_the_embedded_metric_format() -> None:
     workers = WorkerRecords(MemoryTable(clock=clock))
     health = Health(workers=workers, clock=clock, live_s=20)
     count = WorkerCount(health=health, clock=clock, table="t-1", emit=lines.append)
-    await count.tell()
+    await count.report()
     await workers.beat(state("a", NOON), ttl_s=60)
     await workers.beat(state("b", NOON), ttl_s=60)
-    await count.tell()
+    await count.report()
     clock.advance(30)
-    await count.tell()
-    told = [json.loads(line) for line in lines]
-    assert [line["LiveWorkers"] for line in told] == [0, 2, 0]
-    assert told[1]["_aws"] == {
+    await count.report()
+    metrics = [json.loads(line) for line in lines]
+    assert [line["LiveWorkers"] for line in metrics] == [0, 2, 0]
+    assert metrics[1]["_aws"] == {
         "Timestamp": int(NOON.timestamp() * 1000),
         "CloudWatchMetrics": [
             {
@@ -50,4 +50,4 @@ async def test_live_workers_are_told_in_the_embedded_metric_format() -> None:
             }
         ],
     }
-    assert told[1]["Table"] == "t-1"
+    assert metrics[1]["Table"] == "t-1"

@@ -64,9 +64,9 @@ async def test_the_jobs_it_holds_and_the_family_of_the_last_are_told(farm: Farm)
     lab = Lab(farm)
     async with beside(lab.heartbeat.run()):
         assert (await lab.told(jobs=())).family is None
-        lab.heartbeat.took(job("j1", "flux"))
-        lab.heartbeat.took(job("j2", "sd15"))
+        lab.heartbeat.add(job("j1", "flux"))
+        lab.heartbeat.add(job("j2", "sd15"))
         await lab.told(jobs=("j1", "j2"), family="sd15")
-        lab.heartbeat.gave(JobId("j1"))
-        lab.heartbeat.gave(JobId("j2"))
+        lab.heartbeat.remove(JobId("j1"))
+        lab.heartbeat.remove(JobId("j2"))
         await lab.told(jobs=(), family="sd15")

@@ -69,13 +69,13 @@ async def test_a_slow_step_is_named_for_as_long_as_it_lasts() -> None:
     lab = Lab(PromptState.RUNNING)
     await lab.stopper.stop([ONE], patience_s=600)
     await lab.unstopped.look()
-    told = lab.unstopped.reason
-    assert told is not None
-    assert told.startswith(
+    reason = lab.unstopped.reason
+    assert reason is not None
+    assert reason.startswith(
         "waiting for ComfyUI to finish the step that it was asked to stop, since 20"
     )
     await lab.unstopped.look()
-    assert (lab.unstopped.ok, lab.unstopped.reason) == (False, told)
+    assert (lab.unstopped.ok, lab.unstopped.reason) == (False, reason)
     lab.engine.states[ONE] = PromptState.ENDED
     await lab.unstopped.look()
     assert (lab.unstopped.ok, lab.unstopped.reason) == (True, None)

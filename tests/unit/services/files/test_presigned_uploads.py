@@ -29,8 +29,8 @@ def lab() -> ApiLab:
 def offered(lab: ApiLab, **more: Any) -> dict[str, Any]:
     answer = lab.client.post("/assets/uploads", json=FILE | more)
     assert answer.status_code == 201, answer.text
-    told: dict[str, Any] = answer.json()
-    return told
+    body: dict[str, Any] = answer.json()
+    return body
 
 
 def send(lab: ApiLab, offer: dict[str, Any], content: bytes = CONTENT) -> None:

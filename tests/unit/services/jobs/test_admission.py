@@ -29,13 +29,13 @@ def post(lab: ApiLab, path: str = "/generate", **body: Any) -> Any:
 
 def refusal(answer: Any, code: str = "invalid-graph") -> dict[str, Any]:
     assert answer.status_code == 422, answer.text
-    told: dict[str, Any] = answer.json()
-    assert told["code"] == code
-    return told
+    problem: dict[str, Any] = answer.json()
+    assert problem["code"] == code
+    return problem
 
 
-def fields(told: dict[str, Any]) -> dict[str, str]:
-    return {each["field"]: each["message"] for each in told["errors"]}
+def fields(problem: dict[str, Any]) -> dict[str, str]:
+    return {each["field"]: each["message"] for each in problem["errors"]}
 
 
 def changed(node: str, **inputs: Any) -> dict[str, Any]:
@@ -54,9 +54,9 @@ async def test_nothing_is_refused_while_nothing_is_known(lab: ApiLab) -> None:
 async def test_an_unknown_lora_is_refused_with_the_nearest(lab: ApiLab, tmp_path: Path) -> None:
     await join(lab, tmp_path)
     answer = post(lab, prompt="x", loras=["tiny_flux_lora", "tiny_flx_lora:0.5"])
-    told = fields(refusal(answer, "invalid-parameters"))
-    assert list(told) == ["loras.1"]
-    assert "did you mean 'tiny_flux_lora.safetensors'?" in told["loras.1"]
+    problem = fields(refusal(answer, "invalid-parameters"))
+    assert list(problem) == ["loras.1"]
+    assert "did you mean 'tiny_flux_lora.safetensors'?" in problem["loras.1"]
     assert await jobs_of(lab) == 0
 
 
@@ -76,13 +76,13 @@ async def test_loras_are_found_without_extension_and_folder(lab: ApiLab, tmp_pat
 
 async def test_a_missing_model_is_named_with_where_to_get_it(lab: ApiLab, tmp_path: Path) -> None:
     await join(lab, tmp_path, info_with("UNETLoader", "unet_name", ["flux1-schnell.safetensors"]))
-    told = refusal(post(lab, prompt="x"))
-    message = fields(told)["workflow"]
+    problem = refusal(post(lab, prompt="x"))
+    message = fields(problem)["workflow"]
     assert "did you mean 'flux1-schnell.safetensors'" in message
     assert "https://huggingface.co/black-forest-labs" in message
-    [error] = told["node_errors"]["12"]["errors"]
-    assert told["node_errors"]["12"]["class_type"] == "UNETLoader"
-    assert told["node_errors"]["12"]["dependent_outputs"] == ["9"]
+    [error] = problem["node_errors"]["12"]["errors"]
+    assert problem["node_errors"]["12"]["class_type"] == "UNETLoader"
+    assert problem["node_errors"]["12"]["dependent_outputs"] == ["9"]
     assert set(error) == {"type", "message", "details", "extra_info"}
     assert error["type"] == "value_not_in_list"
     assert error["extra_info"]["input_name"] == "unet_name"
@@ -192,9 +192,9 @@ async def test_a_control_character_in_a_prefix_is_refused(
 ) -> None:
     if known:
         await join(lab, tmp_path)
-    told = refusal(post(lab, graph=changed("3", filename_prefix=f"a/{name}")))
-    assert list(fields(told)) == ["graph.3.inputs.filename_prefix"]
-    assert f"filename_prefix has {shown} at position" in told["detail"]
+    problem = refusal(post(lab, graph=changed("3", filename_prefix=f"a/{name}")))
+    assert list(fields(problem)) == ["graph.3.inputs.filename_prefix"]
+    assert f"filename_prefix has {shown} at position" in problem["detail"]
     overridden = post(lab, graph=GRAPH, overrides={"3.filename_prefix": name})
     assert list(fields(refusal(overridden))) == ["overrides.3.filename_prefix"]
     assert await jobs_of(lab) == 0
@@ -211,8 +211,8 @@ async def test_ids_of_nodes_may_be_anything(lab: ApiLab, tmp_path: Path, known: 
 
 
 async def test_overrides_are_for_graphs(lab: ApiLab) -> None:
-    told = refusal(post(lab, prompt="x", overrides={"1.a": 1}), "invalid-parameters")
-    assert list(fields(told)) == ["overrides"]
+    problem = refusal(post(lab, prompt="x", overrides={"1.a": 1}), "invalid-parameters")
+    assert list(fields(problem)) == ["overrides"]
 
 
 @pytest.mark.parametrize(
@@ -256,10 +256,10 @@ async def test_a_bad_graph_is_told_as_comfyui_tells_it(
     lab: ApiLab, tmp_path: Path, graph: dict[str, Any], field: str, kind: str
 ) -> None:
     await join(lab, tmp_path)
-    told = refusal(post(lab, graph=graph))
-    assert field in fields(told)
+    problem = refusal(post(lab, graph=graph))
+    assert field in fields(problem)
     node = field.split(".")[1]
-    assert [error["type"] for error in told["node_errors"][node]["errors"]] == [kind]
+    assert [error["type"] for error in problem["node_errors"][node]["errors"]] == [kind]
 
 
 async def test_a_graph_without_an_output_is_refused(lab: ApiLab, tmp_path: Path) -> None:
@@ -275,8 +275,8 @@ async def test_unconnected_nodes_are_not_judged(lab: ApiLab, tmp_path: Path) -> 
 
 async def test_a_bad_override_is_the_overrides_fault(lab: ApiLab, tmp_path: Path) -> None:
     await join(lab, tmp_path)
-    told = refusal(post(lab, graph=GRAPH, overrides={"1.width": -1}))
-    assert list(fields(told)) == ["overrides.1.width"]
+    problem = refusal(post(lab, graph=GRAPH, overrides={"1.width": -1}))
+    assert list(fields(problem)) == ["overrides.1.width"]
 
 
 async def test_a_huge_graph_is_too_large(lab: ApiLab) -> None:

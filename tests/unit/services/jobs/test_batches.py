@@ -29,16 +29,16 @@ def submit(lab: ApiLab, body: Any, key: str | None = None) -> dict[str, Any]:
     headers = {} if key is None else {"Idempotency-Key": key}
     answer = lab.client.post("/generate/batch", json=body, headers=headers)
     assert answer.status_code == 202, answer.text
-    told: dict[str, Any] = answer.json()
-    assert answer.headers["location"] == told["urls"]["self"]
-    return told
+    shown: dict[str, Any] = answer.json()
+    assert answer.headers["location"] == shown["urls"]["self"]
+    return shown
 
 
 def show(lab: ApiLab, batch: dict[str, Any]) -> dict[str, Any]:
     answer = lab.client.get(batch["urls"]["self"])
     assert answer.status_code == 200, answer.text
-    told: dict[str, Any] = answer.json()
-    return told
+    shown: dict[str, Any] = answer.json()
+    return shown
 
 
 def ids(batch: dict[str, Any]) -> list[str]:

@@ -13,7 +13,7 @@ from comfyq.domain.dead_letter import RedriveOutcome
 from comfyq.domain.errors import JobNotFound, TableUnavailable, WorkflowNotFound
 from comfyq.domain.job import JobError, JobId
 from comfyq.domain.workflow.workflow import Workflow
-from comfyq.ports.inbox import Letter
+from comfyq.ports.inbox import Message
 from comfyq.ports.workflows import Workflows
 from tests.api_lab import WORKFLOWS, ApiLab
 
@@ -25,13 +25,13 @@ def lab() -> ApiLab:
     return ApiLab()
 
 
-def letter(body: object = None, **attributes: str) -> Letter:
+def letter(body: object = None, **attributes: str) -> Message:
     """One that can be run, unless ``body`` says otherwise."""
     asked = {"prompt": "a fox"} if body is None else body
-    return Letter(str(uuid4()), asked if isinstance(asked, str) else json.dumps(asked), attributes)
+    return Message(str(uuid4()), asked if isinstance(asked, str) else json.dumps(asked), attributes)
 
 
-async def test_a_letter_becomes_a_job_under_its_id(lab: ApiLab) -> None:
+async def test_a_message_becomes_a_job_under_its_id(lab: ApiLab) -> None:
     sent = letter({"prompt": "a fox", "seed": 7})
     assert await lab.intake.take(OWNER, sent) is RedriveOutcome.ACCEPTED
     shown = lab.show(sent.id)
@@ -43,7 +43,7 @@ async def test_a_letter_becomes_a_job_under_its_id(lab: ApiLab) -> None:
     assert lab.client.get("/dead").json()["letters"] == []
 
 
-async def test_a_letter_that_comes_twice_is_one_job(lab: ApiLab) -> None:
+async def test_a_message_that_comes_twice_is_one_job(lab: ApiLab) -> None:
     sent = letter()
     await lab.intake.take(OWNER, sent)
     await lab.succeed(sent.id)
@@ -81,7 +81,7 @@ async def test_a_key_used_for_something_else_is_refused(lab: ApiLab) -> None:
         ({"graph": {"nodes": []}}, "invalid-graph"),
     ],
 )
-async def test_a_bad_letter_is_a_failed_job_and_stays_readable(
+async def test_a_bad_message_is_a_failed_job_and_stays_readable(
     lab: ApiLab, body: object, code: str
 ) -> None:
     sent = letter(body)
@@ -131,7 +131,7 @@ async def test_a_rate_limit_refuses_nothing_that_a_queue_took() -> None:
         assert await lab.intake.take(OWNER, letter()) is RedriveOutcome.ACCEPTED
 
 
-async def test_a_table_that_is_away_leaves_the_letter_to_come_again(lab: ApiLab) -> None:
+async def test_a_table_that_is_away_leaves_the_message_to_come_again(lab: ApiLab) -> None:
     sent = letter("garbage")
     lab.table.faults_before.append(TableUnavailable("down"))
     with pytest.raises(TableUnavailable):
@@ -141,7 +141,7 @@ async def test_a_table_that_is_away_leaves_the_letter_to_come_again(lab: ApiLab)
     assert await lab.intake.take(OWNER, sent) is RedriveOutcome.REFUSED
 
 
-async def test_a_crash_between_letter_and_job_is_made_good(lab: ApiLab) -> None:
+async def test_a_crash_between_message_and_job_is_made_good(lab: ApiLab) -> None:
     sent = letter("garbage")
     lab.table.faults_after.append(TableUnavailable("cut off"))  # the letter is kept, the job is not
     with pytest.raises(TableUnavailable):
@@ -160,7 +160,7 @@ class NoWorkflows:
         raise WorkflowNotFound(f"there is no workflow {name!r}")
 
 
-async def test_a_redriven_letter_runs_under_its_first_id(
+async def test_a_redriven_message_runs_under_its_first_id(
     lab: ApiLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lab.admission, "_workflows", NoWorkflows(WORKFLOWS))
@@ -180,13 +180,13 @@ async def test_a_redriven_letter_runs_under_its_first_id(
     assert lab.show(sent.id)["status"] == "completed"
 
 
-async def test_a_letter_that_its_queue_gave_up_on_is_taken_for_the_last_time(
+async def test_a_message_that_its_queue_gave_up_on_is_taken_for_the_last_time(
     lab: ApiLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     good, bad = letter(), letter("garbage")
-    bury = partial(lab.dead_letters.bury_submission, OWNER)
-    assert await bury(good) is RedriveOutcome.ACCEPTED
-    assert await bury(bad) is RedriveOutcome.REFUSED
+    keep = partial(lab.dead_letters.keep_submission, OWNER)
+    assert await keep(good) is RedriveOutcome.ACCEPTED
+    assert await keep(bad) is RedriveOutcome.REFUSED
     kept = lab.client.get("/dead").json()["letters"]
     assert {each["id"] for each in kept} == {good.id, bad.id}
 
@@ -195,7 +195,7 @@ async def test_a_letter_that_its_queue_gave_up_on_is_taken_for_the_last_time(
 
     monkeypatch.setattr(lab.submission, "submit", defect)
     poison = letter()
-    assert await bury(poison) is RedriveOutcome.REFUSED
+    assert await keep(poison) is RedriveOutcome.REFUSED
     assert lab.show(poison.id)["error_code"] == "internal-error"
     monkeypatch.undo()
     assert (await lab.dead_letters.redrive(OWNER, poison.id))[1] is RedriveOutcome.ACCEPTED

@@ -19,10 +19,10 @@ TEXT = json.dumps({"parameters": {"prompt": "ein Füchslein"}})
 
 
 def png() -> bytes:
-    told = PngInfo()
-    told.add_text("prompt", "ComfyUI's own")
+    metadata = PngInfo()
+    metadata.add_text("prompt", "ComfyUI's own")
     buffer = io.BytesIO()
-    Image.new("RGB", (64, 64), "red").save(buffer, "PNG", pnginfo=told)
+    Image.new("RGB", (64, 64), "red").save(buffer, "PNG", pnginfo=metadata)
     return buffer.getvalue()
 
 
@@ -36,13 +36,13 @@ async def through(content: bytes, *, chunk_bytes: int) -> bytes:
 
 @pytest.mark.parametrize("chunk_bytes", [1, 3, 8, 11, 12, 13, 1_000_000])
 async def test_a_png_tells_however_it_comes(chunk_bytes: int) -> None:
-    told = await through(png(), chunk_bytes=chunk_bytes)
-    opened = Image.open(io.BytesIO(told))
+    metadata = await through(png(), chunk_bytes=chunk_bytes)
+    opened = Image.open(io.BytesIO(metadata))
     assert isinstance(opened, PngImageFile)
     opened.load()
     assert opened.text == {"prompt": "ComfyUI's own", "comfyq": TEXT}
     assert opened.tobytes() == Image.open(io.BytesIO(png())).tobytes()
-    assert len(told) == len(png()) + 12 + len("comfyq\0") + len(TEXT)
+    assert len(metadata) == len(png()) + 12 + len("comfyq\0") + len(TEXT)
 
 
 @pytest.mark.parametrize(
@@ -68,13 +68,13 @@ async def test_it_stands_beside_the_outputs() -> None:
     lab = ApiLab()
     submitted = lab.submit(steps=7)
     await lab.succeed(submitted["id"], output())
-    told = lab.client.get(f"/generate/{submitted['id']}/metadata").json()
-    assert told["job_id"] == submitted["id"]
-    assert (told["workflow"], told["comfyq_version"]) == ("flux-dev", __version__)
-    assert told["parameters"]["seed"] == submitted["seed"]
-    assert told["parameters"]["steps"] == 7
-    assert "flux1-dev.safetensors" in told["models"]
-    assert "graph" not in told
+    metadata = lab.client.get(f"/generate/{submitted['id']}/metadata").json()
+    assert metadata["job_id"] == submitted["id"]
+    assert (metadata["workflow"], metadata["comfyq_version"]) == ("flux-dev", __version__)
+    assert metadata["parameters"]["seed"] == submitted["seed"]
+    assert metadata["parameters"]["steps"] == 7
+    assert "flux1-dev.safetensors" in metadata["models"]
+    assert "graph" not in metadata
 
 
 def test_a_graph_of_ones_own_is_told_itself() -> None:

@@ -13,7 +13,7 @@ from comfyq.domain.job import JobId, JobStatus
 from comfyq.domain.store_kind import StoreKind
 from comfyq.domain.submission.request import Request
 from comfyq.domain.submission.spec import Spec
-from comfyq.ports.inbox import Letter
+from comfyq.ports.inbox import Message
 from tests.api_lab import ApiLab, output
 from tests.farm import GRAPH, Farm
 from tests.scripted_engine import IMAGE
@@ -57,18 +57,22 @@ async def test_the_same_request_has_the_same_outputs_at_once(lab: ApiLab) -> Non
     first = await made(lab)
     doorbells = len(lab.queue.messages)
     answer = post(lab, FOX)
-    told = answer.json()
+    answered = answer.json()
     assert answer.status_code == 200
-    assert (told["status"], told["progress"], told["reused_from"]) == ("completed", 1.0, first)
-    assert told["id"] != first
-    assert answer.headers["location"].endswith(told["id"])
-    assert [each["filename"] for each in told["outputs"]] == [f"{first}.png"]
-    assert lab.client.get(told["image_url"]).content == b"pixels"
-    shown = lab.show(told["id"])
+    assert (answered["status"], answered["progress"], answered["reused_from"]) == (
+        "completed",
+        1.0,
+        first,
+    )
+    assert answered["id"] != first
+    assert answer.headers["location"].endswith(answered["id"])
+    assert [each["filename"] for each in answered["outputs"]] == [f"{first}.png"]
+    assert lab.client.get(answered["image_url"]).content == b"pixels"
+    shown = lab.show(answered["id"])
     assert shown["reused_from"] == first
-    assert shown["outputs"] == told["outputs"]
+    assert shown["outputs"] == answered["outputs"]
     assert len(lab.queue.messages) == doorbells, "nothing was left to do"
-    job = await lab.records.get(JobId(told["id"]))
+    job = await lab.records.get(JobId(answered["id"]))
     assert not job.end_pending
     assert job.ended_at == lab.clock.now()
 
@@ -127,9 +131,9 @@ async def test_files_count_by_what_is_in_them(lab: ApiLab) -> None:
 async def test_what_a_url_leads_to_is_not_known(lab: ApiLab) -> None:
     asked = {"workflow": "sd15-img2img", "prompt": "x", "seed": 1, "reuse": True}
     body = asked | {"image": "https://example.com/a.png"}
-    told = post(lab, body).json()
-    assert any("reuse" in warning and "URL" in warning for warning in told["warnings"])
-    assert (await lab.records.spec(JobId(told["id"]))).reuse_key is None
+    answered = post(lab, body).json()
+    assert any("reuse" in warning and "URL" in warning for warning in answered["warnings"])
+    assert (await lab.records.spec(JobId(answered["id"]))).reuse_key is None
 
 
 async def test_a_graph_that_reads_comfyuis_own_files_is_run(lab: ApiLab) -> None:
@@ -137,8 +141,8 @@ async def test_a_graph_that_reads_comfyuis_own_files_is_run(lab: ApiLab) -> None
         "1": {"class_type": "LoadImage", "inputs": {"image": "Example.PNG [output]"}},
         "2": {"class_type": "PreviewImage", "inputs": {"images": ["1", 0]}},
     }
-    told = post(lab, {"graph": graph, "reuse": True}).json()
-    assert any("Example.PNG" in warning for warning in told["warnings"])
+    answered = post(lab, {"graph": graph, "reuse": True}).json()
+    assert any("Example.PNG" in warning for warning in answered["warnings"])
 
 
 async def test_titles_of_nodes_do_not_matter(lab: ApiLab) -> None:
@@ -163,9 +167,9 @@ async def test_a_batch_reuses_and_runs(lab: ApiLab) -> None:
     requests = [FOX if n % 2 else FOX | {"seed": n} for n in range(30)]
     headers = {"Idempotency-Key": "b"}
     answer = lab.client.post("/generate/batch", json={"requests": requests}, headers=headers)
-    told = answer.json()
-    assert (told["counts"]["completed"], told["counts"]["queued"]) == (15, 15)
-    reused = [item["job"] for item in told["items"] if item["job"]["reused_from"]]
+    answered = answer.json()
+    assert (answered["counts"]["completed"], answered["counts"]["queued"]) == (15, 15)
+    reused = [item["job"] for item in answered["items"] if item["job"]["reused_from"]]
     assert {job["reused_from"] for job in reused} == {first}
     assert all(job["image_url"] for job in reused)
     assert len(lab.queue.messages) == doorbells + 15
@@ -174,18 +178,18 @@ async def test_a_batch_reuses_and_runs(lab: ApiLab) -> None:
     again = lab.client.post("/generate/batch", json={"requests": requests}, headers=headers)
     assert again.headers["idempotent-replayed"] == "true"
     assert [_but_seq(item) for item in again.json()["items"]] == [
-        _but_seq(item) for item in told["items"]
+        _but_seq(item) for item in answered["items"]
     ]
 
 
-async def test_so_does_a_letter(lab: ApiLab) -> None:
+async def test_so_does_a_message(lab: ApiLab) -> None:
     first = await made(lab)
-    letter = Letter(
+    message = Message(
         "5f0c8a1e-3f5b-4a52-9d0e-7c1f2b9a6d34", '{"prompt":"a fox","seed":7,"reuse":true}', {}
     )
-    await lab.intake.take(OWNER, letter)
-    await lab.intake.take(OWNER, letter)
-    assert lab.show(letter.id)["reused_from"] == first
+    await lab.intake.take(OWNER, message)
+    await lab.intake.take(OWNER, message)
+    assert lab.show(message.id)["reused_from"] == first
 
 
 async def test_the_files_stay_for_as_long_as_a_job_has_them(lab: ApiLab) -> None:
@@ -221,8 +225,8 @@ async def test_what_a_simulator_made_is_marked_and_no_result_of_a_real_comfyui(
     await kinds.change(None, StoreKind.SIMULATED)
     job = await lab.records.get(JobId(first))
     await lab.records.save(replace(job, simulated=True, version=job.version + 1))
-    told = post(lab, FOX).json()
-    assert (told["reused_from"], told["simulated"]) == (first, True)
+    answered = post(lab, FOX).json()
+    assert (answered["reused_from"], answered["simulated"]) == (first, True)
     await kinds.change(StoreKind.SIMULATED, StoreKind.REAL)
     assert post(lab, FOX).status_code == 202
 
@@ -243,10 +247,10 @@ async def test_a_worker_makes_the_results_known(farm: Farm) -> None:
     spec = Spec(graph=GRAPH, parameters={}, reuse_key="k")
     job = await farm.submit(spec=spec)
     await farm.worker("w1").run_once()
-    found = await farm.reuse.find(replace(job, id=JobId("later")), spec)
-    assert found is not None
-    assert found.job.id == job.id
-    assert [each.filename for each in found.outputs] == [IMAGE.filename]
+    cached = await farm.reuse.find(replace(job, id=JobId("later")), spec)
+    assert cached is not None
+    assert cached.job.id == job.id
+    assert [each.filename for each in cached.outputs] == [IMAGE.filename]
 
 
 async def test_a_lost_note_fails_no_job(farm: Farm, monkeypatch: Any) -> None:

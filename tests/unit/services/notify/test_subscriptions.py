@@ -58,8 +58,8 @@ async def test_a_subscriber_is_posted_the_present_and_then_what_comes(
     await connect(world)
     await subscribe(world, JOB)
     await world.announcer.announce(await world.advance(job, 1))
-    told = [(frame["status"], frame["seq"], frame["step"]) for frame in notifier.frames("c1=")]
-    assert told == [("running", 3, 0), ("running", 4, 1)]
+    shown = [(frame["status"], frame["seq"], frame["step"]) for frame in notifier.frames("c1=")]
+    assert shown == [("running", 3, 0), ("running", 4, 1)]
     assert {to for to, _ in notifier.posts} == {SOCKET}
 
 

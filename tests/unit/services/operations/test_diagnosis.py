@@ -13,7 +13,7 @@ from comfyq.domain.errors import AssetsUnavailable, QueueUnavailable, TableUnava
 from comfyq.ports.gauge import Depth
 from comfyq.ports.table import Write
 from comfyq.services.operations.diagnosis import Diagnosis
-from comfyq.services.operations.findings import judge_buried, judge_clock, judge_dead, judge_workers
+from comfyq.services.operations.findings import judge_clock, judge_dead, judge_kept, judge_workers
 from comfyq.services.operations.probes import (
     NOBODY,
     FileProbe,
@@ -83,7 +83,7 @@ class Lab:
     dead: FakeGauge = field(default_factory=FakeGauge)
     skew: timedelta = timedelta()
 
-    async def found(self) -> dict[str, Finding]:
+    async def findings(self) -> dict[str, Finding]:
         self.notifier.gone.add(NOBODY)
         probes: list[Probe] = [
             TableProbe(self.table, id="check-1"),
@@ -103,8 +103,8 @@ def lab(tmp_path: Path) -> Lab:
 
 
 async def test_all_is_well_and_nothing_is_left_behind(lab: Lab) -> None:
-    found = await lab.found()
-    assert {finding.state for finding in found.values()} == {FindingState.OK}
+    findings = await lab.findings()
+    assert {finding.state for finding in findings.values()} == {FindingState.OK}
     assert lab.jobs.calls == ["try_receipts", "depth", "try_receive"]
     assert await lab.table.get(("CHECK#check-1", "META")) is None
     assert lab.assets.stored == {}
@@ -113,61 +113,61 @@ async def test_all_is_well_and_nothing_is_left_behind(lab: Lab) -> None:
 
 async def test_a_missing_right_is_named_with_its_remedy(lab: Lab) -> None:
     lab.table = ReadOnlyTable(clock=ManualClock())
-    found = await lab.found()
-    assert not is_sound(found.values())
-    wrong = [name for name, finding in found.items() if finding.state is FindingState.WRONG]
+    findings = await lab.findings()
+    assert not is_sound(findings.values())
+    wrong = [name for name, finding in findings.items() if finding.state is FindingState.WRONG]
     assert wrong == ["table: write", "table: delete"]
-    assert "dynamodb:PutItem" in found["table: write"].told
-    assert "WorkerPolicyArn" in (found["table: write"].remedy or "")
+    assert "dynamodb:PutItem" in findings["table: write"].told
+    assert "WorkerPolicyArn" in (findings["table: write"].remedy or "")
 
 
 async def test_nothing_is_received_while_jobs_wait(lab: Lab) -> None:
     lab.jobs.depth_is = Depth(waiting=3, in_flight=1)
-    found = await lab.found()
+    findings = await lab.findings()
     assert "try_receive" not in lab.jobs.calls
-    assert found["queue: receive"].told.startswith("not tried")
-    assert found["queue"].state is FindingState.OK
+    assert findings["queue: receive"].told.startswith("not tried")
+    assert findings["queue"].state is FindingState.OK
 
 
 async def test_jobs_that_nobody_takes_are_a_warning(lab: Lab) -> None:
     lab.jobs.depth_is = Depth(waiting=3, in_flight=0)
-    assert (await lab.found())["queue"].state is FindingState.WARNING
+    assert (await lab.findings())["queue"].state is FindingState.WARNING
 
 
 async def test_workers_need_no_right_to_ask_for_the_depth(lab: Lab) -> None:
     lab.jobs.refuses = {"depth": "SQS: An error occurred (AccessDenied)"}
-    found = await lab.found()
-    assert found["queue"].state is FindingState.WARNING
-    assert "queue: receive" not in found
-    assert is_sound(found.values())
+    findings = await lab.findings()
+    assert findings["queue"].state is FindingState.WARNING
+    assert "queue: receive" not in findings
+    assert is_sound(findings.values())
 
 
 async def test_a_queue_that_is_not_there_is_wrong(lab: Lab) -> None:
     gone = "SQS: An error occurred (AWS.SimpleQueueService.NonExistentQueue)"
     lab.jobs.refuses = {"depth": gone, "try_receipts": gone}
-    found = await lab.found()
-    assert found["queue"].state is found["queue: hide, delete"].state is FindingState.WRONG
-    assert "COMFYQ_QUEUE_URL" in (found["queue"].remedy or "")
+    findings = await lab.findings()
+    assert findings["queue"].state is findings["queue: hide, delete"].state is FindingState.WRONG
+    assert "COMFYQ_QUEUE_URL" in (findings["queue"].remedy or "")
 
 
 async def test_a_file_that_may_not_be_listed_is_no_fault(lab: Lab) -> None:
     lab.assets = SecretiveAssets()
-    found = (await lab.found())["files: assets"]
-    assert (found.state, found.told[:9]) == (FindingState.OK, "not known")
+    findings = (await lab.findings())["files: assets"]
+    assert (findings.state, findings.told[:9]) == (FindingState.OK, "not known")
 
 
 async def test_a_socket_api_that_does_not_answer_is_wrong(lab: Lab) -> None:
     lab.notifier.unavailable.add(ENDPOINT)
-    assert (await lab.found())["sockets: post"].state is FindingState.WRONG
+    assert (await lab.findings())["sockets: post"].state is FindingState.WRONG
 
 
 async def test_dead_letters_and_clock_are_told(lab: Lab) -> None:
     lab.dead.depth_is = Depth(waiting=2, in_flight=0)
     lab.skew = timedelta(minutes=6)
-    found = await lab.found()
-    assert found["dead letters: jobs"].state is FindingState.WARNING
-    assert found["clock: AWS"].state is FindingState.WRONG
-    assert "360 s behind" in found["clock: AWS"].told
+    findings = await lab.findings()
+    assert findings["dead letters: jobs"].state is FindingState.WARNING
+    assert findings["clock: AWS"].state is FindingState.WRONG
+    assert "360 s behind" in findings["clock: AWS"].told
 
 
 @pytest.mark.parametrize(
@@ -181,9 +181,9 @@ async def test_dead_letters_and_clock_are_told(lab: Lab) -> None:
     ],
 )
 def test_how_wrong_a_clock_may_be(off_s: float, state: FindingState, word: str) -> None:
-    found = judge_clock("clock", timedelta(seconds=off_s))
-    assert found.state is state
-    assert word in found.told
+    findings = judge_clock("clock", timedelta(seconds=off_s))
+    assert findings.state is state
+    assert word in findings.told
 
 
 def worker(**fields: Any) -> dict[str, Any]:
@@ -196,7 +196,7 @@ def health(*workers: dict[str, Any], **fields: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("told", "states"),
+    ("health", "states"),
     [
         (health(worker()), [FindingState.OK]),
         (health(status="degraded", reason="no worker is connected"), [FindingState.WRONG]),
@@ -209,18 +209,18 @@ def health(*workers: dict[str, Any], **fields: Any) -> dict[str, Any]:
         (health(worker(version="0")), [FindingState.OK, FindingState.WARNING]),
     ],
 )
-def test_what_health_means(told: dict[str, Any], states: list[FindingState]) -> None:
-    assert [finding.state for finding in judge_workers(told)] == states
+def test_what_health_means(health: dict[str, Any], states: list[FindingState]) -> None:
+    assert [finding.state for finding in judge_workers(health)] == states
 
 
-def test_letters_that_were_given_up_are_counted() -> None:
-    assert judge_buried(0, more=False).state is FindingState.OK
-    assert judge_buried(100, more=True).told.startswith("100 or more")
+def test_messages_that_were_given_up_are_counted() -> None:
+    assert judge_kept(0, more=False).state is FindingState.OK
+    assert judge_kept(100, more=True).told.startswith("100 or more")
     assert judge_dead("dead", Depth(waiting=0, in_flight=0)).state is FindingState.OK
 
 
 @pytest.mark.parametrize(
-    ("told", "word"),
+    ("message", "word"),
     [
         ("DynamoDB: (AccessDeniedException) is not authorized", "WorkerPolicy"),
         ("SQS: (RequestTimeTooSkewed)", "clock"),
@@ -231,5 +231,5 @@ def test_letters_that_were_given_up_are_counted() -> None:
         ("anything else", "--debug"),
     ],
 )
-def test_each_error_has_a_remedy(told: str, word: str) -> None:
-    assert word in remedy_for(told)
+def test_each_error_has_a_remedy(message: str, word: str) -> None:
+    assert word in remedy_for(message)

@@ -190,7 +190,7 @@ async def test_a_name_that_the_system_refuses_is_no_full_disk(
     assert (job.error.code, job.attempt) == ("internal", 2)
 
 
-async def test_a_reason_of_any_size_and_letters_can_be_stored(farm: Farm) -> None:
+async def test_a_reason_of_any_size_and_messages_can_be_stored(farm: Farm) -> None:
     engine = ScriptedEngine()
     names = tuple("n" * 1_000 for _ in range(50))
     wrong = NodeError("9" * 5_000, "Loader", "\ud800 is not in the list", names)

@@ -39,12 +39,12 @@ async def submit(farm: Farm) -> Job:
 
 
 @pytest.mark.parametrize(
-    ("catalogue", "told"),
+    ("catalogue", "expected"),
     [(CLASSES, "Loader (1): Node 'Loader' not found"), (classes("other.safetensors"), "'mine'")],
     ids=["class", "model"],
 )
 async def test_it_is_given_back_for_another_worker(
-    farm: Farm, catalogue: Mapping[str, Any], told: str
+    farm: Farm, catalogue: Mapping[str, Any], expected: str
 ) -> None:
     job = await submit(farm)
     poor, rich = worker(farm, "poor", catalogue), worker(farm, "rich", classes("mine.safetensors"))
@@ -58,7 +58,7 @@ async def test_it_is_given_back_for_another_worker(
     first, second = await farm.records.attempts(job.id)
     assert (first.verdict, second.verdict) == ("released", "succeeded")
     assert first.reason is not None
-    assert told in first.reason
+    assert expected in first.reason
 
 
 async def test_names_are_completed_to_those_of_the_worker(farm: Farm) -> None:

@@ -176,7 +176,7 @@ class SlowEngine(ScriptedEngine):
         return PromptState.RUNNING
 
 
-async def test_a_cancelled_job_does_not_wait_for_a_slow_step(farm: Farm) -> None:
+async def test_a_canceled_job_does_not_wait_for_a_slow_step(farm: Farm) -> None:
     """Its GPU does: what runs is remembered until ComfyUI has stopped it."""
     job = await farm.submit(stall_s=60)
     worker = farm.worker("w1", engine := SlowEngine(Started(), Never()))

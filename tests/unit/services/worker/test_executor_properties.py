@@ -199,16 +199,16 @@ async def finished(farm: Farm, job: Job, start: Callable[[], FarmWorker]) -> Job
     return job
 
 
-def check(told: Told) -> None:
-    ends = [status for status in told.statuses if JobStatus(status).terminal]
+def check(outcome: Told) -> None:
+    ends = [status for status in outcome.statuses if JobStatus(status).terminal]
     assert set(ends) == {"succeeded"}, "one terminal status, and nobody else's fault fails a job"
-    assert told.statuses[-len(ends) :] == ends, "nothing comes after the end"
-    assert not told.job.end_pending
-    assert told.frames[-1] == b"succeeded 1.0", "whoever follows was told"
-    assert told.keys, "it has its result"
-    assert all(key.startswith(f"outputs/{told.job.id}/") for key in told.keys)
-    assert {key.split("/")[2] for key in told.keys} == {str(told.job.attempt)}, "the winner's"
-    assert set(told.keys) <= set(told.stored), "and the result is still there"
+    assert outcome.statuses[-len(ends) :] == ends, "nothing comes after the end"
+    assert not outcome.job.end_pending
+    assert outcome.frames[-1] == b"succeeded 1.0", "whoever follows was told"
+    assert outcome.keys, "it has its result"
+    assert all(key.startswith(f"outputs/{outcome.job.id}/") for key in outcome.keys)
+    assert {key.split("/")[2] for key in outcome.keys} == {str(outcome.job.attempt)}, "the winner's"
+    assert set(outcome.keys) <= set(outcome.stored), "and the result is still there"
 
 
 CUTS = st.builds(
@@ -226,9 +226,9 @@ OUTAGES = st.lists(
 def test_after_a_power_cut_the_next_worker_of_that_comfyui_renders_nothing_twice(
     cut: Fault, successor: str
 ) -> None:
-    told = asyncio.run(story([cut], successor=successor, same_comfyui=True))
-    check(told)
-    assert told.submitted == 1
+    outcome = asyncio.run(story([cut], successor=successor, same_comfyui=True))
+    check(outcome)
+    assert outcome.submitted == 1
 
 
 @settings(max_examples=share(0.3), deadline=None)
@@ -241,9 +241,9 @@ def test_after_a_power_cut_a_worker_elsewhere_finishes_the_job(cut: Fault) -> No
 @given(faults=OUTAGES)
 @example(faults=[])
 def test_what_does_not_answer_for_a_moment_costs_no_second_render(faults: list[Fault]) -> None:
-    told = asyncio.run(story(faults, successor="w1", same_comfyui=True))
-    check(told)
-    assert told.submitted == 1
+    outcome = asyncio.run(story(faults, successor="w1", same_comfyui=True))
+    check(outcome)
+    assert outcome.submitted == 1
 
 
 @settings(max_examples=share(0.4), deadline=None)
@@ -261,15 +261,15 @@ def test_no_single_fault_costs_a_job_or_a_second_render(after: bool, cut: bool) 
     """Chance alone once missed the answer that got lost after the success was stored."""
     whole = asyncio.run(story([], successor="w1", same_comfyui=True))
     for at, call in enumerate(whole.calls):
-        told = asyncio.run(story([Fault(at, after, cut)], successor="w1", same_comfyui=True))
-        check(told)
-        assert told.submitted == 1, call
+        outcome = asyncio.run(story([Fault(at, after, cut)], successor="w1", same_comfyui=True))
+        check(outcome)
+        assert outcome.submitted == 1, call
 
 
 def test_the_faults_reach_the_whole_of_a_job() -> None:
     """The properties above would prove little if they stopped before the end."""
-    told = asyncio.run(story([], successor="w1", same_comfyui=True))
-    assert len(told.calls) < CALLS
+    outcome = asyncio.run(story([], successor="w1", same_comfyui=True))
+    assert len(outcome.calls) < CALLS
     assert {"table.write", "queue.receive", "queue.ack", "assets.put", "notifier.post"} <= set(
-        told.calls
+        outcome.calls
     )

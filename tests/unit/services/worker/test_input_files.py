@@ -88,7 +88,7 @@ async def test_what_passes_is_tried_once_more(farm: Farm) -> None:
 
 
 @pytest.mark.parametrize(
-    ("found", "code"),
+    ("fetched", "code"),
     [
         (InputForbidden("not there"), "input-forbidden"),
         (InputUnavailable("its server answers 404"), "input-unavailable"),
@@ -97,9 +97,9 @@ async def test_what_passes_is_tried_once_more(farm: Farm) -> None:
     ids=["forbidden", "unavailable", "invalid"],
 )
 async def test_a_bad_file_is_the_jobs_failure_at_once(
-    farm: Farm, found: bytes | Exception, code: str
+    farm: Farm, fetched: bytes | Exception, code: str
 ) -> None:
-    farm.fetcher.pages[URL] = [found]
+    farm.fetcher.pages[URL] = [fetched]
     job, worker = await run(farm, spec())
     assert job.status is JobStatus.FAILED
     assert job.error is not None

@@ -134,7 +134,7 @@ async def test_silence_is_no_slow_step(
     seconds.now = 115
     with pytest.raises(EngineUnavailable):
         await stopper.look()
-    assert stopper.hung == "ComfyUI was told to stop a prompt and has not answered for 15 s"
+    assert stopper.hung == "ComfyUI has not answered a request to stop a prompt for 15 s"
     engine.raises = None
     await stopper.look()
     assert (stopper.free, stopper.hung or "") == (False, "")

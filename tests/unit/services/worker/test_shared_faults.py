@@ -114,9 +114,9 @@ async def test_prompts_are_swept_once_their_job_has_ended(farm: Farm, ended: boo
     left = prompt_id(job.id, 1)
     back.engine.states[left] = PromptState.RUNNING
     assert await back.retake() == 0
-    await OrphanedPrompts(records=farm.records, claims=back.claims, stopper=back.stopper).sweep()
+    await OrphanedPrompts(records=farm.records, claims=back.claims, stopper=back.stopper).remove()
     assert (left in back.engine.canceled) == ended
-    assert await back.claims.strays() == ([] if ended else [job.id])
+    assert await back.claims.orphaned() == ([] if ended else [job.id])
 
 
 async def _left_by_a_dead_worker(farm: Farm) -> Job:

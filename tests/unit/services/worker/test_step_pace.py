@@ -8,10 +8,10 @@ STALL_S = 300.0
 def sampled(*steps: tuple[int, float]) -> StepPace:
     """Started at 0 s, sampling of 20 steps from 1 s on, each step at its time."""
     pace = StepPace()
-    pace.heard(Started(), now=0)
-    pace.heard(Advance("3"), now=1)
+    pace.note(Started(), now=0)
+    pace.note(Advance("3"), now=1)
     for step, now in steps:
-        pace.heard(Advance("3", step=step, max_steps=20), now=now)
+        pace.note(Advance("3", step=step, max_steps=20), now=now)
     return pace
 
 
@@ -25,7 +25,7 @@ def test_a_node_without_steps_may_take_what_its_workflow_allows() -> None:
     assert StepPace().left_s(now=5, stall_s=STALL_S) == STALL_S
     assert sampled().left_s(now=5, stall_s=STALL_S) == STALL_S - 4
     begun = StepPace()
-    begun.heard(Started(), now=2)
+    begun.note(Started(), now=2)
     assert begun.left_s(now=5, stall_s=STALL_S) == STALL_S - 3
 
 
@@ -35,14 +35,14 @@ def test_what_follows_the_last_step_has_no_pace() -> None:
 
 def test_the_next_node_has_a_pace_of_its_own() -> None:
     pace = sampled((1, 2), (2, 3))
-    pace.heard(Advance("8"), now=4)
+    pace.note(Advance("8"), now=4)
     assert pace.left_s(now=4, stall_s=STALL_S) == STALL_S
 
 
 def test_a_report_that_comes_again_is_no_step() -> None:
     pace = sampled((1, 3))
-    pace.heard(Advance("3", step=1, max_steps=20), now=50)
-    pace.heard(Advance("2", done=True), now=51)
+    pace.note(Advance("3", step=1, max_steps=20), now=50)
+    pace.note(Advance("2", done=True), now=51)
     assert pace.left_s(now=9, stall_s=STALL_S) == 0
 
 

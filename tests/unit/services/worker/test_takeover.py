@@ -144,7 +144,7 @@ async def test_a_worker_that_slept_leaves_alone_what_its_successor_goes_on_with(
         await farm.cancel(await farm.records.get(job.id))
         await succeeding
     assert left_alone == shared
-    assert bool(await sleeper.claims.strays()) == shared, "it looks again once the job has ended"
+    assert bool(await sleeper.claims.orphaned()) == shared, "it looks again once the job has ended"
 
 
 async def until_attempt(farm: Farm, job: Job, attempt: int) -> None:

@@ -15,12 +15,12 @@ ATOMIC_CANCEL: Version = (0, 25)
 
 
 async def cancel(prompt_id: PromptId, *, client: ComfyClient, timing: EngineTiming) -> None:
-    """Delete a pending prompt, interrupt a running one; nothing to do for any other.
+    """Delete a pending prompt or interrupt a running one; does nothing for any other.
 
-    Returns when the prompt is gone from the queue, or has been told several times: a node may not
-    listen for minutes, and its follower will hear the end. It is told again because ComfyUI forgets
-    an interrupt that comes in the instant before the prompt's first node, and because a pending
-    prompt may start to run between the look and the stroke.
+    Returns when the prompt is out of the queue, or after several requests: a node may not check for
+    interrupts for minutes, and the prompt's follower sees the end. The request is repeated because
+    ComfyUI drops an interrupt that arrives just before the prompt's first node, and because a
+    pending prompt may start between the check and the deletion.
 
     Raises:
         EngineError: this ComfyUI is too old to interrupt one prompt only.
@@ -40,23 +40,24 @@ async def cancel(prompt_id: PromptId, *, client: ComfyClient, timing: EngineTimi
 
 
 async def _interrupt(prompt_id: PromptId, client: ComfyClient) -> None:
-    """The atomic cancel where there is one.
+    """Cancel by the atomic route if ComfyUI has it, otherwise by the targeted interrupt.
 
-    The targeted interrupt looks and then strikes: a prompt that ends in between leaves the stroke
-    to the next one, which then ends as interrupted by nobody and is run again.
+    The targeted interrupt is not atomic: if the prompt ends between ComfyUI's check and the
+    interrupt, the next prompt is interrupted instead, and its job is run again.
     """
     version = await _version(client)
     if (version is None or version >= ATOMIC_CANCEL) and await client.cancel_job(prompt_id):
         return
     if version is None or version < TARGETED_INTERRUPT:
         raise EngineError(
-            "this ComfyUI can only interrupt whatever runs; 0.3.56 or newer is needed"
+            "this ComfyUI cannot interrupt one prompt only; update it to 0.3.56 or newer"
         )
     await client.interrupt(prompt_id)
 
 
 async def _version(client: ComfyClient) -> Version | None:
-    """None where it is not told in numbers. Asked each time: ComfyUI may have been exchanged."""
+    """Return ComfyUI's version; None if it is not numeric. It is read each time, because ComfyUI
+    may have been updated meanwhile."""
     system = mapping((await client.system_stats()).get("system"))
     numbers = re.match(r"v?(\d{1,9}(?:\.\d{1,9})*)", str(system.get("comfyui_version", "")))
     return tuple(int(n) for n in numbers.group(1).split(".")) if numbers else None

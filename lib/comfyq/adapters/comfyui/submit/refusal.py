@@ -18,9 +18,9 @@ NODE_IN_DETAILS = re.compile(r"#([^'\s]+)")  # "Node ID '#12'"
 
 
 def graph_refused(body: Body, graph: Mapping[str, Any], catalogue: Catalogue) -> GraphRefused:
-    """The error for an answer with an ``error`` or with ``node_errors``.
+    """Return the error for an answer with ``error`` or ``node_errors``.
 
-    ``catalogue`` gives the names that exist where ComfyUI does not (it shortens long lists).
+    ``catalogue`` supplies the existing names that ComfyUI leaves out of long lists.
     """
     errors = tuple(_of_nodes(body, catalogue)) or tuple(_of_graph(body, graph))
     error = mapping(body.get("error"))
@@ -41,13 +41,13 @@ def classes_without_names(body: Body) -> set[str]:
 
 
 def nearest(wrong: Any, names: list[str]) -> tuple[str, ...]:
-    """The names most like the wrong one first, at most 50."""
+    """Return at most 50 names, the most similar to the wrong one first."""
     return tuple(difflib.get_close_matches(str(wrong), names, n=MAX_NAMES, cutoff=0.0))
 
 
 def _of_nodes(body: Body, catalogue: Catalogue) -> Iterator[NodeError]:
-    for node, told in mapping(body.get("node_errors")).items():
-        about = mapping(told)
+    for node, entry in mapping(body.get("node_errors")).items():
+        about = mapping(entry)
         class_type = str(about.get("class_type", ""))
         for error in map(mapping, sequence(about.get("errors"))):
             if _is_wrong_name(error):
@@ -73,7 +73,7 @@ def _plain(node: str, class_type: str, error: Body) -> NodeError:
 
 
 def _of_graph(answer: Body, graph: Mapping[str, Any]) -> Iterator[NodeError]:
-    """An unknown class is told in words in older versions and as data in newer ones."""
+    """Return the node error of an unknown class, which older versions report only in a text."""
     error = mapping(answer.get("error"))
     in_words = NODE_IN_DETAILS.search(str(error.get("details", "")))
     node = _extra(error).get("node_id") or (in_words and in_words.group(1))

@@ -1,4 +1,4 @@
-"""Handing ComfyUI a prompt: whole or not at all, and never twice."""
+"""Submitting a prompt to ComfyUI: as a whole or not at all, and never twice."""
 
 import asyncio
 import logging
@@ -22,13 +22,13 @@ from comfyq.ports.engine import (
 )
 
 REFUSALS = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
-CRASHES = 2  # of ComfyUI's handler on the same graph; then the graph is to blame
+CRASHES = 2  # 5xx answers to the same graph; then the graph is refused
 
 log = logging.getLogger(__name__)
 
 
 class PromptSubmission:
-    """One prompt on its way."""
+    """The submission of one prompt."""
 
     def __init__(
         self, prompt: Prompt, *, client_id: str, client: ComfyClient, timing: EngineTiming
@@ -45,7 +45,7 @@ class PromptSubmission:
         }
 
     async def run(self) -> None:
-        """Raises GraphRefused, or EngineUnavailable: then ComfyUI may have it all the same."""
+        """Submit the prompt; raises GraphRefused or, if ComfyUI may have it, EngineUnavailable."""
         pauses_s = iter(self._timing.submit_pauses_s)
         is_posted = False
         while True:
@@ -76,7 +76,9 @@ class PromptSubmission:
         given = PromptId(str(body.get("prompt_id")))
         if given != self._prompt.id:
             await cancel(given, client=self._client, timing=self._timing)
-            raise EngineError("this ComfyUI chooses prompt ids itself; 0.3.44 or newer is needed")
+            raise EngineError(
+                "this ComfyUI takes no prompt ids of clients; update it to 0.3.44 or newer"
+            )
         if body.get("node_errors"):
             # ComfyUI runs the part that is valid.
             refused = await self._refused(body)
@@ -90,7 +92,7 @@ class PromptSubmission:
         return graph_refused(body, self._prompt.graph, catalogue)
 
     async def _note_crash(self, reply: Reply) -> None:
-        """Raises GraphRefused where a sound ComfyUI fails on this graph again and again."""
+        """Raise GraphRefused if an otherwise sound ComfyUI fails repeatedly on this graph."""
         sighting = await self._client.look(self._prompt.id)
         if sighting.state is not PromptState.ABSENT:
             return
@@ -102,8 +104,8 @@ class PromptSubmission:
     async def _is_there(self) -> bool:
         """Return whether a POST without an answer did queue the prompt.
 
-        One look decides: ComfyUI serves requests one after another, so what it took from a broken
-        connection is queued before it answers the next one.
+        One read decides: ComfyUI serves requests one after another, so a prompt from a broken
+        connection is queued before it answers the next request.
         """
         sighting = await self._client.look(self._prompt.id)
         if sighting.state is PromptState.ABSENT:
@@ -112,7 +114,8 @@ class PromptSubmission:
         return True
 
     async def _check_whole(self, sighting: Sighting) -> None:
-        """The lost answer may have said that ComfyUI runs a part only; its entry shows which."""
+        """Raise GraphRefused if ComfyUI runs only a part of the prompt, as its queue entry shows:
+        the answer that said so was lost."""
         if sighting.entry is None or len(sighting.entry) < 5:
             return
         catalogue = await self._client.object_info()
@@ -132,7 +135,7 @@ class PromptSubmission:
         try:
             await cancel(self._prompt.id, client=self._client, timing=self._timing)
         except EngineError as error:
-            # The graph is refused whatever becomes of its valid part.
+            # The graph is refused even if its valid part cannot be stopped.
             log.warning("a refused prompt may run on in part: %s", error)
 
 

@@ -1,7 +1,7 @@
 """Following one prompt to its end.
 
-The socket is a hint, the history is the truth: the hint says when to look. Where no hint comes, the
-follower looks by itself, so a socket that is absent, deaf or stalled costs one poll at most.
+The socket gives hints, the history decides: a hint says when to read the history. Without hints the
+follower polls, so a socket that is absent or stalled costs one poll at most.
 """
 
 import asyncio
@@ -43,12 +43,12 @@ class Follower:
         self._started = False
         self._told_start = False
         self._absent_looks = 0
-        self._unsure = False  # the last look settled nothing
+        self._unsure = False  # the last read did not determine the prompt's state
         self._silent_since: float | None = None  # ComfyUI does not answer
         self._absent_since = 0.0
 
     async def events(self) -> AsyncIterator[EngineEvent]:
-        """Until Ended; raises what `Engine.follow` does."""
+        """Yield events until Ended; raises what `Engine.follow` raises."""
         while True:
             is_news = self._inbox.look_wanted or await self._inbox.wait(self._patience_s())
             for event in self._news():
@@ -75,7 +75,7 @@ class Follower:
         yield from self._inbox.read()
 
     async def _look(self) -> Sighting:
-        """Ask ComfyUI where the prompt is; ABSENT also where that is not certain yet."""
+        """Read the prompt's state from ComfyUI; ABSENT may still be uncertain."""
         began = asyncio.get_running_loop().time()
         self._inbox.look_wanted = False
         try:
@@ -94,7 +94,7 @@ class Follower:
     async def _ask(self) -> Sighting:
         within_s = min(self._timing.call_s, self._timing.unavailable_s)
         if self._inbox.settled:
-            # ComfyUI has said its last word, so the history has it: no need to ask the queue.
+            # The run is over, so the history has the prompt: the queue need not be read.
             self._inbox.settled = False
             item = await self._client.history(self._prompt_id, within_s=within_s)
             if item is not None:
@@ -112,17 +112,17 @@ class Follower:
             self._socket.suspect()
 
     def _bear_absence(self, now: float) -> None:
-        """Raises PromptLost once it is certain."""
+        """Count an absent prompt; raises PromptLost once its absence is certain."""
         if self._absent_looks == 0:
             self._absent_since = now
         self._absent_looks += 1
-        # Where ComfyUI said itself that the run ended, it is on its way into the history.
+        # If ComfyUI has reported the run's end, its history entry is about to appear.
         is_due = self._inbox.settling and now < self._absent_since + self._timing.history_lag_s
         if self._absent_looks >= ABSENT_LOOKS and not is_due:
             raise PromptLost("ComfyUI does not know the prompt any more", started=self._started)
 
     def _bear_silence(self, since: float) -> None:
-        """Raises EngineUnavailable once ComfyUI has not answered for too long."""
+        """Raise EngineUnavailable once ComfyUI has not answered for too long."""
         self._unsure = True
         self._absent_looks = 0
         if self._silent_since is None:

@@ -28,23 +28,23 @@ DEVICE_FAULT_MARKS = ("cuda error", "device-side assert", "cudnn", "acceleratore
 
 
 def rendered(item: Item) -> list[Rendered]:
-    """The results of a run that succeeded, in the order of node ids.
+    """Return the results of a run that succeeded, in the order of node ids.
 
-    Only what output nodes gave counts. Of the folders only the best one does: previews in ``temp``
-    are results only where nothing was saved.
+    Only files of output nodes count, and only those of one folder: previews in ``temp`` are results
+    only if nothing was saved.
 
     Raises:
-        NodeFailed, OutOfMemory, DeviceFault, PromptInterrupted: it did not succeed.
+        NodeFailed, OutOfMemory, DeviceFault, PromptInterrupted: the run did not succeed.
     """
     failure = failed(item)
     if failure is not None:
         raise failure
     outputs = mapping(item.get("outputs"))
     nodes = sorted(_output_nodes(item, outputs), key=_natural)
-    found = list(dict.fromkeys(one for node in nodes for one in _of_node(node, outputs[node])))
-    folders = {one.folder for one in found if one.text is None}
+    files = list(dict.fromkeys(one for node in nodes for one in _of_node(node, outputs[node])))
+    folders = {one.folder for one in files if one.text is None}
     best = next((folder for folder in FOLDERS_BY_WORTH if folder in folders), None)
-    return [one for one in found if one.text is not None or one.folder == best]
+    return [one for one in files if one.text is not None or one.folder == best]
 
 
 def failed(item: Item) -> EngineError | None:
@@ -84,10 +84,10 @@ def _node_failed(data: Mapping[str, Any]) -> NodeFailed:
 
 
 def _kind(exception_type: str, message: str) -> type[NodeFailed]:
-    told = f"{exception_type}: {message}".lower()
-    if any(mark in exception_type for mark in OUT_OF_MEMORY_TYPES) or "out of memory" in told:
+    text = f"{exception_type}: {message}".lower()
+    if any(mark in exception_type for mark in OUT_OF_MEMORY_TYPES) or "out of memory" in text:
         return OutOfMemory
-    if any(mark in told for mark in DEVICE_FAULT_MARKS):
+    if any(mark in text for mark in DEVICE_FAULT_MARKS):
         return DeviceFault
     return NodeFailed
 
@@ -99,7 +99,7 @@ def _traceback(data: Mapping[str, Any]) -> list[str]:
 
 
 def _output_nodes(item: Item, outputs: Mapping[str, Any]) -> Iterator[str]:
-    """Nodes that ComfyUI was asked to execute, and those that such a node expanded into."""
+    """Return the output nodes of the prompt, and the nodes that these expanded into."""
     prompt = sequence(item.get("prompt"))
     listed = sequence(prompt[4]) if len(prompt) > 4 else outputs
     wanted = {node for node in listed if isinstance(node, str)}
@@ -136,7 +136,7 @@ def _text(value: object) -> str:
 
 
 def _natural(node: str) -> tuple[int, int, str]:
-    """Numbers by their value, of any length and with no need to be read as one; then the others."""
+    """Return the sort key of a node id: numbers by value, of any length, before other ids."""
     if not (node.isascii() and node.isdigit()):
         return 1, 0, node
     digits = node.lstrip("0")

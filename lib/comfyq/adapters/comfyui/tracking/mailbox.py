@@ -1,7 +1,7 @@
 """Signals of the socket about each followed prompt, kept until its followers read them.
 
-The socket's reader puts and never waits: what a slow follower has not read is bounded, and the
-oldest progress is dropped first. Start and end are flags, so they are never dropped.
+The socket's reader adds signals and never waits: unread signals are bounded, and the oldest
+progress is dropped first. Start and end are flags, so they are never dropped.
 """
 
 import asyncio
@@ -23,7 +23,7 @@ MAX_AWAITED = 256  # prompts submitted and not yet followed
 
 
 class Mailbox:
-    """One follower's mail about one prompt."""
+    """The unread signals about one prompt, for its follower."""
 
     def __init__(self, *, client_id: str | None) -> None:
         self.client_id = client_id
@@ -32,7 +32,7 @@ class Mailbox:
         self.started = False
         self.settling = False
         self.settled = False
-        # Who joins late has missed what the socket said before.
+        # A follower that joins late has missed earlier signals.
         self.look_wanted = client_id is None
         self._unread: deque[Advance] = deque(maxlen=MAX_UNREAD)
         self._newest: dict[str, Advance] = {}
@@ -57,7 +57,7 @@ class Mailbox:
         self._wake.set()
 
     def miss(self) -> None:
-        """The socket may have missed something: the follower is to look for itself."""
+        """Note that signals may have been missed, so that the follower polls."""
         self.client_id = None
         self._want_look()
 
@@ -67,7 +67,7 @@ class Mailbox:
         return unread
 
     async def wait(self, timeout_s: float) -> bool:
-        """True as soon as there is news, False if there is none in time."""
+        """Wait for a signal: True as soon as there is one, False after the time-out."""
         try:
             async with asyncio.timeout(timeout_s):
                 await self._wake.wait()
@@ -81,7 +81,7 @@ class Mailbox:
         self._wake.set()
 
     def _put_advance(self, advance: Advance) -> None:
-        """ComfyUI tells the same thing up to three times; once is enough."""
+        """Drop a repeated signal: ComfyUI may send the same one three times."""
         known = self._newest.get(advance.node)
         if known is not None and (known.done or not _is_news(advance, known)):
             return
@@ -94,14 +94,14 @@ def _is_news(advance: Advance, known: Advance) -> bool:
 
 
 class Mailboxes:
-    """Hands the socket's signals to those who follow the prompt they are about."""
+    """Distribute the socket's signals to the followers of their prompts."""
 
     def __init__(self) -> None:
         self._inboxes: dict[PromptId, list[Mailbox]] = {}
         self._awaited: dict[PromptId, Mailbox] = {}
 
     def expect(self, prompt_id: PromptId, *, client_id: str) -> None:
-        """Keep what is said of a prompt from before it is posted until it is followed."""
+        """Keep a prompt's signals from before it is posted until it is followed."""
         while len(self._awaited) >= MAX_AWAITED:
             self._awaited.pop(next(iter(self._awaited)))
         self._awaited[prompt_id] = Mailbox(client_id=client_id)
@@ -111,7 +111,7 @@ class Mailboxes:
 
     @contextmanager
     def inbox(self, prompt_id: PromptId) -> Iterator[Mailbox]:
-        """An inbox for as long as the context lasts."""
+        """Yield a prompt's inbox for as long as the context lasts."""
         inbox = self._awaited.pop(prompt_id, None) or Mailbox(client_id=None)
         inboxes = self._inboxes.setdefault(prompt_id, [])
         inboxes.append(inbox)
@@ -123,13 +123,13 @@ class Mailboxes:
                 del self._inboxes[prompt_id]
 
     def deliver(self, prompt_id: PromptId | None, signals: Sequence[Signal]) -> None:
-        """None delivers to everybody."""
+        """Deliver a signal to a prompt's followers; None: to all followers."""
         for inbox in self._all() if prompt_id is None else self._of(prompt_id):
             for signal in signals:
                 inbox.put(signal)
 
     def miss(self) -> None:
-        """The socket opened or closed: everybody may have missed something."""
+        """Note that the socket opened or closed, so that every follower polls."""
         for inbox in self._all():
             inbox.miss()
 

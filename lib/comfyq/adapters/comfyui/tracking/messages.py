@@ -1,7 +1,7 @@
 """ComfyUI's socket messages, as signals about one prompt.
 
-Pure. Custom nodes may send whatever they like under any name, so a message that does not have the
-expected form says nothing; it is never an error.
+Pure. Custom nodes may send anything under any name, so a message of unexpected form is ignored and
+never an error.
 """
 
 import struct
@@ -26,13 +26,13 @@ class PromptSettled:
 
 @dataclass(frozen=True, slots=True)
 class QueueChanged:
-    """Some prompt was queued, started, ended or deleted. Every client is told so."""
+    """A prompt, of any client, was queued, started, ended or deleted."""
 
 
 Signal = Started | Advance | PromptSettling | PromptSettled | QueueChanged
 Data = Mapping[str, Any]
 
-MAX_STEPS = 10**9  # what is told beyond is that many
+MAX_STEPS = 10**9  # larger counts are cut to it
 PREVIEW_WITH_METADATA = 4  # the binary frame that says which prompt it belongs to
 
 
@@ -47,10 +47,10 @@ class Preview:
 
 
 def signals(text: str) -> tuple[PromptId | None, Sequence[Signal]]:
-    """The prompt that a text frame is about, and what it says of it.
+    """Return the prompt that a text frame is about, and its signals.
 
-    None stands for every prompt; that is QueueChanged. The first message after a reconnect has no
-    prompt id and says nothing.
+    The prompt is None for QueueChanged, which concerns every prompt. The first message after a
+    reconnect has no prompt id and gives no signal.
     """
     try:
         message = parsed(text)
@@ -64,7 +64,7 @@ def signals(text: str) -> tuple[PromptId | None, Sequence[Signal]]:
 
 
 def preview(frame: bytes) -> Preview | None:
-    """The preview in a binary frame; None where the frame is something else."""
+    """Return the preview in a binary frame; None if it holds something else."""
     try:
         kind, length = struct.unpack_from(">II", frame)
         if kind != PREVIEW_WITH_METADATA:
@@ -81,10 +81,10 @@ def preview(frame: bytes) -> Preview | None:
 
 
 def _prompt_id(data: Data) -> PromptId:
-    told = data["prompt_id"]
-    if not isinstance(told, str):
-        raise TypeError(f"{told!r} is no prompt id")
-    return PromptId(told)
+    prompt_id = data["prompt_id"]
+    if not isinstance(prompt_id, str):
+        raise TypeError(f"{prompt_id!r} is no prompt id")
+    return PromptId(prompt_id)
 
 
 def _started(data: Data) -> Sequence[Signal]:
@@ -114,7 +114,7 @@ def _progress(data: Data) -> Sequence[Signal]:
 
 
 def _progress_state(data: Data) -> Sequence[Signal]:
-    """Every node that has begun; what is done comes first, so the running node is told last."""
+    """Return an Advance of every node that has begun, the running node's last."""
     nodes = data["nodes"]
     done = [_advance(node, about) for node, about in nodes.items() if about["state"] == "finished"]
     running = [
