@@ -1,3 +1,3 @@
 """comfyq: a serverless front door for ComfyUI GPUs."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
