@@ -24,6 +24,7 @@ from comfyq.adapters.system.clock import SystemClock
 from comfyq.edges.websocket.handler import WebSocketHandler
 from comfyq.local.gateway import Gateway
 from comfyq.local.gateway_settings import GatewaySettings
+from comfyq.ports.notifier import Deliver
 from tests.followed_jobs import FollowedJobs
 
 if TYPE_CHECKING:
@@ -70,6 +71,7 @@ class GatewayLab:
     answered: list[Event] = field(default_factory=list)
     host: str = ""
     endpoint: str = ""
+    deliver: Deliver | None = None  # to a socket of the gateway's, without a request
 
     async def handle(self, event: Event, context: object) -> Mapping[str, Any]:
         self.events.append(event)
@@ -122,6 +124,7 @@ async def gateway_lab(
         gateway = Gateway(lab.handle, clock=SystemClock(), settings=settings)
         app = Starlette(routes=list(gateway.routes))
         async with served(app) as lab.host, gateway.running() as lab.endpoint:
+            lab.deliver = gateway.deliver
             with closing(lab.api):
                 yield lab
 

@@ -18,7 +18,7 @@ from comfyq.adapters.gateway.notifier import GatewayNotifier
 from comfyq.domain.errors import NotifierUnavailable, TooLarge
 from comfyq.ports.notifier import Connection, ConnectionGone, Notifier
 from comfyq.testing.memory.notifier import MemoryNotifier
-from tests.gateway_lab import gateway_lab, real_notifier
+from tests.gateway_lab import GatewayLab, gateway_lab, real_notifier
 
 pytestmark = pytest.mark.anyio
 
@@ -49,7 +49,7 @@ async def memory() -> AsyncIterator[Subject]:
 
 
 @contextmanager
-def plain_notifier() -> Iterator[GatewayNotifier]:
+def plain_notifier(_: GatewayLab) -> Iterator[GatewayNotifier]:
     notifier = GatewayNotifier()
     try:
         yield notifier
@@ -57,9 +57,17 @@ def plain_notifier() -> Iterator[GatewayNotifier]:
         notifier.close()
 
 
+@contextmanager
+def attached_notifier(lab: GatewayLab) -> Iterator[GatewayNotifier]:
+    """Post as the process does that holds the gateway's sockets itself."""
+    assert lab.deliver is not None, "the gateway runs"
+    with plain_notifier(lab) as notifier, notifier.attached(lab.endpoint, lab.deliver):
+        yield notifier
+
+
 @asynccontextmanager
 async def at_gateway(
-    made: Callable[[], AbstractContextManager[Notifier]],
+    made: Callable[[GatewayLab], AbstractContextManager[Notifier]],
 ) -> AsyncIterator[Subject]:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
@@ -75,19 +83,25 @@ async def at_gateway(
             with anyio.fail_after(10):
                 return str(await client.recv())
 
-        with made() as notifier:
+        with made(lab) as notifier:
             yield Subject(notifier, here, gone, silent, received)
 
 
 def apigw() -> AbstractAsyncContextManager[Subject]:
-    return at_gateway(real_notifier)
+    return at_gateway(lambda _: real_notifier())
 
 
 def gateway() -> AbstractAsyncContextManager[Subject]:
     return at_gateway(plain_notifier)
 
 
-@pytest.fixture(params=[memory, apigw, gateway], ids=["memory", "apigw", "gateway"])
+def attached() -> AbstractAsyncContextManager[Subject]:
+    return at_gateway(attached_notifier)
+
+
+@pytest.fixture(
+    params=[memory, apigw, gateway, attached], ids=["memory", "apigw", "gateway", "attached"]
+)
 def subject(request: pytest.FixtureRequest) -> AbstractAsyncContextManager[Subject]:
     made: AbstractAsyncContextManager[Subject] = request.param()
     return made
@@ -133,3 +147,15 @@ async def test_a_frame_over_the_limit_is_refused(
     async with subject as at:
         with pytest.raises(TooLarge):
             await at.notifier.post(at.here, b"x" * (LIMIT + 1))
+
+
+async def test_a_socket_of_the_own_process_needs_no_request() -> None:
+    frames: list[tuple[str, bytes]] = []
+    nobody = Connection("a", "http://127.0.0.1:1/local")  # nothing listens there
+    notifier = GatewayNotifier()
+    with notifier.attached(nobody.endpoint, lambda id, frame: frames.append((id, frame))):
+        await notifier.post(nobody, b"{}")
+    assert frames == [("a", b"{}")]
+    with pytest.raises(NotifierUnavailable):
+        await notifier.post(nobody, b"{}")
+    notifier.close()

@@ -14,7 +14,7 @@ from comfyq.ports.assets import Assets
 from comfyq.ports.clock import Clock
 from comfyq.ports.inbox import Inbox
 from comfyq.ports.joint import JointWrites
-from comfyq.ports.notifier import Notifier
+from comfyq.ports.notifier import Notifier, OwnSockets
 from comfyq.ports.queue import JobQueue
 from comfyq.ports.table import Table
 
@@ -37,6 +37,7 @@ class Ports:
     notifier: Notifier
     close: Callable[[], None]
     joint: JointWrites | None = None  # where one engine keeps table and queue
+    sockets: OwnSockets | None = None  # where the notifier can be told of this process's own
     submissions: Inbox | None = None  # requests that come through a queue
     dead: Mapping[Origin, Inbox] = field(default_factory=dict)  # what each queue gave up on
 
@@ -80,13 +81,15 @@ def _embedded(settings: Settings, clock: Clock) -> Ports:
     database = Database(path=settings.data_dir / "comfyq.db")
     table = SqliteTable(database=database, clock=clock)
     queue = SqliteQueue(database=database, clock=clock, visibility_s=settings.local.visibility_s)
+    notifier = GatewayNotifier()
     return Ports(
         table=table,
         queue=queue,
         joint=SqliteJointWrites(database=database, table=table, queue=queue),
         assets=_minio(settings.minio) or FileAssets(folder=settings.data_dir / "assets"),
         clock=clock,
-        notifier=GatewayNotifier(),
+        notifier=notifier,
+        sockets=notifier,
         close=database.close,
         submissions=SqliteInbox(
             database=database, clock=clock, box=SUBMISSIONS_BOX, dead=SUBMISSIONS_DEAD_BOX

@@ -1,7 +1,7 @@
 """The API, the sockets and the reaper as one ASGI application for one process."""
 
 from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 from fastapi import FastAPI
@@ -29,8 +29,10 @@ def local_app(services: Services) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with gateway.running(), beside(*_companions(services)):
-            yield
+        async with gateway.running() as endpoint, beside(*_companions(services)):
+            sockets = services.ports.sockets
+            with nullcontext() if sockets is None else sockets.attached(endpoint, gateway.deliver):
+                yield
 
     app = api_app(services, lifespan=lifespan)
     app.router.routes.extend(gateway.routes)

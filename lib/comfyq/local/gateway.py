@@ -27,6 +27,7 @@ from comfyq.local.gateway_settings import GatewaySettings
 from comfyq.local.loopback import serving
 from comfyq.local.management import Management
 from comfyq.ports.clock import Clock
+from comfyq.ports.notifier import Deliver
 
 log = structlog.get_logger()
 
@@ -47,6 +48,10 @@ class Gateway:
         self._stage = stage
         self._settings = settings or GatewaySettings()
         self._connections: dict[str, LiveConnection] = {}
+        self._management = Management(
+            self._connections, stage=stage, max_message_bytes=self._settings.max_message_bytes
+        )
+        self.deliver: Deliver = self._management.deliver  # to a socket of this process
         self._domain = ""
         self._tasks: TaskGroup | None = None
         self._taking = False
@@ -62,12 +67,7 @@ class Gateway:
         At the end all sockets are closed with 1001 and their $disconnect is handled, as far as
         ``drain_s`` allows. A server that stops before closes them itself, as uvicorn does (1012).
         """
-        management = Management(
-            self._connections,
-            stage=self._stage,
-            max_message_bytes=self._settings.max_message_bytes,
-        )
-        async with serving(management.app) as self._domain:
+        async with serving(self._management.app) as self._domain:
             async with anyio.create_task_group() as self._tasks:
                 self._taking = True
                 try:

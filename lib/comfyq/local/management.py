@@ -13,7 +13,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from comfyq.domain.errors import NotifierUnavailable, TooLarge
 from comfyq.local.connections import NORMAL, BufferFull, LiveConnection
+from comfyq.ports.notifier import ConnectionGone
 
 Connections = Mapping[str, LiveConnection]
 
@@ -26,11 +28,26 @@ class Management:
         methods = ["GET", "POST", "DELETE"]
         self.app = Starlette(routes=[Route(path, self._answer, methods=methods)])
 
+    def deliver(self, connection_id: str, frame: bytes) -> None:
+        """Post a frame without a request.
+
+        Raises:
+            ConnectionGone, TooLarge.
+            NotifierUnavailable: the client does not read as fast as frames are posted.
+        """
+        live = self._open(connection_id)
+        if live is None:
+            raise ConnectionGone(connection_id)
+        try:
+            self._put(live, frame)
+        except BufferFull:
+            raise NotifierUnavailable(f"{connection_id} does not read its frames") from None
+
     async def _answer(self, request: Request) -> Response:
         if not request.headers.get("authorization", "").startswith("AWS4-HMAC-SHA256"):
             return _fault(403, "ForbiddenException", "Missing Authentication Token")
-        live = self._connections.get(request.path_params["connection_id"])
-        if live is None or not live.open:  # also while its $connect is still running
+        live = self._open(request.path_params["connection_id"])
+        if live is None:
             return _fault(410, "GoneException")
         match request.method:
             case "POST":
@@ -42,14 +59,22 @@ class Management:
                 return JSONResponse(_described(live))
 
     async def _post(self, live: LiveConnection, request: Request) -> Response:
-        frame = await request.body()
-        if len(frame) > self._max_message_bytes:
-            return _fault(413, "PayloadTooLargeException", "Message too large")
         try:
-            live.post(frame.decode("utf-8", "replace"))
+            self._put(live, await request.body())
+        except TooLarge:
+            return _fault(413, "PayloadTooLargeException", "Message too large")
         except BufferFull:
             return _fault(429, "LimitExceededException")
         return Response(status_code=200)
+
+    def _put(self, live: LiveConnection, frame: bytes) -> None:
+        if len(frame) > self._max_message_bytes:
+            raise TooLarge(f"a frame of {len(frame)} bytes; the most is {self._max_message_bytes}")
+        live.post(frame.decode("utf-8", "replace"))
+
+    def _open(self, connection_id: str) -> LiveConnection | None:
+        live = self._connections.get(connection_id)
+        return live if live is not None and live.open else None  # its $connect may still run
 
 
 def _described(live: LiveConnection) -> dict[str, object]:

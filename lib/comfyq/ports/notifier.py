@@ -1,3 +1,5 @@
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -22,4 +24,18 @@ class Notifier(Protocol):
             ConnectionGone: the socket has closed.
             NotifierUnavailable: it could not be sent now.
         """
+        ...
+
+
+Deliver = Callable[[str, bytes], None]
+"""(connection id, frame): hands a frame to a socket of this process, and raises what
+``Notifier.post`` raises."""
+
+
+class OwnSockets(Protocol):
+    """Which sockets this process holds itself: a frame for one of them needs no request."""
+
+    def attached(self, endpoint: str, deliver: Deliver) -> AbstractContextManager[None]:
+        """Within the context, post to connections of ``endpoint`` by ``deliver``, which is called
+        in the event loop of the caller of this."""
         ...

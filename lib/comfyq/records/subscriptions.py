@@ -13,6 +13,7 @@ from comfyq.ports.table import Delete, Item, Put, Table
 
 FOLLOW_S = 7_500  # a socket of API Gateway lives 7,200 s at most
 MAX_FOLLOWERS = 1_000  # of one job that an announcement reaches
+AT_ONCE = 10  # subscriptions that one transaction deletes: two writes each, and the connection's
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,25 +62,31 @@ class SubscriptionRecords:
         )
 
     async def remove(self, job_id: JobId, connection_id: str) -> None:
-        await self._table.write(
-            Delete((f"JOB#{job_id}", f"SUB#{connection_id}")),
-            Delete((f"CONN#{connection_id}", f"JOB#{job_id}")),
-        )
+        await self._table.write(*_both(job_id, connection_id))
 
     async def disconnect(self, connection_id: str) -> None:
         """Delete a connection and its subscriptions."""
         partition = f"CONN#{connection_id}"
         while True:
-            page = await self._table.query("main", partition, prefix="JOB#", limit=10)
-            for item in page.items:
-                await self.remove(JobId(item["sk"].removeprefix("JOB#")), connection_id)
+            page = await self._table.query("main", partition, prefix="JOB#", limit=AT_ONCE)
+            job_ids = [JobId(item["sk"].removeprefix("JOB#")) for item in page.items]
+            gone = [delete for job_id in job_ids for delete in _both(job_id, connection_id)]
             if page.cursor is None:
-                break
-        await self._table.write(Delete((partition, "META")))
+                await self._table.write(*gone, Delete((partition, "META")))
+                return
+            await self._table.write(*gone)
 
     async def of_job(self, job_id: JobId) -> Sequence[Subscription]:
         page = await self._table.query("main", f"JOB#{job_id}", prefix="SUB#", limit=MAX_FOLLOWERS)
         return [_subscription(item["sk"].removeprefix("SUB#"), item) for item in page.items]
+
+
+def _both(job_id: JobId, connection_id: str) -> tuple[Delete, Delete]:
+    """Return what deletes a subscription, which both its job and its connection list."""
+    return (
+        Delete((f"JOB#{job_id}", f"SUB#{connection_id}")),
+        Delete((f"CONN#{connection_id}", f"JOB#{job_id}")),
+    )
 
 
 def _subscription(connection_id: str, item: Item) -> Subscription:

@@ -3,6 +3,9 @@
 The requests are those that boto3 makes, which takes 3 ms of a core to prepare, sign and read each.
 """
 
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -10,7 +13,7 @@ import anyio
 import anyio.to_thread
 
 from comfyq.domain.errors import NotifierUnavailable, TooLarge
-from comfyq.ports.notifier import Connection, ConnectionGone
+from comfyq.ports.notifier import Connection, ConnectionGone, Deliver
 
 if TYPE_CHECKING:
     from urllib3 import PoolManager
@@ -32,9 +35,23 @@ class GatewayNotifier:
         self._pool: PoolManager | None = None
         # Its own threads: posts that wait for a dead endpoint must not use up everybody's.
         self._threads = anyio.CapacityLimiter(POSTS_AT_ONCE)
+        self._own: dict[str, tuple[asyncio.AbstractEventLoop, Deliver]] = {}
 
     async def post(self, connection: Connection, frame: bytes) -> None:
+        loop, deliver = self._own.get(connection.endpoint, (None, None))
+        if deliver is not None and loop is asyncio.get_running_loop():
+            deliver(connection.id, frame)
+            return
         await anyio.to_thread.run_sync(self._post, connection, frame, limiter=self._threads)
+
+    @contextmanager
+    def attached(self, endpoint: str, deliver: Deliver) -> Iterator[None]:
+        """As OwnSockets has it: a request to this very process takes 2 ms of a core."""
+        self._own[endpoint] = asyncio.get_running_loop(), deliver
+        try:
+            yield
+        finally:
+            del self._own[endpoint]
 
     def close(self) -> None:
         """Give up idle connections; a later post makes new ones."""
