@@ -13,7 +13,7 @@ from dataclasses import replace
 from functools import partial
 
 from comfyq.adapters.system.clock import SystemClock
-from comfyq.bootstrap import ports as bootstrap
+from comfyq.bootstrap import backends as bootstrap
 from comfyq.bootstrap.ports import Ports
 from comfyq.config import Settings
 from comfyq.testing.faults.assets import FaultyAssets

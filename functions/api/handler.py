@@ -3,7 +3,7 @@
 from comfyq.bootstrap.cold_start import cold_start
 
 with cold_start():
-    from comfyq.bootstrap.lambdas import api_function
+    from comfyq.bootstrap.lambdas.api import api_function
     from comfyq.config import read_settings
 
     handler = api_function(read_settings())  # once per execution environment, not per request

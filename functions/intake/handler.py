@@ -3,7 +3,7 @@
 from comfyq.bootstrap.cold_start import cold_start
 
 with cold_start():
-    from comfyq.bootstrap.lambdas import intake_function
+    from comfyq.bootstrap.lambdas.intake import intake_function
     from comfyq.config import read_settings
 
     handler = intake_function(read_settings())

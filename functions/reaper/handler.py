@@ -3,7 +3,7 @@
 from comfyq.bootstrap.cold_start import cold_start
 
 with cold_start():
-    from comfyq.bootstrap.lambdas import reaper_function
+    from comfyq.bootstrap.lambdas.reaper import reaper_function
     from comfyq.config import read_settings
 
     handler = reaper_function(read_settings())

@@ -3,7 +3,7 @@
 from comfyq.bootstrap.cold_start import cold_start
 
 with cold_start():
-    from comfyq.bootstrap.lambdas import websocket_function
+    from comfyq.bootstrap.lambdas.websocket import websocket_function
     from comfyq.config import read_settings
 
     handler = websocket_function(read_settings())

@@ -12,8 +12,8 @@ import os
 import sys
 from pathlib import Path
 
+from comfyq.aio.logs import log
 from comfyq.local.emulator import EmulatorError
-from comfyq.local.logging import configure_logging
 from comfyq.local.loop import run
 from comfyq.local.serving import PortTaken
 from comfyq.local.signals import stop_event
@@ -32,7 +32,7 @@ def main(arguments: list[str]) -> int:
 
         return run_suite(arguments[1:])
     given = _parser().parse_args(arguments)
-    configure_logging("info")
+    log.configure("info")
     try:
         if given.command == "measure":
             from infra.aws_local.measuring import measure

@@ -5,13 +5,13 @@ from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
-import structlog
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from comfyq.adapters.system.clock import SystemClock
+from comfyq.aio.logs import log
 from comfyq.local.gateway import Gateway
 from infra.aws_local.function import Function, TooLarge
 from infra.aws_local.http_events import event_of, response_of
@@ -19,8 +19,6 @@ from infra.aws_local.runtime_api import FunctionFailed
 from infra.aws_local.secure import Identity, secured
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-
-log = structlog.get_logger()
 
 
 class Front:

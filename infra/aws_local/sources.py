@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
+from comfyq.aio.logs import log
 from infra.aws_local.function import Event, Function
 from infra.aws_local.runtime_api import FunctionFailed
 from infra.aws_local.sandbox import REGION
@@ -21,8 +20,6 @@ WAIT_S = 1  # of one poll; a thread is as long in coming to its end
 PAUSE_S = 1.0  # after a failure
 RATE = re.compile(r"rate\((\d+) (second|minute|hour|day)s?\)")
 SECONDS = {"second": 1, "minute": 60, "hour": 3_600, "day": 86_400}
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

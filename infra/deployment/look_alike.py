@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from botocore.exceptions import BotoCoreError, ClientError
 
 from comfyq.adapters.provisioning.template import load
-from comfyq.bootstrap.aws import Clients
+from comfyq.bootstrap.clients import Clients
 from comfyq.bootstrap.provisioning import provisioned
 from comfyq.config import Backend, Settings, resources_of, variables_of
 from infra.deployment.conditions import decided

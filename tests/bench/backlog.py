@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
 
-from comfyq.bootstrap.ports import open_ports
+from comfyq.bootstrap.backends import open_ports
 from comfyq.bootstrap.services import Services
 from comfyq.config import Settings
 from comfyq.domain import job as jobs

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from comfyq.bootstrap.aws import Clients
+from comfyq.bootstrap.clients import Clients
 from comfyq.cli.app import app
 from comfyq.config import AwsEndpoints, Backend, Settings
 from comfyq.local.emulator import Emulator

@@ -15,7 +15,7 @@ from comfyq.adapters.sqlite.database import Database
 from comfyq.adapters.sqlite.inbox import SqliteInbox
 from comfyq.adapters.sqlite.queue import DEAD_BOX
 from comfyq.adapters.system.clock import SystemClock
-from comfyq.bootstrap.ports import SUBMISSIONS_BOX
+from comfyq.bootstrap.backends.embedded import SUBMISSIONS_BOX
 from comfyq.ports.inbox import Message
 from tests.fixtures.emulator import Aws
 from tests.processes import Process, Processes

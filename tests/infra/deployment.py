@@ -15,8 +15,11 @@ from uuid import uuid4
 from comfyq.adapters.provisioning.provision import Provisioned
 from comfyq.adapters.system.clock import SystemClock
 from comfyq.aio.tasks import beside
-from comfyq.bootstrap import lambdas
-from comfyq.bootstrap.ports import open_ports
+from comfyq.bootstrap.backends import open_ports
+from comfyq.bootstrap.lambdas.api import api_function
+from comfyq.bootstrap.lambdas.intake import intake_function
+from comfyq.bootstrap.lambdas.reaper import reaper_function
+from comfyq.bootstrap.lambdas.websocket import websocket_function
 from comfyq.bootstrap.services import Services
 from comfyq.bootstrap.worker import open_worker
 from comfyq.config import (
@@ -92,13 +95,13 @@ class Deployment:
 
     def api(self) -> "Api":
         limited = self._with(COMFYQ_REQUESTS_PER_MINUTE=REQUESTS_PER_MINUTE)
-        return Api(lambdas.api_function(limited))
+        return Api(api_function(limited))
 
     def _with(self, **changes: Any) -> Settings:
         return read_settings(variables_of(self.settings), **changes)
 
     def websocket(self) -> Callable[..., Answer]:
-        function = lambdas.websocket_function(self.settings)
+        function = websocket_function(self.settings)
 
         def send(name: str, connection: str, **changes: Any) -> Answer:
             event = _event(f"websocket/{name}")
@@ -110,10 +113,10 @@ class Deployment:
     def reap(self, *records: Answer) -> Answer:
         """One look, or dead letters."""
         event = {"Records": records} if records else _event("sqs/schedule")
-        return lambdas.reaper_function(self.settings)(event, CONTEXT)
+        return reaper_function(self.settings)(event, CONTEXT)
 
     def take(self, *records: Answer) -> Answer:
-        return lambdas.intake_function(self.settings)({"Records": records}, CONTEXT)
+        return intake_function(self.settings)({"Records": records}, CONTEXT)
 
     def dead(self, body: str, *, of: str) -> dict[str, Any]:
         """A record of the queue ``of``, as Lambda gets it."""

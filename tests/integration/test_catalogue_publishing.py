@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from comfyq.adapters.authentication.local_owner import OWNER
+from comfyq.bootstrap.backends import open_ports
 from comfyq.bootstrap.membership import membership_of
-from comfyq.bootstrap.ports import open_ports
 from comfyq.bootstrap.services import Services
 from comfyq.bootstrap.worker import open_worker
 from comfyq.config import Settings

@@ -12,7 +12,8 @@ from typing import Any
 import anyio
 import pytest
 
-from comfyq.bootstrap.ports import Ports, open_ports
+from comfyq.bootstrap.backends import open_ports
+from comfyq.bootstrap.ports import Ports
 from comfyq.cli.errors import ExitCode
 from comfyq.config import AwsEndpoints, AwsSettings, Backend, Settings
 from comfyq.domain.caller import DEFAULT_TENANT

@@ -1,15 +1,30 @@
-"""structlog, imported with the first line that is logged: it costs a cold start 90 ms."""
+"""The one logger: ``log.info("event", key=value)``.
 
+structlog is imported with the first line that is logged: it costs a cold start 50 ms of CPU time.
+"""
+
+import logging
 from typing import Any
 
 
 class Log:
-    """``log.info("event", key=value)``, as structlog's own loggers."""
+    """structlog's logger, made with the first line; until it is configured it logs from `info`."""
 
-    def __getattr__(self, level: str) -> Any:
-        import structlog
+    def __init__(self) -> None:
+        self._level = logging.INFO
+        self._logger: Any = None
 
-        return getattr(structlog.get_logger(), level)
+    def configure(self, level: str) -> None:
+        """Log from ``level`` on; raises KeyError if there is no such level."""
+        self._level = logging.getLevelNamesMapping()[level.upper()]
+        self._logger = None
+
+    def __getattr__(self, method: str) -> Any:
+        if self._logger is None:
+            from comfyq.aio.structured import logger_from  # imports structlog
+
+            self._logger = logger_from(self._level)
+        return getattr(self._logger, method)
 
 
 log = Log()

@@ -7,8 +7,9 @@ from uuid import uuid4
 
 from comfyq.adapters.sqs.gauge import SqsGauge
 from comfyq.adapters.system.clock import CorrectedClock
-from comfyq.bootstrap.aws import Clients
-from comfyq.bootstrap.ports import Ports, open_ports
+from comfyq.bootstrap.backends import open_ports
+from comfyq.bootstrap.clients import Clients
+from comfyq.bootstrap.ports import Ports
 from comfyq.config import Backend, Settings
 from comfyq.domain.diagnosis import Finding
 from comfyq.services.operations.diagnosis import Diagnosis

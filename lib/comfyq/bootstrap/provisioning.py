@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from comfyq.adapters.provisioning.provision import provision
-from comfyq.bootstrap.aws import Clients
+from comfyq.bootstrap.clients import Clients
 from comfyq.config import Settings
 
 PREFIX = "comfyq"

@@ -3,7 +3,6 @@
 import random
 from collections.abc import Sequence
 from functools import cached_property, partial
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from comfyq.adapters.authentication.local_owner import LocalOwner
@@ -13,6 +12,9 @@ from comfyq.domain.caller import TenantId
 from comfyq.domain.files.output import Output
 from comfyq.domain.job import Job, JobId
 from comfyq.domain.submission.batch import BatchId
+from comfyq.edges.api.links import output_url
+from comfyq.edges.intake.reading import read_request
+from comfyq.edges.websocket.rendering import render
 from comfyq.ports.authenticator import Authenticator
 from comfyq.ports.workflows import Workflows
 from comfyq.records.catalogues import CatalogueRecords
@@ -36,11 +38,9 @@ from comfyq.services.notify.subscriptions import Subscriptions
 from comfyq.services.operations.dead_letters import DeadLetters
 from comfyq.services.operations.health import Health
 from comfyq.services.operations.live_workers import LiveWorkers
+from comfyq.services.operations.reaper import Reaper
 from comfyq.services.workflows.library import WorkflowLibrary
 from comfyq.services.workflows.node_catalogues import NodeCatalogues
-
-if TYPE_CHECKING:
-    from comfyq.services.operations.reaper import Reaper
 
 MAX_SEED = 2**53  # JSON numbers of JavaScript are exact below it
 
@@ -178,9 +178,7 @@ class Services(FileServices):
         )
 
     @cached_property
-    def reaper(self) -> "Reaper":
-        from comfyq.services.operations.reaper import Reaper
-
+    def reaper(self) -> Reaper:
         return Reaper(
             records=self.records,
             queue=self.ports.queue,
@@ -221,8 +219,6 @@ class Services(FileServices):
 
     @cached_property
     def intake(self) -> Intake:
-        from comfyq.edges.intake.reading import read_request
-
         return Intake(
             read=read_request,
             submission=self.submission,
@@ -232,9 +228,6 @@ class Services(FileServices):
         )
 
     async def _render(self, job: Job, outputs: Sequence[Output], base_url: str) -> bytes:
-        from comfyq.edges.api.links import output_url
-        from comfyq.edges.websocket.rendering import render
-
         base_url = base_url or self.settings.api.public_url or ""
         url = partial(output_url, base_url, signed=await self.links())
         return render(job, outputs, output_url=url)

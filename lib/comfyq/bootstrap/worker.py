@@ -6,8 +6,6 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from socket import gethostname
 
-import structlog
-
 from comfyq import __version__
 from comfyq.adapters.comfyui.caretaker import ComfyCaretaker
 from comfyq.adapters.comfyui.engine import ComfyEngine
@@ -19,6 +17,7 @@ from comfyq.adapters.filesystem.folders import ComfyFolders, NotComfyUI
 from comfyq.adapters.filesystem.journal import FileJournal
 from comfyq.adapters.filesystem.spool import FileSpool
 from comfyq.adapters.pictures.pillow import PillowPictures
+from comfyq.aio.logs import log
 from comfyq.bootstrap.disks import disk_cleanup_of, folders_of, space_of
 from comfyq.bootstrap.identity import OwnFolder, dead_workers, take_identity
 from comfyq.bootstrap.membership import admit
@@ -33,8 +32,6 @@ from comfyq.edges.worker.worker import Worker
 from comfyq.ports.caretaker import Caretaker
 
 __all__ = ["NotComfyUI", "evict_dead_workers", "open_worker"]
-
-log = structlog.get_logger()
 
 
 @asynccontextmanager

@@ -11,13 +11,13 @@ from typing import Annotated
 import typer
 from anyio.from_thread import start_blocking_portal
 
+from comfyq.aio.logs import log
 from comfyq.cli.client import ApiClient, Json
 from comfyq.cli.downloading import download_outputs
 from comfyq.cli.errors import ExitCode
 from comfyq.cli.following import follow
 from comfyq.cli.progress import shown_frames
 from comfyq.cli.starting import readable_failures, settings_with
-from comfyq.local.logging import configure_logging
 from comfyq.local.up import Up, UpOptions, running
 from comfyui_simulator import Simulator, SimulatorSettings
 
@@ -43,7 +43,7 @@ def demo(
 @contextmanager
 def _system() -> Iterator[Up]:
     """A whole system in threads of this process, so nothing can outlive it."""
-    configure_logging("warning")
+    log.configure("warning")
     with TemporaryDirectory(prefix="comfyq-demo-") as folder, start_blocking_portal() as portal:
         settings = settings_with(COMFYQ_DATA_DIR=folder, COMFYQ_BACKEND="embedded")
         simulator = Simulator(SimulatorSettings(step_s=STEP_S))

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from comfyq.aio.logs import log
 from comfyq.bootstrap.identity import WorkerIdTaken
 from comfyq.bootstrap.membership import NotAdmitted
 from comfyq.bootstrap.ports import MissingSetting
@@ -12,7 +13,6 @@ from comfyq.bootstrap.worker import NotComfyUI
 from comfyq.cli.options import AsJson, ComfyUI, ComfyUICommand, ComfyUIDir, DataDir, Host
 from comfyq.cli.starting import comfyui_urls, print_ready, readable_failures, settings_with
 from comfyq.local.emulator import EmulatorError
-from comfyq.local.logging import configure_logging
 from comfyq.local.loop import run
 from comfyq.local.serving import PortTaken
 from comfyq.local.up import Up, UpOptions, serve_until_signal
@@ -47,7 +47,7 @@ def up(
         settings = settings_with(
             COMFYQ_DATA_DIR=data_dir, COMFYQ_BACKEND=backend, COMFYUI_DIR=comfyui_dir
         )
-        configure_logging(settings.log_level)
+        log.configure(settings.log_level)
         options = UpOptions(
             host=host,
             port=port,

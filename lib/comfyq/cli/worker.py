@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from comfyq.aio.logs import log
 from comfyq.bootstrap.identity import WorkerIdTaken
 from comfyq.bootstrap.membership import NotAdmitted
 from comfyq.bootstrap.ports import MissingSetting
@@ -14,7 +15,6 @@ from comfyq.cli.errors import CannotStart
 from comfyq.cli.options import AsJson, ComfyUI, ComfyUICommand, ComfyUIDir, DataDir
 from comfyq.cli.starting import comfyui_urls, print_ready, readable_failures, settings_with
 from comfyq.config import Settings
-from comfyq.local.logging import configure_logging
 from comfyq.local.loop import run
 from comfyq.local.worker import comfyui_of, work_until_signal
 
@@ -50,7 +50,7 @@ def worker(
         started = comfyui_command is not None
         urls = comfyui_urls(comfyui, settings, started=started) or [comfyui_of(settings)]
         _check_alone(urls, settings, started=started)
-        configure_logging(settings.log_level)
+        log.configure(settings.log_level)
         ready = partial(_print_worker, settings, urls, as_json)
         run(work_until_signal(settings, urls, ready, comfyui_command=comfyui_command))
 

@@ -16,6 +16,7 @@ from pydantic import Field, SecretStr
 from comfyq.config.variable import Variable
 from comfyq.services.worker.timing import Timing
 
+LEVELS = r"(?i)^(debug|info|warn|warning|error|critical|fatal|notset)$"
 PROJECT = Path(__file__).resolve().parents[3]
 
 
@@ -193,8 +194,8 @@ class Settings:
     """Directory with one folder for each workflow."""
     template: Path = PROJECT / "template.yaml"
     """The template that look-alikes of AWS are set up from."""
-    log_level: str = "info"
-    """`debug`, `info`, `warning` or `error`."""
+    log_level: Annotated[str, Field(pattern=LEVELS)] = "info"
+    """Log lines from this level on: `debug`, `info`, `warning`, `error` or `critical`."""
 
     api: ApiSettings = field(default_factory=ApiSettings)
     tenants: TenantSettings = field(default_factory=TenantSettings)

@@ -6,8 +6,8 @@ from functools import partial
 from typing import Any
 
 import anyio
-import structlog
 
+from comfyq.aio.logs import log
 from comfyq.local.connections import BufferFull, Ending, LiveConnection
 from comfyq.local.gateway_events import Event, EventMaker
 from comfyq.local.gateway_settings import GatewaySettings
@@ -22,8 +22,6 @@ Start = Callable[[Task], None]
 """Runs a task beside the connection, which it may outlive."""
 
 ROUTES = frozenset({"subscribe"})  # by a message's "action"; every other goes to $default
-
-log = structlog.get_logger()
 
 
 class Conversation:

@@ -13,12 +13,12 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import anyio
-import structlog
 from anyio.abc import TaskGroup
 from starlette.responses import Response
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
+from comfyq.aio.logs import log
 from comfyq.local.connections import GOING_AWAY, LOST, LiveConnection
 from comfyq.local.conversation import Answer, Conversation, Handler, Task
 from comfyq.local.following import Following
@@ -28,8 +28,6 @@ from comfyq.local.loopback import serving
 from comfyq.local.management import Management
 from comfyq.ports.clock import Clock
 from comfyq.ports.notifier import Deliver
-
-log = structlog.get_logger()
 
 
 class Gateway:

@@ -11,11 +11,8 @@ import signal
 from contextlib import suppress
 from pathlib import Path
 
-import structlog
-
+from comfyq.aio.logs import log
 from comfyq.local.process_table import processes
-
-log = structlog.get_logger()
 
 LOOK_S = 0.1
 

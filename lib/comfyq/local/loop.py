@@ -1,16 +1,17 @@
 """The event loop of long-running processes: uvloop where it can be had, for half the overhead."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
+
+new_event_loop: Callable[[], asyncio.AbstractEventLoop]
+try:
+    from uvloop import new_event_loop
+except ImportError:  # there is none for Windows
+    new_event_loop = asyncio.new_event_loop
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
     """``asyncio.run``, on the quicker loop."""
-    try:
-        import uvloop
-    except ImportError:  # there is none for Windows
-        asyncio.run(main)
-        return
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(main)

@@ -8,14 +8,11 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from time import monotonic
 
-import structlog
-
+from comfyq.aio.logs import log
 from comfyq.aio.tasks import beside
 from comfyq.bootstrap.supervision import take_charge
 from comfyq.config import Settings
 from comfyq.local.left_process import ProcessNote
-
-log = structlog.get_logger()
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0

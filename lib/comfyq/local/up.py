@@ -6,11 +6,10 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import structlog
-
+from comfyq.aio.logs import log
 from comfyq.aio.tasks import beside
+from comfyq.bootstrap.backends import open_ports
 from comfyq.bootstrap.membership import simulator_refused
-from comfyq.bootstrap.ports import make_bucket, open_ports
 from comfyq.bootstrap.provisioning import provisioned
 from comfyq.bootstrap.runtime_file import runtime_file
 from comfyq.bootstrap.services import Services
@@ -25,8 +24,6 @@ from comfyq.local.signals import stop_event
 from comfyq.local.supervisor import supervising
 from comfyq.local.worker import dir_of, working
 from comfyui_simulator import Simulator, SimulatorSettings
-
-log = structlog.get_logger()
 
 EVICT_PERIOD_S = 1.0
 SIMULATOR = "simulator"
@@ -77,7 +74,7 @@ async def running(settings: Settings, options: UpOptions) -> AsyncIterator[Up]:
         settings = await stack.enter_async_context(_backend(settings))
         ports = open_ports(settings)
         stack.callback(ports.close)
-        await make_bucket(ports)
+        await ports.prepare()
         if settings.backend is Backend.EMBEDDED:
             await ports.table.get(ANYTHING)  # a file that is no database does not become one
         services = Services(settings, ports)

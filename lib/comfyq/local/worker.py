@@ -6,15 +6,16 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+from comfyq.aio.logs import log
 from comfyq.aio.tasks import first_of
+from comfyq.bootstrap.backends import open_ports
 from comfyq.bootstrap.membership import NotAdmitted
-from comfyq.bootstrap.ports import MissingSetting, make_bucket, open_ports
+from comfyq.bootstrap.ports import MissingSetting
 from comfyq.bootstrap.services import Services
 from comfyq.bootstrap.worker import NotComfyUI, open_worker
 from comfyq.config import InvalidSettings, Settings, read_settings
 from comfyq.domain.errors import ClockSkewed
 from comfyq.edges.worker.worker import Worker
-from comfyq.local.logging import configure_logging
 from comfyq.local.loop import run
 from comfyq.local.signals import stop_event
 from comfyq.local.supervisor import supervising
@@ -62,7 +63,7 @@ async def work_until_signal(
     async with AsyncExitStack() as stack:
         ports = open_ports(settings)
         stack.callback(ports.close)
-        await make_bucket(ports)
+        await ports.prepare()
         services = Services(settings, ports)
         restart = await _restart(stack, settings, comfyui, comfyui_command)
         own_dir = dir_of(settings, comfyui)
@@ -107,7 +108,7 @@ def main() -> None:
     """Run one worker by the settings of the environment alone."""
     try:
         settings = read_settings()
-        configure_logging(settings.log_level)
+        log.configure(settings.log_level)
         run(work_until_signal(settings, [comfyui_of(settings)]))
     except (InvalidSettings, MissingSetting, NotComfyUI, NotAdmitted) as wrong:
         print(wrong, file=sys.stderr)

@@ -8,7 +8,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 from uuid import uuid4
 
-from comfyq.bootstrap.ports import open_ports
+from comfyq.bootstrap.backends import open_ports
 from comfyq.config import read_settings
 from comfyq.domain.caller import DEFAULT_TENANT
 from comfyq.domain.errors import StaleJob

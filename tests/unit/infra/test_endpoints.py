@@ -2,7 +2,7 @@
 
 import pytest
 
-from comfyq.bootstrap.aws import Clients
+from comfyq.bootstrap.clients import Clients
 from comfyq.config import PROJECT, AwsEndpoints, Backend, Settings, read_settings, variables_of
 from infra.deployment.look_alike import deploy_to_look_alike
 from infra.deployment.stack import CannotDeploy

@@ -3,6 +3,10 @@
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from botocore.config import Config
+
+from comfyq.adapters.apigw.notifier import POSTS_AT_ONCE
+
 if TYPE_CHECKING:
     from boto3.session import Session
     from mypy_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
@@ -10,15 +14,12 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_S = 2
 READ_TIMEOUT_S = 5
 TRIES = 2  # a frame that comes twice does no harm: clients drop what is not newer
-POSTS_AT_ONCE = 16
 
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 def management_client(session: "Session", endpoint: str) -> "ApiGatewayManagementApiClient":
     """A client of the API at ``endpoint`` (``https://host/stage``); about 60 ms the first time."""
-    from botocore.config import Config
-
     config = Config(
         connect_timeout=CONNECT_TIMEOUT_S,
         read_timeout=READ_TIMEOUT_S,

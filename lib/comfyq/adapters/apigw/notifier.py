@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
+from botocore.exceptions import BotoCoreError, ClientError
 
-from comfyq.adapters.apigw.client import POSTS_AT_ONCE
 from comfyq.domain.errors import NotifierUnavailable, TooLarge
 from comfyq.ports.notifier import Connection, ConnectionGone
 
 if TYPE_CHECKING:
-    from botocore.exceptions import ClientError
     from mypy_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
 
+POSTS_AT_ONCE = 16
 MAX_CLIENTS = 32  # endpoints remembered: one on AWS, one a server process locally
 
 ClientOf = Callable[[str], "ApiGatewayManagementApiClient"]
@@ -44,8 +44,6 @@ class ApiGatewayNotifier:
                 self._clients.popitem()[1].close()
 
     def _post(self, connection: Connection, frame: bytes) -> None:
-        from botocore.exceptions import BotoCoreError, ClientError
-
         try:
             client = self._client(connection.endpoint)
             client.post_to_connection(ConnectionId=connection.id, Data=frame)
@@ -64,7 +62,7 @@ class ApiGatewayNotifier:
             return self._clients[endpoint]
 
 
-def _translated(error: "ClientError", connection: Connection) -> Exception:
+def _translated(error: ClientError, connection: Connection) -> Exception:
     match error.response["ResponseMetadata"]["HTTPStatusCode"]:
         case 410:
             return ConnectionGone(connection.id)

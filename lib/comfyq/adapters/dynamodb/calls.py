@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
 from anyio import to_thread
+from botocore.exceptions import BotoCoreError, ClientError
 
 from comfyq.domain.errors import TableUnavailable
 
 if TYPE_CHECKING:
-    from botocore.exceptions import ClientError
     from mypy_boto3_dynamodb import DynamoDBClient
 
 T = TypeVar("T", bound=Mapping[str, Any])
@@ -71,8 +71,6 @@ class DynamoCalls:
 
     def _once(self, request: Callable[["DynamoDBClient"], T]) -> T | None:
         """Return the answer; None if the request must be repeated."""
-        from botocore.exceptions import BotoCoreError, ClientError
-
         try:
             answer = request(self._client())
         except ClientError as error:
@@ -90,7 +88,7 @@ class DynamoCalls:
             self._on_date(parsedate_to_datetime(date))
 
 
-def _judge(error: "ClientError") -> None:
+def _judge(error: ClientError) -> None:
     """Return if the request may be repeated; raise the translated error otherwise."""
     response: Mapping[str, Any] = error.response
     code = response.get("Error", {}).get("Code", "")

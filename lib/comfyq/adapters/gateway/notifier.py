@@ -6,17 +6,15 @@ The requests are those that boto3 makes, which takes 3 ms of a core to prepare, 
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import anyio
 import anyio.to_thread
+from urllib3 import PoolManager, Retry, Timeout
+from urllib3.exceptions import HTTPError
 
 from comfyq.domain.errors import NotifierUnavailable, TooLarge
 from comfyq.ports.notifier import Connection, ConnectionGone, Deliver
-
-if TYPE_CHECKING:
-    from urllib3 import PoolManager
 
 POSTS_AT_ONCE = 16
 CONNECT_TIMEOUT_S = 2
@@ -59,8 +57,6 @@ class GatewayNotifier:
             self._pool.clear()
 
     def _post(self, connection: Connection, frame: bytes) -> None:
-        from urllib3.exceptions import HTTPError
-
         url = f"{connection.endpoint}/@connections/{quote(connection.id, safe='')}"
         try:
             answer = self._opened().request("POST", url, body=frame, headers=HEADERS)
@@ -76,15 +72,13 @@ class GatewayNotifier:
             case status:  # 429 and 5xx pass
                 raise NotifierUnavailable(f"{connection.endpoint} answers {status}")
 
-    def _opened(self) -> "PoolManager":
+    def _opened(self) -> PoolManager:
         if self._pool is None:
             self._pool = _pool()
         return self._pool
 
 
-def _pool() -> Any:
-    from urllib3 import PoolManager, Retry, Timeout
-
+def _pool() -> PoolManager:
     return PoolManager(
         maxsize=POSTS_AT_ONCE,
         timeout=Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S),

@@ -3,18 +3,18 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from anyio import to_thread
+from minio import Minio
+from minio.commonconfig import ENABLED, Filter
+from minio.error import MinioException, S3Error
+from minio.lifecycleconfig import Expiration, LifecycleConfig, Rule
+from urllib3 import BaseHTTPResponse
+from urllib3.exceptions import HTTPError
 
 from comfyq.domain.errors import AssetsUnavailable, OutputNotFound
 from comfyq.ports.assets import UploadLink
-
-if TYPE_CHECKING:
-    from minio import Minio
-    from minio.lifecycleconfig import LifecycleConfig
-    from urllib3 import BaseHTTPResponse
 
 CHUNK_BYTES = 256 * 1024
 MAX_EXPIRES_S = 7 * 24 * 3600  # of a signature: MinIO refuses more, as S3 does
@@ -28,7 +28,7 @@ class MinioAssets:
     the bucket but ``ensure_bucket``.
     """
 
-    def __init__(self, *, client: Callable[[], "Minio"], bucket: str) -> None:
+    def __init__(self, *, client: Callable[[], Minio], bucket: str) -> None:
         self._client = functools.cache(client)
         self._bucket = bucket
 
@@ -75,10 +75,8 @@ class MinioAssets:
         with _translated(key):
             self._client().fput_object(self._bucket, key, str(source), content_type=content_type)
 
-    def _open(self, key: str, start: int, end: int | None) -> "BaseHTTPResponse | None":
+    def _open(self, key: str, start: int, end: int | None) -> BaseHTTPResponse | None:
         """The body from ``start`` to ``end``; None where that range is empty."""
-        from minio.error import S3Error
-
         if end is not None and end <= start:
             return None
         length = 0 if end is None else end - start  # 0: all that follow
@@ -115,11 +113,8 @@ class MinioAssets:
         return UploadLink(url, {"Content-Type": content_type, "Content-Length": str(size)})
 
 
-def _lifecycle() -> "LifecycleConfig":
+def _lifecycle() -> LifecycleConfig:
     """Delete unfinished uploads after a while, as ``template.yaml`` does."""
-    from minio.commonconfig import ENABLED, Filter
-    from minio.lifecycleconfig import Expiration, LifecycleConfig, Rule
-
     pending = Rule(
         ENABLED,
         rule_filter=Filter(prefix="pending/"),
@@ -129,16 +124,13 @@ def _lifecycle() -> "LifecycleConfig":
     return LifecycleConfig([pending])
 
 
-def _chunk(body: "BaseHTTPResponse") -> bytes:
+def _chunk(body: BaseHTTPResponse) -> bytes:
     with _translated("a file"):
         return body.read(CHUNK_BYTES)
 
 
 @contextmanager
 def _translated(key: str) -> Iterator[None]:
-    from minio.error import MinioException, S3Error
-    from urllib3.exceptions import HTTPError
-
     try:
         yield
     except S3Error as error:

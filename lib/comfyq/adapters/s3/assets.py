@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from anyio import to_thread
+from botocore.exceptions import BotoCoreError, ClientError
 
 from comfyq.domain.errors import AssetsUnavailable, OutputNotFound
 from comfyq.ports.assets import UploadLink
@@ -69,8 +70,6 @@ class S3Assets:
 
     def _open(self, key: str, start: int, end: int | None) -> Any:
         """The body from ``start`` to ``end``; None where that range is empty."""
-        from botocore.exceptions import ClientError
-
         if end is not None and end <= start:
             return None
         last = "" if end is None else str(end - 1)
@@ -126,8 +125,8 @@ def _chunk(body: Any) -> bytes:
 
 @contextmanager
 def _translated(key: str) -> Iterator[None]:
+    # With a client boto3 is there already; before, it costs a cold start some 100 ms.
     from boto3.exceptions import Boto3Error
-    from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         yield

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import QueueUnavailable
 from comfyq.domain.job import JobId
@@ -86,8 +88,6 @@ class Calls:
 
 @contextmanager
 def translated(tolerated: frozenset[str] = frozenset()) -> Iterator[None]:
-    from botocore.exceptions import BotoCoreError, ClientError
-
     try:
         yield
     except ClientError as error:

@@ -1,7 +1,6 @@
 """Errors as problem details. The only file that gives a domain error an HTTP status."""
 
 import json
-import logging
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -11,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
 
+from comfyq.aio.logs import log
 from comfyq.domain.errors import (
     ClockSkewed,
     Conflict,
@@ -54,8 +54,6 @@ CODES: Mapping[int, str] = {
     416: "range-not-satisfiable",
 }
 TITLES: Mapping[int, str] = {413: "Content Too Large", 422: "Unprocessable Content"}
-
-log = logging.getLogger(__name__)
 
 
 class ProblemResponse(Response):
@@ -156,7 +154,8 @@ async def on_http_error(request: Request, error: Exception) -> Response:
 
 async def on_unexpected(request: Request, error: Exception) -> Response:
     """Answer 500 to a defect; the traceback goes to the log and not to the client."""
-    log.error("%s %s failed", request.method, request.scope["path"], exc_info=error)
+    path = request.scope["path"]
+    log.error("request_failed", method=request.method, path=path, exc_info=error)
     detail = "the server made a mistake; it has been logged"
     return ProblemResponse(request, status=500, code="internal-error", detail=detail)
 

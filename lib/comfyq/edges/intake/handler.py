@@ -4,14 +4,11 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any
 
-import structlog
-
+from comfyq.aio.logs import log
 from comfyq.ports.authenticator import Authenticator
 from comfyq.ports.inbox import Message
 from comfyq.services.jobs.intake import Intake
 from comfyq.wire.sqs import failures, message_of, queue_of
-
-log = structlog.get_logger()
 
 
 class IntakeHandler:

@@ -2,15 +2,12 @@
 
 import asyncio
 
-import structlog
-
+from comfyq.aio.logs import log
 from comfyq.domain.errors import DomainError
 from comfyq.edges.intake.handler import take
 from comfyq.ports.authenticator import Authenticator
 from comfyq.ports.inbox import Inbox, MessageDelivery
 from comfyq.services.jobs.intake import Intake
-
-log = structlog.get_logger()
 
 WAIT_S = 20
 PAUSE_S = 1.0  # after a failure

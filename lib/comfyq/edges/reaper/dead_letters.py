@@ -2,15 +2,12 @@
 
 import asyncio
 
-import structlog
-
+from comfyq.aio.logs import log
 from comfyq.domain.dead_letter import Origin
 from comfyq.domain.errors import DomainError
 from comfyq.ports.authenticator import Authenticator
 from comfyq.ports.inbox import Inbox, Message, MessageDelivery
 from comfyq.services.operations.dead_letters import DeadLetters
-
-log = structlog.get_logger()
 
 WAIT_S = 20
 PAUSE_S = 5.0  # after a failure; the queue delivers the messages again later

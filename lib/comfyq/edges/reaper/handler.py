@@ -3,14 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-import structlog
-
+from comfyq.aio.logs import log
 from comfyq.domain.dead_letter import Origin
 from comfyq.edges.reaper.dead_letters import DeadLetterKeeper
 from comfyq.services.operations.reaper import Reaper
 from comfyq.wire.sqs import failures, message_of, queue_of
-
-log = structlog.get_logger()
 
 
 class ReaperHandler:

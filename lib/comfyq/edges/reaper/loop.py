@@ -3,12 +3,9 @@
 import asyncio
 import random
 
-import structlog
-
+from comfyq.aio.logs import log
 from comfyq.domain.errors import DomainError
 from comfyq.services.operations.reaper import Reaper
-
-log = structlog.get_logger()
 
 QUIET = {"early", "gone", "held"}
 

@@ -5,8 +5,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-import structlog
-
+from comfyq.aio.logs import log
 from comfyq.domain.errors import DomainError
 from comfyq.edges.worker.engine_repair import Breakdown, EngineRepair
 from comfyq.edges.worker.heartbeat import Heartbeat
@@ -14,8 +13,6 @@ from comfyq.edges.worker.prompt_slots import PromptSlots, Slot
 from comfyq.ports.engine import EngineError
 from comfyq.services.worker.executor import Executor
 from comfyq.services.worker.held_job import HeldJob
-
-log = structlog.get_logger()
 
 
 class Attempts:

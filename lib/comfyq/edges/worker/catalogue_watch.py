@@ -2,14 +2,11 @@
 
 import asyncio
 
-import structlog
-
+from comfyq.aio.logs import log
 from comfyq.domain.errors import DomainError
 from comfyq.edges.worker.engine_watch import EngineWatch
 from comfyq.ports.engine import EngineError
 from comfyq.services.workflows.node_catalogues import CataloguePublisher
-
-log = structlog.get_logger()
 
 LOOK_S = 0.25
 PERIOD_S = 60.0  # models are added and removed while ComfyUI runs

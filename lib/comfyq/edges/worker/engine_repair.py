@@ -4,8 +4,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
-import structlog
-
+from comfyq.aio.logs import log
 from comfyq.edges.worker.readiness import Readiness
 from comfyq.ports.caretaker import Caretaker
 from comfyq.ports.engine import (
@@ -18,8 +17,6 @@ from comfyq.ports.engine import (
 )
 from comfyq.services.worker.held_job import HeldJob
 from comfyq.services.worker.prompts import prompts_of
-
-log = structlog.get_logger()
 
 DEVICE_FAULTS = 2  # in a row, until the worker says that its GPU is broken
 

@@ -3,13 +3,10 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-import structlog
-
+from comfyq.aio.logs import log
 from comfyq.domain.errors import Unavailable
 from comfyq.ports.engine import Engine, EngineError, EngineInfo, PromptId, PromptState
 from comfyq.services.worker.membership import Membership
-
-log = structlog.get_logger()
 
 
 class EngineWatch:

@@ -4,16 +4,13 @@ import asyncio
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-import structlog
-
+from comfyq.aio.logs import log
 from comfyq.domain.errors import ClockSkewed, DomainError
 from comfyq.domain.job import Job, JobId, WorkerId
 from comfyq.edges.worker.catalogue_watch import CatalogueWatch
 from comfyq.edges.worker.readiness import Readiness
 from comfyq.ports.clock import Clock
 from comfyq.records.workers import WorkerRecords, WorkerState
-
-log = structlog.get_logger()
 
 LOOK_S = 0.25  # a changed state is stored within that time
 

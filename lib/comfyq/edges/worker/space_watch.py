@@ -2,11 +2,8 @@
 
 import asyncio
 
-import structlog
-
+from comfyq.aio.logs import log
 from comfyq.ports.space import Space
-
-log = structlog.get_logger()
 
 PERIOD_S = 5.0
 

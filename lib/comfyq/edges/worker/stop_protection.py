@@ -4,11 +4,8 @@ import asyncio
 from collections.abc import Callable
 from time import monotonic
 
-import structlog
-
+from comfyq.aio.logs import log
 from comfyq.ports.protection import Protection, ProtectionUnavailable
-
-log = structlog.get_logger()
 
 LOOK_S = 0.5
 PROTECTED_S = 3_600.0  # one request's duration: a worker that hangs can be stopped after it

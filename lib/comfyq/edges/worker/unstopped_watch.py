@@ -3,15 +3,12 @@
 import asyncio
 from collections.abc import Callable
 
-import structlog
-
+from comfyq.aio.logs import log
 from comfyq.edges.worker.engine_watch import EngineWatch
 from comfyq.ports.clock import Clock
 from comfyq.ports.engine import EngineError, EngineUnavailable
 from comfyq.services.worker.prompt_stopper import PromptStopper
 from comfyq.wire.times import format_time
-
-log = structlog.get_logger()
 
 PERIOD_S = 0.25
 

@@ -5,16 +5,13 @@ import random
 from collections.abc import Coroutine, Sequence
 from typing import Any, Protocol, TypeVar
 
-import structlog
-
+from comfyq.aio.logs import log
 from comfyq.aio.tasks import beside, is_cancelled
 from comfyq.domain.errors import TooContended, Unavailable
 from comfyq.edges.worker.attempts import Attempts
 from comfyq.edges.worker.heartbeat import Heartbeat
 from comfyq.edges.worker.job_source import Claim, JobSource
 from comfyq.edges.worker.readiness import Readiness
-
-log = structlog.get_logger()
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from comfyq.adapters.filesystem.workflows import FolderWorkflows, load_workflow
 from comfyq.bootstrap.api import api_app
-from comfyq.bootstrap.ports import open_ports
+from comfyq.bootstrap.backends import open_ports
 from comfyq.bootstrap.services import Services
 from comfyq.cli.app import app
 from comfyq.config import Settings

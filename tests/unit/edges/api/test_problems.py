@@ -1,7 +1,6 @@
 """Whatever is sent, the answer is a problem document with a stable code, and never a 500."""
 
 import json
-import logging
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from comfyq.edges.api.bodies import MAX_BODY_BYTES
 from comfyq.edges.api.problems import STATUS, status_of
 from tests.api_lab import ApiLab
 from tests.effort import share
+from tests.log_lines import logged
 
 pytestmark = pytest.mark.anyio
 
@@ -208,14 +208,16 @@ async def test_a_table_that_does_not_answer_is_worth_another_try() -> None:
     assert int(answer.headers["retry-after"]) > 0
 
 
-async def test_our_own_mistakes_are_logged_and_not_told(caplog: pytest.LogCaptureFixture) -> None:
+async def test_our_own_mistakes_are_logged_and_not_told() -> None:
     lab = ApiLab()
     lab.table.faults_before.append(ZeroDivisionError("secret detail"))
-    with caplog.at_level(logging.ERROR):
+    with logged() as lines:
         answer = post(lab, b'{"prompt": "x"}')
     assert (answer.status_code, problem(answer)["code"]) == (500, "internal-error")
     assert "secret" not in answer.text
-    assert "ZeroDivisionError: secret detail" in caplog.text
+    [line] = [line for line in lines if line["event"] == "request_failed"]
+    assert (line["method"], line["path"]) == ("POST", "/generate")
+    assert repr(line["exc_info"]) == "ZeroDivisionError('secret detail')"
 
 
 def every(error: type[DomainError]) -> list[type[DomainError]]:

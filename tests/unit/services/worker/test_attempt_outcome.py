@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from structlog.testing import capture_logs
 
 from comfyq.domain.errors import TooContended, TooLarge, Unsupported
 from comfyq.domain.files.output import MAX_OUTPUTS
@@ -13,6 +12,7 @@ from comfyq.domain.job import Job, JobStatus
 from comfyq.ports.engine import Ended, GraphRefused, NodeError, Rendered, Started
 from comfyq.ports.table import MAX_ITEM_BYTES, Put, Write
 from tests.farm import Farm
+from tests.log_lines import logged
 from tests.scripted_engine import ScriptedEngine
 
 pytestmark = pytest.mark.anyio
@@ -139,7 +139,7 @@ async def test_the_same_defect_twice_ends_the_job_and_names_the_log(
     farm: Farm, refusing: Patch
 ) -> None:
     refusing(lambda: failing("first"))
-    with capture_logs() as logs:
+    with logged() as logs:
         job = await ended(farm, ScriptedEngine())
     assert job.error is not None
     assert (job.error.code, job.attempt, job.failures) == ("internal", 2, 2)

@@ -1,7 +1,6 @@
 """Submitting a prompt to ComfyUI: as a whole or not at all, and never twice."""
 
 import asyncio
-import logging
 import random
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -12,6 +11,7 @@ from comfyq.adapters.comfyui.client import ComfyClient, Reply, Sighting
 from comfyq.adapters.comfyui.submit.cancellation import cancel
 from comfyq.adapters.comfyui.submit.refusal import classes_without_names, graph_refused
 from comfyq.adapters.comfyui.timing import EngineTiming
+from comfyq.aio.logs import log
 from comfyq.ports.engine import (
     EngineError,
     EngineUnavailable,
@@ -23,8 +23,6 @@ from comfyq.ports.engine import (
 
 REFUSALS = (HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 CRASHES = 2  # 5xx answers to the same graph; then the graph is refused
-
-log = logging.getLogger(__name__)
 
 
 class PromptSubmission:
@@ -136,7 +134,7 @@ class PromptSubmission:
             await cancel(self._prompt.id, client=self._client, timing=self._timing)
         except EngineError as error:
             # The graph is refused even if its valid part cannot be stopped.
-            log.warning("a refused prompt may run on in part: %s", error)
+            log.warning("refused_prompt_may_run", reason=str(error))
 
 
 def _body_of(reply: Reply) -> Mapping[str, Any]:

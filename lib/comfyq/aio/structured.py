@@ -1,18 +1,20 @@
 """Log lines for people on a terminal, JSON for everything else."""
 
-import logging
 import sys
+from typing import Any
 
 import structlog
 from structlog.typing import Processor
 
 
-def configure_logging(level: str) -> None:
-    """Everything goes to standard error: standard output belongs to what a command prints."""
+def logger_from(level: int) -> Any:
+    """Configure structlog, and make a logger that drops what is below ``level``.
+
+    Everything goes to standard error: standard output belongs to what a command prints.
+    """
     renderer: Processor = structlog.processors.JSONRenderer()
     if sys.stderr.isatty():
         renderer = structlog.dev.ConsoleRenderer()
-    number = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
@@ -20,6 +22,8 @@ def configure_logging(level: str) -> None:
             structlog.processors.format_exc_info,
             renderer,
         ],
-        wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        # looked up for each line: tests and command runners replace it
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),
     )
+    return structlog.get_logger()  # noqa: TID251 - the one place

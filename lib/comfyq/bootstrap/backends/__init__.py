@@ -1,0 +1,31 @@
+"""The backends: each opens the ports with adapters of its own."""
+
+from comfyq.adapters.system.clock import SystemClock
+from comfyq.bootstrap.ports import Ports
+from comfyq.config import Backend, Settings
+from comfyq.ports.clock import Clock
+
+
+def open_ports(settings: Settings, *, clock: Clock | None = None) -> Ports:
+    """Open the ports of the backend that ``settings`` names, by default on the machine's clock.
+
+    A backend's adapters are imported when it is opened: their packages are extras, which not every
+    installation has.
+
+    Raises:
+        MissingSetting: the backend needs one more setting, which the message names.
+    """
+    clock = clock or SystemClock()
+    if settings.backend is Backend.EMBEDDED:
+        from comfyq.bootstrap.backends.embedded import embedded_ports
+
+        ports = embedded_ports(settings, clock)
+    else:
+        from comfyq.bootstrap.backends.aws import aws_ports
+
+        ports = aws_ports(settings, clock)
+    if settings.minio.endpoint is None:
+        return ports
+    from comfyq.bootstrap.backends.minio import with_minio
+
+    return with_minio(ports, settings.minio)

@@ -1,0 +1,49 @@
+"""AWS's services, or look-alikes of them."""
+
+from comfyq.adapters.apigw.notifier import ApiGatewayNotifier
+from comfyq.adapters.dynamodb.table import DynamoTable
+from comfyq.adapters.s3.assets import S3Assets
+from comfyq.adapters.sqs.inbox import SqsInbox
+from comfyq.adapters.sqs.queue import SqsQueue
+from comfyq.adapters.system.clock import CorrectedClock
+from comfyq.bootstrap.clients import Clients
+from comfyq.bootstrap.ports import MissingSetting, Ports
+from comfyq.config import Settings
+from comfyq.domain.dead_letter import Origin
+from comfyq.ports.clock import Clock
+from comfyq.ports.inbox import Inbox
+
+
+def aws_ports(settings: Settings, local_clock: Clock) -> Ports:
+    aws = settings.aws
+    if aws.queue_url is None:
+        raise MissingSetting(
+            f"the {settings.backend} backend needs COMFYQ_QUEUE_URL, COMFYQ_TABLE and "
+            "COMFYQ_BUCKET; `comfyq env` prints them for a running `comfyq up`"
+        )
+    clients = Clients(settings)
+    clock = CorrectedClock(local_clock)
+    table = DynamoTable(
+        client=clients.dynamodb, table=aws.table, clock=clock, on_date=clock.observe
+    )
+    return Ports(
+        table=table,
+        queue=SqsQueue(client=clients.sqs, url=aws.queue_url, fair=settings.tenants.fair_queue),
+        assets=S3Assets(client=clients.s3, bucket=aws.bucket),
+        clock=clock,
+        notifier=ApiGatewayNotifier(client_of=clients.management),
+        close=lambda: None,
+        submissions=_sqs_inbox(clients, aws.submissions_queue_url),
+        dead={
+            origin: inbox
+            for origin, url in (
+                (Origin.JOBS, aws.dead_queue_url),
+                (Origin.SUBMISSIONS, aws.submissions_dead_queue_url),
+            )
+            if (inbox := _sqs_inbox(clients, url)) is not None
+        },
+    )
+
+
+def _sqs_inbox(clients: Clients, url: str | None) -> Inbox | None:
+    return None if url is None else SqsInbox(client=clients.sqs, url=url)

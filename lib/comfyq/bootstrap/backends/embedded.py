@@ -1,0 +1,42 @@
+"""One machine: SQLite and files."""
+
+from comfyq.adapters.filesystem.assets import FileAssets
+from comfyq.adapters.gateway.notifier import GatewayNotifier
+from comfyq.adapters.sqlite.database import Database
+from comfyq.adapters.sqlite.inbox import SqliteInbox
+from comfyq.adapters.sqlite.joint import SqliteJointWrites
+from comfyq.adapters.sqlite.queue import DEAD_BOX, SqliteQueue
+from comfyq.adapters.sqlite.table import SqliteTable
+from comfyq.bootstrap.ports import Ports
+from comfyq.config import Settings
+from comfyq.domain.dead_letter import Origin
+from comfyq.ports.clock import Clock
+
+SUBMISSIONS_BOX = "submissions"
+SUBMISSIONS_DEAD_BOX = "submissions-dead"
+
+
+def embedded_ports(settings: Settings, clock: Clock) -> Ports:
+    database = Database(path=settings.data_dir / "comfyq.db")
+    table = SqliteTable(database=database, clock=clock)
+    queue = SqliteQueue(database=database, clock=clock, visibility_s=settings.local.visibility_s)
+    notifier = GatewayNotifier()
+    return Ports(
+        table=table,
+        queue=queue,
+        joint=SqliteJointWrites(database=database, table=table, queue=queue),
+        assets=FileAssets(folder=settings.data_dir / "assets"),
+        clock=clock,
+        notifier=notifier,
+        sockets=notifier,
+        close=database.close,
+        submissions=SqliteInbox(
+            database=database, clock=clock, box=SUBMISSIONS_BOX, dead=SUBMISSIONS_DEAD_BOX
+        ),
+        dead={
+            Origin.JOBS: SqliteInbox(database=database, clock=clock, box=DEAD_BOX),
+            Origin.SUBMISSIONS: SqliteInbox(
+                database=database, clock=clock, box=SUBMISSIONS_DEAD_BOX
+            ),
+        },
+    )

@@ -1,0 +1,1 @@
+"""The Lambda functions, each in a module that imports what that one needs."""

@@ -1,0 +1,17 @@
+"""The function of the WebSocket API."""
+
+from comfyq.bootstrap.lambdas.function import Function, blocking, services_of
+from comfyq.config import Settings
+from comfyq.edges.websocket.handler import WebSocketHandler
+
+
+def websocket_function(settings: Settings) -> Function:
+    services = services_of(settings)
+    handler = WebSocketHandler(
+        subscriptions=services.subscriptions,
+        notifier=services.ports.notifier,
+        authenticator=services.authenticator,
+        scheme="https",
+        public_url=settings.api.public_url,
+    )
+    return blocking(handler.handle)

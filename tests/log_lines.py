@@ -1,0 +1,17 @@
+"""What the code under test logs."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from structlog.testing import capture_logs
+
+from comfyq.aio.logs import log
+
+
+@contextmanager
+def logged() -> Iterator[list[Any]]:
+    """Collect the lines that are logged, as mappings."""
+    log.debug("nothing")  # the first line configures structlog, which would end the collecting
+    with capture_logs() as lines:
+        yield lines
