@@ -113,8 +113,8 @@ def main() -> None:
     except (InvalidSettings, MissingSetting, NotComfyUI, NotAdmitted) as wrong:
         print(wrong, file=sys.stderr)
         sys.exit(WRONG_USAGE)
-    except BaseExceptionGroup as group:
-        skewed = first_of(group)
+    except (ClockSkewed, BaseExceptionGroup) as failed:  # before or while its tasks run
+        skewed = first_of(failed) if isinstance(failed, BaseExceptionGroup) else failed
         if not isinstance(skewed, ClockSkewed):
             raise
         print(skewed, file=sys.stderr)
