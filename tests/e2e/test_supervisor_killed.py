@@ -16,7 +16,7 @@ from comfyq.aio.tasks import beside
 from comfyq.bootstrap.supervision import SupervisorTaken, take_charge
 from comfyq.config import Settings
 from comfyq.local.left_process import ProcessNote
-from comfyq.local.process_table import processes as running
+from comfyq.local.process_table import process_of
 from comfyq.local.supervisor import Supervisor
 from tests.e2e.faults.client import until
 from tests.processes import Processes
@@ -45,7 +45,7 @@ class Comfy:
 
 
 def lives(pid: int) -> bool:
-    return any(entry.pid == pid for entry in running())
+    return process_of(pid) is not None
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from comfyq.aio.logs import log
-from comfyq.local.process_table import processes
+from comfyq.local.process_table import process_of, processes
 
 LOOK_S = 0.1
 
@@ -24,10 +24,10 @@ class ProcessNote:
         self._path = path
 
     def write(self, pid: int) -> None:
-        for entry in processes():
-            if entry.pid == pid:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
-                self._path.write_text(json.dumps({"pid": pid, "started": entry.started}))
+        process = process_of(pid)
+        if process is not None:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self._path.write_text(json.dumps({"pid": pid, "started": process.started}))
 
     def clear(self) -> None:
         self._path.unlink(missing_ok=True)
@@ -46,10 +46,10 @@ class ProcessNote:
             noted = json.loads(self._path.read_text())
         except (OSError, ValueError):
             return None
-        for entry in processes():
-            if entry.pid == noted["pid"] == entry.group and entry.started == noted["started"]:
-                return entry.pid
-        return None
+        process = process_of(noted["pid"])
+        if process is None or process.started != noted["started"]:
+            return None
+        return process.pid if process.group == process.pid else None
 
 
 async def _end(group: int, *, patience_s: float) -> None:
