@@ -83,9 +83,11 @@ class Attempts:
                     self._break_off(broken)
         finally:
             slot.leave()
-            self._heartbeat.remove(held.id)
+            self._heartbeat.remove(held.id, held.token)
 
     def _break_off(self, broken: Breakdown) -> None:
-        for task in self._running.keys() - {asyncio.current_task()}:
-            task.cancel("its ComfyUI has to be restarted")
+        for task, slot in list(self._running.items()):
+            # A prompt that has left ComfyUI only needs its files stored.
+            if task is not asyncio.current_task() and not slot.has_left:
+                task.cancel("its ComfyUI has to be restarted")
         self._repair.repair(broken)

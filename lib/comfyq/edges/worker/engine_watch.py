@@ -78,14 +78,22 @@ class EngineWatch:
             self.info = await self._engine.info()
             await self._membership.join(self.info)
         except (EngineError, Unavailable) as away:
-            if self.ok or self.reason is None:
-                log.warning("engine_away", reason=str(away))
-            self.reason = str(away)
-            self._answers.clear()
+            if not self.latched:  # otherwise the reason for the latch is the one to show
+                self._is_away(str(away))
         else:
-            self.reason = None
-            self.returns += not self.ok
-            self._answers.set()
+            if not self.latched:  # it may have been latched while ComfyUI answered
+                self._is_back()
+
+    def _is_away(self, reason: str) -> None:
+        if self.ok or self.reason is None:
+            log.warning("engine_away", reason=reason)
+        self.reason = reason
+        self._answers.clear()
+
+    def _is_back(self) -> None:
+        self.reason = None
+        self.returns += not self.ok
+        self._answers.set()
 
     async def _heals(self, healed: Callable[[], Awaitable[bool]]) -> bool:
         try:

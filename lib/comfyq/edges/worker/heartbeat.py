@@ -47,21 +47,22 @@ class Heartbeat:
         self._period_s = period_s
         self._ttl_s = ttl_s
         self._started_at = clock.now()
-        self._jobs: set[JobId] = set()
+        self._held: set[tuple[JobId, int]] = set()  # by job and attempt
         self._family: str | None = None
         self._draining = False
 
     def add(self, job: Job) -> None:
-        self._jobs.add(job.id)
+        self._held.add((job.id, job.attempt))
         self._family = job.family
 
-    def remove(self, job_id: JobId) -> None:
-        self._jobs.discard(job_id)
+    def remove(self, job_id: JobId, attempt: int) -> None:
+        """Remove one attempt; the same job may be held again under its next one already."""
+        self._held.discard((job_id, attempt))
 
     @property
     def busy(self) -> bool:
         """Return whether the worker holds a job."""
-        return bool(self._jobs)
+        return bool(self._held)
 
     def drain(self) -> None:
         self._draining = True
@@ -113,7 +114,7 @@ class Heartbeat:
             catalogue=self._catalogue.id if self._catalogue else None,
             draining=self._draining,
             paused=self._readiness.paused,
-            jobs=tuple(sorted(self._jobs)),
+            jobs=tuple(sorted({job_id for job_id, _ in self._held})),
             family=self._family,
             seen_at=now,
             started_at=self._started_at,

@@ -37,7 +37,9 @@ class JobSource:
             Unavailable: the table does not answer.
         """
         chosen = None if self._affinity is None else await self._affinity.choose()
-        return None if chosen is None else partial(self._claims.claim_waiting, chosen)
+        if chosen is None or not self._may_claim():
+            return None
+        return partial(self._claims.claim_waiting, chosen)
 
     async def rung(self) -> Claim | None:
         """Wait up to ``wait_s`` for a doorbell; None if there was none.

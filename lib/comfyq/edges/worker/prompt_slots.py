@@ -43,23 +43,23 @@ class Slot:
     def __init__(self, slots: PromptSlots) -> None:
         self._slots = slots
         self.started = False
-        self._left = False
+        self.has_left = False
 
     @property
     def waits(self) -> bool:
         """Return whether the job is claimed but not started by ComfyUI."""
-        return not self.started and not self._left
+        return not self.started and not self.has_left
 
     @property
     def turn(self) -> Turn:
         return Turn(started=self.start, left=self.leave)
 
     def start(self) -> None:
-        if not self.started and not self._left:
+        if not self.started and not self.has_left:
             self.started = True
             self._slots.move(waiting=-1, running=1)
 
     def leave(self) -> None:
-        if not self._left:
-            self._left = True
+        if not self.has_left:
+            self.has_left = True
             self._slots.move(waiting=0 if self.started else -1, running=-1 if self.started else 0)

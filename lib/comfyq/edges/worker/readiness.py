@@ -28,10 +28,11 @@ class Readiness:
         return self.unstopped.reason or self.space.reason
 
     async def wait(self) -> None:
-        """Wait until a job may be claimed."""
-        await self.engine.wait_ok()
-        await self.space.wait_ok()
-        await self.unstopped.wait_ok()
+        """Wait until a job may be claimed: until all conditions hold at the same time."""
+        while not self.ok:
+            await self.engine.wait_ok()
+            await self.space.wait_ok()
+            await self.unstopped.wait_ok()
 
     async def run(self, on_hung: Callable[[str], None]) -> None:
         """Watch until canceled; ``on_hung`` is called with the reason if ComfyUI seems to hang."""

@@ -20,6 +20,7 @@ class UnstoppedWatch:
         self._stopper = stopper
         self._engine_watch = engine_watch
         self._clock = clock
+        self._refused: str | None = None  # the last reason logged
         self.reason: str | None = None  # why nothing is claimed
 
     @property
@@ -67,4 +68,6 @@ class UnstoppedWatch:
         except EngineUnavailable:
             self._engine_watch.doubt()
         except EngineError as unable:
-            log.warning("stop_refused", reason=str(unable))
+            if str(unable) != self._refused:
+                self._refused = str(unable)
+                log.warning("stop_refused", reason=self._refused)

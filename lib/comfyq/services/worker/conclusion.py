@@ -87,10 +87,18 @@ class Conclusion:
         if not adopted:  # otherwise the journal keeps it, and its prompts go once it has ended
             await self._claims.forget(held.id)
 
-    async def give_up(self, held: HeldJob, reason: str) -> None:
-        """Stop ComfyUI's work on the job and give it back, uncounted."""
+    async def give_up(
+        self, held: HeldJob, reason: str, *, unstored: AttemptOutcome | None = None
+    ) -> None:
+        """Stop ComfyUI's work on the job and give it back, uncounted.
+
+        ``unstored`` is an outcome whose storing was interrupted: if it is not the job's end, its
+        outputs are deleted.
+        """
         await self._renderer.stop(held)
         await self.conclude(held, AttemptOutcome(partial(jobs.release, reason=reason)))
+        if unstored is not None and not held.won:
+            await self._discard(held, unstored)
 
     def let_go(self, held: HeldJob) -> None:
         """Drop the claim: from now on, a doorbell for this job makes this worker claim it."""

@@ -67,30 +67,33 @@ class Executor:
         When this is canceled (the worker drains), the job is given back, uncounted, for the
         reason that the cancellation carries.
         """
+        outcome: AttemptOutcome | None = None
         try:
-            async with beside(held.keep()):
-                outcome = await self._attempt(held, turn)
-            await self._conclusion.conclude(held, outcome)
+            try:
+                async with beside(held.keep()):
+                    spec = await self._records.spec(held.id)
+                    outcome = await self._attempt(held, spec, turn)
+                    if outcome.outputs is not None:
+                        await self._note_results(held.job, spec)
+                await self._conclusion.conclude(held, outcome)
+            except Exception as raised:  # any error ends the attempt now, not at its lease's end
+                return await self._end_early(held, raised)
         except asyncio.CancelledError as stopped:
             reason = str(stopped) or "its worker was stopped"
-            await asyncio.shield(self._conclusion.give_up(held, reason))
+            await asyncio.shield(self._conclusion.give_up(held, reason, unstored=outcome))
             raise
-        except Exception as raised:  # any error ends the attempt now, not at its lease's end
-            return await self._settle(held, raised)
         finally:
             turn.left()
             self._conclusion.let_go(held)
         return None
 
-    async def _attempt(self, held: HeldJob, turn: Turn) -> AttemptOutcome:
-        spec = await self._records.spec(held.id)
+    async def _attempt(self, held: HeldJob, spec: Spec, turn: Turn) -> AttemptOutcome:
         rendering = await self._renderer.render(held, spec, turn)
         try:
             outputs = await self._collector.collect(held.job, rendering.files, spec=spec)
         except AssetsUnavailable as refused:
             error = JobError(jobs.STORAGE_REFUSED, f"the results could not be stored: {refused}")
             return AttemptOutcome(partial(jobs.fail, error=error, retry_in=None))
-        await self._note_results(held.job, spec)
         succeed = partial(jobs.succeed, steps=rendering.steps)
         return AttemptOutcome(succeed, outputs, files=rendering.files)
 
@@ -102,15 +105,15 @@ class Executor:
         except DomainError as unavailable:  # then a later job renders them once more
             log.warning("reuse_unrecorded", job=job.id, reason=str(unavailable))
 
-    async def _settle(self, held: HeldJob, raised: Exception) -> EngineError | None:
+    async def _end_early(self, held: HeldJob, raised: Exception) -> EngineError | None:
         """Conclude an attempt that ``raised`` ended early."""
         try:
-            return await self._end_early(held, raised)
+            return await self._end_as_raised(held, raised)
         except Exception as second:  # the outcome of ``raised`` cannot be stored
             await self._conclusion.conclude(held, outcome_of(second, held, self._timing))
         return None
 
-    async def _end_early(self, held: HeldJob, raised: Exception) -> EngineError | None:
+    async def _end_as_raised(self, held: HeldJob, raised: Exception) -> EngineError | None:
         if isinstance(raised, JobEnded):
             await self._conclusion.announce(held)
         elif isinstance(raised, LeaseLost | IllegalTransition | JobNotFound):

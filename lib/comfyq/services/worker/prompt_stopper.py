@@ -20,6 +20,7 @@ from comfyq.services.worker.timing import Timing
 T = TypeVar("T")
 
 LOOK_S = 0.2
+ASK_AGAIN_S = 5.0  # ComfyUI may drop a request to stop a prompt
 
 LIVE = (PromptState.RUNNING, PromptState.PENDING)
 
@@ -30,7 +31,7 @@ class Unstopped:
 
     until: float  # ComfyUI counts as hung after this time (monotonic)
     patience_s: float
-    asked: bool = False  # ComfyUI has accepted the request to stop it
+    asked_at: float | None = None  # ComfyUI accepted the last request to stop it (monotonic)
 
 
 class PromptStopper:
@@ -71,10 +72,10 @@ class PromptStopper:
         going_on = {prompt: Unstopped(until, patience_s) for prompt in prompts}
         try:
             async with asyncio.timeout(self._timing.let_go_s):
-                await self._strike(going_on)
+                await self._request_stop(going_on)
                 while going_on:  # polled, because no event reports every end
                     await asyncio.sleep(LOOK_S)
-                    await self._strike(going_on)
+                    await self._request_stop(going_on)
         except (TimeoutError, EngineError) as left:
             log.warning(
                 "prompt_unstopped", prompts=list(going_on), reason=str(left) or "a slow step"
@@ -96,7 +97,7 @@ class PromptStopper:
         began = self._now()
         self._listens, silent = True, False
         try:
-            await self._strike(self._unstopped)
+            await self._request_stop(self._unstopped)
         except EngineUnavailable as away:
             self._listens = not isinstance(away, EngineNotListening)
             silent = self._listens
@@ -123,14 +124,31 @@ class PromptStopper:
         late = [each.patience_s for each in self._unstopped.values() if now >= each.until]
         return f"ComfyUI did not stop within {max(late):.0f} s" if late else None
 
-    async def _strike(self, going_on: dict[PromptId, Unstopped]) -> None:
-        """Request the stop of each prompt once, and drop those that are out of ComfyUI."""
+    async def _request_stop(self, going_on: dict[PromptId, Unstopped]) -> None:
+        """Request the stop of each prompt, and drop those that are out of ComfyUI.
+
+        Raises:
+            EngineUnavailable: ComfyUI does not answer.
+            EngineError: it cannot stop one of them; the others were seen to all the same.
+        """
+        unable: EngineError | None = None
         for prompt, unstopped in list(going_on.items()):
-            if not unstopped.asked:
-                await self._answered(self._engine.cancel(prompt))
-                unstopped.asked = True
+            try:
+                await self._ask(prompt, unstopped)
+            except EngineUnavailable:
+                raise
+            except EngineError as refused:
+                unable = refused
             if await self._answered(self._engine.find(prompt)) not in LIVE:
                 going_on.pop(prompt, None)  # ``forget`` may have removed it meanwhile
+        if unable is not None:
+            raise unable
+
+    async def _ask(self, prompt: PromptId, unstopped: Unstopped) -> None:
+        asked_at = unstopped.asked_at
+        if asked_at is None or self._now() - asked_at >= ASK_AGAIN_S:
+            await self._answered(self._engine.cancel(prompt))
+            unstopped.asked_at = self._now()
 
     async def _answered(self, call: Awaitable[T]) -> T:
         try:

@@ -23,10 +23,11 @@ class StepPace:
             return
         if event.node != self._node:
             self._slowest_s = None
+        elif event.step == self._step:
+            return
         elif event.step > self._step:
             self._slowest_s = max(self._slowest_s or 0.0, now - self._moved_at)
-        else:
-            return
+        # Fewer steps than before: the node has begun another pass, as tiled samplers do.
         self._node, self._step, self._max_steps = event.node, event.step, event.max_steps
         self._moved_at = now
 

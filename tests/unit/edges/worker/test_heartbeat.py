@@ -1,5 +1,6 @@
 """What a worker says of itself while it works."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import anyio
@@ -67,6 +68,18 @@ async def test_the_jobs_it_holds_and_the_family_of_the_last_are_told(farm: Farm)
         lab.heartbeat.add(job("j1", "flux"))
         lab.heartbeat.add(job("j2", "sd15"))
         await lab.told(jobs=("j1", "j2"), family="sd15")
-        lab.heartbeat.remove(JobId("j1"))
-        lab.heartbeat.remove(JobId("j2"))
+        lab.heartbeat.remove(JobId("j1"), 0)
+        lab.heartbeat.remove(JobId("j2"), 0)
         await lab.told(jobs=(), family="sd15")
+
+
+async def test_a_job_that_is_held_again_is_still_held_when_its_former_attempt_ends(
+    farm: Farm,
+) -> None:
+    heartbeat = Lab(farm).heartbeat
+    heartbeat.add(replace(job("j1", "flux"), attempt=1))
+    heartbeat.add(replace(job("j1", "flux"), attempt=2))
+    heartbeat.remove(JobId("j1"), 1)
+    assert heartbeat.busy
+    heartbeat.remove(JobId("j1"), 2)
+    assert not heartbeat.busy

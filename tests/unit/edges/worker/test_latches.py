@@ -136,3 +136,25 @@ async def test_a_broken_device_is_sound_again_in_another_process() -> None:
     lab.engine.states.clear()
     await lab.watch.look()
     assert (lab.watch.ok, lab.watch.latched) == (True, False)
+
+
+async def test_an_answer_that_was_on_its_way_clears_no_latch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lab, answered = Lab(PromptState.ENDED), asyncio.Event()
+    info = lab.engine.info
+
+    async def slow() -> EngineInfo:
+        await answered.wait()
+        return await info()
+
+    async def never() -> bool:
+        return False
+
+    monkeypatch.setattr(lab.engine, "info", slow)
+    looking = asyncio.ensure_future(lab.watch.look())
+    await asyncio.sleep(0)
+    lab.watch.latch("the device failed", healed=never)
+    answered.set()
+    await looking
+    assert (lab.watch.ok, lab.watch.reason) == (False, "the device failed")

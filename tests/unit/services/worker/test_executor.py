@@ -316,3 +316,49 @@ async def test_a_lost_answer_of_the_table_costs_time_and_no_job(
     ended = await farm.records.get(job.id)
     assert ended.status is JobStatus.SUCCEEDED
     assert len(await farm.records.outputs(job.id)) == 1
+
+
+async def test_a_drain_in_the_middle_of_an_early_end_gives_the_job_back(
+    farm: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not for a lease to lapse: what ends the attempt may be cut off as well."""
+    job = await farm.submit()
+    worker = farm.worker("w1", ScriptedEngine(Started(), PromptInterrupted("stopped by another")))
+    begun = asyncio.Event()
+
+    async def hangs(*_: object) -> None:
+        begun.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(worker.executor, "_end_as_raised", hangs)
+    running = asyncio.ensure_future(worker.run_once())
+    await begun.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    waiting = await farm.records.get(job.id)
+    assert (waiting.status, waiting.lease) == (JobStatus.QUEUED, None)
+
+
+async def test_outputs_of_an_attempt_that_is_cut_off_before_its_end_are_deleted(
+    farm: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await farm.submit()
+    worker, begun = farm.worker("w1"), asyncio.Event()
+
+    async def hangs(*_: object) -> None:
+        assert farm.assets.stored
+        begun.set()
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(farm.reuse, "note", hangs)
+    running = asyncio.ensure_future(worker.run_once())
+    await begun.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    assert not farm.assets.stored
+    monkeypatch.undo()
+    assert await farm.worker("w2").run_once()
+    assert (await farm.records.get(job.id)).status is JobStatus.SUCCEEDED
+    assert farm.assets.stored

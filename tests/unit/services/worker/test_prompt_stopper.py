@@ -9,7 +9,7 @@ from comfyq.ports.engine import (
     PromptId,
     PromptState,
 )
-from comfyq.services.worker.prompt_stopper import PromptStopper
+from comfyq.services.worker.prompt_stopper import ASK_AGAIN_S, PromptStopper
 from comfyq.services.worker.timing import Timing
 from tests.scripted_engine import ScriptedEngine
 
@@ -79,7 +79,7 @@ async def test_a_slow_step_is_waited_out(
     engine.states[ONE] = PromptState.ENDED
     await stopper.look()
     await stopper.wait_free()
-    assert engine.canceled == [ONE]
+    assert set(engine.canceled) == {ONE}
 
 
 @pytest.mark.parametrize(("patience_s", "limit_s"), [(60, 60), (-5, 15)])
@@ -169,3 +169,31 @@ async def test_a_killed_comfyui_runs_nothing(stopper: PromptStopper, seconds: Se
     seconds.now = 20
     stopper.forget()
     assert (stopper.free, stopper.hung) == (True, None)
+
+
+async def test_a_request_that_comfyui_dropped_is_made_again(
+    stopper: PromptStopper, engine: SlowEngine, seconds: Seconds
+) -> None:
+    await stopper.stop([ONE], patience_s=60)
+    seconds.now = ASK_AGAIN_S - 1
+    await stopper.look()
+    assert engine.canceled == [ONE]
+    seconds.now = ASK_AGAIN_S
+    await stopper.look()
+    assert engine.canceled == [ONE, ONE]
+
+
+async def test_a_prompt_that_cannot_be_stopped_does_not_hide_the_others(
+    stopper: PromptStopper, engine: SlowEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refused(prompt_id: PromptId) -> None:
+        if prompt_id == ONE:
+            raise EngineError("this ComfyUI stops no single prompt")
+
+    monkeypatch.setattr(engine, "cancel", refused)
+    engine.states[TWO] = PromptState.ENDED
+    await stopper.stop([ONE, TWO], patience_s=60)
+    engine.states[ONE] = PromptState.ENDED
+    with pytest.raises(EngineError):
+        await stopper.look()
+    assert stopper.free

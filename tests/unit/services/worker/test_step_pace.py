@@ -49,3 +49,9 @@ def test_a_report_that_comes_again_is_no_step() -> None:
 def test_no_step_may_take_longer_than_its_workflow_allows() -> None:
     assert sampled((1, 201)).left_s(now=201, stall_s=STALL_S) == STALL_S
     assert sampled((1, 21)).left_s(now=51, stall_s=10) < 0  # it has stalled
+
+
+def test_another_pass_of_the_same_node_is_progress() -> None:
+    pace = sampled((1, 2), (2, 3), (20, 21))
+    pace.note(Advance("3", step=1, max_steps=20), now=200)
+    assert pace.left_s(now=200, stall_s=STALL_S) == TIMES_THE_SLOWEST * 18
