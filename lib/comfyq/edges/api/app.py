@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
 from comfyq.edges.api import openapi, problems
-from comfyq.edges.api.bodies import BodyLimit
+from comfyq.edges.api.bodies import FORM_OVERHEAD_BYTES, BodyLimit
 from comfyq.edges.api.links import ASSETS
 from comfyq.edges.api.responses import EVERYWHERE
 from comfyq.edges.api.router import Router
@@ -65,7 +65,7 @@ def create_app(
     )
     app.state.services = services
     app.state.addresses = addresses
-    app.add_middleware(BodyLimit, larger={ASSETS: services.uploads.max_bytes})
+    app.add_middleware(BodyLimit, larger={ASSETS: services.uploads.max_bytes + FORM_OVERHEAD_BYTES})
     for router in routers:
         app.include_router(router, responses=EVERYWHERE)
     problems.install(app)

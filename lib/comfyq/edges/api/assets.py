@@ -9,7 +9,6 @@ from fastapi import Depends, HTTPException, Query, Request, Response
 from comfyq.domain.caller import Caller
 from comfyq.domain.files.asset import Asset
 from comfyq.edges.api.authentication import Reader, Submitter
-from comfyq.edges.api.bodies import MAX_BODY_BYTES
 from comfyq.edges.api.dependencies import ClientLinks, services_of
 from comfyq.edges.api.ids import AssetIdInPath
 from comfyq.edges.api.links import ASSETS
@@ -88,26 +87,17 @@ async def show(
 
 
 async def _of_form(request: Request, uploads: Uploads, caller: Caller, content_type: str) -> Asset:
-    """Store the file of a form. A form is read into memory, so the limit of other bodies holds."""
-    body = bytearray()
-    async for chunk in request.stream():
-        body += chunk
-        if len(body) > MAX_BODY_BYTES:
-            raise HTTPException(
-                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-                f"a form may have {MAX_BODY_BYTES} bytes; send a larger file as the body itself, "
-                "with its own Content-Type",
-            )
+    """Store the file of a form while it arrives."""
     try:
-        file = file_of(content_type, bytes(body))
+        file = await file_of(content_type, request.stream())
+        return await uploads.add(
+            caller,
+            _not_empty(file.chunks),
+            filename=file.filename,
+            content_type=file.content_type,
+        )
     except BadForm as bad:
         raise HTTPException(HTTPStatus.BAD_REQUEST, f"the body is no form: {bad}") from None
-    return await uploads.add(
-        caller,
-        _not_empty(_once(file.content)),
-        filename=file.filename,
-        content_type=file.content_type,
-    )
 
 
 async def _not_empty(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -117,7 +107,3 @@ async def _not_empty(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         yield chunk
     if not size:
         raise HTTPException(HTTPStatus.BAD_REQUEST, "the body is empty; send a file")
-
-
-async def _once(content: bytes) -> AsyncIterator[bytes]:
-    yield content

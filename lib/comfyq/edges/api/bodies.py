@@ -9,6 +9,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 MAX_BODY_BYTES = (
     6 * 1024 * 1024
 )  # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+FORM_OVERHEAD_BYTES = 64 * 1024  # around a form's file: headers, and fields that nobody reads
 
 
 class BodyLimit:

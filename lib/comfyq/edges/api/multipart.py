@@ -1,10 +1,22 @@
-"""The one file in a ``multipart/form-data`` body (RFC 7578), which is whole in memory."""
+"""The one file of a ``multipart/form-data`` body (RFC 7578), read while it arrives."""
 
+import logging
+import re
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from email.message import Message
-from email.parser import HeaderParser
+
+from python_multipart import MultipartParser
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import parse_options_header
 
 MAX_PARTS = 20
+MAX_HEADERS = 8  # of a part
+MAX_HEADER_BYTES = 4_096  # of one header
+
+# It warns of each broken form; the answer to the request says the same.
+logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # noqa: TID251 - a library's
+
+MEDIA_TYPE = re.compile(rb"[\w!#$&^.+-]+/[\w!#$&^.+-]+", re.ASCII)
 
 
 class BadForm(Exception):
@@ -13,46 +25,131 @@ class BadForm(Exception):
 
 @dataclass(frozen=True, slots=True)
 class FormFile:
+    """A file whose content is still arriving.
+
+    Iterating ``chunks`` reads the body to its end. It raises BadForm if the form is broken or has
+    another file, so nothing may be done with the content before.
+    """
+
     filename: str
     content_type: str
-    content: bytes
+    chunks: AsyncIterator[bytes]
 
 
-def file_of(content_type: str, body: bytes) -> FormFile:
-    """Return the one file of a form; raises BadForm if there is none or more than one."""
-    parts = [_part(part) for part in _split(body, _boundary(content_type))]
-    files = [file for file in parts if file is not None]
-    if len(files) != 1:
-        raise BadForm(f"the form has {len(files)} files; send one")
-    return files[0]
+async def file_of(content_type: str, body: AsyncIterator[bytes]) -> FormFile:
+    """Read ``body`` up to the content of its file; raises BadForm if there is none."""
+    parts = _Parts(_boundary(content_type))
+    async for chunk in body:
+        parts.feed(chunk)
+        if parts.file is not None:
+            filename, media_type = parts.file
+            return FormFile(filename, media_type, _content(parts, body))
+    parts.finish()
+    raise BadForm("the form has no file; send one")
+
+
+async def _content(parts: "_Parts", body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    for piece in parts.taken():
+        yield piece
+    async for chunk in body:
+        parts.feed(chunk)
+        for piece in parts.taken():
+            yield piece
+    parts.finish()
 
 
 def _boundary(content_type: str) -> bytes:
-    header = Message()
-    header["Content-Type"] = content_type
-    boundary = header.get_boundary()
-    if not boundary or not boundary.isascii():
+    boundary = parse_options_header(content_type)[1].get(b"boundary")
+    if not boundary:
         raise BadForm("its Content-Type names no boundary")
-    return boundary.encode()
+    return boundary
 
 
-def _split(body: bytes, boundary: bytes) -> list[bytes]:
-    delimiter = b"\r\n--" + boundary
-    _preamble, *parts = (b"\r\n" + body).split(delimiter, MAX_PARTS + 1)
-    ends = [at for at, part in enumerate(parts) if part.startswith(b"--")]
-    if not ends:
-        raise BadForm("the form is cut off, or not of the boundary that its Content-Type names")
-    return parts[: ends[0]]
+class _Parts:
+    """Parses a form piece by piece; of its parts only the file's content is kept, until taken."""
 
+    def __init__(self, boundary: bytes) -> None:
+        self.file: tuple[str, str] | None = None  # its name and media type
+        self._content: list[bytes] = []
+        self._in_file = False
+        self._count = 0
+        self._headers: dict[bytes, bytes] = {}
+        self._name = self._value = b""
+        self._ended = False
+        try:
+            self._parser = MultipartParser(
+                boundary,
+                {
+                    "on_part_begin": self._on_part,
+                    "on_header_begin": self._on_header,
+                    "on_header_field": self._on_name,
+                    "on_header_value": self._on_value,
+                    "on_header_end": self._on_header_end,
+                    "on_headers_finished": self._on_headers,
+                    "on_part_data": self._on_data,
+                    "on_end": self._on_end,
+                },
+                max_header_count=MAX_HEADERS,
+                max_header_size=MAX_HEADER_BYTES,
+            )
+        except FormParserError as error:
+            raise BadForm(str(error)) from error
 
-def _part(part: bytes) -> FormFile | None:
-    """The file of a part; None for a plain field."""
-    _, begun, rest = part.partition(b"\r\n")  # after the boundary there may be spaces
-    head, separator, content = (b"\r\n" + rest).partition(b"\r\n\r\n")
-    if not begun or not separator:
-        raise BadForm("a part of the form has no end of its headers")
-    headers = HeaderParser().parsestr(head.lstrip(b"\r\n").decode(errors="replace"))
-    filename = headers.get_filename()
-    if filename is None:
-        return None
-    return FormFile(filename, headers.get_content_type(), content)
+    def feed(self, chunk: bytes) -> None:
+        """Parse the next bytes of the body; raises BadForm."""
+        try:
+            self._parser.write(chunk)
+        except FormParserError as error:
+            raise BadForm(str(error)) from error
+
+    def taken(self) -> list[bytes]:
+        """Return the content that has arrived since the last call."""
+        content, self._content = self._content, []
+        return content
+
+    def finish(self) -> None:
+        """Raise BadForm if the body ended before the form did."""
+        if not self._ended:
+            raise BadForm("it is cut off, or has another boundary than its Content-Type says")
+
+    def _on_part(self) -> None:
+        self._count += 1
+        if self._count > MAX_PARTS:
+            raise BadForm(f"it has more than {MAX_PARTS} parts")
+        self._headers, self._in_file = {}, False
+
+    def _on_header(self) -> None:
+        self._name = self._value = b""
+
+    def _on_name(self, data: bytes, start: int, end: int) -> None:
+        self._name += data[start:end]
+
+    def _on_value(self, data: bytes, start: int, end: int) -> None:
+        self._value += data[start:end]
+
+    def _on_header_end(self) -> None:
+        self._headers[self._name.lower()] = self._value
+
+    def _on_headers(self) -> None:
+        filename = parse_options_header(self._headers.get(b"content-disposition"))[1].get(
+            b"filename"
+        )
+        if filename is None:
+            return  # a plain field
+        if self.file is not None:
+            raise BadForm("it has more than one file; send one")
+        self._in_file = True
+        self.file = filename.decode(errors="replace"), self._media_type()
+
+    def _media_type(self) -> str:
+        """What the part says, if it is one: it comes back as a header of answers."""
+        media_type = parse_options_header(self._headers.get(b"content-type", b"text/plain"))[0]
+        whole = MEDIA_TYPE.fullmatch(media_type)
+        return media_type.decode() if whole else "application/octet-stream"
+
+    def _on_data(self, data: bytes, start: int, end: int) -> None:
+        if self._in_file:
+            self._content.append(data[start:end])
+
+    def _on_end(self) -> None:
+        self._ended = True
