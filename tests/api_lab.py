@@ -103,7 +103,6 @@ class ApiLab:
             workers=services.workers,
             run_times=services.run_times,
             clock=self.clock,
-            live_s=20,
             front_s=0,
         )
 

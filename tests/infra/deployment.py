@@ -185,7 +185,7 @@ def submission(body: str, **attributes: str) -> dict[str, Any]:
 
 
 async def _has_left(services: Services) -> bool:
-    return not await services.workers.live(services.ports.clock.now())
+    return not await services.workers.live()
 
 
 def _status_of(connection: str) -> int:

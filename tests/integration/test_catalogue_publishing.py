@@ -49,7 +49,7 @@ async def published(services: Services) -> NodeCatalogue:
         while True:
             fresh = Services(services.settings, services.ports)
             known = await fresh.catalogues.known()
-            live = await fresh.workers.live(fresh.ports.clock.now())
+            live = await fresh.workers.live()
             if known and any(worker.catalogue for worker in live):
                 return known[0]
             await asyncio.sleep(0.05)

@@ -4,15 +4,13 @@ from collections.abc import Sequence
 
 from fastapi import FastAPI
 
-from comfyq.bootstrap.generate_api import app_of
+from comfyq.bootstrap.generate_api import GENERATE_ROUTERS, app_of
 from comfyq.bootstrap.services import Services
 from comfyq.edges.api import (
     assets,
     batches,
     dead_letters,
-    generate,
     health,
-    outputs,
     uploads,
     workers,
     workflows,
@@ -21,9 +19,8 @@ from comfyq.edges.api.app import Lifespan
 from comfyq.edges.api.router import Router
 
 ROUTERS: Sequence[Router[Services]] = (
-    generate.router,
+    *GENERATE_ROUTERS,
     batches.router,
-    outputs.router,
     uploads.router,
     assets.router,
     dead_letters.router,

@@ -33,6 +33,11 @@ def app_of(
     )
 
 
+def is_for_generate(path: str) -> bool:
+    """Return whether GENERATE_ROUTERS alone serve ``path``."""
+    return path.startswith(GENERATE) and not path.startswith(BATCHES)
+
+
 class GenerateFirst:
     """Serve ``/generate`` with an application of its own, and make ``whole`` on first use for all
     else."""
@@ -44,8 +49,7 @@ class GenerateFirst:
         self._whole: ASGIApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        path: str = scope["path"]
-        if path.startswith(GENERATE) and not path.startswith(BATCHES):
+        if is_for_generate(scope["path"]):
             await self._generate(scope, receive, send)
             return
         if self._whole is None:

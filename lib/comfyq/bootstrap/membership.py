@@ -28,13 +28,7 @@ async def admit(membership: Membership, engine: Engine) -> None:
 
 
 def membership_of(services: Services, worker: WorkerId) -> Membership:
-    return Membership(
-        worker,
-        kinds=services.store_kinds,
-        workers=services.workers,
-        clock=services.ports.clock,
-        live_s=services.settings.worker.live_s,
-    )
+    return Membership(worker, kinds=services.store_kinds, workers=services.workers)
 
 
 async def simulator_refused(services: Services) -> Refusal | None:

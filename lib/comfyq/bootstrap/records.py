@@ -42,7 +42,9 @@ class Records:
 
     @cached_property
     def workers(self) -> WorkerRecords:
-        return WorkerRecords(self.ports.table)
+        return WorkerRecords(
+            self.ports.table, clock=self.ports.clock, live_s=self.settings.worker.live_s
+        )
 
     @cached_property
     def store_kinds(self) -> StoreKindRecords:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from comfyq.adapters.filesystem.lock import hold, is_held
+from comfyq.adapters.filesystem.lock import AlreadyHeld, Lock, hold, is_held
 
 FOLDER = "up"  # a file for each process, which holds its lock
 
@@ -22,15 +22,14 @@ def runtime_file(data_dir: Path, exports: Mapping[str, str]) -> Iterator[None]:
     folder = data_dir / FOLDER
     folder.mkdir(parents=True, exist_ok=True)
     _remove_left(folder)
-    fresh = folder / f"{os.getpid()}-{secrets.token_hex(3)}.new"
-    fresh.touch(mode=0o600)  # it may name secrets
-    lock = hold(fresh)  # follows the file to its name
+    fresh, lock = _new_file(folder)
     file = fresh.with_suffix(".json")
     try:
         fresh.write_text(json.dumps(exports, indent=2))
         fresh.replace(file)
         yield
     finally:
+        fresh.unlink(missing_ok=True)
         file.unlink(missing_ok=True)
         lock.release()
 
@@ -50,11 +49,28 @@ def read_runtime(data_dir: Path) -> Mapping[str, str]:
     )
 
 
+def _new_file(folder: Path) -> tuple[Path, Lock]:
+    """Make a file that only its owner can read, with its lock, which follows it to its name."""
+    while True:
+        fresh = folder / f"{os.getpid()}-{secrets.token_hex(3)}.new"
+        lock = hold(fresh)
+        try:
+            fresh.chmod(0o600)  # it may name secrets
+        except FileNotFoundError:  # removed by another process before it was held
+            lock.release()
+        else:
+            return fresh, lock
+
+
 def _remove_left(folder: Path) -> None:
-    """Remove the files of processes that were killed."""
-    for file in folder.glob("*.json"):
-        if not is_held(file):
-            file.unlink(missing_ok=True)
+    """Remove the files of processes that were killed, finished or not."""
+    for file in (*folder.glob("*.json"), *folder.glob("*.new")):
+        try:
+            lock = hold(file, wait_s=0)
+        except AlreadyHeld:
+            continue
+        file.unlink(missing_ok=True)  # while it is held: nobody can begin to use it
+        lock.release()
 
 
 def _written_at(file: Path) -> int:

@@ -63,7 +63,6 @@ class Services(FileServices):
             records=CatalogueRecords(self.ports.table),
             assets=self.ports.assets,
             clock=self.ports.clock,
-            live_s=self.settings.worker.live_s,
         )
 
     @cached_property
@@ -156,26 +155,15 @@ class Services(FileServices):
             workers=self.workers,
             run_times=self.run_times,
             clock=self.ports.clock,
-            live_s=self.settings.worker.live_s,
         )
 
     @cached_property
     def health(self) -> Health:
-        return Health(
-            workers=self.workers,
-            clock=self.ports.clock,
-            live_s=self.settings.worker.live_s,
-            scale_to_zero=self.settings.api.scale_to_zero,
-        )
+        return Health(workers=self.workers, scale_to_zero=self.settings.api.scale_to_zero)
 
     @cached_property
     def live_workers(self) -> LiveWorkers:
-        return LiveWorkers(
-            workers=self.workers,
-            jobs=self.records,
-            clock=self.ports.clock,
-            live_s=self.settings.worker.live_s,
-        )
+        return LiveWorkers(workers=self.workers, jobs=self.records)
 
     @cached_property
     def reaper(self) -> Reaper:

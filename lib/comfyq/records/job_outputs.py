@@ -6,6 +6,7 @@ what a losing attempt has written is never read, and goes when the job does. A j
 results of another one has a head that names it.
 """
 
+import asyncio
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -61,6 +62,7 @@ class JobOutputs:
                 part = await self._table.get((f"JOB#{job_id}", sk))
                 if part is None:
                     return OutputPage([], start, 0)  # the job is being deleted
+                await asyncio.sleep(0)  # parsing many parts at once would block the event loop
                 collected += _outputs_of(part)[max(start - first, 0) : upto - first]
         return OutputPage(collected, start, total)
 

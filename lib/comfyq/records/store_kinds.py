@@ -1,5 +1,7 @@
 """The item ``STORE/KIND``: the kind of ComfyUI that a table's jobs are for."""
 
+from contextlib import suppress
+
 from comfyq.domain.store_kind import StoreKind
 from comfyq.ports.table import ConditionFailed, Key, Put, Table
 
@@ -16,12 +18,9 @@ class StoreKindRecords:
         item = await self._table.get(KEY)
         return None if item is None else StoreKind(item["kind"])
 
-    async def change(self, old: StoreKind | None, new: StoreKind) -> bool:
-        """Make the store ``new`` where it is ``old``; False: it is not, so read again."""
+    async def change(self, old: StoreKind | None, new: StoreKind) -> None:
+        """Make the store ``new`` if it is ``old``; who needs to know reads it again."""
         item = {"pk": KEY[0], "sk": KEY[1], "kind": str(new), "version": VERSIONS[new]}
         over = None if old is None else VERSIONS[old]
-        try:
+        with suppress(ConditionFailed):
             await self._table.write(Put(item, absent=old is None, version=over))
-        except ConditionFailed:
-            return False
-        return True

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from comfyq.domain.job import JobId, WorkerId
+from comfyq.ports.clock import Clock
 from comfyq.ports.table import Cursor, Delete, Item, Put, Table
 from comfyq.records.times import from_ms, to_ms
 
@@ -39,20 +40,20 @@ class WorkerState:
 
 
 class WorkerRecords:
-    def __init__(self, table: Table) -> None:
+    """Store and read the states of workers; one without a heartbeat for ``live_s`` is not live."""
+
+    def __init__(self, table: Table, *, clock: Clock, live_s: float) -> None:
         self._table = table
+        self._clock = clock
+        self._live_for = timedelta(seconds=live_s)
 
     async def beat(self, worker: WorkerState, *, ttl_s: int) -> None:
         """Store a worker's state; it is forgotten ``ttl_s`` after ``seen_at``."""
         await self._table.write(Put(_item(worker, ttl_s=ttl_s)))
 
-    async def live(
-        self, now: datetime, *, within: timedelta | None = None
-    ) -> Sequence[WorkerState]:
-        """Return every worker with a heartbeat ``within`` that time, by id.
-
-        Without ``within``, return all that have not expired; ``seen_at`` is the last heartbeat.
-        """
+    async def live(self) -> Sequence[WorkerState]:
+        """Return every live worker, by id."""
+        now = self._clock.now()
         items: list[Item] = []
         after: Cursor | None = None
         while True:
@@ -61,8 +62,7 @@ class WorkerRecords:
             after = page.cursor
             if after is None:
                 break
-        known = [_worker(item) for item in items if item["ttl"] * 1000 > to_ms(now)]
-        return [each for each in known if within is None or now - each.seen_at < within]
+        return [each for each in map(_worker, items) if now - each.seen_at < self._live_for]
 
     async def remove(self, worker_id: WorkerId) -> None:
         """Delete a worker that has left; a missing one is no error."""

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Future
+from contextlib import closing
 from pathlib import Path
 
 import anyio
@@ -153,6 +154,18 @@ async def test_what_is_no_database_is_unavailable(tmp_path: Path, kind: str) -> 
     with pytest.raises(QueueUnavailable, match="file"):
         await SqliteQueue(database=database, clock=CLOCK).send(JobId("a"), tenant=DEFAULT_TENANT)
     database.close()
+
+
+async def test_a_newer_schema_is_refused_also_where_its_tables_can_be_read(
+    path: Path, table: SqliteTable
+) -> None:
+    await table.write(Put(item("a")))
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    newer = Database(path=path)
+    with pytest.raises(TableUnavailable, match="update comfyq"):
+        await SqliteTable(database=newer, clock=CLOCK).get(("a", "META"))
+    newer.close()
 
 
 async def test_a_canceled_write_is_done_whole_or_not_at_all(table: SqliteTable) -> None:

@@ -212,11 +212,11 @@ async def test_followers_workers_families_and_secrets_do_not_notice(store: Store
         seen_at=NOW,
         started_at=NOW,
     )
-    workers = WorkerRecords(store.table)
+    workers = WorkerRecords(store.table, clock=ManualClock(NOW), live_s=20)
     await workers.beat(worker, ttl_s=60)
-    assert await workers.live(NOW) == [worker]
+    assert await workers.live() == [worker]
     await workers.remove(worker.id)
-    assert await workers.live(NOW) == []
+    assert await workers.live() == []
 
     families = FamilyRecords(store.table)
     await families.note("flux")

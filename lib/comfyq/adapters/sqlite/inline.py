@@ -4,6 +4,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from comfyq.adapters.sqlite.schema import is_made
+
 T = TypeVar("T")
 
 
@@ -46,6 +48,8 @@ class InlineReader:
             self._connection = sqlite3.connect(
                 uri, uri=True, timeout=0, isolation_level=None, check_same_thread=False
             )
+            if not is_made(self._connection):
+                raise sqlite3.OperationalError("its tables are not made yet")
         return self._connection
 
     def _disconnect(self) -> None:

@@ -1,3 +1,4 @@
+import asyncio
 import json
 import sqlite3
 import time
@@ -64,6 +65,8 @@ class SqliteTable:
         after: Cursor | None = None,
     ) -> Page:
         check_query(index, partition, limit=limit, prefix=prefix, upto=upto)
+        if after is not None:
+            await asyncio.sleep(0)  # a read need not suspend: many pages would block the event loop
         select = Select(index, partition, prefix, upto, descending, after)
         sql, arguments = select.statement(self._clock.now(), limit=limit + 1)
         with failing_as(TableUnavailable):

@@ -11,7 +11,6 @@ from comfyq.domain.graph.node_catalogue import InputSpec
 
 LONGEST_SHOWN_LIST = 20  # longer lists of choices are left out, as ComfyUI does
 MAX_VALUE_CHARS = 200
-MAX_SUGGESTIONS = 5
 
 # kinds of errors, of which another ComfyUI may be free
 UNKNOWN_CLASS = "missing_node_type"

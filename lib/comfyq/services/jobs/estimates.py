@@ -21,7 +21,7 @@ from comfyq.records.families import FamilyRecords
 from comfyq.records.jobs import JobRecords, Waiting
 from comfyq.records.run_times import RunTimeRecords
 from comfyq.records.times import EPOCH
-from comfyq.records.workers import WorkerRecords, WorkerState
+from comfyq.records.workers import WorkerRecords
 
 AHEAD = 100  # waiting jobs that are read of a family
 FAMILIES = 40  # families that are read; each costs a query
@@ -58,17 +58,14 @@ class Estimates:
         workers: WorkerRecords,
         run_times: RunTimeRecords,
         clock: Clock,
-        live_s: float,
         front_s: float = FRONT_S,
     ) -> None:
         self._records = records
         self._families = families
         self._run_times = run_times
-        self._worker_records = workers
         self._clock = clock
-        self._live_for = timedelta(seconds=live_s)
         self._front = Cached(self._look, max_age_s=front_s)
-        self._workers = Cached(self._working, max_age_s=WORKERS_S)
+        self._workers = Cached(workers.live, max_age_s=WORKERS_S)
         self._usual: dict[str, Cached[float | None]] = {}
 
     async def estimate(self, job: Job) -> Estimate:
@@ -124,9 +121,6 @@ class Estimates:
 
     async def _ready(self, family: str) -> Sequence[Waiting]:
         return await self._records.ready(family, limit=AHEAD)
-
-    async def _working(self) -> Sequence[WorkerState]:
-        return await self._worker_records.live(self._clock.now(), within=self._live_for)
 
 
 def _place(waiting: Waiting) -> Place:

@@ -2,13 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 from comfyq.domain.errors import DomainError
-from comfyq.ports.clock import Clock
 from comfyq.records.workers import WorkerRecords, WorkerState
-
-LIVE_S = 30.0  # three missed beats of 10 s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,17 +19,8 @@ class HealthReport:
 class Health:
     """Report health. A table that does not answer is a report, not an error."""
 
-    def __init__(
-        self,
-        *,
-        workers: WorkerRecords,
-        clock: Clock,
-        live_s: float = LIVE_S,
-        scale_to_zero: bool = False,
-    ) -> None:
+    def __init__(self, *, workers: WorkerRecords, scale_to_zero: bool = False) -> None:
         self._workers = workers
-        self._clock = clock
-        self._live_for = timedelta(seconds=live_s)
         self._scale_to_zero = scale_to_zero
 
     async def check(self) -> HealthReport:
@@ -42,7 +29,7 @@ class Health:
         With scale-to-zero no worker at all is healthy as well: the first job starts one.
         """
         try:
-            live = await self._workers.live(self._clock.now(), within=self._live_for)
+            live = await self._workers.live()
         except DomainError as unavailable:
             return HealthReport(
                 healthy=False,

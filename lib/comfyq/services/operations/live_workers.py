@@ -3,12 +3,10 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 from comfyq.domain.caller import Caller
 from comfyq.domain.errors import JobNotFound
 from comfyq.domain.job import Job, JobId
-from comfyq.ports.clock import Clock
 from comfyq.records.jobs import JobRecords
 from comfyq.records.workers import WorkerRecords, WorkerState
 
@@ -24,17 +22,13 @@ class LiveWorker:
 class LiveWorkers:
     """Lists the workers of every tenant; jobs of other tenants are left out."""
 
-    def __init__(
-        self, *, workers: WorkerRecords, jobs: JobRecords, clock: Clock, live_s: float
-    ) -> None:
+    def __init__(self, *, workers: WorkerRecords, jobs: JobRecords) -> None:
         self._workers = workers
         self._jobs = jobs
-        self._clock = clock
-        self._live_for = timedelta(seconds=live_s)
 
     async def list(self, caller: Caller) -> Sequence[LiveWorker]:
-        """Return the workers that were heard of within the last ``live_s`` seconds, by id."""
-        states = await self._workers.live(self._clock.now(), within=self._live_for)
+        """Return the live workers, by id."""
+        states = await self._workers.live()
         return await asyncio.gather(*(self._worker(caller, state) for state in states))
 
     async def _worker(self, caller: Caller, state: WorkerState) -> LiveWorker:

@@ -1,11 +1,8 @@
 """Keep simulated ComfyUIs from the jobs of real ones, and tell their results apart."""
 
-from datetime import timedelta
-
 from comfyq.domain.errors import Unavailable
 from comfyq.domain.job import WorkerId
 from comfyq.domain.store_kind import Refusal, StoreKind, refusal
-from comfyq.ports.clock import Clock
 from comfyq.ports.engine import EngineError, EngineInfo
 from comfyq.records.store_kinds import StoreKindRecords
 from comfyq.records.workers import WorkerRecords
@@ -23,19 +20,11 @@ class Membership:
     """A worker's membership in its store, whose ComfyUIs are all simulators or all real."""
 
     def __init__(
-        self,
-        worker: WorkerId,
-        *,
-        kinds: StoreKindRecords,
-        workers: WorkerRecords,
-        clock: Clock,
-        live_s: float,
+        self, worker: WorkerId, *, kinds: StoreKindRecords, workers: WorkerRecords
     ) -> None:
         self.worker = worker
         self._kinds = kinds
         self._workers = workers
-        self._clock = clock
-        self._live_for = timedelta(seconds=live_s)
         self._joined: StoreKind | None = None
 
     @property
@@ -83,11 +72,12 @@ class Membership:
     async def _judged(self, own: StoreKind, stored: StoreKind | None) -> Refusal | None:
         if own is stored:
             return None
-        live = await self._workers.live(self._clock.now(), within=self._live_for)
-        others = [each for each in live if each.id != self.worker]
+        others = [each for each in await self._workers.live() if each.id != self.worker]
+        # One whose engine is in doubt may still render what it holds.
+        simulators = [each for each in others if each.simulated and (each.engine_ok or each.jobs)]
         return refusal(
             own,
             stored,
-            simulators=[each.id for each in others if each.simulated and each.engine_ok],
+            simulators=[each.id for each in simulators],
             silent=[each.id for each in others if each.engine_version is None],
         )

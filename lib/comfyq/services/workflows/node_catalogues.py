@@ -91,13 +91,11 @@ class NodeCatalogues:
         records: CatalogueRecords,
         assets: Assets,
         clock: Clock,
-        live_s: float,
     ) -> None:
         self._workers = workers
         self._records = records
         self._assets = assets
         self._clock = clock
-        self._live_for = timedelta(seconds=live_s)
         self._looked_at: datetime | None = None
         self._known: Sequence[NodeCatalogue] = ()
         self._parsed: dict[str, NodeCatalogue] = {}
@@ -117,8 +115,7 @@ class NodeCatalogues:
         return self._known
 
     async def _which(self, now: datetime) -> Sequence[str]:
-        workers = await self._workers.live(now, within=self._live_for)
-        live = [worker.catalogue for worker in workers if not worker.draining]
+        live = [worker.catalogue for worker in await self._workers.live() if not worker.draining]
         named = sorted({catalogue for catalogue in live if catalogue is not None})
         if named:
             return named

@@ -29,8 +29,8 @@ def state(name: str, seen_at: datetime) -> WorkerState:
 
 async def test_live_workers_are_told_in_the_embedded_metric_format() -> None:
     clock, lines = ManualClock(NOON), list[str]()
-    workers = WorkerRecords(MemoryTable(clock=clock))
-    health = Health(workers=workers, clock=clock, live_s=20)
+    workers = WorkerRecords(MemoryTable(clock=clock), clock=clock, live_s=20)
+    health = Health(workers=workers)
     count = WorkerCount(health=health, clock=clock, table="t-1", emit=lines.append)
     await count.report()
     await workers.beat(state("a", NOON), ttl_s=60)

@@ -54,7 +54,7 @@ class Lab:
         """Wait until the worker's record says so."""
         with anyio.fail_after(10):
             while True:
-                for state in await self.workers.live(self.farm.clock.now()):
+                for state in await self.workers.live():
                     if all(getattr(state, name) == value for name, value in expected.items()):
                         return state
                 self.farm.clock.advance(5)

@@ -56,9 +56,7 @@ class Lab:
             membership=Membership(
                 WorkerId("w"),
                 kinds=StoreKindRecords(table),
-                workers=WorkerRecords(table),
-                clock=clock,
-                live_s=20,
+                workers=WorkerRecords(table, clock=clock, live_s=20),
             ),
             period_s=60,
         )

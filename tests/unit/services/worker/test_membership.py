@@ -1,16 +1,18 @@
 """Real and simulated ComfyUIs at one store: who works there, and what becomes of a claim."""
 
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import pytest
 
 from comfyq.bootstrap.membership import membership_of
 from comfyq.domain.errors import TableUnavailable
-from comfyq.domain.job import JobStatus, WorkerId
+from comfyq.domain.job import JobId, JobStatus, WorkerId
 from comfyq.domain.store_kind import StoreKind
 from comfyq.ports.engine import EngineInfo
 from comfyq.records.store_kinds import StoreKindRecords
-from comfyq.records.workers import WorkerRecords, WorkerState
+from comfyq.records.workers import WorkerState
 from comfyq.services.worker.membership import Membership, NotAdmitted
 from tests.farm import Farm
 
@@ -26,7 +28,7 @@ def member(farm: Farm, name: str) -> Membership:
     return membership_of(farm.services, WorkerId(name))
 
 
-async def beat(farm: Farm, name: str, info: EngineInfo | None) -> None:
+async def beat(farm: Farm, name: str, info: EngineInfo | None, **values: Any) -> None:
     now: datetime = farm.clock.now()
     state = WorkerState(
         id=WorkerId(name),
@@ -39,7 +41,7 @@ async def beat(farm: Farm, name: str, info: EngineInfo | None) -> None:
         seen_at=now,
         started_at=now,
     )
-    await WorkerRecords(farm.table).beat(state, ttl_s=90)
+    await farm.services.workers.beat(replace(state, **values), ttl_s=90)
 
 
 @pytest.mark.parametrize("info", [REAL, SIMULATOR])
@@ -78,6 +80,16 @@ async def test_a_real_comfyui_waits_for_simulators_that_work_and_then_takes_over
         await simulator.join(SIMULATOR)
 
 
+async def test_a_simulator_in_doubt_is_waited_for_while_it_holds_jobs(farm: Farm) -> None:
+    await member(farm, "simulator").join(SIMULATOR)
+    await beat(farm, "simulator", SIMULATOR, engine_ok=False, jobs=(JobId("j1"),))
+    real = member(farm, "real")
+    with pytest.raises(NotAdmitted, match="simulator"):
+        await real.join(REAL)
+    await beat(farm, "simulator", SIMULATOR, engine_ok=False)
+    await real.join(REAL)
+
+
 async def test_a_simulator_waits_until_it_is_known_what_the_others_have(farm: Farm) -> None:
     await beat(farm, "loading", None)
     simulator = member(farm, "simulator")
@@ -95,9 +107,9 @@ async def test_of_two_that_start_at_once_one_is_refused(
     """The real one has written between the read and the write of the simulator."""
     change = StoreKindRecords.change
 
-    async def overtaken(records: StoreKindRecords, old: StoreKind | None, new: StoreKind) -> bool:
+    async def overtaken(records: StoreKindRecords, old: StoreKind | None, new: StoreKind) -> None:
         await change(records, None, StoreKind.REAL)
-        return await change(records, old, new)
+        await change(records, old, new)
 
     monkeypatch.setattr(StoreKindRecords, "change", overtaken)
     with pytest.raises(NotAdmitted):
