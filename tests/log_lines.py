@@ -1,4 +1,4 @@
-"""What the code under test logs."""
+"""The log lines of the code under test."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -29,7 +29,7 @@ class Backend(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiSettings:
     public_url: Annotated[str | None, Variable("PUBLIC_URL")] = None
-    """What links in answers begin with; unset: what the request was sent to."""
+    """Prefix of links in answers; unset: the URL that the request was sent to."""
     ws_url: str | None = None
     """URL of the WebSocket API; unset: the API's own host."""
     link_secret: SecretStr | None = None
@@ -63,7 +63,7 @@ class LimitSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalSettings:
-    """Of a system that runs on one machine."""
+    """Settings of a system that runs on one machine."""
 
     reap_period_s: float = 1.0
     """The reaper of `comfyq up` runs so often."""
@@ -159,7 +159,7 @@ class ComfyUISettings:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSettings:
     ecs_agent_uri: Annotated[str | None, Variable("ECS_AGENT_URI")] = None
-    """Where ECS protects the task while it works; ECS sets it in each of its containers."""
+    """URL of ECS's agent, which protects the working task; ECS sets it in its containers."""
     worker_id: str | None = None
     """The worker's id; unset: made once and kept in the data directory."""
     depth: Annotated[int, Field(ge=1, le=8)] = 2
@@ -169,7 +169,7 @@ class WorkerSettings:
     affinity_max_wait_s: float = 60
     """No job is passed over for longer."""
     drain_s: float = 100
-    """When the worker is stopped, a running job may finish within that time."""
+    """A running job may finish within that time when the worker is stopped."""
     beat_s: float = 5
     """The worker writes its sign of life so often."""
     live_s: float = 20
@@ -187,7 +187,7 @@ class WorkerSettings:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     backend: Backend = Backend.EMBEDDED
-    """Where jobs are kept: `embedded`, `emulator` or `aws`."""
+    """Storage of the jobs: `embedded`, `emulator` or `aws`."""
     data_dir: Path = Path(".comfyq")
     """Directory of the embedded backend's data and of what workers keep."""
     workflows_dir: Path = PROJECT / "workflows"

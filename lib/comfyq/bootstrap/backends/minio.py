@@ -16,7 +16,7 @@ def with_minio(ports: Ports, settings: MinioSettings) -> Ports:
     assets = MinioAssets(client=lambda: _client(settings), bucket=settings.bucket)
 
     async def make_bucket() -> None:
-        """Where MinIO does not answer, uploads wait for it."""
+        """Log a MinIO that does not answer: uploads wait for it."""
         try:
             await assets.ensure_bucket()
         except AssetsUnavailable as away:

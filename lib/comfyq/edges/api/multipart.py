@@ -142,7 +142,7 @@ class _Parts:
         self.file = filename.decode(errors="replace"), self._media_type()
 
     def _media_type(self) -> str:
-        """What the part says, if it is one: it comes back as a header of answers."""
+        """Return the part's media type; another text could not be a header of answers."""
         media_type = parse_options_header(self._headers.get(b"content-type", b"text/plain"))[0]
         whole = MEDIA_TYPE.fullmatch(media_type)
         return media_type.decode() if whole else "application/octet-stream"
