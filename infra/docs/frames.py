@@ -22,8 +22,8 @@ Two sockets push progress. `urls.ws` of a job names the one to use.
   repeats the last one each minute, and is closed with code 1000 after the job's end.
 - The WebSocket API of API Gateway, on AWS, and `ws://HOST/local`, which speaks the same on one
   machine: send `{"action": "subscribe", "job_id": "…"}`. Frames may overtake each other; drop one
-  whose `seq` is not greater than the last. AWS closes a socket that was silent for ten minutes,
-  so send `{"action": "ping"}` every five.
+  that is older than the last, by `seq` and, within the same `seq`, by `progress`. AWS closes a
+  socket that was silent for ten minutes, so send `{"action": "ping"}` every five.
 
 Every frame is one JSON object. The first frame after a subscription is the job as it is then."""
 

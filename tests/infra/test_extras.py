@@ -32,14 +32,15 @@ IMPORTED = {  # packages whose every module must import with what is in the lock
     ),
 }
 COMMANDS = [
-    f"comfyq.cli.{name}" for name in ("worker", "jobs", "watch", "submitting", "infra_check")
+    f"comfyq.cli.commands.{name}"
+    for name in ("worker", "jobs", "watch", "submitting", "infra_check")
 ]
 ENTRIES = {
     FUNCTIONS: [f"functions.{name}.handler" for name in ("api", "websocket", "reaper", "intake")],
     WORKER: [
         "comfyq.local.worker",
-        "comfyq.cli.worker",
-        "comfyq.cli.jobs",
+        "comfyq.cli.commands.worker",
+        "comfyq.cli.commands.jobs",
         "comfyq.bootstrap.worker",
     ],
 }

@@ -22,7 +22,11 @@ for line in sys.stdin:
 # What no cold start needs: libraries of workers and of AWS, and routes beside /generate.
 ABSENT = (
     *("boto3", "botocore", "aiohttp", "PIL", "minio", "pydantic.v1"),
-    *("comfyq.edges.api.assets", "comfyq.edges.api.batches", "comfyq.edges.api.workflows"),
+    *(
+        "comfyq.edges.api.routes.assets",
+        "comfyq.edges.api.routes.batches",
+        "comfyq.edges.api.routes.workflows",
+    ),
 )
 
 Answer = dict[str, Any]

@@ -6,7 +6,9 @@ from fastapi import FastAPI
 
 from comfyq.bootstrap.generate_api import GENERATE_ROUTERS, app_of
 from comfyq.bootstrap.services import Services
-from comfyq.edges.api import (
+from comfyq.edges.api.app import Lifespan
+from comfyq.edges.api.router import Router
+from comfyq.edges.api.routes import (
     assets,
     batches,
     dead_letters,
@@ -15,8 +17,6 @@ from comfyq.edges.api import (
     workers,
     workflows,
 )
-from comfyq.edges.api.app import Lifespan
-from comfyq.edges.api.router import Router
 
 ROUTERS: Sequence[Router[Services]] = (
     *GENERATE_ROUTERS,

@@ -11,10 +11,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from comfyq import __version__
 from comfyq.bootstrap.services import Services
-from comfyq.edges.api import generate, outputs
 from comfyq.edges.api.app import Addresses, Lifespan, create_app
 from comfyq.edges.api.links import BATCHES, GENERATE
 from comfyq.edges.api.router import Router
+from comfyq.edges.api.routes import generate, outputs
 
 GENERATE_ROUTERS: Sequence[Router[Services]] = (generate.router, outputs.router)
 

@@ -5,7 +5,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from comfyq.cli.commands import all_commands
+from comfyq.cli.command_table import all_commands
 from comfyq.cli.errors import CommandError, ExitCode
 
 

@@ -17,7 +17,7 @@ class Entry:
     """A command of the table; ``help`` is the first paragraph of its own."""
 
     name: str  # with its group's, if it is in one
-    target: str  # module and function, or command, below comfyq.cli
+    target: str  # module and function, or command, below comfyq.cli.commands
     help: str
     panel: str | None = None
     hidden: bool = False
@@ -44,7 +44,7 @@ class LazyCommand(TyperCommand):
         """
         module, _, attribute = self._entry.target.partition(":")
         try:
-            target = getattr(import_module(f"comfyq.cli.{module}"), attribute)
+            target = getattr(import_module(f"comfyq.cli.commands.{module}"), attribute)
         except ModuleNotFoundError as missing:
             if missing.name is None or missing.name.partition(".")[0] == "comfyq":
                 raise

@@ -62,10 +62,7 @@ def to_item(job: Job, *, write_id: str) -> Item:
         "simulated": job.simulated or None,
         "reused": job.reused_from,
         "kept": optional_ms(job.kept_until),
-        "tpk": tenant_partition(job.tenant),
-        "tsk": f"{sortable(job.created_at)}#{job.id}",
-        "apk": active_partition(crc32(job.id.encode()) % ACTIVE_SHARDS),
-        "ask": sortable(job.due_at),
+        **_index_values(job),
         **_progress_values(job.progress),
         **_ready_values(job),
     }
@@ -115,6 +112,16 @@ def _limits(limits: Limits) -> list[int]:
         limits.stall_s,
         limits.max_attempts,
     ]
+
+
+def _index_values(job: Job) -> dict[str, str]:
+    """Return the keys of a job in the indexes ``tenant`` and ``active``."""
+    return {
+        "tpk": tenant_partition(job.tenant),
+        "tsk": f"{sortable(job.created_at)}#{job.id}",
+        "apk": active_partition(crc32(job.id.encode()) % ACTIVE_SHARDS),
+        "ask": sortable(job.due_at),
+    }
 
 
 def _ready_values(job: Job) -> dict[str, str]:

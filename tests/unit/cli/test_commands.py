@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from comfyq.cli.app import app
-from comfyq.cli.commands import ENTRIES, GROUPS
+from comfyq.cli.command_table import ENTRIES, GROUPS
 from comfyq.cli.errors import CannotStart
 from comfyq.cli.lazy import Entry, LazyCommand
 
@@ -35,14 +35,17 @@ def imported_by(*arguments: str) -> set[str]:
 @pytest.mark.parametrize("arguments", [("--help",), ("infra", "--help")], ids=" ".join)
 def test_help_imports_no_command(arguments: tuple[str, ...]) -> None:
     modules = imported_by(*arguments)
-    targets = {f"comfyq.cli.{entry.target.partition(':')[0]}" for entry in ENTRIES}
+    targets = {f"comfyq.cli.commands.{entry.target.partition(':')[0]}" for entry in ENTRIES}
     assert modules & (HEAVY | targets) == set()
 
 
 def test_a_command_imports_its_own_module_alone() -> None:
     modules = imported_by("status", "--help")
-    assert "comfyq.cli.jobs" in modules
-    assert modules & {"comfyq.cli.up", "comfyq.cli.submitting", "fastapi", "aiohttp"} == set()
+    assert "comfyq.cli.commands.jobs" in modules
+    assert (
+        modules & {"comfyq.cli.commands.up", "comfyq.cli.commands.submitting", "fastapi", "aiohttp"}
+        == set()
+    )
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)

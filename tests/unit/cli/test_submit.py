@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from blake3 import blake3
 
-from comfyq.cli import uploading
+from comfyq.cli.commands import uploading
 from comfyq.cli.errors import CannotStart
 from comfyq.cli.submission_words import Words
 from tests.fake_api import FakeApi, fake_api

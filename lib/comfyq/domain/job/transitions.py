@@ -88,7 +88,8 @@ def due(job: Job) -> datetime:
         return job.lease.expires_at + LEASE_SLACK
     rung = job.rung_at or job.created_at
     again = rung + (RING_AGAIN if job.rung_at else RING_AFTER)
-    if job.not_before is not None:
+    if job.not_before is not None and (job.rung_at is None or job.rung_at < job.not_before):
+        # The doorbell that was sent then may have come before anybody could claim the job.
         again = min(again, job.not_before + RING_AFTER)
     return min(again, queue_deadline(job))
 

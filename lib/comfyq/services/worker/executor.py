@@ -25,8 +25,7 @@ from comfyq.services.worker.attempt_outcome import (
     outcome_of_input,
 )
 from comfyq.services.worker.conclusion import Conclusion
-from comfyq.services.worker.device_blame import DeviceBlame
-from comfyq.services.worker.failure_policy import Overdue, Stalled, decide
+from comfyq.services.worker.failure_policy import DeviceBlame, Overdue, Stalled, decide
 from comfyq.services.worker.held_job import CancelRequested, HeldJob
 from comfyq.services.worker.input_files import InputFailed
 from comfyq.services.worker.output_files import OutputCollector

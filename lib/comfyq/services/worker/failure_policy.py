@@ -13,6 +13,7 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from time import monotonic
 
 from comfyq.domain.job import Job, JobError
 from comfyq.ports.engine import (
@@ -28,6 +29,7 @@ from comfyq.ports.engine import (
     RenderedFileGone,
 )
 from comfyq.services.worker.capabilities import Unsuited
+from comfyq.services.worker.held_job import HeldJob
 from comfyq.services.worker.timing import Timing
 
 MAX_MESSAGE_CHARS = 2_000
@@ -113,3 +115,23 @@ def _node_code(raised: NodeFailed) -> str:
 def _line(error: NodeError) -> str:
     listed = f" ({'; '.join(error.details)})" if error.details else ""
     return f"{error.class_type} ({error.node}): {error.message}{listed}"
+
+
+class DeviceBlame:
+    """Count an out-of-memory error or device fault against one prompt only.
+
+    Prompts queued behind that one in ComfyUI fail with the same error without having caused it.
+    """
+
+    def __init__(self) -> None:
+        self._failed_at = float("-inf")  # when the device last failed (monotonic)
+
+    def attributed(self, held: HeldJob, raised: EngineError) -> EngineError:
+        """Return the error to judge this job by: DeviceBroken if the device has failed another
+        prompt since this job was claimed."""
+        if not isinstance(raised, OutOfMemory | DeviceFault):
+            return raised
+        if held.taken_at < self._failed_at:
+            return DeviceBroken(f"behind another prompt that had made it fail: {raised}")
+        self._failed_at = monotonic()
+        return raised

@@ -22,9 +22,7 @@ class ProgressFrame(BaseModel):
     image_url: str | None = None  # of the first image, once completed
     error: str | None = None  # once failed
     error_code: str | None = None
-    seq: (
-        int  # the job's version; frames may overtake each other, and the older one is to be dropped
-    )
+    seq: int  # the job's stored version: drop a frame older by (seq, progress) than the last one
     attempt: int  # progress never falls within an attempt
     simulated: bool = False  # by a simulator: no picture is real
 

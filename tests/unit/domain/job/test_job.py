@@ -236,3 +236,11 @@ def test_the_end_of_an_attempt_is_told(change: object, verdict: str) -> None:
 def test_a_heartbeat_ends_no_attempt() -> None:
     before = running()
     assert attempt_ended(before, jobs.renew(before, token=1, now=NOW, ttl=TTL), now=NOW) is None
+
+
+def test_a_job_that_was_given_back_is_rung_again_once_and_then_hourly() -> None:
+    """Nobody may be able to claim it, and a doorbell a second would pile up."""
+    given_back = jobs.release(running(), token=1, now=NOW, reason="away", retry_in=TTL)
+    assert given_back.due_at == NOW + TTL + jobs.RING_AFTER
+    rung = jobs.ring(given_back, now=given_back.due_at)
+    assert rung.due_at == given_back.due_at + jobs.RING_AGAIN

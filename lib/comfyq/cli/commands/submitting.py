@@ -9,12 +9,12 @@ import typer
 from typer.core import TyperCommand
 
 from comfyq.cli.client import ApiClient, Json, client_at
+from comfyq.cli.commands.uploading import source_of
 from comfyq.cli.errors import CannotStart, Refused
 from comfyq.cli.lazy import command_of
 from comfyq.cli.options import AsJson, Url
 from comfyq.cli.outcome import print_submitted, see_through
 from comfyq.cli.submission_words import Words
-from comfyq.cli.uploading import source_of
 from comfyq.cli.workflow_options import WorkflowOption, options_of, values_of
 
 DEFAULT_WORKFLOW = "flux-dev"
