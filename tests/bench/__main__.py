@@ -11,7 +11,6 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
-from time import perf_counter
 
 from tests.bench import beside, imports
 from tests.bench.beside import Row
@@ -41,13 +40,13 @@ async def on_comfyui(url: str, show: Show) -> None:
         client = await stack_.enter_async_context(front(servers.up.url))
         sides = [*one_machine, Side(EMULATOR, client, "request")]
         await beside.warm_up(sides)
-        for row in (*await beside.latencies(sides), *await beside.rates(sides)):
+        for row in (*await beside.latencies(sides), *await beside.rates(one_machine)):
             show(row)
         for seconds, rounds in ((0.2, 3), (1.0, 1)):
             what = f"jobs of {seconds:g} s"
-            show(await beside.long_jobs(one_machine, what, sleeping(seconds), rounds))
+            show(await beside.long_jobs(one_machine, what, sleeping(seconds), rounds=rounds))
         await beside.warm_up(one_machine, flux)
-        show(await beside.long_jobs(one_machine, "Flux jobs", flux))
+        show(await beside.long_jobs(one_machine, "Flux jobs", flux, count=10, rounds=3))
 
 
 async def on_simulator(show: Show) -> None:
@@ -96,14 +95,12 @@ async def main() -> None:
     def show(row: Row) -> None:
         print(line(row.title, row.cells), flush=True)
 
-    began = perf_counter()
     print(line("", {name: name for name in COLUMNS}))
     print("|---" * (1 + len(COLUMNS)) + "|", flush=True)
     await on_comfyui(url, show)
     await on_simulator(show)
     show(await four_workers())
     show(cold_import())
-    print(f"\n({perf_counter() - began:.0f} s)")
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 
 from tests.bench.client import (
@@ -22,8 +23,12 @@ ROUNDS = 4
 JOBS = 15  # of a round, one after the other
 BURST_ROUNDS = 3
 BURST_JOBS = 200
-READS = 400
+READS = 240
+SINGLE_JOBS = 100  # CPU time is counted in hundredths of a second
+COSTED_READS = 1_000
 LONG_JOBS = 30
+
+Load = Callable[[Side], Awaitable[object]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,16 +83,18 @@ async def rates(sides: Sequence[Side]) -> Sequence[Row]:
     ]
 
 
-async def long_jobs(sides: Sequence[Side], what: str, kind: Kind, rounds: int = 1) -> Row:
+async def long_jobs(
+    sides: Sequence[Side], what: str, kind: Kind, *, count: int = LONG_JOBS, rounds: int = 1
+) -> Row:
     """Measure how much longer jobs take than by the first side, when all of them wait at once."""
 
     async def run(side: Side) -> float:
-        return await all_at_once(side.client, side.jobs(kind, LONG_JOBS))
+        return await all_at_once(side.client, side.jobs(kind, count))
 
     seconds = await in_turns(sides, rounds, run)
     floor = seconds[sides[0].name]
     return Row(
-        f"{LONG_JOBS} {what}, beside {sides[0].name}",
+        f"{count} {what}, beside {sides[0].name}",
         {
             name: f"{statistics.median(s / f for s, f in zip(taken, floor, strict=True)):.3f}"
             f" ({statistics.median(taken):.2f} s)"
@@ -98,41 +105,34 @@ async def long_jobs(sides: Sequence[Side], what: str, kind: Kind, rounds: int = 
 
 async def cpu_times(sides: Sequence[Side]) -> Sequence[Row]:
     """Measure what a job costs the servers themselves, not the ComfyUI behind them."""
-
-    async def burst(side: Side) -> None:
-        await all_at_once(side.client, side.jobs(trivial, BURST_JOBS))
-
-    async def pictured(side: Side) -> None:
-        await one_by_one(side.client, side.jobs(trivial, BURST_JOBS))
-
     ids = {side.name: await _ended_job(side) for side in sides}
-
-    async def read(side: Side) -> None:
-        await status_reads(side.client, ids[side.name], BURST_JOBS)
-
-    rows: Mapping[str, Callable[[Side], Awaitable[None]]] = {
-        f"a job, {BURST_JOBS} at once": burst,
-        "a job, one after the other, followed and downloaded": pictured,
-        "a status read": read,
+    loads: Mapping[str, tuple[int, Load]] = {
+        f"a job, {BURST_JOBS} at once": (
+            BURST_JOBS,
+            lambda side: all_at_once(side.client, side.jobs(trivial, BURST_JOBS)),
+        ),
+        "a job, one after the other, followed and downloaded": (
+            SINGLE_JOBS,
+            lambda side: one_by_one(side.client, side.jobs(trivial, SINGLE_JOBS)),
+        ),
+        "a status read": (
+            COSTED_READS,
+            lambda side: status_reads(side.client, ids[side.name], COSTED_READS),
+        ),
     }
-    return [
-        _medians(
-            f"CPU {title} (ms)", await in_turns(sides, BURST_ROUNDS, _cpu_ms_of(measure)), "{:.2f}"
-        )
-        for title, measure in rows.items()
-    ]
+    rows = []
+    for title, (count, load) in loads.items():
+        rounds = await in_turns(sides, BURST_ROUNDS, partial(_cpu_ms, count, load))
+        rows.append(_medians(f"CPU {title} (ms)", rounds, "{:.2f}"))
+    return rows
 
 
-def _cpu_ms_of(measure: Callable[[Side], Awaitable[None]]) -> Callable[[Side], Awaitable[float]]:
-    """Return the milliseconds of CPU time of the side's process for each of ``BURST_JOBS``."""
-
-    async def measured(side: Side) -> float:
-        assert side.pid is not None, f"{side.name} has no process whose time is measured"
-        before = cpu_s(side.pid)
-        await measure(side)
-        return (cpu_s(side.pid) - before) / BURST_JOBS * 1e3
-
-    return measured
+async def _cpu_ms(count: int, load: Load, side: Side) -> float:
+    """Return the milliseconds of the side's process for each of so many jobs or reads."""
+    assert side.pid is not None, f"{side.name} has no process whose time is measured"
+    before = cpu_s(side.pid)
+    await load(side)
+    return (cpu_s(side.pid) - before) / count * 1e3
 
 
 async def _ended_job(side: Side) -> str:

@@ -82,8 +82,10 @@ def _run(url: str) -> dict[str, Any]:
     link = answer.json()["urls"]["self"]
     deadline = time.monotonic() + DEADLINE_S
     while time.monotonic() < deadline:
-        job: dict[str, Any] = requests.get(link, timeout=CALL_S).json()
-        if job["status"] not in ("queued", "running"):
+        answer = requests.get(link, timeout=CALL_S)
+        job: dict[str, Any] = answer.json()
+        # The emulator does one thing at a time: while it writes the file, it may not answer.
+        if answer.status_code != 503 and job["status"] not in ("queued", "running"):
             assert job["status"] == "completed", job
             return job
         time.sleep(0.1)

@@ -12,6 +12,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from time import perf_counter
 
 from infra.marked_part import rewrite
 
@@ -28,14 +29,21 @@ MEASUREMENTS = {  # heading -> module
 
 def main(*documents: str) -> int:
     now = datetime.now(tz=UTC)  # noqa: TID251 - the day of the run
-    parts = [f"Run of {now:%Y-%m-%d} on {os.cpu_count()} cores, Python {sys.version.split()[0]}."]
+    load, _, _ = os.getloadavg()
+    parts = [
+        f"Run of {now:%Y-%m-%d} on {os.cpu_count()} cores, Python {sys.version.split()[0]}."
+        f" The load average was {load:.1f} when it began."
+    ]
     for heading, module in MEASUREMENTS.items():
         print(f"\n## {heading}\n", flush=True)
+        began = perf_counter()
         try:
             shown = _run(module)
         except subprocess.CalledProcessError as failed:
             return failed.returncode
-        parts.append(f"## {heading}\n\n`python -m {module}`\n\n{shown.strip()}")
+        taken = f"`python -m {module}`, {perf_counter() - began:.0f} s"
+        print(f"\n{taken}", flush=True)
+        parts.append(f"## {heading}\n\n{shown.strip()}\n\n{taken}")
     for document in documents:
         rewrite(Path(document), "bench", "\n\n".join(parts))
     return 0
