@@ -1,4 +1,4 @@
-"""Does submitting cost more when 100,000 jobs wait? ``python -m tests.bench.backlog [JOBS]``.
+"""Does submitting cost more when tens of thousands wait? ``python -m tests.bench.backlog [JOBS]``.
 
 The jobs are put straight into the store, as submission would have left them; no worker runs.
 """
@@ -6,8 +6,10 @@ The jobs are put straight into the store, as submission would have left them; no
 import asyncio
 import sys
 import tempfile
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,11 +22,13 @@ from comfyq.domain.job import JobId
 from comfyq.domain.submission.spec import Spec
 from tests.bench import front
 from tests.bench.client import submitted_one_by_one
+from tests.bench.rounds import Side, in_turns
 from tests.bench.series import Series
 from tests.processes import Processes
 
 TOGETHER = 500
-SUBMISSIONS = 100
+ROUNDS = 8
+SUBMISSIONS = 20  # of a round
 REQUEST = {"prompt": "a sunset over mountains", "width": 64, "height": 64}
 
 
@@ -53,29 +57,29 @@ async def fill(data_dir: Path, count: int) -> None:
     ports.close()
 
 
-async def submissions(url: str) -> Series:
-    async with front.front(url) as client:
-        await submitted_one_by_one(client, [REQUEST] * 10)
-        took, _ids = await submitted_one_by_one(client, [REQUEST] * SUBMISSIONS)
-        return Series(took)
-
-
 async def main(count: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        data_dir = Path(folder) / "data"
         servers = Processes(Path(folder))
         try:
-            up = servers.up(workers=0, data_dir=data_dir)
-            empty = await submissions(up.url)
-            await fill(data_dir, count)
-            full = await submissions(up.url)
+            empty = servers.up(workers=0, data_dir=Path(folder) / "empty")
+            full = servers.up(workers=0, data_dir=Path(folder) / "full")
+            await fill(full.data_dir, count)
+            async with front.front(empty.url) as one, front.front(full.url) as other:
+                sides = [Side("0", one, "request"), Side(f"{count:,}", other, "request")]
+                await in_turns(sides, 1, submissions)
+                rounds = await in_turns(sides, ROUNDS, submissions)
         finally:
             servers.close()
     print("| waiting jobs | submit, p50 / p95 (ms) |")
     print("|---|---|")
-    print(f"| 0 | {empty} |")
-    print(f"| {count:,} | {full} |")
+    for name, taken in rounds.items():
+        print(f"| {name} | {Series(list(chain.from_iterable(taken)))} |")
+
+
+async def submissions(side: Side) -> Sequence[float]:
+    taken, _ids = await submitted_one_by_one(side.client, [REQUEST] * SUBMISSIONS)
+    return taken
 
 
 if __name__ == "__main__":
-    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 100_000))
+    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 30_000))

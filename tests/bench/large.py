@@ -118,6 +118,6 @@ def main(size: int, backends: list[str]) -> None:
 
 if __name__ == "__main__":
     main(
-        round(float(sys.argv[1]) * GIGABYTE) if len(sys.argv) > 1 else 2 * GIGABYTE,
+        round(float(sys.argv[1]) * GIGABYTE) if len(sys.argv) > 1 else GIGABYTE,
         sys.argv[2:] or ["embedded", "emulator"],
     )
