@@ -61,18 +61,20 @@ class Capabilities:
         self._info: Mapping[str, Any] | None = None
         self._catalogue: NodeCatalogue | None = None
         self._asked_at = float("-inf")
+        self._reading = asyncio.Lock()
         self._declined: dict[JobId, Declined] = {}
 
     async def object_info(self) -> Mapping[str, Any]:
         """Read ComfyUI's catalogue, and judge jobs by it from then on."""
-        info = await self._source.object_info()
-        self._asked_at = monotonic()
-        if info != self._info:
-            # Parsing thousands of classes would block the event loop.
-            self._catalogue = await asyncio.to_thread(read_catalogue, info)
-            self._info = info
-            self._declined.clear()
-        return info
+        async with self._reading:
+            info = await self._source.object_info()
+            self._asked_at = monotonic()
+            if info != self._info:
+                # Parsing thousands of classes would block the event loop.
+                self._catalogue = await asyncio.to_thread(read_catalogue, info)
+                self._info = info
+                self._declined.clear()
+            return info
 
     async def suited(self, job: Job, spec: Spec) -> Spec:
         """Return the spec with the names of models as this ComfyUI spells them; unchanged if its
@@ -124,10 +126,13 @@ class Capabilities:
         self._declined[job.id] = Declined(job.tenant, 0, self._clock.now())
 
     async def _ask(self) -> None:
-        """Read the catalogue again, at most every AGAIN_S.
+        """Read the catalogue again, at most every AGAIN_S; wait for a read that is under way.
 
         Connection errors are ignored; submitting reports them.
         """
+        if self._reading.locked():
+            async with self._reading:
+                return
         if monotonic() - self._asked_at >= AGAIN_S:
             self._asked_at = monotonic()
             with suppress(EngineError):

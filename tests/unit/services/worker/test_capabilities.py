@@ -1,11 +1,14 @@
 """Jobs that a worker's ComfyUI cannot run are left to others, without going round and round."""
 
+import asyncio
+import threading
 from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
 import pytest
 
+from comfyq.domain.graph.node_catalogue import NodeCatalogue, read_catalogue
 from comfyq.domain.job import MAX_CLAIMS, Job, JobStatus
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.engine import EngineUnavailable
@@ -167,3 +170,28 @@ async def test_affinity_looks_past_it(farm: Farm) -> None:
     second = await waiting(farm, "flux")
     assert own.capabilities.declines(first.id)
     assert await affinity.choose() == second.id
+
+
+async def test_a_job_waits_for_a_catalogue_that_is_being_read(
+    farm: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A worker that has just started would submit it unjudged, and ComfyUI would refuse it."""
+    own, parsing, go_on = worker(farm, "w", CLASSES), threading.Event(), threading.Event()
+    read = read_catalogue
+
+    def slow(info: Mapping[str, Any]) -> NodeCatalogue:
+        parsing.set()
+        assert go_on.wait(10)
+        return read(info)
+
+    monkeypatch.setattr(capabilities, "read_catalogue", slow)
+    job = await submit(farm)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(own.capabilities.object_info())
+        await asyncio.to_thread(parsing.wait, 10)
+        group.create_task(own.run_once())
+        for _ in range(20):
+            await asyncio.sleep(0)
+        go_on.set()
+    assert own.engine.submitted == []
+    assert (await farm.records.get(job.id)).status is JobStatus.QUEUED
