@@ -40,7 +40,7 @@ def handlers_exist(document: Document) -> Iterator[str]:
 
 
 def environments_are_read(document: Document) -> Iterator[str]:
-    """Every name is one that ``config.py`` or boto3 reads."""
+    """Every name is one that ``comfyq.config`` or boto3 reads."""
     known = known_names()
     for owner, environment in environments(document):
         for name in sorted(set(environment) - known):
