@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from comfyq.domain import job as jobs
 from comfyq.domain.errors import AssetsUnavailable, TableUnavailable
 from comfyq.domain.job import Job, JobStatus
 from comfyq.ports.engine import (
@@ -218,8 +219,9 @@ async def test_a_lost_lease_waits_for_a_slow_step_before_the_next_job(farm: Farm
     async with asyncio.TaskGroup() as group:
         group.create_task(worker.run_once())
         await farm.until(job, JobStatus.RUNNING)
-        farm.clock.advance(farm.timing.lease_s)
+        farm.clock.advance(farm.timing.lease_s + jobs.LEASE_SLACK.total_seconds())
         await farm.reaper.reap()
+        assert (await farm.records.get(job.id)).lease is None
     assert engine.canceled == [prompt_id(job.id, 1)]
     assert not worker.stopper.free
 
