@@ -79,7 +79,7 @@ def test_comfyui_is_pinned() -> None:
     arguments = [
         step.argument for step in steps(ROOT / "infra/gpu/Dockerfile") if step.name == "ARG"
     ]
-    assert "COMFYUI_VERSION=v0.3.75" in arguments
+    assert "COMFYUI_VERSION=v0.33.0" in arguments
     assert all(re.search(r"=v?\d+(\.\d+)+$", argument) for argument in arguments)
 
 

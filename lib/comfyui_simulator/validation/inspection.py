@@ -16,6 +16,8 @@ CONVERSIONS: dict[str, Callable[[Any], Any]] = {
     "BOOLEAN": bool,
 }
 
+MATCH_TYPE = "COMFY_MATCHTYPE_V3"  # the editor alone keeps such inputs and outputs equal
+
 RawGraph = dict[str, dict[str, Any]]
 
 
@@ -220,11 +222,22 @@ def _converted(spec: InputSpec, value: Any) -> Any:
     return convert(value) if convert else value
 
 
-def types_match(received: str, wanted: str | list[Any]) -> bool:
-    """Return whether an output may feed an input; types are comma-separated alternatives."""
-    if not isinstance(wanted, str):
-        return False
-    if "*" in (received, wanted):
+def types_match(received: str | list[Any], wanted: str | list[Any]) -> bool:
+    """Return whether an output may feed an input, decided in the order of ComfyUI's own code.
+
+    Types are comma-separated alternatives; a list of values is a type of older nodes.
+    """
+    if received == wanted:
         return True
-    offered = {kind.strip() for kind in received.split(",")}
-    return not offered.isdisjoint(kind.strip() for kind in wanted.split(","))
+    offered, accepted = _alternatives(received), _alternatives(wanted)
+    if "*" in offered | accepted or MATCH_TYPE in (received, wanted):
+        return True
+    if isinstance(received, list) and wanted == "COMBO":
+        return True
+    return not offered.isdisjoint(accepted)
+
+
+def _alternatives(declared: str | list[Any]) -> set[str]:
+    if isinstance(declared, list):
+        return set()
+    return {kind.strip() for kind in declared.split(",")}

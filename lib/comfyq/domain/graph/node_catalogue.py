@@ -6,12 +6,14 @@ See https://docs.comfy.org/custom-nodes/backend/datatypes
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import sha256
 from typing import Any
 
 from comfyq.domain.graph.graph import Input
+from comfyq.domain.graph.own_validators import compares_types, is_core, is_free
+from comfyq.domain.graph.type_matching import type_names
 
 ObjectInfo = Mapping[str, Any]
 
@@ -20,10 +22,8 @@ ObjectInfo = Mapping[str, Any]
 OPEN_CHOICES = frozenset(
     {"image_upload", "audio_upload", "video_upload", "file_upload", "remote", "image_folder"}
 )
-PROSE = frozenset(
-    {"tooltip", "description", "output_tooltips", "display_name", "category", "search_aliases"}
-)
-DYNAMIC = "COMFY_"  # types whose inputs depend on other inputs begin so
+PROSE = frozenset({"tooltip", "description", "display_name", "category"})
+PROSE_LISTS = frozenset({"output_tooltips", "search_aliases"})
 
 # Where the names of each kind of model, and of samplers, are listed: the first class that is there.
 SOURCES: Mapping[str, tuple[Input, ...]] = {
@@ -50,6 +50,7 @@ class InputSpec:
     required: bool
     options: Mapping[str, Any] = field(default_factory=dict)
     choices: tuple[Any, ...] | None = None  # None: not restricted to a list
+    is_free: bool = False  # its class may accept what list and range do not
 
     @property
     def is_file(self) -> bool:
@@ -57,8 +58,9 @@ class InputSpec:
         return not OPEN_CHOICES.isdisjoint(self.options)
 
     @property
-    def is_dynamic(self) -> bool:
-        return isinstance(self.type, str) and self.type.startswith(DYNAMIC)
+    def is_multiple(self) -> bool:
+        """Return whether the value may be a list of choices."""
+        return bool(self.options.get("multiselect"))
 
     @property
     def config(self) -> list[Any]:
@@ -72,6 +74,8 @@ class NodeClass:
     inputs: Mapping[str, InputSpec]
     outputs: tuple[Any, ...]  # a type's name, or a list of values, each
     is_output: bool
+    is_core: bool = True  # a part of ComfyUI, whose validators are known
+    compares_types: bool = True  # links into it are checked for their type
 
 
 @dataclass(frozen=True)
@@ -107,6 +111,14 @@ class NodeCatalogue:
         """Names of models by kind."""
         return {kind: self.names(kind) for kind in sorted(MODELS)}
 
+    @cached_property
+    def core_types(self) -> frozenset[str]:
+        """Names of types that ComfyUI's own classes use, of which it is known how they compare."""
+        core = [each for each in self.classes.values() if each.is_core]
+        declared = [spec.type for each in core for spec in each.inputs.values()]
+        declared += [kind for each in core for kind in each.outputs]
+        return frozenset(name for kind in declared for name in type_names(kind))
+
 
 def essence(info: ObjectInfo) -> bytes:
     """Reduce an object_info to what graphs depend on, as JSON: equal for equal catalogues.
@@ -134,16 +146,22 @@ def _is_class(entry: object) -> bool:
 
 
 def _node_class(name: str, entry: Mapping[str, Any]) -> NodeClass:
-    outputs = entry.get("output")
+    outputs, module = entry.get("output"), entry.get("python_module")
+    specs = input_specs(entry["input"])
     return NodeClass(
         name=name,
-        inputs={spec.name: spec for spec in _input_specs(entry["input"])},
+        inputs={
+            each.name: replace(each, is_free=is_free(name, module, each.name)) for each in specs
+        },
         outputs=tuple(outputs) if isinstance(outputs, list) else (),
         is_output=bool(entry.get("output_node")),
+        is_core=is_core(module),
+        compares_types=compares_types(name, module),
     )
 
 
-def _input_specs(groups: Mapping[str, Any]) -> Iterable[InputSpec]:
+def input_specs(groups: Mapping[str, Any]) -> Iterable[InputSpec]:
+    """Yield the inputs that ``required`` and ``optional`` declare; odd entries are left out."""
     for group in ("required", "optional"):
         declared = groups.get(group)
         for name, config in declared.items() if isinstance(declared, Mapping) else ():
@@ -156,7 +174,7 @@ def _input_spec(name: str, config: list[Any], *, required: bool) -> InputSpec:
     options = config[1] if len(config) > 1 and isinstance(config[1], Mapping) else {}
     listed = kind if isinstance(kind, list) else options.get("options")
     is_choice = isinstance(listed, list) and (isinstance(kind, list) or kind == "COMBO")
-    is_open = options.get("multiselect") or not OPEN_CHOICES.isdisjoint(options)
+    is_open = not OPEN_CHOICES.isdisjoint(options) or "remote_combo" in options
     choices = tuple(listed) if is_choice and listed is not None and not is_open else None
     return InputSpec(name=name, type=kind, required=required, options=options, choices=choices)
 
@@ -170,9 +188,14 @@ def _without_prose(value: Any) -> Any:
             return {
                 key: [] if open_choice and key == "options" else _without_prose(below)
                 for key, below in value.items()
-                if key not in PROSE
+                if not _is_prose(key, below)
             }
         case list():
             return [_without_prose(below) for below in value]
         case _:
             return value
+
+
+def _is_prose(key: str, value: Any) -> bool:
+    """Return whether a class or an input says this to people; an input may be called so, too."""
+    return key in PROSE_LISTS or (key in PROSE and not isinstance(value, list))

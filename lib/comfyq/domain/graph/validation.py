@@ -2,8 +2,9 @@
 
 It follows ComfyUI's ``execution.py`` (https://github.com/comfyanonymous/ComfyUI): every class must
 exist, and every node upstream of an output must have valid inputs. Where ComfyUI runs the valid
-outputs of a partly valid graph, we refuse it whole. ComfyUI recurses; this does not, so no graph
-is too deep.
+outputs of a partly valid graph, we refuse it whole. What a catalogue does not decide passes: a
+late refusal, by ComfyUI itself, is better than a false one. ComfyUI recurses; this does not, so no
+graph is too deep.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -11,12 +12,14 @@ from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any
 
+from comfyq.domain.graph.dynamic_inputs import expanded
 from comfyq.domain.graph.errors import At, GraphError
-from comfyq.domain.graph.graph import Graph, NewGraph, copied, reference, set_input
+from comfyq.domain.graph.graph import Graph, NewGraph, Ref, copied, reference, set_input
 from comfyq.domain.graph.graph import Input as Place
-from comfyq.domain.graph.model_names import existing_name
+from comfyq.domain.graph.model_names import EXTENSIONS, existing_name
 from comfyq.domain.graph.node_catalogue import InputSpec, NodeCatalogue, NodeClass
 from comfyq.domain.graph.traversal import cycle_in, reached
+from comfyq.domain.graph.type_matching import type_names, types_match
 from comfyq.domain.suggestions import closest
 
 MAX_ERRORS = 50  # of one graph: more usually have one cause
@@ -125,9 +128,7 @@ class _Inspection:
 
     def _node(self, node: str) -> Iterator[GraphError]:
         at, inputs = self._at(node), self._graph[node]["inputs"]
-        for spec in self._class(node).inputs.values():
-            if spec.is_dynamic:
-                continue
+        for spec in expanded(self._class(node).inputs.values(), inputs):
             if spec.name not in inputs:
                 if spec.required:
                     yield at.missing(spec)
@@ -144,8 +145,20 @@ class _Inspection:
         outputs = self._class(source.node).outputs
         if not 0 <= source.output < len(outputs):
             yield at.no_such_output(spec, link, len(outputs))
-        elif not types_match(outputs[source.output], spec.type):
+        elif not self._fits(at.node, spec, source):
             yield at.type_mismatch(spec, outputs[source.output], link)
+
+    def _fits(self, node: str, spec: InputSpec, source: Ref) -> bool:
+        """Compare types where both are known to be compared by their names.
+
+        A type of a custom class may be equal to any other, as Python's ``str`` allows.
+        """
+        giver = self._class(source.node)
+        received = giver.outputs[source.output]
+        if types_match(received, spec.type) or not self._class(node).compares_types:
+            return True
+        lenient = not giver.is_core and isinstance(received, str)
+        return lenient and self._catalogue.core_types.isdisjoint(type_names(received))
 
     def _value(self, at: At, spec: InputSpec, given: Any) -> Iterator[GraphError]:
         try:
@@ -154,19 +167,23 @@ class _Inspection:
             yield at.not_convertible(spec, given, str(reason))
             return
         if spec.is_file and not isinstance(value, str):
-            yield at.not_convertible(spec, given, "it is the name of a file")
+            if self._class(at.node).is_core:
+                yield at.not_convertible(spec, given, "it is the name of a file")
         elif spec.choices is not None:
             yield from self._choice(at, spec, value)
-        elif isinstance(value, int | float):
+        elif isinstance(value, int | float) and not spec.is_free:
             yield from _range(at, spec, value)
 
     def _choice(self, at: At, spec: InputSpec, value: Any) -> Iterator[GraphError]:
         choices = spec.choices or ()
-        if value in choices:
+        several = spec.is_multiple and isinstance(value, list)
+        if all(each in choices for each in (value if several else [value])):
             return
         names = [choice for choice in choices if isinstance(choice, str)]
         may_complete = isinstance(value, str) and len(self._completed) < MAX_COMPLETED
         meant = existing_name(value, names) if may_complete else None
+        if spec.is_free and not (meant and meant.endswith(EXTENSIONS)):
+            return
         if meant is None:
             yield at.not_in_list(spec, value, closest(str(value)[:200], names, most=SUGGESTED))
             return
@@ -188,15 +205,3 @@ def _converted(spec: InputSpec, value: Any) -> Any:
         value = value["__value__"]
     convert = CONVERSIONS.get(spec.type) if isinstance(spec.type, str) else None
     return convert(value) if convert else value
-
-
-def types_match(received: Any, wanted: Any) -> bool:
-    """Return whether an output may feed an input; types are alternatives, separated by commas."""
-    if received == wanted:
-        return True
-    if not isinstance(received, str) or not isinstance(wanted, str):
-        return False
-    if "*" in (received, wanted) or received.startswith("COMFY_"):
-        return True
-    offered = {kind.strip() for kind in received.split(",")}
-    return not offered.isdisjoint(kind.strip() for kind in wanted.split(","))
