@@ -114,6 +114,7 @@ class JobServices:
     def renderer(self) -> Renderer:
         return Renderer(
             engine=self.ports.comfyui,
+            membership=self.membership,
             stopper=self.stopper,
             capabilities=self.capabilities,
             preparer=self.preparer,
@@ -213,6 +214,7 @@ class WorkerServices:
         return Heartbeat(
             self.identity,
             records=self.services.workers,
+            membership=self.jobs.membership,
             readiness=self.readiness,
             catalogue=self.catalogue,
             clock=self.services.ports.clock,
@@ -234,7 +236,7 @@ class WorkerServices:
             queue=self.services.ports.queue,
             affinity=affinity if self.settings.affinity else None,
             wait_s=self.settings.wait_s,
-            may_claim=lambda: self.readiness.ok,
+            may_claim=lambda: self.readiness.ok and self.heartbeat.shows_engine,
         )
 
     @cached_property

@@ -17,6 +17,14 @@ from tests.e2e.faults.ownership import owned
 from tests.processes import ROOT, START_S, Process, clean_env
 
 JOBS = 4
+FIRST_HEARTBEAT_DELAYED = {
+    "port": "table",
+    "call": "write",
+    "about": '"engine_ok":true',
+    "when": "before",
+    "do": "delay",
+    "seconds": 20,  # longer than the real one needs to start
+}
 WRONG_USAGE = 2
 
 
@@ -128,6 +136,22 @@ def test_a_real_comfyui_takes_over_when_no_simulator_works(
     assert not lab.check(left, "completed", ["succeeded"])["simulated"]
     assert (real.renders(left), simulator.renders(left)) == (1, 0)
     record("real ComfyUI takes over what simulators had", ended - began)
+
+
+def test_a_real_comfyui_comes_before_the_first_heartbeat_of_a_simulator(
+    lab: Lab, record: Record
+) -> None:
+    """Nobody can see yet that a simulator works there, so it has taken nothing."""
+    jobs = [lab.client.submit(seconds=0.1) for _ in range(JOBS)]
+    real, simulator = lab.simulator(unmarked=True), lab.simulator()
+    lab.worker(simulator, faults=[FIRST_HEARTBEAT_DELAYED])
+    lab.worker(real)
+    began = time.monotonic()
+    ended = [lab.client.follower(job).wait_end() for job in jobs]
+    for job in jobs:
+        assert not lab.check(job, "completed", ["succeeded"])["simulated"]
+        assert (real.renders(job), simulator.renders(job)) == (1, 0)
+    record("real ComfyUI starts just after a simulator: it has all jobs", max(ended) - began)
 
 
 def test_the_second_of_two_ups_ends(lab: Lab, record: Record) -> None:

@@ -16,6 +16,7 @@ from comfyq.ports.engine import (
     RenderedFileGone,
 )
 from comfyq.services.worker.held_job import HeldJob
+from comfyq.services.worker.membership import NotAdmitted
 from comfyq.services.worker.prompts import prompts_of
 
 DEVICE_FAULTS = 2  # in a row, until the worker says that its GPU is broken
@@ -53,7 +54,7 @@ class EngineRepair:
                 f"the device failed {self._device_faults} times in a row: {raised}",
                 healed=partial(self._readiness.engine.has_lost, failed),
             )
-        elif isinstance(raised, EngineUnavailable | PromptLost):
+        elif isinstance(raised, EngineUnavailable | PromptLost | NotAdmitted):
             self._readiness.engine.doubt()
         return None
 

@@ -11,6 +11,7 @@ from comfyq.edges.worker.catalogue_watch import CatalogueWatch
 from comfyq.edges.worker.readiness import Readiness
 from comfyq.ports.clock import Clock
 from comfyq.records.workers import WorkerRecords, WorkerState
+from comfyq.services.worker.membership import Membership
 
 LOOK_S = 0.25  # a changed state is stored within that time
 
@@ -33,6 +34,7 @@ class Heartbeat:
         identity: Identity,
         *,
         records: WorkerRecords,
+        membership: Membership,
         readiness: Readiness,
         catalogue: CatalogueWatch | None = None,
         clock: Clock,
@@ -41,6 +43,7 @@ class Heartbeat:
     ) -> None:
         self._identity = identity
         self._records = records
+        self._membership = membership
         self._readiness = readiness
         self._catalogue = catalogue
         self._clock = clock
@@ -50,6 +53,8 @@ class Heartbeat:
         self._held: set[tuple[JobId, int]] = set()  # by job and attempt
         self._family: str | None = None
         self._draining = False
+        self._shown: WorkerState | None = None  # the last state that was stored
+        self._lock = asyncio.Lock()
 
     def add(self, job: Job) -> None:
         self._held.add((job.id, job.attempt))
@@ -64,6 +69,11 @@ class Heartbeat:
         """Return whether the worker holds a job."""
         return bool(self._held)
 
+    @property
+    def shows_engine(self) -> bool:
+        """Return whether the stored state says that this worker's ComfyUI answers."""
+        return self._shown is not None and self._shown.engine_ok
+
     def drain(self) -> None:
         self._draining = True
 
@@ -73,18 +83,27 @@ class Heartbeat:
         Raises:
             ClockSkewed: every heartbeat would be refused, because this machine's clock is wrong.
         """
-        shown: WorkerState | None = None
         while True:
-            state = self._state(self._clock.now())
-            if shown is None or self._is_news(shown, state):
-                try:
-                    await self._records.beat(state, ttl_s=self._ttl_s)
-                    shown = state
-                except ClockSkewed:
-                    raise
-                except DomainError as away:
-                    log.warning("beat_failed", reason=str(away))
+            try:
+                await self.publish()
+            except ClockSkewed:
+                raise
+            except DomainError as away:
+                log.warning("beat_failed", reason=str(away))
             await asyncio.sleep(LOOK_S)
+
+    async def publish(self) -> None:
+        """Store the worker's state if it differs from the stored one, or that one is old.
+
+        Raises:
+            Unavailable, ClockSkewed: it could not be stored.
+        """
+        async with self._lock:
+            state = self._state(self._clock.now())
+            if self._shown is None or self._is_news(self._shown, state):
+                await self._records.beat(state, ttl_s=self._ttl_s)
+                await self._membership.show()
+                self._shown = state
 
     async def stop(self) -> None:
         """Delete the worker's state: it has left."""

@@ -74,6 +74,7 @@ class Worker:
         await self._or_stopped(self._readiness.engine.wait_ok())
         while not self._stopped.is_set():
             try:
+                await self._or_stopped(self._heartbeat.publish())
                 async for held in self._source.retake():
                     log.info("job_retaken", job=held.id, attempt=held.token)
                     self._source.began(held)
@@ -87,6 +88,7 @@ class Worker:
         await self._or_stopped(self._attempts.room())
         await self._or_stopped(self._readiness.wait())
         try:
+            await self._or_stopped(self._heartbeat.publish())
             if self._stopped.is_set() or not await self._claim(await self._source.suited()):
                 await self._claim(await self._or_stopped(self._source.rung()))
         except (Unavailable, OSError) as away:

@@ -8,6 +8,7 @@
 | RenderedFileGone | yes | while failures remain, rendered under another name |
 | PromptLost before the start, EngineUnavailable, PromptInterrupted | no | yes |
 | OutOfMemory or DeviceFault behind another prompt's: DeviceBroken | no | yes |
+| NotAdmitted: a real ComfyUI took the jobs over from this simulator | no | yes |
 | Unsuited: this ComfyUI lacks a class or a model | no | yes, by another worker |
 """
 
@@ -30,6 +31,7 @@ from comfyq.ports.engine import (
 )
 from comfyq.services.worker.capabilities import Unsuited
 from comfyq.services.worker.held_job import HeldJob
+from comfyq.services.worker.membership import NotAdmitted
 from comfyq.services.worker.timing import Timing
 
 MAX_MESSAGE_CHARS = 2_000
@@ -72,7 +74,7 @@ def decide(raised: EngineError, job: Job, timing: Timing) -> FailureDecision:
 def _uncounted(raised: EngineError) -> bool:
     if isinstance(raised, PromptLost):
         return not raised.started
-    return isinstance(raised, EngineUnavailable | PromptInterrupted | DeviceBroken)
+    return isinstance(raised, EngineUnavailable | PromptInterrupted | DeviceBroken | NotAdmitted)
 
 
 def _pause_s(raised: EngineError, timing: Timing) -> float:

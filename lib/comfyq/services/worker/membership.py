@@ -53,7 +53,18 @@ class Membership:
     async def refusal(self, own: StoreKind) -> Refusal | None:
         """Return why a ComfyUI of that kind would be refused, without joining; None: it would
         not be."""
-        return await self._judged(own, await self._kinds.kind())
+        return await self._judged(own, (await self._kinds.read()).kind)
+
+    async def show(self) -> None:
+        """Make a real ComfyUI that is about to take the store over judge its workers again.
+
+        Called after the heartbeat of this worker is stored: of a take-over and a simulator that
+        begins to work, the later one sees the earlier one.
+        """
+        if self.simulated:
+            stored = await self._kinds.read()
+            if stored.kind is StoreKind.SIMULATED:
+                await self._kinds.change(stored, StoreKind.SIMULATED)
 
     async def lasts(self) -> bool:
         """Return whether the store is still of this kind; False: a real ComfyUI took it over.
@@ -62,9 +73,14 @@ class Membership:
         """
         return not self.simulated or await self._kinds.kind() is StoreKind.SIMULATED
 
+    async def require(self) -> None:
+        """Raise NotAdmitted if a real ComfyUI has taken the store over from this simulator."""
+        if self.simulated and (why := await self.refusal(StoreKind.SIMULATED)) is not None:
+            raise NotAdmitted(why)
+
     async def _join(self, own: StoreKind) -> None:
-        while (stored := await self._kinds.kind()) is not own:
-            why = await self._judged(own, stored)
+        while (stored := await self._kinds.read()).kind is not own:
+            why = await self._judged(own, stored.kind)
             if why is not None:
                 raise NotAdmitted(why)
             await self._kinds.change(stored, own)

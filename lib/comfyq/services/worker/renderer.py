@@ -26,6 +26,7 @@ from comfyq.services.worker.capabilities import Capabilities
 from comfyq.services.worker.failure_policy import Overdue, Stalled
 from comfyq.services.worker.held_job import HeldJob
 from comfyq.services.worker.input_files import InputPreparer
+from comfyq.services.worker.membership import Membership
 from comfyq.services.worker.progress import ProgressReporter
 from comfyq.services.worker.prompt_stopper import LIVE, PromptStopper
 from comfyq.services.worker.prompts import prompt_id, prompt_of, prompts_of
@@ -57,6 +58,7 @@ class Renderer:
         self,
         *,
         engine: Engine,
+        membership: Membership,
         stopper: PromptStopper,
         capabilities: Capabilities,
         preparer: InputPreparer,
@@ -65,6 +67,7 @@ class Renderer:
         timing: Timing,
     ) -> None:
         self._engine = engine
+        self._membership = membership
         self._stopper = stopper
         self._capabilities = capabilities
         self._preparer = preparer
@@ -86,6 +89,7 @@ class Renderer:
                 await self._forfeit(held)
             suited = await self._capabilities.suited(held.job, spec)
             prepared = await self._preparer.prepare(held.job, suited)
+            await self._membership.require()
             await self._engine.submit(prompt_of(held.job, prepared))
         reporter = ProgressReporter(
             held,

@@ -44,6 +44,7 @@ class Lab:
         self.heartbeat = Heartbeat(
             Identity(WorkerId("w1"), "host", 1, "1.2.3"),
             records=self.workers,
+            membership=worker.membership,
             readiness=Readiness(engine=watch, space=SpaceWatch(Room()), unstopped=unstopped),
             clock=self.farm.clock,
             period_s=5,

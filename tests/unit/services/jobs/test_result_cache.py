@@ -222,12 +222,12 @@ async def test_what_a_simulator_made_is_marked_and_no_result_of_a_real_comfyui(
     lab: ApiLab,
 ) -> None:
     kinds, first = lab.services.store_kinds, await made(lab)
-    await kinds.change(None, StoreKind.SIMULATED)
+    await kinds.change(await kinds.read(), StoreKind.SIMULATED)
     job = await lab.records.get(JobId(first))
     await lab.records.save(replace(job, simulated=True, version=job.version + 1))
     answered = post(lab, FOX).json()
     assert (answered["reused_from"], answered["simulated"]) == (first, True)
-    await kinds.change(StoreKind.SIMULATED, StoreKind.REAL)
+    await kinds.change(await kinds.read(), StoreKind.REAL)
     assert post(lab, FOX).status_code == 202
 
 

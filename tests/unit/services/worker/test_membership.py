@@ -1,5 +1,6 @@
 """Real and simulated ComfyUIs at one store: who works there, and what becomes of a claim."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -8,11 +9,12 @@ import pytest
 
 from comfyq.bootstrap.membership import membership_of
 from comfyq.domain.errors import TableUnavailable
-from comfyq.domain.job import JobId, JobStatus, WorkerId
+from comfyq.domain.job import Job, JobId, JobStatus, WorkerId
 from comfyq.domain.store_kind import StoreKind
+from comfyq.domain.submission.spec import Spec
 from comfyq.ports.engine import EngineInfo
-from comfyq.records.store_kinds import StoreKindRecords
-from comfyq.records.workers import WorkerState
+from comfyq.records.store_kinds import StoredKind, StoreKindRecords
+from comfyq.records.workers import WorkerRecords, WorkerState
 from comfyq.services.worker.membership import Membership, NotAdmitted
 from tests.farm import Farm
 
@@ -107,14 +109,34 @@ async def test_of_two_that_start_at_once_one_is_refused(
     """The real one has written between the read and the write of the simulator."""
     change = StoreKindRecords.change
 
-    async def overtaken(records: StoreKindRecords, old: StoreKind | None, new: StoreKind) -> None:
-        await change(records, None, StoreKind.REAL)
-        await change(records, old, new)
+    async def overtaken(records: StoreKindRecords, seen: StoredKind, new: StoreKind) -> None:
+        await change(records, StoredKind(), StoreKind.REAL)
+        await change(records, seen, new)
 
     monkeypatch.setattr(StoreKindRecords, "change", overtaken)
     with pytest.raises(NotAdmitted):
         await member(farm, "simulator").join(SIMULATOR)
     assert await farm.kinds.kind() is StoreKind.REAL
+
+
+async def test_a_simulator_that_begins_to_work_during_a_take_over_is_seen(
+    farm: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its heartbeat comes between the look of the real one at the workers and its write."""
+    simulator = member(farm, "simulator")
+    await simulator.join(SIMULATOR)
+    live = WorkerRecords.live
+
+    async def look(records: WorkerRecords) -> Sequence[WorkerState]:
+        seen = await live(records)
+        await beat(farm, "simulator", SIMULATOR)
+        await simulator.show()
+        return seen
+
+    monkeypatch.setattr(WorkerRecords, "live", look)
+    with pytest.raises(NotAdmitted, match="simulator"):
+        await member(farm, "real").join(REAL)
+    assert await simulator.lasts()
 
 
 async def test_who_has_joined_goes_on_while_the_table_is_away(
@@ -126,7 +148,7 @@ async def test_who_has_joined_goes_on_while_the_table_is_away(
     async def away(records: StoreKindRecords) -> None:
         raise TableUnavailable("503")
 
-    monkeypatch.setattr(StoreKindRecords, "kind", away)
+    monkeypatch.setattr(StoreKindRecords, "read", away)
     await joined.join(SIMULATOR)
     assert joined.simulated
     with pytest.raises(TableUnavailable):
@@ -178,3 +200,24 @@ async def test_what_was_claimed_after_a_take_over_is_given_back(
     await real.run_once()
     ended = await farm.records.get(job.id)
     assert (ended.status, ended.simulated, ended.attempt) == (JobStatus.SUCCEEDED, False, 2)
+
+
+async def test_what_was_taken_over_before_it_is_submitted_is_given_back(
+    farm: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The real ComfyUI came while the simulator's job had its inputs prepared."""
+    job, simulated, real = await farm.submit(), farm.worker("s"), farm.worker("r")
+    await simulated.membership.join(SIMULATOR)
+    prepare = simulated.parts.preparer.prepare
+
+    async def taken_over(job: Job, spec: Spec) -> Spec:
+        await real.membership.join(REAL)
+        return await prepare(job, spec)
+
+    monkeypatch.setattr(simulated.parts.preparer, "prepare", taken_over)
+    assert await simulated.run_once()
+    assert not simulated.engine.submitted
+    await real.run_once()
+    ended = await farm.records.get(job.id)
+    assert (ended.status, ended.simulated) == (JobStatus.SUCCEEDED, False)
+    assert (ended.attempt, ended.failures) == (2, 0)
