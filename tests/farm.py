@@ -62,7 +62,7 @@ class Farm:
         self.timing = timing
         self.clock = ManualClock()
         self.table = MemoryTable(clock=self.clock)
-        self.queue = MemoryQueue(clock=self.clock, visibility_s=30)
+        self.queue = MemoryQueue(clock=self.clock)
         self.assets = MemoryAssets()
         self.notifier = MemoryNotifier()
         self.spool = MemorySpool()

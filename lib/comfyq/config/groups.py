@@ -14,6 +14,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field, SecretStr
 
 from comfyq.config.variable import Variable
+from comfyq.ports.queue import TAKEN_S
 from comfyq.services.worker.timing import Timing
 
 LEVELS = r"(?i)^(debug|info|warn|warning|error|critical|fatal|notset)$"
@@ -67,8 +68,9 @@ class LocalSettings:
 
     reap_period_s: float = 1.0
     """The reaper of `comfyq up` runs so often."""
-    visibility_s: float = 120
-    """A message that was received from the embedded queue is hidden for that long."""
+    visibility_s: float = TAKEN_S
+    """A worker that has received a message hides it from others for that long, or as long as its
+    lease once it has claimed the job."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

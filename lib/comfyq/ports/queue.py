@@ -12,10 +12,14 @@ MAX_DELAY_S = 900
 MAX_WAIT_S = 20
 MAX_HIDE_S = 12 * 3600
 
+# A received message is hidden for that long: a worker that dies before it claims the job costs the
+# job no more. After the claim the worker hides it for as long as its lease.
+TAKEN_S = 5
+
 
 class Delivery(Protocol):
-    """One receipt of a doorbell, which is delivered again after its visibility time-out unless
-    acknowledged."""
+    """One receipt of a doorbell, which is delivered again after TAKEN_S unless it is hidden for
+    longer or acknowledged."""
 
     @property
     def job_id(self) -> JobId: ...

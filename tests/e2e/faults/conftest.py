@@ -18,7 +18,7 @@ import pytest
 
 from tests.e2e.faults.comfy import Comfy, Real, Simulated
 from tests.e2e.faults.lab import FAST, Lab
-from tests.fixtures.emulator import ENVIRONMENT, Aws
+from tests.fixtures.emulator import ENVIRONMENT
 from tests.processes import Process, Processes
 
 HERE = Path(__file__).parent
@@ -72,10 +72,7 @@ def ups(
         processes = Processes(tmp_path_factory.mktemp(f"up-{backend}-{kind}"))
         stack.callback(processes.close)
         env = {**FAST, "COMFYQ_WORKFLOWS_DIR": str(workflows)}
-        up = processes.up(workers=0, backend=backend, env=env)
-        if backend == "emulator":
-            _show_messages_again_soon(up)
-        return up
+        return processes.up(workers=0, backend=backend, env=env)
 
     with stack:
         yield started
@@ -85,14 +82,6 @@ def ups(
 def up(request: pytest.FixtureRequest, ups: Callable[[str], Process]) -> Process:
     """What is simulated and what is real have no jobs in common."""
     return ups(_kind(request))
-
-
-def _show_messages_again_soon(up: Process) -> None:
-    """The template's 120 s is what a doorbell waits that a dead worker had received."""
-    Aws(up.exports["AWS_ENDPOINT_URL"]).sqs.set_queue_attributes(
-        QueueUrl=up.exports["COMFYQ_QUEUE_URL"],
-        Attributes={"VisibilityTimeout": FAST["COMFYQ_VISIBILITY_S"]},
-    )
 
 
 @pytest.fixture

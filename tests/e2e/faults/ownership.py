@@ -9,11 +9,9 @@ from typing import Any
 from comfyq.local.emulator import Emulator
 from tests.e2e.faults.lab import FAST, Lab
 from tests.faulty_process import FAULTS
-from tests.fixtures.emulator import ENVIRONMENT, Aws
+from tests.fixtures.emulator import ENVIRONMENT
 from tests.fixtures.faulty_proxy import FaultyProxy
 from tests.processes import Process, Processes
-
-JOBS_QUEUE_VISIBILITY_S = 3  # as the lease of these tests; the template's is 120
 
 
 class Owned:
@@ -53,12 +51,9 @@ class Owned:
         own = {**self.env, **(env or {})}
         if faults:
             own[FAULTS] = json.dumps(list(faults))
-        started = self._processes.up(
+        return self._processes.up(
             workers=0, port=port, backend=self.backend, data_dir=self.data_dir, env=own
         )
-        if self._proxy is not None:
-            hasten(f"http://{self._proxy.upstream}", started.exports["COMFYQ_QUEUE_URL"])
-        return started
 
     def lab(self, up: Process) -> Lab:
         """Make a lab beside ``up``; the test closes it."""
@@ -79,10 +74,3 @@ def owned(folder: Path, *, backend: str, workflows: Path, seed: int = 0) -> Iter
         system = Owned(folder, backend=backend, workflows=workflows, proxy=proxy)
         stack.callback(system.close)
         yield system
-
-
-def hasten(endpoint: str, queue_url: str) -> None:
-    """Give the emulator's queue the time-out of these tests."""
-    Aws(endpoint).sqs.set_queue_attributes(
-        QueueUrl=queue_url, Attributes={"VisibilityTimeout": str(JOBS_QUEUE_VISIBILITY_S)}
-    )

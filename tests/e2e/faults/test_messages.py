@@ -10,17 +10,13 @@ from tests.e2e.faults.client import CALL_S, until
 from tests.e2e.faults.conftest import Record
 from tests.e2e.faults.doorbells import Doorbells
 from tests.e2e.faults.lab import Lab
-from tests.e2e.faults.ownership import hasten
 
 JOBS = 5
 
 
 @pytest.fixture
 def bells(lab: Lab) -> Iterator[Doorbells]:
-    exports = lab.up.exports
-    if lab.backend == "emulator":
-        hasten(exports["AWS_ENDPOINT_URL"], exports["COMFYQ_QUEUE_URL"])
-    with Doorbells(exports) as bells:
+    with Doorbells(lab.up.exports) as bells:
         yield bells
 
 

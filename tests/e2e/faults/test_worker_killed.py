@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from comfyq.config import LocalSettings
 from tests.e2e.faults.client import until
 from tests.e2e.faults.comfy import Simulated
 from tests.e2e.faults.conftest import Record
@@ -15,10 +16,12 @@ MOST_JOBS = 60
 
 Rule = Mapping[str, Any]
 
+TAKEN = "between receiving a message and the claim"
 SUCCESS = '"status":"succeeded"'
 CLAIM = '"claimed":'
 
 POINTS: Mapping[str, Rule] = {
+    TAKEN: {"port": "queue", "call": "take"},
     "before the claim": {"port": "table", "call": "write", "about": CLAIM, "when": "before"},
     "after the claim": {"port": "table", "call": "write", "about": CLAIM, "when": "after"},
     "before an upload": {"port": "assets", "call": "put", "about": "outputs/", "when": "before"},
@@ -39,7 +42,7 @@ POINTS: Mapping[str, Rule] = {
         "when": "after",
     },
 }
-IN_CI = {"after the claim", "before an upload", "after the finish"}
+IN_CI = {TAKEN, "after the claim", "before an upload", "after the finish"}
 
 
 def _point(name: str) -> Any:
@@ -54,7 +57,12 @@ def test_killed_at_a_point_of_its_way(
     """Both workers share a ComfyUI, so what the dead one had it render is not rendered again."""
     doomed, other = new_name("doomed"), new_name("other")
     lab.worker(simulator, worker_id=other)
-    victim = lab.worker(simulator, worker_id=doomed, faults=[{**POINTS[point], "do": "kill"}])
+    victim = lab.worker(
+        simulator,
+        worker_id=doomed,
+        faults=[{**POINTS[point], "do": "kill"}],
+        env={"COMFYQ_VISIBILITY_S": f"{LocalSettings().visibility_s:g}"} if point == TAKEN else {},
+    )
     jobs = [lab.client.submit(seconds=0.3)]
     while not victim.has_ended_within(0.3):  # the other one may be faster a few times
         jobs.append(lab.client.submit(seconds=0.3))
@@ -69,7 +77,7 @@ def test_killed_at_a_point_of_its_way(
         assert {attempt["verdict"] for attempt in tried} <= {"lost", "released", "succeeded"}, story
         if tried:
             touched.append(at)
-    if point not in ("before the claim", "after the announcement"):
+    if point not in (TAKEN, "before the claim", "after the announcement"):
         assert touched, [lab.client.story(job)["attempts"] for job in jobs]
     record(f"worker SIGKILLed {point}", max(0.0, max(touched or ended) - died))
 

@@ -16,7 +16,7 @@ from comfyq.domain.errors import QueueUnavailable
 from comfyq.domain.job import JobId
 from comfyq.ports.clock import Clock
 from comfyq.ports.inbox import Message
-from comfyq.ports.queue import MAX_DELAY_S, MAX_HIDE_S, MAX_WAIT_S, check_seconds
+from comfyq.ports.queue import MAX_DELAY_S, MAX_HIDE_S, MAX_WAIT_S, TAKEN_S, check_seconds
 
 POLL_S = 0.004  # on average, between two checks for any write to the file
 LOOK_S = 0.1  # a message whose hiding ends is received within that time
@@ -74,7 +74,7 @@ class SqliteQueue:
         *,
         database: Database,
         clock: Clock,
-        visibility_s: float = 120,
+        visibility_s: float = TAKEN_S,
         max_receives: int = 10,
     ) -> None:
         self._database = database

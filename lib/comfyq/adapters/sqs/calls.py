@@ -38,10 +38,13 @@ class Received(NamedTuple):
 class Calls:
     """The blocking calls of one queue, with translated errors."""
 
-    def __init__(self, *, client: Callable[[], "SQSClient"], url: str, fair: bool) -> None:
+    def __init__(
+        self, *, client: Callable[[], "SQSClient"], url: str, fair: bool, visibility_s: float
+    ) -> None:
         self._client = functools.cache(client)
         self._url = url
         self._fair = fair
+        self._visibility_s = visibility_s
 
     def send(self, job_id: JobId, tenant: TenantId, delay_s: float) -> None:
         # Of a standard queue the group is a hint for fairness, not an order:
@@ -70,7 +73,10 @@ class Calls:
     def receive(self, wait_s: float) -> Received | None:
         with translated():
             answer = self._client().receive_message(
-                QueueUrl=self._url, MaxNumberOfMessages=1, WaitTimeSeconds=math.ceil(wait_s)
+                QueueUrl=self._url,
+                MaxNumberOfMessages=1,
+                WaitTimeSeconds=math.ceil(wait_s),
+                VisibilityTimeout=math.ceil(self._visibility_s),
             )
         messages = answer.get("Messages", [])
         return _received(messages[0]) if messages else None

@@ -12,7 +12,7 @@ from comfyq.adapters.sqs.poll import poll
 from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import QueueUnavailable
 from comfyq.domain.job import JobId
-from comfyq.ports.queue import MAX_DELAY_S, MAX_HIDE_S, MAX_WAIT_S, check_seconds
+from comfyq.ports.queue import MAX_DELAY_S, MAX_HIDE_S, MAX_WAIT_S, TAKEN_S, check_seconds
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -36,11 +36,19 @@ class SqsQueue:
     """The queue on SQS, with a body of ``{"job_id": …}``.
 
     ``client`` makes the client; it is called once, at the first use, in a thread. ``fair`` names
-    the tenant as the message's group. The visibility time-out is the queue's own attribute.
+    the tenant as the message's group. A received message is hidden for ``visibility_s``, whatever
+    the queue's own attribute says.
     """
 
-    def __init__(self, *, client: Callable[[], "SQSClient"], url: str, fair: bool = False) -> None:
-        self._calls = Calls(client=client, url=url, fair=fair)
+    def __init__(
+        self,
+        *,
+        client: Callable[[], "SQSClient"],
+        url: str,
+        fair: bool = False,
+        visibility_s: float = TAKEN_S,
+    ) -> None:
+        self._calls = Calls(client=client, url=url, fair=fair, visibility_s=visibility_s)
 
     async def send(self, job_id: JobId, *, tenant: TenantId, delay_s: float = 0) -> None:
         check_seconds(delay_s, most=MAX_DELAY_S)

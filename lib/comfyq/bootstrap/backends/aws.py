@@ -28,7 +28,12 @@ def aws_ports(settings: Settings, local_clock: Clock) -> Ports:
     )
     return Ports(
         table=table,
-        queue=SqsQueue(client=clients.sqs, url=aws.queue_url, fair=settings.tenants.fair_queue),
+        queue=SqsQueue(
+            client=clients.sqs,
+            url=aws.queue_url,
+            fair=settings.tenants.fair_queue,
+            visibility_s=settings.local.visibility_s,
+        ),
         assets=S3Assets(client=clients.s3, bucket=aws.bucket),
         clock=clock,
         notifier=ApiGatewayNotifier(client_of=clients.management),

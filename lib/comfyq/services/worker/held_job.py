@@ -11,12 +11,14 @@ from comfyq.domain import job as jobs
 from comfyq.domain.errors import IllegalTransition, LeaseLost, TooContended, Unavailable
 from comfyq.domain.files.output import Output
 from comfyq.domain.job import Change, Job, JobId
-from comfyq.ports.queue import Delivery, JobQueue
+from comfyq.ports.queue import TAKEN_S, Delivery, JobQueue
 from comfyq.records.jobs import JobRecords
 from comfyq.services.worker.step_pace import StepPace
 from comfyq.services.worker.timing import Timing
 
 T = TypeVar("T")
+
+HIDE_AFTER_S = TAKEN_S / 4  # many a job has ended by then, and its doorbell needs no hiding
 
 
 class CancelRequested(Exception):
@@ -43,6 +45,7 @@ class HeldJob:
         self._timing = timing
         self._lock = asyncio.Lock()
         self.taken_at = self._seen_at = self._renewed_at = monotonic()
+        self._hidden = delivery is None  # the doorbell is hidden for as long as the lease
         self.pace = StepPace()
         self._concluded = False  # our own write ended the lease: nothing is left to renew
 
@@ -111,6 +114,8 @@ class HeldJob:
         elif now - self._seen_at >= self._timing.watch_s / 2:
             await self._read()
         self.check()
+        if not self._hidden and now - self.taken_at >= HIDE_AFTER_S:
+            await self._hide()
 
     async def stored(self) -> Job:
         """Read the job from the table, whoever holds it now."""
@@ -154,8 +159,12 @@ class HeldJob:
     async def _renew(self) -> None:
         await self.write(partial(jobs.renew, token=self.token, ttl=self._timing.lease))
         self._renewed_at = monotonic()
+        await self._hide()
+
+    async def _hide(self) -> None:
         if self._delivery is not None:
             await self._delivery.hide(self._timing.lease_s)
+            self._hidden = True
 
     async def _read(self) -> None:
         async with self._lock:

@@ -1,6 +1,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from anyio.lowlevel import checkpoint
+
 from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import QueueUnavailable
 from comfyq.domain.job import JobId
@@ -44,4 +46,7 @@ class FaultyQueue:
         delivery = await self._faults.ask(
             "receive", str, lambda: self._queue.receive(wait_s=wait_s)
         )
-        return None if delivery is None else FaultyDelivery(delivery, self._faults)
+        if delivery is None:
+            return None
+        await self._faults.around("take", lambda: delivery.job_id, checkpoint)
+        return FaultyDelivery(delivery, self._faults)

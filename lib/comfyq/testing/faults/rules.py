@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 CALLS: Mapping[str, Sequence[str]] = {
     "table": ("get", "query", "write", "count"),
-    "queue": ("send", "receive", "ack", "hide"),
+    "queue": ("send", "receive", "take", "ack", "hide"),
     "assets": ("put", "read", "delete", "link"),
     "notifier": ("post",),
 }

@@ -10,7 +10,7 @@ from comfyq.domain.caller import TenantId
 from comfyq.domain.job import JobId
 from comfyq.ports.clock import Clock
 from comfyq.ports.inbox import Message
-from comfyq.ports.queue import MAX_DELAY_S, MAX_HIDE_S, MAX_WAIT_S, check_seconds
+from comfyq.ports.queue import MAX_DELAY_S, MAX_HIDE_S, MAX_WAIT_S, TAKEN_S, check_seconds
 from comfyq.testing.memory.inbox import MemoryInbox
 
 POLL_S = 0.002
@@ -53,7 +53,9 @@ class MemoryQueue:
     raised by the next sends, one at a time, before anything is sent.
     """
 
-    def __init__(self, *, clock: Clock, visibility_s: float = 120, max_receives: int = 10) -> None:
+    def __init__(
+        self, *, clock: Clock, visibility_s: float = TAKEN_S, max_receives: int = 10
+    ) -> None:
         self.drop = 0
         self.duplicate = 0
         self.faults: list[Exception] = []

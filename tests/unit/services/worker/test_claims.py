@@ -2,11 +2,14 @@
 
 import pytest
 
+from comfyq.aio.tasks import beside
 from comfyq.domain.errors import TableUnavailable
 from comfyq.domain.job import JobStatus
 from comfyq.ports.engine import Started
+from comfyq.ports.queue import TAKEN_S
+from comfyq.services.worker import held_job
 from tests.farm import Farm
-from tests.scripted_engine import PowerCut, ScriptedEngine
+from tests.scripted_engine import Never, PowerCut, ScriptedEngine, until
 
 pytestmark = pytest.mark.anyio
 
@@ -42,3 +45,33 @@ async def test_a_restarted_worker_retakes_the_rest_when_the_table_answers_again(
     assert await restarted.retake() == 1
     assert (await farm.records.get(job.id)).status is JobStatus.SUCCEEDED
     assert len(engine.submitted) == 1, "rendered once"
+
+
+async def test_a_worker_that_dies_between_a_doorbell_and_its_claim_costs_seconds(
+    farm: Farm,
+) -> None:
+    job = await farm.submit()
+    assert await farm.queue.receive(wait_s=0), "and the worker is gone"
+    other = farm.worker("w2")
+    assert not await other.run_once()
+    assert farm.timing.lease_s / 10 >= TAKEN_S
+    farm.clock.advance(TAKEN_S)
+    assert await other.run_once()
+    ended = await farm.records.get(job.id)
+    assert (ended.status, ended.attempt) == (JobStatus.SUCCEEDED, 1)
+
+
+async def test_the_doorbell_of_a_job_that_goes_on_is_hidden_for_as_long_as_its_lease(
+    farm: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(held_job, "HIDE_AFTER_S", 0)
+    job = await farm.submit()
+    async with beside(_run_once(farm, ScriptedEngine(Started(), Never()))):
+        await farm.until(job, JobStatus.RUNNING)
+        [message] = farm.queue.messages
+        await until(lambda: message.visible_at_s > farm.queue.now_s() + TAKEN_S)
+        assert message.visible_at_s == farm.queue.now_s() + farm.timing.lease_s
+
+
+async def _run_once(farm: Farm, engine: ScriptedEngine) -> None:
+    await farm.worker("w1", engine).run_once()
