@@ -36,6 +36,11 @@ class OwnFolder:
         may still run their prompts."""
         return self.path / "left"
 
+    @property
+    def shown(self) -> Path:
+        """Return the file that is there while the table may have a heartbeat of this worker."""
+        return self.path / "shown"
+
 
 def take_identity(settings: Settings, *, engine: str) -> OwnFolder:
     """Lock the id of the settings, or the first free one of this machine for this ComfyUI.
@@ -51,9 +56,11 @@ def take_identity(settings: Settings, *, engine: str) -> OwnFolder:
     for name in names:
         path = settings.data_dir / "workers" / name
         try:
-            return OwnFolder(WorkerId(name), path, hold(path / "lock"))
+            own = OwnFolder(WorkerId(name), path, hold(path / "lock"))
         except AlreadyHeld:
             continue
+        own.shown.touch()
+        return own
     raise WorkerIdTaken(
         f"worker {wanted or engine} is running already on this machine: stop it, or set another "
         "COMFYQ_WORKER_ID"
@@ -63,7 +70,7 @@ def take_identity(settings: Settings, *, engine: str) -> OwnFolder:
 def dead_workers(settings: Settings) -> Iterator[OwnFolder]:
     """Yield the folder of each worker whose process is gone, locked while the caller uses it."""
     for path in sorted((settings.data_dir / "workers").glob("*")):
-        if not (path / "claims").exists():
+        if not (path / "lock").exists():
             continue
         try:
             lock = hold(path / "lock", wait_s=0)

@@ -28,10 +28,11 @@ from comfyq.bootstrap.worker_services import (
     WorkerPorts,
     WorkerServices,
 )
+from comfyq.domain.errors import Unavailable
 from comfyq.edges.worker.worker import Worker
 from comfyq.ports.caretaker import Caretaker
 
-__all__ = ["NotComfyUI", "evict_dead_workers", "open_worker"]
+__all__ = ["NotComfyUI", "evict_dead_workers", "open_worker", "remove_dead_workers"]
 
 
 @asynccontextmanager
@@ -67,9 +68,23 @@ async def open_worker(
         own.lock.release()
 
 
+async def remove_dead_workers(services: Services) -> None:
+    """Remove the heartbeats of this machine's dead workers, so that they do not count as live.
+
+    Their leases are not ended: a worker that is about to start may be one of them.
+    """
+    try:
+        for dead in dead_workers(services.settings):
+            await _remove_heartbeat(services, dead)
+    except Unavailable as away:  # then they count as live until their heartbeats are old
+        log.warning("dead_workers_kept", reason=str(away))
+
+
 async def evict_dead_workers(services: Services) -> None:
-    """End the leases of this machine's dead workers; a free lock proves that a worker is dead."""
+    """Remove this machine's dead workers and end their leases; a free lock proves that a worker is
+    dead."""
     for dead in dead_workers(services.settings):
+        await _remove_heartbeat(services, dead)
         journal = FileJournal(path=dead.journal)
         held = await journal.noted()
         if held:
@@ -78,6 +93,12 @@ async def evict_dead_workers(services: Services) -> None:
         for job_id in held:
             await FileJournal(path=dead.left).note(job_id)
             await journal.forget(job_id)
+
+
+async def _remove_heartbeat(services: Services, dead: OwnFolder) -> None:
+    if dead.shown.exists():
+        await services.workers.remove(dead.worker)
+        dead.shown.unlink()
 
 
 async def _recall(own: OwnFolder) -> None:

@@ -13,7 +13,7 @@ from comfyq.bootstrap.membership import simulator_refused
 from comfyq.bootstrap.provisioning import provisioned
 from comfyq.bootstrap.runtime_file import runtime_file
 from comfyq.bootstrap.services import Services
-from comfyq.bootstrap.worker import evict_dead_workers, open_worker
+from comfyq.bootstrap.worker import evict_dead_workers, open_worker, remove_dead_workers
 from comfyq.config import PROJECT, Backend, Settings, resources_of, variables_of
 from comfyq.domain.errors import DomainError
 from comfyq.edges.worker.worker import Worker
@@ -78,6 +78,7 @@ async def running(settings: Settings, options: UpOptions) -> AsyncIterator[Up]:
         if settings.backend is Backend.EMBEDDED:
             await ports.table.get(ANYTHING)  # a file that is no database does not become one
         services = Services(settings, ports)
+        await remove_dead_workers(services)
         missing = await _why_not_simulated(services, options)
         engines = [] if missing else await _engines(stack, settings, options)
         app = local_app(services)

@@ -12,7 +12,7 @@ from comfyq.bootstrap.backends import open_ports
 from comfyq.bootstrap.membership import NotAdmitted
 from comfyq.bootstrap.ports import MissingSetting
 from comfyq.bootstrap.services import Services
-from comfyq.bootstrap.worker import NotComfyUI, open_worker
+from comfyq.bootstrap.worker import NotComfyUI, open_worker, remove_dead_workers
 from comfyq.config import InvalidSettings, Settings, read_settings
 from comfyq.domain.errors import ClockSkewed
 from comfyq.edges.worker.worker import Worker
@@ -65,6 +65,7 @@ async def work_until_signal(
         stack.callback(ports.close)
         await ports.prepare()
         services = Services(settings, ports)
+        await remove_dead_workers(services)
         restart = await _restart(stack, settings, comfyui, comfyui_command)
         own_dir = dir_of(settings, comfyui)
         workers = [

@@ -17,6 +17,7 @@ from tests.e2e.faults.ownership import owned
 from tests.processes import ROOT, START_S, Process, clean_env
 
 JOBS = 4
+LONG_LIVE = {"COMFYQ_LIVE_S": "600"}
 FIRST_HEARTBEAT_DELAYED = {
     "port": "table",
     "call": "write",
@@ -136,6 +137,21 @@ def test_a_real_comfyui_takes_over_when_no_simulator_works(
     assert not lab.check(left, "completed", ["succeeded"])["simulated"]
     assert (real.renders(left), simulator.renders(left)) == (1, 0)
     record("real ComfyUI takes over what simulators had", ended - began)
+
+
+def test_a_real_comfyui_comes_just_after_the_death_of_a_simulators_worker(
+    lab: Lab, record: Record
+) -> None:
+    """Its lock tells that it is dead, long before its last heartbeat is old."""
+    real, simulator = lab.simulator(unmarked=True), lab.simulator()
+    simulated = lab.worker(simulator, env=LONG_LIVE, worker_id="simulated")
+    until(lambda: lab.answers("simulated"), "the simulator works")
+    simulated.kill()
+    died = time.monotonic()
+    lab.worker(real, env=LONG_LIVE, worker_id="real")
+    until(lambda: lab.answers("real"), "the real one works")
+    record("worker of a simulator SIGKILLed: a real ComfyUI takes over", time.monotonic() - died)
+    assert [worker["id"] for worker in lab.client.health()["workers"]] == ["real"]
 
 
 def test_a_real_comfyui_comes_before_the_first_heartbeat_of_a_simulator(

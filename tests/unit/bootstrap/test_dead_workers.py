@@ -1,0 +1,74 @@
+"""Workers of a data directory whose processes were killed."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from comfyq.bootstrap.identity import OwnFolder, take_identity
+from comfyq.bootstrap.services import Services
+from comfyq.bootstrap.worker import evict_dead_workers, remove_dead_workers
+from comfyq.domain.errors import TableUnavailable
+from comfyq.domain.job import WorkerId
+from comfyq.records.workers import WorkerState
+from tests.farm import Farm
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def services(farm: Farm, tmp_path: Path) -> Services:
+    return Services(replace(farm.services.settings, data_dir=tmp_path), farm.services.ports)
+
+
+async def started(services: Services, engine: str) -> OwnFolder:
+    """A worker that has sent a heartbeat; it dies where its lock is released."""
+    own = take_identity(services.settings, engine=engine)
+    now = services.ports.clock.now()
+    state = WorkerState(
+        id=own.worker, pid=1, host="h", version="1", engine_ok=True, seen_at=now, started_at=now
+    )
+    await services.workers.beat(state, ttl_s=60)
+    return own
+
+
+async def live(services: Services) -> Sequence[WorkerId]:
+    return [worker.id for worker in await services.workers.live()]
+
+
+@pytest.mark.parametrize("remove", [remove_dead_workers, evict_dead_workers])
+async def test_the_dead_are_removed_and_the_living_are_not(
+    services: Services, remove: Callable[[Services], Awaitable[None]]
+) -> None:
+    dead, other = await started(services, "one"), await started(services, "two")
+    elsewhere = Services(
+        replace(services.settings, data_dir=services.settings.data_dir / "elsewhere"),
+        services.ports,
+    )
+    far = await started(elsewhere, "one")
+    dead.lock.release()
+    far.lock.release()
+    assert len(await live(services)) == 3
+    await remove(services)
+    assert await live(services) == sorted([other.worker, far.worker])
+    other.lock.release()
+
+
+async def test_a_predecessor_that_starts_again_is_not_removed(services: Services) -> None:
+    before = await started(services, "one")
+    before.lock.release()
+    await remove_dead_workers(services)
+    after = await started(services, "one")
+    await remove_dead_workers(services)
+    assert await live(services) == [before.worker] == [after.worker]
+    after.lock.release()
+
+
+async def test_what_could_not_be_removed_is_removed_later(farm: Farm, services: Services) -> None:
+    (await started(services, "one")).lock.release()
+    farm.table.faults_before.append(TableUnavailable("503"))
+    await remove_dead_workers(services)
+    assert len(await live(services)) == 1
+    await remove_dead_workers(services)
+    assert await live(services) == []
