@@ -4,7 +4,17 @@ import sys
 from typing import Any
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor
+
+from comfyq.domain.files.sources import without_secrets
+
+
+def _without_secrets(_logger: Any, _method: str, event: EventDict) -> EventDict:
+    """Cut the queries of URLs, which may be signatures."""
+    return {
+        name: without_secrets(value) if isinstance(value, str) else value
+        for name, value in event.items()
+    }
 
 
 def logger_from(level: int) -> Any:
@@ -20,6 +30,7 @@ def logger_from(level: int) -> Any:
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso"),
             structlog.processors.format_exc_info,
+            _without_secrets,
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(level),

@@ -12,7 +12,8 @@ from yarl import URL
 from comfyq import __version__
 from comfyq.adapters.fetching.addresses import Allowed, literal
 from comfyq.adapters.fetching.resolver import GuardedResolver, LookUp, check, system_look_up
-from comfyq.domain.errors import InputForbidden, InputInvalid, InputUnavailable
+from comfyq.adapters.fetching.urls import read_url, redirected
+from comfyq.domain.errors import InputInvalid, InputUnavailable
 
 MAX_REDIRECTS = 5
 CHUNK_BYTES = 64 * 1024
@@ -60,8 +61,7 @@ class HttpFetcher:
         except aiohttp.InvalidURL:
             raise InputInvalid("it is no valid URL") from None
         except (aiohttp.ClientError, OSError) as error:
-            name = type(error).__name__  # its message would reveal internal addresses
-            raise InputUnavailable(f"it could not be fetched: {name}", passing=True) from error
+            raise InputUnavailable(_cause(error), passing=True) from error
 
     @asynccontextmanager
     async def _session(self) -> AsyncIterator[aiohttp.ClientSession]:
@@ -85,28 +85,37 @@ class HttpFetcher:
     async def _followed(
         self, session: aiohttp.ClientSession, url: str, kind: str, max_bytes: int
     ) -> bytes:
-        at = self._checked(url)
+        at = self._checked(read_url(url))
         for _ in range(MAX_REDIRECTS + 1):
             async with session.get(at, allow_redirects=False) as response:
                 if response.status not in REDIRECTS:
                     return await _content(response, kind, max_bytes)
-                at = self._checked(response.headers.get("Location", ""), base=at)
+                at = self._checked(redirected(at, response.headers.get("Location", "")))
         raise InputUnavailable(f"it is behind more than {MAX_REDIRECTS} redirects")
 
-    def _checked(self, text: str, *, base: URL | None = None) -> URL:
-        """Parse a URL and check it; a host name is checked when it is resolved."""
-        try:
-            url = URL(text) if base is None else base.join(URL(text))
-            host, _ = url.host or "", url.port
-        except ValueError:
-            raise InputInvalid("it is no valid URL") from None
-        if url.scheme not in ("http", "https") or not host:
-            raise InputForbidden("only http and https are fetched")
-        if url.user is not None or url.password is not None:
-            raise InputForbidden("a URL with a user or password is not fetched")
+    def _checked(self, url: URL) -> URL:
+        """Check the address that a URL spells out; a host name is checked when it is resolved."""
+        host = url.host or ""
         if literal(host) is not None:  # which no resolver is asked about
             check(self._allowed, host, host)
         return url
+
+
+def _cause(error: Exception) -> str:
+    """Say why a fetch failed, without the error's own words: they reveal internal addresses."""
+    match error:
+        case aiohttp.ClientConnectorDNSError():
+            return "the name of its server has no address"
+        case aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch():
+            return "its server cannot be trusted: there is no TLS with a valid certificate"
+        case aiohttp.ClientConnectorError():
+            return "its server does not accept connections"
+        case aiohttp.ClientPayloadError() | aiohttp.ServerDisconnectedError():
+            return "its server broke off before the file was whole"
+        case aiohttp.ClientResponseError():
+            return "its server's answer is not valid HTTP"
+        case _:
+            return "the connection to its server was lost"
 
 
 async def _content(response: aiohttp.ClientResponse, kind: str, max_bytes: int) -> bytes:

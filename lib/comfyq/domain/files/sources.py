@@ -1,19 +1,24 @@
-"""Sources of a job's input files: an asset, an http(s) URL or a data URI (RFC 2397)."""
+"""Sources of a job's input files: an asset, an http(s) URL or a data URI (RFC 2397).
+
+The query of a URL is often a signature, as good as a password: it is kept for the worker alone, and
+everything that is shown or stored beside results has ``shown_source`` or ``without_secrets``.
+"""
 
 import binascii
 import re
 from base64 import b64decode
 from dataclasses import dataclass
-from urllib.parse import unquote_to_bytes
+from urllib.parse import unquote_to_bytes, urlsplit
 
 from comfyq.domain.files.asset import AssetId
 
 ASSET = "asset:"
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-URL = re.compile(r"https?://", re.IGNORECASE)
-DATA = re.compile(r"data:", re.IGNORECASE)
+SCHEME = re.compile(r"(https?://|data:|asset:)", re.IGNORECASE)
+URLS = re.compile(r"https?://[^\s\"<>]*", re.IGNORECASE)  # within a text; a ' may be in a query
 MAX_URL_CHARS = 4_000  # signed links of object stores have up to 2,000
 MAX_TYPE_CHARS = 200
+WHITE_SPACE = b" \t\r\n\f\v"  # skipped within base64
 
 
 class BadSource(Exception):
@@ -28,6 +33,34 @@ class DataFile:
     content: bytes
 
 
+def normalized(text: str) -> str:
+    """Return a source without white space around it and with its scheme in lower case."""
+    source = text.strip()
+    scheme = SCHEME.match(source)
+    return source if scheme is None else scheme[0].lower() + source[scheme.end() :]
+
+
+def is_source(text: str) -> bool:
+    """Return whether a text names a file by URL, data URI or ``asset:ID``."""
+    return SCHEME.match(text.strip()) is not None
+
+
+def shown_source(source: str) -> str:
+    """Return a URL without user, query and fragment, and any other source as it is."""
+    if not is_url(source):
+        return source
+    scheme, _, rest = source.partition("://")
+    authority, slash, path = re.split(r"[?#]", rest, maxsplit=1)[0].partition("/")
+    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
+
+
+def without_secrets(text: str) -> str:
+    """Return a text with every http(s) URL in it as ``shown_source`` has it."""
+    if "://" not in text:
+        return text
+    return URLS.sub(lambda url: shown_source(url[0]), text)
+
+
 def asset_id_of(source: str) -> AssetId | None:
     """The asset that a source names, as ``asset:ID`` or by the bare UUID."""
     named = source.removeprefix(ASSET)
@@ -35,11 +68,11 @@ def asset_id_of(source: str) -> AssetId | None:
 
 
 def is_url(source: str) -> bool:
-    return URL.match(source) is not None
+    return source[:8].lower().startswith(("http://", "https://"))
 
 
 def is_data(source: str) -> bool:
-    return DATA.match(source) is not None
+    return source[:5].lower() == "data:"
 
 
 def check_source(source: str) -> None:
@@ -50,6 +83,13 @@ def check_source(source: str) -> None:
         raise BadSource("must be the id of an asset, an http(s) URL or a data URI")
     if len(source) > MAX_URL_CHARS:
         raise BadSource(f"is a URL of {len(source)} characters; the most is {MAX_URL_CHARS}")
+    try:
+        parts = urlsplit(source)
+        _ = parts.port  # raises ValueError if it is none
+    except ValueError:
+        raise BadSource("is no valid URL") from None
+    if "@" in parts.netloc:
+        raise BadSource("is a URL with a user or password, which is not fetched; remove them")
 
 
 def read_data_uri(source: str) -> DataFile:
@@ -58,9 +98,10 @@ def read_data_uri(source: str) -> DataFile:
     if not comma:
         raise BadSource("is no data URI: there is no comma before its data")
     content_type, *parameters = (part.strip() for part in head.split(";"))
+    is_base64 = any(each.lower() == "base64" for each in parameters)
     raw = unquote_to_bytes(body)
     try:
-        content = b64decode(raw, validate=True) if "base64" in parameters else raw
+        content = b64decode(raw.translate(None, WHITE_SPACE), validate=True) if is_base64 else raw
     except binascii.Error as wrong:
         raise BadSource(f"is no data URI: its base64 is broken ({wrong})") from None
     if not content:

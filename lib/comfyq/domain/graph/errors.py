@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from comfyq.domain.files.sources import without_secrets
 from comfyq.domain.graph.node_catalogue import InputSpec
 
 LONGEST_SHOWN_LIST = 20  # longer lists of choices are left out, as ComfyUI does
@@ -152,13 +153,15 @@ class At:
 
 
 def _received(value: Any) -> Any:
-    """The client's own value; of anything long, its beginning."""
+    """The client's own value without secrets of URLs; of anything long, its beginning."""
+    if isinstance(value, str):
+        return _cut(value)
     short = value is None or isinstance(value, bool | float)
     return value if short or len(str(_cut(value))) < MAX_VALUE_CHARS else _cut(value)
 
 
 def _cut(value: Any) -> str:
-    text = value if isinstance(value, str) else _text(value)
+    text = without_secrets(value if isinstance(value, str) else _text(value))
     return text if len(text) <= MAX_VALUE_CHARS else text[:MAX_VALUE_CHARS] + "…"
 
 

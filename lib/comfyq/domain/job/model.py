@@ -4,6 +4,7 @@ from enum import StrEnum
 from typing import NewType
 
 from comfyq.domain.caller import TenantId
+from comfyq.domain.files.sources import without_secrets
 from comfyq.domain.job.progress import Progress
 
 JobId = NewType("JobId", str)
@@ -146,6 +147,7 @@ class Job:
 
 
 def shortened(reason: str) -> str:
-    """A reason within MAX_REASON_CHARS, and without lone surrogates, which no store keeps."""
-    text = reason.encode("utf-8", "replace").decode()
+    """A reason within MAX_REASON_CHARS, without secrets of URLs, and without lone surrogates, which
+    no store keeps."""
+    text = without_secrets(reason).encode("utf-8", "replace").decode()
     return text if len(text) <= MAX_REASON_CHARS else text[: MAX_REASON_CHARS - 1] + "…"

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from comfyq.domain.files.inputs import FITS
+from comfyq.domain.files.sources import normalized
 from comfyq.domain.graph.loras import Lora, read_lora
 from comfyq.domain.graph.model_names import existing_name, with_extension
 from comfyq.domain.graph.node_catalogue import MODELS
@@ -81,14 +82,14 @@ def coerce_choice(parameter: Parameter, value: Any) -> str:
 def coerce_file(parameter: Parameter, value: Any) -> str | dict[str, str]:
     """A source, or a source with the way in which the picture is brought to size."""
     if isinstance(value, str):
-        return coerce_string(parameter, value)
+        return coerce_string(parameter, normalized(value))
     if not isinstance(value, dict):
         given = type_name(value)
         raise bad(f'must be an asset id, URL or data URI, or {{"source": …}}, not {given}')
     unknown = value.keys() - {"source", "fit"}
     if unknown or not isinstance(value.get("source"), str):
         raise bad("must have `source`, a string, and at most `fit` beside it")
-    source, fit = coerce_string(parameter, value["source"]), value.get("fit")
+    source, fit = coerce_string(parameter, normalized(value["source"])), value.get("fit")
     if fit is None:
         return source
     if fit not in FITS:

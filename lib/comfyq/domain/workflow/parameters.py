@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from comfyq.domain.files.inputs import Fit
+from comfyq.domain.files.sources import without_secrets
 from comfyq.domain.graph.graph import Input, Ref
 
 SHOWN_CHARS = 60  # of a client's own value, quoted in a message to it
@@ -71,8 +72,11 @@ def type_name(value: object) -> str:
 
 
 def shown(value: object) -> str:
-    """Format a scalar for a message: short and printable, whatever the client sent."""
-    text = ascii(value) if isinstance(value, str) else repr(value)
-    if isinstance(value, str) and value.isprintable():
+    """Format a scalar for a message: short, printable and without secrets of URLs, whatever the
+    client sent."""
+    if isinstance(value, str):
+        value = without_secrets(value)
+        text = repr(value) if value.isprintable() else ascii(value)
+    else:
         text = repr(value)
     return text if len(text) <= SHOWN_CHARS else text[:SHOWN_CHARS] + "…"

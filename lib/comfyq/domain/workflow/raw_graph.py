@@ -1,13 +1,13 @@
 """Clients' own graphs: checked, changed by overrides, and searched for the files they load."""
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
 from comfyq.domain.errors import FieldError, InvalidGraph, TooLarge
 from comfyq.domain.files.inputs import PLACEHOLDER, InputFile
+from comfyq.domain.files.sources import is_source, normalized
 from comfyq.domain.graph.graph import Graph, Input, NewGraph, faults, reference, set_input
 from comfyq.domain.graph.model_names import without_extension
 from comfyq.domain.suggestions import among
@@ -27,8 +27,6 @@ FILES: Mapping[tuple[str, str], str] = {  # inputs that take a file -> its kind
     ("LoadVideo", "file"): "video",
     ("LoadAudio", "audio"): "audio",
 }
-SOURCE = re.compile(r"https?://|data:|asset:")
-ASSET = "asset:"  # before the id of an asset: a bare name is a file that ComfyUI has
 
 
 def read_graph(value: Any, overrides: Mapping[str, Any]) -> NewGraph:
@@ -78,8 +76,8 @@ def _files(graph: Graph) -> Iterator[InputFile]:
     for node, body in graph.items():
         for name, value in body["inputs"].items():
             kind = FILES.get((body["class_type"], name))
-            if kind and isinstance(value, str) and SOURCE.match(value):
-                source = value.removeprefix(ASSET)
+            if kind and isinstance(value, str) and is_source(value):
+                source = normalized(value)
                 yield InputFile(parameter="", node=node, input=name, kind=kind, source=source)
 
 

@@ -18,6 +18,7 @@ from comfyq.domain.files.sources import (
     check_source,
     is_data,
     read_data_uri,
+    shown_source,
 )
 from comfyq.domain.submission.spec import Spec
 from comfyq.services.files.uploads import Uploads
@@ -35,8 +36,12 @@ class InputFiles:
     def __init__(self, *, uploads: Uploads) -> None:
         self._uploads = uploads
 
-    def check(self, spec: Spec) -> None:
-        """Check the sources of all files; raises InvalidParameters that names each bad one."""
+    def check(self, spec: Spec) -> Spec:
+        """Check the sources of all files; return the spec with its parameters as they may be shown.
+
+        Raises:
+            InvalidParameters: names each bad source.
+        """
         wrong = [
             FieldError(_field(file), message)
             for file in spec.inputs
@@ -44,9 +49,12 @@ class InputFiles:
         ]
         if wrong:
             raise InvalidParameters(list(dict.fromkeys(wrong)))
+        return replace(spec, parameters=_shown(spec, {}))
 
     async def settle(self, caller: Caller, spec: Spec) -> Spec:
         """Return the spec with its data URIs stored as assets; all assets it names are kept.
+
+        Its parameters, which are shown and stored beside results, lose the queries of URLs.
 
         Raises:
             InvalidParameters: a source is malformed, or names an asset that does not exist.
@@ -63,12 +71,7 @@ class InputFiles:
             replace(file, source=settled[file.source].source, blake3=settled[file.source].blake3)
             for file in spec.inputs
         )
-        names = {file.parameter for file in spec.inputs}
-        parameters = {
-            name: _replaced(value, settled) if name in names else value
-            for name, value in spec.parameters.items()
-        }
-        return replace(spec, inputs=inputs, parameters=parameters)
+        return replace(spec, inputs=inputs, parameters=_shown(spec, settled))
 
     async def _settled(self, caller: Caller, file: InputFile) -> StoredInput:
         if is_data(file.source):
@@ -104,11 +107,18 @@ def _field(file: InputFile) -> str:
     return file.parameter or f"graph.{file.node}.inputs.{file.input}"
 
 
-def _replaced(value: Any, settled: Mapping[str, StoredInput]) -> Any:
-    """Return the value of a file parameter with its source replaced by the settled one."""
-    if isinstance(value, Mapping):
-        return {**value, "source": settled[value["source"]].source}
-    return settled[value].source
+def _shown(spec: Spec, settled: Mapping[str, StoredInput]) -> dict[str, Any]:
+    """Return the parameters with the sources of files as they may be shown, once settled."""
+    names = {file.parameter for file in spec.inputs}
+
+    def shown(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {**value, "source": shown(value["source"])}
+        return shown_source(settled[value].source if settled else value)
+
+    return {
+        name: shown(value) if name in names else value for name, value in spec.parameters.items()
+    }
 
 
 async def _once(content: bytes) -> AsyncIterator[bytes]:

@@ -71,5 +71,4 @@ class Preparation:
     async def rehearse(self, request: Request) -> AdmittedRequest:
         """Check a request as ``prepare`` does, storing nothing; raises what ``prepare`` raises."""
         admitted = await self._admission.admit(request)
-        self._input_files.check(admitted.spec)
-        return admitted
+        return replace(admitted, spec=self._input_files.check(admitted.spec))
