@@ -166,6 +166,24 @@ async def test_a_link_downloads_the_file_itself(assets: Assets, source: Path) ->
         )
 
 
+@pytest.mark.parametrize("content_type", ["text/html", "image/svg+xml", "application/xml"])
+async def test_what_may_run_is_downloaded_by_any_link(
+    assets: Assets, source: Path, content_type: str, request: pytest.FixtureRequest
+) -> None:
+    if isinstance(assets, FileAssets | MemoryAssets):
+        pytest.skip("it hands out no real links")
+    await assets.put(NAME, source, content_type=content_type)
+    link = await assets.link(NAME, expires_s=60, content_type=content_type, filename="a.html")
+    assert link is not None
+    with await anyio.to_thread.run_sync(urllib.request.urlopen, link) as answer:
+        served = answer.headers
+    bucket = request.getfixturevalue("provisioned").bucket
+    stored = request.getfixturevalue("aws").s3.head_object(Bucket=bucket, Key=NAME)
+    for headers in (served, stored["ResponseMetadata"]["HTTPHeaders"]):
+        assert headers["content-type"] == "application/octet-stream"
+        assert headers["content-disposition"].startswith("attachment")
+
+
 async def test_a_link_ends(assets: Assets, source: Path) -> None:
     if isinstance(assets, FileAssets | MemoryAssets):
         pytest.skip("it hands out no real links")

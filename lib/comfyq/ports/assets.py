@@ -39,7 +39,7 @@ class Assets(Protocol):
         self, key: str, *, expires_s: int, content_type: str, filename: str
     ) -> str | None:
         """Return a URL from which a client downloads the file as ``filename`` until ``expires_s``
-        from now; None if the storage has no URLs."""
+        from now, with the headers of ``domain.files.serving``; None if the storage has no URLs."""
         ...
 
     async def upload_link(

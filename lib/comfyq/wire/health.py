@@ -4,6 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
+from comfyq.domain.job.client_text import for_clients
 from comfyq.records.workers import WorkerState
 from comfyq.services.operations.health import HealthReport
 from comfyq.wire.times import Time
@@ -35,7 +36,7 @@ class WorkerView(BaseModel):
             version=worker.version,
             comfyui_available=worker.engine_ok,
             comfyui_version=worker.engine_version,
-            reason=worker.engine_reason or worker.paused,
+            reason=for_clients(worker.engine_reason or worker.paused or "") or None,
             devices=list(worker.devices),
             simulated=worker.simulated,
             draining=worker.draining,
@@ -59,7 +60,7 @@ class HealthView(BaseModel):
             status="healthy" if report.healthy else "degraded",
             comfyui_available=report.comfyui_available,
             version=version,
-            reason=report.reason,
+            reason=for_clients(report.reason or "") or None,
             simulated=report.simulated,
             workers=[WorkerView.of(worker) for worker in report.workers],
         )

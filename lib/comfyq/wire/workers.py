@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from pydantic import BaseModel, Field
 
 from comfyq.domain.job import Job, JobId, JobStatus
+from comfyq.domain.job.client_text import for_clients
 from comfyq.services.operations.live_workers import LiveWorker
 from comfyq.wire.times import Time
 
@@ -62,7 +63,7 @@ class LiveWorkerView(BaseModel):
             simulated=state.simulated,
             family=state.family,
             jobs=[HeldJobView.of(job, url=job_url(job.id)) for job in worker.jobs],
-            faults=[fault for fault in (state.engine_reason, state.paused) if fault is not None],
+            faults=[for_clients(each) for each in (state.engine_reason, state.paused) if each],
             draining=state.draining,
             since=state.started_at,
             seen_at=state.seen_at,

@@ -200,7 +200,22 @@ def translated(doing: str) -> Iterator[None]:
         yield
     except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
         kind = EngineNotListening if _is_refused(error) else EngineUnavailable
-        raise kind(f"ComfyUI does not answer to {doing}: {error!r}") from error
+        raise kind(f"ComfyUI does not answer to {doing}: {_cause(error)}") from error
+
+
+def _cause(error: Exception) -> str:
+    """Say what happened without the error's own words, which are of Python's objects."""
+    if _is_refused(error):
+        return "nothing listens at its address"
+    match error:
+        case TimeoutError():
+            return "no answer in time"
+        case aiohttp.ClientConnectorError():
+            return "no connection to its address"
+        case aiohttp.ClientPayloadError() | aiohttp.ServerDisconnectedError():
+            return "it broke off"
+        case _:
+            return f"the connection failed ({type(error).__name__})"
 
 
 def _is_refused(error: Exception) -> bool:

@@ -3,7 +3,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from urllib.parse import quote
 
 from anyio import to_thread
 from minio import Minio
@@ -14,6 +13,7 @@ from urllib3 import BaseHTTPResponse
 from urllib3.exceptions import HTTPError
 
 from comfyq.domain.errors import AssetsUnavailable, OutputNotFound
+from comfyq.domain.files.serving import disposition, served_type
 from comfyq.ports.assets import UploadLink
 
 CHUNK_BYTES = 256 * 1024
@@ -73,7 +73,13 @@ class MinioAssets:
 
     def _put(self, key: str, source: Path, content_type: str) -> None:
         with _translated(key):
-            self._client().fput_object(self._bucket, key, str(source), content_type=content_type)
+            self._client().fput_object(
+                self._bucket,
+                key,
+                str(source),
+                content_type=served_type(content_type),
+                metadata={"Content-Disposition": disposition(content_type)},
+            )
 
     def _open(self, key: str, start: int, end: int | None) -> BaseHTTPResponse | None:
         """The body from ``start`` to ``end``; None where that range is empty."""
@@ -99,8 +105,8 @@ class MinioAssets:
                 key,
                 expires=timedelta(seconds=min(expires_s, MAX_EXPIRES_S)),
                 response_headers={
-                    "response-content-type": content_type,
-                    "response-content-disposition": f"inline; filename*=UTF-8''{quote(filename)}",
+                    "response-content-type": served_type(content_type),
+                    "response-content-disposition": disposition(content_type, filename),
                 },
             )
 

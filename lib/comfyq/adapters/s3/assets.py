@@ -3,12 +3,12 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
 
 from anyio import to_thread
 from botocore.exceptions import BotoCoreError, ClientError
 
 from comfyq.domain.errors import AssetsUnavailable, OutputNotFound
+from comfyq.domain.files.serving import disposition, served_type
 from comfyq.ports.assets import UploadLink
 
 if TYPE_CHECKING:
@@ -65,7 +65,13 @@ class S3Assets:
     def _put(self, key: str, source: Path, content_type: str) -> None:
         with _translated(key):
             self._client().upload_file(
-                str(source), self._bucket, key, ExtraArgs={"ContentType": content_type}
+                str(source),
+                self._bucket,
+                key,
+                ExtraArgs={
+                    "ContentType": served_type(content_type),
+                    "ContentDisposition": disposition(content_type),
+                },
             )
 
     def _open(self, key: str, start: int, end: int | None) -> Any:
@@ -95,8 +101,8 @@ class S3Assets:
                 Params={
                     "Bucket": self._bucket,
                     "Key": key,
-                    "ResponseContentType": content_type,
-                    "ResponseContentDisposition": f"inline; filename*=UTF-8''{quote(filename)}",
+                    "ResponseContentType": served_type(content_type),
+                    "ResponseContentDisposition": disposition(content_type, filename),
                 },
                 ExpiresIn=min(expires_s, MAX_EXPIRES_S),
             )

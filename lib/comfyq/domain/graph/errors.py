@@ -135,6 +135,11 @@ class At:
         details = f"{name} has {character} at position {position}"
         return self._error("invalid_file_name", message, details, input=name)
 
+    def foreign_name(self, name: str) -> GraphError:
+        message = "A file of a job cannot be named"
+        details = f"{name}: send the file itself, as an asset, a URL or a data URI"
+        return self._error("foreign_file", message, details, input=name)
+
     def _of_value(
         self, kind: str, message: str, details: str, spec: InputSpec, value: Any
     ) -> GraphError:

@@ -1,13 +1,27 @@
-"""Names under which nodes save their files."""
+"""Names of files in graphs: where nodes save, and which files they may not name.
 
+All jobs share ComfyUI's folders. Each saves below ``comfyq/JOB/ATTEMPT-…`` in the output folder,
+its inputs have names of their own, and previews of all jobs are side by side in the temp folder.
+"""
+
+import posixpath
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from comfyq.domain.graph.errors import At, GraphError
-from comfyq.domain.graph.graph import Graph
+from comfyq.domain.graph.graph import Graph, reference
 
 PREFIX = "filename_prefix"  # what nodes that save call it
 CONTROL = re.compile("[\0-\x1f\x7f-\x9f]")
+MAX_PATH_CHARS = 4_096  # of Linux
+FOREIGN = (
+    re.compile(r"(?:^|(?:^|/)(?:output|input)/)comfyq/[^/]+/"),
+    re.compile(r"^comfyq/\S+$"),
+    re.compile(r"(?:^|/)comfyq-[0-9a-f]{32}\b"),  # an input file
+    re.compile(r"\[temp\]\s*$"),
+)
+PRIMITIVE_INPUTS = ("value", "string", "text")
 
 
 def unsafe_names(graph: Graph) -> Iterator[GraphError]:
@@ -18,3 +32,48 @@ def unsafe_names(graph: Graph) -> Iterator[GraphError]:
         if unsafe:
             at = At(node, body["class_type"])
             yield at.unsafe_name(PREFIX, f"U+{ord(unsafe[0]):04X}", unsafe.start())
+
+
+def foreign_names(graph: Graph) -> Iterator[GraphError]:
+    """Find names of files that belong to jobs, which a client's own graph may neither read nor
+    overwrite."""
+    for node, body in graph.items():
+        for name, value in body["inputs"].items():
+            if name != PREFIX and any(map(_is_foreign, _texts(value))):
+                yield At(node, body["class_type"]).foreign_name(name)
+
+
+def saved_name(graph: Graph, prefix: Any) -> str:
+    """Return the file name that a node's prefix means, without the folders before it.
+
+    What a primitive node says is read; what others compute is not known before they run, and may
+    lead anywhere: that is called ``output``.
+    """
+    source = reference(prefix)
+    if source is not None and source.node in graph:
+        inputs = graph[source.node]["inputs"]
+        texts = [inputs[name] for name in PRIMITIVE_INPUTS if isinstance(inputs.get(name), str)]
+        prefix = texts[0] if len(inputs) == len(texts) == 1 else ""
+    last = CONTROL.sub("", str(prefix).replace("\\", "/").rsplit("/", 1)[-1])
+    return last if last.strip(". ") else "output"
+
+
+def _is_foreign(text: str) -> bool:
+    if len(text) > MAX_PATH_CHARS or "\n" in text.strip():
+        return False
+    path = posixpath.normpath(text.strip().replace("\\", "/")).lower()
+    return any(pattern.search(path) for pattern in FOREIGN)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """Yield the texts of an input, which may be nested."""
+    match value:
+        case str():
+            yield value
+        case list():
+            for each in value:
+                yield from _texts(each)
+        case dict():
+            yield from _texts(list(value.values()))
+        case _:
+            return

@@ -7,7 +7,7 @@ from typing import Any
 from comfyq.domain.errors import InvalidRequest
 from comfyq.domain.graph.graph import Graph, NewGraph
 from comfyq.domain.graph.node_catalogue import NodeCatalogue
-from comfyq.domain.graph.saved_names import unsafe_names
+from comfyq.domain.graph.saved_names import foreign_names, unsafe_names
 from comfyq.domain.graph.validation import Validation, validate
 from comfyq.domain.job import Limits
 from comfyq.domain.submission.field_errors import refusal_of_graph, refusal_of_workflow
@@ -63,7 +63,8 @@ def admit_graph(request: Request, catalogue: NodeCatalogue | None) -> AdmittedRe
     """Check a client's own graph; raises InvalidGraph, TooLarge."""
     graph = read_graph(request.graph, request.overrides)
     files = take_files(graph)
-    verdict = _judged(graph, catalogue)
+    foreign = list(foreign_names(graph))
+    verdict = Validation(graph, foreign) if foreign else _judged(graph, catalogue)
     if not verdict.valid:
         raise refusal_of_graph(request.overrides, verdict)
     graph, warnings = verdict.graph, _told(verdict)

@@ -14,6 +14,7 @@ from comfyq.edges.api.bodies import FORM_OVERHEAD_BYTES, BodyLimit
 from comfyq.edges.api.links import ASSETS
 from comfyq.edges.api.responses import EVERYWHERE
 from comfyq.edges.api.router import Router
+from comfyq.edges.api.safe_headers import SafeHeaders
 from comfyq.ports.authenticator import Authenticator
 from comfyq.services.files.signed_links import SignedLinks
 from comfyq.services.files.uploads import Uploads
@@ -66,6 +67,7 @@ def create_app(
     app.state.services = services
     app.state.addresses = addresses
     app.add_middleware(BodyLimit, larger={ASSETS: services.uploads.max_bytes + FORM_OVERHEAD_BYTES})
+    app.add_middleware(SafeHeaders)
     for router in routers:
         app.include_router(router, responses=EVERYWHERE)
     problems.install(app)

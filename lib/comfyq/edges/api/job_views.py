@@ -11,7 +11,7 @@ from comfyq.edges.api.output_views import ANSWER_BYTES, NO_OUTPUTS, OutputViews
 from comfyq.services.jobs.accepted import Accepted
 from comfyq.services.jobs.queries import Story
 from comfyq.wire.generate.jobs import AttemptView, JobUrls, JobView, StoryView
-from comfyq.wire.generate.statuses import STATUSES, error_text, failure_of
+from comfyq.wire.generate.statuses import STATUSES, error_text, failure_of, whole_error_text
 
 
 class JobViews:
@@ -51,6 +51,8 @@ class JobViews:
     def story(self, story: Story) -> StoryView:
         attempts = [AttemptView.model_validate(a, from_attributes=True) for a in story.attempts]
         fields = self._fields(story.job, story.spec, story.outputs)
+        if failure := failure_of(story.job):
+            fields["error"] = whole_error_text(failure)
         return StoryView(
             **fields,
             parameters=story.spec.parameters,

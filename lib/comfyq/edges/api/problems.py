@@ -26,6 +26,8 @@ from comfyq.domain.errors import (
     Unavailable,
     Unsupported,
 )
+from comfyq.domain.job.client_text import for_clients
+from comfyq.edges.api.safe_headers import SAFE
 from comfyq.wire.problems import Problem, ProblemField
 
 PROBLEM_JSON = "application/problem+json"
@@ -70,6 +72,8 @@ class ProblemResponse(Response):
         node_errors: Mapping[str, Any] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            detail = for_clients(detail)
         problem = Problem(
             type=f"/problems/{code}",
             title=TITLES.get(status) or HTTPStatus(status).phrase,
@@ -80,7 +84,9 @@ class ProblemResponse(Response):
             errors=[ProblemField(field=each.field, message=each.message) for each in fields],
             node_errors=node_errors,
         )
-        super().__init__(_encoded(problem), status_code=status, headers=headers)
+        # A defect is answered outside of the middleware that adds these headers elsewhere.
+        safe = {**SAFE, **(headers or {})}
+        super().__init__(_encoded(problem), status_code=status, headers=safe)
 
 
 def _encoded(problem: Problem) -> bytes:

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ValidationError
 from comfyq.domain.caller import Scope
 from comfyq.domain.errors import DomainError, Forbidden, JobNotFound, NotFound
 from comfyq.domain.job import JobId
+from comfyq.domain.job.client_text import for_clients
 from comfyq.edges.websocket.events import SocketEvent
 from comfyq.edges.websocket.frame_kinds import CONNECT_SCOPE, FRAMES, PING, ClientFrame, FrameKind
 from comfyq.edges.websocket.rendering import encode
@@ -120,7 +121,7 @@ def _wanted(job_id: str | None) -> JobId | None:
 
 
 def _refusal(error: DomainError, job_id: str | None = None) -> ErrorFrame:
-    return ErrorFrame(code=error.code, job_id=job_id, message=str(error))
+    return ErrorFrame(code=error.code, job_id=job_id, message=for_clients(str(error)))
 
 
 def _invalid(error: ValidationError, kind: FrameKind) -> ErrorFrame:

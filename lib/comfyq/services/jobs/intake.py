@@ -76,9 +76,9 @@ class Intake:
             return await self.take(caller, message)
         except (Unavailable, TooContended):
             raise
-        except Exception as defect:
+        except Exception:
             log.exception("submission_failed", message=message.id)
-            error = JobError("internal-error", f"a defect of the server: {defect!r}; see its log")
+            error = JobError("internal-error", "a defect of the server; see its log")
             return await self._refuse(
                 caller, message, error, workflow=UNKNOWN_WORKFLOW, instead_of=None
             )

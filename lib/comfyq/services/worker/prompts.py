@@ -1,9 +1,13 @@
 """Prompt ids, and the graph as one attempt submits it."""
 
+import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
+from comfyq.domain.graph.graph import Graph
+from comfyq.domain.graph.saved_names import PREFIX as NAME
+from comfyq.domain.graph.saved_names import saved_name
 from comfyq.domain.job import Job, JobId
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.engine import Prompt, PromptId
@@ -24,20 +28,20 @@ def prompts_of(job_id: JobId, *, attempts: int) -> Sequence[PromptId]:
 
 
 def prompt_of(job: Job, spec: Spec) -> Prompt:
-    """Build the prompt of the job's attempt. Each attempt saves under its own prefix, because a
-    run that ComfyUI has cached would otherwise write no files."""
-    graph = {node: _saving_under(body, job) for node, body in spec.graph.items()}
+    """Build the prompt of the job's attempt.
+
+    Each attempt saves under its own prefix, because a run that ComfyUI has cached would otherwise
+    write no files; and the prefix cannot be guessed, because another job's graph may put together
+    any path.
+    """
+    folder = f"{PREFIX}/{job.id}/{job.attempt}-{secrets.token_hex(8)}"
+    graph = {node: _saving_in(folder, body, spec.graph) for node, body in spec.graph.items()}
     extra = {"comfyq": {"job_id": job.id, "attempt": job.attempt, "tenant": job.tenant}}
     return Prompt(id=prompt_id(job.id, job.attempt), graph=graph, extra_data=extra)
 
 
-def _saving_under(body: Mapping[str, Any], job: Job) -> Mapping[str, Any]:
+def _saving_in(folder: str, body: Mapping[str, Any], graph: Graph) -> Mapping[str, Any]:
     inputs = body.get("inputs", {})
-    prefix = inputs.get("filename_prefix")
-    if not isinstance(prefix, str):
+    if NAME not in inputs:
         return body
-    name = prefix.replace("\\", "/").rsplit("/", 1)[-1] or "output"
-    return {
-        **body,
-        "inputs": {**inputs, "filename_prefix": f"{PREFIX}/{job.id}/{job.attempt}/{name}"},
-    }
+    return {**body, "inputs": {**inputs, NAME: f"{folder}/{saved_name(graph, inputs[NAME])}"}}

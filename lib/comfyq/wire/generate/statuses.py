@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from comfyq.domain.job import Job, JobError, JobStatus
+from comfyq.domain.job.client_text import for_clients
 
 ShownStatus = Literal["queued", "running", "completed", "failed", "canceled"]
 
@@ -23,5 +24,10 @@ def failure_of(job: Job) -> JobError | None:
 
 
 def error_text(error: JobError) -> str:
-    """Return everything that is known of an error, for a person."""
+    """Return what a client is told of an error: no tracebacks, nothing of the worker's paths."""
+    return for_clients(whole_error_text(error))
+
+
+def whole_error_text(error: JobError) -> str:
+    """Return everything that is known of an error, for whoever may read the job's story."""
     return "\n".join((error.message, *error.details))

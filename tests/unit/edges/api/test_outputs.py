@@ -1,4 +1,5 @@
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -43,6 +44,33 @@ async def test_a_page_that_a_workflow_wrote_is_not_shown_as_ours(lab: ApiLab) ->
     answer = lab.client.get(await link_to(lab, page, b"<ht>"))
     assert answer.headers["content-disposition"].startswith("attachment;")
     assert "sandbox" in answer.headers["content-security-policy"]
+
+
+async def test_nor_is_a_drawing_with_scripts(lab: ApiLab) -> None:
+    drawing = replace(output("x.svg", size=4), content_type="image/svg+xml")
+    answer = lab.client.get(await link_to(lab, drawing, b"<svg"))
+    assert answer.headers["content-disposition"].startswith("attachment;")
+    assert answer.headers["content-type"] == "application/octet-stream"
+
+
+@pytest.mark.parametrize("path", ["/health", "/generate", "/nowhere", "/openapi.json"])
+def test_no_answer_of_ours_can_run_anything(lab: ApiLab, path: str) -> None:
+    headers = lab.client.get(path).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["content-security-policy"] == "default-src 'none'; frame-ancestors 'none'"
+
+
+def test_nor_the_answer_to_a_defect(lab: ApiLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lab.services, "health", None)
+    answer = lab.client.get("/health")
+    assert answer.status_code == 500
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+
+
+def test_the_page_of_the_api_may_load_its_own_scripts(lab: ApiLab) -> None:
+    policy = lab.client.get("/docs").headers["content-security-policy"]
+    assert "script-src 'unsafe-inline' https://cdn.jsdelivr.net" in policy
 
 
 async def test_an_object_store_serves_its_files_itself() -> None:

@@ -1,6 +1,7 @@
 """The executor against in-memory ports: no patching, no fixed sleeps, no network."""
 
 import asyncio
+import re
 from contextlib import suppress
 from typing import Any
 
@@ -54,7 +55,8 @@ async def test_each_attempt_saves_under_a_name_of_its_own(farm: Farm) -> None:
     worker = farm.worker("w1")
     await worker.run_once()
     [prompt] = worker.engine.submitted
-    assert prompt.graph["9"]["inputs"]["filename_prefix"] == f"comfyq/{job.id}/1/a"
+    prefix = prompt.graph["9"]["inputs"]["filename_prefix"]
+    assert re.fullmatch(rf"comfyq/{job.id}/1-[0-9a-f]{{16}}/a", prefix), "nobody can guess it"
 
 
 async def test_followers_are_told_of_start_progress_and_end(farm: Farm) -> None:

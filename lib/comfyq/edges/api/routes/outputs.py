@@ -3,12 +3,12 @@
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Annotated, Protocol
-from urllib.parse import quote
 
 from fastapi import Depends, HTTPException, Path, Query, Request
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
-from comfyq.domain.files.output import MAX_OUTPUTS, Output, OutputKind
+from comfyq.domain.files.output import MAX_OUTPUTS, Output
+from comfyq.domain.files.serving import disposition, served_type
 from comfyq.edges.api.authentication import ANYONE
 from comfyq.edges.api.dependencies import services_of
 from comfyq.edges.api.ids import JobIdInPath
@@ -28,7 +28,6 @@ class OutputServices(Protocol):
 
 router = Router[OutputServices](prefix=GENERATE, tags=["generate"])
 
-SHOWN = (OutputKind.IMAGE, OutputKind.VIDEO, OutputKind.AUDIO)
 MAX_QUERY_CHARS = 100
 
 
@@ -73,7 +72,7 @@ async def _served(request: Request, downloads: Downloads, output: Output) -> Res
     status = HTTPStatus.OK if part is None else HTTPStatus.PARTIAL_CONTENT
     chunks = downloads.read(output, start=wanted.start, end=wanted.end)
     body = await _begun(chunks)
-    return StreamingResponse(body, status, headers, media_type=output.content_type)
+    return StreamingResponse(body, status, headers, media_type=served_type(output.content_type))
 
 
 def _part(request: Request, output: Output, etag: str) -> ByteRange | None:
@@ -91,12 +90,11 @@ def _part(request: Request, output: Output, etag: str) -> ByteRange | None:
 
 def _headers(output: Output) -> dict[str, str]:
     """Build headers that keep a browser from running a file, which may be any, as our page."""
-    disposition = "inline" if output.kind in SHOWN else "attachment"
     return {
         "ETag": f'"{output.blake3}"',
         "Accept-Ranges": "bytes",
         "Cache-Control": "private, max-age=3600, immutable",
-        "Content-Disposition": f"{disposition}; filename*=UTF-8''{quote(output.filename, safe='')}",
+        "Content-Disposition": disposition(output.content_type, output.filename),
         "Content-Security-Policy": "sandbox; default-src 'none'",
         "X-Content-Type-Options": "nosniff",
     }
