@@ -195,6 +195,15 @@ class FarmWorker:
             await self.executor.run(held, self.turn)
         return True
 
+    async def run_aside(self) -> None:
+        """Read the catalogue, and run every job that was set aside and that it suits."""
+        await self.capabilities.object_info()
+        await self.parts.aside.look()
+        while (job_id := self.parts.aside.take()) is not None:
+            held = await self.claims.claim_waiting(job_id)
+            if held is not None:
+                await self.executor.run(held, self.turn)
+
     async def dies(self) -> None:
         """Run once, up to the power cut in the engine's script."""
         with suppress(PowerCut):

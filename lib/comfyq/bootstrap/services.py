@@ -107,6 +107,7 @@ class Services(FileServices):
             input_files=InputFiles(uploads=self.uploads),
             result_cache=self.reuse,
             clock=self.ports.clock,
+            unsuited_timeout_s=self.settings.limits.unsuited_timeout_s,
         )
 
     @cached_property

@@ -28,9 +28,11 @@ from comfyq.ports.journal import Journal
 from comfyq.ports.protection import Protection
 from comfyq.ports.space import Space
 from comfyq.ports.spool import Spool
+from comfyq.records.aside_jobs import AsideRecords
 from comfyq.records.catalogues import CatalogueRecords
-from comfyq.services.worker.affinity import Affinity
 from comfyq.services.worker.capabilities import Capabilities
+from comfyq.services.worker.choice.affinity import Affinity
+from comfyq.services.worker.choice.aside_jobs import AsideJobs
 from comfyq.services.worker.claims import Claims
 from comfyq.services.worker.conclusion import Conclusion
 from comfyq.services.worker.disk_cleanup import DiskCleanup
@@ -75,7 +77,16 @@ class JobServices:
 
     @cached_property
     def capabilities(self) -> Capabilities:
-        return Capabilities(self.ports.comfyui, clock=self.services.ports.clock)
+        return Capabilities(self.ports.comfyui)
+
+    @cached_property
+    def aside(self) -> AsideJobs:
+        return AsideJobs(
+            aside=AsideRecords(self.services.ports.table),
+            records=self.services.records,
+            capabilities=self.capabilities,
+            clock=self.services.ports.clock,
+        )
 
     @cached_property
     def stopper(self) -> PromptStopper:
@@ -227,7 +238,6 @@ class WorkerServices:
         affinity = Affinity(
             records=self.services.records,
             families=self.services.families,
-            capabilities=self.jobs.capabilities,
             clock=self.services.ports.clock,
             max_wait_s=self.settings.affinity_max_wait_s,
         )
@@ -237,6 +247,7 @@ class WorkerServices:
             affinity=affinity if self.settings.affinity else None,
             wait_s=self.settings.wait_s,
             may_claim=lambda: self.readiness.ok and self.heartbeat.shows_engine,
+            aside=self.jobs.aside,
         )
 
     @cached_property
@@ -263,6 +274,7 @@ class WorkerServices:
         )
         others: list[Companion] = [
             self.catalogue,
+            self.jobs.aside,
             output_retry,
             orphaned_prompts,
             self.jobs.run_times,

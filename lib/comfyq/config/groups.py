@@ -55,6 +55,8 @@ class TenantSettings:
 class LimitSettings:
     retention_s: int = 30 * 86_400
     """Ended jobs and their files are kept for that long."""
+    unsuited_timeout_s: Annotated[int, Field(ge=1)] = 21_600
+    """A job that no worker is able to run waits that long for one, then it fails."""
     input_max_bytes: int = 50_000_000
     """Largest file that a client may upload or have fetched for a job."""
     input_allow: str = ""

@@ -10,6 +10,7 @@ from comfyq.ports.table import Item, Key
 from comfyq.records.times import from_ms, optional_ms, optional_time, sortable, to_ms
 
 ACTIVE_SHARDS = 4
+ASIDE_PARTITION = "ASIDE"  # of the index `ready`: jobs that wait for a worker able to run them
 MILLIONTHS = 1_000_000
 
 
@@ -48,6 +49,8 @@ def to_item(job: Job, *, write_id: str) -> Item:
         "adopted_attempt": job.adopted_attempt or None,
         "failures": job.failures,
         "passes": job.passes or None,
+        "unsuited": optional_ms(job.unsuited_since),
+        "suited": job.is_suited or None,
         "worker": job.lease.worker if job.lease else None,
         "lease": to_ms(job.lease.expires_at) if job.lease else None,
         "not_before": optional_ms(job.not_before),
@@ -85,6 +88,8 @@ def from_item(item: Item) -> Job:
         adopted_attempt=item.get("adopted_attempt", 0),
         failures=item["failures"],
         passes=item.get("passes", 0),
+        unsuited_since=optional_time(item.get("unsuited")),
+        is_suited=item.get("suited", False),
         lease=lease,
         not_before=optional_time(item.get("not_before")),
         cancel_requested=item.get("cancel", False),
@@ -111,6 +116,7 @@ def _limits(limits: Limits) -> list[int]:
         limits.run_timeout_s,
         limits.stall_s,
         limits.max_attempts,
+        limits.unsuited_timeout_s,
     ]
 
 
@@ -127,6 +133,8 @@ def _index_values(job: Job) -> dict[str, str]:
 def _ready_values(job: Job) -> dict[str, str]:
     if job.status is not JobStatus.QUEUED or job.lease is not None:
         return {}
+    if job.unsuited_since is not None:  # out of what workers choose from, until it suits one
+        return {"rpk": ASIDE_PARTITION, "rsk": f"{sortable(job.unsuited_since)}#{job.id}"}
     waiting_since = job.not_before or job.created_at
     return {"rpk": ready_partition(job.family), "rsk": f"{sortable(waiting_since)}#{job.id}"}
 

@@ -104,7 +104,7 @@ class JobRecords:
         if old is not None:
             job = replace(job, version=old + 1)
         doorbell = None
-        if self._joint is not None and not job.status.terminal:
+        if self._joint is not None and not (job.status.terminal or job.is_aside):
             job = replace(jobs.ring(job, now=self._clock.now()), version=job.version)
             doorbell = Doorbell(job.id, job.tenant)
         writes: list[Write] = [

@@ -156,7 +156,7 @@ def _nodes(graph: Graph, value: Any) -> tuple[str, ...]:
 
 def _limits(top: Section) -> Limits:
     section = Section(top.read("limits", _table, {}), ("limits",))
-    names = [field.name for field in fields(Limits)]
+    names = [field.name for field in fields(Limits) if field.name != "unsuited_timeout_s"]
     section.only(names)
     return Limits(**{key: section.read(key, positive, 1) for key in section.values})
 

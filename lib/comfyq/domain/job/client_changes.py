@@ -5,8 +5,16 @@ from datetime import datetime
 
 from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import IllegalTransition
-from comfyq.domain.job.model import Job, JobError, JobId, JobStatus, Limits, Trigger
-from comfyq.domain.job.transitions import RING_AFTER, apply, end
+from comfyq.domain.job.model import (
+    Job,
+    JobError,
+    JobId,
+    JobStatus,
+    Limits,
+    Trigger,
+    shortened,
+)
+from comfyq.domain.job.transitions import RING_AFTER, apply, due, end
 
 
 def submitted(
@@ -17,9 +25,13 @@ def submitted(
     created_at: datetime,
     family: str = "any",
     limits: Limits | None = None,
+    unsuited: str | None = None,
 ) -> Job:
-    """Make a new job, which waits for its first doorbell."""
-    return Job(
+    """Make a new job, which waits for its first doorbell.
+
+    ``unsuited`` says why no worker that is known is able to run it: then it is set aside.
+    """
+    job = Job(
         id=id,
         tenant=tenant,
         workflow=workflow,
@@ -27,7 +39,10 @@ def submitted(
         created_at=created_at,
         limits=limits or Limits(),
         due_at=created_at + RING_AFTER,
+        unsuited_since=None if unsuited is None else created_at,
+        note=None if unsuited is None else shortened(unsuited),
     )
+    return job if unsuited is None else replace(job, due_at=due(job))
 
 
 def refuse(job: Job, *, now: datetime, error: JobError) -> Job:

@@ -11,6 +11,7 @@ JobId = NewType("JobId", str)
 WorkerId = NewType("WorkerId", str)
 
 STORAGE_REFUSED = "storage-refused"  # the error of a job whose results could not be stored
+NO_ABLE_WORKER = "no-able-worker"  # the error of a job that no worker was able to run
 INTERNAL = "internal"  # the error of an attempt that ended by a defect of comfyq itself
 
 MAX_REASON_CHARS = 2_000
@@ -39,6 +40,7 @@ class Trigger(StrEnum):
     ADVANCE = "advance"
     FORFEIT = "forfeit"
     RELEASE = "release"
+    SET_ASIDE = "set_aside"
     RETRY = "retry"
     SUCCEED = "succeed"
     FAIL = "fail"
@@ -57,6 +59,7 @@ TRANSITIONS = {
     (_QUEUED, Trigger.FORFEIT): _QUEUED,
     (_QUEUED, Trigger.START): _RUNNING,
     (_QUEUED, Trigger.RELEASE): _QUEUED,
+    (_QUEUED, Trigger.SET_ASIDE): _QUEUED,
     (_QUEUED, Trigger.RETRY): _QUEUED,
     (_QUEUED, Trigger.FAIL): JobStatus.FAILED,
     (_QUEUED, Trigger.CANCEL): JobStatus.CANCELED,
@@ -106,6 +109,7 @@ class Limits:
     run_timeout_s: int = 3_600  # of one attempt, from start to end
     stall_s: int = 300  # without a sign of progress
     max_attempts: int = 3  # failures that end the job
+    unsuited_timeout_s: int = 21_600  # without a worker that is able to run it; then it fails
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,6 +127,8 @@ class Job:
     adopted_attempt: int = 0  # the attempt whose prompt the holder has adopted; 0: none
     failures: int = 0
     passes: int = 0  # times that a worker passed it on because its ComfyUI could not run it
+    unsuited_since: datetime | None = None  # set aside, for a worker that is able to run it
+    is_suited: bool = False  # such a worker has been seen since: it only has to have room
     lease: Lease | None = None
     not_before: datetime | None = None  # a retry waits until then
     cancel_requested: bool = False
@@ -139,6 +145,12 @@ class Job:
     kept_until: datetime | None = None  # jobs that reuse its results need them until then
     due_at: datetime  # when the reaper must next check it
     version: int = 1  # grows by one on every write; the table compares it
+
+    @property
+    def is_aside(self) -> bool:
+        """Return whether the job waits for a worker that is able to run it; no doorbell is sent
+        for it then."""
+        return self.unsuited_since is not None and self.lease is None
 
     @property
     def unsettled(self) -> bool:

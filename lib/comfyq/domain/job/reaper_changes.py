@@ -4,8 +4,23 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from comfyq.domain.errors import IllegalTransition, LeaseLost
-from comfyq.domain.job.model import Job, JobError, JobStatus, Trigger, WorkerId
-from comfyq.domain.job.transitions import ANNOUNCE_AFTER, due, end, queue_deadline, vacate
+from comfyq.domain.job.model import (
+    NO_ABLE_WORKER,
+    Job,
+    JobError,
+    JobStatus,
+    Trigger,
+    WorkerId,
+    shortened,
+)
+from comfyq.domain.job.transitions import (
+    ANNOUNCE_AFTER,
+    due,
+    end,
+    queue_deadline,
+    vacate,
+    wait_deadline,
+)
 
 ANNOUNCE_FOR = timedelta(minutes=10)  # after a job's end; then unreached followers must poll
 DEADLINE_SLACK = timedelta(seconds=30)  # the holder ends an overdue run first, and stops ComfyUI
@@ -44,6 +59,9 @@ def reap(job: Job, *, now: datetime) -> Job:
         waited = f"waited for a worker for more than {job.limits.queue_timeout_s} s"
         trigger = Trigger.EXPIRE if job.started_at is None else Trigger.FAIL
         return end(job, trigger, now=now, outcome=replace(job, error=JobError("deadline", waited)))
+    if job.is_aside and now >= wait_deadline(job):
+        outcome = replace(job, error=JobError(NO_ABLE_WORKER, _unsuited(job)))
+        return end(job, Trigger.FAIL, now=now, outcome=outcome)
     return job if job.lease is None else vacate(job, now=now)
 
 
@@ -60,6 +78,11 @@ def unannounced(job: Job, *, now: datetime) -> Job:
     if job.ended_at is None or not job.end_pending:
         raise IllegalTransition(f"{job.id} has no end to announce")
     return replace(job, due_at=now + ANNOUNCE_AFTER, version=job.version + 1)
+
+
+def _unsuited(job: Job) -> str:
+    waited = f"no worker that is able to run it came within {job.limits.unsuited_timeout_s} s"
+    return waited if job.note is None else shortened(f"{waited}: {job.note}")
 
 
 def run_deadline(job: Job) -> datetime | None:

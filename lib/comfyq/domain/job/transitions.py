@@ -3,6 +3,7 @@
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
+from zlib import crc32
 
 from comfyq.domain.errors import IllegalTransition, LeaseLost
 from comfyq.domain.job.model import TRANSITIONS, Job, Lease, Trigger
@@ -10,6 +11,8 @@ from comfyq.domain.job.progress import Progress
 
 RING_AFTER = timedelta(seconds=5)  # then a job without a recorded doorbell is sent one
 RING_AGAIN = timedelta(hours=1)
+RING_ASIDE = timedelta(minutes=10)  # first pause before a job that was set aside is sent one
+RING_ASIDE_LONGEST = timedelta(hours=4)
 ANNOUNCE_AFTER = timedelta(seconds=10)
 LEASE_SLACK = timedelta(seconds=1)  # the reaper checks a lease that long after it lapses
 
@@ -86,6 +89,8 @@ def due(job: Job) -> datetime:
     """Return when time alone may next change the job, or a doorbell may have been lost."""
     if job.lease is not None:
         return job.lease.expires_at + LEASE_SLACK
+    if job.unsuited_since is not None:
+        return min(_rings_aside(job, job.unsuited_since), wait_deadline(job))
     rung = job.rung_at or job.created_at
     again = rung + (RING_AGAIN if job.rung_at else RING_AFTER)
     if job.not_before is not None and (job.rung_at is None or job.rung_at < job.not_before):
@@ -100,3 +105,23 @@ def queue_deadline(job: Job) -> datetime:
     if job.started_at is not None and job.claimed_at is not None:
         waits_since = job.claimed_at + timedelta(seconds=job.limits.run_timeout_s)
     return waits_since + timedelta(seconds=job.limits.queue_timeout_s)
+
+
+def wait_deadline(job: Job) -> datetime:
+    """Return when a waiting job ends: as ``queue_deadline``, or sooner if no worker is able to run
+    it."""
+    if job.unsuited_since is None or job.is_suited:
+        return queue_deadline(job)
+    unsuited = job.unsuited_since + timedelta(seconds=job.limits.unsuited_timeout_s)
+    return min(queue_deadline(job), unsuited)
+
+
+def _rings_aside(job: Job, since: datetime) -> datetime:
+    """Return when a job that was set aside is sent a doorbell, which starts workers where none is.
+
+    The pause doubles each time. It is longer by up to itself, depending on the job's id: thousands
+    of jobs that were set aside at once are not rung for at once.
+    """
+    rung = max(job.rung_at or since, since)
+    pause = min(max(rung - since, RING_ASIDE), RING_ASIDE_LONGEST)
+    return rung + pause * (1 + crc32(job.id.encode()) / 2**32)

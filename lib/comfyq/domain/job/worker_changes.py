@@ -16,11 +16,9 @@ from comfyq.domain.job.model import (
     shortened,
 )
 from comfyq.domain.job.progress import Progress
-from comfyq.domain.job.transitions import apply, end, held, requeue
+from comfyq.domain.job.transitions import apply, due, end, held, requeue
 
 MAX_CLAIMS = 20  # ends a job that is claimed and given back for ever
-PASS_FIRST = timedelta(seconds=1)  # before another worker may claim a job that was passed on
-PASS_LONGEST = timedelta(minutes=1)
 
 
 def claim(
@@ -51,6 +49,8 @@ def claim(
         claimed_at=now,
         simulated=simulated,
         adopted_attempt=0,
+        unsuited_since=None,
+        is_suited=False,
         not_before=None,
         progress=Progress(),
     )
@@ -112,11 +112,40 @@ def release(
 
 
 def pass_on(job: Job, *, token: int, now: datetime, reason: str) -> Job:
-    """Give the job back for a worker that can run it. Each time it waits longer, and it is not
-    counted: a job may wait for a model until its queue time-out."""
-    wait = min(PASS_FIRST * 2 ** min(job.passes, 20), PASS_LONGEST)
-    released = release(job, token=token, now=now, reason=reason, retry_in=wait)
-    return replace(released, passes=job.passes + 1)
+    """Give the job back and set it aside for a worker that is able to run it; not counted."""
+    released = release(job, token=token, now=now, reason=reason)
+    if released.status.terminal:
+        return released
+    aside = replace(released, unsuited_since=now, passes=job.passes + 1)
+    return replace(aside, due_at=due(aside))
+
+
+def set_aside(job: Job, *, now: datetime, reason: str) -> Job:
+    """Set a waiting job aside for a worker that is able to run it; a job that is aside already
+    stays as it is.
+
+    Raises:
+        IllegalTransition: the job is claimed or has ended.
+    """
+    if job.lease is not None:
+        raise IllegalTransition(f"{job.id} is claimed")
+    if job.unsuited_since is not None:
+        return job
+    aside = replace(job, unsuited_since=now, is_suited=False, note=shortened(reason), rung_at=now)
+    return apply(aside, Trigger.SET_ASIDE, now=now)
+
+
+def note_suited(job: Job, *, now: datetime) -> Job:
+    """Note that a worker is able to run a job that was set aside: it does not fail for want of one.
+
+    Raises:
+        IllegalTransition: the job is not aside any more.
+    """
+    if not job.is_aside:
+        raise IllegalTransition(f"{job.id} is not set aside")
+    if job.is_suited:
+        return job
+    return apply(replace(job, is_suited=True), Trigger.SET_ASIDE, now=now)
 
 
 def fail(

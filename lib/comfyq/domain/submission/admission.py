@@ -27,6 +27,7 @@ class AdmittedRequest:
     family: str
     limits: Limits
     spec: Spec
+    unsuited: str | None = None  # why no worker that is known is able to run it
     checked: bool  # checked against the catalogue of a worker, which can run it
 
 

@@ -81,6 +81,7 @@ class JobViews:
             "started_at": job.started_at,
             "ended_at": job.ended_at,
             "cancel_requested": job.cancel_requested,
+            "waits_for": job.note if job.is_aside else None,
             "seed": spec.parameters.get("seed") if spec else None,
             "warnings": list(spec.warnings) if spec else [],
             "outputs": shown.outputs,

@@ -3,8 +3,10 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 
+from comfyq.aio.tasks import unless
 from comfyq.ports.queue import JobQueue
-from comfyq.services.worker.affinity import Affinity
+from comfyq.services.worker.choice.affinity import Affinity
+from comfyq.services.worker.choice.aside_jobs import AsideJobs
 from comfyq.services.worker.claims import Claims
 from comfyq.services.worker.held_job import HeldJob
 
@@ -23,31 +25,40 @@ class JobSource:
         affinity: Affinity | None,
         wait_s: float,
         may_claim: Callable[[], bool],
+        aside: AsideJobs,
     ) -> None:
         self._claims = claims
         self._queue = queue
         self._affinity = affinity  # None: jobs are claimed in the order of the queue
         self._wait_s = wait_s
         self._may_claim = may_claim
+        self._aside = aside
 
     async def suited(self) -> Claim | None:
-        """Find a waiting job whose models ComfyUI holds, unless another has waited too long.
+        """Find a job that was set aside until this worker could run it, or a waiting one whose
+        models ComfyUI holds, unless another has waited too long.
 
         Raises:
             Unavailable: the table does not answer.
         """
-        chosen = None if self._affinity is None else await self._affinity.choose()
+        if not self._may_claim():
+            return None
+        chosen = self._aside.take()
+        if chosen is None and self._affinity is not None:
+            chosen = await self._affinity.choose()
         if chosen is None or not self._may_claim():
             return None
         return partial(self._claims.claim_waiting, chosen)
 
     async def rung(self) -> Claim | None:
-        """Wait up to ``wait_s`` for a doorbell; None if there was none.
+        """Wait up to ``wait_s`` for a doorbell; None if there was none, or a job that was set aside
+        has been found meanwhile.
 
         Raises:
             Unavailable: the queue does not answer.
         """
-        delivery = await self._queue.receive(wait_s=self._wait_s)
+        receive = self._queue.receive(wait_s=self._wait_s)
+        delivery = await unless(self._aside.found, receive)
         if delivery is None:
             return None
         if not self._may_claim():

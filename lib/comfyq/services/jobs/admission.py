@@ -5,6 +5,7 @@ with scale-to-zero, workers start only after a job is stored.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from comfyq.domain.errors import FieldError, InvalidGraph, InvalidParameters, InvalidRequest
@@ -39,9 +40,12 @@ class Admission:
                 return admit_on(catalogue)
             except InvalidRequest as refused:
                 refusals.append(refused)
-        if refusals and not request.wait:
-            raise min(refusals, key=lambda refused: len(refused.fields))
-        return admit_on(None)
+        if not refusals:
+            return admit_on(None)
+        refusal = min(refusals, key=lambda refused: len(refused.fields))
+        if not request.wait:
+            raise refusal
+        return replace(admit_on(None), unsuited=str(refusal))
 
     def _for(self, request: Request) -> Callable[[NodeCatalogue | None], AdmittedRequest]:
         """Return the check of this request, which takes a worker's catalogue, or None without."""

@@ -121,8 +121,8 @@ class BatchSubmission:
         """
         now = self._clock.now()
         with suppress(DomainError):
-            waiting = [job for job in accepted.new if not job.status.terminal]
-            await self._records.save([jobs.ring(job, now=now) for job in waiting])
+            rung = [job for job in accepted.new if not job.status.terminal and not job.is_aside]
+            await self._records.save([jobs.ring(job, now=now) for job in rung])
             for job in accepted.new:
                 if job.status.terminal:
                     await self._dispatch.announce(job)

@@ -18,13 +18,14 @@ class Dispatch:
         self._announcer = announcer
 
     async def dispatch(self, job: Job) -> Job:
-        """Send a waiting job's first doorbell, or announce a job that has ended.
+        """Send a waiting job's first doorbell, or announce a job that has ended. A job that was set
+        aside needs none.
 
         A doorbell that cannot be sent raises nothing: the reaper sends it again.
         """
         if job.status.terminal:
             return await self._announcer.announce_end(job)
-        if job.rung_at is None:
+        if job.rung_at is None and not job.is_aside:
             await self.ring(job)
         return job
 
@@ -40,7 +41,7 @@ class Dispatch:
     async def ring_all(self, stored: Sequence[Job]) -> bool:
         """Send the doorbells of one tenant's waiting jobs without recording it; False: sending
         failed, and the reaper will send them."""
-        waiting = [job for job in stored if not job.status.terminal]
+        waiting = [job for job in stored if not job.status.terminal and not job.is_aside]
         if not waiting:
             return True
         try:

@@ -75,6 +75,8 @@ class Estimates:
             if job.status is JobStatus.RUNNING:
                 usual_s = await self._usual_s(job.workflow)
                 return Estimate(eta_s=left_of_run(job, usual_s=usual_s, now=self._clock.now()))
+            if job.is_aside:
+                return NOTHING  # nobody knows when a worker that is able to run it comes
             if job.status is JobStatus.QUEUED:
                 return await (self._of_claimed(job) if job.lease else self._of_waiting(job))
         except DomainError:

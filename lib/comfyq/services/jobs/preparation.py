@@ -33,11 +33,13 @@ class Preparation:
         input_files: InputFiles,
         result_cache: ResultCache,
         clock: Clock,
+        unsuited_timeout_s: int,
     ) -> None:
         self._admission = admission
         self._input_files = input_files
         self._result_cache = result_cache
         self._clock = clock
+        self._unsuited_timeout_s = unsuited_timeout_s
 
     async def prepare(self, caller: Caller, request: Request, *, job_id: JobId) -> PreparedJob:
         """Make the job of a request.
@@ -54,8 +56,9 @@ class Preparation:
             tenant=caller.tenant,
             workflow=admitted.workflow,
             family=admitted.family,
-            limits=admitted.limits,
+            limits=replace(admitted.limits, unsuited_timeout_s=self._unsuited_timeout_s),
             created_at=self._clock.now(),
+            unsuited=admitted.unsuited,
         )
         settled = await self._input_files.settle(caller, admitted.spec)
         spec = replace(settled, metadata=request.metadata)

@@ -15,12 +15,13 @@ from comfyq.domain.errors import (
     Unavailable,
 )
 from comfyq.domain.job import Job, JobId
+from comfyq.domain.submission.spec import Spec
 from comfyq.ports.clock import Clock
 from comfyq.ports.journal import Journal
 from comfyq.ports.queue import Delivery, JobQueue
 from comfyq.records.jobs import JobRecords
 from comfyq.services.notify.announcer import Announcer
-from comfyq.services.worker.capabilities import Capabilities
+from comfyq.services.worker.capabilities import Capabilities, Unsuited
 from comfyq.services.worker.held_job import HeldJob
 from comfyq.services.worker.membership import Membership
 from comfyq.services.worker.timing import Timing
@@ -61,10 +62,7 @@ class Claims:
             await delivery.ack()  # a duplicate; if this process dies, the reaper sends a new one
             return None
         try:
-            if self._capabilities.declines(delivery.job_id):
-                await self._leave(delivery)
-                return None
-            job = await self._take(delivery.job_id)
+            job, spec = await self._take(delivery.job_id)
         except LeaseHeld as held:
             wait = held.until - self._clock.now()
             await delivery.hide(max(0.0, wait / timedelta(seconds=1)) + 0.05)
@@ -74,17 +72,18 @@ class Claims:
             with suppress(Unavailable):  # then it is delivered after its visibility time-out
                 await delivery.hide(self._timing.unavailable_s)
             raise
-        except (JobNotFound, IllegalTransition):
-            await delivery.ack()  # a late duplicate: the job has ended
+        except (JobNotFound, IllegalTransition, Unsuited):
+            await delivery.ack()  # a late duplicate: the job has ended; or it was set aside
         else:
-            return await self._hold(job, delivery)
+            return await self._hold(job, delivery, spec)
         return None
 
     async def claim_waiting(self, job_id: JobId) -> HeldJob | None:
         """Claim a waiting job without its doorbell; None if another worker was faster."""
         try:
-            return await self._hold(await self._take(job_id), None)
-        except (JobNotFound, IllegalTransition, LeaseHeld, TooContended):
+            job, spec = await self._take(job_id)
+            return await self._hold(job, None, spec)
+        except (JobNotFound, IllegalTransition, LeaseHeld, TooContended, Unsuited):
             return None
 
     async def retake(self) -> AsyncIterator[HeldJob]:
@@ -110,26 +109,18 @@ class Claims:
         if self._held.get(held.id) == held.token:
             del self._held[held.id]
 
-    async def _leave(self, delivery: Delivery) -> None:
-        """Replace a declined job's doorbell by a new, delayed one for other workers.
-
-        Hiding the old one instead would make it a dead letter after some receipts.
-        """
-        left = self._capabilities.leave(delivery.job_id)
-        if left is not None:
-            await self._queue.send(delivery.job_id, tenant=left.tenant, delay_s=left.pause_s)
-        await delivery.ack()
-
     async def _retake(self, job_id: JobId) -> HeldJob | None:
         try:
             job = await self._records.get(job_id)
             if job.lease is None or job.lease.worker == self._membership.worker:
-                return await self._hold(await self._take(job_id), None)
-        except (JobNotFound, IllegalTransition, LeaseHeld):
+                taken, spec = await self._take(job_id)
+                return await self._hold(taken, None, spec)
+        except (JobNotFound, IllegalTransition, LeaseHeld, Unsuited):
             pass  # OrphanedPrompts deletes its prompts once the job has ended
         return None
 
-    async def _take(self, job_id: JobId) -> Job:
+    async def _take(self, job_id: JobId) -> tuple[Job, Spec | None]:
+        """Claim a job; its work is returned if it was read for that."""
         if not await self._membership.lasts():
             raise self._left_to_others()
         claim = partial(
@@ -140,15 +131,37 @@ class Claims:
         )
         job = await self._records.get(job_id)
         # Raises for a job that cannot be claimed, before the journal is written.
-        claim(job, now=self._clock.now())
+        claimed = claim(job, now=self._clock.now())
+        spec = None if claimed.status.terminal else await self._suited(job)
         await self._journal.note(job_id)  # before the claim: a crash in between loses nothing
         try:
-            return await self._kept(await self._records.update(job, claim))
+            return await self._kept(await self._records.update(job, claim)), spec
         except Unavailable:
             raise  # the write may have been stored all the same, so the note stays
         except DomainError:
             await self._journal.forget(job_id)
             raise
+
+    async def _suited(self, job: Job) -> Spec | None:
+        """Return the work of a job if this ComfyUI is able to do it; otherwise set the job aside.
+
+        None: that is left to the attempt, e.g. because an earlier one may have left its prompt in
+        this ComfyUI.
+
+        Raises:
+            Unsuited: this ComfyUI lacks what the job needs.
+        """
+        if job.lease is not None or job.unsettled:
+            return None
+        try:
+            spec = await self._records.spec(job.id)
+            await self._capabilities.suited(job, spec)
+        except Unsuited as unsuited:
+            await self._records.update(job, partial(jobs.set_aside, reason=str(unsuited)))
+            raise
+        except Exception:  # the attempt meets it again, and is ended by it
+            return None
+        return spec
 
     async def _kept(self, job: Job) -> Job:
         """Return the claimed job, or release it if a real ComfyUI took the store over meanwhile."""
@@ -161,13 +174,14 @@ class Claims:
     def _left_to_others(self) -> LeaseHeld:
         return LeaseHeld(until=self._clock.now() + LEFT_FOR)
 
-    async def _hold(self, job: Job, delivery: Delivery | None) -> HeldJob | None:
+    async def _hold(self, job: Job, delivery: Delivery | None, spec: Spec | None) -> HeldJob | None:
         held = HeldJob(
             job,
             delivery=delivery,
             queue=self._queue,
             records=self._records,
             timing=self._timing,
+            spec=spec,
         )
         if not job.status.terminal:
             self._held[job.id] = held.token

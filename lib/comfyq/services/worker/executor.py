@@ -70,7 +70,7 @@ class Executor:
         try:
             try:
                 async with beside(held.keep()):
-                    spec = await self._records.spec(held.id)
+                    spec = held.spec or await self._records.spec(held.id)
                     outcome = await self._attempt(held, spec, turn)
                     if outcome.outputs is not None:
                         await self._note_results(held.job, spec)

@@ -11,6 +11,7 @@ from comfyq.domain import job as jobs
 from comfyq.domain.errors import IllegalTransition, LeaseLost, TooContended, Unavailable
 from comfyq.domain.files.output import Output
 from comfyq.domain.job import Change, Job, JobId
+from comfyq.domain.submission.spec import Spec
 from comfyq.ports.queue import TAKEN_S, Delivery, JobQueue
 from comfyq.records.jobs import JobRecords
 from comfyq.services.worker.step_pace import StepPace
@@ -36,9 +37,11 @@ class HeldJob:
         queue: JobQueue,
         records: JobRecords,
         timing: Timing,
+        spec: Spec | None = None,
     ) -> None:
         self.job = job
         self.token = job.attempt
+        self.spec = spec  # None: not read yet
         self._delivery = delivery  # None: claimed without a doorbell, which may still arrive
         self._queue = queue
         self._records = records

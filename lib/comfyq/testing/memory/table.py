@@ -30,12 +30,14 @@ class MemoryTable:
     ``lagging``: queries of other indexes than ``main`` see the items as they were when ``settle``
     was last called. ``faults_before`` and ``faults_after`` are raised, one at a time, by the next
     writes and counts: before anything is done, or when it is done (an answer that got lost).
+    ``gets`` and ``listed`` count the items that were read by key, and by queries.
     """
 
     def __init__(self, *, clock: Clock, lagging: bool = False) -> None:
         self.lagging = lagging
         self.faults_before: list[Exception] = []
         self.faults_after: list[Exception] = []
+        self.gets = self.listed = 0
         self._clock = clock
         self._items: Items = {}
         self._settled: Items = {}
@@ -47,6 +49,7 @@ class MemoryTable:
     async def get(self, key: Key) -> Item | None:
         check_key(key)
         await checkpoint()
+        self.gets += 1
         return self._find(key)
 
     async def query(
@@ -75,6 +78,7 @@ class MemoryTable:
         )
         if after is not None:
             items = [item for item in items if _follows(_cursor(chosen, item), after, descending)]
+        self.listed += min(len(items), limit)
         cursor = _cursor(chosen, items[limit - 1]) if len(items) > limit else None
         return Page([projected(index, item) for item in items[:limit]], cursor)
 

@@ -73,6 +73,10 @@ class JobView(BaseModel):
     started_at: Time | None = None
     ended_at: Time | None = None
     cancel_requested: bool = False
+    waits_for: str | None = Field(
+        None,
+        description="What the workers lack, of a job that waits for one that is able to run it.",
+    )
     seed: int | None = Field(None, description="As given or drawn.")
     warnings: list[str] = Field([], description="What was accepted without effect.")
     outputs: list[OutputView] = []

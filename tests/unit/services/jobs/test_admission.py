@@ -43,6 +43,27 @@ def changed(node: str, **inputs: Any) -> dict[str, Any]:
     return GRAPH | {node: {**body, "inputs": body["inputs"] | inputs}}
 
 
+async def test_what_no_worker_can_run_yet_is_set_aside_without_a_doorbell(
+    lab: ApiLab, tmp_path: Path
+) -> None:
+    """Else workers would have to look at thousands of them before a job that they can run."""
+    await join(lab, tmp_path)
+    unsuited: dict[str, Any] = {"prompt": "x", "loras": ["nowhere"], "wait": True}
+    alone = post(lab, **unsuited).json()["id"]
+    batch = post(lab, "/generate/batch", requests=[unsuited] * 3).json()
+    beside = [each["job"]["id"] for each in batch["items"]]
+    rung = post(lab, prompt="x").json()["id"]
+    assert [message.job_id for message in lab.queue.messages] == [rung]
+    for job in [await lab.records.get(job_id) for job_id in (alone, *beside)]:
+        assert job.is_aside
+        assert "nowhere" in (job.note or "")
+        shown = lab.client.get(f"/generate/{job.id}").json()
+        assert (shown["status"], shown["queue_position"]) == ("queued", None)
+        assert "nowhere" in shown["waits_for"]
+    waiting = await lab.records.ready("flux1-dev", limit=9)
+    assert [each.id for each in waiting] == [rung], "workers choose from these"
+
+
 async def jobs_of(lab: ApiLab) -> int:
     return len(lab.client.get("/generate").json()["jobs"])
 

@@ -10,10 +10,8 @@ from comfyq.domain.graph.graph import Graph
 from comfyq.domain.job import Job, JobId
 from comfyq.domain.submission.spec import Spec
 from comfyq.records.families import FamilyRecords
-from comfyq.services.worker.affinity import Affinity
-from comfyq.services.worker.capabilities import Capabilities
+from comfyq.services.worker.choice.affinity import Affinity
 from tests.farm import GRAPH, Farm
-from tests.scripted_engine import ScriptedEngine
 
 pytestmark = pytest.mark.anyio
 
@@ -24,7 +22,6 @@ def affinity(farm: Farm) -> Affinity:
     return Affinity(
         records=farm.records,
         families=families,
-        capabilities=Capabilities(ScriptedEngine(), clock=farm.clock),
         clock=farm.clock,
         max_wait_s=60,
     )

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
+from comfyq.domain import job as jobs
 from comfyq.domain.graph.node_catalogue import NodeCatalogue, read_catalogue
-from comfyq.domain.job import MAX_CLAIMS, Job, JobStatus
+from comfyq.domain.job import Job, JobStatus
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.engine import EngineUnavailable
 from comfyq.records.families import FamilyRecords
 from comfyq.services.worker import capabilities
-from comfyq.services.worker.affinity import Affinity
+from comfyq.services.worker.choice.affinity import Affinity
 from tests.farm import Farm, FarmWorker
 from tests.scripted_engine import CLASSES, ScriptedEngine
 from tests.unit.services.worker.test_affinity import waiting
@@ -46,7 +47,7 @@ async def submit(farm: Farm) -> Job:
     [(CLASSES, "Loader (1): Node 'Loader' not found"), (classes("other.safetensors"), "'mine'")],
     ids=["class", "model"],
 )
-async def test_it_is_given_back_for_another_worker(
+async def test_it_is_set_aside_for_another_worker(
     farm: Farm, catalogue: Mapping[str, Any], expected: str
 ) -> None:
     job = await submit(farm)
@@ -54,14 +55,12 @@ async def test_it_is_given_back_for_another_worker(
     await poor.run_once()
     left = await farm.records.get(job.id)
     assert (left.status, left.failures, left.lease) == (JobStatus.QUEUED, 0, None)
+    assert left.note is not None
+    assert expected in left.note
     assert poor.engine.submitted == []
-    farm.clock.advance(1)
-    await rich.run_once()
+    await rich.run_aside()
     assert (await farm.records.get(job.id)).status is JobStatus.SUCCEEDED
-    first, second = await farm.records.attempts(job.id)
-    assert (first.verdict, second.verdict) == ("released", "succeeded")
-    assert first.reason is not None
-    assert expected in first.reason
+    assert [each.worker for each in await farm.records.attempts(job.id)] == ["rich"]
 
 
 async def test_names_are_completed_to_those_of_the_worker(farm: Farm) -> None:
@@ -71,49 +70,85 @@ async def test_names_are_completed_to_those_of_the_worker(farm: Farm) -> None:
     assert own.engine.submitted[0].graph["1"]["inputs"]["name"] == "folder\\mine.safetensors"
 
 
-async def test_it_is_not_claimed_a_second_time(farm: Farm) -> None:
+async def test_it_is_neither_claimed_nor_rung_for_again_and_again(farm: Farm) -> None:
     job = await submit(farm)
     poor = worker(farm, "poor", CLASSES)
-    await poor.run_once()
-    heard_at = []
-    for _ in range(600):
-        farm.clock.advance(1)
+    rung_after_s = []
+    for passed_s in range(0, 4 * 3_600, 30):
+        await farm.reaper.reap()
         if await poor.run_once():
-            heard_at.append(farm.clock.now())
-    assert (await farm.records.get(job.id)).attempt == 1
-    pauses = [(b - a).total_seconds() for a, b in pairwise(heard_at)]
-    assert pauses == sorted(pauses)
-    assert pauses[-1] >= 128
-    assert [message.job_id for message in farm.queue.messages] == [job.id], "others may hear it"
+            rung_after_s.append(passed_s)
+        farm.clock.advance(30)
+    assert (await farm.records.get(job.id)).attempt == 0
+    pauses = [after - before for before, after in pairwise(rung_after_s)]
+    assert pauses[0] >= jobs.RING_ASIDE.total_seconds()
+    assert all(later >= 1.9 * sooner for sooner, later in pairwise(pauses[1:])), "it doubles"
+    assert farm.queue.messages == []
 
 
-async def test_it_waits_for_a_model_for_as_long_as_it_may_wait(farm: Farm) -> None:
-    """Neither claims that came to nothing nor doorbells heard in vain end it."""
+async def test_without_a_worker_able_to_run_it_it_fails_and_says_what_was_missing(
+    farm: Farm,
+) -> None:
     job = await submit(farm)
     workers = [worker(farm, f"w{n}", CLASSES) for n in range(3)]
-    for _ in range(24 * 60 - 1):
-        farm.clock.advance(60)
+    for _ in range(job.limits.unsuited_timeout_s // 600):
         for each in workers:
             await each.run_once()
         await farm.reaper.reap()
-    waited = await farm.records.get(job.id)
-    assert waited.status is JobStatus.QUEUED
-    assert MAX_CLAIMS < waited.attempt < 24 * 6
-    assert await farm.queue.dead.receive(wait_s=0) == []
-    farm.clock.advance(120)
+        assert (await farm.records.get(job.id)).status is JobStatus.QUEUED
+        farm.clock.advance(600)
     await farm.reaper.reap()
-    assert (await farm.records.get(job.id)).status is JobStatus.EXPIRED
+    failed = await farm.records.get(job.id)
+    assert (failed.status, failed.attempt) == (JobStatus.FAILED, 0)
+    assert failed.error is not None
+    assert failed.error.code == jobs.NO_ABLE_WORKER
+    assert f"within {job.limits.unsuited_timeout_s} s" in failed.error.message
+    assert "Node 'Loader' not found" in failed.error.message
+
+
+async def test_a_job_whose_worker_is_busy_does_not_fail_for_want_of_one(farm: Farm) -> None:
+    job = await submit(farm)
+    poor, busy = worker(farm, "poor", CLASSES), worker(farm, "busy", classes("mine"))
+    await poor.run_once()
+    await busy.capabilities.object_info()
+    await busy.parts.aside.look()
+    farm.clock.advance(job.limits.unsuited_timeout_s + 1)
+    await farm.reaper.reap()
+    assert (await farm.records.get(job.id)).status is JobStatus.QUEUED
+    await busy.run_aside()
+    assert (await farm.records.get(job.id)).status is JobStatus.SUCCEEDED
 
 
 async def test_it_is_run_here_once_the_model_is_here(farm: Farm) -> None:
     job = await submit(farm)
     own = worker(farm, "w", CLASSES)
     await own.run_once()
+    await own.run_aside()
+    assert (await farm.records.get(job.id)).status is JobStatus.QUEUED
     own.engine.catalogue = classes("mine.safetensors")
-    await own.capabilities.object_info()  # as each minute
-    farm.clock.advance(1)
-    await own.run_once()
+    await own.run_aside()
     assert (await farm.records.get(job.id)).status is JobStatus.SUCCEEDED
+
+
+async def test_each_job_set_aside_is_judged_once_by_each_catalogue(farm: Farm) -> None:
+    own = worker(farm, "w", CLASSES)
+    for _ in range(3):
+        await submit(farm)
+        await own.run_once()
+    await own.capabilities.object_info()
+    reads = []
+    for _ in range(3):
+        before = farm.table.gets
+        await own.parts.aside.look()
+        reads.append(farm.table.gets - before)
+        farm.clock.advance(60)
+    assert reads == [6, 0, 0]
+    farm.clock.advance(60)
+    await submit(farm)
+    await own.run_once()
+    before = farm.table.gets
+    await own.parts.aside.look()
+    assert farm.table.gets - before == 2, "the new one alone"
 
 
 async def test_comfyui_is_asked_again_before_a_job_is_given_back(
@@ -159,16 +194,14 @@ async def test_affinity_looks_past_it(farm: Farm) -> None:
     affinity = Affinity(
         records=farm.records,
         families=FamilyRecords(farm.table),
-        capabilities=own.capabilities,
         clock=farm.clock,
         max_wait_s=0,
     )
     affinity.loaded("other")
-    first = await waiting(farm, "flux", graph=GRAPH)
+    await waiting(farm, "flux", graph=GRAPH)
     await own.run_once()
     farm.clock.advance(1)
     second = await waiting(farm, "flux")
-    assert own.capabilities.declines(first.id)
     assert await affinity.choose() == second.id
 
 

@@ -12,9 +12,7 @@ from comfyq.domain.job import JobId
 from comfyq.ports.clock import Clock
 from comfyq.records.families import FamilyRecords
 from comfyq.records.jobs import JobRecords, Waiting
-from comfyq.services.worker.capabilities import Capabilities
 
-MOST_DECLINED = 24  # waiting jobs of one family that are skipped because they were declined
 FAMILIES_S = 5.0  # maximum age of the cached list of families
 
 
@@ -26,13 +24,11 @@ class Affinity:
         *,
         records: JobRecords,
         families: FamilyRecords,
-        capabilities: Capabilities,
         clock: Clock,
         max_wait_s: float,
     ) -> None:
         self._records = records
         self._families = families
-        self._capabilities = capabilities
         self._clock = clock
         self._max_wait = timedelta(seconds=max_wait_s)
         self._family: str | None = None
@@ -62,12 +58,8 @@ class Affinity:
         return fitting.id if fitting else None
 
     async def _oldest(self, family: str) -> Waiting | None:
-        """Return the longest waiting job of a family that this worker has not declined."""
-        declined = min(self._capabilities.declined, MOST_DECLINED)
-        for job in await self._records.ready(family, limit=1 + declined):
-            if not self._capabilities.declines(job.id):
-                return job
-        return None
+        """Return the longest waiting job of a family."""
+        return next(iter(await self._records.ready(family, limit=1)), None)
 
     async def _families_known(self) -> Sequence[str]:
         if monotonic() - self._known_at > FAMILIES_S:
