@@ -20,6 +20,7 @@ from comfyq.ports.workflows import Workflows
 from comfyq.records.catalogues import CatalogueRecords
 from comfyq.records.request_counts import RequestCounts
 from comfyq.records.results import ResultRecords
+from comfyq.records.waiting_jobs import WaitingRecords
 from comfyq.services.jobs.admission import Admission
 from comfyq.services.jobs.batch_submission import BatchSubmission
 from comfyq.services.jobs.batches import Batches
@@ -33,6 +34,7 @@ from comfyq.services.jobs.queries import JobQueries
 from comfyq.services.jobs.rate_limit import RateLimit
 from comfyq.services.jobs.result_cache import ResultCache
 from comfyq.services.jobs.submission import Submission
+from comfyq.services.jobs.waiting_limit import WaitingLimit
 from comfyq.services.notify.announcer import Announcer
 from comfyq.services.notify.subscriptions import Subscriptions
 from comfyq.services.operations.dead_letters import DeadLetters
@@ -94,6 +96,10 @@ class Services(FileServices):
             counts=RequestCounts(self.ports.table),
             clock=self.ports.clock,
             requests_per_minute=self.settings.tenants.requests_per_minute,
+            waiting=WaitingLimit(
+                waiting=WaitingRecords(self.ports.table),
+                cap=self.settings.tenants.waiting_jobs,
+            ),
         )
 
     @cached_property

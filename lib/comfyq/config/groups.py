@@ -45,6 +45,9 @@ class ApiSettings:
 class TenantSettings:
     requests_per_minute: int | None = None
     """A tenant may submit so often; unset: as often as it likes."""
+    waiting_jobs: Annotated[int, Field(ge=1)] = 10_000
+    """So many jobs of a tenant may wait. More are refused with 429; of the submissions queue, they
+    fail and are kept as dead letters, to be sent again."""
     fair_queue: bool = False
     """Send jobs with their tenant as message group, for SQS fair queues."""
     submissions_tenant: str = "default"

@@ -25,6 +25,7 @@ DomainError
     - BadSignature          a link that this server did not sign, or that has expired
     - MissingScope          the caller may not do this
   + RateLimited             the tenant's requests in this window are used up
+    - TooManyWaiting        the tenant has as many waiting jobs as it may have
   + Conflict
     - IllegalTransition     the job's status forbids it
     - LeaseHeld             another worker's lease has not expired
@@ -182,6 +183,10 @@ class RateLimited(DomainError):
     def __init__(self, message: str, *, retry_after_s: int) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
+
+
+class TooManyWaiting(RateLimited):
+    code = "too-many-waiting"
 
 
 class Conflict(DomainError): ...

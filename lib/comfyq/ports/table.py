@@ -46,6 +46,7 @@ MAIN = "main"
 INDEXES: Mapping[str, Index] = {
     MAIN: Index("pk", "sk", None),
     "tenant": Index("tpk", "tsk", ("status",)),  # a tenant's jobs by age
+    "status": Index("spk", "tsk", ()),  # those of one status
     "active": Index("apk", "ask", ()),  # what the reaper looks at, by deadline
     "ready": Index("rpk", "rsk", ()),  # waiting jobs of a model family, by age
 }

@@ -26,6 +26,10 @@ def tenant_partition(tenant: TenantId) -> str:
     return f"T#{tenant}"
 
 
+def status_partition(tenant: TenantId, status: JobStatus) -> str:
+    return f"{tenant_partition(tenant)}#{status}"
+
+
 def ready_partition(family: str) -> str:
     return f"READY#{family}"
 
@@ -121,9 +125,10 @@ def _limits(limits: Limits) -> list[int]:
 
 
 def _index_values(job: Job) -> dict[str, str]:
-    """Return the keys of a job in the indexes ``tenant`` and ``active``."""
+    """Return the keys of a job in the indexes ``tenant``, ``status`` and ``active``."""
     return {
         "tpk": tenant_partition(job.tenant),
+        "spk": status_partition(job.tenant, job.status),
         "tsk": f"{sortable(job.created_at)}#{job.id}",
         "apk": active_partition(crc32(job.id.encode()) % ACTIVE_SHARDS),
         "ask": sortable(job.due_at),

@@ -16,7 +16,7 @@ from comfyq.domain.submission.spec import Spec
 from comfyq.ports.clock import Clock
 from comfyq.ports.joint import Doorbell, JointWrites
 from comfyq.ports.queue import Delivery
-from comfyq.ports.table import ConditionFailed, Cursor, Delete, Put, Table, Write
+from comfyq.ports.table import ConditionFailed, Cursor, Delete, Item, Put, Table, Write
 from comfyq.records.idempotency import (
     Idempotency,
     idempotency_item,
@@ -27,6 +27,7 @@ from comfyq.records.job_items import (
     from_item,
     meta_key,
     ready_partition,
+    status_partition,
     tenant_partition,
     to_item,
 )
@@ -238,20 +239,22 @@ class JobRecords:
         statuses: Collection[JobStatus] | None = None,
     ) -> Listed:
         """A tenant's jobs, newest first; the index lags, so a page may miss the newest."""
-        ids: list[JobId] = []
-        while True:
-            wanted = limit - len(ids)
-            page = await self._table.query(
-                "tenant", tenant_partition(tenant), limit=wanted, descending=True, after=after
-            )
-            ids += [
-                JobId(item["pk"].removeprefix("JOB#"))
-                for item in page.items
-                if statuses is None or item["status"] in statuses
-            ]
-            after = page.cursor
-            if after is None or len(ids) >= limit:
-                return Listed(ids, after)
+        if statuses is None:
+            partitions = [("tenant", tenant_partition(tenant))]
+        else:
+            partitions = [("status", status_partition(tenant, each)) for each in statuses]
+        pages = [
+            await self._table.query(index, partition, limit=limit, descending=True, after=after)
+            for index, partition in partitions
+        ]
+        items = sorted((item for page in pages for item in page.items), key=_place, reverse=True)[
+            :limit
+        ]
+        is_last = len(items) == sum(len(page.items) for page in pages) and not any(
+            page.cursor for page in pages
+        )
+        ids = [JobId(item["pk"].removeprefix("JOB#")) for item in items]
+        return Listed(ids, None if is_last else _place(items[-1]))
 
     async def due(self, shard: int, *, upto: str, limit: int) -> Sequence[JobId]:
         """Jobs whose deadline is at or before ``upto`` (a sortable time), the oldest first."""
@@ -295,3 +298,8 @@ class JobRecords:
         """Return (digest, job) stored under an idempotency key; None if it is unused."""
         item = await self._table.get((f"IDEM#{tenant}#{key}", "-"))
         return None if item is None else (item["digest"], JobId(item["job"]))
+
+
+def _place(item: Item) -> Cursor:
+    """Return an item's place among a tenant's jobs."""
+    return Cursor(item["tsk"], item["pk"], item["sk"])

@@ -96,6 +96,7 @@ async def test_an_index_returns_its_projection_and_no_more(table: Table, index: 
     whole = item(
         "JOB#1",
         tpk="P",
+        spk="P",
         tsk="1",
         apk="P",
         ask="1",

@@ -17,12 +17,12 @@ from comfyq.adapters.sqlite.commit import commit_together
 from comfyq.adapters.sqlite.database import Database, FairLock
 from comfyq.adapters.sqlite.lane import Task
 from comfyq.adapters.sqlite.queue import SqliteQueue
-from comfyq.adapters.sqlite.table import EXPIRY_AFTER_S, SqliteTable
+from comfyq.adapters.sqlite.table import EXPIRY_AFTER_S, SPARE_PAGES, SqliteTable
 from comfyq.adapters.system.clock import SystemClock
 from comfyq.domain.caller import DEFAULT_TENANT
 from comfyq.domain.errors import QueueUnavailable, TableUnavailable
 from comfyq.domain.job import JobId
-from comfyq.ports.table import ConditionFailed, Put
+from comfyq.ports.table import ConditionFailed, Delete, Put
 from tests.fixtures.emulator import ROOT
 
 pytestmark = pytest.mark.anyio
@@ -265,3 +265,51 @@ async def test_it_opens_again_after_it_was_closed(table: SqliteTable, database: 
     await table.write(Put(item("a")))
     database.close()
     assert await table.get(("a", "META")) == item("a")
+
+
+async def test_space_of_deleted_items_is_given_back(table: SqliteTable, path: Path) -> None:
+    """After many deletions the file is as large as what is left."""
+    keys = [f"J{number}" for number in range(2_000)]
+    for at in range(0, len(keys), 20):
+        await table.write(*(Put(item(key, text="x" * 5_000)) for key in keys[at : at + 20]))
+    full = pages_of(path)
+    for at in range(0, len(keys), 20):
+        await table.write(*(Delete((key, "META")) for key in keys[at : at + 20]))
+    async with asyncio.timeout(30):
+        while pages_of(path) > SPARE_PAGES + full // 20:
+            table._freed_at_s = float("-inf")  # a second has passed
+            await table.write(Put(item("one more")))
+    assert full > 4 * SPARE_PAGES
+
+
+async def test_a_file_of_the_version_before_is_converted(path: Path) -> None:
+    """It gets the index by status, and gives space back from then on."""
+    path.parent.mkdir(parents=True)
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.executescript(VERSION_2)
+    database = Database(path=path)
+    with closing(database):
+        table = SqliteTable(database=database, clock=CLOCK)
+        page = await table.query("status", "T#t#failed", limit=9)
+        assert [each["pk"] for each in page.items] == ["JOB#1"]
+        await table.write(Put(item("JOB#2", tpk="T#t", tsk="2", spk="T#t#failed")))
+        page = await table.query("status", "T#t#failed", limit=9)
+        assert [each["pk"] for each in page.items] == ["JOB#1", "JOB#2"]
+    with closing(sqlite3.connect(path)) as connection:
+        assert connection.execute("PRAGMA auto_vacuum").fetchone() == (2,)
+
+
+def pages_of(path: Path) -> int:
+    with closing(sqlite3.connect(path)) as connection:
+        pages: int = connection.execute("PRAGMA page_count").fetchone()[0]
+    return pages
+
+
+VERSION_2 = """
+PRAGMA journal_mode=WAL;
+CREATE TABLE item (pk TEXT, sk TEXT, version INTEGER, ttl INTEGER, tpk TEXT, tsk TEXT, apk TEXT,
+    ask TEXT, rpk TEXT, rsk TEXT, body TEXT NOT NULL, PRIMARY KEY (pk, sk)) WITHOUT ROWID;
+INSERT INTO item (pk, sk, version, tpk, tsk, body) VALUES ('JOB#1', 'META', 1, 'T#t', '1',
+    '{"pk":"JOB#1","sk":"META","version":1,"tpk":"T#t","tsk":"1","status":"failed"}');
+PRAGMA user_version=2;
+"""

@@ -25,6 +25,8 @@ from comfyq.domain.errors import Unavailable
 
 T = TypeVar("T")
 
+MAX_LOG_BYTES = 16 * 2**20  # that the log keeps on disk once it has been written back
+
 
 class Unusable(Exception):
     """The file cannot be read or written now; the message names the file and the reason."""
@@ -122,6 +124,7 @@ class Database:
         connection = sqlite3.connect(self.path, timeout=self._busy_timeout_s, isolation_level=None)
         try:
             connection.execute("PRAGMA synchronous=FULL")
+            connection.execute(f"PRAGMA journal_size_limit={MAX_LOG_BYTES}")
             if not is_made(connection):
                 self._make(connection)
         except BaseException:
@@ -134,7 +137,6 @@ class Database:
     def _make(self, connection: sqlite3.Connection) -> None:
         # Two processes that switch to WAL at once get "database is locked", whatever the time-out.
         with self._lock.held():
-            connection.execute("PRAGMA journal_mode=WAL")
             make(connection)
 
 

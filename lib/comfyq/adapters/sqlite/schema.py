@@ -4,7 +4,7 @@ import sqlite3
 
 from comfyq.ports.table import INDEXES, MAIN
 
-VERSION = 2  # of this schema; kept in the file's user_version
+VERSION = 3  # of this schema; kept in the file's user_version
 
 SPARSE = {name: index for name, index in INDEXES.items() if name != MAIN}
 COLUMNS = (
@@ -12,8 +12,9 @@ COLUMNS = (
     "sk",
     "version",
     "ttl",
-    *(column for index in SPARSE.values() for column in (index.partition, index.sort)),
+    *dict.fromkeys(column for index in SPARSE.values() for column in (index.partition, index.sort)),
 )
+INCREMENTAL = 2  # a value of auto_vacuum: a file gives pages back when it is asked to
 
 QUEUE = (
     """CREATE TABLE IF NOT EXISTS message (
@@ -56,11 +57,36 @@ def is_made(connection: sqlite3.Connection) -> bool:
 
 
 def make(connection: sqlite3.Connection) -> None:
-    """Make the tables; the caller keeps other processes from doing the same."""
+    """Make the tables, or convert an older file's; the caller keeps other processes from doing the
+    same."""
+    _give_back_pages(connection)
+    connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("BEGIN IMMEDIATE")
+    _add_columns(connection)
     for statement in (*_item_table(), *QUEUE, f"PRAGMA user_version={VERSION}"):
         connection.execute(statement)
     connection.execute("COMMIT")
+
+
+def _give_back_pages(connection: sqlite3.Connection) -> None:
+    """Have the file keep no pages that deletions empty; one that has pages is rewritten for it.
+
+    https://www.sqlite.org/pragma.html#pragma_auto_vacuum
+    """
+    if connection.execute("PRAGMA auto_vacuum").fetchone()[0] != INCREMENTAL:
+        connection.execute(f"PRAGMA auto_vacuum={INCREMENTAL}")
+        connection.execute("VACUUM")
+
+
+def _add_columns(connection: sqlite3.Connection) -> None:
+    """Add the columns that a file of version 2 lacks, with the values of its jobs."""
+    names = {row[1] for row in connection.execute("PRAGMA table_info(item)")}
+    if names and "spk" not in names:
+        connection.execute("ALTER TABLE item ADD COLUMN spk TEXT")
+        connection.execute(
+            "UPDATE item SET spk = tpk || '#' || json_extract(body, '$.status')"
+            " WHERE sk = 'META' AND pk LIKE 'JOB#%' AND tpk IS NOT NULL"
+        )
 
 
 def _item_table() -> tuple[str, ...]:

@@ -28,12 +28,17 @@ from comfyq.ports.table import (
 
 EXPIRY_EVERY_S = 60
 EXPIRY_AFTER_S = 3600  # clocks of processes that share the file may differ
+SPACE_EVERY_S = 1.0
+SPARE_PAGES = 256  # empty ones that the file keeps: 1 MB
+FREED_PAGES = 1_000  # given back at a time, so that no write waits long
 EXPIRY_ITEMS = 200  # deleted at a time, so that no write waits long
 
 ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))  # made once
 
 GET = "SELECT body FROM item WHERE pk = ? AND sk = ?"
-PUT = f"INSERT INTO item VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"
+PUT = (
+    f"INSERT INTO item ({', '.join(COLUMNS)}, body) VALUES ({', '.join('?' * (len(COLUMNS) + 1))})"
+)
 DELETE = "DELETE FROM item WHERE pk = ? AND sk = ?"
 EXPIRY = f"""DELETE FROM item WHERE (pk, sk) IN
     (SELECT pk, sk FROM item WHERE ttl IS NOT NULL AND ttl <= ? LIMIT {EXPIRY_ITEMS})"""
@@ -46,6 +51,7 @@ class SqliteTable:
         self._database = database
         self._clock = clock
         self._expired_at_s = 0.0  # monotonic
+        self._freed_at_s = 0.0
 
     async def get(self, key: Key) -> Item | None:
         check_key(key)
@@ -110,6 +116,7 @@ class SqliteTable:
         for write, row in zip(writes, rows, strict=True):
             _store(connection, write, row)
         self._delete_expired(connection, now)
+        self._free_pages(connection)
 
     def _delete_expired(self, connection: sqlite3.Connection, now: datetime) -> None:
         """Delete long expired items beside a write, at most every EXPIRY_EVERY_S."""
@@ -118,6 +125,17 @@ class SqliteTable:
         deleted = connection.execute(EXPIRY, (now.timestamp() - EXPIRY_AFTER_S,)).rowcount
         if deleted < EXPIRY_ITEMS:
             self._expired_at_s = time.monotonic()
+
+    def _free_pages(self, connection: sqlite3.Connection) -> None:
+        """Give pages that deletions have emptied back to the disk beside a write, at most every
+        SPACE_EVERY_S."""
+        if time.monotonic() < self._freed_at_s + SPACE_EVERY_S:
+            return
+        self._freed_at_s = time.monotonic()
+        (empty,) = connection.execute("PRAGMA freelist_count").fetchone()
+        if empty > SPARE_PAGES:
+            freed = min(empty - SPARE_PAGES, FREED_PAGES)
+            connection.execute(f"PRAGMA incremental_vacuum({freed})").fetchall()
 
 
 def _find(connection: sqlite3.Connection, key: Key) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""The limit on a tenant's requests a minute."""
+"""The limits on what a tenant may submit: requests a minute, and waiting jobs."""
 
 from comfyq.aio.tasks import all_of
 from comfyq.domain.caller import Caller
@@ -6,6 +6,7 @@ from comfyq.domain.errors import RateLimited
 from comfyq.ports.clock import Clock
 from comfyq.records.request_counts import RequestCounts
 from comfyq.records.times import to_ms
+from comfyq.services.jobs.waiting_limit import WaitingLimit
 
 WINDOW_S = 60
 
@@ -14,11 +15,17 @@ class RateLimit:
     """Count each tenant's requests in windows of a minute, one atomic update a request."""
 
     def __init__(
-        self, *, counts: RequestCounts, clock: Clock, requests_per_minute: int | None
+        self,
+        *,
+        counts: RequestCounts,
+        clock: Clock,
+        requests_per_minute: int | None,
+        waiting: WaitingLimit,
     ) -> None:
         self._counts = counts
         self._clock = clock
         self._cap = requests_per_minute  # None: there is no limit
+        self.waiting = waiting
 
     async def acquire(self, caller: Caller, requests: int = 1) -> None:
         """Count ``requests`` for the caller's tenant.

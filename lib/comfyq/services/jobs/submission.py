@@ -57,6 +57,7 @@ class Submission:
             WorkflowNotFound, InvalidParameters, InvalidGraph: nothing was stored.
             IdempotencyMismatch: the key was used for another request within 24 hours.
             RateLimited: the tenant's requests in this minute are used up.
+            TooManyWaiting: the tenant has as many waiting jobs as it may have.
             StaleJob: there is a job of that id, or ``instead_of`` has changed meanwhile.
             TableUnavailable: nothing was accepted.
         """
@@ -67,6 +68,7 @@ class Submission:
                 return await self._replay(*earlier, digest=digest)
         if job_id is None:
             await self._rate_limit.acquire(caller)
+        await self._rate_limit.waiting.acquire(caller)
         prepared = await self._preparation.prepare(caller, request, job_id=job_id or self._new_id())
         promise = promise_of(prepared.job, idempotency_key, digest)
         try:

@@ -1,0 +1,94 @@
+"""The limit on a tenant's waiting jobs, and what it costs to count them."""
+
+from typing import Any
+
+import pytest
+
+from comfyq.domain import job as jobs
+from comfyq.domain.caller import DEFAULT_TENANT, Caller, Scope
+from comfyq.domain.errors import TooManyWaiting
+from comfyq.domain.job import JobError, JobStatus
+from comfyq.records.waiting_jobs import WaitingRecords
+from comfyq.services.jobs import waiting_limit
+from comfyq.services.jobs.waiting_limit import WaitingLimit
+from tests.api_lab import ApiLab
+from tests.farm import Farm
+
+pytestmark = pytest.mark.anyio
+
+CAP = 5
+
+
+@pytest.fixture
+def lab(monkeypatch: pytest.MonkeyPatch) -> ApiLab:
+    monkeypatch.setattr(waiting_limit, "RECOUNT_S", 0)
+    return ApiLab(COMFYQ_WAITING_JOBS=CAP)
+
+
+def test_more_are_refused_until_some_have_ended(lab: ApiLab) -> None:
+    accepted = [post(lab).json()["id"] for _ in range(CAP)]
+    refused = post(lab)
+    assert refused.status_code == 429
+    assert int(refused.headers["Retry-After"]) > 0
+    problem = refused.json()
+    assert problem["code"] == "too-many-waiting"
+    assert str(CAP) in problem["detail"]
+    assert "COMFYQ_WAITING_JOBS" in problem["detail"]
+    assert "cancel" in problem["detail"]
+    lab.client.delete(f"/generate/{accepted[0]}")
+    assert post(lab).status_code == 202
+
+
+def test_a_batch_counts_whole(lab: ApiLab) -> None:
+    batch = {"requests": [{"prompt": "x"}] * CAP}
+    assert post(lab).status_code == 202
+    refused = lab.client.post("/generate/batch", json=batch)
+    assert (refused.status_code, refused.json()["code"]) == (429, "too-many-waiting")
+    assert len(lab.client.get("/generate").json()["jobs"]) == 1
+    batch["requests"].pop()
+    assert lab.client.post("/generate/batch", json=batch).status_code in (200, 202)
+
+
+def test_a_replay_takes_no_room(lab: ApiLab) -> None:
+    headers = {"Idempotency-Key": "k"}
+    first = post(lab, headers=headers)
+    for _ in range(CAP - 1):
+        post(lab)
+    assert post(lab, headers=headers).json()["id"] == first.json()["id"]
+
+
+async def test_counting_costs_no_more_with_each_submission(farm: Farm) -> None:
+    """A count serves many submissions, however many jobs wait."""
+    for _ in range(40):
+        await farm.submit()
+    caller = Caller(DEFAULT_TENANT, frozenset({Scope.SUBMIT}))
+    limit = WaitingLimit(waiting=WaitingRecords(farm.table), cap=1_000)
+    before = farm.table.listed
+    for _ in range(100):
+        await limit.acquire(caller)
+    assert farm.table.listed - before == 40, "they were counted once"
+    with pytest.raises(TooManyWaiting):
+        await limit.acquire(caller, 901)
+
+
+async def test_a_list_by_status_reads_what_it_shows_and_no_more(farm: Farm) -> None:
+    """It does not read through what has ended otherwise."""
+    error = JobError("x", "x")
+    for number in range(60):
+        job = await farm.submit()
+        if number % 20 == 7:
+            failed = jobs.refuse(job, now=farm.clock.now(), error=error)
+            await farm.records.save(failed)
+        farm.clock.advance(1)
+    before = farm.table.listed
+    failures = {JobStatus.FAILED, JobStatus.EXPIRED}
+    listed = await farm.records.list(DEFAULT_TENANT, limit=2, statuses=failures)
+    assert len(listed.ids) == 2
+    assert farm.table.listed - before <= 2
+    rest = await farm.records.list(DEFAULT_TENANT, limit=2, statuses=failures, after=listed.cursor)
+    assert (len(rest.ids), rest.cursor) == (1, None)
+    assert farm.table.listed - before <= 4
+
+
+def post(lab: ApiLab, **options: Any) -> Any:
+    return lab.client.post("/generate", json={"prompt": "x"}, **options)
