@@ -90,8 +90,7 @@ class BatchSubmission:
         Raises:
             InvalidParameters: none of the requests can be run; nothing was stored.
             IdempotencyMismatch: the key was used for another request within 24 hours.
-            RateLimited: the tenant's requests in this minute are used up.
-            TooManyWaiting: with this batch, the tenant's waiting jobs would be too many.
+            RateLimited: the tenant's requests in this minute, or its waiting jobs, are used up.
             TableUnavailable: some jobs may be stored; sending the batch again under its key stores
                 the rest.
         """
@@ -99,8 +98,7 @@ class BatchSubmission:
             earlier = await self._jobs.idempotent(caller.tenant, idempotency_key)
             if earlier is not None:
                 return await self._replay(caller, asked, *earlier, digest=digest)
-        await self._rate_limit.acquire(caller, len(asked))
-        await self._rate_limit.waiting.acquire(caller, len(asked))
+        await self._rate_limit.admit(caller, len(asked))
         new = self._new(caller, size=len(asked), digest=digest)
         batch, members = await self._prepare(caller, new, asked)
         if not members:

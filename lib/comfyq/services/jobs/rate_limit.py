@@ -27,6 +27,15 @@ class RateLimit:
         self._cap = requests_per_minute  # None: there is no limit
         self.waiting = waiting
 
+    async def admit(self, caller: Caller, jobs: int = 1) -> None:
+        """Count ``jobs`` requests of the caller's tenant, and make room for them to wait.
+
+        Raises:
+            RateLimited: see ``acquire``; TooManyWaiting: too many of its jobs wait.
+        """
+        await self.acquire(caller, jobs)
+        await self.waiting.acquire(caller, jobs)
+
     async def acquire(self, caller: Caller, requests: int = 1) -> None:
         """Count ``requests`` for the caller's tenant.
 

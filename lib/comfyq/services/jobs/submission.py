@@ -67,8 +67,9 @@ class Submission:
             if earlier is not None:
                 return await self._replay(*earlier, digest=digest)
         if job_id is None:
-            await self._rate_limit.acquire(caller)
-        await self._rate_limit.waiting.acquire(caller)
+            await self._rate_limit.admit(caller)
+        else:
+            await self._rate_limit.waiting.acquire(caller)
         prepared = await self._preparation.prepare(caller, request, job_id=job_id or self._new_id())
         promise = promise_of(prepared.job, idempotency_key, digest)
         try:

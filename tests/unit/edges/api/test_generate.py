@@ -46,6 +46,7 @@ async def test_the_request_of_the_specification_is_accepted(lab: ApiLab) -> None
         "started_at": None,
         "ended_at": None,
         "cancel_requested": False,
+        "waits_for": None,
         "seq": 1,
         "attempt": 0,
         "seed": 42,
