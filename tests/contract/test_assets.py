@@ -1,5 +1,6 @@
 """The contract of ports/assets.py, on every storage."""
 
+import errno
 import os
 import urllib.error
 import urllib.request
@@ -253,6 +254,41 @@ async def test_files_leave_nothing_behind(tmp_path: Path, source: Path) -> None:
     assert len(stored) == 1
     await assets.delete(NAME)
     assert [path for path in (tmp_path / "assets").rglob("*") if path.is_file()] == []
+
+
+async def test_a_file_of_the_same_file_system_is_stored_without_a_copy(
+    tmp_path: Path, source: Path
+) -> None:
+    assets = FileAssets(folder=tmp_path / "assets")
+    content = source.read_bytes()
+    for _ in range(2):  # the second one replaces the file by itself
+        await assets.put(NAME, source, content_type="image/png")
+    [stored] = [path for path in (tmp_path / "assets").rglob("*") if path.is_file()]
+    assert stored.samefile(source)
+    source.unlink()
+    assert await everything(assets) == content
+
+
+async def test_what_cannot_have_a_second_name_is_copied(
+    tmp_path: Path, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EXDEV, "another file system")
+
+    monkeypatch.setattr(os, "link", refuse)
+    assets = FileAssets(folder=tmp_path / "assets")
+    await assets.put(NAME, source, content_type="image/png")
+    assert await everything(assets) == source.read_bytes()
+
+
+async def test_of_a_symbolic_link_the_file_is_stored(tmp_path: Path, source: Path) -> None:
+    alias = tmp_path / "alias"
+    alias.symlink_to(source)
+    assets = FileAssets(folder=tmp_path / "assets")
+    await assets.put(NAME, alias, content_type="image/png")
+    [stored] = [path for path in (tmp_path / "assets").rglob("*") if path.is_file()]
+    assert not stored.is_symlink()
+    assert await everything(assets) == source.read_bytes()
 
 
 async def test_a_long_name_is_stored_like_any_other(tmp_path: Path, source: Path) -> None:

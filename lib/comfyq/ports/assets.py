@@ -20,7 +20,10 @@ class Assets(Protocol):
     """
 
     async def put(self, key: str, source: Path, *, content_type: str) -> None:
-        """Store the file at ``source`` under ``key``, replacing what was there."""
+        """Store the file at ``source`` under ``key``, replacing what was there.
+
+        ``source`` may be deleted afterwards, but not written to: it may be what is stored.
+        """
         ...
 
     def read(self, key: str, *, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:

@@ -1,6 +1,4 @@
-import shutil
 from collections.abc import AsyncIterator
-from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 from urllib.parse import quote
@@ -8,10 +6,9 @@ from urllib.parse import quote
 from anyio import to_thread
 from blake3 import blake3
 
-from comfyq.adapters.filesystem.durable import replace
+from comfyq.adapters.filesystem.durable import CHUNK_BYTES, replace_by_file
 from comfyq.domain.errors import AssetsUnavailable, OutputNotFound
 
-CHUNK_BYTES = 256 * 1024
 LONGEST_NAME = 240  # bytes; file systems end at 255, and a temporary name must fit as well
 SPELLED = " ()[],=+@!"  # characters that a name may keep
 
@@ -77,7 +74,7 @@ class FileAssets:
     def _put(self, path: Path, source: Path) -> None:
         with source.open("rb") as origin:
             try:
-                replace(path, partial(shutil.copyfileobj, origin, length=CHUNK_BYTES))
+                replace_by_file(path, origin)
             except OSError as error:
                 raise AssetsUnavailable(f"{path}: {error.strerror}") from error
 

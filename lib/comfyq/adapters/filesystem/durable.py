@@ -1,33 +1,52 @@
 """Writing files so that they exist whole, or not at all, after a power cut."""
 
 import os
+import shutil
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
 
 TRIES = 20
+CHUNK_BYTES = 256 * 1024
+
+Make = Callable[[Path], None]
+"""Makes a synced file of the given name."""
 
 
 def replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Replace the file ``path`` by what ``write`` writes, making the folders above it."""
+    _replace(path, partial(_write_synced, write=write))
+
+
+def replace_by_file(path: Path, source: BinaryIO) -> None:
+    """Replace the file ``path`` by an open one, making the folders above it.
+
+    The file system gives the same file a second name where it can, so who has it open must not
+    write to it any more. Otherwise the file is copied.
+    """
+    _replace(path, partial(_link_synced, source=source))
+
+
+def _replace(path: Path, make: Make) -> None:
     for _ in range(TRIES - 1):
         # Another process that deletes a folder's last file removes the folder, maybe just now.
         with suppress(FileNotFoundError):
-            return _replace(path, write)
-    return _replace(path, write)
+            return _replace_once(path, make)
+    return _replace_once(path, make)
 
 
-def _replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
+def _replace_once(path: Path, make: Make) -> None:
     make_folder(path.parent)
     temporary = path.with_name(f".{uuid4().hex}.part")
     try:
-        _write_synced(temporary, write)
+        make(temporary)
         temporary.replace(path)
-    except BaseException:
+    finally:
+        # It is still there after an error, and where both are names of one file already.
         temporary.unlink(missing_ok=True)
-        raise
     with suppress(FileNotFoundError):  # another process has deleted it again already
         sync_folder(path.parent)
 
@@ -54,3 +73,24 @@ def _write_synced(path: Path, write: Callable[[BinaryIO], object]) -> None:
         write(file)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _link_synced(path: Path, source: BinaryIO) -> None:
+    if _try_link(path, source.name):
+        os.fsync(source.fileno())
+    else:
+        source.seek(0)
+        _write_synced(path, partial(shutil.copyfileobj, source, length=CHUNK_BYTES))
+
+
+def _try_link(path: Path, source: str) -> bool:
+    """Give a file a second name; False if its file system cannot, or the folder is on another."""
+    if os.path.islink(source):  # the second name would be the link's
+        return False
+    try:
+        os.link(source, path)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        return False
+    return True
