@@ -28,7 +28,7 @@ class JobStatus(StrEnum):
 
     @property
     def terminal(self) -> bool:
-        return not any(status is self for status, _ in TRANSITIONS)
+        return self not in _GOING_ON
 
 
 class Trigger(StrEnum):
@@ -74,6 +74,8 @@ TRANSITIONS = {
     (_RUNNING, Trigger.FAIL): JobStatus.FAILED,
     (_RUNNING, Trigger.CANCEL): JobStatus.CANCELED,
 }
+
+_GOING_ON = frozenset(status for status, _ in TRANSITIONS)
 
 
 @dataclass(frozen=True, slots=True)

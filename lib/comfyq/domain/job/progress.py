@@ -5,7 +5,7 @@ sampler counts its nodes instead. Within an attempt the fraction never falls.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 SAMPLER_PREFIXES = ("KSampler", "SamplerCustom")
@@ -53,14 +53,14 @@ class Tracker:
         current = share if report.node in self.counted - done else 0.0
         fraction = (len(done & self.counted) + current) / max(1, len(self.counted))
         seen = self.progress
-        shown = replace(
-            seen,
+        counts = report if report.max_steps else seen
+        shown = Progress(
             fraction=max(seen.fraction, min(fraction, 1.0)),
+            step=counts.step,
+            max_steps=counts.max_steps,
             message=self.classes.get(report.node, seen.message),
         )
-        if report.max_steps:
-            shown = replace(shown, step=report.step, max_steps=report.max_steps)
-        return replace(self, done=done, progress=shown)
+        return Tracker(self.classes, self.counted, done, shown)
 
 
 def is_sampler(class_type: str) -> bool:

@@ -33,8 +33,8 @@ def apply(job: Job, trigger: Trigger, *, now: datetime | None = None) -> Job:
         status = TRANSITIONS[job.status, trigger]
     except KeyError:
         raise IllegalTransition(f"cannot {trigger} a {job.status} job") from None
-    changed = replace(job, status=status, version=job.version + 1)
-    return changed if now is None else replace(changed, due_at=due(changed))
+    due_at = job.due_at if now is None else due(job)  # which its status does not change
+    return replace(job, status=status, version=job.version + 1, due_at=due_at)
 
 
 def end(job: Job, trigger: Trigger, *, now: datetime, outcome: Job | None = None) -> Job:
@@ -45,8 +45,15 @@ def end(job: Job, trigger: Trigger, *, now: datetime, outcome: Job | None = None
     """
     if job.cancel_requested and trigger is not Trigger.CANCEL:
         trigger, outcome = Trigger.CANCEL, None
-    left = replace(outcome or job, lease=None, started_attempt=0, ended_at=now, end_pending=True)
-    return replace(apply(left, trigger, now=now), due_at=now + ANNOUNCE_AFTER)
+    left = replace(
+        outcome or job,
+        lease=None,
+        started_attempt=0,
+        ended_at=now,
+        end_pending=True,
+        due_at=now + ANNOUNCE_AFTER,
+    )
+    return apply(left, trigger)
 
 
 def requeue(job: Job, trigger: Trigger, *, now: datetime) -> Job:
