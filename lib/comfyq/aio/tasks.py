@@ -64,6 +64,9 @@ def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 async def limited(at_once: int, keys: Iterable[K], work: Callable[[K], Awaitable[T]]) -> dict[K, T]:
     """Return the result of ``work`` for each key, running at most ``at_once`` of them together."""
+    keys = list(keys)
+    if len(keys) <= 1:  # most jobs have one output: it needs no task of its own
+        return {key: await work(key) for key in keys}
     turns = asyncio.Semaphore(at_once)
 
     async def one(key: K) -> tuple[K, T]:

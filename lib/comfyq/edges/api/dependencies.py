@@ -1,7 +1,8 @@
 """Dependencies of routes: the services, and how answers link back.
 
 Each is a coroutine though it awaits nothing: FastAPI sends plain functions to a thread, and five of
-those a request cost more than the request itself.
+those a request cost more than the request itself. One that needs another calls it: a dependency of
+a dependency costs as much as one of the route.
 """
 
 import re
@@ -31,8 +32,8 @@ async def links_of(request: Request) -> Links:
 ClientLinks = Annotated[Links, Depends(links_of)]
 
 
-async def views_of(links: ClientLinks) -> JobViews:
-    return JobViews(links)
+async def views_of(request: Request) -> JobViews:
+    return JobViews(await links_of(request))
 
 
 Views = Annotated[JobViews, Depends(views_of)]

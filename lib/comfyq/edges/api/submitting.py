@@ -7,6 +7,7 @@ from http import HTTPStatus
 from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Header, Query, Response
+from fastapi import Request as HTTPRequest
 from fastapi.responses import JSONResponse
 
 from comfyq.domain.caller import Caller
@@ -14,7 +15,7 @@ from comfyq.domain.errors import FieldError, InvalidRequest, WorkflowNotFound
 from comfyq.domain.submission.admission import AdmittedRequest
 from comfyq.domain.submission.request import Request
 from comfyq.edges.api.authentication import Submitter
-from comfyq.edges.api.dependencies import ClientLinks, services_of
+from comfyq.edges.api.dependencies import links_of, services_of
 from comfyq.edges.api.job_views import JobViews
 from comfyq.edges.api.links import Links
 from comfyq.services.jobs.accepted import Accepted
@@ -102,13 +103,13 @@ class Submitting:
 
 
 async def submitting_of(
-    services: Annotated[SubmissionServices, Depends(services_of)],
+    http: HTTPRequest,
     caller: Submitter,
-    links: ClientLinks,
     response: Response,
     dry_run: DryRun = False,
     idempotency_key: IdempotencyKey = None,
 ) -> Submitting:
+    services, links = await services_of(http), await links_of(http)
     return Submitting(services, caller, links, response, dry_run, idempotency_key)
 
 
