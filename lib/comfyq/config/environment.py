@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
+from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
@@ -34,7 +35,7 @@ def read_settings(environment: Mapping[str, str] | None = None, **given: Any) ->
                 inner = inner.setdefault(group, {})
             inner[name] = folded[place.variable]
     try:
-        return TypeAdapter(Settings).validate_python(values)
+        return _validator().validate_python(values)
     except ValidationError as invalid:
         raise InvalidSettings("\n".join(_faults(invalid))) from invalid
 
@@ -48,6 +49,11 @@ def variables_of(group: Any) -> dict[str, str]:
 def resources_of(settings: Settings) -> dict[str, str]:
     """The variables that lead another process to the same table, queues and bucket."""
     return variables_of(settings.endpoints) | variables_of(settings.aws)
+
+
+@cache
+def _validator() -> TypeAdapter[Settings]:
+    return TypeAdapter(Settings)
 
 
 def _faults(invalid: ValidationError) -> Iterator[str]:

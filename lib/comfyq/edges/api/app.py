@@ -7,12 +7,10 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 from fastapi import FastAPI
-from fastapi.routing import APIRoute
 
 from comfyq.edges.api import openapi, problems
 from comfyq.edges.api.bodies import FORM_OVERHEAD_BYTES, BodyLimit
 from comfyq.edges.api.links import ASSETS
-from comfyq.edges.api.responses import EVERYWHERE
 from comfyq.edges.api.router import Router
 from comfyq.edges.api.safe_headers import SafeHeaders
 from comfyq.ports.authenticator import Authenticator
@@ -62,19 +60,12 @@ def create_app(
         title="comfyq",
         version=version,
         lifespan=lifespan,
-        generate_unique_id_function=_operation_id,
+        routes=[route for router in routers for route in router.included],
     )
     app.state.services = services
     app.state.addresses = addresses
     app.add_middleware(BodyLimit, larger={ASSETS: services.uploads.max_bytes + FORM_OVERHEAD_BYTES})
     app.add_middleware(SafeHeaders)
-    for router in routers:
-        app.include_router(router, responses=EVERYWHERE)
     problems.install(app)
     app.openapi = partial(openapi.describe, app)  # type: ignore[method-assign]
     return app
-
-
-def _operation_id(route: APIRoute) -> str:
-    """Name an operation after its router's tag and its function: ``batches_submit``."""
-    return f"{route.tags[0]}_{route.name}".replace(" ", "_")
