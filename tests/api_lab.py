@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import FastAPI
-from starlette.testclient import TestClient
 
 from comfyq.adapters.filesystem.workflows import FolderWorkflows
 from comfyq.bootstrap.api import api_app
@@ -28,6 +27,7 @@ from comfyq.testing.memory.clock import ManualClock
 from comfyq.testing.memory.notifier import MemoryNotifier
 from comfyq.testing.memory.queue import MemoryQueue
 from comfyq.testing.memory.table import MemoryTable
+from tests.asgi_client import AsgiClient
 
 WORKFLOWS = FolderWorkflows(Path(__file__).parents[1] / "workflows")
 TTL = timedelta(seconds=120)
@@ -86,9 +86,7 @@ class ApiLab:
         self.reuse, self.intake = services.reuse, services.intake
         self.batches, self.dead_letters = services.batches, services.dead_letters
         self.app: FastAPI = api_app(services)
-        self.client = TestClient(
-            self.app, base_url="http://lab:8000", raise_server_exceptions=False
-        )
+        self.client = AsgiClient(self.app, base_url="http://lab:8000")
 
     def _replace_what_draws(self, services: Services) -> None:
         """Draw seeds in order, and estimate without a cache."""

@@ -1,14 +1,20 @@
 """The number of examples that properties are tried with.
 
-An everyday run tries few; ``pytest --hypothesis-profile thorough`` (``make verify``) tries ten
-times as many.
+An everyday run tries few; ``pytest --hypothesis-profile thorough`` (``make verify``) tries twenty
+times as many. No example has a deadline: the cores may be shared.
 """
 
 from hypothesis import settings
 
-EVERYDAY_EXAMPLES = 100
+EVERYDAY_EXAMPLES = 50
 
-settings.register_profile("thorough", max_examples=10 * EVERYDAY_EXAMPLES)
+settings.register_profile(
+    "everyday", settings.default, max_examples=EVERYDAY_EXAMPLES, deadline=None
+)
+settings.register_profile(
+    "thorough", settings.default, max_examples=20 * EVERYDAY_EXAMPLES, deadline=None
+)
+settings.load_profile("everyday")
 
 
 def share(part: float) -> int:

@@ -1,7 +1,5 @@
 """Reading of API Gateway's answers by the notifier; see tests/contract for the rest."""
 
-import subprocess
-import sys
 from typing import TYPE_CHECKING
 
 import pytest
@@ -65,11 +63,3 @@ async def test_a_client_waits_no_longer_than_a_worker_can(
     refused = pytest.raises(NotifierUnavailable, match="Could not connect to the endpoint URL")
     with real_notifier() as notifier, refused:  # by this machine, not by the proxy
         await notifier.post(here, b"{}")
-
-
-def test_boto3_is_not_imported_before_the_first_post() -> None:
-    script = (
-        "import sys, comfyq.adapters.apigw.notifier, comfyq.edges.websocket.handler;"
-        "sys.exit('boto3' in sys.modules or 'botocore.session' in sys.modules)"
-    )
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=30)

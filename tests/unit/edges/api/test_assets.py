@@ -1,7 +1,7 @@
 """``/assets``, and the files that requests bring along or name, over in-memory ports."""
 
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -92,8 +92,9 @@ def test_a_file_may_be_larger_than_a_request_but_not_than_its_limit() -> None:
     whole = lab.client.post("/assets", content=too_much, headers=PNG)
     form = lab.client.post("/assets", files={"file": ("a", too_much)})
 
-    def pieces() -> Iterator[bytes]:  # without a Content-Length
-        yield from (too_much[:MAX_BODY_BYTES], too_much[MAX_BODY_BYTES:])
+    async def pieces() -> AsyncIterator[bytes]:  # without a Content-Length
+        yield too_much[:MAX_BODY_BYTES]
+        yield too_much[MAX_BODY_BYTES:]
 
     piecewise = lab.client.post("/assets", content=pieces(), headers=PNG)
     for answer in (whole, form, piecewise):

@@ -35,10 +35,9 @@ def all_of(lab: ApiLab, shown: dict[str, Any]) -> list[int]:
     return indexes
 
 
-@pytest.mark.parametrize("count", [2_500, MAX_OUTPUTS])
-async def test_a_job_shows_all_of_its_outputs(lab: ApiLab, count: int) -> None:
+async def test_a_job_shows_all_of_its_outputs(lab: ApiLab) -> None:
     job = lab.submit()
-    outputs = [output(f"ComfyUI_{index:05d}_.png") for index in range(count)]
+    outputs = [output(f"ComfyUI_{index:05d}_.png") for index in range(MAX_OUTPUTS)]
     await lab.succeed(job["id"], *outputs)
     shown = ask(lab, job["urls"]["self"])
     assert [each["filename"] for each in shown["outputs"]] == [each.filename for each in outputs]

@@ -1,6 +1,7 @@
 """Whatever is sent, the answer is a problem document with a stable code, and never a 500."""
 
 import json
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -150,8 +151,11 @@ async def test_a_body_that_says_that_it_is_too_large(lab: ApiLab) -> None:
 
 
 async def test_a_body_that_turns_out_too_large(lab: ApiLab) -> None:
-    chunks = (b" " * 1_000_000 for _ in range(10))
-    answer = lab.client.post("/generate", content=chunks, headers=JSON_TYPE)
+    async def chunks() -> AsyncIterator[bytes]:
+        for _ in range(10):
+            yield b" " * 1_000_000
+
+    answer = lab.client.post("/generate", content=chunks(), headers=JSON_TYPE)
     assert (answer.status_code, problem(answer)["code"]) == (413, "too-large")
 
 

@@ -41,7 +41,7 @@ async def ended(farm: Farm, engine: ScriptedEngine) -> Job:
     raise AssertionError(f"it goes on and on: {job}")
 
 
-@pytest.mark.parametrize("count", [499, 500, 1_200, 2_500])
+@pytest.mark.parametrize("count", [500, 1_600])
 async def test_many_outputs_complete_in_one_attempt(farm: Farm, count: int) -> None:
     job = await ended(farm, ScriptedEngine(Started(), Ended(files(count))))
     outputs = await farm.records.outputs(job.id)

@@ -1,0 +1,59 @@
+"""An HTTP client of an ASGI application, for tests that are synchronous or not.
+
+Starlette's starts two threads and two event loops for each request; this one has a single loop for
+all applications of the process.
+"""
+
+import asyncio
+import atexit
+from collections.abc import Coroutine
+from functools import cache
+from threading import Thread
+from typing import Any, TypeVar
+
+import httpx2
+from starlette.types import ASGIApp
+
+ResultT = TypeVar("ResultT")
+
+
+class AsgiClient:
+    """Sends requests to ``app`` below ``base_url``; an error that it raises is answered by 500."""
+
+    def __init__(self, app: ASGIApp, *, base_url: str) -> None:
+        transport = httpx2.ASGITransport(app, raise_app_exceptions=False)
+        self._client = httpx2.AsyncClient(
+            transport=transport, base_url=base_url, follow_redirects=True
+        )
+
+    def request(self, method: str, url: str, **options: Any) -> httpx2.Response:
+        return _run(self._client.request(method, url, **options))
+
+    def get(self, url: str, **options: Any) -> httpx2.Response:
+        return self.request("GET", url, **options)
+
+    def post(self, url: str, **options: Any) -> httpx2.Response:
+        return self.request("POST", url, **options)
+
+    def delete(self, url: str, **options: Any) -> httpx2.Response:
+        return self.request("DELETE", url, **options)
+
+
+def _run(work: Coroutine[Any, Any, ResultT]) -> ResultT:
+    return asyncio.run_coroutine_threadsafe(work, _loop()).result()
+
+
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    """Run an event loop in a thread until the process ends."""
+    loop = asyncio.new_event_loop()
+    thread = Thread(target=loop.run_forever, daemon=True)
+    thread.start()
+
+    def stop() -> None:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
+
+    atexit.register(stop)
+    return loop
