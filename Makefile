@@ -11,6 +11,9 @@ UV_VERSION := 0.13.9
 COMPILE := .tools/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header
 
+# Tests start Python hundreds of times: compiled anew, each would need twice the CPU.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
@@ -29,7 +32,7 @@ up: .venv/.runtime ## serve until Ctrl-C
 
 .PHONY: test
 test: .venv/.development .emulator/.made ## run every test that needs no server of yours
-	$(BIN)/pytest -n auto --dist loadfile -m "not comfyui and not verify" --cov --cov-report=
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m "not comfyui and not verify" --cov --cov-report=
 	@echo "branch coverage: $$($(BIN)/coverage report --format=total) % (coverage html: out/coverage)"
 
 .PHONY: verify

@@ -1,4 +1,4 @@
-"""Eight processes, two hundred jobs, one winner each: what every claim relies on."""
+"""Several processes, one winner of each job: what every claim relies on."""
 
 import json
 import subprocess
@@ -18,7 +18,14 @@ from tests.fixtures.emulator import ROOT, Aws
 
 pytestmark = pytest.mark.anyio
 
-PROCESSES, JOBS = 8, 200
+COUNTS = [(4, 100), pytest.param((8, 200), marks=pytest.mark.verify)]
+
+
+@pytest.fixture(params=COUNTS, ids=str)
+def counts(request: pytest.FixtureRequest) -> tuple[int, int]:
+    """Return how many processes claim how many jobs."""
+    processes, jobs = request.param
+    return processes, jobs
 
 
 @pytest.fixture(params=["sqlite", pytest.param("dynamodb", marks=pytest.mark.dynamodb)])
@@ -32,8 +39,11 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[str, str, str
 
 
 @pytest.fixture
-def claimers(place: tuple[str, str, str]) -> Iterator[list[subprocess.Popen[str]]]:
-    command = [sys.executable, "-m", "tests.contract.table.claimer", *place, str(JOBS)]
+def claimers(
+    place: tuple[str, str, str], counts: tuple[int, int]
+) -> Iterator[list[subprocess.Popen[str]]]:
+    processes, jobs = counts
+    command = [sys.executable, "-m", "tests.contract.table.claimer", *place, str(jobs)]
     with ExitStack() as stack:
         started = [
             stack.enter_context(
@@ -41,7 +51,7 @@ def claimers(place: tuple[str, str, str]) -> Iterator[list[subprocess.Popen[str]
                     command, cwd=ROOT, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
                 )
             )
-            for _ in range(PROCESSES)
+            for _ in range(processes)
         ]
         for process in started:
             stack.callback(process.kill)
@@ -49,14 +59,17 @@ def claimers(place: tuple[str, str, str]) -> Iterator[list[subprocess.Popen[str]
 
 
 async def test_each_job_is_claimed_once(
-    place: tuple[str, str, str], claimers: list[subprocess.Popen[str]]
+    place: tuple[str, str, str],
+    counts: tuple[int, int],
+    claimers: list[subprocess.Popen[str]],
 ) -> None:
+    processes, count = counts
     table: Table = open_table(*place)
-    keys = [f"JOB#{n}" for n in range(JOBS)]
+    keys = [f"JOB#{n}" for n in range(count)]
     jobs = [{"pk": pk, "sk": "META", "version": 1, "owner": "-"} for pk in keys]
-    for at in range(0, JOBS, MAX_WRITES):
+    for at in range(0, count, MAX_WRITES):
         await table.write(*(Put(job, absent=True) for job in jobs[at : at + MAX_WRITES]))
-    assert [_line(process) for process in claimers] == ["ready"] * PROCESSES
+    assert [_line(process) for process in claimers] == ["ready"] * processes
     for process in claimers:
         assert process.stdin is not None
         process.stdin.write("go\n")
