@@ -10,7 +10,6 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import websocket
@@ -22,20 +21,25 @@ SERVERS = 4
 WAIT_S = 60.0
 
 
-@pytest.fixture
-def up(processes: Processes, tmp_path: Path) -> Process:
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     """Storage and a worker; its own API is not asked."""
-    return processes.up(data_dir=tmp_path / "data")
+    processes = Processes(tmp_path_factory.mktemp("up"))
+    try:
+        yield processes.up()
+    finally:
+        processes.close()
 
 
-@pytest.fixture
-def url(up: Process, tmp_path: Path) -> Iterator[str]:
+@pytest.fixture(scope="module")
+def url(up: Process, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    home = tmp_path_factory.mktemp("uvicorn")
     port = _free_port()
     command = [sys.executable, "-m", "uvicorn", "comfyq.asgi:app", "--port", str(port)]
-    with (tmp_path / "uvicorn.log").open("wb") as log:
+    with (home / "uvicorn.log").open("wb") as log:
         server = subprocess.Popen(
             [*command, "--workers", str(SERVERS)],
-            env=clean_env(tmp_path, up.exports),
+            env=clean_env(home, up.exports),
             stdout=log,
             stderr=log,
             start_new_session=True,

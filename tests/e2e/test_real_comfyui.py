@@ -5,6 +5,7 @@ import json
 import os
 import secrets
 import urllib.request
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -22,9 +23,17 @@ pytestmark = [
 LORA = "tiny_flux_lora.safetensors:0.8"
 
 
-@pytest.fixture(params=["embedded", "emulator"])
-def up(request: pytest.FixtureRequest, processes: Processes) -> Process:
-    return processes.up(backend=request.param, comfyui=[URL])
+@pytest.fixture(
+    scope="module", params=["embedded", pytest.param("emulator", marks=pytest.mark.verify)]
+)
+def up(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Process]:
+    processes = Processes(tmp_path_factory.mktemp("up"))
+    try:
+        yield processes.up(backend=request.param, comfyui=[URL])
+    finally:
+        processes.close()
 
 
 def pixels(up: Process, job_id: str) -> bytes:

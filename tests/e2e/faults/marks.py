@@ -2,8 +2,7 @@
 
 import pytest
 
-_REAL = [pytest.mark.comfyui, pytest.mark.verify]
-_BOTH = ["simulator", pytest.param("real", marks=_REAL)]
+_BOTH = ["simulator", pytest.param("real", marks=pytest.mark.comfyui)]
 
 also_real = pytest.mark.parametrize("comfy", _BOTH, indirect=True)
 """The row holds of the real ComfyUI too, which it leaves as it was."""
