@@ -34,7 +34,6 @@ from comfyq.domain.workflow.json_schema import (
 )
 from comfyq.domain.workflow.parameters import Parameter
 
-DRAWN_SEEDS = 2**53  # below it, so that JavaScript reads a drawn seed exactly
 MAX_SEED = 2**64 - 1  # of ComfyUI's noise nodes
 MAX_STRENGTH = 100.0  # of ComfyUI's LoRA loaders, either way
 

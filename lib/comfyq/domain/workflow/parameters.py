@@ -1,12 +1,13 @@
 """A workflow's typed inputs; ``kinds`` defines what each kind accepts and binds."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from comfyq.domain.files.inputs import Fit
 from comfyq.domain.files.sources import without_secrets
 from comfyq.domain.graph.graph import Input, Ref
+from comfyq.domain.graph.value_range import ValueRange
 
 SHOWN_CHARS = 60  # of a client's own value, quoted in a message to it
 
@@ -23,6 +24,9 @@ class Parameter:
     minimum: float | None = None  # of a LoRA list: of each strength
     maximum: float | None = None
     multiple_of: int | None = None
+    declared: ValueRange = field(
+        default_factory=ValueRange
+    )  # of the catalogue, for values that nobody sent
     choices: tuple[str, ...] | None = None  # None: any
     source: str = ""  # of a worker's catalogue, which then has the choices; see catalogue.SOURCES
     min_length: int = 0  # characters

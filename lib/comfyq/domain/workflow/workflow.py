@@ -11,9 +11,10 @@ from comfyq.domain.graph.node_catalogue import NodeCatalogue
 from comfyq.domain.job import Limits
 from comfyq.domain.suggestions import nearest
 from comfyq.domain.workflow.coercion import DRAW
-from comfyq.domain.workflow.kinds import DRAWN_SEEDS, KINDS
+from comfyq.domain.workflow.kinds import KINDS
 from comfyq.domain.workflow.parameters import BadValue, Parameter, shown
 from comfyq.domain.workflow.presets import choices_schema, chosen
+from comfyq.domain.workflow.suiting import drawn, suited
 
 MAX_VALUES = 100  # of a request; more are refused without naming each
 
@@ -99,13 +100,12 @@ class Workflow:
         )
 
     def on(self, catalogue: NodeCatalogue) -> "Workflow":
-        """Return the same workflow with its choices narrowed to one ComfyUI's catalogue."""
-        there = {
-            name: replace(parameter, choices=catalogue.names(parameter.source))
+        """Return the same workflow with choices and ranges narrowed to one ComfyUI's catalogue."""
+        narrowed = {
+            name: suited(parameter, self.graph, catalogue)
             for name, parameter in self.parameters.items()
-            if parameter.source
         }
-        return replace(self, parameters={**self.parameters, **there})
+        return replace(self, parameters=narrowed)
 
     def json_schema(self) -> dict[str, Any]:
         """JSON Schema of the values that ``resolve`` accepts, except that null is a default."""
@@ -133,7 +133,7 @@ def _resolved(parameter: Parameter, value: Any, draw_seed: Callable[[], int]) ->
         value = parameter.default
     kept = KINDS[parameter.kind].coerce(parameter, value)
     if parameter.kind == "seed" and kept == DRAW:
-        return draw_seed() % DRAWN_SEEDS
+        return drawn(parameter, draw_seed())
     return kept
 
 

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from comfyq.adapters.filesystem.workflows import load_workflow
 from comfyq.domain.errors import InvalidParameters
 from comfyq.domain.graph.graph import faults
-from comfyq.domain.workflow.kinds import DRAWN_SEEDS
 from comfyq.domain.workflow.parameters import Parameter
+from comfyq.domain.workflow.suiting import DRAWN_SEEDS
 from comfyq.domain.workflow.workflow import Resolved
 from tests.paths import WORKFLOWS
 
