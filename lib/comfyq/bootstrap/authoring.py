@@ -14,7 +14,8 @@ from comfyq.domain.errors import InvalidWorkflow
 from comfyq.domain.graph.graph import faults
 from comfyq.domain.graph.node_catalogue import NodeCatalogue, read_catalogue
 from comfyq.domain.submission.admission import refusal_of_sample
-from comfyq.domain.workflow.importer import propose
+from comfyq.domain.suggestions import among
+from comfyq.domain.workflow.importer import Proposal, propose
 
 NOT_IN_NAMES = re.compile(r"[^a-z0-9]+")
 
@@ -25,6 +26,13 @@ class Checked:
 
     folder: Path
     problems: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Imported(Checked):
+    """A workflow that was made, with what it was made of."""
+
+    proposal: Proposal
 
 
 class CannotImport(Exception):
@@ -38,25 +46,36 @@ def check(folder: Path, catalogue: NodeCatalogue | None) -> Sequence[Checked]:
 
 
 def import_graph(
-    file: Path, *, into: Path, name: str | None, catalogue: NodeCatalogue | None
-) -> Checked:
+    file: Path,
+    *,
+    into: Path,
+    name: str | None,
+    catalogue: NodeCatalogue | None,
+    outputs: Sequence[str] = (),
+) -> Imported:
     """Make a workflow's folder below ``into`` from an exported graph.
 
     Raises:
-        CannotImport: the file is no graph in API format, or the workflow exists already.
+        CannotImport: the file is no graph in API format, an output does not exist, or the workflow
+            exists already or cannot be written; nothing is left of it.
     """
     text = _read(file)
     graph = _graph(file, text)
     name = name or NOT_IN_NAMES.sub("-", file.stem.lower()).strip("-") or "imported"
     folder = into / name
-    proposal = propose(graph, title=file.stem, catalogue=catalogue)
+    for node in outputs:
+        if node not in graph:
+            raise CannotImport(f"--output {node}: {among(node, graph)} in {file}")
+    proposal = propose(graph, title=file.stem, catalogue=catalogue, outputs=outputs)
     if not proposal.manifest["outputs"]:
-        raise CannotImport(f"{file}: no node saves or shows anything; add an output node")
+        raise CannotImport(f"{file}: no node saves or shows anything; add one, or name --output")
     try:
         write_draft(folder, proposal, text)
     except FileExistsError:
         raise CannotImport(f"{folder} exists already; choose another --name") from None
-    return Checked(folder, _problems(folder, catalogue))
+    except (InvalidWorkflow, OSError) as wrong:
+        raise CannotImport(f"{folder} was not made: {wrong}") from None
+    return Imported(folder, _problems(folder, catalogue), proposal)
 
 
 def catalogue_of_file(file: Path) -> NodeCatalogue:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-FILES = frozenset({"image", "mask", "video", "audio"})
+FILES = frozenset({"image", "mask", "video", "audio", "model_3d"})
 PICTURES = frozenset({"image", "mask"})
 LORAS = "loras"
 TYPES: Mapping[str, type] = {"integer": int, "number": float, "boolean": bool, "array": list[str]}

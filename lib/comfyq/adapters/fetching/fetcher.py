@@ -25,6 +25,7 @@ FAMILIES = {  # kind of input -> what its content type may begin with
     "mask": ("image/",),
     "video": ("video/", "application/mp4"),
     "audio": ("audio/", "video/", "application/ogg"),
+    "model_3d": ("model/", "application/", "text/plain"),
 }
 
 

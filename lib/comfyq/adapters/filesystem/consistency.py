@@ -2,6 +2,7 @@
 
 from comfyq.adapters.filesystem.sections import Section
 from comfyq.domain.graph.graph import Graph, Input, consumers, reference
+from comfyq.domain.graph.value_places import may_replace
 from comfyq.domain.suggestions import among
 from comfyq.domain.workflow.kinds import KINDS
 from comfyq.domain.workflow.parameters import BadValue, Parameter
@@ -69,5 +70,7 @@ def _check_target(graph: Graph, target: Input) -> None:
     names = graph[target.node]["inputs"]
     if target.name not in names:
         raise ValueError(f"node {target.node} has no input {target.name!r}; {among('', names)}")
-    if reference(names[target.name]) is not None:
+    # A number that a primitive gives may be replaced where it is used; a model may not.
+    is_fed = reference(names[target.name]) is not None
+    if is_fed and not may_replace(graph, target):
         raise ValueError(f"{'.'.join(target)} is fed by another node; a value cannot be put there")

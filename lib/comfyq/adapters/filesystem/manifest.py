@@ -30,7 +30,7 @@ from comfyq.domain.graph.node_catalogue import SOURCES
 from comfyq.domain.job import Limits
 from comfyq.domain.suggestions import among
 from comfyq.domain.workflow.kinds import KINDS
-from comfyq.domain.workflow.parameters import BadValue, Parameter
+from comfyq.domain.workflow.parameters import RESERVED, BadValue, Parameter
 from comfyq.domain.workflow.workflow import Model, Workflow
 
 TOP = frozenset(
@@ -50,29 +50,6 @@ TOP = frozenset(
 COMMON = frozenset({"kind", "required", "default", "bind", "title", "help", "group", "unit"})
 FIELDS = {"min": "minimum", "max": "maximum", "bind": "bindings"}  # key -> field of Parameter
 PARAMETER = re.compile(r"[a-z][a-z0-9_]*")
-# what a request says beside its workflow's parameters, now or one day
-RESERVED = frozenset(
-    {
-        "workflow",
-        "graph",
-        "overrides",
-        "wait",
-        "preset",
-        "negative_preset",
-        "dry_run",
-        "idempotency_key",
-        "reuse",
-        "metadata",
-        "no_metadata",
-        "labels",
-        "priority",
-        "webhook",
-        "webhook_url",
-        "batch_id",
-        "parameters",
-        "requests",
-    }
-)
 
 
 def inputs(value: Any) -> tuple[Input, ...]:

@@ -11,6 +11,7 @@ from comfyq.bootstrap.authoring import CannotImport, Checked
 from comfyq.cli.errors import CannotStart, ExitCode, NotReached
 from comfyq.config import read_settings
 from comfyq.domain.graph.node_catalogue import NodeCatalogue
+from comfyq.domain.workflow.importer import Proposal
 from comfyq.ports.engine import EngineError
 
 ObjectInfo = Annotated[
@@ -51,18 +52,30 @@ def import_(
     into: Annotated[
         Path | None, typer.Option(help="The folder of workflows.  [default: the configured one]")
     ] = None,
+    output: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NODE", help="A node whose files are the result; may be repeated."),
+    ] = None,
     object_info: ObjectInfo = None,
     comfyui: ComfyUrl = None,
 ) -> None:
-    """Make a workflow of an exported graph; its manifest is a proposal for you to edit."""
+    """Make a workflow of an exported graph; its manifest is a proposal for you to edit.
+
+    With a catalogue (--comfyui or --object-info), more is recognised.
+    """
     catalogue = _catalogue(object_info, comfyui)
     try:
         made = authoring.import_graph(
-            graph, into=into or _configured(), name=name, catalogue=catalogue
+            graph,
+            into=into or _configured(),
+            name=name,
+            catalogue=catalogue,
+            outputs=tuple(output or ()),
         )
     except CannotImport as wrong:
         raise CannotStart(str(wrong)) from None
     _report(made)
+    _list(made.proposal)
     if made.problems:
         raise typer.Exit(ExitCode.WRONG_USAGE)
     typer.echo(f"Edit {made.folder / 'manifest.toml'}, then restart the server.")
@@ -72,6 +85,19 @@ def _report(checked: Checked) -> None:
     typer.echo(f"{'broken' if checked.problems else 'ok':8}{checked.folder}")
     for problem in checked.problems:
         typer.echo(f"        {problem}")
+
+
+def _list(proposal: Proposal) -> None:
+    """Print what was bound, and what was not."""
+    for name, table in proposal.parameters.items():
+        places = table.get("bind", table.get("model"))
+        shown = ", ".join(places) if isinstance(places, list) else places
+        typer.echo(f"        {name} ({table['kind']}): {shown}")
+    typer.echo(f"        outputs: {', '.join(proposal.manifest['outputs'])}")
+    for each in proposal.not_bound:
+        typer.echo(f"not bound: {each}", err=True)
+    for each in proposal.missing:
+        typer.echo(f"warning: {each}", err=True)
 
 
 def _catalogue(file: Path | None, comfyui: str | None) -> NodeCatalogue | None:

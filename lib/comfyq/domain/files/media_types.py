@@ -6,6 +6,7 @@ HEAD_BYTES = 16
 
 VIDEO = "video"
 AUDIO = "audio"
+MODEL_3D = "model_3d"
 PICTURES = ("image", "mask")  # kinds of parameters that take a picture
 
 
@@ -32,10 +33,13 @@ def may_be(content_type: str, head: bytes) -> bool:
 
 
 def suffix_of(kind: str, head: bytes) -> str | None:
-    """The usual suffix of a file of ``kind`` (video, audio) that begins so; None: it is none.
+    """The usual suffix of a file of ``kind`` (video, audio, model_3d) that begins so; None: it is
+    none.
 
     See https://www.garykessler.net/library/file_sigs.html
     """
+    if kind == MODEL_3D:
+        return _model_3d(head)
     return _video(head) if kind == VIDEO else _audio(head)
 
 
@@ -58,6 +62,14 @@ def _audio(head: bytes) -> str | None:
         return ".m4a"
     is_mpeg = len(head) > 1 and head[0] == 0xFF and head[1] & 0xE0 == 0xE0
     return ".mp3" if is_mpeg else None
+
+
+def _model_3d(head: bytes) -> str | None:
+    """A binary STL begins with a text of its own and is not recognised."""
+    known = {b"glTF": ".glb", b"Kaydara FBX": ".fbx", b"ply": ".ply", b"PK\x03\x04": ".usdz"}
+    known |= {b"solid": ".stl", b"{": ".gltf"}
+    known |= dict.fromkeys((b"# ", b"v ", b"o ", b"g ", b"mtllib "), ".obj")
+    return next((suffix for magic, suffix in known.items() if head.startswith(magic)), None)
 
 
 def _riff(head: bytes) -> bytes:

@@ -37,6 +37,16 @@ SOURCES: Mapping[str, tuple[Input, ...]] = {
     "clip_vision": (Input("CLIPVisionLoader", "clip_name"),),
     "controlnet": (Input("ControlNetLoader", "control_net_name"),),
     "upscale_models": (Input("UpscaleModelLoader", "model_name"),),
+    "audio_encoders": (Input("AudioEncoderLoader", "audio_encoder_name"),),
+    "background_removal": (Input("LoadBackgroundRemovalModel", "bg_removal_name"),),
+    "frame_interpolation": (Input("FrameInterpolationModelLoader", "model_name"),),
+    "gligen": (Input("GLIGENLoader", "gligen_name"),),
+    "hypernetworks": (Input("HypernetworkLoader", "hypernetwork_name"),),
+    "latent_upscale_models": (Input("LatentUpscaleModelLoader", "model_name"),),
+    "model_patches": (Input("ModelPatchLoader", "name"),),
+    "optical_flow": (Input("OpticalFlowLoader", "model_name"),),
+    "photomaker": (Input("PhotoMakerLoader", "photomaker_model_name"),),
+    "style_models": (Input("StyleModelLoader", "style_model_name"),),
 }
 MODELS = frozenset(SOURCES) - {"samplers", "schedulers"}
 

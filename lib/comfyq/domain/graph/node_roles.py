@@ -1,7 +1,6 @@
 """Roles of nodes, derived from the nodes that their outputs lead to."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
 
 from comfyq.domain.graph.graph import Graph, Input, Ref, reference
 
@@ -36,25 +35,6 @@ def fed_by(graph: Graph, node: str) -> Iterator[Input]:
             source = reference(value)
             if source is not None and source.node == node:
                 yield Input(other, name)
-
-
-def text_place(graph: Graph, place: Input) -> Input | None:
-    """Find the input that holds the text: this one, or that of the one node that feeds it."""
-    value: Any = graph[place.node]["inputs"][place.name]
-    for _ in range(len(graph)):
-        if isinstance(value, str):
-            return place
-        source = reference(value)
-        if source is None or source.node not in graph:
-            return None
-        below = graph[source.node]["inputs"]
-        texts = [name for name, each in below.items() if isinstance(each, str)]
-        links = [name for name, each in below.items() if reference(each) is not None]
-        only = texts if texts else links
-        if len(only) != 1:
-            return None
-        place, value = Input(source.node, only[0]), below[only[0]]
-    return None
 
 
 def loaded(graph: Graph, name: str, users: Sequence[str]) -> Ref | None:

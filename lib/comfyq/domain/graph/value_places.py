@@ -1,12 +1,14 @@
 """Places where the values of linked inputs are written: links are followed to their literals."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
 from comfyq.domain.graph.graph import Graph, Input, reference
 
 VALUE = "value"  # of ComfyUI's own primitives
-BRANCHES: Mapping[bool, str] = {True: "on_true", False: "on_false"}  # of ComfySwitchNode
+PRIMITIVE = "Primitive"  # classes whose only purpose is to hold a value begin so
+SWITCH = "switch"  # input of ComfySwitchNode
+BRANCHES: Mapping[bool, str] = {True: "on_true", False: "on_false"}
 MAX_TEXTS = 20  # behind one input
 
 
@@ -35,23 +37,33 @@ def value_place(graph: Graph, place: Input, accepts: Callable[[object], bool]) -
             return place if accepts(value) else None
         if source.node not in graph:
             return None
-        name = _passed_on(graph[source.node]["inputs"], place.name, accepts)
+        name = _passed_on(graph, source.node, place.name, accepts)
         if name is None:
             return None
         place = Input(source.node, name)
     return None
 
 
+def may_replace(graph: Graph, place: Input) -> bool:
+    """Return whether a link may be replaced by a value: it brings the number of a primitive."""
+    held = value_place(graph, place, is_number)
+    if held is None:
+        return False
+    is_primitive = str(graph[held.node]["class_type"]).startswith(PRIMITIVE)
+    return held == place or is_primitive or held.name == VALUE
+
+
 def _passed_on(
-    inputs: Mapping[str, Any], wanted: str, accepts: Callable[[object], bool]
+    graph: Graph, node: str, wanted: str, accepts: Callable[[object], bool]
 ) -> str | None:
     """Return the input that a node gives on unchanged, if it looks like one that does."""
-    branch = switched(inputs)
+    branch = switched(graph, node)
     if branch is not None:
         return branch
-    literals = [name for name, value in inputs.items() if accepts(value)]
-    links = [name for name, value in inputs.items() if reference(value) is not None]
-    if len(links) == 1 and len(inputs) == 1:
+    inputs = graph[node]["inputs"]
+    literals: list[str] = [name for name, value in inputs.items() if accepts(value)]
+    links: list[str] = [name for name, value in inputs.items() if reference(value) is not None]
+    if len(links) == 1 and (len(inputs) == 1 or links[0] == VALUE):
         return links[0]
     if links:
         return None
@@ -61,11 +73,23 @@ def _passed_on(
     return literals[0] if len(literals) == 1 else None
 
 
-def switched(inputs: Mapping[str, Any]) -> str | None:
-    """Return the branch that a switch has on; None if the node is none, or is switched itself."""
-    on = inputs.get("switch")
-    branch = BRANCHES[on] if isinstance(on, bool) else ""
+def switched(graph: Graph, node: str) -> str | None:
+    """Return the branch that a switch has on; None if the node is none, or it is computed."""
+    inputs = graph[node]["inputs"]
+    on = _flag(graph, inputs.get(SWITCH)) if BRANCHES[True] in inputs else None
+    branch = None if on is None else BRANCHES[on]
     return branch if branch in inputs else None
+
+
+def _flag(graph: Graph, value: object) -> bool | None:
+    """Follow a switch's input to its value, through nodes that have nothing else."""
+    for _ in range(len(graph) + 1):
+        source = reference(value)
+        if source is None or source.node not in graph:
+            break
+        inputs = graph[source.node]["inputs"]
+        value = next(iter(inputs.values())) if len(inputs) == 1 else None
+    return value if isinstance(value, bool) else None
 
 
 def text_places(
@@ -93,7 +117,7 @@ def text_places(
 
 def _parts(graph: Graph, node: str, holds_text: Callable[[str, str], bool]) -> list[str]:
     inputs = graph[node]["inputs"]
-    branch = switched(inputs)
+    branch = switched(graph, node)
     if branch is not None:
         return [branch]
     texts = [name for name, value in inputs.items() if isinstance(value, str)]

@@ -63,7 +63,7 @@ def admit_workflow(
 def admit_graph(request: Request, catalogue: NodeCatalogue | None) -> AdmittedRequest:
     """Check a client's own graph; raises InvalidGraph, TooLarge."""
     graph = read_graph(request.graph, request.overrides)
-    files = take_files(graph)
+    files = take_files(graph, catalogue)
     foreign = list(foreign_names(graph))
     verdict = Validation(graph, foreign) if foreign else _judged(graph, catalogue)
     if not verdict.valid:

@@ -136,6 +136,7 @@ KINDS: Mapping[str, Kind] = {
     "mask": _PICTURE,
     "video": _FILE,
     "audio": _FILE,
+    "model_3d": _FILE,
     "ignored": Kind(
         coerce=coerce_string,
         schema=string_schema,

@@ -1,5 +1,6 @@
 """Well-known inputs of ComfyUI's nodes, from which an import proposes parameters."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -18,7 +19,13 @@ class Known:
     high: float | None = None  # and at most so much, whatever the catalogue says
     beside: tuple[str, ...] = ()  # inputs that the node must have too
 
+    @property
+    def is_sampling(self) -> bool:
+        """Return whether other classes have lists of their own under this name."""
+        return self.source in ("samplers", "schedulers")
 
+
+SEED = re.compile(r"(?:\w+_)?seed(?:_num|\d)?")
 _SAMPLING = "sampling"
 _PICTURE = "picture"
 _MODEL = "model"
@@ -149,6 +156,20 @@ KNOWN: Mapping[str, Known] = {
         group=_MODEL,
         source="diffusion_models",
     ),
+    "aspect_ratio": Known(
+        parameter="aspect_ratio",
+        kind="enum",
+        title="Aspect ratio",
+        help="Width to height.",
+        group=_PICTURE,
+    ),
+    "resolution": Known(
+        parameter="resolution",
+        kind="enum",
+        title="Resolution",
+        help="The size of what is made.",
+        group=_PICTURE,
+    ),
     "seconds": Known(
         parameter="seconds",
         kind="number",
@@ -162,16 +183,7 @@ KNOWN: Mapping[str, Known] = {
     "frame_rate": _FPS,
 }
 
-# inputs that name a model's file -> its folder below ComfyUI's ``models``
-FOLDERS: Mapping[str, str] = {
-    "ckpt_name": "checkpoints",
-    "unet_name": "diffusion_models",
-    "vae_name": "vae",
-    "clip_name": "text_encoders",
-    "clip_name1": "text_encoders",
-    "clip_name2": "text_encoders",
-    "clip_name3": "text_encoders",
-    "lora_name": "loras",
-    "control_net_name": "controlnet",
-    "model_name": "upscale_models",
-}
+
+def known_input(name: str) -> Known | None:
+    """Return the parameter that an input of this name becomes; seeds have many names."""
+    return KNOWN.get(name) or (_SEED if SEED.fullmatch(name) else None)

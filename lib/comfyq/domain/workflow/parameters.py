@@ -9,6 +9,29 @@ from comfyq.domain.files.sources import without_secrets
 from comfyq.domain.graph.graph import Input, Ref
 from comfyq.domain.graph.value_range import ValueRange
 
+# what a request says beside its workflow's parameters, now or one day
+RESERVED = frozenset(
+    {
+        "workflow",
+        "graph",
+        "overrides",
+        "wait",
+        "preset",
+        "negative_preset",
+        "dry_run",
+        "idempotency_key",
+        "reuse",
+        "metadata",
+        "no_metadata",
+        "labels",
+        "priority",
+        "webhook",
+        "webhook_url",
+        "batch_id",
+        "parameters",
+        "requests",
+    }
+)
 SHOWN_CHARS = 60  # of a client's own value, quoted in a message to it
 
 

@@ -10,7 +10,10 @@ from comfyq.domain.files.inputs import PLACEHOLDER, InputFile
 from comfyq.domain.files.sources import is_source, normalized
 from comfyq.domain.graph.graph import Graph, Input, NewGraph, faults, reference, set_input
 from comfyq.domain.graph.model_names import without_extension
+from comfyq.domain.graph.node_catalogue import NodeCatalogue
+from comfyq.domain.graph.value_range import spec_at
 from comfyq.domain.suggestions import among
+from comfyq.domain.workflow.file_inputs import file_kind
 from comfyq.domain.workflow.parameters import shown
 
 MAX_NODES = 1_000
@@ -21,12 +24,6 @@ MAX_FAMILY_CHARS = 100
 ANY_FAMILY = "any"
 
 LOADED = ("ckpt_name", "unet_name")  # inputs that name what makes a job's models
-FILES: Mapping[tuple[str, str], str] = {  # inputs that take a file -> its kind
-    ("LoadImage", "image"): "image",
-    ("LoadImageMask", "image"): "mask",
-    ("LoadVideo", "file"): "video",
-    ("LoadAudio", "audio"): "audio",
-}
 
 
 def read_graph(value: Any, overrides: Mapping[str, Any]) -> NewGraph:
@@ -63,20 +60,23 @@ def _short(model: str) -> str:
     return without_extension(model).replace("\\", "/").rsplit("/", 1)[-1]
 
 
-def take_files(graph: NewGraph) -> tuple[InputFile, ...]:
+def take_files(graph: NewGraph, catalogue: NodeCatalogue | None) -> tuple[InputFile, ...]:
     """Return the files that loaders name by URL, data URI or ``asset:ID``, and replace them in the
-    graph by placeholders."""
-    files = tuple(_files(graph))
+    graph by placeholders. Loaders of custom classes are known by the catalogue."""
+    files = tuple(_files(graph, catalogue))
     for number, file in enumerate(files):
         set_input(graph, Input(file.node, file.input), f"{PLACEHOLDER}{number}")
     return files
 
 
-def _files(graph: Graph) -> Iterator[InputFile]:
+def _files(graph: Graph, catalogue: NodeCatalogue | None) -> Iterator[InputFile]:
     for node, body in graph.items():
         for name, value in body["inputs"].items():
-            kind = FILES.get((body["class_type"], name))
-            if kind and isinstance(value, str) and is_source(value):
+            if not isinstance(value, str) or not is_source(value):
+                continue
+            spec = spec_at(catalogue, graph, Input(node, name)) if catalogue else None
+            kind = file_kind(body["class_type"], name, spec)
+            if kind is not None:
                 source = normalized(value)
                 yield InputFile(parameter="", node=node, input=name, kind=kind, source=source)
 

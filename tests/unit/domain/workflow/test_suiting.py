@@ -1,6 +1,7 @@
 """Values that nobody sent obey the catalogue of the ComfyUI that runs the job."""
 
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import pytest
@@ -76,7 +77,7 @@ def test_a_drawn_seed_is_within_the_nodes_own_range(
     known = catalogue(seed=["INT", {"min": 7, "max": 2**32 - 1, "step": 10}])
     on = workflow(replace(SEED, bindings=(place,)), graph).on(known)
     for random in (0, 1, 2**32, 2**53 - 1):
-        seed = on.resolve(asked, draw_seed=lambda random=random: random).parameters["seed"]
+        seed = on.resolve(asked, draw_seed=partial(int, random)).parameters["seed"]
         assert 7 <= seed < 2**32
         assert seed % 10 == 7
 

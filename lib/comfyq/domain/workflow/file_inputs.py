@@ -1,0 +1,43 @@
+"""Inputs that take a file, by class or by the flag that the catalogue has for an upload."""
+
+from collections.abc import Mapping
+
+from comfyq.domain.graph.node_catalogue import InputSpec
+
+FILES: Mapping[tuple[str, str], str] = {  # inputs that take a file -> its kind
+    ("LoadImage", "image"): "image",
+    ("LoadImageMask", "image"): "mask",
+    ("LoadVideo", "file"): "video",
+    ("LoadAudio", "audio"): "audio",
+    ("Load3D", "model_file"): "model_3d",
+    ("Load3DAdvanced", "model_file"): "model_3d",
+    ("Load3DAnimation", "model_file"): "model_3d",
+}
+FLAGS: Mapping[str, str] = {  # option of an input that the editor has an upload button for -> kind
+    "image_upload": "image",
+    "video_upload": "video",
+    "audio_upload": "audio",
+}
+SUFFIXES: Mapping[str, tuple[str, ...]] = {  # of names in graphs whose catalogue is not known
+    "image": (".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tif", ".tiff"),
+    "video": (".mp4", ".webm", ".mov", ".mkv", ".avi"),
+    "audio": (".wav", ".mp3", ".flac", ".ogg", ".m4a", ".opus"),
+    "model_3d": (".glb", ".gltf", ".obj", ".fbx", ".stl", ".ply", ".usdz"),
+}
+LOADS = "load"  # in the name of a class that reads a file
+
+
+def file_kind(class_type: str, name: str, spec: InputSpec | None) -> str | None:
+    """Return the kind of file that an input takes; None: it takes none, or it is not known."""
+    kind = FILES.get((class_type, name))
+    if kind is not None or spec is None:
+        return kind
+    return next((kind for flag, kind in FLAGS.items() if spec.options.get(flag)), None)
+
+
+def likely_kind(class_type: str, value: str) -> str | None:
+    """Guess the kind of the file that a loader of an unknown class names."""
+    if LOADS not in class_type.lower():
+        return None
+    ending = value.lower()
+    return next((kind for kind, ends in SUFFIXES.items() if ending.endswith(ends)), None)

@@ -1,0 +1,33 @@
+"""Nodes whose files are the result of a graph."""
+
+import re
+from collections.abc import Sequence
+
+from comfyq.domain.graph.node_roles import fed_by
+from comfyq.domain.workflow.catalogued_graph import CataloguedGraph
+
+SAVES = re.compile(r"save|video_?combine|export", re.IGNORECASE)
+SHOWS = re.compile(r"preview|show|display|compar|note", re.IGNORECASE)
+
+
+def output_nodes(catalogued: CataloguedGraph) -> Sequence[str]:
+    """Return the nodes that save; where none is called so, other ends; previews last of all.
+
+    An end is an output of the catalogue or, of a class that is not known, a node that nothing
+    consumes.
+    """
+    ends = [node for node in catalogued.graph if _is_end(catalogued, node)]
+    saving = [node for node in ends if SAVES.search(catalogued.class_type(node))]
+    unnamed = [node for node in ends if not SHOWS.search(catalogued.class_type(node))]
+    return saving or unnamed or ends
+
+
+def _is_end(catalogued: CataloguedGraph, node: str) -> bool:
+    node_class = catalogued.node_class(node)
+    if node_class is not None:
+        return node_class.is_output
+    class_type = catalogued.class_type(node)
+    if class_type.startswith(("Save", "Preview", "VHS_VideoCombine")):
+        return True
+    has_inputs = bool(catalogued.graph[node]["inputs"])
+    return has_inputs and next(fed_by(catalogued.graph, node), None) is None
