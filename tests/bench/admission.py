@@ -7,7 +7,7 @@ Wanted: under 5 ms p50.
 
 import asyncio
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from time import perf_counter
 from typing import Any
 
@@ -40,6 +40,9 @@ class NoWorkflows:
 
     def names(self) -> Sequence[str]:
         return ()
+
+    def faults(self) -> Mapping[str, str]:
+        return {}
 
 
 def thirty_nodes() -> dict[str, Any]:

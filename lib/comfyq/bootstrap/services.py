@@ -7,6 +7,7 @@ from uuid import uuid4
 
 from comfyq.adapters.authentication.local_owner import LocalOwner
 from comfyq.adapters.filesystem.workflows import FolderWorkflows
+from comfyq.aio.logs import log
 from comfyq.bootstrap.file_services import FileServices
 from comfyq.domain.caller import TenantId
 from comfyq.domain.files.output import Output
@@ -56,7 +57,10 @@ class Services(FileServices):
 
     @cached_property
     def workflows(self) -> Workflows:
-        return FolderWorkflows(self.settings.workflows_dir)
+        workflows = FolderWorkflows(self.settings.workflows_dir)
+        for name, fault in workflows.faults().items():
+            log.warning("workflow_broken", workflow=name, reason=fault)
+        return workflows
 
     @cached_property
     def catalogues(self) -> NodeCatalogues:

@@ -1,4 +1,4 @@
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from comfyq.domain.workflow.workflow import Workflow
@@ -9,8 +9,14 @@ class Workflows(Protocol):
         """By name, with or without ``.json`` behind it.
 
         Raises:
-            WorkflowNotFound: with the names that exist.
+            WorkflowNotFound: with the names that exist, or with what is wrong with it.
         """
         ...
 
-    def names(self) -> Sequence[str]: ...
+    def names(self) -> Sequence[str]:
+        """Return the names of those that can be run."""
+        ...
+
+    def faults(self) -> Mapping[str, str]:
+        """Return what is wrong with each broken one, by name; it is not served."""
+        ...

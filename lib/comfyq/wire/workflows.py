@@ -16,7 +16,9 @@ class ModelView(BaseModel):
     folder: str = Field(description="Below ComfyUI's `models`.")
     url: str = Field(description="Where people get it.")
     note: str
-    available: bool | None = Field(description="Null: nothing is known of any worker.")
+    available: bool | None = Field(
+        description="Null: no worker is known, or it does not list the folder."
+    )
 
     @classmethod
     def of(cls, model: Model, available: bool | None) -> "ModelView":
@@ -44,8 +46,11 @@ class WorkflowList(BaseModel):
     workflows: list[WorkflowSummary]
 
     @classmethod
-    def of(cls, offers: list[Listing]) -> "WorkflowList":
-        return cls(workflows=[WorkflowSummary(**_summary(offer)) for offer in offers])
+    def of(cls, offers: list[Listing], faults: Mapping[str, str]) -> "WorkflowList":
+        """List the workflows that are served, and the broken ones, each with its fault."""
+        served = [WorkflowSummary(**_summary(offer)) for offer in offers]
+        broken = [_broken(name, fault) for name, fault in faults.items()]
+        return cls(workflows=sorted([*served, *broken], key=lambda each: each.name))
 
 
 class WorkflowView(WorkflowSummary):
@@ -75,6 +80,13 @@ class WorkflowView(WorkflowSummary):
             models=[ModelView.of(model, available) for model, available in models],
             outputs=list(workflow.outputs),
         )
+
+
+def _broken(name: str, fault: str) -> WorkflowSummary:
+    reasons = [f"it is broken: {fault}"]
+    return WorkflowSummary(
+        name=name, title=name, description="", version="", available=False, reasons=reasons
+    )
 
 
 def _summary(offer: Listing) -> dict[str, Any]:

@@ -23,24 +23,35 @@ class FolderWorkflows:
     """Implements ports.workflows.Workflows; all are read when it is made.
 
     Raises:
-        InvalidWorkflow: one of them is broken; the message begins with file and line.
+        InvalidWorkflow: the folder has none.
     """
 
     def __init__(self, folder: Path) -> None:
         manifests = sorted(folder.glob("*/manifest.toml"))
         if not manifests:
             raise InvalidWorkflow(f"{folder}: there is no workflow (*/manifest.toml) in it")
-        loaded = [load_workflow(manifest.parent) for manifest in manifests]
-        self._workflows = {workflow.name: workflow for workflow in loaded}
+        self._workflows: dict[str, Workflow] = {}
+        self._faults: dict[str, str] = {}
+        for each in (manifest.parent for manifest in manifests):
+            try:
+                self._workflows[each.name] = load_workflow(each)
+            except InvalidWorkflow as broken:
+                self._faults[each.name] = _without_path(each, str(broken))
 
     def get(self, name: str) -> Workflow:
-        workflow = self._workflows.get(name.removesuffix(".json"))
+        bare = name.removesuffix(".json")
+        if bare in self._faults:
+            raise WorkflowNotFound(f"workflow {bare} is broken: {self._faults[bare]}")
+        workflow = self._workflows.get(bare)
         if workflow is None:
             raise WorkflowNotFound(f"there is no such workflow; {among(name, self._workflows)}")
         return workflow
 
     def names(self) -> Sequence[str]:
         return tuple(self._workflows)
+
+    def faults(self) -> Mapping[str, str]:
+        return self._faults
 
 
 def load_workflow(folder: Path) -> Workflow:
@@ -91,6 +102,8 @@ def _read(file: Path) -> str:
         raise InvalidWorkflow(f"{file}: is missing") from None
     except UnicodeDecodeError as wrong:
         raise InvalidWorkflow(f"{file}: is not UTF-8: {wrong}") from None
+    except OSError as wrong:
+        raise InvalidWorkflow(f"{file}: cannot be read: {wrong.strerror}") from None
 
 
 def _read_json(file: Path) -> Any:
@@ -114,3 +127,8 @@ def _toml(file: Path, source: str) -> Mapping[str, Any]:
 
 def _invalid(file: Path, line: int, message: str) -> InvalidWorkflow:
     return InvalidWorkflow(f"{file}:{line}: {message}")
+
+
+def _without_path(folder: Path, message: str) -> str:
+    """Return a fault as clients may see it: where the folder is, is the server's own matter."""
+    return message.removeprefix(f"{folder}/").removeprefix(f"{folder}: ")

@@ -1,12 +1,12 @@
 """The installed workflows, and their availability on known workers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from comfyq.domain.errors import InvalidRequest
 from comfyq.domain.graph.node_catalogue import NodeCatalogue
 from comfyq.domain.submission.admission import refusal_of_sample
-from comfyq.domain.workflow.workflow import Workflow
+from comfyq.domain.workflow.workflow import Model, Workflow
 from comfyq.ports.workflows import Workflows
 from comfyq.services.workflows.node_catalogues import KnownCatalogues
 
@@ -35,6 +35,10 @@ class WorkflowLibrary:
         names = sorted(self._workflows.names())
         return [self._offer(self._workflows.get(name), catalogues) for name in names]
 
+    def faults(self) -> Mapping[str, str]:
+        """Return what is wrong with each broken workflow, by name."""
+        return self._workflows.faults()
+
     async def show(self, name: str) -> Listing:
         """Return one workflow; raises WorkflowNotFound."""
         workflow = self._workflows.get(name)
@@ -54,7 +58,7 @@ class WorkflowLibrary:
             workflow=workflow.on(best),
             available=not reasons,
             reasons=reasons,
-            models=[model.file in _files(best, model.folder) for model in workflow.models],
+            models=[_is_there(best, model) for model in workflow.models],
         )
 
     def _reasons(self, workflow: Workflow, catalogue: NodeCatalogue) -> Sequence[str]:
@@ -71,7 +75,11 @@ def _messages(refused: InvalidRequest | None) -> Sequence[str]:
     return () if refused is None else tuple(each.message for each in refused.fields)
 
 
-def _files(catalogue: NodeCatalogue, folder: str) -> frozenset[str]:
-    """Return the names of a folder's model files, without their subfolders."""
-    names = catalogue.models.get(folder, ())
-    return frozenset(name.replace("\\", "/").rsplit("/", 1)[-1] for name in names)
+def _is_there(catalogue: NodeCatalogue, model: Model) -> bool | None:
+    """Return whether a folder has a model file; None if the catalogue does not list the folder."""
+    names = catalogue.models.get(model.folder)
+    if names is None:
+        return None
+    listed = [name.replace("\\", "/") for name in names]
+    wanted = model.file.replace("\\", "/")
+    return wanted in listed or wanted in {name.rsplit("/", 1)[-1] for name in listed}

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,30 @@ def test_all_that_is_shipped_loads() -> None:
 def test_an_unknown_name_tells_the_ones_there_are(name: str) -> None:
     with pytest.raises(WorkflowNotFound, match="flux-dev"):
         FolderWorkflows(SHIPPED).get(name)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "fault"),
+    [
+        (lambda each: edit(each / "manifest.toml", "[limits]", "[limits"), "manifest.toml:"),
+        (lambda each: (each / "graph.json").unlink(), "graph.json: is missing"),
+        (lambda each: (each / "graph.json").write_text("{"), "graph.json:1: is not JSON"),
+        (lambda each: (each / "sample.json").write_bytes(b"\xff\xfe"), "sample.json"),
+        (lambda each: each.rename(each.with_name("Not A Name")), "a workflow's name has"),
+    ],
+)
+def test_a_broken_workflow_leaves_the_others(
+    folder: Path, spoil: Callable[[Path], object], fault: str
+) -> None:
+    shutil.copytree(SHIPPED / "sdxl", folder.with_name("sdxl"))
+    spoil(folder)
+    workflows = FolderWorkflows(folder.parent)
+    assert workflows.names() == ("sdxl",)
+    [(name, said)] = workflows.faults().items()
+    assert said.startswith(fault)
+    assert str(folder.parent) not in said
+    with pytest.raises(WorkflowNotFound, match="is broken: "):
+        workflows.get(name)
 
 
 def test_a_folder_without_workflows_is_refused(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """``/workflows``: what there is, whether it would run, and a typed way of running each."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from tests.api_lab import WORKFLOWS, ApiLab
 from tests.catalogue_lab import info_with, join
+from tests.paths import WORKFLOWS as SHIPPED
 
 pytestmark = pytest.mark.anyio
 
@@ -27,6 +29,24 @@ async def test_all_are_listed(lab: ApiLab) -> None:
     listed = get(lab, "/workflows")["workflows"]
     assert [each["name"] for each in listed] == sorted(WORKFLOWS.names())
     assert {each["available"] for each in listed} == {None}
+
+
+async def test_a_broken_one_is_listed_with_its_fault(tmp_path: Path) -> None:
+    for name in ("sd15", "sdxl"):
+        shutil.copytree(SHIPPED / name, tmp_path / name)
+    (tmp_path / "sd15" / "manifest.toml").write_text("title = 3\n")
+    lab = ApiLab(COMFYQ_WORKFLOWS_DIR=tmp_path)
+    for each in ("workflows", "library"):
+        vars(lab.services).pop(each, None)  # the lab has those that are shipped
+    listed = {each["name"]: each for each in get(lab, "/workflows")["workflows"]}
+    assert list(listed) == ["sd15", "sdxl"]
+    assert listed["sd15"]["available"] is False
+    [reason] = listed["sd15"]["reasons"]
+    assert reason.startswith("it is broken: manifest.toml:1: ")
+    refused = lab.client.get("/workflows/sd15")
+    assert (refused.status_code, refused.json()["code"]) == (404, "workflow-not-found")
+    assert "manifest.toml:1" in refused.json()["detail"]
+    assert get(lab, "/workflows/sdxl")["name"] == "sdxl"
 
 
 async def test_what_a_worker_can_run_is_available(lab: ApiLab, tmp_path: Path) -> None:

@@ -155,6 +155,7 @@ class NoWorkflows:
 
     def __init__(self, real: Workflows) -> None:
         self.names = real.names
+        self.faults = real.faults
 
     def get(self, name: str) -> Workflow:
         raise WorkflowNotFound(f"there is no workflow {name!r}")

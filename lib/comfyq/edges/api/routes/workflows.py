@@ -33,8 +33,9 @@ Name = Annotated[str, Path(description="With or without `.json`.", max_length=20
 
 @router.get("", dependencies=[needs(Scope.READ)])
 async def listing(services: Services) -> WorkflowList:
-    """The workflows that there are."""
-    return WorkflowList.of(list(await services.library.list()))
+    """The workflows that there are, with a fault where one is broken and not served."""
+    library = services.library
+    return WorkflowList.of(list(await library.list()), library.faults())
 
 
 @router.get("/{name}", dependencies=[needs(Scope.READ)], responses=problems(404))
