@@ -6,6 +6,7 @@ import pytest
 
 from comfyq.domain.files.inputs import PLACEHOLDER
 from comfyq.domain.files.media_types import suffix_of
+from comfyq.domain.files.sources import normalized
 from comfyq.domain.graph.node_catalogue import NodeCatalogue, read_catalogue
 from comfyq.domain.workflow.raw_graph import take_files
 
@@ -39,7 +40,7 @@ def test_flagged_inputs_take_sources(
     inputs = {"what": source, "text": source}
     graph = {"1": {"class_type": f"{kind}_upload {newer}", "inputs": inputs}}
     [file] = take_files(graph, catalogue)
-    assert (file.kind, file.input, file.source) == (kind, "what", source.removeprefix("asset:"))
+    assert (file.kind, file.input, file.source) == (kind, "what", normalized(source))
     assert inputs == {"what": f"{PLACEHOLDER}0", "text": source}
 
 
