@@ -16,6 +16,7 @@ from comfyq.bootstrap.worker_services import JobServices, WorkerPorts
 from comfyq.config import LimitSettings, Settings
 from comfyq.domain import job as jobs
 from comfyq.domain.caller import DEFAULT_TENANT, TenantId
+from comfyq.domain.files.inputs import InputLimits
 from comfyq.domain.files.output import Output
 from comfyq.domain.job import Job, JobId, JobStatus, Limits, WorkerId
 from comfyq.domain.submission.spec import Spec
@@ -41,7 +42,7 @@ GRAPH: Mapping[str, Any] = {
     "3": {"class_type": "KSampler", "inputs": {"steps": 2}},
     "9": {"class_type": "SaveImage", "inputs": {"filename_prefix": "a"}},
 }
-MAX_INPUT_BYTES = 1_000_000
+INPUT_LIMITS = InputLimits(max_bytes=1_000_000, max_files=4, max_total_bytes=1_500_000, max_s=60)
 FAST = Timing(
     watch_s=0.01,
     store_progress_s=0,
@@ -75,7 +76,7 @@ class Farm:
         settings = Settings(
             data_dir=Path(tempfile.gettempdir()) / "comfyq-farm",
             timing=self.timing,
-            limits=LimitSettings(input_max_bytes=MAX_INPUT_BYTES),
+            limits=LimitSettings(input_max_bytes=INPUT_LIMITS.max_bytes),
         )
         ports = Ports(
             table=self.table,
@@ -170,7 +171,7 @@ class FarmWorker:
             pictures=ports.pictures,
             records=farm.files,
             assets=farm.assets,
-            max_bytes=MAX_INPUT_BYTES,
+            limits=INPUT_LIMITS,
             disk_cleanup=disk_cleanup,
             again_s=0,
         )

@@ -114,7 +114,7 @@ class Services(FileServices):
     def preparation(self) -> Preparation:
         return Preparation(
             admission=self.admission,
-            input_files=InputFiles(uploads=self.uploads),
+            input_files=InputFiles(uploads=self.uploads, limits=self.settings.limits.inputs),
             result_cache=self.reuse,
             clock=self.ports.clock,
             unsuited_timeout_s=self.settings.limits.unsuited_timeout_s,

@@ -117,7 +117,7 @@ class JobServices:
             pictures=self.ports.pictures,
             records=self.services.assets,
             assets=self.services.ports.assets,
-            max_bytes=self.services.settings.limits.input_max_bytes,
+            limits=self.services.settings.limits.inputs,
             disk_cleanup=self.ports.disk_cleanup,
         )
 
@@ -254,7 +254,7 @@ class WorkerServices:
     def attempts(self) -> Attempts:
         return Attempts(
             executor=self.jobs.executor,
-            slots=PromptSlots(self.settings.depth),
+            slots=PromptSlots(self.settings.depth, preparing=self.settings.preparing),
             heartbeat=self.heartbeat,
             repair=EngineRepair(caretaker=self.machine.caretaker, readiness=self.readiness),
         )

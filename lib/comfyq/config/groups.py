@@ -14,6 +14,7 @@ from typing import Annotated, ClassVar
 from pydantic import Field, SecretStr
 
 from comfyq.config.variable import Variable
+from comfyq.domain.files.inputs import InputLimits
 from comfyq.ports.queue import TAKEN_S
 from comfyq.services.worker.timing import Timing
 
@@ -62,9 +63,25 @@ class LimitSettings:
     """A job that no worker is able to run waits that long for one, then it fails."""
     input_max_bytes: int = 50_000_000
     """Largest file that a client may upload or have fetched for a job."""
+    input_max_files: Annotated[int, Field(ge=1)] = 50
+    """A job may have so many different input files."""
+    input_max_total_bytes: Annotated[int, Field(ge=1)] = 500_000_000
+    """The input files of a job may be so large together."""
+    input_max_s: Annotated[float, Field(gt=0)] = 120
+    """The worker fetches and checks the input files of a job for that long at most."""
     input_allow: str = ""
     """Hosts and networks, with commas, that input files may be fetched from though they are not
     public."""
+
+    @property
+    def inputs(self) -> InputLimits:
+        """Return the limits on the input files of one job."""
+        return InputLimits(
+            max_bytes=self.input_max_bytes,
+            max_files=self.input_max_files,
+            max_total_bytes=self.input_max_total_bytes,
+            max_s=self.input_max_s,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,6 +188,8 @@ class WorkerSettings:
     """The worker's id; unset: made once and kept in the data directory."""
     depth: Annotated[int, Field(ge=1, le=8)] = 2
     """Prompts kept in ComfyUI's queue, from 1 to 8."""
+    preparing: Annotated[int, Field(ge=1, le=64)] = 16
+    """So many jobs may have their input files fetched beside the prompts in ComfyUI's queue."""
     affinity: bool = True
     """Prefer waiting jobs whose models ComfyUI holds."""
     affinity_max_wait_s: float = 60

@@ -9,6 +9,16 @@ PLACEHOLDER = "comfyq-input/"  # of a file that the worker has not fetched yet
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InputLimits:
+    """The limits on the input files of one job."""
+
+    max_bytes: int = 50_000_000  # of one file
+    max_files: int = 50  # a file that goes to several places counts once
+    max_total_bytes: int = 500_000_000
+    max_s: float = 120  # to fetch and check all of them
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class InputFile:
     """A file that the worker fetches, gives to ComfyUI and binds to ``node``'s ``input``.
 

@@ -1,21 +1,32 @@
 """Places for prompts in ComfyUI's queue."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from enum import Enum, auto
 
 from comfyq.services.worker.renderer import Turn
+
+
+class Place(Enum):
+    WAITS = auto()  # claimed, but not started by ComfyUI
+    PREPARES = auto()  # its input files are fetched: its place is another's
+    RUNS = auto()
+    LEFT = auto()
 
 
 class PromptSlots:
     """Let a worker claim the next job when ComfyUI has room for its prompt.
 
     With a depth of two, the next prompt is claimed when the one before it has started, so that
-    ComfyUI goes from one to the next by itself; a depth of one waits for the end.
+    ComfyUI goes from one to the next by itself; a depth of one waits for the end. Up to
+    ``preparing`` jobs beside these have their input files fetched.
     """
 
-    def __init__(self, depth: int) -> None:
+    def __init__(self, depth: int, *, preparing: int = 16) -> None:
         self._depth = depth
-        self._waiting = 0  # claimed, but not started by ComfyUI
-        self._running = 0
+        self._preparing = preparing
+        self._jobs = dict.fromkeys(Place, 0)
         self._open = asyncio.Event()
         self._open.set()
 
@@ -23,43 +34,75 @@ class PromptSlots:
         """Wait until another job may be claimed."""
         await self._open.wait()
 
+    @property
+    def has_room(self) -> bool:
+        return self._open.is_set()
+
+    @property
+    def may_prepare(self) -> bool:
+        """Return whether another job's files may be fetched without keeping its place."""
+        return self._jobs[Place.PREPARES] < self._preparing
+
     def enter(self) -> "Slot":
         """Reserve a place for a job that is about to be claimed."""
-        self.move(waiting=1)
+        self._jobs[Place.WAITS] += 1
+        self._settle()
         return Slot(self)
 
-    def move(self, *, waiting: int = 0, running: int = 0) -> None:
-        self._waiting += waiting
-        self._running += running
-        if self._waiting == 0 and self._running < self._depth:
+    def move(self, before: Place, after: Place) -> None:
+        self._jobs[before] -= 1
+        self._jobs[after] += 1
+        self._settle()
+
+    def _settle(self) -> None:
+        if self._jobs[Place.WAITS] == 0 and self._jobs[Place.RUNS] < self._depth:
             self._open.set()
         else:
             self._open.clear()
 
 
 class Slot:
-    """One job's place in ComfyUI's queue: first it waits, then it runs, then it has left."""
+    """One job's place in ComfyUI's queue: it waits, perhaps after it has prepared; then it runs,
+    then it has left."""
 
     def __init__(self, slots: PromptSlots) -> None:
         self._slots = slots
-        self.started = False
-        self.has_left = False
+        self._place = Place.WAITS
 
     @property
     def waits(self) -> bool:
         """Return whether the job is claimed but not started by ComfyUI."""
-        return not self.started and not self.has_left
+        return self._place in (Place.WAITS, Place.PREPARES)
+
+    @property
+    def has_left(self) -> bool:
+        return self._place is Place.LEFT
 
     @property
     def turn(self) -> Turn:
-        return Turn(started=self.start, left=self.leave)
+        return Turn(started=self.start, left=self.leave, preparing=self.preparing)
+
+    @asynccontextmanager
+    async def preparing(self) -> AsyncIterator[None]:
+        """Leave the place to other jobs while the body fetches files, then wait for one again."""
+        if not self._slots.may_prepare:
+            yield
+            return
+        self._become(Place.PREPARES)
+        yield
+        while self._place is Place.PREPARES:
+            await self._slots.room()
+            if self._slots.has_room:
+                self._become(Place.WAITS)
 
     def start(self) -> None:
-        if not self.started and not self.has_left:
-            self.started = True
-            self._slots.move(waiting=-1, running=1)
+        if self.waits:
+            self._become(Place.RUNS)
 
     def leave(self) -> None:
+        self._become(Place.LEFT)
+
+    def _become(self, place: Place) -> None:
         if not self.has_left:
-            self.has_left = True
-            self._slots.move(waiting=0 if self.started else -1, running=-1 if self.started else 0)
+            self._slots.move(self._place, place)
+            self._place = place

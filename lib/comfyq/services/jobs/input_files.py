@@ -10,7 +10,7 @@ from typing import Any
 
 from comfyq.domain.caller import Caller
 from comfyq.domain.errors import AssetNotFound, FieldError, InvalidParameters
-from comfyq.domain.files.inputs import InputFile
+from comfyq.domain.files.inputs import InputFile, InputLimits
 from comfyq.domain.files.sources import (
     ASSET,
     BadSource,
@@ -30,18 +30,24 @@ class StoredInput:
 
     source: str
     blake3: str | None
+    size: int = 0  # bytes; 0 if they are not known yet
 
 
 class InputFiles:
-    def __init__(self, *, uploads: Uploads) -> None:
+    def __init__(self, *, uploads: Uploads, limits: InputLimits) -> None:
         self._uploads = uploads
+        self._limits = limits
 
     def check(self, spec: Spec) -> Spec:
-        """Check the sources of all files; return the spec with its parameters as they may be shown.
+        """Check the number and sources of all files; return the spec with its parameters as
+        they may be shown.
 
         Raises:
-            InvalidParameters: names each bad source.
+            InvalidParameters: names each bad source, or there are too many.
         """
+        sources = {file.source for file in spec.inputs}
+        if len(sources) > self._limits.max_files:
+            raise _too_many(spec, f"has {len(sources)} of them", f"{self._limits.max_files}")
         wrong = [
             FieldError(_field(file), message)
             for file in spec.inputs
@@ -67,6 +73,10 @@ class InputFiles:
             file.source: await self._settled(caller, file)
             for file in {file.source: file for file in spec.inputs}.values()
         }
+        total = sum(stored.size for stored in settled.values())
+        if total > self._limits.max_total_bytes:
+            most = f"{self._limits.max_total_bytes} bytes"
+            raise _too_many(spec, f"has {total} bytes of them", most)
         inputs = tuple(
             replace(file, source=settled[file.source].source, blake3=settled[file.source].blake3)
             for file in spec.inputs
@@ -82,7 +92,7 @@ class InputFiles:
                 filename=file.parameter or "file",
                 content_type=data.content_type,
             )
-            return StoredInput(f"{ASSET}{asset.id}", asset.blake3)
+            return StoredInput(f"{ASSET}{asset.id}", asset.blake3, asset.size)
         asset_id = asset_id_of(file.source)
         if asset_id is None:
             return StoredInput(file.source, None)
@@ -90,7 +100,12 @@ class InputFiles:
             asset = await self._uploads.use(caller, asset_id)
         except AssetNotFound as missing:
             raise InvalidParameters([FieldError(_field(file), str(missing))]) from missing
-        return StoredInput(f"{ASSET}{asset.id}", asset.blake3)
+        return StoredInput(f"{ASSET}{asset.id}", asset.blake3, asset.size)
+
+
+def _too_many(spec: Spec, has: str, most: str) -> InvalidParameters:
+    message = f"is one of too many input files: the job {has}, the most is {most}"
+    return InvalidParameters([FieldError(_field(spec.inputs[-1]), message)])
 
 
 def _fault(source: str) -> str | None:

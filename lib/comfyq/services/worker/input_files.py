@@ -17,7 +17,7 @@ from comfyq.domain.errors import (
     InputUnavailable,
     OutputNotFound,
 )
-from comfyq.domain.files.inputs import InputFile
+from comfyq.domain.files.inputs import InputFile, InputLimits
 from comfyq.domain.files.media_types import HEAD_BYTES, PICTURES, suffix_of
 from comfyq.domain.files.sources import asset_id_of
 from comfyq.domain.graph.graph import Input, copied, set_input
@@ -41,6 +41,19 @@ class InputFailed(Exception):
         self.file, self.refused = file, refused
 
 
+class _Budget:
+    """The bytes that the files of one job may still have together."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = self._left = max_bytes
+
+    def spend(self, size: int) -> None:
+        """Take the bytes of one file; raises InputInvalid where that is too much."""
+        self._left -= size
+        if self._left < 0:
+            raise InputInvalid(f"the job's input files have over {self._max_bytes} bytes together")
+
+
 class InputPreparer:
     def __init__(
         self,
@@ -50,7 +63,7 @@ class InputPreparer:
         pictures: Pictures,
         records: AssetRecords,
         assets: Assets,
-        max_bytes: int,
+        limits: InputLimits,
         disk_cleanup: DiskCleanup | None = None,
         again_s: float = AGAIN_S,
     ) -> None:
@@ -59,7 +72,7 @@ class InputPreparer:
         self._pictures = pictures
         self._records = records
         self._assets = assets
-        self._max_bytes = max_bytes
+        self._limits = limits
         self._disk_cleanup = disk_cleanup  # None: files stay where they are put
         self._again_s = again_s
 
@@ -67,24 +80,35 @@ class InputPreparer:
         """Upload the files to ComfyUI; return the spec with their names in its graph.
 
         Raises:
-            InputFailed: a file cannot be fetched, has the wrong content, or its address is
-                forbidden; another attempt would fail too.
+            InputFailed: a file cannot be fetched, has the wrong content, its address is forbidden,
+                or the files are over their limits; another attempt would fail too.
             EngineUnavailable, AssetsUnavailable, TableUnavailable.
         """
         if not spec.inputs:
             return spec
-        graph = copied(spec.graph)
+        graph, file = copied(spec.graph), spec.inputs[0]
         names: dict[InputFile, str] = {}  # one source may go to several places
-        for file in spec.inputs:
-            wanted = replace(file, parameter="", node="", input="")
-            if wanted not in names:
-                names[wanted] = await self._name(job, file)
-            set_input(graph, Input(file.node, file.input), names[wanted])
+        budget = _Budget(self._limits.max_total_bytes)
+        overdue = asyncio.timeout(self._limits.max_s)
+        try:
+            async with overdue:
+                for file in spec.inputs:
+                    wanted = replace(file, parameter="", node="", input="")
+                    if wanted not in names:
+                        names[wanted] = await self._name(job, file, budget)
+                    set_input(graph, Input(file.node, file.input), names[wanted])
+        except TimeoutError:
+            if not overdue.expired():
+                raise
+            late = f"the input files of the job were not fetched within {self._limits.max_s:g} s"
+            raise InputFailed(file, InputUnavailable(late)) from None
         return replace(spec, graph=graph)
 
-    async def _name(self, job: Job, file: InputFile) -> str:
+    async def _name(self, job: Job, file: InputFile, budget: "_Budget") -> str:
         try:
-            content, suffix = await self._checked(await self._content(job, file), file)
+            content = await self._content(job, file)
+            budget.spend(len(content))
+            content, suffix = await self._checked(content, file)
         except InputRefused as refused:
             raise InputFailed(file, refused) from refused
         name = f"comfyq-{blake3(content).hexdigest()[:NAME_CHARS]}{suffix}"
@@ -107,7 +131,8 @@ class InputPreparer:
         return await self._fetched(file)
 
     async def _fetched(self, file: InputFile) -> bytes:
-        return await self._fetcher.fetch(file.source, kind=file.kind, max_bytes=self._max_bytes)
+        most = self._limits.max_bytes
+        return await self._fetcher.fetch(file.source, kind=file.kind, max_bytes=most)
 
     async def _stored(self, job: Job, file: InputFile) -> bytes:
         asset_id = asset_id_of(file.source)
@@ -116,8 +141,8 @@ class InputPreparer:
             asset = await self._records.get(asset_id)
             if asset.tenant != job.tenant:
                 raise AssetNotFound(f"there is no asset {asset_id}")
-            if asset.size > self._max_bytes:
-                raise InputInvalid(f"the file is larger than {self._max_bytes} bytes")
+            if asset.size > self._limits.max_bytes:
+                raise InputInvalid(f"the file is larger than {self._limits.max_bytes} bytes")
             return b"".join([chunk async for chunk in self._assets.read(asset.key)])
         except (AssetNotFound, OutputNotFound) as missing:
             raise InputUnavailable(f"there is no asset {asset_id}") from missing

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from dataclasses import dataclass
 from functools import partial
 
@@ -39,6 +39,8 @@ class Turn:
 
     started: Callable[[], None]  # the prompt runs: another one may be queued behind it
     left: Callable[[], None]  # the prompt is out of ComfyUI
+    # entered while input files are fetched, in which other prompts may go first
+    preparing: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ class Renderer:
             if held.job.unsettled:
                 await self._forfeit(held)
             suited = await self._capabilities.suited(held.job, spec)
-            prepared = await self._preparer.prepare(held.job, suited)
+            prepared = await self._prepared(held, suited, turn)
             await self._membership.require()
             await self._engine.submit(prompt_of(held.job, prepared))
         reporter = ProgressReporter(
@@ -102,6 +104,12 @@ class Renderer:
             followed = self._follow(adopted or self.own_prompt(held), reporter, turn)
             files = await self._within_limits(held, followed)
         return Rendering(files, reporter.progress.max_steps)
+
+    async def _prepared(self, held: HeldJob, spec: Spec, turn: Turn) -> Spec:
+        if not spec.inputs:
+            return spec
+        async with turn.preparing():
+            return await self._preparer.prepare(held.job, spec)
 
     def own_prompt(self, held: HeldJob) -> PromptId:
         return prompt_id(held.id, held.token)

@@ -1,7 +1,10 @@
 """A job's input files on their way to ComfyUI, over in-memory ports."""
 
+import asyncio
 import io
+from base64 import b64encode
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -18,10 +21,12 @@ from comfyq.domain.files.media_types import suffix_of
 from comfyq.domain.job import Job, JobStatus
 from comfyq.domain.submission.spec import Spec
 from comfyui_simulator.nodes.media import flac_tone, mp4_placeholder, webm_placeholder
-from tests.farm import Farm, FarmWorker
+from tests.api_lab import ApiLab
+from tests.farm import INPUT_LIMITS, Farm, FarmWorker
 
 pytestmark = pytest.mark.anyio
 
+COLORS = ("red", "blue", "green")
 URL = "https://example.com/a.png"
 ASSET = AssetId("5f0c8a1e-3f5b-4a52-9d0e-7c1f2b9a6d34")
 
@@ -185,3 +190,60 @@ async def test_storage_that_is_away_is_not_the_jobs_fault(
     monkeypatch.setattr(farm.assets, "read", away)
     job, _ = await run(farm, spec(ASSET))
     assert (job.status, job.failures) == (JobStatus.QUEUED, 0)
+
+
+def many(*sources: str) -> Spec:
+    one_each = spec(nodes=tuple(str(number) for number, _ in enumerate(sources)))
+    files = zip(one_each.inputs, sources, strict=True)
+    return replace(one_each, inputs=tuple(replace(file, source=source) for file, source in files))
+
+
+async def test_files_that_are_too_large_together_fail_the_job_at_once(farm: Farm) -> None:
+    urls = [f"{URL}?{number}" for number in range(2)]
+    buffer = io.BytesIO()
+    Image.effect_noise((900, 1_000), 100).save(buffer, "PNG")
+    assert INPUT_LIMITS.max_total_bytes < 2 * buffer.tell() < 2 * INPUT_LIMITS.max_bytes
+    farm.fetcher.pages = {url: [buffer.getvalue()] for url in urls}
+    job, worker = await run(farm, many(*urls))
+    assert (job.status, job.attempt) == (JobStatus.FAILED, 1)
+    assert job.error is not None
+    assert f"over {INPUT_LIMITS.max_total_bytes} bytes together" in job.error.message
+    assert worker.engine.submitted == []
+
+
+async def test_files_that_take_too_long_together_fail_the_job_at_once(
+    farm: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def never(url: str, *, kind: str, max_bytes: int) -> bytes:
+        await asyncio.Event().wait()
+        return b""
+
+    monkeypatch.setattr(farm.fetcher, "fetch", never)
+    monkeypatch.setattr("tests.farm.INPUT_LIMITS", replace(INPUT_LIMITS, max_s=0.05))
+    job, _ = await run(farm, spec())
+    assert (job.status, job.attempt) == (JobStatus.FAILED, 1)
+    assert job.error is not None
+    assert "not fetched within 0.05 s" in job.error.message
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"COMFYQ_INPUT_MAX_FILES": 2}, "the job has 3 of them, the most is 2"),
+        ({"COMFYQ_INPUT_MAX_TOTAL_BYTES": 100}, "the most is 100 bytes"),
+    ],
+    ids=["number", "bytes"],
+)
+def test_too_many_files_are_refused_before_there_is_a_job(
+    settings: dict[str, Any], problem: str
+) -> None:
+    lab = ApiLab(**settings)
+    sources = [f"data:image/png;base64,{b64encode(png(name)).decode()}" for name in COLORS]
+    graph: dict[str, Any] = {
+        str(number): {"class_type": "LoadImage", "inputs": {"image": source}}
+        for number, source in enumerate(sources)
+    }
+    answer = lab.client.post("/generate", json={"graph": graph})
+    assert answer.status_code == 422, answer.text
+    assert problem in answer.json()["detail"]
+    assert lab.client.get("/generate").json()["jobs"] == []
