@@ -1,37 +1,145 @@
+"""Waking receivers of every process that shares a database's file, for messages just sent.
+
+Each process that receives has a named pipe in a folder beside the file; a sender writes into all of
+them. Where no pipe can be made, receivers look often instead.
+"""
+
 import asyncio
+import errno
+import os
 import random
+import threading
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+from uuid import uuid4
+
+LOOK_S = 1.0  # between two looks of a receiver that is woken: for what no sender tells of
+POLL_S = 0.02  # of one that is not
+READ_BYTES = 4_096  # of topics; a pipe takes writes of up to PIPE_BUF whole
+END = "-"  # the topic that ends the thread
 
 
 class Arrivals:
-    """Wake receivers of this process for messages that this process has sent.
+    """Wake receivers by topic. ``note`` may be called from any thread.
 
-    Each message wakes one receiver, any of them: they may be workers of different ComfyUIs.
-    Messages of other processes wake no receiver here, so receivers poll as well.
+    Of the receivers in this process each message wakes one, any of them: they may be workers of
+    different ComfyUIs. In each other process it wakes all.
     """
 
-    def __init__(self) -> None:
-        self._waiting: list[asyncio.Future[bool]] = []
+    def __init__(self, folder: Path) -> None:
+        self.look_s = POLL_S  # a receiver must look so often by itself
+        self._folder = folder
+        self._pipe: Path | None = None
+        self._starting = threading.Lock()
+        self._is_started = False
+        self._waiting: dict[asyncio.Future[bool], str] = {}
+        self._noted: Counter[str] = Counter()
 
-    def note(self) -> None:
-        """A message was sent and is stored; may be called from any thread."""
-        waiting = list(self._waiting)
+    def noted(self, topic: str) -> int:
+        """Return a number that changes with each message; read it before looking for one."""
+        return self._noted[topic]
+
+    def note(self, topic: str) -> None:
+        """A message was sent and is stored."""
+        self._noted[topic] += 1
+        waiting = self._of(topic)
         if waiting:
-            future = random.choice(waiting)
-            future.get_loop().call_soon_threadsafe(_settle, future, True)
+            _settle(random.choice(waiting))
+        for pipe in self._others():
+            _write(pipe, topic)
 
-    async def wait(self, timeout_s: float) -> bool:
-        """Return True as soon as this waiter is woken, False when the time is over."""
+    async def wait(self, topic: str, *, since: int, timeout_s: float) -> None:
+        """Return as soon as a message has come since ``since``, or when the time is over."""
+        if not self._is_started:
+            self._start()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[bool] = loop.create_future()
-        timer = loop.call_later(timeout_s, _settle, future, False)
-        self._waiting.append(future)
+        timer = loop.call_later(timeout_s, _end, future)
+        self._waiting[future] = topic
         try:
-            return await future
+            if self._noted[topic] == since:  # else it came while this receiver looked
+                await future
         finally:
             timer.cancel()
-            self._waiting.remove(future)
+            del self._waiting[future]
+
+    def close(self) -> None:
+        """Remove the pipe and end its thread."""
+        with self._starting:
+            pipe, self._pipe, self._is_started = self._pipe, None, False
+            self.look_s = POLL_S
+        if pipe is not None:
+            _write(pipe, END)
+            pipe.unlink(missing_ok=True)
+
+    def _of(self, topic: str) -> list[asyncio.Future[bool]]:
+        return [future for future, its in list(self._waiting.items()) if its == topic]
+
+    def _others(self) -> list[Path]:
+        with suppress(FileNotFoundError):
+            return [
+                self._folder / name
+                for name in os.listdir(self._folder)
+                if not name.startswith(".") and (self._pipe is None or name != self._pipe.name)
+            ]
+        return []
+
+    def _start(self) -> None:
+        with self._starting:
+            if self._is_started:
+                return
+            self._is_started = True
+            with suppress(OSError):  # then receivers look often
+                self._pipe, reads = _pipe_in(self._folder)
+                self.look_s = LOOK_S
+                threading.Thread(
+                    target=self._read, args=[reads], name="arrivals", daemon=True
+                ).start()
+
+    def _read(self, reads: int) -> None:
+        try:
+            while END not in (topics := os.read(reads, READ_BYTES).decode().split("\n")):
+                for topic in filter(None, set(topics)):
+                    self._noted[topic] += 1
+                    for future in self._of(topic):
+                        _settle(future)
+        finally:
+            os.close(reads)
 
 
-def _settle(future: asyncio.Future[bool], is_woken: bool) -> None:
+def _pipe_in(folder: Path) -> tuple[Path, int]:
+    """Make a pipe, visible once it is open: senders remove those that nobody reads."""
+    folder.mkdir(exist_ok=True)
+    name = f"{os.getpid()}-{uuid4().hex[:8]}"
+    hidden, pipe = folder / f".{name}", folder / name
+    os.mkfifo(hidden, 0o600)
+    # Open for writing as well: a pipe without a writer is always at its end.
+    reads = os.open(hidden, os.O_RDWR | os.O_CLOEXEC)
+    hidden.rename(pipe)
+    return pipe, reads
+
+
+def _write(pipe: Path, topic: str) -> None:
+    try:
+        writes = os.open(pipe, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as gone:
+        if gone.errno == errno.ENXIO:  # nobody reads: its process was killed
+            pipe.unlink(missing_ok=True)
+        return
+    try:
+        os.write(writes, f"{topic}\n".encode())
+    except BlockingIOError:
+        pass  # full of topics that its process has not read yet: it will look
+    finally:
+        os.close(writes)
+
+
+def _settle(future: asyncio.Future[bool]) -> None:
+    with suppress(RuntimeError):  # its event loop has been closed
+        future.get_loop().call_soon_threadsafe(_end, future)
+
+
+def _end(future: asyncio.Future[bool]) -> None:
     if not future.done():
-        future.set_result(is_woken)
+        future.set_result(True)

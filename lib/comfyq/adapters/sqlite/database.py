@@ -16,6 +16,7 @@ from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TypeVar
 
+from comfyq.adapters.sqlite.arrivals import Arrivals
 from comfyq.adapters.sqlite.commit import TOGETHER, commit_together
 from comfyq.adapters.sqlite.inline import InlineReader
 from comfyq.adapters.sqlite.lane import Lane, Work
@@ -42,7 +43,7 @@ class Database:
 
     def __init__(self, *, path: Path, busy_timeout_s: float = 10.0, readers: int = 2) -> None:
         self.path = path
-        self._log = path.with_name(f"{path.name}-wal")
+        self.arrivals = Arrivals(path.with_name(f"{path.name}.wake"))
         self._busy_timeout_s = busy_timeout_s
         self._lock = FairLock(path.with_name(f"{path.name}.lock"))
         self._writer = Lane(
@@ -104,16 +105,9 @@ class Database:
         finally:
             overdue.cancel()
 
-    def state(self) -> tuple[int, int] | None:
-        """Changes with every commit of any process; costs a microsecond."""
-        try:
-            log = os.stat(self._log)
-        except FileNotFoundError:
-            return None
-        return log.st_mtime_ns, log.st_size
-
     def close(self) -> None:
         """Finish what was submitted and close the file."""
+        self.arrivals.close()
         self._inline.close()
         self._writer.close(timeout_s=self._busy_timeout_s)
         self._readers.close(timeout_s=self._busy_timeout_s)

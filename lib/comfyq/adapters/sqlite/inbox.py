@@ -7,15 +7,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 
-import anyio
-
 from comfyq.adapters.sqlite.database import Database, failing_as
 from comfyq.domain.errors import QueueUnavailable
 from comfyq.ports.clock import Clock
 from comfyq.ports.inbox import MAX_MESSAGES, Message
 from comfyq.ports.queue import MAX_WAIT_S, check_seconds
-
-POLL_S = 0.1
 
 PUT = "INSERT INTO letter (box, id, body, attributes, visible_at) VALUES (?, ?, ?, ?, ?)"
 LOOK = "SELECT 1 FROM letter WHERE box = ? AND visible_at <= ? LIMIT 1"
@@ -73,18 +69,22 @@ class SqliteInbox:
             await self._database.write(
                 lambda connection: put_message(connection, self._box, message, now_s=self._now_s())
             )
+        self._database.arrivals.note(self._box)
 
     async def receive(self, *, wait_s: float) -> Sequence[SqliteMessageDelivery]:
         check_seconds(wait_s, most=MAX_WAIT_S)
         deadline = time.monotonic() + wait_s
+        arrivals = self._database.arrivals
         while True:
+            noted = arrivals.noted(self._box)
             # A read takes no lock, so polling an idle inbox does not block writers.
             if await self._anything() and (taken := await self._take()):
                 return taken
             left_s = deadline - time.monotonic()
             if left_s <= 0:
                 return []
-            await anyio.sleep(min(POLL_S, left_s))
+            pause_s = min(arrivals.look_s, left_s)
+            await arrivals.wait(self._box, since=noted, timeout_s=pause_s)
 
     async def ack(self, delivery: SqliteMessageDelivery) -> None:
         receipt = (delivery.seq, delivery.receives)

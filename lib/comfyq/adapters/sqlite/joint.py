@@ -1,7 +1,7 @@
 import sqlite3
 
 from comfyq.adapters.sqlite.database import Database, failing_as
-from comfyq.adapters.sqlite.queue import SqliteDelivery, SqliteQueue
+from comfyq.adapters.sqlite.queue import JOBS, SqliteDelivery, SqliteQueue
 from comfyq.adapters.sqlite.table import SqliteTable
 from comfyq.domain.errors import TableUnavailable
 from comfyq.ports.joint import Doorbell
@@ -34,6 +34,6 @@ class SqliteJointWrites:
         with failing_as(TableUnavailable):
             await self._database.write(work)
         if ring is not None:
-            self._queue.arrivals.note()
+            self._database.arrivals.note(JOBS)
         if ack is not None:
             ack.settled = True

@@ -1,6 +1,6 @@
 import asyncio
 import json
-import random
+import math
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 
-from comfyq.adapters.sqlite.arrivals import Arrivals
+from comfyq.adapters.sqlite.arrivals import LOOK_S
 from comfyq.adapters.sqlite.database import Database, failing_as
 from comfyq.adapters.sqlite.inbox import put_message
 from comfyq.domain.caller import TenantId
@@ -18,12 +18,12 @@ from comfyq.ports.clock import Clock
 from comfyq.ports.inbox import Message
 from comfyq.ports.queue import MAX_DELAY_S, MAX_HIDE_S, MAX_WAIT_S, TAKEN_S, check_seconds
 
-POLL_S = 0.004  # on average, between two checks for any write to the file
-LOOK_S = 0.1  # a message whose hiding ends is received within that time
+JOBS = "jobs"  # the topic of its messages
+MIN_PAUSE_S = 0.001  # uvloop's timers tick in whole milliseconds
 DEAD_BOX = "jobs-dead"  # the inbox of dead doorbells
 
 SEND = "INSERT INTO message (job_id, tenant, visible_at) VALUES (?, ?, ?)"
-LOOK = "SELECT 1 FROM message WHERE visible_at <= ? LIMIT 1"
+LOOK = "SELECT visible_at FROM message ORDER BY visible_at LIMIT 1"
 NEXT = """SELECT id, job_id, receives FROM message WHERE visible_at <= ?
     ORDER BY visible_at, id LIMIT 1"""
 TAKE = "UPDATE message SET visible_at = ?, receives = receives + 1 WHERE id = ?"
@@ -81,13 +81,12 @@ class SqliteQueue:
         self._clock = clock
         self._visibility_s = visibility_s
         self._max_receives = max_receives
-        self.arrivals = Arrivals()
 
     async def send(self, job_id: JobId, *, tenant: TenantId, delay_s: float = 0) -> None:
         check_seconds(delay_s, most=MAX_DELAY_S)
         message = (job_id, tenant, self._now_s() + delay_s)
         await self._write(SEND, message)
-        self.arrivals.note()
+        self._shown_in(delay_s)
 
     async def send_many(self, job_ids: Sequence[JobId], *, tenant: TenantId) -> None:
         now_s = self._now_s()
@@ -96,20 +95,23 @@ class SqliteQueue:
             await self._database.write(
                 lambda connection: connection.executemany(SEND, messages).rowcount, synced=False
             )
-        self.arrivals.note()
+        self._shown_in(0)
 
     async def receive(self, *, wait_s: float) -> SqliteDelivery | None:
         check_seconds(wait_s, most=MAX_WAIT_S)
         deadline = time.monotonic() + wait_s
+        arrivals = self._database.arrivals
         while True:
-            state = self._database.state()  # read first: a message sent later changes it
+            noted = arrivals.noted(JOBS)
             # A read takes no lock, so idle workers do not block writers.
-            if await self._anything() and (receipt := await self._take()):
+            pause_s = await self._until_visible()
+            if pause_s <= 0 and (receipt := await self._take()):
                 return SqliteDelivery(receipt, self)
             left_s = deadline - time.monotonic()
             if left_s <= 0:
                 return None
-            await self._change_from(state, within_s=min(LOOK_S, left_s))
+            pause_s = min(max(pause_s, MIN_PAUSE_S), arrivals.look_s, left_s)
+            await arrivals.wait(JOBS, since=noted, timeout_s=pause_s)
 
     async def ack(self, receipt: Receipt) -> None:
         await self._write(ACK, (receipt.id, receipt.receives))
@@ -117,6 +119,7 @@ class SqliteQueue:
     async def hide(self, receipt: Receipt, seconds: float) -> None:
         check_seconds(seconds, most=MAX_HIDE_S)
         await self._write(HIDE, (self._now_s() + seconds, receipt.id, receipt.receives))
+        self._shown_in(seconds)
 
     def send_within(
         self, connection: sqlite3.Connection, job_id: JobId, *, tenant: TenantId
@@ -128,24 +131,16 @@ class SqliteQueue:
         """Acknowledge within the caller's transaction."""
         connection.execute(ACK, (receipt.id, receipt.receives))
 
-    async def _change_from(self, state: object, *, within_s: float) -> None:
-        """Return when a message was sent here or any process has written, or the time is over."""
-        deadline = time.monotonic() + within_s
-        while True:
-            # uvloop's timers tick in whole milliseconds: two workers in step would always have the
-            # same one of them be first.
-            if await self.arrivals.wait(random.uniform(POLL_S / 2, POLL_S * 3 / 2)):
-                return
-            if self._database.state() != state or time.monotonic() >= deadline:
-                return
+    def _shown_in(self, seconds: float) -> None:
+        """Wake receivers, which look by themselves after a while, for what is visible before."""
+        if seconds < LOOK_S:
+            self._database.arrivals.note(JOBS)
 
-    async def _anything(self) -> bool:
-        now_s = self._now_s()
+    async def _until_visible(self) -> float:
+        """Return the seconds until a message is visible, 0 or less if one is."""
         with failing_as(QueueUnavailable):
-            row = await self._database.read(
-                lambda connection: connection.execute(LOOK, (now_s,)).fetchone()
-            )
-        return row is not None
+            row = await self._database.read(lambda connection: connection.execute(LOOK).fetchone())
+        return math.inf if row is None else float(row[0]) - self._now_s()
 
     async def _take(self) -> Receipt | None:
         future = self._database.submit(partial(self._next, self._now_s()), synced=False)
@@ -172,9 +167,10 @@ class SqliteQueue:
         if future.cancelled() or future.exception() or (receipt := future.result()) is None:
             return
         shown = (self._now_s(), receipt.id, receipt.receives)
-        self._database.submit(
+        hidden = self._database.submit(
             lambda connection: connection.execute(HIDE, shown).rowcount, synced=False
         )
+        hidden.add_done_callback(lambda _: self._shown_in(0))
 
     async def _write(self, sql: str, arguments: tuple[object, ...]) -> None:
         with failing_as(QueueUnavailable):

@@ -1,0 +1,150 @@
+"""Receivers of any process are woken for a message, and look seldom while there is none."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO
+
+import pytest
+
+from comfyq.adapters.sqlite import arrivals
+from comfyq.adapters.sqlite.database import Database
+from comfyq.adapters.sqlite.inbox import SqliteInbox
+from comfyq.adapters.sqlite.queue import SqliteQueue
+from comfyq.adapters.system.clock import SystemClock
+from comfyq.domain.caller import DEFAULT_TENANT
+from comfyq.domain.job import JobId
+from comfyq.ports.inbox import Message
+from tests.fixtures.emulator import ROOT
+from tests.scripted_engine import until
+
+pytestmark = pytest.mark.anyio
+
+CLOCK = SystemClock()
+SEND = """
+import asyncio, sys
+from pathlib import Path
+from comfyq.adapters.sqlite.database import Database
+from comfyq.adapters.sqlite.inbox import SqliteInbox
+from comfyq.adapters.sqlite.queue import SqliteQueue
+from comfyq.adapters.system.clock import SystemClock
+from comfyq.domain.caller import DEFAULT_TENANT
+from comfyq.domain.job import JobId
+from comfyq.ports.inbox import Message
+
+async def main():
+    database = Database(path=Path(sys.argv[1]))
+    queue = SqliteQueue(database=database, clock=SystemClock())
+    inbox = SqliteInbox(database=database, clock=SystemClock(), box="box")
+    for line in sys.stdin:
+        await queue.send(JobId(line.strip()), tenant=DEFAULT_TENANT)
+        await inbox.put(Message(line.strip(), "{}"))
+    database.close()
+
+asyncio.run(main())
+"""
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "comfyq.db"
+
+
+@pytest.fixture
+def database(path: Path) -> Iterator[Database]:
+    database = Database(path=path)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def sender(path: Path) -> Iterator[IO[str]]:
+    """Another process, which sends a doorbell and a letter for each line."""
+    command = [sys.executable, "-c", SEND, str(path)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, cwd=ROOT, text=True) as process:
+        assert process.stdin is not None
+        yield process.stdin
+
+
+@pytest.fixture
+def never_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is received was told of by its sender."""
+    monkeypatch.setattr(arrivals, "LOOK_S", 60.0)
+
+
+async def test_a_message_of_another_process_wakes_receivers(
+    database: Database, sender: IO[str], never_looks: None
+) -> None:
+    queue = SqliteQueue(database=database, clock=CLOCK)
+    inbox = SqliteInbox(database=database, clock=CLOCK, box="box")
+    for name in ("a", "b"):
+        async with asyncio.timeout(15), asyncio.TaskGroup() as group:
+            job = group.create_task(queue.receive(wait_s=20))
+            letters = group.create_task(inbox.receive(wait_s=20))
+            await waiting(database, 2)
+            sender.write(f"{name}\n")
+            sender.flush()
+        delivery = job.result()
+        assert delivery is not None
+        assert delivery.job_id == name
+        assert [letter.message.id for letter in letters.result()] == [name]
+        await delivery.ack()
+        await letters.result()[0].ack()
+
+
+async def test_a_message_that_becomes_visible_is_received_then(
+    database: Database, never_looks: None
+) -> None:
+    queue = SqliteQueue(database=database, clock=CLOCK)
+    await queue.send(JobId("a"), tenant=DEFAULT_TENANT, delay_s=0.3)
+    async with asyncio.timeout(15):
+        assert await queue.receive(wait_s=20) is not None
+
+
+async def test_a_message_shown_again_wakes_a_receiver(
+    database: Database, never_looks: None
+) -> None:
+    queue = SqliteQueue(database=database, clock=CLOCK)
+    await queue.send(JobId("a"), tenant=DEFAULT_TENANT)
+    taken = await queue.receive(wait_s=0)
+    assert taken is not None
+    async with asyncio.timeout(15), asyncio.TaskGroup() as group:
+        again = group.create_task(queue.receive(wait_s=20))
+        await waiting(database, 1)
+        await taken.hide(0)
+    assert again.result() is not None
+
+
+async def test_an_idle_receiver_looks_seldom(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = SqliteQueue(database=database, clock=CLOCK)
+    reads, read = [], database.read
+
+    async def counted(work: object) -> object:
+        reads.append(work)
+        return await read(work)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(database, "read", counted)
+    began = time.monotonic()
+    assert await queue.receive(wait_s=1.5) is None
+    assert len(reads) <= 4 + (time.monotonic() - began) / arrivals.LOOK_S
+
+
+async def test_the_pipe_of_a_killed_process_is_removed(path: Path, database: Database) -> None:
+    await database.arrivals.wait("any", since=0, timeout_s=0.01)
+    folder = path.with_name("comfyq.db.wake")
+    os.mkfifo(folder / "1-dead")
+    assert len(list(folder.iterdir())) == 2
+    await SqliteInbox(database=database, clock=CLOCK, box="box").put(Message("a", "{}"))
+    assert len(list(folder.iterdir())) == 1
+    database.close()
+    assert list(folder.iterdir()) == []
+
+
+async def waiting(database: Database, receivers: int) -> None:
+    await until(lambda: len(database.arrivals._waiting) == receivers)
