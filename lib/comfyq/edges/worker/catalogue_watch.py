@@ -1,6 +1,7 @@
 """Publishing the node catalogue of this worker's ComfyUI whenever it may have changed."""
 
 import asyncio
+from contextlib import suppress
 
 from comfyq.aio.logs import log
 from comfyq.domain.errors import DomainError
@@ -8,7 +9,6 @@ from comfyq.edges.worker.engine_watch import EngineWatch
 from comfyq.ports.engine import EngineError
 from comfyq.services.workflows.node_catalogues import CataloguePublisher
 
-LOOK_S = 0.25
 PERIOD_S = 60.0  # models are added and removed while ComfyUI runs
 
 
@@ -40,7 +40,6 @@ class CatalogueWatch:
 
     async def _pause(self, answered: int, pause_s: float) -> None:
         """Wait for ``pause_s``, or until ComfyUI answers again after an outage."""
-        for _ in range(round(pause_s / LOOK_S)):
-            if self._watch.returns != answered:
-                return
-            await asyncio.sleep(LOOK_S)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause_s):
+                await self._watch.wait_return(since=answered)

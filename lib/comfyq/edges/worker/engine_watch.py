@@ -27,12 +27,18 @@ class EngineWatch:
         self._answers = asyncio.Event()
         self._healed: Callable[[], Awaitable[bool]] | None = None  # None: it is not latched
         self.returns = 0  # times that ComfyUI began to answer
+        self._returned = asyncio.Event()  # set at the next of them, and made anew
         self.info: EngineInfo | None = None
         self.reason: str | None = "ComfyUI was not asked yet"
 
     @property
     def ok(self) -> bool:
         return self._answers.is_set()
+
+    async def wait_return(self, *, since: int) -> None:
+        """Wait until ``returns`` is not ``since`` any more."""
+        while self.returns == since:
+            await self._returned.wait()
 
     async def wait_ok(self) -> None:
         await self._answers.wait()
@@ -92,7 +98,10 @@ class EngineWatch:
 
     def _is_back(self) -> None:
         self.reason = None
-        self.returns += not self.ok
+        if not self.ok:
+            self.returns += 1
+            self._returned.set()
+            self._returned = asyncio.Event()
         self._answers.set()
 
     async def _heals(self, healed: Callable[[], Awaitable[bool]]) -> bool:

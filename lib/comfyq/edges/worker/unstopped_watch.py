@@ -40,7 +40,10 @@ class UnstoppedWatch:
             hung = self._stopper.hung
             if hung is not None and not self._engine_watch.latched:
                 on_hung(hung)
-            await asyncio.sleep(PERIOD_S)
+            if self._stopper.free:
+                await self._stopper.wait_busy()
+            else:
+                await asyncio.sleep(PERIOD_S)
 
     async def look(self) -> None:
         if not self._stopper.free:

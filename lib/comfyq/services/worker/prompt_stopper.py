@@ -52,6 +52,7 @@ class PromptStopper:
         self._silent_since: float | None = None  # ComfyUI accepts connections but does not answer
         self._free = asyncio.Event()
         self._free.set()
+        self._busy = asyncio.Event()
 
     @property
     def free(self) -> bool:
@@ -60,6 +61,10 @@ class PromptStopper:
 
     async def wait_free(self) -> None:
         await self._free.wait()
+
+    async def wait_busy(self) -> None:
+        """Wait until a prompt that was to stop is still in ComfyUI."""
+        await self._busy.wait()
 
     async def stop(self, prompts: Sequence[PromptId], *, patience_s: float) -> bool:
         """Stop prompts; return True once they are out of ComfyUI, False after ``let_go_s``.
@@ -162,5 +167,7 @@ class PromptStopper:
     def _set_free(self) -> None:
         if self._unstopped:
             self._free.clear()
+            self._busy.set()
         else:
             self._free.set()
+            self._busy.clear()
