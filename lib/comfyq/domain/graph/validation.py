@@ -23,7 +23,7 @@ from comfyq.domain.graph.type_matching import type_names, types_match
 from comfyq.domain.suggestions import closest
 
 MAX_ERRORS = 50  # of one graph: more usually have one cause
-MAX_COMPLETED = 50  # names; looking for one takes time
+MAX_COMPLETED = 50  # names that are searched for in lists, which may have thousands
 SUGGESTED = 5
 CONVERSIONS: Mapping[str, Callable[[Any], Any]] = {
     "INT": int,
@@ -99,6 +99,7 @@ class _Inspection:
     """One validation of a graph whose classes all exist; it completes model names in the graph."""
 
     def __init__(self, graph: NewGraph, catalogue: NodeCatalogue) -> None:
+        self._searched = 0  # names
         self._graph = graph
         self._catalogue = catalogue
         self._completed: list[tuple[Place, str, str]] = []
@@ -180,7 +181,8 @@ class _Inspection:
         if all(each in choices for each in (value if several else [value])):
             return
         names = [choice for choice in choices if isinstance(choice, str)]
-        may_complete = isinstance(value, str) and len(self._completed) < MAX_COMPLETED
+        may_complete = isinstance(value, str) and self._searched < MAX_COMPLETED
+        self._searched += may_complete
         meant = existing_name(value, names) if may_complete else None
         if spec.is_free and not (meant and meant.endswith(EXTENSIONS)):
             return

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from comfyq.domain.graph import validation
 from comfyq.domain.graph.node_catalogue import essence, read_catalogue
 from comfyq.domain.graph.validation import validate
 from tests.paths import DATA
@@ -165,3 +166,13 @@ def test_odd_templates_are_left_to_comfyui() -> None:
         )
     }
     assert validate({"1": node("Odd", c="k", d=3)}, read_catalogue(odd)).errors == []
+
+
+def test_names_of_custom_lists_are_searched_for_a_bounded_number_of_times(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    searched: list[str] = []
+    monkeypatch.setattr(validation, "existing_name", lambda name, names: searched.append(name))
+    graph = {str(each): node("FreeRange", name=f"no {each}", n=1) for each in range(200)}
+    assert validation.validate(graph, CATALOGUE).valid
+    assert len(searched) <= validation.MAX_COMPLETED
