@@ -22,6 +22,7 @@ MEASUREMENTS = {  # heading -> module
     "Submitting while jobs wait": "tests.bench.backlog",
     "A worker's memory over many jobs": "tests.bench.memory",
     "A worker's memory while a large result passes": "tests.bench.large",
+    "With nothing to do": "tests.bench.idle",
     "Batches": "tests.bench.batch",
     "Validation": "tests.bench.admission",
 }

@@ -131,6 +131,19 @@ async def test_a_rate_limit_refuses_nothing_that_a_queue_took() -> None:
         assert await lab.intake.take(OWNER, letter()) is RedriveOutcome.ACCEPTED
 
 
+async def test_what_is_over_the_limit_on_waiting_jobs_fails_and_can_be_sent_again() -> None:
+    lab = ApiLab(COMFYQ_WAITING_JOBS=1)
+    first, second = letter(), letter()
+    assert await lab.intake.take(OWNER, first) is RedriveOutcome.ACCEPTED
+    assert await lab.intake.take(OWNER, second) is RedriveOutcome.REFUSED
+    shown = lab.show(second.id)
+    assert (shown["status"], shown["error_code"]) == ("failed", "too-many-waiting")
+    lab.services.rate_limit.waiting._counts.clear()  # a while has passed
+    lab.client.delete(f"/generate/{first.id}")
+    assert lab.client.post(f"/dead/{second.id}/redrive").json()["outcome"] == "accepted"
+    assert lab.show(second.id)["status"] == "queued"
+
+
 async def test_a_table_that_is_away_leaves_the_message_to_come_again(lab: ApiLab) -> None:
     sent = letter("garbage")
     lab.table.faults_before.append(TableUnavailable("down"))
