@@ -34,7 +34,7 @@ def _expanded(
         if not is_dynamic(spec):
             yield spec
         elif depth < MAX_DEPTH:
-            yield from _expanded(_below(spec, given), given, depth=depth + 1)
+            yield from _expanded(inputs_below(spec, given), given, depth=depth + 1)
 
 
 def is_dynamic(spec: InputSpec) -> bool:
@@ -43,7 +43,8 @@ def is_dynamic(spec: InputSpec) -> bool:
     return isinstance(kind, str) and kind.startswith(DYNAMIC) and kind != MATCH
 
 
-def _below(spec: InputSpec, given: Mapping[str, Any]) -> Iterator[InputSpec]:
+def inputs_below(spec: InputSpec, given: Mapping[str, Any]) -> Iterator[InputSpec]:
+    """Yield the inputs that one of a dynamic type stands for, which may be dynamic themselves."""
     if spec.type == COMBO:
         chosen = given.get(spec.name)
         for option in _mappings(spec.options.get("options")):

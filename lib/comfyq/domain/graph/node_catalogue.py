@@ -135,10 +135,10 @@ def essence(info: ObjectInfo) -> bytes:
 
     Without prose, and without the names of uploaded files, which change with every job.
     """
-    kept = {name: _without_prose(entry) for name, entry in info.items()}
-    return json.dumps(kept, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode(
-        "utf-8", "replace"
-    )
+    # Inputs stay in their order, in which editor files list the values of widgets.
+    kept = {name: _without_prose(info[name]) for name in sorted(info)}
+    text = json.dumps(kept, separators=(",", ":"), ensure_ascii=False)
+    return text.encode("utf-8", "replace")
 
 
 def id_of(essential: bytes) -> str:

@@ -1,0 +1,121 @@
+"""The one reader of graphs: what a client sends, as a graph or editor file with what goes along."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from comfyq.domain.errors import FieldError, InvalidGraph
+from comfyq.domain.graph.documents.envelope import opened
+from comfyq.domain.graph.documents.errors import UnreadableDocument
+from comfyq.domain.graph.editor.conversion import Obstacle, convert
+from comfyq.domain.graph.editor.document import BadEditorFile, read_editor_file
+from comfyq.domain.graph.editor.instances import TooManyNodes
+from comfyq.domain.graph.node_catalogue import NodeCatalogue
+
+MAX_OBSTACLES = 20  # that an answer lists
+PNGINFO = "extra_pnginfo"
+NODE_KEYS = (
+    "class_type",
+    "inputs",
+    "_meta",
+)  # what of a node's other keys ComfyUI writes for itself
+NO_CATALOGUE = (
+    "is an editor file, which is converted by the catalogue of a worker's ComfyUI, and no worker "
+    "is known yet: start one, or send the API format (“Export (API)” in ComfyUI's menu “Workflow”)"
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Document:
+    """A graph in API format, or an editor file that is still to be converted."""
+
+    api: Any = None
+    editor: Mapping[str, Any] | None = None
+    pnginfo: Mapping[str, Any] = field(default_factory=dict)  # for ComfyUI to save with pictures
+    warnings: tuple[str, ...] = ()
+
+    def graph(self, catalogue: NodeCatalogue | None) -> Any:
+        """Return the graph in API format, which is unchecked yet.
+
+        Raises:
+            InvalidGraph: it is an editor file that cannot be converted.
+        """
+        if self.editor is None:
+            return _with_known_keys(self.api)
+        if catalogue is None:
+            raise _refused(NO_CATALOGUE)
+        try:
+            conversion = convert(read_editor_file(self.editor), catalogue)
+        except (BadEditorFile, TooManyNodes) as wrong:
+            raise _refused(f"is an editor file, and {wrong}") from None
+        if conversion.obstacles:
+            raise _not_converted(conversion.obstacles)
+        return conversion.graph
+
+
+def read_document(value: Any, extra_data: Any = None) -> Document:
+    """Read what a client sent as its graph, in whatever envelope, and its ``extra_data``.
+
+    Raises:
+        InvalidGraph: it holds no graph, or something that is not known.
+    """
+    try:
+        content = opened(value)
+    except UnreadableDocument as wrong:
+        raise _refused(str(wrong)) from None
+    pnginfo: dict[str, Any] = {}
+    for path, each in [*content.extra_data, ("extra_data", extra_data)]:
+        pnginfo |= _pnginfo(path, each)
+    if content.editor is not None:
+        pnginfo.setdefault("workflow", content.editor)
+    return Document(
+        api=content.api,
+        editor=content.editor,
+        pnginfo=pnginfo,
+        warnings=tuple(content.warnings),
+    )
+
+
+def _pnginfo(path: str, extra_data: Any) -> Mapping[str, Any]:
+    if extra_data is None:
+        return {}
+    if not isinstance(extra_data, Mapping):
+        raise InvalidGraph(f"{path}: is an object", [FieldError(path, "is an object")])
+    unknown = f"is not known; only `{PNGINFO}` is passed on to ComfyUI: leave it out"
+    fields = [FieldError(f"{path}.{name[:80]}", unknown) for name in extra_data if name != PNGINFO]
+    pnginfo = extra_data.get(PNGINFO)
+    if not isinstance(pnginfo, Mapping | None):
+        fields.append(FieldError(f"{path}.{PNGINFO}", "is an object, of what to save in pictures"))
+    if fields:
+        raise _invalid(fields)
+    return pnginfo or {}
+
+
+def _with_known_keys(graph: Any) -> Any:
+    """Drop what stands beside a node's class and inputs, such as ``is_changed``: ComfyUI keeps it
+    there for itself, and in pictures."""
+    if not isinstance(graph, Mapping):
+        return graph
+    return {
+        node: {key: body[key] for key in NODE_KEYS if key in body}
+        if isinstance(body, Mapping)
+        else body
+        for node, body in graph.items()
+    }
+
+
+def _not_converted(obstacles: Sequence[Obstacle]) -> InvalidGraph:
+    shown = obstacles[:MAX_OBSTACLES]
+    fields = [FieldError(f"graph.{each.node}", str(each)) for each in shown]
+    if len(obstacles) > MAX_OBSTACLES:
+        more = len(obstacles) - MAX_OBSTACLES
+        fields.append(FieldError("graph", f"and {more} more nodes cannot be converted"))
+    return _invalid(fields)
+
+
+def _refused(message: str) -> InvalidGraph:
+    return _invalid([FieldError("graph", message)])
+
+
+def _invalid(fields: list[FieldError]) -> InvalidGraph:
+    return InvalidGraph("; ".join(f"{each.field}: {each.message}" for each in fields), fields)

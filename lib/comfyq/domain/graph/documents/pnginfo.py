@@ -1,0 +1,64 @@
+"""What ComfyUI saves in pictures beside the graph, so that they open in the editor."""
+
+import json
+import zlib
+from base64 import b64decode, b64encode
+from collections.abc import Mapping
+from typing import Any
+
+from comfyq.domain.errors import FieldError, InvalidGraph, TooLarge
+from comfyq.domain.files.sources import is_data, without_secrets
+from comfyq.domain.graph.documents.document import Document
+
+MAX_PACKED_BYTES = 64 * 1024  # stored beside a graph of up to 256 KB in an item of 350 KB
+MAX_SHOWN_CHARS = 200  # of a data URI
+
+
+def kept_pnginfo(document: Document) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+    """Return what to keep of a document's ``extra_pnginfo``, with warnings of what is not.
+
+    Raises:
+        InvalidGraph: it has numbers or text that JSON cannot have.
+        TooLarge: a client's own is too large; an editor file is left out instead.
+    """
+    if not document.pnginfo:
+        return {}, ()
+    shown = _shown(document.pnginfo)
+    size = len(packed(shown))
+    if size <= MAX_PACKED_BYTES:
+        return shown, ()
+    limit = f"it has {size} bytes when it is compressed; the most is {MAX_PACKED_BYTES}"
+    if document.editor is None:
+        raise TooLarge(f"extra_data.extra_pnginfo: {limit}")
+    return {}, (f"the editor file is not saved in pictures: {limit}",)
+
+
+def packed(pnginfo: Mapping[str, Any]) -> str:
+    """Compress for storage; raises InvalidGraph."""
+    try:
+        text = json.dumps(pnginfo, separators=(",", ":"), allow_nan=False)
+    except ValueError:
+        message = "has a number that is not finite"
+        field = "extra_data.extra_pnginfo"
+        raise InvalidGraph(f"{field}: {message}", [FieldError(field, message)]) from None
+    return b64encode(zlib.compress(text.encode(), 6)).decode()
+
+
+def unpacked(text: str) -> Mapping[str, Any]:
+    pnginfo: dict[str, Any] = json.loads(zlib.decompress(b64decode(text)))
+    return pnginfo
+
+
+def _shown(value: Any) -> Any:
+    """Cut off what of a URL may be secret, and the content of data URIs: pictures are shared."""
+    match value:
+        case dict():
+            return {key: _shown(below) for key, below in value.items()}
+        case list():
+            return [_shown(below) for below in value]
+        case str() if is_data(value):
+            return value[:MAX_SHOWN_CHARS]
+        case str():
+            return without_secrets(value)
+        case _:
+            return value

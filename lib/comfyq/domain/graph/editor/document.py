@@ -1,0 +1,204 @@
+"""Editor files: the JSON that ComfyUI's editor saves, with nodes, links and subgraphs.
+
+Schema versions 0.4 (links are lists) and 1.0 (links are objects) are read; see
+https://docs.comfy.org/specs/workflow_json
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+MAX_NODES = 5_000  # of a file, those of its subgraphs included
+MUTED, BYPASSED = 2, 4  # modes of a node
+SETTER, GETTER = "SetNode", "GetNode"  # of the KJNodes: a link by name
+FROM_HOST, TO_HOST = (
+    "-10",
+    "-20",
+)  # what stands in a subgraph for the inputs and outputs of its node
+
+
+class BadEditorFile(ValueError):
+    """The message says what of the file cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """An input or output of a node, or of a subgraph."""
+
+    name: str
+    type: Any  # a type's name; anything else is treated as any type
+    link: str | None = None  # id of the link into an input
+    widget: str | None = None  # name of the widget that the input may replace
+    links: tuple[str, ...] = ()  # ids of the links of an output, or of a subgraph's own input
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    source: str  # id of a node, or FROM_HOST
+    output: int
+    target: str  # id of a node, or TO_HOST
+    input: int
+    type: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Node:
+    id: str
+    type: str  # its class, or the id of its subgraph
+    title: str
+    mode: int
+    inputs: tuple[Slot, ...]
+    outputs: tuple[Slot, ...]
+    values: Any  # of its widgets: a list in their order, an object by name, or nothing
+    named: Mapping[str, Any]  # the same by name, which newer editors add
+    promoted: tuple[tuple[str, str], ...] | None  # inner node and widget of each promoted value
+
+    @property
+    def is_active(self) -> bool:
+        return self.mode not in (MUTED, BYPASSED)
+
+    @property
+    def first_value(self) -> Any:
+        return self.values[0] if isinstance(self.values, list) and self.values else None
+
+
+@dataclass(frozen=True)
+class Diagram:
+    """The nodes and links of a file, or of one subgraph."""
+
+    nodes: Mapping[str, Node]
+    links: Mapping[str, Link]
+    inputs: tuple[Slot, ...] = ()
+    outputs: tuple[Slot, ...] = ()
+
+    @cached_property
+    def links_to_host(self) -> Mapping[int, Link]:
+        """The link into each output of the subgraph."""
+        return {link.input: link for link in self.links.values() if link.target == TO_HOST}
+
+    @cached_property
+    def setters(self) -> Mapping[str, Slot]:
+        """The input of each node that gives a link a name."""
+        setters = [node for node in self.nodes.values() if node.type == SETTER and node.inputs]
+        return {str(node.first_value): node.inputs[0] for node in setters}
+
+    def fed_by(self, own: Slot) -> Iterator[tuple[Node, Slot]]:
+        """Yield the inputs inside that an input of the subgraph feeds, each with its node."""
+        for link in (self.links[each] for each in own.links if each in self.links):
+            node = self.nodes.get(link.target)
+            if node is not None and 0 <= link.input < len(node.inputs):
+                yield node, node.inputs[link.input]
+
+
+@dataclass(frozen=True, slots=True)
+class EditorFile:
+    root: Diagram
+    subgraphs: Mapping[str, Diagram]
+
+
+def named(slots: Sequence[Slot], name: str) -> Slot | None:
+    return next((slot for slot in slots if slot.name == name), None)
+
+
+def is_editor_file(value: object) -> bool:
+    """Return whether this is an editor file: an API-format graph has no list of nodes."""
+    return isinstance(value, Mapping) and isinstance(value.get("nodes"), list)
+
+
+def read_editor_file(value: Mapping[str, Any]) -> EditorFile:
+    """Parse an editor file; raises BadEditorFile."""
+    definitions = value.get("definitions")
+    listed = definitions.get("subgraphs") if isinstance(definitions, Mapping) else None
+    defined = [each for each in _objects(listed) if isinstance(each.get("id"), str)]
+    count = sum(len(_list(each.get("nodes"))) for each in [value, *defined])
+    if count > MAX_NODES:
+        raise BadEditorFile(f"has {count} nodes; the most is {MAX_NODES}")
+    return EditorFile(_diagram(value), {each["id"]: _diagram(each) for each in defined})
+
+
+def _diagram(value: Mapping[str, Any]) -> Diagram:
+    nodes = [_node(each) for each in _objects(value.get("nodes"))]
+    return Diagram(
+        nodes={node.id: node for node in nodes},
+        links=dict(_links(value.get("links"))),
+        inputs=_slots(value.get("inputs")),
+        outputs=_slots(value.get("outputs")),
+    )
+
+
+def _node(value: Mapping[str, Any]) -> Node:
+    id, kind, title = _id(value.get("id")), value.get("type"), value.get("title")
+    if id is None or not isinstance(kind, str):
+        raise BadEditorFile("has a node without an id or a type")
+    properties = value.get("properties")
+    named, mode = value.get("widgets_values_named"), value.get("mode")
+    return Node(
+        id=id,
+        type=kind,
+        title=title if isinstance(title, str) else "",
+        mode=mode if isinstance(mode, int) else 0,
+        inputs=_slots(value.get("inputs")),
+        outputs=_slots(value.get("outputs")),
+        values=value.get("widgets_values"),
+        named=named if isinstance(named, Mapping) else {},
+        promoted=_promoted(properties) if isinstance(properties, Mapping) else None,
+    )
+
+
+def _promoted(properties: Mapping[str, Any]) -> tuple[tuple[str, str], ...] | None:
+    listed = properties.get("proxyWidgets")
+    if not isinstance(listed, list):
+        return None
+    pairs = [each if isinstance(each, list) and len(each) > 1 else ["", ""] for each in listed]
+    return tuple((str(pair[0]), str(pair[1])) for pair in pairs)
+
+
+def _slots(value: object) -> tuple[Slot, ...]:
+    # An odd entry stays in its place, because links count the slots.
+    return tuple(_slot(each if isinstance(each, Mapping) else {}) for each in _list(value))
+
+
+def _slot(value: Mapping[str, Any]) -> Slot:
+    name, widget = value.get("name"), value.get("widget")
+    below = widget.get("name") if isinstance(widget, Mapping) else None
+    links = [_id(each) for each in _list(value.get("linkIds", value.get("links")))]
+    return Slot(
+        name=name if isinstance(name, str) else "",
+        type=value.get("type"),
+        link=_id(value.get("link")),
+        widget=below if isinstance(below, str) else None,
+        links=tuple(each for each in links if each is not None),
+    )
+
+
+def _links(value: object) -> Iterator[tuple[str, Link]]:
+    for each in _list(value):
+        match each:
+            case [id, source, output, target, input, *rest]:
+                parts = id, source, output, target, input, rest[0] if rest else None
+            case {
+                "id": id, "origin_id": source, "origin_slot": output,
+                "target_id": target, "target_slot": input,
+            }:  # fmt: skip
+                parts = id, source, output, target, input, each.get("type")
+            case _:
+                continue
+        name, origin, end = _id(parts[0]), _id(parts[1]), _id(parts[3])
+        places = isinstance(parts[2], int) and isinstance(parts[4], int)
+        if name is not None and origin is not None and end is not None and places:
+            yield name, Link(origin, parts[2], end, parts[4], parts[5])
+
+
+def _id(value: object) -> str | None:
+    """Return an id as text, since editors write numbers and text; None if it is neither."""
+    is_id = isinstance(value, str | int) and not isinstance(value, bool)
+    return str(value)[:200] if is_id else None
+
+
+def _objects(value: object) -> Sequence[Mapping[str, Any]]:
+    return [each for each in _list(value) if isinstance(each, Mapping)]
+
+
+def _list(value: object) -> Sequence[Any]:
+    return value if isinstance(value, list) else ()
