@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,13 +10,20 @@ from typing import Any
 from comfyq.adapters.comfyui.engine import ComfyEngine
 from comfyq.adapters.filesystem.drafts import write_draft
 from comfyq.adapters.filesystem.workflows import load_workflow
-from comfyq.domain.errors import InvalidWorkflow
+from comfyq.domain.errors import InvalidGraph, InvalidWorkflow
+from comfyq.domain.graph.documents.document import read_document
+from comfyq.domain.graph.documents.encoding import decoded, read_content
+from comfyq.domain.graph.documents.errors import UnreadableDocument
 from comfyq.domain.graph.graph import faults
 from comfyq.domain.graph.node_catalogue import NodeCatalogue, read_catalogue
 from comfyq.domain.submission.admission import refusal_of_sample
 from comfyq.domain.suggestions import among
 from comfyq.domain.workflow.importer import Proposal, propose
 
+NEEDS_CATALOGUE = (
+    "is an editor file, which is converted by a ComfyUI's catalogue: name one by --comfyui URL or "
+    "--object-info FILE"
+)
 NOT_IN_NAMES = re.compile(r"[^a-z0-9]+")
 
 
@@ -56,11 +63,12 @@ def import_graph(
     """Make a workflow's folder below ``into`` from an exported graph.
 
     Raises:
-        CannotImport: the file is no graph in API format, an output does not exist, or the workflow
-            exists already or cannot be written; nothing is left of it.
+        CannotImport: the file has no graph, or an editor file that cannot be converted, an output
+            does not exist, or the workflow exists already or cannot be written; nothing is left of
+            it.
     """
-    text = _read(file)
-    graph = _graph(file, text)
+    content = _content(file)
+    graph = _graph(file, content, catalogue)
     name = name or NOT_IN_NAMES.sub("-", file.stem.lower()).strip("-") or "imported"
     folder = into / name
     for node in outputs:
@@ -70,7 +78,7 @@ def import_graph(
     if not proposal.manifest["outputs"]:
         raise CannotImport(f"{file}: no node saves or shows anything; add one, or name --output")
     try:
-        write_draft(folder, proposal, text)
+        write_draft(folder, proposal, _as_exported(file, content, graph))
     except FileExistsError:
         raise CannotImport(f"{folder} exists already; choose another --name") from None
     except (InvalidWorkflow, OSError) as wrong:
@@ -80,7 +88,7 @@ def import_graph(
 
 def catalogue_of_file(file: Path) -> NodeCatalogue:
     """Read a catalogue from a saved answer to ``GET /object_info``; raises CannotImport."""
-    info = _json(file, _read(file))
+    info = _content(file)
     if not isinstance(info, dict):
         raise CannotImport(f"{file}: is no answer to GET /object_info; save one with curl")
     return read_catalogue(info)
@@ -110,25 +118,34 @@ def _problems(folder: Path, catalogue: NodeCatalogue | None) -> Sequence[str]:
     return [] if refused is None else [f"{each.field}: {each.message}" for each in refused.fields]
 
 
-def _read(file: Path) -> str:
+def _content(file: Path) -> Any:
     try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as wrong:
+        return read_content(file.read_bytes())
+    except OSError as wrong:
         raise CannotImport(f"{file}: cannot be read: {wrong}") from None
+    except UnreadableDocument as wrong:
+        raise CannotImport(f"{file}: {wrong}") from None
 
 
-def _json(file: Path, text: str) -> Any:
+def _as_exported(file: Path, content: Any, graph: Mapping[str, Any]) -> str:
+    """Return a graph as its file has it, if the file holds that alone."""
+    if content == graph:
+        return decoded(file.read_bytes())
+    return json.dumps(graph, indent=2, ensure_ascii=False) + "\n"
+
+
+def _graph(file: Path, content: Any, catalogue: NodeCatalogue | None) -> dict[str, Any]:
+    """Return the graph in a file; an editor file is converted, which takes a catalogue."""
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as wrong:
-        raise CannotImport(f"{file}: is not JSON: {wrong}") from None
-
-
-def _graph(file: Path, text: str) -> dict[str, Any]:
-    graph = _json(file, text)
-    wrong = faults(graph)
-    if wrong:
-        node = "" if wrong[0].node is None else f"node {wrong[0].node}: "
-        raise CannotImport(f"{file}: {node}{wrong[0].message}")
+        document = read_document(content)
+        if document.editor is not None and catalogue is None:
+            raise CannotImport(f"{file}: {NEEDS_CATALOGUE}")
+        graph = document.graph(catalogue)
+    except InvalidGraph as wrong:
+        raise CannotImport(f"{file}: {wrong}") from None
+    reasons = faults(graph)
+    if reasons:
+        node = "" if reasons[0].node is None else f"node {reasons[0].node}: "
+        raise CannotImport(f"{file}: {node}{reasons[0].message}")
     assert isinstance(graph, dict), "a graph without faults is one"
     return graph

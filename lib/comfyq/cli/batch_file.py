@@ -1,12 +1,17 @@
-"""Files of requests: JSON Lines (one body of ``POST /generate`` a line), or CSV with a header."""
+"""Files of requests: JSON Lines (one body of ``POST /generate`` a line), CSV with a header, or one
+graph in whatever form ``POST /generate`` takes it."""
 
 import csv
 import json
 from collections.abc import Callable, Iterator, Mapping
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from comfyq.cli.errors import CannotStart
+from comfyq.domain.graph.documents.encoding import decoded, read_content
+from comfyq.domain.graph.documents.errors import UnreadableDocument
+from comfyq.domain.graph.documents.pictures import is_picture
 
 DEFAULT_WORKFLOW = "flux-dev"
 
@@ -17,23 +22,40 @@ SchemaOf = Callable[[str], Schema]
 
 
 def read_requests(file: Path, schema_of: SchemaOf) -> list[Request]:
-    """The requests of a file, in order.
+    """The requests of a file, in order; a picture or a file of one object is one request.
 
     Raises:
         CannotStart: it cannot be read; the message names the line.
     """
-    read = _csv if file.suffix.lower() == ".csv" else _json_lines
     try:
-        requests = list(read(file, schema_of))
-    except (OSError, UnicodeDecodeError, csv.Error) as unreadable:
+        content = file.read_bytes()
+        if is_picture(content):
+            return [{"graph": read_content(content)}]
+        text = decoded(content)
+        is_csv = file.suffix.lower() == ".csv"
+        requests = list(_csv(file, text, schema_of) if is_csv else _json(file, text))
+    except (OSError, UnreadableDocument, csv.Error) as unreadable:
         raise CannotStart(f"cannot read {file}: {unreadable}") from unreadable
     if not requests:
         raise CannotStart(f"{file} has no requests")
     return requests
 
 
-def _json_lines(file: Path, schema_of: SchemaOf) -> Iterator[Request]:
-    for number, line in enumerate(file.read_text(encoding="utf-8-sig").splitlines(), start=1):
+def _json(file: Path, text: str) -> Iterator[Request]:
+    """Read an object or a list of them, as editors save it over many lines; else one a line."""
+    try:
+        whole = json.loads(text)
+    except (ValueError, RecursionError):
+        yield from _json_lines(file, text)
+        return
+    requests = whole if isinstance(whole, list) else [whole]
+    if not all(isinstance(each, dict) for each in requests):
+        raise CannotStart(f"{file}: a request is an object")
+    yield from requests
+
+
+def _json_lines(file: Path, text: str) -> Iterator[Request]:
+    for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
         try:
@@ -45,17 +67,16 @@ def _json_lines(file: Path, schema_of: SchemaOf) -> Iterator[Request]:
         yield request
 
 
-def _csv(file: Path, schema_of: SchemaOf) -> Iterator[Request]:
+def _csv(file: Path, text: str, schema_of: SchemaOf) -> Iterator[Request]:
     """An empty cell is the parameter's default."""
-    with file.open(encoding="utf-8-sig", newline="") as text:
-        reader = csv.DictReader(text)
-        for row in reader:
-            if None in row:
-                raise CannotStart(f"{file}, line {reader.line_num}: more cells than the header has")
-            given = {name: cell for name, cell in row.items() if cell}
-            if given:
-                properties = schema_of(given.get("workflow", DEFAULT_WORKFLOW))["properties"]
-                yield {name: value_of(cell, properties.get(name)) for name, cell in given.items()}
+    reader = csv.DictReader(StringIO(text, newline=""))
+    for row in reader:
+        if None in row:
+            raise CannotStart(f"{file}, line {reader.line_num}: more cells than the header has")
+        given = {name: cell for name, cell in row.items() if cell}
+        if given:
+            properties = schema_of(given.get("workflow", DEFAULT_WORKFLOW))["properties"]
+            yield {name: value_of(cell, properties.get(name)) for name, cell in given.items()}
 
 
 def value_of(cell: str, schema: Schema | None) -> Any:

@@ -99,7 +99,7 @@ ENTRIES = (
     Entry(
         "workflows import",
         "workflows:import_",
-        "Make a workflow of an exported graph; its manifest is a proposal for you to edit.",
+        "Make a workflow of a graph; its manifest is a proposal for you to edit.",
     ),
     Entry(
         "infra check",

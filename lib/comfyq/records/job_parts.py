@@ -5,6 +5,7 @@ from dataclasses import asdict
 from typing import Any
 
 from comfyq.domain.files.inputs import InputFile
+from comfyq.domain.graph.documents.pnginfo import packed, unpacked
 from comfyq.domain.job import JobId, WorkerId
 from comfyq.domain.job.attempt import Attempt
 from comfyq.domain.submission.spec import Spec
@@ -23,6 +24,8 @@ def spec_item(job_id: JobId, spec: Spec) -> Item:
         "metadata": spec.metadata,
         "reuse": spec.reuse_key,
     }
+    if spec.pnginfo:
+        body["pnginfo"] = packed(spec.pnginfo)
     return {"pk": f"JOB#{job_id}", "sk": "SPEC", "body": _dump(body)}
 
 
@@ -35,6 +38,7 @@ def spec_of(item: Item) -> Spec:
         inputs=tuple(InputFile(**each) for each in body.get("inputs", ())),
         metadata=body.get("metadata", True),
         reuse_key=body.get("reuse"),
+        pnginfo=unpacked(body["pnginfo"]) if "pnginfo" in body else {},
     )
 
 

@@ -1,10 +1,13 @@
-"""Conversion of cells by ``comfyq batch``, by the type of the parameter."""
+"""Files of ``comfyq batch``; cells of a table, by the type of the parameter."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from comfyq.cli.batch_file import value_of
+from comfyq.cli.batch_file import read_requests, value_of
+from comfyq.cli.errors import CannotStart
 
 TEXT = {"type": "string"}
 NUMBER = {"type": "number"}
@@ -33,3 +36,35 @@ def test_a_cell_has_the_type_of_its_parameter(
 ) -> None:
     converted = value_of(cell, schema)
     assert (converted, type(converted)) == (value, type(value))
+
+
+REQUESTS = [{"prompt": "a fox"}, {"prompt": "an owl"}]
+LINES = "\n".join(json.dumps(each) for each in REQUESTS)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.jsonl", LINES.encode("utf-8-sig")),
+        ("a.jsonl", LINES.encode("utf-16")),
+        ("a.json", json.dumps(REQUESTS, indent=2).encode()),
+        ("a.csv", "prompt\na fox\nan owl\n".encode("utf-16")),
+        ("a.csv", b"prompt\r\na fox\r\nan owl\r\n"),
+    ],
+)
+def test_a_file_of_requests_is_read(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    assert read_requests(tmp_path / name, lambda _: {"properties": {"prompt": TEXT}}) == REQUESTS
+
+
+def test_a_saved_graph_is_one_request(tmp_path: Path) -> None:
+    graph = {"1": {"class_type": "EmptyImage", "inputs": {}}}
+    (tmp_path / "graph.json").write_text(json.dumps(graph, indent=2))
+    assert read_requests(tmp_path / "graph.json", lambda _: {}) == [graph]
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\xfa", b"[1]", b"3", b"{}\n{", b""])
+def test_what_is_no_request_is_told(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "a.jsonl").write_bytes(content)
+    with pytest.raises(CannotStart):
+        read_requests(tmp_path / "a.jsonl", lambda _: {})

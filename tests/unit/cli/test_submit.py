@@ -198,3 +198,29 @@ def test_words(given: str, workflow: str | None, prompt: str | None, rest: list[
 def test_words_too_many(given: str) -> None:
     with pytest.raises(CannotStart):
         Words(given.split("|"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_a_graph_comes_from_a_file(api: FakeApi, tmp_path: Path, encoding: str) -> None:
+    graph = {"3": {"class_type": "KSampler", "inputs": {"seed": 1}}}
+    file = tmp_path / "graph.json"
+    file.write_text(json.dumps(graph), encoding=encoding)
+    overrides = ["--override", "3.seed=7", "--override", "6.text=a fox = a vixen"]
+    result = run(api, "submit", "--graph", file, *overrides, "--no-metadata")
+    assert result.exit_code == 0, result.stderr
+    assert asked(api) == {
+        "graph": graph,
+        "overrides": {"3.seed": 7, "6.text": "a fox = a vixen"},
+        "metadata": False,
+    }
+
+
+def test_a_file_without_a_graph_is_told_before_anything_is_sent(
+    api: FakeApi, tmp_path: Path
+) -> None:
+    photo = tmp_path / "photo.jpg"
+    photo.write_bytes(b"\xff\xd8\xff\xe0")
+    for arguments in (["--graph", photo], ["--graph", tmp_path / "nowhere.json"]):
+        assert run(api, "submit", *arguments).exit_code == 2
+    assert run(api, "submit", "--graph", photo, "--override", "3=7").exit_code == 2
+    assert not api.requests

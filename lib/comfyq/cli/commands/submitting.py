@@ -1,7 +1,7 @@
 """``comfyq submit``: each workflow's parameters are its options, as the server tells them."""
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,11 +11,12 @@ from typer.core import TyperCommand
 from comfyq.cli.client import ApiClient, Json, client_at
 from comfyq.cli.commands.uploading import source_of
 from comfyq.cli.errors import CannotStart, Refused
+from comfyq.cli.graph_file import GRAPH_OPTIONS, graph_in, override_of
 from comfyq.cli.lazy import command_of
 from comfyq.cli.options import AsJson, Url
 from comfyq.cli.outcome import print_submitted, see_through
 from comfyq.cli.submission_words import Words
-from comfyq.cli.workflow_options import WorkflowOption, options_of, values_of
+from comfyq.cli.workflow_options import options_of, values_of
 
 DEFAULT_WORKFLOW = "flux-dev"
 
@@ -48,6 +49,9 @@ def submit(
 ) -> None:
     """Submit a generation: `comfyq submit WORKFLOW [PROMPT] [OPTIONS]`.
 
+    `comfyq submit --graph FILE` runs a graph of your own: ComfyUI's API format, an editor file, or
+    a PNG or WebP that ComfyUI has saved. `--override 3.seed=7` replaces an input of it.
+
     `comfyq submit WORKFLOW --help` shows the workflow's own options: `--steps`, `--seed` and more.
     A path that is given for a picture, video or sound is uploaded.
 
@@ -63,6 +67,8 @@ class SubmitCommand(TyperCommand):
     def make_context(
         self, info_name: str | None, args: list[str], parent: Any = None, **extra: Any
     ) -> Any:
+        if any(word.partition("=")[0] == "--graph" for word in args):
+            return _graph_command().make_context(info_name, args, parent=parent, **extra)
         words = Words(args)
         if words.workflow is None and words.prompt is None:
             return super().make_context(info_name, args, parent=parent, **extra)
@@ -89,21 +95,47 @@ def _fetched(url: str, name: str) -> Json:
 
 
 def _command_of(workflow: Json, *, named: str | None) -> Any:
-    """``submit`` with the workflow's own options before those that are for every one."""
-    common = inspect.signature(submit).parameters
-    options = list(options_of(workflow["parameters"]["properties"], taken=_flags(common)))
+    """``submit`` with the workflow's own options."""
+    taken = _flags(inspect.signature(submit).parameters)
+    options = list(options_of(workflow["parameters"]["properties"], taken=taken))
+
+    def request(client: ApiClient, given: Mapping[str, Any]) -> dict[str, Any]:
+        values = values_of(options, given, lambda text: source_of(client, text))
+        return values | ({} if named is None else {"workflow": named})
+
+    about = f"{workflow['title']}. {workflow['description']}"
+    return _command(request, [option.signature for option in options], about=about)
+
+
+def _graph_command() -> Any:
+    """``submit`` for a graph from a file."""
+
+    def request(client: ApiClient, given: Mapping[str, Any]) -> dict[str, Any]:
+        overrides = dict(override_of(each) for each in given["override"] or ())
+        return {"graph": graph_in(given["graph"])} | ({"overrides": overrides} if overrides else {})
+
+    return _command(request, GRAPH_OPTIONS, about="Submit a graph of your own.")
+
+
+def _command(
+    request: Callable[[ApiClient, Mapping[str, Any]], dict[str, Any]],
+    options: Sequence[inspect.Parameter],
+    *,
+    about: str,
+) -> Any:
+    """Make a command of ``options`` before those that are for every request."""
 
     def run(ctx: typer.Context, **given: Any) -> None:
         client = client_at(ctx, given["url"])
-        _submit(client, _request(client, options, given) | _naming(named), given)
+        _submit(client, request(client, given) | _switches(given), given)
 
-    parameters = [option.signature for option in options]
+    parameters = list(options)
     parameters += [
         parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        for name, parameter in common.items()
+        for name, parameter in inspect.signature(submit).parameters.items()
         if name not in ("ctx", "workflow")
     ]
-    run.__doc__ = f"{workflow['title']}. {workflow['description']}"
+    run.__doc__ = about
     run.__annotations__ |= {each.name: each.annotation for each in parameters}
     own = inspect.signature(run).parameters["ctx"]
     run.__signature__ = inspect.Signature([own, *parameters])  # type: ignore[attr-defined]
@@ -114,17 +146,9 @@ def _flags(common: Mapping[str, inspect.Parameter]) -> set[str]:
     return {f"--{name.removeprefix('as_').replace('_', '-')}" for name in common} | {"--help"}
 
 
-def _naming(workflow: str | None) -> dict[str, str]:
-    return {} if workflow is None else {"workflow": workflow}
-
-
-def _request(
-    client: ApiClient, options: Sequence[WorkflowOption], given: Mapping[str, Any]
-) -> dict[str, Any]:
-    values = values_of(options, given, lambda text: source_of(client, text))
+def _switches(given: Mapping[str, Any]) -> dict[str, bool]:
     reuse = {"reuse": True} if given["reuse"] else {}
-    metadata = {"metadata": False} if given["no_metadata"] else {}
-    return values | reuse | metadata
+    return reuse | ({"metadata": False} if given["no_metadata"] else {})
 
 
 def _submit(client: ApiClient, request: Mapping[str, Any], given: Mapping[str, Any]) -> None:

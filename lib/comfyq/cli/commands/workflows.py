@@ -45,7 +45,9 @@ def check(
 
 
 def import_(
-    graph: Annotated[Path, typer.Argument(help="A graph that ComfyUI exported in API format.")],
+    graph: Annotated[
+        Path, typer.Argument(help="API format or editor file, or a picture that ComfyUI saved.")
+    ],
     name: Annotated[
         str | None, typer.Option(help="Of the workflow: a-z, 0-9 and -.  [default: the file's]")
     ] = None,
@@ -59,9 +61,9 @@ def import_(
     object_info: ObjectInfo = None,
     comfyui: ComfyUrl = None,
 ) -> None:
-    """Make a workflow of an exported graph; its manifest is a proposal for you to edit.
+    """Make a workflow of a graph; its manifest is a proposal for you to edit.
 
-    With a catalogue (--comfyui or --object-info), more is recognised.
+    With a catalogue (--comfyui or --object-info), more is recognised, and editor files are read.
     """
     catalogue = _catalogue(object_info, comfyui)
     try:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from comfyq.domain.errors import InvalidRequest
+from comfyq.domain.graph.documents.document import read_document
+from comfyq.domain.graph.documents.pnginfo import kept_pnginfo
 from comfyq.domain.graph.graph import Graph, NewGraph
 from comfyq.domain.graph.node_catalogue import NodeCatalogue
 from comfyq.domain.graph.saved_names import foreign_names, unsafe_names
@@ -60,20 +62,33 @@ def admit_workflow(
     )
 
 
-def admit_graph(request: Request, catalogue: NodeCatalogue | None) -> AdmittedRequest:
-    """Check a client's own graph; raises InvalidGraph, TooLarge."""
-    graph = read_graph(request.graph, request.overrides)
+def admit_graph(
+    request: Request, catalogue: NodeCatalogue | None, *, any_known: NodeCatalogue | None = None
+) -> AdmittedRequest:
+    """Convert and check a client's own graph; raises InvalidGraph, TooLarge.
+
+    Without a catalogue to check it against, an editor file is converted by ``any_known`` one.
+    """
+    document = read_document(request.graph, request.extra_data)
+    graph = read_graph(document.graph(catalogue or any_known), request.overrides)
     files = take_files(graph, catalogue)
+    pnginfo, not_kept = kept_pnginfo(document)
     foreign = list(foreign_names(graph))
     verdict = Validation(graph, foreign) if foreign else _judged(graph, catalogue)
     if not verdict.valid:
         raise refusal_of_graph(request.overrides, verdict)
-    graph, warnings = verdict.graph, _told(verdict)
+    graph, warnings = verdict.graph, [*document.warnings, *not_kept, *_told(verdict)]
     return AdmittedRequest(
         workflow=RAW,
         family=family_of(graph),
         limits=Limits(),
-        spec=Spec(graph=graph, parameters={}, warnings=tuple(warnings), inputs=files),
+        spec=Spec(
+            graph=graph,
+            parameters={},
+            warnings=tuple(warnings),
+            inputs=files,
+            pnginfo=pnginfo,
+        ),
         checked=catalogue is not None,
     )
 

@@ -11,7 +11,8 @@ class Request:
 
     workflow: str = ""
     values: Mapping[str, Any] = field(default_factory=dict)
-    graph: Any = None  # ComfyUI's API format
+    graph: Any = None  # ComfyUI's API format, an editor file, or an envelope of one of them
+    extra_data: Any = None  # ComfyUI's, that goes with the graph
     overrides: Mapping[str, Any] = field(default_factory=dict)  # "node.input" -> value
     wait: bool = False  # accept it also if no worker that is known could run it
     metadata: bool = True  # describe the job beside its outputs, and in PNG files

@@ -33,7 +33,9 @@ def reuse_key(spec: Spec) -> str:
         [file.node, file.input, file.kind, file.blake3, file.fit, file.width, file.height]
         for file in spec.inputs
     ]
-    made_of = [nodes, files, spec.metadata]
+    made_of: list[object] = [nodes, files, spec.metadata]
+    if spec.pnginfo:  # it is saved in the files
+        made_of.append(spec.pnginfo)
     canonical = json.dumps(made_of, sort_keys=True, separators=(",", ":"))
     return sha256(canonical.encode()).hexdigest()
 

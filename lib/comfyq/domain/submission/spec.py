@@ -1,7 +1,7 @@
 """The work of a job: fixed when it is submitted, read once by the worker."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from comfyq.domain.files.inputs import InputFile
@@ -14,4 +14,5 @@ class Spec:
     warnings: tuple[str, ...] = ()  # what of the request was accepted without effect
     inputs: tuple[InputFile, ...] = ()  # files that the worker binds into the graph
     metadata: bool = True  # described beside the outputs, and in PNG files
+    pnginfo: Mapping[str, Any] = field(default_factory=dict)  # that ComfyUI saves in pictures
     reuse_key: str | None = None  # key of its results; see domain.submission.result_key

@@ -4,7 +4,7 @@ A request is admitted if at least one worker can run it. If no worker is known, 
 with scale-to-zero, workers start only after a job is stored.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
@@ -33,9 +33,10 @@ class Admission:
             WorkflowNotFound, InvalidParameters, InvalidGraph, TooLarge.
             TableUnavailable: the workers' node catalogues cannot be read.
         """
-        admit_on = self._for(request)
+        known = await self._catalogues.known()
+        admit_on = self._for(request, known)
         refusals: list[InvalidRequest] = []
-        for catalogue in await self._catalogues.known():
+        for catalogue in known:
             try:
                 return admit_on(catalogue)
             except InvalidRequest as refused:
@@ -47,14 +48,17 @@ class Admission:
             raise refusal
         return replace(admit_on(None), unsuited=str(refusal))
 
-    def _for(self, request: Request) -> Callable[[NodeCatalogue | None], AdmittedRequest]:
+    def _for(
+        self, request: Request, known: Sequence[NodeCatalogue]
+    ) -> Callable[[NodeCatalogue | None], AdmittedRequest]:
         """Return the check of this request, which takes a worker's catalogue, or None without."""
         if request.graph is not None:
             _refuse_values(request)
-            return partial(admit_graph, request)
-        if request.overrides:
-            message = "go with `graph` alone; for a workflow, set its parameters instead"
-            raise InvalidParameters([FieldError("overrides", message)])
+            return partial(admit_graph, request, any_known=next(iter(known), None))
+        for name in ("overrides", "extra_data"):
+            if getattr(request, name):
+                message = "goes with `graph` alone; for a workflow, set its parameters instead"
+                raise InvalidParameters([FieldError(name, message)])
         workflow = self._workflows.get(request.workflow)
         return partial(admit_workflow, workflow, request.values, draw_seed=self._draw_seed)
 

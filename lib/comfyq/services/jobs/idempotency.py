@@ -27,6 +27,8 @@ def digest_of(request: Request) -> str:
     asked: list[Any] = [request.workflow, request.values]
     if request.graph is not None:
         asked += [request.graph, request.overrides]
+    if request.extra_data is not None:
+        asked += [request.extra_data]
     if not request.metadata:
         asked += ["without metadata"]
     if request.reuse:

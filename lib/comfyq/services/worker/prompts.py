@@ -36,7 +36,11 @@ def prompt_of(job: Job, spec: Spec) -> Prompt:
     """
     folder = f"{PREFIX}/{job.id}/{job.attempt}-{secrets.token_hex(8)}"
     graph = {node: _saving_in(folder, body, spec.graph) for node, body in spec.graph.items()}
-    extra = {"comfyq": {"job_id": job.id, "attempt": job.attempt, "tenant": job.tenant}}
+    extra: dict[str, Any] = {
+        "comfyq": {"job_id": job.id, "attempt": job.attempt, "tenant": job.tenant}
+    }
+    if spec.pnginfo:
+        extra["extra_pnginfo"] = dict(spec.pnginfo)
     return Prompt(id=prompt_id(job.id, job.attempt), graph=graph, extra_data=extra)
 
 

@@ -17,12 +17,13 @@ from pydantic import (
 )
 
 from comfyq.domain.errors import FieldError, InvalidRequest
+from comfyq.domain.graph.documents.encoding import MAX_DEPTH, depth_exceeds
+from comfyq.domain.graph.documents.envelope import is_envelope, is_node
 from comfyq.domain.submission.request import Request
 
 DEFAULT_WORKFLOW = "flux-dev.json"
 SWITCHES = {"wait": False, "metadata": True, "reuse": False}  # each with its default
-BESIDE = {"workflow", "graph", "overrides", *SWITCHES}  # no values of a workflow
-MAX_DEPTH = 32  # of nested lists and objects; a graph has 4
+BESIDE = {"workflow", "graph", "overrides", "extra_data", *SWITCHES}  # no values of a workflow
 
 
 def _documented(*, optional: bool = True, **schema: Any) -> Any:
@@ -102,8 +103,17 @@ class GenerateRequest(BaseModel):
     ] = None
     graph: Annotated[
         Any,
+        WithJsonSchema({"anyOf": [{"type": "object"}, {"type": "string"}, {"type": "null"}]}),
+        Field(
+            description="A graph of your own instead of a workflow: ComfyUI's API format, an "
+            "editor file, or a data URI of either or of a PNG or WebP that ComfyUI has saved. "
+            "Each of them, and ComfyUI's or RunPod's body, may also be the whole request."
+        ),
+    ] = None
+    extra_data: Annotated[
+        Any,
         _documented(type="object"),
-        Field(description="A graph of your own in ComfyUI's API format, instead of a workflow."),
+        Field(description="ComfyUI's; `extra_pnginfo` of it is saved in pictures."),
     ] = None
     overrides: Annotated[
         dict[str, Any],
@@ -130,7 +140,7 @@ class GenerateRequest(BaseModel):
     def _shallow(cls, value: Any) -> Any:
         if depth_exceeds(value, MAX_DEPTH):
             raise ValueError(f"is nested over {MAX_DEPTH} levels deep")
-        return value
+        return _with_graph(value) if isinstance(value, dict) and is_envelope(value) else value
 
     @property
     def request(self) -> Request:
@@ -141,6 +151,7 @@ class GenerateRequest(BaseModel):
             workflow=self.workflow if named else "",
             values=self.model_dump(exclude_unset=True, exclude=BESIDE),
             graph=self.graph,
+            extra_data=self.extra_data,
             overrides=self.overrides,
             wait=self.wait,
             metadata=self.metadata,
@@ -177,17 +188,9 @@ class WorkflowValues(RootModel[dict[str, Any]]):
         return Request(workflow=workflow, values=values, **switches)
 
 
-def depth_exceeds(value: Any, limit: int) -> bool:
-    """Return whether values are nested deeper; later steps recurse, this one does not."""
-    level = [value]
-    for _ in range(limit + 1):
-        level = [below for outer in level for below in _below(outer)]
-        if not level:
-            return False
-    return True
-
-
-def _below(value: Any) -> list[Any]:
-    if isinstance(value, dict):
-        return list(value.values())
-    return value if isinstance(value, list) else []
+def _with_graph(body: dict[str, Any]) -> dict[str, Any]:
+    """Put a body that is a graph, or an envelope of one, under ``graph``."""
+    own = {"overrides", *SWITCHES}
+    beside = {name: body[name] for name in own & body.keys() if not is_node(body[name])}
+    graph = {name: value for name, value in body.items() if name not in beside}
+    return {"graph": graph, **beside}

@@ -98,6 +98,18 @@ def test_the_graph_is_kept_as_it_was_exported(folder: Path) -> None:
     assert (folder / "storm" / "graph.json").read_bytes() == EXPORT.read_bytes()
 
 
+def test_an_editor_file_is_converted_by_a_catalogue(tmp_path: Path, object_info: Path) -> None:
+    editor = DATA / "graphs" / "editor" / "notes-and-reroutes.json"
+    printed = run("import", editor, "--into", tmp_path)
+    assert printed.exit_code == 2
+    assert not (tmp_path / "notes-and-reroutes").exists()
+    file = tmp_path / "Storm.json"
+    file.write_text(editor.read_text(), encoding="utf-16")
+    printed = run("import", file, "--into", tmp_path, "--object-info", object_info)
+    assert printed.exit_code == 0, printed.output
+    assert load_workflow(tmp_path / "storm").parameters["steps"].default == 4
+
+
 def test_what_is_there_is_not_overwritten(folder: Path) -> None:
     printed = run("import", EXPORT, "--name", "storm", "--into", folder)
     assert printed.exit_code == 2

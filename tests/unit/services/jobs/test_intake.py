@@ -79,6 +79,7 @@ async def test_a_key_used_for_something_else_is_refused(lab: ApiLab) -> None:
         ({"prompt": "a fox", "tenant": "somebody-else"}, "invalid-parameters"),
         ({"prompt": "a fox", "workflow": "nowhere"}, "workflow-not-found"),
         ({"graph": {"nodes": []}}, "invalid-graph"),
+        ({"input": {"workflow": {"1": {"class_type": "A"}}}}, "invalid-graph"),
     ],
 )
 async def test_a_bad_message_is_a_failed_job_and_stays_readable(
