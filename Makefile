@@ -41,6 +41,7 @@ verify: .venv/.development .emulator/.made .infra/.made ## run what takes too lo
 	$(BIN)/pytest -m "not verify" --hypothesis-profile thorough $$(find tests/unit -name "test_*_properties.py")
 	infra/test.sh
 	$(BIN)/python -m tests.e2e.faults.chaos --jobs 200 --seconds 60 --seeds 10
+	$(MAKE) templates
 
 .PHONY: faults
 faults: .venv/.development .emulator/.made ## the whole fault matrix; writes docs/faults.md
@@ -92,6 +93,11 @@ workflows: .venv/.development ## run every shipped workflow on a real ComfyUI; w
 	infra/comfyui/prepare.sh .comfyui
 	@infra/comfyui/with.sh .comfyui $(BIN)/python -m tests.e2e.workflows_table docs/workflows.md
 
+.PHONY: templates
+templates: .venv/.development .templates/.made ## convert ComfyUI's official templates, by a real ComfyUI's catalogue
+	infra/comfyui/prepare.sh .comfyui
+	@infra/comfyui/with.sh .comfyui $(BIN)/pytest tests/integration/test_official_templates.py
+
 .PHONY: docs
 docs: .venv/.runtime .docs/.made ## build the documentation into out/docs/site
 	@$(BIN)/python -m infra.docs source out/docs
@@ -128,6 +134,8 @@ lock: .tools/.made ## resolve every dependency again
 	$(COMPILE) infra/requirements.in --upgrade --output-file infra/requirements.lock
 	$(COMPILE) infra/docs/requirements.in --upgrade --output-file infra/docs/requirements.lock
 	$(COMPILE) infra/bench/requirements.in --upgrade --output-file infra/bench/requirements.lock
+	$(COMPILE) infra/templates/requirements.in --upgrade \
+		--output-file infra/templates/requirements.lock
 	$(COMPILE) infra/compat/localstack.in --upgrade --output-file infra/compat/localstack.lock
 	$(COMPILE) infra/compat/seaweedfs.in --upgrade --output-file infra/compat/seaweedfs.lock
 
@@ -173,6 +181,13 @@ python:
 	@rm -rf .docs
 	@$(PYTHON) -m venv .docs
 	@.docs/bin/python -m pip install --disable-pip-version-check -qq $(LOCKED) $<
+	@touch $@
+
+.templates/.made: infra/templates/requirements.lock | python
+	@echo "installing ComfyUI's official templates"
+	@rm -rf .templates
+	@$(PYTHON) -m venv .templates
+	@.templates/bin/python -m pip install --disable-pip-version-check -qq $(LOCKED) $<
 	@touch $@
 
 .bench/.made: infra/bench/requirements.lock | python

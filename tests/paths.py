@@ -4,4 +4,5 @@ from pathlib import Path
 
 TESTS = Path(__file__).parent
 DATA = TESTS / "data"
-WORKFLOWS = TESTS.parent / "workflows"
+ROOT = TESTS.parent
+WORKFLOWS = ROOT / "workflows"
