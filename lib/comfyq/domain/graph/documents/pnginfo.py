@@ -10,6 +10,7 @@ from comfyq.domain.errors import FieldError, InvalidGraph, TooLarge
 from comfyq.domain.files.sources import is_data, without_secrets
 from comfyq.domain.graph.documents.document import Document
 
+MAX_BYTES = 1024 * 1024
 MAX_PACKED_BYTES = 64 * 1024  # stored beside a graph of up to 256 KB in an item of 350 KB
 MAX_SHOWN_CHARS = 200  # of a data URI
 
@@ -24,24 +25,31 @@ def kept_pnginfo(document: Document) -> tuple[Mapping[str, Any], tuple[str, ...]
     if not document.pnginfo:
         return {}, ()
     shown = _shown(document.pnginfo)
-    size = len(packed(shown))
-    if size <= MAX_PACKED_BYTES:
+    text = _encoded(shown)
+    if len(text) <= MAX_BYTES and len(_compressed(text)) <= MAX_PACKED_BYTES:
         return shown, ()
-    limit = f"it has {size} bytes when it is compressed; the most is {MAX_PACKED_BYTES}"
+    limit = f"it has {len(text)} bytes; the most is {MAX_BYTES}, and {MAX_PACKED_BYTES} compressed"
     if document.editor is None:
         raise TooLarge(f"extra_data.extra_pnginfo: {limit}")
     return {}, (f"the editor file is not saved in pictures: {limit}",)
 
 
 def packed(pnginfo: Mapping[str, Any]) -> str:
-    """Compress for storage; raises InvalidGraph."""
+    """Compress for storage."""
+    return _compressed(_encoded(pnginfo))
+
+
+def _compressed(text: str) -> str:
+    return b64encode(zlib.compress(text.encode(), 6)).decode()
+
+
+def _encoded(pnginfo: Mapping[str, Any]) -> str:
     try:
-        text = json.dumps(pnginfo, separators=(",", ":"), allow_nan=False)
+        return json.dumps(pnginfo, separators=(",", ":"), allow_nan=False)
     except ValueError:
         message = "has a number that is not finite"
         field = "extra_data.extra_pnginfo"
         raise InvalidGraph(f"{field}: {message}", [FieldError(field, message)]) from None
-    return b64encode(zlib.compress(text.encode(), 6)).decode()
 
 
 def unpacked(text: str) -> Mapping[str, Any]:

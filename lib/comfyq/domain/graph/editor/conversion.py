@@ -97,7 +97,7 @@ def _run(scope: Scope, file: EditorFile) -> Iterator[Node]:
 
 
 def _promoted(scope: Scope, node: Node) -> dict[str, Any]:
-    return {widget: value for (id, widget), value in scope.promoted.items() if id == node.id}
+    return dict(scope.promoted.get(node.id, {}))
 
 
 def _fed(scope: Scope, node: Node, wiring: Wiring) -> dict[str, Any]:

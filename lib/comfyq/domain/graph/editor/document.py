@@ -9,7 +9,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from comfyq.domain.graph.type_matching import ANY
+
 MAX_NODES = 5_000  # of a file, those of its subgraphs included
+MAX_TYPE_CHARS = 200  # of a type's name; what has a longer one is taken for any type
+MAX_VALUES = 1_000  # of a node's widgets
 MUTED, BYPASSED = 2, 4  # modes of a node
 SETTER, GETTER = "SetNode", "GetNode"  # of the KJNodes: a link by name
 FROM_HOST, TO_HOST = (
@@ -27,7 +31,7 @@ class Slot:
     """An input or output of a node, or of a subgraph."""
 
     name: str
-    type: Any  # a type's name; anything else is treated as any type
+    type: str  # a type's name; ANY for anything else
     link: str | None = None  # id of the link into an input
     widget: str | None = None  # name of the widget that the input may replace
     links: tuple[str, ...] = ()  # ids of the links of an output, or of a subgraph's own input
@@ -39,7 +43,6 @@ class Link:
     output: int
     target: str  # id of a node, or TO_HOST
     input: int
-    type: Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +81,18 @@ class Diagram:
         return {link.input: link for link in self.links.values() if link.target == TO_HOST}
 
     @cached_property
+    def size(self) -> int:
+        """The number of its nodes and slots, for a limit on the work."""
+        slots = [*self.inputs, *self.outputs]
+        for node in self.nodes.values():
+            slots += [*node.inputs, *node.outputs]
+        return len(self.nodes) + len(slots) + sum(len(slot.links) for slot in slots)
+
+    @cached_property
+    def inputs_by_name(self) -> Mapping[str, Slot]:
+        return by_name(self.inputs)
+
+    @cached_property
     def setters(self) -> Mapping[str, Slot]:
         """The input of each node that gives a link a name."""
         setters = [node for node in self.nodes.values() if node.type == SETTER and node.inputs]
@@ -97,8 +112,9 @@ class EditorFile:
     subgraphs: Mapping[str, Diagram]
 
 
-def named(slots: Sequence[Slot], name: str) -> Slot | None:
-    return next((slot for slot in slots if slot.name == name), None)
+def by_name(slots: Sequence[Slot]) -> Mapping[str, Slot]:
+    """Return slots by their names; of several of one name, the first."""
+    return {slot.name: slot for slot in reversed(slots)}
 
 
 def is_editor_file(value: object) -> bool:
@@ -133,6 +149,7 @@ def _node(value: Mapping[str, Any]) -> Node:
         raise BadEditorFile("has a node without an id or a type")
     properties = value.get("properties")
     named, mode = value.get("widgets_values_named"), value.get("mode")
+    values = value.get("widgets_values")
     return Node(
         id=id,
         type=kind,
@@ -140,7 +157,7 @@ def _node(value: Mapping[str, Any]) -> Node:
         mode=mode if isinstance(mode, int) else 0,
         inputs=_slots(value.get("inputs")),
         outputs=_slots(value.get("outputs")),
-        values=value.get("widgets_values"),
+        values=values[:MAX_VALUES] if isinstance(values, list) else values,
         named=named if isinstance(named, Mapping) else {},
         promoted=_promoted(properties) if isinstance(properties, Mapping) else None,
     )
@@ -160,12 +177,12 @@ def _slots(value: object) -> tuple[Slot, ...]:
 
 
 def _slot(value: Mapping[str, Any]) -> Slot:
-    name, widget = value.get("name"), value.get("widget")
+    name, widget, kind = value.get("name"), value.get("widget"), value.get("type")
     below = widget.get("name") if isinstance(widget, Mapping) else None
     links = [_id(each) for each in _list(value.get("linkIds", value.get("links")))]
     return Slot(
         name=name if isinstance(name, str) else "",
-        type=value.get("type"),
+        type=kind if isinstance(kind, str) and len(kind) <= MAX_TYPE_CHARS else ANY,
         link=_id(value.get("link")),
         widget=below if isinstance(below, str) else None,
         links=tuple(each for each in links if each is not None),
@@ -175,19 +192,19 @@ def _slot(value: Mapping[str, Any]) -> Slot:
 def _links(value: object) -> Iterator[tuple[str, Link]]:
     for each in _list(value):
         match each:
-            case [id, source, output, target, input, *rest]:
-                parts = id, source, output, target, input, rest[0] if rest else None
+            case [id, source, output, target, input, *_]:
+                parts = id, source, output, target, input
             case {
                 "id": id, "origin_id": source, "origin_slot": output,
                 "target_id": target, "target_slot": input,
             }:  # fmt: skip
-                parts = id, source, output, target, input, each.get("type")
+                parts = id, source, output, target, input
             case _:
                 continue
         name, origin, end = _id(parts[0]), _id(parts[1]), _id(parts[3])
         places = isinstance(parts[2], int) and isinstance(parts[4], int)
         if name is not None and origin is not None and end is not None and places:
-            yield name, Link(origin, parts[2], end, parts[4], parts[5])
+            yield name, Link(origin, parts[2], end, parts[4])
 
 
 def _id(value: object) -> str | None:

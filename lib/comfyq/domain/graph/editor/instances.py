@@ -1,12 +1,13 @@
 """Instances of nodes: each node of a subgraph once for each node that stands for the subgraph."""
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from comfyq.domain.graph.editor.document import Diagram, EditorFile, Node, named
+from comfyq.domain.graph.editor.document import Diagram, EditorFile, Node, Slot, by_name
 
-MAX_INSTANCES = 5_000
+MAX_SIZE = 50_000  # nodes, inputs and outputs
 MAX_DEPTH = 20
 OWN = "-1"  # in a list of promoted widgets: an input of the subgraph itself
 
@@ -26,7 +27,8 @@ class Scope:
     host: Node | None = None
     children: dict[str, "Scope"] = field(default_factory=dict)  # by the id of the host
     inputs: Mapping[str, Any] = field(default_factory=dict)  # the host's values, by its input
-    promoted: Mapping[tuple[str, str], Any] = field(default_factory=dict)  # by node and widget
+    promoted: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by node, widget
+    host_inputs: Mapping[str, Slot] = field(default_factory=dict)  # the host's, by name
 
     def id_of(self, node: str) -> str:
         """Return the id in the converted graph, such as ``5:12`` for node 12 in the subgraph 5."""
@@ -36,16 +38,18 @@ class Scope:
 def scopes_of(file: EditorFile) -> list[Scope]:
     """List the file's own scope and that of every active subgraph; raises TooManyNodes."""
     root = Scope(file.root)
-    scopes, waiting, count = [root], [root], len(file.root.nodes)
+    scopes, waiting, size = list[Scope](), deque([root]), file.root.size
     while waiting:
-        scope = waiting.pop(0)
+        if size > MAX_SIZE:
+            raise TooManyNodes(
+                f"it has over {MAX_SIZE} nodes, inputs and outputs with those of its subgraphs"
+            )
+        scope = waiting.popleft()
+        if scope.depth > MAX_DEPTH:
+            raise TooManyNodes(f"its subgraphs are nested over {MAX_DEPTH} levels deep")
+        scopes.append(scope)
         for child in _children(scope, file):
-            count += len(child.diagram.nodes)
-            if child.depth > MAX_DEPTH:
-                raise TooManyNodes(f"its subgraphs are nested over {MAX_DEPTH} levels deep")
-            if count > MAX_INSTANCES:
-                raise TooManyNodes(f"it has over {MAX_INSTANCES} nodes with those of its subgraphs")
-            scopes.append(child)
+            size += child.diagram.size
             waiting.append(child)
     return scopes
 
@@ -55,7 +59,8 @@ def _children(scope: Scope, file: EditorFile) -> Iterator[Scope]:
         diagram = file.subgraphs.get(node.type)
         if diagram is None or not node.is_active:
             continue
-        inputs, promoted = _host_values(node, diagram, file)
+        slots = by_name(node.inputs)
+        inputs, promoted = _host_values(node, slots, diagram, file)
         child = Scope(
             diagram=diagram,
             prefix=f"{scope.id_of(node.id)}:",
@@ -64,48 +69,51 @@ def _children(scope: Scope, file: EditorFile) -> Iterator[Scope]:
             host=node,
             inputs=inputs,
             promoted=promoted,
+            host_inputs=slots,
         )
         scope.children[node.id] = child
         yield child
 
 
 def _host_values(
-    host: Node, diagram: Diagram, file: EditorFile
-) -> tuple[Mapping[str, Any], Mapping[tuple[str, str], Any]]:
+    host: Node, slots: Mapping[str, Slot], diagram: Diagram, file: EditorFile
+) -> tuple[Mapping[str, Any], Mapping[str, Mapping[str, Any]]]:
     """Return the values on a subgraph's node: by its inputs, and by promoted inner widgets."""
     if host.named:
-        return dict(host.named), {}
+        return host.named, {}
     values = host.values if isinstance(host.values, list) else []
+    if not values:
+        return {}, {}
     if host.promoted is None:
-        names = [
-            slot.name for slot in diagram.inputs if _has_widget(slot.name, host, diagram, file)
-        ]
+        names = [own.name for own in diagram.inputs if _has_widget(own, slots, diagram, file)]
         given = zip(names, values, strict=False)
         return {name: value for name, value in given if value is not None}, {}
-    inputs, inner = {}, {}
+    inputs: dict[str, Any] = {}
+    inner: dict[str, dict[str, Any]] = {}
     for (node, widget), value in zip(host.promoted, values, strict=False):
         if value is None:
             continue
         if node == OWN:
             inputs[widget] = value
         else:
-            inner[node, widget] = value
+            inner.setdefault(node, {})[widget] = value
     return inputs, inner
 
 
-def _has_widget(name: str, host: Node, diagram: Diagram, file: EditorFile) -> bool:
+def _has_widget(own: Slot, slots: Mapping[str, Slot], diagram: Diagram, file: EditorFile) -> bool:
     """Return whether an input of a subgraph stands for a widget, here or in one further in."""
-    slot = named(host.inputs, name)
-    if slot is not None and slot.widget is not None:
+    if own.name in slots and slots[own.name].widget is not None:
         return True
+    inner: Slot | None = own
     for _ in range(MAX_DEPTH):
-        own = named(diagram.inputs, name)
-        inside = list(diagram.fed_by(own)) if own else []
-        if any(target.widget is not None for _, target in inside):
-            return True
-        further = [(file.subgraphs.get(node.type), target.name) for node, target in inside]
-        below, name = next(((each, at) for each, at in further if each is not None), (None, ""))
+        below = None
+        for node, target in diagram.fed_by(inner) if inner else ():
+            if target.widget is not None:
+                return True
+            if below is None and node.type in file.subgraphs:
+                below = file.subgraphs[node.type], target.name
         if below is None:
             return False
-        diagram = below
+        diagram = below[0]
+        inner = diagram.inputs_by_name.get(below[1])
     return False

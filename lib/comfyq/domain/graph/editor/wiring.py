@@ -11,11 +11,10 @@ from comfyq.domain.graph.editor.document import (
     Link,
     Node,
     Slot,
-    named,
 )
 from comfyq.domain.graph.editor.frontend import PASSING, PRIMITIVE, getter_name
 from comfyq.domain.graph.editor.instances import Scope
-from comfyq.domain.graph.type_matching import types_match
+from comfyq.domain.graph.type_matching import ANY, type_names, types_match
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ class _Step:
     scope: Scope
     node: str
     output: int
-    type: Any
+    type: str
 
 
 Values = Mapping[tuple[int, str], Mapping[str, Any]]
@@ -57,13 +56,14 @@ class Wiring:
     def __init__(self, values: Values) -> None:
         self._values = values
         self._known: dict[tuple[int, str, int, str], Feed] = {}
+        self._passages: dict[int, _Passage] = {}  # by the ``id`` of a bypassed node
 
     def feed(self, scope: Scope, slot: Slot) -> Feed:
         """Return what feeds an input of a node in ``scope``."""
         step, result = _from_input(scope, slot, slot.type), None
         way = []
         while step is not None:
-            key = (id(step.scope), step.node, step.output, str(step.type))
+            key = (id(step.scope), step.node, step.output, step.type)
             if key in self._known:
                 result = self._known[key]
                 break
@@ -83,7 +83,7 @@ class Wiring:
         if node is None or node.mode == MUTED:
             return None, None
         if node.mode == BYPASSED:
-            slot = _passed_through(node, step)
+            slot = self._passed_through(node, step)
             return (None if slot is None else _from_input(scope, slot, step.type)), None
         if node.id in scope.children:
             child = scope.children[node.id]
@@ -91,17 +91,23 @@ class Wiring:
             return (None if link is None else _from_link(child, link, step.type)), None
         return _of_node(node, step)
 
+    def _passed_through(self, node: Node, step: _Step) -> Slot | None:
+        if id(node) not in self._passages:
+            self._passages[id(node)] = _Passage(node)
+        return self._passages[id(node)].through(step.output, step.type)
+
     def _outside(self, step: _Step) -> tuple[_Step | None, Feed]:
         """Leave a subgraph: to what feeds the input of its node, or to the value of its widget."""
         scope, inputs = step.scope, step.scope.diagram.inputs
         if scope.parent is None or scope.host is None or not 0 <= step.output < len(inputs):
             return None, None
         own = inputs[step.output]
-        slot = named(scope.host.inputs, own.name)
+        slot = scope.host_inputs.get(own.name)
         outer = None if slot is None else _from_input(scope.parent, slot, step.type)
         if outer is not None:
             return outer, None
-        value = scope.parent.promoted.get((scope.host.id, own.name), scope.inputs.get(own.name))
+        above = scope.parent.promoted.get(scope.host.id, {})
+        value = above.get(own.name, scope.inputs.get(own.name))
         return None, self._first(scope, own) if value is None else Value(value)
 
     def _first(self, scope: Scope, own: Slot | None) -> Feed:
@@ -117,16 +123,16 @@ class Wiring:
                 value = self._values.get((id(scope), node.id), {}).get(slot.widget or "")
                 break
             value = child.inputs.get(slot.name)
-            scope, own = child, named(child.diagram.inputs, slot.name)
+            scope, own = child, child.diagram.inputs_by_name.get(slot.name)
         return None if value is None else Value(value)
 
 
-def _from_input(scope: Scope, slot: Slot, kind: Any) -> _Step | None:
+def _from_input(scope: Scope, slot: Slot, kind: str) -> _Step | None:
     link = scope.diagram.links.get(slot.link) if slot.link is not None else None
     return None if link is None else _from_link(scope, link, kind)
 
 
-def _from_link(scope: Scope, link: Link, kind: Any) -> _Step:
+def _from_link(scope: Scope, link: Link, kind: str) -> _Step:
     return _Step(scope, link.source, link.output, kind)
 
 
@@ -152,17 +158,29 @@ def _named(step: _Step, name: str) -> _Step | None:
     return None
 
 
-def _passed_through(node: Node, step: _Step) -> Slot | None:
-    """Return the input that a bypassed node passes on: that of the same place or type."""
-    inputs = node.inputs
-    offered = node.outputs[step.output].type if step.output < len(node.outputs) else None
-    if step.type in ("*", None) or offered in ("*", None):
-        same = step.output if step.output < len(inputs) else 0
-        return inputs[same] if inputs else None
-    if step.output < len(inputs):
-        beside = inputs[step.output].type
-        if types_match(beside, offered) and types_match(beside, step.type):
-            return inputs[step.output]
-    exact = [slot for slot in inputs if slot.type == step.type]
-    fitting = [slot for slot in inputs if types_match(slot.type, offered)]
-    return next(iter([*exact, *fitting]), None)
+class _Passage:
+    """The inputs of a bypassed node by their types, of each type the first."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._exact: dict[str, Slot] = {}
+        self._by_name: dict[str, int] = {}
+        for at, slot in enumerate(node.inputs):
+            self._exact.setdefault(slot.type, slot)
+            for name in type_names(slot.type):
+                self._by_name.setdefault(name, at)
+
+    def through(self, output: int, wanted: str) -> Slot | None:
+        """Return the input that an output passes on: that of the same place, or of its type."""
+        inputs, outputs = self._node.inputs, self._node.outputs
+        offered = outputs[output].type if 0 <= output < len(outputs) else ANY
+        beside = inputs[output] if 0 <= output < len(inputs) else None
+        if ANY in (wanted, offered):
+            return beside or next(iter(inputs), None)
+        if beside and types_match(beside.type, offered) and types_match(beside.type, wanted):
+            return beside
+        if wanted in self._exact:
+            return self._exact[wanted]
+        fitting = [self._by_name.get(name) for name in (*type_names(offered), ANY)]
+        places = [at for at in fitting if at is not None]
+        return inputs[min(places)] if places else None
