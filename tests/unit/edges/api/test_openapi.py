@@ -122,6 +122,7 @@ def test_the_request_is_that_of_the_specification(document: dict[str, Any]) -> N
         "preset",
         "graph",
         "overrides",
+        "extra_data",
         "wait",
         "reuse",
         "metadata",
