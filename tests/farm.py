@@ -143,7 +143,7 @@ class Farm:
         return FarmWorker(self, name, engine or ScriptedEngine(), disk_cleanup)
 
 
-async def _render(job: Job, outputs: Sequence[Output], base_url: str) -> bytes:
+def _render(job: Job, outputs: Sequence[Output], base_url: str) -> bytes:
     return f"{job.status} {job.progress.fraction}".encode()
 
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
-from functools import partial
 from itertools import count
 
 from comfyq.domain import job as jobs
@@ -61,8 +60,11 @@ class FollowedJobs:
             clock=self.clock,
         )
 
-    async def _render(self, job: Job, outputs: Sequence[Output], base_url: str) -> bytes:
-        url = partial(output_url, base_url or PUBLIC_URL, signed=self.links)
+    def _render(self, job: Job, outputs: Sequence[Output], base_url: str) -> bytes:
+        def url(index: int) -> str:
+            query = self.links.query(job.id, index)
+            return output_url(base_url or PUBLIC_URL, job.id, index, query)
+
         return render(job, outputs, output_url=url)
 
     async def submitted(self, job_id: str = "job-1", *, tenant: str = DEFAULT_TENANT) -> Job:

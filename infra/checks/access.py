@@ -26,10 +26,18 @@ TRUSTED = {
     "WebSocketRole": "lambda.amazonaws.com",
     "ReaperRole": "lambda.amazonaws.com",
     "IntakeRole": "lambda.amazonaws.com",
+    "ApiGatewayRole": "apigateway.amazonaws.com",
     "OutsideWorkerRole": "rolesanywhere.amazonaws.com",
     "NodeRole": "ec2.amazonaws.com",
     "StartRole": "ecs-tasks.amazonaws.com",
     "PoolWorkerRole": "ecs-tasks.amazonaws.com",
+}
+# API Gateway asks for this policy of AWS's by name:
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/set-up-logging.html
+POLICIES = {
+    "ApiGatewayRole": [
+        "arn:${AWS::Partition}:iam::aws:policy/service-role/AmazonAPIGatewayPushToCloudWatchLogs"
+    ]
 }
 TRUST_ACTIONS = {"sts:AssumeRole", "sts:SetSourceIdentity", "sts:TagSession"}
 
@@ -41,7 +49,8 @@ def roles_name_their_rights(document: Document) -> Iterator[str]:
             yield f"{owner}: {fault}"
     for role in document.of("AWS::IAM::Role"):
         for policy in role.properties.get("ManagedPolicyArns", []):
-            if policy != {"Ref": "WorkerPolicy"}:
+            known = ["${WorkerPolicy}", *POLICIES.get(role.id, [])]
+            if text(policy) not in known:
                 yield f"{role.id}: {text(policy)} is not ours"
 
 
@@ -61,10 +70,10 @@ def rights_are_those_that_are_used(document: Document) -> Iterator[str]:
         granted = set(_rights(document, owner))
         for right in needed:
             if not any(_covers(grant, right) for grant in granted):
-                yield f"{owner}: {right.action} on {right.resource} is needed and not granted"
+                yield f"{owner}: {_named(right)} is needed and not granted"
         for grant in granted:
             if not any(_covers(grant, right) for right in needed):
-                yield f"{owner}: {grant.action} on {grant.resource} is granted and never used"
+                yield f"{owner}: {_named(grant)} is granted and never used"
 
 
 def functions_have_the_role_of_their_name(document: Document) -> Iterator[str]:
@@ -99,6 +108,14 @@ def roles_are_taken_by_whom_they_are_for(document: Document) -> Iterator[str]:
                 yield f"{role.id}: {statement['Action']} is no way to take a role"
             if service == "rolesanywhere.amazonaws.com" and "TrustAnchorArn" not in text(statement):
                 yield f"{role.id}: any trust anchor may take it"
+            if service == "rolesanywhere.amazonaws.com" and not _names_certificates(statement):
+                yield f"{role.id}: any certificate of its CA may take it"
+
+
+def _names_certificates(statement: Statement) -> bool:
+    equals = statement.get("Condition", {}).get("StringEquals", {})
+    named = equals.get("aws:PrincipalTag/x509Subject/CN")
+    return bool(named == {"Ref": "WorkerCertificateName"})
 
 
 def identity_statements(document: Document) -> Iterator[tuple[str, Statement]]:
@@ -114,6 +131,13 @@ def places(statement: Statement) -> list[str]:
     return [text(place) for place in many(statement.get("Resource", "*"))]
 
 
+def statement_partitions(statement: Statement) -> list[str]:
+    """Return the kinds of partitions of the table that a statement is limited to."""
+    limit = statement.get("Condition", {}).get("ForAllValues:StringLike", {})
+    partitions: list[str] = many(limit.get("dynamodb:LeadingKeys", ""))
+    return partitions
+
+
 def _statements(policy: Resource) -> list[Statement]:
     found: list[Statement] = policy.find("PolicyDocument.Statement", [])
     return found
@@ -126,7 +150,8 @@ def _rights(document: Document, owner: str) -> Iterator[Right]:
         for action in many(statement["Action"]):
             for place in places(statement):
                 if action not in LOGS and not _polls(owner, action, place):
-                    yield Right(action, place)
+                    partitions = statement_partitions(statement)
+                    yield from (Right(action, place, each) for each in partitions)
 
 
 def _polls(owner: str, action: str, place: str) -> bool:
@@ -142,7 +167,13 @@ def _covers(grant: Right, needed: Right) -> bool:
     place = grant.resource
     if ":execute-api:" in place:
         place = place.rsplit(":", 1)[1]
-    return grant.action == needed.action and fnmatchcase(needed.resource, _pattern(place))
+    return (grant.action, grant.partition) == (needed.action, needed.partition) and fnmatchcase(
+        needed.resource, _pattern(place)
+    )
+
+
+def _named(right: Right) -> str:
+    return f"{right.action} on {right.resource} {right.partition}".rstrip()
 
 
 def _pattern(place: str) -> str:

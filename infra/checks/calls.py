@@ -1,7 +1,7 @@
 """Calls of AWS by the code, as the rights that they need.
 
-A right is an action and a resource, the resource written as in the template's ``!Sub``:
-``dynamodb:Query ${Table.Arn}/index/tenant``.
+A right is an action, a resource written as in the template's ``!Sub``, and of the table and its
+indexes the kind of partition: ``dynamodb:Query ${Table.Arn}/index/tenant T#*``.
 """
 
 import json
@@ -13,12 +13,15 @@ from typing import Any, NamedTuple
 
 RECORD = Path(__file__).with_name("calls.json")
 
+PARTITION_VALUE = ":partition"  # as the adapter names it in its queries
+
 Parameters = Mapping[str, Any]
 
 
 class Right(NamedTuple):
     action: str  # dynamodb:Query
     resource: str  # ${Table.Arn}/index/tenant
+    partition: str = ""  # JOB#*; empty outside the table
 
 
 # What an S3 call needs is not always called like it:
@@ -76,12 +79,22 @@ def _table_rights(operation: str, params: Parameters) -> Iterator[Right]:
     if operation == "TransactWriteItems":
         for step in params["TransactItems"]:
             for kind in step:
-                yield Right(f"dynamodb:{TRANSACTION_ACTIONS[kind]}", "${Table.Arn}")
+                action = f"dynamodb:{TRANSACTION_ACTIONS[kind]}"
+                yield Right(action, "${Table.Arn}", _partition(step[kind]))
         return
     index = params.get("IndexName")
-    yield Right(
-        f"dynamodb:{operation}", f"${{Table.Arn}}/index/{index}" if index else "${Table.Arn}"
-    )
+    place = f"${{Table.Arn}}/index/{index}" if index else "${Table.Arn}"
+    yield Right(f"dynamodb:{operation}", place, _partition(params))
+
+
+def _partition(params: Parameters) -> str:
+    """Return the kind of partition that a call reads or writes: ``JOB#*``, ``WORKER``."""
+    if "KeyConditionExpression" in params:
+        [value] = params["ExpressionAttributeValues"][PARTITION_VALUE].values()
+    else:
+        [value] = (params.get("Item") or params["Key"])["pk"].values()
+    kind, mark, _ = value.partition("#")
+    return f"{kind}#*" if mark else str(kind)
 
 
 def _objects(params: Parameters) -> str:
@@ -94,7 +107,12 @@ def recorded(path: Path = RECORD) -> Mapping[str, frozenset[Right]]:
     """By role, the rights that its code was seen to need; ``record`` wrote them."""
     roles = json.loads(path.read_text(encoding="utf-8"))
     return {
-        role: frozenset(Right(action, at) for action, places in rights.items() for at in places)
+        role: frozenset(
+            Right(action, place, partition)
+            for action, places in rights.items()
+            for place, partitions in places.items()
+            for partition in partitions
+        )
         for role, rights in roles.items()
     }
 
@@ -104,8 +122,9 @@ def record(recordings: Mapping[str, Recording], path: Path = RECORD) -> None:
     path.write_text(json.dumps(roles, indent=2) + "\n", encoding="utf-8")
 
 
-def _grouped(recording: Recording) -> dict[str, list[str]]:
-    grouped: dict[str, list[str]] = {}
+def _grouped(recording: Recording) -> dict[str, dict[str, list[str]]]:
+    """Group rights by action and resource; outside the table the one partition is empty."""
+    grouped: dict[str, dict[str, list[str]]] = {}
     for right in sorted(recording.rights):
-        grouped.setdefault(right.action, []).append(right.resource)
+        grouped.setdefault(right.action, {}).setdefault(right.resource, []).append(right.partition)
     return grouped

@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from infra.checks.access import Statement, places
-from infra.checks.document import Document, Resource, many
+from infra.checks.document import Document, Resource, at, many
 from infra.checks.intrinsics import text
 
 POLICY_TYPES = ("AWS::SQS::QueuePolicy", "AWS::S3::BucketPolicy", "AWS::SNS::TopicPolicy")
+WRITTEN_APIS = ("AWS::Serverless::HttpApi", "AWS::Serverless::WebSocketApi")  # of SAM
 GUARDED = {"AWS::SQS::Queue": "sqs:*", "AWS::S3::Bucket": "s3:*", "AWS::SNS::Topic": "sns:Publish"}
 
 
@@ -84,6 +85,27 @@ def metadata_is_out_of_reach(document: Document) -> Iterator[str]:
                 yield f"{task.id}: {container['Name']} is privileged, or listens"
         if task.find("NetworkMode") != "bridge":
             yield f"{task.id}: shares the instance's network, and so its metadata"
+
+
+def pages_are_named(document: Document) -> Iterator[str]:
+    """No page of another origin may call or read anything unless its origin was named."""
+    if at(document.content, "Parameters.CorsOrigins.Default") != "":
+        yield "CorsOrigins: pages of others may call the API by default"
+    off = {"Ref": "AWS::NoValue"}
+    for api in document.of("AWS::ApiGatewayV2::Api", *WRITTEN_APIS):
+        cors = api.find("Body.x-amazon-apigateway-cors") or api.find("CorsConfiguration")
+        if cors and (at(cors, "Fn::If.0"), at(cors, "Fn::If.2")) != ("HasCorsOrigins", off):
+            yield f"{api.id}: pages of others may call it"
+
+
+def accesses_are_logged(document: Document) -> Iterator[str]:
+    """Each API logs who called it, from where, and what the answer was."""
+    for stage in document.of("AWS::ApiGatewayV2::Stage", *WRITTEN_APIS):
+        log = stage.find("AccessLogSettings")
+        settings = at(log, "Fn::If.1", log) or {}
+        fields = str(settings.get("Format"))
+        if not {"DestinationArn", "Format"} <= set(settings) or "sourceIp" not in fields:
+            yield f"{stage.id}: does not log who calls it"
 
 
 def _egress(group: Resource) -> list[Mapping[str, Any]]:

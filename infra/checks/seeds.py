@@ -55,8 +55,50 @@ FAULTS = (
     Fault(
         "trust",
         "any trust anchor will do",
-        "            Condition:\n              ArnEquals:\n"
-        "                aws:SourceArn: !Ref TrustAnchorArn\n",
+        "              ArnEquals:\n                aws:SourceArn: !Ref TrustAnchorArn\n",
+        "",
+    ),
+    Fault(
+        "trust",
+        "any certificate of the CA is a worker's",
+        "              StringEquals:\n"
+        "                aws:PrincipalTag/x509Subject/CN: !Ref WorkerCertificateName\n",
+        "",
+    ),
+    Fault(
+        "rights",
+        "a worker may read the secret of links",
+        '- "JOB#*"',
+        '- "*"',
+        after="  WorkerPolicy:",
+    ),
+    Fault(
+        "rights",
+        "the reaper may read every partition",
+        "            Condition:\n              ForAllValues:StringLike:\n"
+        "                dynamodb:LeadingKeys",
+        "            Condition:\n              StringLike:\n"
+        "                dynamodb:LeadingKey",
+        after="  ReaperRole:",
+    ),
+    Fault(
+        "exposure",
+        "pages of every origin may call",
+        'Default: ""',
+        'Default: "*"',
+        after="  CorsOrigins:",
+    ),
+    Fault(
+        "exposure",
+        "nobody knows who opened sockets",
+        "\"ip\":\"$context.identity.sourceIp\",",
+        "",
+        after="  WebSocketApi:",
+    ),
+    Fault(
+        "bucket",
+        "what is deleted is gone",
+        "      VersioningConfiguration:\n        Status: Enabled\n",
         "",
     ),
     Fault(

@@ -5,7 +5,7 @@ from typing import Any
 
 from comfyq.config import Settings
 from comfyq.ports.table import INDEXES, MAIN, Index
-from infra.checks.document import Document
+from infra.checks.document import Document, at
 
 RECEIVES = 10  # before a message is a dead letter
 LONGEST_S = 14 * 24 * 3600  # that SQS keeps a message
@@ -86,9 +86,19 @@ def the_bucket_forgets_only_what_is_unfinished(document: Document) -> Iterator[s
         yield "Bucket: pending uploads stay for ever"
     if not any("AbortIncompleteMultipartUpload" in rule for rule in rules):
         yield "Bucket: parts of unfinished uploads stay, and cost, for ever"
-    methods = document.get("Bucket").find("CorsConfiguration.CorsRules.0.AllowedMethods", [])
+    cors = document.get("Bucket").find("CorsConfiguration.Fn::If.1", {})
+    methods = at(cors, "CorsRules.0.AllowedMethods", [])
     if set(methods) != {"GET", "HEAD", "PUT"}:  # what a signed link allows
         yield f"Bucket: pages may {methods}"
+
+
+def deleted_objects_come_back_for_a_while(document: Document) -> Iterator[str]:
+    for bucket in document.of("AWS::S3::Bucket"):
+        if bucket.find("VersioningConfiguration.Status") != "Enabled":
+            yield f"{bucket.id}: what is deleted is gone"
+        rules = bucket.find("LifecycleConfiguration.Rules", [])
+        if not any("NoncurrentVersionExpiration" in rule for rule in rules):
+            yield f"{bucket.id}: what is deleted stays, and costs, for ever"
 
 
 def _index_faults(name: str, found: Mapping[str, Any], wanted: Index) -> Iterator[str]:

@@ -22,6 +22,7 @@ from comfyq.domain.caller import DEFAULT_TENANT
 from comfyq.domain.errors import AssetsUnavailable
 from comfyq.domain.job import Job, JobId, JobStatus, WorkerId
 from comfyq.domain.submission.spec import Spec
+from comfyq.ports.table import Delete
 from comfyq.records.catalogues import CatalogueRecords, Published
 from infra.checks.calls import Right
 from tests.infra import files
@@ -172,6 +173,7 @@ def _a_batch(deployment: Deployment) -> None:
 
 def _submissions_by_queue(deployment: Deployment) -> None:
     """One that is sent twice, one that cannot be run."""
+    asyncio.run(_forget_secret(deployment.services()))
     good, bad = json.dumps({"prompt": "a fox"}), json.dumps({"prompt": 7, "width": "wide"})
     with deployment.role("IntakeRole"):
         taken = deployment.take(
@@ -186,6 +188,7 @@ def _dead_letters(deployment: Deployment) -> None:
     settings = deployment.settings
     waiting = asyncio.run(_create(deployment.services()))
     doorbell = json.dumps({"job_id": waiting.id})
+    asyncio.run(_forget_secret(deployment.services()))
     dead_url = str(settings.aws.queue_url).replace("jobs-queue", "jobs-dead-letters")
     with deployment.role("ReaperRole"):
         answer = deployment.reap(
@@ -258,6 +261,11 @@ async def _follow_unseen(services: Services, job_id: str) -> None:
     assert known is not None
     now_s = int(services.ports.clock.now().timestamp())
     await services.followers.add(JobId(job_id), known[1], now_s=now_s)
+
+
+async def _forget_secret(services: Services) -> None:
+    """Whoever makes the first job of a deployment makes the secret of its links."""
+    await services.ports.table.write(Delete(("SECRET#links", "-")))
 
 
 async def _create(services: Services, *, family: str = "any") -> Job:

@@ -43,12 +43,18 @@ def test_the_record_has_the_rights_that_are_easily_forgotten() -> None:
     assert Right("s3:AbortMultipartUpload", outputs) in rights["WorkerPolicy"]
     assert Right("s3:DeleteObject", outputs) in rights["WorkerPolicy"]
     assert Right("sqs:SendMessage", "${JobsQueue.Arn}") in rights["WorkerPolicy"]
-    assert Right("dynamodb:Query", "${Table.Arn}/index/ready") in rights["WorkerPolicy"]
-    assert Right("dynamodb:Query", "${Table.Arn}/index/ready") in rights["ApiRole"]
+    assert Right("dynamodb:Query", "${Table.Arn}/index/ready", "READY#*") in rights["WorkerPolicy"]
+    assert Right("dynamodb:Query", "${Table.Arn}/index/ready", "READY#*") in rights["ApiRole"]
     assert Right("s3:GetObject", outputs) in rights["ApiRole"]
     assert Right("execute-api:ManageConnections", connections) in rights["ApiRole"]
-    assert Right("dynamodb:UpdateItem", "${Table.Arn}") in rights["ApiRole"]
+    assert Right("dynamodb:UpdateItem", "${Table.Arn}", "RATE#*") in rights["ApiRole"]
     assert Right("s3:DeleteObject", outputs) in rights["ReaperRole"]
     assert Right("s3:DeleteObject", files) in rights["ReaperRole"]
     assert Right("s3:PutObject", files) in rights["IntakeRole"]
     assert Right("s3:GetObject", files) in rights["WorkerPolicy"]
+
+
+def test_who_runs_graphs_of_clients_reads_no_secret() -> None:
+    """Custom nodes run beside a worker: its rights are those of an intruder, at worst."""
+    partitions = {right.partition for right in recorded()["WorkerPolicy"]}
+    assert not partitions & {"SECRET#*", "IDEM#*", "DEAD#*", "RATE#*", "UPLOAD#*", "BATCH#*"}

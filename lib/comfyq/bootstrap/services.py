@@ -22,6 +22,7 @@ from comfyq.records.catalogues import CatalogueRecords
 from comfyq.records.request_counts import RequestCounts
 from comfyq.records.results import ResultRecords
 from comfyq.records.waiting_jobs import WaitingRecords
+from comfyq.services.files.signed_links import LinkSigner
 from comfyq.services.jobs.admission import Admission
 from comfyq.services.jobs.batch_submission import BatchSubmission
 from comfyq.services.jobs.batches import Batches
@@ -84,6 +85,10 @@ class Services(FileServices):
         return WorkflowLibrary(workflows=self.workflows, catalogues=self.catalogues)
 
     @cached_property
+    def link_signer(self) -> LinkSigner:
+        return LinkSigner(clock=self.ports.clock, expires_s=self.settings.api.link_expires_s)
+
+    @cached_property
     def announcer(self) -> Announcer:
         return Announcer(
             records=self.records,
@@ -116,6 +121,7 @@ class Services(FileServices):
             admission=self.admission,
             input_files=InputFiles(uploads=self.uploads, limits=self.settings.limits.inputs),
             result_cache=self.reuse,
+            links=self.links,
             clock=self.ports.clock,
             unsuited_timeout_s=self.settings.limits.unsuited_timeout_s,
         )
@@ -226,7 +232,12 @@ class Services(FileServices):
             clock=self.ports.clock,
         )
 
-    async def _render(self, job: Job, outputs: Sequence[Output], base_url: str) -> bytes:
+    def _render(self, job: Job, outputs: Sequence[Output], base_url: str) -> bytes:
         base_url = base_url or self.settings.api.public_url or ""
-        url = partial(output_url, base_url, signed=await self.links())
+
+        def url(index: int) -> str | None:
+            if job.link_key is None:  # stored by an older version
+                return None
+            return output_url(base_url, job.id, index, self.link_signer.query(job.link_key, index))
+
         return render(job, outputs, output_url=url)

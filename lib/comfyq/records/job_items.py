@@ -69,6 +69,7 @@ def to_item(job: Job, *, write_id: str) -> Item:
         "simulated": job.simulated or None,
         "reused": job.reused_from,
         "kept": optional_ms(job.kept_until),
+        "link_key": job.link_key,
         **_index_values(job),
         **_progress_values(job.progress),
         **_ready_values(job),
@@ -108,6 +109,7 @@ def from_item(item: Item) -> Job:
         simulated=item.get("simulated", False),
         reused_from=item.get("reused"),
         kept_until=optional_time(item.get("kept")),
+        link_key=item.get("link_key"),
         due_at=from_ms(int(item["ask"])),
         version=item["version"],
     )

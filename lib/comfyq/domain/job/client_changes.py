@@ -26,6 +26,7 @@ def submitted(
     family: str = "any",
     limits: Limits | None = None,
     unsuited: str | None = None,
+    link_key: str | None = None,
 ) -> Job:
     """Make a new job, which waits for its first doorbell.
 
@@ -38,6 +39,7 @@ def submitted(
         family=family,
         created_at=created_at,
         limits=limits or Limits(),
+        link_key=link_key,
         due_at=created_at + RING_AFTER,
         unsuited_since=None if unsuited is None else created_at,
         note=None if unsuited is None else shortened(unsuited),

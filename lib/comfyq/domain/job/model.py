@@ -145,6 +145,7 @@ class Job:
     simulated: bool = False  # a simulator, not a real ComfyUI, makes or made its results
     reused_from: JobId | None = None  # the job that made its results
     kept_until: datetime | None = None  # jobs that reuse its results need them until then
+    link_key: str | None = None  # signs the links to its outputs, and to no other job's
     due_at: datetime  # when the reaper must next check it
     version: int = 1  # grows by one on every write; the table compares it
 

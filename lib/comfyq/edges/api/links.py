@@ -34,7 +34,7 @@ class Links:
 
     def output(self, job_id: JobId, index: int) -> str:
         """Return the signed link to a job's ``index``-th output."""
-        return output_url(self.base_url, job_id, index, signed=self.signed)
+        return output_url(self.base_url, job_id, index, self.signed.query(job_id, index))
 
     def outputs(self, job_id: JobId, start: int) -> str:
         """Return where a job's outputs are listed from the ``start``-th on."""
@@ -51,6 +51,6 @@ class Links:
         return f"{self.base_url}{UPLOADS}/{upload_id}/complete"
 
 
-def output_url(base_url: str, job_id: JobId, index: int, *, signed: SignedLinks) -> str:
-    """Return the signed link to a job's ``index``-th output below ``base_url``."""
-    return f"{base_url}{GENERATE}/{job_id}/outputs/{index}?{signed.query(job_id, index)}"
+def output_url(base_url: str, job_id: JobId, index: int, query: str) -> str:
+    """Return the link to a job's ``index``-th output below ``base_url``; ``query`` signs it."""
+    return f"{base_url}{GENERATE}/{job_id}/outputs/{index}?{query}"

@@ -5,12 +5,12 @@ from collections.abc import Callable, Sequence
 from pydantic import BaseModel
 
 from comfyq.domain.files.output import Output, OutputKind
-from comfyq.domain.job import Job, JobId
+from comfyq.domain.job import Job
 from comfyq.wire.generate.frames import MAX_TEXT, ProgressFrame
 from comfyq.wire.generate.statuses import STATUSES, error_text, failure_of
 
-OutputUrl = Callable[[JobId, int], str]
-"""(job, index of an output) -> the signed link to it."""
+OutputUrl = Callable[[int], str | None]
+"""index of an output -> the signed link to it, if one can be made."""
 
 
 def render(job: Job, outputs: Sequence[Output], *, output_url: OutputUrl) -> bytes:
@@ -23,7 +23,7 @@ def render(job: Job, outputs: Sequence[Output], *, output_url: OutputUrl) -> byt
         step=job.progress.step,
         max_steps=job.progress.max_steps,
         message=_clipped(job.progress.message),
-        image_url=_image_url(job.id, outputs, output_url),
+        image_url=_image_url(outputs, output_url),
         error=_clipped(error_text(failure)) if failure else None,
         error_code=failure.code if failure else None,
         seq=job.version,
@@ -37,10 +37,10 @@ def encode(frame: BaseModel) -> bytes:
     return frame.model_dump_json().encode()
 
 
-def _image_url(job_id: JobId, outputs: Sequence[Output], output_url: OutputUrl) -> str | None:
+def _image_url(outputs: Sequence[Output], output_url: OutputUrl) -> str | None:
     for index, output in enumerate(outputs):
         if output.kind is OutputKind.IMAGE:
-            return output_url(job_id, index)
+            return output_url(index)
     return None
 
 

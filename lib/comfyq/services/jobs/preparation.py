@@ -1,6 +1,6 @@
 """Preparation of a job: its request admitted, its files stored, earlier results looked up."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from comfyq.domain import job as jobs
@@ -11,6 +11,7 @@ from comfyq.domain.submission.admission import AdmittedRequest
 from comfyq.domain.submission.request import Request
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.clock import Clock
+from comfyq.services.files.signed_links import SignedLinks
 from comfyq.services.jobs.admission import Admission
 from comfyq.services.jobs.input_files import InputFiles
 from comfyq.services.jobs.result_cache import ResultCache
@@ -32,12 +33,14 @@ class Preparation:
         admission: Admission,
         input_files: InputFiles,
         result_cache: ResultCache,
+        links: Callable[[], Awaitable[SignedLinks]],
         clock: Clock,
         unsuited_timeout_s: int,
     ) -> None:
         self._admission = admission
         self._input_files = input_files
         self._result_cache = result_cache
+        self._links = links
         self._clock = clock
         self._unsuited_timeout_s = unsuited_timeout_s
 
@@ -59,6 +62,7 @@ class Preparation:
             limits=replace(admitted.limits, unsuited_timeout_s=self._unsuited_timeout_s),
             created_at=self._clock.now(),
             unsuited=admitted.unsuited,
+            link_key=(await self._links()).key(job_id),
         )
         settled = await self._input_files.settle(caller, admitted.spec)
         spec = replace(settled, metadata=request.metadata)

@@ -1,7 +1,7 @@
 """Posting a job's changes to its followers, after the change is stored and never before."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
 
@@ -14,7 +14,7 @@ from comfyq.ports.notifier import ConnectionGone, Notifier
 from comfyq.records.jobs import JobRecords
 from comfyq.records.subscriptions import Subscription, SubscriptionRecords
 
-Render = Callable[[Job, Sequence[Output], str], Awaitable[bytes]]
+Render = Callable[[Job, Sequence[Output], str], bytes]
 """(job, its outputs, base URL of links) -> the frame to post."""
 
 
@@ -71,7 +71,7 @@ class Announcer:
         return all(await asyncio.gather(*posts))
 
     async def _post_to(self, job: Job, outputs: Sequence[Output], follower: Subscription) -> bool:
-        frame = await self._render(job, outputs, follower.base_url)
+        frame = self._render(job, outputs, follower.base_url)
         try:
             await self._notifier.post(follower.connection, frame)
         except ConnectionGone:

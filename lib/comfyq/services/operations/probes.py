@@ -10,10 +10,12 @@ from typing import Protocol
 
 from comfyq.domain.diagnosis import Finding, FindingState
 from comfyq.domain.errors import DomainError, OutputNotFound
+from comfyq.domain.job import JobId
 from comfyq.ports.assets import Assets
 from comfyq.ports.gauge import Depth, QueueGauge
 from comfyq.ports.notifier import Connection, ConnectionGone, Notifier
 from comfyq.ports.table import ConditionFailed, Delete, Put, Table, Write
+from comfyq.records.job_items import meta_key, ready_partition
 from comfyq.services.operations.findings import judge_dead, judge_depth
 from comfyq.services.operations.remedies import is_refusal, remedy_for
 
@@ -29,20 +31,24 @@ class Probe(Protocol):
 
 
 class TableProbe:
-    """Read, write and delete under a key that does not exist, with conditions that cannot hold."""
+    """Read, write and delete a job that does not exist, with conditions that cannot hold.
+
+    A worker has no rights outside the partitions that it works on, so the key is that of a job.
+    """
 
     def __init__(self, table: Table, *, id: str) -> None:
         self._table = table
         self._id = id
 
     async def run(self) -> Sequence[Finding]:
-        key = (f"CHECK#{self._id}", "META")
+        key = meta_key(JobId(f"check-{self._id}"))
+        family = ready_partition(f"check-{self._id}")
         put = Put({"pk": key[0], "sk": key[1]}, version=1)
         return [
             await _tried("table: read", self._table.get(key)),
             await _tried("table: write", self._refused(put)),
             await _tried("table: delete", self._refused(Delete(key, version=1))),
-            await _tried("table: index ready", self._table.query("ready", key[0], limit=1)),
+            await _tried("table: index ready", self._table.query("ready", family, limit=1)),
         ]
 
     async def _refused(self, write: Write) -> None:

@@ -23,8 +23,8 @@ def job(**fields: Any) -> Job:
     return replace(waiting, **fields)
 
 
-def url_of(job_id: JobId, index: int) -> str:
-    return f"https://here.example/{job_id}/{index}"
+def url_of(index: int) -> str:
+    return f"https://here.example/job-1/{index}"
 
 
 def frame(shown: Job, outputs: list[Output] | None = None) -> dict[str, Any]:
