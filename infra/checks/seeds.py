@@ -77,8 +77,7 @@ FAULTS = (
         "the reaper may read every partition",
         "            Condition:\n              ForAllValues:StringLike:\n"
         "                dynamodb:LeadingKeys",
-        "            Condition:\n              StringLike:\n"
-        "                dynamodb:LeadingKey",
+        "            Condition:\n              StringLike:\n                dynamodb:LeadingKey",
         after="  ReaperRole:",
     ),
     Fault(
@@ -91,7 +90,7 @@ FAULTS = (
     Fault(
         "exposure",
         "nobody knows who opened sockets",
-        "\"ip\":\"$context.identity.sourceIp\",",
+        '"ip":"$context.identity.sourceIp",',
         "",
         after="  WebSocketApi:",
     ),

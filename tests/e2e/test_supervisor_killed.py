@@ -116,3 +116,24 @@ async def test_an_orderly_end_leaves_no_note(comfy: Comfy, tmp_path: Path) -> No
         while not path.exists():  # noqa: ASYNC110 - a file has no event to wait for
             await asyncio.sleep(0.01)
     assert not path.exists()
+
+
+async def test_what_is_started_gets_no_credentials(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = tmp_path / "seen"
+    for name in (
+        "COMFYQ_LINK_SECRET",
+        "AWS_SECRET_ACCESS_KEY",
+        "MINIO_SECRET_KEY",
+        "ECS_AGENT_URI",
+    ):
+        monkeypatch.setenv(name, "secret")
+    monkeypatch.setenv("HF_HOME", "/models")
+    command = f"env > {shlex.quote(str(seen))}.new; mv {seen}.new {seen}; sleep 600"
+    async with beside(Supervisor(command, note=ProcessNote(tmp_path / "note")).run()):
+        while not seen.exists():  # noqa: ASYNC110
+            await anyio.sleep(0.01)
+    variables = dict(line.split("=", 1) for line in seen.read_text().splitlines() if "=" in line)
+    assert variables["HF_HOME"] == "/models"
+    assert "secret" not in variables.values()

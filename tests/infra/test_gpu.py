@@ -1,5 +1,6 @@
 """The worker's image beside a GPU, as far as it can be checked without one."""
 
+import os
 import subprocess
 import textwrap
 from pathlib import Path
@@ -71,6 +72,55 @@ def test_a_key_does_not_lead_out_of_the_folder(aws: Aws, bucket: str, tmp_path: 
     with pytest.raises(ValueError, match="leads out"):
         fetch(aws.s3, f"s3://{bucket}/bad/", tmp_path / "models")
     assert not (tmp_path / "evil").exists()
+
+
+WORKER = """
+    #!/bin/sh
+    # The worker's Python: notes its user, starts ComfyUI as it is told, ends what it has started.
+    for last; do command=$last; done
+    id -u >"$FOLDER/worker"
+    sh -c "$command" &
+    comfyui=$!
+    until [ -s "$FOLDER/comfyui" ]; do sleep 0.05; done
+    kill -9 "$comfyui"
+"""
+COMFYUI = """
+    #!/bin/sh
+    # ComfyUI's Python, with a custom node that looks for the worker's credentials.
+    cat "/proc/$PPID/environ" >/dev/null 2>&1 && echo "read its environment" >>"$FOLDER/intruded"
+    kill -0 "$PPID" 2>/dev/null && echo "may signal it" >>"$FOLDER/intruded"
+    cat "$FOLDER/data/secret" >/dev/null 2>&1 && echo "read its data" >>"$FOLDER/intruded"
+    grep CapEff /proc/self/status >"$FOLDER/capabilities"
+    id -u >"$FOLDER/comfyui"
+    exec sleep 60
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can change to other users")
+def test_custom_nodes_cannot_reach_the_workers_credentials(tmp_path: Path) -> None:
+    """The image's entry point, with scripts in the place of both Pythons."""
+    for folder in tmp_path.parents[:-2]:  # pytest's are its user's alone
+        folder.chmod(0o755)
+    tmp_path.chmod(0o777)
+    scripts = {"comfyq/venv/bin/python": WORKER, "comfyui/bin/python": COMFYUI}
+    for name, script in scripts.items():
+        path = tmp_path / "opt" / name
+        path.parent.mkdir(parents=True)
+        path.write_text(textwrap.dedent(script).lstrip())
+        path.chmod(0o755)
+    entrypoint = (ROOT / "infra/gpu/entrypoint.sh").read_text(encoding="utf-8")
+    (tmp_path / "entrypoint.sh").write_text(entrypoint.replace("/opt/", f"{tmp_path}/opt/"))
+    data = tmp_path / "data"
+    data.mkdir(mode=0o700)
+    (data / "secret").write_text("key")
+    os.chown(data, 1000, 1000)
+    environment = {"PATH": "/usr/bin:/bin", "FOLDER": str(tmp_path), "AWS_SESSION_TOKEN": "t"}
+    command = ["sh", str(tmp_path / "entrypoint.sh")]
+    subprocess.run(command, check=True, timeout=DEADLINE_S, env=environment)
+    users = [(tmp_path / name).read_text().strip() for name in ("worker", "comfyui")]
+    assert users == ["1000", "1001"]
+    assert (tmp_path / "capabilities").read_text().split()[1] == "0000000000000000"
+    assert not (tmp_path / "intruded").exists()
 
 
 def user_data() -> str:

@@ -34,6 +34,10 @@ ComfyUIDir = Annotated[
 ]
 ComfyUICommand = Annotated[
     str | None,
-    typer.Option(metavar="CMD", help="Start this ComfyUI, and again whenever it ends."),
+    typer.Option(
+        metavar="CMD",
+        help="Start this ComfyUI, and again whenever it ends. It gets no COMFYQ_*, AWS_*, ECS_* "
+        "and MINIO_* variables: what its custom nodes need, name with `env`.",
+    ),
 ]
 Host = Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 is every one.")]

@@ -1,6 +1,12 @@
 """All settings, read from the environment once. No other package reads it."""
 
-from comfyq.config.environment import InvalidSettings, read_settings, resources_of, variables_of
+from comfyq.config.environment import (
+    InvalidSettings,
+    foreign_environment,
+    read_settings,
+    resources_of,
+    variables_of,
+)
 from comfyq.config.groups import (
     PROJECT,
     ApiSettings,
@@ -30,6 +36,7 @@ __all__ = [
     "Settings",
     "TenantSettings",
     "WorkerSettings",
+    "foreign_environment",
     "read_settings",
     "resources_of",
     "variables_of",

@@ -10,6 +10,8 @@ from pydantic import TypeAdapter, ValidationError
 from comfyq.config.groups import Settings
 from comfyq.config.variable import places_of, written
 
+PRIVATE = ("COMFYQ_", "AWS_", "ECS_", "MINIO_")  # prefixes of what only comfyq may read
+
 
 class InvalidSettings(Exception):
     """One or more variables are wrong; the message has a line for each."""
@@ -38,6 +40,13 @@ def read_settings(environment: Mapping[str, str] | None = None, **given: Any) ->
         return _validator().validate_python(values)
     except ValidationError as invalid:
         raise InvalidSettings("\n".join(_faults(invalid))) from invalid
+
+
+def foreign_environment() -> dict[str, str]:
+    """Return the process's environment for a program that is not ours, such as ComfyUI: without
+    our settings and without credentials of the cloud."""
+    variables = os.environ.items()  # noqa: TID251
+    return {name: value for name, value in variables if not name.startswith(PRIVATE)}
 
 
 def variables_of(group: Any) -> dict[str, str]:

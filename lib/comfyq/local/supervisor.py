@@ -11,7 +11,7 @@ from time import monotonic
 from comfyq.aio.logs import log
 from comfyq.aio.tasks import beside
 from comfyq.bootstrap.supervision import take_charge
-from comfyq.config import Settings
+from comfyq.config import Settings, foreign_environment
 from comfyq.local.left_process import ProcessNote
 
 FIRST_PAUSE_S = 0.5
@@ -22,6 +22,8 @@ STOP_S = 15.0
 
 class Supervisor:
     """Runs a command line in a process group of its own, with backoff between restarts.
+
+    The command gets none of our settings and no credentials: custom nodes of ComfyUI are not ours.
 
     ``note`` lets a later supervisor identify the process if this one is killed.
     """
@@ -54,7 +56,10 @@ class Supervisor:
 
     async def _run_once(self) -> int:
         self._process = await asyncio.create_subprocess_shell(
-            self._command, start_new_session=True, stdin=asyncio.subprocess.DEVNULL
+            self._command,
+            start_new_session=True,
+            stdin=asyncio.subprocess.DEVNULL,
+            env=foreign_environment(),
         )
         self.starts += 1
         self._note.write(self._process.pid)

@@ -80,7 +80,7 @@ def test_an_error_is_told_once_it_is_the_jobs_end() -> None:
 def test_the_image_is_the_first_one_among_all_outputs() -> None:
     done = job(status=JobStatus.SUCCEEDED)
     shown = frame(done, [VIDEO, PICTURE, PICTURE])
-    assert shown["image_url"] == url_of(JobId("job-1"), 1)
+    assert shown["image_url"] == url_of(1)
     assert frame(done, [VIDEO])["image_url"] is None
 
 
