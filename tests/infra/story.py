@@ -52,7 +52,10 @@ def play(deployment: Deployment) -> None:
 
 
 def _a_picture(deployment: Deployment) -> str:
-    """Submitted twice, followed by two of whom one is gone, rendered."""
+    """Submitted twice, followed by two of whom one is gone, rendered.
+
+    It takes seconds, so that its message is hidden for longer.
+    """
     with deployment.role("ApiRole"):
         api = deployment.api()
         job_id = api.submit("a")
@@ -62,7 +65,7 @@ def _a_picture(deployment: Deployment) -> str:
         assert api("show", f"/generate/{job_id}")["statusCode"] == 200
     _follow(deployment, job_id)
     with deployment.role("WorkerPolicy"):
-        deployment.work(_reached(job_id, JobStatus.SUCCEEDED), COMFYQ_RETENTION_S=0)
+        deployment.work(_reached(job_id, JobStatus.SUCCEEDED), COMFYQ_RETENTION_S=0, step_s=1.5)
     return job_id
 
 

@@ -67,9 +67,7 @@ def to_item(job: Job, *, write_id: str) -> Item:
         "note": job.note,
         "end_pending": job.end_pending or None,
         "simulated": job.simulated or None,
-        "reused": job.reused_from,
-        "kept": optional_ms(job.kept_until),
-        "link_key": job.link_key,
+        **_result_values(job),
         **_index_values(job),
         **_progress_values(job.progress),
         **_ready_values(job),
@@ -144,6 +142,14 @@ def _ready_values(job: Job) -> dict[str, str]:
         return {"rpk": ASIDE_PARTITION, "rsk": f"{sortable(job.unsuited_since)}#{job.id}"}
     waiting_since = job.not_before or job.created_at
     return {"rpk": ready_partition(job.family), "rsk": f"{sortable(waiting_since)}#{job.id}"}
+
+
+def _result_values(job: Job) -> dict[str, Any]:
+    return {
+        "reused": job.reused_from,
+        "kept": optional_ms(job.kept_until),
+        "link_key": job.link_key,
+    }
 
 
 def _progress_values(progress: Progress) -> dict[str, Any]:
