@@ -85,9 +85,10 @@ class ScriptedEngine:
     async def find(self, prompt_id: PromptId) -> PromptState:
         return self.states.get(prompt_id, PromptState.ABSENT)
 
-    async def cancel(self, prompt_id: PromptId) -> None:
+    async def cancel(self, prompt_id: PromptId) -> bool:
         self.canceled.append(prompt_id)
         self.states.pop(prompt_id, None)
+        return True
 
     async def fetch(self, rendered: Rendered) -> AsyncIterator[bytes]:
         if self.gone:

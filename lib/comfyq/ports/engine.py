@@ -150,8 +150,11 @@ class Engine(Protocol):
 
     async def find(self, prompt_id: PromptId) -> PromptState: ...
 
-    async def cancel(self, prompt_id: PromptId) -> None:
-        """Delete a pending prompt or interrupt a running one; never touches another."""
+    async def cancel(self, prompt_id: PromptId) -> bool:
+        """Delete a pending prompt or interrupt a running one; never touches another.
+
+        Returns True if the prompt was seen to be out of ComfyUI's queue.
+        """
         ...
 
     def fetch(self, rendered: Rendered) -> AsyncIterator[bytes]:

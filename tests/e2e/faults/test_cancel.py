@@ -138,6 +138,30 @@ def test_during_a_slow_step(lab: Lab, comfy: Comfy, record: Record) -> None:
     assert (comfy.renders(job), comfy.renders(waiting)) == (0, 1)
 
 
+def test_in_a_comfyui_that_is_slow_to_answer(
+    lab: Lab, simulator: Simulated, record: Record
+) -> None:
+    """It has the requests to stop at once, and slow answers do not count as a hang."""
+    worker = lab.worker(simulator, env={"COMFYQ_STOP_S": "15", "COMFYQ_SILENT_S": "10"})
+    jobs = [lab.client.submit(seconds=60.0, ticks=600) for _ in range(2)]
+    for job in jobs:
+        lab.client.until(job, lambda now: now["attempt"] == 1, "claimed")
+    simulator.fault(slow_http_s=3)
+    asked = time.monotonic()
+    for job in jobs:
+        assert _is_requested(lab.client.cancel(job))
+    for job in jobs:
+        lab.client.follower(job).wait_end()
+        lab.check(job, "canceled", ["canceled"])
+    last = lab.client.submit(seconds=0.1)
+    lab.client.until(last, lambda now: now["attempt"] == 1, "claimed")
+    record("cancel in a ComfyUI that takes 3 s an answer: free", time.monotonic() - asked)
+    assert "worker_latched" not in worker.log
+    simulator.fault(slow_http_s=0)
+    lab.check(last, "completed", ["succeeded"])
+    assert [simulator.renders(job) for job in jobs] == [0, 0]
+
+
 @pytest.mark.verify
 def test_while_it_uploads(lab: Lab, simulator: Simulated, record: Record) -> None:
     """A job whose cancel was requested ends canceled, whatever else has happened."""

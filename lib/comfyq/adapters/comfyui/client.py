@@ -68,15 +68,18 @@ class ComfyClient:
 
         The queue is asked before the history, so a prompt that moves on meanwhile is not missed.
         """
-        queue = await self._json("queue", within_s=within_s)
-        for key, state in _QUEUES.items():
-            for entry in map(sequence, sequence(queue.get(key))):
-                if len(entry) > 1 and entry[1] == prompt_id:
-                    return Sighting(state, entry)
+        queued = await self._in_queue(prompt_id, within_s=within_s)
+        if queued is not None:
+            return queued
         item = await self.history(prompt_id, within_s=within_s)
         if item is None:
             return Sighting(PromptState.ABSENT)
         return Sighting(PromptState.ENDED, sequence(item.get("prompt")), item)
+
+    async def queued(self, prompt_id: PromptId) -> PromptState | None:
+        """Return whether a prompt is running or pending; None if it is out of the queue."""
+        sighting = await self._in_queue(prompt_id)
+        return None if sighting is None else sighting.state
 
     async def history(
         self, prompt_id: PromptId, *, within_s: float | None = None
@@ -160,6 +163,16 @@ class ComfyClient:
                     _expect_ok(Reply(response.status, await response.read()), "view")
                 async for chunk in response.content.iter_chunked(CHUNK_BYTES):
                     yield chunk
+
+    async def _in_queue(
+        self, prompt_id: PromptId, *, within_s: float | None = None
+    ) -> Sighting | None:
+        queue = await self._json("queue", within_s=within_s)
+        for key, state in _QUEUES.items():
+            for entry in map(sequence, sequence(queue.get(key))):
+                if len(entry) > 1 and entry[1] == prompt_id:
+                    return Sighting(state, entry)
+        return None
 
     async def _json(self, path: str, *, within_s: float | None = None) -> dict[str, Any]:
         reply = await self._call("GET", path, within_s=within_s)

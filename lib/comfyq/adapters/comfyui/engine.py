@@ -128,12 +128,12 @@ class ComfyEngine:
     async def find(self, prompt_id: PromptId) -> PromptState:
         return (await self._client.look(prompt_id)).state
 
-    async def cancel(self, prompt_id: PromptId) -> None:
+    async def cancel(self, prompt_id: PromptId) -> bool:
         """As the port says; a prompt that has ended or is not there is canceled already.
 
         Raises EngineError where this ComfyUI (before 0.3.56) cannot interrupt one prompt only.
         """
-        await cancel(prompt_id, client=self._client, timing=self._timing)
+        return await cancel(prompt_id, client=self._client, timing=self._timing)
 
     async def fetch(self, rendered: Rendered) -> AsyncIterator[bytes]:
         """As the port says; of a text output, the text in UTF-8."""

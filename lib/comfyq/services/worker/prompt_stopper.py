@@ -7,6 +7,7 @@ from time import monotonic
 from typing import TypeVar
 
 from comfyq.aio.logs import log
+from comfyq.aio.tasks import all_of
 from comfyq.ports.engine import (
     Engine,
     EngineError,
@@ -130,30 +131,42 @@ class PromptStopper:
         return f"ComfyUI did not stop within {max(late):.0f} s" if late else None
 
     async def _request_stop(self, going_on: dict[PromptId, Unstopped]) -> None:
-        """Request the stop of each prompt, and drop those that are out of ComfyUI.
+        """Request the stop of all prompts at once, and drop those that are out of ComfyUI.
 
         Raises:
             EngineUnavailable: ComfyUI does not answer.
             EngineError: it cannot stop one of them; the others were seen to all the same.
         """
-        unable: EngineError | None = None
-        for prompt, unstopped in list(going_on.items()):
-            try:
-                await self._ask(prompt, unstopped)
-            except EngineUnavailable:
-                raise
-            except EngineError as refused:
-                unable = refused
-            if await self._answered(self._engine.find(prompt)) not in LIVE:
-                going_on.pop(prompt, None)  # ``forget`` may have removed it meanwhile
-        if unable is not None:
-            raise unable
+        refusals = await all_of(
+            self._request_stop_of(prompt, unstopped, going_on)
+            for prompt, unstopped in list(going_on.items())
+        )
+        for refused in filter(None, refusals):
+            raise refused
 
-    async def _ask(self, prompt: PromptId, unstopped: Unstopped) -> None:
+    async def _request_stop_of(
+        self, prompt: PromptId, unstopped: Unstopped, going_on: dict[PromptId, Unstopped]
+    ) -> EngineError | None:
+        """Return why ComfyUI cannot stop the prompt; raises EngineUnavailable."""
+        refused, is_out = None, False
+        try:
+            is_out = await self._ask(prompt, unstopped)
+        except EngineUnavailable:
+            raise
+        except EngineError as unable:
+            refused = unable
+        if is_out or await self._answered(self._engine.find(prompt)) not in LIVE:
+            going_on.pop(prompt, None)  # ``forget`` may have removed it meanwhile
+        return refused
+
+    async def _ask(self, prompt: PromptId, unstopped: Unstopped) -> bool:
+        """Request the stop, unless that was done just now; True: the prompt is out of ComfyUI."""
         asked_at = unstopped.asked_at
-        if asked_at is None or self._now() - asked_at >= ASK_AGAIN_S:
-            await self._answered(self._engine.cancel(prompt))
-            unstopped.asked_at = self._now()
+        if asked_at is not None and self._now() - asked_at < ASK_AGAIN_S:
+            return False
+        is_out = await self._answered(self._engine.cancel(prompt))
+        unstopped.asked_at = self._now()
+        return is_out
 
     async def _answered(self, call: Awaitable[T]) -> T:
         try:

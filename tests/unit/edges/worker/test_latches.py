@@ -30,8 +30,9 @@ class DeafEngine(ScriptedEngine):
         self.states = {ONE: state}
         self.away = False
 
-    async def cancel(self, prompt_id: PromptId) -> None:
+    async def cancel(self, prompt_id: PromptId) -> bool:
         self._answer()
+        return False
 
     async def find(self, prompt_id: PromptId) -> PromptState:
         self._answer()

@@ -178,6 +178,10 @@ class SlowEngine(ScriptedEngine):
     async def find(self, prompt_id: PromptId) -> PromptState:
         return PromptState.RUNNING
 
+    async def cancel(self, prompt_id: PromptId) -> bool:
+        await super().cancel(prompt_id)
+        return False
+
 
 async def test_a_canceled_job_does_not_wait_for_a_slow_step(farm: Farm) -> None:
     """Its GPU does: what runs is remembered until ComfyUI has stopped it."""

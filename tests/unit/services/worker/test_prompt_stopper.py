@@ -1,3 +1,4 @@
+import asyncio
 from collections.abc import Callable
 
 import pytest
@@ -27,10 +28,11 @@ class SlowEngine(ScriptedEngine):
         self.raises: EngineError | None = None
         self.states = {ONE: PromptState.RUNNING, TWO: PromptState.PENDING}
 
-    async def cancel(self, prompt_id: PromptId) -> None:
+    async def cancel(self, prompt_id: PromptId) -> bool:
         if self.raises is not None:
             raise self.raises
         self.canceled.append(prompt_id)
+        return False
 
     async def find(self, prompt_id: PromptId) -> PromptState:
         if self.raises is not None:
@@ -197,3 +199,32 @@ async def test_a_prompt_that_cannot_be_stopped_does_not_hide_the_others(
     with pytest.raises(EngineError):
         await stopper.look()
     assert stopper.free
+
+
+async def test_all_prompts_are_stopped_at_once(stopper: PromptStopper, engine: SlowEngine) -> None:
+    """However long ComfyUI takes to answer, many prompts take no longer than one."""
+    prompts = [PromptId(str(number)) for number in range(20)]
+    engine.states = dict.fromkeys(prompts, PromptState.RUNNING)
+    await stopper.stop(prompts, patience_s=60)
+    waiting = 0
+    all_wait = asyncio.Event()
+
+    async def answer_together(prompt_id: PromptId) -> PromptState:
+        nonlocal waiting
+        waiting += 1
+        if waiting == len(prompts):
+            all_wait.set()
+        await all_wait.wait()
+        return PromptState.ENDED
+
+    engine.find = answer_together  # type: ignore[method-assign]
+    async with asyncio.timeout(10):
+        await stopper.look()
+    assert stopper.free
+
+
+async def test_what_a_cancel_shows_to_be_out_is_not_asked_for_again() -> None:
+    engine = ScriptedEngine()
+    engine.states = {ONE: PromptState.RUNNING}
+    engine.find = None  # type: ignore[assignment]
+    assert await PromptStopper(engine, timing=Timing()).stop([ONE], patience_s=0)
