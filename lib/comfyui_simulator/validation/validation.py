@@ -38,8 +38,15 @@ def _unknown_node(node_id: str, node: dict[str, Any], rules: Rules) -> Problem |
     if class_type is not None and rules.catalogue.get(class_type):
         return None
     if rules.wire.names_missing_nodes:
-        title = node.get("_meta", {}).get("title") or class_type or node_id
-        return problems.missing_node_type(node_id, class_type, title)
+        return problems.missing_node_type(
+            node_id, class_type, _title(node) or class_type or node_id
+        )
     if "class_type" not in node:
         return problems.no_class_type(node_id)
     return problems.unknown_class(node_id, str(class_type))
+
+
+def _title(node: dict[str, Any]) -> Any:
+    """Return the title that the editor gave the node; ``_meta`` may be of any type."""
+    meta = node.get("_meta")
+    return meta.get("title") if isinstance(meta, dict) else None

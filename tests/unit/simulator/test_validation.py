@@ -4,11 +4,14 @@ import copy
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from comfyui_simulator.catalogue import load_catalogue
 from comfyui_simulator.settings import GENERATIONS
 from comfyui_simulator.validation.inspection import Rules, ValidationResult
 from comfyui_simulator.validation.validation import validate
+from tests.contract_strategies import JSON
 from tests.data.comfyui.tape import GRAPHS
 
 IMAGE = GRAPHS["trivial"]["1"]
@@ -53,6 +56,18 @@ def test_the_newer_generation_names_the_node_without_a_class() -> None:
     assert error is not None
     assert error["message"].startswith("Node 'My node' has no class_type.")
     assert error["extra_info"] == {"node_id": "1", "class_type": None, "node_title": "My node"}
+
+
+@pytest.mark.parametrize("generation", GENERATIONS)
+@settings(max_examples=50, deadline=None)
+@given(meta=JSON, class_type=st.sampled_from(["NoSuchNode", "", None]))
+def test_a_class_that_is_missing_is_told_whatever_else_the_node_says(
+    generation: str, meta: Any, class_type: str | None
+) -> None:
+    named = {} if class_type is None else {"class_type": class_type}
+    error = verdict({"1": {**named, "inputs": {}, "_meta": meta}}, generation).error
+    assert error is not None
+    assert "#1" in error["details"]
 
 
 def test_the_newer_generation_blames_each_member_of_a_cycle() -> None:
