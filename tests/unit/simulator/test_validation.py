@@ -59,7 +59,7 @@ def test_the_newer_generation_names_the_node_without_a_class() -> None:
 
 
 @pytest.mark.parametrize("generation", GENERATIONS)
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(meta=JSON, class_type=st.sampled_from(["NoSuchNode", "", None]))
 def test_a_class_that_is_missing_is_told_whatever_else_the_node_says(
     generation: str, meta: Any, class_type: str | None
