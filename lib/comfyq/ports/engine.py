@@ -44,13 +44,18 @@ class Rendered:
     subfolder: str = ""
     folder: str = "output"  # output, temp or input
     text: str | None = None  # a text output; then there is no file
+    guessed: bool = False  # named by a bare path, at which there may be nothing
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """The prompt succeeded; these are the files of every output node, in the order of nodes."""
+    """The prompt succeeded; these are the files of every output node, in the order of nodes.
+
+    ``lost`` says of every other result what it is, in words for the client.
+    """
 
     rendered: Sequence[Rendered]
+    lost: Sequence[str] = ()
 
 
 EngineEvent = Started | Advance | Ended

@@ -24,7 +24,8 @@ class Pictures(Protocol):
     """Decode untrusted pictures."""
 
     async def prepare(self, content: bytes, file: InputFile) -> bytes:
-        """Return the picture as a PNG file, upright and fitted as ``file`` says.
+        """Return the picture as a file that ComfyUI loads whole, fitted as ``file`` says: upright
+        as PNG, but an animation with all of its frames, and greys of 16 bits as they are.
 
         Raises:
             InputInvalid: the content is no picture, is broken, or has too many pixels.

@@ -63,8 +63,7 @@ def to_item(job: Job, *, write_id: str) -> Item:
         "ended": optional_ms(job.ended_at),
         "claimed": optional_ms(job.claimed_at),
         "rung": optional_ms(job.rung_at),
-        "error": _error_value(job.error),
-        "note": job.note,
+        **_said_values(job),
         "end_pending": job.end_pending or None,
         "simulated": job.simulated or None,
         **_result_values(job),
@@ -102,6 +101,7 @@ def from_item(item: Item) -> Job:
         claimed_at=optional_time(item.get("claimed")),
         error=_error(item.get("error")),
         note=item.get("note"),
+        warnings=tuple(item.get("warnings", ())),
         rung_at=optional_time(item.get("rung")),
         end_pending=item.get("end_pending", False),
         simulated=item.get("simulated", False),
@@ -168,6 +168,12 @@ def _progress(item: Item) -> Progress:
         max_steps=item.get("max_steps", 0),
         message=item.get("message"),
     )
+
+
+def _said_values(job: Job) -> dict[str, Any]:
+    """Return what is said of a job for people."""
+    warnings = list(job.warnings) or None
+    return {"error": _error_value(job.error), "note": job.note, "warnings": warnings}
 
 
 def _error_value(error: JobError | None) -> dict[str, Any] | None:

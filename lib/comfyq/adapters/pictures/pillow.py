@@ -1,21 +1,37 @@
 """Decoding untrusted pictures by Pillow."""
 
 import io
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from anyio import to_thread
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
 
 from comfyq.domain.errors import InputInvalid
 from comfyq.domain.files.inputs import InputFile
+from comfyq.domain.files.media_types import HEAD_BYTES
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+READ = f"{', '.join(FORMATS[:-1])} and {FORMATS[-1]} are read"
+ANIMATED = ("GIF", "WEBP", "PNG")  # formats of which ComfyUI loads every frame
+DEEP = ("I;16", "I;16B", "I;16L", "I")  # modes of grey pictures with more than 8 bits
+MAX_FRAMES = 1_000
+MAX_ANIMATED_PIXELS = 256_000_000  # of all frames; ComfyUI makes 12 bytes of each
 MAX_PIXELS = 64_000_000  # 8000 x 8000; decoded, 256 MB
-KEPT_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")  # that PNG has
+KEPT_MODES = ("1", "L", "LA", "P", "RGB", "RGBA")  # that PNG has
+HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"heif")
+NOT_READ: Mapping[str, Callable[[bytes], bool]] = {
+    "a HEIC picture": lambda head: head[4:8] == b"ftyp" and head[8:12] in HEIF_BRANDS,
+    "a JPEG XL picture": lambda head: head.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL ")),
+    "a Photoshop file": lambda head: head.startswith(b"8BPS"),
+    "a PDF file": lambda head: head.startswith(b"%PDF"),
+    "a page, drawing or other text": lambda head: head.lstrip().startswith(b"<"),
+}
 FAST = 1  # zlib's level: the file is read once, on the same machine or near it
 
 
 class PillowPictures:
-    """The first frame of a picture, as PNG."""
+    """Pictures as PNG; what PNG cannot have all of (animations, deep greys) stays as it is."""
 
     def __init__(self, *, max_pixels: int = MAX_PIXELS) -> None:
         self._max_pixels = max_pixels
@@ -31,6 +47,8 @@ class PillowPictures:
             raise
         except (Image.DecompressionBombError, Image.DecompressionBombWarning):
             raise self._too_many() from None
+        except UnidentifiedImageError:
+            raise InputInvalid(_unknown(content)) from None
         except Exception as broken:  # decoders raise errors of any type for a broken file
             raise InputInvalid(f"it is no picture that can be read: {broken}"[:300]) from broken
 
@@ -38,10 +56,11 @@ class PillowPictures:
         with Image.open(io.BytesIO(content), formats=FORMATS) as opened:
             if opened.width * opened.height > self._max_pixels:  # before anything is decoded
                 raise self._too_many()
-            picture = fitted(_upright(opened), file)
-        written = io.BytesIO()
-        picture.save(written, "PNG", compress_level=FAST)
-        return written.getvalue()
+            if _is_animated(opened):
+                return _animation(opened, content, file)
+            if opened.mode in DEEP:
+                return _deep(opened, content, file)
+            return _png(fitted(_upright(opened), file))
 
     def _too_many(self) -> InputInvalid:
         return InputInvalid(f"it has more than {self._max_pixels} pixels")
@@ -64,6 +83,58 @@ def fitted(picture: Image.Image, file: InputFile) -> Image.Image:
             return _centered(smooth, size)
 
 
+def _png(picture: Image.Image, **options: Any) -> bytes:
+    written = io.BytesIO()
+    picture.save(written, "PNG", compress_level=FAST, **options)
+    return written.getvalue()
+
+
+def _is_animated(picture: Image.Image) -> bool:
+    return picture.format in ANIMATED and getattr(picture, "n_frames", 1) > 1
+
+
+def _animation(picture: Image.Image, content: bytes, file: InputFile) -> bytes:
+    """Return an animation as it is, or with each frame fitted as an animated PNG."""
+    frames = getattr(picture, "n_frames", 1)
+    if frames > MAX_FRAMES or frames * picture.width * picture.height > MAX_ANIMATED_PIXELS:
+        raise InputInvalid(
+            f"it has {frames} frames of {picture.width} x {picture.height} pixels; the most is "
+            f"{MAX_FRAMES} frames, and {MAX_ANIMATED_PIXELS} pixels of all together"
+        )
+    picture.load()
+    if not _needs_fit(picture, file):
+        return content
+    fit = [fitted(each.convert("RGBA"), file) for each in ImageSequence.Iterator(picture)]
+    return _png(fit[0], save_all=True, append_images=fit[1:], blend=0, disposal=0)
+
+
+def _deep(picture: Image.Image, content: bytes, file: InputFile) -> bytes:
+    """Return a grey PNG of more than 8 bits as it is, and whatever else as such a PNG, fitted.
+
+    ComfyUI brings it to 8 bits in its own way: greys of 16 bits as its version of Pillow does,
+    those of 32 bits divided by 255.
+    """
+    picture.load()
+    if picture.format == "PNG" and not _needs_fit(picture, file):
+        return content
+    whole = ImageOps.exif_transpose(picture)
+    if whole.mode == "I":
+        return _png(fitted(whole.point(lambda value: value * (1 / 255)).convert("L"), file))
+    return _png(fitted(whole.convert("I"), file).convert("I;16"))
+
+
+def _needs_fit(picture: Image.Image, file: InputFile) -> bool:
+    wanted = (file.width, file.height)
+    return file.fit != "none" and None not in wanted and picture.size != wanted
+
+
+def _unknown(content: bytes) -> str:
+    """Say what a file is, where people send it as a picture, and what is read instead."""
+    kind = next((name for name, is_it in NOT_READ.items() if is_it(content[:HEAD_BYTES])), None)
+    said = "it is no picture of a known format" if kind is None else f"it is {kind}, not read here"
+    return f"{said}; {READ}"
+
+
 def _upright(picture: Image.Image) -> Image.Image:
     """Turn the picture upright by its EXIF orientation, so that ComfyUI need not."""
     picture.load()
@@ -76,7 +147,7 @@ def _smooth(picture: Image.Image) -> Image.Image:
     """Convert to a mode whose pixels can be interpolated."""
     if picture.mode == "P":
         return picture.convert("RGBA" if "transparency" in picture.info else "RGB")
-    return picture.convert("L") if picture.mode in ("1", "I;16") else picture
+    return picture.convert("L") if picture.mode == "1" else picture
 
 
 def _centered(picture: Image.Image, size: tuple[int, int]) -> Image.Image:

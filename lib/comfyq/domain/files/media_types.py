@@ -32,6 +32,13 @@ def may_be(content_type: str, head: bytes) -> bool:
     return known is None or head.startswith(known)
 
 
+def picture_suffix(head: bytes) -> str:
+    """Return the usual suffix of a picture that begins so: PNG, GIF or WebP."""
+    if _riff(head) == b"WEBP":
+        return ".webp"
+    return ".gif" if head.startswith(BEGINNINGS["image/gif"]) else ".png"
+
+
 def suffix_of(kind: str, head: bytes) -> str | None:
     """The usual suffix of a file of ``kind`` (video, audio, model_3d) that begins so; None: it is
     none.

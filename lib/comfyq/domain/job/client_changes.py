@@ -54,7 +54,9 @@ def refuse(job: Job, *, now: datetime, error: JobError) -> Job:
 
 def reuse(job: Job, *, of: Job, now: datetime) -> Job:
     """End a job that is not stored yet as succeeded, with the results of the job ``of``."""
-    outcome = replace(job, progress=of.progress, simulated=of.simulated, reused_from=of.id)
+    outcome = replace(
+        job, progress=of.progress, simulated=of.simulated, warnings=of.warnings, reused_from=of.id
+    )
     return end(job, Trigger.REUSE, now=now, outcome=outcome)
 
 

@@ -16,6 +16,8 @@ INTERNAL = "internal"  # the error of an attempt that ended by a defect of comfy
 
 MAX_REASON_CHARS = 2_000
 MAX_DETAILS = 100
+MAX_WARNINGS = 20
+MAX_WARNING_CHARS = 300
 
 
 class JobStatus(StrEnum):
@@ -138,6 +140,7 @@ class Job:
     started_at: datetime | None = None  # of the current or last attempt
     ended_at: datetime | None = None
     error: JobError | None = None  # why it failed, or why its last attempt did
+    warnings: tuple[str, ...] = ()  # what its results lost
     note: str | None = None  # why its last attempt was given back
     claimed_at: datetime | None = None  # by the holder
     rung_at: datetime | None = None  # when a doorbell was last known to be sent

@@ -1,11 +1,14 @@
 """Changes of a job by the worker that holds it; ``token`` is its attempt."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from comfyq.domain.errors import IllegalTransition, LeaseHeld
 from comfyq.domain.job.model import (
     INTERNAL,
+    MAX_WARNING_CHARS,
+    MAX_WARNINGS,
     STORAGE_REFUSED,
     Job,
     JobError,
@@ -169,11 +172,18 @@ def crash(job: Job, *, token: int, now: datetime, cause: str, retry_in: timedelt
     return fail(job, token=token, now=now, error=error, retry_in=None if repeated else retry_in)
 
 
-def succeed(job: Job, *, token: int, now: datetime, steps: int = 0) -> Job:
-    """End the job as succeeded; ``steps`` is the number of steps of its last sampler."""
+def succeed(
+    job: Job, *, token: int, now: datetime, steps: int = 0, warnings: Sequence[str] = ()
+) -> Job:
+    """End the job as succeeded; ``steps`` is the number of steps of its last sampler, and
+    ``warnings`` say what its results lost."""
     held(job, token)
     done = Progress(fraction=1.0, step=steps, max_steps=steps)
-    return end(job, Trigger.SUCCEED, now=now, outcome=replace(job, progress=done, error=None))
+    kept = tuple(shortened(each)[:MAX_WARNING_CHARS] for each in warnings[:MAX_WARNINGS])
+    if len(warnings) > MAX_WARNINGS:
+        kept += (f"and {len(warnings) - MAX_WARNINGS} more like these",)
+    ended = replace(job, progress=done, error=None, warnings=kept)
+    return end(job, Trigger.SUCCEED, now=now, outcome=ended)
 
 
 def recover(job: Job, *, token: int, now: datetime) -> Job:

@@ -83,7 +83,7 @@ class JobViews:
             "cancel_requested": job.cancel_requested,
             "waits_for": job.note if job.is_aside else None,
             "seed": spec.parameters.get("seed") if spec else None,
-            "warnings": list(spec.warnings) if spec else [],
+            "warnings": [*(spec.warnings if spec else ()), *job.warnings],
             "outputs": shown.outputs,
             "more_outputs": shown.more_outputs,
             "simulated": job.simulated,

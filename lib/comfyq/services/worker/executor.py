@@ -32,6 +32,7 @@ from comfyq.services.worker.output_files import OutputCollector
 from comfyq.services.worker.renderer import JobEnded, Renderer, Turn
 from comfyq.services.worker.timing import Timing
 
+NO_OUTPUT = "the job has no output: no node of its graph saved or showed anything to collect"
 MAY_STILL_RUN = (Stalled, Overdue, EngineUnavailable)
 
 
@@ -89,12 +90,15 @@ class Executor:
     async def _attempt(self, held: HeldJob, spec: Spec, turn: Turn) -> AttemptOutcome:
         rendering = await self._renderer.render(held, spec, turn)
         try:
-            outputs = await self._collector.collect(held.job, rendering.files, spec=spec)
+            collected = await self._collector.collect(held.job, rendering.files, spec=spec)
         except AssetsUnavailable as refused:
             error = JobError(jobs.STORAGE_REFUSED, f"the results could not be stored: {refused}")
             return AttemptOutcome(partial(jobs.fail, error=error, retry_in=None))
-        succeed = partial(jobs.succeed, steps=rendering.steps)
-        return AttemptOutcome(succeed, outputs, files=rendering.files)
+        warnings = [*rendering.lost, *collected.lost]
+        if not collected.outputs:
+            warnings.insert(0, NO_OUTPUT)
+        succeed = partial(jobs.succeed, steps=rendering.steps, warnings=warnings)
+        return AttemptOutcome(succeed, collected.outputs, files=rendering.files)
 
     async def _note_results(self, job: Job, spec: Spec) -> None:
         """Record the results for reuse before the job succeeds, so that a client that sees it

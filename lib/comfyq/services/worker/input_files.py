@@ -18,7 +18,7 @@ from comfyq.domain.errors import (
     OutputNotFound,
 )
 from comfyq.domain.files.inputs import InputFile, InputLimits
-from comfyq.domain.files.media_types import HEAD_BYTES, PICTURES, suffix_of
+from comfyq.domain.files.media_types import HEAD_BYTES, PICTURES, picture_suffix, suffix_of
 from comfyq.domain.files.sources import asset_id_of
 from comfyq.domain.graph.graph import Input, copied, set_input
 from comfyq.domain.job import Job
@@ -150,7 +150,8 @@ class InputPreparer:
     async def _checked(self, content: bytes, file: InputFile) -> tuple[bytes, str]:
         """Return the content for ComfyUI, and the suffix of its file name."""
         if file.kind in PICTURES:
-            return await self._pictures.prepare(content, file), ".png"
+            picture = await self._pictures.prepare(content, file)
+            return picture, picture_suffix(picture)
         suffix = suffix_of(file.kind, content[:HEAD_BYTES])
         if suffix is None:
             raise InputInvalid(f"the file is no {file.kind} of a known format")

@@ -12,7 +12,7 @@ import mimetypes
 import random
 import re
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from time import monotonic
 
 from blake3 import blake3
@@ -26,9 +26,10 @@ from comfyq.domain.job import Job
 from comfyq.domain.submission.provenance import describe
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.assets import Assets
-from comfyq.ports.engine import Engine, Rendered
+from comfyq.ports.engine import Engine, Rendered, RenderedFileGone
 from comfyq.ports.spool import Parcel, Spool, Spooled
 from comfyq.services.worker.png_text import marked
+from comfyq.services.worker.prompts import PREFIX
 from comfyq.services.worker.timing import Timing
 
 INLINE_BYTES = 8_000  # maximum size of a text that is stored in the job's own record
@@ -39,6 +40,14 @@ LONGEST_NAME = 100  # characters of the file name in a key
 PLAIN_TEXT = "text/plain; charset=utf-8"
 OCTETS = "application/octet-stream"
 EXTRA_TYPES = {".webp": "image/webp", ".flac": "audio/flac", ".opus": "audio/ogg"}
+
+
+@dataclass(frozen=True, slots=True)
+class CollectedOutputs:
+    """The outputs of a job, and what could not be collected, in words."""
+
+    outputs: Sequence[Output]
+    lost: Sequence[str]
 
 
 class OutputCollector:
@@ -52,13 +61,13 @@ class OutputCollector:
 
     async def collect(
         self, job: Job, rendered: Sequence[Rendered], *, spec: Spec
-    ) -> Sequence[Output]:
+    ) -> CollectedOutputs:
         """Fetch and store all files; returns when they are durable.
 
         PNG files get a description of their making, unless ``spec`` has metadata switched off.
 
         Raises:
-            RenderedFileGone: ComfyUI does not have a file any more.
+            RenderedFileGone: ComfyUI does not have a file any more that it saved for sure.
             EngineUnavailable: ComfyUI does not answer.
             AssetsUnavailable: storage has refused for ``upload_give_up_s``; the files are kept.
             TooManyOutputs: there are over MAX_OUTPUTS; nothing was stored.
@@ -69,8 +78,13 @@ class OutputCollector:
                 f"the graph made {len(rendered)} outputs; a job may have at most {MAX_OUTPUTS}"
             )
         held: list[Spooled] = []
+        foreign = [item for item in rendered if _is_foreign(job, item)]
+        own = [item for item in rendered if not _is_foreign(job, item)]
+        lost = [f"node {item.node} names a file of another job" for item in foreign]
         try:
-            contents = await self._fetch_all(job, rendered, held, _metadata(job, spec))
+            fetched = await self._fetch_all(job, own, held, _metadata(job, spec))
+            contents = [each for each in fetched if not isinstance(each, str)]
+            lost += [each for each in fetched if isinstance(each, str)]
             try:
                 await self._put_all(contents)
             except AssetsUnavailable:
@@ -78,7 +92,7 @@ class OutputCollector:
                 raise
         finally:
             await limited(AT_ONCE, range(len(held)), lambda at: self._spool.discard(held[at]))
-        return [output for output, _ in contents]
+        return CollectedOutputs([output for output, _ in contents], lost)
 
     async def discard(self, outputs: Sequence[Output]) -> None:
         """Delete files that no job refers to; a file that storage refuses to delete stays."""
@@ -93,12 +107,12 @@ class OutputCollector:
 
     async def _fetch_all(
         self, job: Job, rendered: Sequence[Rendered], held: list[Spooled], metadata: str | None
-    ) -> Sequence[tuple[Output, Spooled | None]]:
-        """Return every output with its spooled file, None for a short text; each spooled file is
-        also added to ``held``."""
+    ) -> Sequence[tuple[Output, Spooled | None] | str]:
+        """Return every output with its spooled file, None for a short text, or a warning; each
+        spooled file is also added to ``held``."""
         inline = _inline_texts(rendered)
 
-        async def fetch(index: int) -> tuple[Output, Spooled | None]:
+        async def fetch(index: int) -> tuple[Output, Spooled | None] | str:
             item = rendered[index]
             if index in inline:
                 return _text_output(item), None
@@ -106,7 +120,12 @@ class OutputCollector:
             chunks = self._engine.fetch(item)
             if metadata is not None:
                 chunks = marked(chunks, metadata)
-            spooled = await self._spool.save(f"{job.id}-{job.attempt}-{index}", chunks)
+            try:
+                spooled = await self._spool.save(f"{job.id}-{job.attempt}-{index}", chunks)
+            except RenderedFileGone:
+                if not item.guessed:
+                    raise
+                return f"node {item.node} names {item.filename}, which ComfyUI does not have"
             held.append(spooled)
             return _file_output(named, spooled, f"outputs/{job.id}/{job.attempt}/{index}"), spooled
 
@@ -140,6 +159,13 @@ class OutputCollector:
             return
         held.clear()
         log.warning("results_kept" if is_kept else "results_lost", job=parcel.job_id)
+
+
+def _is_foreign(job: Job, item: Rendered) -> bool:
+    """Return whether a file is in another job's folder, which a node may name without having saved
+    it."""
+    folder, _, rest = item.subfolder.replace("\\", "/").strip("/").partition("/")
+    return folder == PREFIX and bool(rest) and rest.partition("/")[0] != job.id
 
 
 def _metadata(job: Job, spec: Spec) -> str | None:

@@ -13,6 +13,9 @@ from comfyq.domain.submission.spec import Spec
 from comfyq.ports.engine import Prompt, PromptId
 
 PREFIX = "comfyq"  # subfolder of ComfyUI's output folder that all jobs save in
+SENDER, SAVER = "SaveImageWebsocket", "SaveImage"
+"""The first sends its pictures over the socket and forgets them: they would be lost with the
+connection. The second makes the same pictures, and files of them."""
 NAMESPACE = uuid5(NAMESPACE_URL, "comfyq:prompt")
 
 
@@ -46,6 +49,8 @@ def prompt_of(job: Job, spec: Spec) -> Prompt:
 
 def _saving_in(folder: str, body: Mapping[str, Any], graph: Graph) -> Mapping[str, Any]:
     inputs = body.get("inputs", {})
+    if body.get("class_type") == SENDER:
+        return {**body, "class_type": SAVER, "inputs": {**inputs, NAME: f"{folder}/output"}}
     if NAME not in inputs:
         return body
     return {**body, "inputs": {**inputs, NAME: f"{folder}/{saved_name(graph, inputs[NAME])}"}}

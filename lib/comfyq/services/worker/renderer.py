@@ -48,6 +48,7 @@ class Rendering:
     """The result of a prompt."""
 
     files: Sequence[Rendered]
+    lost: Sequence[str]  # what else it made, in words
     steps: int  # of the last sampler that ran
 
 
@@ -102,8 +103,8 @@ class Renderer:
         )
         async with beside(reporter.run()):
             followed = self._follow(adopted or self.own_prompt(held), reporter, turn)
-            files = await self._within_limits(held, followed)
-        return Rendering(files, reporter.progress.max_steps)
+            ended = await self._within_limits(held, followed)
+        return Rendering(ended.rendered, ended.lost, reporter.progress.max_steps)
 
     async def _prepared(self, held: HeldJob, spec: Spec, turn: Turn) -> Spec:
         if not spec.inputs:
@@ -151,7 +152,7 @@ class Renderer:
 
     async def _within_limits(
         self, held: HeldJob, followed: AsyncGenerator[EngineEvent, None]
-    ) -> Sequence[Rendered]:
+    ) -> Ended:
         limits = held.job.limits
         overdue = asyncio.timeout(None)
         stall_s: float | None = None  # a prompt that waits its turn may wait
@@ -163,7 +164,7 @@ class Renderer:
                         if isinstance(event, Started):
                             stall_s = limits.stall_s
                             overdue.reschedule(_loop_time() + limits.run_timeout_s)
-                    return event.rendered
+                    return event
             except TimeoutError:
                 if not overdue.expired():
                     raise

@@ -78,7 +78,11 @@ class JobView(BaseModel):
         description="What the workers lack, of a job that waits for one that is able to run it.",
     )
     seed: int | None = Field(None, description="As given or drawn.")
-    warnings: list[str] = Field([], description="What was accepted without effect.")
+    warnings: list[str] = Field(
+        [],
+        description="What was accepted without effect, and once it has completed what of its "
+        "results could not be collected.",
+    )
     outputs: list[OutputView] = []
     more_outputs: MoreOutputs = None
     simulated: bool = Field(

@@ -149,48 +149,49 @@ class TestInbox:
 
 class TestHistory:
     def test_the_files_of_a_run(self) -> None:
-        files = history.rendered(recorded("history_flux.json"))
+        files = history.read_results(recorded("history_flux.json")).rendered
         assert files == [Rendered("9", "flux_00003_.png")]
 
     def test_previews_do_not_count_beside_saved_files(self) -> None:
-        files = history.rendered(recorded("history_multi.json"))
+        files = history.read_results(recorded("history_multi.json")).rendered
         assert [(r.node, r.folder, r.subfolder) for r in files] == [("5", "output", "multi")] * 2
 
     def test_previews_count_where_nothing_was_saved(self) -> None:
         item = recorded("history_multi.json")
         del item["outputs"]["5"]
-        assert [r.folder for r in history.rendered(item)] == ["temp", "temp"]
+        assert [r.folder for r in history.read_results(item).rendered] == ["temp", "temp"]
 
     def test_a_text(self) -> None:
-        files = history.rendered(recorded("history_text.json"))
+        files = history.read_results(recorded("history_text.json")).rendered
         assert files == [Rendered("2", filename="", text="hello world")]
 
     @pytest.mark.parametrize(
         ("name", "suffix"), [("history_audio.json", ".flac"), ("history_webm.json", ".webm")]
     )
     def test_sound_and_video(self, name: str, suffix: str) -> None:
-        assert [r.filename.endswith(suffix) for r in history.rendered(recorded(name))] == [True]
+        [file] = history.read_results(recorded(name)).rendered
+        assert file.filename.endswith(suffix)
 
     def test_files_under_any_name_in_the_order_of_node_ids(self) -> None:
         file = {"filename": "a", "type": "output"}
         outputs = {n: {key: [file]} for n, key in [("10", "gifs"), ("9", "3d"), ("a", "files")]}
         item = {"outputs": outputs, "prompt": [0, "p", {}, {}, ["10", "9", "a"]]}
-        assert [r.node for r in history.rendered(item)] == ["9", "10", "a"]
+        assert [r.node for r in history.read_results(item).rendered] == ["9", "10", "a"]
 
     def test_only_output_nodes_count(self) -> None:
         item = recorded("history_flux.json")
         item["outputs"]["8"] = {"images": [{"filename": "x.png", "type": "output"}]}
-        assert [r.node for r in history.rendered(item)] == ["9"]
+        assert [r.node for r in history.read_results(item).rendered] == ["9"]
 
     def test_the_inside_of_an_expanded_output_node_counts(self) -> None:
         item = recorded("history_flux.json")
         item["outputs"]["9.0.1"] = {"images": [{"filename": "x.png", "type": "output"}]}
         item["meta"]["9.0.1"] = {"display_node": "9"}
-        assert {r.node for r in history.rendered(item)} == {"9", "9.0.1"}
+        assert {r.node for r in history.read_results(item).rendered} == {"9", "9.0.1"}
 
     def test_a_node_that_raised(self) -> None:
         with pytest.raises(NodeFailed) as caught:
-            history.rendered(recorded("history_node_failed.json"))
+            history.read_results(recorded("history_node_failed.json"))
         error = caught.value.error
         assert type(caught.value) is NodeFailed
         assert (error.node, error.class_type) == ("8", "VAEDecode")
@@ -199,13 +200,13 @@ class TestHistory:
 
     def test_out_of_memory(self) -> None:
         with pytest.raises(OutOfMemory, match=r"99\.00 GiB"):
-            history.rendered(recorded("history_out_of_memory.json"))
+            history.read_results(recorded("history_out_of_memory.json"))
 
     def test_an_interrupt_is_told_by_the_last_message(self) -> None:
         item = recorded("history_interrupted.json")
         assert item["status"]["status_str"] == "error"
         with pytest.raises(PromptInterrupted):
-            history.rendered(item)
+            history.read_results(item)
 
     @pytest.mark.parametrize(
         ("exception_type", "message", "kind"),

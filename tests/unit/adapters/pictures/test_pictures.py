@@ -6,7 +6,7 @@ from typing import Any
 from zlib import compress, crc32
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageSequence
 
 from comfyq.adapters.pictures.pillow import PillowPictures
 from comfyq.domain.errors import InputInvalid
@@ -134,3 +134,77 @@ def bomb(width: int, height: int) -> bytes:
 async def test_a_bomb_is_not_set_off(size: tuple[int, int]) -> None:
     with pytest.raises(InputInvalid, match="pixels"):
         await PillowPictures().prepare(bomb(*size), wanted())
+
+
+@pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG"])
+async def test_an_animation_keeps_every_frame_and_byte(format: str) -> None:
+    frames = [Image.new("RGB", (8, 8), color) for color in (RED, BLUE, BLACK, RED)]
+    content = encoded(frames[0], format, save_all=True, append_images=frames[1:], duration=50)
+    assert await PillowPictures().prepare(content, wanted()) == content
+    assert await PillowPictures().prepare(content, wanted("cover", 8, 8)) == content
+
+
+@pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG"])
+async def test_each_frame_of_an_animation_is_brought_to_size(format: str) -> None:
+    frames = [halves(), Image.new("RGB", (40, 20), RED), Image.new("RGB", (40, 20), BLUE)]
+    options = {"lossless": True} if format == "WEBP" else {}
+    content = encoded(frames[0], format, save_all=True, append_images=frames[1:], **options)
+    made = Image.open(io.BytesIO(await PillowPictures().prepare(content, wanted("cover", 10, 10))))
+    shown = [each.convert("RGB") for each in ImageSequence.Iterator(made)]
+    assert [each.size for each in shown] == [(10, 10)] * 3
+    assert [each.getpixel((1, 5)) for each in shown] == [RED, RED, BLUE]
+
+
+async def test_an_animation_has_its_limits() -> None:
+    frames = [Image.new("1", (1, 1), each % 2) for each in range(1_001)]
+    content = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    with pytest.raises(InputInvalid, match="1001 frames of 1 x 1"):
+        await PillowPictures().prepare(content, wanted())
+
+
+GREYS = [0, 255, 256, 1_000, 32_768, 65_535]
+
+
+def deep_grey() -> bytes:
+    """A PNG of 16 bits, six pixels wide and two high."""
+    picture = Image.new("I;16", (6, 2))
+    for x, grey in enumerate(GREYS):
+        for y in range(2):
+            picture.putpixel((x, y), grey)
+    return encoded(picture)
+
+
+async def test_a_deep_grey_arrives_as_it_is() -> None:
+    assert await PillowPictures().prepare(deep_grey(), wanted()) == deep_grey()
+
+
+async def test_and_keeps_its_depth_when_it_is_brought_to_size() -> None:
+    made = await prepared(deep_grey(), wanted("center", 6, 4))
+    assert made.mode == "I;16"
+    assert [made.getpixel((x, 2)) for x in range(6)] == GREYS
+    assert (await prepared(deep_grey(), wanted("cover", 3, 3))).mode == "I;16"
+
+
+async def test_greys_of_32_bits_are_read_as_comfyui_reads_them() -> None:
+    picture = Image.new("I", (1, 1), 32_768)
+    made = await prepared(encoded(picture, "TIFF"))
+    assert made.convert("RGB").getpixel((0, 0)) == (128, 128, 128)
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "a HEIC picture"),
+        (b"\0\0\0\x18ftypmif1\0\0\0\0", "a HEIC picture"),
+        (b"\xff\x0a" + bytes(20), "a JPEG XL picture"),
+        (b"%PDF-1.7 and so on", "a PDF file"),
+        (b" <svg xmlns='x'/>", "a page, drawing"),
+        (b"nothing that anybody knows", "no picture of a known format"),
+    ],
+)
+async def test_what_is_not_read_is_named_with_what_is(content: bytes, kind: str) -> None:
+    with pytest.raises(InputInvalid) as raised:
+        await PillowPictures().prepare(content, wanted())
+    assert kind in str(raised.value)
+    assert "PNG, JPEG, WEBP, GIF, BMP, TIFF and AVIF are read" in str(raised.value)
+    assert "object" not in str(raised.value)

@@ -13,7 +13,6 @@ from comfyq.adapters.comfyui.timing import EngineTiming
 from comfyq.adapters.comfyui.tracking import history
 from comfyq.adapters.comfyui.tracking.mailbox import Mailbox
 from comfyq.ports.engine import (
-    Ended,
     EngineEvent,
     EngineUnavailable,
     PromptId,
@@ -59,7 +58,7 @@ class Follower:
             for event in self._news():
                 yield event
             if sighting.item is not None:
-                yield Ended(history.rendered(sighting.item))
+                yield history.read_results(sighting.item)
                 return
 
     def _patience_s(self) -> float:

@@ -4,14 +4,15 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from comfyq.adapters.comfyui.answers import mapping, sequence
+from comfyq.adapters.comfyui.tracking import results
 from comfyq.ports.engine import (
     DeviceFault,
+    Ended,
     EngineError,
     NodeError,
     NodeFailed,
     OutOfMemory,
     PromptInterrupted,
-    Rendered,
 )
 
 Item = Mapping[str, Any]  # one entry of GET /history/{id}
@@ -20,18 +21,15 @@ MAX_MESSAGE_CHARS = 2_000
 MAX_TRACEBACK_LINES = 20
 MAX_LINE_CHARS = 300
 
-FOLDERS_BY_WORTH = ("output", "temp", "input")
-
 # Memory is asked first: torch also says "CUDA error: out of memory".
 OUT_OF_MEMORY_TYPES = ("OutOfMemory", "OOM")
 DEVICE_FAULT_MARKS = ("cuda error", "device-side assert", "cudnn", "acceleratorerror", "hip error")
 
 
-def rendered(item: Item) -> list[Rendered]:
+def read_results(item: Item) -> Ended:
     """Return the results of a run that succeeded, in the order of node ids.
 
-    Only files of output nodes count, and only those of one folder: previews in ``temp`` are results
-    only if nothing was saved.
+    Only what output nodes show counts.
 
     Raises:
         NodeFailed, OutOfMemory, DeviceFault, PromptInterrupted: the run did not succeed.
@@ -40,11 +38,7 @@ def rendered(item: Item) -> list[Rendered]:
     if failure is not None:
         raise failure
     outputs = mapping(item.get("outputs"))
-    nodes = sorted(_output_nodes(item, outputs), key=_natural)
-    files = list(dict.fromkeys(one for node in nodes for one in _of_node(node, outputs[node])))
-    folders = {one.folder for one in files if one.text is None}
-    best = next((folder for folder in FOLDERS_BY_WORTH if folder in folders), None)
-    return [one for one in files if one.text is not None or one.folder == best]
+    return results.ended(outputs, sorted(_output_nodes(item, outputs), key=_natural))
 
 
 def failed(item: Item) -> EngineError | None:
@@ -108,31 +102,6 @@ def _output_nodes(item: Item, outputs: Mapping[str, Any]) -> Iterator[str]:
         shown_as = mapping(meta.get(node)).get("display_node")
         if node in wanted or (isinstance(shown_as, str) and shown_as in wanted):
             yield node
-
-
-def _of_node(node: str, output: Any) -> Iterator[Rendered]:
-    """Files under any name (images, gifs, audio, video, 3d ...), and texts."""
-    if not isinstance(output, Mapping):
-        return
-    for name, values in output.items():
-        for value in values if isinstance(values, list) else [values]:
-            if _text(mapping(value).get("filename")):
-                yield _file(node, value)
-            elif name == "text" and isinstance(value, str):
-                yield Rendered(node, filename="", text=value)
-
-
-def _file(node: str, value: Mapping[str, Any]) -> Rendered:
-    return Rendered(
-        node,
-        filename=_text(value["filename"]),
-        subfolder=_text(value.get("subfolder")),
-        folder=_text(value.get("type")) or "output",
-    )
-
-
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else ""
 
 
 def _natural(node: str) -> tuple[int, int, str]:

@@ -1,0 +1,90 @@
+"""Jobs that succeed without all of their results say so."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+
+import pytest
+
+from comfyq.domain.job import Job, JobStatus
+from comfyq.domain.job.model import MAX_WARNING_CHARS, MAX_WARNINGS
+from comfyq.domain.submission.spec import Spec
+from comfyq.ports.engine import Ended, Rendered, RenderedFileGone, Started
+from comfyq.services.worker.prompts import prompt_of
+from tests.farm import Farm
+from tests.scripted_engine import IMAGE, ScriptedEngine
+
+pytestmark = pytest.mark.anyio
+
+MESH = Rendered("1", "m.glb", "mesh", guessed=True)
+
+
+class Forgetful(ScriptedEngine):
+    """A ComfyUI that has no file at a bare path."""
+
+    async def fetch(self, rendered: Rendered) -> AsyncIterator[bytes]:
+        if rendered.guessed:
+            raise RenderedFileGone(rendered.filename)
+        async for chunk in super().fetch(rendered):
+            yield chunk
+
+
+async def done(farm: Farm, engine: ScriptedEngine) -> tuple[Job, list[str]]:
+    job = await farm.submit()
+    await farm.worker("w1", engine).run_once()
+    job = await farm.records.get(job.id)
+    assert job.status is JobStatus.SUCCEEDED
+    return job, [output.filename for output in await farm.records.outputs(job.id)]
+
+
+async def test_a_job_with_all_of_its_results_warns_of_nothing(farm: Farm) -> None:
+    job, files = await done(farm, ScriptedEngine())
+    assert (job.warnings, files) == ((), [IMAGE.filename])
+
+
+async def test_a_job_without_an_output_always_warns(farm: Farm) -> None:
+    job, files = await done(farm, ScriptedEngine(Started(), Ended([])))
+    assert not files
+    [warning] = job.warnings
+    assert "no output" in warning
+
+
+async def test_what_comfyui_showed_and_nobody_can_collect_is_named(farm: Farm) -> None:
+    engine = ScriptedEngine(Started(), Ended([IMAGE], ["node 1 shows `x`"]))
+    job, files = await done(farm, engine)
+    assert (job.warnings, files) == (("node 1 shows `x`",), [IMAGE.filename])
+
+
+async def test_a_bare_path_is_an_output_if_there_is_a_file(farm: Farm) -> None:
+    job, files = await done(farm, ScriptedEngine(Started(), Ended([MESH])))
+    assert (job.warnings, files) == ((), ["m.glb"])
+
+
+async def test_and_otherwise_a_warning(farm: Farm) -> None:
+    job, files = await done(farm, Forgetful(Started(), Ended([IMAGE, MESH])))
+    assert files == [IMAGE.filename]
+    assert job.warnings == ("node 1 names m.glb, which ComfyUI does not have",)
+
+
+@pytest.mark.parametrize("folder", ["comfyq/another/1-ab", "/comfyq\\another\\1"])
+async def test_no_node_hands_out_another_jobs_files(farm: Farm, folder: str) -> None:
+    stolen = replace(MESH, subfolder=folder)
+    job, files = await done(farm, ScriptedEngine(Started(), Ended([stolen, IMAGE])))
+    assert files == [IMAGE.filename]
+    assert job.warnings == ("node 1 names a file of another job",)
+
+
+async def test_warnings_are_bounded(farm: Farm) -> None:
+    lost = [f"{number} {'x' * 1_000}" for number in range(500)]
+    job, _ = await done(farm, ScriptedEngine(Started(), Ended([IMAGE], lost)))
+    assert len(job.warnings) == MAX_WARNINGS + 1
+    assert max(map(len, job.warnings)) <= MAX_WARNING_CHARS
+    assert job.warnings[-1] == "and 480 more like these"
+
+
+async def test_pictures_for_a_socket_are_saved_instead(farm: Farm) -> None:
+    node = {"class_type": "SaveImageWebsocket", "inputs": {"images": ["1", 0]}}
+    job = await farm.submit()
+    sent = prompt_of(job, Spec(graph={"2": node}, parameters={})).graph["2"]
+    assert sent["class_type"] == "SaveImage"
+    assert sent["inputs"]["images"] == ["1", 0]
+    assert sent["inputs"]["filename_prefix"].startswith(f"comfyq/{job.id}/")
