@@ -8,6 +8,7 @@ from uuid import uuid4
 from comfyq.adapters.authentication.local_owner import LocalOwner
 from comfyq.adapters.filesystem.workflows import FolderWorkflows
 from comfyq.aio.logs import log
+from comfyq.aio.stall_watch import StallWatch
 from comfyq.bootstrap.file_services import FileServices
 from comfyq.domain.caller import TenantId
 from comfyq.domain.files.output import Output
@@ -175,8 +176,16 @@ class Services(FileServices):
         )
 
     @cached_property
+    def stall_watch(self) -> StallWatch:
+        return StallWatch()
+
+    @cached_property
     def health(self) -> Health:
-        return Health(workers=self.workers, scale_to_zero=self.settings.api.scale_to_zero)
+        return Health(
+            workers=self.workers,
+            scale_to_zero=self.settings.api.scale_to_zero,
+            stalls=lambda: self.stall_watch.count,
+        )
 
     @cached_property
     def live_workers(self) -> LiveWorkers:

@@ -93,6 +93,15 @@ class LocalSettings:
     visibility_s: float = TAKEN_S
     """A worker that has received a message hides it from others for that long, or as long as its
     lease once it has claimed the job."""
+    connections: Annotated[int, Field(ge=1)] = 1_000
+    """HTTP connections at the same time; half of the files that the process may open are more
+    than that, or they are the limit."""
+    connections_per_client: Annotated[int, Field(ge=1)] = 250
+    """HTTP connections of one address; behind a proxy, which is one address, as many as in all."""
+    sockets: Annotated[int, Field(ge=1)] = 1_000
+    """WebSockets at the same time."""
+    sockets_per_client: Annotated[int, Field(ge=1)] = 250
+    """WebSockets of one address."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

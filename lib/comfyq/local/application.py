@@ -14,6 +14,7 @@ from comfyq.edges.reaper.dead_letters import DeadLetterKeeper, keep_for_ever
 from comfyq.edges.reaper.loop import reap_for_ever
 from comfyq.edges.websocket.handler import WebSocketHandler
 from comfyq.local.gateway import Gateway
+from comfyq.local.gateway_settings import GatewaySettings
 
 
 def local_app(services: Services) -> FastAPI:
@@ -25,13 +26,23 @@ def local_app(services: Services) -> FastAPI:
         scheme="http",
         public_url=services.settings.api.public_url,
     )
-    gateway = Gateway(handler.handle, clock=services.ports.clock)
+    local = services.settings.local
+    gateway = Gateway(
+        handler.handle,
+        clock=services.ports.clock,
+        settings=GatewaySettings(
+            sockets=local.sockets, sockets_per_client=local.sockets_per_client
+        ),
+    )
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         async with gateway.running() as endpoint, beside(*_companions(services)):
             sockets = services.ports.sockets
-            with nullcontext() if sockets is None else sockets.attached(endpoint, gateway.deliver):
+            attached = (
+                nullcontext() if sockets is None else sockets.attached(endpoint, gateway.deliver)
+            )
+            with attached, services.stall_watch.watching():
                 yield
 
     app = api_app(services, lifespan=lifespan)

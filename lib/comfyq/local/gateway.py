@@ -26,8 +26,11 @@ from comfyq.local.gateway_events import EventMaker, Handshake, new_id
 from comfyq.local.gateway_settings import GatewaySettings
 from comfyq.local.loopback import serving
 from comfyq.local.management import Management
+from comfyq.local.places import Places
 from comfyq.ports.clock import Clock
 from comfyq.ports.notifier import Deliver
+
+TOO_MANY = Response("there are too many sockets; close some", status_code=503)
 
 
 class Gateway:
@@ -53,6 +56,9 @@ class Gateway:
         self._domain = ""
         self._tasks: TaskGroup | None = None
         self._taking = False
+        self._places = Places(
+            total=self._settings.sockets, each_client=self._settings.sockets_per_client
+        )
         self.routes: Sequence[WebSocketRoute] = (
             WebSocketRoute(f"/{stage}", self._answer),
             WebSocketRoute("/ws/progress/{job_id}", self._answer),
@@ -88,6 +94,16 @@ class Gateway:
         if not self._taking:
             await websocket.send_denial_response(Response(status_code=503))
             return
+        client = websocket.client.host if websocket.client else ""
+        if not self._places.take(client):
+            await websocket.send_denial_response(TOO_MANY)
+            return
+        try:
+            await self._hold(websocket)
+        finally:
+            self._places.leave(client)
+
+    async def _hold(self, websocket: WebSocket) -> None:
         job_id = websocket.path_params.get("job_id")
         live = LiveConnection(
             websocket,

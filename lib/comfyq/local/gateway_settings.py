@@ -1,5 +1,7 @@
 from dataclasses import dataclass
 
+MAX_MESSAGE_BYTES = 128 * 1024
+
 
 @dataclass(frozen=True, slots=True)
 class GatewaySettings:
@@ -11,10 +13,12 @@ class GatewaySettings:
 
     idle_s: float = 600  # without a message in either direction
     max_age_s: float = 7_200
-    max_message_bytes: int = 128 * 1024
+    max_message_bytes: int = MAX_MESSAGE_BYTES
     handler_timeout_s: float = 29
     repeat_s: float = 60  # a followed job's last frame is sent again after so long without news
     buffer_frames: int = 64  # waiting for one socket; a post beyond them is refused with 429
     send_timeout_s: float = 10  # for one frame; who does not read for so long is cut off
     messages_at_once: int = 16  # of one socket in the handler; the rest waits in the network
+    sockets: int = 1_000  # at the same time
+    sockets_per_client: int = 250  # of one address
     drain_s: float = 5  # for closing sockets and running handlers when the gateway stops

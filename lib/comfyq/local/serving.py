@@ -9,9 +9,13 @@ import anyio
 import uvicorn
 from starlette.types import ASGIApp
 
+from comfyq.local.gateway_settings import MAX_MESSAGE_BYTES
+from comfyq.local.protocol import RequestLimits, limited
+
 KEEP_ALIVE_S = 75  # longer than proxies and clients keep theirs: who closes first loses no request
 TICK_S = 1.0  # answers carry a date of that age at most
 STOP_S = 3  # connections that are busy then are closed
+MAX_FRAME_BYTES = 2 * MAX_MESSAGE_BYTES  # beyond what is answered with the reason
 
 
 class PortTaken(Exception):
@@ -49,7 +53,9 @@ class Guest(uvicorn.Server):
 
 
 @asynccontextmanager
-async def serving_app(app: ASGIApp, *, host: str, port: int) -> AsyncIterator[str]:
+async def serving_app(
+    app: ASGIApp, *, host: str, port: int, limits: RequestLimits
+) -> AsyncIterator[str]:
     """Serve ``app``, sockets and lifespan included; yields its URL when it takes requests.
 
     ``port`` 0 is any free one. Raises PortTaken.
@@ -57,7 +63,9 @@ async def serving_app(app: ASGIApp, *, host: str, port: int) -> AsyncIterator[st
     config = uvicorn.Config(
         app,
         lifespan="on",
+        http=limited(limits),
         ws="websockets-sansio",
+        ws_max_size=MAX_FRAME_BYTES,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -1,6 +1,7 @@
 """The whole system in one process: API, sockets, reaper and workers."""
 
 import asyncio
+import resource
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -19,6 +20,8 @@ from comfyq.domain.errors import DomainError
 from comfyq.edges.worker.worker import Worker
 from comfyq.local.application import local_app
 from comfyq.local.emulator import Emulator
+from comfyq.local.places import Places
+from comfyq.local.protocol import RequestLimits
 from comfyq.local.serving import serving_app
 from comfyq.local.signals import stop_event
 from comfyq.local.supervisor import supervising
@@ -83,7 +86,7 @@ async def running(settings: Settings, options: UpOptions) -> AsyncIterator[Up]:
         engines = [] if missing else await _engines(stack, settings, options)
         app = local_app(services)
         url = await stack.enter_async_context(
-            serving_app(app, host=options.host, port=options.port)
+            serving_app(app, host=options.host, port=options.port, limits=_limits_of(settings))
         )
         workers = await _opened(stack, services, engines, each=options.workers)
         stack.enter_context(runtime_file(settings.data_dir, exports_of(settings, url)))
@@ -96,6 +99,16 @@ async def running(settings: Settings, options: UpOptions) -> AsyncIterator[Up]:
             comfyui=[each.url for each in engines],
             no_simulator=missing,
         )
+
+
+def _limits_of(settings: Settings) -> RequestLimits:
+    """Return the limits of the API's server; other files than connections need to be open too."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    places = Places(
+        total=min(settings.local.connections, files // 2),
+        each_client=settings.local.connections_per_client,
+    )
+    return RequestLimits(places=places)
 
 
 async def _why_not_simulated(services: Services, options: UpOptions) -> str | None:

@@ -66,6 +66,7 @@ async def work_until_signal(
         await ports.prepare()
         services = Services(settings, ports)
         await remove_dead_workers(services)
+        stack.enter_context(services.stall_watch.watching())
         restart = await _restart(stack, settings, comfyui, comfyui_command)
         own_dir = dir_of(settings, comfyui)
         workers = [

@@ -52,6 +52,10 @@ class HealthView(BaseModel):
     version: str
     reason: str | None = Field(description="Why it is degraded, or idle.")
     simulated: bool = Field(description="Only simulated ComfyUIs answer: pictures are not real.")
+    stalls: int = Field(
+        description="Times since its start that this process did nothing else for 250 ms; its log "
+        "has what kept it."
+    )
     workers: list[WorkerView]
 
     @classmethod
@@ -62,5 +66,6 @@ class HealthView(BaseModel):
             version=version,
             reason=for_clients(report.reason or "") or None,
             simulated=report.simulated,
+            stalls=report.stalls,
             workers=[WorkerView.of(worker) for worker in report.workers],
         )

@@ -1,6 +1,6 @@
 """Health: a judgement of whether a job that is submitted now would run."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from comfyq.domain.errors import DomainError
@@ -13,14 +13,22 @@ class HealthReport:
     reason: str | None  # for a person; None if jobs run as usual
     comfyui_available: bool  # the ComfyUI of at least one live worker answers
     simulated: bool  # ComfyUIs answer, and all of them are simulators
+    stalls: int = 0  # of this process's event loop, since it started
     workers: Sequence[WorkerState] = ()  # the live workers
 
 
 class Health:
     """Report health. A table that does not answer is a report, not an error."""
 
-    def __init__(self, *, workers: WorkerRecords, scale_to_zero: bool = False) -> None:
+    def __init__(
+        self,
+        *,
+        workers: WorkerRecords,
+        scale_to_zero: bool = False,
+        stalls: Callable[[], int] = lambda: 0,
+    ) -> None:
         self._workers = workers
+        self._stalls = stalls
         self._scale_to_zero = scale_to_zero
 
     async def check(self) -> HealthReport:
@@ -36,6 +44,7 @@ class Health:
                 reason=f"the job table does not answer: {unavailable}",
                 comfyui_available=False,
                 simulated=False,
+                stalls=self._stalls(),
             )
         answering = [worker for worker in live if worker.engine_ok]
         idle = self._scale_to_zero and not live
@@ -44,6 +53,7 @@ class Health:
             reason="scaled to zero" if idle else _reason(live),
             comfyui_available=bool(answering),
             simulated=bool(answering) and all(worker.simulated for worker in answering),
+            stalls=self._stalls(),
             workers=live,
         )
 

@@ -41,6 +41,7 @@ async def test_no_worker_is_degraded(lab: ApiLab) -> None:
         "version": __version__,
         "reason": "no worker is connected",
         "simulated": False,
+        "stalls": 0,
         "workers": [],
     }
 
@@ -53,6 +54,7 @@ async def test_a_worker_whose_comfyui_answers_is_healthy(lab: ApiLab) -> None:
         "version": __version__,
         "reason": None,
         "simulated": False,
+        "stalls": 0,
         "workers": [
             {
                 "id": "w1",

@@ -1,0 +1,26 @@
+"""Places for connections: so many in all, and so many for one client."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True, kw_only=True)
+class Places:
+    """The most connections at the same time, and those that are open."""
+
+    total: int
+    each_client: int
+    taken: Counter[str] = field(default_factory=Counter)  # by the client's address
+
+    def take(self, client: str) -> bool:
+        """Take a place for a client, if one is free."""
+        if self.taken.total() >= self.total or self.taken[client] >= self.each_client:
+            return False
+        self.taken[client] += 1
+        return True
+
+    def leave(self, client: str) -> None:
+        """Give back a place that the client has taken."""
+        self.taken[client] -= 1
+        if self.taken[client] <= 0:
+            del self.taken[client]

@@ -1,0 +1,168 @@
+"""uvicorn's protocol of HTTP with limits that uvicorn lacks.
+
+httptools collects a header of any length, a request that never ends is waited for without an end,
+and connections are not counted by client.
+"""
+
+import asyncio
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from comfyq.local.places import Places
+from comfyq.wire.problems import Problem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestLimits:
+    """Limits of one server's connections."""
+
+    places: Places
+    head_bytes: int = 32 * 1024  # of a request's first line and headers
+    head_s: float = 20  # within which they arrive
+    body_s: float = 20  # within which a body arrives whole, or …
+    body_bytes: int = 20_000  # … at least so much more of it
+    waiting: dict["LimitedProtocol", str] = field(default_factory=dict)  # each with its client
+
+    def oldest(self, client: str) -> "LimitedProtocol | None":
+        """Return the connection that has kept us waiting longest: the client's own if it has all
+        of its places, else anybody's."""
+        is_full = self.places.taken[client] >= self.places.each_client
+        return next(
+            (held for held, of in self.waiting.items() if of == client or not is_full), None
+        )
+
+
+def limited(limits: RequestLimits) -> type[asyncio.Protocol]:
+    """Return the protocol of a server with these limits."""
+    return type("Limited", (LimitedProtocol,), {"limits": limits})
+
+
+class LimitedProtocol(HttpToolsProtocol):
+    """Refuses connections beyond the places, heads beyond their size, and what arrives slowly."""
+
+    limits: RequestLimits
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        self._place: str | None = None  # the client that this connection is counted for
+        self._in_body = False
+        self._upgraded = False
+        self._head_bytes = 0
+        self._body_bytes = 0  # since the deadline was set
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        client = self.client[0] if self.client else ""
+        if self._take(client):
+            self._expect()
+        else:
+            message = "there are too many connections; try again later"
+            self._refuse(HTTPStatus.SERVICE_UNAVAILABLE, "too-many-connections", message)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._leave()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        rest = data
+        while rest and not (self._upgraded or self.transport.is_closing()):
+            room = len(rest) if self._in_body else self.limits.head_bytes - self._head_bytes
+            piece, rest = rest[:room], rest[room:]
+            self._head_bytes += len(piece)
+            super().data_received(piece)
+            if not self._in_body and self._head_bytes >= self.limits.head_bytes:
+                most = f"its first line and headers have over {self.limits.head_bytes} bytes"
+                self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head-too-large", most)
+        if self._in_body or self._head_bytes:
+            self._expect()
+
+    def on_headers_complete(self) -> None:
+        self._in_body, self._head_bytes = True, 0
+        self._unexpect()
+        super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._in_body, self._head_bytes = False, 0
+        self._unexpect()
+        super().on_message_complete()
+
+    def handle_websocket_upgrade(self) -> None:
+        self._upgraded = True
+        self._leave()  # the gateway counts sockets
+        super().handle_websocket_upgrade()
+
+    def _take(self, client: str) -> bool:
+        """Take a place, if need be that of a connection which only waits for its request."""
+        taken = self.limits.places.take(client)
+        if not taken and (oldest := self.limits.oldest(client)) is not None:
+            oldest.give_way()
+            taken = self.limits.places.take(client)
+        self._place = client if taken else None
+        return taken
+
+    def give_way(self) -> None:
+        """Close the connection, whose request has not arrived, for a newer one."""
+        self._refuse(HTTPStatus.REQUEST_TIMEOUT, "too-slow", "others need its connection")
+        self._leave()
+
+    def _expect(self) -> None:
+        """Set the deadline of what arrives, unless one is set."""
+        if self._deadline is None and not (self._upgraded or self.transport.is_closing()):
+            self._body_bytes = 0
+            within_s = self.limits.body_s if self._in_body else self.limits.head_s
+            self._deadline = self.loop.call_later(within_s, self._overdue)
+            self.limits.waiting[self] = self._place or ""
+
+    def _unexpect(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+            self._deadline = None
+        self.limits.waiting.pop(self, None)
+
+    def _overdue(self) -> None:
+        self._unexpect()
+        is_ours = self.flow.read_paused  # the application reads it slowly
+        if self._in_body and (is_ours or self._body_bytes >= self.limits.body_bytes):
+            self._expect()
+        else:
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT, "too-slow", "it did not arrive in time")
+
+    def _refuse(self, status: HTTPStatus, code: str, detail: str) -> None:
+        """Answer, if no answer has begun, and close the connection."""
+        self._unexpect()
+        if self.transport.is_closing():
+            return
+        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
+            self.transport.write(_answer(status, code, detail))
+        self.transport.close()
+
+    def _leave(self) -> None:
+        self._unexpect()
+        if self._place is not None:
+            self.limits.places.leave(self._place)
+            self._place = None
+
+
+def _answer(status: HTTPStatus, code: str, detail: str) -> bytes:
+    problem = Problem(
+        type=f"/problems/{code}",
+        title=status.phrase,
+        status=status,
+        detail=f"the request was refused: {detail}",
+        instance="",
+        code=code,
+    )
+    body = problem.model_dump_json(exclude={"node_errors"}).encode()
+    head = (
+        f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/problem+json\r\n"
+        f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+    )
+    return head.encode() + body

@@ -1,0 +1,185 @@
+"""Requests that arrive slowly, never end, or come from too many connections."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import anyio
+import pytest
+from starlette.types import Message, Receive, Scope, Send
+from websockets.asyncio.client import connect
+from websockets.exceptions import ConnectionClosedError, InvalidStatus
+
+from comfyq.local.gateway_settings import GatewaySettings
+from comfyq.local.places import Places
+from comfyq.local.protocol import RequestLimits
+from comfyq.local.serving import serving_app
+from tests.gateway_lab import gateway_lab
+
+pytestmark = pytest.mark.anyio
+
+SHORT_S = 0.05
+LONG_S = 60.0
+BODY = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
+
+
+async def echo(scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer how many bytes a body has; a WebSocket is accepted and read to its end."""
+    if scope["type"] == "lifespan":
+        await send_started(receive, send)
+        return
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.accept"})
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
+        return
+    size, more = 0, True
+    while more:
+        message: Message = await receive()
+        if message["type"] == "http.disconnect":
+            return
+        size += len(message.get("body", b""))
+        more = message.get("more_body", False)
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": str(size).encode()})
+
+
+async def send_started(receive: Receive, send: Send) -> None:
+    for step in ("startup", "shutdown"):
+        await receive()
+        await send({"type": f"lifespan.{step}.complete"})
+
+
+@dataclass
+class Client:
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+    async def answer(self) -> bytes:
+        """Read until the server closes the connection."""
+        with anyio.fail_after(10):
+            return await self.reader.read()
+
+    async def head(self) -> bytes:
+        with anyio.fail_after(10):
+            return await self.reader.readuntil(b"\r\n\r\n")
+
+
+@asynccontextmanager
+async def served(
+    *, total: int = 100, each_client: int = 100, head_s: float = LONG_S, body_s: float = LONG_S
+) -> AsyncIterator[str]:
+    limits = RequestLimits(
+        places=Places(total=total, each_client=each_client),
+        head_bytes=10_000,
+        head_s=head_s,
+        body_s=body_s,
+        body_bytes=100,
+    )
+    async with serving_app(echo, host="127.0.0.1", port=0, limits=limits) as url:
+        yield url
+
+
+@asynccontextmanager
+async def connected(url: str, sent: bytes = b"") -> AsyncIterator[Client]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rsplit(":", 1)[1]))
+    writer.write(sent)
+    try:
+        yield Client(reader, writer)
+    finally:
+        writer.close()
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 20_000,
+        b"GET / HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 4_000,
+        b"GET /" + b"a" * 20_000,
+    ],
+    ids=["one header", "many headers", "url"],
+)
+async def test_a_head_is_bounded(head: bytes) -> None:
+    async with served() as url, connected(url, head) as client:
+        assert (await client.answer()).startswith(b"HTTP/1.1 431 ")
+
+
+async def test_a_large_body_behind_a_head_is_no_head() -> None:
+    sent = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 90000\r\n\r\n" + b"a" * 90_000
+    async with served() as url, connected(url, sent * 2) as client:
+        assert (await client.head()).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\n"])
+async def test_a_head_has_its_time(sent: bytes) -> None:
+    async with served(head_s=SHORT_S) as url, connected(url, sent) as client:
+        assert (await client.answer()).startswith(b"HTTP/1.1 408 ")
+
+
+async def test_a_body_has_its_time() -> None:
+    async with served(body_s=SHORT_S) as url, connected(url, BODY + b"{") as client:
+        assert (await client.answer()).startswith(b"HTTP/1.1 408 ")
+
+
+async def test_a_body_that_arrives_steadily_is_waited_for() -> None:
+    async with served(body_s=0.5) as url, connected(url, BODY) as client:
+        for _ in range(10):
+            client.writer.write(b"a" * 100)
+            await anyio.sleep(0.1)  # ten times make two periods
+        assert (await client.head()).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_a_client_has_so_many_connections_and_gets_them_back() -> None:
+    whole = BODY + b"a" * 1_000
+    async with served(each_client=2) as url:
+        async with connected(url, whole) as one, connected(url, whole) as two:
+            assert [(await each.head())[9:12] for each in (one, two)] == [b"200", b"200"]
+            async with connected(url) as third:
+                assert (await third.answer()).startswith(b"HTTP/1.1 503 ")
+        with anyio.fail_after(10):
+            while True:
+                async with connected(url, BODY + b"a" * 1_000) as fourth:
+                    if (await fourth.head()).startswith(b"HTTP/1.1 200 "):
+                        return
+
+
+@pytest.mark.parametrize("places", [{"each_client": 2}, {"total": 2}])
+async def test_a_request_that_does_not_arrive_gives_way(places: dict[str, int]) -> None:
+    async with served(**places) as url, connected(url, BODY) as first, connected(url, BODY):
+        await anyio.wait_all_tasks_blocked()
+        async with connected(url, BODY + b"a" * 1_000) as third:
+            assert (await third.head()).startswith(b"HTTP/1.1 200 ")
+        assert (await first.answer()).startswith(b"HTTP/1.1 408 ")
+
+
+def test_places_are_counted_by_client_and_in_all() -> None:
+    places = Places(total=3, each_client=2)
+    assert [places.take(client) for client in "aaabb"] == [True, True, False, True, False]
+    places.leave("a")
+    assert places.take("b")
+    assert not places.take("a")
+
+
+async def test_a_client_has_so_many_sockets() -> None:
+    async with gateway_lab(GatewaySettings(sockets_per_client=1)) as lab:
+        async with connect(f"{lab.url}/local"):
+            with pytest.raises(InvalidStatus) as refused:
+                await connect(f"{lab.url}/local")
+        assert refused.value.response.status_code == 503
+        with anyio.fail_after(10):
+            while True:
+                try:
+                    async with connect(f"{lab.url}/local"):
+                        return
+                except InvalidStatus:
+                    continue
+
+
+async def test_a_frame_is_bounded_by_the_server() -> None:
+    async with served() as url, connect(url.replace("http", "ws")) as client:
+        await client.send("a" * 1_000_000)
+        with pytest.raises(ConnectionClosedError) as closed:
+            await client.recv()
+        assert closed.value.rcvd is not None
+        assert closed.value.rcvd.code == 1009
