@@ -12,6 +12,7 @@ from comfyq.domain.graph.node_catalogue import InputSpec
 
 LONGEST_SHOWN_LIST = 20  # longer lists of choices are left out, as ComfyUI does
 MAX_VALUE_CHARS = 200
+MAX_MEMBERS = 20  # of a cycle that are listed
 
 # kinds of errors, of which another ComfyUI may be free
 UNKNOWN_CLASS = "missing_node_type"
@@ -70,8 +71,9 @@ class At:
         )
 
     def cycle(self, members: Sequence[str]) -> GraphError:
-        path = " -> ".join([*members, members[0]])
-        extra = {"node_id": self.node, "cycle_nodes": list(members)}
+        rest = [members[0]] if len(members) <= MAX_MEMBERS else ["…", members[0]]
+        path = " -> ".join([*members[:MAX_MEMBERS], *rest])
+        extra = {"node_id": self.node, "cycle_nodes": list(members[:MAX_MEMBERS])}
         return self._error("dependency_cycle", "Dependency cycle detected", path, extra=extra)
 
     def missing(self, spec: InputSpec) -> GraphError:

@@ -5,6 +5,7 @@ See https://docs.comfy.org/development/core-concepts/workflow
 """
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, islice
 from typing import Any, NamedTuple
 
 from comfyq.domain.graph.loras import Lora
@@ -14,6 +15,9 @@ UI_EXPORT = (
     "in ComfyUI's menu “Workflow” choose “Export (API)”, or in older ones switch on the developer "
     "mode in the settings and press “Save (API Format)”"
 )
+
+MAX_FAULTS = 20  # of one graph that are listed: more usually have one cause
+MAX_ID_CHARS = 200
 
 Graph = Mapping[str, Any]
 NewGraph = dict[str, Any]  # a copy of our own, to be changed
@@ -61,12 +65,13 @@ def is_ui_export(value: object) -> bool:
 
 
 def faults(value: object) -> Sequence[Fault]:
-    """List the reasons for which ``value`` is not an API-format graph; none if it is one."""
+    """List the first reasons for which ``value`` is not an API-format graph; none if it is one."""
     if is_ui_export(value):
         return [Fault(None, UI_EXPORT)]
     if not isinstance(value, Mapping) or not value:
         return [Fault(None, "a graph is an object of nodes by id, with at least one node")]
-    return [fault for node, body in value.items() for fault in _node_faults(value, node, body)]
+    each = (_node_faults(value, node, body) for node, body in value.items())
+    return list(islice(chain.from_iterable(each), MAX_FAULTS))
 
 
 def consumers(graph: Graph, source: Ref) -> Sequence[Input]:
@@ -130,6 +135,10 @@ def _node_faults(graph: Graph, node: object, body: object) -> Iterator[Fault]:
     if not isinstance(node, str) or not isinstance(body, Mapping):
         yield Fault(str(node), "a node is an object with `class_type` and `inputs`")
         return
+    if len(node) > MAX_ID_CHARS:
+        yield Fault(
+            None, f"the id of a node has {len(node)} characters; the most is {MAX_ID_CHARS}"
+        )
     class_type, inputs = body.get("class_type"), body.get("inputs")
     if not isinstance(class_type, str) or not class_type:
         yield Fault(node, "`class_type` must be the name of a node class")
@@ -139,4 +148,5 @@ def _node_faults(graph: Graph, node: object, body: object) -> Iterator[Fault]:
     for name, value in inputs.items():
         source = reference(value)
         if source is not None and source.node not in graph:
-            yield Fault(node, f"input `{name}` refers to node {source.node}, which is not there")
+            where, wanted = name[:MAX_ID_CHARS], source.node[:MAX_ID_CHARS]
+            yield Fault(node, f"input `{where}` refers to node {wanted}, which is not there")

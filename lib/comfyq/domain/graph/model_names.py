@@ -1,6 +1,7 @@
 """Completing model names that lack their extension or folder."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 
 # what ComfyUI's folder_paths.py takes for a model file
 EXTENSIONS = (".safetensors", ".sft", ".ckpt", ".pt", ".pt2", ".pth", ".bin", ".pkl", ".gguf")
@@ -13,17 +14,37 @@ def existing_name(name: str, names: Sequence[str]) -> str | None:
 
     A worker on Windows separates folders by backslashes. None: there is none, or several.
     """
-    if name in names:
-        return name
     wanted = _path(name)
-    for part in (_path, _file):
-        if part is _file and "/" in wanted:
-            return None  # another folder may have another model of this name
-        for whole in (part, lambda each, part=part: without_extension(part(each))):
-            matches = [each for each in names if whole(each) == wanted]
-            if matches:
-                return matches[0] if len(matches) == 1 else None
-    return None
+    exact, paths, files = _indexes(tuple(names))
+    if name in exact:
+        return name
+    in_folders = () if "/" in wanted else files  # other folders may have others of this name
+    indexes: Sequence[Index] = (*paths, *in_folders)
+    return next((index[wanted] for index in indexes if wanted in index), None)
+
+
+Index = Mapping[str, str | None]  # names by a short form; None: several have it
+
+
+@lru_cache(maxsize=64)  # a request may name a hundred models of one list
+def _indexes(
+    names: tuple[str, ...],
+) -> tuple[frozenset[str], tuple[Index, Index], tuple[Index, Index]]:
+    """Return all names, and indexes by path and by file, each with and without extension."""
+    paths = [_path(name) for name in names]
+    files = [_file(name) for name in names]
+    return (
+        frozenset(names),
+        (_index(paths, names), _index(map(without_extension, paths), names)),
+        (_index(files, names), _index(map(without_extension, files), names)),
+    )
+
+
+def _index(forms: Iterable[str], names: Sequence[str]) -> Index:
+    index: dict[str, str | None] = {}
+    for form, name in zip(forms, names, strict=True):
+        index[form] = None if form in index else name
+    return index
 
 
 def with_extension(name: str) -> str:

@@ -1,6 +1,6 @@
 """Traversal of graphs, without recursion: a client may send a graph of any depth."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from comfyq.domain.graph.graph import Graph, reference
 
@@ -13,13 +13,31 @@ def upstream_of(graph: Graph, node: str) -> Sequence[str]:
 
 def reached(graph: Graph, outputs: Iterable[str]) -> frozenset[str]:
     """``outputs`` and every node upstream of them."""
+    return _closure(outputs, lambda node: upstream_of(graph, node))
+
+
+def consumers_of(graph: Graph) -> Mapping[str, Collection[str]]:
+    """The nodes that each node feeds directly."""
+    fed: dict[str, set[str]] = {node: set() for node in graph}
+    for node in graph:
+        for source in upstream_of(graph, node):
+            fed[source].add(node)
+    return fed
+
+
+def downstream(fed: Mapping[str, Collection[str]], node: str) -> frozenset[str]:
+    """``node`` and every node that it feeds, directly or not."""
+    return _closure([node], fed.__getitem__)
+
+
+def _closure(start: Iterable[str], further: Callable[[str], Iterable[str]]) -> frozenset[str]:
     reached: set[str] = set()
-    waiting = list(outputs)
+    waiting = list(start)
     while waiting:
         node = waiting.pop()
         if node not in reached:
             reached.add(node)
-            waiting += upstream_of(graph, node)
+            waiting += further(node)
     return frozenset(reached)
 
 
@@ -28,12 +46,13 @@ def cycle_in(graph: Graph, nodes: Collection[str]) -> Sequence[str]:
     rest = _without_ends(graph, nodes)
     if not rest:
         return []
-    path: list[str] = []
+    path: dict[str, None] = {}
     node = next(iter(rest))
     while node not in path:
-        path.append(node)
+        path[node] = None
         node = next(up for up in upstream_of(graph, node) if up in rest)
-    return path[path.index(node) :]
+    visited = list(path)
+    return visited[visited.index(node) :]
 
 
 def _without_ends(graph: Graph, nodes: Collection[str]) -> dict[str, int]:

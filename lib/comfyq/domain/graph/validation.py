@@ -18,9 +18,9 @@ from comfyq.domain.graph.graph import Graph, NewGraph, Ref, copied, reference, s
 from comfyq.domain.graph.graph import Input as Place
 from comfyq.domain.graph.model_names import EXTENSIONS, existing_name
 from comfyq.domain.graph.node_catalogue import InputSpec, NodeCatalogue, NodeClass
-from comfyq.domain.graph.traversal import cycle_in, reached
+from comfyq.domain.graph.traversal import consumers_of, cycle_in, downstream, reached
 from comfyq.domain.graph.type_matching import type_names, types_match
-from comfyq.domain.suggestions import closest
+from comfyq.domain.suggestions import HINTED, SHORT_CHARS, closest
 
 MAX_ERRORS = 50  # of one graph: more usually have one cause
 MAX_COMPLETED = 50  # names that are searched for in lists, which may have thousands
@@ -69,10 +69,14 @@ def _dependents(
     graph: Graph, catalogue: NodeCatalogue, errors: Sequence[GraphError]
 ) -> Mapping[str, Sequence[str]]:
     """Return, for each bad node, the output nodes that cannot run because of it."""
-    dependents: dict[str, list[str]] = {error.node: [] for error in errors}
-    for output in _outputs(graph, catalogue) if errors else ():
-        for node in dependents.keys() & reached(graph, [output]):
-            dependents[node].append(output)
+    if not errors:
+        return {}
+    fed = consumers_of(graph)
+    outputs = _outputs(graph, catalogue)
+    dependents: dict[str, Sequence[str]] = {}
+    for node in {error.node for error in errors}:
+        below = downstream(fed, node)
+        dependents[node] = [output for output in outputs if output in below]
     return dependents
 
 
@@ -90,9 +94,9 @@ def _unknown_classes(graph: Graph, catalogue: NodeCatalogue) -> Iterator[GraphEr
     for node, body in graph.items():
         name = body["class_type"]
         if name not in catalogue.classes:
-            if name not in near:
+            if name not in near and len(near) < HINTED:
                 near[name] = closest(name, catalogue.classes, most=SUGGESTED)
-            yield At(node, name).unknown_class(near[name])
+            yield At(node, name).unknown_class(near.get(name, ()))
 
 
 class _Inspection:
@@ -103,6 +107,7 @@ class _Inspection:
         self._graph = graph
         self._catalogue = catalogue
         self._completed: list[tuple[Place, str, str]] = []
+        self._hinted = 0
 
     def verdict(self) -> Validation:
         outputs = _outputs(self._graph, self._catalogue)
@@ -187,11 +192,17 @@ class _Inspection:
         if spec.is_free and not (meant and meant.endswith(EXTENSIONS)):
             return
         if meant is None:
-            yield at.not_in_list(spec, value, closest(str(value)[:200], names, most=SUGGESTED))
+            yield at.not_in_list(spec, value, self._near(value, names))
             return
         place = Place(at.node, spec.name)
         set_input(self._graph, place, meant)
         self._completed.append((place, value, meant))
+
+    def _near(self, value: Any, names: Sequence[str]) -> Sequence[str]:
+        self._hinted += 1
+        if self._hinted > HINTED:
+            return ()
+        return closest(str(value)[:SHORT_CHARS], names, most=SUGGESTED)
 
 
 def _range(at: At, spec: InputSpec, value: float) -> Iterator[GraphError]:

@@ -11,6 +11,7 @@ from comfyq.domain.errors import DomainError, FieldError, InvalidRequest
 BatchId = NewType("BatchId", str)
 
 MAX_REQUESTS = 100  # of a batch
+MAX_BYTES = 3_000_000  # of the requests that a product of values makes, which is sent as one
 MAX_CHARS = 2_000  # that are kept of a refusal's text
 MAX_FIELDS = 20  # that are kept of a refusal
 

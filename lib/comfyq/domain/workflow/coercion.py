@@ -14,7 +14,7 @@ from comfyq.domain.files.sources import normalized
 from comfyq.domain.graph.loras import Lora, read_lora
 from comfyq.domain.graph.model_names import existing_name, with_extension
 from comfyq.domain.graph.node_catalogue import MODELS
-from comfyq.domain.suggestions import among
+from comfyq.domain.suggestions import HINTED, among, listed
 from comfyq.domain.workflow.parameters import BadValue, Parameter, bad, shown, type_name
 
 UNKEPT = re.compile("[\0\ud800-\udfff]")
@@ -72,7 +72,7 @@ def coerce_choice(parameter: Parameter, value: Any) -> str:
         text = coerce_string(parameter, value)
         return with_extension(text) if parameter.source in MODELS else text
     if not isinstance(value, str):
-        raise bad(f"must be a string, not {type_name(value)}; {among('', choices)}")
+        raise bad(f"must be a string, not {type_name(value)}; {listed(choices)}")
     meant = existing_name(value, choices) if parameter.source else value
     if meant not in choices:
         raise bad(f"cannot be {shown(value)}; {among(value, choices)}")
@@ -93,7 +93,7 @@ def coerce_file(parameter: Parameter, value: Any) -> str | dict[str, str]:
     if fit is None:
         return source
     if fit not in FITS:
-        raise BadValue(("fit", f"cannot be {shown(fit)}; {among('', FITS)}"))
+        raise BadValue(("fit", f"cannot be {shown(fit)}; {listed(FITS)}"))
     return {"source": source, "fit": fit}
 
 
@@ -113,7 +113,7 @@ def coerce_loras(parameter: Parameter, value: Any) -> list[str]:
     errors: list[tuple[str, str]] = []
     for position, entry in enumerate(value):
         try:
-            loras.append(str(_lora(parameter, entry)))
+            loras.append(str(_lora(parameter, entry, hint=len(errors) < HINTED)))
         except BadValue as wrong:
             errors += [(str(position), message) for _, message in wrong.errors]
     if errors:
@@ -121,7 +121,7 @@ def coerce_loras(parameter: Parameter, value: Any) -> list[str]:
     return loras
 
 
-def _lora(parameter: Parameter, entry: Any) -> Lora:
+def _lora(parameter: Parameter, entry: Any, *, hint: bool) -> Lora:
     try:
         lora = read_lora(coerce_string(parameter, entry))
     except ValueError as wrong:
@@ -132,8 +132,8 @@ def _lora(parameter: Parameter, entry: Any) -> Lora:
         return lora.completed()
     name = existing_name(lora.name, parameter.choices)
     if name is None:
-        known = among(lora.name, parameter.choices)
-        raise bad(f"there is no LoRA {shown(lora.name)}; {known}")
+        known = f"; {among(lora.name, parameter.choices)}" if hint else ""
+        raise bad(f"there is no LoRA {shown(lora.name)}{known}")
     return replace(lora, name=name)
 
 

@@ -8,18 +8,26 @@ from typing import Any
 from comfyq.domain.errors import FieldError, InvalidGraph, TooLarge
 from comfyq.domain.files.inputs import PLACEHOLDER, InputFile
 from comfyq.domain.files.sources import is_source, normalized
-from comfyq.domain.graph.graph import Graph, Input, NewGraph, faults, reference, set_input
+from comfyq.domain.graph.graph import (
+    MAX_ID_CHARS,
+    Graph,
+    Input,
+    NewGraph,
+    faults,
+    is_ui_export,
+    reference,
+    set_input,
+)
 from comfyq.domain.graph.model_names import without_extension
 from comfyq.domain.graph.node_catalogue import NodeCatalogue
 from comfyq.domain.graph.value_range import spec_at
-from comfyq.domain.suggestions import among
+from comfyq.domain.suggestions import HINTED, among
 from comfyq.domain.workflow.file_inputs import file_kind
 from comfyq.domain.workflow.parameters import shown
 
 MAX_NODES = 1_000
 MAX_GRAPH_BYTES = 256 * 1024  # a stored item is at most 350 KB
 MAX_OVERRIDES = 100
-MAX_FAULTS = 20
 MAX_FAMILY_CHARS = 100
 ANY_FAMILY = "any"
 
@@ -33,13 +41,14 @@ def read_graph(value: Any, overrides: Mapping[str, Any]) -> NewGraph:
         InvalidGraph: the graph is not in API format, or an override's input does not exist.
         TooLarge: the graph has more than 1,000 nodes or 256 KB.
     """
-    wrong = faults(value)[:MAX_FAULTS]
+    text = "" if is_ui_export(value) else _encoded(value, "graph")  # which bounds what follows
+    wrong = faults(value)
     if wrong:
         fields = [FieldError(_path(fault.node), fault.message) for fault in wrong]
         raise _invalid(fields)
     if len(value) > MAX_NODES:
         raise TooLarge(f"graph: has {len(value)} nodes; the most is {MAX_NODES}")
-    graph: NewGraph = json.loads(_encoded(value, "graph"))
+    graph: NewGraph = json.loads(text)
     _override(graph, json.loads(_encoded(dict(overrides), "overrides")))
     return graph
 
@@ -84,13 +93,15 @@ def _files(graph: Graph, catalogue: NodeCatalogue | None) -> Iterator[InputFile]
 def _override(graph: NewGraph, overrides: Mapping[str, Any]) -> None:
     if len(overrides) > MAX_OVERRIDES:
         raise _invalid([FieldError("overrides", f"has over {MAX_OVERRIDES} entries")])
-    errors = []
+    errors: list[FieldError] = []
     for place, value in overrides.items():
         target = _target(graph, place)
         if target is None:
-            errors.append(FieldError(f"overrides.{shown(place)[1:-1]}", _no_target(graph, place)))
+            reason = _no_target(graph, place, hint=len(errors) < HINTED)
+            errors.append(FieldError(f"overrides.{shown(place)[1:-1]}", reason))
         elif reference(value) is not None and value[0] not in graph:
-            errors.append(FieldError(f"overrides.{place}", f"there is no node {shown(value[0])}"))
+            reason = f"there is no node {shown(value[0])}"
+            errors.append(FieldError(f"overrides.{shown(place)[1:-1]}", reason))
         else:
             set_input(graph, target, value)
     if errors:
@@ -99,19 +110,21 @@ def _override(graph: NewGraph, overrides: Mapping[str, Any]) -> None:
 
 def _target(graph: Graph, place: str) -> Input | None:
     """Return the input that ``node.input`` names; ids and names may have dots themselves."""
-    for position, character in enumerate(place):
-        node, name = place[:position], place[position + 1 :]
-        if character == "." and node in graph and name in graph[node]["inputs"]:
-            return Input(node, name)
+    for position, character in enumerate(place[: MAX_ID_CHARS + 1]):
+        if character == "." and (body := graph.get(place[:position])) is not None:
+            name = place[position + 1 :]
+            if name in body["inputs"]:
+                return Input(place[:position], name)
     return None
 
 
-def _no_target(graph: Graph, place: str) -> str:
+def _no_target(graph: Graph, place: str, *, hint: bool) -> str:
     node, _, name = place.partition(".")
     if node not in graph:
-        return f'is not "node.input": there is no node {shown(node)}; {among(node, graph)}'
-    inputs = graph[node]["inputs"]
-    return f"node {node} has no input {shown(name)}; {among(name, inputs)}"
+        known = f"; {among(node, graph)}" if hint else ""
+        return f'is not "node.input": there is no node {shown(node)}{known}'
+    known = f"; {among(name, graph[node]['inputs'])}" if hint else ""
+    return f"node {node} has no input {shown(name)}{known}"
 
 
 def _encoded(value: Any, field: str) -> str:

@@ -9,7 +9,7 @@ from comfyq.domain.files.inputs import InputFile
 from comfyq.domain.graph.graph import Graph, Input, NewGraph, copied
 from comfyq.domain.graph.node_catalogue import NodeCatalogue
 from comfyq.domain.job import Limits
-from comfyq.domain.suggestions import nearest
+from comfyq.domain.suggestions import HINTED, nearest
 from comfyq.domain.workflow.coercion import DRAW
 from comfyq.domain.workflow.kinds import KINDS
 from comfyq.domain.workflow.parameters import BadValue, Parameter, shown
@@ -65,7 +65,8 @@ class Workflow:
             message = f"has {len(values)} parameters; no workflow has over {MAX_VALUES}"
             raise InvalidParameters([FieldError("", message)])
         values, errors = chosen(self, values)
-        errors += [self._unknown(name) for name in values if name not in self.parameters]
+        unknown = [name for name in values if name not in self.parameters]
+        errors += [self._unknown(name, hint=n < HINTED) for n, name in enumerate(unknown)]
         parameters: dict[str, Any] = {}
         warnings: list[str] = []
         for name, parameter in self.parameters.items():
@@ -119,8 +120,8 @@ class Workflow:
             "additionalProperties": False,
         }
 
-    def _unknown(self, name: str) -> FieldError:
-        meant = nearest(name, self.parameters)
+    def _unknown(self, name: str, *, hint: bool) -> FieldError:
+        meant = nearest(name, self.parameters) if hint else None
         names = ", ".join(self.parameters)
         right = f"did you mean {meant!r}?" if meant else f"there are {names}"
         return FieldError(shown(name)[1:-1], f"is not a parameter of workflow {self.name}; {right}")

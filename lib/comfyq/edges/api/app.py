@@ -9,8 +9,8 @@ from typing import Protocol, TypeVar
 from fastapi import FastAPI
 
 from comfyq.edges.api import openapi, problems
-from comfyq.edges.api.bodies import FORM_OVERHEAD_BYTES, BodyLimit
-from comfyq.edges.api.links import ASSETS
+from comfyq.edges.api.bodies import FORM_OVERHEAD_BYTES, SMALL_BODY_BYTES, RequestLimit
+from comfyq.edges.api.links import ASSETS, UPLOADS
 from comfyq.edges.api.router import Router
 from comfyq.edges.api.safe_headers import SafeHeaders
 from comfyq.ports.authenticator import Authenticator
@@ -64,7 +64,13 @@ def create_app(
     )
     app.state.services = services
     app.state.addresses = addresses
-    app.add_middleware(BodyLimit, larger={ASSETS: services.uploads.max_bytes + FORM_OVERHEAD_BYTES})
+    app.add_middleware(
+        RequestLimit,
+        others={
+            ASSETS: services.uploads.max_bytes + FORM_OVERHEAD_BYTES,
+            UPLOADS: SMALL_BODY_BYTES,
+        },
+    )
     app.add_middleware(SafeHeaders)
     problems.install(app)
     app.openapi = partial(openapi.describe, app)  # type: ignore[method-assign]

@@ -1,21 +1,30 @@
-"""A limit on request bodies, so that none fills the server's memory."""
+"""Limits on requests, so that none fills the server's memory or keeps its event loop."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
 
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from comfyq.edges.api.problems import ProblemResponse
 
 MAX_BODY_BYTES = (
     6 * 1024 * 1024
 )  # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+MAX_HEAD_BYTES = 32 * 1024  # of path, query and headers
+MAX_VALUES = 150_000  # of JSON: its reader takes a second for the millions that 6 MB can have
+MARKS = (b",", b"[", b"{")  # one for each value, if it stands in no text
+SMALL_BODY_BYTES = 16 * 1024  # of requests with a few fields of their own
 FORM_OVERHEAD_BYTES = 64 * 1024  # around a form's file: headers, and fields that nobody reads
 
 
-class BodyLimit:
+class RequestLimit:
     """Answer 413 to a body of more than ``max_bytes``, by raising where the application reads it.
 
-    ``larger`` has other limits by path. Starlette's own middleware would answer in plain text.
+    So is one of JSON with too many values. ``others`` has limits by path, the larger for files.
+    Starlette's own middleware would answer in plain text.
     """
 
     def __init__(
@@ -23,36 +32,64 @@ class BodyLimit:
         app: ASGIApp,
         *,
         max_bytes: int = MAX_BODY_BYTES,
-        larger: Mapping[str, int] | None = None,
+        others: Mapping[str, int] | None = None,
     ) -> None:
         self._app = app
         self._max_bytes = max_bytes
-        self._larger = larger or {}
+        self._others = others or {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        if _head_bytes(scope) > MAX_HEAD_BYTES:
+            await _head_too_large(Request(scope))(scope, receive, send)
+            return
         declared = _declared_bytes(scope)
-        most = self._larger.get(scope["path"], self._max_bytes)
-        read = 0
+        most = self._others.get(scope["path"], self._max_bytes)
+        counts_values = most <= self._max_bytes
+        read = values = 0
 
         async def limited() -> Message:
-            nonlocal read
+            nonlocal read, values
             if declared > most:
                 raise _too_large(most)
             message = await receive()
-            read += len(message.get("body", b""))
+            body = message.get("body", b"")
+            read += len(body)
             if read > most:
                 raise _too_large(most)
+            if counts_values:
+                values += sum(map(body.count, MARKS))
+                if values > MAX_VALUES:
+                    raise _too_many()
             return message
 
         await self._app(scope, limited, send)
 
 
+def _head_bytes(scope: Scope) -> int:
+    headers = sum(len(name) + len(value) for name, value in scope["headers"])
+    return len(scope["path"]) + len(scope["query_string"]) + headers
+
+
+def _head_too_large(request: Request) -> Response:
+    return ProblemResponse(
+        request,
+        status=HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+        code="head-too-large",
+        detail=f"path, query and headers have over {MAX_HEAD_BYTES} bytes",
+    )
+
+
 def _too_large(most: int) -> HTTPException:
     detail = f"the body is larger than {most} bytes"
     return HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
+
+
+def _too_many() -> HTTPException:
+    detail = f"the body has over {MAX_VALUES} values (or {', '.join(map(bytes.decode, MARKS))})"
+    return HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"{detail}; send it in parts")
 
 
 def _declared_bytes(scope: Scope) -> int:

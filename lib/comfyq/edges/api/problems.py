@@ -31,6 +31,7 @@ from comfyq.edges.api.safe_headers import SAFE
 from comfyq.wire.problems import Problem, ProblemField
 
 PROBLEM_JSON = "application/problem+json"
+MAX_FIELDS = 100  # that an answer lists
 RETRY_AFTER_S = 2  # of what may pass by itself
 
 STATUS: Mapping[type[DomainError], HTTPStatus] = {
@@ -130,7 +131,7 @@ async def on_invalid_request(request: Request, error: Exception) -> Response:
         context = raised[0]["ctx"]["error"]
         detail = f"the body is not JSON: {context} at character {raised[0]['loc'][-1]}"
         return ProblemResponse(request, status=400, code="invalid-json", detail=detail)
-    fields = [_field(each) for each in raised]
+    fields = [_field(each) for each in raised[:MAX_FIELDS]]
     detail = "; ".join(f"{each.field or 'the body'}: {each.message}" for each in fields)
     return ProblemResponse(
         request,

@@ -1,11 +1,11 @@
 """Accepting batches: many requests stored and dispatched under one id."""
 
-import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from comfyq.aio.tasks import all_of, limited
+from comfyq.aio.turns import Turns
 from comfyq.domain import job as jobs
 from comfyq.domain.caller import Caller
 from comfyq.domain.errors import (
@@ -32,7 +32,6 @@ from comfyq.services.jobs.idempotency import promise_of
 from comfyq.services.jobs.preparation import Preparation, PreparedJob
 from comfyq.services.jobs.rate_limit import RateLimit
 
-TURN = 5  # requests that are prepared before the event loop serves others
 MAX_NAMED = 100  # field errors that the refusal of a whole batch lists
 AT_ONCE = 10  # jobs of a batch that are read at the same time
 
@@ -160,14 +159,13 @@ class BatchSubmission:
         Requests that were refused the first time stay refused.
         """
         members: dict[int, tuple[PreparedJob, Member]] = {}
-        refusals = dict(batch.refusals)
+        refusals, turns = dict(batch.refusals), Turns()
         for index in batch.indexes:
             try:
                 members[index] = await self._member(caller, asked[index], batch, index)
             except (InvalidRequest, NotFound, TooLarge) as error:
                 refusals[index] = Refusal.of(error)
-            if index % TURN == TURN - 1:
-                await asyncio.sleep(0)  # preparing a hundred would block the event loop
+            await turns.give()
         return replace(batch, refusals=refusals), members
 
     async def _member(

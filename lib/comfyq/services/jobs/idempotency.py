@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from comfyq.aio.turns import Turns
 from comfyq.domain.job import Job, JobId
 from comfyq.domain.submission.batch import Batch
 from comfyq.domain.submission.request import Request
@@ -37,7 +38,12 @@ def digest_of(request: Request) -> str:
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def digest_of_all(requests: Sequence[Any]) -> str:
+async def digest_of_all(requests: Sequence[Any]) -> str:
     """Hash the content of a batch's requests; the order of fields does not matter."""
-    canonical = json.dumps({"requests": requests}, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    digest, turns = hashlib.sha256(b'{"requests":['), Turns()
+    for number, request in enumerate(requests):
+        canonical = json.dumps(request, sort_keys=True, separators=(",", ":"))
+        digest.update(f"{',' if number else ''}{canonical}".encode())
+        await turns.give()
+    digest.update(b"]}")
+    return digest.hexdigest()

@@ -1,5 +1,6 @@
 """Batches as clients write and see them."""
 
+import json
 from collections.abc import Sequence
 from itertools import product as combinations
 from math import prod
@@ -7,7 +8,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from comfyq.domain.submission.batch import MAX_REQUESTS, Refusal
+from comfyq.aio.turns import Turns
+from comfyq.domain.submission.batch import MAX_BYTES, MAX_REQUESTS, Refusal
 from comfyq.services.jobs.batch_submission import Asked
 from comfyq.wire.generate.jobs import JobView
 from comfyq.wire.generate.requests import GenerateRequest, unreadable
@@ -45,6 +47,16 @@ class BatchRequest(BaseModel):
         Field(description="Values by parameter; the last parameter changes fastest."),
     ] = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _few_names(cls, value: Any) -> Any:
+        if isinstance(value, dict) and len(value) > MAX_REQUESTS:
+            raise ValueError(f"has over {MAX_REQUESTS} fields")
+        product = value.get("product") if isinstance(value, dict) else None
+        if isinstance(product, dict) and len(product) > MAX_REQUESTS:
+            raise ValueError(f"`product` has over {MAX_REQUESTS} parameters")
+        return value
+
     @model_validator(mode="after")
     def _one_form(self) -> "BatchRequest":
         if (self.requests is None) == (self.product is None):
@@ -54,7 +66,17 @@ class BatchRequest(BaseModel):
         count = prod(len(values) for values in (self.product or {}).values())
         if count > MAX_REQUESTS:
             raise ValueError(f"`product` makes {count} requests; the most is {MAX_REQUESTS}")
+        if self.product and (made := self._bytes(self.product, count)) > MAX_BYTES:
+            raise ValueError(
+                f"`product` makes {made} bytes of requests; the most is {MAX_BYTES}: save "
+                "what they share as a workflow, or send fewer at once"
+            )
         return self
+
+    def _bytes(self, product: dict[str, list[Any]], count: int) -> int:
+        """Return the size of all requests, without making them."""
+        varied = sum(_length(values) * count // len(values) for values in product.values())
+        return _length(self.request or {}) * count + varied
 
     @property
     def expanded(self) -> Sequence[Any]:
@@ -121,9 +143,18 @@ class BatchView(BaseModel):
     urls: BatchUrls
 
 
-def asked_of(body: BatchRequest) -> list[Asked]:
+def _length(value: Any) -> int:
+    return len(json.dumps(value, ensure_ascii=False))
+
+
+async def asked_of(body: BatchRequest) -> list[Asked]:
     """Each request, or why it cannot be read: one bad request does not sink the others."""
-    return [_asked(raw) for raw in body.expanded]
+    asked: list[Asked] = []
+    turns = Turns()
+    for raw in body.expanded:
+        asked.append(_asked(raw))
+        await turns.give()
+    return asked
 
 
 def _asked(raw: Any) -> Asked:

@@ -24,6 +24,7 @@ from comfyq.domain.submission.request import Request
 DEFAULT_WORKFLOW = "flux-dev.json"
 SWITCHES = {"wait": False, "metadata": True, "reuse": False}  # each with its default
 BESIDE = {"workflow", "graph", "overrides", "extra_data", *SWITCHES}  # no values of a workflow
+MAX_FIELDS = 200  # of a request
 
 
 def _documented(*, optional: bool = True, **schema: Any) -> Any:
@@ -138,9 +139,11 @@ class GenerateRequest(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _shallow(cls, value: Any) -> Any:
-        if depth_exceeds(value, MAX_DEPTH):
-            raise ValueError(f"is nested over {MAX_DEPTH} levels deep")
-        return _with_graph(value) if isinstance(value, dict) and is_envelope(value) else value
+        _check_depth(value)
+        if isinstance(value, dict) and is_envelope(value):
+            return _with_graph(value)
+        _check_fields(value)
+        return value
 
     @property
     def request(self) -> Request:
@@ -175,8 +178,8 @@ class WorkflowValues(RootModel[dict[str, Any]]):
     @model_validator(mode="before")
     @classmethod
     def _shallow(cls, value: Any) -> Any:
-        if depth_exceeds(value, MAX_DEPTH):
-            raise ValueError(f"is nested over {MAX_DEPTH} levels deep")
+        _check_depth(value)
+        _check_fields(value)
         for name in SWITCHES:
             if isinstance(value, dict) and not isinstance(value.get(name, False), bool):
                 raise ValueError(f"`{name}` must be true or false")
@@ -194,3 +197,14 @@ def _with_graph(body: dict[str, Any]) -> dict[str, Any]:
     beside = {name: body[name] for name in own & body.keys() if not is_node(body[name])}
     graph = {name: value for name, value in body.items() if name not in beside}
     return {"graph": graph, **beside}
+
+
+def _check_depth(value: Any) -> None:
+    if depth_exceeds(value, MAX_DEPTH):
+        raise ValueError(f"is nested over {MAX_DEPTH} levels deep")
+
+
+def _check_fields(value: Any) -> None:
+    """Refuse what later steps would spend long on."""
+    if isinstance(value, dict) and len(value) > MAX_FIELDS:
+        raise ValueError(f"has {len(value)} fields; no workflow has over {MAX_FIELDS} parameters")

@@ -95,7 +95,8 @@ async def test_an_unknown_workflow_is_the_requests_fault(lab: ApiLab) -> None:
         (b'{"prompt": "x", "loras": {"a": 1}}', 422, "invalid-parameters"),
         (b'{"prompt": ' + b"[" * 500 + b"]" * 500 + b"}", 422, "invalid-request"),
         (b'{"prompt": ' + b'{"a":' * 500 + b"1" + b"}" * 500 + b"}", 422, "invalid-request"),
-        (b'{"prompt": ' + b"[" * 200_000 + b"]" * 200_000 + b"}", 400, "bad-request"),
+        (b'{"prompt": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", 400, "bad-request"),
+        (b"[" * 200_000, 413, "too-large"),
         (b'{"model_config": 1, "values": 2, "prompt": "x"}', 422, "invalid-parameters"),
     ],
 )

@@ -260,7 +260,7 @@ async def test_large_requests_share_no_transaction_that_is_too_large(lab: ApiLab
     batch = submit(lab, {"requests": [{"graph": big, "wait": True}] * 15})
     assert batch["counts"]["queued"] == 15
     requests = [Request(graph=big, wait=True)] * 15
-    accepted = await lab.batch_submission.submit(OWNER, requests, digest=digest_of_all([]))
+    accepted = await lab.batch_submission.submit(OWNER, requests, digest=await digest_of_all([]))
     members = [
         lab.services.batch_records.member(each.job, each.spec) for each in accepted.jobs.values()
     ]

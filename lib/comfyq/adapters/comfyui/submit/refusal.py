@@ -1,11 +1,11 @@
 """Refusals of graphs by ComfyUI, in words that a client can act on. Pure."""
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from comfyq.adapters.comfyui.answers import mapping, sequence
+from comfyq.domain.suggestions import SHORT_CHARS, closest
 from comfyq.ports.engine import GraphRefused, NodeError
 
 Body = Mapping[str, Any]  # of the answer to POST /prompt
@@ -42,7 +42,7 @@ def classes_without_names(body: Body) -> set[str]:
 
 def nearest(wrong: Any, names: list[str]) -> tuple[str, ...]:
     """Return at most 50 names, the most similar to the wrong one first."""
-    return tuple(difflib.get_close_matches(str(wrong), names, n=MAX_NAMES, cutoff=0.0))
+    return tuple(closest(str(wrong)[:SHORT_CHARS], names, most=MAX_NAMES, cutoff=0.0))
 
 
 def _of_nodes(body: Body, catalogue: Catalogue) -> Iterator[NodeError]:

@@ -61,7 +61,10 @@ async def submit(
     With an `Idempotency-Key`, sending it again completes what is missing and makes nothing twice.
     """
     accepted = await services.batch_submission.submit(
-        caller, asked_of(body), digest=digest_of_all(body.expanded), idempotency_key=idempotency_key
+        caller,
+        await asked_of(body),
+        digest=await digest_of_all(body.expanded),
+        idempotency_key=idempotency_key,
     )
     shown = BatchViews(links).accepted(accepted)
     headers = {"Location": shown.urls.self}

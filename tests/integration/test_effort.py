@@ -1,0 +1,385 @@
+"""The time of a request grows no faster than its size, on every route and for every shape.
+
+Routes, parameters and bodies are read from the routers, so a new route is tried as well. Each case
+is sent in doubled sizes until it costs enough to be measured, or the largest size is reached.
+"""
+
+import asyncio
+import gc
+import json
+import re
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import partial
+from math import sqrt
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.dependencies.models import Dependant
+from fastapi.routing import APIRoute
+from starlette.types import Message, Scope
+
+from comfyq.bootstrap.api import ROUTERS
+from comfyq.edges.websocket.handler import WebSocketHandler
+from comfyq.testing.memory.notifier import MemoryNotifier
+from tests.api_lab import ApiLab
+from tests.catalogue_lab import info_with, join
+
+pytestmark = pytest.mark.anyio
+
+FIRST_CHARS = 30_000
+LAST_CHARS = 1_000_000
+FRAME_CHARS = 250_000  # more than the gateway takes
+FLOOR_S = 0.02  # of CPU; below it, noise is measured
+GROWTH = 2.5  # for twice the size
+TRIES = 3
+
+ID = "00000000-0000-4000-8000-000000000000"
+HEADERS = {"range", "cookie", "content-type", "authorization", "accept", "origin"}
+JSON = "application/json"
+FORM = "multipart/form-data; boundary=b"
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """A request."""
+
+    method: str
+    path: str
+    query: bytes = b""
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    body: bytes = b""
+
+
+Measure = Callable[[int], Awaitable[float]]  # the CPU time of a request of so many characters
+Case = Callable[[int], Sent]  # makes a request of about so many characters
+
+
+def graph_of(nodes: int, id: str = "n{}", class_type: str = "KSampler", **inputs: Any) -> Any:
+    return {id.format(n): {"class_type": class_type, "inputs": dict(inputs)} for n in range(nodes)}
+
+
+def many_inputs(count: int, value: Any) -> Any:
+    inputs = {f"i{n}": value for n in range(count)}
+    return {"n0": {"class_type": "KSampler", "inputs": inputs}}
+
+
+def chain(nodes: int) -> Any:
+    """Nodes that each feed the next, all of them faulty and each with an output."""
+    graph: dict[str, Any] = {}
+    for n in range(nodes):
+        source = ["p", 0] if n == 0 else [f"k{n - 1}", 0]
+        graph[f"k{n}"] = {"class_type": "ImageScale", "inputs": {"image": source}}
+        graph[f"s{n}"] = {"class_type": "SaveImage", "inputs": {"images": [f"k{n}", 0]}}
+    return graph | {"p": {"class_type": "EmptyImage", "inputs": {}}}
+
+
+SIMILAR = "node_{:05d}_" + "abcdefgh" * 10
+LONG = "node_{:05d}_" + "abcdefghij" * 14
+BODIES: dict[str, Callable[[int], Any]] = {
+    "text": lambda n: {"prompt": "x" * n},
+    "text of commas": lambda n: {"prompt": ",[{" * (n // 3)},
+    "long name": lambda n: {"x" * n: 1},
+    "many names": lambda n: {f"name_{i:06d}": 1 for i in range(n // 16)},
+    "numbers": lambda n: {"loras": list(range(n // 8))},
+    "empty lists": lambda n: {"graph": [[]] * (n // 4)},
+    "deep lists": lambda n: Raw('{"graph":' + "[" * (n // 2) + "]" * (n // 2) + "}"),
+    "deep objects": lambda n: Raw('{"graph":' * (n // 9) + "1" + "}" * (n // 9)),
+    "cut off": lambda n: Raw('{"graph":' + '{"a":' * (n // 5)),
+    "digits": lambda n: Raw('{"seed":' + "9" * n + "}"),
+    "digits as text": lambda n: {"graph": graph_of(1, seed="9" * n), "seed": "9" * n},
+    "fraction": lambda n: Raw('{"seed":0.' + "9" * n + "e" + "9" * 100 + "}"),
+    "escapes": lambda n: Raw('{"prompt":"' + "\\ud800" * (n // 6) + '"}'),
+    "loras": lambda n: {"loras": [f"lora_{i:06d}:0.5" for i in range(n // 20)]},
+    "a lora": lambda n: {"loras": [":" * n]},
+    "strengths": lambda n: {"loras": ["a:" + "1" * n]},
+    "workflow": lambda n: {"workflow": "x" * n},
+    "preset": lambda n: {"preset": "x" * n},
+    "link": lambda n: {"graph": graph_of(1, class_type="LoadImage", image="https://" + "a" * n)},
+    "data": lambda n: {"graph": graph_of(1, class_type="LoadImage", image="data:;," + " a" * n)},
+    "graph: many nodes": lambda n: {"graph": graph_of(n // 60)},
+    "graph: no nodes": lambda n: {"graph": {str(i): 1 for i in range(n // 10)}},
+    "graph: bad links": lambda n: {"graph": many_inputs(n // 16, ["no", 0])},
+    "graph: links": lambda n: {"graph": many_inputs(n // 16, ["n0", 0])},
+    "graph: chain": lambda n: {"graph": chain(n // 130)},
+    "graph: unknown classes": lambda n: {
+        "graph": {str(i): {"class_type": f"KSamplr{i}", "inputs": {}} for i in range(n // 50)}
+    },
+    "graph: unknown models": lambda n: {
+        "graph": graph_of(n // 80, class_type="LoraLoader", lora_name="lora_x")
+    },
+    "graph: long id": lambda n: {"graph": {"9" * n: {"class_type": "KSampler", "inputs": {}}}},
+    "graph: long class": lambda n: {"graph": graph_of(1, class_type="K" * n)},
+    "graph: editor's file": lambda n: {"graph": {"nodes": [{"id": i} for i in range(n // 10)]}},
+    "overrides: long": lambda n: {"graph": graph_of(1), "overrides": {"x" * n: 1}},
+    "overrides: dots": lambda n: {"graph": graph_of(1), "overrides": {"." * n: 1}},
+    "overrides: dotted ids": lambda n: {
+        "graph": {"." * i: {"class_type": "KSampler", "inputs": {}} for i in range(1, n // 500)},
+        "overrides": {"." * (n // 2): 1},
+    },
+    "overrides: many": lambda n: {
+        "graph": graph_of(1),
+        "overrides": {f"n0.{i:08d}": 1 for i in range(n // 20)},
+    },
+    "overrides: similar": lambda n: {
+        "graph": graph_of(min(n // 200, 900), id=SIMILAR),
+        "overrides": {SIMILAR.format(i)[::-1] + ".x": 1 for i in range(min(n // 200, 90))},
+    },
+    "overrides: similar and long": lambda n: {
+        "graph": graph_of(min(n // 300, 900), id=LONG),
+        "overrides": {LONG.format(i)[::-1] + ".x": 1 for i in range(min(n // 300, 90))},
+    },
+    "overrides: values": lambda n: {"graph": graph_of(1, a=1), "overrides": {"n0.a": ["n0"] * n}},
+}
+
+
+class Raw(str):
+    """Text that is sent as it is."""
+
+    __slots__ = ()
+
+
+def batches() -> Iterator[tuple[str, Callable[[int], Any]]]:
+    for name, body in BODIES.items():
+        yield f"batch of {name}", partial(together, body)
+    yield from PRODUCTS.items()
+
+
+def together(body: Callable[[int], Any], chars: int) -> "Together":
+    return Together(body(chars // 20), 20)
+
+
+PRODUCTS: dict[str, Callable[[int], Any]] = {
+    "product": lambda n: {"product": {"seed": list(range(100))}, "request": {"prompt": "x" * n}},
+    "product of a graph": lambda n: {
+        "product": {"metadata": [True] * 100},
+        "request": {"graph": graph_of(1, junk="z" * (n // 8))},
+    },
+    "product of names": lambda n: {"product": {f"name_{i}": [] for i in range(n // 14)}},
+    "product of values": lambda n: {"product": {"seed": [1] * (n // 3)}},
+    "requests": lambda n: {"requests": [1] * (n // 3)},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """The same request some times in one batch."""
+
+    request: Any
+    count: int
+
+
+def encoded(body: Any) -> bytes:
+    if isinstance(body, Together):
+        each = encoded(body.request)
+        return b'{"requests":[' + b",".join([each] * body.count) + b"]}"
+    if isinstance(body, bytes):
+        return body
+    return (body if isinstance(body, Raw) else json.dumps(body)).encode()
+
+
+def forms() -> Iterator[tuple[str, Callable[[int], bytes]]]:
+    head = b'--b\r\nContent-Disposition: form-data; name="file"; filename="'
+    end = b'"\r\nContent-Type: image/png\r\n\r\nx\r\n--b--\r\n'
+    yield "semicolons", lambda n: head + b";" * n + end
+    yield "quotes", lambda n: head + b'"' * n + end
+    yield "backslashes", lambda n: head + b"\\" * n + end
+    yield "parts", lambda n: b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\n' * (n // 50)
+    yield "headers", lambda n: b"--b\r\n" + b"A: b\r\n" * (n // 6)
+    yield "boundaries", lambda n: head + end[:-9] + b"\r\n--" * (n // 4)
+    yield "content", lambda n: head + end[:-9] + b"x" * n + b"\r\n--b--\r\n"
+
+
+def routes() -> Iterator[tuple[str, APIRoute]]:
+    for router in ROUTERS:
+        for route in router.routes:
+            assert isinstance(route, APIRoute), "routes of other kinds are tried by cases of theirs"
+            for method in route.methods or ():
+                yield method, route
+
+
+def cases_of(method: str, route: APIRoute) -> Iterator[tuple[str, Case]]:
+    needs = list(dependants(route.dependant))
+    plain = re.sub(r"\{\w+\}", ID, route.path)
+    for parameter in re.findall(r"\{\w+\}", route.path):
+        before, after = (re.sub(r"\{\w+\}", ID, part) for part in route.path.split(parameter))
+        for text in ("x", "9", "-"):
+            yield f"{parameter}={text}", partial(in_path, method, before, text, after)
+    names = {each.alias for need in needs for each in need.query_params} | {"unknown"}
+    for text in ("x", "9", "%20", "&a=b"):
+        yield f"?{text}", partial(in_query, method, plain, names, text)
+    names = {each.alias for need in needs for each in need.header_params} | HEADERS
+    for text in ("x", "9", 'a="b; , '):
+        yield f"header {text}", partial(in_headers, method, plain, names, text)
+    yield from bodies_of(method, route, plain)
+
+
+def bodies_of(method: str, route: APIRoute, plain: str) -> Iterator[tuple[str, Case]]:
+    if route.body_field is not None:
+        for name, shape in shapes_of(route).items():
+            yield f"JSON {name}", partial(in_body, method, plain, JSON, shape)
+    if (route.openapi_extra or {}).get("requestBody"):
+        for name, form in forms():
+            yield f"form {name}", partial(in_body, method, plain, FORM, form)
+
+
+def shapes_of(route: APIRoute) -> Mapping[str, Callable[[int], Any]]:
+    return {**BODIES, **dict(batches())} if "batch" in route.path else BODIES
+
+
+def dependants(need: Dependant) -> Iterator[Dependant]:
+    yield need
+    for below in need.dependencies:
+        yield from dependants(below)
+
+
+def in_path(method: str, before: str, text: str, after: str, chars: int) -> Sent:
+    return Sent(method, before + text * chars + after)
+
+
+def in_query(method: str, path: str, names: Iterable[str], text: str, chars: int) -> Sent:
+    each = chars // len(text) // len(list(names))
+    return Sent(method, path, query="&".join(f"{name}={text * each}" for name in names).encode())
+
+
+def in_headers(method: str, path: str, names: Iterable[str], text: str, chars: int) -> Sent:
+    each = text * (chars // len(text) // len(list(names)))
+    headers = tuple((name.lower().encode(), each.encode()) for name in names)
+    return Sent(method, path, headers=headers)
+
+
+def in_body(
+    method: str, path: str, media_type: str, shape: Callable[[int], Any], chars: int
+) -> Sent:
+    return Sent(method, path, headers=typed(media_type), body=encoded(shape(chars)))
+
+
+def typed(content_type: str) -> tuple[tuple[bytes, bytes], ...]:
+    return ((b"content-type", content_type.encode()),)
+
+
+CASES = {f"{method} {route.path}": dict(cases_of(method, route)) for method, route in routes()}
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> ApiLab:
+    """The API before a worker with two thousand LoRAs, whose clock stands still."""
+    lab = ApiLab(COMFYQ_DATA_DIR=tmp_path_factory.mktemp("data"))
+    folder: Path = tmp_path_factory.mktemp("catalogue")
+    loras = [f"folder/lora_{n:04d}.safetensors" for n in range(2_000)]
+    asyncio.run(join(lab, folder, info_with("LoraLoader", "lora_name", loras)))
+    return lab
+
+
+async def cpu_of(lab: ApiLab, case: Case, chars: int) -> float:
+    return await cpu_s(lab, case(chars))
+
+
+async def cpu_s(lab: ApiLab, sent: Sent) -> float:
+    """Send a request through the application; return the CPU time that it took."""
+    scope: Scope = {
+        "type": "http",
+        "asgi": {"version": "3.0"},
+        "http_version": "1.1",
+        "method": sent.method,
+        "path": sent.path,
+        "raw_path": sent.path.encode(),
+        "query_string": sent.query,
+        "root_path": "",
+        "scheme": "http",
+        "headers": [(b"host", b"lab:8000"), *sent.headers],
+        "server": ("lab", 8000),
+        "client": ("127.0.0.1", 1),
+        "state": {},
+    }
+    statuses: list[int] = []
+    pieces = iter([sent.body[at : at + 65_536] for at in range(0, len(sent.body), 65_536)])
+
+    async def receive() -> Message:
+        piece = next(pieces, None)
+        return {"type": "http.request", "body": piece or b"", "more_body": piece is not None}
+
+    async def send(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            statuses.append(message["status"])
+
+    gc.disable()  # a collection reads what the tests have made, and comes at any time
+    began_s = time.process_time()
+    await lab.app(scope, receive, send)
+    took_s = time.process_time() - began_s
+    gc.enable()
+    assert statuses[0] < 500, f"{sent.method} {sent.path[:60]}: {statuses}"
+    return took_s
+
+
+async def growth(took: Measure, *, last: int = LAST_CHARS) -> tuple[float, int]:
+    """Double the size until it costs enough; return by how much a doubling grew, of the last two.
+
+    Two are compared because memory is bought in steps.
+    """
+    size, costs = FIRST_CHARS, [await took(FIRST_CHARS)]
+    while size * 2 <= last:
+        size *= 2
+        costs.append(await took(size))
+        if len(costs) > 2 and costs[-3] >= FLOOR_S:
+            return sqrt(costs[-1] / costs[-3]), size
+        if costs[-1] >= 20 * FLOOR_S:
+            return sqrt(costs[-1] / max(costs[-2], FLOOR_S)), size
+    return 0, size
+
+
+async def least_growth(took: Measure, *, last: int = LAST_CHARS) -> tuple[float, int]:
+    """Return the growth of the first try that is right, or of the last."""
+    grown = await growth(took, last=last)
+    for _ in range(TRIES - 1):
+        if grown[0] <= GROWTH:
+            break
+        grown = await growth(took, last=last)
+    return grown
+
+
+@pytest.mark.parametrize("route", list(CASES))
+async def test_twice_the_request_takes_little_more_than_twice_the_time(
+    lab: ApiLab, route: str
+) -> None:
+    grown = {
+        name: await least_growth(partial(cpu_of, lab, case)) for name, case in CASES[route].items()
+    }
+    assert {name: each for name, each in grown.items() if each[0] > GROWTH} == {}
+
+
+FRAMES: dict[str, Callable[[int], str]] = {
+    "text": lambda n: "x" * n,
+    "deep": lambda n: '{"action":' + "[" * n,
+    "id": lambda n: json.dumps({"action": "subscribe", "job_id": "0" * n}),
+    "names": lambda n: json.dumps({f"n{i}": i for i in range(n // 12)}),
+    "digits": lambda n: '{"action":"subscribe","job_id":' + "9" * n + "}",
+}
+
+
+@pytest.mark.parametrize("shape", list(FRAMES))
+@pytest.mark.parametrize("route", ["subscribe", "$default", "$connect"])
+async def test_so_it_is_with_frames(lab: ApiLab, shape: str, route: str) -> None:
+    handler = WebSocketHandler(
+        subscriptions=lab.services.subscriptions,
+        notifier=MemoryNotifier(),
+        authenticator=lab.services.authenticator,
+    )
+
+    async def took_s(size: int) -> float:
+        text = FRAMES[shape](size)
+        context = {"routeKey": route, "connectionId": "c", "domainName": "h", "stage": "s"}
+        event = {
+            "requestContext": context,
+            "body": text,
+            "headers": {"x": text},
+            "queryStringParameters": {"job_id": text},
+        }
+        began_s = time.process_time()
+        await handler.handle(event)
+        return time.process_time() - began_s
+
+    grown = await least_growth(took_s, last=FRAME_CHARS)
+    assert grown[0] <= GROWTH

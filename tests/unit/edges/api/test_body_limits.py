@@ -1,0 +1,75 @@
+"""Bodies that would take long to read are refused before they are."""
+
+import json
+from hashlib import sha256
+from typing import Any
+
+import pytest
+
+from comfyq.domain.submission.batch import MAX_BYTES
+from comfyq.edges.api.bodies import MAX_HEAD_BYTES, MAX_VALUES, SMALL_BODY_BYTES
+from comfyq.services.jobs.idempotency import digest_of_all
+from tests.api_lab import ApiLab
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture(scope="module")
+def lab() -> ApiLab:
+    return ApiLab()
+
+
+def refusal(lab: ApiLab, path: str, body: Any) -> tuple[int, str]:
+    answer = lab.client.post(path, json=body)
+    return answer.status_code, answer.json()["detail"]
+
+
+async def test_json_of_too_many_values(lab: ApiLab) -> None:
+    status, detail = refusal(lab, "/generate", {"loras": [1] * (MAX_VALUES + 1)})
+    assert (status, detail.startswith(f"the body has over {MAX_VALUES} values")) == (413, True)
+
+
+async def test_a_long_query(lab: ApiLab) -> None:
+    answer = lab.client.get("/generate", params={"cursor": "a" * MAX_HEAD_BYTES})
+    assert (answer.status_code, answer.json()["code"]) == (431, "head-too-large")
+
+
+async def test_a_file_has_any_bytes(lab: ApiLab) -> None:
+    answer = lab.client.post("/assets", content=b"," * (MAX_VALUES + 1))
+    assert answer.status_code == 201
+
+
+async def test_a_request_of_too_many_fields(lab: ApiLab) -> None:
+    body = {f"field_{n}": 1 for n in range(201)}
+    for path in ("/generate", "/workflows/sd15/generate"):
+        assert refusal(lab, path, body)[0] == 422
+
+
+async def test_a_small_request_has_a_small_body(lab: ApiLab) -> None:
+    assert refusal(lab, "/assets/uploads", {"name": "a" * SMALL_BODY_BYTES})[0] == 413
+
+
+async def test_a_product_of_a_large_graph(lab: ApiLab) -> None:
+    graph = {"1": {"class_type": "SaveImage", "inputs": {"junk": "z" * (MAX_BYTES // 100)}}}
+    body = {"request": {"graph": graph, "wait": True}, "product": {"metadata": [True] * 100}}
+    status, detail = refusal(lab, "/generate/batch", body)
+    assert (status, f"the most is {MAX_BYTES}" in detail) == (422, True)
+
+
+async def test_a_product_of_values_is_measured_as_its_requests(lab: ApiLab) -> None:
+    product = {"prompt": ["z" * (MAX_BYTES // 50)] * 2, "seed": list(range(50))}
+    status, detail = refusal(lab, "/generate/batch", {"product": product})
+    assert (status, f"the most is {MAX_BYTES}" in detail) == (422, True)
+
+
+async def test_an_answer_lists_so_many_fields(lab: ApiLab) -> None:
+    body = {"product": {f"n{n}": 1 for n in range(100)} | {"x": []}, "request": 1}
+    answer = lab.client.post("/generate/batch", json=body)
+    assert answer.status_code == 422
+    assert len(answer.json()["errors"]) <= 100
+
+
+async def test_the_digest_of_a_batch_is_that_of_its_json() -> None:
+    requests = [{"b": 1, "a": [1.5, "é"]}, 3]
+    canonical = json.dumps({"requests": requests}, sort_keys=True, separators=(",", ":"))
+    assert await digest_of_all(requests) == sha256(canonical.encode()).hexdigest()
