@@ -68,13 +68,12 @@ async def work_until_signal(
         await remove_dead_workers(services)
         stack.enter_context(services.stall_watch.watching())
         restart = await _restart(stack, settings, comfyui, comfyui_command)
-        own_dir = dir_of(settings, comfyui)
-        workers = [
-            await stack.enter_async_context(
-                open_worker(services, comfyui_url=url, restart=restart, comfyui_dir=own_dir)
-            )
+        folder = dir_of(settings, comfyui)
+        opened = (
+            open_worker(services, comfyui_url=url, restart=restart, comfyui_dir=folder)
             for url in comfyui
-        ]
+        )
+        workers = [await stack.enter_async_context(worker) for worker in opened]
         await stack.enter_async_context(working(workers))
         on_ready()
         await stopped.wait()
