@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 class Places:
     """The most connections at the same time, and those that are open."""
 
-    total: int
-    each_client: int
+    total: int = 1_000
+    each_client: int = 250
     taken: Counter[str] = field(default_factory=Counter)  # by the client's address
 
     def take(self, client: str) -> bool:

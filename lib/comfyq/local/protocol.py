@@ -19,7 +19,7 @@ from comfyq.wire.problems import Problem
 class RequestLimits:
     """Limits of one server's connections."""
 
-    places: Places
+    places: Places = field(default_factory=Places)
     head_bytes: int = 32 * 1024  # of a request's first line and headers
     head_s: float = 20  # within which they arrive
     body_s: float = 20  # within which a body arrives whole, or …

@@ -54,7 +54,7 @@ class Guest(uvicorn.Server):
 
 @asynccontextmanager
 async def serving_app(
-    app: ASGIApp, *, host: str, port: int, limits: RequestLimits
+    app: ASGIApp, *, host: str, port: int, limits: RequestLimits | None = None
 ) -> AsyncIterator[str]:
     """Serve ``app``, sockets and lifespan included; yields its URL when it takes requests.
 
@@ -63,7 +63,7 @@ async def serving_app(
     config = uvicorn.Config(
         app,
         lifespan="on",
-        http=limited(limits),
+        http=limited(limits or RequestLimits()),
         ws="websockets-sansio",
         ws_max_size=MAX_FRAME_BYTES,
         log_config=None,
