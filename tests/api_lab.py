@@ -71,7 +71,7 @@ class ApiLab:
         defaults: dict[str, Any] = {
             "COMFYQ_DATA_DIR": Path(tempfile.gettempdir()) / "comfyq-api-lab",
             "COMFYQ_RETENTION_S": 7 * 86_400,
-            "COMFYQ_LINK_SECRET": "secret",
+            "COMFYQ_LINK_SECRET": "secret" * 8,
             "COMFYQ_INPUT_MAX_BYTES": 8_000_000,
         }
         self.services = services = Services(read_settings({}, **(defaults | settings)), ports)

@@ -5,7 +5,9 @@ from comfyq.bootstrap.backends import open_ports
 from comfyq.bootstrap.services import Services
 from comfyq.config import read_settings
 from comfyq.local.application import local_app
+from comfyq.local.private_files import keep_private
 
 settings = read_settings()
 log.configure(settings.log_level)
+keep_private(settings.data_dir)
 app = local_app(Services(settings, open_ports(settings)))

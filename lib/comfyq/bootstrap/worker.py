@@ -29,6 +29,7 @@ from comfyq.bootstrap.worker_services import (
     WorkerServices,
 )
 from comfyq.domain.errors import Unavailable
+from comfyq.domain.files.fetch_exceptions import allowed_entries
 from comfyq.edges.worker.worker import Worker
 from comfyq.ports.caretaker import Caretaker
 
@@ -120,7 +121,7 @@ def _worker_services(
     settings = services.settings
     spool = FileSpool(folder=own.path / "spool", max_kept_bytes=settings.worker.spool_bytes)
     spool.clear()
-    allowed = Allowed.of(settings.limits.input_allow.split(","))
+    allowed = Allowed.of(allowed_entries(settings.limits.input_allow))
     ports = WorkerPorts(
         comfyui=comfyui,
         journal=FileJournal(path=own.journal),

@@ -11,15 +11,33 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, ClassVar
 
-from pydantic import Field, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
 from comfyq.config.variable import Variable
+from comfyq.domain.files.fetch_exceptions import allowed_entries
 from comfyq.domain.files.inputs import InputLimits
 from comfyq.ports.queue import TAKEN_S
 from comfyq.services.worker.timing import Timing
 
 LEVELS = r"(?i)^(debug|info|warn|warning|error|critical|fatal|notset)$"
 PROJECT = Path(__file__).resolve().parents[3]
+
+SECRET_BYTES = 32  # of a key of HMAC-SHA256: https://www.rfc-editor.org/rfc/rfc2104#section-3
+
+
+def _long_enough(secret: SecretStr | None) -> SecretStr | None:
+    size = SECRET_BYTES if secret is None else len(secret.get_secret_value().encode())
+    if size < SECRET_BYTES:
+        raise ValueError(
+            f"has {size} bytes, and links could be forged; it needs {SECRET_BYTES}: unset it, or "
+            "make one by `openssl rand -hex 32`"
+        )
+    return secret
+
+
+def _meaningful(text: str) -> str:
+    allowed_entries(text)
+    return text
 
 
 class Backend(StrEnum):
@@ -34,8 +52,8 @@ class ApiSettings:
     """Prefix of links in answers; unset: the URL that the request was sent to."""
     ws_url: str | None = None
     """URL of the WebSocket API; unset: the API's own host."""
-    link_secret: SecretStr | None = None
-    """Signs the links to outputs; unset: made once and kept in the table."""
+    link_secret: Annotated[SecretStr | None, AfterValidator(_long_enough)] = None
+    """Signs the links to outputs, at least 32 bytes; unset: made once and kept in the table."""
     link_expires_s: int = 7 * 86_400
     """A link to an output is valid for that long."""
     scale_to_zero: bool = False
@@ -69,9 +87,9 @@ class LimitSettings:
     """The input files of a job may be so large together."""
     input_max_s: Annotated[float, Field(gt=0)] = 120
     """The worker fetches and checks the input files of a job for that long at most."""
-    input_allow: str = ""
+    input_allow: Annotated[str, AfterValidator(_meaningful)] = ""
     """Hosts and networks, with commas, that input files may be fetched from though they are not
-    public."""
+    public; metadata services of clouds stay closed."""
 
     @property
     def inputs(self) -> InputLimits:

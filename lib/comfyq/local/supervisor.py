@@ -13,6 +13,7 @@ from comfyq.aio.tasks import beside
 from comfyq.bootstrap.supervision import take_charge
 from comfyq.config import Settings, foreign_environment
 from comfyq.local.left_process import ProcessNote
+from comfyq.local.private_files import USUAL
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
@@ -60,6 +61,7 @@ class Supervisor:
             start_new_session=True,
             stdin=asyncio.subprocess.DEVNULL,
             env=foreign_environment(),
+            umask=USUAL,
         )
         self.starts += 1
         self._note.write(self._process.pid)

@@ -21,6 +21,7 @@ from comfyq.edges.worker.worker import Worker
 from comfyq.local.application import local_app
 from comfyq.local.emulator import Emulator
 from comfyq.local.places import Places
+from comfyq.local.private_files import keep_private
 from comfyq.local.protocol import RequestLimits
 from comfyq.local.serving import serving_app
 from comfyq.local.signals import stop_event
@@ -168,7 +169,7 @@ def exports_of(settings: Settings, url: str) -> dict[str, str]:
 @asynccontextmanager
 async def _backend(settings: Settings) -> AsyncIterator[Settings]:
     """Yield settings of a running backend; the emulator is started unless the settings name one."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    keep_private(settings.data_dir)
     if settings.backend is not Backend.EMULATOR:
         yield settings
         return

@@ -17,6 +17,7 @@ from comfyq.config import InvalidSettings, Settings, read_settings
 from comfyq.domain.errors import ClockSkewed
 from comfyq.edges.worker.worker import Worker
 from comfyq.local.loop import run
+from comfyq.local.private_files import keep_private
 from comfyq.local.signals import stop_event
 from comfyq.local.supervisor import supervising
 
@@ -59,14 +60,10 @@ async def work_until_signal(
         WorkerIdTaken: another process of this machine has the id that the settings want.
         SupervisorTaken: another process of this data directory starts that ComfyUI.
     """
+    keep_private(settings.data_dir)
     stopped = stop_event()
     async with AsyncExitStack() as stack:
-        ports = open_ports(settings)
-        stack.callback(ports.close)
-        await ports.prepare()
-        services = Services(settings, ports)
-        await remove_dead_workers(services)
-        stack.enter_context(services.stall_watch.watching())
+        services = await _services(stack, settings)
         restart = await _restart(stack, settings, comfyui, comfyui_command)
         folder = dir_of(settings, comfyui)
         opened = (
@@ -77,6 +74,17 @@ async def work_until_signal(
         await stack.enter_async_context(working(workers))
         on_ready()
         await stopped.wait()
+
+
+async def _services(stack: AsyncExitStack, settings: Settings) -> Services:
+    """Open the services of this process's workers, and watch its event loop."""
+    ports = open_ports(settings)
+    stack.callback(ports.close)
+    await ports.prepare()
+    services = Services(settings, ports)
+    await remove_dead_workers(services)
+    stack.enter_context(services.stall_watch.watching())
+    return services
 
 
 async def _restart(

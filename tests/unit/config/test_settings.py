@@ -68,7 +68,7 @@ def test_without_variables_every_default_holds() -> None:
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda each: each.name)
 def test_each_variable_is_read(setting: Setting) -> None:
     switch = "false" if setting.default == "true" else "true"
-    fitting = {"COMFYQ_LOG_LEVEL": "DEBUG"}
+    fitting = {"COMFYQ_LOG_LEVEL": "DEBUG", "COMFYQ_LINK_SECRET": "s" * 32}
     values = {"Backend": "aws", "bool": switch, "int": "3", "float": "3.5"}
     value = fitting.get(setting.name) or values.get(setting.type, "x")
     changed = read_settings({setting.name: value})

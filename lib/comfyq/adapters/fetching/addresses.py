@@ -16,28 +16,39 @@ from ipaddress import (
     ip_network,
 )
 
+from comfyq.domain.files.fetch_exceptions import METADATA
+
 Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
-# Public by number, or to some versions of Python, yet served by the surrounding cloud:
-METADATA: Sequence[Network] = (
-    ip_network("168.63.129.16/32"),  # [1]
-    ip_network("192.0.0.0/24"),  # RFC 6890; Oracle's is 192.0.0.192
+# Public to some versions of Python, or by number:
+SPECIAL: Sequence[Network] = (
+    ip_network("192.0.0.0/24"),  # RFC 6890
+    ip_network("64:ff9b:1::/48"),  # RFC 8215: NAT64 of a network's own
+    ip_network("2001:db8::/32"),  # RFC 3849: documentation
+    ip_network("3fff::/20"),  # RFC 9637: documentation
+    ip_network("5f00::/16"),  # RFC 9602: segment routing
+    ip_network("fec0::/10"),  # RFC 3879: site-local, deprecated; some systems still route it
 )
-# [1] https://learn.microsoft.com/en-us/azure/virtual-network/what-is-ip-address-168-63-129-16
+ISATAP = (0x0000_5EFE, 0x0200_5EFE)  # RFC 5214: before the IPv4 address in the last 32 bits
 NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052: leads to the IPv4 address in its last 32 bits
 COMPATIBLE = IPv6Network("::/96")  # RFC 4291, long deprecated; some systems still route it
 
 
 def is_public(address: Address) -> bool:
     """Return whether an address is one that anybody in the internet may reach."""
+    return all(_is_public(each) for each in _meant(address))
+
+
+def _meant(address: Address) -> Sequence[Address]:
+    """Return the addresses that packets to this one may reach."""
     if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        return _is_public(address.ipv4_mapped)
-    return all(_is_public(each) for each in (address, *_inner(address)))
+        return [address.ipv4_mapped]
+    return [address, *_inner(address)]
 
 
 def _is_public(address: Address) -> bool:
-    if any(address.version == net.version and address in net for net in METADATA):
+    if address in METADATA or _is_in(address, SPECIAL):
         return False
     special = address.is_multicast or address.is_reserved or address.is_unspecified
     return address.is_global and not special
@@ -50,7 +61,8 @@ def _inner(address: Address) -> Sequence[IPv4Address]:
     inner = [*(address.teredo or ())]
     if address.sixtofour is not None:
         inner.append(address.sixtofour)
-    if address in NAT64 or address in COMPATIBLE:
+    is_isatap = (int(address) >> 32) & 0xFFFF_FFFF in ISATAP
+    if address in NAT64 or address in COMPATIBLE or is_isatap:
         inner.append(IPv4Address(int(address) & 0xFFFF_FFFF))
     return inner
 
@@ -75,15 +87,21 @@ class Allowed:
         """Parse names, addresses and networks in CIDR notation."""
         hosts: set[str] = set()
         networks: list[Network] = []
-        for entry in filter(None, (each.strip().lower() for each in entries)):
+        for entry in entries:
             try:
-                networks.append(ip_network(entry, strict=False))
+                networks.append(ip_network(entry))
             except ValueError:
                 hosts.add(entry)
         return cls(frozenset(hosts), tuple(networks))
 
     def permits(self, host: str, address: Address) -> bool:
         """Return whether a worker may connect to ``address``, to which ``host`` resolved."""
+        if not METADATA.isdisjoint(_meant(address)):
+            return False
         if host.lower().rstrip(".") in self.hosts or is_public(address):
             return True
-        return any(address.version == net.version and address in net for net in self.networks)
+        return _is_in(address, self.networks)
+
+
+def _is_in(address: Address, networks: Sequence[Network]) -> bool:
+    return any(address.version == net.version and address in net for net in networks)

@@ -4,9 +4,10 @@ import io
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from anyio import to_thread
+from anyio import CapacityLimiter, to_thread
 from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
 
+from comfyq.adapters.pictures.webp import webp_size
 from comfyq.domain.errors import InputInvalid
 from comfyq.domain.files.inputs import InputFile
 from comfyq.domain.files.media_types import HEAD_BYTES
@@ -17,7 +18,11 @@ ANIMATED = ("GIF", "WEBP", "PNG")  # formats of which ComfyUI loads every frame
 DEEP = ("I;16", "I;16B", "I;16L", "I")  # modes of grey pictures with more than 8 bits
 MAX_FRAMES = 1_000
 MAX_ANIMATED_PIXELS = 256_000_000  # of all frames; ComfyUI makes 12 bytes of each
-MAX_PIXELS = 64_000_000  # 8000 x 8000; decoded, 256 MB
+MAX_PIXELS = 64_000_000  # 8000 x 8000
+MAX_BYTES = 2**29  # of memory while a picture is decoded
+PIXEL_BYTES = 4  # as Pillow keeps it
+COPIES = {"WEBP": 4}  # of a picture while it is decoded; its decoder has two of its own
+USUAL_COPIES = 2  # the decoded one and the one that is turned or converted
 KEPT_MODES = ("1", "L", "LA", "P", "RGB", "RGBA")  # that PNG has
 HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"heif")
 NOT_READ: Mapping[str, Callable[[bytes], bool]] = {
@@ -35,10 +40,11 @@ class PillowPictures:
 
     def __init__(self, *, max_pixels: int = MAX_PIXELS) -> None:
         self._max_pixels = max_pixels
+        self._decoding = CapacityLimiter(1)  # the memory is one picture's
 
     async def prepare(self, content: bytes, file: InputFile) -> bytes:
         """As the port says."""
-        return await to_thread.run_sync(self._prepare, content, file)
+        return await to_thread.run_sync(self._prepare, content, file, limiter=self._decoding)
 
     def _prepare(self, content: bytes, file: InputFile) -> bytes:
         try:
@@ -53,14 +59,27 @@ class PillowPictures:
             raise InputInvalid(f"it is no picture that can be read: {broken}"[:300]) from broken
 
     def _converted(self, content: bytes, file: InputFile) -> bytes:
+        size = webp_size(content)  # Pillow makes a WebP's canvas when it opens the file
+        if size is not None:
+            self._check(*size, format="WEBP")
         with Image.open(io.BytesIO(content), formats=FORMATS) as opened:
-            if opened.width * opened.height > self._max_pixels:  # before anything is decoded
-                raise self._too_many()
+            self._check(opened.width, opened.height, format=opened.format or "")
             if _is_animated(opened):
                 return _animation(opened, content, file)
             if opened.mode in DEEP:
                 return _deep(opened, content, file)
             return _png(fitted(_upright(opened), file))
+
+    def _check(self, width: int, height: int, *, format: str) -> None:
+        """Decide before anything is decoded."""
+        pixels = width * height
+        if pixels > self._max_pixels:
+            raise self._too_many()
+        if pixels * PIXEL_BYTES * COPIES.get(format, USUAL_COPIES) > MAX_BYTES:
+            raise InputInvalid(
+                f"a {format} of {width} x {height} pixels takes more than {MAX_BYTES} bytes of "
+                "memory; make it smaller, or send a PNG or JPEG"
+            )
 
     def _too_many(self) -> InputInvalid:
         return InputInvalid(f"it has more than {self._max_pixels} pixels")

@@ -237,3 +237,15 @@ def test_data_uris(uri: str, content_type: str, content: bytes) -> None:
 def test_broken_data_uris(uri: str) -> None:
     with pytest.raises(BadSource):
         read_data_uri(uri)
+
+
+def test_uploads_count_as_requests() -> None:
+    lab = ApiLab(COMFYQ_REQUESTS_PER_MINUTE=2)
+    offer = {"name": "a.png", "content_type": "image/png", "size_bytes": 3}
+    codes = [lab.client.post("/assets", content=b"abc").status_code for _ in range(2)]
+    assert codes == [201, 201]
+    refused = [
+        lab.client.post("/assets", content=b"abc"),
+        lab.client.post("/assets/uploads", json=offer),
+    ]
+    assert [answer.json()["code"] for answer in refused] == ["rate-limited", "rate-limited"]

@@ -16,6 +16,7 @@ from comfyq.edges.api.multipart import BadForm, file_of
 from comfyq.edges.api.responses import problems
 from comfyq.edges.api.router import Router
 from comfyq.services.files.uploads import Uploads
+from comfyq.services.jobs.rate_limit import RateLimit
 from comfyq.wire.assets import AssetView
 
 FORM = "multipart/form-data"
@@ -36,6 +37,9 @@ class AssetServices(Protocol):
     @property
     def uploads(self) -> Uploads: ...
 
+    @property
+    def rate_limit(self) -> RateLimit: ...
+
 
 Services = Annotated[AssetServices, Depends(services_of)]
 
@@ -45,7 +49,7 @@ router = Router[AssetServices](prefix=ASSETS, tags=["assets"])
 @router.post(
     "",
     status_code=HTTPStatus.CREATED,
-    responses=problems(400, 413),
+    responses=problems(400, 413, 429),
     openapi_extra={
         "requestBody": {"required": True, "content": {FORM: FILE_FORM, "image/*": BINARY}}
     },
@@ -64,6 +68,7 @@ async def upload(
 
     Requests then name it as `asset:ID`. The same bytes are the same asset.
     """
+    await services.rate_limit.acquire(caller)
     content_type = request.headers.get("content-type", "")[:MAX_HEADER_CHARS]
     if content_type.lower().startswith(FORM):
         asset = await _of_form(request, services.uploads, caller, content_type)

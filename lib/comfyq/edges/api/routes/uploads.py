@@ -12,6 +12,7 @@ from comfyq.edges.api.links import UPLOADS
 from comfyq.edges.api.responses import JSON_BODY, problems
 from comfyq.edges.api.router import Router
 from comfyq.services.files.presigned_uploads import PresignedUploads
+from comfyq.services.jobs.rate_limit import RateLimit
 from comfyq.wire.assets import AssetView
 from comfyq.wire.uploads import UploadRequest, UploadView
 
@@ -21,6 +22,9 @@ class UploadServices(Protocol):
 
     @property
     def presigned_uploads(self) -> PresignedUploads: ...
+
+    @property
+    def rate_limit(self) -> RateLimit: ...
 
 
 Services = Annotated[UploadServices, Depends(services_of)]
@@ -32,7 +36,7 @@ router = Router[UploadServices](prefix=UPLOADS, tags=["assets"])
     "",
     status_code=HTTPStatus.CREATED,
     dependencies=[Depends(require_json)],
-    responses=JSON_BODY | problems(501),
+    responses=JSON_BODY | problems(429, 501),
 )
 async def offer_upload(
     body: UploadRequest, services: Services, caller: Submitter, links: ClientLinks
@@ -42,6 +46,7 @@ async def offer_upload(
     Not every backend's storage takes files from others: then the answer is 501, and `POST /assets`
     takes the file.
     """
+    await services.rate_limit.acquire(caller)
     offer = await services.presigned_uploads.offer(
         caller,
         filename=body.name,

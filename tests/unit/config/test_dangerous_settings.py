@@ -1,0 +1,63 @@
+"""Settings that would leave a door open are refused at the start, with what to write instead."""
+
+import pytest
+
+from comfyq.config import InvalidSettings, read_settings
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "  ",
+        "files.lan",
+        "files.lan, 127.0.0.0/8",
+        "10.0.0.0/8,192.168.1.7",
+        "fd12:3456::/32",
+        "::1",
+        "my_host",
+    ],
+)
+def test_hosts_and_networks_are_allowed(text: str) -> None:
+    assert read_settings({"COMFYQ_INPUT_ALLOW": text}).limits.input_allow == text
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("10.1.2.3/8", "did you mean 10.0.0.0/8?"),
+        ("fd12::1/32", "did you mean fd12::/32?"),
+        ("*.lan", "no host, address or network"),
+        ("files.lan:8080", "no host, address or network"),
+        ("[::1]:80", "no host, address or network"),
+        ("http://files.lan", "no host, address or network"),
+        ("files.lan/x", "no host, address or network"),
+        ("10.0.0.0/33", "no host, address or network"),
+        ("10.0.0.300", "no host, address or network"),
+        ("10.0.0.0-10.0.0.9", "no host, address or network"),
+        ("files.lan,", "an empty entry"),
+        (",", "an empty entry"),
+        ("a.lan b.lan", "no host, address or network"),
+        ("169.254.169.254", "metadata service"),
+        ("169.254.169.254/32", "metadata service"),
+        ("fd00:ec2::254", "metadata service"),
+    ],
+)
+def test_what_has_no_meaning_is_refused(text: str, reason: str) -> None:
+    with pytest.raises(InvalidSettings) as refused:
+        read_settings({"COMFYQ_INPUT_ALLOW": text})
+    assert str(refused.value).startswith("COMFYQ_INPUT_ALLOW: ")
+    assert reason in str(refused.value)
+
+
+@pytest.mark.parametrize("secret", ["", "secret", "é" * 15])
+def test_a_short_secret_is_refused_with_a_way_to_make_one(secret: str) -> None:
+    with pytest.raises(InvalidSettings) as refused:
+        read_settings({"COMFYQ_LINK_SECRET": secret})
+    assert "openssl rand -hex 32" in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_secret_of_32_bytes_is_taken() -> None:
+    secret = read_settings({"COMFYQ_LINK_SECRET": "é" * 16}).api.link_secret
+    assert secret is not None
