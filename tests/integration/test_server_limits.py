@@ -105,6 +105,13 @@ async def test_a_head_is_bounded(head: bytes) -> None:
         assert (await client.answer()).startswith(b"HTTP/1.1 431 ")
 
 
+@pytest.mark.parametrize("long", [b"X: " + b"a" * 8_100 + b"\r\n", b"X: a\r\n" * 120])
+async def test_a_handshake_that_nobody_would_answer_is_refused(long: bytes) -> None:
+    head = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    async with served() as url, connected(url, head + long + b"\r\n") as client:
+        assert (await client.answer()).startswith(b"HTTP/1.1 431 ")
+
+
 async def test_a_large_body_behind_a_head_is_no_head() -> None:
     sent = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 90000\r\n\r\n" + b"a" * 90_000
     async with served() as url, connected(url, sent * 2) as client:

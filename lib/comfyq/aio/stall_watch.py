@@ -31,6 +31,7 @@ class StallWatch:
         self._stall_s = stall_s
         self._period_s = period_s
         self._stopped = threading.Event()
+        self._answered = threading.Event()  # of the last question
 
     @contextmanager
     def watching(self) -> Iterator[None]:
@@ -45,6 +46,7 @@ class StallWatch:
             yield
         finally:
             self._stopped.set()
+            self._answered.set()  # the loop, which waits here, does not answer it
             thread.join()
 
     def _watch(self, loop: asyncio.AbstractEventLoop, loop_thread: int) -> None:
@@ -54,7 +56,9 @@ class StallWatch:
             due_s = time.monotonic() + self._period_s
 
     def _ask(self, loop: asyncio.AbstractEventLoop, loop_thread: int, due_s: float) -> None:
-        answered = threading.Event()
+        self._answered = answered = threading.Event()
+        if self._stopped.is_set():
+            return
         stack: str | None = None
         if (
             time.monotonic() - due_s >= self._stall_s
@@ -67,9 +71,8 @@ class StallWatch:
             return
         if not answered.wait(max(0.0, due_s + self._stall_s - time.monotonic())):
             stack = stack or _stack(loop_thread)
-            while not answered.wait(self._period_s) and not self._stopped.is_set():
-                pass
-        if stack is not None:
+            answered.wait()
+        if stack is not None and not self._stopped.is_set():
             self.count += 1
             lasted_s = round(time.monotonic() - due_s, 3)
             log.warning("loop_stalled", seconds=lasted_s, stalls=self.count, stack=stack)

@@ -5,6 +5,7 @@ and connections are not counted by client.
 """
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
@@ -13,6 +14,11 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from comfyq.local.places import Places
 from comfyq.wire.problems import Problem
+
+# Below the limits of websockets, which leaves the connection open beyond them without an answer:
+# https://websockets.readthedocs.io/en/stable/reference/variables.html
+HANDSHAKE_HEADERS = 100
+HANDSHAKE_LINE_BYTES = 8_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +101,10 @@ class LimitedProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def handle_websocket_upgrade(self) -> None:
+        if _exceeds_websockets(self.url, self.headers):
+            message = f"a handshake has {HANDSHAKE_HEADERS} headers of {HANDSHAKE_LINE_BYTES} bytes"
+            self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head-too-large", message)
+            return
         self._upgraded = True
         self._leave()  # the gateway counts sockets
         super().handle_websocket_upgrade()
@@ -149,6 +159,12 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._place is not None:
             self.limits.places.leave(self._place)
             self._place = None
+
+
+def _exceeds_websockets(url: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bool:
+    """Return whether the library of WebSockets would neither take nor answer a handshake."""
+    longest = max((len(name) + len(value) for name, value in headers), default=0)
+    return len(headers) > HANDSHAKE_HEADERS or max(len(url), longest) > HANDSHAKE_LINE_BYTES
 
 
 def _answer(status: HTTPStatus, code: str, detail: str) -> bytes:
