@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from comfyq.adapters.pictures import pillow
 from comfyq.adapters.pictures.pillow import PillowPictures
 from comfyq.adapters.pictures.webp import webp_size
 from comfyq.domain.errors import InputInvalid
