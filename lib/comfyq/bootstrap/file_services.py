@@ -44,6 +44,7 @@ class FileServices(Records):
             uploads=self.uploads,
             assets=self.ports.assets,
             clock=self.ports.clock,
+            links=self.links,
             new_id=lambda: UploadId(str(uuid4())),
         )
 

@@ -78,7 +78,7 @@ class ApiClient:
             )
 
     def offer_upload(self, announced: Mapping[str, Any]) -> Json:
-        """Ask for a place to upload a file directly; raises ServerFailed (501) if there is none."""
+        """Announce a file; the answer says where to send it."""
         return self._call("POST", "/assets/uploads", json=dict(announced))
 
     def send(self, offer: Json, file: Path) -> None:

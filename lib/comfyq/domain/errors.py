@@ -38,7 +38,6 @@ DomainError
   + ClockSkewed             AWS refuses this machine's signatures; only setting its clock helps
   + TooLarge                an item, body or file is over a limit
     - TooManyOutputs        a job made more files and texts than are kept
-  + Unsupported             not on this backend
 """
 
 from collections.abc import Mapping, Sequence
@@ -251,7 +250,3 @@ class TooLarge(DomainError):
 
 class TooManyOutputs(TooLarge):
     code = "too-many-outputs"
-
-
-class Unsupported(DomainError):
-    code = "unsupported"

@@ -43,17 +43,18 @@ class UploadView(BaseModel):
 
     id: str
     method: Literal["PUT"] = "PUT"
-    url: str = Field(description="The storage's own; the file is the body.")
+    url: str = Field(description="The storage's or this server's; the file is the body.")
     headers: Mapping[str, str] = Field(description="To be sent with it, as they are.")
     expires_at: Time
     urls: UploadUrls
 
     @classmethod
-    def of(cls, offer: PresignedUpload, *, complete_url: str) -> "UploadView":
+    def of(cls, offer: PresignedUpload, *, content_url: str, complete_url: str) -> "UploadView":
+        """``content_url`` takes the file where the storage has no URL for it."""
         return cls(
             id=offer.upload.id,
-            url=offer.link.url,
-            headers=offer.link.headers,
+            url=content_url if offer.link is None else offer.link.url,
+            headers={} if offer.link is None else offer.link.headers,
             expires_at=offer.upload.expires_at,
             urls=UploadUrls(complete=complete_url),
         )

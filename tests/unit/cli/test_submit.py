@@ -160,12 +160,6 @@ def test_a_large_file_goes_past_the_api(api: FakeApi, large: Path) -> None:
     assert (sent[0], sent[3], sent[2]["Content-Type"]) == ("PUT", b"video", "video/mp4")
 
 
-def test_where_there_is_no_way_past_it_the_api_takes_it(api: FakeApi, large: Path) -> None:
-    api.answer("/assets/uploads", {"code": "unsupported", "detail": "folders"}, status=501)
-    api.answer("/assets", ASSET, status=201)
-    assert run(api, "upload", large).stdout == "asset:a1\n"
-
-
 def test_storage_that_refuses(api: FakeApi, large: Path) -> None:
     offer = {"id": "u1", "method": "PUT", "url": f"{api.url}/bucket", "headers": {}}
     api.answer("/assets/uploads", offer, status=201)

@@ -8,12 +8,11 @@ import typer
 from blake3 import blake3
 
 from comfyq.cli.client import ApiClient, Json, client_at
-from comfyq.cli.errors import CannotStart, ServerFailed
+from comfyq.cli.errors import CannotStart
 from comfyq.cli.options import AsJson, Url
 from comfyq.cli.printing import print_json
 
 LARGE_BYTES = 4_000_000  # a Lambda takes 6 MB, and API Gateway makes a third more of them
-NOT_IMPLEMENTED = 501
 ELSEWHERE = ("http://", "https://", "data:", "asset:")
 CHUNK_BYTES = 1024 * 1024
 
@@ -44,20 +43,16 @@ def source_of(client: ApiClient, given: str) -> str:
 
 
 def stored(client: ApiClient, file: Path) -> Json:
-    """Store a file; a large one in the server's own storage, where that takes it."""
+    """Store a file; a large one by a signed link, which may lead past the API."""
     if not file.is_file():
         raise CannotStart(f"{file}: there is no such file")
     content_type = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
     if file.stat().st_size > LARGE_BYTES:
-        try:
-            return _past_the_api(client, file, content_type)
-        except ServerFailed as failed:
-            if failed.status != NOT_IMPLEMENTED:
-                raise
+        return _announced(client, file, content_type)
     return client.store(file, content_type=content_type)
 
 
-def _past_the_api(client: ApiClient, file: Path, content_type: str) -> Json:
+def _announced(client: ApiClient, file: Path, content_type: str) -> Json:
     offer = client.offer_upload(
         {
             "name": file.name,

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 
 from comfyq.edges.api import openapi, problems
 from comfyq.edges.api.bodies import FORM_OVERHEAD_BYTES, SMALL_BODY_BYTES, RequestLimit
-from comfyq.edges.api.links import ASSETS, UPLOADS
+from comfyq.edges.api.links import FILES, OFFERS
 from comfyq.edges.api.router import Router
 from comfyq.edges.api.safe_headers import SafeHeaders
 from comfyq.ports.authenticator import Authenticator
@@ -67,8 +67,8 @@ def create_app(
     app.add_middleware(
         RequestLimit,
         others={
-            ASSETS: services.uploads.max_bytes + FORM_OVERHEAD_BYTES,
-            UPLOADS: SMALL_BODY_BYTES,
+            FILES: services.uploads.max_bytes + FORM_OVERHEAD_BYTES,
+            OFFERS: SMALL_BODY_BYTES,
         },
     )
     app.add_middleware(SafeHeaders)

@@ -1,5 +1,6 @@
 """Limits on requests, so that none fills the server's memory or keeps its event loop."""
 
+import re
 from collections.abc import Mapping
 from http import HTTPStatus
 
@@ -23,8 +24,8 @@ FORM_OVERHEAD_BYTES = 64 * 1024  # around a form's file: headers, and fields tha
 class RequestLimit:
     """Answer 413 to a body of more than ``max_bytes``, by raising where the application reads it.
 
-    So is one of JSON with too many values. ``others`` has limits by path, the larger for files.
-    Starlette's own middleware would answer in plain text.
+    So is one of JSON with too many values. ``others`` has limits by patterns of paths, the
+    larger for files. Starlette's own middleware would answer in plain text.
     """
 
     def __init__(
@@ -32,7 +33,7 @@ class RequestLimit:
         app: ASGIApp,
         *,
         max_bytes: int = MAX_BODY_BYTES,
-        others: Mapping[str, int] | None = None,
+        others: Mapping[re.Pattern[str], int] | None = None,
     ) -> None:
         self._app = app
         self._max_bytes = max_bytes
@@ -46,7 +47,7 @@ class RequestLimit:
             await _head_too_large(Request(scope))(scope, receive, send)
             return
         declared = _declared_bytes(scope)
-        most = self._others.get(scope["path"], self._max_bytes)
+        most = self._limit(scope["path"])
         counts_values = most <= self._max_bytes
         read = values = 0
 
@@ -66,6 +67,10 @@ class RequestLimit:
             return message
 
         await self._app(scope, limited, send)
+
+    def _limit(self, path: str) -> int:
+        others = (most for pattern, most in self._others.items() if pattern.fullmatch(path))
+        return next(others, self._max_bytes)
 
 
 def _head_bytes(scope: Scope) -> int:

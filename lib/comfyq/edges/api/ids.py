@@ -1,9 +1,12 @@
-"""Ids in paths: one that is no UUID is answered 404 without a read of the table."""
+"""Ids in paths, and the parts of signed links.
+
+An id that is no UUID is answered 404 without a read of the table.
+"""
 
 import re
 from typing import Annotated
 
-from fastapi import Path
+from fastapi import Path, Query
 from pydantic import AfterValidator
 
 from comfyq.domain.errors import (
@@ -17,6 +20,8 @@ from comfyq.domain.files.asset import AssetId
 from comfyq.domain.files.upload import UploadId
 from comfyq.domain.job import JobId
 from comfyq.domain.submission.batch import BatchId
+
+MAX_LINK_CHARS = 100
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 DESCRIBED = Path(description="A UUID.")
@@ -41,3 +46,7 @@ JobIdInPath = Annotated[JobId, DESCRIBED, _uuid_or(JobNotFound, "job")]
 BatchIdInPath = Annotated[BatchId, DESCRIBED, _uuid_or(BatchNotFound, "batch")]
 AssetIdInPath = Annotated[AssetId, DESCRIBED, _uuid_or(AssetNotFound, "asset")]
 UploadIdInPath = Annotated[UploadId, DESCRIBED, _uuid_or(UploadNotFound, "upload")]
+
+LinkPart = Annotated[
+    str, Query(description="As in the link."), AfterValidator(lambda text: text[:MAX_LINK_CHARS])
+]

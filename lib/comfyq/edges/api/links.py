@@ -1,5 +1,6 @@
 """The URLs of what the HTTP API serves: no other module knows how they are made."""
 
+import re
 from dataclasses import dataclass
 
 from comfyq.domain.files.asset import AssetId
@@ -12,6 +13,8 @@ GENERATE = "/generate"
 BATCHES = f"{GENERATE}/batch"
 ASSETS = "/assets"
 UPLOADS = f"{ASSETS}/uploads"
+OFFERS = re.compile(UPLOADS)
+FILES = re.compile(rf"{ASSETS}|{UPLOADS}/[^/]+/content")  # paths that take whole files
 PROGRESS = "/ws/progress/{id}"
 
 
@@ -45,6 +48,11 @@ class Links:
 
     def asset(self, asset_id: AssetId) -> str:
         return f"{self.base_url}{ASSETS}/{asset_id}"
+
+    def content(self, upload_id: UploadId) -> str:
+        """Return the signed link that the file of an upload is sent to."""
+        query = self.signed.upload_query(upload_id)
+        return f"{self.base_url}{UPLOADS}/{upload_id}/content?{query}"
 
     def completion(self, upload_id: UploadId) -> str:
         """Return where an upload is completed."""

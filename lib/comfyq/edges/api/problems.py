@@ -24,7 +24,6 @@ from comfyq.domain.errors import (
     TooContended,
     TooLarge,
     Unavailable,
-    Unsupported,
 )
 from comfyq.domain.job.client_text import for_clients
 from comfyq.edges.api.safe_headers import SAFE
@@ -44,7 +43,6 @@ STATUS: Mapping[type[DomainError], HTTPStatus] = {
     Unavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     ClockSkewed: HTTPStatus.SERVICE_UNAVAILABLE,
     TooLarge: HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
-    Unsupported: HTTPStatus.NOT_IMPLEMENTED,
 }
 
 # of errors that are HTTP's own; phrases differ between versions of Python, codes must not

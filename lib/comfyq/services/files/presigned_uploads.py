@@ -1,10 +1,13 @@
-"""Uploads that clients send straight to asset storage, past the size limits of our own edges.
+"""Uploads that are announced first: a client sends the file to a signed URL.
 
-The file under ``pending/`` is read once, and the same bytes are checked and stored as an asset, so
-a client that overwrites the file meanwhile cannot get unchecked bytes stored.
+Where asset storage has URLs, the file goes there, past the size limits of our own edges. Storage
+without URLs, a folder, is written by our own API: its URL of the upload is signed as well, so a
+client does the same everywhere. A file under ``pending/`` is read once, and the same bytes are
+checked and stored as an asset, so a client that overwrites the file meanwhile cannot get unchecked
+bytes stored.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -15,11 +18,11 @@ from comfyq.domain.caller import Caller
 from comfyq.domain.errors import (
     AssetNotFound,
     AssetsUnavailable,
+    BadSignature,
     FieldError,
     InvalidUpload,
     OutputNotFound,
     TooLarge,
-    Unsupported,
     UploadIncomplete,
     UploadNotFound,
 )
@@ -29,6 +32,7 @@ from comfyq.domain.files.upload import Upload, UploadId
 from comfyq.ports.assets import Assets, UploadLink
 from comfyq.ports.clock import Clock
 from comfyq.records.uploads import UploadRecords
+from comfyq.services.files.signed_links import SignedLinks
 from comfyq.services.files.uploads import Uploads
 
 EXPIRES_S = 3_600  # of the URL
@@ -36,10 +40,10 @@ EXPIRES_S = 3_600  # of the URL
 
 @dataclass(frozen=True, slots=True)
 class PresignedUpload:
-    """An announced upload and the URL to send its file to."""
+    """An announced upload and the URL to send its file to; None: it is sent to our own API."""
 
     upload: Upload
-    link: UploadLink
+    link: UploadLink | None
 
 
 class PresignedUploads:
@@ -52,12 +56,14 @@ class PresignedUploads:
         uploads: Uploads,
         assets: Assets,
         clock: Clock,
+        links: Callable[[], Awaitable[SignedLinks]],
         new_id: Callable[[], UploadId],
     ) -> None:
         self._records = records
         self._uploads = uploads
         self._assets = assets
         self._clock = clock
+        self._links = links
         self._new_id = new_id
 
     async def offer(
@@ -66,7 +72,6 @@ class PresignedUploads:
         """Return a URL for a file of ``size`` bytes; it becomes an asset by ``complete``.
 
         Raises:
-            Unsupported: this backend's storage has no upload URLs.
             TooLarge.
         """
         if size > self._uploads.max_bytes:
@@ -83,13 +88,25 @@ class PresignedUploads:
         link = await self._assets.upload_link(
             upload.key, expires_s=EXPIRES_S, size=size, content_type=content_type
         )
-        if link is None:
-            raise Unsupported(
-                "this server keeps files in folders of its own: send it to `POST /assets`, which "
-                f"takes up to {self._uploads.max_bytes} bytes as a body"
-            )
         await self._records.put(upload)
         return PresignedUpload(upload, link)
+
+    async def receive(
+        self, upload_id: UploadId, query: Mapping[str, str], chunks: AsyncIterator[bytes]
+    ) -> Asset:
+        """Store the file of an upload that is sent to our own API; its link is the credential.
+
+        Raises:
+            BadSignature: ``query`` is not signed by this server, or has expired.
+            UploadNotFound.
+            InvalidUpload: the file is not as announced; nothing was stored.
+            TooLarge, AssetsUnavailable, TableUnavailable.
+        """
+        (await self._links()).verify_upload(upload_id, query)
+        upload = await self._records.get(upload_id)
+        if self._clock.now() > upload.expires_at:
+            raise BadSignature("the link has expired; announce the file again")
+        return await self._store(upload, chunks)
 
     async def complete(self, caller: Caller, upload_id: UploadId) -> Asset:
         """Make an asset of the uploaded file; repeating the call returns the same asset.
@@ -107,12 +124,7 @@ class PresignedUploads:
             with suppress(AssetNotFound):
                 return await self._uploads.get(caller, upload.asset)
         try:
-            asset = await self._uploads.add(
-                caller,
-                self._checked(upload),
-                filename=upload.filename,
-                content_type=upload.content_type,
-            )
+            asset = await self._store(upload, self._assets.read(upload.key))
         except OutputNotFound:
             raise UploadIncomplete(
                 "nothing was sent to the upload's URL yet: PUT the file there first"
@@ -122,14 +134,24 @@ class PresignedUploads:
         except InvalidUpload:
             await self._drop(upload)
             raise
-        await self._records.put(replace(upload, asset=asset.id))
         await self._drop(upload)
         return asset
 
-    async def _checked(self, upload: Upload) -> AsyncIterator[bytes]:
+    async def _store(self, upload: Upload, chunks: AsyncIterator[bytes]) -> Asset:
+        """Check an upload's file while it arrives, and make it an asset."""
+        asset = await self._uploads.add(
+            Caller(upload.tenant, frozenset()),
+            self._checked(upload, chunks),
+            filename=upload.filename,
+            content_type=upload.content_type,
+        )
+        await self._records.put(replace(upload, asset=asset.id))
+        return asset
+
+    async def _checked(self, upload: Upload, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """Stream the uploaded file; raises InvalidUpload at its end if it is not as announced."""
         size, head, hasher = 0, b"", blake3()
-        async for chunk in self._assets.read(upload.key):
+        async for chunk in chunks:
             size += len(chunk)
             head += chunk[: HEAD_BYTES - len(head)]
             hasher.update(chunk)

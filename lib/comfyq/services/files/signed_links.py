@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 
 from comfyq.domain.errors import BadSignature
+from comfyq.domain.files.upload import UploadId
 from comfyq.domain.job import JobId
 from comfyq.ports.clock import Clock
 from comfyq.records.times import to_ms
@@ -51,14 +52,28 @@ class SignedLinks:
 
     def verify(self, job_id: JobId, index: int, query: Mapping[str, str]) -> None:
         """Check a link's signature and expiry; raises BadSignature if either is wrong."""
+        self._verify(self.key(job_id), index, query)
+
+    def upload_query(self, upload_id: UploadId) -> str:
+        """Return the query string that makes the URL of an upload's content a signed link."""
+        return self._signer.query(self._upload_key(upload_id), 0)
+
+    def verify_upload(self, upload_id: UploadId, query: Mapping[str, str]) -> None:
+        """Check the link of an upload's content as ``verify`` does; raises BadSignature."""
+        self._verify(self._upload_key(upload_id), 0, query)
+
+    def _upload_key(self, upload_id: UploadId) -> str:
+        return _hmac(self._secret, f"upload/{upload_id}")[:KEY_CHARS]
+
+    def _verify(self, key: str, index: int, query: Mapping[str, str]) -> None:
         expires, signature = query.get("expires", ""), query.get("signature", "")
         if not expires.isascii() or not expires.isdigit() or len(expires) > 15:
             raise BadSignature("the link has no valid `expires`")
-        expected = _signature(self.key(job_id), index, int(expires))
+        expected = _signature(key, index, int(expires))
         if not hmac.compare_digest(expected.encode(), signature.encode()):
             raise BadSignature("the link is not signed by this server")
         if to_ms(self._clock.now()) // 1000 > int(expires):
-            raise BadSignature("the link has expired; ask for the job again to get a new one")
+            raise BadSignature("the link has expired; ask for it again to get a new one")
 
 
 def _signature(key: str, index: int, expires: int) -> str:

@@ -1,6 +1,6 @@
 """``/assets/uploads``: announced, sent to storage by the client, checked, and an asset then."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -125,11 +125,56 @@ def test_a_file_may_not_be_too_large(lab: ApiLab) -> None:
     assert (answer.status_code, answer.json()["code"]) == (413, "too-large")
 
 
-def test_folders_take_files_from_us_alone() -> None:
-    answer = ApiLab().client.post("/assets/uploads", json=FILE)
-    problem = answer.json()
-    assert (answer.status_code, problem["code"]) == (501, "unsupported")
-    assert "POST /assets" in problem["detail"]
+@pytest.fixture
+def folder() -> ApiLab:
+    """Whose storage has no URLs: the API takes the files itself."""
+    return ApiLab()
+
+
+def put(lab: ApiLab, url: str, content: bytes = CONTENT) -> Any:
+    return lab.client.put(url, content=content)
+
+
+def test_a_file_is_sent_to_the_api_where_storage_has_no_urls(folder: ApiLab) -> None:
+    offer = offered(folder, blake3=DIGEST)
+    assert (offer["method"], offer["headers"]) == ("PUT", {})
+    assert complete(folder, offer).json()["code"] == "upload-incomplete"
+    assert put(folder, offer["url"]).status_code == 204
+    asset = complete(folder, offer).json()
+    assert (asset["filename"], asset["size"], asset["blake3"]) == ("a.png", len(CONTENT), DIGEST)
+    assert list(folder.assets.stored) == [f"assets/{asset['id']}"]
+
+
+def test_it_may_be_larger_than_other_bodies(folder: ApiLab) -> None:
+    content = CONTENT + bytes(7_000_000)
+    offer = offered(folder, size_bytes=len(content))
+    assert put(folder, offer["url"], content).status_code == 204
+    assert complete(folder, offer).json()["size"] == len(content)
+
+
+def test_what_is_sent_to_the_api_must_be_as_announced(folder: ApiLab) -> None:
+    offer = offered(folder)
+    answer = put(folder, offer["url"], CONTENT[:-1])
+    assert (answer.status_code, answer.json()["code"]) == (422, "invalid-upload")
+    assert folder.assets.stored == {}
+    assert put(folder, offer["url"]).status_code == 204, "it can be sent again"
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda url: url[:-1] + "g", lambda url: url.partition("?")[0]],
+    ids=["forged", "none"],
+)
+def test_only_a_signed_link_may_be_sent_to(folder: ApiLab, damage: Callable[[str], str]) -> None:
+    answer = put(folder, damage(offered(folder)["url"]))
+    assert (answer.status_code, answer.json()["code"]) == (403, "bad-signature")
+    assert folder.assets.stored == {}
+
+
+def test_a_link_ends_with_its_offer(folder: ApiLab) -> None:
+    offer = offered(folder)
+    folder.clock.advance(3_601)
+    assert put(folder, offer["url"]).status_code == 403
 
 
 @pytest.mark.parametrize("upload", [NOBODYS, "no-uuid"])

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from comfyq.domain.errors import TooContended, TooLarge, Unsupported
+from comfyq.domain.errors import TooContended, TooLarge, TooManyOutputs
 from comfyq.domain.files.output import MAX_OUTPUTS
 from comfyq.domain.job import Job, JobStatus
 from comfyq.ports.engine import Ended, GraphRefused, NodeError, Rendered, Started
@@ -106,7 +106,7 @@ def refusing(farm: Farm, monkeypatch: pytest.MonkeyPatch) -> Patch:
     return patch
 
 
-@pytest.mark.parametrize("error", [TooLarge("400000 bytes"), Unsupported("not here")])
+@pytest.mark.parametrize("error", [TooLarge("400000 bytes"), TooManyOutputs("10001 outputs")])
 async def test_a_permanent_refusal_fails_the_job_at_once(
     farm: Farm, refusing: Patch, error: Any
 ) -> None:

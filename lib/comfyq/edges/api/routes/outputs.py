@@ -4,14 +4,14 @@ from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Annotated, Protocol
 
-from fastapi import Depends, HTTPException, Path, Query, Request
+from fastapi import Depends, HTTPException, Path, Request
 from fastapi.responses import RedirectResponse, Response, StreamingResponse
 
 from comfyq.domain.files.output import MAX_OUTPUTS, Output
 from comfyq.domain.files.serving import disposition, served_type
 from comfyq.edges.api.authentication import ANYONE
 from comfyq.edges.api.dependencies import services_of
-from comfyq.edges.api.ids import JobIdInPath
+from comfyq.edges.api.ids import JobIdInPath, LinkPart
 from comfyq.edges.api.links import GENERATE
 from comfyq.edges.api.ranges import ByteRange, Unsatisfiable, requested_range
 from comfyq.edges.api.responses import problems
@@ -28,7 +28,6 @@ class OutputServices(Protocol):
 
 router = Router[OutputServices](prefix=GENERATE, tags=["generate"])
 
-MAX_QUERY_CHARS = 100
 
 
 @router.get(
@@ -48,11 +47,11 @@ async def download(
     services: Annotated[OutputServices, Depends(services_of)],
     job_id: JobIdInPath,
     index: Annotated[int, Path(ge=0, lt=MAX_OUTPUTS)],
-    expires: Annotated[str, Query(description="As in the link.")] = "",
-    signature: Annotated[str, Query(description="As in the link.")] = "",
+    expires: LinkPart = "",
+    signature: LinkPart = "",
 ) -> Response:
     """An output file. The link to it is in the job, and needs no other credentials."""
-    query = {"expires": expires[:MAX_QUERY_CHARS], "signature": signature[:MAX_QUERY_CHARS]}
+    query = {"expires": expires, "signature": signature}
     output = await services.downloads.find(job_id, index, query)
     link = await services.downloads.link(output)
     if link is not None:

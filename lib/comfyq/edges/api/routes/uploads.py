@@ -3,11 +3,11 @@
 from http import HTTPStatus
 from typing import Annotated, Protocol
 
-from fastapi import Depends, Response
+from fastapi import Depends, Request, Response
 
-from comfyq.edges.api.authentication import Submitter
+from comfyq.edges.api.authentication import ANYONE, Submitter
 from comfyq.edges.api.dependencies import ClientLinks, require_json, services_of
-from comfyq.edges.api.ids import UploadIdInPath
+from comfyq.edges.api.ids import LinkPart, UploadIdInPath
 from comfyq.edges.api.links import UPLOADS
 from comfyq.edges.api.responses import JSON_BODY, problems
 from comfyq.edges.api.router import Router
@@ -29,6 +29,8 @@ class UploadServices(Protocol):
 
 Services = Annotated[UploadServices, Depends(services_of)]
 
+BINARY = {"schema": {"type": "string", "format": "binary"}}
+
 router = Router[UploadServices](prefix=UPLOADS, tags=["assets"])
 
 
@@ -36,15 +38,15 @@ router = Router[UploadServices](prefix=UPLOADS, tags=["assets"])
     "",
     status_code=HTTPStatus.CREATED,
     dependencies=[Depends(require_json)],
-    responses=JSON_BODY | problems(429, 501),
+    responses=JSON_BODY | problems(429),
 )
 async def offer_upload(
     body: UploadRequest, services: Services, caller: Submitter, links: ClientLinks
 ) -> UploadView:
-    """Announce a file, to send it to asset storage itself: `PUT` it to `url`, then complete it.
+    """Announce a file: `PUT` it to `url`, then complete it.
 
-    Not every backend's storage takes files from others: then the answer is 501, and `POST /assets`
-    takes the file.
+    The URL is asset storage's own where that has URLs, so the file may be larger than this API
+    takes as a body; else it is this server's. A client does the same with both.
     """
     await services.rate_limit.acquire(caller)
     offer = await services.presigned_uploads.offer(
@@ -54,7 +56,31 @@ async def offer_upload(
         size=body.size_bytes,
         blake3=body.blake3,
     )
-    return UploadView.of(offer, complete_url=links.completion(offer.upload.id))
+    upload = offer.upload.id
+    return UploadView.of(
+        offer, content_url=links.content(upload), complete_url=links.completion(upload)
+    )
+
+
+@router.put(
+    "/{upload_id}/content",
+    status_code=HTTPStatus.NO_CONTENT,
+    dependencies=[ANYONE],  # the link is signed
+    responses=problems(403, 404, 413),
+    openapi_extra={
+        "requestBody": {"required": True, "content": {"application/octet-stream": BINARY}}
+    },
+)
+async def receive_upload(
+    request: Request,
+    services: Services,
+    upload_id: UploadIdInPath,
+    expires: LinkPart = "",
+    signature: LinkPart = "",
+) -> None:
+    """Take the file of an announced upload; the signed link is the credential."""
+    query = {"expires": expires, "signature": signature}
+    await services.presigned_uploads.receive(upload_id, query, request.stream())
 
 
 @router.post(
