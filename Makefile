@@ -31,12 +31,12 @@ up: .venv/.runtime ## serve until Ctrl-C
 	@$(BIN)/comfyq up
 
 .PHONY: test
-test: .venv/.development .emulator/.made ## run every test that needs no server of yours
+test: .venv/.development .emulator/.made .fuzz/.made ## run every test that needs no server of yours
 	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m "not comfyui and not verify" --cov --cov-report=
 	@echo "branch coverage: $$($(BIN)/coverage report --format=total) % (coverage html: out/coverage)"
 
 .PHONY: verify
-verify: .venv/.development .emulator/.made .infra/.made ## run what takes too long for every day
+verify: .venv/.development .emulator/.made .infra/.made .fuzz/.made ## run what takes too long for every day
 	$(BIN)/pytest -m verify --ignore tests/infra
 	$(BIN)/pytest -m "not verify" --hypothesis-profile thorough $$(find tests/unit -name "test_*_properties.py")
 	infra/test.sh
@@ -136,6 +136,7 @@ lock: .tools/.made ## resolve every dependency again
 	$(COMPILE) infra/bench/requirements.in --upgrade --output-file infra/bench/requirements.lock
 	$(COMPILE) infra/templates/requirements.in --upgrade \
 		--output-file infra/templates/requirements.lock
+	$(COMPILE) infra/fuzz/requirements.in --upgrade --output-file infra/fuzz/requirements.lock
 	$(COMPILE) infra/compat/localstack.in --upgrade --output-file infra/compat/localstack.lock
 	$(COMPILE) infra/compat/seaweedfs.in --upgrade --output-file infra/compat/seaweedfs.lock
 
@@ -195,6 +196,13 @@ python:
 	@rm -rf .bench
 	@$(PYTHON) -m venv .bench
 	@.bench/bin/python -m pip install --disable-pip-version-check -qq $(LOCKED) $<
+	@touch $@
+
+.fuzz/.made: infra/fuzz/requirements.lock | python
+	@echo "installing what fuzzes the API"
+	@rm -rf .fuzz
+	@$(PYTHON) -m venv .fuzz
+	@.fuzz/bin/python -m pip install --disable-pip-version-check -qq $(LOCKED) $<
 	@touch $@
 
 .tools/.made: Makefile | python

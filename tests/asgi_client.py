@@ -35,6 +35,9 @@ class AsgiClient:
     def post(self, url: str, **options: Any) -> httpx2.Response:
         return self.request("POST", url, **options)
 
+    def put(self, url: str, **options: Any) -> httpx2.Response:
+        return self.request("PUT", url, **options)
+
     def delete(self, url: str, **options: Any) -> httpx2.Response:
         return self.request("DELETE", url, **options)
 

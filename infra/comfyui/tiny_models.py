@@ -62,6 +62,7 @@ def safetensors_models() -> dict[str, Network]:
         "vae_approx/taesd_decoder.safetensors": decoder(SD_LATENTS),
         "vae_approx/taesdxl_decoder.safetensors": decoder(SD_LATENTS),
         "vae_approx/taef1_decoder.safetensors": decoder(FLUX_LATENTS),
+        "loras/style.safetensors": flux_lora(),  # of the API's documented example
         "loras/tiny_flux_lora.safetensors": flux_lora(),
         "loras/tiny_sd15_lora.safetensors": sd15_lora(),
     }

@@ -48,6 +48,7 @@ MODELS = {
         "pixel_space",
     ],
     "lora_name": [
+        "style.safetensors",
         "tiny_flux_lora.safetensors",
         "tiny_sd15_lora.safetensors",
         "wan2.2_i2v_lightx2v_4steps_lora_v1_high_noise.safetensors",

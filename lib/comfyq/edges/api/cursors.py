@@ -2,12 +2,23 @@
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from typing import Annotated
 from zlib import crc32
+
+from fastapi import Query
 
 from comfyq.domain.errors import FieldError, InvalidCursor
 from comfyq.ports.table import Cursor
 
 MAX_CHARS = 1_000
+
+CursorInQuery = Annotated[
+    str | None,
+    Query(
+        description="`next_cursor` of a page; leave it out for the first page.",
+        json_schema_extra={"minLength": 1, "maxLength": MAX_CHARS, "format": "cursor"},
+    ),
+]
 
 
 def encode_cursor(cursor: Cursor) -> str:

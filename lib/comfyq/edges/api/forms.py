@@ -7,6 +7,7 @@ from typing import Any
 from comfyq.domain.workflow.workflow import Workflow
 from comfyq.wire.generate.requests import SWITCHES, GenerateRequest
 
+NULL = {"type": "null"}
 GENERIC = "/workflows/{name}/generate"
 
 
@@ -34,7 +35,18 @@ def _operation(generic: dict[str, Any], workflow: Workflow) -> dict[str, Any]:
 
 def _schema(workflow: Workflow) -> dict[str, Any]:
     schema = workflow.json_schema()
-    return schema | {"properties": schema["properties"] | _switches()}
+    required = set(schema["required"])
+    properties = {
+        name: value if name in required else _or_null(value)
+        for name, value in schema["properties"].items()
+    }
+    return schema | {"properties": properties | _switches()}
+
+
+def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """Allow null, which stands for the default; title and description stay where they are shown."""
+    shown = {name: schema[name] for name in ("title", "description", "default") if name in schema}
+    return shown | {"anyOf": [{k: v for k, v in schema.items() if k not in shown}, NULL]}
 
 
 def _switches() -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
+from fastapi.routing import iter_route_contexts
 from starlette.exceptions import HTTPException
 
 from comfyq.aio.logs import log
@@ -148,12 +149,43 @@ def _field(raised: Mapping[str, Any]) -> FieldError:
 
 async def on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        return _method_not_allowed(request)
     return ProblemResponse(
         request,
         status=error.status_code,
         code=CODES.get(error.status_code, f"http-{error.status_code}"),
         detail=str(error.detail),
         headers=error.headers,
+    )
+
+
+def _method_not_allowed(request: Request) -> Response:
+    """Name every method of the path: each is a route of its own, which knows no other. That is also
+    the answer to OPTIONS."""
+    headers = {"Allow": ", ".join([*_methods_of(request), "OPTIONS"])}
+    if request.method == "OPTIONS":
+        return Response(status_code=HTTPStatus.NO_CONTENT, headers=headers)
+    detail = f"{request.method} is not for this; {headers['Allow']} are"
+    return ProblemResponse(request, status=405, code=CODES[405], detail=detail, headers=headers)
+
+
+def _methods_of(request: Request) -> Sequence[str]:
+    """Return the methods of the request's path; a path without a placeholder goes before others."""
+    path = request.scope["path"]
+    routes = [
+        route
+        for route in iter_route_contexts(request.app.routes)
+        if route.methods and route.path_regex.fullmatch(path)
+    ]
+    nearest = min((str(route.path_format).count("{") for route in routes), default=0)
+    return sorted(
+        {
+            method
+            for route in routes
+            if str(route.path_format).count("{") == nearest
+            for method in route.methods or ()
+        }
     )
 
 

@@ -7,6 +7,7 @@ from math import prod
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic.config import JsonDict
 
 from comfyq.aio.turns import Turns
 from comfyq.domain.submission.batch import MAX_BYTES, MAX_REQUESTS, Refusal
@@ -16,6 +17,8 @@ from comfyq.wire.generate.requests import GenerateRequest, unreadable
 from comfyq.wire.problems import ProblemField
 from comfyq.wire.times import Time
 
+NULL: JsonDict = {"type": "null"}
+GIVEN: JsonDict = {"type": "object"}
 Values = Annotated[list[Any], Field(min_length=1)]
 
 
@@ -25,13 +28,20 @@ class BatchRequest(BaseModel):
     model_config = ConfigDict(
         extra="forbid",
         json_schema_extra={
+            "oneOf": [
+                {
+                    "required": ["requests"],
+                    "properties": {"requests": {"type": "array"}, "request": NULL, "product": NULL},
+                },
+                {"required": ["product"], "properties": {"requests": NULL, "product": GIVEN}},
+            ],
             "examples": [
                 {"requests": [{"prompt": "a fox"}, {"prompt": "an owl", "seed": 7}]},
                 {
                     "request": {"workflow": "flux-dev", "steps": 20},
                     "product": {"prompt": ["a fox", "an owl"], "seed": [1, 2, 3]},
                 },
-            ]
+            ],
         },
     )
 

@@ -122,17 +122,20 @@ class GenerateRequest(BaseModel):
     ] = {}
     wait: Annotated[
         bool,
-        Field(description="Accept it even if no worker that is known could run it."),
+        Field(strict=True, description="Accept it even if no worker that is known could run it."),
     ] = False
     metadata: Annotated[
         bool,
-        Field(description="Tell how the outputs were made, beside them and in PNG files."),
+        Field(
+            strict=True, description="Tell how the outputs were made, beside them and in PNG files."
+        ),
     ] = True
     reuse: Annotated[
         bool,
         Field(
+            strict=True,
             description="Take the outputs of an earlier job of yours that would have made the "
-            "same, and let later ones take this one's. The request must name its `seed`."
+            "same, and let later ones take this one's. The request must name its `seed`.",
         ),
     ] = False
 

@@ -10,7 +10,11 @@ from comfyq.ports.authenticator import Credentials
 from tests.api_lab import ApiLab
 from tests.fake_authenticator import FakeAuthenticator, with_scopes
 
-OPEN = {"/health", "/generate/{job_id}/outputs/{index}"}  # a probe, and what a link is signed for
+OPEN = {
+    "/assets/uploads/{upload_id}/content",
+    "/health",
+    "/generate/{job_id}/outputs/{index}",
+}  # a probe, and what a link is signed for
 ID = "5f0c8a1e-3f5b-4a52-9d0e-7c1f2b9a6d34"
 
 

@@ -5,7 +5,7 @@ from typing import Annotated, Protocol
 from fastapi import Depends, Path, Query
 
 from comfyq.edges.api.authentication import Administrator
-from comfyq.edges.api.cursors import decode_cursor, encode_cursor
+from comfyq.edges.api.cursors import CursorInQuery, decode_cursor, encode_cursor
 from comfyq.edges.api.dependencies import services_of
 from comfyq.edges.api.responses import problems
 from comfyq.edges.api.router import Router
@@ -32,7 +32,7 @@ async def listing(
     services: Services,
     caller: Administrator,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: Annotated[str | None, Query(description="`next_cursor` of a page.")] = None,
+    cursor: CursorInQuery = None,
 ) -> DeadLetterList:
     """Messages that were received too often, or could not be understood; kept for 14 days."""
     after = None if cursor is None else decode_cursor(cursor)

@@ -10,7 +10,7 @@ from comfyq.domain.caller import Caller
 from comfyq.domain.files.output import MAX_OUTPUTS
 from comfyq.domain.job import Job, JobStatus
 from comfyq.edges.api.authentication import Canceler, Reader
-from comfyq.edges.api.cursors import decode_cursor, encode_cursor
+from comfyq.edges.api.cursors import CursorInQuery, decode_cursor, encode_cursor
 from comfyq.edges.api.dependencies import ClientLinks, Views, require_json, services_of
 from comfyq.edges.api.ids import JobIdInPath
 from comfyq.edges.api.job_views import JobViews
@@ -71,7 +71,7 @@ async def listing(
     caller: Reader,
     views: Views,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
-    cursor: Annotated[str | None, Query(description="`next_cursor` of a page.")] = None,
+    cursor: CursorInQuery = None,
     status: ShownStatus | None = None,
 ) -> JobList:
     """Your jobs, newest first."""

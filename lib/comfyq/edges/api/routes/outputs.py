@@ -29,7 +29,6 @@ class OutputServices(Protocol):
 router = Router[OutputServices](prefix=GENERATE, tags=["generate"])
 
 
-
 @router.get(
     "/{job_id}/outputs/{index}",
     response_class=Response,
