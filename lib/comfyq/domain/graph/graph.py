@@ -17,7 +17,8 @@ UI_EXPORT = (
 )
 
 MAX_FAULTS = 20  # of one graph that are listed: more usually have one cause
-MAX_ID_CHARS = 200
+MAX_ID_CHARS = 10_000  # which errors repeat
+SHOWN_CHARS = 200  # of a name in a message
 
 Graph = Mapping[str, Any]
 NewGraph = dict[str, Any]  # a copy of our own, to be changed
@@ -148,5 +149,5 @@ def _node_faults(graph: Graph, node: object, body: object) -> Iterator[Fault]:
     for name, value in inputs.items():
         source = reference(value)
         if source is not None and source.node not in graph:
-            where, wanted = name[:MAX_ID_CHARS], source.node[:MAX_ID_CHARS]
+            where, wanted = name[:SHOWN_CHARS], source.node[:SHOWN_CHARS]
             yield Fault(node, f"input `{where}` refers to node {wanted}, which is not there")

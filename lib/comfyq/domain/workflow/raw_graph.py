@@ -9,7 +9,6 @@ from comfyq.domain.errors import FieldError, InvalidGraph, TooLarge
 from comfyq.domain.files.inputs import PLACEHOLDER, InputFile
 from comfyq.domain.files.sources import is_source, normalized
 from comfyq.domain.graph.graph import (
-    MAX_ID_CHARS,
     Graph,
     Input,
     NewGraph,
@@ -110,11 +109,13 @@ def _override(graph: NewGraph, overrides: Mapping[str, Any]) -> None:
 
 def _target(graph: Graph, place: str) -> Input | None:
     """Return the input that ``node.input`` names; ids and names may have dots themselves."""
-    for position, character in enumerate(place[: MAX_ID_CHARS + 1]):
-        if character == "." and (body := graph.get(place[:position])) is not None:
-            name = place[position + 1 :]
-            if name in body["inputs"]:
-                return Input(place[:position], name)
+    dotted = (node for node in graph if place[len(node) : len(node) + 1] == ".")
+    named = [node for node in dotted if place.startswith(node)]
+    for node in sorted(named, key=len):
+        inputs = graph[node]["inputs"]
+        longest = max(map(len, inputs), default=-1)
+        if len(place) - len(node) - 1 <= longest and (name := place[len(node) + 1 :]) in inputs:
+            return Input(node, name)
     return None
 
 

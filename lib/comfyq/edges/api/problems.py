@@ -51,9 +51,11 @@ CODES: Mapping[int, str] = {
     400: "bad-request",
     404: "not-found",
     405: "method-not-allowed",
+    408: "too-slow",
     413: "too-large",
     415: "unsupported-media-type",
     416: "range-not-satisfiable",
+    431: "head-too-large",
 }
 TITLES: Mapping[int, str] = {413: "Content Too Large", 422: "Unprocessable Content"}
 
