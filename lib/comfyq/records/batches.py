@@ -18,6 +18,7 @@ from comfyq.domain.submission.spec import Spec
 from comfyq.ports.table import MAX_ITEM_BYTES, MAX_WRITES, ConditionFailed, Item, Key, Put, Table
 from comfyq.records.idempotency import Idempotency, KeyTaken, idempotency_item
 from comfyq.records.job_items import to_item
+from comfyq.records.job_log import log_accepted
 from comfyq.records.job_outputs import reused_outputs
 from comfyq.records.job_parts import spec_item
 from comfyq.records.times import from_ms, to_ms
@@ -128,6 +129,8 @@ class BatchRecords:
                 members = [member for n, member in enumerate(members) if n not in there]
             else:
                 break
+        for member in members:
+            log_accepted(member.job)
         return [member.job for member in members]
 
     async def save(self, jobs: Sequence[Job]) -> None:

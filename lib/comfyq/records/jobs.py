@@ -31,6 +31,7 @@ from comfyq.records.job_items import (
     tenant_partition,
     to_item,
 )
+from comfyq.records.job_log import log_accepted, log_changed
 from comfyq.records.job_outputs import JobOutputs, reused_outputs
 from comfyq.records.job_parts import (
     attempt_item,
@@ -120,6 +121,7 @@ class JobRecords:
             await self._write(writes, ring=doorbell)
         except ConditionFailed as refused:
             settle_refused_create(refused, job, write_id)
+        log_accepted(job)
         return job
 
     async def get(self, job_id: JobId) -> Job:
@@ -202,6 +204,7 @@ class JobRecords:
                 await asyncio.sleep(random.uniform(0, FIRST_PAUSE_S * 2 ** min(pause, 6)))
                 job = await self.get(job.id)
             else:
+                log_changed(job, changed)
                 return changed
         raise TooContended(f"job {job.id} was changed by others {TRIES} times in a row; try again")
 
