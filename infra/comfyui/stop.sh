@@ -18,6 +18,9 @@ is_ours() {
   [[ $command == *"main.py "*"--port $2 "* ]]
 }
 
+# listens PORT: its process may look ended before its last thread has closed the socket.
+listens() { (: <>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
 stop() {
   local pid=$1 port=$2 deadline=$((SECONDS + stop_timeout_s))
   is_ours "$pid" "$port" || return 0
@@ -26,6 +29,7 @@ stop() {
     if ((SECONDS > deadline)); then kill -9 "$pid" 2>/dev/null || true; fi
     sleep 0.1
   done
+  while listens "$port" && ((SECONDS <= deadline)); do sleep 0.1; done
   echo "comfyui: stopped the one on port $port"
 }
 

@@ -25,6 +25,7 @@ NEEDS_CATALOGUE = (
     "--object-info FILE"
 )
 NOT_IN_NAMES = re.compile(r"[^a-z0-9]+")
+COMMON_NAMES = ("api", "graph", "prompt", "workflow", "workflow-api")  # of any exported graph
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +70,13 @@ def import_graph(
     """
     content = _content(file)
     graph = _graph(file, content, catalogue)
-    name = name or NOT_IN_NAMES.sub("-", file.stem.lower()).strip("-") or "imported"
+    title = _title(file)
+    name = name or NOT_IN_NAMES.sub("-", title.lower()).strip("-") or "imported"
     folder = into / name
     for node in outputs:
         if node not in graph:
             raise CannotImport(f"--output {node}: {among(node, graph)} in {file}")
-    proposal = propose(graph, title=file.stem, catalogue=catalogue, outputs=outputs)
+    proposal = propose(graph, title=title, catalogue=catalogue, outputs=outputs)
     if not proposal.manifest["outputs"]:
         raise CannotImport(f"{file}: no node saves or shows anything; add one, or name --output")
     try:
@@ -98,6 +100,12 @@ async def catalogue_of(comfyui_url: str) -> NodeCatalogue:
     """Read the catalogue of a running ComfyUI; raises EngineUnavailable."""
     async with ComfyEngine(comfyui_url) as engine:
         return read_catalogue(await engine.object_info())
+
+
+def _title(file: Path) -> str:
+    """Return the file's name or, if that is what every exported graph is called, its folder's."""
+    common = NOT_IN_NAMES.sub("-", file.stem.lower()).strip("-") in COMMON_NAMES
+    return (file.absolute().parent.name or file.stem) if common else file.stem
 
 
 def _workflows_in(folder: Path) -> list[Path]:

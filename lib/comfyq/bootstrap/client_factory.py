@@ -10,7 +10,7 @@ from botocore.config import Config
 from comfyq.adapters.apigw.client import management_client
 from comfyq.adapters.signing.clock_check import ClockCheck
 from comfyq.adapters.system.clock import SystemClock
-from comfyq.config import Backend, Settings
+from comfyq.config import LOOK_ALIKE_ACCESS, Backend, Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
@@ -68,5 +68,7 @@ def _session(backend: Backend) -> boto3.Session:
     if backend is Backend.AWS:
         return boto3.Session()
     return boto3.Session(
-        aws_access_key_id="test", aws_secret_access_key="test", region_name="us-east-1"
+        aws_access_key_id=LOOK_ALIKE_ACCESS["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=LOOK_ALIKE_ACCESS["AWS_SECRET_ACCESS_KEY"],
+        region_name=LOOK_ALIKE_ACCESS["AWS_DEFAULT_REGION"],
     )

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from comfyq.aio.logs import log
 from comfyq.bootstrap.services import Services
 from comfyq.domain.errors import Unavailable
 from comfyq.domain.job import WorkerId
@@ -15,16 +16,22 @@ NOBODY = WorkerId("-")
 FIRST_LOOK_S = 2.0  # maximum wait for ComfyUI's first answer at the start
 
 
-async def admit(membership: Membership, engine: Engine) -> None:
-    """Join the store, or raise NotAdmitted; a ComfyUI that does not answer yet joins later."""
+async def admit(membership: Membership, engine: Engine, *, url: str) -> None:
+    """Join the store, or raise NotAdmitted; a ComfyUI that does not answer joins later."""
     try:
         async with asyncio.timeout(FIRST_LOOK_S):
             await membership.join(await engine.info())
     except NotAdmitted as refused:
         if not refused.may_pass:
             raise
-    except (EngineError, Unavailable, TimeoutError):
-        pass
+    except TimeoutError:
+        _warn(url, f"ComfyUI does not answer within {FIRST_LOOK_S:.0f} s")
+    except (EngineError, Unavailable) as away:
+        _warn(url, str(away))
+
+
+def _warn(url: str, reason: str) -> None:
+    log.warning("comfyui_away", comfyui=url, reason=reason, jobs="wait until it answers")
 
 
 def membership_of(services: Services, worker: WorkerId) -> Membership:

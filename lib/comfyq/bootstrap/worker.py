@@ -62,7 +62,7 @@ async def open_worker(
         async with ComfyEngine(comfyui_url, timing=timing) as comfyui:
             caretaker = ComfyCaretaker(comfyui, restart=restart)
             worker_services = _worker_services(services, comfyui, caretaker, own, folders)
-            await admit(worker_services.jobs.membership, comfyui)
+            await admit(worker_services.jobs.membership, comfyui, url=comfyui_url)
             await _recall(own)
             yield worker_services.worker
     finally:

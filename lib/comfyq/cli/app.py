@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from comfyq import __version__
 from comfyq.cli.group import Commands
 from comfyq.cli.options import DEFAULT_URL
 
@@ -17,9 +18,21 @@ app = typer.Typer(
 )
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"comfyq {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def comfyq(
     ctx: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
     url: Annotated[
         str, typer.Option(envvar="COMFYQ_URL", help="Where comfyq answers.")
     ] = DEFAULT_URL,

@@ -2,9 +2,11 @@
 
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import urlsplit
 
 import typer
 
@@ -13,6 +15,7 @@ from comfyq.config import InvalidSettings, Settings, read_settings
 from comfyq.domain.errors import ClockSkewed, DomainError
 
 COMFYUI_URL = "http://127.0.0.1:8188"  # where ComfyUI listens unless it is told otherwise
+HOST = re.compile(r"[\w.-]+|[\da-f:.]+(%\w+)?")  # a name, or an address of IPv4 or IPv6
 
 
 def settings_with(**given: Any) -> Settings:
@@ -28,9 +31,26 @@ def comfyui_urls(
 ) -> list[str]:
     """Base URLs: the options', or else the environment's, or else of the one that we start."""
     if given:
-        return [url.rstrip("/") for url in given]
+        return [base_url(url) for url in given]
     named = settings.comfyui.base_url or (COMFYUI_URL if started else None)
-    return [named] if named else []
+    return [base_url(named)] if named else []
+
+
+def base_url(text: str) -> str:
+    """Return the URL of a ComfyUI, where ``host:port`` is HTTP; raises CannotStart."""
+    url = (text if "://" in text else f"http://{text}").rstrip("/")
+    if not _is_base_url(url):
+        raise CannotStart(f"{text!r} is no URL of a ComfyUI; one is {COMFYUI_URL}")
+    return url
+
+
+def _is_base_url(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        is_known = parts.scheme in ("http", "https") and parts.port != 0
+    except ValueError:  # a port that is no number, a broken address of IPv6
+        return False
+    return is_known and HOST.fullmatch(parts.hostname or "") is not None
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from comfyq.config.environment import (
     variables_of,
 )
 from comfyq.config.groups import (
+    LOOK_ALIKE_ACCESS,
     PROJECT,
     ApiSettings,
     AwsEndpoints,
@@ -23,6 +24,7 @@ from comfyq.config.groups import (
 )
 
 __all__ = [
+    "LOOK_ALIKE_ACCESS",
     "PROJECT",
     "ApiSettings",
     "AwsEndpoints",

@@ -6,6 +6,7 @@ of ours. The text below a field is its description in the reference.
 """
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -46,6 +47,13 @@ class Backend(StrEnum):
     AWS = "aws"
 
 
+LOOK_ALIKE_ACCESS: Mapping[str, str] = {  # every look-alike of AWS knows this key
+    "AWS_ACCESS_KEY_ID": "test",
+    "AWS_SECRET_ACCESS_KEY": "test",
+    "AWS_DEFAULT_REGION": "us-east-1",
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiSettings:
     public_url: Annotated[str | None, Variable("PUBLIC_URL")] = None
@@ -56,6 +64,9 @@ class ApiSettings:
     """Signs the links to outputs, at least 32 bytes; unset: made once and kept in the table."""
     link_expires_s: int = 7 * 86_400
     """A link to an output is valid for that long."""
+    cors_origins: str = ""
+    """Origins, with commas, whose pages in a browser may use a server on one machine; `*`: all,
+    unset: none. On AWS, `CorsOrigins` of the template says it."""
     scale_to_zero: bool = False
     """The service is healthy without a live worker."""
 

@@ -13,6 +13,7 @@ from comfyq.edges.intake.poller import take_for_ever
 from comfyq.edges.reaper.dead_letters import DeadLetterKeeper, keep_for_ever
 from comfyq.edges.reaper.loop import reap_for_ever
 from comfyq.edges.websocket.handler import WebSocketHandler
+from comfyq.local.cors import allow_origins
 from comfyq.local.gateway import Gateway
 from comfyq.local.gateway_settings import GatewaySettings
 
@@ -47,6 +48,7 @@ def local_app(services: Services) -> FastAPI:
 
     app = api_app(services, lifespan=lifespan)
     app.router.routes.extend(gateway.routes)
+    allow_origins(app, services.settings.api.cors_origins)
     return app
 
 

@@ -15,7 +15,7 @@ from comfyq.bootstrap.provisioning import provisioned
 from comfyq.bootstrap.runtime_file import runtime_file
 from comfyq.bootstrap.services import Services
 from comfyq.bootstrap.worker import evict_dead_workers, open_worker, remove_dead_workers
-from comfyq.config import PROJECT, Backend, Settings, resources_of, variables_of
+from comfyq.config import LOOK_ALIKE_ACCESS, PROJECT, Backend, Settings, resources_of, variables_of
 from comfyq.domain.errors import DomainError
 from comfyq.edges.worker.worker import Worker
 from comfyq.local.application import local_app
@@ -163,6 +163,8 @@ def exports_of(settings: Settings, url: str) -> dict[str, str]:
         names |= variables_of(settings.minio)
     if settings.backend is not Backend.EMBEDDED:
         names |= resources_of(settings)
+    if settings.backend is Backend.EMULATOR:
+        names |= LOOK_ALIKE_ACCESS
     return names
 
 

@@ -1,6 +1,8 @@
 """``comfyq up``: everything on this machine."""
 
+from collections.abc import Sequence
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 import typer
 
@@ -10,6 +12,7 @@ from comfyq.bootstrap.membership import NotAdmitted
 from comfyq.bootstrap.ports import MissingSetting
 from comfyq.bootstrap.supervision import SupervisorTaken
 from comfyq.bootstrap.worker import NotComfyUI
+from comfyq.cli.addresses import EVERY_ONE, open_urls
 from comfyq.cli.options import AsJson, ComfyUI, ComfyUICommand, ComfyUIDir, DataDir, Host
 from comfyq.cli.starting import comfyui_urls, print_ready, readable_failures, settings_with
 from comfyq.local.emulator import EmulatorError
@@ -55,11 +58,12 @@ def up(
             comfyui=comfyui_urls(comfyui, settings, started=comfyui_command is not None),
             comfyui_command=comfyui_command,
         )
-        run(serve_until_signal(settings, options, lambda up: _print_up(up, as_json)))
+        run(serve_until_signal(settings, options, lambda up: _print_up(up, host, as_json)))
 
 
-def _print_up(up: Up, as_json: bool) -> None:
+def _print_up(up: Up, host: str, as_json: bool) -> None:
     data_dir = str(up.settings.data_dir.resolve())
+    open_at = open_urls(host, urlsplit(up.url).port or 80)
     if as_json:
         print_ready(
             url=up.url,
@@ -67,6 +71,7 @@ def _print_up(up: Up, as_json: bool) -> None:
             comfyui=list(up.comfyui),
             simulated=up.simulated,
             no_simulator=up.no_simulator,
+            open_at=open_at,
         )
         return
     body = '{"prompt": "a red fox in the snow"}'
@@ -80,7 +85,20 @@ def _print_up(up: Up, as_json: bool) -> None:
     typer.echo(
         f"comfyq is up at {up.url} until Ctrl-C\n"
         f"  docs     {up.url}/docs\n"
+        f"{_open_to(host, open_at)}"
         f"  data     {data_dir} ({up.settings.backend})\n"
         f"  ComfyUI  {simulated if up.simulated else connected}\n"
         f"  try      curl {up.url}/generate -H 'Content-Type: application/json' -d '{body}'"
+    )
+
+
+def _open_to(host: str, open_at: Sequence[str]) -> str:
+    """Say who else than this machine may use the server; nothing if nobody may."""
+    if not open_at and host not in EVERY_ONE:
+        return ""
+    urls = ", ".join(open_at) or "every address of this machine, which has none but its own now"
+    return (
+        f"  open     {urls}\n"
+        "           to everyone who reaches this port, without sign-in: whoever does may submit,\n"
+        "           read, cancel and delete; --host 127.0.0.1 serves this machine alone\n"
     )

@@ -9,6 +9,7 @@ import typer
 from comfyq.bootstrap import authoring
 from comfyq.bootstrap.authoring import CannotImport, Checked
 from comfyq.cli.errors import CannotStart, ExitCode, NotReached
+from comfyq.cli.starting import base_url
 from comfyq.config import read_settings
 from comfyq.domain.graph.node_catalogue import NodeCatalogue
 from comfyq.domain.workflow.importer import Proposal
@@ -22,6 +23,14 @@ ObjectInfo = Annotated[
 ]
 ComfyUrl = Annotated[
     str | None, typer.Option("--comfyui", "--url", metavar="URL", help="A ComfyUI to ask for it.")
+]
+
+Name = Annotated[
+    str | None,
+    typer.Option(
+        help="Of the workflow: a-z, 0-9 and -.  [default: the file's, or its folder's if the file "
+        "is called graph, workflow, prompt or api]"
+    ),
 ]
 
 
@@ -48,9 +57,7 @@ def import_(
     graph: Annotated[
         Path, typer.Argument(help="API format or editor file, or a picture that ComfyUI saved.")
     ],
-    name: Annotated[
-        str | None, typer.Option(help="Of the workflow: a-z, 0-9 and -.  [default: the file's]")
-    ] = None,
+    name: Name = None,
     into: Annotated[
         Path | None, typer.Option(help="The folder of workflows.  [default: the configured one]")
     ] = None,
@@ -106,7 +113,7 @@ def _catalogue(file: Path | None, comfyui: str | None) -> NodeCatalogue | None:
     try:
         if file is not None:
             return authoring.catalogue_of_file(file)
-        return asyncio.run(authoring.catalogue_of(comfyui)) if comfyui else None
+        return asyncio.run(authoring.catalogue_of(base_url(comfyui))) if comfyui else None
     except CannotImport as wrong:
         raise CannotStart(str(wrong)) from None
     except EngineError as away:

@@ -14,6 +14,8 @@ from comfyq.ports.engine import EngineError
 from comfyq.services.worker.executor import Executor
 from comfyq.services.worker.held_job import HeldJob
 
+AGAIN = "a second Ctrl-C or SIGTERM ends it at once; its jobs are then run again"
+
 
 class Attempts:
     """Run held jobs in a task group that is open as long as this context is."""
@@ -60,6 +62,8 @@ class Attempts:
         for task, slot in list(self._running.items()):
             if slot.waits:
                 task.cancel()
+        if finishing := sum(not slot.waits for slot in self._running.values()):
+            log.info("draining", finishing=finishing, within_s=drain_s, again=AGAIN)
         if self._running:
             await asyncio.wait(list(self._running), timeout=drain_s)
         for task in list(self._running):

@@ -10,6 +10,7 @@ from comfyq.domain.errors import TableUnavailable
 from comfyq.domain.job import JobStatus
 from comfyq.records.workers import WorkerRecords, WorkerState
 from tests.farm import Farm
+from tests.scripted_engine import ScriptedEngine
 
 pytestmark = pytest.mark.anyio
 
@@ -27,9 +28,9 @@ class Machine:
         return False
 
 
-def services_of(farm: Farm) -> WorkerServices:
+def services_of(farm: Farm, engine: ScriptedEngine | None = None) -> WorkerServices:
     machine = MachinePorts(caretaker=Machine(), space=Machine(), catalogue_spool=farm.spool)
-    return WorkerServices(farm.worker("w").parts, machine, host="h", pid=1, version="1")
+    return WorkerServices(farm.worker("w", engine).parts, machine, host="h", pid=1, version="1")
 
 
 @pytest.mark.parametrize("left", [False, True], ids=["waiting", "left-by-a-former-process"])

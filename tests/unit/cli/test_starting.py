@@ -1,0 +1,90 @@
+"""What a server is started with, and what it says to whom it is open."""
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import psutil
+import pytest
+from typer.testing import CliRunner
+
+from comfyq import __version__
+from comfyq.bootstrap.runtime_file import runtime_file
+from comfyq.cli.addresses import open_urls
+from comfyq.cli.app import app
+from comfyq.cli.errors import CannotStart
+from comfyq.cli.starting import base_url
+from comfyq.config import read_settings
+from comfyq.local.up import exports_of
+
+
+@pytest.mark.parametrize(
+    ("given", "url"),
+    [
+        ("127.0.0.1:8188", "http://127.0.0.1:8188"),
+        ("gpu-box", "http://gpu-box"),
+        ("[::1]:8188/", "http://[::1]:8188"),
+        ("https://gpu.example/comfy/", "https://gpu.example/comfy"),
+    ],
+)
+def test_a_comfyui_without_a_scheme_is_http(given: str, url: str) -> None:
+    assert base_url(given) == url
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["", "not a url", "/opt/ComfyUI", "ftp://gpu", "http://gpu:eighty", "http://[::1", "a:0"],
+)
+def test_what_is_no_url_of_a_comfyui_is_named(given: str) -> None:
+    with pytest.raises(CannotStart, match="is no URL of a ComfyUI") as refused:
+        base_url(given)
+    assert repr(given) in str(refused.value)
+
+
+@pytest.mark.parametrize("command", ["up", "worker"])
+def test_it_is_refused_in_one_line(command: str, tmp_path: Path) -> None:
+    arguments = [command, "--data-dir", str(tmp_path), "--comfyui", "not a url"]
+    ended = CliRunner().invoke(app, arguments)
+    assert ended.exit_code == 2
+    assert len(ended.stderr.splitlines()) == 1
+
+
+def test_the_version_is_printed() -> None:
+    printed = CliRunner().invoke(app, ["--version"])
+    assert (printed.exit_code, printed.stdout) == (0, f"comfyq {__version__}\n")
+
+
+def test_a_server_on_every_address_names_those_of_the_lan(monkeypatch: pytest.MonkeyPatch) -> None:
+    v4, v6 = 2, 10
+    of = {
+        "lo": [("127.0.0.1", v4), ("::1", v6)],
+        "eth0": [("192.168.1.5", v4), ("fe80::1%eth0", v6), ("fd00::5", v6), ("aa:bb", 17)],
+    }
+    addresses = {
+        name: [SimpleNamespace(family=family, address=each) for each, family in own]
+        for name, own in of.items()
+    }
+    monkeypatch.setattr(psutil, "net_if_addrs", lambda: addresses)
+    assert open_urls("0.0.0.0", 8000) == ["http://192.168.1.5:8000"]
+    assert open_urls("::", 8000) == ["http://192.168.1.5:8000", "http://[fd00::5]:8000"]
+    assert open_urls("192.168.1.5", 80) == ["http://192.168.1.5:80"]
+    assert open_urls("127.0.0.1", 8000) == open_urls("localhost", 8000) == []
+
+
+def test_the_environment_of_a_look_alike_is_enough_for_the_command_line_of_aws(
+    tmp_path: Path,
+) -> None:
+    queue = "http://127.0.0.1:4566/000000000000/submissions"
+    given = {"COMFYQ_BACKEND": "emulator", "COMFYQ_SUBMISSIONS_QUEUE_URL": queue}
+    settings = read_settings(given | {"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"})
+    with runtime_file(tmp_path, exports_of(settings, "http://127.0.0.1:8000")):
+        printed = CliRunner().invoke(app, ["env", "--json", "--data-dir", str(tmp_path)])
+    names = {"AWS_ENDPOINT_URL", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+    exported = json.loads(printed.stdout)
+    assert names <= exported.keys()
+    assert exported["COMFYQ_SUBMISSIONS_QUEUE_URL"] == queue
+
+
+def test_on_aws_itself_nobody_s_keys_are_replaced() -> None:
+    settings = read_settings({"COMFYQ_BACKEND": "aws"})
+    assert "AWS_ACCESS_KEY_ID" not in exports_of(settings, "http://127.0.0.1:8000")
