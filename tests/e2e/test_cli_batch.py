@@ -37,7 +37,7 @@ def test_a_file_of_requests_is_submitted_and_fetched(processes: Processes, tmp_p
     ]
     assert printed[0] == printed[1]
     shown = cli.run("batch", "jobs.jsonl")
-    assert (shown.returncode, "request 1: steps" in shown.stderr) == (1, True)
+    assert (shown.returncode, "line 2: steps" in shown.stderr) == (1, True)
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,11 @@ SchemaOf = Callable[[str], Schema]
 """A workflow's name -> JSON Schema of its values."""
 
 
-def read_requests(file: Path, schema_of: SchemaOf) -> list[Request]:
+Row = tuple[str, Request]
+"""A request and its place in the file, counted from 1: ``line 3``."""
+
+
+def read_requests(file: Path, schema_of: SchemaOf) -> list[Row]:
     """The requests of a file, in order; a picture or a file of one object is one request.
 
     Raises:
@@ -30,7 +34,7 @@ def read_requests(file: Path, schema_of: SchemaOf) -> list[Request]:
     try:
         content = file.read_bytes()
         if is_picture(content):
-            return [{"graph": read_content(content)}]
+            return [(_request(1), {"graph": read_content(content)})]
         text = decoded(content)
         is_csv = file.suffix.lower() == ".csv"
         requests = list(_csv(file, text, schema_of) if is_csv else _json(file, text))
@@ -41,7 +45,7 @@ def read_requests(file: Path, schema_of: SchemaOf) -> list[Request]:
     return requests
 
 
-def _json(file: Path, text: str) -> Iterator[Request]:
+def _json(file: Path, text: str) -> Iterator[Row]:
     """Read an object or a list of them, as editors save it over many lines; else one a line."""
     try:
         whole = json.loads(text)
@@ -51,10 +55,10 @@ def _json(file: Path, text: str) -> Iterator[Request]:
     requests = whole if isinstance(whole, list) else [whole]
     if not all(isinstance(each, dict) for each in requests):
         raise CannotStart(f"{file}: a request is an object")
-    yield from requests
+    yield from ((_request(number), each) for number, each in enumerate(requests, start=1))
 
 
-def _json_lines(file: Path, text: str) -> Iterator[Request]:
+def _json_lines(file: Path, text: str) -> Iterator[Row]:
     for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
@@ -64,10 +68,10 @@ def _json_lines(file: Path, text: str) -> Iterator[Request]:
             raise CannotStart(f"{file}, line {number}: no JSON: {wrong}") from wrong
         if not isinstance(request, dict):
             raise CannotStart(f"{file}, line {number}: a request is an object")
-        yield request
+        yield f"line {number}", request
 
 
-def _csv(file: Path, text: str, schema_of: SchemaOf) -> Iterator[Request]:
+def _csv(file: Path, text: str, schema_of: SchemaOf) -> Iterator[Row]:
     """An empty cell is the parameter's default."""
     reader = csv.DictReader(StringIO(text, newline=""))
     for row in reader:
@@ -76,7 +80,12 @@ def _csv(file: Path, text: str, schema_of: SchemaOf) -> Iterator[Request]:
         given = {name: cell for name, cell in row.items() if cell}
         if given:
             properties = schema_of(given.get("workflow", DEFAULT_WORKFLOW))["properties"]
-            yield {name: value_of(cell, properties.get(name)) for name, cell in given.items()}
+            values = {name: value_of(cell, properties.get(name)) for name, cell in given.items()}
+            yield f"line {reader.line_num}", values
+
+
+def _request(number: int) -> str:
+    return f"request {number}"
 
 
 def value_of(cell: str, schema: Schema | None) -> Any:

@@ -16,7 +16,7 @@ from comfyq.cli.socket import ProgressSocket, SocketGone
 ENDS = frozenset({"completed", "failed", "canceled"})
 FRAME_FIELDS = (
     *("status", "progress", "step", "max_steps"),
-    *("image_url", "error", "error_code", "seq", "attempt"),
+    *("image_url", "error", "error_code", "seq", "attempt", "simulated"),
 )
 
 

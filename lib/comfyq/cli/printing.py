@@ -43,7 +43,8 @@ def print_story(story: Json) -> None:
     table = _table("attempt", "worker", "claimed", "waited", "ran", "verdict", "reason")
     for attempt in story["attempts"]:
         begun = attempt["started_at"]
-        table.add_row(
+        _add_row(
+            table,
             str(attempt["number"]),
             attempt["worker"],
             _time(attempt["claimed_at"]),
@@ -58,7 +59,8 @@ def print_story(story: Json) -> None:
 def print_jobs(page: Json) -> None:
     table = _table("id", "status", "progress", "workflow", "created")
     for job in page["jobs"]:
-        table.add_row(
+        _add_row(
+            table,
             job["id"],
             _colored(job["status"]),
             f"{job['progress']:.0%}",
@@ -83,7 +85,7 @@ def print_health(health: Json) -> None:
         return
     table = _table("worker", "ComfyUI", "devices", "jobs")
     for worker in health["workers"]:
-        table.add_row(worker["id"], _comfyui(worker), ", ".join(worker["devices"]), _jobs(worker))
+        _add_row(table, worker["id"], _comfyui(worker), ", ".join(worker["devices"]), _jobs(worker))
     _console().print(table)
 
 
@@ -129,7 +131,7 @@ def _print_lines(lines: Iterable[Line]) -> None:
     table.add_column(overflow="fold")
     for name, value in lines:
         if value:
-            table.add_row(name, value if isinstance(value, Text) else Text(value))
+            _add_row(table, name, value)
     _console().print(table)
 
 
@@ -138,6 +140,11 @@ def _table(*columns: str) -> Table:
     for column in columns:
         table.add_column(column, overflow="fold")
     return table
+
+
+def _add_row(table: Table, *cells: str | Text) -> None:
+    """Add a row whose texts are shown as they are: a table would take ``[dev]`` as markup."""
+    table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells))
 
 
 def _console() -> Console:

@@ -6,6 +6,7 @@ from inspect import Parameter
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 
 FILES = frozenset({"image", "mask", "video", "audio", "model_3d"})
 PICTURES = frozenset({"image", "mask"})
@@ -35,10 +36,10 @@ class WorkflowOption:
         """As Typer reads it from a function."""
         option = typer.Option(
             f"{self.flag}/--no-{self.flag[2:]}" if self._type is bool else self.flag,
-            help=FITS if self.fits else _help(self.schema),
+            help=FITS if self.fits else escape(_help(self.schema)),
             metavar="FILE|SOURCE" if self.is_file else None,
             show_default=False if self.fits else _default(self.schema),
-            rich_help_panel=self.schema.get("x-group", "choices").capitalize(),
+            rich_help_panel=escape(self.schema.get("x-group", "choices").capitalize()),
         )
         kind = Annotated[self._type | None, option]  # type: ignore[name-defined]
         return Parameter(self.name, Parameter.KEYWORD_ONLY, default=None, annotation=kind)

@@ -55,13 +55,20 @@ class AssetRecords:
         except AssetNotFound:
             return None
 
-    async def keep_until(self, asset: Asset, expires_at: datetime) -> Asset:
-        """Postpone an asset's expiry.
+    async def renew(
+        self, asset: Asset, *, expires_at: datetime, content_type: str | None = None
+    ) -> Asset:
+        """Postpone an asset's expiry and, if it is given, change its type.
 
         Raises:
             TooContended: another request changed the asset at the same time.
         """
-        kept = replace(asset, expires_at=expires_at, version=asset.version + 1)
+        kept = replace(
+            asset,
+            expires_at=expires_at,
+            content_type=content_type or asset.content_type,
+            version=asset.version + 1,
+        )
         try:
             await self._table.write(Put(_item(kept), version=asset.version))
         except ConditionFailed as refused:

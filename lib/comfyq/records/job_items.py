@@ -41,11 +41,6 @@ def to_item(job: Job, *, write_id: str) -> Item:
         "sk": sk,
         "version": job.version,
         "wid": write_id,
-        "tenant": job.tenant,
-        "workflow": job.workflow,
-        "family": job.family,
-        "created": to_ms(job.created_at),
-        "limits": _limits(job.limits),
         "status": str(job.status),
         "attempt": job.attempt,
         "started_attempt": job.started_attempt,
@@ -67,6 +62,7 @@ def to_item(job: Job, *, write_id: str) -> Item:
         "end_pending": job.end_pending or None,
         "simulated": job.simulated or None,
         **_result_values(job),
+        **_submitted_values(job),
         **_index_values(job),
         **_progress_values(job.progress),
         **_ready_values(job),
@@ -80,6 +76,7 @@ def from_item(item: Item) -> Job:
         id=JobId(item["pk"].removeprefix("JOB#")),
         tenant=TenantId(item["tenant"]),
         workflow=item["workflow"],
+        seed=item.get("seed"),
         family=item["family"],
         created_at=from_ms(item["created"]),
         limits=Limits(*item["limits"]),
@@ -111,6 +108,18 @@ def from_item(item: Item) -> Job:
         due_at=from_ms(int(item["ask"])),
         version=item["version"],
     )
+
+
+def _submitted_values(job: Job) -> dict[str, Any]:
+    """Return what a job has from its submission on."""
+    return {
+        "tenant": job.tenant,
+        "workflow": job.workflow,
+        "seed": job.seed,
+        "family": job.family,
+        "created": to_ms(job.created_at),
+        "limits": _limits(job.limits),
+    }
 
 
 def _limits(limits: Limits) -> list[int]:

@@ -43,24 +43,28 @@ LINES = "\n".join(json.dumps(each) for each in REQUESTS)
 
 
 @pytest.mark.parametrize(
-    ("name", "content"),
+    ("name", "content", "places"),
     [
-        ("a.jsonl", LINES.encode("utf-8-sig")),
-        ("a.jsonl", LINES.encode("utf-16")),
-        ("a.json", json.dumps(REQUESTS, indent=2).encode()),
-        ("a.csv", "prompt\na fox\nan owl\n".encode("utf-16")),
-        ("a.csv", b"prompt\r\na fox\r\nan owl\r\n"),
+        ("a.jsonl", LINES.encode("utf-8-sig"), ["line 1", "line 2"]),
+        ("a.jsonl", LINES.encode("utf-16"), ["line 1", "line 2"]),
+        ("a.jsonl", LINES.replace("\n", "\n\n").encode(), ["line 1", "line 3"]),
+        ("a.json", json.dumps(REQUESTS, indent=2).encode(), ["request 1", "request 2"]),
+        ("a.csv", "prompt\na fox\nan owl\n".encode("utf-16"), ["line 2", "line 3"]),
+        ("a.csv", b"prompt\r\na fox\r\nan owl\r\n", ["line 2", "line 3"]),
     ],
 )
-def test_a_file_of_requests_is_read(tmp_path: Path, name: str, content: bytes) -> None:
+def test_a_file_of_requests_is_read(
+    tmp_path: Path, name: str, content: bytes, places: list[str]
+) -> None:
     (tmp_path / name).write_bytes(content)
-    assert read_requests(tmp_path / name, lambda _: {"properties": {"prompt": TEXT}}) == REQUESTS
+    rows = read_requests(tmp_path / name, lambda _: {"properties": {"prompt": TEXT}})
+    assert rows == list(zip(places, REQUESTS, strict=True))
 
 
 def test_a_saved_graph_is_one_request(tmp_path: Path) -> None:
     graph = {"1": {"class_type": "EmptyImage", "inputs": {}}}
     (tmp_path / "graph.json").write_text(json.dumps(graph, indent=2))
-    assert read_requests(tmp_path / "graph.json", lambda _: {}) == [graph]
+    assert read_requests(tmp_path / "graph.json", lambda _: {}) == [("request 1", graph)]
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\xfa", b"[1]", b"3", b"{}\n{", b""])

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from blake3 import blake3
@@ -223,3 +224,42 @@ def test_one_id_is_one_worker(tmp_path: Path) -> None:
     urls = ["--comfyui", "http://127.0.0.1:1", "--comfyui", "http://127.0.0.1:2"]
     options = ["--data-dir", str(tmp_path), "--worker-id", "w"]
     assert CliRunner().invoke(app, ["worker", *urls, *options]).exit_code == 2
+
+
+def test_texts_of_workflows_are_shown_as_they_are(api: FakeApi) -> None:
+    note = {"type": "string", "description": "For [dev] and [/b].", "default": "[bold]"}
+    api.workflow("flux-schnell", note=note | {"enum": ["[bold]", "[red]"]})
+    view = {"name": "flux-dev", "title": "FLUX.1 [dev]", "description": "Of [dev] [/x]."}
+    api.answers["/workflows/flux-dev"].clear()
+    api.answer("/workflows/flux-dev", view | {"parameters": {"properties": {"note": note}}})
+    shown = " ".join(run(api, "submit", "flux-dev", "--help").stdout.split())
+    assert "FLUX.1 [dev]. Of [dev] [/x]." in shown
+    assert "For [dev] and [/b]." in shown
+    assert "[default: ([bold])]" in shown
+    assert "One of: [bold], [red]" in run(api, "submit", "flux-schnell", "--help").stdout
+
+
+def test_an_empty_list_of_dead_letters_is_said(api: FakeApi) -> None:
+    api.answer("/dead", {"letters": [], "next_cursor": None})
+    listed = run(api, "dead", "list")
+    assert (listed.stdout, listed.stderr) == ("", "no dead letters\n")
+
+
+def test_the_frame_of_an_ended_job_says_if_it_was_simulated(api: FakeApi) -> None:
+    api.answer(PATH, api.job(status="completed", seq=4, simulated=True))
+    [shown] = map(json.loads, run(api, "watch", JOB, "--json").stdout.splitlines())
+    assert shown["simulated"] is True
+
+
+def test_requests_of_a_batch_are_named_by_their_lines(api: FakeApi, tmp_path: Path) -> None:
+    file = tmp_path / "many.jsonl"
+    file.write_text("\n\n" + "".join(f'{{"seed": {n}}}\n' for n in range(102)))
+    refused = {"code": "invalid-parameters", "detail": "seed: no"}
+    for size in (100, 2):
+        items: list[Any] = [{"index": n, "job": None, "error": None} for n in range(size)]
+        items[1]["error"] = refused
+        counts = {"refused": 1, "failed": 0, "canceled": 0, "gone": 0}
+        api.answer("/generate/batch", {"batch_id": "b", "counts": counts, "items": items})
+    ended = run(api, "batch", file)
+    assert ended.exit_code == 1
+    assert ended.stderr.splitlines() == ["line 4: seed: no", "line 104: seed: no"]

@@ -44,13 +44,18 @@ def batch(
     Exit code 1 if one was refused or, with --wait, failed or was canceled.
     """
     client = client_at(ctx, url)
-    requests = read_requests(file, cache(lambda name: client.workflow(name)["parameters"]))
-    batches = []
+    rows = read_requests(file, cache(lambda name: client.workflow(name)["parameters"]))
+    places = [place for place, _ in rows]
+    requests = [request for _, request in rows]
+    batches: list[Json] = []
     for accepted in _submitted(client, requests, idempotency_key or str(uuid4())):
+        _show(accepted, places[MAX_REQUESTS * len(batches) :], as_json=as_json)
         batches.append(accepted)
-        _show(accepted, as_json=as_json)
     if wait or (wait is None and out is not None):
-        batches = [_see_through(client, each, out or Path(), as_json=as_json) for each in batches]
+        batches = [
+            _see_through(client, each, places[MAX_REQUESTS * n :], out or Path(), as_json=as_json)
+            for n, each in enumerate(batches)
+        ]
     if any(_went_wrong(each) for each in batches):
         raise typer.Exit(ExitCode.JOB_FAILED)
 
@@ -72,7 +77,9 @@ def _submit(client: ApiClient, requests: Sequence[Any], key: str) -> Json:
     raise AssertionError("the last try returns or raises")
 
 
-def _see_through(client: ApiClient, batch: Json, folder: Path, *, as_json: bool) -> Json:
+def _see_through(
+    client: ApiClient, batch: Json, places: Sequence[str], folder: Path, *, as_json: bool
+) -> Json:
     """Wait until a batch has ended and fetch what it made."""
     while not batch["done"]:
         time.sleep(POLL_S)
@@ -81,11 +88,12 @@ def _see_through(client: ApiClient, batch: Json, folder: Path, *, as_json: bool)
             typer.echo(f"{batch['batch_id']} {batch['progress']:.0%}", err=True)
     jobs = [item["job"] for item in batch["items"] if item["job"]]
     files = [str(file) for job in jobs for file in download_outputs(client, job, folder)]
-    _show(batch | {"files": files}, as_json=as_json)
+    _show(batch | {"files": files}, places, as_json=as_json)
     return batch
 
 
-def _show(batch: Json, *, as_json: bool) -> None:
+def _show(batch: Json, places: Sequence[str], *, as_json: bool) -> None:
+    """Print a batch whose requests begin with those at ``places`` of the file."""
     if as_json:
         print_json(batch)
         return
@@ -93,7 +101,7 @@ def _show(batch: Json, *, as_json: bool) -> None:
     typer.echo(f"{batch['batch_id']}: {counts}")
     for item in batch["items"]:
         if item["error"]:
-            typer.echo(f"request {item['index']}: {item['error']['detail']}", err=True)
+            typer.echo(f"{places[item['index']]}: {item['error']['detail']}", err=True)
     for file in batch.get("files", ()):
         typer.echo(file)
 

@@ -26,6 +26,8 @@ def listing(
         return
     for letter in page["letters"]:
         _print(letter)
+    if not page["letters"]:
+        typer.echo("no dead letters" if cursor is None else "no more dead letters", err=True)
     if page["next_cursor"]:
         typer.echo(f"more: --cursor {page['next_cursor']}")
 

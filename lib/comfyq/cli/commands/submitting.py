@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from typer.core import TyperCommand
 
 from comfyq.cli.client import ApiClient, Json, client_at
@@ -135,7 +136,7 @@ def _command(
         for name, parameter in inspect.signature(submit).parameters.items()
         if name not in ("ctx", "workflow")
     ]
-    run.__doc__ = about
+    run.__doc__ = escape(about)
     run.__annotations__ |= {each.name: each.annotation for each in parameters}
     own = inspect.signature(run).parameters["ctx"]
     run.__signature__ = inspect.Signature([own, *parameters])  # type: ignore[attr-defined]

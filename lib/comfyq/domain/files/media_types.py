@@ -20,6 +20,36 @@ BEGINNINGS: Mapping[str, tuple[bytes, ...]] = {
 }
 
 
+UNTOLD = ("", "application/octet-stream", "application/x-www-form-urlencoded")  # curl's own last
+UNKNOWN = "application/octet-stream"
+OF_SUFFIX: Mapping[str, str] = {
+    ".mov": "video/quicktime",
+    ".mp4": "video/mp4",
+    ".webm": "video/webm",
+    ".avi": "video/x-msvideo",
+    ".flac": "audio/flac",
+    ".ogg": "audio/ogg",
+    ".mp3": "audio/mpeg",
+    ".wav": "audio/wav",
+}
+
+
+def told_or_seen(content_type: str, head: bytes) -> str:
+    """Return the type that a client named or, if it named none, the one that ``head`` shows."""
+    named = content_type.partition(";")[0].strip()
+    return seen(head) if named.lower() in UNTOLD else named
+
+
+def seen(head: bytes) -> str:
+    """Return the type of a file that begins with ``head``, as far as that shows."""
+    if _riff(head) == b"WEBP":
+        return "image/webp"
+    for content_type, beginnings in BEGINNINGS.items():
+        if head.startswith(beginnings):
+            return content_type
+    return OF_SUFFIX.get(_video(head) or _audio(head) or "", UNKNOWN)
+
+
 def may_be(content_type: str, head: bytes) -> bool:
     """Return whether a file that begins with ``head`` may be of this type."""
     content_type = content_type.partition(";")[0].strip().lower()

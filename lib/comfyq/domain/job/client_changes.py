@@ -27,6 +27,7 @@ def submitted(
     limits: Limits | None = None,
     unsuited: str | None = None,
     link_key: str | None = None,
+    seed: int | None = None,
 ) -> Job:
     """Make a new job, which waits for its first doorbell.
 
@@ -36,6 +37,7 @@ def submitted(
         id=id,
         tenant=tenant,
         workflow=workflow,
+        seed=seed,
         family=family,
         created_at=created_at,
         limits=limits or Limits(),

@@ -121,6 +121,7 @@ class Job:
     id: JobId
     tenant: TenantId
     workflow: str
+    seed: int | None = None  # as given or drawn, if the workflow has one
     family: str = "any"  # models it needs, as one word: jobs of a family share loaded models
     created_at: datetime
     limits: Limits = field(default_factory=Limits)

@@ -82,7 +82,7 @@ class JobViews:
             "ended_at": job.ended_at,
             "cancel_requested": job.cancel_requested,
             "waits_for": job.note if job.is_aside else None,
-            "seed": spec.parameters.get("seed") if spec else None,
+            "seed": spec.parameters.get("seed") if spec else job.seed,
             "warnings": [*(spec.warnings if spec else ()), *job.warnings],
             "outputs": shown.outputs,
             "more_outputs": shown.more_outputs,

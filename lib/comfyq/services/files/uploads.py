@@ -7,6 +7,7 @@ from comfyq.aio.logs import log
 from comfyq.domain.caller import Caller, TenantId
 from comfyq.domain.errors import AssetNotFound, AssetsUnavailable, TooContended, TooLarge
 from comfyq.domain.files.asset import Asset, AssetId, name_of
+from comfyq.domain.files.media_types import UNKNOWN
 from comfyq.ports.assets import Assets
 from comfyq.ports.clock import Clock
 from comfyq.ports.spool import Spool, Spooled
@@ -14,6 +15,7 @@ from comfyq.records.assets import AssetRecords, BlobTaken
 
 TRIES = 5
 BATCH = 100  # expired assets that one call deletes
+TOGETHER = timedelta(seconds=1)  # uploads of the same bytes within it do not contend
 OFTEN = timedelta(days=1)  # an asset's expiry is postponed at most so often
 
 
@@ -50,7 +52,8 @@ class Uploads:
     async def add(
         self, caller: Caller, chunks: AsyncIterator[bytes], *, filename: str, content_type: str
     ) -> Asset:
-        """Store a file; a file with the same content as an earlier one is that asset.
+        """Store a file; one with the same content as an earlier one is that asset, kept for
+        ``retention`` from now, and of the type that was named last.
 
         Raises:
             TooLarge: the file has more than ``max_bytes``.
@@ -62,7 +65,7 @@ class Uploads:
                 stored = await self._records.with_content(caller.tenant, spooled.blake3)
                 try:
                     if stored is not None:
-                        return await self._used(stored)
+                        return await self._sent_again(stored, content_type)
                     return await self._store(caller, spooled, filename, content_type)
                 except (BlobTaken, TooContended):
                     continue  # a concurrent upload of the same content was stored first
@@ -107,11 +110,18 @@ class Uploads:
             raise AssetNotFound(f"there is no asset {asset_id}")
         return asset
 
+    async def _sent_again(self, asset: Asset, content_type: str) -> Asset:
+        until = self._clock.now() + self._retention
+        kind = asset.content_type if content_type == UNKNOWN else content_type
+        if kind == asset.content_type and until - asset.expires_at < TOGETHER:
+            return asset
+        return await self._records.renew(asset, expires_at=until, content_type=kind)
+
     async def _used(self, asset: Asset) -> Asset:
         until = self._clock.now() + self._retention
         if until - asset.expires_at < OFTEN:
             return asset
-        return await self._records.keep_until(asset, until)
+        return await self._records.renew(asset, expires_at=until)
 
     async def _store(
         self, caller: Caller, spooled: Spooled, filename: str, content_type: str

@@ -63,6 +63,7 @@ class Preparation:
             created_at=self._clock.now(),
             unsuited=admitted.unsuited,
             link_key=(await self._links()).key(job_id),
+            seed=admitted.spec.parameters.get("seed"),
         )
         settled = await self._input_files.settle(caller, admitted.spec)
         spec = replace(settled, metadata=request.metadata)

@@ -45,8 +45,7 @@ class OutputList(BaseModel):
 
 
 class JobView(BaseModel):
-    """A job. What it was asked for (`seed`, `warnings`) stands in the answer to its submission and
-    once it has ended."""
+    """A job. `warnings` stand in the answer to its submission and once it has ended."""
 
     id: str
     status: ShownStatus = Field(description="A job that never started in time has `failed`.")
@@ -77,7 +76,7 @@ class JobView(BaseModel):
         None,
         description="What the workers lack, of a job that waits for one that is able to run it.",
     )
-    seed: int | None = Field(None, description="As given or drawn.")
+    seed: int | None = Field(None, description="As given or drawn; null: its workflow has none.")
     warnings: list[str] = Field(
         [],
         description="What was accepted without effect, and once it has completed what of its "

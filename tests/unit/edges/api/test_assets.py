@@ -51,6 +51,42 @@ def test_so_is_the_file_of_a_form(lab: ApiLab) -> None:
     assert lab.assets.stored[f"assets/{asset['id']}"].body == CONTENT
 
 
+@pytest.mark.parametrize(
+    ("named", "content", "kind"),
+    [
+        ("application/x-www-form-urlencoded", CONTENT, "image/png"),  # by `curl --data-binary`
+        ("application/octet-stream", b"RIFF\0\0\0\0WEBPVP8 ", "image/webp"),
+        ("application/octet-stream", b"\0\0\0\x18ftypmp42\0\0\0\0", "video/mp4"),
+        ("application/octet-stream", b"fLaC\0\0\0\x22", "audio/flac"),
+        ("application/octet-stream", b"what is it", "application/octet-stream"),
+        ("image/jpeg", b"as it is named", "image/jpeg"),
+    ],
+)
+def test_a_kind_that_nobody_named_is_seen_from_the_first_bytes(
+    lab: ApiLab, named: str, content: bytes, kind: str
+) -> None:
+    answer = lab.client.post("/assets", content=content, headers={"Content-Type": named})
+    assert answer.json()["content_type"] == kind
+
+
+def test_a_later_upload_renews_kind_and_expiry(lab: ApiLab) -> None:
+    def sent(kind: str) -> dict[str, Any]:
+        answer = lab.client.post("/assets", content=b"bytes", headers={"Content-Type": kind})
+        body: dict[str, Any] = answer.json()
+        return body
+
+    first = sent("text/plain")
+    lab.clock.advance(3_600)
+    renewed = sent("text/csv")
+    assert (renewed["id"], renewed["content_type"]) == (first["id"], "text/csv")
+    assert renewed["expires_at"] > first["expires_at"]
+    lab.clock.advance(3_600)
+    unnamed = sent("application/octet-stream")
+    assert unnamed["content_type"] == "text/csv", "nothing better is known"
+    assert unnamed["expires_at"] > renewed["expires_at"]
+    assert lab.client.get(renewed["url"]).json() == unnamed
+
+
 def test_the_same_bytes_are_one_asset(lab: ApiLab) -> None:
     first = stored(lab)
     again = lab.client.post("/assets", files={"file": ("b.png", CONTENT)}).json()

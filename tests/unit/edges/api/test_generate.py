@@ -224,3 +224,13 @@ async def test_links_honour_the_path_that_a_proxy_took_away(lab: ApiLab) -> None
     urls = lab.submit()["urls"]
     assert urls["self"].startswith("http://lab:8000/comfy/generate/")
     assert urls["ws"].startswith("ws://lab:8000/comfy/ws/progress/")
+
+
+async def test_the_seed_is_the_same_everywhere(lab: ApiLab) -> None:
+    accepted = lab.submit()
+    [listed] = lab.client.get("/generate").json()["jobs"]
+    seeds = [accepted["seed"], lab.show(accepted["id"])["seed"], listed["seed"]]
+    canceled = lab.client.delete(f"/generate/{accepted['id']}").json()
+    assert [*seeds, canceled["seed"]] == [1_000] * 4
+    largest = lab.submit(seed=2**64 - 1)
+    assert lab.show(largest["id"])["seed"] == 2**64 - 1

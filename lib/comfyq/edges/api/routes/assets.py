@@ -8,6 +8,7 @@ from fastapi import Depends, HTTPException, Query, Request, Response
 
 from comfyq.domain.caller import Caller
 from comfyq.domain.files.asset import Asset
+from comfyq.domain.files.media_types import HEAD_BYTES, told_or_seen
 from comfyq.edges.api.authentication import Reader, Submitter
 from comfyq.edges.api.dependencies import ClientLinks, services_of
 from comfyq.edges.api.ids import AssetIdInPath
@@ -73,9 +74,8 @@ async def upload(
     if content_type.lower().startswith(FORM):
         asset = await _of_form(request, services.uploads, caller, content_type)
     else:
-        kind = content_type.partition(";")[0].strip() or "application/octet-stream"
-        asset = await services.uploads.add(
-            caller, _not_empty(request.stream()), filename=filename, content_type=kind
+        asset = await _stored(
+            services.uploads, caller, request.stream(), filename=filename, content_type=content_type
         )
     url = links.asset(asset.id)
     response.headers["Location"] = url
@@ -95,9 +95,10 @@ async def _of_form(request: Request, uploads: Uploads, caller: Caller, content_t
     """Store the file of a form while it arrives."""
     try:
         file = await file_of(content_type, request.stream())
-        return await uploads.add(
+        return await _stored(
+            uploads,
             caller,
-            _not_empty(file.chunks),
+            file.chunks,
             filename=file.filename,
             content_type=file.content_type,
         )
@@ -105,10 +106,25 @@ async def _of_form(request: Request, uploads: Uploads, caller: Caller, content_t
         raise HTTPException(HTTPStatus.BAD_REQUEST, f"the body is no form: {bad}") from None
 
 
-async def _not_empty(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    size = 0
-    async for chunk in chunks:
-        size += len(chunk)
-        yield chunk
-    if not size:
+async def _stored(
+    uploads: Uploads,
+    caller: Caller,
+    chunks: AsyncIterator[bytes],
+    *,
+    filename: str,
+    content_type: str,
+) -> Asset:
+    """Store a file while it arrives; 400 if it is empty."""
+    head = b""
+    while len(head) < HEAD_BYTES and (chunk := await anext(chunks, None)) is not None:
+        head += chunk
+    if not head:
         raise HTTPException(HTTPStatus.BAD_REQUEST, "the body is empty; send a file")
+
+    async def whole() -> AsyncIterator[bytes]:
+        yield head
+        async for chunk in chunks:
+            yield chunk
+
+    kind = told_or_seen(content_type, head)
+    return await uploads.add(caller, whole(), filename=filename, content_type=kind)
