@@ -9,9 +9,8 @@ import pytest
 
 from comfyq.bootstrap.membership import membership_of
 from comfyq.domain.errors import TableUnavailable
-from comfyq.domain.job import Job, JobId, JobStatus, WorkerId
+from comfyq.domain.job import JobId, JobStatus, WorkerId
 from comfyq.domain.store_kind import StoreKind
-from comfyq.domain.submission.spec import Spec
 from comfyq.ports.engine import EngineInfo
 from comfyq.records.store_kinds import StoredKind, StoreKindRecords
 from comfyq.records.workers import WorkerRecords, WorkerState
@@ -205,16 +204,16 @@ async def test_what_was_claimed_after_a_take_over_is_given_back(
 async def test_what_was_taken_over_before_it_is_submitted_is_given_back(
     farm: Farm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The real ComfyUI came while the simulator's job had its inputs prepared."""
+    """The real ComfyUI came after the simulator's claim, before it asked a last time."""
     job, simulated, real = await farm.submit(), farm.worker("s"), farm.worker("r")
     await simulated.membership.join(SIMULATOR)
-    prepare = simulated.parts.preparer.prepare
+    require = simulated.membership.require
 
-    async def taken_over(job: Job, spec: Spec) -> Spec:
+    async def taken_over() -> None:
         await real.membership.join(REAL)
-        return await prepare(job, spec)
+        await require()
 
-    monkeypatch.setattr(simulated.parts.preparer, "prepare", taken_over)
+    monkeypatch.setattr(simulated.membership, "require", taken_over)
     assert await simulated.run_once()
     assert not simulated.engine.submitted
     await real.run_once()
