@@ -9,5 +9,6 @@ from comfyq.local.private_files import keep_private
 
 settings = read_settings()
 log.configure(settings.log_level)
+log.prepare()
 keep_private(settings.data_dir)
 app = local_app(Services(settings, open_ports(settings)))

@@ -44,7 +44,7 @@ def test_a_file_of_requests_is_submitted_and_fetched(processes: Processes, tmp_p
     ("name", "text", "message"),
     [
         ("a.jsonl", '{"prompt": "x"}\n{', "line 2: no JSON"),
-        ("a.jsonl", "[1]", "line 1: a request is an object"),
+        ("a.jsonl", "[1]", "request 1: a request is an object"),
         ("a.jsonl", "\n", "has no requests"),
         ("a.csv", "prompt\na,b\n", "line 2: more cells"),
         ("missing/a.csv", None, "cannot read"),

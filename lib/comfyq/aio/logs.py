@@ -19,11 +19,15 @@ class Log:
         self._level = logging.getLevelNamesMapping()[level.upper()]
         self._logger = None
 
-    def __getattr__(self, method: str) -> Any:
+    def prepare(self) -> None:
+        """Import structlog now: with the first line, that would hold up an event loop."""
         if self._logger is None:
             from comfyq.aio.structured import logger_from  # imports structlog
 
             self._logger = logger_from(self._level)
+
+    def __getattr__(self, method: str) -> Any:
+        self.prepare()
         return getattr(self._logger, method)
 
 

@@ -53,9 +53,10 @@ def _json(file: Path, text: str) -> Iterator[Row]:
         yield from _json_lines(file, text)
         return
     requests = whole if isinstance(whole, list) else [whole]
-    if not all(isinstance(each, dict) for each in requests):
-        raise CannotStart(f"{file}: a request is an object")
-    yield from ((_request(number), each) for number, each in enumerate(requests, start=1))
+    for number, request in enumerate(requests, start=1):
+        if not isinstance(request, dict):
+            raise CannotStart(f"{file}, {_request(number)}: a request is an object")
+        yield _request(number), request
 
 
 def _json_lines(file: Path, text: str) -> Iterator[Row]:

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+from comfyq.aio.logs import log
+
 new_event_loop: Callable[[], asyncio.AbstractEventLoop]
 try:
     from uvloop import new_event_loop
@@ -12,6 +14,7 @@ except ImportError:  # there is none for Windows
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:
-    """``asyncio.run``, on the quicker loop."""
+    """``asyncio.run``, on the quicker loop, with a logger whose first line holds nobody up."""
+    log.prepare()
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(main)

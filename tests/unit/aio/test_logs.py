@@ -50,3 +50,15 @@ def test_a_function_starts_without_structlog_and_boto3(name: str) -> None:
     )
     modules = set(ended.stdout.split())
     assert modules & {"structlog", "boto3", "botocore.session", "sqlite3", "minio"} == set()
+
+
+def test_a_prepared_logger_imports_nothing_with_its_first_line() -> None:
+    program = (
+        "import sys; from comfyq.aio.logs import log; log.prepare(); before = set(sys.modules);"
+        "log.info('first'); print(*set(sys.modules) - before)"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert not ended.stdout.split()
+    assert json.loads(ended.stderr)["event"] == "first"
