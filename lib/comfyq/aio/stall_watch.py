@@ -22,8 +22,9 @@ IDLE = frozenset({selectors.__file__, asyncio.runners.__file__})  # where a loop
 class StallWatch:
     """Counts stalls of the event loop of the thread that it is used in.
 
-    A thread asks the loop five times a second to answer; a stall lasts from when the question was
-    due, so one may be up to a period longer than it is said to be.
+    A thread looks at the loop five times a second and asks it to answer, unless it waits for
+    events; a stall lasts from when the question was due, so one may be up to a period longer than
+    it is said to be.
     """
 
     def __init__(self, *, stall_s: float = STALL_S, period_s: float = PERIOD_S) -> None:
@@ -52,7 +53,8 @@ class StallWatch:
     def _watch(self, loop: asyncio.AbstractEventLoop, loop_thread: int) -> None:
         due_s = time.monotonic() + self._period_s
         while not self._stopped.wait(max(0.0, due_s - time.monotonic())):
-            self._ask(loop, loop_thread, due_s)
+            if not _waits(_frame(loop_thread)):  # an idle process is not woken for a question
+                self._ask(loop, loop_thread, due_s)
             due_s = time.monotonic() + self._period_s
 
     def _ask(self, loop: asyncio.AbstractEventLoop, loop_thread: int, due_s: float) -> None:
@@ -80,7 +82,14 @@ class StallWatch:
 
 def _stack(thread: int) -> str | None:
     """Return what a thread is doing; None if it waits for events."""
-    frame: FrameType | None = sys._current_frames().get(thread)
-    if frame is None or frame.f_code.co_filename in IDLE:
-        return None
-    return "".join(traceback.format_stack(frame)[-FRAMES:])
+    frame = _frame(thread)
+    return None if _waits(frame) else "".join(traceback.format_stack(frame)[-FRAMES:])
+
+
+def _frame(thread: int) -> FrameType | None:
+    return sys._current_frames().get(thread)
+
+
+def _waits(frame: FrameType | None) -> bool:
+    """Return whether an event loop's thread waits for events there, or has ended."""
+    return frame is None or frame.f_code.co_filename in IDLE

@@ -1,5 +1,6 @@
 """The identity of a worker: an id that outlives its process and that no other process has."""
 
+import os
 import secrets
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,7 +8,7 @@ from pathlib import Path
 from socket import gethostname
 from zlib import crc32
 
-from comfyq.adapters.filesystem.lock import AlreadyHeld, Lock, hold
+from comfyq.adapters.filesystem.lock import AlreadyHeld, Lock, hold, hold_existing
 from comfyq.config import Settings
 from comfyq.domain.job import WorkerId
 
@@ -69,15 +70,17 @@ def take_identity(settings: Settings, *, engine: str) -> OwnFolder:
 
 def dead_workers(settings: Settings) -> Iterator[OwnFolder]:
     """Yield the folder of each worker whose process is gone, locked while the caller uses it."""
-    for path in sorted((settings.data_dir / "workers").glob("*")):
-        if not (path / "lock").exists():
-            continue
-        try:
-            lock = hold(path / "lock", wait_s=0)
-        except AlreadyHeld:
+    folder = settings.data_dir / "workers"
+    try:
+        names = sorted(os.listdir(folder))
+    except FileNotFoundError:
+        return
+    for name in names:
+        lock = hold_existing(f"{folder}/{name}/lock")  # each second: a Path would cost more
+        if lock is None:
             continue  # its process runs
         try:
-            yield OwnFolder(WorkerId(path.name), path, lock)
+            yield OwnFolder(WorkerId(name), folder / name, lock)
         finally:
             lock.release()
 

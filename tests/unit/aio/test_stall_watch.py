@@ -43,6 +43,18 @@ async def test_a_loop_that_answers_is_left_alone() -> None:
     assert watch.count == 0
 
 
+async def test_a_loop_that_waits_for_events_is_not_woken(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+    watch = StallWatch(stall_s=60, period_s=SHORT_S / 10)
+    monkeypatch.setattr(watch, "_ask", lambda *about: asked.append(time.monotonic()))
+    with watch.watching():
+        await anyio.sleep(5 * SHORT_S)
+        idle = len(asked)
+        block_the_loop()
+    busy = len(asked) - idle
+    assert idle < busy
+
+
 async def test_a_watch_ends_though_the_loop_has_no_time_to_answer_it() -> None:
     watch = StallWatch(stall_s=60, period_s=SHORT_S / 10)
     with watch.watching():

@@ -40,16 +40,25 @@ def hold(path: Path, *, wait_s: float = PROBE_S) -> Lock:
     return Lock(descriptor)
 
 
-def is_held(path: Path) -> bool:
-    """Return whether the lock on ``path`` is held now."""
+def hold_existing(path: Path | str) -> Lock | None:
+    """Take the lock on an existing file at once; None if it is held, or there is no file."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return False
-    try:
-        return not _taken(descriptor)
-    finally:
-        os.close(descriptor)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if _taken(descriptor):
+        return Lock(descriptor)
+    os.close(descriptor)
+    return None
+
+
+def is_held(path: Path) -> bool:
+    """Return whether the lock on ``path`` is held now."""
+    lock = hold_existing(path)
+    if lock is None:
+        return path.exists()
+    lock.release()
+    return False
 
 
 def _taken(descriptor: int) -> bool:

@@ -16,6 +16,7 @@ from uuid import uuid4
 
 LOOK_S = 1.0  # between two looks of a receiver that is woken: for what no sender tells of
 POLL_S = 0.02  # of one that is not
+MIN_PAUSE_S = 0.001  # uvloop's timers tick in whole milliseconds
 READ_BYTES = 4_096  # of topics; a pipe takes writes of up to PIPE_BUF whole
 END = "-"  # the topic that ends the thread
 
@@ -50,12 +51,15 @@ class Arrivals:
             _write(pipe, topic)
 
     async def wait(self, topic: str, *, since: int, timeout_s: float) -> None:
-        """Return as soon as a message has come since ``since``, or when the time is over."""
+        """Return as soon as a message has come since ``since``, or when the time is over, at most
+        ``look_s``."""
+        # The first wait of all is short: a sender may have looked for the pipe before it was made.
+        pause_s = max(min(timeout_s, self.look_s), MIN_PAUSE_S)
         if not self._is_started:
             self._start()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[bool] = loop.create_future()
-        timer = loop.call_later(timeout_s, _end, future)
+        timer = loop.call_later(pause_s, _end, future)
         self._waiting[future] = topic
         try:
             if self._noted[topic] == since:  # else it came while this receiver looked

@@ -1,5 +1,6 @@
 import asyncio
 import json
+import math
 import sqlite3
 import time
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from comfyq.ports.inbox import MAX_MESSAGES, Message
 from comfyq.ports.queue import MAX_WAIT_S, check_seconds
 
 PUT = "INSERT INTO letter (box, id, body, attributes, visible_at) VALUES (?, ?, ?, ?, ?)"
-LOOK = "SELECT 1 FROM letter WHERE box = ? AND visible_at <= ? LIMIT 1"
+LOOK = "SELECT visible_at FROM letter WHERE box = ? ORDER BY visible_at LIMIT 1"
 NEXT = f"""SELECT seq, id, body, attributes, receives FROM letter
     WHERE box = ? AND visible_at <= ? ORDER BY visible_at, seq LIMIT {MAX_MESSAGES}"""
 TAKE = "UPDATE letter SET visible_at = ?, receives = ? WHERE seq = ?"
@@ -78,26 +79,26 @@ class SqliteInbox:
         while True:
             noted = arrivals.noted(self._box)
             # A read takes no lock, so polling an idle inbox does not block writers.
-            if await self._anything() and (taken := await self._take()):
+            pause_s = await self._until_visible()
+            if pause_s <= 0 and (taken := await self._take()):
                 return taken
             left_s = deadline - time.monotonic()
             if left_s <= 0:
                 return []
-            pause_s = min(arrivals.look_s, left_s)
-            await arrivals.wait(self._box, since=noted, timeout_s=pause_s)
+            await arrivals.wait(self._box, since=noted, timeout_s=min(pause_s, left_s))
 
     async def ack(self, delivery: SqliteMessageDelivery) -> None:
         receipt = (delivery.seq, delivery.receives)
         with failing_as(QueueUnavailable):
             await self._database.write(lambda connection: connection.execute(ACK, receipt).rowcount)
 
-    async def _anything(self) -> bool:
-        arguments = (self._box, self._now_s())
+    async def _until_visible(self) -> float:
+        """Return the seconds until a message is visible, 0 or less if one is."""
         with failing_as(QueueUnavailable):
             row = await self._database.read(
-                lambda connection: connection.execute(LOOK, arguments).fetchone()
+                lambda connection: connection.execute(LOOK, (self._box,)).fetchone()
             )
-        return row is not None
+        return math.inf if row is None else float(row[0]) - self._now_s()
 
     async def _take(self) -> list[SqliteMessageDelivery]:
         future = self._database.submit(partial(self._next, self._now_s()))
@@ -127,7 +128,10 @@ class SqliteInbox:
         if future.cancelled() or future.exception() or not (taken := future.result()):
             return
         shown = [(self._now_s(), delivery.seq, delivery.receives) for delivery in taken]
-        self._database.submit(lambda connection: connection.executemany(SHOW, shown).rowcount)
+        given_back = self._database.submit(
+            lambda connection: connection.executemany(SHOW, shown).rowcount
+        )
+        given_back.add_done_callback(lambda _: self._database.arrivals.note(self._box))
 
     def _now_s(self) -> float:
         return self._clock.now().timestamp()

@@ -19,7 +19,6 @@ from comfyq.ports.inbox import Message
 from comfyq.ports.queue import MAX_DELAY_S, MAX_HIDE_S, MAX_WAIT_S, TAKEN_S, check_seconds
 
 JOBS = "jobs"  # the topic of its messages
-MIN_PAUSE_S = 0.001  # uvloop's timers tick in whole milliseconds
 DEAD_BOX = "jobs-dead"  # the inbox of dead doorbells
 
 SEND = "INSERT INTO message (job_id, tenant, visible_at) VALUES (?, ?, ?)"
@@ -110,8 +109,7 @@ class SqliteQueue:
             left_s = deadline - time.monotonic()
             if left_s <= 0:
                 return None
-            pause_s = min(max(pause_s, MIN_PAUSE_S), arrivals.look_s, left_s)
-            await arrivals.wait(JOBS, since=noted, timeout_s=pause_s)
+            await arrivals.wait(JOBS, since=noted, timeout_s=min(pause_s, left_s))
 
     async def ack(self, receipt: Receipt) -> None:
         await self._write(ACK, (receipt.id, receipt.receives))

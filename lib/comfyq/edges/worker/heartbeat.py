@@ -1,8 +1,8 @@
 """The worker's heartbeat: its state, stored in the table."""
 
 import asyncio
-from dataclasses import dataclass, replace
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from comfyq.aio.logs import log
 from comfyq.domain.errors import ClockSkewed, DomainError
@@ -47,13 +47,14 @@ class Heartbeat:
         self._readiness = readiness
         self._catalogue = catalogue
         self._clock = clock
-        self._period_s = period_s
+        self._period = timedelta(seconds=period_s)
         self._ttl_s = ttl_s
         self._started_at = clock.now()
         self._held: set[tuple[JobId, int]] = set()  # by job and attempt
         self._family: str | None = None
         self._draining = False
         self._shown: WorkerState | None = None  # the last state that was stored
+        self._shown_news: tuple[object, ...] = ()  # what of it others are told at once
         self._lock = asyncio.Lock()
 
     def add(self, job: Job) -> None:
@@ -99,11 +100,13 @@ class Heartbeat:
             Unavailable, ClockSkewed: it could not be stored.
         """
         async with self._lock:
-            state = self._state(self._clock.now())
-            if self._shown is None or self._is_news(self._shown, state):
-                await self._records.beat(state, ttl_s=self._ttl_s)
-                await self._membership.show()
-                self._shown = state
+            now, news = self._clock.now(), self._news()
+            if self._is_shown(news, now):
+                return
+            state = self._state(now)
+            await self._records.beat(state, ttl_s=self._ttl_s)
+            await self._membership.show()
+            self._shown, self._shown_news = state, news
 
     async def stop(self) -> None:
         """Delete the worker's state: it has left."""
@@ -112,10 +115,17 @@ class Heartbeat:
         except DomainError as away:
             log.warning("beat_failed", reason=str(away))
 
-    def _is_news(self, shown: WorkerState, state: WorkerState) -> bool:
-        age_s = (state.seen_at - shown.seen_at).total_seconds()
-        same = replace(shown, seen_at=state.seen_at, jobs=state.jobs, family=state.family) == state
-        return not same or age_s >= self._period_s
+    def _is_shown(self, news: tuple[object, ...], now: datetime) -> bool:
+        shown = self._shown
+        return shown is not None and news == self._shown_news and now - shown.seen_at < self._period
+
+    def _news(self) -> tuple[object, ...]:
+        """Return what of the state is stored as soon as it changes; it is compared several times
+        a second, so no state is built for it."""
+        engine = self._readiness.engine
+        catalogue = self._catalogue.id if self._catalogue else None
+        paused = self._readiness.paused
+        return (engine.ok, engine.reason, engine.info, catalogue, self._draining, paused)
 
     def _state(self, now: datetime) -> WorkerState:
         engine = self._readiness.engine
