@@ -52,10 +52,13 @@ def copied(graph: Graph) -> NewGraph:
 
 
 def reference(value: object) -> Ref | None:
-    """The output that an input's value refers to, if it is a reference."""
+    """The output that an input's value refers to, if it is a reference.
+
+    To ComfyUI ``false`` and ``true`` are the indices 0 and 1, as Python counts.
+    """
     match value:
-        case [str() as node, int() as output] if not isinstance(output, bool):
-            return Ref(node, output)
+        case [str() as node, int() as output]:
+            return Ref(node, int(output))
         case _:
             return None
 

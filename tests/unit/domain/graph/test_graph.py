@@ -30,7 +30,7 @@ def graph() -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "value", ["12", ["12"], ["12", "0"], ["12", True], [12, 0], ["12", 0, 1], {"12": 0}, None]
+    "value", ["12", ["12"], ["12", "0"], ["12", 0.0], [12, 0], ["12", 0, 1], {"12": 0}, None]
 )
 def test_what_is_not_a_reference_is_a_value(value: object) -> None:
     assert reference(value) is None
@@ -38,6 +38,11 @@ def test_what_is_not_a_reference_is_a_value(value: object) -> None:
 
 def test_a_reference_names_node_and_output() -> None:
     assert reference(["12", 1]) == Ref("12", 1)
+
+
+@pytest.mark.parametrize(("written", "index"), [(False, "0"), (True, "1")])
+def test_a_truth_value_is_the_index_that_python_takes_it_for(written: bool, index: str) -> None:
+    assert str(reference(["12", written])) == str(Ref("12", int(index)))
 
 
 def test_a_graph_without_faults() -> None:
