@@ -40,13 +40,13 @@ def read_graph(value: Any, overrides: Mapping[str, Any]) -> NewGraph:
         InvalidGraph: the graph is not in API format, or an override's input does not exist.
         TooLarge: the graph has more than 1,000 nodes or 256 KB.
     """
+    if isinstance(value, Mapping) and len(value) > MAX_NODES:
+        raise TooLarge(f"graph: has {len(value)} nodes; the most is {MAX_NODES}")
     text = "" if is_ui_export(value) else _encoded(value, "graph")  # which bounds what follows
     wrong = faults(value)
     if wrong:
         fields = [FieldError(_path(fault.node), fault.message) for fault in wrong]
         raise _invalid(fields)
-    if len(value) > MAX_NODES:
-        raise TooLarge(f"graph: has {len(value)} nodes; the most is {MAX_NODES}")
     graph: NewGraph = json.loads(text)
     _override(graph, json.loads(_encoded(dict(overrides), "overrides")))
     return graph

@@ -2,9 +2,15 @@
 
 A request is admitted if at least one worker can run it. If no worker is known, it is admitted too:
 with scale-to-zero, workers start only after a job is stored.
+
+Clients' own graphs are read and judged in a thread: the largest take seconds, in which the event
+loop has to answer others. The interpreter passes between the two every 5 ms, so a thread is enough,
+and no process needs the catalogues; behind several threads the loop would wait too long.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 
@@ -17,6 +23,8 @@ from comfyq.services.workflows.node_catalogues import KnownCatalogues
 
 MAX_NAMED = 20  # refused values that an answer lists
 
+Check = Callable[[NodeCatalogue | None], AdmittedRequest]
+
 
 class Admission:
     def __init__(
@@ -25,6 +33,7 @@ class Admission:
         self._workflows = workflows
         self._catalogues = catalogues
         self._draw_seed = draw_seed
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="graphs")
 
     async def admit(self, request: Request) -> AdmittedRequest:
         """Check a request and bind its graph; nothing is stored.
@@ -34,23 +43,12 @@ class Admission:
             TableUnavailable: the workers' node catalogues cannot be read.
         """
         known = await self._catalogues.known()
-        admit_on = self._for(request, known)
-        refusals: list[InvalidRequest] = []
-        for catalogue in known:
-            try:
-                return admit_on(catalogue)
-            except InvalidRequest as refused:
-                refusals.append(refused)
-        if not refusals:
-            return admit_on(None)
-        refusal = min(refusals, key=lambda refused: len(refused.fields))
-        if not request.wait:
-            raise refusal
-        return replace(admit_on(None), unsuited=str(refusal))
+        admit = partial(_on_any, self._for(request, known), known, may_wait=request.wait)
+        if request.graph is None:
+            return admit()
+        return await asyncio.get_running_loop().run_in_executor(self._thread, admit)
 
-    def _for(
-        self, request: Request, known: Sequence[NodeCatalogue]
-    ) -> Callable[[NodeCatalogue | None], AdmittedRequest]:
+    def _for(self, request: Request, known: Sequence[NodeCatalogue]) -> Check:
         """Return the check of this request, which takes a worker's catalogue, or None without."""
         if request.graph is not None:
             _refuse_values(request)
@@ -61,6 +59,22 @@ class Admission:
                 raise InvalidParameters([FieldError(name, message)])
         workflow = self._workflows.get(request.workflow)
         return partial(admit_workflow, workflow, request.values, draw_seed=self._draw_seed)
+
+
+def _on_any(check: Check, known: Sequence[NodeCatalogue], *, may_wait: bool) -> AdmittedRequest:
+    """Admit on the first catalogue that is able to run it, or unchecked if none is known."""
+    refusals: list[InvalidRequest] = []
+    for catalogue in known:
+        try:
+            return check(catalogue)
+        except InvalidRequest as refused:
+            refusals.append(refused)
+    if not refusals:
+        return check(None)
+    refusal = min(refusals, key=lambda refused: len(refused.fields))
+    if not may_wait:
+        raise refusal
+    return replace(check(None), unsuited=str(refusal))
 
 
 def _refuse_values(request: Request) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from comfyq.domain.graph.graph import MAX_ID_CHARS
 from tests.api_lab import ApiLab
 from tests.catalogue_lab import beat, info_with, join
 
@@ -225,8 +226,11 @@ async def test_a_control_character_in_a_prefix_is_refused(
 async def test_ids_of_nodes_may_be_anything(lab: ApiLab, tmp_path: Path, known: bool) -> None:
     if known:
         await join(lab, tmp_path)
-    nodes = {"\u00b2": GRAPH["1"], "9" * 5_000: {**GRAPH["2"], "inputs": {"image": ["\u00b2", 0]}}}
-    save = {"images": ["9" * 5_000, 0], "filename_prefix": "a"}
+    nodes = {
+        "\u00b2": GRAPH["1"],
+        "9" * MAX_ID_CHARS: {**GRAPH["2"], "inputs": {"image": ["\u00b2", 0]}},
+    }
+    save = {"images": ["9" * MAX_ID_CHARS, 0], "filename_prefix": "a"}
     answer = post(lab, graph={**nodes, " ": {**GRAPH["3"], "inputs": save}})
     assert answer.status_code == 202, answer.text
 
