@@ -169,6 +169,18 @@ async def test_a_receipt_that_has_lapsed_deletes_nothing(office: Office) -> None
     await second.ack()
 
 
+async def test_a_message_may_be_hidden_for_longer_and_for_less(office: Office) -> None:
+    message_id = await office.send("a")
+    (delivery,) = await office.arrivals(1)
+    await delivery.hide(60)
+    office.pass_time()
+    assert await office.inbox.receive(wait_s=0 if office.clock else VISIBILITY_S + 1) == []
+    await delivery.hide(0)
+    (again,) = await office.arrivals(1)
+    assert again.message.id == message_id
+    await again.ack()
+
+
 async def test_a_message_for_a_canceled_receiver_comes_back_at_once(office: Office) -> None:
     async with anyio.create_task_group() as group:
         group.start_soon(office.arrivals, 1)

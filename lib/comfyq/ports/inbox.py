@@ -27,6 +27,10 @@ class MessageDelivery(Protocol):
         """Delete the message; after a lapsed receipt nothing is deleted, and nothing raised."""
         ...
 
+    async def hide(self, seconds: float) -> None:
+        """Deliver the message again that long from now; a lapsed receipt changes nothing."""
+        ...
+
 
 class Inbox(Protocol):
     """Delivers each message at least once, in no particular order.

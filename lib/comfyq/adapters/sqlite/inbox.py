@@ -8,11 +8,12 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 
+from comfyq.adapters.sqlite.arrivals import LOOK_S
 from comfyq.adapters.sqlite.database import Database, failing_as
 from comfyq.domain.errors import QueueUnavailable
 from comfyq.ports.clock import Clock
 from comfyq.ports.inbox import MAX_MESSAGES, Message
-from comfyq.ports.queue import MAX_WAIT_S, check_seconds
+from comfyq.ports.queue import MAX_HIDE_S, MAX_WAIT_S, check_seconds
 
 PUT = "INSERT INTO letter (box, id, body, attributes, visible_at) VALUES (?, ?, ?, ?, ?)"
 LOOK = "SELECT visible_at FROM letter WHERE box = ? ORDER BY visible_at LIMIT 1"
@@ -34,6 +35,9 @@ class SqliteMessageDelivery:
 
     async def ack(self) -> None:
         await self.inbox.ack(self)
+
+    async def hide(self, seconds: float) -> None:
+        await self.inbox.hide(self, seconds)
 
 
 class SqliteInbox:
@@ -91,6 +95,14 @@ class SqliteInbox:
         receipt = (delivery.seq, delivery.receives)
         with failing_as(QueueUnavailable):
             await self._database.write(lambda connection: connection.execute(ACK, receipt).rowcount)
+
+    async def hide(self, delivery: SqliteMessageDelivery, seconds: float) -> None:
+        check_seconds(seconds, most=MAX_HIDE_S)
+        shown = (self._now_s() + seconds, delivery.seq, delivery.receives)
+        with failing_as(QueueUnavailable):
+            await self._database.write(lambda connection: connection.execute(SHOW, shown).rowcount)
+        if seconds < LOOK_S:  # else receivers look before
+            self._database.arrivals.note(self._box)
 
     async def _until_visible(self) -> float:
         """Return the seconds until a message is visible, 0 or less if one is."""

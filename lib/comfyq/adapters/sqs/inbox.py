@@ -3,7 +3,7 @@ import math
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 from anyio import to_thread
 
@@ -11,11 +11,17 @@ from comfyq.adapters.sqs.calls import LAPSED, translated
 from comfyq.adapters.sqs.poll import poll
 from comfyq.domain.errors import QueueUnavailable
 from comfyq.ports.inbox import MAX_MESSAGES, Message
-from comfyq.ports.queue import MAX_WAIT_S, check_seconds
+from comfyq.ports.queue import MAX_HIDE_S, MAX_WAIT_S, check_seconds
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import MessageTypeDef
+
+
+class Hidden(TypedDict, total=False):
+    """The time for which a receive hides its messages; SQS takes the queue's own without it."""
+
+    VisibilityTimeout: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,18 +33,29 @@ class SqsMessageDelivery:
     async def ack(self) -> None:
         await to_thread.run_sync(self.inbox.delete, self.receipt)
 
+    async def hide(self, seconds: float) -> None:
+        """Implement the port; SQS hides in whole seconds."""
+        check_seconds(seconds, most=MAX_HIDE_S)
+        await to_thread.run_sync(self.inbox.hide, self.receipt, seconds)
+
 
 class SqsInbox:
     """The messages of one queue, as they are.
 
-    ``client`` makes the client; it is called once, at the first use, in a thread. Visibility and
-    the queue for dead letters are the queue's own attributes. A redrive policy keeps a message's
+    ``client`` makes the client; it is called once, at the first use, in a thread. The queue for
+    dead letters is the queue's own attribute, and so is the time for which a received message is
+    hidden, unless ``visibility_s`` is another. A redrive policy keeps a message's
     id, so it is the first one here as well.
     """
 
-    def __init__(self, *, client: Callable[[], "SQSClient"], url: str) -> None:
+    def __init__(
+        self, *, client: Callable[[], "SQSClient"], url: str, visibility_s: float | None = None
+    ) -> None:
         self._client = functools.cache(client)
         self._url = url
+        self._hidden: Hidden = {}
+        if visibility_s is not None:
+            self._hidden = {"VisibilityTimeout": math.ceil(visibility_s)}
 
     @property
     def name(self) -> str:
@@ -56,6 +73,12 @@ class SqsInbox:
         with translated(tolerated=LAPSED):
             self._client().delete_message(QueueUrl=self._url, ReceiptHandle=receipt)
 
+    def hide(self, receipt: str, seconds: float) -> None:
+        with translated(tolerated=LAPSED):
+            self._client().change_message_visibility(
+                QueueUrl=self._url, ReceiptHandle=receipt, VisibilityTimeout=math.ceil(seconds)
+            )
+
     def _receive(self, wait_s: float) -> list[SqsMessageDelivery]:
         with translated():
             answer = self._client().receive_message(
@@ -63,6 +86,7 @@ class SqsInbox:
                 MaxNumberOfMessages=MAX_MESSAGES,
                 WaitTimeSeconds=math.ceil(wait_s),
                 MessageAttributeNames=["All"],
+                **self._hidden,
             )
         return [self._delivery(message) for message in answer.get("Messages", [])]
 
@@ -77,7 +101,5 @@ class SqsInbox:
 
     def _show(self, deliveries: Sequence[SqsMessageDelivery]) -> None:
         for delivery in deliveries:
-            with suppress(QueueUnavailable), translated(tolerated=LAPSED):
-                self._client().change_message_visibility(
-                    QueueUrl=self._url, ReceiptHandle=delivery.receipt, VisibilityTimeout=0
-                )
+            with suppress(QueueUnavailable):
+                self.hide(delivery.receipt, 0)

@@ -38,7 +38,9 @@ def aws_ports(settings: Settings, local_clock: Clock) -> Ports:
         clock=clock,
         notifier=ApiGatewayNotifier(client_of=clients.management),
         close=lambda: None,
-        submissions=_sqs_inbox(clients, aws.submissions_queue_url),
+        submissions=_sqs_inbox(
+            clients, aws.submissions_queue_url, visibility_s=settings.local.visibility_s
+        ),
         dead={
             origin: inbox
             for origin, url in (
@@ -50,5 +52,9 @@ def aws_ports(settings: Settings, local_clock: Clock) -> Ports:
     )
 
 
-def _sqs_inbox(clients: Clients, url: str | None) -> Inbox | None:
-    return None if url is None else SqsInbox(client=clients.sqs, url=url)
+def _sqs_inbox(
+    clients: Clients, url: str | None, *, visibility_s: float | None = None
+) -> Inbox | None:
+    if url is None:
+        return None
+    return SqsInbox(client=clients.sqs, url=url, visibility_s=visibility_s)

@@ -31,7 +31,11 @@ def embedded_ports(settings: Settings, clock: Clock) -> Ports:
         sockets=notifier,
         close=database.close,
         submissions=SqliteInbox(
-            database=database, clock=clock, box=SUBMISSIONS_BOX, dead=SUBMISSIONS_DEAD_BOX
+            database=database,
+            clock=clock,
+            box=SUBMISSIONS_BOX,
+            dead=SUBMISSIONS_DEAD_BOX,
+            visibility_s=settings.local.visibility_s,
         ),
         dead={
             Origin.JOBS: SqliteInbox(database=database, clock=clock, box=DEAD_BOX),

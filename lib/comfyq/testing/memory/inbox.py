@@ -7,7 +7,7 @@ from anyio.lowlevel import checkpoint
 
 from comfyq.ports.clock import Clock
 from comfyq.ports.inbox import MAX_MESSAGES, Message
-from comfyq.ports.queue import MAX_WAIT_S, check_seconds
+from comfyq.ports.queue import MAX_HIDE_S, MAX_WAIT_S, check_seconds
 
 POLL_S = 0.002
 
@@ -34,6 +34,12 @@ class MemoryMessageDelivery:
         if self.receives == self.slot.receives and self.slot in self.inbox.slots:
             self.inbox.slots.remove(self.slot)
 
+    async def hide(self, seconds: float) -> None:
+        check_seconds(seconds, most=MAX_HIDE_S)
+        await checkpoint()
+        if self.receives == self.slot.receives:
+            self.inbox.hide(self.slot, seconds)
+
 
 class MemoryInbox:
     """An inbox whose visibility follows the given clock. ``dead`` gets what was received
@@ -58,6 +64,9 @@ class MemoryInbox:
     def put(self, message: Message) -> None:
         self.slots.append(Slot(message, self._now_s()))
 
+    def hide(self, slot: Slot, seconds: float) -> None:
+        slot.visible_at_s = self._now_s() + seconds
+
     async def receive(self, *, wait_s: float) -> Sequence[MemoryMessageDelivery]:
         check_seconds(wait_s, most=MAX_WAIT_S)
         deadline = time.monotonic() + wait_s
@@ -80,7 +89,7 @@ class MemoryInbox:
 
     def _deliver(self, slot: Slot) -> MemoryMessageDelivery:
         slot.receives += 1
-        slot.visible_at_s = self._now_s() + self._visibility_s
+        self.hide(slot, self._visibility_s)
         return MemoryMessageDelivery(slot, slot.receives, self)
 
     def _now_s(self) -> float:
