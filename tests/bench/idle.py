@@ -10,7 +10,7 @@ from tests.bench.cpu import cpu_s
 from tests.bench.stack import one_process, simulated, stack
 
 SETTLE_S = 8.0  # after the start: catalogues are read and published
-MEASURE_S = 20.0
+MEASURE_S = 60.0
 
 
 def shares(*pids: int) -> list[float]:
