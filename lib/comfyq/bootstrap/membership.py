@@ -6,7 +6,7 @@ from comfyq.aio.logs import log
 from comfyq.bootstrap.services import Services
 from comfyq.domain.errors import Unavailable
 from comfyq.domain.job import WorkerId
-from comfyq.domain.store_kind import Refusal, StoreKind
+from comfyq.domain.store_kind import JoinRefusal, StoreKind
 from comfyq.ports.engine import Engine, EngineError
 from comfyq.services.worker.membership import Membership, NotAdmitted
 
@@ -38,7 +38,7 @@ def membership_of(services: Services, worker: WorkerId) -> Membership:
     return Membership(worker, kinds=services.store_kinds, workers=services.workers)
 
 
-async def simulator_refused(services: Services) -> Refusal | None:
+async def simulator_refused(services: Services) -> JoinRefusal | None:
     """Return why a simulator would get no jobs; None if it would, or the table does not answer."""
     try:
         return await membership_of(services, NOBODY).refusal(StoreKind.SIMULATED)

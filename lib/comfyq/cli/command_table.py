@@ -4,109 +4,109 @@ from collections.abc import Iterator
 
 from typer.core import TyperCommand, TyperGroup
 
-from comfyq.cli.lazy import Entry, LazyCommand, group_of
+from comfyq.cli.lazy import CommandEntry, LazyCommand, group_of
 
 SERVING = "Serve"
 ASKING = "Ask a server"
 AUTHORING = "Write workflows"
 
 ENTRIES = (
-    Entry(
+    CommandEntry(
         "submit",
         "submitting:command",
         "Submit a generation: `comfyq submit WORKFLOW [PROMPT] [OPTIONS]`.",
         ASKING,
     ),
-    Entry("watch", "watch:watch", "Show a job's progress until it ends.", ASKING),
-    Entry(
+    CommandEntry("watch", "watch:watch", "Show a job's progress until it ends.", ASKING),
+    CommandEntry(
         "status",
         "jobs:status",
         "Show a job as it is now. Exit code 1 if it failed or was canceled.",
         ASKING,
     ),
-    Entry(
+    CommandEntry(
         "show",
         "jobs:show",
         "Tell a job's story: its parameters, and who tried it, when, and with what result.",
         ASKING,
     ),
-    Entry(
+    CommandEntry(
         "cancel", "jobs:cancel", "Cancel a job. Doing it again, or too late, is no error.", ASKING
     ),
-    Entry("list", "jobs:listing", "List jobs, newest first.", ASKING),
-    Entry(
+    CommandEntry("list", "jobs:listing", "List jobs, newest first.", ASKING),
+    CommandEntry(
         "health",
         "jobs:health",
         "Show whether a job would run now. Exit code 1 if it would not.",
         ASKING,
     ),
-    Entry(
+    CommandEntry(
         "batch",
         "batch:batch",
         "Submit each request of a file. One that cannot be run does not sink the others.",
         ASKING,
     ),
-    Entry(
+    CommandEntry(
         "upload",
         "uploading:upload",
         "Store a file for jobs, and print what a request says for it: `asset:ID`.",
         ASKING,
     ),
-    Entry(
+    CommandEntry(
         "up",
         "up:up",
         "Serve everything on this machine: API, sockets, workers. Without a ComfyUI, simulate one.",
         SERVING,
     ),
-    Entry(
+    CommandEntry(
         "worker",
         "worker:worker",
         'Run jobs on ComfyUI. `eval "$(comfyq env)"` before it joins a running `comfyq up`.',
         SERVING,
     ),
-    Entry(
+    CommandEntry(
         "simulator",
         "simulator:simulator",
         "Serve a ComfyUI without a GPU: same protocol, pictures that say SIMULATED.",
         SERVING,
     ),
-    Entry(
+    CommandEntry(
         "env",
         "env:env",
         'Print the settings of the running `comfyq up`: `eval "$(comfyq env)"`.',
         SERVING,
     ),
-    Entry(
+    CommandEntry(
         "demo",
         "demo:demo",
         "Start everything on free ports, make one simulated picture, and stop everything.",
         hidden=True,
     ),
-    Entry(
+    CommandEntry(
         "dead list", "dead:listing", "List dead letters, newest first. They are kept for 14 days."
     ),
-    Entry("dead show", "dead:show", "Show a dead letter with its whole body."),
-    Entry(
+    CommandEntry("dead show", "dead:show", "Show a dead letter with its whole body."),
+    CommandEntry(
         "dead redrive",
         "dead:redrive",
         "Send a dead letter again. Exit code 1 if it was refused again, or rings for nothing.",
     ),
-    Entry(
+    CommandEntry(
         "workflows check",
         "workflows:check",
         "Check workflows: manifest, graph, sample; with a catalogue also whether they would run.",
     ),
-    Entry(
+    CommandEntry(
         "workflows import",
         "workflows:import_",
         "Make a workflow of a graph; its manifest is a proposal for you to edit.",
     ),
-    Entry(
+    CommandEntry(
         "infra check",
         "infra_check:check",
         "Tell what is wrong with a deployment. Exit code 1 if jobs would not run.",
     ),
-    Entry(
+    CommandEntry(
         "infra up",
         "infra:up",
         "Deploy template.yaml to a look-alike of AWS, as far as it goes. Again: no change.",

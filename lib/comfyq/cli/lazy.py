@@ -13,7 +13,7 @@ from comfyq.cli.errors import CannotStart
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class CommandEntry:
     """A command of the table; ``help`` is the first paragraph of its own."""
 
     name: str  # with its group's, if it is in one
@@ -26,7 +26,7 @@ class Entry:
 class LazyCommand(TyperCommand):
     """Stands in listings for a command, and runs and describes that one where it is asked to."""
 
-    def __init__(self, entry: Entry) -> None:
+    def __init__(self, entry: CommandEntry) -> None:
         super().__init__(
             name=entry.name.rpartition(" ")[2],
             help=entry.help,
@@ -67,7 +67,9 @@ def command_of(function: Callable[..., None], *, cls: type[TyperCommand] | None 
     return get_command(app)
 
 
-def group_of(name: str, entries: Iterable[Entry], *, description: str, panel: str) -> TyperGroup:
+def group_of(
+    name: str, entries: Iterable[CommandEntry], *, description: str, panel: str
+) -> TyperGroup:
     """Make the group ``name`` of those entries that begin with its name."""
     inside = [LazyCommand(each) for each in entries if each.name.startswith(f"{name} ")]
     return TyperGroup(

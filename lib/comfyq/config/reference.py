@@ -12,7 +12,7 @@ from types import NoneType, UnionType
 from typing import Any, get_args, get_origin
 
 from comfyq.config.groups import PROJECT, Settings
-from comfyq.config.variable import Place, places_of, written
+from comfyq.config.variable import VariablePlace, places_of, written
 
 GENERAL = "general"  # the group of what stands in no group
 
@@ -47,7 +47,7 @@ def _type(kind: Any) -> str:
     return str(kind.__name__)
 
 
-def _default(place: Place) -> str:
+def _default(place: VariablePlace) -> str:
     [default] = [each.default for each in fields(place.owner) if each.name == place.path[-1]]
     assert default is not MISSING, f"{place.variable} has no default"
     if isinstance(default, Path) and default.is_relative_to(PROJECT):

@@ -17,7 +17,7 @@ class Variable:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class VariablePlace:
     """A setting's field and the variable that it is read from."""
 
     owner: type
@@ -26,7 +26,7 @@ class Place:
     variable: str
 
 
-def places_of(owner: type, path: tuple[str, ...] = ()) -> Iterator[Place]:
+def places_of(owner: type, path: tuple[str, ...] = ()) -> Iterator[VariablePlace]:
     """Every setting of a group and of the groups in it, in the order of the code."""
     types = get_type_hints(owner, include_extras=True)
     for each in fields(owner):
@@ -37,7 +37,7 @@ def places_of(owner: type, path: tuple[str, ...] = ()) -> Iterator[Place]:
             assert isinstance(kind, type), "annotations name classes"
             yield from places_of(kind, here)
         else:
-            yield Place(owner, here, kind, _variable(owner, each.name, kind))
+            yield VariablePlace(owner, here, kind, _variable(owner, each.name, kind))
 
 
 def _variable(owner: type, name: str, kind: Any) -> str:

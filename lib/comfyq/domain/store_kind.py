@@ -13,7 +13,7 @@ class StoreKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class JoinRefusal:
     """The reason for which a ComfyUI gets none of a store's jobs."""
 
     reason: str
@@ -27,7 +27,7 @@ def refusal(
     *,
     simulators: Sequence[WorkerId] = (),
     silent: Sequence[WorkerId] = (),
-) -> Refusal | None:
+) -> JoinRefusal | None:
     """Judge whether a ComfyUI of kind ``own`` may work for a store; None: it may.
 
     ``stored`` is the store's kind so far. ``simulators`` are live workers of simulators;
@@ -36,17 +36,17 @@ def refusal(
     if own is stored:
         return None
     if own is StoreKind.REAL and simulators:
-        return Refusal(
+        return JoinRefusal(
             f"simulators work on the jobs here ({', '.join(simulators)})",
             "stop them first, or take another data directory or table",
         )
     if own is StoreKind.SIMULATED and stored is StoreKind.REAL:
-        return Refusal(
+        return JoinRefusal(
             "the jobs here are for a real ComfyUI",
             "this one is a simulator: give it a data directory or table of its own",
         )
     if own is StoreKind.SIMULATED and silent:
-        return Refusal(
+        return JoinRefusal(
             f"the ComfyUI of {', '.join(silent)} has not answered yet, and may be a real one",
             "this one is a simulator, and waits",
             may_pass=True,

@@ -14,20 +14,20 @@ ENDED = frozenset({psutil.STATUS_ZOMBIE, psutil.STATUS_DEAD})
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class ProcessEntry:
     pid: int
     group: int
     started: str  # with the pid, it tells a process from all others, also after a restart
 
 
-def process_of(pid: int) -> Entry | None:
+def process_of(pid: int) -> ProcessEntry | None:
     """Return a running process; None if there is none with that pid."""
     with suppress(psutil.Error, OSError):
         return _entry(psutil.Process(pid))
     return None
 
 
-def processes() -> Iterator[Entry]:
+def processes() -> Iterator[ProcessEntry]:
     """Yield the running processes."""
     for process in psutil.process_iter():
         with suppress(psutil.Error, OSError):  # it has ended meanwhile
@@ -36,12 +36,12 @@ def processes() -> Iterator[Entry]:
                 yield entry
 
 
-def _entry(process: psutil.Process) -> Entry | None:
+def _entry(process: psutil.Process) -> ProcessEntry | None:
     if process.status() in ENDED:
         return None
     # Counted from the machine's start: the clock may be set while the process runs.
     since_boot_s = process.create_time() - psutil.boot_time()
-    return Entry(process.pid, os.getpgid(process.pid), f"{_boot()}/{since_boot_s:.2f}")
+    return ProcessEntry(process.pid, os.getpgid(process.pid), f"{_boot()}/{since_boot_s:.2f}")
 
 
 @cache

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from comfyq.cli.app import app
 from comfyq.cli.command_table import ENTRIES, GROUPS
 from comfyq.cli.errors import CannotStart
-from comfyq.cli.lazy import Entry, LazyCommand
+from comfyq.cli.lazy import CommandEntry, LazyCommand
 
 HEAVY = {"aiohttp", "boto3", "fastapi", "rich.progress", "urllib3", "websocket"}
 RUN = """
@@ -49,7 +49,7 @@ def test_a_command_imports_its_own_module_alone() -> None:
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
-def test_the_table_says_what_the_command_says(entry: Entry) -> None:
+def test_the_table_says_what_the_command_says(entry: CommandEntry) -> None:
     command = LazyCommand(entry).load()
     assert command.help.split("\n\n")[0] == entry.help
 
@@ -59,7 +59,7 @@ def test_every_command_of_a_group_has_its_group() -> None:
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
-def test_every_command_shows_its_help(entry: Entry) -> None:
+def test_every_command_shows_its_help(entry: CommandEntry) -> None:
     result = CliRunner().invoke(app, [*entry.name.split(), "--help"])
     assert result.exit_code == 0, result.output
     assert f"Usage: comfyq {entry.name}" in result.output

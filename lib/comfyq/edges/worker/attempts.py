@@ -9,7 +9,7 @@ from comfyq.aio.logs import log
 from comfyq.domain.errors import DomainError
 from comfyq.edges.worker.engine_repair import Breakdown, EngineRepair
 from comfyq.edges.worker.heartbeat import Heartbeat
-from comfyq.edges.worker.prompt_slots import PromptSlots, Slot
+from comfyq.edges.worker.prompt_slots import PromptSlot, PromptSlots
 from comfyq.ports.engine import EngineError
 from comfyq.services.worker.executor import Executor
 from comfyq.services.worker.held_job import HeldJob
@@ -28,7 +28,7 @@ class Attempts:
         self._heartbeat = heartbeat
         self._repair = repair
         self._group = asyncio.TaskGroup()
-        self._running: dict[asyncio.Task[None], Slot] = {}
+        self._running: dict[asyncio.Task[None], PromptSlot] = {}
 
     async def __aenter__(self) -> Self:
         await self._group.__aenter__()
@@ -46,11 +46,11 @@ class Attempts:
         """Wait until ComfyUI's queue has room for another prompt."""
         await self._slots.room()
 
-    def slot(self) -> Slot:
+    def slot(self) -> PromptSlot:
         """Reserve a place in ComfyUI's queue for a job that is about to be claimed."""
         return self._slots.enter()
 
-    def begin(self, held: HeldJob, slot: Slot) -> None:
+    def begin(self, held: HeldJob, slot: PromptSlot) -> None:
         """Run a claimed job beside the others."""
         self._heartbeat.add(held.job)
         task = self._group.create_task(self._run(held, slot))
@@ -73,7 +73,7 @@ class Attempts:
         """Give every job back, and repair a ComfyUI that does not stop a prompt."""
         self._break_off(self._repair.hung(reason))
 
-    async def _run(self, held: HeldJob, slot: Slot) -> None:
+    async def _run(self, held: HeldJob, slot: PromptSlot) -> None:
         try:
             raised = await self._executor.run(held, slot.turn)
         except (DomainError, OSError) as left:

@@ -8,7 +8,7 @@ from enum import Enum, auto
 from comfyq.services.worker.renderer import Turn
 
 
-class Place(Enum):
+class JobPlace(Enum):
     WAITS = auto()  # claimed, but not started by ComfyUI
     PREPARES = auto()  # its input files are fetched: its place is another's
     RUNS = auto()
@@ -26,7 +26,7 @@ class PromptSlots:
     def __init__(self, depth: int, *, preparing: int = 16) -> None:
         self._depth = depth
         self._preparing = preparing
-        self._jobs = dict.fromkeys(Place, 0)
+        self._jobs = dict.fromkeys(JobPlace, 0)
         self._open = asyncio.Event()
         self._open.set()
 
@@ -41,42 +41,42 @@ class PromptSlots:
     @property
     def may_prepare(self) -> bool:
         """Return whether another job's files may be fetched without keeping its place."""
-        return self._jobs[Place.PREPARES] < self._preparing
+        return self._jobs[JobPlace.PREPARES] < self._preparing
 
-    def enter(self) -> "Slot":
+    def enter(self) -> "PromptSlot":
         """Reserve a place for a job that is about to be claimed."""
-        self._jobs[Place.WAITS] += 1
+        self._jobs[JobPlace.WAITS] += 1
         self._settle()
-        return Slot(self)
+        return PromptSlot(self)
 
-    def move(self, before: Place, after: Place) -> None:
+    def move(self, before: JobPlace, after: JobPlace) -> None:
         self._jobs[before] -= 1
         self._jobs[after] += 1
         self._settle()
 
     def _settle(self) -> None:
-        if self._jobs[Place.WAITS] == 0 and self._jobs[Place.RUNS] < self._depth:
+        if self._jobs[JobPlace.WAITS] == 0 and self._jobs[JobPlace.RUNS] < self._depth:
             self._open.set()
         else:
             self._open.clear()
 
 
-class Slot:
+class PromptSlot:
     """One job's place in ComfyUI's queue: it waits, perhaps after it has prepared; then it runs,
     then it has left."""
 
     def __init__(self, slots: PromptSlots) -> None:
         self._slots = slots
-        self._place = Place.WAITS
+        self._place = JobPlace.WAITS
 
     @property
     def waits(self) -> bool:
         """Return whether the job is claimed but not started by ComfyUI."""
-        return self._place in (Place.WAITS, Place.PREPARES)
+        return self._place in (JobPlace.WAITS, JobPlace.PREPARES)
 
     @property
     def has_left(self) -> bool:
-        return self._place is Place.LEFT
+        return self._place is JobPlace.LEFT
 
     @property
     def turn(self) -> Turn:
@@ -88,21 +88,21 @@ class Slot:
         if not self._slots.may_prepare:
             yield
             return
-        self._become(Place.PREPARES)
+        self._become(JobPlace.PREPARES)
         yield
-        while self._place is Place.PREPARES:
+        while self._place is JobPlace.PREPARES:
             await self._slots.room()
             if self._slots.has_room:
-                self._become(Place.WAITS)
+                self._become(JobPlace.WAITS)
 
     def start(self) -> None:
         if self.waits:
-            self._become(Place.RUNS)
+            self._become(JobPlace.RUNS)
 
     def leave(self) -> None:
-        self._become(Place.LEFT)
+        self._become(JobPlace.LEFT)
 
-    def _become(self, place: Place) -> None:
+    def _become(self, place: JobPlace) -> None:
         if not self.has_left:
             self._slots.move(self._place, place)
             self._place = place

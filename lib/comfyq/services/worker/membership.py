@@ -2,7 +2,7 @@
 
 from comfyq.domain.errors import Unavailable
 from comfyq.domain.job import WorkerId
-from comfyq.domain.store_kind import Refusal, StoreKind, refusal
+from comfyq.domain.store_kind import JoinRefusal, StoreKind, refusal
 from comfyq.ports.engine import EngineError, EngineInfo
 from comfyq.records.store_kinds import StoreKindRecords
 from comfyq.records.workers import WorkerRecords
@@ -11,7 +11,7 @@ from comfyq.records.workers import WorkerRecords
 class NotAdmitted(EngineError):
     """The store gives no jobs to this ComfyUI."""
 
-    def __init__(self, why: Refusal) -> None:
+    def __init__(self, why: JoinRefusal) -> None:
         super().__init__(f"{why.reason}; {why.remedy}")
         self.may_pass = why.may_pass
 
@@ -50,7 +50,7 @@ class Membership:
         else:
             self._joined = own
 
-    async def refusal(self, own: StoreKind) -> Refusal | None:
+    async def refusal(self, own: StoreKind) -> JoinRefusal | None:
         """Return why a ComfyUI of that kind would be refused, without joining; None: it would
         not be."""
         return await self._judged(own, (await self._kinds.read()).kind)
@@ -85,7 +85,7 @@ class Membership:
                 raise NotAdmitted(why)
             await self._kinds.change(stored, own)
 
-    async def _judged(self, own: StoreKind, stored: StoreKind | None) -> Refusal | None:
+    async def _judged(self, own: StoreKind, stored: StoreKind | None) -> JoinRefusal | None:
         if own is stored:
             return None
         others = [each for each in await self._workers.live() if each.id != self.worker]

@@ -13,7 +13,7 @@ POLL_S = 0.002
 
 
 @dataclass(slots=True, eq=False)  # the same message sent twice is two
-class Slot:
+class InboxSlot:
     message: Message
     visible_at_s: float  # epoch
     receives: int = 0
@@ -21,7 +21,7 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class MemoryMessageDelivery:
-    slot: Slot
+    slot: InboxSlot
     receives: int  # when it was delivered; a later receive makes this one lapse
     inbox: "MemoryInbox"
 
@@ -55,14 +55,14 @@ class MemoryInbox:
         name: str = "inbox",
     ) -> None:
         self.name = name
-        self.slots: list[Slot] = []
+        self.slots: list[InboxSlot] = []
         self._clock = clock
         self._visibility_s = visibility_s
         self._max_receives = max_receives
         self._dead = dead
 
     def put(self, message: Message) -> None:
-        self.slots.append(Slot(message, self._now_s()))
+        self.slots.append(InboxSlot(message, self._now_s()))
 
     def hide(self, slot: Slot, seconds: float) -> None:
         slot.visible_at_s = self._now_s() + seconds
@@ -77,7 +77,7 @@ class MemoryInbox:
             await anyio.sleep(POLL_S)
         return [self._deliver(slot) for slot in slots[:MAX_MESSAGES]]
 
-    def _visible(self) -> list[Slot]:
+    def _visible(self) -> list[InboxSlot]:
         visible = [slot for slot in self.slots if slot.visible_at_s <= self._now_s()]
         if self._dead is None:
             return visible
@@ -87,7 +87,7 @@ class MemoryInbox:
                 self._dead.put(slot.message)
         return [slot for slot in visible if slot.receives < self._max_receives]
 
-    def _deliver(self, slot: Slot) -> MemoryMessageDelivery:
+    def _deliver(self, slot: InboxSlot) -> MemoryMessageDelivery:
         slot.receives += 1
         self.hide(slot, self._visibility_s)
         return MemoryMessageDelivery(slot, slot.receives, self)

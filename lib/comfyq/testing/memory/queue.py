@@ -17,7 +17,7 @@ POLL_S = 0.002
 
 
 @dataclass(slots=True, eq=False)  # a duplicate is another message
-class Doorbell:
+class SentDoorbell:
     job_id: JobId
     tenant: TenantId
     visible_at_s: float  # epoch
@@ -26,7 +26,7 @@ class Doorbell:
 
 @dataclass(frozen=True, slots=True)
 class MemoryDelivery:
-    message: Doorbell
+    message: SentDoorbell
     receives: int  # when it was delivered; a later receive makes this one lapse
     queue: "MemoryQueue"
 
@@ -59,7 +59,7 @@ class MemoryQueue:
         self.drop = 0
         self.duplicate = 0
         self.faults: list[Exception] = []
-        self.messages: list[Doorbell] = []
+        self.messages: list[SentDoorbell] = []
         self.dead = MemoryInbox(clock=clock)
         self._clock = clock
         self._visibility_s = visibility_s
@@ -74,7 +74,7 @@ class MemoryQueue:
         if self.faults:
             raise self.faults.pop(0)
         for _ in range(self._copies()):
-            self.messages.append(Doorbell(job_id, tenant, self.now_s() + delay_s))
+            self.messages.append(SentDoorbell(job_id, tenant, self.now_s() + delay_s))
 
     async def send_many(self, job_ids: Sequence[JobId], *, tenant: TenantId) -> None:
         for job_id in job_ids:
@@ -101,7 +101,7 @@ class MemoryQueue:
             return 2
         return 1
 
-    def _next(self) -> Doorbell | None:
+    def _next(self) -> SentDoorbell | None:
         for message in [m for m in self.messages if m.visible_at_s <= self.now_s()]:
             if message.receives < self._max_receives:
                 return message

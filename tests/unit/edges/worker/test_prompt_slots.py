@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from comfyq.edges.worker.prompt_slots import PromptSlots, Slot
+from comfyq.edges.worker.prompt_slots import PromptSlot, PromptSlots
 
 pytestmark = pytest.mark.anyio
 
@@ -14,7 +14,7 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-async def prepare(slot: Slot, fetched: asyncio.Event) -> None:
+async def prepare(slot: PromptSlot, fetched: asyncio.Event) -> None:
     async with slot.turn.preparing():
         await fetched.wait()
 

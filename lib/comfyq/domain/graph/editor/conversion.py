@@ -6,9 +6,9 @@ from typing import Any
 
 from comfyq.domain.graph.editor.document import EditorFile, Node
 from comfyq.domain.graph.editor.frontend import FRONTEND_ONLY, is_group
-from comfyq.domain.graph.editor.instances import Scope, scopes_of
+from comfyq.domain.graph.editor.instances import SubgraphScope, scopes_of
 from comfyq.domain.graph.editor.widgets import is_drawn, values_of
-from comfyq.domain.graph.editor.wiring import Output, Value, Wiring
+from comfyq.domain.graph.editor.wiring import NodeOutput, Value, Wiring
 from comfyq.domain.graph.graph import NewGraph
 from comfyq.domain.graph.node_catalogue import NodeCatalogue, NodeClass
 
@@ -69,14 +69,14 @@ def convert(file: EditorFile, catalogue: NodeCatalogue) -> Conversion:
     return Conversion(graph, obstacles)
 
 
-def _unknown(scope: Scope, node: Node) -> Iterator[Obstacle]:
+def _unknown(scope: SubgraphScope, node: Node) -> Iterator[Obstacle]:
     """Name a node whose class is not there; one that nothing is linked to is left out."""
     if any(slot.link for slot in node.inputs) or any(slot.links for slot in node.outputs):
         yield _obstacle(scope, node, GROUP if is_group(node) else NO_CLASS)
 
 
 def _not_drawn(
-    scope: Scope, node: Node, inputs: Mapping[str, Any], node_class: NodeClass
+    scope: SubgraphScope, node: Node, inputs: Mapping[str, Any], node_class: NodeClass
 ) -> Iterator[Obstacle]:
     """Name an input whose value the editor draws or records only when it submits."""
     for spec in node_class.inputs.values():
@@ -84,11 +84,11 @@ def _not_drawn(
             yield _obstacle(scope, node, f"has the input `{spec.name}`, {NOT_DRAWN}")
 
 
-def _obstacle(scope: Scope, node: Node, reason: str) -> Obstacle:
+def _obstacle(scope: SubgraphScope, node: Node, reason: str) -> Obstacle:
     return Obstacle(scope.id_of(node.id), node.title, node.type, reason)
 
 
-def _run(scope: Scope, file: EditorFile) -> Iterator[Node]:
+def _run(scope: SubgraphScope, file: EditorFile) -> Iterator[Node]:
     """Yield the nodes of a scope that ComfyUI runs."""
     for node in scope.diagram.nodes.values():
         is_subgraph = node.type in file.subgraphs
@@ -96,16 +96,16 @@ def _run(scope: Scope, file: EditorFile) -> Iterator[Node]:
             yield node
 
 
-def _promoted(scope: Scope, node: Node) -> dict[str, Any]:
+def _promoted(scope: SubgraphScope, node: Node) -> dict[str, Any]:
     return dict(scope.promoted.get(node.id, {}))
 
 
-def _fed(scope: Scope, node: Node, wiring: Wiring) -> dict[str, Any]:
+def _fed(scope: SubgraphScope, node: Node, wiring: Wiring) -> dict[str, Any]:
     """Return the inputs of a node that something else feeds."""
     fed: dict[str, Any] = {}
     for slot in node.inputs:
         source = wiring.feed(scope, slot)
-        if isinstance(source, Output):
+        if isinstance(source, NodeOutput):
             fed[slot.name] = [source.node, source.index]
         elif isinstance(source, Value):
             fed[slot.name] = _literal(source.value)

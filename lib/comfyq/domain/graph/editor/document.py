@@ -27,7 +27,7 @@ class BadEditorFile(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
+class EditorSlot:
     """An input or output of a node, or of a subgraph."""
 
     name: str
@@ -51,8 +51,8 @@ class Node:
     type: str  # its class, or the id of its subgraph
     title: str
     mode: int
-    inputs: tuple[Slot, ...]
-    outputs: tuple[Slot, ...]
+    inputs: tuple[EditorSlot, ...]
+    outputs: tuple[EditorSlot, ...]
     values: Any  # of its widgets: a list in their order, an object by name, or nothing
     named: Mapping[str, Any]  # the same by name, which newer editors add
     promoted: tuple[tuple[str, str], ...] | None  # inner node and widget of each promoted value
@@ -72,8 +72,8 @@ class Diagram:
 
     nodes: Mapping[str, Node]
     links: Mapping[str, Link]
-    inputs: tuple[Slot, ...] = ()
-    outputs: tuple[Slot, ...] = ()
+    inputs: tuple[EditorSlot, ...] = ()
+    outputs: tuple[EditorSlot, ...] = ()
 
     @cached_property
     def links_to_host(self) -> Mapping[int, Link]:
@@ -89,16 +89,16 @@ class Diagram:
         return len(self.nodes) + len(slots) + sum(len(slot.links) for slot in slots)
 
     @cached_property
-    def inputs_by_name(self) -> Mapping[str, Slot]:
+    def inputs_by_name(self) -> Mapping[str, EditorSlot]:
         return by_name(self.inputs)
 
     @cached_property
-    def setters(self) -> Mapping[str, Slot]:
+    def setters(self) -> Mapping[str, EditorSlot]:
         """The input of each node that gives a link a name."""
         setters = [node for node in self.nodes.values() if node.type == SETTER and node.inputs]
         return {str(node.first_value): node.inputs[0] for node in setters}
 
-    def fed_by(self, own: Slot) -> Iterator[tuple[Node, Slot]]:
+    def fed_by(self, own: EditorSlot) -> Iterator[tuple[Node, EditorSlot]]:
         """Yield the inputs inside that an input of the subgraph feeds, each with its node."""
         for link in (self.links[each] for each in own.links if each in self.links):
             node = self.nodes.get(link.target)
@@ -112,7 +112,7 @@ class EditorFile:
     subgraphs: Mapping[str, Diagram]
 
 
-def by_name(slots: Sequence[Slot]) -> Mapping[str, Slot]:
+def by_name(slots: Sequence[EditorSlot]) -> Mapping[str, EditorSlot]:
     """Return slots by their names; of several of one name, the first."""
     return {slot.name: slot for slot in reversed(slots)}
 
@@ -171,16 +171,16 @@ def _promoted(properties: Mapping[str, Any]) -> tuple[tuple[str, str], ...] | No
     return tuple((str(pair[0]), str(pair[1])) for pair in pairs)
 
 
-def _slots(value: object) -> tuple[Slot, ...]:
+def _slots(value: object) -> tuple[EditorSlot, ...]:
     # An odd entry stays in its place, because links count the slots.
     return tuple(_slot(each if isinstance(each, Mapping) else {}) for each in _list(value))
 
 
-def _slot(value: Mapping[str, Any]) -> Slot:
+def _slot(value: Mapping[str, Any]) -> EditorSlot:
     name, widget, kind = value.get("name"), value.get("widget"), value.get("type")
     below = widget.get("name") if isinstance(widget, Mapping) else None
     links = [_id(each) for each in _list(value.get("linkIds", value.get("links")))]
-    return Slot(
+    return EditorSlot(
         name=name if isinstance(name, str) else "",
         type=kind if isinstance(kind, str) and len(kind) <= MAX_TYPE_CHARS else ANY,
         link=_id(value.get("link")),

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from comfyq.domain.graph.editor.document import Diagram, EditorFile, Node, Slot, by_name
+from comfyq.domain.graph.editor.document import Diagram, EditorFile, EditorSlot, Node, by_name
 
 MAX_SIZE = 50_000  # nodes, inputs and outputs
 MAX_DEPTH = 20
@@ -17,28 +17,28 @@ class TooManyNodes(ValueError):
 
 
 @dataclass(eq=False, slots=True)
-class Scope:
+class SubgraphScope:
     """One use of a diagram: the file itself, or a subgraph in the place of ``host``."""
 
     diagram: Diagram
     prefix: str = ""  # of the ids of its nodes in the converted graph
     depth: int = 0
-    parent: "Scope | None" = None
+    parent: "SubgraphScope | None" = None
     host: Node | None = None
-    children: dict[str, "Scope"] = field(default_factory=dict)  # by the id of the host
+    children: dict[str, "SubgraphScope"] = field(default_factory=dict)  # by the id of the host
     inputs: Mapping[str, Any] = field(default_factory=dict)  # the host's values, by its input
     promoted: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # by node, widget
-    host_inputs: Mapping[str, Slot] = field(default_factory=dict)  # the host's, by name
+    host_inputs: Mapping[str, EditorSlot] = field(default_factory=dict)  # the host's, by name
 
     def id_of(self, node: str) -> str:
         """Return the id in the converted graph, such as ``5:12`` for node 12 in the subgraph 5."""
         return self.prefix + node
 
 
-def scopes_of(file: EditorFile) -> list[Scope]:
+def scopes_of(file: EditorFile) -> list[SubgraphScope]:
     """List the file's own scope and that of every active subgraph; raises TooManyNodes."""
-    root = Scope(file.root)
-    scopes, waiting, size = list[Scope](), deque([root]), file.root.size
+    root = SubgraphScope(file.root)
+    scopes, waiting, size = list[SubgraphScope](), deque([root]), file.root.size
     while waiting:
         if size > MAX_SIZE:
             raise TooManyNodes(
@@ -54,14 +54,14 @@ def scopes_of(file: EditorFile) -> list[Scope]:
     return scopes
 
 
-def _children(scope: Scope, file: EditorFile) -> Iterator[Scope]:
+def _children(scope: SubgraphScope, file: EditorFile) -> Iterator[SubgraphScope]:
     for node in scope.diagram.nodes.values():
         diagram = file.subgraphs.get(node.type)
         if diagram is None or not node.is_active:
             continue
         slots = by_name(node.inputs)
         inputs, promoted = _host_values(node, slots, diagram, file)
-        child = Scope(
+        child = SubgraphScope(
             diagram=diagram,
             prefix=f"{scope.id_of(node.id)}:",
             depth=scope.depth + 1,
@@ -76,7 +76,7 @@ def _children(scope: Scope, file: EditorFile) -> Iterator[Scope]:
 
 
 def _host_values(
-    host: Node, slots: Mapping[str, Slot], diagram: Diagram, file: EditorFile
+    host: Node, slots: Mapping[str, EditorSlot], diagram: Diagram, file: EditorFile
 ) -> tuple[Mapping[str, Any], Mapping[str, Mapping[str, Any]]]:
     """Return the values on a subgraph's node: by its inputs, and by promoted inner widgets."""
     if host.named:
@@ -100,11 +100,13 @@ def _host_values(
     return inputs, inner
 
 
-def _has_widget(own: Slot, slots: Mapping[str, Slot], diagram: Diagram, file: EditorFile) -> bool:
+def _has_widget(
+    own: EditorSlot, slots: Mapping[str, EditorSlot], diagram: Diagram, file: EditorFile
+) -> bool:
     """Return whether an input of a subgraph stands for a widget, here or in one further in."""
     if own.name in slots and slots[own.name].widget is not None:
         return True
-    inner: Slot | None = own
+    inner: EditorSlot | None = own
     for _ in range(MAX_DEPTH):
         below = None
         for node, target in diagram.fed_by(inner) if inner else ():

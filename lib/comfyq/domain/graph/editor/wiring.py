@@ -8,17 +8,17 @@ from comfyq.domain.graph.editor.document import (
     BYPASSED,
     FROM_HOST,
     MUTED,
+    EditorSlot,
     Link,
     Node,
-    Slot,
 )
 from comfyq.domain.graph.editor.frontend import PASSING, PRIMITIVE, getter_name
-from comfyq.domain.graph.editor.instances import Scope
+from comfyq.domain.graph.editor.instances import SubgraphScope
 from comfyq.domain.graph.type_matching import ANY, type_names, types_match
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
+class NodeOutput:
     """An output of a node of the converted graph."""
 
     node: str
@@ -32,7 +32,7 @@ class Value:
     value: Any
 
 
-Feed = Output | Value | None
+Feed = NodeOutput | Value | None
 """What feeds an input; None: nothing, so that its own widget counts."""
 
 
@@ -40,7 +40,7 @@ Feed = Output | Value | None
 class _Step:
     """One output on the way back."""
 
-    scope: Scope
+    scope: SubgraphScope
     node: str
     output: int
     type: str
@@ -58,7 +58,7 @@ class Wiring:
         self._known: dict[tuple[int, str, int, str], Feed] = {}
         self._passages: dict[int, _Passage] = {}  # by the ``id`` of a bypassed node
 
-    def feed(self, scope: Scope, slot: Slot) -> Feed:
+    def feed(self, scope: SubgraphScope, slot: EditorSlot) -> Feed:
         """Return what feeds an input of a node in ``scope``."""
         step, result = _from_input(scope, slot, slot.type), None
         way = []
@@ -91,7 +91,7 @@ class Wiring:
             return (None if link is None else _from_link(child, link, step.type)), None
         return _of_node(node, step)
 
-    def _passed_through(self, node: Node, step: _Step) -> Slot | None:
+    def _passed_through(self, node: Node, step: _Step) -> EditorSlot | None:
         if id(node) not in self._passages:
             self._passages[id(node)] = _Passage(node)
         return self._passages[id(node)].through(step.output, step.type)
@@ -110,7 +110,7 @@ class Wiring:
         value = above.get(own.name, scope.inputs.get(own.name))
         return None, self._first(scope, own) if value is None else Value(value)
 
-    def _first(self, scope: Scope, own: Slot | None) -> Feed:
+    def _first(self, scope: SubgraphScope, own: EditorSlot | None) -> Feed:
         """Return the value of the first of the widgets that a subgraph's input sets together."""
         value = None
         while own is not None and value is None:
@@ -127,12 +127,12 @@ class Wiring:
         return None if value is None else Value(value)
 
 
-def _from_input(scope: Scope, slot: Slot, kind: str) -> _Step | None:
+def _from_input(scope: SubgraphScope, slot: EditorSlot, kind: str) -> _Step | None:
     link = scope.diagram.links.get(slot.link) if slot.link is not None else None
     return None if link is None else _from_link(scope, link, kind)
 
 
-def _from_link(scope: Scope, link: Link, kind: str) -> _Step:
+def _from_link(scope: SubgraphScope, link: Link, kind: str) -> _Step:
     return _Step(scope, link.source, link.output, kind)
 
 
@@ -144,12 +144,12 @@ def _of_node(node: Node, step: _Step) -> tuple[_Step | None, Feed]:
     name = getter_name(node)
     if name is not None:
         return _named(step, name), None
-    return None, Output(step.scope.id_of(node.id), step.output)
+    return None, NodeOutput(step.scope.id_of(node.id), step.output)
 
 
 def _named(step: _Step, name: str) -> _Step | None:
     """Jump from a getter to the setter of its name, in its own diagram or one further out."""
-    scope: Scope | None = step.scope
+    scope: SubgraphScope | None = step.scope
     while scope is not None:
         setter = scope.diagram.setters.get(name)
         if setter is not None:
@@ -163,14 +163,14 @@ class _Passage:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self._exact: dict[str, Slot] = {}
+        self._exact: dict[str, EditorSlot] = {}
         self._by_name: dict[str, int] = {}
         for at, slot in enumerate(node.inputs):
             self._exact.setdefault(slot.type, slot)
             for name in type_names(slot.type):
                 self._by_name.setdefault(name, at)
 
-    def through(self, output: int, wanted: str) -> Slot | None:
+    def through(self, output: int, wanted: str) -> EditorSlot | None:
         """Return the input that an output passes on: that of the same place, or of its type."""
         inputs, outputs = self._node.inputs, self._node.outputs
         offered = outputs[output].type if 0 <= output < len(outputs) else ANY

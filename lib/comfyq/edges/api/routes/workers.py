@@ -11,19 +11,19 @@ from comfyq.services.operations.live_workers import LiveWorkers
 from comfyq.wire.workers import WorkerList
 
 
-class WorkerServices(Protocol):
+class WorkerRouteServices(Protocol):
     """The services that this route calls."""
 
     @property
     def live_workers(self) -> LiveWorkers: ...
 
 
-router = Router[WorkerServices](prefix="/workers", tags=["workers"])
+router = Router[WorkerRouteServices](prefix="/workers", tags=["workers"])
 
 
 @router.get("")
 async def listing(
-    services: Annotated[WorkerServices, Depends(services_of)],
+    services: Annotated[WorkerRouteServices, Depends(services_of)],
     caller: Administrator,
     links: ClientLinks,
 ) -> WorkerList:
