@@ -166,11 +166,11 @@ class Api:
             event["rawQueryString"] = at.query
         return self._function(event | changes, CONTEXT)
 
-    def submit(self, key: str, *, steps: int = 2) -> str:
+    def submit(self, key: str, *, steps: int = 2, **more: Any) -> str:
         """The id of a new job."""
         event = _event("apigw/generate")
         event["headers"]["idempotency-key"] = key
-        body = {"prompt": "a fox", "width": 64, "height": 64, "steps": steps}
+        body = {"prompt": "a fox", "width": 64, "height": 64, "steps": steps, **more}
         answer = self._function(event | {"body": json.dumps(body)}, CONTEXT)
         assert answer["statusCode"] == 202, answer["body"]
         job_id: str = json.loads(answer["body"])["id"]

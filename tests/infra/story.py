@@ -43,6 +43,7 @@ def play(deployment: Deployment) -> None:
     _a_job_without_a_doorbell(deployment)
     _another_family_waits(deployment)
     _a_batch(deployment)
+    _a_reuse(deployment)
     files.play(deployment)
     _submissions_by_queue(deployment)
     _dead_letters(deployment)
@@ -62,6 +63,7 @@ def _a_picture(deployment: Deployment) -> str:
         assert api.submit("a") == job_id
         assert "no worker" in api("health")["body"]
         assert api("list")["statusCode"] == 200
+        assert api("list", "/generate?limit=2")["statusCode"] == 200
         assert api("show", f"/generate/{job_id}")["statusCode"] == 200
     _follow(deployment, job_id)
     with deployment.role("WorkerPolicy"):
@@ -172,6 +174,25 @@ def _a_batch(deployment: Deployment) -> None:
         batch_id = json.loads(made["body"])["batch_id"]
         assert api("show", f"/generate/batch/{batch_id}")["statusCode"] == 200
         assert api("cancel", f"/generate/batch/{batch_id}")["statusCode"] == 202
+
+
+def _a_reuse(deployment: Deployment) -> None:
+    """A job that may reuse results finds none, is rendered, and is then what others reuse."""
+    asked = {"prompt": "a fox", "width": 64, "height": 64, "steps": 2, "seed": 7, "reuse": True}
+    body = json.dumps(asked)
+    with deployment.role("ApiRole"):
+        first = deployment.api().submit("r1", seed=7, reuse=True)
+    with deployment.role("WorkerPolicy"):
+        deployment.work(_reached(first, JobStatus.SUCCEEDED))
+    with deployment.role("ApiRole"):
+        asked_again = {"body": body, "headers": {"content-type": "application/json"}}
+        answer = deployment.api()("generate", **asked_again)
+        assert json.loads(answer["body"])["status"] == "completed", answer["body"]
+    with deployment.role("IntakeRole"):
+        assert deployment.take(submission(body)) == {"batchItemFailures": []}
+    with deployment.role("ReaperRole"):
+        of = str(deployment.settings.aws.submissions_dead_queue_url)
+        assert deployment.reap(deployment.dead(body, of=of)) == {"batchItemFailures": []}
 
 
 def _submissions_by_queue(deployment: Deployment) -> None:

@@ -6,10 +6,12 @@ roles are compared with. After a change that needs other rights:
 """
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 
+from comfyq import records
 from comfyq.adapters.provisioning.provision import Provisioned
 from comfyq.local.emulator import Emulator
 from infra.checks.calls import RECORD, Right, record, recorded
@@ -19,6 +21,8 @@ from tests.infra.story import play
 
 pytestmark = pytest.mark.timeout(180)
 
+SORT_KEYS = {"OUT#*"}  # made by a function, as partitions are
+RECORDS = Path(records.__file__).parent
 RECORDING = "COMFYQ_RECORD" in os.environ  # noqa: TID251 - a switch of this test alone
 
 
@@ -58,3 +62,15 @@ def test_who_runs_graphs_of_clients_reads_no_secret() -> None:
     """Custom nodes run beside a worker: its rights are those of an intruder, at worst."""
     partitions = {right.partition for right in recorded()["WorkerPolicy"]}
     assert not partitions & {"SECRET#*", "IDEM#*", "DEAD#*", "RATE#*", "UPLOAD#*", "BATCH#*"}
+
+
+def test_every_partition_of_the_records_is_somebodys() -> None:
+    """A kind of item that no role was seen to use is a path that the story does not take."""
+    written = set[str]()
+    for path in RECORDS.glob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        written |= {f"{kind}#*" for kind in re.findall(r'(?:"pk": |return |\()f"([A-Z]+)#', text)}
+        written |= set(re.findall(r'^(?:PARTITION|ASIDE) = "([A-Z]+)"', text, re.MULTILINE))
+    seen = {right.partition for rights in recorded().values() for right in rights}
+    assert len(written) > 8
+    assert written - SORT_KEYS <= seen
