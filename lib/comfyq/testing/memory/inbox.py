@@ -64,7 +64,7 @@ class MemoryInbox:
     def put(self, message: Message) -> None:
         self.slots.append(InboxSlot(message, self._now_s()))
 
-    def hide(self, slot: Slot, seconds: float) -> None:
+    def hide(self, slot: InboxSlot, seconds: float) -> None:
         slot.visible_at_s = self._now_s() + seconds
 
     async def receive(self, *, wait_s: float) -> Sequence[MemoryMessageDelivery]:
