@@ -185,8 +185,8 @@ def _a_reuse(deployment: Deployment) -> None:
     with deployment.role("WorkerPolicy"):
         deployment.work(_reached(first, JobStatus.SUCCEEDED))
     with deployment.role("ApiRole"):
-        asked_again = {"body": body, "headers": {"content-type": "application/json"}}
-        answer = deployment.api()("generate", **asked_again)
+        headers = {"content-type": "application/json"}  # and no idempotency key
+        answer = deployment.api()("generate", body=body, headers=headers)
         assert json.loads(answer["body"])["status"] == "completed", answer["body"]
     with deployment.role("IntakeRole"):
         assert deployment.take(submission(body)) == {"batchItemFailures": []}
