@@ -28,6 +28,25 @@ def problem_codes() -> Mapping[str, HTTPStatus]:
                 codes[code] = HTTPStatus(status)
             case _:
                 pass  # the code of an error of the tree, or of CODES
+    return codes | _server_codes()
+
+
+def _server_codes() -> dict[str, HTTPStatus]:
+    """The codes with which the local server answers before the API sees a request."""
+    codes: dict[str, HTTPStatus] = {}
+    for path in (LIB / "local").rglob("*.py"):
+        for node in ast.walk(_parsed(path)):
+            match node:
+                case ast.Call(
+                    args=[
+                        ast.Attribute(value=ast.Name(id="HTTPStatus"), attr=status),
+                        ast.Constant(value=str(code)),
+                        *_,
+                    ]
+                ):
+                    codes[code] = HTTPStatus[status]
+                case _:
+                    pass  # no refusal
     return codes
 
 

@@ -103,6 +103,7 @@ def test_every_error_code_is_in_the_reference(out: Path) -> None:
     page = reference(out, "errors.md")
     codes = {*problem_codes(), *job_codes()}
     assert {"rate-limited", "invalid-json", "internal-error", "node-error"} <= codes
+    assert {"too-many-connections", "head-too-large"} <= codes, "those of the local server"
     assert {"out-of-memory", "storage-refused", "worker-lost"} <= codes
     for code in codes:
         assert f"| `{code}` |" in page
