@@ -69,7 +69,8 @@ def _faults(invalid: ValidationError) -> Iterator[str]:
     variables = {place.path: place.variable for place in places_of(Settings)}
     for fault in invalid.errors(include_input=False, include_url=False):
         path = tuple(map(str, fault["loc"]))
-        yield f"{variables.get(path, '.'.join(path))}: {fault['msg']}"
+        message = fault["msg"].removeprefix("Value error, ")  # pydantic's, before our own words
+        yield f"{variables.get(path, '.'.join(path))}: {message}"
 
 
 def _value(owner: Any, path: tuple[str, ...]) -> Any:

@@ -54,6 +54,7 @@ def test_what_has_no_meaning_is_refused(text: str, reason: str) -> None:
 def test_a_short_secret_is_refused_with_a_way_to_make_one(secret: str) -> None:
     with pytest.raises(InvalidSettings) as refused:
         read_settings({"COMFYQ_LINK_SECRET": secret})
+    assert str(refused.value).startswith("COMFYQ_LINK_SECRET: has ")
     assert "openssl rand -hex 32" in str(refused.value)
     assert "\n" not in str(refused.value)
 
