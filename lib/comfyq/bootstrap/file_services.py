@@ -10,8 +10,8 @@ from comfyq.bootstrap.records import Records
 from comfyq.config import Settings
 from comfyq.domain.files.asset import AssetId
 from comfyq.domain.files.upload import UploadId
+from comfyq.records.files.uploads import UploadRecords
 from comfyq.records.secrets import SecretRecords
-from comfyq.records.uploads import UploadRecords
 from comfyq.services.files.downloads import Downloads
 from comfyq.services.files.presigned_uploads import PresignedUploads
 from comfyq.services.files.signed_links import SignedLinks
@@ -35,6 +35,7 @@ class FileServices(Records):
             new_id=lambda: AssetId(str(uuid4())),
             retention=self.retention,
             max_bytes=self.settings.limits.input_max_bytes,
+            total_bytes=self.settings.limits.uploads_bytes,
         )
 
     @cached_property

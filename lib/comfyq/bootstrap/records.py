@@ -6,10 +6,10 @@ from uuid import uuid4
 
 from comfyq.bootstrap.ports import Ports
 from comfyq.config import Settings
-from comfyq.records.assets import AssetRecords
 from comfyq.records.batches import BatchRecords
 from comfyq.records.dead_letters import DeadLetterRecords
 from comfyq.records.families import FamilyRecords
+from comfyq.records.files.assets import AssetRecords
 from comfyq.records.jobs import JobRecords
 from comfyq.records.run_times import RunTimeRecords
 from comfyq.records.store_kinds import StoreKindRecords

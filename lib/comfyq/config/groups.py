@@ -92,6 +92,9 @@ class LimitSettings:
     """A job that no worker is able to run waits that long for one, then it fails."""
     input_max_bytes: int = 50_000_000
     """Largest file that a client may upload or have fetched for a job."""
+    uploads_bytes: Annotated[int, Field(ge=1)] = 50 * 10**9
+    """The stored files of a tenant, sent as uploads or data URIs, may have so many bytes together;
+    more are refused with 413. Each is deleted when it was not used for the time of retention."""
     input_max_files: Annotated[int, Field(ge=1)] = 50
     """A job may have so many different input files."""
     input_max_total_bytes: Annotated[int, Field(ge=1)] = 500_000_000

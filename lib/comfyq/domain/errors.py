@@ -37,6 +37,7 @@ DomainError
     - TableUnavailable, QueueUnavailable, AssetsUnavailable, NotifierUnavailable
   + ClockSkewed             AWS refuses this machine's signatures; only setting its clock helps
   + TooLarge                an item, body or file is over a limit
+    - UploadsFull           the tenant's stored files have as many bytes as they may have
     - TooManyOutputs        a job made more files and texts than are kept
 """
 
@@ -246,6 +247,10 @@ class ClockSkewed(DomainError):
 
 class TooLarge(DomainError):
     code = "too-large"
+
+
+class UploadsFull(TooLarge):
+    code = "uploads-full"
 
 
 class TooManyOutputs(TooLarge):

@@ -25,6 +25,7 @@ class Asset:
     created_at: datetime
     expires_at: datetime  # moved on by each use
     version: int = 1
+    counted: bool = True  # in the bytes of its tenant; older versions did not count
 
 
 def name_of(given: str) -> str:

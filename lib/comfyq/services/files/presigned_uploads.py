@@ -31,7 +31,7 @@ from comfyq.domain.files.media_types import HEAD_BYTES, may_be
 from comfyq.domain.files.upload import Upload, UploadId
 from comfyq.ports.assets import Assets, UploadLink
 from comfyq.ports.clock import Clock
-from comfyq.records.uploads import UploadRecords
+from comfyq.records.files.uploads import UploadRecords
 from comfyq.services.files.signed_links import SignedLinks
 from comfyq.services.files.uploads import Uploads
 
@@ -73,9 +73,11 @@ class PresignedUploads:
 
         Raises:
             TooLarge.
+            UploadsFull: there is no room for it; ``complete`` and ``receive`` look again.
         """
         if size > self._uploads.max_bytes:
             raise TooLarge(f"the file has more than {self._uploads.max_bytes} bytes")
+        await self._uploads.require_room(caller.tenant, size)
         upload = Upload(
             id=self._new_id(),
             tenant=caller.tenant,

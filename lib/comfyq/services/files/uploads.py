@@ -5,13 +5,19 @@ from datetime import timedelta
 
 from comfyq.aio.logs import log
 from comfyq.domain.caller import Caller, TenantId
-from comfyq.domain.errors import AssetNotFound, AssetsUnavailable, TooContended, TooLarge
+from comfyq.domain.errors import (
+    AssetNotFound,
+    AssetsUnavailable,
+    TooContended,
+    TooLarge,
+    UploadsFull,
+)
 from comfyq.domain.files.asset import Asset, AssetId, name_of
 from comfyq.domain.files.media_types import UNKNOWN
 from comfyq.ports.assets import Assets
 from comfyq.ports.clock import Clock
 from comfyq.ports.spool import Spool, Spooled
-from comfyq.records.assets import AssetRecords, BlobTaken
+from comfyq.records.files.assets import AssetRecords, BlobTaken, NoRoom
 
 TRIES = 5
 BATCH = 100  # expired assets that one call deletes
@@ -35,6 +41,7 @@ class Uploads:
         new_id: Callable[[], AssetId],
         retention: timedelta,
         max_bytes: int,
+        total_bytes: int,
     ) -> None:
         self._records = records
         self._assets = assets
@@ -43,6 +50,7 @@ class Uploads:
         self._new_id = new_id
         self._retention = retention
         self._max_bytes = max_bytes
+        self._total_bytes = total_bytes  # of each tenant
 
     @property
     def max_bytes(self) -> int:
@@ -57,6 +65,7 @@ class Uploads:
 
         Raises:
             TooLarge: the file has more than ``max_bytes``.
+            UploadsFull: the tenant's files would have more than they may have together.
             AssetsUnavailable, TableUnavailable: nothing was stored.
         """
         spooled = await self._spool.save("upload", self._limited(chunks))
@@ -74,6 +83,12 @@ class Uploads:
         raise TooContended(
             "the same file is being stored and deleted by other requests; send it again"
         )
+
+    async def require_room(self, tenant: TenantId, size: int) -> None:
+        """Raise UploadsFull if the tenant may not store another ``size`` bytes."""
+        used = await self._records.stored_bytes(tenant)
+        if used + size > self._total_bytes:
+            raise self._full(used, size)
 
     async def get(self, caller: Caller, asset_id: AssetId) -> Asset:
         """Return a stored file's record; raises AssetNotFound."""
@@ -138,13 +153,25 @@ class Uploads:
             created_at=now,
             expires_at=now + self._retention,
         )
+        await self.require_room(asset.tenant, asset.size)
         await self._assets.put(asset.key, spooled.path, content_type=content_type)
         try:
-            await self._records.add(asset)
-        except BlobTaken:
+            await self._records.add(asset, most_bytes=self._total_bytes)
+        except NoRoom as full:
+            await self._drop(asset)
+            raise self._full(full.used, asset.size) from full
+        except (BlobTaken, TooContended):
             await self._drop(asset)
             raise
         return asset
+
+    def _full(self, used: int, size: int) -> UploadsFull:
+        return UploadsFull(
+            f"your stored files have {used} bytes, and with {size} more they would be over "
+            f"{self._total_bytes} (COMFYQ_UPLOADS_BYTES); each is deleted "
+            f"{self._retention.total_seconds():.0f} s (COMFYQ_RETENTION_S) after its last use: "
+            "wait for that, send a file that is stored already, or have the limit raised"
+        )
 
     async def _drop(self, asset: Asset) -> None:
         try:

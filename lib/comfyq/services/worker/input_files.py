@@ -25,7 +25,7 @@ from comfyq.domain.job import Job
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.assets import Assets
 from comfyq.ports.inputs import Fetcher, InputFolder, Pictures
-from comfyq.records.assets import AssetRecords
+from comfyq.records.files.assets import AssetRecords
 from comfyq.services.worker.disk_cleanup import DiskCleanup
 
 NAME_CHARS = 32  # of the hash: 128 bits

@@ -285,3 +285,36 @@ def test_uploads_count_as_requests() -> None:
         lab.client.post("/assets/uploads", json=offer),
     ]
     assert [answer.json()["code"] for answer in refused] == ["rate-limited", "rate-limited"]
+
+
+def test_stored_files_are_bounded_in_total() -> None:
+    lab = ApiLab(COMFYQ_UPLOADS_BYTES=len(CONTENT) + 20)
+    asset = stored(lab)
+    offer = {"name": "a.png", "content_type": "image/png", "size_bytes": 21}
+    data = f"data:image/png;base64,{b64encode(bytes(21)).decode()}"
+    asked = {"workflow": "sd15-img2img", "prompt": "x", "image": data}
+    for refused in (
+        lab.client.post("/assets", content=bytes(21), headers=PNG),
+        lab.client.post("/assets", files={"file": ("a", bytes(21))}),
+        lab.client.post("/assets/uploads", json=offer),
+        lab.client.post("/generate", json=asked),
+    ):
+        problem = refused.json()
+        assert (refused.status_code, problem["code"]) == (413, "uploads-full")
+        for part in (f"have {len(CONTENT)} bytes", f"over {len(CONTENT) + 20}", "604800 s"):
+            assert part in problem["detail"]
+    assert list(lab.assets.stored) == [f"assets/{asset['id']}"]
+    assert stored(lab)["id"] == asset["id"], "what is there needs no room"
+    assert stored(lab, bytes(20))
+
+
+async def test_an_upload_that_was_announced_finds_no_room_later() -> None:
+    lab = ApiLab(COMFYQ_UPLOADS_BYTES=len(CONTENT))
+    offer = {"name": "a.png", "content_type": "image/png", "size_bytes": len(CONTENT)}
+    announced = lab.client.post("/assets/uploads", json=offer).json()
+    stored(lab, b"abc")
+    refused = lab.client.put(announced["url"], content=CONTENT)
+    assert (refused.status_code, refused.json()["code"]) == (413, "uploads-full")
+    lab.clock.advance(7 * 86_400 + 1)
+    assert await lab.uploads.expire() == 1
+    assert stored(lab)

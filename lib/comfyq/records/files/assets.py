@@ -1,10 +1,13 @@
-"""Assets: ``ASSET#id`` and, by the hash of what is in them, ``BLOB#tenant#blake3``.
+"""Assets: ``ASSET#id``, by the hash of what is in them ``BLOB#tenant#blake3``, and their bytes.
 
 An asset is deleted in three steps, so that an interruption neither loses nor leaves anything:
-``BLOB`` is deleted and ``ASSET`` marked; the file is deleted; ``ASSET`` is deleted.
+``BLOB`` is deleted and ``ASSET`` marked; the file is deleted; ``ASSET`` is deleted and its bytes
+are no longer counted.
 """
 
-from collections.abc import Sequence
+import asyncio
+import random
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -12,8 +15,11 @@ from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import AssetNotFound, TooContended
 from comfyq.domain.files.asset import Asset, AssetId
 from comfyq.ports.table import ConditionFailed, Delete, Item, Key, Put, Table
+from comfyq.records.files.stored_bytes import stored_bytes
 from comfyq.records.times import from_ms, sortable, to_ms
 
+TRIES = 30  # of a write beside others that count bytes of the same tenant
+PAUSE_S = 0.2  # most between two of them
 DUE = "ASSETS"  # the partition of the index that the reaper looks at
 
 
@@ -21,22 +27,50 @@ class BlobTaken(Exception):
     """The tenant already has an asset with this content."""
 
 
+class NoRoom(Exception):
+    """The tenant's assets would have more bytes than they may; ``used`` is what they have."""
+
+    def __init__(self, used: int) -> None:
+        super().__init__(f"{used} bytes are used")
+        self.used = used
+
+
 class AssetRecords:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    async def add(self, asset: Asset) -> None:
-        """Store a new asset; raises BlobTaken where the tenant has one with these bytes."""
+    async def stored_bytes(self, tenant: TenantId) -> int:
+        """Return the bytes of the tenant's assets."""
+        return (await stored_bytes(self._table, tenant)).size
+
+    async def add(self, asset: Asset, *, most_bytes: int) -> None:
+        """Store a new asset, and count its bytes.
+
+        Raises:
+            BlobTaken: the tenant has an asset with this content.
+            NoRoom: the tenant's assets would have over ``most_bytes``.
+            TooContended: too many others are added and removed at the same time.
+        """
         blob_pk, blob_sk = _blob_key(asset.tenant, asset.blake3)
-        try:
-            await self._table.write(
-                Put(_item(asset), absent=True),
-                Put({"pk": blob_pk, "sk": blob_sk, "asset": asset.id}, absent=True),
-            )
-        except ConditionFailed as refused:
-            blob = refused.found.get(1)
-            if blob is None or blob["asset"] != asset.id:  # else only the answer was lost
-                raise BlobTaken from refused
+        for pause_s in _pauses():
+            stored = await stored_bytes(self._table, asset.tenant)
+            if stored.size + asset.size > most_bytes:
+                raise NoRoom(stored.size)
+            try:
+                await self._table.write(
+                    Put(_item(asset), absent=True),
+                    Put({"pk": blob_pk, "sk": blob_sk, "asset": asset.id}, absent=True),
+                    stored.changed(asset.size),
+                )
+            except ConditionFailed as refused:
+                blob = refused.found.get(1)
+                if blob is None:  # another asset was counted meanwhile
+                    await asyncio.sleep(pause_s)
+                    continue
+                if blob["asset"] != asset.id:  # else only the answer was lost
+                    raise BlobTaken from refused
+            return
+        raise TooContended("too many files are being stored at the same time; send it again")
 
     async def get(self, asset_id: AssetId) -> Asset:
         """Raises AssetNotFound, also for one that is being deleted."""
@@ -96,8 +130,29 @@ class AssetRecords:
         return _asset(marked)
 
     async def remove(self, asset: Asset) -> None:
-        """Delete the item of a condemned asset whose file is gone."""
-        await self._table.write(Delete(_key(asset.id)))
+        """Delete the item of a condemned asset whose file is gone, and count its bytes no more.
+
+        Raises:
+            TooContended: too many others are added and removed at the same time.
+        """
+        gone = Delete(_key(asset.id), version=asset.version)
+        for pause_s in _pauses():
+            stored = await stored_bytes(self._table, asset.tenant)
+            uncounted = [stored.changed(-asset.size)] if asset.counted else []
+            try:
+                await self._table.write(gone, *uncounted)
+            except ConditionFailed as refused:
+                if 0 not in refused.found:  # another asset was counted meanwhile
+                    await asyncio.sleep(pause_s)
+                    continue
+            return  # it may have been removed already
+        raise TooContended(f"asset {asset.id} cannot be removed beside so many others")
+
+
+def _pauses() -> Iterator[float]:
+    """Yield random seconds to wait after each try, which grow, so that of many one is first."""
+    for attempt in range(TRIES):
+        yield random.uniform(0, min(PAUSE_S, 0.002 * 2**attempt))
 
 
 def _key(asset_id: AssetId) -> Key:
@@ -120,6 +175,7 @@ def _item(asset: Asset) -> Item:
         "size": asset.size,
         "blake3": asset.blake3,
         "key": asset.key,
+        "counted": asset.counted,
         "created": to_ms(asset.created_at),
         "apk": DUE,
         "ask": sortable(asset.expires_at),
@@ -135,6 +191,7 @@ def _asset(item: Item) -> Asset:
         size=item["size"],
         blake3=item["blake3"],
         key=item["key"],
+        counted=item.get("counted", False),
         created_at=from_ms(item["created"]),
         expires_at=from_ms(int(item["ask"])),
         version=item["version"],
