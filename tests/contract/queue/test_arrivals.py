@@ -96,6 +96,19 @@ async def test_a_message_of_another_process_wakes_receivers(
         await letters.result()[0].ack()
 
 
+async def test_messages_sent_together_reach_as_many_receivers(
+    database: Database, never_looks: None
+) -> None:
+    queue = SqliteQueue(database=database, clock=CLOCK)
+    async with asyncio.timeout(15), asyncio.TaskGroup() as group:
+        receivers = [group.create_task(queue.receive(wait_s=20)) for _ in range(4)]
+        await waiting(database, 4)
+        names = [JobId(f"job-{number}") for number in range(4)]
+        await queue.send_many(names, tenant=DEFAULT_TENANT)
+    received = [receiver.result() for receiver in receivers]
+    assert {each.job_id for each in received if each is not None} == set(names)
+
+
 async def test_a_message_that_becomes_visible_is_received_then(
     database: Database, never_looks: None
 ) -> None:

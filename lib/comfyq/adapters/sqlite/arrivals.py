@@ -34,19 +34,17 @@ class Arrivals:
         self._pipe: Path | None = None
         self._starting = threading.Lock()
         self._is_started = False
-        self._waiting: dict[asyncio.Future[bool], str] = {}
+        self._waiting: dict[asyncio.Future[bool], str] = {}  # those that nothing has woken
         self._noted: Counter[str] = Counter()
 
     def noted(self, topic: str) -> int:
         """Return a number that changes with each message; read it before looking for one."""
         return self._noted[topic]
 
-    def note(self, topic: str) -> None:
-        """A message was sent and is stored."""
-        self._noted[topic] += 1
-        waiting = self._of(topic)
-        if waiting:
-            _settle(random.choice(waiting))
+    def note(self, topic: str, count: int = 1) -> None:
+        """Wake receivers for ``count`` messages that were sent and are stored."""
+        self._noted[topic] += count
+        self._wake(topic, most=count)
         for pipe in self._others():
             _write(pipe, topic)
 
@@ -59,14 +57,18 @@ class Arrivals:
             self._start()
         loop = asyncio.get_running_loop()
         future: asyncio.Future[bool] = loop.create_future()
-        timer = loop.call_later(pause_s, _end, future)
+        timer = loop.call_later(pause_s, self._time_out, future)
         self._waiting[future] = topic
         try:
             if self._noted[topic] == since:  # else it came while this receiver looked
                 await future
+        except asyncio.CancelledError:
+            if future not in self._waiting:  # it was woken: its message is another receiver's now
+                self._wake(topic, most=1)
+            raise
         finally:
             timer.cancel()
-            del self._waiting[future]
+            self._waiting.pop(future, None)
 
     def close(self) -> None:
         """Remove the pipe and end its thread."""
@@ -77,8 +79,22 @@ class Arrivals:
             _write(pipe, END)
             pipe.unlink(missing_ok=True)
 
-    def _of(self, topic: str) -> list[asyncio.Future[bool]]:
-        return [future for future, its in list(self._waiting.items()) if its == topic]
+    def _wake(self, topic: str, *, most: int | None = None) -> None:
+        """Wake receivers, ``most`` of them or all, that nothing has woken yet."""
+        waiting = [future for future, its in list(self._waiting.items()) if its == topic]
+        random.shuffle(waiting)
+        woken = 0
+        for future in waiting:
+            if woken == most:
+                return
+            # Threads may choose the same one: the first to take it out has woken it.
+            if self._waiting.pop(future, None) is not None:
+                _settle(future)
+                woken += 1
+
+    def _time_out(self, future: asyncio.Future[bool]) -> None:
+        self._waiting.pop(future, None)
+        _end(future)
 
     def _others(self) -> list[Path]:
         with suppress(FileNotFoundError):
@@ -106,8 +122,7 @@ class Arrivals:
             while END not in (topics := os.read(reads, READ_BYTES).decode().split("\n")):
                 for topic in filter(None, set(topics)):
                     self._noted[topic] += 1
-                    for future in self._of(topic):
-                        _settle(future)
+                    self._wake(topic)
         finally:
             os.close(reads)
 

@@ -94,7 +94,7 @@ class SqliteQueue:
             await self._database.write(
                 lambda connection: connection.executemany(SEND, messages).rowcount, synced=False
             )
-        self._shown_in(0)
+        self._shown_in(0, count=len(messages))
 
     async def receive(self, *, wait_s: float) -> SqliteDelivery | None:
         check_seconds(wait_s, most=MAX_WAIT_S)
@@ -129,10 +129,10 @@ class SqliteQueue:
         """Acknowledge within the caller's transaction."""
         connection.execute(ACK, (receipt.id, receipt.receives))
 
-    def _shown_in(self, seconds: float) -> None:
+    def _shown_in(self, seconds: float, *, count: int = 1) -> None:
         """Wake receivers, which look by themselves after a while, for what is visible before."""
         if seconds < LOOK_S:
-            self._database.arrivals.note(JOBS)
+            self._database.arrivals.note(JOBS, count)
 
     async def _until_visible(self) -> float:
         """Return the seconds until a message is visible, 0 or less if one is."""
