@@ -4,7 +4,8 @@ Counting reads an index entry a job, so a count serves until half of the room th
 up by this process, and for some seconds: several processes at once may go a little over the limit.
 """
 
-from dataclasses import dataclass
+import asyncio
+from dataclasses import dataclass, field
 from time import monotonic
 
 from comfyq.domain.caller import Caller, TenantId
@@ -21,9 +22,10 @@ TENANTS = 1_000  # whose counts are remembered
 class Count:
     """A tenant's waiting jobs at one time, and those that were accepted since."""
 
-    counted: int
-    at: float  # monotonic
+    counted: int = 0
+    at: float = float("-inf")  # monotonic
     accepted: int = 0
+    counting: asyncio.Lock = field(default_factory=asyncio.Lock)  # held by the one who counts
 
 
 class WaitingLimit:
@@ -39,9 +41,11 @@ class WaitingLimit:
         Raises:
             TooManyWaiting: its waiting jobs and these are more than it may have.
         """
-        count = self._counts.get(caller.tenant)
-        if count is None or self._is_stale(count, jobs):
-            count = await self._recount(caller.tenant)
+        count = self._count_of(caller.tenant)
+        if self._is_stale(count, jobs):
+            async with count.counting:
+                if self._is_stale(count, jobs):  # else another request has counted meanwhile
+                    await self._recount(caller.tenant, count)
         waiting = count.counted + count.accepted
         if waiting + jobs > self._cap:
             raise TooManyWaiting(
@@ -59,9 +63,15 @@ class WaitingLimit:
         used_up = 2 * (count.accepted + jobs) > self._cap - count.counted
         return age_s >= self._count_s or (used_up and age_s >= min(RECOUNT_S, self._count_s))
 
-    async def _recount(self, tenant: TenantId) -> Count:
-        counted = await self._waiting.count(tenant, most=self._cap)
-        while len(self._counts) >= TENANTS:
-            self._counts.pop(next(iter(self._counts)))
-        self._counts[tenant] = count = Count(counted, monotonic())
+    def _count_of(self, tenant: TenantId) -> Count:
+        if (count := self._counts.get(tenant)) is None:
+            while len(self._counts) >= TENANTS:
+                self._counts.pop(next(iter(self._counts)))
+            self._counts[tenant] = count = Count()
         return count
+
+    async def _recount(self, tenant: TenantId, count: Count) -> None:
+        accepted_before = count.accepted
+        count.counted = await self._waiting.count(tenant, most=self._cap)
+        count.accepted -= accepted_before  # those that were accepted meanwhile may not be counted
+        count.at = monotonic()

@@ -1,11 +1,12 @@
 """The limit on a tenant's waiting jobs, and what it costs to count them."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
 from comfyq.domain import job as jobs
-from comfyq.domain.caller import DEFAULT_TENANT, Caller, Scope
+from comfyq.domain.caller import DEFAULT_TENANT, Caller, Scope, TenantId
 from comfyq.domain.errors import TooManyWaiting
 from comfyq.domain.job import JobError, JobStatus
 from comfyq.records.waiting_jobs import WaitingRecords
@@ -69,6 +70,47 @@ async def test_counting_costs_no_more_with_each_submission(farm: Farm) -> None:
     assert farm.table.listed - before == 40, "they were counted once"
     with pytest.raises(TooManyWaiting):
         await limit.acquire(caller, 901)
+
+
+async def test_concurrent_submissions_are_counted_once_and_keep_the_limit(farm: Farm) -> None:
+    for _ in range(3):
+        await farm.submit()
+    caller = Caller(DEFAULT_TENANT, frozenset({Scope.SUBMIT}))
+    limit = WaitingLimit(waiting=WaitingRecords(farm.table), cap=10)
+    before = farm.table.listed
+    acquired = await asyncio.gather(
+        *(limit.acquire(caller) for _ in range(50)), return_exceptions=True
+    )
+    assert acquired.count(None) == 7
+    assert farm.table.listed - before == 3
+    refusals = [each for each in acquired if each is not None]
+    assert all(isinstance(each, TooManyWaiting) for each in refusals)
+
+
+async def test_what_is_accepted_while_others_are_counted_takes_room(farm: Farm) -> None:
+    caller = Caller(DEFAULT_TENANT, frozenset({Scope.SUBMIT}))
+    waiting = WaitingRecords(farm.table)
+    limit = WaitingLimit(waiting=waiting, cap=10)
+    counting, go_on = asyncio.Event(), asyncio.Event()
+    count = waiting.count
+
+    async def slow(tenant: TenantId, *, most: int) -> int:
+        counted = await count(tenant, most=most)
+        counting.set()
+        await go_on.wait()
+        return counted
+
+    await limit.acquire(caller)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(waiting_limit, "RECOUNT_S", 0)
+        patch.setattr(waiting, "count", slow)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(limit.acquire(caller, 8))  # uses up so much that it counts again
+            await counting.wait()
+            await limit.acquire(caller, 2)  # fits what was counted before
+            go_on.set()
+    with pytest.raises(TooManyWaiting):
+        await limit.acquire(caller)
 
 
 async def test_a_list_by_status_reads_what_it_shows_and_no_more(farm: Farm) -> None:
