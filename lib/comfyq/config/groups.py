@@ -122,9 +122,6 @@ class LocalSettings:
 
     reap_period_s: float = 1.0
     """The reaper of `comfyq up` runs so often."""
-    visibility_s: float = TAKEN_S
-    """A worker that has received a message hides it from others for that long, or as long as its
-    lease once it has claimed the job."""
     connections: Annotated[int, Field(ge=1)] = 1_000
     """HTTP connections at the same time; half of the files that the process may open are more
     than that, or they are the limit."""
@@ -243,6 +240,9 @@ class WorkerSettings:
     """A worker without a sign of life for that long is not counted as live."""
     wait_s: float = 20
     """One long poll of the queue lasts that long."""
+    visibility_s: float = TAKEN_S
+    """A worker that has received a message hides it from others for that long, or as long as its
+    lease once it has claimed the job."""
     spool_bytes: int = 10 * 2**30
     """Results that storage refused may take so much of the worker's disk."""
     min_free_bytes: int = 10**9

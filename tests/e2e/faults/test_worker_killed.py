@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from comfyq.config import LocalSettings
+from comfyq.config import WorkerSettings
 from tests.e2e.faults.client import until
 from tests.e2e.faults.comfy import Simulated
 from tests.e2e.faults.conftest import Record
@@ -61,7 +61,7 @@ def test_killed_at_a_point_of_its_way(
         simulator,
         worker_id=doomed,
         faults=[{**POINTS[point], "do": "kill"}],
-        env={"COMFYQ_VISIBILITY_S": f"{LocalSettings().visibility_s:g}"} if point == TAKEN else {},
+        env={"COMFYQ_VISIBILITY_S": f"{WorkerSettings().visibility_s:g}"} if point == TAKEN else {},
     )
     jobs = [lab.client.submit(seconds=0.3)]
     while not victim.has_ended_within(0.3):  # the other one may be faster a few times

@@ -32,7 +32,7 @@ def aws_ports(settings: Settings, local_clock: Clock) -> Ports:
             client=clients.sqs,
             url=aws.queue_url,
             fair=settings.tenants.fair_queue,
-            visibility_s=settings.local.visibility_s,
+            visibility_s=settings.worker.visibility_s,
         ),
         assets=S3Assets(client=clients.s3, bucket=aws.bucket),
         clock=clock,

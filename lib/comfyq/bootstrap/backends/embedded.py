@@ -19,7 +19,7 @@ SUBMISSIONS_DEAD_BOX = "submissions-dead"
 def embedded_ports(settings: Settings, clock: Clock) -> Ports:
     database = Database(path=settings.data_dir / "comfyq.db")
     table = SqliteTable(database=database, clock=clock)
-    queue = SqliteQueue(database=database, clock=clock, visibility_s=settings.local.visibility_s)
+    queue = SqliteQueue(database=database, clock=clock, visibility_s=settings.worker.visibility_s)
     notifier = GatewayNotifier()
     return Ports(
         table=table,

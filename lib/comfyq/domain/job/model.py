@@ -155,8 +155,8 @@ class Job:
 
     @property
     def is_aside(self) -> bool:
-        """Return whether the job waits for a worker that is able to run it; no doorbell is sent
-        for it then."""
+        """Return whether the job waits for a worker that is able to run it. Workers find it without
+        a doorbell; the reaper sends one after ten minutes or more, and then ever more seldom."""
         return self.unsuited_since is not None and self.lease is None
 
     @property

@@ -19,7 +19,7 @@ class Dispatch:
 
     async def dispatch(self, job: Job) -> Job:
         """Send a waiting job's first doorbell, or announce a job that has ended. A job that was set
-        aside needs none.
+        aside is found without one; if that takes ten minutes or more, the reaper sends one.
 
         A doorbell that cannot be sent raises nothing: the reaper sends it again.
         """
