@@ -200,8 +200,9 @@ class FarmWorker:
         """Read the catalogue, and run every job that was set aside and that it suits."""
         await self.capabilities.object_info()
         await self.parts.aside.look()
-        while (job_id := self.parts.aside.take()) is not None:
-            held = await self.claims.claim_waiting(job_id)
+        while (job := self.parts.aside.oldest()) is not None:
+            self.parts.aside.take(job)
+            held = await self.claims.claim_waiting(job.id)
             if held is not None:
                 await self.executor.run(held, self.turn)
 

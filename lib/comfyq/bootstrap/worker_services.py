@@ -33,6 +33,7 @@ from comfyq.records.catalogues import CatalogueRecords
 from comfyq.services.worker.capabilities import Capabilities
 from comfyq.services.worker.choice.affinity import Affinity
 from comfyq.services.worker.choice.aside_jobs import AsideJobs
+from comfyq.services.worker.choice.ready_jobs import ReadyJobs
 from comfyq.services.worker.claims import Claims
 from comfyq.services.worker.conclusion import Conclusion
 from comfyq.services.worker.disk_cleanup import DiskCleanup
@@ -235,18 +236,18 @@ class WorkerServices:
 
     @cached_property
     def source(self) -> JobSource:
-        affinity = Affinity(
-            records=self.services.records,
-            families=self.services.families,
-            clock=self.services.ports.clock,
-            max_wait_s=self.settings.affinity_max_wait_s,
-        )
+        ready = ReadyJobs(records=self.services.records, families=self.services.families)
+        clock, max_wait_s = self.services.ports.clock, self.settings.affinity_max_wait_s
+        affinity = Affinity(ready=ready, clock=clock, max_wait_s=max_wait_s)
         return JobSource(
             claims=self.jobs.claims,
             queue=self.services.ports.queue,
+            ready=ready,
             affinity=affinity if self.settings.affinity else None,
             wait_s=self.settings.wait_s,
-            may_claim=lambda: self.readiness.ok and self.heartbeat.shows_engine,
+            may_claim=lambda: (
+                self.readiness.ok and self.heartbeat.shows_engine and self.attempts.has_room
+            ),
             aside=self.jobs.aside,
         )
 

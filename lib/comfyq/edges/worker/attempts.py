@@ -46,6 +46,10 @@ class Attempts:
         """Wait until ComfyUI's queue has room for another prompt."""
         await self._slots.room()
 
+    @property
+    def has_room(self) -> bool:
+        return self._slots.has_room
+
     def slot(self) -> PromptSlot:
         """Reserve a place in ComfyUI's queue for a job that is about to be claimed."""
         return self._slots.enter()

@@ -1,16 +1,20 @@
 """Places for prompts in ComfyUI's queue."""
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from enum import Enum, auto
 
 from comfyq.services.worker.renderer import Turn
 
+KEEP_S = 1.0  # a fetch that is shorter keeps its place: claiming another job takes as long
+
 
 class JobPlace(Enum):
     WAITS = auto()  # claimed, but not started by ComfyUI
     PREPARES = auto()  # its input files are fetched: its place is another's
+    PREPARED = auto()  # they are here, and it waits for a place
     RUNS = auto()
     LEFT = auto()
 
@@ -20,13 +24,16 @@ class PromptSlots:
 
     With a depth of two, the next prompt is claimed when the one before it has started, so that
     ComfyUI goes from one to the next by itself; a depth of one waits for the end. Up to
-    ``preparing`` jobs beside these have their input files fetched.
+    ``preparing`` jobs beside these have their input files fetched, each after it has kept its place
+    for ``keep_s``. One that is prepared gets a place before another job is claimed.
     """
 
-    def __init__(self, depth: int, *, preparing: int = 16) -> None:
+    def __init__(self, depth: int, *, preparing: int = 16, keep_s: float = KEEP_S) -> None:
+        self.keep_s = keep_s
         self._depth = depth
         self._preparing = preparing
         self._jobs = dict.fromkeys(JobPlace, 0)
+        self._prepared: deque[PromptSlot] = deque()
         self._open = asyncio.Event()
         self._open.set()
 
@@ -49,16 +56,23 @@ class PromptSlots:
         self._settle()
         return PromptSlot(self)
 
-    def move(self, before: JobPlace, after: JobPlace) -> None:
+    def move(self, slot: "PromptSlot", before: JobPlace, after: JobPlace) -> None:
         self._jobs[before] -= 1
         self._jobs[after] += 1
+        if before is JobPlace.PREPARED:
+            self._prepared.remove(slot)
+        if after is JobPlace.PREPARED:
+            self._prepared.append(slot)
         self._settle()
 
     def _settle(self) -> None:
-        if self._jobs[JobPlace.WAITS] == 0 and self._jobs[JobPlace.RUNS] < self._depth:
+        is_free = self._jobs[JobPlace.WAITS] == 0 and self._jobs[JobPlace.RUNS] < self._depth
+        if is_free and not self._prepared:
             self._open.set()
-        else:
-            self._open.clear()
+            return
+        self._open.clear()
+        if is_free:
+            self._prepared[0].become(JobPlace.WAITS)
 
 
 class PromptSlot:
@@ -68,11 +82,12 @@ class PromptSlot:
     def __init__(self, slots: PromptSlots) -> None:
         self._slots = slots
         self._place = JobPlace.WAITS
+        self._moved = asyncio.Event()
 
     @property
     def waits(self) -> bool:
         """Return whether the job is claimed but not started by ComfyUI."""
-        return self._place in (JobPlace.WAITS, JobPlace.PREPARES)
+        return self._place in (JobPlace.WAITS, JobPlace.PREPARES, JobPlace.PREPARED)
 
     @property
     def has_left(self) -> bool:
@@ -84,25 +99,31 @@ class PromptSlot:
 
     @asynccontextmanager
     async def preparing(self) -> AsyncIterator[None]:
-        """Leave the place to other jobs while the body fetches files, then wait for one again."""
-        if not self._slots.may_prepare:
+        """Leave the place to other jobs if the body fetches files for long; then wait for one."""
+        timer = asyncio.get_running_loop().call_later(self._slots.keep_s, self._lend)
+        try:
             yield
-            return
-        self._become(JobPlace.PREPARES)
-        yield
-        while self._place is JobPlace.PREPARES:
-            await self._slots.room()
-            if self._slots.has_room:
-                self._become(JobPlace.WAITS)
+        finally:
+            timer.cancel()
+        if self._place is JobPlace.PREPARES:
+            self._moved.clear()
+            self.become(JobPlace.PREPARED)
+            await self._moved.wait()
 
     def start(self) -> None:
         if self.waits:
-            self._become(JobPlace.RUNS)
+            self.become(JobPlace.RUNS)
 
     def leave(self) -> None:
-        self._become(JobPlace.LEFT)
+        self.become(JobPlace.LEFT)
 
-    def _become(self, place: JobPlace) -> None:
+    def become(self, place: JobPlace) -> None:
         if not self.has_left:
-            self._slots.move(self._place, place)
-            self._place = place
+            before, self._place = self._place, place
+            if before is JobPlace.PREPARED:
+                self._moved.set()
+            self._slots.move(self, before, place)
+
+    def _lend(self) -> None:
+        if self._place is JobPlace.WAITS and self._slots.may_prepare:
+            self.become(JobPlace.PREPARES)

@@ -13,7 +13,7 @@ from time import monotonic
 from typing import Any
 
 from comfyq.domain.graph.errors import NOT_IN_LIST, UNKNOWN_CLASS
-from comfyq.domain.graph.node_catalogue import NodeCatalogue, read_catalogue
+from comfyq.domain.graph.node_catalogue import NodeCatalogue, essence, id_of, read_catalogue
 from comfyq.domain.graph.validation import validate
 from comfyq.domain.job import Job, JobId
 from comfyq.domain.submission.spec import Spec
@@ -48,9 +48,11 @@ class Capabilities:
             self._asked_at = monotonic()
             if info != self._info:
                 # Parsing thousands of classes would block the event loop.
-                self._catalogue = await asyncio.to_thread(read_catalogue, info)
+                catalogue = await asyncio.to_thread(_parsed, info, self._catalogue)
                 self._info = info
-                self._suited.clear()
+                if catalogue is not self._catalogue:
+                    self._catalogue = catalogue
+                    self._suited.clear()
             return info
 
     async def suited(self, job: Job, spec: Spec) -> Spec:
@@ -72,7 +74,8 @@ class Capabilities:
 
     @property
     def catalogue(self) -> NodeCatalogue | None:
-        """Return ComfyUI's catalogue as it was last read; another object after each change."""
+        """Return ComfyUI's catalogue as it was last read; another object after each change, which
+        the names of uploaded files are not."""
         return self._catalogue
 
     def suits(self, spec: Spec) -> bool:
@@ -114,3 +117,11 @@ class Capabilities:
             return spec  # no ComfyUI could run it: submitting gets ComfyUI's own error
         lacks = [f"{each.class_type} ({each.node}): {each.readable()}" for each in verdict.errors]
         raise Unsuited(f"its ComfyUI lacks what the job needs: {'; '.join(lacks[:NAMED])}")
+
+
+def _parsed(info: Mapping[str, Any], known: NodeCatalogue | None) -> NodeCatalogue:
+    """Parse a catalogue; return ``known`` if graphs depend on nothing that differs."""
+    catalogue_id = id_of(essence(info))
+    if known is not None and known.id == catalogue_id:
+        return known
+    return read_catalogue(info, id=catalogue_id)

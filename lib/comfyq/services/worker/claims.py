@@ -80,6 +80,8 @@ class Claims:
 
     async def claim_waiting(self, job_id: JobId) -> HeldJob | None:
         """Claim a waiting job without its doorbell; None if another worker was faster."""
+        if job_id in self._held:
+            return None  # what showed it as waiting lags; claiming it would end its attempt
         try:
             job, spec = await self._take(job_id)
             return await self._hold(job, None, spec)

@@ -11,6 +11,7 @@ from comfyq.domain.job import Job, JobId
 from comfyq.domain.submission.spec import Spec
 from comfyq.records.families import FamilyRecords
 from comfyq.services.worker.choice.affinity import Affinity
+from comfyq.services.worker.choice.ready_jobs import ReadyJobs
 from tests.farm import GRAPH, Farm
 
 pytestmark = pytest.mark.anyio
@@ -18,13 +19,8 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def affinity(farm: Farm) -> Affinity:
-    families = FamilyRecords(farm.table)
-    return Affinity(
-        records=farm.records,
-        families=families,
-        clock=farm.clock,
-        max_wait_s=60,
-    )
+    ready = ReadyJobs(records=farm.records, families=FamilyRecords(farm.table))
+    return Affinity(ready=ready, clock=farm.clock, max_wait_s=60)
 
 
 async def waiting(farm: Farm, family: str, *, graph: Graph = GRAPH) -> Job:
@@ -82,6 +78,15 @@ async def test_a_claimed_job_is_no_choice(farm: Farm, affinity: Affinity) -> Non
     held = await worker.claims.claim_waiting(fitting.id)
     assert held is not None
     assert await affinity.choose() is None
+
+
+async def test_a_job_that_is_held_here_is_not_claimed_again(farm: Farm) -> None:
+    """The index that shows what is ready lags behind a claim."""
+    job = await waiting(farm, "flux")
+    worker = farm.worker("w1")
+    assert await worker.claims.claim_waiting(job.id) is not None
+    assert await worker.claims.claim_waiting(job.id) is None
+    assert (await farm.records.get(job.id)).attempt == 1
 
 
 async def test_of_two_that_choose_the_same_job_one_gets_it(farm: Farm) -> None:

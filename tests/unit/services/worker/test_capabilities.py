@@ -16,6 +16,7 @@ from comfyq.ports.engine import EngineUnavailable
 from comfyq.records.families import FamilyRecords
 from comfyq.services.worker import capabilities
 from comfyq.services.worker.choice.affinity import Affinity
+from comfyq.services.worker.choice.ready_jobs import ReadyJobs
 from tests.farm import Farm, FarmWorker
 from tests.scripted_engine import CLASSES, ScriptedEngine
 from tests.unit.services.worker.test_affinity import waiting
@@ -151,6 +152,27 @@ async def test_each_job_set_aside_is_judged_once_by_each_catalogue(farm: Farm) -
     assert farm.table.gets - before == 2, "the new one alone"
 
 
+async def test_an_uploaded_file_makes_no_new_catalogue(farm: Farm) -> None:
+    """Each job with input files changes the list of LoadImage."""
+
+    def listing(*files: str) -> dict[str, Any]:
+        load = {"input": {"required": {"image": [list(files), {"image_upload": True}]}}}
+        return {**CLASSES, "LoadImage": load}
+
+    own = worker(farm, "w", listing("a.png"))
+    await submit(farm)
+    await own.run_once()
+    await own.capabilities.object_info()
+    await own.parts.aside.look()
+    farm.clock.advance(60)
+    await own.parts.aside.look()
+    own.engine.catalogue = listing("a.png", "b.png")
+    await own.capabilities.object_info()
+    before = farm.table.gets
+    await own.parts.aside.look()
+    assert farm.table.gets == before
+
+
 async def test_comfyui_is_asked_again_before_a_job_is_given_back(
     farm: Farm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,8 +214,7 @@ async def test_a_comfyui_that_does_not_tell_gets_the_job_as_it_is(
 async def test_affinity_looks_past_it(farm: Farm) -> None:
     own = worker(farm, "w", CLASSES)
     affinity = Affinity(
-        records=farm.records,
-        families=FamilyRecords(farm.table),
+        ready=ReadyJobs(records=farm.records, families=FamilyRecords(farm.table)),
         clock=farm.clock,
         max_wait_s=0,
     )
@@ -212,10 +233,10 @@ async def test_a_job_waits_for_a_catalogue_that_is_being_read(
     own, parsing, go_on = worker(farm, "w", CLASSES), threading.Event(), threading.Event()
     read = read_catalogue
 
-    def slow(info: Mapping[str, Any]) -> NodeCatalogue:
+    def slow(info: Mapping[str, Any], *, id: str) -> NodeCatalogue:
         parsing.set()
         assert go_on.wait(10)
-        return read(info)
+        return read(info, id=id)
 
     monkeypatch.setattr(capabilities, "read_catalogue", slow)
     job = await submit(farm)

@@ -1,7 +1,8 @@
 """Taking up jobs that were set aside, once this worker is able to run them.
 
-No doorbell is sent for such a job. Each worker reads through them once, and again when its
-ComfyUI's catalogue has changed; then only what was set aside since.
+They need no doorbell; the reaper sends one after ten minutes or more, to start workers where none
+is. Each worker reads through them once, and again when its ComfyUI's catalogue has changed; then
+only what was set aside since.
 """
 
 import asyncio
@@ -14,8 +15,8 @@ from comfyq.domain.graph.node_catalogue import NodeCatalogue
 from comfyq.domain.job import JobId
 from comfyq.ports.clock import Clock
 from comfyq.ports.table import Cursor
-from comfyq.records.aside_jobs import Aside, AsideRecords
-from comfyq.records.jobs import JobRecords
+from comfyq.records.aside_jobs import AsideRecords
+from comfyq.records.jobs import JobRecords, Waiting
 from comfyq.services.worker.capabilities import Capabilities
 
 LOOK_S = 2.0
@@ -44,17 +45,23 @@ class AsideJobs:
         self._catalogue: NodeCatalogue | None = None
         self._after: Cursor | None = None
         self._judged: set[JobId] = set()  # those behind ``_after``
-        self._suited: dict[JobId, None] = {}  # in order
-        self.found = asyncio.Event()  # set while ``take`` has a job to return
+        self._suited: dict[JobId, Waiting] = {}
+        self._unclaimed: dict[JobId, Waiting] = {}  # found, but claiming them failed
+        self.found = asyncio.Event()  # set while ``oldest`` has a job to return
 
-    def take(self) -> JobId | None:
-        """Return the longest waiting of the jobs that were found, once."""
-        job_id = next(iter(self._suited), None)
-        if job_id is not None:
-            del self._suited[job_id]
+    def oldest(self) -> Waiting | None:
+        """Return the longest waiting of the jobs that were found."""
+        return min(self._suited.values(), key=lambda job: job.since, default=None)
+
+    def take(self, job: Waiting) -> None:
+        """Take out a found job that is about to be claimed."""
+        self._suited.pop(job.id, None)
         if not self._suited:
             self.found.clear()
-        return job_id
+
+    def give_back(self, job: Waiting) -> None:
+        """Let the next look find a job again that could not be claimed, if it is aside still."""
+        self._unclaimed[job.id] = job
 
     async def run(self) -> None:
         """Look every ``look_s`` until canceled."""
@@ -72,12 +79,20 @@ class AsideJobs:
             self._judged.clear()
         if self._catalogue is None:
             return
+        for job in list(self._unclaimed.values()):
+            await self._judge(job)
+            del self._unclaimed[job.id]
+        await self._judge_new()
+
+    async def _judge_new(self) -> None:
         settled_before = self._clock.now() - LAG
         after = self._after
         while len(self._suited) < MOST:
             page = await self._aside.list(limit=PAGE, after=after)
             for each in page:
-                await self._judge(each)
+                if each.id not in self._judged:
+                    await self._judge(Waiting(each.id, each.since))
+                    self._judged.add(each.id)
                 after = each.cursor
                 if each.since < settled_before:
                     self._after = after
@@ -85,16 +100,17 @@ class AsideJobs:
             if len(page) < PAGE:
                 return
 
-    async def _judge(self, aside: Aside) -> None:
-        if aside.id in self._judged:
-            return
+    async def _judge(self, waiting: Waiting) -> None:
         await asyncio.sleep(0)  # a read need not suspend: thousands would block the event loop
         try:
-            job = await self._records.get(aside.id)
+            job = await self._records.get(waiting.id)
             if job.is_aside and self._capabilities.suits(await self._records.spec(job.id)):
                 await self._records.update(job, jobs.note_suited)
-                self._suited[job.id] = None
+                self._suited[job.id] = waiting
                 self.found.set()
         except (JobNotFound, IllegalTransition):
             pass  # it has ended since, or another worker has it
-        self._judged.add(aside.id)
+        except DomainError:
+            raise  # the table is away: the next look goes on here
+        except Exception:  # a defect that one job meets must not end the worker
+            log.exception("aside_job_skipped", job=waiting.id)
