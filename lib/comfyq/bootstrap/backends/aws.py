@@ -39,7 +39,7 @@ def aws_ports(settings: Settings, local_clock: Clock) -> Ports:
         notifier=ApiGatewayNotifier(client_of=clients.management),
         close=lambda: None,
         submissions=_sqs_inbox(
-            clients, aws.submissions_queue_url, visibility_s=settings.local.visibility_s
+            clients, aws.submissions_queue_url, visibility_s=settings.worker.visibility_s
         ),
         dead={
             origin: inbox

@@ -35,7 +35,7 @@ def embedded_ports(settings: Settings, clock: Clock) -> Ports:
             clock=clock,
             box=SUBMISSIONS_BOX,
             dead=SUBMISSIONS_DEAD_BOX,
-            visibility_s=settings.local.visibility_s,
+            visibility_s=settings.worker.visibility_s,
         ),
         dead={
             Origin.JOBS: SqliteInbox(database=database, clock=clock, box=DEAD_BOX),
