@@ -53,6 +53,9 @@ def _rule(written: Mapping[str, Any]) -> dict[str, Any]:
     }
     if "ExpirationInDays" in written:
         rule["Expiration"] = {"Days": written["ExpirationInDays"]}
-    if "AbortIncompleteMultipartUpload" in written:
-        rule["AbortIncompleteMultipartUpload"] = written["AbortIncompleteMultipartUpload"]
+    if "ExpiredObjectDeleteMarker" in written:
+        rule["Expiration"] = {"ExpiredObjectDeleteMarker": written["ExpiredObjectDeleteMarker"]}
+    for name in ("AbortIncompleteMultipartUpload", "NoncurrentVersionExpiration"):
+        if name in written:
+            rule[name] = written[name]
     return rule

@@ -118,7 +118,11 @@ def test_without_cloudformation_the_state_is_made(emulator: Emulator) -> None:
         .s3()
         .get_bucket_lifecycle_configuration(Bucket=made.exports["COMFYQ_BUCKET"])["Rules"]
     )
-    assert {rule["ID"] for rule in rules} == {"pending-uploads", "unfinished-multiparts"}
+    assert {rule["ID"] for rule in rules} == {
+        "deleted-objects",
+        "pending-uploads",
+        "unfinished-multiparts",
+    }
     again = deploy_to_look_alike(plain, stack="plain", tools=TOOLS, state_only=True)
     assert (again.exports, list(again.mended)) == (made.exports, [])
 
@@ -157,7 +161,7 @@ def test_the_project_is_deployed_as_far_as_it_goes(tmp_path: Path) -> None:
         ]  # fmt: skip
     assert [each["changed"] for each in message] == [True, False]
     assert set(message[0]["left_out"]) == {"NoLiveWorker"}
-    assert len(message[0]["made"]) == 50
+    assert len(message[0]["made"]) == 53
     assert message[0]["made"] == message[1]["made"]
     assert len(message[0]["mended"]) == 2
     assert message[1]["mended"] == []

@@ -57,11 +57,10 @@ class Supervisor:
 
     async def _run_once(self) -> int:
         self._process = await asyncio.create_subprocess_shell(
-            self._command,
+            f"umask {USUAL:03o}; {self._command}",  # uvloop takes no umask
             start_new_session=True,
             stdin=asyncio.subprocess.DEVNULL,
             env=foreign_environment(),
-            umask=USUAL,
         )
         self.starts += 1
         self._note.write(self._process.pid)

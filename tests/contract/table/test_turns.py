@@ -1,6 +1,5 @@
 """Reads of a SQLite table do not keep the event loop from others."""
 
-import asyncio
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -12,7 +11,7 @@ from comfyq.adapters.sqlite.database import Database
 from comfyq.adapters.sqlite.table import SqliteTable
 from comfyq.domain import job as jobs
 from comfyq.domain.caller import DEFAULT_TENANT
-from comfyq.domain.job import Job, JobId, JobStatus, WorkerId
+from comfyq.domain.job import Job, JobId, WorkerId
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.table import MAX_ITEM_BYTES
 from comfyq.records.jobs import JobRecords
@@ -22,7 +21,6 @@ from tests.turns import counted_turns
 
 pytestmark = pytest.mark.anyio
 
-JOBS, A_PAGE = 100, 5
 OUTPUTS = 4_000
 
 
@@ -38,15 +36,6 @@ async def create(records: JobRecords, name: str) -> Job:
     now = ManualClock().now()
     job = jobs.submitted(id=JobId(name), tenant=DEFAULT_TENANT, workflow="w", created_at=now)
     return await records.create(job, Spec(graph={}, parameters={}))
-
-
-async def test_others_get_a_turn_with_each_page_of_a_long_list(records: JobRecords) -> None:
-    await asyncio.gather(*(create(records, f"j{number:03}") for number in range(JOBS)))
-    async with counted_turns() as turns:
-        listed = await records.list(DEFAULT_TENANT, limit=A_PAGE, statuses=[JobStatus.FAILED])
-        taken = turns.taken
-    assert not listed.ids
-    assert taken >= JOBS // A_PAGE - 1
 
 
 async def test_others_get_a_turn_with_each_part_of_many_outputs(records: JobRecords) -> None:
