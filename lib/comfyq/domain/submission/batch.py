@@ -12,6 +12,7 @@ BatchId = NewType("BatchId", str)
 
 MAX_REQUESTS = 100  # of a batch
 MAX_BYTES = 3_000_000  # of the requests that a product of values makes, which is sent as one
+MAX_STORED_BYTES = 8_000_000  # of its jobs, which may be larger than sent: a PNG is compressed
 MAX_CHARS = 2_000  # that are kept of a refusal's text
 MAX_FIELDS = 20  # that are kept of a refusal
 

@@ -19,7 +19,7 @@ from comfyq.domain.errors import (
     TooLarge,
 )
 from comfyq.domain.job import Job
-from comfyq.domain.submission.batch import Batch, BatchId, Refusal
+from comfyq.domain.submission.batch import MAX_STORED_BYTES, Batch, BatchId, Refusal
 from comfyq.domain.submission.request import Request
 from comfyq.ports.clock import Clock
 from comfyq.records.batches import BatchRecords, Member, member_id, transactions
@@ -159,10 +159,13 @@ class BatchSubmission:
         Requests that were refused the first time stay refused.
         """
         members: dict[int, tuple[PreparedJob, Member]] = {}
-        refusals, turns = dict(batch.refusals), Turns()
+        refusals, turns, size = dict(batch.refusals), Turns(), 0
         for index in batch.indexes:
             try:
-                members[index] = await self._member(caller, asked[index], batch, index)
+                made, member = await self._member(caller, asked[index], batch, index)
+                if size + member.size > MAX_STORED_BYTES:
+                    raise _too_large(size + member.size)
+                members[index], size = (made, member), size + member.size
             except (InvalidRequest, NotFound, TooLarge) as error:
                 refusals[index] = Refusal.of(error)
             await turns.give()
@@ -193,6 +196,13 @@ class BatchSubmission:
             return await stored_answer(self._jobs, job)
         except JobNotFound:
             return None
+
+
+def _too_large(size: int) -> TooLarge:
+    return TooLarge(
+        f"the jobs of the batch would have {size} bytes with this one; the most is "
+        f"{MAX_STORED_BYTES}: send it in another batch, or save what they share as a workflow"
+    )
 
 
 def _nothing_to_run(batch: Batch) -> InvalidParameters:

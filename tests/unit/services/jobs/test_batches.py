@@ -1,15 +1,19 @@
 """Batches: per-item results, retries that complete, progress and cancellation as one."""
 
+import io
 import json
+from base64 import b64encode
 from typing import Any
 
 import pytest
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from comfyq.adapters.authentication.local_owner import OWNER
 from comfyq.domain.caller import Caller, TenantId
 from comfyq.domain.errors import BatchNotFound, QueueUnavailable, TableUnavailable
 from comfyq.domain.job import JobId
-from comfyq.domain.submission.batch import BatchId
+from comfyq.domain.submission.batch import MAX_STORED_BYTES, BatchId
 from comfyq.domain.submission.request import Request
 from comfyq.records.batches import MAX_BYTES, member_id, transactions
 from comfyq.services.jobs.idempotency import digest_of_all
@@ -271,3 +275,20 @@ async def test_large_requests_share_no_transaction_that_is_too_large(lab: ApiLab
     mixed = submit(lab, {"requests": [{"graph": too_big, "wait": True}, FOX]})
     assert mixed["items"][0]["error"]["code"] == "too-large"
     assert json.dumps(show(lab, mixed)["items"][0]) == json.dumps(mixed["items"][0])
+
+
+@pytest.mark.parametrize("is_product", [True, False])
+def test_a_compressed_graph_is_stored_so_many_times(lab: ApiLab, *, is_product: bool) -> None:
+    graph = {"1": {"class_type": "PreviewAny", "inputs": {"source": "x" * 250_000}}}
+    saved, info = io.BytesIO(), PngInfo()
+    info.add_text("prompt", json.dumps(graph), zip=True)
+    Image.new("L", (1, 1)).save(saved, "PNG", pnginfo=info)
+    picture = f"data:image/png;base64,{b64encode(saved.getvalue()).decode()}"
+    request = {"graph": picture, "wait": True}
+    product = {"request": request, "product": {"metadata": [True] * 100}}
+    batch = submit(lab, product if is_product else {"requests": [request] * 100}, key="k")
+    accepted = batch["counts"]["queued"]
+    assert 0 < accepted <= MAX_STORED_BYTES // 250_000
+    assert batch["counts"]["refused"] == 100 - accepted
+    assert batch["items"][accepted]["error"]["code"] == "too-large"
+    assert f"the most is {MAX_STORED_BYTES}" in batch["items"][accepted]["error"]["detail"]
