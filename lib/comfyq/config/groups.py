@@ -93,8 +93,9 @@ class LimitSettings:
     input_max_bytes: int = 50_000_000
     """Largest file that a client may upload or have fetched for a job."""
     uploads_bytes: Annotated[int, Field(ge=1)] = 50 * 10**9
-    """The stored files of a tenant, sent as uploads or data URIs, may have so many bytes together;
-    more are refused with 413. Each is deleted when it was not used for the time of retention."""
+    """The stored files of a tenant, sent as uploads or data URIs, may have so many bytes together,
+    and each takes 8 KiB more; others are refused with 413. A file is deleted when it was not used
+    for the time of retention."""
     input_max_files: Annotated[int, Field(ge=1)] = 50
     """A job may have so many different input files."""
     input_max_total_bytes: Annotated[int, Field(ge=1)] = 500_000_000

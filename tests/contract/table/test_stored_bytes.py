@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from comfyq.domain.caller import TenantId
-from comfyq.domain.files.asset import Asset, AssetId
+from comfyq.domain.files.asset import Asset, AssetId, taken
 from comfyq.ports.table import ConditionFailed, Put, Table, Write
 from comfyq.records.files.assets import AssetRecords, BlobTaken, NoRoom
 from comfyq.testing.memory.clock import ManualClock
@@ -17,7 +17,7 @@ from comfyq.testing.memory.table import MemoryTable
 pytestmark = pytest.mark.anyio
 
 KEPT = timedelta(days=1)
-MOST = 1_000
+MOST = taken(600) + taken(400)
 
 
 @pytest.fixture
@@ -46,12 +46,12 @@ async def test_bytes_follow_what_is_added_and_removed(
     records, first = AssetRecords(table), asset(clock, tenant, size=600)
     assert await records.stored_bytes(tenant) == 0
     await records.add(first, most_bytes=MOST)
-    await records.add(first, most_bytes=MOST + 600)  # sent again: the answer was lost
+    await records.add(first, most_bytes=2 * MOST)  # sent again: the answer was lost
     with pytest.raises(BlobTaken):
-        await records.add(replace(first, id=AssetId("other")), most_bytes=MOST + 600)
+        await records.add(replace(first, id=AssetId("other")), most_bytes=2 * MOST)
     with pytest.raises(NoRoom) as full:
         await records.add(asset(clock, tenant, size=401), most_bytes=MOST)
-    assert full.value.used == await records.stored_bytes(tenant) == 600
+    assert full.value.used == await records.stored_bytes(tenant) == taken(600)
     await records.add(asset(clock, tenant, size=400), most_bytes=MOST)
 
     clock.advance(KEPT.total_seconds() + 1)
@@ -60,7 +60,7 @@ async def test_bytes_follow_what_is_added_and_removed(
     for each in condemned:
         assert each is not None
         await records.remove(each)
-    assert await records.stored_bytes(tenant) == 400, "removed twice, counted once"
+    assert await records.stored_bytes(tenant) == taken(400), "removed twice, counted once"
 
 
 async def test_what_an_older_version_stored_was_not_counted(
@@ -76,7 +76,7 @@ async def test_what_an_older_version_stored_was_not_counted(
     condemned = await records.condemn(kept.id, clock.now())
     assert condemned is not None
     await records.remove(condemned)
-    assert await records.stored_bytes(tenant) == 600
+    assert await records.stored_bytes(tenant) == taken(600)
 
 
 class SlowTable(MemoryTable):
@@ -99,9 +99,9 @@ async def test_many_at_once_are_each_counted_up_to_the_limit(
 ) -> None:
     table = SlowTable(clock=clock)
     records = AssetRecords(table)
-    adding = [records.add(asset(clock, tenant), most_bytes=95) for _ in range(12)]
+    adding = [records.add(asset(clock, tenant), most_bytes=10 * taken(10) - 1) for _ in range(12)]
     results = await asyncio.gather(*adding, return_exceptions=True)
     assert table.refused
     assert [result for result in results if result is None] == [None] * 9
     assert sum(isinstance(result, NoRoom) for result in results) == 3
-    assert await records.stored_bytes(tenant) == 90
+    assert await records.stored_bytes(tenant) == 9 * taken(10)

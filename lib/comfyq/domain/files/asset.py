@@ -9,6 +9,7 @@ from comfyq.domain.caller import TenantId
 AssetId = NewType("AssetId", str)  # a UUID
 
 MAX_NAME_CHARS = 200
+BESIDE_BYTES = 8 * 1024  # of a file: its records, and the rest of its last block on a disk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,16 @@ class Asset:
     expires_at: datetime  # moved on by each use
     version: int = 1
     counted: bool = True  # in the bytes of its tenant; older versions did not count
+
+    @property
+    def taken_bytes(self) -> int:
+        """Return what the file takes of its tenant's room."""
+        return taken(self.size)
+
+
+def taken(size: int) -> int:
+    """Return what a file of ``size`` bytes takes of its tenant's room."""
+    return size + BESIDE_BYTES
 
 
 def name_of(given: str) -> str:

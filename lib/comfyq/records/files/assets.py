@@ -40,7 +40,7 @@ class AssetRecords:
         self._table = table
 
     async def stored_bytes(self, tenant: TenantId) -> int:
-        """Return the bytes of the tenant's assets."""
+        """Return the bytes that the tenant's assets take."""
         return (await stored_bytes(self._table, tenant)).size
 
     async def add(self, asset: Asset, *, most_bytes: int) -> None:
@@ -54,13 +54,13 @@ class AssetRecords:
         blob_pk, blob_sk = _blob_key(asset.tenant, asset.blake3)
         for pause_s in _pauses():
             stored = await stored_bytes(self._table, asset.tenant)
-            if stored.size + asset.size > most_bytes:
+            if stored.size + asset.taken_bytes > most_bytes:
                 raise NoRoom(stored.size)
             try:
                 await self._table.write(
                     Put(_item(asset), absent=True),
                     Put({"pk": blob_pk, "sk": blob_sk, "asset": asset.id}, absent=True),
-                    stored.changed(asset.size),
+                    stored.changed(asset.taken_bytes),
                 )
             except ConditionFailed as refused:
                 blob = refused.found.get(1)
@@ -138,7 +138,7 @@ class AssetRecords:
         gone = Delete(_key(asset.id), version=asset.version)
         for pause_s in _pauses():
             stored = await stored_bytes(self._table, asset.tenant)
-            uncounted = [stored.changed(-asset.size)] if asset.counted else []
+            uncounted = [stored.changed(-asset.taken_bytes)] if asset.counted else []
             try:
                 await self._table.write(gone, *uncounted)
             except ConditionFailed as refused:

@@ -12,7 +12,7 @@ from comfyq.domain.errors import (
     TooLarge,
     UploadsFull,
 )
-from comfyq.domain.files.asset import Asset, AssetId, name_of
+from comfyq.domain.files.asset import Asset, AssetId, name_of, taken
 from comfyq.domain.files.media_types import UNKNOWN
 from comfyq.ports.assets import Assets
 from comfyq.ports.clock import Clock
@@ -85,9 +85,9 @@ class Uploads:
         )
 
     async def require_room(self, tenant: TenantId, size: int) -> None:
-        """Raise UploadsFull if the tenant may not store another ``size`` bytes."""
+        """Raise UploadsFull if the tenant may not store another file of ``size`` bytes."""
         used = await self._records.stored_bytes(tenant)
-        if used + size > self._total_bytes:
+        if used + taken(size) > self._total_bytes:
             raise self._full(used, size)
 
     async def get(self, caller: Caller, asset_id: AssetId) -> Asset:
@@ -167,8 +167,8 @@ class Uploads:
 
     def _full(self, used: int, size: int) -> UploadsFull:
         return UploadsFull(
-            f"your stored files have {used} bytes, and with {size} more they would be over "
-            f"{self._total_bytes} (COMFYQ_UPLOADS_BYTES); each is deleted "
+            f"your stored files take {used} bytes, and with this one {used + taken(size)}; "
+            f"the most is {self._total_bytes} (COMFYQ_UPLOADS_BYTES); each is deleted "
             f"{self._retention.total_seconds():.0f} s (COMFYQ_RETENTION_S) after its last use: "
             "wait for that, send a file that is stored already, or have the limit raised"
         )

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from blake3 import blake3
 
+from comfyq.domain.files.asset import taken
 from comfyq.domain.files.sources import BadSource, read_data_uri
 from comfyq.domain.job import JobId
 from comfyq.edges.api.bodies import MAX_BODY_BYTES
@@ -288,7 +289,8 @@ def test_uploads_count_as_requests() -> None:
 
 
 def test_stored_files_are_bounded_in_total() -> None:
-    lab = ApiLab(COMFYQ_UPLOADS_BYTES=len(CONTENT) + 20)
+    used, most = taken(len(CONTENT)), taken(len(CONTENT)) + taken(20)
+    lab = ApiLab(COMFYQ_UPLOADS_BYTES=most)
     asset = stored(lab)
     offer = {"name": "a.png", "content_type": "image/png", "size_bytes": 21}
     data = f"data:image/png;base64,{b64encode(bytes(21)).decode()}"
@@ -301,7 +303,7 @@ def test_stored_files_are_bounded_in_total() -> None:
     ):
         problem = refused.json()
         assert (refused.status_code, problem["code"]) == (413, "uploads-full")
-        for part in (f"have {len(CONTENT)} bytes", f"over {len(CONTENT) + 20}", "604800 s"):
+        for part in (f"take {used} bytes", f"the most is {most}", "604800 s"):
             assert part in problem["detail"]
     assert list(lab.assets.stored) == [f"assets/{asset['id']}"]
     assert stored(lab)["id"] == asset["id"], "what is there needs no room"
@@ -309,7 +311,7 @@ def test_stored_files_are_bounded_in_total() -> None:
 
 
 async def test_an_upload_that_was_announced_finds_no_room_later() -> None:
-    lab = ApiLab(COMFYQ_UPLOADS_BYTES=len(CONTENT))
+    lab = ApiLab(COMFYQ_UPLOADS_BYTES=taken(len(CONTENT)))
     offer = {"name": "a.png", "content_type": "image/png", "size_bytes": len(CONTENT)}
     announced = lab.client.post("/assets/uploads", json=offer).json()
     stored(lab, b"abc")
