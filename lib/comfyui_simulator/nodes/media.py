@@ -1,7 +1,7 @@
 """Sound and video files, as far as they can be made without an encoder.
 
-Sound is a real FLAC file. A video is a placeholder: the header of its container, so that its type
-is recognised, and no frame.
+Sound is a real FLAC or MP3 file. A video is a placeholder: the header of its container, so that its
+type is recognised, and no frame.
 """
 
 import math
@@ -12,6 +12,10 @@ SAMPLE_RATE_HZ = 8_000
 BLOCK_SAMPLES = 4_096
 LOUDNESS = 8_000
 LOWEST_HZ = 220
+# A frame of MPEG-1 layer III: 1,152 samples at 44.1 kHz in 417 bytes at 128 kbit/s, mono.
+MP3_HEADER = b"\xff\xfb\x90\xc4"
+MP3_FRAME_BYTES = 144 * 128_000 // 44_100
+MP3_FRAMES_PER_S = 44_100 / 1_152
 
 
 def flac_tone(seconds: float, digest: str) -> bytes:
@@ -21,6 +25,18 @@ def flac_tone(seconds: float, digest: str) -> bytes:
     count = max(1, round(seconds * SAMPLE_RATE_HZ))
     samples = [round(LOUDNESS * math.sin(turn * index)) for index in range(count)]
     return flac(samples)
+
+
+def mp3_silence(seconds: float, digest: str) -> bytes:
+    """Silence as MP3 (MPEG-1 layer III, mono, 44.1 kHz, 128 kbit/s), with the digest as its title.
+
+    Frames of zeros decode to silence, so no encoder is needed.
+    """
+    title = b"\0" + digest.encode("latin-1")
+    tag = b"TIT2" + len(title).to_bytes(4, "big") + b"\0\0" + title
+    size = bytes(len(tag) >> shift & 0x7F for shift in (21, 14, 7, 0))
+    frame = MP3_HEADER + bytes(MP3_FRAME_BYTES - len(MP3_HEADER))
+    return b"ID3\3\0\0" + size + tag + frame * max(1, round(seconds * MP3_FRAMES_PER_S))
 
 
 def flac(samples: list[int]) -> bytes:

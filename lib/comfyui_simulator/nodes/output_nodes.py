@@ -99,12 +99,20 @@ def _animated(frames: Value, plan: SavePlan, suffix: str) -> NodeResult:
 
 async def save_audio(call: Call) -> NodeResult:
     """FLAC, one file a batch entry."""
+    return await _save_audio(call, media.flac_tone, ".flac")
+
+
+async def save_mp3(call: Call) -> NodeResult:
+    return await _save_audio(call, media.mp3_silence, ".mp3")
+
+
+async def _save_audio(call: Call, made: Callable[[float, str], bytes], suffix: str) -> NodeResult:
     audio = call.value("audio")
     plan = _plan(call, str(call.inputs["filename_prefix"]), audio)
-    content = await asyncio.to_thread(media.flac_tone, audio.seconds or 1.0, audio.digest)
-    await asyncio.to_thread(plan.path(0, ".flac").write_bytes, content)
+    content = await asyncio.to_thread(made, audio.seconds or 1.0, audio.digest)
+    await asyncio.to_thread(plan.path(0, suffix).write_bytes, content)
     _count(call, 1)
-    return NodeResult(audio, {"audio": [plan.shown(0, ".flac")]})
+    return NodeResult(audio, {"audio": [plan.shown(0, suffix)]})
 
 
 async def send_image(call: Call) -> NodeResult:
@@ -156,6 +164,7 @@ SAVING: dict[str, Callable[[Call], Awaitable[NodeResult]]] = {
     "SaveAnimatedPNG": save_apng,
     "SaveAnimatedWEBP": save_webp,
     "SaveAudio": save_audio,
+    "SaveAudioMP3": save_mp3,
     "SaveImage": save_image,
     "SaveImageWebsocket": send_image,
     "SaveVideo": save_video,

@@ -15,7 +15,12 @@ from comfyui_simulator.routes.prompts import server_error
 from comfyui_simulator.storage import NotAllowed
 
 # Named here too: not every machine's mime.types knows them.
-CONTENT_TYPES = {".webp": "image/webp", ".flac": "audio/flac", ".webm": "video/webm"}
+CONTENT_TYPES = {
+    ".webp": "image/webp",
+    ".flac": "audio/flac",
+    ".mp3": "audio/mpeg",
+    ".webm": "video/webm",
+}
 
 
 def routes(parts: Parts) -> list[web.RouteDef]:
