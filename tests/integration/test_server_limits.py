@@ -16,16 +16,20 @@ from comfyq.local.places import Places
 from comfyq.local.protocol import RequestLimits
 from comfyq.local.serving import serving_app
 from tests.gateway_lab import gateway_lab
+from tests.scripted_engine import until
 
 pytestmark = pytest.mark.anyio
 
 SHORT_S = 0.05
 LONG_S = 60.0
+GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+CHUNKED = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
 BODY = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answer how many bytes a body has; a WebSocket is accepted and read to its end."""
+    """Answer how many bytes a body has, and at /held without an end; a WebSocket is accepted and
+    read to its end."""
     if scope["type"] == "lifespan":
         await send_started(receive, send)
         return
@@ -41,8 +45,12 @@ async def echo(scope: Scope, receive: Receive, send: Send) -> None:
             return
         size += len(message.get("body", b""))
         more = message.get("more_body", False)
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": str(size).encode()})
+    body, is_held = str(size).encode(), scope["path"] == "/held"
+    headers = [] if is_held else [(b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body, "more_body": is_held})
+    if is_held:
+        await receive()
 
 
 async def send_started(receive: Receive, send: Send) -> None:
@@ -97,8 +105,11 @@ async def connected(url: str, sent: bytes = b"") -> AsyncIterator[Client]:
         b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 20_000,
         b"GET / HTTP/1.1\r\nHost: x\r\n" + b"A: b\r\n" * 4_000,
         b"GET /" + b"a" * 20_000,
+        CHUNKED + b"3\r\nabc\r\n0\r\nX: " + b"a" * 30_000,
+        CHUNKED + b"3\r\nabc\r\n0\r\n" + b"A: b\r\n" * 5_000,
+        CHUNKED + b"3;x=" + b"a" * 30_000,
     ],
-    ids=["one header", "many headers", "url"],
+    ids=["one header", "many headers", "url", "one trailer", "many trailers", "chunk"],
 )
 async def test_a_head_is_bounded(head: bytes) -> None:
     async with served() as url, connected(url, head) as client:
@@ -118,6 +129,12 @@ async def test_a_large_body_behind_a_head_is_no_head() -> None:
         assert (await client.head()).startswith(b"HTTP/1.1 200 ")
 
 
+async def test_a_body_of_many_small_chunks_is_no_head() -> None:
+    sent = CHUNKED + b"1;x=y\r\na\r\n" * 20_000 + b"0\r\nX: y\r\n\r\n"
+    async with served() as url, connected(url, sent) as client:
+        assert (await client.head()).startswith(b"HTTP/1.1 200 ")
+
+
 @pytest.mark.parametrize("sent", [b"", b"GET / HT", b"GET / HTTP/1.1\r\nHost: x\r\n"])
 async def test_a_head_has_its_time(sent: bytes) -> None:
     async with served(head_s=SHORT_S) as url, connected(url, sent) as client:
@@ -130,17 +147,25 @@ async def test_a_body_has_its_time() -> None:
 
 
 async def test_a_body_that_arrives_steadily_is_waited_for() -> None:
-    async with served(body_s=0.5) as url, connected(url, BODY) as client:
-        for _ in range(10):
+    limits = RequestLimits(body_s=LONG_S, body_bytes=100)
+    async with (
+        serving_app(echo, host="127.0.0.1", port=0, limits=limits) as url,
+        connected(url, BODY) as client,
+    ):
+        await until(lambda: any(held._in_body for held in limits.waiting))
+        protocol = next(iter(limits.waiting))
+        for _ in range(9):
             client.writer.write(b"a" * 100)
-            await anyio.sleep(0.1)  # ten times make two periods
+            await until(lambda: protocol._body_bytes == 100)
+            protocol._overdue()
+        client.writer.write(b"a" * 100)
         assert (await client.head()).startswith(b"HTTP/1.1 200 ")
 
 
 async def test_a_client_has_so_many_connections_and_gets_them_back() -> None:
-    whole = BODY + b"a" * 1_000
+    held = GET.replace(b"/", b"/held", 1)
     async with served(each_client=2) as url:
-        async with connected(url, whole) as one, connected(url, whole) as two:
+        async with connected(url, held) as one, connected(url, held) as two:
             assert [(await each.head())[9:12] for each in (one, two)] == [b"200", b"200"]
             async with connected(url) as third:
                 assert (await third.answer()).startswith(b"HTTP/1.1 503 ")
@@ -158,6 +183,24 @@ async def test_a_request_that_does_not_arrive_gives_way(places: dict[str, int]) 
         async with connected(url, BODY + b"a" * 1_000) as third:
             assert (await third.head()).startswith(b"HTTP/1.1 200 ")
         assert (await first.answer()).startswith(b"HTTP/1.1 408 ")
+
+
+@pytest.mark.parametrize("places", [{"each_client": 3}, {"total": 3}])
+async def test_an_idle_connection_gives_way_first(places: dict[str, int]) -> None:
+    async with (
+        served(**places) as url,
+        connected(url, BODY) as slow,
+        connected(url, GET) as idle,
+        connected(url, GET) as later,
+    ):
+        assert b" 200 " in await idle.head()
+        assert b" 200 " in await later.head()
+        async with connected(url, GET) as newer:
+            assert b" 200 " in await newer.head()
+            assert b"HTTP" not in await idle.answer(), "no answer to what was not asked"
+            for client, rest in ((later, GET), (slow, b"a" * 1_000)):
+                client.writer.write(rest)
+                assert b" 200 " in await client.head()
 
 
 def test_places_are_counted_by_client_and_in_all() -> None:

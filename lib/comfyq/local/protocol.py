@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from itertools import chain
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -26,19 +27,20 @@ class RequestLimits:
     """Limits of one server's connections."""
 
     places: Places = field(default_factory=Places)
-    head_bytes: int = 32 * 1024  # of a request's first line and headers
+    head_bytes: int = 32 * 1024  # of a first line and headers, or of a body's trailers
     head_s: float = 20  # within which they arrive
     body_s: float = 20  # within which a body arrives whole, or …
     body_bytes: int = 20_000  # … at least so much more of it
-    waiting: dict["LimitedProtocol", str] = field(default_factory=dict)  # each with its client
+    idle: dict["LimitedProtocol", str] = field(default_factory=dict)  # each with its client
+    waiting: dict["LimitedProtocol", str] = field(default_factory=dict)  # for a request, likewise
 
     def oldest(self, client: str) -> "LimitedProtocol | None":
-        """Return the connection that has kept us waiting longest: the client's own if it has all
-        of its places, else anybody's."""
+        """Return the connection that can best be closed, the client's own if it has all of its
+        places: the one that has been idle longest, else the one that has kept us waiting longest.
+        """
         is_full = self.places.taken[client] >= self.places.each_client
-        return next(
-            (held for held, of in self.waiting.items() if of == client or not is_full), None
-        )
+        held = chain(self.idle.items(), self.waiting.items())
+        return next((each for each, of in held if of == client or not is_full), None)
 
 
 def limited(limits: RequestLimits) -> type[asyncio.Protocol]:
@@ -56,7 +58,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._place: str | None = None  # the client that this connection is counted for
         self._in_body = False
         self._upgraded = False
-        self._head_bytes = 0
+        self._head_bytes = 0  # or those between parts of a body and behind it
         self._body_bytes = 0  # since the deadline was set
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -74,14 +76,16 @@ class LimitedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        rest = data
-        while rest and not (self._upgraded or self.transport.is_closing()):
-            room = len(rest) if self._in_body else self.limits.head_bytes - self._head_bytes
-            piece, rest = rest[:room], rest[room:]
+        self.limits.idle.pop(self, None)
+        start = 0
+        while start < len(data) and not (self._upgraded or self.transport.is_closing()):
+            piece = data[start : start + self.limits.head_bytes - self._head_bytes]
+            start += len(piece)
             self._head_bytes += len(piece)
             super().data_received(piece)
-            if not self._in_body and self._head_bytes >= self.limits.head_bytes:
-                most = f"its first line and headers have over {self.limits.head_bytes} bytes"
+            if self._head_bytes >= self.limits.head_bytes:
+                what = "trailers" if self._in_body else "first line and headers"
+                most = f"its {what} have over {self.limits.head_bytes} bytes"
                 self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head-too-large", most)
         if self._in_body or self._head_bytes:
             self._expect()
@@ -93,12 +97,18 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
+        self._head_bytes = 0
         super().on_body(body)
 
     def on_message_complete(self) -> None:
         self._in_body, self._head_bytes = False, 0
         self._unexpect()
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.timeout_keep_alive_task is not None and self not in self.limits.waiting:
+            self.limits.idle[self] = self._place or ""
 
     def handle_websocket_upgrade(self) -> None:
         if _exceeds_websockets(self.url, self.headers):
@@ -110,7 +120,7 @@ class LimitedProtocol(HttpToolsProtocol):
         super().handle_websocket_upgrade()
 
     def _take(self, client: str) -> bool:
-        """Take a place, if need be that of a connection which only waits for its request."""
+        """Take a place, if need be that of a connection which has no request."""
         taken = self.limits.places.take(client)
         if not taken and (oldest := self.limits.oldest(client)) is not None:
             oldest.give_way()
@@ -119,8 +129,11 @@ class LimitedProtocol(HttpToolsProtocol):
         return taken
 
     def give_way(self) -> None:
-        """Close the connection, whose request has not arrived, for a newer one."""
-        self._refuse(HTTPStatus.REQUEST_TIMEOUT, "too-slow", "others need its connection")
+        """Close the connection, of which no request has arrived, for a newer one."""
+        if self in self.limits.idle:  # an answer would be taken for that of the next request
+            self.transport.close()
+        else:
+            self._refuse(HTTPStatus.REQUEST_TIMEOUT, "too-slow", "others need its connection")
         self._leave()
 
     def _expect(self) -> None:
@@ -156,6 +169,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def _leave(self) -> None:
         self._unexpect()
+        self.limits.idle.pop(self, None)
         if self._place is not None:
             self.limits.places.leave(self._place)
             self._place = None
