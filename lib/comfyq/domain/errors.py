@@ -31,6 +31,7 @@ DomainError
     - LeaseHeld             another worker's lease has not expired
     - LeaseLost             the caller's fencing token is no longer the job's
     - UploadIncomplete      the file has not been sent yet
+    - UploadTaken           another file was sent to the same link before
     - StaleJob              the job was changed since it was read
     - TooContended          concurrent changes were stored first too often; trying again may help
   + Unavailable             a service that comfyq needs does not answer; trying again may help
@@ -210,6 +211,10 @@ class LeaseLost(Conflict):
 
 class UploadIncomplete(Conflict):
     code = "upload-incomplete"
+
+
+class UploadTaken(Conflict):
+    code = "upload-taken"
 
 
 class StaleJob(Conflict):

@@ -25,6 +25,7 @@ from comfyq.domain.errors import (
     TooLarge,
     UploadIncomplete,
     UploadNotFound,
+    UploadTaken,
 )
 from comfyq.domain.files.asset import Asset, name_of
 from comfyq.domain.files.media_types import HEAD_BYTES, may_be
@@ -96,12 +97,14 @@ class PresignedUploads:
     async def receive(
         self, upload_id: UploadId, query: Mapping[str, str], chunks: AsyncIterator[bytes]
     ) -> Asset:
-        """Store the file of an upload that is sent to our own API; its link is the credential.
+        """Store the file of an upload that is sent to our own API; its link is the credential, for
+        one file.
 
         Raises:
             BadSignature: ``query`` is not signed by this server, or has expired.
             UploadNotFound.
             InvalidUpload: the file is not as announced; nothing was stored.
+            UploadTaken: another file was sent to the link before; nothing was stored.
             TooLarge, AssetsUnavailable, TableUnavailable.
         """
         (await self._links()).verify_upload(upload_id, query)
@@ -117,6 +120,7 @@ class PresignedUploads:
             UploadNotFound.
             UploadIncomplete: nothing was sent to its URL.
             InvalidUpload: the file is not as announced, and was deleted; send it again.
+            UploadTaken: another file was completed before; this one was deleted.
             AssetsUnavailable, TableUnavailable.
         """
         upload = await self._records.get(upload_id)
@@ -133,7 +137,7 @@ class PresignedUploads:
             ) from None
         except AssetsUnavailable as away:  # S3 answers 403, not 404, without the right to list
             raise AssetsUnavailable(f"{away}; was the file sent to the upload's URL?") from away
-        except InvalidUpload:
+        except (InvalidUpload, UploadTaken):
             await self._drop(upload)
             raise
         await self._drop(upload)
@@ -151,7 +155,8 @@ class PresignedUploads:
         return asset
 
     async def _checked(self, upload: Upload, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """Stream the uploaded file; raises InvalidUpload at its end if it is not as announced."""
+        """Stream the uploaded file; raises at its end, before it is stored, InvalidUpload if it is
+        not as announced and UploadTaken if it is not the first."""
         size, head, hasher = 0, b"", blake3()
         async for chunk in chunks:
             size += len(chunk)
@@ -160,9 +165,11 @@ class PresignedUploads:
             if size > upload.size:
                 break
             yield chunk
-        wrong = list(_wrong(upload, size, head, hasher.hexdigest()))
+        digest = hasher.hexdigest()
+        wrong = list(_wrong(upload, size, head, digest))
         if wrong:
             raise InvalidUpload("; ".join(f"{f.field}: {f.message}" for f in wrong), wrong)
+        await self._records.take(upload, digest)
 
     async def _drop(self, upload: Upload) -> None:
         """Delete an unfinished upload; where that fails, the storage's lifecycle deletes it."""

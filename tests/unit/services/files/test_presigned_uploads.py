@@ -1,13 +1,15 @@
 """``/assets/uploads``: announced, sent to storage by the client, checked, and an asset then."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 from blake3 import blake3
 
 from comfyq.domain.caller import Caller, Scope, TenantId
-from comfyq.domain.errors import AssetsUnavailable, UploadNotFound
+from comfyq.domain.errors import AssetsUnavailable, UploadNotFound, UploadTaken
 from comfyq.domain.files.media_types import may_be
 from comfyq.domain.files.upload import UploadId
 from comfyq.testing.memory.assets import StoredObject
@@ -158,6 +160,44 @@ def test_what_is_sent_to_the_api_must_be_as_announced(folder: ApiLab) -> None:
     assert (answer.status_code, answer.json()["code"]) == (422, "invalid-upload")
     assert folder.assets.stored == {}
     assert put(folder, offer["url"]).status_code == 204, "it can be sent again"
+
+
+def test_a_link_takes_one_file(folder: ApiLab) -> None:
+    offer, other = offered(folder), CONTENT[:-1] + b"x"
+    assert put(folder, offer["url"]).status_code == 204
+    answer = put(folder, offer["url"], other)
+    assert (answer.status_code, answer.json()["code"]) == (409, "upload-taken")
+    assert put(folder, offer["url"]).status_code == 204, "the same file may be sent again"
+    assert list(folder.assets.stored) == [f"assets/{complete(folder, offer).json()['id']}"]
+
+
+async def test_a_link_takes_one_of_concurrent_files(folder: ApiLab) -> None:
+    offer = offered(folder)
+    upload_id, query = UploadId(offer["id"]), dict(parse_qsl(urlsplit(offer["url"]).query))
+    arrived = asyncio.Barrier(3)
+
+    async def send_late(last: bytes) -> str:
+        async def chunks() -> AsyncIterator[bytes]:
+            yield CONTENT[:-1]
+            await arrived.wait()
+            yield last
+
+        try:
+            return (await folder.presigned_uploads.receive(upload_id, query, chunks())).blake3
+        except UploadTaken:
+            return "taken"
+
+    results = await asyncio.gather(*map(send_late, [b"x", b"y", b"z"]))
+    assert sorted(results).count("taken") == 2
+    assert len(folder.assets.stored) == 1
+
+
+def test_what_is_sent_after_its_completion_is_no_other_asset(lab: ApiLab) -> None:
+    offer = offered(lab)
+    send(lab, offer)
+    asset = complete(lab, offer).json()
+    send(lab, offer, CONTENT[:-1] + b"x")
+    assert complete(lab, offer).json() == asset
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ async def offer_upload(
     "/{upload_id}/content",
     status_code=HTTPStatus.NO_CONTENT,
     dependencies=[ANYONE],  # the link is signed
-    responses=problems(403, 404, 413),
+    responses=problems(403, 404, 409, 413),
     openapi_extra={
         "requestBody": {"required": True, "content": {"application/octet-stream": BINARY}}
     },
