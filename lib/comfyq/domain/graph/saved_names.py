@@ -4,23 +4,29 @@ All jobs share ComfyUI's folders. Each saves below ``comfyq/JOB/ATTEMPT-…`` in
 its inputs have names of their own, and previews of all jobs are side by side in the temp folder.
 """
 
-import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from comfyq.domain.files.job_paths import ANNOTATION, normal_path
 from comfyq.domain.graph.errors import At, GraphError
 from comfyq.domain.graph.graph import Graph, reference
 
 PREFIX = "filename_prefix"  # what nodes that save call it
 CONTROL = re.compile("[\0-\x1f\x7f-\x9f]")
 MAX_PATH_CHARS = 4_096  # of Linux
-FOREIGN = (
-    re.compile(r"(?:^|(?:^|/)(?:output|input)/)comfyq/[^/]+/"),
-    re.compile(r"^comfyq/\S+$"),
+UUID = "-".join(f"[0-9a-f]{{{digits}}}" for digits in (8, 4, 4, 4, 12))
+LISTED = (  # which no prompt says by chance: nor may one line of a text
+    re.compile(rf"(?:^|/)comfyq/{UUID}(?:/|$)"),
     re.compile(r"(?:^|/)comfyq-[0-9a-f]{32}\b"),  # an input file
-    re.compile(r"\[temp\]\s*$"),
+    re.compile(r"(?:^|/)[^/]*_temp_[a-z]{5}_\d+_\.[a-z0-9]+$"),  # a preview
 )
+FOREIGN = (
+    *LISTED,
+    re.compile(r"(?:^|(?:^|/)(?:output|input|temp)/)comfyq(?:$|/[^/]+/|/\S+$)"),
+    re.compile(r"^(?:/|\.\./|[a-z]:/)(?:.*/)?temp(?:/|$)"),
+)
+MARKS = re.compile("comfyq|_temp_", re.IGNORECASE)  # in any line that is listed
 PRIMITIVE_INPUTS = ("value", "string", "text")
 
 
@@ -59,10 +65,23 @@ def saved_name(graph: Graph, prefix: Any) -> str:
 
 
 def _is_foreign(text: str) -> bool:
-    if len(text) > MAX_PATH_CHARS or "\n" in text.strip():
+    if _matches(FOREIGN, text) or _is_of_temp(text):
+        return True
+    lines = text.splitlines() if MARKS.search(text) else []
+    return any(MARKS.search(line) and _matches(LISTED, line) for line in lines)
+
+
+def _matches(patterns: Sequence[re.Pattern[str]], text: str) -> bool:
+    if len(text) > MAX_PATH_CHARS:
         return False
-    path = posixpath.normpath(text.strip().replace("\\", "/")).lower()
-    return any(pattern.search(path) for pattern in FOREIGN)
+    path = normal_path(text)
+    return any(pattern.search(path) for pattern in patterns)
+
+
+def _is_of_temp(text: str) -> bool:
+    """Return whether ComfyUI would look in the temp folder."""
+    folder = ANNOTATION.search(text[-MAX_PATH_CHARS:])
+    return folder is not None and "temp" in folder[0]
 
 
 def _texts(value: Any) -> Iterator[str]:

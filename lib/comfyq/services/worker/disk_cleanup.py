@@ -11,10 +11,10 @@ Files of others are never deleted:
 from asyncio import to_thread
 from collections.abc import Sequence
 
+from comfyq.domain.files.job_paths import FOLDER, normal_path
 from comfyq.domain.job import Job, JobId
 from comfyq.ports.engine import Rendered
 from comfyq.ports.folders import Folders
-from comfyq.services.worker.prompts import PREFIX
 
 KEPT = 100
 
@@ -67,4 +67,4 @@ def _path(file: Rendered) -> str:
 
 
 def _is_of(job: Job, path: str) -> bool:
-    return path.startswith(f"{PREFIX}/{job.id}/")
+    return normal_path(path).startswith(f"{FOLDER}/{job.id}/")

@@ -21,6 +21,7 @@ from comfyq import __version__
 from comfyq.aio.logs import log
 from comfyq.aio.tasks import limited
 from comfyq.domain.errors import AssetsUnavailable, TooManyOutputs
+from comfyq.domain.files.job_paths import leads_elsewhere
 from comfyq.domain.files.output import MAX_OUTPUTS, Output, OutputKind, kind_of
 from comfyq.domain.job import Job
 from comfyq.domain.submission.provenance import describe
@@ -29,7 +30,6 @@ from comfyq.ports.assets import Assets
 from comfyq.ports.engine import Engine, Rendered, RenderedFileGone
 from comfyq.ports.spool import Parcel, Spool, Spooled
 from comfyq.services.worker.png_text import marked
-from comfyq.services.worker.prompts import PREFIX
 from comfyq.services.worker.timing import Timing
 
 INLINE_BYTES = 8_000  # maximum size of a text that is stored in the job's own record
@@ -162,10 +162,10 @@ class OutputCollector:
 
 
 def _is_foreign(job: Job, item: Rendered) -> bool:
-    """Return whether a file is in another job's folder, which a node may name without having saved
-    it."""
-    folder, _, rest = item.subfolder.replace("\\", "/").strip("/").partition("/")
-    return folder == PREFIX and bool(rest) and rest.partition("/")[0] != job.id
+    """Return whether a file is not the job's: a node may name one without having saved it."""
+    if item.text is not None:
+        return False
+    return leads_elsewhere(job.id, item.folder, f"{item.subfolder}/{item.filename}")
 
 
 def _metadata(job: Job, spec: Spec) -> str | None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import NAMESPACE_URL, uuid5
 
+from comfyq.domain.files.job_paths import FOLDER
 from comfyq.domain.graph.graph import Graph
 from comfyq.domain.graph.saved_names import PREFIX as NAME
 from comfyq.domain.graph.saved_names import saved_name
@@ -12,7 +13,6 @@ from comfyq.domain.job import Job, JobId
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.engine import Prompt, PromptId
 
-PREFIX = "comfyq"  # subfolder of ComfyUI's output folder that all jobs save in
 SENDER, SAVER = "SaveImageWebsocket", "SaveImage"
 """The first sends its pictures over the socket and forgets them: they would be lost with the
 connection. The second makes the same pictures, and files of them."""
@@ -37,7 +37,7 @@ def prompt_of(job: Job, spec: Spec) -> Prompt:
     write no files; and the prefix cannot be guessed, because another job's graph may put together
     any path.
     """
-    folder = f"{PREFIX}/{job.id}/{job.attempt}-{secrets.token_hex(8)}"
+    folder = f"{FOLDER}/{job.id}/{job.attempt}-{secrets.token_hex(8)}"
     graph = {node: _saving_in(folder, body, spec.graph) for node, body in spec.graph.items()}
     extra: dict[str, Any] = {
         "comfyq": {"job_id": job.id, "attempt": job.attempt, "tenant": job.tenant}

@@ -65,7 +65,18 @@ async def test_and_otherwise_a_warning(farm: Farm) -> None:
     assert job.warnings == ("node 1 names m.glb, which ComfyUI does not have",)
 
 
-@pytest.mark.parametrize("folder", ["comfyq/another/1-ab", "/comfyq\\another\\1"])
+@pytest.mark.parametrize(
+    "folder",
+    [
+        "comfyq/another/1-ab",
+        "/comfyq\\another\\1",
+        "./comfyq/another",
+        "x/../comfyq/another",
+        "COMFYQ/another",
+        "comfyq//another",
+        "../temp",
+    ],
+)
 async def test_no_node_hands_out_another_jobs_files(farm: Farm, folder: str) -> None:
     stolen = replace(MESH, subfolder=folder)
     job, files = await done(farm, ScriptedEngine(Started(), Ended([stolen, IMAGE])))
