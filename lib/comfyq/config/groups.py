@@ -124,8 +124,8 @@ class LocalSettings:
     reap_period_s: float = 1.0
     """The reaper of `comfyq up` runs so often."""
     connections: Annotated[int, Field(ge=1)] = 1_000
-    """HTTP connections at the same time; half of the files that the process may open are more
-    than that, or they are the limit."""
+    """HTTP connections at the same time. With the sockets they are at most half of the files that
+    the process may open (`ulimit -n`): else fewer of both."""
     connections_per_client: Annotated[int, Field(ge=1)] = 250
     """HTTP connections of one address; behind a proxy, which is one address, as many as in all."""
     sockets: Annotated[int, Field(ge=1)] = 1_000

@@ -1,7 +1,10 @@
 """Places for connections: so many in all, and so many for one client."""
 
+import resource
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+from comfyq.config import LocalSettings
 
 
 @dataclass(slots=True, kw_only=True)
@@ -24,3 +27,17 @@ class Places:
         self.taken[client] -= 1
         if self.taken[client] <= 0:
             del self.taken[client]
+
+
+def affordable(local: LocalSettings) -> LocalSettings:
+    """Return settings whose connections and sockets are at most half of the files that this
+    process may open, shared as they were asked for; the other half is for everything else."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    asked = local.connections + local.sockets
+    if files == resource.RLIM_INFINITY or asked <= files // 2:
+        return local
+    return replace(
+        local,
+        connections=max(1, local.connections * (files // 2) // asked),
+        sockets=max(1, local.sockets * (files // 2) // asked),
+    )

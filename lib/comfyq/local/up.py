@@ -1,7 +1,6 @@
 """The whole system in one process: API, sockets, reaper and workers."""
 
 import asyncio
-import resource
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from comfyq.domain.errors import DomainError
 from comfyq.edges.worker.worker import Worker
 from comfyq.local.application import local_app
 from comfyq.local.emulator import Emulator
-from comfyq.local.places import Places
+from comfyq.local.places import Places, affordable
 from comfyq.local.private_files import keep_private
 from comfyq.local.protocol import RequestLimits
 from comfyq.local.serving import serving_app
@@ -75,6 +74,7 @@ async def running(settings: Settings, options: UpOptions) -> AsyncIterator[Up]:
         TableUnavailable: the data directory's database cannot be used; nothing is left running.
     """
     async with AsyncExitStack() as stack:
+        settings = replace(settings, local=affordable(settings.local))
         settings = await stack.enter_async_context(_backend(settings))
         ports = open_ports(settings)
         stack.callback(ports.close)
@@ -103,12 +103,8 @@ async def running(settings: Settings, options: UpOptions) -> AsyncIterator[Up]:
 
 
 def _limits_of(settings: Settings) -> RequestLimits:
-    """Return the limits of the API's server; other files than connections need to be open too."""
-    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    places = Places(
-        total=min(settings.local.connections, files // 2),
-        each_client=settings.local.connections_per_client,
-    )
+    local = settings.local
+    places = Places(total=local.connections, each_client=local.connections_per_client)
     return RequestLimits(places=places)
 
 
