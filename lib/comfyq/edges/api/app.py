@@ -70,6 +70,7 @@ def create_app(
             FILES: services.uploads.max_bytes + FORM_OVERHEAD_BYTES,
             OFFERS: SMALL_BODY_BYTES,
         },
+        files=FILES,
     )
     app.add_middleware(SafeHeaders)
     problems.install(app)

@@ -24,8 +24,9 @@ FORM_OVERHEAD_BYTES = 64 * 1024  # around a form's file: headers, and fields tha
 class RequestLimit:
     """Answer 413 to a body of more than ``max_bytes``, by raising where the application reads it.
 
-    So is one of JSON with too many values. ``others`` has limits by patterns of paths, the
-    larger for files. Starlette's own middleware would answer in plain text.
+    So is one of JSON with too many values: that is every body but of the paths of ``files``.
+    ``others`` has limits by patterns of paths. Starlette's own middleware would answer in plain
+    text.
     """
 
     def __init__(
@@ -33,11 +34,13 @@ class RequestLimit:
         app: ASGIApp,
         *,
         max_bytes: int = MAX_BODY_BYTES,
-        others: Mapping[re.Pattern[str], int] | None = None,
+        others: Mapping[re.Pattern[str], int],
+        files: re.Pattern[str],
     ) -> None:
         self._app = app
         self._max_bytes = max_bytes
-        self._others = others or {}
+        self._others = others
+        self._files = files
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -48,7 +51,7 @@ class RequestLimit:
             return
         declared = _declared_bytes(scope)
         most = self._limit(scope["path"])
-        counts_values = most <= self._max_bytes
+        counts_values = not self._files.fullmatch(scope["path"])
         read = values = 0
 
         async def limited() -> Message:

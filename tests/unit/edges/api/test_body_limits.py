@@ -5,11 +5,17 @@ from hashlib import sha256
 from typing import Any
 
 import pytest
+from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from comfyq.domain.submission.batch import MAX_BYTES
-from comfyq.edges.api.bodies import MAX_HEAD_BYTES, MAX_VALUES, SMALL_BODY_BYTES
+from comfyq.edges.api.bodies import MAX_HEAD_BYTES, MAX_VALUES, SMALL_BODY_BYTES, RequestLimit
+from comfyq.edges.api.links import FILES, OFFERS
 from comfyq.services.jobs.idempotency import digest_of_all
 from tests.api_lab import ApiLab
+from tests.asgi_client import AsgiClient
 
 pytestmark = pytest.mark.anyio
 
@@ -37,6 +43,21 @@ async def test_a_long_query(lab: ApiLab) -> None:
 async def test_a_file_has_any_bytes(lab: ApiLab) -> None:
     answer = lab.client.post("/assets", content=b"," * (MAX_VALUES + 1))
     assert answer.status_code == 201
+
+
+@pytest.mark.parametrize("max_bytes", [MAX_VALUES + 1, 8_000_000])
+async def test_what_has_values_follows_from_the_path(max_bytes: int) -> None:
+    others = {FILES: max_bytes, OFFERS: SMALL_BODY_BYTES}
+    limit = ExceptionMiddleware(RequestLimit(read_all, others=others, files=FILES))
+    client = AsgiClient(limit, base_url="http://lab")
+    commas = b"," * (MAX_VALUES + 1)
+    assert client.post("/assets", content=commas).status_code == 200
+    assert client.put("/assets/uploads/1/content", content=commas).status_code == 200
+    assert client.post("/generate", content=commas).status_code == 413
+
+
+async def read_all(scope: Scope, receive: Receive, send: Send) -> None:
+    await Response(str(len(await Request(scope, receive).body())))(scope, receive, send)
 
 
 async def test_a_request_of_too_many_fields(lab: ApiLab) -> None:
