@@ -4,7 +4,6 @@ import asyncio
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -136,16 +135,21 @@ async def test_an_idle_receiver_looks_seldom(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     queue = SqliteQueue(database=database, clock=CLOCK)
-    reads, read = [], database.read
+    pauses: list[float] = []
+    wait, ended = database.arrivals.wait, asyncio.Event()
 
-    async def counted(work: object) -> object:
-        reads.append(work)
-        return await read(work)  # type: ignore[arg-type]
+    async def noted(topic: str, *, since: int, timeout_s: float) -> None:
+        pauses.append(timeout_s)
+        if len(pauses) == 4:
+            ended.set()
+        await wait(topic, since=since, timeout_s=60 if ended.is_set() else 0)
 
-    monkeypatch.setattr(database, "read", counted)
-    began = time.monotonic()
-    assert await queue.receive(wait_s=1.5) is None
-    assert len(reads) <= 4 + (time.monotonic() - began) / arrivals.LOOK_S
+    monkeypatch.setattr(database.arrivals, "wait", noted)
+    async with asyncio.timeout(15), asyncio.TaskGroup() as group:
+        receiver = group.create_task(queue.receive(wait_s=20))
+        await ended.wait()
+        receiver.cancel()
+    assert pauses == [arrivals.POLL_S] + [arrivals.LOOK_S] * 3
 
 
 async def test_the_pipe_of_a_killed_process_is_removed(path: Path, database: Database) -> None:
