@@ -52,7 +52,7 @@ def _row(parameter: Any, context: Any) -> Sequence[str]:
     names = [*parameter.opts, *parameter.secondary_opts]
     is_flag = getattr(parameter, "is_flag", False)
     kind = "" if is_flag else parameter.display_type(context).strip("<>")
-    notes = [parameter.help or ""]
+    notes = [(parameter.help or "").replace("*", "\\*")]
     if is_option and parameter.default not in (None, [], False) and not parameter.envvar:
         notes.append(f"Default: {code(str(parameter.default))}.")
     if not is_option and parameter.required:

@@ -103,8 +103,10 @@ def _job_lines(job: Json) -> Sequence[Line]:
         ("created", _time(job["created_at"])),
         ("waited", _seconds(job["created_at"], job["started_at"])),
         ("ran", _seconds(job["started_at"], job["ended_at"])),
+        ("waits for", job.get("waits_for")),
         *warnings,
         ("error", job["error"]),
+        ("code", job.get("error_code")),
         *outputs,
     ]
 

@@ -77,7 +77,8 @@ class PresignedUploads:
             UploadsFull: there is no room for it; ``complete`` and ``receive`` look again.
         """
         if size > self._uploads.max_bytes:
-            raise TooLarge(f"the file has more than {self._uploads.max_bytes} bytes")
+            most = self._uploads.max_bytes
+            raise TooLarge(f"the file has more than {most} bytes (COMFYQ_INPUT_MAX_BYTES)")
         await self._uploads.require_room(caller.tenant, size)
         upload = Upload(
             id=self._new_id(),

@@ -184,5 +184,7 @@ class Uploads:
         async for chunk in chunks:
             size += len(chunk)
             if size > self._max_bytes:
-                raise TooLarge(f"the file has more than {self._max_bytes} bytes")
+                raise TooLarge(
+                    f"the file has more than {self._max_bytes} bytes (COMFYQ_INPUT_MAX_BYTES)"
+                )
             yield chunk
