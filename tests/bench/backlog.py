@@ -61,8 +61,9 @@ async def main(count: int) -> None:
     with tempfile.TemporaryDirectory() as folder:
         servers = Processes(Path(folder))
         try:
-            empty = servers.up(workers=0, data_dir=Path(folder) / "empty")
-            full = servers.up(workers=0, data_dir=Path(folder) / "full")
+            unlimited = {"COMFYQ_WAITING_JOBS": str(10 * count)}
+            empty = servers.up(workers=0, data_dir=Path(folder) / "empty", env=unlimited)
+            full = servers.up(workers=0, data_dir=Path(folder) / "full", env=unlimited)
             await fill(full.data_dir, count)
             async with front.front(empty.url) as one, front.front(full.url) as other:
                 sides = [Side("0", one, "request"), Side(f"{count:,}", other, "request")]
