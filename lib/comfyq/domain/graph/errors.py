@@ -142,6 +142,13 @@ class At:
         details = f"{name}: send the file itself, as an asset, a URL or a data URI"
         return self._error("foreign_file", message, details, input=name)
 
+    def outside_path(self, name: str) -> GraphError:
+        message = "A file or folder is named below ComfyUI's own folders"
+        details = (
+            f"{name}: no absolute path and no `..`; send a file as an asset, a URL or a data URI"
+        )
+        return self._error("outside_path", message, details, input=name)
+
     def _of_value(
         self, kind: str, message: str, details: str, spec: InputSpec, value: Any
     ) -> GraphError:

@@ -45,7 +45,7 @@ def foreign_names(graph: Graph) -> Iterator[GraphError]:
     overwrite."""
     for node, body in graph.items():
         for name, value in body["inputs"].items():
-            if name != PREFIX and any(map(_is_foreign, _texts(value))):
+            if name != PREFIX and any(map(_is_foreign, texts(value))):
                 yield At(node, body["class_type"]).foreign_name(name)
 
 
@@ -84,15 +84,15 @@ def _is_of_temp(text: str) -> bool:
     return folder is not None and "temp" in folder[0]
 
 
-def _texts(value: Any) -> Iterator[str]:
+def texts(value: Any) -> Iterator[str]:
     """Yield the texts of an input, which may be nested."""
     match value:
         case str():
             yield value
         case list():
             for each in value:
-                yield from _texts(each)
+                yield from texts(each)
         case dict():
-            yield from _texts(list(value.values()))
+            yield from texts(list(value.values()))
         case _:
             return

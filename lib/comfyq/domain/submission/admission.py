@@ -7,6 +7,7 @@ from typing import Any
 from comfyq.domain.errors import InvalidRequest
 from comfyq.domain.graph.documents.document import read_document
 from comfyq.domain.graph.documents.pnginfo import kept_pnginfo
+from comfyq.domain.graph.file_paths import outside_paths
 from comfyq.domain.graph.graph import Graph, NewGraph
 from comfyq.domain.graph.node_catalogue import NodeCatalogue
 from comfyq.domain.graph.saved_names import foreign_names, unsafe_names
@@ -73,7 +74,7 @@ def admit_graph(
     graph = read_graph(document.graph(catalogue or any_known), request.overrides)
     files = take_files(graph, catalogue)
     pnginfo, not_kept = kept_pnginfo(document)
-    foreign = list(foreign_names(graph))
+    foreign = [*foreign_names(graph), *outside_paths(graph, catalogue)]
     verdict = Validation(graph, foreign) if foreign else _judged(graph, catalogue)
     if not verdict.valid:
         raise refusal_of_graph(request.overrides, verdict)

@@ -1,0 +1,51 @@
+"""Files and folders that a client's own graph names: below ComfyUI's folders, or refused."""
+
+from typing import Any
+
+import pytest
+
+from comfyq.domain.errors import InvalidGraph
+from comfyq.domain.graph.file_paths import outside_paths
+from comfyq.domain.submission.admission import admit_graph
+from comfyq.domain.submission.request import Request
+
+OUTSIDE = [
+    ("LoadImage", "image", "/abs/path.png"),
+    ("LoadImage", "image", " /proc/self/cwd/input/example.png"),
+    ("LoadImage", "image", "../../etc/hostname [input]"),
+    ("LoadImageMask", "image", "C:\\a.png"),
+    ("LoadImageMask", "image", "sub\\..\\..\\a.png"),
+    ("LoadAudio", "audio", "~/a.wav"),
+    ("LoadTrainingDataset", "folder_name", "/tmp/x"),
+    ("SaveImageDataSetToFolder", "folder_name", "../../x"),
+    ("Anything", "output_dir", "\\\\server\\share"),
+    ("Anything", "image_path", "/data/a.png"),
+    ("Anything", "files", ["a.png", "/etc/passwd"]),
+]
+INSIDE = [
+    ("LoadImage", "image", "a..b.png"),
+    ("LoadImage", "image", "sub folder/ä.png [output]"),
+    ("LoadTrainingDataset", "folder_name", "set 1"),
+    ("CLIPTextEncode", "text", "/imagine a cat .. on a mat"),
+    ("CLIPTextEncode", "text", "../x"),
+    ("Anything", "image_description", "/imagine\na cat"),
+    ("SaveImage", "filename_prefix", "../../x"),
+    ("LoadImage", "image", "C: a.png"),
+]
+
+
+def graph_of(class_type: str, name: str, value: Any) -> dict[str, Any]:
+    return {"1": {"class_type": class_type, "inputs": {name: value}}}
+
+
+@pytest.mark.parametrize(("class_type", "name", "value"), OUTSIDE)
+def test_a_path_out_of_comfyuis_folders_is_refused(class_type: str, name: str, value: Any) -> None:
+    with pytest.raises(InvalidGraph) as refused:
+        admit_graph(Request(workflow="", values={}, graph=graph_of(class_type, name, value)), None)
+    [field] = refused.value.fields
+    assert (field.field, "no absolute path" in field.message) == (f"graph.1.inputs.{name}", True)
+
+
+@pytest.mark.parametrize(("class_type", "name", "value"), INSIDE)
+def test_other_names_and_texts_stay(class_type: str, name: str, value: Any) -> None:
+    assert list(outside_paths(graph_of(class_type, name, value), None)) == []
