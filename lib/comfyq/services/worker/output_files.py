@@ -165,7 +165,8 @@ def _is_foreign(job: Job, item: Rendered) -> bool:
     """Return whether a file is not the job's: a node may name one without having saved it."""
     if item.text is not None:
         return False
-    return leads_elsewhere(job.id, item.folder, f"{item.subfolder}/{item.filename}")
+    filename = item.filename.replace("\\", "/").rpartition("/")[2]  # all that ComfyUI goes by
+    return leads_elsewhere(job.id, item.folder, f"{item.subfolder}/{filename}")
 
 
 def _metadata(job: Job, spec: Spec) -> str | None:
