@@ -4,9 +4,9 @@ import asyncio
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pytest
 
@@ -136,15 +136,18 @@ async def test_an_idle_receiver_looks_seldom(
 ) -> None:
     queue = SqliteQueue(database=database, clock=CLOCK)
     pauses: list[float] = []
-    wait, ended = database.arrivals.wait, asyncio.Event()
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+    call_later = loop.call_later
 
-    async def noted(topic: str, *, since: int, timeout_s: float) -> None:
-        pauses.append(timeout_s)
+    def at_once(delay_s: float, callback: Callable[..., None], *of: Any) -> asyncio.TimerHandle:
+        if callback != database.arrivals._time_out:
+            return call_later(delay_s, callback, *of)
+        pauses.append(delay_s)
         if len(pauses) == 4:
             ended.set()
-        await wait(topic, since=since, timeout_s=60 if ended.is_set() else 0)
+        return call_later(60 if ended.is_set() else 0, callback, *of)
 
-    monkeypatch.setattr(database.arrivals, "wait", noted)
+    monkeypatch.setattr(loop, "call_later", at_once)
     async with asyncio.timeout(15), asyncio.TaskGroup() as group:
         receiver = group.create_task(queue.receive(wait_s=20))
         await ended.wait()
