@@ -16,6 +16,7 @@ UI_EXPORT = (
     "mode in the settings and press “Save (API Format)”"
 )
 
+MAX_NODES = 1_000
 MAX_FAULTS = 20  # of one graph that are listed: more usually have one cause
 MAX_ID_CHARS = 10_000  # which errors repeat
 SHOWN_CHARS = 200  # of a name in a message

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from comfyq.domain.errors import InvalidRequest
-from comfyq.domain.graph.documents.document import read_document
+from comfyq.domain.graph.documents.document import Document, read_document
 from comfyq.domain.graph.documents.pnginfo import kept_pnginfo
 from comfyq.domain.graph.file_paths import outside_paths
 from comfyq.domain.graph.graph import Graph, NewGraph
@@ -63,17 +64,28 @@ def admit_workflow(
     )
 
 
-def admit_graph(
-    request: Request, catalogue: NodeCatalogue | None, *, any_known: NodeCatalogue | None = None
-) -> AdmittedRequest:
-    """Convert and check a client's own graph; raises InvalidGraph, TooLarge.
+def graph_check(
+    request: Request, *, any_known: NodeCatalogue | None = None
+) -> Callable[[NodeCatalogue | None], AdmittedRequest]:
+    """Read a client's own graph once; return its check against one ComfyUI's catalogue, or None.
 
     Without a catalogue to check it against, an editor file is converted by ``any_known`` one.
+    Both this and the check raise InvalidGraph, TooLarge.
     """
     document = read_document(request.graph, request.extra_data)
+    return partial(_admit_graph, request, document, kept_pnginfo(document), any_known)
+
+
+def _admit_graph(
+    request: Request,
+    document: Document,
+    kept: tuple[Mapping[str, Any], Sequence[str]],
+    any_known: NodeCatalogue | None,
+    catalogue: NodeCatalogue | None,
+) -> AdmittedRequest:
     graph = read_graph(document.graph(catalogue or any_known), request.overrides)
     files = take_files(graph, catalogue)
-    pnginfo, not_kept = kept_pnginfo(document)
+    pnginfo, not_kept = kept
     foreign = [*foreign_names(graph), *outside_paths(graph, catalogue)]
     verdict = Validation(graph, foreign) if foreign else _judged(graph, catalogue)
     if not verdict.valid:

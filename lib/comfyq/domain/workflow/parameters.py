@@ -15,6 +15,7 @@ RESERVED = frozenset(
         "workflow",
         "graph",
         "overrides",
+        "extra_data",
         "wait",
         "preset",
         "negative_preset",

@@ -9,6 +9,7 @@ from comfyq.domain.errors import FieldError, InvalidGraph, TooLarge
 from comfyq.domain.files.inputs import PLACEHOLDER, InputFile
 from comfyq.domain.files.sources import is_source, normalized
 from comfyq.domain.graph.graph import (
+    MAX_NODES,
     Graph,
     Input,
     NewGraph,
@@ -24,7 +25,6 @@ from comfyq.domain.suggestions import HINTED, among
 from comfyq.domain.workflow.file_inputs import file_kind
 from comfyq.domain.workflow.parameters import shown
 
-MAX_NODES = 1_000
 MAX_GRAPH_BYTES = 256 * 1024  # a stored item is at most 350 KB
 MAX_OVERRIDES = 100
 MAX_FAMILY_CHARS = 100

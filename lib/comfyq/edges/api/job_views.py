@@ -4,6 +4,7 @@ from typing import Any
 
 from comfyq.domain.files.output import OutputPage
 from comfyq.domain.job import Job, JobId, submitted
+from comfyq.domain.job.client_text import for_clients
 from comfyq.domain.job.estimate import NOTHING, Estimate
 from comfyq.domain.submission.spec import Spec
 from comfyq.edges.api.links import Links
@@ -83,7 +84,7 @@ class JobViews:
             "cancel_requested": job.cancel_requested,
             "waits_for": job.note if job.is_aside else None,
             "seed": spec.parameters.get("seed") if spec else job.seed,
-            "warnings": [*(spec.warnings if spec else ()), *job.warnings],
+            "warnings": [*(spec.warnings if spec else ()), *map(for_clients, job.warnings)],
             "outputs": shown.outputs,
             "more_outputs": shown.more_outputs,
             "simulated": job.simulated,

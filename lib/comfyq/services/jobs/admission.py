@@ -16,7 +16,7 @@ from functools import partial
 
 from comfyq.domain.errors import FieldError, InvalidGraph, InvalidParameters, InvalidRequest
 from comfyq.domain.graph.node_catalogue import NodeCatalogue
-from comfyq.domain.submission.admission import AdmittedRequest, admit_graph, admit_workflow
+from comfyq.domain.submission.admission import AdmittedRequest, admit_workflow, graph_check
 from comfyq.domain.submission.request import Request
 from comfyq.ports.workflows import Workflows
 from comfyq.services.workflows.node_catalogues import KnownCatalogues
@@ -43,22 +43,25 @@ class Admission:
             TableUnavailable: the workers' node catalogues cannot be read.
         """
         known = await self._catalogues.known()
-        admit = partial(_on_any, self._for(request, known), known, may_wait=request.wait)
         if request.graph is None:
-            return admit()
-        return await asyncio.get_running_loop().run_in_executor(self._thread, admit)
+            return _on_any(self._workflow_check(request), known, may_wait=request.wait)
+        _refuse_values(request)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, _read_and_admitted, request, known)
 
-    def _for(self, request: Request, known: Sequence[NodeCatalogue]) -> Check:
-        """Return the check of this request, which takes a worker's catalogue, or None without."""
-        if request.graph is not None:
-            _refuse_values(request)
-            return partial(admit_graph, request, any_known=next(iter(known), None))
+    def _workflow_check(self, request: Request) -> Check:
         for name in ("overrides", "extra_data"):
             if getattr(request, name):
                 message = "goes with `graph` alone; for a workflow, set its parameters instead"
                 raise InvalidParameters([FieldError(name, message)])
         workflow = self._workflows.get(request.workflow)
         return partial(admit_workflow, workflow, request.values, draw_seed=self._draw_seed)
+
+
+def _read_and_admitted(request: Request, known: Sequence[NodeCatalogue]) -> AdmittedRequest:
+    """Read the request's graph, once for all catalogues, and admit it."""
+    check = graph_check(request, any_known=next(iter(known), None))
+    return _on_any(check, known, may_wait=request.wait)
 
 
 def _on_any(check: Check, known: Sequence[NodeCatalogue], *, may_wait: bool) -> AdmittedRequest:

@@ -6,7 +6,7 @@ import pytest
 
 from comfyq.domain.errors import InvalidGraph
 from comfyq.domain.graph.saved_names import saved_name
-from comfyq.domain.submission.admission import admit_graph
+from comfyq.domain.submission.admission import graph_check
 from comfyq.domain.submission.request import Request
 
 VICTIM = "0f5c8a1e-3f5b-4a52-9d0e-7c1f2b9a6d34"
@@ -15,7 +15,7 @@ VICTIM = "0f5c8a1e-3f5b-4a52-9d0e-7c1f2b9a6d34"
 def admit(value: Any, *, class_type: str = "LoadImage", name: str = "image") -> None:
     graph = {"1": {"class_type": class_type, "inputs": {name: value}}}
     request = Request(workflow="", values={}, graph=graph, overrides={})
-    admit_graph(request, None)
+    graph_check(request)(None)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_other_names_and_texts_are_left_alone(value: Any) -> None:
         "1": {"class_type": "AnyNode", "inputs": {"x": value, "filename_prefix": "comfyq/a/1/b"}},
         "2": {"class_type": "AnyNode", "inputs": {}},
     }
-    admit_graph(Request(workflow="", values={}, graph=graph, overrides={}), None)
+    graph_check(Request(workflow="", values={}, graph=graph, overrides={}))(None)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from comfyq.domain.submission.admission import AdmittedRequest, admit_graph
+from comfyq.domain.submission.admission import graph_check
+from comfyq.services.jobs.admission import Check
 from tests.api_lab import ApiLab
 from tests.scripted_engine import until
 
@@ -18,12 +19,12 @@ GRAPH = {"1": {"class_type": "SaveImage", "inputs": {}}}
 async def test_health_answers_before_a_graph_is_judged(monkeypatch: pytest.MonkeyPatch) -> None:
     begun, answered = threading.Event(), threading.Event()
 
-    def slow(*request: Any, **known: Any) -> AdmittedRequest:
+    def slow(*request: Any, **known: Any) -> Check:
         begun.set()
         assert answered.wait(10), "nothing else was answered while the graph was judged"
-        return admit_graph(*request, **known)
+        return graph_check(*request, **known)
 
-    monkeypatch.setattr("comfyq.services.jobs.admission.admit_graph", slow)
+    monkeypatch.setattr("comfyq.services.jobs.admission.graph_check", slow)
     client = ApiLab().client
     posting = asyncio.to_thread(client.post, "/generate", json={"graph": GRAPH})
     submission = asyncio.create_task(posting)

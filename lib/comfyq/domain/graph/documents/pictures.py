@@ -7,12 +7,15 @@ PNG files have them in text chunks (https://www.w3.org/TR/png-3/#11textinfo), an
 import struct
 import zlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from comfyq.domain.graph.documents.errors import UnreadableDocument
 
 PNG, RIFF, WEBP = b"\x89PNG\r\n\x1a\n", b"RIFF", b"WEBP"
 NAMES = ("prompt", "workflow")
-MAX_TEXT_BYTES = 6 * 1024 * 1024
+MAX_TEXT_BYTES = 6 * 1024 * 1024  # of all graphs of a picture together, unpacked
+MAX_KEYWORD_BYTES = 80  # with the NUL behind it
+MAX_NAME_BYTES = 9  # of a tag's text, with the colon behind it
 MAX_CHUNKS = 100_000  # of one picture
 MAX_TAGS = 1_000  # of its EXIF
 ASCII = 2  # type of a tag
@@ -24,14 +27,38 @@ def is_picture(content: bytes) -> bool:
     return content.startswith(PNG) or (content[:4] == RIFF and content[8:12] == WEBP)
 
 
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A text in a picture, which is not copied or unpacked yet."""
+
+    name: str
+    content: memoryview
+    encoding: str
+    is_compressed: bool = False
+
+    def read(self, most: int) -> tuple[str, int]:
+        """Return the text and the bytes that it has; raises UnreadableDocument beyond ``most``."""
+        content = _inflated(self.content, most + 1) if self.is_compressed else self.content
+        if len(content) > most:
+            raise UnreadableDocument(
+                f"has graphs of over {MAX_TEXT_BYTES} bytes; send the graph alone, as JSON"
+            )
+        return str(content, self.encoding, "replace").rstrip("\0"), len(content)
+
+
 def graphs_of_picture(content: bytes) -> dict[str, str]:
-    """Return the JSON texts under ``prompt`` and ``workflow``; raises UnreadableDocument."""
+    """Return the JSON texts under ``prompt`` and ``workflow``, the first of each name.
+
+    Raises:
+        UnreadableDocument: there are none, or they are too large or broken.
+    """
     is_png = content.startswith(PNG)
-    texts = _png_texts(content) if is_png else _webp_texts(content)
     graphs: dict[str, str] = {}
-    for name, text in texts:
-        if name in NAMES:
-            graphs.setdefault(name, text)
+    left = MAX_TEXT_BYTES
+    for text in _png_texts(content) if is_png else _webp_texts(content):
+        if text.name in NAMES and text.name not in graphs:  # else many could name the same bytes
+            graphs[text.name], size = text.read(left)
+            left -= size
     if not graphs:
         raise UnreadableDocument(
             f"is a {'PNG' if is_png else 'WebP'} file without a graph in it; {REMEDY}"
@@ -39,47 +66,48 @@ def graphs_of_picture(content: bytes) -> dict[str, str]:
     return graphs
 
 
-def _png_texts(content: bytes) -> Iterator[tuple[str, str]]:
+def _png_texts(content: bytes) -> Iterator[_Text]:
     at = len(PNG)
     for _ in range(MAX_CHUNKS):
         if at + 8 > len(content):
             return
         size, kind = struct.unpack_from(">I4s", content, at)
-        text = _png_text(kind, content[at + 8 : at + 8 + size]) if kind in _TEXTS else None
-        if text is not None:
-            yield text
+        if kind in _TEXTS:
+            yield from _png_text(kind, content, at + 8, min(at + 8 + size, len(content)))
         at += size + 12
 
 
 _TEXTS = frozenset({b"tEXt", b"zTXt", b"iTXt", b"comf"})
 
 
-def _png_text(kind: bytes, body: bytes) -> tuple[str, str] | None:
-    keyword, _, rest = body.partition(b"\0")
-    name = keyword.decode("latin-1")
+def _png_text(kind: bytes, content: bytes, at: int, end: int) -> Iterator[_Text]:
+    behind = content.find(b"\0", at, min(at + MAX_KEYWORD_BYTES, end))
+    name, at = content[at : max(behind, at)].decode("latin-1"), behind + 1
+    view = memoryview(content)
     if name not in NAMES:
-        return None
+        return
     if kind == b"zTXt":
-        return name, _inflated(rest[1:]).decode("latin-1")
-    if kind != b"iTXt":
-        return name, rest.decode("latin-1")
-    is_compressed = rest[:1] == b"\x01"
-    _, _, text = rest[2:].partition(b"\0")[2].partition(b"\0")  # behind a language and a keyword
-    return name, (_inflated(text) if is_compressed else text).decode("utf-8", "replace")
+        yield _Text(name, view[at + 1 : end], "latin-1", is_compressed=True)
+    elif kind != b"iTXt":
+        yield _Text(name, view[at:end], "latin-1")
+    else:
+        is_compressed = content[at : at + 1] == b"\x01"
+        at += 2
+        for _ in range(2):  # a language and a keyword
+            at = content.find(b"\0", at, end) + 1
+            if not at:
+                return
+        yield _Text(name, view[at:end], "utf-8", is_compressed)
 
 
-def _inflated(packed: bytes) -> bytes:
-    inflater = zlib.decompressobj()
+def _inflated(packed: memoryview, most: int) -> bytes:
     try:
-        text = inflater.decompress(packed, MAX_TEXT_BYTES)
+        return zlib.decompressobj().decompress(packed, most)
     except zlib.error as wrong:
         raise UnreadableDocument(f"is a PNG file with a broken text ({wrong}); {REMEDY}") from None
-    if inflater.unconsumed_tail:
-        raise UnreadableDocument(f"has a text of over {MAX_TEXT_BYTES} bytes")
-    return text
 
 
-def _webp_texts(content: bytes) -> Iterator[tuple[str, str]]:
+def _webp_texts(content: bytes) -> Iterator[_Text]:
     at = 12
     for _ in range(MAX_CHUNKS):
         if at + 8 > len(content):
@@ -90,7 +118,7 @@ def _webp_texts(content: bytes) -> Iterator[tuple[str, str]]:
         at += 8 + size + size % 2
 
 
-def _exif_texts(exif: bytes) -> Iterator[tuple[str, str]]:
+def _exif_texts(exif: bytes) -> Iterator[_Text]:
     """Read texts such as ``prompt:{…}`` from the tags of a TIFF structure."""
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(exif[:4])
     if order is None or len(exif) < 8:
@@ -103,7 +131,7 @@ def _exif_texts(exif: bytes) -> Iterator[tuple[str, str]]:
         if entry + 12 > len(exif):
             return
         _, kind, size, offset = struct.unpack_from(order + "HHII", exif, entry)
-        if kind == ASCII and size > 4:
-            text = exif[offset : offset + size].rstrip(b"\0").decode("utf-8", "replace")
-            name, _, value = text.partition(":")
-            yield name.lower(), value
+        name, colon, _ = exif[offset : offset + min(size, MAX_NAME_BYTES)].partition(b":")
+        if kind == ASCII and colon:
+            text = memoryview(exif)[offset + len(name) + 1 : offset + size]
+            yield _Text(name.decode("latin-1").lower(), text, "utf-8")

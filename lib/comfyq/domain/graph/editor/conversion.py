@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from comfyq.domain.graph.editor.document import EditorFile, Node
+from comfyq.domain.graph.editor.document import Diagram, EditorFile, Node
 from comfyq.domain.graph.editor.frontend import FRONTEND_ONLY, is_group
 from comfyq.domain.graph.editor.instances import SubgraphScope, scopes_of
 from comfyq.domain.graph.editor.widgets import is_drawn, values_of
@@ -45,7 +45,8 @@ class Conversion:
 
 def convert(file: EditorFile, catalogue: NodeCatalogue) -> Conversion:
     """Convert an editor file for the ComfyUI of ``catalogue``; raises TooManyNodes."""
-    scopes = scopes_of(file)
+    diagrams = [file.root, *file.subgraphs.values()]
+    scopes = scopes_of(file, {id(each): _made(each, file, catalogue) for each in diagrams})
     values = {
         (id(scope), node.id): dict(values_of(node, node_class)) | _promoted(scope, node)
         for scope in scopes
@@ -54,7 +55,7 @@ def convert(file: EditorFile, catalogue: NodeCatalogue) -> Conversion:
     }
     wiring, graph, obstacles = Wiring(values), dict[str, Any](), list[Obstacle]()
     for scope in scopes:
-        for node in _run(scope, file):
+        for node in _run(scope.diagram, file):
             given = values.get((id(scope), node.id))
             if given is None:
                 obstacles += _unknown(scope, node)
@@ -71,7 +72,7 @@ def convert(file: EditorFile, catalogue: NodeCatalogue) -> Conversion:
 
 def _unknown(scope: SubgraphScope, node: Node) -> Iterator[Obstacle]:
     """Name a node whose class is not there; one that nothing is linked to is left out."""
-    if any(slot.link for slot in node.inputs) or any(slot.links for slot in node.outputs):
+    if _is_linked(node):
         yield _obstacle(scope, node, GROUP if is_group(node) else NO_CLASS)
 
 
@@ -88,9 +89,19 @@ def _obstacle(scope: SubgraphScope, node: Node, reason: str) -> Obstacle:
     return Obstacle(scope.id_of(node.id), node.title, node.type, reason)
 
 
-def _run(scope: SubgraphScope, file: EditorFile) -> Iterator[Node]:
-    """Yield the nodes of a scope that ComfyUI runs."""
-    for node in scope.diagram.nodes.values():
+def _is_linked(node: Node) -> bool:
+    return any(slot.link for slot in node.inputs) or any(slot.links for slot in node.outputs)
+
+
+def _made(diagram: Diagram, file: EditorFile, catalogue: NodeCatalogue) -> int:
+    """Count the nodes or obstacles that one use of a diagram makes."""
+    nodes = _run(diagram, file)
+    return sum(node.type in catalogue.classes or _is_linked(node) for node in nodes)
+
+
+def _run(diagram: Diagram, file: EditorFile) -> Iterator[Node]:
+    """Yield the nodes of a diagram that ComfyUI runs."""
+    for node in diagram.nodes.values():
         is_subgraph = node.type in file.subgraphs
         if node.is_active and not is_subgraph and node.type not in FRONTEND_ONLY:
             yield node

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from comfyq.domain.graph.editor.document import Diagram, EditorFile, EditorSlot, Node, by_name
+from comfyq.domain.graph.graph import MAX_NODES
 
 MAX_SIZE = 50_000  # nodes, inputs and outputs
 MAX_DEPTH = 20
@@ -35,16 +36,28 @@ class SubgraphScope:
         return self.prefix + node
 
 
-def scopes_of(file: EditorFile) -> list[SubgraphScope]:
-    """List the file's own scope and that of every active subgraph; raises TooManyNodes."""
+def scopes_of(file: EditorFile, made: Mapping[int, int]) -> list[SubgraphScope]:
+    """List the file's own scope and that of every active subgraph.
+
+    ``made`` are the nodes in the converted graph of one use of a diagram, by the diagram's ``id``.
+
+    Raises:
+        TooManyNodes: there would be more than a graph may have, or they nest too deep.
+    """
     root = SubgraphScope(file.root)
-    scopes, waiting, size = list[SubgraphScope](), deque([root]), file.root.size
+    scopes, waiting, size, nodes = list[SubgraphScope](), deque([root]), file.root.size, 0
     while waiting:
         if size > MAX_SIZE:
             raise TooManyNodes(
                 f"it has over {MAX_SIZE} nodes, inputs and outputs with those of its subgraphs"
             )
         scope = waiting.popleft()
+        nodes += made[id(scope.diagram)]
+        if max(nodes, len(scopes)) > MAX_NODES:
+            raise TooManyNodes(
+                f"with what is in its subgraphs it makes over {MAX_NODES} nodes, the most of a "
+                "graph; split it"
+            )
         if scope.depth > MAX_DEPTH:
             raise TooManyNodes(f"its subgraphs are nested over {MAX_DEPTH} levels deep")
         scopes.append(scope)

@@ -3,6 +3,7 @@
 import io
 import json
 import struct
+import time
 import zlib
 from base64 import b64encode
 from contextlib import suppress
@@ -16,7 +17,7 @@ from comfyq.domain.graph.documents.document import read_document
 from comfyq.domain.graph.documents.encoding import read_content
 from comfyq.domain.graph.documents.envelope import is_envelope
 from comfyq.domain.graph.documents.errors import UnreadableDocument
-from comfyq.domain.graph.documents.pictures import MAX_TEXT_BYTES, PNG
+from comfyq.domain.graph.documents.pictures import MAX_TEXT_BYTES, PNG, graphs_of_picture
 from tests.catalogue_lab import CATALOGUE
 
 GRAPH: dict[str, Any] = {
@@ -111,6 +112,51 @@ def test_a_text_that_unpacks_without_end_is_refused() -> None:
     chunk = struct.pack(">I", len(body)) + b"zTXt" + body + b"\0\0\0\0"
     with pytest.raises(UnreadableDocument, match="over"):
         read_content(PNG + chunk)
+
+
+def test_graphs_of_a_picture_are_bounded_together() -> None:
+    half = " " * (MAX_TEXT_BYTES // 2 + 1)
+    for content in (png(kind="zTXt", prompt=half, workflow=half), png(prompt=half, workflow=half)):
+        with pytest.raises(UnreadableDocument, match="send the graph alone"):
+            read_content(content)
+
+
+def exif_tags(count: int, text: bytes) -> bytes:
+    """Make a WebP file of which ``count`` tags name the same text."""
+    at = 10 + 12 * count
+    tags = struct.pack("<HHII", 0x110, 2, len(text), at) * count
+    exif = b"II*\0" + struct.pack("<IH", 8, count) + tags + text
+    chunk = b"WEBPEXIF" + struct.pack("<I", len(exif)) + exif
+    return b"RIFF" + struct.pack("<I", len(chunk)) + chunk
+
+
+def text_chunks(count: int, text: bytes) -> bytes:
+    body = b"prompt\0\0" + zlib.compress(text)
+    return PNG + (struct.pack(">I", len(body)) + b"zTXt" + body + bytes(4)) * count
+
+
+def reading_s(content: bytes) -> float:
+    """Return the CPU time of reading the graphs of a picture, the least of some tries."""
+
+    def took_s() -> float:
+        began_s = time.process_time()
+        with suppress(UnreadableDocument):
+            graphs_of_picture(content)
+        return time.process_time() - began_s
+
+    return min(took_s() for _ in range(3))
+
+
+@pytest.mark.parametrize("start", [b"prompt:", b"other:", b""])
+@pytest.mark.parametrize("letter", [b"a", b"\xc3\xbc"])
+def test_of_tags_with_the_same_text_one_is_read(start: bytes, letter: bytes) -> None:
+    text = start + letter * 2_000_000
+    assert reading_s(exif_tags(100, text)) <= 10 * reading_s(exif_tags(1, b"prompt:" + text))
+
+
+def test_of_texts_with_the_same_name_one_is_unpacked() -> None:
+    text = b" " * 1_000_000
+    assert reading_s(text_chunks(200, text)) <= 10 * reading_s(text_chunks(1, text))
 
 
 def test_cut_off_pictures_raise_nothing_unforeseen() -> None:

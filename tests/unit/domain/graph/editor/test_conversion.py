@@ -175,6 +175,21 @@ def test_subgraphs_without_an_end_are_refused() -> None:
         converted(using("s0") | {"definitions": {"subgraphs": doubling}})
 
 
+def test_no_more_nodes_are_made_than_a_graph_may_have() -> None:
+    """Else a small file costs as much as a large one before it is refused."""
+
+    def used(times: int, kind: str, inside: int) -> dict[str, Any]:
+        inner = {"id": "s", **file_of([{"id": n, "type": kind} for n in range(inside)])}
+        hosts = file_of([{"id": n, "type": "s"} for n in range(times)])
+        return hosts | {"definitions": {"subgraphs": [inner]}}
+
+    assert len(converted(used(10, "LoadImage", 100)).graph) == 1_000
+    assert not converted(used(10, "Note", 101)).graph
+    for file in (used(10, "LoadImage", 101), used(1_001, "Note", 1)):
+        with pytest.raises(TooManyNodes, match="1000"):
+            converted(file)
+
+
 def test_a_file_of_too_many_nodes_is_refused() -> None:
     with pytest.raises(BadEditorFile, match=str(MAX_NODES)):
         read_editor_file(file_of([{"id": n, "type": "Note"} for n in range(MAX_NODES + 1)]))
