@@ -1,6 +1,6 @@
 """Ports for bringing a job's input files to ComfyUI."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
 from comfyq.domain.files.inputs import InputFile
@@ -23,9 +23,13 @@ class Fetcher(Protocol):
 class Pictures(Protocol):
     """Decode untrusted pictures."""
 
-    async def prepare(self, content: bytes, file: InputFile) -> bytes:
+    async def prepare(
+        self, content: bytes, file: InputFile, *, begins: Callable[[], None] | None = None
+    ) -> bytes:
         """Return the picture as a file that ComfyUI loads whole, fitted as ``file`` says: upright
         as PNG, but an animation with all of its frames, and greys of 16 bits as they are.
+
+        ``begins`` is called once the picture's turn has come; others may be decoded before it.
 
         Raises:
             InputInvalid: the content is no picture, is broken, or has too many pixels.

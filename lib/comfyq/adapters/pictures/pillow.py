@@ -1,10 +1,11 @@
 """Decoding untrusted pictures by Pillow."""
 
+import asyncio
 import io
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from anyio import CapacityLimiter, to_thread
 from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
 
 from comfyq.adapters.pictures.webp import webp_size
@@ -40,11 +41,22 @@ class PillowPictures:
 
     def __init__(self, *, max_pixels: int = MAX_PIXELS) -> None:
         self._max_pixels = max_pixels
-        self._decoding = CapacityLimiter(1)  # the memory is one picture's
+        # The memory is one picture's. A thread cannot be stopped: when a job is, the next picture
+        # waits until the thread has ended.
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="pictures")
 
-    async def prepare(self, content: bytes, file: InputFile) -> bytes:
+    async def prepare(
+        self, content: bytes, file: InputFile, *, begins: Callable[[], None] | None = None
+    ) -> bytes:
         """As the port says."""
-        return await to_thread.run_sync(self._prepare, content, file, limiter=self._decoding)
+        loop = asyncio.get_running_loop()
+
+        def decoded() -> bytes:
+            if begins is not None:
+                loop.call_soon_threadsafe(begins)
+            return self._prepare(content, file)
+
+        return await loop.run_in_executor(self._thread, decoded)
 
     def _prepare(self, content: bytes, file: InputFile) -> bytes:
         try:
@@ -120,11 +132,25 @@ def _animation(picture: Image.Image, content: bytes, file: InputFile) -> bytes:
             f"it has {frames} frames of {picture.width} x {picture.height} pixels; the most is "
             f"{MAX_FRAMES} frames, and {MAX_ANIMATED_PIXELS} pixels of all together"
         )
+    is_fitted = not _needs_fit(picture, file)
+    if not is_fitted:
+        _check_fitted(frames, file.width or 0, file.height or 0)
     picture.load()
-    if not _needs_fit(picture, file):
+    if is_fitted:
         return content
     fit = [fitted(each.convert("RGBA"), file) for each in ImageSequence.Iterator(picture)]
     return _png(fit[0], save_all=True, append_images=fit[1:], blend=0, disposal=0)
+
+
+def _check_fitted(frames: int, width: int, height: int) -> None:
+    """Refuse an animation whose fitted frames, which are all kept until they are written, take
+    too much memory."""
+    most = MAX_BYTES // (PIXEL_BYTES * USUAL_COPIES)
+    if frames * width * height > most:
+        raise InputInvalid(
+            f"it has {frames} frames, which are to be {width} x {height} pixels each; the most is "
+            f"{most} pixels of all together: send fewer frames, or ask for a smaller size"
+        )
 
 
 def _deep(picture: Image.Image, content: bytes, file: InputFile) -> bytes:

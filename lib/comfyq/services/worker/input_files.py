@@ -27,6 +27,7 @@ from comfyq.ports.assets import Assets
 from comfyq.ports.inputs import Fetcher, InputFolder, Pictures
 from comfyq.records.files.assets import AssetRecords
 from comfyq.services.worker.disk_cleanup import DiskCleanup
+from comfyq.services.worker.input_budget import InputBudget
 
 NAME_CHARS = 32  # of the hash: 128 bits
 CHUNK_BYTES = 256 * 1024
@@ -39,19 +40,6 @@ class InputFailed(Exception):
     def __init__(self, file: InputFile, refused: InputRefused) -> None:
         super().__init__(f"{file.parameter or file.input}: {refused}")
         self.file, self.refused = file, refused
-
-
-class _Budget:
-    """The bytes that the files of one job may still have together."""
-
-    def __init__(self, max_bytes: int) -> None:
-        self._max_bytes = self._left = max_bytes
-
-    def spend(self, size: int) -> None:
-        """Take the bytes of one file; raises InputInvalid where that is too much."""
-        self._left -= size
-        if self._left < 0:
-            raise InputInvalid(f"the job's input files have over {self._max_bytes} bytes together")
 
 
 class InputPreparer:
@@ -88,27 +76,26 @@ class InputPreparer:
             return spec
         graph, file = copied(spec.graph), spec.inputs[0]
         names: dict[InputFile, str] = {}  # one source may go to several places
-        budget = _Budget(self._limits.max_total_bytes)
-        overdue = asyncio.timeout(self._limits.max_s)
+        budget = InputBudget(self._limits)
         try:
-            async with overdue:
+            async with budget.timeout:
                 for file in spec.inputs:
                     wanted = replace(file, parameter="", node="", input="")
                     if wanted not in names:
                         names[wanted] = await self._name(job, file, budget)
                     set_input(graph, Input(file.node, file.input), names[wanted])
         except TimeoutError:
-            if not overdue.expired():
+            if not budget.timeout.expired():
                 raise
             late = f"the input files of the job were not fetched within {self._limits.max_s:g} s"
             raise InputFailed(file, InputUnavailable(late)) from None
         return replace(spec, graph=graph)
 
-    async def _name(self, job: Job, file: InputFile, budget: "_Budget") -> str:
+    async def _name(self, job: Job, file: InputFile, budget: InputBudget) -> str:
         try:
             content = await self._content(job, file)
             budget.spend(len(content))
-            content, suffix = await self._checked(content, file)
+            content, suffix = await self._checked(content, file, budget)
         except InputRefused as refused:
             raise InputFailed(file, refused) from refused
         name = f"comfyq-{blake3(content).hexdigest()[:NAME_CHARS]}{suffix}"
@@ -147,10 +134,16 @@ class InputPreparer:
         except (AssetNotFound, OutputNotFound) as missing:
             raise InputUnavailable(f"there is no asset {asset_id}") from missing
 
-    async def _checked(self, content: bytes, file: InputFile) -> tuple[bytes, str]:
+    async def _checked(
+        self, content: bytes, file: InputFile, budget: InputBudget
+    ) -> tuple[bytes, str]:
         """Return the content for ComfyUI, and the suffix of its file name."""
         if file.kind in PICTURES:
-            picture = await self._pictures.prepare(content, file)
+            budget.stop_time()  # other jobs' pictures may come first
+            try:
+                picture = await self._pictures.prepare(content, file, begins=budget.count_time)
+            finally:
+                budget.count_time()
             return picture, picture_suffix(picture)
         suffix = suffix_of(file.kind, content[:HEAD_BYTES])
         if suffix is None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from comfyq.domain.graph.documents.document import Document, read_document
 from comfyq.domain.graph.graph import MAX_ID_CHARS
 from tests.api_lab import ApiLab
 from tests.catalogue_lab import beat, info_with, join
@@ -118,6 +119,23 @@ async def test_one_worker_alone_must_be_able_to_run_it(lab: ApiLab, tmp_path: Pa
     await join(lab, tmp_path, lora, worker="w2")
     assert post(lab, prompt="x").status_code == 202
     assert post(lab, prompt="x", loras=["tiny_flux_lora"]).status_code == 422
+
+
+async def test_a_graph_is_read_once_for_all_workers(
+    lab: ApiLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, name in enumerate(("a", "b")):
+        info = info_with("UNETLoader", "unet_name", [name])
+        await join(lab, tmp_path, info, worker=f"w{number}")
+    graphs: list[Any] = []
+
+    def read(graph: Any, extra_data: Any) -> Document:
+        graphs.append(graph)
+        return read_document(graph, extra_data)
+
+    monkeypatch.setattr("comfyq.domain.submission.admission.read_document", read)
+    assert post(lab, graph=changed("1", width="wide")).status_code == 422
+    assert len(graphs) == 1
 
 
 async def test_a_job_may_wait_for_a_worker_that_is_not_known(lab: ApiLab, tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 import io
 from base64 import b64encode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +13,7 @@ import pytest
 from blake3 import blake3
 from PIL import Image
 
+from comfyq.adapters.pictures.pillow import PillowPictures
 from comfyq.domain.caller import DEFAULT_TENANT, TenantId
 from comfyq.domain.errors import InputForbidden, InputUnavailable
 from comfyq.domain.files.asset import Asset, AssetId
@@ -224,6 +225,27 @@ async def test_files_that_take_too_long_together_fail_the_job_at_once(
     assert (job.status, job.attempt) == (JobStatus.FAILED, 1)
     assert job.error is not None
     assert "not fetched within 0.05 s" in job.error.message
+
+
+@pytest.mark.parametrize("is_begun", [False, True])
+async def test_time_that_other_jobs_pictures_take_is_not_counted(
+    farm: Farm, monkeypatch: pytest.MonkeyPatch, is_begun: bool
+) -> None:
+    most_s = 0.05
+
+    async def late(
+        self: PillowPictures, content: bytes, file: InputFile, *, begins: Callable[[], None]
+    ) -> bytes:
+        if is_begun:
+            begins()
+        await asyncio.sleep(2 * most_s)
+        return content
+
+    farm.fetcher.pages[URL] = [png("red")]
+    monkeypatch.setattr(PillowPictures, "prepare", late)
+    monkeypatch.setattr("tests.farm.INPUT_LIMITS", replace(INPUT_LIMITS, max_s=most_s))
+    job, _ = await run(farm, spec())
+    assert job.status is (JobStatus.FAILED if is_begun else JobStatus.SUCCEEDED)
 
 
 @pytest.mark.parametrize(
