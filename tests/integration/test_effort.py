@@ -26,6 +26,13 @@ from comfyq.edges.websocket.handler import WebSocketHandler
 from comfyq.testing.memory.notifier import MemoryNotifier
 from tests.api_lab import ApiLab
 from tests.catalogue_lab import info_with, join
+from tests.integration.document_shapes import (
+    editor_file,
+    nested,
+    repeated_tags,
+    repeated_texts,
+    subgraphs,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -34,6 +41,7 @@ LAST_CHARS = 1_000_000
 FRAME_CHARS = 250_000  # more than the gateway takes
 FLOOR_S = 0.02  # of CPU; below it, noise is measured
 GROWTH = 2.5  # for twice the size
+READINGS = 40  # of a graph of the same size as JSON, which a request may cost
 TRIES = 3
 
 ID = "00000000-0000-4000-8000-000000000000"
@@ -112,6 +120,13 @@ BODIES: dict[str, Callable[[int], Any]] = {
     },
     "graph: long id": lambda n: {"graph": {"9" * n: {"class_type": "KSampler", "inputs": {}}}},
     "graph: long class": lambda n: {"graph": graph_of(1, class_type="K" * n)},
+    "graph: picture of tags": repeated_tags,
+    "graph: picture of other tags": partial(repeated_tags, start=b"x"),
+    "graph: picture of texts": repeated_texts,
+    "graph: editor's nodes": lambda n: {"graph": editor_file(n // 60)},
+    "graph: editor's links": lambda n: {"graph": editor_file(n // 200, is_linked=True)},
+    "graph: editor's subgraphs": lambda n: {"graph": subgraphs(10, n // 45)},
+    "graph: editor's nested subgraphs": lambda n: {"graph": nested(n // 1_000)},
     "graph: editor's file": lambda n: {"graph": {"nodes": [{"id": i} for i in range(n // 10)]}},
     "overrides: long": lambda n: {"graph": graph_of(1), "overrides": {"x" * n: 1}},
     "overrides: dots": lambda n: {"graph": graph_of(1), "overrides": {"." * n: 1}},
@@ -315,9 +330,9 @@ async def cpu_s(lab: ApiLab, sent: Sent) -> float:
 
 
 async def growth(took: Measure, *, last: int = LAST_CHARS) -> tuple[float, int]:
-    """Double the size until it costs enough; return by how much a doubling grew, of the last two.
+    """Double the size until it costs enough; return by how much a doubling grew.
 
-    Two are compared because memory is bought in steps.
+    Two doublings are compared where they can be, because memory is bought in steps; else the last.
     """
     size, costs = FIRST_CHARS, [await took(FIRST_CHARS)]
     while size * 2 <= last:
@@ -326,7 +341,7 @@ async def growth(took: Measure, *, last: int = LAST_CHARS) -> tuple[float, int]:
         if len(costs) > 2 and costs[-3] >= FLOOR_S:
             return sqrt(costs[-1] / costs[-3]), size
         if costs[-1] >= 20 * FLOOR_S:
-            return sqrt(costs[-1] / max(costs[-2], FLOOR_S)), size
+            return costs[-1] / max(costs[-2], FLOOR_S), size
     return 0, size
 
 
@@ -348,6 +363,29 @@ async def test_twice_the_request_takes_little_more_than_twice_the_time(
         name: await least_growth(partial(cpu_of, lab, case)) for name, case in CASES[route].items()
     }
     assert {name: each for name, each in grown.items() if each[0] > GROWTH} == {}
+
+
+def reading_s(chars: int) -> float:
+    """Return the CPU time of reading a graph of so many characters as JSON, the least of some."""
+    text = json.dumps(graph_of(chars // 60))
+
+    def took_s() -> float:
+        began_s = time.process_time()
+        json.loads(text)
+        return time.process_time() - began_s
+
+    return min(took_s() for _ in range(TRIES)) * chars / len(text)
+
+
+@pytest.mark.parametrize("shape", list(BODIES))
+async def test_a_large_body_costs_little_more_than_to_read_it(lab: ApiLab, shape: str) -> None:
+    """Else a small one that costs much passes, as long as a large one costs no more a byte."""
+    case = partial(in_body, "POST", "/generate", JSON, BODIES[shape])
+    most_s = READINGS * reading_s(LAST_CHARS)
+    costs = [await cpu_of(lab, case, LAST_CHARS)]
+    while costs[-1] > most_s and len(costs) < TRIES:
+        costs.append(await cpu_of(lab, case, LAST_CHARS))
+    assert min(costs) <= most_s
 
 
 FRAMES: dict[str, Callable[[int], str]] = {

@@ -113,6 +113,7 @@ def test_a_folder_without_workflows_is_refused(tmp_path: Path) -> None:
         ('note = "9.8 GB"', "note = 9.8", "must be a string"),
         ("[parameters.steps]", "[parameters.Steps]", "small letters"),
         ("[parameters.steps]", "[parameters.preset]", "a field of this name already"),
+        ("[parameters.steps]", "[parameters.extra_data]", "a field of this name already"),
         ("[presets.draft]\nsteps = 10", "[presets.draft]\nstps = 10", "did you mean 'steps'?"),
         ("[presets.draft]\nsteps = 10", "[presets.draft]\nsteps = 0", "the least is 1"),
         ('source = "samplers"', 'source = "sampler"', "did you mean 'samplers'?"),

@@ -1,5 +1,8 @@
+from functools import partial
+
 import pytest
 
+from comfyq.domain import job as jobs
 from comfyq.domain.files.output import OutputKind
 from comfyq.domain.job import JobError
 from comfyq.domain.job.progress import Progress
@@ -105,6 +108,14 @@ async def test_a_completed_job_has_its_first_image_and_every_output(lab: ApiLab)
         "text": None,
     }
     assert (shown["seed"], len(shown["warnings"])) == (1_000, 1)
+
+
+async def test_warnings_do_not_tell_paths_of_the_worker(lab: ApiLab) -> None:
+    job_id = lab.submit()["id"]
+    warning = "node 9 names /home/ann/ComfyUI/out/a.png in a folder x, which nobody serves"
+    job = await lab.start(job_id)
+    await lab.change(job_id, partial(jobs.succeed, token=job.attempt, warnings=[warning]))
+    assert lab.show(job_id)["warnings"] == ["node 9 names a.png in a folder x, which nobody serves"]
 
 
 async def test_a_failed_job_says_why_in_words(lab: ApiLab) -> None:
