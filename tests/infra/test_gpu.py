@@ -99,6 +99,7 @@ COMFYUI = """
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can change to other users")
 def test_custom_nodes_cannot_reach_the_workers_credentials(tmp_path: Path) -> None:
     """The image's entry point, with scripts in the place of both Pythons."""
+    usual = os.umask(0o022)  # tests of servers leave a private one
     for folder in tmp_path.parents[:-2]:  # pytest's are its user's alone
         folder.chmod(0o755)
     tmp_path.chmod(0o777)
@@ -114,6 +115,7 @@ def test_custom_nodes_cannot_reach_the_workers_credentials(tmp_path: Path) -> No
     data.mkdir(mode=0o700)
     (data / "secret").write_text("key")
     os.chown(data, 1000, 1000)
+    os.umask(usual)
     environment = {"PATH": "/usr/bin:/bin", "FOLDER": str(tmp_path), "AWS_SESSION_TOKEN": "t"}
     command = ["sh", str(tmp_path / "entrypoint.sh")]
     subprocess.run(command, check=True, timeout=DEADLINE_S, env=environment)

@@ -6,7 +6,7 @@ import pytest
 
 from comfyq.domain.errors import InvalidGraph
 from comfyq.domain.graph.file_paths import outside_paths
-from comfyq.domain.submission.admission import admit_graph
+from comfyq.domain.submission.admission import graph_check
 from comfyq.domain.submission.request import Request
 
 OUTSIDE = [
@@ -41,7 +41,7 @@ def graph_of(class_type: str, name: str, value: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(("class_type", "name", "value"), OUTSIDE)
 def test_a_path_out_of_comfyuis_folders_is_refused(class_type: str, name: str, value: Any) -> None:
     with pytest.raises(InvalidGraph) as refused:
-        admit_graph(Request(workflow="", values={}, graph=graph_of(class_type, name, value)), None)
+        graph_check(Request(workflow="", values={}, graph=graph_of(class_type, name, value)))(None)
     [field] = refused.value.fields
     assert (field.field, "no absolute path" in field.message) == (f"graph.1.inputs.{name}", True)
 
