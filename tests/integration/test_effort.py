@@ -355,6 +355,7 @@ async def least_growth(took: Measure, *, last: int = LAST_CHARS) -> tuple[float,
     return grown
 
 
+@pytest.mark.verify
 @pytest.mark.parametrize("route", list(CASES))
 async def test_twice_the_request_takes_little_more_than_twice_the_time(
     lab: ApiLab, route: str
@@ -377,6 +378,7 @@ def reading_s(chars: int) -> float:
     return min(took_s() for _ in range(TRIES)) * chars / len(text)
 
 
+@pytest.mark.verify
 @pytest.mark.parametrize("shape", list(BODIES))
 async def test_a_large_body_costs_little_more_than_to_read_it(lab: ApiLab, shape: str) -> None:
     """Else a small one that costs much passes, as long as a large one costs no more a byte."""
