@@ -6,19 +6,17 @@ wherever they are told to. So a file or folder that a client names is one below 
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from comfyq.domain.graph.errors import At, GraphError
 from comfyq.domain.graph.graph import Graph
 from comfyq.domain.graph.node_catalogue import NodeCatalogue
-from comfyq.domain.graph.saved_names import MAX_PATH_CHARS, PREFIX, texts
+from comfyq.domain.graph.saved_names import PREFIX, texts
 
-# Words in names of inputs that take files or folders: `folder_name`, `image_path`, `output_dir`.
-WORDS = {
-    *("audio", "dir", "directory", "file", "filename", "files", "folder", "image", "images"),
-    *("latent", "mask", "model", "path", "paths", "video"),
-}
-FLAGS = ("image_upload", "video_upload", "audio_upload", "file_upload", "image_folder")
+# Words in names of inputs: `folder_name`, `image_path`, `output_dir` take files or folders. An
+# `image` is one, too, unless the name says that it is a text: `image_description`.
+PLACES = {"dir", "directory", "file", "filename", "files", "folder", "path", "paths"}
+MEDIA = {"audio", "image", "images", "latent", "mask", "model", "video"}
+TEXTS = {"caption", "description", "prompt", "text"}
 ABSOLUTE = re.compile(r"\s*(?:[/\\~]|[A-Za-z]:[/\\])")
 
 
@@ -37,18 +35,15 @@ def outside_paths(graph: Graph, catalogue: NodeCatalogue | None) -> Iterator[Gra
 
 
 def _leads_out(text: str) -> bool:
-    if len(text) > MAX_PATH_CHARS or "\n" in text.strip():
-        return False
+    """Return whether a path is not below a folder; some nodes join its parts before they open it,
+    so neither a long path nor one with an odd part is harmless."""
     return ABSOLUTE.match(text) is not None or ".." in text.replace("\\", "/").strip().split("/")
 
 
 def _is_of_file(class_type: str, name: str, catalogue: NodeCatalogue | None) -> bool:
-    if WORDS & set(re.split(r"[\W_]+", name.lower())):
+    words = set(re.split(r"[\W_]+", name.lower()))
+    if words & PLACES or (words & MEDIA and not words & TEXTS):
         return True
-    return any(_option(class_type, name, flag, catalogue) for flag in FLAGS)
-
-
-def _option(class_type: str, name: str, flag: str, catalogue: NodeCatalogue | None) -> Any:
     node_class = None if catalogue is None else catalogue.classes.get(class_type)
     spec = None if node_class is None else node_class.inputs.get(name)
-    return None if spec is None else spec.options.get(flag)
+    return spec is not None and spec.is_file

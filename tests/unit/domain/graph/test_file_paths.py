@@ -20,6 +20,9 @@ OUTSIDE = [
     ("SaveImageDataSetToFolder", "folder_name", "../../x"),
     ("Anything", "output_dir", "\\\\server\\share"),
     ("Anything", "image_path", "/data/a.png"),
+    ("LoadImage", "image", "/x\n/../etc/a.png"),
+    ("LoadImage", "image", "/a/.." * 1_000 + "/etc/a.png"),
+    ("Anything", "prompt_file", "/etc/prompts"),
     ("Anything", "files", ["a.png", "/etc/passwd"]),
 ]
 INSIDE = [
