@@ -7,6 +7,9 @@ PORT ?= 8188
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install --disable-pip-version-check -qq
 LOCKED := --no-deps --require-hashes --requirement
+# of a tool, in the folder of the stamp
+ENVIRONMENT = rm -rf $(@D) && $(PYTHON) -m venv $(@D) && \
+	$(@D)/bin/python -m pip install --disable-pip-version-check -qq $(LOCKED) $<
 UV_VERSION := 0.13.9
 COMPILE := .tools/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header
@@ -166,43 +169,32 @@ python:
 
 .emulator/.made: infra/emulator/requirements.lock | python
 	@echo "installing the emulator"
-	@$(PYTHON) -m venv .emulator
-	@.emulator/bin/python -m pip install --disable-pip-version-check -qq $(LOCKED) $<
+	@$(ENVIRONMENT)
 	@touch $@
 
 .infra/.made: infra/requirements.lock | python
 	@echo "installing what template.yaml is expanded and checked with"
-	@rm -rf .infra
-	@$(PYTHON) -m venv .infra
-	@.infra/bin/python -m pip install --disable-pip-version-check -qq $(LOCKED) $<
+	@$(ENVIRONMENT)
 	@touch $@
 
 .docs/.made: infra/docs/requirements.lock | python
 	@echo "installing what the documentation is built with"
-	@rm -rf .docs
-	@$(PYTHON) -m venv .docs
-	@.docs/bin/python -m pip install --disable-pip-version-check -qq $(LOCKED) $<
+	@$(ENVIRONMENT)
 	@touch $@
 
 .templates/.made: infra/templates/requirements.lock | python
 	@echo "installing ComfyUI's official templates"
-	@rm -rf .templates
-	@$(PYTHON) -m venv .templates
-	@.templates/bin/python -m pip install --disable-pip-version-check -qq $(LOCKED) $<
+	@$(ENVIRONMENT)
 	@touch $@
 
 .bench/.made: infra/bench/requirements.lock | python
 	@echo "installing the proxy that comfyq is measured beside, and a profiler"
-	@rm -rf .bench
-	@$(PYTHON) -m venv .bench
-	@.bench/bin/python -m pip install --disable-pip-version-check -qq $(LOCKED) $<
+	@$(ENVIRONMENT)
 	@touch $@
 
 .fuzz/.made: infra/fuzz/requirements.lock | python
 	@echo "installing what fuzzes the API"
-	@rm -rf .fuzz
-	@$(PYTHON) -m venv .fuzz
-	@.fuzz/bin/python -m pip install --disable-pip-version-check -qq $(LOCKED) $<
+	@$(ENVIRONMENT)
 	@touch $@
 
 .tools/.made: Makefile | python
