@@ -1,4 +1,4 @@
-"""Files that hold a graph, as options of ``comfyq submit`` and lines of ``comfyq batch``."""
+"""Files that hold a graph, as options of ``comfyq submit``."""
 
 import json
 from collections.abc import Sequence

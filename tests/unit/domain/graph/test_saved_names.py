@@ -61,7 +61,7 @@ def test_a_file_of_a_job_cannot_be_named(name: str, class_type: str, input_name:
         "mine/a.png [output]",
         "a poster for comfyq/acme, in blue",
         "the folder\ncomfyq/abc/1/",
-        "/home/comfyq/models/a.safetensors",
+        "/srv/comfyq/models/a.safetensors",
         "temp/a.png",
         "a diagram of\ncomfyq\nand its temp/ folder",
         7,

@@ -10,7 +10,7 @@ from comfyq.wire.generate.statuses import error_text, whole_error_text
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        ("no /home/u/ComfyUI/models/loras/a-b_1.safetensors here", "no a-b_1.safetensors here"),
+        ("no /srv/ComfyUI/models/loras/a-b_1.safetensors here", "no a-b_1.safetensors here"),
         ("'/data/x/y.png': denied", "'y.png': denied"),
         ("open file:///srv/a/b.png, ~/a/b", "open b.png, b"),
         (r"C:\Users\My Name\ComfyUI\out\a.png is gone", "a.png is gone"),

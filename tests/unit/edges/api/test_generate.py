@@ -112,7 +112,7 @@ async def test_a_completed_job_has_its_first_image_and_every_output(lab: ApiLab)
 
 async def test_warnings_do_not_tell_paths_of_the_worker(lab: ApiLab) -> None:
     job_id = lab.submit()["id"]
-    warning = "node 9 names /home/ann/ComfyUI/out/a.png in a folder x, which nobody serves"
+    warning = "node 9 names /srv/ComfyUI/out/a.png in a folder x, which nobody serves"
     job = await lab.start(job_id)
     await lab.change(job_id, partial(jobs.succeed, token=job.attempt, warnings=[warning]))
     assert lab.show(job_id)["warnings"] == ["node 9 names a.png in a folder x, which nobody serves"]
