@@ -127,8 +127,17 @@ class PromptLost(EngineError):
         self.started = started
 
 
+class ResultsUnreadable(EngineError):
+    """The prompt is out of the queue, and ComfyUI fails to show its history entry alone."""
+
+
 class RenderedFileGone(EngineError):
-    """History names a file that is not in ComfyUI's folder any more."""
+    """History names a file that ComfyUI does not serve; ``for_good``: it never will, under that
+    name, so that rendering it again is of no use."""
+
+    def __init__(self, message: str, *, for_good: bool = False) -> None:
+        super().__init__(message)
+        self.for_good = for_good
 
 
 class Engine(Protocol):
@@ -149,7 +158,7 @@ class Engine(Protocol):
         socket: history is asked now and then, and at the end.
 
         Raises:
-            NodeFailed, OutOfMemory, DeviceFault, PromptInterrupted, PromptLost.
+            NodeFailed, OutOfMemory, DeviceFault, PromptInterrupted, PromptLost, ResultsUnreadable.
         """
         ...
 

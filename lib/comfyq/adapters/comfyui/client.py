@@ -1,17 +1,21 @@
-"""ComfyUI's HTTP interface: one method a route, and vendor errors translated in one place."""
+"""ComfyUI's HTTP interface: one method a route."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
 
-from comfyq.adapters.comfyui.answers import mapping, parsed, sequence
+from comfyq.adapters.comfyui.answers import mapping, sequence
+from comfyq.adapters.comfyui.replies import (
+    NO_SUCH_ROUTE,
+    BadReply,
+    Reply,
+    expect_ok,
+    translated,
+)
 from comfyq.adapters.comfyui.timing import EngineTiming
 from comfyq.ports.engine import (
-    EngineError,
-    EngineNotListening,
     EngineUnavailable,
     PromptId,
     PromptState,
@@ -20,28 +24,10 @@ from comfyq.ports.engine import (
 )
 
 CHUNK_BYTES = 256 * 1024
-NO_SUCH_ROUTE = (404, 405)
+NAME_REFUSALS = (400, 403, 414)  # of /view: a name with "..", outside its folder, or too long
+MAX_NAME_BYTES = 255  # of a file, in every common file system
 
 Entry = Sequence[Any]  # [number, prompt id, graph, extra data, output nodes] in queue and history
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer that ComfyUI gave, whatever its status."""
-
-    status: int
-    content: bytes
-
-    @property
-    def text(self) -> str:
-        return self.content.decode(errors="replace")
-
-    def json(self) -> Any:
-        """Parse the body; raises EngineUnavailable if it is no JSON, which ComfyUI would send."""
-        try:
-            return parsed(self.content)
-        except ValueError as error:
-            raise EngineUnavailable(f"not an answer of ComfyUI: {self.text[:200]!r}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +37,7 @@ class Sighting:
     state: PromptState
     entry: Entry | None = None  # None where it is absent
     item: Mapping[str, Any] | None = None  # its entry in history, where it ended
+    unreadable: str | None = None  # why ComfyUI cannot show that entry
 
 
 class ComfyClient:
@@ -71,7 +58,10 @@ class ComfyClient:
         queued = await self._in_queue(prompt_id, within_s=within_s)
         if queued is not None:
             return queued
-        item = await self.history(prompt_id, within_s=within_s)
+        try:
+            item = await self.history(prompt_id, within_s=within_s)
+        except BadReply as failed:  # ComfyUI fails only to show an entry that it has
+            return Sighting(PromptState.ENDED, unreadable=str(failed))
         if item is None:
             return Sighting(PromptState.ABSENT)
         return Sighting(PromptState.ENDED, sequence(item.get("prompt")), item)
@@ -103,7 +93,7 @@ class ComfyClient:
         reply = await self._call("POST", f"api/jobs/{prompt_id}/cancel")
         if reply.status in NO_SUCH_ROUTE:
             return False
-        _expect_ok(reply, "cancel")
+        expect_ok(reply, "cancel")
         return True
 
     async def free(self, body: Mapping[str, bool]) -> None:
@@ -119,7 +109,7 @@ class ComfyClient:
     async def upload(self, form: aiohttp.FormData) -> str:
         """The name, with its folder, under which the file was stored."""
         reply = await self._call("POST", "upload/image", data=form)
-        _expect_ok(reply, "upload/image")
+        expect_ok(reply, "upload/image")
         given = mapping(reply.json())
         name, folder = given.get("name"), given.get("subfolder")
         if not isinstance(name, str):
@@ -144,7 +134,7 @@ class ComfyClient:
                     raise
                 await self.system_stats()  # raises if ComfyUI answers nothing at all
                 if is_last:
-                    raise RenderedFileGone(f"ComfyUI cannot serve {rendered.filename!r}") from away
+                    raise _gone(rendered, f"ComfyUI cannot serve {rendered.filename!r}") from away
 
     async def _view(self, rendered: Rendered) -> AsyncIterator[bytes]:
         where = {
@@ -158,9 +148,13 @@ class ComfyClient:
         with translated("view"):
             async with self._session.get("view", params=where, timeout=timeout) as response:
                 if response.status == 404:
-                    raise RenderedFileGone(f"{rendered.filename} is not in {rendered.folder}")
+                    raise _gone(rendered, f"{rendered.filename} is not in {rendered.folder}")
+                if response.status in NAME_REFUSALS:
+                    raise RenderedFileGone(
+                        f"ComfyUI serves no file of the name {rendered.filename!r}", for_good=True
+                    )
                 if response.status != 200:
-                    _expect_ok(Reply(response.status, await response.read()), "view")
+                    expect_ok(Reply(response.status, await response.read()), "view")
                 async for chunk in response.content.iter_chunked(CHUNK_BYTES):
                     yield chunk
 
@@ -176,14 +170,14 @@ class ComfyClient:
 
     async def _json(self, path: str, *, within_s: float | None = None) -> dict[str, Any]:
         reply = await self._call("GET", path, within_s=within_s)
-        _expect_ok(reply, path)
+        expect_ok(reply, path)
         answer = reply.json()
         if not isinstance(answer, dict):
-            raise EngineUnavailable(f"not an answer of ComfyUI to {path}: {reply.text[:200]!r}")
+            raise BadReply(f"not an answer of ComfyUI to {path}: {reply.text[:200]!r}")
         return answer
 
     async def _ok(self, path: str, body: Mapping[str, Any]) -> None:
-        _expect_ok(await self._call("POST", path, json=body), path)
+        expect_ok(await self._call("POST", path, json=body), path)
 
     async def _call(
         self, method: str, path: str, *, within_s: float | None = None, **kwargs: Any
@@ -199,39 +193,13 @@ class ComfyClient:
 _QUEUES = {"queue_running": PromptState.RUNNING, "queue_pending": PromptState.PENDING}
 
 
-def _expect_ok(reply: Reply, path: str) -> None:
-    if reply.status >= 500 or reply.status in NO_SUCH_ROUTE:
-        raise EngineUnavailable(f"ComfyUI answers {reply.status} to {path}: {reply.text[:200]}")
-    if reply.status != 200:
-        raise EngineError(f"ComfyUI answers {reply.status} to {path}: {reply.text[:200]}")
+def _gone(rendered: Rendered, message: str) -> RenderedFileGone:
+    return RenderedFileGone(message, for_good=_is_impossible(rendered))
 
 
-@contextmanager
-def translated(doing: str) -> Iterator[None]:
-    """Translate errors of aiohttp and the system to EngineUnavailable; the only place that does."""
-    try:
-        yield
-    except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
-        kind = EngineNotListening if _is_refused(error) else EngineUnavailable
-        raise kind(f"ComfyUI does not answer to {doing}: {_cause(error)}") from error
-
-
-def _cause(error: Exception) -> str:
-    """Say what happened without the error's own words, which are of Python's objects."""
-    if _is_refused(error):
-        return "nothing listens at its address"
-    match error:
-        case TimeoutError():
-            return "no answer in time"
-        case aiohttp.ClientConnectorError():
-            return "no connection to its address"
-        case aiohttp.ClientPayloadError() | aiohttp.ServerDisconnectedError():
-            return "it broke off"
-        case _:
-            return f"the connection failed ({type(error).__name__})"
-
-
-def _is_refused(error: Exception) -> bool:
-    return isinstance(error, aiohttp.ClientConnectorError) and isinstance(
-        error.os_error, ConnectionRefusedError
-    )
+def _is_impossible(rendered: Rendered) -> bool:
+    """Return whether no file has the name, or no request can carry it: what was no Unicode was
+    replaced when the name was read."""
+    path = f"{rendered.subfolder}/{rendered.filename}"
+    is_long = any(len(part.encode()) > MAX_NAME_BYTES for part in path.split("/"))
+    return is_long or "\ufffd" in path or "\0" in path

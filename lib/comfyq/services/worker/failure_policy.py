@@ -5,7 +5,8 @@
 | GraphRefused, NodeFailed | yes | no: the same graph would fail again |
 | OutOfMemory | yes | once, after ComfyUI has freed its memory |
 | DeviceFault, stalled, PromptLost after the start | yes | while failures remain |
-| RenderedFileGone | yes | while failures remain, rendered under another name |
+| ResultsUnreadable | yes | once |
+| RenderedFileGone | yes | once, rendered under another name; not at all if it is gone for good |
 | PromptLost before the start, EngineUnavailable, PromptInterrupted | no | yes |
 | OutOfMemory or DeviceFault behind another prompt's: DeviceBroken | no | yes |
 | NotAdmitted: a real ComfyUI took the jobs over from this simulator | no | yes |
@@ -28,6 +29,7 @@ from comfyq.ports.engine import (
     PromptInterrupted,
     PromptLost,
     RenderedFileGone,
+    ResultsUnreadable,
 )
 from comfyq.services.worker.capabilities import Unsuited
 from comfyq.services.worker.held_job import HeldJob
@@ -66,9 +68,8 @@ def decide(raised: EngineError, job: Job, timing: Timing) -> FailureDecision:
     if _uncounted(raised):
         return FailureDecision(reason, None, timedelta(seconds=_pause_s(raised, timing)))
     pause = timedelta(seconds=timing.retry_s * 2**job.failures)
-    return FailureDecision(
-        reason, _error(raised, reason), pause if _may_pass(raised, job) else None
-    )
+    error = _error(raised, reason)
+    return FailureDecision(reason, error, pause if _may_pass(raised, error, job) else None)
 
 
 def _uncounted(raised: EngineError) -> bool:
@@ -84,10 +85,14 @@ def _pause_s(raised: EngineError, timing: Timing) -> float:
     return timing.retry_s if isinstance(raised, DeviceBroken) else 0
 
 
-def _may_pass(raised: EngineError, job: Job) -> bool:
+def _may_pass(raised: EngineError, error: JobError, job: Job) -> bool:
     if isinstance(raised, OutOfMemory):
         return job.failures == 0
-    return isinstance(raised, DeviceFault | Stalled | PromptLost | RenderedFileGone)
+    if isinstance(raised, RenderedFileGone) and raised.for_good:
+        return False
+    if isinstance(raised, ResultsUnreadable | RenderedFileGone):
+        return job.error is None or job.error.code != error.code  # twice the same cause ends it
+    return isinstance(raised, DeviceFault | Stalled | PromptLost)
 
 
 def _error(raised: EngineError, reason: str) -> JobError:
@@ -104,6 +109,8 @@ def _error(raised: EngineError, reason: str) -> JobError:
             return JobError("stalled", reason)
         case RenderedFileGone():
             return JobError("output-gone", reason)
+        case ResultsUnreadable():
+            return JobError("results-unreadable", reason)
         case _:
             return JobError("engine-lost", reason)
 

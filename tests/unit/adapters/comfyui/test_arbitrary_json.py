@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from comfyq.adapters.comfyui.answers import parsed
-from comfyq.adapters.comfyui.client import Reply
+from comfyq.adapters.comfyui.replies import Reply
 from comfyq.adapters.comfyui.submit.refusal import classes_without_names, graph_refused
 from comfyq.adapters.comfyui.tracking.history import read_results
 from comfyq.adapters.comfyui.tracking.messages import preview, signals

@@ -23,6 +23,8 @@ from comfyq.ports.engine import (
     PromptInterrupted,
     PromptLost,
     PromptState,
+    RenderedFileGone,
+    ResultsUnreadable,
     Started,
 )
 from comfyq.ports.table import Write
@@ -121,8 +123,9 @@ async def settled(farm: Farm, engine: ScriptedEngine, **limits: Any) -> Job:
         (PromptLost("restarted", started=False), "too-many-attempts", 0),
         (PromptInterrupted("by somebody"), "too-many-attempts", 0),
         (EngineUnavailable("no answer"), "too-many-attempts", 0),
+        (ResultsUnreadable("ComfyUI answers 500 to history"), "results-unreadable", 2),
     ],
-    ids=["node", "oom", "device", "lost", "unstarted", "interrupted", "away"],
+    ids=["node", "oom", "device", "lost", "unstarted", "interrupted", "away", "unreadable"],
 )
 async def test_what_comfyui_raises_counts_as_the_table_says(
     farm: Farm, raised: EngineError, code: str, failures: int
@@ -132,6 +135,16 @@ async def test_what_comfyui_raises_counts_as_the_table_says(
     assert ended.status is JobStatus.FAILED
     assert ended.error is not None
     assert (ended.error.code, ended.failures) == (code, failures)
+
+
+@pytest.mark.parametrize(("for_good", "failures"), [(False, 2), (True, 1)])
+async def test_a_file_that_stays_gone_is_not_rendered_on_and_on(
+    farm: Farm, for_good: bool, failures: int
+) -> None:
+    gone = RenderedFileGone("gone.png is not in output", for_good=for_good)
+    ended = await settled(farm, ScriptedEngine(Started(), gone))
+    assert ended.error is not None
+    assert (ended.error.code, ended.failures) == ("output-gone", failures)
 
 
 async def test_a_refused_graph_fails_at_once_and_names_the_node(farm: Farm) -> None:

@@ -7,7 +7,8 @@ from http import HTTPStatus
 from typing import Any
 
 from comfyq.adapters.comfyui.answers import mapping, sequence
-from comfyq.adapters.comfyui.client import ComfyClient, Reply, Sighting
+from comfyq.adapters.comfyui.client import ComfyClient, Sighting
+from comfyq.adapters.comfyui.replies import Reply
 from comfyq.adapters.comfyui.submit.cancellation import cancel
 from comfyq.adapters.comfyui.submit.refusal import classes_without_names, graph_refused
 from comfyq.adapters.comfyui.timing import EngineTiming

@@ -6,8 +6,10 @@ follower polls, so a socket that is absent or stalled costs one poll at most.
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 
 from comfyq.adapters.comfyui.client import ComfyClient, Sighting
+from comfyq.adapters.comfyui.replies import BadReply
 from comfyq.adapters.comfyui.socket import Socket
 from comfyq.adapters.comfyui.timing import EngineTiming
 from comfyq.adapters.comfyui.tracking import history
@@ -18,6 +20,7 @@ from comfyq.ports.engine import (
     PromptId,
     PromptLost,
     PromptState,
+    ResultsUnreadable,
     Started,
 )
 
@@ -45,6 +48,7 @@ class Follower:
         self._unsure = False  # the last read did not determine the prompt's state
         self._silent_since: float | None = None  # ComfyUI does not answer
         self._absent_since = 0.0
+        self._unreadable_since: float | None = None  # ComfyUI cannot show the history entry
 
     async def events(self) -> AsyncIterator[EngineEvent]:
         """Yield events until Ended; raises what `Engine.follow` raises."""
@@ -84,6 +88,10 @@ class Follower:
             return Sighting(PromptState.ABSENT)
         self._silent_since = None
         self._unsure = sighting.state is PromptState.ABSENT
+        if sighting.unreadable is not None:
+            self._bear_unreadable(began, sighting.unreadable)
+            return sighting
+        self._unreadable_since = None
         if self._unsure:
             self._bear_absence(began)
         else:
@@ -95,9 +103,10 @@ class Follower:
         if self._inbox.settled:
             # The run is over, so the history has the prompt: the queue need not be read.
             self._inbox.settled = False
-            item = await self._client.history(self._prompt_id, within_s=within_s)
-            if item is not None:
-                return Sighting(PromptState.ENDED, item=item)
+            with suppress(BadReply):  # the queue shows then whether ComfyUI answers otherwise
+                item = await self._client.history(self._prompt_id, within_s=within_s)
+                if item is not None:
+                    return Sighting(PromptState.ENDED, item=item)
         return await self._client.look(self._prompt_id, within_s=within_s)
 
     def _take(self, sighting: Sighting) -> None:
@@ -119,6 +128,15 @@ class Follower:
         is_due = self._inbox.settling and now < self._absent_since + self._timing.history_lag_s
         if self._absent_looks >= ABSENT_LOOKS and not is_due:
             raise PromptLost("ComfyUI does not know the prompt any more", started=self._started)
+
+    def _bear_unreadable(self, now: float, why: str) -> None:
+        """Raise ResultsUnreadable once ComfyUI has failed for too long to show this entry alone."""
+        self._unsure = True
+        self._absent_looks = 0
+        if self._unreadable_since is None:
+            self._unreadable_since = now
+        if now - self._unreadable_since >= self._timing.history_lag_s:
+            raise ResultsUnreadable(f"the results cannot be read: {why}")
 
     def _bear_silence(self, since: float) -> None:
         """Raise EngineUnavailable once ComfyUI has not answered for too long."""

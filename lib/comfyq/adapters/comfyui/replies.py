@@ -1,0 +1,75 @@
+"""ComfyUI's answers over HTTP, and the one place where the errors of its calls are translated."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+
+from comfyq.adapters.comfyui.answers import parsed
+from comfyq.ports.engine import EngineError, EngineNotListening, EngineUnavailable
+
+NO_SUCH_ROUTE = (404, 405)
+
+
+class BadReply(EngineUnavailable):
+    """ComfyUI answers with a server error, or with what is not its JSON."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer that ComfyUI gave, whatever its status."""
+
+    status: int
+    content: bytes
+
+    @property
+    def text(self) -> str:
+        return self.content.decode(errors="replace")
+
+    def json(self) -> Any:
+        """Parse the body; raises BadReply if it is no JSON, which ComfyUI would send."""
+        try:
+            return parsed(self.content)
+        except ValueError as error:
+            raise BadReply(f"not an answer of ComfyUI: {self.text[:200]!r}") from error
+
+
+def expect_ok(reply: Reply, path: str) -> None:
+    """Raise BadReply for a server error or a missing route, EngineError for another refusal."""
+    if reply.status >= 500 or reply.status in NO_SUCH_ROUTE:
+        raise BadReply(f"ComfyUI answers {reply.status} to {path}: {reply.text[:200]}")
+    if reply.status != 200:
+        raise EngineError(f"ComfyUI answers {reply.status} to {path}: {reply.text[:200]}")
+
+
+@contextmanager
+def translated(doing: str) -> Iterator[None]:
+    """Translate errors of aiohttp and the system to EngineUnavailable; the only place that does."""
+    try:
+        yield
+    except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
+        kind = EngineNotListening if _is_refused(error) else EngineUnavailable
+        raise kind(f"ComfyUI does not answer to {doing}: {_cause(error)}") from error
+
+
+def _cause(error: Exception) -> str:
+    """Say what happened without the error's own words, which are of Python's objects."""
+    if _is_refused(error):
+        return "nothing listens at its address"
+    match error:
+        case TimeoutError():
+            return "no answer in time"
+        case aiohttp.ClientConnectorError():
+            return "no connection to its address"
+        case aiohttp.ClientPayloadError() | aiohttp.ServerDisconnectedError():
+            return "it broke off"
+        case _:
+            return f"the connection failed ({type(error).__name__})"
+
+
+def _is_refused(error: Exception) -> bool:
+    return isinstance(error, aiohttp.ClientConnectorError) and isinstance(
+        error.os_error, ConnectionRefusedError
+    )
