@@ -67,6 +67,10 @@ class ApiSettings:
     cors_origins: str = ""
     """Origins, with commas, whose pages in a browser may use a server on one machine; `*`: all,
     unset: none. On AWS, `CorsOrigins` of the template says it."""
+    allowed_hosts: str = ""
+    """Names, with commas, that a server on one machine is called by, beside its addresses, the
+    machine's name, `localhost` and the host of PUBLIC_URL; `*`: any. Requests to other names are
+    refused, since pages elsewhere could make them."""
     scale_to_zero: bool = False
     """The service is healthy without a live worker."""
 

@@ -1,6 +1,6 @@
 """The API, the sockets and the reaper as one ASGI application for one process."""
 
-from collections.abc import AsyncIterator, Coroutine, Iterator
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator
 from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
@@ -13,13 +13,16 @@ from comfyq.edges.intake.poller import take_for_ever
 from comfyq.edges.reaper.dead_letters import DeadLetterKeeper, keep_for_ever
 from comfyq.edges.reaper.loop import reap_for_ever
 from comfyq.edges.websocket.handler import WebSocketHandler
-from comfyq.local.cors import allow_origins
+from comfyq.local.browsers.cors import keep_pages_out
 from comfyq.local.gateway import Gateway
 from comfyq.local.gateway_settings import GatewaySettings
 
 
-def local_app(services: Services) -> FastAPI:
-    """Any number of processes may serve it over the same data."""
+def local_app(services: Services, *, names: Iterable[str] = ()) -> FastAPI:
+    """Any number of processes may serve it over the same data.
+
+    ``names`` are those of the server beside the settings', such as the host that it listens on.
+    """
     handler = WebSocketHandler(
         subscriptions=services.subscriptions,
         notifier=services.ports.notifier,
@@ -48,7 +51,7 @@ def local_app(services: Services) -> FastAPI:
 
     app = api_app(services, lifespan=lifespan)
     app.router.routes.extend(gateway.routes)
-    allow_origins(app, services.settings.api.cors_origins)
+    keep_pages_out(app, services.settings.api, names=names)
     return app
 
 

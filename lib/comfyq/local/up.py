@@ -85,7 +85,7 @@ async def running(settings: Settings, options: UpOptions) -> AsyncIterator[Up]:
         await remove_dead_workers(services)
         missing = await _why_not_simulated(services, options)
         engines = [] if missing else await _engines(stack, settings, options)
-        app = local_app(services)
+        app = local_app(services, names=[options.host])
         url = await stack.enter_async_context(
             serving_app(app, host=options.host, port=options.port, limits=_limits_of(settings))
         )

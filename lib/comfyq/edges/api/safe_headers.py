@@ -8,7 +8,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 CSP = "Content-Security-Policy"
 SAFE: Mapping[str, str] = {
     CSP: "default-src 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",  # a link to an output is a right to it
     "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",  # for browsers that know no frame-ancestors
 }
 PAGES = ("/docs", "/redoc")  # of FastAPI; they load their scripts from a public server
 OF_PAGES = (
