@@ -18,6 +18,16 @@ MAX_MEMBERS = 20  # of a cycle that are listed
 UNKNOWN_CLASS = "missing_node_type"
 NOT_IN_LIST = "value_not_in_list"
 
+# kinds of errors about paths
+OUTSIDE_PATH, UNKNOWN_PATH = "outside_path", "unknown_path"
+PATHS = frozenset(
+    {
+        # kinds of errors about paths
+        OUTSIDE_PATH,
+        UNKNOWN_PATH,
+    }
+)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GraphError:
@@ -147,7 +157,15 @@ class At:
         details = (
             f"{name}: no absolute path and no `..`; send a file as an asset, a URL or a data URI"
         )
-        return self._error("outside_path", message, details, input=name)
+        return self._error(OUTSIDE_PATH, message, details, input=name)
+
+    def unknown_path(self, name: str, source: str) -> GraphError:
+        message = "The path of a file or folder must be known before the graph runs"
+        details = (
+            f"{name}: node {_cut(source)} computes it; write the path into `{name}` itself, or "
+            "make it of PrimitiveString and StringConcatenate nodes with nothing but literal texts"
+        )
+        return self._error(UNKNOWN_PATH, message, details, input=name)
 
     def _of_value(
         self, kind: str, message: str, details: str, spec: InputSpec, value: Any

@@ -1,36 +1,46 @@
 """Paths that lead out of ComfyUI's folders, which a client's own graph may not name.
 
 Loaders open whatever file the ComfyUI process can read, and nodes that save datasets make folders
-wherever they are told to. So a file or folder that a client names is one below ComfyUI's folders.
+wherever they are told to. So a file or folder that a client names is one below ComfyUI's folders,
+whether it is written into the input or reaches it by a link. What a link brings is worked out where
+it is made of literals alone; any other text that is computed may be any path.
 """
 
 import re
 from collections.abc import Iterator
 
+from comfyq.domain.graph.constant_texts import ConstantTexts
 from comfyq.domain.graph.errors import At, GraphError
-from comfyq.domain.graph.graph import Graph
-from comfyq.domain.graph.node_catalogue import NodeCatalogue
+from comfyq.domain.graph.graph import Graph, Input, Ref, reference
+from comfyq.domain.graph.node_catalogue import InputSpec, NodeCatalogue
 from comfyq.domain.graph.saved_names import PREFIX, texts
+from comfyq.domain.graph.saving_nodes import is_replaced
+from comfyq.domain.graph.type_matching import ANY, COMBO, MATCH, type_names
+from comfyq.domain.graph.value_range import spec_at
 
 # Words in names of inputs: `folder_name`, `image_path`, `output_dir` take files or folders. An
 # `image` is one, too, unless the name says that it is a text: `image_description`.
 PLACES = {"dir", "directory", "file", "filename", "files", "folder", "path", "paths"}
 MEDIA = {"audio", "image", "images", "latent", "mask", "model", "video"}
 TEXTS = {"caption", "description", "prompt", "text"}
+LOADS = "load"  # in the name of a class that reads the file which a text names
+TEXT_TYPES = frozenset({"STRING", COMBO, ANY, MATCH})  # types of what may be a text
 ABSOLUTE = re.compile(r"\s*(?:[/\\~]|[A-Za-z]:[/\\])")
 
 
 def outside_paths(graph: Graph, catalogue: NodeCatalogue | None) -> Iterator[GraphError]:
-    """Find values of file and folder inputs that are absolute, or lead upwards by ``..``.
+    """Find values of file and folder inputs that are absolute, or lead upwards by ``..``, and
+    links into such inputs whose text is not known before the graph runs.
 
-    What a link computes is not known before the graph runs. A prefix of saved files may be any
-    path: it is replaced by one in the job's own folder.
+    A prefix of saved files may be any path: it is replaced by one in the job's own folder.
     """
+    links = _Links(graph, catalogue)
     for node, body in graph.items():
         for name, value in body["inputs"].items():
-            if name == PREFIX or not any(map(_leads_out, texts(value))):
-                continue
-            if _is_of_file(body["class_type"], name, catalogue):
+            place, source = Input(node, name), reference(value)
+            if source is not None:
+                yield from links.faults(place, source)
+            elif any(map(_leads_out, texts(value))) and _names_file(graph, place, catalogue):
                 yield At(node, body["class_type"]).outside_path(name)
 
 
@@ -40,10 +50,62 @@ def _leads_out(text: str) -> bool:
     return ABSOLUTE.match(text) is not None or ".." in text.replace("\\", "/").strip().split("/")
 
 
-def _is_of_file(class_type: str, name: str, catalogue: NodeCatalogue | None) -> bool:
-    words = set(re.split(r"[\W_]+", name.lower()))
+def _words(name: str) -> set[str]:
+    return set(re.split(r"[\W_]+", name.lower()))
+
+
+def _names_file(graph: Graph, place: Input, catalogue: NodeCatalogue | None) -> bool:
+    if place.name == PREFIX:
+        return False
+    words = _words(place.name)
     if words & PLACES or (words & MEDIA and not words & TEXTS):
         return True
-    node_class = None if catalogue is None else catalogue.classes.get(class_type)
-    spec = None if node_class is None else node_class.inputs.get(name)
+    spec = spec_at(catalogue, graph, place) if catalogue else None
     return spec is not None and spec.is_file
+
+
+class _Links:
+    """Links into inputs that name files or folders."""
+
+    def __init__(self, graph: Graph, catalogue: NodeCatalogue | None) -> None:
+        self._graph = graph
+        self._catalogue = catalogue
+        self._texts = ConstantTexts(graph)
+
+    def faults(self, place: Input, source: Ref) -> Iterator[GraphError]:
+        if not _names_file(self._graph, place, self._catalogue):
+            return
+        class_type = self._graph[place.node]["class_type"]
+        text = self._texts.of([*source])
+        if text is not None:
+            if _leads_out(text):
+                yield At(place.node, class_type).outside_path(place.name)
+        elif self._must_be_known(class_type, place) and self._may_be_text(source):
+            yield At(place.node, class_type).unknown_path(place.name, source.node)
+
+    def _must_be_known(self, class_type: str, place: Input) -> bool:
+        """Return whether the input takes a path as text, and a job's folder does not replace it."""
+        if is_replaced(class_type, place.name):
+            return False
+        spec = spec_at(self._catalogue, self._graph, place) if self._catalogue else None
+        if spec is None or not _takes_text(spec):
+            return spec is None and bool(_words(place.name) & PLACES)
+        is_read = LOADS in class_type.lower() and spec.choices is None
+        return spec.is_file or is_read or bool(_words(place.name) & PLACES)
+
+    def _may_be_text(self, source: Ref) -> bool:
+        """Return whether an output gives text, for all that the catalogue says."""
+        node, output = self._texts.source(source)
+        classes = self._catalogue.classes if self._catalogue else {}
+        node_class = classes.get(self._graph[node]["class_type"])
+        if self._catalogue is None or node_class is None:
+            return True
+        if not 0 <= output < len(node_class.outputs):
+            return True
+        names = frozenset(type_names(node_class.outputs[output]))
+        known = names and names <= self._catalogue.core_types
+        return not known or not names.isdisjoint(TEXT_TYPES)
+
+
+def _takes_text(spec: InputSpec) -> bool:
+    return not isinstance(spec.type, str) or not TEXT_TYPES.isdisjoint(type_names(spec.type))

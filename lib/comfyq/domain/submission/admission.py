@@ -15,6 +15,7 @@ from comfyq.domain.graph.saved_names import foreign_names, unsafe_names
 from comfyq.domain.graph.validation import Validation, validate
 from comfyq.domain.job import Limits
 from comfyq.domain.submission.field_errors import refusal_of_graph, refusal_of_workflow
+from comfyq.domain.submission.given_paths import paths_of_values
 from comfyq.domain.submission.request import Request
 from comfyq.domain.submission.spec import Spec
 from comfyq.domain.workflow.raw_graph import family_of, read_graph, take_files
@@ -46,7 +47,8 @@ def admit_workflow(
     on = workflow if catalogue is None else workflow.on(catalogue)
     resolved = on.resolve(values, draw_seed=draw_seed)
     graph = on.bind(resolved.parameters)
-    verdict = _judged(graph, catalogue)
+    foreign = list(paths_of_values(on, values, graph, catalogue))
+    verdict = Validation(graph, foreign) if foreign else _judged(graph, catalogue)
     if not verdict.valid:
         raise refusal_of_workflow(workflow, resolved.parameters, graph, verdict)
     graph = verdict.graph

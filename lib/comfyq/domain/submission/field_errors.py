@@ -4,9 +4,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from comfyq.domain.errors import FieldError, InvalidGraph
-from comfyq.domain.graph.errors import GraphError
+from comfyq.domain.graph.errors import PATHS, GraphError
 from comfyq.domain.graph.graph import Graph, Input
 from comfyq.domain.graph.validation import Validation
+from comfyq.domain.submission.given_paths import given_above
 from comfyq.domain.workflow.workflow import Workflow
 
 MAX_DETAIL_CHARS = 2_000
@@ -20,10 +21,13 @@ def refusal_of_workflow(
 ) -> InvalidGraph:
     """Build the error for a workflow that no ComfyUI runs with these resolved values."""
     owners = {target: name for name, p in workflow.parameters.items() for target in p.bindings}
+    texts = [target for target, name in owners.items() if isinstance(values.get(name), str)]
     loaders = dict(zip(_inserted(workflow, bound), _loras(workflow, values), strict=False))
 
     def field(error: GraphError) -> str:
-        owner = owners.get(Input(error.node, error.input or ""))
+        place = Input(error.node, error.input or "")
+        above = given_above(bound, place, texts) if error.kind in PATHS else None
+        owner = owners.get(place if above is None else above)
         return owner or loaders.get(error.node, "workflow")
 
     return _refusal(verdict, field, sources={model.file: model for model in workflow.models})
