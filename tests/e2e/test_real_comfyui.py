@@ -7,11 +7,14 @@ import secrets
 import urllib.request
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 import websocket
 from PIL import Image
 
+from comfyq.domain.job import JobId
+from comfyq.services.worker.prompts import prompt_id
 from tests.e2e.test_restart import job, submit, until
 from tests.processes import Process, Processes
 
@@ -86,3 +89,43 @@ def test_the_size_that_was_asked_for_is_the_size_that_comes(up: Process) -> None
     until(up.url, job_id, "completed")
     with urllib.request.urlopen(job(up.url, job_id)["image_url"]) as answer:
         assert Image.open(io.BytesIO(answer.read())).size == (96, 48)
+
+
+def test_datasets_are_saved_in_the_jobs_own_folder_and_the_job_says_so(up: Process) -> None:
+    picture = {"width": 64, "height": 64, "batch_size": 1, "color": 0}
+    saver = {"images": ["1", 0], "folder_name": "sets/mine", "filename_prefix": "deep/a"}
+    graph: dict[str, Any] = {
+        "1": {"class_type": "EmptyImage", "inputs": picture},
+        "2": {"class_type": "SaveImageDataSetToFolder", "inputs": saver},
+        "3": {
+            "class_type": "SaveImageTextDataSetToFolder",
+            "inputs": saver | {"texts": "a caption", "folder_name": "captioned"},
+        },
+    }
+    job_id = post(f"{up.url}/generate", {"graph": graph})["id"]
+    until(up.url, job_id, "completed")
+    warnings = " ".join(job(up.url, job_id)["warnings"])
+    assert "node 2 (SaveImageDataSetToFolder) does not tell" in warnings
+    assert "node 3 (SaveImageTextDataSetToFolder) does not tell" in warnings
+    folder = folder_of(job_id)
+    for name in ("mine/a_00000.png", "captioned/a_00000.png", "captioned/a_00000.txt"):
+        below, _, filename = name.partition("/")
+        where = {"filename": filename, "subfolder": f"{folder}/{below}", "type": "output"}
+        with urllib.request.urlopen(f"{URL}/view?{urlencode(where)}") as answer:
+            assert answer.read(), name
+
+
+def post(url: str, body: dict[str, Any]) -> dict[str, Any]:
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(url, data=json.dumps(body).encode(), headers=headers)
+    with urllib.request.urlopen(request) as answer:
+        content: dict[str, Any] = json.load(answer)
+        return content
+
+
+def folder_of(job_id: str) -> str:
+    """Return the folder, in ComfyUI's output folder, of a job's only attempt."""
+    with urllib.request.urlopen(f"{URL}/history/{prompt_id(JobId(job_id), 1)}") as answer:
+        [entry] = json.load(answer).values()
+    folder: str = entry["prompt"][2]["2"]["inputs"]["folder_name"]
+    return folder.rpartition("/")[0]

@@ -13,6 +13,7 @@ from comfyq.domain.errors import (
     JobNotFound,
     LeaseLost,
 )
+from comfyq.domain.graph.saving_nodes import silent_savers
 from comfyq.domain.job import Job, JobError
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.engine import EngineError, EngineUnavailable
@@ -94,7 +95,9 @@ class Executor:
         except AssetsUnavailable as refused:
             error = JobError(jobs.STORAGE_REFUSED, f"the results could not be stored: {refused}")
             return AttemptOutcome(partial(jobs.fail, error=error, retry_in=None))
-        warnings = [*rendering.lost, *collected.lost]
+        reporting = {file.node for file in rendering.files}
+        silent = silent_savers(spec.graph, reporting)
+        warnings = [*rendering.lost, *collected.lost, *silent]
         if not collected.outputs:
             warnings.insert(0, NO_OUTPUT)
         succeed = partial(jobs.succeed, steps=rendering.steps, warnings=warnings)

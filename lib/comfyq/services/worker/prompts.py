@@ -7,8 +7,8 @@ from uuid import NAMESPACE_URL, uuid5
 
 from comfyq.domain.files.job_paths import FOLDER
 from comfyq.domain.graph.graph import Graph
-from comfyq.domain.graph.saved_names import PREFIX as NAME
-from comfyq.domain.graph.saved_names import saved_name
+from comfyq.domain.graph.saved_names import PREFIX
+from comfyq.domain.graph.saving_nodes import saving_in
 from comfyq.domain.job import Job, JobId
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.engine import Prompt, PromptId
@@ -38,7 +38,7 @@ def prompt_of(job: Job, spec: Spec) -> Prompt:
     any path.
     """
     folder = f"{FOLDER}/{job.id}/{job.attempt}-{secrets.token_hex(8)}"
-    graph = {node: _saving_in(folder, body, spec.graph) for node, body in spec.graph.items()}
+    graph = {node: _saving_in(folder, node, spec.graph) for node in spec.graph}
     extra: dict[str, Any] = {
         "comfyq": {"job_id": job.id, "attempt": job.attempt, "tenant": job.tenant}
     }
@@ -47,10 +47,9 @@ def prompt_of(job: Job, spec: Spec) -> Prompt:
     return Prompt(id=prompt_id(job.id, job.attempt), graph=graph, extra_data=extra)
 
 
-def _saving_in(folder: str, body: Mapping[str, Any], graph: Graph) -> Mapping[str, Any]:
-    inputs = body.get("inputs", {})
-    if body.get("class_type") == SENDER:
-        return {**body, "class_type": SAVER, "inputs": {**inputs, NAME: f"{folder}/output"}}
-    if NAME not in inputs:
-        return body
-    return {**body, "inputs": {**inputs, NAME: f"{folder}/{saved_name(graph, inputs[NAME])}"}}
+def _saving_in(folder: str, node: str, graph: Graph) -> Mapping[str, Any]:
+    body = graph[node]
+    if body["class_type"] == SENDER:
+        inputs = {**body["inputs"], PREFIX: f"{folder}/output"}
+        return {**body, "class_type": SAVER, "inputs": inputs}
+    return {**body, "inputs": saving_in(folder, node, graph)}

@@ -54,6 +54,16 @@ async def test_what_comfyui_showed_and_nobody_can_collect_is_named(farm: Farm) -
     assert (job.warnings, files) == (("node 1 shows `x`",), [IMAGE.filename])
 
 
+async def test_a_node_that_tells_of_no_file_is_named(farm: Farm) -> None:
+    savers = {node: {"class_type": "CheckpointSave", "inputs": {}} for node in ("1", "2")}
+    job = await farm.submit(spec=Spec(graph=savers, parameters={}))
+    engine = ScriptedEngine(Started(), Ended([replace(IMAGE, node="1")]))
+    engine.catalogue = {"CheckpointSave": {"input": {}, "output": [], "output_node": True}}
+    await farm.worker("w1", engine).run_once()
+    [warning] = (await farm.records.get(job.id)).warnings
+    assert "node 2 (CheckpointSave) does not tell ComfyUI which files it saves" in warning
+
+
 async def test_a_bare_path_is_an_output_if_there_is_a_file(farm: Farm) -> None:
     job, files = await done(farm, ScriptedEngine(Started(), Ended([MESH])))
     assert (job.warnings, files) == ((), ["m.glb"])
