@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from comfyq.services.files.presigned_uploads import PresignedUpload
 from comfyq.wire.times import Time
 
+NO_CONTROL = r"^[^\u0000-\u001f\u007f-\u009f]*$"  # in names: line breaks and the like
+
 
 class UploadRequest(BaseModel):
     """A file that is to be sent."""
@@ -19,7 +21,14 @@ class UploadRequest(BaseModel):
         },
     )
 
-    name: Annotated[str, Field(description="Of the file.", max_length=200)] = "file"
+    name: Annotated[
+        str,
+        Field(
+            description="Of the file, without control characters.",
+            max_length=200,
+            pattern=NO_CONTROL,
+        ),
+    ] = "file"
     content_type: Annotated[
         str,
         Field(
@@ -28,7 +37,7 @@ class UploadRequest(BaseModel):
             pattern=r"^[\w.+-]+/[\w.+-]+$",
         ),
     ] = "application/octet-stream"
-    size_bytes: Annotated[int, Field(description="Exactly.", ge=1)]
+    size_bytes: Annotated[int, Field(description="Exactly.", ge=1, strict=True)]
     blake3: Annotated[
         str | None, Field(description="Hex digest, to be checked.", pattern=r"^[0-9a-f]{64}$")
     ] = None

@@ -43,6 +43,12 @@ def test_a_body_is_stored_as_it_is(lab: ApiLab) -> None:
     assert lab.client.get(asset["url"]).json() == asset
 
 
+def test_a_name_with_control_characters_is_refused(lab: ApiLab) -> None:
+    answer = lab.client.post("/assets?filename=a%0D%0AX.png", content=CONTENT, headers=PNG)
+    assert answer.status_code == 422
+    assert [each["field"] for each in answer.json()["errors"]] == ["filename"]
+
+
 def test_so_is_the_file_of_a_form(lab: ApiLab) -> None:
     form = {"file": ("../dir/ä b.png", CONTENT, "image/png")}
     answer = lab.client.post("/assets", files=form, data={"note": "x"})

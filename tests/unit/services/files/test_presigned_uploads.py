@@ -111,6 +111,12 @@ def test_what_is_not_as_announced_is_no_asset(
     [
         ({"size_bytes": 0}, "size_bytes"),
         ({"size_bytes": None}, "size_bytes"),
+        ({"size_bytes": True}, "size_bytes"),
+        ({"size_bytes": "3"}, "size_bytes"),
+        ({"size_bytes": 3.0}, "size_bytes"),
+        ({"name": "a\r\nX: y.png"}, "name"),
+        ({"name": "a.png\n"}, "name"),
+        ({"name": "a\u0085.png"}, "name"),
         ({"blake3": "x"}, "blake3"),
         ({"content_type": "png\r\nX: y"}, "content_type"),
         ({"key": "outputs/x"}, "key"),

@@ -19,6 +19,7 @@ from comfyq.edges.api.router import Router
 from comfyq.services.files.uploads import Uploads
 from comfyq.services.jobs.rate_limit import RateLimit
 from comfyq.wire.assets import AssetView
+from comfyq.wire.uploads import NO_CONTROL
 
 FORM = "multipart/form-data"
 MAX_HEADER_CHARS = 200
@@ -62,7 +63,12 @@ async def upload(
     links: ClientLinks,
     response: Response,
     filename: Annotated[
-        str, Query(description="Of a file that is the body itself.", max_length=MAX_HEADER_CHARS)
+        str,
+        Query(
+            description="Of a file that is the body itself, without control characters.",
+            max_length=MAX_HEADER_CHARS,
+            pattern=NO_CONTROL,
+        ),
     ] = "file",
 ) -> AssetView:
     """Store a file: the body itself, with its own content type, or one file of a form.
