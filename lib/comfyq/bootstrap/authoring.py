@@ -41,6 +41,7 @@ class Imported(Checked):
     """A workflow that was made, with what it was made of."""
 
     proposal: Proposal
+    assumed: Sequence[str] = ()  # of nodes that an editor file does not say enough of
 
 
 class CannotImport(Exception):
@@ -69,7 +70,7 @@ def import_graph(
             it.
     """
     content = _content(file)
-    graph = _graph(file, content, catalogue)
+    graph, assumed = _graph(file, content, catalogue)
     title = _title(file)
     name = name or NOT_IN_NAMES.sub("-", title.lower()).strip("-") or "imported"
     folder = into / name
@@ -85,7 +86,7 @@ def import_graph(
         raise CannotImport(f"{folder} exists already; choose another --name") from None
     except (InvalidWorkflow, OSError) as wrong:
         raise CannotImport(f"{folder} was not made: {wrong}") from None
-    return Imported(folder, _problems(folder, catalogue), proposal)
+    return Imported(folder, _problems(folder, catalogue), proposal, assumed)
 
 
 def catalogue_of_file(file: Path) -> NodeCatalogue:
@@ -142,13 +143,16 @@ def _as_exported(file: Path, content: Any, graph: Mapping[str, Any]) -> str:
     return json.dumps(graph, indent=2, ensure_ascii=False) + "\n"
 
 
-def _graph(file: Path, content: Any, catalogue: NodeCatalogue | None) -> dict[str, Any]:
-    """Return the graph in a file; an editor file is converted, which takes a catalogue."""
+def _graph(
+    file: Path, content: Any, catalogue: NodeCatalogue | None
+) -> tuple[dict[str, Any], Sequence[str]]:
+    """Return the graph in a file; an editor file is converted, which takes a catalogue, and what
+    was assumed of its nodes is told."""
     try:
         document = read_document(content)
         if document.editor is not None and catalogue is None:
             raise CannotImport(f"{file}: {NEEDS_CATALOGUE}")
-        graph = document.graph(catalogue)
+        graph, assumed = document.converted(catalogue)
     except InvalidGraph as wrong:
         raise CannotImport(f"{file}: {wrong}") from None
     reasons = faults(graph)
@@ -156,4 +160,4 @@ def _graph(file: Path, content: Any, catalogue: NodeCatalogue | None) -> dict[st
         node = "" if reasons[0].node is None else f"node {reasons[0].node}: "
         raise CannotImport(f"{file}: {node}{reasons[0].message}")
     assert isinstance(graph, dict), "a graph without faults is one"
-    return graph
+    return graph, assumed

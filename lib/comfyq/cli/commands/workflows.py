@@ -84,6 +84,8 @@ def import_(
     except CannotImport as wrong:
         raise CannotStart(str(wrong)) from None
     _report(made)
+    for each in made.assumed:
+        typer.echo(f"warning: {each}", err=True)
     _list(made.proposal)
     if made.problems:
         raise typer.Exit(ExitCode.WRONG_USAGE)

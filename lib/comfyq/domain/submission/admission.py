@@ -85,20 +85,21 @@ def _admit_graph(
     any_known: NodeCatalogue | None,
     catalogue: NodeCatalogue | None,
 ) -> AdmittedRequest:
-    graph = read_graph(document.graph(catalogue or any_known), request.overrides)
+    converted, assumed = document.converted(catalogue or any_known)
+    graph = read_graph(converted, request.overrides)
     files = take_files(graph, catalogue)
     pnginfo, not_kept = kept
     foreign = [*foreign_names(graph), *outside_paths(graph, catalogue)]
     verdict = Validation(graph, foreign) if foreign else _judged(graph, catalogue)
     if not verdict.valid:
         raise refusal_of_graph(request.overrides, verdict)
-    graph, warnings = verdict.graph, [*document.warnings, *not_kept, *_told(verdict)]
+    warnings = [*document.warnings, *assumed, *not_kept, *_told(verdict)]
     return AdmittedRequest(
         workflow=RAW,
-        family=family_of(graph),
+        family=family_of(verdict.graph),
         limits=Limits(),
         spec=Spec(
-            graph=graph,
+            graph=verdict.graph,
             parameters={},
             warnings=tuple(warnings),
             inputs=files,

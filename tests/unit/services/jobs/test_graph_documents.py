@@ -62,6 +62,24 @@ async def test_one_graph_in_many_forms_is_one_job(lab: ApiLab, tmp_path: Path) -
     assert batch.json()["counts"]["queued"] == 3, batch.text
 
 
+async def test_what_an_editor_file_leaves_open_is_told(lab: ApiLab, tmp_path: Path) -> None:
+    await join(lab, tmp_path)
+    sticker = {"id": 900, "type": "Sticker"}
+    bare = {"id": 901, "type": "KSampler", "widgets_values": [1]}
+    file = EDITOR | {"nodes": [*EDITOR["nodes"], sticker, bare]}
+    rehearsed = sent(lab, file, path="/generate?dry_run=1").json()
+    assert [each.partition(" ")[2][:20] for each in rehearsed["warnings"]] == [
+        "900 (Sticker) was le",
+        "901 (KSampler) has n",
+    ]
+    many = EDITOR | {"nodes": [*EDITOR["nodes"], *({**sticker, "id": 900 + n} for n in range(30))]}
+    assert len(sent(lab, many, path="/generate?dry_run=1").json()["warnings"]) == 21
+    twins = EDITOR | {"nodes": [*EDITOR["nodes"], EDITOR["nodes"][0]]}
+    refused = sent(lab, twins)
+    assert refused.status_code == 422
+    assert "two nodes of the id" in refused.json()["errors"][0]["message"]
+
+
 async def test_a_queue_takes_what_the_api_takes(lab: ApiLab, tmp_path: Path) -> None:
     await join(lab, tmp_path)
     owner = Caller(TenantId("default"), frozenset({Scope.SUBMIT}))

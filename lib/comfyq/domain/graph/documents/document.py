@@ -7,7 +7,7 @@ from typing import Any
 from comfyq.domain.errors import FieldError, InvalidGraph
 from comfyq.domain.graph.documents.envelope import opened
 from comfyq.domain.graph.documents.errors import UnreadableDocument
-from comfyq.domain.graph.editor.conversion import Obstacle, convert
+from comfyq.domain.graph.editor.conversion import Remark, convert
 from comfyq.domain.graph.editor.document import BadEditorFile, read_editor_file
 from comfyq.domain.graph.editor.instances import TooManyNodes
 from comfyq.domain.graph.node_catalogue import NodeCatalogue
@@ -35,13 +35,19 @@ class Document:
     warnings: tuple[str, ...] = ()
 
     def graph(self, catalogue: NodeCatalogue | None) -> Any:
-        """Return the graph in API format, which is unchecked yet.
+        """Return the graph in API format, which is unchecked yet; raises as ``converted``."""
+        graph, _ = self.converted(catalogue)
+        return graph
+
+    def converted(self, catalogue: NodeCatalogue | None) -> tuple[Any, Sequence[str]]:
+        """Return the graph in API format, which is unchecked yet, and what was made of nodes that
+        an editor file does not say enough of.
 
         Raises:
             InvalidGraph: it is an editor file that cannot be converted.
         """
         if self.editor is None:
-            return _with_known_keys(self.api)
+            return _with_known_keys(self.api), ()
         if catalogue is None:
             raise _refused(NO_CATALOGUE)
         try:
@@ -50,7 +56,11 @@ class Document:
             raise _refused(f"is an editor file, and {wrong}") from None
         if conversion.obstacles:
             raise _not_converted(conversion.obstacles)
-        return conversion.graph
+        warnings = [str(each) for each in conversion.warnings[:MAX_OBSTACLES]]
+        if len(conversion.warnings) > MAX_OBSTACLES:
+            more = len(conversion.warnings) - MAX_OBSTACLES
+            warnings.append(f"and {more} more nodes were left out, or got defaults")
+        return conversion.graph, warnings
 
 
 def read_document(value: Any, extra_data: Any = None) -> Document:
@@ -104,7 +114,7 @@ def _with_known_keys(graph: Any) -> Any:
     }
 
 
-def _not_converted(obstacles: Sequence[Obstacle]) -> InvalidGraph:
+def _not_converted(obstacles: Sequence[Remark]) -> InvalidGraph:
     shown = obstacles[:MAX_OBSTACLES]
     fields = [FieldError(f"graph.{each.node}", str(each)) for each in shown]
     if len(obstacles) > MAX_OBSTACLES:

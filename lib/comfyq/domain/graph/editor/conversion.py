@@ -7,7 +7,7 @@ from typing import Any
 from comfyq.domain.graph.editor.document import Diagram, EditorFile, Node
 from comfyq.domain.graph.editor.frontend import FRONTEND_ONLY, is_group
 from comfyq.domain.graph.editor.instances import SubgraphScope, scopes_of
-from comfyq.domain.graph.editor.widgets import is_drawn, values_of
+from comfyq.domain.graph.editor.widgets import WidgetValues, is_drawn, values_of
 from comfyq.domain.graph.editor.wiring import NodeOutput, Value, Wiring
 from comfyq.domain.graph.graph import NewGraph
 from comfyq.domain.graph.node_catalogue import NodeCatalogue, NodeClass
@@ -23,9 +23,16 @@ NOT_DRAWN = (
 NO_CLASS = "is of a class that this ComfyUI does not have; install the custom node that brings it"
 
 
+DROPPED = (
+    "was left out: it is of a class that this ComfyUI does not have, and nothing is linked to it"
+)
+LACKING = "has no values in the file for"
+MAX_NAMED = 5  # inputs of a node in a warning
+
+
 @dataclass(frozen=True, slots=True)
-class Obstacle:
-    """The reason for which one node cannot be converted."""
+class Remark:
+    """What is to be said of one node: why it cannot be converted, or how it was."""
 
     node: str
     title: str
@@ -40,53 +47,72 @@ class Obstacle:
 @dataclass(frozen=True, slots=True)
 class Conversion:
     graph: NewGraph
-    obstacles: Sequence[Obstacle]
+    obstacles: Sequence[Remark]
+    warnings: Sequence[Remark] = ()  # of nodes that were converted, or left out
 
 
 def convert(file: EditorFile, catalogue: NodeCatalogue) -> Conversion:
     """Convert an editor file for the ComfyUI of ``catalogue``; raises TooManyNodes."""
     diagrams = [file.root, *file.subgraphs.values()]
     scopes = scopes_of(file, {id(each): _made(each, file, catalogue) for each in diagrams})
-    values = {
-        (id(scope), node.id): dict(values_of(node, node_class)) | _promoted(scope, node)
+    widgets = {
+        (id(scope), node.id): _widgets(scope, node, node_class)
         for scope in scopes
         for node in scope.diagram.nodes.values()
         if (node_class := catalogue.classes.get(node.type))
     }
-    wiring, graph, obstacles = Wiring(values), dict[str, Any](), list[Obstacle]()
+    wiring, graph = Wiring({key: each.given for key, each in widgets.items()}), dict[str, Any]()
+    obstacles, warnings = list[Remark](), list[Remark]()
     for scope in scopes:
         for node in _run(scope.diagram, file):
-            given = values.get((id(scope), node.id))
-            if given is None:
-                obstacles += _unknown(scope, node)
+            held = widgets.get((id(scope), node.id))
+            if held is None:
+                (obstacles if _is_linked(node) else warnings).append(_unknown(scope, node))
                 continue
-            inputs = {name: _literal(value) for name, value in given.items()}
-            inputs |= _fed(scope, node, wiring)
+            fed = _fed(scope, node, wiring)
+            inputs = {name: _literal(value) for name, value in held.given.items()} | fed
             obstacles += _not_drawn(scope, node, inputs, catalogue.classes[node.type])
+            warnings += _defaulted(scope, node, [n for n in held.lacking if n not in fed])
             title = {"title": node.title or node.type}
             body = {"class_type": node.type, "inputs": inputs, "_meta": title}
             graph[scope.id_of(node.id)] = body
     _drop_dangling(graph)
-    return Conversion(graph, obstacles)
+    return Conversion(graph, obstacles, warnings)
 
 
-def _unknown(scope: SubgraphScope, node: Node) -> Iterator[Obstacle]:
+def _widgets(scope: SubgraphScope, node: Node, node_class: NodeClass) -> WidgetValues:
+    """Return the values of a node's widgets, also of those that stand on a subgraph's node."""
+    own, promoted = values_of(node, node_class), _promoted(scope, node)
+    lacking = tuple(name for name in own.lacking if name not in promoted)
+    return WidgetValues({**own.given, **promoted}, lacking)
+
+
+def _unknown(scope: SubgraphScope, node: Node) -> Remark:
     """Name a node whose class is not there; one that nothing is linked to is left out."""
-    if _is_linked(node):
-        yield _obstacle(scope, node, GROUP if is_group(node) else NO_CLASS)
+    if not _is_linked(node):
+        return _remark(scope, node, DROPPED)
+    return _remark(scope, node, GROUP if is_group(node) else NO_CLASS)
+
+
+def _defaulted(scope: SubgraphScope, node: Node, names: Sequence[str]) -> Iterator[Remark]:
+    """Name the inputs for which a file has too few values."""
+    if names:
+        shown = ", ".join(f"`{name}`" for name in names[:MAX_NAMED])
+        more = f" and {len(names) - MAX_NAMED} more" if len(names) > MAX_NAMED else ""
+        yield _remark(scope, node, f"{LACKING} {shown}{more}: the defaults were taken")
 
 
 def _not_drawn(
     scope: SubgraphScope, node: Node, inputs: Mapping[str, Any], node_class: NodeClass
-) -> Iterator[Obstacle]:
+) -> Iterator[Remark]:
     """Name an input whose value the editor draws or records only when it submits."""
     for spec in node_class.inputs.values():
         if is_drawn(spec) and not inputs.get(spec.name):
-            yield _obstacle(scope, node, f"has the input `{spec.name}`, {NOT_DRAWN}")
+            yield _remark(scope, node, f"has the input `{spec.name}`, {NOT_DRAWN}")
 
 
-def _obstacle(scope: SubgraphScope, node: Node, reason: str) -> Obstacle:
-    return Obstacle(scope.id_of(node.id), node.title, node.type, reason)
+def _remark(scope: SubgraphScope, node: Node, reason: str) -> Remark:
+    return Remark(scope.id_of(node.id), node.title, node.type, reason)
 
 
 def _is_linked(node: Node) -> bool:

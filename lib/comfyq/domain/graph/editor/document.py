@@ -14,6 +14,7 @@ from comfyq.domain.graph.type_matching import ANY
 MAX_NODES = 5_000  # of a file, those of its subgraphs included
 MAX_TYPE_CHARS = 200  # of a type's name; what has a longer one is taken for any type
 MAX_VALUES = 1_000  # of a node's widgets
+SHOWN_CHARS = 80  # of an id or a name in a message
 MUTED, BYPASSED = 2, 4  # modes of a node
 SETTER, GETTER = "SetNode", "GetNode"  # of the KJNodes: a link by name
 FROM_HOST, TO_HOST = (
@@ -130,11 +131,25 @@ def read_editor_file(value: Mapping[str, Any]) -> EditorFile:
     count = sum(len(_list(each.get("nodes"))) for each in [value, *defined])
     if count > MAX_NODES:
         raise BadEditorFile(f"has {count} nodes; the most is {MAX_NODES}")
+    _refuse_twins("subgraphs", [(each["id"], _text(each.get("name"))) for each in defined])
     return EditorFile(_diagram(value), {each["id"]: _diagram(each) for each in defined})
+
+
+def _refuse_twins(kind: str, named: Sequence[tuple[str, str]]) -> None:
+    """Refuse two of one id: links and nodes say by ids alone which of them they mean."""
+    first: dict[str, str] = {}
+    for id, name in named:
+        if id in first:
+            raise BadEditorFile(
+                f"has two {kind} of the id {id[:SHOWN_CHARS]}, {first[id][:SHOWN_CHARS]!r} and "
+                f"{name[:SHOWN_CHARS]!r}: give one of them another id, in its links too"
+            )
+        first[id] = name
 
 
 def _diagram(value: Mapping[str, Any]) -> Diagram:
     nodes = [_node(each) for each in _objects(value.get("nodes"))]
+    _refuse_twins("nodes", [(node.id, node.type) for node in nodes])
     return Diagram(
         nodes={node.id: node for node in nodes},
         links=dict(_links(value.get("links"))),
@@ -153,7 +168,7 @@ def _node(value: Mapping[str, Any]) -> Node:
     return Node(
         id=id,
         type=kind,
-        title=title if isinstance(title, str) else "",
+        title=_text(title),
         mode=mode if isinstance(mode, int) else 0,
         inputs=_slots(value.get("inputs")),
         outputs=_slots(value.get("outputs")),
@@ -181,7 +196,7 @@ def _slot(value: Mapping[str, Any]) -> EditorSlot:
     below = widget.get("name") if isinstance(widget, Mapping) else None
     links = [_id(each) for each in _list(value.get("linkIds", value.get("links")))]
     return EditorSlot(
-        name=name if isinstance(name, str) else "",
+        name=_text(name),
         type=kind if isinstance(kind, str) and len(kind) <= MAX_TYPE_CHARS else ANY,
         link=_id(value.get("link")),
         widget=below if isinstance(below, str) else None,
@@ -211,6 +226,10 @@ def _id(value: object) -> str | None:
     """Return an id as text, since editors write numbers and text; None if it is neither."""
     is_id = isinstance(value, str | int) and not isinstance(value, bool)
     return str(value)[:200] if is_id else None
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else ""
 
 
 def _objects(value: object) -> Sequence[Mapping[str, Any]]:

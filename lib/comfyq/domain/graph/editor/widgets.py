@@ -33,16 +33,28 @@ class Unknown:
 Entry = InputSpec | Unknown
 
 
-def values_of(node: Node, node_class: NodeClass) -> dict[str, Any]:
-    """Return the value of each widget of a node; inputs without one are left out."""
+@dataclass(frozen=True, slots=True)
+class WidgetValues:
+    """The value of each widget of a node by its input, without those that have none."""
+
+    given: Mapping[str, Any]
+    lacking: tuple[str, ...]  # required, but not in the file: ``given`` has their defaults
+
+
+def values_of(node: Node, node_class: NodeClass) -> WidgetValues:
+    """Return the values of a node's widgets."""
     marked = {slot.widget for slot in node.inputs if slot.widget is not None}
     entries = list(_entries(node_class, marked))
     named = node.values if isinstance(node.values, Mapping) else node.named
+    lacking: list[InputSpec] = []
     if named:
-        given = _by_name(entries, named)
+        given = _by_name(entries, named, lacking)
     else:
-        given = _by_place(entries, node.values if isinstance(node.values, list) else [])
-    return {name: value for name, value in given.items() if value is not None}
+        given = _by_place(entries, node.values if isinstance(node.values, list) else [], lacking)
+    return WidgetValues(
+        {name: value for name, value in given.items() if value is not None},
+        tuple(spec.name for spec in lacking if _is_plain(spec)),
+    )
 
 
 def is_widget(spec: InputSpec) -> bool:
@@ -88,7 +100,14 @@ def _entries(node_class: NodeClass, marked: Iterable[str]) -> Iterator[Entry]:
             yield Unknown()
 
 
-def _by_place(entries: Sequence[Entry], values: Sequence[Any]) -> dict[str, Any]:
+def _is_plain(spec: InputSpec) -> bool:
+    """Return whether an input's widget is one whose value a file always has."""
+    return isinstance(spec.type, list) or spec.type in PLAIN or spec.type == DYNAMIC_COMBO
+
+
+def _by_place(
+    entries: Sequence[Entry], values: Sequence[Any], lacking: list[InputSpec]
+) -> dict[str, Any]:
     given: dict[str, Any] = {}
     values = [each for each in values if not (isinstance(each, str) and each in BUTTONS)]
     waiting, at = deque(entries), 0
@@ -98,6 +117,8 @@ def _by_place(entries: Sequence[Entry], values: Sequence[Any]) -> dict[str, Any]
         at += 1
         if isinstance(entry, Unknown):
             continue
+        if entry.required and at > len(values):
+            lacking.append(entry)
         given[entry.name] = default_of(entry) if value is None else value
         waiting.extendleft(reversed(list(_chosen(entry, given[entry.name]))))
         if at < len(values) and _is_control(entry, values[at], waiting):
@@ -105,11 +126,15 @@ def _by_place(entries: Sequence[Entry], values: Sequence[Any]) -> dict[str, Any]
     return given
 
 
-def _by_name(entries: Sequence[Entry], named: Mapping[str, Any]) -> dict[str, Any]:
+def _by_name(
+    entries: Sequence[Entry], named: Mapping[str, Any], lacking: list[InputSpec]
+) -> dict[str, Any]:
     given: dict[str, Any] = {}
     waiting = deque(entry for entry in entries if not isinstance(entry, Unknown))
     while waiting:
         spec = waiting.popleft()
+        if spec.required and spec.name not in named:
+            lacking.append(spec)
         value = named.get(spec.name)
         given[spec.name] = default_of(spec) if value is None else value
         waiting.extend(_chosen(spec, given[spec.name]))

@@ -91,6 +91,46 @@ def test_values_that_a_file_lacks_are_those_of_a_new_node() -> None:
     assert (inputs["mode"], inputs["view"]) == ("fixed", "")
 
 
+def test_required_values_that_a_file_lacks_are_named() -> None:
+    """Optional ones are often newer than the file, and ComfyUI does without them."""
+    slot = {"name": "seed", "type": "INT", "link": 7, "widget": {"name": "seed"}}
+    nodes: list[dict[str, Any]] = [
+        {"id": 1, "type": "Odd", "widgets_values": ["by size", 64]},
+        {"id": 2, "type": "Odd", "inputs": [slot], "widgets_values": ["by factor", 2.5]},
+        {"id": 3, "type": "KSampler", "title": "Bare", "widgets_values": {"steps": 3}},
+    ]
+    node = {"id": 4, "type": "PrimitiveNode", "widgets_values": [7]}
+    file = file_of([*nodes[:2], node], [7, 4, 0, 2, 0, "INT"])
+    named = [str(each) for each in converted(file, ODD).warnings]
+    assert named == [
+        "node 1 (Odd) has no values in the file for `how.crop`, `seed`: the defaults were taken"
+    ]
+    [named_by_name] = converted(file_of(nodes[2:])).warnings
+    assert str(named_by_name).startswith("node 3 “Bare” (KSampler) has no values in the file for ")
+    assert "`seed`, `cfg`, `sampler_name`, `scheduler`, `denoise`:" in str(named_by_name)
+
+
+def test_an_unknown_node_that_nothing_is_linked_to_is_left_out_and_named() -> None:
+    file = file_of([{"id": 1, "type": "Note"}, {"id": 2, "type": "Sticker", "title": "Hi"}])
+    conversion = converted(file)
+    assert (conversion.graph, conversion.obstacles) == ({}, [])
+    [warning] = conversion.warnings
+    assert str(warning).startswith("node 2 “Hi” (Sticker) was left out: it is of a class that")
+
+
+@pytest.mark.parametrize("first", [5, "5"], ids=["number", "text"])
+def test_two_nodes_of_one_id_are_refused_by_their_names(first: Any) -> None:
+    nodes = [{"id": first, "type": "KSampler"}, {"id": 5, "type": "SaveImage"}]
+    with pytest.raises(BadEditorFile, match="two nodes of the id 5, 'KSampler' and 'SaveImage'"):
+        read_editor_file(file_of(nodes))
+    within = {"subgraphs": [{"id": "s", "nodes": nodes}]}
+    with pytest.raises(BadEditorFile, match="two nodes of the id 5"):
+        read_editor_file(file_of([], definitions=within))
+    twins = {"subgraphs": [{"id": "s", "name": "a"}, {"id": "s", "name": "b"}]}
+    with pytest.raises(BadEditorFile, match="two subgraphs of the id s, 'a' and 'b'"):
+        read_editor_file(file_of([], definitions=twins))
+
+
 def test_a_value_that_only_looks_like_a_control_is_kept() -> None:
     values = ["by factor", 3.5, 5, "fixed", [], "", "fixed"]
     inputs = inputs_of(file_of([{"id": 1, "type": "Odd", "widgets_values": values}]), "1", ODD)
