@@ -90,7 +90,13 @@ async def test_a_comfyui_that_comes_back_is_asked_again(tmp_path: Path) -> None:
     source = FixedSource({"A": {"input": {}}})
     publishing = publisher(lab, tmp_path, source=source)
     membership = membership_of(lab.services, WorkerId("w"))
-    watch = EngineWatch(engine, membership=membership, period_s=0.01, away_period_s=0.01)
+    watch = EngineWatch(
+        engine,
+        membership=membership,
+        before_claims=lambda: asyncio.sleep(0),
+        period_s=0.01,
+        away_period_s=0.01,
+    )
     catalogue = CatalogueWatch(publishing, watch=watch)
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(each.run()) for each in (watch, catalogue)]

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from comfyui_simulator import Faults, Simulator, SimulatorSettings
-from comfyui_simulator.running.prompt_runner import EXIT_STATUS
+from comfyui_simulator.running.failures import EXIT_STATUS
 from tests.data.comfyui.cases import FLAGS, changed
 from tests.data.comfyui.tape import GRAPHS, Json, Tape, connected
 

@@ -37,6 +37,7 @@ from comfyq.services.worker.choice.ready_jobs import ReadyJobs
 from comfyq.services.worker.claims import Claims
 from comfyq.services.worker.conclusion import Conclusion
 from comfyq.services.worker.disk_cleanup import DiskCleanup
+from comfyq.services.worker.engine_losses import EngineLosses
 from comfyq.services.worker.executor import Executor
 from comfyq.services.worker.input_files import InputPreparer
 from comfyq.services.worker.membership import Membership
@@ -136,6 +137,14 @@ class JobServices:
         )
 
     @cached_property
+    def losses(self) -> EngineLosses:
+        return EngineLosses(
+            engine=self.ports.comfyui,
+            records=self.services.records,
+            announcer=self.services.announcer,
+        )
+
+    @cached_property
     def collector(self) -> OutputCollector:
         return OutputCollector(
             engine=self.ports.comfyui,
@@ -169,6 +178,7 @@ class JobServices:
             collector=self.collector,
             result_cache=self.services.reuse,
             conclusion=self.conclusion,
+            losses=self.losses,
             timing=self.timing,
         )
 
@@ -198,7 +208,10 @@ class WorkerServices:
     @cached_property
     def engine_watch(self) -> EngineWatch:
         return EngineWatch(
-            self.jobs.ports.comfyui, membership=self.jobs.membership, period_s=ENGINE_LOOK_S
+            self.jobs.ports.comfyui,
+            membership=self.jobs.membership,
+            before_claims=self.jobs.losses.settle,
+            period_s=ENGINE_LOOK_S,
         )
 
     @cached_property

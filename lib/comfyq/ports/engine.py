@@ -76,6 +76,14 @@ class EngineUnavailable(EngineError):
     """ComfyUI does not answer."""
 
 
+class EngineLeft(EngineUnavailable):
+    """ComfyUI stopped answering while it ran ``prompt``: it ended, hangs, or is out of reach."""
+
+    def __init__(self, message: str, *, prompt: PromptId) -> None:
+        super().__init__(message)
+        self.prompt = prompt
+
+
 class EngineNotListening(EngineUnavailable):
     """Nothing listens at ComfyUI's address: its process has ended, or has just begun."""
 

@@ -175,12 +175,14 @@ class JobRecords:
         *,
         outputs: Sequence[Output] | None = None,
         delivery: Delivery | None = None,
+        amended: Attempt | None = None,
     ) -> Job:
         """Apply ``change`` to the job and store it, repeated on a fresh read after a conflict.
 
         Exceptions of ``change`` are raised, so a concurrent write that makes the change illegal
         ends the repetition. If the change makes the job succeed, ``outputs`` are stored in the same
-        transaction; if it ends the job, that may also acknowledge ``delivery``.
+        transaction; if it ends the job, that may also acknowledge ``delivery``. ``amended``
+        replaces the record of an attempt that has ended before.
 
         Raises:
             TooContended: concurrent writes were stored first, TRIES times in a row.
@@ -191,7 +193,7 @@ class JobRecords:
             changed = change(job, now=now)
             if changed is job:
                 return job
-            attempt = attempt_ended(job, changed, now=now)
+            attempt = amended or attempt_ended(job, changed, now=now)
             stored = outputs if changed.status == "succeeded" else None
             try:
                 await self.save(

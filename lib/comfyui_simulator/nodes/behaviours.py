@@ -15,9 +15,9 @@ from PIL import Image
 from comfyui_simulator.messages import Preview
 from comfyui_simulator.nodes import pictures
 from comfyui_simulator.nodes.call import Call, NodeResult
+from comfyui_simulator.nodes.lab_nodes import lab_raise, lab_show, lab_sleep
 from comfyui_simulator.nodes.output_nodes import SAVING
 from comfyui_simulator.nodes.values import Value
-from comfyui_simulator.running.failures import ExecutorDied, NodeFailure, out_of_memory
 from comfyui_simulator.storage import Storage
 
 Habit = Callable[[Call], Awaitable[NodeResult]]
@@ -148,32 +148,10 @@ async def measure(call: Call) -> NodeResult:
     return NodeResult(replace(call.combined(), constants=sizes))
 
 
-async def lab_sleep(call: Call) -> NodeResult:
-    """Sleep, with progress at each tick."""
-    ticks = int(call.inputs["ticks"])
-    for tick in range(1, ticks + 1):
-        if call.inputs["interruptible"]:
-            await call.check()
-        await asyncio.sleep(float(call.inputs["seconds"]) / ticks)
-        await call.advance(tick, ticks)
-    image = call.value("image")
-    return NodeResult(image)
-
-
-async def lab_raise(call: Call) -> NodeResult:
-    """Fail in the requested way."""
-    kind = call.inputs["kind"]
-    if kind == "oom":
-        raise out_of_memory("fake OOM: tried to allocate 99.00 GiB")
-    if kind in ("sysexit", "keyboard"):
-        raise ExecutorDied(kind)
-    raise NodeFailure("RuntimeError", "lab: deliberate failure")
-
-
 def outside(node: Mapping[str, Any], storage: Storage) -> str | None:
     """Return what a result depends on beside the inputs; None: the node always runs."""
     class_type = node["class_type"]
-    if class_type == "LabRaise":
+    if class_type in ("LabRaise", "LabShow"):
         return None
     if BEHAVIOURS.get(class_type) is not load_file:
         return ""
@@ -201,6 +179,7 @@ BEHAVIOURS: dict[str, Habit] = {
     "RepeatLatentBatch": repeat,
     "UpscaleModelLoader": load_upscaler,
     "LabRaise": lab_raise,
+    "LabShow": lab_show,
     "LabSleep": lab_sleep,
     **dict.fromkeys(["KSampler", "KSamplerAdvanced"], sample),
     **dict.fromkeys(["SamplerCustom", "SamplerCustomAdvanced"], sample),

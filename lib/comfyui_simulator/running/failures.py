@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+EXIT_STATUS = 70  # of a ComfyUI that a prompt has ended
+
 OOM_TIPS = (
     "This error means you ran out of memory on your GPU.\n\n"
     "TIPS: If the workflow worked before you might have accidentally set the batch_size to a "

@@ -4,6 +4,7 @@ import asyncio
 import heapq
 import time
 from collections.abc import Callable, Collection, Iterator
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -112,8 +113,9 @@ class History:
         self._ended[prompt_id] = _Ended(item, time.monotonic())
 
     def get(self, prompt_id: str) -> JsonObject | None:
+        """Return a copy of an entry, as ComfyUI does: RecursionError, if it is nested deeply."""
         ended = self._ended.get(prompt_id)
-        return ended.item if ended and self._is_visible(ended) else None
+        return deepcopy(ended.item) if ended and self._is_visible(ended) else None
 
     def items(self) -> Iterator[tuple[str, JsonObject]]:
         for prompt_id, ended in self._ended.items():

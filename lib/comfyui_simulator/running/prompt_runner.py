@@ -5,11 +5,10 @@ import os
 import time
 
 from comfyui_simulator import messages
-from comfyui_simulator.running.failures import ExecutorDied
+from comfyui_simulator.running.failures import EXIT_STATUS, ExecutorDied
 from comfyui_simulator.running.prompt_queue import History, Prompt, PromptQueue
 from comfyui_simulator.running.run import Cache, Run, RunContext
 
-EXIT_STATUS = 70
 LOOP_CLOCK_S = 0.002
 
 

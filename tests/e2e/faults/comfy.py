@@ -122,6 +122,8 @@ class Real(_ByUrl):
 
     def restart(self) -> None:
         assert self._directory is not None
+        if self._process is not None:
+            self._process.wait(CALL_S)  # killed, or ended by a prompt
         env = clean_env(self._directory, {"PORT": self.url.rpartition(":")[2]})
         self._process = subprocess.Popen(
             [str(RUN), str(self._directory)],
@@ -148,6 +150,15 @@ class Real(_ByUrl):
 def prompts_of(job_id: str) -> list[str]:
     """The ids of all prompts that any attempt of a job may have submitted."""
     return [prompt_id(JobId(job_id), attempt) for attempt in range(1, MAX_ATTEMPTS + 1)]
+
+
+def listens(url: str) -> bool:
+    """Return whether a ComfyUI's process is there."""
+    try:
+        requests.get(f"{url}/system_stats", timeout=CALL_S)
+    except requests.ConnectionError:
+        return False
+    return True
 
 
 def free_port() -> int:

@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from tests.e2e.faults.client import CALL_S, Client, until
-from tests.e2e.faults.comfy import Comfy, Simulated, free_port
+from tests.e2e.faults.comfy import Comfy, Simulated, free_port, listens
 from tests.e2e.faults.conftest import Record
 from tests.e2e.faults.lab import FAST, Lab, new_name
 from tests.e2e.faults.marks import also_mortal, also_real
@@ -65,7 +65,7 @@ def test_supervised(fault: str, lab: Lab, workflows: object, record: Record) -> 
     assert up.log.count("comfyui_started") == 2
     assert '"again_in_s": 0.5' in up.log
     assert up.stop() == 0
-    until(lambda: not _listens(url), "its ComfyUI is stopped with it")
+    until(lambda: not listens(url), "its ComfyUI is stopped with it")
 
 
 @pytest.mark.verify
@@ -172,11 +172,3 @@ def test_several_gpus_in_one_box(lab: Lab, record: Record) -> None:
     reasons = [worker["reason"] or "" for worker in lab.client.health()["workers"]]
     assert [reason for reason in reasons if "the device failed" in reason]
     lab.check(lab.client.submit(seconds=0.1), "completed", ["succeeded"])
-
-
-def _listens(url: str) -> bool:
-    try:
-        requests.get(f"{url}/system_stats", timeout=CALL_S)
-    except requests.ConnectionError:
-        return False
-    return True

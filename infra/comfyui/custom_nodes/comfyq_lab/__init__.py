@@ -7,6 +7,7 @@ node is for the tiny models only: it can no longer load real text encoders.
 """
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any, ClassVar
@@ -120,7 +121,49 @@ class LabRaise:
         raise failure(message)
 
 
-NODE_CLASS_MAPPINGS = {"LabSleep": LabSleep, "LabRaise": LabRaise}
+class LabShow:
+    """Shows what no client can have.
+
+    `nested` makes every request for the prompt's history fail. So does `endless`, a number of too
+    many digits, which also ends ComfyUI's process if the prompt's client listens. `crash` ends it
+    as a fault in native code does. The others name files: one that does not exist, one that is
+    refused for its dots, and one whose name is not Unicode.
+    """
+
+    CATEGORY = "comfyq_lab"
+    FUNCTION = "show"
+    RETURN_TYPES = ()
+    OUTPUT_NODE = True
+    FILES: ClassVar[dict[str, str]] = {
+        "missing": "nobody.png",
+        "refused": "two..dots.png",
+        "unnameable": "half\ud800.png",
+    }
+
+    @classmethod
+    def INPUT_TYPES(cls) -> dict[str, Any]:
+        return {"required": {"image": ("IMAGE",), "kind": (["nested", "endless", "crash", *cls.FILES],)}}
+
+    @classmethod
+    def IS_CHANGED(cls, **_inputs: Any) -> float:
+        """Not a number differs from itself, so the node is never taken from the cache."""
+        return float("nan")
+
+    def show(self, image: Any, kind: str) -> dict[str, Any]:
+        if kind == "crash":
+            os._exit(70)
+        if kind == "endless":
+            return {"ui": {"value": [10**5000]}}
+        if kind == "nested":
+            text: Any = "deep"
+            for _ in range(600):
+                text = [text]
+            return {"ui": {"text": [text]}}
+        shown = {"filename": self.FILES[kind], "subfolder": "", "type": "output"}
+        return {"ui": {"images": [shown]}}
+
+
+NODE_CLASS_MAPPINGS = {"LabSleep": LabSleep, "LabRaise": LabRaise, "LabShow": LabShow}
 
 comfy.supported_models.models += [TinySD15, TinySDXL]
 shrink_text_encoders()

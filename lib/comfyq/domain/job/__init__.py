@@ -15,6 +15,7 @@ either adopts what that one left in ComfyUI or forfeits it, which counts.
 
 from comfyq.domain.job.client_changes import keep, refuse, request_cancel, reuse, ring, submitted
 from comfyq.domain.job.model import (
+    ENGINE_LOST,
     INTERNAL,
     NO_ABLE_WORKER,
     STORAGE_REFUSED,
@@ -52,6 +53,7 @@ from comfyq.domain.job.worker_changes import (
     advance,
     claim,
     confirm_cancel,
+    count_loss,
     crash,
     fail,
     forfeit,
@@ -69,6 +71,7 @@ __all__ = [
     "ANNOUNCE_AFTER",
     "ANNOUNCE_FOR",
     "DEADLINE_SLACK",
+    "ENGINE_LOST",
     "INTERNAL",
     "LEASE_SLACK",
     "MAX_CLAIMS",
@@ -93,6 +96,7 @@ __all__ = [
     "announced",
     "claim",
     "confirm_cancel",
+    "count_loss",
     "crash",
     "due",
     "evict",

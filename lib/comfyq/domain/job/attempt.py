@@ -5,6 +5,8 @@ from datetime import datetime
 
 from comfyq.domain.job import Job, WorkerId
 
+RELEASED, FAILED = "released", "failed"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
@@ -41,9 +43,9 @@ def _verdict(before: Job, after: Job) -> str:
     if after.status.terminal:
         return str(after.status)
     if after.failures > before.failures:
-        return "failed"
+        return FAILED
     taken_over = after.attempt != before.attempt or after.started_attempt
-    return "lost" if taken_over else "released"
+    return "lost" if taken_over else RELEASED
 
 
 def _reason(before: Job, after: Job) -> str | None:

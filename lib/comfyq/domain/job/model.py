@@ -12,6 +12,7 @@ WorkerId = NewType("WorkerId", str)
 
 STORAGE_REFUSED = "storage-refused"  # the error of a job whose results could not be stored
 NO_ABLE_WORKER = "no-able-worker"  # the error of a job that no worker was able to run
+ENGINE_LOST = "engine-lost"  # the error of an attempt in which ComfyUI ended or was restarted
 INTERNAL = "internal"  # the error of an attempt that ended by a defect of comfyq itself
 
 MAX_REASON_CHARS = 2_000
@@ -41,6 +42,7 @@ class Trigger(StrEnum):
     START = "start"
     ADVANCE = "advance"
     FORFEIT = "forfeit"
+    COUNT_LOSS = "count_loss"
     RELEASE = "release"
     SET_ASIDE = "set_aside"
     RETRY = "retry"
@@ -59,6 +61,7 @@ TRANSITIONS = {
     (_QUEUED, Trigger.RENEW): _QUEUED,
     (_QUEUED, Trigger.ADOPT): _QUEUED,
     (_QUEUED, Trigger.FORFEIT): _QUEUED,
+    (_QUEUED, Trigger.COUNT_LOSS): _QUEUED,
     (_QUEUED, Trigger.START): _RUNNING,
     (_QUEUED, Trigger.RELEASE): _QUEUED,
     (_QUEUED, Trigger.SET_ASIDE): _QUEUED,
@@ -70,6 +73,7 @@ TRANSITIONS = {
     (_RUNNING, Trigger.CLAIM): _QUEUED,  # takes over a lapsed lease
     (_RUNNING, Trigger.RENEW): _RUNNING,
     (_RUNNING, Trigger.ADVANCE): _RUNNING,
+    (_RUNNING, Trigger.COUNT_LOSS): _RUNNING,  # of an attempt before this one
     (_RUNNING, Trigger.RELEASE): _QUEUED,
     (_RUNNING, Trigger.RETRY): _QUEUED,
     (_RUNNING, Trigger.SUCCEED): JobStatus.SUCCEEDED,

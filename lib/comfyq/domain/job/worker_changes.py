@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from comfyq.domain.errors import IllegalTransition, LeaseHeld
 from comfyq.domain.job.model import (
+    ENGINE_LOST,
     INTERNAL,
     MAX_WARNING_CHARS,
     MAX_WARNINGS,
@@ -94,6 +95,22 @@ def forfeit(job: Job, *, token: int, now: datetime, reason: str) -> Job:
         outcome = replace(counted, error=JobError("worker-lost", reason))
         return end(job, Trigger.FAIL, now=now, outcome=outcome)
     return apply(replace(counted, started_attempt=0), Trigger.FORFEIT)
+
+
+def count_loss(job: Job, *, now: datetime, reason: str) -> Job:
+    """Count an attempt that was given back and has since been seen to have lost its ComfyUI.
+
+    It may be the last failure of a job that waits; that of a held one is left to its holder.
+
+    Raises:
+        IllegalTransition: the job has ended.
+    """
+    most = job.limits.max_attempts - (job.lease is not None)
+    error = JobError(ENGINE_LOST, reason).shortened
+    counted = replace(job, failures=min(job.failures + 1, most), error=error, note=None)
+    if counted.failures >= job.limits.max_attempts:
+        return end(job, Trigger.FAIL, now=now, outcome=counted)
+    return apply(counted, Trigger.COUNT_LOSS)
 
 
 def advance(job: Job, *, token: int, now: datetime, ttl: timedelta, progress: Progress) -> Job:

@@ -10,18 +10,24 @@ from comfyq.services.worker.membership import Membership
 
 
 class EngineWatch:
-    """Poll ComfyUI periodically, and more often while it does not answer."""
+    """Poll ComfyUI periodically, and more often while it does not answer.
+
+    ``before_claims`` is awaited whenever ComfyUI has answered, before that shows; it may raise
+    EngineError.
+    """
 
     def __init__(
         self,
         engine: Engine,
         *,
         membership: Membership,
+        before_claims: Callable[[], Awaitable[None]],
         period_s: float,
         away_period_s: float = 0.5,
     ) -> None:
         self._engine = engine
         self._membership = membership
+        self._before_claims = before_claims
         self._period_s = period_s
         self._away_period_s = away_period_s
         self._answers = asyncio.Event()
@@ -83,6 +89,7 @@ class EngineWatch:
         try:
             self.info = await self._engine.info()
             await self._membership.join(self.info)
+            await self._before_claims()
         except (EngineError, Unavailable) as away:
             if not self.latched:  # otherwise the reason for the latch is the one to show
                 self._is_away(str(away))

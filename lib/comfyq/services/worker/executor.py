@@ -16,7 +16,7 @@ from comfyq.domain.errors import (
 from comfyq.domain.graph.saving_nodes import silent_savers
 from comfyq.domain.job import Job, JobError
 from comfyq.domain.submission.spec import Spec
-from comfyq.ports.engine import EngineError, EngineUnavailable
+from comfyq.ports.engine import EngineError, EngineLeft, EngineUnavailable
 from comfyq.records.jobs import JobRecords
 from comfyq.services.jobs.result_cache import ResultCache
 from comfyq.services.worker.attempt_outcome import (
@@ -26,6 +26,7 @@ from comfyq.services.worker.attempt_outcome import (
     outcome_of_input,
 )
 from comfyq.services.worker.conclusion import Conclusion
+from comfyq.services.worker.engine_losses import EngineLosses
 from comfyq.services.worker.failure_policy import DeviceBlame, Overdue, Stalled, decide
 from comfyq.services.worker.held_job import CancelRequested, HeldJob
 from comfyq.services.worker.input_files import InputFailed
@@ -52,6 +53,7 @@ class Executor:
         collector: OutputCollector,
         result_cache: ResultCache,
         conclusion: Conclusion,
+        losses: EngineLosses,
         timing: Timing,
     ) -> None:
         self._records = records
@@ -59,6 +61,7 @@ class Executor:
         self._collector = collector
         self._result_cache = result_cache
         self._conclusion = conclusion
+        self._losses = losses
         self._timing = timing
         self._blame = DeviceBlame()
 
@@ -143,4 +146,6 @@ class Executor:
         decision = decide(self._blame.attributed(held, raised), held.job, self._timing)
         log.info("attempt_ended", job=held.id, attempt=held.token, reason=decision.reason)
         await self._conclusion.conclude(held, outcome_of_decision(decision))
+        if isinstance(raised, EngineLeft):
+            self._losses.suspect(held, raised)
         return raised

@@ -8,6 +8,7 @@
 | ResultsUnreadable | yes | once |
 | RenderedFileGone | yes | once, rendered under another name; not at all if it is gone for good |
 | PromptLost before the start, EngineUnavailable, PromptInterrupted | no | yes |
+| EngineLeft: ComfyUI stopped answering after the start | later, by EngineLosses | yes |
 | OutOfMemory or DeviceFault behind another prompt's: DeviceBroken | no | yes |
 | NotAdmitted: a real ComfyUI took the jobs over from this simulator | no | yes |
 | Unsuited: this ComfyUI lacks a class or a model | no | yes, by another worker |
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from time import monotonic
 
-from comfyq.domain.job import Job, JobError
+from comfyq.domain.job import ENGINE_LOST, Job, JobError
 from comfyq.ports.engine import (
     DeviceFault,
     EngineError,
@@ -111,8 +112,17 @@ def _error(raised: EngineError, reason: str) -> JobError:
             return JobError("output-gone", reason)
         case ResultsUnreadable():
             return JobError("results-unreadable", reason)
+        case PromptLost():
+            return JobError(ENGINE_LOST, engine_lost(reason))
         case _:
-            return JobError("engine-lost", reason)
+            return JobError(ENGINE_LOST, reason)
+
+
+def engine_lost(reason: str) -> str:
+    """Describe a loss of ComfyUI in mid-run for those who have to find its cause."""
+    return (
+        f"ComfyUI ended or was restarted while it ran the job ({reason}); its own log has the cause"
+    )
 
 
 def _node_code(raised: NodeFailed) -> str:

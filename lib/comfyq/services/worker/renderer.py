@@ -14,6 +14,8 @@ from comfyq.ports.engine import (
     Ended,
     Engine,
     EngineEvent,
+    EngineLeft,
+    EngineUnavailable,
     PromptId,
     PromptLost,
     PromptState,
@@ -191,6 +193,8 @@ class Renderer:
                     yield event
         except PromptLost as lost:
             raise PromptLost(str(lost), started=lost.started or started) from lost
+        except EngineUnavailable as away:
+            raise (EngineLeft(str(away), prompt=prompt) if started else away) from away
         finally:
             turn.left()
 

@@ -74,6 +74,33 @@ def test_a_job_that_kills_its_worker_each_time_fails_after_three_failures() -> N
     assert (job.status, job.failures) == (JobStatus.FAILED, 3)
 
 
+def released(job: Job) -> Job:
+    return jobs.release(running(job), token=job.attempt + 1, now=NOW, reason="no answer")
+
+
+def test_three_losses_that_are_proven_later_end_a_waiting_job() -> None:
+    job = waiting()
+    for failures in (1, 2):
+        job = jobs.count_loss(released(job), now=NOW, reason="restarted")
+        assert (job.status, job.failures) == (JobStatus.QUEUED, failures)
+    ended = jobs.count_loss(released(job), now=NOW, reason="restarted")
+    assert (ended.status, ended.error) == (
+        JobStatus.FAILED,
+        JobError(jobs.ENGINE_LOST, "restarted"),
+    )
+    with pytest.raises(IllegalTransition):
+        jobs.count_loss(ended, now=NOW, reason="restarted")
+
+
+def test_a_loss_that_is_proven_late_leaves_a_later_attempt_its_chance() -> None:
+    job = running(replace(released(waiting()), failures=2))
+    counted = jobs.count_loss(job, now=NOW, reason="restarted")
+    assert (counted.status, counted.failures) == (JobStatus.RUNNING, 2)
+    assert jobs.succeed(counted, token=2, now=NOW).error is None
+    again = jobs.release(counted, token=2, now=NOW, reason="no answer")
+    assert jobs.count_loss(again, now=NOW, reason="restarted").status is JobStatus.FAILED
+
+
 def test_a_death_before_the_start_is_not_counted() -> None:
     taken = jobs.claim(claimed(), worker=W2, now=LATER, ttl=TTL)
     assert not taken.unsettled

@@ -71,6 +71,10 @@ class JobLife(RuleBasedStateMachine):
             assert not anothers, "two workers hold one job"
             self.tokens.append(self.job.attempt)
 
+    @rule()
+    def a_loss_is_counted(self) -> None:
+        self.change(jobs.count_loss, reason="restarted")
+
     @precondition(lambda self: self.tokens)
     @rule(data=st.data(), verb=st.sampled_from(sorted(VERBS)))
     def a_worker_acts(self, data: st.DataObject, verb: str) -> None:

@@ -38,7 +38,12 @@ class Lab:
     def __init__(self, farm: Farm) -> None:
         self.farm = farm
         worker = self.farm.worker("w1")
-        watch = EngineWatch(worker.engine, membership=worker.membership, period_s=60)
+        watch = EngineWatch(
+            worker.engine,
+            membership=worker.membership,
+            before_claims=worker.parts.losses.settle,
+            period_s=60,
+        )
         unstopped = UnstoppedWatch(worker.stopper, engine_watch=watch, clock=self.farm.clock)
         self.workers = self.farm.services.workers
         self.heartbeat = Heartbeat(

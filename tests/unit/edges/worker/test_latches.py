@@ -59,6 +59,7 @@ class Lab:
                 kinds=StoreKindRecords(table),
                 workers=WorkerRecords(table, clock=clock, live_s=20),
             ),
+            before_claims=lambda: asyncio.sleep(0),
             period_s=60,
         )
         self.unstopped = UnstoppedWatch(self.stopper, engine_watch=self.watch, clock=clock)
