@@ -7,7 +7,7 @@ import pytest
 import requests
 
 from tests.e2e.faults.client import CALL_S, Client, until
-from tests.e2e.faults.comfy import Comfy, Simulated, free_port, listens
+from tests.e2e.faults.comfy import Comfy, Real, Simulated, free_port, listens
 from tests.e2e.faults.conftest import Record
 from tests.e2e.faults.lab import FAST, Lab, new_name
 from tests.e2e.faults.marks import also_mortal, also_real
@@ -104,7 +104,7 @@ def test_a_node_that_ends_its_thread(lab: Lab, mortal: Comfy, record: Record) ->
     lab.client.cancel(job)  # nobody else shall run it
     story = lab.check(job, "canceled", ["failed"])
     assert "no sign of progress for 2 s" in story["attempts"][0]["reason"], now
-    lab.worker(lab.simulator())
+    lab.worker(lab.simulator(unmarked=isinstance(mortal, Real)))  # of the kind that has the jobs
     lab.check(neighbour, "completed")
     assert lab.client.story(neighbour)["failures"] == 0
     assert mortal.holds(job)
