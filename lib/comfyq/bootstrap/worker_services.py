@@ -37,11 +37,11 @@ from comfyq.services.worker.choice.ready_jobs import ReadyJobs
 from comfyq.services.worker.claims import Claims
 from comfyq.services.worker.conclusion import Conclusion
 from comfyq.services.worker.disk_cleanup import DiskCleanup
-from comfyq.services.worker.engine_losses import EngineLosses
 from comfyq.services.worker.executor import Executor
 from comfyq.services.worker.input_files import InputPreparer
+from comfyq.services.worker.losses.engine_losses import EngineLosses
+from comfyq.services.worker.losses.orphaned_prompts import OrphanedPrompts
 from comfyq.services.worker.membership import Membership
-from comfyq.services.worker.orphaned_prompts import OrphanedPrompts
 from comfyq.services.worker.output_files import OutputCollector
 from comfyq.services.worker.output_retry import OutputRetry
 from comfyq.services.worker.prompt_stopper import PromptStopper

@@ -193,13 +193,11 @@ class JobRecords:
             changed = change(job, now=now)
             if changed is job:
                 return job
-            attempt = amended or attempt_ended(job, changed, now=now)
-            stored = outputs if changed.status == "succeeded" else None
             try:
                 await self.save(
                     changed,
-                    attempt=attempt,
-                    outputs=stored,
+                    attempt=amended or attempt_ended(job, changed, now=now),
+                    outputs=outputs if changed.status == "succeeded" else None,
                     delivery=delivery if changed.status.terminal else None,
                 )
             except StaleJob:

@@ -26,10 +26,10 @@ from comfyq.services.worker.attempt_outcome import (
     outcome_of_input,
 )
 from comfyq.services.worker.conclusion import Conclusion
-from comfyq.services.worker.engine_losses import EngineLosses
 from comfyq.services.worker.failure_policy import DeviceBlame, Overdue, Stalled, decide
 from comfyq.services.worker.held_job import CancelRequested, HeldJob
 from comfyq.services.worker.input_files import InputFailed
+from comfyq.services.worker.losses.engine_losses import EngineLosses
 from comfyq.services.worker.output_files import OutputCollector
 from comfyq.services.worker.renderer import JobEnded, Renderer, Turn
 from comfyq.services.worker.timing import Timing

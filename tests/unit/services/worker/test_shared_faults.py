@@ -17,7 +17,7 @@ from comfyq.ports.engine import (
 from comfyq.ports.notifier import Connection
 from comfyq.services.worker.failure_policy import DeviceBroken, decide
 from comfyq.services.worker.held_job import HeldJob
-from comfyq.services.worker.orphaned_prompts import OrphanedPrompts
+from comfyq.services.worker.losses.orphaned_prompts import OrphanedPrompts
 from comfyq.services.worker.prompts import prompt_id
 from tests.farm import Farm, FarmWorker
 from tests.scripted_engine import ScriptedEngine
