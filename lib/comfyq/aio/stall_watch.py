@@ -2,6 +2,7 @@
 
 import asyncio
 import asyncio.runners
+import os
 import selectors
 import sys
 import threading
@@ -9,13 +10,15 @@ import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import FrameType
 
 from comfyq.aio.logs import log
 
 STALL_S = 0.25
 PERIOD_S = 0.2  # between two questions to the loop
-FRAMES = 20  # of a stack that are logged: the innermost
+FRAMES = 4  # of a stack that are logged: the innermost of our own, and the innermost of all
+OWN = str(Path(__file__).parents[2])  # the folder of our packages
 IDLE = frozenset({selectors.__file__, asyncio.runners.__file__})  # where a loop waits for events
 
 
@@ -81,9 +84,19 @@ class StallWatch:
 
 
 def _stack(thread: int) -> str | None:
-    """Return what a thread is doing; None if it waits for events."""
+    """Return what a thread is doing, in one line, the outermost call first; None if it waits for
+    events."""
     frame = _frame(thread)
-    return None if _waits(frame) else "".join(traceback.format_stack(frame)[-FRAMES:])
+    if _waits(frame):
+        return None
+    *outer, innermost = traceback.extract_stack(frame)
+    own = [each for each in outer if each.filename.startswith(OWN)]
+    return " > ".join(map(_place, [*own[1 - FRAMES :], innermost]))
+
+
+def _place(call: traceback.FrameSummary) -> str:
+    file = call.filename.removeprefix(OWN + os.sep)
+    return f"{call.name} ({file}:{call.lineno})"
 
 
 def _frame(thread: int) -> FrameType | None:

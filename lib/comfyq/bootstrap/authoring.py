@@ -10,10 +10,10 @@ from typing import Any
 from comfyq.adapters.comfyui.engine import ComfyEngine
 from comfyq.adapters.filesystem.drafts import write_draft
 from comfyq.adapters.filesystem.workflows import load_workflow
+from comfyq.bootstrap.graph_files import CannotImport, content_of
 from comfyq.domain.errors import InvalidGraph, InvalidWorkflow
 from comfyq.domain.graph.documents.document import read_document
-from comfyq.domain.graph.documents.encoding import decoded, read_content
-from comfyq.domain.graph.documents.errors import UnreadableDocument
+from comfyq.domain.graph.documents.encoding import decoded
 from comfyq.domain.graph.graph import faults
 from comfyq.domain.graph.node_catalogue import NodeCatalogue, read_catalogue
 from comfyq.domain.submission.admission import refusal_of_sample
@@ -25,6 +25,7 @@ NEEDS_CATALOGUE = (
     "--object-info FILE"
 )
 NOT_IN_NAMES = re.compile(r"[^a-z0-9]+")
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}", re.IGNORECASE)
 COMMON_NAMES = ("api", "graph", "prompt", "workflow", "workflow-api")  # of any exported graph
 
 
@@ -42,10 +43,6 @@ class Imported(Checked):
 
     proposal: Proposal
     assumed: Sequence[str] = ()  # of nodes that an editor file does not say enough of
-
-
-class CannotImport(Exception):
-    """The message is for a person."""
 
 
 def check(folder: Path, catalogue: NodeCatalogue | None) -> Sequence[Checked]:
@@ -69,7 +66,7 @@ def import_graph(
             does not exist, or the workflow exists already or cannot be written; nothing is left of
             it.
     """
-    content = _content(file)
+    content = content_of(file)
     graph, assumed = _graph(file, content, catalogue)
     title = _title(file)
     name = name or NOT_IN_NAMES.sub("-", title.lower()).strip("-") or "imported"
@@ -91,7 +88,7 @@ def import_graph(
 
 def catalogue_of_file(file: Path) -> NodeCatalogue:
     """Read a catalogue from a saved answer to ``GET /object_info``; raises CannotImport."""
-    info = _content(file)
+    info = content_of(file)
     if not isinstance(info, dict):
         raise CannotImport(f"{file}: is no answer to GET /object_info; save one with curl")
     return read_catalogue(info)
@@ -104,9 +101,10 @@ async def catalogue_of(comfyui_url: str) -> NodeCatalogue:
 
 
 def _title(file: Path) -> str:
-    """Return the file's name or, if that is what every exported graph is called, its folder's."""
-    common = NOT_IN_NAMES.sub("-", file.stem.lower()).strip("-") in COMMON_NAMES
-    return (file.absolute().parent.name or file.stem) if common else file.stem
+    """Return the file's name or, if that says nothing of the graph, its folder's."""
+    name = NOT_IN_NAMES.sub("-", file.stem.lower()).strip("-")
+    says_nothing = name in COMMON_NAMES or UUID.fullmatch(file.stem) is not None
+    return (file.absolute().parent.name or file.stem) if says_nothing else file.stem
 
 
 def _workflows_in(folder: Path) -> list[Path]:
@@ -125,15 +123,6 @@ def _problems(folder: Path, catalogue: NodeCatalogue | None) -> Sequence[str]:
         return []
     refused = refusal_of_sample(workflow, catalogue)
     return [] if refused is None else [f"{each.field}: {each.message}" for each in refused.fields]
-
-
-def _content(file: Path) -> Any:
-    try:
-        return read_content(file.read_bytes())
-    except OSError as wrong:
-        raise CannotImport(f"{file}: cannot be read: {wrong}") from None
-    except UnreadableDocument as wrong:
-        raise CannotImport(f"{file}: {wrong}") from None
 
 
 def _as_exported(file: Path, content: Any, graph: Mapping[str, Any]) -> str:

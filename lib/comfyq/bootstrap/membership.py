@@ -31,7 +31,12 @@ async def admit(membership: Membership, engine: Engine, *, url: str) -> None:
 
 
 def _warn(url: str, reason: str) -> None:
-    log.warning("comfyui_away", comfyui=url, reason=reason, jobs="wait until it answers")
+    log.warning(
+        "comfyui_away",
+        comfyui=url,
+        reason=reason,
+        jobs="wait until it answers; --comfyui names another",
+    )
 
 
 def membership_of(services: Services, worker: WorkerId) -> Membership:

@@ -23,6 +23,7 @@ from comfyq.records.catalogues import CatalogueRecords
 from comfyq.records.request_counts import RequestCounts
 from comfyq.records.results import ResultRecords
 from comfyq.records.waiting_jobs import WaitingRecords
+from comfyq.services.files.job_deletion import JobDeletion
 from comfyq.services.files.signed_links import LinkSigner
 from comfyq.services.jobs.admission import Admission
 from comfyq.services.jobs.batch_submission import BatchSubmission
@@ -33,6 +34,7 @@ from comfyq.services.jobs.estimates import Estimates
 from comfyq.services.jobs.input_files import InputFiles
 from comfyq.services.jobs.intake import Intake
 from comfyq.services.jobs.preparation import Preparation
+from comfyq.services.jobs.purge import Purge
 from comfyq.services.jobs.queries import JobQueries
 from comfyq.services.jobs.rate_limit import RateLimit
 from comfyq.services.jobs.result_cache import ResultCache
@@ -147,6 +149,16 @@ class Services(FileServices):
         return Cancellation(queries=self.queries, records=self.records, announcer=self.announcer)
 
     @cached_property
+    def job_deletion(self) -> JobDeletion:
+        return JobDeletion(records=self.records, assets=self.ports.assets)
+
+    @cached_property
+    def purge(self) -> Purge:
+        return Purge(
+            cancellation=self.cancellation, announcer=self.announcer, deletion=self.job_deletion
+        )
+
+    @cached_property
     def reuse(self) -> ResultCache:
         return ResultCache(
             records=self.records,
@@ -185,6 +197,7 @@ class Services(FileServices):
             workers=self.workers,
             scale_to_zero=self.settings.api.scale_to_zero,
             stalls=lambda: self.stall_watch.count,
+            broken_workflows=lambda: sorted(self.workflows.faults()),
         )
 
     @cached_property
@@ -196,7 +209,7 @@ class Services(FileServices):
         return Reaper(
             records=self.records,
             queue=self.ports.queue,
-            assets=self.ports.assets,
+            deletion=self.job_deletion,
             announcer=self.announcer,
             clock=self.ports.clock,
             uploads=self.uploads,

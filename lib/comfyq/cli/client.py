@@ -30,7 +30,7 @@ class ApiClient:
     """
 
     def __init__(self, url: str) -> None:
-        self._url = url.rstrip("/")
+        self._url = (url if "://" in url else f"http://{url}").rstrip("/")
         self._pool = urllib3.PoolManager(
             timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S),
             retries=urllib3.Retry(total=3, connect=0, read=0, status=0, other=0, redirect=3),
@@ -56,6 +56,10 @@ class ApiClient:
 
     def cancel(self, job_id: str) -> Json:
         return self._call("DELETE", _path(job_id))
+
+    def purge(self, job_id: str) -> Json:
+        """Delete a job with its files; refused with ``job-not-ended`` while its worker stops."""
+        return self._call("DELETE", _path(job_id), fields={"purge": "true"})
 
     def jobs(self, *, limit: int, status: str | None, cursor: str | None) -> Json:
         """A page: ``jobs``, newest first, and ``next_cursor``."""

@@ -33,6 +33,13 @@ ENTRIES = (
     CommandEntry(
         "cancel", "jobs:cancel", "Cancel a job. Doing it again, or too late, is no error.", ASKING
     ),
+    CommandEntry("open", "opening:open_", "Open a job's picture, and print where it is.", ASKING),
+    CommandEntry(
+        "delete",
+        "deletion:delete",
+        "Delete jobs with their files. One that has not ended is canceled first.",
+        ASKING,
+    ),
     CommandEntry("list", "jobs:listing", "List jobs, newest first.", ASKING),
     CommandEntry(
         "health",

@@ -8,13 +8,13 @@ from typing import Annotated, Any
 
 import typer
 
+from comfyq.bootstrap.graph_files import CannotImport, content_of
 from comfyq.cli.errors import CannotStart
-from comfyq.domain.graph.documents.encoding import read_content
-from comfyq.domain.graph.documents.errors import UnreadableDocument
 
-GRAPH = Annotated[
-    Path,
-    typer.Option(help="API format or editor file, as JSON; or a PNG or WebP of ComfyUI's."),
+GRAPH_HELP = "API format or editor file, as JSON; or a PNG or WebP of ComfyUI's."
+GRAPH = Annotated[Path, typer.Option(metavar="FILE", help=GRAPH_HELP)]
+GRAPH_INSTEAD = Annotated[
+    Path | None, typer.Option("--graph", metavar="FILE", help=f"In place of WORKFLOW. {GRAPH_HELP}")
 ]
 OVERRIDE = Annotated[
     list[str] | None,
@@ -29,11 +29,9 @@ GRAPH_OPTIONS: Sequence[Parameter] = (
 def graph_in(file: Path) -> Any:
     """Return what is in a file as JSON, for the server to judge; raises CannotStart."""
     try:
-        return read_content(file.read_bytes())
-    except OSError as wrong:
-        raise CannotStart(f"cannot read {file}: {wrong}") from None
-    except UnreadableDocument as wrong:
-        raise CannotStart(f"{file} {wrong}") from None
+        return content_of(file)
+    except CannotImport as wrong:
+        raise CannotStart(str(wrong)) from None
 
 
 def override_of(text: str) -> tuple[str, Any]:

@@ -78,6 +78,7 @@ def print_health(health: Json) -> None:
             ("status", _colored(health["status"])),
             ("reason", health["reason"]),
             ("ComfyUI", "simulated: no picture is real" if health["simulated"] else None),
+            ("broken", _broken(health.get("broken_workflows"))),
             ("comfyq", health["version"]),
         ]
     )
@@ -87,6 +88,13 @@ def print_health(health: Json) -> None:
     for worker in health["workers"]:
         _add_row(table, worker["id"], _comfyui(worker), ", ".join(worker["devices"]), _jobs(worker))
     _console().print(table)
+
+
+def _broken(workflows: Sequence[str] | None) -> str | None:
+    """Name the workflows that are not served; an older server does not."""
+    if not workflows:
+        return None
+    return f"workflow {', '.join(workflows)}: not served; `comfyq workflows check` says why"
 
 
 def _job_lines(job: Json) -> Sequence[Line]:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import typer
 
 from comfyq.cli.errors import CannotStart, ClockWrong
-from comfyq.config import InvalidSettings, Settings, read_settings
+from comfyq.config import InvalidSettings, Settings, read_settings, unknown_settings
 from comfyq.domain.errors import ClockSkewed, DomainError
 
 COMFYUI_URL = "http://127.0.0.1:8188"  # where ComfyUI listens unless it is told otherwise
@@ -24,6 +24,18 @@ def settings_with(**given: Any) -> Settings:
         return read_settings(**given)
     except InvalidSettings as invalid:
         raise CannotStart(f"the settings are wrong\n{invalid}") from invalid
+
+
+def warn_of_unknown_settings() -> None:
+    """Say in one line which variables look like settings and are none."""
+    unknown = [
+        f"{name} (did you mean {meant}?)" if meant else name
+        for name, meant in unknown_settings().items()
+    ]
+    if unknown:
+        typer.echo(
+            f"warning: no settings of comfyq, without effect: {', '.join(unknown)}", err=True
+        )
 
 
 def comfyui_urls(

@@ -5,6 +5,7 @@ from comfyq.config.environment import (
     foreign_environment,
     read_settings,
     resources_of,
+    unknown_settings,
     variables_of,
 )
 from comfyq.config.groups import (
@@ -41,5 +42,6 @@ __all__ = [
     "foreign_environment",
     "read_settings",
     "resources_of",
+    "unknown_settings",
     "variables_of",
 ]

@@ -8,9 +8,12 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from comfyq.config.groups import Settings
-from comfyq.config.variable import places_of, written
+from comfyq.config.variable import OURS, places_of, written
+from comfyq.domain.suggestions import nearest
 
 PRIVATE = ("COMFYQ_", "AWS_", "ECS_", "MINIO_")  # prefixes of what only comfyq may read
+
+OF_COMMANDS = {"COMFYQ_URL"}  # variables that the command line reads
 
 
 class InvalidSettings(Exception):
@@ -47,6 +50,21 @@ def foreign_environment() -> dict[str, str]:
     our settings and without credentials of the cloud."""
     variables = os.environ.items()  # noqa: TID251
     return {name: value for name, value in variables if not name.startswith(PRIVATE)}
+
+
+def unknown_settings(environment: Mapping[str, str] | None = None) -> dict[str, str | None]:
+    """Return the variables that begin as our settings do and are none, each with the setting that
+    may be meant; None if none is like it."""
+    variables = os.environ if environment is None else environment  # noqa: TID251
+    known = {place.variable for place in places_of(Settings)} | OF_COMMANDS
+    names = {each.removeprefix(OURS) for each in known if each.startswith(OURS)}
+    unknown: dict[str, str | None] = {}
+    for variable in sorted(variables):
+        prefix, name = variable[: len(OURS)].upper(), variable[len(OURS) :].upper()
+        if prefix == OURS and name not in names:
+            meant = nearest(name, names)
+            unknown[variable] = None if meant is None else f"{OURS}{meant}"
+    return unknown
 
 
 def variables_of(group: Any) -> dict[str, str]:

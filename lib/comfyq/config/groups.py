@@ -246,8 +246,8 @@ class WorkerSettings:
     wait_s: float = 20
     """One long poll of the queue lasts that long."""
     visibility_s: float = TAKEN_S
-    """A worker that has received a message hides it from others for that long, or as long as its
-    lease once it has claimed the job."""
+    """A received message, a job's or a submission's, is hidden from other receivers for that long;
+    that of a claimed job, as long as its lease."""
     spool_bytes: int = 10 * 2**30
     """Results that storage refused may take so much of the worker's disk."""
     min_free_bytes: int = 10**9

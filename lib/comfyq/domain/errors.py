@@ -197,6 +197,10 @@ class IllegalTransition(Conflict):
     code = "illegal-transition"
 
 
+class JobNotEnded(Conflict):
+    code = "job-not-ended"
+
+
 class LeaseHeld(Conflict):
     code = "lease-held"
 

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from comfyq.aio.logs import log
 from comfyq.domain.job import Job, JobStatus
+from comfyq.domain.job.shown_status import STATUSES
 
 REASON_CHARS = 200
 
@@ -39,7 +40,7 @@ def _log_end(job: Job) -> None:
         "job_ended",
         job=job.id,
         workflow=job.workflow,
-        status=str(job.status),
+        status=STATUSES[job.status],
         attempts=job.attempt,
         waited_s=_seconds(job.created_at, job.started_at or job.ended_at),
         ran_s=_seconds(job.started_at, job.ended_at),

@@ -56,6 +56,10 @@ class HealthView(BaseModel):
         description="Times since its start that this process did nothing else for 250 ms; its log "
         "has what kept it."
     )
+    broken_workflows: list[str] = Field(
+        description="Names of the workflows that are broken and not served; `GET /workflows` says "
+        "why."
+    )
     workers: list[WorkerView]
 
     @classmethod
@@ -67,5 +71,6 @@ class HealthView(BaseModel):
             reason=for_clients(report.reason or "") or None,
             simulated=report.simulated,
             stalls=report.stalls,
+            broken_workflows=list(report.broken_workflows),
             workers=[WorkerView.of(worker) for worker in report.workers],
         )

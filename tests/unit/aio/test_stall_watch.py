@@ -34,6 +34,7 @@ async def test_a_stall_is_logged_with_its_stack(culprit: type[object]) -> None:
     assert watch.count == len(lines)
     assert lines[-1]["event"] == "loop_stalled"
     assert lines[-1]["seconds"] >= SHORT_S
+    assert "\n" not in lines[-1]["stack"]
 
 
 async def test_a_loop_that_answers_is_left_alone() -> None:

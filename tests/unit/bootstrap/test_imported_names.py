@@ -18,6 +18,7 @@ GRAPH["8"] = {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, 
         ("owls/workflow_api.json", None, "owls"),
         ("owls/Barn Owl.json", None, "barn-owl"),
         ("owls/graph.json", "foxes", "foxes"),
+        ("owls/3f0f1234-8c1e-4b7a-9d53-0e6a7c1b2d3f.json", None, "owls"),
     ],
 )
 def test_a_file_that_is_called_as_every_export_is_is_named_after_its_folder(

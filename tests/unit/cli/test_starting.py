@@ -13,7 +13,7 @@ from comfyq.bootstrap.runtime_file import runtime_file
 from comfyq.cli.addresses import open_urls
 from comfyq.cli.app import app
 from comfyq.cli.errors import CannotStart
-from comfyq.cli.starting import base_url
+from comfyq.cli.starting import base_url, warn_of_unknown_settings
 from comfyq.config import read_settings
 from comfyq.local.up import exports_of
 
@@ -88,3 +88,15 @@ def test_the_environment_of_a_look_alike_is_enough_for_the_command_line_of_aws(
 def test_on_aws_itself_nobody_s_keys_are_replaced() -> None:
     settings = read_settings({"COMFYQ_BACKEND": "aws"})
     assert "AWS_ACCESS_KEY_ID" not in exports_of(settings, "http://127.0.0.1:8000")
+
+
+def test_misspelt_settings_are_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COMFYQ_DATADIR", "/elsewhere")
+    monkeypatch.setenv("COMFYQ_LOG_LEVLE", "debug")
+    warn_of_unknown_settings()
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err.count("\n")) == ("", 1)
+    assert "COMFYQ_DATADIR (did you mean COMFYQ_DATA_DIR?)" in printed.err
+    assert "COMFYQ_LOG_LEVLE (did you mean COMFYQ_LOG_LEVEL?)" in printed.err

@@ -77,11 +77,13 @@ def test_the_help_is_the_workflows(api: FakeApi) -> None:
     for part in ("flux-dev. It draws.", "--steps", "Sampling steps. 1 to 150.", "20", "Sampling"):
         assert part in printed.stdout
     assert "One of: draft, balanced" in printed.stdout
+    assert "--graph" not in printed.stdout
     assert [request[0] for request in api.requests] == ["GET"]
 
 
 def test_without_a_workflow_nobody_is_asked(api: FakeApi) -> None:
-    assert "WORKFLOW" in run(api, "submit", "--help").stdout
+    general = run(api, "submit", "--help").stdout
+    assert {"WORKFLOW", "--graph", "--override"} <= set(general.replace("│", " ").split())
     assert run(api, "submit").exit_code == 2
     assert api.requests == []
 
@@ -218,3 +220,10 @@ def test_a_file_without_a_graph_is_told_before_anything_is_sent(
         assert run(api, "submit", *arguments).exit_code == 2
     assert run(api, "submit", "--graph", photo, "--override", "3=7").exit_code == 2
     assert not api.requests
+
+
+def test_a_url_that_nothing_fetches_is_told_before_anything_is_sent(api: FakeApi) -> None:
+    api.workflow("painted", image={"type": "string", "x-kind": "image"})
+    result = run(api, "submit", "painted", "a fox", "--image", "ftp://host/a.png")
+    assert result.exit_code == 2
+    assert "ftp://host/a.png: only http and https are fetched" in result.stderr

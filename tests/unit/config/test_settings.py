@@ -12,6 +12,7 @@ from comfyq.config import (
     Settings,
     read_settings,
     resources_of,
+    unknown_settings,
     variables_of,
 )
 from comfyq.config.reference import Setting, reference
@@ -148,3 +149,19 @@ def test_another_process_reads_the_same_from_what_is_exported() -> None:
 )
 def test_the_url_of_comfyui(given: ComfyUISettings, url: str | None) -> None:
     assert given.base_url == url
+
+
+def test_variables_that_look_like_settings_and_are_none() -> None:
+    environment = {
+        "COMFYQ_DATADIR": "x",
+        "comfyq_log_levle": "x",
+        "COMFYQ_GIRAFFE": "x",
+        "COMFYQ_URL": "of the command line",
+        "COMFYQ_DEPTH": "3",
+        "COMFYUI_FLAGS": "not ours",
+    }
+    assert unknown_settings(environment) == {
+        "COMFYQ_DATADIR": "COMFYQ_DATA_DIR",
+        "COMFYQ_GIRAFFE": None,
+        "comfyq_log_levle": "COMFYQ_LOG_LEVEL",
+    }

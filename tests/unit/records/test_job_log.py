@@ -43,7 +43,7 @@ async def test_a_job_is_told_of_at_its_acceptance_start_and_end(lab: ApiLab) -> 
         ("job_started", about | {"attempt": 1, "waited_s": 3.0}),
         (
             "job_ended",
-            about | {"status": "succeeded", "attempts": 1, "waited_s": 3.0, "ran_s": 4.0},
+            about | {"status": "completed", "attempts": 1, "waited_s": 3.0, "ran_s": 4.0},
         ),
     ]
     assert SECRET not in repr(lines)

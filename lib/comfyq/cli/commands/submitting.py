@@ -12,7 +12,13 @@ from typer.core import TyperCommand
 from comfyq.cli.client import ApiClient, Json, client_at
 from comfyq.cli.commands.uploading import source_of
 from comfyq.cli.errors import CannotStart, Refused
-from comfyq.cli.graph_file import GRAPH_OPTIONS, graph_in, override_of
+from comfyq.cli.graph_file import (
+    GRAPH_INSTEAD,
+    GRAPH_OPTIONS,
+    OVERRIDE,
+    graph_in,
+    override_of,
+)
 from comfyq.cli.lazy import command_of
 from comfyq.cli.options import AsJson, Url
 from comfyq.cli.outcome import print_submitted, see_through
@@ -20,6 +26,7 @@ from comfyq.cli.submission_words import Words
 from comfyq.cli.workflow_options import options_of, values_of
 
 DEFAULT_WORKFLOW = "flux-dev"
+ALONE = ("ctx", "workflow", *(option.name for option in GRAPH_OPTIONS))  # not of every request
 
 
 def submit(
@@ -30,6 +37,8 @@ def submit(
             metavar="WORKFLOW", help="Its name; or a prompt of several words, for flux-dev."
         ),
     ],
+    graph: GRAPH_INSTEAD = None,
+    override: OVERRIDE = None,
     idempotency_key: Annotated[
         str | None, typer.Option(help="The same key again gives the first answer.")
     ] = None,
@@ -134,7 +143,7 @@ def _command(
     parameters += [
         parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
         for name, parameter in inspect.signature(submit).parameters.items()
-        if name not in ("ctx", "workflow")
+        if name not in ALONE
     ]
     run.__doc__ = escape(about)
     run.__annotations__ |= {each.name: each.annotation for each in parameters}

@@ -14,7 +14,13 @@ from comfyq.bootstrap.supervision import SupervisorTaken
 from comfyq.bootstrap.worker import NotComfyUI
 from comfyq.cli.addresses import EVERY_ONE, open_urls
 from comfyq.cli.options import AsJson, ComfyUI, ComfyUICommand, ComfyUIDir, DataDir, Host
-from comfyq.cli.starting import comfyui_urls, print_ready, readable_failures, settings_with
+from comfyq.cli.starting import (
+    comfyui_urls,
+    print_ready,
+    readable_failures,
+    settings_with,
+    warn_of_unknown_settings,
+)
 from comfyq.local.emulator import EmulatorError
 from comfyq.local.loop import run
 from comfyq.local.serving import PortTaken
@@ -51,6 +57,7 @@ def up(
             COMFYQ_DATA_DIR=data_dir, COMFYQ_BACKEND=backend, COMFYUI_DIR=comfyui_dir
         )
         log.configure(settings.log_level)
+        warn_of_unknown_settings()
         options = UpOptions(
             host=host,
             port=port,

@@ -1,6 +1,7 @@
 """Files of this machine for jobs elsewhere."""
 
 import mimetypes
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from comfyq.cli.printing import print_json
 
 LARGE_BYTES = 4_000_000  # a Lambda takes 6 MB, and API Gateway makes a third more of them
 ELSEWHERE = ("http://", "https://", "data:", "asset:")
+URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 CHUNK_BYTES = 1024 * 1024
 
 
@@ -35,11 +37,13 @@ def source_of(client: ApiClient, given: str) -> str:
     """Return the source of a file for a request: URLs and assets unchanged, a path uploaded first.
 
     Raises:
-        CannotStart: there is no such file.
+        CannotStart: there is no such file, or it is a URL that is not fetched.
     """
-    return (
-        given if given.lower().startswith(ELSEWHERE) else str(stored(client, Path(given))["source"])
-    )
+    if given.lower().startswith(ELSEWHERE):
+        return given
+    if URL.match(given):
+        raise CannotStart(f"{given}: only http and https are fetched; download it, name the file")
+    return str(stored(client, Path(given))["source"])
 
 
 def stored(client: ApiClient, file: Path) -> Json:

@@ -13,7 +13,13 @@ from comfyq.bootstrap.supervision import SupervisorTaken
 from comfyq.bootstrap.worker import NotComfyUI
 from comfyq.cli.errors import CannotStart
 from comfyq.cli.options import AsJson, ComfyUI, ComfyUICommand, ComfyUIDir, DataDir
-from comfyq.cli.starting import comfyui_urls, print_ready, readable_failures, settings_with
+from comfyq.cli.starting import (
+    comfyui_urls,
+    print_ready,
+    readable_failures,
+    settings_with,
+    warn_of_unknown_settings,
+)
 from comfyq.config import Settings
 from comfyq.local.loop import run
 from comfyq.local.worker import comfyui_of, work_until_signal
@@ -51,6 +57,7 @@ def worker(
         urls = comfyui_urls(comfyui, settings, started=started) or [comfyui_of(settings)]
         _check_alone(urls, settings, started=started)
         log.configure(settings.log_level)
+        warn_of_unknown_settings()
         ready = partial(_print_worker, settings, urls, as_json)
         run(work_until_signal(settings, urls, ready, comfyui_command=comfyui_command))
 

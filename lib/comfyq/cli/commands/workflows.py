@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from comfyq.bootstrap import authoring
-from comfyq.bootstrap.authoring import CannotImport, Checked
+from comfyq.bootstrap.authoring import Checked
+from comfyq.bootstrap.graph_files import CannotImport
 from comfyq.cli.errors import CannotStart, ExitCode, NotReached
 from comfyq.cli.starting import base_url
 from comfyq.config import read_settings

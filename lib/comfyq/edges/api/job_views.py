@@ -6,13 +6,14 @@ from comfyq.domain.files.output import OutputPage
 from comfyq.domain.job import Job, JobId, submitted
 from comfyq.domain.job.client_text import for_clients
 from comfyq.domain.job.estimate import NOTHING, Estimate
+from comfyq.domain.job.shown_status import STATUSES
 from comfyq.domain.submission.spec import Spec
 from comfyq.edges.api.links import Links
 from comfyq.edges.api.output_views import ANSWER_BYTES, NO_OUTPUTS, OutputViews
 from comfyq.services.jobs.accepted import Accepted
 from comfyq.services.jobs.queries import Story
 from comfyq.wire.generate.jobs import AttemptView, JobUrls, JobView, StoryView
-from comfyq.wire.generate.statuses import STATUSES, error_text, failure_of, whole_error_text
+from comfyq.wire.generate.statuses import error_text, failure_of, whole_error_text
 
 
 class JobViews:

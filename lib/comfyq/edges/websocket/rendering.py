@@ -6,8 +6,9 @@ from pydantic import BaseModel
 
 from comfyq.domain.files.output import Output, OutputKind
 from comfyq.domain.job import Job
+from comfyq.domain.job.shown_status import STATUSES
 from comfyq.wire.generate.frames import MAX_TEXT, ProgressFrame
-from comfyq.wire.generate.statuses import STATUSES, error_text, failure_of
+from comfyq.wire.generate.statuses import error_text, failure_of
 
 OutputUrl = Callable[[int], str | None]
 """index of an output -> the signed link to it, if one can be made."""

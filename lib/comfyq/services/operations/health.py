@@ -15,6 +15,7 @@ class HealthReport:
     simulated: bool  # ComfyUIs answer, and all of them are simulators
     stalls: int = 0  # of this process's event loop, since it started
     workers: Sequence[WorkerState] = ()  # the live workers
+    broken_workflows: Sequence[str] = ()  # names of those that are not served
 
 
 class Health:
@@ -26,9 +27,11 @@ class Health:
         workers: WorkerRecords,
         scale_to_zero: bool = False,
         stalls: Callable[[], int] = lambda: 0,
+        broken_workflows: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         self._workers = workers
         self._stalls = stalls
+        self._broken_workflows = broken_workflows
         self._scale_to_zero = scale_to_zero
 
     async def check(self) -> HealthReport:
@@ -45,6 +48,7 @@ class Health:
                 comfyui_available=False,
                 simulated=False,
                 stalls=self._stalls(),
+                broken_workflows=self._broken_workflows(),
             )
         answering = [worker for worker in live if worker.engine_ok]
         idle = self._scale_to_zero and not live
@@ -55,6 +59,7 @@ class Health:
             simulated=bool(answering) and all(worker.simulated for worker in answering),
             stalls=self._stalls(),
             workers=live,
+            broken_workflows=self._broken_workflows(),
         )
 
 

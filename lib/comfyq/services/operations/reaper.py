@@ -5,21 +5,19 @@ from collections.abc import Sequence
 from functools import partial
 
 from comfyq.aio.logs import log
-from comfyq.aio.tasks import limited
 from comfyq.domain import job as jobs
 from comfyq.domain.errors import DomainError, IllegalTransition, JobNotFound
 from comfyq.domain.job import Job, JobId, WorkerId
-from comfyq.ports.assets import Assets
 from comfyq.ports.clock import Clock
 from comfyq.ports.queue import JobQueue
 from comfyq.records.job_items import ACTIVE_SHARDS
 from comfyq.records.jobs import JobRecords
 from comfyq.records.times import sortable
+from comfyq.services.files.job_deletion import JobDeletion
 from comfyq.services.files.uploads import Uploads
 from comfyq.services.notify.announcer import Announcer
 
 BATCH = 100  # due jobs of one shard that a pass settles
-DELETED_AT_ONCE = 32  # files of a job
 
 
 class Reaper:
@@ -30,14 +28,14 @@ class Reaper:
         *,
         records: JobRecords,
         queue: JobQueue,
-        assets: Assets,
+        deletion: JobDeletion,
         announcer: Announcer,
         clock: Clock,
         uploads: Uploads | None = None,
     ) -> None:
         self._records = records
         self._queue = queue
-        self._assets = assets
+        self._deletion = deletion
         self._announcer = announcer
         self._clock = clock
         self._uploads = uploads  # None: clients store no files here
@@ -93,14 +91,8 @@ class Reaper:
         if job.end_pending:
             await self._announcer.announce_end(job)
             return "announced"
-        if job.reused_from is None:  # otherwise the files belong to the reused job
-            await self._delete_files(job)
-        await self._records.remove(job)
+        await self._deletion.delete(job)
         return "deleted"
-
-    async def _delete_files(self, job: Job) -> None:
-        keys = [output.key for output in await self._records.outputs(job.id) if output.key]
-        await limited(DELETED_AT_ONCE, keys, self._assets.delete)
 
     async def _follow_up(self, job: Job) -> str:
         if job.status.terminal:

@@ -4,7 +4,7 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from comfyq.wire.generate.statuses import ShownStatus
+from comfyq.domain.job.shown_status import ShownStatus
 
 MAX_TEXT = 8_000  # characters of a message or error, so that a frame stays far below 128 KB
 JOB_ID = r"^[A-Za-z0-9_-]{1,100}$"

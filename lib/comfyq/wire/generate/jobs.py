@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from comfyq.domain.files.output import OutputKind
-from comfyq.wire.generate.statuses import ShownStatus
+from comfyq.domain.job.shown_status import ShownStatus
 from comfyq.wire.times import Time
 
 

@@ -1,21 +1,8 @@
-"""The status and the error of a job, as answers and frames show them."""
+"""The error of a job, as answers and frames show it."""
 
-from collections.abc import Mapping
-from typing import Literal
-
-from comfyq.domain.job import Job, JobError, JobStatus
+from comfyq.domain.job import Job, JobError
 from comfyq.domain.job.client_text import for_clients
-
-ShownStatus = Literal["queued", "running", "completed", "failed", "canceled"]
-
-STATUSES: Mapping[JobStatus, ShownStatus] = {
-    JobStatus.QUEUED: "queued",
-    JobStatus.RUNNING: "running",
-    JobStatus.SUCCEEDED: "completed",
-    JobStatus.FAILED: "failed",
-    JobStatus.CANCELED: "canceled",
-    JobStatus.EXPIRED: "failed",  # who waits for one of the documented ends must get one
-}
+from comfyq.domain.job.shown_status import STATUSES
 
 
 def failure_of(job: Job) -> JobError | None:

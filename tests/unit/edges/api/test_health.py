@@ -42,6 +42,7 @@ async def test_no_worker_is_degraded(lab: ApiLab) -> None:
         "reason": "no worker is connected",
         "simulated": False,
         "stalls": 0,
+        "broken_workflows": [],
         "workers": [],
     }
 
@@ -55,6 +56,7 @@ async def test_a_worker_whose_comfyui_answers_is_healthy(lab: ApiLab) -> None:
         "reason": None,
         "simulated": False,
         "stalls": 0,
+        "broken_workflows": [],
         "workers": [
             {
                 "id": "w1",
@@ -151,3 +153,12 @@ async def test_more_workers_than_a_page_holds(lab: ApiLab) -> None:
     for number in range(120):
         await lab.workers.beat(worker(lab, f"w{number:03}"), ttl_s=90)
     assert len(lab.client.get("/health").json()["workers"]) == 120
+
+
+async def test_a_broken_workflow_is_named_beside_a_healthy_system(
+    lab: ApiLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await lab.workers.beat(worker(lab), ttl_s=90)
+    monkeypatch.setattr(lab.services.workflows, "faults", lambda: {"torn": "graph.json:1: ..."})
+    health = lab.client.get("/health").json()
+    assert (health["status"], health["broken_workflows"]) == ("healthy", ["torn"])

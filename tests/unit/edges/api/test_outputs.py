@@ -198,3 +198,16 @@ def test_ranges_are_exact_at_the_edges() -> None:
     assert requested_range(None, size=10) is None
     with pytest.raises(Unsatisfiable):
         requested_range("bytes=0-", size=0)
+
+
+@pytest.mark.parametrize("linked", [False, True])
+async def test_head_tells_of_a_file_without_it(linked: bool) -> None:
+    lab = ApiLab(linked_assets=linked)
+    link = await link_to(lab, PICTURE)
+    answer = lab.client.request("HEAD", link, follow_redirects=False)
+    assert (answer.status_code, answer.content) == (200, b"")
+    assert answer.headers["content-length"] == str(len(CONTENT))
+    assert answer.headers["content-type"] == "image/png"
+    same = lab.client.request("HEAD", link, headers={"If-None-Match": answer.headers["etag"]})
+    assert same.status_code == 304
+    assert lab.client.request("HEAD", link[:-1]).status_code == 403

@@ -9,6 +9,7 @@ from fastapi import Depends, Query, Request, Response
 from comfyq.domain.caller import Caller
 from comfyq.domain.files.output import MAX_OUTPUTS
 from comfyq.domain.job import Job, JobStatus
+from comfyq.domain.job.shown_status import STATUSES, ShownStatus
 from comfyq.edges.api.authentication import Canceler, Reader
 from comfyq.edges.api.cursors import CursorInQuery, decode_cursor, encode_cursor
 from comfyq.edges.api.dependencies import ClientLinks, Views, require_json, services_of
@@ -27,11 +28,11 @@ from comfyq.edges.api.submitting import (
 )
 from comfyq.services.jobs.cancellation import Cancellation
 from comfyq.services.jobs.estimates import Estimates
+from comfyq.services.jobs.purge import Purge
 from comfyq.services.jobs.queries import JobQueries
 from comfyq.wire.generate.jobs import JobList, JobView, OutputList, StoryView
 from comfyq.wire.generate.metadata import Metadata
 from comfyq.wire.generate.requests import GenerateRequest
-from comfyq.wire.generate.statuses import STATUSES, ShownStatus
 
 
 class GenerateServices(SubmissionServices, Protocol):
@@ -42,6 +43,9 @@ class GenerateServices(SubmissionServices, Protocol):
 
     @property
     def cancellation(self) -> Cancellation: ...
+
+    @property
+    def purge(self) -> Purge: ...
 
     @property
     def estimates(self) -> Estimates: ...
@@ -127,16 +131,28 @@ async def metadata(
 @router.delete(
     "/{job_id}",
     status_code=HTTPStatus.ACCEPTED,
-    responses=problems(404)
+    responses=problems(404, 409)
     | {
-        200: {"model": JobView, "description": "It had ended already, and stays as it is."},
+        200: {"model": JobView, "description": "It had ended already, or it is deleted."},
         202: {"description": "It ends as `canceled`, at the latest when its worker has stopped."},
     },
 )
 async def cancel(
-    services: Services, caller: Canceler, views: Views, job_id: JobIdInPath, response: Response
+    services: Services,
+    caller: Canceler,
+    views: Views,
+    job_id: JobIdInPath,
+    response: Response,
+    purge: Annotated[bool, Query(description="Delete it with its files as well.")] = False,
 ) -> JobView:
-    """Cancel a job. Doing it again, or too late, is no error."""
+    """Cancel a job. Doing it again, or too late, is no error.
+
+    With `purge=true` it is deleted as well, and shown once more without its outputs; 409 says that
+    its worker must stop first. Jobs that reused its files lose them.
+    """
+    if purge:
+        response.status_code = HTTPStatus.OK
+        return views.job(await services.purge.purge(caller, job_id))
     before = await services.queries.get(caller, job_id)
     job = await services.cancellation.cancel(caller, job_id)
     if before.status.terminal:

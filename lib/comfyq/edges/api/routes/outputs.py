@@ -1,6 +1,6 @@
 """``/generate/{id}/outputs/{index}``: where signed links lead."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from http import HTTPStatus
 from typing import Annotated, Protocol
 
@@ -58,9 +58,38 @@ async def download(
     return await _served(request, services.downloads, output)
 
 
+@router.head(
+    "/{job_id}/outputs/{index}",
+    response_class=Response,
+    dependencies=[ANYONE],  # the link is signed
+    responses=problems(403, 404)
+    | {
+        200: {"description": "The headers of the file."},
+        304: {"description": "`If-None-Match` names the file."},
+    },
+)
+async def look(
+    request: Request,
+    services: Annotated[OutputServices, Depends(services_of)],
+    job_id: JobIdInPath,
+    index: Annotated[int, Path(ge=0, lt=MAX_OUTPUTS)],
+    expires: LinkPart = "",
+    signature: LinkPart = "",
+) -> Response:
+    """An output file's size and type, by the link to it. It is not led to the storage, whose links
+    are for GET alone."""
+    query = {"expires": expires, "signature": signature}
+    output = await services.downloads.find(job_id, index, query)
+    headers = _headers(output)
+    if _is_named(request, headers):
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    headers["Content-Length"] = str(output.size)
+    return Response(headers=headers, media_type=served_type(output.content_type))
+
+
 async def _served(request: Request, downloads: Downloads, output: Output) -> Response:
     headers = _headers(output)
-    if request.headers.get("if-none-match") in (headers["ETag"], "*"):
+    if _is_named(request, headers):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     part = _part(request, output, headers["ETag"])
     wanted = part or ByteRange(0, output.size)
@@ -71,6 +100,11 @@ async def _served(request: Request, downloads: Downloads, output: Output) -> Res
     chunks = downloads.read(output, start=wanted.start, end=wanted.end)
     body = await _begun(chunks)
     return StreamingResponse(body, status, headers, media_type=served_type(output.content_type))
+
+
+def _is_named(request: Request, headers: Mapping[str, str]) -> bool:
+    """Return whether the client has the file already."""
+    return request.headers.get("if-none-match") in (headers["ETag"], "*")
 
 
 def _part(request: Request, output: Output, etag: str) -> ByteRange | None:

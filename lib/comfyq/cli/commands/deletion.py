@@ -1,0 +1,31 @@
+"""``comfyq delete``: jobs and their files."""
+
+from typing import Annotated
+
+import typer
+
+from comfyq.cli.client import ApiClient, client_at
+from comfyq.cli.errors import Refused
+from comfyq.cli.following import follow
+from comfyq.cli.options import Url
+
+JobIds = Annotated[list[str], typer.Argument(metavar="ID...", help="The jobs' ids.")]
+
+
+def delete(ctx: typer.Context, job_ids: JobIds, url: Url = None) -> None:
+    """Delete jobs with their files. One that has not ended is canceled first."""
+    client = client_at(ctx, url)
+    for job_id in job_ids:
+        _delete(client, job_id)
+        typer.echo(f"deleted {job_id}")
+
+
+def _delete(client: ApiClient, job_id: str) -> None:
+    try:
+        client.purge(job_id)
+    except Refused as refused:
+        if refused.problem.get("code") != "job-not-ended":
+            raise
+        for _ in follow(client, job_id):
+            continue  # until its worker has stopped it
+        client.purge(job_id)

@@ -1,0 +1,65 @@
+"""Commands that delete and open jobs."""
+
+from collections.abc import Iterator
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from comfyq.cli.app import app
+from tests.fake_api import JOB, FakeApi, fake_api, frame
+
+PATH = f"/generate/{JOB}"
+
+
+@pytest.fixture
+def api() -> Iterator[FakeApi]:
+    with fake_api() as running:
+        yield running
+
+
+def run(api: FakeApi, *arguments: object, url: str | None = None) -> Result:
+    return CliRunner().invoke(app, ["--url", url or api.url, *map(str, arguments)])
+
+
+def test_a_job_is_deleted(api: FakeApi) -> None:
+    api.answer(PATH, api.job(status="completed"))
+    result = run(api, "delete", JOB)
+    assert (result.exit_code, result.stdout) == (0, f"deleted {JOB}\n")
+    assert [(method, path) for method, path, *_ in api.requests] == [
+        ("DELETE", f"{PATH}?purge=true")
+    ]
+
+
+def test_a_running_job_is_deleted_when_its_worker_has_stopped_it(api: FakeApi) -> None:
+    api.answer(PATH, {"code": "job-not-ended", "detail": "it runs"}, status=409)
+    api.answer(PATH, api.job(status="running"), api.job(status="canceled", seq=4))
+    api.sockets.append([frame(4, "canceled", 1)])
+    result = run(api, "delete", JOB)
+    assert result.exit_code == 0, result.stderr
+    purges = [method for method, path, *_ in api.requests if path.endswith("?purge=true")]
+    assert purges == ["DELETE", "DELETE"]
+
+
+def test_a_job_that_does_not_exist_is_not_deleted(api: FakeApi) -> None:
+    assert run(api, "delete", JOB).exit_code == 2
+
+
+def test_open_prints_where_an_output_is(api: FakeApi) -> None:
+    output = api.output(b"pixels", blake3="")
+    api.answer(PATH, api.job(status="completed", outputs=[output], more_outputs="elsewhere"))
+    api.answer(f"{PATH}/outputs", {"outputs": [output | {"index": 1, "url": "the second"}]})
+    assert run(api, "open", JOB).stdout == f"{api.url}/picture\n"
+    assert run(api, "open", JOB, "--index", 1).stdout == "the second\n"
+
+
+def test_open_says_that_there_is_nothing_yet(api: FakeApi) -> None:
+    api.answer(PATH, api.job(status="running"))
+    result = run(api, "open", JOB)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert f"{JOB} is running and has no output 0" in result.stderr
+
+
+def test_a_url_without_a_scheme_is_http(api: FakeApi) -> None:
+    api.answer(PATH, api.job())
+    result = run(api, "status", JOB, url=api.url.removeprefix("http://"))
+    assert (result.exit_code, result.stderr) == (0, "")
