@@ -129,8 +129,11 @@ class Table(Protocol):
         """
         ...
 
-    async def write(self, *writes: Write) -> None:
+    async def write(self, *writes: Write, synced: bool = True) -> None:
         """Do up to MAX_WRITES writes, on different keys, all or none.
+
+        A write survives the death of any process. If it is not ``synced``, a power cut of the
+        table's own machine may undo it, until a later write is synced.
 
         Raises:
             ConditionFailed: a condition does not hold.

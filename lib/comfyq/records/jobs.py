@@ -138,8 +138,9 @@ class JobRecords:
         attempt: Attempt | None = None,
         outputs: Sequence[Output] | None = None,
         delivery: Delivery | None = None,
+        synced: bool = True,
     ) -> None:
-        """Replace version ``job.version - 1`` of a job by ``job``.
+        """Replace version ``job.version - 1`` of a job by ``job``; ``synced``: see Table.write.
 
         If one engine keeps table and queue, the same transaction acknowledges ``delivery``.
 
@@ -154,17 +155,22 @@ class JobRecords:
         if outputs is not None:
             writes.append(Put(await self._outputs.stage(job.id, job.attempt, outputs)))
         try:
-            await self._write(writes, ack=delivery)
+            await self._write(writes, ack=delivery, synced=synced)
         except ConditionFailed as refused:
             stored = refused.found.get(0)
             if stored is None or stored.get("wid") != write_id:
                 raise StaleJob(f"{job.id} is not at version {job.version - 1}") from refused
 
     async def _write(
-        self, writes: Sequence[Write], *, ring: Doorbell | None = None, ack: Delivery | None = None
+        self,
+        writes: Sequence[Write],
+        *,
+        ring: Doorbell | None = None,
+        ack: Delivery | None = None,
+        synced: bool = True,
     ) -> None:
         if self._joint is None or (ring is None and ack is None):
-            await self._table.write(*writes)
+            await self._table.write(*writes, synced=synced)
         else:
             await self._joint.write(*writes, ring=ring, ack=ack)
 
@@ -176,13 +182,14 @@ class JobRecords:
         outputs: Sequence[Output] | None = None,
         delivery: Delivery | None = None,
         amended: Attempt | None = None,
+        synced: bool = True,
     ) -> Job:
         """Apply ``change`` to the job and store it, repeated on a fresh read after a conflict.
 
         Exceptions of ``change`` are raised, so a concurrent write that makes the change illegal
         ends the repetition. If the change makes the job succeed, ``outputs`` are stored in the same
         transaction; if it ends the job, that may also acknowledge ``delivery``. ``amended``
-        replaces the record of an attempt that has ended before.
+        replaces the record of an ended attempt. A change of the status is always ``synced``.
 
         Raises:
             TooContended: concurrent writes were stored first, TRIES times in a row.
@@ -199,13 +206,13 @@ class JobRecords:
                     attempt=amended or attempt_ended(job, changed, now=now),
                     outputs=outputs if changed.status == "succeeded" else None,
                     delivery=delivery if changed.status.terminal else None,
+                    synced=synced or changed.status is not job.status,
                 )
+                log_changed(job, changed)
+                return changed
             except StaleJob:
                 await asyncio.sleep(random.uniform(0, FIRST_PAUSE_S * 2 ** min(pause, 6)))
                 job = await self.get(job.id)
-            else:
-                log_changed(job, changed)
-                return changed
         raise TooContended(f"job {job.id} was changed by others {TRIES} times in a row; try again")
 
     async def spec(self, job_id: JobId) -> Spec:

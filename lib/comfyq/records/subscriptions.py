@@ -1,6 +1,7 @@
 """Connections, each under its id, and subscriptions, each under its job and connection.
 
-``$disconnect`` is best effort, so both expire.
+``$disconnect`` is best effort, so both expire. A power cut ends the sockets of its machine, so no
+write is synced.
 """
 
 from collections.abc import Sequence
@@ -41,7 +42,7 @@ class SubscriptionRecords:
             "base_url": base_url,
             "ttl": now_s + FOLLOW_S,
         }
-        await self._table.write(Put(item))
+        await self._table.write(Put(item), synced=False)
 
     async def caller(self, connection_id: str) -> tuple[Caller, Subscription] | None:
         """Return the caller of a connection, and the subscription that it would make."""
@@ -59,10 +60,11 @@ class SubscriptionRecords:
         await self._table.write(
             Put({"pk": f"JOB#{job_id}", "sk": f"SUB#{connection.id}", **common, "ttl": ttl}),
             Put({"pk": f"CONN#{connection.id}", "sk": f"JOB#{job_id}", "ttl": ttl}),
+            synced=False,
         )
 
     async def remove(self, job_id: JobId, connection_id: str) -> None:
-        await self._table.write(*_both(job_id, connection_id))
+        await self._table.write(*_both(job_id, connection_id), synced=False)
 
     async def disconnect(self, connection_id: str) -> None:
         """Delete a connection and its subscriptions."""
@@ -72,9 +74,9 @@ class SubscriptionRecords:
             job_ids = [JobId(item["sk"].removeprefix("JOB#")) for item in page.items]
             gone = [delete for job_id in job_ids for delete in _both(job_id, connection_id)]
             if page.cursor is None:
-                await self._table.write(*gone, Delete((partition, "META")))
+                await self._table.write(*gone, Delete((partition, "META")), synced=False)
                 return
-            await self._table.write(*gone)
+            await self._table.write(*gone, synced=False)
 
     async def of_job(self, job_id: JobId) -> Sequence[Subscription]:
         page = await self._table.query("main", f"JOB#{job_id}", prefix="SUB#", limit=MAX_FOLLOWERS)

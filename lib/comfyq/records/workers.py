@@ -49,7 +49,7 @@ class WorkerRecords:
 
     async def beat(self, worker: WorkerState, *, ttl_s: int) -> None:
         """Store a worker's state; it is forgotten ``ttl_s`` after ``seen_at``."""
-        await self._table.write(Put(_item(worker, ttl_s=ttl_s)))
+        await self._table.write(Put(_item(worker, ttl_s=ttl_s)), synced=False)
 
     async def live(self) -> Sequence[WorkerState]:
         """Return every live worker, by id."""

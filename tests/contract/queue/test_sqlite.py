@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
 from comfyq.adapters.sqlite.database import Database, FairLock
+from comfyq.adapters.sqlite.inline import Inline
 from comfyq.adapters.sqlite.queue import SqliteQueue
 from comfyq.adapters.system.clock import SystemClock
 from comfyq.domain.errors import QueueUnavailable
@@ -29,8 +31,12 @@ def queue(database: Database) -> SqliteQueue:
 
 
 async def test_a_cancellation_at_any_moment_leaves_the_message_to_others(
-    queue: SqliteQueue,
+    queue: SqliteQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def busy(*_: object) -> NoReturn:
+        raise BlockingIOError("another process writes")
+
+    monkeypatch.setattr(Inline, "write", busy)  # so a message is taken by a thread
     await queue.send(JobId("a"), tenant=ALICE)
     canceled = 0
     for n in range(240):

@@ -5,6 +5,7 @@ import random
 import sqlite3
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import closing
@@ -96,9 +97,35 @@ async def test_what_may_be_lost_is_not_synced_unless_others_are_with_it(database
     assert await database.write(level) == 2
     connection = sqlite3.connect(database.path, isolation_level=None)
     tasks = [Task(level, Future[int](), synced) for synced in (False, True)]
-    commit_together(connection, tasks)
+    for tell in commit_together(connection, tasks):
+        tell()
     connection.close()
     assert [task.future.result() for task in tasks] == [2, 2]
+
+
+async def test_what_needs_no_sync_takes_a_thread_only_while_another_writes(
+    database: Database,
+) -> None:
+    def thread(_: sqlite3.Connection) -> int:
+        return threading.get_ident()
+
+    assert await database.write(thread) != threading.get_ident()
+    assert await database.write(thread, synced=False) == threading.get_ident()
+    with FairLock(database.path.with_name("comfyq.db.lock")).held():
+        waiting = database.submit(thread, synced=False)
+        assert not waiting.done()
+    assert await database.settled(waiting) != threading.get_ident()
+
+
+async def test_a_write_without_a_sync_that_raises_leaves_nothing(
+    table: SqliteTable, database: Database
+) -> None:
+    await table.write(Put(item("a")))
+    with pytest.raises(ConditionFailed):
+        await table.write(Put(item("b")), Put(item("a"), absent=True), synced=False)
+    assert await table.get(("b", "META")) is None
+    await table.write(Put(item("b")), synced=False)
+    assert await table.get(("b", "META")) is not None
 
 
 async def test_a_write_behind_a_held_lock_is_refused_and_taken_back(

@@ -84,7 +84,7 @@ class SlowTable(MemoryTable):
 
     refused = 0
 
-    async def write(self, *writes: Write) -> None:
+    async def write(self, *writes: Write, synced: bool = True) -> None:
         for _ in range(5):
             await asyncio.sleep(0)
         try:

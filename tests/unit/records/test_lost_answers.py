@@ -54,7 +54,7 @@ class RepeatingTable(MemoryTable):
         self.repeats = False
         self.refused = 0
 
-    async def write(self, *writes: Write) -> None:
+    async def write(self, *writes: Write, synced: bool = True) -> None:
         await super().write(*writes)
         if self.repeats:
             try:

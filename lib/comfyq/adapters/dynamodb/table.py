@@ -86,7 +86,7 @@ class DynamoTable:
         page = [projected(index, item) for item in items[:limit]]
         return Page(page, _cursor(INDEXES[index], page[-1]) if len(items) > limit else None)
 
-    async def write(self, *writes: Write) -> None:
+    async def write(self, *writes: Write, synced: bool = True) -> None:
         check(writes)
         now = self._clock.now()
         with _refusals(now):

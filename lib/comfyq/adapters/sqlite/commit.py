@@ -6,37 +6,39 @@ power cut never loses an earlier transaction while keeping a later one.
 """
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
-from comfyq.adapters.sqlite.lane import Task
+from comfyq.adapters.sqlite.lane import Task, Tell
 
 TOGETHER = 64
 
-Tell = Callable[[], None]
 
-
-def commit_together(connection: sqlite3.Connection, tasks: Sequence[Task[Any]]) -> None:
+def commit_together(connection: sqlite3.Connection, tasks: Sequence[Task[Any]]) -> Sequence[Tell]:
     """Do all tasks in one transaction; after an error of SQLite's own, each in one of its own.
+
+    Returns what sets the results that are not set yet.
 
     Raises:
         sqlite3.Error: the last such error; the tasks that it failed have it as their result.
     """
     begun = [task for task in tasks if task.begin()]
     try:
-        _commit(connection, begun)
+        return _commit(connection, begun)
     except sqlite3.Error:
         if len(begun) == 1:
             raise
         _commit_alone(connection, begun)
+        return []
 
 
 def _commit_alone(connection: sqlite3.Connection, tasks: Sequence[Task[Any]]) -> None:
     failed: sqlite3.Error | None = None
     for task in tasks:
         try:
-            _commit(connection, [task])
+            for tell in _commit(connection, [task]):
+                tell()
         except sqlite3.Error as error:
             task.future.set_exception(error)
             failed = error
@@ -44,9 +46,9 @@ def _commit_alone(connection: sqlite3.Connection, tasks: Sequence[Task[Any]]) ->
         raise failed
 
 
-def _commit(connection: sqlite3.Connection, tasks: Sequence[Task[Any]]) -> None:
+def _commit(connection: sqlite3.Connection, tasks: Sequence[Task[Any]]) -> Sequence[Tell]:
     if not tasks:
-        return
+        return []
     # https://www.sqlite.org/pragma.html#pragma_synchronous: of a WAL, FULL syncs at each commit
     synchronous = "FULL" if any(task.synced for task in tasks) else "NORMAL"
     connection.execute(f"PRAGMA synchronous={synchronous}")
@@ -63,8 +65,7 @@ def _commit(connection: sqlite3.Connection, tasks: Sequence[Task[Any]]) -> None:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
-    for tell in outcomes:
-        tell()
+    return outcomes
 
 
 def _alone(connection: sqlite3.Connection, task: Task[Any]) -> Tell:

@@ -13,12 +13,13 @@ import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager, nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from comfyq.adapters.sqlite.arrivals import Arrivals
 from comfyq.adapters.sqlite.commit import TOGETHER, commit_together
-from comfyq.adapters.sqlite.inline import InlineReader
+from comfyq.adapters.sqlite.inline import Inline
 from comfyq.adapters.sqlite.lane import Lane, Work
 from comfyq.adapters.sqlite.schema import is_made, make
 from comfyq.aio.tasks import is_cancelled
@@ -35,7 +36,7 @@ class Unusable(Exception):
 
 class Database:
     """Run functions of a connection without blocking the event loop: in threads, except for reads
-    that need not wait.
+    and writes that need not wait.
 
     The first use makes the file and its folder. Canceling a wait cancels its work if that has not
     begun; work that has begun is finished and committed.
@@ -54,7 +55,7 @@ class Database:
             run=commit_together,
             together=TOGETHER,
         )
-        self._inline = InlineReader(path)
+        self._inline = Inline(path, guard=partial(self._lock.held, waits=False))
         self._readers = Lane(
             name="sqlite-reader", threads=readers, connect=self._connect, guard=nullcontext
         )
@@ -81,10 +82,20 @@ class Database:
 
     def submit(self, work: Work[T], *, synced: bool = True) -> Future[T]:
         """Start a ``write``; the future shows its result also after a cancellation of the wait."""
+        if not synced:
+            with suppress(sqlite3.Error, OSError):  # busy, or broken: a thread waits and explains
+                return self._inline.write(work)
         return self._writer.submit(work, synced=synced)
 
     async def settled(self, future: Future[T]) -> T:
         """Wait for what ``submit`` returned, as ``write`` does."""
+        try:
+            return future.result() if future.done() else await self._in_time(future)
+        except (sqlite3.Error, OSError) as error:
+            raise Unusable(f"{self.path}: {_explained(error)}") from error
+
+    async def _in_time(self, future: Future[T]) -> T:
+        """Wait for work; raises Unusable if it has not begun within the time-out."""
         waiting = asyncio.wrap_future(future)
         is_late = False
 
@@ -100,8 +111,6 @@ class Database:
                 late = f"{self.path} has been locked for {self._busy_timeout_s} s"
                 raise Unusable(late) from None
             raise
-        except (sqlite3.Error, OSError) as error:
-            raise Unusable(f"{self.path}: {_explained(error)}") from error
         finally:
             overdue.cancel()
 
@@ -141,10 +150,12 @@ class FairLock:
         self._path = path
 
     @contextmanager
-    def held(self) -> Iterator[None]:
+    def held(self, *, waits: bool = True) -> Iterator[None]:
+        """Hold the lock in the body; raises BlockingIOError if it ``waits`` for nobody and another
+        holds it."""
         descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            fcntl.flock(descriptor, fcntl.LOCK_EX if waits else fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield
         finally:
             os.close(descriptor)

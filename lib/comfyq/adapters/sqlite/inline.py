@@ -1,34 +1,56 @@
 import sqlite3
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
+from comfyq.adapters.sqlite.commit import commit_together
+from comfyq.adapters.sqlite.lane import Task, Work
 from comfyq.adapters.sqlite.schema import is_made
 
 T = TypeVar("T")
 
 
-class InlineReader:
-    """Read on the caller's own thread, if that is possible without waiting.
+class Inline:
+    """Read, and write what needs no sync, on the caller's own thread, if that is possible without
+    waiting.
 
-    A read of one statement takes tens of microseconds, less than a hop to a thread. In WAL mode it
-    waits for no writer; if SQLite would have to wait, the read is refused at once.
+    Either takes tens of microseconds, less than a hop to a thread. In WAL mode a read waits for no
+    writer. ``guard`` raises an OSError while another thread or process writes.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, guard: Callable[[], AbstractContextManager[Any]]) -> None:
         self._path = path
+        self._guard = guard
         self._connection: sqlite3.Connection | None = None
         self._using = threading.Lock()  # event loops of several threads may share a database
 
-    def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def read(self, work: Work[T]) -> T:
         """Run ``work``.
 
         Raises:
             sqlite3.Error: the read failed, or would have to wait: repeat it on a thread.
         """
+        return self._used(work)
+
+    def write(self, work: Work[T]) -> Future[T]:
+        """Run ``work`` as one transaction that is not synced; returns its result or error.
+
+        Raises:
+            sqlite3.Error, OSError: it failed, or would have to wait: repeat it on a thread.
+        """
+        task = Task(work, Future[T](), synced=False)
+        with self._guard():
+            outcomes = self._used(lambda connection: commit_together(connection, [task]))
+        for tell in outcomes:
+            tell()
+        return task.future
+
+    def _used(self, work: Work[T]) -> T:
         if not self._using.acquire(blocking=False):
-            raise sqlite3.OperationalError("another thread reads")
+            raise sqlite3.OperationalError("another thread uses the connection")
         try:
             return work(self._connected())
         except sqlite3.Error:
@@ -48,6 +70,8 @@ class InlineReader:
             self._connection = sqlite3.connect(
                 uri, uri=True, timeout=0, isolation_level=None, check_same_thread=False
             )
+            # Writing the log back takes syncs: the writer does that.
+            self._connection.execute("PRAGMA wal_autocheckpoint=0")
             if not is_made(self._connection):
                 raise sqlite3.OperationalError("its tables are not made yet")
         return self._connection

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -33,21 +34,25 @@ class Task(Generic[T]):
             self.future.set_exception(error)
 
 
-Run = Callable[[sqlite3.Connection, Sequence[Task[Any]]], None]
+Tell = Callable[[], None]
+"""Set the result of a task that is done."""
+
+Run = Callable[[sqlite3.Connection, Sequence[Task[Any]]], Sequence[Tell]]
 
 
-def run_each(connection: sqlite3.Connection, tasks: Sequence[Task[Any]]) -> None:
+def run_each(connection: sqlite3.Connection, tasks: Sequence[Task[Any]]) -> Sequence[Tell]:
     """Do tasks that only read, one after another."""
-    for task in tasks:
-        if task.begin():
-            task.future.set_result(task.work(connection))
+    return [
+        partial(task.future.set_result, task.work(connection)) for task in tasks if task.begin()
+    ]
 
 
 class Lane:
     """Threads that work through one queue of tasks, each with a connection of its own.
 
     ``run`` does up to ``together`` waiting tasks at once. ``guard`` is entered before any of them
-    begins, so tasks that wait for it can still be canceled.
+    begins, so tasks that wait for it can still be canceled, and left before any result is told, so
+    that who is told can enter it at once.
     """
 
     def __init__(
@@ -98,7 +103,9 @@ class Lane:
             try:
                 connection = connection or self._connect()
                 with self._guard():
-                    self._run(connection, tasks)
+                    outcomes = self._run(connection, tasks)
+                for tell in outcomes:
+                    tell()
             except Exception as error:
                 for task in tasks:
                     task.fail(error)

@@ -82,10 +82,10 @@ class SqliteTable:
         items = [projected(index, json.loads(body)) for body, *_ in rows[:limit]]
         return Page(items, Cursor(*rows[limit - 1][1:]) if len(rows) > limit else None)
 
-    async def write(self, *writes: Write) -> None:
+    async def write(self, *writes: Write, synced: bool = True) -> None:
         apply = self.prepared(writes)
         with failing_as(TableUnavailable):
-            await self._database.write(apply)
+            await self._database.write(apply, synced=synced)
 
     def prepared(self, writes: Sequence[Write]) -> Callable[[sqlite3.Connection], None]:
         """Return what does ``writes`` within a transaction; raises what ``check`` raises."""
@@ -98,7 +98,7 @@ class SqliteTable:
         now = self._clock.now()
         with failing_as(TableUnavailable):
             return await self._database.write(
-                lambda connection: _count(connection, key, cap=cap, ttl=ttl, now=now)
+                lambda connection: _count(connection, key, cap=cap, ttl=ttl, now=now), synced=False
             )
 
     def _apply(

@@ -33,7 +33,7 @@ class Dispatch:
         """Send a doorbell for a waiting job and record that it was sent."""
         try:
             await self._queue.send(job.id, tenant=job.tenant)
-            await self._records.update(job, jobs.ring)
+            await self._records.update(job, jobs.ring, synced=False)
         except DomainError:
             # Already claimed or ended. If sending failed, the reaper sends again.
             return

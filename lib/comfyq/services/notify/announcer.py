@@ -57,7 +57,7 @@ class Announcer:
         else:
             noted = jobs.unannounced
         try:
-            return await self._records.update(job, noted)
+            return await self._records.update(job, noted, synced=False)
         except DomainError:
             return await self._records.get(job.id)  # another process announced it as well
 

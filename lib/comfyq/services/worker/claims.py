@@ -137,7 +137,8 @@ class Claims:
         spec = None if claimed.status.terminal else await self._suited(job)
         await self._journal.note(job_id)  # before the claim: a crash in between loses nothing
         try:
-            return await self._kept(await self._records.update(job, claim)), spec
+            # After a power cut, which ends this worker too, the job is claimed anew.
+            return await self._kept(await self._records.update(job, claim, synced=False)), spec
         except Unavailable:
             raise  # the write may have been stored all the same, so the note stays
         except DomainError:

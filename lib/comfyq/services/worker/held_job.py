@@ -61,11 +61,13 @@ class HeldJob:
         """Return whether this attempt has made the job succeed."""
         return self.job.status == "succeeded" and self.job.attempt == self.token
 
-    async def write(self, change: Change, *, outputs: Sequence[Output] | None = None) -> Job:
+    async def write(
+        self, change: Change, *, outputs: Sequence[Output] | None = None, synced: bool = True
+    ) -> Job:
         """Apply ``change`` and store it; raises what ``change`` raises, notably LeaseLost."""
         async with self._lock:
             self.job = await self._records.update(
-                self.job, change, outputs=outputs, delivery=self._delivery
+                self.job, change, outputs=outputs, delivery=self._delivery, synced=synced
             )
             self._seen_at = monotonic()
             self._concluded = self.job.lease is None
@@ -160,7 +162,8 @@ class HeldJob:
                 pause_s = min(pause_s * 2, self._timing.backoff_most_s)
 
     async def _renew(self) -> None:
-        await self.write(partial(jobs.renew, token=self.token, ttl=self._timing.lease))
+        renew = partial(jobs.renew, token=self.token, ttl=self._timing.lease)
+        await self.write(renew, synced=False)
         self._renewed_at = monotonic()
         await self._hide()
 

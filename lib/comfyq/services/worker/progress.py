@@ -95,7 +95,7 @@ class ProgressReporter:
 
     async def _send(self) -> None:
         if monotonic() - self._stored_at >= self._timing.store_progress_s:
-            await self._held.write(self._advance())
+            await self._held.write(self._advance(), synced=False)
             self._stored_at = monotonic()
         shown = replace(self._held.job, progress=self._tracker.progress)
         await self._announcer.post(shown, await self._followed())

@@ -22,8 +22,10 @@ class FaultyTable:
             lambda: self._table.query(index, partition, **page),
         )
 
-    async def write(self, *writes: Write) -> None:
-        await self._faults.around("write", described(writes), lambda: self._table.write(*writes))
+    async def write(self, *writes: Write, synced: bool = True) -> None:
+        await self._faults.around(
+            "write", described(writes), lambda: self._table.write(*writes, synced=synced)
+        )
 
     async def count(self, key: Key, *, cap: int, ttl: int) -> bool:
         return await self._faults.ask(

@@ -82,7 +82,7 @@ class MemoryTable:
         cursor = _cursor(chosen, items[limit - 1]) if len(items) > limit else None
         return Page([projected(index, item) for item in items[:limit]], cursor)
 
-    async def write(self, *writes: Write) -> None:
+    async def write(self, *writes: Write, synced: bool = True) -> None:
         check(writes)
         await checkpoint()
         _raise_next(self.faults_before)

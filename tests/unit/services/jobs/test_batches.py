@@ -145,7 +145,7 @@ async def test_a_batch_that_was_cut_off_is_completed_by_its_retry(
     body = {"requests": [FOX] * 50 + [{"prompt": 5}] + [OWL] * 49}
     write, done = lab.table.write, 0
 
-    async def cut_off(*writes: Any) -> None:
+    async def cut_off(*writes: Any, synced: bool = True) -> None:
         nonlocal done
         done += 1
         if done > written:
@@ -175,7 +175,7 @@ async def test_a_lost_answer_to_any_write_makes_nothing_twice(lab: ApiLab) -> No
     """boto3 repeats a write whose answer was lost; it is refused, and that is no error."""
     write = lab.table.write
 
-    async def twice(*writes: Any) -> None:
+    async def twice(*writes: Any, synced: bool = True) -> None:
         await write(*writes)
         await write(*writes)
 

@@ -191,7 +191,7 @@ def count_writes(farm: Farm) -> list[Write]:
     done: list[Write] = []
     write = farm.table.write
 
-    async def counted(*writes: Write) -> None:
+    async def counted(*writes: Write, synced: bool = True) -> None:
         done.extend(writes)
         await write(*writes)
 

@@ -62,7 +62,7 @@ class FakeGauge:
 
 
 class ReadOnlyTable(MemoryTable):
-    async def write(self, *writes: Write) -> None:
+    async def write(self, *writes: Write, synced: bool = True) -> None:
         raise TableUnavailable(f"DynamoDB: {DENIED}")
 
 

@@ -95,7 +95,7 @@ def refusing(farm: Farm, monkeypatch: pytest.MonkeyPatch) -> Patch:
     def patch(error: Callable[[], BaseException]) -> None:
         write = farm.table.write
 
-        async def refuse(*writes: Write) -> None:
+        async def refuse(*writes: Write, synced: bool = True) -> None:
             puts = [each.item for each in writes if isinstance(each, Put)]
             if any(item.get("status") == "succeeded" for item in puts):
                 raise error()

@@ -105,7 +105,7 @@ async def test_a_loss_is_counted_once_though_an_answer_was_lost(
     engine.restart()
     write = farm.table.write
 
-    async def stored_without_answer(*writes: Write) -> None:
+    async def stored_without_answer(*writes: Write, synced: bool = True) -> None:
         await write(*writes)
         raise TableUnavailable("the answer was lost")
 

@@ -321,7 +321,7 @@ async def test_a_lost_answer_of_the_table_costs_time_and_no_job(
     job = await farm.submit()
     write, writes = farm.table.write, []
 
-    async def forgetful(*args: Write) -> None:
+    async def forgetful(*args: Write, synced: bool = True) -> None:
         await write(*args)
         writes.append(args)
         if len(writes) == nth + 1:

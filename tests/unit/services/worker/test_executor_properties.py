@@ -128,7 +128,7 @@ class History:
         self._write = farm.table.write
         farm.table.write = self._record  # type: ignore[method-assign]
 
-    async def _record(self, *writes: Write) -> None:
+    async def _record(self, *writes: Write, synced: bool = True) -> None:
         # The fake raises its faults after it has written, so a refusal is what it raises here.
         await self._write(*writes)
         self.statuses += [
