@@ -5,13 +5,14 @@ import json
 import os
 import secrets
 import urllib.request
+from base64 import b64encode
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
 import websocket
-from PIL import Image
+from PIL import Image, ImageColor
 
 from comfyq.domain.job import JobId
 from comfyq.services.worker.prompts import prompt_id
@@ -113,6 +114,25 @@ def test_datasets_are_saved_in_the_jobs_own_folder_and_the_job_says_so(up: Proce
         where = {"filename": filename, "subfolder": f"{folder}/{below}", "type": "output"}
         with urllib.request.urlopen(f"{URL}/view?{urlencode(where)}") as answer:
             assert answer.read(), name
+
+
+def test_every_page_of_a_tiff_becomes_a_picture(up: Process) -> None:
+    colors = ["red", "lime", "blue", "white"]
+    first, *rest = [Image.new("RGB", (16, 16), color) for color in colors]
+    pages = io.BytesIO()
+    first.save(pages, "TIFF", save_all=True, append_images=rest)
+    source = f"data:image/tiff;base64,{b64encode(pages.getvalue()).decode()}"
+    graph = {
+        "1": {"class_type": "LoadImage", "inputs": {"image": source}},
+        "2": {"class_type": "SaveImage", "inputs": {"images": ["1", 0], "filename_prefix": "a"}},
+    }
+    job_id = post(f"{up.url}/generate", {"graph": graph})["id"]
+    until(up.url, job_id, "completed")
+    made = []
+    for output in job(up.url, job_id)["outputs"]:
+        with urllib.request.urlopen(output["url"]) as answer:
+            made.append(Image.open(io.BytesIO(answer.read())).convert("RGB").getpixel((8, 8)))
+    assert made == [ImageColor.getrgb(color) for color in colors]
 
 
 def post(url: str, body: dict[str, Any]) -> dict[str, Any]:

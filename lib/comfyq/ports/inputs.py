@@ -27,7 +27,7 @@ class Pictures(Protocol):
         self, content: bytes, file: InputFile, *, begins: Callable[[], None] | None = None
     ) -> bytes:
         """Return the picture as a file that ComfyUI loads whole, fitted as ``file`` says: upright
-        as PNG, but an animation with all of its frames, and greys of 16 bits as they are.
+        as PNG, but an animation or a TIFF with all of its frames, and greys of 16 bits as they are.
 
         ``begins`` is called once the picture's turn has come; others may be decoded before it.
 

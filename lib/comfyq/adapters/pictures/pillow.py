@@ -4,10 +4,17 @@ import asyncio
 import io
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
-from PIL import Image, ImageOps, ImageSequence, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
+from comfyq.adapters.pictures.fitting import fitted, needs_fit, png
+from comfyq.adapters.pictures.frames import (
+    MAX_BYTES,
+    PIXEL_BYTES,
+    USUAL_COPIES,
+    frame_sizes,
+    sequence,
+)
 from comfyq.adapters.pictures.webp import webp_size
 from comfyq.domain.errors import InputInvalid
 from comfyq.domain.files.inputs import InputFile
@@ -15,15 +22,9 @@ from comfyq.domain.files.media_types import HEAD_BYTES
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 READ = f"{', '.join(FORMATS[:-1])} and {FORMATS[-1]} are read"
-ANIMATED = ("GIF", "WEBP", "PNG")  # formats of which ComfyUI loads every frame
 DEEP = ("I;16", "I;16B", "I;16L", "I")  # modes of grey pictures with more than 8 bits
-MAX_FRAMES = 1_000
-MAX_ANIMATED_PIXELS = 256_000_000  # of all frames; ComfyUI makes 12 bytes of each
 MAX_PIXELS = 64_000_000  # 8000 x 8000
-MAX_BYTES = 2**29  # of memory while a picture is decoded
-PIXEL_BYTES = 4  # as Pillow keeps it
 COPIES = {"WEBP": 4}  # of a picture while it is decoded; its decoder has two of its own
-USUAL_COPIES = 2  # the decoded one and the one that is turned or converted
 KEPT_MODES = ("1", "L", "LA", "P", "RGB", "RGBA")  # that PNG has
 HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"heif")
 NOT_READ: Mapping[str, Callable[[bytes], bool]] = {
@@ -33,11 +34,10 @@ NOT_READ: Mapping[str, Callable[[bytes], bool]] = {
     "a PDF file": lambda head: head.startswith(b"%PDF"),
     "a page, drawing or other text": lambda head: head.lstrip().startswith(b"<"),
 }
-FAST = 1  # zlib's level: the file is read once, on the same machine or near it
 
 
 class PillowPictures:
-    """Pictures as PNG; what PNG cannot have all of (animations, deep greys) stays as it is."""
+    """Pictures as PNG; what PNG cannot have all of (several frames, deep greys) stays as it is."""
 
     def __init__(self, *, max_pixels: int = MAX_PIXELS) -> None:
         self._max_pixels = max_pixels
@@ -76,11 +76,14 @@ class PillowPictures:
             self._check(*size, format="WEBP")
         with Image.open(io.BytesIO(content), formats=FORMATS) as opened:
             self._check(opened.width, opened.height, format=opened.format or "")
-            if _is_animated(opened):
-                return _animation(opened, content, file)
+            sizes = frame_sizes(opened)
+            for width, height in set(sizes):
+                self._check(width, height, format=opened.format or "")
+            if len(sizes) > 1:
+                return sequence(opened, sizes, content, file)
             if opened.mode in DEEP:
                 return _deep(opened, content, file)
-            return _png(fitted(_upright(opened), file))
+            return png(fitted(_upright(opened), file))
 
     def _check(self, width: int, height: int, *, format: str) -> None:
         """Decide before anything is decoded."""
@@ -97,62 +100,6 @@ class PillowPictures:
         return InputInvalid(f"it has more than {self._max_pixels} pixels")
 
 
-def fitted(picture: Image.Image, file: InputFile) -> Image.Image:
-    """The picture at the size that ``file`` wants, by its way of fitting."""
-    if file.fit == "none" or file.width is None or file.height is None:
-        return picture
-    size = (file.width, file.height)
-    if picture.size == size:
-        return picture
-    smooth = _smooth(picture)
-    match file.fit:
-        case "cover":
-            return ImageOps.fit(smooth, size, Image.Resampling.LANCZOS)
-        case "contain":
-            return ImageOps.pad(smooth, size, Image.Resampling.LANCZOS)
-        case "center":
-            return _centered(smooth, size)
-
-
-def _png(picture: Image.Image, **options: Any) -> bytes:
-    written = io.BytesIO()
-    picture.save(written, "PNG", compress_level=FAST, **options)
-    return written.getvalue()
-
-
-def _is_animated(picture: Image.Image) -> bool:
-    return picture.format in ANIMATED and getattr(picture, "n_frames", 1) > 1
-
-
-def _animation(picture: Image.Image, content: bytes, file: InputFile) -> bytes:
-    """Return an animation as it is, or with each frame fitted as an animated PNG."""
-    frames = getattr(picture, "n_frames", 1)
-    if frames > MAX_FRAMES or frames * picture.width * picture.height > MAX_ANIMATED_PIXELS:
-        raise InputInvalid(
-            f"it has {frames} frames of {picture.width} x {picture.height} pixels; the most is "
-            f"{MAX_FRAMES} frames, and {MAX_ANIMATED_PIXELS} pixels of all together"
-        )
-    is_fitted = not _needs_fit(picture, file)
-    if not is_fitted:
-        _check_fitted(frames, file.width or 0, file.height or 0)
-    picture.load()
-    if is_fitted:
-        return content
-    fit = [fitted(each.convert("RGBA"), file) for each in ImageSequence.Iterator(picture)]
-    return _png(fit[0], save_all=True, append_images=fit[1:], blend=0, disposal=0)
-
-
-def _check_fitted(frames: int, width: int, height: int) -> None:
-    """Refuse an animation whose fitted frames, which are all kept until they are written, take
-    too much memory."""
-    most = MAX_BYTES // (PIXEL_BYTES * USUAL_COPIES)
-    if frames * width * height > most:
-        raise InputInvalid(
-            f"it has {frames} frames, which are to be {width} x {height} pixels each; the most is "
-            f"{most} pixels of all together: send fewer frames, or ask for a smaller size"
-        )
-
-
 def _deep(picture: Image.Image, content: bytes, file: InputFile) -> bytes:
     """Return a grey PNG of more than 8 bits as it is, and whatever else as such a PNG, fitted.
 
@@ -160,17 +107,12 @@ def _deep(picture: Image.Image, content: bytes, file: InputFile) -> bytes:
     those of 32 bits divided by 255.
     """
     picture.load()
-    if picture.format == "PNG" and not _needs_fit(picture, file):
+    if picture.format == "PNG" and not needs_fit(picture, file):
         return content
     whole = ImageOps.exif_transpose(picture)
     if whole.mode == "I":
-        return _png(fitted(whole.point(lambda value: value * (1 / 255)).convert("L"), file))
-    return _png(fitted(whole.convert("I"), file).convert("I;16"))
-
-
-def _needs_fit(picture: Image.Image, file: InputFile) -> bool:
-    wanted = (file.width, file.height)
-    return file.fit != "none" and None not in wanted and picture.size != wanted
+        return png(fitted(whole.point(lambda value: value * (1 / 255)).convert("L"), file))
+    return png(fitted(whole.convert("I"), file).convert("I;16"))
 
 
 def _unknown(content: bytes) -> str:
@@ -186,18 +128,3 @@ def _upright(picture: Image.Image) -> Image.Image:
     turned = ImageOps.exif_transpose(picture)
     turned.info.pop("exif", None)
     return turned if turned.mode in KEPT_MODES else turned.convert("RGB")
-
-
-def _smooth(picture: Image.Image) -> Image.Image:
-    """Convert to a mode whose pixels can be interpolated."""
-    if picture.mode == "P":
-        return picture.convert("RGBA" if "transparency" in picture.info else "RGB")
-    return picture.convert("L") if picture.mode == "1" else picture
-
-
-def _centered(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Cut what stands out, fill up what is missing; the picture keeps its scale."""
-    canvas = Image.new(picture.mode, size)
-    left, top = (size[0] - picture.width) // 2, (size[1] - picture.height) // 2
-    canvas.paste(picture, (left, top))
-    return canvas

@@ -16,7 +16,7 @@ BEGINNINGS: Mapping[str, tuple[bytes, ...]] = {
     "image/jpeg": (b"\xff\xd8\xff",),
     "image/gif": (b"GIF87a", b"GIF89a"),
     "image/bmp": (b"BM",),
-    "image/tiff": (b"II*\0", b"MM\0*"),
+    "image/tiff": (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
 }
 
 
@@ -63,9 +63,11 @@ def may_be(content_type: str, head: bytes) -> bool:
 
 
 def picture_suffix(head: bytes) -> str:
-    """Return the usual suffix of a picture that begins so: PNG, GIF or WebP."""
+    """Return the usual suffix of a picture that begins so: PNG, GIF, WebP or TIFF."""
     if _riff(head) == b"WEBP":
         return ".webp"
+    if head.startswith(BEGINNINGS["image/tiff"]):
+        return ".tif"
     return ".gif" if head.startswith(BEGINNINGS["image/gif"]) else ".png"
 
 

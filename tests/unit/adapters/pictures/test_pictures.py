@@ -8,6 +8,7 @@ from zlib import compress, crc32
 import pytest
 from PIL import Image, ImageSequence
 
+from comfyq.adapters.pictures import frames as frames_of_pictures
 from comfyq.adapters.pictures.pillow import PillowPictures
 from comfyq.domain.errors import InputInvalid
 from comfyq.domain.files.inputs import Fit, InputFile
@@ -136,7 +137,7 @@ async def test_a_bomb_is_not_set_off(size: tuple[int, int]) -> None:
         await PillowPictures().prepare(bomb(*size), wanted())
 
 
-@pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG"])
+@pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG", "TIFF"])
 async def test_an_animation_keeps_every_frame_and_byte(format: str) -> None:
     frames = [Image.new("RGB", (8, 8), color) for color in (RED, BLUE, BLACK, RED)]
     content = encoded(frames[0], format, save_all=True, append_images=frames[1:], duration=50)
@@ -144,7 +145,7 @@ async def test_an_animation_keeps_every_frame_and_byte(format: str) -> None:
     assert await PillowPictures().prepare(content, wanted("cover", 8, 8)) == content
 
 
-@pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG"])
+@pytest.mark.parametrize("format", ["GIF", "WEBP", "PNG", "TIFF"])
 async def test_each_frame_of_an_animation_is_brought_to_size(format: str) -> None:
     frames = [halves(), Image.new("RGB", (40, 20), RED), Image.new("RGB", (40, 20), BLUE)]
     options = {"lossless": True} if format == "WEBP" else {}
@@ -158,8 +159,52 @@ async def test_each_frame_of_an_animation_is_brought_to_size(format: str) -> Non
 async def test_an_animation_has_its_limits() -> None:
     frames = [Image.new("1", (1, 1), each % 2) for each in range(1_001)]
     content = encoded(frames[0], "GIF", save_all=True, append_images=frames[1:])
-    with pytest.raises(InputInvalid, match="1001 frames of 1 x 1"):
+    with pytest.raises(InputInvalid, match="more than 1000 frames"):
         await PillowPictures().prepare(content, wanted())
+
+
+def pages(*sizes: tuple[int, int], mode: str = "RGB", color: Any = RED) -> bytes:
+    first, *rest = [Image.new(mode, size, color) for size in sizes]
+    return encoded(first, "TIFF", save_all=True, append_images=rest)
+
+
+async def test_pages_of_another_size_are_left_out_as_comfyui_leaves_them_out() -> None:
+    content = pages((8, 8), (4, 4), (8, 8))
+    assert await PillowPictures().prepare(content, wanted()) == content
+    made = Image.open(io.BytesIO(await PillowPictures().prepare(content, wanted("cover", 2, 2))))
+    assert (made.size, getattr(made, "n_frames", 1)) == ((2, 2), 2)
+
+
+async def test_pages_of_deep_greys_are_read_as_comfyui_reads_them() -> None:
+    content = pages((4, 4), (4, 4), mode="I", color=32_768)
+    made = Image.open(io.BytesIO(await PillowPictures().prepare(content, wanted("cover", 2, 2))))
+    shown = [each.convert("RGB").getpixel((0, 0)) for each in ImageSequence.Iterator(made)]
+    assert shown == [(128, 128, 128)] * 2
+
+
+async def test_a_page_that_is_too_large_is_refused() -> None:
+    pictures = PillowPictures(max_pixels=100)
+    with pytest.raises(InputInvalid, match="more than 100 pixels"):
+        await pictures.prepare(pages((8, 8), (80, 80)), wanted())
+
+
+@pytest.mark.parametrize(
+    ("limit", "value", "words"),
+    [("MAX_FRAMES", 3, "more than 3 frames"), ("MAX_LISTING_S", -1, "could not be listed")],
+)
+async def test_more_pages_than_are_taken_are_refused(
+    limit: str, value: int, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(frames_of_pictures, limit, value)
+    with pytest.raises(InputInvalid, match=words):
+        await PillowPictures().prepare(pages(*[(1, 1)] * 4), wanted())
+
+
+async def test_an_avif_sequence_keeps_every_frame() -> None:
+    frames = [Image.new("RGB", (8, 8), color) for color in (RED, BLUE, BLACK)]
+    content = encoded(frames[0], "AVIF", save_all=True, append_images=frames[1:])
+    made = Image.open(io.BytesIO(await PillowPictures().prepare(content, wanted())))
+    assert (made.format, getattr(made, "n_frames", 1)) == ("PNG", 3)
 
 
 GREYS = [0, 255, 256, 1_000, 32_768, 65_535]
