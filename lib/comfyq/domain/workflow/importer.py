@@ -12,6 +12,7 @@ from comfyq.domain.workflow.file_inputs import file_kind, likely_kind
 from comfyq.domain.workflow.model_files import model_files
 from comfyq.domain.workflow.output_nodes import output_nodes
 from comfyq.domain.workflow.raw_graph import family_of
+from comfyq.domain.workflow.shared_numbers import followers_of
 from comfyq.domain.workflow.suggestion import NotBound, Suggestion, Suggestions, Table
 from comfyq.domain.workflow.text_suggestions import texts_of
 from comfyq.domain.workflow.value_suggestions import primitives_of, values_of
@@ -66,7 +67,7 @@ def propose(
 def _suggestions(catalogued: CataloguedGraph) -> tuple[Suggestions, Sequence[NotBound]]:
     """Ask each source in turn: a place that one has suggested is not suggested again."""
     suggestions, not_bound = Suggestions(), list[NotBound]()
-    for source in (_texts, _files, values_of, primitives_of):
+    for source in (_texts, _files, values_of, followers_of, primitives_of):
         for found in source(catalogued, suggestions):
             if isinstance(found, Suggestion):
                 suggestions.add(found)

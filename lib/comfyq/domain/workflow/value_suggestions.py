@@ -1,7 +1,7 @@
 """Numbers, switches and choices of a graph, as an import suggests them."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from comfyq.domain.graph.graph import Input, reference
@@ -21,6 +21,7 @@ from comfyq.domain.workflow.known_inputs import Known, known_input
 from comfyq.domain.workflow.suggestion import NotBound, Suggestion, Suggestions, Table
 
 NOT_IN_NAMES = re.compile(r"[^a-z0-9]+")
+MAX_USERS = 5  # of a number, that its help names
 UNTITLED = frozenset({"", "int", "float", "string", "boolean", "integer", "value", "text"})
 # classes of ComfyUI whose lists are those of the sources `samplers` and `schedulers`
 SAMPLING = frozenset(
@@ -47,7 +48,7 @@ def values_of(catalogued: CataloguedGraph, taken: Suggestions) -> Iterator[Sugge
                 yield NotBound(catalogued.described(place), f"it is the same value as {owner}")
                 continue
             held = place  # one number for two parameters: this one replaces the link
-        table = _table(catalogued, known, place, held)
+        table = known_table(catalogued, known, place, held)
         if table is not None:
             yield Suggestion(
                 known.parameter, table, catalogued.value(_literal(catalogued, held)), held
@@ -62,9 +63,12 @@ def primitives_of(catalogued: CataloguedGraph, taken: Suggestions) -> Iterator[S
             continue
         users = list(fed_by(catalogued.graph, place.node))
         if users:
-            name = _name(catalogued, place, users[0])
+            name = _name(catalogued, place, users)
             title = catalogued.title(place.node) or name.replace("_", " ").capitalize()
-            explained = f"{last_part(users[0].name)} of node {users[0].node}."
+            described = [
+                f"{last_part(user.name)} of node {user.node}" for user in users[:MAX_USERS]
+            ]
+            explained = ", ".join(described) + ("." if len(users) <= MAX_USERS else ", …")
             table = _plain_table(catalogued, place, value)
             yield Suggestion(name, table | {"title": title, "help": explained}, value, place)
 
@@ -90,7 +94,9 @@ def _is_object(catalogued: CataloguedGraph, place: Input, known: Known) -> bool:
     return isinstance(spec.type, str) and not {"INT", "FLOAT"} & set(spec.type.split(","))
 
 
-def _table(catalogued: CataloguedGraph, known: Known, place: Input, held: Input) -> Table | None:
+def known_table(
+    catalogued: CataloguedGraph, known: Known, place: Input, held: Input
+) -> Table | None:
     value = catalogued.value(_literal(catalogued, held))
     words = {"title": known.title, "help": known.help, "group": known.group}
     if known.kind == "enum":
@@ -139,11 +145,12 @@ def _range(catalogued: CataloguedGraph, known: Known, place: Input, value: Any) 
     return table
 
 
-def _name(catalogued: CataloguedGraph, place: Input, user: Input) -> str:
-    """Name a primitive as its author did, else as the input that it feeds."""
+def _name(catalogued: CataloguedGraph, place: Input, users: Sequence[Input]) -> str:
+    """Name a primitive as its author did, else as the inputs that it feeds."""
     title = _slug(catalogued.title(place.node))
     is_named = title.replace("_", "") not in UNTITLED and not title.startswith("primitive")
-    name = title if is_named else _slug(last_part(user.name))
+    fed = list(dict.fromkeys(_slug(last_part(user.name)) for user in users))
+    name = title if is_named else _slug("_and_".join(fed[:2]))
     return name if name[:1].isalpha() else f"value_{name}".rstrip("_")
 
 

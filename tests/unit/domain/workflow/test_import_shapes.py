@@ -99,6 +99,34 @@ def test_numbers_behind_links_are_bound_where_they_are_written(
     assert not proposal.not_bound
 
 
+def sharing(**encoder: Any) -> dict[str, Any]:
+    """A graph whose width and height are one number, with another node that takes it too."""
+    return sampled(latent_image=["5", 0]) | {
+        "5": node("EmptyLatentImage", width=["20", 0], height=["20", 0], batch_size=1),
+        "20": node("Reroute", **{"": ["24", 0]}),
+        "24": node("PrimitiveInt", value=512),
+        "30": node("Encoder", **encoder),
+    }
+
+
+@pytest.mark.parametrize("catalogue", [None, KNOWN], ids=["unknown", "known"])
+def test_what_takes_a_number_of_two_parameters_gets_the_right_one_or_is_named(
+    catalogue: NodeCatalogue | None,
+) -> None:
+    sizes = ("width", "height", "target_width", "target_height", "side")
+    proposal = imported(sharing(**{name: ["24", 0] for name in sizes}), catalogue)
+    assert bound(proposal)["width"] == "24.value"
+    assert bound(proposal)["height"] == ["5.height", "30.height", "30.target_height"]
+    assert proposal.not_bound == ("side of node 30 (Encoder): it follows width, by its link",)
+
+
+def test_a_number_that_has_no_parameter_of_its_own_is_named_after_all_that_it_feeds() -> None:
+    users = {"5": node("Odd", w=["24", 0], h=["24", 0])}
+    proposal = imported(sampled() | users | {"24": node("PrimitiveInt", value=512)})
+    assert bound(proposal)["w_and_h"] == "24.value"
+    assert proposal.parameters["w_and_h"]["help"] == "w of node 5, h of node 5."
+
+
 @pytest.mark.parametrize(("on", "bound_to"), [(True, "21.value"), (False, "22.value")])
 def test_a_switch_gives_the_number_of_the_branch_that_is_on(on: bool, bound_to: str) -> None:
     graph = sampled(steps=["20", 0]) | {
