@@ -1,10 +1,12 @@
 """The contract of engines: runs that go well, badly, or were never there."""
 
 import asyncio
+import io
 import uuid
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from comfyq.adapters.comfyui.engine import ComfyEngine
 from comfyq.adapters.comfyui.tracking.messages import Preview
@@ -185,6 +187,17 @@ async def test_uploads_get_the_name_that_graphs_must_use(rig: Any) -> None:
     assert await rig.engine.upload(name, b"first second") == name
     assert await rig.engine.upload(name, chunks()) == name
     assert await rig.engine.upload(name, b"other") == name.replace(".png", " (1).png")
+
+
+@pytest.mark.parametrize("suffix", ["tif", "tiff"])
+async def test_a_file_of_many_pages_comes_whole(rig: Any, suffix: str) -> None:
+    first, *others = [Image.new("L", (8, 8), shade) for shade in (0, 90, 180)]
+    content = io.BytesIO()
+    first.save(content, "TIFF", save_all=True, append_images=others)
+    name = f"{uuid.uuid4()}.{suffix}"
+    await rig.engine.upload(name, content.getvalue())
+    got = await fetched(rig.engine, Rendered("1", filename=name, folder="input"))
+    assert got == content.getvalue()
 
 
 async def test_info(rig: Any, target: Any) -> None:

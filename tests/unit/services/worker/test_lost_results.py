@@ -1,10 +1,13 @@
 """Jobs that succeed without all of their results say so."""
 
+import io
 from collections.abc import AsyncIterator
 from dataclasses import replace
 
 import pytest
+from PIL import Image
 
+from comfyq.domain.files.output import OutputKind
 from comfyq.domain.job import Job, JobStatus
 from comfyq.domain.job.model import MAX_WARNING_CHARS, MAX_WARNINGS
 from comfyq.domain.submission.spec import Spec
@@ -15,6 +18,15 @@ from tests.scripted_engine import IMAGE, ScriptedEngine
 
 pytestmark = pytest.mark.anyio
 
+
+def _pages() -> bytes:
+    first, *others = [Image.new("RGB", (16, 16), (shade, 0, 0)) for shade in (0, 90, 180)]
+    content = io.BytesIO()
+    first.save(content, "TIFF", save_all=True, append_images=others)
+    return content.getvalue()
+
+
+PAGES = _pages()
 MESH = Rendered("1", "m.glb", "mesh", guessed=True)
 
 
@@ -52,6 +64,23 @@ async def test_what_comfyui_showed_and_nobody_can_collect_is_named(farm: Farm) -
     engine = ScriptedEngine(Started(), Ended([IMAGE], ["node 1 shows `x`"]))
     job, files = await done(farm, engine)
     assert (job.warnings, files) == (("node 1 shows `x`",), [IMAGE.filename])
+
+
+class Pages(ScriptedEngine):
+    """A ComfyUI that has saved a picture of three pages."""
+
+    async def fetch(self, rendered: Rendered) -> AsyncIterator[bytes]:
+        for start in range(0, len(PAGES), 100):
+            yield PAGES[start : start + 100]
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.TIFF"])
+async def test_a_picture_of_many_pages_is_stored_whole(farm: Farm, name: str) -> None:
+    job, _ = await done(farm, Pages(Started(), Ended([replace(IMAGE, filename=name)])))
+    [output] = await farm.records.outputs(job.id)
+    assert (output.kind, output.content_type) == (OutputKind.IMAGE, "image/tiff")
+    assert farm.assets.stored[output.key].body == PAGES
+    assert Image.open(io.BytesIO(PAGES)).n_frames == 3  # type: ignore[attr-defined]
 
 
 async def test_a_node_that_tells_of_no_file_is_named(farm: Farm) -> None:
