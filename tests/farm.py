@@ -101,12 +101,17 @@ class Farm:
         self.kinds = services.store_kinds
 
     async def submit(
-        self, *, spec: Spec | None = None, tenant: TenantId = DEFAULT_TENANT, **limits: int
+        self,
+        *,
+        spec: Spec | None = None,
+        tenant: TenantId = DEFAULT_TENANT,
+        workflow: str = "w",
+        **limits: int,
     ) -> Job:
         job = jobs.submitted(
             id=JobId(str(uuid4())),
             tenant=tenant,
-            workflow="w",
+            workflow=workflow,
             created_at=self.clock.now(),
             limits=Limits(**limits),
         )

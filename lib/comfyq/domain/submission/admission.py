@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain, islice
 from typing import Any
 
 from comfyq.domain.errors import InvalidRequest
@@ -12,7 +13,7 @@ from comfyq.domain.graph.file_paths import outside_paths
 from comfyq.domain.graph.graph import Graph, NewGraph
 from comfyq.domain.graph.node_catalogue import NodeCatalogue
 from comfyq.domain.graph.saved_names import foreign_names, unsafe_names
-from comfyq.domain.graph.validation import Validation, validate
+from comfyq.domain.graph.validation import MAX_ERRORS, Validation, validate
 from comfyq.domain.job import Limits
 from comfyq.domain.submission.field_errors import refusal_of_graph, refusal_of_workflow
 from comfyq.domain.submission.given_paths import paths_of_values
@@ -47,7 +48,7 @@ def admit_workflow(
     on = workflow if catalogue is None else workflow.on(catalogue)
     resolved = on.resolve(values, draw_seed=draw_seed)
     graph = on.bind(resolved.parameters)
-    foreign = list(paths_of_values(on, values, graph, catalogue))
+    foreign = list(islice(paths_of_values(on, values, graph, catalogue), MAX_ERRORS))
     verdict = Validation(graph, foreign) if foreign else _judged(graph, catalogue)
     if not verdict.valid:
         raise refusal_of_workflow(workflow, resolved.parameters, graph, verdict)
@@ -89,7 +90,8 @@ def _admit_graph(
     graph = read_graph(converted, request.overrides)
     files = take_files(graph, catalogue)
     pnginfo, not_kept = kept
-    foreign = [*foreign_names(graph), *outside_paths(graph, catalogue)]
+    named = chain(foreign_names(graph), outside_paths(graph, catalogue))
+    foreign = list(islice(named, MAX_ERRORS))
     verdict = Validation(graph, foreign) if foreign else _judged(graph, catalogue)
     if not verdict.valid:
         raise refusal_of_graph(request.overrides, verdict)

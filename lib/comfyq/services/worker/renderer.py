@@ -25,6 +25,7 @@ from comfyq.ports.engine import (
 from comfyq.records.subscriptions import SubscriptionRecords
 from comfyq.services.notify.announcer import Announcer
 from comfyq.services.worker.capabilities import Capabilities
+from comfyq.services.worker.client_paths import require_paths_inside
 from comfyq.services.worker.failure_policy import Overdue, Stalled
 from comfyq.services.worker.held_job import HeldJob
 from comfyq.services.worker.input_files import InputPreparer
@@ -93,6 +94,7 @@ class Renderer:
             if held.job.unsettled:
                 await self._forfeit(held)
             suited = await self._capabilities.suited(held.job, spec)
+            require_paths_inside(held.job, suited, self._capabilities.catalogue)
             prepared = await self._prepared(held, suited, turn)
             await self._membership.require()
             await self._engine.submit(prompt_of(held.job, prepared))

@@ -6,6 +6,7 @@ import pytest
 
 from comfyq.domain.errors import InvalidGraph
 from comfyq.domain.graph.file_paths import outside_paths
+from comfyq.domain.graph.validation import MAX_ERRORS
 from comfyq.domain.submission.admission import graph_check
 from comfyq.domain.submission.request import Request
 
@@ -52,3 +53,11 @@ def test_a_path_out_of_comfyuis_folders_is_refused(class_type: str, name: str, v
 @pytest.mark.parametrize(("class_type", "name", "value"), INSIDE)
 def test_other_names_and_texts_stay(class_type: str, name: str, value: Any) -> None:
     assert list(outside_paths(graph_of(class_type, name, value), None)) == []
+
+
+def test_no_more_paths_are_listed_than_other_errors() -> None:
+    one = {"class_type": "LoadImage", "inputs": {"image": "/a.png"}}
+    graph = {str(number): one for number in range(MAX_ERRORS * 2)}
+    with pytest.raises(InvalidGraph) as refused:
+        graph_check(Request(workflow="", values={}, graph=graph))(None)
+    assert len(refused.value.fields) == MAX_ERRORS

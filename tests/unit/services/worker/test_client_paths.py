@@ -1,0 +1,51 @@
+"""A worker's last look at the files that a client's own graph names."""
+
+from typing import Any
+
+import pytest
+
+from comfyq.domain.job import Job
+from comfyq.domain.submission.admission import RAW
+from comfyq.domain.submission.spec import Spec
+from tests.farm import Farm
+from tests.scripted_engine import CLASSES, ScriptedEngine
+
+pytestmark = pytest.mark.anyio
+
+SAVE = {"class_type": "SaveImage", "inputs": {"images": ["1", 0]}}
+FILM = ["COMBO", {"video_upload": True, "options": []}]
+CATALOGUE: dict[str, Any] = {
+    **CLASSES,
+    "Films": {"input": {"required": {"film": FILM}}, "output": ["IMAGE"]},
+    "Anything": {"input": {}, "output": ["*"], "python_module": "custom_nodes.any"},
+}
+
+
+async def ended(farm: Farm, film: Any, *, workflow: str = RAW) -> tuple[Job, ScriptedEngine]:
+    graph = {
+        "1": {"class_type": "Films", "inputs": {"film": film}},
+        "2": {"class_type": "Anything", "inputs": {}},
+        "9": SAVE,
+    }
+    job = await farm.submit(spec=Spec(graph=graph, parameters={}), workflow=workflow)
+    engine = ScriptedEngine()
+    engine.catalogue = CATALOGUE
+    await farm.worker("w", engine).run_once()
+    return await farm.records.get(job.id), engine
+
+
+@pytest.mark.parametrize("film", ["/etc/passwd", ["2", 0]], ids=["outside", "computed"])
+async def test_what_only_this_comfyuis_catalogue_tells_to_be_a_file_is_refused(
+    farm: Farm, film: Any
+) -> None:
+    job, engine = await ended(farm, film)
+    assert job.error is not None
+    assert (job.error.code, job.error.node) == ("invalid-graph", "1")
+    assert "film: " in job.error.message
+    assert (engine.submitted, job.failures) == ([], 1)
+
+
+async def test_files_inside_and_graphs_of_authors_run(farm: Farm) -> None:
+    for film, workflow in (("a.mp4", RAW), ("/srv/a.mp4", "w")):
+        job, engine = await ended(farm, film, workflow=workflow)
+        assert (job.error, len(engine.submitted)) == (None, 1)
