@@ -15,6 +15,7 @@ from comfyq.domain.graph.documents.document import read_document
 from comfyq.domain.graph.editor.conversion import NO_CLASS, convert
 from comfyq.domain.graph.editor.document import is_editor_file, read_editor_file
 from comfyq.domain.graph.errors import NOT_IN_LIST, GraphError
+from comfyq.domain.graph.file_paths import outside_paths
 from comfyq.domain.graph.model_names import EXTENSIONS
 from comfyq.domain.graph.node_catalogue import NodeCatalogue, read_catalogue
 from comfyq.domain.graph.validation import validate
@@ -72,7 +73,9 @@ def errors_of(file: Any, catalogue: NodeCatalogue) -> list[GraphError] | None:
         drawn = {each.class_type for each in obstacles if each.reason != NO_CLASS}
         assert drawn <= DRAWN
         return None
-    verdict = validate(read_document(file).graph(catalogue), catalogue)
+    graph = read_document(file).graph(catalogue)
+    assert not list(outside_paths(graph, catalogue))
+    verdict = validate(graph, catalogue)
     assert not verdict.no_outputs
     return [error for error in verdict.errors if not is_missing_model(error)]
 

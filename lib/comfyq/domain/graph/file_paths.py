@@ -24,6 +24,8 @@ PLACES = {"dir", "directory", "file", "filename", "files", "folder", "path", "pa
 MEDIA = {"audio", "image", "images", "latent", "mask", "model", "video"}
 TEXTS = {"caption", "description", "prompt", "text"}
 LOADS = "load"  # in the name of a class that reads the file which a text names
+SHOWN = frozenset({("Preview3D", "model_file"), ("Preview3DAnimation", "model_file")})
+"""Inputs whose text a class only hands to the editor: whatever links bring there opens no file."""
 TEXT_TYPES = frozenset({"STRING", COMBO, ANY, MATCH})  # types of what may be a text
 ABSOLUTE = re.compile(r"\s*(?:[/\\~]|[A-Za-z]:[/\\])")
 
@@ -51,7 +53,7 @@ def _leads_out(text: str) -> bool:
 
 
 def _words(name: str) -> set[str]:
-    return set(re.split(r"[\W_]+", name.lower()))
+    return set(re.split(r"[\W_\d]+", name.lower()))
 
 
 def _names_file(graph: Graph, place: Input, catalogue: NodeCatalogue | None) -> bool:
@@ -85,13 +87,14 @@ class _Links:
 
     def _must_be_known(self, class_type: str, place: Input) -> bool:
         """Return whether the input takes a path as text, and a job's folder does not replace it."""
-        if is_replaced(class_type, place.name):
+        if is_replaced(class_type, place.name) or (class_type, place.name) in SHOWN:
             return False
         spec = spec_at(self._catalogue, self._graph, place) if self._catalogue else None
+        is_place = bool(_words(place.name.rpartition(".")[2]) & PLACES)
         if spec is None or not _takes_text(spec):
-            return spec is None and bool(_words(place.name) & PLACES)
+            return spec is None and is_place
         is_read = LOADS in class_type.lower() and spec.choices is None
-        return spec.is_file or is_read or bool(_words(place.name) & PLACES)
+        return spec.is_file or is_read or is_place
 
     def _may_be_text(self, source: Ref) -> bool:
         """Return whether an output gives text, for all that the catalogue says."""

@@ -32,6 +32,7 @@ CATALOGUE = read_catalogue(
         "SaveImage": declared("IMAGE", images=["IMAGE"], filename_prefix=TEXT),
         "SaveImageDataSetToFolder": declared("IMAGE", images=["IMAGE"], folder_name=TEXT),
         "Preview3D": declared("IMAGE", model_file=["STRING,FILE_3D_GLB"]),
+        "ReadMesh": declared("IMAGE", model_file=["STRING,FILE_3D_GLB"]),
         "VideoExtend": declared("VIDEO", video_id=TEXT),
         "Grown": declared("IMAGE", files=["MY_FILES"]),
     }
@@ -99,13 +100,23 @@ def test_a_linked_folder_is_worked_out_or_refused(
         (node("SaveImageDataSetToFolder", folder_name=["replaced", 0]), []),  # it is replaced
         (node("Preview3D", model_file=["mesh", 0]), []),
         (node("Preview3D", model_file=["meshes", 0]), []),
-        (node("Preview3D", model_file=["replaced", 0]), ["unknown_path"]),
+        (node("Preview3D", model_file=["replaced", 0]), []),  # which only shows it
+        (node("Preview3D", model_file=["absolute", 0]), ["outside_path"]),
+        (node("ReadMesh", model_file=["mesh", 0]), []),
+        (node("ReadMesh", model_file=["meshes", 0]), []),
+        (node("ReadMesh", model_file=["replaced", 0]), ["unknown_path"]),
         (node("VideoExtend", video_id=["replaced", 0]), []),
         (node("Grown", files=["any", 0]), []),
     ],
 )
 def test_only_texts_that_may_be_paths_are_judged(user: dict[str, Any], said: list[str]) -> None:
     assert kinds(user) == said
+
+
+def test_inputs_that_grow_are_judged_by_their_own_names() -> None:
+    assert kinds(node("Unknown", **{"files.audio0": ["any", 0]}), None) == []
+    assert kinds(node("Unknown", **{"group.path1": ["any", 0]}), None) == ["unknown_path"]
+    assert kinds(node("Unknown", **{"group.path1": "/etc"}), None) == ["outside_path"]
 
 
 def test_the_refusal_names_the_node_and_the_remedy() -> None:
