@@ -13,7 +13,7 @@ from comfyq.domain.graph.constant_texts import ConstantTexts
 from comfyq.domain.graph.errors import At, GraphError
 from comfyq.domain.graph.graph import Graph, Input, Ref, reference
 from comfyq.domain.graph.node_catalogue import InputSpec, NodeCatalogue
-from comfyq.domain.graph.saved_names import PREFIX, texts
+from comfyq.domain.graph.saved_names import PREFIX, is_foreign, texts
 from comfyq.domain.graph.saving_nodes import is_replaced
 from comfyq.domain.graph.type_matching import ANY, COMBO, MATCH, type_names
 from comfyq.domain.graph.value_range import spec_at
@@ -32,7 +32,7 @@ ABSOLUTE = re.compile(r"\s*(?:[/\\~]|[A-Za-z]:[/\\])")
 
 def outside_paths(graph: Graph, catalogue: NodeCatalogue | None) -> Iterator[GraphError]:
     """Find values of file and folder inputs that are absolute, or lead upwards by ``..``, and
-    links into such inputs whose text is not known before the graph runs.
+    links into such inputs whose text is not known before the graph runs, or names a job's files.
 
     A prefix of saved files may be any path: it is replaced by one in the job's own folder.
     """
@@ -82,6 +82,8 @@ class _Links:
         if text is not None:
             if _leads_out(text):
                 yield At(place.node, class_type).outside_path(place.name)
+            elif is_foreign(text):
+                yield At(place.node, class_type).foreign_name(place.name)
         elif self._must_be_known(class_type, place) and self._may_be_text(source):
             yield At(place.node, class_type).unknown_path(place.name, source.node)
 

@@ -45,7 +45,7 @@ def foreign_names(graph: Graph) -> Iterator[GraphError]:
     overwrite."""
     for node, body in graph.items():
         for name, value in body["inputs"].items():
-            if name != PREFIX and any(map(_is_foreign, texts(value))):
+            if name != PREFIX and any(map(is_foreign, texts(value))):
                 yield At(node, body["class_type"]).foreign_name(name)
 
 
@@ -64,7 +64,8 @@ def saved_name(graph: Graph, prefix: Any) -> str:
     return last if last.strip(". ") else "output"
 
 
-def _is_foreign(text: str) -> bool:
+def is_foreign(text: str) -> bool:
+    """Return whether a text names files that belong to jobs."""
     if _matches(FOREIGN, text) or _is_of_temp(text):
         return True
     lines = text.splitlines() if MARKS.search(text) else []

@@ -68,6 +68,7 @@ TEXTS: dict[str, Any] = {
 }
 OUTSIDE = ["up", "dot", "outside", "trimmed", "on"]
 INSIDE = ["name", "inside", "cased", "off"]
+TEXTS["jobs"] = node("StringConcatenate", string_a="comfy", string_b="q/a/1", delimiter="")
 COMPUTED = ["cased oddly", "open", "replaced", "joined", "circle", "long", "any", "own"]
 
 
@@ -78,7 +79,12 @@ def kinds(user: dict[str, Any], catalogue: NodeCatalogue | None = CATALOGUE) -> 
 @pytest.mark.parametrize("catalogue", [CATALOGUE, None])
 @pytest.mark.parametrize(
     ("sources", "said"),
-    [(OUTSIDE, ["outside_path"]), (INSIDE, []), (COMPUTED, ["unknown_path"])],
+    [
+        (OUTSIDE, ["outside_path"]),
+        (INSIDE, []),
+        (COMPUTED, ["unknown_path"]),
+        (["jobs"], ["foreign_file"]),
+    ],
 )
 def test_a_linked_folder_is_worked_out_or_refused(
     sources: list[str], said: list[str], catalogue: NodeCatalogue | None
