@@ -8,6 +8,7 @@ it is made of literals alone; any other text that is computed may be any path.
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from comfyq.domain.graph.constant_texts import ConstantTexts
 from comfyq.domain.graph.errors import At, GraphError
@@ -52,8 +53,9 @@ def _leads_out(text: str) -> bool:
     return ABSOLUTE.match(text) is not None or ".." in text.replace("\\", "/").strip().split("/")
 
 
-def _words(name: str) -> set[str]:
-    return set(re.split(r"[\W_\d]+", name.lower()))
+@lru_cache(maxsize=1_024)  # the same names come with every graph
+def _words(name: str) -> frozenset[str]:
+    return frozenset(re.split(r"[\W_\d]+", name.lower()))
 
 
 def _names_file(graph: Graph, place: Input, catalogue: NodeCatalogue | None) -> bool:

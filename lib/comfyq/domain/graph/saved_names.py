@@ -26,6 +26,7 @@ FOREIGN = (
     re.compile(r"(?:^|(?:^|/)(?:output|input|temp)/)comfyq(?:$|/[^/]+/|/\S+$)"),
     re.compile(r"^(?:/|\.\./|[a-z]:/)(?:.*/)?temp(?:/|$)"),
 )
+WORDS = ("comfyq", "temp")  # one of which is in all that is foreign
 MARKS = re.compile("comfyq|_temp_", re.IGNORECASE)  # in any line that is listed
 PRIMITIVE_INPUTS = ("value", "string", "text")
 
@@ -66,6 +67,9 @@ def saved_name(graph: Graph, prefix: Any) -> str:
 
 def is_foreign(text: str) -> bool:
     """Return whether a text names files that belong to jobs."""
+    lowered = text.lower()
+    if not any(word in lowered for word in WORDS):  # which is fast, and true of most
+        return False
     if _matches(FOREIGN, text) or _is_of_temp(text):
         return True
     lines = text.splitlines() if MARKS.search(text) else []

@@ -33,9 +33,8 @@ def paths_of_values(
     }
     if not given:
         return
-    for error in foreign_names(bound):
-        if _place(error) in given:
-            yield error
+    nodes = {target.node: bound[target.node] for target in given}
+    yield from (error for error in foreign_names(nodes) if _place(error) in given)
     for error in outside_paths(bound, catalogue):
         if _place(error) in given or given_above(bound, _place(error), given):
             yield error
