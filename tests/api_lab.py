@@ -69,6 +69,7 @@ class ApiLab:
             close=lambda: None,
         )
         defaults: dict[str, Any] = {
+            "COMFYQ_AUTH": "none",
             "COMFYQ_DATA_DIR": Path(tempfile.gettempdir()) / "comfyq-api-lab",
             "COMFYQ_RETENTION_S": 7 * 86_400,
             "COMFYQ_LINK_SECRET": "secret" * 8,

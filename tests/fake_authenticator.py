@@ -16,6 +16,9 @@ class FakeAuthenticator:
         self.credentials.append(credentials)
         return self.caller
 
+    async def of_socket(self, credentials: Credentials) -> Caller:
+        return await self.of_client(credentials)
+
     async def of_queue(self, queue: str) -> Caller:
         self.queues.append(queue)
         return self.caller

@@ -58,7 +58,12 @@ class FollowedJobs:
             subscriptions=self.followers,
             announcer=self.announcer,
             clock=self.clock,
+            is_valid=self._is_valid,
         )
+        self.revoked: set[str] = set()  # API keys
+
+    async def _is_valid(self, key_id: str) -> bool:
+        return key_id not in self.revoked
 
     def _render(self, job: Job, outputs: Sequence[Output], base_url: str) -> bytes:
         def url(index: int) -> str:

@@ -54,6 +54,7 @@ async def _serve(given: argparse.Namespace) -> None:
         port=given.port,
         workers=given.workers,
         comfyui=given.comfyui,
+        auth=given.auth,
     )
     async with running(options) as here:
         ready = {
@@ -88,6 +89,7 @@ def _parser() -> argparse.ArgumentParser:
     up.add_argument("--workers", type=int, default=1)
     up.add_argument("--backend", choices=["embedded", "emulator"], help=argparse.SUPPRESS)
     up.add_argument("--comfyui", action="append", default=[])
+    up.add_argument("--auth", choices=["none", "keys"], default="none")
     up.add_argument("--json", action="store_true")
     return parser
 

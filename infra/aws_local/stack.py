@@ -18,7 +18,7 @@ from infra.aws_local.children import child
 from infra.aws_local.cloud import SERVICES, Cloud, read_cloud, surroundings
 from infra.aws_local.front import Front
 from infra.aws_local.function import Function
-from infra.aws_local.sandbox import REGION, ROOT
+from infra.aws_local.sandbox import REGION, ROOT, Spec
 from infra.aws_local.secure import Identity, identity_in
 from infra.aws_local.sources import poll_for_ever, schedule_for_ever
 from infra.deployment.look_alike import Infra, deploy_to_look_alike
@@ -34,6 +34,7 @@ class Options:
     port: int = 0
     workers: int = 1  # processes for each ComfyUI
     comfyui: Sequence[str] = ()  # base URLs; none: a simulator, if there are workers
+    auth: str | None = None  # COMFYQ_AUTH of the functions; None: as template.yaml has it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +67,7 @@ async def running(options: Options) -> AsyncIterator[Running]:
         identity = identity_in(data)
         around = surroundings(endpoint, identity.certificate, read_settings().workflows_dir)
         functions = {
-            name: Function(spec, surroundings=around, logs=logs)
+            name: Function(_with_auth(spec, options.auth), surroundings=around, logs=logs)
             for name, spec in cloud.functions.items()
         }
         for function in functions.values():
@@ -78,6 +79,12 @@ async def running(options: Options) -> AsyncIterator[Running]:
         comfyui = await _workers(stack, options, {**_own_settings(), **exports}, logs)
         stack.enter_context(runtime_file(data, exports))
         yield Running(url=url, infra=infra, functions=functions, comfyui=comfyui, exports=exports)
+
+
+def _with_auth(spec: Spec, auth: str | None) -> Spec:
+    if auth is None:
+        return spec
+    return replace(spec, environment={**spec.environment, "COMFYQ_AUTH": auth})
 
 
 async def _emulator(stack: AsyncExitStack, data: Path) -> str:

@@ -16,7 +16,7 @@ WITHOUT_RESOURCE = {"ecr:GetAuthorizationToken", "ecs:DiscoverPollEndpoint"}
 # A star stands for ids that are not known before: objects, sockets, tasks, instances.
 OPEN_ENDED = re.compile(
     r"(\$\{Bucket\.Arn\}/(assets|catalogues|outputs|pending)|:s3:::\$\{ModelsBucket\}/models"
-    r"|/POST/@connections"
+    r"|/(POST|DELETE)/@connections"
     r"|:task/\$\{Cluster\}|:container-instance/\$\{Cluster\})/\*"
 )
 LOGS = {"logs:CreateLogStream", "logs:PutLogEvents"}  # made by Lambda and ECS, not by our code

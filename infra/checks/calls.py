@@ -32,6 +32,9 @@ S3_ACTIONS = {
     "HeadObject": "GetObject",
     "UploadPart": "PutObject",
 }
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/
+# apigateway-websocket-control-access-iam.html
+SOCKET_METHODS = {"PostToConnection": "POST", "DeleteConnection": "DELETE"}
 # A transaction needs the rights of its parts and none of its own:
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/transaction-apis-iam.html
 TRANSACTION_ACTIONS = {
@@ -68,9 +71,9 @@ class Recording:
             case "s3":
                 action = S3_ACTIONS.get(operation, operation)
                 yield Right(f"s3:{action}", _objects(params))
-            case "apigatewaymanagementapi" if operation == "PostToConnection":
-                stage = "${WebSocketApi}/${Stage}"
-                yield Right("execute-api:ManageConnections", f"{stage}/POST/@connections/*")
+            case "apigatewaymanagementapi" if operation in SOCKET_METHODS:
+                place = f"${{WebSocketApi}}/${{Stage}}/{SOCKET_METHODS[operation]}/@connections/*"
+                yield Right("execute-api:ManageConnections", place)
             case _:
                 yield Right(f"{service}:{operation}", "?")
 

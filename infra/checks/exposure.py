@@ -98,6 +98,15 @@ def pages_are_named(document: Document) -> Iterator[str]:
             yield f"{api.id}: pages of others may call it"
 
 
+def clients_show_keys(document: Document) -> Iterator[str]:
+    """Nobody uses the API without a key unless whoever deploys says so."""
+    if at(document.content, "Parameters.Auth.Default") != "keys":
+        yield "Auth: everyone may do everything by default"
+    for function in document.of("AWS::Lambda::Function"):
+        if function.find("Environment.Variables.COMFYQ_AUTH") != {"Ref": "Auth"}:
+            yield f"{function.id}: does not know whether clients need a key"
+
+
 def accesses_are_logged(document: Document) -> Iterator[str]:
     """Each API logs who called it, from where, and what the answer was."""
     for stage in document.of("AWS::ApiGatewayV2::Stage", *WRITTEN_APIS):

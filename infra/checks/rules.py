@@ -19,6 +19,7 @@ ALL: tuple[Rule, ...] = (
     exposure.instances_are_closed,
     exposure.metadata_is_out_of_reach,
     exposure.pages_are_named,
+    exposure.clients_show_keys,
     exposure.accesses_are_logged,
     functions.handlers_exist,
     functions.environments_are_read,

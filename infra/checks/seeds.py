@@ -89,6 +89,13 @@ FAULTS = (
     ),
     Fault(
         "exposure",
+        "clients need no key",
+        "Default: keys",
+        "Default: none",
+        after="  Auth:",
+    ),
+    Fault(
+        "exposure",
         "nobody knows who opened sockets",
         '"ip":"$context.identity.sourceIp",',
         "",

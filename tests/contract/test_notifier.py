@@ -131,6 +131,21 @@ async def test_a_closed_socket_is_gone(subject: AbstractAsyncContextManager[Subj
             await at.notifier.post(at.gone, b"{}")
 
 
+async def test_a_socket_that_is_ended_is_gone(
+    subject: AbstractAsyncContextManager[Subject],
+) -> None:
+    async with subject as at:
+        await at.notifier.end(at.here)
+        with pytest.raises(ConnectionGone):
+            await at.notifier.post(at.here, b"{}")
+        with pytest.raises(ConnectionGone):
+            await at.notifier.end(at.here)
+        with pytest.raises(ConnectionGone):
+            await at.notifier.end(at.gone)
+        with pytest.raises(NotifierUnavailable):
+            await at.notifier.end(at.silent)
+
+
 async def test_an_endpoint_that_does_not_answer_is_unavailable(
     subject: AbstractAsyncContextManager[Subject],
 ) -> None:

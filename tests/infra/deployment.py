@@ -24,6 +24,7 @@ from comfyq.bootstrap.services import Services
 from comfyq.bootstrap.worker import open_worker
 from comfyq.config import (
     ApiSettings,
+    Auth,
     AwsEndpoints,
     AwsSettings,
     Backend,
@@ -32,6 +33,7 @@ from comfyq.config import (
     read_settings,
     variables_of,
 )
+from comfyq.domain.caller import DEFAULT_TENANT, Scope
 from comfyq.services.worker.timing import Timing
 from comfyq.testing.memory.clock import ManualClock
 from comfyui_simulator import Simulator, SimulatorSettings
@@ -55,7 +57,7 @@ class Deployment:
         self.settings = Settings(
             backend=Backend.EMULATOR,
             data_dir=data_dir,
-            api=ApiSettings(public_url="https://api.example"),
+            api=ApiSettings(public_url="https://api.example", auth=Auth.KEYS),
             endpoints=AwsEndpoints(url=endpoint),
             aws=AwsSettings(
                 table=made.table,
@@ -75,6 +77,12 @@ class Deployment:
         self.recordings = {role: Recording(queues) for role in ROLES}
         self._onlooker = self.services()
         asyncio.run(_has_left(self._onlooker))  # makes its client, which nobody will overhear
+        self.key = asyncio.run(self.new_key())
+
+    async def new_key(self) -> str:
+        """Make an API key, as an administrator does before anything runs."""
+        keys = self._onlooker.api_keys
+        return (await keys.create(DEFAULT_TENANT, "a key", frozenset(Scope), lives=None))[1]
 
     @contextmanager
     def role(self, name: str) -> Iterator[Overhearing]:
@@ -95,7 +103,7 @@ class Deployment:
 
     def api(self) -> "Api":
         limited = self._with(COMFYQ_REQUESTS_PER_MINUTE=REQUESTS_PER_MINUTE)
-        return Api(api_function(limited))
+        return Api(api_function(limited), self.key)
 
     def _with(self, **changes: Any) -> Settings:
         return read_settings(variables_of(self.settings), **changes)
@@ -106,6 +114,8 @@ class Deployment:
         def send(name: str, connection: str, **changes: Any) -> Answer:
             event = _event(f"websocket/{name}")
             event["requestContext"]["connectionId"] = connection
+            if name == "connect":
+                event["headers"] |= authorization(self.key)
             return function(event | changes, CONTEXT)
 
         return send
@@ -155,8 +165,9 @@ class Deployment:
 class Api:
     """API Gateway's events through the API's function."""
 
-    def __init__(self, function: Callable[[Any, Any], Answer]) -> None:
+    def __init__(self, function: Callable[[Any, Any], Answer], key: str) -> None:
         self._function = function
+        self._key = key
 
     def __call__(self, name: str, path: str | None = None, **changes: Any) -> Answer:
         event = _event(f"apigw/{name}")
@@ -164,17 +175,25 @@ class Api:
             at = urlsplit(path)
             event["rawPath"] = event["requestContext"]["http"]["path"] = at.path
             event["rawQueryString"] = at.query
-        return self._function(event | changes, CONTEXT)
+        return self._call(event | changes)
 
     def submit(self, key: str, *, steps: int = 2, **more: Any) -> str:
         """The id of a new job."""
         event = _event("apigw/generate")
         event["headers"]["idempotency-key"] = key
         body = {"prompt": "a fox", "width": 64, "height": 64, "steps": steps, **more}
-        answer = self._function(event | {"body": json.dumps(body)}, CONTEXT)
+        answer = self._call(event | {"body": json.dumps(body)})
         assert answer["statusCode"] == 202, answer["body"]
         job_id: str = json.loads(answer["body"])["id"]
         return job_id
+
+    def _call(self, event: dict[str, Any]) -> Answer:
+        event["headers"] = event["headers"] | authorization(self._key)
+        return self._function(event, CONTEXT)
+
+
+def authorization(key: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {key}"}
 
 
 def submission(body: str, **attributes: str) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Each step asserts what it was for: a path that was not taken would leave a right
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from threading import Event
@@ -22,11 +23,13 @@ from comfyq.domain.caller import DEFAULT_TENANT
 from comfyq.domain.errors import AssetsUnavailable
 from comfyq.domain.job import Job, JobId, JobStatus, WorkerId
 from comfyq.domain.submission.spec import Spec
+from comfyq.ports.notifier import Connection
 from comfyq.ports.table import Delete
 from comfyq.records.catalogues import CatalogueRecords, Published
+from comfyq.records.subscriptions import Subscription
 from infra.checks.calls import Right
 from tests.infra import files
-from tests.infra.deployment import GONE, PRESENT, Deployment, submission
+from tests.infra.deployment import GONE, PRESENT, Deployment, authorization, submission
 
 HOUR = timedelta(hours=1)
 MULTIPART_BYTES = 9 * 1024 * 1024  # boto3 sends more than 8 MB in parts
@@ -45,6 +48,7 @@ def play(deployment: Deployment) -> None:
     _a_batch(deployment)
     _a_reuse(deployment)
     files.play(deployment)
+    _keys_and_sockets(deployment)
     _submissions_by_queue(deployment)
     _dead_letters(deployment)
     _old_catalogues(deployment)
@@ -193,6 +197,43 @@ def _a_reuse(deployment: Deployment) -> None:
     with deployment.role("ReaperRole"):
         of = str(deployment.settings.aws.submissions_dead_queue_url)
         assert deployment.reap(deployment.dead(body, of=of)) == {"batchItemFailures": []}
+
+
+def _keys_and_sockets(deployment: Deployment) -> None:
+    """Keys are made, let in by header and by ticket, and end with their sockets."""
+    json_type = {"content-type": "application/json"}
+    with deployment.role("ApiRole"):
+        api = deployment.api()
+        made = api("generate", "/keys", body='{"name": "b"}', headers=json_type)
+        key = json.loads(made["body"])
+        assert key["id"] in api("list", "/keys")["body"]
+        ticket = api("generate", "/ws-ticket", body="{}", headers=json_type)
+        query = {"ticket": json.loads(ticket["body"])["ticket"]}
+    with deployment.role("WebSocketRole"):
+        send = deployment.websocket()
+        by_ticket = send("connect", "ticketed", queryStringParameters=query, headers={})
+        assert by_ticket["statusCode"] == 200
+        again = send("connect", "again", queryStringParameters=query, headers={})
+        assert again["statusCode"] == 401
+        headers = authorization(key["key"])
+        by_key = send("connect", "keyed", queryStringParameters=None, headers=headers)
+        assert by_key["statusCode"] == 200, by_key
+    with deployment.role("ApiRole") as overhearing:
+        assert deployment.api()("cancel", f"/keys/{key['id']}")["statusCode"] == 200
+        assert overhearing.recording.calls["apigatewaymanagementapi:DeleteConnection"] == 1
+    asyncio.run(_connect_expired(deployment.services()))
+    with deployment.role("ReaperRole"):
+        assert deployment.reap()["closed"] == 1
+
+
+async def _connect_expired(services: Services) -> None:
+    """Store a socket of a key that has expired since, and a job that it follows."""
+    now = services.ports.clock.now()
+    caller = replace(OWNER, key="0" * 16, until=now - HOUR)
+    connection = Connection("expired", "https://sockets.example/live")
+    now_s = int(now.timestamp())
+    await services.followers.connect(connection, caller, base_url="", now_s=now_s)
+    await services.followers.add(JobId(str(uuid4())), Subscription(connection, ""), now_s=now_s)
 
 
 def _submissions_by_queue(deployment: Deployment) -> None:

@@ -13,6 +13,9 @@ import pytest
 import urllib3
 from starlette.requests import Request
 
+from comfyq.bootstrap.access import opened_keys
+from comfyq.config import read_settings
+from comfyq.domain.caller import DEFAULT_TENANT, Scope
 from infra.aws_local.cloud import WrongDeployment, localized
 from infra.aws_local.function import Function
 from infra.aws_local.http_events import event_of, response_of
@@ -204,12 +207,22 @@ async def test_a_picture_through_the_whole_path(tmp_path: Path) -> None:
         pytest.skip("SAM's translator is not installed: run make infra-tools")
     async with running(Options(data_dir=tmp_path)) as here:
         job_id = await asyncio.to_thread(send, here.exports)
-        job = await asyncio.to_thread(ended, f"{here.url}/generate/{job_id}")
+        url = f"{here.url}/generate/{job_id}"
+        stranger = await asyncio.to_thread(urllib3.request, "GET", url, timeout=30)
+        assert stranger.status == 401
+        job = await asyncio.to_thread(ended, url, await new_key(here.exports))
         assert job["status"] == "completed", job
         assert job["urls"]["ws"] == f"{here.url.replace('http', 'ws')}/prod"
         called = {name for name, each in here.functions.items() if each.figures.init_ms}
         assert {"ApiFunction", "IntakeFunction", "ReaperFunction"} <= called
         assert not any(each.figures.failures for each in here.functions.values())
+
+
+async def new_key(exports: Mapping[str, str]) -> str:
+    """Make an API key by the table alone, as an administrator does."""
+    async with opened_keys(read_settings(exports, COMFYQ_BACKEND="emulator")) as keys:
+        scopes = frozenset({Scope.READ})
+        return (await keys.create(DEFAULT_TENANT, "a key", scopes, lives=None))[1]
 
 
 def send(exports: Mapping[str, str]) -> str:
@@ -220,11 +233,11 @@ def send(exports: Mapping[str, str]) -> str:
     return sqs.send_message(QueueUrl=queue, MessageBody=body)["MessageId"]
 
 
-def ended(url: str) -> Mapping[str, Any]:
+def ended(url: str, key: str) -> Mapping[str, Any]:
     """The job once it has ended; it is not there before it is taken in."""
     deadline = time.monotonic() + DEADLINE_S
     while True:
-        answer = urllib3.request("GET", url, timeout=30)
+        answer = urllib3.request("GET", url, headers={"X-API-Key": key}, timeout=30)
         job: Mapping[str, Any] = answer.json()
         if answer.status == 200 and job["status"] in ("completed", "failed"):
             return job

@@ -43,6 +43,7 @@ def test_the_record_has_the_rights_that_are_easily_forgotten() -> None:
     """Each is needed on a path of its own, which the story must have taken."""
     rights = recorded()
     connections = "${WebSocketApi}/${Stage}/POST/@connections/*"
+    endings = "${WebSocketApi}/${Stage}/DELETE/@connections/*"
     outputs, files = "${Bucket.Arn}/outputs/*", "${Bucket.Arn}/assets/*"
     assert Right("s3:AbortMultipartUpload", outputs) in rights["WorkerPolicy"]
     assert Right("s3:DeleteObject", outputs) in rights["WorkerPolicy"]
@@ -51,6 +52,8 @@ def test_the_record_has_the_rights_that_are_easily_forgotten() -> None:
     assert Right("dynamodb:Query", "${Table.Arn}/index/ready", "READY#*") in rights["ApiRole"]
     assert Right("s3:GetObject", outputs) in rights["ApiRole"]
     assert Right("execute-api:ManageConnections", connections) in rights["ApiRole"]
+    assert Right("execute-api:ManageConnections", endings) in rights["ApiRole"]
+    assert Right("execute-api:ManageConnections", endings) in rights["ReaperRole"]
     assert Right("dynamodb:UpdateItem", "${Table.Arn}", "RATE#*") in rights["ApiRole"]
     assert Right("s3:DeleteObject", outputs) in rights["ReaperRole"]
     assert Right("s3:DeleteObject", files) in rights["ReaperRole"]
@@ -62,6 +65,7 @@ def test_who_runs_graphs_of_clients_reads_no_secret() -> None:
     """Custom nodes run beside a worker: its rights are those of an intruder, at worst."""
     partitions = {right.partition for right in recorded()["WorkerPolicy"]}
     assert not partitions & {"SECRET#*", "IDEM#*", "DEAD#*", "RATE#*", "UPLOAD#*", "BATCH#*"}
+    assert not partitions & {"KEY", "TICKET#*", "SOCKETS#*"}
 
 
 def test_every_partition_of_the_records_is_somebodys() -> None:

@@ -1,5 +1,6 @@
 """Every deployable through its real entry point, with golden events, over the embedded backend."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -8,6 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from comfyq.bootstrap.access import opened_keys
+from comfyq.config import Settings, read_settings
+from comfyq.domain.caller import Scope, TenantId
 
 ROOT = Path(__file__).parents[2]
 DATA = ROOT / "tests" / "data"
@@ -34,7 +39,12 @@ Invoke = Callable[[str, Answer], Answer]
 
 
 @pytest.fixture
-def invoke(tmp_path: Path) -> Invoke:
+def environment() -> dict[str, str]:
+    return {"COMFYQ_BACKEND": "embedded", "COMFYQ_AUTH": "none"}
+
+
+@pytest.fixture
+def invoke(tmp_path: Path, environment: dict[str, str]) -> Invoke:
     """Calls an entry point in a fresh process, as a cold start does."""
 
     def call(module: str, event: Answer) -> Answer:
@@ -45,7 +55,7 @@ def invoke(tmp_path: Path) -> Invoke:
             capture_output=True,
             text=True,
             cwd=ROOT,
-            env={"COMFYQ_BACKEND": "embedded", "COMFYQ_DATA_DIR": str(tmp_path)},
+            env=environment | {"COMFYQ_DATA_DIR": str(tmp_path)},
         )
         assert done.returncode == 0, done.stderr
         answer: Answer = json.loads(done.stdout.splitlines()[-1])  # metrics are printed before
@@ -135,6 +145,36 @@ def test_importing_the_api_function_imports_what_every_request_needs(tmp_path: P
         env={"COMFYQ_DATA_DIR": str(tmp_path), "PATH": ""},
     )
     assert done.stdout.strip() == "[] True"
+
+
+def test_without_a_setting_functions_ask_for_keys(
+    invoke: Invoke, environment: dict[str, str], tmp_path: Path
+) -> None:
+    del environment["COMFYQ_AUTH"]
+    settings = read_settings({**environment, "COMFYQ_DATA_DIR": str(tmp_path)})
+    texts = {tenant: asyncio.run(_new_key(settings, tenant)) for tenant in ("default", "other")}
+    keys = {tenant: {"x-api-key": text} for tenant, text in texts.items()}
+
+    submitting = event("apigw/generate.json")
+    assert invoke("functions.api.handler", submitting)["statusCode"] == 401
+    submitting["headers"] |= keys["default"]
+    job_id = json.loads(invoke("functions.api.handler", submitting)["body"])["id"]
+    for tenant, status in (("default", 200), ("other", 404)):
+        showing = _of_job("apigw/show.json", job_id)
+        showing["headers"] |= keys[tenant]
+        assert invoke("functions.api.handler", showing)["statusCode"] == status
+
+        connect = event("websocket/connect.json") | {"queryStringParameters": {"job_id": job_id}}
+        connect["headers"] |= keys[tenant]
+        assert invoke("functions.websocket.handler", connect)["statusCode"] == status
+    anyone = event("websocket/connect.json") | {"queryStringParameters": None}
+    assert invoke("functions.websocket.handler", anyone)["statusCode"] == 401
+
+
+async def _new_key(settings: Settings, tenant: str) -> str:
+    async with opened_keys(settings) as keys:
+        made = await keys.create(TenantId(tenant), "a key", frozenset(Scope), lives=None)
+        return made[1]
 
 
 def _of_job(name: str, job_id: str) -> dict[str, Any]:

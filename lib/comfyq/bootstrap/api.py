@@ -13,6 +13,7 @@ from comfyq.edges.api.routes import (
     batches,
     dead_letters,
     health,
+    keys,
     uploads,
     workers,
     workflows,
@@ -27,6 +28,8 @@ ROUTERS: Sequence[Router[Services]] = (
     workflows.router,
     workers.router,
     health.router,
+    keys.router,
+    keys.ticket_router,
 )
 
 

@@ -5,8 +5,8 @@ from functools import cached_property
 from uuid import uuid4
 
 from comfyq.adapters.filesystem.spool import FileSpool
+from comfyq.bootstrap.access import AccessServices
 from comfyq.bootstrap.ports import Ports
-from comfyq.bootstrap.records import Records
 from comfyq.config import Settings
 from comfyq.domain.files.asset import AssetId
 from comfyq.domain.files.upload import UploadId
@@ -18,7 +18,7 @@ from comfyq.services.files.signed_links import SignedLinks
 from comfyq.services.files.uploads import Uploads
 
 
-class FileServices(Records):
+class FileServices(AccessServices):
     """The services of files, over one set of ports."""
 
     def __init__(self, settings: Settings, ports: Ports) -> None:
@@ -59,7 +59,7 @@ class FileServices(Records):
             self._links = SignedLinks(
                 secret=await self._link_secret(),
                 clock=self.ports.clock,
-                expires_s=self.settings.api.link_expires_s,
+                expires_s=self.settings.api.links_live_s,
             )
         return self._links
 

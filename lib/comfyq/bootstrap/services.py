@@ -5,19 +5,16 @@ from collections.abc import Sequence
 from functools import cached_property, partial
 from uuid import uuid4
 
-from comfyq.adapters.authentication.local_owner import LocalOwner
 from comfyq.adapters.filesystem.workflows import FolderWorkflows
 from comfyq.aio.logs import log
 from comfyq.aio.stall_watch import StallWatch
 from comfyq.bootstrap.file_services import FileServices
-from comfyq.domain.caller import TenantId
 from comfyq.domain.files.output import Output
 from comfyq.domain.job import Job, JobId
 from comfyq.domain.submission.batch import BatchId
 from comfyq.edges.api.links import output_url
 from comfyq.edges.intake.reading import read_request
 from comfyq.edges.websocket.rendering import render
-from comfyq.ports.authenticator import Authenticator
 from comfyq.ports.workflows import Workflows
 from comfyq.records.catalogues import CatalogueRecords
 from comfyq.records.request_counts import RequestCounts
@@ -56,10 +53,6 @@ class Services(FileServices):
     """Everything that edges call, over one set of ports."""
 
     @cached_property
-    def authenticator(self) -> Authenticator:
-        return LocalOwner(submissions_tenant=TenantId(self.settings.tenants.submissions_tenant))
-
-    @cached_property
     def workflows(self) -> Workflows:
         workflows = FolderWorkflows(self.settings.workflows_dir)
         for name, fault in workflows.faults().items():
@@ -89,7 +82,7 @@ class Services(FileServices):
 
     @cached_property
     def link_signer(self) -> LinkSigner:
-        return LinkSigner(clock=self.ports.clock, expires_s=self.settings.api.link_expires_s)
+        return LinkSigner(clock=self.ports.clock, expires_s=self.settings.api.links_live_s)
 
     @cached_property
     def announcer(self) -> Announcer:
@@ -175,6 +168,7 @@ class Services(FileServices):
             subscriptions=self.followers,
             announcer=self.announcer,
             clock=self.ports.clock,
+            is_valid=self.api_keys.is_valid,
         )
 
     @cached_property
@@ -213,6 +207,7 @@ class Services(FileServices):
             announcer=self.announcer,
             clock=self.ports.clock,
             uploads=self.uploads,
+            sockets=self.open_sockets,
         )
 
     @cached_property

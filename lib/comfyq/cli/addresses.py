@@ -1,10 +1,11 @@
 """The addresses at which other machines reach this one."""
 
-import ipaddress
 import socket
 from collections.abc import Sequence
 
 import psutil
+
+from comfyq.local.sign_in import is_loopback
 
 EVERY_ONE = ("", "0.0.0.0", "::")  # hosts to listen on that mean all addresses
 
@@ -13,7 +14,7 @@ def open_urls(host: str, port: int) -> Sequence[str]:
     """Return the URLs at which a server that listens on ``host`` serves other machines."""
     if host in EVERY_ONE:
         return [_url(each, port) for each in _own(ipv6=host == "::")]
-    return [] if _is_loopback(host) else [_url(host, port)]
+    return [] if is_loopback(host) else [_url(host, port)]
 
 
 def _own(*, ipv6: bool) -> list[str]:
@@ -23,15 +24,8 @@ def _own(*, ipv6: bool) -> list[str]:
         each.address
         for interface in psutil.net_if_addrs().values()
         for each in interface
-        if each.family in families and not _is_loopback(each.address) and "%" not in each.address
+        if each.family in families and not is_loopback(each.address) and "%" not in each.address
     ]
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:  # a name
-        return host == "localhost"
 
 
 def _url(host: str, port: int) -> str:

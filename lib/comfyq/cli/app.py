@@ -6,7 +6,7 @@ import typer
 
 from comfyq import __version__
 from comfyq.cli.group import Commands
-from comfyq.cli.options import DEFAULT_URL
+from comfyq.cli.options import DEFAULT_URL, Server
 
 app = typer.Typer(
     name="comfyq",
@@ -36,6 +36,14 @@ def comfyq(
     url: Annotated[
         str, typer.Option(envvar="COMFYQ_URL", help="Where comfyq answers.")
     ] = DEFAULT_URL,
+    api_key: Annotated[
+        str | None,
+        typer.Option(
+            envvar="COMFYQ_API_KEY",
+            metavar="KEY",
+            help="What the server knows you by; others see it on a command line.",
+        ),
+    ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a defect.")] = False,
 ) -> None:
     """A front door for ComfyUI: submit generations, follow them, fetch what they made.
@@ -43,4 +51,4 @@ def comfyq(
     Exit codes: 0 done; 1 the job failed or was canceled; 2 wrong usage, or refused by the server;
     3 no server was reached; 4 this machine's clock is wrong.
     """
-    ctx.obj = url
+    ctx.obj = Server(url, api_key)

@@ -11,6 +11,7 @@ import typer
 import urllib3
 
 from comfyq.cli.errors import NotReached, Refused, ServerFailed
+from comfyq.cli.options import Server
 
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 40.0  # API Gateway lets a request take 29 s
@@ -29,8 +30,10 @@ class ApiClient:
         ServerFailed: it cannot do it now (5xx).
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, api_key: str | None = None) -> None:
         self._url = (url if "://" in url else f"http://{url}").rstrip("/")
+        self.key_headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
+        """Sent to the server itself: links go elsewhere too, and need no key."""
         self._pool = urllib3.PoolManager(
             timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S),
             retries=urllib3.Retry(total=3, connect=0, read=0, status=0, other=0, redirect=3),
@@ -142,7 +145,8 @@ class ApiClient:
                 raise NotReached(f"the download broke off: {_reason(cut)}") from cut
 
     def _call(self, method: str, path: str, **how: Any) -> Json:
-        answer = self._request(method, self._url + path, **how)
+        headers = {**self.key_headers, **how.pop("headers", {})}
+        answer = self._request(method, self._url + path, headers=headers, **how)
         if answer.status >= 300:
             _refuse(answer)
         body = _object(answer.data)
@@ -163,7 +167,8 @@ def _size(file: Path) -> str:
 
 def client_at(ctx: typer.Context, url: str | None) -> ApiClient:
     """A client of the server that the command, or else ``comfyq`` itself, was given."""
-    client = ApiClient(url or ctx.obj)
+    server: Server = ctx.obj
+    client = ApiClient(url or server.url, api_key=server.api_key)
     ctx.call_on_close(client.close)
     return client
 

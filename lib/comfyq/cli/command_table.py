@@ -89,6 +89,15 @@ ENTRIES = (
         "Start everything on free ports, make one simulated picture, and stop everything.",
         hidden=True,
     ),
+    CommandEntry("keys create", "keys:create", "Make an API key, and print it this once."),
+    CommandEntry(
+        "keys list", "keys:listing", "List API keys, the oldest first; expired ones for 30 days."
+    ),
+    CommandEntry(
+        "keys revoke",
+        "keys:revoke",
+        "Revoke an API key: it lets nobody in any more, and its sockets end.",
+    ),
     CommandEntry(
         "dead list", "dead:listing", "List dead letters, newest first. They are kept for 14 days."
     ),
@@ -120,6 +129,7 @@ ENTRIES = (
     ),
 )
 GROUPS = {
+    "keys": ("Say who may use a server.", SERVING),
     "dead": ("Read and resend what the queues gave up on.", ASKING),
     "workflows": ("Check and import workflows.", AUTHORING),
     "infra": ("Make what comfyq runs on, and check it.", SERVING),

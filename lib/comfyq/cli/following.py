@@ -77,12 +77,15 @@ class _Following:
         if self._ended or not self._url:
             return
         try:
-            with closing(ProgressSocket(self._url, self._job_id)) as socket:
+            with closing(self._socket()) as socket:
                 while not self._ended:
                     frame = socket.next(self._pace.quiet_s)
                     yield from self._polled() if frame is None else self._news(frame)
         except SocketGone:
             return
+
+    def _socket(self) -> ProgressSocket:
+        return ProgressSocket(self._url, self._job_id, headers=self._client.key_headers)
 
     def _news(self, frame: Json) -> Iterator[Json]:
         """The frame, unless it is older than the newest one, or says the same."""

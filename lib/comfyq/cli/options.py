@@ -1,11 +1,21 @@
 """Options that several commands share."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 DEFAULT_URL = "http://127.0.0.1:8000"
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """The server that commands ask, unless their own --url names another one."""
+
+    url: str
+    api_key: str | None = None
+
 
 Url = Annotated[
     str | None,

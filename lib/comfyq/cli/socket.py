@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections.abc import Mapping
 from typing import Any
 
 import websocket
@@ -15,25 +16,26 @@ class SocketGone(Exception):
     """There is no socket to be had, or no longer; another one may be."""
 
 
-def connect(url: str) -> None:
+def connect(url: str, headers: Mapping[str, str]) -> None:
     """Open a socket and close it again; raises SocketGone."""
-    try:
-        opened = websocket.create_connection(url, timeout=CONNECT_TIMEOUT_S)
-    except (websocket.WebSocketException, OSError, ValueError) as refused:
-        raise SocketGone(str(refused)) from refused
-    opened.close(timeout=CLOSE_TIMEOUT_S)
+    _opened(url, headers).close(timeout=CLOSE_TIMEOUT_S)
 
 
 class ProgressSocket:
     """Frames about one job. Raises SocketGone where it cannot be opened."""
 
-    def __init__(self, url: str, job_id: str, *, ping_s: float = PING_S) -> None:
+    def __init__(
+        self,
+        url: str,
+        job_id: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        ping_s: float = PING_S,
+    ) -> None:
+        """``headers`` are sent with the handshake."""
         self._job_id = job_id
         self._ping_s = ping_s
-        try:
-            self._socket = websocket.create_connection(url, timeout=CONNECT_TIMEOUT_S)
-        except (websocket.WebSocketException, OSError, ValueError) as refused:
-            raise SocketGone(str(refused)) from refused
+        self._socket = _opened(url, headers or {})
         self._said_at = time.monotonic()
         if job_id not in url:  # a WebSocket API as AWS has it; ours subscribes by itself
             self._say({"action": "subscribe", "job_id": job_id})
@@ -79,6 +81,13 @@ class ProgressSocket:
             self._socket.send(json.dumps(frame))
         except (websocket.WebSocketException, OSError) as gone:
             raise SocketGone(str(gone)) from gone
+
+
+def _opened(url: str, headers: Mapping[str, str]) -> websocket.WebSocket:
+    try:
+        return websocket.create_connection(url, timeout=CONNECT_TIMEOUT_S, header=dict(headers))
+    except (websocket.WebSocketException, OSError, ValueError) as refused:
+        raise SocketGone(str(refused)) from refused
 
 
 def _object(text: str | bytes) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """All settings, read from the environment once. No other package reads it."""
 
+from comfyq.config.api import ApiSettings, Auth
 from comfyq.config.environment import (
     InvalidSettings,
     foreign_environment,
@@ -11,7 +12,6 @@ from comfyq.config.environment import (
 from comfyq.config.groups import (
     LOOK_ALIKE_ACCESS,
     PROJECT,
-    ApiSettings,
     AwsEndpoints,
     AwsSettings,
     Backend,
@@ -28,6 +28,7 @@ __all__ = [
     "LOOK_ALIKE_ACCESS",
     "PROJECT",
     "ApiSettings",
+    "Auth",
     "AwsEndpoints",
     "AwsSettings",
     "Backend",

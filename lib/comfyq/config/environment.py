@@ -13,7 +13,7 @@ from comfyq.domain.suggestions import nearest
 
 PRIVATE = ("COMFYQ_", "AWS_", "ECS_", "MINIO_")  # prefixes of what only comfyq may read
 
-OF_COMMANDS = {"COMFYQ_URL"}  # variables that the command line reads
+OF_COMMANDS = {"COMFYQ_URL", "COMFYQ_API_KEY"}  # variables that the command line reads
 
 
 class InvalidSettings(Exception):

@@ -14,7 +14,9 @@ from typing import Annotated, ClassVar
 
 from pydantic import AfterValidator, Field, SecretStr
 
+from comfyq.config.api import ApiSettings
 from comfyq.config.variable import Variable
+from comfyq.domain.caller import tenant_id
 from comfyq.domain.files.fetch_exceptions import allowed_entries
 from comfyq.domain.files.inputs import InputLimits
 from comfyq.ports.queue import TAKEN_S
@@ -22,18 +24,6 @@ from comfyq.services.worker.timing import Timing
 
 LEVELS = r"(?i)^(debug|info|warn|warning|error|critical|fatal|notset)$"
 PROJECT = Path(__file__).resolve().parents[3]
-
-SECRET_BYTES = 32  # of a key of HMAC-SHA256: https://www.rfc-editor.org/rfc/rfc2104#section-3
-
-
-def _long_enough(secret: SecretStr | None) -> SecretStr | None:
-    size = SECRET_BYTES if secret is None else len(secret.get_secret_value().encode())
-    if size < SECRET_BYTES:
-        raise ValueError(
-            f"has {size} bytes, and links could be forged; it needs {SECRET_BYTES}: unset it, or "
-            "make one by `openssl rand -hex 32`"
-        )
-    return secret
 
 
 def _meaningful(text: str) -> str:
@@ -55,27 +45,6 @@ LOOK_ALIKE_ACCESS: Mapping[str, str] = {  # every look-alike of AWS knows this k
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ApiSettings:
-    public_url: Annotated[str | None, Variable("PUBLIC_URL")] = None
-    """Prefix of links in answers; unset: the URL that the request was sent to."""
-    ws_url: str | None = None
-    """URL of the WebSocket API; unset: the API's own host."""
-    link_secret: Annotated[SecretStr | None, AfterValidator(_long_enough)] = None
-    """Signs the links to outputs, at least 32 bytes; unset: made once and kept in the table."""
-    link_expires_s: int = 7 * 86_400
-    """A link to an output is valid for that long."""
-    cors_origins: str = ""
-    """Origins, with commas, whose pages in a browser may use a server on one machine; `*`: all,
-    unset: none. On AWS, `CorsOrigins` of the template says it."""
-    allowed_hosts: str = ""
-    """Names, with commas, that a server on one machine is called by, beside its addresses, the
-    machine's name, `localhost` and the host of PUBLIC_URL; `*`: any. Requests to other names are
-    refused, since pages elsewhere could make them."""
-    scale_to_zero: bool = False
-    """The service is healthy without a live worker."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TenantSettings:
     requests_per_minute: int | None = None
     """A tenant may submit so often; unset: as often as it likes."""
@@ -84,7 +53,7 @@ class TenantSettings:
     fail and are kept as dead letters, to be sent again."""
     fair_queue: bool = False
     """Send jobs with their tenant as message group, for SQS fair queues."""
-    submissions_tenant: str = "default"
+    submissions_tenant: Annotated[str, AfterValidator(tenant_id)] = "default"
     """The tenant whose jobs the requests of the submissions queue become, whatever they say."""
 
 

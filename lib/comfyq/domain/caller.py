@@ -1,6 +1,8 @@
 """The caller of a service: every method that serves a client takes one."""
 
+import re
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import NewType
 
@@ -9,6 +11,17 @@ from comfyq.domain.errors import MissingScope
 TenantId = NewType("TenantId", str)
 
 DEFAULT_TENANT = TenantId("default")
+TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # no "#": it parts the keys of items
+
+
+def tenant_id(text: str) -> TenantId:
+    """Return ``text`` as the id of a tenant; raises ValueError if it cannot be one."""
+    if not TENANT.fullmatch(text):
+        raise ValueError(
+            f"{text[:70]!r} is no tenant: use up to 64 letters, digits, dots, hyphens and "
+            "underscores, and begin with a letter or digit"
+        )
+    return TenantId(text)
 
 
 class Scope(StrEnum):
@@ -26,6 +39,9 @@ class Caller:
 
     tenant: TenantId
     scopes: frozenset[Scope]
+    key: str | None = None  # id of the API key that it showed
+    until: datetime | None = None  # when that key expires
+    only_job: str | None = None  # the one job that it may follow; None: every one of its tenant
 
     def require(self, scope: Scope) -> None:
         """Raise MissingScope unless the caller has ``scope``."""

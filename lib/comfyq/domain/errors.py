@@ -21,6 +21,8 @@ DomainError
     - AssetNotFound
     - UploadNotFound
     - ConnectionNotFound    no client is stored for this socket
+    - ApiKeyNotFound
+  + Unauthenticated         the credentials name nobody; ``given``: there were some
   + Forbidden
     - BadSignature          a link that this server did not sign, or that has expired
     - MissingScope          the caller may not do this
@@ -165,6 +167,18 @@ class UploadNotFound(NotFound):
 
 class ConnectionNotFound(NotFound):
     code = "connection-not-found"
+
+
+class ApiKeyNotFound(NotFound):
+    code = "key-not-found"
+
+
+class Unauthenticated(DomainError):
+    code = "unauthenticated"
+
+    def __init__(self, message: str, *, given: bool) -> None:
+        super().__init__(message)
+        self.given = given
 
 
 class Forbidden(DomainError): ...

@@ -23,6 +23,7 @@ from comfyq.local.places import Places, affordable
 from comfyq.local.private_files import keep_private
 from comfyq.local.protocol import RequestLimits
 from comfyq.local.serving import serving_app
+from comfyq.local.sign_in import can_make_keys, no_key, with_sign_in
 from comfyq.local.signals import stop_event
 from comfyq.local.supervisor import supervising
 from comfyq.local.worker import dir_of, working
@@ -41,6 +42,7 @@ class UpOptions:
     workers: int = 1  # for each ComfyUI
     comfyui: Sequence[str] = ()  # base URLs; none: a simulator, if there are workers
     comfyui_command: str | None = None
+    insecure: bool = False  # serve others without sign-in
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +71,11 @@ async def running(settings: Settings, options: UpOptions) -> AsyncIterator[Up]:
     """Start everything; at the end workers drain and everything stops.
 
     Raises:
-        PortTaken, EmulatorError, WorkerIdTaken, SupervisorTaken, NotComfyUI, NotAdmitted,
+        NotSafe, PortTaken, EmulatorError, WorkerIdTaken, SupervisorTaken, NotComfyUI, NotAdmitted,
             MissingSetting: nothing is left running.
         TableUnavailable: the data directory's database cannot be used; nothing is left running.
     """
+    settings = with_sign_in(settings, host=options.host, insecure=options.insecure)
     async with AsyncExitStack() as stack:
         settings = replace(settings, local=affordable(settings.local))
         settings = await stack.enter_async_context(_backend(settings))
@@ -82,6 +85,7 @@ async def running(settings: Settings, options: UpOptions) -> AsyncIterator[Up]:
         if settings.backend is Backend.EMBEDDED:
             await ports.table.get(ANYTHING)  # a file that is no database does not become one
         services = Services(settings, ports)
+        await _require_key(services)
         await remove_dead_workers(services)
         missing = await _why_not_simulated(services, options)
         engines = [] if missing else await _engines(stack, settings, options)
@@ -100,6 +104,14 @@ async def running(settings: Settings, options: UpOptions) -> AsyncIterator[Up]:
             comfyui=[each.url for each in engines],
             no_simulator=missing,
         )
+
+
+async def _require_key(services: Services) -> None:
+    """Raise NotSafe if clients need an API key and there is none."""
+    settings = services.settings
+    needs_key = not settings.api.is_open and can_make_keys(settings)
+    if needs_key and not await services.api_keys.usable():
+        raise no_key(settings)
 
 
 def _limits_of(settings: Settings) -> RequestLimits:
@@ -148,6 +160,7 @@ async def serve_until_signal(
 def exports_of(settings: Settings, url: str) -> dict[str, str]:
     """The environment with which another process works on the same jobs."""
     names = {
+        "COMFYQ_AUTH": str(settings.api.auth),
         "COMFYQ_BACKEND": str(settings.backend),
         "COMFYQ_DATA_DIR": str(settings.data_dir.resolve()),
         "COMFYQ_URL": url,

@@ -19,12 +19,16 @@ class Credentials:
 class Authenticator(Protocol):
     """Identify callers and their scopes.
 
-    Every method raises a Forbidden error for unknown callers, and an Unavailable error if a
+    Every method raises an Unauthenticated error for unknown callers, and an Unavailable error if a
     service that it depends on does not answer.
     """
 
     async def of_client(self, credentials: Credentials) -> Caller:
-        """Return who sent a request or opened a socket."""
+        """Return who sent a request."""
+        ...
+
+    async def of_socket(self, credentials: Credentials) -> Caller:
+        """Return who opens a socket; a ticket in the query is used up by it."""
         ...
 
     async def of_queue(self, queue: str) -> Caller:

@@ -26,6 +26,15 @@ class Notifier(Protocol):
         """
         ...
 
+    async def end(self, connection: Connection) -> None:
+        """Close a client's socket.
+
+        Raises:
+            ConnectionGone: it was closed before.
+            NotifierUnavailable: it could not be closed now.
+        """
+        ...
+
 
 Deliver = Callable[[str, bytes], None]
 """(connection id, frame): hands a frame to a socket of this process, and raises what

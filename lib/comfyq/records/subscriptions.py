@@ -1,19 +1,24 @@
 """Connections, each under its id, and subscriptions, each under its job and connection.
 
-``$disconnect`` is best effort, so both expire. A power cut ends the sockets of its machine, so no
-write is synced.
+``$disconnect`` is best effort, so both expire; a subscription also when its client's API key does.
+Connections are listed under the API key that opened them too. A power cut ends the sockets of its
+machine, so no write is synced.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from comfyq.domain.caller import Caller, Scope, TenantId
 from comfyq.domain.job import JobId
 from comfyq.ports.notifier import Connection
-from comfyq.ports.table import Delete, Item, Put, Table
+from comfyq.ports.table import Cursor, Delete, Item, Put, Table
+from comfyq.records.times import optional_ms, optional_time, sortable, to_ms
 
 FOLLOW_S = 7_500  # a socket of API Gateway lives 7,200 s at most
 MAX_FOLLOWERS = 1_000  # of one job that an announcement reaches
+EXPIRING = "SOCKETS"  # partition of connections whose key expires, by when
+PAGE = 100
 AT_ONCE = 10  # subscriptions that one transaction deletes: two writes each, and the connection's
 
 
@@ -37,26 +42,31 @@ class SubscriptionRecords:
             "pk": f"CONN#{connection.id}",
             "sk": "META",
             "endpoint": connection.endpoint,
-            "tenant": caller.tenant,
-            "scopes": sorted(caller.scopes),
             "base_url": base_url,
             "ttl": now_s + FOLLOW_S,
+            **caller_fields(caller),
         }
-        await self._table.write(Put(item), synced=False)
+        if caller.until is not None:  # when the reaper ends it
+            item |= {"apk": EXPIRING, "ask": sortable(caller.until)}
+        held = [] if caller.key is None else [Put(_held(caller.key, connection, item["ttl"]))]
+        await self._table.write(Put(item), *held, synced=False)
 
     async def caller(self, connection_id: str) -> tuple[Caller, Subscription] | None:
         """Return the caller of a connection, and the subscription that it would make."""
         item = await self._table.get((f"CONN#{connection_id}", "META"))
         if item is None:
             return None
-        scopes = frozenset(scope for scope in Scope if scope in item["scopes"])
-        caller = Caller(TenantId(item["tenant"]), scopes)
-        return caller, _subscription(connection_id, item)
+        return caller_in(item), _subscription(connection_id, item)
 
-    async def add(self, job_id: JobId, follower: Subscription, *, now_s: int) -> None:
+    async def add(
+        self, job_id: JobId, follower: Subscription, *, now_s: int, until: datetime | None = None
+    ) -> None:
+        """Store who follows a job, at the longest ``until`` its key expires."""
         connection = follower.connection
         common = {"endpoint": connection.endpoint, "base_url": follower.base_url}
         ttl = now_s + FOLLOW_S
+        if until is not None:
+            ttl = min(ttl, to_ms(until) // 1000)
         await self._table.write(
             Put({"pk": f"JOB#{job_id}", "sk": f"SUB#{connection.id}", **common, "ttl": ttl}),
             Put({"pk": f"CONN#{connection.id}", "sk": f"JOB#{job_id}", "ttl": ttl}),
@@ -74,13 +84,47 @@ class SubscriptionRecords:
             job_ids = [JobId(item["sk"].removeprefix("JOB#")) for item in page.items]
             gone = [delete for job_id in job_ids for delete in _both(job_id, connection_id)]
             if page.cursor is None:
-                await self._table.write(*gone, Delete((partition, "META")), synced=False)
+                await self._table.write(*gone, *await self._own(connection_id), synced=False)
                 return
             await self._table.write(*gone, synced=False)
+
+    async def _own(self, connection_id: str) -> Sequence[Delete]:
+        """Return what deletes a connection itself, and its place under its API key."""
+        key = (f"CONN#{connection_id}", "META")
+        item = await self._table.get(key)
+        if item is None or item.get("key") is None:
+            return [Delete(key)]
+        return [Delete(key), Delete((f"SOCKETS#{item['key']}", connection_id))]
+
+    async def of_key(self, key_id: str) -> Sequence[Connection]:
+        """Return the connections that were opened with an API key."""
+        connections: list[Connection] = []
+        after: Cursor | None = None
+        while True:
+            page = await self._table.query("main", f"SOCKETS#{key_id}", limit=PAGE, after=after)
+            connections += [Connection(item["sk"], item["endpoint"]) for item in page.items]
+            after = page.cursor
+            if after is None:
+                return connections
+
+    async def expired(self, now: datetime) -> Sequence[Connection]:
+        """Return connections whose API key has expired, as many as one look shows."""
+        page = await self._table.query("active", EXPIRING, upto=sortable(now), limit=PAGE)
+        items = [await self._table.get((item["pk"], item["sk"])) for item in page.items]
+        return [
+            Connection(item["pk"].removeprefix("CONN#"), item["endpoint"])
+            for item in items
+            if item is not None
+        ]
 
     async def of_job(self, job_id: JobId) -> Sequence[Subscription]:
         page = await self._table.query("main", f"JOB#{job_id}", prefix="SUB#", limit=MAX_FOLLOWERS)
         return [_subscription(item["sk"].removeprefix("SUB#"), item) for item in page.items]
+
+
+def _held(key_id: str, connection: Connection, ttl: int) -> Item:
+    place = {"pk": f"SOCKETS#{key_id}", "sk": connection.id}
+    return {**place, "endpoint": connection.endpoint, "ttl": ttl}
 
 
 def _both(job_id: JobId, connection_id: str) -> tuple[Delete, Delete]:
@@ -93,3 +137,24 @@ def _both(job_id: JobId, connection_id: str) -> tuple[Delete, Delete]:
 
 def _subscription(connection_id: str, item: Item) -> Subscription:
     return Subscription(Connection(connection_id, item["endpoint"]), item["base_url"])
+
+
+def caller_fields(caller: Caller) -> Item:
+    return {
+        "tenant": caller.tenant,
+        "scopes": sorted(caller.scopes),
+        "key": caller.key,
+        "until": optional_ms(caller.until),
+        "only_job": caller.only_job,
+    }
+
+
+def caller_in(item: Item) -> Caller:
+    """Return the caller whose fields an item has; a scope that is not known any more is lost."""
+    return Caller(
+        TenantId(item["tenant"]),
+        frozenset(scope for scope in Scope if scope in item["scopes"]),
+        key=item.get("key"),
+        until=optional_time(item.get("until")),
+        only_job=item.get("only_job"),
+    )

@@ -20,8 +20,8 @@ from comfyq.config.reference import Setting, reference
 # Users' configurations name these: none may go or change.
 NAMES = """
 COMFYQ_BACKEND COMFYQ_DATA_DIR COMFYQ_WORKFLOWS_DIR COMFYQ_TEMPLATE COMFYQ_LOG_LEVEL PUBLIC_URL
-COMFYQ_WS_URL COMFYQ_LINK_SECRET COMFYQ_LINK_EXPIRES_S COMFYQ_CORS_ORIGINS COMFYQ_ALLOWED_HOSTS
-COMFYQ_SCALE_TO_ZERO
+COMFYQ_WS_URL COMFYQ_LINK_SECRET COMFYQ_LINK_EXPIRES_S COMFYQ_AUTH COMFYQ_CORS_ORIGINS
+COMFYQ_ALLOWED_HOSTS COMFYQ_SCALE_TO_ZERO
 COMFYQ_REQUESTS_PER_MINUTE COMFYQ_WAITING_JOBS COMFYQ_FAIR_QUEUE COMFYQ_SUBMISSIONS_TENANT
 COMFYQ_RETENTION_S COMFYQ_UNSUITED_TIMEOUT_S COMFYQ_INPUT_MAX_BYTES COMFYQ_UPLOADS_BYTES
 COMFYQ_INPUT_MAX_FILES COMFYQ_INPUT_MAX_TOTAL_BYTES COMFYQ_INPUT_MAX_S COMFYQ_INPUT_ALLOW
@@ -71,7 +71,7 @@ def test_without_variables_every_default_holds() -> None:
 def test_each_variable_is_read(setting: Setting) -> None:
     switch = "false" if setting.default == "true" else "true"
     fitting = {"COMFYQ_LOG_LEVEL": "DEBUG", "COMFYQ_LINK_SECRET": "s" * 32}
-    values = {"Backend": "aws", "bool": switch, "int": "3", "float": "3.5"}
+    values = {"Backend": "aws", "Auth": "none", "bool": switch, "int": "3", "float": "3.5"}
     value = fitting.get(setting.name) or values.get(setting.type, "x")
     changed = read_settings({setting.name: value})
     assert changed != Settings()

@@ -5,7 +5,8 @@ apigateway-how-to-call-websocket-api-connections.html
 """
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING
 
@@ -37,6 +38,9 @@ class ApiGatewayNotifier:
     async def post(self, connection: Connection, frame: bytes) -> None:
         await anyio.to_thread.run_sync(self._post, connection, frame, limiter=self._threads)
 
+    async def end(self, connection: Connection) -> None:
+        await anyio.to_thread.run_sync(self._end, connection, limiter=self._threads)
+
     def close(self) -> None:
         """Give up all clients and their idle connections; a later post makes new ones."""
         with self._making:
@@ -44,13 +48,13 @@ class ApiGatewayNotifier:
                 self._clients.popitem()[1].close()
 
     def _post(self, connection: Connection, frame: bytes) -> None:
-        try:
+        with _translating(connection):
             client = self._client(connection.endpoint)
             client.post_to_connection(ConnectionId=connection.id, Data=frame)
-        except ClientError as error:
-            raise _translated(error, connection) from error
-        except BotoCoreError as error:  # time-outs, refused connections, missing credentials
-            raise NotifierUnavailable(f"{connection.endpoint}: {error}") from error
+
+    def _end(self, connection: Connection) -> None:
+        with _translating(connection):
+            self._client(connection.endpoint).delete_connection(ConnectionId=connection.id)
 
     def _client(self, endpoint: str) -> "ApiGatewayManagementApiClient":
         with self._making:  # making clients of one session is not safe in several threads at once
@@ -60,6 +64,17 @@ class ApiGatewayNotifier:
             if len(self._clients) > MAX_CLIENTS:
                 self._clients.popitem(last=False)[1].close()
             return self._clients[endpoint]
+
+
+@contextmanager
+def _translating(connection: Connection) -> Iterator[None]:
+    """Raise the port's errors for boto3's."""
+    try:
+        yield
+    except ClientError as error:
+        raise _translated(error, connection) from error
+    except BotoCoreError as error:  # time-outs, refused connections, missing credentials
+        raise NotifierUnavailable(f"{connection.endpoint}: {error}") from error
 
 
 def _translated(error: ClientError, connection: Connection) -> Exception:

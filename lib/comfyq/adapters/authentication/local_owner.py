@@ -16,5 +16,8 @@ class LocalOwner:
     async def of_client(self, credentials: Credentials) -> Caller:
         return OWNER
 
+    async def of_socket(self, credentials: Credentials) -> Caller:
+        return OWNER
+
     async def of_queue(self, queue: str) -> Caller:
         return self._submitter

@@ -40,7 +40,10 @@ class GatewayNotifier:
         if deliver is not None and loop is asyncio.get_running_loop():
             deliver(connection.id, frame)
             return
-        await anyio.to_thread.run_sync(self._post, connection, frame, limiter=self._threads)
+        await self._send("POST", connection, frame)
+
+    async def end(self, connection: Connection) -> None:
+        await self._send("DELETE", connection)
 
     @contextmanager
     def attached(self, endpoint: str, deliver: Deliver) -> Iterator[None]:
@@ -56,14 +59,19 @@ class GatewayNotifier:
         if self._pool is not None:
             self._pool.clear()
 
-    def _post(self, connection: Connection, frame: bytes) -> None:
+    async def _send(self, method: str, connection: Connection, body: bytes | None = None) -> None:
+        await anyio.to_thread.run_sync(
+            self._request, method, connection, body, limiter=self._threads
+        )
+
+    def _request(self, method: str, connection: Connection, body: bytes | None) -> None:
         url = f"{connection.endpoint}/@connections/{quote(connection.id, safe='')}"
         try:
-            answer = self._opened().request("POST", url, body=frame, headers=HEADERS)
+            answer = self._opened().request(method, url, body=body, headers=HEADERS)
         except HTTPError as error:  # time-outs and refused connections
             raise NotifierUnavailable(f"{connection.endpoint}: {error}") from error
         match answer.status:
-            case 200:
+            case 200 | 204:
                 return
             case 410:
                 raise ConnectionGone(connection.id)

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -14,7 +14,7 @@ import typer
 from comfyq.bootstrap.diagnosis import check_services
 from comfyq.bootstrap.ports import MissingSetting
 from comfyq.cli.client import ApiClient, client_at
-from comfyq.cli.errors import CommandError, ExitCode
+from comfyq.cli.errors import CommandError, ExitCode, Refused
 from comfyq.cli.options import AsJson, Url
 from comfyq.cli.socket import SocketGone, connect
 from comfyq.cli.starting import settings_with
@@ -53,9 +53,17 @@ def _outside(client: ApiClient, settings: Settings) -> Iterator[Finding]:
     yield Finding("api", FindingState.OK, f"comfyq {health['version']} answers")
     yield from judge_workers(health)
     yield from _clock(client)
-    page = client.dead_letters(limit=DEAD_LIMIT, cursor=None)
-    yield judge_kept(len(page["letters"]), more=bool(page["next_cursor"]))
-    yield _socket(settings.api.ws_url or client.socket_url)
+    yield _kept(client)
+    yield _socket(settings.api.ws_url or client.socket_url, client.key_headers)
+
+
+def _kept(client: ApiClient) -> Finding:
+    try:
+        page = client.dead_letters(limit=DEAD_LIMIT, cursor=None)
+    except Refused as refused:
+        remedy = "set COMFYQ_API_KEY to a key with the scope admin"
+        return Finding("dead letters", FindingState.WARNING, str(refused), remedy)
+    return judge_kept(len(page["letters"]), more=bool(page["next_cursor"]))
 
 
 def _clock(client: ApiClient) -> Iterator[Finding]:
@@ -65,9 +73,9 @@ def _clock(client: ApiClient) -> Iterator[Finding]:
         yield judge_clock("clock: API", parsedate_to_datetime(date) - now)
 
 
-def _socket(url: str) -> "Finding":
+def _socket(url: str, headers: Mapping[str, str]) -> "Finding":
     try:
-        connect(url)
+        connect(url, headers)
     except SocketGone as refused:
         remedy = "clients can poll meanwhile; compare COMFYQ_WS_URL with the output WebSocketUrl"
         return Finding("sockets: connect", FindingState.WARNING, f"{url}: {refused}", remedy)

@@ -20,7 +20,7 @@ from comfyq.cli.graph_file import (
     override_of,
 )
 from comfyq.cli.lazy import command_of
-from comfyq.cli.options import AsJson, Url
+from comfyq.cli.options import AsJson, Server, Url
 from comfyq.cli.outcome import print_submitted, see_through
 from comfyq.cli.submission_words import Words
 from comfyq.cli.workflow_options import options_of, values_of
@@ -83,15 +83,19 @@ class SubmitCommand(TyperCommand):
         if words.workflow is None and words.prompt is None:
             return super().make_context(info_name, args, parent=parent, **extra)
         name = words.workflow or DEFAULT_WORKFLOW
-        command = _command_of(_fetched(words.url or parent.obj, name), named=words.workflow)
+        command = _command_of(_fetched(_server(parent.obj, words.url), name), named=words.workflow)
         return command.make_context(f"{info_name} {name}", words.rest, parent=parent, **extra)
 
 
 command = command_of(submit, cls=SubmitCommand)
 
 
-def _fetched(url: str, name: str) -> Json:
-    client = ApiClient(url)
+def _server(named: Server, url: str | None) -> Server:
+    return named if url is None else Server(url, named.api_key)
+
+
+def _fetched(server: Server, name: str) -> Json:
+    client = ApiClient(server.url, api_key=server.api_key)
     try:
         return client.workflow(name)
     except Refused as refused:

@@ -24,6 +24,7 @@ from comfyq.cli.starting import (
 from comfyq.local.emulator import EmulatorError
 from comfyq.local.loop import run
 from comfyq.local.serving import PortTaken
+from comfyq.local.sign_in import NotSafe
 from comfyq.local.up import Up, UpOptions, serve_until_signal
 
 FAILURES = (
@@ -31,10 +32,20 @@ FAILURES = (
     MissingSetting,
     NotAdmitted,
     NotComfyUI,
+    NotSafe,
     PortTaken,
     SupervisorTaken,
     WorkerIdTaken,
 )
+
+SignIn = Annotated[
+    Literal["none", "keys"] | None,
+    typer.Option(
+        help="How clients show who they are.  [env: COMFYQ_AUTH; default: none on loopback, "
+        "else keys]"
+    ),
+]
+Insecure = Annotated[bool, typer.Option("--insecure", help="Serve other machines without sign-in.")]
 
 
 def up(
@@ -49,12 +60,17 @@ def up(
         Literal["embedded", "emulator", "aws"] | None,
         typer.Option(help="Where jobs are kept.  [env: COMFYQ_BACKEND; default: embedded]"),
     ] = None,
+    auth: SignIn = None,
+    insecure: Insecure = False,
     as_json: AsJson = False,
 ) -> None:
     """Serve everything on this machine: API, sockets, workers. Without a ComfyUI, simulate one."""
     with readable_failures(*FAILURES):
         settings = settings_with(
-            COMFYQ_DATA_DIR=data_dir, COMFYQ_BACKEND=backend, COMFYUI_DIR=comfyui_dir
+            COMFYQ_DATA_DIR=data_dir,
+            COMFYQ_BACKEND=backend,
+            COMFYQ_AUTH=auth,
+            COMFYUI_DIR=comfyui_dir,
         )
         log.configure(settings.log_level)
         warn_of_unknown_settings()
@@ -64,6 +80,7 @@ def up(
             workers=workers,
             comfyui=comfyui_urls(comfyui, settings, started=comfyui_command is not None),
             comfyui_command=comfyui_command,
+            insecure=insecure,
         )
         run(serve_until_signal(settings, options, lambda up: _print_up(up, host, as_json)))
 
@@ -83,6 +100,8 @@ def _print_up(up: Up, host: str, as_json: bool) -> None:
         return
     body = '{"prompt": "a red fox in the snow"}'
     simulated = "simulated, so no picture is real; `--comfyui URL` connects a real one"
+    keyed = not up.settings.api.is_open
+    key = ' -H "Authorization: Bearer $COMFYQ_API_KEY"' if keyed else ""
     connected = ", ".join(up.comfyui) or "none here; start `comfyq worker`"
     if up.no_simulator:
         connected = (
@@ -92,18 +111,23 @@ def _print_up(up: Up, host: str, as_json: bool) -> None:
     typer.echo(
         f"comfyq is up at {up.url} until Ctrl-C\n"
         f"  docs     {up.url}/docs\n"
-        f"{_open_to(host, open_at)}"
+        f"{_open_to(host, open_at, keyed=keyed)}"
         f"  data     {data_dir} ({up.settings.backend})\n"
         f"  ComfyUI  {simulated if up.simulated else connected}\n"
-        f"  try      curl {up.url}/generate -H 'Content-Type: application/json' -d '{body}'"
+        f"  try      curl {up.url}/generate{key} -H 'Content-Type: application/json' -d '{body}'"
     )
 
 
-def _open_to(host: str, open_at: Sequence[str]) -> str:
+def _open_to(host: str, open_at: Sequence[str], *, keyed: bool) -> str:
     """Say who else than this machine may use the server; nothing if nobody may."""
     if not open_at and host not in EVERY_ONE:
         return ""
     urls = ", ".join(open_at) or "every address of this machine, which has none but its own now"
+    if keyed:
+        return (
+            f"  open     {urls}\n"
+            "           to clients with an API key; `comfyq keys create NAME` makes one\n"
+        )
     return (
         f"  open     {urls}\n"
         "           to everyone who reaches this port, without sign-in: whoever does may submit,\n"

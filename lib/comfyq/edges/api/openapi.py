@@ -23,6 +23,11 @@ Errors are problem documents (RFC 9457) with a stable `code`; `errors` names eve
 Progress is pushed over the WebSocket that `urls.ws` of a job names.
 """
 
+SCHEMES = {  # a server on loopback asks for none
+    "bearer": {"type": "http", "scheme": "bearer", "description": "An API key."},
+    "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
+}
+
 EXAMPLE_ID = "5f0c8a1e-3f5b-4a52-9d0e-7c1f2b9a6d34"
 EXAMPLE_URL = f"http://localhost:8000/generate/{EXAMPLE_ID}"
 EXAMPLE = JobView(
@@ -74,13 +79,16 @@ def _add_summaries(document: dict[str, Any]) -> None:
 
 
 def _add_scopes(document: dict[str, Any], routes: Sequence[BaseRoute]) -> None:
-    """Say which scope each operation needs, as what it answers to callers without it."""
+    """Say which scope each operation needs, and what it answers to callers without it."""
+    document["components"]["securitySchemes"] = SCHEMES
     for route in iter_route_contexts(routes):
         for scope in scopes_of(route):
             for method in route.methods or ():
                 operation = document["paths"][route.path_format][method.lower()]
                 text = f"The caller has not the scope `{scope}`, which this needs."
+                operation["responses"]["401"] = problems(401)[401]
                 operation["responses"]["403"] = problems(403)[403] | {"description": text}
+                operation["security"] = [{name: []} for name in SCHEMES]
 
 
 def _add_example(document: dict[str, Any]) -> None:

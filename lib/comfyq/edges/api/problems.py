@@ -24,6 +24,7 @@ from comfyq.domain.errors import (
     RateLimited,
     TooContended,
     TooLarge,
+    Unauthenticated,
     Unavailable,
 )
 from comfyq.domain.job.client_text import for_clients
@@ -32,11 +33,13 @@ from comfyq.wire.problems import Problem, ProblemField
 
 PROBLEM_JSON = "application/problem+json"
 MAX_FIELDS = 100  # that an answer lists
+CHALLENGE = 'Bearer realm="comfyq"'
 RETRY_AFTER_S = 2  # of what may pass by itself
 
 STATUS: Mapping[type[DomainError], HTTPStatus] = {
     InvalidRequest: HTTPStatus.UNPROCESSABLE_ENTITY,
     NotFound: HTTPStatus.NOT_FOUND,
+    Unauthenticated: HTTPStatus.UNAUTHORIZED,
     Forbidden: HTTPStatus.FORBIDDEN,
     RateLimited: HTTPStatus.TOO_MANY_REQUESTS,
     Conflict: HTTPStatus.CONFLICT,
@@ -113,11 +116,13 @@ async def on_domain_error(request: Request, error: Exception) -> Response:
         detail=str(error),
         fields=error.fields if isinstance(error, InvalidRequest) else (),
         node_errors=error.node_errors if isinstance(error, InvalidGraph) else None,
-        headers=_retry(error),
+        headers=_headers(error),
     )
 
 
-def _retry(error: DomainError) -> dict[str, str]:
+def _headers(error: DomainError) -> dict[str, str]:
+    if isinstance(error, Unauthenticated):  # https://www.rfc-editor.org/rfc/rfc6750#section-3
+        return {"WWW-Authenticate": CHALLENGE + (', error="invalid_token"' if error.given else "")}
     if isinstance(error, RateLimited):
         return {"Retry-After": str(error.retry_after_s)}
     if status_of(type(error)) is HTTPStatus.SERVICE_UNAVAILABLE:

@@ -10,6 +10,7 @@ Responses = dict[int | str, dict[str, Any]]
 SCHEMA = {"$ref": "#/components/schemas/Problem"}
 TEXTS: Mapping[int, str] = {
     400: "The body cannot be read.",
+    401: "No API key was sent, or it is unknown, revoked or expired.",
     403: "The link is not signed by this server, or its time is over.",
     404: "There is no such thing.",
     409: "It is not the time for it.",

@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from comfyq.domain.caller import Scope
-from comfyq.domain.errors import DomainError, Forbidden, JobNotFound, NotFound
+from comfyq.domain.errors import DomainError, Forbidden, JobNotFound, NotFound, Unauthenticated
 from comfyq.domain.job import JobId
 from comfyq.domain.job.client_text import for_clients
 from comfyq.edges.websocket.events import SocketEvent
@@ -69,7 +69,7 @@ class WebSocketHandler:
     async def _connect(self, event: SocketEvent) -> Answer:
         base_url = event.base_url if self._public_url is None else self._public_url
         try:
-            caller = await self._authenticator.of_client(Credentials(event.headers, event.query))
+            caller = await self._authenticator.of_socket(Credentials(event.headers, event.query))
             caller.require(CONNECT_SCOPE)
             await self._subscriptions.connect(
                 event.connection,
@@ -139,6 +139,8 @@ def _status(error: DomainError) -> int:
     match error:
         case NotFound():
             return 404
+        case Unauthenticated():
+            return 401
         case Forbidden():
             return 403
         case _:

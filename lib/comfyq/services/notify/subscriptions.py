@@ -1,9 +1,10 @@
 """Following jobs through a socket."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from comfyq.domain.caller import Caller
-from comfyq.domain.errors import ConnectionNotFound, JobNotFound
+from comfyq.domain.errors import ConnectionNotFound, JobNotFound, Unauthenticated
 from comfyq.domain.job import Job, JobId
 from comfyq.ports.clock import Clock
 from comfyq.ports.notifier import Connection
@@ -31,11 +32,14 @@ class Subscriptions:
         subscriptions: SubscriptionRecords,
         announcer: Announcer,
         clock: Clock,
+        is_valid: Callable[[str], Awaitable[bool]],
     ) -> None:
+        """``is_valid`` tells if an API key may still be used, as the table has it now."""
         self._records = records
         self._subscriptions = subscriptions
         self._announcer = announcer
         self._clock = clock
+        self._is_valid = is_valid
 
     async def connect(
         self, connection: Connection, caller: Caller, *, base_url: str, job_id: JobId | None = None
@@ -48,12 +52,18 @@ class Subscriptions:
 
         Raises:
             JobNotFound: there is no such job for this caller. Nothing was stored.
+            Unauthenticated: the caller's API key was revoked meanwhile.
         """
         if job_id is not None:
             await self._visible(caller, job_id)
         await self._subscriptions.connect(
             connection, caller, base_url=base_url, now_s=self._now_s()
         )
+        # Who revokes a key removes it and then ends its sockets: either we see that it is gone, or
+        # this socket is seen.
+        if caller.key is not None and not await self._is_valid(caller.key):
+            await self._subscriptions.disconnect(connection.id)
+            raise Unauthenticated("the API key was revoked or has expired", given=True)
 
     async def disconnect(self, connection_id: str) -> None:
         """Delete a connection and its subscriptions; an unknown connection is no error."""
@@ -78,13 +88,15 @@ class Subscriptions:
         """
         caller, follower = connected.caller, connected.follower
         await self._visible(caller, job_id)
-        await self._subscriptions.add(job_id, follower, now_s=self._now_s())
+        await self._subscriptions.add(job_id, follower, now_s=self._now_s(), until=caller.until)
         # Read again: this read sees every change made before the subscription was stored, and
         # every later change is posted to this follower. So no change is missed.
         job = await self._visible(caller, job_id)
         await self._announcer.post(job, [follower])
 
     async def _visible(self, caller: Caller, job_id: JobId) -> Job:
+        if caller.only_job not in (None, job_id):
+            raise JobNotFound(f"the ticket is not for job {job_id}")
         job = await self._records.get(job_id)
         if job.tenant != caller.tenant:
             raise JobNotFound(f"there is no job {job_id}")

@@ -1,7 +1,7 @@
 """The reaper: sends lost doorbells, frees lapsed leases, announces ends, deletes old jobs."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from comfyq.aio.logs import log
@@ -13,6 +13,7 @@ from comfyq.ports.queue import JobQueue
 from comfyq.records.job_items import ACTIVE_SHARDS
 from comfyq.records.jobs import JobRecords
 from comfyq.records.times import sortable
+from comfyq.services.access.open_sockets import OpenSockets
 from comfyq.services.files.job_deletion import JobDeletion
 from comfyq.services.files.uploads import Uploads
 from comfyq.services.notify.announcer import Announcer
@@ -32,6 +33,7 @@ class Reaper:
         announcer: Announcer,
         clock: Clock,
         uploads: Uploads | None = None,
+        sockets: OpenSockets | None = None,
     ) -> None:
         self._records = records
         self._queue = queue
@@ -39,17 +41,20 @@ class Reaper:
         self._announcer = announcer
         self._clock = clock
         self._uploads = uploads  # None: clients store no files here
+        self._sockets = sockets  # None: clients show no keys here
 
     async def reap(self) -> Counter[str]:
         """Settle every due job once; return counts of what was done: ``rung``, ``ended``,
-        ``announced``, ``deleted``, and ``expired`` for clients' files."""
+        ``announced``, ``deleted``, ``expired`` for clients' files, and ``closed`` for sockets."""
         done: Counter[str] = Counter()
         upto = sortable(self._clock.now())
         for shard in range(ACTIVE_SHARDS):
             for job_id in await self._records.due(shard, upto=upto, limit=BATCH):
                 done[await self._settle(job_id)] += 1
-        if self._uploads is not None and (expired := await self._expire(self._uploads)):
+        if self._uploads is not None and (expired := await _counted(self._uploads.expire)):
             done["expired"] = expired
+        if self._sockets is not None and (closed := await _counted(self._sockets.end_expired)):
+            done["closed"] = closed
         return done
 
     async def evict(self, worker: WorkerId, job_ids: Sequence[JobId]) -> None:
@@ -63,13 +68,6 @@ class Reaper:
             except DomainError:
                 continue  # another worker has it, or it is deleted
             await self._follow_up(job)
-
-    async def _expire(self, uploads: Uploads) -> int:
-        try:
-            return await uploads.expire()
-        except DomainError as unavailable:
-            log.warning("upload_expiry_failed", reason=str(unavailable))
-            return 0
 
     async def _settle(self, job_id: JobId) -> str:
         """Do what is due for one job. The index lags, so a consistent read decides."""
@@ -103,3 +101,12 @@ class Reaper:
         await self._queue.send(job.id, tenant=job.tenant)
         await self._records.update(job, jobs.ring)
         return "rung"
+
+
+async def _counted(work: Callable[[], Awaitable[int]]) -> int:
+    """Return how much was done; nothing if it cannot be done now."""
+    try:
+        return await work()
+    except DomainError as unavailable:
+        log.warning("upkeep_failed", reason=str(unavailable))
+        return 0

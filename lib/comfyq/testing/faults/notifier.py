@@ -14,3 +14,8 @@ class FaultyNotifier:
         await self._faults.around(
             "post", frame.decode, lambda: self._notifier.post(connection, frame)
         )
+
+    async def end(self, connection: Connection) -> None:
+        await self._faults.around(
+            "end", lambda: connection.id, lambda: self._notifier.end(connection)
+        )

@@ -25,6 +25,13 @@ class MemoryNotifier:
             raise TooLarge(f"a frame of {len(frame)} bytes; the most is {MAX_FRAME_BYTES}")
         self.posts.append((connection, frame))
 
+    async def end(self, connection: Connection) -> None:
+        if connection.endpoint in self.unavailable:
+            raise NotifierUnavailable(f"{connection.endpoint} was told to be unavailable")
+        if connection.id in self.gone:
+            raise ConnectionGone(connection.id)
+        self.gone.add(connection.id)
+
     def frames(self, connection_id: str) -> list[dict[str, Any]]:
         """Return the frames that were posted to one connection, in order."""
         return [json.loads(frame) for to, frame in self.posts if to.id == connection_id]

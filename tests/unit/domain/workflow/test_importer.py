@@ -14,7 +14,7 @@ from comfyq.bootstrap.api import api_app
 from comfyq.bootstrap.backends import open_ports
 from comfyq.bootstrap.services import Services
 from comfyq.cli.app import app
-from comfyq.config import Settings
+from comfyq.config import ApiSettings, Auth, Settings
 from comfyq.domain.workflow.importer import propose
 from comfyq.domain.workflow.workflow import Workflow
 from tests.catalogue_lab import CATALOGUE, INFO
@@ -45,7 +45,9 @@ def folder(tmp_path: Path, object_info: Path) -> Path:
 
 
 def test_an_imported_graph_has_an_endpoint_and_a_form(folder: Path, tmp_path: Path) -> None:
-    settings = Settings(data_dir=tmp_path / "data", workflows_dir=folder)
+    settings = Settings(
+        data_dir=tmp_path / "data", workflows_dir=folder, api=ApiSettings(auth=Auth.NONE)
+    )
     ports = open_ports(settings)
     with TestClient(api_app(Services(settings, ports))) as client:
         shown = client.get("/workflows/storm").json()

@@ -46,7 +46,7 @@ def test_who_lacks_the_scope_is_refused_whatever_else_it_may(route: RouteContext
     lab = lab_for(with_scopes(*{*Scope} - {needed}))
     (method,) = route.methods or {""}
     path = (route.path_format or "").format(
-        job_id=ID, batch_id=ID, asset_id=ID, upload_id=ID, letter_id=ID, name="sd15"
+        job_id=ID, batch_id=ID, asset_id=ID, upload_id=ID, letter_id=ID, key_id=ID[:8], name="sd15"
     )
     answer = lab.client.request(method, path, headers={"Content-Type": "application/json"})
     problem = answer.json()

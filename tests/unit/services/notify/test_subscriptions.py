@@ -1,3 +1,5 @@
+from typing import Any
+
 import pytest
 
 from comfyq.adapters.authentication.local_owner import OWNER
@@ -71,9 +73,9 @@ async def test_nothing_falls_between_the_subscription_and_the_snapshot(
     await connect(world)
     add = world.followers.add
 
-    async def changed_first(job_id: JobId, follower: Subscription, *, now_s: int) -> None:
+    async def changed_first(job_id: JobId, follower: Subscription, **times: Any) -> None:
         await world.announcer.announce(await world.advance(job, 3))  # tells nobody: none follows
-        await add(job_id, follower, now_s=now_s)
+        await add(job_id, follower, **times)
 
     monkeypatch.setattr(world.followers, "add", changed_first)
     await subscribe(world, JOB)

@@ -1,0 +1,130 @@
+"""``comfyq keys``: who may use a server. They work on the table itself, so that the first key can
+be made before anything runs."""
+
+import asyncio
+import re
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import Annotated, TypeVar
+
+import typer
+
+from comfyq.aio.logs import log
+from comfyq.bootstrap.access import opened_keys
+from comfyq.bootstrap.ports import MissingSetting
+from comfyq.cli.errors import CannotStart
+from comfyq.cli.options import AsJson, DataDir
+from comfyq.cli.printing import print_json
+from comfyq.cli.starting import readable_failures, settings_with
+from comfyq.domain.api_key import ApiKey, KeyId
+from comfyq.domain.caller import DEFAULT_TENANT, Scope, TenantId, tenant_id
+from comfyq.local.private_files import keep_private
+from comfyq.services.access.api_keys import ApiKeys
+from comfyq.wire.keys import MAX_NAME_CHARS, KeyList, KeyView, NewKeyView
+
+USUAL = (Scope.SUBMIT, Scope.READ, Scope.CANCEL)
+UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 7 * 86_400}
+
+T = TypeVar("T")
+
+
+def create(
+    name: Annotated[str, typer.Argument(help="Whose key it is, or what it is for.")],
+    tenant: Annotated[
+        str, typer.Option(help="Whose jobs and files its holder sees.")
+    ] = DEFAULT_TENANT,
+    scope: Annotated[
+        list[Scope] | None,
+        typer.Option(help="What its holder may do; repeatable.", show_default="submit read cancel"),
+    ] = None,
+    expires: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="As 90d, 12h, 30m or 2w.", show_default="never"),
+    ] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make an API key, and print it this once."""
+    if not 1 <= len(name) <= MAX_NAME_CHARS or not name.isprintable():
+        raise CannotStart(f"a key's name has 1 to {MAX_NAME_CHARS} printable characters")
+    of, lives = _tenant(tenant), None if expires is None else _lives(expires)
+    scopes = frozenset(scope or USUAL)
+    key, text = _with_keys(data_dir, lambda keys: keys.create(of, name, scopes, lives=lives))
+    if as_json:
+        print_json(NewKeyView.made(key, text).model_dump(mode="json"))
+        return
+    typer.echo(text)
+    typer.echo(
+        f"{_described(key)}\nNobody can read it again. Clients send it as `Authorization: Bearer "
+        "KEY`, `comfyq` takes it from COMFYQ_API_KEY.",
+        err=True,
+    )
+
+
+def listing(
+    tenant: Annotated[str | None, typer.Option(help="Of this tenant alone.")] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """List API keys, the oldest first; expired ones for 30 days."""
+    of = None if tenant is None else _tenant(tenant)
+    keys = _with_keys(data_dir, lambda keys: keys.all(of))
+    if as_json:
+        print_json(KeyList(keys=[KeyView.of(key) for key in keys]).model_dump(mode="json"))
+        return
+    for key in keys:
+        typer.echo(_described(key))
+    if not keys:
+        typer.echo("no keys; `comfyq keys create NAME` makes one", err=True)
+
+
+def revoke(
+    key_id: Annotated[
+        str, typer.Argument(metavar="ID", help="The key's id, which stands in it too: cq_ID_…")
+    ],
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Revoke an API key: it lets nobody in any more, and its sockets end."""
+    key = _with_keys(data_dir, lambda keys: keys.revoke(KeyId(key_id)))
+    if as_json:
+        print_json(KeyView.of(key).model_dump(mode="json"))
+        return
+    typer.echo(f"revoked {_described(key)}")
+
+
+def _with_keys(data_dir: DataDir, work: Callable[[ApiKeys], Awaitable[T]]) -> T:
+    """Do ``work`` with the keys of the table that the settings name."""
+    with readable_failures(MissingSetting):
+        settings = settings_with(COMFYQ_DATA_DIR=data_dir)
+        log.configure("warning")
+        keep_private(settings.data_dir)
+
+        async def done() -> T:
+            async with opened_keys(settings) as keys:
+                return await work(keys)
+
+        return asyncio.run(done())
+
+
+def _tenant(text: str) -> TenantId:
+    try:
+        return tenant_id(text)
+    except ValueError as wrong:
+        raise CannotStart(f"--tenant: {wrong}") from wrong
+
+
+def _lives(text: str) -> timedelta:
+    parts = re.fullmatch(r"([1-9][0-9]{0,5})([smhdw])", text)
+    if parts is None:
+        raise CannotStart(f"--expires: {text!r} is no time; write 90d, 12h, 30m or 2w")
+    return timedelta(seconds=int(parts[1]) * UNITS_S[parts[2]])
+
+
+def _described(key: ApiKey) -> str:
+    scopes = ",".join(sorted(key.scopes))
+    expires = "never" if key.expires_at is None else f"{key.expires_at:%Y-%m-%d %H:%M}Z"
+    used = "never" if key.last_used_at is None else f"{key.last_used_at:%Y-%m-%d %H:%M}Z"
+    return (
+        f"{key.id}  {key.name}  tenant {key.tenant}  {scopes}  expires {expires}  last used {used}"
+    )

@@ -1,0 +1,66 @@
+"""The settings of the HTTP API and its sockets."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AfterValidator, SecretStr
+
+from comfyq.config.variable import Variable
+
+OPEN_LINKS_S = 7 * 86_400
+KEYED_LINKS_S = 3_600
+SECRET_BYTES = 32  # of a key of HMAC-SHA256: https://www.rfc-editor.org/rfc/rfc2104#section-3
+
+
+def _long_enough(secret: SecretStr | None) -> SecretStr | None:
+    size = SECRET_BYTES if secret is None else len(secret.get_secret_value().encode())
+    if size < SECRET_BYTES:
+        raise ValueError(
+            f"has {size} bytes, and links could be forged; it needs {SECRET_BYTES}: unset it, or "
+            "make one by `openssl rand -hex 32`"
+        )
+    return secret
+
+
+class Auth(StrEnum):
+    """The ways in which clients show who they are."""
+
+    NONE = "none"  # they do not: everyone is the owner
+    KEYS = "keys"  # by an API key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApiSettings:
+    public_url: Annotated[str | None, Variable("PUBLIC_URL")] = None
+    """Prefix of links in answers; unset: the URL that the request was sent to."""
+    ws_url: str | None = None
+    """URL of the WebSocket API; unset: the API's own host."""
+    link_secret: Annotated[SecretStr | None, AfterValidator(_long_enough)] = None
+    """Signs the links to outputs, at least 32 bytes; unset: made once and kept in the table."""
+    link_expires_s: int | None = None
+    """A link to an output is valid for that long; unset: 3600 with API keys, else 604800."""
+    auth: Auth | None = None
+    """How clients show who they are: by API `keys`, or `none`, so that everyone is the owner.
+    Unset: none for `comfyq up` on loopback, else keys."""
+    cors_origins: str = ""
+    """Origins, with commas, whose pages in a browser may use a server on one machine; `*`: all,
+    unset: none. On AWS, `CorsOrigins` of the template says it."""
+    allowed_hosts: str = ""
+    """Names, with commas, that a server on one machine is called by, beside its addresses, the
+    machine's name, `localhost` and the host of PUBLIC_URL; `*`: any. Requests to other names are
+    refused, since pages elsewhere could make them."""
+    scale_to_zero: bool = False
+    """The service is healthy without a live worker."""
+
+    @property
+    def is_open(self) -> bool:
+        """Return whether clients need not show who they are."""
+        return self.auth is Auth.NONE
+
+    @property
+    def links_live_s(self) -> int:
+        """Return for how long a link to an output is valid: whoever has it needs no key."""
+        if self.link_expires_s is not None:
+            return self.link_expires_s
+        return OPEN_LINKS_S if self.is_open else KEYED_LINKS_S

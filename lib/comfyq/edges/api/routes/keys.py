@@ -1,0 +1,80 @@
+"""``/keys`` and ``/ws-ticket``: how clients are let in."""
+
+from http import HTTPStatus
+from typing import Annotated, Protocol
+
+from fastapi import Depends, Path
+
+from comfyq.domain.api_key import KeyId
+from comfyq.edges.api.authentication import Administrator, Reader
+from comfyq.edges.api.dependencies import require_json, services_of
+from comfyq.edges.api.responses import JSON_BODY, problems
+from comfyq.edges.api.router import Router
+from comfyq.services.access.api_keys import ApiKeys
+from comfyq.services.access.tickets import Tickets
+from comfyq.wire.keys import (
+    KeyList,
+    KeyRequest,
+    KeyView,
+    NewKeyView,
+    TicketRequest,
+    TicketView,
+)
+
+
+class KeyServices(Protocol):
+    """The services that these routes call."""
+
+    @property
+    def api_keys(self) -> ApiKeys: ...
+
+    @property
+    def tickets(self) -> Tickets: ...
+
+
+Services = Annotated[KeyServices, Depends(services_of)]
+KeyIdInPath = Annotated[str, Path(max_length=100, pattern=r"^\w+$")]
+
+router = Router[KeyServices](prefix="/keys", tags=["keys"])
+ticket_router = Router[KeyServices](prefix="/ws-ticket", tags=["sockets"])
+
+
+@router.post(
+    "",
+    status_code=HTTPStatus.CREATED,
+    dependencies=[Depends(require_json)],
+    responses=JSON_BODY,
+)
+async def create(services: Services, caller: Administrator, body: KeyRequest) -> NewKeyView:
+    """Make an API key of the caller's tenant. Its text is shown this once."""
+    key, text = await services.api_keys.create(
+        caller.tenant, body.name, frozenset(body.scopes), lives=body.lives
+    )
+    return NewKeyView.made(key, text)
+
+
+@router.get("")
+async def listing(services: Services, caller: Administrator) -> KeyList:
+    """The API keys of the caller's tenant; expired ones for 30 days."""
+    return KeyList(keys=[KeyView.of(key) for key in await services.api_keys.all(caller.tenant)])
+
+
+@router.delete("/{key_id}", responses=problems(404))
+async def revoke(services: Services, caller: Administrator, key_id: KeyIdInPath) -> KeyView:
+    """Revoke an API key of the caller's tenant: it lets nobody in any more, and sockets that were
+    opened with it end."""
+    key = await services.api_keys.revoke(KeyId(key_id), tenant=caller.tenant)
+    return KeyView.of(key)
+
+
+@ticket_router.post(
+    "",
+    status_code=HTTPStatus.CREATED,
+    dependencies=[Depends(require_json)],
+    responses=JSON_BODY,
+)
+async def issue(services: Services, caller: Reader, body: TicketRequest) -> TicketView:
+    """Make a ticket that opens one socket within a minute, for browsers, which cannot send a key
+    with a handshake."""
+    ticket = await services.tickets.issue(caller, only_job=body.job_id)
+    return TicketView(ticket=ticket.text, expires_at=ticket.expires_at)

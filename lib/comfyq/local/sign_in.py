@@ -1,0 +1,58 @@
+"""Sign-in at a server on one machine: open on loopback alone, unless its owner says otherwise."""
+
+import ipaddress
+from dataclasses import replace
+
+from comfyq.config import Auth, Backend, Settings
+
+OWN_WAY = (
+    "--insecure serves without sign-in: use it only where a firewall or a proxy of yours decides "
+    "who reaches the port"
+)
+
+
+class NotSafe(Exception):
+    """The server would be open to others, or closed to everyone; the message says what helps."""
+
+
+def with_sign_in(settings: Settings, *, host: str, insecure: bool) -> Settings:
+    """Decide if clients of a server on ``host`` need an API key; raises NotSafe."""
+    auth, is_private = settings.api.auth, is_loopback(host)
+    if insecure and auth is Auth.KEYS:
+        raise NotSafe("--insecure lets everyone in, --auth keys does not: leave one of them out")
+    if auth is Auth.NONE and not (insecure or is_private):
+        raise NotSafe(
+            f"without sign-in, everyone who reaches {host or 'this machine'} may submit, read, "
+            f"cancel and delete: leave `none` out of --auth and COMFYQ_AUTH, and make an API key "
+            f"by `{command(settings)}`. {OWN_WAY}"
+        )
+    if auth is None:
+        auth = Auth.NONE if insecure or is_private else Auth.KEYS
+    return replace(settings, api=replace(settings.api, auth=auth))
+
+
+def no_key(settings: Settings) -> NotSafe:
+    """Return the refusal to serve clients that need an API key where there is none."""
+    return NotSafe(
+        f"clients need an API key here, and there is none yet: make one by `{command(settings)}`, "
+        f"then start again. {OWN_WAY}"
+    )
+
+
+def command(settings: Settings) -> str:
+    """Return the command that makes a key where ``settings`` keep them."""
+    if settings.backend is Backend.EMBEDDED:
+        return f"comfyq keys create NAME --data-dir {settings.data_dir}"
+    return f"COMFYQ_BACKEND={settings.backend} comfyq keys create NAME"
+
+
+def can_make_keys(settings: Settings) -> bool:
+    """Return whether a key can be made before the server runs: not in an emulator of its own."""
+    return settings.backend is not Backend.EMULATOR or settings.endpoints.are_complete
+
+
+def is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:  # a name
+        return host == "localhost"

@@ -1,0 +1,287 @@
+"""Every route and frame, asked by each kind of client: no cell of the table is left out."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import httpx2
+import pytest
+from fastapi.routing import APIRoute, iter_route_contexts
+
+from comfyq.domain.caller import DEFAULT_TENANT, Caller, Scope
+from comfyq.edges.api.authentication import scopes_of
+from comfyq.edges.websocket.frame_kinds import CONNECT_SCOPE, FRAMES
+from comfyq.ports.notifier import Connection
+from tests.access_lab import ALL, CONTENT, FILE, OTHER, AccessLab, Things
+from tests.socket_events import ENDPOINT, connected, event
+
+pytestmark = pytest.mark.anyio
+
+FOX = {"prompt": "a fox"}
+NOT_FOUND = 404
+UUIDS = ("job_id", "batch_id", "asset_id", "upload_id")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A request, and what is answered to whom."""
+
+    scope: Scope | None  # None: no key is asked for; the link is signed, or it tells nothing
+    right: int  # status for a client of the thing's tenant with that scope
+    other: int | None = None  # status for one of another tenant; None: as ``right``
+    request: Mapping[str, Any] = field(default_factory=dict)
+    query: str = ""
+
+
+ROUTES = {
+    "POST /generate": Route(Scope.SUBMIT, 202, request={"json": FOX}),
+    "GET /generate": Route(Scope.READ, 200),
+    "GET /generate/{job_id}": Route(Scope.READ, 200, NOT_FOUND),
+    "GET /generate/{job_id}/outputs": Route(Scope.READ, 200, NOT_FOUND),
+    "GET /generate/{job_id}/story": Route(Scope.READ, 200, NOT_FOUND),
+    "GET /generate/{job_id}/metadata": Route(Scope.READ, 200, NOT_FOUND),
+    "DELETE /generate/{job_id}": Route(Scope.CANCEL, 200, NOT_FOUND),
+    "GET /generate/{job_id}/outputs/{index}": Route(None, 200, query="{output_query}"),
+    "HEAD /generate/{job_id}/outputs/{index}": Route(None, 200, query="{output_query}"),
+    "POST /generate/batch": Route(Scope.SUBMIT, 202, request={"json": {"requests": [FOX]}}),
+    "GET /generate/batch/{batch_id}": Route(Scope.READ, 200, NOT_FOUND),
+    "DELETE /generate/batch/{batch_id}": Route(Scope.CANCEL, 202, NOT_FOUND),
+    "POST /assets/uploads": Route(Scope.SUBMIT, 201, request={"json": FILE}),
+    "PUT /assets/uploads/{upload_id}/content": Route(
+        None, 204, request={"content": CONTENT}, query="{upload_query}"
+    ),
+    "POST /assets/uploads/{upload_id}/complete": Route(Scope.SUBMIT, 201, NOT_FOUND),
+    "POST /assets": Route(Scope.SUBMIT, 201, request={"content": CONTENT}),
+    "GET /assets/{asset_id}": Route(Scope.READ, 200, NOT_FOUND),
+    "GET /dead": Route(Scope.ADMIN, 200),
+    "GET /dead/{letter_id}": Route(Scope.ADMIN, 200, NOT_FOUND),
+    "POST /dead/{letter_id}/redrive": Route(Scope.ADMIN, 200, NOT_FOUND),
+    "GET /workflows": Route(Scope.READ, 200),
+    "GET /workflows/{name}": Route(Scope.READ, 200),
+    "POST /workflows/{name}/generate": Route(Scope.SUBMIT, 202, request={"json": FOX}),
+    "GET /workers": Route(Scope.ADMIN, 200),
+    "GET /health": Route(None, 200),
+    "POST /keys": Route(Scope.ADMIN, 201, request={"json": {"name": "mine"}}),
+    "GET /keys": Route(Scope.ADMIN, 200),
+    "DELETE /keys/{key_id}": Route(Scope.ADMIN, 200, NOT_FOUND),
+    "POST /ws-ticket": Route(Scope.READ, 201, request={"json": {}}),
+}
+
+
+async def no_key(lab: AccessLab, scope: Scope | None) -> None:
+    return None
+
+
+async def wrong(lab: AccessLab, scope: Scope | None) -> str:
+    """Another secret behind an id that there is."""
+    return (await lab.key())[:-64] + "0" * 64
+
+
+async def unknown(lab: AccessLab, scope: Scope | None) -> str:
+    return f"cq_{'0' * 16}_{'0' * 64}"
+
+
+async def malformed(lab: AccessLab, scope: Scope | None) -> str:
+    return "let-me-in"
+
+
+async def expired(lab: AccessLab, scope: Scope | None) -> str:
+    return await lab.expired_key()
+
+
+async def revoked(lab: AccessLab, scope: Scope | None) -> str:
+    return await lab.revoked_key()
+
+
+async def other_tenant(lab: AccessLab, scope: Scope | None) -> str:
+    return await lab.key(tenant=OTHER)
+
+
+async def too_little_scope(lab: AccessLab, scope: Scope | None) -> str:
+    return await lab.key(ALL - {scope} if scope else ALL)
+
+
+async def right(lab: AccessLab, scope: Scope | None) -> str:
+    return await lab.key(frozenset({scope} if scope else ALL))
+
+
+Client = Callable[[AccessLab, Scope | None], Awaitable[str | None]]
+STRANGERS: tuple[Client, ...] = (no_key, wrong, unknown, malformed, expired, revoked)
+CLIENTS: tuple[Client, ...] = (*STRANGERS, other_tenant, too_little_scope, right)
+
+
+@pytest.fixture(scope="module")
+def lab() -> AccessLab:
+    return AccessLab()
+
+
+KEPT: dict[int, Things] = {}
+
+
+async def kept(lab: AccessLab) -> Things:
+    """Return things for requests that change none, made once for each lab."""
+    if id(lab) not in KEPT:
+        KEPT[id(lab)] = await lab.things()
+    return KEPT[id(lab)]
+
+
+def test_every_route_and_frame_has_a_row(lab: AccessLab) -> None:
+    routes = [
+        route
+        for route in iter_route_contexts(lab.app.routes)
+        if isinstance(route.original_route, APIRoute)
+    ]
+    declared = {
+        f"{method} {route.path_format}": scopes_of(route)
+        for route in routes
+        for method in route.methods or ()
+    }
+    assert declared == {
+        place: frozenset({row.scope} if row.scope else ()) for place, row in ROUTES.items()
+    }
+    assert set(FRAME_ROWS) == set(FRAMES)
+
+
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda each: each.__name__)
+@pytest.mark.parametrize("place", ROUTES)
+async def test_routes(lab: AccessLab, place: str, client: Client) -> None:
+    row = ROUTES[place]
+    key = await client(lab, row.scope)
+    things = await lab.things() if client is right else await kept(lab)
+    answer = _asked(lab, place, things, key)
+    if row.scope is None:
+        assert answer.status_code == row.right, answer.text
+    elif client in STRANGERS:
+        _assert_unauthenticated(answer, given=key is not None)
+    elif client is too_little_scope:
+        assert (answer.status_code, answer.json()["code"]) == (403, "missing-scope")
+        assert f"`{row.scope}`" in answer.json()["detail"]
+    elif client is other_tenant:
+        assert answer.status_code == (row.other or row.right), answer.text
+        told = answer.text.replace(answer.json().get("instance", "-"), "")
+        named = {each for each in things.ids if each in told} - _given(place, things)
+        assert not named, "it tells of another tenant's things"
+    else:
+        assert client is right
+        assert answer.status_code == row.right, answer.text
+
+
+@pytest.mark.parametrize("place", [place for place, row in ROUTES.items() if row.other])
+async def test_what_is_another_tenants_is_answered_as_what_is_not_there(
+    lab: AccessLab, place: str
+) -> None:
+    """Nobody can tell by an answer that there is such a thing."""
+    key, theirs = await lab.key(tenant=OTHER), await kept(lab)
+    absent = {name: getattr(theirs, name)[:-8] + "00000000" for name in (*UUIDS, "key_id")}
+    nobodys = replace(theirs, **absent, letter_id="letter-0")
+    there, missing = (_asked(lab, place, each, key) for each in (theirs, nobodys))
+    assert (there.status_code, there.json()["code"]) == (404, missing.json()["code"])
+    assert there.json()["title"] == missing.json()["title"]
+    assert _without_ids(there, theirs) == _without_ids(missing, nobodys)
+
+
+def _without_ids(answer: httpx2.Response, things: Things) -> str:
+    text: str = answer.json()["detail"]
+    for each in things.ids:
+        text = text.replace(each, "ID")
+    return text
+
+
+def _given(place: str, things: Things) -> set[str]:
+    """Return the ids that the request itself names."""
+    return {value for name, value in _values(things).items() if f"{{{name}}}" in place}
+
+
+def _values(things: Things) -> dict[str, str]:
+    names = (*UUIDS, "letter_id", "key_id")
+    queries = ("output_query", "upload_query")
+    values = {name: str(getattr(things, name)) for name in (*names, *queries)}
+    return values | {"name": "sd15", "index": "0"}
+
+
+def _asked(lab: AccessLab, place: str, things: Things, key: str | None) -> httpx2.Response:
+    row = ROUTES[place]
+    method, path = place.split()
+    url = f"{path}?{row.query}" if row.query else path
+    return lab.ask(method, url.format(**_values(things)), key, **row.request)
+
+
+def _assert_unauthenticated(answer: httpx2.Response, *, given: bool) -> None:
+    assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
+    error = ', error="invalid_token"' if given else ""
+    assert answer.headers["www-authenticate"] == f'Bearer realm="comfyq"{error}'
+
+
+# --- sockets
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """A frame, and the codes of its answers: of errors, or the status of a progress frame."""
+
+    scope: Scope | None
+    right: str
+    other: str
+    stranger: str  # of a socket that was never let in, or was ended since
+    body: str
+
+
+FRAME_ROWS = {
+    "subscribe": Frame(
+        Scope.READ,
+        right="completed",
+        other="job-not-found",
+        stranger="connection-not-found",
+        body='{{"action": "subscribe", "job_id": "{job_id}"}}',
+    ),
+    "$default": Frame(
+        None, right="pong", other="pong", stranger="pong", body='{{"action": "ping"}}'
+    ),
+}
+
+
+async def answered(lab: AccessLab, socket: str, row: Frame, route: str, job_id: str) -> str:
+    """Send a frame; return the code, type or status of what is posted to the socket."""
+    await lab.sockets.handle(event(route, socket, body=row.body.format(job_id=job_id)))
+    frame = lab.notifier.frames(socket)[-1]
+    return str(frame.get("code") or frame.get("type") or frame["status"])
+
+
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda each: each.__name__)
+@pytest.mark.parametrize("job", [False, True], ids=["plain", "job"])
+async def test_handshakes(lab: AccessLab, client: Client, job: bool) -> None:
+    key, things = await client(lab, CONNECT_SCOPE), await kept(lab)
+    query = {"job_id": things.job_id} if job else {}
+    status = await connected(lab.sockets, f"{client.__name__}-{job}", key, query)
+    if client in STRANGERS:
+        assert status == (401, "unauthenticated")
+    elif client is too_little_scope:
+        assert status == (403, "missing-scope")
+    elif client is other_tenant and job:
+        assert status == (404, "job-not-found")
+    else:
+        assert status == (200, "")
+
+
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda each: each.__name__)
+@pytest.mark.parametrize("route", FRAME_ROWS)
+async def test_frames(lab: AccessLab, route: str, client: Client) -> None:
+    row, things = FRAME_ROWS[route], await kept(lab)
+    socket = f"{route}-{client.__name__}"
+    key = await client(lab, row.scope)
+    if client is too_little_scope:  # whose handshake was let in before its scopes were fewer
+        poor = Caller(DEFAULT_TENANT, ALL - {row.scope} if row.scope else ALL)
+        await lab.services.followers.connect(
+            Connection(socket, ENDPOINT), poor, base_url="", now_s=2**31
+        )
+    else:
+        await connected(lab.sockets, socket, key)
+    code = await answered(lab, socket, row, route, things.job_id)
+    if client in STRANGERS:
+        assert code == row.stranger
+    elif client is other_tenant:
+        assert code == row.other
+    elif client is too_little_scope and row.scope is not None:
+        assert code == "missing-scope"
+    else:
+        assert code == row.right
