@@ -28,6 +28,7 @@ def fuzz(server: Process, config: str, *options: str, timeout_s: float) -> None:
         "run",
         f"{server.url}/openapi.json",
         "--checks=all",
+        "--exclude-checks=use_after_free",  # DELETE cancels a job, which is shown from then on
         "--no-color",
         *options,
     ]

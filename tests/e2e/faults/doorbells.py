@@ -1,7 +1,7 @@
 """The queue and the table of a running system, as a test's own hands: to lose, double and delay."""
 
 import asyncio
-from collections.abc import Coroutine, Mapping
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from types import TracebackType
@@ -46,11 +46,20 @@ class Doorbells:
     def ring(self, job_id: str) -> None:
         self._run(self._ports.queue.send(JobId(job_id), tenant=DEFAULT_TENANT))
 
-    def take(self, count: int) -> list[Delivery]:
-        """Receive that many doorbells, which nobody else then hears for a while."""
-        taken = [self._run(self._ports.queue.receive(wait_s=5)) for _ in range(count)]
-        assert None not in taken, "there are not as many doorbells"
-        return [delivery for delivery in taken if delivery is not None]
+    def take(self, jobs: Sequence[str]) -> list[Delivery]:
+        """Receive a doorbell of each job, which nobody else then hears for a while.
+
+        The queue is shared with tests before this one: what it still has of them is acknowledged.
+        """
+        taken: dict[str, Delivery] = {}
+        while set(taken) != set(jobs):
+            delivery = self._run(self._ports.queue.receive(wait_s=5))
+            assert delivery is not None, f"no doorbell of {set(jobs) - set(taken)}"
+            if delivery.job_id in jobs:
+                taken[delivery.job_id] = delivery
+            else:
+                self.lose(delivery)
+        return [taken[job] for job in jobs]
 
     def take_any(self, most: int) -> list[Delivery]:
         """Receive up to that many doorbells, if there are any."""
@@ -66,8 +75,7 @@ class Doorbells:
     def kill(self, job_id: str) -> None:
         """Receive a job's only doorbell until it is dead."""
         for _ in range(MAX_RECEIVES):
-            [delivery] = self.take(1)
-            assert delivery.job_id == job_id
+            [delivery] = self.take([job_id])
             self.hide(delivery, 0)
         for again in self.take_any(1):  # the queue lets go of it; this is the reaper's new one
             self.hide(again, 0)

@@ -140,7 +140,7 @@ def test_a_broken_device(lab: Lab, simulator: Simulated, record: Record) -> None
     """Two faults in a row latch the worker; only the first of them counts against a job."""
     name = new_name("broken")
     lab.worker(simulator, worker_id=name)
-    job = lab.client.submit(seconds=2.0)
+    job = lab.client.submit(seconds=6.0)  # it meets the fault at its end
     lab.client.running(job)
     neighbour = lab.client.submit(seconds=0.05)
     lab.client.until(neighbour, lambda now: now["attempt"] == 1, "put behind it")

@@ -11,7 +11,7 @@ from tests.e2e.faults.conftest import Record
 from tests.e2e.faults.lab import Lab
 from tests.e2e.faults.marks import also_real
 
-PATIENCE_S = 300.0  # thousands of pictures are painted and stored
+PATIENCE_S = 600.0  # thousands of pictures are painted and stored
 CRASH = {"port": "assets", "call": "put", "about": "outputs/", "do": "crash"}
 
 

@@ -51,7 +51,7 @@ class Admission:
 
     def _workflow_check(self, request: Request) -> Check:
         for name in ("overrides", "extra_data"):
-            if getattr(request, name):
+            if getattr(request, name) not in (None, {}):
                 message = "goes with `graph` alone; for a workflow, set its parameters instead"
                 raise InvalidParameters([FieldError(name, message)])
         workflow = self._workflows.get(request.workflow)

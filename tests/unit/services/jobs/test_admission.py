@@ -256,6 +256,10 @@ async def test_ids_of_nodes_may_be_anything(lab: ApiLab, tmp_path: Path, known: 
 async def test_overrides_are_for_graphs(lab: ApiLab) -> None:
     problem = refusal(post(lab, prompt="x", overrides={"1.a": 1}), "invalid-parameters")
     assert list(fields(problem)) == ["overrides"]
+    falsy: tuple[Any, ...] = (False, 0, "", [])
+    for wrong in falsy:
+        problem = refusal(post(lab, prompt="x", extra_data=wrong), "invalid-parameters")
+        assert list(fields(problem)) == ["extra_data"]
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from comfyq.wire.uploads import NO_CONTROL
 
 FORM = "multipart/form-data"
 MAX_HEADER_CHARS = 200
-BINARY = {"schema": {"type": "string", "format": "binary"}}
+BINARY = {"schema": {"type": "string", "format": "binary", "minLength": 1}}
 FILE_FORM = {
     "schema": {
         "type": "object",
