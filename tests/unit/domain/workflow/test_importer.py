@@ -105,10 +105,12 @@ def test_an_editor_file_is_converted_by_a_catalogue(tmp_path: Path, object_info:
     printed = run("import", editor, "--into", tmp_path)
     assert printed.exit_code == 2
     assert not (tmp_path / "notes-and-reroutes").exists()
-    file = tmp_path / "Storm.json"
-    file.write_text(editor.read_text(), encoding="utf-16")
+    file, content = tmp_path / "Storm.json", json.loads(editor.read_text())
+    content["nodes"].append({"id": 900, "type": "Sticker"})
+    file.write_text(json.dumps(content), encoding="utf-16")
     printed = run("import", file, "--into", tmp_path, "--object-info", object_info)
     assert printed.exit_code == 0, printed.output
+    assert "warning: node 900 (Sticker) was left out" in printed.output
     assert load_workflow(tmp_path / "storm").parameters["steps"].default == 4
 
 
