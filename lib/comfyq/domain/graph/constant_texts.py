@@ -4,9 +4,9 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from comfyq.domain.graph.graph import Graph, Ref, reference
-from comfyq.domain.graph.value_places import switched
+from comfyq.domain.graph.value_places import BRANCHES, SWITCH, VALUE
 
-SWITCH_CLASS = "ComfySwitchNode"
+SWITCH_CLASS, FLAG_CLASS = "ComfySwitchNode", "PrimitiveBoolean"
 MAX_CHARS = 4_096  # of a text that is made: no path is longer
 MAX_DEPTH = 50  # nodes behind each other
 PARTS: Mapping[str, Sequence[str]] = {  # inputs whose texts a class makes its own of
@@ -39,8 +39,8 @@ class ConstantTexts:
 
     def of(self, value: Any, depth: int = 0) -> str | None:
         """Return the text of an input's value, through links; None if it is not known."""
-        if isinstance(value, str):
-            return value
+        if isinstance(value, str | int | float):
+            return str(value)
         source = reference(value)
         if source is None or source.output != 0 or depth > MAX_DEPTH:
             return None
@@ -80,7 +80,19 @@ class ConstantTexts:
         """Return what the side of a switch gives that is on; None if it is none, or computed."""
         if node not in self._branches:
             body = self._graph[node]
-            is_switch = body["class_type"] == SWITCH_CLASS
-            name = switched(self._graph, node) if is_switch else None
-            self._branches[node] = None if name is None else body["inputs"][name]
+            on = (
+                self._flag(body["inputs"].get(SWITCH))
+                if body["class_type"] == SWITCH_CLASS
+                else None
+            )
+            self._branches[node] = None if on is None else body["inputs"].get(BRANCHES[on])
         return self._branches[node]
+
+    def _flag(self, value: Any) -> bool | None:
+        """Return a switch's side, through primitives alone: another node may turn it round."""
+        for _ in range(MAX_DEPTH):
+            source = reference(value)
+            if source is None or self._graph[source.node]["class_type"] != FLAG_CLASS:
+                break
+            value = self._graph[source.node]["inputs"].get(VALUE)
+        return value if isinstance(value, bool) else None

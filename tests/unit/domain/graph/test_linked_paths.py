@@ -22,6 +22,8 @@ CATALOGUE = read_catalogue(
         "CaseConverter": declared("STRING", string=TEXT, mode=[["lowercase"]]),
         "StringReplace": declared("STRING", string=TEXT, find=TEXT, replace=TEXT),
         "ComfySwitchNode": declared("COMFY_MATCHTYPE_V3", on_true=["COMFY_MATCHTYPE_V3"]),
+        "PrimitiveBoolean": declared("BOOLEAN", value=["BOOLEAN", {}]),
+        "Not": declared("BOOLEAN", value=["BOOLEAN", {}]),
         "EmptyImage": declared("IMAGE"),
         "MakeMesh": declared("FILE_3D_GLB"),
         "Anything": declared("*") | {"python_module": "custom_nodes.any"},
@@ -54,6 +56,12 @@ TEXTS: dict[str, Any] = {
     "cased oddly": node("CaseConverter", string="SET", mode=["name", 0]),
     "on": node("ComfySwitchNode", switch=True, on_true=["up", 0], on_false=["name", 0]),
     "off": node("ComfySwitchNode", switch=False, on_true=["up", 0], on_false=["name", 0]),
+    "true": node("PrimitiveBoolean", value=True),
+    "on by link": node("ComfySwitchNode", switch=["true", 0], on_true=["up", 0], on_false="a"),
+    "turned": node("Not", value=True),
+    "may be on": node("ComfySwitchNode", switch=["turned", 0], on_true="a", on_false=["up", 0]),
+    "told to be on": node("ComfySwitchNode", switch="false", on_true="a", on_false=["up", 0]),
+    "numbered": node("StringConcatenate", string_a="set", string_b=7, delimiter=" "),
     "open": node("ComfySwitchNode", switch=["any", 0], on_true=["up", 0], on_false=["name", 0]),
     "replaced": node("StringReplace", string="aa", find="a", replace="."),
     "joined": node("StringConcatenate", string_a=["replaced", 0], string_b="x", delimiter=""),
@@ -66,10 +74,11 @@ TEXTS: dict[str, Any] = {
     "picture": node("EmptyImage"),
     "absolute": node("PrimitiveString", value="/etc/passwd"),
 }
-OUTSIDE = ["up", "dot", "outside", "trimmed", "on"]
-INSIDE = ["name", "inside", "cased", "off"]
+OUTSIDE = ["up", "dot", "outside", "trimmed", "on", "on by link"]
+INSIDE = ["name", "inside", "cased", "off", "numbered"]
 TEXTS["jobs"] = node("StringConcatenate", string_a="comfy", string_b="q/a/1", delimiter="")
 COMPUTED = ["cased oddly", "open", "replaced", "joined", "circle", "long", "any", "own"]
+COMPUTED += ["may be on", "told to be on"]
 
 
 def kinds(user: dict[str, Any], catalogue: NodeCatalogue | None = CATALOGUE) -> list[str]:
