@@ -54,10 +54,7 @@ class Services(FileServices):
 
     @cached_property
     def workflows(self) -> Workflows:
-        workflows = FolderWorkflows(self.settings.workflows_dir)
-        for name, fault in workflows.faults().items():
-            log.warning("workflow_broken", workflow=name, reason=fault)
-        return workflows
+        return FolderWorkflows(self.settings.workflows_dir, on_read=_log_workflow)
 
     @cached_property
     def catalogues(self) -> NodeCatalogues:
@@ -258,3 +255,10 @@ class Services(FileServices):
             return output_url(base_url, job.id, index, self.link_signer.query(job.link_key, index))
 
         return render(job, outputs, output_url=url)
+
+
+def _log_workflow(name: str, fault: str | None) -> None:
+    if fault is None:
+        log.info("workflow_read", workflow=name)
+    else:
+        log.warning("workflow_broken", workflow=name, reason=fault)

@@ -109,7 +109,7 @@ def comfyui_of(settings: Settings) -> str:
     """The one ComfyUI that the environment names; raises MissingSetting."""
     url = settings.comfyui.base_url
     if url is None:
-        raise MissingSetting("a worker needs a ComfyUI: name its URL by COMFYUI_URL")
+        raise MissingSetting("a worker needs a ComfyUI: name its URL by --comfyui or COMFYUI_URL")
     return url
 
 

@@ -2,8 +2,9 @@
 
 import json
 import re
+import time
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,29 +17,41 @@ from comfyq.domain.suggestions import among
 from comfyq.domain.workflow.workflow import Workflow
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
+FILES = ("manifest.toml", "graph.json", "sample.json")
+LOOK_S = 1.0
+Version = tuple[tuple[int, int] | None, ...]
+OnRead = Callable[[str, str | None], None]
 POSITION = re.compile(r" \(at line (\d+), column \d+\)")
 
 
 class FolderWorkflows:
     """Implements ports.workflows.Workflows; all are read when it is made.
 
+    A call looks at the files' times, at most once in ``look_s``, and reads those workflows again
+    that are new or have changed. ``on_read`` gets the name of each that is read after the first
+    time, and of each broken one, with its fault or None.
+
     Raises:
         InvalidWorkflow: the folder has none.
     """
 
-    def __init__(self, folder: Path) -> None:
-        manifests = sorted(folder.glob("*/manifest.toml"))
-        if not manifests:
-            raise InvalidWorkflow(f"{folder}: there is no workflow (*/manifest.toml) in it")
+    def __init__(
+        self, folder: Path, *, look_s: float = LOOK_S, on_read: OnRead = lambda name, fault: None
+    ) -> None:
+        self._folder = folder
+        self._look_s = look_s
+        self._on_read = on_read
         self._workflows: dict[str, Workflow] = {}
         self._faults: dict[str, str] = {}
-        for each in (manifest.parent for manifest in manifests):
-            try:
-                self._workflows[each.name] = load_workflow(each)
-            except InvalidWorkflow as broken:
-                self._faults[each.name] = _without_path(each, str(broken))
+        self._read: dict[str, Version] = {}
+        self._look()
+        if not self._read:
+            raise InvalidWorkflow(f"{folder}: there is no workflow (*/manifest.toml) in it")
+        for name, fault in self._faults.items():
+            on_read(name, fault)
 
     def get(self, name: str) -> Workflow:
+        self._look_again()
         bare = name.removesuffix(".json")
         if bare in self._faults:
             raise WorkflowNotFound(f"workflow {bare} is broken: {self._faults[bare]}")
@@ -48,10 +61,52 @@ class FolderWorkflows:
         return workflow
 
     def names(self) -> Sequence[str]:
+        self._look_again()
         return tuple(self._workflows)
 
     def faults(self) -> Mapping[str, str]:
+        self._look_again()
         return self._faults
+
+    def _look_again(self) -> None:
+        if time.monotonic() - self._looked_at_s < self._look_s:
+            return
+        for name in self._look():
+            self._on_read(name, self._faults.get(name))
+
+    def _look(self) -> Sequence[str]:
+        """Read what is new or has changed; return its names."""
+        folders = {file.parent.name: file.parent for file in self._folder.glob("*/manifest.toml")}
+        versions = {name: _version(folder) for name, folder in sorted(folders.items())}
+        for name in self._read.keys() - versions.keys():
+            self._forget(name)
+        changed = [name for name, version in versions.items() if self._read.get(name) != version]
+        for name in changed:
+            self._forget(name)
+            try:
+                self._workflows[name] = load_workflow(folders[name])
+            except InvalidWorkflow as broken:
+                self._faults[name] = _without_path(folders[name], str(broken))
+        self._read = versions
+        self._looked_at_s = time.monotonic()
+        return changed
+
+    def _forget(self, name: str) -> None:
+        self._workflows.pop(name, None)
+        self._faults.pop(name, None)
+
+
+def _version(folder: Path) -> Version:
+    """Return what changes when one of a workflow's files does."""
+    return tuple(_written(folder / name) for name in FILES)
+
+
+def _written(file: Path) -> tuple[int, int] | None:
+    try:
+        written = file.stat()
+    except OSError:
+        return None  # reading it says what is wrong
+    return written.st_mtime_ns, written.st_size
 
 
 def load_workflow(folder: Path) -> Workflow:

@@ -90,7 +90,8 @@ def import_(
     _list(made.proposal)
     if made.problems:
         raise typer.Exit(ExitCode.WRONG_USAGE)
-    typer.echo(f"Edit {made.folder / 'manifest.toml'}, then restart the server.")
+    manifest = made.folder / "manifest.toml"
+    typer.echo(f"Edit {manifest}; a server of that folder takes it without a restart.")
 
 
 def _report(checked: Checked) -> None:

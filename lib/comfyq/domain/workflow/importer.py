@@ -9,6 +9,7 @@ from comfyq.domain.graph.node_catalogue import NodeCatalogue
 from comfyq.domain.graph.node_roles import loaded
 from comfyq.domain.workflow.catalogued_graph import CataloguedGraph
 from comfyq.domain.workflow.file_inputs import file_kind, likely_kind
+from comfyq.domain.workflow.lora_suggestions import lora_strengths_of
 from comfyq.domain.workflow.model_files import model_files
 from comfyq.domain.workflow.output_nodes import output_nodes
 from comfyq.domain.workflow.raw_graph import family_of
@@ -47,7 +48,7 @@ def propose(
     """
     catalogued = CataloguedGraph(graph, catalogue)
     suggestions, not_bound = _suggestions(catalogued)
-    parameters = suggestions.tables() | _loras(graph)
+    parameters = suggestions.tables(catalogued.described) | _loras(graph)
     return Proposal(
         manifest={
             "title": title,
@@ -67,7 +68,8 @@ def propose(
 def _suggestions(catalogued: CataloguedGraph) -> tuple[Suggestions, Sequence[NotBound]]:
     """Ask each source in turn: a place that one has suggested is not suggested again."""
     suggestions, not_bound = Suggestions(), list[NotBound]()
-    for source in (_texts, _files, values_of, followers_of, primitives_of):
+    sources = (_texts, _files, values_of, followers_of, lora_strengths_of, primitives_of)
+    for source in sources:
         for found in source(catalogued, suggestions):
             if isinstance(found, Suggestion):
                 suggestions.add(found)

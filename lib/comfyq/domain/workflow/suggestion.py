@@ -1,6 +1,6 @@
 """What an import suggests for a manifest, one place of the graph at a time."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import count
 from math import lcm
@@ -11,6 +11,7 @@ from comfyq.domain.workflow.parameters import RESERVED
 
 Table = dict[str, Any]  # of a manifest
 
+NAMED = 3  # inputs that the help of a parameter names
 REPLACE_ME = "https://example.com/replace-me.png"
 ANY_TEXT = "a lighthouse in a storm"
 
@@ -78,8 +79,9 @@ class Suggestions:
     def kinds(self) -> frozenset[str]:
         return frozenset(each.table["kind"] for each in self._parameters.values())
 
-    def tables(self) -> dict[str, Table]:
-        return {name: _bound(each) for name, each in self._parameters.items()}
+    def tables(self, described: Callable[[Input], str]) -> dict[str, Table]:
+        """Return the tables by name; their help says which inputs they set, as ``described``."""
+        return {name: _bound(each, described) for name, each in self._parameters.items()}
 
     def sample(self) -> dict[str, Any]:
         """Return the required values, as the graph has them, and a seed."""
@@ -103,6 +105,11 @@ def _narrower(one: Table, other: Table) -> Table:
     return both
 
 
-def _bound(parameter: _Parameter) -> Table:
+def _bound(parameter: _Parameter, described: Callable[[Input], str]) -> Table:
     places = [".".join(place) for place in parameter.places]
-    return parameter.table | {"bind": places[0] if len(places) == 1 else places}
+    named = [described(place) for place in parameter.places[:NAMED]]
+    more = len(places) - len(named)
+    sets = ", ".join(named) + (f" and {more} more" if more else "")
+    explained = f"{parameter.table['help']} Sets {sets}."
+    bind = places[0] if len(places) == 1 else places
+    return parameter.table | {"help": explained, "bind": bind}

@@ -46,8 +46,9 @@ EXAMPLE = JobView(
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
-    """OpenAPI of ``app``; made once."""
-    if app.openapi_schema is None:
+    """OpenAPI of ``app``; made once for the same workflows."""
+    workflows = app.state.services.library.all()
+    if app.openapi_schema is None or app.state.described != workflows:
         document = get_openapi(
             title=app.title,
             version=app.version,
@@ -58,9 +59,9 @@ def describe(app: FastAPI) -> dict[str, Any]:
         _add_problem(document)
         _add_summaries(document)
         _add_scopes(document, app.routes)
-        add_forms(document, app.state.services.library.all())
+        add_forms(document, workflows)
         _add_example(document)
-        app.openapi_schema = document
+        app.openapi_schema, app.state.described = document, workflows
     return app.openapi_schema
 
 

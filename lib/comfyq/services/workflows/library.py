@@ -1,9 +1,10 @@
 """The installed workflows, and their availability on known workers."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
-from comfyq.domain.errors import InvalidRequest
+from comfyq.domain.errors import InvalidRequest, WorkflowNotFound
 from comfyq.domain.graph.node_catalogue import NodeCatalogue
 from comfyq.domain.submission.admission import refusal_of_sample
 from comfyq.domain.workflow.workflow import Model, Workflow
@@ -27,13 +28,12 @@ class WorkflowLibrary:
     def __init__(self, *, workflows: Workflows, catalogues: KnownCatalogues) -> None:
         self._workflows = workflows
         self._catalogues = catalogues
-        self._verdicts: dict[tuple[str, str], Sequence[str]] = {}
+        self._verdicts: dict[tuple[str, str], tuple[Workflow, Sequence[str]]] = {}
 
     async def list(self) -> Sequence[Listing]:
         """Return every workflow, sorted by name."""
         catalogues = await self._catalogues.known()
-        names = sorted(self._workflows.names())
-        return [self._offer(self._workflows.get(name), catalogues) for name in names]
+        return [self._offer(workflow, catalogues) for workflow in self.all()]
 
     def faults(self) -> Mapping[str, str]:
         """Return what is wrong with each broken workflow, by name."""
@@ -45,8 +45,12 @@ class WorkflowLibrary:
         return self._offer(workflow, await self._catalogues.known())
 
     def all(self) -> Sequence[Workflow]:
-        """Return all workflows as their authors wrote them, regardless of workers."""
-        return [self._workflows.get(name) for name in sorted(self._workflows.names())]
+        """Return all workflows as their authors wrote them, regardless of workers, by name."""
+        workflows = []
+        for name in sorted(self._workflows.names()):
+            with suppress(WorkflowNotFound):  # its folder was removed since
+                workflows.append(self._workflows.get(name))
+        return workflows
 
     def _offer(self, workflow: Workflow, catalogues: Sequence[NodeCatalogue]) -> Listing:
         if not catalogues:
@@ -63,12 +67,13 @@ class WorkflowLibrary:
 
     def _reasons(self, workflow: Workflow, catalogue: NodeCatalogue) -> Sequence[str]:
         key = (workflow.name, catalogue.id)
-        if key not in self._verdicts:
+        judged, reasons = self._verdicts.get(key, (None, ()))
+        if judged is not workflow:  # it is new, or its author has changed it
             if len(self._verdicts) >= MAX_CACHED:
                 self._verdicts.clear()
-            refused = refusal_of_sample(workflow, catalogue)
-            self._verdicts[key] = _messages(refused)
-        return self._verdicts[key]
+            reasons = _messages(refusal_of_sample(workflow, catalogue))
+            self._verdicts[key] = workflow, reasons
+        return reasons
 
 
 def _messages(refused: InvalidRequest | None) -> Sequence[str]:

@@ -21,6 +21,7 @@ from tests.catalogue_lab import CATALOGUE, INFO
 from tests.paths import DATA, WORKFLOWS
 
 EXPORT = DATA / "graphs" / "sdxl-export.json"
+EXPORTED = json.loads(EXPORT.read_text())
 SHIPPED = WORKFLOWS
 
 
@@ -81,6 +82,8 @@ def test_what_was_found_is_proposed(folder: Path) -> None:
         "width": "size",
         "height": "size",
         "batch_size": "integer",
+        "lora_strength": "number",
+        "lora_clip_strength": "number",
         "loras": "loras",
     }
     parameters = workflow.parameters
@@ -88,6 +91,10 @@ def test_what_was_found_is_proposed(folder: Path) -> None:
     assert parameters["width"].multiple_of == 8
     assert parameters["sampler"].source == "samplers"
     assert parameters["negative_prompt"].bindings == (("7", "text"),)
+    assert parameters["negative_prompt"].default == EXPORTED["7"]["inputs"]["text"]
+    assert parameters["denoise"].default == EXPORTED["3"]["inputs"]["denoise"]
+    assert parameters["cfg"].help.endswith("Sets cfg of node 3 (KSampler).")
+    assert parameters["width"].help.count(" of node ") == 2
     assert workflow.outputs == ("9",)
     assert workflow.family == "sd_xl_base_1.0"
     assert {model.file for model in workflow.models} == {
@@ -189,3 +196,26 @@ def _prompts(workflow: Workflow) -> dict[str, Any]:
         for name in names
         if name in parameters and parameters[name].bindings
     }
+
+
+def test_each_lora_of_a_graph_has_strengths_of_its_own() -> None:
+    """Also where they are equal: another LoRA is another matter."""
+    loader = {"lora_name": "x/fox.safetensors", "model": ["4", 0]}
+    two = {"strength_model": 0.7, "strength_clip": 0.7, "clip": ["4", 1]}
+    graph = EXPORTED | {
+        "10": {"class_type": "LoraLoaderModelOnly", "inputs": loader | {"strength_model": 0.7}},
+        "11": {"class_type": "LoraLoader", "inputs": loader | two | {"strength_model": 25}},
+        "12": {"class_type": "LoraLoader", "inputs": loader | two | {"strength_model": ["13", 0]}},
+    }
+    tables = propose(graph, title="foxes").parameters
+    bound = {name: table.get("bind") for name, table in tables.items() if "_strength" in name}
+    assert {"10.strength_model", "11.strength_model", "11.strength_clip", "12.strength_clip"} <= {
+        *bound.values()
+    }
+    assert all(isinstance(place, str) and place != "12.strength_model" for place in bound.values())
+    by_place = {place: tables[name] for name, place in bound.items()}
+    assert (by_place["10.strength_model"]["default"], by_place["11.strength_model"]["max"]) == (
+        0.7,
+        25.0,
+    )
+    assert "x/fox.safetensors" in by_place["11.strength_clip"]["help"]

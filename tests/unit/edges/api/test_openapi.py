@@ -143,3 +143,14 @@ def test_accepting_is_documented_with_its_header_and_an_example(document: dict[s
     example = accepted["content"]["application/json"]["example"]
     assert (example["status"], example["progress"]) == ("queued", 0.0)
     assert set(example) == set(document["components"]["schemas"]["JobView"]["properties"])
+
+
+def test_the_description_follows_the_workflows(
+    lab: ApiLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = lab.app.openapi()
+    assert lab.app.openapi() is before
+    only = [lab.services.workflows.get("sd15")]
+    monkeypatch.setattr(lab.services.library, "all", lambda: only)
+    forms = {path for path in lab.app.openapi()["paths"] if path.endswith("/generate")}
+    assert forms - {"/generate"} == {"/workflows/sd15/generate"}
