@@ -70,6 +70,10 @@ class ApiClient:
         fields = {name: value for name, value in asked.items() if value is not None}
         return self._call("GET", "/generate", fields=fields)
 
+    def workflows(self) -> Json:
+        """Return ``workflows``, the broken ones among them."""
+        return self._call("GET", "/workflows")
+
     def workflow(self, name: str) -> Json:
         """All that is to be known for using a workflow."""
         return self._call("GET", f"/workflows/{quote(name, safe='')}")

@@ -78,6 +78,12 @@ ENTRIES = (
         SERVING,
     ),
     CommandEntry(
+        "doctor",
+        "doctor:doctor",
+        "Tell what is wrong on this machine. Exit code 1 if something must be mended.",
+        SERVING,
+    ),
+    CommandEntry(
         "env",
         "env:env",
         'Print the settings of the running `comfyq up`: `eval "$(comfyq env)"`.',

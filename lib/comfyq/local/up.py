@@ -9,6 +9,7 @@ from pathlib import Path
 from comfyq.aio.logs import log
 from comfyq.aio.tasks import beside
 from comfyq.bootstrap.backends import open_ports
+from comfyq.bootstrap.data_check import refuse_damage
 from comfyq.bootstrap.membership import simulator_refused
 from comfyq.bootstrap.provisioning import provisioned
 from comfyq.bootstrap.runtime_file import runtime_file
@@ -73,12 +74,14 @@ async def running(settings: Settings, options: UpOptions) -> AsyncIterator[Up]:
     Raises:
         NotSafe, PortTaken, EmulatorError, WorkerIdTaken, SupervisorTaken, NotComfyUI, NotAdmitted,
             MissingSetting: nothing is left running.
-        TableUnavailable: the data directory's database cannot be used; nothing is left running.
+        TableUnavailable: the data directory's database cannot be used, or is damaged; nothing is
+            left running.
     """
     settings = with_sign_in(settings, host=options.host, insecure=options.insecure)
     async with AsyncExitStack() as stack:
         settings = replace(settings, local=affordable(settings.local))
         settings = await stack.enter_async_context(_backend(settings))
+        await asyncio.to_thread(refuse_damage, settings)
         ports = open_ports(settings)
         stack.callback(ports.close)
         await ports.prepare()

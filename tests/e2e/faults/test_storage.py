@@ -165,7 +165,22 @@ def a_newer_database(path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("spoil", [a_file, a_file_above, a_damaged_database, a_newer_database])
+def an_overwritten_page(path: Path) -> Path:
+    path.mkdir()
+    with contextlib.closing(sqlite3.connect(path / "comfyq.db")) as connection:
+        connection.execute("CREATE TABLE item (body TEXT)")
+        connection.executemany("INSERT INTO item VALUES (?)", [("x" * 3_000,)] * 20)
+        connection.commit()
+    with (path / "comfyq.db").open("r+b") as file:
+        file.seek(8 * 4096)
+        file.write(b"\xa5" * 4096)
+    return path
+
+
+SPOILT = [a_file, a_file_above, a_damaged_database, a_newer_database, an_overwritten_page]
+
+
+@pytest.mark.parametrize("spoil", SPOILT)
 def test_up_says_at_once_what_is_wrong_with_its_data(
     spoil: Callable[[Path], Path], tmp_path: Path, record: Record, backend: str
 ) -> None:

@@ -92,7 +92,7 @@ class Database:
         try:
             return future.result() if future.done() else await self._in_time(future)
         except (sqlite3.Error, OSError) as error:
-            raise Unusable(f"{self.path}: {_explained(error)}") from error
+            raise Unusable(f"{str(self.path)!r}: {_explained(error)}") from error
 
     async def _in_time(self, future: Future[T]) -> T:
         """Wait for work; raises Unusable if it has not begun within the time-out."""
@@ -108,7 +108,7 @@ class Database:
             return await waiting
         except asyncio.CancelledError:
             if is_late and not is_cancelled():
-                late = f"{self.path} has been locked for {self._busy_timeout_s} s"
+                late = f"{str(self.path)!r} has been locked for {self._busy_timeout_s} s"
                 raise Unusable(late) from None
             raise
         finally:
@@ -179,6 +179,8 @@ def _explained(error: sqlite3.Error | OSError) -> str:
         sqlite3.SQLITE_CORRUPT: "the database is damaged",
         sqlite3.SQLITE_NOTADB: "the file is no SQLite database",
     }
+    if "Could not decode" in str(error):  # it would show the stored text
+        return "the database is damaged (a stored text is not UTF-8)"
     code = getattr(error, "sqlite_errorcode", None)
     # The low byte is the primary code: https://www.sqlite.org/rescode.html
     reason = reasons.get(code & 0xFF) if code is not None else None

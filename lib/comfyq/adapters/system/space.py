@@ -18,15 +18,20 @@ class DiskSpace:
 
     def _shortage(self, name: str, folder: Path) -> str | None:
         try:
-            free = shutil.disk_usage(_existing(folder)).free
+            free = free_bytes(folder)
         except OSError:
             return None  # the code that writes there reports what is wrong
         if free >= self._least_bytes:
             return None
         return (
-            f"{name} ({folder}) has {free / GIGABYTE:.2f} GB left, and COMFYQ_MIN_FREE_BYTES asks "
-            f"for {self._least_bytes / GIGABYTE:.2f} GB: free some"
+            f"{name} ({str(folder)!r}) has {free / GIGABYTE:.2f} GB left, and "
+            f"COMFYQ_MIN_FREE_BYTES asks for {self._least_bytes / GIGABYTE:.2f} GB: free some"
         )
+
+
+def free_bytes(folder: Path) -> int:
+    """Return what is free on the disk of a folder, which need not exist yet."""
+    return shutil.disk_usage(_existing(folder)).free
 
 
 def _existing(folder: Path) -> Path:

@@ -1,5 +1,7 @@
 """One machine: SQLite and files."""
 
+from pathlib import Path
+
 from comfyq.adapters.filesystem.assets import FileAssets
 from comfyq.adapters.gateway.notifier import GatewayNotifier
 from comfyq.adapters.sqlite.database import Database
@@ -16,8 +18,12 @@ SUBMISSIONS_BOX = "submissions"
 SUBMISSIONS_DEAD_BOX = "submissions-dead"
 
 
+def database_file(settings: Settings) -> Path:
+    return settings.data_dir / "comfyq.db"
+
+
 def embedded_ports(settings: Settings, clock: Clock) -> Ports:
-    database = Database(path=settings.data_dir / "comfyq.db")
+    database = Database(path=database_file(settings))
     table = SqliteTable(database=database, clock=clock)
     queue = SqliteQueue(database=database, clock=clock, visibility_s=settings.worker.visibility_s)
     notifier = GatewayNotifier()

@@ -1,10 +1,8 @@
 """``comfyq infra check``: what is wrong with a deployment, seen from outside."""
 
 import asyncio
-import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -14,16 +12,16 @@ import typer
 from comfyq.bootstrap.diagnosis import check_services
 from comfyq.bootstrap.ports import MissingSetting
 from comfyq.cli.client import ApiClient, client_at
-from comfyq.cli.errors import CommandError, ExitCode, Refused
+from comfyq.cli.errors import CommandError, Refused
+from comfyq.cli.findings import report
 from comfyq.cli.options import AsJson, Url
 from comfyq.cli.socket import SocketGone, connect
 from comfyq.cli.starting import settings_with
 from comfyq.config import Settings
-from comfyq.domain.diagnosis import Finding, FindingState, is_sound
+from comfyq.domain.diagnosis import Finding, FindingState
 from comfyq.services.operations.findings import judge_clock, judge_kept, judge_workers
 
 DEAD_LIMIT = 100  # a page of the API
-COLORS = {"ok": "green", "warning": "yellow", "wrong": "red"}
 
 
 def check(ctx: typer.Context, url: Url = None, as_json: AsJson = False) -> None:
@@ -35,12 +33,7 @@ def check(ctx: typer.Context, url: Url = None, as_json: AsJson = False) -> None:
     """
     settings = settings_with()
     findings = [*_outside(client_at(ctx, url), settings), *_inside(settings)]
-    if as_json:
-        typer.echo(json.dumps([asdict(finding) for finding in findings]))
-    else:
-        _print(findings)
-    if not is_sound(findings):
-        raise typer.Exit(ExitCode.JOB_FAILED)
+    report(findings, as_json=as_json)
 
 
 def _outside(client: ApiClient, settings: Settings) -> Iterator[Finding]:
@@ -94,12 +87,3 @@ def _inside(settings: Settings) -> Sequence[Finding]:
         return findings
     untried = "not tried: COMFYQ_BACKEND names no services of AWS"
     return [Finding("rights", FindingState.OK, untried)]
-
-
-def _print(findings: Sequence[Finding]) -> None:
-    width = max(len(finding.subject) for finding in findings)
-    for finding in findings:
-        state = typer.style(f"{finding.state:8}", fg=COLORS[finding.state])
-        typer.echo(f"{state} {finding.subject:{width}}  {finding.told}")
-        if finding.remedy:
-            typer.echo(f"{'':8} {'':{width}}  → {finding.remedy}")

@@ -14,6 +14,7 @@ OBJECT = re.compile(
     r"|(?: object| at 0x[0-9A-Fa-f]+)>$"
 )
 CALL = re.compile(r"\b[A-Za-z_][\w.]*\((?=\w+=)|\b\w*(?:Error|Exception|Warning)\(")
+QUOTED = re.compile(r"(['\"])(?:file://)?~?/(?:[^'\"/\n]*/)*([^'\"/\n]*)\1")  # spaces, too
 POSIX = re.compile(
     r"(?<![\w:/.~-])(?:file://)?~?(?:/[^\s/:;,'\"<>()\[\]]+)+/([^\s/:;,'\"<>()\[\]]*)"
 )
@@ -29,6 +30,7 @@ def for_clients(text: str) -> str:
     for _ in range(2):  # an object may be shown within another
         text = ANGLED.sub(lambda shown: LEFT_OUT if OBJECT.search(shown[0]) else shown[0], text)
     text = "".join(_without_calls(text))
+    text = QUOTED.sub(lambda path: f"{path[1]}{path[2] or LEFT_OUT}{path[1]}", text)
     return POSIX.sub(_last_part, WINDOWS.sub(_last_part, text))
 
 

@@ -12,6 +12,7 @@ from comfyq.wire.generate.statuses import error_text, whole_error_text
     [
         ("no /srv/ComfyUI/models/loras/a-b_1.safetensors here", "no a-b_1.safetensors here"),
         ("'/data/x/y.png': denied", "'y.png': denied"),
+        ("'/data/my files/y.png': \"/a b/c\"", "'y.png': \"c\""),
         ("open file:///srv/a/b.png, ~/a/b", "open b.png, b"),
         (r"C:\Users\My Name\ComfyUI\out\a.png is gone", "a.png is gone"),
         (r"'C:\\Users\\me\\a.png' and D:/b/c.png", "'a.png' and c.png"),

@@ -1,0 +1,72 @@
+"""Examination of one machine: data directory, workflows and ComfyUIs. Nothing of it is changed."""
+
+import asyncio
+import platform
+from collections.abc import Iterator, Mapping, Sequence
+
+from comfyq import __version__
+from comfyq.adapters.comfyui.engine import ComfyEngine
+from comfyq.adapters.filesystem.workflows import FolderWorkflows
+from comfyq.bootstrap.data_check import data_findings
+from comfyq.config import Settings
+from comfyq.domain.diagnosis import Finding, FindingState
+from comfyq.domain.errors import InvalidWorkflow
+from comfyq.domain.graph.node_catalogue import NodeCatalogue, read_catalogue
+from comfyq.domain.submission.admission import refusal_of_sample
+from comfyq.domain.workflow.workflow import Workflow
+from comfyq.ports.engine import EngineError
+
+ANSWER_S = 30.0  # for a ComfyUI to list its nodes, which may be thousands
+
+
+async def examine(settings: Settings, comfyui: Sequence[str]) -> list[Finding]:
+    """Look at everything that this machine alone decides; ``comfyui`` are base URLs."""
+    version = f"{__version__}, Python {platform.python_version()}"
+    findings = [Finding("comfyq", FindingState.OK, version), *data_findings(settings)]
+    catalogues: dict[str, NodeCatalogue] = {}
+    for url in comfyui:
+        findings.append(await _comfyui(url, catalogues))
+    return [*findings, *_workflows(settings, catalogues)]
+
+
+async def _comfyui(url: str, catalogues: dict[str, NodeCatalogue]) -> Finding:
+    """Look at a ComfyUI, and add its catalogue to ``catalogues``."""
+    subject = "ComfyUI"
+    try:
+        async with asyncio.timeout(ANSWER_S), ComfyEngine(url) as engine:
+            info = await engine.info()
+            catalogues[url] = read_catalogue(await engine.object_info())
+    except (EngineError, TimeoutError) as away:
+        remedy = "start it, or name another with --comfyui; its jobs wait meanwhile"
+        reason = str(away) or f"no answer within {ANSWER_S:.0f} s"
+        return Finding(subject, FindingState.WRONG, f"{url}: {reason}", remedy)
+    devices = ", ".join(info.devices)
+    if info.simulated:
+        remedy = "no picture of it is real"
+        return Finding(subject, FindingState.WARNING, f"{url} is simulated", remedy)
+    return Finding(subject, FindingState.OK, f"{url} is {info.version} on {devices}")
+
+
+def _workflows(settings: Settings, catalogues: Mapping[str, NodeCatalogue]) -> Iterator[Finding]:
+    try:
+        workflows = FolderWorkflows(settings.workflows_dir)
+    except InvalidWorkflow as none:
+        yield Finding("workflows", FindingState.WRONG, str(none), "set COMFYQ_WORKFLOWS_DIR")
+        return
+    names, faults = workflows.names(), workflows.faults()
+    for name, fault in faults.items():
+        remedy = f"mend it in {settings.workflows_dir / name}; until then it is not served"
+        yield Finding(f"workflow {name}", FindingState.WRONG, fault, remedy)
+    if not faults:
+        yield Finding("workflows", FindingState.OK, f"{len(names)} in {settings.workflows_dir}")
+    for url, catalogue in catalogues.items():
+        for name in names:
+            yield from _obstacles(workflows.get(name), url, catalogue)
+
+
+def _obstacles(workflow: Workflow, url: str, catalogue: NodeCatalogue) -> Iterator[Finding]:
+    refused = refusal_of_sample(workflow, catalogue)
+    if refused is not None:
+        told = f"cannot run on {url}: {'; '.join(each.message for each in refused.fields)}"
+        remedy = f"`comfyq workflows check {workflow.name} --comfyui {url}` says more"
+        yield Finding(f"workflow {workflow.name}", FindingState.WARNING, told, remedy)

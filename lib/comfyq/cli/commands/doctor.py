@@ -1,0 +1,73 @@
+"""``comfyq doctor``: what is wrong on this machine."""
+
+import asyncio
+from collections.abc import Iterator
+
+import typer
+
+from comfyq.bootstrap.doctor import examine
+from comfyq.bootstrap.runtime_file import NotRunning, read_runtime
+from comfyq.cli.client import ApiClient, Json, client_at
+from comfyq.cli.errors import CommandError
+from comfyq.cli.findings import report
+from comfyq.cli.options import AsJson, ComfyUI, DataDir
+from comfyq.cli.starting import comfyui_urls, settings_with
+from comfyq.config import Settings, unknown_settings
+from comfyq.domain.diagnosis import Finding, FindingState
+from comfyq.services.operations.findings import judge_workers
+
+
+def doctor(
+    ctx: typer.Context, data_dir: DataDir = None, comfyui: ComfyUI = None, as_json: AsJson = False
+) -> None:
+    """Tell what is wrong on this machine. Exit code 1 if something must be mended.
+
+    Looked at: settings, data directory, disk, database, clock, workflows, each ComfyUI that is
+    named (or, if none is, those of the running `comfyq up`), and that server itself. Nothing is
+    changed. `comfyq infra check` looks at a deployment on AWS.
+    """
+    settings = settings_with(COMFYQ_DATA_DIR=data_dir)
+    urls = comfyui_urls(comfyui, settings)
+    findings = asyncio.run(examine(settings, urls))
+    server = _server(ctx, settings, named=bool(urls))
+    report([*findings, *_settings(), *server], as_json=as_json)
+
+
+def _settings() -> Iterator[Finding]:
+    for name, meant in unknown_settings().items():
+        remedy = f"did you mean {meant}?" if meant else "`comfyq up --help` and the docs list them"
+        told = f"{name} is no setting of comfyq and has no effect"
+        yield Finding("settings", FindingState.WARNING, told, remedy)
+
+
+def _server(ctx: typer.Context, settings: Settings, *, named: bool) -> Iterator[Finding]:
+    try:
+        url = read_runtime(settings.data_dir)["COMFYQ_URL"]
+    except NotRunning:
+        yield Finding("server", FindingState.OK, "none runs with this data directory now")
+        return
+    client = client_at(ctx, url)
+    try:
+        health = client.health()
+    except CommandError as away:
+        yield Finding("server", FindingState.WRONG, str(away), "read its log; start it again")
+        return
+    yield Finding("server", FindingState.OK, f"comfyq {health['version']} answers at {url}")
+    yield from judge_workers(health)
+    if not named:
+        yield from _served(client, health)
+
+
+def _served(client: ApiClient, health: Json) -> Iterator[Finding]:
+    """Tell which workflows none of the server's workers can run."""
+    try:
+        workflows = client.workflows()["workflows"]
+    except CommandError as refused:
+        remedy = "set COMFYQ_API_KEY to a key with the scope read"
+        yield Finding("workflows on workers", FindingState.WARNING, str(refused), remedy)
+        return
+    for each in workflows:
+        broken = each["name"] in health.get("broken_workflows", ())
+        if each["available"] is False and not broken:
+            reasons = f"no worker can run it: {'; '.join(each['reasons'])}"
+            yield Finding(f"workflow {each['name']}", FindingState.WARNING, reasons)

@@ -1,0 +1,35 @@
+"""What ``comfyq doctor`` finds of workflows against the catalogue of a ComfyUI."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from comfyq.bootstrap.doctor import examine
+from comfyq.config import Settings
+from comfyq.domain.diagnosis import FindingState
+from comfyui_simulator import Simulator, SimulatorSettings
+from tests.paths import WORKFLOWS
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_nodes_of_every_workflow_are_looked_for(tmp_path: Path) -> None:
+    folder = tmp_path / "workflows"
+    for name in ("sd15", "sdxl"):
+        shutil.copytree(WORKFLOWS / name, folder / name)
+    file = folder / "sdxl" / "graph.json"
+    graph = json.loads(file.read_text())
+    graph["3"]["class_type"] = "NotInstalledSampler"
+    file.write_text(json.dumps(graph))
+    settings = Settings(data_dir=tmp_path / "data", workflows_dir=folder)
+    async with Simulator(SimulatorSettings()) as simulator:
+        findings = await examine(settings, [simulator.url])
+    by_subject = {each.subject: each for each in findings}
+    assert "workflow sd15" not in by_subject
+    lacking = by_subject["workflow sdxl"]
+    assert lacking.state is FindingState.WARNING
+    assert "NotInstalledSampler" in lacking.told
+    assert simulator.url in lacking.told
+    assert by_subject["ComfyUI"].told == f"{simulator.url} is simulated"

@@ -1,0 +1,111 @@
+"""``comfyq doctor`` on machines of which something is wrong, or nothing."""
+
+import json
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from comfyq import __version__
+from comfyq.bootstrap.runtime_file import runtime_file
+from comfyq.cli.app import app
+from tests.fake_api import fake_api
+from tests.paths import WORKFLOWS
+
+SCHEMA_OF_LATER = "PRAGMA user_version = 99"
+
+
+@pytest.fixture
+def workflows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shutil.copytree(WORKFLOWS / "sd15", tmp_path / "workflows" / "sd15")
+    monkeypatch.setenv("COMFYQ_WORKFLOWS_DIR", str(tmp_path / "workflows"))
+    monkeypatch.setenv("COMFYQ_MIN_FREE_BYTES", "0")
+    return tmp_path / "workflows"
+
+
+@pytest.fixture
+def data(tmp_path: Path, workflows: Path) -> Path:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    return folder
+
+
+def examined(data: Path, *options: str) -> tuple[int, dict[str, Any]]:
+    """The exit code, and the findings by their subjects."""
+    arguments = ["doctor", "--json", "--data-dir", str(data), *options]
+    result = CliRunner().invoke(app, arguments)
+    return result.exit_code, {each["subject"]: each for each in json.loads(result.stdout)}
+
+
+def states(findings: dict[str, Any]) -> set[str]:
+    return {each["state"] for each in findings.values()}
+
+
+def test_a_new_machine_has_nothing_wrong(data: Path) -> None:
+    code, findings = examined(data / "not yet")
+    assert (code, states(findings)) == (0, {"ok"})
+    assert findings["comfyq"]["told"].startswith(__version__)
+    assert "none runs" in findings["server"]["told"]
+
+
+def test_a_broken_workflow_is_wrong(data: Path, workflows: Path) -> None:
+    (workflows / "sd15" / "graph.json").write_text("{")
+    code, findings = examined(data)
+    assert (code, findings["workflow sd15"]["state"]) == (1, "wrong")
+    assert "graph.json:1" in findings["workflow sd15"]["told"]
+
+
+def test_a_misspelt_setting_is_a_warning(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMFYQ_DEPHT", "1")
+    code, findings = examined(data)
+    assert (code, findings["settings"]["state"]) == (0, "warning")
+    assert findings["settings"]["remedy"] == "did you mean COMFYQ_DEPTH?"
+
+
+def test_a_data_directory_that_is_a_file_is_wrong(data: Path) -> None:
+    (data / "file").write_text("")
+    code, findings = examined(data / "file")
+    assert (code, findings["data directory"]["state"]) == (1, "wrong")
+
+
+def test_a_full_disk_is_wrong(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMFYQ_MIN_FREE_BYTES", str(10**18))
+    code, findings = examined(data)
+    assert (code, findings["disk"]["state"]) == (1, "wrong")
+
+
+def test_a_newer_data_directory_is_wrong(data: Path) -> None:
+    with closing(sqlite3.connect(data / "comfyq.db")) as connection:
+        connection.execute(SCHEMA_OF_LATER)
+    code, findings = examined(data)
+    assert (code, findings["database"]["state"]) == (1, "wrong")
+    assert "update comfyq" in findings["database"]["told"]
+
+
+def test_no_database_is_wrong(data: Path) -> None:
+    (data / "comfyq.db").write_bytes(b"no database " * 1_000)
+    code, findings = examined(data)
+    assert (code, findings["database"]["state"]) == (1, "wrong")
+
+
+def test_a_comfyui_that_does_not_answer_is_wrong(data: Path) -> None:
+    code, findings = examined(data, "--comfyui", "127.0.0.1:9")
+    assert (code, findings["ComfyUI"]["state"]) == (1, "wrong")
+    assert "http://127.0.0.1:9" in findings["ComfyUI"]["told"]
+
+
+def test_the_running_server_is_asked(data: Path) -> None:
+    worker = {"id": "w1", "comfyui_available": True, "version": __version__}
+    health = {"status": "healthy", "reason": None, "version": __version__, "simulated": False}
+    lacking = {"name": "flux-dev", "available": False, "reasons": ["flux1-dev is not there"]}
+    with fake_api() as api, runtime_file(data, {"COMFYQ_URL": api.url}):
+        api.answer("/health", health | {"workers": [worker]})
+        api.answer("/workflows", {"workflows": [lacking]})
+        code, findings = examined(data)
+    assert (code, findings["workflow flux-dev"]["state"]) == (0, "warning")
+    assert findings["workers"]["told"] == "1 live"
+    assert api.url in findings["server"]["told"]
