@@ -9,6 +9,7 @@ from comfyq.adapters.filesystem.workflows import FolderWorkflows
 from comfyq.aio.logs import log
 from comfyq.aio.stall_watch import StallWatch
 from comfyq.bootstrap.file_services import FileServices
+from comfyq.bootstrap.output_folders import output_folders
 from comfyq.domain.files.output import Output
 from comfyq.domain.job import Job, JobId
 from comfyq.domain.submission.batch import BatchId
@@ -21,6 +22,7 @@ from comfyq.records.request_counts import RequestCounts
 from comfyq.records.results import ResultRecords
 from comfyq.records.waiting_jobs import WaitingRecords
 from comfyq.services.files.job_deletion import JobDeletion
+from comfyq.services.files.output_links import OutputLinks
 from comfyq.services.files.signed_links import LinkSigner
 from comfyq.services.jobs.admission import Admission
 from comfyq.services.jobs.batch_submission import BatchSubmission
@@ -90,7 +92,13 @@ class Services(FileServices):
             render=self._render,
             clock=self.ports.clock,
             retention=self.retention,
+            on_end=None if self.output_links is None else self.output_links.add,
         )
+
+    @cached_property
+    def output_links(self) -> OutputLinks | None:
+        folders = output_folders(self.settings)
+        return None if folders is None else OutputLinks(records=self.records, folders=folders)
 
     @cached_property
     def rate_limit(self) -> RateLimit:
@@ -140,7 +148,7 @@ class Services(FileServices):
 
     @cached_property
     def job_deletion(self) -> JobDeletion:
-        return JobDeletion(records=self.records, assets=self.ports.assets)
+        return JobDeletion(records=self.records, assets=self.ports.assets, links=self.output_links)
 
     @cached_property
     def purge(self) -> Purge:

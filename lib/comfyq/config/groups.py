@@ -231,6 +231,9 @@ class Settings:
     """Storage of the jobs: `embedded`, `emulator` or `aws`."""
     data_dir: Path = Path(".comfyq")
     """Directory of the embedded backend's data and of what workers keep."""
+    outputs_dir: Path | None = None
+    """Folder in which outputs are found by day and job, as links to the files of the data
+    directory that come and go with their jobs; unset: none."""
     workflows_dir: Path = PROJECT / "workflows"
     """Directory with one folder for each workflow."""
     template: Path = PROJECT / "template.yaml"

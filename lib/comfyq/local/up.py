@@ -171,6 +171,8 @@ def exports_of(settings: Settings, url: str) -> dict[str, str]:
     }
     if settings.api.public_url is not None:
         names["PUBLIC_URL"] = settings.api.public_url
+    if settings.outputs_dir is not None:
+        names["COMFYQ_OUTPUTS_DIR"] = str(settings.outputs_dir.resolve())
     if settings.minio.endpoint is not None:
         names |= variables_of(settings.minio)
     if settings.backend is not Backend.EMBEDDED:

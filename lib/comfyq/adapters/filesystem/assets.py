@@ -25,12 +25,12 @@ class FileAssets:
         self._folder = folder
 
     async def put(self, key: str, source: Path, *, content_type: str) -> None:
-        await to_thread.run_sync(self._put, self._path(key), source)
+        await to_thread.run_sync(self._put, self.path_of(key), source)
 
     async def read(
         self, key: str, *, start: int = 0, end: int | None = None
     ) -> AsyncIterator[bytes]:
-        path = self._path(key)
+        path = self.path_of(key)
         left = None if end is None else max(end - start, 0)
         try:
             # A small file costs one hop to a thread: it is opened, read and closed in it.
@@ -48,10 +48,10 @@ class FileAssets:
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
             raise OutputNotFound(f"no file {key}") from error
         except OSError as error:
-            raise AssetsUnavailable(f"{path}: {error.strerror}") from error
+            raise AssetsUnavailable(f"{str(path)!r}: {error.strerror}") from error
 
     async def delete(self, key: str) -> None:
-        await to_thread.run_sync(self._delete, self._path(key))
+        await to_thread.run_sync(self._delete, self.path_of(key))
 
     async def link(
         self, key: str, *, expires_s: int, content_type: str, filename: str
@@ -61,7 +61,8 @@ class FileAssets:
     async def upload_link(self, key: str, *, expires_s: int, size: int, content_type: str) -> None:
         return None
 
-    def _path(self, key: str) -> Path:
+    def path_of(self, key: str) -> Path:
+        """Return where a key's file is, or would be."""
         parts = PurePosixPath(key).parts
         if not parts or key.startswith("/") or "\0" in key or ".." in parts:
             raise ValueError(f"{key!r} is no key: it leads out of the storage folder")
@@ -76,13 +77,13 @@ class FileAssets:
             try:
                 replace_by_file(path, origin)
             except OSError as error:
-                raise AssetsUnavailable(f"{path}: {error.strerror}") from error
+                raise AssetsUnavailable(f"{str(path)!r}: {error.strerror}") from error
 
     def _delete(self, path: Path) -> None:
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
-            raise AssetsUnavailable(f"{path}: {error.strerror}") from error
+            raise AssetsUnavailable(f"{str(path)!r}: {error.strerror}") from error
 
 
 def _opened(path: Path, start: int, size: int) -> tuple[BinaryIO | None, bytes]:

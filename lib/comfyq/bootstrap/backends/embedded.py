@@ -22,6 +22,10 @@ def database_file(settings: Settings) -> Path:
     return settings.data_dir / "comfyq.db"
 
 
+def stored_files(settings: Settings) -> FileAssets:
+    return FileAssets(folder=settings.data_dir / "assets")
+
+
 def embedded_ports(settings: Settings, clock: Clock) -> Ports:
     database = Database(path=database_file(settings))
     table = SqliteTable(database=database, clock=clock)
@@ -31,7 +35,7 @@ def embedded_ports(settings: Settings, clock: Clock) -> Ports:
         table=table,
         queue=queue,
         joint=SqliteJointWrites(database=database, table=table, queue=queue),
-        assets=FileAssets(folder=settings.data_dir / "assets"),
+        assets=stored_files(settings),
         clock=clock,
         notifier=notifier,
         sockets=notifier,

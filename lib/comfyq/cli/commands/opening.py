@@ -5,9 +5,11 @@ from typing import Annotated
 
 import typer
 
+from comfyq.bootstrap.output_folders import linked_file
 from comfyq.cli.client import ApiClient, Json, client_at
 from comfyq.cli.errors import CannotStart
 from comfyq.cli.options import JobId, Url
+from comfyq.cli.starting import settings_with
 
 
 def open_(
@@ -20,19 +22,21 @@ def open_(
     url: Url = None,
 ) -> None:
     """Open a job's picture, and print where it is."""
-    place = _output(client_at(ctx, url), job_id, index)["url"]
+    client = client_at(ctx, url)
+    job = client.job(job_id)
+    file = linked_file(settings_with(), job, index)
+    place = _url(client, job, index) if file is None else str(file)
     typer.echo(place)
     if not print_only and sys.stdout.isatty() and typer.launch(place):
         typer.echo("no program to open it with was found", err=True)
 
 
-def _output(client: ApiClient, job_id: str, index: int) -> Json:
-    """Return one output of a job; raises CannotStart."""
-    job = client.job(job_id)
+def _url(client: ApiClient, job: Json, index: int) -> str:
+    """Return the URL of an output of a job; raises CannotStart."""
     page = job
     if job.get("more_outputs") and index >= len(job["outputs"]):
-        page = client.outputs(job_id, start=index)
+        page = client.outputs(job["id"], start=index)
     for output in page["outputs"]:
         if output["index"] == index:
-            return dict(output)
-    raise CannotStart(f"job {job_id} is {job['status']} and has no output {index}")
+            return str(output["url"])
+    raise CannotStart(f"job {job['id']} is {job['status']} and has no output {index}")

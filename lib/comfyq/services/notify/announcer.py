@@ -1,7 +1,7 @@
 """Posting a job's changes to its followers, after the change is stored and never before."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from functools import partial
 
@@ -17,6 +17,8 @@ from comfyq.records.subscriptions import Subscription, SubscriptionRecords
 Render = Callable[[Job, Sequence[Output], str], bytes]
 """(job, its outputs, base URL of links) -> the frame to post."""
 
+OnEnd = Callable[[Job], Awaitable[None]]
+
 
 class Announcer:
     """Post frames to the followers of jobs. A post that fails never fails a job."""
@@ -30,6 +32,7 @@ class Announcer:
         render: Render,
         clock: Clock,
         retention: timedelta,
+        on_end: OnEnd | None = None,
     ) -> None:
         self._records = records
         self._subscriptions = subscriptions
@@ -37,6 +40,7 @@ class Announcer:
         self._render = render
         self._clock = clock
         self._retention = retention
+        self._on_end = on_end
 
     async def announce(self, job: Job) -> bool:
         """Post a job's present state to its followers, which a consistent read finds.
@@ -49,7 +53,12 @@ class Announcer:
             return False  # the followers could not be read
 
     async def announce_end(self, job: Job) -> Job:
-        """Post a job's end and record that it was posted; the reaper repeats it after a crash."""
+        """Post a job's end and record that it was posted; the reaper repeats it after a crash.
+
+        ``on_end`` is called before, and again with each repetition.
+        """
+        if self._on_end is not None:
+            await self._on_end(job)
         announced = await self.announce(job)
         now = self._clock.now()
         if announced or (job.ended_at is not None and now - job.ended_at >= jobs.ANNOUNCE_FOR):
