@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from comfyq.bootstrap.doctor import examine
+from comfyq.bootstrap.machine.doctor import examine
 from comfyq.config import Settings
 from comfyq.domain.diagnosis import FindingState
 from comfyui_simulator import Simulator, SimulatorSettings

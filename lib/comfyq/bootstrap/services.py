@@ -9,7 +9,7 @@ from comfyq.adapters.filesystem.workflows import FolderWorkflows
 from comfyq.aio.logs import log
 from comfyq.aio.stall_watch import StallWatch
 from comfyq.bootstrap.file_services import FileServices
-from comfyq.bootstrap.output_folders import output_folders
+from comfyq.bootstrap.machine.output_folders import output_folders
 from comfyq.domain.files.output import Output
 from comfyq.domain.job import Job, JobId
 from comfyq.domain.submission.batch import BatchId

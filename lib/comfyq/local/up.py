@@ -9,7 +9,7 @@ from pathlib import Path
 from comfyq.aio.logs import log
 from comfyq.aio.tasks import beside
 from comfyq.bootstrap.backends import open_ports
-from comfyq.bootstrap.data_check import refuse_damage
+from comfyq.bootstrap.machine.data_check import refuse_damage
 from comfyq.bootstrap.membership import simulator_refused
 from comfyq.bootstrap.provisioning import provisioned
 from comfyq.bootstrap.runtime_file import runtime_file

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import typer
 
-from comfyq.bootstrap.doctor import examine
+from comfyq.bootstrap.machine.doctor import examine
 from comfyq.bootstrap.runtime_file import NotRunning, read_runtime
 from comfyq.cli.client import ApiClient, Json, client_at
 from comfyq.cli.errors import CommandError

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from comfyq.bootstrap.output_folders import linked_file
+from comfyq.bootstrap.machine.output_folders import linked_file
 from comfyq.cli.client import ApiClient, Json, client_at
 from comfyq.cli.errors import CannotStart
 from comfyq.cli.options import JobId, Url

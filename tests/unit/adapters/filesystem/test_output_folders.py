@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from comfyq.bootstrap.backends.embedded import stored_files
-from comfyq.bootstrap.output_folders import linked_file, output_folders
+from comfyq.bootstrap.machine.output_folders import linked_file, output_folders
 from comfyq.bootstrap.ports import MissingSetting
 from comfyq.config import read_settings
 from comfyq.domain.job import Job

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from comfyq.bootstrap.data_check import refuse_damage
+from comfyq.bootstrap.machine.data_check import refuse_damage
 from comfyq.config import Settings
 from comfyq.domain.errors import TableUnavailable
 

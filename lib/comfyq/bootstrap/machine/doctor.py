@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from comfyq import __version__
 from comfyq.adapters.comfyui.engine import ComfyEngine
 from comfyq.adapters.filesystem.workflows import FolderWorkflows
-from comfyq.bootstrap.data_check import data_findings
+from comfyq.bootstrap.machine.data_check import data_findings
 from comfyq.config import Settings
 from comfyq.domain.diagnosis import Finding, FindingState
 from comfyq.domain.errors import InvalidWorkflow
