@@ -1,11 +1,13 @@
 """``comfyq batch`` and ``comfyq dead`` against a real ``comfyq up``."""
 
+import csv
 import json
+import signal
 from pathlib import Path
 
 import pytest
 
-from tests.e2e.test_cli import Cli
+from tests.e2e.test_cli import DEADLINE_S, Cli
 from tests.e2e.test_intake import sender_to
 from tests.processes import Processes
 
@@ -38,6 +40,47 @@ def test_a_file_of_requests_is_submitted_and_fetched(processes: Processes, tmp_p
     assert printed[0] == printed[1]
     shown = cli.run("batch", "jobs.jsonl")
     assert (shown.returncode, "line 2: steps" in shown.stderr) == (1, True)
+
+
+def test_an_interrupted_batch_goes_on(processes: Processes, tmp_path: Path) -> None:
+    up = processes.up(workers=1)
+    cli = Cli(tmp_path, up.url)
+    rows = "".join(f"a fox {n},64,64,40,{n}\n" for n in range(12))
+    (tmp_path / "jobs.csv").write_text(HEADER + rows, encoding="utf-8")
+    arguments = ("batch", "jobs.csv", "--out", "made", "--name", "prompt")
+    made = tmp_path / "made"
+    running = cli.started(*arguments)
+    try:
+        while not list(made.glob("*.png")):
+            assert running.poll() is None, running.communicate()
+        running.send_signal(signal.SIGINT)
+        running.communicate(timeout=DEADLINE_S)
+    finally:
+        running.kill()
+    assert running.returncode == 130
+    kept = {file: file.stat().st_ino for file in made.glob("*.png")}
+    assert 0 < len(kept) < 12
+    assert not list(made.glob("*.part"))
+    written = _table(made)
+    assert {row["files"] for row in written if row["files"]} <= {
+        str(file.relative_to(tmp_path)) for file in kept
+    }
+    assert any(row["status"] == "queued" for row in written)
+
+    accepted, ended = cli.json(*arguments)
+    assert (accepted["size"], ended["counts"]["completed"]) == (12, 12)
+    assert sorted(file.name for file in made.glob("*.png")) == sorted(
+        f"a-fox-{n}-0.png" for n in range(12)
+    )
+    assert {file: file.stat().st_ino for file in kept} == kept  # those were not fetched again
+    assert [row["job"] for row in _table(made)] == [row["job"] for row in written]
+    assert len(cli.one("list", "--limit", 100)["jobs"]) == 12
+    assert [each["size"] for each in cli.one("list", "--batches")["batches"]] == [12]
+
+
+def _table(folder: Path) -> list[dict[str, str]]:
+    with (folder / "jobs.results.csv").open(newline="", encoding="utf-8") as table:
+        return list(csv.DictReader(table))
 
 
 @pytest.mark.parametrize(

@@ -14,14 +14,16 @@ from comfyq.edges.api.routes import (
     dead_letters,
     health,
     keys,
+    retries,
     uploads,
     workers,
     workflows,
 )
 
 ROUTERS: Sequence[Router[Services]] = (
+    batches.router,  # before jobs, one of which could else have the id "batch"
     *GENERATE_ROUTERS,
-    batches.router,
+    retries.router,
     uploads.router,
     assets.router,
     dead_letters.router,

@@ -35,7 +35,9 @@ def app_of(
 
 def is_for_generate(path: str) -> bool:
     """Return whether GENERATE_ROUTERS alone serve ``path``."""
-    return path.startswith(GENERATE) and not path.startswith(BATCHES)
+    return (
+        path.startswith(GENERATE) and not path.startswith(BATCHES) and not path.endswith("/retry")
+    )
 
 
 class GenerateFirst:

@@ -37,6 +37,7 @@ from comfyq.services.jobs.purge import Purge
 from comfyq.services.jobs.queries import JobQueries
 from comfyq.services.jobs.rate_limit import RateLimit
 from comfyq.services.jobs.result_cache import ResultCache
+from comfyq.services.jobs.retries import Retries
 from comfyq.services.jobs.submission import Submission
 from comfyq.services.jobs.waiting_limit import WaitingLimit
 from comfyq.services.notify.announcer import Announcer
@@ -232,6 +233,15 @@ class Services(FileServices):
     def batches(self) -> Batches:
         return Batches(
             records=self.batch_records, jobs=self.records, cancellation=self.cancellation
+        )
+
+    @cached_property
+    def retries(self) -> Retries:
+        return Retries(
+            queries=self.queries,
+            submission=self.submission,
+            batches=self.batches,
+            batch_submission=self.batch_submission,
         )
 
     @cached_property

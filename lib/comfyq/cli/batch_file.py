@@ -15,6 +15,10 @@ from comfyq.domain.graph.documents.pictures import is_picture
 
 DEFAULT_WORKFLOW = "flux-dev"
 
+SWITCHES: dict[str, Any] = {
+    name: {"type": "boolean"} for name in ("wait", "metadata", "reuse")
+}  # of every request
+
 Request = dict[str, Any]
 Schema = Mapping[str, Any]
 SchemaOf = Callable[[str], Schema]
@@ -80,7 +84,7 @@ def _csv(file: Path, text: str, schema_of: SchemaOf) -> Iterator[Row]:
             raise CannotStart(f"{file}, line {reader.line_num}: more cells than the header has")
         given = {name: cell for name, cell in row.items() if cell}
         if given:
-            properties = schema_of(given.get("workflow", DEFAULT_WORKFLOW))["properties"]
+            properties = SWITCHES | schema_of(given.get("workflow", DEFAULT_WORKFLOW))["properties"]
             values = {name: value_of(cell, properties.get(name)) for name, cell in given.items()}
             yield f"line {reader.line_num}", values
 

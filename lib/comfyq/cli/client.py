@@ -110,8 +110,26 @@ class ApiClient:
         body = {"requests": list(requests)}
         return self._call("POST", "/generate/batch", json=body, headers=headers)
 
-    def batch(self, batch_id: str) -> Json:
-        return self._call("GET", f"/generate/batch/{quote(batch_id, safe='')}")
+    def batch(self, batch_id: str, *, items: bool = False) -> Json:
+        """A batch's summary; with ``items``, each of its requests and jobs as well."""
+        fields = {"items": "true"} if items else {}
+        return self._call("GET", _batch_path(batch_id), fields=fields)
+
+    def batches(self, *, limit: int, cursor: str | None) -> Json:
+        """A page: ``batches``, newest first, and ``next_cursor``."""
+        fields = {"limit": str(limit)} | ({} if cursor is None else {"cursor": cursor})
+        return self._call("GET", "/generate/batch", fields=fields)
+
+    def cancel_batch(self, batch_id: str) -> Json:
+        return self._call("DELETE", _batch_path(batch_id))
+
+    def retry(self, job_id: str) -> Json:
+        """The new job that does the work of one that failed or was canceled."""
+        return self._call("POST", f"{_path(job_id)}/retry")
+
+    def retry_batch(self, batch_id: str) -> Json:
+        """The new batch of those jobs of a batch that failed or were canceled."""
+        return self._call("POST", f"{_batch_path(batch_id)}/retry")
 
     def dead_letters(self, *, limit: int, cursor: str | None) -> Json:
         """A page: ``letters``, newest first, and ``next_cursor``."""
@@ -179,6 +197,10 @@ def client_at(ctx: typer.Context, url: str | None) -> ApiClient:
 
 def _path(job_id: str) -> str:
     return f"/generate/{quote(job_id, safe='')}"
+
+
+def _batch_path(batch_id: str) -> str:
+    return f"/generate/batch/{quote(batch_id, safe='')}"
 
 
 def _refuse(answer: urllib3.BaseHTTPResponse) -> None:

@@ -17,11 +17,13 @@ ENTRIES = (
         "Submit a generation: `comfyq submit WORKFLOW [PROMPT] [OPTIONS]`.",
         ASKING,
     ),
-    CommandEntry("watch", "watch:watch", "Show a job's progress until it ends.", ASKING),
+    CommandEntry(
+        "watch", "watch:watch", "Show the progress of a job or batch until it ends.", ASKING
+    ),
     CommandEntry(
         "status",
         "jobs:status",
-        "Show a job as it is now. Exit code 1 if it failed or was canceled.",
+        "Show a job or batch as it is now. Exit code 1 if one failed or was canceled.",
         ASKING,
     ),
     CommandEntry(
@@ -31,7 +33,22 @@ ENTRIES = (
         ASKING,
     ),
     CommandEntry(
-        "cancel", "jobs:cancel", "Cancel a job. Doing it again, or too late, is no error.", ASKING
+        "cancel",
+        "jobs:cancel",
+        "Cancel a job, or all of a batch. Doing it again, or too late, is no error.",
+        ASKING,
+    ),
+    CommandEntry(
+        "retry",
+        "retrying:retry",
+        "Try a job again that failed or was canceled; of a batch, all such jobs as a new batch.",
+        ASKING,
+    ),
+    CommandEntry(
+        "download",
+        "fetching:download",
+        "Fetch the files of a job, or of those jobs of a batch that have completed.",
+        ASKING,
     ),
     CommandEntry("open", "opening:open_", "Open a job's picture, and print where it is.", ASKING),
     CommandEntry(
@@ -40,7 +57,7 @@ ENTRIES = (
         "Delete jobs with their files. One that has not ended is canceled first.",
         ASKING,
     ),
-    CommandEntry("list", "jobs:listing", "List jobs, newest first.", ASKING),
+    CommandEntry("list", "jobs:listing", "List jobs, newest first; or batches.", ASKING),
     CommandEntry(
         "health",
         "jobs:health",

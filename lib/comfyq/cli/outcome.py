@@ -48,6 +48,8 @@ def follow_to_end(client: ApiClient, job_id: str, *, as_json: bool) -> Json:
     return frame
 
 
-def exit_as(job: Json) -> None:
-    if job["status"] in ("failed", "canceled"):
+def exit_as(ended: Json) -> None:
+    """Exit with 1 for a job, or a batch with a request, that failed, was canceled or refused."""
+    counts = ended["counts"] if "counts" in ended else {ended["status"]: 1}
+    if any(counts.get(where) for where in ("refused", "failed", "canceled", "gone")):
         raise typer.Exit(ExitCode.JOB_FAILED)

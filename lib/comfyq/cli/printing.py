@@ -72,6 +72,34 @@ def print_jobs(page: Json) -> None:
         _print_lines([("more", f"--cursor {page['next_cursor']}")])
 
 
+def print_batches(page: Json) -> None:
+    table = _table("id", "requests", "canceled", "created")
+    for batch in page["batches"]:
+        canceled = "canceled" if batch["canceled"] else ""
+        created = _time(batch["created_at"])
+        _add_row(table, batch["batch_id"], str(batch["size"]), canceled, created)
+    _console().print(table)
+    if page["next_cursor"]:
+        _print_lines([("more", f"--cursor {page['next_cursor']}")])
+
+
+def print_batch(batch: Json) -> None:
+    _print_lines(
+        [
+            ("batch", batch["batch_id"]),
+            ("status", "ended" if batch["done"] else f"{batch['progress']:.0%} done"),
+            ("requests", f"{batch['size']}: {counts_of(batch)}"),
+            ("canceled", "its cancellation was asked for" if batch["canceled"] else None),
+            ("created", _time(batch["created_at"])),
+        ]
+    )
+
+
+def counts_of(batch: Json) -> str:
+    """Say how many requests of a batch are in each state."""
+    return ", ".join(f"{count} {where}" for where, count in batch["counts"].items() if count)
+
+
 def print_health(health: Json) -> None:
     _print_lines(
         [
@@ -107,6 +135,7 @@ def _job_lines(job: Json) -> Sequence[Line]:
         ("status", _colored(job["status"]).append(progress + asked, style="default")),
         ("ComfyUI", "simulated: no picture is real" if job.get("simulated") else None),
         ("workflow", job["workflow"]),
+        ("retry of", job.get("retry_of")),
         ("seed", None if job["seed"] is None else str(job["seed"])),
         ("created", _time(job["created_at"])),
         ("waited", _seconds(job["created_at"], job["started_at"])),

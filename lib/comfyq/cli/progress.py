@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
 from comfyq.cli.client import Json
-from comfyq.cli.printing import print_json
+from comfyq.cli.printing import counts_of, print_json
 
 Show = Callable[[Json], None]
 
@@ -37,6 +37,28 @@ def shown_frames(*, as_json: bool) -> Iterator[Show]:
                 steps=_steps(frame),
                 refresh=True,
             )
+
+        yield show
+
+
+@contextmanager
+def shown_batch(*, as_json: bool) -> Iterator[Show]:
+    """Return the function to call with each summary of a batch; programs get no line of it."""
+    if as_json:
+        yield lambda _: None
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[counts]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        bar = progress.add_task("batch", total=1.0, counts="")
+
+        def show(batch: Json) -> None:
+            progress.update(bar, completed=batch["progress"], counts=counts_of(batch), refresh=True)
 
         yield show
 

@@ -30,6 +30,7 @@ DomainError
     - TooManyWaiting        the tenant has as many waiting jobs as it may have
   + Conflict
     - IllegalTransition     the job's status forbids it
+    - NotRetriable          the job has not failed, or has no graph
     - LeaseHeld             another worker's lease has not expired
     - LeaseLost             the caller's fencing token is no longer the job's
     - UploadIncomplete      the file has not been sent yet
@@ -213,6 +214,10 @@ class IllegalTransition(Conflict):
 
 class JobNotEnded(Conflict):
     code = "job-not-ended"
+
+
+class NotRetriable(Conflict):
+    code = "not-retriable"
 
 
 class LeaseHeld(Conflict):

@@ -15,13 +15,22 @@ from comfyq.domain.errors import BatchNotFound, FieldError, TooContended, TooLar
 from comfyq.domain.job import Job, JobId
 from comfyq.domain.submission.batch import MAX_REQUESTS, Batch, BatchId, Refusal
 from comfyq.domain.submission.spec import Spec
-from comfyq.ports.table import MAX_ITEM_BYTES, MAX_WRITES, ConditionFailed, Item, Key, Put, Table
+from comfyq.ports.table import (
+    MAX_ITEM_BYTES,
+    MAX_WRITES,
+    ConditionFailed,
+    Cursor,
+    Item,
+    Key,
+    Put,
+    Table,
+)
 from comfyq.records.idempotency import Idempotency, KeyTaken, idempotency_item
 from comfyq.records.job_items import to_item
 from comfyq.records.job_log import log_accepted
 from comfyq.records.job_outputs import reused_outputs
 from comfyq.records.job_parts import spec_item
-from comfyq.records.times import from_ms, to_ms
+from comfyq.records.times import from_ms, sortable, to_ms
 
 MAX_BYTES = 3_000_000  # of one transaction, well below what DynamoDB takes
 SMALL_BYTES = 2_000  # more than a new job has beside the text of its spec
@@ -78,9 +87,18 @@ class BatchRecords:
         item = await self._table.get(_key(batch_id))
         if item is None:
             raise BatchNotFound(f"there is no batch {batch_id}")
-        page = await self._table.query("main", item["pk"], prefix="REFUSED#", limit=MAX_REQUESTS)
-        refusals = dict(_refusal(refused) for refused in page.items)
-        return _batch(item, refusals)
+        return _batch(item, await self._refusals(item["pk"]))
+
+    async def of_tenant(
+        self, tenant: TenantId, *, limit: int, after: Cursor | None = None
+    ) -> tuple[Sequence[Batch], Cursor | None]:
+        """Return a page of a tenant's batches, newest first and without their refusals, and where
+        the next page begins."""
+        page = await self._table.query(
+            "tenant", f"BATCHES#{tenant}", limit=limit, after=after, descending=True
+        )
+        items = [await self._table.get((item["pk"], item["sk"])) for item in page.items]
+        return [_batch(item, {}) for item in items if item is not None], page.cursor
 
     async def cancel(self, batch: Batch) -> None:
         """Mark a batch as canceled, so that a retry adds no jobs.
@@ -98,6 +116,19 @@ class BatchRecords:
             stored = refused.found.get(0)
             if stored is None or not stored.get("canceled"):
                 raise TooContended(f"batch {batch.id} was changed by another request") from refused
+
+    async def _refusals(self, pk: str) -> dict[int, Refusal]:
+        """Read why requests were refused, page by page: DynamoDB's have at most 1 MB."""
+        refusals: dict[int, Refusal] = {}
+        after: Cursor | None = None
+        while True:
+            page = await self._table.query(
+                "main", pk, prefix="REFUSED#", limit=MAX_REQUESTS, after=after
+            )
+            refusals.update(_refusal(item) for item in page.items)
+            after = page.cursor
+            if after is None:
+                return refusals
 
     def member(self, job: Job, spec: Spec) -> Member:
         """A job that ``add`` can store; one that reuses the results of another needs no work.
@@ -167,6 +198,8 @@ class BatchRecords:
             "digest": batch.digest,
             "canceled": batch.canceled,
             "ttl": self._ttl(batch),
+            "tpk": f"BATCHES#{batch.tenant}",
+            "tsk": f"{sortable(batch.created_at)}#{batch.id}",
         }
 
     def _ttl(self, batch: Batch) -> int:

@@ -253,13 +253,13 @@ def test_the_frame_of_an_ended_job_says_if_it_was_simulated(api: FakeApi) -> Non
 
 def test_requests_of_a_batch_are_named_by_their_lines(api: FakeApi, tmp_path: Path) -> None:
     file = tmp_path / "many.jsonl"
-    file.write_text("\n\n" + "".join(f'{{"seed": {n}}}\n' for n in range(102)))
+    file.write_text("\n\n" + "".join(f'{{"seed": {n}}}\n' for n in range(502)))
     refused = {"code": "invalid-parameters", "detail": "seed: no"}
-    for size in (100, 2):
+    for size in (500, 2):
         items: list[Any] = [{"index": n, "job": None, "error": None} for n in range(size)]
         items[1]["error"] = refused
         counts = {"refused": 1, "failed": 0, "canceled": 0, "gone": 0}
         api.answer("/generate/batch", {"batch_id": "b", "counts": counts, "items": items})
     ended = run(api, "batch", file)
     assert ended.exit_code == 1
-    assert ended.stderr.splitlines() == ["line 4: seed: no", "line 104: seed: no"]
+    assert ended.stderr.splitlines() == ["line 4: seed: no", "line 504: seed: no"]

@@ -1,24 +1,24 @@
 """``comfyq batch``: many requests from a file."""
 
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import uuid4
 
 import typer
 
-from comfyq.cli.batch_file import read_requests
+from comfyq.cli.batch_file import Schema, read_requests
+from comfyq.cli.batch_printing import print_accepted, print_ended
+from comfyq.cli.batch_results import RowResult, fetch_batch, kept_table, named_rows, write_table
+from comfyq.cli.batch_sending import SentBatch, key_of, send
 from comfyq.cli.client import ApiClient, Json, client_at
-from comfyq.cli.downloading import download_outputs
-from comfyq.cli.errors import ExitCode, NotReached
+from comfyq.cli.errors import Refused
 from comfyq.cli.options import AsJson, Url
-from comfyq.cli.printing import print_json
+from comfyq.cli.outcome import exit_as
+from comfyq.cli.progress import shown_batch
 
-MAX_REQUESTS = 100  # of a batch; a longer file makes several
-TRIES = 3  # under one key, so that nothing is made twice
-POLL_S = 0.5
+UNKNOWN: Schema = {"properties": {}}
 
 
 def batch(
@@ -33,79 +33,92 @@ def batch(
     out: Annotated[
         Path | None, typer.Option(help="Where outputs go; implies --wait.", show_default=".")
     ] = None,
+    name: Annotated[
+        str | None,
+        typer.Option(metavar="COLUMN", help="Name files by this value, not by the row's number."),
+    ] = None,
+    new: Annotated[
+        bool, typer.Option("--new", help="Make new jobs, also if the same file was sent before.")
+    ] = False,
     idempotency_key: Annotated[
-        str | None, typer.Option(help="The same file again under it makes nothing twice.")
+        str | None, typer.Option(help="Instead of one that follows from the requests.")
     ] = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """Submit each request of a file. One that cannot be run does not sink the others.
 
+    With --wait, files are fetched as their jobs end, and FILE.results.csv beside them says what
+    became of each row. After Ctrl-C the same call goes on: for a day, the same requests are the
+    same batch, and what was fetched is not fetched again.
+
     Exit code 1 if one was refused or, with --wait, failed or was canceled.
     """
     client = client_at(ctx, url)
-    rows = read_requests(file, cache(lambda name: client.workflow(name)["parameters"]))
-    places = [place for place, _ in rows]
-    requests = [request for _, request in rows]
-    batches: list[Json] = []
-    for accepted in _submitted(client, requests, idempotency_key or str(uuid4())):
-        _show(accepted, places[MAX_REQUESTS * len(batches) :], as_json=as_json)
-        batches.append(accepted)
+    rows = read_requests(file, cache(lambda workflow: _schema(client, workflow)))
+    results = named_rows(rows, name)
+    key = idempotency_key or (str(uuid4()) if new else key_of(rows))
+    sent: list[SentBatch] = []
+    for each in send(client, rows, key):
+        print_accepted(each, as_json=as_json)
+        sent.append(each)
     if wait or (wait is None and out is not None):
-        batches = [
-            _see_through(client, each, places[MAX_REQUESTS * n :], out or Path(), as_json=as_json)
-            for n, each in enumerate(batches)
-        ]
-    if any(_went_wrong(each) for each in batches):
-        raise typer.Exit(ExitCode.JOB_FAILED)
+        folder = out or Path()
+        table = folder / f"{file.stem}.results.csv"
+        ended = _see_through(client, sent, results, table, as_json=as_json)
+    else:
+        ended = [each.batch for each in sent]
+    for made in ended:
+        exit_as(made)
 
 
-def _submitted(client: ApiClient, requests: Sequence[Any], key: str) -> Iterator[Json]:
-    for at in range(0, len(requests), MAX_REQUESTS):
-        part = requests[at : at + MAX_REQUESTS]
-        yield _submit(client, part, f"{key}.{at // MAX_REQUESTS}")
-
-
-def _submit(client: ApiClient, requests: Sequence[Any], key: str) -> Json:
-    for left in reversed(range(TRIES)):
-        try:
-            return client.submit_batch(requests, idempotency_key=key)
-        except NotReached:
-            if not left:
-                raise
-            time.sleep(POLL_S)
-    raise AssertionError("the last try returns or raises")
+def _schema(client: ApiClient, workflow: str) -> Schema:
+    """Return the schema of a workflow's values; that of one that does not exist has none, because
+    the server says so for its rows alone."""
+    try:
+        parameters: Schema = client.workflow(workflow)["parameters"]
+    except Refused as refused:
+        if refused.status != 404:
+            raise
+        return UNKNOWN
+    return parameters
 
 
 def _see_through(
-    client: ApiClient, batch: Json, places: Sequence[str], folder: Path, *, as_json: bool
-) -> Json:
-    """Wait until a batch has ended and fetch what it made."""
-    while not batch["done"]:
-        time.sleep(POLL_S)
-        batch = client.batch(batch["batch_id"])
-        if not as_json:
-            typer.echo(f"{batch['batch_id']} {batch['progress']:.0%}", err=True)
-    jobs = [item["job"] for item in batch["items"] if item["job"]]
-    files = [str(file) for job in jobs for file in download_outputs(client, job, folder)]
-    _show(batch | {"files": files}, places, as_json=as_json)
-    return batch
+    client: ApiClient,
+    sent: Sequence[SentBatch],
+    results: Sequence[RowResult],
+    table: Path,
+    *,
+    as_json: bool,
+) -> list[Json]:
+    """Wait until all batches have ended and fetch what they make; ``table`` is written meanwhile
+    too, so that who interrupts it has what is known."""
+    parts = list(_parts(sent, results))
+    for each, own in parts:
+        for result, item in zip(own, each.batch["items"], strict=True):
+            result.item = item
+    write_table(table, results)
+    ended: list[Json] = []
+    for each, own in parts:
+        summary = each.batch
+        if each.id is not None:
+            with shown_batch(as_json=as_json) as show, kept_table(table, results):
+                for summary in fetch_batch(client, each.id, own, table.parent):
+                    show(summary)
+                    write_table(table, results)
+        whole = summary | {"items": [result.item for result in own]}
+        print_ended(whole, own, as_json=as_json)
+        ended.append(whole)
+    if not as_json:
+        typer.echo(f"{table}: what became of each row", err=True)
+    return ended
 
 
-def _show(batch: Json, places: Sequence[str], *, as_json: bool) -> None:
-    """Print a batch whose requests begin with those at ``places`` of the file."""
-    if as_json:
-        print_json(batch)
-        return
-    counts = ", ".join(f"{count} {where}" for where, count in batch["counts"].items() if count)
-    typer.echo(f"{batch['batch_id']}: {counts}")
-    for item in batch["items"]:
-        if item["error"]:
-            typer.echo(f"{places[item['index']]}: {item['error']['detail']}", err=True)
-    for file in batch.get("files", ()):
-        typer.echo(file)
-
-
-def _went_wrong(batch: Json) -> bool:
-    counts = batch["counts"]
-    return any(counts[where] for where in ("refused", "failed", "canceled", "gone"))
+def _parts(
+    sent: Iterable[SentBatch], results: Sequence[RowResult]
+) -> Iterator[tuple[SentBatch, Sequence[RowResult]]]:
+    begin = 0
+    for each in sent:
+        yield each, results[begin : begin + len(each.rows)]
+        begin += len(each.rows)

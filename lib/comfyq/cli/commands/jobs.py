@@ -5,19 +5,34 @@ from typing import Annotated, Literal
 import typer
 
 from comfyq.cli.client import client_at
-from comfyq.cli.errors import ExitCode
+from comfyq.cli.errors import CannotStart, ExitCode
 from comfyq.cli.options import AsJson, JobId, Url
 from comfyq.cli.outcome import exit_as
-from comfyq.cli.printing import print_health, print_job, print_jobs, print_json, print_story
+from comfyq.cli.printing import (
+    print_batch,
+    print_batches,
+    print_health,
+    print_job,
+    print_jobs,
+    print_json,
+    print_story,
+)
+from comfyq.cli.targets import JobOrBatchId, job_or_batch
 
 Status = Literal["queued", "running", "completed", "failed", "canceled"]
 
 
-def status(ctx: typer.Context, job_id: JobId, url: Url = None, as_json: AsJson = False) -> None:
-    """Show a job as it is now. Exit code 1 if it failed or was canceled."""
-    job = client_at(ctx, url).job(job_id)
-    (print_json if as_json else print_job)(job)
-    exit_as(job)
+def status(
+    ctx: typer.Context, target_id: JobOrBatchId, url: Url = None, as_json: AsJson = False
+) -> None:
+    """Show a job or batch as it is now. Exit code 1 if one failed or was canceled."""
+    client = client_at(ctx, url)
+    shown, is_batch = job_or_batch(target_id, client.job, client.batch)
+    if as_json:
+        print_json(shown)
+    else:
+        (print_batch if is_batch else print_job)(shown)
+    exit_as(shown)
 
 
 def show(ctx: typer.Context, job_id: JobId, url: Url = None, as_json: AsJson = False) -> None:
@@ -26,22 +41,36 @@ def show(ctx: typer.Context, job_id: JobId, url: Url = None, as_json: AsJson = F
     (print_json if as_json else print_story)(story)
 
 
-def cancel(ctx: typer.Context, job_id: JobId, url: Url = None, as_json: AsJson = False) -> None:
-    """Cancel a job. Doing it again, or too late, is no error."""
-    job = client_at(ctx, url).cancel(job_id)
-    (print_json if as_json else print_job)(job)
+def cancel(
+    ctx: typer.Context, target_id: JobOrBatchId, url: Url = None, as_json: AsJson = False
+) -> None:
+    """Cancel a job, or all of a batch. Doing it again, or too late, is no error."""
+    client = client_at(ctx, url)
+    shown, is_batch = job_or_batch(target_id, client.cancel, client.cancel_batch)
+    if as_json:
+        print_json(shown)
+    else:
+        (print_batch if is_batch else print_job)(shown)
 
 
 def listing(
     ctx: typer.Context,
     limit: Annotated[int, typer.Option(min=1, max=100)] = 20,
     status: Annotated[Status | None, typer.Option(help="Only those.")] = None,
+    batches: Annotated[bool, typer.Option("--batches", help="List batches instead.")] = False,
     cursor: Annotated[str | None, typer.Option(help="Where the page before ended.")] = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """List jobs, newest first."""
-    page = client_at(ctx, url).jobs(limit=limit, status=status, cursor=cursor)
+    """List jobs, newest first; or batches."""
+    client = client_at(ctx, url)
+    if batches:
+        if status is not None:
+            raise CannotStart("--status is of jobs; `comfyq status ID` says how far a batch is")
+        page = client.batches(limit=limit, cursor=cursor)
+        (print_json if as_json else print_batches)(page)
+        return
+    page = client.jobs(limit=limit, status=status, cursor=cursor)
     (print_json if as_json else print_jobs)(page)
 
 

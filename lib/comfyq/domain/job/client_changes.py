@@ -28,6 +28,7 @@ def submitted(
     unsuited: str | None = None,
     link_key: str | None = None,
     seed: int | None = None,
+    retry_of: JobId | None = None,
 ) -> Job:
     """Make a new job, which waits for its first doorbell.
 
@@ -38,6 +39,7 @@ def submitted(
         tenant=tenant,
         workflow=workflow,
         seed=seed,
+        retry_of=retry_of,
         family=family,
         created_at=created_at,
         limits=limits or Limits(),

@@ -152,6 +152,7 @@ class Job:
     end_pending: bool = False  # the end is stored but not yet announced
     simulated: bool = False  # a simulator, not a real ComfyUI, makes or made its results
     reused_from: JobId | None = None  # the job that made its results
+    retry_of: JobId | None = None  # the job whose work it does again
     kept_until: datetime | None = None  # jobs that reuse its results need them until then
     link_key: str | None = None  # signs the links to its outputs, and to no other job's
     due_at: datetime  # when the reaper must next check it

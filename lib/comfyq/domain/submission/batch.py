@@ -10,7 +10,7 @@ from comfyq.domain.errors import DomainError, FieldError, InvalidRequest
 
 BatchId = NewType("BatchId", str)
 
-MAX_REQUESTS = 100  # of a batch
+MAX_REQUESTS = 500  # of a batch
 MAX_BYTES = 3_000_000  # of the requests that a product of values makes, which is sent as one
 MAX_STORED_BYTES = 8_000_000  # of its jobs, which may be larger than sent: a PNG is compressed
 MAX_CHARS = 2_000  # that are kept of a refusal's text

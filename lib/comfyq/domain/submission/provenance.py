@@ -23,6 +23,8 @@ def describe(job: Job, spec: Spec, *, version: str) -> dict[str, Any]:
         "comfyq_version": version,
         "simulated": job.simulated,
     }
+    if job.retry_of is not None:
+        description["retry_of"] = job.retry_of
     return description if spec.parameters else description | {"graph": spec.graph}
 
 

@@ -11,6 +11,7 @@ from comfyq.services.jobs.batches import BatchState
 from comfyq.wire.generate.batches import (
     BatchCounts,
     BatchItem,
+    BatchSummary,
     BatchUrls,
     BatchView,
     RefusalView,
@@ -33,18 +34,32 @@ class BatchViews:
         shown = {n: self._jobs.accepted(each, room=room) for n, each in accepted.jobs.items()}
         return self._batch(accepted.batch, shown)
 
-    def state(self, state: BatchState) -> BatchView:
+    def state(self, state: BatchState, *, items: bool) -> BatchView:
+        """Show a batch as it is now, with its ``items`` or without."""
         room = ANSWER_BYTES // max(1, len(state.jobs))
         shown = {
             n: self._jobs.job(job, outputs=state.outputs.get(n, NO_OUTPUTS), room=room)
             for n, job in state.jobs.items()
         }
-        return self._batch(state.batch, shown)
+        whole = self._batch(state.batch, shown)
+        return whole if items else whole.model_copy(update={"items": None})
+
+    def summary(self, batch: Batch) -> BatchSummary:
+        return BatchSummary(
+            batch_id=batch.id,
+            size=batch.size,
+            created_at=batch.created_at,
+            canceled=batch.canceled,
+            urls=self._urls(batch),
+        )
+
+    def _urls(self, batch: Batch) -> BatchUrls:
+        own = self._links.batch(batch.id)
+        return BatchUrls(self=own, cancel=own)
 
     def _batch(self, batch: Batch, jobs: dict[int, JobView]) -> BatchView:
         items = [_item(batch, index, jobs.get(index)) for index in range(batch.size)]
         counts = _counts(items)
-        own = self._links.batch(batch.id)
         return BatchView(
             batch_id=batch.id,
             size=batch.size,
@@ -54,7 +69,7 @@ class BatchViews:
             created_at=batch.created_at,
             canceled=batch.canceled,
             items=items,
-            urls=BatchUrls(self=own, cancel=own),
+            urls=self._urls(batch),
         )
 
 

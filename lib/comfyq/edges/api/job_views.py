@@ -46,7 +46,11 @@ class JobViews:
             page = OutputPage(accepted.outputs, 0, len(accepted.outputs))
             return self.job(job, spec=spec, outputs=page, room=room)
         new = submitted(
-            id=job.id, tenant=job.tenant, workflow=job.workflow, created_at=job.created_at
+            id=job.id,
+            tenant=job.tenant,
+            workflow=job.workflow,
+            created_at=job.created_at,
+            retry_of=job.retry_of,
         )
         return self.job(new, spec=spec)
 
@@ -89,6 +93,7 @@ class JobViews:
             "outputs": shown.outputs,
             "more_outputs": shown.more_outputs,
             "simulated": job.simulated,
+            "retry_of": job.retry_of,
             "reused_from": job.reused_from,
             "urls": self._urls(job.id),
         }

@@ -29,6 +29,7 @@ from comfyq.domain.errors import (
 )
 from comfyq.domain.job.client_text import for_clients
 from comfyq.edges.api.safe_headers import SAFE
+from comfyq.wire.field_messages import message_of
 from comfyq.wire.problems import Problem, ProblemField
 
 PROBLEM_JSON = "application/problem+json"
@@ -150,8 +151,7 @@ async def on_invalid_request(request: Request, error: Exception) -> Response:
 
 def _field(raised: Mapping[str, Any]) -> FieldError:
     """Convert one of pydantic's errors; its location begins with body, path, query or header."""
-    message = str(raised["msg"]).removeprefix("Value error, ")
-    return FieldError(".".join(map(str, raised["loc"][1:])), message)
+    return FieldError(".".join(map(str, raised["loc"][1:])), message_of(raised))
 
 
 async def on_http_error(request: Request, error: Exception) -> Response:

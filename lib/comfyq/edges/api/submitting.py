@@ -90,16 +90,17 @@ class Submitting:
         accepted = await submission.submit(
             self.caller, request, idempotency_key=self.idempotency_key
         )
-        return self._answer(accepted)
+        return answer_to(accepted, self.response, self.links)
 
-    def _answer(self, accepted: Accepted) -> JobView:
-        headers = self.response.headers
-        headers["Location"] = self.links.job(accepted.job.id)
-        if accepted.replayed:
-            headers["Idempotent-Replayed"] = "true"
-        if accepted.job.reused_from is not None:
-            self.response.status_code = HTTPStatus.OK
-        return JobViews(self.links).accepted(accepted)
+
+def answer_to(accepted: Accepted, response: Response, links: Links) -> JobView:
+    """Show an accepted job, and set the headers and status of the response."""
+    response.headers["Location"] = links.job(accepted.job.id)
+    if accepted.replayed:
+        response.headers["Idempotent-Replayed"] = "true"
+    if accepted.job.reused_from is not None:
+        response.status_code = HTTPStatus.OK
+    return JobViews(links).accepted(accepted)
 
 
 async def submitting_of(

@@ -21,6 +21,7 @@ from comfyq.domain.errors import (
 from comfyq.domain.job import Job
 from comfyq.domain.submission.batch import MAX_STORED_BYTES, Batch, BatchId, Refusal
 from comfyq.domain.submission.request import Request
+from comfyq.domain.submission.retry import Retry
 from comfyq.ports.clock import Clock
 from comfyq.records.batches import BatchRecords, Member, member_id, transactions
 from comfyq.records.families import FamilyRecords
@@ -35,7 +36,7 @@ from comfyq.services.jobs.rate_limit import RateLimit
 MAX_NAMED = 100  # field errors that the refusal of a whole batch lists
 AT_ONCE = 10  # jobs of a batch that are read at the same time
 
-Asked = Request | InvalidRequest
+Asked = Request | Retry | InvalidRequest
 """One request of a batch, or the error that parsing it gave."""
 
 
@@ -50,7 +51,7 @@ class BatchAccepted:
 
 
 class BatchSubmission:
-    """Accept batches of up to 100 requests for clients."""
+    """Accept batches of up to MAX_REQUESTS requests for clients."""
 
     def __init__(
         self,
@@ -81,7 +82,7 @@ class BatchSubmission:
         digest: str,
         idempotency_key: str | None = None,
     ) -> BatchAccepted:
-        """Accept those of up to 100 requests that can be run.
+        """Accept those of up to MAX_REQUESTS requests that can be run.
 
         ``digest`` identifies the content of all requests. A batch that is sent again under its
         key gets the jobs that were not stored the first time.

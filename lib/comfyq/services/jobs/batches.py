@@ -1,6 +1,6 @@
 """Reading and canceling batches."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from comfyq.aio.tasks import limited
@@ -9,6 +9,7 @@ from comfyq.domain.errors import BatchNotFound, JobNotFound
 from comfyq.domain.files.output import MAX_OUTPUTS, OutputPage
 from comfyq.domain.job import Job
 from comfyq.domain.submission.batch import Batch, BatchId
+from comfyq.ports.table import Cursor
 from comfyq.records.batches import BatchRecords, member_id
 from comfyq.records.jobs import JobRecords
 from comfyq.services.jobs.cancellation import Cancellation
@@ -22,7 +23,7 @@ class BatchState:
 
     batch: Batch
     jobs: Mapping[int, Job]
-    outputs: Mapping[int, OutputPage]  # the first of each that has succeeded
+    outputs: Mapping[int, OutputPage]  # if asked for: the first of each that has succeeded
 
 
 class Batches:
@@ -35,19 +36,31 @@ class Batches:
         self._jobs = jobs
         self._cancellation = cancellation
 
-    async def get(self, caller: Caller, batch_id: BatchId) -> BatchState:
-        """Return a batch with the present state of its jobs; raises BatchNotFound."""
+    async def get(self, caller: Caller, batch_id: BatchId, *, outputs: bool = False) -> BatchState:
+        """Return a batch with the present state of its jobs, and their ``outputs`` on request.
+
+        Raises:
+            BatchNotFound.
+        """
         batch = await self._records.get(batch_id)
         if batch.tenant != caller.tenant:
             raise BatchNotFound(f"there is no batch {batch_id}")
         members = await limited(AT_ONCE, batch.indexes, lambda n: self._find(batch, n))
         alive = {n: job for n, job in members.items() if job is not None}
+        if not outputs:
+            return BatchState(batch, alive, {})
         succeeded = [n for n, job in alive.items() if job.status == "succeeded"]
         end = MAX_OUTPUTS // max(1, len(succeeded))
-        outputs = await limited(
+        pages = await limited(
             AT_ONCE, succeeded, lambda n: self._jobs.output_page(alive[n].id, end=end)
         )
-        return BatchState(batch, alive, outputs)
+        return BatchState(batch, alive, pages)
+
+    async def list(
+        self, caller: Caller, *, limit: int, after: Cursor | None = None
+    ) -> tuple[Sequence[Batch], Cursor | None]:
+        """Return a page of the caller's batches, newest first, and where the next one begins."""
+        return await self._records.of_tenant(caller.tenant, limit=limit, after=after)
 
     async def cancel(self, caller: Caller, batch_id: BatchId) -> BatchState:
         """Request the cancellation of every job of a batch; changes nothing on those that have

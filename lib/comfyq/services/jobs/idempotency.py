@@ -9,6 +9,7 @@ from comfyq.aio.turns import Turns
 from comfyq.domain.job import Job, JobId
 from comfyq.domain.submission.batch import Batch
 from comfyq.domain.submission.request import Request
+from comfyq.domain.submission.retry import Retry
 from comfyq.records.idempotency import Idempotency
 from comfyq.records.times import to_ms
 
@@ -23,8 +24,10 @@ def promise_of(made: Job | Batch, key: str | None, digest: str) -> Idempotency |
     return Idempotency(made.tenant, key, digest, JobId(made.id), ttl)
 
 
-def digest_of(request: Request) -> str:
+def digest_of(request: Request | Retry) -> str:
     """Hash a request's content; the order of fields does not matter."""
+    if isinstance(request, Retry):
+        return hashlib.sha256(f"retry of {request.job.id}".encode()).hexdigest()
     asked: list[Any] = [request.workflow, request.values]
     if request.graph is not None:
         asked += [request.graph, request.overrides]

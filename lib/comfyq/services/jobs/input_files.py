@@ -83,6 +83,14 @@ class InputFiles:
         )
         return replace(spec, inputs=inputs, parameters=_shown(spec, settled))
 
+    async def settle_again(self, caller: Caller, spec: Spec) -> Spec:
+        """Keep the assets of a spec that was settled for an earlier job.
+
+        Its parameters are as they may be shown already. Raises what ``settle`` raises.
+        """
+        settled = await self.settle(caller, spec)
+        return replace(settled, parameters=spec.parameters)
+
     async def _settled(self, caller: Caller, file: InputFile) -> StoredInput:
         if is_data(file.source):
             data = read_data_uri(file.source)

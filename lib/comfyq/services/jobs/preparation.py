@@ -9,6 +9,7 @@ from comfyq.domain.files.output import Output
 from comfyq.domain.job import Job, JobId
 from comfyq.domain.submission.admission import AdmittedRequest
 from comfyq.domain.submission.request import Request
+from comfyq.domain.submission.retry import Retry
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.clock import Clock
 from comfyq.services.files.signed_links import SignedLinks
@@ -44,8 +45,10 @@ class Preparation:
         self._clock = clock
         self._unsuited_timeout_s = unsuited_timeout_s
 
-    async def prepare(self, caller: Caller, request: Request, *, job_id: JobId) -> PreparedJob:
-        """Make the job of a request.
+    async def prepare(
+        self, caller: Caller, request: Request | Retry, *, job_id: JobId
+    ) -> PreparedJob:
+        """Make the job of a request, or the one that does an earlier job's work again.
 
         If reuse was requested and results exist, the job is created as succeeded.
 
@@ -53,6 +56,8 @@ class Preparation:
             WorkflowNotFound, InvalidParameters, InvalidGraph: the request cannot be run.
             TableUnavailable, AssetsUnavailable.
         """
+        if isinstance(request, Retry):
+            return await self._again(caller, request, job_id)
         admitted = await self._admission.admit(request)
         job = jobs.submitted(
             id=job_id,
@@ -75,6 +80,22 @@ class Preparation:
             return PreparedJob(job, spec)
         reused = jobs.reuse(job, of=cached.job, now=self._clock.now())
         return PreparedJob(reused, spec, cached.outputs)
+
+    async def _again(self, caller: Caller, retry: Retry, job_id: JobId) -> PreparedJob:
+        """Make the job of a retry, which was admitted when the earlier job was."""
+        earlier = retry.job
+        job = jobs.submitted(
+            id=job_id,
+            tenant=caller.tenant,
+            workflow=earlier.workflow,
+            family=earlier.family,
+            limits=replace(earlier.limits, unsuited_timeout_s=self._unsuited_timeout_s),
+            created_at=self._clock.now(),
+            link_key=(await self._links()).key(job_id),
+            seed=earlier.seed,
+            retry_of=earlier.id,
+        )
+        return PreparedJob(job, await self._input_files.settle_again(caller, retry.spec))
 
     async def rehearse(self, request: Request) -> AdmittedRequest:
         """Check a request as ``prepare`` does, storing nothing; raises what ``prepare`` raises."""

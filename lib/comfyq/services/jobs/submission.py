@@ -7,6 +7,7 @@ from comfyq.domain.errors import IdempotencyMismatch
 from comfyq.domain.job import Job, JobId
 from comfyq.domain.submission.admission import AdmittedRequest
 from comfyq.domain.submission.request import Request
+from comfyq.domain.submission.retry import Retry
 from comfyq.records.families import FamilyRecords
 from comfyq.records.idempotency import Idempotency, KeyTaken
 from comfyq.records.jobs import JobRecords
@@ -40,13 +41,13 @@ class Submission:
     async def submit(
         self,
         caller: Caller,
-        request: Request,
+        request: Request | Retry,
         *,
         idempotency_key: str | None = None,
         job_id: JobId | None = None,
         instead_of: Job | None = None,
     ) -> Accepted:
-        """Accept a request to run a workflow, or a graph of the client's own.
+        """Accept a request to run a workflow, a graph of the client's own, or a job once more.
 
         A job is accepted once its transaction is stored, whatever the queue answers: the reaper
         sends a lost doorbell again. A request with a ``job_id`` comes from a queue that accepted it

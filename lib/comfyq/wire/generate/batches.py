@@ -23,7 +23,7 @@ Values = Annotated[list[Any], Field(min_length=1)]
 
 
 class BatchRequest(BaseModel):
-    """Up to 100 requests: each one for itself, or one for each combination of some values."""
+    """Up to 500 requests: each one for itself, or one for each combination of some values."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -47,7 +47,9 @@ class BatchRequest(BaseModel):
 
     requests: Annotated[
         list[Any] | None,
-        Field(description="Each is a body of `POST /generate`.", min_length=1, max_length=100),
+        Field(
+            description="Each is a body of `POST /generate`.", min_length=1, max_length=MAX_REQUESTS
+        ),
     ] = None
     request: Annotated[
         dict[str, Any] | None, Field(description="What all the requests have in common.")
@@ -139,8 +141,25 @@ class BatchUrls(BaseModel):
     cancel: str = Field(description="`DELETE` it.")
 
 
+class BatchSummary(BaseModel):
+    """A batch in a list; its own address says how far it has come."""
+
+    batch_id: str
+    size: int = Field(description="Requests.")
+    created_at: Time
+    canceled: bool = Field(description="Its cancellation was asked for.")
+    urls: BatchUrls
+
+
+class BatchList(BaseModel):
+    """A page of batches, newest first."""
+
+    batches: list[BatchSummary]
+    next_cursor: str | None = Field(description="`cursor` of the next page; null: there is none.")
+
+
 class BatchView(BaseModel):
-    """A batch, with one result for each request, in their order."""
+    """A batch, and on request what became of each of its requests."""
 
     batch_id: str
     size: int
@@ -149,7 +168,9 @@ class BatchView(BaseModel):
     counts: BatchCounts
     created_at: Time
     canceled: bool = Field(description="Its cancellation was asked for.")
-    items: list[BatchItem]
+    items: list[BatchItem] | None = Field(
+        description="One for each request, in their order; null where they were not asked for."
+    )
     urls: BatchUrls
 
 

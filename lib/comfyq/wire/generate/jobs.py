@@ -87,6 +87,7 @@ class JobView(BaseModel):
     simulated: bool = Field(
         False, description="A simulator works on it, or made its outputs: no picture is real."
     )
+    retry_of: str | None = Field(None, description="The job that this one tries again.")
     reused_from: str | None = Field(None, description="The job that made the outputs.")
     urls: JobUrls
 

@@ -15,4 +15,5 @@ class Metadata(BaseModel):
     models: list[str] = Field(description="The files that were loaded.")
     comfyq_version: str
     simulated: bool = Field(False, description="A simulator made them: no picture is real.")
+    retry_of: str | None = Field(None, description="The job that this one tried again.")
     graph: Mapping[str, Any] | None = Field(None, description="A client's own graph.")

@@ -20,6 +20,7 @@ from comfyq.domain.errors import FieldError, InvalidRequest
 from comfyq.domain.graph.documents.encoding import MAX_DEPTH, depth_exceeds
 from comfyq.domain.graph.documents.envelope import is_envelope, is_node
 from comfyq.domain.submission.request import Request
+from comfyq.wire.field_messages import message_of
 
 DEFAULT_WORKFLOW = "flux-dev.json"
 SWITCHES = {"wait": False, "metadata": True, "reuse": False}  # each with its default
@@ -168,7 +169,7 @@ class GenerateRequest(BaseModel):
 def unreadable(invalid: ValidationError) -> InvalidRequest:
     """Every bad field of a request that is no body of ``POST /generate``."""
     fields = [
-        FieldError(".".join(map(str, each["loc"])), each["msg"].removeprefix("Value error, "))
+        FieldError(".".join(map(str, each["loc"])), message_of(each))
         for each in invalid.errors(include_input=False, include_url=False)
     ]
     detail = "; ".join(f"{each.field or 'the request'}: {each.message}" for each in fields)

@@ -39,7 +39,7 @@ def submit(lab: ApiLab, body: Any, key: str | None = None) -> dict[str, Any]:
 
 
 def show(lab: ApiLab, batch: dict[str, Any]) -> dict[str, Any]:
-    answer = lab.client.get(batch["urls"]["self"])
+    answer = lab.client.get(batch["urls"]["self"], params={"items": "true"})
     assert answer.status_code == 200, answer.text
     shown: dict[str, Any] = answer.json()
     return shown
@@ -108,12 +108,12 @@ def test_a_batch_of_which_nothing_can_run_is_refused(lab: ApiLab) -> None:
     [
         {},
         {"requests": []},
-        {"requests": [FOX] * 101},
+        {"requests": [FOX] * 501},
         {"requests": [FOX], "product": {"seed": [1]}},
         {"requests": [FOX], "request": FOX},
         {"request": FOX},
         {"request": FOX, "product": {"seed": []}},
-        {"request": FOX, "product": {"seed": list(range(51)), "steps": [1, 2]}},
+        {"request": FOX, "product": {"seed": list(range(251)), "steps": [1, 2]}},
         {"requests": [FOX], "tenant": "x"},
         [],
     ],

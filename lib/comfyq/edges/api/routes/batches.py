@@ -1,23 +1,24 @@
 """``/generate/batch``: many requests at once."""
 
 from http import HTTPStatus
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol
 
-from fastapi import Depends, Response
+from fastapi import Depends, Query, Response
 from starlette.background import BackgroundTask
 
 from comfyq.edges.api.authentication import Canceler, Reader, Submitter
 from comfyq.edges.api.batch_views import BatchViews
+from comfyq.edges.api.cursors import CursorInQuery, decode_cursor, encode_cursor
 from comfyq.edges.api.dependencies import ClientLinks, require_json, services_of
 from comfyq.edges.api.ids import BatchIdInPath
-from comfyq.edges.api.links import BATCHES
+from comfyq.edges.api.links import BATCHES, Links
 from comfyq.edges.api.responses import JSON_BODY, problems
 from comfyq.edges.api.router import Router
 from comfyq.edges.api.submitting import IdempotencyKey
-from comfyq.services.jobs.batch_submission import BatchSubmission
+from comfyq.services.jobs.batch_submission import BatchAccepted, BatchSubmission
 from comfyq.services.jobs.batches import Batches
 from comfyq.services.jobs.idempotency import digest_of_all
-from comfyq.wire.generate.batches import BatchRequest, BatchView, asked_of
+from comfyq.wire.generate.batches import BatchList, BatchRequest, BatchView, asked_of
 
 
 class BatchServices(Protocol):
@@ -32,6 +33,13 @@ class BatchServices(Protocol):
 
 Services = Annotated[BatchServices, Depends(services_of)]
 
+Items = Annotated[bool, Query(description="Show each request with its job; else `items` is null.")]
+
+BATCH_ACCEPTED: dict[str, Any] = {
+    "description": "What could be accepted is; `items` tells of each request.",
+    "headers": {"Location": {"description": "The batch.", "schema": {"type": "string"}}},
+}
+
 router = Router[BatchServices](prefix=BATCHES, tags=["batches"])
 
 
@@ -40,14 +48,7 @@ router = Router[BatchServices](prefix=BATCHES, tags=["batches"])
     status_code=HTTPStatus.ACCEPTED,
     dependencies=[Depends(require_json)],
     response_model=BatchView,
-    responses={
-        202: {
-            "description": "What could be accepted is; `items` tells of each request.",
-            "headers": {"Location": {"description": "The batch.", "schema": {"type": "string"}}},
-        }
-    }
-    | JSON_BODY
-    | problems(429),
+    responses={202: BATCH_ACCEPTED} | JSON_BODY | problems(429),
 )
 async def submit(
     body: BatchRequest,
@@ -56,7 +57,7 @@ async def submit(
     links: ClientLinks,
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
-    """Submit up to 100 generations. One that cannot be run does not sink the others.
+    """Submit up to 500 generations. One that cannot be run does not sink the others.
 
     With an `Idempotency-Key`, sending it again completes what is missing and makes nothing twice.
     """
@@ -66,6 +67,11 @@ async def submit(
         digest=await digest_of_all(body.expanded),
         idempotency_key=idempotency_key,
     )
+    return answer_to_batch(accepted, services, links)
+
+
+def answer_to_batch(accepted: BatchAccepted, services: BatchServices, links: Links) -> Response:
+    """Show an accepted batch; that its jobs were dispatched is noted after the answer."""
     shown = BatchViews(links).accepted(accepted)
     headers = {"Location": shown.urls.self}
     if accepted.replayed:
@@ -80,12 +86,35 @@ async def submit(
     )
 
 
+@router.get("")
+async def listing(
+    services: Services,
+    caller: Reader,
+    links: ClientLinks,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: CursorInQuery = None,
+) -> BatchList:
+    """Your batches, newest first."""
+    after = None if cursor is None else decode_cursor(cursor)
+    batches, following = await services.batches.list(caller, limit=limit, after=after)
+    views = BatchViews(links)
+    return BatchList(
+        batches=[views.summary(batch) for batch in batches],
+        next_cursor=None if following is None else encode_cursor(following),
+    )
+
+
 @router.get("/{batch_id}", responses=problems(404))
 async def show(
-    services: Services, caller: Reader, links: ClientLinks, batch_id: BatchIdInPath
+    services: Services,
+    caller: Reader,
+    links: ClientLinks,
+    batch_id: BatchIdInPath,
+    items: Items = False,
 ) -> BatchView:
-    """A batch as it is now, with each of its jobs."""
-    return BatchViews(links).state(await services.batches.get(caller, batch_id))
+    """A batch as it is now: how many of its jobs have come how far; each of them on request."""
+    state = await services.batches.get(caller, batch_id, outputs=items)
+    return BatchViews(links).state(state, items=items)
 
 
 @router.delete(
@@ -98,4 +127,5 @@ async def cancel(
     services: Services, caller: Canceler, links: ClientLinks, batch_id: BatchIdInPath
 ) -> BatchView:
     """Cancel every job of a batch. Doing it again, or too late, is no error."""
-    return BatchViews(links).state(await services.batches.cancel(caller, batch_id))
+    state = await services.batches.cancel(caller, batch_id)
+    return BatchViews(links).state(state, items=False)

@@ -1,0 +1,128 @@
+"""What became of the rows of a batch: their files, fetched as their jobs end, and a table of them.
+
+Files that are there already, as their hashes say, are not fetched again: so who was interrupted
+begins where they were.
+"""
+
+import csv
+import re
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from comfyq.cli.batch_file import Row
+from comfyq.cli.client import ApiClient, Json
+from comfyq.cli.downloading import download_outputs
+from comfyq.cli.errors import CannotStart
+from comfyq.cli.following import has_ended
+
+POLL_S = 0.5
+LONGEST_POLL_S = 3.0
+MAX_NAME_CHARS = 80
+NOT_IN_NAMES = re.compile(r"[^\w.-]+")
+COLUMNS = ("row", "job", "status", "files", "error")
+
+
+@dataclass(slots=True)
+class RowResult:
+    """What is known of one row; ``name`` is what its files are called, without a suffix."""
+
+    place: str
+    name: str
+    item: Json | None = None
+    files: list[str] = field(default_factory=list)
+    fetched: bool = False
+
+    def cells(self) -> dict[str, str]:
+        """Return the row of the table."""
+        job = (self.item or {}).get("job") or {}
+        error = (self.item or {}).get("error")
+        status = job.get("status") or ("refused" if error else "not sent")
+        reason = error["detail"] if error else job.get("error") or ""
+        cells = (self.place, job.get("id", ""), status, " ".join(self.files), reason)
+        return dict(zip(COLUMNS, cells, strict=True))
+
+
+def named_rows(rows: Sequence[Row], column: str | None) -> list[RowResult]:
+    """Name the files of each row by its number in the file, or by its value in ``column``.
+
+    A value that stands in several rows is followed by the row's number.
+
+    Raises:
+        CannotStart: a row has no such value.
+    """
+    numbers = [place.rpartition(" ")[2] for place, _ in rows]
+    width = max(map(len, numbers), default=0)
+    results: list[RowResult] = []
+    taken: set[str] = set()
+    for (place, request), number in zip(rows, numbers, strict=True):
+        name = number.zfill(width)
+        if column is not None:
+            name = _name_of(request.get(column), place, column)
+            if name.casefold() in taken:
+                name = f"{name}-{number.zfill(width)}"
+        taken.add(name.casefold())
+        results.append(RowResult(place, name))
+    return results
+
+
+def _name_of(value: object, place: str, column: str) -> str:
+    name = NOT_IN_NAMES.sub("-", str(value if value is not None else ""))[:MAX_NAME_CHARS]
+    name = name.strip("-.")
+    if not name:
+        raise CannotStart(f"{place} has no {column} to name its files by; leave --name out")
+    return name
+
+
+def fetch_batch(
+    client: ApiClient, batch_id: str, results: Sequence[RowResult], folder: Path
+) -> Iterator[Json]:
+    """Fetch the files of a batch's jobs as they end; yield its summary after each look, the last
+    one once nothing of it goes on and everything is fetched."""
+    pause_s, ended = POLL_S, -1
+    while True:
+        summary = client.batch(batch_id)
+        now_ended = summary["size"] - summary["counts"]["queued"] - summary["counts"]["running"]
+        if now_ended != ended:
+            for item in client.batch(batch_id, items=True)["items"]:
+                _take(client, item, results[item["index"]], folder)
+            pause_s, ended = POLL_S, now_ended
+        yield summary
+        if summary["done"]:
+            return
+        time.sleep(pause_s)
+        pause_s = min(pause_s * 1.5, LONGEST_POLL_S)
+
+
+def _take(client: ApiClient, item: Json, result: RowResult, folder: Path) -> None:
+    """Note what is known of a row's job, and fetch its files if it has ended."""
+    if result.fetched:
+        return
+    result.item = item
+    job = item["job"]
+    if job is not None and has_ended(job):
+        files = download_outputs(client, job, folder, name=result.name)
+        result.files = [str(file) for file in files]
+        result.fetched = True
+
+
+@contextmanager
+def kept_table(file: Path, results: Sequence[RowResult]) -> Iterator[None]:
+    """Write the table in the end, also if fetching breaks off or is interrupted."""
+    try:
+        yield
+    finally:
+        write_table(file, results)
+
+
+def write_table(file: Path, results: Sequence[RowResult]) -> None:
+    """Write what became of each row; the file appears whole or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f"{file.name}.part")
+    with part.open("w", newline="", encoding="utf-8") as written:
+        table = csv.DictWriter(written, COLUMNS)
+        table.writeheader()
+        table.writerows(result.cells() for result in results)
+    part.replace(file)

@@ -1,0 +1,102 @@
+"""Sending the rows of a file as batches: the same rows again are the same batches."""
+
+import json
+import re
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from blake3 import blake3
+
+from comfyq.cli.batch_file import Row
+from comfyq.cli.client import ApiClient, Json
+from comfyq.cli.errors import NotReached, Refused
+
+MAX_REQUESTS = 500  # of a batch; a longer file makes several
+MAX_BYTES = 4_000_000  # of a batch's requests, below the 6 MB that a server takes
+TRIES = 3  # under one key, so that nothing is made twice
+PAUSE_S = 0.5
+FIELD = re.compile(r"requests\.(\d+)\.?(.*)")
+
+
+@dataclass(frozen=True, slots=True)
+class SentBatch:
+    """A batch as the server accepted it, and the rows that its requests have in the file."""
+
+    rows: Sequence[Row]
+    batch: Json
+
+    @property
+    def id(self) -> str | None:
+        """Return the batch's id; None if none of its requests could be run."""
+        batch_id: str | None = self.batch["batch_id"]
+        return batch_id
+
+
+def key_of(rows: Sequence[Row]) -> str:
+    """Return the idempotency key of a file: the same for the same requests in the same order."""
+    requests = [request for _, request in rows]
+    return blake3(json.dumps(requests, sort_keys=True).encode()).hexdigest()[:40]
+
+
+def send(client: ApiClient, rows: Sequence[Row], key: str) -> Iterator[SentBatch]:
+    """Send each part of the rows that one batch takes."""
+    for number, part in enumerate(_parts(rows)):
+        requests = [request for _, request in part]
+        try:
+            batch = _submit(client, requests, f"{key}.{number}")
+        except Refused as refused:
+            batch = _nothing_to_run(refused, len(part))
+        yield SentBatch(part, batch)
+
+
+def _parts(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
+    part: list[Row] = []
+    size = 0
+    for row in rows:
+        length = len(json.dumps(row[1]))
+        if part and (len(part) == MAX_REQUESTS or size + length > MAX_BYTES):
+            yield part
+            part, size = [], 0
+        part.append(row)
+        size += length
+    if part:
+        yield part
+
+
+def _submit(client: ApiClient, requests: Sequence[Json], key: str) -> Json:
+    for left in reversed(range(TRIES)):
+        try:
+            return client.submit_batch(requests, idempotency_key=key)
+        except NotReached:
+            if not left:
+                raise
+            time.sleep(PAUSE_S)
+    raise AssertionError("the last try returns or raises")
+
+
+def _nothing_to_run(refused: Refused, size: int) -> Json:
+    """Return the refusal of a whole batch as that of each of its requests; raises ``refused`` if
+    it is another one."""
+    errors = [
+        (int(field[1]), field[2], each["message"])
+        for each in refused.problem.get("errors", ())
+        if (field := FIELD.fullmatch(each["field"]))
+    ]
+    if not errors:
+        raise refused
+    details = {number: "is wrong too; correct the others first" for number in range(size)}
+    for number in {number for number, *_ in errors}:
+        details[number] = "; ".join(
+            f"{field}: {message}" if field else message
+            for at, field, message in errors
+            if at == number
+        )
+    items = [
+        {"index": number, "job": None, "error": {"code": "refused", "detail": detail}}
+        for number, detail in sorted(details.items())
+    ]
+    return {"batch_id": None, "size": size, "done": True, "progress": 1.0} | {
+        "counts": {"refused": size},
+        "items": items,
+    }

@@ -1,0 +1,25 @@
+"""``comfyq retry``: what failed or was canceled, once more."""
+
+import typer
+
+from comfyq.cli.client import client_at
+from comfyq.cli.options import AsJson, Url
+from comfyq.cli.printing import print_batch, print_json
+from comfyq.cli.targets import JobOrBatchId, job_or_batch
+
+
+def retry(
+    ctx: typer.Context, target_id: JobOrBatchId, url: Url = None, as_json: AsJson = False
+) -> None:
+    """Try a job again that failed or was canceled; of a batch, all such jobs as a new batch.
+
+    The new job has the same graph, values and seed, and names the earlier one in `retry_of`.
+    """
+    client = client_at(ctx, url)
+    made, is_batch = job_or_batch(target_id, client.retry, client.retry_batch)
+    if as_json:
+        print_json(made)
+    elif is_batch:
+        print_batch(made)
+    else:
+        typer.echo(made["id"])

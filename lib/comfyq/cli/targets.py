@@ -1,0 +1,32 @@
+"""Ids that stand for a job or for a batch."""
+
+from collections.abc import Callable
+from typing import Annotated, TypeVar
+
+import typer
+
+from comfyq.cli.errors import Refused
+
+JobOrBatchId = Annotated[str, typer.Argument(metavar="ID", help="The id of a job or of a batch.")]
+
+FoundT = TypeVar("FoundT")
+
+
+def job_or_batch(
+    target_id: str, of_job: Callable[[str], FoundT], of_batch: Callable[[str], FoundT]
+) -> tuple[FoundT, bool]:
+    """Call the first with the id or, if no job has it, the second; the flag tells a batch.
+
+    Raises:
+        Refused: neither has this id.
+    """
+    try:
+        return of_job(target_id), False
+    except Refused as refused:
+        if refused.problem.get("code") != "job-not-found":
+            raise
+        no_job = refused
+    try:
+        return of_batch(target_id), True
+    except Refused as refused:
+        raise no_job if refused.problem.get("code") == "batch-not-found" else refused from None

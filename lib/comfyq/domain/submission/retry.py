@@ -1,0 +1,37 @@
+"""A client's wish to run once more what an earlier job was to run."""
+
+from dataclasses import dataclass
+
+from comfyq.domain.errors import NotRetriable
+from comfyq.domain.job import Job, JobStatus
+from comfyq.domain.job.shown_status import STATUSES
+from comfyq.domain.submission.spec import Spec
+
+UNSUCCESSFUL = frozenset({JobStatus.FAILED, JobStatus.CANCELED, JobStatus.EXPIRED})
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """An earlier job and its work, which a new job does again: same graph, seed and files."""
+
+    job: Job
+    spec: Spec
+
+
+def retry_of(job: Job, spec: Spec) -> Retry:
+    """Return the retry of a job that has ended without results.
+
+    Raises:
+        NotRetriable: it goes on or has succeeded, or its request could never be run.
+    """
+    if job.status not in UNSUCCESSFUL:
+        raise NotRetriable(
+            f"job {job.id} is {STATUSES[job.status]}; only a job that failed or was canceled can "
+            "be tried again: submit its request once more to have another"
+        )
+    if not spec.graph:
+        raise NotRetriable(
+            f"job {job.id} has no graph, because its request could not be run; correct the "
+            "request and submit it, or redrive its dead letter"
+        )
+    return Retry(job, spec)

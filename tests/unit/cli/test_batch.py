@@ -1,0 +1,205 @@
+"""``comfyq batch`` and the commands for batches, against a server that answers as a test says."""
+
+import csv
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from blake3 import blake3
+from typer.testing import CliRunner, Result
+
+from comfyq.cli.app import app
+from comfyq.cli.batch_results import named_rows
+from comfyq.cli.batch_sending import key_of
+from comfyq.cli.errors import CannotStart
+from tests.fake_api import JOB, FakeApi, fake_api
+
+BATCH = "22222222-2222-4333-8444-555555555555"
+PATH = f"/generate/batch/{BATCH}"
+MISSING = {"code": "job-not-found", "detail": "there is no such job"}
+PICTURE = b"pixels"
+
+
+@pytest.fixture
+def api() -> Iterator[FakeApi]:
+    with fake_api() as running:
+        yield running
+
+
+def run(api: FakeApi, *arguments: object) -> Result:
+    return CliRunner().invoke(app, ["--url", api.url, *map(str, arguments)])
+
+
+def batch(*items: Any, **fields: Any) -> dict[str, Any]:
+    places = [item["job"]["status"] if item["job"] else "refused" for item in items]
+    names = ("queued", "running", "completed", "failed", "canceled", "refused", "gone")
+    counts = {name: places.count(name) for name in names}
+    view = {"batch_id": BATCH, "size": len(items), "progress": 0.5, "canceled": False}
+    view |= {"counts": counts, "done": not counts["queued"], "items": list(items)}
+    return view | {"created_at": "2025-01-01T12:00:00Z"} | fields
+
+
+def item(index: int, job: dict[str, Any] | None = None, detail: str = "") -> dict[str, Any]:
+    error = {"code": "invalid-parameters", "detail": detail} if detail else None
+    return {"index": index, "job": job, "error": error}
+
+
+def table(folder: Path) -> list[dict[str, str]]:
+    with (folder / "jobs.results.csv").open(newline="", encoding="utf-8") as written:
+        return list(csv.DictReader(written))
+
+
+def fetches(api: FakeApi) -> int:
+    return [path for _, path, *_ in api.requests].count("/picture")
+
+
+def test_files_are_fetched_once_and_listed_in_a_table(api: FakeApi, tmp_path: Path) -> None:
+    file = tmp_path / "jobs.jsonl"
+    file.write_text('{"prompt": "a fox"}\n{"prompt": 5}\n{"prompt": "an owl"}\n')
+    output = api.output(PICTURE, blake3=blake3(PICTURE).hexdigest())
+    bad = item(1, detail="prompt: is no text")
+    waits = api.job()
+    done = api.job(status="completed", outputs=[output])
+    failed = api.job(status="failed", error="it broke")
+    api.answer("/generate/batch", batch(item(0, waits), bad, item(2, waits)), status=202)
+    for items in (
+        [item(0, done), bad, item(2, waits)],
+        [item(0, done), bad, item(2, failed)],
+    ):
+        api.answer(PATH, batch(*items, items=None), batch(*items))
+    out = tmp_path / "out"
+    arguments = ("batch", file, "--out", out)
+    ended = run(api, *arguments)
+    assert ended.exit_code == 1
+    assert ended.stdout.splitlines()[1:] == [str(out / "1-0.png")]
+    assert "line 2: prompt: is no text" in ended.stderr
+    assert "line 3: failed: it broke" in ended.stderr
+    assert (out / "1-0.png").read_bytes() == PICTURE
+    assert [(row["row"], row["status"], row["error"]) for row in table(out)] == [
+        ("line 1", "completed", ""),
+        ("line 2", "refused", "prompt: is no text"),
+        ("line 3", "failed", "it broke"),
+    ]
+    assert table(out)[0]["files"] == str(out / "1-0.png")
+    assert fetches(api) == 1
+    final = batch(item(0, done), bad, item(2, failed))
+    api.answers[PATH].clear()
+    api.answer(PATH, final)
+    again = run(api, *arguments)
+    assert again.stdout.splitlines()[1:] == [str(out / "1-0.png")]
+    assert fetches(api) == 1
+    keys = {
+        headers["Idempotency-Key"] for method, _, headers, _ in api.requests if method == "POST"
+    }
+    assert len(keys) == 1
+    run(api, *arguments, "--new")
+    newest = [headers for method, _, headers, _ in api.requests if method == "POST"][-1]
+    assert newest["Idempotency-Key"] not in keys
+
+
+def test_another_file_of_that_name_is_kept(api: FakeApi, tmp_path: Path) -> None:
+    file = tmp_path / "jobs.jsonl"
+    file.write_text('{"prompt": "a fox"}\n')
+    (tmp_path / "1-0.png").write_bytes(b"of somebody")
+    output = api.output(PICTURE, blake3=blake3(PICTURE).hexdigest())
+    done = batch(item(0, api.job(status="completed", outputs=[output])))
+    api.answer("/generate/batch", done, status=202)
+    api.answer(PATH, done)
+    assert run(api, "batch", file, "--out", tmp_path).exit_code == 0
+    assert (tmp_path / "1-0.png").read_bytes() == b"of somebody"
+    assert (tmp_path / f"1-0-{JOB}.png").read_bytes() == PICTURE
+
+
+def test_a_workflow_that_does_not_exist_does_not_sink_the_file(
+    api: FakeApi, tmp_path: Path
+) -> None:
+    file = tmp_path / "jobs.csv"
+    file.write_text("workflow,prompt,wait\nnowhere,a,\nflux-dev,b,true\n")
+    api.workflow()
+    api.answer("/workflows/nowhere", {"code": "workflow-not-found"}, status=404)
+    answered = batch(item(0, detail="there is no workflow nowhere"), item(1, api.job()))
+    api.answer("/generate/batch", answered, status=202)
+    ended = run(api, "batch", file)
+    assert (ended.exit_code, ended.stderr) == (1, "line 2: there is no workflow nowhere\n")
+    [sent] = [json.loads(body) for method, *_, body in api.requests if method == "POST"]
+    assert sent["requests"][1] == {"workflow": "flux-dev", "prompt": "b", "wait": True}
+
+
+def test_rows_are_named_where_none_can_be_run(api: FakeApi, tmp_path: Path) -> None:
+    file = tmp_path / "jobs.jsonl"
+    file.write_text('\n{"prompt": 5}\n{"prompt": 6}\n')
+    errors = [{"field": f"requests.{n}.prompt", "message": "is no text"} for n in range(2)]
+    api.answer("/generate/batch", {"code": "invalid-parameters", "errors": errors}, status=422)
+    ended = run(api, "batch", file)
+    assert ended.exit_code == 1
+    assert ended.stderr.splitlines() == ["line 2: prompt: is no text", "line 3: prompt: is no text"]
+
+
+def test_files_are_named_by_a_column() -> None:
+    rows = [(f"line {n}", {"prompt": each}) for n, each in ((9, "A fox!"), (10, "a fox?"))]
+    assert [row.name for row in named_rows(rows, None)] == ["09", "10"]
+    assert [row.name for row in named_rows(rows, "prompt")] == ["A-fox", "a-fox-10"]
+    with pytest.raises(CannotStart, match="line 9 has no title"):
+        named_rows(rows, "title")
+
+
+def test_the_key_follows_from_the_requests() -> None:
+    rows = [("line 1", {"prompt": "a fox", "seed": 1})]
+    assert key_of(rows) == key_of([("line 5", {"seed": 1, "prompt": "a fox"})])
+    assert key_of(rows) != key_of(rows * 2)
+
+
+@pytest.mark.parametrize("command", ["status", "watch", "cancel"])
+def test_commands_for_jobs_take_a_batch(api: FakeApi, command: str) -> None:
+    api.answer(f"/generate/{BATCH}", MISSING, status=404)
+    api.answer(PATH, batch(item(0, api.job(status="failed")), items=None))
+    ended = run(api, command, BATCH)
+    assert ended.exit_code == (0 if command == "cancel" else 1)
+    assert "1 failed" in ended.stdout
+    assert api.requests[-1][0] == ("DELETE" if command == "cancel" else "GET")
+
+
+def test_an_id_of_nothing_is_refused(api: FakeApi) -> None:
+    api.answer(f"/generate/{BATCH}", MISSING, status=404)
+    api.answer(PATH, {"code": "batch-not-found"}, status=404)
+    ended = run(api, "status", BATCH)
+    assert (ended.exit_code, "there is no such job" in ended.stderr) == (2, True)
+
+
+def test_a_job_or_batch_is_tried_again(api: FakeApi) -> None:
+    api.answer(f"/generate/{JOB}/retry", api.job(id="the new one", retry_of=JOB), status=202)
+    assert run(api, "retry", JOB).stdout == "the new one\n"
+    api.answer(f"/generate/{BATCH}/retry", MISSING, status=404)
+    api.answer(f"{PATH}/retry", batch(item(0, api.job())), status=202)
+    assert "1 queued" in run(api, "retry", BATCH).stdout
+
+
+def test_files_of_an_earlier_job_or_batch_are_fetched(api: FakeApi, tmp_path: Path) -> None:
+    output = api.output(PICTURE, blake3=blake3(PICTURE).hexdigest())
+    done = api.job(status="completed", outputs=[output])
+    api.answer(f"/generate/{JOB}", done)
+    for _ in range(2):
+        fetched = run(api, "download", JOB, "--out", tmp_path)
+        assert fetched.stdout == f"{tmp_path / f'{JOB}-0.png'}\n"
+    assert fetches(api) == 1
+    api.answer(f"/generate/{BATCH}", MISSING, status=404)
+    api.answer(PATH, batch(item(0, done), item(1, api.job()), done=False))
+    fetched = run(api, "download", BATCH, "--out", tmp_path)
+    assert fetched.stdout == f"{tmp_path / '1-0.png'}\n"
+    assert "goes on: 1 queued, 1 completed" in fetched.stderr
+
+
+def test_a_job_that_goes_on_has_no_files(api: FakeApi) -> None:
+    api.answer(f"/generate/{JOB}", api.job(status="running"))
+    ended = run(api, "download", JOB)
+    assert (ended.exit_code, f"job {JOB} is running" in ended.stderr) == (2, True)
+
+
+def test_batches_are_listed(api: FakeApi) -> None:
+    api.answer("/generate/batch", {"batches": [batch(item(0))], "next_cursor": "more"})
+    ended = run(api, "list", "--batches")
+    assert BATCH in ended.stdout
+    assert "--cursor more" in ended.stdout
+    assert run(api, "list", "--batches", "--status", "failed").exit_code == 2
