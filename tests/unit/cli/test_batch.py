@@ -11,8 +11,8 @@ from blake3 import blake3
 from typer.testing import CliRunner, Result
 
 from comfyq.cli.app import app
-from comfyq.cli.batch_results import named_rows
-from comfyq.cli.batch_sending import key_of
+from comfyq.cli.batches.results import named_rows
+from comfyq.cli.batches.sending import key_of
 from comfyq.cli.errors import CannotStart
 from tests.fake_api import JOB, FakeApi, fake_api
 
@@ -141,7 +141,9 @@ def test_files_are_named_by_a_column() -> None:
     rows = [(f"line {n}", {"prompt": each}) for n, each in ((9, "A fox!"), (10, "a fox?"))]
     assert [row.name for row in named_rows(rows, None)] == ["09", "10"]
     assert [row.name for row in named_rows(rows, "prompt")] == ["A-fox", "a-fox-10"]
-    with pytest.raises(CannotStart, match="line 9 has no title"):
+    rows.append(("line 11", {}))
+    assert [row.name for row in named_rows(rows, "prompt")] == ["A-fox", "a-fox-10", "11"]
+    with pytest.raises(CannotStart, match="no row has a value in title"):
         named_rows(rows, "title")
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from comfyq.cli.batch_file import read_requests, value_of
+from comfyq.cli.batches.requests_file import read_requests, value_of
 from comfyq.cli.errors import CannotStart
 
 TEXT = {"type": "string"}

@@ -8,10 +8,10 @@ from uuid import uuid4
 
 import typer
 
-from comfyq.cli.batch_file import Schema, read_requests
-from comfyq.cli.batch_printing import print_accepted, print_ended
-from comfyq.cli.batch_results import RowResult, fetch_batch, kept_table, named_rows, write_table
-from comfyq.cli.batch_sending import SentBatch, key_of, send
+from comfyq.cli.batches.printing import print_accepted, print_ended
+from comfyq.cli.batches.requests_file import Schema, read_requests
+from comfyq.cli.batches.results import RowResult, fetch_batch, kept_table, named_rows, write_table
+from comfyq.cli.batches.sending import SentBatch, key_of, send
 from comfyq.cli.client import ApiClient, Json, client_at
 from comfyq.cli.errors import Refused
 from comfyq.cli.options import AsJson, Url
@@ -20,29 +20,31 @@ from comfyq.cli.progress import shown_batch
 
 UNKNOWN: Schema = {"properties": {}}
 
+RequestsFile = Annotated[
+    Path, typer.Argument(help="JSON Lines, one request a line; or .csv, one parameter a column.")
+]
+NameColumn = Annotated[
+    str | None,
+    typer.Option(metavar="COLUMN", help="Name files by this value, not by the row's number."),
+]
+New = Annotated[
+    bool, typer.Option("--new", help="Make new jobs, also if the same file was sent before.")
+]
+Key = Annotated[str | None, typer.Option(help="Instead of one that follows from the requests.")]
+
 
 def batch(
     ctx: typer.Context,
-    file: Annotated[
-        Path,
-        typer.Argument(help="JSON Lines, one request a line; or .csv, one parameter a column."),
-    ],
+    file: RequestsFile,
     wait: Annotated[
         bool | None, typer.Option("--wait/--no-wait", help="Until all have ended; fetch outputs.")
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Where outputs go; implies --wait.", show_default=".")
     ] = None,
-    name: Annotated[
-        str | None,
-        typer.Option(metavar="COLUMN", help="Name files by this value, not by the row's number."),
-    ] = None,
-    new: Annotated[
-        bool, typer.Option("--new", help="Make new jobs, also if the same file was sent before.")
-    ] = False,
-    idempotency_key: Annotated[
-        str | None, typer.Option(help="Instead of one that follows from the requests.")
-    ] = None,
+    name: NameColumn = None,
+    new: New = False,
+    idempotency_key: Key = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
@@ -103,7 +105,7 @@ def _see_through(
     for each, own in parts:
         summary = each.batch
         if each.id is not None:
-            with shown_batch(as_json=as_json) as show, kept_table(table, results):
+            with kept_table(table, results), shown_batch(as_json=as_json) as show:
                 for summary in fetch_batch(client, each.id, own, table.parent):
                     show(summary)
                     write_table(table, results)

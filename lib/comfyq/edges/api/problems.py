@@ -29,8 +29,7 @@ from comfyq.domain.errors import (
 )
 from comfyq.domain.job.client_text import for_clients
 from comfyq.edges.api.safe_headers import SAFE
-from comfyq.wire.field_messages import message_of
-from comfyq.wire.problems import Problem, ProblemField
+from comfyq.wire.problems import Problem, ProblemField, message_of
 
 PROBLEM_JSON = "application/problem+json"
 MAX_FIELDS = 100  # that an answer lists

@@ -20,7 +20,7 @@ from comfyq.domain.errors import FieldError, InvalidRequest
 from comfyq.domain.graph.documents.encoding import MAX_DEPTH, depth_exceeds
 from comfyq.domain.graph.documents.envelope import is_envelope, is_node
 from comfyq.domain.submission.request import Request
-from comfyq.wire.field_messages import message_of
+from comfyq.wire.problems import message_of
 
 DEFAULT_WORKFLOW = "flux-dev.json"
 SWITCHES = {"wait": False, "metadata": True, "reuse": False}  # each with its default

@@ -60,6 +60,7 @@ async def test_the_request_of_the_specification_is_accepted(lab: ApiLab) -> None
         "outputs": [],
         "more_outputs": None,
         "simulated": False,
+        "retry_of": None,
         "reused_from": None,
         "urls": {
             "self": f"{base}/generate/{job_id}",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from blake3 import blake3
 
-from comfyq.cli.batch_file import Row
+from comfyq.cli.batches.requests_file import Row
 from comfyq.cli.client import ApiClient, Json
 from comfyq.cli.errors import NotReached, Refused
 

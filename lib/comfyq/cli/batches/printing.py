@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import typer
 
-from comfyq.cli.batch_results import RowResult
-from comfyq.cli.batch_sending import SentBatch
+from comfyq.cli.batches.results import RowResult
+from comfyq.cli.batches.sending import SentBatch
 from comfyq.cli.client import Json
 from comfyq.cli.printing import counts_of, print_json
 

@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from comfyq.cli.batch_file import Row
+import typer
+
+from comfyq.cli.batches.requests_file import Row
 from comfyq.cli.client import ApiClient, Json
 from comfyq.cli.downloading import download_outputs
 from comfyq.cli.errors import CannotStart
@@ -48,32 +50,32 @@ class RowResult:
 def named_rows(rows: Sequence[Row], column: str | None) -> list[RowResult]:
     """Name the files of each row by its number in the file, or by its value in ``column``.
 
-    A value that stands in several rows is followed by the row's number.
+    A value that stands in several rows is followed by the row's number, and a row without one has
+    its number alone.
 
     Raises:
-        CannotStart: a row has no such value.
+        CannotStart: no row has such a value.
     """
+    if column is not None and not any(request.get(column) for _, request in rows):
+        raise CannotStart(f"no row has a value in {column} to name files by; leave --name out")
     numbers = [place.rpartition(" ")[2] for place, _ in rows]
     width = max(map(len, numbers), default=0)
     results: list[RowResult] = []
     taken: set[str] = set()
-    for (place, request), number in zip(rows, numbers, strict=True):
-        name = number.zfill(width)
-        if column is not None:
-            name = _name_of(request.get(column), place, column)
-            if name.casefold() in taken:
-                name = f"{name}-{number.zfill(width)}"
-        taken.add(name.casefold())
-        results.append(RowResult(place, name))
+    for (place, request), digits in zip(rows, numbers, strict=True):
+        number = digits.zfill(width)
+        name = "" if column is None else _readable(request.get(column))
+        if name.casefold() in taken:
+            name = f"{name}-{number}"
+        results.append(RowResult(place, name or number))
+        taken.add(results[-1].name.casefold())
     return results
 
 
-def _name_of(value: object, place: str, column: str) -> str:
-    name = NOT_IN_NAMES.sub("-", str(value if value is not None else ""))[:MAX_NAME_CHARS]
-    name = name.strip("-.")
-    if not name:
-        raise CannotStart(f"{place} has no {column} to name its files by; leave --name out")
-    return name
+def _readable(value: object) -> str:
+    """Return a value as a part of a file's name."""
+    text = "" if value is None else str(value)
+    return NOT_IN_NAMES.sub("-", text)[:MAX_NAME_CHARS].strip("-.")
 
 
 def fetch_batch(
@@ -113,6 +115,9 @@ def kept_table(file: Path, results: Sequence[RowResult]) -> Iterator[None]:
     """Write the table in the end, also if fetching breaks off or is interrupted."""
     try:
         yield
+    except KeyboardInterrupt:
+        typer.echo("the jobs go on, and the same call goes on fetching what they make", err=True)
+        raise
     finally:
         write_table(file, results)
 
