@@ -31,5 +31,6 @@ async def test_nodes_of_every_workflow_are_looked_for(tmp_path: Path) -> None:
     lacking = by_subject["workflow sdxl"]
     assert lacking.state is FindingState.WARNING
     assert "NotInstalledSampler" in lacking.told
-    assert simulator.url in lacking.told
+    assert lacking.remedy
+    assert f"{folder / 'sdxl'} --comfyui {simulator.url}" in lacking.remedy
     assert by_subject["ComfyUI"].told == f"{simulator.url} is simulated"

@@ -13,8 +13,8 @@ from comfyq.domain.diagnosis import Finding, FindingState
 from comfyq.domain.errors import InvalidWorkflow
 from comfyq.domain.graph.node_catalogue import NodeCatalogue, read_catalogue
 from comfyq.domain.submission.admission import refusal_of_sample
-from comfyq.domain.workflow.workflow import Workflow
 from comfyq.ports.engine import EngineError
+from comfyq.services.operations.findings import judge_obstacles
 
 ANSWER_S = 30.0  # for a ComfyUI to list its nodes, which may be thousands
 
@@ -61,12 +61,8 @@ def _workflows(settings: Settings, catalogues: Mapping[str, NodeCatalogue]) -> I
         yield Finding("workflows", FindingState.OK, f"{len(names)} in {settings.workflows_dir}")
     for url, catalogue in catalogues.items():
         for name in names:
-            yield from _obstacles(workflows.get(name), url, catalogue)
-
-
-def _obstacles(workflow: Workflow, url: str, catalogue: NodeCatalogue) -> Iterator[Finding]:
-    refused = refusal_of_sample(workflow, catalogue)
-    if refused is not None:
-        told = f"cannot run on {url}: {'; '.join(each.message for each in refused.fields)}"
-        remedy = f"`comfyq workflows check {workflow.name} --comfyui {url}` says more"
-        yield Finding(f"workflow {workflow.name}", FindingState.WARNING, told, remedy)
+            refused = refusal_of_sample(workflows.get(name), catalogue)
+            if refused is not None:
+                reasons = [each.message for each in refused.fields]
+                folder = str(settings.workflows_dir / name)
+                yield judge_obstacles(name, reasons, folder=folder, url=url)

@@ -14,7 +14,7 @@ from comfyq.cli.options import AsJson, ComfyUI, DataDir
 from comfyq.cli.starting import comfyui_urls, settings_with
 from comfyq.config import Settings, unknown_settings
 from comfyq.domain.diagnosis import Finding, FindingState
-from comfyq.services.operations.findings import judge_workers
+from comfyq.services.operations.findings import judge_obstacles, judge_workers
 
 
 def doctor(
@@ -55,10 +55,10 @@ def _server(ctx: typer.Context, settings: Settings, *, named: bool) -> Iterator[
     yield Finding("server", FindingState.OK, f"comfyq {health['version']} answers at {url}")
     yield from judge_workers(health)
     if not named:
-        yield from _served(client, health)
+        yield from _served(client, settings, health)
 
 
-def _served(client: ApiClient, health: Json) -> Iterator[Finding]:
+def _served(client: ApiClient, settings: Settings, health: Json) -> Iterator[Finding]:
     """Tell which workflows none of the server's workers can run."""
     try:
         workflows = client.workflows()["workflows"]
@@ -69,5 +69,5 @@ def _served(client: ApiClient, health: Json) -> Iterator[Finding]:
     for each in workflows:
         broken = each["name"] in health.get("broken_workflows", ())
         if each["available"] is False and not broken:
-            reasons = f"no worker can run it: {'; '.join(each['reasons'])}"
-            yield Finding(f"workflow {each['name']}", FindingState.WARNING, reasons)
+            folder = str(settings.workflows_dir / each["name"])
+            yield judge_obstacles(each["name"], each["reasons"], folder=folder, url="URL")

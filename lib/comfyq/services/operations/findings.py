@@ -1,7 +1,8 @@
 """Judging the figures and answers of a deployment."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from textwrap import shorten
 from typing import Any
 
 from comfyq.domain.diagnosis import Finding, FindingState
@@ -10,6 +11,8 @@ from comfyq.ports.gauge import Depth
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html
 MAX_SKEW_S = 300  # of a signature
 SUSPECT_SKEW_S = 30
+
+REASON_CHARS = 150
 
 SET_CLOCK = "set this machine's clock right, by NTP"
 
@@ -53,6 +56,14 @@ def judge_kept(count: int, *, more: bool) -> Finding:
     kept = f"{count}{' or more' if more else ''} that the queues gave up on"
     remedy = "`comfyq dead list` shows why, `comfyq dead redrive ID` sends one again"
     return Finding(subject, FindingState.WARNING, kept, remedy)
+
+
+def judge_obstacles(workflow: str, reasons: Sequence[str], *, folder: str, url: str) -> Finding:
+    """Tell that a workflow cannot run where ``reasons`` were found, of which there may be many."""
+    more = f" and {len(reasons) - 1} more" if len(reasons) > 1 else ""
+    told = f"cannot run: {shorten(reasons[0], REASON_CHARS, placeholder=' …')}{more}"
+    remedy = f"`comfyq workflows check {folder} --comfyui {url}` lists all"
+    return Finding(f"workflow {workflow}", FindingState.WARNING, told, remedy)
 
 
 def judge_workers(health: Mapping[str, Any]) -> list[Finding]:
