@@ -47,6 +47,7 @@ def play(deployment: Deployment) -> None:
     _another_family_waits(deployment)
     _a_batch(deployment)
     _a_reuse(deployment)
+    _a_deletion(deployment)
     files.play(deployment)
     _keys_and_sockets(deployment)
     _submissions_by_queue(deployment)
@@ -197,6 +198,18 @@ def _a_reuse(deployment: Deployment) -> None:
     with deployment.role("ReaperRole"):
         of = str(deployment.settings.aws.submissions_dead_queue_url)
         assert deployment.reap(deployment.dead(body, of=of)) == {"batchItemFailures": []}
+
+
+def _a_deletion(deployment: Deployment) -> None:
+    """Whose job it is deletes it with its picture."""
+    with deployment.role("ApiRole"):
+        job_id = deployment.api().submit("p")
+    with deployment.role("WorkerPolicy"):
+        deployment.work(_reached(job_id, JobStatus.SUCCEEDED))
+    with deployment.role("ApiRole"):
+        api = deployment.api()
+        assert api("cancel", f"/generate/{job_id}?purge=true")["statusCode"] == 200
+        assert api("show", f"/generate/{job_id}")["statusCode"] == 404
 
 
 def _keys_and_sockets(deployment: Deployment) -> None:

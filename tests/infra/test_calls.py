@@ -51,6 +51,7 @@ def test_the_record_has_the_rights_that_are_easily_forgotten() -> None:
     assert Right("dynamodb:Query", "${Table.Arn}/index/ready", "READY#*") in rights["WorkerPolicy"]
     assert Right("dynamodb:Query", "${Table.Arn}/index/ready", "READY#*") in rights["ApiRole"]
     assert Right("s3:GetObject", outputs) in rights["ApiRole"]
+    assert Right("s3:DeleteObject", outputs) in rights["ApiRole"]
     assert Right("execute-api:ManageConnections", connections) in rights["ApiRole"]
     assert Right("execute-api:ManageConnections", endings) in rights["ApiRole"]
     assert Right("execute-api:ManageConnections", endings) in rights["ReaperRole"]
