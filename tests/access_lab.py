@@ -1,5 +1,6 @@
 """The HTTP API and its sockets with API keys, and one of each thing that has an id."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
@@ -8,15 +9,21 @@ from typing import Any
 
 import httpx2
 
+from comfyq.bootstrap.services import Services
 from comfyq.domain.caller import DEFAULT_TENANT, Scope, TenantId
+from comfyq.domain.files.upload import UploadId
+from comfyq.domain.job import JobId
+from comfyq.edges.api.links import UPLOADS
 from comfyq.edges.websocket.handler import WebSocketHandler
 from comfyq.ports.inbox import Message
+from comfyq.services.access.api_keys import ApiKeys
 from comfyq.testing.memory.notifier import MemoryNotifier
-from tests.api_lab import ApiLab, output
+from tests.api_lab import ApiLab, JobMoves, output
 
 ALL = frozenset(Scope)
 OTHER = TenantId("other")
 CONTENT = b"a fox"
+BODY = {"content": CONTENT}
 FILE = {"name": "a.txt", "content_type": "text/plain", "size_bytes": len(CONTENT)}
 
 
@@ -39,13 +46,83 @@ class Things:
         return frozenset({*own, self.letter_id, self.key_id})
 
 
-class AccessLab(ApiLab):
-    """A server whose clients need a key."""
+class KeyedServer(JobMoves, ABC):
+    """A server whose clients need a key; whoever has it has its services too."""
+
+    services: Services
 
     def __init__(self) -> None:
-        super().__init__(COMFYQ_AUTH="keys")
-        self.keys = self.services.api_keys
         self._letters = count(1)
+
+    @property
+    def keys(self) -> ApiKeys:
+        return self.services.api_keys
+
+    @abstractmethod
+    def ask(self, method: str, path: str, key: str | None, **request: Any) -> httpx2.Response:
+        """Send a request with a key, or without one."""
+
+    @abstractmethod
+    async def store_output(self) -> None:
+        """Store the file of ``output()``."""
+
+    async def key(
+        self,
+        scopes: frozenset[Scope] = ALL,
+        *,
+        tenant: TenantId = DEFAULT_TENANT,
+        lives: timedelta | None = None,
+    ) -> str:
+        """Return the text of a new key."""
+        return (await self.keys.create(tenant, "a key", scopes, lives=lives))[1]
+
+    async def expired_key(self) -> str:
+        return await self.key(lives=timedelta(seconds=-1))
+
+    async def revoked_key(self) -> str:
+        """Return a key that was used a moment before it was revoked."""
+        key, text = await self.keys.create(DEFAULT_TENANT, "a key", ALL, lives=None)
+        await self.keys.caller(text)
+        await self.keys.revoke(key.id)
+        return text
+
+    async def things(self) -> Things:
+        """Make one of each thing, as its owner does."""
+        owner = await self.key()
+
+        def made(path: str, **request: Any) -> Any:
+            answer = self.ask("POST", path, owner, **request)
+            assert answer.status_code in (201, 202), answer.text
+            return answer.json()
+
+        job_id = made("/generate", json={"prompt": "a fox"})["id"]
+        await self.store_output()
+        await self.succeed(job_id, output())
+        offer = made("/assets/uploads", json=FILE)
+        links = await self.services.links()
+        upload_query = links.upload_query(UploadId(offer["id"]))
+        sent = self.ask("PUT", f"{UPLOADS}/{offer['id']}/content?{upload_query}", None, **BODY)
+        assert sent.status_code == 204, sent.text
+        doorbell = Message(f"letter-{next(self._letters)}", f'{{"job_id": "{job_id}"}}')
+        await self.services.dead_letters.keep_doorbell(doorbell)
+        return Things(
+            job_id=job_id,
+            batch_id=made("/generate/batch", json={"requests": [{"prompt": "a fox"}]})["batch_id"],
+            asset_id=made("/assets?filename=b.txt", content=job_id.encode())["id"],
+            upload_id=offer["id"],
+            letter_id=doorbell.id,
+            key_id=made("/keys", json={"name": "another"})["id"],
+            output_query=links.query(JobId(job_id), 0),
+            upload_query=upload_query,
+        )
+
+
+class AccessLab(KeyedServer, ApiLab):
+    """A server in memory."""
+
+    def __init__(self) -> None:
+        KeyedServer.__init__(self)
+        ApiLab.__init__(self, COMFYQ_AUTH="keys")
 
     @property
     def notifier(self) -> MemoryNotifier:
@@ -61,59 +138,10 @@ class AccessLab(ApiLab):
             authenticator=self.services.authenticator,
         )
 
-    async def key(
-        self,
-        scopes: frozenset[Scope] = ALL,
-        *,
-        tenant: TenantId = DEFAULT_TENANT,
-        lives: timedelta | None = None,
-    ) -> str:
-        """Return the text of a new key."""
-        return (await self.keys.create(tenant, "a key", scopes, lives=lives))[1]
-
-    async def expired_key(self) -> str:
-        text = await self.key(lives=timedelta(seconds=1))
-        await self.keys.caller(text)
-        self.clock.advance(2)
-        return text
-
-    async def revoked_key(self) -> str:
-        """Return a key that was used a moment before it was revoked."""
-        key, text = await self.keys.create(DEFAULT_TENANT, "a key", ALL, lives=None)
-        await self.keys.caller(text)
-        await self.keys.revoke(key.id)
-        return text
-
     def ask(self, method: str, path: str, key: str | None, **request: Any) -> httpx2.Response:
-        """Send a request with a key, or without one."""
         headers = {} if key is None else {"Authorization": f"Bearer {key}"}
         headers |= request.pop("headers", {})
         return self.client.request(method, path, headers=headers, **request)
 
-    async def things(self) -> Things:
-        """Make one of each thing, as its owner does."""
-        owner = await self.key()
-
-        def made(path: str, **request: Any) -> Any:
-            answer = self.ask("POST", path, owner, **request)
-            assert answer.status_code in (201, 202), answer.text
-            return answer.json()
-
-        job_id = made("/generate", json={"prompt": "a fox"})["id"]
-        await self.succeed(job_id, output())
+    async def store_output(self) -> None:
         self.store(output(), CONTENT)
-        offer = made("/assets/uploads", json=FILE)
-        self.client.put(offer["url"], content=CONTENT)
-        doorbell = Message(f"letter-{next(self._letters)}", f'{{"job_id": "{job_id}"}}')
-        await self.services.dead_letters.keep_doorbell(doorbell)
-        shown = self.ask("GET", f"/generate/{job_id}", owner).json()["outputs"][0]
-        return Things(
-            job_id=job_id,
-            batch_id=made("/generate/batch", json={"requests": [{"prompt": "a fox"}]})["batch_id"],
-            asset_id=made("/assets?filename=b.txt", content=job_id.encode())["id"],
-            upload_id=offer["id"],
-            letter_id=doorbell.id,
-            key_id=made("/keys", json={"name": "another"})["id"],
-            output_query=shown["url"].partition("?")[2],
-            upload_query=offer["url"].partition("?")[2],
-        )

@@ -20,6 +20,7 @@ from comfyq.domain.files.output import Output, OutputKind
 from comfyq.domain.job import Change, Job, JobError, JobId, WorkerId
 from comfyq.domain.job.progress import Progress
 from comfyq.ports.authenticator import Authenticator
+from comfyq.records.jobs import JobRecords
 from comfyq.services.jobs.admission import Admission
 from comfyq.services.jobs.estimates import Estimates
 from comfyq.testing.memory.assets import MemoryAssets, StoredObject
@@ -46,7 +47,37 @@ def output(name: str = "a.png", *, kind: OutputKind = OutputKind.IMAGE, size: in
     )
 
 
-class ApiLab:
+class JobMoves:
+    """Moves jobs as a worker would."""
+
+    records: JobRecords
+
+    async def start(self, job_id: str) -> Job:
+        job = await self.change(job_id, partial(jobs.claim, worker=WORKER, ttl=TTL))
+        return await self.change(job_id, partial(jobs.start, token=job.attempt))
+
+    async def advance(self, job_id: str, progress: Progress) -> Job:
+        job = await self.records.get(JobId(job_id))
+        advance = partial(jobs.advance, token=job.attempt, ttl=TTL, progress=progress)
+        return await self.change(job_id, advance)
+
+    async def succeed(self, job_id: str, *outputs: Output) -> Job:
+        job = await self.start(job_id)
+        return await self.change(job_id, partial(jobs.succeed, token=job.attempt), outputs=outputs)
+
+    async def fail(self, job_id: str, error: JobError) -> Job:
+        job = await self.start(job_id)
+        fail = partial(jobs.fail, token=job.attempt, error=error, retry_in=None)
+        return await self.change(job_id, fail)
+
+    async def change(
+        self, job_id: str, change: Change, *, outputs: Sequence[Output] | None = None
+    ) -> Job:
+        job = await self.records.get(JobId(job_id))
+        return await self.records.update(job, change, outputs=outputs)
+
+
+class ApiLab(JobMoves):
     """The production services over in-memory ports; ``settings`` are variables of comfyq.config."""
 
     def __init__(
@@ -115,33 +146,9 @@ class ApiLab:
         body: dict[str, Any] = self.client.get(f"/generate/{job_id}").json()
         return body
 
-    async def start(self, job_id: str) -> Job:
-        job = await self.change(job_id, partial(jobs.claim, worker=WORKER, ttl=TTL))
-        return await self.change(job_id, partial(jobs.start, token=job.attempt))
-
-    async def advance(self, job_id: str, progress: Progress) -> Job:
-        job = await self.records.get(JobId(job_id))
-        advance = partial(jobs.advance, token=job.attempt, ttl=TTL, progress=progress)
-        return await self.change(job_id, advance)
-
-    async def succeed(self, job_id: str, *outputs: Output) -> Job:
-        job = await self.start(job_id)
-        return await self.change(job_id, partial(jobs.succeed, token=job.attempt), outputs=outputs)
-
-    async def fail(self, job_id: str, error: JobError) -> Job:
-        job = await self.start(job_id)
-        fail = partial(jobs.fail, token=job.attempt, error=error, retry_in=None)
-        return await self.change(job_id, fail)
-
     async def expire(self, job_id: str) -> Job:
         self.clock.advance(86_400)
         return await self.change(job_id, jobs.reap)
 
     def store(self, stored: Output, content: bytes) -> None:
         self.assets.stored[stored.key] = StoredObject(content, stored.content_type)
-
-    async def change(
-        self, job_id: str, change: Change, *, outputs: Sequence[Output] | None = None
-    ) -> Job:
-        job = await self.records.get(JobId(job_id))
-        return await self.records.update(job, change, outputs=outputs)

@@ -12,6 +12,10 @@ class FakeAuthenticator:
     credentials: list[Credentials] = field(default_factory=list)
     queues: list[str] = field(default_factory=list)
 
+    @property
+    def asks(self) -> bool:
+        return True
+
     async def of_client(self, credentials: Credentials) -> Caller:
         self.credentials.append(credentials)
         return self.caller

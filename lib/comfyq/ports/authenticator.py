@@ -23,6 +23,11 @@ class Authenticator(Protocol):
     service that it depends on does not answer.
     """
 
+    @property
+    def asks(self) -> bool:
+        """Return whether clients have to show who they are."""
+        ...
+
     async def of_client(self, credentials: Credentials) -> Caller:
         """Return who sent a request."""
         ...

@@ -18,7 +18,10 @@ class KeyRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: Annotated[str, Field(min_length=1, max_length=MAX_NAME_CHARS, pattern=r"^[^\x00-\x1f]+$")]
+    name: Annotated[
+        str,
+        Field(min_length=1, max_length=MAX_NAME_CHARS, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$"),
+    ]
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(Scope))] = Field(
         default=[Scope.SUBMIT, Scope.READ, Scope.CANCEL],
         description="What its holder may do; `admin` has to be named.",

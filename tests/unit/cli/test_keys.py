@@ -91,3 +91,14 @@ def test_commands_send_the_key_to_the_server_and_not_to_links(api: FakeApi, tmp_
     assert {"/generate", f"/generate/{JOB}", "/workflows/flux-dev", "/picture"} <= sent.keys()
     assert "Authorization" not in sent.pop("/picture")
     assert {headers.get("Authorization") for headers in sent.values()} == {"Bearer cq_a_b"}
+
+
+def test_a_check_without_an_administrators_key_says_what_it_could_not_see(api: FakeApi) -> None:
+    health = {"version": "1", "status": "healthy", "reason": "", "workers": [], "simulated": False}
+    api.answer("/health", health)
+    problem = {"status": 401, "code": "unauthenticated", "detail": "send an API key"}
+    api.answer("/dead", problem, status=401)
+    checked = CliRunner().invoke(app, ["--url", api.url, "infra", "check", "--json"])
+    findings = {each["subject"]: each for each in json.loads(checked.stdout)}
+    assert "send an API key" in findings["dead letters"]["told"]
+    assert "COMFYQ_API_KEY" in findings["dead letters"]["remedy"]

@@ -62,3 +62,27 @@ def test_a_short_secret_is_refused_with_a_way_to_make_one(secret: str) -> None:
 def test_a_secret_of_32_bytes_is_taken() -> None:
     secret = read_settings({"COMFYQ_LINK_SECRET": "é" * 16}).api.link_secret
     assert secret is not None
+
+
+@pytest.mark.parametrize("tenant", ["a#b", "", "#", "a b", "a\n", "x" * 65, "../a", "-a"])
+def test_a_tenant_that_could_be_taken_for_another_is_refused(tenant: str) -> None:
+    with pytest.raises(InvalidSettings) as refused:
+        read_settings({"COMFYQ_SUBMISSIONS_TENANT": tenant})
+    assert str(refused.value).startswith("COMFYQ_SUBMISSIONS_TENANT: ")
+    assert "is no tenant" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("variables", "lives_s"),
+    [
+        ({}, 3_600),
+        ({"COMFYQ_AUTH": "keys"}, 3_600),
+        ({"COMFYQ_AUTH": "none"}, 604_800),
+        ({"COMFYQ_AUTH": "keys", "COMFYQ_LINK_EXPIRES_S": "60"}, 60),
+        ({"COMFYQ_AUTH": "none", "COMFYQ_LINK_EXPIRES_S": "60"}, 60),
+    ],
+)
+def test_links_live_for_an_hour_where_clients_need_keys(
+    variables: dict[str, str], lives_s: int
+) -> None:
+    assert read_settings(variables).api.links_live_s == lives_s

@@ -12,13 +12,15 @@ from comfyq.domain.caller import DEFAULT_TENANT, Caller, Scope
 from comfyq.edges.api.authentication import scopes_of
 from comfyq.edges.websocket.frame_kinds import CONNECT_SCOPE, FRAMES
 from comfyq.ports.notifier import Connection
-from tests.access_lab import ALL, CONTENT, FILE, OTHER, AccessLab, Things
+from tests.access_lab import ALL, BODY, FILE, OTHER, AccessLab, KeyedServer, Things
 from tests.socket_events import ENDPOINT, connected, event
 
 pytestmark = pytest.mark.anyio
 
 FOX = {"prompt": "a fox"}
 NOT_FOUND = 404
+NOT_FAILED = 409  # what is tried again has failed, as no job of these things has
+DESCRIPTIONS = {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}  # anyone's
 UUIDS = ("job_id", "batch_id", "asset_id", "upload_id")
 
 
@@ -44,14 +46,17 @@ ROUTES = {
     "GET /generate/{job_id}/outputs/{index}": Route(None, 200, query="{output_query}"),
     "HEAD /generate/{job_id}/outputs/{index}": Route(None, 200, query="{output_query}"),
     "POST /generate/batch": Route(Scope.SUBMIT, 202, request={"json": {"requests": [FOX]}}),
+    "POST /generate/{job_id}/retry": Route(Scope.SUBMIT, NOT_FAILED, NOT_FOUND),
+    "POST /generate/batch/{batch_id}/retry": Route(Scope.SUBMIT, NOT_FAILED, NOT_FOUND),
+    "GET /generate/batch": Route(Scope.READ, 200),
     "GET /generate/batch/{batch_id}": Route(Scope.READ, 200, NOT_FOUND),
     "DELETE /generate/batch/{batch_id}": Route(Scope.CANCEL, 202, NOT_FOUND),
     "POST /assets/uploads": Route(Scope.SUBMIT, 201, request={"json": FILE}),
     "PUT /assets/uploads/{upload_id}/content": Route(
-        None, 204, request={"content": CONTENT}, query="{upload_query}"
+        None, 204, request=BODY, query="{upload_query}"
     ),
     "POST /assets/uploads/{upload_id}/complete": Route(Scope.SUBMIT, 201, NOT_FOUND),
-    "POST /assets": Route(Scope.SUBMIT, 201, request={"content": CONTENT}),
+    "POST /assets": Route(Scope.SUBMIT, 201, request=BODY),
     "GET /assets/{asset_id}": Route(Scope.READ, 200, NOT_FOUND),
     "GET /dead": Route(Scope.ADMIN, 200),
     "GET /dead/{letter_id}": Route(Scope.ADMIN, 200, NOT_FOUND),
@@ -68,44 +73,44 @@ ROUTES = {
 }
 
 
-async def no_key(lab: AccessLab, scope: Scope | None) -> None:
+async def no_key(lab: KeyedServer, scope: Scope | None) -> None:
     return None
 
 
-async def wrong(lab: AccessLab, scope: Scope | None) -> str:
+async def wrong(lab: KeyedServer, scope: Scope | None) -> str:
     """Another secret behind an id that there is."""
     return (await lab.key())[:-64] + "0" * 64
 
 
-async def unknown(lab: AccessLab, scope: Scope | None) -> str:
+async def unknown(lab: KeyedServer, scope: Scope | None) -> str:
     return f"cq_{'0' * 16}_{'0' * 64}"
 
 
-async def malformed(lab: AccessLab, scope: Scope | None) -> str:
+async def malformed(lab: KeyedServer, scope: Scope | None) -> str:
     return "let-me-in"
 
 
-async def expired(lab: AccessLab, scope: Scope | None) -> str:
+async def expired(lab: KeyedServer, scope: Scope | None) -> str:
     return await lab.expired_key()
 
 
-async def revoked(lab: AccessLab, scope: Scope | None) -> str:
+async def revoked(lab: KeyedServer, scope: Scope | None) -> str:
     return await lab.revoked_key()
 
 
-async def other_tenant(lab: AccessLab, scope: Scope | None) -> str:
+async def other_tenant(lab: KeyedServer, scope: Scope | None) -> str:
     return await lab.key(tenant=OTHER)
 
 
-async def too_little_scope(lab: AccessLab, scope: Scope | None) -> str:
+async def too_little_scope(lab: KeyedServer, scope: Scope | None) -> str:
     return await lab.key(ALL - {scope} if scope else ALL)
 
 
-async def right(lab: AccessLab, scope: Scope | None) -> str:
+async def right(lab: KeyedServer, scope: Scope | None) -> str:
     return await lab.key(frozenset({scope} if scope else ALL))
 
 
-Client = Callable[[AccessLab, Scope | None], Awaitable[str | None]]
+Client = Callable[[KeyedServer, Scope | None], Awaitable[str | None]]
 STRANGERS: tuple[Client, ...] = (no_key, wrong, unknown, malformed, expired, revoked)
 CLIENTS: tuple[Client, ...] = (*STRANGERS, other_tenant, too_little_scope, right)
 
@@ -126,11 +131,9 @@ async def kept(lab: AccessLab) -> Things:
 
 
 def test_every_route_and_frame_has_a_row(lab: AccessLab) -> None:
-    routes = [
-        route
-        for route in iter_route_contexts(lab.app.routes)
-        if isinstance(route.original_route, APIRoute)
-    ]
+    contexts = list(iter_route_contexts(lab.app.routes))
+    routes = [route for route in contexts if isinstance(route.original_route, APIRoute)]
+    assert {route.path_format for route in contexts if route not in routes} == DESCRIPTIONS
     declared = {
         f"{method} {route.path_format}": scopes_of(route)
         for route in routes
@@ -148,11 +151,19 @@ async def test_routes(lab: AccessLab, place: str, client: Client) -> None:
     row = ROUTES[place]
     key = await client(lab, row.scope)
     things = await lab.things() if client is right else await kept(lab)
-    answer = _asked(lab, place, things, key)
+    answer = asked(lab, place, things, key)
+    check(place, client, things, answer, given=key is not None)
+
+
+def check(
+    place: str, client: Client, things: Things, answer: httpx2.Response, *, given: bool
+) -> None:
+    """Hold an answer against the table."""
+    row = ROUTES[place]
     if row.scope is None:
         assert answer.status_code == row.right, answer.text
     elif client in STRANGERS:
-        _assert_unauthenticated(answer, given=key is not None)
+        _assert_unauthenticated(answer, given=given)
     elif client is too_little_scope:
         assert (answer.status_code, answer.json()["code"]) == (403, "missing-scope")
         assert f"`{row.scope}`" in answer.json()["detail"]
@@ -174,7 +185,7 @@ async def test_what_is_another_tenants_is_answered_as_what_is_not_there(
     key, theirs = await lab.key(tenant=OTHER), await kept(lab)
     absent = {name: getattr(theirs, name)[:-8] + "00000000" for name in (*UUIDS, "key_id")}
     nobodys = replace(theirs, **absent, letter_id="letter-0")
-    there, missing = (_asked(lab, place, each, key) for each in (theirs, nobodys))
+    there, missing = (asked(lab, place, each, key) for each in (theirs, nobodys))
     assert (there.status_code, there.json()["code"]) == (404, missing.json()["code"])
     assert there.json()["title"] == missing.json()["title"]
     assert _without_ids(there, theirs) == _without_ids(missing, nobodys)
@@ -199,7 +210,7 @@ def _values(things: Things) -> dict[str, str]:
     return values | {"name": "sd15", "index": "0"}
 
 
-def _asked(lab: AccessLab, place: str, things: Things, key: str | None) -> httpx2.Response:
+def asked(lab: KeyedServer, place: str, things: Things, key: str | None) -> httpx2.Response:
     row = ROUTES[place]
     method, path = place.split()
     url = f"{path}?{row.query}" if row.query else path

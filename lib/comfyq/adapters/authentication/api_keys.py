@@ -21,6 +21,10 @@ class KeyAuthenticator:
         self._tickets = tickets
         self._submitter = Caller(submissions_tenant, frozenset({Scope.SUBMIT}))
 
+    @property
+    def asks(self) -> bool:
+        return True
+
     async def of_client(self, credentials: Credentials) -> Caller:
         key = _key_in(credentials)
         if key is None:

@@ -13,6 +13,10 @@ class LocalOwner:
     def __init__(self, *, submissions_tenant: TenantId = DEFAULT_TENANT) -> None:
         self._submitter = Caller(submissions_tenant, frozenset({Scope.SUBMIT}))
 
+    @property
+    def asks(self) -> bool:
+        return False
+
     async def of_client(self, credentials: Credentials) -> Caller:
         return OWNER
 

@@ -23,7 +23,7 @@ Errors are problem documents (RFC 9457) with a stable `code`; `errors` names eve
 Progress is pushed over the WebSocket that `urls.ws` of a job names.
 """
 
-SCHEMES = {  # a server on loopback asks for none
+SCHEMES = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "An API key."},
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
@@ -59,6 +59,8 @@ def describe(app: FastAPI) -> dict[str, Any]:
         _add_problem(document)
         _add_summaries(document)
         _add_scopes(document, app.routes)
+        if app.state.services.authenticator.asks:
+            _add_security(document, app.routes)
         add_forms(document, workflows)
         _add_example(document)
         app.openapi_schema, app.state.described = document, workflows
@@ -81,7 +83,6 @@ def _add_summaries(document: dict[str, Any]) -> None:
 
 def _add_scopes(document: dict[str, Any], routes: Sequence[BaseRoute]) -> None:
     """Say which scope each operation needs, and what it answers to callers without it."""
-    document["components"]["securitySchemes"] = SCHEMES
     for route in iter_route_contexts(routes):
         for scope in scopes_of(route):
             for method in route.methods or ():
@@ -89,6 +90,15 @@ def _add_scopes(document: dict[str, Any], routes: Sequence[BaseRoute]) -> None:
                 text = f"The caller has not the scope `{scope}`, which this needs."
                 operation["responses"]["401"] = problems(401)[401]
                 operation["responses"]["403"] = problems(403)[403] | {"description": text}
+
+
+def _add_security(document: dict[str, Any], routes: Sequence[BaseRoute]) -> None:
+    """Say how a client shows its API key, so that ``/docs`` asks for one."""
+    document["components"]["securitySchemes"] = SCHEMES
+    for route in iter_route_contexts(routes):
+        if scopes_of(route):
+            for method in route.methods or ():
+                operation = document["paths"][route.path_format][method.lower()]
                 operation["security"] = [{name: []} for name in SCHEMES]
 
 

@@ -154,3 +154,13 @@ def test_the_description_follows_the_workflows(
     monkeypatch.setattr(lab.services.library, "all", lambda: only)
     forms = {path for path in lab.app.openapi()["paths"] if path.endswith("/generate")}
     assert forms - {"/generate"} == {"/workflows/sd15/generate"}
+
+
+def test_a_server_that_asks_for_keys_describes_how_to_send_one() -> None:
+    asking = ApiLab(COMFYQ_AUTH="keys").client.get("/openapi.json").json()
+    assert asking["components"]["securitySchemes"].keys() == {"bearer", "apiKey"}
+    assert asking["paths"]["/generate"]["post"]["security"] == [{"bearer": []}, {"apiKey": []}]
+    assert "security" not in asking["paths"]["/health"]["get"]
+    open_to_all = ApiLab().client.get("/openapi.json").json()
+    assert "securitySchemes" not in open_to_all["components"]
+    assert "security" not in open_to_all["paths"]["/generate"]["post"]

@@ -1,0 +1,133 @@
+"""The table of who may do what, by the API's Lambda function, on SQLite and on the emulator."""
+
+import asyncio
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+import pytest
+from anyio.from_thread import start_blocking_portal
+
+from comfyq.adapters.provisioning.provision import Provisioned
+from comfyq.bootstrap.backends import open_ports
+from comfyq.bootstrap.lambdas.api import api_function
+from comfyq.bootstrap.services import Services
+from comfyq.config import Backend, Settings, read_settings
+from comfyq.local.emulator import Emulator
+from tests.access_lab import CONTENT, KeyedServer, Things
+from tests.api_lab import output
+from tests.paths import DATA
+from tests.unit.edges.test_access import CLIENTS, ROUTES, Client, asked, check, right
+
+LINKED = ("GET", "HEAD")  # of an output: where storage has links of its own, one is answered
+
+
+class FunctionServer(KeyedServer):
+    """The API's function in a thread of its own, as its event loop demands."""
+
+    def __init__(self, settings: Settings, folder: Path) -> None:
+        super().__init__()
+        self.settings = settings
+        self._folder = folder
+        self.services = Services(settings, open_ports(settings))
+        self.records = self.services.records
+        self._thread = ThreadPoolExecutor(1, initializer=_make_loop)
+        self._function = api_function(settings)
+
+    def close(self) -> None:
+        self._thread.submit(lambda: asyncio.get_event_loop().close()).result()
+        self._thread.shutdown()
+        self.services.ports.close()
+
+    def ask(self, method: str, path: str, key: str | None, **request: Any) -> httpx2.Response:
+        event = _event(method, path, {} if key is None else {"x-api-key": key}, request)
+        answer = self._thread.submit(self._function, event, None).result()
+        body = answer.get("body") or ""
+        content = b64decode(body) if answer.get("isBase64Encoded") else body.encode()
+        return httpx2.Response(answer["statusCode"], headers=answer["headers"], content=content)
+
+    async def store_output(self) -> None:
+        path = self._folder / "picture"
+        path.write_bytes(CONTENT)
+        await self.services.ports.assets.put(output().key, path, content_type="image/png")
+
+
+def _make_loop() -> None:
+    asyncio.set_event_loop(asyncio.new_event_loop())
+
+
+def _event(
+    method: str, path: str, headers: Mapping[str, str], request: Mapping[str, Any]
+) -> dict[str, Any]:
+    event: dict[str, Any] = json.loads((DATA / "apigw/show.json").read_text())
+    at = urlsplit(path)
+    event["rawPath"] = event["requestContext"]["http"]["path"] = at.path
+    event["rawQueryString"] = at.query
+    event["requestContext"]["http"]["method"] = method
+    event["headers"] |= headers
+    if "json" in request:
+        event["headers"]["content-type"] = "application/json"
+        event["body"] = json.dumps(request["json"])
+    elif "content" in request:
+        event["body"] = b64encode(request["content"]).decode()
+        event["isBase64Encoded"] = True
+    return event
+
+
+@pytest.fixture(scope="module", params=["embedded", "emulator"])
+def settings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    variables = {"COMFYQ_DATA_DIR": str(tmp_path_factory.mktemp("data"))}
+    if request.param == Backend.EMBEDDED:
+        return read_settings(variables)
+    emulator: Emulator = request.getfixturevalue("emulator")
+    made: Provisioned = request.getfixturevalue("module_resources")
+    return read_settings(
+        variables
+        | {
+            "COMFYQ_BACKEND": "emulator",
+            "AWS_ENDPOINT_URL": emulator.url,
+            "COMFYQ_TABLE": made.table,
+            "COMFYQ_QUEUE_URL": made.queue_url,
+            "COMFYQ_BUCKET": made.bucket,
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def run() -> Iterator[Any]:
+    """Run coroutines on one event loop, in a thread."""
+    with start_blocking_portal() as portal:
+        yield portal.call
+
+
+@pytest.fixture(scope="module")
+def server(
+    settings: Settings, run: Any, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[FunctionServer]:
+    made = FunctionServer(settings, tmp_path_factory.mktemp("files"))
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="module")
+def kept(server: FunctionServer, run: Any) -> Things:
+    """Return things for requests that change none."""
+    things: Things = run(server.things)
+    return things
+
+
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda each: each.__name__)
+def test_routes(server: FunctionServer, kept: Things, client: Client, run: Any) -> None:
+    for place, row in ROUTES.items():
+        key = run(client, server, row.scope)
+        things = run(server.things) if client is right else kept
+        answer = asked(server, place, things, key)
+        if answer.is_redirect and place.split()[0] in LINKED:
+            assert row.scope is None, "only what a link signs leads to storage"
+            continue
+        check(place, client, things, answer, given=key is not None)
