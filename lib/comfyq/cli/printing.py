@@ -38,10 +38,12 @@ def print_story(story: Json) -> None:
     """Print a job's request, and each of its attempts."""
     parameters = [(name, _value(value)) for name, value in story["parameters"].items()]
     _print_lines([*_job_lines(story), ("failures", str(story["failures"])), *parameters])
-    if not story["attempts"]:
+    now = story.get("running_attempt")
+    going_on = [now | {"ended_at": None, "verdict": "running", "reason": None}] if now else []
+    if not (attempts := [*story["attempts"], *going_on]):
         return
     table = _table("attempt", "worker", "claimed", "waited", "ran", "verdict", "reason")
-    for attempt in story["attempts"]:
+    for attempt in attempts:
         begun = attempt["started_at"]
         _add_row(
             table,
@@ -57,19 +59,28 @@ def print_story(story: Json) -> None:
 
 
 def print_jobs(page: Json) -> None:
-    table = _table("id", "status", "progress", "workflow", "created")
+    table = _table("id", "status", "progress", "place", "workflow", "created")
     for job in page["jobs"]:
         _add_row(
             table,
             job["id"],
             _colored(job["status"]),
             f"{job['progress']:.0%}",
+            _place(job),
             job["workflow"],
             _time(job["created_at"]),
         )
     _console().print(table)
     if page["next_cursor"]:
         _print_lines([("more", f"--cursor {page['next_cursor']}")])
+
+
+def _place(job: Json) -> str:
+    """Say where a job stands in the queue, as a bound if it is far back."""
+    if above := job.get("queue_position_above"):
+        return f"{above}+"
+    position = job.get("queue_position")
+    return "" if position is None else str(position)
 
 
 def print_batches(page: Json) -> None:
@@ -140,6 +151,7 @@ def _job_lines(job: Json) -> Sequence[Line]:
         ("created", _time(job["created_at"])),
         ("waited", _seconds(job["created_at"], job["started_at"])),
         ("ran", _seconds(job["started_at"], job["ended_at"])),
+        ("place", _place(job)),
         ("waits for", job.get("waits_for")),
         *warnings,
         ("error", job["error"]),

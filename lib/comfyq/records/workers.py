@@ -112,3 +112,19 @@ def _worker(item: Item) -> WorkerState:
         seen_at=from_ms(item["seen"]),
         started_at=from_ms(item["started"]),
     )
+
+
+def obstacle_of(live: Sequence[WorkerState]) -> str | None:
+    """Return why none of the live workers takes a job; None if one does."""
+    if not live:
+        return "no worker is connected"
+    answering = [worker for worker in live if worker.engine_ok]
+    if not answering:
+        reasons = [
+            worker.engine_reason or f"ComfyUI of {worker.id} does not answer" for worker in live
+        ]
+        return "; ".join(sorted(set(reasons)))
+    if any(worker.takes_jobs for worker in live):
+        return None
+    paused = {f"{worker.id}: {worker.paused}" for worker in answering if worker.paused}
+    return "; ".join(sorted(paused)) or "every worker that could run a job is shutting down"

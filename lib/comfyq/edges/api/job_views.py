@@ -12,7 +12,13 @@ from comfyq.edges.api.links import Links
 from comfyq.edges.api.output_views import ANSWER_BYTES, NO_OUTPUTS, OutputViews
 from comfyq.services.jobs.accepted import Accepted
 from comfyq.services.jobs.queries import Story
-from comfyq.wire.generate.jobs import AttemptView, JobUrls, JobView, StoryView
+from comfyq.wire.generate.jobs import (
+    AttemptView,
+    JobUrls,
+    JobView,
+    RunningAttemptView,
+    StoryView,
+)
 from comfyq.wire.generate.statuses import error_text, failure_of, whole_error_text
 
 
@@ -36,8 +42,13 @@ class JobViews:
 
     def live(self, job: Job, estimate: Estimate = NOTHING) -> JobView:
         """Show a job that goes on, with what is estimated of it."""
-        estimated = {"eta_s": estimate.eta_s, "queue_position": estimate.queue_position}
-        return JobView.model_validate(self._fields(job, None, NO_OUTPUTS) | estimated)
+        fields = self._fields(job, None, NO_OUTPUTS)
+        fields["eta_s"] = estimate.eta_s
+        fields["queue_position"] = estimate.queue_position
+        fields["queue_position_above"] = estimate.position_above
+        if estimate.waits_for is not None:
+            fields["waits_for"] = for_clients(f"a worker that takes jobs: {estimate.waits_for}")
+        return JobView.model_validate(fields)
 
     def accepted(self, accepted: Accepted, *, room: int = ANSWER_BYTES) -> JobView:
         """Show the answer to a submission, and to every replay of it whatever became of the job."""
@@ -63,6 +74,7 @@ class JobViews:
             **fields,
             parameters=story.spec.parameters,
             failures=story.job.failures,
+            running_attempt=_running_attempt(story.job),
             attempts=attempts,
         )
 
@@ -101,3 +113,15 @@ class JobViews:
     def _urls(self, job_id: JobId) -> JobUrls:
         own = self._links.job(job_id)
         return JobUrls(self=own, cancel=own, ws=self._links.progress(job_id))
+
+
+def _running_attempt(job: Job) -> RunningAttemptView | None:
+    """Show the attempt of the worker that holds a job."""
+    if job.lease is None or job.claimed_at is None:
+        return None
+    return RunningAttemptView(
+        number=job.attempt,
+        worker=job.lease.worker,
+        claimed_at=job.claimed_at,
+        started_at=job.started_at if job.started_attempt == job.attempt else None,
+    )

@@ -21,7 +21,7 @@ from comfyq.records.families import FamilyRecords
 from comfyq.records.jobs import JobRecords, Waiting
 from comfyq.records.run_times import RunTimeRecords
 from comfyq.records.times import EPOCH
-from comfyq.records.workers import WorkerRecords
+from comfyq.records.workers import WorkerRecords, obstacle_of
 
 AHEAD = 100  # waiting jobs that are read of a family
 FAMILIES = 40  # families that are read; each costs a query
@@ -43,6 +43,10 @@ class Front:
         """Count the jobs that wait before ``place``; None if it is behind ``seen_upto``."""
         if self.seen_upto is not None and place > self.seen_upto:
             return None
+        return self.seen_before(place)
+
+    def seen_before(self, place: Place) -> int:
+        """Count those jobs that wait before ``place`` which were read; there may be more."""
         return bisect_left(self.places, place)
 
 
@@ -85,12 +89,15 @@ class Estimates:
 
     async def _of_waiting(self, job: Job) -> Estimate:
         since = job.not_before or job.created_at
-        ahead = (await self._front.get()).ahead_of((since, job.id))
+        front, workers = await self._front.get(), await self._workers.get()
+        waits_for = obstacle_of(workers)
+        place = since, job.id
+        ahead = front.ahead_of(place)
         if ahead is None:
-            return NOTHING
-        held = [len(worker.jobs) for worker in await self._workers.get() if worker.takes_jobs]
+            return Estimate(position_above=front.seen_before(place) or None, waits_for=waits_for)
+        held = [len(worker.jobs) for worker in workers if worker.takes_jobs]
         eta_s = await self._until_end(job, ahead=ahead, held=held)
-        return Estimate(eta_s=eta_s, queue_position=ahead + 1)
+        return Estimate(eta_s=eta_s, queue_position=ahead + 1, waits_for=waits_for)
 
     async def _of_claimed(self, job: Job) -> Estimate:
         """Estimate for a claimed job: only its worker's other jobs may be ahead of it."""

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from comfyq.domain.errors import DomainError
-from comfyq.records.workers import WorkerRecords, WorkerState
+from comfyq.records.workers import WorkerRecords, WorkerState, obstacle_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,26 +54,10 @@ class Health:
         idle = self._scale_to_zero and not live
         return HealthReport(
             healthy=idle or any(worker.takes_jobs for worker in live),
-            reason="scaled to zero" if idle else _reason(live),
+            reason="scaled to zero" if idle else obstacle_of(live),
             comfyui_available=bool(answering),
             simulated=bool(answering) and all(worker.simulated for worker in answering),
             stalls=self._stalls(),
             workers=live,
             broken_workflows=self._broken_workflows(),
         )
-
-
-def _reason(live: Sequence[WorkerState]) -> str | None:
-    """Return why no job would run; None if one would."""
-    if not live:
-        return "no worker is connected"
-    answering = [worker for worker in live if worker.engine_ok]
-    if not answering:
-        reasons = [
-            worker.engine_reason or f"ComfyUI of {worker.id} does not answer" for worker in live
-        ]
-        return "; ".join(sorted(set(reasons)))
-    if any(worker.takes_jobs for worker in live):
-        return None
-    paused = {f"{worker.id}: {worker.paused}" for worker in answering if worker.paused}
-    return "; ".join(sorted(paused)) or "every worker that could run a job is shutting down"

@@ -59,12 +59,18 @@ class JobView(BaseModel):
     eta_s: int | None = Field(
         None,
         description="Seconds until it may have ended, estimated from earlier runs of its workflow "
-        "and its own pace. Told by `GET /generate/{id}` alone; null where too little is known.",
+        "and its own pace. Told by `GET /generate/{id}` and in lists; null where too little is "
+        "known.",
     )
     queue_position: int | None = Field(
         None,
         description="Estimated: 1 is the next, 0 is with a worker already. Told by "
-        "`GET /generate/{id}` alone, of a queued job; null beyond the first hundred.",
+        "`GET /generate/{id}` and in lists, of a queued job; null beyond the first hundred.",
+    )
+    queue_position_above: int | None = Field(
+        None,
+        description="Of a queued job that is too far back for a position: at least so many jobs "
+        "are before it.",
     )
     seq: int = Field(0, description="Grows with each change; as in progress frames.")
     attempt: int = Field(0, description="Progress never falls within one; as in frames.")
@@ -74,7 +80,8 @@ class JobView(BaseModel):
     cancel_requested: bool = False
     waits_for: str | None = Field(
         None,
-        description="What the workers lack, of a job that waits for one that is able to run it.",
+        description="Of a queued job: what the workers lack that it needs, or why none of them "
+        "takes jobs now. Told by `GET /generate/{id}` and in lists.",
     )
     seed: int | None = Field(None, description="As given or drawn; null: its workflow has none.")
     warnings: list[str] = Field(
@@ -111,9 +118,21 @@ class AttemptView(BaseModel):
     reason: str | None = None
 
 
+class RunningAttemptView(BaseModel):
+    """The try of the worker that holds the job."""
+
+    number: int
+    worker: str
+    claimed_at: Time
+    started_at: Time | None = Field(None, description="When ComfyUI began it, if it did.")
+
+
 class StoryView(JobView):
     """All that is known of a job."""
 
     parameters: Mapping[str, Any] = Field(description="Resolved: asking for them again repeats it.")
     failures: int = Field(description="Attempts that ended badly after ComfyUI had begun them.")
+    running_attempt: RunningAttemptView | None = Field(
+        None, description="That of the worker which has the job now."
+    )
     attempts: list[AttemptView] = Field(description="Those that have ended.")

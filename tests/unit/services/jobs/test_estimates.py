@@ -197,3 +197,43 @@ def count_writes(farm: Farm) -> list[Write]:
 
     farm.table.write = counted  # type: ignore[method-assign]
     return done
+
+
+@pytest.mark.parametrize(
+    ("engines", "reason"),
+    [
+        ([], "a worker that takes jobs: no worker is connected"),
+        ([False], "a worker that takes jobs: ComfyUI of w0 does not answer"),
+        ([False, True], None),
+    ],
+)
+async def test_a_waiting_job_says_why_no_worker_takes_it(
+    lab: ApiLab, engines: list[bool], reason: str | None
+) -> None:
+    for number, engine_ok in enumerate(engines):
+        await works(lab, f"w{number}", engine_ok=engine_ok)
+    job_id = lab.submit()["id"]
+    assert lab.show(job_id)["waits_for"] == reason
+    [listed] = lab.client.get("/generate").json()["jobs"]
+    assert (listed["waits_for"], listed["queue_position"]) == (reason, 1)
+
+
+async def test_a_job_far_back_has_a_bound_for_its_position(lab: ApiLab) -> None:
+    for _ in range(AHEAD):
+        lab.submit()
+        lab.clock.advance(1)
+    shown = lab.show(lab.submit()["id"])
+    assert (shown["queue_position"], shown["queue_position_above"]) == (None, AHEAD)
+
+
+async def test_the_story_has_the_attempt_that_runs(lab: ApiLab) -> None:
+    job_id = lab.submit()["id"]
+    url = f"/generate/{job_id}/story"
+    assert lab.client.get(url).json()["running_attempt"] is None
+    job = await lab.start(job_id)
+    attempt = lab.client.get(url).json()["running_attempt"]
+    assert job.lease is not None
+    assert (attempt["number"], attempt["worker"]) == (1, job.lease.worker)
+    assert attempt["started_at"] is not None
+    await lab.succeed(job_id)
+    assert lab.client.get(url).json()["running_attempt"] is None

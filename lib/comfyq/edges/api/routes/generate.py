@@ -86,7 +86,7 @@ async def listing(
         statuses=None if status is None else _statuses(status),
     )
     share = MAX_OUTPUTS // max(1, len(page.jobs))
-    shown = [_summary(services.queries, caller, views, job, share) for job in page.jobs]
+    shown = [_summary(services, caller, views, job, share) for job in page.jobs]
     next_cursor = None if page.cursor is None else encode_cursor(page.cursor)
     return JobList(jobs=list(await asyncio.gather(*shown)), next_cursor=next_cursor)
 
@@ -169,11 +169,13 @@ async def _whole(queries: JobQueries, views: JobViews, job: Job) -> JobView:
 
 
 async def _summary(
-    queries: JobQueries, caller: Caller, views: JobViews, job: Job, share: int
+    services: GenerateServices, caller: Caller, views: JobViews, job: Job, share: int
 ) -> JobView:
+    if not job.status.terminal:
+        return views.live(job, await services.estimates.estimate(job))
     if job.status is not JobStatus.SUCCEEDED:
         return views.job(job)
-    outputs = await queries.outputs(caller, job.id, end=share)
+    outputs = await services.queries.outputs(caller, job.id, end=share)
     return views.job(job, outputs=outputs, room=ANSWER_BYTES * share // MAX_OUTPUTS)
 
 
