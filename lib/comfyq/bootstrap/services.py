@@ -14,7 +14,7 @@ from comfyq.domain.files.output import Output
 from comfyq.domain.job import Job, JobId
 from comfyq.domain.submission.batch import BatchId
 from comfyq.edges.api.links import output_url
-from comfyq.edges.intake.reading import read_request
+from comfyq.edges.intake.reading import read_message
 from comfyq.edges.websocket.rendering import render
 from comfyq.ports.workflows import Workflows
 from comfyq.records.catalogues import CatalogueRecords
@@ -257,8 +257,9 @@ class Services(FileServices):
     @cached_property
     def intake(self) -> Intake:
         return Intake(
-            read=read_request,
+            read=read_message,
             submission=self.submission,
+            batch_submission=self.batch_submission,
             jobs=self.records,
             dead_letters=self.dead_letter_records,
             clock=self.ports.clock,

@@ -11,7 +11,7 @@ from datetime import timedelta
 from uuid import UUID, uuid5
 
 from comfyq.domain.caller import TenantId
-from comfyq.domain.errors import BatchNotFound, FieldError, TooContended, TooLarge
+from comfyq.domain.errors import BatchNotFound, FieldError, StaleJob, TooContended, TooLarge
 from comfyq.domain.job import Job, JobId
 from comfyq.domain.submission.batch import MAX_REQUESTS, Batch, BatchId, Refusal
 from comfyq.domain.submission.spec import Spec
@@ -59,6 +59,7 @@ class BatchRecords:
 
         Raises:
             KeyTaken: the idempotency key is another batch's, or a job's.
+            StaleJob: there is a batch of this id.
         """
         write_id = self._new_write_id()
         writes = [Put(self._item(batch) | {"wid": write_id}, absent=True)]
@@ -72,7 +73,7 @@ class BatchRecords:
                 return  # the answer was lost, not the write
             key = refused.found.get(1)
             if key is None:
-                raise
+                raise StaleJob(f"there is a batch {batch.id} already") from refused
             raise KeyTaken(key["digest"], JobId(key["job"])) from refused
 
     async def refuse(self, batch: Batch) -> None:

@@ -41,6 +41,14 @@ Asked = Request | Retry | InvalidRequest
 
 
 @dataclass(frozen=True, slots=True)
+class AskedBatch:
+    """The requests of a batch; ``digest`` identifies the content of all of them."""
+
+    asked: Sequence[Asked]
+    digest: str
+
+
+@dataclass(frozen=True, slots=True)
 class BatchAccepted:
     """The answer to a batch: its stored jobs, by the index of their request."""
 
@@ -81,11 +89,13 @@ class BatchSubmission:
         *,
         digest: str,
         idempotency_key: str | None = None,
+        batch_id: BatchId | None = None,
     ) -> BatchAccepted:
         """Accept those of up to MAX_REQUESTS requests that can be run.
 
         ``digest`` identifies the content of all requests. A batch that is sent again under its
-        key gets the jobs that were not stored the first time.
+        key gets the jobs that were not stored the first time. One with a ``batch_id`` comes from a
+        queue that accepted it already, so the rate limit does not apply.
 
         Raises:
             InvalidParameters: none of the requests can be run; nothing was stored.
@@ -98,8 +108,7 @@ class BatchSubmission:
             earlier = await self._jobs.idempotent(caller.tenant, idempotency_key)
             if earlier is not None:
                 return await self._replay(caller, asked, *earlier, digest=digest)
-        await self._rate_limit.admit(caller, len(asked))
-        new = self._new(caller, size=len(asked), digest=digest)
+        new = await self._admitted(caller, batch_id, size=len(asked), digest=digest)
         batch, members = await self._prepare(caller, new, asked)
         if not members:
             raise _nothing_to_run(batch)
@@ -143,9 +152,16 @@ class BatchSubmission:
         there = {index: answer for index, answer in answers.items() if answer is not None}
         return BatchAccepted(batch, there, new=new, replayed=True)
 
-    def _new(self, caller: Caller, *, size: int, digest: str) -> Batch:
+    async def _admitted(
+        self, caller: Caller, batch_id: BatchId | None, *, size: int, digest: str
+    ) -> Batch:
+        """Make a batch for which there is room; raises RateLimited."""
+        if batch_id is None:
+            await self._rate_limit.admit(caller, size)
+        else:
+            await self._rate_limit.waiting.acquire(caller, size)
         return Batch(
-            id=self._new_id(),
+            id=batch_id or self._new_id(),
             tenant=caller.tenant,
             created_at=self._clock.now(),
             size=size,

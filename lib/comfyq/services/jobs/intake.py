@@ -1,10 +1,11 @@
-"""Intake of requests that were sent straight to a queue: a job's id is its message's first id.
+"""Intake of requests that were sent straight to a queue: the id of a job, or of a batch of them, is
+its message's first id.
 
 Nobody waits for an answer, so a request that cannot be run becomes a failed job that says why, and
 its message is kept as a dead letter, which can be read and sent again.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from comfyq.aio.logs import log
 from comfyq.domain import job as jobs
@@ -19,12 +20,14 @@ from comfyq.domain.errors import (
     Unavailable,
 )
 from comfyq.domain.job import Job, JobError, JobId, JobStatus
+from comfyq.domain.submission.batch import BatchId
 from comfyq.domain.submission.request import Request
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.clock import Clock
 from comfyq.ports.inbox import Message
 from comfyq.records.dead_letters import DeadLetterRecords
 from comfyq.records.jobs import JobRecords
+from comfyq.services.jobs.batch_submission import AskedBatch, BatchSubmission
 from comfyq.services.jobs.submission import Submission
 
 KEY_ATTRIBUTE = "idempotency_key"
@@ -33,7 +36,7 @@ MAX_REASON_CHARS = 4_000
 UNKNOWN_WORKFLOW = "unknown"  # the workflow of a failed job whose request could not be parsed
 
 
-Read = Callable[[str], Request]
+Read = Callable[[str], Awaitable[Request | AskedBatch]]
 """Parse a message's body; raises InvalidRequest."""
 
 
@@ -45,12 +48,14 @@ class Intake:
         *,
         read: Read,
         submission: Submission,
+        batch_submission: BatchSubmission,
         jobs: JobRecords,
         dead_letters: DeadLetterRecords,
         clock: Clock,
     ) -> None:
         self._read = read
         self._submission = submission
+        self._batch_submission = batch_submission
         self._jobs = jobs
         self._dead_letters = dead_letters
         self._clock = clock
@@ -99,7 +104,10 @@ class Intake:
         workflow = UNKNOWN_WORKFLOW
         try:
             caller.require(Scope.SUBMIT)
-            request = self._read(message.body)
+            request = await self._read(message.body)
+            if isinstance(request, AskedBatch):
+                await self._take_batch(caller, message, request)
+                return RedriveOutcome.ACCEPTED
             workflow = request.workflow
             accepted = await self._submission.submit(
                 caller,
@@ -120,6 +128,18 @@ class Intake:
         if accepted.job.id != message.id:  # a sender's retry: the job has the first message's id
             await self._jobs.add_name(JobId(message.id), accepted.job)
         return RedriveOutcome.ACCEPTED
+
+    async def _take_batch(self, caller: Caller, message: Message, batch: AskedBatch) -> None:
+        """Make the batch of a message. The key makes it the same batch whenever the message comes
+        again, and completes what was not stored before."""
+        accepted = await self._batch_submission.submit(
+            caller,
+            batch.asked,
+            digest=batch.digest,
+            idempotency_key=_key_of(message) or f"message {message.id}",
+            batch_id=BatchId(message.id),
+        )
+        await self._batch_submission.note(accepted)
 
     async def _refuse(
         self,

@@ -51,6 +51,42 @@ async def test_a_message_that_comes_twice_is_one_job(lab: ApiLab) -> None:
     assert lab.show(sent.id)["status"] == "completed"
 
 
+async def test_a_message_with_requests_becomes_a_batch_under_its_id(lab: ApiLab) -> None:
+    sent = letter({"requests": [{"prompt": "a fox"}, {}, {"prompt": "an owl"}]})
+    for _ in range(2):
+        assert await lab.intake.take(OWNER, sent) is RedriveOutcome.ACCEPTED
+    url = f"/generate/batch/{sent.id}"
+    shown = lab.client.get(url, params={"items": "true"}).json()
+    assert (shown["counts"]["queued"], shown["counts"]["refused"]) == (2, 1)
+    ids = {item["job"]["id"] for item in shown["items"] if item["job"]}
+    assert {job["id"] for job in lab.client.get("/generate").json()["jobs"]} == ids
+    assert sorted(message.job_id for message in lab.queue.messages) == sorted(ids)
+    for job_id in ids:
+        assert (await lab.records.get(JobId(job_id))).rung_at is not None
+    assert lab.client.get("/dead").json()["letters"] == []
+
+
+@pytest.mark.parametrize("requests", [[], [{}], [{"prompt": 5}, 3], [{"prompt": "a"}] * 501])
+async def test_a_batch_of_which_nothing_can_run_is_a_failed_job(
+    lab: ApiLab, requests: list[object]
+) -> None:
+    sent = letter({"requests": requests})
+    assert await lab.intake.take(OWNER, sent) is RedriveOutcome.REFUSED
+    assert lab.show(sent.id)["status"] == "failed"
+    assert lab.client.get(f"/generate/batch/{sent.id}").status_code == 404
+    assert len(lab.client.get("/dead").json()["letters"]) == 1
+
+
+async def test_a_batchs_message_that_comes_again_after_its_key_is_forgotten_makes_nothing(
+    lab: ApiLab,
+) -> None:
+    sent = letter({"requests": [{"prompt": "a fox"}]})
+    await lab.intake.take(OWNER, sent)
+    lab.clock.advance(90_000)
+    assert await lab.intake.take(OWNER, sent) is RedriveOutcome.HEARD
+    assert len(lab.client.get("/generate").json()["jobs"]) == 1
+
+
 async def test_a_senders_retry_is_the_first_job_under_both_ids(lab: ApiLab) -> None:
     first, again = letter(idempotency_key="k1"), letter(idempotency_key="k1")
     for sent in (first, again):
