@@ -35,6 +35,7 @@ HOUR = timedelta(hours=1)
 MULTIPART_BYTES = 9 * 1024 * 1024  # boto3 sends more than 8 MB in parts
 DEADLINE_S = 20
 FORMER = WorkerId("former")
+A_BATCH = json.dumps({"requests": [{"prompt": "a fox"}, {"prompt": 7}]})
 
 
 def play(deployment: Deployment) -> None:
@@ -179,6 +180,13 @@ def _a_batch(deployment: Deployment) -> None:
         batch_id = json.loads(made["body"])["batch_id"]
         assert api("show", f"/generate/batch/{batch_id}")["statusCode"] == 200
         assert api("cancel", f"/generate/batch/{batch_id}")["statusCode"] == 202
+        assert batch_id in api("list", "/generate/batch")["body"]
+        headers = {"content-type": "application/json"}  # and no idempotency key
+        url = f"/generate/batch/{batch_id}/retry"
+        again = api("generate", url, body="{}", headers=headers)
+        assert again["statusCode"] == 202, again["body"]
+        batch_id = json.loads(again["body"])["batch_id"]
+        assert api("cancel", f"/generate/batch/{batch_id}")["statusCode"] == 202
 
 
 def _a_reuse(deployment: Deployment) -> None:
@@ -250,7 +258,7 @@ async def _connect_expired(services: Services) -> None:
 
 
 def _submissions_by_queue(deployment: Deployment) -> None:
-    """One that is sent twice, one that cannot be run."""
+    """One that is sent twice, one that cannot be run, and a batch that is sent twice."""
     asyncio.run(_forget_secret(deployment.services()))
     good, bad = json.dumps({"prompt": "a fox"}), json.dumps({"prompt": 7, "width": "wide"})
     with deployment.role("IntakeRole"):
@@ -259,7 +267,9 @@ def _submissions_by_queue(deployment: Deployment) -> None:
             submission(good, idempotency_key="q"),
             submission(bad),
         )
-    assert taken == {"batchItemFailures": []}
+        batch = submission(A_BATCH, idempotency_key="b")
+        again = [deployment.take(batch) for _ in range(2)]
+    assert [taken, *again] == [{"batchItemFailures": []}] * 3
 
 
 def _dead_letters(deployment: Deployment) -> None:
@@ -274,6 +284,8 @@ def _dead_letters(deployment: Deployment) -> None:
             deployment.dead("no JSON", of=str(settings.aws.submissions_dead_queue_url)),
             deployment.dead('{"prompt": "a fox"}', of=str(settings.aws.submissions_dead_queue_url)),
         )
+        batch = deployment.dead(A_BATCH, of=str(settings.aws.submissions_dead_queue_url))
+        assert [deployment.reap(batch) for _ in range(2)] == [answer] * 2
     assert answer == {"batchItemFailures": []}
     with deployment.role("ApiRole"):
         api = deployment.api()
