@@ -85,6 +85,11 @@ def dead_workers(settings: Settings) -> Iterator[OwnFolder]:
             lock.release()
 
 
+def any_shown(settings: Settings) -> bool:
+    """Return whether the table may have the heartbeat of a worker of this data directory."""
+    return any((settings.data_dir / "workers").glob("*/shown"))
+
+
 def _names(settings: Settings, engine: str) -> list[str]:
     """Host names repeat between machines, so a token made once tells data directories apart."""
     token_file = settings.data_dir / "workers" / ".token"

@@ -1,5 +1,6 @@
 """A worker and its parts: one ComfyUI, one identity, one folder of its own."""
 
+import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -15,11 +16,12 @@ from comfyq.adapters.fetching.addresses import Allowed
 from comfyq.adapters.fetching.fetcher import HttpFetcher
 from comfyq.adapters.filesystem.folders import ComfyFolders, NotComfyUI
 from comfyq.adapters.filesystem.journal import FileJournal
+from comfyq.adapters.filesystem.lock import PROBE_S
 from comfyq.adapters.filesystem.spool import FileSpool
 from comfyq.adapters.pictures.pillow import PillowPictures
 from comfyq.aio.logs import log
 from comfyq.bootstrap.disks import disk_cleanup_of, folders_of, space_of
-from comfyq.bootstrap.identity import OwnFolder, dead_workers, take_identity
+from comfyq.bootstrap.identity import OwnFolder, any_shown, dead_workers, take_identity
 from comfyq.bootstrap.membership import admit
 from comfyq.bootstrap.services import Services
 from comfyq.bootstrap.worker_services import (
@@ -77,6 +79,11 @@ async def remove_dead_workers(services: Services) -> None:
     try:
         for dead in dead_workers(services.settings):
             await _remove_heartbeat(services, dead)
+        if any_shown(services.settings):
+            # A worker runs, or another process removes one at this moment and so holds its lock.
+            await asyncio.sleep(PROBE_S)
+            for dead in dead_workers(services.settings):
+                await _remove_heartbeat(services, dead)
     except Unavailable as away:  # then they count as live until their heartbeats are old
         log.warning("dead_workers_kept", reason=str(away))
 

@@ -1,5 +1,6 @@
 """Workers of a data directory whose processes were killed."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -71,4 +72,15 @@ async def test_what_could_not_be_removed_is_removed_later(farm: Farm, services: 
     await remove_dead_workers(services)
     assert len(await live(services)) == 1
     await remove_dead_workers(services)
+    assert await live(services) == []
+
+
+async def test_a_lock_that_another_process_holds_for_a_moment_is_no_life(
+    services: Services,
+) -> None:
+    dead = await started(services, "one")
+    removing = asyncio.create_task(remove_dead_workers(services))
+    await asyncio.sleep(0)  # it has met the lock, which another process has just to remove it
+    dead.lock.release()
+    await removing
     assert await live(services) == []
