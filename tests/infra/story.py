@@ -267,7 +267,7 @@ def _submissions_by_queue(deployment: Deployment) -> None:
             submission(good, idempotency_key="q"),
             submission(bad),
         )
-        batch = submission(A_BATCH, idempotency_key="b")
+        batch = submission(A_BATCH)
         again = [deployment.take(batch) for _ in range(2)]
     assert [taken, *again] == [{"batchItemFailures": []}] * 3
 
