@@ -87,7 +87,7 @@ class JobViews:
             "id": job.id,
             "status": STATUSES[job.status],
             "progress": job.progress.fraction,
-            "image_url": self._outputs.image_url(job.id, outputs),
+            "image_url": self._outputs.image_url(job.id, outputs, shown.outputs),
             "error": error_text(failure) if failure else None,
             "error_code": failure.code if failure else None,
             "workflow": job.workflow,

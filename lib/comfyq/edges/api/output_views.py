@@ -4,7 +4,7 @@ A function's answer may have 6 MB, in which it stands as text within JSON once m
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from comfyq.domain.files.output import Output, OutputKind, OutputPage
 from comfyq.domain.job import JobId
@@ -33,11 +33,12 @@ class OutputViews:
         more = self._links.outputs(job_id, after) if after < page.total else None
         return OutputList(outputs=fitting, more_outputs=more)
 
-    def image_url(self, job_id: JobId, page: OutputPage) -> str | None:
-        """Return the link to the first image of a page."""
+    def image_url(self, job_id: JobId, page: OutputPage, shown: Sequence[OutputView]) -> str | None:
+        """Return the link to the first image of a page, of which the first outputs are shown."""
         for at, output in enumerate(page.outputs):
             if output.kind is OutputKind.IMAGE:
-                return self._links.output(job_id, page.start + at)
+                is_shown = at < len(shown)
+                return shown[at].url if is_shown else self._links.output(job_id, page.start + at)
         return None
 
     def _fitting(self, page: OutputPage, room: int) -> Iterator[Output]:

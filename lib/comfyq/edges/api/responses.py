@@ -1,7 +1,10 @@
-"""Problem documents as routes declare them: ``responses=problems(404)``."""
+"""Answers: problem documents as routes declare them, ``responses=problems(404)``, and views."""
 
 from collections.abc import Mapping
 from typing import Any
+
+from fastapi import Response
+from pydantic import BaseModel
 
 from comfyq.edges.api.problems import PROBLEM_JSON
 
@@ -32,3 +35,8 @@ def problems(*statuses: int) -> Responses:
 
 EVERYWHERE = problems(422, 503)  # of each route, so that none declares them
 JSON_BODY = problems(400, 413, 415)  # of a route that requires a body in JSON
+
+
+def rendered(view: BaseModel) -> Response:
+    """Answer with a view, which FastAPI would validate once more."""
+    return Response(view.model_dump_json(by_alias=True), media_type="application/json")

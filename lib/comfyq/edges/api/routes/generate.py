@@ -12,12 +12,18 @@ from comfyq.domain.job import Job, JobStatus
 from comfyq.domain.job.shown_status import STATUSES, ShownStatus
 from comfyq.edges.api.authentication import Canceler, Reader
 from comfyq.edges.api.cursors import CursorInQuery, decode_cursor, encode_cursor
-from comfyq.edges.api.dependencies import ClientLinks, Views, require_json, services_of
+from comfyq.edges.api.dependencies import (
+    ClientLinks,
+    Views,
+    require_json,
+    services_of,
+    views_of,
+)
 from comfyq.edges.api.ids import JobIdInPath
 from comfyq.edges.api.job_views import JobViews
 from comfyq.edges.api.links import GENERATE
 from comfyq.edges.api.output_views import ANSWER_BYTES, OutputViews
-from comfyq.edges.api.responses import JSON_BODY, problems
+from comfyq.edges.api.responses import JSON_BODY, problems, rendered
 from comfyq.edges.api.router import Router
 from comfyq.edges.api.submitting import (
     ACCEPTED,
@@ -91,13 +97,16 @@ async def listing(
     return JobList(jobs=list(await asyncio.gather(*shown)), next_cursor=next_cursor)
 
 
-@router.get("/{job_id}", responses=problems(404))
-async def show(services: Services, caller: Reader, views: Views, job_id: JobIdInPath) -> JobView:
+@router.get("/{job_id}", response_model=JobView, responses=problems(404))
+async def show(request: Request, caller: Reader, job_id: JobIdInPath) -> Response:
     """A job as it is now. It ends as `completed`, `failed` or `canceled`."""
+    # Clients poll this, so it asks FastAPI for little and renders its answer itself.
+    services: GenerateServices = await services_of(request)
+    views = await views_of(request)
     job = await services.queries.get(caller, job_id)
-    if not job.status.terminal:
-        return views.live(job, await services.estimates.estimate(job))
-    return await _whole(services.queries, views, job)
+    if job.status.terminal:
+        return rendered(await _whole(services.queries, views, job))
+    return rendered(views.live(job, await services.estimates.estimate(job)))
 
 
 @router.get("/{job_id}/outputs", responses=problems(404))
