@@ -92,6 +92,8 @@ def test_who_has_a_key_is_let_in_until_it_is_revoked(
         assert opcode == websocket.ABNF.OPCODE_CLOSE
         opened.shutdown()  # type: ignore[no-untyped-call]
     _until(lambda: listed() == 401)
+    assert key[-64:] not in up.log
+    assert ticket not in up.log
 
 
 def _asked(method: str, url: str, key: str) -> dict[str, Any]:

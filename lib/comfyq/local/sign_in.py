@@ -2,6 +2,7 @@
 
 import ipaddress
 from dataclasses import replace
+from shlex import quote
 
 from comfyq.config import Auth, Backend, Settings
 
@@ -19,7 +20,9 @@ def with_sign_in(settings: Settings, *, host: str, insecure: bool) -> Settings:
     """Decide if clients of a server on ``host`` need an API key; raises NotSafe."""
     auth, is_private = settings.api.auth, is_loopback(host)
     if insecure and auth is Auth.KEYS:
-        raise NotSafe("--insecure lets everyone in, --auth keys does not: leave one of them out")
+        raise NotSafe(
+            "--insecure lets everyone in, --auth keys (or COMFYQ_AUTH) does not: leave one out"
+        )
     if auth is Auth.NONE and not (insecure or is_private):
         raise NotSafe(
             f"without sign-in, everyone who reaches {host or 'this machine'} may submit, read, "
@@ -31,18 +34,19 @@ def with_sign_in(settings: Settings, *, host: str, insecure: bool) -> Settings:
     return replace(settings, api=replace(settings.api, auth=auth))
 
 
-def no_key(settings: Settings) -> NotSafe:
+def no_key(settings: Settings, *, host: str) -> NotSafe:
     """Return the refusal to serve clients that need an API key where there is none."""
+    other_way = "On loopback nobody needs one without --auth keys and COMFYQ_AUTH"
     return NotSafe(
         f"clients need an API key here, and there is none yet: make one by `{command(settings)}`, "
-        f"then start again. {OWN_WAY}"
+        f"then start again. {other_way if is_loopback(host) else OWN_WAY}"
     )
 
 
 def command(settings: Settings) -> str:
     """Return the command that makes a key where ``settings`` keep them."""
     if settings.backend is Backend.EMBEDDED:
-        return f"comfyq keys create NAME --data-dir {settings.data_dir}"
+        return f"comfyq keys create NAME --data-dir {quote(str(settings.data_dir))}"
     return f"COMFYQ_BACKEND={settings.backend} comfyq keys create NAME"
 
 

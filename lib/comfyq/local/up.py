@@ -88,7 +88,7 @@ async def running(settings: Settings, options: UpOptions) -> AsyncIterator[Up]:
         if settings.backend is Backend.EMBEDDED:
             await ports.table.get(ANYTHING)  # a file that is no database does not become one
         services = Services(settings, ports)
-        await _require_key(services)
+        await _require_key(services, host=options.host)
         await remove_dead_workers(services)
         missing = await _why_not_simulated(services, options)
         engines = [] if missing else await _engines(stack, settings, options)
@@ -109,12 +109,12 @@ async def running(settings: Settings, options: UpOptions) -> AsyncIterator[Up]:
         )
 
 
-async def _require_key(services: Services) -> None:
+async def _require_key(services: Services, *, host: str) -> None:
     """Raise NotSafe if clients need an API key and there is none."""
     settings = services.settings
     needs_key = not settings.api.is_open and can_make_keys(settings)
     if needs_key and not await services.api_keys.usable():
-        raise no_key(settings)
+        raise no_key(settings, host=host)
 
 
 def _limits_of(settings: Settings) -> RequestLimits:

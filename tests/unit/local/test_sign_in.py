@@ -44,20 +44,24 @@ def test_no_sign_in_elsewhere_has_to_be_said_twice() -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
 def test_what_contradicts_itself_is_refused(host: str) -> None:
-    assert "leave one of them out" in refused(host, insecure=True, COMFYQ_AUTH="keys")
+    assert "leave one out" in refused(host, insecure=True, COMFYQ_AUTH="keys")
 
 
 @pytest.mark.parametrize(
     ("variables", "command"),
     [
         ({"COMFYQ_DATA_DIR": "/data"}, "`comfyq keys create NAME --data-dir /data`"),
+        ({"COMFYQ_DATA_DIR": "/my data"}, "`comfyq keys create NAME --data-dir '/my data'`"),
         ({"COMFYQ_BACKEND": "aws"}, "`COMFYQ_BACKEND=aws comfyq keys create NAME`"),
     ],
 )
 def test_the_refusal_names_the_command_that_helps(variables: dict[str, str], command: str) -> None:
-    text = str(no_key(read_settings({}, **variables)))
+    text = str(no_key(read_settings({}, **variables), host="0.0.0.0"))
     assert command in text
     assert "--insecure serves without sign-in" in text
+    own = str(no_key(read_settings({}, **variables), host="127.0.0.1"))
+    assert command in own
+    assert "--insecure" not in own
 
 
 def test_keys_of_an_emulator_that_is_not_there_yet_come_later() -> None:
