@@ -59,11 +59,7 @@ class Subscriptions:
         await self._subscriptions.connect(
             connection, caller, base_url=base_url, now_s=self._now_s()
         )
-        # Who revokes a key removes it and then ends its sockets: either we see that it is gone, or
-        # this socket is seen.
-        if caller.key is not None and not await self._is_valid(caller.key):
-            await self._subscriptions.disconnect(connection.id)
-            raise Unauthenticated("the API key was revoked or has expired", given=True)
+        await self._require_key(connection, caller)
 
     async def disconnect(self, connection_id: str) -> None:
         """Delete a connection and its subscriptions; an unknown connection is no error."""
@@ -85,14 +81,26 @@ class Subscriptions:
 
         Raises:
             JobNotFound: there is no such job for this caller.
+            Unauthenticated: the caller's API key was revoked meanwhile.
         """
         caller, follower = connected.caller, connected.follower
         await self._visible(caller, job_id)
         await self._subscriptions.add(job_id, follower, now_s=self._now_s(), until=caller.until)
+        await self._require_key(follower.connection, caller)
         # Read again: this read sees every change made before the subscription was stored, and
         # every later change is posted to this follower. So no change is missed.
         job = await self._visible(caller, job_id)
         await self._announcer.post(job, [follower])
+
+    async def _require_key(self, connection: Connection, caller: Caller) -> None:
+        """Undo what was stored for a connection if its API key is no longer valid.
+
+        Who revokes a key removes it and then ends its sockets: either we see that it is gone, or
+        what we have stored is seen.
+        """
+        if caller.key is not None and not await self._is_valid(caller.key):
+            await self._subscriptions.disconnect(connection.id)
+            raise Unauthenticated("the API key was revoked or has expired", given=True)
 
     async def _visible(self, caller: Caller, job_id: JobId) -> Job:
         if caller.only_job not in (None, job_id):

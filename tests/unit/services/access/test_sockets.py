@@ -6,6 +6,7 @@ import pytest
 
 from comfyq.domain.api_key import KeyId
 from comfyq.domain.caller import Scope
+from comfyq.domain.errors import Unauthenticated
 from comfyq.domain.job import JobId
 from comfyq.services.access.tickets import LIVES
 from tests.access_lab import ALL, AccessLab
@@ -107,6 +108,20 @@ async def test_a_socket_that_opens_while_its_key_is_revoked_does_not_stay(lab: A
     assert (await lab.keys.caller(text)).key is not None
     assert await connected(lab.sockets, SOCKET, text) == UNAUTHENTICATED
     assert await lab.services.followers.caller(SOCKET) is None
+
+
+async def test_a_job_that_is_followed_while_the_key_is_revoked_is_not_told_of(
+    lab: AccessLab,
+) -> None:
+    text = await lab.key()
+    job_id = JobId(lab.ask("POST", "/generate", text, json={"prompt": "a fox"}).json()["id"])
+    assert await connected(lab.sockets, SOCKET, text) == ALLOWED
+    subscriptions = lab.services.subscriptions
+    sender = await subscriptions.connected(SOCKET)
+    await lab.keys.revoke(KeyId(text.split("_")[1]))
+    with pytest.raises(Unauthenticated):
+        await subscriptions.subscribe(sender, job_id)
+    assert await lab.services.followers.of_job(job_id) == []
 
 
 async def test_a_socket_ends_when_its_key_expires(lab: AccessLab) -> None:
