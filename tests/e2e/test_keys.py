@@ -80,8 +80,11 @@ def test_who_has_a_key_is_let_in_until_it_is_revoked(
 
     assert listed() == 200
     url = up.url.replace("http", "ws") + "/local"
-    with pytest.raises(websocket.WebSocketBadStatusException, match="401"):
+    with pytest.raises(websocket.WebSocketBadStatusException) as refused:
         websocket.create_connection(url, timeout=WAIT_S)
+    assert refused.value.status_code == 401
+    headers = refused.value.resp_headers or {}
+    assert headers["www-authenticate"] == 'Bearer realm="comfyq"'
     ticket = _asked("POST", f"{up.url}/ws-ticket", key)["ticket"]
     by_key = websocket.create_connection(url, timeout=WAIT_S, header={"X-API-Key": key})
     by_ticket = websocket.create_connection(f"{url}?ticket={ticket}", timeout=WAIT_S)

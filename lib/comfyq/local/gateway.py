@@ -165,5 +165,8 @@ class Gateway:
 
 def _denial(answer: Answer) -> Response:
     return Response(
-        answer.get("body", ""), int(answer["statusCode"]), media_type="application/json"
+        answer.get("body", ""),
+        int(answer["statusCode"]),
+        headers=answer.get("headers"),
+        media_type="application/json",
     )

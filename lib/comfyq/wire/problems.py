@@ -5,6 +5,8 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+CHALLENGE = 'Bearer realm="comfyq"'
+
 # pydantic's kinds of errors in our words: what is wrong, and what to do
 SENTENCES: Mapping[str, str] = {
     "missing": "is missing; add it",
@@ -50,3 +52,11 @@ def message_of(raised: Mapping[str, Any]) -> str:
         if text.startswith(subject):
             return f"must {text.removeprefix(subject)}"
     return text
+
+
+def challenge(*, given: bool) -> str:
+    """Return the ``WWW-Authenticate`` of a 401; ``given``: credentials were sent, and are wrong.
+
+    https://www.rfc-editor.org/rfc/rfc6750#section-3
+    """
+    return CHALLENGE + (', error="invalid_token"' if given else "")

@@ -29,11 +29,10 @@ from comfyq.domain.errors import (
 )
 from comfyq.domain.job.client_text import for_clients
 from comfyq.edges.api.safe_headers import SAFE
-from comfyq.wire.problems import Problem, ProblemField, message_of
+from comfyq.wire.problems import Problem, ProblemField, challenge, message_of
 
 PROBLEM_JSON = "application/problem+json"
 MAX_FIELDS = 100  # that an answer lists
-CHALLENGE = 'Bearer realm="comfyq"'
 RETRY_AFTER_S = 2  # of what may pass by itself
 
 STATUS: Mapping[type[DomainError], HTTPStatus] = {
@@ -121,8 +120,8 @@ async def on_domain_error(request: Request, error: Exception) -> Response:
 
 
 def _headers(error: DomainError) -> dict[str, str]:
-    if isinstance(error, Unauthenticated):  # https://www.rfc-editor.org/rfc/rfc6750#section-3
-        return {"WWW-Authenticate": CHALLENGE + (', error="invalid_token"' if error.given else "")}
+    if isinstance(error, Unauthenticated):
+        return {"WWW-Authenticate": challenge(given=error.given)}
     if isinstance(error, RateLimited):
         return {"Retry-After": str(error.retry_after_s)}
     if status_of(type(error)) is HTTPStatus.SERVICE_UNAVAILABLE:

@@ -23,6 +23,7 @@ from comfyq.ports.authenticator import Authenticator, Credentials
 from comfyq.ports.notifier import ConnectionGone, Notifier
 from comfyq.services.notify.subscriptions import Connected, Subscriptions
 from comfyq.wire.generate.frames import JOB_ID, ErrorFrame, PingFrame, PongFrame, SubscribeFrame
+from comfyq.wire.problems import challenge
 
 UNDERSTOOD = 'send {"action": "subscribe", "job_id": "…"} or {"action": "ping"}'
 
@@ -78,7 +79,7 @@ class WebSocketHandler:
                 job_id=_wanted(event.query.get("job_id")),
             )
         except DomainError as error:
-            return _answer(_status(error)) | {"body": encode(_refusal(error)).decode()}
+            return _denied(error)
         return _answer(200)
 
     async def _receive(self, event: SocketEvent, kind: FrameKind) -> None:
@@ -133,6 +134,14 @@ def _invalid(error: ValidationError, kind: FrameKind) -> ErrorFrame:
         for fault in error.errors(include_url=False, include_input=False, include_context=False)
     ]
     return ErrorFrame(code="invalid-request", message=f"{'; '.join(faults)}; {UNDERSTOOD}")
+
+
+def _denied(error: DomainError) -> Answer:
+    """Answer a handshake that is refused; API Gateway passes only the status on."""
+    answer = _answer(_status(error)) | {"body": encode(_refusal(error)).decode()}
+    if isinstance(error, Unauthenticated):
+        answer["headers"] = {"WWW-Authenticate": challenge(given=error.given)}
+    return answer
 
 
 def _status(error: DomainError) -> int:
