@@ -172,7 +172,9 @@ def _comfyui(worker: Json) -> str:
 
 
 def _jobs(worker: Json) -> str:
-    return f"{len(worker['jobs'])}{', draining' if worker['draining'] else ''}"
+    """Say how many jobs a worker holds, which a server with API keys does not tell everyone."""
+    held = [] if worker["jobs"] is None else [str(len(worker["jobs"]))]
+    return ", ".join([*held, *(["draining"] if worker["draining"] else [])])
 
 
 def _print_lines(lines: Iterable[Line]) -> None:

@@ -11,11 +11,14 @@ from comfyq.wire.times import Time
 
 
 class WorkerView(BaseModel):
-    """A worker that was heard of in the last seconds."""
+    """A worker that was heard of in the last seconds.
+
+    Everyone may ask, so where clients need an API key, host, process and jobs are left out.
+    """
 
     id: str
-    host: str
-    pid: int
+    host: str | None = Field(description="null where clients need an API key.")
+    pid: int | None = Field(description="null where clients need an API key.")
     version: str
     comfyui_available: bool
     comfyui_version: str | None
@@ -23,16 +26,19 @@ class WorkerView(BaseModel):
     devices: list[str]
     simulated: bool
     draining: bool = Field(description="It finishes what it has and takes no more.")
-    jobs: list[str] = Field(description="Ids of the jobs that it holds.")
+    jobs: list[str] | None = Field(
+        description="Ids of the jobs that it holds; null where clients need an API key: there, "
+        "`GET /workers` shows an administrator those of its tenant."
+    )
     started_at: Time
     seen_at: Time
 
     @classmethod
-    def of(cls, worker: WorkerState) -> "WorkerView":
+    def of(cls, worker: WorkerState, *, is_public: bool) -> "WorkerView":
         return cls(
             id=worker.id,
-            host=worker.host,
-            pid=worker.pid,
+            host=None if is_public else worker.host,
+            pid=None if is_public else worker.pid,
             version=worker.version,
             comfyui_available=worker.engine_ok,
             comfyui_version=worker.engine_version,
@@ -40,7 +46,7 @@ class WorkerView(BaseModel):
             devices=list(worker.devices),
             simulated=worker.simulated,
             draining=worker.draining,
-            jobs=list(worker.jobs),
+            jobs=None if is_public else list(worker.jobs),
             started_at=worker.started_at,
             seen_at=worker.seen_at,
         )
@@ -63,7 +69,8 @@ class HealthView(BaseModel):
     workers: list[WorkerView]
 
     @classmethod
-    def of(cls, report: HealthReport, *, version: str) -> "HealthView":
+    def of(cls, report: HealthReport, *, version: str, is_public: bool) -> "HealthView":
+        """Show a report; an ``is_public`` one leaves out hosts, processes and jobs."""
         return cls(
             status="healthy" if report.healthy else "degraded",
             comfyui_available=report.comfyui_available,
@@ -72,5 +79,5 @@ class HealthView(BaseModel):
             simulated=report.simulated,
             stalls=report.stalls,
             broken_workflows=list(report.broken_workflows),
-            workers=[WorkerView.of(worker) for worker in report.workers],
+            workers=[WorkerView.of(worker, is_public=is_public) for worker in report.workers],
         )

@@ -195,6 +195,22 @@ def test_a_server_without_workers_is_told_by_the_exit_code(api: FakeApi) -> None
     assert "no worker is connected" in result.stdout
 
 
+@pytest.mark.parametrize(
+    ("jobs", "draining", "printed"), [(None, False, ""), (["a"], True, "1, draining")]
+)
+def test_a_worker_is_shown_also_where_its_jobs_are_not(
+    api: FakeApi, jobs: list[str] | None, draining: bool, printed: str
+) -> None:
+    worker = {"id": "w1", "comfyui_available": True, "comfyui_version": "1", "reason": None}
+    worker |= {"devices": ["a GPU"], "simulated": False, "draining": draining, "jobs": jobs}
+    health = {"status": "healthy", "version": "1", "reason": None, "simulated": False}
+    api.answer("/health", health | {"workers": [worker]})
+    result = run(api, "health")
+    assert result.exit_code == 0, result.output
+    [row] = [line for line in result.stdout.splitlines() if "w1" in line]
+    assert row.rpartition("a GPU")[2].strip().startswith(printed)
+
+
 def test_a_defect_of_ours_is_one_line(api: FakeApi) -> None:
     api.answer(PATH, {"id": JOB})
     result = run(api, "status", JOB)

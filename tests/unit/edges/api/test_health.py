@@ -162,3 +162,12 @@ async def test_a_broken_workflow_is_named_beside_a_healthy_system(
     monkeypatch.setattr(lab.services.workflows, "faults", lambda: {"torn": "graph.json:1: ..."})
     health = lab.client.get("/health").json()
     assert (health["status"], health["broken_workflows"]) == ("healthy", ["torn"])
+
+
+async def test_a_server_with_keys_tells_strangers_of_no_machine_and_no_job() -> None:
+    lab = ApiLab(COMFYQ_AUTH="keys")
+    await lab.workers.beat(worker(lab), ttl_s=90)
+    health = lab.client.get("/health").json()
+    [shown] = health["workers"]
+    assert (health["status"], shown["id"]) == ("healthy", "w1")
+    assert (shown["host"], shown["pid"], shown["jobs"]) == (None, None, None)
