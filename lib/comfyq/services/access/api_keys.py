@@ -83,6 +83,8 @@ class ApiKeys:
             ApiKeyNotFound: there is no such key, or not of ``tenant`` (None: of any).
         """
         key = await self._records.get(key_id)
+        if key is None:
+            await self._sockets.end(key_id)  # those that a revocation that was cut off has left
         if key is None or tenant not in (None, key.tenant):
             raise ApiKeyNotFound(f"there is no API key {key_id}")
         await self._records.remove(key_id)

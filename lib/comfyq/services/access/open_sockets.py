@@ -3,10 +3,13 @@
 from collections.abc import Sequence
 
 from comfyq.aio.logs import log
+from comfyq.aio.tasks import limited
 from comfyq.domain.errors import DomainError
 from comfyq.ports.clock import Clock
 from comfyq.ports.notifier import Connection, ConnectionGone, Notifier
 from comfyq.records.subscriptions import SubscriptionRecords
+
+AT_ONCE = 10  # sockets that are ended at the same time
 
 
 class OpenSockets:
@@ -30,12 +33,14 @@ class OpenSockets:
 
         One that cannot be closed now is deaf, and closed by the gateway when it has been idle.
         """
-        for connection in connections:
-            await self._subscriptions.disconnect(connection.id)
-            try:
-                await self._notifier.end(connection)
-            except ConnectionGone:
-                continue
-            except DomainError as away:
-                log.warning("socket_not_closed", connection=connection.id, reason=str(away))
+        await limited(AT_ONCE, connections, self._end_one)
         return len(connections)
+
+    async def _end_one(self, connection: Connection) -> None:
+        await self._subscriptions.disconnect(connection.id)
+        try:
+            await self._notifier.end(connection)
+        except ConnectionGone:
+            return
+        except DomainError as away:
+            log.warning("socket_not_closed", connection=connection.id, reason=str(away))

@@ -1,12 +1,13 @@
 """Sockets let in by key or ticket, and end when the key does."""
 
 from datetime import timedelta
+from typing import NoReturn
 
 import pytest
 
 from comfyq.domain.api_key import KeyId
 from comfyq.domain.caller import Scope
-from comfyq.domain.errors import Unauthenticated
+from comfyq.domain.errors import ApiKeyNotFound, TableUnavailable, Unauthenticated
 from comfyq.domain.job import JobId
 from comfyq.services.access.tickets import LIVES
 from tests.access_lab import ALL, AccessLab
@@ -98,6 +99,26 @@ async def test_revoking_a_key_ends_its_sockets_and_no_others(lab: AccessLab) -> 
     assert [len(await lab.services.followers.of_job(job_id)) for job_id in jobs] == [0, 1]
     assert await lab.services.followers.caller("a") is None
     assert await lab.services.followers.caller("b") is not None
+
+
+async def test_a_revocation_that_is_cut_off_ends_the_sockets_when_it_is_repeated(
+    lab: AccessLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = await lab.key()
+    await following(lab, text)
+    key_id = KeyId(text.split("_")[1])
+
+    async def away(_: str) -> NoReturn:
+        raise TableUnavailable("the table was told to be away")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(lab.services.followers, "of_key", away)
+        with pytest.raises(TableUnavailable):
+            await lab.keys.revoke(key_id)
+    assert lab.notifier.gone == set()
+    with pytest.raises(ApiKeyNotFound):
+        await lab.keys.revoke(key_id)
+    assert lab.notifier.gone == {SOCKET}
 
 
 async def test_a_socket_that_opens_while_its_key_is_revoked_does_not_stay(lab: AccessLab) -> None:
