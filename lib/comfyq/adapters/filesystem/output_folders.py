@@ -19,7 +19,7 @@ from comfyq.domain.job import Job
 NO_WORDS = re.compile(r"[\W_]+")
 WORDS_CHARS = 40  # of the prompt
 ID_CHARS = 13  # of the job's id, which are 12 random digits of hexadecimal
-NAME_CHARS = 100  # of a file's own name
+NAME_BYTES = 200  # of a file's own name; file systems take 255 with the index before it
 OURS = re.compile(r"\d{2,} ")  # begins each file that is made here
 
 
@@ -53,7 +53,7 @@ class LinkedOutputFolders:
             folder.mkdir(parents=True, exist_ok=True)
         for index, output in enumerate(outputs):
             if output.key:  # a text that is in the table has no file
-                name = _file_name(output.filename)[-NAME_CHARS:]
+                name = _last_bytes(_file_name(output.filename))
                 _link(self._stored(output.key).absolute(), folder / f"{index:02} {name}")
 
     def _remove(self, job: Job) -> None:
@@ -79,6 +79,11 @@ def _is_of(folder: Path, job_id: str) -> bool:
 
 def _file_name(text: str) -> str:
     return text.replace("/", "_").replace("\0", "_")
+
+
+def _last_bytes(name: str) -> str:
+    """Return the end of a name, with its suffix, that fits into NAME_BYTES."""
+    return name.encode(errors="replace")[-NAME_BYTES:].decode(errors="ignore")
 
 
 def _link(stored: Path, link: Path) -> None:

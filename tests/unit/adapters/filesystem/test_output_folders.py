@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -101,6 +102,18 @@ async def test_an_owners_own_files_stay(lab: Lab) -> None:
     own.write_text("mine")
     lab.client.delete(f"/generate/{job.id}?purge=true")
     assert lab.shown() == [own]
+
+
+async def test_a_long_name_of_any_script_is_cut_to_what_a_disk_takes(lab: Lab) -> None:
+    job = await lab.made()
+    lab.keep("outputs/long.png", b"pixels")
+    long = replace(output("long.png"), filename=f"{'狐' * 100}.png")
+    folders = output_folders(lab.services.settings)
+    assert folders is not None
+    await folders.add(job, [long], prompt=PROMPT)
+    [link] = lab.shown()
+    assert link.name.startswith("00 狐")
+    assert link.suffix == ".png"
 
 
 async def test_a_folder_that_cannot_be_written_fails_no_job(lab: Lab) -> None:
