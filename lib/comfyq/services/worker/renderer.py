@@ -196,9 +196,16 @@ class Renderer:
         except PromptLost as lost:
             raise PromptLost(str(lost), started=lost.started or started) from lost
         except EngineUnavailable as away:
-            raise (EngineLeft(str(away), prompt=prompt) if started else away) from away
+            _raise_if_left(away, prompt, started=started)
+            raise
         finally:
             turn.left()
+
+
+def _raise_if_left(away: EngineUnavailable, prompt: PromptId, *, started: bool) -> None:
+    """Raise EngineLeft in place of ``away`` if ComfyUI had begun the prompt."""
+    if started:
+        raise EngineLeft(str(away), prompt=prompt) from away
 
 
 async def _next(events: AsyncIterator[EngineEvent], stall_s: float | None) -> EngineEvent:
