@@ -10,6 +10,7 @@ from dataclasses import astuple, dataclass, replace
 from datetime import timedelta
 from uuid import UUID, uuid5
 
+from comfyq.aio.tasks import limited
 from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import BatchNotFound, FieldError, StaleJob, TooContended, TooLarge
 from comfyq.domain.job import Job, JobId
@@ -32,6 +33,7 @@ from comfyq.records.job_outputs import reused_outputs
 from comfyq.records.job_parts import spec_item
 from comfyq.records.times import from_ms, sortable, to_ms
 
+AT_ONCE = 10  # batches of a page that are read at the same time
 MAX_BYTES = 3_000_000  # of one transaction, well below what DynamoDB takes
 SMALL_BYTES = 2_000  # more than a new job has beside the text of its spec
 
@@ -98,8 +100,9 @@ class BatchRecords:
         page = await self._table.query(
             "tenant", f"BATCHES#{tenant}", limit=limit, after=after, descending=True
         )
-        items = [await self._table.get((item["pk"], item["sk"])) for item in page.items]
-        return [_batch(item, {}) for item in items if item is not None], page.cursor
+        keys = [(item["pk"], item["sk"]) for item in page.items]
+        items = await limited(AT_ONCE, keys, self._table.get)
+        return [_batch(item, {}) for item in items.values() if item is not None], page.cursor
 
     async def cancel(self, batch: Batch) -> None:
         """Mark a batch as canceled, so that a retry adds no jobs.

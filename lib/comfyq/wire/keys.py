@@ -11,6 +11,7 @@ from comfyq.wire.times import Time
 
 MAX_NAME_CHARS = 100
 LONGEST_S = 10 * 366 * 86_400
+USUAL = (Scope.SUBMIT, Scope.READ, Scope.CANCEL)  # scopes of a key for which none are named
 
 
 class KeyRequest(BaseModel):
@@ -23,7 +24,7 @@ class KeyRequest(BaseModel):
         Field(min_length=1, max_length=MAX_NAME_CHARS, pattern=r"^[^\x00-\x1f\x7f-\x9f]+$"),
     ]
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(Scope))] = Field(
-        default=[Scope.SUBMIT, Scope.READ, Scope.CANCEL],
+        default=list(USUAL),
         description="What its holder may do; `admin` has to be named.",
     )
     expires_in_s: Annotated[int, Field(ge=1, le=LONGEST_S)] | None = Field(

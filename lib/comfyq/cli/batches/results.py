@@ -1,7 +1,7 @@
-"""What became of the rows of a batch: their files, fetched as their jobs end, and a table of them.
+"""Results of a batch's rows: their files, fetched as their jobs end, and a table of them.
 
-Files that are there already, as their hashes say, are not fetched again: so who was interrupted
-begins where they were.
+Files that are there already, as their hashes say, are not fetched again: after an interruption,
+fetching goes on where it was.
 """
 
 import csv
@@ -29,7 +29,7 @@ COLUMNS = ("row", "job", "status", "files", "error")
 
 @dataclass(slots=True)
 class RowResult:
-    """What is known of one row; ``name`` is what its files are called, without a suffix."""
+    """A row's job, error and files; ``name`` begins the names of its files."""
 
     place: str
     name: str

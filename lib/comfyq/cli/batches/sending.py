@@ -11,8 +11,8 @@ from blake3 import blake3
 from comfyq.cli.batches.requests_file import Row
 from comfyq.cli.client import ApiClient, Json
 from comfyq.cli.errors import NotReached, Refused
+from comfyq.domain.submission.batch import MAX_REQUESTS
 
-MAX_REQUESTS = 500  # of a batch; a longer file makes several
 MAX_BYTES = 4_000_000  # of a batch's requests, below the 6 MB that a server takes
 TRIES = 3  # under one key, so that nothing is made twice
 PAUSE_S = 0.5
@@ -40,7 +40,7 @@ def key_of(rows: Sequence[Row]) -> str:
 
 
 def send(client: ApiClient, rows: Sequence[Row], key: str) -> Iterator[SentBatch]:
-    """Send each part of the rows that one batch takes."""
+    """Send the rows in parts of MAX_REQUESTS and MAX_BYTES at most, each as one batch."""
     for number, part in enumerate(_parts(rows)):
         requests = [request for _, request in part]
         try:

@@ -20,9 +20,8 @@ from comfyq.domain.api_key import ApiKey, KeyId
 from comfyq.domain.caller import DEFAULT_TENANT, Scope, TenantId, tenant_id
 from comfyq.local.private_files import keep_private
 from comfyq.services.access.api_keys import ApiKeys
-from comfyq.wire.keys import MAX_NAME_CHARS, KeyList, KeyView, NewKeyView
+from comfyq.wire.keys import MAX_NAME_CHARS, USUAL, KeyList, KeyView, NewKeyView
 
-USUAL = (Scope.SUBMIT, Scope.READ, Scope.CANCEL)
 UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 7 * 86_400}
 
 T = TypeVar("T")
@@ -35,7 +34,7 @@ def create(
     ] = DEFAULT_TENANT,
     scope: Annotated[
         list[Scope] | None,
-        typer.Option(help="What its holder may do; repeatable.", show_default="submit read cancel"),
+        typer.Option(help="What its holder may do; repeatable.", show_default=" ".join(USUAL)),
     ] = None,
     expires: Annotated[
         str | None,
