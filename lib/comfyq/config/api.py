@@ -41,7 +41,7 @@ class ApiSettings:
     link_expires_s: int | None = None
     """A link to an output is valid for that long; unset: 3600 with API keys, else 604800."""
     auth: Auth | None = None
-    """How clients show who they are: by API `keys`, or `none`, so that everyone is the owner.
+    """Sign-in of clients: by API `keys`, or `none`, so that everyone is the owner.
     Unset: none for `comfyq up` on loopback, else keys."""
     cors_origins: str = ""
     """Origins, with commas, whose pages in a browser may use a server on one machine; `*`: all,

@@ -29,7 +29,7 @@ class Scope(StrEnum):
 
     SUBMIT = "submit"  # make jobs, and store the files that they take
     READ = "read"  # see and follow jobs, files and workflows
-    CANCEL = "cancel"  # end jobs early
+    CANCEL = "cancel"  # end jobs early, and delete them with their files
     ADMIN = "admin"  # see and mend what the system itself does
 
 

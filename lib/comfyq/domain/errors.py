@@ -30,6 +30,7 @@ DomainError
     - TooManyWaiting        the tenant has as many waiting jobs as it may have
   + Conflict
     - IllegalTransition     the job's status forbids it
+    - JobNotEnded           it cannot be deleted before its worker has stopped it
     - NotRetriable          the job has not failed, or has no graph
     - LeaseHeld             another worker's lease has not expired
     - LeaseLost             the caller's fencing token is no longer the job's

@@ -10,10 +10,10 @@ MISSING = "send an API key as `Authorization: Bearer KEY` or `X-API-Key: KEY`"
 
 
 class KeyAuthenticator:
-    """Takes a client for whom its API key or, at a socket, its ticket stands for.
+    """Identifies clients by their API keys and, at a socket, by their tickets.
 
-    Jobs that come through a queue are those of ``submissions_tenant``: who may send to it is the
-    queue's own matter.
+    Jobs that come through a queue are those of ``submissions_tenant``: the queue's own access
+    rules say who may send to it.
     """
 
     def __init__(self, *, keys: ApiKeys, tickets: Tickets, submissions_tenant: TenantId) -> None:

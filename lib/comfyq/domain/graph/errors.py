@@ -18,15 +18,8 @@ MAX_MEMBERS = 20  # of a cycle that are listed
 UNKNOWN_CLASS = "missing_node_type"
 NOT_IN_LIST = "value_not_in_list"
 
-# kinds of errors about paths
 OUTSIDE_PATH, UNKNOWN_PATH = "outside_path", "unknown_path"
-PATHS = frozenset(
-    {
-        # kinds of errors about paths
-        OUTSIDE_PATH,
-        UNKNOWN_PATH,
-    }
-)
+PATHS = frozenset({OUTSIDE_PATH, UNKNOWN_PATH})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""A client's wish to run once more what an earlier job was to run."""
+"""A client's request to run the work of an earlier job once more."""
 
 from dataclasses import dataclass
 

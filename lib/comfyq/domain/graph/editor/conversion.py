@@ -21,8 +21,6 @@ NOT_DRAWN = (
     "“Workflow”"
 )
 NO_CLASS = "is of a class that this ComfyUI does not have; install the custom node that brings it"
-
-
 DROPPED = (
     "was left out: it is of a class that this ComfyUI does not have, and nothing is linked to it"
 )
@@ -32,7 +30,7 @@ MAX_NAMED = 5  # inputs of a node in a warning
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """What is to be said of one node: why it cannot be converted, or how it was."""
+    """A node's reason not to be converted, or a warning about how it was."""
 
     node: str
     title: str
@@ -88,7 +86,7 @@ def _widgets(scope: SubgraphScope, node: Node, node_class: NodeClass) -> WidgetV
 
 
 def _unknown(scope: SubgraphScope, node: Node) -> Remark:
-    """Name a node whose class is not there; one that nothing is linked to is left out."""
+    """Remark on a node whose class is not there; one that nothing is linked to is left out."""
     if not _is_linked(node):
         return _remark(scope, node, DROPPED)
     return _remark(scope, node, GROUP if is_group(node) else NO_CLASS)
