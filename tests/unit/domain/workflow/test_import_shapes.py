@@ -124,7 +124,7 @@ def test_a_number_that_has_no_parameter_of_its_own_is_named_after_all_that_it_fe
     users = {"5": node("Odd", w=["24", 0], h=["24", 0])}
     proposal = imported(sampled() | users | {"24": node("PrimitiveInt", value=512)})
     assert bound(proposal)["w_and_h"] == "24.value"
-    assert proposal.parameters["w_and_h"]["help"] == "w of node 5, h of node 5."
+    assert proposal.parameters["w_and_h"]["help"].startswith("w of node 5, h of node 5. Sets ")
 
 
 @pytest.mark.parametrize(("on", "bound_to"), [(True, "21.value"), (False, "22.value")])
