@@ -21,7 +21,9 @@ from comfyq.ports.queue import MAX_DELAY_S, MAX_HIDE_S, MAX_WAIT_S, TAKEN_S, che
 JOBS = "jobs"  # the topic of its messages
 DEAD_BOX = "jobs-dead"  # the inbox of dead doorbells
 
-SEND = "INSERT INTO message (job_id, tenant, visible_at) VALUES (?, ?, ?)"
+LATER = "DELETE FROM message WHERE job_id = ? AND visible_at > ?"
+SEND = """INSERT INTO message (job_id, tenant, visible_at) SELECT ?1, ?2, ?3
+    WHERE NOT EXISTS (SELECT 1 FROM message WHERE job_id = ?1)"""
 LOOK = "SELECT visible_at FROM message ORDER BY visible_at LIMIT 1"
 NEXT = """SELECT id, job_id, receives FROM message WHERE visible_at <= ?
     ORDER BY visible_at, id LIMIT 1"""
@@ -66,6 +68,9 @@ class SqliteQueue:
 
     A message that was received ``max_receives`` times and never acknowledged is moved to
     the box DEAD_BOX when its turn would come again.
+
+    A job has one message: a second one that is sent takes the place of one that would be visible
+    later, and is dropped beside one that keeps its place in the queue.
     """
 
     def __init__(
@@ -84,16 +89,15 @@ class SqliteQueue:
     async def send(self, job_id: JobId, *, tenant: TenantId, delay_s: float = 0) -> None:
         check_seconds(delay_s, most=MAX_DELAY_S)
         message = (job_id, tenant, self._now_s() + delay_s)
-        await self._write(SEND, message)
+        with failing_as(QueueUnavailable):
+            await self._database.write(partial(_send, messages=[message]), synced=False)
         self._shown_in(delay_s)
 
     async def send_many(self, job_ids: Sequence[JobId], *, tenant: TenantId) -> None:
         now_s = self._now_s()
         messages = [(job_id, tenant, now_s) for job_id in job_ids]
         with failing_as(QueueUnavailable):
-            await self._database.write(
-                lambda connection: connection.executemany(SEND, messages).rowcount, synced=False
-            )
+            await self._database.write(partial(_send, messages=messages), synced=False)
         self._shown_in(0, count=len(messages))
 
     async def receive(self, *, wait_s: float) -> SqliteDelivery | None:
@@ -123,7 +127,7 @@ class SqliteQueue:
         self, connection: sqlite3.Connection, job_id: JobId, *, tenant: TenantId
     ) -> None:
         """Send within the caller's transaction."""
-        connection.execute(SEND, (job_id, tenant, self._now_s()))
+        _send(connection, [(job_id, tenant, self._now_s())])
 
     def ack_within(self, connection: sqlite3.Connection, receipt: Receipt) -> None:
         """Acknowledge within the caller's transaction."""
@@ -178,3 +182,10 @@ class SqliteQueue:
 
     def _now_s(self) -> float:
         return self._clock.now().timestamp()
+
+
+def _send(
+    connection: sqlite3.Connection, messages: Sequence[tuple[JobId, TenantId, float]]
+) -> None:
+    connection.executemany(LATER, [(job_id, visible_at) for job_id, _, visible_at in messages])
+    connection.executemany(SEND, messages)

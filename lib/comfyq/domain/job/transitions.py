@@ -10,7 +10,8 @@ from comfyq.domain.job.model import TRANSITIONS, Job, Lease, Trigger
 from comfyq.domain.job.progress import Progress
 
 RING_AFTER = timedelta(seconds=5)  # then a job without a recorded doorbell is sent one
-RING_AGAIN = timedelta(hours=1)
+RING_AGAIN = timedelta(hours=1)  # first pause: the doorbell is there still, unless it was lost
+RING_AGAIN_LONGEST = timedelta(hours=4)
 RING_ASIDE = timedelta(minutes=10)  # first pause before a job that was set aside is sent one
 RING_ASIDE_LONGEST = timedelta(hours=4)
 ANNOUNCE_AFTER = timedelta(seconds=10)
@@ -99,7 +100,7 @@ def due(job: Job) -> datetime:
     if job.unsuited_since is not None:
         return min(_rings_aside(job, job.unsuited_since), wait_deadline(job))
     rung = job.rung_at or job.created_at
-    again = rung + (RING_AGAIN if job.rung_at else RING_AFTER)
+    again = rung + (_ring_pause(job, rung) if job.rung_at else RING_AFTER)
     if job.not_before is not None and (job.rung_at is None or job.rung_at < job.not_before):
         # The doorbell that was sent then may have come before anybody could claim the job.
         again = min(again, job.not_before + RING_AFTER)
@@ -121,6 +122,12 @@ def wait_deadline(job: Job) -> datetime:
         return queue_deadline(job)
     unsuited = job.unsuited_since + timedelta(seconds=job.limits.unsuited_timeout_s)
     return min(queue_deadline(job), unsuited)
+
+
+def _ring_pause(job: Job, rung: datetime) -> timedelta:
+    """Return how long no doorbell is sent after one: as long as the job has waited until then."""
+    waited = rung - (job.claimed_at or job.created_at)
+    return min(max(waited, RING_AGAIN), RING_AGAIN_LONGEST)
 
 
 def _rings_aside(job: Job, since: datetime) -> datetime:

@@ -271,3 +271,14 @@ def test_a_job_that_was_given_back_is_rung_again_once_and_then_hourly() -> None:
     assert given_back.due_at == NOW + TTL + jobs.RING_AFTER
     rung = jobs.ring(given_back, now=given_back.due_at)
     assert rung.due_at == given_back.due_at + jobs.RING_AGAIN
+
+
+def test_the_pauses_between_the_doorbells_of_a_waiting_job_grow() -> None:
+    """Each is a message more in a queue that may have the former ones still."""
+    job = jobs.ring(waiting(), now=NOW)
+    pauses = []
+    for _ in range(6):
+        pauses.append(job.due_at - (job.rung_at or NOW))
+        job = jobs.ring(job, now=job.due_at)
+    hour = jobs.RING_AGAIN
+    assert pauses == [hour, hour, 2 * hour, 4 * hour, 4 * hour, 4 * hour]
