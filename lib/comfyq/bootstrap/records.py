@@ -15,6 +15,7 @@ from comfyq.records.run_times import RunTimeRecords
 from comfyq.records.store_kinds import StoreKindRecords
 from comfyq.records.subscriptions import SubscriptionRecords
 from comfyq.records.workers import WorkerRecords
+from comfyq.services.operations.deadlines import Deadlines
 
 LONGEST_JOB = timedelta(days=7)  # from its submission to its end, in reason
 
@@ -38,7 +39,12 @@ class Records:
             clock=self.ports.clock,
             new_write_id=lambda: uuid4().hex,
             joint=self.ports.joint,
+            on_due=self.deadlines.note,
         )
+
+    @cached_property
+    def deadlines(self) -> Deadlines:
+        return Deadlines(self.ports.clock)
 
     @cached_property
     def workers(self) -> WorkerRecords:

@@ -18,6 +18,7 @@ from comfyq.edges.intake.reading import read_message
 from comfyq.edges.websocket.rendering import render
 from comfyq.ports.workflows import Workflows
 from comfyq.records.catalogues import CatalogueRecords
+from comfyq.records.due_jobs import DueJobs
 from comfyq.records.request_counts import RequestCounts
 from comfyq.records.results import ResultRecords
 from comfyq.records.waiting_jobs import WaitingRecords
@@ -208,11 +209,13 @@ class Services(FileServices):
     def reaper(self) -> Reaper:
         return Reaper(
             records=self.records,
+            due=DueJobs(self.ports.table),
             queue=self.ports.queue,
             deletion=self.job_deletion,
             announcer=self.announcer,
             clock=self.ports.clock,
             uploads=self.uploads,
+            deadlines=self.deadlines,
             sockets=self.open_sockets,
         )
 

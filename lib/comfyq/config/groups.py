@@ -95,7 +95,7 @@ class LocalSettings:
     """Settings of a system that runs on one machine."""
 
     reap_period_s: float = 1.0
-    """The reaper of `comfyq up` runs so often."""
+    """The reaper of `comfyq up` runs so often at most."""
     connections: Annotated[int, Field(ge=1)] = 1_000
     """HTTP connections at the same time. With the sockets they are at most half of the files that
     the process may open (`ulimit -n`): else fewer of both."""

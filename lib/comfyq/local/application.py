@@ -57,7 +57,11 @@ def local_app(services: Services, *, names: Iterable[str] = ()) -> FastAPI:
 
 def _companions(services: Services) -> Iterator[Coroutine[Any, Any, None]]:
     """Return the tasks that run beside the API until it stops."""
-    yield reap_for_ever(services.reaper, period_s=services.settings.local.reap_period_s)
+    yield reap_for_ever(
+        services.reaper,
+        period_s=services.settings.local.reap_period_s,
+        lease_s=services.settings.timing.lease_s,
+    )
     keeper = DeadLetterKeeper(
         dead_letters=services.dead_letters, authenticator=services.authenticator
     )

@@ -22,6 +22,11 @@ def active_partition(shard: int) -> str:
     return f"ACTIVE#{shard}"
 
 
+def ended_partition(shard: int) -> str:
+    """Return the partition of jobs that need nothing but their deletion."""
+    return f"ENDED#{shard}"
+
+
 def tenant_partition(tenant: TenantId) -> str:
     return f"T#{tenant}"
 
@@ -137,11 +142,13 @@ def _limits(limits: Limits) -> list[int]:
 
 def _index_values(job: Job) -> dict[str, str]:
     """Return the keys of a job in the indexes ``tenant``, ``status`` and ``active``."""
+    is_settled = job.status.terminal and not job.end_pending
+    partition = ended_partition if is_settled else active_partition
     return {
         "tpk": tenant_partition(job.tenant),
         "spk": status_partition(job.tenant, job.status),
         "tsk": f"{sortable(job.created_at)}#{job.id}",
-        "apk": active_partition(crc32(job.id.encode()) % ACTIVE_SHARDS),
+        "apk": partition(crc32(job.id.encode()) % ACTIVE_SHARDS),
         "ask": sortable(job.due_at),
     }
 

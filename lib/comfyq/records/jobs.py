@@ -23,7 +23,6 @@ from comfyq.records.idempotency import (
     settle_refused_create,
 )
 from comfyq.records.job_items import (
-    active_partition,
     from_item,
     meta_key,
     ready_partition,
@@ -76,12 +75,14 @@ class JobRecords:
         clock: Clock,
         new_write_id: Callable[[], str],
         joint: JointWrites | None = None,
+        on_due: Callable[[datetime], None] = lambda due_at: None,
     ) -> None:
         self._table = table
         self._outputs = JobOutputs(table)
         self._clock = clock
         self._new_write_id = new_write_id
         self._joint = joint  # None: the queue is another engine's
+        self._on_due = on_due  # called with the deadline of each job that was stored
 
     async def create(
         self,
@@ -118,7 +119,7 @@ class JobRecords:
         if job.reused_from is not None:
             writes.append(Put(reused_outputs(job)))
         try:
-            await self._write(writes, ring=doorbell)
+            await self._write(writes, due_at=job.due_at, ring=doorbell)
         except ConditionFailed as refused:
             settle_refused_create(refused, job, write_id)
         log_accepted(job)
@@ -155,7 +156,7 @@ class JobRecords:
         if outputs is not None:
             writes.append(Put(await self._outputs.stage(job.id, job.attempt, outputs)))
         try:
-            await self._write(writes, ack=delivery, synced=synced)
+            await self._write(writes, due_at=job.due_at, ack=delivery, synced=synced)
         except ConditionFailed as refused:
             stored = refused.found.get(0)
             if stored is None or stored.get("wid") != write_id:
@@ -165,6 +166,7 @@ class JobRecords:
         self,
         writes: Sequence[Write],
         *,
+        due_at: datetime,
         ring: Doorbell | None = None,
         ack: Delivery | None = None,
         synced: bool = True,
@@ -173,6 +175,7 @@ class JobRecords:
             await self._table.write(*writes, synced=synced)
         else:
             await self._joint.write(*writes, ring=ring, ack=ack)
+        self._on_due(due_at)
 
     async def update(
         self,
@@ -265,11 +268,6 @@ class JobRecords:
         )
         ids = [JobId(item["pk"].removeprefix("JOB#")) for item in items]
         return Listed(ids, None if is_last else _place(items[-1]))
-
-    async def due(self, shard: int, *, upto: str, limit: int) -> Sequence[JobId]:
-        """Jobs whose deadline is at or before ``upto`` (a sortable time), the oldest first."""
-        page = await self._table.query("active", active_partition(shard), upto=upto, limit=limit)
-        return [JobId(item["pk"].removeprefix("JOB#")) for item in page.items]
 
     async def ready(self, family: str, *, limit: int) -> Sequence[Waiting]:
         """Waiting jobs of a model family, the longest waiting first; the index lags."""

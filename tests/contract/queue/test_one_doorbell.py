@@ -79,3 +79,16 @@ async def test_a_delayed_message_takes_nothing_from_one_that_is_visible(
     await doorbells.send(A)
     await doorbells.send(A, delay_s=60)
     assert await doorbells.queue.receive(wait_s=0) is not None
+
+
+async def test_a_message_that_its_receiver_kept_for_too_long_is_replaced(
+    doorbells: Doorbells,
+) -> None:
+    """It may acknowledge it yet, which must not take the doorbell that was sent meanwhile."""
+    await doorbells.send(A)
+    former = await doorbells.queue.receive(wait_s=0)
+    assert former is not None
+    doorbells.clock.advance(3_600)
+    await doorbells.send(A)
+    await former.ack()
+    assert doorbells.rows() == [A]

@@ -21,7 +21,8 @@ from comfyq.ports.queue import MAX_DELAY_S, MAX_HIDE_S, MAX_WAIT_S, TAKEN_S, che
 JOBS = "jobs"  # the topic of its messages
 DEAD_BOX = "jobs-dead"  # the inbox of dead doorbells
 
-LATER = "DELETE FROM message WHERE job_id = ? AND visible_at > ?"
+# The receiver of a message may still acknowledge it, and then no doorbell would be left.
+REPLACED = "DELETE FROM message WHERE job_id = ? AND (visible_at > ? OR receives > 0)"
 SEND = """INSERT INTO message (job_id, tenant, visible_at) SELECT ?1, ?2, ?3
     WHERE NOT EXISTS (SELECT 1 FROM message WHERE job_id = ?1)"""
 LOOK = "SELECT visible_at FROM message ORDER BY visible_at LIMIT 1"
@@ -69,8 +70,8 @@ class SqliteQueue:
     A message that was received ``max_receives`` times and never acknowledged is moved to
     the box DEAD_BOX when its turn would come again.
 
-    A job has one message: a second one that is sent takes the place of one that would be visible
-    later, and is dropped beside one that keeps its place in the queue.
+    A job has one message: a second one that is sent replaces one that was received or would be
+    visible later, and is dropped beside one that keeps its place in the queue.
     """
 
     def __init__(
@@ -187,5 +188,5 @@ class SqliteQueue:
 def _send(
     connection: sqlite3.Connection, messages: Sequence[tuple[JobId, TenantId, float]]
 ) -> None:
-    connection.executemany(LATER, [(job_id, visible_at) for job_id, _, visible_at in messages])
+    connection.executemany(REPLACED, [(job_id, visible_at) for job_id, _, visible_at in messages])
     connection.executemany(SEND, messages)

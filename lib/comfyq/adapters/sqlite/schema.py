@@ -4,7 +4,7 @@ import sqlite3
 
 from comfyq.ports.table import INDEXES, MAIN
 
-VERSION = 3  # of this schema; kept in the file's user_version
+VERSION = 4  # of this schema; kept in the file's user_version
 
 SPARSE = {name: index for name, index in INDEXES.items() if name != MAIN}
 COLUMNS = (
@@ -25,6 +25,7 @@ QUEUE = (
         receives INTEGER NOT NULL DEFAULT 0
     )""",
     "CREATE INDEX IF NOT EXISTS message_visible ON message (visible_at, id)",
+    "CREATE INDEX IF NOT EXISTS message_job ON message (job_id)",
     """CREATE TABLE IF NOT EXISTS letter (
         seq INTEGER PRIMARY KEY AUTOINCREMENT,
         box TEXT NOT NULL,
@@ -65,6 +66,7 @@ def make(connection: sqlite3.Connection) -> None:
     _add_columns(connection)
     for statement in (*_item_table(), *QUEUE, f"PRAGMA user_version={VERSION}"):
         connection.execute(statement)
+    _part_ended(connection)
     connection.execute("COMMIT")
 
 
@@ -87,6 +89,17 @@ def _add_columns(connection: sqlite3.Connection) -> None:
             "UPDATE item SET spk = tpk || '#' || json_extract(body, '$.status')"
             " WHERE sk = 'META' AND pk LIKE 'JOB#%' AND tpk IS NOT NULL"
         )
+
+
+def _part_ended(connection: sqlite3.Connection) -> None:
+    """Move jobs that only wait for their deletion to their own partition, which a file of version 3
+    has not."""
+    connection.execute(
+        "UPDATE item SET apk = replace(apk, 'ACTIVE#', 'ENDED#'),"
+        " body = json_set(body, '$.apk', replace(apk, 'ACTIVE#', 'ENDED#'))"
+        " WHERE apk LIKE 'ACTIVE#%' AND json_extract(body, '$.ended') IS NOT NULL"
+        " AND json_extract(body, '$.end_pending') IS NULL"
+    )
 
 
 def _item_table() -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """The reaper's Lambda function: one pass for each event of its schedule, and dead letters."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from comfyq.aio.logs import log
@@ -8,6 +8,8 @@ from comfyq.domain.dead_letter import Origin
 from comfyq.edges.reaper.dead_letters import DeadLetterKeeper
 from comfyq.services.operations.reaper import Reaper
 from comfyq.wire.sqs import failures, message_of, queue_of
+
+RESERVE_MS = 20_000  # of the function's time that one more round may take
 
 
 class ReaperHandler:
@@ -22,7 +24,8 @@ class ReaperHandler:
         self._submissions_dead = submissions_dead
 
     async def handle(self, event: Mapping[str, Any], context: object = None) -> dict[str, Any]:
-        """Run the reaper once for an event of its schedule, or store the dead letters that an
+        """Run the reaper until nothing is due or the function's time runs out for an event of its
+        schedule, or store the dead letters that an
         event of SQS carries.
 
         Returns counts of the reaper's actions, or a partial batch response that names the messages
@@ -32,7 +35,7 @@ class ReaperHandler:
             TableUnavailable: nothing was done; the next scheduled event tries again.
         """
         if "Records" not in event:
-            return dict(await self._reaper.reap())
+            return dict(await self._reaper.reap(_has_time(context)))
         return failures(
             [record["messageId"] for record in event["Records"] if not await self._keep(record)]
         )
@@ -48,3 +51,12 @@ class ReaperHandler:
 
     def _origin(self, queue: str) -> Origin:
         return Origin.SUBMISSIONS if queue == self._submissions_dead else Origin.JOBS
+
+
+def _has_time(context: object) -> Callable[[], bool]:
+    """Return a function that tells whether a Lambda function has time for one more round.
+
+    https://docs.aws.amazon.com/lambda/latest/dg/python-context.html
+    """
+    left_ms: Callable[[], int] | None = getattr(context, "get_remaining_time_in_millis", None)
+    return lambda: left_ms is not None and left_ms() > RESERVE_MS

@@ -10,15 +10,18 @@ from comfyq.domain.errors import DomainError, IllegalTransition, JobNotFound
 from comfyq.domain.job import Job, JobId, WorkerId
 from comfyq.ports.clock import Clock
 from comfyq.ports.queue import JobQueue
-from comfyq.records.job_items import ACTIVE_SHARDS
+from comfyq.records.due_jobs import ENDED, URGENT, DueJobs
 from comfyq.records.jobs import JobRecords
-from comfyq.records.times import sortable
 from comfyq.services.access.open_sockets import OpenSockets
 from comfyq.services.files.job_deletion import JobDeletion
 from comfyq.services.files.uploads import Uploads
 from comfyq.services.notify.announcer import Announcer
+from comfyq.services.operations.deadlines import Deadlines
 
-BATCH = 100  # due jobs of one shard that a pass settles
+BATCH = 100  # due jobs of one shard that a round settles
+DELETIONS = 25  # of one shard in a round: repairs wait for no more of them
+HORIZON = jobs.RING_AFTER  # what is written later is due later, but for short limits and leases
+UNSETTLED = frozenset({"early", "gone", "failed"})  # a lagging index may list them again at once
 
 
 class Reaper:
@@ -28,34 +31,63 @@ class Reaper:
         self,
         *,
         records: JobRecords,
+        due: DueJobs,
         queue: JobQueue,
         deletion: JobDeletion,
         announcer: Announcer,
         clock: Clock,
+        deadlines: Deadlines,
         uploads: Uploads | None = None,
         sockets: OpenSockets | None = None,
     ) -> None:
         self._records = records
+        self._due = due
         self._queue = queue
         self._deletion = deletion
         self._announcer = announcer
         self._clock = clock
         self._uploads = uploads  # None: clients store no files here
         self._sockets = sockets  # None: clients show no keys here
+        self.deadlines = deadlines
 
-    async def reap(self) -> Counter[str]:
-        """Settle every due job once; return counts of what was done: ``rung``, ``ended``,
-        ``announced``, ``deleted``, ``expired`` for clients' files, and ``closed`` for sockets."""
+    async def reap(self, may_go_on: Callable[[], bool] = lambda: False) -> Counter[str]:
+        """Settle due jobs, in rounds: first what clients wait for, then a quota of deletions.
+
+        A further round begins if the last one left due jobs and ``may_go_on`` allows it. Returns
+        counts of what was done: ``rung``, ``ended``, ``announced``, ``deleted``, ``expired`` for
+        clients' files, and ``closed`` for sockets.
+        """
         done: Counter[str] = Counter()
-        upto = sortable(self._clock.now())
-        for shard in range(ACTIVE_SHARDS):
-            for job_id in await self._records.due(shard, upto=upto, limit=BATCH):
-                done[await self._settle(job_id)] += 1
+        self.deadlines.forget()
+        while await self._round(done):
+            if not may_go_on():
+                self.deadlines.note(self._clock.now())
+                break
         if self._uploads is not None and (expired := await _counted(self._uploads.expire)):
             done["expired"] = expired
         if self._sockets is not None and (closed := await _counted(self._sockets.end_expired)):
             done["closed"] = closed
         return done
+
+    async def _round(self, done: Counter[str]) -> bool:
+        """Return whether more is due, and settling it makes progress."""
+        left = False
+        for partitions, limit in ((URGENT, BATCH), (ENDED, DELETIONS)):
+            for partition in partitions:
+                left |= await self._settle_due(partition, limit, done)
+        return left
+
+    async def _settle_due(self, partition: str, limit: int, done: Counter[str]) -> bool:
+        now = self._clock.now()
+        settled: Counter[str] = Counter()
+        page = await self._due.upto(now + HORIZON, partition=partition, limit=limit)
+        for each in page:
+            if each.at <= now:
+                settled[await self._settle(each.id)] += 1
+            else:
+                self.deadlines.note(each.at)
+        done += settled
+        return settled.total() == limit and not settled.keys() <= UNSETTLED
 
     async def evict(self, worker: WorkerId, job_ids: Sequence[JobId]) -> None:
         """Free the jobs of a worker that is known to be dead, and announce those that end."""

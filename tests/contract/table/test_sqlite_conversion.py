@@ -1,0 +1,40 @@
+"""Files of earlier versions of the schema."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from comfyq.adapters.sqlite.database import Database
+from comfyq.adapters.sqlite.table import SqliteTable
+from comfyq.testing.memory.clock import ManualClock
+
+pytestmark = pytest.mark.anyio
+
+ITEM = '{"pk":"JOB#%d","sk":"META","apk":"ACTIVE#1","ask":"1"%s}'
+JOBS = {1: ',"ended":5', 2: ',"ended":5,"end_pending":true', 3: ""}
+
+
+async def test_ended_jobs_of_version_3_get_a_partition_of_their_own(tmp_path: Path) -> None:
+    path = tmp_path / "comfyq.db"
+    clock = ManualClock()
+    database = Database(path=path)
+    with closing(database):  # makes the tables
+        assert await SqliteTable(database=database, clock=clock).get(("a", "b")) is None
+    with closing(sqlite3.connect(path)) as connection, connection:
+        for number, values in JOBS.items():
+            connection.execute(
+                "INSERT INTO item (pk, sk, apk, ask, body) VALUES (?, 'META', 'ACTIVE#1', '1', ?)",
+                (f"JOB#{number}", ITEM % (number, values)),
+            )
+        connection.execute("PRAGMA user_version=3")
+    database = Database(path=path)
+    with closing(database):
+        table = SqliteTable(database=database, clock=clock)
+        for partition, expected in (("ENDED#1", ["JOB#1"]), ("ACTIVE#1", ["JOB#2", "JOB#3"])):
+            page = await table.query("active", partition, limit=9)
+            assert [each["pk"] for each in page.items] == expected
+        item = await table.get(("JOB#1", "META"))
+        assert item is not None
+        assert item["apk"] == "ENDED#1"
