@@ -18,10 +18,10 @@ from comfyq.edges.intake.reading import read_message
 from comfyq.edges.websocket.rendering import render
 from comfyq.ports.workflows import Workflows
 from comfyq.records.catalogues import CatalogueRecords
-from comfyq.records.due_jobs import DueJobs
+from comfyq.records.indexes.due_jobs import DueJobs
+from comfyq.records.indexes.waiting_jobs import WaitingRecords
 from comfyq.records.request_counts import RequestCounts
 from comfyq.records.results import ResultRecords
-from comfyq.records.waiting_jobs import WaitingRecords
 from comfyq.services.files.job_deletion import JobDeletion
 from comfyq.services.files.output_links import OutputLinks
 from comfyq.services.files.signed_links import LinkSigner
@@ -214,9 +214,8 @@ class Services(FileServices):
             deletion=self.job_deletion,
             announcer=self.announcer,
             clock=self.ports.clock,
-            uploads=self.uploads,
             deadlines=self.deadlines,
-            sockets=self.open_sockets,
+            upkeep={"expired": self.uploads.expire, "closed": self.open_sockets.end_expired},
         )
 
     @cached_property

@@ -28,8 +28,8 @@ from comfyq.ports.journal import Journal
 from comfyq.ports.protection import Protection
 from comfyq.ports.space import Space
 from comfyq.ports.spool import Spool
-from comfyq.records.aside_jobs import AsideRecords
 from comfyq.records.catalogues import CatalogueRecords
+from comfyq.records.indexes.aside_jobs import AsideRecords
 from comfyq.services.worker.capabilities import Capabilities
 from comfyq.services.worker.choice.affinity import Affinity
 from comfyq.services.worker.choice.aside_jobs import AsideJobs

@@ -10,7 +10,7 @@ from time import monotonic
 
 from comfyq.domain.caller import Caller, TenantId
 from comfyq.domain.errors import TooManyWaiting
-from comfyq.records.waiting_jobs import WaitingRecords
+from comfyq.records.indexes.waiting_jobs import WaitingRecords
 
 COUNT_S = 5.0  # maximum age of a count
 RECOUNT_S = 1.0  # a tenant without room is counted at most so often

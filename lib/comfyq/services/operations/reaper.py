@@ -1,7 +1,7 @@
 """The reaper: sends lost doorbells, frees lapsed leases, announces ends, deletes old jobs."""
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 
 from comfyq.aio.logs import log
@@ -10,11 +10,9 @@ from comfyq.domain.errors import DomainError, IllegalTransition, JobNotFound
 from comfyq.domain.job import Job, JobId, WorkerId
 from comfyq.ports.clock import Clock
 from comfyq.ports.queue import JobQueue
-from comfyq.records.due_jobs import ENDED, URGENT, DueJobs
+from comfyq.records.indexes.due_jobs import ENDED, URGENT, DueJobs
 from comfyq.records.jobs import JobRecords
-from comfyq.services.access.open_sockets import OpenSockets
 from comfyq.services.files.job_deletion import JobDeletion
-from comfyq.services.files.uploads import Uploads
 from comfyq.services.notify.announcer import Announcer
 from comfyq.services.operations.deadlines import Deadlines
 
@@ -37,8 +35,7 @@ class Reaper:
         announcer: Announcer,
         clock: Clock,
         deadlines: Deadlines,
-        uploads: Uploads | None = None,
-        sockets: OpenSockets | None = None,
+        upkeep: Mapping[str, Callable[[], Awaitable[int]]],
     ) -> None:
         self._records = records
         self._due = due
@@ -46,16 +43,15 @@ class Reaper:
         self._deletion = deletion
         self._announcer = announcer
         self._clock = clock
-        self._uploads = uploads  # None: clients store no files here
-        self._sockets = sockets  # None: clients show no keys here
+        self._upkeep = upkeep  # of other records than jobs, by what it is called in counts
         self.deadlines = deadlines
 
     async def reap(self, may_go_on: Callable[[], bool] = lambda: False) -> Counter[str]:
         """Settle due jobs, in rounds: first what clients wait for, then a quota of deletions.
 
         A further round begins if the last one left due jobs and ``may_go_on`` allows it. Returns
-        counts of what was done: ``rung``, ``ended``, ``announced``, ``deleted``, ``expired`` for
-        clients' files, and ``closed`` for sockets.
+        counts of what was done: ``rung``, ``ended``, ``announced``, ``deleted``, and what the
+        upkeep of other records did.
         """
         done: Counter[str] = Counter()
         self.deadlines.forget()
@@ -63,10 +59,9 @@ class Reaper:
             if not may_go_on():
                 self.deadlines.note(self._clock.now())
                 break
-        if self._uploads is not None and (expired := await _counted(self._uploads.expire)):
-            done["expired"] = expired
-        if self._sockets is not None and (closed := await _counted(self._sockets.end_expired)):
-            done["closed"] = closed
+        for what, work in self._upkeep.items():
+            if count := await _counted(work):
+                done[what] = count
         return done
 
     async def _round(self, done: Counter[str]) -> bool:

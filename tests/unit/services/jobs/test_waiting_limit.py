@@ -9,7 +9,7 @@ from comfyq.domain import job as jobs
 from comfyq.domain.caller import DEFAULT_TENANT, Caller, Scope, TenantId
 from comfyq.domain.errors import TooManyWaiting
 from comfyq.domain.job import JobError, JobStatus
-from comfyq.records.waiting_jobs import WaitingRecords
+from comfyq.records.indexes.waiting_jobs import WaitingRecords
 from comfyq.services.jobs import waiting_limit
 from comfyq.services.jobs.waiting_limit import WaitingLimit
 from tests.api_lab import ApiLab

@@ -16,7 +16,7 @@ from comfyq.domain.errors import TableUnavailable
 from comfyq.domain.job import Job
 from comfyq.edges.reaper.handler import RESERVE_MS, ReaperHandler
 from comfyq.edges.reaper.loop import reap_for_ever
-from comfyq.records.due_jobs import ENDED
+from comfyq.records.indexes.due_jobs import ENDED
 from comfyq.services.operations.deadlines import Deadlines
 from tests.farm import Farm
 

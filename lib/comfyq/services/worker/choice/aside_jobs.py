@@ -15,7 +15,7 @@ from comfyq.domain.graph.node_catalogue import NodeCatalogue
 from comfyq.domain.job import JobId
 from comfyq.ports.clock import Clock
 from comfyq.ports.table import Cursor
-from comfyq.records.aside_jobs import AsideRecords
+from comfyq.records.indexes.aside_jobs import AsideRecords
 from comfyq.records.jobs import JobRecords, Waiting
 from comfyq.services.worker.capabilities import Capabilities
 
