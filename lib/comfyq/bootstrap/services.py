@@ -155,7 +155,11 @@ class Services(FileServices):
     @cached_property
     def purge(self) -> Purge:
         return Purge(
-            cancellation=self.cancellation, announcer=self.announcer, deletion=self.job_deletion
+            cancellation=self.cancellation,
+            announcer=self.announcer,
+            deletion=self.job_deletion,
+            batches=self.batch_records,
+            clock=self.ports.clock,
         )
 
     @cached_property

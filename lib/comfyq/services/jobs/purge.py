@@ -3,21 +3,35 @@
 from comfyq.domain.caller import Caller
 from comfyq.domain.errors import JobNotEnded
 from comfyq.domain.job import Job, JobId
+from comfyq.ports.clock import Clock
+from comfyq.records.batches import BatchRecords
+from comfyq.records.times import to_ms
 from comfyq.services.files.job_deletion import JobDeletion
 from comfyq.services.jobs.cancellation import Cancellation
+from comfyq.services.jobs.idempotency import IDEMPOTENCY_S
 from comfyq.services.notify.announcer import Announcer
 
 
 class Purge:
     def __init__(
-        self, *, cancellation: Cancellation, announcer: Announcer, deletion: JobDeletion
+        self,
+        *,
+        cancellation: Cancellation,
+        announcer: Announcer,
+        deletion: JobDeletion,
+        batches: BatchRecords,
+        clock: Clock,
     ) -> None:
         self._cancellation = cancellation
         self._announcer = announcer
         self._deletion = deletion
+        self._batches = batches
+        self._clock = clock
 
     async def purge(self, caller: Caller, job_id: JobId) -> Job:
         """Cancel a job if it has not ended, delete it with its files, and return its last state.
+
+        A batch that is sent again under its idempotency key does not make the job anew.
 
         Raises:
             JobNotFound.
@@ -29,4 +43,6 @@ class Purge:
         if job.end_pending:
             job = await self._announcer.announce_end(job)
         await self._deletion.delete(job)
+        until_s = to_ms(self._clock.now()) // 1000 + IDEMPOTENCY_S
+        await self._batches.note_deleted(job.id, until_s=until_s)
         return job

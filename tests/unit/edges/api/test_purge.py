@@ -1,5 +1,7 @@
 """Deletion of a job with its files, by its owner."""
 
+from typing import Any
+
 import pytest
 
 from comfyq.domain.errors import JobNotFound
@@ -42,6 +44,22 @@ async def test_a_running_job_must_end_before(lab: ApiLab) -> None:
     answer = lab.client.delete(f"/generate/{job_id}?purge=true")
     assert (answer.status_code, answer.json()["code"]) == (409, "job-not-ended")
     assert lab.show(job_id)["cancel_requested"] is True
+
+
+async def test_a_batch_that_is_sent_again_does_not_make_its_deleted_jobs_anew(lab: ApiLab) -> None:
+    def sent() -> dict[str, Any]:
+        body, headers = {"requests": [{"prompt": "a fox"}] * 2}, {"Idempotency-Key": "k"}
+        batch: dict[str, Any] = lab.client.post(
+            "/generate/batch", json=body, headers=headers
+        ).json()
+        return batch
+
+    first = [item["job"]["id"] for item in sent()["items"]]
+    assert lab.client.delete(f"/generate/{first[0]}?purge=true").status_code == 200
+    again = sent()
+    assert [item["job"] and item["job"]["id"] for item in again["items"]] == [None, first[1]]
+    assert (again["counts"]["gone"], again["counts"]["queued"]) == (1, 1)
+    assert lab.client.get(f"/generate/{first[0]}").status_code == 404
 
 
 async def test_files_of_an_earlier_job_outlive_the_job_that_reused_them(lab: ApiLab) -> None:
