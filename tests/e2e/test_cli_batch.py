@@ -3,6 +3,7 @@
 import csv
 import json
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,7 @@ def test_an_interrupted_batch_goes_on(processes: Processes, tmp_path: Path) -> N
     try:
         while not list(made.glob("*.png")):
             assert running.poll() is None, running.communicate()
+            time.sleep(0.01)  # it shares the cores with what it waits for
         running.send_signal(signal.SIGINT)
         running.communicate(timeout=DEADLINE_S)
     finally:

@@ -1,4 +1,4 @@
-"""What ``comfyq doctor`` finds of workflows against the catalogue of a ComfyUI."""
+"""Findings of ``comfyq doctor`` about workflows, by the catalogue of a ComfyUI."""
 
 import json
 import shutil

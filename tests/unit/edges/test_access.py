@@ -28,7 +28,7 @@ UUIDS = ("job_id", "batch_id", "asset_id", "upload_id")
 class Route:
     """A request, and what is answered to whom."""
 
-    scope: Scope | None  # None: no key is asked for; the link is signed, or it tells nothing
+    scope: Scope | None  # None: no key is asked for; the link is signed, or anyone may know
     right: int  # status for a client of the thing's tenant with that scope
     other: int | None = None  # status for one of another tenant; None: as ``right``
     request: Mapping[str, Any] = field(default_factory=dict)

@@ -20,7 +20,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def read() -> Read:
-    """What was read again, and whether it is broken."""
+    """Names of workflows that were read again, each with whether it is broken."""
     return []
 
 

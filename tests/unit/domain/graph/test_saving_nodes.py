@@ -1,4 +1,4 @@
-"""Where nodes of each kind save, and those that tell nobody what they saved."""
+"""Nodes that save: each kind in its job's folder; those that report no file are named."""
 
 from typing import Any
 

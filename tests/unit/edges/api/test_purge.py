@@ -46,6 +46,14 @@ async def test_a_running_job_must_end_before(lab: ApiLab) -> None:
     assert lab.show(job_id)["cancel_requested"] is True
 
 
+async def test_a_request_that_is_sent_again_does_not_make_its_deleted_job_anew(lab: ApiLab) -> None:
+    headers, body = {"Idempotency-Key": "k"}, {"prompt": "a fox"}
+    job_id = lab.client.post("/generate", json=body, headers=headers).json()["id"]
+    lab.client.delete(f"/generate/{job_id}?purge=true")
+    again = lab.client.post("/generate", json=body, headers=headers)
+    assert (again.status_code, again.json()["code"]) == (404, "job-not-found")
+
+
 async def test_a_batch_that_is_sent_again_does_not_make_its_deleted_jobs_anew(lab: ApiLab) -> None:
     def sent() -> dict[str, Any]:
         body, headers = {"requests": [{"prompt": "a fox"}] * 2}, {"Idempotency-Key": "k"}

@@ -91,7 +91,7 @@ async def test_the_secret_is_nowhere_in_the_table(world: World) -> None:
 
 
 async def test_equal_secrets_have_different_hashes(world: World) -> None:
-    """Who reads the table cannot tell whose keys are the same, nor use one for another."""
+    """A reader of the table can neither see which keys are equal, nor use one for another."""
     first, text = await world.made()
     second, _ = await world.made()
     stolen = f"cq_{second.id}_{text[-64:]}"

@@ -1,4 +1,4 @@
-"""Which states of a job a power cut must not undo: those that somebody was told of."""
+"""States of a job that somebody was told of are synced: no power cut undoes them."""
 
 import pytest
 
