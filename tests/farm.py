@@ -12,7 +12,8 @@ from comfyq.adapters.authentication.local_owner import OWNER
 from comfyq.adapters.pictures.pillow import PillowPictures
 from comfyq.bootstrap.ports import Ports
 from comfyq.bootstrap.services import Services
-from comfyq.bootstrap.worker_services import JobServices, WorkerPorts
+from comfyq.bootstrap.worker_ports import WorkerPorts
+from comfyq.bootstrap.worker_services import JobServices
 from comfyq.config import LimitSettings, Settings
 from comfyq.domain import job as jobs
 from comfyq.domain.caller import DEFAULT_TENANT, TenantId

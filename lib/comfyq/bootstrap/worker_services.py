@@ -1,12 +1,11 @@
 """The parts of one worker, over its own ports; each is made at its first use."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
 
 from comfyq.bootstrap.membership import membership_of
 from comfyq.bootstrap.services import Services
+from comfyq.bootstrap.worker_ports import MachinePorts, WorkerPorts
 from comfyq.domain.job import WorkerId
 from comfyq.edges.worker.attempts import Attempts
 from comfyq.edges.worker.catalogue_watch import CatalogueWatch
@@ -20,14 +19,6 @@ from comfyq.edges.worker.space_watch import SpaceWatch
 from comfyq.edges.worker.stop_protection import StopProtection
 from comfyq.edges.worker.unstopped_watch import UnstoppedWatch
 from comfyq.edges.worker.worker import Companion, Worker
-from comfyq.ports.caretaker import Caretaker
-from comfyq.ports.catalogue import CatalogueSource
-from comfyq.ports.engine import Engine
-from comfyq.ports.inputs import Fetcher, InputFolder, Pictures
-from comfyq.ports.journal import Journal
-from comfyq.ports.protection import Protection
-from comfyq.ports.space import Space
-from comfyq.ports.spool import Spool
 from comfyq.records.catalogues import CatalogueRecords
 from comfyq.records.indexes.aside_jobs import AsideRecords
 from comfyq.services.worker.capabilities import Capabilities
@@ -36,7 +27,6 @@ from comfyq.services.worker.choice.aside_jobs import AsideJobs
 from comfyq.services.worker.choice.ready_jobs import ReadyJobs
 from comfyq.services.worker.claims import Claims
 from comfyq.services.worker.conclusion import Conclusion
-from comfyq.services.worker.disk_cleanup import DiskCleanup
 from comfyq.services.worker.executor import Executor
 from comfyq.services.worker.input_files import InputPreparer
 from comfyq.services.worker.losses.engine_losses import EngineLosses
@@ -50,22 +40,6 @@ from comfyq.services.worker.run_times import RunTimes
 from comfyq.services.workflows.node_catalogues import CataloguePublisher
 
 ENGINE_LOOK_S = 5.0  # between two checks that ComfyUI answers
-
-
-class ComfyUI(Engine, InputFolder, CatalogueSource, Protocol):
-    """One ComfyUI in all its parts."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class WorkerPorts:
-    """The ports of one worker: its ComfyUI, its own folder, and other people's servers."""
-
-    comfyui: ComfyUI
-    journal: Journal
-    spool: Spool
-    fetcher: Fetcher
-    pictures: Pictures
-    disk_cleanup: DiskCleanup | None = None  # None: ComfyUI's folders are not on this machine
 
 
 class JobServices:
@@ -181,16 +155,6 @@ class JobServices:
             losses=self.losses,
             timing=self.timing,
         )
-
-
-@dataclass(frozen=True, kw_only=True)
-class MachinePorts:
-    """The ports of a worker to its machine, beside those of its jobs."""
-
-    caretaker: Caretaker
-    space: Space
-    catalogue_spool: Spool
-    protection: Protection | None = None  # None: nothing stops this process from outside
 
 
 class WorkerServices:

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from comfyq.aio.tasks import beside
-from comfyq.bootstrap.worker_services import MachinePorts, WorkerServices
+from comfyq.bootstrap.worker_ports import MachinePorts
+from comfyq.bootstrap.worker_services import WorkerServices
 from comfyq.domain.errors import TableUnavailable
 from comfyq.domain.job import JobStatus
 from comfyq.records.workers import WorkerRecords, WorkerState
