@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 
+from comfyq.aio.tasks import limited
 from comfyq.domain.caller import Caller
 from comfyq.domain.errors import NotRetriable
 from comfyq.domain.job import Job, JobId
@@ -13,6 +14,8 @@ from comfyq.services.jobs.batch_submission import BatchAccepted, BatchSubmission
 from comfyq.services.jobs.batches import Batches
 from comfyq.services.jobs.queries import JobQueries
 from comfyq.services.jobs.submission import Submission
+
+AT_ONCE = 10  # jobs of a batch that are read at the same time
 
 
 class Retries:
@@ -59,9 +62,10 @@ class Retries:
                 f"no job of batch {batch_id} has failed or was canceled; jobs that go on, have "
                 "succeeded or were refused are not tried again"
             )
+        retries = await limited(AT_ONCE, range(len(jobs)), lambda n: self._retry_of(jobs[n]))
         return await self._batch_submission.submit(
             caller,
-            [await self._retry_of(job) for job in jobs],
+            list(retries.values()),
             digest=_digest_of(batch_id, jobs),
             idempotency_key=idempotency_key,
         )
