@@ -49,6 +49,11 @@ def test_a_function_fits_a_screen() -> None:
     assert long == []
 
 
+def test_a_file_can_be_read_in_one_go() -> None:
+    lengths = {str(each.relative_to(LIB)): each.read_text().count("\n") for each in MODULES}
+    assert {name: lines for name, lines in lengths.items() if lines > MAX_LINES} == {}
+
+
 @pytest.mark.parametrize("folder", sorted({module.parent for module in MODULES}), ids=str)
 def test_a_folder_can_be_read_at_a_glance(folder: Path) -> None:
     files = [file for file in folder.glob("*.py") if file.name != "__init__.py"]

@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 
 from comfyq.domain import job as jobs
@@ -17,11 +17,8 @@ from comfyq.ports.clock import Clock
 from comfyq.ports.joint import Doorbell, JointWrites
 from comfyq.ports.queue import Delivery
 from comfyq.ports.table import ConditionFailed, Cursor, Delete, Item, Put, Table, Write
-from comfyq.records.idempotency import (
-    Idempotency,
-    idempotency_item,
-    settle_refused_create,
-)
+from comfyq.records.idempotency import Idempotency, idempotency_item, settle_refused_create
+from comfyq.records.indexes.listed_jobs import Listed, Waiting
 from comfyq.records.job_items import (
     from_item,
     meta_key,
@@ -32,33 +29,12 @@ from comfyq.records.job_items import (
 )
 from comfyq.records.job_log import log_accepted, log_changed
 from comfyq.records.job_outputs import JobOutputs, reused_outputs
-from comfyq.records.job_parts import (
-    attempt_item,
-    attempt_of,
-    spec_item,
-    spec_of,
-)
+from comfyq.records.job_parts import attempt_item, attempt_of, spec_item, spec_of
 from comfyq.records.times import from_ms, to_ms
 
 NAMED_S = 30 * 86_400  # second ids are kept that long
 TRIES = 12  # of one update that loses against concurrent writes
 FIRST_PAUSE_S = 0.005
-
-
-@dataclass(frozen=True, slots=True)
-class Listed:
-    """A page of job ids; ``cursor`` is where the next begins."""
-
-    ids: Sequence[JobId]
-    cursor: Cursor | None
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A job that no worker holds."""
-
-    id: JobId
-    since: datetime
 
 
 class JobRecords:

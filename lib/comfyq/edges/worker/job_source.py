@@ -5,7 +5,7 @@ from functools import partial
 
 from comfyq.aio.tasks import unless
 from comfyq.ports.queue import JobQueue
-from comfyq.records.jobs import Waiting
+from comfyq.records.indexes.listed_jobs import Waiting
 from comfyq.services.worker.choice.affinity import Affinity
 from comfyq.services.worker.choice.aside_jobs import AsideJobs
 from comfyq.services.worker.choice.ready_jobs import ReadyJobs

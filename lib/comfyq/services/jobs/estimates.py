@@ -18,7 +18,8 @@ from comfyq.domain.job import Job, JobId, JobStatus
 from comfyq.domain.job.estimate import NOTHING, Estimate, left_of_run, until_end
 from comfyq.ports.clock import Clock
 from comfyq.records.families import FamilyRecords
-from comfyq.records.jobs import JobRecords, Waiting
+from comfyq.records.indexes.listed_jobs import Waiting
+from comfyq.records.jobs import JobRecords
 from comfyq.records.run_times import RunTimeRecords
 from comfyq.records.times import EPOCH
 from comfyq.records.workers import WorkerRecords, obstacle_of

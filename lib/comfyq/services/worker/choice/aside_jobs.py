@@ -16,7 +16,8 @@ from comfyq.domain.job import JobId
 from comfyq.ports.clock import Clock
 from comfyq.ports.table import Cursor
 from comfyq.records.indexes.aside_jobs import AsideRecords
-from comfyq.records.jobs import JobRecords, Waiting
+from comfyq.records.indexes.listed_jobs import Waiting
+from comfyq.records.jobs import JobRecords
 from comfyq.services.worker.capabilities import Capabilities
 
 LOOK_S = 2.0

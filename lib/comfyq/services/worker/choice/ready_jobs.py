@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from time import monotonic
 
 from comfyq.records.families import FamilyRecords
-from comfyq.records.jobs import JobRecords, Waiting
+from comfyq.records.indexes.listed_jobs import Waiting
+from comfyq.records.jobs import JobRecords
 
 FAMILIES_S = 5.0  # maximum age of the cached list of families
 
