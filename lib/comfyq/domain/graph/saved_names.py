@@ -14,6 +14,8 @@ from comfyq.domain.graph.graph import Graph, reference
 
 PREFIX = "filename_prefix"  # what nodes that save call it
 CONTROL = re.compile("[\0-\x1f\x7f-\x9f]")
+DOTS = re.compile(r"\.{2,}")  # ComfyUI's /view serves no file whose name has them
+MAX_NAME_BYTES = 200  # of a name that a prefix begins; file systems take 255, and nodes add to it
 MAX_PATH_CHARS = 4_096  # of Linux
 UUID = "-".join(f"[0-9a-f]{{{digits}}}" for digits in (8, 4, 4, 4, 12))
 LISTED = (  # which no prompt says by chance: nor may one line of a text
@@ -54,7 +56,8 @@ def saved_name(graph: Graph, prefix: Any) -> str:
     """Return the file name that a node's prefix means, without the folders before it.
 
     What a primitive node says is read; what others compute is not known before they run, and may
-    lead anywhere: that is called ``output``.
+    lead anywhere: that is called ``output``. A name that ComfyUI could not save, or not serve, is
+    changed: prompts are taken for prefixes, and their pictures would be lost once rendered.
     """
     source = reference(prefix)
     if source is not None and source.node in graph:
@@ -62,7 +65,13 @@ def saved_name(graph: Graph, prefix: Any) -> str:
         texts = [inputs[name] for name in PRIMITIVE_INPUTS if isinstance(inputs.get(name), str)]
         prefix = texts[0] if len(inputs) == len(texts) == 1 else ""
     last = CONTROL.sub("", str(prefix).replace("\\", "/").rsplit("/", 1)[-1])
-    return last if last.strip(". ") else "output"
+    if not last.strip(". "):
+        return "output"
+    return _cut(DOTS.sub(".", last)).rstrip(".")
+
+
+def _cut(name: str) -> str:
+    return name.encode(errors="replace")[:MAX_NAME_BYTES].decode(errors="ignore")
 
 
 def is_foreign(text: str) -> bool:
