@@ -63,14 +63,19 @@ def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
 
 
 async def limited(at_once: int, keys: Iterable[K], work: Callable[[K], Awaitable[T]]) -> dict[K, T]:
-    """Return the result of ``work`` for each key, running at most ``at_once`` of them together."""
+    """Return the result of ``work`` for each key, running at most ``at_once`` of them together.
+
+    Others have the event loop in between, even if ``work`` never waits.
+    """
     keys = list(keys)
     if len(keys) <= 1:  # most jobs have one output: it needs no task of its own
         return {key: await work(key) for key in keys}
-    turns = asyncio.Semaphore(at_once)
+    waiting, results = iter(keys), dict[K, T]()
 
-    async def one(key: K) -> tuple[K, T]:
-        async with turns:
-            return key, await work(key)
+    async def take() -> None:
+        for key in waiting:
+            results[key] = await work(key)
+            await asyncio.sleep(0)
 
-    return dict(await all_of(one(key) for key in keys))
+    await all_of(take() for _ in range(min(at_once, len(keys))))
+    return {key: results[key] for key in keys}
