@@ -21,13 +21,18 @@ from comfyq.domain.graph.value_range import spec_at
 
 # Words in names of inputs: `folder_name`, `image_path`, `output_dir` take files or folders. An
 # `image` is one, too, unless the name says that it is a text: `image_description`.
-PLACES = {"dir", "directory", "file", "filename", "files", "folder", "path", "paths"}
+PLACES = {
+    *("dir", "directories", "directory", "dirname", "dirpath", "dirs", "file", "filename"),
+    *("filenames", "filepath", "filepaths", "files", "folder", "foldername", "folders", "path"),
+    *("paths", "subfolder", "subfolders"),
+}
 MEDIA = {"audio", "image", "images", "latent", "mask", "model", "video"}
 TEXTS = {"caption", "description", "prompt", "text"}
 LOADS = "load"  # in the name of a class that reads the file which a text names
 SHOWN = frozenset({("Preview3D", "model_file"), ("Preview3DAnimation", "model_file")})
 """Inputs whose text a class only hands to the editor: whatever links bring there opens no file."""
 TEXT_TYPES = frozenset({"STRING", COMBO, ANY, MATCH})  # types of what may be a text
+CAPITAL = re.compile(r"(?<=[a-z\d])(?=[A-Z])")  # which begins a word of `outputDir`
 ABSOLUTE = re.compile(r"\s*(?:[/\\~]|[A-Za-z]:[/\\])")
 
 
@@ -55,7 +60,7 @@ def _leads_out(text: str) -> bool:
 
 @lru_cache(maxsize=1_024)  # the same names come with every graph
 def _words(name: str) -> frozenset[str]:
-    return frozenset(re.split(r"[\W_\d]+", name.lower()))
+    return frozenset(re.split(r"[\W_\d]+", CAPITAL.sub("_", name).lower()))
 
 
 def _names_file(graph: Graph, place: Input, catalogue: NodeCatalogue | None) -> bool:

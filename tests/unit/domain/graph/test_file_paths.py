@@ -25,6 +25,9 @@ OUTSIDE = [
     ("LoadImage", "image", "/a/.." * 1_000 + "/etc/a.png"),
     ("Anything", "prompt_file", "/etc/prompts"),
     ("Anything", "files", ["a.png", "/etc/passwd"]),
+    ("Anything", "filepath", "/etc/passwd"),
+    ("Anything", "outputDir", "../../x"),
+    ("Anything", "subfolder", "../../x"),
 ]
 INSIDE = [
     ("LoadImage", "image", "a..b.png"),
@@ -35,6 +38,8 @@ INSIDE = [
     ("Anything", "image_description", "/imagine\na cat"),
     ("SaveImage", "filename_prefix", "../../x"),
     ("LoadImage", "image", "C: a.png"),
+    ("Anything", "profile", "/fast"),
+    ("Anything", "imageDescription", "/imagine a cat"),
 ]
 
 
