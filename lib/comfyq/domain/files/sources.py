@@ -18,6 +18,7 @@ SCHEME = re.compile(r"(https?://|data:|asset:)", re.IGNORECASE)
 URLS = re.compile(r"https?://[^\s\"<>]*", re.IGNORECASE)  # within a text; a ' may be in a query
 MAX_URL_CHARS = 4_000  # signed links of object stores have up to 2,000
 MAX_TYPE_CHARS = 200
+MAX_HEAD_CHARS = 1_000  # of a data URI, before its data: a type and a few parameters
 WHITE_SPACE = b" \t\r\n\f\v"  # skipped within base64
 
 
@@ -97,6 +98,11 @@ def read_data_uri(source: str) -> DataFile:
     head, comma, body = source[len("data:") :].partition(",")
     if not comma:
         raise BadSource("is no data URI: there is no comma before its data")
+    if len(head) > MAX_HEAD_CHARS:
+        raise BadSource(
+            f"is no data URI: {len(head)} characters stand before its data; the most is "
+            f"{MAX_HEAD_CHARS}"
+        )
     content_type, *parameters = (part.strip() for part in head.split(";"))
     is_base64 = any(each.lower() == "base64" for each in parameters)
     raw = unquote_to_bytes(body)

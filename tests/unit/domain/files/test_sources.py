@@ -111,3 +111,8 @@ def test_texts_lose_the_secrets_of_every_url_in_them() -> None:
 def test_no_error_of_a_job_keeps_a_secret() -> None:
     error = JobError("node-error", f"no {SIGNED}", "3", (f"at {SIGNED}",)).shortened
     assert "SECRET" not in error.message + error.details[0]
+
+
+def test_a_data_uri_has_few_parameters() -> None:
+    with pytest.raises(BadSource, match=r"4000009 characters stand before its data"):
+        read_data_uri("data:image/png" + ";a=b" * 1_000_000 + ",x")
