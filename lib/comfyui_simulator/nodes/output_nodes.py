@@ -65,7 +65,8 @@ async def _save_animation(call: Call, *, suffix: str, format_: str) -> NodeResul
 
 
 def _frames(images: Value) -> list[Image.Image]:
-    count = min(images.count, LONGEST_ANIMATION)
+    at_most = pictures.MAX_PIXELS // max(1, images.width * images.height)
+    count = min(images.count, LONGEST_ANIMATION, max(1, at_most))
     return [pictures.paint(images, index) for index in range(count)]
 
 

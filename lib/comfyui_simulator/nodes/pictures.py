@@ -11,20 +11,24 @@ from PIL import Image, ImageDraw, ImageFont
 from PIL.PngImagePlugin import PngInfo
 
 from comfyui_simulator.nodes.values import Value
+from comfyui_simulator.running.failures import out_of_memory
 
 MARK = "SIMULATED"
 CELLS = 8  # a picture is a smooth blow-up of so many random cells a side
 SMALLEST_FONT_PX = 10
 COMPRESS_LEVEL = 1
 PREVIEW_QUALITY = 95
+MAX_PIXELS = 100_000_000  # painted at once: a small file may ask for far more
 
 
 def paint(value: Value, index: int = 0) -> Image.Image:
     """The picture of that index in a batch, `value.width` by `value.height`.
 
-    A picture that was loaded or has one colour is what it is; all others carry the mark.
+    A picture that was loaded or has one colour is what it is; all others carry the mark. One that
+    is too large fails as on a GPU that has no memory for it.
     """
     size = (max(1, value.width), max(1, value.height))
+    _require_memory(*size)
     if value.source is not None:
         return _loaded(value.source, size)
     if value.color is not None:
@@ -32,6 +36,14 @@ def paint(value: Value, index: int = 0) -> Image.Image:
     picture = _clouds(f"{value.digest}/{index}").resize(size, Image.Resampling.BICUBIC)
     _draw_mark(picture)
     return picture
+
+
+def _require_memory(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise out_of_memory(
+            f"simulated: a picture of {width} x {height} pixels is over the {MAX_PIXELS} of the "
+            "largest that is simulated"
+        )
 
 
 def paint_preview(value: Value, *, step: int, longer_side_px: int) -> bytes:

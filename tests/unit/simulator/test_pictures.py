@@ -12,6 +12,7 @@ from PIL import Image
 from comfyui_simulator.catalogue import load_catalogue
 from comfyui_simulator.nodes import media, pictures
 from comfyui_simulator.nodes.values import Value, combined
+from comfyui_simulator.running.failures import NodeFailure
 
 CATALOGUE = load_catalogue()
 
@@ -171,3 +172,9 @@ def crc_by_bits(data: bytes, bits: int, polynomial: int) -> int:
 def test_a_video_is_recognised_by_its_first_bytes(content: bytes, at: int, sign: bytes) -> None:
     assert content[at : at + len(sign)] == sign
     assert b"SIMULATED" in content
+
+
+def test_a_picture_that_no_memory_holds_fails_as_on_a_gpu() -> None:
+    with pytest.raises(NodeFailure, match="20000 x 20000 pixels") as raised:
+        pictures.paint(value(width=20_000, height=20_000, color=0))
+    assert raised.value.exception_type == "torch.OutOfMemoryError"
