@@ -15,6 +15,7 @@ from comfyq.domain.files.asset import AssetId
 ASSET = "asset:"
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 SCHEME = re.compile(r"(https?://|data:|asset:)", re.IGNORECASE)
+OTHER_URL = re.compile(r"[a-z][a-z\d+.-]*://", re.IGNORECASE)  # no file of ComfyUI is called so
 URLS = re.compile(r"https?://[^\s\"<>]*", re.IGNORECASE)  # within a text; a ' may be in a query
 MAX_URL_CHARS = 4_000  # signed links of object stores have up to 2,000
 MAX_TYPE_CHARS = 200
@@ -42,8 +43,13 @@ def normalized(text: str) -> str:
 
 
 def is_source(text: str) -> bool:
-    """Return whether a text names a file by URL, data URI or ``asset:ID``."""
-    return SCHEME.match(text.strip()) is not None
+    """Return whether a text names a file by URL, data URI or ``asset:ID``.
+
+    URLs of all schemes are meant: ``check_source`` refuses those that are not fetched, whose
+    secrets ComfyUI would repeat as the name of a file that it does not have.
+    """
+    source = text.strip()
+    return SCHEME.match(source) is not None or OTHER_URL.match(source) is not None
 
 
 def shown_source(source: str) -> str:

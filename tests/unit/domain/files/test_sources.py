@@ -38,7 +38,7 @@ def test_schemes_have_no_case_and_white_space_around_counts_nothing(
     check_source(normalized(written))
 
 
-@pytest.mark.parametrize("text", ["a.png", "ftp://a/b", "https:/a", "example.png [input]", ""])
+@pytest.mark.parametrize("text", ["a.png", "https:/a", "example.png [input]", ""])
 def test_other_texts_name_files_that_comfyui_has(text: str) -> None:
     assert not is_source(text)
 
@@ -116,3 +116,10 @@ def test_no_error_of_a_job_keeps_a_secret() -> None:
 def test_a_data_uri_has_few_parameters() -> None:
     with pytest.raises(BadSource, match=r"4000009 characters stand before its data"):
         read_data_uri("data:image/png" + ";a=b" * 1_000_000 + ",x")
+
+
+@pytest.mark.parametrize("url", ["s3://bucket/a.png?signature=x", " FTP://user:word@host/a.png"])
+def test_a_url_of_another_scheme_is_a_source_that_is_refused(url: str) -> None:
+    assert is_source(url)
+    with pytest.raises(BadSource, match=r"an http\(s\) URL"):
+        check_source(normalized(url))
