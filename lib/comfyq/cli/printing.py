@@ -125,7 +125,13 @@ def print_health(health: Json) -> None:
         return
     table = _table("worker", "ComfyUI", "devices", "jobs")
     for worker in health["workers"]:
-        _add_row(table, worker["id"], _comfyui(worker), ", ".join(worker["devices"]), _jobs(worker))
+        _add_row(
+            table,
+            worker["id"] or "-",
+            _comfyui(worker),
+            ", ".join(worker["devices"]),
+            _jobs(worker),
+        )
     _console().print(table)
 
 

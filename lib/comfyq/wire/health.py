@@ -13,10 +13,11 @@ from comfyq.wire.times import Time
 class WorkerView(BaseModel):
     """A worker that was heard of in the last seconds.
 
-    Everyone may ask, so where clients need an API key, host, process and jobs are left out.
+    Everyone may ask, so where clients need an API key, what names a machine, a worker or a job
+    is left out.
     """
 
-    id: str
+    id: str | None = Field(description="null where clients need an API key.")
     host: str | None = Field(description="null where clients need an API key.")
     pid: int | None = Field(description="null where clients need an API key.")
     version: str
@@ -36,7 +37,7 @@ class WorkerView(BaseModel):
     @classmethod
     def of(cls, worker: WorkerState, *, is_public: bool) -> "WorkerView":
         return cls(
-            id=worker.id,
+            id=None if is_public else worker.id,
             host=None if is_public else worker.host,
             pid=None if is_public else worker.pid,
             version=worker.version,
@@ -70,7 +71,7 @@ class HealthView(BaseModel):
 
     @classmethod
     def of(cls, report: HealthReport, *, version: str, is_public: bool) -> "HealthView":
-        """Show a report; an ``is_public`` one leaves out hosts, processes and jobs."""
+        """Show a report; an ``is_public`` one leaves out ids, hosts, processes and jobs."""
         return cls(
             status="healthy" if report.healthy else "degraded",
             comfyui_available=report.comfyui_available,
