@@ -16,6 +16,7 @@ from comfyq.domain.workflow.raw_graph import family_of
 from comfyq.domain.workflow.shared_numbers import followers_of
 from comfyq.domain.workflow.suggestion import NotBound, Suggestion, Suggestions, Table
 from comfyq.domain.workflow.text_suggestions import texts_of
+from comfyq.domain.workflow.unbound_inputs import unbound_of
 from comfyq.domain.workflow.value_suggestions import primitives_of, values_of
 
 SIZES = frozenset({"width", "height", "aspect_ratio", "resolution"})
@@ -75,6 +76,7 @@ def _suggestions(catalogued: CataloguedGraph) -> tuple[Suggestions, Sequence[Not
                 suggestions.add(found)
             else:
                 not_bound.append(found)
+    not_bound += unbound_of(catalogued, suggestions)
     not_bound += [
         NotBound(f"node {node}", "a manifest cannot name a node with a dot in its id")
         for node in catalogued.graph

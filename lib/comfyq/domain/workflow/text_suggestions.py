@@ -19,7 +19,7 @@ TOLD = re.compile(r"prompt|tags|lyrics|caption|positive|negative")  # whatever t
 PARTS = re.compile(r"text|prompt|string|str\b|value|caption|tags|lyrics|positive|negative")
 ENCODES = re.compile(r"encode|generat|text_?to|tts|speech|prompt", re.IGNORECASE)
 NO_TEXTS = re.compile(
-    r"delimiter|separator|regex|pattern|find|replace|substring|prefix|suffix|json|url|key|format"
+    r"delimiter|separator|regex|pattern|find|replace|substring|prefix|suffix|json|url|key|format|expression"
 )
 MAX_CHARS = 10_000
 
@@ -53,13 +53,22 @@ def _inputs(catalogued: CataloguedGraph) -> Iterator[Input]:
         if not isinstance(value, str) and reference(value) is None:
             continue
         name, spec = last_part(place.name).lower(), catalogued.spec(place)
-        if not TEXTS.fullmatch(name):
+        if not TEXTS.fullmatch(name) and not _is_encoded_text(catalogued, place):
             continue
         if spec is not None:
             if "STRING" in type_names(spec.type) and not spec.is_file:
                 yield place
         elif _looks_like_text(catalogued, place, name):
             yield place
+
+
+def _is_encoded_text(catalogued: CataloguedGraph, place: Input) -> bool:
+    """Tell if the input is a text of several lines that its node turns into conditioning."""
+    node_class, spec = catalogued.node_class(place.node), catalogued.spec(place)
+    if node_class is None or spec is None or not spec.options.get("multiline"):
+        return False
+    encodes = any("CONDITIONING" in type_names(kind) for kind in node_class.outputs)
+    return encodes and not NO_TEXTS.search(last_part(place.name).lower())
 
 
 def _looks_like_text(catalogued: CataloguedGraph, place: Input, name: str) -> bool:
