@@ -10,6 +10,7 @@ from pathlib import Path
 from comfyq.adapters.filesystem.lock import AlreadyHeld, Lock, hold, is_held
 
 FOLDER = "up"  # a file for each process, which holds its lock
+COMFYUI_URLS = "comfyui"  # beside the variables: the ComfyUIs that it has workers for
 
 
 class NotRunning(Exception):

@@ -10,9 +10,10 @@ from comfyq.aio.logs import log
 from comfyq.aio.tasks import beside
 from comfyq.bootstrap.backends import open_ports
 from comfyq.bootstrap.machine.data_check import refuse_damage
+from comfyq.bootstrap.machine.output_folders import output_folders
 from comfyq.bootstrap.membership import simulator_refused
 from comfyq.bootstrap.provisioning import provisioned
-from comfyq.bootstrap.runtime_file import runtime_file
+from comfyq.bootstrap.runtime_file import COMFYUI_URLS, runtime_file
 from comfyq.bootstrap.services import Services
 from comfyq.bootstrap.worker import evict_dead_workers, open_worker, remove_dead_workers
 from comfyq.config import LOOK_ALIKE_ACCESS, PROJECT, Backend, Settings, resources_of, variables_of
@@ -82,6 +83,7 @@ async def running(settings: Settings, options: UpOptions) -> AsyncIterator[Up]:
         settings = replace(settings, local=affordable(settings.local))
         settings = await stack.enter_async_context(_backend(settings))
         await asyncio.to_thread(refuse_damage, settings)
+        await asyncio.to_thread(output_folders, settings)  # refuse what cannot be written
         ports = open_ports(settings)
         stack.callback(ports.close)
         await ports.prepare()
@@ -97,7 +99,8 @@ async def running(settings: Settings, options: UpOptions) -> AsyncIterator[Up]:
             serving_app(app, host=options.host, port=options.port, limits=_limits_of(settings))
         )
         workers = await _opened(stack, services, engines, each=options.workers)
-        stack.enter_context(runtime_file(settings.data_dir, exports_of(settings, url)))
+        exports = exports_of(settings, url) | {COMFYUI_URLS: " ".join(options.comfyui)}
+        stack.enter_context(runtime_file(settings.data_dir, exports))
         await stack.enter_async_context(beside(_evict_for_ever(services)))
         await stack.enter_async_context(working(workers))
         yield Up(

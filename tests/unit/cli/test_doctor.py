@@ -98,6 +98,26 @@ def test_a_comfyui_that_does_not_answer_is_wrong(data: Path) -> None:
     assert "http://127.0.0.1:9" in findings["ComfyUI"]["told"]
 
 
+def test_an_outputs_folder_that_cannot_be_written_is_wrong(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (data / "file").write_text("")
+    monkeypatch.setenv("COMFYQ_OUTPUTS_DIR", str(data / "file" / "pictures"))
+    code, findings = examined(data)
+    assert (code, findings["outputs folder"]["state"]) == (1, "wrong")
+
+
+def test_folders_and_comfyui_are_those_of_the_running_server(
+    data: Path, workflows: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COMFYQ_WORKFLOWS_DIR")
+    served = {"COMFYQ_WORKFLOWS_DIR": str(workflows), "comfyui": "http://127.0.0.1:9"}
+    with runtime_file(data, {"COMFYQ_URL": "http://127.0.0.1:9"} | served):
+        _, findings = examined(data)
+    assert findings["workflows"]["told"] == f"1 in {workflows}"
+    assert "http://127.0.0.1:9" in findings["ComfyUI"]["told"]
+
+
 def test_the_running_server_is_asked(data: Path) -> None:
     worker = {"id": "w1", "comfyui_available": True, "version": __version__}
     health = {"status": "healthy", "reason": None, "version": __version__, "simulated": False}

@@ -38,7 +38,10 @@ class Reply:
 
 def expect_ok(reply: Reply, path: str) -> None:
     """Raise BadReply for a server error or a missing route, EngineError for another refusal."""
-    if reply.status >= 500 or reply.status in NO_SUCH_ROUTE:
+    if reply.status in NO_SUCH_ROUTE:
+        doubt = "is it a ComfyUI, and not too old a one?"
+        raise BadReply(f"what answers there knows no {path} (status {reply.status}): {doubt}")
+    if reply.status >= 500:
         raise BadReply(f"ComfyUI answers {reply.status} to {path}: {reply.text[:200]}")
     if reply.status != 200:
         raise EngineError(f"ComfyUI answers {reply.status} to {path}: {reply.text[:200]}")

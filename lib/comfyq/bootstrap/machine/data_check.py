@@ -1,8 +1,6 @@
 """The state of a data directory: whether its database is whole and of a version that we know."""
 
-import os
 import sqlite3
-import tempfile
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +9,7 @@ from comfyq.adapters.sqlite.integrity import damage_of, version_fault
 from comfyq.adapters.system.clock import SystemClock
 from comfyq.adapters.system.space import GIGABYTE, DiskSpace, free_bytes
 from comfyq.bootstrap.backends.embedded import database_file
+from comfyq.bootstrap.machine.writable import writing_fault
 from comfyq.config import Backend, Settings
 from comfyq.domain.diagnosis import Finding, FindingState
 from comfyq.domain.errors import TableUnavailable
@@ -40,7 +39,7 @@ def refuse_damage(settings: Settings) -> None:
 def data_findings(settings: Settings) -> Iterator[Finding]:
     """Look at the data directory, its disk, its database and, by its files, the clock."""
     subject, folder = "data directory", settings.data_dir
-    fault = _writing_fault(folder) if folder.exists() else None
+    fault = writing_fault(folder) if folder.exists() else None
     if fault is not None:
         remedy = "give it to the user that runs comfyq, or name another with --data-dir"
         yield Finding(subject, FindingState.WRONG, f"{folder}: {fault}", remedy)
@@ -48,6 +47,7 @@ def data_findings(settings: Settings) -> Iterator[Finding]:
         yield Finding(subject, FindingState.OK, f"{folder} is made by the first `comfyq up`")
     else:
         yield Finding(subject, FindingState.OK, f"{folder} can be written")
+    yield from _outputs(settings.outputs_dir)
     yield _disk(settings)
     file = database_file(settings)
     if settings.backend is Backend.EMBEDDED and file.is_file():
@@ -55,14 +55,15 @@ def data_findings(settings: Settings) -> Iterator[Finding]:
         yield _clock(file)
 
 
-def _writing_fault(folder: Path) -> str | None:
-    try:
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(b"of comfyq doctor")
-            os.fsync(file.fileno())
-    except OSError as error:
-        return error.strerror or str(error)
-    return None
+def _outputs(folder: Path | None) -> Iterator[Finding]:
+    if folder is None:
+        return
+    subject, fault = "outputs folder", writing_fault(folder)
+    if fault is None:
+        yield Finding(subject, FindingState.OK, f"{folder} can be written")
+    else:
+        remedy = "set COMFYQ_OUTPUTS_DIR to a folder that can be written"
+        yield Finding(subject, FindingState.WRONG, f"{folder}: {fault}", remedy)
 
 
 def _disk(settings: Settings) -> Finding:

@@ -5,6 +5,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from comfyq.bootstrap.machine.writable import writing_fault
 from comfyq.bootstrap.ports import MissingSetting
 from comfyq.bootstrap.runtime_file import NotRunning, read_runtime
 from comfyq.config import Backend, Settings
@@ -17,7 +18,8 @@ def output_folders(settings: Settings) -> "LinkedOutputFolders | None":
     """Return the folders that the settings want; None if they want none.
 
     Raises:
-        MissingSetting: the outputs are not kept as files of this machine.
+        MissingSetting: the outputs are not kept as files of this machine, or the folder cannot
+            be written.
     """
     if settings.outputs_dir is None:
         return None
@@ -25,6 +27,12 @@ def output_folders(settings: Settings) -> "LinkedOutputFolders | None":
         raise MissingSetting(
             "COMFYQ_OUTPUTS_DIR has links to files of this machine: it goes with the embedded "
             "backend alone, and without MINIO_ENDPOINT"
+        )
+    fault = writing_fault(settings.outputs_dir)
+    if fault is not None:
+        raise MissingSetting(
+            f"COMFYQ_OUTPUTS_DIR names {settings.outputs_dir}, which cannot be written ({fault}): "
+            "name another folder, or unset it"
         )
     return _folders(settings, settings.outputs_dir)
 

@@ -1,12 +1,14 @@
 """``comfyq doctor``: what is wrong on this machine."""
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
 
 import typer
 
 from comfyq.bootstrap.machine.doctor import examine
-from comfyq.bootstrap.runtime_file import NotRunning, read_runtime
+from comfyq.bootstrap.runtime_file import COMFYUI_URLS, NotRunning, read_runtime
 from comfyq.cli.client import ApiClient, Json, client_at
 from comfyq.cli.errors import CommandError
 from comfyq.cli.findings import report
@@ -23,14 +25,34 @@ def doctor(
     """Tell what is wrong on this machine. Exit code 1 if something must be mended.
 
     Looked at: settings, data directory, disk, database, clock, workflows, each ComfyUI that is
-    named (or, if none is, those of the running `comfyq up`), and that server itself. Nothing is
-    changed. `comfyq infra check` looks at a deployment on AWS.
+    named, and the running `comfyq up`, whose workflows and ComfyUIs are taken unless others are
+    named. Nothing is changed. `comfyq infra check` looks at a deployment on AWS.
     """
     settings = settings_with(COMFYQ_DATA_DIR=data_dir)
-    urls = comfyui_urls(comfyui, settings)
+    running = _running(settings)
+    settings = _as_running(settings, running)
+    urls = comfyui_urls(comfyui, settings) or running.get(COMFYUI_URLS, "").split()
     findings = asyncio.run(examine(settings, urls))
-    server = _server(ctx, settings, named=bool(urls))
+    server = _server(ctx, settings, running, named=bool(urls))
     report([*findings, *_settings(), *server], as_json=as_json)
+
+
+def _running(settings: Settings) -> Mapping[str, str]:
+    try:
+        return read_runtime(settings.data_dir)
+    except NotRunning:
+        return {}
+
+
+def _as_running(settings: Settings, running: Mapping[str, str]) -> Settings:
+    """Take the folders of the running server where the environment names none."""
+    usual = Settings()
+    workflows, outputs = running.get("COMFYQ_WORKFLOWS_DIR"), running.get("COMFYQ_OUTPUTS_DIR")
+    if workflows and settings.workflows_dir == usual.workflows_dir:
+        settings = replace(settings, workflows_dir=Path(workflows))
+    if outputs and settings.outputs_dir is None:
+        settings = replace(settings, outputs_dir=Path(outputs))
+    return settings
 
 
 def _settings() -> Iterator[Finding]:
@@ -40,10 +62,11 @@ def _settings() -> Iterator[Finding]:
         yield Finding("settings", FindingState.WARNING, told, remedy)
 
 
-def _server(ctx: typer.Context, settings: Settings, *, named: bool) -> Iterator[Finding]:
-    try:
-        url = read_runtime(settings.data_dir)["COMFYQ_URL"]
-    except NotRunning:
+def _server(
+    ctx: typer.Context, settings: Settings, running: Mapping[str, str], *, named: bool
+) -> Iterator[Finding]:
+    url = running.get("COMFYQ_URL")
+    if url is None:
         yield Finding("server", FindingState.OK, "none runs with this data directory now")
         return
     client = client_at(ctx, url)

@@ -72,7 +72,10 @@ def judge_workers(health: Mapping[str, Any]) -> list[Finding]:
     live = health["workers"]
     count = f"{len(live)} live"
     if health["status"] != "healthy":
-        remedy = "start a worker, or read the log of those that run: docs/deploy.md"
+        if live and not health["comfyui_available"]:
+            remedy = "start ComfyUI, or name another with --comfyui; jobs wait meanwhile"
+        else:
+            remedy = "start a worker, or read the log of those that run: docs/deploy.md"
         return [Finding(subject, FindingState.WRONG, f"{count}: {health['reason']}", remedy)]
     if not live:
         return [Finding(subject, FindingState.OK, f"{count}: {health['reason']}")]
@@ -83,9 +86,11 @@ def _oddities(health: Mapping[str, Any]) -> list[Finding]:
     findings = []
     away = [worker["id"] for worker in health["workers"] if not worker["comfyui_available"]]
     if away:
+        named = [each for each in away if each is not None]
+        which = ", ".join(named) or f"{len(away)} of {len(health['workers'])} workers"
         remedy = "`comfyq health` shows why"
         findings.append(
-            Finding("ComfyUI", FindingState.WARNING, f"does not answer: {', '.join(away)}", remedy)
+            Finding("ComfyUI", FindingState.WARNING, f"does not answer: {which}", remedy)
         )
     if health["simulated"]:
         observed = "only simulated ones answer"

@@ -141,6 +141,13 @@ async def test_another_time_zone_does_not_lose_them(lab: Lab) -> None:
     assert lab.shown() == []
 
 
+def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    settings = read_settings({"COMFYQ_OUTPUTS_DIR": str(tmp_path / "file" / "pictures")})
+    with pytest.raises(MissingSetting, match="cannot be written"):
+        output_folders(settings)
+
+
 @pytest.mark.parametrize("elsewhere", [{"COMFYQ_BACKEND": "aws"}, {"MINIO_ENDPOINT": "minio:9000"}])
 def test_files_elsewhere_cannot_be_linked(elsewhere: dict[str, str]) -> None:
     settings = read_settings({"COMFYQ_OUTPUTS_DIR": "pictures"} | elsewhere)

@@ -213,6 +213,19 @@ def test_what_health_means(health: dict[str, Any], states: list[FindingState]) -
     assert [finding.state for finding in judge_workers(health)] == states
 
 
+def test_without_comfyui_the_remedy_is_to_start_it() -> None:
+    away = worker(comfyui_available=False)
+    lost = health(away, status="degraded", reason="it is away", comfyui_available=False)
+    alone = health(status="degraded", reason="no worker", comfyui_available=False)
+    assert (judge_workers(lost)[0].remedy or "").startswith("start ComfyUI")
+    assert "start a worker" in (judge_workers(alone)[0].remedy or "")
+
+
+def test_workers_without_ids_are_counted() -> None:
+    nameless = health(worker(id=None), worker(id=None, comfyui_available=False))
+    assert judge_workers(nameless)[1].told == "does not answer: 1 of 2 workers"
+
+
 def test_messages_that_were_given_up_are_counted() -> None:
     assert judge_kept(0, more=False).state is FindingState.OK
     assert judge_kept(100, more=True).told.startswith("100 or more")
