@@ -78,7 +78,17 @@ def readable_failures(*expected: type[Exception]) -> Iterator[None]:
         if not isinstance(failure, (*expected, DomainError, OSError)):
             raise
         kind = ClockWrong if isinstance(failure, ClockSkewed) else CannotStart
-        raise kind(str(failure)) from error
+        raise kind(_words(failure)) from error
+
+
+def _words(failure: BaseException) -> str:
+    """Say what is wrong; of a file that the machine refuses, its name before the reason."""
+    if not isinstance(failure, OSError) or not failure.filename or not failure.strerror:
+        return str(failure)
+    if isinstance(failure, FileExistsError | NotADirectoryError):
+        return f"{failure.filename} cannot be used: a file stands where a folder is needed"
+    reason = failure.strerror[:1].lower() + failure.strerror[1:]
+    return f"{failure.filename} cannot be used: {reason}"
 
 
 def print_ready(**what: object) -> None:

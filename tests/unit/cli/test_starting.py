@@ -13,7 +13,7 @@ from comfyq.bootstrap.runtime_file import runtime_file
 from comfyq.cli.addresses import open_urls
 from comfyq.cli.app import app
 from comfyq.cli.errors import CannotStart
-from comfyq.cli.starting import base_url, warn_of_unknown_settings
+from comfyq.cli.starting import base_url, readable_failures, warn_of_unknown_settings
 from comfyq.config import read_settings
 from comfyq.local.up import exports_of
 
@@ -47,6 +47,21 @@ def test_it_is_refused_in_one_line(command: str, tmp_path: Path) -> None:
     ended = CliRunner().invoke(app, arguments)
     assert ended.exit_code == 2
     assert len(ended.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", ["up", "simulator"])
+def test_a_port_that_no_machine_has_is_wrong_usage(command: str) -> None:
+    ended = CliRunner().invoke(app, [command, "--port", "99999"])
+    assert ended.exit_code == 2
+    assert "65535" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "error", [FileExistsError(17, "File exists", "/a"), OSError(2, "No", "/a")]
+)
+def test_a_folder_that_the_machine_refuses_is_told_in_words(error: OSError) -> None:
+    with pytest.raises(CannotStart, match=r"^/a cannot be used: [a-z ]+$"), readable_failures():
+        raise error
 
 
 def test_the_version_is_printed() -> None:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from comfyq.cli.options import AsJson, Host
+from comfyq.cli.options import AsJson, Host, Port
 from comfyq.cli.starting import print_ready, readable_failures
 from comfyq.local.loop import run
 from comfyq.local.signals import stop_event
@@ -14,7 +14,7 @@ from comfyui_simulator import Simulator, SimulatorSettings
 
 def simulator(
     host: Host = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8188,
+    port: Port = 8188,
     generation: Annotated[
         Literal["0.3.75", "0.33.0"], typer.Option(help="The ComfyUI whose protocol it speaks.")
     ] = "0.33.0",

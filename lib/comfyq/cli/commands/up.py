@@ -13,7 +13,7 @@ from comfyq.bootstrap.ports import MissingSetting
 from comfyq.bootstrap.supervision import SupervisorTaken
 from comfyq.bootstrap.worker import NotComfyUI
 from comfyq.cli.addresses import EVERY_ONE, open_urls
-from comfyq.cli.options import AsJson, ComfyUI, ComfyUICommand, ComfyUIDir, DataDir, Host
+from comfyq.cli.options import AsJson, ComfyUI, ComfyUICommand, ComfyUIDir, DataDir, Host, Port
 from comfyq.cli.starting import (
     comfyui_urls,
     print_ready,
@@ -50,7 +50,7 @@ Insecure = Annotated[bool, typer.Option("--insecure", help="Serve other machines
 
 def up(
     host: Host = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8000,
+    port: Port = 8000,
     data_dir: DataDir = None,
     comfyui: ComfyUI = None,
     comfyui_command: ComfyUICommand = None,

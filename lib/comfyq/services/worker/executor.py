@@ -144,7 +144,7 @@ class Executor:
         if isinstance(raised, MAY_STILL_RUN):  # or this process stalled and another took over
             await self._renderer.stop(held, but=await self._conclusion.adopted(held))
         decision = decide(self._blame.attributed(held, raised), held.job, self._timing)
-        log.info("attempt_ended", job=held.id, attempt=held.token, reason=decision.reason)
+        log.debug("attempt_ended", job=held.id, attempt=held.token, reason=decision.reason)
         await self._conclusion.conclude(held, outcome_of_decision(decision))
         if isinstance(raised, EngineLeft):
             self._losses.suspect(held, raised)
