@@ -82,8 +82,7 @@ async def running(settings: Settings, options: UpOptions) -> AsyncIterator[Up]:
     async with AsyncExitStack() as stack:
         settings = replace(settings, local=affordable(settings.local))
         settings = await stack.enter_async_context(_backend(settings))
-        await asyncio.to_thread(refuse_damage, settings)
-        await asyncio.to_thread(output_folders, settings)  # refuse what cannot be written
+        await asyncio.to_thread(_refuse_unusable, settings)
         ports = open_ports(settings)
         stack.callback(ports.close)
         await ports.prepare()
@@ -99,8 +98,7 @@ async def running(settings: Settings, options: UpOptions) -> AsyncIterator[Up]:
             serving_app(app, host=options.host, port=options.port, limits=_limits_of(settings))
         )
         workers = await _opened(stack, services, engines, each=options.workers)
-        exports = exports_of(settings, url) | {COMFYUI_URLS: " ".join(options.comfyui)}
-        stack.enter_context(runtime_file(settings.data_dir, exports))
+        stack.enter_context(runtime_file(settings.data_dir, _published(settings, url, options)))
         await stack.enter_async_context(beside(_evict_for_ever(services)))
         await stack.enter_async_context(working(workers))
         yield Up(
@@ -110,6 +108,16 @@ async def running(settings: Settings, options: UpOptions) -> AsyncIterator[Up]:
             comfyui=[each.url for each in engines],
             no_simulator=missing,
         )
+
+
+def _refuse_unusable(settings: Settings) -> None:
+    """Raise TableUnavailable for a damaged database, MissingSetting for an outputs folder."""
+    refuse_damage(settings)
+    output_folders(settings)
+
+
+def _published(settings: Settings, url: str, options: UpOptions) -> dict[str, str]:
+    return exports_of(settings, url) | {COMFYUI_URLS: " ".join(options.comfyui)}
 
 
 async def _require_key(services: Services, *, host: str) -> None:
