@@ -9,7 +9,7 @@ from comfyq.adapters.filesystem.spool import FileSpool
 from comfyq.domain.graph.node_catalogue import NodeCatalogue, read_catalogue
 from comfyq.domain.job import JobId, WorkerId
 from comfyq.records.catalogues import CatalogueRecords
-from comfyq.records.workers import WorkerState
+from comfyq.records.workers import KEPT_S, WorkerState
 from comfyq.services.workflows.node_catalogues import CataloguePublisher
 from comfyui_simulator.catalogue import load_catalogue
 from tests.api_lab import ApiLab
@@ -83,4 +83,4 @@ async def beat(
         seen_at=now,
         started_at=now,
     )
-    await lab.workers.beat(state, ttl_s=60)
+    await lab.workers.beat(state, ttl_s=KEPT_S)

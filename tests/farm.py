@@ -20,6 +20,7 @@ from comfyq.domain.caller import DEFAULT_TENANT, TenantId
 from comfyq.domain.files.inputs import InputLimits
 from comfyq.domain.files.output import Output
 from comfyq.domain.job import Job, JobId, JobStatus, Limits, WorkerId
+from comfyq.domain.job.estimate import Estimate
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.notifier import Connection
 from comfyq.records.subscriptions import Subscription
@@ -95,6 +96,7 @@ class Farm:
             render=_render,
             clock=self.clock,
             retention=services.retention,
+            estimate=services.estimates.estimate,
         )
         self.records, self.files = services.records, services.assets
         self.subscriptions, self.announcer = services.followers, services.announcer
@@ -149,7 +151,7 @@ class Farm:
         return FarmWorker(self, name, engine or ScriptedEngine(), disk_cleanup)
 
 
-def _render(job: Job, outputs: Sequence[Output], base_url: str) -> bytes:
+def _render(job: Job, outputs: Sequence[Output], base_url: str, _: Estimate) -> bytes:
     return f"{job.status} {job.progress.fraction}".encode()
 
 

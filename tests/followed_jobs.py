@@ -9,6 +9,7 @@ from comfyq.domain import job as jobs
 from comfyq.domain.caller import DEFAULT_TENANT, TenantId
 from comfyq.domain.files.output import Output, OutputKind
 from comfyq.domain.job import Job, JobId, WorkerId
+from comfyq.domain.job.estimate import NOTHING, Estimate
 from comfyq.domain.job.progress import Progress
 from comfyq.domain.submission.spec import Spec
 from comfyq.edges.api.links import output_url
@@ -52,7 +53,9 @@ class FollowedJobs:
             render=self._render,
             clock=self.clock,
             retention=timedelta(days=7),
+            estimate=self._estimated,
         )
+        self.estimate = NOTHING  # of each queued job
         self.subscriptions = Subscriptions(
             records=self.records,
             subscriptions=self.followers,
@@ -65,12 +68,17 @@ class FollowedJobs:
     async def _is_valid(self, key_id: str) -> bool:
         return key_id not in self.revoked
 
-    def _render(self, job: Job, outputs: Sequence[Output], base_url: str) -> bytes:
+    async def _estimated(self, job: Job) -> Estimate:
+        return self.estimate
+
+    def _render(
+        self, job: Job, outputs: Sequence[Output], base_url: str, estimate: Estimate
+    ) -> bytes:
         def url(index: int) -> str:
             query = self.links.query(job.id, index)
             return output_url(base_url or PUBLIC_URL, job.id, index, query)
 
-        return render(job, outputs, output_url=url)
+        return render(job, outputs, output_url=url, estimate=estimate)
 
     async def submitted(self, job_id: str = "job-1", *, tenant: str = DEFAULT_TENANT) -> Job:
         job = jobs.submitted(

@@ -7,6 +7,7 @@ import pytest
 import websocket
 import websockets
 
+from comfyq.domain.job.estimate import Estimate
 from comfyq.local.gateway_settings import GatewaySettings
 from tests.followed_jobs import with_progress
 from tests.gateway_lab import Event, closed, connect, gateway_lab, received
@@ -111,3 +112,13 @@ async def test_a_viewer_whose_job_cannot_be_followed_is_not_left_waiting() -> No
         async with connect(f"{lab.url}/ws/progress/job-1") as client:
             code, frames = await closed(client)
         assert ([frame["code"] for frame in frames], code) == (["job-not-found"], 1011)
+
+
+async def test_the_first_frame_of_a_waiting_job_says_why_it_waits() -> None:
+    async with gateway_lab() as lab:
+        await lab.world.submitted()
+        lab.world.estimate = Estimate(queue_position=2, waits_for="no worker is connected")
+        async with connect(f"{lab.url}/ws/progress/job-1") as client:
+            first = await received(client)
+    assert (first["status"], first["queue_position"]) == ("queued", 2)
+    assert first["waits_for"].endswith("no worker is connected")

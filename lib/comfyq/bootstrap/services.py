@@ -12,6 +12,7 @@ from comfyq.bootstrap.file_services import FileServices
 from comfyq.bootstrap.machine.output_folders import output_folders
 from comfyq.domain.files.output import Output
 from comfyq.domain.job import Job, JobId
+from comfyq.domain.job.estimate import Estimate
 from comfyq.domain.submission.batch import BatchId
 from comfyq.edges.api.links import output_url
 from comfyq.edges.intake.reading import read_message
@@ -94,6 +95,7 @@ class Services(FileServices):
             render=self._render,
             clock=self.ports.clock,
             retention=self.retention,
+            estimate=self.estimates.estimate,
             on_end=None if self.output_links is None else self.output_links.add,
         )
 
@@ -271,7 +273,9 @@ class Services(FileServices):
             clock=self.ports.clock,
         )
 
-    def _render(self, job: Job, outputs: Sequence[Output], base_url: str) -> bytes:
+    def _render(
+        self, job: Job, outputs: Sequence[Output], base_url: str, estimate: Estimate
+    ) -> bytes:
         base_url = base_url or self.settings.api.public_url or ""
 
         def url(index: int) -> str | None:
@@ -279,7 +283,7 @@ class Services(FileServices):
                 return None
             return output_url(base_url, job.id, index, self.link_signer.query(job.link_key, index))
 
-        return render(job, outputs, output_url=url)
+        return render(job, outputs, output_url=url, estimate=estimate)
 
 
 def _log_workflow(name: str, fault: str | None) -> None:

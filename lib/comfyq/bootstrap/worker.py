@@ -101,7 +101,7 @@ async def evict_dead_workers(services: Services) -> None:
 
 async def _remove_heartbeat(services: Services, dead: OwnFolder) -> None:
     if dead.shown.exists():
-        await services.workers.remove(dead.worker)
+        await services.workers.end(dead.worker)
         dead.shown.unlink()
 
 

@@ -21,6 +21,7 @@ from comfyq.edges.worker.unstopped_watch import UnstoppedWatch
 from comfyq.edges.worker.worker import Companion, Worker
 from comfyq.records.catalogues import CatalogueRecords
 from comfyq.records.indexes.aside_jobs import AsideRecords
+from comfyq.records.workers import KEPT_S
 from comfyq.services.worker.capabilities import Capabilities
 from comfyq.services.worker.choice.affinity import Affinity
 from comfyq.services.worker.choice.aside_jobs import AsideJobs
@@ -208,7 +209,7 @@ class WorkerServices:
             catalogue=self.catalogue,
             clock=self.services.ports.clock,
             period_s=self.settings.beat_s,
-            ttl_s=int(self.settings.live_s * 3),
+            ttl_s=KEPT_S,
         )
 
     @cached_property

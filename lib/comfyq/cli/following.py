@@ -17,7 +17,11 @@ ENDS = frozenset({"completed", "failed", "canceled"})
 FRAME_FIELDS = (
     *("status", "progress", "step", "max_steps"),
     *("image_url", "error", "error_code", "seq", "attempt", "simulated"),
+    *("waits_for", "queue_position"),
 )
+
+
+Wait = tuple[str | None, int | None]  # the reason and the place of a queued job
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +53,7 @@ class _Following:
         self._job_id = job_id
         self._pace = pace
         self._newest = (-1, 0.0)
+        self._wait: Wait = (None, None)
         self._ended = False
         self._url = ""  # of the socket; the job tells it
         self._answered_at: float | None = None
@@ -70,7 +75,7 @@ class _Following:
         if job is not None:
             self._url = job["urls"]["ws"]
             named = {"job_id": self._job_id, "message": None}
-            yield from self._news(named | {field: job[field] for field in FRAME_FIELDS})
+            yield from self._news(named | {field: job.get(field) for field in FRAME_FIELDS})
 
     def _pushed(self) -> Iterator[Json]:
         """Yield the frames of the socket until the job or the socket has ended."""
@@ -90,8 +95,10 @@ class _Following:
     def _news(self, frame: Json) -> Iterator[Json]:
         """The frame, unless it is older than the newest one, or says the same."""
         position = (int(frame["seq"]), float(frame["progress"]))
-        if position > self._newest:
+        wait: Wait = (frame.get("waits_for"), frame.get("queue_position"))
+        if position > self._newest or (position == self._newest and wait != self._wait):
             self._newest = position
+            self._wait = wait
             self._ended = has_ended(frame)
             yield frame
 

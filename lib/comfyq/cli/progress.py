@@ -64,4 +64,8 @@ def shown_batch(*, as_json: bool) -> Iterator[Show]:
 
 
 def _steps(frame: Json) -> str:
-    return f"step {frame['step']} of {frame['max_steps']}" if frame["max_steps"] else ""
+    if frame["max_steps"]:
+        return f"step {frame['step']} of {frame['max_steps']}"
+    position, reason = frame.get("queue_position"), frame.get("waits_for")
+    parts = [f"place {position}" if position else "", f"waits for {reason}" if reason else ""]
+    return "; ".join(filter(None, parts))

@@ -1,4 +1,4 @@
-"""The last state of each worker. An item expires when its worker sends no heartbeats."""
+"""The last state of each worker; it is kept for a day, to tell since when there is no worker."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,11 +6,12 @@ from datetime import datetime, timedelta
 
 from comfyq.domain.job import JobId, WorkerId
 from comfyq.ports.clock import Clock
-from comfyq.ports.table import Cursor, Delete, Item, Put, Table
+from comfyq.ports.table import Cursor, Item, Put, Table
 from comfyq.records.times import from_ms, to_ms
 
 PARTITION = "WORKER"
 PAGE = 100
+KEPT_S = 24 * 3600  # after its last heartbeat, to tell since when there is no worker
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +34,7 @@ class WorkerState:
     family: str | None = None  # of the job that it took last: ComfyUI has loaded its models
     seen_at: datetime
     started_at: datetime
+    ended: bool = False  # known to be dead; its next heartbeat says otherwise
 
     @property
     def takes_jobs(self) -> bool:
@@ -53,7 +55,15 @@ class WorkerRecords:
 
     async def live(self) -> Sequence[WorkerState]:
         """Return every live worker, by id."""
+        return self.alive(await self.known())
+
+    def alive(self, workers: Sequence[WorkerState]) -> Sequence[WorkerState]:
+        """Return those of ``workers`` that are live now."""
         now = self._clock.now()
+        return [each for each in workers if not each.ended and now - each.seen_at < self._live_for]
+
+    async def known(self) -> Sequence[WorkerState]:
+        """Return every worker whose state is still stored, by id; it may have ended."""
         items: list[Item] = []
         after: Cursor | None = None
         while True:
@@ -62,11 +72,13 @@ class WorkerRecords:
             after = page.cursor
             if after is None:
                 break
-        return [each for each in map(_worker, items) if now - each.seen_at < self._live_for]
+        return [_worker(item) for item in items]
 
-    async def remove(self, worker_id: WorkerId) -> None:
-        """Delete a worker that has left; a missing one is no error."""
-        await self._table.write(Delete((PARTITION, worker_id)))
+    async def end(self, worker_id: WorkerId) -> None:
+        """Note that a worker is dead, so that it is not live; a missing one is no error."""
+        item = await self._table.get((PARTITION, worker_id))
+        if item is not None:
+            await self._table.write(Put({**item, "ended": True}))
 
 
 def _item(worker: WorkerState, *, ttl_s: int) -> Item:
@@ -111,7 +123,16 @@ def _worker(item: Item) -> WorkerState:
         family=item.get("family"),
         seen_at=from_ms(item["seen"]),
         started_at=from_ms(item["started"]),
+        ended=item.get("ended", False),
     )
+
+
+def absence_of(known: Sequence[WorkerState]) -> str:
+    """Say since when no worker is live, from the states that are still stored."""
+    last = max((worker.seen_at for worker in known), default=None)
+    if last is None:
+        return "no worker is connected; none was seen in the last 24 hours"
+    return f"no worker is connected; the last one was seen at {last:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def obstacle_of(live: Sequence[WorkerState]) -> str | None:

@@ -176,6 +176,7 @@ def test_a_job_or_batch_is_tried_again(api: FakeApi) -> None:
     api.answer(f"/generate/{BATCH}/retry", MISSING, status=404)
     api.answer(f"{PATH}/retry", batch(item(0, api.job())), status=202)
     assert "1 queued" in run(api, "retry", BATCH).stdout
+    assert "1 queued" in run(api, "retry", BATCH, "--failed").stdout
 
 
 def test_files_of_an_earlier_job_or_batch_are_fetched(api: FakeApi, tmp_path: Path) -> None:

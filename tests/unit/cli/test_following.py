@@ -130,3 +130,12 @@ def test_a_long_silence_is_broken_by_pings(api: FakeApi) -> None:
 def test_no_socket_to_be_had(url: str) -> None:
     with pytest.raises(SocketGone):
         ProgressSocket(url, JOB)
+
+
+def test_a_changed_reason_to_wait_is_shown_once(api: FakeApi) -> None:
+    api.answer(PATH, api.job(seq=2, waits_for="a"))
+    reasons = ["a", "b", "b", None]
+    waiting = [frame(2, "queued", waits_for=reason) for reason in reasons]
+    api.sockets.append([*waiting, frame(3, "completed", 1)])
+    shown = [each["waits_for"] for each in follow(ApiClient(api.url), JOB) if each["seq"] == 2]
+    assert shown == ["a", "b", None]

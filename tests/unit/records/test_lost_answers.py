@@ -215,7 +215,7 @@ async def test_followers_workers_families_and_secrets_do_not_notice(store: Store
     workers = WorkerRecords(store.table, clock=ManualClock(NOW), live_s=20)
     await workers.beat(worker, ttl_s=60)
     assert await workers.live() == [worker]
-    await workers.remove(worker.id)
+    await workers.end(worker.id)
     assert await workers.live() == []
 
     families = FamilyRecords(store.table)

@@ -1,5 +1,7 @@
 """``comfyq retry``: what failed or was canceled, once more."""
 
+from typing import Annotated
+
 import typer
 
 from comfyq.cli.client import client_at
@@ -7,9 +9,18 @@ from comfyq.cli.options import AsJson, Url
 from comfyq.cli.printing import print_batch, print_json
 from comfyq.cli.targets import JobOrBatchId, job_or_batch
 
+Failed = Annotated[
+    bool,
+    typer.Option("--failed", help="Only what failed or was canceled; always so, said or not."),
+]
+
 
 def retry(
-    ctx: typer.Context, target_id: JobOrBatchId, url: Url = None, as_json: AsJson = False
+    ctx: typer.Context,
+    target_id: JobOrBatchId,
+    failed: Failed = False,
+    url: Url = None,
+    as_json: AsJson = False,
 ) -> None:
     """Try a job again that failed or was canceled; of a batch, all such jobs as a new batch.
 

@@ -19,7 +19,7 @@ from comfyq.wire.generate.jobs import (
     RunningAttemptView,
     StoryView,
 )
-from comfyq.wire.generate.statuses import error_text, failure_of, whole_error_text
+from comfyq.wire.generate.statuses import error_text, failure_of, waits_for, whole_error_text
 
 
 class JobViews:
@@ -46,8 +46,7 @@ class JobViews:
         fields["eta_s"] = estimate.eta_s
         fields["queue_position"] = estimate.queue_position
         fields["queue_position_above"] = estimate.position_above
-        if estimate.waits_for is not None:
-            fields["waits_for"] = for_clients(f"a worker that takes jobs: {estimate.waits_for}")
+        fields["waits_for"] = waits_for(job, estimate)
         return JobView.model_validate(fields)
 
     def accepted(self, accepted: Accepted, *, room: int = ANSWER_BYTES) -> JobView:
@@ -99,7 +98,7 @@ class JobViews:
             "started_at": job.started_at,
             "ended_at": job.ended_at,
             "cancel_requested": job.cancel_requested,
-            "waits_for": job.note if job.is_aside else None,
+            "waits_for": waits_for(job),
             "seed": spec.parameters.get("seed") if spec else job.seed,
             "warnings": [*(spec.warnings if spec else ()), *map(for_clients, job.warnings)],
             "outputs": shown.outputs,

@@ -6,15 +6,22 @@ from pydantic import BaseModel
 
 from comfyq.domain.files.output import Output, OutputKind
 from comfyq.domain.job import Job
+from comfyq.domain.job.estimate import NOTHING, Estimate
 from comfyq.domain.job.shown_status import STATUSES
 from comfyq.wire.generate.frames import MAX_TEXT, ProgressFrame
-from comfyq.wire.generate.statuses import error_text, failure_of
+from comfyq.wire.generate.statuses import error_text, failure_of, waits_for
 
 OutputUrl = Callable[[int], str | None]
 """index of an output -> the signed link to it, if one can be made."""
 
 
-def render(job: Job, outputs: Sequence[Output], *, output_url: OutputUrl) -> bytes:
+def render(
+    job: Job,
+    outputs: Sequence[Output],
+    *,
+    output_url: OutputUrl,
+    estimate: Estimate = NOTHING,
+) -> bytes:
     """Return a job's frame; once completed, it has the link to the first image."""
     failure = failure_of(job)
     frame = ProgressFrame(
@@ -30,6 +37,8 @@ def render(job: Job, outputs: Sequence[Output], *, output_url: OutputUrl) -> byt
         seq=job.version,
         attempt=job.attempt,
         simulated=job.simulated,
+        waits_for=_clipped(waits_for(job, estimate)),
+        queue_position=estimate.queue_position,
     )
     return encode(frame)
 

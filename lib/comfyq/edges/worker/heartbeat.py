@@ -111,7 +111,7 @@ class Heartbeat:
     async def stop(self) -> None:
         """Delete the worker's state: it has left."""
         try:
-            await self._records.remove(self._identity.id)
+            await self._records.end(self._identity.id)
         except DomainError as away:
             log.warning("beat_failed", reason=str(away))
 

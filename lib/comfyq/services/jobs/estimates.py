@@ -22,7 +22,7 @@ from comfyq.records.indexes.listed_jobs import Waiting
 from comfyq.records.jobs import JobRecords
 from comfyq.records.run_times import RunTimeRecords
 from comfyq.records.times import EPOCH
-from comfyq.records.workers import WorkerRecords, obstacle_of
+from comfyq.records.workers import WorkerRecords, WorkerState, absence_of, obstacle_of
 
 AHEAD = 100  # waiting jobs that are read of a family
 FAMILIES = 40  # families that are read; each costs a query
@@ -70,7 +70,8 @@ class Estimates:
         self._run_times = run_times
         self._clock = clock
         self._front = Cached(self._look, max_age_s=front_s)
-        self._workers = Cached(workers.live, max_age_s=WORKERS_S)
+        self._workers = workers
+        self._known_workers = Cached(workers.known, max_age_s=WORKERS_S)
         self._usual: dict[str, Cached[float | None]] = {}
 
     async def estimate(self, job: Job) -> Estimate:
@@ -90,8 +91,10 @@ class Estimates:
 
     async def _of_waiting(self, job: Job) -> Estimate:
         since = job.not_before or job.created_at
-        front, workers = await self._front.get(), await self._workers.get()
+        front, workers = await self._front.get(), await self._live()
         waits_for = obstacle_of(workers)
+        if not workers:
+            waits_for = absence_of(await self._known_workers.get())
         place = since, job.id
         ahead = front.ahead_of(place)
         if ahead is None:
@@ -103,9 +106,12 @@ class Estimates:
     async def _of_claimed(self, job: Job) -> Estimate:
         """Estimate for a claimed job: only its worker's other jobs may be ahead of it."""
         assert job.lease is not None, "the caller looked"
-        holders = [each for each in await self._workers.get() if each.id == job.lease.worker]
+        holders = [each for each in await self._live() if each.id == job.lease.worker]
         others = [len(set(holder.jobs) - {job.id}) for holder in holders]
         return Estimate(await self._until_end(job, ahead=0, held=others), queue_position=0)
+
+    async def _live(self) -> Sequence[WorkerState]:
+        return self._workers.alive(await self._known_workers.get())
 
     async def _until_end(self, job: Job, *, ahead: int, held: Sequence[int]) -> int | None:
         usual_s = await self._usual_s(job.workflow)

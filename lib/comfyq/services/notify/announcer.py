@@ -9,13 +9,16 @@ from comfyq.domain import job as jobs
 from comfyq.domain.errors import DomainError
 from comfyq.domain.files.output import Output
 from comfyq.domain.job import Job
+from comfyq.domain.job.estimate import NOTHING, Estimate
 from comfyq.ports.clock import Clock
 from comfyq.ports.notifier import ConnectionGone, Notifier
 from comfyq.records.jobs import JobRecords
 from comfyq.records.subscriptions import Subscription, SubscriptionRecords
 
-Render = Callable[[Job, Sequence[Output], str], bytes]
-"""(job, its outputs, base URL of links) -> the frame to post."""
+Render = Callable[[Job, Sequence[Output], str, Estimate], bytes]
+"""(job, its outputs, base URL of links, estimate) -> the frame to post."""
+
+EstimateOf = Callable[[Job], Awaitable[Estimate]]
 
 OnEnd = Callable[[Job], Awaitable[None]]
 
@@ -32,6 +35,7 @@ class Announcer:
         render: Render,
         clock: Clock,
         retention: timedelta,
+        estimate: EstimateOf,
         on_end: OnEnd | None = None,
     ) -> None:
         self._records = records
@@ -40,6 +44,7 @@ class Announcer:
         self._render = render
         self._clock = clock
         self._retention = retention
+        self._estimate = estimate
         self._on_end = on_end
 
     async def announce(self, job: Job) -> bool:
@@ -76,11 +81,16 @@ class Announcer:
             return True
         succeeded = job.status == "succeeded"
         outputs = await self._records.outputs(job.id) if succeeded else []
-        posts = [self._post_to(job, outputs, follower) for follower in followers]
+        # of a waiting job alone: a worker that reports progress waits for no further reads
+        waiting = job.status == "queued" and job.lease is None
+        estimate = await self._estimate(job) if waiting else NOTHING
+        posts = [self._post_to(job, outputs, follower, estimate) for follower in followers]
         return all(await asyncio.gather(*posts))
 
-    async def _post_to(self, job: Job, outputs: Sequence[Output], follower: Subscription) -> bool:
-        frame = self._render(job, outputs, follower.base_url)
+    async def _post_to(
+        self, job: Job, outputs: Sequence[Output], follower: Subscription, estimate: Estimate
+    ) -> bool:
+        frame = self._render(job, outputs, follower.base_url, estimate)
         try:
             await self._notifier.post(follower.connection, frame)
         except ConnectionGone:

@@ -25,6 +25,8 @@ class ProgressFrame(BaseModel):
     seq: int  # the job's stored version: drop a frame older by (seq, progress) than the last one
     attempt: int  # progress never falls within an attempt
     simulated: bool = False  # by a simulator: no picture is real
+    waits_for: str | None = None  # why a queued job does not begin
+    queue_position: int | None = None  # estimated; 1 is the next
 
 
 class ErrorFrame(BaseModel):

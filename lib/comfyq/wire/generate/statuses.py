@@ -2,12 +2,20 @@
 
 from comfyq.domain.job import Job, JobError
 from comfyq.domain.job.client_text import for_clients
+from comfyq.domain.job.estimate import NOTHING, Estimate
 from comfyq.domain.job.shown_status import STATUSES
 
 
 def failure_of(job: Job) -> JobError | None:
     """Return why the job failed; the error of an attempt that will be repeated is not the job's."""
     return job.error if STATUSES[job.status] == "failed" else None
+
+
+def waits_for(job: Job, estimate: Estimate = NOTHING) -> str | None:
+    """Return what a queued job waits for: what it needs, or else any worker that takes jobs."""
+    if job.is_aside or estimate.waits_for is None:
+        return job.note if job.is_aside else None
+    return for_clients(f"a worker that takes jobs: {estimate.waits_for}")
 
 
 def error_text(error: JobError) -> str:

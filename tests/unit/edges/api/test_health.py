@@ -144,8 +144,8 @@ async def test_a_state_comes_back_as_it_was_told(lab: ApiLab) -> None:
     for state in states:
         await lab.workers.beat(state, ttl_s=90)
     assert list(await lab.workers.live()) == states
-    await lab.workers.remove(WorkerId("b"))
-    await lab.workers.remove(WorkerId("b"))
+    await lab.workers.end(WorkerId("b"))
+    await lab.workers.end(WorkerId("b"))
     assert [each.id for each in await lab.workers.live()] == ["a", "c", "d"]
 
 

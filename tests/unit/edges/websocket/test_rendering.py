@@ -9,6 +9,7 @@ from comfyq.domain import job as jobs
 from comfyq.domain.caller import DEFAULT_TENANT
 from comfyq.domain.files.output import Output, OutputKind
 from comfyq.domain.job import Job, JobError, JobId, JobStatus
+from comfyq.domain.job.estimate import Estimate
 from comfyq.domain.job.progress import Progress
 from comfyq.edges.websocket.rendering import render
 from comfyq.wire.generate.frames import MAX_TEXT
@@ -48,6 +49,8 @@ def test_a_running_job_is_shown_as_documented() -> None:
         "seq": 7,
         "attempt": 2,
         "simulated": False,
+        "waits_for": None,
+        "queue_position": None,
     }
 
 
@@ -89,3 +92,10 @@ def test_a_frame_stays_below_what_a_socket_takes() -> None:
     shown = frame(job(status=JobStatus.FAILED, error=error))
     assert len(shown["error"]) == MAX_TEXT
     assert shown["error"].endswith("…")
+
+
+def test_a_waiting_job_says_why_and_where_it_waits() -> None:
+    estimate = Estimate(queue_position=3, waits_for="no worker is connected")
+    shown = json.loads(render(job(), [], output_url=url_of, estimate=estimate))
+    assert shown["waits_for"] == "a worker that takes jobs: no worker is connected"
+    assert shown["queue_position"] == 3

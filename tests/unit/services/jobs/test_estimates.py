@@ -10,7 +10,7 @@ import pytest
 from comfyq.aio.tasks import beside
 from comfyq.domain import job as jobs
 from comfyq.domain.caller import DEFAULT_TENANT
-from comfyq.domain.job import Job, JobId
+from comfyq.domain.job import Job, JobId, WorkerId
 from comfyq.domain.job.progress import Progress
 from comfyq.ports.table import Page, Write
 from comfyq.records.families import FamilyRecords
@@ -199,10 +199,16 @@ def count_writes(farm: Farm) -> list[Write]:
     return done
 
 
+NO_WORKER = "a worker that takes jobs: no worker is connected"
+
+
 @pytest.mark.parametrize(
     ("engines", "reason"),
     [
-        ([], "a worker that takes jobs: no worker is connected"),
+        (
+            [],
+            f"{NO_WORKER}; none was seen in the last 24 hours",
+        ),
         ([False], "a worker that takes jobs: ComfyUI of w0 does not answer"),
         ([False, True], None),
     ],
@@ -216,6 +222,16 @@ async def test_a_waiting_job_says_why_no_worker_takes_it(
     assert lab.show(job_id)["waits_for"] == reason
     [listed] = lab.client.get("/generate").json()["jobs"]
     assert (listed["waits_for"], listed["queue_position"]) == (reason, 1)
+
+
+async def test_a_waiting_job_says_since_when_no_worker_is_there(lab: ApiLab) -> None:
+    await works(lab, "w0")
+    seen_at = lab.clock.now()
+    await lab.workers.end(WorkerId("w0"))
+    lab.clock.advance(3600)
+    job_id = lab.submit()["id"]
+    expected = f"the last one was seen at {seen_at:%Y-%m-%dT%H:%M:%SZ}"
+    assert lab.show(job_id)["waits_for"].endswith(expected)
 
 
 async def test_a_job_far_back_has_a_bound_for_its_position(lab: ApiLab) -> None:
