@@ -29,7 +29,13 @@ def shown_frames(*, as_json: bool) -> Iterator[Show]:
     with Progress(*columns, console=Console(stderr=True)) as progress:
         bar = progress.add_task("queued", total=1.0, steps="")
 
+        reason: str | None = None  # to wait, as printed last
+
         def show(frame: Json) -> None:
+            nonlocal reason
+            if frame.get("waits_for") != reason and (reason := frame.get("waits_for")):
+                # a line of its own: beside the bar a narrow terminal cuts it
+                progress.console.print(f"waits for {reason}", markup=False, highlight=False)
             progress.update(
                 bar,
                 description=frame["status"],
@@ -66,6 +72,5 @@ def shown_batch(*, as_json: bool) -> Iterator[Show]:
 def _steps(frame: Json) -> str:
     if frame["max_steps"]:
         return f"step {frame['step']} of {frame['max_steps']}"
-    position, reason = frame.get("queue_position"), frame.get("waits_for")
-    parts = [f"place {position}" if position else "", f"waits for {reason}" if reason else ""]
-    return "; ".join(filter(None, parts))
+    position = frame.get("queue_position")
+    return f"place {position}" if position else ""

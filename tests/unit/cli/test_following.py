@@ -8,6 +8,7 @@ import pytest
 from comfyq.cli.client import ApiClient, Json
 from comfyq.cli.errors import NotReached, Refused
 from comfyq.cli.following import Pace, follow
+from comfyq.cli.progress import shown_frames
 from comfyq.cli.socket import ProgressSocket, SocketGone
 from tests.fake_api import JOB, Close, Deaf, FakeApi, Heard, fake_api, frame
 
@@ -139,3 +140,12 @@ def test_a_changed_reason_to_wait_is_shown_once(api: FakeApi) -> None:
     api.sockets.append([*waiting, frame(3, "completed", 1)])
     shown = [each["waits_for"] for each in follow(ApiClient(api.url), JOB) if each["seq"] == 2]
     assert shown == ["a", "b", None]
+
+
+def test_people_read_the_reason_and_its_changes(capsys: pytest.CaptureFixture[str]) -> None:
+    with shown_frames(as_json=False) as show:
+        for reason in ("a [worker]", "a [worker]", "b", None):
+            show(frame(2, "queued", waits_for=reason, queue_position=7))
+        show(frame(3))
+    printed = capsys.readouterr().err
+    assert [printed.count(f"waits for {each}") for each in ("a [worker]", "b")] == [1, 1]

@@ -109,7 +109,7 @@ class Heartbeat:
             self._shown, self._shown_news = state, news
 
     async def stop(self) -> None:
-        """Delete the worker's state: it has left."""
+        """Note that the worker has left."""
         try:
             await self._records.end(self._identity.id)
         except DomainError as away:
