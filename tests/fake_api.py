@@ -42,6 +42,7 @@ class FakeApi:
 
     url: str = ""
     answers: dict[str, deque[tuple[int, object]]] = field(default_factory=dict)
+    headers: dict[str, Mapping[str, str]] = field(default_factory=dict)  # of a path's answers
     sockets: deque[list[Step]] = field(default_factory=deque)  # none left: refused
     requests: list[tuple[str, str, Mapping[str, str], bytes]] = field(default_factory=list)
     said: list[Json] = field(default_factory=list)  # by clients, on sockets
@@ -92,9 +93,10 @@ class FakeApi:
         if not known:
             return web.json_response({"code": "not-found", "detail": "no such path"}, status=404)
         status, answer = known.popleft() if len(known) > 1 else known[0]
+        headers = self.headers.get(request.path)
         if isinstance(answer, bytes):
-            return web.Response(body=answer, status=status)
-        return web.json_response(answer, status=status)
+            return web.Response(body=answer, status=status, headers=headers)
+        return web.json_response(answer, status=status, headers=headers)
 
     async def _socket(self, request: web.Request) -> web.StreamResponse:
         if not self.sockets:

@@ -105,10 +105,12 @@ class ApiClient:
         """The asset that it has become."""
         return self._call("POST", f"/assets/uploads/{quote(upload_id, safe='')}/complete")
 
-    def submit_batch(self, requests: Sequence[Any], *, idempotency_key: str) -> Json:
+    def submit_batch(self, requests: Sequence[Any], *, idempotency_key: str) -> tuple[Json, bool]:
+        """Return the batch as it was accepted, and whether that was earlier under this key."""
         headers = {"Idempotency-Key": idempotency_key}
         body = {"requests": list(requests)}
-        return self._call("POST", "/generate/batch", json=body, headers=headers)
+        batch, answered = self._answer("POST", "/generate/batch", json=body, headers=headers)
+        return batch, answered.get("idempotent-replayed") == "true"
 
     def batch(self, batch_id: str, *, items: bool = False) -> Json:
         """A batch's summary; with ``items``, each of its requests and jobs as well."""
@@ -167,6 +169,10 @@ class ApiClient:
                 raise NotReached(f"the download broke off: {_reason(cut)}") from cut
 
     def _call(self, method: str, path: str, **how: Any) -> Json:
+        return self._answer(method, path, **how)[0]
+
+    def _answer(self, method: str, path: str, **how: Any) -> tuple[Json, Mapping[str, str]]:
+        """Return the body and the headers of an answer."""
         headers = {**self.key_headers, **how.pop("headers", {})}
         answer = self._request(method, self._url + path, headers=headers, **how)
         if answer.status >= 300:
@@ -174,7 +180,7 @@ class ApiClient:
         body = _object(answer.data)
         if body is None:
             raise NotReached(f"{self._url} answers, but it is not comfyq")
-        return body
+        return body, answer.headers
 
     def _request(self, method: str, url: str, **how: Any) -> urllib3.BaseHTTPResponse:
         try:

@@ -78,9 +78,9 @@ def test_files_are_fetched_once_and_listed_in_a_table(api: FakeApi, tmp_path: Pa
     assert "line 3: failed: it broke" in ended.stderr
     assert (out / "1-0.png").read_bytes() == PICTURE
     assert [(row["row"], row["status"], row["error"]) for row in table(out)] == [
-        ("line 1", "completed", ""),
-        ("line 2", "refused", "prompt: is no text"),
-        ("line 3", "failed", "it broke"),
+        ("1", "completed", ""),
+        ("2", "refused", "prompt: is no text"),
+        ("3", "failed", "it broke"),
     ]
     assert table(out)[0]["files"] == str(out / "1-0.png")
     assert fetches(api) == 1
@@ -134,15 +134,57 @@ def test_rows_are_named_where_none_can_be_run(api: FakeApi, tmp_path: Path) -> N
     api.answer("/generate/batch", {"code": "invalid-parameters", "errors": errors}, status=422)
     ended = run(api, "batch", file)
     assert ended.exit_code == 1
-    assert ended.stderr.splitlines() == ["line 2: prompt: is no text", "line 3: prompt: is no text"]
+    assert ended.stderr.splitlines() == ["lines 2-3: prompt: is no text"]
+
+
+def test_equal_errors_are_told_once(api: FakeApi, tmp_path: Path) -> None:
+    file = tmp_path / "jobs.csv"
+    file.write_text("prompt\n" + "a\n" * 7)
+    api.workflow()
+    wrong = {0: "is no text", 1: "is no text", 2: "is too long", 4: "is no text"}
+    errors = [{"field": f"requests.{n}.prompt", "message": each} for n, each in wrong.items()]
+    api.answer("/generate/batch", {"code": "invalid-parameters", "errors": errors}, status=422)
+    ended = run(api, "batch", file)
+    assert ended.stderr.splitlines() == [
+        "lines 2-3, 6: prompt: is no text",
+        "line 4: prompt: is too long",
+        "lines 5, 7-8: the server did not say what is wrong here; correct the other rows first",
+    ]
+
+
+def test_a_column_that_names_files_is_no_parameter(api: FakeApi, tmp_path: Path) -> None:
+    file = tmp_path / "jobs.csv"
+    file.write_text("title;prompt\nred fox;a\n\nowl;b\n")
+    api.workflow()
+    output = api.output(PICTURE, blake3=blake3(PICTURE).hexdigest())
+    done = api.job(status="completed", outputs=[output])
+    api.answer("/generate/batch", batch(item(0, done), item(1, done)), status=202)
+    api.answer(PATH, batch(item(0, done), item(1, done)))
+    ended = run(api, "batch", file, "--out", tmp_path, "--name", "title")
+    assert ended.exit_code == 0, ended.stderr
+    assert {each.name for each in tmp_path.glob("*.png")} == {"red-fox-0.png", "owl-0.png"}
+    assert [(row["row"], row["line"]) for row in table(tmp_path)] == [("1", "2"), ("2", "4")]
+    run(api, "batch", file, "--new", "--name", "prompt")
+    sent = [json.loads(body)["requests"] for method, *_, body in api.requests if method == "POST"]
+    assert sent[0] == [{"prompt": "a"}, {"prompt": "b"}]
+    assert sent[1][0] == {"title": "red fox", "prompt": "a"}
+
+
+def test_rows_that_were_sent_before_are_told_as_they_are_now(api: FakeApi, tmp_path: Path) -> None:
+    file = tmp_path / "jobs.jsonl"
+    file.write_text('{"prompt": "a fox"}\n')
+    api.headers["/generate/batch"] = {"Idempotent-Replayed": "true"}
+    api.answer("/generate/batch", batch(item(0, api.job())), status=202)
+    api.answer(PATH, batch(item(0, api.job(status="completed"))))
+    assert run(api, "batch", file).stdout == f"{BATCH}: 1 completed\n"
 
 
 def test_files_are_named_by_a_column() -> None:
     rows = [(f"line {n}", {"prompt": each}) for n, each in ((9, "A fox!"), (10, "a fox?"))]
-    assert [row.name for row in named_rows(rows, None)] == ["09", "10"]
-    assert [row.name for row in named_rows(rows, "prompt")] == ["A-fox", "a-fox-10"]
+    assert [row.name for row in named_rows(rows, None)] == ["1", "2"]
+    assert [row.name for row in named_rows(rows, "prompt")] == ["A-fox", "a-fox-2"]
     rows.append(("line 11", {}))
-    assert [row.name for row in named_rows(rows, "prompt")] == ["A-fox", "a-fox-10", "11"]
+    assert [row.name for row in named_rows(rows, "prompt")] == ["A-fox", "a-fox-2", "3"]
     with pytest.raises(CannotStart, match="no row has a value in title"):
         named_rows(rows, "title")
 

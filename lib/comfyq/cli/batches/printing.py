@@ -1,6 +1,6 @@
 """Batches as people read them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import typer
 
@@ -18,10 +18,11 @@ def print_accepted(sent: SentBatch, *, as_json: bool) -> None:
         print_json(sent.batch)
         return
     typer.echo(f"{sent.id or 'nothing was accepted'}: {counts_of(sent.batch)}")
-    for item in sent.batch["items"]:
-        if item["error"]:
-            place, _ = sent.rows[item["index"]]
-            typer.echo(f"{place}: {item['error']['detail']}", err=True)
+    _print_grouped(
+        (item["index"], sent.rows[item["index"]][0], item["error"]["detail"])
+        for item in sent.batch["items"]
+        if item["error"]
+    )
 
 
 def print_ended(batch: Json, results: Sequence[RowResult], *, as_json: bool) -> None:
@@ -31,9 +32,35 @@ def print_ended(batch: Json, results: Sequence[RowResult], *, as_json: bool) -> 
         print_json(batch | {"files": files})
         return
     typer.echo(f"{batch['batch_id'] or 'nothing was accepted'}: {counts_of(batch)}", err=True)
-    for result in results:
-        job = (result.item or {}).get("job")
-        if job and job["status"] in UNSUCCESSFUL:
-            typer.echo(f"{result.place}: {job['status']}: {job['error'] or job['id']}", err=True)
+    _print_grouped(
+        (result.number, result.place, f"{job['status']}: {job['error'] or job['id']}")
+        for result in results
+        if (job := (result.item or {}).get("job")) and job["status"] in UNSUCCESSFUL
+    )
     for file in files:
         typer.echo(file)
+
+
+def _print_grouped(said: Iterable[tuple[int, str, str]]) -> None:
+    """Print each message once, after the places of all the rows that it is of; each row is its
+    number, its place and its message."""
+    groups: dict[str, list[tuple[int, str]]] = {}
+    for number, place, message in said:
+        groups.setdefault(message, []).append((number, place))
+    for message, rows in groups.items():
+        typer.echo(f"{_places(rows)}: {message}", err=True)
+
+
+def _places(rows: Sequence[tuple[int, str]]) -> str:
+    """Name rows by their places: ``lines 2-4, 9`` for rows that follow each other and one more."""
+    runs: list[list[str]] = []
+    before: int | None = None
+    for number, place in rows:
+        at = place.rpartition(" ")[2]
+        if before is not None and number == before + 1:
+            runs[-1][1:] = [at]
+        else:
+            runs.append([at])
+        before = number
+    word = rows[0][1].rpartition(" ")[0]
+    return f"{word}{'s' * (len(rows) > 1)} {', '.join('-'.join(run) for run in runs)}"

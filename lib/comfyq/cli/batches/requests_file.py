@@ -3,7 +3,7 @@ graph in whatever form ``POST /generate`` takes it."""
 
 import csv
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,11 @@ DEFAULT_WORKFLOW = "flux-dev"
 SWITCHES: dict[str, Any] = {
     name: {"type": "boolean"} for name in ("wait", "metadata", "reuse")
 }  # of every request
+
+OF_REQUESTS = {"workflow", "graph", "overrides", "extra_data", *SWITCHES}
+"""Fields of a request that are no values of its workflow."""
+
+SEPARATORS = ",;\t"  # of cells; no parameter's name has one of them
 
 Request = dict[str, Any]
 Schema = Mapping[str, Any]
@@ -77,8 +82,10 @@ def _json_lines(file: Path, text: str) -> Iterator[Row]:
 
 
 def _csv(file: Path, text: str, schema_of: SchemaOf) -> Iterator[Row]:
-    """An empty cell is the parameter's default."""
-    reader = csv.DictReader(StringIO(text, newline=""))
+    """An empty cell is the parameter's default; the header tells the separator."""
+    header = text.partition("\n")[0]
+    separator = next((each for each in SEPARATORS if each in header), SEPARATORS[0])
+    reader = csv.DictReader(StringIO(text, newline=""), delimiter=separator)
     for row in reader:
         if None in row:
             raise CannotStart(f"{file}, line {reader.line_num}: more cells than the header has")
@@ -87,6 +94,26 @@ def _csv(file: Path, text: str, schema_of: SchemaOf) -> Iterator[Row]:
             properties = SWITCHES | schema_of(given.get("workflow", DEFAULT_WORKFLOW))["properties"]
             values = {name: value_of(cell, properties.get(name)) for name, cell in given.items()}
             yield f"line {reader.line_num}", values
+
+
+def without_names(rows: Sequence[Row], column: str | None, schema_of: SchemaOf) -> list[Row]:
+    """Return the rows as they are sent: without ``column``, where it only names files because it is
+    no value of the row's workflow."""
+    if column is None or column in OF_REQUESTS:
+        return list(rows)
+    return [
+        (place, {name: value for name, value in request.items() if name != column})
+        if column in request and not _takes(request, column, schema_of)
+        else (place, request)
+        for place, request in rows
+    ]
+
+
+def _takes(request: Request, name: str, schema_of: SchemaOf) -> bool:
+    if "graph" in request:
+        return False
+    workflow = request.get("workflow", DEFAULT_WORKFLOW)
+    return isinstance(workflow, str) and name in schema_of(workflow)["properties"]
 
 
 def _request(number: int) -> str:

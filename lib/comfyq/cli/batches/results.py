@@ -24,13 +24,17 @@ POLL_S = 0.5
 LONGEST_POLL_S = 3.0
 MAX_NAME_CHARS = 80
 NOT_IN_NAMES = re.compile(r"[^\w.-]+")
-COLUMNS = ("row", "job", "status", "files", "error")
+COLUMNS = ("row", "line", "job", "status", "files", "error")
 
 
 @dataclass(slots=True)
 class RowResult:
-    """A row's job, error and files; ``name`` begins the names of its files."""
+    """A row's job, error and files; ``name`` begins the names of its files.
 
+    Rows are numbered from 1 on, without empty lines; ``place`` is where the file has it.
+    """
+
+    number: int
     place: str
     name: str
     item: Json | None = None
@@ -43,12 +47,14 @@ class RowResult:
         error = (self.item or {}).get("error")
         status = job.get("status") or ("refused" if error else "not sent")
         reason = error["detail"] if error else job.get("error") or ""
-        cells = (self.place, job.get("id", ""), status, " ".join(self.files), reason)
+        line = self.place.removeprefix("line ") if self.place.startswith("line ") else ""
+        files = " ".join(self.files)
+        cells = (str(self.number), line, job.get("id", ""), status, files, reason)
         return dict(zip(COLUMNS, cells, strict=True))
 
 
 def named_rows(rows: Sequence[Row], column: str | None) -> list[RowResult]:
-    """Name the files of each row by its number in the file, or by its value in ``column``.
+    """Name the files of each row by its number, or by its value in ``column``.
 
     A value that stands in several rows is followed by the row's number, and a row without one has
     its number alone.
@@ -58,16 +64,15 @@ def named_rows(rows: Sequence[Row], column: str | None) -> list[RowResult]:
     """
     if column is not None and not any(request.get(column) for _, request in rows):
         raise CannotStart(f"no row has a value in {column} to name files by; leave --name out")
-    numbers = [place.rpartition(" ")[2] for place, _ in rows]
-    width = max(map(len, numbers), default=0)
+    width = len(str(len(rows)))
     results: list[RowResult] = []
     taken: set[str] = set()
-    for (place, request), digits in zip(rows, numbers, strict=True):
-        number = digits.zfill(width)
+    for row, (place, request) in enumerate(rows, start=1):
+        number = str(row).zfill(width)
         name = "" if column is None else _readable(request.get(column))
         if name.casefold() in taken:
             name = f"{name}-{number}"
-        results.append(RowResult(place, name or number))
+        results.append(RowResult(row, place, name or number))
         taken.add(results[-1].name.casefold())
     return results
 

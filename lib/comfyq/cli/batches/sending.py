@@ -16,6 +16,7 @@ from comfyq.domain.submission.batch import MAX_REQUESTS
 MAX_BYTES = 4_000_000  # of a batch's requests, below the 6 MB that a server takes
 TRIES = 3  # under one key, so that nothing is made twice
 PAUSE_S = 0.5
+UNSAID = "the server did not say what is wrong here; correct the other rows first"
 FIELD = re.compile(r"requests\.(\d+)\.?(.*)")
 
 
@@ -24,7 +25,7 @@ class SentBatch:
     """A batch as the server accepted it, and the rows that its requests have in the file."""
 
     rows: Sequence[Row]
-    batch: Json
+    batch: Json  # as it is now, if these rows were sent before
 
     @property
     def id(self) -> str | None:
@@ -67,7 +68,8 @@ def _parts(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
 def _submit(client: ApiClient, requests: Sequence[Json], key: str) -> Json:
     for left in reversed(range(TRIES)):
         try:
-            return client.submit_batch(requests, idempotency_key=key)
+            batch, replayed = client.submit_batch(requests, idempotency_key=key)
+            return client.batch(batch["batch_id"], items=True) if replayed else batch
         except NotReached:
             if not left:
                 raise
@@ -85,7 +87,7 @@ def _nothing_to_run(refused: Refused, size: int) -> Json:
     ]
     if not errors:
         raise refused
-    details = {number: "is wrong too; correct the others first" for number in range(size)}
+    details = dict.fromkeys(range(size), UNSAID)
     for number in {number for number, *_ in errors}:
         details[number] = "; ".join(
             f"{field}: {message}" if field else message

@@ -9,7 +9,7 @@ from uuid import uuid4
 import typer
 
 from comfyq.cli.batches.printing import print_accepted, print_ended
-from comfyq.cli.batches.requests_file import Schema, read_requests
+from comfyq.cli.batches.requests_file import Row, Schema, read_requests, without_names
 from comfyq.cli.batches.results import RowResult, fetch_batch, kept_table, named_rows, write_table
 from comfyq.cli.batches.sending import SentBatch, key_of, send
 from comfyq.cli.client import ApiClient, Json, client_at
@@ -25,7 +25,11 @@ RequestsFile = Annotated[
 ]
 NameColumn = Annotated[
     str | None,
-    typer.Option(metavar="COLUMN", help="Name files by this value, not by the row's number."),
+    typer.Option(
+        metavar="COLUMN",
+        help="Name files by this value, not by the row's number. It "
+        "is not sent where the workflow has no such value.",
+    ),
 ]
 New = Annotated[
     bool, typer.Option("--new", help="Make new jobs, also if the same file was sent before.")
@@ -54,11 +58,12 @@ def batch(
     became of each row. After Ctrl-C the same call goes on: for a day, the same requests are the
     same batch, and what was fetched is not fetched again.
 
-    Exit code 1 if one was refused or, with --wait, failed or was canceled.
+    Files are named by the row's number: 1 is the first request, as in `comfyq download`.
+
+    Exit code 1 if one was refused, failed or was canceled; without --wait, as far as is known.
     """
     client = client_at(ctx, url)
-    rows = read_requests(file, cache(lambda workflow: _schema(client, workflow)))
-    results = named_rows(rows, name)
+    rows, results = _read(client, file, name)
     key = idempotency_key or (str(uuid4()) if new else key_of(rows))
     sent: list[SentBatch] = []
     for each in send(client, rows, key):
@@ -72,6 +77,13 @@ def batch(
         ended = [each.batch for each in sent]
     for made in ended:
         exit_as(made)
+
+
+def _read(client: ApiClient, file: Path, name: str | None) -> tuple[list[Row], list[RowResult]]:
+    """Return the rows of a file as they are sent, and the place of what becomes of each."""
+    schema_of = cache(lambda workflow: _schema(client, workflow))
+    rows = read_requests(file, schema_of)
+    return without_names(rows, name, schema_of), named_rows(rows, name)
 
 
 def _schema(client: ApiClient, workflow: str) -> Schema:

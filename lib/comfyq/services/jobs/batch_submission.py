@@ -33,7 +33,7 @@ from comfyq.services.jobs.idempotency import promise_of
 from comfyq.services.jobs.preparation import Preparation, PreparedJob
 from comfyq.services.jobs.rate_limit import RateLimit
 
-MAX_NAMED = 100  # field errors that the refusal of a whole batch lists
+MAX_NAMED = 100  # field errors that the refusal of a whole batch lists beyond each request's first
 AT_ONCE = 10  # jobs of a batch that are read at the same time
 
 Asked = Request | Retry | InvalidRequest
@@ -234,10 +234,15 @@ def _too_large(size: int) -> TooLarge:
 
 
 def _nothing_to_run(batch: Batch) -> InvalidParameters:
-    """Return the error that lists every bad field of every request, by its place in the body."""
-    fields = [
-        FieldError(f"requests.{index}" + (f".{each.field}" if each.field else ""), each.message)
-        for index, refusal in batch.refusals.items()
-        for each in refusal.fields or [FieldError("", refusal.message)]
-    ]
-    return InvalidParameters(fields[:MAX_NAMED])
+    """Return the error that lists the first bad field of every request, by its place in the body,
+    and as many of the others as there is room for."""
+    fields, left = [], MAX_NAMED
+    for index, refusal in sorted(batch.refusals.items()):
+        own = refusal.fields or (FieldError("", refusal.message),)
+        listed = own[: 1 + left]
+        left -= len(listed) - 1
+        fields += [
+            FieldError(f"requests.{index}" + (f".{each.field}" if each.field else ""), each.message)
+            for each in listed
+        ]
+    return InvalidParameters(fields)

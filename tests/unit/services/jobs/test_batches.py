@@ -100,6 +100,8 @@ def test_a_batch_of_which_nothing_can_run_is_refused(lab: ApiLab) -> None:
         "requests.0.prompt",
         "requests.1.prompt",
     }
+    many = lab.client.post("/generate/batch", json={"requests": [{}] * 150}).json()["errors"]
+    assert [each["field"] for each in many] == [f"requests.{n}.prompt" for n in range(150)]
     assert lab.client.get("/generate").json()["jobs"] == []
 
 
