@@ -1,10 +1,13 @@
 """Commands that delete and open jobs."""
 
 from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from comfyq.bootstrap.runtime_file import runtime_file
 from comfyq.cli.app import app
 from tests.fake_api import JOB, FakeApi, fake_api, frame
 
@@ -50,6 +53,21 @@ def test_open_prints_where_an_output_is(api: FakeApi) -> None:
     api.answer(f"{PATH}/outputs", {"outputs": [output | {"index": 1, "url": "the second"}]})
     assert run(api, "open", JOB).stdout == f"{api.url}/picture\n"
     assert run(api, "open", JOB, "--index", 1).stdout == "the second\n"
+
+
+def test_open_takes_the_file_of_the_server_of_a_data_directory(
+    api: FakeApi, tmp_path: Path
+) -> None:
+    job = api.job(status="completed", outputs=[api.output(b"pixels", blake3="")])
+    api.answer(PATH, job)
+    day = datetime.fromisoformat(job["created_at"]).astimezone()
+    file = tmp_path / "pictures" / f"{day:%Y-%m-%d}" / f"12.00.00 sd15 fox {JOB[:13]}" / "00 a.png"
+    file.parent.mkdir(parents=True)
+    file.touch()
+    data = tmp_path / "data"
+    with runtime_file(data, {"COMFYQ_OUTPUTS_DIR": str(tmp_path / "pictures")}):
+        assert run(api, "open", JOB, "--data-dir", data).stdout == f"{file}\n"
+    assert run(api, "open", JOB, "--data-dir", data).stdout == f"{api.url}/picture\n"
 
 
 def test_open_says_that_there_is_nothing_yet(api: FakeApi) -> None:

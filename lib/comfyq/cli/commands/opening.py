@@ -8,7 +8,7 @@ import typer
 from comfyq.bootstrap.machine.output_folders import linked_file
 from comfyq.cli.client import ApiClient, Json, client_at
 from comfyq.cli.errors import CannotStart
-from comfyq.cli.options import JobId, Url
+from comfyq.cli.options import DataDir, JobId, Url
 from comfyq.cli.starting import settings_with
 
 
@@ -19,12 +19,16 @@ def open_(
     print_only: Annotated[
         bool, typer.Option("--print", help="Only print where it is; so it is without a terminal.")
     ] = False,
+    data_dir: DataDir = None,
     url: Url = None,
 ) -> None:
-    """Open a job's picture, and print where it is."""
+    """Open a job's picture, and print where it is.
+
+    A file of the outputs folder if the data directory's server has one, else the picture's URL.
+    """
     client = client_at(ctx, url)
     job = client.job(job_id)
-    file = linked_file(settings_with(), job, index)
+    file = linked_file(settings_with(COMFYQ_DATA_DIR=data_dir), job, index)
     place = _url(client, job, index) if file is None else str(file)
     typer.echo(place)
     if not print_only and sys.stdout.isatty() and typer.launch(place):
