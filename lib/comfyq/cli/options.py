@@ -20,18 +20,18 @@ class Server:
 Url = Annotated[
     str | None,
     typer.Option(
-        "--url", help="Where comfyq answers.  [env: COMFYQ_URL]", show_default=DEFAULT_URL
+        "--url", help="Where comfyq answers.  \\[env: COMFYQ_URL]", show_default=DEFAULT_URL
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
 JobId = Annotated[str, typer.Argument(metavar="ID", help="The job's id.")]
 DataDir = Annotated[
     Path | None,
-    typer.Option(help="Where jobs and files are kept.  [env: COMFYQ_DATA_DIR; default: .comfyq]"),
+    typer.Option(help="Where jobs and files are kept.  \\[env: COMFYQ_DATA_DIR; default: .comfyq]"),
 ]
 ComfyUI = Annotated[
     list[str] | None,
-    typer.Option("--comfyui", metavar="URL", help="A ComfyUI; repeatable.  [env: COMFYUI_URL]"),
+    typer.Option("--comfyui", metavar="URL", help="A ComfyUI; repeatable.  \\[env: COMFYUI_URL]"),
 ]
 ComfyUIDir = Annotated[
     Path | None,
@@ -39,7 +39,7 @@ ComfyUIDir = Annotated[
         "--comfyui-dir",
         metavar="DIR",
         help="ComfyUI's directory, if it is on this machine: what is stored is removed from its "
-        "folders, and nothing is begun while its disk is full.  [env: COMFYUI_DIR]",
+        "folders, and nothing is begun while its disk is full.  \\[env: COMFYUI_DIR]",
     ),
 ]
 ComfyUICommand = Annotated[

@@ -1,6 +1,7 @@
 """What a server is started with, and what it says to whom it is open."""
 
 import json
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -62,6 +63,18 @@ def test_a_port_that_no_machine_has_is_wrong_usage(command: str) -> None:
 def test_a_folder_that_the_machine_refuses_is_told_in_words(error: OSError) -> None:
     with pytest.raises(CannotStart, match=r"^/a cannot be used: [a-z ]+$"), readable_failures():
         raise error
+
+
+def test_help_shows_the_variables_and_defaults_of_options() -> None:
+    shown = " ".join(
+        re.sub(r"[│\n]", " ", CliRunner().invoke(app, ["up", "--help"]).stdout).split()
+    )
+    for each in (
+        "COMFYQ_DATA_DIR; default: .comfyq",
+        "none on loopback, else keys",
+        "page Settings",
+    ):
+        assert each in shown
 
 
 def test_the_version_is_printed() -> None:

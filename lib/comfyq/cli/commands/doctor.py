@@ -57,7 +57,9 @@ def _as_running(settings: Settings, running: Mapping[str, str]) -> Settings:
 
 def _settings() -> Iterator[Finding]:
     for name, meant in unknown_settings().items():
-        remedy = f"did you mean {meant}?" if meant else "`comfyq up --help` and the docs list them"
+        remedy = (
+            f"did you mean {meant}?" if meant else "`make docs` lists them all in its page Settings"
+        )
         told = f"{name} is no setting of comfyq and has no effect"
         yield Finding("settings", FindingState.WARNING, told, remedy)
 

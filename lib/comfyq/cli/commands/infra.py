@@ -15,7 +15,7 @@ DEPLOYMENT = "infra.deployment"  # a package of the checkout, beside template.ya
 
 EndpointUrl = Annotated[
     str | None,
-    typer.Option(metavar="URL", help="A look-alike of AWS.  [env: AWS_ENDPOINT_URL]"),
+    typer.Option(metavar="URL", help="A look-alike of AWS.  \\[env: AWS_ENDPOINT_URL]"),
 ]
 
 

@@ -41,7 +41,7 @@ FAILURES = (
 SignIn = Annotated[
     Literal["none", "keys"] | None,
     typer.Option(
-        help="How clients show who they are.  [env: COMFYQ_AUTH; default: none on loopback, "
+        help="How clients show who they are.  \\[env: COMFYQ_AUTH; default: none on loopback, "
         "else keys]"
     ),
 ]
@@ -58,13 +58,16 @@ def up(
     workers: Annotated[int, typer.Option(min=0, max=64, help="For each ComfyUI.")] = 1,
     backend: Annotated[
         Literal["embedded", "emulator", "aws"] | None,
-        typer.Option(help="Where jobs are kept.  [env: COMFYQ_BACKEND; default: embedded]"),
+        typer.Option(help="Where jobs are kept.  \\[env: COMFYQ_BACKEND; default: embedded]"),
     ] = None,
     auth: SignIn = None,
     insecure: Insecure = False,
     as_json: AsJson = False,
 ) -> None:
-    """Serve everything on this machine: API, sockets, workers. Without a ComfyUI, simulate one."""
+    """Serve everything on this machine: API, sockets, workers. Without a ComfyUI, simulate one.
+
+    All other settings are environment variables; `make docs` lists them in its page Settings.
+    """
     with readable_failures(*FAILURES):
         settings = settings_with(
             COMFYQ_DATA_DIR=data_dir,
