@@ -108,7 +108,7 @@ class Intake:
             if isinstance(request, AskedBatch):
                 await self._take_batch(caller, message, request)
                 return RedriveOutcome.ACCEPTED
-            workflow = request.workflow
+            workflow = request.workflow.removesuffix(".json")
             accepted = await self._submission.submit(
                 caller,
                 request,

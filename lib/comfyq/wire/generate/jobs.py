@@ -83,7 +83,11 @@ class JobView(BaseModel):
         description="Of a queued job: what the workers lack that it needs, or why none of them "
         "takes jobs now. Told by `GET /generate/{id}` and in lists.",
     )
-    seed: int | None = Field(None, description="As given or drawn; null: its workflow has none.")
+    seed: int | None = Field(
+        None,
+        description="As given or drawn; null for good where the workflow has none, or where the "
+        "request has a graph of its own, which keeps its seeds.",
+    )
     warnings: list[str] = Field(
         [],
         description="What was accepted without effect, and once it has completed what of its "

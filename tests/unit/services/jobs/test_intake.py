@@ -105,6 +105,13 @@ async def test_a_key_used_for_something_else_is_refused(lab: ApiLab) -> None:
     assert lab.show(other.id)["error_code"] == "idempotency-mismatch"
 
 
+@pytest.mark.parametrize("body", [{}, {"prompt": 5}, {"prompt": 5, "workflow": "flux-dev.json"}])
+async def test_a_refused_job_has_its_workflow_by_its_own_name(lab: ApiLab, body: object) -> None:
+    sent = letter(body)
+    assert await lab.intake.take(OWNER, sent) is RedriveOutcome.REFUSED
+    assert lab.show(sent.id)["workflow"] == "flux-dev"
+
+
 @pytest.mark.parametrize(
     ("body", "code"),
     [

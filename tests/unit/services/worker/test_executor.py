@@ -30,6 +30,7 @@ from comfyq.ports.engine import (
 from comfyq.ports.table import Write
 from comfyq.services.worker.prompts import prompt_id
 from tests.farm import Farm
+from tests.log_lines import logged
 from tests.scripted_engine import Never, ScriptedEngine
 
 pytestmark = pytest.mark.anyio
@@ -135,6 +136,12 @@ async def test_what_comfyui_raises_counts_as_the_table_says(
     assert ended.status is JobStatus.FAILED
     assert ended.error is not None
     assert (ended.error.code, ended.failures) == (code, failures)
+
+
+async def test_the_end_of_an_attempt_is_no_second_line_beside_the_job_s(farm: Farm) -> None:
+    with logged() as lines:
+        await settled(farm, ScriptedEngine(NodeFailed(BROKEN, exception_type="RuntimeError")))
+    assert [each["event"] for each in lines if "ended" in each["event"]] == ["job_ended"]
 
 
 @pytest.mark.parametrize(("for_good", "failures"), [(False, 2), (True, 1)])
