@@ -1,6 +1,5 @@
 """The recipe for a backup, as its page has it."""
 
-import os
 import re
 import sqlite3
 import subprocess
@@ -25,6 +24,5 @@ def test_backups_are_private_and_each_has_a_folder_of_its_own(tmp_path: Path) ->
         subprocess.run(["bash", "-ec", dated], cwd=tmp_path, check=True)
         folder = tmp_path / "backup" / day
         assert sorted(each.name for each in folder.iterdir()) == ["assets", "comfyq.db"]
-    for folder, _, names in os.walk(tmp_path / "backup"):
-        for each in (Path(folder), *(Path(folder, name) for name in names)):
-            assert each.stat().st_mode & 0o077 == 0
+    files = [tmp_path / "backup", *(tmp_path / "backup").rglob("*")]
+    assert [each for each in files if each.stat().st_mode & 0o077] == []
