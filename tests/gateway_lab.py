@@ -72,6 +72,7 @@ class GatewayLab:
     host: str = ""
     endpoint: str = ""
     deliver: Deliver | None = None  # to a socket of the gateway's, without a request
+    gateway: Gateway | None = None
 
     async def handle(self, event: Event, context: object) -> Mapping[str, Any]:
         self.events.append(event)
@@ -125,6 +126,7 @@ async def gateway_lab(
         app = Starlette(routes=list(gateway.routes))
         async with served(app) as lab.host, gateway.running() as lab.endpoint:
             lab.deliver = gateway.deliver
+            lab.gateway = gateway
             with closing(lab.api):
                 yield lab
 

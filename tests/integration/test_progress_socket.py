@@ -122,3 +122,24 @@ async def test_the_first_frame_of_a_waiting_job_says_why_it_waits() -> None:
             first = await received(client)
     assert (first["status"], first["queue_position"]) == ("queued", 2)
     assert first["waits_for"].endswith("no worker is connected")
+
+
+async def test_a_follower_is_told_when_the_reason_to_wait_changes_and_only_then() -> None:
+    async with gateway_lab() as lab:
+        await lab.world.submitted()
+        assert lab.gateway is not None
+        reasons: list[str | None] = []
+        async with connect(f"{lab.url}/ws/progress/job-1") as client:
+            await received(client)
+            assert lab.gateway.any_waiting()
+            for reason in ("paused", "paused", "no worker is connected", None):
+                asked = len(lab.of_kind("MESSAGE"))
+                lab.world.estimate = Estimate(waits_for=reason)
+                await lab.gateway.show_reason(reason)
+                if reasons[-1:] != [reason]:
+                    frame = await received(client)
+                    told = frame["waits_for"]
+                    reasons.append(told and told.removeprefix("a worker that takes jobs: "))
+                    asked += 1
+                assert len(lab.of_kind("MESSAGE")) == asked
+        assert reasons == ["paused", "no worker is connected", None]

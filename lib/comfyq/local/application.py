@@ -13,6 +13,7 @@ from comfyq.edges.intake.poller import take_for_ever
 from comfyq.edges.reaper.dead_letters import DeadLetterKeeper, keep_for_ever
 from comfyq.edges.reaper.loop import reap_for_ever
 from comfyq.edges.websocket.handler import WebSocketHandler
+from comfyq.edges.websocket.waiting_reasons import show_reasons_for_ever
 from comfyq.local.browsers.cors import keep_pages_out
 from comfyq.local.gateway import Gateway
 from comfyq.local.gateway_settings import GatewaySettings
@@ -41,7 +42,7 @@ def local_app(services: Services, *, names: Iterable[str] = ()) -> FastAPI:
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
-        async with gateway.running() as endpoint, beside(*_companions(services)):
+        async with gateway.running() as endpoint, beside(*_companions(services, gateway)):
             sockets = services.ports.sockets
             attached = (
                 nullcontext() if sockets is None else sockets.attached(endpoint, gateway.deliver)
@@ -55,12 +56,15 @@ def local_app(services: Services, *, names: Iterable[str] = ()) -> FastAPI:
     return app
 
 
-def _companions(services: Services) -> Iterator[Coroutine[Any, Any, None]]:
+def _companions(services: Services, gateway: Gateway) -> Iterator[Coroutine[Any, Any, None]]:
     """Return the tasks that run beside the API until it stops."""
     yield reap_for_ever(
         services.reaper,
         period_s=services.settings.local.reap_period_s,
         lease_s=services.settings.timing.lease_s,
+    )
+    yield show_reasons_for_ever(
+        services.estimates.obstacle, any_waiting=gateway.any_waiting, show=gateway.show_reason
     )
     keeper = DeadLetterKeeper(
         dead_letters=services.dead_letters, authenticator=services.authenticator

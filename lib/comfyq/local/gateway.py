@@ -49,6 +49,7 @@ class Gateway:
         self._stage = stage
         self._settings = settings or GatewaySettings()
         self._connections: dict[str, LiveConnection] = {}
+        self._conversations: dict[str, Conversation] = {}  # of sockets that follow a job
         self._management = Management(
             self._connections, stage=stage, max_message_bytes=self._settings.max_message_bytes
         )
@@ -79,6 +80,15 @@ class Gateway:
                 finally:
                     await self._drain(self._tasks)
             self._tasks = None
+
+    def any_waiting(self) -> bool:
+        """Return whether a socket follows a job that is queued."""
+        return any(each.waiting for each in self._conversations.values())
+
+    async def show_reason(self, reason: str | None) -> None:
+        """Have followers of queued jobs told if the reason to wait has changed."""
+        for conversation in list(self._conversations.values()):
+            await conversation.show_reason(reason)
 
     async def _drain(self, tasks: TaskGroup) -> None:
         self._taking = False
@@ -136,8 +146,11 @@ class Gateway:
         try:
             await live.accept()
             await conversation.subscribe()
+            if live.following is not None:
+                self._conversations[live.id] = conversation
             ending = await live.serve(conversation.receive)
         finally:
+            self._conversations.pop(live.id, None)
             conversation.disconnect(ending)
 
     def _events_of(self, live: LiveConnection) -> EventMaker:

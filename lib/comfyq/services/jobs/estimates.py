@@ -89,12 +89,15 @@ class Estimates:
             pass  # an estimate is an addition: the answer about the job itself must not fail
         return NOTHING
 
+    async def obstacle(self) -> str | None:
+        """Return why no worker takes any job now; None if one does."""
+        live = await self._live()
+        return obstacle_of(live) if live else absence_of(await self._known_workers.get())
+
     async def _of_waiting(self, job: Job) -> Estimate:
         since = job.not_before or job.created_at
         front, workers = await self._front.get(), await self._live()
-        waits_for = obstacle_of(workers)
-        if not workers:
-            waits_for = absence_of(await self._known_workers.get())
+        waits_for = await self.obstacle()
         place = since, job.id
         ahead = front.ahead_of(place)
         if ahead is None:
