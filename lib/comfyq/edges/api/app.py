@@ -60,7 +60,7 @@ def create_app(
         title="comfyq",
         version=version,
         lifespan=lifespan,
-        routes=[route for router in routers for route in router.included],
+        routes=[route for router in routers for route in router.routes],
     )
     app.state.services = services
     app.state.addresses = addresses

@@ -1,14 +1,12 @@
 """A router that says which services its routes call."""
 
-from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator
 from enum import Enum
-from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from fastapi import APIRouter, Request, Response
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
-from starlette.routing import BaseRoute
 
 from comfyq.domain.errors import FieldError, InvalidRequest
 from comfyq.edges.api.responses import EVERYWHERE
@@ -64,17 +62,13 @@ class Router(APIRouter, Generic[ServicesT]):
     """
 
     def __init__(self, *, prefix: str = "", tags: list[str | Enum]) -> None:
-        super().__init__(prefix=prefix, tags=tags, route_class=KnownQueryRoute)
-
-    @cached_property
-    def included(self) -> Sequence[BaseRoute]:
-        """Include the routes once, for every application of the process.
-
-        FastAPI makes new validators for each inclusion, which takes longer than ten requests.
-        """
-        parent = APIRouter(generate_unique_id_function=_operation_id)
-        parent.include_router(self, responses=EVERYWHERE)
-        return parent.routes
+        super().__init__(
+            prefix=prefix,
+            tags=tags,
+            responses=EVERYWHERE,
+            route_class=KnownQueryRoute,
+            generate_unique_id_function=_operation_id,
+        )
 
 
 def _operation_id(route: APIRoute) -> str:
