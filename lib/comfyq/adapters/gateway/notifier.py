@@ -1,36 +1,29 @@
 """Posting through the local gateway's @connections API, on the backend that has nothing of AWS's.
 
-The requests are those that boto3 makes, which takes 3 ms of a core to prepare, sign and read each.
+urllib3 is imported with the first request: a server that is its own gateway makes none.
 """
 
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import quote
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
-from urllib3 import PoolManager, Retry, Timeout
-from urllib3.exceptions import HTTPError
 
-from comfyq.domain.errors import NotifierUnavailable, TooLarge
-from comfyq.ports.notifier import Connection, ConnectionGone, Deliver
+from comfyq.ports.notifier import Connection, Deliver
+
+if TYPE_CHECKING:
+    from comfyq.adapters.gateway.requests import GatewayRequests
 
 POSTS_AT_ONCE = 16
-CONNECT_TIMEOUT_S = 2
-READ_TIMEOUT_S = 5
-HEADERS = {
-    "Content-Type": "application/octet-stream",
-    # The gateway asks for a signature, as API Gateway does, and checks none.
-    "Authorization": "AWS4-HMAC-SHA256 Credential=local",
-}
 
 
 class GatewayNotifier:
     """Posts to gateways of this machine, each named by the connection's endpoint."""
 
     def __init__(self) -> None:
-        self._pool: PoolManager | None = None
+        self._requests: GatewayRequests | None = None
         # Its own threads: posts that wait for a dead endpoint must not use up everybody's.
         self._threads = anyio.CapacityLimiter(POSTS_AT_ONCE)
         self._own: dict[str, tuple[asyncio.AbstractEventLoop, Deliver]] = {}
@@ -56,40 +49,17 @@ class GatewayNotifier:
 
     def close(self) -> None:
         """Give up idle connections; a later post makes new ones."""
-        if self._pool is not None:
-            self._pool.clear()
+        if self._requests is not None:
+            self._requests.close()
 
     async def _send(self, method: str, connection: Connection, body: bytes | None = None) -> None:
         await anyio.to_thread.run_sync(
-            self._request, method, connection, body, limiter=self._threads
+            self._opened().send, method, connection, body, limiter=self._threads
         )
 
-    def _request(self, method: str, connection: Connection, body: bytes | None) -> None:
-        url = f"{connection.endpoint}/@connections/{quote(connection.id, safe='')}"
-        try:
-            answer = self._opened().request(method, url, body=body, headers=HEADERS)
-        except HTTPError as error:  # time-outs and refused connections
-            raise NotifierUnavailable(f"{connection.endpoint}: {error}") from error
-        match answer.status:
-            case 200 | 204:
-                return
-            case 410:
-                raise ConnectionGone(connection.id)
-            case 413:
-                raise TooLarge("the frame is over API Gateway's limit of 128 KB")
-            case status:  # 429 and 5xx pass
-                raise NotifierUnavailable(f"{connection.endpoint} answers {status}")
+    def _opened(self) -> "GatewayRequests":
+        if self._requests is None:
+            from comfyq.adapters.gateway.requests import GatewayRequests
 
-    def _opened(self) -> PoolManager:
-        if self._pool is None:
-            self._pool = _pool()
-        return self._pool
-
-
-def _pool() -> PoolManager:
-    return PoolManager(
-        maxsize=POSTS_AT_ONCE,
-        timeout=Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S),
-        # A frame that comes twice does no harm: clients drop what is not newer.
-        retries=Retry(connect=0, read=1, redirect=0, allowed_methods=None),
-    )
+            self._requests = GatewayRequests(at_once=POSTS_AT_ONCE)
+        return self._requests
