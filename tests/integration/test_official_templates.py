@@ -12,8 +12,9 @@ from urllib.request import urlopen
 import pytest
 
 from comfyq.domain.graph.documents.document import read_document
+from comfyq.domain.graph.documents.envelope import is_editor_file
 from comfyq.domain.graph.editor.conversion import NO_CLASS, convert
-from comfyq.domain.graph.editor.document import is_editor_file, read_editor_file
+from comfyq.domain.graph.editor.document import read_editor_file
 from comfyq.domain.graph.errors import NOT_IN_LIST, GraphError
 from comfyq.domain.graph.file_paths import outside_paths
 from comfyq.domain.graph.model_names import EXTENSIONS

@@ -6,13 +6,9 @@ from typing import Any
 
 from comfyq.domain.errors import FieldError, InvalidGraph
 from comfyq.domain.graph.documents.envelope import opened
-from comfyq.domain.graph.documents.errors import UnreadableDocument
-from comfyq.domain.graph.editor.conversion import Remark, convert
-from comfyq.domain.graph.editor.document import BadEditorFile, read_editor_file
-from comfyq.domain.graph.editor.instances import TooManyNodes
+from comfyq.domain.graph.documents.errors import UnreadableDocument, invalid_graph, refused
 from comfyq.domain.graph.node_catalogue import NodeCatalogue
 
-MAX_OBSTACLES = 20  # that an answer lists
 PNGINFO = "extra_pnginfo"
 NODE_KEYS = (
     "class_type",
@@ -49,18 +45,11 @@ class Document:
         if self.editor is None:
             return _with_known_keys(self.api), ()
         if catalogue is None:
-            raise _refused(NO_CATALOGUE)
-        try:
-            conversion = convert(read_editor_file(self.editor), catalogue)
-        except (BadEditorFile, TooManyNodes) as wrong:
-            raise _refused(f"is an editor file, and {wrong}") from None
-        if conversion.obstacles:
-            raise _not_converted(conversion.obstacles)
-        warnings = [str(each) for each in conversion.warnings[:MAX_OBSTACLES]]
-        if len(conversion.warnings) > MAX_OBSTACLES:
-            more = len(conversion.warnings) - MAX_OBSTACLES
-            warnings.append(f"and {more} more nodes were left out, or got defaults")
-        return conversion.graph, warnings
+            raise refused(NO_CATALOGUE)
+        # imported with the first editor file: a process's first request should not wait for it
+        from comfyq.domain.graph.documents.editor_file import graph_of_editor_file
+
+        return graph_of_editor_file(self.editor, catalogue)
 
 
 def read_document(value: Any, extra_data: Any = None) -> Document:
@@ -72,7 +61,7 @@ def read_document(value: Any, extra_data: Any = None) -> Document:
     try:
         content = opened(value)
     except UnreadableDocument as wrong:
-        raise _refused(str(wrong)) from None
+        raise refused(str(wrong)) from None
     pnginfo: dict[str, Any] = {}
     for path, each in [*content.extra_data, ("extra_data", extra_data)]:
         pnginfo |= _pnginfo(path, each)
@@ -97,7 +86,7 @@ def _pnginfo(path: str, extra_data: Any) -> Mapping[str, Any]:
     if not isinstance(pnginfo, Mapping | None):
         fields.append(FieldError(f"{path}.{PNGINFO}", "is an object, of what to save in pictures"))
     if fields:
-        raise _invalid(fields)
+        raise invalid_graph(fields)
     return pnginfo or {}
 
 
@@ -112,20 +101,3 @@ def _with_known_keys(graph: Any) -> Any:
         else body
         for node, body in graph.items()
     }
-
-
-def _not_converted(obstacles: Sequence[Remark]) -> InvalidGraph:
-    shown = obstacles[:MAX_OBSTACLES]
-    fields = [FieldError(f"graph.{each.node}", str(each)) for each in shown]
-    if len(obstacles) > MAX_OBSTACLES:
-        more = len(obstacles) - MAX_OBSTACLES
-        fields.append(FieldError("graph", f"and {more} more nodes cannot be converted"))
-    return _invalid(fields)
-
-
-def _refused(message: str) -> InvalidGraph:
-    return _invalid([FieldError("graph", message)])
-
-
-def _invalid(fields: list[FieldError]) -> InvalidGraph:
-    return InvalidGraph("; ".join(f"{each.field}: {each.message}" for each in fields), fields)

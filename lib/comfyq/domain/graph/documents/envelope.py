@@ -7,7 +7,6 @@ from typing import Any
 from comfyq.domain.files.sources import BadSource, is_data, read_data_uri
 from comfyq.domain.graph.documents.encoding import read_content, read_text
 from comfyq.domain.graph.documents.errors import UnreadableDocument
-from comfyq.domain.graph.editor.document import is_editor_file
 
 MAX_LAYERS = 6  # of envelopes around a graph, such as RunPod's around a text around ComfyUI's
 # What clients of ComfyUI and RunPod send beside a graph, which is ours to decide.
@@ -65,6 +64,11 @@ def opened(value: Any, path: str = "graph") -> Opened:
         else:
             value, path = _next(value, path, result)
     raise UnreadableDocument(f"is wrapped more than {MAX_LAYERS} times; {NO_GRAPH}")
+
+
+def is_editor_file(value: object) -> bool:
+    """Return whether this is an editor file: an API-format graph has no list of nodes."""
+    return isinstance(value, Mapping) and isinstance(value.get("nodes"), list)
 
 
 def is_node(value: object) -> bool:

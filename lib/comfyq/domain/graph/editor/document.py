@@ -118,11 +118,6 @@ def by_name(slots: Sequence[EditorSlot]) -> Mapping[str, EditorSlot]:
     return {slot.name: slot for slot in reversed(slots)}
 
 
-def is_editor_file(value: object) -> bool:
-    """Return whether this is an editor file: an API-format graph has no list of nodes."""
-    return isinstance(value, Mapping) and isinstance(value.get("nodes"), list)
-
-
 def read_editor_file(value: Mapping[str, Any]) -> EditorFile:
     """Parse an editor file; raises BadEditorFile."""
     definitions = value.get("definitions")
