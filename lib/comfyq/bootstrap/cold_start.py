@@ -4,6 +4,7 @@ import gc
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 
 
 @contextmanager
@@ -21,3 +22,15 @@ def cold_start() -> Iterator[None]:
     finally:
         gc.enable()
         gc.freeze()
+
+
+def import_fastapi() -> None:
+    """Import FastAPI without building its models of OpenAPI documents, which pydantic then does
+    when the first document is asked for."""
+    from pydantic import BaseModel, ConfigDict  # only the API's function needs it
+
+    BaseModel.model_config = ConfigDict(defer_build=True)  # inherited by models defined from now on
+    try:
+        import_module("fastapi")
+    finally:
+        BaseModel.model_config = ConfigDict()
