@@ -5,22 +5,25 @@ for one, so the other routes are imported by the first request that is for them.
 """
 
 from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from comfyq import __version__
-from comfyq.bootstrap.services import Services
+from comfyq.bootstrap.job_services import JobServices
 from comfyq.edges.api.app import Addresses, Lifespan, create_app
 from comfyq.edges.api.links import BATCHES, GENERATE
 from comfyq.edges.api.router import Router
 from comfyq.edges.api.routes import generate, outputs
 
-GENERATE_ROUTERS: Sequence[Router[Services]] = (generate.router, outputs.router)
+ServicesT = TypeVar("ServicesT", bound=JobServices)
+
+GENERATE_ROUTERS: Sequence[Router[JobServices]] = (generate.router, outputs.router)
 
 
 def app_of(
-    services: Services, routers: Sequence[Router[Services]], *, lifespan: Lifespan | None = None
+    services: ServicesT, routers: Sequence[Router[ServicesT]], *, lifespan: Lifespan | None = None
 ) -> FastAPI:
     """Make the application of ``routers`` as the settings of ``services`` say."""
     settings = services.settings.api
@@ -44,7 +47,7 @@ class GenerateFirst:
     """Serve ``/generate`` with an application of its own, and make ``whole`` on first use for all
     else."""
 
-    def __init__(self, services: Services, whole: Callable[[Services], ASGIApp]) -> None:
+    def __init__(self, services: JobServices, whole: Callable[[JobServices], ASGIApp]) -> None:
         self._services = services
         self._make_whole = whole
         self._generate = app_of(services, GENERATE_ROUTERS)

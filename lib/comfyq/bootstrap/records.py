@@ -7,7 +7,6 @@ from uuid import uuid4
 from comfyq.bootstrap.ports import Ports
 from comfyq.config import Settings
 from comfyq.records.batches import BatchRecords
-from comfyq.records.dead_letters import DeadLetterRecords
 from comfyq.records.families import FamilyRecords
 from comfyq.records.files.assets import AssetRecords
 from comfyq.records.jobs import JobRecords
@@ -76,7 +75,3 @@ class Records:
     def batch_records(self) -> BatchRecords:
         longest = self.retention + LONGEST_JOB
         return BatchRecords(self.ports.table, new_write_id=lambda: uuid4().hex, kept=longest)
-
-    @cached_property
-    def dead_letter_records(self) -> DeadLetterRecords:
-        return DeadLetterRecords(self.ports.table)

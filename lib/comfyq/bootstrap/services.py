@@ -1,178 +1,31 @@
 """The services that edges call, each made at its first use."""
 
-import random
-from collections.abc import Sequence
-from functools import cached_property, partial
+from functools import cached_property
 from uuid import uuid4
 
-from comfyq.adapters.filesystem.workflows import FolderWorkflows
-from comfyq.aio.logs import log
 from comfyq.aio.stall_watch import StallWatch
-from comfyq.bootstrap.file_services import FileServices
-from comfyq.bootstrap.machine.output_folders import output_folders
-from comfyq.domain.files.output import Output
-from comfyq.domain.job import Job, JobId
-from comfyq.domain.job.estimate import Estimate
+from comfyq.bootstrap.job_services import JobServices
 from comfyq.domain.submission.batch import BatchId
-from comfyq.edges.api.links import output_url
 from comfyq.edges.intake.reading import read_message
-from comfyq.edges.websocket.rendering import render
-from comfyq.ports.workflows import Workflows
-from comfyq.records.catalogues import CatalogueRecords
+from comfyq.records.dead_letters import DeadLetterRecords
 from comfyq.records.indexes.due_jobs import DueJobs
-from comfyq.records.indexes.waiting_jobs import WaitingRecords
-from comfyq.records.request_counts import RequestCounts
-from comfyq.records.results import ResultRecords
-from comfyq.services.files.job_deletion import JobDeletion
-from comfyq.services.files.output_links import OutputLinks
-from comfyq.services.files.signed_links import LinkSigner
-from comfyq.services.jobs.admission import Admission
 from comfyq.services.jobs.batch_submission import BatchSubmission
 from comfyq.services.jobs.batches import Batches
-from comfyq.services.jobs.cancellation import Cancellation
-from comfyq.services.jobs.dispatch import Dispatch
-from comfyq.services.jobs.estimates import Estimates
-from comfyq.services.jobs.input_files import InputFiles
 from comfyq.services.jobs.intake import Intake
-from comfyq.services.jobs.preparation import Preparation
-from comfyq.services.jobs.purge import Purge
-from comfyq.services.jobs.queries import JobQueries
-from comfyq.services.jobs.rate_limit import RateLimit
-from comfyq.services.jobs.result_cache import ResultCache
 from comfyq.services.jobs.retries import Retries
-from comfyq.services.jobs.submission import Submission
-from comfyq.services.jobs.waiting_limit import WaitingLimit
-from comfyq.services.notify.announcer import Announcer
 from comfyq.services.notify.subscriptions import Subscriptions
 from comfyq.services.operations.dead_letters import DeadLetters
 from comfyq.services.operations.health import Health
 from comfyq.services.operations.live_workers import LiveWorkers
 from comfyq.services.operations.reaper import Reaper
-from comfyq.services.workflows.library import WorkflowLibrary
-from comfyq.services.workflows.node_catalogues import NodeCatalogues
-
-MAX_SEED = 2**53  # JSON numbers of JavaScript are exact below it
 
 
-class Services(FileServices):
+class Services(JobServices):
     """Everything that edges call, over one set of ports."""
 
     @cached_property
-    def workflows(self) -> Workflows:
-        return FolderWorkflows(self.settings.workflows_dir, on_read=_log_workflow)
-
-    @cached_property
-    def catalogues(self) -> NodeCatalogues:
-        return NodeCatalogues(
-            workers=self.workers,
-            records=CatalogueRecords(self.ports.table),
-            assets=self.ports.assets,
-            clock=self.ports.clock,
-        )
-
-    @cached_property
-    def admission(self) -> Admission:
-        return Admission(
-            workflows=self.workflows,
-            catalogues=self.catalogues,
-            draw_seed=partial(random.SystemRandom().randrange, MAX_SEED),
-        )
-
-    @cached_property
-    def library(self) -> WorkflowLibrary:
-        return WorkflowLibrary(workflows=self.workflows, catalogues=self.catalogues)
-
-    @cached_property
-    def link_signer(self) -> LinkSigner:
-        return LinkSigner(clock=self.ports.clock, expires_s=self.settings.api.links_live_s)
-
-    @cached_property
-    def announcer(self) -> Announcer:
-        return Announcer(
-            records=self.records,
-            subscriptions=self.followers,
-            notifier=self.ports.notifier,
-            render=self._render,
-            clock=self.ports.clock,
-            retention=self.retention,
-            estimate=self.estimates.estimate,
-            on_end=None if self.output_links is None else self.output_links.add,
-        )
-
-    @cached_property
-    def output_links(self) -> OutputLinks | None:
-        folders = output_folders(self.settings)
-        return None if folders is None else OutputLinks(records=self.records, folders=folders)
-
-    @cached_property
-    def rate_limit(self) -> RateLimit:
-        return RateLimit(
-            counts=RequestCounts(self.ports.table),
-            clock=self.ports.clock,
-            requests_per_minute=self.settings.tenants.requests_per_minute,
-            waiting=WaitingLimit(
-                waiting=WaitingRecords(self.ports.table),
-                cap=self.settings.tenants.waiting_jobs,
-            ),
-        )
-
-    @cached_property
-    def dispatch(self) -> Dispatch:
-        return Dispatch(records=self.records, queue=self.ports.queue, announcer=self.announcer)
-
-    @cached_property
-    def preparation(self) -> Preparation:
-        return Preparation(
-            admission=self.admission,
-            input_files=InputFiles(uploads=self.uploads, limits=self.settings.limits.inputs),
-            result_cache=self.reuse,
-            links=self.links,
-            clock=self.ports.clock,
-            unsuited_timeout_s=self.settings.limits.unsuited_timeout_s,
-        )
-
-    @cached_property
-    def submission(self) -> Submission:
-        return Submission(
-            records=self.records,
-            families=self.families,
-            preparation=self.preparation,
-            rate_limit=self.rate_limit,
-            dispatch=self.dispatch,
-            new_id=lambda: JobId(str(uuid4())),
-        )
-
-    @cached_property
-    def queries(self) -> JobQueries:
-        return JobQueries(records=self.records)
-
-    @cached_property
-    def cancellation(self) -> Cancellation:
-        return Cancellation(queries=self.queries, records=self.records, announcer=self.announcer)
-
-    @cached_property
-    def job_deletion(self) -> JobDeletion:
-        return JobDeletion(records=self.records, assets=self.ports.assets, links=self.output_links)
-
-    @cached_property
-    def purge(self) -> Purge:
-        return Purge(
-            cancellation=self.cancellation,
-            announcer=self.announcer,
-            deletion=self.job_deletion,
-            batches=self.batch_records,
-            clock=self.ports.clock,
-        )
-
-    @cached_property
-    def reuse(self) -> ResultCache:
-        return ResultCache(
-            records=self.records,
-            results=ResultRecords(self.ports.table),
-            kinds=self.store_kinds,
-            clock=self.ports.clock,
-            retention=self.retention,
-        )
+    def dead_letter_records(self) -> DeadLetterRecords:
+        return DeadLetterRecords(self.ports.table)
 
     @cached_property
     def subscriptions(self) -> Subscriptions:
@@ -182,16 +35,6 @@ class Services(FileServices):
             announcer=self.announcer,
             clock=self.ports.clock,
             is_valid=self.api_keys.is_valid,
-        )
-
-    @cached_property
-    def estimates(self) -> Estimates:
-        return Estimates(
-            records=self.records,
-            families=self.families,
-            workers=self.workers,
-            run_times=self.run_times,
-            clock=self.ports.clock,
         )
 
     @cached_property
@@ -272,22 +115,3 @@ class Services(FileServices):
             dead_letters=self.dead_letter_records,
             clock=self.ports.clock,
         )
-
-    def _render(
-        self, job: Job, outputs: Sequence[Output], base_url: str, estimate: Estimate
-    ) -> bytes:
-        base_url = base_url or self.settings.api.public_url or ""
-
-        def url(index: int) -> str | None:
-            if job.link_key is None:  # stored by an older version
-                return None
-            return output_url(base_url, job.id, index, self.link_signer.query(job.link_key, index))
-
-        return render(job, outputs, output_url=url, estimate=estimate)
-
-
-def _log_workflow(name: str, fault: str | None) -> None:
-    if fault is None:
-        log.info("workflow_read", workflow=name)
-    else:
-        log.warning("workflow_broken", workflow=name, reason=fault)

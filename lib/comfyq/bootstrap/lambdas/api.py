@@ -7,22 +7,24 @@ from mangum import Mangum
 from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
 
 from comfyq.bootstrap.generate_api import GenerateFirst
-from comfyq.bootstrap.lambdas.function import Function, services_of
-from comfyq.bootstrap.services import Services
+from comfyq.bootstrap.job_services import JobServices
+from comfyq.bootstrap.lambdas.function import Function, ports_of
 from comfyq.config import Settings
 
 
 def api_function(settings: Settings) -> Function:
     """Mangum runs the application in the main thread's event loop, which it makes if need be."""
     handler = Mangum(
-        GenerateFirst(services_of(settings), _whole_api),
+        GenerateFirst(JobServices(settings, ports_of(settings)), _whole_api),
         lifespan="off",
         text_mime_types=[*DEFAULT_TEXT_MIME_TYPES, "application/problem+json"],  # else base64
     )
     return cast("Function", handler)
 
 
-def _whole_api(services: Services) -> FastAPI:
-    from comfyq.bootstrap.api import api_app  # with the first request that is not for /generate
+def _whole_api(services: JobServices) -> FastAPI:
+    # imported with the first request that is not for /generate
+    from comfyq.bootstrap.api import api_app
+    from comfyq.bootstrap.services import Services
 
-    return api_app(services)
+    return api_app(Services(services.settings, services.ports))

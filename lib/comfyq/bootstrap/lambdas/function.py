@@ -6,16 +6,16 @@ from typing import Any
 
 from comfyq.aio.logs import log
 from comfyq.bootstrap.backends import open_ports
-from comfyq.bootstrap.services import Services
+from comfyq.bootstrap.ports import Ports
 from comfyq.config import Settings
 
 Event = Mapping[str, Any]
 Function = Callable[[Event, object], dict[str, Any]]
 
 
-def services_of(settings: Settings) -> Services:
+def ports_of(settings: Settings) -> Ports:
     log.configure(settings.log_level)
-    return Services(settings, open_ports(settings))
+    return open_ports(settings)
 
 
 def blocking(handle: Callable[[Event, object], Awaitable[dict[str, Any]]]) -> Function:

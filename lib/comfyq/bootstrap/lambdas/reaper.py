@@ -3,7 +3,8 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from comfyq.bootstrap.lambdas.function import Event, Function, blocking, services_of
+from comfyq.bootstrap.lambdas.function import Event, Function, blocking, ports_of
+from comfyq.bootstrap.services import Services
 from comfyq.config import Settings
 from comfyq.edges.reaper.dead_letters import DeadLetterKeeper
 from comfyq.edges.reaper.handler import ReaperHandler
@@ -11,7 +12,7 @@ from comfyq.edges.reaper.worker_count import WorkerCount
 
 
 def reaper_function(settings: Settings) -> Function:
-    services = services_of(settings)
+    services = Services(settings, ports_of(settings))
     count = WorkerCount(
         health=services.health, clock=services.ports.clock, table=settings.aws.table, emit=print
     )

@@ -1,12 +1,13 @@
 """The function of the WebSocket API."""
 
-from comfyq.bootstrap.lambdas.function import Function, blocking, services_of
+from comfyq.bootstrap.lambdas.function import Function, blocking, ports_of
+from comfyq.bootstrap.services import Services
 from comfyq.config import Settings
 from comfyq.edges.websocket.handler import WebSocketHandler
 
 
 def websocket_function(settings: Settings) -> Function:
-    services = services_of(settings)
+    services = Services(settings, ports_of(settings))
     handler = WebSocketHandler(
         subscriptions=services.subscriptions,
         notifier=services.ports.notifier,
