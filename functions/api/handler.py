@@ -1,6 +1,6 @@
 """Lambda entry point of the HTTP API (API Gateway payload format 2.0)."""
 
-from comfyq.bootstrap.cold_start import cold_start, import_fastapi
+from comfyq.bootstrap.lambdas.cold_start import cold_start, import_fastapi
 
 with cold_start():
     import_fastapi()
