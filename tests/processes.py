@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from comfyq.bootstrap.runtime_file import read_runtime
+from comfyq.bootstrap.runtime_file import COMFYUI_URLS, read_runtime
 from tests.faulty_process import CLOCK_AHEAD_S, FAULTS
 from tests.unmarked_simulator import UNMARKED
 
@@ -89,7 +89,9 @@ class Process:
             time.sleep(POLL_S)
         self.ready = json.loads(output.splitlines()[0])
         if self.arguments[0] == "up":
-            self.exports = read_runtime(self.data_dir)
+            published = dict(read_runtime(self.data_dir))
+            published.pop(COMFYUI_URLS)  # no variable
+            self.exports = published
 
     def signal(self, number: signal.Signals) -> None:
         self._process.send_signal(number)
