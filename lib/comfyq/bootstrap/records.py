@@ -10,6 +10,7 @@ from comfyq.records.batches import BatchRecords
 from comfyq.records.families import FamilyRecords
 from comfyq.records.files.assets import AssetRecords
 from comfyq.records.jobs import JobRecords
+from comfyq.records.retries import RetryRecords
 from comfyq.records.run_times import RunTimeRecords
 from comfyq.records.store_kinds import StoreKindRecords
 from comfyq.records.subscriptions import SubscriptionRecords
@@ -75,3 +76,7 @@ class Records:
     def batch_records(self) -> BatchRecords:
         longest = self.retention + LONGEST_JOB
         return BatchRecords(self.ports.table, new_write_id=lambda: uuid4().hex, kept=longest)
+
+    @cached_property
+    def retry_records(self) -> RetryRecords:
+        return RetryRecords(self.ports.table, self.records)

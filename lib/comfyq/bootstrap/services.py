@@ -83,13 +83,18 @@ class Services(JobServices):
     @cached_property
     def batches(self) -> Batches:
         return Batches(
-            records=self.batch_records, jobs=self.records, cancellation=self.cancellation
+            records=self.batch_records,
+            jobs=self.records,
+            retries=self.retry_records,
+            cancellation=self.cancellation,
         )
 
     @cached_property
     def retries(self) -> Retries:
         return Retries(
             queries=self.queries,
+            jobs=self.records,
+            records=self.retry_records,
             submission=self.submission,
             batches=self.batches,
             batch_submission=self.batch_submission,

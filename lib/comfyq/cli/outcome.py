@@ -11,6 +11,8 @@ from comfyq.cli.following import follow
 from comfyq.cli.printing import print_job, print_json
 from comfyq.cli.progress import shown_frames
 
+GOES_ON = "job {0} goes on: `comfyq watch {0}` follows it, `comfyq download {0}` fetches its files"
+
 
 def print_submitted(job: Json, *, as_json: bool, wait: bool) -> None:
     if as_json:
@@ -25,7 +27,11 @@ def print_submitted(job: Json, *, as_json: bool, wait: bool) -> None:
 
 def see_through(client: ApiClient, job: Json, folder: Path, *, as_json: bool) -> None:
     """Follow a job and fetch what it makes."""
-    follow_to_end(client, job["id"], as_json=as_json)
+    try:
+        follow_to_end(client, job["id"], as_json=as_json)
+    except KeyboardInterrupt:
+        typer.echo(GOES_ON.format(job["id"]), err=True)
+        raise
     ended = client.job(job["id"])
     files = [str(file) for file in download_outputs(client, ended, folder)]
     if as_json:

@@ -83,12 +83,13 @@ def _place(job: Json) -> str:
     return "" if position is None else str(position)
 
 
-def print_batches(page: Json) -> None:
-    table = _table("id", "requests", "canceled", "created")
-    for batch in page["batches"]:
+def print_batches(page: Json, batches: Sequence[Json]) -> None:
+    """Print a page of batches, each as it is now."""
+    table = _table("id", "requests", "states", "canceled", "created")
+    for batch in batches:
         canceled = "canceled" if batch["canceled"] else ""
         created = _time(batch["created_at"])
-        _add_row(table, batch["batch_id"], str(batch["size"]), canceled, created)
+        _add_row(table, batch["batch_id"], str(batch["size"]), counts_of(batch), canceled, created)
     _console().print(table)
     if page["next_cursor"]:
         _print_lines([("more", f"--cursor {page['next_cursor']}")])

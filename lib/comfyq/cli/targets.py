@@ -5,7 +5,8 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from comfyq.cli.errors import Refused
+from comfyq.cli.client import ApiClient
+from comfyq.cli.errors import CannotStart, Refused
 
 JobOrBatchId = Annotated[str, typer.Argument(metavar="ID", help="The id of a job or of a batch.")]
 
@@ -30,3 +31,20 @@ def job_or_batch(
         return of_batch(target_id), True
     except Refused as refused:
         raise no_job if refused.problem.get("code") == "batch-not-found" else refused from None
+
+
+def only_job(
+    client: ApiClient, target_id: str, of_job: Callable[[str], FoundT], *, instead: str
+) -> FoundT:
+    """Call a function that takes jobs alone; of a batch's id, say so and what to use ``instead``.
+
+    Raises:
+        CannotStart: the id is a batch's.
+        Refused: no job has this id.
+    """
+
+    def refuse(batch_id: str) -> FoundT:
+        client.batch(batch_id)
+        raise CannotStart(f"{batch_id} is the id of a batch, not of a job: {instead}")
+
+    return job_or_batch(target_id, of_job, refuse)[0]

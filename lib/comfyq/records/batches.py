@@ -8,13 +8,14 @@ import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, replace
 from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid5
 
 from comfyq.aio.tasks import limited
 from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import BatchNotFound, FieldError, StaleJob, TooContended, TooLarge
 from comfyq.domain.job import Job, JobId
-from comfyq.domain.submission.batch import MAX_REQUESTS, Batch, BatchId, Refusal
+from comfyq.domain.submission.batch import MAX_REQUESTS, Batch, BatchId, Refusal, Retried
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.table import (
     MAX_ITEM_BYTES,
@@ -31,6 +32,7 @@ from comfyq.records.job_items import to_item
 from comfyq.records.job_log import log_accepted
 from comfyq.records.job_outputs import reused_outputs
 from comfyq.records.job_parts import spec_item
+from comfyq.records.retry_notes import retry_puts
 from comfyq.records.times import from_ms, sortable, to_ms
 
 DELETED = "DELETED"  # sort key of the note that a client deleted a job
@@ -144,7 +146,7 @@ class BatchRecords:
         """Return whether ``note_deleted`` was called for a job."""
         return await self._table.get((f"JOB#{job_id}", DELETED)) is not None
 
-    def member(self, job: Job, spec: Spec) -> Member:
+    def member(self, job: Job, spec: Spec, batch_id: BatchId) -> Member:
         """A job that ``add`` can store; one that reuses the results of another needs no work.
 
         Raises:
@@ -156,10 +158,12 @@ class BatchRecords:
             raise TooLarge(f"the graph has {size} bytes; the most is {MAX_ITEM_BYTES}")
         if job.reused_from is not None:
             items.append(reused_outputs(job))
-        return Member(job, spec, tuple(Put(item, absent=True) for item in items), size)
+        puts = [Put(item, absent=True) for item in items] + retry_puts(job, batch_id)
+        return Member(job, spec, tuple(puts), size)
 
     async def add(self, members: Sequence[Member]) -> Sequence[Job]:
-        """Store those jobs of a transaction that are not there yet, and return them.
+        """Store those jobs of a transaction that are not there yet, and return them; no retry of a
+        job that has another one.
 
         ``members`` are as many as ``transactions`` puts together.
         """
@@ -214,6 +218,7 @@ class BatchRecords:
             "ttl": self._ttl(batch),
             "tpk": f"BATCHES#{batch.tenant}",
             "tsk": f"{sortable(batch.created_at)}#{batch.id}",
+            **_retried_values(batch.retried),
         }
 
     def _ttl(self, batch: Batch) -> int:
@@ -258,9 +263,23 @@ def _batch(item: Item, refusals: dict[int, Refusal]) -> Batch:
         size=item["size"],
         digest=item["digest"],
         canceled=item["canceled"],
+        retried=_retried(item.get("retried")),
         refusals=refusals,
         version=item["version"],
     )
+
+
+def _retried_values(retried: Retried | None) -> dict[str, object]:
+    if retried is None:
+        return {}
+    return {"retried": [retried.batch_id, retried.size, list(retried.indexes)]}
+
+
+def _retried(stored: Sequence[Any] | None) -> Retried | None:
+    if stored is None:
+        return None
+    batch_id, size, indexes = stored
+    return Retried(batch_id, int(size), tuple(map(int, indexes)))
 
 
 def _refusal_item(batch_id: BatchId, index: int, refusal: Refusal, ttl: int) -> Item:

@@ -30,6 +30,7 @@ from comfyq.records.job_items import (
 from comfyq.records.job_log import log_accepted, log_changed
 from comfyq.records.job_outputs import JobOutputs, reused_outputs
 from comfyq.records.job_parts import attempt_item, attempt_of, spec_item, spec_of
+from comfyq.records.retry_notes import raise_if_retried, retry_key, retry_puts
 from comfyq.records.times import from_ms, to_ms
 
 NAMED_S = 30 * 86_400  # second ids are kept that long
@@ -76,6 +77,7 @@ class JobRecords:
 
         Raises:
             KeyTaken: the idempotency key is another job's.
+            AlreadyRetried: it is a retry, and the earlier job has another one.
             StaleJob: a job of this id exists, or it is not ``instead_of`` any more.
         """
         write_id = self._new_write_id()
@@ -90,13 +92,11 @@ class JobRecords:
             Put(to_item(job, write_id=write_id), absent=old is None, version=old),
             Put(spec_item(job.id, spec), absent=old is None),
         ]
-        if idempotency is not None:
-            writes.append(Put(idempotency_item(idempotency), absent=True))
-        if job.reused_from is not None:
-            writes.append(Put(reused_outputs(job)))
+        writes += _beside(job, idempotency)
         try:
             await self._write(writes, due_at=job.due_at, ring=doorbell)
         except ConditionFailed as refused:
+            raise_if_retried(refused, job, position=len(writes) - 1)
             settle_refused_create(refused, job, write_id)
         log_accepted(job)
         return job
@@ -264,7 +264,8 @@ class JobRecords:
             if not rest:
                 break
             await self._table.write(*(Delete(key) for key in rest))
-        await self._table.write(Delete(meta_key(job.id)))
+        note = [] if job.retry_of is None else [Delete(retry_key(job.retry_of))]
+        await self._table.write(Delete(meta_key(job.id)), *note)
 
     async def add_name(self, name: JobId, job: Job) -> None:
         """Give a job a second id."""
@@ -282,6 +283,14 @@ class JobRecords:
         """Return (digest, job) stored under an idempotency key; None if it is unused."""
         item = await self._table.get((f"IDEM#{tenant}#{key}", "-"))
         return None if item is None else (item["digest"], JobId(item["job"]))
+
+
+def _beside(job: Job, idempotency: Idempotency | None) -> list[Put]:
+    """Return what is stored with a new job and its spec, the note of a retry last."""
+    puts = [] if idempotency is None else [Put(idempotency_item(idempotency), absent=True)]
+    if job.reused_from is not None:
+        puts.append(Put(reused_outputs(job)))
+    return puts + retry_puts(job)
 
 
 def _place(item: Item) -> Cursor:

@@ -10,9 +10,11 @@ import pytest
 from blake3 import blake3
 from typer.testing import CliRunner, Result
 
+from comfyq.cli import outcome
 from comfyq.cli.app import app
 from comfyq.cli.batches.results import named_rows
 from comfyq.cli.batches.sending import key_of
+from comfyq.cli.client import ApiClient
 from comfyq.cli.errors import CannotStart
 from tests.fake_api import JOB, FakeApi, fake_api
 
@@ -217,8 +219,51 @@ def test_a_job_or_batch_is_tried_again(api: FakeApi) -> None:
     assert run(api, "retry", JOB).stdout == "the new one\n"
     api.answer(f"/generate/{BATCH}/retry", MISSING, status=404)
     api.answer(f"{PATH}/retry", batch(item(0, api.job())), status=202)
-    assert "1 queued" in run(api, "retry", BATCH).stdout
-    assert "1 queued" in run(api, "retry", BATCH, "--failed").stdout
+    api.answer(PATH, batch(item(0, api.job(status="running"))))
+    assert "1 running" in run(api, "retry", BATCH).stdout
+    assert "1 running" in run(api, "retry", BATCH, "--failed").stdout
+
+
+def test_files_of_a_retry_are_named_by_the_first_batch(api: FakeApi, tmp_path: Path) -> None:
+    output = api.output(PICTURE, blake3=blake3(PICTURE).hexdigest())
+    done = api.job(status="completed", outputs=[output])
+    api.answer(f"/generate/{BATCH}", MISSING, status=404)
+    first = {"batch_id": JOB, "size": 500}
+    api.answer(PATH, batch(item(0, done) | {"original_index": 6}, retry_of=first))
+    fetched = run(api, "download", BATCH, "--out", tmp_path)
+    assert fetched.stdout == f"{tmp_path / '007-0.png'}\n"
+
+
+def test_rows_without_results_are_named(api: FakeApi) -> None:
+    api.answer(f"/generate/{BATCH}", MISSING, status=404)
+    failed = api.job(status="failed", error="it broke")
+    items = [item(0, failed), item(1, api.job()), item(2, failed), item(3, detail="is no text")]
+    api.answer(PATH, batch(*items))
+    ended = run(api, "status", BATCH)
+    assert ended.stderr.splitlines() == ["rows 1, 3: failed: it broke", "row 4: is no text"]
+
+
+@pytest.mark.parametrize("command", ["show", "delete"])
+def test_commands_for_jobs_alone_say_that_an_id_is_a_batchs(api: FakeApi, command: str) -> None:
+    for path in (f"/generate/{BATCH}", f"/generate/{BATCH}/story"):
+        api.answer(path, MISSING, status=404)
+    api.answer(PATH, batch(item(0, api.job())))
+    ended = run(api, command, BATCH)
+    assert ended.exit_code == 2
+    assert f"{BATCH} is the id of a batch, not of a job" in ended.stderr
+    assert not [method for method, path, *_ in api.requests if (method, path) == ("DELETE", PATH)]
+
+
+def test_an_interrupted_wait_says_that_the_job_goes_on(
+    api: FakeApi, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(outcome, "follow_to_end", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        outcome.see_through(ApiClient(api.url), api.job(), Path(), as_json=False)
+    assert f"job {JOB} goes on: `comfyq watch {JOB}`" in capsys.readouterr().err
 
 
 def test_files_of_an_earlier_job_or_batch_are_fetched(api: FakeApi, tmp_path: Path) -> None:
@@ -244,7 +289,9 @@ def test_a_job_that_goes_on_has_no_files(api: FakeApi) -> None:
 
 def test_batches_are_listed(api: FakeApi) -> None:
     api.answer("/generate/batch", {"batches": [batch(item(0))], "next_cursor": "more"})
+    api.answer(PATH, batch(item(0, api.job(status="failed")), items=None))
     ended = run(api, "list", "--batches")
     assert BATCH in ended.stdout
+    assert "1 failed" in ended.stdout
     assert "--cursor more" in ended.stdout
     assert run(api, "list", "--batches", "--status", "failed").exit_code == 2

@@ -25,6 +25,25 @@ def print_accepted(sent: SentBatch, *, as_json: bool) -> None:
     )
 
 
+def print_unsuccessful(batch: Json) -> None:
+    """Print which rows of a batch, from 1 on, failed, were canceled or were refused, and why."""
+    _print_grouped(
+        (item["index"], f"row {item['index'] + 1}", reason)
+        for item in batch["items"] or ()
+        if (reason := _failure(item))
+    )
+
+
+def _failure(item: Json) -> str | None:
+    """Say why a request has no results and will have none; None if it may or does."""
+    job = item["job"]
+    if job is None:
+        return str(item["error"]["detail"])
+    if job["status"] not in UNSUCCESSFUL:
+        return None
+    return f"{job['status']}: {job['error']}" if job["error"] else str(job["status"])
+
+
 def print_ended(batch: Json, results: Sequence[RowResult], *, as_json: bool) -> None:
     """Print what became of a batch: each file, and each row whose job has failed."""
     files = [file for result in results for file in result.files]

@@ -39,7 +39,7 @@ class RowResult:
     name: str
     item: Json | None = None
     files: list[str] = field(default_factory=list)
-    fetched: bool = False
+    fetched: str | None = None  # the job whose files they are
 
     def cells(self) -> dict[str, str]:
         """Return the row of the table."""
@@ -105,14 +105,12 @@ def fetch_batch(
 
 def _take(client: ApiClient, item: Json, result: RowResult, folder: Path) -> None:
     """Note what is known of a row's job, and fetch its files if it has ended."""
-    if result.fetched:
-        return
     result.item = item
     job = item["job"]
-    if job is not None and has_ended(job):
+    if job is not None and has_ended(job) and result.fetched != job["id"]:
         files = download_outputs(client, job, folder, name=result.name)
         result.files = [str(file) for file in files]
-        result.fetched = True
+        result.fetched = job["id"]
 
 
 @contextmanager

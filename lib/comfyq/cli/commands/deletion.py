@@ -8,6 +8,9 @@ from comfyq.cli.client import ApiClient, client_at
 from comfyq.cli.errors import Refused
 from comfyq.cli.following import follow
 from comfyq.cli.options import Url
+from comfyq.cli.targets import only_job
+
+OF_BATCHES = "`comfyq cancel {0}` stops its jobs; delete them by their own ids"
 
 JobIds = Annotated[list[str], typer.Argument(metavar="ID...", help="The jobs' ids.")]
 
@@ -22,7 +25,7 @@ def delete(ctx: typer.Context, job_ids: JobIds, url: Url = None) -> None:
 
 def _delete(client: ApiClient, job_id: str) -> None:
     try:
-        client.purge(job_id)
+        only_job(client, job_id, client.purge, instead=OF_BATCHES.format(job_id))
     except Refused as refused:
         if refused.problem.get("code") != "job-not-ended":
             raise

@@ -23,7 +23,7 @@ def download(
     """Fetch the files of a job, or of those jobs of a batch that have completed.
 
     Files that are there already are not fetched again. Those of a batch are named by the numbers of
-    its requests, from 1 on.
+    its requests, from 1 on; those of a retry by the numbers in the batch that it tries again.
     """
     client = client_at(ctx, url)
     made, is_batch = job_or_batch(
@@ -46,11 +46,13 @@ def _of_job(client: ApiClient, job: Json, folder: Path) -> list[str]:
 
 
 def _of_batch(client: ApiClient, batch: Json, folder: Path) -> list[str]:
-    width = len(str(batch["size"]))
+    width = len(str((batch.get("retry_of") or batch)["size"]))
     files: list[str] = []
     for item in batch["items"]:
         if item["job"] is not None and item["job"]["status"] == "completed":
-            name = str(item["index"] + 1).zfill(width)
+            original = item.get("original_index")
+            index = item["index"] if original is None else original
+            name = str(index + 1).zfill(width)
             made = download_outputs(client, item["job"], folder, name=name)
             files += [str(file) for file in made]
     return files

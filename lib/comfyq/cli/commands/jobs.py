@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from comfyq.cli.batches.printing import print_unsuccessful
 from comfyq.cli.client import client_at
 from comfyq.cli.errors import CannotStart, ExitCode
 from comfyq.cli.options import AsJson, JobId, Url
@@ -17,7 +18,7 @@ from comfyq.cli.printing import (
     print_json,
     print_story,
 )
-from comfyq.cli.targets import JobOrBatchId, job_or_batch
+from comfyq.cli.targets import JobOrBatchId, job_or_batch, only_job
 
 Status = Literal["queued", "running", "completed", "failed", "canceled"]
 
@@ -27,17 +28,23 @@ def status(
 ) -> None:
     """Show a job or batch as it is now. Exit code 1 if one failed or was canceled."""
     client = client_at(ctx, url)
-    shown, is_batch = job_or_batch(target_id, client.job, client.batch)
+    shown, is_batch = job_or_batch(
+        target_id, client.job, lambda batch_id: client.batch(batch_id, items=not as_json)
+    )
     if as_json:
         print_json(shown)
+    elif is_batch:
+        print_batch(shown)
+        print_unsuccessful(shown)
     else:
-        (print_batch if is_batch else print_job)(shown)
+        print_job(shown)
     exit_as(shown)
 
 
 def show(ctx: typer.Context, job_id: JobId, url: Url = None, as_json: AsJson = False) -> None:
     """Tell a job's story: its parameters, and who tried it, when, and with what result."""
-    story = client_at(ctx, url).story(job_id)
+    client = client_at(ctx, url)
+    story = only_job(client, job_id, client.story, instead=f"use `comfyq status {job_id}`")
     (print_json if as_json else print_story)(story)
 
 
@@ -68,7 +75,10 @@ def listing(
         if status is not None:
             raise CannotStart("--status is of jobs; `comfyq status ID` says how far a batch is")
         page = client.batches(limit=limit, cursor=cursor)
-        (print_json if as_json else print_batches)(page)
+        if as_json:
+            print_json(page)
+        else:
+            print_batches(page, [client.batch(each["batch_id"]) for each in page["batches"]])
         return
     page = client.jobs(limit=limit, status=status, cursor=cursor)
     (print_json if as_json else print_jobs)(page)

@@ -25,9 +25,14 @@ def retry(
     """Try a job again that failed or was canceled; of a batch, all such jobs as a new batch.
 
     The new job has the same graph, values and seed, and names the earlier one in `retry_of`.
+    If there is such a job already, it is the answer, unless it failed or was canceled too.
     """
     client = client_at(ctx, url)
-    made, is_batch = job_or_batch(target_id, client.retry, client.retry_batch)
+    made, is_batch = job_or_batch(
+        target_id,
+        client.retry,
+        lambda batch_id: client.batch(client.retry_batch(batch_id)["batch_id"], items=as_json),
+    )
     if as_json:
         print_json(made)
     elif is_batch:

@@ -31,6 +31,15 @@ class Refusal:
         return cls(error.code, str(error)[:MAX_CHARS], tuple(fields[:MAX_FIELDS]))
 
 
+@dataclass(frozen=True, slots=True)
+class Retried:
+    """The batch whose jobs another batch does again, and the index there of each of these."""
+
+    batch_id: BatchId
+    size: int
+    indexes: tuple[int, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     id: BatchId
@@ -40,6 +49,7 @@ class Batch:
     digest: str  # of its requests: a retry must ask for the same
     canceled: bool = False  # what is missing of it is not made any more
     refusals: Mapping[int, Refusal] = field(default_factory=dict)  # by the request's index
+    retried: Retried | None = None  # the first batch, if it is a retry of a retry
     version: int = 1
 
     @property

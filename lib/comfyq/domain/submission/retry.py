@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from comfyq.domain.errors import NotRetriable
-from comfyq.domain.job import Job, JobStatus
+from comfyq.domain.job import Job, JobId, JobStatus
 from comfyq.domain.job.shown_status import STATUSES
 from comfyq.domain.submission.spec import Spec
 
@@ -16,9 +16,10 @@ class Retry:
 
     job: Job
     spec: Spec
+    asked: JobId  # the job that the client named: this one, or one whose retry this is
 
 
-def retry_of(job: Job, spec: Spec) -> Retry:
+def retry_of(job: Job, spec: Spec, *, asked: JobId | None = None) -> Retry:
     """Return the retry of a job that has ended without results.
 
     Raises:
@@ -34,4 +35,4 @@ def retry_of(job: Job, spec: Spec) -> Retry:
             f"job {job.id} has no graph, because its request could not be run; correct the "
             "request and submit it, or redrive its dead letter"
         )
-    return Retry(job, spec)
+    return Retry(job, spec, asked or job.id)

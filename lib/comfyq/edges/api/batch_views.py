@@ -15,6 +15,7 @@ from comfyq.wire.generate.batches import (
     BatchUrls,
     BatchView,
     RefusalView,
+    RetriedBatch,
 )
 from comfyq.wire.generate.jobs import JobView
 
@@ -68,15 +69,23 @@ class BatchViews:
             counts=counts,
             created_at=batch.created_at,
             canceled=batch.canceled,
+            retry_of=_retry_of(batch),
             items=items,
             urls=self._urls(batch),
         )
 
 
 def _item(batch: Batch, index: int, job: JobView | None) -> BatchItem:
+    original = None if batch.retried is None else batch.retried.indexes[index]
     if job is not None:
-        return BatchItem(index=index, job=job)
-    return BatchItem(index=index, error=RefusalView.of(batch.refusals.get(index, GONE)))
+        return BatchItem(index=index, original_index=original, job=job)
+    error = RefusalView.of(batch.refusals.get(index, GONE))
+    return BatchItem(index=index, original_index=original, error=error)
+
+
+def _retry_of(batch: Batch) -> RetriedBatch | None:
+    retried = batch.retried
+    return None if retried is None else RetriedBatch(batch_id=retried.batch_id, size=retried.size)
 
 
 def _counts(items: Iterable[BatchItem]) -> BatchCounts:

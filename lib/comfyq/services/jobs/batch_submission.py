@@ -19,7 +19,7 @@ from comfyq.domain.errors import (
     TooLarge,
 )
 from comfyq.domain.job import Job
-from comfyq.domain.submission.batch import MAX_STORED_BYTES, Batch, BatchId, Refusal
+from comfyq.domain.submission.batch import MAX_STORED_BYTES, Batch, BatchId, Refusal, Retried
 from comfyq.domain.submission.request import Request
 from comfyq.domain.submission.retry import Retry
 from comfyq.ports.clock import Clock
@@ -90,6 +90,7 @@ class BatchSubmission:
         digest: str,
         idempotency_key: str | None = None,
         batch_id: BatchId | None = None,
+        retried: Retried | None = None,
     ) -> BatchAccepted:
         """Accept those of up to MAX_REQUESTS requests that can be run.
 
@@ -101,15 +102,14 @@ class BatchSubmission:
             InvalidParameters: none of the requests can be run; nothing was stored.
             IdempotencyMismatch: the key was used for another request within 24 hours.
             RateLimited: the tenant's requests in this minute, or its waiting jobs, are used up.
-            TableUnavailable: some jobs may be stored; sending the batch again under its key stores
-                the rest.
+            TableUnavailable: some jobs may be stored; the same key again stores the rest.
         """
         if idempotency_key is not None:
             earlier = await self._jobs.idempotent(caller.tenant, idempotency_key)
             if earlier is not None:
                 return await self._replay(caller, asked, *earlier, digest=digest)
         new = await self._admitted(caller, batch_id, size=len(asked), digest=digest)
-        batch, members = await self._prepare(caller, new, asked)
+        batch, members = await self._prepare(caller, replace(new, retried=retried), asked)
         if not members:
             raise _nothing_to_run(batch)
         try:
@@ -195,7 +195,7 @@ class BatchSubmission:
             raise asked
         job_id = member_id(batch.id, index)
         made = await self._preparation.prepare(caller, asked, job_id=job_id)
-        return made, self._records.member(made.job, made.spec)
+        return made, self._records.member(made.job, made.spec, batch.id)
 
     async def _store(self, batch: Batch, members: Sequence[Member]) -> Sequence[Job]:
         """Store the jobs that are not stored yet and send their doorbells; return these jobs, or

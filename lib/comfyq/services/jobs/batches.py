@@ -12,6 +12,7 @@ from comfyq.domain.submission.batch import Batch, BatchId
 from comfyq.ports.table import Cursor
 from comfyq.records.batches import BatchRecords, member_id
 from comfyq.records.jobs import JobRecords
+from comfyq.records.retries import NewestJob, RetryRecords
 from comfyq.services.jobs.cancellation import Cancellation
 
 AT_ONCE = 10  # jobs of a batch that are read or canceled at the same time
@@ -19,21 +20,29 @@ AT_ONCE = 10  # jobs of a batch that are read or canceled at the same time
 
 @dataclass(frozen=True, slots=True)
 class BatchState:
-    """The present state of a batch; a job missing from ``jobs`` was deleted or never stored."""
+    """The present state of a batch; a job missing from ``jobs`` was deleted or never stored, and
+    in the place of one that was tried again is its newest retry."""
 
     batch: Batch
     jobs: Mapping[int, Job]
     outputs: Mapping[int, OutputPage]  # if asked for: the first of each that has succeeded
+    retried_in: frozenset[BatchId]  # batches that have the newest jobs of this one
 
 
 class Batches:
     """Read and cancel batches for a caller; to it, another tenant's batch does not exist."""
 
     def __init__(
-        self, *, records: BatchRecords, jobs: JobRecords, cancellation: Cancellation
+        self,
+        *,
+        records: BatchRecords,
+        jobs: JobRecords,
+        retries: RetryRecords,
+        cancellation: Cancellation,
     ) -> None:
         self._records = records
         self._jobs = jobs
+        self._retries = retries
         self._cancellation = cancellation
 
     async def get(self, caller: Caller, batch_id: BatchId, *, outputs: bool = False) -> BatchState:
@@ -46,15 +55,16 @@ class Batches:
         if batch.tenant != caller.tenant:
             raise BatchNotFound(f"there is no batch {batch_id}")
         members = await limited(AT_ONCE, batch.indexes, lambda n: self._find(batch, n))
-        alive = {n: job for n, job in members.items() if job is not None}
+        alive = {n: newest.job for n, newest in members.items() if newest is not None}
+        batches = frozenset(each.batch for each in members.values() if each and each.batch)
         if not outputs:
-            return BatchState(batch, alive, {})
+            return BatchState(batch, alive, {}, batches)
         succeeded = [n for n, job in alive.items() if job.status == "succeeded"]
         end = MAX_OUTPUTS // max(1, len(succeeded))
         pages = await limited(
             AT_ONCE, succeeded, lambda n: self._jobs.output_page(alive[n].id, end=end)
         )
-        return BatchState(batch, alive, pages)
+        return BatchState(batch, alive, pages, batches)
 
     async def list(
         self, caller: Caller, *, limit: int, after: Cursor | None = None
@@ -63,8 +73,8 @@ class Batches:
         return await self._records.of_tenant(caller.tenant, limit=limit, after=after)
 
     async def cancel(self, caller: Caller, batch_id: BatchId) -> BatchState:
-        """Request the cancellation of every job of a batch; changes nothing on those that have
-        ended. Raises BatchNotFound."""
+        """Request the cancellation of every job of a batch, or of its newest retry; changes nothing
+        on those that have ended. Raises BatchNotFound."""
         state = await self.get(caller, batch_id)
         if not state.batch.canceled:
             await self._records.cancel(state.batch)
@@ -72,9 +82,10 @@ class Batches:
         await limited(AT_ONCE, pending, lambda n: self._cancel(caller, state.jobs[n]))
         return await self.get(caller, batch_id)
 
-    async def _find(self, batch: Batch, index: int) -> Job | None:
+    async def _find(self, batch: Batch, index: int) -> NewestJob | None:
         try:
-            return await self._jobs.get(member_id(batch.id, index))
+            job = await self._jobs.get(member_id(batch.id, index))
+            return await self._retries.newest(job)
         except JobNotFound:
             return None
 

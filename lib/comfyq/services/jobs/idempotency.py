@@ -27,7 +27,7 @@ def promise_of(made: Job | Batch, key: str | None, digest: str) -> Idempotency |
 def digest_of(request: Request | Retry) -> str:
     """Hash a request's content; the order of fields does not matter."""
     if isinstance(request, Retry):
-        return hashlib.sha256(f"retry of {request.job.id}".encode()).hexdigest()
+        return hashlib.sha256(f"retry of {request.asked}".encode()).hexdigest()
     asked: list[Any] = [request.workflow, request.values]
     if request.graph is not None:
         asked += [request.graph, request.overrides]

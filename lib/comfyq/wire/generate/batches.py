@@ -120,7 +120,12 @@ class BatchItem(BaseModel):
     """One request of a batch: either its job, or why there is none."""
 
     index: int
-    job: JobView | None = None
+    original_index: int | None = Field(
+        None, description="Of a retry's request: its index in the batch that was tried again."
+    )
+    job: JobView | None = Field(
+        None, description="If it was tried again: the newest retry, whose `retry_of` is the other."
+    )
     error: RefusalView | None = None
 
 
@@ -158,16 +163,24 @@ class BatchList(BaseModel):
     next_cursor: str | None = Field(description="`cursor` of the next page; null: there is none.")
 
 
+class RetriedBatch(BaseModel):
+    """The batch whose jobs are tried again."""
+
+    batch_id: str
+    size: int = Field(description="Requests.")
+
+
 class BatchView(BaseModel):
     """A batch, and on request what became of each of its requests."""
 
     batch_id: str
     size: int
-    done: bool = Field(description="Nothing of it will change any more.")
+    done: bool = Field(description="Nothing of it changes any more, until it is tried again.")
     progress: float = Field(ge=0, le=1, description="Mean of its requests.")
     counts: BatchCounts
     created_at: Time
     canceled: bool = Field(description="Its cancellation was asked for.")
+    retry_of: RetriedBatch | None = Field(None, description="The batch that it tries again.")
     items: list[BatchItem] | None = Field(
         description="One for each request, in their order; null where they were not asked for."
     )

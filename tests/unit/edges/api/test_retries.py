@@ -1,5 +1,6 @@
 """Trying jobs again; batches as a list and as a summary."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -89,6 +90,56 @@ async def test_the_failed_jobs_of_a_batch_are_tried_again_as_a_batch(lab: ApiLab
     assert again["batch_id"] != batch["batch_id"]
     assert [item["job"]["retry_of"] for item in again["items"]] == jobs[1:]
     assert again["counts"]["queued"] == 2
+
+
+async def test_a_job_has_one_retry_that_goes_on(lab: ApiLab) -> None:
+    old = lab.submit()["id"]
+    await lab.fail(old, BROKEN)
+    url = f"/generate/{old}/retry"
+    first, again = lab.client.post(url), lab.client.post(url)
+    assert again.json()["id"] == first.json()["id"]
+    assert again.headers["idempotent-replayed"] == "true"
+    await lab.fail(first.json()["id"], BROKEN)
+    third = lab.client.post(url).json()
+    assert (third["retry_of"], third["status"]) == (first.json()["id"], "queued")
+    lab.client.delete(f"/generate/{third['id']}")
+    lab.client.delete(f"/generate/{third['id']}", params={"purge": "true"})
+    fourth = lab.client.post(url).json()
+    assert (fourth["retry_of"], fourth["id"] != third["id"]) == (first.json()["id"], True)
+
+
+async def test_two_retries_at_once_are_one_job(lab: ApiLab) -> None:
+    old = lab.submit()["id"]
+    await lab.fail(old, BROKEN)
+    caller = Caller((await lab.records.get(JobId(old))).tenant, frozenset())
+    retries = lab.services.retries
+    first, second = await asyncio.gather(*(retries.retry(caller, JobId(old)) for _ in range(2)))
+    assert first.job.id == second.job.id
+    assert len([m for m in lab.queue.messages if m.job_id == first.job.id]) == 1
+
+
+async def test_a_batch_shows_the_newest_retries_in_their_places(lab: ApiLab) -> None:
+    batch = lab.client.post("/generate/batch", json={"requests": [FOX] * 3}).json()
+    jobs = [item["job"]["id"] for item in batch["items"]]
+    url = batch["urls"]["self"]
+    await lab.succeed(jobs[0], output())
+    for job_id in jobs[1:]:
+        await lab.fail(job_id, BROKEN)
+    again = lab.client.post(f"{url}/retry").json()
+    assert again["retry_of"] == {"batch_id": batch["batch_id"], "size": 3}
+    assert [item["original_index"] for item in again["items"]] == [1, 2]
+    assert lab.client.post(f"{url}/retry").json()["batch_id"] == again["batch_id"]
+    retried = [item["job"]["id"] for item in again["items"]]
+    await lab.fail(retried[0], BROKEN)
+    await lab.succeed(retried[1], output())
+    shown = lab.client.get(url, params={"items": "true"}).json()
+    assert [item["job"]["id"] for item in shown["items"]] == [jobs[0], *retried]
+    assert (shown["counts"]["completed"], shown["counts"]["failed"]) == (2, 1)
+    assert shown["items"][2]["job"]["outputs"]
+    third = lab.client.post(f"{again['urls']['self']}/retry").json()
+    assert third["retry_of"]["batch_id"] == batch["batch_id"]
+    assert [item["original_index"] for item in third["items"]] == [1]
+    assert lab.client.get(url).json()["counts"]["queued"] == 1
 
 
 async def test_a_batch_is_answered_as_a_summary_unless_items_are_asked_for(lab: ApiLab) -> None:

@@ -268,7 +268,8 @@ async def test_large_requests_share_no_transaction_that_is_too_large(lab: ApiLab
     requests = [Request(graph=big, wait=True)] * 15
     accepted = await lab.batch_submission.submit(OWNER, requests, digest=await digest_of_all([]))
     members = [
-        lab.services.batch_records.member(each.job, each.spec) for each in accepted.jobs.values()
+        lab.services.batch_records.member(each.job, each.spec, accepted.batch.id)
+        for each in accepted.jobs.values()
     ]
     groups = list(transactions(members))
     assert sum(len(group) for group in groups) == 15
