@@ -1,37 +1,57 @@
 """What does comfyq cost while there is nothing to do? ``python -m tests.bench.idle [WORKERS]``
 
-CPU time of `comfyq up` with its own worker, and then beside workers in processes of their own.
+CPU time and wake-ups of `comfyq up` with its own worker, and then beside workers in processes of
+their own.
 """
 
 import sys
 import time
+from dataclasses import dataclass
 
 from tests.bench.cpu import cpu_s
 from tests.bench.stack import one_process, simulated, stack
+from tests.bench.wakes import wakes
 
 SETTLE_S = 8.0  # after the start: catalogues are read and published
 MEASURE_S = 60.0
 
 
-def shares(*pids: int) -> list[float]:
-    """Return the share of a core, in percent, that each process takes."""
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """The cost of a process each second."""
+
+    share: float  # of a core, in percent
+    wakes: float
+
+
+def costs(*pids: int) -> list[Cost]:
+    """Measure the processes side by side."""
     time.sleep(SETTLE_S)
-    before, began = [cpu_s(pid) for pid in pids], time.monotonic()
+    before, began = [(cpu_s(pid), wakes(pid)) for pid in pids], time.monotonic()
     time.sleep(MEASURE_S)
     passed = time.monotonic() - began
-    return [(cpu_s(pid) - used) / passed * 100 for pid, used in zip(pids, before, strict=True)]
+    return [
+        Cost((cpu_s(pid) - used) / passed * 100, (wakes(pid) - woken) / passed)
+        for pid, (used, woken) in zip(pids, before, strict=True)
+    ]
+
+
+def show(what: str, *each: Cost) -> None:
+    """Print one line with the means."""
+    share = sum(cost.share for cost in each) / len(each)
+    woken = sum(cost.wakes for cost in each) / len(each)
+    print(f"| {what} | {share:.2f} | {woken:.1f} |", flush=True)
 
 
 def main(workers: int) -> None:
-    print("| idle | % of a core |\n|---|---|")
+    print("| idle | % of a core | wake-ups a second |\n|---|---|---|")
     with simulated() as simulator:
         with one_process(simulator.url) as up:
-            [share] = shares(up.pid)
-        print(f"| `comfyq up` with one worker in it | {share:.2f} |", flush=True)
+            show("`comfyq up` with one worker in it", *costs(up.pid))
         with stack([simulator.url], workers=workers) as servers:
-            share, *others = shares(servers.up.pid, *(each.pid for each in servers.workers))
-        print(f"| `comfyq up` beside {workers} workers | {share:.2f} |")
-        print(f"| each of these workers, a process | {sum(others) / len(others):.2f} |")
+            cost, *others = costs(servers.up.pid, *(each.pid for each in servers.workers))
+        show(f"`comfyq up` beside {workers} workers", cost)
+        show("each of these workers, a process", *others)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Publishing the node catalogue of this worker's ComfyUI whenever it may have changed."""
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 
 from comfyq.aio.logs import log
@@ -21,6 +22,7 @@ class CatalogueWatch:
         self._publisher = publisher
         self._watch = watch
         self._period_s = period_s
+        self.on_change: Callable[[], None] = lambda: None
         self.id: str | None = None  # of the catalogue that was published last
 
     async def run(self) -> None:
@@ -36,6 +38,7 @@ class CatalogueWatch:
         except (DomainError, EngineError, OSError) as away:
             log.warning("catalogue_unpublished", reason=str(away))
             return False
+        self.on_change()
         return True
 
     async def _pause(self, answered: int, pause_s: float) -> None:

@@ -34,6 +34,7 @@ class EngineWatch:
         self._healed: Callable[[], Awaitable[bool]] | None = None  # None: it is not latched
         self.returns = 0  # times that ComfyUI began to answer
         self._returned = asyncio.Event()  # set at the next of them, and made anew
+        self.on_change: Callable[[], None] = lambda: None
         self.info: EngineInfo | None = None
         self.reason: str | None = "ComfyUI was not asked yet"
 
@@ -52,6 +53,7 @@ class EngineWatch:
     def doubt(self) -> None:
         """Claim nothing before ComfyUI answers again: an attempt could not reach it."""
         self._answers.clear()
+        self.on_change()
 
     @property
     def latched(self) -> bool:
@@ -66,6 +68,7 @@ class EngineWatch:
         self.reason = reason
         self._answers.clear()
         log.error("worker_latched", reason=reason)
+        self.on_change()
 
     async def has_lost(self, prompts: Sequence[PromptId]) -> bool:
         """Return whether ComfyUI was restarted since it ended these prompts, by its empty history.
@@ -81,6 +84,7 @@ class EngineWatch:
     async def run(self) -> None:
         while True:
             await self.look()
+            self.on_change()
             await asyncio.sleep(self._period_s if self.ok else self._away_period_s)
 
     async def look(self) -> None:

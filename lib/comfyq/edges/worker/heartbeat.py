@@ -1,6 +1,7 @@
 """The worker's heartbeat: its state, stored in the table."""
 
 import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -13,7 +14,7 @@ from comfyq.ports.clock import Clock
 from comfyq.records.workers import WorkerRecords, WorkerState
 from comfyq.services.worker.membership import Membership
 
-LOOK_S = 0.25  # a changed state is stored within that time
+RETRY_S = 0.25  # after a heartbeat that failed, and the least pause between two
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +57,10 @@ class Heartbeat:
         self._shown: WorkerState | None = None  # the last state that was stored
         self._shown_news: tuple[object, ...] = ()  # what of it others are told at once
         self._lock = asyncio.Lock()
+        self._changed = asyncio.Event()
+        for watch in (readiness.engine, readiness.space, readiness.unstopped, catalogue):
+            if watch is not None:
+                watch.on_change = self._changed.set
 
     def add(self, job: Job) -> None:
         self._held.add((job.id, job.attempt))
@@ -77,6 +82,7 @@ class Heartbeat:
 
     def drain(self) -> None:
         self._draining = True
+        self._changed.set()
 
     async def run(self) -> None:
         """Send heartbeats until canceled; one that fails is followed by the next.
@@ -85,13 +91,18 @@ class Heartbeat:
             ClockSkewed: every heartbeat would be refused, because this machine's clock is wrong.
         """
         while True:
+            self._changed.clear()
             try:
                 await self.publish()
+                pause_s = self._until_old_s()
             except ClockSkewed:
                 raise
             except DomainError as away:
                 log.warning("beat_failed", reason=str(away))
-            await asyncio.sleep(LOOK_S)
+                pause_s = RETRY_S
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause_s):
+                    await self._changed.wait()
 
     async def publish(self) -> None:
         """Store the worker's state if it differs from the stored one, or that one is old.
@@ -119,9 +130,17 @@ class Heartbeat:
         shown = self._shown
         return shown is not None and news == self._shown_news and now - shown.seen_at < self._period
 
+    def _until_old_s(self) -> float:
+        """Return the time until the stored state is old, at least RETRY_S, at most a period."""
+        period_s = self._period.total_seconds()
+        if self._shown is None:
+            return min(RETRY_S, period_s)
+        left = self._period - (self._clock.now() - self._shown.seen_at)
+        return min(max(left.total_seconds(), RETRY_S), period_s)
+
     def _news(self) -> tuple[object, ...]:
-        """Return what of the state is stored as soon as it changes; it is compared several times
-        a second, so no state is built for it."""
+        """Return what of the state is stored as soon as it changes; it is compared for each
+        doorbell, so no state is built for it."""
         engine = self._readiness.engine
         catalogue = self._catalogue.id if self._catalogue else None
         paused = self._readiness.paused

@@ -1,6 +1,7 @@
 """Watching free disk space; nothing is claimed while there is too little for another job."""
 
 import asyncio
+from collections.abc import Callable
 
 from comfyq.aio.logs import log
 from comfyq.ports.space import Space
@@ -14,6 +15,7 @@ class SpaceWatch:
         self._period_s = period_s
         self._room = asyncio.Event()
         self._room.set()
+        self.on_change: Callable[[], None] = lambda: None
         self.reason: str | None = None  # why nothing is claimed
 
     @property
@@ -37,3 +39,4 @@ class SpaceWatch:
             log.info("disk_has_room")
             self._room.set()
         self.reason = reason
+        self.on_change()

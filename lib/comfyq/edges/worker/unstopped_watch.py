@@ -21,6 +21,7 @@ class UnstoppedWatch:
         self._engine_watch = engine_watch
         self._clock = clock
         self._refused: str | None = None  # the last reason logged
+        self.on_change: Callable[[], None] = lambda: None
         self.reason: str | None = None  # why nothing is claimed
 
     @property
@@ -52,6 +53,7 @@ class UnstoppedWatch:
         if self._stopper.free and self.reason is not None:
             log.info("comfyui_free")
             self.reason = None
+            self.on_change()
 
     def killed(self) -> None:
         """Drop all watched prompts: ComfyUI's process was ended, and they with it."""
@@ -64,6 +66,7 @@ class UnstoppedWatch:
                 + format_time(self._clock.now())
             )
             log.warning("comfyui_busy", reason=self.reason)
+            self.on_change()
 
     async def _ask(self) -> None:
         try:

@@ -35,7 +35,7 @@ def job(name: str, family: str) -> Job:
 
 
 class Lab:
-    def __init__(self, farm: Farm) -> None:
+    def __init__(self, farm: Farm, *, period_s: float = 0.01) -> None:
         self.farm = farm
         worker = self.farm.worker("w1")
         watch = EngineWatch(
@@ -45,14 +45,14 @@ class Lab:
             period_s=60,
         )
         unstopped = UnstoppedWatch(worker.stopper, engine_watch=watch, clock=self.farm.clock)
-        self.workers = self.farm.services.workers
+        self.watch, self.workers = watch, self.farm.services.workers
         self.heartbeat = Heartbeat(
             Identity(WorkerId("w1"), "host", 1, "1.2.3"),
             records=self.workers,
             membership=worker.membership,
             readiness=Readiness(engine=watch, space=SpaceWatch(Room()), unstopped=unstopped),
             clock=self.farm.clock,
-            period_s=5,
+            period_s=period_s,
             ttl_s=60,
         )
 
@@ -77,6 +77,19 @@ async def test_the_jobs_it_holds_and_the_family_of_the_last_are_told(farm: Farm)
         lab.heartbeat.remove(JobId("j1"), 0)
         lab.heartbeat.remove(JobId("j2"), 0)
         await lab.told(jobs=(), family="sd15")
+
+
+async def test_what_others_see_of_it_is_stored_at_once_not_at_the_next_beat(farm: Farm) -> None:
+    lab = Lab(farm, period_s=10**6)
+    async with beside(lab.heartbeat.run()):
+        await lab.told(engine_ok=False)
+        await lab.watch.look()
+        lab.watch.on_change()
+        await lab.told(engine_ok=True)
+        lab.watch.doubt()
+        await lab.told(engine_ok=False)
+        lab.heartbeat.drain()
+        await lab.told(draining=True)
 
 
 async def test_a_job_that_is_held_again_is_still_held_when_its_former_attempt_ends(
