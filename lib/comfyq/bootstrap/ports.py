@@ -31,6 +31,7 @@ class Ports:
     joint: JointWrites | None = None  # where one engine keeps table and queue
     sockets: OwnSockets | None = None  # where the notifier can be told of this process's own
     submissions: Inbox | None = None  # requests that come through a queue
+    write_failure: Callable[[], str | None] = lambda: None  # why the table stores nothing now
     dead: Mapping[Origin, Inbox] = field(default_factory=dict)  # what each queue gave up on
 
 

@@ -47,6 +47,7 @@ class Services(JobServices):
             workers=self.workers,
             scale_to_zero=self.settings.api.scale_to_zero,
             stalls=lambda: self.stall_watch.count,
+            write_failure=self.ports.write_failure,
             broken_workflows=lambda: sorted(self.workflows.faults()),
         )
 

@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
@@ -92,11 +93,13 @@ def test_the_disk_is_full(system: Owned, lab: Lab, record: Record) -> None:
     refused = post(lab.up)
     assert (refused.status_code, refused.json()["code"]) == (503, "table-unavailable")
     assert listed(lab.up) == [before.json()["id"]]
+    assert "nothing can be stored" in health(lab.up)["reason"]
     resource.prlimit(lab.up.pid, resource.RLIMIT_FSIZE, (hard, hard))
     freed = time.monotonic()
     accepted = post(lab.up)
     assert accepted.status_code == 202
     recovered = time.monotonic()
+    assert "stored" not in health(lab.up)["reason"]  # but that no worker is there yet
     assert listed(lab.up) == [accepted.json()["id"], before.json()["id"]]
     lab.worker(lab.simulator())
     for answer in (before, accepted):
@@ -207,6 +210,11 @@ def test_up_says_at_once_what_is_wrong_with_its_data(
 def post(up: Process) -> requests.Response:
     body = {"workflow": "nap", "seconds": 0.1}
     return requests.post(f"{up.url}/generate", json=body, timeout=30)
+
+
+def health(up: Process) -> dict[str, Any]:
+    shown: dict[str, Any] = requests.get(f"{up.url}/health", timeout=30).json()
+    return shown
 
 
 def listed(up: Process) -> list[str]:

@@ -19,6 +19,7 @@ from typing import TypeVar
 
 from comfyq.adapters.sqlite.arrivals import Arrivals
 from comfyq.adapters.sqlite.commit import TOGETHER, commit_together
+from comfyq.adapters.sqlite.failures import LastWrite, explained
 from comfyq.adapters.sqlite.inline import Inline
 from comfyq.adapters.sqlite.lane import Lane, Work
 from comfyq.adapters.sqlite.schema import is_made, make
@@ -45,6 +46,7 @@ class Database:
     def __init__(self, *, path: Path, busy_timeout_s: float = 10.0, readers: int = 2) -> None:
         self.path = path
         self.arrivals = Arrivals(path.with_name(f"{path.name}.wake"))
+        self.last_write = LastWrite()
         self._busy_timeout_s = busy_timeout_s
         self._lock = FairLock(path.with_name(f"{path.name}.lock"))
         self._writer = Lane(
@@ -82,6 +84,11 @@ class Database:
 
     def submit(self, work: Work[T], *, synced: bool = True) -> Future[T]:
         """Start a ``write``; the future shows its result also after a cancellation of the wait."""
+        future = self._submit(work, synced=synced)
+        self.last_write.follow(future)
+        return future
+
+    def _submit(self, work: Work[T], *, synced: bool) -> Future[T]:
         if not synced:
             with suppress(sqlite3.Error, OSError):  # busy, or broken: a thread waits and explains
                 return self._inline.write(work)
@@ -92,7 +99,7 @@ class Database:
         try:
             return future.result() if future.done() else await self._in_time(future)
         except (sqlite3.Error, OSError) as error:
-            raise Unusable(f"{str(self.path)!r}: {_explained(error)}") from error
+            raise Unusable(f"{str(self.path)!r}: {explained(error)}") from error
 
     async def _in_time(self, future: Future[T]) -> T:
         """Wait for work; raises Unusable if it has not begun within the time-out."""
@@ -108,6 +115,7 @@ class Database:
             return await waiting
         except asyncio.CancelledError:
             if is_late and not is_cancelled():
+                self.last_write.fail("another program holds the database")
                 late = f"{str(self.path)!r} has been locked for {self._busy_timeout_s} s"
                 raise Unusable(late) from None
             raise
@@ -168,23 +176,6 @@ def failing_as(unavailable: type[Unavailable]) -> Iterator[None]:
         yield
     except Unusable as error:
         raise unavailable(str(error)) from error
-
-
-def _explained(error: sqlite3.Error | OSError) -> str:
-    reasons = {
-        sqlite3.SQLITE_FULL: "the disk is full",
-        sqlite3.SQLITE_BUSY: "another program holds the database",
-        sqlite3.SQLITE_READONLY: "the database cannot be written",
-        sqlite3.SQLITE_CANTOPEN: "the database cannot be opened",
-        sqlite3.SQLITE_CORRUPT: "the database is damaged",
-        sqlite3.SQLITE_NOTADB: "the file is no SQLite database",
-    }
-    if "Could not decode" in str(error):  # it would show the stored text
-        return "the database is damaged (a stored text is not UTF-8)"
-    code = getattr(error, "sqlite_errorcode", None)
-    # The low byte is the primary code: https://www.sqlite.org/rescode.html
-    reason = reasons.get(code & 0xFF) if code is not None else None
-    return f"{reason} ({error})" if reason else str(error)
 
 
 def _make_folder(folder: Path) -> None:

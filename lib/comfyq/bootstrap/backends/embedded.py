@@ -40,6 +40,7 @@ def embedded_ports(settings: Settings, clock: Clock) -> Ports:
         notifier=notifier,
         sockets=notifier,
         close=database.close,
+        write_failure=lambda: database.last_write.failure,
         submissions=SqliteInbox(
             database=database,
             clock=clock,

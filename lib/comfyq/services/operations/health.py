@@ -27,15 +27,18 @@ class Health:
         workers: WorkerRecords,
         scale_to_zero: bool = False,
         stalls: Callable[[], int] = lambda: 0,
+        write_failure: Callable[[], str | None] = lambda: None,
         broken_workflows: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         self._workers = workers
         self._stalls = stalls
+        self._write_failure = write_failure
         self._broken_workflows = broken_workflows
         self._scale_to_zero = scale_to_zero
 
     async def check(self) -> HealthReport:
-        """Healthy if a live worker that takes jobs has a ComfyUI that answers.
+        """Healthy if a live worker that takes jobs has a ComfyUI that answers, and the last write
+        of this process did not fail.
 
         With scale-to-zero no worker at all is healthy as well: the first job starts one.
         """
@@ -52,12 +55,22 @@ class Health:
             )
         answering = [worker for worker in live if worker.engine_ok]
         idle = self._scale_to_zero and not live
+        unstored = self._unstored()
         return HealthReport(
-            healthy=idle or any(worker.takes_jobs for worker in live),
-            reason="scaled to zero" if idle else obstacle_of(live),
+            healthy=unstored is None and (idle or any(worker.takes_jobs for worker in live)),
+            reason=unstored or ("scaled to zero" if idle else obstacle_of(live)),
             comfyui_available=bool(answering),
             simulated=bool(answering) and all(worker.simulated for worker in answering),
             stalls=self._stalls(),
             workers=live,
             broken_workflows=self._broken_workflows(),
+        )
+
+    def _unstored(self) -> str | None:
+        """Return why nothing is stored now, and what to do."""
+        if (failure := self._write_failure()) is None:
+            return None
+        return (
+            f"nothing can be stored, so new jobs are refused: {failure}; free space on the disk of "
+            "the data directory, or see what `comfyq doctor` finds"
         )

@@ -7,6 +7,7 @@ from comfyq.domain.errors import TableUnavailable
 from comfyq.domain.job import JobId, WorkerId
 from comfyq.ports.table import Page
 from comfyq.records.workers import WorkerState
+from comfyq.services.operations.health import Health
 from tests.api_lab import ApiLab
 
 pytestmark = pytest.mark.anyio
@@ -171,3 +172,12 @@ async def test_a_server_with_keys_tells_strangers_of_no_machine_and_no_job() -> 
     [shown] = health["workers"]
     assert (health["status"], health["version"]) == ("healthy", __version__)
     assert {shown[name] for name in ("id", "host", "pid", "jobs")} == {None}
+
+
+async def test_writes_that_fail_degrade_a_system_whose_workers_are_well(lab: ApiLab) -> None:
+    failures = iter(["the disk is full", None])
+    await lab.workers.beat(worker(lab), ttl_s=90)
+    lab.services.health = Health(workers=lab.workers, write_failure=lambda: next(failures))
+    degraded, again = (lab.client.get("/health").json() for _ in range(2))
+    assert (degraded["status"], again["status"], again["reason"]) == ("degraded", "healthy", None)
+    assert "the disk is full; free space" in degraded["reason"]
