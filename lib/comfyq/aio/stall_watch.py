@@ -2,7 +2,6 @@
 
 import asyncio
 import asyncio.runners
-import math
 import os
 import selectors
 import sys
@@ -17,9 +16,7 @@ from types import FrameType
 from comfyq.aio.logs import log
 
 STALL_S = 0.25
-PERIOD_S = 0.2  # between two looks at the loop
-IDLE_PERIOD_S = 1.0  # while it does next to nothing
-IDLE_SHARE = 0.01  # of a core: a loop that uses less is idle
+PERIOD_S = 0.2  # between two questions to the loop
 FRAMES = 4  # of a stack that are logged: the innermost of our own, and the innermost of all
 OWN = str(Path(__file__).parents[2])  # the folder of our packages
 IDLE = frozenset({selectors.__file__, asyncio.runners.__file__})  # where a loop waits for events
@@ -28,22 +25,15 @@ IDLE = frozenset({selectors.__file__, asyncio.runners.__file__})  # where a loop
 class StallWatch:
     """Counts stalls of the event loop of the thread that it is used in.
 
-    A thread looks at the loop five times a second, once while the loop is idle, and asks it to
-    answer, unless it waits for events; a stall lasts from when the question was due, so one may be
-    up to a period longer than it is said to be.
+    A thread looks at the loop five times a second and asks it to answer, unless it waits for
+    events; a stall lasts from when the question was due, so one may be up to a period longer than
+    it is said to be.
     """
 
-    def __init__(
-        self,
-        *,
-        stall_s: float = STALL_S,
-        period_s: float = PERIOD_S,
-        idle_period_s: float = IDLE_PERIOD_S,
-    ) -> None:
+    def __init__(self, *, stall_s: float = STALL_S, period_s: float = PERIOD_S) -> None:
         self.count = 0
         self._stall_s = stall_s
         self._period_s = period_s
-        self._idle_period_s = idle_period_s
         self._stopped = threading.Event()
         self._answered = threading.Event()  # of the last question
 
@@ -64,14 +54,11 @@ class StallWatch:
             thread.join()
 
     def _watch(self, loop: asyncio.AbstractEventLoop, loop_thread: int) -> None:
-        load = _Load(loop_thread)
         due_s = time.monotonic() + self._period_s
         while not self._stopped.wait(max(0.0, due_s - time.monotonic())):
-            waits = _waits(_frame(loop_thread))
-            if not waits:  # an idle process is not woken for a question
+            if not _waits(_frame(loop_thread)):  # an idle process is not woken for a question
                 self._ask(loop, loop_thread, due_s)
-            is_idle = load.share() < IDLE_SHARE and waits
-            due_s = time.monotonic() + (self._idle_period_s if is_idle else self._period_s)
+            due_s = time.monotonic() + self._period_s
 
     def _ask(self, loop: asyncio.AbstractEventLoop, loop_thread: int, due_s: float) -> None:
         self._answered = answered = threading.Event()
@@ -94,25 +81,6 @@ class StallWatch:
             self.count += 1
             lasted_s = round(time.monotonic() - due_s, 3)
             log.warning("loop_stalled", seconds=lasted_s, stalls=self.count, stack=stack)
-
-
-class _Load:
-    """Measure what share of a core a thread, which runs, uses between two questions."""
-
-    def __init__(self, thread: int) -> None:
-        try:
-            self._clock: int | None = time.pthread_getcpuclockid(thread)
-        except AttributeError:  # on macOS: it never counts as idle
-            self._clock = None
-        self._asked_s, self._used_s = time.monotonic(), self._now_s()
-
-    def share(self) -> float:
-        asked_s, used_s = self._asked_s, self._used_s
-        self._asked_s, self._used_s = time.monotonic(), self._now_s()
-        return (self._used_s - used_s) / max(self._asked_s - asked_s, 1e-6)
-
-    def _now_s(self) -> float:
-        return math.inf if self._clock is None else time.clock_gettime(self._clock)
 
 
 def _stack(thread: int) -> str | None:

@@ -46,7 +46,7 @@ async def test_a_loop_that_answers_is_left_alone() -> None:
 
 async def test_a_loop_that_waits_for_events_is_not_woken(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[float] = []
-    watch = StallWatch(stall_s=60, period_s=SHORT_S / 10, idle_period_s=SHORT_S / 10)
+    watch = StallWatch(stall_s=60, period_s=SHORT_S / 10)
     monkeypatch.setattr(watch, "_ask", lambda *about: asked.append(time.monotonic()))
     with watch.watching():
         await anyio.sleep(5 * SHORT_S)
@@ -54,22 +54,6 @@ async def test_a_loop_that_waits_for_events_is_not_woken(monkeypatch: pytest.Mon
         block_the_loop()
     busy = len(asked) - idle
     assert idle < busy
-
-
-async def test_an_idle_loop_is_looked_at_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    looks = 0
-
-    def look(thread: int) -> bool:
-        nonlocal looks
-        looks += 1
-        return True
-
-    monkeypatch.setattr("comfyq.aio.stall_watch._waits", look)
-    monkeypatch.setattr("comfyq.aio.stall_watch.IDLE_SHARE", 2.0)  # however much it uses
-    watch = StallWatch(stall_s=60, period_s=SHORT_S / 10, idle_period_s=60)
-    with watch.watching():
-        await anyio.sleep(5 * SHORT_S)
-    assert looks == 1
 
 
 async def test_a_watch_ends_though_the_loop_has_no_time_to_answer_it() -> None:
