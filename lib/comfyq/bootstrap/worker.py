@@ -68,27 +68,27 @@ async def open_worker(
 
 
 async def remove_dead_workers(services: Services) -> None:
-    """Remove the heartbeats of this machine's dead workers, so that they do not count as live.
+    """Mark this machine's dead workers as ended, so that they do not count as live.
 
     Their leases are not ended: a worker that is about to start may be one of them.
     """
     try:
         for dead in dead_workers(services.settings):
-            await _remove_heartbeat(services, dead)
+            await _mark_ended(services, dead)
         if any_shown(services.settings):
-            # A worker runs, or another process removes one at this moment and so holds its lock.
+            # A worker runs, or another process ends one at this moment and so holds its lock.
             await asyncio.sleep(PROBE_S)
             for dead in dead_workers(services.settings):
-                await _remove_heartbeat(services, dead)
+                await _mark_ended(services, dead)
     except Unavailable as away:  # then they count as live until their heartbeats are old
         log.warning("dead_workers_kept", reason=str(away))
 
 
 async def evict_dead_workers(services: Services) -> None:
-    """Remove this machine's dead workers and end their leases; a free lock proves that a worker is
-    dead."""
+    """Mark this machine's dead workers as ended, and end their leases; a free lock proves that a
+    worker is dead."""
     for dead in dead_workers(services.settings):
-        await _remove_heartbeat(services, dead)
+        await _mark_ended(services, dead)
         journal = FileJournal(path=dead.journal)
         held = await journal.noted()
         if held:
@@ -99,7 +99,7 @@ async def evict_dead_workers(services: Services) -> None:
             await journal.forget(job_id)
 
 
-async def _remove_heartbeat(services: Services, dead: OwnFolder) -> None:
+async def _mark_ended(services: Services, dead: OwnFolder) -> None:
     if dead.shown.exists():
         await services.workers.end(dead.worker)
         dead.shown.unlink()

@@ -46,7 +46,7 @@ LOOK_ALIKE_ACCESS: Mapping[str, str] = {  # every look-alike of AWS knows this k
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantSettings:
-    requests_per_minute: int | None = None
+    requests_per_minute: Annotated[int | None, Field(ge=1)] = None
     """A tenant may submit so often; unset: as often as it likes."""
     waiting_jobs: Annotated[int, Field(ge=1)] = 10_000
     """So many jobs of a tenant may wait. More are refused with 429; of the submissions queue, they

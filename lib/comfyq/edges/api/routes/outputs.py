@@ -29,6 +29,21 @@ class OutputServices(Protocol):
 router = Router[OutputServices](prefix=GENERATE, tags=["generate"])
 
 
+async def _linked(
+    services: Annotated[OutputServices, Depends(services_of)],
+    job_id: JobIdInPath,
+    index: Annotated[int, Path(ge=0, lt=MAX_OUTPUTS)],
+    expires: LinkPart = "",
+    signature: LinkPart = "",
+) -> Output:
+    """Return the output that a signed link leads to."""
+    query = {"expires": expires, "signature": signature}
+    return await services.downloads.find(job_id, index, query)
+
+
+LinkedOutput = Annotated[Output, Depends(_linked)]
+
+
 @router.get(
     "/{job_id}/outputs/{index}",
     response_class=Response,
@@ -44,14 +59,9 @@ router = Router[OutputServices](prefix=GENERATE, tags=["generate"])
 async def download(
     request: Request,
     services: Annotated[OutputServices, Depends(services_of)],
-    job_id: JobIdInPath,
-    index: Annotated[int, Path(ge=0, lt=MAX_OUTPUTS)],
-    expires: LinkPart = "",
-    signature: LinkPart = "",
+    output: LinkedOutput,
 ) -> Response:
     """An output file. The link to it is in the job, and needs no other credentials."""
-    query = {"expires": expires, "signature": signature}
-    output = await services.downloads.find(job_id, index, query)
     link = await services.downloads.link(output)
     if link is not None:
         return RedirectResponse(link, HTTPStatus.FOUND, {"Cache-Control": "no-store"})
@@ -68,18 +78,9 @@ async def download(
         304: {"description": "`If-None-Match` names the file."},
     },
 )
-async def look(
-    request: Request,
-    services: Annotated[OutputServices, Depends(services_of)],
-    job_id: JobIdInPath,
-    index: Annotated[int, Path(ge=0, lt=MAX_OUTPUTS)],
-    expires: LinkPart = "",
-    signature: LinkPart = "",
-) -> Response:
+async def look(request: Request, output: LinkedOutput) -> Response:
     """An output file's size and type, by the link to it. It is not led to the storage, whose links
     are for GET alone."""
-    query = {"expires": expires, "signature": signature}
-    output = await services.downloads.find(job_id, index, query)
     headers = _headers(output)
     if _is_named(request, headers):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
