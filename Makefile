@@ -40,7 +40,9 @@ test: .venv/.development .emulator/.made .fuzz/.made ## run every test that need
 
 .PHONY: verify
 verify: .venv/.development .emulator/.made .infra/.made .fuzz/.made ## run what takes too long for every day
-	$(BIN)/pytest -m verify --ignore tests/infra
+	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m verify --ignore tests/infra \
+		--ignore tests/integration/test_effort.py
+	$(BIN)/pytest -m verify tests/integration/test_effort.py # it compares CPU times
 	$(BIN)/pytest -m "not verify" --hypothesis-profile thorough $$(find tests/unit -name "test_*_properties.py")
 	infra/test.sh
 	$(BIN)/python -m tests.e2e.faults.chaos --jobs 200 --seconds 60 --seeds 10
