@@ -37,7 +37,7 @@ class FunctionServer(KeyedServer):
         self.services = Services(settings, open_ports(settings))
         self.records = self.services.records
         self._thread = ThreadPoolExecutor(1, initializer=_make_loop)
-        self._function = api_function(settings)
+        self._function = self._thread.submit(api_function, settings).result()
 
     def close(self) -> None:
         self._thread.submit(lambda: asyncio.get_event_loop().close()).result()
