@@ -1,6 +1,7 @@
 """Frames for a socket that follows one job, filtered from what is posted to it."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 ENDS = frozenset({"completed", "failed", "canceled"})
@@ -21,11 +22,15 @@ class Following:
         """Return whether a frame is to be sent on: one that is older than the newest is not.
 
         Age is judged by ``seq`` and, within it, by ``progress``. A frame of the same age passes,
-        and so does one that is not about progress.
+        and so does one that is not about progress. An error about the job ends the socket, but not
+        once the job has been shown: then only a fresh frame of it could not be read for now.
         """
         frame = _object(text)
         if "seq" not in frame:
-            self.refused = frame.get("type") == "error" and frame.get("job_id") == self.job_id
+            is_refusal = frame.get("type") == "error" and frame.get("job_id") == self.job_id
+            if is_refusal and self.last is not None and _passes(frame):
+                return False
+            self.refused = is_refusal
             return True
         position = (int(frame["seq"]), float(frame["progress"]))
         if position < self._newest:
@@ -35,6 +40,11 @@ class Following:
         self.ended = frame["status"] in ENDS
         self.waiting = frame["status"] == "queued"
         return True
+
+
+def _passes(error: Mapping[str, Any]) -> bool:
+    """Return whether an error is of a service that does not answer now."""
+    return str(error.get("code")).endswith("-unavailable")
 
 
 def _object(text: str) -> dict[str, Any]:

@@ -55,3 +55,16 @@ def test_only_its_own_jobs_refusal_ends_it() -> None:
         assert not following.refused
     assert following.admit('{"type":"error","code":"job-not-found","job_id":"j"}')
     assert following.refused
+
+
+def test_a_fresh_frame_that_could_not_be_read_ends_nothing() -> None:
+    following = Following("j")
+    away = json.dumps({"type": "error", "code": "table-unavailable", "job_id": "j"})
+    assert following.admit(frame(1, 0.0))
+    assert not following.admit(away)
+    assert not following.refused
+    assert following.admit(json.dumps({"type": "error", "code": "job-not-found", "job_id": "j"}))
+    assert following.refused
+    unseen = Following("j")
+    assert unseen.admit(away)
+    assert unseen.refused
