@@ -75,7 +75,7 @@ def test_out_of_memory_for_good(lab: Lab, comfy: Comfy, record: Record) -> None:
 def test_out_of_memory_once(lab: Lab, simulator: Simulated, record: Record) -> None:
     """The prompt behind it in ComfyUI fails as well, which does not count against its job."""
     lab.worker(simulator)
-    job = lab.client.submit(seconds=2.0)
+    job = lab.client.submit(seconds=6.0)  # it meets the fault at its end
     lab.client.running(job)
     neighbour = lab.client.submit(seconds=0.05)
     lab.client.until(neighbour, lambda now: now["attempt"] == 1, "put behind it")
