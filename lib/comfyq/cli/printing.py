@@ -87,7 +87,7 @@ def print_batches(page: Json, batches: Sequence[Json]) -> None:
     """Print a page of batches, each as it is now."""
     table = _table("id", "requests", "states", "canceled", "created")
     for batch in batches:
-        canceled = "canceled" if batch["canceled"] else ""
+        canceled = "canceled" if _is_canceled(batch) else ""
         created = _time(batch["created_at"])
         _add_row(table, batch["batch_id"], str(batch["size"]), counts_of(batch), canceled, created)
     _console().print(table)
@@ -101,10 +101,15 @@ def print_batch(batch: Json) -> None:
             ("batch", batch["batch_id"]),
             ("status", "ended" if batch["done"] else f"{batch['progress']:.0%} done"),
             ("requests", f"{batch['size']}: {counts_of(batch)}"),
-            ("canceled", "its cancellation was asked for" if batch["canceled"] else None),
+            ("canceled", "its cancellation was asked for" if _is_canceled(batch) else None),
             ("created", _time(batch["created_at"])),
         ]
     )
+
+
+def _is_canceled(batch: Json) -> bool:
+    """Return whether a cancellation shows: retries may have completed what it ended."""
+    return bool(batch["canceled"] and (batch["counts"]["canceled"] or not batch["done"]))
 
 
 def counts_of(batch: Json) -> str:

@@ -136,16 +136,17 @@ def absence_of(known: Sequence[WorkerState]) -> str:
 
 
 def obstacle_of(live: Sequence[WorkerState]) -> str | None:
-    """Return why none of the live workers takes a job; None if one does."""
+    """Return why none of the live workers takes a job; None if one does.
+
+    It names no worker: every client may read it, and their ids may hold names of hosts.
+    """
     if not live:
         return "no worker is connected"
     answering = [worker for worker in live if worker.engine_ok]
     if not answering:
-        reasons = [
-            worker.engine_reason or f"ComfyUI of {worker.id} does not answer" for worker in live
-        ]
-        return "; ".join(sorted(set(reasons)))
+        reasons = {worker.engine_reason or "ComfyUI does not answer" for worker in live}
+        return "; ".join(sorted(reasons))
     if any(worker.takes_jobs for worker in live):
         return None
-    paused = {f"{worker.id}: {worker.paused}" for worker in answering if worker.paused}
+    paused = {worker.paused for worker in answering if worker.paused}
     return "; ".join(sorted(paused)) or "every worker that could run a job is shutting down"

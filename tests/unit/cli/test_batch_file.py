@@ -72,3 +72,10 @@ def test_what_is_no_request_is_told(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.jsonl").write_bytes(content)
     with pytest.raises(CannotStart):
         read_requests(tmp_path / "a.jsonl", lambda _: {})
+
+
+def test_a_quote_that_is_not_closed_is_told(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text('prompt\na fox\n"an owl\na mouse\n')
+    with pytest.raises(CannotStart, match=r"a\.csv, line 3: no CSV"):
+        read_requests(file, lambda _: {"properties": {"prompt": TEXT}})

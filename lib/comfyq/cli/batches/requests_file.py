@@ -85,8 +85,8 @@ def _csv(file: Path, text: str, schema_of: SchemaOf) -> Iterator[Row]:
     """An empty cell is the parameter's default; the header tells the separator."""
     header = text.partition("\n")[0]
     separator = next((each for each in SEPARATORS if each in header), SEPARATORS[0])
-    reader = csv.DictReader(StringIO(text, newline=""), delimiter=separator)
-    for row in reader:
+    reader = csv.DictReader(StringIO(text, newline=""), delimiter=separator, strict=True)
+    for row in _whole_rows(file, reader):
         if None in row:
             raise CannotStart(f"{file}, line {reader.line_num}: more cells than the header has")
         given = {name: cell for name, cell in row.items() if cell}
@@ -94,6 +94,17 @@ def _csv(file: Path, text: str, schema_of: SchemaOf) -> Iterator[Row]:
             properties = SWITCHES | schema_of(given.get("workflow", DEFAULT_WORKFLOW))["properties"]
             values = {name: value_of(cell, properties.get(name)) for name, cell in given.items()}
             yield f"line {reader.line_num}", values
+
+
+def _whole_rows(file: Path, reader: "csv.DictReader[str]") -> Iterator[dict[str, Any]]:
+    began = 1
+    try:
+        for row in reader:
+            yield row
+            began = reader.line_num + 1
+    except csv.Error as wrong:
+        hint = "a quote that is opened is closed, and one inside of quotes is doubled"
+        raise CannotStart(f"{file}, line {began}: no CSV: {wrong}; {hint}") from wrong
 
 
 def without_names(rows: Sequence[Row], column: str | None, schema_of: SchemaOf) -> list[Row]:

@@ -111,7 +111,9 @@ class Estimates:
         assert job.lease is not None, "the caller looked"
         holders = [each for each in await self._live() if each.id == job.lease.worker]
         others = [len(set(holder.jobs) - {job.id}) for holder in holders]
-        return Estimate(await self._until_end(job, ahead=0, held=others), queue_position=0)
+        waits_for = obstacle_of(holders) if holders else None
+        eta_s = None if waits_for else await self._until_end(job, ahead=0, held=others)
+        return Estimate(eta_s, queue_position=0, waits_for=waits_for)
 
     async def _live(self) -> Sequence[WorkerState]:
         return self._workers.alive(await self._known_workers.get())

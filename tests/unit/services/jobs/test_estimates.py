@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -209,7 +210,7 @@ NO_WORKER = "a worker that takes jobs: no worker is connected"
             [],
             f"{NO_WORKER}; none was seen in the last 24 hours",
         ),
-        ([False], "a worker that takes jobs: ComfyUI of w0 does not answer"),
+        ([False], "a worker that takes jobs: ComfyUI does not answer"),
         ([False, True], None),
     ],
 )
@@ -222,6 +223,21 @@ async def test_a_waiting_job_says_why_no_worker_takes_it(
     assert lab.show(job_id)["waits_for"] == reason
     [listed] = lab.client.get("/generate").json()["jobs"]
     assert (listed["waits_for"], listed["queue_position"]) == (reason, 1)
+
+
+@pytest.mark.parametrize(
+    ("engine_ok", "reason"), [(True, None), (False, "ComfyUI does not answer")]
+)
+async def test_a_claimed_job_says_why_its_worker_does_not_start_it(
+    lab: ApiLab, engine_ok: bool, reason: str | None
+) -> None:
+    job_id = lab.submit()["id"]
+    await lab.change(job_id, partial(jobs.claim, worker=WorkerId("w0"), ttl=timedelta(seconds=60)))
+    await works(lab, "w0", job_id, engine_ok=engine_ok)
+    shown = lab.show(job_id)
+    wanted = None if reason is None else f"a worker that takes jobs: {reason}"
+    assert (shown["status"], shown["queue_position"]) == ("queued", 0)
+    assert shown["waits_for"] == wanted
 
 
 async def test_a_waiting_job_says_since_when_no_worker_is_there(lab: ApiLab) -> None:
