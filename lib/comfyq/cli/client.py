@@ -36,7 +36,16 @@ class ApiClient:
         """Sent to the server itself: links go elsewhere too, and need no key."""
         self._pool = urllib3.PoolManager(
             timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S),
-            retries=urllib3.Retry(total=3, connect=0, read=0, status=0, other=0, redirect=3),
+            # Retry-After is left to the caller: else a 503 that has it would lose its reason.
+            retries=urllib3.Retry(
+                total=3,
+                connect=0,
+                read=0,
+                status=0,
+                other=0,
+                redirect=3,
+                respect_retry_after_header=False,
+            ),
         )
 
     def close(self) -> None:

@@ -182,6 +182,7 @@ def test_servers_that_are_of_no_help(
     api: FakeApi, status: int, body: object, code: int, printed: str
 ) -> None:
     api.answer("/health", body, status=status)
+    api.headers["/health"] = {"Retry-After": "1"}
     result = run(api, "health")
     assert (result.exit_code, result.stdout) == (code, "")
     assert printed in result.stderr

@@ -90,16 +90,18 @@ class Heartbeat:
         Raises:
             ClockSkewed: every heartbeat would be refused, because this machine's clock is wrong.
         """
+        failed = None
         while True:
             self._changed.clear()
             try:
                 await self.publish()
-                pause_s = self._until_old_s()
+                pause_s, failed = self._until_old_s(), None
             except ClockSkewed:
                 raise
             except DomainError as away:
-                log.warning("beat_failed", reason=str(away))
-                pause_s = RETRY_S
+                if str(away) != failed:  # it is tried several times a second
+                    log.warning("beat_failed", reason=str(away))
+                pause_s, failed = RETRY_S, str(away)
             with suppress(TimeoutError):
                 async with asyncio.timeout(pause_s):
                     await self._changed.wait()

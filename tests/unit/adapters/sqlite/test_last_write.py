@@ -50,7 +50,7 @@ def test_a_refused_condition_or_a_canceled_write_says_nothing(writes: Writes) ->
 
 
 def test_no_path_is_told(writes: Writes) -> None:
-    writes.end(OSError(28, "No space left on device", "/home/somebody/comfyq.db.lock"))
+    writes.end(OSError(28, "No space left on device", "data/comfyq.db.lock"))
     assert writes.last.failure == "No space left on device"
 
 
