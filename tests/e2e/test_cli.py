@@ -87,7 +87,7 @@ def test_submit_waits_and_brings_the_picture(cli: Cli, tmp_path: Path) -> None:
     assert accepted["status"] == "queued"
     assert {frame["job_id"] for frame in frames} == {accepted["id"]}
     positions = [(frame["seq"], frame["progress"]) for frame in frames]
-    assert positions == sorted(set(positions))
+    assert positions == sorted(positions)  # one may come again, with another place or reason
     assert frames[-1]["status"] == ended["status"] == "completed"
     assert ended["seed"] == 7
     [file] = map(Path, ended["files"])

@@ -44,7 +44,8 @@ def test_a_file_of_requests_is_submitted_and_fetched(processes: Processes, tmp_p
 
 
 def test_an_interrupted_batch_goes_on(processes: Processes, tmp_path: Path) -> None:
-    up = processes.up(workers=1)
+    simulator = processes.simulator(options=["--step-s", "0.03"])  # fetching is faster than that
+    up = processes.up(comfyui=[simulator.url])
     cli = Cli(tmp_path, up.url)
     rows = "".join(f"a fox {n},64,64,40,{n}\n" for n in range(12))
     (tmp_path / "jobs.csv").write_text(HEADER + rows, encoding="utf-8")
