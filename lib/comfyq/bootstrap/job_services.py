@@ -17,7 +17,7 @@ from comfyq.edges.websocket.rendering import render
 from comfyq.ports.workflows import Workflows
 from comfyq.records.catalogues import CatalogueRecords
 from comfyq.records.indexes.waiting_jobs import WaitingRecords
-from comfyq.records.request_counts import RequestCounts
+from comfyq.records.limits.request_counts import RequestCounts
 from comfyq.records.results import ResultRecords
 from comfyq.services.files.job_deletion import JobDeletion
 from comfyq.services.files.output_links import OutputLinks

@@ -24,7 +24,7 @@ from comfyq.ports.table import ConditionFailed, Key, Write
 from comfyq.records.families import FamilyRecords
 from comfyq.records.idempotency import Idempotency
 from comfyq.records.jobs import JobRecords
-from comfyq.records.request_counts import RequestCounts
+from comfyq.records.limits.request_counts import RequestCounts
 from comfyq.records.secrets import SecretRecords
 from comfyq.records.subscriptions import Subscription, SubscriptionRecords
 from comfyq.records.workers import WorkerRecords, WorkerState

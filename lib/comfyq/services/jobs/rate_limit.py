@@ -4,7 +4,7 @@ from comfyq.aio.tasks import all_of
 from comfyq.domain.caller import Caller
 from comfyq.domain.errors import RateLimited
 from comfyq.ports.clock import Clock
-from comfyq.records.request_counts import RequestCounts
+from comfyq.records.limits.request_counts import RequestCounts
 from comfyq.records.times import to_ms
 from comfyq.services.jobs.waiting_limit import WaitingLimit
 

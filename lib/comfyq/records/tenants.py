@@ -1,0 +1,67 @@
+"""Tenants of which an operator has said something: ``TENANT`` / id. One partition: all of them are
+listed consistently, without an index."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+
+from comfyq.domain.caller import TenantId
+from comfyq.domain.errors import TooContended
+from comfyq.domain.tenant import Limits, Tenant
+from comfyq.ports.table import ConditionFailed, Cursor, Item, Put, Table
+
+PARTITION = "TENANT"
+PAGE = 200
+TRIES = 5  # of a change beside others
+
+
+class TenantRecords:
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    async def get(self, tenant: TenantId) -> Tenant:
+        """Return what is said of a tenant; one of which nothing is said has no item."""
+        item = await self._table.get((PARTITION, tenant))
+        return Tenant(id=tenant) if item is None else _tenant(item)
+
+    async def all(self) -> Sequence[Tenant]:
+        """Return every tenant of which something is said, by id."""
+        tenants: list[Tenant] = []
+        after: Cursor | None = None
+        while True:
+            page = await self._table.query("main", PARTITION, limit=PAGE, after=after)
+            tenants += map(_tenant, page.items)
+            after = page.cursor
+            if after is None:
+                return tenants
+
+    async def change(self, tenant: TenantId, change: Callable[[Tenant], Tenant]) -> Tenant:
+        """Store what ``change`` makes of a tenant, made again if another was stored meanwhile.
+
+        Raises:
+            TooContended: others were stored first, TRIES times in a row.
+        """
+        for _ in range(TRIES):
+            item = await self._table.get((PARTITION, tenant))
+            changed = change(Tenant(id=tenant) if item is None else _tenant(item))
+            version = None if item is None else item["version"]
+            try:
+                await self._table.write(
+                    Put(_item(changed, (version or 0) + 1), absent=item is None, version=version)
+                )
+            except ConditionFailed:
+                continue
+            return changed
+        raise TooContended(f"tenant {tenant} is being changed by others; try again")
+
+
+def _item(tenant: Tenant, version: int) -> Item:
+    return {
+        "pk": PARTITION,
+        "sk": tenant.id,
+        "version": version,
+        "limits": asdict(tenant.limits),
+    }
+
+
+def _tenant(item: Item) -> Tenant:
+    return Tenant(id=TenantId(item["sk"]), limits=Limits(**item["limits"]))
