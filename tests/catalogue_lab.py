@@ -69,6 +69,7 @@ async def beat(
     jobs: Sequence[str] = (),
     engine_ok: bool = True,
     draining: bool = False,
+    foreign_prompts: int = 0,
 ) -> None:
     now = lab.clock.now()
     state = WorkerState(
@@ -79,6 +80,7 @@ async def beat(
         engine_ok=engine_ok,
         catalogue=catalogue,
         draining=draining,
+        foreign_prompts=foreign_prompts,
         jobs=tuple(JobId(job) for job in jobs),
         seen_at=now,
         started_at=now,

@@ -186,7 +186,9 @@ def _comfyui(worker: Json) -> str:
 def _jobs(worker: Json) -> str:
     """Say how many jobs a worker holds, which a server with API keys does not tell everyone."""
     held = [] if worker["jobs"] is None else [str(len(worker["jobs"]))]
-    return ", ".join([*held, *(["draining"] if worker["draining"] else [])])
+    foreign = worker.get("foreign_prompts")  # an older server has none
+    behind = [f"behind {foreign} of others"] if foreign else []
+    return ", ".join([*held, *behind, *(["draining"] if worker["draining"] else [])])
 
 
 def _print_lines(lines: Iterable[Line]) -> None:

@@ -13,6 +13,8 @@ from comfyq.domain.job.progress import Advance
 
 PromptId = NewType("PromptId", str)  # a UUID
 
+MARK = "comfyq"  # a key of the extra data of every prompt that comfyq submits
+
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
@@ -20,7 +22,7 @@ class Prompt:
 
     id: PromptId
     graph: Mapping[str, Any]  # API format, bound
-    extra_data: Mapping[str, Any]  # stored in ComfyUI's history beside the graph: job, attempt
+    extra_data: Mapping[str, Any]  # kept by ComfyUI beside the graph; under MARK: job, attempt
 
 
 class PromptState(StrEnum):
@@ -28,6 +30,13 @@ class PromptState(StrEnum):
     RUNNING = "running"
     ENDED = "ended"  # in history, however it ended
     ABSENT = "absent"  # never came, was deleted while pending, or ComfyUI was restarted
+
+
+@dataclass(frozen=True, slots=True)
+class Delayed:
+    """So many prompts in ComfyUI's queue come before this one that comfyq did not submit."""
+
+    foreign: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +67,7 @@ class Ended:
     lost: Sequence[str] = ()
 
 
-EngineEvent = Started | Advance | Ended
+EngineEvent = Delayed | Started | Advance | Ended
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +172,8 @@ class Engine(Protocol):
         """Reports on a queued, running or ended prompt until Ended, which is the last.
 
         A follower that joins late gets Started first if it has started. Nothing is lost with the
-        socket: history is asked now and then, and at the end.
+        socket: history is asked now and then, and at the end. Of a prompt that waits for long,
+        Delayed says whenever the number of foreign prompts before it is seen to have changed.
 
         Raises:
             NodeFailed, OutOfMemory, DeviceFault, PromptInterrupted, PromptLost, ResultsUnreadable.

@@ -30,6 +30,7 @@ class WorkerState:
     catalogue: str | None = None  # id of its node catalogue; None until it is published
     draining: bool = False  # it takes no further jobs
     paused: str | None = None  # why it takes none just now, though its ComfyUI answers
+    foreign_prompts: int = 0  # of others, that its ComfyUI runs before a job that it holds
     jobs: tuple[JobId, ...] = ()  # that it holds
     family: str | None = None  # of the job that it took last: ComfyUI has loaded its models
     seen_at: datetime
@@ -96,6 +97,7 @@ def _item(worker: WorkerState, *, ttl_s: int) -> Item:
         "catalogue": worker.catalogue,
         "draining": worker.draining,
         "paused": worker.paused,
+        "foreign": worker.foreign_prompts or None,
         "jobs": list(worker.jobs),
         "family": worker.family,
         "seen": to_ms(worker.seen_at),
@@ -119,6 +121,7 @@ def _worker(item: Item) -> WorkerState:
         catalogue=item.get("catalogue"),
         draining=item["draining"],
         paused=item.get("paused"),
+        foreign_prompts=item.get("foreign", 0),
         jobs=tuple(JobId(job_id) for job_id in item["jobs"]),
         family=item.get("family"),
         seen_at=from_ms(item["seen"]),
@@ -150,3 +153,14 @@ def obstacle_of(live: Sequence[WorkerState]) -> str | None:
         return None
     paused = {worker.paused for worker in answering if worker.paused}
     return "; ".join(sorted(paused)) or "every worker that could run a job is shutting down"
+
+
+def foreign_delay_of(live: Sequence[WorkerState]) -> str | None:
+    """Return what the ComfyUIs of all workers that take jobs run before the next job; None if one
+    of them runs nothing but jobs of ours."""
+    counts = [worker.foreign_prompts for worker in live if worker.takes_jobs]
+    fewest = min(counts, default=0)
+    if not fewest:
+        return None
+    prompts = "1 prompt" if fewest == 1 else f"{fewest} prompts"
+    return f"ComfyUI first runs {prompts} of others, sent to it without comfyq"

@@ -26,6 +26,10 @@ class WorkerView(BaseModel):
     reason: str | None = Field(description="Why it takes no jobs.")
     devices: list[str]
     simulated: bool
+    foreign_prompts: int = Field(
+        description="Prompts of others, sent to its ComfyUI without comfyq, that come before a job "
+        "that it holds."
+    )
     draining: bool = Field(description="It finishes what it has and takes no more.")
     jobs: list[str] | None = Field(
         description="Ids of the jobs that it holds; null where clients need an API key: there, "
@@ -46,6 +50,7 @@ class WorkerView(BaseModel):
             reason=for_clients(worker.engine_reason or worker.paused or "") or None,
             devices=list(worker.devices),
             simulated=worker.simulated,
+            foreign_prompts=worker.foreign_prompts,
             draining=worker.draining,
             jobs=None if is_public else list(worker.jobs),
             started_at=worker.started_at,
@@ -57,7 +62,7 @@ class HealthView(BaseModel):
     status: Literal["healthy", "degraded"]
     comfyui_available: bool
     version: str
-    reason: str | None = Field(description="Why it is degraded, or idle.")
+    reason: str | None = Field(description="Why it is degraded, idle, or busy with others.")
     simulated: bool = Field(description="Only simulated ComfyUIs answer: pictures are not real.")
     stalls: int = Field(
         description="Times since its start that this process did nothing else for 250 ms; its log "

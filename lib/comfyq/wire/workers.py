@@ -47,6 +47,10 @@ class LiveWorkerView(BaseModel):
     )
     jobs: list[HeldJobView] = Field(description="Those of your own that it holds.")
     faults: list[str] = Field(description="Why it takes no further jobs; none: it takes them.")
+    foreign_prompts: int = Field(
+        description="Prompts of others, sent to its ComfyUI without comfyq, that come before a job "
+        "that it holds."
+    )
     draining: bool = Field(description="It finishes what it has and takes no more.")
     since: Time = Field(description="When its process was started.")
     seen_at: Time = Field(description="When it last described itself.")
@@ -64,6 +68,7 @@ class LiveWorkerView(BaseModel):
             family=state.family,
             jobs=[HeldJobView.of(job, url=job_url(job.id)) for job in worker.jobs],
             faults=[for_clients(each) for each in (state.engine_reason, state.paused) if each],
+            foreign_prompts=state.foreign_prompts,
             draining=state.draining,
             since=state.started_at,
             seen_at=state.seen_at,

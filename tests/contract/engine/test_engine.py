@@ -9,9 +9,12 @@ import pytest
 from PIL import Image
 
 from comfyq.adapters.comfyui.engine import ComfyEngine
+from comfyq.adapters.comfyui.timing import EngineTiming
 from comfyq.adapters.comfyui.tracking.messages import Preview
 from comfyq.domain.job.progress import Advance, Tracker
 from comfyq.ports.engine import (
+    MARK,
+    Delayed,
     Ended,
     NodeFailed,
     OutOfMemory,
@@ -205,3 +208,26 @@ async def test_info(rig: Any, target: Any) -> None:
     assert info.version.startswith("0.")
     assert info.devices
     assert info.simulated == (target.simulator is not None)
+
+
+async def test_a_prompt_behind_others_says_how_many_comfyq_did_not_submit(
+    target: Any, rig: Any, graphs: Any
+) -> None:
+    foreign = [await rig.submit(graphs.sleeping(seconds)) for seconds in (20, 0.1)]
+    ours = [
+        Prompt(PromptId(str(uuid.uuid4())), graphs.trivial(), {MARK: {"job_id": "j", "attempt": 1}})
+        for _ in range(2)
+    ]
+    async with ComfyEngine(target.url, timing=EngineTiming(poll_s=0.05)) as engine:
+        for prompt in ours:
+            await engine.submit(prompt)
+        later = await rig.submit(graphs.trivial())
+        async with asyncio.timeout(30):
+            events = [await anext(follower := engine.follow(ours[1].id))]
+            await rig.engine.cancel(foreign[0])
+            events += [event async for event in follower]
+    counts = [event.foreign for event in events if isinstance(event, Delayed)]
+    assert counts[0] == 2, "ours before it and the later one are not counted"
+    assert counts == sorted(counts, reverse=True)
+    assert events[events.index(Started()) - 1] == Delayed(0)
+    await rig.end(later)

@@ -197,13 +197,17 @@ def test_a_server_without_workers_is_told_by_the_exit_code(api: FakeApi) -> None
 
 
 @pytest.mark.parametrize(
-    ("jobs", "draining", "printed"), [(None, False, ""), (["a"], True, "1, draining")]
+    ("jobs", "more", "printed"),
+    [
+        (None, {}, ""),
+        (["a"], {"draining": True, "foreign_prompts": 2}, "1, behind 2 of others, dr"),
+    ],
 )
 def test_a_worker_is_shown_also_where_its_jobs_are_not(
-    api: FakeApi, jobs: list[str] | None, draining: bool, printed: str
+    api: FakeApi, jobs: list[str] | None, more: dict[str, Any], printed: str
 ) -> None:
     worker = {"id": "w1", "comfyui_available": True, "comfyui_version": "1", "reason": None}
-    worker |= {"devices": ["a GPU"], "simulated": False, "draining": draining, "jobs": jobs}
+    worker |= {"devices": ["a GPU"], "simulated": False, "draining": False, "jobs": jobs, **more}
     health = {"status": "healthy", "version": "1", "reason": None, "simulated": False}
     api.answer("/health", health | {"workers": [worker]})
     result = run(api, "health")

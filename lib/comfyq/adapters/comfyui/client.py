@@ -1,5 +1,6 @@
 """ComfyUI's HTTP interface: one method a route."""
 
+import math
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from comfyq.adapters.comfyui.replies import (
 )
 from comfyq.adapters.comfyui.timing import EngineTiming
 from comfyq.ports.engine import (
+    MARK,
     EngineUnavailable,
     PromptId,
     PromptState,
@@ -38,6 +40,7 @@ class Sighting:
     entry: Entry | None = None  # None where it is absent
     item: Mapping[str, Any] | None = None  # its entry in history, where it ended
     unreadable: str | None = None  # why ComfyUI cannot show that entry
+    foreign: int = 0  # prompts before a pending one that comfyq did not submit
 
 
 class ComfyClient:
@@ -165,7 +168,9 @@ class ComfyClient:
         for key, state in _QUEUES.items():
             for entry in map(sequence, sequence(queue.get(key))):
                 if len(entry) > 1 and entry[1] == prompt_id:
-                    return Sighting(state, entry)
+                    is_pending = state is PromptState.PENDING
+                    foreign = _foreign_before(entry, queue) if is_pending else 0
+                    return Sighting(state, entry, foreign=foreign)
         return None
 
     async def _json(self, path: str, *, within_s: float | None = None) -> dict[str, Any]:
@@ -191,6 +196,23 @@ class ComfyClient:
 
 
 _QUEUES = {"queue_running": PromptState.RUNNING, "queue_pending": PromptState.PENDING}
+
+
+def _foreign_before(waiting: Entry, queue: Mapping[str, Any]) -> int:
+    """Count the prompts in ComfyUI's queue that run before ``waiting`` and are not comfyq's."""
+    running, pending = (map(sequence, sequence(queue.get(key))) for key in _QUEUES)
+    before = [*running, *(entry for entry in pending if _number(entry) < _number(waiting))]
+    return sum(not _is_ours(entry) for entry in before)
+
+
+def _number(entry: Entry) -> float:
+    """Return an entry's place in ComfyUI's queue: the lowest number runs first."""
+    number = entry[0] if entry else None
+    return number if isinstance(number, int | float) else math.inf
+
+
+def _is_ours(entry: Entry) -> bool:
+    return len(entry) > 3 and MARK in mapping(entry[3])
 
 
 def _gone(rendered: Rendered, message: str) -> RenderedFileGone:

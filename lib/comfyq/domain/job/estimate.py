@@ -17,7 +17,7 @@ class Estimate:
     eta_s: int | None = None  # seconds until its results are stored
     queue_position: int | None = None  # 1 is the next to be claimed; 0: a worker has claimed it
     position_above: int | None = None  # of a job too far back for a position: at least so many wait
-    waits_for: str | None = None  # why no worker takes jobs now
+    waits_for: str | None = None  # other than its turn
 
 
 NOTHING = Estimate()

@@ -2,6 +2,8 @@
 
 import asyncio
 from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -79,7 +81,8 @@ class Attempts:
 
     async def _run(self, held: HeldJob, slot: PromptSlot) -> None:
         try:
-            raised = await self._executor.run(held, slot.turn)
+            delayed = partial(self._heartbeat.delay, held.id, held.token)
+            raised = await self._executor.run(held, replace(slot.turn, delayed=delayed))
         except (DomainError, OSError) as left:
             log.error("attempt_unconcluded", job=held.id, reason=str(left))  # its lease will lapse
         except Exception:

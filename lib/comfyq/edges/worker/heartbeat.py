@@ -51,7 +51,8 @@ class Heartbeat:
         self._period = timedelta(seconds=period_s)
         self._ttl_s = ttl_s
         self._started_at = clock.now()
-        self._held: set[tuple[JobId, int]] = set()  # by job and attempt
+        # by job and attempt, and how many prompts of others ComfyUI runs before its own
+        self._held: dict[tuple[JobId, int], int] = {}
         self._family: str | None = None
         self._draining = False
         self._shown: WorkerState | None = None  # the last state that was stored
@@ -63,12 +64,19 @@ class Heartbeat:
                 watch.on_change = self._changed.set
 
     def add(self, job: Job) -> None:
-        self._held.add((job.id, job.attempt))
+        self._held[job.id, job.attempt] = 0
         self._family = job.family
 
     def remove(self, job_id: JobId, attempt: int) -> None:
         """Remove one attempt; the same job may be held again under its next one already."""
-        self._held.discard((job_id, attempt))
+        if self._held.pop((job_id, attempt), 0):
+            self._changed.set()
+
+    def delay(self, job_id: JobId, attempt: int, foreign: int) -> None:
+        """Note that ComfyUI runs ``foreign`` prompts of others before an attempt's own."""
+        if (job_id, attempt) in self._held:
+            self._held[job_id, attempt] = foreign
+            self._changed.set()
 
     @property
     def busy(self) -> bool:
@@ -128,6 +136,10 @@ class Heartbeat:
         except DomainError as away:
             log.warning("beat_failed", reason=str(away))
 
+    @property
+    def _foreign(self) -> int:
+        return max(self._held.values(), default=0)
+
     def _is_shown(self, news: tuple[object, ...], now: datetime) -> bool:
         shown = self._shown
         return shown is not None and news == self._shown_news and now - shown.seen_at < self._period
@@ -146,7 +158,8 @@ class Heartbeat:
         engine = self._readiness.engine
         catalogue = self._catalogue.id if self._catalogue else None
         paused = self._readiness.paused
-        return (engine.ok, engine.reason, engine.info, catalogue, self._draining, paused)
+        told = (engine.ok, engine.reason, engine.info, catalogue, self._draining, paused)
+        return (*told, self._foreign)
 
     def _state(self, now: datetime) -> WorkerState:
         engine = self._readiness.engine
@@ -164,6 +177,7 @@ class Heartbeat:
             catalogue=self._catalogue.id if self._catalogue else None,
             draining=self._draining,
             paused=self._readiness.paused,
+            foreign_prompts=self._foreign,
             jobs=tuple(sorted({job_id for job_id, _ in self._held})),
             family=self._family,
             seen_at=now,

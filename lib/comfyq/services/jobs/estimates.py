@@ -22,7 +22,13 @@ from comfyq.records.indexes.listed_jobs import Waiting
 from comfyq.records.jobs import JobRecords
 from comfyq.records.run_times import RunTimeRecords
 from comfyq.records.times import EPOCH
-from comfyq.records.workers import WorkerRecords, WorkerState, absence_of, obstacle_of
+from comfyq.records.workers import (
+    WorkerRecords,
+    WorkerState,
+    absence_of,
+    foreign_delay_of,
+    obstacle_of,
+)
 
 AHEAD = 100  # waiting jobs that are read of a family
 FAMILIES = 40  # families that are read; each costs a query
@@ -90,9 +96,9 @@ class Estimates:
         return NOTHING
 
     async def obstacle(self) -> str | None:
-        """Return why no worker takes any job now; None if one does."""
+        """Return what every waiting job waits for, other than its turn; None if nothing."""
         live = await self._live()
-        return obstacle_of(live) if live else absence_of(await self._known_workers.get())
+        return _obstacle(live) if live else _no_worker(absence_of(await self._known_workers.get()))
 
     async def _of_waiting(self, job: Job) -> Estimate:
         since = job.not_before or job.created_at
@@ -102,8 +108,9 @@ class Estimates:
         ahead = front.ahead_of(place)
         if ahead is None:
             return Estimate(position_above=front.seen_before(place) or None, waits_for=waits_for)
-        held = [len(worker.jobs) for worker in workers if worker.takes_jobs]
-        eta_s = await self._until_end(job, ahead=ahead, held=held)
+        free = [worker for worker in workers if worker.takes_jobs and not worker.foreign_prompts]
+        held = [len(worker.jobs) for worker in free]
+        eta_s = None if waits_for else await self._until_end(job, ahead=ahead, held=held)
         return Estimate(eta_s=eta_s, queue_position=ahead + 1, waits_for=waits_for)
 
     async def _of_claimed(self, job: Job) -> Estimate:
@@ -111,7 +118,7 @@ class Estimates:
         assert job.lease is not None, "the caller looked"
         holders = [each for each in await self._live() if each.id == job.lease.worker]
         others = [len(set(holder.jobs) - {job.id}) for holder in holders]
-        waits_for = obstacle_of(holders) if holders else None
+        waits_for = _obstacle(holders) if holders else None
         eta_s = None if waits_for else await self._until_end(job, ahead=0, held=others)
         return Estimate(eta_s, queue_position=0, waits_for=waits_for)
 
@@ -146,3 +153,13 @@ class Estimates:
 
 def _place(waiting: Waiting) -> Place:
     return waiting.since, waiting.id
+
+
+def _obstacle(live: Sequence[WorkerState]) -> str | None:
+    if (obstacle := obstacle_of(live)) is not None:
+        return _no_worker(obstacle)
+    return foreign_delay_of(live)
+
+
+def _no_worker(obstacle: str) -> str:
+    return f"a worker that takes jobs: {obstacle}"

@@ -4,13 +4,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from comfyq.domain.errors import DomainError
-from comfyq.records.workers import WorkerRecords, WorkerState, obstacle_of
+from comfyq.records.workers import (
+    WorkerRecords,
+    WorkerState,
+    absence_of,
+    foreign_delay_of,
+    obstacle_of,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthReport:
     healthy: bool
-    reason: str | None  # for a person; None if jobs run as usual
+    reason: str | None  # for a person; None if a job begins as soon as its turn comes
     comfyui_available: bool  # the ComfyUI of at least one live worker answers
     simulated: bool  # ComfyUIs answer, and all of them are simulators
     stalls: int = 0  # of this process's event loop, since it started
@@ -43,7 +49,7 @@ class Health:
         With scale-to-zero no worker at all is healthy as well: the first job starts one.
         """
         try:
-            live = await self._workers.live()
+            known = await self._workers.known()
         except DomainError as unavailable:
             return HealthReport(
                 healthy=False,
@@ -53,12 +59,13 @@ class Health:
                 stalls=self._stalls(),
                 broken_workflows=self._broken_workflows(),
             )
+        live = self._workers.alive(known)
         answering = [worker for worker in live if worker.engine_ok]
         idle = self._scale_to_zero and not live
         unstored = self._unstored()
         return HealthReport(
             healthy=unstored is None and (idle or any(worker.takes_jobs for worker in live)),
-            reason=unstored or ("scaled to zero" if idle else obstacle_of(live)),
+            reason=unstored or ("scaled to zero" if idle else _delay_of(live, known)),
             comfyui_available=bool(answering),
             simulated=bool(answering) and all(worker.simulated for worker in answering),
             stalls=self._stalls(),
@@ -74,3 +81,7 @@ class Health:
             f"nothing can be stored, so new jobs are refused: {failure}; free space on the disk of "
             "the data directory, or see what `comfyq doctor` finds"
         )
+
+
+def _delay_of(live: Sequence[WorkerState], known: Sequence[WorkerState]) -> str | None:
+    return (obstacle_of(live) or foreign_delay_of(live)) if live else absence_of(known)

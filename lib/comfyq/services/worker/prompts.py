@@ -11,7 +11,7 @@ from comfyq.domain.graph.saved_names import PREFIX
 from comfyq.domain.graph.saving_nodes import saving_in
 from comfyq.domain.job import Job, JobId
 from comfyq.domain.submission.spec import Spec
-from comfyq.ports.engine import Prompt, PromptId
+from comfyq.ports.engine import MARK, Prompt, PromptId
 
 SENDER, SAVER = "SaveImageWebsocket", "SaveImage"
 """The first sends its pictures over the socket and forgets them: they would be lost with the
@@ -39,9 +39,7 @@ def prompt_of(job: Job, spec: Spec) -> Prompt:
     """
     folder = f"{FOLDER}/{job.id}/{job.attempt}-{secrets.token_hex(8)}"
     graph = {node: _saving_in(folder, node, spec.graph) for node in spec.graph}
-    extra: dict[str, Any] = {
-        "comfyq": {"job_id": job.id, "attempt": job.attempt, "tenant": job.tenant}
-    }
+    extra: dict[str, Any] = {MARK: {"job_id": job.id, "attempt": job.attempt, "tenant": job.tenant}}
     if spec.pnginfo:
         extra["extra_pnginfo"] = dict(spec.pnginfo)
     return Prompt(id=prompt_id(job.id, job.attempt), graph=graph, extra_data=extra)

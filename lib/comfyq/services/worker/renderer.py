@@ -11,6 +11,7 @@ from comfyq.domain import job as jobs
 from comfyq.domain.job.progress import Advance, Tracker
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.engine import (
+    Delayed,
     Ended,
     Engine,
     EngineEvent,
@@ -42,6 +43,8 @@ class Turn:
 
     started: Callable[[], None]  # the prompt runs: another one may be queued behind it
     left: Callable[[], None]  # the prompt is out of ComfyUI
+    # ComfyUI runs so many prompts of others before it
+    delayed: Callable[[int], None] = lambda _: None
     # entered while input files are fetched, in which other prompts may go first
     preparing: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
 
@@ -187,11 +190,10 @@ class Renderer:
                     turn.started()
                     reporter.begin()
                     yield Started()
-                if isinstance(event, Advance):
-                    reporter.report(event)
+                _pass_on(event, reporter, turn)
                 if isinstance(event, Ended):
                     await reporter.begun()
-                if not isinstance(event, Started):
+                if not isinstance(event, Delayed | Started):
                     yield event
         except PromptLost as lost:
             raise PromptLost(str(lost), started=lost.started or started) from lost
@@ -200,6 +202,13 @@ class Renderer:
             raise
         finally:
             turn.left()
+
+
+def _pass_on(event: EngineEvent, reporter: ProgressReporter, turn: Turn) -> None:
+    if isinstance(event, Delayed):
+        turn.delayed(event.foreign)
+    elif isinstance(event, Advance):
+        reporter.report(event)
 
 
 def _raise_if_left(away: EngineUnavailable, prompt: PromptId, *, started: bool) -> None:

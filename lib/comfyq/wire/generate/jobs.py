@@ -80,8 +80,9 @@ class JobView(BaseModel):
     cancel_requested: bool = False
     waits_for: str | None = Field(
         None,
-        description="Of a queued job: what the workers lack that it needs, or why none of them "
-        "takes jobs now. Told by `GET /generate/{id}` and in lists.",
+        description="Of a queued job: what the workers lack that it needs, why none of them takes "
+        "jobs now, or that ComfyUI runs prompts of others first. Told by `GET /generate/{id}` and "
+        "in lists.",
     )
     seed: int | None = Field(
         None,

@@ -15,7 +15,7 @@ def waits_for(job: Job, estimate: Estimate = NOTHING) -> str | None:
     """Return what a queued job waits for: what it needs, or else any worker that takes jobs."""
     if job.is_aside or estimate.waits_for is None:
         return job.note if job.is_aside else None
-    return for_clients(f"a worker that takes jobs: {estimate.waits_for}")
+    return for_clients(estimate.waits_for)
 
 
 def error_text(error: JobError) -> str:

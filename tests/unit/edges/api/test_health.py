@@ -40,7 +40,7 @@ async def test_no_worker_is_degraded(lab: ApiLab) -> None:
         "status": "degraded",
         "comfyui_available": False,
         "version": __version__,
-        "reason": "no worker is connected",
+        "reason": "no worker is connected; none was seen in the last 24 hours",
         "simulated": False,
         "stalls": 0,
         "broken_workflows": [],
@@ -69,6 +69,7 @@ async def test_a_worker_whose_comfyui_answers_is_healthy(lab: ApiLab) -> None:
                 "reason": None,
                 "devices": ["cuda:0 NVIDIA L4"],
                 "simulated": False,
+                "foreign_prompts": 0,
                 "draining": False,
                 "jobs": ["j1"],
                 "started_at": "2026-01-01T00:00:00.000Z",
@@ -87,6 +88,16 @@ async def test_a_worker_whose_comfyui_does_not_answer_says_so(lab: ApiLab) -> No
     await lab.workers.beat(worker(lab, "w2"), ttl_s=90)
     health = lab.client.get("/health").json()
     assert (health["status"], health["reason"]) == ("healthy", None)
+
+
+async def test_a_comfyui_that_is_busy_with_others_is_healthy_and_says_so(lab: ApiLab) -> None:
+    await lab.workers.beat(replace(worker(lab), foreign_prompts=3), ttl_s=90)
+    health = lab.client.get("/health").json()
+    assert health["status"] == "healthy"
+    assert health["reason"] == "ComfyUI first runs 3 prompts of others, sent to it without comfyq"
+    assert health["workers"][0]["foreign_prompts"] == 3
+    await lab.workers.beat(worker(lab, "w2"), ttl_s=90)
+    assert lab.client.get("/health").json()["reason"] is None, "the next job begins at once"
 
 
 async def test_a_silent_worker_is_none(lab: ApiLab) -> None:

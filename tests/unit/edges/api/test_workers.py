@@ -59,6 +59,7 @@ async def test_a_worker_is_shown_with_its_models_and_its_jobs(lab: ApiLab) -> No
                     }
                 ],
                 "faults": [],
+                "foreign_prompts": 0,
                 "draining": False,
                 "since": "2026-01-01T00:00:00.000Z",
                 "seen_at": "2026-01-01T00:00:00.000Z",

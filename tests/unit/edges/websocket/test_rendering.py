@@ -95,7 +95,7 @@ def test_a_frame_stays_below_what_a_socket_takes() -> None:
 
 
 def test_a_waiting_job_says_why_and_where_it_waits() -> None:
-    estimate = Estimate(queue_position=3, waits_for="no worker is connected")
+    estimate = Estimate(queue_position=3, waits_for="a worker that takes jobs: none is")
     shown = json.loads(render(job(), [], output_url=url_of, estimate=estimate))
-    assert shown["waits_for"] == "a worker that takes jobs: no worker is connected"
+    assert shown["waits_for"] == "a worker that takes jobs: none is"
     assert shown["queue_position"] == 3

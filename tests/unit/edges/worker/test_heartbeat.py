@@ -102,3 +102,20 @@ async def test_a_job_that_is_held_again_is_still_held_when_its_former_attempt_en
     assert heartbeat.busy
     heartbeat.remove(JobId("j1"), 2)
     assert not heartbeat.busy
+
+
+async def test_prompts_of_others_before_a_job_are_stored_at_once_until_it_starts_or_ends(
+    farm: Farm,
+) -> None:
+    lab = Lab(farm, period_s=10**6)
+    async with beside(lab.heartbeat.run()):
+        for name in ("j1", "j2"):
+            lab.heartbeat.add(job(name, "flux"))
+        lab.heartbeat.delay(JobId("j1"), 0, 1)
+        lab.heartbeat.delay(JobId("j2"), 0, 3)
+        await lab.told(foreign_prompts=3)
+        lab.heartbeat.delay(JobId("j2"), 0, 0)
+        await lab.told(foreign_prompts=1)
+        lab.heartbeat.remove(JobId("j1"), 0)
+        lab.heartbeat.delay(JobId("j1"), 0, 5)  # its attempt has ended
+        await lab.told(foreign_prompts=0)

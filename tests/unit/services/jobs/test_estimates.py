@@ -240,6 +240,26 @@ async def test_a_claimed_job_says_why_its_worker_does_not_start_it(
     assert shown["waits_for"] == wanted
 
 
+FOREIGN = "ComfyUI first runs 2 prompts of others, sent to it without comfyq"
+
+
+@pytest.mark.parametrize("another", [False, True])
+async def test_jobs_behind_prompts_of_others_say_so_and_have_no_end(
+    lab: ApiLab, another: bool
+) -> None:
+    await lab.run_times.put(FLUX, 10.0)
+    claimed, waiting = lab.submit()["id"], lab.submit()["id"]
+    await lab.change(claimed, partial(jobs.claim, worker=WorkerId("w0"), ttl=timedelta(seconds=60)))
+    await beat(lab, "w0", jobs=[claimed], foreign_prompts=2)
+    if another:
+        await beat(lab, "w1")
+    shown = lab.show(claimed)
+    assert (shown["waits_for"], shown["eta_s"]) == (FOREIGN, None), "it is in that ComfyUI"
+    shown = lab.show(waiting)
+    expected = (None, 10) if another else (FOREIGN, None)
+    assert (shown["waits_for"], shown["eta_s"]) == expected
+
+
 async def test_a_waiting_job_says_since_when_no_worker_is_there(lab: ApiLab) -> None:
     await works(lab, "w0")
     seen_at = lab.clock.now()

@@ -12,6 +12,7 @@ from comfyq.domain import job as jobs
 from comfyq.domain.errors import AssetsUnavailable, TableUnavailable
 from comfyq.domain.job import Job, JobStatus
 from comfyq.ports.engine import (
+    Delayed,
     DeviceFault,
     EngineError,
     EngineUnavailable,
@@ -31,7 +32,7 @@ from comfyq.ports.table import Write
 from comfyq.services.worker.prompts import prompt_id
 from tests.farm import Farm
 from tests.log_lines import logged
-from tests.scripted_engine import Never, ScriptedEngine
+from tests.scripted_engine import RUN, Never, ScriptedEngine
 
 pytestmark = pytest.mark.anyio
 
@@ -393,3 +394,16 @@ async def test_outputs_of_an_attempt_that_is_cut_off_before_its_end_are_deleted(
     assert await farm.worker("w2").run_once()
     assert (await farm.records.get(job.id)).status is JobStatus.SUCCEEDED
     assert farm.assets.stored
+
+
+async def test_prompts_of_others_before_its_own_are_passed_on(farm: Farm) -> None:
+    worker = farm.worker("w1", ScriptedEngine(Delayed(2), Delayed(0), *RUN))
+    counts: list[int] = []
+    job = await farm.submit()
+    delivery = await farm.queue.receive(wait_s=0)
+    assert delivery is not None
+    held = await worker.claims.claim(delivery)
+    assert held is not None
+    await worker.executor.run(held, replace(worker.turn, delayed=counts.append))
+    assert counts == [2, 0]
+    assert (await farm.records.get(job.id)).status is JobStatus.SUCCEEDED

@@ -15,6 +15,7 @@ from comfyq.adapters.comfyui.timing import EngineTiming
 from comfyq.adapters.comfyui.tracking import history
 from comfyq.adapters.comfyui.tracking.mailbox import Mailbox
 from comfyq.ports.engine import (
+    Delayed,
     EngineEvent,
     EngineUnavailable,
     PromptId,
@@ -44,6 +45,7 @@ class Follower:
         self._timing = timing
         self._started = False
         self._told_start = False
+        self._foreign = self._told_foreign = 0  # prompts of others before this one
         self._absent_looks = 0
         self._unsure = False  # the last read did not determine the prompt's state
         self._silent_since: float | None = None  # ComfyUI does not answer
@@ -72,6 +74,10 @@ class Follower:
 
     def _news(self) -> Iterator[EngineEvent]:
         self._started = self._started or self._inbox.started
+        foreign = 0 if self._started else self._foreign
+        if foreign != self._told_foreign:
+            self._told_foreign = foreign
+            yield Delayed(foreign)
         if self._started and not self._told_start:
             self._told_start = True
             yield Started()
@@ -111,6 +117,7 @@ class Follower:
 
     def _take(self, sighting: Sighting) -> None:
         self._absent_looks = 0
+        self._foreign = sighting.foreign
         if sighting.state is PromptState.PENDING:
             return
         self._started = True
