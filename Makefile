@@ -45,7 +45,7 @@ verify: .venv/.development .emulator/.made .infra/.made .fuzz/.made ## run what 
 	$(BIN)/pytest -m verify tests/integration/test_effort.py # it compares CPU times
 	$(BIN)/pytest -m "not verify" --hypothesis-profile thorough $$(find tests/unit -name "test_*_properties.py")
 	infra/test.sh
-	$(BIN)/python -m tests.e2e.faults.chaos --jobs 200 --seconds 60 --seeds 10
+	$(BIN)/python -m tests.e2e.faults.chaos --jobs 200 --seconds 60 --seeds 10 --beside 2
 	$(MAKE) templates
 
 .PHONY: faults
@@ -57,7 +57,7 @@ faults: .venv/.development .emulator/.made ## the whole fault matrix; writes doc
 
 .PHONY: chaos
 chaos: .venv/.development .emulator/.made ## random faults: 200 jobs, 60 s, 10 seeds; writes docs/faults.md
-	$(BIN)/python -m tests.e2e.faults.chaos --jobs 200 --seconds 60 --seeds 10 --into docs/faults.md
+	$(BIN)/python -m tests.e2e.faults.chaos --jobs 200 --seconds 60 --seeds 10 --beside 2 --into docs/faults.md
 
 .PHONY: bench
 bench: .venv/.development .emulator/.made .bench/.made ## measure comfyq beside a client of ComfyUI and a proxy; writes docs/performance.md

@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 from urllib.parse import quote
 from uuid import UUID
@@ -285,21 +286,28 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--seeds", type=int, default=1, help="so many runs, from --seed on")
     parser.add_argument("--into", type=Path, help="a document, whose part `chaos` gets the table")
+    parser.add_argument("--beside", type=int, default=1, help="so many runs at the same time")
     given = parser.parse_args()
-    workflows, final_statuses = Path(__file__).parent / "workflows", []
-    for seed in range(given.seed, given.seed + given.seeds):
-        for backend in given.backend or ["embedded", "emulator"]:
-            tally = run(
-                backend, jobs=given.jobs, seconds=given.seconds, seed=seed, workflows=workflows
-            )
-            final_statuses.append(summary(backend, seed, tally))
-            print(json.dumps(final_statuses[-1]), flush=True)
-            for fault in tally.broken:
-                print(f"  BROKEN: {fault}", flush=True)
-    print(drawn := table(final_statuses))
+    workflows = Path(__file__).parent / "workflows"
+    seeds = range(given.seed, given.seed + given.seeds)
+    backends = given.backend or ["embedded", "emulator"]
+
+    def outcome(run_of: tuple[int, str]) -> Json:
+        seed, backend = run_of
+        tally = run(backend, jobs=given.jobs, seconds=given.seconds, seed=seed, workflows=workflows)
+        summed = summary(backend, seed, tally)
+        print(
+            "\n".join([json.dumps(summed), *(f"  BROKEN: {each}" for each in tally.broken)]),
+            flush=True,
+        )
+        return summed
+
+    with ThreadPoolExecutor(given.beside) as runs:
+        outcomes = list(runs.map(outcome, product(seeds, backends)))
+    print(drawn := table(outcomes))
     if given.into is not None:
         rewrite(given.into, "chaos", drawn)
-    return 1 if any(each["broken"] for each in final_statuses) else 0
+    return 1 if any(each["broken"] for each in outcomes) else 0
 
 
 if __name__ == "__main__":
