@@ -27,6 +27,7 @@ from comfyq.ports.notifier import Connection
 from comfyq.ports.table import Delete
 from comfyq.records.catalogues import CatalogueRecords, Published
 from comfyq.records.subscriptions import Subscription
+from comfyq.records.workers import WorkerState
 from infra.checks.calls import Right
 from tests.infra import files
 from tests.infra.deployment import GONE, PRESENT, Deployment, authorization, submission
@@ -35,6 +36,7 @@ HOUR = timedelta(hours=1)
 MULTIPART_BYTES = 9 * 1024 * 1024  # boto3 sends more than 8 MB in parts
 DEADLINE_S = 20
 FORMER = WorkerId("former")
+CONNECTIONS = Right("execute-api:ManageConnections", "${WebSocketApi}/${Stage}/POST/@connections/*")
 A_BATCH = json.dumps({"requests": [{"prompt": "a fox"}, {"prompt": 7}]})
 
 
@@ -55,6 +57,7 @@ def play(deployment: Deployment) -> None:
     _dead_letters(deployment)
     _old_catalogues(deployment)
     _what_was_cut_off(deployment)
+    _a_changed_reason(deployment)
     _what_is_old(deployment, done)
 
 
@@ -321,6 +324,32 @@ def _what_was_cut_off(deployment: Deployment) -> None:
     assert done["rung"]
     assert done["announced"]
     asyncio.run(_cancel(deployment.services(), silent.id))
+
+
+def _a_changed_reason(deployment: Deployment) -> None:
+    """Followers of a waiting job hear that there is no worker, and then that there is one."""
+    services = deployment.services()
+    waiting = asyncio.run(_create(services))
+    _follow(deployment, waiting.id)
+    with deployment.role("ReaperRole") as overhearing:
+        for number in (1, 2):
+            deployment.reap()
+            assert overhearing.recording.rights[CONNECTIONS] >= number
+            asyncio.run(_beat(services))
+    _follow(deployment, waiting.id)
+    with deployment.role("ApiRole"):
+        shown = json.loads(deployment.api()("show", f"/generate/{waiting.id}")["body"])
+        assert shown["waits_for"] is None, "so its end may be estimated, from run times"
+    asyncio.run(services.workers.end(FORMER))
+    asyncio.run(_cancel(services, waiting.id))
+
+
+async def _beat(services: Services) -> None:
+    now = services.ports.clock.now()
+    state = WorkerState(
+        id=FORMER, pid=1, host="h", version="1", engine_ok=True, seen_at=now, started_at=now
+    )
+    await services.workers.beat(state, ttl_s=60)
 
 
 def _what_is_old(deployment: Deployment, job_id: str) -> None:

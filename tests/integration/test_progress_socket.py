@@ -9,6 +9,8 @@ import websockets
 
 from comfyq.domain.job.estimate import Estimate
 from comfyq.local.gateway_settings import GatewaySettings
+from comfyq.records.indexes.followed_jobs import ANY_WORKER, FollowedJobRecords
+from comfyq.services.notify.waiting_reasons import WaitingReasons
 from tests.followed_jobs import with_progress
 from tests.gateway_lab import Event, closed, connect, gateway_lab, received
 
@@ -124,22 +126,31 @@ async def test_the_first_frame_of_a_waiting_job_says_why_it_waits() -> None:
     assert first["waits_for"].endswith("no worker is connected")
 
 
-async def test_a_follower_is_told_when_the_reason_to_wait_changes_and_only_then() -> None:
+async def test_every_kind_of_follower_is_told_when_the_reason_to_wait_changes() -> None:
     async with gateway_lab() as lab:
         await lab.world.submitted()
+        reasons = {ANY_WORKER: "paused"}
+
+        async def told() -> dict[str, str]:
+            return reasons
+
+        waiting = WaitingReasons(
+            followed=FollowedJobRecords(lab.world.table),
+            records=lab.world.records,
+            announcer=lab.world.announcer,
+            reasons=told,
+        )
         assert lab.gateway is not None
-        reasons: list[str | None] = []
-        async with connect(f"{lab.url}/ws/progress/job-1") as client:
-            await received(client)
-            assert lab.gateway.any_waiting()
-            for reason in ("paused", "paused", "no worker is connected", None):
-                asked = len(lab.of_kind("MESSAGE"))
-                lab.world.estimate = Estimate(waits_for=reason)
-                await lab.gateway.show_reason(reason)
-                if reasons[-1:] != [reason]:
-                    frame = await received(client)
-                    told = frame["waits_for"]
-                    reasons.append(told and told.removeprefix("a worker that takes jobs: "))
-                    asked += 1
-                assert len(lab.of_kind("MESSAGE")) == asked
-        assert reasons == ["paused", "no worker is connected", None]
+        assert not lab.gateway.any_open()
+        async with (
+            connect(f"{lab.url}/ws/progress/job-1") as following,
+            connect(f"{lab.url}/local") as plain,
+        ):
+            assert lab.gateway.any_open()
+            await plain.send(json.dumps({"action": "subscribe", "job_id": "job-1"}))
+            for client in (following, plain):
+                assert (await received(client))["waits_for"] is None
+            lab.world.estimate = Estimate(waits_for="paused")
+            assert await waiting.push() == 1
+            for client in (following, plain):
+                assert (await received(client))["waits_for"] == "paused"

@@ -9,6 +9,7 @@ from comfyq.config import Settings
 from comfyq.records.batches import BatchRecords
 from comfyq.records.families import FamilyRecords
 from comfyq.records.files.assets import AssetRecords
+from comfyq.records.indexes.followed_jobs import FollowedJobRecords
 from comfyq.records.jobs import JobRecords
 from comfyq.records.retries import RetryRecords
 from comfyq.records.run_times import RunTimeRecords
@@ -63,6 +64,10 @@ class Records:
     @cached_property
     def followers(self) -> SubscriptionRecords:
         return SubscriptionRecords(self.ports.table)
+
+    @cached_property
+    def followed_jobs(self) -> FollowedJobRecords:
+        return FollowedJobRecords(self.ports.table)
 
     @cached_property
     def assets(self) -> AssetRecords:

@@ -14,6 +14,7 @@ from comfyq.services.jobs.batches import Batches
 from comfyq.services.jobs.intake import Intake
 from comfyq.services.jobs.retries import Retries
 from comfyq.services.notify.subscriptions import Subscriptions
+from comfyq.services.notify.waiting_reasons import WaitingReasons
 from comfyq.services.operations.dead_letters import DeadLetters
 from comfyq.services.operations.health import Health
 from comfyq.services.operations.live_workers import LiveWorkers
@@ -35,6 +36,15 @@ class Services(JobServices):
             announcer=self.announcer,
             clock=self.ports.clock,
             is_valid=self.api_keys.is_valid,
+        )
+
+    @cached_property
+    def waiting_reasons(self) -> WaitingReasons:
+        return WaitingReasons(
+            followed=self.followed_jobs,
+            records=self.records,
+            announcer=self.announcer,
+            reasons=self.estimates.reasons,
         )
 
     @cached_property

@@ -13,7 +13,7 @@ from comfyq.edges.intake.poller import take_for_ever
 from comfyq.edges.reaper.dead_letters import DeadLetterKeeper, keep_for_ever
 from comfyq.edges.reaper.loop import reap_for_ever
 from comfyq.edges.websocket.handler import WebSocketHandler
-from comfyq.edges.websocket.waiting_reasons import show_reasons_for_ever
+from comfyq.edges.websocket.waiting_reasons import push_reasons_for_ever
 from comfyq.local.browsers.cors import keep_pages_out
 from comfyq.local.gateway import Gateway
 from comfyq.local.gateway_settings import GatewaySettings
@@ -63,9 +63,7 @@ def _companions(services: Services, gateway: Gateway) -> Iterator[Coroutine[Any,
         period_s=services.settings.local.reap_period_s,
         lease_s=services.settings.timing.lease_s,
     )
-    yield show_reasons_for_ever(
-        services.estimates.obstacle, any_waiting=gateway.any_waiting, show=gateway.show_reason
-    )
+    yield push_reasons_for_ever(services.waiting_reasons.push, any_open=gateway.any_open)
     keeper = DeadLetterKeeper(
         dead_letters=services.dead_letters, authenticator=services.authenticator
     )

@@ -42,7 +42,6 @@ class Conversation:
         self._handler = handler
         self._start = start
         self._clock = clock
-        self._reason: tuple[str | None, ...] = ()  # to wait, as shown last
         self._timeout_s = settings.handler_timeout_s
         self._slots = anyio.Semaphore(settings.messages_at_once)
 
@@ -63,18 +62,6 @@ class Conversation:
         if self._live.following is not None:
             wish = {"action": "subscribe", "job_id": self._live.following.job_id}
             await self.receive(json.dumps(wish))
-
-    @property
-    def waiting(self) -> bool:
-        """The job that the socket follows is queued."""
-        return self._live.following is not None and self._live.following.waiting
-
-    async def show_reason(self, reason: str | None) -> None:
-        """Have a fresh frame posted if the job waits, and for another reason than at the last
-        call; the first call knows of none."""
-        if self.waiting and self._reason != (reason,):
-            self._reason = (reason,)
-            await self.subscribe()
 
     def disconnect(self, ending: Ending) -> None:
         now = self._clock.now()

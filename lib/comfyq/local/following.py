@@ -15,7 +15,6 @@ class Following:
         self.last: str | None = None  # the newest frame admitted
         self.ended = False  # that frame is of the job's end
         self.refused = False  # the job cannot be followed; nothing will come
-        self.waiting = False  # that frame is of a queued job
         self._newest = (0, 0.0)
 
     def admit(self, text: str) -> bool:
@@ -38,7 +37,6 @@ class Following:
         self._newest = position
         self.last = text
         self.ended = frame["status"] in ENDS
-        self.waiting = frame["status"] == "queued"
         return True
 
 

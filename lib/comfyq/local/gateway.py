@@ -49,7 +49,6 @@ class Gateway:
         self._stage = stage
         self._settings = settings or GatewaySettings()
         self._connections: dict[str, LiveConnection] = {}
-        self._conversations: dict[str, Conversation] = {}  # of sockets that follow a job
         self._management = Management(
             self._connections, stage=stage, max_message_bytes=self._settings.max_message_bytes
         )
@@ -81,14 +80,9 @@ class Gateway:
                     await self._drain(self._tasks)
             self._tasks = None
 
-    def any_waiting(self) -> bool:
-        """Return whether a socket follows a job that is queued."""
-        return any(each.waiting for each in self._conversations.values())
-
-    async def show_reason(self, reason: str | None) -> None:
-        """Have followers of queued jobs told if the reason to wait has changed."""
-        for conversation in list(self._conversations.values()):
-            await conversation.show_reason(reason)
+    def any_open(self) -> bool:
+        """Return whether this process holds a socket."""
+        return bool(self._connections)
 
     async def _drain(self, tasks: TaskGroup) -> None:
         self._taking = False
@@ -146,11 +140,8 @@ class Gateway:
         try:
             await live.accept()
             await conversation.subscribe()
-            if live.following is not None:
-                self._conversations[live.id] = conversation
             ending = await live.serve(conversation.receive)
         finally:
-            self._conversations.pop(live.id, None)
             conversation.disconnect(ending)
 
     def _events_of(self, live: LiveConnection) -> EventMaker:

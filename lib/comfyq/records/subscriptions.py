@@ -13,6 +13,7 @@ from comfyq.domain.caller import Caller, Scope, TenantId
 from comfyq.domain.job import JobId
 from comfyq.ports.notifier import Connection
 from comfyq.ports.table import Cursor, Delete, Item, Put, Table
+from comfyq.records.indexes.followed_jobs import followed_item
 from comfyq.records.times import optional_ms, optional_time, sortable, to_ms
 
 FOLLOW_S = 7_500  # a socket of API Gateway lives 7,200 s at most
@@ -59,9 +60,16 @@ class SubscriptionRecords:
         return caller_in(item), _subscription(connection_id, item)
 
     async def add(
-        self, job_id: JobId, follower: Subscription, *, now_s: int, until: datetime | None = None
+        self,
+        job_id: JobId,
+        follower: Subscription,
+        *,
+        now_s: int,
+        until: datetime | None = None,
+        ended: bool = False,
     ) -> None:
-        """Store who follows a job, at the longest ``until`` its key expires."""
+        """Store who follows a job, at the longest ``until`` its key expires; one that has not
+        ``ended`` is listed among the followed ones."""
         connection = follower.connection
         common = {"endpoint": connection.endpoint, "base_url": follower.base_url}
         ttl = now_s + FOLLOW_S
@@ -70,6 +78,7 @@ class SubscriptionRecords:
         await self._table.write(
             Put({"pk": f"JOB#{job_id}", "sk": f"SUB#{connection.id}", **common, "ttl": ttl}),
             Put({"pk": f"CONN#{connection.id}", "sk": f"JOB#{job_id}", "ttl": ttl}),
+            *([] if ended else [Put(followed_item(job_id, ttl=now_s + FOLLOW_S))]),
             synced=False,
         )
 

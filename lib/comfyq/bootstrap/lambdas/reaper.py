@@ -3,12 +3,15 @@
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from comfyq.aio.logs import log
 from comfyq.bootstrap.lambdas.function import Event, Function, blocking, ports_of
 from comfyq.bootstrap.services import Services
 from comfyq.config import Settings
+from comfyq.domain.errors import DomainError
 from comfyq.edges.reaper.dead_letters import DeadLetterKeeper
 from comfyq.edges.reaper.handler import ReaperHandler
 from comfyq.edges.reaper.worker_count import WorkerCount
+from comfyq.services.notify.waiting_reasons import WaitingReasons
 
 
 def reaper_function(settings: Settings) -> Function:
@@ -24,18 +27,25 @@ def reaper_function(settings: Settings) -> Function:
         ),
         submissions_dead=None if dead_url is None else dead_url.rpartition("/")[2],
     )
-    return blocking(_counting(handler.handle, count))
+    return blocking(_then_tell(handler.handle, services.waiting_reasons, count))
 
 
-def _counting(
-    handle: Callable[[Event, object], Awaitable[dict[str, Any]]], count: WorkerCount
+def _then_tell(
+    handle: Callable[[Event, object], Awaitable[dict[str, Any]]],
+    reasons: WaitingReasons,
+    count: WorkerCount,
 ) -> Callable[[Event, object], Awaitable[dict[str, Any]]]:
-    """Report the number of live workers after each scheduled run of the reaper."""
+    """After each scheduled run of the reaper, report the number of live workers and tell followers
+    of waiting jobs of changed reasons."""
 
-    async def counted(event: Event, context: object) -> dict[str, Any]:
+    async def handled(event: Event, context: object) -> dict[str, Any]:
         answer = await handle(event, context)
         if "Records" not in event:
             await count.report()
+            try:
+                await reasons.push()
+            except DomainError as away:  # what it has reaped counts all the same
+                log.warning("reasons_untold", reason=str(away))
         return answer
 
-    return counted
+    return handled

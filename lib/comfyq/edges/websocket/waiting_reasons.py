@@ -1,32 +1,26 @@
-"""Fresh frames for followers of queued jobs when the reason to wait changes."""
+"""Telling followers of changed reasons to wait, as a task beside the API."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from comfyq.aio.logs import log
 from comfyq.domain.errors import DomainError
 
 PERIOD_S = 5.0
 
-Reason = Callable[[], Awaitable[str | None]]
 
-
-async def show_reasons_for_ever(
-    reason: Reason,
+async def push_reasons_for_ever(
+    push: Callable[[], Awaitable[int]],
     *,
-    any_waiting: Callable[[], bool],
-    show: Callable[[str | None], Awaitable[None]],
+    any_open: Callable[[], bool],
     period_s: float = PERIOD_S,
 ) -> None:
-    """Pass the reason to ``show`` each ``period_s``, read once for all followers, until canceled.
-
-    Nothing is read while no follower's job waits, nor shown while the table does not answer.
-    """
+    """Call ``push`` each ``period_s`` while a socket is open, until canceled."""
     while True:
         await asyncio.sleep(period_s)
-        if not any_waiting():
+        if not any_open():
             continue
         try:
-            now = await reason()
-        except DomainError:
-            continue  # a subscription would fail as well, and that ends a follower's socket
-        await show(now)
+            await push()
+        except DomainError as away:
+            log.warning("reasons_untold", reason=str(away))

@@ -1,1 +1,1 @@
-"""Jobs as the indexes list them: by deadline, by status, and those that were set aside."""
+"""Jobs as they are listed: by deadline, by status, those that were set aside, followed ones."""

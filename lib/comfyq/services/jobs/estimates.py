@@ -6,7 +6,7 @@ position, and no job has one while there are more than FAMILIES families.
 """
 
 from bisect import bisect_left
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -18,6 +18,7 @@ from comfyq.domain.job import Job, JobId, JobStatus
 from comfyq.domain.job.estimate import NOTHING, Estimate, left_of_run, until_end
 from comfyq.ports.clock import Clock
 from comfyq.records.families import FamilyRecords
+from comfyq.records.indexes.followed_jobs import ANY_WORKER
 from comfyq.records.indexes.listed_jobs import Waiting
 from comfyq.records.jobs import JobRecords
 from comfyq.records.run_times import RunTimeRecords
@@ -99,6 +100,13 @@ class Estimates:
         """Return what every waiting job waits for, other than its turn; None if nothing."""
         live = await self._live()
         return _obstacle(live) if live else _no_worker(absence_of(await self._known_workers.get()))
+
+    async def reasons(self) -> Mapping[str, str]:
+        """Return what jobs wait for, other than their turn: under a worker's id those that it
+        holds, under ANY_WORKER all others; only where there is a reason."""
+        reasons: dict[str, str | None] = {ANY_WORKER: await self.obstacle()}
+        reasons |= {str(each.id): _obstacle([each]) for each in await self._live()}
+        return {key: reason for key, reason in reasons.items() if reason is not None}
 
     async def _of_waiting(self, job: Job) -> Estimate:
         since = job.not_before or job.created_at

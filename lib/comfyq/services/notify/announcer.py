@@ -81,9 +81,8 @@ class Announcer:
             return True
         succeeded = job.status == "succeeded"
         outputs = await self._records.outputs(job.id) if succeeded else []
-        # of a waiting job alone: a worker that reports progress waits for no further reads
-        waiting = job.status == "queued" and job.lease is None
-        estimate = await self._estimate(job) if waiting else NOTHING
+        # of a queued job alone: a worker that reports progress waits for no further reads
+        estimate = await self._estimate(job) if job.status == "queued" else NOTHING
         posts = [self._post_to(job, outputs, follower, estimate) for follower in followers]
         return all(await asyncio.gather(*posts))
 

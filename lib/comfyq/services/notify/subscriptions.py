@@ -84,8 +84,10 @@ class Subscriptions:
             Unauthenticated: the caller's API key was revoked meanwhile.
         """
         caller, follower = connected.caller, connected.follower
-        await self._visible(caller, job_id)
-        await self._subscriptions.add(job_id, follower, now_s=self._now_s(), until=caller.until)
+        ended = (await self._visible(caller, job_id)).status.terminal
+        await self._subscriptions.add(
+            job_id, follower, now_s=self._now_s(), until=caller.until, ended=ended
+        )
         await self._require_key(follower.connection, caller)
         # Read again: this read sees every change made before the subscription was stored, and
         # every later change is posted to this follower. So no change is missed.

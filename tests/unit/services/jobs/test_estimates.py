@@ -15,6 +15,7 @@ from comfyq.domain.job import Job, JobId, WorkerId
 from comfyq.domain.job.progress import Progress
 from comfyq.ports.table import Page, Write
 from comfyq.records.families import FamilyRecords
+from comfyq.records.indexes.followed_jobs import ANY_WORKER
 from comfyq.records.run_times import RunTimeRecords
 from comfyq.services.jobs.estimates import AHEAD, FAMILIES
 from comfyq.services.worker.run_times import RunTimes
@@ -258,6 +259,17 @@ async def test_jobs_behind_prompts_of_others_say_so_and_have_no_end(
     shown = lab.show(waiting)
     expected = (None, 10) if another else (FOREIGN, None)
     assert (shown["waits_for"], shown["eta_s"]) == expected
+
+
+async def test_reasons_are_told_by_worker_where_there_is_one(lab: ApiLab) -> None:
+    await beat(lab, "w1", foreign_prompts=2)
+    await beat(lab, "w2", engine_ok=False)
+    await beat(lab, "w3")
+    away = "a worker that takes jobs: ComfyUI does not answer"
+    assert await lab.services.estimates.reasons() == {"w1": FOREIGN, "w2": away}
+    alone = ApiLab()
+    await beat(alone, "w1", foreign_prompts=2)
+    assert await alone.services.estimates.reasons() == {ANY_WORKER: FOREIGN, "w1": FOREIGN}
 
 
 async def test_a_waiting_job_says_since_when_no_worker_is_there(lab: ApiLab) -> None:
