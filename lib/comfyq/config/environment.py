@@ -1,17 +1,21 @@
 """Settings from environment variables, and back."""
 
 import os
+import re
 from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from comfyq.config.allowed import allowed_values
 from comfyq.config.groups import Settings
 from comfyq.config.variable import OURS, places_of, written
 from comfyq.domain.suggestions import nearest
 
 PRIVATE = ("COMFYQ_", "AWS_", "ECS_", "MINIO_")  # prefixes of what only comfyq may read
+
+PYDANTICS = re.compile("^[A-Z][a-z]+ should ")
 
 OF_COMMANDS = {"COMFYQ_URL", "COMFYQ_API_KEY"}  # variables that the command line reads
 
@@ -84,11 +88,21 @@ def _validator() -> TypeAdapter[Settings]:
 
 
 def _faults(invalid: ValidationError) -> Iterator[str]:
-    variables = {place.path: place.variable for place in places_of(Settings)}
+    """Yield a line for each wrong setting; no value is repeated, as it may be a secret."""
+    places = {place.path: place for place in places_of(Settings)}
     for fault in invalid.errors(include_input=False, include_url=False):
         path = tuple(map(str, fault["loc"]))
-        message = fault["msg"].removeprefix("Value error, ")  # pydantic's, before our own words
-        yield f"{variables.get(path, '.'.join(path))}: {message}"
+        place = places.get(path)
+        name = ".".join(path) if place is None else place.variable
+        yield f"{name}: {_fault(fault, None if place is None else place.type)}"
+
+
+def _fault(fault: Mapping[str, Any], kind: Any) -> str:
+    if fault["type"] == "value_error":
+        return str(fault["msg"]).removeprefix("Value error, ")  # pydantic's, before our own words
+    if (allowed := allowed_values(kind)) is not None:
+        return f"the value is not {allowed}"
+    return PYDANTICS.sub("the value must ", fault["msg"])
 
 
 def _value(owner: Any, path: tuple[str, ...]) -> Any:

@@ -10,8 +10,7 @@ from comfyq.bootstrap import authoring
 from comfyq.bootstrap.authoring import Checked
 from comfyq.bootstrap.graph_files import CannotImport
 from comfyq.cli.errors import CannotStart, ExitCode, NotReached
-from comfyq.cli.starting import base_url
-from comfyq.config import read_settings
+from comfyq.cli.starting import base_url, settings_with
 from comfyq.domain.graph.node_catalogue import NodeCatalogue
 from comfyq.domain.workflow.importer import Proposal
 from comfyq.ports.engine import EngineError
@@ -125,4 +124,4 @@ def _catalogue(file: Path | None, comfyui: str | None) -> NodeCatalogue | None:
 
 
 def _configured() -> Path:
-    return read_settings().workflows_dir
+    return settings_with().workflows_dir
