@@ -7,7 +7,7 @@ from comfyq.bootstrap.services import Services
 from comfyq.domain.errors import Unavailable
 from comfyq.domain.job import WorkerId
 from comfyq.domain.store_kind import JoinRefusal, StoreKind
-from comfyq.ports.engine import Engine, EngineError
+from comfyq.ports.engine import Engine, EngineError, EngineInfo
 from comfyq.services.worker.membership import Membership, NotAdmitted
 
 __all__ = ["NotAdmitted", "admit", "membership_of", "simulator_refused"]
@@ -18,25 +18,30 @@ FIRST_LOOK_S = 2.0  # maximum wait for ComfyUI's first answer at the start
 
 async def admit(membership: Membership, engine: Engine, *, url: str) -> None:
     """Join the store, or raise NotAdmitted; a ComfyUI that does not answer joins later."""
+    info: EngineInfo | None = None
     try:
         async with asyncio.timeout(FIRST_LOOK_S):
-            await membership.join(await engine.info())
+            info = await engine.info()
+            await membership.join(info)
     except NotAdmitted as refused:
         if not refused.may_pass:
             raise
     except TimeoutError:
-        _warn(url, f"ComfyUI does not answer within {FIRST_LOOK_S:.0f} s")
-    except (EngineError, Unavailable) as away:
+        _warn(url if info is None else None, f"no answer within {FIRST_LOOK_S:.0f} s")
+    except EngineError as away:
         _warn(url, str(away))
+    except Unavailable as away:
+        _warn(None, str(away))
 
 
-def _warn(url: str, reason: str) -> None:
-    log.warning(
-        "comfyui_away",
-        comfyui=url,
-        reason=reason,
-        jobs="wait until it answers; --comfyui names another",
-    )
+def _warn(comfyui: str | None, reason: str) -> None:
+    """Say in the log what does not answer; None: the store of jobs."""
+    if comfyui is not None:
+        jobs = "wait until it answers; --comfyui names another"
+        log.warning("comfyui_away", comfyui=comfyui, reason=reason, jobs=jobs)
+    else:
+        jobs = "are not claimed until it answers; `comfyq doctor` looks at what the settings name"
+        log.warning("table_away", reason=reason, jobs=jobs)
 
 
 def membership_of(services: Services, worker: WorkerId) -> Membership:

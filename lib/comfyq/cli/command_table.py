@@ -50,7 +50,12 @@ ENTRIES = (
         "Fetch the files of a job, or of those jobs of a batch that have completed.",
         ASKING,
     ),
-    CommandEntry("open", "opening:open_", "Open a job's picture, and print where it is.", ASKING),
+    CommandEntry(
+        "open",
+        "opening:open_",
+        "Open a job's picture, or the first of a batch, and print where it is.",
+        ASKING,
+    ),
     CommandEntry(
         "delete",
         "deletion:delete",

@@ -23,7 +23,9 @@ def settings_with(**given: Any) -> Settings:
     try:
         return read_settings(**given)
     except InvalidSettings as invalid:
-        raise CannotStart(f"the settings are wrong\n{invalid}") from invalid
+        faults = str(invalid)
+        told = f"these settings are wrong\n{faults}" if "\n" in faults else f"setting {faults}"
+        raise CannotStart(told) from invalid
 
 
 def warn_of_unknown_settings() -> None:

@@ -229,7 +229,15 @@ def test_settings_that_are_wrong_are_told(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("COMFYQ_DEPTH", "many")
     result = CliRunner().invoke(app, ["up", "--port", "0"])
     assert result.exit_code == 2
-    assert "COMFYQ_DEPTH: Input should be a valid integer" in result.stderr
+    fault = "COMFYQ_DEPTH: the value is not a whole number from 1 to 8"
+    assert result.stderr == f"comfyq: setting {fault}\n"
+    monkeypatch.setenv("COMFYQ_WAIT_S", "long")
+    several = CliRunner().invoke(app, ["up", "--port", "0"]).stderr.splitlines()
+    assert several == [
+        "comfyq: these settings are wrong",
+        fault,
+        "COMFYQ_WAIT_S: the value is not a number",
+    ]
 
 
 def test_a_worker_needs_a_comfyui(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

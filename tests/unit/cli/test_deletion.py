@@ -70,6 +70,30 @@ def test_open_takes_the_file_of_the_server_of_a_data_directory(
     assert run(api, "open", JOB, "--data-dir", data).stdout == f"{api.url}/picture\n"
 
 
+def test_open_names_a_directory_without_data(api: FakeApi, tmp_path: Path) -> None:
+    api.answer(PATH, api.job(status="completed", outputs=[api.output(b"pixels", blake3="")]))
+    result = run(api, "open", JOB, "--data-dir", tmp_path / "elsewhere")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "elsewhere has no data of comfyq" in result.stderr
+
+
+@pytest.mark.parametrize("made", [True, False])
+def test_open_takes_the_first_picture_of_a_batch(api: FakeApi, made: bool) -> None:
+    missing = {"code": "job-not-found", "title": "t", "status": 404, "detail": "there is no job"}
+    api.answer("/generate/batch-1", missing, status=404)
+    done = api.job(status="completed", outputs=[api.output(b"pixels", blake3="")])
+    jobs = [None, api.job(status="failed"), done if made else None]
+    items = [{"index": index, "job": job, "error": None} for index, job in enumerate(jobs)]
+    api.answer("/generate/batch/batch-1", {"batch_id": "batch-1", "items": items})
+    result = run(api, "open", "batch-1")
+    if made:
+        assert result.stdout == f"{api.url}/picture\n"
+        assert f"batch-1 is a batch; this is of row 3, job {JOB}" in result.stderr
+    else:
+        assert (result.exit_code, result.stdout) == (2, "")
+        assert "none of whose jobs has results" in result.stderr
+
+
 def test_open_says_that_there_is_nothing_yet(api: FakeApi) -> None:
     api.answer(PATH, api.job(status="running"))
     result = run(api, "open", JOB)

@@ -50,6 +50,14 @@ def test_it_is_refused_in_one_line(command: str, tmp_path: Path) -> None:
     assert len(ended.stderr.splitlines()) == 1
 
 
+def test_a_directory_of_a_comfyui_that_is_not_named_is_refused_in_one_line(tmp_path: Path) -> None:
+    arguments = ["up", "--data-dir", str(tmp_path / "data"), "--comfyui-dir", str(tmp_path)]
+    ended = CliRunner().invoke(app, arguments)
+    assert ended.exit_code == 2
+    [line] = ended.stderr.splitlines()
+    assert "add --comfyui URL or --comfyui-command CMD" in line
+
+
 @pytest.mark.parametrize("command", ["up", "simulator"])
 def test_a_port_that_no_machine_has_is_wrong_usage(command: str) -> None:
     ended = CliRunner().invoke(app, [command, "--port", "99999"])

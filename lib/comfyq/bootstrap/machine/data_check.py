@@ -10,6 +10,7 @@ from comfyq.adapters.system.clock import SystemClock
 from comfyq.adapters.system.space import GIGABYTE, DiskSpace, free_bytes
 from comfyq.bootstrap.backends.embedded import database_file
 from comfyq.bootstrap.machine.writable import writing_fault
+from comfyq.bootstrap.runtime_file import FOLDER as RUNNING
 from comfyq.config import Backend, Settings
 from comfyq.domain.diagnosis import Finding, FindingState
 from comfyq.domain.errors import TableUnavailable
@@ -17,6 +18,11 @@ from comfyq.services.operations.findings import SET_CLOCK, SUSPECT_SKEW_S
 
 AT_START_S = 5.0  # for the check at the start; `comfyq doctor` takes as long as it needs
 RESTORE = "stop every comfyq that uses it, then restore it as docs/how-to/keep.md says"
+
+
+def has_data(settings: Settings) -> bool:
+    """Return whether a comfyq has worked with the data directory."""
+    return database_file(settings).is_file() or (settings.data_dir / RUNNING).is_dir()
 
 
 def refuse_damage(settings: Settings) -> None:

@@ -1,20 +1,23 @@
 """``comfyq open``: what a job has made, in the program that this machine shows it with."""
 
 import sys
+from functools import partial
 from typing import Annotated
 
 import typer
 
+from comfyq.bootstrap.machine.data_check import has_data
 from comfyq.bootstrap.machine.output_folders import linked_file
 from comfyq.cli.client import ApiClient, Json, client_at
 from comfyq.cli.errors import CannotStart
-from comfyq.cli.options import DataDir, JobId, Url
+from comfyq.cli.options import DataDir, Url
 from comfyq.cli.starting import settings_with
+from comfyq.cli.targets import JobOrBatchId, job_or_batch
 
 
 def open_(
     ctx: typer.Context,
-    job_id: JobId,
+    target_id: JobOrBatchId,
     index: Annotated[int, typer.Option(min=0, help="Which of its outputs.")] = 0,
     print_only: Annotated[
         bool, typer.Option("--print", help="Only print where it is; so it is without a terminal.")
@@ -22,17 +25,39 @@ def open_(
     data_dir: DataDir = None,
     url: Url = None,
 ) -> None:
-    """Open a job's picture, and print where it is.
+    """Open a job's picture, or the first of a batch, and print where it is.
 
     A file of the outputs folder if the data directory's server has one, else the picture's URL.
     """
+    settings = settings_with(COMFYQ_DATA_DIR=data_dir)
+    if data_dir is not None and not has_data(settings):
+        raise CannotStart(
+            f"{data_dir} has no data of comfyq: name the data directory of the server, or leave "
+            "--data-dir out to open the picture's URL"
+        )
     client = client_at(ctx, url)
-    job = client.job(job_id)
-    file = linked_file(settings_with(COMFYQ_DATA_DIR=data_dir), job, index)
+    job = job_or_batch(target_id, client.job, partial(_first, client))[0]
+    file = linked_file(settings, job, index)
     place = _url(client, job, index) if file is None else str(file)
     typer.echo(place)
     if not print_only and sys.stdout.isatty() and typer.launch(place):
         typer.echo("no program to open it with was found", err=True)
+
+
+def _first(client: ApiClient, batch_id: str) -> Json:
+    """Return the first job of a batch that has results; raises CannotStart."""
+    for item in client.batch(batch_id, items=True)["items"]:
+        job: Json | None = item["job"]
+        if job is not None and job["outputs"]:
+            typer.echo(
+                f"{batch_id} is a batch; this is of row {item['index'] + 1}, job {job['id']}. "
+                f"`comfyq download {batch_id}` fetches all files.",
+                err=True,
+            )
+            return job
+    raise CannotStart(
+        f"{batch_id} is a batch, none of whose jobs has results; `comfyq status {batch_id}`"
+    )
 
 
 def _url(client: ApiClient, job: Json, index: int) -> str:

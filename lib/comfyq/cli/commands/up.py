@@ -1,6 +1,7 @@
 """``comfyq up``: everything on this machine."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
@@ -13,6 +14,7 @@ from comfyq.bootstrap.ports import MissingSetting
 from comfyq.bootstrap.supervision import SupervisorTaken
 from comfyq.bootstrap.worker import NotComfyUI
 from comfyq.cli.addresses import EVERY_ONE, open_urls
+from comfyq.cli.errors import CannotStart
 from comfyq.cli.options import AsJson, ComfyUI, ComfyUICommand, ComfyUIDir, DataDir, Host, Port
 from comfyq.cli.starting import (
     comfyui_urls,
@@ -77,15 +79,25 @@ def up(
         )
         log.configure(settings.log_level)
         warn_of_unknown_settings()
+        urls = comfyui_urls(comfyui, settings, started=comfyui_command is not None)
+        _refuse_lone_directory(comfyui_dir, urls)
         options = UpOptions(
             host=host,
             port=port,
             workers=workers,
-            comfyui=comfyui_urls(comfyui, settings, started=comfyui_command is not None),
+            comfyui=urls,
             comfyui_command=comfyui_command,
             insecure=insecure,
         )
         run(serve_until_signal(settings, options, lambda up: _print_up(up, host, as_json)))
+
+
+def _refuse_lone_directory(comfyui_dir: Path | None, urls: Sequence[str]) -> None:
+    if comfyui_dir is not None and not urls:
+        raise CannotStart(
+            "--comfyui-dir is the directory of a ComfyUI that is connected or started here: add "
+            "--comfyui URL or --comfyui-command CMD"
+        )
 
 
 def _print_up(up: Up, host: str, as_json: bool) -> None:

@@ -22,5 +22,5 @@ def lora_strengths_of(catalogued: CataloguedGraph, _: Suggestions) -> Iterator[S
             explained = f"How much {file} changes {changed}: 0 not at all."
             table: Table = {"kind": "number", "default": float(value), "group": "style"}
             table |= {"min": min(-MOST, float(value)), "max": max(MOST, float(value))}
-            title = f"Strength of {file.rpartition('.')[0] or file}"
+            title = f"Strength of {file.rpartition('.')[0] or file} on {changed}"
             yield Suggestion(parameter, table | {"title": title, "help": explained}, None, place)

@@ -14,7 +14,11 @@ TYPES = frozenset({"STRING", "INT", "FLOAT"})
 
 
 def unbound_of(catalogued: CataloguedGraph, taken: Suggestions) -> Iterator[NotBound]:
-    """List texts and numbers of catalogued nodes that no parameter sets, at most MAX_LISTED."""
+    """List texts and numbers that no parameter sets, at most MAX_LISTED.
+
+    Where a node's class is not known, the value alone tells a text from a choice or a file's name:
+    it has a space.
+    """
     unbound = _unbound(catalogued, taken)
     for place in islice(unbound, MAX_LISTED):
         reason = f"its name is not known; bind {place.node}.{place.name} if jobs are to set it"
@@ -26,12 +30,18 @@ def unbound_of(catalogued: CataloguedGraph, taken: Suggestions) -> Iterator[NotB
 
 def _unbound(catalogued: CataloguedGraph, taken: Suggestions) -> Iterator[Input]:
     for place, value in catalogued.places():
-        node_class, spec = catalogued.node_class(place.node), catalogued.spec(place)
-        if node_class is None or node_class.is_output or spec is None:
-            continue  # what saves has only the names of files, which clients do not choose
-        is_value = isinstance(value, str | int | float) and not isinstance(value, bool)
+        if not isinstance(value, str | int | float) or isinstance(value, bool) or value == "":
+            continue
         if NO_TEXTS.search(last_part(place.name).lower()) and isinstance(value, str):
             continue
-        is_plain = spec.choices is None and not spec.is_file and TYPES & set(type_names(spec.type))
-        if is_value and value != "" and is_plain and taken.owner(place) is None:
+        if _is_plain(catalogued, place, value) and taken.owner(place) is None:
             yield place
+
+
+def _is_plain(catalogued: CataloguedGraph, place: Input, value: str | float) -> bool:
+    node_class, spec = catalogued.node_class(place.node), catalogued.spec(place)
+    if node_class is None:
+        return not isinstance(value, str) or " " in value.strip()
+    if node_class.is_output or spec is None:
+        return False  # what saves has only the names of files, which clients do not choose
+    return spec.choices is None and not spec.is_file and bool(TYPES & set(type_names(spec.type)))

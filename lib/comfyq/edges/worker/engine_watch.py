@@ -96,15 +96,16 @@ class EngineWatch:
             await self._before_claims()
         except (EngineError, Unavailable) as away:
             if not self.latched:  # otherwise the reason for the latch is the one to show
-                self._is_away(str(away))
+                self._is_away(away)
         else:
             if not self.latched:  # it may have been latched while ComfyUI answered
                 self._is_back()
 
-    def _is_away(self, reason: str) -> None:
+    def _is_away(self, away: EngineError | Unavailable) -> None:
         if self.ok or self.reason is None:
-            log.warning("engine_away", reason=reason)
-        self.reason = reason
+            event = "engine_away" if isinstance(away, EngineError) else "table_away"
+            log.warning(event, reason=str(away))
+        self.reason = str(away)
         self._answers.clear()
 
     def _is_back(self) -> None:

@@ -9,6 +9,7 @@ and no process needs the catalogues; behind several threads the loop would wait 
 """
 
 import asyncio
+import re
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -22,6 +23,7 @@ from comfyq.ports.workflows import Workflows
 from comfyq.services.workflows.node_catalogues import KnownCatalogues
 
 MAX_NAMED = 20  # refused values that an answer lists
+ENTRY = re.compile(r"\.\d+$")  # a field that is an entry of a list
 
 Check = Callable[[NodeCatalogue | None], AdmittedRequest]
 
@@ -77,7 +79,16 @@ def _on_any(check: Check, known: Sequence[NodeCatalogue], *, may_wait: bool) -> 
     refusal = min(refusals, key=lambda refused: len(refused.fields))
     if not may_wait:
         raise refusal
-    return replace(check(None), unsuited=str(refusal))
+    return replace(check(None), unsuited=_lacking(refusal))
+
+
+def _lacking(refusal: InvalidRequest) -> str:
+    """Say what no worker has; an entry of a list is named by its own text, not by its place."""
+    lacks = [
+        each.message if ENTRY.search(each.field) else f"{each.field}: {each.message}"
+        for each in refusal.fields
+    ]
+    return f"no worker has what it needs: {'; '.join(lacks) or refusal}"
 
 
 def _refuse_values(request: Request) -> None:

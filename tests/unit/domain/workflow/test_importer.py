@@ -95,6 +95,10 @@ def test_what_was_found_is_proposed(folder: Path) -> None:
     assert parameters["denoise"].default == EXPORTED["3"]["inputs"]["denoise"]
     assert parameters["cfg"].help.endswith("Sets cfg of node 3 (KSampler).")
     assert parameters["width"].help.count(" of node ") == 2
+    assert parameters["lora_strength"].title == "Strength of tiny_sd15_lora on the model"
+    assert (
+        parameters["lora_clip_strength"].title == "Strength of tiny_sd15_lora on the text encoder"
+    )
     assert workflow.outputs == ("9",)
     assert workflow.family == "sd_xl_base_1.0"
     assert {model.file for model in workflow.models} == {

@@ -69,3 +69,13 @@ def test_a_long_list_is_cut() -> None:
     not_bound = imported(("Sides", dict.fromkeys(SIDES, 1.5))).not_bound
     assert len(not_bound) == MAX_LISTED + 1
     assert not_bound[-1].startswith("5 more inputs")
+
+
+def test_without_a_catalogue_texts_of_several_words_and_numbers_are_listed() -> None:
+    odd = {"my_words": "a fox in snow", "magic": 0.5, "mode": "a", "on": True, "seed": 7}
+    graph = {
+        "1": {"class_type": "Odd", "inputs": {**odd, "file": "a_b.safetensors", "model": ["2", 0]}},
+        "2": {"class_type": "SaveImage", "inputs": {"filename_prefix": "my files"}},
+    }
+    not_bound = propose(graph, title="t", catalogue=None, outputs=("2",)).not_bound
+    assert [each.partition(" of ")[0] for each in not_bound] == ["my_words", "magic"]

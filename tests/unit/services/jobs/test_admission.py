@@ -61,7 +61,9 @@ async def test_what_no_worker_can_run_yet_is_set_aside_without_a_doorbell(
         assert "nowhere" in (job.note or "")
         shown = lab.client.get(f"/generate/{job.id}").json()
         assert (shown["status"], shown["queue_position"]) == ("queued", None)
-        assert "nowhere" in shown["waits_for"]
+        assert shown["waits_for"].startswith(
+            "no worker has what it needs: there is no LoRA 'nowhere'"
+        )
     waiting = await lab.records.ready("flux1-dev", limit=9)
     assert [each.id for each in waiting] == [rung], "workers choose from these"
 
