@@ -125,7 +125,10 @@ class ApiLab(JobMoves):
         drawn = count(1_000)
         services.workflows = WORKFLOWS
         services.admission = Admission(
-            workflows=WORKFLOWS, catalogues=services.catalogues, draw_seed=lambda: next(drawn)
+            workflows=WORKFLOWS,
+            catalogues=services.catalogues,
+            draw_seed=lambda: next(drawn),
+            rules=services.settings.limits.node_rules,
         )
         services.estimates = Estimates(
             records=services.records,

@@ -21,6 +21,8 @@ WANTED = {
     "COMFYQ_BUCKET": "${Bucket}",
     "COMFYQ_FAIR_QUEUE": "${FairQueue}",
     "COMFYQ_RETENTION_S": "${RetentionS}",
+    "COMFYQ_NODES": "${Nodes}",
+    "COMFYQ_NODES_DENIED": "${NodesDenied}",
 }
 Environment = Mapping[str, Any]
 

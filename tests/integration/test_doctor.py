@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from comfyq.bootstrap.machine.doctor import examine
-from comfyq.config import Settings
+from comfyq.config import LimitSettings, Settings
 from comfyq.domain.diagnosis import FindingState
 from comfyui_simulator import Simulator, SimulatorSettings
 from tests.paths import WORKFLOWS
@@ -34,3 +34,16 @@ async def test_nodes_of_every_workflow_are_looked_for(tmp_path: Path) -> None:
     assert lacking.remedy
     assert f"{folder / 'sdxl'} --comfyui {simulator.url}" in lacking.remedy
     assert by_subject["ComfyUI"].told == f"{simulator.url} is simulated"
+
+
+async def test_what_the_lists_of_node_classes_forbid_is_told_without_a_comfyui(
+    tmp_path: Path,
+) -> None:
+    limits = LimitSettings(nodes="safe", nodes_denied="WanImage*")
+    settings = Settings(data_dir=tmp_path / "data", workflows_dir=WORKFLOWS, limits=limits)
+    findings = [each for each in await examine(settings, []) if "workflow " in each.subject]
+    [forbidden] = findings
+    assert (forbidden.subject, forbidden.state) == ("workflow wan22-i2v", FindingState.WARNING)
+    assert "COMFYQ_NODES_DENIED has WanImage*" in forbidden.told
+    assert forbidden.remedy
+    assert "COMFYQ_NODES" in forbidden.remedy

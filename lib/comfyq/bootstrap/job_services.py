@@ -63,11 +63,16 @@ class JobServices(FileServices):
             workflows=self.workflows,
             catalogues=self.catalogues,
             draw_seed=partial(random.SystemRandom().randrange, MAX_SEED),
+            rules=self.settings.limits.node_rules,
         )
 
     @cached_property
     def library(self) -> WorkflowLibrary:
-        return WorkflowLibrary(workflows=self.workflows, catalogues=self.catalogues)
+        return WorkflowLibrary(
+            workflows=self.workflows,
+            catalogues=self.catalogues,
+            rules=self.settings.limits.node_rules,
+        )
 
     @cached_property
     def link_signer(self) -> LinkSigner:

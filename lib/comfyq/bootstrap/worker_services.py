@@ -30,6 +30,7 @@ from comfyq.services.worker.claims import Claims
 from comfyq.services.worker.conclusion import Conclusion
 from comfyq.services.worker.executor import Executor
 from comfyq.services.worker.input_files import InputPreparer
+from comfyq.services.worker.last_look import LastLook
 from comfyq.services.worker.losses.engine_losses import EngineLosses
 from comfyq.services.worker.losses.orphaned_prompts import OrphanedPrompts
 from comfyq.services.worker.membership import Membership
@@ -99,12 +100,17 @@ class JobServices:
         )
 
     @cached_property
+    def last_look(self) -> LastLook:
+        rules = self.services.settings.limits.node_rules
+        return LastLook(capabilities=self.capabilities, rules=rules)
+
+    @cached_property
     def renderer(self) -> Renderer:
         return Renderer(
             engine=self.ports.comfyui,
             membership=self.membership,
             stopper=self.stopper,
-            capabilities=self.capabilities,
+            last_look=self.last_look,
             preparer=self.preparer,
             announcer=self.services.announcer,
             subscriptions=self.services.followers,

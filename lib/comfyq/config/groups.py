@@ -19,6 +19,7 @@ from comfyq.config.variable import Variable
 from comfyq.domain.caller import tenant_id
 from comfyq.domain.files.fetch_exceptions import allowed_entries
 from comfyq.domain.files.inputs import InputLimits
+from comfyq.domain.submission.node_rules import NodeRules, listed
 from comfyq.ports.queue import TAKEN_S
 from comfyq.services.worker.timing import Timing
 
@@ -28,6 +29,12 @@ PROJECT = Path(__file__).resolve().parents[3]
 
 def _meaningful(text: str) -> str:
     allowed_entries(text)
+    return text
+
+
+def _some(text: str) -> str:
+    if not listed(text):
+        raise ValueError("allows no node class at all; write `*` for all, or `safe`")
     return text
 
 
@@ -78,6 +85,18 @@ class LimitSettings:
     input_allow: Annotated[str, AfterValidator(_meaningful)] = ""
     """Hosts and networks, with commas, that input files may be fetched from though they are not
     public; metadata services of clouds stay closed."""
+
+    nodes: Annotated[str, AfterValidator(_some)] = "*"
+    """Node classes that graphs may have, with commas; each name may have `*` and `?`, and `safe`
+    stands for the classes of the safe profile."""
+    nodes_denied: str = ""
+    """Node classes that graphs may not have, with commas, though the list of allowed ones has them;
+    each name may have `*` and `?`."""
+
+    @property
+    def node_rules(self) -> NodeRules:
+        """Return what graphs may do."""
+        return NodeRules(allowed=listed(self.nodes), denied=listed(self.nodes_denied))
 
     @property
     def inputs(self) -> InputLimits:

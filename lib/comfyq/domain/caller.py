@@ -28,9 +28,14 @@ class Scope(StrEnum):
     """A right of a caller; each route and frame declares the scope that it needs."""
 
     SUBMIT = "submit"  # make jobs, and store the files that they take
+    GRAPH = "graph"  # make them of graphs of its own, beside workflows
+    WAIT = "wait"  # make jobs that no worker is able to run yet
     READ = "read"  # see and follow jobs, files and workflows
     CANCEL = "cancel"  # end jobs early, and delete them with their files
     ADMIN = "admin"  # see and mend what the system itself does
+
+
+SUBMITTING = frozenset({Scope.SUBMIT, Scope.GRAPH, Scope.WAIT})  # every kind of job
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from comfyq.domain.api_key import ApiKey, KeyId
-from comfyq.domain.caller import Scope, TenantId
+from comfyq.domain.caller import SUBMITTING, Scope, TenantId
 from comfyq.ports.table import ConditionFailed, Cursor, Delete, Item, Put, Table
 from comfyq.records.times import from_ms, optional_ms, optional_time, to_ms
 
@@ -62,6 +62,7 @@ def _item(key: ApiKey, *, version: int) -> Item:
         "tenant": key.tenant,
         "name": key.name,
         "scopes": sorted(key.scopes),
+        "divided": True,  # `graph` and `wait` are named if it has them
         "secret_hash": key.secret_hash,
         "created": to_ms(key.created_at),
         "expires": optional_ms(key.expires_at),
@@ -70,12 +71,19 @@ def _item(key: ApiKey, *, version: int) -> Item:
     }
 
 
+def _scopes(item: Item) -> frozenset[Scope]:
+    """Read a key's scopes; one that was made before ``submit`` was divided keeps all of it."""
+    scopes = frozenset(scope for scope in Scope if scope in item["scopes"])
+    is_older = "divided" not in item and Scope.SUBMIT in scopes
+    return scopes | SUBMITTING if is_older else scopes
+
+
 def _key(item: Item) -> ApiKey:
     return ApiKey(
         id=KeyId(item["sk"]),
         tenant=TenantId(item["tenant"]),
         name=item["name"],
-        scopes=frozenset(scope for scope in Scope if scope in item["scopes"]),
+        scopes=_scopes(item),
         secret_hash=item["secret_hash"],
         created_at=from_ms(item["created"]),
         expires_at=optional_time(item.get("expires")),

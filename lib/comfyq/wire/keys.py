@@ -11,7 +11,7 @@ from comfyq.wire.times import Time
 
 MAX_NAME_CHARS = 100
 LONGEST_S = 10 * 366 * 86_400
-USUAL = (Scope.SUBMIT, Scope.READ, Scope.CANCEL)  # scopes of a key for which none are named
+USUAL = tuple(scope for scope in Scope if scope is not Scope.ADMIN)  # of a key that names none
 
 
 class KeyRequest(BaseModel):

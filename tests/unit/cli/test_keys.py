@@ -26,7 +26,7 @@ def test_a_key_is_made_before_anything_runs_and_printed_alone(data_dir: Path) ->
     made = run(data_dir, "create", "laptop")
     assert made.exit_code == 0, made.output
     assert KEY.fullmatch(made.stdout.strip())
-    assert "laptop  tenant default  cancel,read,submit  expires never" in made.stderr
+    assert "laptop  tenant default  cancel,graph,read,submit,wait  expires never" in made.stderr
     assert data_dir.stat().st_mode & 0o777 == 0o700
 
 

@@ -223,6 +223,53 @@ def _assert_unauthenticated(answer: httpx2.Response, *, given: bool) -> None:
     assert answer.headers["www-authenticate"] == f'Bearer realm="comfyq"{error}'
 
 
+# --- requests that need a scope beside their route's
+
+GRAPH = {"9": {"class_type": "SaveImage", "inputs": {}}}
+REQUESTS: Mapping[str, tuple[Scope, Mapping[str, Any]]] = {
+    "a graph": (Scope.GRAPH, {"graph": GRAPH}),
+    "ComfyUI's own body": (Scope.GRAPH, {"prompt": GRAPH}),
+    "a job that waits": (Scope.WAIT, {**FOX, "wait": True}),
+}
+SUBMITS: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
+    "/generate": lambda request: request,
+    "/generate?dry_run=true": lambda request: request,
+    "/generate/batch": lambda request: {"requests": [request]},
+    "/generate/batch#product": lambda request: {
+        "request": request,
+        "product": {"metadata": [True]},
+    },
+}
+
+
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda each: each.__name__)
+@pytest.mark.parametrize("request_", REQUESTS)
+@pytest.mark.parametrize("path", SUBMITS)
+async def test_requests(lab: AccessLab, path: str, request_: str, client: Client) -> None:
+    scope, body = REQUESTS[request_]
+    key = await client(lab, scope)
+    if client is right:
+        key = await lab.key(frozenset({Scope.SUBMIT, scope}))
+    answer = lab.ask("POST", path.split("#")[0], key, json=SUBMITS[path](body))
+    if client in STRANGERS:
+        _assert_unauthenticated(answer, given=key is not None)
+    elif client is too_little_scope:
+        assert (answer.status_code, answer.json()["code"]) == (403, "missing-scope")
+        assert f"`{scope}`" in answer.json()["detail"]
+    else:
+        assert answer.status_code in (200, 202), answer.text
+
+
+async def test_a_graph_is_not_tried_again_without_its_scope(lab: AccessLab) -> None:
+    owner = await lab.key()
+    sent = lab.ask("POST", "/generate", owner, json={"graph": GRAPH}).json()
+    lab.ask("DELETE", f"/generate/{sent['id']}", owner)
+    poor = await lab.key(ALL - {Scope.GRAPH})
+    refused = lab.ask("POST", f"/generate/{sent['id']}/retry", poor)
+    assert (refused.status_code, refused.json()["code"]) == (403, "missing-scope")
+    assert lab.ask("POST", f"/generate/{sent['id']}/retry", owner).status_code == 202
+
+
 # --- sockets
 
 

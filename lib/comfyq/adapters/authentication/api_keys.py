@@ -1,4 +1,4 @@
-from comfyq.domain.caller import Caller, Scope, TenantId
+from comfyq.domain.caller import SUBMITTING, Caller, TenantId
 from comfyq.domain.errors import Unauthenticated
 from comfyq.ports.authenticator import Credentials
 from comfyq.services.access.api_keys import ApiKeys
@@ -19,7 +19,7 @@ class KeyAuthenticator:
     def __init__(self, *, keys: ApiKeys, tickets: Tickets, submissions_tenant: TenantId) -> None:
         self._keys = keys
         self._tickets = tickets
-        self._submitter = Caller(submissions_tenant, frozenset({Scope.SUBMIT}))
+        self._submitter = Caller(submissions_tenant, SUBMITTING)
 
     @property
     def asks(self) -> bool:

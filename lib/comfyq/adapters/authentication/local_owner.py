@@ -1,4 +1,4 @@
-from comfyq.domain.caller import DEFAULT_TENANT, Caller, Scope, TenantId
+from comfyq.domain.caller import DEFAULT_TENANT, SUBMITTING, Caller, Scope, TenantId
 from comfyq.ports.authenticator import Credentials
 
 OWNER = Caller(DEFAULT_TENANT, frozenset(Scope))
@@ -11,7 +11,7 @@ class LocalOwner:
     """
 
     def __init__(self, *, submissions_tenant: TenantId = DEFAULT_TENANT) -> None:
-        self._submitter = Caller(submissions_tenant, frozenset({Scope.SUBMIT}))
+        self._submitter = Caller(submissions_tenant, SUBMITTING)
 
     @property
     def asks(self) -> bool:

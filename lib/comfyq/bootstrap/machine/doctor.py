@@ -13,8 +13,9 @@ from comfyq.domain.diagnosis import Finding, FindingState
 from comfyq.domain.errors import InvalidWorkflow
 from comfyq.domain.graph.node_catalogue import NodeCatalogue, read_catalogue
 from comfyq.domain.submission.admission import refusal_of_sample
+from comfyq.domain.submission.node_rules import NodeRules
 from comfyq.ports.engine import EngineError
-from comfyq.services.operations.findings import judge_obstacles
+from comfyq.services.operations.findings import judge_forbidden, judge_obstacles
 
 ANSWER_S = 30.0  # for a ComfyUI to list its nodes, which may be thousands
 
@@ -59,6 +60,7 @@ def _workflows(settings: Settings, catalogues: Mapping[str, NodeCatalogue]) -> I
         yield Finding(f"workflow {name}", FindingState.WRONG, fault, remedy)
     if not faults:
         yield Finding("workflows", FindingState.OK, f"{len(names)} in {settings.workflows_dir}")
+    yield from _forbidden(workflows, settings.limits.node_rules)
     for url, catalogue in catalogues.items():
         for name in names:
             refused = refusal_of_sample(workflows.get(name), catalogue)
@@ -66,3 +68,11 @@ def _workflows(settings: Settings, catalogues: Mapping[str, NodeCatalogue]) -> I
                 reasons = [each.message for each in refused.fields]
                 folder = str(settings.workflows_dir / name)
                 yield judge_obstacles(name, reasons, folder=folder, url=url)
+
+
+def _forbidden(workflows: FolderWorkflows, rules: NodeRules) -> Iterator[Finding]:
+    """Tell which workflows the lists of node classes forbid."""
+    for name in workflows.names():
+        refused = refusal_of_sample(workflows.get(name), None, rules=rules)
+        if refused is not None:
+            yield judge_forbidden(name, [each.message for each in refused.fields])

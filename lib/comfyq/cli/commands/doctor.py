@@ -33,7 +33,12 @@ def doctor(
     settings = _as_running(settings, running)
     urls = comfyui_urls(comfyui, settings) or running.get(COMFYUI_URLS, "").split()
     findings = asyncio.run(examine(settings, urls))
-    server = _server(ctx, settings, running, named=bool(urls))
+    told = {each.subject for each in findings if each.subject.startswith("workflow ")}
+    server = [
+        each
+        for each in _server(ctx, settings, running, named=bool(urls))
+        if each.subject not in told
+    ]
     report([*findings, *_settings(), *server], as_json=as_json)
 
 

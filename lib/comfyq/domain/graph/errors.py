@@ -18,6 +18,7 @@ MAX_MEMBERS = 20  # of a cycle that are listed
 UNKNOWN_CLASS = "missing_node_type"
 NOT_IN_LIST = "value_not_in_list"
 
+FORBIDDEN_CLASS = "forbidden_class"
 OUTSIDE_PATH, UNKNOWN_PATH = "outside_path", "unknown_path"
 PATHS = frozenset({OUTSIDE_PATH, UNKNOWN_PATH})
 
@@ -151,6 +152,16 @@ class At:
             f"{name}: no absolute path and no `..`; send a file as an asset, a URL or a data URI"
         )
         return self._error(OUTSIDE_PATH, message, details, input=name)
+
+    def forbidden_class(self, rule: str) -> GraphError:
+        message = "Nodes of this class may not run here"
+        details = f"{rule}; leave the node out, or ask the server's operator to allow it"
+        return self._error(FORBIDDEN_CLASS, message, details)
+
+    def not_own_file(self, name: str, rule: str) -> GraphError:
+        message = "A job may load its own files alone here"
+        details = f"{name}: {rule}; send the file as an asset, a URL or a data URI"
+        return self._error("foreign_file", message, details, input=name)
 
     def unknown_path(self, name: str, source: str) -> GraphError:
         message = "The path of a file or folder must be known before the graph runs"

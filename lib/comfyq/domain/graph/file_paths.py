@@ -63,11 +63,21 @@ def _words(name: str) -> frozenset[str]:
     return frozenset(re.split(r"[\W_\d]+", CAPITAL.sub("_", name).lower()))
 
 
+def names_place(name: str) -> bool:
+    """Return whether the name of an input says that it takes a file or a folder."""
+    return bool(_words(name) & PLACES)
+
+
+def names_medium(name: str) -> bool:
+    """Return whether the name of an input says that a text in it is the name of a file."""
+    words = _words(name)
+    return bool(words & MEDIA and not words & TEXTS)
+
+
 def _names_file(graph: Graph, place: Input, catalogue: NodeCatalogue | None) -> bool:
     if place.name == PREFIX:
         return False
-    words = _words(place.name)
-    if words & PLACES or (words & MEDIA and not words & TEXTS):
+    if names_place(place.name) or names_medium(place.name):
         return True
     spec = spec_at(catalogue, graph, place) if catalogue else None
     return spec is not None and spec.is_file
@@ -99,7 +109,7 @@ class _Links:
         if is_replaced(class_type, place.name) or (class_type, place.name) in SHOWN:
             return False
         spec = spec_at(self._catalogue, self._graph, place) if self._catalogue else None
-        is_place = bool(_words(place.name.rpartition(".")[2]) & PLACES)
+        is_place = names_place(place.name.rpartition(".")[2])
         if spec is None or not _takes_text(spec):
             return spec is None and is_place
         is_read = LOADS in class_type.lower() and spec.choices is None

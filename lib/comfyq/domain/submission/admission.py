@@ -7,16 +7,18 @@ from itertools import chain, islice
 from typing import Any
 
 from comfyq.domain.errors import InvalidRequest
+from comfyq.domain.files.inputs import InputFile
 from comfyq.domain.graph.documents.document import Document, read_document
 from comfyq.domain.graph.documents.pnginfo import kept_pnginfo
 from comfyq.domain.graph.file_paths import outside_paths
-from comfyq.domain.graph.graph import Graph, NewGraph
+from comfyq.domain.graph.graph import Graph, Input, NewGraph
 from comfyq.domain.graph.node_catalogue import NodeCatalogue
 from comfyq.domain.graph.saved_names import foreign_names, unsafe_names
 from comfyq.domain.graph.validation import MAX_ERRORS, Validation, validate
 from comfyq.domain.job import Limits
 from comfyq.domain.submission.field_errors import refusal_of_graph, refusal_of_workflow
 from comfyq.domain.submission.given_paths import paths_of_values
+from comfyq.domain.submission.node_rules import EVERYTHING, NodeRules
 from comfyq.domain.submission.request import Request
 from comfyq.domain.submission.spec import Spec
 from comfyq.domain.workflow.raw_graph import family_of, read_graph, take_files
@@ -43,12 +45,14 @@ def admit_workflow(
     catalogue: NodeCatalogue | None,
     *,
     draw_seed: Callable[[], int],
+    rules: NodeRules = EVERYTHING,
 ) -> AdmittedRequest:
     """Resolve and bind a workflow's values; raises InvalidParameters, InvalidGraph."""
     on = workflow if catalogue is None else workflow.on(catalogue)
     resolved = on.resolve(values, draw_seed=draw_seed)
     graph = on.bind(resolved.parameters)
-    foreign = list(islice(paths_of_values(on, values, graph, catalogue), MAX_ERRORS))
+    named = paths_of_values(on, values, graph, catalogue)
+    foreign = list(islice(chain(rules.faults(graph, catalogue), named), MAX_ERRORS))
     verdict = Validation(graph, foreign) if foreign else _judged(graph, catalogue)
     if not verdict.valid:
         raise refusal_of_workflow(workflow, resolved.parameters, graph, verdict)
@@ -68,7 +72,10 @@ def admit_workflow(
 
 
 def graph_check(
-    request: Request, *, any_known: NodeCatalogue | None = None
+    request: Request,
+    *,
+    any_known: NodeCatalogue | None = None,
+    rules: NodeRules = EVERYTHING,
 ) -> Callable[[NodeCatalogue | None], AdmittedRequest]:
     """Read a client's own graph once; return its check against one ComfyUI's catalogue, or None.
 
@@ -76,7 +83,7 @@ def graph_check(
     Both this and the check raise InvalidGraph, TooLarge.
     """
     document = read_document(request.graph, request.extra_data)
-    return partial(_admit_graph, request, document, kept_pnginfo(document), any_known)
+    return partial(_admit_graph, request, document, kept_pnginfo(document), any_known, rules)
 
 
 def _admit_graph(
@@ -84,13 +91,15 @@ def _admit_graph(
     document: Document,
     kept: tuple[Mapping[str, Any], Sequence[str]],
     any_known: NodeCatalogue | None,
+    rules: NodeRules,
     catalogue: NodeCatalogue | None,
 ) -> AdmittedRequest:
     converted, assumed = document.converted(catalogue or any_known)
     graph = read_graph(converted, request.overrides)
     files = take_files(graph, catalogue)
     pnginfo, not_kept = kept
-    named = chain(foreign_names(graph), outside_paths(graph, catalogue))
+    forbidden = rules.faults(graph, catalogue, own_files=places_of(files))
+    named = chain(forbidden, foreign_names(graph), outside_paths(graph, catalogue))
     foreign = list(islice(named, MAX_ERRORS))
     verdict = Validation(graph, foreign) if foreign else _judged(graph, catalogue)
     if not verdict.valid:
@@ -111,13 +120,20 @@ def _admit_graph(
     )
 
 
-def refusal_of_sample(workflow: Workflow, catalogue: NodeCatalogue) -> InvalidRequest | None:
-    """Return why a ComfyUI could not run a workflow's sample; None if it could."""
+def refusal_of_sample(
+    workflow: Workflow, catalogue: NodeCatalogue | None, *, rules: NodeRules = EVERYTHING
+) -> InvalidRequest | None:
+    """Return why a ComfyUI could not run a workflow's sample, or may not; None if it could."""
     try:
-        admit_workflow(workflow, workflow.sample, catalogue, draw_seed=lambda: 0)
+        admit_workflow(workflow, workflow.sample, catalogue, draw_seed=lambda: 0, rules=rules)
     except InvalidRequest as refused:
         return refused
     return None
+
+
+def places_of(files: Sequence[InputFile]) -> frozenset[Input]:
+    """Return the inputs that a job has files for."""
+    return frozenset(Input(file.node, file.input) for file in files)
 
 
 def _judged(graph: NewGraph, catalogue: NodeCatalogue | None) -> Validation:

@@ -14,11 +14,23 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 
 from comfyq.domain.errors import FieldError, InvalidGraph, InvalidParameters, InvalidRequest
 from comfyq.domain.graph.node_catalogue import NodeCatalogue
-from comfyq.domain.submission.admission import AdmittedRequest, admit_workflow, graph_check
+from comfyq.domain.graph.validation import MAX_ERRORS, Validation
+from comfyq.domain.job import Job
+from comfyq.domain.submission.admission import (
+    RAW,
+    AdmittedRequest,
+    admit_workflow,
+    graph_check,
+    places_of,
+)
+from comfyq.domain.submission.field_errors import refusal_of_graph
+from comfyq.domain.submission.node_rules import EVERYTHING, NodeRules
 from comfyq.domain.submission.request import Request
+from comfyq.domain.submission.spec import Spec
 from comfyq.ports.workflows import Workflows
 from comfyq.services.workflows.node_catalogues import KnownCatalogues
 
@@ -30,11 +42,17 @@ Check = Callable[[NodeCatalogue | None], AdmittedRequest]
 
 class Admission:
     def __init__(
-        self, *, workflows: Workflows, catalogues: KnownCatalogues, draw_seed: Callable[[], int]
+        self,
+        *,
+        workflows: Workflows,
+        catalogues: KnownCatalogues,
+        draw_seed: Callable[[], int],
+        rules: NodeRules = EVERYTHING,
     ) -> None:
         self._workflows = workflows
         self._catalogues = catalogues
         self._draw_seed = draw_seed
+        self._rules = rules
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="graphs")
 
     async def admit(self, request: Request) -> AdmittedRequest:
@@ -49,7 +67,19 @@ class Admission:
             return _on_any(self._workflow_check(request), known, may_wait=request.wait)
         _refuse_values(request)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._thread, _read_and_admitted, request, known)
+        admitted = partial(_read_and_admitted, request, known, rules=self._rules)
+        return await loop.run_in_executor(self._thread, admitted)
+
+    def readmit(self, job: Job, spec: Spec) -> None:
+        """Refuse the graph of an earlier job if it may not run here any more.
+
+        Raises:
+            InvalidGraph.
+        """
+        own_files = places_of(spec.inputs) if job.workflow == RAW else None
+        errors = list(islice(self._rules.faults(spec.graph, None, own_files=own_files), MAX_ERRORS))
+        if errors:
+            raise refusal_of_graph({}, Validation(dict(spec.graph), errors))
 
     def _workflow_check(self, request: Request) -> Check:
         for name in ("overrides", "extra_data"):
@@ -57,12 +87,20 @@ class Admission:
                 message = "goes with `graph` alone; for a workflow, set its parameters instead"
                 raise InvalidParameters([FieldError(name, message)])
         workflow = self._workflows.get(request.workflow)
-        return partial(admit_workflow, workflow, request.values, draw_seed=self._draw_seed)
+        return partial(
+            admit_workflow,
+            workflow,
+            request.values,
+            draw_seed=self._draw_seed,
+            rules=self._rules,
+        )
 
 
-def _read_and_admitted(request: Request, known: Sequence[NodeCatalogue]) -> AdmittedRequest:
+def _read_and_admitted(
+    request: Request, known: Sequence[NodeCatalogue], *, rules: NodeRules
+) -> AdmittedRequest:
     """Read the request's graph, once for all catalogues, and admit it."""
-    check = graph_check(request, any_known=next(iter(known), None))
+    check = graph_check(request, any_known=next(iter(known), None), rules=rules)
     return _on_any(check, known, may_wait=request.wait)
 
 

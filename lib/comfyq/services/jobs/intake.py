@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 
 from comfyq.aio.logs import log
 from comfyq.domain import job as jobs
-from comfyq.domain.caller import Caller, Scope
+from comfyq.domain.caller import SUBMITTING, Caller, Scope
 from comfyq.domain.dead_letter import DeadLetter, Origin, RedriveOutcome
 from comfyq.domain.errors import (
     DomainError,
@@ -94,7 +94,7 @@ class Intake:
         The administrator who redrives authorizes it; the queue's own right is not checked again.
         """
         again = Message(message.id, message.body, message.attributes)
-        sender = Caller(message.tenant, frozenset({Scope.SUBMIT}))
+        sender = Caller(message.tenant, SUBMITTING)
         refused = await self._refused(sender, JobId(message.id))
         return await self._take(sender, again, instead_of=refused)
 

@@ -4,10 +4,10 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 
 from comfyq.domain import job as jobs
-from comfyq.domain.caller import Caller
+from comfyq.domain.caller import Caller, Scope
 from comfyq.domain.files.output import Output
 from comfyq.domain.job import Job, JobId
-from comfyq.domain.submission.admission import AdmittedRequest
+from comfyq.domain.submission.admission import RAW, AdmittedRequest
 from comfyq.domain.submission.request import Request
 from comfyq.domain.submission.retry import Retry
 from comfyq.domain.submission.spec import Spec
@@ -53,9 +53,11 @@ class Preparation:
         If reuse was requested and results exist, the job is created as succeeded.
 
         Raises:
+            MissingScope: the caller may send no graphs, or none of its jobs may wait.
             WorkflowNotFound, InvalidParameters, InvalidGraph: the request cannot be run.
             TableUnavailable, AssetsUnavailable.
         """
+        _require_scopes(caller, request)
         if isinstance(request, Retry):
             return await self._again(caller, request, job_id)
         admitted = await self._admission.admit(request)
@@ -82,8 +84,10 @@ class Preparation:
         return PreparedJob(reused, spec, cached.outputs)
 
     async def _again(self, caller: Caller, retry: Retry, job_id: JobId) -> PreparedJob:
-        """Make the job of a retry, which was admitted when the earlier job was."""
+        """Make the job of a retry, which was admitted when the earlier job was:
+        only the rules may have changed since."""
         earlier = retry.job
+        self._admission.readmit(earlier, retry.spec)
         job = jobs.submitted(
             id=job_id,
             tenant=caller.tenant,
@@ -97,7 +101,20 @@ class Preparation:
         )
         return PreparedJob(job, await self._input_files.settle_again(caller, retry.spec))
 
-    async def rehearse(self, request: Request) -> AdmittedRequest:
+    async def rehearse(self, caller: Caller, request: Request) -> AdmittedRequest:
         """Check a request as ``prepare`` does, storing nothing; raises what ``prepare`` raises."""
+        _require_scopes(caller, request)
         admitted = await self._admission.admit(request)
         return replace(admitted, spec=self._input_files.check(admitted.spec))
+
+
+def _require_scopes(caller: Caller, request: Request | Retry) -> None:
+    """Raise MissingScope unless the caller has the scopes that the request itself needs."""
+    if isinstance(request, Retry):
+        if request.job.workflow == RAW:
+            caller.require(Scope.GRAPH)
+        return
+    if request.graph is not None:
+        caller.require(Scope.GRAPH)
+    if request.wait:
+        caller.require(Scope.WAIT)

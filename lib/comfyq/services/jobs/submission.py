@@ -55,7 +55,7 @@ class Submission:
         that id and is replaced.
 
         Raises:
-            WorkflowNotFound, InvalidParameters, InvalidGraph: nothing was stored.
+            MissingScope, WorkflowNotFound, InvalidParameters, InvalidGraph: nothing was stored.
             IdempotencyMismatch: the key was used for another request within 24 hours.
             RateLimited: the tenant's requests in this minute are used up.
             TooManyWaiting: the tenant has as many waiting jobs as it may have.
@@ -82,7 +82,7 @@ class Submission:
         """Return the graph that a job of this request would run, without storing a job; raises
         what ``submit`` raises."""
         await self._rate_limit.acquire(caller)
-        return await self._preparation.rehearse(request)
+        return await self._preparation.rehearse(caller, request)
 
     async def _replay(self, stored: str, job_id: JobId, *, digest: str) -> Accepted:
         if stored != digest:

@@ -6,6 +6,7 @@ from textwrap import shorten
 from typing import Any
 
 from comfyq.domain.diagnosis import Finding, FindingState
+from comfyq.domain.submission.node_rules import ALLOWED
 from comfyq.ports.gauge import Depth
 
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html
@@ -60,9 +61,19 @@ def judge_kept(count: int, *, more: bool) -> Finding:
 
 def judge_obstacles(workflow: str, reasons: Sequence[str], *, folder: str, url: str) -> Finding:
     """Tell that a workflow cannot run where ``reasons`` were found, of which there may be many."""
+    if all(ALLOWED in each for each in reasons):
+        return judge_forbidden(workflow, reasons)
     more = f" and {len(reasons) - 1} more" if len(reasons) > 1 else ""
     told = f"cannot run: {shorten(reasons[0], REASON_CHARS, placeholder=' …')}{more}"
     remedy = f"`comfyq workflows check {folder} --comfyui {url}` lists all"
+    return Finding(f"workflow {workflow}", FindingState.WARNING, told, remedy)
+
+
+def judge_forbidden(workflow: str, reasons: Sequence[str]) -> Finding:
+    """Tell that a workflow may not run by the operator's own lists of node classes."""
+    more = f" and {len(reasons) - 1} more" if len(reasons) > 1 else ""
+    told = f"may not run: {shorten(reasons[0], REASON_CHARS, placeholder=' …')}{more}"
+    remedy = f"allow its classes by {ALLOWED}, or remove the workflow"
     return Finding(f"workflow {workflow}", FindingState.WARNING, told, remedy)
 
 

@@ -25,11 +25,10 @@ from comfyq.ports.engine import (
 )
 from comfyq.records.subscriptions import SubscriptionRecords
 from comfyq.services.notify.announcer import Announcer
-from comfyq.services.worker.capabilities import Capabilities
-from comfyq.services.worker.client_paths import require_paths_inside
 from comfyq.services.worker.failure_policy import Overdue, Stalled
 from comfyq.services.worker.held_job import HeldJob
 from comfyq.services.worker.input_files import InputPreparer
+from comfyq.services.worker.last_look import LastLook
 from comfyq.services.worker.membership import Membership
 from comfyq.services.worker.progress import ProgressReporter
 from comfyq.services.worker.prompt_stopper import LIVE, PromptStopper
@@ -69,7 +68,7 @@ class Renderer:
         engine: Engine,
         membership: Membership,
         stopper: PromptStopper,
-        capabilities: Capabilities,
+        last_look: LastLook,
         preparer: InputPreparer,
         announcer: Announcer,
         subscriptions: SubscriptionRecords,
@@ -78,7 +77,7 @@ class Renderer:
         self._engine = engine
         self._membership = membership
         self._stopper = stopper
-        self._capabilities = capabilities
+        self._last_look = last_look
         self._preparer = preparer
         self._announcer = announcer
         self._subscriptions = subscriptions
@@ -96,9 +95,8 @@ class Renderer:
         if adopted is None:
             if held.job.unsettled:
                 await self._forfeit(held)
-            suited = await self._capabilities.suited(held.job, spec)
-            require_paths_inside(held.job, suited, self._capabilities.catalogue)
-            prepared = await self._prepared(held, suited, turn)
+            passed = await self._last_look.passed(held.job, spec)
+            prepared = await self._prepared(held, passed, turn)
             await self._membership.require()
             await self._engine.submit(prompt_of(held.job, prepared))
         reporter = ProgressReporter(

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from comfyq.domain.errors import InvalidRequest, WorkflowNotFound
 from comfyq.domain.graph.node_catalogue import NodeCatalogue
 from comfyq.domain.submission.admission import refusal_of_sample
+from comfyq.domain.submission.node_rules import EVERYTHING, NodeRules
 from comfyq.domain.workflow.workflow import Model, Workflow
 from comfyq.ports.workflows import Workflows
 from comfyq.services.workflows.node_catalogues import KnownCatalogues
@@ -25,7 +26,10 @@ class Listing:
 
 
 class WorkflowLibrary:
-    def __init__(self, *, workflows: Workflows, catalogues: KnownCatalogues) -> None:
+    def __init__(
+        self, *, workflows: Workflows, catalogues: KnownCatalogues, rules: NodeRules = EVERYTHING
+    ) -> None:
+        self._rules = rules
         self._workflows = workflows
         self._catalogues = catalogues
         self._verdicts: dict[tuple[str, str], tuple[Workflow, Sequence[str]]] = {}
@@ -55,7 +59,13 @@ class WorkflowLibrary:
     def _offer(self, workflow: Workflow, catalogues: Sequence[NodeCatalogue]) -> Listing:
         if not catalogues:
             unknown = [None] * len(workflow.models)
-            return Listing(workflow=workflow, available=None, models=unknown)
+            forbidden = _messages(refusal_of_sample(workflow, None, rules=self._rules))
+            return Listing(
+                workflow=workflow,
+                available=False if forbidden else None,
+                reasons=forbidden,
+                models=unknown,
+            )
         best = min(catalogues, key=lambda catalogue: len(self._reasons(workflow, catalogue)))
         reasons = self._reasons(workflow, best)
         return Listing(
@@ -71,7 +81,7 @@ class WorkflowLibrary:
         if judged is not workflow:  # it is new, or its author has changed it
             if len(self._verdicts) >= MAX_CACHED:
                 self._verdicts.clear()
-            reasons = _messages(refusal_of_sample(workflow, catalogue))
+            reasons = _messages(refusal_of_sample(workflow, catalogue, rules=self._rules))
             self._verdicts[key] = workflow, reasons
         return reasons
 

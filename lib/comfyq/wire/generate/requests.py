@@ -109,7 +109,8 @@ class GenerateRequest(BaseModel):
         Field(
             description="A graph of your own instead of a workflow: ComfyUI's API format, an "
             "editor file, or a data URI of either or of a PNG or WebP that ComfyUI has saved. "
-            "Each of them, and ComfyUI's or RunPod's body, may also be the whole request."
+            "Each of them, and ComfyUI's or RunPod's body, may also be the whole request. It "
+            "needs the scope `graph`."
         ),
     ] = None
     extra_data: Annotated[
@@ -123,7 +124,11 @@ class GenerateRequest(BaseModel):
     ] = {}
     wait: Annotated[
         bool,
-        Field(strict=True, description="Accept it even if no worker that is known could run it."),
+        Field(
+            strict=True,
+            description="Accept it even if no worker that is known could run it. Needs the scope "
+            "`wait`.",
+        ),
     ] = False
     metadata: Annotated[
         bool,

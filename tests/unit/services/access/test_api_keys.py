@@ -9,7 +9,7 @@ import pytest
 from comfyq.domain.api_key import USE_NOTED, ApiKey, key_parts
 from comfyq.domain.caller import DEFAULT_TENANT, Caller, Scope, TenantId
 from comfyq.domain.errors import ApiKeyNotFound, TableUnavailable, Unauthenticated
-from comfyq.ports.table import Item, Key
+from comfyq.ports.table import Item, Key, Put
 from comfyq.records.api_keys import ApiKeyRecords
 from comfyq.records.subscriptions import SubscriptionRecords
 from comfyq.services.access.api_keys import KNOWN_FOR, MAX_KNOWN, ApiKeys
@@ -225,3 +225,28 @@ async def test_keys_are_listed_by_tenant_the_oldest_first(world: World) -> None:
     last, _ = await world.made()
     assert [key.id for key in await world.keys.all()] == [first.id, other.id, last.id]
     assert [key.id for key in await world.keys.all(DEFAULT_TENANT)] == [first.id, last.id]
+
+
+@pytest.mark.parametrize(
+    ("stored", "has"),
+    [
+        (["read", "submit"], {Scope.READ, Scope.SUBMIT, Scope.GRAPH, Scope.WAIT}),
+        (["read"], {Scope.READ}),
+    ],
+)
+async def test_a_key_that_was_made_before_submit_was_divided_keeps_all_of_it(
+    stored: list[str], has: set[Scope]
+) -> None:
+    world = World()
+    key, text = await world.made()
+    item = await world.table.get(("KEY", key.id))
+    assert item is not None
+    older = {name: value for name, value in item.items() if name != "divided"}
+    await world.table.write(Put({**older, "scopes": stored}))
+    for _ in range(2):  # its use is noted, which writes it anew
+        assert (await world.process().caller(text)).scopes == has
+
+
+async def test_a_new_key_has_the_scopes_that_it_names(world: World) -> None:
+    _, text = await world.made()
+    assert (await world.process().caller(text)).scopes == SCOPES

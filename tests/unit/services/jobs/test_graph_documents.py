@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from comfyq.domain.caller import Caller, Scope, TenantId
+from comfyq.domain.caller import SUBMITTING, Caller, TenantId
 from comfyq.domain.dead_letter import RedriveOutcome
 from comfyq.domain.job import JobId
 from comfyq.ports.inbox import Message
@@ -82,7 +82,7 @@ async def test_what_an_editor_file_leaves_open_is_told(lab: ApiLab, tmp_path: Pa
 
 async def test_a_queue_takes_what_the_api_takes(lab: ApiLab, tmp_path: Path) -> None:
     await join(lab, tmp_path)
-    owner = Caller(TenantId("default"), frozenset({Scope.SUBMIT}))
+    owner = Caller(TenantId("default"), SUBMITTING)
     for number, body in enumerate((EDITOR, {"input": {"workflow": GRAPH}})):
         message = Message(f"00000000-0000-4000-8000-{number:012}", "\ufeff" + json.dumps(body), {})
         assert await lab.intake.take(owner, message) is RedriveOutcome.ACCEPTED

@@ -1,9 +1,11 @@
-"""A worker's last look at the files that a client's own graph names."""
+"""A worker's last look at a graph: the files that it names, and the nodes that it has."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from comfyq.config import LimitSettings
 from comfyq.domain.job import Job
 from comfyq.domain.submission.admission import RAW
 from comfyq.domain.submission.spec import Spec
@@ -49,3 +51,33 @@ async def test_files_inside_and_graphs_of_authors_run(farm: Farm) -> None:
     for film, workflow in (("a.mp4", RAW), ("/srv/a.mp4", "w")):
         job, engine = await ended(farm, film, workflow=workflow)
         assert (job.error, len(engine.submitted)) == (None, 1)
+
+
+def set_rules(farm: Farm, limits: LimitSettings) -> None:
+    farm.services.settings = replace(farm.services.settings, limits=limits)
+
+
+@pytest.mark.parametrize("workflow", [RAW, "w"])
+async def test_a_job_that_was_admitted_by_other_rules_is_refused_once(
+    farm: Farm, workflow: str
+) -> None:
+    set_rules(farm, LimitSettings(nodes_denied="Any*"))
+    job, engine = await ended(farm, "a.mp4", workflow=workflow)
+    assert job.error is not None
+    assert (job.error.code, job.error.node) == ("invalid-graph", "2")
+    assert "COMFYQ_NODES_DENIED has Any*" in job.error.message
+    assert (engine.submitted, job.failures) == ([], 1)
+
+
+async def test_a_custom_node_that_has_taken_a_safe_name_does_not_run(farm: Farm) -> None:
+    """Only the worker knows whose class it is, if the job came before any catalogue did."""
+    set_rules(farm, LimitSettings(nodes="safe"))
+    graph = {"1": {"class_type": "EmptyImage", "inputs": {}}, "9": SAVE}
+    for module, error in (("nodes", None), ("custom_nodes.evil", "invalid-graph")):
+        engine = ScriptedEngine()
+        image = {"input": {}, "output": ["IMAGE"], "python_module": module}
+        engine.catalogue = {**CLASSES, "EmptyImage": image}
+        job = await farm.submit(spec=Spec(graph=graph, parameters={}), workflow=RAW)
+        await farm.worker("w", engine).run_once()
+        ended = await farm.records.get(job.id)
+        assert (ended.error and ended.error.code) == error
