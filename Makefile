@@ -110,11 +110,16 @@ docs: .venv/.runtime .docs/.made ## build the documentation into out/docs/site
 	@$(BIN)/python -m infra.docs check out/docs
 
 .PHONY: check
-check: .venv/.development ## lint, formatting, types, import contracts
+check: .venv/.development ## lint, security, formatting, types, import contracts, secrets
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy lib functions tests
 	$(BIN)/lint-imports
+	infra/secret_scan.sh
+
+.PHONY: audit
+audit: .venv/.development .audit/.made ## ask PyPI for known vulnerabilities of what the locks name
+	@$(BIN)/python -m infra.audit
 
 .PHONY: comfyui
 comfyui: ## prepare a real ComfyUI for the CPU and start it on port 8188, or PORT
@@ -142,6 +147,7 @@ lock: .tools/.made ## resolve every dependency again
 	$(COMPILE) infra/templates/requirements.in --upgrade \
 		--output-file infra/templates/requirements.lock
 	$(COMPILE) infra/fuzz/requirements.in --upgrade --output-file infra/fuzz/requirements.lock
+	$(COMPILE) infra/audit/requirements.in --upgrade --output-file infra/audit/requirements.lock
 	$(COMPILE) infra/compat/localstack.in --upgrade --output-file infra/compat/localstack.lock
 	$(COMPILE) infra/compat/seaweedfs.in --upgrade --output-file infra/compat/seaweedfs.lock
 
@@ -196,6 +202,11 @@ python:
 
 .fuzz/.made: infra/fuzz/requirements.lock | python
 	@echo "installing what fuzzes the API"
+	@$(ENVIRONMENT)
+	@touch $@
+
+.audit/.made: infra/audit/requirements.lock | python
+	@echo "installing what asks for known vulnerabilities"
 	@$(ENVIRONMENT)
 	@touch $@
 

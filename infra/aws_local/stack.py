@@ -164,7 +164,7 @@ def _own_settings() -> Mapping[str, str]:
 
 
 def _session() -> boto3.Session:
-    return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)
+    return boto3.Session(aws_access_key_id="test", aws_secret_access_key="test", region_name=REGION)  # noqa: S106
 
 
 def _port(wanted: int) -> int:

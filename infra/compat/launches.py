@@ -106,7 +106,7 @@ def seaweedfs(folder: Path, port: int) -> Launch:
 def _seaweedfs_socket(option: str, port: int) -> Path:
     """Its parts speak to each other by these, and a killed one leaves them."""
     part = option.lstrip("-").partition(".")[0]
-    return Path(f"/tmp/seaweedfs-{part}{'-grpc' if option.endswith('grpc') else ''}-{port}.sock")
+    return Path(f"/tmp/seaweedfs-{part}{'-grpc' if option.endswith('grpc') else ''}-{port}.sock")  # noqa: S108
 
 
 def localstack(folder: Path, port: int) -> Launch:

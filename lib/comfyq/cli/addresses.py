@@ -7,7 +7,7 @@ import psutil
 
 from comfyq.local.sign_in import is_loopback
 
-EVERY_ONE = ("", "0.0.0.0", "::")  # hosts to listen on that mean all addresses
+EVERY_ONE = ("", "0.0.0.0", "::")  # hosts to listen on that mean all addresses  # noqa: S104
 
 
 def open_urls(host: str, port: int) -> Sequence[str]:

@@ -74,7 +74,7 @@ async def serving_app(
     )
     server = Guest(config)
     with listen(host, port) as listener:
-        shown = "127.0.0.1" if host in ("0.0.0.0", "") else host
+        shown = "127.0.0.1" if host in ("0.0.0.0", "") else host  # noqa: S104
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(server.serve, [listener])
             await _started(server)

@@ -36,11 +36,11 @@ class EcsProtection:
         await to_thread.run_sync(self._request, json.dumps(state).encode())
 
     def _request(self, body: bytes) -> None:
-        request = urllib.request.Request(
+        request = urllib.request.Request(  # noqa: S310
             self._url, data=body, method="PUT", headers={"Content-Type": "application/json"}
         )
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
+            with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:  # noqa: S310
                 answer = json.load(response)
         except urllib.error.HTTPError as refused:
             refused.close()
