@@ -51,6 +51,20 @@ async def test_a_cursor_outlives_its_item(table: Table) -> None:
         await table.write(Put(item("P", cursor.sk, tpk="T", tsk=cursor.sk)))
 
 
+@pytest.mark.parametrize("descending", [False, True])
+async def test_a_cursor_of_another_partition_leads_into_none(
+    table: Table, descending: bool
+) -> None:
+    """Clients can make cursors of their own; the partition is the caller's."""
+    for pk, partition in (("mine", "T#a"), ("theirs", "T#b"), ("more", "T#b#queued")):
+        await table.write(Put(item(pk, "META", tpk=partition, tsk=f"5#{pk}")))
+    for sort in ("0", "5#theirs", "9", "T#b"):
+        forged = Cursor(sort, "theirs", "META")
+        page = await table.query("tenant", "T#a", limit=9, after=forged, descending=descending)
+        assert sort_keys([page], "pk") in (["mine"], [])
+        assert page.cursor is None
+
+
 async def test_order_is_that_of_utf_8_bytes(table: Table) -> None:
     keys = ["a", "ä", "Z", "\uffff", "\U0001f600", "aa", "\ue000", "~", "\U0010ffff"]
     for key in keys:

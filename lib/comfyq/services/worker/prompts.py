@@ -35,11 +35,11 @@ def prompt_of(job: Job, spec: Spec) -> Prompt:
 
     Each attempt saves under its own prefix, because a run that ComfyUI has cached would otherwise
     write no files; and the prefix cannot be guessed, because another job's graph may put together
-    any path.
+    any path. Nor does the prompt say whose job it is: graphs of others may read ComfyUI's history.
     """
     folder = f"{FOLDER}/{job.id}/{job.attempt}-{secrets.token_hex(8)}"
     graph = {node: _saving_in(folder, node, spec.graph) for node in spec.graph}
-    extra: dict[str, Any] = {MARK: {"job_id": job.id, "attempt": job.attempt, "tenant": job.tenant}}
+    extra: dict[str, Any] = {MARK: {"job_id": job.id, "attempt": job.attempt}}
     if spec.pnginfo:
         extra["extra_pnginfo"] = dict(spec.pnginfo)
     return Prompt(id=prompt_id(job.id, job.attempt), graph=graph, extra_data=extra)
