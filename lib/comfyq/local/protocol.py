@@ -13,6 +13,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from comfyq.edges.api.safe_headers import SAFE
 from comfyq.local.places import Places
 from comfyq.wire.problems import Problem
 
@@ -191,8 +192,9 @@ def _answer(status: HTTPStatus, code: str, detail: str) -> bytes:
         code=code,
     )
     body = problem.model_dump_json(exclude={"node_errors"}).encode()
+    safe = "".join(f"{name.lower()}: {value}\r\n" for name, value in SAFE.items())
     head = (
         f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/problem+json\r\n"
-        f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
+        f"content-length: {len(body)}\r\n{safe}connection: close\r\n\r\n"
     )
     return head.encode() + body

@@ -21,6 +21,9 @@ OF_PAGES = (
 )
 
 
+STARTS = ("http.response.start", "websocket.http.response.start")  # the second refuses a handshake
+
+
 class SafeHeaders:
     """Add ``SAFE`` to every answer that has no such headers of its own."""
 
@@ -28,12 +31,12 @@ class SafeHeaders:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
 
         async def safe(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] in STARTS:
                 headers = MutableHeaders(scope=message)
                 if scope["path"].startswith(PAGES):
                     headers.setdefault(CSP, OF_PAGES)

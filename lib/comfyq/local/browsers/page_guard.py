@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from comfyq.edges.api.problems import ProblemResponse
+from comfyq.edges.api.safe_headers import SAFE
 from comfyq.edges.websocket.rendering import encode
 from comfyq.wire.generate.frames import ErrorFrame
 
@@ -132,5 +133,5 @@ def _refusal(status: HTTPStatus, code: str, detail: str, scope: Scope) -> Respon
     """Return a problem document, or to a socket's handshake the frame of an error."""
     if scope["type"] == "websocket":
         frame = encode(ErrorFrame(code=code, message=detail))
-        return Response(frame, status, media_type="application/json")
+        return Response(frame, status, SAFE, media_type="application/json")
     return ProblemResponse(Request(scope), status=status, code=code, detail=detail)

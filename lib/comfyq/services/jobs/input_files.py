@@ -69,6 +69,20 @@ class InputFiles:
         if not spec.inputs:
             return spec
         self.check(spec)
+        again, settled = await self._kept(caller, spec)
+        return replace(again, parameters=_shown(spec, settled))
+
+    async def settle_again(self, caller: Caller, spec: Spec) -> Spec:
+        """Keep the assets of a spec that was settled for an earlier job.
+
+        Its parameters are as they may be shown already, so they name no sources any more. Raises
+        what ``settle`` raises.
+        """
+        self.check(spec)
+        return (await self._kept(caller, spec))[0]
+
+    async def _kept(self, caller: Caller, spec: Spec) -> tuple[Spec, Mapping[str, StoredInput]]:
+        """Store or keep every file; return the spec with them, and each by its source."""
         settled = {
             file.source: await self._settled(caller, file)
             for file in {file.source: file for file in spec.inputs}.values()
@@ -81,15 +95,7 @@ class InputFiles:
             replace(file, source=settled[file.source].source, blake3=settled[file.source].blake3)
             for file in spec.inputs
         )
-        return replace(spec, inputs=inputs, parameters=_shown(spec, settled))
-
-    async def settle_again(self, caller: Caller, spec: Spec) -> Spec:
-        """Keep the assets of a spec that was settled for an earlier job.
-
-        Its parameters are as they may be shown already. Raises what ``settle`` raises.
-        """
-        settled = await self.settle(caller, spec)
-        return replace(settled, parameters=spec.parameters)
+        return replace(spec, inputs=inputs), settled
 
     async def _settled(self, caller: Caller, file: InputFile) -> StoredInput:
         if is_data(file.source):

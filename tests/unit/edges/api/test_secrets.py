@@ -46,6 +46,16 @@ async def test_a_query_is_kept_for_the_worker_and_shown_to_nobody(lab: ApiLab, i
     assert SHOWN in shown[""]
 
 
+async def test_a_retry_fetches_the_same_url_and_shows_as_little(lab: ApiLab) -> None:
+    job_id = submit(lab, image=URL).json()["id"]
+    await lab.fail(job_id, JobError("input-unavailable", "image: it did not answer"))
+    answer = lab.client.post(f"/generate/{job_id}/retry")
+    assert answer.status_code == 202, answer.text
+    again = answer.json()["id"]
+    assert [file.source for file in (await lab.records.spec(JobId(again))).inputs] == [URL]
+    assert SECRET not in answer.text + lab.client.get(f"/generate/{again}/story").text
+
+
 def test_a_dry_run_shows_none_either(lab: ApiLab) -> None:
     body = {"workflow": "sd15-img2img", "prompt": "a fox", "image": URL}
     answer = lab.client.post("/generate?dry_run=true", json=body)
