@@ -51,19 +51,19 @@ class RequestLimit:
             return
         declared = _declared_bytes(scope)
         most = self._limit(scope["path"])
-        counts_values = not self._files.fullmatch(scope["path"])
+        is_file = self._files.fullmatch(scope["path"]) is not None
         read = values = 0
 
         async def limited() -> Message:
             nonlocal read, values
             if declared > most:
-                raise _too_large(most)
+                raise _too_large(most, is_file=is_file)
             message = await receive()
             body = message.get("body", b"")
             read += len(body)
             if read > most:
-                raise _too_large(most)
-            if counts_values:
+                raise _too_large(most, is_file=is_file)
+            if not is_file:
                 values += sum(map(body.count, MARKS))
                 if values > MAX_VALUES:
                     raise _too_many()
@@ -90,8 +90,12 @@ def _head_too_large(request: Request) -> Response:
     )
 
 
-def _too_large(most: int) -> HTTPException:
+def _too_large(most: int, *, is_file: bool) -> HTTPException:
     detail = f"the body is larger than {most} bytes"
+    if is_file:
+        detail += f": a file may have {most - FORM_OVERHEAD_BYTES} (COMFYQ_INPUT_MAX_BYTES)"
+    elif most >= MAX_BODY_BYTES:
+        detail += ": send files by `POST /assets`, and requests in several batches"
     return HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
 
 

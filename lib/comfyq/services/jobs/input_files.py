@@ -23,6 +23,8 @@ from comfyq.domain.files.sources import (
 from comfyq.domain.submission.spec import Spec
 from comfyq.services.files.uploads import Uploads
 
+MAX_FILES, MAX_TOTAL = "COMFYQ_INPUT_MAX_FILES", "COMFYQ_INPUT_MAX_TOTAL_BYTES"  # that is, settings
+
 
 @dataclass(frozen=True, slots=True)
 class StoredInput:
@@ -47,7 +49,8 @@ class InputFiles:
         """
         sources = {file.source for file in spec.inputs}
         if len(sources) > self._limits.max_files:
-            raise _too_many(spec, f"has {len(sources)} of them", f"{self._limits.max_files}")
+            most = f"{self._limits.max_files} ({MAX_FILES})"
+            raise _too_many(spec, f"has {len(sources)} of them", most)
         wrong = [
             FieldError(_field(file), message)
             for file in spec.inputs
@@ -89,7 +92,7 @@ class InputFiles:
         }
         total = sum(stored.size for stored in settled.values())
         if total > self._limits.max_total_bytes:
-            most = f"{self._limits.max_total_bytes} bytes"
+            most = f"{self._limits.max_total_bytes} bytes ({MAX_TOTAL})"
             raise _too_many(spec, f"has {total} bytes of them", most)
         inputs = tuple(
             replace(file, source=settled[file.source].source, blake3=settled[file.source].blake3)

@@ -21,7 +21,10 @@ class InputBudget:
         """Take the bytes of one file; raises InputInvalid where that is too much."""
         self._left -= size
         if self._left < 0:
-            raise InputInvalid(f"the job's input files have over {self._max_bytes} bytes together")
+            raise InputInvalid(
+                f"the job's input files have over {self._max_bytes} bytes together "
+                "(COMFYQ_INPUT_MAX_TOTAL_BYTES)"
+            )
 
     def stop_time(self) -> None:
         """Count no time until ``count_time``."""

@@ -87,7 +87,10 @@ class InputPreparer:
         except TimeoutError:
             if not budget.timeout.expired():
                 raise
-            late = f"the input files of the job were not fetched within {self._limits.max_s:g} s"
+            late = (
+                f"the input files of the job were not fetched within {self._limits.max_s:g} s "
+                "(COMFYQ_INPUT_MAX_S)"
+            )
             raise InputFailed(file, InputUnavailable(late)) from None
         return replace(spec, graph=graph)
 
@@ -129,7 +132,10 @@ class InputPreparer:
             if asset.tenant != job.tenant:
                 raise AssetNotFound(f"there is no asset {asset_id}")
             if asset.size > self._limits.max_bytes:
-                raise InputInvalid(f"the file is larger than {self._limits.max_bytes} bytes")
+                raise InputInvalid(
+                    f"the file is larger than {self._limits.max_bytes} bytes "
+                    "(COMFYQ_INPUT_MAX_BYTES)"
+                )
             return b"".join([chunk async for chunk in self._assets.read(asset.key)])
         except (AssetNotFound, OutputNotFound) as missing:
             raise InputUnavailable(f"there is no asset {asset_id}") from missing
