@@ -59,7 +59,7 @@ class WorkflowLibrary:
     def _offer(self, workflow: Workflow, catalogues: Sequence[NodeCatalogue]) -> Listing:
         if not catalogues:
             unknown = [None] * len(workflow.models)
-            forbidden = _messages(refusal_of_sample(workflow, None, rules=self._rules))
+            forbidden = self._reasons(workflow, None)
             return Listing(
                 workflow=workflow,
                 available=False if forbidden else None,
@@ -75,8 +75,8 @@ class WorkflowLibrary:
             models=[_is_there(best, model) for model in workflow.models],
         )
 
-    def _reasons(self, workflow: Workflow, catalogue: NodeCatalogue) -> Sequence[str]:
-        key = (workflow.name, catalogue.id)
+    def _reasons(self, workflow: Workflow, catalogue: NodeCatalogue | None) -> Sequence[str]:
+        key = (workflow.name, "" if catalogue is None else catalogue.id)
         judged, reasons = self._verdicts.get(key, (None, ()))
         if judged is not workflow:  # it is new, or its author has changed it
             if len(self._verdicts) >= MAX_CACHED:
