@@ -14,8 +14,10 @@ import pytest
 import websocket
 from PIL import Image, ImageColor
 
+from comfyq.domain.graph.safe_classes import SAFE_CLASSES
 from comfyq.domain.job import JobId
 from comfyq.services.worker.prompts import prompt_id
+from tests.data.comfyui.derive_safe_classes import safe_classes
 from tests.e2e.test_restart import job, submit, until
 from tests.processes import Process, Processes
 
@@ -149,3 +151,16 @@ def folder_of(job_id: str) -> str:
         [entry] = json.load(answer).values()
     folder: str = entry["prompt"][2]["2"]["inputs"]["folder_name"]
     return folder.rpartition("/")[0]
+
+
+def test_the_safe_profile_has_no_class_that_this_comfyui_shows_to_be_unsafe() -> None:
+    with urllib.request.urlopen(f"{URL}/object_info") as answer:
+        info = json.load(answer)
+    own = {name for name in info if not str(info[name]["python_module"]).startswith("custom_nodes")}
+    assert len(SAFE_CLASSES & own) > 300
+    assert SAFE_CLASSES & info.keys() == set(safe_classes(info))
+
+
+def test_a_job_runs_with_the_safe_profile(processes: Processes) -> None:
+    up = processes.up(comfyui=[URL], env={"COMFYQ_NODES": "safe"})
+    until(up.url, submit(up, workflow="sd15", steps=2), "completed")

@@ -18,6 +18,7 @@ from comfyq.bootstrap.services import Services
 from comfyq.bootstrap.worker import evict_dead_workers, open_worker, remove_dead_workers
 from comfyq.config import LOOK_ALIKE_ACCESS, PROJECT, Backend, Settings, resources_of, variables_of
 from comfyq.domain.errors import DomainError
+from comfyq.domain.submission.node_rules import ALLOWED, DENIED, EVERYTHING
 from comfyq.edges.worker.worker import Worker
 from comfyq.local.application import local_app
 from comfyq.local.emulator import Emulator
@@ -184,6 +185,8 @@ def exports_of(settings: Settings, url: str) -> dict[str, str]:
         names["PUBLIC_URL"] = settings.api.public_url
     if settings.outputs_dir is not None:
         names["COMFYQ_OUTPUTS_DIR"] = str(settings.outputs_dir.resolve())
+    if settings.limits.node_rules != EVERYTHING:  # its worker looks at graphs once more
+        names |= {ALLOWED: settings.limits.nodes, DENIED: settings.limits.nodes_denied}
     if settings.minio.endpoint is not None:
         names |= variables_of(settings.minio)
     if settings.backend is not Backend.EMBEDDED:

@@ -15,7 +15,7 @@ from comfyq.cli.addresses import open_urls
 from comfyq.cli.app import app
 from comfyq.cli.errors import CannotStart
 from comfyq.cli.starting import base_url, readable_failures, warn_of_unknown_settings
-from comfyq.config import read_settings
+from comfyq.config import LimitSettings, Settings, read_settings
 from comfyq.local.up import exports_of
 
 
@@ -136,3 +136,12 @@ def test_misspelt_settings_are_told_in_one_line(
     assert (printed.out, printed.err.count("\n")) == ("", 1)
     assert "COMFYQ_DATADIR (did you mean COMFYQ_DATA_DIR?)" in printed.err
     assert "COMFYQ_LOG_LEVLE (did you mean COMFYQ_LOG_LEVEL?)" in printed.err
+
+
+def test_workers_that_join_judge_graphs_by_the_same_lists() -> None:
+    usual = exports_of(Settings(), "http://127.0.0.1:8000")
+    assert not {name for name in usual if "NODES" in name}
+    limits = LimitSettings(nodes="safe, Load3D", nodes_denied="*Shell*")
+    exported = exports_of(Settings(limits=limits), "http://127.0.0.1:8000")
+    lists = {name: value for name, value in exported.items() if "NODES" in name}
+    assert read_settings(lists).limits.node_rules == limits.node_rules
