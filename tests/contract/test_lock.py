@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from comfyq.adapters.filesystem.lock import AlreadyHeld, hold, is_held
+from comfyq.adapters.filesystem.lock import AlreadyHeld, hold, holder_of, is_held
 
 HOLDER = """
 import sys
@@ -28,11 +28,13 @@ def test_it_is_held_until_the_process_is_killed(tmp_path: Path) -> None:
         assert process.stdout is not None
         assert process.stdout.readline() == b"held\n"
         assert is_held(path)
+        assert holder_of(path) == (process.pid if sys.platform == "linux" else None)
         with pytest.raises(AlreadyHeld, match="lock"):
             hold(path)
         process.kill()
         process.wait()
     assert not is_held(path)
+    assert holder_of(path) is None
     lock = hold(path)
     assert is_held(path)
     lock.release()

@@ -11,6 +11,7 @@ from starlette.types import Message, Receive, Scope, Send
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
+from comfyq.local import serving
 from comfyq.local.gateway_settings import GatewaySettings
 from comfyq.local.places import Places
 from comfyq.local.protocol import RequestLimits
@@ -121,6 +122,27 @@ async def test_a_handshake_that_nobody_would_answer_is_refused(long: bytes) -> N
     head = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     async with served() as url, connected(url, head + long + b"\r\n") as client:
         assert (await client.answer()).startswith(b"HTTP/1.1 431 ")
+
+
+async def test_an_answer_has_the_date_of_its_making(monkeypatch: pytest.MonkeyPatch) -> None:
+    async with served() as url:
+        dates = []
+        for now_s in (0, 86_400):
+            monkeypatch.setattr(serving, "DATED_FOR_S", 0.0)
+            monkeypatch.setattr(serving, "formatdate", lambda *, usegmt: f"{now_s}")  # noqa: B023
+            async with connected(url, GET) as client:
+                dates.append(b"date: %d\r\n" % now_s in await client.head())
+    assert dates == [True, True]
+
+
+@pytest.mark.parametrize("hosts", [b"Host: a\r\nHost: b\r\n", b"Host: a\r\nhost: a\r\n"])
+async def test_a_request_names_one_host(hosts: bytes) -> None:
+    head = b"POST / HTTP/1.1\r\nContent-Length: 1\r\n" + hosts + b"\r\n"
+    async with served() as url, connected(url, head + b"x") as client:
+        answer = await client.answer()
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert b'"code":"bad-request"' in answer
+    assert answer.count(b"HTTP/1.1") == 1
 
 
 async def test_a_large_body_behind_a_head_is_no_head() -> None:

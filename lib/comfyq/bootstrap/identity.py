@@ -2,13 +2,20 @@
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from socket import gethostname
 from zlib import crc32
 
-from comfyq.adapters.filesystem.lock import AlreadyHeld, Lock, hold, hold_existing
+from comfyq.adapters.filesystem.lock import (
+    AlreadyHeld,
+    Lock,
+    hold,
+    hold_existing,
+    holder_of,
+    is_held,
+)
 from comfyq.config import Settings
 from comfyq.domain.job import WorkerId
 
@@ -76,13 +83,20 @@ def dead_workers(settings: Settings) -> Iterator[OwnFolder]:
     except FileNotFoundError:
         return
     for name in names:
-        lock = hold_existing(f"{folder}/{name}/lock")  # each second: a Path would cost more
+        lock = hold_existing(f"{folder}/{name}/lock")
         if lock is None:
             continue  # its process runs
         try:
             yield OwnFolder(WorkerId(name), folder / name, lock)
         finally:
             lock.release()
+
+
+def worker_processes(settings: Settings) -> Sequence[int | None]:
+    """Return the process of each worker that runs; None for one that cannot be told."""
+    locks = (settings.data_dir / "workers").glob("*/lock")
+    holders = [(lock, holder_of(lock)) for lock in locks]
+    return [pid for lock, pid in holders if pid is not None or is_held(lock)]
 
 
 def any_shown(settings: Settings) -> bool:

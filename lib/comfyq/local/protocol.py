@@ -94,9 +94,14 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_body, self._head_bytes = True, 0
         self._unexpect()
+        if sum(name == b"host" for name, _ in self.headers) > 1:  # servers differ in which counts
+            self._refuse(HTTPStatus.BAD_REQUEST, "bad-request", "it has more than one Host")
+            return
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
+        if self.transport.is_closing():  # its head was refused
+            return
         self._body_bytes += len(body)
         self._head_bytes = 0
         super().on_body(body)
@@ -104,7 +109,8 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._in_body, self._head_bytes = False, 0
         self._unexpect()
-        super().on_message_complete()
+        if not self.transport.is_closing():
+            super().on_message_complete()
 
     def on_response_complete(self) -> None:
         super().on_response_complete()

@@ -2,18 +2,21 @@
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator, Generator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager
+from email.utils import formatdate
 
 import anyio
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.server import ServerState
 
 from comfyq.local.gateway_settings import MAX_MESSAGE_BYTES
 from comfyq.local.protocol import RequestLimits, limited
 
+DATED_FOR_S = 1.0
 KEEP_ALIVE_S = 75  # longer than proxies and clients keep theirs: who closes first loses no request
-TICK_S = 1.0  # answers carry a date of that age at most
 STOP_S = 3  # connections that are busy then are closed
 MAX_FRAME_BYTES = 2 * MAX_MESSAGE_BYTES  # beyond what is answered with the reason
 
@@ -22,12 +25,30 @@ class PortTaken(Exception):
     """Something else listens there."""
 
 
+class DatedState(ServerState):
+    """The state of a server that looks at the clock when it answers, once a second at most."""
+
+    _dated_s = float("-inf")
+
+    @property
+    def default_headers(self) -> list[tuple[bytes, bytes]]:
+        if time.monotonic() - self._dated_s >= DATED_FOR_S:
+            self._dated_s = time.monotonic()
+            self._headers = [(b"date", formatdate(usegmt=True).encode())]
+        return self._headers
+
+    @default_headers.setter
+    def default_headers(self, headers: list[tuple[bytes, bytes]]) -> None:
+        self._headers = headers  # uvicorn's own, until a request comes
+
+
 class Guest(uvicorn.Server):
     """A server inside a process that is not its own: signals are the host's."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         self._stopping = asyncio.Event()
         super().__init__(config)
+        self.server_state = DatedState()
 
     @property
     def should_exit(self) -> bool:
@@ -41,11 +62,8 @@ class Guest(uvicorn.Server):
             self._stopping.clear()
 
     async def main_loop(self) -> None:
-        """Tick once a second until the end; uvicorn would look for it ten times as often."""
-        while not await self.on_tick(0):  # at 0 it writes the header of the date
-            with suppress(TimeoutError):
-                async with asyncio.timeout(TICK_S):
-                    await self._stopping.wait()
+        """Wait for the end; uvicorn would look for it, and at the clock, ten times a second."""
+        await self._stopping.wait()
 
     @contextmanager
     def capture_signals(self) -> Generator[None, None, None]:

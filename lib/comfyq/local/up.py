@@ -7,8 +7,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from comfyq.aio.logs import log
+from comfyq.aio.rhythm import until_beat_s
 from comfyq.aio.tasks import beside
 from comfyq.bootstrap.backends import open_ports
+from comfyq.bootstrap.identity import worker_processes
 from comfyq.bootstrap.machine.data_check import refuse_damage
 from comfyq.bootstrap.machine.output_folders import output_folders
 from comfyq.bootstrap.membership import simulator_refused
@@ -24,6 +26,7 @@ from comfyq.local.application import local_app
 from comfyq.local.emulator import Emulator
 from comfyq.local.places import Places, affordable
 from comfyq.local.private_files import keep_private
+from comfyq.local.process_ends import ProcessEnds
 from comfyq.local.protocol import RequestLimits
 from comfyq.local.serving import serving_app
 from comfyq.local.sign_in import can_make_keys, no_key, with_sign_in
@@ -33,6 +36,7 @@ from comfyq.local.worker import dir_of, working
 from comfyui_simulator import Simulator, SimulatorSettings
 
 EVICT_PERIOD_S = 1.0
+EVICT_WATCHED_PERIOD_S = 5.0  # for workers that came since
 SIMULATOR = "simulator"
 ANYTHING = ("-", "-")  # a key to read, to check that the table answers
 EMULATOR_HOME = PROJECT / ".emulator"
@@ -233,9 +237,15 @@ async def _engines(
 
 
 async def _evict_for_ever(services: Services) -> None:
-    while True:
-        try:
-            await evict_dead_workers(services)
-        except DomainError as away:
-            log.warning("evict_failed", reason=str(away))
-        await asyncio.sleep(EVICT_PERIOD_S)
+    """Evict workers as soon as their processes end, as far as their ends can be watched."""
+    with ProcessEnds().watching() as ends:
+        while True:
+            try:
+                await evict_dead_workers(services)
+            except DomainError as away:
+                log.warning("evict_failed", reason=str(away))
+                await asyncio.sleep(EVICT_PERIOD_S)
+                continue
+            is_told = ends.watch(worker_processes(services.settings))
+            period_s = EVICT_WATCHED_PERIOD_S if is_told else EVICT_PERIOD_S
+            await ends.wait(most_s=until_beat_s(period_s))

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+LOCKS = Path("/proc/locks")
 PROBE_S = 0.2  # default wait for the lock, since a probe may hold it for an instant
 
 
@@ -59,6 +60,24 @@ def is_held(path: Path) -> bool:
         return path.exists()
     lock.release()
     return False
+
+
+def holder_of(path: Path | str) -> int | None:
+    """Return the process that holds the lock on ``path``; None if none does, or none is told of:
+    Linux alone tells of holders, and not of those in another container.
+
+    https://man7.org/linux/man-pages/man5/proc_locks.5.html
+    """
+    try:
+        file = os.stat(path)
+        known = LOCKS.read_text().splitlines()
+    except OSError:
+        return None
+    place = f"{os.major(file.st_dev):02x}:{os.minor(file.st_dev):02x}:{file.st_ino}"
+    for _number, kind, *_, pid, its, _start, _end in map(str.split, known):
+        if kind == "FLOCK" and its == place and int(pid) > 0:
+            return int(pid)
+    return None
 
 
 def _taken(descriptor: int) -> bool:

@@ -14,7 +14,12 @@ from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
 
-LOOK_S = 1.0  # between two looks of a receiver that is woken: for what no sender tells of
+from comfyq.aio.rhythm import until_beat_s
+from comfyq.ports.queue import TAKEN_S
+
+# Between two looks of a receiver that is woken, for what no sender tells of. What another receiver
+# hides for longer, it sees in time: it looks once between the hiding and the showing.
+LOOK_S = TAKEN_S
 POLL_S = 0.02  # of one that is not
 MIN_PAUSE_S = 0.001  # uvloop's timers tick in whole milliseconds
 READ_BYTES = 4_096  # of topics; a pipe takes writes of up to PIPE_BUF whole
@@ -41,9 +46,10 @@ class Arrivals:
         """Return a number that changes with each message; read it before looking for one."""
         return self._noted[topic]
 
-    def note(self, topic: str, count: int = 1) -> None:
-        """Wake receivers for ``count`` messages that were sent and are stored."""
-        self._noted[topic] += count
+    def note(self, topic: str, count: int | None = 1) -> None:
+        """Wake receivers for ``count`` messages that were sent and are stored; None: all of them,
+        for one that will be visible soon, as any of them may be busy by then."""
+        self._noted[topic] += count or 1
         self._wake(topic, most=count)
         for pipe in self._others():
             _write(pipe, topic)
@@ -52,7 +58,7 @@ class Arrivals:
         """Return as soon as a message has come since ``since``, or when the time is over, at most
         ``look_s``."""
         # The first wait of all is short: a sender may have looked for the pipe before it was made.
-        pause_s = max(min(timeout_s, self.look_s), MIN_PAUSE_S)
+        pause_s = max(min(timeout_s, self.look_s, until_beat_s(self.look_s)), MIN_PAUSE_S)
         if not self._is_started:
             self._start()
         loop = asyncio.get_running_loop()

@@ -102,7 +102,7 @@ class SqliteInbox:
         with failing_as(QueueUnavailable):
             await self._database.write(lambda connection: connection.execute(SHOW, shown).rowcount)
         if seconds < LOOK_S:  # else receivers look before
-            self._database.arrivals.note(self._box)
+            self._database.arrivals.note(self._box, None if seconds > 0 else 1)
 
     async def _until_visible(self) -> float:
         """Return the seconds until a message is visible, 0 or less if one is."""

@@ -137,7 +137,7 @@ class SqliteQueue:
     def _shown_in(self, seconds: float, *, count: int = 1) -> None:
         """Wake receivers, which look by themselves after a while, for what is visible before."""
         if seconds < LOOK_S:
-            self._database.arrivals.note(JOBS, count)
+            self._database.arrivals.note(JOBS, None if seconds > 0 else count)
 
     async def _until_visible(self) -> float:
         """Return the seconds until a message is visible, 0 or less if one is."""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 from comfyq.aio.logs import log
+from comfyq.aio.rhythm import beat
 from comfyq.domain.errors import Unavailable
 from comfyq.ports.engine import Engine, EngineError, EngineInfo, PromptId, PromptState
 from comfyq.services.worker.membership import Membership
@@ -85,7 +86,7 @@ class EngineWatch:
         while True:
             await self.look()
             self.on_change()
-            await asyncio.sleep(self._period_s if self.ok else self._away_period_s)
+            await beat(self._period_s if self.ok else self._away_period_s)
 
     async def look(self) -> None:
         if self._healed is not None and not await self._heals(self._healed):

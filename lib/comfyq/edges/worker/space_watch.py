@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from comfyq.aio.logs import log
+from comfyq.aio.rhythm import beat
 from comfyq.ports.space import Space
 
 PERIOD_S = 5.0
@@ -28,7 +29,7 @@ class SpaceWatch:
     async def run(self) -> None:
         while True:
             await self.look()
-            await asyncio.sleep(self._period_s)
+            await beat(self._period_s)
 
     async def look(self) -> None:
         reason = await asyncio.to_thread(self._space.shortage)

@@ -9,6 +9,7 @@ import asyncio
 from datetime import timedelta
 
 from comfyq.aio.logs import log
+from comfyq.aio.rhythm import beat
 from comfyq.domain import job as jobs
 from comfyq.domain.errors import DomainError, IllegalTransition, JobNotFound
 from comfyq.domain.graph.node_catalogue import NodeCatalogue
@@ -71,7 +72,7 @@ class AsideJobs:
                 await self.look()
             except DomainError as away:
                 log.warning("aside_look_failed", reason=str(away))
-            await asyncio.sleep(self._look_s)
+            await beat(self._look_s)
 
     async def look(self) -> None:
         """Judge what was set aside since the last look; everything after a new catalogue."""

@@ -1,8 +1,7 @@
 """Removal of prompts that a former process of the worker left in ComfyUI."""
 
-import asyncio
-
 from comfyq.aio.logs import log
+from comfyq.aio.rhythm import beat
 from comfyq.domain.errors import DomainError, JobNotFound
 from comfyq.domain.job import MAX_CLAIMS, JobId, Limits
 from comfyq.records.jobs import JobRecords
@@ -29,7 +28,7 @@ class OrphanedPrompts:
                 await self.remove()
             except (DomainError, OSError) as away:
                 log.warning("orphaned_prompts_failed", reason=str(away))
-            await asyncio.sleep(PERIOD_S)
+            await beat(PERIOD_S)
 
     async def remove(self) -> None:
         """Remove the orphaned prompts of ended jobs once; jobs that still run are left noted."""
