@@ -19,6 +19,7 @@ from comfyq.records.catalogues import CatalogueRecords
 from comfyq.records.indexes.waiting_jobs import WaitingRecords
 from comfyq.records.limits.request_counts import RequestCounts
 from comfyq.records.results import ResultRecords
+from comfyq.records.reusers import ReuserRecords
 from comfyq.services.files.job_deletion import JobDeletion
 from comfyq.services.files.output_links import OutputLinks
 from comfyq.services.files.signed_links import LinkSigner
@@ -144,11 +145,22 @@ class JobServices(FileServices):
 
     @cached_property
     def job_deletion(self) -> JobDeletion:
-        return JobDeletion(records=self.records, assets=self.ports.assets, links=self.output_links)
+        return JobDeletion(
+            records=self.records,
+            reusers=self.reusers,
+            assets=self.ports.assets,
+            clock=self.ports.clock,
+            links=self.output_links,
+        )
+
+    @cached_property
+    def reusers(self) -> ReuserRecords:
+        return ReuserRecords(self.ports.table, clock=self.ports.clock)
 
     @cached_property
     def purge(self) -> Purge:
         return Purge(
+            records=self.records,
             cancellation=self.cancellation,
             announcer=self.announcer,
             deletion=self.job_deletion,
@@ -161,6 +173,7 @@ class JobServices(FileServices):
         return ResultCache(
             records=self.records,
             results=ResultRecords(self.ports.table),
+            reusers=self.reusers,
             kinds=self.store_kinds,
             clock=self.ports.clock,
             retention=self.retention,

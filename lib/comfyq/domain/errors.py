@@ -31,6 +31,7 @@ DomainError
   + Conflict
     - IllegalTransition     the job's status forbids it
     - JobNotEnded           it cannot be deleted before its worker has stopped it
+    - JobReused             it cannot be deleted before the jobs that have its files
     - NotRetriable          the job has not failed, or has no graph
     - LeaseHeld             another worker's lease has not expired
     - LeaseLost             the caller's fencing token is no longer the job's
@@ -215,6 +216,10 @@ class IllegalTransition(Conflict):
 
 class JobNotEnded(Conflict):
     code = "job-not-ended"
+
+
+class JobReused(Conflict):
+    code = "job-reused"
 
 
 class NotRetriable(Conflict):

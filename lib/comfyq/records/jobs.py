@@ -31,6 +31,7 @@ from comfyq.records.job_log import log_accepted, log_changed
 from comfyq.records.job_outputs import JobOutputs, reused_outputs
 from comfyq.records.job_parts import attempt_item, attempt_of, spec_item, spec_of
 from comfyq.records.retry_notes import raise_if_retried, retry_key, retry_puts
+from comfyq.records.reusers import reuser_key
 from comfyq.records.times import from_ms, to_ms
 
 NAMED_S = 30 * 86_400  # second ids are kept that long
@@ -265,6 +266,8 @@ class JobRecords:
                 break
             await self._table.write(*(Delete(key) for key in rest))
         note = [] if job.retry_of is None else [Delete(retry_key(job.retry_of))]
+        if job.reused_from is not None:
+            note.append(Delete(reuser_key(job.reused_from, job.id)))
         await self._table.write(Delete(meta_key(job.id)), *note)
 
     async def add_name(self, name: JobId, job: Job) -> None:

@@ -18,9 +18,22 @@ JobIds = Annotated[list[str], typer.Argument(metavar="ID...", help="The jobs' id
 def delete(ctx: typer.Context, job_ids: JobIds, url: Url = None) -> None:
     """Delete jobs with their files. One that has not ended is canceled first."""
     client = client_at(ctx, url)
-    for job_id in job_ids:
+    reused = [job_id for job_id in job_ids if not _deleted(client, job_id)]
+    for job_id in reused:  # those that have their files may be gone now
         _delete(client, job_id)
         typer.echo(f"deleted {job_id}")
+
+
+def _deleted(client: ApiClient, job_id: str) -> bool:
+    """Delete a job; return False if other jobs have its files."""
+    try:
+        _delete(client, job_id)
+    except Refused as refused:
+        if refused.problem.get("code") != "job-reused":
+            raise
+        return False
+    typer.echo(f"deleted {job_id}")
+    return True
 
 
 def _delete(client: ApiClient, job_id: str) -> None:

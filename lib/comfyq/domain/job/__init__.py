@@ -13,7 +13,15 @@ until ComfyUI starts it. A worker that dies leaves ``started_attempt`` behind; t
 either adopts what that one left in ComfyUI or forfeits it, which counts.
 """
 
-from comfyq.domain.job.client_changes import keep, refuse, request_cancel, reuse, ring, submitted
+from comfyq.domain.job.client_changes import (
+    condemn,
+    keep,
+    refuse,
+    request_cancel,
+    reuse,
+    ring,
+    submitted,
+)
 from comfyq.domain.job.model import (
     ENGINE_LOST,
     INTERNAL,
@@ -35,6 +43,7 @@ from comfyq.domain.job.reaper_changes import (
     announced,
     evict,
     reap,
+    spare,
     unannounced,
 )
 from comfyq.domain.job.transitions import (
@@ -95,6 +104,7 @@ __all__ = [
     "advance",
     "announced",
     "claim",
+    "condemn",
     "confirm_cancel",
     "count_loss",
     "crash",
@@ -114,6 +124,7 @@ __all__ = [
     "reuse",
     "ring",
     "set_aside",
+    "spare",
     "start",
     "submitted",
     "succeed",

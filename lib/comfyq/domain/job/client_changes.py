@@ -78,6 +78,17 @@ def keep(job: Job, *, until: datetime, now: datetime) -> Job:
     return replace(job, kept_until=until, due_at=due_at, version=job.version + 1)
 
 
+def condemn(job: Job, *, now: datetime) -> Job:
+    """Make an ended job due for its deletion: from then on its results are not reused.
+
+    Raises:
+        IllegalTransition: the job has not ended.
+    """
+    if not job.status.terminal:
+        raise IllegalTransition(f"{job.id} has not ended")
+    return replace(job, end_pending=False, due_at=now, version=job.version + 1)
+
+
 def ring(job: Job, *, now: datetime) -> Job:
     """Note that a doorbell was sent for a waiting job.
 

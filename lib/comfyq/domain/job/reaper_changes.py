@@ -73,6 +73,13 @@ def announced(job: Job, *, now: datetime, retention: timedelta) -> Job:
     return replace(job, end_pending=False, due_at=due_at, version=job.version + 1)
 
 
+def spare(job: Job, *, until: datetime, now: datetime) -> Job:
+    """Put off the deletion of an ended job whose results others have."""
+    if not job.status.terminal or job.end_pending:
+        raise IllegalTransition(f"{job.id} is not about to be deleted")
+    return replace(job, due_at=until, kept_until=until, version=job.version + 1)
+
+
 def unannounced(job: Job, *, now: datetime) -> Job:
     """Note that a follower could not be posted the end; the reaper tries again for ANNOUNCE_FOR."""
     if job.ended_at is None or not job.end_pending:

@@ -1,26 +1,50 @@
 """Deletion of ended jobs with their files."""
 
+from datetime import timedelta
+
 from comfyq.aio.tasks import limited
+from comfyq.domain.errors import JobNotFound, JobReused
 from comfyq.domain.job import Job
 from comfyq.ports.assets import Assets
+from comfyq.ports.clock import Clock
 from comfyq.records.jobs import JobRecords
+from comfyq.records.reusers import Reuser, ReuserRecords
 from comfyq.services.files.output_links import OutputLinks
 
 DELETED_AT_ONCE = 32  # files of a job
+NAMED = 5  # jobs that a refusal lists
+LAST = timedelta(minutes=5)  # before its deletion, a job is not reused; no request takes so long
 
 
 class JobDeletion:
     """Delete ended jobs, the files first: a deletion that was cut off can be repeated."""
 
     def __init__(
-        self, *, records: JobRecords, assets: Assets, links: OutputLinks | None = None
+        self,
+        *,
+        records: JobRecords,
+        reusers: ReuserRecords,
+        assets: Assets,
+        clock: Clock,
+        links: OutputLinks | None = None,
     ) -> None:
         self._records = records
+        self._reusers = reusers
         self._assets = assets
+        self._clock = clock
         self._links = links
 
     async def delete(self, job: Job) -> None:
-        """Delete a job and the files that are its own; reused ones belong to the earlier job."""
+        """Delete a job and the files that are its own; reused ones belong to the earlier job.
+
+        ``job`` is as it was last stored, and not to be reused any more: by ``condemn``, or because
+        its time is up.
+
+        Raises:
+            JobReused: other jobs have its files; nothing was deleted.
+        """
+        if job.kept_until is not None:  # which the first job that reuses it writes
+            await self._refuse_if_reused(job)
         if job.reused_from is None:
             outputs = await self._records.outputs(job.id)
             keys = [output.key for output in outputs if output.key]
@@ -28,3 +52,22 @@ class JobDeletion:
         if self._links is not None:
             await self._links.remove(job)
         await self._records.remove(job)
+
+    async def _refuse_if_reused(self, job: Job) -> None:
+        named: list[str] = []
+        async for reuser in self._reusers.of(job.id):
+            if await self._is_there(reuser):
+                named.append(reuser.id)
+            if len(named) > NAMED:
+                named[NAMED:] = ["others"]
+                break
+        if named:
+            raise JobReused(f"the files of job {job.id} are also those of {', '.join(named)}")
+
+    async def _is_there(self, reuser: Reuser) -> bool:
+        """Return whether a job that reuses another is stored, or may be about to be."""
+        try:
+            await self._records.get(reuser.id)
+        except JobNotFound:
+            return self._clock.now() - reuser.since < LAST
+        return True

@@ -1,10 +1,14 @@
 """Deletion of jobs for the client who owns them."""
 
+from functools import partial
+
+from comfyq.domain import job as jobs
 from comfyq.domain.caller import Caller
-from comfyq.domain.errors import JobNotEnded
+from comfyq.domain.errors import JobNotEnded, JobReused
 from comfyq.domain.job import Job, JobId
 from comfyq.ports.clock import Clock
 from comfyq.records.batches import BatchRecords
+from comfyq.records.jobs import JobRecords
 from comfyq.records.times import to_ms
 from comfyq.services.files.job_deletion import JobDeletion
 from comfyq.services.jobs.cancellation import Cancellation
@@ -16,6 +20,7 @@ class Purge:
     def __init__(
         self,
         *,
+        records: JobRecords,
         cancellation: Cancellation,
         announcer: Announcer,
         deletion: JobDeletion,
@@ -27,6 +32,7 @@ class Purge:
         self._deletion = deletion
         self._batches = batches
         self._clock = clock
+        self._records = records
 
     async def purge(self, caller: Caller, job_id: JobId) -> Job:
         """Cancel a job if it has not ended, delete it with its files, and return its last state.
@@ -36,13 +42,19 @@ class Purge:
         Raises:
             JobNotFound.
             JobNotEnded: its worker must stop it first; the cancellation is requested.
+            JobReused: other jobs have its files, and must be deleted before.
         """
         job = await self._cancellation.cancel(caller, job_id)
         if not job.status.terminal:
             raise JobNotEnded(f"job {job.id} is being canceled; delete it once it has ended")
         if job.end_pending:
             job = await self._announcer.announce_end(job)
-        await self._deletion.delete(job)
+        condemned = await self._records.update(job, jobs.condemn)
+        try:
+            await self._deletion.delete(condemned)
+        except JobReused as reused:
+            await self._records.update(condemned, partial(jobs.spare, until=job.due_at))
+            raise JobReused(f"{reused}; delete these first, and then this one") from None
         until_s = to_ms(self._clock.now()) // 1000 + IDEMPOTENCY_S
         await self._batches.note_deleted(job.id, until_s=until_s)
         return job

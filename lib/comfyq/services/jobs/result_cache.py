@@ -7,21 +7,22 @@ kept for as long as any job that refers to it, and is deleted with its files aft
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from functools import partial
 
 from comfyq.domain import job as jobs
-from comfyq.domain.errors import Conflict, JobNotFound
+from comfyq.domain.caller import TenantId
+from comfyq.domain.errors import Conflict, IllegalTransition, JobNotFound
 from comfyq.domain.files.output import Output
-from comfyq.domain.job import Job, JobStatus
+from comfyq.domain.job import Job, JobId, JobStatus
 from comfyq.domain.store_kind import StoreKind
 from comfyq.domain.submission.result_key import obstacle, reuse_key
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.clock import Clock
 from comfyq.records.jobs import JobRecords
 from comfyq.records.results import ResultRecords
+from comfyq.records.reusers import ReuserRecords
 from comfyq.records.store_kinds import StoreKindRecords
+from comfyq.services.files.job_deletion import LAST
 
-LAST = timedelta(minutes=5)  # before its deletion, a job is not reused; no request takes so long
 OFTEN = timedelta(days=1)  # a job's deletion is postponed at most so often
 
 
@@ -44,12 +45,14 @@ class ResultCache:
         *,
         records: JobRecords,
         results: ResultRecords,
+        reusers: ReuserRecords,
         kinds: StoreKindRecords,
         clock: Clock,
         retention: timedelta,
     ) -> None:
         self._records = records
         self._results = results
+        self._reusers = reusers
         self._kinds = kinds
         self._clock = clock
         self._retention = retention
@@ -72,15 +75,12 @@ class ResultCache:
         known = await self._results.find(job.tenant, spec.reuse_key)
         if known is None:
             return None
-        try:
-            earlier = await self._records.get(known)
-            if earlier.status is not JobStatus.SUCCEEDED or earlier.tenant != job.tenant:
-                return None
-            if earlier.simulated and await self._kinds.kind() is StoreKind.REAL:
-                return None
-            if not await self._keep(earlier, spec.reuse_key):
-                return None
-        except (JobNotFound, Conflict):
+        # Noted before the earlier job is read, which ``condemn`` writes before the notes are read:
+        # of a reuse and a deletion at the same time, the later one sees the other.
+        await self._reusers.add(known, job.id)
+        earlier = await self._kept(known, job.tenant, spec.reuse_key)
+        if earlier is None:
+            await self._reusers.remove(known, job.id)
             return None
         return CachedResult(earlier, await self._records.outputs(earlier.id))
 
@@ -90,22 +90,33 @@ class ResultCache:
             until = self._clock.now() + self._retention
             await self._results.note(job.tenant, spec.reuse_key, job.id, until=until)
 
-    async def _keep(self, earlier: Job, key: str) -> bool:
-        """Postpone the deletion of ``earlier`` beyond that of a job that ends now; False: it is
-        too near its deletion.
+    async def _kept(self, known: JobId, tenant: TenantId, key: str) -> Job | None:
+        """Return a job whose deletion is put off until after that of a job that ends now."""
+        try:
+            earlier = await self._records.get(known)
+            if earlier.status is not JobStatus.SUCCEEDED or earlier.tenant != tenant:
+                return None
+            if earlier.simulated and await self._kinds.kind() is StoreKind.REAL:
+                return None
+            kept = await self._records.update(earlier, self._keep)
+        except (JobNotFound, Conflict):
+            return None
+        if kept is not earlier and kept.kept_until is not None:
+            await self._results.note(tenant, key, earlier.id, until=kept.kept_until)
+        return kept
+
+    def _keep(self, earlier: Job, *, now: datetime) -> Job:
+        """Raise IllegalTransition if a job is too near its deletion.
 
         The reaper re-reads a job before it deletes it. Refusing jobs within ``LAST`` of their
         deletion lets this write land before that read.
         """
-        now = self._clock.now()
         ends = self._end_of_life(earlier)
         if ends - now < LAST:
-            return False
-        if ends < now + self._retention:
-            until = now + self._retention + OFTEN
-            await self._records.update(earlier, partial(jobs.keep, until=until))
-            await self._results.note(earlier.tenant, key, earlier.id, until=until)
-        return True
+            raise IllegalTransition(f"{earlier.id} is about to be deleted")
+        if ends >= now + self._retention and earlier.kept_until is not None:
+            return earlier
+        return jobs.keep(earlier, until=now + self._retention + OFTEN, now=now)
 
     def _end_of_life(self, job: Job) -> datetime:
         if not job.end_pending or job.ended_at is None:

@@ -2,11 +2,12 @@
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
 from functools import partial
 
 from comfyq.aio.logs import log
 from comfyq.domain import job as jobs
-from comfyq.domain.errors import DomainError, IllegalTransition, JobNotFound
+from comfyq.domain.errors import DomainError, IllegalTransition, JobNotFound, JobReused
 from comfyq.domain.job import Job, JobId, WorkerId
 from comfyq.ports.clock import Clock
 from comfyq.ports.queue import JobQueue
@@ -19,6 +20,7 @@ from comfyq.services.operations.deadlines import Deadlines
 BATCH = 100  # due jobs of one shard that a round settles
 DELETIONS = 25  # of one shard in a round: repairs wait for no more of them
 HORIZON = jobs.RING_AFTER  # what is written later is due later, but for short limits and leases
+REUSED_FOR = timedelta(days=1)  # until a job whose files others have is looked at again
 UNSETTLED = frozenset({"early", "gone", "failed"})  # a lagging index may list them again at once
 
 
@@ -50,8 +52,8 @@ class Reaper:
         """Settle due jobs, in rounds: first what clients wait for, then a quota of deletions.
 
         A further round begins if the last one left due jobs and ``may_go_on`` allows it. Returns
-        counts of what was done: ``rung``, ``ended``, ``announced``, ``deleted``, and what the
-        upkeep of other records did.
+        counts of what was done: ``rung``, ``ended``, ``announced``, ``deleted``, ``spared``, and
+        what the upkeep of other records did.
         """
         done: Counter[str] = Counter()
         self.deadlines.forget()
@@ -116,7 +118,12 @@ class Reaper:
         if job.end_pending:
             await self._announcer.announce_end(job)
             return "announced"
-        await self._deletion.delete(job)
+        try:
+            await self._deletion.delete(job)
+        except JobReused:
+            until = self._clock.now() + REUSED_FOR
+            await self._records.update(job, partial(jobs.spare, until=until))
+            return "spared"
         return "deleted"
 
     async def _follow_up(self, job: Job) -> str:

@@ -38,6 +38,7 @@ from comfyq.services.worker.membership import NotAdmitted
 from comfyq.services.worker.timing import Timing
 
 MAX_MESSAGE_CHARS = 2_000
+OUTPUT_GONE = "output-gone"
 
 
 class Stalled(EngineError):
@@ -92,8 +93,14 @@ def _may_pass(raised: EngineError, error: JobError, job: Job) -> bool:
     if isinstance(raised, RenderedFileGone) and raised.for_good:
         return False
     if isinstance(raised, ResultsUnreadable | RenderedFileGone):
-        return job.error is None or job.error.code != error.code  # twice the same cause ends it
+        return is_tried_again(job, error.code)
     return isinstance(raised, DeviceFault | Stalled | PromptLost)
+
+
+def is_tried_again(job: Job, code: str) -> bool:
+    """Return whether a job has one more attempt after an error that a second one may not meet."""
+    is_repeated = job.error is not None and job.error.code == code
+    return not is_repeated and job.failures + 1 < job.limits.max_attempts
 
 
 def _error(raised: EngineError, reason: str) -> JobError:
@@ -109,7 +116,7 @@ def _error(raised: EngineError, reason: str) -> JobError:
         case Stalled():
             return JobError("stalled", reason)
         case RenderedFileGone():
-            return JobError("output-gone", reason)
+            return JobError(OUTPUT_GONE, reason)
         case ResultsUnreadable():
             return JobError("results-unreadable", reason)
         case PromptLost():

@@ -29,6 +29,7 @@ from comfyq.domain.submission.spec import Spec
 from comfyq.ports.assets import Assets
 from comfyq.ports.engine import Engine, Rendered, RenderedFileGone
 from comfyq.ports.spool import Parcel, Spool, Spooled
+from comfyq.services.worker.failure_policy import OUTPUT_GONE, is_tried_again
 from comfyq.services.worker.png_text import marked
 from comfyq.services.worker.timing import Timing
 
@@ -66,8 +67,12 @@ class OutputCollector:
 
         PNG files get a description of their making, unless ``spec`` has metadata switched off.
 
+        Without a file that ComfyUI does not have, the others are delivered if rendering again is of
+        no use, as it was of none before.
+
         Raises:
-            RenderedFileGone: ComfyUI does not have a file any more that it saved for sure.
+            RenderedFileGone: ComfyUI does not have a file any more that it saved for sure, and
+                rendering again may help, or nothing else is there.
             EngineUnavailable: ComfyUI does not answer.
             AssetsUnavailable: storage has refused for ``upload_give_up_s``; the files are kept.
             TooManyOutputs: there are over MAX_OUTPUTS; nothing was stored.
@@ -83,8 +88,11 @@ class OutputCollector:
         lost = [f"node {item.node} names a file of another job" for item in foreign]
         try:
             fetched = await self._fetch_all(job, own, held, _metadata(job, spec))
-            contents = [each for each in fetched if not isinstance(each, str)]
-            lost += [each for each in fetched if isinstance(each, str)]
+            contents = [each for each in fetched if isinstance(each, tuple)]
+            gone = [each for each in fetched if isinstance(each, RenderedFileGone)]
+            if gone and not contents:
+                raise gone[0]
+            lost += map(str, (each for each in fetched if not isinstance(each, tuple)))
             try:
                 await self._put_all(contents)
             except AssetsUnavailable:
@@ -107,12 +115,13 @@ class OutputCollector:
 
     async def _fetch_all(
         self, job: Job, rendered: Sequence[Rendered], held: list[Spooled], metadata: str | None
-    ) -> Sequence[tuple[Output, Spooled | None] | str]:
+    ) -> Sequence[tuple[Output, Spooled | None] | str | RenderedFileGone]:
         """Return every output with its spooled file, None for a short text, or a warning; each
         spooled file is also added to ``held``."""
         inline = _inline_texts(rendered)
+        may_help = is_tried_again(job, OUTPUT_GONE)  # to render again
 
-        async def fetch(index: int) -> tuple[Output, Spooled | None] | str:
+        async def fetch(index: int) -> tuple[Output, Spooled | None] | str | RenderedFileGone:
             item = rendered[index]
             if index in inline:
                 return _text_output(item), None
@@ -122,10 +131,13 @@ class OutputCollector:
                 chunks = marked(chunks, metadata)
             try:
                 spooled = await self._spool.save(f"{job.id}-{job.attempt}-{index}", chunks)
-            except RenderedFileGone:
-                if not item.guessed:
+            except RenderedFileGone as gone:
+                if item.guessed:
+                    return f"node {item.node} names {item.filename}, which ComfyUI does not have"
+                if may_help and not gone.for_good:
                     raise
-                return f"node {item.node} names {item.filename}, which ComfyUI does not have"
+                lost = f"an output of node {item.node} is lost: {gone}"
+                return RenderedFileGone(lost, for_good=gone.for_good)
             held.append(spooled)
             return _file_output(named, spooled, f"outputs/{job.id}/{job.attempt}/{index}"), spooled
 

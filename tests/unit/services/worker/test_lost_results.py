@@ -123,6 +123,61 @@ async def test_no_node_hands_out_another_jobs_files(farm: Farm, folder: str) -> 
     assert job.warnings == ("node 1 names a file of another job",)
 
 
+class Losing(ScriptedEngine):
+    """A ComfyUI that does not serve the second of two pictures, whatever its name."""
+
+    for_good = False
+    losing = 99  # times
+
+    async def fetch(self, rendered: Rendered) -> AsyncIterator[bytes]:
+        if rendered.filename == "lost.png" and self.losing:
+            self.losing -= 1
+            raise RenderedFileGone("lost.png is not in output", for_good=self.for_good)
+        async for chunk in super().fetch(rendered):
+            yield chunk
+
+
+LOST = replace(IMAGE, node="9", filename="lost.png")
+
+
+@pytest.mark.parametrize(
+    ("for_good", "losing", "max_attempts", "renders", "files"),
+    [
+        (True, 99, 3, 1, [IMAGE.filename]),
+        (False, 99, 3, 2, [IMAGE.filename]),
+        (False, 99, 1, 1, [IMAGE.filename]),
+        (False, 1, 3, 2, [IMAGE.filename, "lost.png"]),
+    ],
+)
+async def test_a_file_that_stays_gone_costs_the_others_nothing(
+    farm: Farm, *, for_good: bool, losing: int, max_attempts: int, renders: int, files: list[str]
+) -> None:
+    engine = Losing(Started(), Ended([IMAGE, LOST]))
+    engine.for_good, engine.losing = for_good, losing
+    job = await farm.submit(max_attempts=max_attempts)
+    worker = farm.worker("w1", engine)
+    while not (job := await farm.records.get(job.id)).status.terminal:
+        await worker.run_once()
+        farm.clock.advance(60)
+        await farm.reaper.reap()
+    assert (job.status, len(engine.submitted)) == (JobStatus.SUCCEEDED, renders)
+    assert [output.filename for output in await farm.records.outputs(job.id)] == files
+    lost = "an output of node 9 is lost: lost.png is not in output"
+    assert job.warnings == (() if "lost.png" in files else (lost,))
+    stored = {output.key for output in await farm.records.outputs(job.id)}
+    assert farm.assets.stored.keys() == stored
+
+
+async def test_a_job_without_any_of_its_files_has_not_succeeded(farm: Farm) -> None:
+    engine = Losing(Started(), Ended([LOST]))
+    engine.for_good = True
+    job = await farm.submit()
+    await farm.worker("w1", engine).run_once()
+    job = await farm.records.get(job.id)
+    assert job.error is not None
+    assert (job.status, job.error.code) == (JobStatus.FAILED, "output-gone")
+
+
 async def test_warnings_are_bounded(farm: Farm) -> None:
     lost = [f"{number} {'x' * 1_000}" for number in range(500)]
     job, _ = await done(farm, ScriptedEngine(Started(), Ended([IMAGE], lost)))

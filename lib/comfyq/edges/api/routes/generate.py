@@ -157,7 +157,7 @@ async def cancel(
     """Cancel a job. Doing it again, or too late, is no error.
 
     With `purge=true` it is deleted as well, and shown once more without its outputs; 409 says that
-    its worker must stop first. Jobs that reused its files lose them.
+    its worker must stop first, or that other jobs have its files (`reuse`) and must go before.
     """
     if purge:
         response.status_code = HTTPStatus.OK

@@ -1,0 +1,56 @@
+"""``JOB#id`` / ``USE#other``: which jobs have the results of this one.
+
+An item is written before its job, which may then not be stored after all, and goes with that job.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from comfyq.domain.job import JobId
+from comfyq.ports.clock import Clock
+from comfyq.ports.table import Cursor, Delete, Key, Put, Table
+from comfyq.records.times import from_ms, to_ms
+
+PREFIX = "USE#"
+PAGE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Reuser:
+    """A job that has, or is about to have, the results of another one."""
+
+    id: JobId
+    since: datetime
+
+
+class ReuserRecords:
+    def __init__(self, table: Table, *, clock: Clock) -> None:
+        self._table = table
+        self._clock = clock
+
+    async def add(self, earlier: JobId, reuser: JobId) -> None:
+        """Note a job before it is stored; whoever deletes ``earlier`` then reads of it."""
+        pk, sk = reuser_key(earlier, reuser)
+        since = to_ms(self._clock.now())
+        await self._table.write(Put({"pk": pk, "sk": sk, "since": since}), synced=False)
+
+    async def remove(self, earlier: JobId, reuser: JobId) -> None:
+        await self._table.write(Delete(reuser_key(earlier, reuser)), synced=False)
+
+    async def of(self, earlier: JobId) -> AsyncIterator[Reuser]:
+        """Yield the noted jobs, by id."""
+        after: Cursor | None = None
+        while True:
+            page = await self._table.query(
+                "main", f"JOB#{earlier}", prefix=PREFIX, limit=PAGE, after=after
+            )
+            for item in page.items:
+                yield Reuser(JobId(item["sk"].removeprefix(PREFIX)), from_ms(item["since"]))
+            after = page.cursor
+            if after is None:
+                return
+
+
+def reuser_key(earlier: JobId, reuser: JobId) -> Key:
+    return f"JOB#{earlier}", f"{PREFIX}{reuser}"
