@@ -15,8 +15,8 @@ import pytest
 from comfyq.aio.tasks import beside
 from comfyq.bootstrap.supervision import SupervisorTaken, take_charge
 from comfyq.config import Settings
-from comfyq.local.left_process import ProcessNote
-from comfyq.local.process_table import process_of
+from comfyq.local.processes.left_process import ProcessNote
+from comfyq.local.processes.process_table import process_of
 from comfyq.local.supervisor import Supervisor
 from tests.e2e.faults.client import until
 from tests.processes import Processes

@@ -18,8 +18,8 @@ from comfyq.ports.workflows import Workflows
 from comfyq.records.catalogues import CatalogueRecords
 from comfyq.records.indexes.waiting_jobs import WaitingRecords
 from comfyq.records.limits.request_counts import RequestCounts
-from comfyq.records.results import ResultRecords
-from comfyq.records.reusers import ReuserRecords
+from comfyq.records.reuse.results import ResultRecords
+from comfyq.records.reuse.reusers import ReuserRecords
 from comfyq.services.files.job_deletion import JobDeletion
 from comfyq.services.files.output_links import OutputLinks
 from comfyq.services.files.signed_links import LinkSigner
@@ -164,8 +164,6 @@ class JobServices(FileServices):
             cancellation=self.cancellation,
             announcer=self.announcer,
             deletion=self.job_deletion,
-            batches=self.batch_records,
-            clock=self.ports.clock,
         )
 
     @cached_property

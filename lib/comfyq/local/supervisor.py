@@ -12,8 +12,8 @@ from comfyq.aio.logs import log
 from comfyq.aio.tasks import beside
 from comfyq.bootstrap.supervision import take_charge
 from comfyq.config import Settings, foreign_environment
-from comfyq.local.left_process import ProcessNote
 from comfyq.local.private_files import USUAL
+from comfyq.local.processes.left_process import ProcessNote
 
 FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0

@@ -26,7 +26,7 @@ from comfyq.local.application import local_app
 from comfyq.local.emulator import Emulator
 from comfyq.local.places import Places, affordable
 from comfyq.local.private_files import keep_private
-from comfyq.local.process_ends import ProcessEnds
+from comfyq.local.processes.process_ends import ProcessEnds
 from comfyq.local.protocol import RequestLimits
 from comfyq.local.serving import serving_app
 from comfyq.local.sign_in import can_make_keys, no_key, with_sign_in

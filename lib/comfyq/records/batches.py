@@ -35,7 +35,6 @@ from comfyq.records.job_parts import spec_item
 from comfyq.records.retry_notes import retry_puts
 from comfyq.records.times import from_ms, sortable, to_ms
 
-DELETED = "DELETED"  # sort key of the note that a client deleted a job
 AT_ONCE = 10  # batches of a page that are read at the same time
 MAX_BYTES = 3_000_000  # of one transaction, well below what DynamoDB takes
 SMALL_BYTES = 2_000  # more than a new job has beside the text of its spec
@@ -137,15 +136,6 @@ class BatchRecords:
             if after is None:
                 return refusals
 
-    async def note_deleted(self, job_id: JobId, *, until_s: int) -> None:
-        """Note that a client deleted a job, so that a batch that is sent again does not make it
-        anew; kept until ``until_s`` (epoch seconds)."""
-        await self._table.write(Put({"pk": f"JOB#{job_id}", "sk": DELETED, "ttl": until_s}))
-
-    async def is_deleted(self, job_id: JobId) -> bool:
-        """Return whether ``note_deleted`` was called for a job."""
-        return await self._table.get((f"JOB#{job_id}", DELETED)) is not None
-
     def member(self, job: Job, spec: Spec, batch_id: BatchId) -> Member:
         """A job that ``add`` can store; one that reuses the results of another needs no work.
 
@@ -162,8 +152,8 @@ class BatchRecords:
         return Member(job, spec, tuple(puts), size)
 
     async def add(self, members: Sequence[Member]) -> Sequence[Job]:
-        """Store those jobs of a transaction that are not there yet, and return them; no retry of a
-        job that has another one.
+        """Store those jobs of a transaction that are not there yet and were not deleted, and return
+        them; no retry of a job that has another one.
 
         ``members`` are as many as ``transactions`` puts together.
         """

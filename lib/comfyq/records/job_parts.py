@@ -29,6 +29,11 @@ def spec_item(job_id: JobId, spec: Spec) -> Item:
     return {"pk": f"JOB#{job_id}", "sk": "SPEC", "body": _dump(body)}
 
 
+def no_spec_item(job_id: JobId, *, ttl: int) -> Item:
+    """Return what takes the place of a deleted job's spec until ``ttl`` (epoch seconds)."""
+    return {"pk": f"JOB#{job_id}", "sk": "SPEC", "ttl": ttl}
+
+
 def spec_of(item: Item) -> Spec:
     body = json.loads(item["body"])
     return Spec(

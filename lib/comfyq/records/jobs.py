@@ -16,7 +16,7 @@ from comfyq.domain.submission.spec import Spec
 from comfyq.ports.clock import Clock
 from comfyq.ports.joint import Doorbell, JointWrites
 from comfyq.ports.queue import Delivery
-from comfyq.ports.table import ConditionFailed, Cursor, Delete, Item, Put, Table, Write
+from comfyq.ports.table import ConditionFailed, Cursor, Item, Put, Table, Write
 from comfyq.records.idempotency import Idempotency, idempotency_item, settle_refused_create
 from comfyq.records.indexes.listed_jobs import Listed, Waiting
 from comfyq.records.job_items import (
@@ -30,8 +30,8 @@ from comfyq.records.job_items import (
 from comfyq.records.job_log import log_accepted, log_changed
 from comfyq.records.job_outputs import JobOutputs, reused_outputs
 from comfyq.records.job_parts import attempt_item, attempt_of, spec_item, spec_of
-from comfyq.records.retry_notes import raise_if_retried, retry_key, retry_puts
-from comfyq.records.reusers import reuser_key
+from comfyq.records.job_removal import remove
+from comfyq.records.retry_notes import raise_if_retried, retry_puts
 from comfyq.records.times import from_ms, to_ms
 
 NAMED_S = 30 * 86_400  # second ids are kept that long
@@ -79,7 +79,8 @@ class JobRecords:
         Raises:
             KeyTaken: the idempotency key is another job's.
             AlreadyRetried: it is a retry, and the earlier job has another one.
-            StaleJob: a job of this id exists, or it is not ``instead_of`` any more.
+            StaleJob: a job of this id exists, or did and is barred; or it is not ``instead_of`` any
+                more.
         """
         write_id = self._new_write_id()
         old = None if instead_of is None else instead_of.version
@@ -257,18 +258,10 @@ class JobRecords:
             for item in page.items
         ]
 
-    async def remove(self, job: Job) -> None:
-        """Delete a job and all its items, the job itself last."""
-        while True:
-            page = await self._table.query("main", f"JOB#{job.id}", limit=20)
-            rest = [(item["pk"], item["sk"]) for item in page.items if item["sk"] != "META"]
-            if not rest:
-                break
-            await self._table.write(*(Delete(key) for key in rest))
-        note = [] if job.retry_of is None else [Delete(retry_key(job.retry_of))]
-        if job.reused_from is not None:
-            note.append(Delete(reuser_key(job.reused_from, job.id)))
-        await self._table.write(Delete(meta_key(job.id)), *note)
+    async def remove(self, job: Job, *, barred_s: int | None = None) -> None:
+        """Delete a job; for ``barred_s`` no other of its id is stored. See ``job_removal``."""
+        ttl = None if barred_s is None else to_ms(self._clock.now()) // 1000 + barred_s
+        await remove(self._table, job, barred_until_s=ttl)
 
     async def add_name(self, name: JobId, job: Job) -> None:
         """Give a job a second id."""

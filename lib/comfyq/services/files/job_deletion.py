@@ -8,7 +8,7 @@ from comfyq.domain.job import Job
 from comfyq.ports.assets import Assets
 from comfyq.ports.clock import Clock
 from comfyq.records.jobs import JobRecords
-from comfyq.records.reusers import Reuser, ReuserRecords
+from comfyq.records.reuse.reusers import Reuser, ReuserRecords
 from comfyq.services.files.output_links import OutputLinks
 
 DELETED_AT_ONCE = 32  # files of a job
@@ -34,11 +34,11 @@ class JobDeletion:
         self._clock = clock
         self._links = links
 
-    async def delete(self, job: Job) -> None:
+    async def delete(self, job: Job, *, barred_s: int | None = None) -> None:
         """Delete a job and the files that are its own; reused ones belong to the earlier job.
 
         ``job`` is as it was last stored, and not to be reused any more: by ``condemn``, or because
-        its time is up.
+        its time is up. ``barred_s``: see JobRecords.remove.
 
         Raises:
             JobReused: other jobs have its files; nothing was deleted.
@@ -51,7 +51,7 @@ class JobDeletion:
             await limited(DELETED_AT_ONCE, keys, self._assets.delete)
         if self._links is not None:
             await self._links.remove(job)
-        await self._records.remove(job)
+        await self._records.remove(job, barred_s=barred_s)
 
     async def _refuse_if_reused(self, job: Job) -> None:
         named: list[str] = []

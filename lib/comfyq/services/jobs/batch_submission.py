@@ -1,6 +1,6 @@
 """Accepting batches: many requests stored and dispatched under one id."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -147,7 +147,7 @@ class BatchSubmission:
         new: Sequence[Job] = ()
         if not batch.canceled:
             batch, members = await self._prepare(caller, batch, asked)
-            new = await self._store(batch, await self._undeleted(batch, members))
+            new = await self._store(batch, [member for _, member in members.values()])
         answers = await limited(AT_ONCE, batch.indexes, lambda n: self._stored(batch, n))
         there = {index: answer for index, answer in answers.items() if answer is not None}
         return BatchAccepted(batch, there, new=new, replayed=True)
@@ -206,17 +206,6 @@ class BatchSubmission:
         stored = await all_of(self._records.add(group) for group in transactions(members))
         new = [job for group in stored for job in group]
         return new if await self._dispatch.ring_all(new) else []
-
-    async def _undeleted(
-        self, batch: Batch, members: Mapping[int, tuple[PreparedJob, Member]]
-    ) -> Sequence[Member]:
-        """Return the members that no client has deleted since the batch was sent first."""
-
-        def deleted(index: int) -> Awaitable[bool]:
-            return self._records.is_deleted(member_id(batch.id, index))
-
-        are_deleted = await limited(AT_ONCE, members, deleted)
-        return [member for index, (_, member) in members.items() if not are_deleted[index]]
 
     async def _stored(self, batch: Batch, index: int) -> Accepted | None:
         try:

@@ -116,8 +116,8 @@ class Intake:
                 job_id=JobId(message.id),
                 instead_of=instead_of,
             )
-        except StaleJob:
-            return RedriveOutcome.HEARD  # the message was delivered twice
+        except (StaleJob, JobNotFound):
+            return RedriveOutcome.HEARD  # it was delivered twice, or a client has deleted its job
         except (Unavailable, TooContended):
             raise
         except DomainError as wrong:

@@ -6,14 +6,14 @@ from comfyq.domain import job as jobs
 from comfyq.domain.caller import Caller
 from comfyq.domain.errors import JobNotEnded, JobReused
 from comfyq.domain.job import Job, JobId
-from comfyq.ports.clock import Clock
-from comfyq.records.batches import BatchRecords
 from comfyq.records.jobs import JobRecords
-from comfyq.records.times import to_ms
 from comfyq.services.files.job_deletion import JobDeletion
 from comfyq.services.jobs.cancellation import Cancellation
-from comfyq.services.jobs.idempotency import IDEMPOTENCY_S
 from comfyq.services.notify.announcer import Announcer
+
+# SQS delivers a message again for 14 days at most; keys of idempotency are kept for one.
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
+BARRED_S = 15 * 86_400
 
 
 class Purge:
@@ -24,20 +24,17 @@ class Purge:
         cancellation: Cancellation,
         announcer: Announcer,
         deletion: JobDeletion,
-        batches: BatchRecords,
-        clock: Clock,
     ) -> None:
         self._cancellation = cancellation
         self._announcer = announcer
         self._deletion = deletion
-        self._batches = batches
-        self._clock = clock
         self._records = records
 
     async def purge(self, caller: Caller, job_id: JobId) -> Job:
         """Cancel a job if it has not ended, delete it with its files, and return its last state.
 
-        A batch that is sent again under its idempotency key does not make the job anew.
+        A batch that is sent again under its idempotency key, or a queue's message that is delivered
+        again, does not make the job anew.
 
         Raises:
             JobNotFound.
@@ -51,10 +48,8 @@ class Purge:
             job = await self._announcer.announce_end(job)
         condemned = await self._records.update(job, jobs.condemn)
         try:
-            await self._deletion.delete(condemned)
+            await self._deletion.delete(condemned, barred_s=BARRED_S)
         except JobReused as reused:
             await self._records.update(condemned, partial(jobs.spare, until=job.due_at))
             raise JobReused(f"{reused}; delete these first, and then this one") from None
-        until_s = to_ms(self._clock.now()) // 1000 + IDEMPOTENCY_S
-        await self._batches.note_deleted(job.id, until_s=until_s)
         return job

@@ -18,8 +18,8 @@ from comfyq.domain.submission.result_key import obstacle, reuse_key
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.clock import Clock
 from comfyq.records.jobs import JobRecords
-from comfyq.records.results import ResultRecords
-from comfyq.records.reusers import ReuserRecords
+from comfyq.records.reuse.results import ResultRecords
+from comfyq.records.reuse.reusers import ReuserRecords
 from comfyq.records.store_kinds import StoreKindRecords
 from comfyq.services.files.job_deletion import LAST
 

@@ -43,6 +43,13 @@ OCTETS = "application/octet-stream"
 EXTRA_TYPES = {".webp": "image/webp", ".flac": "audio/flac", ".opus": "audio/ogg"}
 
 
+Content = tuple[Output, Spooled | None]
+"""An output with its spooled file, None for a short text."""
+
+Fetched = Content | RenderedFileGone | str
+"""An output, or what a warning says of one that is lost."""
+
+
 @dataclass(frozen=True, slots=True)
 class CollectedOutputs:
     """The outputs of a job, and what could not be collected, in words."""
@@ -88,11 +95,7 @@ class OutputCollector:
         lost = [f"node {item.node} names a file of another job" for item in foreign]
         try:
             fetched = await self._fetch_all(job, own, held, _metadata(job, spec))
-            contents = [each for each in fetched if isinstance(each, tuple)]
-            gone = [each for each in fetched if isinstance(each, RenderedFileGone)]
-            if gone and not contents:
-                raise gone[0]
-            lost += map(str, (each for each in fetched if not isinstance(each, tuple)))
+            contents, not_there = _divided(fetched)
             try:
                 await self._put_all(contents)
             except AssetsUnavailable:
@@ -100,7 +103,7 @@ class OutputCollector:
                 raise
         finally:
             await limited(AT_ONCE, range(len(held)), lambda at: self._spool.discard(held[at]))
-        return CollectedOutputs([output for output, _ in contents], lost)
+        return CollectedOutputs([output for output, _ in contents], [*lost, *not_there])
 
     async def discard(self, outputs: Sequence[Output]) -> None:
         """Delete files that no job refers to; a file that storage refuses to delete stays."""
@@ -115,13 +118,13 @@ class OutputCollector:
 
     async def _fetch_all(
         self, job: Job, rendered: Sequence[Rendered], held: list[Spooled], metadata: str | None
-    ) -> Sequence[tuple[Output, Spooled | None] | str | RenderedFileGone]:
+    ) -> Sequence[Fetched]:
         """Return every output with its spooled file, None for a short text, or a warning; each
         spooled file is also added to ``held``."""
         inline = _inline_texts(rendered)
         may_help = is_tried_again(job, OUTPUT_GONE)  # to render again
 
-        async def fetch(index: int) -> tuple[Output, Spooled | None] | str | RenderedFileGone:
+        async def fetch(index: int) -> Fetched:
             item = rendered[index]
             if index in inline:
                 return _text_output(item), None
@@ -171,6 +174,19 @@ class OutputCollector:
             return
         held.clear()
         log.warning("results_kept" if is_kept else "results_lost", job=parcel.job_id)
+
+
+def _divided(fetched: Sequence[Fetched]) -> tuple[Sequence[Content], Sequence[str]]:
+    """Return the outputs, and the warnings of those that are lost.
+
+    Raises:
+        RenderedFileGone: nothing but lost files is left.
+    """
+    contents = [each for each in fetched if isinstance(each, tuple)]
+    gone = [each for each in fetched if isinstance(each, RenderedFileGone)]
+    if gone and not contents:
+        raise gone[0]
+    return contents, [str(each) for each in fetched if not isinstance(each, tuple)]
 
 
 def _is_foreign(job: Job, item: Rendered) -> bool:

@@ -51,6 +51,20 @@ async def test_a_message_that_comes_twice_is_one_job(lab: ApiLab) -> None:
     assert lab.show(sent.id)["status"] == "completed"
 
 
+@pytest.mark.parametrize("attributes", [{}, {"idempotency_key": "k"}])
+async def test_a_message_that_comes_again_does_not_make_a_deleted_job_anew(
+    lab: ApiLab, attributes: dict[str, str]
+) -> None:
+    message = letter(**attributes)
+    await lab.intake.take(OWNER, message)
+    lab.client.delete(f"/generate/{message.id}?purge=true")
+    for days in (0, 14):
+        lab.clock.advance(days * 86_400)
+        assert await lab.intake.take(OWNER, message) is RedriveOutcome.HEARD
+    assert lab.client.get("/generate").json()["jobs"] == []
+    assert lab.client.get("/dead").json()["letters"] == []
+
+
 async def test_a_message_with_requests_becomes_a_batch_under_its_id(lab: ApiLab) -> None:
     sent = letter({"requests": [{"prompt": "a fox"}, {}, {"prompt": "an owl"}]})
     for _ in range(2):

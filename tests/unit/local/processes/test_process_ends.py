@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import anyio
 import pytest
 
-from comfyq.local.process_ends import ProcessEnds
+from comfyq.local.processes.process_ends import ProcessEnds
 
 pytestmark = [
     pytest.mark.anyio,

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from comfyq.aio.logs import log
-from comfyq.local.process_table import process_of, processes
+from comfyq.local.processes.process_table import process_of, processes
 
 LOOK_S = 0.1
 

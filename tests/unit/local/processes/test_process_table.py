@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from comfyq.local import process_table
-from comfyq.local.process_table import process_of, processes
+from comfyq.local.processes import process_table
+from comfyq.local.processes.process_table import process_of, processes
 
 
 @pytest.fixture
