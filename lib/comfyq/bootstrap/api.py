@@ -1,5 +1,6 @@
 """The HTTP application over one set of services."""
 
+import sys
 from collections.abc import Sequence
 
 from fastapi import FastAPI
@@ -35,6 +36,12 @@ ROUTERS: Sequence[Router[Services]] = (
 )
 
 
+# Of a number in JSON: the time to read one grows with their square, and no node takes so many.
+# It is the least that Python allows.
+MAX_DIGITS = sys.int_info.str_digits_check_threshold
+
+
 def api_app(services: Services, *, lifespan: Lifespan | None = None) -> FastAPI:
     """Make the application that Lambda, uvicorn and tests serve alike."""
+    sys.set_int_max_str_digits(MAX_DIGITS)
     return app_of(services, ROUTERS, lifespan=lifespan)

@@ -15,8 +15,13 @@ from comfyq.domain.files.asset import AssetId
 ASSET = "asset:"
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 SCHEME = re.compile(r"(https?://|data:|asset:)", re.IGNORECASE)
-OTHER_URL = re.compile(r"[a-z][a-z\d+.-]*://", re.IGNORECASE)  # no file of ComfyUI is called so
-URLS = re.compile(r"https?://[^\s\"<>]*", re.IGNORECASE)  # within a text; a ' may be in a query
+# No file of ComfyUI is called so: a URL may lack a slash or its scheme. A drive has one letter.
+OTHER_URL = re.compile(r"[a-z][a-z\d+.-]+:/|[a-z]://|www\.[^/\s]+/\S*\?", re.IGNORECASE)
+URLS = re.compile(  # within a text; a ' may be in a query
+    r"(?:https?:/|www\.)[^\s\"<>]*", re.IGNORECASE
+)
+LIKE_URL = re.compile(r"https?:/+|(?=www\.)", re.IGNORECASE)
+MAYBE_URL = re.compile(r":/|www\.", re.IGNORECASE)
 MAX_URL_CHARS = 4_000  # signed links of object stores have up to 2,000
 MAX_TYPE_CHARS = 200
 MAX_HEAD_CHARS = 1_000  # of a data URI, before its data: a type and a few parameters
@@ -54,16 +59,17 @@ def is_source(text: str) -> bool:
 
 def shown_source(source: str) -> str:
     """Return a URL without user, query and fragment, and any other source as it is."""
-    if not is_url(source):
+    url = LIKE_URL.match(source)
+    if url is None:
         return source
-    scheme, _, rest = source.partition("://")
-    authority, slash, path = re.split(r"[?#]", rest, maxsplit=1)[0].partition("/")
-    return f"{scheme}://{authority.rpartition('@')[2]}{slash}{path}"
+    authority, slash, path = re.split(r"[?#]", source[url.end() :], maxsplit=1)[0].partition("/")
+    return f"{url[0]}{authority.rpartition('@')[2]}{slash}{path}"
 
 
 def without_secrets(text: str) -> str:
-    """Return a text with every http(s) URL in it as ``shown_source`` has it."""
-    if "://" not in text:
+    """Return a text with every http(s) URL in it, or what looks like one, shown by
+    ``shown_source``."""
+    if MAYBE_URL.search(text) is None:
         return text
     return URLS.sub(lambda url: shown_source(url[0]), text)
 

@@ -1,7 +1,8 @@
 """Authentication of requests: each route declares the scope that it needs, or that it needs none.
 
-A route takes its caller as ``Reader``, ``Submitter``, ``Canceler`` or ``Administrator``; one that
-has no use for the caller lists ``needs(...)`` or ``ANYONE`` among its dependencies.
+A route takes its caller as ``Reader``, ``Submitter``, ``Retrier``, ``Canceler`` or
+``Administrator``; one that has no use for the caller lists ``needs(...)`` or ``ANYONE`` among its
+dependencies.
 """
 
 from collections.abc import Iterator
@@ -29,14 +30,15 @@ async def anyone() -> None:
     """Let everyone in."""
 
 
-def needs(scope: Scope) -> Any:
-    """Return the dependency that lets only callers with ``scope`` in."""
-    return Security(caller_of, scopes=[scope])
+def needs(*scopes: Scope) -> Any:
+    """Return the dependency that lets only callers with all of ``scopes`` in."""
+    return Security(caller_of, scopes=scopes)
 
 
 ANYONE = Depends(anyone)
 
 Submitter = Annotated[Caller, needs(Scope.SUBMIT)]
+Retrier = Annotated[Caller, needs(Scope.SUBMIT, Scope.READ)]  # it is told how the job has ended
 Reader = Annotated[Caller, needs(Scope.READ)]
 Canceler = Annotated[Caller, needs(Scope.CANCEL)]
 Administrator = Annotated[Caller, needs(Scope.ADMIN)]

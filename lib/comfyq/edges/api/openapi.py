@@ -84,10 +84,10 @@ def _add_summaries(document: dict[str, Any]) -> None:
 def _add_scopes(document: dict[str, Any], routes: Sequence[BaseRoute]) -> None:
     """Say which scope each operation needs, and what it answers to callers without it."""
     for route in iter_route_contexts(routes):
-        for scope in scopes_of(route):
+        if needed := " and ".join(f"`{scope}`" for scope in sorted(scopes_of(route))):
             for method in route.methods or ():
                 operation = document["paths"][route.path_format][method.lower()]
-                text = f"The caller has not the scope `{scope}`, which this needs."
+                text = f"The caller has not the scope {needed}, which this needs."
                 operation["responses"]["401"] = problems(401)[401]
                 operation["responses"]["403"] = problems(403)[403] | {"description": text}
 

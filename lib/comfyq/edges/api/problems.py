@@ -1,6 +1,7 @@
 """Errors as problem details. The only file that gives a domain error an HTTP status."""
 
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -32,6 +33,7 @@ from comfyq.edges.api.safe_headers import SAFE
 from comfyq.wire.problems import Problem, ProblemField, challenge, message_of
 
 PROBLEM_JSON = "application/problem+json"
+LONG_INTEGER = "integer string conversion"  # in the words of Python, which reads no longer one
 MAX_FIELDS = 100  # that an answer lists
 RETRY_AFTER_S = 2  # of what may pass by itself
 
@@ -156,6 +158,9 @@ async def on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         return _method_not_allowed(request)
+    if LONG_INTEGER in str(error.__cause__):
+        detail = f"the body has a number of over {sys.get_int_max_str_digits()} digits"
+        return ProblemResponse(request, status=400, code="invalid-json", detail=detail)
     return ProblemResponse(
         request,
         status=error.status_code,

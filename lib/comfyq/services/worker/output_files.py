@@ -33,8 +33,9 @@ from comfyq.services.worker.failure_policy import OUTPUT_GONE, is_tried_again
 from comfyq.services.worker.png_text import marked
 from comfyq.services.worker.timing import Timing
 
+SMALL_BYTES = 256  # of a text that is always stored in the job's record: a file's entry is as large
 INLINE_BYTES = 8_000  # maximum size of a text that is stored in the job's own record
-INLINE_BYTES_OF_ALL = 200_000  # maximum of all such texts of a job together
+INLINE_BYTES_OF_ALL = 200_000  # maximum of all such texts of a job together, but for small ones
 AT_ONCE = 32  # files that are fetched or stored concurrently
 UNSAFE = re.compile(r"[^\w.() -]")  # characters replaced in the file name part of a key
 LONGEST_NAME = 100  # characters of the file name in a key
@@ -206,7 +207,7 @@ def _inline_texts(rendered: Sequence[Rendered]) -> set[int]:
     inline, room = set[int](), INLINE_BYTES_OF_ALL
     for index, item in enumerate(rendered):
         size = 0 if item.text is None else len(item.text.encode())
-        if item.text is not None and size <= min(INLINE_BYTES, room):
+        if item.text is not None and (size <= SMALL_BYTES or size <= min(INLINE_BYTES, room)):
             inline.add(index)
             room -= size
     return inline

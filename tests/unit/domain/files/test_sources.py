@@ -38,7 +38,7 @@ def test_schemes_have_no_case_and_white_space_around_counts_nothing(
     check_source(normalized(written))
 
 
-@pytest.mark.parametrize("text", ["a.png", "https:/a", "example.png [input]", ""])
+@pytest.mark.parametrize("text", ["a.png", "C:/a.png", "www.a/b.png", "example.png [input]", ""])
 def test_other_texts_name_files_that_comfyui_has(text: str) -> None:
     assert not is_source(text)
 
@@ -92,6 +92,8 @@ def test_what_is_no_url_is_refused_before_a_job_is_made(url: str) -> None:
         ("http://u:p@h?q", "http://h"),
         ("http://h/a?b=https://c/d?e=f", "http://h/a"),
         ("http://h/a#b", "http://h/a"),
+        ("https:/h/x?SECRET", "https:/h/x"),
+        ("www.h/x.png?SECRET", "www.h/x.png"),
         (f"asset:{ASSET}", f"asset:{ASSET}"),
         ("data:text/plain,a?b", "data:text/plain,a?b"),
     ],
@@ -105,6 +107,7 @@ def test_texts_lose_the_secrets_of_every_url_in_them() -> None:
     assert without_secrets(text) == (
         "cannot load 'https://b.s3.example/a%2Fb.png nor HTTPS://h/x Why?"
     )
+    assert without_secrets("no https:/h/x?SECRET, WWW.h/x?SECRET") == "no https:/h/x WWW.h/x"
     assert without_secrets("is 3/4 of a://b?") == "is 3/4 of a://b?"
 
 
@@ -118,7 +121,16 @@ def test_a_data_uri_has_few_parameters() -> None:
         read_data_uri("data:image/png" + ";a=b" * 1_000_000 + ",x")
 
 
-@pytest.mark.parametrize("url", ["s3://bucket/a.png?signature=x", " FTP://user:word@host/a.png"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        "s3://bucket/a.png?signature=x",
+        " FTP://user:word@host/a.png",
+        "https:/h/x?SECRET",
+        "HTTPS:/h/x",
+        "www.h/x.png?SECRET",
+    ],
+)
 def test_a_url_of_another_scheme_is_a_source_that_is_refused(url: str) -> None:
     assert is_source(url)
     with pytest.raises(BadSource, match=r"an http\(s\) URL"):

@@ -90,7 +90,7 @@ async def test_an_unknown_workflow_is_the_requests_fault(lab: ApiLab) -> None:
         (b'{"prompt": "x", "cfg": Infinity}', 422, "invalid-parameters"),
         (b'{"prompt": "x", "cfg": 1e999}', 422, "invalid-parameters"),
         (b'{"prompt": "x", "width": 1' + b"0" * 400 + b"}", 422, "invalid-parameters"),
-        (b'{"prompt": "x", "width": 1' + b"0" * 5_000 + b"}", 400, "bad-request"),
+        (b'{"prompt": "x", "width": 1' + b"0" * 5_000 + b"}", 400, "invalid-json"),
         (b'{"prompt": {"a": [{"b": {}}]}}', 422, "invalid-parameters"),
         (b'{"prompt": "x", "loras": {"a": 1}}', 422, "invalid-parameters"),
         (b'{"prompt": ' + b"[" * 500 + b"]" * 500 + b"}", 422, "invalid-request"),

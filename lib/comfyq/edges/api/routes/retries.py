@@ -5,7 +5,7 @@ from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Response
 
-from comfyq.edges.api.authentication import Submitter
+from comfyq.edges.api.authentication import Retrier
 from comfyq.edges.api.dependencies import ClientLinks, services_of
 from comfyq.edges.api.ids import BatchIdInPath, JobIdInPath
 from comfyq.edges.api.links import GENERATE
@@ -38,7 +38,7 @@ router = Router[RetryServices](prefix=GENERATE, tags=["retries"])
 )
 async def retry(
     services: Services,
-    caller: Submitter,
+    caller: Retrier,
     links: ClientLinks,
     response: Response,
     job_id: JobIdInPath,
@@ -60,7 +60,7 @@ async def retry(
 )
 async def retry_batch(
     services: Services,
-    caller: Submitter,
+    caller: Retrier,
     links: ClientLinks,
     batch_id: BatchIdInPath,
     idempotency_key: IdempotencyKey = None,
