@@ -47,7 +47,19 @@ EXTRA_TYPES = {".webp": "image/webp", ".flac": "audio/flac", ".opus": "audio/ogg
 Content = tuple[Output, Spooled | None]
 """An output with its spooled file, None for a short text."""
 
-Fetched = Content | RenderedFileGone | str
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """An output of a node that ComfyUI does not serve."""
+
+    node: str
+    error: RenderedFileGone
+
+    def __str__(self) -> str:
+        return f"an output of node {self.node} is lost: {self.error}"
+
+
+Fetched = Content | Gone | str
 """An output, or what a warning says of one that is lost."""
 
 
@@ -140,8 +152,7 @@ class OutputCollector:
                     return f"node {item.node} names {item.filename}, which ComfyUI does not have"
                 if may_help and not gone.for_good:
                     raise
-                lost = f"an output of node {item.node} is lost: {gone}"
-                return RenderedFileGone(lost, for_good=gone.for_good)
+                return Gone(item.node, gone)
             held.append(spooled)
             return _file_output(named, spooled, f"outputs/{job.id}/{job.attempt}/{index}"), spooled
 
@@ -184,9 +195,9 @@ def _divided(fetched: Sequence[Fetched]) -> tuple[Sequence[Content], Sequence[st
         RenderedFileGone: nothing but lost files is left.
     """
     contents = [each for each in fetched if isinstance(each, tuple)]
-    gone = [each for each in fetched if isinstance(each, RenderedFileGone)]
+    gone = [each for each in fetched if isinstance(each, Gone)]
     if gone and not contents:
-        raise gone[0]
+        raise gone[0].error
     return contents, [str(each) for each in fetched if not isinstance(each, tuple)]
 
 

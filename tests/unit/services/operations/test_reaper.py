@@ -107,7 +107,7 @@ async def test_jobs_that_cannot_be_settled_end_the_rounds(
     assert set(done) == {"failed"}
 
 
-async def refuse(*_: object) -> None:
+async def refuse(*_: object, **__: object) -> None:
     raise TableUnavailable("down")
 
 

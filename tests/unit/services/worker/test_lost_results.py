@@ -176,6 +176,7 @@ async def test_a_job_without_any_of_its_files_has_not_succeeded(farm: Farm) -> N
     job = await farm.records.get(job.id)
     assert job.error is not None
     assert (job.status, job.error.code) == (JobStatus.FAILED, "output-gone")
+    assert job.error.message == "lost.png is not in output"
 
 
 async def test_warnings_are_bounded(farm: Farm) -> None:
