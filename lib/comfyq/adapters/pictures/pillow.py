@@ -19,11 +19,11 @@ from comfyq.adapters.pictures.webp import webp_size
 from comfyq.domain.errors import InputInvalid
 from comfyq.domain.files.inputs import InputFile
 from comfyq.domain.files.media_types import HEAD_BYTES
+from comfyq.domain.files.picture_sizes import MAX_PIXELS
 
 FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
 READ = f"{', '.join(FORMATS[:-1])} and {FORMATS[-1]} are read"
 DEEP = ("I;16", "I;16B", "I;16L", "I")  # modes of grey pictures with more than 8 bits
-MAX_PIXELS = 64_000_000  # 8000 x 8000
 COPIES = {"WEBP": 4}  # of a picture while it is decoded; its decoder has two of its own
 KEPT_MODES = ("1", "L", "LA", "P", "RGB", "RGBA")  # that PNG has
 HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1", b"heif")

@@ -14,6 +14,7 @@ from comfyq.domain.errors import (
 )
 from comfyq.domain.files.asset import Asset, AssetId, name_of, taken
 from comfyq.domain.files.media_types import UNKNOWN
+from comfyq.domain.files.picture_sizes import HEAD_BYTES, MAX_PIXELS, size_of
 from comfyq.ports.assets import Assets
 from comfyq.ports.clock import Clock
 from comfyq.ports.spool import Spool, Spooled
@@ -64,7 +65,8 @@ class Uploads:
         ``retention`` from now, and of the type that was named last.
 
         Raises:
-            TooLarge: the file has more than ``max_bytes``.
+            TooLarge: the file has more than ``max_bytes``, or is a picture of more pixels than a
+                job takes.
             UploadsFull: the tenant's files would have more than they may have together.
             AssetsUnavailable, TableUnavailable: nothing was stored.
         """
@@ -180,11 +182,24 @@ class Uploads:
             log.warning("asset_undeleted", key=asset.key, reason=str(away))
 
     async def _limited(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        size = 0
+        size, head = 0, b""
         async for chunk in chunks:
+            if len(head) < HEAD_BYTES:
+                head = (head + chunk)[:HEAD_BYTES]
+                _refuse_large(head)
             size += len(chunk)
             if size > self._max_bytes:
                 raise TooLarge(
                     f"the file has more than {self._max_bytes} bytes (COMFYQ_INPUT_MAX_BYTES)"
                 )
             yield chunk
+
+
+def _refuse_large(head: bytes) -> None:
+    """Raise TooLarge for a picture that every worker would refuse."""
+    width, height = size_of(head) or (0, 0)
+    if width * height > MAX_PIXELS:
+        raise TooLarge(
+            f"the picture has {width} x {height} pixels; the most is {MAX_PIXELS} in all: make it "
+            "smaller"
+        )

@@ -1,5 +1,6 @@
 """Every limit on what a client sends is a refusal that names it, and its setting if it has one."""
 
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -15,6 +16,9 @@ from tests.api_lab import ApiLab
 
 SAVE = {"class_type": "SaveImage", "inputs": {}}
 PIXEL = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+BOMB = (  # the beginning of a PNG, which is all that is looked at
+    b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + (30_000).to_bytes(4) * 2 + b"\x08\x02\0\0\0" + b"\0" * 20
+)
 LIMITS: Mapping[str, Any] = {
     "COMFYQ_INPUT_MAX_BYTES": 100_000,
     "COMFYQ_UPLOADS_BYTES": 150_000,
@@ -123,6 +127,16 @@ CASES: dict[str, tuple[Ask, int, str]] = {
         "more than 100000 bytes (COMFYQ_INPUT_MAX_BYTES)",
     ),
     "uploads": (second_upload, 413, "the most is 150000 (COMFYQ_UPLOADS_BYTES)"),
+    "pixels of an upload": (
+        lambda lab: lab.client.post("/assets", content=BOMB),
+        413,
+        "the picture has 30000 x 30000 pixels; the most is 64000000 in all",
+    ),
+    "pixels of a data URI": (
+        loaders(f"data:image/png;base64,{b64encode(BOMB).decode()}"),
+        413,
+        "the picture has 30000 x 30000 pixels; the most is 64000000 in all",
+    ),
     "files": (
         loaders("https://h/a", "https://h/b", "https://h/c"),
         422,
