@@ -10,7 +10,7 @@ from tests.paths import ROOT
 
 SCRIPT = ROOT / "infra" / "secret_scan.sh"
 SCANNER = Path(sys.executable).with_name("detect-secrets-hook")
-AWS = "AKIA" + "2E0A8F3B244C9986"  # in two parts, or it would be found here
+AWS = "AKIA" + "QYLPMN5H" + "HKLCXTVE"  # in parts, or it would be found here
 PEM = "-----BEGIN RSA " + "PRIVATE KEY-----"
 URL = "https://fox:" + "Zx81correct@example.com/"
 
