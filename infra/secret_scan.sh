@@ -9,7 +9,7 @@ made_up='^(test|text|secret|hidden|word|SECRET|PLANTEDSECRET|cq_a_b|comfyq-local
 sought() { # FILES... [-- OPTIONS...]
   local files=()
   while (($#)) && [[ $1 != -- ]]; do files+=("$1"); shift; done
-  git ls-files -z -- "${files[@]}" | xargs -0 --no-run-if-empty \
+  git ls-files -z -- "${files[@]}" | xargs -0 --no-run-if-empty -n 200 -P 2 \
     "$scan" --no-verify --exclude-secrets "$made_up" "${@:2}"
 }
 

@@ -22,7 +22,18 @@ from comfyq.local.emulator import Emulator
 from tests.access_lab import CONTENT, KeyedServer, Things
 from tests.api_lab import output
 from tests.paths import DATA
-from tests.unit.edges.test_access import CLIENTS, ROUTES, Client, asked, check, right
+from tests.unit.edges.test_access import (
+    CLIENTS,
+    REQUESTS,
+    ROUTES,
+    SUBMITS,
+    Client,
+    asked,
+    check,
+    check_request,
+    key_for,
+    right,
+)
 
 LINKED = ("GET", "HEAD")  # of an output: where storage has links of its own, one is answered
 
@@ -131,3 +142,11 @@ def test_routes(server: FunctionServer, kept: Things, client: Client, run: Any) 
             assert row.scope is None, "only what a link signs leads to storage"
             continue
         check(place, client, things, answer, given=key is not None)
+
+
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda each: each.__name__)
+def test_requests(server: FunctionServer, client: Client, run: Any) -> None:
+    for request, (scope, _) in REQUESTS.items():
+        key = run(key_for, client, server, scope)
+        for path in SUBMITS:
+            check_request(server, path, request, client, key)

@@ -255,10 +255,22 @@ SUBMITS: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
 @pytest.mark.parametrize("request_", REQUESTS)
 @pytest.mark.parametrize("path", SUBMITS)
 async def test_requests(lab: AccessLab, path: str, request_: str, client: Client) -> None:
-    scope, body = REQUESTS[request_]
-    key = await client(lab, scope)
+    key = await key_for(client, lab, REQUESTS[request_][0])
+    check_request(lab, path, request_, client, key)
+
+
+async def key_for(client: Client, lab: KeyedServer, scope: Scope) -> str | None:
+    """Return a client's key; the right one has the route's scope as well."""
     if client is right:
-        key = await lab.key(frozenset({Scope.SUBMIT, scope}))
+        return await lab.key(frozenset({Scope.SUBMIT, scope}))
+    return await client(lab, scope)
+
+
+def check_request(
+    lab: KeyedServer, path: str, request_: str, client: Client, key: str | None
+) -> None:
+    """Send a request, and hold its answer against what it needs."""
+    scope, body = REQUESTS[request_]
     answer = lab.ask("POST", path.split("#")[0], key, json=SUBMITS[path](body))
     if client in STRANGERS:
         _assert_unauthenticated(answer, given=key is not None)
