@@ -4,10 +4,11 @@ Adapters that store items themselves (SQLite, a dictionary) call these functions
 which has conditions of its own, the contract suite checks the same rules.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from comfyq.ports.table import INDEXES, Item, Put, Write, check_key
+from comfyq.ports.table import INDEXES, Cursor, Item, Put, Write, check_key
 
 NO_TTL = 2**63
 
@@ -51,18 +52,26 @@ def projected(index: str, item: Item) -> Item:
 
 
 def check_query(
-    index: str, partition: str, *, limit: int, prefix: str | None, upto: str | None
+    index: str,
+    partition: str,
+    *,
+    limit: int,
+    bounds: Mapping[str, str | None],
+    after: Cursor | None,
 ) -> None:
     """Refuse a query that not every engine takes.
 
     Raises:
-        ValueError: an unknown index, an empty partition or bound, both bounds, no limit.
+        ValueError: an unknown index, an empty partition or bound, several bounds, no limit.
         TooLarge: a partition or bound over the limit of a key.
     """
     if index not in INDEXES:
         raise ValueError(f"no index {index!r}; there are {', '.join(INDEXES)}")
     if limit < 1:
         raise ValueError(f"a page of {limit} items")
-    if prefix is not None and upto is not None:
-        raise ValueError("a query is bounded by a prefix or by upto, not by both")
-    check_key((partition, *(bound for bound in (prefix, upto) if bound is not None)))
+    given = {name: bound for name, bound in bounds.items() if bound is not None}
+    if len(given) > 1:
+        raise ValueError(f"a query has one bound, not {' and '.join(given)}")
+    if "above" in given and after is not None:
+        raise ValueError("a query begins above a key or after a page, not at both")
+    check_key((partition, *given.values()))

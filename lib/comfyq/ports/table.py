@@ -48,7 +48,7 @@ INDEXES: Mapping[str, Index] = {
     "tenant": Index("tpk", "tsk", ("status",)),  # a tenant's jobs by age
     "status": Index("spk", "tsk", ()),  # those of one status
     "active": Index("apk", "ask", ()),  # what the reaper looks at, by deadline
-    "ready": Index("rpk", "rsk", ()),  # waiting jobs of a model family, by age
+    "ready": Index("rpk", "rsk", ()),  # waiting jobs of a model family, by tenant
 }
 
 
@@ -119,12 +119,14 @@ class Table(Protocol):
         limit: int,
         prefix: str | None = None,
         upto: str | None = None,
+        above: str | None = None,
         descending: bool = False,
         after: Cursor | None = None,
     ) -> Page:
         """One page of an index's partition, in the order of its sort key's UTF-8 bytes.
 
-        ``prefix`` and ``upto`` (inclusive) bound the sort key; at most one of them is given.
+        ``prefix``, ``upto`` (inclusive) and ``above`` (exclusive) bound the sort key; at most one
+        of them is given, and no ``after`` beside ``above``.
         Indexes other than ``main`` may lag, so who decides reads again by key.
         """
         ...

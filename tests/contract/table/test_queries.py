@@ -93,6 +93,24 @@ async def test_prefix_and_upto_bound_the_sort_key(table: Table) -> None:
     assert sort_keys(await pages(table, "main", "P", limit=9, prefix="\U0010ffff")) == []
 
 
+@pytest.mark.parametrize("index", ["main", "ready"])
+async def test_a_query_begins_above_a_key_that_need_not_exist(table: Table, index: str) -> None:
+    keys = ["a#1", "a#2", "a#\U0010ffff", "a$", "b#1", "c#1"]
+    for key in keys:
+        await table.write(Put(item("P", key, rpk="P", rsk=key)))
+
+    async def above(bound: str, limit: int = 9) -> list[str]:
+        page = await table.query(index, "P", limit=limit, above=bound)
+        return sort_keys([page], INDEXES[index].sort)
+
+    assert await above("a#2") == ["a#\U0010ffff", "a$", "b#1", "c#1"]
+    assert await above("a$", limit=1) == ["b#1"]
+    assert await above("b#", limit=1) == ["b#1"]
+    assert await above("c#1") == []
+    back = await table.query(index, "P", limit=2, above="a$", descending=True)
+    assert sort_keys([back], INDEXES[index].sort) == ["c#1", "b#1"]
+
+
 async def test_an_index_holds_the_items_that_have_both_its_attributes(table: Table) -> None:
     await table.write(
         Put(item("both", apk="A", ask="1")),
@@ -134,6 +152,14 @@ async def test_a_query_that_makes_no_sense_is_refused(table: Table) -> None:
         {"index": "main", "partition": "", "limit": 1},
         {"index": "main", "partition": "P", "limit": 0},
         {"index": "main", "partition": "P", "limit": 1, "prefix": "a", "upto": "b"},
+        {"index": "main", "partition": "P", "limit": 1, "above": "a", "upto": "b"},
+        {
+            "index": "main",
+            "partition": "P",
+            "limit": 1,
+            "above": "a",
+            "after": Cursor("a", "P", "a"),
+        },
         {"index": "main", "partition": "P", "limit": 1, "prefix": ""},
     ):
         with pytest.raises(ValueError, match=r".+"):

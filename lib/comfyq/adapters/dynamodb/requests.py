@@ -3,6 +3,7 @@
 DynamoDB deletes expired items with a delay, so every condition also tests an item's expiry.
 """
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +18,12 @@ EXPIRED = "#ttl <= :now"
 CONDITION_ABSENT = f"attribute_not_exists(pk) OR {EXPIRED}"
 CONDITION_VERSION = f"#version = :version AND {ALIVE}"
 CONDITION_COUNT = f"attribute_not_exists(pk) OR (#n < :cap AND {ALIVE})"
+
+BOUNDS = {
+    "prefix": "begins_with(#sort, :prefix)",
+    "upto": "#sort <= :upto",
+    "above": "#sort > :above",
+}
 
 
 def write(request: Write, now: datetime) -> Arguments:
@@ -48,8 +55,7 @@ def query(
     index: str,
     partition: str,
     *,
-    prefix: str | None,
-    upto: str | None,
+    bounds: Mapping[str, str | None],
     descending: bool,
     after: Cursor | None,
 ) -> Arguments:
@@ -57,11 +63,11 @@ def query(
     chosen = INDEXES[index]
     conditions = ["#partition = :partition"]
     names = {"#partition": chosen.partition}
-    values = {":partition": partition, ":prefix": prefix, ":upto": upto}
-    if prefix is not None:
-        conditions.append("begins_with(#sort, :prefix)")
-    if upto is not None:
-        conditions.append("#sort <= :upto")
+    values = {":partition": partition}
+    for name, bound in bounds.items():
+        if bound is not None:
+            conditions.append(BOUNDS[name])
+            values[f":{name}"] = bound
     if len(conditions) > 1:
         names["#sort"] = chosen.sort
     arguments: Arguments = {

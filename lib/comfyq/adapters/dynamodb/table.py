@@ -68,12 +68,14 @@ class DynamoTable:
         limit: int,
         prefix: str | None = None,
         upto: str | None = None,
+        above: str | None = None,
         descending: bool = False,
         after: Cursor | None = None,
     ) -> Page:
-        check_query(index, partition, limit=limit, prefix=prefix, upto=upto)
+        bounds = {"prefix": prefix, "upto": upto, "above": above}
+        check_query(index, partition, limit=limit, bounds=bounds, after=after)
         arguments = requests.query(
-            index, partition, prefix=prefix, upto=upto, descending=descending, after=after
+            index, partition, bounds=bounds, descending=descending, after=after
         )
         items: list[Item] = []
         more = True

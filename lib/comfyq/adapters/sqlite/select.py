@@ -19,6 +19,7 @@ class Select:
     partition: str
     prefix: str | None
     upto: str | None
+    above: str | None
     descending: bool
     after: Cursor | None
 
@@ -47,6 +48,8 @@ class Select:
                 bounds.append((f"{sort} < ?", (end,)))
         if self.upto is not None:
             bounds.append((f"{sort} <= ?", (self.upto,)))
+        if self.above is not None:
+            bounds.append((f"{sort} > ?", (self.above,)))
         if self.after is not None:
             bounds.append(
                 (f"({sort}, pk, sk) {'<' if self.descending else '>'} (?, ?, ?)", self.after)

@@ -67,13 +67,15 @@ class SqliteTable:
         limit: int,
         prefix: str | None = None,
         upto: str | None = None,
+        above: str | None = None,
         descending: bool = False,
         after: Cursor | None = None,
     ) -> Page:
-        check_query(index, partition, limit=limit, prefix=prefix, upto=upto)
+        bounds = {"prefix": prefix, "upto": upto, "above": above}
+        check_query(index, partition, limit=limit, bounds=bounds, after=after)
         if after is not None:
             await asyncio.sleep(0)  # a read need not suspend: many pages would block the event loop
-        select = Select(index, partition, prefix, upto, descending, after)
+        select = Select(index, partition, prefix, upto, above, descending, after)
         sql, arguments = select.statement(self._clock.now(), limit=limit + 1)
         with failing_as(TableUnavailable):
             rows = await self._database.read(

@@ -60,10 +60,12 @@ class MemoryTable:
         limit: int,
         prefix: str | None = None,
         upto: str | None = None,
+        above: str | None = None,
         descending: bool = False,
         after: Cursor | None = None,
     ) -> Page:
-        check_query(index, partition, limit=limit, prefix=prefix, upto=upto)
+        bounds = {"prefix": prefix, "upto": upto, "above": above}
+        check_query(index, partition, limit=limit, bounds=bounds, after=after)
         await checkpoint()
         chosen = INDEXES[index]
         items = sorted(
@@ -71,7 +73,7 @@ class MemoryTable:
                 item
                 for item in self._view(index)
                 if item.get(chosen.partition) == partition
-                and _within(item.get(chosen.sort), prefix=prefix, upto=upto)
+                and _within(item.get(chosen.sort), prefix=prefix, upto=upto, above=above)
             ),
             key=lambda item: _place(_cursor(chosen, item)),
             reverse=descending,
@@ -131,8 +133,10 @@ def _raise_next(faults: list[Exception]) -> None:
         raise faults.pop(0)
 
 
-def _within(sort: str | None, *, prefix: str | None, upto: str | None) -> bool:
+def _within(sort: str | None, *, prefix: str | None, upto: str | None, above: str | None) -> bool:
     if sort is None or (prefix is not None and not sort.startswith(prefix)):
+        return False
+    if above is not None and sort.encode() <= above.encode():
         return False
     return upto is None or sort.encode() <= upto.encode()
 
