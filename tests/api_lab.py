@@ -109,7 +109,7 @@ class ApiLab(JobMoves):
         self.services = services = Services(read_settings({}, **(defaults | settings)), ports)
         services.authenticator = authenticator or services.authenticator
         self._replace_what_draws(services)
-        self.records, self.families = services.records, services.families
+        self.records = services.records
         self.files, self.workers = services.assets, services.workers
         self.run_times, self.uploads = services.run_times, services.uploads
         self.submission, self.dispatch = services.submission, services.dispatch
@@ -131,8 +131,8 @@ class ApiLab(JobMoves):
             rules=services.settings.limits.node_rules,
         )
         services.estimates = Estimates(
-            records=services.records,
-            families=services.families,
+            ready=services.ready,
+            demand=services.demand,
             workers=services.workers,
             run_times=services.run_times,
             clock=self.clock,

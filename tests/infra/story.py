@@ -397,7 +397,7 @@ async def _create(services: Services, *, family: str = "any") -> Job:
         created_at=services.ports.clock.now(),
     )
     await services.records.create(job, Spec(graph={}, parameters={}))
-    await services.families.note(family)
+    await services.demand.note(job)
     return job
 
 

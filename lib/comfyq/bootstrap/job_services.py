@@ -128,7 +128,7 @@ class JobServices(FileServices):
     def submission(self) -> Submission:
         return Submission(
             records=self.records,
-            families=self.families,
+            demand=self.demand,
             preparation=self.preparation,
             rate_limit=self.rate_limit,
             dispatch=self.dispatch,
@@ -180,8 +180,8 @@ class JobServices(FileServices):
     @cached_property
     def estimates(self) -> Estimates:
         return Estimates(
-            records=self.records,
-            families=self.families,
+            ready=self.ready,
+            demand=self.demand,
             workers=self.workers,
             run_times=self.run_times,
             clock=self.ports.clock,

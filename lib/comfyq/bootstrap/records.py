@@ -7,9 +7,10 @@ from uuid import uuid4
 from comfyq.bootstrap.ports import Ports
 from comfyq.config import Settings
 from comfyq.records.batches import BatchRecords
-from comfyq.records.families import FamilyRecords
+from comfyq.records.demand import DemandRecords
 from comfyq.records.files.assets import AssetRecords
 from comfyq.records.indexes.followed_jobs import FollowedJobRecords
+from comfyq.records.indexes.ready_jobs import ReadyRecords
 from comfyq.records.jobs import JobRecords
 from comfyq.records.retries import RetryRecords
 from comfyq.records.run_times import RunTimeRecords
@@ -58,8 +59,12 @@ class Records:
         return StoreKindRecords(self.ports.table)
 
     @cached_property
-    def families(self) -> FamilyRecords:
-        return FamilyRecords(self.ports.table)
+    def demand(self) -> DemandRecords:
+        return DemandRecords(self.ports.table, clock=self.ports.clock)
+
+    @cached_property
+    def ready(self) -> ReadyRecords:
+        return ReadyRecords(self.ports.table)
 
     @cached_property
     def followers(self) -> SubscriptionRecords:

@@ -83,7 +83,7 @@ class Services(JobServices):
         return BatchSubmission(
             records=self.batch_records,
             jobs=self.records,
-            families=self.families,
+            demand=self.demand,
             preparation=self.preparation,
             rate_limit=self.rate_limit,
             dispatch=self.dispatch,

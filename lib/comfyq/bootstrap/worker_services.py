@@ -26,6 +26,7 @@ from comfyq.services.worker.capabilities import Capabilities
 from comfyq.services.worker.choice.affinity import Affinity
 from comfyq.services.worker.choice.aside_jobs import AsideJobs
 from comfyq.services.worker.choice.ready_jobs import ReadyJobs
+from comfyq.services.worker.choice.turns import Turns
 from comfyq.services.worker.claims import Claims
 from comfyq.services.worker.conclusion import Conclusion
 from comfyq.services.worker.executor import Executor
@@ -86,6 +87,11 @@ class JobServices:
             clock=self.services.ports.clock,
             timing=self.timing,
         )
+
+    def turns(self, affinity: Affinity | None) -> Turns:
+        clock = self.services.ports.clock
+        ready = ReadyJobs(ready=self.services.ready, demand=self.services.demand, clock=clock)
+        return Turns(ready=ready, affinity=affinity, clock=clock)
 
     @cached_property
     def preparer(self) -> InputPreparer:
@@ -220,14 +226,11 @@ class WorkerServices:
 
     @cached_property
     def source(self) -> JobSource:
-        ready = ReadyJobs(records=self.services.records, families=self.services.families)
-        clock, max_wait_s = self.services.ports.clock, self.settings.affinity_max_wait_s
-        affinity = Affinity(ready=ready, clock=clock, max_wait_s=max_wait_s)
+        affinity = Affinity(max_wait_s=self.settings.affinity_max_wait_s)
         return JobSource(
             claims=self.jobs.claims,
             queue=self.services.ports.queue,
-            ready=ready,
-            affinity=affinity if self.settings.affinity else None,
+            turns=self.jobs.turns(affinity if self.settings.affinity else None),
             wait_s=self.settings.wait_s,
             may_claim=lambda: (
                 self.readiness.ok and self.heartbeat.shows_engine and self.attempts.has_room

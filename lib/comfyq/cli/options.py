@@ -6,6 +6,8 @@ from typing import Annotated
 
 import typer
 
+from comfyq.domain.job.model import HIGHEST_PRIORITY, LOWEST_PRIORITY, NORMAL_PRIORITY
+
 DEFAULT_URL = "http://127.0.0.1:8000"
 
 
@@ -21,6 +23,15 @@ Url = Annotated[
     str | None,
     typer.Option(
         "--url", help="Where comfyq answers.  \\[env: COMFYQ_URL]", show_default=DEFAULT_URL
+    ),
+]
+Priority = Annotated[
+    int | None,
+    typer.Option(
+        min=LOWEST_PRIORITY,
+        max=HIGHEST_PRIORITY,
+        help="Of your waiting jobs, those with a higher one are run first.",
+        show_default=str(NORMAL_PRIORITY),
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]

@@ -5,6 +5,8 @@ from zlib import crc32
 
 from comfyq.domain.caller import TenantId
 from comfyq.domain.job import Job, JobError, JobId, JobStatus, Lease, Limits, WorkerId
+from comfyq.domain.job.model import NORMAL_PRIORITY
+from comfyq.domain.job.order import rank, waits_since
 from comfyq.domain.job.progress import Progress
 from comfyq.ports.table import Item, Key
 from comfyq.records.times import from_ms, optional_ms, optional_time, sortable, to_ms
@@ -12,6 +14,8 @@ from comfyq.records.times import from_ms, optional_ms, optional_time, sortable, 
 ACTIVE_SHARDS = 4
 ASIDE_PARTITION = "ASIDE"  # of the index `ready`: jobs that wait for a worker able to run them
 MILLIONTHS = 1_000_000
+LAST = "~"  # the lane of jobs that a version without lanes has stored, after those of tenants
+BEFORE_LAST = "001"  # between them
 
 
 def meta_key(job_id: JobId) -> Key:
@@ -37,6 +41,25 @@ def status_partition(tenant: TenantId, status: JobStatus) -> str:
 
 def ready_partition(family: str) -> str:
     return f"READY#{family}"
+
+
+def ready_key(job: Job) -> str:
+    """Return a waiting job's sort key: its lane, its rank, since when it waits, and its id."""
+    return f"{lane_of(job.tenant)}#{sortable(rank(job))}#{sortable(waits_since(job))}#{job.id}"
+
+
+def lane_of(tenant: TenantId) -> str:
+    """Return the part of a sort key that all jobs of a tenant share.
+
+    Its number makes tenants' turns independent of their names. It is far below the milliseconds of
+    any day since, with which keys of a version without lanes begin.
+    """
+    return f"{crc32(tenant.encode()):015d}#{tenant}"
+
+
+def end_of(lane: str) -> str:
+    """Return a key after all of a lane, and before all of the next one."""
+    return f"{lane}$"  # the character after "#"
 
 
 def to_item(job: Job, *, write_id: str) -> Item:
@@ -84,6 +107,7 @@ def from_item(item: Item) -> Job:
         seed=item.get("seed"),
         family=item["family"],
         created_at=from_ms(item["created"]),
+        priority=item.get("priority", NORMAL_PRIORITY),
         limits=Limits(*item["limits"]),
         status=JobStatus(item["status"]),
         attempt=item["attempt"],
@@ -125,6 +149,7 @@ def _submitted_values(job: Job) -> dict[str, Any]:
         "retry_of": job.retry_of,
         "family": job.family,
         "created": to_ms(job.created_at),
+        "priority": None if job.priority == NORMAL_PRIORITY else job.priority,
         "limits": _limits(job.limits),
     }
 
@@ -158,8 +183,7 @@ def _ready_values(job: Job) -> dict[str, str]:
         return {}
     if job.unsuited_since is not None:  # out of what workers choose from, until it suits one
         return {"rpk": ASIDE_PARTITION, "rsk": f"{sortable(job.unsuited_since)}#{job.id}"}
-    waiting_since = job.not_before or job.created_at
-    return {"rpk": ready_partition(job.family), "rsk": f"{sortable(waiting_since)}#{job.id}"}
+    return {"rpk": ready_partition(job.family), "rsk": ready_key(job)}
 
 
 def _result_values(job: Job) -> dict[str, Any]:

@@ -18,11 +18,10 @@ from comfyq.ports.joint import Doorbell, JointWrites
 from comfyq.ports.queue import Delivery
 from comfyq.ports.table import ConditionFailed, Cursor, Item, Put, Table, Write
 from comfyq.records.idempotency import Idempotency, idempotency_item, settle_refused_create
-from comfyq.records.indexes.listed_jobs import Listed, Waiting
+from comfyq.records.indexes.listed_jobs import Listed
 from comfyq.records.job_items import (
     from_item,
     meta_key,
-    ready_partition,
     status_partition,
     tenant_partition,
     to_item,
@@ -32,7 +31,7 @@ from comfyq.records.job_outputs import JobOutputs, reused_outputs
 from comfyq.records.job_parts import attempt_item, attempt_of, spec_item, spec_of
 from comfyq.records.job_removal import remove
 from comfyq.records.retry_notes import raise_if_retried, retry_puts
-from comfyq.records.times import from_ms, to_ms
+from comfyq.records.times import to_ms
 
 NAMED_S = 30 * 86_400  # second ids are kept that long
 TRIES = 12  # of one update that loses against concurrent writes
@@ -246,17 +245,6 @@ class JobRecords:
         )
         ids = [JobId(item["pk"].removeprefix("JOB#")) for item in items]
         return Listed(ids, None if is_last else _place(items[-1]))
-
-    async def ready(self, family: str, *, limit: int) -> Sequence[Waiting]:
-        """Waiting jobs of a model family, the longest waiting first; the index lags."""
-        page = await self._table.query("ready", ready_partition(family), limit=limit)
-        return [
-            Waiting(
-                id=JobId(item["pk"].removeprefix("JOB#")),
-                since=from_ms(int(item["rsk"].split("#", 1)[0])),
-            )
-            for item in page.items
-        ]
 
     async def remove(self, job: Job, *, barred_s: int | None = None) -> None:
         """Delete a job; for ``barred_s`` no other of its id is stored. See ``job_removal``."""

@@ -181,6 +181,16 @@ def test_rows_that_were_sent_before_are_told_as_they_are_now(api: FakeApi, tmp_p
     assert run(api, "batch", file).stdout == f"{BATCH}: 1 completed\n"
 
 
+def test_a_priority_is_that_of_every_row_without_one(api: FakeApi, tmp_path: Path) -> None:
+    rows = [{"prompt": "a fox"}, {"prompt": "an owl", "priority": 2}]
+    file = tmp_path / "jobs.jsonl"
+    file.write_text("\n".join(json.dumps(row) for row in rows))
+    api.answer("/generate/batch", batch(item(0, api.job()), item(1, api.job())), status=202)
+    assert run(api, "batch", file, "--priority", 8).exit_code == 0
+    sent = json.loads(api.requests[-1][3])["requests"]
+    assert [row["priority"] for row in sent] == [8, 2]
+
+
 def test_files_are_named_by_a_column() -> None:
     rows = [(f"line {n}", {"prompt": each}) for n, each in ((9, "A fox!"), (10, "a fox?"))]
     assert [row.name for row in named_rows(rows, None)] == ["1", "2"]

@@ -62,8 +62,10 @@ def test_each_parameter_is_an_option(api: FakeApi) -> None:
 
 
 def test_options_of_every_workflow(api: FakeApi) -> None:
-    run(api, "submit", "a fox", "--reuse", "--no-metadata", "--no-tiled")
-    assert asked(api) == {"prompt": "a fox", "reuse": True, "metadata": False, "tiled": False}
+    switches = ["--reuse", "--no-metadata", "--no-tiled", "--priority", 9]
+    run(api, "submit", "a fox", *switches)
+    common = {"reuse": True, "metadata": False, "priority": 9}
+    assert asked(api) == {"prompt": "a fox", "tiled": False} | common
 
 
 def test_a_parameter_that_is_called_like_an_option(api: FakeApi, tmp_path: Path) -> None:

@@ -37,7 +37,9 @@ OF_A_TENANT = {
     *("JOB", "IDEM", "BATCH", "ASSET", "BLOB", "STORED", "UPLOAD", "REUSE", "KEY", "DEAD"),
     *("CONN", "SOCKETS", "TICKET"),
 }
-OF_THE_DEPLOYMENT = {"AUDIT", "FAMILY", "SECRET", "RATE", "WORKER", "CATALOGUE", "RUNTIME", "STORE"}
+OF_THE_DEPLOYMENT = {
+    *("AUDIT", "FAMILY", "LINE", "SECRET", "RATE", "WORKER", "CATALOGUE", "RUNTIME", "STORE"),
+}
 IDS = ("job_id", "batch_id", "asset_id", "upload_id", "letter_id", "key_id")
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from comfyq.adapters.authentication.local_owner import OWNER
 from comfyq.domain import job as jobs
-from comfyq.domain.caller import DEFAULT_TENANT
+from comfyq.domain.caller import DEFAULT_TENANT, TenantId
 from comfyq.domain.errors import LeaseLost
 from comfyq.domain.files.output import Output, OutputKind
 from comfyq.domain.job import Job, JobError, JobId, WorkerId
@@ -21,7 +21,7 @@ from comfyq.domain.job.progress import Progress
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.notifier import Connection
 from comfyq.ports.table import ConditionFailed, Key, Write
-from comfyq.records.families import FamilyRecords
+from comfyq.records.demand import DemandRecords
 from comfyq.records.idempotency import Idempotency
 from comfyq.records.jobs import JobRecords
 from comfyq.records.limits.request_counts import RequestCounts
@@ -218,9 +218,19 @@ async def test_followers_workers_families_and_secrets_do_not_notice(store: Store
     await workers.end(worker.id)
     assert await workers.live() == []
 
-    families = FamilyRecords(store.table)
-    await families.note("flux")
-    assert await families.known() == ["flux"]
+    demand = DemandRecords(store.table, clock=ManualClock(NOW))
+    for tenant in ("a", "b"):
+        await demand.note(
+            jobs.submitted(
+                id=JobId("j"),
+                tenant=TenantId(tenant),
+                workflow="w",
+                family="flux",
+                created_at=NOW,
+            )
+        )
+    assert await demand.families() == ["flux"]
+    assert not await demand.is_plain()
 
     secrets = SecretRecords(store.table, new_secret=lambda: uuid4().hex)
     assert await secrets.shared("links") == await secrets.shared("links")

@@ -15,11 +15,12 @@ from comfyq.domain.graph.documents.pictures import is_picture
 
 DEFAULT_WORKFLOW = "flux-dev"
 
-SWITCHES: dict[str, Any] = {
-    name: {"type": "boolean"} for name in ("wait", "metadata", "reuse")
+COMMON: dict[str, Any] = {
+    **{name: {"type": "boolean"} for name in ("wait", "metadata", "reuse")},
+    "priority": {"type": "integer"},
 }  # of every request
 
-OF_REQUESTS = {"workflow", "graph", "overrides", "extra_data", *SWITCHES}
+OF_REQUESTS = {"workflow", "graph", "overrides", "extra_data", *COMMON}
 """Fields of a request that are no values of its workflow."""
 
 SEPARATORS = ",;\t"  # of cells; no parameter's name has one of them
@@ -91,7 +92,7 @@ def _csv(file: Path, text: str, schema_of: SchemaOf) -> Iterator[Row]:
             raise CannotStart(f"{file}, line {reader.line_num}: more cells than the header has")
         given = {name: cell for name, cell in row.items() if cell}
         if given:
-            properties = SWITCHES | schema_of(given.get("workflow", DEFAULT_WORKFLOW))["properties"]
+            properties = COMMON | schema_of(given.get("workflow", DEFAULT_WORKFLOW))["properties"]
             values = {name: value_of(cell, properties.get(name)) for name, cell in given.items()}
             yield f"line {reader.line_num}", values
 

@@ -14,7 +14,7 @@ from comfyq.cli.batches.results import RowResult, fetch_batch, kept_table, named
 from comfyq.cli.batches.sending import SentBatch, key_of, send
 from comfyq.cli.client import ApiClient, Json, client_at
 from comfyq.cli.errors import Refused
-from comfyq.cli.options import AsJson, Url
+from comfyq.cli.options import AsJson, Priority, Url
 from comfyq.cli.outcome import exit_as
 from comfyq.cli.progress import shown_batch
 
@@ -48,6 +48,7 @@ def batch(
     ] = None,
     name: NameColumn = None,
     new: New = False,
+    priority: Priority = None,
     idempotency_key: Key = None,
     url: Url = None,
     as_json: AsJson = False,
@@ -63,15 +64,14 @@ def batch(
     Exit code 1 if one was refused, failed or was canceled; without --wait, as far as is known.
     """
     client = client_at(ctx, url)
-    rows, results = _read(client, file, name)
+    rows, results = _read(client, file, name, priority)
     key = idempotency_key or (str(uuid4()) if new else key_of(rows))
     sent: list[SentBatch] = []
     for each in send(client, rows, key):
         print_accepted(each, as_json=as_json)
         sent.append(each)
     if wait or (wait is None and out is not None):
-        folder = out or Path()
-        table = folder / f"{file.stem}.results.csv"
+        table = (out or Path()) / f"{file.stem}.results.csv"
         ended = _see_through(client, sent, results, table, as_json=as_json)
     else:
         ended = [each.batch for each in sent]
@@ -79,10 +79,14 @@ def batch(
         exit_as(made)
 
 
-def _read(client: ApiClient, file: Path, name: str | None) -> tuple[list[Row], list[RowResult]]:
+def _read(
+    client: ApiClient, file: Path, name: str | None, priority: int | None
+) -> tuple[list[Row], list[RowResult]]:
     """Return the rows of a file as they are sent, and the place of what becomes of each."""
     schema_of = cache(lambda workflow: _schema(client, workflow))
     rows = read_requests(file, schema_of)
+    if priority is not None:
+        rows = [(place, {"priority": priority} | request) for place, request in rows]
     return without_names(rows, name, schema_of), named_rows(rows, name)
 
 

@@ -20,12 +20,13 @@ from comfyq.cli.graph_file import (
     override_of,
 )
 from comfyq.cli.lazy import command_of
-from comfyq.cli.options import AsJson, Server, Url
+from comfyq.cli.options import AsJson, Priority, Server, Url
 from comfyq.cli.outcome import print_submitted, see_through
 from comfyq.cli.submission_words import Words
 from comfyq.cli.workflow_options import options_of, values_of
 
 DEFAULT_WORKFLOW = "flux-dev"
+Key = Annotated[str | None, typer.Option(help="The same key again gives the first answer.")]
 ALONE = ("ctx", "workflow", *(option.name for option in GRAPH_OPTIONS))  # not of every request
 
 
@@ -39,15 +40,14 @@ def submit(
     ],
     graph: GRAPH_INSTEAD = None,
     override: OVERRIDE = None,
-    idempotency_key: Annotated[
-        str | None, typer.Option(help="The same key again gives the first answer.")
-    ] = None,
+    idempotency_key: Key = None,
     reuse: Annotated[
         bool, typer.Option("--reuse", help="Take an earlier job's outputs; name the seed.")
     ] = False,
     no_metadata: Annotated[
         bool, typer.Option("--no-metadata", help="Do not tell in files how they were made.")
     ] = False,
+    priority: Priority = None,
     wait: Annotated[
         bool | None, typer.Option("--wait/--no-wait", help="Follow it, and fetch the outputs.")
     ] = None,
@@ -141,7 +141,7 @@ def _command(
 
     def run(ctx: typer.Context, **given: Any) -> None:
         client = client_at(ctx, given["url"])
-        _submit(client, request(client, given) | _switches(given), given)
+        _submit(client, request(client, given) | _common(given), given)
 
     parameters = list(options)
     parameters += [
@@ -160,9 +160,12 @@ def _flags(common: Mapping[str, inspect.Parameter]) -> set[str]:
     return {f"--{name.removeprefix('as_').replace('_', '-')}" for name in common} | {"--help"}
 
 
-def _switches(given: Mapping[str, Any]) -> dict[str, bool]:
-    reuse = {"reuse": True} if given["reuse"] else {}
-    return reuse | ({"metadata": False} if given["no_metadata"] else {})
+def _common(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of every request as far as they are given."""
+    reuse: dict[str, Any] = {"reuse": True} if given["reuse"] else {}
+    metadata = {"metadata": False} if given["no_metadata"] else {}
+    priority = {} if given["priority"] is None else {"priority": given["priority"]}
+    return reuse | metadata | priority
 
 
 def _submit(client: ApiClient, request: Mapping[str, Any], given: Mapping[str, Any]) -> None:

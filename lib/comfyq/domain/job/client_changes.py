@@ -6,6 +6,7 @@ from datetime import datetime
 from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import IllegalTransition
 from comfyq.domain.job.model import (
+    NORMAL_PRIORITY,
     Job,
     JobError,
     JobId,
@@ -29,6 +30,7 @@ def submitted(
     link_key: str | None = None,
     seed: int | None = None,
     retry_of: JobId | None = None,
+    priority: int = NORMAL_PRIORITY,
 ) -> Job:
     """Make a new job, which waits for its first doorbell.
 
@@ -42,6 +44,7 @@ def submitted(
         retry_of=retry_of,
         family=family,
         created_at=created_at,
+        priority=priority,
         limits=limits or Limits(),
         link_key=link_key,
         due_at=created_at + RING_AFTER,

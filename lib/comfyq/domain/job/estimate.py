@@ -39,15 +39,18 @@ def left_of_run(job: Job, *, usual_s: float | None, now: datetime) -> int | None
     return _whole_seconds((1 - done) * usual_s + done * by_pace_s - elapsed_s)
 
 
-def until_end(*, usual_s: float, ahead: int, held: Sequence[int], pause_s: float = 0) -> int | None:
+def until_end(
+    *, usual_s: float, ahead: int, held: Sequence[int], pause_s: float = 0, tenants: int = 1
+) -> int | None:
     """Estimate the seconds until a waiting job will have ended; None if no worker is live.
 
-    ``ahead`` is how many jobs wait before it; ``held`` has the number of held jobs of each worker
-    that may claim it; ``pause_s`` is how long the job must not be claimed.
+    ``ahead`` is how many jobs of its tenant wait before it, ``tenants`` how many take turns;
+    ``held`` has the number of held jobs of each worker that may claim it; ``pause_s`` is how long
+    the job must not be claimed.
     """
     if not held:
         return None
-    backlog = ahead + sum(max(0.0, jobs - HALF) for jobs in held)
+    backlog = (ahead + 1) * tenants - 1 + sum(max(0.0, jobs - HALF) for jobs in held)
     return _whole_seconds(max(pause_s, usual_s * backlog / len(held)) + usual_s)
 
 

@@ -15,6 +15,8 @@ NO_ABLE_WORKER = "no-able-worker"  # the error of a job that no worker was able 
 ENGINE_LOST = "engine-lost"  # the error of an attempt in which ComfyUI ended or was restarted
 INTERNAL = "internal"  # the error of an attempt that ended by a defect of comfyq itself
 
+LOWEST_PRIORITY, NORMAL_PRIORITY, HIGHEST_PRIORITY = 0, 5, 9
+
 MAX_REASON_CHARS = 2_000
 MAX_DETAILS = 100
 MAX_WARNINGS = 20
@@ -128,6 +130,7 @@ class Job:
     seed: int | None = None  # as given or drawn, if the workflow has one
     family: str = "any"  # models it needs, as one word: jobs of a family share loaded models
     created_at: datetime
+    priority: int = NORMAL_PRIORITY  # among the jobs of its tenant
     limits: Limits = field(default_factory=Limits)
     status: JobStatus = JobStatus.QUEUED
     attempt: int = 0  # claims so far; the fencing token of the current one

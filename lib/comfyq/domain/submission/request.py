@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from comfyq.domain.job.model import NORMAL_PRIORITY
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
@@ -16,4 +18,5 @@ class Request:
     overrides: Mapping[str, Any] = field(default_factory=dict)  # "node.input" -> value
     wait: bool = False  # accept it also if no worker that is known could run it
     metadata: bool = True  # describe the job beside its outputs, and in PNG files
+    priority: int = NORMAL_PRIORITY  # among the waiting jobs of its tenant
     reuse: bool = False  # take the results of an earlier job that would have made the same

@@ -5,7 +5,7 @@ from copy import deepcopy
 from typing import Any
 
 from comfyq.domain.workflow.workflow import Workflow
-from comfyq.wire.generate.requests import SWITCHES, GenerateRequest
+from comfyq.wire.generate.requests import COMMON, GenerateRequest
 
 NULL = {"type": "null"}
 GENERIC = "/workflows/{name}/generate"
@@ -40,7 +40,7 @@ def _schema(workflow: Workflow) -> dict[str, Any]:
         name: value if name in required else _or_null(value)
         for name, value in schema["properties"].items()
     }
-    return schema | {"properties": properties | _switches()}
+    return schema | {"properties": properties | _common()}
 
 
 def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
@@ -49,15 +49,12 @@ def _or_null(schema: dict[str, Any]) -> dict[str, Any]:
     return shown | {"anyOf": [{k: v for k, v in schema.items() if k not in shown}, NULL]}
 
 
-def _switches() -> dict[str, Any]:
+def _common() -> dict[str, Any]:
     """Return the schema of the fields that stand beside a workflow's values."""
+    fields = GenerateRequest.model_json_schema()["properties"]
     return {
-        name: {
-            "type": "boolean",
-            "default": default,
-            "description": GenerateRequest.model_fields[name].description,
-        }
-        for name, default in SWITCHES.items()
+        name: {key: value for key, value in fields[name].items() if key != "title"}
+        for name in COMMON
     }
 
 

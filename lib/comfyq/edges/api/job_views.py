@@ -61,6 +61,7 @@ class JobViews:
             workflow=job.workflow,
             created_at=job.created_at,
             retry_of=job.retry_of,
+            priority=job.priority,
         )
         return self.job(new, spec=spec)
 
@@ -94,6 +95,7 @@ class JobViews:
             "max_steps": job.progress.max_steps,
             "seq": job.version,
             "attempt": job.attempt,
+            "priority": job.priority,
             "created_at": job.created_at,
             "started_at": job.started_at,
             "ended_at": job.ended_at,

@@ -1,14 +1,14 @@
-"""Finding the next job: by the loaded models, by its doorbell, or left by a former process."""
+"""Finding the next job: by a doorbell, set aside until now, or left by a former process."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 
 from comfyq.aio.tasks import unless
-from comfyq.ports.queue import JobQueue
-from comfyq.records.indexes.listed_jobs import Waiting
-from comfyq.services.worker.choice.affinity import Affinity
+from comfyq.domain.job import JobId
+from comfyq.ports.queue import Delivery, JobQueue
+from comfyq.records.indexes.ready_jobs import Waiting
 from comfyq.services.worker.choice.aside_jobs import AsideJobs
-from comfyq.services.worker.choice.ready_jobs import ReadyJobs
+from comfyq.services.worker.choice.turns import Turns
 from comfyq.services.worker.claims import Claims
 from comfyq.services.worker.held_job import HeldJob
 
@@ -26,40 +26,36 @@ class JobSource:
         *,
         claims: Claims,
         queue: JobQueue,
-        ready: ReadyJobs,
-        affinity: Affinity | None,
+        turns: Turns,
         wait_s: float,
         may_claim: Callable[[], bool],
         aside: AsideJobs,
     ) -> None:
         self._claims = claims
         self._queue = queue
-        self._ready = ready
-        self._affinity = affinity  # None: jobs are claimed in the order of the queue
+        self._turns = turns
         self._wait_s = wait_s
         self._may_claim = may_claim
         self._aside = aside
 
     async def suited(self) -> Claim | None:
-        """Find the job that has waited longest, if it was set aside until this worker could run it;
-        otherwise one whose models ComfyUI holds, unless another has waited too long.
+        """Find a job that was set aside until this worker could run it, if it is its turn.
 
         Raises:
             Unavailable: the table does not answer.
         """
-        if not self._may_claim():
+        aside = {job.id: job for job in self._aside.waiting}
+        if not aside or not self._may_claim():
             return None
-        aside = self._aside.oldest()
-        if aside is not None and await self._is_oldest(aside):
-            return partial(self._claim_aside, aside) if self._may_claim() else None
-        chosen = None if self._affinity is None else await self._affinity.choose()
-        if chosen is None or not self._may_claim():
-            return None
-        return partial(self._claims.claim_waiting, chosen)
+        for job in (await self._turns.choose(aside=list(aside.values())))[:1]:
+            if job.id in aside and self._may_claim():
+                return partial(self._claim_aside, job)
+        return None
 
     async def rung(self) -> Claim | None:
-        """Wait up to ``wait_s`` for a doorbell; None if there was none, or a job that was set aside
-        has been found meanwhile. Such a job that was known before is returned after OLDER_S.
+        """Wait up to ``wait_s`` for a doorbell; None if a job that was set aside has been found
+        meanwhile. Such a job that was known before is returned after OLDER_S; if there is none
+        either, a look at what waits.
 
         Raises:
             Unavailable: the queue does not answer.
@@ -69,26 +65,37 @@ class JobSource:
             delivery = await unless(self._aside.found, receive)
         else:
             delivery = await self._queue.receive(wait_s=min(OLDER_S, self._wait_s))
-        if delivery is None:
-            return partial(self._claim_aside, aside) if aside and self._may_claim() else None
         if not self._may_claim():
-            await delivery.hide(0)  # ComfyUI or the disk space went away during the long poll
+            if delivery is not None:
+                await delivery.hide(0)  # ComfyUI or the disk space went away during the long poll
             return None
-        return partial(self._claims.claim, delivery)
+        if delivery is not None:
+            return partial(self._claim_rung, delivery)
+        return self._claim_unrung if aside is None else partial(self._claim_aside, aside)
 
     def retake(self) -> AsyncIterator[HeldJob]:
         """Claim what this worker's former process held; see Claims.retake."""
         return self._claims.retake()
 
     def began(self, held: HeldJob) -> None:
-        """Note that ComfyUI will load the models of this job."""
-        if self._affinity is not None:
-            self._affinity.loaded(held.job.family)
+        """Note that a job was claimed, whose models ComfyUI will load."""
+        self._turns.took(held.job)
 
-    async def _is_oldest(self, aside: Waiting) -> bool:
-        """Return whether no job that is ready has waited for longer."""
-        ready = await self._ready.oldest(await self._ready.families())
-        return ready is None or aside.since <= ready.since
+    async def _claim_rung(self, delivery: Delivery) -> HeldJob | None:
+        return await self._claims.claim(delivery, self._choose)
+
+    async def _claim_unrung(self) -> HeldJob | None:
+        """Claim a job whose doorbell was used for another one, or was lost."""
+        for job_id in await self._choose(None):
+            if (held := await self._claims.claim_waiting(job_id)) is not None:
+                return held
+        return None
+
+    async def _choose(self, own: JobId | None) -> Sequence[JobId]:
+        chosen = [job.id for job in await self._turns.choose(own)]
+        for job_id in chosen[:1]:  # the second is tried only if another worker has this one
+            self._turns.tried(job_id)
+        return chosen
 
     async def _claim_aside(self, aside: Waiting) -> HeldJob | None:
         self._aside.take(aside)

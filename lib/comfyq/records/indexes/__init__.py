@@ -1,1 +1,1 @@
-"""Jobs as they are listed: by deadline, by status, those that were set aside, followed ones."""
+"""Jobs as they are listed: by deadline, status or turn; those set aside, and followed ones."""

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from comfyq.domain.job import JobId
 from comfyq.ports.table import Cursor
@@ -14,11 +13,3 @@ class Listed:
 
     ids: Sequence[JobId]
     cursor: Cursor | None
-
-
-@dataclass(frozen=True, slots=True)
-class Waiting:
-    """A job that no worker holds."""
-
-    id: JobId
-    since: datetime

@@ -24,7 +24,7 @@ from comfyq.domain.submission.request import Request
 from comfyq.domain.submission.retry import Retry
 from comfyq.ports.clock import Clock
 from comfyq.records.batches import BatchRecords, Member, member_id, transactions
-from comfyq.records.families import FamilyRecords
+from comfyq.records.demand import DemandRecords
 from comfyq.records.idempotency import KeyTaken
 from comfyq.records.jobs import JobRecords
 from comfyq.services.jobs.accepted import Accepted, stored_answer
@@ -66,7 +66,7 @@ class BatchSubmission:
         *,
         records: BatchRecords,
         jobs: JobRecords,
-        families: FamilyRecords,
+        demand: DemandRecords,
         preparation: Preparation,
         rate_limit: RateLimit,
         dispatch: Dispatch,
@@ -75,7 +75,7 @@ class BatchSubmission:
     ) -> None:
         self._records = records
         self._jobs = jobs
-        self._families = families
+        self._demand = demand
         self._preparation = preparation
         self._rate_limit = rate_limit
         self._dispatch = dispatch
@@ -201,8 +201,8 @@ class BatchSubmission:
         """Store the jobs that are not stored yet and send their doorbells; return these jobs, or
         none if sending failed."""
         await self._records.refuse(batch)
-        for family in {member.job.family for member in members}:
-            await self._families.note(family)
+        for member in members:
+            await self._demand.note(member.job)
         stored = await all_of(self._records.add(group) for group in transactions(members))
         new = [job for group in stored for job in group]
         return new if await self._dispatch.ring_all(new) else []

@@ -1,8 +1,9 @@
-"""Estimates of a waiting job's position and of the time until it ends.
+"""Estimates of a waiting job's position among its tenant's jobs and of the time until it ends.
 
 Their cost grows neither with the queue nor with the number of requests: of each family at most
-AHEAD waiting jobs are read, and the result is cached for some seconds. Jobs further back have no
-position, and no job has one while there are more than FAMILIES families.
+AHEAD waiting jobs of the tenant are read, and the result is cached for some seconds. Jobs further
+back have no position, and no job has one while there are more than FAMILIES families. Of other
+tenants' jobs an estimate shows nothing but roughly how many tenants take turns.
 """
 
 from bisect import bisect_left
@@ -13,14 +14,15 @@ from functools import partial
 
 from comfyq.aio.cached import Cached
 from comfyq.aio.tasks import all_of
+from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import DomainError
 from comfyq.domain.job import Job, JobId, JobStatus
 from comfyq.domain.job.estimate import NOTHING, Estimate, left_of_run, until_end
+from comfyq.domain.job.order import rank
 from comfyq.ports.clock import Clock
-from comfyq.records.families import FamilyRecords
+from comfyq.records.demand import DemandRecords
 from comfyq.records.indexes.followed_jobs import ANY_WORKER
-from comfyq.records.indexes.listed_jobs import Waiting
-from comfyq.records.jobs import JobRecords
+from comfyq.records.indexes.ready_jobs import ReadyRecords
 from comfyq.records.run_times import RunTimeRecords
 from comfyq.records.times import EPOCH
 from comfyq.records.workers import (
@@ -37,12 +39,15 @@ FRONT_S = 3.0  # maximum age of the cached front of the queue
 WORKERS_S = 5.0
 USUAL_S = 30.0
 
-Place = tuple[datetime, JobId]  # waiting since, id: roughly the order in which jobs are claimed
+TENANTS = 1_000  # whose fronts are remembered
+TURNS = 8  # tenants that are counted
+
+Place = tuple[datetime, JobId]  # rank, id: the order in which a tenant's jobs are claimed
 
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """The jobs that will be claimed next."""
+    """A tenant's jobs that will be claimed next."""
 
     places: Sequence[Place]  # in order
     seen_upto: Place | None  # jobs behind this place were not all read; None: these are all
@@ -65,18 +70,20 @@ class Estimates:
     def __init__(
         self,
         *,
-        records: JobRecords,
-        families: FamilyRecords,
+        ready: ReadyRecords,
+        demand: DemandRecords,
         workers: WorkerRecords,
         run_times: RunTimeRecords,
         clock: Clock,
         front_s: float = FRONT_S,
     ) -> None:
-        self._records = records
-        self._families = families
+        self._ready = ready
+        self._demand = demand
         self._run_times = run_times
         self._clock = clock
-        self._front = Cached(self._look, max_age_s=front_s)
+        self._front_s = front_s
+        self._fronts: dict[TenantId, Cached[Front]] = {}
+        self._tenants = Cached(self._count_tenants, max_age_s=front_s)
         self._workers = workers
         self._known_workers = Cached(workers.known, max_age_s=WORKERS_S)
         self._usual: dict[str, Cached[float | None]] = {}
@@ -109,10 +116,9 @@ class Estimates:
         return {key: reason for key, reason in reasons.items() if reason is not None}
 
     async def _of_waiting(self, job: Job) -> Estimate:
-        since = job.not_before or job.created_at
-        front, workers = await self._front.get(), await self._live()
+        front, workers = await self._front_of(job.tenant), await self._live()
         waits_for = await self.obstacle()
-        place = since, job.id
+        place = rank(job), job.id
         ahead = front.ahead_of(place)
         if ahead is None:
             return Estimate(position_above=front.seen_before(place) or None, waits_for=waits_for)
@@ -137,30 +143,52 @@ class Estimates:
         usual_s = await self._usual_s(job.workflow)
         if usual_s is None:
             return None
+        tenants = 1 if job.lease else await self._tenants.get()
         wait = job.not_before - self._clock.now() if job.not_before else timedelta(0)
         pause_s = wait / timedelta(seconds=1)
-        return until_end(usual_s=usual_s, ahead=ahead, held=held, pause_s=pause_s)
+        return until_end(usual_s=usual_s, ahead=ahead, held=held, pause_s=pause_s, tenants=tenants)
 
     async def _usual_s(self, workflow: str) -> float | None:
         read = partial(self._run_times.usual_s, workflow)
         recent = self._usual.setdefault(workflow, Cached(read, max_age_s=USUAL_S))
         return await recent.get()
 
-    async def _look(self) -> Front:
-        families = await self._families.known()
+    async def _front_of(self, tenant: TenantId) -> Front:
+        if tenant not in self._fronts:
+            while len(self._fronts) >= TENANTS:
+                self._fronts.pop(next(iter(self._fronts)))
+            look = partial(self._look, tenant)
+            self._fronts[tenant] = Cached(look, max_age_s=self._front_s)
+        return await self._fronts[tenant].get()
+
+    async def _look(self, tenant: TenantId) -> Front:
+        families = await self._demand.families()
         if len(families) > FAMILIES:
             return UNSEEN
-        pages = await all_of(self._ready(family) for family in families)
-        ends = [_place(page[-1]) for page in pages if len(page) == AHEAD]
-        places = sorted(_place(waiting) for page in pages for waiting in page)
+        pages = await all_of(
+            self._ready.of_tenant(family, tenant, limit=AHEAD) for family in families
+        )
+        ends = [page[-1].place for page in pages if len(page) == AHEAD]
+        places = sorted(waiting.place for page in pages for waiting in page)
         return Front(places, seen_upto=min(ends, default=None))
 
-    async def _ready(self, family: str) -> Sequence[Waiting]:
-        return await self._records.ready(family, limit=AHEAD)
-
-
-def _place(waiting: Waiting) -> Place:
-    return waiting.since, waiting.id
+    async def _count_tenants(self) -> int:
+        """Return roughly how many tenants' jobs wait: the power of two below, at most TURNS, so
+        that nobody learns of another one when it comes and goes."""
+        if await self._demand.is_plain():
+            return 1
+        lanes: set[str] = set()
+        reads = 0
+        for family in await self._demand.families():
+            lane: str | None = None
+            while len(lanes) < TURNS and reads < 2 * TURNS:
+                reads += 1
+                found = await self._ready.beyond(family, lane, limit=1)
+                if not found:
+                    break
+                lane = found[0].lane
+                lanes.add(lane)
+        return 1 << max(0, len(lanes).bit_length() - 1)
 
 
 def _obstacle(live: Sequence[WorkerState]) -> str | None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from comfyq.aio.turns import Turns
 from comfyq.domain.job import Job, JobId
+from comfyq.domain.job.model import NORMAL_PRIORITY
 from comfyq.domain.submission.batch import Batch
 from comfyq.domain.submission.request import Request
 from comfyq.domain.submission.retry import Retry
@@ -37,6 +38,8 @@ def digest_of(request: Request | Retry) -> str:
         asked += ["without metadata"]
     if request.reuse:
         asked += ["reuse"]
+    if request.priority != NORMAL_PRIORITY:
+        asked += [f"priority {request.priority}"]
     canonical = json.dumps(asked, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 

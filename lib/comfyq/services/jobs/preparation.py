@@ -71,6 +71,7 @@ class Preparation:
             unsuited=admitted.unsuited,
             link_key=(await self._links()).key(job_id),
             seed=admitted.spec.parameters.get("seed"),
+            priority=request.priority,
         )
         settled = await self._input_files.settle(caller, admitted.spec)
         spec = replace(settled, metadata=request.metadata)
@@ -98,6 +99,7 @@ class Preparation:
             link_key=(await self._links()).key(job_id),
             seed=earlier.seed,
             retry_of=earlier.id,
+            priority=earlier.priority,
         )
         return PreparedJob(job, await self._input_files.settle_again(caller, retry.spec))
 

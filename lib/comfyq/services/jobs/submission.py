@@ -8,7 +8,7 @@ from comfyq.domain.job import Job, JobId
 from comfyq.domain.submission.admission import AdmittedRequest
 from comfyq.domain.submission.request import Request
 from comfyq.domain.submission.retry import Retry
-from comfyq.records.families import FamilyRecords
+from comfyq.records.demand import DemandRecords
 from comfyq.records.idempotency import Idempotency, KeyTaken
 from comfyq.records.jobs import JobRecords
 from comfyq.services.jobs.accepted import Accepted, stored_answer
@@ -25,14 +25,14 @@ class Submission:
         self,
         *,
         records: JobRecords,
-        families: FamilyRecords,
+        demand: DemandRecords,
         preparation: Preparation,
         rate_limit: RateLimit,
         dispatch: Dispatch,
         new_id: Callable[[], JobId],
     ) -> None:
         self._records = records
-        self._families = families
+        self._demand = demand
         self._preparation = preparation
         self._rate_limit = rate_limit
         self._dispatch = dispatch
@@ -95,7 +95,7 @@ class Submission:
         self, prepared: PreparedJob, promise: Idempotency | None, *, instead_of: Job | None
     ) -> Accepted:
         """Store a job and dispatch it; raises KeyTaken, StaleJob."""
-        await self._families.note(prepared.job.family)
+        await self._demand.note(prepared.job)
         job = await self._records.create(
             prepared.job, prepared.spec, promise, instead_of=instead_of
         )

@@ -1,6 +1,6 @@
 """Claiming jobs: from a doorbell, or a waiting job's id, to a job that this worker holds."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
@@ -29,6 +29,14 @@ from comfyq.services.worker.timing import Timing
 TAKEN_OVER = "a real ComfyUI has taken over from its simulator"
 LEFT_FOR = timedelta(seconds=1)  # a doorbell is hidden that long for workers that may claim
 
+Choose = Callable[[JobId | None], Awaitable[Sequence[JobId]]]
+"""Return jobs to claim with a doorbell, the best first; none if the one that it names (None: it
+cannot be claimed) will do."""
+
+
+async def no_choice(_: JobId | None) -> Sequence[JobId]:
+    return ()
+
 
 class Claims:
     """Claim jobs for one worker, and note them in its journal for the worker's next process."""
@@ -55,36 +63,65 @@ class Claims:
         self._timing = timing
         self._held: dict[JobId, int] = {}  # the token of each job held by this process
 
-    async def claim(self, delivery: Delivery) -> HeldJob | None:
-        """Claim the job that ``delivery`` names; None: it cannot be claimed now, and the doorbell
-        was acknowledged or hidden."""
-        if delivery.job_id in self._held:
-            await delivery.ack()  # a duplicate; if this process dies, the reaper sends a new one
-            return None
+    async def claim(self, delivery: Delivery, choose: Choose = no_choice) -> HeldJob | None:
+        """Claim a job with a doorbell: one that ``choose`` prefers to the one that it names, else
+        this one, or if that cannot be claimed now, any that ``choose`` finds. None: there is none,
+        and the doorbell was acknowledged or hidden.
+
+        As many doorbells are there as jobs wait, whatever their names: one whose job was claimed
+        with another's takes the place of that other.
+        """
         try:
-            job, spec = await self._take(delivery.job_id)
-        except LeaseHeld as held:
-            wait = held.until - self._clock.now()
-            await delivery.hide(max(0.0, wait / timedelta(seconds=1)) + 0.05)
-        except TooContended:
-            await delivery.hide(1)
+            return await self._claim_one(
+                await choose(delivery.job_id), delivery
+            ) or await self._claim_named(delivery, choose)
         except Unavailable:
             with suppress(Unavailable):  # then it is delivered after its visibility time-out
                 await delivery.hide(self._timing.unavailable_s)
             raise
-        except (JobNotFound, IllegalTransition, Unsuited):
-            await delivery.ack()  # a late duplicate: the job has ended; or it was set aside
-        else:
-            return await self._hold(job, delivery, spec)
+
+    async def _claim_named(self, delivery: Delivery, choose: Choose) -> HeldJob | None:
+        hidden_s: float | None = None  # None: the doorbell is acknowledged
+        try:
+            # Of a job that this process holds it is a duplicate, or stands for another job.
+            if delivery.job_id not in self._held:
+                job, spec = await self._take(delivery.job_id)
+                return await self._hold(job, delivery, spec)
+        except LeaseHeld as held:
+            wait = held.until - self._clock.now()
+            hidden_s = max(0.0, wait / timedelta(seconds=1)) + 0.05
+        except TooContended:
+            hidden_s = 1
+        except (JobNotFound, IllegalTransition):
+            pass  # the job has ended
+        except Unsuited:
+            await delivery.ack()  # the job was set aside, and needs no doorbell
+            return None
+        if (other := await self._claim_one(await choose(None), delivery)) is not None:
+            return other
+        await (delivery.ack() if hidden_s is None else delivery.hide(hidden_s))
         return None
 
-    async def claim_waiting(self, job_id: JobId) -> HeldJob | None:
-        """Claim a waiting job without its doorbell; None if another worker was faster."""
+    async def _claim_one(
+        self, job_ids: Sequence[JobId], delivery: Delivery | None
+    ) -> HeldJob | None:
+        for job_id in job_ids:
+            if (held := await self.claim_waiting(job_id, delivery)) is not None:
+                return held
+        return None
+
+    async def claim_waiting(
+        self, job_id: JobId, delivery: Delivery | None = None
+    ) -> HeldJob | None:
+        """Claim a waiting job without its own doorbell; None if another worker was faster.
+
+        ``delivery`` is the doorbell that stands for it from now on.
+        """
         if job_id in self._held:
             return None  # what showed it as waiting lags; claiming it would end its attempt
         try:
             job, spec = await self._take(job_id)
-            return await self._hold(job, None, spec)
+            return await self._hold(job, delivery, spec)
         except (JobNotFound, IllegalTransition, LeaseHeld, TooContended, Unsuited):
             return None
 

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from comfyq.domain.files.output import OutputKind
+from comfyq.domain.job.model import NORMAL_PRIORITY
 from comfyq.domain.job.shown_status import ShownStatus
 from comfyq.wire.times import Time
 
@@ -64,16 +65,20 @@ class JobView(BaseModel):
     )
     queue_position: int | None = Field(
         None,
-        description="Estimated: 1 is the next, 0 is with a worker already. Told by "
-        "`GET /generate/{id}` and in lists, of a queued job; null beyond the first hundred.",
+        description="Estimated, among your own jobs: 1 is the next, 0 is with a worker already. "
+        "Told by `GET /generate/{id}` and in lists, of a queued job; null beyond the first "
+        "hundred.",
     )
     queue_position_above: int | None = Field(
         None,
-        description="Of a queued job that is too far back for a position: at least so many jobs "
-        "are before it.",
+        description="Of a queued job that is too far back for a position: at least so many of your "
+        "jobs are before it.",
     )
     seq: int = Field(0, description="Grows with each change; as in progress frames.")
     attempt: int = Field(0, description="Progress never falls within one; as in frames.")
+    priority: int = Field(
+        NORMAL_PRIORITY, description="Of your waiting jobs, a higher one is run first."
+    )
     created_at: Time
     started_at: Time | None = None
     ended_at: Time | None = None

@@ -4,6 +4,7 @@ The model documents the fields of the default workflow and checks none of them: 
 the request names knows which parameters there are and names every one that is wrong, at once.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pydantic import (
@@ -19,12 +20,18 @@ from pydantic import (
 from comfyq.domain.errors import FieldError, InvalidRequest
 from comfyq.domain.graph.documents.encoding import MAX_DEPTH, depth_exceeds
 from comfyq.domain.graph.documents.envelope import is_envelope, is_node
+from comfyq.domain.job.model import HIGHEST_PRIORITY, LOWEST_PRIORITY, NORMAL_PRIORITY
 from comfyq.domain.submission.request import Request
 from comfyq.wire.problems import message_of
 
 DEFAULT_WORKFLOW = "flux-dev.json"
-SWITCHES = {"wait": False, "metadata": True, "reuse": False}  # each with its default
-BESIDE = {"workflow", "graph", "overrides", "extra_data", *SWITCHES}  # no values of a workflow
+COMMON: Mapping[str, bool | int] = {  # to all requests, each with its default
+    "wait": False,
+    "metadata": True,
+    "reuse": False,
+    "priority": NORMAL_PRIORITY,
+}
+BESIDE = {"workflow", "graph", "overrides", "extra_data", *COMMON}  # no values of a workflow
 MAX_FIELDS = 200  # of a request
 
 
@@ -144,6 +151,16 @@ class GenerateRequest(BaseModel):
             "same, and let later ones take this one's. The request must name its `seed`.",
         ),
     ] = False
+    priority: Annotated[
+        int,
+        Field(
+            strict=True,
+            ge=LOWEST_PRIORITY,
+            le=HIGHEST_PRIORITY,
+            description="Of your waiting jobs, those with a higher one are run first; one "
+            "that has waited for half an hour longer counts as one higher.",
+        ),
+    ] = NORMAL_PRIORITY
 
     @model_validator(mode="before")
     @classmethod
@@ -168,6 +185,7 @@ class GenerateRequest(BaseModel):
             wait=self.wait,
             metadata=self.metadata,
             reuse=self.reuse,
+            priority=self.priority,
         )
 
 
@@ -189,23 +207,34 @@ class WorkflowValues(RootModel[dict[str, Any]]):
     def _shallow(cls, value: Any) -> Any:
         _check_depth(value)
         _check_fields(value)
-        for name in SWITCHES:
-            if isinstance(value, dict) and not isinstance(value.get(name, False), bool):
-                raise ValueError(f"`{name}` must be true or false")
+        if isinstance(value, dict):
+            _check_common(value)
         return value
 
     def request(self, workflow: str) -> Request:
-        values = {name: value for name, value in self.root.items() if name not in SWITCHES}
-        switches = {name: self.root.get(name, default) for name, default in SWITCHES.items()}
-        return Request(workflow=workflow, values=values, **switches)
+        values = {name: value for name, value in self.root.items() if name not in COMMON}
+        common: Any = {name: self.root.get(name, default) for name, default in COMMON.items()}
+        return Request(workflow=workflow, values=values, **common)
 
 
 def _with_graph(body: dict[str, Any]) -> dict[str, Any]:
     """Put a body that is a graph, or an envelope of one, under ``graph``."""
-    own = {"overrides", *SWITCHES}
+    own = {"overrides", *COMMON}
     beside = {name: body[name] for name in own & body.keys() if not is_node(body[name])}
     graph = {name: value for name, value in body.items() if name not in beside}
     return {"graph": graph, **beside}
+
+
+def _check_common(values: Mapping[str, Any]) -> None:
+    for name, default in COMMON.items():
+        value = values.get(name, default)
+        if isinstance(default, bool) and not isinstance(value, bool):
+            raise ValueError(f"`{name}` must be true or false")
+    priority = values.get("priority", NORMAL_PRIORITY)
+    if type(priority) is not int or not LOWEST_PRIORITY <= priority <= HIGHEST_PRIORITY:
+        raise ValueError(
+            f"`priority` must be a whole number from {LOWEST_PRIORITY} to {HIGHEST_PRIORITY}"
+        )
 
 
 def _check_depth(value: Any) -> None:

@@ -46,6 +46,7 @@ async def test_the_request_of_the_specification_is_accepted(lab: ApiLab) -> None
         "eta_s": None,
         "queue_position": None,
         "queue_position_above": None,
+        "priority": 5,
         "created_at": "2026-01-01T00:00:00.000Z",
         "started_at": None,
         "ended_at": None,

@@ -126,6 +126,7 @@ def test_the_request_is_that_of_the_specification(document: dict[str, Any]) -> N
         "wait",
         "reuse",
         "metadata",
+        "priority",
     }
     assert {"required": ["prompt"]} in request["anyOf"]
     assert request["properties"]["workflow"]["default"] == "flux-dev.json"

@@ -10,11 +10,9 @@ from comfyq.domain.graph.graph import Graph
 from comfyq.domain.graph.validation import validate
 from comfyq.domain.job import Job, JobStatus
 from comfyq.edges.worker.job_source import JobSource
-from comfyq.records.families import FamilyRecords
-from comfyq.services.worker.choice.ready_jobs import ReadyJobs
 from tests.farm import Farm, FarmWorker
 from tests.scripted_engine import CLASSES
-from tests.unit.services.worker.test_affinity import waiting
+from tests.unit.services.worker.choice_lab import turns_of, waiting
 from tests.unit.services.worker.test_capabilities import GRAPH, classes, worker
 
 pytestmark = pytest.mark.anyio
@@ -52,8 +50,7 @@ async def lab(farm: Farm) -> Lab:
     source = JobSource(
         claims=able.claims,
         queue=farm.queue,
-        ready=ReadyJobs(records=farm.records, families=FamilyRecords(farm.table)),
-        affinity=None,
+        turns=turns_of(farm, max_wait_s=None),
         wait_s=0,
         may_claim=lambda: True,
         aside=able.parts.aside,

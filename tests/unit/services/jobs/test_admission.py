@@ -7,6 +7,7 @@ import pytest
 
 from comfyq.domain.graph.documents.document import Document, read_document
 from comfyq.domain.graph.graph import MAX_ID_CHARS
+from comfyq.records.indexes.ready_jobs import ReadyRecords
 from tests.api_lab import ApiLab
 from tests.catalogue_lab import beat, info_with, join
 
@@ -64,7 +65,7 @@ async def test_what_no_worker_can_run_yet_is_set_aside_without_a_doorbell(
         assert shown["waits_for"].startswith(
             "no worker has what it needs: there is no LoRA 'nowhere'"
         )
-    waiting = await lab.records.ready("flux1-dev", limit=9)
+    waiting = await ReadyRecords(lab.table).beyond("flux1-dev", None, limit=9)
     assert [each.id for each in waiting] == [rung], "workers choose from these"
 
 

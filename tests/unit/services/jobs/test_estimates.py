@@ -5,16 +5,17 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from comfyq.aio.tasks import beside
 from comfyq.domain import job as jobs
-from comfyq.domain.caller import DEFAULT_TENANT
+from comfyq.domain.caller import DEFAULT_TENANT, TenantId
 from comfyq.domain.job import Job, JobId, WorkerId
 from comfyq.domain.job.progress import Progress
 from comfyq.ports.table import Page, Write
-from comfyq.records.families import FamilyRecords
+from comfyq.records.demand import DemandRecords
 from comfyq.records.indexes.followed_jobs import ANY_WORKER
 from comfyq.records.run_times import RunTimeRecords
 from comfyq.services.jobs.estimates import AHEAD, FAMILIES
@@ -61,6 +62,35 @@ async def test_the_wait_follows_from_run_times_workers_and_position(lab: ApiLab)
     second = lab.submit()["id"]
     assert told(lab, first) == (1, 15), "half a run on each of two workers, and its own"
     assert told(lab, second) == (2, 20)
+
+
+async def waits_for_another(lab: ApiLab, tenant: str, count: int = 1) -> None:
+    """Store waiting jobs of another tenant."""
+    own = await lab.records.get(JobId(lab.submit()["id"]))
+    for _ in range(count):
+        other = replace(own, id=JobId(str(uuid4())), tenant=TenantId(tenant), version=1)
+        await lab.services.demand.note(other)
+        await lab.records.create(other, await lab.records.spec(own.id))
+    await lab.change(own.id, jobs.request_cancel)
+
+
+async def test_a_position_counts_no_other_tenant_s_jobs(lab: ApiLab) -> None:
+    await waits_for_another(lab, "alice", 7)
+    for position in (1, 2):
+        lab.clock.advance(1)
+        assert told(lab, lab.submit()["id"])[0] == position
+
+
+async def test_the_wait_is_longer_while_others_take_turns_and_tells_no_numbers(lab: ApiLab) -> None:
+    await lab.run_times.put(FLUX, 10.0)
+    await works(lab, "w1", "running")
+    lab.submit()
+    lab.clock.advance(1)
+    mine = lab.submit()["id"]
+    assert told(lab, mine) == (2, 25), "the other's half, mine before it, itself"
+    for tenant, count, eta_s in (("a", 1, 45), ("a", 50, 45), ("b", 3, 45), ("c", 1, 85)):
+        await waits_for_another(lab, tenant, count)
+        assert told(lab, mine) == (2, eta_s)
 
 
 async def test_without_a_worker_or_a_known_run_time_there_is_a_position_alone(lab: ApiLab) -> None:
@@ -110,8 +140,10 @@ async def test_a_position_far_back_is_not_looked_for(lab: ApiLab) -> None:
 
 
 async def test_among_too_many_families_nothing_is_counted(lab: ApiLab) -> None:
+    demand = DemandRecords(lab.table, clock=lab.clock)
+    job = await lab.records.get(lab.submit()["id"])
     for number in range(FAMILIES + 1):
-        await FamilyRecords(lab.table).note(f"family-{number}")
+        await demand.note(replace(job, family=f"family-{number}"))
     asked = count_items(lab)
     assert told(lab, lab.submit()["id"]) == (None, None)
     assert asked == [], "no family's jobs are read"

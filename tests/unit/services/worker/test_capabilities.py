@@ -13,13 +13,10 @@ from comfyq.domain.graph.node_catalogue import NodeCatalogue, read_catalogue
 from comfyq.domain.job import Job, JobStatus
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.engine import EngineUnavailable
-from comfyq.records.families import FamilyRecords
 from comfyq.services.worker import capabilities
-from comfyq.services.worker.choice.affinity import Affinity
-from comfyq.services.worker.choice.ready_jobs import ReadyJobs
 from tests.farm import Farm, FarmWorker
 from tests.scripted_engine import CLASSES, ScriptedEngine
-from tests.unit.services.worker.test_affinity import waiting
+from tests.unit.services.worker.choice_lab import turns_of, waiting
 
 pytestmark = pytest.mark.anyio
 
@@ -211,19 +208,16 @@ async def test_a_comfyui_that_does_not_tell_gets_the_job_as_it_is(
     assert len(asked) == 1, "not before each job"
 
 
-async def test_affinity_looks_past_it(farm: Farm) -> None:
+async def test_the_choice_looks_past_it(farm: Farm) -> None:
     own = worker(farm, "w", CLASSES)
-    affinity = Affinity(
-        ready=ReadyJobs(records=farm.records, families=FamilyRecords(farm.table)),
-        clock=farm.clock,
-        max_wait_s=0,
-    )
-    affinity.loaded("other")
+    turns = turns_of(farm)
+    turns.took(await waiting(farm, "other"))
+    farm.queue.messages.clear()
     await waiting(farm, "flux", graph=GRAPH)
     await own.run_once()
-    farm.clock.advance(1)
+    farm.clock.advance(61)
     second = await waiting(farm, "flux")
-    assert await affinity.choose() == second.id
+    assert [job.id for job in await turns.choose()] == [second.id]
 
 
 async def test_a_job_waits_for_a_catalogue_that_is_being_read(

@@ -1,42 +1,26 @@
-"""Choosing a waiting job by the models that ComfyUI holds.
+"""Choosing among a tenant's waiting jobs by the models that ComfyUI holds."""
 
-The choice reads the table, not the queue, so no message is received only to be put back. The
-chosen job is claimed like any other; its doorbell is dropped when it arrives.
-"""
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
-from datetime import timedelta
-
-from comfyq.domain.job import JobId
-from comfyq.ports.clock import Clock
-from comfyq.services.worker.choice.ready_jobs import ReadyJobs
+from comfyq.records.indexes.ready_jobs import Waiting
 
 
 class Affinity:
     """Prefer jobs of the family that was claimed last, until others have waited too long."""
 
-    def __init__(self, *, ready: ReadyJobs, clock: Clock, max_wait_s: float) -> None:
-        self._ready = ready
-        self._clock = clock
+    def __init__(self, *, max_wait_s: float) -> None:
         self._max_wait = timedelta(seconds=max_wait_s)
-        self._family: str | None = None
+        self.family: str | None = None  # whose models ComfyUI loads
 
-    def loaded(self, family: str) -> None:
-        """Note that ComfyUI loads this family's models."""
-        self._family = family
+    def best(self, jobs: Sequence[Waiting], *, now: datetime) -> Waiting:
+        """Return the job to claim next of one tenant's, which are in order.
 
-    async def choose(self) -> JobId | None:
-        """Return a job to claim before the queue is polled; None if the queue's order will do.
-
-        That is so while only one family waits. A job of another family that has waited for
-        ``max_wait_s`` comes first.
+        It is the first of the family that is loaded, unless the first of all has a higher priority
+        or has waited for ``max_wait_s``.
         """
-        if self._family is None:
-            return None
-        others = [family for family in await self._ready.families() if family != self._family]
-        longest = await self._ready.oldest(others)
-        if longest is None:
-            return None
-        if self._clock.now() - longest.since >= self._max_wait:
-            return longest.id
-        fitting = await self._ready.oldest([self._family])
-        return fitting.id if fitting else None
+        first = jobs[0]
+        fitting = next((job for job in jobs if job.family == self.family), first)
+        if first.lead > fitting.lead or now - first.since >= self._max_wait:
+            return first
+        return fitting

@@ -6,6 +6,7 @@ only what was set aside since.
 """
 
 import asyncio
+from collections.abc import Collection
 from datetime import timedelta
 
 from comfyq.aio.logs import log
@@ -17,7 +18,7 @@ from comfyq.domain.job import JobId
 from comfyq.ports.clock import Clock
 from comfyq.ports.table import Cursor
 from comfyq.records.indexes.aside_jobs import AsideRecords
-from comfyq.records.indexes.listed_jobs import Waiting
+from comfyq.records.indexes.ready_jobs import Waiting, waiting
 from comfyq.records.jobs import JobRecords
 from comfyq.services.worker.capabilities import Capabilities
 
@@ -48,12 +49,17 @@ class AsideJobs:
         self._after: Cursor | None = None
         self._judged: set[JobId] = set()  # those behind ``_after``
         self._suited: dict[JobId, Waiting] = {}
-        self._unclaimed: dict[JobId, Waiting] = {}  # found, but claiming them failed
+        self._unclaimed: set[JobId] = set()  # found, but claiming them failed
         self.found = asyncio.Event()  # set while ``oldest`` has a job to return
 
+    @property
+    def waiting(self) -> Collection[Waiting]:
+        """Return the jobs that were found."""
+        return self._suited.values()
+
     def oldest(self) -> Waiting | None:
-        """Return the longest waiting of the jobs that were found."""
-        return min(self._suited.values(), key=lambda job: job.since, default=None)
+        """Return the first of the jobs that were found."""
+        return min(self._suited.values(), key=lambda job: job.place, default=None)
 
     def take(self, job: Waiting) -> None:
         """Take out a found job that is about to be claimed."""
@@ -63,7 +69,7 @@ class AsideJobs:
 
     def give_back(self, job: Waiting) -> None:
         """Let the next look find a job again that could not be claimed, if it is aside still."""
-        self._unclaimed[job.id] = job
+        self._unclaimed.add(job.id)
 
     async def run(self) -> None:
         """Look every ``look_s`` until canceled."""
@@ -81,9 +87,9 @@ class AsideJobs:
             self._judged.clear()
         if self._catalogue is None:
             return
-        for job in list(self._unclaimed.values()):
-            await self._judge(job)
-            del self._unclaimed[job.id]
+        for job_id in list(self._unclaimed):
+            await self._judge(job_id)
+            self._unclaimed.remove(job_id)
         await self._judge_new()
 
     async def _judge_new(self) -> None:
@@ -93,7 +99,7 @@ class AsideJobs:
             page = await self._aside.list(limit=PAGE, after=after)
             for each in page:
                 if each.id not in self._judged:
-                    await self._judge(Waiting(each.id, each.since))
+                    await self._judge(each.id)
                     self._judged.add(each.id)
                 after = each.cursor
                 if each.since < settled_before:
@@ -102,17 +108,17 @@ class AsideJobs:
             if len(page) < PAGE:
                 return
 
-    async def _judge(self, waiting: Waiting) -> None:
+    async def _judge(self, job_id: JobId) -> None:
         await asyncio.sleep(0)  # a read need not suspend: thousands would block the event loop
         try:
-            job = await self._records.get(waiting.id)
+            job = await self._records.get(job_id)
             if job.is_aside and self._capabilities.suits(await self._records.spec(job.id)):
                 await self._records.update(job, jobs.note_suited)
-                self._suited[job.id] = waiting
+                self._suited[job.id] = waiting(job)
                 self.found.set()
         except (JobNotFound, IllegalTransition):
             pass  # it has ended since, or another worker has it
         except DomainError:
             raise  # the table is away: the next look goes on here
         except Exception:  # a defect that one job meets must not end the worker
-            log.exception("aside_job_skipped", job=waiting.id)
+            log.exception("aside_job_skipped", job=job_id)

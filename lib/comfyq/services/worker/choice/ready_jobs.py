@@ -1,30 +1,75 @@
-"""Reading the jobs that any worker may claim, by model family."""
+"""Reading the jobs that any worker may claim, a tenant at a time."""
 
 from collections.abc import Iterable, Sequence
 from time import monotonic
 
-from comfyq.records.families import FamilyRecords
-from comfyq.records.indexes.listed_jobs import Waiting
-from comfyq.records.jobs import JobRecords
+from comfyq.aio.cached import Cached
+from comfyq.domain.job import JobId
+from comfyq.ports.clock import Clock
+from comfyq.records.demand import DemandRecords
+from comfyq.records.indexes.ready_jobs import ReadyRecords, Waiting
+from comfyq.records.job_items import BEFORE_LAST
 
 FAMILIES_S = 5.0  # maximum age of the cached list of families
+PLAIN_S = 1.0  # so late a worker may see that a second tenant's jobs come
+PAGE = 10  # jobs that are read of a family: as many workers may look at once and not meet
+TRIED_S = 2.0  # a job that this worker tried to claim may be listed for that long after it
 
 
 class ReadyJobs:
-    def __init__(self, *, records: JobRecords, families: FamilyRecords) -> None:
-        self._records = records
-        self._families = families
-        self._known: Sequence[str] = ()
-        self._known_at = float("-inf")
+    """Find waiting jobs by tenant and model family; a look reads at most PAGE jobs of a family."""
+
+    def __init__(self, *, ready: ReadyRecords, demand: DemandRecords, clock: Clock) -> None:
+        self._ready = ready
+        self._demand = demand
+        self._families = Cached(demand.families, max_age_s=FAMILIES_S)
+        self._plain = Cached(self._look, max_age_s=PLAIN_S)
+        self._may_have_old = True  # jobs that a version without lanes has stored
+        self._clock = clock
+        self._tried: dict[JobId, float] = {}
 
     async def families(self) -> Sequence[str]:
         """Return the families that jobs have asked for."""
-        if monotonic() - self._known_at > FAMILIES_S:
-            self._known = await self._families.known()
-            self._known_at = monotonic()
-        return self._known
+        return await self._families.get()
 
-    async def oldest(self, families: Iterable[str]) -> Waiting | None:
-        """Return the longest waiting job of these families."""
-        oldest = [job for each in families for job in await self._records.ready(each, limit=1)]
-        return min(oldest, key=lambda job: job.since, default=None)
+    async def are_plain(self) -> bool:
+        """Return whether jobs are to be claimed in the order of their doorbells."""
+        return await self._plain.get()
+
+    async def _look(self) -> bool:
+        if self._may_have_old:
+            old = [
+                await self._ready.beyond(family, BEFORE_LAST, limit=1)
+                for family in await self.families()
+            ]
+            self._may_have_old = any(old)
+        return not self._may_have_old and await self._demand.is_plain()
+
+    def tried(self, job_id: JobId) -> None:
+        """Leave a job out for a while: the index lags behind what its claim has shown."""
+        now = monotonic()
+        self._tried = {each: at for each, at in self._tried.items() if now - at < TRIED_S}
+        self._tried[job_id] = now
+
+    async def next_tenant(
+        self, families: Iterable[str], *, after: str | None, beside: Iterable[Waiting] = ()
+    ) -> list[Waiting]:
+        """Return claimable jobs of the first lane after ``after`` (None: of all) that has one, in
+        order; ``beside`` are others than the index lists."""
+        found = [job for job in beside if after is None or job.lane > after]
+        for family in families:
+            found += await self._of_family(family, after)
+        lane = min((job.lane for job in found), default=None)
+        return sorted((job for job in found if job.lane == lane), key=lambda job: job.place)
+
+    async def _of_family(self, family: str, lane: str | None) -> Sequence[Waiting]:
+        while True:
+            page = await self._ready.beyond(family, lane, limit=PAGE)
+            claimable = [job for job in page if self._is_claimable(job)]
+            if claimable or len(page) < PAGE:
+                return claimable
+            lane = page[-1].lane
+
+    def _is_claimable(self, job: Waiting) -> bool:
+        tried_at = self._tried.get(job.id, float("-inf"))
+        return job.since <= self._clock.now() and monotonic() - tried_at >= TRIED_S

@@ -1,0 +1,69 @@
+"""Waiting jobs that workers may claim, in the index ``ready``: a partition for each model family,
+in it the tenants one after the other, and of each tenant the jobs in the order of their claims."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from comfyq.domain.caller import TenantId
+from comfyq.domain.job import Job, JobId
+from comfyq.domain.job.order import rank, waits_since
+from comfyq.ports.table import Item, Table
+from comfyq.records.job_items import LAST, end_of, lane_of, ready_partition
+from comfyq.records.times import from_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """A job that no worker holds."""
+
+    id: JobId
+    family: str
+    lane: str  # its tenant's: tenants take turns in the order of their lanes
+    rank: datetime  # its place within the lane
+    since: datetime  # not claimable before
+
+    @property
+    def place(self) -> tuple[datetime, JobId]:
+        return self.rank, self.id
+
+    @property
+    def lead(self) -> timedelta:
+        """Return what its priority moves it ahead."""
+        return self.since - self.rank
+
+
+class ReadyRecords:
+    def __init__(self, table: Table) -> None:
+        self._table = table
+
+    async def beyond(self, family: str, lane: str | None, *, limit: int) -> Sequence[Waiting]:
+        """Return waiting jobs of a model family in the lanes after ``lane`` (None: in all), lane by
+        lane; the index lags."""
+        above = None if lane is None else end_of(lane)
+        partition = ready_partition(family)
+        page = await self._table.query("ready", partition, limit=limit, above=above)
+        return [_waiting(item, family) for item in page.items]
+
+    async def of_tenant(self, family: str, tenant: TenantId, *, limit: int) -> Sequence[Waiting]:
+        """Return a tenant's waiting jobs of a model family, in order; the index lags."""
+        page = await self._table.query(
+            "ready", ready_partition(family), limit=limit, prefix=f"{lane_of(tenant)}#"
+        )
+        return [_waiting(item, family) for item in page.items]
+
+
+def waiting(job: Job) -> Waiting:
+    """Return a job as the index lists it while it waits."""
+    return Waiting(job.id, job.family, lane_of(job.tenant), rank(job), waits_since(job))
+
+
+def _waiting(item: Item, family: str) -> Waiting:
+    job_id = JobId(item["pk"].removeprefix("JOB#"))
+    parts = item["rsk"].split("#", 4)
+    if len(parts) < 5:  # stored by a version without lanes
+        since = from_ms(int(parts[0]))
+        return Waiting(job_id, family, LAST, since, since)
+    number, tenant, rank_ms, since_ms, _ = parts
+    since = from_ms(int(since_ms))
+    return Waiting(job_id, family, f"{number}#{tenant}", from_ms(int(rank_ms)), since)

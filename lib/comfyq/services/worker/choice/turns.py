@@ -1,0 +1,99 @@
+"""The order in which a worker claims waiting jobs: tenants take turns, a job each.
+
+Within its turn a tenant's jobs go by priority and age, and by the models that ComfyUI holds. A
+doorbell that comes says that some job waits; which one is claimed with it is chosen here, from an
+index of the table.
+"""
+
+import random
+from collections.abc import Sequence
+from time import monotonic
+
+from comfyq.domain.job import Job, JobId
+from comfyq.ports.clock import Clock
+from comfyq.records.indexes.ready_jobs import Waiting
+from comfyq.records.job_items import lane_of
+from comfyq.services.worker.choice.affinity import Affinity
+from comfyq.services.worker.choice.ready_jobs import ReadyJobs
+
+ALONE_S = 0.5  # a tenant that waits alone is looked at so often: its doorbells have its order
+
+
+class Turns:
+    def __init__(
+        self,
+        *,
+        ready: ReadyJobs,
+        affinity: Affinity | None,
+        clock: Clock,
+        alone_s: float = ALONE_S,
+    ) -> None:
+        self._ready = ready
+        self._affinity = affinity  # None: the models that ComfyUI holds do not count
+        self._clock = clock
+        self._alone_s = alone_s
+        self._lane: str | None = None  # of the tenant that had its turn last
+        self._alone_since = float("-inf")  # monotonic
+
+    def took(self, job: Job) -> None:
+        """Note a job that this worker has claimed: its tenant has had its turn, and its models are
+        loaded."""
+        lane = lane_of(job.tenant)
+        if lane != self._lane:
+            self._lane, self._alone_since = lane, float("-inf")
+        if self._affinity is not None:
+            self._affinity.family = job.family
+        self._ready.tried(job.id)
+
+    def tried(self, job_id: JobId) -> None:
+        """Note a job that could not be claimed."""
+        self._ready.tried(job_id)
+
+    async def choose(
+        self, own: JobId | None = None, *, aside: Sequence[Waiting] = ()
+    ) -> Sequence[Waiting]:
+        """Return the job to claim next, and one to claim if another worker is faster.
+
+        ``own`` is the job that a doorbell names: nothing is returned if it will do as well, which
+        costs no read while one tenant's jobs of one model family and priority wait. ``aside`` are
+        jobs that were set aside, which this worker is able to run.
+        """
+        if await self._ready.are_plain() and not aside:
+            jobs = await self._by_family()
+        elif own is not None and monotonic() - self._alone_since < self._alone_s:
+            return ()
+        else:
+            jobs = await self._by_tenant(aside)
+        if not jobs:
+            return ()
+        best = jobs[0]
+        if self._affinity is not None:
+            best = self._affinity.best(jobs, now=self._clock.now())
+        if best.id == own:
+            return ()
+        # Who is slower than another worker goes on with its own doorbell's job if it is of this
+        # turn, else with any: those that choose at once do not meet again.
+        alike = [job for job in jobs if job.family == best.family and job is not best]
+        is_own_turn = any(job.id == own for job in jobs)
+        return [best] if is_own_turn or not alike else [best, random.choice(alike)]
+
+    async def _by_family(self) -> Sequence[Waiting]:
+        """Return waiting jobs if some are of another family than the loaded one."""
+        if self._affinity is None or self._affinity.family is None:
+            return ()
+        loaded = self._affinity.family
+        others = [family for family in await self._ready.families() if family != loaded]
+        jobs = await self._ready.next_tenant(others, after=None)
+        if not jobs:
+            return ()
+        return await self._ready.next_tenant([loaded], after=None, beside=jobs)
+
+    async def _by_tenant(self, aside: Sequence[Waiting]) -> Sequence[Waiting]:
+        families = await self._ready.families()
+        jobs = await self._ready.next_tenant(families, after=self._lane, beside=aside)
+        if not jobs and self._lane is not None:
+            jobs = await self._ready.next_tenant(families, after=None, beside=aside)
+            is_alone = all(job.lane == self._lane for job in jobs)
+            if is_alone and len({(job.family, job.lead) for job in jobs}) == 1:
+                self._alone_since = monotonic()
+        return jobs

@@ -1,0 +1,49 @@
+"""Waiting jobs of several families, tenants and priorities, and workers that choose among them."""
+
+from uuid import uuid4
+
+from comfyq.domain import job as jobs
+from comfyq.domain.caller import DEFAULT_TENANT, TenantId
+from comfyq.domain.graph.graph import Graph
+from comfyq.domain.job import Job, JobId
+from comfyq.domain.job.model import NORMAL_PRIORITY
+from comfyq.domain.submission.spec import Spec
+from comfyq.records.demand import DemandRecords
+from comfyq.records.indexes.ready_jobs import ReadyRecords
+from comfyq.services.worker.choice.affinity import Affinity
+from comfyq.services.worker.choice.ready_jobs import ReadyJobs
+from comfyq.services.worker.choice.turns import Turns
+from tests.farm import GRAPH, Farm
+
+ALICE, BOB, CAROL = (TenantId(name) for name in ("alice", "bob", "carol"))
+
+
+async def waiting(
+    farm: Farm,
+    family: str = "flux",
+    *,
+    tenant: TenantId = DEFAULT_TENANT,
+    priority: int = NORMAL_PRIORITY,
+    graph: Graph = GRAPH,
+) -> Job:
+    job = jobs.submitted(
+        id=JobId(str(uuid4())),
+        tenant=tenant,
+        workflow="w",
+        family=family,
+        priority=priority,
+        created_at=farm.clock.now(),
+    )
+    await DemandRecords(farm.table, clock=farm.clock).note(job)
+    await farm.records.create(job, Spec(graph=graph, parameters={}))
+    await farm.queue.send(job.id, tenant=job.tenant)
+    farm.clock.advance(0.001)
+    return job
+
+
+def turns_of(farm: Farm, *, max_wait_s: float | None = 60, alone_s: float = 0) -> Turns:
+    """Return the choices of one worker; without ``max_wait_s`` the loaded models do not count."""
+    demand = DemandRecords(farm.table, clock=farm.clock)
+    ready = ReadyJobs(ready=ReadyRecords(farm.table), demand=demand, clock=farm.clock)
+    affinity = None if max_wait_s is None else Affinity(max_wait_s=max_wait_s)
+    return Turns(ready=ready, affinity=affinity, clock=farm.clock, alone_s=alone_s)
