@@ -39,7 +39,10 @@ def print_story(story: Json) -> None:
     parameters = [(name, _value(value)) for name, value in story["parameters"].items()]
     _print_lines([*_job_lines(story), ("failures", str(story["failures"])), *parameters])
     now = story.get("running_attempt")
-    going_on = [now | {"ended_at": None, "verdict": "running", "reason": None}] if now else []
+    going_on = []
+    if now:
+        verdict = "running" if now["started_at"] else "claimed"
+        going_on = [now | {"ended_at": None, "verdict": verdict, "reason": None}]
     if not (attempts := [*story["attempts"], *going_on]):
         return
     table = _table("attempt", "worker", "claimed", "waited", "ran", "verdict", "reason")

@@ -42,12 +42,9 @@ class JobViews:
 
     def live(self, job: Job, estimate: Estimate = NOTHING) -> JobView:
         """Show a job that goes on, with what is estimated of it."""
-        fields = self._fields(job, None, NO_OUTPUTS)
-        fields["eta_s"] = estimate.eta_s
-        fields["queue_position"] = estimate.queue_position
-        fields["queue_position_above"] = estimate.position_above
-        fields["waits_for"] = waits_for(job, estimate)
-        return JobView.model_validate(fields)
+        return JobView.model_validate(
+            self._fields(job, None, NO_OUTPUTS) | _estimated(job, estimate)
+        )
 
     def accepted(self, accepted: Accepted, *, room: int = ANSWER_BYTES) -> JobView:
         """Show the answer to a submission, and to every replay of it whatever became of the job."""
@@ -65,9 +62,10 @@ class JobViews:
         )
         return self.job(new, spec=spec)
 
-    def story(self, story: Story) -> StoryView:
+    def story(self, story: Story, estimate: Estimate = NOTHING) -> StoryView:
         attempts = [AttemptView.model_validate(a, from_attributes=True) for a in story.attempts]
         fields = self._fields(story.job, story.spec, story.outputs)
+        fields |= _estimated(story.job, estimate)
         if failure := failure_of(story.job):
             fields["error"] = whole_error_text(failure)
         return StoryView(
@@ -114,6 +112,15 @@ class JobViews:
     def _urls(self, job_id: JobId) -> JobUrls:
         own = self._links.job(job_id)
         return JobUrls(self=own, cancel=own, ws=self._links.progress(job_id))
+
+
+def _estimated(job: Job, estimate: Estimate) -> dict[str, Any]:
+    return {
+        "eta_s": estimate.eta_s,
+        "queue_position": estimate.queue_position,
+        "queue_position_above": estimate.position_above,
+        "waits_for": waits_for(job, estimate),
+    }
 
 
 def _running_attempt(job: Job) -> RunningAttemptView | None:

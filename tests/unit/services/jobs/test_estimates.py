@@ -288,6 +288,8 @@ async def test_jobs_behind_prompts_of_others_say_so_and_have_no_end(
         await beat(lab, "w1")
     shown = lab.show(claimed)
     assert (shown["waits_for"], shown["eta_s"]) == (FOREIGN, None), "it is in that ComfyUI"
+    story = lab.client.get(f"/generate/{claimed}/story").json()
+    assert (story["waits_for"], story["queue_position"]) == (FOREIGN, 0)
     shown = lab.show(waiting)
     expected = (None, 10) if another else (FOREIGN, None)
     assert (shown["waits_for"], shown["eta_s"]) == expected

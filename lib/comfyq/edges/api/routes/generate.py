@@ -125,7 +125,8 @@ async def outputs(
 @router.get("/{job_id}/story", responses=problems(404))
 async def story(services: Services, caller: Reader, views: Views, job_id: JobIdInPath) -> StoryView:
     """All that is known of a job: its parameters, and what became of each attempt."""
-    return views.story(await services.queries.story(caller, job_id))
+    told = await services.queries.story(caller, job_id)
+    return views.story(told, await services.estimates.estimate(told.job))
 
 
 @router.get("/{job_id}/metadata", responses=problems(404), response_model_exclude_none=True)
