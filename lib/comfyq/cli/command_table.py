@@ -59,7 +59,7 @@ ENTRIES = (
     CommandEntry(
         "delete",
         "deletion:delete",
-        "Delete jobs with their files. One that has not ended is canceled first.",
+        "Delete jobs, or a batch of them, with their files. What has not ended is canceled first.",
         ASKING,
     ),
     CommandEntry("list", "jobs:listing", "List jobs, newest first; or batches.", ASKING),

@@ -217,6 +217,22 @@ def test_commands_for_jobs_take_a_batch(api: FakeApi, command: str) -> None:
     assert api.requests[-1][0] == ("DELETE" if command == "cancel" else "GET")
 
 
+@pytest.mark.parametrize(("others", "hinted"), [((), True), (("title",), False)])
+def test_a_column_that_names_files_alone_gets_a_hint(
+    api: FakeApi, tmp_path: Path, others: tuple[str, ...], hinted: bool
+) -> None:
+    api.workflow()
+    names = ("name", *others)
+    (tmp_path / "rows.csv").write_text(f"prompt,{','.join(names)}\na fox{',x' * len(names)}\n")
+    faults = [{"field": name, "message": "is not a parameter of it"} for name in names]
+    refused = item(0, detail="name: is not a parameter of it")
+    refused["error"]["errors"] = faults
+    api.answer("/generate/batch", batch(refused) | {"batch_id": None}, status=202)
+    ended = run(api, "batch", tmp_path / "rows.csv")
+    assert ended.exit_code == 1
+    assert ("add --name name" in ended.stderr) == hinted
+
+
 def test_an_id_of_nothing_is_refused(api: FakeApi) -> None:
     api.answer(f"/generate/{BATCH}", MISSING, status=404)
     api.answer(PATH, {"code": "batch-not-found"}, status=404)
@@ -253,15 +269,13 @@ def test_rows_without_results_are_named(api: FakeApi) -> None:
     assert ended.stderr.splitlines() == ["rows 1, 3: failed: it broke", "row 4: is no text"]
 
 
-@pytest.mark.parametrize("command", ["show", "delete"])
-def test_commands_for_jobs_alone_say_that_an_id_is_a_batchs(api: FakeApi, command: str) -> None:
+def test_a_command_for_jobs_alone_says_that_an_id_is_a_batchs(api: FakeApi) -> None:
     for path in (f"/generate/{BATCH}", f"/generate/{BATCH}/story"):
         api.answer(path, MISSING, status=404)
     api.answer(PATH, batch(item(0, api.job())))
-    ended = run(api, command, BATCH)
+    ended = run(api, "show", BATCH)
     assert ended.exit_code == 2
     assert f"{BATCH} is the id of a batch, not of a job" in ended.stderr
-    assert not [method for method, path, *_ in api.requests if (method, path) == ("DELETE", PATH)]
 
 
 def test_an_interrupted_wait_says_that_the_job_goes_on(

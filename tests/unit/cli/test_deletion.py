@@ -47,6 +47,25 @@ def test_a_job_that_does_not_exist_is_not_deleted(api: FakeApi) -> None:
     assert run(api, "delete", JOB).exit_code == 2
 
 
+def test_a_batch_is_canceled_and_then_deleted_job_by_job(api: FakeApi) -> None:
+    missing = {"code": "job-not-found", "title": "t", "status": 404, "detail": "there is no job"}
+    api.answer("/generate/batch-1", missing, status=404)
+    jobs = [api.job(status="canceled"), None, api.job(id="gone", status="completed")]
+    items = [{"index": index, "job": job, "error": None} for index, job in enumerate(jobs)]
+    api.answer("/generate/batch/batch-1", {"batch_id": "batch-1", "items": items})
+    api.answer(PATH, api.job(status="canceled"))
+    api.answer("/generate/gone", missing, status=404)
+    result = run(api, "delete", "batch-1")
+    assert (result.exit_code, result.stdout) == (0, "deleted 2 jobs of batch batch-1\n")
+    deletions = [path for method, path, *_ in api.requests if method == "DELETE"]
+    assert deletions == [
+        "/generate/batch-1?purge=true",
+        "/generate/batch/batch-1",
+        f"{PATH}?purge=true",
+        "/generate/gone?purge=true",
+    ]
+
+
 def test_open_prints_where_an_output_is(api: FakeApi) -> None:
     output = api.output(b"pixels", blake3="")
     api.answer(PATH, api.job(status="completed", outputs=[output], more_outputs="elsewhere"))

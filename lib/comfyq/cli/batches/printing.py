@@ -10,6 +10,7 @@ from comfyq.cli.client import Json
 from comfyq.cli.printing import counts_of, print_json
 
 UNSUCCESSFUL = ("failed", "canceled")
+NO_PARAMETER = "is not a parameter"  # how the server begins of a value that a workflow lacks
 
 
 def print_accepted(sent: SentBatch, *, as_json: bool) -> None:
@@ -23,6 +24,15 @@ def print_accepted(sent: SentBatch, *, as_json: bool) -> None:
         for item in sent.batch["items"]
         if item["error"]
     )
+    columns = {
+        fault["field"]
+        for item in sent.batch["items"]
+        for fault in (item["error"] or {}).get("errors", ())
+        if fault["message"].startswith(NO_PARAMETER)
+    }
+    if len(columns) == 1:
+        [column] = columns
+        typer.echo(f"if {column} is only to name files, add --name {column}", err=True)
 
 
 def print_unsuccessful(batch: Json) -> None:

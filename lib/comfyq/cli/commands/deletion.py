@@ -1,5 +1,6 @@
 """``comfyq delete``: jobs and their files."""
 
+from functools import partial
 from typing import Annotated
 
 import typer
@@ -8,40 +9,65 @@ from comfyq.cli.client import ApiClient, client_at
 from comfyq.cli.errors import Refused
 from comfyq.cli.following import follow
 from comfyq.cli.options import Url
-from comfyq.cli.targets import only_job
+from comfyq.cli.targets import job_or_batch
 
-OF_BATCHES = "`comfyq cancel {0}` stops its jobs; delete them by their own ids"
-
-JobIds = Annotated[list[str], typer.Argument(metavar="ID...", help="The jobs' ids.")]
+Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of jobs or batches.")]
 
 
-def delete(ctx: typer.Context, job_ids: JobIds, url: Url = None) -> None:
-    """Delete jobs with their files. One that has not ended is canceled first."""
+def delete(ctx: typer.Context, target_ids: Ids, url: Url = None) -> None:
+    """Delete jobs, or a batch of them, with their files. What has not ended is canceled first."""
     client = client_at(ctx, url)
-    reused = [job_id for job_id in job_ids if not _deleted(client, job_id)]
-    for job_id in reused:  # those that have their files may be gone now
-        _delete(client, job_id)
-        typer.echo(f"deleted {job_id}")
+    reused = [target_id for target_id in target_ids if not _deleted(client, target_id)]
+    for target_id in reused:  # those that have their files may be gone now
+        typer.echo(_delete(client, target_id))
 
 
-def _deleted(client: ApiClient, job_id: str) -> bool:
-    """Delete a job; return False if other jobs have its files."""
+def _deleted(client: ApiClient, target_id: str) -> bool:
+    """Delete a job or batch; return False if other jobs have files of it."""
     try:
-        _delete(client, job_id)
+        typer.echo(_delete(client, target_id))
     except Refused as refused:
         if refused.problem.get("code") != "job-reused":
             raise
         return False
-    typer.echo(f"deleted {job_id}")
     return True
 
 
-def _delete(client: ApiClient, job_id: str) -> None:
+def _delete(client: ApiClient, target_id: str) -> str:
+    """Delete a job or batch, and say so."""
+    return job_or_batch(target_id, partial(_job, client), partial(_batch, client))[0]
+
+
+def _job(client: ApiClient, job_id: str) -> str:
     try:
-        only_job(client, job_id, client.purge, instead=OF_BATCHES.format(job_id))
+        client.purge(job_id)
     except Refused as refused:
         if refused.problem.get("code") != "job-not-ended":
             raise
         for _ in follow(client, job_id):
             continue  # until its worker has stopped it
         client.purge(job_id)
+    return f"deleted {job_id}"
+
+
+def _batch(client: ApiClient, batch_id: str) -> str:
+    """Delete every job of a batch, which stays listed without them."""
+    client.cancel_batch(batch_id)  # all at once: one after another, each would have begun
+    items = client.batch(batch_id, items=True)["items"]
+    job_ids = [item["job"]["id"] for item in items if item["job"] is not None]
+    reused = [job_id for job_id in job_ids if not _is_gone(client, job_id)]
+    for job_id in reused:
+        _job(client, job_id)
+    count = len(job_ids)
+    return f"deleted {count} {'job' if count == 1 else 'jobs'} of batch {batch_id}"
+
+
+def _is_gone(client: ApiClient, job_id: str) -> bool:
+    """Delete a job unless it is not there any more; return False if other jobs have its files."""
+    try:
+        _job(client, job_id)
+    except Refused as refused:
+        if refused.problem.get("code") not in ("job-not-found", "job-reused"):
+            raise
+        return refused.problem.get("code") == "job-not-found"
+    return True
