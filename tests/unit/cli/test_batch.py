@@ -224,12 +224,12 @@ def test_a_column_that_names_files_alone_gets_a_hint(
     api.workflow()
     names = ("name", *others)
     (tmp_path / "rows.csv").write_text(f"prompt,{','.join(names)}\na fox{',x' * len(names)}\n")
-    faults = [{"field": name, "message": "is not a parameter of it"} for name in names]
-    refused = item(0, detail="name: is not a parameter of it")
-    refused["error"]["errors"] = faults
-    api.answer("/generate/batch", batch(refused) | {"batch_id": None}, status=202)
+    message = "is not a parameter of it"
+    faults = [{"field": f"requests.0.{name}", "message": message} for name in names]
+    api.answer("/generate/batch", {"code": "invalid-request", "errors": faults}, status=422)
     ended = run(api, "batch", tmp_path / "rows.csv")
     assert ended.exit_code == 1
+    assert f"name: {message}" in ended.stderr
     assert ("add --name name" in ended.stderr) == hinted
 
 

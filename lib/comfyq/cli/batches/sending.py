@@ -87,18 +87,20 @@ def _nothing_to_run(refused: Refused, size: int) -> Json:
     ]
     if not errors:
         raise refused
-    details = dict.fromkeys(range(size), UNSAID)
-    for number in {number for number, *_ in errors}:
-        details[number] = "; ".join(
-            f"{field}: {message}" if field else message
-            for at, field, message in errors
-            if at == number
-        )
-    items = [
-        {"index": number, "job": None, "error": {"code": "refused", "detail": detail}}
-        for number, detail in sorted(details.items())
-    ]
+    items = [_refused_item(number, _faults(errors, number)) for number in range(size)]
     return {"batch_id": None, "size": size, "done": True, "progress": 1.0} | {
         "counts": {"refused": size},
         "items": items,
     }
+
+
+def _faults(errors: Sequence[tuple[int, str, str]], number: int) -> Sequence[Json]:
+    """Return the errors of one request, as a batch's item has them."""
+    return [{"field": field or "", "message": said} for at, field, said in errors if at == number]
+
+
+def _refused_item(number: int, faults: Sequence[Json]) -> Json:
+    details = [": ".join(filter(None, (each["field"], each["message"]))) for each in faults]
+    detail = "; ".join(details) or UNSAID
+    error = {"code": "refused", "detail": detail, "errors": list(faults)}
+    return {"index": number, "job": None, "error": error}
