@@ -139,6 +139,7 @@ async def test_every_kind_of_follower_is_told_when_the_reason_to_wait_changes() 
             records=lab.world.records,
             announcer=lab.world.announcer,
             reasons=told,
+            clock=lab.world.clock,
         )
         assert lab.gateway is not None
         assert not lab.gateway.any_open()

@@ -45,6 +45,7 @@ class Services(JobServices):
             records=self.records,
             announcer=self.announcer,
             reasons=self.estimates.reasons,
+            clock=self.ports.clock,
         )
 
     @cached_property

@@ -78,7 +78,7 @@ class SubscriptionRecords:
         await self._table.write(
             Put({"pk": f"JOB#{job_id}", "sk": f"SUB#{connection.id}", **common, "ttl": ttl}),
             Put({"pk": f"CONN#{connection.id}", "sk": f"JOB#{job_id}", "ttl": ttl}),
-            *([] if ended else [Put(followed_item(job_id, ttl=now_s + FOLLOW_S))]),
+            *([] if ended else [Put(followed_item(job_id, now_s=now_s, ttl=now_s + FOLLOW_S))]),
             synced=False,
         )
 

@@ -1,7 +1,7 @@
 """Jobs that got a follower before they ended, and the reasons to wait that followers were told."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from comfyq.domain.job import JobId
 from comfyq.ports.table import Cursor, Delete, Item, Key, Put, Table
@@ -14,9 +14,24 @@ ANY_WORKER = "*"  # stands for the worker of jobs that none holds
 
 
 @dataclass(frozen=True, slots=True)
+class FollowedJob:
+    id: JobId
+    since_s: int  # when its newest follower came (epoch seconds)
+
+
+@dataclass(frozen=True, slots=True)
 class FollowedPage:
-    ids: Sequence[JobId]
+    jobs: Sequence[FollowedJob]
     cursor: Cursor | None
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Reasons to wait, by worker, that followers were told."""
+
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    at_s: int = 0  # when they changed (epoch seconds)
+    settled: bool = True  # who came about then was told as well
 
 
 class FollowedJobRecords:
@@ -28,22 +43,26 @@ class FollowedJobRecords:
 
     async def page(self, *, after: Cursor | None = None) -> FollowedPage:
         page = await self._table.query("main", PARTITION, prefix=PREFIX, limit=PAGE, after=after)
-        ids = [JobId(item["sk"].removeprefix(PREFIX)) for item in page.items]
-        return FollowedPage(ids, page.cursor)
+        return FollowedPage([_followed(item) for item in page.items], page.cursor)
 
     async def remove(self, job_id: JobId) -> None:
         await self._table.write(Delete((PARTITION, f"{PREFIX}{job_id}")), synced=False)
 
-    async def told(self) -> Mapping[str, str]:
-        """Return the reasons that were stored last."""
+    async def told(self) -> Told:
+        """Return what was stored last."""
         item = await self._table.get(TOLD)
-        return {} if item is None else item["reasons"]
+        return Told() if item is None else Told(item["reasons"], item["at"], item["settled"])
 
-    async def note_told(self, reasons: Mapping[str, str]) -> None:
-        item = {"pk": TOLD[0], "sk": TOLD[1], "reasons": dict(reasons)}
-        await self._table.write(Put(item), synced=False)
+    async def note_told(self, told: Told) -> None:
+        key = {"pk": TOLD[0], "sk": TOLD[1]}
+        what = {"reasons": dict(told.reasons), "at": told.at_s, "settled": told.settled}
+        await self._table.write(Put({**key, **what}), synced=False)
 
 
-def followed_item(job_id: JobId, *, ttl: int) -> Item:
+def followed_item(job_id: JobId, *, now_s: int, ttl: int) -> Item:
     """Return the item that lists a job; each subscription writes it anew."""
-    return {"pk": PARTITION, "sk": f"{PREFIX}{job_id}", "ttl": ttl}
+    return {"pk": PARTITION, "sk": f"{PREFIX}{job_id}", "since": now_s, "ttl": ttl}
+
+
+def _followed(item: Item) -> FollowedJob:
+    return FollowedJob(JobId(item["sk"].removeprefix(PREFIX)), item["since"])

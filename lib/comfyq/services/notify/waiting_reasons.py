@@ -1,14 +1,22 @@
 """Fresh frames for followers of queued jobs when the reason to wait changes."""
 
-from collections.abc import Awaitable, Callable, Mapping, Set
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from functools import partial
 
 from comfyq.aio.tasks import limited
 from comfyq.domain.errors import JobNotFound
-from comfyq.domain.job import JobId, JobStatus
-from comfyq.ports.table import Cursor
-from comfyq.records.indexes.followed_jobs import ANY_WORKER, FollowedJobRecords, FollowedPage
+from comfyq.domain.job import Job, JobStatus
+from comfyq.ports.clock import Clock
+from comfyq.records.indexes.followed_jobs import (
+    ANY_WORKER,
+    FollowedJob,
+    FollowedJobRecords,
+    FollowedPage,
+    Told,
+)
 from comfyq.records.jobs import JobRecords
+from comfyq.records.times import to_ms
 from comfyq.services.notify.announcer import Announcer
 
 AT_ONCE = 25
@@ -30,11 +38,13 @@ class WaitingReasons:
         records: JobRecords,
         announcer: Announcer,
         reasons: Reasons,
+        clock: Clock,
     ) -> None:
         self._followed = followed
         self._records = records
         self._announcer = announcer
         self._reasons = reasons
+        self._clock = clock
 
     async def push(self) -> int:
         """Post a frame of each followed job that waits and whose reason has changed since the last
@@ -44,39 +54,55 @@ class WaitingReasons:
             Unavailable: the table does not answer; the next call posts what this one did not.
         """
         page = await self._followed.page()
-        if not page.ids:
+        if not page.jobs:
             return 0
         now, told = await self._reasons(), await self._followed.told()
-        changed = {key for key in {*now, *told} if now.get(key) != told.get(key)}
-        if not changed:
+        changed = frozenset(
+            key for key in {*now, *told.reasons} if now.get(key) != told.reasons.get(key)
+        )
+        if not changed and told.settled:
             return 0
-        pushed = await self._push_all(page, changed)
-        await self._followed.note_told(now)  # last: after a crash they are posted again
+        pushed = await self._push_all(page, News(changed, told))
+        # Last, so that after a crash they are posted again. Who came about the time of a change
+        # may have been told by a process that knew an older state of the workers.
+        at_s = to_ms(self._clock.now()) // 1000 if changed else told.at_s
+        await self._followed.note_told(Told(now, at_s, settled=not changed))
         return pushed
 
-    async def _push_all(self, page: FollowedPage, changed: Set[str]) -> int:
+    async def _push_all(self, page: FollowedPage, news: "News") -> int:
         pushed = 0
         while True:
-            push = partial(self._push, changed=changed)
-            pushed += sum((await limited(AT_ONCE, page.ids, push)).values())
-            cursor: Cursor | None = page.cursor
-            if cursor is None:
+            push = partial(self._push, news=news)
+            pushed += sum((await limited(AT_ONCE, page.jobs, push)).values())
+            if page.cursor is None:
                 return pushed
-            page = await self._followed.page(after=cursor)
+            page = await self._followed.page(after=page.cursor)
 
-    async def _push(self, job_id: JobId, *, changed: Set[str]) -> bool:
+    async def _push(self, followed: FollowedJob, *, news: "News") -> bool:
         try:
-            job = await self._records.get(job_id)
+            job = await self._records.get(followed.id)
         except JobNotFound:
             job = None
         if job is None or job.status.terminal:
-            await self._followed.remove(job_id)
+            await self._followed.remove(followed.id)
             return False
-        if job.status is not JobStatus.QUEUED or job.is_aside:
-            return False
-        # A job may have been claimed since its followers were told what all jobs waited for.
-        keys = {ANY_WORKER} if job.lease is None else {ANY_WORKER, job.lease.worker}
-        if keys.isdisjoint(changed):
+        if job.status is not JobStatus.QUEUED or job.is_aside or not news.concerns(job, followed):
             return False
         await self._announcer.announce(job)
         return True
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """Changed reasons, by worker, and what was told before."""
+
+    changed: frozenset[str]
+    told: Told
+
+    def concerns(self, job: Job, followed: FollowedJob) -> bool:
+        """Return whether the followers of a waiting job know less."""
+        if not self.told.settled and followed.since_s >= self.told.at_s:
+            return True
+        # A job may have been claimed since its followers were told what all jobs waited for.
+        keys = {ANY_WORKER} if job.lease is None else {ANY_WORKER, job.lease.worker}
+        return not keys.isdisjoint(self.changed)

@@ -34,6 +34,7 @@ class Lab:
             records=self.world.records,
             announcer=self.world.announcer,
             reasons=self.told,
+            clock=self.world.clock,
         )
 
     async def told(self) -> Mapping[str, str]:
@@ -44,6 +45,7 @@ class Lab:
         connected = await self.world.subscriptions.connected(SOCKET.id)
         for name in names:
             await self.world.subscriptions.subscribe(connected, JobId(name))
+        self.world.clock.advance(1)
         self.notifier.posts.clear()
 
     async def pushed(self, **reasons: str) -> list[tuple[str, str | None]]:
@@ -57,7 +59,7 @@ class Lab:
         return sorted((frame["job_id"], frame["waits_for"]) for frame in frames)
 
     async def listed(self) -> list[str]:
-        return list((await self.followed.page()).ids)
+        return [each.id for each in (await self.followed.page()).jobs]
 
 
 @pytest.fixture
@@ -73,6 +75,17 @@ async def test_a_changed_reason_is_posted_once(lab: Lab) -> None:
     assert await lab.pushed(any="paused") == [("a", "paused")]
     assert await lab.pushed() == [("a", None)]
     assert await lab.pushed() == []
+
+
+async def test_who_came_about_the_time_of_a_change_is_told_once_more(lab: Lab) -> None:
+    """The frame at its subscription may be of a process that knew an older state of workers."""
+    await lab.world.submitted("a")
+    await lab.world.submitted("b")
+    await lab.follow("a")
+    assert await lab.pushed(any="no worker") == [("a", "no worker")]
+    await lab.follow("b")
+    assert await lab.pushed(any="no worker") == [("b", "no worker")]
+    assert await lab.pushed(any="no worker") == []
 
 
 async def test_a_claimed_job_hears_of_its_own_worker_alone(lab: Lab) -> None:
@@ -142,6 +155,7 @@ async def test_jobs_that_nobody_follows_cost_nothing(lab: Lab) -> None:
     reads.clear()
     await lab.pushed(any="x")
     assert [read for read in reads if read.startswith("JOB#")] == ["JOB#job-07"]
+    await lab.pushed(any="x")
     reads.clear()
     await lab.pushed(any="x")
     assert reads == ["main FOLLOWED", "FOLLOWED"]
