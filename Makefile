@@ -135,7 +135,7 @@ lock: .tools/.made ## resolve every dependency again
 	$(COMPILE) pyproject.toml --upgrade --extra all --group build --output-file requirements.lock
 	$(COMPILE) pyproject.toml --upgrade --extra all --group build --group dev \
 		--constraint requirements.lock --output-file requirements-dev.lock
-	$(COMPILE) pyproject.toml --upgrade --extra api --extra aws \
+	$(COMPILE) pyproject.toml --upgrade --extra api --extra aws --extra oidc \
 		--constraint requirements.lock --output-file functions/requirements.lock
 	$(COMPILE) pyproject.toml --upgrade --extra worker --extra cli --extra aws --extra minio \
 		--group build --constraint requirements.lock --output-file infra/worker/requirements.lock

@@ -1,4 +1,4 @@
-"""The HTTP API and its sockets with API keys, and one of each thing that has an id."""
+"""The HTTP API and its sockets with sign-in, and one of each thing that has an id."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -19,6 +19,7 @@ from comfyq.ports.inbox import Message
 from comfyq.services.access.api_keys import ApiKeys
 from comfyq.testing.memory.notifier import MemoryNotifier
 from tests.api_lab import ApiLab, JobMoves, output
+from tests.issuer import TENANT_CLAIM, Issuer
 
 ALL = frozenset(Scope)
 OTHER = TenantId("other")
@@ -47,9 +48,10 @@ class Things:
 
 
 class KeyedServer(JobMoves, ABC):
-    """A server whose clients need a key; whoever has it has its services too."""
+    """A server whose clients need a key or a token; whoever has it has its services too."""
 
     services: Services
+    issuer: Issuer | None = None  # of tokens, if they let in
 
     def __init__(self) -> None:
         self._letters = count(1)
@@ -75,6 +77,18 @@ class KeyedServer(JobMoves, ABC):
     ) -> str:
         """Return the text of a new key."""
         return (await self.keys.create(tenant, "a key", scopes, lives=lives))[1]
+
+    def token(
+        self,
+        scopes: frozenset[Scope] = ALL,
+        *,
+        tenant: TenantId | None = DEFAULT_TENANT,
+        **how: Any,
+    ) -> str:
+        """Return a new token of the issuer; ``how`` changes it."""
+        assert self.issuer is not None, "tokens let in"
+        claims = {TENANT_CLAIM: tenant, "scope": " ".join(scopes)}
+        return self.issuer.token(now=self.services.ports.clock.now(), **(claims | how))
 
     async def expired_key(self) -> str:
         return await self.key(lives=timedelta(seconds=-1))
@@ -118,11 +132,14 @@ class KeyedServer(JobMoves, ABC):
 
 
 class AccessLab(KeyedServer, ApiLab):
-    """A server in memory."""
+    """A server in memory; with an issuer, its tokens let in as well as keys."""
 
-    def __init__(self) -> None:
+    def __init__(self, issuer: Issuer | None = None, **settings: Any) -> None:
         KeyedServer.__init__(self)
-        ApiLab.__init__(self, COMFYQ_AUTH="keys")
+        self.issuer = issuer
+        if issuer is not None:
+            settings = {"COMFYQ_AUTH": "keys,oidc", **issuer.settings, **settings}
+        ApiLab.__init__(self, **({"COMFYQ_AUTH": "keys"} | settings))
 
     @property
     def notifier(self) -> MemoryNotifier:

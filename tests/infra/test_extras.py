@@ -19,7 +19,10 @@ IMPORTED = {  # packages whose every module must import with what is in the lock
     FUNCTIONS: (
         *(f"comfyq.{name}" for name in CORE),
         *(f"comfyq.edges.{name}" for name in ("api", "intake", "reaper", "websocket")),
-        *(f"comfyq.adapters.{name}" for name in ("apigw", "dynamodb", "s3", "sqs", "filesystem")),
+        *(
+            f"comfyq.adapters.{name}"
+            for name in ("apigw", "dynamodb", "oidc", "s3", "sqs", "filesystem")
+        ),
     ),
     WORKER: (
         *(f"comfyq.{name}" for name in CORE),
@@ -88,7 +91,7 @@ def test_locks_agree_with_the_lock_of_everything(lock: Path) -> None:
 
 @pytest.mark.parametrize(
     ("lock", "extras"),
-    [(FUNCTIONS, {"api", "aws"}), (WORKER, {"worker", "cli", "aws", "minio"})],
+    [(FUNCTIONS, {"api", "aws", "oidc"}), (WORKER, {"worker", "cli", "aws", "minio"})],
     ids=["functions", "worker"],
 )
 def test_a_lock_has_what_its_extras_name_and_nothing_else_of_ours(

@@ -21,10 +21,13 @@ from comfyq.config import Backend, Settings, read_settings
 from comfyq.local.emulator import Emulator
 from tests.access_lab import CONTENT, KeyedServer, Things
 from tests.api_lab import output
+from tests.issuer import Issuer, serving_issuer
 from tests.paths import DATA
 from tests.unit.edges.test_access import (
+    ALSO,
     CLIENTS,
     REQUESTS,
+    RIGHT,
     ROUTES,
     SUBMITS,
     Client,
@@ -32,7 +35,6 @@ from tests.unit.edges.test_access import (
     check,
     check_request,
     key_for,
-    right,
 )
 
 LINKED = ("GET", "HEAD")  # of an output: where storage has links of its own, one is answered
@@ -41,9 +43,10 @@ LINKED = ("GET", "HEAD")  # of an output: where storage has links of its own, on
 class FunctionServer(KeyedServer):
     """The API's function in a thread of its own, as its event loop demands."""
 
-    def __init__(self, settings: Settings, folder: Path) -> None:
+    def __init__(self, settings: Settings, folder: Path, issuer: Issuer) -> None:
         super().__init__()
         self.settings = settings
+        self.issuer = issuer
         self._folder = folder
         self.services = Services(settings, open_ports(settings))
         self.records = self.services.records
@@ -56,7 +59,7 @@ class FunctionServer(KeyedServer):
         self.services.ports.close()
 
     def ask(self, method: str, path: str, key: str | None, **request: Any) -> httpx2.Response:
-        event = _event(method, path, {} if key is None else {"x-api-key": key}, request)
+        event = _event(method, path, {} if key is None else _shown(key), request)
         answer = self._thread.submit(self._function, event, None).result()
         body = answer.get("body") or ""
         content = b64decode(body) if answer.get("isBase64Encoded") else body.encode()
@@ -66,6 +69,10 @@ class FunctionServer(KeyedServer):
         path = self._folder / "picture"
         path.write_bytes(CONTENT)
         await self.services.ports.assets.put(output().key, path, content_type="image/png")
+
+
+def _shown(key: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {key}"} if "." in key else {"x-api-key": key}
 
 
 def _make_loop() -> None:
@@ -90,9 +97,18 @@ def _event(
     return event
 
 
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[Issuer]:
+    with serving_issuer() as issuer:
+        yield issuer
+
+
 @pytest.fixture(scope="module", params=["embedded", "emulator"])
-def settings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    variables = {"COMFYQ_DATA_DIR": str(tmp_path_factory.mktemp("data"))}
+def settings(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, issuer: Issuer
+) -> Settings:
+    own = {"COMFYQ_DATA_DIR": str(tmp_path_factory.mktemp("data")), "COMFYQ_AUTH": "keys,oidc"}
+    variables = own | issuer.settings
     if request.param == Backend.EMBEDDED:
         return read_settings(variables)
     emulator: Emulator = request.getfixturevalue("emulator")
@@ -118,9 +134,9 @@ def run() -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def server(
-    settings: Settings, run: Any, tmp_path_factory: pytest.TempPathFactory
+    settings: Settings, run: Any, tmp_path_factory: pytest.TempPathFactory, issuer: Issuer
 ) -> Iterator[FunctionServer]:
-    made = FunctionServer(settings, tmp_path_factory.mktemp("files"))
+    made = FunctionServer(settings, tmp_path_factory.mktemp("files"), issuer)
     yield made
     made.close()
 
@@ -135,8 +151,8 @@ def kept(server: FunctionServer, run: Any) -> Things:
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda each: each.__name__)
 def test_routes(server: FunctionServer, kept: Things, client: Client, run: Any) -> None:
     for place, row in ROUTES.items():
-        key = run(client, server, row.scope)
-        things = run(server.things) if client is right else kept
+        key = run(key_for, client, server, row.scope, row.also)
+        things = run(server.things) if client in RIGHT else kept
         answer = asked(server, place, things, key)
         if answer.is_redirect and place.split()[0] in LINKED:
             assert row.scope is None, "only what a link signs leads to storage"
@@ -147,6 +163,6 @@ def test_routes(server: FunctionServer, kept: Things, client: Client, run: Any) 
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda each: each.__name__)
 def test_requests(server: FunctionServer, client: Client, run: Any) -> None:
     for request, (scope, _) in REQUESTS.items():
-        key = run(key_for, client, server, scope)
+        key = run(key_for, client, server, scope, ALSO)
         for path in SUBMITS:
             check_request(server, path, request, client, key)

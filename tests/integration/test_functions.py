@@ -26,7 +26,7 @@ for line in sys.stdin:
 
 # What no cold start needs: libraries of workers and of AWS, and routes beside /generate.
 ABSENT = (
-    *("boto3", "botocore", "aiohttp", "PIL", "minio", "pydantic.v1"),
+    *("boto3", "botocore", "aiohttp", "PIL", "minio", "pydantic.v1", "jwt", "cryptography"),
     *(
         "comfyq.edges.api.routes.assets",
         "comfyq.edges.api.routes.batches",

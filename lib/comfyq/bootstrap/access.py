@@ -3,20 +3,26 @@
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from functools import cached_property
+from functools import cached_property, partial
+from typing import TYPE_CHECKING
 
-from comfyq.adapters.authentication.api_keys import KeyAuthenticator
+from comfyq.adapters.authentication.bearer import BearerAuthenticator
 from comfyq.adapters.authentication.local_owner import LocalOwner
 from comfyq.bootstrap.backends import open_ports
+from comfyq.bootstrap.ports import MissingSetting
 from comfyq.bootstrap.records import Records
-from comfyq.config import Settings
+from comfyq.config import OidcSettings, Settings
 from comfyq.domain.caller import TenantId
 from comfyq.ports.authenticator import Authenticator
+from comfyq.ports.clock import Clock
 from comfyq.records.api_keys import ApiKeyRecords
 from comfyq.records.tickets import TicketRecords
 from comfyq.services.access.api_keys import ApiKeys
 from comfyq.services.access.open_sockets import OpenSockets
 from comfyq.services.access.tickets import Tickets
+
+if TYPE_CHECKING:
+    from comfyq.adapters.oidc.tokens import OidcTokens
 
 
 class AccessServices(Records):
@@ -50,7 +56,38 @@ class AccessServices(Records):
         tenant = TenantId(self.settings.tenants.submissions_tenant)
         if self.settings.api.is_open:
             return LocalOwner(submissions_tenant=tenant)
-        return KeyAuthenticator(keys=self.api_keys, tickets=self.tickets, submissions_tenant=tenant)
+        tokens = None
+        if self.settings.api.takes_tokens:
+            tokens = tokens_of(self.settings.oidc, clock=self.ports.clock)
+        return BearerAuthenticator(
+            keys=self.api_keys if self.settings.api.takes_keys else None,
+            tokens=tokens,
+            tickets=self.tickets,
+            submissions_tenant=tenant,
+        )
+
+
+def tokens_of(settings: OidcSettings, *, clock: Clock) -> "OidcTokens":
+    """Return what checks the tokens of the issuer that is set; raises MissingSetting."""
+    if settings.missing is not None:
+        raise MissingSetting(f"sign-in by tokens (COMFYQ_AUTH) needs {settings.missing}: set it")
+    try:  # an extra, and some 100 ms of a cold start: for those alone who use it
+        from comfyq.adapters.oidc.documents import fetched_keys
+        from comfyq.adapters.oidc.issuer_keys import IssuerKeys
+        from comfyq.adapters.oidc.tokens import OidcTokens
+    except ModuleNotFoundError as missing:
+        raise MissingSetting(
+            f"sign-in by tokens needs the package {missing.name}, which is not installed: "
+            "install comfyq with its extra `oidc`"
+        ) from missing
+    return OidcTokens(
+        keys=IssuerKeys(fetch=partial(fetched_keys, settings.issuer), clock=clock),
+        issuer=settings.issuer,
+        audiences=frozenset(settings.audiences),
+        algorithms=settings.allowed_algorithms,
+        rules=settings.rules,
+        clock=clock,
+    )
 
 
 @asynccontextmanager

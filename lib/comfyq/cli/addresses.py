@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import psutil
 
-from comfyq.local.sign_in import is_loopback
+from comfyq.domain.loopback import is_loopback
 
 EVERY_ONE = ("", "0.0.0.0", "::")  # hosts to listen on that mean all addresses  # noqa: S104
 

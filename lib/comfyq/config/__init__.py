@@ -23,6 +23,7 @@ from comfyq.config.groups import (
     TenantSettings,
     WorkerSettings,
 )
+from comfyq.config.oidc import OidcSettings
 
 __all__ = [
     "LOOK_ALIKE_ACCESS",
@@ -37,6 +38,7 @@ __all__ = [
     "LimitSettings",
     "LocalSettings",
     "MinioSettings",
+    "OidcSettings",
     "Settings",
     "TenantSettings",
     "WorkerSettings",

@@ -28,6 +28,16 @@ class Auth(StrEnum):
 
     NONE = "none"  # they do not: everyone is the owner
     KEYS = "keys"  # by an API key
+    OIDC = "oidc"  # by a token of an OpenID Connect issuer
+    BOTH = "keys,oidc"  # by either
+
+    @property
+    def takes_keys(self) -> bool:
+        return self in (Auth.KEYS, Auth.BOTH)
+
+    @property
+    def takes_tokens(self) -> bool:
+        return self in (Auth.OIDC, Auth.BOTH)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,10 +49,10 @@ class ApiSettings:
     link_secret: Annotated[SecretStr | None, AfterValidator(_long_enough)] = None
     """Signs the links to outputs, at least 32 bytes; unset: made once and kept in the table."""
     link_expires_s: int | None = None
-    """A link to an output is valid for that long; unset: 3600 with API keys, else 604800."""
+    """A link to an output is valid for that long; unset: 3600 with sign-in, else 604800."""
     auth: Auth | None = None
-    """Sign-in of clients: by API `keys`, or `none`, so that everyone is the owner.
-    Unset: none for `comfyq up` on loopback, else keys."""
+    """Sign-in of clients: by API `keys`, by tokens of an `oidc` issuer, by either (`keys,oidc`), or
+    `none`, so that everyone is the owner. Unset: none for `comfyq up` on loopback, else keys."""
     cors_origins: str = ""
     """Origins, with commas, whose pages in a browser may use a server on one machine; `*`: all,
     unset: none. On AWS, `CorsOrigins` of the template says it."""
@@ -57,6 +67,16 @@ class ApiSettings:
     def is_open(self) -> bool:
         """Return whether clients need not show who they are."""
         return self.auth is Auth.NONE
+
+    @property
+    def takes_keys(self) -> bool:
+        """Return whether API keys let clients in, as they do unless anything else is said."""
+        return self.auth is None or self.auth.takes_keys
+
+    @property
+    def takes_tokens(self) -> bool:
+        """Return whether tokens of the issuer let clients in."""
+        return self.auth is not None and self.auth.takes_tokens
 
     @property
     def links_live_s(self) -> int:

@@ -15,6 +15,7 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, Field, SecretStr
 
 from comfyq.config.api import ApiSettings
+from comfyq.config.oidc import OidcSettings
 from comfyq.config.variable import Variable
 from comfyq.domain.caller import tenant_id
 from comfyq.domain.files.fetch_exceptions import allowed_entries
@@ -261,6 +262,7 @@ class Settings:
     """Log lines from this level on: `debug`, `info`, `warning`, `error` or `critical`."""
 
     api: ApiSettings = field(default_factory=ApiSettings)
+    oidc: OidcSettings = field(default_factory=OidcSettings)
     tenants: TenantSettings = field(default_factory=TenantSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
     local: LocalSettings = field(default_factory=LocalSettings)

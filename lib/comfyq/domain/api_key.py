@@ -16,7 +16,8 @@ from comfyq.domain.caller import Caller, Scope, TenantId
 ID_BYTES = 8
 SECRET_BYTES = 32
 USE_NOTED = timedelta(hours=1)  # uses within it are one write
-KEY = re.compile(r"cq_([0-9a-f]{16})_([0-9a-f]{64})")
+PREFIX = "cq_"
+KEY = re.compile(PREFIX + r"([0-9a-f]{16})_([0-9a-f]{64})")
 
 KeyId = NewType("KeyId", str)
 
@@ -52,7 +53,12 @@ class ApiKey:
 
 def key_text(key_id: KeyId, secret: str) -> str:
     """Return what a client shows."""
-    return f"cq_{key_id}_{secret}"
+    return f"{PREFIX}{key_id}_{secret}"
+
+
+def has_key_prefix(text: str) -> bool:
+    """Return whether a text is meant to be an API key."""
+    return text.startswith(PREFIX)
 
 
 def key_parts(text: str) -> tuple[KeyId, str] | None:

@@ -41,6 +41,7 @@ DomainError
     - TooContended          concurrent changes were stored first too often; trying again may help
   + Unavailable             a service that comfyq needs does not answer; trying again may help
     - TableUnavailable, QueueUnavailable, AssetsUnavailable, NotifierUnavailable
+    - IssuerUnavailable     the issuer of tokens, whose keys are needed to check them
   + ClockSkewed             AWS refuses this machine's signatures; only setting its clock helps
   + TooLarge                an item, body or file is over a limit
     - UploadsFull           the tenant's stored files have as many bytes as they may have
@@ -271,6 +272,10 @@ class AssetsUnavailable(Unavailable):
 
 class NotifierUnavailable(Unavailable):
     code = "notifier-unavailable"
+
+
+class IssuerUnavailable(Unavailable):
+    code = "issuer-unavailable"
 
 
 class ClockSkewed(DomainError):

@@ -1,10 +1,10 @@
 """Sign-in at a server on one machine: open on loopback alone, unless its owner says otherwise."""
 
-import ipaddress
 from dataclasses import replace
 from shlex import quote
 
 from comfyq.config import Auth, Backend, Settings
+from comfyq.domain.loopback import is_loopback
 
 OWN_WAY = (
     "--insecure serves without sign-in: use it only where a firewall or a proxy of yours decides "
@@ -17,11 +17,11 @@ class NotSafe(Exception):
 
 
 def with_sign_in(settings: Settings, *, host: str, insecure: bool) -> Settings:
-    """Decide if clients of a server on ``host`` need an API key; raises NotSafe."""
+    """Decide if clients of a server on ``host`` have to sign in; raises NotSafe."""
     auth, is_private = settings.api.auth, is_loopback(host)
-    if insecure and auth is Auth.KEYS:
+    if insecure and auth not in (None, Auth.NONE):
         raise NotSafe(
-            "--insecure lets everyone in, --auth keys (or COMFYQ_AUTH) does not: leave one out"
+            f"--insecure lets everyone in, --auth {auth} (or COMFYQ_AUTH) does not: leave one out"
         )
     if auth is Auth.NONE and not (insecure or is_private):
         raise NotSafe(
@@ -53,10 +53,3 @@ def command(settings: Settings) -> str:
 def can_make_keys(settings: Settings) -> bool:
     """Return whether a key can be made before the server runs: not in an emulator of its own."""
     return settings.backend is not Backend.EMULATOR or settings.endpoints.are_complete
-
-
-def is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:  # a name
-        return host == "localhost"

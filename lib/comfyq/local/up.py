@@ -18,7 +18,15 @@ from comfyq.bootstrap.provisioning import provisioned
 from comfyq.bootstrap.runtime_file import COMFYUI_URLS, runtime_file
 from comfyq.bootstrap.services import Services
 from comfyq.bootstrap.worker import evict_dead_workers, open_worker, remove_dead_workers
-from comfyq.config import LOOK_ALIKE_ACCESS, PROJECT, Backend, Settings, resources_of, variables_of
+from comfyq.config import (
+    LOOK_ALIKE_ACCESS,
+    PROJECT,
+    Auth,
+    Backend,
+    Settings,
+    resources_of,
+    variables_of,
+)
 from comfyq.domain.errors import DomainError
 from comfyq.domain.submission.node_rules import ALLOWED, DENIED, EVERYTHING
 from comfyq.edges.worker.worker import Worker
@@ -126,9 +134,9 @@ def _published(settings: Settings, url: str, options: UpOptions) -> dict[str, st
 
 
 async def _require_key(services: Services, *, host: str) -> None:
-    """Raise NotSafe if clients need an API key and there is none."""
+    """Raise NotSafe if API keys alone let clients in, and there is none."""
     settings = services.settings
-    needs_key = not settings.api.is_open and can_make_keys(settings)
+    needs_key = settings.api.auth is Auth.KEYS and can_make_keys(settings)
     if needs_key and not await services.api_keys.usable():
         raise no_key(settings, host=host)
 
@@ -193,6 +201,8 @@ def exports_of(settings: Settings, url: str) -> dict[str, str]:
         names |= {ALLOWED: settings.limits.nodes, DENIED: settings.limits.nodes_denied}
     if settings.minio.endpoint is not None:
         names |= variables_of(settings.minio)
+    if settings.api.takes_tokens:
+        names |= variables_of(settings.oidc)
     if settings.backend is not Backend.EMBEDDED:
         names |= resources_of(settings)
     if settings.backend is Backend.EMULATOR:

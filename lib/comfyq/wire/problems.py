@@ -1,11 +1,15 @@
 """Errors as RFC 9457 problem details: https://www.rfc-editor.org/rfc/rfc9457"""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel, Field
 
+from comfyq.domain.errors import Unauthenticated
+
 CHALLENGE = 'Bearer realm="comfyq"'
+NOT_DESCRIBING = re.compile(r"[^ !#-[\]-~]")  # what a description in a header may not have
 
 # pydantic's kinds of errors in our words: what is wrong, and what to do
 SENTENCES: Mapping[str, str] = {
@@ -54,9 +58,12 @@ def message_of(raised: Mapping[str, Any]) -> str:
     return text
 
 
-def challenge(*, given: bool) -> str:
-    """Return the ``WWW-Authenticate`` of a 401; ``given``: credentials were sent, and are wrong.
+def challenge(error: Unauthenticated) -> str:
+    """Return the ``WWW-Authenticate`` of a 401.
 
     https://www.rfc-editor.org/rfc/rfc6750#section-3
     """
-    return CHALLENGE + (', error="invalid_token"' if given else "")
+    if not error.given:
+        return CHALLENGE
+    described = NOT_DESCRIBING.sub(" ", str(error))
+    return f'{CHALLENGE}, error="invalid_token", error_description="{described}"'

@@ -24,6 +24,9 @@ COMFYQ_BACKEND COMFYQ_DATA_DIR COMFYQ_OUTPUTS_DIR COMFYQ_WORKFLOWS_DIR COMFYQ_TE
 COMFYQ_LOG_LEVEL PUBLIC_URL
 COMFYQ_WS_URL COMFYQ_LINK_SECRET COMFYQ_LINK_EXPIRES_S COMFYQ_AUTH COMFYQ_CORS_ORIGINS
 COMFYQ_ALLOWED_HOSTS COMFYQ_SCALE_TO_ZERO
+COMFYQ_OIDC_ISSUER COMFYQ_OIDC_AUDIENCE COMFYQ_OIDC_CLIENTS COMFYQ_OIDC_ALGORITHMS
+COMFYQ_OIDC_SKEW_S COMFYQ_OIDC_TENANT_CLAIM COMFYQ_OIDC_DEFAULT_TENANT COMFYQ_OIDC_SCOPE_CLAIM
+COMFYQ_OIDC_SCOPE_MAP COMFYQ_OIDC_DEFAULT_SCOPES
 COMFYQ_REQUESTS_PER_MINUTE COMFYQ_WAITING_JOBS COMFYQ_FAIR_QUEUE COMFYQ_SUBMISSIONS_TENANT
 COMFYQ_RETENTION_S COMFYQ_UNSUITED_TIMEOUT_S COMFYQ_INPUT_MAX_BYTES COMFYQ_UPLOADS_BYTES
 COMFYQ_INPUT_MAX_FILES COMFYQ_INPUT_MAX_TOTAL_BYTES COMFYQ_INPUT_MAX_S COMFYQ_INPUT_ALLOW
@@ -73,7 +76,14 @@ def test_without_variables_every_default_holds() -> None:
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda each: each.name)
 def test_each_variable_is_read(setting: Setting) -> None:
     switch = "false" if setting.default == "true" else "true"
-    fitting = {"COMFYQ_LOG_LEVEL": "DEBUG", "COMFYQ_LINK_SECRET": "s" * 32}
+    fitting = {
+        "COMFYQ_LOG_LEVEL": "DEBUG",
+        "COMFYQ_LINK_SECRET": "s" * 32,
+        "COMFYQ_OIDC_ISSUER": "https://issuer.example",
+        "COMFYQ_OIDC_ALGORITHMS": "ES256",
+        "COMFYQ_OIDC_SCOPE_MAP": "staff=read",
+        "COMFYQ_OIDC_DEFAULT_SCOPES": "read",
+    }
     values = {"Backend": "aws", "Auth": "none", "bool": switch, "int": "3", "float": "3.5"}
     value = fitting.get(setting.name) or values.get(setting.type, "x")
     changed = read_settings({setting.name: value})
@@ -128,7 +138,7 @@ def test_every_wrong_variable_is_named_and_no_value_is_shown() -> None:
         ("COMFYQ_REQUESTS_PER_MINUTE", "a whole number of at least 1"),
         ("COMFYQ_INPUT_MAX_S", "a number over 0"),
         ("COMFYQ_AFFINITY", "true or false"),
-        ("COMFYQ_AUTH", "one of none, keys"),
+        ("COMFYQ_AUTH", "one of none, keys, oidc, keys,oidc"),
         (
             "COMFYQ_LOG_LEVEL",
             "one of debug, info, warn, warning, error, critical, fatal, notset",

@@ -1,6 +1,6 @@
 """Every route and frame, asked by each kind of client: no cell of the table is left out."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -13,6 +13,7 @@ from comfyq.edges.api.authentication import scopes_of
 from comfyq.edges.websocket.frame_kinds import CONNECT_SCOPE, FRAMES
 from comfyq.ports.notifier import Connection
 from tests.access_lab import ALL, BODY, FILE, OTHER, AccessLab, KeyedServer, Things
+from tests.issuer import rsa_key, serving_issuer
 from tests.socket_events import ENDPOINT, connected, event
 
 pytestmark = pytest.mark.anyio
@@ -119,14 +120,83 @@ async def right(lab: KeyedServer, scope: Scope | None) -> str:
     return await lab.key(frozenset({scope} if scope else ALL))
 
 
+async def expired_token(lab: KeyedServer, scope: Scope | None) -> str:
+    """A token of an hour ago, and a minute more than the clocks may differ by."""
+    now_s = int(lab.services.ports.clock.now().timestamp())
+    return lab.token(iat=now_s - 3_720, exp=now_s - 120)
+
+
+async def forged_token(lab: KeyedServer, scope: Scope | None) -> str:
+    """Signed by another key than the one that it names."""
+    return lab.token(key=rsa_key(1))
+
+
+async def unsigned_token(lab: KeyedServer, scope: Scope | None) -> str:
+    return lab.token(key="", algorithm="none")
+
+
+async def token_for_another(lab: KeyedServer, scope: Scope | None) -> str:
+    return lab.token(aud="another server")
+
+
+async def token_of_another(lab: KeyedServer, scope: Scope | None) -> str:
+    return lab.token(iss="https://another.example")
+
+
+async def token_without_tenant(lab: KeyedServer, scope: Scope | None) -> str:
+    return lab.token(tenant=None)
+
+
+async def other_tenants_token(lab: KeyedServer, scope: Scope | None) -> str:
+    return lab.token(tenant=OTHER)
+
+
+async def token_with_too_little_scope(lab: KeyedServer, scope: Scope | None) -> str:
+    return lab.token(ALL - {scope} if scope else ALL)
+
+
+async def right_token(lab: KeyedServer, scope: Scope | None) -> str:
+    return lab.token(frozenset({scope} if scope else ALL))
+
+
 Client = Callable[[KeyedServer, Scope | None], Awaitable[str | None]]
-STRANGERS: tuple[Client, ...] = (no_key, wrong, unknown, malformed, expired, revoked)
-CLIENTS: tuple[Client, ...] = (*STRANGERS, other_tenant, too_little_scope, right)
+STRANGERS: tuple[Client, ...] = (
+    no_key,
+    wrong,
+    unknown,
+    malformed,
+    expired,
+    revoked,
+    expired_token,
+    forged_token,
+    unsigned_token,
+    token_for_another,
+    token_of_another,
+    token_without_tenant,
+)
+OTHERS: tuple[Client, ...] = (other_tenant, other_tenants_token)
+POOR: tuple[Client, ...] = (too_little_scope, token_with_too_little_scope)
+RIGHT: tuple[Client, ...] = (right, right_token)
+CLIENTS = (*STRANGERS, *OTHERS, *POOR, *RIGHT)
 
 
 @pytest.fixture(scope="module")
-def lab() -> AccessLab:
-    return AccessLab()
+def lab() -> Iterator[AccessLab]:
+    with serving_issuer() as issuer:
+        yield AccessLab(issuer)
+
+
+async def key_for(
+    client: Client,
+    lab: KeyedServer,
+    scope: Scope | None,
+    also: frozenset[Scope] = frozenset(),
+) -> str | None:
+    """Return what a client shows; the right ones have every scope that the request needs."""
+    if client not in RIGHT or not also:
+        return await client(lab, scope)
+    needed = also | ({scope} if scope else set())
+    return lab.token(needed) if client is right_token else await lab.key(needed)
 
 
 KEPT: dict[int, Things] = {}
@@ -156,10 +226,8 @@ def test_every_route_and_frame_has_a_row(lab: AccessLab) -> None:
 @pytest.mark.parametrize("place", ROUTES)
 async def test_routes(lab: AccessLab, place: str, client: Client) -> None:
     row = ROUTES[place]
-    key = await client(lab, row.scope)
-    if client is right and row.also:
-        key = await lab.key(row.scopes)
-    things = await lab.things() if client is right else await kept(lab)
+    key = await key_for(client, lab, row.scope, row.also)
+    things = await lab.things() if client in RIGHT else await kept(lab)
     answer = asked(lab, place, things, key)
     check(place, client, things, answer, given=key is not None)
 
@@ -173,16 +241,16 @@ def check(
         assert answer.status_code == row.right, answer.text
     elif client in STRANGERS:
         _assert_unauthenticated(answer, given=given)
-    elif client is too_little_scope:
+    elif client in POOR:
         assert (answer.status_code, answer.json()["code"]) == (403, "missing-scope")
         assert f"`{row.scope}`" in answer.json()["detail"]
-    elif client is other_tenant:
+    elif client in OTHERS:
         assert answer.status_code == (row.other or row.right), answer.text
         told = answer.text.replace(answer.json().get("instance", "-"), "")
         named = {each for each in things.ids if each in told} - _given(place, things)
         assert not named, "it tells of another tenant's things"
     else:
-        assert client is right
+        assert client in RIGHT
         assert answer.status_code == row.right, answer.text
 
 
@@ -228,8 +296,8 @@ def asked(lab: KeyedServer, place: str, things: Things, key: str | None) -> http
 
 def _assert_unauthenticated(answer: httpx2.Response, *, given: bool) -> None:
     assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
-    error = ', error="invalid_token"' if given else ""
-    assert answer.headers["www-authenticate"] == f'Bearer realm="comfyq"{error}'
+    why = f', error="invalid_token", error_description="{answer.json()["detail"]}"'
+    assert answer.headers["www-authenticate"] == f'Bearer realm="comfyq"{why if given else ""}'
 
 
 # --- requests that need a scope beside their route's
@@ -240,6 +308,7 @@ REQUESTS: Mapping[str, tuple[Scope, Mapping[str, Any]]] = {
     "ComfyUI's own body": (Scope.GRAPH, {"prompt": GRAPH}),
     "a job that waits": (Scope.WAIT, {**FOX, "wait": True}),
 }
+ALSO = frozenset({Scope.SUBMIT})  # what these need as well
 SUBMITS: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
     "/generate": lambda request: request,
     "/generate?dry_run=true": lambda request: request,
@@ -255,15 +324,8 @@ SUBMITS: Mapping[str, Callable[[Mapping[str, Any]], Mapping[str, Any]]] = {
 @pytest.mark.parametrize("request_", REQUESTS)
 @pytest.mark.parametrize("path", SUBMITS)
 async def test_requests(lab: AccessLab, path: str, request_: str, client: Client) -> None:
-    key = await key_for(client, lab, REQUESTS[request_][0])
+    key = await key_for(client, lab, REQUESTS[request_][0], ALSO)
     check_request(lab, path, request_, client, key)
-
-
-async def key_for(client: Client, lab: KeyedServer, scope: Scope) -> str | None:
-    """Return a client's key; the right one has the route's scope as well."""
-    if client is right:
-        return await lab.key(frozenset({Scope.SUBMIT, scope}))
-    return await client(lab, scope)
 
 
 def check_request(
@@ -274,7 +336,7 @@ def check_request(
     answer = lab.ask("POST", path.split("#")[0], key, json=SUBMITS[path](body))
     if client in STRANGERS:
         _assert_unauthenticated(answer, given=key is not None)
-    elif client is too_little_scope:
+    elif client in POOR:
         assert (answer.status_code, answer.json()["code"]) == (403, "missing-scope")
         assert f"`{scope}`" in answer.json()["detail"]
     else:
@@ -334,9 +396,9 @@ async def test_handshakes(lab: AccessLab, client: Client, job: bool) -> None:
     status = await connected(lab.sockets, f"{client.__name__}-{job}", key, query)
     if client in STRANGERS:
         assert status == (401, "unauthenticated")
-    elif client is too_little_scope:
+    elif client in POOR:
         assert status == (403, "missing-scope")
-    elif client is other_tenant and job:
+    elif client in OTHERS and job:
         assert status == (404, "job-not-found")
     else:
         assert status == (200, "")
@@ -348,7 +410,7 @@ async def test_frames(lab: AccessLab, route: str, client: Client) -> None:
     row, things = FRAME_ROWS[route], await kept(lab)
     socket = f"{route}-{client.__name__}"
     key = await client(lab, row.scope)
-    if client is too_little_scope:  # whose handshake was let in before its scopes were fewer
+    if client in POOR:  # whose handshake was let in before its scopes were fewer
         poor = Caller(DEFAULT_TENANT, ALL - {row.scope} if row.scope else ALL)
         await lab.services.followers.connect(
             Connection(socket, ENDPOINT), poor, base_url="", now_s=2**31
@@ -358,9 +420,9 @@ async def test_frames(lab: AccessLab, route: str, client: Client) -> None:
     code = await answered(lab, socket, row, route, things.job_id)
     if client in STRANGERS:
         assert code == row.stranger
-    elif client is other_tenant:
+    elif client in OTHERS:
         assert code == row.other
-    elif client is too_little_scope and row.scope is not None:
+    elif client in POOR and row.scope is not None:
         assert code == "missing-scope"
     else:
         assert code == row.right

@@ -25,12 +25,14 @@ def refused(host: str, *, insecure: bool = False, **variables: Any) -> str:
 def test_on_loopback_everyone_is_the_owner_unless_keys_are_wanted(host: str) -> None:
     assert decided(host) is Auth.NONE
     assert decided(host, COMFYQ_AUTH="none") is Auth.NONE
-    assert decided(host, COMFYQ_AUTH="keys") is Auth.KEYS
+    for auth in Auth:
+        assert decided(host, COMFYQ_AUTH=auth) is auth
 
 
 @pytest.mark.parametrize("host", OPEN_HOSTS)
 def test_elsewhere_clients_need_keys(host: str) -> None:
     assert decided(host) is Auth.KEYS
+    assert decided(host, COMFYQ_AUTH="keys,oidc") is Auth.BOTH
     assert decided(host, insecure=True) is Auth.NONE
     assert decided(host, insecure=True, COMFYQ_AUTH="none") is Auth.NONE
 
@@ -42,9 +44,12 @@ def test_no_sign_in_elsewhere_has_to_be_said_twice() -> None:
     assert "--insecure" in text
 
 
+@pytest.mark.parametrize("auth", ["keys", "oidc", "keys,oidc"])
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0"])
-def test_what_contradicts_itself_is_refused(host: str) -> None:
-    assert "leave one out" in refused(host, insecure=True, COMFYQ_AUTH="keys")
+def test_what_contradicts_itself_is_refused(host: str, auth: str) -> None:
+    text = refused(host, insecure=True, COMFYQ_AUTH=auth)
+    assert f"--auth {auth} " in text
+    assert "leave one out" in text
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from botocore.config import Config
 
 from comfyq.adapters.apigw.notifier import POSTS_AT_ONCE
+from comfyq.domain.loopback import is_loopback
 
 if TYPE_CHECKING:
     from boto3.session import Session
@@ -14,8 +15,6 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_S = 2
 READ_TIMEOUT_S = 5
 TRIES = 2  # a frame that comes twice does no harm: clients drop what is not newer
-
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 def management_client(session: "Session", endpoint: str) -> "ApiGatewayManagementApiClient":
@@ -26,6 +25,6 @@ def management_client(session: "Session", endpoint: str) -> "ApiGatewayManagemen
         retries={"mode": "standard", "total_max_attempts": TRIES},
         max_pool_connections=POSTS_AT_ONCE,
         # None reads the environment's proxies, which are no way to this machine
-        proxies={} if urlsplit(endpoint).hostname in LOOPBACK else None,
+        proxies={} if is_loopback(urlsplit(endpoint).hostname or "") else None,
     )
     return session.client("apigatewaymanagementapi", endpoint_url=endpoint, config=config)

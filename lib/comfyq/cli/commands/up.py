@@ -1,6 +1,6 @@
 """``comfyq up``: everything on this machine."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -23,6 +23,7 @@ from comfyq.cli.starting import (
     settings_with,
     warn_of_unknown_settings,
 )
+from comfyq.config import Auth
 from comfyq.local.emulator import EmulatorError
 from comfyq.local.loop import run
 from comfyq.local.serving import PortTaken
@@ -40,8 +41,16 @@ FAILURES = (
     WorkerIdTaken,
 )
 
+MADE = "an API key; `comfyq keys create NAME` makes one"
+ISSUED = "a token of COMFYQ_OIDC_ISSUER"
+SHOWN: Mapping[Auth | None, str] = {
+    Auth.KEYS: MADE,
+    Auth.OIDC: ISSUED,
+    Auth.BOTH: f"{ISSUED}, or {MADE}",
+}
+
 SignIn = Annotated[
-    Literal["none", "keys"] | None,
+    Literal["none", "keys", "oidc", "keys,oidc"] | None,
     typer.Option(
         help="How clients show who they are.  \\[env: COMFYQ_AUTH; default: none on loopback, "
         "else keys]"
@@ -115,8 +124,8 @@ def _print_up(up: Up, host: str, as_json: bool) -> None:
         return
     body = '{"prompt": "a red fox in the snow"}'
     simulated = "simulated, so no picture is real; `--comfyui URL` connects a real one"
-    keyed = not up.settings.api.is_open
-    key = ' -H "Authorization: Bearer $COMFYQ_API_KEY"' if keyed else ""
+    shown = SHOWN.get(up.settings.api.auth)
+    key = ' -H "Authorization: Bearer $COMFYQ_API_KEY"' if shown else ""
     connected = ", ".join(up.comfyui) or "none here; start `comfyq worker`"
     if up.no_simulator:
         connected = (
@@ -126,23 +135,20 @@ def _print_up(up: Up, host: str, as_json: bool) -> None:
     typer.echo(
         f"comfyq is up at {up.url} until Ctrl-C\n"
         f"  docs     {up.url}/docs\n"
-        f"{_open_to(host, open_at, keyed=keyed)}"
+        f"{_open_to(host, open_at, shown)}"
         f"  data     {data_dir} ({up.settings.backend})\n"
         f"  ComfyUI  {simulated if up.simulated else connected}\n"
         f"  try      curl {up.url}/generate{key} -H 'Content-Type: application/json' -d '{body}'"
     )
 
 
-def _open_to(host: str, open_at: Sequence[str], *, keyed: bool) -> str:
-    """Say who else than this machine may use the server; nothing if nobody may."""
+def _open_to(host: str, open_at: Sequence[str], shown: str | None) -> str:
+    """Say who else than this machine may use the server, and what they have to show for it."""
     if not open_at and host not in EVERY_ONE:
         return ""
     urls = ", ".join(open_at) or "every address of this machine, which has none but its own now"
-    if keyed:
-        return (
-            f"  open     {urls}\n"
-            "           to clients with an API key; `comfyq keys create NAME` makes one\n"
-        )
+    if shown:
+        return f"  open     {urls}\n           to clients with {shown}\n"
     return (
         f"  open     {urls}\n"
         "           to everyone who reaches this port, without sign-in: whoever does may submit,\n"

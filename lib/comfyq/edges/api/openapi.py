@@ -24,7 +24,11 @@ Progress is pushed over the WebSocket that `urls.ws` of a job names.
 """
 
 SCHEMES = {
-    "bearer": {"type": "http", "scheme": "bearer", "description": "An API key."},
+    "bearer": {
+        "type": "http",
+        "scheme": "bearer",
+        "description": "An API key or a token, as the server takes.",
+    },
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
 

@@ -123,7 +123,7 @@ async def on_domain_error(request: Request, error: Exception) -> Response:
 
 def _headers(error: DomainError) -> dict[str, str]:
     if isinstance(error, Unauthenticated):
-        return {"WWW-Authenticate": challenge(given=error.given)}
+        return {"WWW-Authenticate": challenge(error)}
     if isinstance(error, RateLimited):
         return {"Retry-After": str(error.retry_after_s)}
     if status_of(type(error)) is HTTPStatus.SERVICE_UNAVAILABLE:

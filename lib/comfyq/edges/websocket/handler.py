@@ -140,7 +140,7 @@ def _denied(error: DomainError) -> Answer:
     """Answer a handshake that is refused; API Gateway passes only the status on."""
     answer = _answer(_status(error)) | {"body": encode(_refusal(error)).decode()}
     if isinstance(error, Unauthenticated):
-        answer["headers"] = {"WWW-Authenticate": challenge(given=error.given)}
+        answer["headers"] = {"WWW-Authenticate": challenge(error)}
     return answer
 
 

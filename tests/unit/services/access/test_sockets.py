@@ -1,5 +1,6 @@
 """Sockets let in by key or ticket, and end when the key does."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from typing import NoReturn
 
@@ -11,6 +12,7 @@ from comfyq.domain.errors import ApiKeyNotFound, TableUnavailable, Unauthenticat
 from comfyq.domain.job import JobId
 from comfyq.services.access.tickets import LIVES
 from tests.access_lab import ALL, AccessLab
+from tests.issuer import LIVES_S, serving_issuer
 from tests.socket_events import connected, subscribed
 
 pytestmark = pytest.mark.anyio
@@ -22,6 +24,12 @@ SOCKET = "a="
 @pytest.fixture
 def lab() -> AccessLab:
     return AccessLab()
+
+
+@pytest.fixture
+def token_lab() -> Iterator[AccessLab]:
+    with serving_issuer() as issuer:
+        yield AccessLab(issuer)
 
 
 def ticket(lab: AccessLab, key: str, job_id: str | None = None) -> dict[str, str]:
@@ -156,6 +164,46 @@ async def test_a_socket_ends_when_its_key_expires(lab: AccessLab) -> None:
     assert lab.notifier.gone == {SOCKET}
     assert await lab.services.followers.caller(SOCKET) is None
     assert len(await lab.services.followers.of_job(lasting)) == 1
+
+
+@pytest.mark.parametrize("by_ticket", [False, True], ids=["token", "ticket"])
+async def test_a_socket_ends_when_its_token_expires(token_lab: AccessLab, by_ticket: bool) -> None:
+    """A minute later: by so much the issuer's clock may differ from ours."""
+    lab, token = token_lab, token_lab.token()
+    job_id = lab.ask("POST", "/generate", token, json={"prompt": "a fox"}).json()["id"]
+    shown = (None, ticket(lab, token)) if by_ticket else (token, None)
+    assert await connected(lab.sockets, SOCKET, *shown) == ALLOWED
+    await subscribed(lab.sockets, SOCKET, job_id)
+    lab.clock.advance(LIVES_S + 59)
+    assert (await lab.reaper.reap())["closed"] == 0
+    assert len(await lab.services.followers.of_job(job_id)) == 1
+    lab.clock.advance(1)
+    assert await lab.services.followers.of_job(job_id) == []  # told nothing from that moment
+    assert (await lab.reaper.reap())["closed"] == 1
+    assert lab.notifier.gone == {SOCKET}
+
+
+async def test_a_ticket_lives_no_longer_than_the_token_that_it_was_made_with(
+    token_lab: AccessLab,
+) -> None:
+    lab, token = token_lab, token_lab.token()
+    lab.clock.advance(LIVES_S + 30)
+    query = ticket(lab, token)
+    lab.clock.advance(30)
+    assert await connected(lab.sockets, SOCKET, None, query) == UNAUTHENTICATED
+
+
+async def test_a_socket_is_not_opened_while_the_issuer_is_away(token_lab: AccessLab) -> None:
+    lab, token = token_lab, token_lab.token()
+    assert lab.issuer is not None
+    lab.issuer.status = 500
+    assert await connected(lab.sockets, SOCKET, token) == (503, "issuer-unavailable")
+    assert await lab.services.followers.caller(SOCKET) is None
+    answer = lab.ask("GET", "/generate", token)
+    assert (answer.status_code, answer.json()["code"]) == (503, "issuer-unavailable")
+    assert int(answer.headers["retry-after"]) > 0
+    assert lab.issuer.url not in answer.text
+    assert lab.ask("GET", "/generate", await lab.key()).status_code == 200  # keys need no issuer
 
 
 async def test_a_socket_that_cannot_be_closed_now_is_told_nothing_more(lab: AccessLab) -> None:

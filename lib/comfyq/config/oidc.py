@@ -1,0 +1,132 @@
+"""The settings of sign-in by tokens of an OpenID Connect issuer."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, ClassVar
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, Field
+
+from comfyq.domain.caller import Scope, tenant_id
+from comfyq.domain.loopback import is_loopback
+from comfyq.domain.token_claims import TokenRules
+
+# Public keys alone check them. A secret that issuer and server share could sign as well as check.
+ASYMMETRIC = frozenset(
+    {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
+)
+OWN_SCOPES = ",".join(f"{scope}={scope}" for scope in Scope)
+
+
+def _issuer(url: str) -> str:
+    if not url:
+        return url
+    parts = urlsplit(url)
+    if parts.query or parts.fragment or parts.username is not None or not parts.hostname:
+        raise ValueError("is no issuer: write its URL as in the `iss` of its tokens")
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
+        raise ValueError("has to begin with https://, or anyone on the way could make tokens")
+    return url
+
+
+def _algorithms(text: str) -> str:
+    named = set(_listed(text))
+    if not named or not named <= ASYMMETRIC:
+        raise ValueError(f"takes {', '.join(sorted(ASYMMETRIC))}, with commas between them")
+    return text
+
+
+def _tenant(text: str) -> str:
+    return tenant_id(text) if text else text
+
+
+def _scope_map(text: str) -> str:
+    _mapping(text)
+    return text
+
+
+def _scopes(text: str) -> str:
+    _named(text)
+    return text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OidcSettings:
+    PREFIX: ClassVar[str] = "COMFYQ_OIDC_"
+
+    issuer: Annotated[str, AfterValidator(_issuer)] = ""
+    """The issuer of tokens that let clients in, as their `iss` has it: an https URL."""
+    audience: str = ""
+    """Names of this server in tokens (`aud`), with commas; a token has to be for one of them."""
+    clients: str = ""
+    """Clients, with commas, that tokens may have been issued to (`azp` or `client_id`); unset: any
+    client of the issuer."""
+    algorithms: Annotated[str, AfterValidator(_algorithms)] = "RS256,PS256,ES256,EdDSA"
+    """Algorithms, with commas, that tokens may be signed by; none with a shared secret is known."""
+    skew_s: Annotated[int, Field(ge=0, le=300)] = 60
+    """The issuer's clock may differ from this machine's by so much."""
+    tenant_claim: str = ""
+    """Claim of a token that names its tenant, as a path with dots; unset: every token is of
+    COMFYQ_OIDC_DEFAULT_TENANT."""
+    default_tenant: Annotated[str, AfterValidator(_tenant)] = ""
+    """The tenant of tokens without the tenant claim; unset: they let nobody in."""
+    scope_claim: str = "scope"
+    """Claim of a token that says what its holder may do, as a path with dots: words or a list."""
+    scope_map: Annotated[str, AfterValidator(_scope_map)] = OWN_SCOPES
+    """The scopes that each value of that claim gives, as `VALUE=SCOPE+SCOPE`, with commas."""
+    default_scopes: Annotated[str, AfterValidator(_scopes)] = ""
+    """Scopes, with commas, of tokens in which the scope map finds no value; unset: none."""
+
+    @property
+    def missing(self) -> str | None:
+        """Return what has to be set before tokens can let anyone in; None: nothing."""
+        if not self.issuer:
+            return "COMFYQ_OIDC_ISSUER, the issuer's URL"
+        if not self.audiences:
+            return "COMFYQ_OIDC_AUDIENCE, the server's name in tokens"
+        if not (self.tenant_claim or self.default_tenant):
+            return "COMFYQ_OIDC_TENANT_CLAIM or COMFYQ_OIDC_DEFAULT_TENANT"
+        return None
+
+    @property
+    def audiences(self) -> list[str]:
+        return _listed(self.audience)
+
+    @property
+    def allowed_algorithms(self) -> frozenset[str]:
+        return frozenset(_listed(self.algorithms))
+
+    @property
+    def rules(self) -> TokenRules:
+        """Return what is made of the claims of a token."""
+        return TokenRules(
+            skew=timedelta(seconds=self.skew_s),
+            clients=frozenset(_listed(self.clients)),
+            tenant_claim=self.tenant_claim,
+            default_tenant=tenant_id(self.default_tenant) if self.default_tenant else None,
+            scope_claim=self.scope_claim,
+            scopes=_mapping(self.scope_map),
+            default_scopes=_named(self.default_scopes),
+        )
+
+
+def _listed(text: str, separator: str = ",") -> list[str]:
+    return [each.strip() for each in text.split(separator) if each.strip()]
+
+
+def _named(text: str, separator: str = ",") -> frozenset[Scope]:
+    named = set(_listed(text, separator))
+    if not named <= set(Scope):
+        raise ValueError(f"has what is no scope; scopes are {', '.join(Scope)}")
+    return frozenset(Scope(each) for each in named)
+
+
+def _mapping(text: str) -> dict[str, frozenset[Scope]]:
+    mapping: dict[str, frozenset[Scope]] = {}
+    for entry in _listed(text):
+        value, _, names = entry.rpartition("=")
+        scopes = _named(names, "+")
+        if not value.strip() or not scopes:
+            raise ValueError(f"{entry!r} has to be VALUE=SCOPE or VALUE=SCOPE+SCOPE")
+        mapping[value.strip()] = mapping.get(value.strip(), frozenset()) | scopes
+    return mapping
