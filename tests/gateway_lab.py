@@ -21,6 +21,7 @@ from comfyq.adapters.apigw.client import management_client
 from comfyq.adapters.apigw.notifier import ApiGatewayNotifier
 from comfyq.adapters.authentication.local_owner import LocalOwner
 from comfyq.adapters.system.clock import SystemClock
+from comfyq.domain.errors import NotifierUnavailable
 from comfyq.edges.websocket.handler import WebSocketHandler
 from comfyq.local.gateway import Gateway
 from comfyq.local.gateway_settings import GatewaySettings
@@ -33,9 +34,14 @@ if TYPE_CHECKING:
 Event = Mapping[str, Any]
 Frame = dict[str, Any]
 
+SECRET = "made up for this lab"
 SESSION = boto3.Session(
-    aws_access_key_id="local", aws_secret_access_key="local", region_name="us-east-1"
+    aws_access_key_id="local", aws_secret_access_key=SECRET, region_name="us-east-1"
 )
+
+
+async def secret() -> bytes:
+    return SECRET.encode()
 
 
 class _Server(uvicorn.Server):
@@ -73,6 +79,7 @@ class GatewayLab:
     endpoint: str = ""
     deliver: Deliver | None = None  # to a socket of the gateway's, without a request
     gateway: Gateway | None = None
+    secret_away: bool = False  # where the gateway reads it
 
     async def handle(self, event: Event, context: object) -> Mapping[str, Any]:
         self.events.append(event)
@@ -81,6 +88,11 @@ class GatewayLab:
         answer = await self.handler.handle(event, context)
         self.answered.append(event)
         return answer
+
+    async def own_secret(self) -> bytes:
+        if self.secret_away:
+            raise NotifierUnavailable("it was told to be away")
+        return await secret()
 
     @property
     def url(self) -> str:
@@ -103,7 +115,9 @@ class GatewayLab:
 
 @contextmanager
 def real_notifier() -> Generator[ApiGatewayNotifier, None, None]:
-    notifier = ApiGatewayNotifier(client_of=partial(management_client, SESSION))
+    notifier = ApiGatewayNotifier(
+        client_of=partial(management_client, SESSION), local_secret=secret
+    )
     with closing(notifier):
         yield notifier
 
@@ -122,7 +136,7 @@ async def gateway_lab(
             scheme="http",
         )
         lab = GatewayLab(world, handler)
-        gateway = Gateway(lab.handle, clock=SystemClock(), settings=settings)
+        gateway = Gateway(lab.handle, clock=SystemClock(), secret=lab.own_secret, settings=settings)
         app = Starlette(routes=list(gateway.routes))
         async with served(app) as lab.host, gateway.running() as lab.endpoint:
             lab.deliver = gateway.deliver

@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from comfyq.adapters.system.clock import SystemClock
 from comfyq.aio.logs import log
+from comfyq.config import LOOK_ALIKE_ACCESS
 from comfyq.local.gateway import Gateway
 from infra.aws_local.function import Function, TooLarge
 from infra.aws_local.http_events import event_of, response_of
@@ -19,6 +20,11 @@ from infra.aws_local.runtime_api import FunctionFailed
 from infra.aws_local.secure import Identity, secured
 
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
+
+
+async def _secret() -> bytes:
+    """Return what functions sign by: the key that every look-alike of AWS knows."""
+    return LOOK_ALIKE_ACCESS["AWS_SECRET_ACCESS_KEY"].encode()
 
 
 class Front:
@@ -32,7 +38,7 @@ class Front:
         self._api_id = api_id
         self._identity = identity
         self._connections = ""  # where functions post to sockets, as host:port
-        self._gateway = Gateway(self._say, clock=SystemClock(), stage=stage)
+        self._gateway = Gateway(self._say, clock=SystemClock(), secret=_secret, stage=stage)
         routes = [*self._gateway.routes, Route("/{path:path}", self._ask, methods=METHODS)]
         self.app = Starlette(routes=routes, lifespan=lambda _: self._running())
 

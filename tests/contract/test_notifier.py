@@ -15,10 +15,11 @@ import pytest
 import websockets
 
 from comfyq.adapters.gateway.notifier import GatewayNotifier
+from comfyq.adapters.system.clock import SystemClock
 from comfyq.domain.errors import NotifierUnavailable, TooLarge
 from comfyq.ports.notifier import Connection, ConnectionGone, Notifier
 from comfyq.testing.memory.notifier import MemoryNotifier
-from tests.gateway_lab import GatewayLab, gateway_lab, real_notifier
+from tests.gateway_lab import GatewayLab, gateway_lab, real_notifier, secret
 
 pytestmark = pytest.mark.anyio
 
@@ -50,7 +51,7 @@ async def memory() -> AsyncIterator[Subject]:
 
 @contextmanager
 def plain_notifier(_: GatewayLab) -> Iterator[GatewayNotifier]:
-    notifier = GatewayNotifier()
+    notifier = GatewayNotifier(secret=secret, clock=SystemClock())
     try:
         yield notifier
     finally:
@@ -167,7 +168,7 @@ async def test_a_frame_over_the_limit_is_refused(
 async def test_a_socket_of_the_own_process_needs_no_request() -> None:
     frames: list[tuple[str, bytes]] = []
     nobody = Connection("a", "http://127.0.0.1:1/local")  # nothing listens there
-    notifier = GatewayNotifier()
+    notifier = GatewayNotifier(secret=secret, clock=SystemClock())
     with notifier.attached(nobody.endpoint, lambda id, frame: frames.append((id, frame))):
         await notifier.post(nobody, b"{}")
     assert frames == [("a", b"{}")]

@@ -1,19 +1,26 @@
 """The gateway under uvicorn, as real clients and boto3 see it."""
 
 import json
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 import anyio
 import anyio.to_thread
 import pytest
 import requests
 import websockets
+from botocore.exceptions import ClientError
 from websockets.asyncio.client import ClientConnection
 
+from comfyq.adapters.system.clock import SystemClock
+from comfyq.domain.request_signature import SignedRequest, signed_headers
 from comfyq.local.gateway_settings import GatewaySettings
 from comfyq.ports.notifier import Connection, ConnectionGone
 from tests.gateway_lab import (
+    SECRET,
     Event,
     Frame,
     GatewayLab,
@@ -175,6 +182,48 @@ async def test_management_asks_for_a_signature() -> None:
         answer = await anyio.to_thread.run_sync(lambda: requests.post(url, data="{}", timeout=5))
         assert answer.status_code == 403
         assert answer.headers["x-amzn-ErrorType"] == "ForbiddenException"
+
+
+@pytest.mark.parametrize("method", ["POST", "DELETE", "GET"])
+async def test_another_process_without_the_secret_reaches_no_socket(method: str) -> None:
+    """By boto3 with other credentials, by our own client, and by what was signed for another."""
+    async with gateway_lab() as lab, connect(f"{lab.url}/local") as client:
+        here = f"/local/@connections/{quote(lab.connection_id, safe='')}"
+        own = {"host": urlsplit(lab.endpoint).netloc}
+        now = SystemClock().now()
+        body = b"{}" if method == "POST" else b""
+        request = SignedRequest(method, here, own, body)
+        elsewhere = replace(request, path="/local/@connections/another")
+        for headers in (
+            signed_headers(request, b"guessed", now=now),
+            signed_headers(request, SECRET.encode(), now=now - timedelta(hours=1)),
+            signed_headers(elsewhere, SECRET.encode(), now=now),
+            {"authorization": "AWS4-HMAC-SHA256 Credential=local"},
+        ):
+            answer = await asked(lab, request, headers)
+            assert answer.status_code == 403
+            assert answer.headers["x-amzn-ErrorType"] == "InvalidSignatureException"
+        await client.send('{"action": "ping"}')
+        assert await received(client) == {"type": "pong"}  # and nothing before it
+        signed = signed_headers(request, SECRET.encode(), now=now)
+        assert (await asked(lab, request, signed)).status_code in (200, 204)
+
+
+async def asked(
+    lab: GatewayLab, request: SignedRequest, headers: dict[str, str]
+) -> requests.Response:
+    url = f"http://{urlsplit(lab.endpoint).netloc}{request.path}"
+    return await anyio.to_thread.run_sync(
+        lambda: requests.request(request.method, url, data=request.body, headers=headers, timeout=5)
+    )
+
+
+async def test_a_secret_that_cannot_be_read_lets_nobody_post() -> None:
+    async with gateway_lab() as lab, connect(f"{lab.url}/local"):
+        lab.secret_away = True
+        with pytest.raises(ClientError) as refused:
+            await post(lab, lab.connection_id, b"{}")
+        assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
 
 
 async def test_events_have_the_shape_of_api_gateways_own() -> None:

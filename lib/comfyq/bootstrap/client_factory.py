@@ -42,9 +42,9 @@ class ClientFactory:
         ClockCheck(SystemClock()).watch(client)
         return client
 
-    def management(self, endpoint: str) -> "ApiGatewayManagementApiClient":
+    def management(self, endpoint: str, secret: bytes | None) -> "ApiGatewayManagementApiClient":
         with self._making:
-            return management_client(self._session, endpoint)
+            return management_client(self._session, endpoint, secret)
 
     def _endpoint(self, service: str) -> str | None:
         """A service's own, else everybody's; None leaves it to boto3."""

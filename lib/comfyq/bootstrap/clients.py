@@ -42,8 +42,8 @@ class Clients:
         client: CloudFormationClient = self._factory().client("cloudformation", read_timeout_s=60)
         return client
 
-    def management(self, endpoint: str) -> "ApiGatewayManagementApiClient":
-        return self._factory().management(endpoint)
+    def management(self, endpoint: str, secret: bytes | None) -> "ApiGatewayManagementApiClient":
+        return self._factory().management(endpoint, secret)
 
     def _factory(self) -> "ClientFactory":
         # boto3 costs a cold start some 100 ms: the first call pays for it, not the import

@@ -8,6 +8,7 @@ from fastapi import FastAPI
 
 from comfyq.aio.tasks import beside
 from comfyq.bootstrap.api import api_app
+from comfyq.bootstrap.backends.sockets_secret import sockets_secret
 from comfyq.bootstrap.services import Services
 from comfyq.edges.intake.poller import take_for_ever
 from comfyq.edges.reaper.dead_letters import DeadLetterKeeper, keep_for_ever
@@ -35,6 +36,7 @@ def local_app(services: Services, *, names: Iterable[str] = ()) -> FastAPI:
     gateway = Gateway(
         handler.handle,
         clock=services.ports.clock,
+        secret=sockets_secret(services.ports.table),
         settings=GatewaySettings(
             sockets=local.sockets, sockets_per_client=local.sockets_per_client
         ),

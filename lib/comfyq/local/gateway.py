@@ -25,7 +25,7 @@ from comfyq.local.following import Following
 from comfyq.local.gateway_events import EventMaker, Handshake, new_id
 from comfyq.local.gateway_settings import GatewaySettings
 from comfyq.local.loopback import serving
-from comfyq.local.management import Management
+from comfyq.local.management import Management, Secret
 from comfyq.local.places import Places
 from comfyq.ports.clock import Clock
 from comfyq.ports.notifier import Deliver
@@ -34,13 +34,17 @@ TOO_MANY = Response("there are too many sockets; close some", status_code=503)
 
 
 class Gateway:
-    """Holds sockets while ``running``; ``routes`` belong into the main application's router."""
+    """Holds sockets while ``running``; ``routes`` belong into the main application's router.
+
+    Whoever posts to its sockets has signed the request by ``secret``.
+    """
 
     def __init__(
         self,
         handler: Handler,
         *,
         clock: Clock,
+        secret: Secret,
         stage: str = "local",
         settings: GatewaySettings | None = None,
     ) -> None:
@@ -50,7 +54,11 @@ class Gateway:
         self._settings = settings or GatewaySettings()
         self._connections: dict[str, LiveConnection] = {}
         self._management = Management(
-            self._connections, stage=stage, max_message_bytes=self._settings.max_message_bytes
+            self._connections,
+            stage=stage,
+            max_message_bytes=self._settings.max_message_bytes,
+            secret=secret,
+            clock=clock,
         )
         self.deliver: Deliver = self._management.deliver  # to a socket of this process
         self._domain = ""

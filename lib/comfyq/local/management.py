@@ -5,7 +5,7 @@ apigateway-how-to-call-websocket-api-connections.html
 """
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 
 from starlette.applications import Starlette
@@ -14,16 +14,32 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from comfyq.domain.errors import NotifierUnavailable, TooLarge
+from comfyq.domain.request_signature import ALGORITHM, SignedRequest, is_signed
 from comfyq.local.connections import NORMAL, BufferFull, LiveConnection
+from comfyq.ports.clock import Clock
 from comfyq.ports.notifier import ConnectionGone
 
 Connections = Mapping[str, LiveConnection]
+Secret = Callable[[], Awaitable[bytes]]
 
 
 class Management:
-    def __init__(self, connections: Connections, *, stage: str, max_message_bytes: int) -> None:
+    """Answers those who have signed their request by ``secret``, which may raise
+    NotifierUnavailable."""
+
+    def __init__(
+        self,
+        connections: Connections,
+        *,
+        stage: str,
+        max_message_bytes: int,
+        secret: Secret,
+        clock: Clock,
+    ) -> None:
         self._connections = connections
         self._max_message_bytes = max_message_bytes
+        self._secret = secret
+        self._clock = clock
         path = f"/{stage}/@connections/{{connection_id:path}}"
         methods = ["GET", "POST", "DELETE"]
         self.app = Starlette(routes=[Route(path, self._answer, methods=methods)])
@@ -44,25 +60,43 @@ class Management:
             raise NotifierUnavailable(f"{connection_id} does not read its frames") from None
 
     async def _answer(self, request: Request) -> Response:
-        if not request.headers.get("authorization", "").startswith("AWS4-HMAC-SHA256"):
+        if not request.headers.get("authorization", "").startswith(ALGORITHM):
             return _fault(403, "ForbiddenException", "Missing Authentication Token")
+        body = await self._body(request)
+        if body is None:
+            return _fault(413, "PayloadTooLargeException", "Message too large")
+        try:
+            if not is_signed(_read(request, body), await self._secret(), now=self._clock.now()):
+                return _fault(403, "InvalidSignatureException", "The signature does not match")
+        except NotifierUnavailable:
+            return _fault(503, "ServiceUnavailableException")
+        return self._obey(request, body)
+
+    def _obey(self, request: Request, body: bytes) -> Response:
         live = self._open(request.path_params["connection_id"])
         if live is None:
             return _fault(410, "GoneException")
         match request.method:
             case "POST":
-                return await self._post(live, request)
+                return self._post(live, body)
             case "DELETE":
                 live.end(NORMAL)
                 return Response(status_code=204)
             case _:
                 return JSONResponse(_described(live))
 
-    async def _post(self, live: LiveConnection, request: Request) -> Response:
+    async def _body(self, request: Request) -> bytes | None:
+        """Return the body of a request; None if it is larger than a frame may be."""
+        body = b""
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > self._max_message_bytes:
+                return None
+        return body
+
+    def _post(self, live: LiveConnection, body: bytes) -> Response:
         try:
-            self._put(live, await request.body())
-        except TooLarge:
-            return _fault(413, "PayloadTooLargeException", "Message too large")
+            self._put(live, body)
         except BufferFull:
             return _fault(429, "LimitExceededException")
         return Response(status_code=200)
@@ -75,6 +109,14 @@ class Management:
     def _open(self, connection_id: str) -> LiveConnection | None:
         live = self._connections.get(connection_id)
         return live if live is not None and live.open else None  # its $connect may still run
+
+
+def _read(request: Request, body: bytes) -> SignedRequest:
+    """Return a request as its sender has signed it; none of boto3's has a query."""
+    query = request.scope["query_string"]
+    path = request.scope["raw_path"] + (b"?" + query if query else b"")
+    headers = {name: ",".join(request.headers.getlist(name)) for name in request.headers}
+    return SignedRequest(request.method, path.decode("latin-1"), headers, body)
 
 
 def _described(live: LiveConnection) -> dict[str, object]:

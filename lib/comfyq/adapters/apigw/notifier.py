@@ -5,7 +5,7 @@ apigateway-how-to-call-websocket-api-connections.html
 """
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -23,12 +23,19 @@ if TYPE_CHECKING:
 POSTS_AT_ONCE = 16
 MAX_CLIENTS = 32  # endpoints remembered: one on AWS, one a server process locally
 
-ClientOf = Callable[[str], "ApiGatewayManagementApiClient"]
-"""endpoint -> a client of it; called in a thread, one call at a time."""
+LOCAL = "http://"  # begins the endpoint of a gateway of this machine; API Gateway's has https
+
+ClientOf = Callable[[str, bytes | None], "ApiGatewayManagementApiClient"]
+"""endpoint -> a client of it; called in a thread, one call at a time. It signs by the secret, or
+by the process's own credentials if there is none."""
 
 
 class ApiGatewayNotifier:
-    def __init__(self, *, client_of: ClientOf) -> None:
+    def __init__(
+        self, *, client_of: ClientOf, local_secret: Callable[[], Awaitable[bytes]]
+    ) -> None:
+        """``local_secret`` is for gateways of this machine; it raises NotifierUnavailable."""
+        self._local_secret = local_secret
         self._client_of = client_of
         self._clients: OrderedDict[str, ApiGatewayManagementApiClient] = OrderedDict()
         self._making = Lock()
@@ -36,10 +43,12 @@ class ApiGatewayNotifier:
         self._threads = anyio.CapacityLimiter(POSTS_AT_ONCE)
 
     async def post(self, connection: Connection, frame: bytes) -> None:
-        await anyio.to_thread.run_sync(self._post, connection, frame, limiter=self._threads)
+        secret = await self._secret_of(connection)
+        await anyio.to_thread.run_sync(self._post, connection, frame, secret, limiter=self._threads)
 
     async def end(self, connection: Connection) -> None:
-        await anyio.to_thread.run_sync(self._end, connection, limiter=self._threads)
+        secret = await self._secret_of(connection)
+        await anyio.to_thread.run_sync(self._end, connection, secret, limiter=self._threads)
 
     def close(self) -> None:
         """Give up all clients and their idle connections; a later post makes new ones."""
@@ -47,19 +56,22 @@ class ApiGatewayNotifier:
             while self._clients:
                 self._clients.popitem()[1].close()
 
-    def _post(self, connection: Connection, frame: bytes) -> None:
+    async def _secret_of(self, connection: Connection) -> bytes | None:
+        return await self._local_secret() if connection.endpoint.startswith(LOCAL) else None
+
+    def _post(self, connection: Connection, frame: bytes, secret: bytes | None) -> None:
         with _translating(connection):
-            client = self._client(connection.endpoint)
+            client = self._client(connection.endpoint, secret)
             client.post_to_connection(ConnectionId=connection.id, Data=frame)
 
-    def _end(self, connection: Connection) -> None:
+    def _end(self, connection: Connection, secret: bytes | None) -> None:
         with _translating(connection):
-            self._client(connection.endpoint).delete_connection(ConnectionId=connection.id)
+            self._client(connection.endpoint, secret).delete_connection(ConnectionId=connection.id)
 
-    def _client(self, endpoint: str) -> "ApiGatewayManagementApiClient":
+    def _client(self, endpoint: str, secret: bytes | None) -> "ApiGatewayManagementApiClient":
         with self._making:  # making clients of one session is not safe in several threads at once
             if endpoint not in self._clients:
-                self._clients[endpoint] = self._client_of(endpoint)
+                self._clients[endpoint] = self._client_of(endpoint, secret)
             self._clients.move_to_end(endpoint)
             if len(self._clients) > MAX_CLIENTS:
                 self._clients.popitem(last=False)[1].close()

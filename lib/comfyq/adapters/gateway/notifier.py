@@ -4,13 +4,14 @@ urllib3 is imported with the first request: a server that is its own gateway mak
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
 
+from comfyq.ports.clock import Clock
 from comfyq.ports.notifier import Connection, Deliver
 
 if TYPE_CHECKING:
@@ -22,7 +23,10 @@ POSTS_AT_ONCE = 16
 class GatewayNotifier:
     """Posts to gateways of this machine, each named by the connection's endpoint."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, secret: Callable[[], Awaitable[bytes]], clock: Clock) -> None:
+        """``secret`` signs requests to other processes; it raises NotifierUnavailable."""
+        self._secret = secret
+        self._clock = clock
         self._requests: GatewayRequests | None = None
         # Its own threads: posts that wait for a dead endpoint must not use up everybody's.
         self._threads = anyio.CapacityLimiter(POSTS_AT_ONCE)
@@ -52,14 +56,15 @@ class GatewayNotifier:
         if self._requests is not None:
             self._requests.close()
 
-    async def _send(self, method: str, connection: Connection, body: bytes | None = None) -> None:
+    async def _send(self, method: str, connection: Connection, body: bytes = b"") -> None:
+        secret = await self._secret()
         await anyio.to_thread.run_sync(
-            self._opened().send, method, connection, body, limiter=self._threads
+            self._opened().send, method, connection, body, secret, limiter=self._threads
         )
 
     def _opened(self) -> "GatewayRequests":
         if self._requests is None:
             from comfyq.adapters.gateway.requests import GatewayRequests
 
-            self._requests = GatewayRequests(at_once=POSTS_AT_ONCE)
+            self._requests = GatewayRequests(at_once=POSTS_AT_ONCE, clock=self._clock)
         return self._requests

@@ -6,6 +6,7 @@ from comfyq.adapters.s3.assets import S3Assets
 from comfyq.adapters.sqs.inbox import SqsInbox
 from comfyq.adapters.sqs.queue import SqsQueue
 from comfyq.adapters.system.clock import CorrectedClock
+from comfyq.bootstrap.backends.sockets_secret import sockets_secret
 from comfyq.bootstrap.clients import Clients
 from comfyq.bootstrap.ports import MissingSetting, Ports
 from comfyq.config import Settings
@@ -36,7 +37,9 @@ def aws_ports(settings: Settings, local_clock: Clock) -> Ports:
         ),
         assets=S3Assets(client=clients.s3, bucket=aws.bucket),
         clock=clock,
-        notifier=ApiGatewayNotifier(client_of=clients.management),
+        notifier=ApiGatewayNotifier(
+            client_of=clients.management, local_secret=sockets_secret(table)
+        ),
         close=lambda: None,
         submissions=_sqs_inbox(
             clients, aws.submissions_queue_url, visibility_s=settings.worker.visibility_s

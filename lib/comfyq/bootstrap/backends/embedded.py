@@ -9,6 +9,7 @@ from comfyq.adapters.sqlite.inbox import SqliteInbox
 from comfyq.adapters.sqlite.joint import SqliteJointWrites
 from comfyq.adapters.sqlite.queue import DEAD_BOX, SqliteQueue
 from comfyq.adapters.sqlite.table import SqliteTable
+from comfyq.bootstrap.backends.sockets_secret import sockets_secret
 from comfyq.bootstrap.ports import Ports
 from comfyq.config import Settings
 from comfyq.domain.dead_letter import Origin
@@ -30,7 +31,7 @@ def embedded_ports(settings: Settings, clock: Clock) -> Ports:
     database = Database(path=database_file(settings))
     table = SqliteTable(database=database, clock=clock)
     queue = SqliteQueue(database=database, clock=clock, visibility_s=settings.worker.visibility_s)
-    notifier = GatewayNotifier()
+    notifier = GatewayNotifier(secret=sockets_secret(table), clock=clock)
     return Ports(
         table=table,
         queue=queue,

@@ -9,7 +9,7 @@ from comfyq.adapters.apigw.client import management_client
 from comfyq.adapters.apigw.notifier import MAX_CLIENTS, ApiGatewayNotifier
 from comfyq.domain.errors import NotifierUnavailable
 from comfyq.ports.notifier import Connection, ConnectionGone
-from tests.gateway_lab import SESSION, real_notifier
+from tests.gateway_lab import SESSION, real_notifier, secret
 
 if TYPE_CHECKING:
     from mypy_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
@@ -34,7 +34,7 @@ async def test_refusals_are_translated(code: str, status: int, meaning: type[Exc
     client = management_client(SESSION, ENDPOINT)
     with Stubber(client) as stubber:
         stubber.add_client_error("post_to_connection", code, http_status_code=status)
-        notifier = ApiGatewayNotifier(client_of=lambda _: client)
+        notifier = ApiGatewayNotifier(client_of=lambda *_: client, local_secret=secret)
         with pytest.raises(meaning):
             await notifier.post(SOCKET, b"{}")
 
@@ -42,14 +42,14 @@ async def test_refusals_are_translated(code: str, status: int, meaning: type[Exc
 async def test_each_endpoint_has_one_client_and_the_least_used_is_let_go() -> None:
     made: list[str] = []
 
-    def client_of(endpoint: str) -> "ApiGatewayManagementApiClient":
+    def client_of(endpoint: str, secret: bytes | None) -> "ApiGatewayManagementApiClient":
         made.append(endpoint)
-        return management_client(SESSION, endpoint)
+        return management_client(SESSION, endpoint, secret)
 
-    notifier = ApiGatewayNotifier(client_of=client_of)
+    notifier = ApiGatewayNotifier(client_of=client_of, local_secret=secret)
     first, second, *others, last = (f"http://127.0.0.1:1/{n}" for n in range(MAX_CLIENTS + 1))
     for endpoint in (first, second, *others, first, last, first, second):
-        notifier._client(endpoint)
+        notifier._client(endpoint, None)
     assert made == [first, second, *others, last, second]
 
 
