@@ -1,3 +1,5 @@
+from collections.abc import Iterator
+
 import pytest
 
 import tests.effort  # noqa: F401 - registers a profile that the command line may name
@@ -12,6 +14,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.path.name.endswith(PROPERTIES):
             item.add_marker(pytest.mark.no_cover)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _own_profiles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the profiles of whoever runs the tests out of them."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+        patched.delenv("COMFYQ_PROFILE", raising=False)
+        yield
 
 
 @pytest.fixture

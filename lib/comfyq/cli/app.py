@@ -1,12 +1,13 @@
 """``comfyq`` itself: what comes before a command's name."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from comfyq import __version__
 from comfyq.cli.group import Commands
-from comfyq.cli.options import DEFAULT_URL, Server
+from comfyq.cli.profiles.servers import DEFAULT_URL, Named, Servers
 
 app = typer.Typer(
     name="comfyq",
@@ -24,26 +25,41 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+Version = Annotated[
+    bool,
+    typer.Option(
+        "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+    ),
+]
+Url = Annotated[
+    str | None,
+    typer.Option(envvar="COMFYQ_URL", help="Where comfyq answers.", show_default=DEFAULT_URL),
+]
+ApiKey = Annotated[
+    str | None,
+    typer.Option(
+        envvar="COMFYQ_API_KEY",
+        metavar="KEY",
+        help="What the server knows you by; others see it on a command line.",
+    ),
+]
+Profile = Annotated[
+    str | None,
+    typer.Option(
+        envvar="COMFYQ_PROFILE", metavar="NAME", help="Ask the server of `comfyq profiles add`."
+    ),
+]
+ConfigHome = Annotated[Path | None, typer.Option(envvar="XDG_CONFIG_HOME", hidden=True)]
+
+
 @app.callback()
 def comfyq(
     ctx: typer.Context,
-    version: Annotated[
-        bool,
-        typer.Option(
-            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
-        ),
-    ] = False,
-    url: Annotated[
-        str, typer.Option(envvar="COMFYQ_URL", help="Where comfyq answers.")
-    ] = DEFAULT_URL,
-    api_key: Annotated[
-        str | None,
-        typer.Option(
-            envvar="COMFYQ_API_KEY",
-            metavar="KEY",
-            help="What the server knows you by; others see it on a command line.",
-        ),
-    ] = None,
+    version: Version = False,
+    url: Url = None,
+    api_key: ApiKey = None,
+    profile: Profile = None,
+    config_home: ConfigHome = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of a defect.")] = False,
 ) -> None:
     """A front door for ComfyUI: submit generations, follow them, fetch what they made.
@@ -51,4 +67,14 @@ def comfyq(
     Exit codes: 0 done; 1 the job failed or was canceled; 2 wrong usage, or refused by the server;
     3 no server was reached; 4 this machine's clock is wrong.
     """
-    ctx.obj = Server(url, api_key)
+
+    def named(name: str, value: str | None) -> Named:
+        source = ctx.get_parameter_source(name)
+        return Named(value, by_option=source is not None and source.name == "COMMANDLINE")
+
+    ctx.obj = Servers(
+        url=named("url", url),
+        api_key=named("api_key", api_key),
+        profile=named("profile", profile),
+        config_home=config_home,
+    )

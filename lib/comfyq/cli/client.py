@@ -11,7 +11,7 @@ import typer
 import urllib3
 
 from comfyq.cli.errors import NotReached, Refused, ServerFailed
-from comfyq.cli.options import Server
+from comfyq.cli.profiles.servers import Credential, Servers, nothing
 
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 40.0  # API Gateway lets a request take 29 s
@@ -30,10 +30,9 @@ class ApiClient:
         ServerFailed: it cannot do it now (5xx).
     """
 
-    def __init__(self, url: str, *, api_key: str | None = None) -> None:
+    def __init__(self, url: str, *, credential: Credential = nothing) -> None:
         self._url = (url if "://" in url else f"http://{url}").rstrip("/")
-        self.key_headers = {} if api_key is None else {"Authorization": f"Bearer {api_key}"}
-        """Sent to the server itself: links go elsewhere too, and need no key."""
+        self._credential = credential
         self._pool = urllib3.PoolManager(
             timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S),
             # Retry-After is left to the caller: else a 503 that has it would lose its reason.
@@ -50,6 +49,12 @@ class ApiClient:
 
     def close(self) -> None:
         self._pool.clear()
+
+    @property
+    def key_headers(self) -> dict[str, str]:
+        """Return what the server itself is shown: links go elsewhere too, and need no key."""
+        credential = self._credential()
+        return {} if credential is None else {"Authorization": f"Bearer {credential}"}
 
     def submit(self, request: Mapping[str, Any], *, idempotency_key: str | None = None) -> Json:
         headers = {"Idempotency-Key": idempotency_key} if idempotency_key else {}
@@ -204,8 +209,9 @@ def _size(file: Path) -> str:
 
 def client_at(ctx: typer.Context, url: str | None) -> ApiClient:
     """A client of the server that the command, or else ``comfyq`` itself, was given."""
-    server: Server = ctx.obj
-    client = ApiClient(url or server.url, api_key=server.api_key)
+    servers: Servers = ctx.obj
+    server = servers.at(url)
+    client = ApiClient(server.url, credential=server.credential)
     ctx.call_on_close(client.close)
     return client
 

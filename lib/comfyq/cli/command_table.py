@@ -127,6 +127,26 @@ ENTRIES = (
         "Revoke an API key: it lets nobody in any more, and its sockets end.",
     ),
     CommandEntry(
+        "profiles add",
+        "profiles:add",
+        "Add a profile, or replace it. The first one is used from then on.",
+    ),
+    CommandEntry(
+        "profiles list",
+        "profiles:listing",
+        "List profiles, without their keys; * is the one that is used.",
+    ),
+    CommandEntry(
+        "profiles use",
+        "profiles:use",
+        "Use a profile wherever no option or variable names another server.",
+    ),
+    CommandEntry(
+        "profiles remove",
+        "profiles:remove",
+        "Remove a profile; its key stays valid until it is revoked.",
+    ),
+    CommandEntry(
         "dead list", "dead:listing", "List dead letters, newest first. They are kept for 14 days."
     ),
     CommandEntry("dead show", "dead:show", "Show a dead letter with its whole body."),
@@ -158,6 +178,7 @@ ENTRIES = (
 )
 GROUPS = {
     "keys": ("Say who may use a server.", SERVING),
+    "profiles": ("Name servers, with what they know you by.", ASKING),
     "dead": ("Read and resend what the queues gave up on.", ASKING),
     "workflows": ("Check and import workflows.", AUTHORING),
     "infra": ("Make what comfyq runs on, and check it.", SERVING),

@@ -1,23 +1,12 @@
 """Options that several commands share."""
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from comfyq.cli.profiles.servers import DEFAULT_URL
 from comfyq.domain.job.model import HIGHEST_PRIORITY, LOWEST_PRIORITY, NORMAL_PRIORITY
-
-DEFAULT_URL = "http://127.0.0.1:8000"
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """The server that commands ask, unless their own --url names another one."""
-
-    url: str
-    api_key: str | None = None
-
 
 Url = Annotated[
     str | None,

@@ -17,7 +17,11 @@ PRIVATE = ("COMFYQ_", "AWS_", "ECS_", "MINIO_")  # prefixes of what only comfyq 
 
 PYDANTICS = re.compile("^[A-Z][a-z]+ should ")
 
-OF_COMMANDS = {"COMFYQ_URL", "COMFYQ_API_KEY"}  # variables that the command line reads
+OF_COMMANDS = {
+    "COMFYQ_URL",
+    "COMFYQ_API_KEY",
+    "COMFYQ_PROFILE",
+}  # variables that the command line reads
 
 
 class InvalidSettings(Exception):

@@ -20,8 +20,9 @@ from comfyq.cli.graph_file import (
     override_of,
 )
 from comfyq.cli.lazy import command_of
-from comfyq.cli.options import AsJson, Priority, Server, Url
+from comfyq.cli.options import AsJson, Priority, Url
 from comfyq.cli.outcome import print_submitted, see_through
+from comfyq.cli.profiles.servers import Server
 from comfyq.cli.submission_words import Words
 from comfyq.cli.workflow_options import options_of, values_of
 
@@ -83,19 +84,15 @@ class SubmitCommand(TyperCommand):
         if words.workflow is None and words.prompt is None:
             return super().make_context(info_name, args, parent=parent, **extra)
         name = words.workflow or DEFAULT_WORKFLOW
-        command = _command_of(_fetched(_server(parent.obj, words.url), name), named=words.workflow)
+        command = _command_of(_fetched(parent.obj.at(words.url), name), named=words.workflow)
         return command.make_context(f"{info_name} {name}", words.rest, parent=parent, **extra)
 
 
 command = command_of(submit, cls=SubmitCommand)
 
 
-def _server(named: Server, url: str | None) -> Server:
-    return named if url is None else Server(url, named.api_key)
-
-
 def _fetched(server: Server, name: str) -> Json:
-    client = ApiClient(server.url, api_key=server.api_key)
+    client = ApiClient(server.url, credential=server.credential)
     try:
         return client.workflow(name)
     except Refused as refused:

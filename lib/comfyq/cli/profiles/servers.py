@@ -1,0 +1,104 @@
+"""The server that a command asks, as options, variables and profiles name it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from comfyq.cli.profiles.profile_file import Profile
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+
+Credential = Callable[[], str | None]
+
+
+def nothing() -> None:
+    """Show a server nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server, and what tells what it is shown."""
+
+    url: str
+    credential: Credential
+
+
+@dataclass(frozen=True, slots=True)
+class Named:
+    """A value, and whether an option names it; else a variable does."""
+
+    value: str | None
+    by_option: bool
+
+
+@dataclass(frozen=True)
+class Servers:
+    """The servers that a command may ask.
+
+    What is named nearer wins: options, among them that of a profile; variables, among them that of
+    a profile; the profile that is used. A profile's key is shown to the profile's own server alone.
+    """
+
+    url: Named
+    api_key: Named
+    profile: Named
+    config_home: Path | None = None
+
+    @property
+    def file(self) -> Path:
+        """Return where profiles are kept.
+
+        https://specifications.freedesktop.org/basedir-spec/latest/
+        """
+        home = self.config_home
+        base = home if home is not None and home.is_absolute() else Path("~/.config").expanduser()
+        return base / "comfyq" / "profiles.toml"
+
+    def at(self, own_url: str | None = None) -> Server:
+        """Return the server to ask; ``own_url`` is the option of a command itself.
+
+        Raises CannotStart: a profile that is needed is not there, or its file is unsafe.
+        """
+        url = own_url or self._url
+        own = self._profile if self._may_show(url) else None
+        if self.api_key.value and (self.api_key.by_option or not self.profile.by_option or not own):
+            return Server(url, lambda: self.api_key.value)
+        return Server(url, nothing if own is None else _credential_of(own))
+
+    @cached_property
+    def _url(self) -> str:
+        if self.url.value and (self.url.by_option or not self.profile.by_option):
+            return self.url.value
+        return DEFAULT_URL if self._profile is None else self._profile.url
+
+    def _may_show(self, url: str) -> bool:
+        """Tell if a profile's credential may be needed, and is for this server."""
+        if self.api_key.value and not self.profile.by_option:
+            return False  # the file need not even be read
+        profile = self._profile
+        has_any = profile is not None and (profile.api_key or profile.token_command)
+        return bool(has_any and profile and _is_same(url, profile.url))
+
+    @cached_property
+    def _profile(self) -> "Profile | None":
+        from comfyq.cli.profiles.profile_file import read_profiles
+
+        profiles = read_profiles(self.file)
+        name = self.profile.value or profiles.used
+        return None if name is None else profiles.get(name)
+
+
+def _is_same(url: str, other: str) -> bool:
+    full = url if "://" in url else f"http://{url}"
+    return full.rstrip("/") == other.rstrip("/")
+
+
+def _credential_of(profile: "Profile") -> Credential:
+    if profile.token_command is None:
+        return lambda: profile.api_key
+    from comfyq.cli.profiles.token_command import TokenCommand
+
+    return TokenCommand(profile.token_command)
