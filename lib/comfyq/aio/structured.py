@@ -1,6 +1,7 @@
 """Log lines for people on a terminal, JSON for everything else."""
 
 import sys
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import structlog
@@ -17,8 +18,9 @@ def _without_secrets(_logger: Any, _method: str, event: EventDict) -> EventDict:
     }
 
 
-def logger_from(level: int) -> Any:
-    """Configure structlog, and make a logger that drops what is below ``level``.
+def logger_from(level: int, context: Callable[[], Mapping[str, Any]]) -> Any:
+    """Configure structlog, and make a logger that drops what is below ``level`` and adds
+    ``context`` to each line that has no such values of its own.
 
     Everything goes to standard error: standard output belongs to what a command prints.
     """
@@ -27,6 +29,7 @@ def logger_from(level: int) -> Any:
         renderer = structlog.dev.ConsoleRenderer()
     structlog.configure(
         processors=[
+            lambda _logger, _method, event: {**context(), **event},
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso"),
             structlog.processors.format_exc_info,

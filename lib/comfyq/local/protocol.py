@@ -197,7 +197,7 @@ def _answer(status: HTTPStatus, code: str, detail: str) -> bytes:
         instance="",
         code=code,
     )
-    body = problem.model_dump_json(exclude={"node_errors"}).encode()
+    body = problem.model_dump_json(exclude={"node_errors", "request_id"}).encode()
     safe = "".join(f"{name.lower()}: {value}\r\n" for name, value in SAFE.items())
     head = (
         f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/problem+json\r\n"

@@ -58,6 +58,12 @@ class WorkerView(BaseModel):
         )
 
 
+class StateView(BaseModel):
+    """What a load balancer or a supervisor asks for; a server that is not so answers a problem."""
+
+    status: Literal["live", "ready"]
+
+
 class HealthView(BaseModel):
     status: Literal["healthy", "degraded"]
     comfyui_available: bool

@@ -45,6 +45,9 @@ class Problem(BaseModel):
     node_errors: dict[str, Any] | None = Field(
         None, description="What is wrong with a graph, by node, as ComfyUI tells it."
     )
+    request_id: str | None = Field(
+        None, description="As `X-Request-Id` has it; the server's log lines name it as `request`."
+    )
 
 
 def message_of(raised: Mapping[str, Any]) -> str:

@@ -76,6 +76,8 @@ ROUTES = {
     "POST /workflows/{name}/generate": Route(Scope.SUBMIT, 202, request={"json": FOX}),
     "GET /workers": Route(Scope.ADMIN, 200),
     "GET /health": Route(None, 200),
+    "GET /health/live": Route(None, 200),
+    "GET /health/ready": Route(None, 200),
     "POST /keys": Route(Scope.ADMIN, 201, request={"json": {"name": "mine"}}),
     "GET /keys": Route(Scope.ADMIN, 200),
     "DELETE /keys/{key_id}": Route(Scope.ADMIN, 200, NOT_FOUND),

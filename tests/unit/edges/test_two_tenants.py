@@ -202,6 +202,7 @@ async def test_nothing_is_deduplicated_or_reused_across_tenants(
             "prompt": "a fox",
             "image": f"asset:{victim.file['id']}",
         },
+        headers={"X-Request-Id": "the-same"},
     )
     absent = attacker.ask(
         "POST",
@@ -210,6 +211,7 @@ async def test_nothing_is_deduplicated_or_reused_across_tenants(
             "prompt": "a fox",
             "image": f"asset:{victim.file['id'][:-4]}0000",
         },
+        headers={"X-Request-Id": "the-same"},
     )
     assert (taken.status_code, absent.status_code) == (422, 422)
     assert taken.text.replace(victim.file["id"][-4:], "0000") == absent.text

@@ -29,6 +29,7 @@ from comfyq.domain.errors import (
     Unavailable,
 )
 from comfyq.domain.job.client_text import for_clients
+from comfyq.edges.api.request_id import HEADER, request_id_of
 from comfyq.edges.api.safe_headers import SAFE
 from comfyq.wire.problems import Problem, ProblemField, challenge, message_of
 
@@ -89,9 +90,10 @@ class ProblemResponse(Response):
             code=code,
             errors=[ProblemField(field=each.field, message=each.message) for each in fields],
             node_errors=node_errors,
+            request_id=request_id_of(request.scope),
         )
         # A defect is answered outside of the middleware that adds these headers elsewhere.
-        safe = {**SAFE, **(headers or {})}
+        safe = {**SAFE, HEADER: request_id_of(request.scope), **(headers or {})}
         super().__init__(_encoded(problem), status_code=status, headers=safe)
 
 
@@ -202,7 +204,10 @@ def _methods_of(request: Request) -> Sequence[str]:
 async def on_unexpected(request: Request, error: Exception) -> Response:
     """Answer 500 to a defect; the traceback goes to the log and not to the client."""
     path = request.scope["path"]
-    log.error("request_failed", method=request.method, path=path, exc_info=error)
+    request_id = request_id_of(request.scope)  # this runs outside of the middleware that names it
+    log.error(
+        "request_failed", request=request_id, method=request.method, path=path, exc_info=error
+    )
     detail = "the server made a mistake; it has been logged"
     return ProblemResponse(request, status=500, code="internal-error", detail=detail)
 

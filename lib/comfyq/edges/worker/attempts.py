@@ -7,7 +7,7 @@ from functools import partial
 from types import TracebackType
 from typing import Self
 
-from comfyq.aio.logs import log
+from comfyq.aio.logs import log, log_context
 from comfyq.domain.errors import DomainError
 from comfyq.edges.worker.engine_repair import Breakdown, EngineRepair
 from comfyq.edges.worker.heartbeat import Heartbeat
@@ -80,6 +80,10 @@ class Attempts:
         self._break_off(self._repair.hung(reason))
 
     async def _run(self, held: HeldJob, slot: PromptSlot) -> None:
+        with log_context(job=held.id, attempt=held.token):
+            await self._see_through(held, slot)
+
+    async def _see_through(self, held: HeldJob, slot: PromptSlot) -> None:
         try:
             delayed = partial(self._heartbeat.delay, held.id, held.token)
             raised = await self._executor.run(held, replace(slot.turn, delayed=delayed))

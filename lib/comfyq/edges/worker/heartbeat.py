@@ -79,6 +79,10 @@ class Heartbeat:
             self._changed.set()
 
     @property
+    def worker(self) -> WorkerId:
+        return self._identity.id
+
+    @property
     def busy(self) -> bool:
         """Return whether the worker holds a job."""
         return bool(self._held)

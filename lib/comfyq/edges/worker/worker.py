@@ -5,7 +5,7 @@ import random
 from collections.abc import Coroutine, Sequence
 from typing import Any, Protocol, TypeVar
 
-from comfyq.aio.logs import log
+from comfyq.aio.logs import log, log_context
 from comfyq.aio.tasks import beside, is_cancelled
 from comfyq.domain.errors import TooContended, Unavailable
 from comfyq.edges.worker.attempts import Attempts
@@ -55,12 +55,13 @@ class Worker:
             self._waiting.cancel()
 
     async def run(self) -> None:
-        await self._readiness.space.look()
-        companions = [companion.run() for companion in self._companions]
-        watching = self._readiness.run(self._attempts.on_hung)
-        async with beside(watching, self._heartbeat.run(), *companions):
-            await self._serve()
-        await self._heartbeat.stop()
+        with log_context(worker=self._heartbeat.worker):
+            await self._readiness.space.look()
+            companions = [companion.run() for companion in self._companions]
+            watching = self._readiness.run(self._attempts.on_hung)
+            async with beside(watching, self._heartbeat.run(), *companions):
+                await self._serve()
+            await self._heartbeat.stop()
 
     async def _serve(self) -> None:
         async with self._attempts:

@@ -11,7 +11,7 @@ from comfyq.local.browsers.page_guard import PageGuard, ServedNames
 
 READABLE = (  # headers of answers that a page may read, as in template.yaml
     *("Location", "Retry-After", "Idempotent-Replayed"),
-    *("Content-Disposition", "Content-Range", "ETag"),
+    *("Content-Disposition", "Content-Range", "ETag", "X-Request-Id"),
 )
 
 

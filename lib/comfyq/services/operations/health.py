@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from comfyq.domain.errors import DomainError
+from comfyq.domain.errors import DomainError, TableUnavailable
 from comfyq.records.workers import (
     WorkerRecords,
     WorkerState,
@@ -72,6 +72,16 @@ class Health:
             workers=live,
             broken_workflows=self._broken_workflows(),
         )
+
+    async def require_ready(self) -> None:
+        """Return if requests can be answered: the table is read, and stores what it is given.
+
+        Raises:
+            Unavailable: it is not so; the message says why.
+        """
+        await self._workers.live()
+        if (unstored := self._unstored()) is not None:
+            raise TableUnavailable(unstored)
 
     def _unstored(self) -> str | None:
         """Return why nothing is stored now, and what to do."""

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from functools import partial
 
-from comfyq.aio.logs import log
+from comfyq.aio.logs import log, log_context
 from comfyq.domain import job as jobs
 from comfyq.domain.errors import DomainError, IllegalTransition, JobNotFound, JobReused
 from comfyq.domain.job import Job, JobId, WorkerId
@@ -80,7 +80,8 @@ class Reaper:
         page = await self._due.upto(now + HORIZON, partition=partition, limit=limit)
         for each in page:
             if each.at <= now:
-                settled[await self._settle(each.id)] += 1
+                with log_context(job=each.id):
+                    settled[await self._settle(each.id)] += 1
             else:
                 self.deadlines.note(each.at)
         done += settled

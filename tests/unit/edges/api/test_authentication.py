@@ -13,8 +13,10 @@ from tests.fake_authenticator import FakeAuthenticator, with_scopes
 OPEN = {
     "/assets/uploads/{upload_id}/content",
     "/health",
+    "/health/live",
+    "/health/ready",
     "/generate/{job_id}/outputs/{index}",
-}  # a probe, and what a link is signed for
+}  # probes, and what a link is signed for
 ID = "5f0c8a1e-3f5b-4a52-9d0e-7c1f2b9a6d34"
 
 

@@ -192,3 +192,32 @@ async def test_writes_that_fail_degrade_a_system_whose_workers_are_well(lab: Api
     degraded, again = (lab.client.get("/health").json() for _ in range(2))
     assert (degraded["status"], again["status"], again["reason"]) == ("degraded", "healthy", None)
     assert "the disk is full; free space" in degraded["reason"]
+
+
+async def test_a_server_is_ready_without_workers(lab: ApiLab) -> None:
+    answers = {name: lab.client.get(f"/health/{name}") for name in ("live", "ready")}
+    assert {name: (each.status_code, each.json()) for name, each in answers.items()} == {
+        "live": (200, {"status": "live"}),
+        "ready": (200, {"status": "ready"}),
+    }
+
+
+async def test_a_server_without_its_table_lives_but_is_not_ready(
+    lab: ApiLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def down(*_: object, **__: object) -> Page:
+        raise TableUnavailable("no route to it")
+
+    monkeypatch.setattr(lab.table, "query", down)
+    assert lab.client.get("/health/live").status_code == 200
+    ready = lab.client.get("/health/ready")
+    assert (ready.status_code, ready.json()["code"]) == (503, "table-unavailable")
+    assert "no route to it" in ready.json()["detail"]
+    assert int(ready.headers["retry-after"]) > 0
+
+
+async def test_a_server_that_cannot_store_is_not_ready(lab: ApiLab) -> None:
+    lab.services.health = Health(workers=lab.workers, write_failure=lambda: "the disk is full")
+    ready = lab.client.get("/health/ready")
+    assert ready.status_code == 503
+    assert "the disk is full" in ready.json()["detail"]

@@ -95,7 +95,7 @@ def test_a_refusal_quotes_no_secret(lab: ApiLab) -> None:
 def test_nor_does_a_line_of_the_log(monkeypatch: pytest.MonkeyPatch) -> None:
     written = io.StringIO()
     monkeypatch.setattr("sys.stderr", written)
-    log = logger_from(logging.INFO)
+    log = logger_from(logging.INFO, dict)
     try:
         raise ValueError(URL)
     except ValueError as error:

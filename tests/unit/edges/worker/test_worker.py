@@ -1,9 +1,11 @@
 """A worker as a whole: when it claims."""
 
 import asyncio
+import json
 
 import pytest
 
+from comfyq.aio.logs import Log
 from comfyq.aio.tasks import beside
 from comfyq.bootstrap.worker_ports import MachinePorts
 from comfyq.bootstrap.worker_services import WorkerServices
@@ -76,3 +78,16 @@ async def test_what_comes_while_the_heartbeat_is_older_than_comfyuis_return_is_l
     assert await services.source.rung() is None
     await services.heartbeat.publish()
     assert await services.source.rung() is not None
+
+
+async def test_the_lines_of_an_attempt_name_job_attempt_and_worker(
+    farm: Farm, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Log().prepare()
+    job = await farm.submit()
+    async with beside(services_of(farm).worker.run()):
+        await farm.until(job, JobStatus.SUCCEEDED)
+    lines = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+    told = {line["event"]: line for line in lines if line.get("job") == job.id}
+    for event in ("job_started", "job_ended"):
+        assert (told[event]["attempt"], told[event]["worker"]) == (1, "w")

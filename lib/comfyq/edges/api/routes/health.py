@@ -1,4 +1,4 @@
-"""``/health``: the state of the system as a whole."""
+"""``/health``: the whole system's state, and this server's for those who start and stop it."""
 
 from typing import Annotated, Protocol
 
@@ -6,10 +6,11 @@ from fastapi import Depends, Request
 
 from comfyq.edges.api.authentication import ANYONE
 from comfyq.edges.api.dependencies import services_of
+from comfyq.edges.api.responses import problems
 from comfyq.edges.api.router import Router
 from comfyq.ports.authenticator import Authenticator
 from comfyq.services.operations.health import Health
-from comfyq.wire.health import HealthView
+from comfyq.wire.health import HealthView, StateView
 
 
 class HealthServices(Protocol):
@@ -33,3 +34,17 @@ async def show(
     report = await services.health.check()
     asks = services.authenticator.asks
     return HealthView.of(report, version=request.app.version, is_public=asks)
+
+
+@router.get("/health/live", dependencies=[ANYONE])
+async def live() -> StateView:
+    """Say that this process answers. A server that does not has to be restarted."""
+    return StateView(status="live")
+
+
+@router.get("/health/ready", dependencies=[ANYONE], responses=problems(503))
+async def ready(services: Annotated[HealthServices, Depends(services_of)]) -> StateView:
+    """Say that this server can take requests: its table is read and written. Workers do not
+    matter: jobs wait for them."""
+    await services.health.require_ready()
+    return StateView(status="ready")
