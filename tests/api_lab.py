@@ -136,6 +136,7 @@ class ApiLab(JobMoves):
             workers=services.workers,
             run_times=services.run_times,
             clock=self.clock,
+            running=services.running_jobs,
             front_s=0,
         )
 

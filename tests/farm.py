@@ -61,8 +61,9 @@ class Farm:
     """The production services over shared in-memory ports; ``worker`` makes a process that uses
     them."""
 
-    def __init__(self, *, timing: Timing = FAST) -> None:
+    def __init__(self, *, timing: Timing = FAST, running_jobs: int | None = None) -> None:
         self.timing = timing
+        self.running_jobs = running_jobs
         self.clock = ManualClock()
         self.table = MemoryTable(clock=self.clock)
         self.queue = MemoryQueue(clock=self.clock)
@@ -78,7 +79,9 @@ class Farm:
         settings = Settings(
             data_dir=Path(tempfile.gettempdir()) / "comfyq-farm",
             timing=self.timing,
-            limits=LimitSettings(input_max_bytes=INPUT_LIMITS.max_bytes),
+            limits=LimitSettings(
+                input_max_bytes=INPUT_LIMITS.max_bytes, running_jobs=self.running_jobs
+            ),
         )
         ports = Ports(
             table=self.table,

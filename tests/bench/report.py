@@ -19,6 +19,7 @@ from infra.marked_part import rewrite
 MEASUREMENTS = {  # heading -> module
     "Beside ComfyUI itself and a proxy": "tests.bench",
     "Model affinity": "tests.bench.affinity",
+    "One tenant behind another's flood": "tests.bench.fairness",
     "Submitting while jobs wait": "tests.bench.backlog",
     "A worker's memory over many jobs": "tests.bench.memory",
     "A worker's memory while a large result passes": "tests.bench.large",

@@ -28,6 +28,7 @@ from comfyq.config import (
     AwsEndpoints,
     AwsSettings,
     Backend,
+    LimitSettings,
     Settings,
     WorkerSettings,
     read_settings,
@@ -66,6 +67,7 @@ class Deployment:
                 submissions_dead_queue_url=made.submissions_dead_queue_url,
             ),
             worker=WorkerSettings(wait_s=1),
+            limits=LimitSettings(running_jobs=1_000),  # a limit costs rights of its own
             timing=Timing(lease_s=20),
         )
         queues = {

@@ -185,6 +185,7 @@ class JobServices(FileServices):
             workers=self.workers,
             run_times=self.run_times,
             clock=self.ports.clock,
+            running=self.running_jobs,
         )
 
     def _render(

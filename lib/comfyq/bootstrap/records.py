@@ -12,6 +12,7 @@ from comfyq.records.files.assets import AssetRecords
 from comfyq.records.indexes.followed_jobs import FollowedJobRecords
 from comfyq.records.indexes.ready_jobs import ReadyRecords
 from comfyq.records.jobs import JobRecords
+from comfyq.records.limits.running_jobs import RunningJobs
 from comfyq.records.retries import RetryRecords
 from comfyq.records.run_times import RunTimeRecords
 from comfyq.records.store_kinds import StoreKindRecords
@@ -42,7 +43,13 @@ class Records:
             new_write_id=lambda: uuid4().hex,
             joint=self.ports.joint,
             on_due=self.deadlines.note,
+            running=self.running_jobs,
         )
+
+    @cached_property
+    def running_jobs(self) -> RunningJobs | None:
+        most = self.settings.limits.running_jobs
+        return None if most is None else RunningJobs(self.ports.table, most=most)
 
     @cached_property
     def deadlines(self) -> Deadlines:

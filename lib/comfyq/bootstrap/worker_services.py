@@ -90,7 +90,12 @@ class JobServices:
 
     def turns(self, affinity: Affinity | None) -> Turns:
         clock = self.services.ports.clock
-        ready = ReadyJobs(ready=self.services.ready, demand=self.services.demand, clock=clock)
+        ready = ReadyJobs(
+            ready=self.services.ready,
+            demand=self.services.demand,
+            clock=clock,
+            running=self.services.running_jobs,
+        )
         return Turns(ready=ready, affinity=affinity, clock=clock)
 
     @cached_property

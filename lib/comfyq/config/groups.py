@@ -86,6 +86,10 @@ class LimitSettings:
     input_allow: Annotated[str, AfterValidator(_meaningful)] = ""
     """Hosts and networks, with commas, that input files may be fetched from though they are not
     public; metadata services of clouds stay closed."""
+    running_jobs: Annotated[int | None, Field(ge=1, le=1_000)] = None
+    """So many jobs of a tenant may be with workers at once, running or next in ComfyUI's queue;
+    others wait, and say so. The same for every worker and the API. Unset: as many as there is room
+    for."""
 
     nodes: Annotated[str, AfterValidator(_some)] = "*"
     """Node classes that graphs may have, with commas; each name may have `*` and `?`, and `safe`

@@ -235,6 +235,10 @@ class LeaseHeld(Conflict):
         self.until = until
 
 
+class TooManyRunning(Conflict):
+    code = "too-many-running"
+
+
 class LeaseLost(Conflict):
     code = "lease-lost"
 

@@ -57,6 +57,11 @@ def lane_of(tenant: TenantId) -> str:
     return f"{crc32(tenant.encode()):015d}#{tenant}"
 
 
+def tenant_of(lane: str) -> TenantId | None:
+    """Return whose a lane is; None: it is several tenants'."""
+    return None if lane == LAST else TenantId(lane.partition("#")[2])
+
+
 def end_of(lane: str) -> str:
     """Return a key after all of a lane, and before all of the next one."""
     return f"{lane}$"  # the character after "#"

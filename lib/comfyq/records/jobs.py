@@ -30,6 +30,7 @@ from comfyq.records.job_log import log_accepted, log_changed
 from comfyq.records.job_outputs import JobOutputs, reused_outputs
 from comfyq.records.job_parts import attempt_item, attempt_of, spec_item, spec_of
 from comfyq.records.job_removal import remove
+from comfyq.records.limits.running_jobs import RunningJobs
 from comfyq.records.retry_notes import raise_if_retried, retry_puts
 from comfyq.records.times import to_ms
 
@@ -53,12 +54,14 @@ class JobRecords:
         new_write_id: Callable[[], str],
         joint: JointWrites | None = None,
         on_due: Callable[[datetime], None] = lambda due_at: None,
+        running: RunningJobs | None = None,
     ) -> None:
         self._table = table
         self._outputs = JobOutputs(table)
         self._clock = clock
         self._new_write_id = new_write_id
         self._joint = joint  # None: the queue is another engine's
+        self._running = running  # None: a tenant may have as many with workers as it likes
         self._on_due = on_due  # called with the deadline of each job that was stored
 
     async def create(
@@ -117,19 +120,23 @@ class JobRecords:
         outputs: Sequence[Output] | None = None,
         delivery: Delivery | None = None,
         synced: bool = True,
+        beside: Sequence[Write] = (),
     ) -> None:
         """Replace version ``job.version - 1`` of a job by ``job``; ``synced``: see Table.write.
 
-        If one engine keeps table and queue, the same transaction acknowledges ``delivery``.
+        ``beside`` is written in the same transaction, which acknowledges ``delivery`` if one engine
+        keeps table and queue.
 
         Raises:
-            StaleJob: that is not the stored version. Nothing was written; read and decide again.
+            StaleJob: that is not the stored version, or a condition of ``beside`` does not hold.
+                Nothing was written; read and decide again.
             TooLarge: the job is larger than an item may be.
         """
         write_id = self._new_write_id()
         writes: list[Write] = [Put(to_item(job, write_id=write_id), version=job.version - 1)]
         if attempt is not None:
             writes.append(Put(attempt_item(job.id, attempt)))
+        writes += beside
         if outputs is not None:
             writes.append(Put(await self._outputs.stage(job.id, job.attempt, outputs)))
         try:
@@ -173,12 +180,10 @@ class JobRecords:
 
         Raises:
             TooContended: concurrent writes were stored first, TRIES times in a row.
-            TooLarge: the job is larger than an item may be.
+            TooManyRunning, TooLarge: it is a claim for which the tenant has no room; a large job.
         """
         for pause in range(TRIES):
-            now = self._clock.now()
-            changed = change(job, now=now)
-            if changed is job:
+            if (changed := change(job, now=(now := self._clock.now()))) is job:
                 return job
             try:
                 await self.save(
@@ -187,6 +192,7 @@ class JobRecords:
                     outputs=outputs if changed.status == "succeeded" else None,
                     delivery=delivery if changed.status.terminal else None,
                     synced=synced or changed.status is not job.status,
+                    beside=await self._beside_claim(job, changed),
                 )
                 log_changed(job, changed)
                 return changed
@@ -194,6 +200,11 @@ class JobRecords:
                 await asyncio.sleep(random.uniform(0, FIRST_PAUSE_S * 2 ** min(pause, 6)))
                 job = await self.get(job.id)
         raise TooContended(f"job {job.id} was changed by others {TRIES} times in a row; try again")
+
+    async def _beside_claim(self, job: Job, changed: Job) -> Sequence[Write]:
+        if self._running is None or changed.lease is None or changed.attempt == job.attempt:
+            return ()
+        return [await self._running.enter(changed)]
 
     async def spec(self, job_id: JobId) -> Spec:
         item = await self._table.get((f"JOB#{job_id}", "SPEC"))

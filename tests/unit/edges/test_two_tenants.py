@@ -38,7 +38,18 @@ OF_A_TENANT = {
     *("CONN", "SOCKETS", "TICKET"),
 }
 OF_THE_DEPLOYMENT = {
-    *("AUDIT", "FAMILY", "LINE", "SECRET", "RATE", "WORKER", "CATALOGUE", "RUNTIME", "STORE"),
+    *(
+        "AUDIT",
+        "FAMILY",
+        "LINE",
+        "RUNNING",
+        "SECRET",
+        "RATE",
+        "WORKER",
+        "CATALOGUE",
+        "RUNTIME",
+        "STORE",
+    ),
 }
 IDS = ("job_id", "batch_id", "asset_id", "upload_id", "letter_id", "key_id")
 

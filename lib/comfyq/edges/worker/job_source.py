@@ -61,7 +61,7 @@ class JobSource:
             Unavailable: the queue does not answer.
         """
         if (aside := self._aside.oldest()) is None:
-            receive = self._queue.receive(wait_s=self._wait_s)
+            receive = self._queue.receive(wait_s=min(self._turns.look_s, self._wait_s))
             delivery = await unless(self._aside.found, receive)
         else:
             delivery = await self._queue.receive(wait_s=min(OLDER_S, self._wait_s))

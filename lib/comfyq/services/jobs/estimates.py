@@ -23,6 +23,7 @@ from comfyq.ports.clock import Clock
 from comfyq.records.demand import DemandRecords
 from comfyq.records.indexes.followed_jobs import ANY_WORKER
 from comfyq.records.indexes.ready_jobs import ReadyRecords
+from comfyq.records.limits.running_jobs import RunningJobs
 from comfyq.records.run_times import RunTimeRecords
 from comfyq.records.times import EPOCH
 from comfyq.records.workers import (
@@ -50,6 +51,7 @@ class Front:
     """A tenant's jobs that will be claimed next."""
 
     places: Sequence[Place]  # in order
+    is_held_back: bool  # the tenant has as many jobs with workers as it may have
     seen_upto: Place | None  # jobs behind this place were not all read; None: these are all
 
     def ahead_of(self, place: Place) -> int | None:
@@ -63,7 +65,7 @@ class Front:
         return bisect_left(self.places, place)
 
 
-UNSEEN = Front([], seen_upto=(EPOCH, JobId("")))
+UNSEEN = Front([], is_held_back=False, seen_upto=(EPOCH, JobId("")))
 
 
 class Estimates:
@@ -75,12 +77,14 @@ class Estimates:
         workers: WorkerRecords,
         run_times: RunTimeRecords,
         clock: Clock,
+        running: RunningJobs | None = None,
         front_s: float = FRONT_S,
     ) -> None:
         self._ready = ready
         self._demand = demand
         self._run_times = run_times
         self._clock = clock
+        self._running = running  # None: tenants are not limited
         self._front_s = front_s
         self._fronts: dict[TenantId, Cached[Front]] = {}
         self._tenants = Cached(self._count_tenants, max_age_s=front_s)
@@ -118,6 +122,8 @@ class Estimates:
     async def _of_waiting(self, job: Job) -> Estimate:
         front, workers = await self._front_of(job.tenant), await self._live()
         waits_for = await self.obstacle()
+        if waits_for is None and front.is_held_back and self._running is not None:
+            waits_for = _own_jobs(self._running.most)
         place = rank(job), job.id
         ahead = front.ahead_of(place)
         if ahead is None:
@@ -170,7 +176,8 @@ class Estimates:
         )
         ends = [page[-1].place for page in pages if len(page) == AHEAD]
         places = sorted(waiting.place for page in pages for waiting in page)
-        return Front(places, seen_upto=min(ends, default=None))
+        is_held_back = self._running is not None and await self._running.are_full(tenant)
+        return Front(places, is_held_back, seen_upto=min(ends, default=None))
 
     async def _count_tenants(self) -> int:
         """Return roughly how many tenants' jobs wait: the power of two below, at most TURNS, so
@@ -189,6 +196,10 @@ class Estimates:
                 lane = found[0].lane
                 lanes.add(lane)
         return 1 << max(0, len(lanes).bit_length() - 1)
+
+
+def _own_jobs(most: int) -> str:
+    return f"the end of another job of yours: {most} at once may be with workers"
 
 
 def _obstacle(live: Sequence[WorkerState]) -> str | None:

@@ -12,6 +12,7 @@ from comfyq.domain.errors import (
     JobNotFound,
     LeaseHeld,
     TooContended,
+    TooManyRunning,
     Unavailable,
 )
 from comfyq.domain.job import Job, JobId
@@ -97,6 +98,8 @@ class Claims:
         except Unsuited:
             await delivery.ack()  # the job was set aside, and needs no doorbell
             return None
+        except TooManyRunning:
+            pass  # its tenant's turns go on when one of them has ended, without a doorbell
         if (other := await self._claim_one(await choose(None), delivery)) is not None:
             return other
         await (delivery.ack() if hidden_s is None else delivery.hide(hidden_s))
@@ -122,7 +125,7 @@ class Claims:
         try:
             job, spec = await self._take(job_id)
             return await self._hold(job, delivery, spec)
-        except (JobNotFound, IllegalTransition, LeaseHeld, TooContended, Unsuited):
+        except (JobNotFound, IllegalTransition, LeaseHeld, TooContended, Unsuited, TooManyRunning):
             return None
 
     async def retake(self) -> AsyncIterator[HeldJob]:
@@ -154,7 +157,7 @@ class Claims:
             if job.lease is None or job.lease.worker == self._membership.worker:
                 taken, spec = await self._take(job_id)
                 return await self._hold(taken, None, spec)
-        except (JobNotFound, IllegalTransition, LeaseHeld, Unsuited):
+        except (JobNotFound, IllegalTransition, LeaseHeld, Unsuited, TooManyRunning):
             pass  # OrphanedPrompts deletes its prompts once the job has ended
         return None
 

@@ -335,3 +335,16 @@ async def test_the_story_has_the_attempt_that_runs(lab: ApiLab) -> None:
     assert attempt["started_at"] is not None
     await lab.succeed(job_id)
     assert lab.client.get(url).json()["running_attempt"] is None
+
+
+async def test_a_job_that_its_tenants_limit_holds_back_says_so() -> None:
+    lab = ApiLab(COMFYQ_RUNNING_JOBS=1)
+    running, mine = (lab.submit()["id"] for _ in range(2))
+    await works(lab, "w1", running)
+    assert lab.show(mine)["waits_for"] is None
+    await lab.start(running)
+    reason = lab.show(mine)["waits_for"]
+    assert reason == "the end of another job of yours: 1 at once may be with workers"
+    await waits_for_another(lab, "alice")
+    await lab.change(running, partial(jobs.succeed, token=1))
+    assert lab.show(mine)["waits_for"] is None

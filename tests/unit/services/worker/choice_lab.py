@@ -1,5 +1,7 @@
 """Waiting jobs of several families, tenants and priorities, and workers that choose among them."""
 
+import asyncio
+from collections.abc import Sequence
 from uuid import uuid4
 
 from comfyq.domain import job as jobs
@@ -8,6 +10,7 @@ from comfyq.domain.graph.graph import Graph
 from comfyq.domain.job import Job, JobId
 from comfyq.domain.job.model import NORMAL_PRIORITY
 from comfyq.domain.submission.spec import Spec
+from comfyq.edges.worker.job_source import JobSource
 from comfyq.records.demand import DemandRecords
 from comfyq.records.indexes.ready_jobs import ReadyRecords
 from comfyq.services.worker.choice.affinity import Affinity
@@ -44,6 +47,50 @@ async def waiting(
 def turns_of(farm: Farm, *, max_wait_s: float | None = 60, alone_s: float = 0) -> Turns:
     """Return the choices of one worker; without ``max_wait_s`` the loaded models do not count."""
     demand = DemandRecords(farm.table, clock=farm.clock)
-    ready = ReadyJobs(ready=ReadyRecords(farm.table), demand=demand, clock=farm.clock)
+    ready = ReadyJobs(
+        ready=ReadyRecords(farm.table),
+        demand=demand,
+        clock=farm.clock,
+        running=farm.services.running_jobs,
+    )
     affinity = None if max_wait_s is None else Affinity(max_wait_s=max_wait_s)
     return Turns(ready=ready, affinity=affinity, clock=farm.clock, alone_s=alone_s)
+
+
+async def flood(
+    farm: Farm, tenant: TenantId, count: int, *, priority: int = NORMAL_PRIORITY
+) -> list[Job]:
+    return [await waiting(farm, tenant=tenant, priority=priority) for _ in range(count)]
+
+
+class Claimer:
+    """A worker that claims without running anything, and notes whose jobs it got."""
+
+    def __init__(self, farm: Farm, name: str, *, alone_s: float = 0) -> None:
+        worker = farm.worker(name)
+        self.turns = turns_of(farm, alone_s=alone_s)
+        self.source = JobSource(
+            claims=worker.claims,
+            queue=farm.queue,
+            turns=self.turns,
+            wait_s=0,
+            may_claim=lambda: True,
+            aside=worker.parts.aside,
+        )
+        self.took: list[Job] = []
+
+    async def claim(self) -> Job | None:
+        """Claim a job as the worker's loop does; None if there is none."""
+        claim = await self.source.suited() or await self.source.rung()
+        held = await claim() if claim else None
+        if held is None:
+            return None
+        self.source.began(held)
+        self.took.append(held.job)
+        return held.job
+
+    async def claim_all(self) -> Sequence[TenantId]:
+        """Claim until nothing is left, and return whose jobs these were, in order."""
+        while await self.claim() is not None:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        return [job.tenant for job in self.took]

@@ -1,7 +1,5 @@
 """Turns: no tenant waits behind another's backlog, and no job of one waits for ever."""
 
-import asyncio
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import groupby, pairwise
 
@@ -11,57 +9,25 @@ from hypothesis import strategies as st
 
 from comfyq.aio.tasks import all_of
 from comfyq.domain import job as jobs
-from comfyq.domain.caller import DEFAULT_TENANT, TenantId
+from comfyq.domain.caller import DEFAULT_TENANT
 from comfyq.domain.job import Job, JobId
-from comfyq.domain.job.model import HIGHEST_PRIORITY, NORMAL_PRIORITY
+from comfyq.domain.job.model import HIGHEST_PRIORITY
 from comfyq.domain.job.order import AGEING, rank
-from comfyq.edges.worker.job_source import JobSource
 from comfyq.ports.table import Page, Put
 from comfyq.records.demand import LINE_KEPT_S
 from comfyq.records.job_items import to_item
 from tests.farm import Farm
-from tests.unit.services.worker.choice_lab import ALICE, BOB, CAROL, turns_of, waiting
+from tests.unit.services.worker.choice_lab import (
+    ALICE,
+    BOB,
+    CAROL,
+    Claimer,
+    flood,
+    turns_of,
+    waiting,
+)
 
 pytestmark = pytest.mark.anyio
-
-
-class Claimer:
-    """A worker that claims without running anything, and notes whose jobs it got."""
-
-    def __init__(self, farm: Farm, name: str, *, alone_s: float = 0) -> None:
-        worker = farm.worker(name)
-        self.turns = turns_of(farm, alone_s=alone_s)
-        self.source = JobSource(
-            claims=worker.claims,
-            queue=farm.queue,
-            turns=self.turns,
-            wait_s=0,
-            may_claim=lambda: True,
-            aside=worker.parts.aside,
-        )
-        self.took: list[Job] = []
-
-    async def claim(self) -> Job | None:
-        """Claim a job as the worker's loop does; None if there is none."""
-        claim = await self.source.suited() or await self.source.rung()
-        held = await claim() if claim else None
-        if held is None:
-            return None
-        self.source.began(held)
-        self.took.append(held.job)
-        return held.job
-
-    async def claim_all(self) -> Sequence[TenantId]:
-        """Claim until nothing is left, and return whose jobs these were, in order."""
-        while await self.claim() is not None:  # noqa: ASYNC110
-            await asyncio.sleep(0)
-        return [job.tenant for job in self.took]
-
-
-async def flood(
-    farm: Farm, tenant: TenantId, count: int, *, priority: int = NORMAL_PRIORITY
-) -> list[Job]:
-    return [await waiting(farm, tenant=tenant, priority=priority) for _ in range(count)]
 
 
 def counted(farm: Farm) -> list[str]:

@@ -1,6 +1,6 @@
 """Reading the jobs that any worker may claim, a tenant at a time."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from time import monotonic
 
 from comfyq.aio.cached import Cached
@@ -8,7 +8,8 @@ from comfyq.domain.job import JobId
 from comfyq.ports.clock import Clock
 from comfyq.records.demand import DemandRecords
 from comfyq.records.indexes.ready_jobs import ReadyRecords, Waiting
-from comfyq.records.job_items import BEFORE_LAST
+from comfyq.records.job_items import BEFORE_LAST, tenant_of
+from comfyq.records.limits.running_jobs import RunningJobs
 
 FAMILIES_S = 5.0  # maximum age of the cached list of families
 PLAIN_S = 1.0  # so late a worker may see that a second tenant's jobs come
@@ -19,13 +20,21 @@ TRIED_S = 2.0  # a job that this worker tried to claim may be listed for that lo
 class ReadyJobs:
     """Find waiting jobs by tenant and model family; a look reads at most PAGE jobs of a family."""
 
-    def __init__(self, *, ready: ReadyRecords, demand: DemandRecords, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        ready: ReadyRecords,
+        demand: DemandRecords,
+        clock: Clock,
+        running: RunningJobs | None = None,
+    ) -> None:
         self._ready = ready
         self._demand = demand
         self._families = Cached(demand.families, max_age_s=FAMILIES_S)
         self._plain = Cached(self._look, max_age_s=PLAIN_S)
         self._may_have_old = True  # jobs that a version without lanes has stored
         self._clock = clock
+        self._running = running  # None: tenants are not limited
         self._tried: dict[JobId, float] = {}
 
     async def families(self) -> Sequence[str]:
@@ -34,7 +43,21 @@ class ReadyJobs:
 
     async def are_plain(self) -> bool:
         """Return whether jobs are to be claimed in the order of their doorbells."""
-        return await self._plain.get()
+        return await self._plain.get() and self._running is None
+
+    @property
+    def are_limited(self) -> bool:
+        """Return whether there is a limit on a tenant's jobs with workers."""
+        return self._running is not None
+
+    async def is_full(self, lane: str) -> bool:
+        """Return whether a tenant has as many jobs with workers as it may have."""
+        tenant = tenant_of(lane)
+        return (
+            self._running is not None
+            and tenant is not None
+            and await self._running.are_full(tenant)
+        )
 
     async def _look(self) -> bool:
         if self._may_have_old:
@@ -52,20 +75,28 @@ class ReadyJobs:
         self._tried[job_id] = now
 
     async def next_tenant(
-        self, families: Iterable[str], *, after: str | None, beside: Iterable[Waiting] = ()
+        self,
+        families: Iterable[str],
+        *,
+        after: str | None,
+        beside: Iterable[Waiting] = (),
+        without: Collection[str] = (),
     ) -> list[Waiting]:
         """Return claimable jobs of the first lane after ``after`` (None: of all) that has one, in
-        order; ``beside`` are others than the index lists."""
+        order; ``beside`` are others than the index lists, and lanes ``without`` are left out."""
         found = [job for job in beside if after is None or job.lane > after]
+        found = [job for job in found if job.lane not in without and self._is_claimable(job)]
         for family in families:
-            found += await self._of_family(family, after)
+            found += await self._of_family(family, after, without)
         lane = min((job.lane for job in found), default=None)
         return sorted((job for job in found if job.lane == lane), key=lambda job: job.place)
 
-    async def _of_family(self, family: str, lane: str | None) -> Sequence[Waiting]:
+    async def _of_family(
+        self, family: str, lane: str | None, without: Collection[str]
+    ) -> Sequence[Waiting]:
         while True:
             page = await self._ready.beyond(family, lane, limit=PAGE)
-            claimable = [job for job in page if self._is_claimable(job)]
+            claimable = [job for job in page if job.lane not in without and self._is_claimable(job)]
             if claimable or len(page) < PAGE:
                 return claimable
             lane = page[-1].lane

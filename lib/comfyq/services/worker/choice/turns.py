@@ -5,8 +5,10 @@ doorbell that comes says that some job waits; which one is claimed with it is ch
 index of the table.
 """
 
+import math
 import random
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from functools import partial
 from time import monotonic
 
 from comfyq.domain.job import Job, JobId
@@ -16,6 +18,8 @@ from comfyq.records.job_items import lane_of
 from comfyq.services.worker.choice.affinity import Affinity
 from comfyq.services.worker.choice.ready_jobs import ReadyJobs
 
+LIMITED_S = 1.0  # with a limit, doorbells that could not be obeyed are gone: workers look so often
+HELD_BACK_S = 0.25  # and so often while a tenant at its limit has jobs waiting
 ALONE_S = 0.5  # a tenant that waits alone is looked at so often: its doorbells have its order
 
 
@@ -34,6 +38,7 @@ class Turns:
         self._alone_s = alone_s
         self._lane: str | None = None  # of the tenant that had its turn last
         self._alone_since = float("-inf")  # monotonic
+        self.held_back = False  # jobs are left out because their tenant has as many as it may have
 
     def took(self, job: Job) -> None:
         """Note a job that this worker has claimed: its tenant has had its turn, and its models are
@@ -44,6 +49,13 @@ class Turns:
         if self._affinity is not None:
             self._affinity.family = job.family
         self._ready.tried(job.id)
+
+    @property
+    def look_s(self) -> float:
+        """Return how long a worker may wait for a doorbell before it looks at what waits."""
+        if not self._ready.are_limited:
+            return math.inf
+        return HELD_BACK_S if self.held_back else LIMITED_S
 
     def tried(self, job_id: JobId) -> None:
         """Note a job that could not be claimed."""
@@ -64,6 +76,12 @@ class Turns:
             return ()
         else:
             jobs = await self._by_tenant(aside)
+            full: set[str] = set()
+            while jobs and await self._ready.is_full(jobs[0].lane):
+                full.add(jobs[0].lane)
+                jobs = await self._by_tenant(aside, without=full)
+            # Doorbells of what was left out are gone, so it goes on until nothing is found.
+            self.held_back = bool(full or (self.held_back and jobs))
         if not jobs:
             return ()
         best = jobs[0]
@@ -88,11 +106,17 @@ class Turns:
             return ()
         return await self._ready.next_tenant([loaded], after=None, beside=jobs)
 
-    async def _by_tenant(self, aside: Sequence[Waiting]) -> Sequence[Waiting]:
-        families = await self._ready.families()
-        jobs = await self._ready.next_tenant(families, after=self._lane, beside=aside)
+    async def _by_tenant(
+        self, aside: Sequence[Waiting], *, without: Collection[str] = ()
+    ) -> Sequence[Waiting]:
+        """Return waiting jobs of the tenant whose turn it is, which has none of the lanes
+        ``without``."""
+        find = partial(
+            self._ready.next_tenant, await self._ready.families(), beside=aside, without=without
+        )
+        jobs = await find(after=self._lane)
         if not jobs and self._lane is not None:
-            jobs = await self._ready.next_tenant(families, after=None, beside=aside)
+            jobs = await find(after=None)
             is_alone = all(job.lane == self._lane for job in jobs)
             if is_alone and len({(job.family, job.lead) for job in jobs}) == 1:
                 self._alone_since = monotonic()

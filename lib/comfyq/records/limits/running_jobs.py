@@ -1,0 +1,59 @@
+"""The limit on a tenant's jobs that workers hold at once: ``RUNNING#tenant``, which lists them.
+
+A claim changes the list in its own transaction, so no more are ever held. An end does not: what is
+listed and not held any more is dropped when the list is full.
+"""
+
+from collections.abc import Sequence
+
+from comfyq.aio.tasks import limited
+from comfyq.domain.caller import TenantId
+from comfyq.domain.errors import TooManyRunning
+from comfyq.domain.job import Job, JobId
+from comfyq.ports.table import Item, Put, Table
+from comfyq.records.job_items import meta_key
+
+READS = 10  # listed jobs that are read at the same time
+
+
+class RunningJobs:
+    def __init__(self, table: Table, *, most: int) -> None:
+        self._table = table
+        self.most = most
+
+    async def enter(self, job: Job) -> Put:
+        """Return the write that lists a job, for the transaction of its claim.
+
+        Raises:
+            TooManyRunning: its tenant has as many as it may have.
+        """
+        item = await self._table.get(_key(job.tenant))
+        others = [each for each in _listed(item) if each != job.id]
+        if len(others) >= self.most:
+            others = await self._held(others)
+        if len(others) >= self.most:
+            raise TooManyRunning(
+                f"{len(others)} jobs of tenant {job.tenant} are with workers, as many as may be "
+                f"at once ({self.most}, COMFYQ_RUNNING_JOBS)"
+            )
+        pk, sk = _key(job.tenant)
+        version = None if item is None else item["version"]
+        listed = {"pk": pk, "sk": sk, "version": (version or 0) + 1, "jobs": [*others, job.id]}
+        return Put(listed, absent=item is None, version=version)
+
+    async def are_full(self, tenant: TenantId) -> bool:
+        """Return whether a tenant has as many as it may have."""
+        listed = _listed(await self._table.get(_key(tenant)))
+        return len(listed) >= self.most and len(await self._held(listed)) >= self.most
+
+    async def _held(self, job_ids: Sequence[JobId]) -> list[JobId]:
+        items = await limited(READS, job_ids, lambda job_id: self._table.get(meta_key(job_id)))
+        return [job_id for job_id, item in items.items() if item is not None and "worker" in item]
+
+
+def _listed(item: Item | None) -> Sequence[JobId]:
+    return () if item is None else item["jobs"]
+
+
+def _key(tenant: TenantId) -> tuple[str, str]:
+    return f"RUNNING#{tenant}", "-"
