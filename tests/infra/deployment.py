@@ -45,7 +45,8 @@ EVENTS = Path(__file__).parents[1] / "data"
 CONTEXT: Any = SimpleNamespace(aws_request_id="r1", function_name="f")
 DEADLINE_S = 30
 ROLES = ("ApiRole", "WebSocketRole", "ReaperRole", "IntakeRole", "WorkerPolicy")
-REQUESTS_PER_MINUTE = 1_000  # the API alone counts
+REQUESTS_PER_MINUTE = 1_000  # the API alone counts them
+JOBS_PER_DAY = 1_000  # and the intake too
 GONE, PRESENT = "gone", "present"  # connection ids
 
 Answer = Mapping[str, Any]
@@ -104,7 +105,9 @@ class Deployment:
         return Services(self.settings, replace(open_ports(self.settings), clock=clock))
 
     def api(self) -> "Api":
-        limited = self._with(COMFYQ_REQUESTS_PER_MINUTE=REQUESTS_PER_MINUTE)
+        limited = self._with(
+            COMFYQ_REQUESTS_PER_MINUTE=REQUESTS_PER_MINUTE, COMFYQ_JOBS_PER_DAY=JOBS_PER_DAY
+        )
         return Api(api_function(limited), self.key)
 
     def _with(self, **changes: Any) -> Settings:
@@ -128,7 +131,9 @@ class Deployment:
         return reaper_function(self.settings)(event, CONTEXT)
 
     def take(self, *records: Answer) -> Answer:
-        return intake_function(self.settings)({"Records": records}, CONTEXT)
+        return intake_function(self._with(COMFYQ_JOBS_PER_DAY=JOBS_PER_DAY))(
+            {"Records": records}, CONTEXT
+        )
 
     def dead(self, body: str, *, of: str) -> dict[str, Any]:
         """A record of the queue ``of``, as Lambda gets it."""

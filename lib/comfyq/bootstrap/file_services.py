@@ -5,8 +5,8 @@ from functools import cached_property
 from uuid import uuid4
 
 from comfyq.adapters.filesystem.spool import FileSpool
-from comfyq.bootstrap.access import AccessServices
 from comfyq.bootstrap.ports import Ports
+from comfyq.bootstrap.tenancy.limits import LimitServices
 from comfyq.config import Settings
 from comfyq.domain.files.asset import AssetId
 from comfyq.domain.files.upload import UploadId
@@ -18,7 +18,7 @@ from comfyq.services.files.signed_links import SignedLinks
 from comfyq.services.files.uploads import Uploads
 
 
-class FileServices(AccessServices):
+class FileServices(LimitServices):
     """The services of files, over one set of ports."""
 
     def __init__(self, settings: Settings, ports: Ports) -> None:
@@ -35,7 +35,7 @@ class FileServices(AccessServices):
             new_id=lambda: AssetId(str(uuid4())),
             retention=self.retention,
             max_bytes=self.settings.limits.input_max_bytes,
-            total_bytes=self.settings.limits.uploads_bytes,
+            limits=self.tenant_limits,
         )
 
     @cached_property

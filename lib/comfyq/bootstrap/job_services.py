@@ -16,8 +16,6 @@ from comfyq.edges.api.links import output_url
 from comfyq.edges.websocket.rendering import render
 from comfyq.ports.workflows import Workflows
 from comfyq.records.catalogues import CatalogueRecords
-from comfyq.records.indexes.waiting_jobs import WaitingRecords
-from comfyq.records.limits.request_counts import RequestCounts
 from comfyq.records.reuse.results import ResultRecords
 from comfyq.records.reuse.reusers import ReuserRecords
 from comfyq.services.files.job_deletion import JobDeletion
@@ -31,10 +29,8 @@ from comfyq.services.jobs.input_files import InputFiles
 from comfyq.services.jobs.preparation import Preparation
 from comfyq.services.jobs.purge import Purge
 from comfyq.services.jobs.queries import JobQueries
-from comfyq.services.jobs.rate_limit import RateLimit
 from comfyq.services.jobs.result_cache import ResultCache
 from comfyq.services.jobs.submission import Submission
-from comfyq.services.jobs.waiting_limit import WaitingLimit
 from comfyq.services.notify.announcer import Announcer
 from comfyq.services.workflows.library import WorkflowLibrary
 from comfyq.services.workflows.node_catalogues import NodeCatalogues
@@ -98,18 +94,6 @@ class JobServices(FileServices):
         return None if folders is None else OutputLinks(records=self.records, folders=folders)
 
     @cached_property
-    def rate_limit(self) -> RateLimit:
-        return RateLimit(
-            counts=RequestCounts(self.ports.table),
-            clock=self.ports.clock,
-            requests_per_minute=self.settings.tenants.requests_per_minute,
-            waiting=WaitingLimit(
-                waiting=WaitingRecords(self.ports.table),
-                cap=self.settings.tenants.waiting_jobs,
-            ),
-        )
-
-    @cached_property
     def dispatch(self) -> Dispatch:
         return Dispatch(records=self.records, queue=self.ports.queue, announcer=self.announcer)
 
@@ -130,7 +114,7 @@ class JobServices(FileServices):
             records=self.records,
             demand=self.demand,
             preparation=self.preparation,
-            rate_limit=self.rate_limit,
+            limits=self.submission_limits,
             dispatch=self.dispatch,
             new_id=lambda: JobId(str(uuid4())),
         )

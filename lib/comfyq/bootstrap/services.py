@@ -86,7 +86,7 @@ class Services(JobServices):
             jobs=self.records,
             demand=self.demand,
             preparation=self.preparation,
-            rate_limit=self.rate_limit,
+            limits=self.submission_limits,
             dispatch=self.dispatch,
             clock=self.ports.clock,
             new_id=lambda: BatchId(str(uuid4())),

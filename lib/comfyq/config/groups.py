@@ -55,7 +55,13 @@ LOOK_ALIKE_ACCESS: Mapping[str, str] = {  # every look-alike of AWS knows this k
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TenantSettings:
     requests_per_minute: Annotated[int | None, Field(ge=1)] = None
-    """A tenant may submit so often; unset: as often as it likes."""
+    """A tenant may submit so often, and so many at once; unset: as often as it likes."""
+    key_requests_per_minute: Annotated[int | None, Field(ge=1)] = None
+    """The holder of an API key may submit so often, unless the key has a rate of its own; unset:
+    as often as its tenant may."""
+    jobs_per_day: Annotated[int | None, Field(ge=1)] = None
+    """A tenant may make so many jobs in a day, which begins at 00:00 UTC; unset: as many as it
+    likes. Those of the submissions queue count."""
     waiting_jobs: Annotated[int, Field(ge=1)] = 10_000
     """So many jobs of a tenant may wait. More are refused with 429; of the submissions queue, they
     fail and are kept as dead letters, to be sent again."""

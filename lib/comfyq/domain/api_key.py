@@ -33,11 +33,18 @@ class ApiKey:
     secret_hash: str
     created_at: datetime
     expires_at: datetime | None = None  # None: it never does
+    requests_per_minute: int | None = None  # None: as many as with any other key
     last_used_at: datetime | None = None  # to the hour
 
     @property
     def caller(self) -> Caller:
-        return Caller(self.tenant, self.scopes, key=self.id, until=self.expires_at)
+        return Caller(
+            self.tenant,
+            self.scopes,
+            key=self.id,
+            until=self.expires_at,
+            requests_per_minute=self.requests_per_minute,
+        )
 
     def has_expired(self, now: datetime) -> bool:
         return self.expires_at is not None and self.expires_at <= now

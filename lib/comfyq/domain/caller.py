@@ -46,6 +46,7 @@ class Caller:
     scopes: frozenset[Scope]
     key: str | None = None  # id of the API key that it showed
     until: datetime | None = None  # when that key expires
+    requests_per_minute: int | None = None  # with that key; None: as many as with any other
     only_job: str | None = None  # the one job that it may follow; None: every one of its tenant
 
     def require(self, scope: Scope) -> None:

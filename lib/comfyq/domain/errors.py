@@ -26,8 +26,9 @@ DomainError
   + Forbidden
     - BadSignature          a link that this server did not sign, or that has expired
     - MissingScope          the caller may not do this
-  + RateLimited             the tenant's requests in this window are used up
+  + RateLimited             the requests of a key or tenant are used up for now
     - TooManyWaiting        the tenant has as many waiting jobs as it may have
+    - DailyJobsUsedUp       the tenant has made as many jobs today as it may make
   + Conflict
     - IllegalTransition     the job's status forbids it
     - JobNotEnded           it cannot be deleted before its worker has stopped it
@@ -206,6 +207,10 @@ class RateLimited(DomainError):
 
 class TooManyWaiting(RateLimited):
     code = "too-many-waiting"
+
+
+class DailyJobsUsedUp(RateLimited):
+    code = "daily-jobs-used-up"
 
 
 class Conflict(DomainError): ...

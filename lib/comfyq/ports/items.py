@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from comfyq.ports.table import INDEXES, Cursor, Item, Put, Write, check_key
+from comfyq.ports.table import INDEXES, Cursor, Item, Key, Put, Sum, Write, check_key
 
 NO_TTL = 2**63
 
@@ -40,6 +40,17 @@ def holds(write: Write, stored: Item | None) -> bool:
     if isinstance(write, Put) and write.absent:
         return stored is None
     return write.version is None or (stored is not None and stored.get("version") == write.version)
+
+
+def added(
+    item: Item | None, key: Key, by: int, *, least: int, most: int, ttl: int
+) -> tuple[Sum, Put | None]:
+    """Return what ``Table.add`` answers over the live ``item``, and what it writes."""
+    number = least if item is None else max(item["n"], least)
+    if number > most:
+        return Sum(number, added=False), None
+    pk, sk = key
+    return Sum(number + by, added=True), Put({"pk": pk, "sk": sk, "n": number + by, "ttl": ttl})
 
 
 def projected(index: str, item: Item) -> Item:

@@ -3,7 +3,7 @@
 Values are str, int, bool, list and dict; there are no floats, and None is dropped, wherever it
 stands. An item's key is (``pk``, ``sk``). ``version`` is compared by conditions, ``ttl`` (epoch
 seconds) makes an item expire, and expired means absent: in ``get``, ``query``, every condition and
-the counter.
+``add``.
 
 ``check`` refuses what any engine would refuse, so every adapter calls it first: SQLite alone
 would take items that DynamoDB does not.
@@ -93,6 +93,13 @@ class Delete:
 Write = Put | Delete
 
 
+class Sum(NamedTuple):
+    """A number after ``Table.add``."""
+
+    number: int  # as it is stored now, or counts
+    added: bool  # False: it was over the most already, and nothing was written
+
+
 class ConditionFailed(Exception):
     """Nothing was written.
 
@@ -143,11 +150,11 @@ class Table(Protocol):
         """
         ...
 
-    async def count(self, key: Key, *, cap: int, ttl: int) -> bool:
-        """Add one to the counter under ``key`` unless it stands at ``cap``; False: it does.
+    async def add(self, key: Key, by: int, *, least: int = 0, most: int, ttl: int) -> Sum:
+        """Add ``by`` to the number under ``key``, unless it is over ``most`` before.
 
-        ``ttl`` is the end of the counter's window, in epoch seconds. It is fixed by the first count
-        of a window; the first count after it begins the next window.
+        It counts as ``least`` if it is lower, or absent, or expired. ``ttl`` (epoch seconds) is its
+        new expiry. The addition survives the death of any process, not a power cut.
         """
         ...
 

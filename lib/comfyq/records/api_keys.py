@@ -66,6 +66,7 @@ def _item(key: ApiKey, *, version: int) -> Item:
         "secret_hash": key.secret_hash,
         "created": to_ms(key.created_at),
         "expires": optional_ms(key.expires_at),
+        "rate": key.requests_per_minute,
         "used": optional_ms(key.last_used_at),
         "ttl": None if key.expires_at is None else to_ms(key.expires_at + SHOWN) // 1000,
     }
@@ -87,5 +88,6 @@ def _key(item: Item) -> ApiKey:
         secret_hash=item["secret_hash"],
         created_at=from_ms(item["created"]),
         expires_at=optional_time(item.get("expires")),
+        requests_per_minute=item.get("rate"),
         last_used_at=optional_time(item.get("used")),
     )

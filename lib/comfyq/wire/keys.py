@@ -11,6 +11,7 @@ from comfyq.wire.times import Time
 
 MAX_NAME_CHARS = 100
 LONGEST_S = 10 * 366 * 86_400
+MOST_A_MINUTE = 1_000_000
 USUAL = tuple(scope for scope in Scope if scope is not Scope.ADMIN)  # of a key that names none
 
 
@@ -31,6 +32,10 @@ class KeyRequest(BaseModel):
         default=None, description="It expires after so many seconds; null: never."
     )
 
+    requests_per_minute: Annotated[int, Field(ge=1, le=MOST_A_MINUTE)] | None = Field(
+        default=None, description="So many with this key; null: as many as with any other key."
+    )
+
     @property
     def lives(self) -> timedelta | None:
         return None if self.expires_in_s is None else timedelta(seconds=self.expires_in_s)
@@ -46,6 +51,7 @@ class KeyView(BaseModel):
     created_at: Time
     expires_at: Time | None = Field(description="null: never.")
     last_used_at: Time | None = Field(description="To the hour; null: never.")
+    requests_per_minute: int | None = Field(description="null: as many as with any other key.")
 
     @classmethod
     def of(cls, key: ApiKey) -> "KeyView":
@@ -61,6 +67,7 @@ class KeyView(BaseModel):
             "created_at": key.created_at,
             "expires_at": key.expires_at,
             "last_used_at": key.last_used_at,
+            "requests_per_minute": key.requests_per_minute,
         }
 
 

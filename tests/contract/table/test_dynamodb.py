@@ -145,9 +145,29 @@ async def test_conflicts_of_transactions_are_tried_again(
     await table.write(Put({**ITEM, "version": 2}, version=1))
     await table.write(Delete(("b", "META"), version=1))
     counts = inject("UpdateItem", CONFLICT)
-    assert await table.count(("RATE", "w"), cap=1, ttl=2**40)
+    assert await table.add(("RATE", "w"), 1, most=1, ttl=2**40) == (1, True)
     assert [transactions.calls, puts.calls, deletes.calls, counts.calls] == [3, 2, 1, 1]
     assert await table.get(("a", "META")) == {**ITEM, "version": 2}
+
+
+async def test_an_addition_is_one_call_wherever_the_number_was_seen(
+    table: DynamoTable, aws: Aws
+) -> None:
+    calls: list[Any] = []
+
+    def noted(request: Any, **event: Any) -> None:
+        calls.append(request)
+
+    aws.dynamodb.meta.events.register("before-send.dynamodb.UpdateItem", noted)
+    key, bounds = ("RATE", "w"), {"most": 1_000, "ttl": 2**40}
+    for least in (0, 0, 0, 500, 500, 900):  # begins, goes on, begins, goes on, begins
+        await table.add(key, 10, least=least, **bounds)
+    assert (len(calls), (await table.get(key) or {})["n"]) == (6, 910)
+    assert await table.add(key, 10, least=0, most=900, ttl=2**40) == (910, False)
+    assert len(calls) == 7
+    other = DynamoTable(client=lambda: aws.dynamodb, table=table._table, clock=SystemClock())
+    assert await other.add(key, 10, least=0, **bounds) == (920, True)
+    assert len(calls) == 9, "it saw the number with its first call"
 
 
 async def test_conflicts_without_end_are_unavailable(
@@ -169,7 +189,7 @@ async def test_throttles_and_failures_are_unavailable_after_botocore_gave_up(
         table.get(("a", "META")),
         table.write(Put(ITEM)),
         table.query("active", "A", limit=1),
-        table.count(("RATE", "w"), cap=1, ttl=2**40),
+        table.add(("RATE", "w"), 1, most=1, ttl=2**40),
         table.write(Put(ITEM), Put(OTHER)),
     ):
         with pytest.raises(TableUnavailable) as unavailable:

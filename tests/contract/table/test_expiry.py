@@ -49,27 +49,42 @@ async def test_expired_is_absent_from_queries_and_pages_are_full(
     assert sort_keys(read, sort) == ["01", "06", "07", "08", "09", "10"]
 
 
-async def test_the_counter_stops_at_its_cap(table: Table, clock: ManualClock) -> None:
-    ttl = in_s(clock, 60)
-    counted = [await table.count(("RATE#a", "w"), cap=3, ttl=ttl) for _ in range(5)]
-    assert counted == [True, True, True, False, False]
-    assert await table.get(("RATE#a", "w")) == item("RATE#a", "w", n=3, ttl=ttl)
-    assert await table.count(("RATE#b", "w"), cap=3, ttl=ttl)
-    assert not await table.count(("RATE#c", "w"), cap=0, ttl=ttl)
-
-
-async def test_the_counter_starts_again_when_its_window_ends(
+async def test_a_number_is_added_to_until_it_is_over_the_most(
     table: Table, clock: ManualClock
 ) -> None:
-    ends = in_s(clock, 60)
+    ttl = in_s(clock, 60)
+    sums = [await table.add(("RATE#a", "w"), 2, most=3, ttl=ttl) for _ in range(4)]
+    assert sums == [(2, True), (4, True), (4, False), (4, False)]
+    assert await table.get(("RATE#a", "w")) == item("RATE#a", "w", n=4, ttl=ttl)
+    assert await table.add(("RATE#b", "w"), 7, most=0, ttl=ttl) == (7, True)
+    assert await table.add(("RATE#c", "w"), 1, most=-1, ttl=ttl) == (0, False)
+    assert await table.get(("RATE#c", "w")) is None
+
+
+async def test_a_number_below_the_least_counts_as_the_least(
+    table: Table, clock: ManualClock
+) -> None:
+    key, ttl = ("RATE", "w"), in_s(clock, 60)
+    assert await table.add(key, 10, least=100, most=150, ttl=ttl) == (110, True)
+    assert await table.add(key, 10, least=105, most=150, ttl=ttl) == (120, True)
+    assert await table.add(key, 10, least=500, most=550, ttl=ttl) == (510, True)
+    assert await table.add(key, 10, least=505, most=509, ttl=ttl) == (510, False)
+    assert await table.add(key, 10, least=510, most=510, ttl=ttl) == (520, True)
+    assert await table.add(key, 10, least=600, most=599, ttl=ttl) == (600, False)
+    assert await table.add(key, -25, most=1_000, ttl=ttl) == (495, True)
+
+
+async def test_an_expired_number_begins_again(table: Table, clock: ManualClock) -> None:
+    key = ("RATE", "w")
     for _ in range(2):
-        assert await table.count(("RATE", "w"), cap=2, ttl=ends)
+        await table.add(key, 1, most=5, ttl=in_s(clock, 60))
     clock.advance(30)
-    assert not await table.count(("RATE", "w"), cap=2, ttl=in_s(clock, 60))
-    assert await table.count(("RATE", "w"), cap=3, ttl=in_s(clock, 60))
+    later = in_s(clock, 60)
+    assert await table.add(key, 1, most=5, ttl=later) == (3, True)
     clock.advance(31)
-    assert await table.get(("RATE", "w")) is None
+    assert await table.get(key) == item("RATE", "w", n=3, ttl=later)
+    clock.advance(30)
+    assert await table.get(key) is None
     again = in_s(clock, 60)
-    counted = [await table.count(("RATE", "w"), cap=2, ttl=again) for _ in range(3)]
-    assert counted == [True, True, False]
-    assert await table.get(("RATE", "w")) == item("RATE", "w", n=2, ttl=again)
+    assert await table.add(key, 1, most=0, ttl=again) == (1, True)
+    assert await table.get(key) == item("RATE", "w", n=1, ttl=again)

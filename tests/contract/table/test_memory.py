@@ -43,7 +43,7 @@ async def test_an_answer_gets_lost_after_the_write(table: MemoryTable) -> None:
         await table.write(Put(JOB))
     assert await table.get(("JOB#1", "META")) == JOB
     with pytest.raises(TableUnavailable, match="lost too"):
-        await table.count(("RATE", "w"), cap=5, ttl=2**40)
+        await table.add(("RATE", "w"), 1, most=5, ttl=2**40)
     counter = await table.get(("RATE", "w"))
     assert counter is not None
     assert counter["n"] == 1

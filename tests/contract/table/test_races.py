@@ -12,7 +12,7 @@ import pytest
 
 from comfyq.adapters.provisioning.provision import Provisioned
 from comfyq.adapters.system.clock import SystemClock
-from comfyq.ports.table import MAX_WRITES, Put, Table
+from comfyq.ports.table import MAX_WRITES, Put, Sum, Table
 from tests.contract.table.claimer import open_table
 from tests.fixtures.emulator import ROOT, Aws
 
@@ -82,21 +82,20 @@ async def test_each_job_is_claimed_once(
             assert await table.get((pk, "META")) == job
 
 
-async def test_the_counter_lets_no_more_through_than_its_cap(place: tuple[str, str, str]) -> None:
+async def test_concurrent_additions_stop_at_the_most(place: tuple[str, str, str]) -> None:
     tables = [open_table(*place) for _ in range(4)]
     ttl = int(SystemClock().now().timestamp()) + 600
-    passed = 0
+    sums: list[Sum] = []
 
-    async def count(table: Table) -> None:
-        nonlocal passed
+    async def add(table: Table) -> None:
         for _ in range(10):
-            if await table.count(("RATE", "w"), cap=25, ttl=ttl):
-                passed += 1
+            sums.append(await table.add(("RATE", "w"), 3, least=100, most=100 + 72, ttl=ttl))
 
     async with anyio.create_task_group() as group:
         for table in tables:
-            group.start_soon(count, table)
-    assert passed == 25
+            group.start_soon(add, table)
+    assert sorted(each.number for each in sums if each.added) == [100 + 3 * n for n in range(1, 26)]
+    assert {each.number for each in sums if not each.added} == {175}
 
 
 def _line(process: subprocess.Popen[str]) -> str:

@@ -84,7 +84,7 @@ async def test_an_empty_key_is_refused(table: Table, key: tuple[str, str]) -> No
         table.write(Put(item(pk, sk))),
         table.write(Delete(key)),
         table.get(key),
-        table.count(key, cap=1, ttl=1),
+        table.add(key, 1, most=1, ttl=1),
     ):
         with pytest.raises(ValueError, match="empty"):
             await refused

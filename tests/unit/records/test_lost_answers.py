@@ -20,11 +20,11 @@ from comfyq.domain.job.attempt import attempt_ended
 from comfyq.domain.job.progress import Progress
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.notifier import Connection
-from comfyq.ports.table import ConditionFailed, Key, Write
+from comfyq.ports.table import ConditionFailed, Key, Sum, Write
 from comfyq.records.demand import DemandRecords
 from comfyq.records.idempotency import Idempotency
 from comfyq.records.jobs import JobRecords
-from comfyq.records.limits.request_counts import RequestCounts
+from comfyq.records.limits.used import UsedRecords
 from comfyq.records.secrets import SecretRecords
 from comfyq.records.subscriptions import Subscription, SubscriptionRecords
 from comfyq.records.workers import WorkerRecords, WorkerState
@@ -63,9 +63,9 @@ class RepeatingTable(MemoryTable):
                 self.refused += 1
                 raise
 
-    async def count(self, key: Key, *, cap: int, ttl: int) -> bool:
-        counted = await super().count(key, cap=cap, ttl=ttl)
-        return await super().count(key, cap=cap, ttl=ttl) if self.repeats else counted
+    async def add(self, key: Key, by: int, **bounds: int) -> Sum:
+        added = await super().add(key, by, **bounds)
+        return await super().add(key, by, **bounds) if self.repeats else added
 
 
 class Store:
@@ -186,10 +186,10 @@ async def test_a_request_is_counted_at_least_once(store: Store) -> None:
     """Never less than it was: a repeated count may only make the limit stricter."""
     store.table.repeats = True
     answers = [
-        await RequestCounts(store.table).count(DEFAULT_TENANT, window=0, cap=4, ttl=2**40)
+        await UsedRecords(store.table).count_jobs(DEFAULT_TENANT, 1, most=4, now=NOW)
         for _ in range(3)
     ]
-    assert answers == [True, True, False]
+    assert answers == [(2, True), (4, True), (4, False)]
 
 
 async def test_followers_workers_families_and_secrets_do_not_notice(store: Store) -> None:

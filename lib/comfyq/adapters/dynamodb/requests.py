@@ -17,7 +17,8 @@ EXPIRED = "#ttl <= :now"
 
 CONDITION_ABSENT = f"attribute_not_exists(pk) OR {EXPIRED}"
 CONDITION_VERSION = f"#version = :version AND {ALIVE}"
-CONDITION_COUNT = f"attribute_not_exists(pk) OR (#n < :cap AND {ALIVE})"
+CONDITION_GOES_ON = f"#n BETWEEN :least AND :most AND {ALIVE}"
+CONDITION_BEGINS = f"attribute_not_exists(pk) OR #n < :least OR {EXPIRED}"
 
 BOUNDS = {
     "prefix": "begins_with(#sort, :prefix)",
@@ -37,16 +38,28 @@ def write(request: Write, now: datetime) -> Arguments:
             return {"Key": dump_key(request.key), **_version(request.version, now)}
 
 
-def count(key: Key, *, cap: int, ttl: int, now: datetime) -> Arguments:
-    """Arguments of the UpdateItem that adds one; the end of a window that runs is kept."""
+def add(key: Key, by: int, *, least: int, most: int, ttl: int, now: datetime) -> Arguments:
+    """Arguments of the UpdateItem that adds to a number which is within its bounds."""
+    values = {":by": by, ":least": least, ":most": most}
+    return _addition(key, "#n + :by", CONDITION_GOES_ON, values, ttl=ttl, now=now)
+
+
+def begin(key: Key, by: int, *, least: int, ttl: int, now: datetime) -> Arguments:
+    """Arguments of the UpdateItem that adds to ``least``, where no number is above it."""
+    values = {":start": least + by, ":least": least}
+    return _addition(key, ":start", CONDITION_BEGINS, values, ttl=ttl, now=now)
+
+
+def _addition(
+    key: Key, number: str, condition: str, values: dict[str, Any], *, ttl: int, now: datetime
+) -> Arguments:
     return {
         "Key": dump_key(key),
-        "UpdateExpression": "ADD #n :one SET #ttl = if_not_exists(#ttl, :ttl)",
-        "ConditionExpression": CONDITION_COUNT,
+        "UpdateExpression": f"SET #n = {number}, #ttl = :ttl",
+        "ConditionExpression": condition,
         "ExpressionAttributeNames": {"#n": "n", "#ttl": "ttl"},
-        "ExpressionAttributeValues": dump(
-            {":one": 1, ":cap": cap, ":ttl": ttl, ":now": int(now.timestamp())}
-        ),
+        "ExpressionAttributeValues": dump({**values, ":ttl": ttl, ":now": int(now.timestamp())}),
+        "ReturnValues": "UPDATED_NEW",
         "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
     }
 

@@ -18,6 +18,7 @@ from comfyq.ports.table import (
     Key,
     Page,
     Put,
+    Sum,
     Write,
     check,
     check_key,
@@ -26,7 +27,8 @@ from comfyq.ports.table import (
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-COUNT_TRIES = 5  # each fails only if another process begins the same window at that moment
+ADD_TRIES = 5  # beyond the first, each fails only if others change the same number meanwhile
+NUMBERS = 1_000  # that are remembered
 
 
 class DynamoTable:
@@ -50,6 +52,7 @@ class DynamoTable:
         self._caller = DynamoCalls(client=client, on_date=on_date)
         self._table = table
         self._clock = clock
+        self._numbers: dict[Key, int] = {}  # as they were last seen
 
     async def get(self, key: Key) -> Item | None:
         check_key(key)
@@ -97,23 +100,27 @@ class DynamoTable:
             else:
                 await self._write_all(writes, now)
 
-    async def count(self, key: Key, *, cap: int, ttl: int) -> bool:
+    async def add(self, key: Key, by: int, *, least: int = 0, most: int, ttl: int) -> Sum:
         check_key(key)
-        if cap < 1:
-            return False
-        for _ in range(COUNT_TRIES):
+        if least > most:
+            return await self._number(key, least)
+        begins = self._numbers.get(key, least - 1) < least  # as is likely; DynamoDB decides
+        for _ in range(ADD_TRIES):
             now = self._clock.now()
+            request = (
+                requests.begin(key, by, least=least, ttl=ttl, now=now)
+                if begins
+                else requests.add(key, by, least=least, most=most, ttl=ttl, now=now)
+            )
             try:
-                await self._add_one(key, cap=cap, ttl=ttl, now=now)
-                return True
+                return Sum(self._noted(key, await self._update(request)), added=True)
             except RequestRefused as refused:
-                if load_live(refused.found[0], now) is not None:
-                    return False
-            if await self._begin_count(key, ttl=ttl):
-                return True
-        raise TableUnavailable(
-            f"the counter {key} was begun by others {COUNT_TRIES} times in a row"
-        )
+                item = load_live(refused.found[0], now)
+            number = least - 1 if item is None else self._noted(key, item["n"])
+            if number > most:
+                return Sum(number, added=False)
+            begins = number < least
+        raise TableUnavailable(f"the number {key} was changed by others {ADD_TRIES} times in a row")
 
     async def _read(
         self, arguments: requests.Arguments, *, limit: int
@@ -141,20 +148,23 @@ class DynamoTable:
         ]
         await self._caller.call(lambda client: client.transact_write_items(TransactItems=steps))
 
-    async def _add_one(self, key: Key, *, cap: int, ttl: int, now: datetime) -> None:
-        arguments = requests.count(key, cap=cap, ttl=ttl, now=now)
-        await self._caller.call(
-            lambda client: client.update_item(TableName=self._table, **arguments)
-        )
+    async def _number(self, key: Key, least: int) -> Sum:
+        item = await self.get(key)
+        return Sum(least if item is None else max(least, item["n"]), added=False)
 
-    async def _begin_count(self, key: Key, *, ttl: int) -> bool:
-        """Begin a new window of an expired counter at one; False: another process was first."""
-        pk, sk = key
-        try:
-            await self.write(Put({"pk": pk, "sk": sk, "n": 1, "ttl": ttl}, absent=True))
-        except ConditionFailed:
-            return False
-        return True
+    async def _update(self, request: requests.Arguments) -> int:
+        answer = await self._caller.call(
+            lambda client: client.update_item(TableName=self._table, **request)
+        )
+        return int(answer["Attributes"]["n"]["N"])
+
+    def _noted(self, key: Key, number: int) -> int:
+        """Remember a number, so that the next addition to it is likely to take one call."""
+        self._numbers.pop(key, None)
+        self._numbers[key] = number
+        if len(self._numbers) > NUMBERS:
+            self._numbers.pop(next(iter(self._numbers)))
+        return number
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from comfyq.adapters.sqlite.schema import COLUMNS
 from comfyq.adapters.sqlite.select import Select
 from comfyq.domain.errors import TableUnavailable
 from comfyq.ports.clock import Clock
-from comfyq.ports.items import check_query, holds, live, projected, stored
+from comfyq.ports.items import added, check_query, holds, live, projected, stored
 from comfyq.ports.table import (
     ConditionFailed,
     Cursor,
@@ -21,6 +21,7 @@ from comfyq.ports.table import (
     Key,
     Page,
     Put,
+    Sum,
     Write,
     check,
     check_key,
@@ -95,13 +96,19 @@ class SqliteTable:
         now = self._clock.now()
         return lambda connection: self._apply(connection, writes, now)
 
-    async def count(self, key: Key, *, cap: int, ttl: int) -> bool:
+    async def add(self, key: Key, by: int, *, least: int = 0, most: int, ttl: int) -> Sum:
         check_key(key)
         now = self._clock.now()
+
+        def add(connection: sqlite3.Connection) -> Sum:
+            row = _find(connection, key)
+            result, put = added(live(row, now), key, by, least=least, most=most, ttl=ttl)
+            if put is not None:
+                _store(connection, put, row)
+            return result
+
         with failing_as(TableUnavailable):
-            return await self._database.write(
-                lambda connection: _count(connection, key, cap=cap, ttl=ttl, now=now), synced=False
-            )
+            return await self._database.write(add, synced=False)
 
     def _apply(
         self, connection: sqlite3.Connection, writes: Sequence[Write], now: datetime
@@ -167,13 +174,3 @@ def _update(columns: Sequence[str]) -> str:
     are: most writes of a job change none of them."""
     assignments = "".join(f"{column} = ?, " for column in columns)
     return f"UPDATE item SET {assignments}body = ? WHERE pk = ? AND sk = ?"
-
-
-def _count(connection: sqlite3.Connection, key: Key, *, cap: int, ttl: int, now: datetime) -> bool:
-    pk, sk = key
-    row = _find(connection, key)
-    counter = live(row, now) or {"pk": pk, "sk": sk, "n": 0, "ttl": ttl}
-    if counter["n"] >= cap:
-        return False
-    _store(connection, Put({**counter, "n": counter["n"] + 1}), row)
-    return True

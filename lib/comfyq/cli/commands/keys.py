@@ -20,11 +20,21 @@ from comfyq.domain.api_key import ApiKey, KeyId
 from comfyq.domain.caller import DEFAULT_TENANT, Scope, TenantId, tenant_id
 from comfyq.local.private_files import keep_private
 from comfyq.services.access.api_keys import ApiKeys
-from comfyq.wire.keys import MAX_NAME_CHARS, USUAL, KeyList, KeyView, NewKeyView
+from comfyq.wire.keys import MAX_NAME_CHARS, MOST_A_MINUTE, USUAL, KeyList, KeyView, NewKeyView
 
 UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 7 * 86_400}
 
 T = TypeVar("T")
+
+Rate = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=MOST_A_MINUTE,
+        help="Requests a minute that its holder may send.",
+        show_default="COMFYQ_KEY_REQUESTS_PER_MINUTE",
+    ),
+]
 
 
 def create(
@@ -40,6 +50,7 @@ def create(
         str | None,
         typer.Option(metavar="TIME", help="As 90d, 12h, 30m or 2w.", show_default="never"),
     ] = None,
+    rate: Rate = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
@@ -48,7 +59,10 @@ def create(
         raise CannotStart(f"a key's name has 1 to {MAX_NAME_CHARS} printable characters")
     of, lives = _tenant(tenant), None if expires is None else _lives(expires)
     scopes = frozenset(scope or USUAL)
-    key, text = _with_keys(data_dir, lambda keys: keys.create(of, name, scopes, lives=lives))
+    key, text = _with_keys(
+        data_dir,
+        lambda keys: keys.create(of, name, scopes, lives=lives, requests_per_minute=rate),
+    )
     if as_json:
         print_json(NewKeyView.made(key, text).model_dump(mode="json"))
         return
@@ -124,6 +138,8 @@ def _described(key: ApiKey) -> str:
     scopes = ",".join(sorted(key.scopes))
     expires = "never" if key.expires_at is None else f"{key.expires_at:%Y-%m-%d %H:%M}Z"
     used = "never" if key.last_used_at is None else f"{key.last_used_at:%Y-%m-%d %H:%M}Z"
+    rate = "" if key.requests_per_minute is None else f"  {key.requests_per_minute} a minute"
     return (
-        f"{key.id}  {key.name}  tenant {key.tenant}  {scopes}  expires {expires}  last used {used}"
+        f"{key.id}  {key.name}  tenant {key.tenant}  {scopes}{rate}  expires {expires}  "
+        f"last used {used}"
     )

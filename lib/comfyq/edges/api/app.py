@@ -17,6 +17,7 @@ from comfyq.edges.api.safe_headers import SafeHeaders
 from comfyq.ports.authenticator import Authenticator
 from comfyq.services.files.signed_links import SignedLinks
 from comfyq.services.files.uploads import Uploads
+from comfyq.services.limits.rate_limit import RateLimit
 from comfyq.services.workflows.library import WorkflowLibrary
 
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -41,6 +42,9 @@ class AppServices(Protocol):
 
     @property
     def uploads(self) -> Uploads: ...
+
+    @property
+    def rate_limit(self) -> RateLimit: ...
 
     async def links(self) -> SignedLinks: ...
 

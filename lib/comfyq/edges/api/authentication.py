@@ -23,6 +23,7 @@ async def caller_of(request: Request, needed: SecurityScopes) -> Caller:
     caller = await authenticator.of_client(Credentials(request.headers, request.query_params))
     for scope in needed.scopes:
         caller.require(Scope(scope))
+    request.state.caller = caller
     return caller
 
 

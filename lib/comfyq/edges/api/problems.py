@@ -29,6 +29,7 @@ from comfyq.domain.errors import (
     Unavailable,
 )
 from comfyq.domain.job.client_text import for_clients
+from comfyq.edges.api.rate_headers import rate_headers
 from comfyq.edges.api.request_id import HEADER, request_id_of
 from comfyq.edges.api.safe_headers import SAFE
 from comfyq.wire.problems import Problem, ProblemField, challenge, message_of
@@ -119,7 +120,7 @@ async def on_domain_error(request: Request, error: Exception) -> Response:
         detail=str(error),
         fields=error.fields if isinstance(error, InvalidRequest) else (),
         node_errors=error.node_errors if isinstance(error, InvalidGraph) else None,
-        headers=_headers(error),
+        headers={**await rate_headers(request), **_headers(error)},
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator
 from enum import Enum
+from http import HTTPStatus
 from typing import Any, Generic, TypeVar
 
 from fastapi import APIRouter, Request, Response
@@ -9,6 +10,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 
 from comfyq.domain.errors import FieldError, InvalidRequest
+from comfyq.edges.api.rate_headers import count, rate_headers
 from comfyq.edges.api.responses import EVERYWHERE
 
 MAX_NAMED = 20  # unknown parameters that a refusal names
@@ -31,7 +33,8 @@ class UnknownQuery(InvalidRequest):
 
 
 class KnownQueryRoute(APIRoute):
-    """A route that refuses query parameters that it does not know."""
+    """A route that refuses query parameters that it does not know, and that says on its answers
+    what is left to its caller if it may answer 429."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handle = super().get_route_handler()
@@ -44,7 +47,13 @@ class KnownQueryRoute(APIRoute):
                     raise UnknownQuery(unknown, known)
             return await handle(request)
 
-        return handle_known
+        async def handle_counted(request: Request) -> Response:
+            count(request)
+            response = await handle_known(request)
+            response.headers.update(await rate_headers(request))
+            return response
+
+        return handle_counted if HTTPStatus.TOO_MANY_REQUESTS in self.responses else handle_known
 
 
 def _query_names(dependant: Dependant) -> Iterator[str]:

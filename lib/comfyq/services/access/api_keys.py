@@ -44,7 +44,13 @@ class ApiKeys:
         self._known: OrderedDict[KeyId, tuple[ApiKey, datetime]] = OrderedDict()
 
     async def create(
-        self, tenant: TenantId, name: str, scopes: frozenset[Scope], *, lives: timedelta | None
+        self,
+        tenant: TenantId,
+        name: str,
+        scopes: frozenset[Scope],
+        *,
+        lives: timedelta | None,
+        requests_per_minute: int | None = None,
     ) -> tuple[ApiKey, str]:
         """Make a key that expires after ``lives`` (None: never).
 
@@ -60,6 +66,7 @@ class ApiKeys:
             secret_hash=hash_of(key_id, secret),
             created_at=now,
             expires_at=None if lives is None else now + lives,
+            requests_per_minute=requests_per_minute,
         )
         await self._records.add(key)
         log.info("key_created", key=key_id, tenant=tenant, scopes=sorted(scopes))

@@ -19,8 +19,10 @@ from comfyq.ports.assets import Assets
 from comfyq.ports.clock import Clock
 from comfyq.ports.spool import Spool, Spooled
 from comfyq.records.files.assets import AssetRecords, BlobTaken, NoRoom
+from comfyq.services.limits.tenant_limits import TenantLimits
 
 TRIES = 5
+UNLIMITED = 2**62  # bytes, where nothing says another number
 BATCH = 100  # expired assets that one call deletes
 TOGETHER = timedelta(seconds=1)  # uploads of the same bytes within it do not contend
 OFTEN = timedelta(days=1)  # an asset's expiry is postponed at most so often
@@ -42,7 +44,7 @@ class Uploads:
         new_id: Callable[[], AssetId],
         retention: timedelta,
         max_bytes: int,
-        total_bytes: int,
+        limits: TenantLimits,
     ) -> None:
         self._records = records
         self._assets = assets
@@ -51,7 +53,7 @@ class Uploads:
         self._new_id = new_id
         self._retention = retention
         self._max_bytes = max_bytes
-        self._total_bytes = total_bytes  # of each tenant
+        self._limits = limits
 
     @property
     def max_bytes(self) -> int:
@@ -88,9 +90,13 @@ class Uploads:
 
     async def require_room(self, tenant: TenantId, size: int) -> None:
         """Raise UploadsFull if the tenant may not store another file of ``size`` bytes."""
-        used = await self._records.stored_bytes(tenant)
-        if used + taken(size) > self._total_bytes:
-            raise self._full(used, size)
+        used, most = await self.used(tenant)
+        if used + taken(size) > most:
+            raise self._full(used, size, most)
+
+    async def used(self, tenant: TenantId) -> tuple[int, int]:
+        """Return how many bytes a tenant's files take, and how many they may take."""
+        return await self._records.stored_bytes(tenant), await self._most_bytes(tenant)
 
     async def get(self, caller: Caller, asset_id: AssetId) -> Asset:
         """Return a stored file's record; raises AssetNotFound."""
@@ -120,6 +126,9 @@ class Uploads:
                 await self._records.remove(asset)
                 deleted += 1
         return deleted
+
+    async def _most_bytes(self, tenant: TenantId) -> int:
+        return (await self._limits.of(tenant)).stored_bytes or UNLIMITED
 
     async def _of(self, tenant: TenantId, asset_id: AssetId) -> Asset:
         asset = await self._records.get(asset_id)
@@ -156,21 +165,22 @@ class Uploads:
             expires_at=now + self._retention,
         )
         await self.require_room(asset.tenant, asset.size)
+        most = await self._most_bytes(asset.tenant)
         await self._assets.put(asset.key, spooled.path, content_type=content_type)
         try:
-            await self._records.add(asset, most_bytes=self._total_bytes)
+            await self._records.add(asset, most_bytes=most)
         except NoRoom as full:
             await self._drop(asset)
-            raise self._full(full.used, asset.size) from full
+            raise self._full(full.used, asset.size, most) from full
         except (BlobTaken, TooContended):
             await self._drop(asset)
             raise
         return asset
 
-    def _full(self, used: int, size: int) -> UploadsFull:
+    def _full(self, used: int, size: int, most: int) -> UploadsFull:
         return UploadsFull(
             f"your stored files take {used} bytes, and with this one {used + taken(size)}; "
-            f"the most is {self._total_bytes} (COMFYQ_UPLOADS_BYTES); each is deleted "
+            f"the most is {most} (COMFYQ_UPLOADS_BYTES); each is deleted "
             f"{self._retention.total_seconds():.0f} s (COMFYQ_RETENTION_S) after its last use: "
             "wait for that, send a file that is stored already, or have the limit raised"
         )

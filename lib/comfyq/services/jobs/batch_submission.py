@@ -31,7 +31,7 @@ from comfyq.services.jobs.accepted import Accepted, stored_answer
 from comfyq.services.jobs.dispatch import Dispatch
 from comfyq.services.jobs.idempotency import promise_of
 from comfyq.services.jobs.preparation import Preparation, PreparedJob
-from comfyq.services.jobs.rate_limit import RateLimit
+from comfyq.services.limits.submission_limits import SubmissionLimits
 
 MAX_NAMED = 100  # field errors that the refusal of a whole batch lists beyond each request's first
 AT_ONCE = 10  # jobs of a batch that are read at the same time
@@ -68,7 +68,7 @@ class BatchSubmission:
         jobs: JobRecords,
         demand: DemandRecords,
         preparation: Preparation,
-        rate_limit: RateLimit,
+        limits: SubmissionLimits,
         dispatch: Dispatch,
         clock: Clock,
         new_id: Callable[[], BatchId],
@@ -77,7 +77,7 @@ class BatchSubmission:
         self._jobs = jobs
         self._demand = demand
         self._preparation = preparation
-        self._rate_limit = rate_limit
+        self._limits = limits
         self._dispatch = dispatch
         self._clock = clock
         self._new_id = new_id
@@ -94,14 +94,13 @@ class BatchSubmission:
     ) -> BatchAccepted:
         """Accept those of up to MAX_REQUESTS requests that can be run.
 
-        ``digest`` identifies the content of all requests. A batch that is sent again under its
-        key gets the jobs that were not stored the first time. One with a ``batch_id`` comes from a
-        queue that accepted it already, so the rate limit does not apply.
+        ``digest`` identifies the content of all requests. A batch sent again under its key gets the
+        jobs that were not stored at first. The rate does not apply to a queue's (``batch_id``).
 
         Raises:
             InvalidParameters: none of the requests can be run; nothing was stored.
             IdempotencyMismatch: the key was used for another request within 24 hours.
-            RateLimited: the tenant's requests in this minute, or its waiting jobs, are used up.
+            RateLimited: there is no room for all of them.
             TableUnavailable: some jobs may be stored; the same key again stores the rest.
         """
         if idempotency_key is not None:
@@ -113,7 +112,8 @@ class BatchSubmission:
         if not members:
             raise _nothing_to_run(batch)
         try:
-            await self._records.create(batch, promise_of(batch, idempotency_key, digest))
+            async with self._limits.counted(caller, len(members)):
+                await self._records.create(batch, promise_of(batch, idempotency_key, digest))
         except KeyTaken as taken:  # a concurrent submission with this key was stored first
             return await self._replay(caller, asked, taken.digest, taken.job_id, digest=digest)
         stored = await self._store(batch, [member for _, member in members.values()])
@@ -156,10 +156,7 @@ class BatchSubmission:
         self, caller: Caller, batch_id: BatchId | None, *, size: int, digest: str
     ) -> Batch:
         """Make a batch for which there is room; raises RateLimited."""
-        if batch_id is None:
-            await self._rate_limit.admit(caller, size)
-        else:
-            await self._rate_limit.waiting.acquire(caller, size)
+        await self._limits.admit(caller, size, queued=batch_id is not None)
         return Batch(
             id=batch_id or self._new_id(),
             tenant=caller.tenant,

@@ -15,7 +15,7 @@ from comfyq.services.jobs.accepted import Accepted, stored_answer
 from comfyq.services.jobs.dispatch import Dispatch
 from comfyq.services.jobs.idempotency import digest_of, promise_of
 from comfyq.services.jobs.preparation import Preparation, PreparedJob
-from comfyq.services.jobs.rate_limit import RateLimit
+from comfyq.services.limits.submission_limits import SubmissionLimits
 
 
 class Submission:
@@ -27,14 +27,14 @@ class Submission:
         records: JobRecords,
         demand: DemandRecords,
         preparation: Preparation,
-        rate_limit: RateLimit,
+        limits: SubmissionLimits,
         dispatch: Dispatch,
         new_id: Callable[[], JobId],
     ) -> None:
         self._records = records
         self._demand = demand
         self._preparation = preparation
-        self._rate_limit = rate_limit
+        self._limits = limits
         self._dispatch = dispatch
         self._new_id = new_id
 
@@ -57,8 +57,9 @@ class Submission:
         Raises:
             MissingScope, WorkflowNotFound, InvalidParameters, InvalidGraph: nothing was stored.
             IdempotencyMismatch: the key was used for another request within 24 hours.
-            RateLimited: the tenant's requests in this minute are used up.
+            RateLimited: the requests of the caller's key or tenant are used up for now.
             TooManyWaiting: the tenant has as many waiting jobs as it may have.
+            DailyJobsUsedUp: the tenant has made as many jobs today as it may make.
             StaleJob: there is a job of that id, or ``instead_of`` has changed meanwhile.
             TableUnavailable: nothing was accepted.
         """
@@ -67,21 +68,19 @@ class Submission:
             earlier = await self._records.idempotent(caller.tenant, idempotency_key)
             if earlier is not None:
                 return await self._replay(*earlier, digest=digest)
-        if job_id is None:
-            await self._rate_limit.admit(caller)
-        else:
-            await self._rate_limit.waiting.acquire(caller)
+        await self._limits.admit(caller, queued=job_id is not None)
         prepared = await self._preparation.prepare(caller, request, job_id=job_id or self._new_id())
         promise = promise_of(prepared.job, idempotency_key, digest)
         try:
-            return await self._accept(prepared, promise, instead_of=instead_of)
+            async with self._limits.counted(caller):
+                return await self._accept(prepared, promise, instead_of=instead_of)
         except KeyTaken as taken:  # a concurrent submission with this key was stored first
             return await self._replay(taken.digest, taken.job_id, digest=digest)
 
     async def rehearse(self, caller: Caller, request: Request) -> AdmittedRequest:
         """Return the graph that a job of this request would run, without storing a job; raises
         what ``submit`` raises."""
-        await self._rate_limit.acquire(caller)
+        await self._limits.rate.acquire(caller)
         return await self._preparation.rehearse(caller, request)
 
     async def _replay(self, stored: str, job_id: JobId, *, digest: str) -> Accepted:

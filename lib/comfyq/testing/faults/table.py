@@ -3,7 +3,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from comfyq.domain.errors import TableUnavailable
-from comfyq.ports.table import Item, Key, Page, Put, Table, Write
+from comfyq.ports.table import Item, Key, Page, Put, Sum, Table, Write
 from comfyq.testing.faults.rules import Faults, Rule
 
 
@@ -27,9 +27,9 @@ class FaultyTable:
             "write", described(writes), lambda: self._table.write(*writes, synced=synced)
         )
 
-    async def count(self, key: Key, *, cap: int, ttl: int) -> bool:
+    async def add(self, key: Key, by: int, **bounds: int) -> Sum:
         return await self._faults.ask(
-            "count", lambda: _dump(key), lambda: self._table.count(key, cap=cap, ttl=ttl)
+            "add", lambda: _dump(key), lambda: self._table.add(key, by, **bounds)
         )
 
 

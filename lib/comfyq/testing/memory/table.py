@@ -5,7 +5,7 @@ from typing import Any
 from anyio.lowlevel import checkpoint
 
 from comfyq.ports.clock import Clock
-from comfyq.ports.items import check_query, holds, live, projected, stored
+from comfyq.ports.items import added, check_query, holds, live, projected, stored
 from comfyq.ports.table import (
     INDEXES,
     MAIN,
@@ -16,6 +16,7 @@ from comfyq.ports.table import (
     Key,
     Page,
     Put,
+    Sum,
     Write,
     check,
     check_key,
@@ -29,15 +30,16 @@ class MemoryTable:
 
     ``lagging``: queries of other indexes than ``main`` see the items as they were when ``settle``
     was last called. ``faults_before`` and ``faults_after`` are raised, one at a time, by the next
-    writes and counts: before anything is done, or when it is done (an answer that got lost).
-    ``gets`` and ``listed`` count the items that were read by key, and by queries.
+    writes and additions: before anything is done, or when it is done (an answer that got lost).
+    ``gets`` and ``listed`` count the items that were read by key, and by queries; ``added`` counts
+    additions.
     """
 
     def __init__(self, *, clock: Clock, lagging: bool = False) -> None:
         self.lagging = lagging
         self.faults_before: list[Exception] = []
         self.faults_after: list[Exception] = []
-        self.gets = self.listed = 0
+        self.gets = self.listed = self.added = 0
         self._clock = clock
         self._items: Items = {}
         self._settled: Items = {}
@@ -100,17 +102,16 @@ class MemoryTable:
             self._store(write)
         _raise_next(self.faults_after)
 
-    async def count(self, key: Key, *, cap: int, ttl: int) -> bool:
+    async def add(self, key: Key, by: int, *, least: int = 0, most: int, ttl: int) -> Sum:
         check_key(key)
         await checkpoint()
         _raise_next(self.faults_before)
-        pk, sk = key
-        counter = self._find(key) or {"pk": pk, "sk": sk, "n": 0, "ttl": ttl}
-        below = bool(counter["n"] < cap)
-        if below:
-            self._store(Put({**counter, "n": counter["n"] + 1}))
+        self.added += 1
+        result, put = added(self._find(key), key, by, least=least, most=most, ttl=ttl)
+        if put is not None:
+            self._store(put)
         _raise_next(self.faults_after)
-        return below
+        return result
 
     def _find(self, key: Key) -> Item | None:
         body = self._items.get(key)

@@ -196,7 +196,7 @@ async def test_what_is_over_the_limit_on_waiting_jobs_fails_and_can_be_sent_agai
     assert await lab.intake.take(OWNER, second) is RedriveOutcome.REFUSED
     shown = lab.show(second.id)
     assert (shown["status"], shown["error_code"]) == ("failed", "too-many-waiting")
-    lab.services.rate_limit.waiting._counts.clear()  # a while has passed
+    lab.services.submission_limits.waiting._counts.clear()  # a while has passed
     lab.client.delete(f"/generate/{first.id}")
     assert lab.client.post(f"/dead/{second.id}/redrive").json()["outcome"] == "accepted"
     assert lab.show(second.id)["status"] == "queued"

@@ -17,7 +17,7 @@ from comfyq.edges.api.multipart import BadForm, file_of
 from comfyq.edges.api.responses import problems
 from comfyq.edges.api.router import Router
 from comfyq.services.files.uploads import Uploads
-from comfyq.services.jobs.rate_limit import RateLimit
+from comfyq.services.limits.rate_limit import RateLimit
 from comfyq.wire.assets import AssetView
 from comfyq.wire.uploads import NO_CONTROL
 

@@ -48,7 +48,11 @@ ticket_router = Router[KeyServices](prefix="/ws-ticket", tags=["sockets"])
 async def create(services: Services, caller: Administrator, body: KeyRequest) -> NewKeyView:
     """Make an API key of the caller's tenant. Its text is shown this once."""
     key, text = await services.api_keys.create(
-        caller.tenant, body.name, frozenset(body.scopes), lives=body.lives
+        caller.tenant,
+        body.name,
+        frozenset(body.scopes),
+        lives=body.lives,
+        requests_per_minute=body.requests_per_minute,
     )
     return NewKeyView.made(key, text)
 

@@ -12,7 +12,7 @@ from comfyq.edges.api.links import UPLOADS
 from comfyq.edges.api.responses import JSON_BODY, problems
 from comfyq.edges.api.router import Router
 from comfyq.services.files.presigned_uploads import PresignedUploads
-from comfyq.services.jobs.rate_limit import RateLimit
+from comfyq.services.limits.rate_limit import RateLimit
 from comfyq.wire.assets import AssetView
 from comfyq.wire.uploads import UploadRequest, UploadView
 

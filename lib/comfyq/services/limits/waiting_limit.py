@@ -11,10 +11,12 @@ from time import monotonic
 from comfyq.domain.caller import Caller, TenantId
 from comfyq.domain.errors import TooManyWaiting
 from comfyq.records.indexes.waiting_jobs import WaitingRecords
+from comfyq.services.limits.tenant_limits import TenantLimits
 
 COUNT_S = 5.0  # maximum age of a count
 RECOUNT_S = 1.0  # a tenant without room is counted at most so often
 RETRY_AFTER_S = 10
+DEFAULT = 10_000  # where nothing says another number
 TENANTS = 1_000  # whose counts are remembered
 
 
@@ -29,9 +31,11 @@ class Count:
 
 
 class WaitingLimit:
-    def __init__(self, *, waiting: WaitingRecords, cap: int, count_s: float = COUNT_S) -> None:
+    def __init__(
+        self, *, waiting: WaitingRecords, limits: TenantLimits, count_s: float = COUNT_S
+    ) -> None:
         self._waiting = waiting
-        self._cap = cap
+        self._limits = limits
         self._count_s = count_s
         self._counts: dict[TenantId, Count] = {}
 
@@ -41,26 +45,41 @@ class WaitingLimit:
         Raises:
             TooManyWaiting: its waiting jobs and these are more than it may have.
         """
-        count = self._count_of(caller.tenant)
-        if self._is_stale(count, jobs):
-            async with count.counting:
-                if self._is_stale(count, jobs):  # else another request has counted meanwhile
-                    await self._recount(caller.tenant, count)
+        cap = await self._cap_of(caller.tenant)
+        count = await self._counted(caller.tenant, jobs, cap)
         waiting = count.counted + count.accepted
-        if waiting + jobs > self._cap:
+        if waiting + jobs > cap:
             raise TooManyWaiting(
                 f"{waiting} of your jobs wait already, and with {jobs} more they would be over "
-                f"{self._cap} (COMFYQ_WAITING_JOBS); send again when some have been run, "
+                f"{cap} (COMFYQ_WAITING_JOBS); send again when some have been run, "
                 "or cancel some",
                 retry_after_s=RETRY_AFTER_S,
             )
         count.accepted += jobs
 
-    def _is_stale(self, count: Count, jobs: int) -> bool:
+    async def used(self, tenant: TenantId) -> tuple[int, int]:
+        """Return how many of a tenant's jobs wait, up to how many may, and how many may."""
+        cap = await self._cap_of(tenant)
+        count = await self._counted(tenant, 0, cap)
+        return min(cap, count.counted + count.accepted), cap
+
+    async def _cap_of(self, tenant: TenantId) -> int:
+        return (await self._limits.of(tenant)).waiting_jobs or DEFAULT
+
+    async def _counted(self, tenant: TenantId, jobs: int, cap: int) -> Count:
+        """Return a count that serves for ``jobs`` more."""
+        count = self._count_of(tenant)
+        if self._is_stale(count, jobs, cap):
+            async with count.counting:
+                if self._is_stale(count, jobs, cap):  # else another request has counted meanwhile
+                    await self._recount(tenant, count, cap)
+        return count
+
+    def _is_stale(self, count: Count, jobs: int, cap: int) -> bool:
         age_s = monotonic() - count.at
-        if count.counted + count.accepted + jobs > self._cap:
+        if count.counted + count.accepted + jobs > cap:
             return age_s >= min(RECOUNT_S, self._count_s)
-        used_up = 2 * (count.accepted + jobs) > self._cap - count.counted
+        used_up = 2 * (count.accepted + jobs) > cap - count.counted
         return age_s >= self._count_s or (used_up and age_s >= min(RECOUNT_S, self._count_s))
 
     def _count_of(self, tenant: TenantId) -> Count:
@@ -70,8 +89,8 @@ class WaitingLimit:
             self._counts[tenant] = count = Count()
         return count
 
-    async def _recount(self, tenant: TenantId, count: Count) -> None:
+    async def _recount(self, tenant: TenantId, count: Count, cap: int) -> None:
         accepted_before = count.accepted
-        count.counted = await self._waiting.count(tenant, most=self._cap)
+        count.counted = await self._waiting.count(tenant, most=cap)
         count.accepted -= accepted_before  # those that were accepted meanwhile may not be counted
         count.at = monotonic()

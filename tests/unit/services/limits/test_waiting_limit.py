@@ -9,9 +9,12 @@ from comfyq.domain import job as jobs
 from comfyq.domain.caller import DEFAULT_TENANT, Caller, Scope, TenantId
 from comfyq.domain.errors import TooManyWaiting
 from comfyq.domain.job import JobError, JobStatus
+from comfyq.domain.tenant import Limits
 from comfyq.records.indexes.waiting_jobs import WaitingRecords
-from comfyq.services.jobs import waiting_limit
-from comfyq.services.jobs.waiting_limit import WaitingLimit
+from comfyq.records.tenants import TenantRecords
+from comfyq.services.limits import waiting_limit
+from comfyq.services.limits.tenant_limits import TenantLimits
+from comfyq.services.limits.waiting_limit import WaitingLimit
 from tests.api_lab import ApiLab
 from tests.farm import Farm
 
@@ -63,7 +66,7 @@ async def test_counting_costs_no_more_with_each_submission(farm: Farm) -> None:
     for _ in range(40):
         await farm.submit()
     caller = Caller(DEFAULT_TENANT, frozenset({Scope.SUBMIT}))
-    limit = WaitingLimit(waiting=WaitingRecords(farm.table), cap=1_000)
+    limit = limit_of(farm, 1_000, waiting=WaitingRecords(farm.table))
     before = farm.table.listed
     for _ in range(100):
         await limit.acquire(caller)
@@ -76,7 +79,7 @@ async def test_concurrent_submissions_are_counted_once_and_keep_the_limit(farm: 
     for _ in range(3):
         await farm.submit()
     caller = Caller(DEFAULT_TENANT, frozenset({Scope.SUBMIT}))
-    limit = WaitingLimit(waiting=WaitingRecords(farm.table), cap=10)
+    limit = limit_of(farm, 10, waiting=WaitingRecords(farm.table))
     before = farm.table.listed
     acquired = await asyncio.gather(
         *(limit.acquire(caller) for _ in range(50)), return_exceptions=True
@@ -90,7 +93,7 @@ async def test_concurrent_submissions_are_counted_once_and_keep_the_limit(farm: 
 async def test_what_is_accepted_while_others_are_counted_takes_room(farm: Farm) -> None:
     caller = Caller(DEFAULT_TENANT, frozenset({Scope.SUBMIT}))
     waiting = WaitingRecords(farm.table)
-    limit = WaitingLimit(waiting=waiting, cap=10)
+    limit = limit_of(farm, 10, waiting=waiting)
     counting, go_on = asyncio.Event(), asyncio.Event()
     count = waiting.count
 
@@ -130,6 +133,11 @@ async def test_a_list_by_status_reads_what_it_shows_and_no_more(farm: Farm) -> N
     rest = await farm.records.list(DEFAULT_TENANT, limit=2, statuses=failures, after=listed.cursor)
     assert (len(rest.ids), rest.cursor) == (1, None)
     assert farm.table.listed - before <= 4
+
+
+def limit_of(farm: Farm, cap: int, *, waiting: WaitingRecords) -> WaitingLimit:
+    limits = TenantLimits(records=TenantRecords(farm.table), settings=Limits(waiting_jobs=cap))
+    return WaitingLimit(waiting=waiting, limits=limits)
 
 
 def post(lab: ApiLab, **options: Any) -> Any:

@@ -1,0 +1,107 @@
+"""The limits on requests a minute: of each tenant, and of each of its keys."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from comfyq.domain.caller import Caller
+from comfyq.domain.errors import RateLimited
+from comfyq.domain.token_bucket import TokenBucket, seconds
+from comfyq.ports.clock import Clock
+from comfyq.ports.table import Key
+from comfyq.records.limits.used import UsedRecords, key_bucket, tenant_bucket, to_us
+from comfyq.services.limits.tenant_limits import TenantLimits
+
+BUCKETS = 2_000  # that are remembered
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A limit that holds for a caller, and the bucket that counts it."""
+
+    of: str  # "key" or "tenant"
+    key: Key
+    bucket: TokenBucket
+    setting: str
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """What a caller has left of one limit."""
+
+    of: str
+    limit: int  # requests a minute, and at once
+    left: int
+    full_in_s: int  # until all of it is there again
+
+
+class RateLimit:
+    """Takes a token for each request: one conditional write for each limit, none without.
+
+    A caller that is known to have used a limit up is refused without a write.
+    """
+
+    def __init__(
+        self, *, records: UsedRecords, limits: TenantLimits, clock: Clock, per_key: int | None
+    ) -> None:
+        self._records = records
+        self._limits = limits
+        self._clock = clock
+        self._per_key = per_key  # of keys that have no limit of their own; None: there is none
+        self._full_us: dict[Key, int] = {}  # when each bucket is full, as far as is known
+
+    async def acquire(self, caller: Caller, requests: int = 1) -> None:
+        """Count ``requests`` for the caller's key and tenant.
+
+        Raises:
+            RateLimited: one of them has used up what it may send for now.
+        """
+        for rate in await self._rates(caller):
+            now = self._clock.now()
+            latest_us = rate.bucket.latest_us(requests, now_us=to_us(now))
+            if (known_us := self._full_us.get(rate.key, 0)) > latest_us:
+                raise _refusal(rate, requests, wait_s=seconds(known_us - latest_us))
+            full_us, taken = await self._records.take(rate.key, rate.bucket, requests, now=now)
+            self._note(rate.key, full_us)
+            if not taken:
+                raise _refusal(rate, requests, wait_s=seconds(full_us - latest_us))
+
+    async def standing(self, caller: Caller, *, fresh: bool = False) -> Sequence[Allowance]:
+        """Return what a caller has left of each limit, as this process knows it, or ``fresh``."""
+        now_us = to_us(self._clock.now())
+        allowances = []
+        for rate in await self._rates(caller):
+            if fresh:
+                self._note(rate.key, await self._records.full_us(rate.key))
+            full_us = self._full_us.get(rate.key, 0)
+            left = rate.bucket.left(full_us, now_us=now_us)
+            limit, full_in_s = rate.bucket.size, seconds(full_us - now_us)
+            allowances.append(Allowance(rate.of, limit, left, full_in_s))
+        return allowances
+
+    async def _rates(self, caller: Caller) -> Sequence[Rate]:
+        """Return the limits of a caller, that of its key first: one key uses up no other's."""
+        rates = []
+        of_key = caller.requests_per_minute or self._per_key
+        if caller.key is not None and of_key is not None:
+            setting = "the key's own `--rate`, or COMFYQ_KEY_REQUESTS_PER_MINUTE"
+            rates.append(Rate("key", key_bucket(caller.key), TokenBucket(of_key), setting))
+        of_tenant = (await self._limits.of(caller.tenant)).requests_per_minute
+        if of_tenant is not None:
+            key, setting = tenant_bucket(caller.tenant), "COMFYQ_REQUESTS_PER_MINUTE"
+            rates.append(Rate("tenant", key, TokenBucket(of_tenant), setting))
+        return rates
+
+    def _note(self, key: Key, full_us: int) -> None:
+        self._full_us.pop(key, None)
+        self._full_us[key] = full_us
+        if len(self._full_us) > BUCKETS:
+            self._full_us.pop(next(iter(self._full_us)))
+
+
+def _refusal(rate: Rate, requests: int, *, wait_s: int) -> RateLimited:
+    asked = "another request" if requests == 1 else f"{requests} more"
+    return RateLimited(
+        f"your {rate.of} may send {rate.bucket.size} requests a minute ({rate.setting}), and has "
+        f"no room for {asked} yet; send again in {max(1, wait_s)} s",
+        retry_after_s=max(1, wait_s),
+    )

@@ -1,0 +1,46 @@
+"""All limits on what a tenant may submit."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from comfyq.domain.caller import Caller
+from comfyq.domain.errors import StaleJob
+from comfyq.records.idempotency import KeyTaken
+from comfyq.services.limits.daily_jobs import DailyJobs
+from comfyq.services.limits.rate_limit import RateLimit
+from comfyq.services.limits.waiting_limit import WaitingLimit
+
+
+class SubmissionLimits:
+    """Asked before a request is read, and once more before its jobs are stored."""
+
+    def __init__(self, *, rate: RateLimit, waiting: WaitingLimit, daily: DailyJobs) -> None:
+        self.rate = rate
+        self.waiting = waiting
+        self.daily = daily
+
+    async def admit(self, caller: Caller, requests: int = 1, *, queued: bool = False) -> None:
+        """Count requests, and make room for their jobs to wait.
+
+        Those that come from a queue (``queued``) were accepted by it: the rate does not apply.
+
+        Raises:
+            RateLimited: too many were sent; TooManyWaiting: too many of the tenant's jobs wait.
+        """
+        if not queued:
+            await self.rate.acquire(caller, requests)
+        await self.waiting.acquire(caller, requests)
+
+    @asynccontextmanager
+    async def counted(self, caller: Caller, jobs: int = 1) -> AsyncIterator[None]:
+        """Count jobs that are stored inside, if they are stored there for the first time.
+
+        Raises:
+            DailyJobsUsedUp: they would be too many.
+        """
+        await self.daily.count(caller, jobs)
+        try:
+            yield
+        except (KeyTaken, StaleJob):  # they are there already
+            await self.daily.uncount(caller, jobs)
+            raise
