@@ -231,6 +231,7 @@ def _keys_and_sockets(deployment: Deployment) -> None:
         made = api("generate", "/keys", body='{"name": "b"}', headers=json_type)
         key = json.loads(made["body"])
         assert key["id"] in api("list", "/keys")["body"]
+        assert json.loads(api("list", "/quota")["body"])["jobs_per_day"]["used"] > 0
         ticket = api("generate", "/ws-ticket", body="{}", headers=json_type)
         query = {"ticket": json.loads(ticket["body"])["ticket"]}
     with deployment.role("WebSocketRole"):

@@ -15,6 +15,7 @@ from comfyq.edges.api.routes import (
     dead_letters,
     health,
     keys,
+    quota,
     retries,
     uploads,
     workers,
@@ -31,6 +32,7 @@ ROUTERS: Sequence[Router[Services]] = (
     workflows.router,
     workers.router,
     health.router,
+    quota.router,
     keys.router,
     keys.ticket_router,
 )

@@ -18,6 +18,7 @@ from comfyq.services.notify.waiting_reasons import WaitingReasons
 from comfyq.services.operations.dead_letters import DeadLetters
 from comfyq.services.operations.health import Health
 from comfyq.services.operations.live_workers import LiveWorkers
+from comfyq.services.operations.quotas import Quotas
 from comfyq.services.operations.reaper import Reaper
 
 
@@ -61,6 +62,10 @@ class Services(JobServices):
             write_failure=self.ports.write_failure,
             broken_workflows=lambda: sorted(self.workflows.faults()),
         )
+
+    @cached_property
+    def quotas(self) -> Quotas:
+        return Quotas(limits=self.submission_limits, uploads=self.uploads)
 
     @cached_property
     def live_workers(self) -> LiveWorkers:

@@ -159,6 +159,10 @@ class ApiClient:
         """``letter``, and the ``outcome`` of sending it again."""
         return self._call("POST", f"/dead/{quote(letter_id, safe='')}/redrive")
 
+    def quota(self) -> Json:
+        """Return the caller's limits, and what it has used of each."""
+        return self._call("GET", "/quota")
+
     def health(self) -> Json:
         return self._call("GET", "/health")
 

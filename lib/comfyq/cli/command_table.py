@@ -70,6 +70,12 @@ ENTRIES = (
         ASKING,
     ),
     CommandEntry(
+        "quota",
+        "limits:quota",
+        "Show what you may use, and what you have used of it.",
+        ASKING,
+    ),
+    CommandEntry(
         "batch",
         "batch:batch",
         "Submit each request of a file. One that cannot be run does not sink the others.",
@@ -147,6 +153,12 @@ ENTRIES = (
         "Remove a profile; its key stays valid until it is revoked.",
     ),
     CommandEntry(
+        "tenants limit",
+        "limits:limit",
+        "Give a tenant limits of its own, instead of the settings'.",
+    ),
+    CommandEntry("tenants list", "limits:listing", "List tenants that have limits of their own."),
+    CommandEntry(
         "dead list", "dead:listing", "List dead letters, newest first. They are kept for 14 days."
     ),
     CommandEntry("dead show", "dead:show", "Show a dead letter with its whole body."),
@@ -179,6 +191,7 @@ ENTRIES = (
 GROUPS = {
     "keys": ("Say who may use a server.", SERVING),
     "profiles": ("Name servers, with what they know you by.", ASKING),
+    "tenants": ("Say what each tenant may use.", SERVING),
     "dead": ("Read and resend what the queues gave up on.", ASKING),
     "workflows": ("Check and import workflows.", AUTHORING),
     "infra": ("Make what comfyq runs on, and check it.", SERVING),

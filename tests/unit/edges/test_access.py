@@ -78,6 +78,7 @@ ROUTES = {
     "GET /health": Route(None, 200),
     "GET /health/live": Route(None, 200),
     "GET /health/ready": Route(None, 200),
+    "GET /quota": Route(Scope.READ, 200),
     "POST /keys": Route(Scope.ADMIN, 201, request={"json": {"name": "mine"}}),
     "GET /keys": Route(Scope.ADMIN, 200),
     "DELETE /keys/{key_id}": Route(Scope.ADMIN, 200, NOT_FOUND),

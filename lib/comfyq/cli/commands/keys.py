@@ -1,30 +1,22 @@
 """``comfyq keys``: who may use a server. They work on the table itself, so that the first key can
 be made before anything runs."""
 
-import asyncio
 import re
-from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import typer
 
-from comfyq.aio.logs import log
 from comfyq.bootstrap.access import opened_keys
-from comfyq.bootstrap.ports import MissingSetting
 from comfyq.cli.errors import CannotStart
+from comfyq.cli.on_table import on_table, tenant_of
 from comfyq.cli.options import AsJson, DataDir
 from comfyq.cli.printing import print_json
-from comfyq.cli.starting import readable_failures, settings_with
 from comfyq.domain.api_key import ApiKey, KeyId
-from comfyq.domain.caller import DEFAULT_TENANT, Scope, TenantId, tenant_id
-from comfyq.local.private_files import keep_private
-from comfyq.services.access.api_keys import ApiKeys
+from comfyq.domain.caller import DEFAULT_TENANT, Scope
 from comfyq.wire.keys import MAX_NAME_CHARS, MOST_A_MINUTE, USUAL, KeyList, KeyView, NewKeyView
 
 UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 7 * 86_400}
-
-T = TypeVar("T")
 
 Rate = Annotated[
     int | None,
@@ -57,10 +49,11 @@ def create(
     """Make an API key, and print it this once."""
     if not 1 <= len(name) <= MAX_NAME_CHARS or not name.isprintable():
         raise CannotStart(f"a key's name has 1 to {MAX_NAME_CHARS} printable characters")
-    of, lives = _tenant(tenant), None if expires is None else _lives(expires)
+    of, lives = tenant_of(tenant), None if expires is None else _lives(expires)
     scopes = frozenset(scope or USUAL)
-    key, text = _with_keys(
+    key, text = on_table(
         data_dir,
+        opened_keys,
         lambda keys: keys.create(of, name, scopes, lives=lives, requests_per_minute=rate),
     )
     if as_json:
@@ -80,8 +73,8 @@ def listing(
     as_json: AsJson = False,
 ) -> None:
     """List API keys, the oldest first; expired ones for 30 days."""
-    of = None if tenant is None else _tenant(tenant)
-    keys = _with_keys(data_dir, lambda keys: keys.all(of))
+    of = None if tenant is None else tenant_of(tenant)
+    keys = on_table(data_dir, opened_keys, lambda keys: keys.all(of))
     if as_json:
         print_json(KeyList(keys=[KeyView.of(key) for key in keys]).model_dump(mode="json"))
         return
@@ -99,32 +92,11 @@ def revoke(
     as_json: AsJson = False,
 ) -> None:
     """Revoke an API key: it lets nobody in any more, and its sockets end."""
-    key = _with_keys(data_dir, lambda keys: keys.revoke(KeyId(key_id)))
+    key = on_table(data_dir, opened_keys, lambda keys: keys.revoke(KeyId(key_id)))
     if as_json:
         print_json(KeyView.of(key).model_dump(mode="json"))
         return
     typer.echo(f"revoked {_described(key)}")
-
-
-def _with_keys(data_dir: DataDir, work: Callable[[ApiKeys], Awaitable[T]]) -> T:
-    """Do ``work`` with the keys of the table that the settings name."""
-    with readable_failures(MissingSetting):
-        settings = settings_with(COMFYQ_DATA_DIR=data_dir)
-        log.configure("warning")
-        keep_private(settings.data_dir)
-
-        async def done() -> T:
-            async with opened_keys(settings) as keys:
-                return await work(keys)
-
-        return asyncio.run(done())
-
-
-def _tenant(text: str) -> TenantId:
-    try:
-        return tenant_id(text)
-    except ValueError as wrong:
-        raise CannotStart(f"--tenant: {wrong}") from wrong
 
 
 def _lives(text: str) -> timedelta:

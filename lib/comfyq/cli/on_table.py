@@ -1,0 +1,44 @@
+"""Commands that work on the table itself, so that they need no server."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import TypeVar
+
+from comfyq.aio.logs import log
+from comfyq.bootstrap.ports import MissingSetting
+from comfyq.cli.errors import CannotStart
+from comfyq.cli.options import DataDir
+from comfyq.cli.starting import readable_failures, settings_with
+from comfyq.config import Settings
+from comfyq.domain.caller import TenantId, tenant_id
+from comfyq.local.private_files import keep_private
+
+OpenedT = TypeVar("OpenedT")
+T = TypeVar("T")
+
+
+def on_table(
+    data_dir: DataDir,
+    opened: Callable[[Settings], AbstractAsyncContextManager[OpenedT]],
+    work: Callable[[OpenedT], Awaitable[T]],
+) -> T:
+    """Do ``work`` with what is ``opened`` over the table that the settings name."""
+    with readable_failures(MissingSetting):
+        settings = settings_with(COMFYQ_DATA_DIR=data_dir)
+        log.configure("warning")
+        keep_private(settings.data_dir)
+
+        async def done() -> T:
+            async with opened(settings) as services:
+                return await work(services)
+
+        return asyncio.run(done())
+
+
+def tenant_of(text: str, *, option: str = "--tenant") -> TenantId:
+    """Return the tenant that a command was given."""
+    try:
+        return tenant_id(text)
+    except ValueError as wrong:
+        raise CannotStart(f"{option}: {wrong}") from wrong
