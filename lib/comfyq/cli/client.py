@@ -230,10 +230,12 @@ def _batch_path(batch_id: str) -> str:
 
 def _refuse(answer: urllib3.BaseHTTPResponse) -> None:
     problem = _object(answer.data) or {"title": answer.reason}
+    again = answer.headers.get("retry-after", "")
+    retry_after_s = int(again) if again.isascii() and again.isdigit() else None  # it may be a date
     if answer.status >= 500:
         detail = problem.get("detail") or problem.get("title")
-        raise ServerFailed(answer.status, str(detail))
-    raise Refused(answer.status, problem)
+        raise ServerFailed(answer.status, str(detail), retry_after_s=retry_after_s)
+    raise Refused(answer.status, problem, retry_after_s=retry_after_s)
 
 
 def _object(data: bytes) -> Json | None:

@@ -28,6 +28,7 @@ class CommandError(Exception):
     """The message is for a person."""
 
     exit_code: ClassVar[ExitCode]
+    retry_after_s: int | None = None  # when a server that answered wants to be asked again
 
 
 class CannotStart(CommandError):
@@ -43,9 +44,10 @@ class NotReached(CommandError):
 
 
 class ServerFailed(NotReached):
-    def __init__(self, status: int, detail: str) -> None:
+    def __init__(self, status: int, detail: str, *, retry_after_s: int | None = None) -> None:
         super().__init__(f"the server cannot do it now ({status}): {detail}")
         self.status = status
+        self.retry_after_s = retry_after_s
 
 
 class BrokenDownload(NotReached):
@@ -57,10 +59,13 @@ class Refused(CommandError):
 
     exit_code = ExitCode.WRONG_USAGE
 
-    def __init__(self, status: int, problem: Mapping[str, Any]) -> None:
+    def __init__(
+        self, status: int, problem: Mapping[str, Any], *, retry_after_s: int | None = None
+    ) -> None:
         super().__init__(_readable(status, problem))
         self.status = status
         self.problem = problem
+        self.retry_after_s = retry_after_s
 
 
 def _readable(status: int, problem: Mapping[str, Any]) -> str:

@@ -129,6 +129,46 @@ def test_a_workflow_that_does_not_exist_does_not_sink_the_file(
     assert sent["requests"][1] == {"workflow": "flux-dev", "prompt": "b", "wait": True}
 
 
+@pytest.mark.parametrize(("status", "code"), [(429, "rate-limited"), (503, "overloaded")])
+def test_a_batch_without_room_is_sent_again_when_the_server_says(
+    api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, status: int, code: str
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("comfyq.cli.batches.sending.time.sleep", slept.append)
+    file = tmp_path / "jobs.jsonl"
+    file.write_text('{"prompt": "a fox"}\n')
+    detail = "you may send 60 requests a minute (COMFYQ_REQUESTS_PER_MINUTE)"
+    api.headers["/generate/batch"] = {"Retry-After": "7"}
+    api.answer("/generate/batch", *[{"code": code, "detail": detail}] * 5, status=status)
+    api.answer("/generate/batch", batch(item(0, api.job())), status=202)
+    ended = run(api, "batch", file)
+    assert (ended.exit_code, slept) == (0, [7] * 5)
+    assert ended.stderr.count(detail) == 5
+    assert ended.stderr.count("waiting for 7 s") == 5
+    keys = {headers["Idempotency-Key"] for method, _, headers, _ in api.requests}
+    assert (len(api.requests), len(keys)) == (6, 1)
+
+
+def test_a_day_that_is_used_up_is_not_waited_for(
+    api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr("comfyq.cli.batches.sending.time.sleep", slept.append)
+    file = tmp_path / "jobs.jsonl"
+    file.write_text('{"prompt": "a fox"}\n')
+    api.headers["/generate/batch"] = {"Retry-After": "40000"}
+    used_up = {"code": "daily-jobs-used-up", "detail": "the next day begins in 40000 s"}
+    api.answer("/generate/batch", used_up, status=429)
+    ended = run(api, "batch", file)
+    assert (ended.exit_code, slept, len(api.requests)) == (2, [], 1)
+    assert "the next day begins in 40000 s" in ended.stderr
+    api.headers.clear()
+    api.answers.clear()
+    api.answer("/generate/batch", {"code": "away", "detail": "away"}, status=503)
+    ended = run(api, "batch", file)
+    assert (ended.exit_code, len(slept), len(api.requests)) == (3, 2, 4)
+
+
 def test_rows_are_named_where_none_can_be_run(api: FakeApi, tmp_path: Path) -> None:
     file = tmp_path / "jobs.jsonl"
     file.write_text('\n{"prompt": 5}\n{"prompt": 6}\n')

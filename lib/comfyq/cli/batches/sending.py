@@ -6,16 +6,19 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+import typer
 from blake3 import blake3
 
 from comfyq.cli.batches.requests_file import Row
 from comfyq.cli.client import ApiClient, Json
-from comfyq.cli.errors import NotReached, Refused
+from comfyq.cli.errors import CommandError, NotReached, Refused
 from comfyq.domain.submission.batch import MAX_REQUESTS
 
 MAX_BYTES = 4_000_000  # of a batch's requests, below the 6 MB that a server takes
-TRIES = 3  # under one key, so that nothing is made twice
+TRIES = 3  # where nobody answers; under one key, so that nothing is made twice
 PAUSE_S = 0.5
+ASKED_TRIES = 20  # where the server cannot do it now, and says when it may
+LONGEST_WAIT_S = 3_600  # for room; a day that is used up ends the command
 UNSAID = "the server did not say what is wrong here; correct the other rows first"
 FIELD = re.compile(r"requests\.(\d+)\.?(.*)")
 
@@ -66,15 +69,30 @@ def _parts(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
 
 
 def _submit(client: ApiClient, requests: Sequence[Json], key: str) -> Json:
-    for left in reversed(range(TRIES)):
+    """Send a batch, and again when the server says so: without an end while it only lacks room."""
+    failures = 0
+    while True:
         try:
             batch, replayed = client.submit_batch(requests, idempotency_key=key)
             return client.batch(batch["batch_id"], items=True) if replayed else batch
-        except NotReached:
-            if not left:
+        except Refused as refused:
+            if refused.status != 429 or not 0 < (refused.retry_after_s or 0) <= LONGEST_WAIT_S:
                 raise
-            time.sleep(PAUSE_S)
-    raise AssertionError("the last try returns or raises")
+            _wait(refused)
+        except NotReached as away:
+            failures += 1
+            if failures >= (TRIES if away.retry_after_s is None else ASKED_TRIES):
+                raise
+            _wait(away)
+
+
+def _wait(error: CommandError) -> None:
+    """Wait as long as the server has asked for, and say what for."""
+    if error.retry_after_s is None:
+        time.sleep(PAUSE_S)
+        return
+    typer.echo(f"{error}\nwaiting for {error.retry_after_s} s, then it is sent again", err=True)
+    time.sleep(error.retry_after_s)
 
 
 def _nothing_to_run(refused: Refused, size: int) -> Json:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from comfyq.domain.caller import Caller, TenantId
-from comfyq.domain.errors import DailyJobsUsedUp
+from comfyq.domain.errors import DailyJobsUsedUp, TooLarge
 from comfyq.ports.clock import Clock
 from comfyq.records.limits.used import UsedRecords
 from comfyq.services.limits.tenant_limits import TenantLimits
@@ -32,11 +32,17 @@ class DailyJobs:
 
         Raises:
             DailyJobsUsedUp: they and those before are more than it may make today.
+            TooLarge: they alone are more than it may make a day.
         """
         tenant, now = caller.tenant, self._clock.now()
         limit = (await self._limits.of(tenant)).jobs_per_day
         if limit is None:
             return
+        if jobs > limit:
+            raise TooLarge(
+                f"{jobs} jobs at once are more than your tenant may make a day, which is {limit} "
+                "(COMFYQ_JOBS_PER_DAY): send them in smaller batches, on several days"
+            )
         used, counted = await self._records.count_jobs(tenant, jobs, most=limit, now=now)
         if counted:
             return

@@ -26,6 +26,7 @@ class SubmissionLimits:
 
         Raises:
             RateLimited: too many were sent; TooManyWaiting: too many of the tenant's jobs wait.
+            TooLarge: they are more than may ever wait.
         """
         if not queued:
             await self.rate.acquire(caller, requests)
@@ -36,7 +37,7 @@ class SubmissionLimits:
         """Count jobs that are stored inside, if they are stored there for the first time.
 
         Raises:
-            DailyJobsUsedUp: they would be too many.
+            DailyJobsUsedUp, TooLarge: they would be too many for today, or for any day.
         """
         await self.daily.count(caller, jobs)
         try:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from time import monotonic
 
 from comfyq.domain.caller import Caller, TenantId
-from comfyq.domain.errors import TooManyWaiting
+from comfyq.domain.errors import TooLarge, TooManyWaiting
 from comfyq.records.indexes.waiting_jobs import WaitingRecords
 from comfyq.services.limits.tenant_limits import TenantLimits
 
@@ -44,8 +44,14 @@ class WaitingLimit:
 
         Raises:
             TooManyWaiting: its waiting jobs and these are more than it may have.
+            TooLarge: these alone are.
         """
         cap = await self._cap_of(caller.tenant)
+        if jobs > cap:
+            raise TooLarge(
+                f"{jobs} jobs at once are more than may wait, which is {cap} (COMFYQ_WAITING_JOBS):"
+                " send them in smaller batches"
+            )
         count = await self._counted(caller.tenant, jobs, cap)
         waiting = count.counted + count.accepted
         if waiting + jobs > cap:

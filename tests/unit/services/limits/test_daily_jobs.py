@@ -49,6 +49,13 @@ async def test_a_batch_counts_the_jobs_that_it_makes_all_or_none(lab: ApiLab) ->
     assert post(lab).status_code == 429
 
 
+async def test_a_batch_that_fits_into_no_day_is_not_told_to_wait(lab: ApiLab) -> None:
+    refused = lab.client.post("/generate/batch", json={"requests": [FOX] * (CAP + 1)})
+    assert (refused.status_code, refused.json()["code"]) == (413, "too-large")
+    assert "COMFYQ_JOBS_PER_DAY" in refused.json()["detail"]
+    assert post(lab).status_code == 202
+
+
 async def test_what_makes_no_job_is_not_counted(lab: ApiLab) -> None:
     """Not what is refused, nor what is sent again, by a client or by a queue."""
     headers = {"Idempotency-Key": "k"}

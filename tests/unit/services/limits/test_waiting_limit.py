@@ -53,6 +53,14 @@ def test_a_batch_counts_whole(lab: ApiLab) -> None:
     assert lab.client.post("/generate/batch", json=batch).status_code in (200, 202)
 
 
+def test_a_batch_for_which_there_never_is_room_is_not_told_to_wait(lab: ApiLab) -> None:
+    batch = {"requests": [{"prompt": "x"}] * (CAP + 1)}
+    refused = lab.client.post("/generate/batch", json=batch)
+    assert (refused.status_code, refused.json()["code"]) == (413, "too-large")
+    assert "retry-after" not in refused.headers
+    assert "COMFYQ_WAITING_JOBS" in refused.json()["detail"]
+
+
 def test_a_replay_takes_no_room(lab: ApiLab) -> None:
     headers = {"Idempotency-Key": "k"}
     first = post(lab, headers=headers)
