@@ -13,7 +13,7 @@ from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
 from comfyq.local import serving
 from comfyq.local.gateway_settings import GatewaySettings
-from comfyq.local.places import Places
+from comfyq.local.limits.places import Places
 from comfyq.local.protocol import RequestLimits
 from comfyq.local.serving import serving_app
 from tests.gateway_lab import gateway_lab

@@ -131,6 +131,9 @@ class LocalSettings:
     the process may open (`ulimit -n`): else fewer of both."""
     connections_per_client: Annotated[int, Field(ge=1)] = 250
     """HTTP connections of one address; behind a proxy, which is one address, as many as in all."""
+    requests_at_once: Annotated[int, Field(ge=1)] = 256
+    """So many HTTP requests may wait for the server; while they do, more are answered 503 at once
+    instead of making all of them later. What waits for its client does not count."""
     sockets: Annotated[int, Field(ge=1)] = 1_000
     """WebSockets at the same time."""
     sockets_per_client: Annotated[int, Field(ge=1)] = 250

@@ -18,6 +18,7 @@ from comfyq.edges.websocket.waiting_reasons import push_reasons_for_ever
 from comfyq.local.browsers.cors import keep_pages_out
 from comfyq.local.gateway import Gateway
 from comfyq.local.gateway_settings import GatewaySettings
+from comfyq.local.limits.overload import OverloadGuard
 
 
 def local_app(services: Services, *, names: Iterable[str] = ()) -> FastAPI:
@@ -54,6 +55,7 @@ def local_app(services: Services, *, names: Iterable[str] = ()) -> FastAPI:
 
     app = api_app(services, lifespan=lifespan)
     app.router.routes.extend(gateway.routes)
+    app.add_middleware(OverloadGuard, most=local.requests_at_once)
     keep_pages_out(app, services.settings.api, names=names)
     return app
 

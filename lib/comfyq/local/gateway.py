@@ -24,9 +24,9 @@ from comfyq.local.conversation import Answer, Conversation, Handler, Task
 from comfyq.local.following import Following
 from comfyq.local.gateway_events import EventMaker, Handshake, new_id
 from comfyq.local.gateway_settings import GatewaySettings
+from comfyq.local.limits.places import Places
 from comfyq.local.loopback import serving
 from comfyq.local.management import Management, Secret
-from comfyq.local.places import Places
 from comfyq.ports.clock import Clock
 from comfyq.ports.notifier import Deliver
 

@@ -14,7 +14,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from comfyq.edges.api.safe_headers import SAFE
-from comfyq.local.places import Places
+from comfyq.local.limits.places import Places
 from comfyq.wire.problems import Problem
 
 # Below the limits of websockets, which leaves the connection open beyond them without an answer:

@@ -32,7 +32,7 @@ from comfyq.domain.submission.node_rules import ALLOWED, DENIED, EVERYTHING
 from comfyq.edges.worker.worker import Worker
 from comfyq.local.application import local_app
 from comfyq.local.emulator import Emulator
-from comfyq.local.places import Places, affordable
+from comfyq.local.limits.places import Places, affordable
 from comfyq.local.private_files import keep_private
 from comfyq.local.processes.process_ends import ProcessEnds
 from comfyq.local.protocol import RequestLimits

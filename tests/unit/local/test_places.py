@@ -5,7 +5,7 @@ import resource
 import pytest
 
 from comfyq.config import LocalSettings
-from comfyq.local.places import affordable
+from comfyq.local.limits.places import affordable
 
 
 @pytest.mark.parametrize(
