@@ -1,7 +1,7 @@
 """The same work through comfyq's front door."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 
 import aiohttp
@@ -50,6 +50,6 @@ class Front:
 
 
 @asynccontextmanager
-async def front(url: str) -> AsyncIterator[Front]:
-    async with aiohttp.ClientSession() as session:
+async def front(url: str, *, headers: Mapping[str, str] | None = None) -> AsyncIterator[Front]:
+    async with aiohttp.ClientSession(headers=headers) as session:
         yield Front(session, url)

@@ -21,6 +21,7 @@ MEASUREMENTS = {  # heading -> module
     "Model affinity": "tests.bench.affinity",
     "One tenant behind another's flood": "tests.bench.fairness",
     "Submitting while jobs wait": "tests.bench.backlog",
+    "What keys and limits cost": "tests.bench.keys",
     "A worker's memory over many jobs": "tests.bench.memory",
     "A worker's memory while a large result passes": "tests.bench.large",
     "With nothing to do": "tests.bench.idle",

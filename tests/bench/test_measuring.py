@@ -10,6 +10,7 @@ import pytest
 from tests.bench.client import Job, ended
 from tests.bench.cpu import cpu_s, thread_times
 from tests.bench.cpu_profile import cause, place, weighed
+from tests.bench.keys import KEYED, LIMITED, OPEN, Taken, table
 from tests.bench.rounds import Side, in_turns
 from tests.bench.sampler import LIBRARY, Sample, module_of, read_samples
 from tests.bench.work import flux, sleeping, trivial
@@ -118,3 +119,12 @@ def test_a_threads_time_is_shared_out_by_its_samples() -> None:
         (1, 0.125),
         (2, 0.25),
     ]
+
+
+def test_what_keys_cost_is_told_beside_a_server_without_them() -> None:
+    free = Taken([0.001, 0.002, 0.003], 0.006) + Taken([], 0.0)
+    keyed, limited = Taken([0.004] * 3, 0.009), Taken([0.001] * 2, 0.002)
+    lines = table({OPEN: (free, free), KEYED: (keyed, free), LIMITED: (limited, free)})
+    assert f"| POST /generate, {KEYED} | 4.0 / 4.0 | 2.00 | 3.00 | 1.50 |" in lines
+    assert f"| POST /generate, {LIMITED} | 1.0 / 1.0 | 0.50 | 1.00 | 0.50 |" in lines
+    assert f"| GET /generate/{{id}}, {KEYED} | 2.0 / 3.0 | 1.00 | 2.00 | 1.00 |" in lines
