@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+import requests
 
 from tests.e2e.test_cli import DEADLINE_S, Cli
 from tests.e2e.test_intake import sender_to
@@ -44,7 +45,7 @@ def test_a_file_of_requests_is_submitted_and_fetched(processes: Processes, tmp_p
 
 
 def test_an_interrupted_batch_goes_on(processes: Processes, tmp_path: Path) -> None:
-    simulator = processes.simulator(options=["--step-s", "0.03"])  # fetching is faster than that
+    simulator = processes.simulator(options=["--step-s", "0.03"])
     up = processes.up(comfyui=[simulator.url])
     cli = Cli(tmp_path, up.url)
     rows = "".join(f"a fox {n},64,64,40,{n}\n" for n in range(12))
@@ -53,13 +54,18 @@ def test_an_interrupted_batch_goes_on(processes: Processes, tmp_path: Path) -> N
     made = tmp_path / "made"
     running = cli.started(*arguments)
     try:
-        while not list(made.glob("*.png")):
+        while not _completed(up.url):
             assert running.poll() is None, running.communicate()
             time.sleep(0.01)  # it shares the cores with what it waits for
+        simulator.signal(signal.SIGSTOP)  # however slow this machine is, the batch does not end
+        while not list(made.glob("*.png")):
+            assert running.poll() is None, running.communicate()
+            time.sleep(0.01)
         running.send_signal(signal.SIGINT)
         running.communicate(timeout=DEADLINE_S)
     finally:
         running.kill()
+        simulator.signal(signal.SIGCONT)
     assert running.returncode == 130
     kept = {file: file.stat().st_ino for file in made.glob("*.png")}
     assert 0 < len(kept) < 12
@@ -79,6 +85,11 @@ def test_an_interrupted_batch_goes_on(processes: Processes, tmp_path: Path) -> N
     assert [row["job"] for row in _table(made)] == [row["job"] for row in written]
     assert len(cli.one("list", "--limit", 100)["jobs"]) == 12
     assert [each["size"] for each in cli.one("list", "--batches")["batches"]] == [12]
+
+
+def _completed(url: str) -> bool:
+    answer = requests.get(f"{url}/generate", params={"status": "completed"}, timeout=DEADLINE_S)
+    return bool(answer.json()["jobs"])
 
 
 def _table(folder: Path) -> list[dict[str, str]]:

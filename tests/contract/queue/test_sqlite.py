@@ -20,7 +20,7 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
-    database = Database(path=tmp_path / "comfyq.db", busy_timeout_s=0.3)
+    database = Database(path=tmp_path / "comfyq.db", busy_timeout_s=1.5)
     yield database
     database.close()
 

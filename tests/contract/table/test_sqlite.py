@@ -38,7 +38,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def database(path: Path) -> Iterator[Database]:
-    database = Database(path=path, busy_timeout_s=0.3)
+    database = Database(path=path, busy_timeout_s=1.5)
     yield database
     database.close()
 
@@ -175,7 +175,7 @@ async def test_what_is_no_database_is_unavailable(tmp_path: Path, kind: str) -> 
             with sqlite3.connect(path) as connection:
                 connection.execute("PRAGMA user_version = 99")
             connection.close()
-    database = Database(path=path, busy_timeout_s=0.3)
+    database = Database(path=path, busy_timeout_s=1.5)
     with pytest.raises(TableUnavailable, match="file"):
         await SqliteTable(database=database, clock=CLOCK).get(("a", "META"))
     with pytest.raises(QueueUnavailable, match="file"):
