@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 Event = Mapping[str, Any]
 Frame = dict[str, Any]
 
-SECRET = "made up for this lab"
+SECRET = "a secret of this lab"
 SESSION = boto3.Session(
     aws_access_key_id="local", aws_secret_access_key=SECRET, region_name="us-east-1"
 )

@@ -216,24 +216,24 @@ FIRST, SECOND = 0, 1
         # a variable goes before the profile that is used, which shows its key to its own alone
         ((), (), {"COMFYQ_URL": "second"}, SECOND, None),
         ((), (), {"COMFYQ_URL": "first"}, FIRST, "of-first"),
-        ((), (), {"COMFYQ_API_KEY": "env"}, FIRST, "env"),
-        ((), (), {"COMFYQ_URL": "second", "COMFYQ_API_KEY": "env"}, SECOND, "env"),
+        ((), (), {"COMFYQ_API_KEY": "word"}, FIRST, "word"),
+        ((), (), {"COMFYQ_URL": "second", "COMFYQ_API_KEY": "word"}, SECOND, "word"),
         ((), (), {"COMFYQ_URL": "second", "COMFYQ_PROFILE": "first"}, SECOND, None),
-        ((), (), {"COMFYQ_PROFILE": "second", "COMFYQ_API_KEY": "env"}, SECOND, "env"),
+        ((), (), {"COMFYQ_PROFILE": "second", "COMFYQ_API_KEY": "word"}, SECOND, "word"),
         # an option goes before variables
         (("--profile", "second"), (), {"COMFYQ_URL": "first"}, SECOND, "of-second"),
-        (("--profile", "second"), (), {"COMFYQ_API_KEY": "env"}, SECOND, "of-second"),
+        (("--profile", "second"), (), {"COMFYQ_API_KEY": "word"}, SECOND, "of-second"),
         (("--url", "second"), (), {"COMFYQ_URL": "first"}, SECOND, None),
-        (("--url", "second"), (), {"COMFYQ_API_KEY": "env"}, SECOND, "env"),
+        (("--url", "second"), (), {"COMFYQ_API_KEY": "word"}, SECOND, "word"),
         ((), ("--url", "second"), {}, SECOND, None),
         ((), ("--url", "first"), {}, FIRST, "of-first"),
-        (("--api-key", "own"), (), {"COMFYQ_API_KEY": "env"}, FIRST, "own"),
+        (("--api-key", "own"), (), {"COMFYQ_API_KEY": "word"}, FIRST, "own"),
         # options together
         (("--profile", "second", "--api-key", "own"), (), {}, SECOND, "own"),
         (("--profile", "second", "--url", "first"), (), {}, FIRST, None),
         (("--profile", "second"), ("--url", "first"), {}, FIRST, None),
-        (("--profile", "second"), ("--url", "first"), {"COMFYQ_API_KEY": "env"}, FIRST, "env"),
-        (("--profile", "keyless"), (), {"COMFYQ_API_KEY": "env"}, SECOND, "env"),
+        (("--profile", "second"), ("--url", "first"), {"COMFYQ_API_KEY": "word"}, FIRST, "word"),
+        (("--profile", "keyless"), (), {"COMFYQ_API_KEY": "word"}, SECOND, "word"),
         (("--profile", "keyless"), (), {}, SECOND, None),
     ],
 )
@@ -274,7 +274,7 @@ def test_without_profiles_a_command_asks_this_machine(home: Home) -> None:
 def test_who_names_server_and_key_needs_no_file(home: Home, apis: tuple[FakeApi, FakeApi]) -> None:
     home.file.parent.mkdir(parents=True)
     home.file.write_text("broken")
-    home.done("list", COMFYQ_URL=apis[0].url, COMFYQ_API_KEY="env")
+    home.done("list", COMFYQ_URL=apis[0].url, COMFYQ_API_KEY="word")
     home.done("--url", apis[0].url, "--api-key", "own", "list")
 
 
