@@ -68,6 +68,9 @@ bench: .venv/.development .emulator/.made .bench/.made ## measure comfyq beside 
 profile: .venv/.development .bench/.made ## where the CPU time of a job goes in `comfyq up`, by module
 	@$(BIN)/python -m tests.bench.cpu_profile
 
+.PHONY: promtool
+promtool: .promtool/.made ## get Prometheus' own checker for tests of infra/monitoring, from Debian or Ubuntu
+
 .PHONY: cost
 cost: .venv/.development ## what a deployment on AWS costs a month; writes docs/cost.md
 	@$(BIN)/python -m infra.cost docs/cost.md
@@ -135,10 +138,10 @@ lock: .tools/.made ## resolve every dependency again
 	$(COMPILE) pyproject.toml --upgrade --extra all --group build --output-file requirements.lock
 	$(COMPILE) pyproject.toml --upgrade --extra all --group build --group dev \
 		--constraint requirements.lock --output-file requirements-dev.lock
-	$(COMPILE) pyproject.toml --upgrade --extra api --extra aws --extra oidc \
+	$(COMPILE) pyproject.toml --upgrade --extra api --extra aws --extra oidc --extra otel \
 		--constraint requirements.lock --output-file functions/requirements.lock
 	$(COMPILE) pyproject.toml --upgrade --extra worker --extra cli --extra aws --extra minio \
-		--group build --constraint requirements.lock --output-file infra/worker/requirements.lock
+		--extra otel --group build --constraint requirements.lock --output-file infra/worker/requirements.lock
 	$(COMPILE) infra/emulator/requirements.in --upgrade \
 		--output-file infra/emulator/requirements.lock
 	$(COMPILE) infra/requirements.in --upgrade --output-file infra/requirements.lock
@@ -208,6 +211,11 @@ python:
 .audit/.made: infra/audit/requirements.lock | python
 	@echo "installing what asks for known vulnerabilities"
 	@$(ENVIRONMENT)
+	@touch $@
+
+.promtool/.made:
+	@rm -rf .promtool && mkdir .promtool
+	cd .promtool && apt-get download prometheus && dpkg-deb -x prometheus_*.deb . && rm prometheus_*.deb
 	@touch $@
 
 .tools/.made: Makefile | python

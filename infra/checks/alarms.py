@@ -4,7 +4,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from comfyq.edges.reaper.worker_count import DIMENSION, METRIC, NAMESPACE
+from comfyq.edges.reaper.worker_count import METRIC
+from comfyq.services.operations.embedded_metrics import DIMENSION, NAMESPACE
 from infra.checks.document import Document
 from infra.checks.intrinsics import text
 from infra.deployment.references import VARIABLE

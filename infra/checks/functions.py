@@ -23,6 +23,7 @@ WANTED = {
     "COMFYQ_RETENTION_S": "${RetentionS}",
     "COMFYQ_NODES": "${Nodes}",
     "COMFYQ_NODES_DENIED": "${NodesDenied}",
+    "COMFYQ_METRICS_EMF": "${EmbeddedMetrics}",
 }
 Environment = Mapping[str, Any]
 

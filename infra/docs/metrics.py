@@ -3,17 +3,26 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from comfyq.edges.reaper.worker_count import DIMENSION, METRIC, NAMESPACE
+from comfyq.bootstrap.telemetry.measurements import TABLE_UP
+from comfyq.edges.reaper.worker_count import METRIC
+from comfyq.services.operations.backlog import BacklogReport
+from comfyq.services.operations.embedded_metrics import DIMENSION, NAMESPACE
+from comfyq.telemetry.metrics import Gauge, Histogram, Metric
+from comfyq.telemetry.numbers import NUMBERS
 from infra.checks.document import Document, Resource
 from infra.docs.markdown import code, table, whole_page
 from infra.docs.stack import template
 
 INTRODUCTION = f"""\
-On AWS, the reaper's function emits one metric of comfyq's own each minute, `{METRIC}` in the
-namespace `{NAMESPACE}` with the dimension `{DIMENSION}`: workers that gave a sign of life.
-Everything else that alarms and dashboard are made of is AWS's own. On one machine nothing is
-exported as metrics: `GET /health` and the log lines tell, which are JSON where standard error is
-no terminal."""
+Prometheus reads these from `GET /metrics` and from the port of each process, CloudWatch from the
+logs of a stack with `EmbeddedMetrics`, in the namespace `{NAMESPACE}` and with the dimension
+`{DIMENSION}` beside the labels: [how to](../how-to/monitor.md). A histogram in seconds has
+`_bucket`, `_sum` and `_count`."""
+
+OF_AWS = f"""\
+The reaper's function emits one metric more each minute, in every stack: `{METRIC}`, the workers
+that gave a sign of life. Everything else that alarms and dashboard are made of is AWS's own."""
+EMPTY = BacklogReport(families={}, aside=0, held=0, live=0, ready=0)
 
 ALARM = "AWS::CloudWatch::Alarm"
 SIGNS = {
@@ -27,7 +36,31 @@ SIGNS = {
 def page() -> str:
     rows = [_row(each) for each in alarms(template())]
     head = ("alarm", "goes off when", "metrics", "threshold", "periods")
-    return whole_page("Metrics and alarms", INTRODUCTION, "## Alarms", table(head, rows))
+    return whole_page(
+        "Metrics and alarms",
+        INTRODUCTION,
+        "## Of the deployment, read from its table",
+        _metrics_table([Gauge("comfyq_table_up", TABLE_UP), *EMPTY.gauges()]),
+        "## Of each process",
+        _metrics_table(NUMBERS),
+        "## Alarms on AWS",
+        OF_AWS,
+        table(head, rows),
+    )
+
+
+def _metrics_table(metrics: Sequence[Metric]) -> str:
+    rows = [
+        (code(each.name), _kind(each), ", ".join(map(code, each.labels)), each.text)
+        for each in metrics
+    ]
+    return table(("metric", "kind", "labels", "is"), rows)
+
+
+def _kind(metric: Metric) -> str:
+    if isinstance(metric, Histogram):
+        return "histogram"
+    return "gauge" if isinstance(metric, Gauge) else "counter"
 
 
 def alarms(document: Document) -> Iterator[Resource]:

@@ -29,6 +29,7 @@ from comfyq.config import (
     AwsSettings,
     Backend,
     LimitSettings,
+    MetricsSettings,
     Settings,
     WorkerSettings,
     read_settings,
@@ -70,6 +71,7 @@ class Deployment:
             worker=WorkerSettings(wait_s=1),
             limits=LimitSettings(running_jobs=1_000),  # a limit costs rights of its own
             timing=Timing(lease_s=20),
+            metrics=MetricsSettings(metrics_emf=True),  # it reads more
         )
         queues = {
             made.queue_url: "JobsQueue",

@@ -71,6 +71,7 @@ def _a_picture(deployment: Deployment) -> str:
         job_id = api.submit("a")
         assert api.submit("a") == job_id
         assert "no worker" in api("health")["body"]
+        assert "comfyq_jobs_waiting" in api("show", "/metrics")["body"]
         assert api("list")["statusCode"] == 200
         assert api("list", "/generate?limit=2")["statusCode"] == 200
         assert api("show", f"/generate/{job_id}")["statusCode"] == 200

@@ -14,7 +14,7 @@ from tests.infra.images import ROOT, locked
 
 FUNCTIONS = ROOT / "functions/requirements.lock"
 WORKER = ROOT / "infra/worker/requirements.lock"
-CORE = ("domain", "ports", "records", "services", "wire", "config", "aio")
+CORE = ("domain", "ports", "records", "services", "wire", "config", "aio", "telemetry")
 IMPORTED = {  # packages whose every module must import with what is in the lock
     FUNCTIONS: (
         *(f"comfyq.{name}" for name in CORE),
@@ -23,6 +23,7 @@ IMPORTED = {  # packages whose every module must import with what is in the lock
             f"comfyq.adapters.{name}"
             for name in ("apigw", "dynamodb", "oidc", "s3", "sqs", "filesystem")
         ),
+        *(f"comfyq.adapters.{name}" for name in ("measured", "prometheus")),
     ),
     WORKER: (
         *(f"comfyq.{name}" for name in CORE),
@@ -32,6 +33,7 @@ IMPORTED = {  # packages whose every module must import with what is in the lock
             for name in ("apigw", "comfyui", "dynamodb", "ecs", "fetching")
         ),
         *(f"comfyq.adapters.{name}" for name in ("filesystem", "minio", "pictures", "s3", "sqs")),
+        *(f"comfyq.adapters.{name}" for name in ("measured", "prometheus")),
     ),
 }
 COMMANDS = [
@@ -91,7 +93,10 @@ def test_locks_agree_with_the_lock_of_everything(lock: Path) -> None:
 
 @pytest.mark.parametrize(
     ("lock", "extras"),
-    [(FUNCTIONS, {"api", "aws", "oidc"}), (WORKER, {"worker", "cli", "aws", "minio"})],
+    [
+        (FUNCTIONS, {"api", "aws", "oidc", "otel"}),
+        (WORKER, {"worker", "cli", "aws", "minio", "otel"}),
+    ],
     ids=["functions", "worker"],
 )
 def test_a_lock_has_what_its_extras_name_and_nothing_else_of_ours(

@@ -15,6 +15,7 @@ from comfyq.edges.api.routes import (
     dead_letters,
     health,
     keys,
+    metrics,
     quota,
     retries,
     uploads,
@@ -33,6 +34,7 @@ ROUTERS: Sequence[Router[Services]] = (
     workers.router,
     health.router,
     quota.router,
+    metrics.router,
     keys.router,
     keys.ticket_router,
 )

@@ -5,16 +5,19 @@ from uuid import uuid4
 
 from comfyq.aio.stall_watch import StallWatch
 from comfyq.bootstrap.job_services import JobServices
+from comfyq.bootstrap.telemetry.measurements import Measurements
 from comfyq.domain.submission.batch import BatchId
 from comfyq.edges.intake.reading import read_message
 from comfyq.records.dead_letters import DeadLetterRecords
 from comfyq.records.indexes.due_jobs import DueJobs
+from comfyq.records.indexes.waiting_jobs import WaitingRecords
 from comfyq.services.jobs.batch_submission import BatchSubmission
 from comfyq.services.jobs.batches import Batches
 from comfyq.services.jobs.intake import Intake
 from comfyq.services.jobs.retries import Retries
 from comfyq.services.notify.subscriptions import Subscriptions
 from comfyq.services.notify.waiting_reasons import WaitingReasons
+from comfyq.services.operations.backlog import Backlog
 from comfyq.services.operations.dead_letters import DeadLetters
 from comfyq.services.operations.health import Health
 from comfyq.services.operations.live_workers import LiveWorkers
@@ -66,6 +69,21 @@ class Services(JobServices):
     @cached_property
     def quotas(self) -> Quotas:
         return Quotas(limits=self.submission_limits, uploads=self.uploads)
+
+    @cached_property
+    def backlog(self) -> Backlog:
+        return Backlog(
+            demand=self.demand,
+            ready=self.ready,
+            waiting=WaitingRecords(self.ports.table),
+            workers=self.workers,
+            named=lambda: {each.family for each in self.library.all()},
+            clock=self.ports.clock,
+        )
+
+    @cached_property
+    def measurements(self) -> Measurements:
+        return Measurements(self.backlog, settings=self.settings.metrics)
 
     @cached_property
     def live_workers(self) -> LiveWorkers:

@@ -23,6 +23,7 @@ from comfyq.config.groups import (
     TenantSettings,
     WorkerSettings,
 )
+from comfyq.config.metrics import MetricsSettings
 from comfyq.config.oidc import OidcSettings
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "InvalidSettings",
     "LimitSettings",
     "LocalSettings",
+    "MetricsSettings",
     "MinioSettings",
     "OidcSettings",
     "Settings",

@@ -15,6 +15,7 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, Field, SecretStr
 
 from comfyq.config.api import ApiSettings
+from comfyq.config.metrics import MetricsSettings
 from comfyq.config.oidc import OidcSettings
 from comfyq.config.variable import Variable
 from comfyq.domain.caller import tenant_id
@@ -285,6 +286,7 @@ class Settings:
     comfyui: ComfyUISettings = field(default_factory=ComfyUISettings)
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     timing: Timing = field(default_factory=Timing)
+    metrics: MetricsSettings = field(default_factory=MetricsSettings)
 
     @property
     def uploads_dir(self) -> Path:

@@ -32,6 +32,7 @@ class Scope(StrEnum):
     WAIT = "wait"  # make jobs that no worker is able to run yet
     READ = "read"  # see and follow jobs, files and workflows
     CANCEL = "cancel"  # end jobs early, and delete them with their files
+    METRICS = "metrics"  # read the numbers of the whole deployment, as Prometheus does
     ADMIN = "admin"  # see and mend what the system itself does
 
 

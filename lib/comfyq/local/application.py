@@ -10,6 +10,7 @@ from comfyq.aio.tasks import beside
 from comfyq.bootstrap.api import api_app
 from comfyq.bootstrap.backends.sockets_secret import sockets_secret
 from comfyq.bootstrap.services import Services
+from comfyq.bootstrap.telemetry.measurements import metrics_port
 from comfyq.edges.intake.poller import take_for_ever
 from comfyq.edges.reaper.dead_letters import DeadLetterKeeper, keep_for_ever
 from comfyq.edges.reaper.loop import reap_for_ever
@@ -50,7 +51,8 @@ def local_app(services: Services, *, names: Iterable[str] = ()) -> FastAPI:
             attached = (
                 nullcontext() if sockets is None else sockets.attached(endpoint, gateway.deliver)
             )
-            with attached, services.stall_watch.watching():
+            exported = metrics_port(services.settings.metrics, services.measurements)
+            with attached, services.stall_watch.watching(), exported:
                 yield
 
     app = api_app(services, lifespan=lifespan)

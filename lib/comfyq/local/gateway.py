@@ -29,6 +29,7 @@ from comfyq.local.loopback import serving
 from comfyq.local.management import Management, Secret
 from comfyq.ports.clock import Clock
 from comfyq.ports.notifier import Deliver
+from comfyq.telemetry.numbers import SOCKETS
 
 TOO_MANY = Response("there are too many sockets; close some", status_code=503)
 
@@ -125,10 +126,12 @@ class Gateway:
             following=None if job_id is None else Following(job_id),
         )
         self._connections[live.id] = live
+        SOCKETS.add()
         try:
             await self._converse(live)
         finally:
             del self._connections[live.id]
+            SOCKETS.add(by=-1)
             live.gone.set()
 
     async def _converse(self, live: LiveConnection) -> None:

@@ -7,11 +7,12 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 from comfyq.aio.logs import log
-from comfyq.aio.tasks import first_of
+from comfyq.aio.tasks import beside, first_of
 from comfyq.bootstrap.backends import open_ports
 from comfyq.bootstrap.membership import NotAdmitted
 from comfyq.bootstrap.ports import MissingSetting
 from comfyq.bootstrap.services import Services
+from comfyq.bootstrap.telemetry.measurements import metrics_port, written_metrics
 from comfyq.bootstrap.worker import NotComfyUI, open_worker, remove_dead_workers
 from comfyq.config import InvalidSettings, Settings, read_settings
 from comfyq.domain.errors import ClockSkewed
@@ -71,6 +72,8 @@ async def work_until_signal(
             for url in comfyui
         )
         workers = [await stack.enter_async_context(worker) for worker in opened]
+        stack.enter_context(metrics_port(settings.metrics))
+        await stack.enter_async_context(beside(*written_metrics(services)))
         await stack.enter_async_context(working(workers))
         on_ready()
         await stopped.wait()

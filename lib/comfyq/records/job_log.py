@@ -1,4 +1,4 @@
-"""One line of the log for a job's acceptance, its start and its end.
+"""One line of the log for a job's acceptance, its start and its end, and their metrics.
 
 They name nothing that the client wrote: no prompt, no parameters.
 """
@@ -7,20 +7,24 @@ from datetime import datetime
 
 from comfyq.aio.logs import log
 from comfyq.domain.job import Job, JobStatus
+from comfyq.domain.job.attempt import Attempt
 from comfyq.domain.job.shown_status import STATUSES
+from comfyq.telemetry.job_numbers import count_accepted, count_changed
 
 REASON_CHARS = 200
 
 
 def log_accepted(job: Job) -> None:
-    """Log a stored new job, and its end if it was stored as ended."""
+    """Log and count a stored new job, and its end if it was stored as ended."""
+    count_accepted(job)
     log.info("job_accepted", job=job.id, workflow=job.workflow)
     if job.status.terminal:
         _log_end(job)
 
 
-def log_changed(before: Job, after: Job) -> None:
-    """Log a stored change that is a job's start or its end."""
+def log_changed(before: Job, after: Job, ended: Attempt | None) -> None:
+    """Log a stored change that is a job's start or its end, and count it, and an attempt's end."""
+    count_changed(before, after, ended)
     if after.status is before.status:
         return
     if after.status is JobStatus.RUNNING:

@@ -173,9 +173,8 @@ class JobRecords:
     ) -> Job:
         """Apply ``change`` to the job and store it, repeated on a fresh read after a conflict.
 
-        Exceptions of ``change`` are raised, so a concurrent write that makes the change illegal
-        ends the repetition. If the change makes the job succeed, ``outputs`` are stored in the same
-        transaction; if it ends the job, that may also acknowledge ``delivery``. ``amended``
+        Exceptions of ``change`` are raised. If it makes the job succeed, the same transaction
+        stores ``outputs``; if it ends the job, that may acknowledge ``delivery``. ``amended``
         replaces the record of an ended attempt. A change of the status is always ``synced``.
 
         Raises:
@@ -185,16 +184,17 @@ class JobRecords:
         for pause in range(TRIES):
             if (changed := change(job, now=(now := self._clock.now()))) is job:
                 return job
+            ended = attempt_ended(job, changed, now=now)
             try:
                 await self.save(
                     changed,
-                    attempt=amended or attempt_ended(job, changed, now=now),
+                    attempt=amended or ended,
                     outputs=outputs if changed.status == "succeeded" else None,
                     delivery=delivery if changed.status.terminal else None,
                     synced=synced or changed.status is not job.status,
                     beside=await self._beside_claim(job, changed),
                 )
-                log_changed(job, changed)
+                log_changed(job, changed, ended)
                 return changed
             except StaleJob:
                 await asyncio.sleep(random.uniform(0, FIRST_PAUSE_S * 2 ** min(pause, 6)))

@@ -12,7 +12,8 @@ from comfyq.wire.times import Time
 MAX_NAME_CHARS = 100
 LONGEST_S = 10 * 366 * 86_400
 MOST_A_MINUTE = 1_000_000
-USUAL = tuple(scope for scope in Scope if scope is not Scope.ADMIN)  # of a key that names none
+OF_OPERATORS = (Scope.METRICS, Scope.ADMIN)  # what tells of others than the tenant, or of machines
+USUAL = tuple(scope for scope in Scope if scope not in OF_OPERATORS)  # of a key that names none
 
 
 class KeyRequest(BaseModel):
@@ -26,7 +27,7 @@ class KeyRequest(BaseModel):
     ]
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(Scope))] = Field(
         default=list(USUAL),
-        description="What its holder may do; `admin` has to be named.",
+        description="What its holder may do; `metrics` and `admin` have to be named.",
     )
     expires_in_s: Annotated[int, Field(ge=1, le=LONGEST_S)] | None = Field(
         default=None, description="It expires after so many seconds; null: never."

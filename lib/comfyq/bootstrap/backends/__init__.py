@@ -1,5 +1,9 @@
 """The backends: each opens the ports with adapters of its own."""
 
+from dataclasses import replace
+
+from comfyq.adapters.measured.queue import MeasuredQueue
+from comfyq.adapters.measured.table import MeasuredJointWrites, MeasuredTable
 from comfyq.adapters.system.clock import SystemClock
 from comfyq.bootstrap.ports import Ports
 from comfyq.config import Backend, Settings
@@ -24,6 +28,12 @@ def open_ports(settings: Settings, *, clock: Clock | None = None) -> Ports:
         from comfyq.bootstrap.backends.aws import aws_ports
 
         ports = aws_ports(settings, clock)
+    ports = replace(
+        ports,
+        table=MeasuredTable(ports.table),
+        queue=MeasuredQueue(ports.queue),
+        joint=None if ports.joint is None else MeasuredJointWrites(ports.joint),
+    )
     if settings.minio.endpoint is None:
         return ports
     from comfyq.bootstrap.backends.minio import with_minio

@@ -8,18 +8,19 @@ from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
 
 from comfyq.bootstrap.generate_api import GenerateFirst
 from comfyq.bootstrap.job_services import JobServices
-from comfyq.bootstrap.lambdas.function import Function, ports_of
+from comfyq.bootstrap.lambdas.function import Function, measured, ports_of
 from comfyq.config import Settings
 
 
 def api_function(settings: Settings) -> Function:
     """Mangum runs the application in the main thread's event loop, which it makes if need be."""
+    ports = ports_of(settings)
     handler = Mangum(
-        GenerateFirst(JobServices(settings, ports_of(settings)), _whole_api),
+        GenerateFirst(JobServices(settings, ports), _whole_api),
         lifespan="off",
         text_mime_types=[*DEFAULT_TEXT_MIME_TYPES, "application/problem+json"],  # else base64
     )
-    return cast("Function", handler)
+    return measured(cast("Function", handler), settings, ports)
 
 
 def _whole_api(services: JobServices) -> FastAPI:

@@ -8,6 +8,7 @@ from comfyq.aio.logs import log
 from comfyq.bootstrap.backends import open_ports
 from comfyq.bootstrap.ports import Ports
 from comfyq.config import Settings
+from comfyq.services.operations.embedded_metrics import EmbeddedMetrics
 
 Event = Mapping[str, Any]
 Function = Callable[[Event, object], dict[str, Any]]
@@ -30,3 +31,18 @@ def blocking(handle: Callable[[Event, object], Awaitable[dict[str, Any]]]) -> Fu
         return runner.run(answer())
 
     return function
+
+
+def measured(function: Function, settings: Settings, ports: Ports) -> Function:
+    """Write to the log what each event of ``function`` counted, if the settings want it."""
+    if not settings.metrics.metrics_emf:
+        return function
+    metrics = EmbeddedMetrics(clock=ports.clock, table=settings.aws.table, emit=print)
+
+    def written(event: Event, context: object) -> dict[str, Any]:
+        try:
+            return function(event, context)
+        finally:
+            metrics.write()
+
+    return written

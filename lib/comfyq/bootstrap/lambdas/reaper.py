@@ -1,17 +1,19 @@
 """The function of the schedule and of dead letters."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from comfyq.aio.logs import log
-from comfyq.bootstrap.lambdas.function import Event, Function, blocking, ports_of
+from comfyq.bootstrap.lambdas.function import Event, Function, blocking, measured, ports_of
 from comfyq.bootstrap.services import Services
 from comfyq.config import Settings
 from comfyq.domain.errors import DomainError
 from comfyq.edges.reaper.dead_letters import DeadLetterKeeper
 from comfyq.edges.reaper.handler import ReaperHandler
 from comfyq.edges.reaper.worker_count import WorkerCount
-from comfyq.services.notify.waiting_reasons import WaitingReasons
+from comfyq.services.operations.embedded_metrics import EmbeddedMetrics
+
+Report = Callable[[], Awaitable[None]]
 
 
 def reaper_function(settings: Settings) -> Function:
@@ -27,25 +29,50 @@ def reaper_function(settings: Settings) -> Function:
         ),
         submissions_dead=None if dead_url is None else dead_url.rpartition("/")[2],
     )
-    return blocking(_then_tell(handler.handle, services.waiting_reasons, count))
+    reports: list[Report] = [count.report, _reasons_of(services)]
+    if settings.metrics.metrics_emf:
+        reports.append(_backlog_of(services))
+    function = blocking(_reporting(handler.handle, reports))
+    return measured(function, settings, services.ports)
 
 
-def _then_tell(
-    handle: Callable[[Event, object], Awaitable[dict[str, Any]]],
-    reasons: WaitingReasons,
-    count: WorkerCount,
+def _reasons_of(services: Services) -> Report:
+    """Return what tells followers of waiting jobs of changed reasons."""
+    reasons = services.waiting_reasons
+
+    async def report() -> None:
+        try:
+            await reasons.push()
+        except DomainError as away:  # what it has reaped counts all the same
+            log.warning("reasons_untold", reason=str(away))
+
+    return report
+
+
+def _backlog_of(services: Services) -> Report:
+    """Return what writes the deployment's state to the log."""
+    table = services.settings.aws.table
+    metrics = EmbeddedMetrics(clock=services.ports.clock, table=table, emit=print)
+
+    async def report() -> None:
+        try:
+            metrics.write_state((await services.backlog.report()).gauges())
+        except DomainError as away:
+            log.warning("backlog_unread", reason=str(away))
+
+    return report
+
+
+def _reporting(
+    handle: Callable[[Event, object], Awaitable[dict[str, Any]]], reports: Sequence[Report]
 ) -> Callable[[Event, object], Awaitable[dict[str, Any]]]:
-    """After each scheduled run of the reaper, report the number of live workers and tell followers
-    of waiting jobs of changed reasons."""
+    """After each scheduled run of the reaper, report how the deployment is."""
 
-    async def handled(event: Event, context: object) -> dict[str, Any]:
+    async def reported(event: Event, context: object) -> dict[str, Any]:
         answer = await handle(event, context)
         if "Records" not in event:
-            await count.report()
-            try:
-                await reasons.push()
-            except DomainError as away:  # what it has reaped counts all the same
-                log.warning("reasons_untold", reason=str(away))
+            for report in reports:
+                await report()
         return answer
 
-    return handled
+    return reported

@@ -1,6 +1,6 @@
 """The function of the WebSocket API."""
 
-from comfyq.bootstrap.lambdas.function import Function, blocking, ports_of
+from comfyq.bootstrap.lambdas.function import Function, blocking, measured, ports_of
 from comfyq.bootstrap.services import Services
 from comfyq.config import Settings
 from comfyq.edges.websocket.handler import WebSocketHandler
@@ -15,4 +15,4 @@ def websocket_function(settings: Settings) -> Function:
         scheme="https",
         public_url=settings.api.public_url,
     )
-    return blocking(handler.handle)
+    return measured(blocking(handler.handle), settings, services.ports)

@@ -42,6 +42,10 @@ def worker(
         float | None,
         typer.Option(help="What runs may take so long when stopped.", show_default="100"),
     ] = None,
+    metrics_port: Annotated[
+        int | None,
+        typer.Option(help="Serve metrics for Prometheus there.", show_default="none"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run jobs on ComfyUI. `eval "$(comfyq env)"` before it joins a running `comfyq up`."""
@@ -52,6 +56,7 @@ def worker(
             COMFYQ_WORKER_ID=worker_id,
             COMFYQ_DEPTH=depth,
             COMFYQ_DRAIN_S=drain_s,
+            COMFYQ_METRICS_PORT=metrics_port,
         )
         started = comfyui_command is not None
         urls = comfyui_urls(comfyui, settings, started=started) or [comfyui_of(settings)]

@@ -1,31 +1,36 @@
 """The id of each request: in its answer, in its problem document, and in the lines it logs."""
 
 import re
-from uuid import uuid4
+from os import urandom
+from time import perf_counter
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from comfyq.aio.logs import log_context
+from comfyq.telemetry.metrics import OTHER
+from comfyq.telemetry.numbers import HTTP_REQUESTS, HTTP_SECONDS
 
 HEADER = "X-Request-Id"
 PLACE = "comfyq.request_id"  # in the scope
 WELL_FORMED = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 RAW_HEADER = HEADER.lower().encode()
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
+NO_ROUTE = "none"
+NO_ANSWER = 500  # of a defect, which is answered outside of this
 
 
 def request_id_of(scope: Scope) -> str:
     """Return a request's id: the client's own if it is well-formed, else a new one, which stays."""
     known: str | None = scope.get(PLACE)
     if known is None:
-        given = next((value for name, value in scope["headers"] if name == RAW_HEADER), b"")
-        known = given.decode() if WELL_FORMED.fullmatch(given) else uuid4().hex
+        given = dict(scope["headers"]).get(RAW_HEADER, b"")
+        known = given.decode() if WELL_FORMED.fullmatch(given) else urandom(16).hex()
         scope[PLACE] = known
     return known
 
 
 class RequestIds:
-    """Name each request in its answer and in its log lines."""
+    """Name each request in its answer and in its log lines, and count it."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -36,10 +41,26 @@ class RequestIds:
             return
         request_id = request_id_of(scope)
 
+        began, status = perf_counter(), NO_ANSWER
+
         async def named(message: Message) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).setdefault(HEADER, request_id)
+                status = message["status"]
+                if RAW_HEADER not in dict(message["headers"]):
+                    message["headers"].append((RAW_HEADER, request_id.encode()))
             await send(message)
 
         with log_context(request=request_id):
-            await self._app(scope, receive, named)
+            try:
+                await self._app(scope, receive, named)
+            finally:
+                _count(scope, status, perf_counter() - began)
+
+
+def _count(scope: Scope, status: int, took_s: float) -> None:
+    """Count a request under its route's template: paths are the clients' own."""
+    method = scope["method"] if scope["method"] in METHODS else OTHER
+    route = getattr(scope.get("route"), "path", NO_ROUTE)
+    HTTP_REQUESTS.add(method, route, str(status))
+    HTTP_SECONDS.observe(took_s, method, route)

@@ -1,8 +1,7 @@
 """Headers that keep a browser from running anything that an answer of ours may quote."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 CSP = "Content-Security-Policy"
@@ -24,6 +23,14 @@ OF_PAGES = (
 STARTS = ("http.response.start", "websocket.http.response.start")  # the second refuses a handshake
 
 
+def _raw(headers: Mapping[str, str]) -> Sequence[tuple[bytes, bytes]]:
+    return [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+
+
+FOR_ALL = _raw(SAFE)
+FOR_PAGES = _raw({**SAFE, CSP: OF_PAGES})
+
+
 class SafeHeaders:
     """Add ``SAFE`` to every answer that has no such headers of its own."""
 
@@ -37,11 +44,10 @@ class SafeHeaders:
 
         async def safe(message: Message) -> None:
             if message["type"] in STARTS:
-                headers = MutableHeaders(scope=message)
-                if scope["path"].startswith(PAGES):
-                    headers.setdefault(CSP, OF_PAGES)
-                for name, value in SAFE.items():
-                    headers.setdefault(name, value)
+                wanted = FOR_PAGES if scope["path"].startswith(PAGES) else FOR_ALL
+                has = dict(message["headers"])  # their names are in lower case
+                more = [each for each in wanted if each[0] not in has]
+                message["headers"] = [*message["headers"], *more]
             await send(message)
 
         await self._app(scope, receive, safe)

@@ -1,18 +1,12 @@
-"""The number of live workers as a metric, for the alarm on jobs that nobody takes.
+"""The number of live workers as a metric, for the alarm on jobs that nobody takes."""
 
-A line of CloudWatch's embedded metric format in the function's log needs no right and no call:
-https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
-"""
-
-import json
 from collections.abc import Callable
 
 from comfyq.ports.clock import Clock
+from comfyq.services.operations.embedded_metrics import DIMENSION, metric_line
 from comfyq.services.operations.health import Health
 
-NAMESPACE = "comfyq"
 METRIC = "LiveWorkers"
-DIMENSION = "Table"  # tells the deployments of an account apart
 
 
 class WorkerCount:
@@ -28,15 +22,5 @@ class WorkerCount:
 
     async def report(self) -> None:
         report = await self._health.check()
-        metric = {
-            "Namespace": NAMESPACE,
-            "Dimensions": [[DIMENSION]],
-            "Metrics": [{"Name": METRIC, "Unit": "Count"}],
-        }
-        now_ms = int(self._clock.now().timestamp() * 1000)
-        line = {
-            "_aws": {"Timestamp": now_ms, "CloudWatchMetrics": [metric]},
-            DIMENSION: self._table,
-            METRIC: len(report.workers),
-        }
-        self._emit(json.dumps(line, separators=(",", ":")))
+        dimensions = {DIMENSION: self._table}
+        self._emit(metric_line(self._clock.now(), dimensions, {METRIC: len(report.workers)}))

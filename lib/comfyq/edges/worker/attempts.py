@@ -15,6 +15,7 @@ from comfyq.edges.worker.prompt_slots import PromptSlot, PromptSlots
 from comfyq.ports.engine import EngineError
 from comfyq.services.worker.executor import Executor
 from comfyq.services.worker.held_job import HeldJob
+from comfyq.telemetry.numbers import WORKERS
 
 AGAIN = "a second Ctrl-C or SIGTERM ends it at once; its jobs are then run again"
 
@@ -34,6 +35,7 @@ class Attempts:
 
     async def __aenter__(self) -> Self:
         await self._group.__aenter__()
+        WORKERS.add()
         return self
 
     async def __aexit__(
@@ -42,6 +44,7 @@ class Attempts:
         raised: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        WORKERS.add(by=-1)
         await self._group.__aexit__(kind, raised, traceback)
 
     async def room(self) -> None:

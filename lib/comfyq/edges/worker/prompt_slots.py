@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from enum import Enum, auto
 
 from comfyq.services.worker.renderer import Turn
+from comfyq.telemetry.numbers import BUSY_SECONDS, RUNNING
 
 KEEP_S = 1.0  # a fetch that is shorter keeps its place: claiming another job takes as long
 
@@ -59,11 +60,21 @@ class PromptSlots:
     def move(self, slot: "PromptSlot", before: JobPlace, after: JobPlace) -> None:
         self._jobs[before] -= 1
         self._jobs[after] += 1
+        if JobPlace.RUNS in (before, after):
+            self._count_runs(1 if after is JobPlace.RUNS else -1)
         if before is JobPlace.PREPARED:
             self._prepared.remove(slot)
         if after is JobPlace.PREPARED:
             self._prepared.append(slot)
         self._settle()
+
+    def _count_runs(self, change: int) -> None:
+        RUNNING.add(by=change)
+        running = self._jobs[JobPlace.RUNS]
+        if change > 0 and running == 1:
+            BUSY_SECONDS.begin()
+        elif change < 0 and not running:
+            BUSY_SECONDS.end()
 
     def _settle(self) -> None:
         is_free = self._jobs[JobPlace.WAITS] == 0 and self._jobs[JobPlace.RUNS] < self._depth

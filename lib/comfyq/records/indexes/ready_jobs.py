@@ -8,9 +8,11 @@ from datetime import datetime, timedelta
 from comfyq.domain.caller import TenantId
 from comfyq.domain.job import Job, JobId
 from comfyq.domain.job.order import rank, waits_since
-from comfyq.ports.table import Item, Table
+from comfyq.ports.table import Cursor, Item, Table
 from comfyq.records.job_items import LAST, end_of, lane_of, ready_partition
 from comfyq.records.times import from_ms
+
+PAGE = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,20 @@ class ReadyRecords:
             "ready", ready_partition(family), limit=limit, prefix=f"{lane_of(tenant)}#"
         )
         return [_waiting(item, family) for item in page.items]
+
+    async def tally(self, family: str, *, most: int) -> tuple[int, datetime | None]:
+        """Count the waiting jobs of a model family, up to ``most``, and tell since when the first
+        of them waits; the index lags."""
+        sinces: list[datetime] = []
+        after: Cursor | None = None
+        while len(sinces) < most:
+            limit, partition = min(PAGE, most - len(sinces)), ready_partition(family)
+            page = await self._table.query("ready", partition, limit=limit, after=after)
+            sinces += [_waiting(item, family).since for item in page.items]
+            after = page.cursor
+            if after is None:
+                break
+        return len(sinces), min(sinces, default=None)
 
 
 def waiting(job: Job) -> Waiting:

@@ -2,6 +2,7 @@
 
 import asyncio
 from functools import partial
+from time import monotonic
 
 from comfyq.aio.logs import log
 from comfyq.aio.tasks import beside
@@ -33,6 +34,7 @@ from comfyq.services.worker.losses.engine_losses import EngineLosses
 from comfyq.services.worker.output_files import OutputCollector
 from comfyq.services.worker.renderer import JobEnded, Renderer, Turn
 from comfyq.services.worker.timing import Timing
+from comfyq.telemetry.numbers import UPLOAD_SECONDS
 
 NO_OUTPUT = "the job has no output: no node of its graph saved or showed anything to collect"
 MAY_STILL_RUN = (Stalled, Overdue, EngineUnavailable)
@@ -93,11 +95,13 @@ class Executor:
 
     async def _attempt(self, held: HeldJob, spec: Spec, turn: Turn) -> AttemptOutcome:
         rendering = await self._renderer.render(held, spec, turn)
+        began = monotonic()
         try:
             collected = await self._collector.collect(held.job, rendering.files, spec=spec)
         except AssetsUnavailable as refused:
             error = JobError(jobs.STORAGE_REFUSED, f"the results could not be stored: {refused}")
             return AttemptOutcome(partial(jobs.fail, error=error, retry_in=None))
+        UPLOAD_SECONDS.observe(monotonic() - began, held.job.workflow)
         reporting = {file.node for file in rendering.files}
         silent = silent_savers(spec.graph, reporting)
         warnings = [*rendering.lost, *collected.lost, *silent]

@@ -34,6 +34,7 @@ from comfyq.services.worker.progress import ProgressReporter
 from comfyq.services.worker.prompt_stopper import LIVE, PromptStopper
 from comfyq.services.worker.prompts import prompt_id, prompt_of, prompts_of
 from comfyq.services.worker.timing import Timing
+from comfyq.telemetry.numbers import RUN_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,14 +162,16 @@ class Renderer:
         limits = held.job.limits
         overdue = asyncio.timeout(None)
         stall_s: float | None = None  # a prompt that waits its turn may wait
+        began = _loop_time()
         async with aclosing(followed) as events:
             try:
                 async with overdue:
                     while not isinstance(event := await _next(events, stall_s), Ended):
                         held.pace.note(event, now=_loop_time())
                         if isinstance(event, Started):
-                            stall_s = limits.stall_s
+                            stall_s, began = limits.stall_s, _loop_time()
                             overdue.reschedule(_loop_time() + limits.run_timeout_s)
+                    RUN_SECONDS.observe(_loop_time() - began, held.job.workflow)
                     return event
             except TimeoutError:
                 if not overdue.expired():

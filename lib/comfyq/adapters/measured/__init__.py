@@ -1,0 +1,1 @@
+"""Ports that count the calls of the adapter within."""
