@@ -23,7 +23,7 @@ IMPORTED = {  # packages whose every module must import with what is in the lock
             f"comfyq.adapters.{name}"
             for name in ("apigw", "dynamodb", "oidc", "s3", "sqs", "filesystem")
         ),
-        *(f"comfyq.adapters.{name}" for name in ("measured", "prometheus")),
+        *(f"comfyq.adapters.{name}" for name in ("measured", "opentelemetry", "prometheus")),
     ),
     WORKER: (
         *(f"comfyq.{name}" for name in CORE),
@@ -33,7 +33,7 @@ IMPORTED = {  # packages whose every module must import with what is in the lock
             for name in ("apigw", "comfyui", "dynamodb", "ecs", "fetching")
         ),
         *(f"comfyq.adapters.{name}" for name in ("filesystem", "minio", "pictures", "s3", "sqs")),
-        *(f"comfyq.adapters.{name}" for name in ("measured", "prometheus")),
+        *(f"comfyq.adapters.{name}" for name in ("measured", "opentelemetry", "prometheus")),
     ),
 }
 COMMANDS = [

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from contextvars import ContextVar
 from typing import Any
 
+from comfyq.telemetry.tracing import tracing
+
 # structlog's own context would be imported with it
 _context: ContextVar[Mapping[str, Any]] = ContextVar("log_context")
 NOTHING: Mapping[str, Any] = {}
@@ -28,7 +30,8 @@ class log_context:
 
 def logged_context() -> Mapping[str, Any]:
     """Return what is added to lines that are logged here."""
-    return _context.get(NOTHING)
+    context, trace = _context.get(NOTHING), tracing.trace_id()
+    return context if trace is None else {**context, "trace": trace}
 
 
 class Log:

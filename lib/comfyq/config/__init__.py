@@ -25,6 +25,7 @@ from comfyq.config.groups import (
 )
 from comfyq.config.metrics import MetricsSettings
 from comfyq.config.oidc import OidcSettings
+from comfyq.config.traces import TracesSettings
 
 __all__ = [
     "LOOK_ALIKE_ACCESS",
@@ -43,6 +44,7 @@ __all__ = [
     "OidcSettings",
     "Settings",
     "TenantSettings",
+    "TracesSettings",
     "WorkerSettings",
     "foreign_environment",
     "read_settings",

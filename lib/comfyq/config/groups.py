@@ -17,6 +17,7 @@ from pydantic import AfterValidator, Field, SecretStr
 from comfyq.config.api import ApiSettings
 from comfyq.config.metrics import MetricsSettings
 from comfyq.config.oidc import OidcSettings
+from comfyq.config.traces import TracesSettings
 from comfyq.config.variable import Variable
 from comfyq.domain.caller import tenant_id
 from comfyq.domain.files.fetch_exceptions import allowed_entries
@@ -287,6 +288,7 @@ class Settings:
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     timing: Timing = field(default_factory=Timing)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
+    traces: TracesSettings = field(default_factory=TracesSettings)
 
     @property
     def uploads_dir(self) -> Path:

@@ -17,6 +17,7 @@ from comfyq.bootstrap.membership import simulator_refused
 from comfyq.bootstrap.provisioning import provisioned
 from comfyq.bootstrap.runtime_file import COMFYUI_URLS, runtime_file
 from comfyq.bootstrap.services import Services
+from comfyq.bootstrap.telemetry.traces import traced
 from comfyq.bootstrap.worker import evict_dead_workers, open_worker, remove_dead_workers
 from comfyq.config import (
     LOOK_ALIKE_ACCESS,
@@ -93,6 +94,7 @@ async def running(settings: Settings, options: UpOptions) -> AsyncIterator[Up]:
     """
     settings = with_sign_in(settings, host=options.host, insecure=options.insecure)
     async with AsyncExitStack() as stack:
+        stack.enter_context(traced(settings.traces, service="comfyq"))
         settings = replace(settings, local=affordable(settings.local))
         settings = await stack.enter_async_context(_backend(settings))
         await asyncio.to_thread(_refuse_unusable, settings)

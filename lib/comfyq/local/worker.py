@@ -13,6 +13,7 @@ from comfyq.bootstrap.membership import NotAdmitted
 from comfyq.bootstrap.ports import MissingSetting
 from comfyq.bootstrap.services import Services
 from comfyq.bootstrap.telemetry.measurements import metrics_port, written_metrics
+from comfyq.bootstrap.telemetry.traces import traced
 from comfyq.bootstrap.worker import NotComfyUI, open_worker, remove_dead_workers
 from comfyq.config import InvalidSettings, Settings, read_settings
 from comfyq.domain.errors import ClockSkewed
@@ -64,6 +65,7 @@ async def work_until_signal(
     keep_private(settings.data_dir)
     stopped = stop_event()
     async with AsyncExitStack() as stack:
+        stack.enter_context(traced(settings.traces, service="comfyq-worker"))
         services = await _services(stack, settings)
         restart = await _restart(stack, settings, comfyui, comfyui_command)
         folder = dir_of(settings, comfyui)

@@ -104,7 +104,6 @@ def to_item(job: Job, *, write_id: str) -> Item:
 
 
 def from_item(item: Item) -> Job:
-    lease = Lease(WorkerId(item["worker"]), from_ms(item["lease"])) if "worker" in item else None
     return Job(
         id=JobId(item["pk"].removeprefix("JOB#")),
         tenant=TenantId(item["tenant"]),
@@ -123,7 +122,7 @@ def from_item(item: Item) -> Job:
         passes=item.get("passes", 0),
         unsuited_since=optional_time(item.get("unsuited")),
         is_suited=item.get("suited", False),
-        lease=lease,
+        lease=_lease(item),
         not_before=optional_time(item.get("not_before")),
         cancel_requested=item.get("cancel", False),
         progress=_progress(item),
@@ -138,11 +137,18 @@ def from_item(item: Item) -> Job:
         simulated=item.get("simulated", False),
         reused_from=item.get("reused"),
         retry_of=item.get("retry_of"),
+        trace=item.get("trace"),
         kept_until=optional_time(item.get("kept")),
         link_key=item.get("link_key"),
         due_at=from_ms(int(item["ask"])),
         version=item["version"],
     )
+
+
+def _lease(item: Item) -> Lease | None:
+    if "worker" not in item:
+        return None
+    return Lease(WorkerId(item["worker"]), from_ms(item["lease"]))
 
 
 def _submitted_values(job: Job) -> dict[str, Any]:
@@ -152,6 +158,7 @@ def _submitted_values(job: Job) -> dict[str, Any]:
         "workflow": job.workflow,
         "seed": job.seed,
         "retry_of": job.retry_of,
+        "trace": job.trace,
         "family": job.family,
         "created": to_ms(job.created_at),
         "priority": None if job.priority == NORMAL_PRIORITY else job.priority,

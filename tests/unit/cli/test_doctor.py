@@ -129,3 +129,25 @@ def test_the_running_server_is_asked(data: Path) -> None:
     assert (code, findings["workflow flux-dev"]["state"]) == (0, "warning")
     assert findings["workers"]["told"] == "1 live"
     assert api.url in findings["server"]["told"]
+
+
+def test_a_server_of_another_version_is_told(data: Path) -> None:
+    worker = {"id": "w1", "comfyui_available": True, "version": "0.1.9"}
+    health = {"status": "healthy", "reason": None, "version": "0.1.9", "simulated": False}
+    with fake_api() as api, runtime_file(data, {"COMFYQ_URL": api.url}):
+        api.answer("/health", health | {"workers": [worker]})
+        api.answer("/workflows", {"workflows": []})
+        code, findings = examined(data)
+    assert (code, findings["versions"]["state"]) == (0, "warning")
+    assert findings["versions"]["told"] == f"the server runs 0.1.9, this command is {__version__}"
+
+
+def test_traces_that_are_wanted_and_cannot_be_made_are_told(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OTEL_TRACES_EXPORTER", "otlp")
+    assert "traces" not in examined(data)[1]
+    monkeypatch.setattr("comfyq.bootstrap.machine.doctor.find_spec", lambda _: None)
+    code, findings = examined(data)
+    assert (code, findings["traces"]["state"]) == (0, "warning")
+    assert "otel" in findings["traces"]["remedy"]

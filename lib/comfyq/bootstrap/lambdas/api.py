@@ -8,7 +8,7 @@ from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
 
 from comfyq.bootstrap.generate_api import GenerateFirst
 from comfyq.bootstrap.job_services import JobServices
-from comfyq.bootstrap.lambdas.function import Function, measured, ports_of
+from comfyq.bootstrap.lambdas.function import Function, observed, ports_of
 from comfyq.config import Settings
 
 
@@ -20,7 +20,7 @@ def api_function(settings: Settings) -> Function:
         lifespan="off",
         text_mime_types=[*DEFAULT_TEXT_MIME_TYPES, "application/problem+json"],  # else base64
     )
-    return measured(cast("Function", handler), settings, ports)
+    return observed(cast("Function", handler), settings, ports, service="comfyq-api")
 
 
 def _whole_api(services: JobServices) -> FastAPI:

@@ -7,8 +7,10 @@ from typing import Any
 from comfyq.aio.logs import log
 from comfyq.bootstrap.backends import open_ports
 from comfyq.bootstrap.ports import Ports
+from comfyq.bootstrap.telemetry.traces import start_tracing
 from comfyq.config import Settings
 from comfyq.services.operations.embedded_metrics import EmbeddedMetrics
+from comfyq.telemetry.tracing import tracing
 
 Event = Mapping[str, Any]
 Function = Callable[[Event, object], dict[str, Any]]
@@ -33,16 +35,22 @@ def blocking(handle: Callable[[Event, object], Awaitable[dict[str, Any]]]) -> Fu
     return function
 
 
-def measured(function: Function, settings: Settings, ports: Ports) -> Function:
-    """Write to the log what each event of ``function`` counted, if the settings want it."""
-    if not settings.metrics.metrics_emf:
+def observed(function: Function, settings: Settings, ports: Ports, *, service: str) -> Function:
+    """Write what each event of ``function`` counted to the log, and send its spans, if the settings
+    want it."""
+    start_tracing(settings.traces, service=service)
+    is_counted = settings.metrics.metrics_emf
+    if not is_counted and not settings.traces.are_wanted:
         return function
-    metrics = EmbeddedMetrics(clock=ports.clock, table=settings.aws.table, emit=print)
+    table = settings.aws.table
+    metrics = EmbeddedMetrics(clock=ports.clock, table=table, emit=print) if is_counted else None
 
     def written(event: Event, context: object) -> dict[str, Any]:
         try:
             return function(event, context)
         finally:
-            metrics.write()
+            if metrics is not None:
+                metrics.write()
+            tracing.flush()  # this process may be frozen from here on
 
     return written

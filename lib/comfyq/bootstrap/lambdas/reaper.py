@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from comfyq.aio.logs import log
-from comfyq.bootstrap.lambdas.function import Event, Function, blocking, measured, ports_of
+from comfyq.bootstrap.lambdas.function import Event, Function, blocking, observed, ports_of
 from comfyq.bootstrap.services import Services
 from comfyq.config import Settings
 from comfyq.domain.errors import DomainError
@@ -33,7 +33,7 @@ def reaper_function(settings: Settings) -> Function:
     if settings.metrics.metrics_emf:
         reports.append(_backlog_of(services))
     function = blocking(_reporting(handler.handle, reports))
-    return measured(function, settings, services.ports)
+    return observed(function, settings, services.ports, service="comfyq-reaper")
 
 
 def _reasons_of(services: Services) -> Report:

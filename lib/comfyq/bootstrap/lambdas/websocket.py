@@ -1,6 +1,6 @@
 """The function of the WebSocket API."""
 
-from comfyq.bootstrap.lambdas.function import Function, blocking, measured, ports_of
+from comfyq.bootstrap.lambdas.function import Function, blocking, observed, ports_of
 from comfyq.bootstrap.services import Services
 from comfyq.config import Settings
 from comfyq.edges.websocket.handler import WebSocketHandler
@@ -15,4 +15,4 @@ def websocket_function(settings: Settings) -> Function:
         scheme="https",
         public_url=settings.api.public_url,
     )
-    return measured(blocking(handler.handle), settings, services.ports)
+    return observed(blocking(handler.handle), settings, services.ports, service="comfyq-websocket")

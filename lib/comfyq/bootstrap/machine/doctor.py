@@ -3,12 +3,14 @@
 import asyncio
 import platform
 from collections.abc import Iterator, Mapping, Sequence
+from importlib.util import find_spec
 
 from comfyq import __version__
 from comfyq.adapters.comfyui.engine import ComfyEngine
 from comfyq.adapters.filesystem.workflows import FolderWorkflows
 from comfyq.bootstrap.machine.data_check import data_findings
-from comfyq.config import Settings
+from comfyq.bootstrap.telemetry.traces import EXTRA
+from comfyq.config import Settings, TracesSettings
 from comfyq.domain.diagnosis import Finding, FindingState
 from comfyq.domain.errors import InvalidWorkflow
 from comfyq.domain.graph.node_catalogue import NodeCatalogue, read_catalogue
@@ -23,11 +25,19 @@ ANSWER_S = 30.0  # for a ComfyUI to list its nodes, which may be thousands
 async def examine(settings: Settings, comfyui: Sequence[str]) -> list[Finding]:
     """Look at everything that this machine alone decides; ``comfyui`` are base URLs."""
     version = f"{__version__}, Python {platform.python_version()}"
-    findings = [Finding("comfyq", FindingState.OK, version), *data_findings(settings)]
+    findings = [Finding("comfyq", FindingState.OK, version), *_traces(settings.traces)]
+    findings += data_findings(settings)
     catalogues: dict[str, NodeCatalogue] = {}
     for url in comfyui:
         findings.append(await _comfyui(url, catalogues))
     return [*findings, *_workflows(settings, catalogues)]
+
+
+def _traces(settings: TracesSettings) -> Iterator[Finding]:
+    """Tell that traces are wanted which this installation cannot make."""
+    if settings.are_wanted and find_spec("opentelemetry.sdk") is None:
+        told = "the variables of OpenTelemetry ask for traces, and its SDK is not installed"
+        yield Finding("traces", FindingState.WARNING, told, EXTRA)
 
 
 async def _comfyui(url: str, catalogues: dict[str, NodeCatalogue]) -> Finding:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import typer
 
+from comfyq import __version__
 from comfyq.bootstrap.machine.doctor import examine
 from comfyq.bootstrap.runtime_file import COMFYUI_URLS, NotRunning, read_runtime
 from comfyq.cli.client import ApiClient, Json, client_at
@@ -83,6 +84,10 @@ def _server(
         yield Finding("server", FindingState.WRONG, str(away), "read its log; start it again")
         return
     yield Finding("server", FindingState.OK, f"comfyq {health['version']} answers at {url}")
+    if health["version"] != __version__:
+        told = f"the server runs {health['version']}, this command is {__version__}"
+        remedy = "restart it, if it was started before the last upgrade"
+        yield Finding("versions", FindingState.WARNING, told, remedy)
     yield from judge_workers(health)
     if not named:
         yield from _served(client, settings, health)

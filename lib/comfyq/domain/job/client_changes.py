@@ -31,6 +31,7 @@ def submitted(
     seed: int | None = None,
     retry_of: JobId | None = None,
     priority: int = NORMAL_PRIORITY,
+    trace: str | None = None,
 ) -> Job:
     """Make a new job, which waits for its first doorbell.
 
@@ -42,6 +43,7 @@ def submitted(
         workflow=workflow,
         seed=seed,
         retry_of=retry_of,
+        trace=trace,
         family=family,
         created_at=created_at,
         priority=priority,

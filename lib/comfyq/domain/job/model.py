@@ -158,6 +158,7 @@ class Job:
     retry_of: JobId | None = None  # the job whose work it does again
     kept_until: datetime | None = None  # jobs that reuse its results need them until then
     link_key: str | None = None  # signs the links to its outputs, and to no other job's
+    trace: str | None = None  # W3C's traceparent of what submitted it, if that is traced
     due_at: datetime  # when the reaper must next check it
     version: int = 1  # grows by one on every write; the table compares it
 

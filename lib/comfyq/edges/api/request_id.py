@@ -1,6 +1,7 @@
 """The id of each request: in its answer, in its problem document, and in the lines it logs."""
 
 import re
+from contextlib import AbstractContextManager
 from os import urandom
 from time import perf_counter
 
@@ -9,6 +10,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from comfyq.aio.logs import log_context
 from comfyq.telemetry.metrics import OTHER
 from comfyq.telemetry.numbers import HTTP_REQUESTS, HTTP_SECONDS
+from comfyq.telemetry.tracing import NO_SPAN, Span, tracing
 
 HEADER = "X-Request-Id"
 PLACE = "comfyq.request_id"  # in the scope
@@ -16,6 +18,7 @@ WELL_FORMED = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 RAW_HEADER = HEADER.lower().encode()
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
 NO_ROUTE = "none"
+UNTRACED = ("/health", "/metrics")  # asked every few seconds
 NO_ANSWER = 500  # of a defect, which is answered outside of this
 
 
@@ -51,16 +54,43 @@ class RequestIds:
                     message["headers"].append((RAW_HEADER, request_id.encode()))
             await send(message)
 
-        with log_context(request=request_id):
+        with log_context(request=request_id), _span(scope) as span:
             try:
                 await self._app(scope, receive, named)
             finally:
                 _count(scope, status, perf_counter() - began)
+                if span is not None:
+                    _note(span, scope, status)
+
+
+def _span(scope: Scope) -> AbstractContextManager[Span | None]:
+    """Open a request's span, below the client's own if it names one."""
+    if tracing.tracer is None or scope["path"].startswith(UNTRACED):
+        return NO_SPAN
+    parent = dict(scope["headers"]).get(b"traceparent", b"").decode("latin-1")
+    return tracing.span(scope["method"], parent=parent or None, is_server=True)
+
+
+def _note(span: Span, scope: Scope, status: int) -> None:
+    method, route = _place(scope)
+    span.note(
+        name=f"{method} {route}",
+        failed=status >= NO_ANSWER,
+        http__request__method=method,
+        http__route=route,
+        http__response__status_code=status,
+        comfyq__request=request_id_of(scope),
+    )
 
 
 def _count(scope: Scope, status: int, took_s: float) -> None:
     """Count a request under its route's template: paths are the clients' own."""
-    method = scope["method"] if scope["method"] in METHODS else OTHER
-    route = getattr(scope.get("route"), "path", NO_ROUTE)
+    method, route = _place(scope)
     HTTP_REQUESTS.add(method, route, str(status))
     HTTP_SECONDS.observe(took_s, method, route)
+
+
+def _place(scope: Scope) -> tuple[str, str]:
+    """Return a request's method and its route's template."""
+    method = scope["method"] if scope["method"] in METHODS else OTHER
+    return method, getattr(scope.get("route"), "path", NO_ROUTE)

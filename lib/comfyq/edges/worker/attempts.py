@@ -16,6 +16,7 @@ from comfyq.ports.engine import EngineError
 from comfyq.services.worker.executor import Executor
 from comfyq.services.worker.held_job import HeldJob
 from comfyq.telemetry.numbers import WORKERS
+from comfyq.telemetry.tracing import tracing
 
 AGAIN = "a second Ctrl-C or SIGTERM ends it at once; its jobs are then run again"
 
@@ -83,7 +84,16 @@ class Attempts:
         self._break_off(self._repair.hung(reason))
 
     async def _run(self, held: HeldJob, slot: PromptSlot) -> None:
-        with log_context(job=held.id, attempt=held.token):
+        job = held.job
+        span = tracing.span(
+            "attempt",
+            parent=job.trace,
+            comfyq__job=held.id,
+            comfyq__attempt=held.token,
+            comfyq__workflow=job.workflow,
+            comfyq__worker=self._heartbeat.worker,
+        )
+        with span, log_context(job=held.id, attempt=held.token):
             await self._see_through(held, slot)
 
     async def _see_through(self, held: HeldJob, slot: PromptSlot) -> None:

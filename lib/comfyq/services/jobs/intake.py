@@ -29,6 +29,7 @@ from comfyq.records.dead_letters import DeadLetterRecords
 from comfyq.records.jobs import JobRecords
 from comfyq.services.jobs.batch_submission import AskedBatch, BatchSubmission
 from comfyq.services.jobs.submission import Submission
+from comfyq.telemetry.tracing import tracing
 
 KEY_ATTRIBUTE = "idempotency_key"
 MAX_KEY_CHARS = 255
@@ -66,7 +67,8 @@ class Intake:
         Raises:
             Unavailable, TooContended: leave the message in its queue, to be delivered again.
         """
-        return await self._take(caller, message, instead_of=None)
+        with tracing.span("intake", parent=message.attributes.get("traceparent")):
+            return await self._take(caller, message, instead_of=None)
 
     async def take_dead(self, caller: Caller, message: Message) -> RedriveOutcome:
         """Make a job of a message that its queue has given up on.

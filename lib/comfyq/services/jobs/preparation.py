@@ -16,6 +16,7 @@ from comfyq.services.files.signed_links import SignedLinks
 from comfyq.services.jobs.admission import Admission
 from comfyq.services.jobs.input_files import InputFiles
 from comfyq.services.jobs.result_cache import ResultCache
+from comfyq.telemetry.tracing import tracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,8 @@ class Preparation:
         _require_scopes(caller, request)
         if isinstance(request, Retry):
             return await self._again(caller, request, job_id)
-        admitted = await self._admission.admit(request)
+        with tracing.span("admission"):
+            admitted = await self._admission.admit(request)
         job = jobs.submitted(
             id=job_id,
             tenant=caller.tenant,
@@ -72,6 +74,7 @@ class Preparation:
             link_key=(await self._links()).key(job_id),
             seed=admitted.spec.parameters.get("seed"),
             priority=request.priority,
+            trace=tracing.traceparent(),
         )
         settled = await self._input_files.settle(caller, admitted.spec)
         spec = replace(settled, metadata=request.metadata)
@@ -100,6 +103,7 @@ class Preparation:
             seed=earlier.seed,
             retry_of=earlier.id,
             priority=earlier.priority,
+            trace=tracing.traceparent(),
         )
         return PreparedJob(job, await self._input_files.settle_again(caller, retry.spec))
 

@@ -16,6 +16,7 @@ from comfyq.services.jobs.dispatch import Dispatch
 from comfyq.services.jobs.idempotency import digest_of, promise_of
 from comfyq.services.jobs.preparation import Preparation, PreparedJob
 from comfyq.services.limits.submission_limits import SubmissionLimits
+from comfyq.telemetry.tracing import tracing
 
 
 class Submission:
@@ -95,8 +96,9 @@ class Submission:
     ) -> Accepted:
         """Store a job and dispatch it; raises KeyTaken, StaleJob."""
         await self._demand.note(prepared.job)
-        job = await self._records.create(
-            prepared.job, prepared.spec, promise, instead_of=instead_of
-        )
+        with tracing.span("store", comfyq__job=prepared.job.id):
+            job = await self._records.create(
+                prepared.job, prepared.spec, promise, instead_of=instead_of
+            )
         job = await self._dispatch.dispatch(job)
         return Accepted(job, prepared.spec, prepared.outputs or ())

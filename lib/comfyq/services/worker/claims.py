@@ -26,6 +26,7 @@ from comfyq.services.worker.capabilities import Capabilities, Unsuited
 from comfyq.services.worker.held_job import HeldJob
 from comfyq.services.worker.membership import Membership
 from comfyq.services.worker.timing import Timing
+from comfyq.telemetry.tracing import tracing
 
 TAKEN_OVER = "a real ComfyUI has taken over from its simulator"
 LEFT_FOR = timedelta(seconds=1)  # a doorbell is hidden that long for workers that may claim
@@ -178,7 +179,11 @@ class Claims:
         await self._journal.note(job_id)  # before the claim: a crash in between loses nothing
         try:
             # After a power cut, which ends this worker too, the job is claimed anew.
-            return await self._kept(await self._records.update(job, claim, synced=False)), spec
+            with tracing.span("claim", parent=job.trace, comfyq__job=job_id):
+                taken = await self._kept(await self._records.update(job, claim, synced=False))
+            waited_since = job.not_before or job.created_at
+            tracing.record("wait", parent=job.trace, start=waited_since, end=self._clock.now())
+            return taken, spec
         except Unavailable:
             raise  # the write may have been stored all the same, so the note stays
         except DomainError:

@@ -22,6 +22,7 @@ from comfyq.services.worker.held_job import HeldJob
 from comfyq.services.worker.output_files import OutputCollector
 from comfyq.services.worker.renderer import Renderer
 from comfyq.services.worker.run_times import RunTimes
+from comfyq.telemetry.tracing import tracing
 
 
 class Conclusion:
@@ -60,7 +61,8 @@ class Conclusion:
         """
         try:
             change = partial(outcome.change, token=held.token)
-            await held.conclude(change, outputs=outcome.outputs)
+            with tracing.span("conclude"):
+                await held.conclude(change, outputs=outcome.outputs)
         except (LeaseLost, IllegalTransition, JobNotFound):
             await self.abandon(held)
         except Exception:  # the table will never accept this outcome

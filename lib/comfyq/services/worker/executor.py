@@ -35,6 +35,7 @@ from comfyq.services.worker.output_files import OutputCollector
 from comfyq.services.worker.renderer import JobEnded, Renderer, Turn
 from comfyq.services.worker.timing import Timing
 from comfyq.telemetry.numbers import UPLOAD_SECONDS
+from comfyq.telemetry.tracing import tracing
 
 NO_OUTPUT = "the job has no output: no node of its graph saved or showed anything to collect"
 MAY_STILL_RUN = (Stalled, Overdue, EngineUnavailable)
@@ -97,7 +98,8 @@ class Executor:
         rendering = await self._renderer.render(held, spec, turn)
         began = monotonic()
         try:
-            collected = await self._collector.collect(held.job, rendering.files, spec=spec)
+            with tracing.span("upload", comfyq__files=len(rendering.files)):
+                collected = await self._collector.collect(held.job, rendering.files, spec=spec)
         except AssetsUnavailable as refused:
             error = JobError(jobs.STORAGE_REFUSED, f"the results could not be stored: {refused}")
             return AttemptOutcome(partial(jobs.fail, error=error, retry_in=None))

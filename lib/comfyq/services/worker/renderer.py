@@ -35,6 +35,7 @@ from comfyq.services.worker.prompt_stopper import LIVE, PromptStopper
 from comfyq.services.worker.prompts import prompt_id, prompt_of, prompts_of
 from comfyq.services.worker.timing import Timing
 from comfyq.telemetry.numbers import RUN_SECONDS
+from comfyq.telemetry.tracing import tracing
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +100,8 @@ class Renderer:
             passed = await self._last_look.passed(held.job, spec)
             prepared = await self._prepared(held, passed, turn)
             await self._membership.require()
-            await self._engine.submit(prompt_of(held.job, prepared))
+            with tracing.span("submit to ComfyUI"):
+                await self._engine.submit(prompt_of(held.job, prepared))
         reporter = ProgressReporter(
             held,
             Tracker.of(spec.graph),
@@ -109,14 +111,16 @@ class Renderer:
         )
         async with beside(reporter.run()):
             followed = self._follow(adopted or self.own_prompt(held), reporter, turn)
-            ended = await self._within_limits(held, followed)
+            with tracing.span("render"):
+                ended = await self._within_limits(held, followed)
         return Rendering(ended.rendered, ended.lost, reporter.progress.max_steps)
 
     async def _prepared(self, held: HeldJob, spec: Spec, turn: Turn) -> Spec:
         if not spec.inputs:
             return spec
         async with turn.preparing():
-            return await self._preparer.prepare(held.job, spec)
+            with tracing.span("inputs", comfyq__files=len(spec.inputs)):
+                return await self._preparer.prepare(held.job, spec)
 
     def own_prompt(self, held: HeldJob) -> PromptId:
         return prompt_id(held.id, held.token)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from comfyq.bootstrap.lambdas.function import measured
+from comfyq.bootstrap.lambdas.function import observed
 from comfyq.config import MetricsSettings, Settings
 from comfyq.telemetry.numbers import ACCEPTED
 from tests.api_lab import ApiLab
@@ -24,7 +24,7 @@ def test_each_event_writes_what_it_counted_even_if_it_fails(
     capsys: pytest.CaptureFixture[str], wanted: bool
 ) -> None:
     settings = Settings(metrics=MetricsSettings(metrics_emf=wanted))
-    written = measured(function, settings, ApiLab().services.ports)
+    written = observed(function, settings, ApiLab().services.ports, service="f")
     written({}, None)
     capsys.readouterr()
     with pytest.raises(ZeroDivisionError):

@@ -1,0 +1,1 @@
+"""Traces by OpenTelemetry's SDK, which reads its own variables (``OTEL_*``)."""
