@@ -68,6 +68,10 @@ bench: .venv/.development .emulator/.made .bench/.made ## measure comfyq beside 
 profile: .venv/.development .bench/.made ## where the CPU time of a job goes in `comfyq up`, by module
 	@$(BIN)/python -m tests.bench.cpu_profile
 
+.PHONY: soak
+soak: .venv/.development ## ten minutes of 50 clients with keys, then ten times as many; SECONDS shortens it
+	@$(BIN)/python -m tests.bench.soak --seconds $(or $(SECONDS),600)
+
 .PHONY: promtool
 promtool: .promtool/.made ## get Prometheus' own checker for tests of infra/monitoring, from Debian or Ubuntu
 

@@ -36,7 +36,7 @@ def stack(
     """A front door, and workers in processes of their own."""
     with tempfile.TemporaryDirectory() as folder:
         servers = Processes(Path(folder))
-        env = {"COMFYQ_WORKFLOWS_DIR": str(_workflows(Path(folder))), "COMFYQ_DEPTH": str(depth)}
+        env = {"COMFYQ_WORKFLOWS_DIR": str(workflows_in(Path(folder))), "COMFYQ_DEPTH": str(depth)}
         try:
             up = servers.up(workers=0, backend=backend, env=env)
             started = [servers.worker(comfyui=comfyui, up=up, env=env) for _ in range(workers)]
@@ -50,14 +50,14 @@ def one_process(comfyui_url: str) -> Iterator[Process]:
     """Run ``comfyq up`` with its worker in it, as one machine has it."""
     with tempfile.TemporaryDirectory() as folder:
         servers = Processes(Path(folder))
-        env = {"COMFYQ_WORKFLOWS_DIR": str(_workflows(Path(folder)))}
+        env = {"COMFYQ_WORKFLOWS_DIR": str(workflows_in(Path(folder)))}
         try:
             yield servers.up(comfyui=[comfyui_url], env=env)
         finally:
             servers.close()
 
 
-def _workflows(folder: Path) -> Path:
+def workflows_in(folder: Path) -> Path:
     """Those that are shipped, and one that does next to nothing."""
     workflows = folder / "workflows"
     workflows.mkdir()
