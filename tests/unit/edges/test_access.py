@@ -432,3 +432,12 @@ async def test_frames(lab: AccessLab, route: str, client: Client) -> None:
         assert code == "missing-scope"
     else:
         assert code == row.right
+
+
+async def test_an_administrator_gives_away_no_numbers_of_other_tenants(lab: AccessLab) -> None:
+    asked = {"json": {"name": "mine", "scopes": ["metrics"]}}
+    tenants = await lab.key(frozenset({Scope.ADMIN}))
+    operators = await lab.key(frozenset({Scope.ADMIN, Scope.METRICS}))
+    refused = lab.ask("POST", "/keys", tenants, **asked)
+    assert (refused.status_code, refused.json()["code"]) == (403, "missing-scope")
+    assert lab.ask("POST", "/keys", operators, **asked).status_code == 201

@@ -6,6 +6,7 @@ from typing import Annotated, Protocol
 from fastapi import Depends, Path
 
 from comfyq.domain.api_key import KeyId
+from comfyq.domain.caller import Scope
 from comfyq.edges.api.authentication import Administrator, Reader
 from comfyq.edges.api.dependencies import require_json, services_of
 from comfyq.edges.api.responses import JSON_BODY, problems
@@ -46,7 +47,12 @@ ticket_router = Router[KeyServices](prefix="/ws-ticket", tags=["sockets"])
     responses=JSON_BODY,
 )
 async def create(services: Services, caller: Administrator, body: KeyRequest) -> NewKeyView:
-    """Make an API key of the caller's tenant. Its text is shown this once."""
+    """Make an API key of the caller's tenant. Its text is shown this once.
+
+    Only who may read the numbers of all tenants gives that right to others.
+    """
+    if Scope.METRICS in body.scopes:
+        caller.require(Scope.METRICS)
     key, text = await services.api_keys.create(
         caller.tenant,
         body.name,
