@@ -49,7 +49,7 @@ async def test_the_calls_of_a_backends_ports_are_counted(tmp_path: Path) -> None
             await ports.table.write(Put(ITEM, absent=True))
         await ports.table.get(("A", "B"))
         await ports.table.query("main", "A", limit=1)
-        await ports.table.count(("C", "D"), cap=2, ttl=2**31)
+        await ports.table.add(("C", "D"), 1, most=2, ttl=2**31)
         ring = Doorbell(JobId("j"), DEFAULT_TENANT)
         await ports.joint.write(Put({"pk": "E", "sk": "F"}), ring=ring)
         await ports.queue.send(JobId("k"), tenant=DEFAULT_TENANT)
@@ -58,7 +58,7 @@ async def test_the_calls_of_a_backends_ports_are_counted(tmp_path: Path) -> None
     finally:
         ports.close()
     assert {each.job_id for each in received if each} == {"j", "k", "l"}
-    assert grown(TABLE_CALLS, calls) == {"write": 3, "get": 1, "query": 1, "count": 1}
+    assert grown(TABLE_CALLS, calls) == {"write": 3, "get": 1, "query": 1, "add": 1}
     assert grown(QUEUE_CALLS, sends) == {"send": 1, "send_many": 1, "receive": 3}
     assert all(value > 0 for value in grown(TABLE_SECONDS, seconds).values())
 

@@ -4,7 +4,7 @@ from typing import Any
 from comfyq.adapters.measured.calls import Calls
 from comfyq.ports.joint import Doorbell, JointWrites
 from comfyq.ports.queue import Delivery
-from comfyq.ports.table import Cursor, Item, Key, Page, Table, Write
+from comfyq.ports.table import Cursor, Item, Key, Page, Sum, Table, Write
 from comfyq.telemetry.numbers import TABLE_CALLS, TABLE_ERRORS, TABLE_SECONDS
 
 CALLS = Calls(TABLE_CALLS, TABLE_SECONDS, TABLE_ERRORS)
@@ -46,8 +46,10 @@ class MeasuredTable:
     def write(self, *writes: Write, synced: bool = True) -> Coroutine[Any, Any, None]:
         return CALLS.measured("write", self._table.write(*writes, synced=synced))
 
-    def count(self, key: Key, *, cap: int, ttl: int) -> Coroutine[Any, Any, bool]:
-        return CALLS.measured("count", self._table.count(key, cap=cap, ttl=ttl))
+    def add(
+        self, key: Key, by: int, *, least: int = 0, most: int, ttl: int
+    ) -> Coroutine[Any, Any, Sum]:
+        return CALLS.measured("add", self._table.add(key, by, least=least, most=most, ttl=ttl))
 
 
 class MeasuredJointWrites:
