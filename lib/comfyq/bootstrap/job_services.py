@@ -16,6 +16,7 @@ from comfyq.edges.api.links import output_url
 from comfyq.edges.websocket.rendering import render
 from comfyq.ports.workflows import Workflows
 from comfyq.records.catalogues import CatalogueRecords
+from comfyq.records.indexes.listed_jobs import ListedJobs
 from comfyq.records.reuse.results import ResultRecords
 from comfyq.records.reuse.reusers import ReuserRecords
 from comfyq.services.files.job_deletion import JobDeletion
@@ -26,6 +27,7 @@ from comfyq.services.jobs.cancellation import Cancellation
 from comfyq.services.jobs.dispatch import Dispatch
 from comfyq.services.jobs.estimates import Estimates
 from comfyq.services.jobs.input_files import InputFiles
+from comfyq.services.jobs.listing import JobListing
 from comfyq.services.jobs.preparation import Preparation
 from comfyq.services.jobs.purge import Purge
 from comfyq.services.jobs.queries import JobQueries
@@ -122,6 +124,14 @@ class JobServices(FileServices):
     @cached_property
     def queries(self) -> JobQueries:
         return JobQueries(records=self.records)
+
+    @cached_property
+    def listing(self) -> JobListing:
+        return JobListing(
+            jobs=self.records,
+            listed=ListedJobs(self.ports.table),
+            batches=self.batch_records,
+        )
 
     @cached_property
     def cancellation(self) -> Cancellation:

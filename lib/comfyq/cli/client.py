@@ -78,10 +78,18 @@ class ApiClient:
         """Delete a job with its files; refused with ``job-not-ended`` while its worker stops."""
         return self._call("DELETE", _path(job_id), fields={"purge": "true"})
 
-    def jobs(self, *, limit: int, status: str | None, cursor: str | None) -> Json:
-        """A page: ``jobs``, newest first, and ``next_cursor``."""
-        asked = {"limit": str(limit), "status": status, "cursor": cursor}
-        fields = {name: value for name, value in asked.items() if value is not None}
+    def jobs(
+        self,
+        *,
+        limit: int,
+        cursor: str | None,
+        labels: Sequence[str] = (),
+        **narrowed: str | None,
+    ) -> Json:
+        """A page: ``jobs``, newest first, and ``next_cursor``; ``narrowed`` as the API's query."""
+        asked = {"limit": str(limit), "cursor": cursor, **narrowed}
+        fields = [(name, value) for name, value in asked.items() if value is not None]
+        fields += [("label", label) for label in labels]
         return self._call("GET", "/generate", fields=fields)
 
     def workflows(self) -> Json:

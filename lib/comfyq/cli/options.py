@@ -50,5 +50,9 @@ ComfyUICommand = Annotated[
         "and MINIO_* variables: what its custom nodes need, name with `env`.",
     ),
 ]
+LabelOptions = Annotated[
+    list[str] | None,
+    typer.Option("--label", metavar="NAME=VALUE", help="To find it by in lists; repeatable."),
+]
 Port = Annotated[int, typer.Option(min=0, max=65_535, help="0 takes a free one.")]
 Host = Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 is every one.")]

@@ -62,7 +62,9 @@ def print_story(story: Json) -> None:
 
 
 def print_jobs(page: Json) -> None:
-    table = _table("id", "status", "progress", "place", "workflow", "created")
+    has_labels = any(job.get("labels") for job in page["jobs"])
+    columns = ("id", "status", "progress", "place", "workflow", "created")
+    table = _table(*columns, *(("labels",) if has_labels else ()))
     for job in page["jobs"]:
         _add_row(
             table,
@@ -72,10 +74,15 @@ def print_jobs(page: Json) -> None:
             _place(job),
             job["workflow"],
             _time(job["created_at"]),
+            *((_labels(job) or "",) if has_labels else ()),
         )
     _console().print(table)
     if page["next_cursor"]:
         _print_lines([("more", f"--cursor {page['next_cursor']}")])
+
+
+def _labels(job: Json) -> str | None:
+    return " ".join(f"{name}={value}" for name, value in job.get("labels", {}).items()) or None
 
 
 def _place(job: Json) -> str:
@@ -161,6 +168,7 @@ def _job_lines(job: Json) -> Sequence[Line]:
         ("status", _colored(job["status"]).append(progress + asked, style="default")),
         ("ComfyUI", "simulated: no picture is real" if job.get("simulated") else None),
         ("workflow", job["workflow"]),
+        ("labels", _labels(job)),
         ("retry of", job.get("retry_of")),
         ("seed", None if job["seed"] is None else str(job["seed"])),
         ("created", _time(job["created_at"])),

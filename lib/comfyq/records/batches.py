@@ -31,7 +31,7 @@ from comfyq.records.idempotency import Idempotency, KeyTaken, idempotency_item
 from comfyq.records.job_items import to_item
 from comfyq.records.job_log import log_accepted
 from comfyq.records.job_outputs import reused_outputs
-from comfyq.records.job_parts import spec_item
+from comfyq.records.job_parts import label_items, spec_item
 from comfyq.records.retry_notes import retry_puts
 from comfyq.records.times import from_ms, sortable, to_ms
 
@@ -142,12 +142,13 @@ class BatchRecords:
         Raises:
             TooLarge: it is more than the table takes.
         """
-        items = [to_item(job, write_id=self._new_write_id()), spec_item(job.id, spec)]
+        items = [to_item(job, write_id=self._new_write_id()), spec_item(job, spec)]
         size = SMALL_BYTES + len(items[1]["body"].encode())
         if size > MAX_ITEM_BYTES:
             raise TooLarge(f"the graph has {size} bytes; the most is {MAX_ITEM_BYTES}")
         if job.reused_from is not None:
             items.append(reused_outputs(job))
+        items += label_items(job)
         puts = [Put(item, absent=True) for item in items] + retry_puts(job, batch_id)
         return Member(job, spec, tuple(puts), size)
 

@@ -39,6 +39,19 @@ def status_partition(tenant: TenantId, status: JobStatus) -> str:
     return f"{tenant_partition(tenant)}#{status}"
 
 
+def workflow_partition(tenant: TenantId, workflow: str) -> str:
+    return f"{tenant_partition(tenant)}#W#{workflow}"
+
+
+def label_partition(tenant: TenantId, name: str, value: str) -> str:
+    return f"{tenant_partition(tenant)}#L#{name}={value}"
+
+
+def age_key(job: Job) -> str:
+    """Return the sort key under which every index lists a job by its age."""
+    return f"{sortable(job.created_at)}#{job.id}"
+
+
 def ready_partition(family: str) -> str:
     return f"READY#{family}"
 
@@ -109,6 +122,7 @@ def from_item(item: Item) -> Job:
         tenant=TenantId(item["tenant"]),
         workflow=item["workflow"],
         seed=item.get("seed"),
+        labels=item.get("labels", {}),
         family=item["family"],
         created_at=from_ms(item["created"]),
         priority=item.get("priority", NORMAL_PRIORITY),
@@ -157,6 +171,7 @@ def _submitted_values(job: Job) -> dict[str, Any]:
         "tenant": job.tenant,
         "workflow": job.workflow,
         "seed": job.seed,
+        "labels": dict(job.labels) or None,
         "retry_of": job.retry_of,
         "trace": job.trace,
         "family": job.family,
@@ -184,7 +199,7 @@ def _index_values(job: Job) -> dict[str, str]:
     return {
         "tpk": tenant_partition(job.tenant),
         "spk": status_partition(job.tenant, job.status),
-        "tsk": f"{sortable(job.created_at)}#{job.id}",
+        "tsk": age_key(job),
         "apk": partition(crc32(job.id.encode()) % ACTIVE_SHARDS),
         "ask": sortable(job.due_at),
     }

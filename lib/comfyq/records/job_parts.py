@@ -1,4 +1,4 @@
-"""Items of what belongs to a job: its spec and its ended attempts."""
+"""Items of what belongs to a job: its spec, its labels and its ended attempts."""
 
 import json
 from dataclasses import asdict
@@ -6,16 +6,19 @@ from typing import Any
 
 from comfyq.domain.files.inputs import InputFile
 from comfyq.domain.graph.documents.pnginfo import packed, unpacked
-from comfyq.domain.job import JobId, WorkerId
+from comfyq.domain.job import Job, JobId, WorkerId
 from comfyq.domain.job.attempt import Attempt
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.table import Item
+from comfyq.records.job_items import age_key, label_partition, workflow_partition
 from comfyq.records.times import from_ms, optional_ms, optional_time, to_ms
 
 ENCODER = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False)  # made once
 
 
-def spec_item(job_id: JobId, spec: Spec) -> Item:
+def spec_item(job: Job, spec: Spec) -> Item:
+    """Return the item of a job's spec. The index lists it by the job's workflow: it is written
+    once, as the workflow is."""
     body = {
         "graph": spec.graph,
         "parameters": spec.parameters,
@@ -26,7 +29,26 @@ def spec_item(job_id: JobId, spec: Spec) -> Item:
     }
     if spec.pnginfo:
         body["pnginfo"] = packed(spec.pnginfo)
-    return {"pk": f"JOB#{job_id}", "sk": "SPEC", "body": _dump(body)}
+    return {
+        "pk": f"JOB#{job.id}",
+        "sk": "SPEC",
+        "body": _dump(body),
+        "tpk": workflow_partition(job.tenant, job.workflow),
+        "tsk": age_key(job),
+    }
+
+
+def label_items(job: Job) -> list[Item]:
+    """Return the items by which the index lists a job under each of its labels."""
+    return [
+        {
+            "pk": f"JOB#{job.id}",
+            "sk": f"LABEL#{name}",
+            "tpk": label_partition(job.tenant, name, value),
+            "tsk": age_key(job),
+        }
+        for name, value in job.labels.items()
+    ]
 
 
 def no_spec_item(job_id: JobId, *, ttl: int) -> Item:

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime
 
@@ -10,25 +10,22 @@ from comfyq.domain import job as jobs
 from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import JobNotFound, StaleJob, TooContended
 from comfyq.domain.files.output import Output, OutputPage
-from comfyq.domain.job import Change, Job, JobId, JobStatus
+from comfyq.domain.job import Change, Job, JobId
 from comfyq.domain.job.attempt import Attempt, attempt_ended
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.clock import Clock
 from comfyq.ports.joint import Doorbell, JointWrites
 from comfyq.ports.queue import Delivery
-from comfyq.ports.table import ConditionFailed, Cursor, Item, Put, Table, Write
+from comfyq.ports.table import ConditionFailed, Put, Table, Write
 from comfyq.records.idempotency import Idempotency, idempotency_item, settle_refused_create
-from comfyq.records.indexes.listed_jobs import Listed
 from comfyq.records.job_items import (
     from_item,
     meta_key,
-    status_partition,
-    tenant_partition,
     to_item,
 )
 from comfyq.records.job_log import log_accepted, log_changed
 from comfyq.records.job_outputs import JobOutputs, reused_outputs
-from comfyq.records.job_parts import attempt_item, attempt_of, spec_item, spec_of
+from comfyq.records.job_parts import attempt_item, attempt_of, label_items, spec_item, spec_of
 from comfyq.records.job_removal import remove
 from comfyq.records.limits.running_jobs import RunningJobs
 from comfyq.records.retry_notes import raise_if_retried, retry_puts
@@ -94,7 +91,7 @@ class JobRecords:
             doorbell = Doorbell(job.id, job.tenant)
         writes: list[Write] = [
             Put(to_item(job, write_id=write_id), absent=old is None, version=old),
-            Put(spec_item(job.id, spec), absent=old is None),
+            Put(spec_item(job, spec), absent=old is None),
         ]
         writes += _beside(job, idempotency)
         try:
@@ -231,32 +228,6 @@ class JobRecords:
         page = await self._table.query("main", f"JOB#{job_id}", prefix="TRY#", limit=100)
         return [attempt_of(item) for item in page.items]
 
-    async def list(
-        self,
-        tenant: TenantId,
-        *,
-        limit: int,
-        after: Cursor | None = None,
-        statuses: Collection[JobStatus] | None = None,
-    ) -> Listed:
-        """A tenant's jobs, newest first; the index lags, so a page may miss the newest."""
-        if statuses is None:
-            partitions = [("tenant", tenant_partition(tenant))]
-        else:
-            partitions = [("status", status_partition(tenant, each)) for each in statuses]
-        pages = [
-            await self._table.query(index, partition, limit=limit, descending=True, after=after)
-            for index, partition in partitions
-        ]
-        items = sorted((item for page in pages for item in page.items), key=_place, reverse=True)[
-            :limit
-        ]
-        is_last = len(items) == sum(len(page.items) for page in pages) and not any(
-            page.cursor for page in pages
-        )
-        ids = [JobId(item["pk"].removeprefix("JOB#")) for item in items]
-        return Listed(ids, None if is_last else _place(items[-1]))
-
     async def remove(self, job: Job, *, barred_s: int | None = None) -> None:
         """Delete a job; for ``barred_s`` no other of its id is stored. See ``job_removal``."""
         ttl = None if barred_s is None else to_ms(self._clock.now()) // 1000 + barred_s
@@ -285,9 +256,4 @@ def _beside(job: Job, idempotency: Idempotency | None) -> list[Put]:
     puts = [] if idempotency is None else [Put(idempotency_item(idempotency), absent=True)]
     if job.reused_from is not None:
         puts.append(Put(reused_outputs(job)))
-    return puts + retry_puts(job)
-
-
-def _place(item: Item) -> Cursor:
-    """Return an item's place among a tenant's jobs."""
-    return Cursor(item["tsk"], item["pk"], item["sk"])
+    return [*puts, *map(Put, label_items(job)), *retry_puts(job)]

@@ -8,6 +8,13 @@ import pytest
 
 from comfyq.adapters.sqlite.database import Database
 from comfyq.adapters.sqlite.table import SqliteTable
+from comfyq.domain.caller import TenantId
+from comfyq.domain.job import JobId, submitted
+from comfyq.domain.submission.spec import Spec
+from comfyq.ports.table import Delete, Put
+from comfyq.records.indexes.listed_jobs import ListedJobs, of_workflow
+from comfyq.records.job_items import to_item
+from comfyq.records.job_parts import spec_item
 from comfyq.testing.memory.clock import ManualClock
 
 pytestmark = pytest.mark.anyio
@@ -38,3 +45,24 @@ async def test_ended_jobs_of_version_3_get_a_partition_of_their_own(tmp_path: Pa
         item = await table.get(("JOB#1", "META"))
         assert item is not None
         assert item["apk"] == "ENDED#1"
+
+
+async def test_jobs_of_version_4_are_listed_by_their_workflow(tmp_path: Path) -> None:
+    path, clock, tenant = tmp_path / "comfyq.db", ManualClock(), TenantId("t")
+    old = submitted(id=JobId("old"), tenant=tenant, workflow="sd15", created_at=clock.now())
+    database = Database(path=path)
+    with closing(database):
+        table = SqliteTable(database=database, clock=clock)
+        spec = dict(spec_item(old, Spec(graph={}, parameters={})))
+        for name in ("tpk", "tsk"):
+            del spec[name]  # as version 4 wrote it
+        await table.write(Put(to_item(old, write_id="w")), Put(spec))
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("PRAGMA user_version=4")
+    database = Database(path=path)
+    with closing(database):
+        table = SqliteTable(database=database, clock=clock)
+        page = await ListedJobs(table).page(of_workflow(tenant, "sd15"), limit=9)
+        assert [job.id for job in page.jobs] == ["old"]
+        await table.write(Delete(("JOB#old", "SPEC")))
+        assert (await ListedJobs(table).page(of_workflow(tenant, "sd15"), limit=9)).jobs == []

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from comfyq.cli.batches.requests_file import read_requests, value_of
+from comfyq.cli.batches.requests_file import labeled, read_requests, value_of
 from comfyq.cli.errors import CannotStart
 
 TEXT = {"type": "string"}
@@ -79,3 +79,14 @@ def test_a_quote_that_is_not_closed_is_told(tmp_path: Path) -> None:
     file.write_text('prompt\na fox\n"an owl\na mouse\n')
     with pytest.raises(CannotStart, match=r"a\.csv, line 3: no CSV"):
         read_requests(file, lambda _: {"properties": {"prompt": TEXT}})
+
+
+def test_columns_and_options_give_labels(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("prompt,label.run,label.take\na fox,7,\nan owl,,2\n")
+    rows = read_requests(file, lambda _: {"properties": {"prompt": TEXT}})
+    assert [request for _, request in labeled(rows, {"by": "me", "run": "1"})] == [
+        {"prompt": "a fox", "labels": {"by": "me", "run": "7"}},
+        {"prompt": "an owl", "labels": {"by": "me", "run": "1", "take": "2"}},
+    ]
+    assert labeled(rows, {}) == rows

@@ -138,9 +138,17 @@ def test_markup_in_what_others_wrote_is_text(api: FakeApi) -> None:
 
 
 def test_a_list_asks_for_what_it_shows(api: FakeApi) -> None:
-    api.answer("/generate", {"jobs": [api.job()], "next_cursor": "abc"})
-    result = run(api, "list", "--limit", 1, "--status", "queued", "--cursor", "c")
-    assert api.requests[0][1] == "/generate?limit=1&status=queued&cursor=c"
+    job = api.job(labels={"run": "7"})
+    api.answer("/generate", {"jobs": [job], "next_cursor": "abc"})
+    options = ["--workflow", "w", "--label", "run=7", "--since", "2026-11-27T10:00Z"]
+    result = run(api, "list", "--limit", 1, "--status", "queued", "--cursor", "c", *options)
+    assert api.requests[0][1] == (
+        "/generate?limit=1&cursor=c&status=queued&workflow=w"
+        "&created_after=2026-11-27T10%3A00%3A00%2B00%3A00&label=run%3D7"
+    )
+    assert "run=7" in result.stdout
+    assert run(api, "list", "--until", "2d").exit_code == 0
+    assert run(api, "list", "--since", "noon").exit_code == 2
     assert JOB in result.stdout
     assert "--cursor abc" in result.stdout
 

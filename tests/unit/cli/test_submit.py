@@ -68,6 +68,17 @@ def test_options_of_every_workflow(api: FakeApi) -> None:
     assert asked(api) == {"prompt": "a fox", "tiled": False} | common
 
 
+def test_labels_are_of_the_request(api: FakeApi, tmp_path: Path) -> None:
+    run(api, "submit", "a fox", "--label", "run=7", "--label", "by=me = you")
+    assert asked(api) == {"prompt": "a fox", "labels": {"run": "7", "by": "me = you"}}
+    graph = tmp_path / "graph.json"
+    graph.write_text('{"9": {"class_type": "SaveImage", "inputs": {}}}')
+    run(api, "submit", "--graph", graph, "--label", "run=7")
+    assert asked(api)["labels"] == {"run": "7"}
+    refused = run(api, "submit", "a fox", "--label", "run")
+    assert (refused.exit_code, "NAME=VALUE" in refused.stderr) == (2, True)
+
+
 def test_a_parameter_that_is_called_like_an_option(api: FakeApi, tmp_path: Path) -> None:
     run(api, "submit", "flux-dev", "--parameter-out", "x")
     assert asked(api)["out"] == "x"

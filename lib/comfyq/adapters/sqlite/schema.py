@@ -4,7 +4,7 @@ import sqlite3
 
 from comfyq.ports.table import INDEXES, MAIN
 
-VERSION = 4  # of this schema; kept in the file's user_version
+VERSION = 5  # of this schema; kept in the file's user_version
 
 SPARSE = {name: index for name, index in INDEXES.items() if name != MAIN}
 COLUMNS = (
@@ -67,6 +67,7 @@ def make(connection: sqlite3.Connection) -> None:
     for statement in (*_item_table(), *QUEUE, f"PRAGMA user_version={VERSION}"):
         connection.execute(statement)
     _part_ended(connection)
+    _list_by_workflow(connection)
     connection.execute("COMMIT")
 
 
@@ -99,6 +100,17 @@ def _part_ended(connection: sqlite3.Connection) -> None:
         " body = json_set(body, '$.apk', replace(apk, 'ACTIVE#', 'ENDED#'))"
         " WHERE apk LIKE 'ACTIVE#%' AND json_extract(body, '$.ended') IS NOT NULL"
         " AND json_extract(body, '$.end_pending') IS NULL"
+    )
+
+
+def _list_by_workflow(connection: sqlite3.Connection) -> None:
+    """List jobs by their workflow in the index, which a file of version 4 does not."""
+    partition = "job.tpk || '#W#' || json_extract(job.body, '$.workflow')"
+    connection.execute(
+        f"UPDATE item SET tpk = {partition}, tsk = job.tsk,"
+        f" body = json_set(item.body, '$.tpk', {partition}, '$.tsk', job.tsk)"
+        " FROM item AS job WHERE item.sk = 'SPEC' AND item.tpk IS NULL"
+        " AND job.pk = item.pk AND job.sk = 'META'"
     )
 
 

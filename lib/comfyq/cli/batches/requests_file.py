@@ -20,9 +20,10 @@ COMMON: dict[str, Any] = {
     "priority": {"type": "integer"},
 }  # of every request
 
-OF_REQUESTS = {"workflow", "graph", "overrides", "extra_data", *COMMON}
+OF_REQUESTS = {"workflow", "graph", "overrides", "extra_data", "labels", *COMMON}
 """Fields of a request that are no values of its workflow."""
 
+LABEL = "label."  # before the name of a label, as a column
 SEPARATORS = ",;\t"  # of cells; no parameter's name has one of them
 
 Request = dict[str, Any]
@@ -94,7 +95,28 @@ def _csv(file: Path, text: str, schema_of: SchemaOf) -> Iterator[Row]:
         if given:
             properties = COMMON | schema_of(given.get("workflow", DEFAULT_WORKFLOW))["properties"]
             values = {name: value_of(cell, properties.get(name)) for name, cell in given.items()}
-            yield f"line {reader.line_num}", values
+            yield f"line {reader.line_num}", _with_labels(values)
+
+
+def _with_labels(values: Request) -> Request:
+    """Put the cells of columns that name a label where a request has its labels."""
+    labels = {n.removeprefix(LABEL): text for n, text in values.items() if n.startswith(LABEL)}
+    if not labels:
+        return values
+    rest = {name: value for name, value in values.items() if not name.startswith(LABEL)}
+    return rest | {"labels": labels}
+
+
+def labeled(rows: Sequence[Row], labels: Mapping[str, str]) -> list[Row]:
+    """Return the rows with these labels; a row's own stay as they are."""
+    if not labels:
+        return list(rows)
+    return [(place, request | {"labels": _joined(request, labels)}) for place, request in rows]
+
+
+def _joined(request: Request, labels: Mapping[str, str]) -> Any:
+    own = request.get("labels", {})
+    return {**labels, **own} if isinstance(own, dict) else own  # the server refuses what is none
 
 
 def _whole_rows(file: Path, reader: "csv.DictReader[str]") -> Iterator[dict[str, Any]]:

@@ -1,6 +1,6 @@
 """``comfyq batch``: many requests from a file."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Annotated
@@ -9,19 +9,29 @@ from uuid import uuid4
 import typer
 
 from comfyq.cli.batches.printing import print_accepted, print_ended
-from comfyq.cli.batches.requests_file import Row, Schema, read_requests, without_names
+from comfyq.cli.batches.requests_file import (
+    Row,
+    Schema,
+    labeled,
+    read_requests,
+    without_names,
+)
 from comfyq.cli.batches.results import RowResult, fetch_batch, kept_table, named_rows, write_table
 from comfyq.cli.batches.sending import SentBatch, key_of, send
 from comfyq.cli.client import ApiClient, Json, client_at
 from comfyq.cli.errors import Refused
-from comfyq.cli.options import AsJson, Priority, Url
+from comfyq.cli.options import AsJson, LabelOptions, Priority, Url
 from comfyq.cli.outcome import exit_as
 from comfyq.cli.progress import shown_batch
+from comfyq.cli.values.labels import labels_given
 
 UNKNOWN: Schema = {"properties": {}}
 
 RequestsFile = Annotated[
     Path, typer.Argument(help="JSON Lines, one request a line; or .csv, one parameter a column.")
+]
+Wait = Annotated[
+    bool | None, typer.Option("--wait/--no-wait", help="Until all have ended; fetch outputs.")
 ]
 NameColumn = Annotated[
     str | None,
@@ -40,13 +50,12 @@ Key = Annotated[str | None, typer.Option(help="Instead of one that follows from 
 def batch(
     ctx: typer.Context,
     file: RequestsFile,
-    wait: Annotated[
-        bool | None, typer.Option("--wait/--no-wait", help="Until all have ended; fetch outputs.")
-    ] = None,
+    wait: Wait = None,
     out: Annotated[
         Path | None, typer.Option(help="Where outputs go; implies --wait.", show_default=".")
     ] = None,
     name: NameColumn = None,
+    label: LabelOptions = None,
     new: New = False,
     priority: Priority = None,
     idempotency_key: Key = None,
@@ -59,12 +68,14 @@ def batch(
     became of each row. After Ctrl-C the same call goes on: for a day, the same requests are the
     same batch, and what was fetched is not fetched again.
 
+    With other labels (--label, or columns called label.NAME) the same file is another batch.
+
     Files are named by the row's number: 1 is the first request, as in `comfyq download`.
 
     Exit code 1 if one was refused, failed or was canceled; without --wait, as far as is known.
     """
     client = client_at(ctx, url)
-    rows, results = _read(client, file, name, priority)
+    rows, results = _read(client, file, name, priority, labels_given(label))
     key = idempotency_key or (str(uuid4()) if new else key_of(rows))
     sent: list[SentBatch] = []
     for each in send(client, rows, key):
@@ -80,14 +91,19 @@ def batch(
 
 
 def _read(
-    client: ApiClient, file: Path, name: str | None, priority: int | None
+    client: ApiClient,
+    file: Path,
+    name: str | None,
+    priority: int | None,
+    labels: Mapping[str, str],
 ) -> tuple[list[Row], list[RowResult]]:
     """Return the rows of a file as they are sent, and the place of what becomes of each."""
     schema_of = cache(lambda workflow: _schema(client, workflow))
     rows = read_requests(file, schema_of)
     if priority is not None:
         rows = [(place, {"priority": priority} | request) for place, request in rows]
-    return without_names(rows, name, schema_of), named_rows(rows, name)
+    sent = labeled(without_names(rows, name, schema_of), labels)
+    return sent, named_rows(rows, name)
 
 
 def _schema(client: ApiClient, workflow: str) -> Schema:

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 import typer
 
 from comfyq.cli.batches.printing import print_unsuccessful
-from comfyq.cli.client import client_at
+from comfyq.cli.client import ApiClient, client_at
 from comfyq.cli.errors import CannotStart, ExitCode
 from comfyq.cli.options import AsJson, JobId, Url
 from comfyq.cli.outcome import exit_as
@@ -19,8 +19,21 @@ from comfyq.cli.printing import (
     print_story,
 )
 from comfyq.cli.targets import JobOrBatchId, job_or_batch, only_job
+from comfyq.cli.values.spans import time_of
 
 Status = Literal["queued", "running", "completed", "failed", "canceled"]
+OnlyLabels = Annotated[
+    list[str] | None, typer.Option(metavar="NAME=VALUE", help="Only jobs with it; repeatable.")
+]
+Since = Annotated[
+    str | None, typer.Option(metavar="TIME", help="2d, 12h or 30m ago, or 2026-11-27T10:00Z.")
+]
+Until = Annotated[str | None, typer.Option(metavar="TIME", help="Submitted before.")]
+
+BATCHES_ALONE = (
+    "--batches goes with --limit and --cursor alone; `comfyq status ID` says how far a batch is, "
+    "`comfyq list --batch ID` lists its jobs"
+)
 
 
 def status(
@@ -64,24 +77,45 @@ def listing(
     ctx: typer.Context,
     limit: Annotated[int, typer.Option(min=1, max=100)] = 20,
     status: Annotated[Status | None, typer.Option(help="Only those.")] = None,
+    workflow: Annotated[str | None, typer.Option(help="Only jobs of it.")] = None,
+    batch: Annotated[str | None, typer.Option(metavar="ID", help="Only this batch's jobs.")] = None,
+    label: OnlyLabels = None,
+    since: Since = None,
+    until: Until = None,
     batches: Annotated[bool, typer.Option("--batches", help="List batches instead.")] = False,
     cursor: Annotated[str | None, typer.Option(help="Where the page before ended.")] = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
-    """List jobs, newest first; or batches."""
+    """List jobs, newest first; or batches.
+
+    A page may have fewer jobs than --limit while there are more: then it says how to go on.
+    """
     client = client_at(ctx, url)
     if batches:
-        if status is not None:
-            raise CannotStart("--status is of jobs; `comfyq status ID` says how far a batch is")
-        page = client.batches(limit=limit, cursor=cursor)
-        if as_json:
-            print_json(page)
-        else:
-            print_batches(page, [client.batch(each["batch_id"]) for each in page["batches"]])
+        if any(each is not None for each in (status, workflow, batch, label, since, until)):
+            raise CannotStart(BATCHES_ALONE)
+        _list_batches(client, limit=limit, cursor=cursor, as_json=as_json)
         return
-    page = client.jobs(limit=limit, status=status, cursor=cursor)
+    page = client.jobs(
+        limit=limit,
+        cursor=cursor,
+        labels=label or (),
+        status=status,
+        workflow=workflow,
+        batch=batch,
+        created_after=None if since is None else time_of(since, "--since"),
+        created_before=None if until is None else time_of(until, "--until"),
+    )
     (print_json if as_json else print_jobs)(page)
+
+
+def _list_batches(client: ApiClient, *, limit: int, cursor: str | None, as_json: bool) -> None:
+    page = client.batches(limit=limit, cursor=cursor)
+    if as_json:
+        print_json(page)
+    else:
+        print_batches(page, [client.batch(each["batch_id"]) for each in page["batches"]])
 
 
 def health(ctx: typer.Context, url: Url = None, as_json: AsJson = False) -> None:

@@ -1,8 +1,6 @@
 """``comfyq keys``: who may use a server. They work on the table itself, so that the first key can
 be made before anything runs."""
 
-import re
-from datetime import timedelta
 from typing import Annotated
 
 import typer
@@ -12,11 +10,10 @@ from comfyq.cli.errors import CannotStart
 from comfyq.cli.on_table import on_table, tenant_of
 from comfyq.cli.options import AsJson, DataDir
 from comfyq.cli.printing import print_json
+from comfyq.cli.values.spans import span_of
 from comfyq.domain.api_key import ApiKey, KeyId
 from comfyq.domain.caller import DEFAULT_TENANT, Scope
 from comfyq.wire.keys import MAX_NAME_CHARS, MOST_A_MINUTE, USUAL, KeyList, KeyView, NewKeyView
-
-UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 7 * 86_400}
 
 Rate = Annotated[
     int | None,
@@ -49,7 +46,7 @@ def create(
     """Make an API key, and print it this once."""
     if not 1 <= len(name) <= MAX_NAME_CHARS or not name.isprintable():
         raise CannotStart(f"a key's name has 1 to {MAX_NAME_CHARS} printable characters")
-    of, lives = tenant_of(tenant), None if expires is None else _lives(expires)
+    of, lives = tenant_of(tenant), None if expires is None else span_of(expires, "--expires")
     scopes = frozenset(scope or USUAL)
     key, text = on_table(
         data_dir,
@@ -97,13 +94,6 @@ def revoke(
         print_json(KeyView.of(key).model_dump(mode="json"))
         return
     typer.echo(f"revoked {_described(key)}")
-
-
-def _lives(text: str) -> timedelta:
-    parts = re.fullmatch(r"([1-9][0-9]{0,5})([smhdw])", text)
-    if parts is None:
-        raise CannotStart(f"--expires: {text!r} is no time; write 90d, 12h, 30m or 2w")
-    return timedelta(seconds=int(parts[1]) * UNITS_S[parts[2]])
 
 
 def _described(key: ApiKey) -> str:

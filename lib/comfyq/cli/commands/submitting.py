@@ -20,14 +20,18 @@ from comfyq.cli.graph_file import (
     override_of,
 )
 from comfyq.cli.lazy import command_of
-from comfyq.cli.options import AsJson, Priority, Url
+from comfyq.cli.options import AsJson, LabelOptions, Priority, Url
 from comfyq.cli.outcome import print_submitted, see_through
 from comfyq.cli.profiles.servers import Server
 from comfyq.cli.submission_words import Words
+from comfyq.cli.values.labels import labels_given
 from comfyq.cli.workflow_options import options_of, values_of
 
 DEFAULT_WORKFLOW = "flux-dev"
 Key = Annotated[str | None, typer.Option(help="The same key again gives the first answer.")]
+NoMetadata = Annotated[
+    bool, typer.Option("--no-metadata", help="Do not tell in files how they were made.")
+]
 ALONE = ("ctx", "workflow", *(option.name for option in GRAPH_OPTIONS))  # not of every request
 
 
@@ -45,9 +49,8 @@ def submit(
     reuse: Annotated[
         bool, typer.Option("--reuse", help="Take an earlier job's outputs; name the seed.")
     ] = False,
-    no_metadata: Annotated[
-        bool, typer.Option("--no-metadata", help="Do not tell in files how they were made.")
-    ] = False,
+    label: LabelOptions = None,
+    no_metadata: NoMetadata = False,
     priority: Priority = None,
     wait: Annotated[
         bool | None, typer.Option("--wait/--no-wait", help="Follow it, and fetch the outputs.")
@@ -162,7 +165,8 @@ def _common(given: Mapping[str, Any]) -> dict[str, Any]:
     reuse: dict[str, Any] = {"reuse": True} if given["reuse"] else {}
     metadata = {"metadata": False} if given["no_metadata"] else {}
     priority = {} if given["priority"] is None else {"priority": given["priority"]}
-    return reuse | metadata | priority
+    labels = labels_given(given["label"])
+    return reuse | metadata | priority | ({"labels": labels} if labels else {})
 
 
 def _submit(client: ApiClient, request: Mapping[str, Any], given: Mapping[str, Any]) -> None:

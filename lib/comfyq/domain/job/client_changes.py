@@ -1,5 +1,6 @@
 """Changes of a job by clients, and by services on their behalf."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
@@ -32,6 +33,7 @@ def submitted(
     retry_of: JobId | None = None,
     priority: int = NORMAL_PRIORITY,
     trace: str | None = None,
+    labels: Mapping[str, str] | None = None,
 ) -> Job:
     """Make a new job, which waits for its first doorbell.
 
@@ -44,6 +46,7 @@ def submitted(
         seed=seed,
         retry_of=retry_of,
         trace=trace,
+        labels=labels or {},
         family=family,
         created_at=created_at,
         priority=priority,

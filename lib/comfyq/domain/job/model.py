@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -128,6 +129,7 @@ class Job:
     tenant: TenantId
     workflow: str
     seed: int | None = None  # as given or drawn, if the workflow has one
+    labels: Mapping[str, str] = field(default_factory=dict)  # what its client finds it by
     family: str = "any"  # models it needs, as one word: jobs of a family share loaded models
     created_at: datetime
     priority: int = NORMAL_PRIORITY  # among the jobs of its tenant

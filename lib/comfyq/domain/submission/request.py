@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from comfyq.domain.job.model import NORMAL_PRIORITY
+from comfyq.domain.submission.labels import Labels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,4 +20,5 @@ class Request:
     wait: bool = False  # accept it also if no worker that is known could run it
     metadata: bool = True  # describe the job beside its outputs, and in PNG files
     priority: int = NORMAL_PRIORITY  # among the waiting jobs of its tenant
+    labels: Labels = field(default_factory=dict)
     reuse: bool = False  # take the results of an earlier job that would have made the same

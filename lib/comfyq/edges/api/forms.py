@@ -54,7 +54,7 @@ def _common() -> dict[str, Any]:
     fields = GenerateRequest.model_json_schema()["properties"]
     return {
         name: {key: value for key, value in fields[name].items() if key != "title"}
-        for name in COMMON
+        for name in (*COMMON, "labels")
     }
 
 

@@ -44,6 +44,10 @@ def _uuid_or(missing: type[NotFound], noun: str) -> AfterValidator:
 
 JobIdInPath = Annotated[JobId, DESCRIBED, _uuid_or(JobNotFound, "job")]
 BatchIdInPath = Annotated[BatchId, DESCRIBED, _uuid_or(BatchNotFound, "batch")]
+BatchIdInQuery = Annotated[
+    Annotated[BatchId, _uuid_or(BatchNotFound, "batch")] | None,
+    Query(description="Jobs of this batch alone, those of its last requests first."),
+]
 AssetIdInPath = Annotated[AssetId, DESCRIBED, _uuid_or(AssetNotFound, "asset")]
 UploadIdInPath = Annotated[UploadId, DESCRIBED, _uuid_or(UploadNotFound, "upload")]
 

@@ -59,6 +59,7 @@ class JobViews:
             created_at=job.created_at,
             retry_of=job.retry_of,
             priority=job.priority,
+            labels=job.labels,
         )
         return self.job(new, spec=spec)
 
@@ -89,6 +90,7 @@ class JobViews:
             "error": error_text(failure) if failure else None,
             "error_code": failure.code if failure else None,
             "workflow": job.workflow,
+            "labels": job.labels,
             "step": job.progress.step,
             "max_steps": job.progress.max_steps,
             "seq": job.version,

@@ -40,6 +40,8 @@ def digest_of(request: Request | Retry) -> str:
         asked += ["reuse"]
     if request.priority != NORMAL_PRIORITY:
         asked += [f"priority {request.priority}"]
+    if request.labels:  # they make no other result, but are part of what was asked for
+        asked += ["labels", request.labels]
     canonical = json.dumps(asked, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 

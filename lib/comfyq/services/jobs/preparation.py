@@ -75,6 +75,7 @@ class Preparation:
             seed=admitted.spec.parameters.get("seed"),
             priority=request.priority,
             trace=tracing.traceparent(),
+            labels=request.labels,
         )
         settled = await self._input_files.settle(caller, admitted.spec)
         spec = replace(settled, metadata=request.metadata)
@@ -104,6 +105,7 @@ class Preparation:
             retry_of=earlier.id,
             priority=earlier.priority,
             trace=tracing.traceparent(),
+            labels=earlier.labels,
         )
         return PreparedJob(job, await self._input_files.settle_again(caller, retry.spec))
 

@@ -1,17 +1,16 @@
 """Reading jobs on behalf of a caller."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from comfyq.domain.caller import Caller
 from comfyq.domain.errors import JobNotFound, OutputNotFound
 from comfyq.domain.files.output import OutputPage
-from comfyq.domain.job import Job, JobId, JobStatus
+from comfyq.domain.job import Job, JobId
 from comfyq.domain.job.attempt import Attempt
 from comfyq.domain.submission.provenance import describe
 from comfyq.domain.submission.spec import Spec
-from comfyq.ports.table import Cursor
 from comfyq.records.jobs import JobRecords
 
 
@@ -23,14 +22,6 @@ class Story:
     spec: Spec
     outputs: OutputPage
     attempts: Sequence[Attempt]
-
-
-@dataclass(frozen=True, slots=True)
-class JobPage:
-    """A page of jobs; ``cursor`` is where the next one begins, None after the last."""
-
-    jobs: Sequence[Job]
-    cursor: Cursor | None
 
 
 class JobQueries:
@@ -92,24 +83,3 @@ class JobQueries:
                 f"job {job.id} has no metadata: it was submitted with `metadata` off"
             )
         return describe(job, spec, version=version)
-
-    async def list(
-        self,
-        caller: Caller,
-        *,
-        limit: int,
-        after: Cursor | None = None,
-        statuses: Collection[JobStatus] | None = None,
-    ) -> JobPage:
-        """Return a page of the caller's jobs, newest first."""
-        listed = await self._records.list(
-            caller.tenant, limit=limit, after=after, statuses=statuses
-        )
-        jobs = [await self._existing(job_id) for job_id in listed.ids]
-        return JobPage([job for job in jobs if job is not None], listed.cursor)
-
-    async def _existing(self, job_id: JobId) -> Job | None:
-        try:
-            return await self._records.get(job_id)
-        except JobNotFound:
-            return None  # deleted since; the index lags

@@ -55,6 +55,7 @@ class JobView(BaseModel):
     error: str | None = Field(None, description="Why it failed, readable.")
     error_code: str | None = Field(None, description="Why it failed; stable.")
     workflow: str
+    labels: Mapping[str, str] = Field({}, description="As its request gave them.")
     step: int = Field(0, description="Of the node that is executing.")
     max_steps: int = 0
     eta_s: int | None = Field(

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     RootModel,
@@ -21,6 +22,13 @@ from comfyq.domain.errors import FieldError, InvalidRequest
 from comfyq.domain.graph.documents.encoding import MAX_DEPTH, depth_exceeds
 from comfyq.domain.graph.documents.envelope import is_envelope, is_node
 from comfyq.domain.job.model import HIGHEST_PRIORITY, LOWEST_PRIORITY, NORMAL_PRIORITY
+from comfyq.domain.submission.labels import (
+    CONTROLS,
+    MAX_LABELS,
+    MAX_VALUE_CHARS,
+    NAME_PATTERN,
+    labels_of,
+)
 from comfyq.domain.submission.request import Request
 from comfyq.wire.problems import message_of
 
@@ -31,13 +39,37 @@ COMMON: Mapping[str, bool | int] = {  # to all requests, each with its default
     "reuse": False,
     "priority": NORMAL_PRIORITY,
 }
-BESIDE = {"workflow", "graph", "overrides", "extra_data", *COMMON}  # no values of a workflow
+# no values of a workflow
+BESIDE = {"workflow", "graph", "overrides", "extra_data", "labels", *COMMON}
 MAX_FIELDS = 200  # of a request
 
 
 def _documented(*, optional: bool = True, **schema: Any) -> Any:
     shown = {"anyOf": [schema, {"type": "null"}]} if optional else schema
     return WithJsonSchema(shown)
+
+
+LABELS_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "maxProperties": MAX_LABELS,
+    "propertyNames": {"pattern": f"^{NAME_PATTERN}$"},
+    "additionalProperties": {
+        "type": "string",
+        "minLength": 1,
+        "maxLength": MAX_VALUE_CHARS,
+        "pattern": f"^[^{CONTROLS}]+$",
+    },
+    "default": {},
+}
+LabelsOfRequest = Annotated[
+    dict[str, str],
+    BeforeValidator(labels_of),
+    WithJsonSchema(LABELS_SCHEMA),
+    Field(
+        description="Names and values to find the job by: `GET /generate?label=name=value`. They "
+        "change nothing of what it makes."
+    ),
+]
 
 
 class GenerateRequest(BaseModel):
@@ -129,6 +161,7 @@ class GenerateRequest(BaseModel):
         dict[str, Any],
         Field(description='Inputs of `graph` to replace: `{"6.text": "a fox"}`.'),
     ] = {}
+    labels: LabelsOfRequest = {}
     wait: Annotated[
         bool,
         Field(
@@ -186,6 +219,7 @@ class GenerateRequest(BaseModel):
             metadata=self.metadata,
             reuse=self.reuse,
             priority=self.priority,
+            labels=self.labels,
         )
 
 
@@ -209,17 +243,28 @@ class WorkflowValues(RootModel[dict[str, Any]]):
         _check_fields(value)
         if isinstance(value, dict):
             _check_common(value)
+            if "labels" in value:
+                value = value | {"labels": _labels(value["labels"])}
         return value
 
     def request(self, workflow: str) -> Request:
-        values = {name: value for name, value in self.root.items() if name not in COMMON}
+        beside = {"labels", *COMMON}
+        values = {name: value for name, value in self.root.items() if name not in beside}
         common: Any = {name: self.root.get(name, default) for name, default in COMMON.items()}
-        return Request(workflow=workflow, values=values, **common)
+        labels = self.root.get("labels", {})
+        return Request(workflow=workflow, values=values, labels=labels, **common)
+
+
+def _labels(value: Any) -> dict[str, str]:
+    try:
+        return labels_of(value)
+    except ValueError as wrong:
+        raise ValueError(f"labels: {wrong}") from wrong
 
 
 def _with_graph(body: dict[str, Any]) -> dict[str, Any]:
     """Put a body that is a graph, or an envelope of one, under ``graph``."""
-    own = {"overrides", *COMMON}
+    own = {"overrides", "labels", *COMMON}
     beside = {name: body[name] for name in own & body.keys() if not is_node(body[name])}
     graph = {name: value for name, value in body.items() if name not in beside}
     return {"graph": graph, **beside}

@@ -85,6 +85,13 @@ async def test_by_the_status_that_is_shown(lab: ApiLab) -> None:
         ("limit", "9" * 5_000),
         ("status", "done"),
         ("status", "succeeded"),
+        ("workflow", "w" * 201),
+        ("label", "run"),
+        ("label", "=7"),
+        ("label", "run=\x07"),
+        ("label", f"run={'7' * 65}"),
+        ("created_after", "yesterday"),
+        ("created_before", "2026-11-27T10:00:00"),  # whose clock?
         ("cursor", ""),
         ("cursor", "x"),
         ("cursor", "\0"),
@@ -121,3 +128,42 @@ async def test_a_forged_cursor_is_refused(lab: ApiLab, part: Any) -> None:
 async def test_cursors_come_back_as_they_were() -> None:
     cursor = Cursor("001#ü", "JOB#1", "META")
     assert decode_cursor(encode_cursor(cursor)) == cursor
+
+
+async def test_by_label_workflow_and_time(lab: ApiLab) -> None:
+    by_run = [lab.submit(labels={"run": run, "by": "me"})["id"] for run in ("7", "8")]
+    lab.clock.advance(60)
+    between = lab.clock.now().isoformat()
+    other = lab.submit(workflow="sd15")["id"]
+    assert ids_of(listed(lab, label="run=7")) == by_run[:1]
+    assert ids_of(listed(lab, label=["run=8", "by=me"])) == by_run[1:]
+    assert ids_of(listed(lab, label=["run=8", "by=you"])) == []
+    assert ids_of(listed(lab, workflow="sd15.json")) == [other]
+    assert ids_of(listed(lab, created_after=between)) == [other]
+    assert set(ids_of(listed(lab, created_before=between))) == set(by_run)
+    assert ids_of(listed(lab, created_after="9000-01-01T00:00:00Z")) == []
+    assert len(ids_of(listed(lab, created_after="0001-01-01T00:00:00Z"))) == 3
+    assert ids_of(listed(lab, created_before="0001-01-01T00:00:00Z")) == []
+    contradiction = lab.client.get("/generate", params={"label": ["run=7", "run=8"]})
+    assert contradiction.status_code == 422
+    assert "two values" in contradiction.json()["detail"]
+
+
+async def test_by_batch(lab: ApiLab) -> None:
+    lab.submit()
+    requests = [{"prompt": "a fox", "labels": {"n": str(n)}} for n in range(5)]
+    body = {"requests": [*requests[:2], {"steps": "x"}, *requests[2:]]}
+    batch = lab.client.post("/generate/batch", json=body).json()
+    ids = [each["job"]["id"] for each in batch["items"] if each["job"]]
+    first = listed(lab, batch=batch["batch_id"], limit=3)
+    assert ids_of(first) == ids[:1:-1]
+    rest = listed(lab, batch=batch["batch_id"].upper(), cursor=first["next_cursor"])
+    assert (ids_of(rest), rest["next_cursor"]) == (ids[1::-1], None)
+    assert ids_of(listed(lab, batch=batch["batch_id"], label="n=3")) == [ids[3]]
+    await lab.fail(ids[4], JobError("node-error", "it broke"))
+    assert ids_of(listed(lab, batch=batch["batch_id"], status="failed")) == [ids[4]]
+    others = listed(lab, limit=1)["next_cursor"]
+    query = {"batch": batch["batch_id"], "cursor": others}
+    assert lab.client.get("/generate", params=query).json()["code"] == "invalid-cursor"
+    missing = lab.client.get("/generate", params={"batch": "0" * 8 + batch["batch_id"][8:]})
+    assert (missing.status_code, missing.json()["code"]) == (404, "batch-not-found")

@@ -124,6 +124,7 @@ def test_the_request_is_that_of_the_specification(document: dict[str, Any]) -> N
         "overrides",
         "extra_data",
         "wait",
+        "labels",
         "reuse",
         "metadata",
         "priority",

@@ -21,7 +21,10 @@ def lab() -> ApiLab:
 @pytest.mark.parametrize(
     ("path", "known"),
     [
-        ("/generate?limit=5&wait=10", "known: cursor, limit, status"),
+        (
+            "/generate?limit=5&wait=10",
+            "known: batch, created_after, created_before, cursor, label, limit, status, workflow",
+        ),
         (f"/generate/{NOBODYS}?wait=10", "it takes none"),
         (f"/generate/{NOBODYS}/outputs/0?wait=10&expires=1", "known: expires, signature"),
         ("/health?wait=10", "it takes none"),

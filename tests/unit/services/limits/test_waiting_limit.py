@@ -5,10 +5,8 @@ from typing import Any
 
 import pytest
 
-from comfyq.domain import job as jobs
 from comfyq.domain.caller import DEFAULT_TENANT, Caller, Scope, TenantId
 from comfyq.domain.errors import TooManyWaiting
-from comfyq.domain.job import JobError, JobStatus
 from comfyq.domain.tenant import Limits
 from comfyq.records.indexes.waiting_jobs import WaitingRecords
 from comfyq.records.tenants import TenantRecords
@@ -122,25 +120,6 @@ async def test_what_is_accepted_while_others_are_counted_takes_room(farm: Farm) 
             go_on.set()
     with pytest.raises(TooManyWaiting):
         await limit.acquire(caller)
-
-
-async def test_a_list_by_status_reads_what_it_shows_and_no_more(farm: Farm) -> None:
-    """It does not read through what has ended otherwise."""
-    error = JobError("x", "x")
-    for number in range(60):
-        job = await farm.submit()
-        if number % 20 == 7:
-            failed = jobs.refuse(job, now=farm.clock.now(), error=error)
-            await farm.records.save(failed)
-        farm.clock.advance(1)
-    before = farm.table.listed
-    failures = {JobStatus.FAILED, JobStatus.EXPIRED}
-    listed = await farm.records.list(DEFAULT_TENANT, limit=2, statuses=failures)
-    assert len(listed.ids) == 2
-    assert farm.table.listed - before <= 2
-    rest = await farm.records.list(DEFAULT_TENANT, limit=2, statuses=failures, after=listed.cursor)
-    assert (len(rest.ids), rest.cursor) == (1, None)
-    assert farm.table.listed - before <= 4
 
 
 def limit_of(farm: Farm, cap: int, *, waiting: WaitingRecords) -> WaitingLimit:

@@ -9,7 +9,7 @@ from fastapi import Depends, Query, Request, Response
 from comfyq.domain.caller import Caller
 from comfyq.domain.files.output import MAX_OUTPUTS
 from comfyq.domain.job import Job, JobStatus
-from comfyq.domain.job.shown_status import STATUSES, ShownStatus
+from comfyq.domain.submission.selection import EVERY
 from comfyq.edges.api.authentication import Canceler, Reader
 from comfyq.edges.api.cursors import CursorInQuery, decode_cursor, encode_cursor
 from comfyq.edges.api.dependencies import (
@@ -25,6 +25,7 @@ from comfyq.edges.api.links import GENERATE
 from comfyq.edges.api.output_views import ANSWER_BYTES, OutputViews
 from comfyq.edges.api.responses import JSON_BODY, problems, rendered
 from comfyq.edges.api.router import Router
+from comfyq.edges.api.selections import SelectionInQuery
 from comfyq.edges.api.submitting import (
     ACCEPTED,
     NOT_RUN,
@@ -34,6 +35,7 @@ from comfyq.edges.api.submitting import (
 )
 from comfyq.services.jobs.cancellation import Cancellation
 from comfyq.services.jobs.estimates import Estimates
+from comfyq.services.jobs.listing import JobListing
 from comfyq.services.jobs.purge import Purge
 from comfyq.services.jobs.queries import JobQueries
 from comfyq.wire.generate.jobs import JobList, JobView, OutputList, StoryView
@@ -46,6 +48,9 @@ class GenerateServices(SubmissionServices, Protocol):
 
     @property
     def queries(self) -> JobQueries: ...
+
+    @property
+    def listing(self) -> JobListing: ...
 
     @property
     def cancellation(self) -> Cancellation: ...
@@ -82,14 +87,18 @@ async def listing(
     views: Views,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     cursor: CursorInQuery = None,
-    status: ShownStatus | None = None,
+    selection: SelectionInQuery = EVERY,
 ) -> JobList:
-    """Your jobs, newest first."""
-    page = await services.queries.list(
+    """Your jobs, newest first; each has all that the query asks for.
+
+    A request looks at a bounded number of jobs: its page may have fewer than `limit`, or none,
+    while `next_cursor` says that there may be more.
+    """
+    page = await services.listing.page(
         caller,
+        selection,
         limit=limit,
         after=None if cursor is None else decode_cursor(cursor),
-        statuses=None if status is None else _statuses(status),
     )
     share = MAX_OUTPUTS // max(1, len(page.jobs))
     shown = [_summary(services, caller, views, job, share) for job in page.jobs]
@@ -187,8 +196,3 @@ async def _summary(
         return views.job(job)
     outputs = await services.queries.outputs(caller, job.id, end=share)
     return views.job(job, outputs=outputs, room=ANSWER_BYTES * share // MAX_OUTPUTS)
-
-
-def _statuses(shown: ShownStatus) -> frozenset[JobStatus]:
-    """Every status that is shown as ``shown``."""
-    return frozenset(status for status, name in STATUSES.items() if name == shown)

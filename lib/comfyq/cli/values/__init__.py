@@ -1,0 +1,1 @@
+"""Values of options, as they are typed."""

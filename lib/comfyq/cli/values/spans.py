@@ -1,0 +1,36 @@
+"""Spans of time and points in time, as options of commands have them."""
+
+import re
+import time
+from datetime import UTC, datetime, timedelta
+
+from comfyq.cli.errors import CannotStart
+
+UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 7 * 86_400}
+
+
+def span_of(text: str, option: str) -> timedelta:
+    """Return the span that is written as 90d; raises CannotStart."""
+    span = _span(text)
+    if span is None:
+        raise CannotStart(f"{option}: {text!r} is no time; write 90d, 12h, 30m or 2w")
+    return span
+
+
+def time_of(text: str, option: str) -> str:
+    """Return a time as the API takes it: so long ago, or what is written; without an offset it is
+    this machine's. Raises CannotStart."""
+    if (ago := _span(text)) is not None:
+        return (datetime.fromtimestamp(time.time(), UTC) - ago).isoformat()  # noqa: TID251 - as typed
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC).isoformat()
+    except (ValueError, OverflowError):
+        raise CannotStart(
+            f"{option}: {text!r} is no time; write 2d, 12h or 30m for so long ago, or "
+            "2026-11-27T10:00"
+        ) from None
+
+
+def _span(text: str) -> timedelta | None:
+    parts = re.fullmatch(r"([1-9][0-9]{0,5})([smhdw])", text)
+    return None if parts is None else timedelta(seconds=int(parts[1]) * UNITS_S[parts[2]])
