@@ -13,13 +13,8 @@ DomainError
       - InputInvalid        the file has the wrong content, or is too large
       - InputForbidden      the file's address is one that workers do not fetch from
   + NotFound
-    - JobNotFound
-    - WorkflowNotFound
-    - OutputNotFound
-    - BatchNotFound
-    - DeadLetterNotFound
-    - AssetNotFound
-    - UploadNotFound
+    - JobNotFound, OutputNotFound, BatchNotFound, WorkflowNotFound
+    - AssetNotFound, UploadNotFound, DeadLetterNotFound
     - ConnectionNotFound    no client is stored for this socket
     - ApiKeyNotFound
   + Unauthenticated         the credentials name nobody; ``given``: there were some

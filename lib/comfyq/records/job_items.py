@@ -121,8 +121,7 @@ def from_item(item: Item) -> Job:
         id=JobId(item["pk"].removeprefix("JOB#")),
         tenant=TenantId(item["tenant"]),
         workflow=item["workflow"],
-        seed=item.get("seed"),
-        labels=item.get("labels", {}),
+        **_asked(item),
         family=item["family"],
         created_at=from_ms(item["created"]),
         priority=item.get("priority", NORMAL_PRIORITY),
@@ -157,6 +156,11 @@ def from_item(item: Item) -> Job:
         due_at=from_ms(int(item["ask"])),
         version=item["version"],
     )
+
+
+def _asked(item: Item) -> dict[str, Any]:
+    """Return what of a job its request said, if it did."""
+    return {"seed": item.get("seed"), "labels": item.get("labels", {})}
 
 
 def _lease(item: Item) -> Lease | None:

@@ -41,6 +41,9 @@ NameColumn = Annotated[
         "is not sent where the workflow has no such value.",
     ),
 ]
+Out = Annotated[
+    Path | None, typer.Option(help="Where outputs go; implies --wait.", show_default=".")
+]
 New = Annotated[
     bool, typer.Option("--new", help="Make new jobs, also if the same file was sent before.")
 ]
@@ -51,9 +54,7 @@ def batch(
     ctx: typer.Context,
     file: RequestsFile,
     wait: Wait = None,
-    out: Annotated[
-        Path | None, typer.Option(help="Where outputs go; implies --wait.", show_default=".")
-    ] = None,
+    out: Out = None,
     name: NameColumn = None,
     label: LabelOptions = None,
     new: New = False,

@@ -79,8 +79,10 @@ class Preparation:
         )
         settled = await self._input_files.settle(caller, admitted.spec)
         spec = replace(settled, metadata=request.metadata)
-        if not request.reuse:
-            return PreparedJob(job, spec)
+        return await self._reusing(job, spec) if request.reuse else PreparedJob(job, spec)
+
+    async def _reusing(self, job: Job, spec: Spec) -> PreparedJob:
+        """Let a job succeed with the results of an earlier one like it, if there are any."""
         spec = self._result_cache.keyed(spec)
         cached = await self._result_cache.find(job, spec)
         if cached is None:
