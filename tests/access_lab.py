@@ -38,6 +38,7 @@ class Things:
     upload_id: str
     letter_id: str
     key_id: str
+    tenant_id: str
     output_query: str
     upload_query: str
 
@@ -126,6 +127,7 @@ class KeyedServer(JobMoves, ABC):
             upload_id=offer["id"],
             letter_id=doorbell.id,
             key_id=made("/keys", json={"name": "another"})["id"],
+            tenant_id=DEFAULT_TENANT,
             output_query=links.query(JobId(job_id), 0),
             upload_query=upload_query,
         )

@@ -17,7 +17,10 @@ from comfyq.edges.websocket.rendering import render
 from comfyq.ports.notifier import Notifier
 from comfyq.records.jobs import JobRecords
 from comfyq.records.subscriptions import SubscriptionRecords
+from comfyq.records.tenants import TenantRecords
 from comfyq.services.files.signed_links import SignedLinks
+from comfyq.services.limits.known_tenants import KnownTenants
+from comfyq.services.limits.retention import Retention
 from comfyq.services.notify.announcer import Announcer
 from comfyq.services.notify.subscriptions import Subscriptions
 from comfyq.testing.memory.clock import ManualClock
@@ -52,7 +55,10 @@ class FollowedJobs:
             notifier=notifier,
             render=self._render,
             clock=self.clock,
-            retention=timedelta(days=7),
+            retention=Retention(
+                tenants=KnownTenants(records=TenantRecords(self.table), clock=self.clock),
+                usual=timedelta(days=7),
+            ),
             estimate=self._estimated,
         )
         self.estimate = NOTHING  # of each queued job

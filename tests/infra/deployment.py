@@ -186,6 +186,12 @@ class Api:
             event["rawQueryString"] = at.query
         return self._call(event | changes)
 
+    def put(self, path: str, body: str) -> Answer:
+        """Send JSON by PUT."""
+        event = _event("apigw/generate") | {"body": body}
+        event["requestContext"]["http"] |= {"method": "PUT", "path": path}
+        return self._call(event | {"rawPath": path})
+
     def submit(self, key: str, *, steps: int = 2, **more: Any) -> str:
         """The id of a new job."""
         event = _event("apigw/generate")

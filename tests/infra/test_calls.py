@@ -69,10 +69,18 @@ def test_who_runs_graphs_of_clients_reads_no_secret() -> None:
     assert not partitions & {"KEY", "TICKET#*", "SOCKETS#*"}
 
 
+def test_nobody_changes_what_the_audit_log_has() -> None:
+    """It is added to and read; a put that would replace an entry is refused by its condition."""
+    for role, rights in recorded().items():
+        actions = {right.action for right in rights if right.partition == "AUDIT#*"}
+        assert actions <= {"dynamodb:PutItem", "dynamodb:Query"}, role
+    assert Right("dynamodb:PutItem", "${Table.Arn}", "AUDIT#*") in recorded()["ApiRole"]
+
+
 def test_every_partition_of_the_records_is_somebodys() -> None:
     """A kind of item that no role was seen to use is a path that the story does not take."""
     written = set[str]()
-    for path in RECORDS.glob("*.py"):
+    for path in RECORDS.rglob("*.py"):
         text = path.read_text(encoding="utf-8")
         written |= {f"{kind}#*" for kind in re.findall(r'(?:"pk": |return |\()f"([A-Z]+)#', text)}
         written |= set(re.findall(r'^(?:PARTITION|ASIDE) = "([A-Z]+)"', text, re.MULTILINE))

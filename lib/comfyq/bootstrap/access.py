@@ -15,11 +15,14 @@ from comfyq.config import OidcSettings, Settings
 from comfyq.domain.caller import TenantId
 from comfyq.ports.authenticator import Authenticator
 from comfyq.ports.clock import Clock
+from comfyq.records.access.audit import AuditRecords
+from comfyq.records.access.tickets import TicketRecords
 from comfyq.records.api_keys import ApiKeyRecords
-from comfyq.records.tickets import TicketRecords
 from comfyq.services.access.api_keys import ApiKeys
+from comfyq.services.access.audit import Audit
 from comfyq.services.access.open_sockets import OpenSockets
 from comfyq.services.access.tickets import Tickets
+from comfyq.services.operations.tenants import Tenants
 
 if TYPE_CHECKING:
     from comfyq.adapters.oidc.tokens import OidcTokens
@@ -35,10 +38,16 @@ class AccessServices(Records):
         )
 
     @cached_property
+    def audit(self) -> Audit:
+        records = AuditRecords(self.ports.table, new_id=lambda: secrets.token_hex(8))
+        return Audit(records=records, clock=self.ports.clock)
+
+    @cached_property
     def api_keys(self) -> ApiKeys:
         return ApiKeys(
             records=ApiKeyRecords(self.ports.table),
             sockets=self.open_sockets,
+            audit=self.audit,
             clock=self.ports.clock,
             draw=secrets.token_hex,
         )
@@ -90,15 +99,28 @@ def tokens_of(settings: OidcSettings, *, clock: Clock) -> "OidcTokens":
     )
 
 
+def tenants_of(services: AccessServices) -> Tenants:
+    return Tenants(
+        records=services.tenant_records, retention=services.retention, audit=services.audit
+    )
+
+
 @asynccontextmanager
 async def opened_keys(settings: Settings) -> AsyncIterator[ApiKeys]:
-    """Yield the API keys of a deployment, by its table alone.
+    """Yield the API keys of a deployment; see ``opened_access``."""
+    async with opened_access(settings) as services:
+        yield services.api_keys
+
+
+@asynccontextmanager
+async def opened_access(settings: Settings) -> AsyncIterator[AccessServices]:
+    """Yield the services of access of a deployment, by its table alone.
 
     Raises:
         MissingSetting, TableUnavailable.
     """
     ports = open_ports(settings)
     try:
-        yield AccessServices(settings, ports).api_keys
+        yield AccessServices(settings, ports)
     finally:
         ports.close()

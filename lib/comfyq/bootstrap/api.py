@@ -11,6 +11,7 @@ from comfyq.edges.api.app import Lifespan
 from comfyq.edges.api.router import Router
 from comfyq.edges.api.routes import (
     assets,
+    audit,
     batches,
     dead_letters,
     health,
@@ -18,6 +19,7 @@ from comfyq.edges.api.routes import (
     metrics,
     quota,
     retries,
+    tenants,
     uploads,
     workers,
     workflows,
@@ -37,6 +39,8 @@ ROUTERS: Sequence[Router[Services]] = (
     metrics.router,
     keys.router,
     keys.ticket_router,
+    audit.router,
+    tenants.router,
 )
 
 

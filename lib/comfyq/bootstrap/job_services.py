@@ -158,6 +158,7 @@ class JobServices(FileServices):
             cancellation=self.cancellation,
             announcer=self.announcer,
             deletion=self.job_deletion,
+            audit=self.audit,
         )
 
     @cached_property

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 from comfyq.bootstrap.ports import Ports
 from comfyq.config import Settings
+from comfyq.domain.caller import TenantId
 from comfyq.records.batches import BatchRecords
 from comfyq.records.demand import DemandRecords
 from comfyq.records.files.assets import AssetRecords
@@ -17,7 +18,10 @@ from comfyq.records.retries import RetryRecords
 from comfyq.records.run_times import RunTimeRecords
 from comfyq.records.store_kinds import StoreKindRecords
 from comfyq.records.subscriptions import SubscriptionRecords
+from comfyq.records.tenants import TenantRecords
 from comfyq.records.workers import WorkerRecords
+from comfyq.services.limits.known_tenants import KnownTenants
+from comfyq.services.limits.retention import Retention
 from comfyq.services.operations.deadlines import Deadlines
 
 LONGEST_JOB = timedelta(days=7)  # from its submission to its end, in reason
@@ -30,10 +34,20 @@ class Records:
         self.settings = settings
         self.ports = ports
 
-    @property
-    def retention(self) -> timedelta:
-        """Return how long ended jobs and uploaded files are kept."""
-        return timedelta(seconds=self.settings.limits.retention_s)
+    @cached_property
+    def tenant_records(self) -> TenantRecords:
+        return TenantRecords(self.ports.table)
+
+    @cached_property
+    def known_tenants(self) -> KnownTenants:
+        return KnownTenants(records=self.tenant_records, clock=self.ports.clock)
+
+    @cached_property
+    def retention(self) -> Retention:
+        return Retention(
+            tenants=self.known_tenants,
+            usual=timedelta(seconds=self.settings.limits.retention_s),
+        )
 
     @cached_property
     def records(self) -> JobRecords:
@@ -91,8 +105,10 @@ class Records:
 
     @cached_property
     def batch_records(self) -> BatchRecords:
-        longest = self.retention + LONGEST_JOB
-        return BatchRecords(self.ports.table, new_write_id=lambda: uuid4().hex, kept=longest)
+        async def kept(tenant: TenantId) -> timedelta:
+            return await self.retention.of(tenant) + LONGEST_JOB
+
+        return BatchRecords(self.ports.table, new_write_id=lambda: uuid4().hex, kept=kept)
 
     @cached_property
     def retry_records(self) -> RetryRecords:

@@ -4,6 +4,7 @@ from functools import cached_property
 from uuid import uuid4
 
 from comfyq.aio.stall_watch import StallWatch
+from comfyq.bootstrap.access import tenants_of
 from comfyq.bootstrap.job_services import JobServices
 from comfyq.bootstrap.telemetry.measurements import Measurements
 from comfyq.domain.submission.batch import BatchId
@@ -23,6 +24,7 @@ from comfyq.services.operations.health import Health
 from comfyq.services.operations.live_workers import LiveWorkers
 from comfyq.services.operations.quotas import Quotas
 from comfyq.services.operations.reaper import Reaper
+from comfyq.services.operations.tenants import Tenants
 
 
 class Services(JobServices):
@@ -136,12 +138,17 @@ class Services(JobServices):
         )
 
     @cached_property
+    def tenants(self) -> Tenants:
+        return tenants_of(self)
+
+    @cached_property
     def dead_letters(self) -> DeadLetters:
         return DeadLetters(
             records=self.dead_letter_records,
             jobs=self.records,
             queue=self.ports.queue,
             resubmission=self.intake,
+            audit=self.audit,
             clock=self.ports.clock,
         )
 

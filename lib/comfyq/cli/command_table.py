@@ -71,7 +71,7 @@ ENTRIES = (
     ),
     CommandEntry(
         "quota",
-        "limits:quota",
+        "tenants:quota",
         "Show what you may use, and what you have used of it.",
         ASKING,
     ),
@@ -154,10 +154,24 @@ ENTRIES = (
     ),
     CommandEntry(
         "tenants limit",
-        "limits:limit",
+        "tenants:limit",
         "Give a tenant limits of its own, instead of the settings'.",
     ),
-    CommandEntry("tenants list", "limits:listing", "List tenants that have limits of their own."),
+    CommandEntry("tenants list", "tenants:listing", "List tenants that have limits of their own."),
+    CommandEntry(
+        "tenants show", "tenants:show", "Show for how long a tenant's jobs and files are kept."
+    ),
+    CommandEntry(
+        "tenants retention",
+        "tenants:retention",
+        "Keep a tenant's ended jobs and files for a time of its own.",
+    ),
+    CommandEntry(
+        "audit",
+        "tenants:audit",
+        "Show who did what to a tenant's keys and data, newest first, for a year.",
+        SERVING,
+    ),
     CommandEntry(
         "dead list", "dead:listing", "List dead letters, newest first. They are kept for 14 days."
     ),
@@ -191,7 +205,7 @@ ENTRIES = (
 GROUPS = {
     "keys": ("Say who may use a server.", SERVING),
     "profiles": ("Name servers, with what they know you by.", ASKING),
-    "tenants": ("Say what each tenant may use.", SERVING),
+    "tenants": ("Say what each tenant may use, and how long its data is kept.", SERVING),
     "dead": ("Read and resend what the queues gave up on.", ASKING),
     "workflows": ("Check and import workflows.", AUTHORING),
     "infra": ("Make what comfyq runs on, and check it.", SERVING),

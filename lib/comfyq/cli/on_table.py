@@ -1,8 +1,11 @@
 """Commands that work on the table itself, so that they need no server."""
 
 import asyncio
+import getpass
+import os
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager
+from socket import gethostname
 from typing import TypeVar
 
 from comfyq.aio.logs import log
@@ -11,6 +14,7 @@ from comfyq.cli.errors import CannotStart
 from comfyq.cli.options import DataDir
 from comfyq.cli.starting import readable_failures, settings_with
 from comfyq.config import Settings
+from comfyq.domain.audit import Actor
 from comfyq.domain.caller import TenantId, tenant_id
 from comfyq.local.private_files import keep_private
 
@@ -34,6 +38,15 @@ def on_table(
                 return await work(services)
 
         return asyncio.run(done())
+
+
+def operator() -> Actor:
+    """Return who runs this command, and on which machine."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):  # a container's user may have no name
+        name = str(os.getuid())
+    return Actor(f"user {name}", gethostname())
 
 
 def tenant_of(text: str, *, option: str = "--tenant") -> TenantId:

@@ -49,6 +49,16 @@ class Caller:
     until: datetime | None = None  # when that key expires
     requests_per_minute: int | None = None  # with that key; None: as many as with any other
     only_job: str | None = None  # the one job that it may follow; None: every one of its tenant
+    address: str | None = None  # that it asks from, as the server sees it
+
+    @property
+    def who(self) -> str:
+        """Return who it is, for the audit log."""
+        if self.key is not None:
+            return f"key {self.key}"
+        return (
+            "owner" if self.until is None else "token"
+        )  # who signs in elsewhere does so for a time
 
     def require(self, scope: Scope) -> None:
         """Raise MissingScope unless the caller has ``scope``."""

@@ -2,10 +2,9 @@
 
 DomainError
   + InvalidRequest          the request cannot be carried out; ``fields`` names each bad field
-    - InvalidParameters
     - InvalidGraph          no ComfyUI that is known can run it; ``node_errors`` says why
+    - InvalidParameters, InvalidCursor
     - IdempotencyMismatch   the key was used before, for another request
-    - InvalidCursor
     - InvalidUpload         the file sent is not as announced
     - InvalidWorkflow       a manifest or graph is broken (at start, never at a client)
     - InputRefused          an input file of a job cannot be used
@@ -14,9 +13,8 @@ DomainError
       - InputForbidden      the file's address is one that workers do not fetch from
   + NotFound
     - JobNotFound, OutputNotFound, BatchNotFound, WorkflowNotFound
-    - AssetNotFound, UploadNotFound, DeadLetterNotFound
+    - AssetNotFound, UploadNotFound, DeadLetterNotFound, ApiKeyNotFound, TenantNotFound
     - ConnectionNotFound    no client is stored for this socket
-    - ApiKeyNotFound
   + Unauthenticated         the credentials name nobody; ``given``: there were some
   + Forbidden
     - BadSignature          a link that this server did not sign, or that has expired
@@ -29,10 +27,8 @@ DomainError
     - JobNotEnded           it cannot be deleted before its worker has stopped it
     - JobReused             it cannot be deleted before the jobs that have its files
     - NotRetriable          the job has not failed, or has no graph
-    - LeaseHeld             another worker's lease has not expired
-    - LeaseLost             the caller's fencing token is no longer the job's
-    - UploadIncomplete      the file has not been sent yet
-    - UploadTaken           another file was sent to the same link before
+    - LeaseHeld, LeaseLost: another worker's lease holds; the caller's token is out of date
+    - UploadIncomplete, UploadTaken: the file was not sent yet; another was sent to its link
     - StaleJob              the job was changed since it was read
     - TooContended          concurrent changes were stored first too often; trying again may help
   + Unavailable             a service that comfyq needs does not answer; trying again may help
@@ -171,6 +167,10 @@ class ConnectionNotFound(NotFound):
 
 class ApiKeyNotFound(NotFound):
     code = "key-not-found"
+
+
+class TenantNotFound(NotFound):
+    code = "tenant-not-found"
 
 
 class Unauthenticated(DomainError):

@@ -30,3 +30,4 @@ class Tenant:
 
     id: TenantId
     limits: Limits = field(default_factory=Limits)
+    retention_s: int | None = None  # its ended jobs and its files are kept for so long

@@ -5,17 +5,16 @@ missing, and nothing has to list them.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import astuple, dataclass, replace
 from datetime import timedelta
-from typing import Any
 from uuid import UUID, uuid5
 
 from comfyq.aio.tasks import limited
 from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import BatchNotFound, FieldError, StaleJob, TooContended, TooLarge
 from comfyq.domain.job import Job, JobId
-from comfyq.domain.submission.batch import MAX_REQUESTS, Batch, BatchId, Refusal, Retried
+from comfyq.domain.submission.batch import MAX_REQUESTS, Batch, BatchId, Refusal
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.table import (
     MAX_ITEM_BYTES,
@@ -32,7 +31,7 @@ from comfyq.records.job_items import to_item
 from comfyq.records.job_log import log_accepted
 from comfyq.records.job_outputs import reused_outputs
 from comfyq.records.job_parts import label_items, spec_item
-from comfyq.records.retry_notes import retry_puts
+from comfyq.records.retry_notes import retried_of, retried_values, retry_puts
 from comfyq.records.times import from_ms, sortable, to_ms
 
 AT_ONCE = 10  # batches of a page that are read at the same time
@@ -51,9 +50,16 @@ class Member:
 
 
 class BatchRecords:
-    """``kept`` is how long a batch is known: as long as the longest of its jobs may be."""
+    """``kept`` returns how long a tenant's batch is known: as long as the longest of its jobs may
+    be."""
 
-    def __init__(self, table: Table, *, new_write_id: Callable[[], str], kept: timedelta) -> None:
+    def __init__(
+        self,
+        table: Table,
+        *,
+        new_write_id: Callable[[], str],
+        kept: Callable[[TenantId], Awaitable[timedelta]],
+    ) -> None:
         self._table = table
         self._new_write_id = new_write_id
         self._kept = kept
@@ -66,7 +72,7 @@ class BatchRecords:
             StaleJob: there is a batch of this id.
         """
         write_id = self._new_write_id()
-        writes = [Put(self._item(batch) | {"wid": write_id}, absent=True)]
+        writes = [Put(await self._item(batch) | {"wid": write_id}, absent=True)]
         if promise is not None:
             writes.append(Put(idempotency_item(promise), absent=True))
         try:
@@ -82,7 +88,7 @@ class BatchRecords:
 
     async def refuse(self, batch: Batch) -> None:
         """Store why requests of a batch were refused; again, if it is retried."""
-        ttl = self._ttl(batch)
+        ttl = await self._ttl(batch)
         puts = [Put(_refusal_item(batch.id, n, why, ttl)) for n, why in batch.refusals.items()]
         for at in range(0, len(puts), MAX_WRITES):
             await self._table.write(*puts[at : at + MAX_WRITES])
@@ -116,7 +122,7 @@ class BatchRecords:
         write_id = self._new_write_id()
         try:
             await self._table.write(
-                Put(self._item(canceled) | {"wid": write_id}, version=batch.version)
+                Put(await self._item(canceled) | {"wid": write_id}, version=batch.version)
             )
         except ConditionFailed as refused:
             stored = refused.found.get(0)
@@ -195,7 +201,7 @@ class BatchRecords:
             else:
                 return
 
-    def _item(self, batch: Batch) -> dict[str, object]:
+    async def _item(self, batch: Batch) -> dict[str, object]:
         pk, sk = _key(batch.id)
         return {
             "pk": pk,
@@ -206,14 +212,14 @@ class BatchRecords:
             "size": batch.size,
             "digest": batch.digest,
             "canceled": batch.canceled,
-            "ttl": self._ttl(batch),
+            "ttl": await self._ttl(batch),
             "tpk": f"BATCHES#{batch.tenant}",
             "tsk": f"{sortable(batch.created_at)}#{batch.id}",
-            **_retried_values(batch.retried),
+            **retried_values(batch.retried),
         }
 
-    def _ttl(self, batch: Batch) -> int:
-        return to_ms(batch.created_at + self._kept) // 1000
+    async def _ttl(self, batch: Batch) -> int:
+        return to_ms(batch.created_at + await self._kept(batch.tenant)) // 1000
 
 
 def member_id(batch_id: BatchId, index: int) -> JobId:
@@ -254,23 +260,10 @@ def _batch(item: Item, refusals: dict[int, Refusal]) -> Batch:
         size=item["size"],
         digest=item["digest"],
         canceled=item["canceled"],
-        retried=_retried(item.get("retried")),
+        retried=retried_of(item.get("retried")),
         refusals=refusals,
         version=item["version"],
     )
-
-
-def _retried_values(retried: Retried | None) -> dict[str, object]:
-    if retried is None:
-        return {}
-    return {"retried": [retried.batch_id, retried.size, list(retried.indexes)]}
-
-
-def _retried(stored: Sequence[Any] | None) -> Retried | None:
-    if stored is None:
-        return None
-    batch_id, size, indexes = stored
-    return Retried(batch_id, int(size), tuple(map(int, indexes)))
 
 
 def _refusal_item(batch_id: BatchId, index: int, refusal: Refusal, ttl: int) -> Item:

@@ -4,7 +4,11 @@ It is written in the transaction of that job and deleted with it or with the ear
 has one retry at most; a further one is the retry of the newest.
 """
 
+from collections.abc import Sequence
+from typing import Any
+
 from comfyq.domain.job import Job, JobId
+from comfyq.domain.submission.batch import Retried
 from comfyq.ports.table import ConditionFailed, Key, Put
 
 RETRY = "RETRY"
@@ -36,3 +40,16 @@ def raise_if_retried(refused: ConditionFailed, job: Job, *, position: int) -> No
     note = refused.found.get(position)
     if job.retry_of is not None and note is not None and note["job"] != job.id:
         raise AlreadyRetried(JobId(note["job"])) from refused
+
+
+def retried_values(retried: Retried | None) -> dict[str, object]:
+    if retried is None:
+        return {}
+    return {"retried": [retried.batch_id, retried.size, list(retried.indexes)]}
+
+
+def retried_of(stored: Sequence[Any] | None) -> Retried | None:
+    if stored is None:
+        return None
+    batch_id, size, indexes = stored
+    return Retried(batch_id, int(size), tuple(map(int, indexes)))

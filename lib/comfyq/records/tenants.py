@@ -60,8 +60,13 @@ def _item(tenant: Tenant, version: int) -> Item:
         "sk": tenant.id,
         "version": version,
         "limits": asdict(tenant.limits),
+        "retention_s": tenant.retention_s,
     }
 
 
 def _tenant(item: Item) -> Tenant:
-    return Tenant(id=TenantId(item["sk"]), limits=Limits(**item["limits"]))
+    return Tenant(
+        id=TenantId(item["sk"]),
+        limits=Limits(**item["limits"]),
+        retention_s=item.get("retention_s"),
+    )

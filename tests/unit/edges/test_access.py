@@ -83,6 +83,11 @@ ROUTES = {
     "POST /keys": Route(Scope.ADMIN, 201, request={"json": {"name": "mine"}}),
     "GET /keys": Route(Scope.ADMIN, 200),
     "DELETE /keys/{key_id}": Route(Scope.ADMIN, 200, NOT_FOUND),
+    "GET /tenants/{tenant_id}": Route(Scope.ADMIN, 200, NOT_FOUND),
+    "PUT /tenants/{tenant_id}": Route(
+        Scope.ADMIN, 200, NOT_FOUND, request={"json": {"retention_s": 3_600}}
+    ),
+    "GET /audit": Route(Scope.ADMIN, 200),
     "POST /ws-ticket": Route(Scope.READ, 201, request={"json": {}}),
 }
 
@@ -267,7 +272,7 @@ async def test_what_is_another_tenants_is_answered_as_what_is_not_there(
     """Nobody can tell by an answer that there is such a thing."""
     key, theirs = await lab.key(tenant=OTHER), await kept(lab)
     absent = {name: getattr(theirs, name)[:-8] + "00000000" for name in (*UUIDS, "key_id")}
-    nobodys = replace(theirs, **absent, letter_id="letter-0")
+    nobodys = replace(theirs, **absent, letter_id="letter-0", tenant_id="nobody")
     there, missing = (asked(lab, place, each, key) for each in (theirs, nobodys))
     assert (there.status_code, there.json()["code"]) == (404, missing.json()["code"])
     assert there.json()["title"] == missing.json()["title"]
@@ -287,7 +292,7 @@ def _given(place: str, things: Things) -> set[str]:
 
 
 def _values(things: Things) -> dict[str, str]:
-    names = (*UUIDS, "letter_id", "key_id")
+    names = (*UUIDS, "letter_id", "key_id", "tenant_id")
     queries = ("output_query", "upload_query")
     values = {name: str(getattr(things, name)) for name in (*names, *queries)}
     return values | {"name": "sd15", "index": "0"}

@@ -22,10 +22,6 @@ class LimitServices(AccessServices):
     """The services of limits and of access, over one set of ports."""
 
     @cached_property
-    def tenant_records(self) -> TenantRecords:
-        return TenantRecords(self.ports.table)
-
-    @cached_property
     def tenant_limits(self) -> TenantLimits:
         tenants = self.settings.tenants
         settings = Limits(
@@ -34,7 +30,7 @@ class LimitServices(AccessServices):
             waiting_jobs=tenants.waiting_jobs,
             stored_bytes=self.settings.limits.uploads_bytes,
         )
-        return TenantLimits(records=self.tenant_records, settings=settings)
+        return TenantLimits(tenants=self.known_tenants, settings=settings)
 
     @cached_property
     def rate_limit(self) -> RateLimit:

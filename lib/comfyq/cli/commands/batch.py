@@ -33,6 +33,9 @@ RequestsFile = Annotated[
 Wait = Annotated[
     bool | None, typer.Option("--wait/--no-wait", help="Until all have ended; fetch outputs.")
 ]
+Out = Annotated[
+    Path | None, typer.Option(help="Where outputs go; implies --wait.", show_default=".")
+]
 NameColumn = Annotated[
     str | None,
     typer.Option(
@@ -40,9 +43,6 @@ NameColumn = Annotated[
         help="Name files by this value, not by the row's number. It "
         "is not sent where the workflow has no such value.",
     ),
-]
-Out = Annotated[
-    Path | None, typer.Option(help="Where outputs go; implies --wait.", show_default=".")
 ]
 New = Annotated[
     bool, typer.Option("--new", help="Make new jobs, also if the same file was sent before.")

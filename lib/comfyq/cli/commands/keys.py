@@ -7,7 +7,7 @@ import typer
 
 from comfyq.bootstrap.access import opened_keys
 from comfyq.cli.errors import CannotStart
-from comfyq.cli.on_table import on_table, tenant_of
+from comfyq.cli.on_table import on_table, operator, tenant_of
 from comfyq.cli.options import AsJson, DataDir
 from comfyq.cli.printing import print_json
 from comfyq.cli.values.spans import span_of
@@ -51,7 +51,9 @@ def create(
     key, text = on_table(
         data_dir,
         opened_keys,
-        lambda keys: keys.create(of, name, scopes, lives=lives, requests_per_minute=rate),
+        lambda keys: keys.create(
+            of, name, scopes, lives=lives, requests_per_minute=rate, by=operator()
+        ),
     )
     if as_json:
         print_json(NewKeyView.made(key, text).model_dump(mode="json"))
@@ -89,7 +91,7 @@ def revoke(
     as_json: AsJson = False,
 ) -> None:
     """Revoke an API key: it lets nobody in any more, and its sockets end."""
-    key = on_table(data_dir, opened_keys, lambda keys: keys.revoke(KeyId(key_id)))
+    key = on_table(data_dir, opened_keys, lambda keys: keys.revoke(KeyId(key_id), by=operator()))
     if as_json:
         print_json(KeyView.of(key).model_dump(mode="json"))
         return

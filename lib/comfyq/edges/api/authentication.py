@@ -6,6 +6,7 @@ dependencies.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import Depends, Request, Security
@@ -23,6 +24,8 @@ async def caller_of(request: Request, needed: SecurityScopes) -> Caller:
     caller = await authenticator.of_client(Credentials(request.headers, request.query_params))
     for scope in needed.scopes:
         caller.require(Scope(scope))
+    if request.client is not None:
+        caller = replace(caller, address=request.client.host)
     request.state.caller = caller
     return caller
 

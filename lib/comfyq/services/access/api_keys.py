@@ -14,10 +14,12 @@ from comfyq.domain.api_key import (
     key_parts,
     key_text,
 )
+from comfyq.domain.audit import UNKNOWN, Actor, AuditAction
 from comfyq.domain.caller import Caller, Scope, TenantId
 from comfyq.domain.errors import ApiKeyNotFound, DomainError, Unauthenticated
 from comfyq.ports.clock import Clock
 from comfyq.records.api_keys import ApiKeyRecords
+from comfyq.services.access.audit import Audit
 from comfyq.services.access.open_sockets import OpenSockets
 
 KNOWN_FOR = timedelta(seconds=3)  # a revoked key may still be used so long by other processes
@@ -33,12 +35,14 @@ class ApiKeys:
         *,
         records: ApiKeyRecords,
         sockets: OpenSockets,
+        audit: Audit,
         clock: Clock,
         draw: Callable[[int], str],
     ) -> None:
         """``draw`` returns so many random bytes as hexadecimal digits."""
         self._records = records
         self._sockets = sockets
+        self._audit = audit
         self._clock = clock
         self._draw = draw
         self._known: OrderedDict[KeyId, tuple[ApiKey, datetime]] = OrderedDict()
@@ -51,6 +55,7 @@ class ApiKeys:
         *,
         lives: timedelta | None,
         requests_per_minute: int | None = None,
+        by: Actor = UNKNOWN,
     ) -> tuple[ApiKey, str]:
         """Make a key that expires after ``lives`` (None: never).
 
@@ -68,6 +73,8 @@ class ApiKeys:
             expires_at=None if lives is None else now + lives,
             requests_per_minute=requests_per_minute,
         )
+        what = {"name": name, "scopes": " ".join(sorted(scopes))}
+        await self._audit.note(tenant, by, AuditAction.KEY_CREATED, key_id, **what)
         await self._records.add(key)
         log.info("key_created", key=key_id, tenant=tenant, scopes=sorted(scopes))
         return key, key_text(key_id, secret)
@@ -83,7 +90,9 @@ class ApiKeys:
         now = self._clock.now()
         return any(not key.has_expired(now) for key in await self._records.all())
 
-    async def revoke(self, key_id: KeyId, *, tenant: TenantId | None = None) -> ApiKey:
+    async def revoke(
+        self, key_id: KeyId, *, tenant: TenantId | None = None, by: Actor = UNKNOWN
+    ) -> ApiKey:
         """Remove a key, and end the sockets that were opened with it.
 
         Raises:
@@ -94,6 +103,7 @@ class ApiKeys:
             await self._sockets.end(key_id)  # those that a revocation that was cut off has left
         if key is None or tenant not in (None, key.tenant):
             raise ApiKeyNotFound(f"there is no API key {key_id}")
+        await self._audit.note(key.tenant, by, AuditAction.KEY_REVOKED, key_id, name=key.name)
         await self._records.remove(key_id)
         self._known.pop(key_id, None)
         log.info("key_revoked", key=key_id, tenant=key.tenant)

@@ -11,7 +11,7 @@ from hashlib import sha256
 from comfyq.domain.caller import Caller, Scope
 from comfyq.domain.errors import Unauthenticated
 from comfyq.ports.clock import Clock
-from comfyq.records.tickets import TicketRecords
+from comfyq.records.access.tickets import TicketRecords
 from comfyq.records.times import to_ms
 
 LIVES = timedelta(seconds=60)

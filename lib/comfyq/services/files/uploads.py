@@ -19,6 +19,7 @@ from comfyq.ports.assets import Assets
 from comfyq.ports.clock import Clock
 from comfyq.ports.spool import Spool, Spooled
 from comfyq.records.files.assets import AssetRecords, BlobTaken, NoRoom
+from comfyq.services.limits.retention import Retention
 from comfyq.services.limits.tenant_limits import TenantLimits
 
 TRIES = 5
@@ -29,7 +30,7 @@ OFTEN = timedelta(days=1)  # an asset's expiry is postponed at most so often
 
 
 class Uploads:
-    """Store and expire assets, each kept for ``retention`` after its last use.
+    """Store and expire assets, each kept for its tenant's retention after its last use.
 
     To a caller, another tenant's asset does not exist.
     """
@@ -42,7 +43,7 @@ class Uploads:
         spool: Spool,
         clock: Clock,
         new_id: Callable[[], AssetId],
-        retention: timedelta,
+        retention: Retention,
         max_bytes: int,
         limits: TenantLimits,
     ) -> None:
@@ -64,7 +65,7 @@ class Uploads:
         self, caller: Caller, chunks: AsyncIterator[bytes], *, filename: str, content_type: str
     ) -> Asset:
         """Store a file; one with the same content as an earlier one is that asset, kept for
-        ``retention`` from now, and of the type that was named last.
+        that time from now, and of the type that was named last.
 
         Raises:
             TooLarge: the file has more than ``max_bytes``, or is a picture of more pixels than a
@@ -92,7 +93,7 @@ class Uploads:
         """Raise UploadsFull if the tenant may not store another file of ``size`` bytes."""
         used, most = await self.used(tenant)
         if used + taken(size) > most:
-            raise self._full(used, size, most)
+            raise await self._full(tenant, used, size, most)
 
     async def used(self, tenant: TenantId) -> tuple[int, int]:
         """Return how many bytes a tenant's files take, and how many they may take."""
@@ -103,7 +104,7 @@ class Uploads:
         return await self._of(caller.tenant, asset_id)
 
     async def use(self, caller: Caller, asset_id: AssetId) -> Asset:
-        """Return an asset that a new job needs, kept for ``retention`` from now.
+        """Return an asset that a new job needs, kept for its tenant's retention from now.
 
         Raises:
             AssetNotFound.
@@ -137,14 +138,14 @@ class Uploads:
         return asset
 
     async def _sent_again(self, asset: Asset, content_type: str) -> Asset:
-        until = self._clock.now() + self._retention
+        until = self._clock.now() + await self._retention.of(asset.tenant)
         kind = asset.content_type if content_type == UNKNOWN else content_type
         if kind == asset.content_type and until - asset.expires_at < TOGETHER:
             return asset
         return await self._records.renew(asset, expires_at=until, content_type=kind)
 
     async def _used(self, asset: Asset) -> Asset:
-        until = self._clock.now() + self._retention
+        until = self._clock.now() + await self._retention.of(asset.tenant)
         if until - asset.expires_at < OFTEN:
             return asset
         return await self._records.renew(asset, expires_at=until)
@@ -162,7 +163,7 @@ class Uploads:
             blake3=spooled.blake3,
             key=f"assets/{asset_id}",
             created_at=now,
-            expires_at=now + self._retention,
+            expires_at=now + await self._retention.of(caller.tenant),
         )
         await self.require_room(asset.tenant, asset.size)
         most = await self._most_bytes(asset.tenant)
@@ -171,17 +172,18 @@ class Uploads:
             await self._records.add(asset, most_bytes=most)
         except NoRoom as full:
             await self._drop(asset)
-            raise self._full(full.used, asset.size, most) from full
+            raise await self._full(asset.tenant, full.used, asset.size, most) from full
         except (BlobTaken, TooContended):
             await self._drop(asset)
             raise
         return asset
 
-    def _full(self, used: int, size: int, most: int) -> UploadsFull:
+    async def _full(self, tenant: TenantId, used: int, size: int, most: int) -> UploadsFull:
+        kept = await self._retention.of(tenant)
         return UploadsFull(
             f"your stored files take {used} bytes, and with this one {used + taken(size)}; "
             f"the most is {most} (COMFYQ_UPLOADS_BYTES); each is deleted "
-            f"{self._retention.total_seconds():.0f} s (COMFYQ_RETENTION_S) after its last use: "
+            f"{kept.total_seconds():.0f} s (COMFYQ_RETENTION_S) after its last use: "
             "wait for that, send a file that is stored already, or have the limit raised"
         )
 

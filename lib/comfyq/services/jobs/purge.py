@@ -3,10 +3,12 @@
 from functools import partial
 
 from comfyq.domain import job as jobs
+from comfyq.domain.audit import Actor, AuditAction
 from comfyq.domain.caller import Caller
 from comfyq.domain.errors import JobNotEnded, JobReused
 from comfyq.domain.job import Job, JobId
 from comfyq.records.jobs import JobRecords
+from comfyq.services.access.audit import Audit
 from comfyq.services.files.job_deletion import JobDeletion
 from comfyq.services.jobs.cancellation import Cancellation
 from comfyq.services.notify.announcer import Announcer
@@ -24,11 +26,13 @@ class Purge:
         cancellation: Cancellation,
         announcer: Announcer,
         deletion: JobDeletion,
+        audit: Audit,
     ) -> None:
         self._cancellation = cancellation
         self._announcer = announcer
         self._deletion = deletion
         self._records = records
+        self._audit = audit
 
     async def purge(self, caller: Caller, job_id: JobId) -> Job:
         """Cancel a job if it has not ended, delete it with its files, and return its last state.
@@ -46,6 +50,7 @@ class Purge:
             raise JobNotEnded(f"job {job.id} is being canceled; delete it once it has ended")
         if job.end_pending:
             job = await self._announcer.announce_end(job)
+        await self._audit.note(caller.tenant, Actor.of(caller), AuditAction.JOB_PURGED, job.id)
         condemned = await self._records.update(job, jobs.condemn)
         try:
             await self._deletion.delete(condemned, barred_s=BARRED_S)

@@ -7,6 +7,7 @@ kept for as long as any job that refers to it, and is deleted with its files aft
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from comfyq.domain import job as jobs
 from comfyq.domain.caller import TenantId
@@ -22,6 +23,7 @@ from comfyq.records.reuse.results import ResultRecords
 from comfyq.records.reuse.reusers import ReuserRecords
 from comfyq.records.store_kinds import StoreKindRecords
 from comfyq.services.files.job_deletion import LAST
+from comfyq.services.limits.retention import Retention
 
 OFTEN = timedelta(days=1)  # a job's deletion is postponed at most so often
 
@@ -35,10 +37,7 @@ class CachedResult:
 
 
 class ResultCache:
-    """Find and record reusable results, each tenant's apart.
-
-    ``retention`` is the time for which ended jobs are kept.
-    """
+    """Find and record reusable results, each tenant's apart."""
 
     def __init__(
         self,
@@ -48,7 +47,7 @@ class ResultCache:
         reusers: ReuserRecords,
         kinds: StoreKindRecords,
         clock: Clock,
-        retention: timedelta,
+        retention: Retention,
     ) -> None:
         self._records = records
         self._results = results
@@ -87,7 +86,7 @@ class ResultCache:
     async def note(self, job: Job, spec: Spec) -> None:
         """Record the results of a job about to succeed for later jobs, if it requested reuse."""
         if spec.reuse_key is not None:
-            until = self._clock.now() + self._retention
+            until = self._clock.now() + await self._retention.of(job.tenant)
             await self._results.note(job.tenant, spec.reuse_key, job.id, until=until)
 
     async def _kept(self, known: JobId, tenant: TenantId, key: str) -> Job | None:
@@ -98,27 +97,30 @@ class ResultCache:
                 return None
             if earlier.simulated and await self._kinds.kind() is StoreKind.REAL:
                 return None
-            kept = await self._records.update(earlier, self._keep)
+            retention = await self._retention.of(tenant)
+            kept = await self._records.update(earlier, partial(_keep, retention=retention))
         except (JobNotFound, Conflict):
             return None
         if kept is not earlier and kept.kept_until is not None:
             await self._results.note(tenant, key, earlier.id, until=kept.kept_until)
         return kept
 
-    def _keep(self, earlier: Job, *, now: datetime) -> Job:
-        """Raise IllegalTransition if a job is too near its deletion.
 
-        The reaper re-reads a job before it deletes it. Refusing jobs within ``LAST`` of their
-        deletion lets this write land before that read.
-        """
-        ends = self._end_of_life(earlier)
-        if ends - now < LAST:
-            raise IllegalTransition(f"{earlier.id} is about to be deleted")
-        if ends >= now + self._retention and earlier.kept_until is not None:
-            return earlier
-        return jobs.keep(earlier, until=now + self._retention + OFTEN, now=now)
+def _keep(earlier: Job, *, now: datetime, retention: timedelta) -> Job:
+    """Raise IllegalTransition if a job is too near its deletion.
 
-    def _end_of_life(self, job: Job) -> datetime:
-        if not job.end_pending or job.ended_at is None:
-            return job.due_at
-        return max(job.ended_at + self._retention, job.kept_until or job.ended_at)
+    The reaper re-reads a job before it deletes it. Refusing jobs within ``LAST`` of their
+    deletion lets this write land before that read.
+    """
+    ends = _end_of_life(earlier, retention)
+    if ends - now < LAST:
+        raise IllegalTransition(f"{earlier.id} is about to be deleted")
+    if ends >= now + retention and earlier.kept_until is not None:
+        return earlier
+    return jobs.keep(earlier, until=now + retention + OFTEN, now=now)
+
+
+def _end_of_life(job: Job, kept: timedelta) -> datetime:
+    if not job.end_pending or job.ended_at is None:
+        return job.due_at
+    return max(job.ended_at + kept, job.kept_until or job.ended_at)

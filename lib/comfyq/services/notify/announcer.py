@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from datetime import timedelta
 from functools import partial
 
 from comfyq.domain import job as jobs
@@ -14,6 +13,7 @@ from comfyq.ports.clock import Clock
 from comfyq.ports.notifier import ConnectionGone, Notifier
 from comfyq.records.jobs import JobRecords
 from comfyq.records.subscriptions import Subscription, SubscriptionRecords
+from comfyq.services.limits.retention import Retention
 
 Render = Callable[[Job, Sequence[Output], str, Estimate], bytes]
 """(job, its outputs, base URL of links, estimate) -> the frame to post."""
@@ -34,7 +34,7 @@ class Announcer:
         notifier: Notifier,
         render: Render,
         clock: Clock,
-        retention: timedelta,
+        retention: Retention,
         estimate: EstimateOf,
         on_end: OnEnd | None = None,
     ) -> None:
@@ -66,11 +66,12 @@ class Announcer:
             await self._on_end(job)
         announced = await self.announce(job)
         now = self._clock.now()
-        if announced or (job.ended_at is not None and now - job.ended_at >= jobs.ANNOUNCE_FOR):
-            noted: jobs.Change = partial(jobs.announced, retention=self._retention)
-        else:
-            noted = jobs.unannounced
+        is_over = job.ended_at is not None and now - job.ended_at >= jobs.ANNOUNCE_FOR
         try:
+            noted: jobs.Change = jobs.unannounced
+            if announced or is_over:
+                kept = await self._retention.of(job.tenant)
+                noted = partial(jobs.announced, retention=kept)
             return await self._records.update(job, noted, synced=False)
         except DomainError:
             return await self._records.get(job.id)  # another process announced it as well

@@ -12,6 +12,7 @@ from typing import Protocol
 
 from comfyq.aio.logs import log
 from comfyq.domain import job as jobs
+from comfyq.domain.audit import Actor, AuditAction
 from comfyq.domain.caller import DEFAULT_TENANT, Caller
 from comfyq.domain.dead_letter import DeadLetter, Origin, RedriveOutcome
 from comfyq.domain.errors import Conflict, DeadLetterNotFound, JobNotFound
@@ -22,6 +23,7 @@ from comfyq.ports.queue import JobQueue
 from comfyq.ports.table import Cursor
 from comfyq.records.dead_letters import DeadLetterRecords
 from comfyq.records.jobs import JobRecords
+from comfyq.services.access.audit import Audit
 
 
 class Resubmission(Protocol):
@@ -51,12 +53,14 @@ class DeadLetters:
         jobs: JobRecords,
         queue: JobQueue,
         resubmission: Resubmission,
+        audit: Audit,
         clock: Clock,
     ) -> None:
         self._records = records
         self._jobs = jobs
         self._queue = queue
         self._resubmission = resubmission
+        self._audit = audit
         self._clock = clock
 
     async def keep_submission(self, caller: Caller, message: Message) -> RedriveOutcome:
@@ -112,7 +116,10 @@ class DeadLetters:
             DeadLetterNotFound: see ``get``.
             TooContended: another request redrives it at the same time.
         """
-        message = await self._records.count_redrive(await self.get(caller, letter_id))
+        found = await self.get(caller, letter_id)
+        redriven = AuditAction.DEAD_LETTER_REDRIVEN
+        await self._audit.note(found.tenant, Actor.of(caller), redriven, letter_id)
+        message = await self._records.count_redrive(found)
         if message.origin is Origin.SUBMISSIONS:
             return message, await self._resubmission.redrive(message)
         return message, await self._ring(await self._job(message.body))

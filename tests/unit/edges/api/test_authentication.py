@@ -52,9 +52,8 @@ def test_who_lacks_a_scope_is_refused_whatever_else_it_may(
 ) -> None:
     lab = lab_for(with_scopes(*{*Scope} - {needed}))
     (method,) = route.methods or {""}
-    path = (route.path_format or "").format(
-        job_id=ID, batch_id=ID, asset_id=ID, upload_id=ID, letter_id=ID, key_id=ID[:8], name="sd15"
-    )
+    ids = dict.fromkeys(("job_id", "batch_id", "asset_id", "upload_id", "letter_id"), ID)
+    path = (route.path_format or "").format(**ids, key_id=ID[:8], tenant_id="t", name="sd15")
     answer = lab.client.request(method, path, headers={"Content-Type": "application/json"})
     problem = answer.json()
     assert (answer.status_code, problem["code"]) == (403, "missing-scope"), problem

@@ -10,9 +10,11 @@ from comfyq.domain.api_key import USE_NOTED, ApiKey, key_parts
 from comfyq.domain.caller import DEFAULT_TENANT, Caller, Scope, TenantId
 from comfyq.domain.errors import ApiKeyNotFound, TableUnavailable, Unauthenticated
 from comfyq.ports.table import Item, Key, Put
+from comfyq.records.access.audit import AuditRecords
 from comfyq.records.api_keys import ApiKeyRecords
 from comfyq.records.subscriptions import SubscriptionRecords
 from comfyq.services.access.api_keys import KNOWN_FOR, MAX_KNOWN, ApiKeys
+from comfyq.services.access.audit import Audit
 from comfyq.services.access.open_sockets import OpenSockets
 from comfyq.testing.memory.clock import ManualClock
 from comfyq.testing.memory.notifier import MemoryNotifier
@@ -51,10 +53,21 @@ class World:
             notifier=MemoryNotifier(),
             clock=self.clock,
         )
-        return ApiKeys(records=self.records, sockets=sockets, clock=self.clock, draw=_drawn())
+        return ApiKeys(
+            records=self.records,
+            sockets=sockets,
+            audit=Audit(records=AuditRecords(self.table, new_id=_new_id()), clock=self.clock),
+            clock=self.clock,
+            draw=_drawn(),
+        )
 
     async def made(self, *, lives: timedelta | None = None) -> tuple[ApiKey, str]:
         return await self.keys.create(DEFAULT_TENANT, "laptop", SCOPES, lives=lives)
+
+
+def _new_id() -> Callable[[], str]:
+    numbers = count()
+    return lambda: f"{next(numbers):04d}"
 
 
 def _drawn() -> Callable[[int], str]:

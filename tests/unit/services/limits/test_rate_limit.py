@@ -16,6 +16,7 @@ from comfyq.domain.token_bucket import TokenBucket
 from comfyq.ports.table import Table
 from comfyq.records.limits.used import UsedRecords
 from comfyq.records.tenants import TenantRecords
+from comfyq.services.limits.known_tenants import KnownTenants
 from comfyq.services.limits.rate_limit import Allowance, RateLimit
 from comfyq.services.limits.tenant_limits import TenantLimits
 from comfyq.testing.memory.clock import ManualClock
@@ -35,7 +36,9 @@ def process(
 ) -> RateLimit:
     """Return the limit as one API process has it."""
     settings = Limits(requests_per_minute=of_tenant)
-    limits = TenantLimits(records=TenantRecords(table), settings=settings)
+    limits = TenantLimits(
+        tenants=KnownTenants(records=TenantRecords(table), clock=clock), settings=settings
+    )
     return RateLimit(records=UsedRecords(table), limits=limits, clock=clock, per_key=per_key)
 
 

@@ -11,6 +11,7 @@ from comfyq.domain.tenant import Limits
 from comfyq.records.indexes.waiting_jobs import WaitingRecords
 from comfyq.records.tenants import TenantRecords
 from comfyq.services.limits import waiting_limit
+from comfyq.services.limits.known_tenants import KnownTenants
 from comfyq.services.limits.tenant_limits import TenantLimits
 from comfyq.services.limits.waiting_limit import WaitingLimit
 from tests.api_lab import ApiLab
@@ -123,7 +124,8 @@ async def test_what_is_accepted_while_others_are_counted_takes_room(farm: Farm) 
 
 
 def limit_of(farm: Farm, cap: int, *, waiting: WaitingRecords) -> WaitingLimit:
-    limits = TenantLimits(records=TenantRecords(farm.table), settings=Limits(waiting_jobs=cap))
+    tenants = KnownTenants(records=TenantRecords(farm.table), clock=farm.clock)
+    limits = TenantLimits(tenants=tenants, settings=Limits(waiting_jobs=cap))
     return WaitingLimit(waiting=waiting, limits=limits)
 
 

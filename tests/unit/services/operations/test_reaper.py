@@ -50,7 +50,7 @@ async def old_jobs(farm: Farm, count: int) -> list[Job]:
         await farm.announcer.announce_end(job)
         ended.append(job)
     farm.queue.messages.clear()
-    farm.clock.advance(farm.services.retention.total_seconds() + 1)
+    farm.clock.advance(farm.services.retention.usual.total_seconds() + 1)
     return ended
 
 

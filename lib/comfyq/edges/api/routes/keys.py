@@ -6,6 +6,7 @@ from typing import Annotated, Protocol
 from fastapi import Depends, Path
 
 from comfyq.domain.api_key import KeyId
+from comfyq.domain.audit import Actor
 from comfyq.domain.caller import Scope
 from comfyq.edges.api.authentication import Administrator, Reader
 from comfyq.edges.api.dependencies import require_json, services_of
@@ -59,6 +60,7 @@ async def create(services: Services, caller: Administrator, body: KeyRequest) ->
         frozenset(body.scopes),
         lives=body.lives,
         requests_per_minute=body.requests_per_minute,
+        by=Actor.of(caller),
     )
     return NewKeyView.made(key, text)
 
@@ -73,7 +75,7 @@ async def listing(services: Services, caller: Administrator) -> KeyList:
 async def revoke(services: Services, caller: Administrator, key_id: KeyIdInPath) -> KeyView:
     """Revoke an API key of the caller's tenant: it lets nobody in any more, and sockets that were
     opened with it end."""
-    key = await services.api_keys.revoke(KeyId(key_id), tenant=caller.tenant)
+    key = await services.api_keys.revoke(KeyId(key_id), tenant=caller.tenant, by=Actor.of(caller))
     return KeyView.of(key)
 
 

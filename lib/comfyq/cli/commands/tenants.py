@@ -1,0 +1,195 @@
+"""``comfyq tenants`` and ``comfyq audit``, which work on the table itself: what holds for one
+tenant, and what was done to its keys and data; and ``comfyq quota``, asked of a server."""
+
+from collections.abc import Iterator
+from dataclasses import asdict, replace
+from typing import Annotated, Any
+
+import typer
+
+from comfyq.bootstrap.access import opened_access, tenants_of
+from comfyq.bootstrap.tenancy.limits import opened_tenants
+from comfyq.cli.client import Json, client_at
+from comfyq.cli.errors import CannotStart
+from comfyq.cli.on_table import on_table, operator, tenant_of
+from comfyq.cli.options import AsJson, DataDir, Url
+from comfyq.cli.printing import print_json
+from comfyq.cli.values.spans import span_of
+from comfyq.domain.audit import AuditEntry
+from comfyq.domain.caller import DEFAULT_TENANT
+from comfyq.domain.errors import InvalidCursor
+from comfyq.domain.tenant import Limits, Tenant
+from comfyq.edges.api.cursors import decode_cursor, encode_cursor
+from comfyq.services.operations.tenants import KeptFor
+from comfyq.wire.audit import AuditLog
+from comfyq.wire.tenants import LONGEST_S, SHORTEST_S, TenantView
+
+TenantName = Annotated[
+    str, typer.Argument(metavar="TENANT", help="Its name, as in `comfyq keys create --tenant`.")
+]
+
+
+def _number(text: str) -> Any:
+    return typer.Option(min=1, help=text, show_default="as it was")
+
+
+PerMinute = Annotated[int | None, _number("What its clients may send.")]
+PerDay = Annotated[int | None, _number("That it may make, from 00:00 UTC on.")]
+Waiting = Annotated[int | None, _number("That may wait at the same time.")]
+Stored = Annotated[int | None, _number("Of files that its clients have sent.")]
+
+
+def quota(ctx: typer.Context, url: Url = None, as_json: AsJson = False) -> None:
+    """Show what you may use, and what you have used of it."""
+    answer = client_at(ctx, url).quota()
+    if as_json:
+        print_json(answer)
+        return
+    typer.echo(f"tenant {answer['tenant']}")
+    for line in _lines(answer):
+        typer.echo(f"  {line}")
+
+
+def limit(
+    tenant: TenantName,
+    requests_per_minute: PerMinute = None,
+    jobs_per_day: PerDay = None,
+    waiting_jobs: Waiting = None,
+    stored_bytes: Stored = None,
+    reset: Annotated[bool, typer.Option(help="Forget the limits that it had before.")] = False,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Give a tenant limits of its own, instead of the settings'.
+
+    They hold within half a minute, without a restart.
+    """
+    of = tenant_of(tenant, option="TENANT")
+    asked = Limits(
+        requests_per_minute=requests_per_minute,
+        jobs_per_day=jobs_per_day,
+        waiting_jobs=waiting_jobs,
+        stored_bytes=stored_bytes,
+    )
+    if asked == Limits() and not reset:
+        raise CannotStart("name a limit, as `--jobs-per-day 1000`, or `--reset` to drop all")
+
+    def change(old: Tenant) -> Tenant:
+        return replace(old, limits=asked.over(Limits() if reset else old.limits))
+
+    changed = on_table(data_dir, opened_tenants, lambda records: records.change(of, change))
+    _print_limits(changed, as_json=as_json)
+
+
+def listing(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """List tenants that have limits of their own."""
+    tenants = on_table(data_dir, opened_tenants, lambda records: records.all())
+    own = [tenant for tenant in tenants if tenant.limits != Limits()]
+    for tenant in own:
+        _print_limits(tenant, as_json=as_json)
+    if not own and not as_json:
+        typer.echo("no tenant has limits of its own; `comfyq tenants limit` sets them", err=True)
+
+
+def _print_limits(tenant: Tenant, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"tenant": tenant.id, "limits": asdict(tenant.limits)})
+        return
+    said = [
+        f"{name.replace('_', ' ')} {number}"
+        for name, number in asdict(tenant.limits).items()
+        if number is not None
+    ]
+    typer.echo(f"{tenant.id}  {', '.join(said) or 'as the settings say'}")
+
+
+def _lines(quota: Json) -> Iterator[str]:
+    for rate in quota["requests"]:
+        left = f"{rate['remaining']} of {rate['limit']} left"
+        yield f"requests a minute of the {rate['of']}: {left}, all again in {rate['full_in_s']} s"
+    if not quota["requests"]:
+        yield "requests a minute: as many as you like"
+    day = quota["jobs_per_day"]
+    if day["limit"] is None:
+        yield "jobs a day: as many as you like"
+    else:
+        yield f"jobs of this day: {day['used']} of {day['limit']}, until {day['ends_at']}"
+    for name in ("waiting_jobs", "stored_bytes"):
+        share = quota[name]
+        yield f"{name.replace('_', ' ')}: {share['used']} of {share['limit']}"
+
+
+def show(tenant: TenantName, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Show for how long a tenant's jobs and files are kept."""
+    of = tenant_of(tenant, option="TENANT")
+    _print_kept(
+        on_table(data_dir, opened_access, lambda services: tenants_of(services).kept(of)),
+        as_json=as_json,
+    )
+
+
+def retention(
+    tenant: TenantName,
+    time: Annotated[str, typer.Argument(help="As 90d, 12h or 30m; `default`: as for others.")],
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Keep a tenant's ended jobs and files for a time of its own.
+
+    It holds for jobs that end, and files that are used, from half a minute later on.
+    """
+    of, span = (
+        tenant_of(tenant, option="TENANT"),
+        None if time == "default" else span_of(time, "TIME"),
+    )
+    if span is not None and not SHORTEST_S <= span.total_seconds() <= LONGEST_S:
+        raise CannotStart(f"TIME: from {SHORTEST_S}s to {LONGEST_S // 86_400}d")
+    kept = on_table(
+        data_dir, opened_access, lambda services: tenants_of(services).keep(of, span, by=operator())
+    )
+    _print_kept(kept, as_json=as_json)
+
+
+def _print_kept(kept: KeptFor, *, as_json: bool) -> None:
+    if as_json:
+        print_json(TenantView.of(kept).model_dump(mode="json"))
+        return
+    whose = "by its own setting" if kept.own else "as COMFYQ_RETENTION_S says"
+    typer.echo(f"{kept.tenant}: ended jobs and files are kept for {kept.time} ({whose})")
+
+
+def audit(
+    tenant: Annotated[str, typer.Option(help="Whose log.")] = DEFAULT_TENANT,
+    limit: Annotated[int, typer.Option(min=1, max=100)] = 20,
+    cursor: Annotated[str | None, typer.Option(help="Where the page before ended.")] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show who did what to a tenant's keys and data, newest first, for a year."""
+    of = tenant_of(tenant)
+    try:
+        after = None if cursor is None else decode_cursor(cursor)
+    except InvalidCursor as wrong:
+        raise CannotStart(f"--{wrong}") from wrong
+    entries, following = on_table(
+        data_dir, opened_access, lambda services: services.audit.page(of, limit=limit, after=after)
+    )
+    next_cursor = None if following is None else encode_cursor(following)
+    if as_json:
+        print_json(AuditLog.of(entries, next_cursor).model_dump(mode="json"))
+        return
+    for entry in entries:
+        typer.echo(_described(entry))
+    if not entries:
+        typer.echo("nothing was done that is noted here", err=True)
+    if next_cursor is not None:
+        typer.echo(f"more: --cursor {next_cursor}")
+
+
+def _described(entry: AuditEntry) -> str:
+    details = "".join(f"  {name}: {text}" for name, text in entry.details.items())
+    where = f" at {entry.actor.address}" if entry.actor.address else ""
+    return (
+        f"{entry.at:%Y-%m-%d %H:%M:%S}Z  {entry.action}  {entry.subject}  "
+        f"by {entry.actor.who}{where}{details}"
+    )

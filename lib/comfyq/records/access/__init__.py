@@ -1,0 +1,1 @@
+"""What says who may do what, and what was done."""

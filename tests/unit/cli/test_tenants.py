@@ -1,0 +1,54 @@
+"""``comfyq tenants`` and ``comfyq audit`` on a data directory."""
+
+import getpass
+import json
+from pathlib import Path
+from socket import gethostname
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from comfyq.cli.app import app
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+def run(data_dir: Path, *arguments: str) -> Result:
+    environment = {"COMFYQ_DATA_DIR": str(data_dir), "COMFYQ_BACKEND": "embedded"}
+    return CliRunner().invoke(app, arguments, env=environment)
+
+
+def test_the_retention_of_a_tenant(data_dir: Path) -> None:
+    assert "30 days" in run(data_dir, "tenants", "show", "team-a").stdout
+    kept = json.loads(run(data_dir, "tenants", "retention", "team-a", "90d", "--json").stdout)
+    assert (kept["retention_s"], kept["retention_is_own"]) == (90 * 86_400, True)
+    assert "90 days" in run(data_dir, "tenants", "show", "team-a").stdout
+    assert "30 days" in run(data_dir, "tenants", "show", "team-b").stdout
+    assert "30 days" in run(data_dir, "tenants", "retention", "team-a", "default").stdout
+    for wrong in (("team-a", "soon"), ("team-a", "1s"), ("a b", "1d")):
+        assert run(data_dir, "tenants", "retention", *wrong).exit_code == 2
+
+
+def test_what_the_command_line_does_to_a_table_is_noted(data_dir: Path) -> None:
+    created = json.loads(run(data_dir, "keys", "create", "ci", "--tenant", "a", "--json").stdout)
+    run(data_dir, "keys", "revoke", created["id"])
+    run(data_dir, "tenants", "retention", "a", "90d")
+    log = json.loads(run(data_dir, "audit", "--tenant", "a", "--json").stdout)
+    assert [each["action"] for each in log["entries"]] == [
+        "retention-changed",
+        "key-revoked",
+        "key-created",
+    ]
+    who = {(each["who"], each["address"]) for each in log["entries"]}
+    assert who == {(f"user {getpass.getuser()}", gethostname())}
+    first = run(data_dir, "audit", "--tenant", "a", "--limit", "2")
+    assert "key-revoked" in first.stdout
+    cursor = first.stdout.strip().rpartition(" ")[2]
+    rest = run(data_dir, "audit", "--tenant", "a", "--cursor", cursor)
+    assert f"key-created  {created['id']}  by user" in rest.stdout
+    assert len(rest.stdout.splitlines()) == 1
+    assert run(data_dir, "audit", "--cursor", "x").exit_code == 2
+    assert run(data_dir, "audit").stdout == ""
