@@ -66,6 +66,7 @@ class Services(JobServices):
             stalls=lambda: self.stall_watch.count,
             write_failure=self.ports.write_failure,
             broken_workflows=lambda: sorted(self.workflows.faults()),
+            are_forbidden=lambda: self.library.are_forbidden(),
         )
 
     @cached_property

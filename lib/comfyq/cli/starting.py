@@ -13,6 +13,7 @@ import typer
 from comfyq.cli.errors import CannotStart, ClockWrong
 from comfyq.config import InvalidSettings, Settings, read_settings, unknown_settings
 from comfyq.domain.errors import ClockSkewed, DomainError
+from comfyq.domain.submission.node_rules import ALLOWED, SAFE
 
 COMFYUI_URL = "http://127.0.0.1:8188"  # where ComfyUI listens unless it is told otherwise
 HOST = re.compile(r"[\w.-]+|[\da-f:.]+(%\w+)?")  # a name, or an address of IPv4 or IPv6
@@ -28,8 +29,9 @@ def settings_with(**given: Any) -> Settings:
         raise CannotStart(told) from invalid
 
 
-def warn_of_unknown_settings() -> None:
-    """Say in one line which variables look like settings and are none."""
+def warn_of_settings(settings: Settings) -> None:
+    """Say in one line each which variables look like settings and are none, and which names of
+    the list of node classes are nearly a profile."""
     unknown = [
         f"{name} (did you mean {meant}?)" if meant else name
         for name, meant in unknown_settings().items()
@@ -37,6 +39,12 @@ def warn_of_unknown_settings() -> None:
     if unknown:
         typer.echo(
             f"warning: no settings of comfyq, without effect: {', '.join(unknown)}", err=True
+        )
+    for name in settings.limits.node_rules.misspelt:
+        typer.echo(
+            f"warning: {ALLOWED}: {name} is no profile and no class that is known; did you mean "
+            f"{SAFE}?",
+            err=True,
         )
 
 

@@ -359,3 +359,18 @@ def test_batches_are_listed(api: FakeApi) -> None:
     assert "1 failed" in ended.stdout
     assert "--cursor more" in ended.stdout
     assert run(api, "list", "--batches", "--status", "failed").exit_code == 2
+
+
+def test_the_table_of_an_earlier_run_outlives_one_of_which_nothing_was_accepted(
+    api: FakeApi, tmp_path: Path
+) -> None:
+    file, kept = tmp_path / "jobs.csv", tmp_path / "made" / "jobs.results.csv"
+    file.write_text("workflow,seed\nnone,1\n")
+    errors = [{"field": "requests.0.workflow", "message": "there is no such workflow"}]
+    api.answer("/generate/batch", {"detail": "none", "errors": errors}, status=422)
+    assert run(api, "batch", file, "--out", kept.parent).exit_code == 1
+    assert [row["status"] for row in table(kept.parent)] == ["refused"], "no table was there"
+    kept.write_text("the first run's")
+    ended = run(api, "batch", file, "--out", kept.parent)
+    assert (ended.exit_code, kept.read_text()) == (1, "the first run's")
+    assert f"{kept}: kept, since nothing was accepted" in ended.stderr

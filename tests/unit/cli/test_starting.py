@@ -14,7 +14,7 @@ from comfyq.bootstrap.runtime_file import runtime_file
 from comfyq.cli.addresses import open_urls
 from comfyq.cli.app import app
 from comfyq.cli.errors import CannotStart
-from comfyq.cli.starting import base_url, readable_failures, warn_of_unknown_settings
+from comfyq.cli.starting import base_url, readable_failures, warn_of_settings
 from comfyq.config import LimitSettings, Settings, read_settings
 from comfyq.local.up import exports_of
 
@@ -131,11 +131,26 @@ def test_misspelt_settings_are_told_in_one_line(
 ) -> None:
     monkeypatch.setenv("COMFYQ_DATADIR", "/elsewhere")
     monkeypatch.setenv("COMFYQ_LOG_LEVLE", "debug")
-    warn_of_unknown_settings()
+    warn_of_settings(Settings())
     printed = capsys.readouterr()
     assert (printed.out, printed.err.count("\n")) == ("", 1)
     assert "COMFYQ_DATADIR (did you mean COMFYQ_DATA_DIR?)" in printed.err
     assert "COMFYQ_LOG_LEVLE (did you mean COMFYQ_LOG_LEVEL?)" in printed.err
+
+
+@pytest.mark.parametrize(
+    ("nodes", "warned"),
+    [("saef, KSampler", ["saef"]), ("Safe", ["Safe"]), ("safe, KSampler*, MyNode, saf*", [])],
+)
+def test_a_misspelt_profile_of_node_classes_is_named(
+    nodes: str, warned: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    warn_of_settings(Settings(limits=LimitSettings(nodes=nodes)))
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == len(warned)
+    for name, line in zip(warned, lines, strict=True):
+        assert f"COMFYQ_NODES: {name} is no profile" in line
+        assert line.endswith("did you mean safe?")
 
 
 def test_workers_that_join_judge_graphs_by_the_same_lists() -> None:

@@ -133,7 +133,9 @@ def _see_through(
     for each, own in parts:
         for result, item in zip(own, each.batch["items"], strict=True):
             result.item = item
-    write_table(table, results)
+    is_kept = table.exists() and not any(each.id for each in sent)  # it is of an earlier run
+    if not is_kept:
+        write_table(table, results)
     ended: list[Json] = []
     for each, own in parts:
         summary = each.batch
@@ -146,7 +148,8 @@ def _see_through(
         print_ended(whole, own, as_json=as_json)
         ended.append(whole)
     if not as_json:
-        typer.echo(f"{table}: what became of each row", err=True)
+        told = "kept, since nothing was accepted" if is_kept else "what became of each row"
+        typer.echo(f"{table}: {told}", err=True)
     return ended
 
 

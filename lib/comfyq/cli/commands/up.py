@@ -21,7 +21,7 @@ from comfyq.cli.starting import (
     print_ready,
     readable_failures,
     settings_with,
-    warn_of_unknown_settings,
+    warn_of_settings,
 )
 from comfyq.config import Auth
 from comfyq.local.emulator import EmulatorError
@@ -87,7 +87,7 @@ def up(
             COMFYUI_DIR=comfyui_dir,
         )
         log.configure(settings.log_level)
-        warn_of_unknown_settings()
+        warn_of_settings(settings)
         urls = comfyui_urls(comfyui, settings, started=comfyui_command is not None)
         _refuse_lone_directory(comfyui_dir, urls)
         options = UpOptions(

@@ -18,7 +18,7 @@ from comfyq.cli.starting import (
     print_ready,
     readable_failures,
     settings_with,
-    warn_of_unknown_settings,
+    warn_of_settings,
 )
 from comfyq.config import Settings
 from comfyq.local.loop import run
@@ -62,7 +62,7 @@ def worker(
         urls = comfyui_urls(comfyui, settings, started=started) or [comfyui_of(settings)]
         _check_alone(urls, settings, started=started)
         log.configure(settings.log_level)
-        warn_of_unknown_settings()
+        warn_of_settings(settings)
         ready = partial(_print_worker, settings, urls, as_json)
         run(work_until_signal(settings, urls, ready, comfyui_command=comfyui_command))
 

@@ -16,6 +16,7 @@ from comfyq.domain.graph.errors import At, GraphError
 from comfyq.domain.graph.graph import Graph, Input
 from comfyq.domain.graph.node_catalogue import NodeCatalogue
 from comfyq.domain.graph.safe_classes import SAFE_CLASSES
+from comfyq.domain.suggestions import nearest
 from comfyq.domain.workflow.file_inputs import FILES
 
 ALL = "*"
@@ -49,7 +50,7 @@ class NodeRules:
         In a client's own graph, whose ``own_files`` are the inputs that the job has files for,
         loaders of the safe profile take no others, which ComfyUI's folders may have.
         """
-        if not self._any:
+        if not self.any:
             return
         for node, body in graph.items():
             at = At(node, body["class_type"])
@@ -59,8 +60,23 @@ class NodeRules:
             elif own_files is not None and not self._is_listed(body["class_type"]):
                 yield from _files_of_others(at, body["inputs"], own_files)
 
+    @property
+    def misspelt(self) -> Sequence[str]:
+        """Return the allowed names that are nearly ``safe`` and no class that is known.
+
+        Custom nodes may have any name, so others cannot be judged before a ComfyUI is asked.
+        """
+        return [
+            name
+            for name in self.allowed
+            if name != SAFE
+            and name not in SAFE_CLASSES
+            and not WILD.keys() & set(name)
+            and nearest(name.casefold(), [SAFE])
+        ]
+
     @cached_property
-    def _any(self) -> bool:
+    def any(self) -> bool:
         """Return whether any class is forbidden: mostly none is, and graphs are not looked at."""
         return bool(self.denied) or ALL not in self.allowed
 

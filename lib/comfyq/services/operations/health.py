@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from comfyq.domain.errors import DomainError, TableUnavailable
+from comfyq.domain.submission.node_rules import ALLOWED, DENIED
 from comfyq.records.workers import (
     WorkerRecords,
     WorkerState,
@@ -35,11 +36,13 @@ class Health:
         stalls: Callable[[], int] = lambda: 0,
         write_failure: Callable[[], str | None] = lambda: None,
         broken_workflows: Callable[[], Sequence[str]] = tuple,
+        are_forbidden: Callable[[], bool] = lambda: False,
     ) -> None:
         self._workers = workers
         self._stalls = stalls
         self._write_failure = write_failure
         self._broken_workflows = broken_workflows
+        self._are_forbidden = are_forbidden
         self._scale_to_zero = scale_to_zero
 
     async def check(self) -> HealthReport:
@@ -63,9 +66,10 @@ class Health:
         answering = [worker for worker in live if worker.engine_ok]
         idle = self._scale_to_zero and not live
         unstored = self._unstored()
+        delay = "scaled to zero" if idle else _delay_of(live, known)
         return HealthReport(
             healthy=unstored is None and (idle or any(worker.takes_jobs for worker in live)),
-            reason=unstored or ("scaled to zero" if idle else _delay_of(live, known)),
+            reason=unstored or self._forbidden() or delay,
             comfyui_available=bool(answering),
             simulated=bool(answering) and all(worker.simulated for worker in answering),
             stalls=self._stalls(),
@@ -82,6 +86,15 @@ class Health:
         await self._workers.live()
         if (unstored := self._unstored()) is not None:
             raise TableUnavailable(unstored)
+
+    def _forbidden(self) -> str | None:
+        """Return that no workflow may run; graphs of clients' own still may."""
+        if not self._are_forbidden():
+            return None
+        return (
+            f"{ALLOWED} and {DENIED} forbid every workflow: `GET /workflows` says which classes "
+            "each of them needs"
+        )
 
     def _unstored(self) -> str | None:
         """Return why nothing is stored now, and what to do."""

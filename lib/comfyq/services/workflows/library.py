@@ -43,6 +43,10 @@ class WorkflowLibrary:
         """Return what is wrong with each broken workflow, by name."""
         return self._workflows.faults()
 
+    def are_forbidden(self) -> bool:
+        """Return whether the lists of node classes forbid every workflow; no worker is asked."""
+        return self._rules.any and all(self._reasons(each, None) for each in self.all())
+
     async def show(self, name: str) -> Listing:
         """Return one workflow; raises WorkflowNotFound."""
         workflow = self._workflows.get(name)

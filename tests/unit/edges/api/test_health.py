@@ -221,3 +221,12 @@ async def test_a_server_that_cannot_store_is_not_ready(lab: ApiLab) -> None:
     ready = lab.client.get("/health/ready")
     assert ready.status_code == 503
     assert "the disk is full" in ready.json()["detail"]
+
+
+@pytest.mark.parametrize(("nodes", "reason"), [("saef", True), ("safe", False), ("*", False)])
+async def test_lists_that_forbid_every_workflow_are_the_reason(nodes: str, reason: bool) -> None:
+    lab = ApiLab(COMFYQ_NODES=nodes)
+    await lab.workers.beat(worker(lab), ttl_s=90)
+    told = lab.client.get("/health").json()["reason"]
+    assert (told is not None) == reason
+    assert not reason or told.startswith("COMFYQ_NODES and COMFYQ_NODES_DENIED forbid every")
