@@ -135,6 +135,7 @@ class ApiLab(JobMoves):
             demand=services.demand,
             workers=services.workers,
             run_times=services.run_times,
+            jobs=services.records,
             clock=self.clock,
             running=services.running_jobs,
             front_s=0,

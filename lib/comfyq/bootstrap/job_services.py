@@ -179,6 +179,7 @@ class JobServices(FileServices):
             demand=self.demand,
             workers=self.workers,
             run_times=self.run_times,
+            jobs=self.records,
             clock=self.ports.clock,
             running=self.running_jobs,
         )

@@ -11,12 +11,13 @@ import typer
 import urllib3
 
 from comfyq.cli.errors import NotReached, Refused, ServerFailed
-from comfyq.cli.profiles.servers import Credential, Servers, nothing
+from comfyq.cli.profiles.servers import DEFAULT_URL, Credential, Servers, nothing
 
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 40.0  # API Gateway lets a request take 29 s
 CHUNK_BYTES = 64 * 1024
 LOCAL_STAGE = "local"
+ELSEWHERE = '; a `comfyq up` at another port is named by `eval "$(comfyq env)"` in its folder'
 
 Json = dict[str, Any]
 
@@ -212,7 +213,8 @@ class ApiClient:
         try:
             return self._pool.request(method, url, **how)
         except (urllib3.exceptions.HTTPError, UnicodeError) as away:
-            raise NotReached(f"cannot reach {url}: {_reason(away)}") from away
+            hint = ELSEWHERE if self._url == DEFAULT_URL else ""
+            raise NotReached(f"cannot reach {url}: {_reason(away)}{hint}") from away
 
 
 def _size(file: Path) -> str:

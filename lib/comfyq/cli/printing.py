@@ -63,8 +63,10 @@ def print_story(story: Json) -> None:
 
 def print_jobs(page: Json) -> None:
     has_labels = any(job.get("labels") for job in page["jobs"])
+    is_held_up = any(job.get("waits_for") for job in page["jobs"])
     columns = ("id", "status", "progress", "place", "workflow", "created")
-    table = _table(*columns, *(("labels",) if has_labels else ()))
+    more = (*(("labels",) if has_labels else ()), *(("waits for",) if is_held_up else ()))
+    table = _table(*columns, *more)
     for job in page["jobs"]:
         _add_row(
             table,
@@ -75,6 +77,7 @@ def print_jobs(page: Json) -> None:
             job["workflow"],
             _time(job["created_at"]),
             *((_labels(job) or "",) if has_labels else ()),
+            *((job.get("waits_for") or "",) if is_held_up else ()),
         )
     _console().print(table)
     if page["next_cursor"]:

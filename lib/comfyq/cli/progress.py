@@ -73,4 +73,4 @@ def _steps(frame: Json) -> str:
     if frame["max_steps"]:
         return f"step {frame['step']} of {frame['max_steps']}"
     position = frame.get("queue_position")
-    return f"place {position}" if position else ""
+    return "next" if position == 0 else f"place {position}" if position else ""

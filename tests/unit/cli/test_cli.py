@@ -300,3 +300,24 @@ def test_requests_of_a_batch_are_named_by_their_lines(api: FakeApi, tmp_path: Pa
     ended = run(api, "batch", file)
     assert ended.exit_code == 1
     assert ended.stderr.splitlines() == ["line 4: seed: no", "line 504: seed: no"]
+
+
+def test_a_list_says_what_waiting_jobs_wait_for(api: FakeApi) -> None:
+    jobs = [api.job(status="queued", waits_for="a worker"), api.job(status="completed")]
+    pages = [{"jobs": each, "next_cursor": None} for each in (jobs, jobs[1:])]
+    api.answer("/generate", *pages)
+    header, first, _ = run(api, "list").stdout.splitlines()
+    assert header.rstrip().endswith("waits for")
+    assert first.rstrip().endswith("a worker")
+    assert "waits for" not in run(api, "list").stdout
+
+
+def test_a_usual_address_without_a_server_is_told_of_the_way_to_another(
+    api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hint = 'eval "$(comfyq env)"'
+    free = "http://127.0.0.1:1"
+    assert hint not in CliRunner().invoke(app, ["--url", free, "health"]).stderr
+    monkeypatch.setattr("comfyq.cli.client.DEFAULT_URL", free)
+    ended = CliRunner().invoke(app, ["--url", free, "health"])
+    assert (ended.exit_code, hint in ended.stderr) == (3, True)

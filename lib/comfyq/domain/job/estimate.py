@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 
 from comfyq.domain.job import Job
 
+FAR = 3  # times the usual: a pace that other runs say nothing about
+STEADY = 0.1  # of a run: before it, loading models may be most of the time
 HALF = 0.5  # of a run is left on average, if nothing is known of its progress
 
 
@@ -26,16 +28,19 @@ NOTHING = Estimate()
 def left_of_run(job: Job, *, usual_s: float | None, now: datetime) -> int | None:
     """Estimate the seconds that a running job still needs.
 
-    The job's own pace and its workflow's usual time are averaged, weighted by the fraction done.
-    None if neither is known.
+    The job's own pace and its workflow's usual time are averaged, weighted by the fraction done. A
+    run that is longer than usual, or will be by far, goes by its own pace alone. None if too little
+    is known.
     """
     if job.started_at is None:
         return None
     elapsed_s = max(0.0, (now - job.started_at) / timedelta(seconds=1))
     done = job.progress.fraction
-    if usual_s is None:
-        return _whole_seconds(elapsed_s * (1 - done) / done) if done else None
     by_pace_s = elapsed_s / done if done else 0.0
+    if usual_s is None:
+        return _whole_seconds(by_pace_s - elapsed_s) if done else None
+    if elapsed_s >= usual_s or by_pace_s > FAR * usual_s:
+        return _whole_seconds(by_pace_s - elapsed_s) if done >= STEADY else None
     return _whole_seconds((1 - done) * usual_s + done * by_pace_s - elapsed_s)
 
 

@@ -6,6 +6,7 @@ back have no position, and no job has one while there are more than FAMILIES fam
 tenants' jobs an estimate shows nothing but roughly how many tenants take turns.
 """
 
+import math
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from functools import partial
 from comfyq.aio.cached import Cached
 from comfyq.aio.tasks import all_of
 from comfyq.domain.caller import TenantId
-from comfyq.domain.errors import DomainError
+from comfyq.domain.errors import DomainError, JobNotFound
 from comfyq.domain.job import Job, JobId, JobStatus
 from comfyq.domain.job.estimate import NOTHING, Estimate, left_of_run, until_end
 from comfyq.domain.job.order import rank
@@ -23,6 +24,7 @@ from comfyq.ports.clock import Clock
 from comfyq.records.demand import DemandRecords
 from comfyq.records.indexes.followed_jobs import ANY_WORKER
 from comfyq.records.indexes.ready_jobs import ReadyRecords
+from comfyq.records.jobs import JobRecords
 from comfyq.records.limits.running_jobs import RunningJobs
 from comfyq.records.run_times import RunTimeRecords
 from comfyq.records.times import EPOCH
@@ -42,6 +44,9 @@ USUAL_S = 30.0
 
 TENANTS = 1_000  # whose fronts are remembered
 TURNS = 8  # tenants that are counted
+HELD = 4  # other jobs of a worker that are read for one that it holds
+
+NEXT = "the end of the job of yours that its worker runs; it is the next one there"
 
 Place = tuple[datetime, JobId]  # rank, id: the order in which a tenant's jobs are claimed
 
@@ -76,6 +81,7 @@ class Estimates:
         demand: DemandRecords,
         workers: WorkerRecords,
         run_times: RunTimeRecords,
+        jobs: JobRecords,
         clock: Clock,
         running: RunningJobs | None = None,
         front_s: float = FRONT_S,
@@ -83,6 +89,7 @@ class Estimates:
         self._ready = ready
         self._demand = demand
         self._run_times = run_times
+        self._jobs = jobs
         self._clock = clock
         self._running = running  # None: tenants are not limited
         self._front_s = front_s
@@ -97,8 +104,7 @@ class Estimates:
         and NOTHING if the table does not answer."""
         try:
             if job.status is JobStatus.RUNNING:
-                usual_s = await self._usual_s(job.workflow)
-                return Estimate(eta_s=left_of_run(job, usual_s=usual_s, now=self._clock.now()))
+                return Estimate(eta_s=await self._left_of_run(job))
             if job.is_aside:
                 return NOTHING  # nobody knows when a worker that is able to run it comes
             if job.status is JobStatus.QUEUED:
@@ -137,10 +143,33 @@ class Estimates:
         """Estimate for a claimed job: only its worker's other jobs may be ahead of it."""
         assert job.lease is not None, "the caller looked"
         holders = [each for each in await self._live() if each.id == job.lease.worker]
-        others = [len(set(holder.jobs) - {job.id}) for holder in holders]
+        others = [each for holder in holders for each in holder.jobs if each != job.id]
         waits_for = _obstacle(holders) if holders else None
-        eta_s = None if waits_for else await self._until_end(job, ahead=0, held=others)
-        return Estimate(eta_s, queue_position=0, waits_for=waits_for)
+        if waits_for is not None:
+            return Estimate(queue_position=0, waits_for=waits_for)
+        own = await self._running_of(job.tenant, others)
+        if own is None:
+            held = [len(others)] * len(holders)
+            return Estimate(await self._until_end(job, ahead=0, held=held), queue_position=0)
+        left_s, after_s = await self._left_of_run(own), await self._usual_s(job.workflow)
+        eta_s = None if left_s is None or after_s is None else left_s + math.ceil(after_s)
+        return Estimate(eta_s, queue_position=0, waits_for=NEXT)
+
+    async def _running_of(self, tenant: TenantId, held: Sequence[JobId]) -> Job | None:
+        """Return the tenant's own job among those that a worker holds which runs; None if that is
+        another's, of which nothing is told."""
+        for each in held[:HELD]:
+            try:
+                job = await self._jobs.get(each)
+            except JobNotFound:
+                continue  # deleted since the worker was heard of
+            if job.tenant == tenant and job.status is JobStatus.RUNNING:
+                return job
+        return None
+
+    async def _left_of_run(self, job: Job) -> int | None:
+        usual_s = await self._usual_s(job.workflow)
+        return left_of_run(job, usual_s=usual_s, now=self._clock.now())
 
     async def _live(self) -> Sequence[WorkerState]:
         return self._workers.alive(await self._known_workers.get())

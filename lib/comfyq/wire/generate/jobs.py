@@ -87,8 +87,8 @@ class JobView(BaseModel):
     waits_for: str | None = Field(
         None,
         description="Of a queued job: what the workers lack that it needs, why none of them takes "
-        "jobs now, or that ComfyUI runs prompts of others first. Told by `GET /generate/{id}` and "
-        "in lists.",
+        "jobs now, that ComfyUI runs prompts of others first, or that a job of yours runs before "
+        "it on its worker. Told by `GET /generate/{id}` and in lists.",
     )
     seed: int | None = Field(
         None,

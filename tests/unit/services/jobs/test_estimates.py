@@ -121,12 +121,47 @@ async def test_a_running_job_of_an_unknown_workflow_goes_by_its_pace(lab: ApiLab
     assert told(lab, job_id) == (None, 60)
 
 
-async def test_what_is_overdue_may_end_at_any_moment(lab: ApiLab) -> None:
-    await lab.run_times.put(FLUX, 10.0)
+async def test_a_run_that_is_longer_than_usual_goes_by_its_own_pace(lab: ApiLab) -> None:
+    await lab.run_times.put(FLUX, 3.0)
     job_id = lab.submit()["id"]
     await lab.start(job_id)
-    lab.clock.advance(60)
-    assert told(lab, job_id) == (None, 0)
+    lab.clock.advance(2)
+    await lab.advance(job_id, Progress(0.01, 1, 150))
+    assert told(lab, job_id) == (None, None), "at its pace it takes 200 s"
+    lab.clock.advance(8)
+    await lab.advance(job_id, Progress(0.05, 7, 150))
+    assert told(lab, job_id) == (None, None), "it is overdue, and its models may have been loading"
+    lab.clock.advance(30)
+    await lab.advance(job_id, Progress(0.2, 30, 150))
+    assert told(lab, job_id) == (None, 160)
+
+
+async def test_the_job_behind_one_of_ones_own_waits_for_its_end(lab: ApiLab) -> None:
+    await lab.run_times.put(FLUX, 3.0)
+    slow, behind = lab.submit()["id"], lab.submit()["id"]
+    await works(lab, "w1", slow, behind)
+    await lab.start(slow)
+    await lab.change(behind, partial(jobs.claim, worker=WorkerId("w1"), ttl=timedelta(hours=1)))
+    assert told(lab, behind) == (0, 6)
+    assert "it is the next one" in lab.show(behind)["waits_for"]
+    lab.clock.advance(5)
+    assert told(lab, behind) == (0, None), "nobody knows when the one before it ends"
+    await lab.advance(slow, Progress(0.1, 15, 150))
+    assert told(lab, behind) == (0, 48)
+    await lab.change(slow, partial(jobs.succeed, token=1), outputs=[])
+    assert lab.show(behind)["waits_for"] is None
+
+
+async def test_a_job_behind_another_tenant_s_is_told_nothing_of_it(lab: ApiLab) -> None:
+    await lab.run_times.put(FLUX, 3.0)
+    own = await lab.records.get(JobId(lab.submit()["id"]))
+    other = replace(own, id=JobId(str(uuid4())), tenant=TenantId("alice"), version=1)
+    await lab.records.create(other, await lab.records.spec(own.id))
+    await works(lab, "w1", other.id, own.id)
+    await lab.start(other.id)
+    await lab.change(own.id, partial(jobs.claim, worker=WorkerId("w1"), ttl=timedelta(hours=1)))
+    assert lab.show(own.id)["waits_for"] is None
+    assert told(lab, own.id) == (0, 5)
 
 
 async def test_a_position_far_back_is_not_looked_for(lab: ApiLab) -> None:
