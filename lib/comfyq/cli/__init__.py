@@ -1,5 +1,8 @@
 """``comfyq``: serve, work, and speak to a server."""
 
-from comfyq.cli.app import app as main
+from comfyq.cli.errors import ended_by_interrupt
+
+with ended_by_interrupt():
+    from comfyq.cli.app import app as main
 
 __all__ = ["main"]

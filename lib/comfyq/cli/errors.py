@@ -9,8 +9,13 @@ CommandError
     - BrokenDownload a file did not arrive as it was announced
 """
 
-from collections.abc import Mapping
+import os
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from enum import IntEnum
+from types import FrameType
 from typing import Any, ClassVar
 
 
@@ -22,6 +27,29 @@ class ExitCode(IntEnum):
     CLOCK_WRONG = 4  # of this machine, so that AWS refuses what it signs
     DEFECT = 70  # EX_SOFTWARE of sysexits.h
     INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+
+@contextmanager
+def ended_by_interrupt() -> Iterator[None]:
+    """End the process at once if Ctrl-C comes while the body imports modules.
+
+    Python runs callbacks then whose exceptions it drops, KeyboardInterrupt among them: the command
+    would go on. Nothing is open yet that would have to be closed.
+    """
+    usual = signal.getsignal(signal.SIGINT)
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or usual is not signal.default_int_handler:
+        yield  # who set another handler, or none, has said what is to be done
+        return
+    signal.signal(signal.SIGINT, _end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, usual)
+
+
+def _end(number: int, frame: FrameType | None) -> None:
+    os._exit(ExitCode.INTERRUPTED)
 
 
 class CommandError(Exception):

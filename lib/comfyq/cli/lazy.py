@@ -9,7 +9,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from comfyq.cli.errors import CannotStart
+from comfyq.cli.errors import CannotStart, ended_by_interrupt
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,8 @@ class LazyCommand(TyperCommand):
         """
         module, _, attribute = self._entry.target.partition(":")
         try:
-            target = getattr(import_module(f"comfyq.cli.commands.{module}"), attribute)
+            with ended_by_interrupt():
+                target = getattr(import_module(f"comfyq.cli.commands.{module}"), attribute)
         except ModuleNotFoundError as missing:
             if missing.name is None or missing.name.partition(".")[0] == "comfyq":
                 raise

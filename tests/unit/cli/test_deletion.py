@@ -56,7 +56,10 @@ def test_a_batch_is_canceled_and_then_deleted_job_by_job(api: FakeApi) -> None:
     api.answer(PATH, api.job(status="canceled"))
     api.answer("/generate/gone", missing, status=404)
     result = run(api, "delete", "batch-1")
-    assert (result.exit_code, result.stdout) == (0, "deleted 2 jobs of batch batch-1\n")
+    assert (result.exit_code, result.stdout) == (
+        0,
+        "deleted 2 jobs of batch batch-1; `comfyq list --batches` shows it until it expires\n",
+    )
     deletions = [path for method, path, *_ in api.requests if method == "DELETE"]
     assert deletions == [
         "/generate/batch-1?purge=true",
@@ -64,6 +67,16 @@ def test_a_batch_is_canceled_and_then_deleted_job_by_job(api: FakeApi) -> None:
         f"{PATH}?purge=true",
         "/generate/gone?purge=true",
     ]
+
+
+def test_a_batch_without_jobs_is_said_to_stay_listed(api: FakeApi) -> None:
+    missing = {"code": "job-not-found", "title": "t", "status": 404, "detail": "there is no job"}
+    api.answer("/generate/batch-1", missing, status=404)
+    items = [{"index": 0, "job": None, "error": None}]
+    api.answer("/generate/batch/batch-1", {"batch_id": "batch-1", "items": items})
+    assert run(api, "delete", "batch-1").stdout == (
+        "no job is left of batch batch-1; `comfyq list --batches` shows it until it expires\n"
+    )
 
 
 def test_open_prints_where_an_output_is(api: FakeApi) -> None:

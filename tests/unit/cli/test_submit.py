@@ -119,6 +119,13 @@ def test_a_workflow_that_is_not_there(api: FakeApi) -> None:
     assert "--prompt" in result.stderr
 
 
+def test_a_broken_workflow_is_no_prompt(api: FakeApi) -> None:
+    problem = {"code": "workflow-not-found", "detail": "workflow torn is broken: no JSON"}
+    api.answer("/workflows/torn", problem, status=404)
+    result = run(api, "submit", "torn")
+    assert (result.exit_code, "--prompt" in result.stderr) == (2, False)
+
+
 def test_a_path_is_uploaded(api: FakeApi, tmp_path: Path) -> None:
     file = tmp_path / "ä.png"
     file.write_bytes(b"pixels")

@@ -51,7 +51,7 @@ def _job(client: ApiClient, job_id: str) -> str:
 
 
 def _batch(client: ApiClient, batch_id: str) -> str:
-    """Delete every job of a batch, which stays listed without them."""
+    """Delete every job of a batch, which stays listed without them until it expires."""
     client.cancel_batch(batch_id)  # all at once: one after another, each would have begun
     items = client.batch(batch_id, items=True)["items"]
     job_ids = [item["job"]["id"] for item in items if item["job"] is not None]
@@ -59,7 +59,8 @@ def _batch(client: ApiClient, batch_id: str) -> str:
     for job_id in reused:
         _job(client, job_id)
     count = len(job_ids)
-    return f"deleted {count} {'job' if count == 1 else 'jobs'} of batch {batch_id}"
+    done = f"deleted {count} {'job' if count == 1 else 'jobs'} of" if count else "no job is left of"
+    return f"{done} batch {batch_id}; `comfyq list --batches` shows it until it expires"
 
 
 def _is_gone(client: ApiClient, job_id: str) -> bool:

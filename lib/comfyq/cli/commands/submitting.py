@@ -28,6 +28,7 @@ from comfyq.cli.values.labels import labels_given
 from comfyq.cli.workflow_options import options_of, values_of
 
 DEFAULT_WORKFLOW = "flux-dev"
+BROKEN = " is broken: "  # how the server says that a workflow is there and not served
 Key = Annotated[str | None, typer.Option(help="The same key again gives the first answer.")]
 NoMetadata = Annotated[
     bool, typer.Option("--no-metadata", help="Do not tell in files how they were made.")
@@ -101,9 +102,9 @@ def _fetched(server: Server, name: str) -> Json:
     except Refused as refused:
         if refused.problem.get("code") != "workflow-not-found":
             raise
-        raise CannotStart(
-            f"{name}: {refused.problem.get('detail')}; a prompt of one word goes with --prompt"
-        ) from None
+        detail = str(refused.problem.get("detail"))
+        hint = "" if BROKEN in detail else "; a prompt of one word goes with --prompt"
+        raise CannotStart(f"{name}: {detail}{hint}") from None
     finally:
         client.close()
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from comfyq.domain.job import Job, WorkerId
+from comfyq.domain.job import Job, JobStatus, WorkerId
 
 RELEASED, FAILED = "released", "failed"
 
@@ -51,6 +51,8 @@ def _verdict(before: Job, after: Job) -> str:
 def _reason(before: Job, after: Job) -> str | None:
     if after.attempt != before.attempt:
         return "its lease lapsed, or its worker came back without it"
+    if after.status is JobStatus.CANCELED:
+        return "its cancellation was requested"
     if after.status.terminal or after.failures > before.failures:
         return after.error.message if after.error else None
     return after.note

@@ -38,7 +38,7 @@ def coerce_integer(parameter: Parameter, value: Any) -> int:
     if isinstance(value, float) and value.is_integer():
         value = int(value)  # JSON does not tell 20.0 from 20
     if isinstance(value, bool) or not isinstance(value, int):
-        given = shown(value) if isinstance(value, float) else type_name(value)
+        given = shown(value) if isinstance(value, float) else _named(value)
         raise bad(f"must be an integer, not {given}")
     _check_range(parameter, value)
     step = parameter.multiple_of
@@ -49,7 +49,7 @@ def coerce_integer(parameter: Parameter, value: Any) -> int:
 
 def coerce_number(parameter: Parameter, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise bad(f"must be a number, not {type_name(value)}")
+        raise bad(f"must be a number, not {_named(value)}")
     try:
         number = float(value)
     except OverflowError:
@@ -62,7 +62,7 @@ def coerce_number(parameter: Parameter, value: Any) -> float:
 
 def coerce_boolean(parameter: Parameter, value: Any) -> bool:
     if not isinstance(value, bool):
-        raise bad(f"must be true or false, not {type_name(value)}")
+        raise bad(f"must be true or false, not {_named(value)}")
     return value
 
 
@@ -135,6 +135,12 @@ def _lora(parameter: Parameter, entry: Any, *, hint: bool) -> Lora:
         known = f"; {among(lora.name, parameter.choices)}" if hint else ""
         raise bad(f"there is no LoRA {shown(lora.name)}{known}")
     return replace(lora, name=name)
+
+
+def _named(value: Any) -> str:
+    """Name a value of another type; the text of a string, which a table's cell mostly is."""
+    kind = type_name(value)
+    return f"{kind}, {shown(value)}" if isinstance(value, str) else kind
 
 
 def _check_range(parameter: Parameter, value: float) -> None:

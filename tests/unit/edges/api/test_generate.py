@@ -249,3 +249,28 @@ async def test_the_seed_is_the_same_everywhere(lab: ApiLab) -> None:
     assert [*seeds, canceled["seed"]] == [1_000] * 4
     largest = lab.submit(seed=2**64 - 1)
     assert lab.show(largest["id"])["seed"] == 2**64 - 1
+
+
+async def test_the_story_of_a_canceled_attempt_says_why_it_ended(lab: ApiLab) -> None:
+    job_id = lab.submit()["id"]
+    await lab.start(job_id)
+    lab.client.delete(f"/generate/{job_id}")
+    await lab.change(job_id, partial(jobs.confirm_cancel, token=1))
+    [attempt] = lab.client.get(f"/generate/{job_id}/story").json()["attempts"]
+    wanted = ("canceled", "its cancellation was requested")
+    assert (attempt["verdict"], attempt["reason"]) == wanted
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("steps", "abc", "must be an integer, not a string, 'abc'"),
+        ("steps", [1], "must be an integer, not a list"),
+        ("cfg", "abc", "must be a number, not a string, 'abc'"),
+    ],
+)
+def test_a_text_in_the_place_of_a_number_is_named(
+    lab: ApiLab, name: str, value: object, message: str
+) -> None:
+    answer = lab.client.post("/generate", json={"prompt": "a fox", name: value})
+    assert answer.json()["errors"] == [{"field": name, "message": message}]
