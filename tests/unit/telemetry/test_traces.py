@@ -24,8 +24,8 @@ from tests.unit.edges.worker.test_worker import services_of
 
 pytestmark = pytest.mark.anyio
 
-TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
-PARENT = "00f067aa0ba902b7"
+TRACE = "4bf92f35" * 4
+PARENT = "00f067aa" * 2
 TRACEPARENT = f"00-{TRACE}-{PARENT}-01"
 ASKED = {"graph": GRAPH}
 
