@@ -40,12 +40,12 @@ test: .venv/.development .emulator/.made .fuzz/.made ## run every test that need
 
 .PHONY: verify
 verify: .venv/.development .emulator/.made .infra/.made .fuzz/.made ## run what takes too long for every day
-	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m verify --ignore tests/infra \
+	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m verify --ignore tests/infra \
 		--ignore tests/integration/test_effort.py
 	$(BIN)/pytest -m verify tests/integration/test_effort.py # it compares CPU times
 	$(BIN)/pytest -m "not verify" --hypothesis-profile thorough $$(find tests/unit -name "test_*_properties.py")
 	infra/test.sh
-	$(BIN)/python -m tests.e2e.faults.chaos --jobs 200 --seconds 60 --seeds 10 --beside 2
+	$(BIN)/python -m tests.e2e.faults.chaos --jobs 200 --seconds 60 --seeds 10 --beside 3
 	$(MAKE) templates
 
 .PHONY: faults
@@ -57,7 +57,7 @@ faults: .venv/.development .emulator/.made ## the whole fault matrix; writes doc
 
 .PHONY: chaos
 chaos: .venv/.development .emulator/.made ## random faults: 200 jobs, 60 s, 10 seeds; writes docs/faults.md
-	$(BIN)/python -m tests.e2e.faults.chaos --jobs 200 --seconds 60 --seeds 10 --beside 2 --into docs/faults.md
+	$(BIN)/python -m tests.e2e.faults.chaos --jobs 200 --seconds 60 --seeds 10 --beside 3 --into docs/faults.md
 
 .PHONY: bench
 bench: .venv/.development .emulator/.made .bench/.made ## measure comfyq beside a client of ComfyUI and a proxy; writes docs/performance.md
