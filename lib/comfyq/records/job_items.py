@@ -152,6 +152,7 @@ def from_item(item: Item) -> Job:
         retry_of=item.get("retry_of"),
         trace=item.get("trace"),
         kept_until=optional_time(item.get("kept")),
+        barred_until=optional_time(item.get("barred")),
         link_key=item.get("link_key"),
         due_at=from_ms(int(item["ask"])),
         version=item["version"],
@@ -221,6 +222,7 @@ def _result_values(job: Job) -> dict[str, Any]:
     return {
         "reused": job.reused_from,
         "kept": optional_ms(job.kept_until),
+        "barred": optional_ms(job.barred_until),
         "link_key": job.link_key,
     }
 

@@ -205,7 +205,7 @@ class JobRecords:
 
     async def spec(self, job_id: JobId) -> Spec:
         item = await self._table.get((f"JOB#{job_id}", "SPEC"))
-        if item is None:
+        if item is None or "body" not in item:  # which a deleted job's has not
             raise JobNotFound(f"job {job_id} has no spec")
         return spec_of(item)
 
@@ -228,10 +228,9 @@ class JobRecords:
         page = await self._table.query("main", f"JOB#{job_id}", prefix="TRY#", limit=100)
         return [attempt_of(item) for item in page.items]
 
-    async def remove(self, job: Job, *, barred_s: int | None = None) -> None:
-        """Delete a job; for ``barred_s`` no other of its id is stored. See ``job_removal``."""
-        ttl = None if barred_s is None else to_ms(self._clock.now()) // 1000 + barred_s
-        await remove(self._table, job, barred_until_s=ttl)
+    async def remove(self, job: Job) -> None:
+        """Delete a job; no other of its id is stored while it is barred. See ``job_removal``."""
+        await remove(self._table, job)
 
     async def add_name(self, name: JobId, job: Job) -> None:
         """Give a job a second id."""

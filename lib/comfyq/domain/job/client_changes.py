@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import IllegalTransition
@@ -17,6 +17,10 @@ from comfyq.domain.job.model import (
     shortened,
 )
 from comfyq.domain.job.transitions import RING_AFTER, apply, due, end
+
+# SQS delivers a message again for 14 days at most; keys of idempotency are kept for one.
+# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
+BARRED_FOR = timedelta(days=15)
 
 
 def submitted(
@@ -89,12 +93,17 @@ def keep(job: Job, *, until: datetime, now: datetime) -> Job:
 def condemn(job: Job, *, now: datetime) -> Job:
     """Make an ended job due for its deletion: from then on its results are not reused.
 
+    Whoever deletes it bars its id. Condemning it twice changes nothing and returns the same job.
+
     Raises:
         IllegalTransition: the job has not ended.
     """
     if not job.status.terminal:
         raise IllegalTransition(f"{job.id} has not ended")
-    return replace(job, end_pending=False, due_at=now, version=job.version + 1)
+    if job.barred_until is not None:
+        return job
+    until = now + BARRED_FOR
+    return replace(job, end_pending=False, due_at=now, barred_until=until, version=job.version + 1)
 
 
 def ring(job: Job, *, now: datetime) -> Job:

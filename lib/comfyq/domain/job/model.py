@@ -159,6 +159,7 @@ class Job:
     reused_from: JobId | None = None  # the job that made its results
     retry_of: JobId | None = None  # the job whose work it does again
     kept_until: datetime | None = None  # jobs that reuse its results need them until then
+    barred_until: datetime | None = None  # condemned: no other job of its id is made until then
     link_key: str | None = None  # signs the links to its outputs, and to no other job's
     trace: str | None = None  # W3C's traceparent of what submitted it, if that is traced
     due_at: datetime  # when the reaper must next check it

@@ -77,7 +77,7 @@ def spare(job: Job, *, until: datetime, now: datetime) -> Job:
     """Put off the deletion of an ended job whose results others have."""
     if not job.status.terminal or job.end_pending:
         raise IllegalTransition(f"{job.id} is not about to be deleted")
-    return replace(job, due_at=until, kept_until=until, version=job.version + 1)
+    return replace(job, due_at=until, kept_until=until, barred_until=None, version=job.version + 1)
 
 
 def unannounced(job: Job, *, now: datetime) -> Job:

@@ -4,16 +4,18 @@ An item is written before its job, which may then not be stored after all, and g
 """
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 from comfyq.domain.job import JobId
 from comfyq.ports.clock import Clock
-from comfyq.ports.table import Cursor, Delete, Key, Put, Table
+from comfyq.ports.table import ConditionFailed, Cursor, Delete, Key, Put, Table
 from comfyq.records.times import from_ms, to_ms
 
 PREFIX = "USE#"
 PAGE = 100
+FIRST = 1  # the version of a note that nobody has needed again
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +31,26 @@ class ReuserRecords:
         self._table = table
         self._clock = clock
 
-    async def add(self, earlier: JobId, reuser: JobId) -> None:
-        """Note a job before it is stored; whoever deletes ``earlier`` then reads of it."""
-        pk, sk = reuser_key(earlier, reuser)
-        since = to_ms(self._clock.now())
-        await self._table.write(Put({"pk": pk, "sk": sk, "since": since}), synced=False)
+    async def add(self, earlier: JobId, reuser: JobId) -> bool:
+        """Note a job before it is stored; whoever deletes ``earlier`` then reads of it.
 
-    async def remove(self, earlier: JobId, reuser: JobId) -> None:
-        await self._table.write(Delete(reuser_key(earlier, reuser)), synced=False)
+        Return whether it was not noted: otherwise the job may be stored already.
+        """
+        pk, sk = reuser_key(earlier, reuser)
+        note = {"pk": pk, "sk": sk, "since": to_ms(self._clock.now()), "version": FIRST}
+        try:
+            await self._table.write(Put(note, absent=True), synced=False)
+        except ConditionFailed:
+            await self._table.write(Put(note | {"version": FIRST + 1}), synced=False)
+            return False
+        return True
+
+    async def withdraw(self, earlier: JobId, reuser: JobId) -> None:
+        """Delete the note that ``add`` has made, unless it was needed again since."""
+        with suppress(ConditionFailed):
+            await self._table.write(
+                Delete(reuser_key(earlier, reuser), version=FIRST), synced=False
+            )
 
     async def of(self, earlier: JobId) -> AsyncIterator[Reuser]:
         """Yield the noted jobs, by id."""

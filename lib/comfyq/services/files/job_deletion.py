@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from comfyq.aio.tasks import limited
 from comfyq.domain.errors import JobNotFound, JobReused
-from comfyq.domain.job import Job
+from comfyq.domain.job import Job, JobId
 from comfyq.ports.assets import Assets
 from comfyq.ports.clock import Clock
 from comfyq.records.jobs import JobRecords
@@ -34,11 +34,11 @@ class JobDeletion:
         self._clock = clock
         self._links = links
 
-    async def delete(self, job: Job, *, barred_s: int | None = None) -> None:
+    async def delete(self, job: Job) -> None:
         """Delete a job and the files that are its own; reused ones belong to the earlier job.
 
         ``job`` is as it was last stored, and not to be reused any more: by ``condemn``, or because
-        its time is up. ``barred_s``: see JobRecords.remove.
+        its time is up.
 
         Raises:
             JobReused: other jobs have its files; nothing was deleted.
@@ -51,12 +51,12 @@ class JobDeletion:
             await limited(DELETED_AT_ONCE, keys, self._assets.delete)
         if self._links is not None:
             await self._links.remove(job)
-        await self._records.remove(job, barred_s=barred_s)
+        await self._records.remove(job)
 
     async def _refuse_if_reused(self, job: Job) -> None:
         named: list[str] = []
         async for reuser in self._reusers.of(job.id):
-            if await self._is_there(reuser):
+            if await self._has_files_of(job.id, reuser):
                 named.append(reuser.id)
             if len(named) > NAMED:
                 named[NAMED:] = ["others"]
@@ -64,10 +64,11 @@ class JobDeletion:
         if named:
             raise JobReused(f"the files of job {job.id} are also those of {', '.join(named)}")
 
-    async def _is_there(self, reuser: Reuser) -> bool:
-        """Return whether a job that reuses another is stored, or may be about to be."""
+    async def _has_files_of(self, earlier: JobId, reuser: Reuser) -> bool:
+        """Return whether a job that reuses ``earlier`` is stored, or may be about to be."""
         try:
-            await self._records.get(reuser.id)
+            if (await self._records.get(reuser.id)).reused_from == earlier:
+                return True
         except JobNotFound:
-            return self._clock.now() - reuser.since < LAST
-        return True
+            pass
+        return self._clock.now() - reuser.since < LAST

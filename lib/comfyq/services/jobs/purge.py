@@ -13,10 +13,6 @@ from comfyq.services.files.job_deletion import JobDeletion
 from comfyq.services.jobs.cancellation import Cancellation
 from comfyq.services.notify.announcer import Announcer
 
-# SQS delivers a message again for 14 days at most; keys of idempotency are kept for one.
-# https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
-BARRED_S = 15 * 86_400
-
 
 class Purge:
     def __init__(
@@ -53,7 +49,7 @@ class Purge:
         await self._audit.note(caller.tenant, Actor.of(caller), AuditAction.JOB_PURGED, job.id)
         condemned = await self._records.update(job, jobs.condemn)
         try:
-            await self._deletion.delete(condemned, barred_s=BARRED_S)
+            await self._deletion.delete(condemned)
         except JobReused as reused:
             await self._records.update(condemned, partial(jobs.spare, until=job.due_at))
             raise JobReused(f"{reused}; delete these first, and then this one") from None

@@ -67,19 +67,21 @@ class ResultCache:
         """Find the results of an earlier job of the tenant, and keep them for ``job`` as well.
 
         None: there is no such job, it has not succeeded, its deletion is near, or a simulator
-        made its results and the store has a real ComfyUI now.
+        made its results and the store has a real ComfyUI now; or ``job`` is stored already, because
+        its message or batch comes again.
         """
         if spec.reuse_key is None:
             return None
         known = await self._results.find(job.tenant, spec.reuse_key)
-        if known is None:
+        if known is None or await self._is_stored(job.id):
             return None
         # Noted before the earlier job is read, which ``condemn`` writes before the notes are read:
         # of a reuse and a deletion at the same time, the later one sees the other.
-        await self._reusers.add(known, job.id)
+        is_new = await self._reusers.add(known, job.id)
         earlier = await self._kept(known, job.tenant, spec.reuse_key)
         if earlier is None:
-            await self._reusers.remove(known, job.id)
+            if is_new:
+                await self._reusers.withdraw(known, job.id)
             return None
         return CachedResult(earlier, await self._records.outputs(earlier.id))
 
@@ -88,6 +90,13 @@ class ResultCache:
         if spec.reuse_key is not None:
             until = self._clock.now() + await self._retention.of(job.tenant)
             await self._results.note(job.tenant, spec.reuse_key, job.id, until=until)
+
+    async def _is_stored(self, job_id: JobId) -> bool:
+        """Return whether there is a job of this id, but for one that failed and may be replaced."""
+        try:
+            return (await self._records.get(job_id)).status is not JobStatus.FAILED
+        except JobNotFound:
+            return False
 
     async def _kept(self, known: JobId, tenant: TenantId, key: str) -> Job | None:
         """Return a job whose deletion is put off until after that of a job that ends now."""

@@ -45,6 +45,7 @@ class AttemptOutcome:
     change: TokenChange
     outputs: Sequence[Output] | None = None
     files: Sequence[Rendered] = ()  # the files in ComfyUI's folders that ``outputs`` were copied of
+    is_whole: bool = True  # nothing that was rendered is lost
 
 
 def outcome_of_input(failed: InputFailed) -> AttemptOutcome:

@@ -80,7 +80,7 @@ class Executor:
                 async with beside(held.keep()):
                     spec = held.spec or await self._records.spec(held.id)
                     outcome = await self._attempt(held, spec, turn)
-                    if outcome.outputs is not None:
+                    if outcome.outputs is not None and outcome.is_whole:
                         await self._note_results(held.job, spec)
                 await self._conclusion.conclude(held, outcome)
             except Exception as raised:  # any error ends the attempt now, not at its lease's end
@@ -110,7 +110,8 @@ class Executor:
         if not collected.outputs:
             warnings.insert(0, NO_OUTPUT)
         succeed = partial(jobs.succeed, steps=rendering.steps, warnings=warnings)
-        return AttemptOutcome(succeed, collected.outputs, files=rendering.files)
+        is_whole = not (rendering.lost or collected.lost)
+        return AttemptOutcome(succeed, collected.outputs, files=rendering.files, is_whole=is_whole)
 
     async def _note_results(self, job: Job, spec: Spec) -> None:
         """Record the results for reuse before the job succeeds, so that a client that sees it

@@ -8,12 +8,12 @@ import pytest
 from PIL import Image
 
 from comfyq.domain.files.output import OutputKind
-from comfyq.domain.job import Job, JobStatus
+from comfyq.domain.job import Job, JobId, JobStatus
 from comfyq.domain.job.model import MAX_WARNING_CHARS, MAX_WARNINGS
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.engine import Ended, Rendered, RenderedFileGone, Started
 from comfyq.services.worker.prompts import prompt_of
-from tests.farm import Farm
+from tests.farm import GRAPH, Farm
 from tests.scripted_engine import IMAGE, ScriptedEngine
 
 pytestmark = pytest.mark.anyio
@@ -166,6 +166,15 @@ async def test_a_file_that_stays_gone_costs_the_others_nothing(
     assert job.warnings == (() if "lost.png" in files else (lost,))
     stored = {output.key for output in await farm.records.outputs(job.id)}
     assert farm.assets.stored.keys() == stored
+
+
+@pytest.mark.parametrize("lost", [[], ["node 9 is lost"]])
+async def test_results_with_losses_are_not_reused(farm: Farm, lost: list[str]) -> None:
+    spec = Spec(graph=GRAPH, parameters={}, reuse_key="k")
+    job = await farm.submit(spec=spec)
+    await farm.worker("w1", ScriptedEngine(Started(), Ended([IMAGE], lost))).run_once()
+    found = await farm.reuse.find(replace(job, id=JobId("later")), spec)
+    assert (found is None) == bool(lost)
 
 
 async def test_a_job_without_any_of_its_files_has_not_succeeded(farm: Farm) -> None:
