@@ -10,7 +10,7 @@ from comfyq.domain.job import Job, JobId
 from comfyq.domain.job.order import rank, waits_since
 from comfyq.ports.table import Cursor, Item, Table
 from comfyq.records.job_items import LAST, end_of, lane_of, ready_partition
-from comfyq.records.times import from_ms
+from comfyq.records.times import from_ms, sortable
 
 PAGE = 1_000
 
@@ -30,6 +30,11 @@ class Waiting:
         return self.rank, self.id
 
     @property
+    def key(self) -> str:
+        """Return its sort key in the index, unless a version without lanes has stored it."""
+        return f"{self.lane}#{sortable(self.rank)}#{sortable(self.since)}#{self.id}"
+
+    @property
     def lead(self) -> timedelta:
         """Return what its priority moves it ahead."""
         return self.since - self.rank
@@ -39,10 +44,14 @@ class ReadyRecords:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    async def beyond(self, family: str, lane: str | None, *, limit: int) -> Sequence[Waiting]:
-        """Return waiting jobs of a model family in the lanes after ``lane`` (None: in all), lane by
-        lane; the index lags."""
-        above = None if lane is None else end_of(lane)
+    async def beyond(
+        self, family: str, place: Waiting | str | None, *, limit: int
+    ) -> Sequence[Waiting]:
+        """Return waiting jobs of a model family after a job or in the lanes after a lane (None: in
+        all), lane by lane; the index lags."""
+        above = (
+            place.key if isinstance(place, Waiting) else None if place is None else end_of(place)
+        )
         partition = ready_partition(family)
         page = await self._table.query("ready", partition, limit=limit, above=above)
         return [_waiting(item, family) for item in page.items]

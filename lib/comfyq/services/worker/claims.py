@@ -29,6 +29,7 @@ from comfyq.services.worker.timing import Timing
 from comfyq.telemetry.tracing import tracing
 
 TAKEN_OVER = "a real ComfyUI has taken over from its simulator"
+CHOICES = 10  # so often a worker chooses with one doorbell
 LEFT_FOR = timedelta(seconds=1)  # a doorbell is hidden that long for workers that may claim
 
 Choose = Callable[[JobId | None], Awaitable[Sequence[JobId]]]
@@ -101,9 +102,17 @@ class Claims:
             return None
         except TooManyRunning:
             pass  # its tenant's turns go on when one of them has ended, without a doorbell
-        if (other := await self._claim_one(await choose(None), delivery)) is not None:
+        if (other := await self._claim_any(delivery, choose)) is not None:
             return other
         await (delivery.ack() if hidden_s is None else delivery.hide(hidden_s))
+        return None
+
+    async def _claim_any(self, delivery: Delivery, choose: Choose) -> HeldJob | None:
+        for _ in range(CHOICES):  # other workers may be faster, while more jobs wait
+            if not (job_ids := await choose(None)):
+                break
+            if (held := await self._claim_one(job_ids, delivery)) is not None:
+                return held
         return None
 
     async def _claim_one(

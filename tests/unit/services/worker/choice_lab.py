@@ -2,6 +2,8 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
+from functools import partial
 from uuid import uuid4
 
 from comfyq.domain import job as jobs
@@ -16,6 +18,7 @@ from comfyq.records.indexes.ready_jobs import ReadyRecords
 from comfyq.services.worker.choice.affinity import Affinity
 from comfyq.services.worker.choice.ready_jobs import ReadyJobs
 from comfyq.services.worker.choice.turns import Turns
+from comfyq.services.worker.held_job import HeldJob
 from tests.farm import GRAPH, Farm
 
 ALICE, BOB, CAROL = (TenantId(name) for name in ("alice", "bob", "carol"))
@@ -68,6 +71,7 @@ class Claimer:
 
     def __init__(self, farm: Farm, name: str, *, alone_s: float = 0) -> None:
         worker = farm.worker(name)
+        self.claims = worker.claims
         self.turns = turns_of(farm, alone_s=alone_s)
         self.source = JobSource(
             claims=worker.claims,
@@ -78,6 +82,7 @@ class Claimer:
             aside=worker.parts.aside,
         )
         self.took: list[Job] = []
+        self.held: list[HeldJob] = []
 
     async def claim(self) -> Job | None:
         """Claim a job as the worker's loop does; None if there is none."""
@@ -87,6 +92,7 @@ class Claimer:
             return None
         self.source.began(held)
         self.took.append(held.job)
+        self.held.append(held)
         return held.job
 
     async def claim_all(self) -> Sequence[TenantId]:
@@ -94,3 +100,19 @@ class Claimer:
         while await self.claim() is not None:  # noqa: ASYNC110
             await asyncio.sleep(0)
         return [job.tenant for job in self.took]
+
+    async def succeed(self) -> None:
+        """End the job that was claimed first."""
+        held = self.held.pop(0)
+        await held.write(partial(jobs.start, token=held.token))
+        await held.write(partial(jobs.succeed, token=held.token), outputs=())
+        await held.acknowledge()
+        self.claims.let_go(held)
+
+    async def give_back(self, retry_s: float) -> None:
+        """Let the job that was claimed first wait for its retry."""
+        held = self.held.pop(0)
+        pause = timedelta(seconds=retry_s)
+        await held.write(partial(jobs.release, token=held.token, reason="again", retry_in=pause))
+        await held.give_back(delay_s=retry_s)
+        self.claims.let_go(held)

@@ -8,17 +8,20 @@ from comfyq.domain.job import JobId
 from comfyq.ports.clock import Clock
 from comfyq.records.demand import DemandRecords
 from comfyq.records.indexes.ready_jobs import ReadyRecords, Waiting
-from comfyq.records.job_items import BEFORE_LAST, tenant_of
+from comfyq.records.job_items import BEFORE_LAST, LAST, tenant_of
 from comfyq.records.limits.running_jobs import RunningJobs
 
 FAMILIES_S = 5.0  # maximum age of the cached list of families
 PLAIN_S = 1.0  # so late a worker may see that a second tenant's jobs come
 PAGE = 10  # jobs that are read of a family: as many workers may look at once and not meet
+MORE = 100  # that are read at once after a page of jobs that wait for their retries
+MORE_PAGES = 10  # so many such pages of a tenant before its other jobs are left to a later look
 TRIED_S = 2.0  # a job that this worker tried to claim may be listed for that long after it
 
 
 class ReadyJobs:
-    """Find waiting jobs by tenant and model family; a look reads at most PAGE jobs of a family."""
+    """Find waiting jobs by tenant and model family; a look reads PAGE jobs of a family,
+    and more only past jobs that cannot be claimed yet."""
 
     def __init__(
         self,
@@ -94,12 +97,17 @@ class ReadyJobs:
     async def _of_family(
         self, family: str, lane: str | None, without: Collection[str]
     ) -> Sequence[Waiting]:
+        place: Waiting | str | None = lane
+        limit, pages = PAGE, 0
         while True:
-            page = await self._ready.beyond(family, lane, limit=PAGE)
+            page = await self._ready.beyond(family, place, limit=limit)
             claimable = [job for job in page if job.lane not in without and self._is_claimable(job)]
-            if claimable or len(page) < PAGE:
+            if claimable or len(page) < limit:
                 return claimable
-            lane = page[-1].lane
+            last = page[-1]
+            pages = pages + 1 if page[0].lane == last.lane else 1
+            is_passed = last.lane in (LAST, *without) or pages > MORE_PAGES
+            place, limit = (last.lane if is_passed else last), MORE
 
     def _is_claimable(self, job: Waiting) -> bool:
         tried_at = self._tried.get(job.id, float("-inf"))

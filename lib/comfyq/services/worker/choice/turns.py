@@ -71,7 +71,7 @@ class Turns:
         jobs that were set aside, which this worker is able to run.
         """
         if await self._ready.are_plain() and not aside:
-            jobs = await self._by_family()
+            jobs = await self._by_family(is_bell_spent=own is None)
         elif own is not None and monotonic() - self._alone_since < self._alone_s:
             return ()
         else:
@@ -95,12 +95,17 @@ class Turns:
         is_own_turn = any(job.id == own for job in jobs)
         return [best] if is_own_turn or not alike else [best, random.choice(alike)]
 
-    async def _by_family(self) -> Sequence[Waiting]:
-        """Return waiting jobs if some are of another family than the loaded one."""
-        if self._affinity is None or self._affinity.family is None:
+    async def _by_family(self, *, is_bell_spent: bool) -> Sequence[Waiting]:
+        """Return waiting jobs if some are of another family than the loaded one, or if the doorbell
+        was another job's: then any job may have none of its own."""
+        if self._affinity is None:
             return ()
-        loaded = self._affinity.family
-        others = [family for family in await self._ready.families() if family != loaded]
+        loaded, families = self._affinity.family, await self._ready.families()
+        if is_bell_spent and len(families) > 1:
+            return await self._ready.next_tenant(families, after=None)
+        if loaded is None:
+            return ()
+        others = [family for family in families if family != loaded]
         jobs = await self._ready.next_tenant(others, after=None)
         if not jobs:
             return ()
