@@ -22,7 +22,7 @@ from comfyq.domain.workflow.file_inputs import FILES
 ALL = "*"
 SAFE = "safe"
 ALLOWED, DENIED = "COMFYQ_NODES", "COMFYQ_NODES_DENIED"  # settings that refusals name
-WILD = {"*": ".*", "?": "."}
+MANY = re.compile(r"\*+")
 MAX_SHOWN_CHARS = 200
 
 
@@ -71,7 +71,7 @@ class NodeRules:
             for name in self.allowed
             if name != SAFE
             and name not in SAFE_CLASSES
-            and not WILD.keys() & set(name)
+            and not set("*?") & set(name)
             and nearest(name.casefold(), [SAFE])
         ]
 
@@ -120,5 +120,16 @@ def _files_of_others(
 
 def _pattern(names: Sequence[str]) -> re.Pattern[str]:
     """Return what matches the whole of any of ``names``; of none, nothing."""
-    parts = ("".join(WILD.get(each, re.escape(each)) for each in name) for name in names)
-    return re.compile("|".join(parts) or r"(?!)", re.DOTALL)
+    return re.compile("|".join(map(_expression, names)) or r"(?!)", re.DOTALL)
+
+
+def _expression(name: str) -> str:
+    first, *rest = (
+        "".join("." if each == "?" else re.escape(each) for each in part)
+        for part in MANY.split(name)
+    )
+    if not rest:
+        return first
+    *middle, last = rest
+    # Clients choose the text, so each part is looked for once: its first place will always do.
+    return f"{first}{''.join(f'(?>.*?{part})' for part in middle)}.*{last}"

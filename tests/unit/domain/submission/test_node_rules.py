@@ -132,3 +132,22 @@ def test_every_shipped_workflow_may_run_with_the_safe_profile() -> None:
 
 
 NAMES = WORKFLOWS.names()
+
+
+@pytest.mark.parametrize(
+    ("pattern", "class_type", "is_denied"),
+    [
+        ("*a*b", "aab", True),
+        ("*a*b", "aba", False),
+        ("a*a", "a", False),
+        ("a**?c", "abc", True),
+        ("*ab*b?", "ababbx", True),
+    ],
+)
+def test_each_part_between_stars_is_found(pattern: str, class_type: str, is_denied: bool) -> None:
+    assert (against(NodeRules(denied=(pattern,)), class_type) is not None) is is_denied
+
+
+def test_a_long_class_costs_no_more_than_its_length() -> None:
+    """Trying every way to split it would take days."""
+    assert against(NodeRules(denied=("*a*a*a*a*b",)), "a" * 20_000) is None
