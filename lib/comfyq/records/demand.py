@@ -2,40 +2,60 @@
 whether jobs are claimed in another order than their doorbells come in."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from comfyq.domain.caller import TenantId
 from comfyq.domain.job import Job
 from comfyq.domain.job.model import NORMAL_PRIORITY
 from comfyq.ports.clock import Clock
-from comfyq.ports.table import Put, Table
+from comfyq.ports.table import Item, Put, Table
 from comfyq.records.times import to_ms
 
 FAMILIES = "FAMILY"
-MOST = 200  # families that workers look for; jobs of others still come through the queue
+OTHERS = "#others"  # the family of jobs whose own has no room in the list
+MOST = 100  # families in the list, each of which workers look for at each choice
+MOST_OF_TENANT = 50  # that jobs of one tenant brought into it, so that it leaves room for others
+READ_MOST = 400  # more than MOST: processes that write at once exceed it, former versions did too
 LINES = "LINE"  # a tenant's jobs, and those of them with another priority
-LINE_KEPT_S = 8 * 86_400  # no job waits for longer
-LINE_NOTED_S = 86_400  # a process notes a line again after that time
+KEPT_S = 8 * 86_400  # no job waits for longer
+NOTED_S = 86_400  # a process notes a family or a line again after that time
 
 
 class DemandRecords:
     def __init__(self, table: Table, *, clock: Clock) -> None:
         self._table = table
         self._clock = clock
-        self._families: set[str] = set()
-        self._lines: dict[str, int] = {}  # when each was noted, epoch seconds
+        self._families: dict[str, int] = {}  # when each was noted, epoch seconds
+        self._lines: dict[str, int] = {}
 
-    async def note(self, job: Job) -> None:
-        """Make known what a job asks for, before it is stored; costs a write for each family once
-        in a process, and for each tenant once a day."""
-        if job.family not in self._families:
-            await self._table.write(Put({"pk": FAMILIES, "sk": job.family}))
-            self._families.add(job.family)
+    async def note(self, job: Job) -> Job:
+        """Make known what a job asks for, before it is stored, and return it in the family that
+        workers find it in; costs a read and a write for each family, and a write for each tenant,
+        once a day in a process."""
+        job = await self._placed(job)
         await self._note_line(job.tenant)
         if job.priority != NORMAL_PRIORITY:
             await self._note_line(f"{job.tenant}#priority")
+        return job
 
     async def families(self) -> Sequence[str]:
-        page = await self._table.query("main", FAMILIES, limit=MOST)
-        return [item["sk"] for item in page.items]
+        return [item["sk"] for item in await self._listed()]
+
+    async def _listed(self) -> Sequence[Item]:
+        return (await self._table.query("main", FAMILIES, limit=READ_MOST)).items
+
+    async def _placed(self, job: Job) -> Job:
+        if self._is_noted(self._families, job.family):
+            return job
+        tenants = {item["sk"]: item.get("tenant") for item in await self._listed()}
+        brought = sum(tenant == job.tenant for tenant in tenants.values())
+        is_full = len(tenants) >= MOST or brought >= MOST_OF_TENANT
+        if is_full and job.family not in tenants:
+            job = replace(job, family=OTHERS)
+        if not self._is_noted(self._families, job.family):
+            tenant = tenants.get(job.family, job.tenant)
+            await self._note(self._families, FAMILIES, job.family, tenant=tenant)
+        return job
 
     async def is_plain(self) -> bool:
         """Return whether all jobs are one tenant's and have the same priority: then the order of
@@ -43,8 +63,26 @@ class DemandRecords:
         return len((await self._table.query("main", LINES, limit=2)).items) < 2
 
     async def _note_line(self, line: str) -> None:
-        now_s = to_ms(self._clock.now()) // 1000
-        if now_s - self._lines.get(line, 0) >= LINE_NOTED_S:
-            item = {"pk": LINES, "sk": line, "ttl": now_s + LINE_KEPT_S}
-            await self._table.write(Put(item), synced=False)
-            self._lines[line] = now_s
+        if not self._is_noted(self._lines, line):
+            await self._note(self._lines, LINES, line, synced=False)
+
+    def _is_noted(self, noted: dict[str, int], name: str) -> bool:
+        return self._now_s() - noted.get(name, 0) < NOTED_S
+
+    async def _note(
+        self,
+        noted: dict[str, int],
+        partition: str,
+        name: str,
+        *,
+        tenant: TenantId | None = None,
+        synced: bool = True,
+    ) -> None:
+        now_s = self._now_s()
+        item: Item = {"pk": partition, "sk": name, "ttl": now_s + KEPT_S}
+        brought_by = {} if tenant is None else {"tenant": tenant}
+        await self._table.write(Put({**item, **brought_by}), synced=synced)
+        noted[name] = now_s
+
+    def _now_s(self) -> int:
+        return to_ms(self._clock.now()) // 1000

@@ -198,11 +198,15 @@ class BatchSubmission:
         """Store the jobs that are not stored yet and send their doorbells; return these jobs, or
         none if sending failed."""
         await self._records.refuse(batch)
-        for member in members:
-            await self._demand.note(member.job)
+        members = [await self._placed(member, batch) for member in members]
         stored = await all_of(self._records.add(group) for group in transactions(members))
         new = [job for group in stored for job in group]
         return new if await self._dispatch.ring_all(new) else []
+
+    async def _placed(self, member: Member, batch: Batch) -> Member:
+        """Return a member in the family that workers find it in."""
+        job = await self._demand.note(member.job)
+        return member if job is member.job else self._records.member(job, member.spec, batch.id)
 
     async def _stored(self, batch: Batch, index: int) -> Accepted | None:
         try:

@@ -95,10 +95,8 @@ class Submission:
         self, prepared: PreparedJob, promise: Idempotency | None, *, instead_of: Job | None
     ) -> Accepted:
         """Store a job and dispatch it; raises KeyTaken, StaleJob."""
-        await self._demand.note(prepared.job)
-        with tracing.span("store", comfyq__job=prepared.job.id):
-            job = await self._records.create(
-                prepared.job, prepared.spec, promise, instead_of=instead_of
-            )
+        job = await self._demand.note(prepared.job)
+        with tracing.span("store", comfyq__job=job.id):
+            job = await self._records.create(job, prepared.spec, promise, instead_of=instead_of)
         job = await self._dispatch.dispatch(job)
         return Accepted(job, prepared.spec, prepared.outputs or ())

@@ -40,7 +40,7 @@ async def waiting(
         priority=priority,
         created_at=farm.clock.now(),
     )
-    await DemandRecords(farm.table, clock=farm.clock).note(job)
+    job = await DemandRecords(farm.table, clock=farm.clock).note(job)
     await farm.records.create(job, Spec(graph=graph, parameters={}))
     await farm.queue.send(job.id, tenant=job.tenant)
     farm.clock.advance(0.001)

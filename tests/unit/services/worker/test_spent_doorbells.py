@@ -5,6 +5,7 @@ from random import Random
 
 import pytest
 
+from comfyq.ports.table import Put
 from comfyq.services.worker.choice import ready_jobs
 from tests.farm import Farm
 from tests.unit.services.worker.choice_lab import ALICE, BOB, CAROL, Claimer, flood, waiting
@@ -139,3 +140,27 @@ async def _claim(farm: Farm, claimer: Claimer, *, looks: bool) -> bool:
     now_s = farm.queue.now_s()
     is_rung = any(message.visible_at_s <= now_s for message in farm.queue.messages)
     return (is_rung or looks) and (await claimer.claim() is not None or is_rung)
+
+
+async def test_one_tenant_s_families_hide_no_job_of_another(farm: Farm) -> None:
+    for number in range(60):
+        await waiting(farm, f"0{number:03}", tenant=BOB)
+    await waiting(farm, "zimage", tenant=ALICE)
+    claimer = Claimer(farm, "w")
+    await claimer.claim()
+    await claimer.claim()
+    assert ALICE in {job.tenant for job in claimer.took}, "in turns"
+    assert await claimer.claim_all() != []
+    assert len(claimer.took) == 61, "jobs of families without room in the list as well"
+
+
+async def test_a_list_that_a_former_version_filled_hides_no_job(farm: Farm) -> None:
+    for number in range(500):
+        await farm.table.write(Put({"pk": "FAMILY", "sk": f"0{number:03}"}))
+    for _ in range(3):
+        await waiting(farm, "0000", tenant=BOB)
+    await waiting(farm, "zimage", tenant=ALICE)
+    claimer = Claimer(farm, "w")
+    for _ in range(2):
+        await claimer.claim()
+    assert ALICE in {job.tenant for job in claimer.took}, "in turns"

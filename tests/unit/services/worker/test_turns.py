@@ -14,7 +14,7 @@ from comfyq.domain.job import Job, JobId
 from comfyq.domain.job.model import HIGHEST_PRIORITY
 from comfyq.domain.job.order import AGEING, rank
 from comfyq.ports.table import Page, Put
-from comfyq.records.demand import LINE_KEPT_S
+from comfyq.records.demand import KEPT_S
 from comfyq.records.job_items import to_item
 from tests.farm import Farm
 from tests.unit.services.worker.choice_lab import (
@@ -256,7 +256,7 @@ async def stored_by_former_version(farm: Farm, job: Job) -> None:
 
 async def test_tenants_that_came_long_ago_are_forgotten(farm: Farm) -> None:
     await flood(farm, BOB, 1)
-    farm.clock.advance(LINE_KEPT_S + 1)
+    farm.clock.advance(KEPT_S + 1)
     await Claimer(farm, "w").claim_all()
     await flood(farm, ALICE, 20)
     claimer = Claimer(farm, "w2")

@@ -1,9 +1,11 @@
 """Reading the jobs that any worker may claim, a tenant at a time."""
 
 from collections.abc import Collection, Iterable, Sequence
+from itertools import chain
 from time import monotonic
 
 from comfyq.aio.cached import Cached
+from comfyq.aio.tasks import all_of
 from comfyq.domain.job import JobId
 from comfyq.ports.clock import Clock
 from comfyq.records.demand import DemandRecords
@@ -89,8 +91,8 @@ class ReadyJobs:
         order; ``beside`` are others than the index lists, and lanes ``without`` are left out."""
         found = [job for job in beside if after is None or job.lane > after]
         found = [job for job in found if job.lane not in without and self._is_claimable(job)]
-        for family in families:
-            found += await self._of_family(family, after, without)
+        pages = await all_of(self._of_family(family, after, without) for family in families)
+        found += chain.from_iterable(pages)
         lane = min((job.lane for job in found), default=None)
         return sorted((job for job in found if job.lane == lane), key=lambda job: job.place)
 

@@ -1,0 +1,61 @@
+"""The list of model families: bounded, shared among tenants, and forgetful."""
+
+import pytest
+
+from comfyq.domain import job as jobs
+from comfyq.domain.caller import TenantId
+from comfyq.domain.job import JobId
+from comfyq.records.demand import KEPT_S, MOST, MOST_OF_TENANT, OTHERS, DemandRecords
+from tests.farm import Farm
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def demand(farm: Farm) -> DemandRecords:
+    return DemandRecords(farm.table, clock=farm.clock)
+
+
+async def noted(farm: Farm, demand: DemandRecords, tenant: str, family: str) -> str:
+    """Return the family that a new job is found in."""
+    job = jobs.submitted(
+        id=JobId("j"),
+        tenant=TenantId(tenant),
+        workflow="w",
+        family=family,
+        created_at=farm.clock.now(),
+    )
+    return (await demand.note(job)).family
+
+
+async def test_a_tenant_s_families_leave_room_for_others(farm: Farm, demand: DemandRecords) -> None:
+    families = [f"f{number}" for number in range(MOST_OF_TENANT + 3)]
+    got = [await noted(farm, demand, "alice", family) for family in families]
+    assert got == [*families[:-3], OTHERS, OTHERS, OTHERS]
+    assert await noted(farm, demand, "bob", "sdxl") == "sdxl"
+    assert await noted(farm, demand, "alice", "sdxl") == "sdxl", "it is in the list already"
+    assert sorted(await demand.families()) == sorted({*got, "sdxl"})
+
+
+async def test_the_list_is_bounded_whoever_fills_it(farm: Farm, demand: DemandRecords) -> None:
+    for number in range(3 * MOST):
+        await noted(farm, demand, f"tenant-{number}", f"f{number}")
+    assert len(await demand.families()) == MOST + 1
+    assert OTHERS in await demand.families()
+
+
+async def test_families_that_nobody_asks_for_make_room(farm: Farm, demand: DemandRecords) -> None:
+    for number in range(MOST_OF_TENANT):
+        await noted(farm, demand, "alice", f"f{number}")
+    farm.clock.advance(KEPT_S / 2)
+    await noted(farm, demand, "bob", "f0")
+    farm.clock.advance(KEPT_S / 2 + 1)
+    assert await demand.families() == ["f0"]
+    assert await noted(farm, demand, "alice", "new") == "new"
+
+
+async def test_a_family_is_read_and_written_once_a_day(farm: Farm, demand: DemandRecords) -> None:
+    await noted(farm, demand, "alice", "flux")
+    farm.table.query = None  # type: ignore[assignment,method-assign]
+    farm.table.write = None  # type: ignore[assignment,method-assign]
+    assert await noted(farm, demand, "alice", "flux") == "flux"
