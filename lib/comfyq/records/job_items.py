@@ -149,8 +149,6 @@ def from_item(item: Item) -> Job:
         end_pending=item.get("end_pending", False),
         simulated=item.get("simulated", False),
         reused_from=item.get("reused"),
-        retry_of=item.get("retry_of"),
-        trace=item.get("trace"),
         kept_until=optional_time(item.get("kept")),
         barred_until=optional_time(item.get("barred")),
         link_key=item.get("link_key"),
@@ -161,7 +159,12 @@ def from_item(item: Item) -> Job:
 
 def _asked(item: Item) -> dict[str, Any]:
     """Return what of a job its request said, if it did."""
-    return {"seed": item.get("seed"), "labels": item.get("labels", {})}
+    return {
+        "seed": item.get("seed"),
+        "labels": item.get("labels", {}),
+        "retry_of": item.get("retry_of"),
+        "trace": item.get("trace"),
+    }
 
 
 def _lease(item: Item) -> Lease | None:
