@@ -32,12 +32,12 @@ def test_a_model_that_is_not_there(lab: Lab, comfy: Comfy, record: Record) -> No
     lab.worker(comfy)
     job = lab.client.submit("checkpoint", wait=True)
     submitted = time.monotonic()
-    until(lambda: lab.client.show(job)["waits_for"] is not None, "set aside")
+    until(
+        lambda: "CheckpointLoaderSimple" in (lab.client.show(job)["waits_for"] or ""), "set aside"
+    )
     record("bad model name", time.monotonic() - submitted)
-    reason = lab.client.show(job)["waits_for"]
     lab.client.cancel(job)
     lab.check(job, "canceled", [])
-    assert "CheckpointLoaderSimple" in reason
     assert "nobody-has-it.safetensors" in reason
 
 
