@@ -32,13 +32,15 @@ def test_a_model_that_is_not_there(lab: Lab, comfy: Comfy, record: Record) -> No
     lab.worker(comfy)
     job = lab.client.submit("checkpoint", wait=True)
     submitted = time.monotonic()
-    until(
-        lambda: "CheckpointLoaderSimple" in (lab.client.show(job)["waits_for"] or ""), "set aside"
-    )
+
+    def reason() -> str:
+        return lab.client.show(job)["waits_for"] or ""
+
+    until(lambda: "CheckpointLoaderSimple" in reason(), "set aside")
     record("bad model name", time.monotonic() - submitted)
+    assert "nobody-has-it.safetensors" in reason()
     lab.client.cancel(job)
     lab.check(job, "canceled", [])
-    assert "nobody-has-it.safetensors" in reason
 
 
 @pytest.mark.verify

@@ -80,7 +80,7 @@ async def submit(body: GenerateRequest, submits: Submits) -> Any:
         return await submits.submit(body.request)
 
 
-@router.get("")
+@router.get("", responses=problems(404))
 async def listing(
     services: Services,
     caller: Reader,
@@ -92,7 +92,7 @@ async def listing(
     """Your jobs, newest first; each has all that the query asks for.
 
     A request looks at a bounded number of jobs: its page may have fewer than `limit`, or none,
-    while `next_cursor` says that there may be more.
+    while `next_cursor` says that there may be more. 404: there is no batch of that id.
     """
     page = await services.listing.page(
         caller,
