@@ -1,10 +1,11 @@
 """The query of a list of jobs: what the jobs in it have in common."""
 
+import re
 from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import Depends, Query
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, BeforeValidator
 
 from comfyq.domain.errors import FieldError, InvalidRequest
 from comfyq.domain.job import JobStatus
@@ -12,6 +13,18 @@ from comfyq.domain.job.shown_status import STATUSES, ShownStatus
 from comfyq.domain.submission.labels import MAX_LABELS, label_of
 from comfyq.domain.submission.selection import Selection
 from comfyq.edges.api.ids import BatchIdInQuery
+
+RFC_3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)")
+
+
+def _written_out(text: object) -> object:
+    """Refuse what pydantic would take for seconds since 1970."""
+    if isinstance(text, str) and RFC_3339.fullmatch(text) is None:
+        raise ValueError("must be a time with its zone, as 2026-11-27T10:00:00Z")
+    return text
+
+
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_out)]
 
 
 async def selection_of(
@@ -25,9 +38,9 @@ async def selection_of(
         Query(description="`name=value`; of several, a job has each.", max_length=MAX_LABELS),
     ] = None,
     created_after: Annotated[
-        AwareDatetime | None, Query(description="Submitted then or later: `2026-11-27T10:00:00Z`.")
+        Moment | None, Query(description="Submitted then or later: `2026-11-27T10:00:00Z`.")
     ] = None,
-    created_before: Annotated[AwareDatetime | None, Query(description="Submitted earlier.")] = None,
+    created_before: Annotated[Moment | None, Query(description="Submitted earlier.")] = None,
 ) -> Selection:
     """Return what the query of a list asks for."""
     return Selection(

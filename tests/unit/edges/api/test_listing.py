@@ -91,6 +91,7 @@ async def test_by_the_status_that_is_shown(lab: ApiLab) -> None:
         ("label", "run=\x07"),
         ("label", f"run={'7' * 65}"),
         ("created_after", "yesterday"),
+        ("created_before", "0.5"),
         ("created_before", "2026-11-27T10:00:00"),  # whose clock?
         ("cursor", ""),
         ("cursor", "x"),
