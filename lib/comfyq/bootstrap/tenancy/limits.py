@@ -1,16 +1,11 @@
 """The services of limits: how much a tenant or the holder of a key may do."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from functools import cached_property
 
 from comfyq.bootstrap.access import AccessServices
-from comfyq.bootstrap.backends import open_ports
-from comfyq.config import Settings
 from comfyq.domain.tenant import Limits
 from comfyq.records.indexes.waiting_jobs import WaitingRecords
 from comfyq.records.limits.used import UsedRecords
-from comfyq.records.tenants import TenantRecords
 from comfyq.services.limits.daily_jobs import DailyJobs
 from comfyq.services.limits.rate_limit import RateLimit
 from comfyq.services.limits.submission_limits import SubmissionLimits
@@ -56,17 +51,3 @@ class LimitServices(AccessServices):
                 records=self.used_records, limits=self.tenant_limits, clock=self.ports.clock
             ),
         )
-
-
-@asynccontextmanager
-async def opened_tenants(settings: Settings) -> AsyncIterator[TenantRecords]:
-    """Yield the tenants of a deployment, by its table alone.
-
-    Raises:
-        MissingSetting, TableUnavailable.
-    """
-    ports = open_ports(settings)
-    try:
-        yield LimitServices(settings, ports).tenant_records
-    finally:
-        ports.close()

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import typer
 
 from comfyq.bootstrap.access import opened_access, tenants_of
-from comfyq.bootstrap.tenancy.limits import opened_tenants
 from comfyq.cli.client import Json, client_at
 from comfyq.cli.errors import CannotStart
 from comfyq.cli.on_table import on_table, operator, tenant_of
@@ -77,13 +76,15 @@ def limit(
     def change(old: Tenant) -> Tenant:
         return replace(old, limits=asked.over(Limits() if reset else old.limits))
 
-    changed = on_table(data_dir, opened_tenants, lambda records: records.change(of, change))
+    changed = on_table(
+        data_dir, opened_access, lambda services: services.tenant_records.change(of, change)
+    )
     _print_limits(changed, as_json=as_json)
 
 
 def listing(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List tenants that have limits of their own."""
-    tenants = on_table(data_dir, opened_tenants, lambda records: records.all())
+    tenants = on_table(data_dir, opened_access, lambda services: services.tenant_records.all())
     own = [tenant for tenant in tenants if tenant.limits != Limits()]
     for tenant in own:
         _print_limits(tenant, as_json=as_json)
