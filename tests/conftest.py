@@ -1,3 +1,4 @@
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -7,6 +8,11 @@ import tests.effort  # noqa: F401 - registers a profile that the command line ma
 pytest_plugins = ["tests.fixtures.emulator", "tests.processes"]
 
 PROPERTIES = "_properties.py"  # thousands of examples; traced, they take twice as long
+
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # so starts what a shell runs in the background; processes of tests would inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

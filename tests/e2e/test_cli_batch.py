@@ -3,9 +3,7 @@
 import csv
 import json
 import signal
-import subprocess
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -63,9 +61,11 @@ def test_an_interrupted_batch_goes_on(processes: Processes, tmp_path: Path) -> N
         while not list(made.glob("*.png")):
             assert running.poll() is None, running.communicate()
             time.sleep(0.01)
-        _interrupt(running)
+        running.send_signal(signal.SIGINT)
+        running.communicate(timeout=DEADLINE_S)
     finally:
         running.kill()
+        running.communicate()
         simulator.signal(signal.SIGCONT)
     assert running.returncode == 130
     kept = {file: file.stat().st_ino for file in made.glob("*.png")}
@@ -86,15 +86,6 @@ def test_an_interrupted_batch_goes_on(processes: Processes, tmp_path: Path) -> N
     assert [row["job"] for row in _table(made)] == [row["job"] for row in written]
     assert len(cli.one("list", "--limit", 100)["jobs"]) == 12
     assert [each["size"] for each in cli.one("list", "--batches")["batches"]] == [12]
-
-
-def _interrupt(running: subprocess.Popen[str]) -> None:
-    """Press Ctrl-C; again after a while, as people do, if a library has swallowed the first one."""
-    for _ in range(3):
-        running.send_signal(signal.SIGINT)
-        with suppress(subprocess.TimeoutExpired):
-            running.communicate(timeout=DEADLINE_S / 3)
-            return
 
 
 def _completed(url: str) -> bool:
