@@ -5,6 +5,7 @@ import json
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -21,13 +22,13 @@ from comfyq.config import Backend, Settings, read_settings
 from comfyq.local.emulator import Emulator
 from tests.access_lab import CONTENT, KeyedServer, Things
 from tests.api_lab import output
+from tests.cells import Cells
 from tests.issuer import Issuer, serving_issuer
 from tests.paths import DATA
 from tests.unit.edges.test_access import (
     ALSO,
     CLIENTS,
     REQUESTS,
-    RIGHT,
     ROUTES,
     SUBMITS,
     Client,
@@ -35,6 +36,7 @@ from tests.unit.edges.test_access import (
     check,
     check_request,
     key_for,
+    uses_up,
 )
 
 LINKED = ("GET", "HEAD")  # of an output: where storage has links of its own, one is answered
@@ -150,19 +152,24 @@ def kept(server: FunctionServer, run: Any) -> Things:
 
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda each: each.__name__)
 def test_routes(server: FunctionServer, kept: Things, client: Client, run: Any) -> None:
-    for place, row in ROUTES.items():
-        key = run(key_for, client, server, row.scope, row.also)
-        things = run(server.things) if client in RIGHT else kept
-        answer = asked(server, place, things, key)
-        if answer.is_redirect and place.split()[0] in LINKED:
-            assert row.scope is None, "only what a link signs leads to storage"
-            continue
-        check(place, client, things, answer, given=key is not None)
+    key_of = cache(partial(run, key_for, client, server))  # a key takes longer than most answers
+    with Cells() as cells:
+        for place, row in ROUTES.items():
+            with cells.cell(place):
+                key = key_of(row.scope, row.also)
+                things = run(server.things) if uses_up(place, client) else kept
+                answer = asked(server, place, things, key)
+                if answer.is_redirect and place.split()[0] in LINKED:
+                    assert row.scope is None, "only what a link signs leads to storage"
+                else:
+                    check(place, client, things, answer, given=key is not None)
 
 
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda each: each.__name__)
 def test_requests(server: FunctionServer, client: Client, run: Any) -> None:
-    for request, (scope, _) in REQUESTS.items():
-        key = run(key_for, client, server, scope, ALSO)
-        for path in SUBMITS:
-            check_request(server, path, request, client, key)
+    key_of = cache(partial(run, key_for, client, server))  # a key takes longer than most answers
+    with Cells() as cells:
+        for request, (scope, _) in REQUESTS.items():
+            for path in SUBMITS:
+                with cells.cell(f"{request} to {path}"):
+                    check_request(server, path, request, client, key_of(scope, ALSO))
