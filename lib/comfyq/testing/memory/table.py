@@ -1,6 +1,4 @@
 import json
-from collections.abc import Mapping
-from typing import Any
 
 from anyio.lowlevel import checkpoint
 
@@ -23,6 +21,7 @@ from comfyq.ports.table import (
 )
 
 Items = dict[Key, str]  # as JSON, so that nobody holds what the table holds
+Views = dict[Key, Item]  # the same, for queries, which look at all and give copies
 
 
 class MemoryTable:
@@ -42,11 +41,12 @@ class MemoryTable:
         self.gets = self.listed = self.added = 0
         self._clock = clock
         self._items: Items = {}
-        self._settled: Items = {}
+        self._views: Views = {}
+        self._settled: Views = {}
 
     def settle(self) -> None:
         """Let the lagging indexes catch up."""
-        self._settled = dict(self._items)
+        self._settled = dict(self._views)
 
     async def get(self, key: Key) -> Item | None:
         check_key(key)
@@ -73,9 +73,8 @@ class MemoryTable:
         items = sorted(
             (
                 item
-                for item in self._view(index)
-                if item.get(chosen.partition) == partition
-                and _within(item.get(chosen.sort), prefix=prefix, upto=upto, above=above)
+                for item in self._view(index, chosen.partition, partition)
+                if _within(item.get(chosen.sort), prefix=prefix, upto=upto, above=above)
             ),
             key=lambda item: _place(_cursor(chosen, item)),
             reverse=descending,
@@ -84,7 +83,7 @@ class MemoryTable:
             items = [item for item in items if _follows(_cursor(chosen, item), after, descending)]
         self.listed += min(len(items), limit)
         cursor = _cursor(chosen, items[limit - 1]) if len(items) > limit else None
-        return Page([projected(index, item) for item in items[:limit]], cursor)
+        return Page([_copy(projected(index, item)) for item in items[:limit]], cursor)
 
     async def write(self, *writes: Write, synced: bool = True) -> None:
         check(writes)
@@ -117,16 +116,25 @@ class MemoryTable:
         body = self._items.get(key)
         return live(json.loads(body), self._clock.now()) if body else None
 
-    def _view(self, index: str) -> list[Mapping[str, Any]]:
-        items = self._settled if self.lagging and index != MAIN else self._items
-        alive = (live(json.loads(body), self._clock.now()) for body in items.values())
-        return [item for item in alive if item is not None]
+    def _view(self, index: str, name: str, partition: str) -> list[Item]:
+        """Return the live items of a partition; whoever asks must not change them."""
+        views = self._settled if self.lagging and index != MAIN else self._views
+        now = self._clock.now()
+        found = (item for item in views.values() if item.get(name) == partition)
+        return [item for item in found if live(item, now) is not None]
 
     def _store(self, write: Write) -> None:
         if isinstance(write, Put):
-            self._items[write.key] = json.dumps(stored(write.item))
+            self._items[write.key] = body = json.dumps(stored(write.item))
+            self._views[write.key] = json.loads(body)
         else:
             self._items.pop(write.key, None)
+            self._views.pop(write.key, None)
+
+
+def _copy(item: Item) -> Item:
+    copied: Item = json.loads(json.dumps(item))
+    return copied
 
 
 def _raise_next(faults: list[Exception]) -> None:
