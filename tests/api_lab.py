@@ -20,6 +20,7 @@ from comfyq.domain.files.output import Output, OutputKind
 from comfyq.domain.job import Change, Job, JobError, JobId, WorkerId
 from comfyq.domain.job.progress import Progress
 from comfyq.ports.authenticator import Authenticator
+from comfyq.ports.notifier import Notifier
 from comfyq.records.jobs import JobRecords
 from comfyq.services.jobs.admission import Admission
 from comfyq.services.jobs.estimates import Estimates
@@ -85,6 +86,7 @@ class ApiLab(JobMoves):
         *,
         linked_assets: bool = False,
         authenticator: Authenticator | None = None,
+        notifier: Notifier | None = None,
         **settings: Any,
     ) -> None:
         self.clock = ManualClock()
@@ -96,7 +98,7 @@ class ApiLab(JobMoves):
             queue=self.queue,
             assets=self.assets,
             clock=self.clock,
-            notifier=MemoryNotifier(),
+            notifier=notifier or MemoryNotifier(),
             close=lambda: None,
         )
         defaults: dict[str, Any] = {

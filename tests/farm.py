@@ -94,8 +94,8 @@ class Farm:
         self.services = services = Services(settings, ports)
         services.announcer = Announcer(
             records=services.records,
-            subscriptions=services.followers,
-            notifier=self.notifier,
+            followers=services.job_followers,
+            batch_news=services.batch_news,
             render=_render,
             clock=self.clock,
             retention=services.retention,

@@ -13,15 +13,19 @@ from comfyq.domain.job.estimate import NOTHING, Estimate
 from comfyq.domain.job.progress import Progress
 from comfyq.domain.submission.spec import Spec
 from comfyq.edges.api.links import output_url
-from comfyq.edges.websocket.rendering import render
+from comfyq.edges.websocket.rendering import render, render_batch
 from comfyq.ports.notifier import Notifier
+from comfyq.records.batches import BatchRecords
 from comfyq.records.jobs import JobRecords
+from comfyq.records.retries import RetryRecords
 from comfyq.records.subscriptions import SubscriptionRecords
 from comfyq.records.tenants import TenantRecords
 from comfyq.services.files.signed_links import SignedLinks
 from comfyq.services.limits.known_tenants import KnownTenants
 from comfyq.services.limits.retention import Retention
 from comfyq.services.notify.announcer import Announcer
+from comfyq.services.notify.batch_news import BatchNews
+from comfyq.services.notify.followers import Followers
 from comfyq.services.notify.subscriptions import Subscriptions
 from comfyq.testing.memory.clock import ManualClock
 from comfyq.testing.memory.table import MemoryTable
@@ -49,10 +53,19 @@ class FollowedJobs:
         )
         self.followers = SubscriptionRecords(self.table)
         self.links = SignedLinks(secret=b"secret", clock=self.clock)
+        told = Followers(subscriptions=self.followers, notifier=notifier)
+        self.batch_news = BatchNews(
+            batches=BatchRecords(self.table, new_write_id=lambda: f"b{next(ids)}", kept=self._kept),
+            jobs=self.records,
+            retries=RetryRecords(self.table, self.records),
+            followers=told,
+            render=render_batch,
+            clock=self.clock,
+        )
         self.announcer = Announcer(
             records=self.records,
-            subscriptions=self.followers,
-            notifier=notifier,
+            followers=told,
+            batch_news=self.batch_news,
             render=self._render,
             clock=self.clock,
             retention=Retention(
@@ -66,10 +79,14 @@ class FollowedJobs:
             records=self.records,
             subscriptions=self.followers,
             announcer=self.announcer,
+            batch_news=self.batch_news,
             clock=self.clock,
             is_valid=self._is_valid,
         )
         self.revoked: set[str] = set()  # API keys
+
+    async def _kept(self, tenant: TenantId) -> timedelta:
+        return timedelta(days=7)
 
     async def _is_valid(self, key_id: str) -> bool:
         return key_id not in self.revoked

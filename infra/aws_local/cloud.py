@@ -17,7 +17,7 @@ SERVICES = (
     *("dynamodb", "sqs", "s3", "cloudformation", "lambda", "iam", "sts"),
     *("apigateway", "scheduler", "logs", "monitoring"),
 )
-ROUTES = {"$connect", "$disconnect", "$default", "subscribe"}
+ROUTES = {"$connect", "$disconnect", "$default", "subscribe", "unsubscribe"}
 HOST = re.compile(r"(https|wss)://([a-z0-9]+)\.execute-api\.[a-z0-9-]+\.amazonaws\.com")
 SCHEMES = {"https": "http", "wss": "ws"}
 

@@ -102,7 +102,7 @@ def functions_are_called(document: Document) -> Iterator[str]:
         if function.id not in called:
             yield f"{function.id}: nobody calls it"
     routes = {route.find("RouteKey") for route in document.of("AWS::ApiGatewayV2::Route")}
-    if routes != {"$connect", "$disconnect", "$default", "subscribe"}:
+    if routes != {"$connect", "$disconnect", "$default", "subscribe", "unsubscribe"}:
         yield f"WebSocketApi: its routes are {sorted(routes)}"
     for schedule in document.of("AWS::Scheduler::Schedule"):
         if schedule.find("ScheduleExpression") != "rate(1 minute)":

@@ -5,18 +5,23 @@ from collections.abc import Iterator, Sequence
 from pydantic import BaseModel
 
 from comfyq.wire.generate.frames import (
+    BatchFrame,
     ErrorFrame,
     PingFrame,
     PongFrame,
     ProgressFrame,
     SubscribeFrame,
+    UnsubscribedFrame,
+    UnsubscribeFrame,
 )
 from infra.docs.comments import comments_of
 from infra.docs.markdown import code, prose, table, whole_page
 from infra.docs.schemas import type_of
 
 INTRODUCTION = """\
-Two sockets push progress. `urls.ws` of a job names the one to use.
+Two sockets push progress. `urls.ws` of a job names the one to use, and `urls.ws_subscribe` the
+frame to send on it, where one is needed. Where answers can be held open, `urls.events` streams the
+same frames.
 
 - `ws://HOST/ws/progress/ID`, on one machine: it subscribes by itself, sends frames in order,
   repeats the last one each minute, and is closed with code 1000 after the job's end.
@@ -27,8 +32,14 @@ Two sockets push progress. `urls.ws` of a job names the one to use.
 
 Every frame is one JSON object. The first frame after a subscription is the job as it is then."""
 
-TO_CLIENT: Sequence[type[BaseModel]] = (ProgressFrame, ErrorFrame, PongFrame)
-FROM_CLIENT: Sequence[type[BaseModel]] = (SubscribeFrame, PingFrame)
+TO_CLIENT: Sequence[type[BaseModel]] = (
+    ProgressFrame,
+    BatchFrame,
+    ErrorFrame,
+    PongFrame,
+    UnsubscribedFrame,
+)
+FROM_CLIENT: Sequence[type[BaseModel]] = (SubscribeFrame, UnsubscribeFrame, PingFrame)
 
 
 def page() -> str:
@@ -42,7 +53,9 @@ def page() -> str:
 
 
 def _frame(model: type[BaseModel]) -> Iterator[str]:
-    schema, comments = model.model_json_schema(), comments_of(model)
+    schema, comments = model.model_json_schema(), dict[str, str]()
+    for each in reversed(model.__mro__[: model.__mro__.index(BaseModel)]):
+        comments |= comments_of(each)
     yield f"### {model.__name__}"
     if model.__doc__:
         yield prose(model.__doc__)

@@ -14,6 +14,7 @@ from comfyq.edges.api.routes import (
     audit,
     batches,
     dead_letters,
+    events,
     health,
     keys,
     metrics,
@@ -24,11 +25,13 @@ from comfyq.edges.api.routes import (
     workers,
     workflows,
 )
+from comfyq.ports.notifier import Streams
 
 ROUTERS: Sequence[Router[Services]] = (
     batches.router,  # before jobs, one of which could else have the id "batch"
     *GENERATE_ROUTERS,
     retries.router,
+    events.router,
     uploads.router,
     assets.router,
     dead_letters.router,
@@ -49,7 +52,9 @@ ROUTERS: Sequence[Router[Services]] = (
 MAX_DIGITS = sys.int_info.str_digits_check_threshold
 
 
-def api_app(services: Services, *, lifespan: Lifespan | None = None) -> FastAPI:
+def api_app(
+    services: Services, *, lifespan: Lifespan | None = None, streams: Streams | None = None
+) -> FastAPI:
     """Make the application that Lambda, uvicorn and tests serve alike."""
     sys.set_int_max_str_digits(MAX_DIGITS)
-    return app_of(services, ROUTERS, lifespan=lifespan)
+    return app_of(services, ROUTERS, lifespan=lifespan, streams=streams)

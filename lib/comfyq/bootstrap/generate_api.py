@@ -16,6 +16,7 @@ from comfyq.edges.api.app import Addresses, Lifespan, create_app
 from comfyq.edges.api.links import BATCHES, GENERATE
 from comfyq.edges.api.router import Router
 from comfyq.edges.api.routes import generate, outputs
+from comfyq.ports.notifier import Streams
 
 ServicesT = TypeVar("ServicesT", bound=JobServices)
 
@@ -23,7 +24,11 @@ GENERATE_ROUTERS: Sequence[Router[JobServices]] = (generate.router, outputs.rout
 
 
 def app_of(
-    services: ServicesT, routers: Sequence[Router[ServicesT]], *, lifespan: Lifespan | None = None
+    services: ServicesT,
+    routers: Sequence[Router[ServicesT]],
+    *,
+    lifespan: Lifespan | None = None,
+    streams: Streams | None = None,
 ) -> FastAPI:
     """Make the application of ``routers`` as the settings of ``services`` say."""
     settings = services.settings.api
@@ -33,14 +38,14 @@ def app_of(
         version=__version__,
         addresses=Addresses(public_url=settings.public_url, ws_url=settings.ws_url),
         lifespan=lifespan,
+        streams=streams,
     )
 
 
 def is_for_generate(path: str) -> bool:
     """Return whether GENERATE_ROUTERS alone serve ``path``."""
-    return (
-        path.startswith(GENERATE) and not path.startswith(BATCHES) and not path.endswith("/retry")
-    )
+    is_other = path.startswith(BATCHES) or path.endswith(("/retry", "/events"))
+    return path.startswith(GENERATE) and not is_other
 
 
 class GenerateFirst:

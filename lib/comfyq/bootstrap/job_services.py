@@ -13,7 +13,7 @@ from comfyq.domain.files.output import Output
 from comfyq.domain.job import Job, JobId
 from comfyq.domain.job.estimate import Estimate
 from comfyq.edges.api.links import output_url
-from comfyq.edges.websocket.rendering import render
+from comfyq.edges.websocket.rendering import render, render_batch
 from comfyq.ports.workflows import Workflows
 from comfyq.records.catalogues import CatalogueRecords
 from comfyq.records.indexes.listed_jobs import ListedJobs
@@ -34,6 +34,9 @@ from comfyq.services.jobs.queries import JobQueries
 from comfyq.services.jobs.result_cache import ResultCache
 from comfyq.services.jobs.submission import Submission
 from comfyq.services.notify.announcer import Announcer
+from comfyq.services.notify.batch_news import BatchNews
+from comfyq.services.notify.followers import Followers
+from comfyq.services.notify.waits import JobWaits
 from comfyq.services.workflows.library import WorkflowLibrary
 from comfyq.services.workflows.node_catalogues import NodeCatalogues
 
@@ -81,13 +84,28 @@ class JobServices(FileServices):
     def announcer(self) -> Announcer:
         return Announcer(
             records=self.records,
-            subscriptions=self.followers,
-            notifier=self.ports.notifier,
+            followers=self.job_followers,
+            batch_news=self.batch_news,
             render=self._render,
             clock=self.ports.clock,
             retention=self.retention,
             estimate=self.estimates.estimate,
             on_end=None if self.output_links is None else self.output_links.add,
+        )
+
+    @cached_property
+    def job_followers(self) -> Followers:
+        return Followers(subscriptions=self.followers, notifier=self.ports.notifier)
+
+    @cached_property
+    def batch_news(self) -> BatchNews:
+        return BatchNews(
+            batches=self.batch_records,
+            jobs=self.records,
+            retries=self.retry_records,
+            followers=self.job_followers,
+            render=render_batch,
+            clock=self.ports.clock,
         )
 
     @cached_property
@@ -124,6 +142,10 @@ class JobServices(FileServices):
     @cached_property
     def queries(self) -> JobQueries:
         return JobQueries(records=self.records)
+
+    @cached_property
+    def waits(self) -> JobWaits:
+        return JobWaits(records=self.records, subscriptions=self.followers, clock=self.ports.clock)
 
     @cached_property
     def listing(self) -> JobListing:

@@ -40,6 +40,7 @@ class Services(JobServices):
             records=self.records,
             subscriptions=self.followers,
             announcer=self.announcer,
+            batch_news=self.batch_news,
             clock=self.ports.clock,
             is_valid=self.api_keys.is_valid,
         )

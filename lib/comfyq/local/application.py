@@ -11,6 +11,7 @@ from comfyq.bootstrap.api import api_app
 from comfyq.bootstrap.backends.sockets_secret import sockets_secret
 from comfyq.bootstrap.services import Services
 from comfyq.bootstrap.telemetry.measurements import metrics_port
+from comfyq.config import LocalSettings
 from comfyq.edges.intake.poller import take_for_ever
 from comfyq.edges.reaper.dead_letters import DeadLetterKeeper, keep_for_ever
 from comfyq.edges.reaper.loop import reap_for_ever
@@ -20,29 +21,22 @@ from comfyq.local.browsers.cors import keep_pages_out
 from comfyq.local.gateway import Gateway
 from comfyq.local.gateway_settings import GatewaySettings
 from comfyq.local.limits.overload import OverloadGuard
+from comfyq.local.limits.places import Places
+from comfyq.local.signals import on_stop
+from comfyq.local.streams import LocalStreams
 
 
-def local_app(services: Services, *, names: Iterable[str] = ()) -> FastAPI:
+def local_app(
+    services: Services, *, names: Iterable[str] = (), heeds_signals: bool = False
+) -> FastAPI:
     """Any number of processes may serve it over the same data.
 
     ``names`` are those of the server beside the settings', such as the host that it listens on.
+    ``heeds_signals``: it ends its streams itself when the process is to stop.
     """
-    handler = WebSocketHandler(
-        subscriptions=services.subscriptions,
-        notifier=services.ports.notifier,
-        authenticator=services.authenticator,
-        scheme="http",
-        public_url=services.settings.api.public_url,
-    )
     local = services.settings.local
-    gateway = Gateway(
-        handler.handle,
-        clock=services.ports.clock,
-        secret=sockets_secret(services.ports.table),
-        settings=GatewaySettings(
-            sockets=local.sockets, sockets_per_client=local.sockets_per_client
-        ),
-    )
+    streams = LocalStreams(places=_stream_places(local), clock=services.ports.clock)
+    gateway = _gateway(services, streams)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -52,14 +46,44 @@ def local_app(services: Services, *, names: Iterable[str] = ()) -> FastAPI:
                 nullcontext() if sockets is None else sockets.attached(endpoint, gateway.deliver)
             )
             exported = metrics_port(services.settings.metrics, services.measurements)
-            with attached, services.stall_watch.watching(), exported:
+            ending = on_stop(streams.stop) if heeds_signals else nullcontext()
+            with attached, services.stall_watch.watching(), exported, ending:
                 yield
 
-    app = api_app(services, lifespan=lifespan)
+    app = api_app(services, lifespan=lifespan, streams=streams)
     app.router.routes.extend(gateway.routes)
     app.add_middleware(OverloadGuard, most=local.requests_at_once)
     keep_pages_out(app, services.settings.api, names=names)
     return app
+
+
+def _gateway(services: Services, streams: LocalStreams) -> Gateway:
+    handler = WebSocketHandler(
+        subscriptions=services.subscriptions,
+        notifier=services.ports.notifier,
+        authenticator=services.authenticator,
+        scheme="http",
+        public_url=services.settings.api.public_url,
+    )
+    local = services.settings.local
+    return Gateway(
+        handler.handle,
+        clock=services.ports.clock,
+        secret=sockets_secret(services.ports.table),
+        settings=GatewaySettings(
+            sockets=local.sockets, sockets_per_client=local.sockets_per_client
+        ),
+        streams=streams,
+    )
+
+
+def _stream_places(local: LocalSettings) -> Places:
+    """Leave half of the connections, and half of each client's, for requests that are answered at
+    once: a stream keeps its connection."""
+    return Places(
+        total=max(1, local.connections // 2),
+        each_client=max(1, local.connections_per_client // 2),
+    )
 
 
 def _companions(services: Services, gateway: Gateway) -> Iterator[Coroutine[Any, Any, None]]:

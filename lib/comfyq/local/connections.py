@@ -50,6 +50,8 @@ class LiveConnection:
     ) -> None:
         self.id = id
         self.websocket = websocket
+        self.client_host = websocket.client.host if websocket.client else "127.0.0.1"
+        self.user_agent = websocket.headers.get("user-agent", "")
         self.following = following
         self.connected_at = self.last_active_at = clock.now()
         self.open = False  # from the accepted handshake to the end
@@ -79,6 +81,10 @@ class LiveConnection:
             self._ending = ending
             self.open = False
             self._ended.set()
+
+    def close(self) -> None:
+        """End the socket in order."""
+        self.end(NORMAL)
 
     async def serve(self, receive: Receive) -> Ending:
         """Pass messages to ``receive`` and posted frames to the client until either ends it."""

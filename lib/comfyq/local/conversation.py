@@ -21,7 +21,9 @@ Task = Callable[[], Coroutine[Any, Any, None]]
 Start = Callable[[Task], None]
 """Runs a task beside the connection, which it may outlive."""
 
-ROUTES = frozenset({"subscribe"})  # by a message's "action"; every other goes to $default
+ROUTES = frozenset(
+    {"subscribe", "unsubscribe"}
+)  # by a message's "action"; every other goes to $default
 
 
 class Conversation:

@@ -10,12 +10,13 @@ ENDS = frozenset({"completed", "failed", "canceled"})
 class Following:
     """Order one job's frames, which several processes post, and drop outdated ones."""
 
-    def __init__(self, job_id: str) -> None:
+    def __init__(self, job_id: str, *, since: int = 0) -> None:
+        """``since`` is the version that the client has seen."""
         self.job_id = job_id
         self.last: str | None = None  # the newest frame admitted
         self.ended = False  # that frame is of the job's end
         self.refused = False  # the job cannot be followed; nothing will come
-        self._newest = (0, 0.0)
+        self._newest = (since, 0.0)
 
     def admit(self, text: str) -> bool:
         """Return whether a frame is to be sent on: one that is older than the newest is not.
@@ -36,7 +37,7 @@ class Following:
             return False
         self._newest = position
         self.last = text
-        self.ended = frame["status"] in ENDS
+        self.ended = frame.get("done") is True or frame.get("status") in ENDS
         return True
 
 

@@ -26,7 +26,8 @@ from comfyq.local.gateway_events import EventMaker, Handshake, new_id
 from comfyq.local.gateway_settings import GatewaySettings
 from comfyq.local.limits.places import Places
 from comfyq.local.loopback import serving
-from comfyq.local.management import Management, Secret
+from comfyq.local.management import Held, Management, Secret
+from comfyq.local.streams import LocalStreams
 from comfyq.ports.clock import Clock
 from comfyq.ports.notifier import Deliver
 from comfyq.telemetry.numbers import SOCKETS
@@ -37,7 +38,8 @@ TOO_MANY = Response("there are too many sockets; close some", status_code=503)
 class Gateway:
     """Holds sockets while ``running``; ``routes`` belong into the main application's router.
 
-    Whoever posts to its sockets has signed the request by ``secret``.
+    Whoever posts to its sockets, or to the ``streams`` beside them, has signed the request by
+    ``secret``.
     """
 
     def __init__(
@@ -48,14 +50,16 @@ class Gateway:
         secret: Secret,
         stage: str = "local",
         settings: GatewaySettings | None = None,
+        streams: LocalStreams | None = None,
     ) -> None:
         self._handler = handler
         self._clock = clock
         self._stage = stage
         self._settings = settings or GatewaySettings()
         self._connections: dict[str, LiveConnection] = {}
+        self._streams = streams or LocalStreams(places=Places(), clock=clock)
         self._management = Management(
-            self._connections,
+            self._find,
             stage=stage,
             max_message_bytes=self._settings.max_message_bytes,
             secret=secret,
@@ -81,17 +85,22 @@ class Gateway:
         ``drain_s`` allows. A server that stops before closes them itself, as uvicorn does (1012).
         """
         async with serving(self._management.app) as self._domain:
+            endpoint = f"http://{self._domain}/{self._stage}"
             async with anyio.create_task_group() as self._tasks:
                 self._taking = True
                 try:
-                    yield f"http://{self._domain}/{self._stage}"
+                    with self._streams.reachable(endpoint):
+                        yield endpoint
                 finally:
                     await self._drain(self._tasks)
             self._tasks = None
 
     def any_open(self) -> bool:
-        """Return whether this process holds a socket."""
-        return bool(self._connections)
+        """Return whether this process holds a socket or stream."""
+        return bool(self._connections or self._streams.live)
+
+    def _find(self, connection_id: str) -> Held | None:
+        return self._connections.get(connection_id) or self._streams.live.get(connection_id)
 
     async def _drain(self, tasks: TaskGroup) -> None:
         self._taking = False

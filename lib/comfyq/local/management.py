@@ -5,8 +5,9 @@ apigateway-how-to-call-websocket-api-connections.html
 """
 
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from datetime import datetime
+from typing import Protocol
 
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -15,11 +16,32 @@ from starlette.routing import Route
 
 from comfyq.domain.errors import NotifierUnavailable, TooLarge
 from comfyq.domain.request_signature import ALGORITHM, SignedRequest, is_signed
-from comfyq.local.connections import NORMAL, BufferFull, LiveConnection
+from comfyq.local.connections import BufferFull
 from comfyq.ports.clock import Clock
 from comfyq.ports.notifier import ConnectionGone
 
-Connections = Mapping[str, LiveConnection]
+
+class Held(Protocol):
+    """A socket or stream of this process."""
+
+    open: bool  # frames may be posted to it
+    connected_at: datetime
+    last_active_at: datetime
+    client_host: str
+    user_agent: str
+
+    def post(self, text: str) -> None:
+        """Put a frame into its buffer; raises BufferFull."""
+        ...
+
+    def close(self) -> None:
+        """End it on our side."""
+        ...
+
+
+Find = Callable[[str], Held | None]
+"""The socket or stream of an id, if this process holds one."""
+
 Secret = Callable[[], Awaitable[bytes]]
 
 
@@ -29,14 +51,14 @@ class Management:
 
     def __init__(
         self,
-        connections: Connections,
+        find: Find,
         *,
         stage: str,
         max_message_bytes: int,
         secret: Secret,
         clock: Clock,
     ) -> None:
-        self._connections = connections
+        self._find = find
         self._max_message_bytes = max_message_bytes
         self._secret = secret
         self._clock = clock
@@ -80,7 +102,7 @@ class Management:
             case "POST":
                 return self._post(live, body)
             case "DELETE":
-                live.end(NORMAL)
+                live.close()
                 return Response(status_code=204)
             case _:
                 return JSONResponse(_described(live))
@@ -94,20 +116,20 @@ class Management:
                 return None
         return body
 
-    def _post(self, live: LiveConnection, body: bytes) -> Response:
+    def _post(self, live: Held, body: bytes) -> Response:
         try:
             self._put(live, body)
         except BufferFull:
             return _fault(429, "LimitExceededException")
         return Response(status_code=200)
 
-    def _put(self, live: LiveConnection, frame: bytes) -> None:
+    def _put(self, live: Held, frame: bytes) -> None:
         if len(frame) > self._max_message_bytes:
             raise TooLarge(f"a frame of {len(frame)} bytes; the most is {self._max_message_bytes}")
         live.post(frame.decode("utf-8", "replace"))
 
-    def _open(self, connection_id: str) -> LiveConnection | None:
-        live = self._connections.get(connection_id)
+    def _open(self, connection_id: str) -> Held | None:
+        live = self._find(connection_id)
         return live if live is not None and live.open else None  # its $connect may still run
 
 
@@ -119,12 +141,8 @@ def _read(request: Request, body: bytes) -> SignedRequest:
     return SignedRequest(request.method, path.decode("latin-1"), headers, body)
 
 
-def _described(live: LiveConnection) -> dict[str, object]:
-    client = live.websocket.client
-    identity = {
-        "sourceIp": client.host if client else "127.0.0.1",
-        "userAgent": live.websocket.headers.get("user-agent", ""),
-    }
+def _described(live: Held) -> dict[str, object]:
+    identity = {"sourceIp": live.client_host, "userAgent": live.user_agent}
     return {
         "connectedAt": _iso(live.connected_at),
         "identity": identity,

@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from email.utils import formatdate
 
@@ -72,25 +72,19 @@ class Guest(uvicorn.Server):
 
 @asynccontextmanager
 async def serving_app(
-    app: ASGIApp, *, host: str, port: int, limits: RequestLimits | None = None
+    app: ASGIApp,
+    *,
+    host: str,
+    port: int,
+    limits: RequestLimits | None = None,
+    on_stop: Callable[[], None] = lambda: None,
 ) -> AsyncIterator[str]:
     """Serve ``app``, sockets and lifespan included; yields its URL when it takes requests.
 
-    ``port`` 0 is any free one. Raises PortTaken.
+    ``port`` 0 is any free one. ``on_stop`` is called before it waits for answers that are under
+    way, to end those that would not. Raises PortTaken.
     """
-    config = uvicorn.Config(
-        app,
-        lifespan="on",
-        http=limited(limits or RequestLimits()),
-        ws="websockets-sansio",
-        ws_max_size=MAX_FRAME_BYTES,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_keep_alive=KEEP_ALIVE_S,
-        timeout_graceful_shutdown=STOP_S,
-    )
-    server = Guest(config)
+    server = Guest(_config(app, limits or RequestLimits()))
     with listen(host, port) as listener:
         shown = "127.0.0.1" if host in ("0.0.0.0", "") else host  # noqa: S104
         async with anyio.create_task_group() as tasks:
@@ -102,9 +96,25 @@ async def serving_app(
             except Exception as failure:  # the server ends in order all the same: not cancelled,
                 failed = failure  # it logs no traceback of its own
             finally:
+                on_stop()
                 server.should_exit = True
         if failed is not None:
             raise failed
+
+
+def _config(app: ASGIApp, limits: RequestLimits) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        lifespan="on",
+        http=limited(limits),
+        ws="websockets-sansio",
+        ws_max_size=MAX_FRAME_BYTES,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE_S,
+        timeout_graceful_shutdown=STOP_S,
+    )
 
 
 async def _started(server: uvicorn.Server) -> None:

@@ -2,6 +2,10 @@
 
 import asyncio
 import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import current_thread, main_thread
+from types import FrameType
 
 STOPPING = (signal.SIGINT, signal.SIGTERM)
 
@@ -19,3 +23,28 @@ def stop_event() -> asyncio.Event:
     for number in STOPPING:
         loop.add_signal_handler(number, stop)
     return stopped
+
+
+@contextmanager
+def on_stop(call: Callable[[], None]) -> Iterator[None]:
+    """Within the context, call ``call`` in the event loop when a signal comes, beside whatever the
+    server of this process does at it: uvicorn first waits until every answer has ended."""
+    if current_thread() is not main_thread():  # no signal comes to another one
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    before = {number: signal.getsignal(number) for number in STOPPING}
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        loop.call_soon_threadsafe(call)
+        handler = before[signal.Signals(number)]
+        if callable(handler):
+            handler(number, frame)
+
+    for number in STOPPING:
+        signal.signal(number, handle)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -108,10 +108,7 @@ async def running(settings: Settings, options: UpOptions) -> AsyncIterator[Up]:
         await remove_dead_workers(services)
         missing = await _why_not_simulated(services, options)
         engines = [] if missing else await _engines(stack, settings, options)
-        app = local_app(services, names=[options.host])
-        url = await stack.enter_async_context(
-            serving_app(app, host=options.host, port=options.port, limits=_limits_of(settings))
-        )
+        url = await stack.enter_async_context(_served(services, options))
         workers = await _opened(stack, services, engines, each=options.workers)
         stack.enter_context(runtime_file(settings.data_dir, _published(settings, url, options)))
         await stack.enter_async_context(beside(_evict_for_ever(services)))
@@ -141,6 +138,17 @@ async def _require_key(services: Services, *, host: str) -> None:
     needs_key = settings.api.auth is Auth.KEYS and can_make_keys(settings)
     if needs_key and not await services.api_keys.usable():
         raise no_key(settings, host=host)
+
+
+def _served(services: Services, options: UpOptions) -> AbstractAsyncContextManager[str]:
+    app = local_app(services, names=[options.host])
+    return serving_app(
+        app,
+        host=options.host,
+        port=options.port,
+        limits=_limits_of(services.settings),
+        on_stop=app.state.streams.stop,
+    )
 
 
 def _limits_of(settings: Settings) -> RequestLimits:

@@ -48,3 +48,43 @@ class OwnSockets(Protocol):
         """Within the context, post to connections of ``endpoint`` by ``deliver``, which is called
         in the event loop of the caller of this."""
         ...
+
+
+class Stream(Protocol):
+    """An answer that tells its client of changes as they come: a connection like a socket."""
+
+    @property
+    def connection(self) -> Connection: ...
+
+    @property
+    def is_over(self) -> bool:
+        """Return whether no frame will come: the last one was taken, or somebody ended it."""
+        ...
+
+    async def next(self, *, within_s: float) -> str | None:
+        """Return the newest frame of some kind that was not taken yet; None: none came in time."""
+        ...
+
+    def close(self) -> None:
+        """End it; what was not taken is dropped."""
+        ...
+
+
+class TooManyStreams(Exception):
+    """There are as many streams as there may be; the message says it to the client."""
+
+
+class Streams(Protocol):
+    """Which streams this process holds; frames are posted to them as to sockets."""
+
+    def opened(
+        self, client: str, target_id: str, *, since: int = 0
+    ) -> AbstractContextManager[Stream]:
+        """Hold a stream of one job's frames for a client, known by its address. No frame of it is
+        older than version ``since``.
+
+        Raises:
+            TooManyStreams.
+            NotifierUnavailable: the server is starting or stopping.
+        """
+        ...

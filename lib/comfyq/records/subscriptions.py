@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from comfyq.aio.tasks import limited
 from comfyq.domain.caller import Caller, Scope, TenantId
 from comfyq.domain.job import JobId
+from comfyq.domain.submission.batch import BatchId
 from comfyq.ports.notifier import Connection
-from comfyq.ports.table import Cursor, Delete, Item, Put, Table
+from comfyq.ports.table import Cursor, Delete, Item, Key, Put, Table
 from comfyq.records.indexes.followed_jobs import followed_item
 from comfyq.records.times import optional_ms, optional_time, sortable, to_ms
 
@@ -21,6 +23,7 @@ MAX_FOLLOWERS = 1_000  # of one job that an announcement reaches
 EXPIRING = "SOCKETS"  # partition of connections whose key expires, by when
 PAGE = 100
 AT_ONCE = 10  # subscriptions that one transaction deletes: two writes each, and the connection's
+GROUPS_AT_ONCE = 4  # of so many subscriptions that are written at the same time
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,7 @@ class Subscription:
 
     connection: Connection
     base_url: str  # what links in its frames begin with
+    batch: BatchId | None = None  # it follows this batch, and the job only as one of it
 
 
 class SubscriptionRecords:
@@ -70,28 +74,68 @@ class SubscriptionRecords:
     ) -> None:
         """Store who follows a job, at the longest ``until`` its key expires; one that has not
         ``ended`` is listed among the followed ones."""
-        connection = follower.connection
-        common = {"endpoint": connection.endpoint, "base_url": follower.base_url}
-        ttl = now_s + FOLLOW_S
-        if until is not None:
-            ttl = min(ttl, to_ms(until) // 1000)
+        common = {"endpoint": follower.connection.endpoint, "base_url": follower.base_url}
+        ttl = _ttl(now_s, until)
         await self._table.write(
-            Put({"pk": f"JOB#{job_id}", "sk": f"SUB#{connection.id}", **common, "ttl": ttl}),
-            Put({"pk": f"CONN#{connection.id}", "sk": f"JOB#{job_id}", "ttl": ttl}),
+            *_puts(job_id, follower, common, ttl),
             *([] if ended else [Put(followed_item(job_id, now_s=now_s, ttl=now_s + FOLLOW_S))]),
             synced=False,
         )
 
-    async def remove(self, job_id: JobId, connection_id: str) -> None:
-        await self._table.write(*_both(job_id, connection_id), synced=False)
+    async def add_batch(
+        self,
+        job_ids: Sequence[JobId],
+        follower: Subscription,
+        *,
+        now_s: int,
+        until: datetime | None = None,
+    ) -> None:
+        """Store who follows a batch, with each of those of its jobs that go on."""
+        common = {"endpoint": follower.connection.endpoint, "base_url": follower.base_url}
+        groups = [job_ids[at : at + AT_ONCE] for at in range(0, len(job_ids), AT_ONCE)]
+
+        async def write(number: int) -> None:
+            puts = (
+                put
+                for job_id in groups[number]
+                for put in _puts(job_id, follower, common, _ttl(now_s, until))
+            )
+            await self._table.write(*puts, synced=False)
+
+        await limited(GROUPS_AT_ONCE, range(len(groups)), write)
+
+    async def remove(self, job_id: JobId, follower: Subscription) -> None:
+        await self._table.write(
+            *_both(_place(job_id, follower.batch), follower.connection.id), synced=False
+        )
+
+    async def remove_batch(self, connection_id: str, batch_id: BatchId) -> None:
+        """Delete all that makes a connection a follower of a batch."""
+        partition, after = f"CONN#{connection_id}", None
+        while True:
+            page = await self._table.query(
+                "main", partition, prefix="JOB#", limit=AT_ONCE, after=after
+            )
+            places = [item["sk"].removeprefix("JOB#") for item in page.items]
+            gone = [
+                delete
+                for place in places
+                if place.endswith(f"#{batch_id}")
+                for delete in _both(place, connection_id)
+            ]
+            if gone:
+                await self._table.write(*gone, synced=False)
+            after = page.cursor
+            if after is None:
+                return
 
     async def disconnect(self, connection_id: str) -> None:
         """Delete a connection and its subscriptions."""
         partition = f"CONN#{connection_id}"
         while True:
             page = await self._table.query("main", partition, prefix="JOB#", limit=AT_ONCE)
-            job_ids = [JobId(item["sk"].removeprefix("JOB#")) for item in page.items]
-            gone = [delete for job_id in job_ids for delete in _both(job_id, connection_id)]
+            places = [item["sk"].removeprefix("JOB#") for item in page.items]
+            gone = [delete for place in places for delete in _both(place, connection_id)]
             if page.cursor is None:
                 await self._table.write(*gone, *await self._own(connection_id), synced=False)
                 return
@@ -136,16 +180,43 @@ def _held(key_id: str, connection: Connection, ttl: int) -> Item:
     return {**place, "endpoint": connection.endpoint, "ttl": ttl}
 
 
-def _both(job_id: JobId, connection_id: str) -> tuple[Delete, Delete]:
-    """Return what deletes a subscription, which both its job and its connection list."""
+def _ttl(now_s: int, until: datetime | None) -> int:
+    ttl = now_s + FOLLOW_S
+    return ttl if until is None else min(ttl, to_ms(until) // 1000)
+
+
+def _place(job_id: JobId, batch_id: BatchId | None) -> str:
+    """Return the name that a connection has a subscription under."""
+    return job_id if batch_id is None else f"{job_id}#{batch_id}"
+
+
+def _keys(place: str, connection_id: str) -> tuple[Key, Key]:
+    """Return the keys of a subscription, which both its job and its connection list."""
+    job_id, *batch_id = place.split("#")
+    follower = "#".join([connection_id, *batch_id])
+    return (f"JOB#{job_id}", f"SUB#{follower}"), (f"CONN#{connection_id}", f"JOB#{place}")
+
+
+def _puts(job_id: JobId, follower: Subscription, common: Item, ttl: int) -> tuple[Put, Put]:
+    """Return what stores a subscription."""
+    of_job, of_connection = _keys(_place(job_id, follower.batch), follower.connection.id)
     return (
-        Delete((f"JOB#{job_id}", f"SUB#{connection_id}")),
-        Delete((f"CONN#{connection_id}", f"JOB#{job_id}")),
+        Put({"pk": of_job[0], "sk": of_job[1], **common, "ttl": ttl}),
+        Put({"pk": of_connection[0], "sk": of_connection[1], "ttl": ttl}),
     )
 
 
-def _subscription(connection_id: str, item: Item) -> Subscription:
-    return Subscription(Connection(connection_id, item["endpoint"]), item["base_url"])
+def _both(place: str, connection_id: str) -> tuple[Delete, Delete]:
+    """Return what deletes a subscription."""
+    of_job, of_connection = _keys(place, connection_id)
+    return Delete(of_job), Delete(of_connection)
+
+
+def _subscription(name: str, item: Item) -> Subscription:
+    connection_id, *batch_id = name.split("#")
+    connection = Connection(connection_id, item["endpoint"])
+    batch = BatchId(batch_id[0]) if batch_id else None
+    return Subscription(connection, item["base_url"], batch=batch)
 
 
 def caller_fields(caller: Caller) -> Item:

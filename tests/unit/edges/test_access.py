@@ -23,6 +23,7 @@ FOX = {"prompt": "a fox"}
 READS = ("GET ", "HEAD ")
 NOT_FOUND = 404
 NOT_FAILED = 409  # what is tried again has failed, as no job of these things has
+NOT_SERVED = 501  # an answer that stays open, which nothing in memory holds
 DESCRIPTIONS = {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}  # anyone's
 UUIDS = ("job_id", "batch_id", "asset_id", "upload_id")
 
@@ -48,11 +49,13 @@ ROUTES = {
     "GET /generate": Route(Scope.READ, 200),
     "GET /generate/{job_id}": Route(Scope.READ, 200, NOT_FOUND),
     "GET /generate/{job_id}/outputs": Route(Scope.READ, 200, NOT_FOUND),
+    "GET /generate/{job_id}/events": Route(Scope.READ, NOT_SERVED, NOT_FOUND),
     "GET /generate/{job_id}/story": Route(Scope.READ, 200, NOT_FOUND),
     "GET /generate/{job_id}/metadata": Route(Scope.READ, 200, NOT_FOUND),
     "DELETE /generate/{job_id}": Route(Scope.CANCEL, 200, NOT_FOUND),
     "GET /generate/{job_id}/outputs/{index}": Route(None, 200, query="{output_query}"),
     "HEAD /generate/{job_id}/outputs/{index}": Route(None, 200, query="{output_query}"),
+    "GET /generate/batch/{batch_id}/events": Route(Scope.READ, NOT_SERVED, NOT_FOUND),
     "POST /generate/batch": Route(Scope.SUBMIT, 202, request={"json": {"requests": [FOX]}}),
     "POST /generate/{job_id}/retry": Route(
         Scope.SUBMIT, NOT_FAILED, NOT_FOUND, also=frozenset({Scope.READ})
@@ -396,6 +399,13 @@ FRAME_ROWS = {
         other="job-not-found",
         stranger="connection-not-found",
         body='{{"action": "subscribe", "job_id": "{job_id}"}}',
+    ),
+    "unsubscribe": Frame(
+        Scope.READ,
+        right="unsubscribed",
+        other="unsubscribed",  # it followed nothing of another tenant's
+        stranger="connection-not-found",
+        body='{{"action": "unsubscribe", "job_id": "{job_id}"}}',
     ),
     "$default": Frame(
         None, right="pong", other="pong", stranger="pong", body='{{"action": "ping"}}'

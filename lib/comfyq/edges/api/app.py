@@ -15,6 +15,7 @@ from comfyq.edges.api.request_id import RequestIds
 from comfyq.edges.api.router import Router
 from comfyq.edges.api.safe_headers import SafeHeaders
 from comfyq.ports.authenticator import Authenticator
+from comfyq.ports.notifier import Streams
 from comfyq.services.files.signed_links import SignedLinks
 from comfyq.services.files.uploads import Uploads
 from comfyq.services.limits.rate_limit import RateLimit
@@ -59,8 +60,10 @@ def create_app(
     version: str,
     addresses: Addresses,
     lifespan: Lifespan | None = None,
+    streams: Streams | None = None,
 ) -> FastAPI:
-    """Make the application of ``routers`` over ``services``. Mangum needs no lifespan."""
+    """Make the application of ``routers`` over ``services``. Mangum needs no lifespan, and cannot
+    hold ``streams``."""
     app = FastAPI(
         title="comfyq",
         version=version,
@@ -69,6 +72,7 @@ def create_app(
     )
     app.state.services = services
     app.state.addresses = addresses
+    app.state.streams = streams
     app.add_middleware(
         RequestLimit,
         others={

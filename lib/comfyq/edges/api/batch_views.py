@@ -8,8 +8,8 @@ from comfyq.edges.api.links import Links
 from comfyq.edges.api.output_views import ANSWER_BYTES, NO_OUTPUTS
 from comfyq.services.jobs.batch_submission import BatchAccepted
 from comfyq.services.jobs.batches import BatchState
+from comfyq.wire.generate.batch_counts import BatchCounts
 from comfyq.wire.generate.batches import (
-    BatchCounts,
     BatchItem,
     BatchSummary,
     BatchUrls,
@@ -56,7 +56,7 @@ class BatchViews:
 
     def _urls(self, batch: Batch) -> BatchUrls:
         own = self._links.batch(batch.id)
-        return BatchUrls(self=own, cancel=own)
+        return BatchUrls(self=own, cancel=own, events=self._links.batch_events(batch.id))
 
     def _batch(self, batch: Batch, jobs: dict[int, JobView]) -> BatchView:
         items = [_item(batch, index, jobs.get(index)) for index in range(batch.size)]
@@ -67,6 +67,7 @@ class BatchViews:
             done=counts.queued + counts.running == 0,
             progress=sum(_progress(item) for item in items) / batch.size,
             counts=counts,
+            seq=sum(job.seq for job in jobs.values()),
             created_at=batch.created_at,
             canceled=batch.canceled,
             retry_of=_retry_of(batch),

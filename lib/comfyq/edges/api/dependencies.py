@@ -13,6 +13,7 @@ from fastapi import Depends, HTTPException, Request
 
 from comfyq.edges.api.job_views import JobViews
 from comfyq.edges.api.links import PROGRESS, Links
+from comfyq.ports.notifier import Streams
 
 JSON_TYPE = re.compile(r"application/([\w.-]+\+)?json\s*(;.*)?", re.IGNORECASE)
 
@@ -26,10 +27,21 @@ async def links_of(request: Request) -> Links:
     state = request.app.state
     base_url = (state.addresses.public_url or str(request.base_url)).rstrip("/")
     ws_url = state.addresses.ws_url or base_url.replace("http", "ws", 1) + PROGRESS
-    return Links(base_url=base_url, ws_url=ws_url, signed=await state.services.links())
+    return Links(
+        base_url=base_url,
+        ws_url=ws_url,
+        signed=await state.services.links(),
+        streams=state.streams is not None,
+    )
 
 
 ClientLinks = Annotated[Links, Depends(links_of)]
+
+
+async def streams_of(request: Request) -> Streams | None:
+    """Return what holds answers open that frames are posted to; None: nothing can, as on Lambda."""
+    streams: Streams | None = request.app.state.streams
+    return streams
 
 
 async def views_of(request: Request) -> JobViews:

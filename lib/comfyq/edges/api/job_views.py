@@ -11,7 +11,7 @@ from comfyq.domain.submission.spec import Spec
 from comfyq.edges.api.links import Links
 from comfyq.edges.api.output_views import ANSWER_BYTES, NO_OUTPUTS, OutputViews
 from comfyq.services.jobs.accepted import Accepted
-from comfyq.services.jobs.queries import Story
+from comfyq.services.jobs.queries import JobQueries, Story
 from comfyq.wire.generate.jobs import (
     AttemptView,
     JobUrls,
@@ -40,11 +40,17 @@ class JobViews:
         """Show a job, with those of its outputs that fit into ``room`` bytes."""
         return JobView.model_validate(self._fields(job, spec, outputs, room))
 
-    def live(self, job: Job, estimate: Estimate = NOTHING) -> JobView:
+    async def whole(self, queries: JobQueries, job: Job) -> JobView:
+        """Show a job. Its request is read only once it has ended, because clients poll often."""
+        if not job.status.terminal:
+            return self.job(job)
+        spec, outputs = await queries.request_and_outputs(job)
+        return self.job(job, spec=spec, outputs=outputs)
+
+    def live(self, job: Job, estimate: Estimate = NOTHING, *, spec: Spec | None = None) -> JobView:
         """Show a job that goes on, with what is estimated of it."""
-        return JobView.model_validate(
-            self._fields(job, None, NO_OUTPUTS) | _estimated(job, estimate)
-        )
+        fields = self._fields(job, spec, NO_OUTPUTS)
+        return JobView.model_validate(fields | _estimated(job, estimate))
 
     def accepted(self, accepted: Accepted, *, room: int = ANSWER_BYTES) -> JobView:
         """Show the answer to a submission, and to every replay of it whatever became of the job."""
@@ -113,7 +119,13 @@ class JobViews:
 
     def _urls(self, job_id: JobId) -> JobUrls:
         own = self._links.job(job_id)
-        return JobUrls(self=own, cancel=own, ws=self._links.progress(job_id))
+        return JobUrls(
+            self=own,
+            cancel=own,
+            ws=self._links.progress(job_id),
+            ws_subscribe=self._links.subscribe_frame(job_id),
+            events=self._links.events(job_id),
+        )
 
 
 def _estimated(job: Job, estimate: Estimate) -> dict[str, Any]:

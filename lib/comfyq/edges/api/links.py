@@ -1,6 +1,7 @@
 """The URLs of what the HTTP API serves: no other module knows how they are made."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from comfyq.domain.files.asset import AssetId
@@ -28,12 +29,21 @@ class Links:
     base_url: str
     ws_url: str
     signed: SignedLinks
+    streams: bool = False  # whether answers can be held open
 
     def job(self, job_id: JobId) -> str:
         return f"{self.base_url}{GENERATE}/{job_id}"
 
     def progress(self, job_id: JobId) -> str:
         return self.ws_url.replace("{id}", job_id)
+
+    def subscribe_frame(self, job_id: JobId) -> Mapping[str, str] | None:
+        """Return what to send at ``progress``; None: its address says it."""
+        return None if "{id}" in self.ws_url else {"action": "subscribe", "job_id": job_id}
+
+    def events(self, job_id: JobId) -> str | None:
+        """Return where a job's progress is streamed, if it is."""
+        return f"{self.job(job_id)}/events" if self.streams else None
 
     def output(self, job_id: JobId, index: int) -> str:
         """Return the signed link to a job's ``index``-th output."""
@@ -45,6 +55,10 @@ class Links:
 
     def batch(self, batch_id: BatchId) -> str:
         return f"{self.base_url}{BATCHES}/{batch_id}"
+
+    def batch_events(self, batch_id: BatchId) -> str | None:
+        """Return where a batch's progress is streamed, if it is."""
+        return f"{self.batch(batch_id)}/events" if self.streams else None
 
     def asset(self, asset_id: AssetId) -> str:
         return f"{self.base_url}{ASSETS}/{asset_id}"

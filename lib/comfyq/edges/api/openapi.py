@@ -8,11 +8,13 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from fastapi.routing import iter_route_contexts
+from pydantic import BaseModel
 from starlette.routing import BaseRoute
 
 from comfyq.edges.api.authentication import scopes_of
 from comfyq.edges.api.forms import add_forms
 from comfyq.edges.api.responses import problems
+from comfyq.wire.generate.frames import BatchFrame, ProgressFrame
 from comfyq.wire.generate.jobs import JobUrls, JobView
 from comfyq.wire.problems import Problem
 
@@ -20,7 +22,7 @@ DESCRIPTION = """\
 Submit generations to ComfyUI, follow them and fetch what they made.
 
 Errors are problem documents (RFC 9457) with a stable `code`; `errors` names every bad field.
-Progress is pushed over the WebSocket that `urls.ws` of a job names.
+Progress is pushed over the WebSocket that `urls.ws` of a job names, and as server-sent events.
 """
 
 SCHEMES = {
@@ -31,6 +33,8 @@ SCHEMES = {
     },
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
+
+REFERRED: Sequence[type[BaseModel]] = (Problem, ProgressFrame, BatchFrame)
 
 EXAMPLE_ID = "5f0c8a1e-3f5b-4a52-9d0e-7c1f2b9a6d34"
 EXAMPLE_URL = f"http://localhost:8000/generate/{EXAMPLE_ID}"
@@ -45,6 +49,7 @@ EXAMPLE = JobView(
         self=EXAMPLE_URL,
         cancel=EXAMPLE_URL,
         ws=f"ws://localhost:8000/ws/progress/{EXAMPLE_ID}",
+        events=f"{EXAMPLE_URL}/events",
     ),
 )
 
@@ -60,7 +65,7 @@ def describe(app: FastAPI) -> dict[str, Any]:
             routes=app.routes,
             tags=app.openapi_tags,
         )
-        _add_problem(document)
+        _add_referred(document)
         _add_summaries(document)
         _add_scopes(document, app.routes)
         if app.state.services.authenticator.asks:
@@ -71,10 +76,13 @@ def describe(app: FastAPI) -> dict[str, Any]:
     return app.openapi_schema
 
 
-def _add_problem(document: dict[str, Any]) -> None:
+def _add_referred(document: dict[str, Any]) -> None:
+    """Add the schemas that routes only refer to."""
     schemas = document["components"]["schemas"]
-    schemas["Problem"] = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
-    schemas |= schemas["Problem"].pop("$defs")
+    for model in REFERRED:
+        schema = model.model_json_schema(ref_template="#/components/schemas/{model}")
+        schemas |= schema.pop("$defs", {})
+        schemas[model.__name__] = schema
 
 
 def _add_summaries(document: dict[str, Any]) -> None:

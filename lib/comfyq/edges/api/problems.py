@@ -32,6 +32,7 @@ from comfyq.domain.job.client_text import for_clients
 from comfyq.edges.api.rate_headers import rate_headers
 from comfyq.edges.api.request_id import HEADER, request_id_of
 from comfyq.edges.api.safe_headers import SAFE
+from comfyq.ports.notifier import TooManyStreams
 from comfyq.wire.problems import Problem, ProblemField, challenge, message_of
 
 PROBLEM_JSON = "application/problem+json"
@@ -62,6 +63,7 @@ CODES: Mapping[int, str] = {
     415: "unsupported-media-type",
     416: "range-not-satisfiable",
     431: "head-too-large",
+    501: "streams-not-served",
 }
 TITLES: Mapping[int, str] = {413: "Content Too Large", 422: "Unprocessable Content"}
 
@@ -202,6 +204,16 @@ def _methods_of(request: Request) -> Sequence[str]:
     )
 
 
+async def on_too_many_streams(request: Request, error: Exception) -> Response:
+    return ProblemResponse(
+        request,
+        status=503,
+        code="too-many-streams",
+        detail=str(error),
+        headers={"Retry-After": str(RETRY_AFTER_S)},
+    )
+
+
 async def on_unexpected(request: Request, error: Exception) -> Response:
     """Answer 500 to a defect; the traceback goes to the log and not to the client."""
     path = request.scope["path"]
@@ -217,4 +229,5 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(DomainError, on_domain_error)
     app.add_exception_handler(RequestValidationError, on_invalid_request)
     app.add_exception_handler(HTTPException, on_http_error)
+    app.add_exception_handler(TooManyStreams, on_too_many_streams)
     app.add_exception_handler(Exception, on_unexpected)

@@ -20,6 +20,7 @@ METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
 NO_ROUTE = "none"
 UNTRACED = ("/health", "/metrics")  # asked every few seconds
 NO_ANSWER = 500  # of a defect, which is answered outside of this
+EVENT_STREAM = b"text/event-stream"
 
 
 def request_id_of(scope: Scope) -> str:
@@ -44,12 +45,14 @@ class RequestIds:
             return
         request_id = request_id_of(scope)
 
-        began, status = perf_counter(), NO_ANSWER
+        began, status, took_s = perf_counter(), NO_ANSWER, None
 
         async def named(message: Message) -> None:
-            nonlocal status
+            nonlocal status, took_s
             if message["type"] == "http.response.start":
                 status = message["status"]
+                if dict(message["headers"]).get(b"content-type", b"").startswith(EVENT_STREAM):
+                    took_s = perf_counter() - began  # it lasts as long as the job
                 if RAW_HEADER not in dict(message["headers"]):
                     message["headers"].append((RAW_HEADER, request_id.encode()))
             await send(message)
@@ -58,7 +61,7 @@ class RequestIds:
             try:
                 await self._app(scope, receive, named)
             finally:
-                _count(scope, status, perf_counter() - began)
+                _count(scope, status, perf_counter() - began if took_s is None else took_s)
                 if span is not None:
                     _note(span, scope, status)
 

@@ -21,6 +21,7 @@ TEXTS: Mapping[int, str] = {
     415: "The body is not sent as JSON.",
     422: "What was asked for cannot be done; `errors` names every bad field.",
     429: "Too many requests; `Retry-After` says when to come back.",
+    501: "This deployment cannot do it; `detail` says what it can do instead.",
     503: "A part that this server depends on does not answer; try again.",
 }
 

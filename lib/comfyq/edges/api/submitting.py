@@ -10,15 +10,19 @@ from fastapi import Depends, Header, Query, Response
 from fastapi import Request as HTTPRequest
 from fastapi.responses import JSONResponse
 
-from comfyq.domain.caller import Caller
-from comfyq.domain.errors import FieldError, InvalidRequest, WorkflowNotFound
+from comfyq.domain.caller import Caller, Scope
+from comfyq.domain.errors import DomainError, FieldError, InvalidRequest, WorkflowNotFound
+from comfyq.domain.job import Job
 from comfyq.domain.submission.admission import AdmittedRequest
 from comfyq.domain.submission.request import Request
 from comfyq.edges.api.authentication import Submitter
 from comfyq.edges.api.dependencies import links_of, services_of
+from comfyq.edges.api.following.waits import HEADER, WaitServices, applied, waited
 from comfyq.edges.api.job_views import JobViews
 from comfyq.edges.api.links import Links
 from comfyq.services.jobs.accepted import Accepted
+from comfyq.services.jobs.estimates import Estimates
+from comfyq.services.jobs.queries import JobQueries
 from comfyq.services.jobs.submission import Submission
 from comfyq.wire.generate.jobs import JobView
 from comfyq.wire.generate.rehearsals import Rehearsal
@@ -39,12 +43,12 @@ DryRun = Annotated[
 
 ACCEPTED: dict[str, Any] = {
     "description": "Accepted; it will end.",
-    "headers": {"Location": {"description": "The job.", "schema": {"type": "string"}}},
+    "headers": {"Location": {"description": "The job.", "schema": {"type": "string"}}, **HEADER},
 }
 NOT_RUN: dict[str, Any] = {
     "model": JobView | Rehearsal,
     "description": "With `reuse`: a job that has the outputs of an earlier one, `reused_from`. "
-    "With `dry_run`: no job was made.",
+    "With `dry_run`: no job was made. With `Prefer: wait`: the job has ended.",
 }
 
 
@@ -64,17 +68,24 @@ def naming_the_workflow() -> Iterator[None]:
         ) from missing
 
 
-class SubmissionServices(Protocol):
+class SubmissionServices(WaitServices, Protocol):
     """The services that routes which submit call."""
 
     @property
     def submission(self) -> Submission: ...
+
+    @property
+    def queries(self) -> JobQueries: ...
+
+    @property
+    def estimates(self) -> Estimates: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Submitting:
     """The dependencies of a route that submits, beside the request itself."""
 
+    http: HTTPRequest
     services: SubmissionServices
     caller: Caller
     links: Links
@@ -90,7 +101,35 @@ class Submitting:
         accepted = await submission.submit(
             self.caller, request, idempotency_key=self.idempotency_key
         )
-        return answer_to(accepted, self.response, self.links)
+        shown = answer_to(accepted, self.response, self.links)
+        return await self._after_waiting(accepted) or shown
+
+    async def _after_waiting(self, accepted: Accepted) -> JobView | None:
+        """Hold the request as it prefers; None: it is answered like every other.
+
+        A caller that may not read is not told how the job has ended.
+        """
+        if Scope.READ not in self.caller.scopes or accepted.job.reused_from is not None:
+            return None
+        try:
+            job, wait_s = await waited(self.http, self.services, accepted.job)
+            if not wait_s:
+                return None
+            shown = await self._shown(job, accepted)
+        except DomainError:
+            return None  # the job is accepted, whatever could not be read since
+        self.response.headers.update(applied(wait_s))
+        if job.status.terminal:
+            self.response.status_code = HTTPStatus.OK
+        return shown
+
+    async def _shown(self, job: Job, accepted: Accepted) -> JobView:
+        """Show a job as it is after a wait."""
+        views = JobViews(self.links)
+        if job.status.terminal:
+            return await views.whole(self.services.queries, job)
+        estimate = await self.services.estimates.estimate(job)
+        return views.live(job, estimate, spec=accepted.spec)
 
 
 def answer_to(accepted: Accepted, response: Response, links: Links) -> JobView:
@@ -111,7 +150,7 @@ async def submitting_of(
     idempotency_key: IdempotencyKey = None,
 ) -> Submitting:
     services, links = await services_of(http), await links_of(http)
-    return Submitting(services, caller, links, response, dry_run, idempotency_key)
+    return Submitting(http, services, caller, links, response, dry_run, idempotency_key)
 
 
 Submits = Annotated[Submitting, Depends(submitting_of)]

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from comfyq.domain.caller import Scope
-from comfyq.wire.generate.frames import PingFrame, SubscribeFrame
+from comfyq.wire.generate.frames import PingFrame, SubscribeFrame, UnsubscribeFrame
 
-ClientFrame = SubscribeFrame | PingFrame
+ClientFrame = SubscribeFrame | UnsubscribeFrame | PingFrame
 
 CONNECT_SCOPE = Scope.READ  # a socket is for following jobs
 
@@ -20,5 +20,6 @@ class FrameKind:
 PING = FrameKind(PingFrame, scope=None)  # it reveals nothing and changes nothing
 FRAMES: Mapping[str, FrameKind] = {  # by the route that API Gateway chooses from `action`
     "subscribe": FrameKind(SubscribeFrame, Scope.READ),
+    "unsubscribe": FrameKind(UnsubscribeFrame, Scope.READ),
     "$default": PING,
 }

@@ -16,16 +16,29 @@ from comfyq.domain.caller import Scope
 from comfyq.domain.errors import DomainError, Forbidden, JobNotFound, NotFound, Unauthenticated
 from comfyq.domain.job import JobId
 from comfyq.domain.job.client_text import for_clients
+from comfyq.domain.submission.batch import BatchId
 from comfyq.edges.websocket.events import SocketEvent
 from comfyq.edges.websocket.frame_kinds import CONNECT_SCOPE, FRAMES, PING, ClientFrame, FrameKind
 from comfyq.edges.websocket.rendering import encode
 from comfyq.ports.authenticator import Authenticator, Credentials
 from comfyq.ports.notifier import ConnectionGone, Notifier
 from comfyq.services.notify.subscriptions import Connected, Subscriptions
-from comfyq.wire.generate.frames import JOB_ID, ErrorFrame, PingFrame, PongFrame, SubscribeFrame
+from comfyq.wire.generate.frames import (
+    JOB_ID,
+    ErrorFrame,
+    PingFrame,
+    PongFrame,
+    SubscribeFrame,
+    UnsubscribedFrame,
+    UnsubscribeFrame,
+)
 from comfyq.wire.problems import challenge
 
-UNDERSTOOD = 'send {"action": "subscribe", "job_id": "…"} or {"action": "ping"}'
+UNDERSTOOD = (
+    'send {"action": "subscribe", "job_id": "…"}, {"action": "unsubscribe", "job_id": "…"} or '
+    '{"action": "ping"}'
+)
+MAX_FAULTS = 5  # of a frame that are told
 
 Answer = dict[str, Any]
 
@@ -93,7 +106,8 @@ class WebSocketHandler:
             sender = None if kind.scope is None else await self._sender(event, kind.scope)
             await self._obey(event, frame, sender)
         except DomainError as error:
-            await self._reply(event, _refusal(error, getattr(frame, "job_id", None)))
+            named = (getattr(frame, "job_id", None), getattr(frame, "batch_id", None))
+            await self._reply(event, _refusal(error, *named))
 
     async def _sender(self, event: SocketEvent, scope: Scope) -> Connected:
         """Return who sent a frame, if it has the scope that the frame needs."""
@@ -107,7 +121,27 @@ class WebSocketHandler:
                 await self._reply(event, PongFrame())
             case SubscribeFrame():
                 assert sender is not None, "the frame needs a scope"
-                await self._subscriptions.subscribe(sender, JobId(frame.job_id))
+                await self._subscribe(event, frame, sender)
+            case UnsubscribeFrame():
+                assert sender is not None, "the frame needs a scope"
+                await self._subscriptions.unsubscribe(sender, [*map(JobId, frame.named)])
+                if frame.batch_id is not None:
+                    await self._subscriptions.unsubscribe_batch(sender, BatchId(frame.batch_id))
+                ended = UnsubscribedFrame(job_ids=[*frame.named], batch_id=frame.batch_id)
+                await self._reply(event, ended)
+
+    async def _subscribe(
+        self, event: SocketEvent, frame: SubscribeFrame, sender: Connected
+    ) -> None:
+        """Make the sender a follower of what a frame names; tell it what it cannot follow."""
+        if frame.batch_id is not None:
+            since = frame.seen(frame.batch_id)
+            await self._subscriptions.subscribe_batch(sender, BatchId(frame.batch_id), since=since)
+            return
+        wishes = {JobId(each): frame.seen(each) for each in frame.named}
+        refused = await self._subscriptions.subscribe_all(sender, wishes)
+        for job_id, error in refused.items():
+            await self._reply(event, _refusal(error, job_id))
 
     async def _reply(self, event: SocketEvent, frame: BaseModel) -> None:
         """Post a frame to its sender. If that fails it is dropped: another try would not help."""
@@ -121,8 +155,11 @@ def _wanted(job_id: str | None) -> JobId | None:
     return None if job_id is None else JobId(job_id)
 
 
-def _refusal(error: DomainError, job_id: str | None = None) -> ErrorFrame:
-    return ErrorFrame(code=error.code, job_id=job_id, message=for_clients(str(error)))
+def _refusal(
+    error: DomainError, job_id: str | None = None, batch_id: str | None = None
+) -> ErrorFrame:
+    message = for_clients(str(error))
+    return ErrorFrame(code=error.code, job_id=job_id, batch_id=batch_id, message=message)
 
 
 def _invalid(error: ValidationError, kind: FrameKind) -> ErrorFrame:
@@ -131,7 +168,9 @@ def _invalid(error: ValidationError, kind: FrameKind) -> ErrorFrame:
         return ErrorFrame(code="invalid-request", message=f"not understood; {UNDERSTOOD}")
     faults = [
         f"{'.'.join(map(str, fault['loc'])) or 'frame'}: {fault['msg']}"
-        for fault in error.errors(include_url=False, include_input=False, include_context=False)
+        for fault in error.errors(include_url=False, include_input=False, include_context=False)[
+            :MAX_FAULTS
+        ]
     ]
     return ErrorFrame(code="invalid-request", message=f"{'; '.join(faults)}; {UNDERSTOOD}")
 

@@ -8,7 +8,9 @@ from comfyq.domain.files.output import Output, OutputKind
 from comfyq.domain.job import Job
 from comfyq.domain.job.estimate import NOTHING, Estimate
 from comfyq.domain.job.shown_status import STATUSES
-from comfyq.wire.generate.frames import MAX_TEXT, ProgressFrame
+from comfyq.domain.submission.batch_progress import BatchProgress
+from comfyq.wire.generate.batch_counts import BatchCounts
+from comfyq.wire.generate.frames import MAX_TEXT, BatchFrame, ProgressFrame
 from comfyq.wire.generate.statuses import error_text, failure_of, waits_for
 
 OutputUrl = Callable[[int], str | None]
@@ -39,6 +41,19 @@ def render(
         simulated=job.simulated,
         waits_for=_clipped(waits_for(job, estimate)),
         queue_position=estimate.queue_position,
+    )
+    return encode(frame)
+
+
+def render_batch(progress: BatchProgress) -> bytes:
+    """Return the frame of a batch."""
+    frame = BatchFrame(
+        batch_id=progress.batch_id,
+        size=progress.size,
+        done=progress.done,
+        progress=progress.progress,
+        counts=BatchCounts(**progress.counts),
+        seq=progress.seq,
     )
     return encode(frame)
 

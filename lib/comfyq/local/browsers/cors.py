@@ -10,7 +10,8 @@ from comfyq.config import ApiSettings
 from comfyq.local.browsers.page_guard import PageGuard, ServedNames
 
 READABLE = (  # headers of answers that a page may read, as in template.yaml
-    *("Location", "Retry-After", "Idempotent-Replayed", "RateLimit", "RateLimit-Policy"),
+    *("Location", "Retry-After", "Idempotent-Replayed", "Preference-Applied"),
+    *("RateLimit", "RateLimit-Policy"),
     *("Content-Disposition", "Content-Range", "ETag", "X-Request-Id"),
 )
 

@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from comfyq.edges.api.following.waits import UNHURRIED
 from comfyq.edges.api.problems import RETRY_AFTER_S, ProblemResponse
 
 ALWAYS = ("/health",)  # whoever asks how it is, is told
@@ -16,8 +17,8 @@ class OverloadGuard:
 
     Each waits for the event loop, the store or a thread, and one more makes all of them later: past
     what clients wait for, nothing that is done serves anyone. A request counts until its answer
-    begins, and not while its client is the one that is waited for: slow uploads and downloads
-    keep nobody out.
+    begins, and neither while its client is the one that is waited for nor once it waits for a job
+    alone: slow uploads, downloads and jobs keep nobody out.
     """
 
     def __init__(self, app: ASGIApp, *, most: int) -> None:
@@ -39,6 +40,7 @@ class OverloadGuard:
             await refused(scope, receive, send)
         else:
             place = _Place(self, receive, send)
+            scope[UNHURRIED] = place.leave
             try:
                 await self._app(scope, place.receive, place.send)
             finally:

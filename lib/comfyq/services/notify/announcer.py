@@ -10,10 +10,11 @@ from comfyq.domain.files.output import Output
 from comfyq.domain.job import Job
 from comfyq.domain.job.estimate import NOTHING, Estimate
 from comfyq.ports.clock import Clock
-from comfyq.ports.notifier import ConnectionGone, Notifier
 from comfyq.records.jobs import JobRecords
-from comfyq.records.subscriptions import Subscription, SubscriptionRecords
+from comfyq.records.subscriptions import Subscription
 from comfyq.services.limits.retention import Retention
+from comfyq.services.notify.batch_news import BatchNews
+from comfyq.services.notify.followers import Followers
 
 Render = Callable[[Job, Sequence[Output], str, Estimate], bytes]
 """(job, its outputs, base URL of links, estimate) -> the frame to post."""
@@ -30,8 +31,8 @@ class Announcer:
         self,
         *,
         records: JobRecords,
-        subscriptions: SubscriptionRecords,
-        notifier: Notifier,
+        followers: Followers,
+        batch_news: BatchNews,
         render: Render,
         clock: Clock,
         retention: Retention,
@@ -39,8 +40,8 @@ class Announcer:
         on_end: OnEnd | None = None,
     ) -> None:
         self._records = records
-        self._subscriptions = subscriptions
-        self._notifier = notifier
+        self._followers = followers
+        self._batch_news = batch_news
         self._render = render
         self._clock = clock
         self._retention = retention
@@ -53,7 +54,7 @@ class Announcer:
         False: a follower could not be reached.
         """
         try:
-            return await self.post(job, await self._subscriptions.of_job(job.id))
+            return await self.post(job, await self._followers.of_job(job.id))
         except DomainError:
             return False  # the followers could not be read
 
@@ -77,7 +78,15 @@ class Announcer:
             return await self._records.get(job.id)  # another process announced it as well
 
     async def post(self, job: Job, followers: Sequence[Subscription]) -> bool:
-        """Post a job's state to ``followers``; False: at least one could not be reached."""
+        """Post a job's state to ``followers``, or that of the batch that they follow it by.
+
+        False: at least one could not be reached.
+        """
+        reached = await self._post(job, [each for each in followers if each.batch is None])
+        of_batches = [each for each in followers if each.batch is not None]
+        return await self._batch_news.changed(job, of_batches) and reached
+
+    async def _post(self, job: Job, followers: Sequence[Subscription]) -> bool:
         if not followers:
             return True
         succeeded = job.status == "succeeded"
@@ -91,10 +100,4 @@ class Announcer:
         self, job: Job, outputs: Sequence[Output], follower: Subscription, estimate: Estimate
     ) -> bool:
         frame = self._render(job, outputs, follower.base_url, estimate)
-        try:
-            await self._notifier.post(follower.connection, frame)
-        except ConnectionGone:
-            await self._subscriptions.remove(job.id, follower.connection.id)
-        except DomainError:
-            return False  # the next frame repeats progress, the reaper repeats an end
-        return True
+        return await self._followers.post(job.id, follower, frame)

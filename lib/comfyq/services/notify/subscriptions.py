@@ -1,25 +1,44 @@
-"""Following jobs through a socket."""
+"""Following jobs through a socket or stream."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
 
+from comfyq.aio.tasks import limited
 from comfyq.domain.caller import Caller
-from comfyq.domain.errors import ConnectionNotFound, JobNotFound, Unauthenticated
+from comfyq.domain.errors import (
+    BatchNotFound,
+    ConnectionNotFound,
+    DomainError,
+    JobNotFound,
+    NotifierUnavailable,
+    Unauthenticated,
+)
 from comfyq.domain.job import Job, JobId
+from comfyq.domain.submission.batch import BatchId
+from comfyq.domain.submission.batch_progress import progress_of
 from comfyq.ports.clock import Clock
 from comfyq.ports.notifier import Connection
+from comfyq.records.batches import member_id
 from comfyq.records.jobs import JobRecords
 from comfyq.records.subscriptions import Subscription, SubscriptionRecords
 from comfyq.records.times import to_ms
 from comfyq.services.notify.announcer import Announcer
+from comfyq.services.notify.batch_news import BatchNews
+
+AT_ONCE = 10  # jobs that one frame makes the client a follower of at the same time
 
 
 @dataclass(frozen=True, slots=True)
 class Connected:
-    """The client of a socket."""
+    """The client of a socket or stream."""
 
     caller: Caller
     follower: Subscription  # the record that each job it follows gets
+
+
+Follow = Callable[[Connected], Awaitable[bool]]
+"""Makes a client a follower; False: its first frame could not be posted."""
 
 
 class Subscriptions:
@@ -31,6 +50,7 @@ class Subscriptions:
         records: JobRecords,
         subscriptions: SubscriptionRecords,
         announcer: Announcer,
+        batch_news: BatchNews,
         clock: Clock,
         is_valid: Callable[[str], Awaitable[bool]],
     ) -> None:
@@ -38,6 +58,7 @@ class Subscriptions:
         self._records = records
         self._subscriptions = subscriptions
         self._announcer = announcer
+        self._batch_news = batch_news
         self._clock = clock
         self._is_valid = is_valid
 
@@ -76,8 +97,11 @@ class Subscriptions:
             raise ConnectionNotFound("this connection is unknown or was closed; connect again")
         return Connected(*known)
 
-    async def subscribe(self, connected: Connected, job_id: JobId) -> None:
-        """Make the client a follower of a job, and post it the job's present state.
+    async def subscribe(
+        self, connected: Connected, job_id: JobId, *, since: int | None = None
+    ) -> bool:
+        """Make the client a follower of a job, and post it the job's present state, if that is
+        newer than version ``since``. False: that could not be posted now.
 
         Raises:
             JobNotFound: there is no such job for this caller.
@@ -92,7 +116,84 @@ class Subscriptions:
         # Read again: this read sees every change made before the subscription was stored, and
         # every later change is posted to this follower. So no change is missed.
         job = await self._visible(caller, job_id)
-        await self._announcer.post(job, [follower])
+        if since is not None and job.version <= since:
+            return True
+        return await self._announcer.post(job, [follower])
+
+    async def subscribe_all(
+        self, connected: Connected, wishes: Mapping[JobId, int | None]
+    ) -> Mapping[JobId, DomainError]:
+        """Make the client a follower of several jobs, each with the version that it has seen;
+        return why it does not follow some of them.
+
+        Raises:
+            Unauthenticated: the caller's API key was revoked meanwhile.
+        """
+
+        async def tried(job_id: JobId) -> DomainError | None:
+            try:
+                await self.subscribe(connected, job_id, since=wishes[job_id])
+            except Unauthenticated:
+                raise
+            except DomainError as error:
+                return error
+            return None
+
+        results = await limited(AT_ONCE, wishes, tried)
+        return {job_id: error for job_id, error in results.items() if error is not None}
+
+    async def unsubscribe(self, connected: Connected, job_ids: Sequence[JobId]) -> None:
+        """Make the client a follower of these jobs no more, whether it was one or not."""
+        follower = connected.follower
+        await limited(AT_ONCE, job_ids, lambda each: self._subscriptions.remove(each, follower))
+
+    async def subscribe_batch(
+        self, connected: Connected, batch_id: BatchId, *, since: int | None = None
+    ) -> bool:
+        """Make the client a follower of a batch, and post it how far that has come, unless it has
+        seen that: ``since`` is the `seq` of the frame that told it. False: not posted now.
+
+        Raises:
+            BatchNotFound: there is no such batch for this caller.
+            Unauthenticated: the caller's API key was revoked meanwhile.
+        """
+        caller, follower = connected.caller, replace(connected.follower, batch=batch_id)
+        batch, jobs = await self._batch_news.read(batch_id)
+        if batch.tenant != caller.tenant or caller.only_job is not None:
+            raise BatchNotFound(f"there is no batch {batch_id}")
+        going = [job.id for job in jobs.values() if not job.status.terminal]
+        await self._subscriptions.add_batch(
+            going, follower, now_s=self._now_s(), until=caller.until
+        )
+        await self._require_key(follower.connection, caller)
+        progress = progress_of(*await self._batch_news.read(batch_id))  # misses no change, as above
+        if since == progress.seq:
+            return True
+        return await self._batch_news.tell(progress, [follower], by=member_id(batch_id, 0))
+
+    async def unsubscribe_batch(self, connected: Connected, batch_id: BatchId) -> None:
+        """Make the client a follower of a batch no more, whether it was one or not."""
+        await self._subscriptions.remove_batch(connected.follower.connection.id, batch_id)
+
+    @asynccontextmanager
+    async def following(
+        self, connection: Connection, caller: Caller, follow: Follow, *, base_url: str
+    ) -> AsyncIterator[None]:
+        """Within the context, a connection that cannot send follows what ``follow`` says, and
+        raises what that raises.
+
+        Raises:
+            Unauthenticated: the caller's API key was revoked meanwhile.
+            NotifierUnavailable: its first frame could not be posted.
+        """
+        await self.connect(connection, caller, base_url=base_url)
+        try:
+            if not await follow(Connected(caller, Subscription(connection, base_url))):
+                raise NotifierUnavailable("the first frame could not be sent; try again")
+            yield
+        finally:
+            with suppress(DomainError):  # what is stored expires
+                await self.disconnect(connection.id)
 
     async def _require_key(self, connection: Connection, caller: Caller) -> None:
         """Undo what was stored for a connection if its API key is no longer valid.

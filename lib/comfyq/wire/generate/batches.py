@@ -12,6 +12,7 @@ from pydantic.config import JsonDict
 from comfyq.aio.turns import Turns
 from comfyq.domain.submission.batch import MAX_BYTES, MAX_REQUESTS, Refusal
 from comfyq.services.jobs.batch_submission import Asked
+from comfyq.wire.generate.batch_counts import BatchCounts
 from comfyq.wire.generate.jobs import JobView
 from comfyq.wire.generate.requests import GenerateRequest, unreadable
 from comfyq.wire.problems import ProblemField
@@ -129,21 +130,12 @@ class BatchItem(BaseModel):
     error: RefusalView | None = None
 
 
-class BatchCounts(BaseModel):
-    """The number of requests in each state."""
-
-    queued: int = 0
-    running: int = 0
-    completed: int = 0
-    failed: int = 0
-    canceled: int = 0
-    refused: int = Field(0, description="Never became jobs.")
-    gone: int = Field(0, description="Jobs that were deleted since, or that a retry is to make.")
-
-
 class BatchUrls(BaseModel):
     self: str
     cancel: str = Field(description="`DELETE` it.")
+    events: str | None = Field(
+        None, description="Progress as server-sent events; null: not served here."
+    )
 
 
 class BatchSummary(BaseModel):
@@ -178,6 +170,7 @@ class BatchView(BaseModel):
     done: bool = Field(description="Nothing of it changes any more, until it is tried again.")
     progress: float = Field(ge=0, le=1, description="Mean of its requests.")
     counts: BatchCounts
+    seq: int = Field(0, description="Grows with each change of a job; as in its frames.")
     created_at: Time
     canceled: bool = Field(description="Its cancellation was asked for.")
     retry_of: RetriedBatch | None = Field(None, description="The batch that it tries again.")

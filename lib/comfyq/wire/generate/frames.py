@@ -1,13 +1,17 @@
 """Frames of the progress socket: those sent to the client, and those that it sends."""
 
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from comfyq.domain.job.shown_status import ShownStatus
+from comfyq.wire.generate.batch_counts import BatchCounts
 
 MAX_TEXT = 8_000  # characters of a message or error, so that a frame stays far below 128 KB
 JOB_ID = r"^[A-Za-z0-9_-]{1,100}$"
+MAX_JOBS = 100  # that one frame names
+WAYS = 3  # to name what a frame is about
 
 
 class ProgressFrame(BaseModel):
@@ -29,12 +33,25 @@ class ProgressFrame(BaseModel):
     queue_position: int | None = None  # estimated; 1 is the next
 
 
+class BatchFrame(BaseModel):
+    """The state of a batch as its followers are told it: at most once a second, and at its end."""
+
+    kind: Literal["batch"] = "batch"
+    batch_id: str
+    size: int  # requests
+    done: bool  # nothing of it changes any more, until it is tried again
+    progress: float = Field(ge=0, le=1)  # mean of its requests
+    counts: BatchCounts  # requests in each state
+    seq: int  # sum of that of its jobs: drop a frame with a smaller one than the last
+
+
 class ErrorFrame(BaseModel):
     """The answer to a frame that could not be obeyed."""
 
     type: Literal["error"] = "error"
     code: str
     job_id: str | None = None
+    batch_id: str | None = None
     message: str
 
 
@@ -42,13 +59,53 @@ class PongFrame(BaseModel):
     type: Literal["pong"] = "pong"
 
 
-class SubscribeFrame(BaseModel):
-    """``{"action": "subscribe", "job_id": …}``"""
+class UnsubscribedFrame(BaseModel):
+    """The answer to an ``unsubscribe``. Frames that were under way may still come."""
+
+    type: Literal["unsubscribed"] = "unsubscribed"
+    job_ids: list[str] = []
+    batch_id: str | None = None
+
+
+class Named(BaseModel):
+    """The jobs or the batch that a frame is about: one of the fields has to be there."""
 
     model_config = ConfigDict(strict=True)
 
+    job_id: str | None = Field(None, pattern=JOB_ID)
+    job_ids: Annotated[
+        list[Annotated[str, Field(pattern=JOB_ID)]] | None,
+        Field(min_length=1, max_length=MAX_JOBS),
+    ] = None  # up to 100
+    batch_id: str | None = Field(None, pattern=JOB_ID)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "Named":
+        if [self.job_id, self.job_ids, self.batch_id].count(None) != WAYS - 1:
+            raise ValueError("has either `job_id`, `job_ids` or `batch_id`")
+        return self
+
+    @property
+    def named(self) -> Sequence[str]:
+        """The ids of jobs, each once."""
+        return list(dict.fromkeys(self.job_ids or ([self.job_id] if self.job_id else [])))
+
+
+class SubscribeFrame(Named):
+    """``{"action": "subscribe", "job_id": …}``, ``"job_ids": […]`` or ``"batch_id": …``."""
+
     action: Literal["subscribe"]
-    job_id: str = Field(pattern=JOB_ID)
+    since: int | Mapping[str, int] | None = None  # the `seq` that was seen, of several jobs by id
+
+    def seen(self, target_id: str) -> int | None:
+        """Return the version of a job or batch that the client has seen."""
+        return self.since.get(target_id) if isinstance(self.since, Mapping) else self.since
+
+
+class UnsubscribeFrame(Named):
+    """``{"action": "unsubscribe", "job_id": …}``, ``"job_ids": […]`` or ``"batch_id": …``."""
+
+    action: Literal["unsubscribe"]
 
 
 class PingFrame(BaseModel):

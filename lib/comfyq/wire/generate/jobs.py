@@ -16,7 +16,13 @@ class JobUrls(BaseModel):
 
     self: str
     cancel: str = Field(description="`DELETE` it.")
-    ws: str = Field(description="Progress, pushed.")
+    ws: str = Field(description="A WebSocket that pushes progress.")
+    ws_subscribe: Mapping[str, str] | None = Field(
+        None, description="The frame to send on it; null: it subscribes by itself."
+    )
+    events: str | None = Field(
+        None, description="Progress as server-sent events; null: not served here."
+    )
 
 
 class OutputView(BaseModel):

@@ -69,6 +69,8 @@ async def test_the_request_of_the_specification_is_accepted(lab: ApiLab) -> None
             "self": f"{base}/generate/{job_id}",
             "cancel": f"{base}/generate/{job_id}",
             "ws": f"ws://lab:8000/ws/progress/{job_id}",
+            "ws_subscribe": None,
+            "events": None,
         },
     }
     assert [message.job_id for message in lab.queue.messages] == [job_id]
@@ -232,6 +234,8 @@ async def test_links_begin_with_the_public_url_where_there_is_one() -> None:
     urls = lab.submit()["urls"]
     assert urls["self"].startswith("https://gpu.example/api/generate/")
     assert urls["ws"] == "wss://sockets.example/live"
+    job_id = urls["self"].rpartition("/")[2]
+    assert urls["ws_subscribe"] == {"action": "subscribe", "job_id": job_id}
 
 
 async def test_links_honour_the_path_that_a_proxy_took_away(lab: ApiLab) -> None:

@@ -19,6 +19,7 @@ from comfyq.edges.api.dependencies import (
     services_of,
     views_of,
 )
+from comfyq.edges.api.following.waits import HEADER, WAITING, applied, waited
 from comfyq.edges.api.ids import JobIdInPath
 from comfyq.edges.api.job_views import JobViews
 from comfyq.edges.api.links import GENERATE
@@ -34,10 +35,8 @@ from comfyq.edges.api.submitting import (
     naming_the_workflow,
 )
 from comfyq.services.jobs.cancellation import Cancellation
-from comfyq.services.jobs.estimates import Estimates
 from comfyq.services.jobs.listing import JobListing
 from comfyq.services.jobs.purge import Purge
-from comfyq.services.jobs.queries import JobQueries
 from comfyq.wire.generate.jobs import JobList, JobView, OutputList, StoryView
 from comfyq.wire.generate.metadata import Metadata
 from comfyq.wire.generate.requests import GenerateRequest
@@ -47,9 +46,6 @@ class GenerateServices(SubmissionServices, Protocol):
     """The services that these routes call."""
 
     @property
-    def queries(self) -> JobQueries: ...
-
-    @property
     def listing(self) -> JobListing: ...
 
     @property
@@ -57,9 +53,6 @@ class GenerateServices(SubmissionServices, Protocol):
 
     @property
     def purge(self) -> Purge: ...
-
-    @property
-    def estimates(self) -> Estimates: ...
 
 
 Services = Annotated[GenerateServices, Depends(services_of)]
@@ -72,6 +65,7 @@ router = Router[GenerateServices](prefix=GENERATE, tags=["generate"])
     status_code=HTTPStatus.ACCEPTED,
     dependencies=[Depends(require_json)],
     response_model=JobView,
+    openapi_extra=WAITING,
     responses={200: NOT_RUN, 202: ACCEPTED} | JSON_BODY | problems(429),
 )
 async def submit(body: GenerateRequest, submits: Submits) -> Any:
@@ -106,16 +100,26 @@ async def listing(
     return JobList(jobs=list(await asyncio.gather(*shown)), next_cursor=next_cursor)
 
 
-@router.get("/{job_id}", response_model=JobView, responses=problems(404))
+@router.get(
+    "/{job_id}",
+    response_model=JobView,
+    responses=problems(404) | {200: {"headers": HEADER}},
+    openapi_extra=WAITING,
+)
 async def show(request: Request, caller: Reader, job_id: JobIdInPath) -> Response:
     """A job as it is now. It ends as `completed`, `failed` or `canceled`."""
     # Clients poll this, so it asks FastAPI for little and renders its answer itself.
     services: GenerateServices = await services_of(request)
     views = await views_of(request)
     job = await services.queries.get(caller, job_id)
+    job, wait_s = await waited(request, services, job)
     if job.status.terminal:
-        return rendered(await _whole(services.queries, views, job))
-    return rendered(views.live(job, await services.estimates.estimate(job)))
+        shown = await views.whole(services.queries, job)
+    else:
+        shown = views.live(job, await services.estimates.estimate(job))
+    answer = rendered(shown)
+    answer.headers.update(applied(wait_s))
+    return answer
 
 
 @router.get("/{job_id}/outputs", responses=problems(404))
@@ -176,15 +180,7 @@ async def cancel(
     job = await services.cancellation.cancel(caller, job_id)
     if before.status.terminal:
         response.status_code = HTTPStatus.OK
-    return await _whole(services.queries, views, job)
-
-
-async def _whole(queries: JobQueries, views: JobViews, job: Job) -> JobView:
-    """Show a job. Its request is read only once it has ended, because clients poll often."""
-    if not job.status.terminal:
-        return views.job(job)
-    spec, outputs = await queries.request_and_outputs(job)
-    return views.job(job, spec=spec, outputs=outputs)
+    return await views.whole(services.queries, job)
 
 
 async def _summary(

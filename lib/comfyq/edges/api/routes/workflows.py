@@ -8,6 +8,7 @@ from fastapi import Depends, Path
 from comfyq.domain.caller import Scope
 from comfyq.edges.api.authentication import needs
 from comfyq.edges.api.dependencies import require_json, services_of
+from comfyq.edges.api.following.waits import WAITING
 from comfyq.edges.api.responses import JSON_BODY, problems
 from comfyq.edges.api.router import Router
 from comfyq.edges.api.submitting import ACCEPTED, NOT_RUN, SubmissionServices, Submits
@@ -49,6 +50,7 @@ async def show(services: Services, name: Name) -> WorkflowView:
     status_code=HTTPStatus.ACCEPTED,
     dependencies=[Depends(require_json)],
     response_model=JobView,
+    openapi_extra=WAITING,
     responses={200: NOT_RUN, 202: ACCEPTED} | JSON_BODY | problems(404, 429),
 )
 async def generate(name: Name, body: WorkflowValues, submits: Submits) -> Any:

@@ -1,0 +1,86 @@
+"""``Prefer: wait=n``: a request that is held until its job has ended, or for so long.
+
+https://www.rfc-editor.org/rfc/rfc7240#section-4.3
+"""
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any, Protocol
+
+from fastapi import Request
+
+from comfyq.domain.errors import NotifierUnavailable
+from comfyq.domain.job import Job
+from comfyq.edges.api.dependencies import streams_of
+from comfyq.ports.notifier import TooManyStreams
+from comfyq.services.notify.waits import JobWaits
+
+# API Gateway gives up after 30 s, and a cold start and the request itself take some of them:
+# https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
+LONGEST_S = 20
+PREFER = "Prefer"
+APPLIED = "Preference-Applied"
+UNHURRIED = "comfyq.unhurried"  # in the scope: what to call before a wait that is not for us
+PREFERENCES = re.compile(r'\s*([^=;,"\s]+)\s*(?:=\s*("[^"]*"|[^;,"\s]*))?\s*(?:;[^,]*)?(?:,|$)')
+
+PARAMETER: dict[str, Any] = {
+    "name": PREFER,
+    "in": "header",
+    "required": False,
+    "schema": {"type": "string"},
+    "description": f"`wait=n`: answer when the job has ended, or after n seconds ({LONGEST_S} at "
+    "most). `Preference-Applied` tells for how long it would have waited.",
+}
+WAITING: dict[str, Any] = {"parameters": [PARAMETER]}  # of a route that may be held
+HEADER: dict[str, Any] = {
+    APPLIED: {
+        "description": "`wait=n`, where the request asked for it and was held.",
+        "schema": {"type": "string"},
+    }
+}
+
+
+class WaitServices(Protocol):
+    """The services that waiting needs."""
+
+    @property
+    def waits(self) -> JobWaits: ...
+
+
+async def waited(request: Request, services: WaitServices, job: Job) -> tuple[Job, int]:
+    """Hold a request as it prefers; return the job as it is then, and the seconds that were
+    granted (0: none were asked for, or there is no place to wait)."""
+    wait_s = preferred_wait_s(request.headers.getlist(PREFER))
+    if not wait_s or job.status.terminal:
+        return job, wait_s
+    if unhurried := request.scope.get(UNHURRIED):
+        unhurried()
+    streams = await streams_of(request)
+    if streams is None:
+        return await services.waits.polled(job, within_s=wait_s), wait_s
+    client = request.client.host if request.client else ""
+    try:
+        with streams.opened(client, job.id) as stream:
+            return await services.waits.pushed(job, stream, within_s=wait_s), wait_s
+    except (TooManyStreams, NotifierUnavailable):
+        return job, 0
+
+
+def applied(wait_s: int) -> dict[str, str]:
+    """Return the header that says what was granted."""
+    return {APPLIED: f"wait={wait_s}"} if wait_s else {}
+
+
+def preferred_wait_s(headers: Iterable[str]) -> int:
+    """Return for how many seconds a client would wait, within our bounds. Whatever else is in the
+    headers, or is no number of seconds, is no preference that is known."""
+    for name, value in _preferences(headers):
+        if name == "wait":  # the first one counts
+            return min(int(value), LONGEST_S) if re.fullmatch(r"[0-9]{1,9}", value) else 0
+    return 0
+
+
+def _preferences(headers: Iterable[str]) -> Iterator[tuple[str, str]]:
+    for header in headers:
+        for name, value in PREFERENCES.findall(header):
+            yield name.lower(), value.strip('"')

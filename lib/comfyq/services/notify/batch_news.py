@@ -1,0 +1,149 @@
+"""Telling followers of batches how far these have come, at a bounded cost.
+
+Whoever follows a batch is a follower of each of its jobs, so that whatever announces a change of a
+job finds it. Each process computes a batch's frame once in a while, and always when the last of its
+jobs has ended: whoever stores the last end finds no other job that goes on.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from comfyq.aio.tasks import limited
+from comfyq.domain.errors import BatchNotFound, DomainError, JobNotFound
+from comfyq.domain.job import Job, JobId
+from comfyq.domain.submission.batch import Batch, BatchId
+from comfyq.domain.submission.batch_progress import BatchProgress, progress_of
+from comfyq.ports.clock import Clock
+from comfyq.records.batches import BatchRecords, member_id
+from comfyq.records.jobs import JobRecords
+from comfyq.records.retries import RetryRecords
+from comfyq.records.subscriptions import Subscription
+from comfyq.services.notify.followers import Followers
+
+AT_ONCE = 10  # jobs of a batch that are read at the same time
+MAX_KNOWN = 16  # batches that a process remembers
+LEAST_PAUSE = timedelta(seconds=1)  # between two frames of a batch
+PAUSE_A_JOB = timedelta(milliseconds=5)  # more for each job that has to be read for a frame
+
+RenderBatch = Callable[[BatchProgress], bytes]
+
+
+@dataclass(slots=True)
+class Known:
+    """What this process knows of a batch; an end that it has read is not read again."""
+
+    batch: Batch
+    read_at: datetime
+    ended: dict[int, Job] = field(default_factory=dict)  # by the index of the request
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+    @property
+    def going(self) -> Sequence[int]:
+        """The requests whose job is not known to have ended, those that are run last first."""
+        return [index for index in reversed(self.batch.indexes) if index not in self.ended]
+
+    @property
+    def pause(self) -> timedelta:
+        return max(LEAST_PAUSE, PAUSE_A_JOB * len(self.going))
+
+
+class BatchNews:
+    def __init__(
+        self,
+        *,
+        batches: BatchRecords,
+        jobs: JobRecords,
+        retries: RetryRecords,
+        followers: Followers,
+        render: RenderBatch,
+        clock: Clock,
+    ) -> None:
+        self._batches = batches
+        self._jobs = jobs
+        self._retries = retries
+        self._followers = followers
+        self._render = render
+        self._clock = clock
+        self._known: OrderedDict[BatchId, Known] = OrderedDict()
+
+    async def read(self, batch_id: BatchId) -> tuple[Batch, Mapping[int, Job]]:
+        """Read a batch and all its jobs, in the place of each that was tried again its newest
+        retry. Raises BatchNotFound."""
+        known = Known(await self._batches.get(batch_id), self._clock.now())
+        self._known[batch_id] = known
+        if len(self._known) > MAX_KNOWN:
+            self._known.popitem(last=False)
+        return known.batch, await self._present(known)
+
+    async def changed(self, job: Job, followers: Sequence[Subscription]) -> bool:
+        """Tell followers of batches, whom a change of this job concerns, how far their batch has
+        come, unless they were told a moment ago and it goes on.
+
+        False: at least one of them could not be reached.
+        """
+        batch_ids = dict.fromkeys(each.batch for each in followers if each.batch is not None)
+        told = [await self._tell_of(batch_id, job, followers) for batch_id in batch_ids]
+        return all(told)
+
+    async def _tell_of(
+        self, batch_id: BatchId, job: Job, followers: Sequence[Subscription]
+    ) -> bool:
+        try:
+            progress = await self._news(batch_id, job)
+        except BatchNotFound:
+            return True  # it is no more known than what could be told of it
+        except DomainError:
+            return False
+        if progress is None:
+            return True
+        return await self.tell(
+            progress, [each for each in followers if each.batch == batch_id], by=job.id
+        )
+
+    async def tell(
+        self, progress: BatchProgress, followers: Sequence[Subscription], *, by: JobId
+    ) -> bool:
+        """Post a batch's frame to its followers, whom the job ``by`` has led to."""
+        frame = self._render(progress)
+        posts = [self._followers.post(by, each, frame) for each in followers]
+        return all(await asyncio.gather(*posts))
+
+    async def _news(self, batch_id: BatchId, job: Job) -> BatchProgress | None:
+        """Return how far a batch has come; None: that was told a moment ago, or can wait."""
+        known = self._known.get(batch_id)
+        if known is None:
+            batch, jobs = await self.read(batch_id)
+            return progress_of(batch, jobs)
+        self._known.move_to_end(batch_id)
+        async with known.lock:
+            is_early = self._clock.now() - known.read_at < known.pause
+            if is_early and (not job.status.terminal or await self._goes_on(known)):
+                return None
+            known.read_at = self._clock.now()
+            return progress_of(known.batch, await self._present(known))
+
+    async def _goes_on(self, known: Known) -> bool:
+        """Look for a job of a batch that has not ended: mostly the first one has not."""
+        for index in known.going:
+            job = await self._newest(known, index)
+            if job is not None and not job.status.terminal:
+                return True
+        return False
+
+    async def _present(self, known: Known) -> Mapping[int, Job]:
+        """Read the jobs that are not known to have ended."""
+        found = await limited(AT_ONCE, known.going, lambda index: self._newest(known, index))
+        return known.ended | {index: job for index, job in found.items() if job is not None}
+
+    async def _newest(self, known: Known, index: int) -> Job | None:
+        try:
+            job = await self._jobs.get(member_id(known.batch.id, index))
+            job = (await self._retries.newest(job)).job
+        except JobNotFound:
+            return None
+        if job.status.terminal:
+            known.ended[index] = job
+        return job

@@ -1,0 +1,68 @@
+"""Waiting for a job's end on behalf of a request that is held open."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+
+from comfyq.domain.errors import DomainError
+from comfyq.domain.job import Job
+from comfyq.ports.clock import Clock
+from comfyq.ports.notifier import Stream
+from comfyq.records.jobs import JobRecords
+from comfyq.records.subscriptions import Subscription, SubscriptionRecords
+from comfyq.records.times import to_ms
+
+FIRST_PAUSE_S = 0.1  # between reads where nothing is pushed; doubled up to
+LONGEST_PAUSE_S = 1.0
+
+
+class JobWaits:
+    """Wait until a job has ended, or for so long, and return it as it is then."""
+
+    def __init__(
+        self, *, records: JobRecords, subscriptions: SubscriptionRecords, clock: Clock
+    ) -> None:
+        self._records = records
+        self._subscriptions = subscriptions
+        self._clock = clock
+
+    async def pushed(self, job: Job, stream: Stream, *, within_s: float) -> Job:
+        """Wait for frames of a stream, which is over when the job is. Raises JobNotFound."""
+        until_s = asyncio.get_running_loop().time() + within_s
+        async with self._told(job, stream):
+            # Read after the subscription is stored: every later change is posted to the stream.
+            job = await self._records.get(job.id)
+            while not (job.status.terminal or stream.is_over):
+                left_s = until_s - asyncio.get_running_loop().time()
+                if left_s <= 0 or await stream.next(within_s=left_s) is None:
+                    break
+        return job if job.status.terminal else await self._records.get(job.id)
+
+    async def polled(self, job: Job, *, within_s: float) -> Job:
+        """Read the job again and again, where frames cannot reach this process.
+
+        Raises JobNotFound.
+        """
+        until_s = asyncio.get_running_loop().time() + within_s
+        pause_s = FIRST_PAUSE_S
+        while not job.status.terminal:
+            left_s = until_s - asyncio.get_running_loop().time()
+            if left_s <= 0:
+                break
+            await asyncio.sleep(min(pause_s, left_s))
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+            job = await self._records.get(job.id)
+        return job
+
+    @asynccontextmanager
+    async def _told(self, job: Job, stream: Stream) -> AsyncIterator[None]:
+        """Within the context, a stream is posted the job's frames. Of changed reasons to wait it
+        needs no news, so the job is not listed among the followed ones."""
+        follower = Subscription(stream.connection, "")
+        now_s = to_ms(self._clock.now()) // 1000
+        await self._subscriptions.add(job.id, follower, now_s=now_s, ended=True)
+        try:
+            yield
+        finally:
+            with suppress(DomainError):  # what is stored expires
+                await self._subscriptions.remove(job.id, follower)

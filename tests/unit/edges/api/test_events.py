@@ -1,0 +1,217 @@
+"""``/generate/{id}/events`` over in-memory ports."""
+
+import asyncio
+from functools import partial
+
+import pytest
+
+from comfyq.domain import job as jobs
+from comfyq.domain.caller import DEFAULT_TENANT
+from comfyq.domain.job import Job
+from comfyq.domain.job.progress import Progress
+from comfyq.edges.api.following.event_stream import EventStream, StreamPace, event_of
+from tests.access_lab import ALL, OTHER, AccessLab
+from tests.api_lab import output
+from tests.event_lab import EventLab, Reader, reading
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def lab() -> EventLab:
+    return EventLab()
+
+
+def path_of(job: Job, query: str = "") -> str:
+    return f"/generate/{job.id}/events{query}"
+
+
+def at_least(number: int, reader: Reader) -> bool:
+    return len(reader.events) >= number
+
+
+async def step(lab: EventLab, job: Job, number: int) -> Job:
+    """Store a step of a running job and announce it."""
+    progress = Progress(number / 10, number, 10, "KSampler")
+    return await lab.announce(await lab.advance(job.id, progress))
+
+
+async def finish(lab: EventLab, job: Job) -> Job:
+    done = partial(jobs.succeed, token=1)
+    return await lab.announce(await lab.change(job.id, done, outputs=[output()]))
+
+
+async def test_a_job_is_told_from_its_present_to_its_end(lab: EventLab) -> None:
+    job = await lab.submitted()
+    async with reading(lab.app, path_of(job)) as reader:
+        await reader.until(partial(at_least, 1))
+        job = await lab.announce(await lab.start(job.id))
+        await reader.until(partial(at_least, 2))
+        await step(lab, job, 3)
+        await reader.until(partial(at_least, 3))
+        end = await finish(lab, job)
+        await reader.end()
+    assert (reader.status, reader.headers["content-type"]) == (
+        200,
+        "text/event-stream; charset=utf-8",
+    )
+    assert "content-length" not in reader.headers
+    shown = [(each["event"], each["frame"]["status"]) for each in reader.events]
+    assert shown == [
+        ("progress", "queued"),
+        ("progress", "running"),
+        ("progress", "running"),
+        ("progress", "completed"),
+    ]
+    ids = [each["id"] for each in reader.events]
+    assert ids == sorted(ids)
+    assert ids == [each["frame"]["seq"] for each in reader.events]
+    assert reader.events[-1]["frame"]["image_url"].startswith("http://127.0.0.1:8000/generate/")
+    assert ids[-1] == end.version - 1, "of the end, not of the note that it was announced"
+    assert (lab.streams.live, lab.followers) == ({}, set())
+
+
+@pytest.mark.parametrize("how", ["header", "query", "both"])
+async def test_who_comes_back_is_told_what_is_newer_and_nothing_else(
+    lab: EventLab, how: str
+) -> None:
+    job = await lab.start((await lab.submitted()).id)
+    headers = {} if how == "query" else {"Last-Event-ID": str(job.version)}
+    query = {"header": "", "query": f"?since={job.version}", "both": "?since=1"}[how]
+    async with reading(lab.app, path_of(job, query), headers=headers) as reader:
+        await reader.until(lambda reader: b"retry" in reader.body)
+        await step(lab, job, 4)
+        await reader.until(partial(at_least, 1))
+        assert [each["frame"]["step"] for each in reader.events] == [4]
+        older = job  # as if another process had posted it late
+        await lab.announce(older)
+        await finish(lab, job)
+        await reader.end()
+    assert [each["frame"]["status"] for each in reader.events][1:] == ["completed"]
+
+
+async def test_who_missed_something_is_told_the_present_at_once(lab: EventLab) -> None:
+    job = await lab.start((await lab.submitted()).id)
+    seen = {"Last-Event-ID": str(job.version - 1)}
+    async with reading(lab.app, path_of(job), headers=seen) as reader:
+        await reader.until(partial(at_least, 1))
+    assert reader.events[0]["id"] == job.version
+
+
+async def test_an_end_is_told_once_and_then_there_is_nothing(lab: EventLab) -> None:
+    job = await lab.succeed((await lab.submitted()).id, output())
+    async with reading(lab.app, path_of(job)) as reader:
+        await reader.end()
+    assert [each["frame"]["status"] for each in reader.events] == ["completed"]
+    seen = {"Last-Event-ID": str(reader.events[-1]["id"])}
+    async with reading(lab.app, path_of(job), headers=seen) as again:
+        await again.end()
+    assert (again.status, again.body) == (204, b""), "browsers stop here"
+
+
+async def test_who_goes_away_is_forgotten(lab: EventLab) -> None:
+    job = await lab.submitted()
+    async with reading(lab.app, path_of(job)) as reader:
+        await reader.until(partial(at_least, 1))
+        assert len(lab.streams.live) == 1
+        reader.leave()
+        await reader.end()
+        assert (lab.streams.live, lab.followers) == ({}, set())
+
+
+async def test_who_reads_slowly_holds_nobody_up_and_is_told_the_end(lab: EventLab) -> None:
+    job = await lab.start((await lab.submitted()).id)
+    async with reading(lab.app, path_of(job)) as slow, reading(lab.app, path_of(job)) as quick:
+        await slow.until(partial(at_least, 1))
+        await quick.until(partial(at_least, 1))
+        slow.pause()
+        for number in range(1, 9):
+            await step(lab, job, number)
+            await quick.until(partial(at_least, 1 + number))
+        await finish(lab, job)
+        await quick.end()
+        assert len(slow.events) == 1
+        slow.go_on()
+        await slow.end()
+    assert quick.events[-1]["frame"]["status"] == slow.events[-1]["frame"]["status"] == "completed"
+    assert len(slow.events) <= 3, "one that it was about to read, and the end"
+
+
+async def test_a_revoked_key_ends_its_streams_and_no_other(lab: EventLab) -> None:
+    keyed = EventLab(COMFYQ_AUTH="keys")
+    owner = await keyed.key()
+    made, text = await keyed.keys.create(DEFAULT_TENANT, "leaked", ALL, lives=None)
+    job_id = keyed.ask("POST", "/generate", owner, json={"prompt": "a fox"}).json()["id"]
+    path = f"/generate/{job_id}/events"
+    async with reading(keyed.app, path, text) as leaked, reading(keyed.app, path, owner) as other:
+        await leaked.until(partial(at_least, 1))
+        await other.until(partial(at_least, 1))
+        await keyed.keys.revoke(made.id)
+        await leaked.end()
+        assert not other.is_over
+        assert len(keyed.streams.live) == 1
+
+
+async def test_another_tenants_job_is_not_there(lab: EventLab) -> None:
+    keyed = EventLab(COMFYQ_AUTH="keys")
+    owner, stranger = await keyed.key(), await keyed.key(tenant=OTHER)
+    job_id = keyed.ask("POST", "/generate", owner, json={"prompt": "a fox"}).json()["id"]
+    answer = keyed.ask("GET", f"/generate/{job_id}/events", stranger)
+    assert (answer.status_code, answer.json()["code"]) == (404, "job-not-found")
+
+
+async def test_there_are_no_more_streams_than_there_may_be() -> None:
+    lab = EventLab(most_streams=1)
+    job = await lab.submitted()
+    async with reading(lab.app, path_of(job)) as first:
+        await first.until(partial(at_least, 1))
+        async with reading(lab.app, path_of(job)) as second:
+            await second.end()
+    assert (second.status, second.json["code"]) == (503, "too-many-streams")
+
+
+async def test_where_no_answer_stays_open_the_other_ways_are_named() -> None:
+    lab = AccessLab(COMFYQ_AUTH="none")
+    answer = lab.client.get(f"/generate/{lab.submit()['id']}/events")
+    assert (answer.status_code, answer.json()["code"]) == (501, "streams-not-served")
+    for way in ("Prefer: wait=", "urls.ws"):
+        assert way in answer.json()["detail"]
+
+
+async def test_a_server_that_stops_ends_its_streams(lab: EventLab) -> None:
+    job = await lab.submitted()
+    async with reading(lab.app, path_of(job)) as reader:
+        await reader.until(partial(at_least, 1))
+        lab.streams.stop()
+        await reader.end()
+    assert reader.events[-1]["frame"]["status"] == "queued"
+
+
+async def test_a_quiet_stream_shows_that_it_lives(lab: EventLab) -> None:
+    job = await lab.submitted()
+    with lab.streams.opened("here", job.id) as stream:
+        reader = Reader()
+        reader.go_on()
+
+        class Opened:
+            async def __aenter__(self) -> object:
+                return stream
+
+            async def __aexit__(self, *_: object) -> None:
+                return None
+
+        answer = EventStream(Opened(), pace=StreamPace(heartbeat_s=0.01))  # type: ignore[arg-type]
+        task = asyncio.create_task(answer({}, reader.receive, reader.send))
+        task.add_done_callback(reader.finish)
+        await reader.until(lambda reader: reader.body.count(b"\n: ") >= 2)
+        reader.leave()
+        await reader.end()
+    assert reader.events == []
+
+
+def test_an_event_has_the_frames_kind() -> None:
+    assert (
+        event_of('{"seq":3,"kind":"batch"}')
+        == b'id: 3\nevent: batch\ndata: {"seq":3,"kind":"batch"}\n\n'
+    )
+    assert event_of('{"type":"error"}').startswith(b"event: error\n")

@@ -1,0 +1,118 @@
+"""``subscribe`` and ``unsubscribe`` about several jobs, over in-memory adapters."""
+
+import json
+from typing import Any
+
+import pytest
+
+from comfyq.adapters.authentication.local_owner import LocalOwner
+from comfyq.domain.job import JobId
+from comfyq.edges.websocket.handler import WebSocketHandler
+from comfyq.testing.memory.notifier import MemoryNotifier
+from tests.followed_jobs import FollowedJobs
+from tests.socket_events import connected, event
+
+pytestmark = pytest.mark.anyio
+
+SOCKET = "c1="
+IDS = [f"job-{number}" for number in range(1, 101)]
+
+
+class Client:
+    """A socket that is open; it sends frames and reads what it was posted since."""
+
+    def __init__(self) -> None:
+        self.notifier = MemoryNotifier()
+        self.world = FollowedJobs(self.notifier)
+        self.handler = WebSocketHandler(
+            subscriptions=self.world.subscriptions,
+            notifier=self.notifier,
+            authenticator=LocalOwner(),
+        )
+        self._read = 0
+
+    async def send(self, action: str, **fields: Any) -> list[dict[str, Any]]:
+        body = json.dumps({"action": action, **fields})
+        await self.handler.handle(event(action, SOCKET, body=body))
+        return self.read()
+
+    def read(self) -> list[dict[str, Any]]:
+        frames = self.notifier.frames(SOCKET)[self._read :]
+        self._read += len(frames)
+        return frames
+
+    async def followed(self) -> list[str]:
+        return [each for each in IDS if await self.world.followers.of_job(JobId(each))]
+
+
+@pytest.fixture
+async def client() -> Client:
+    client = Client()
+    assert await connected(client.handler, SOCKET, None) == (200, "")
+    return client
+
+
+async def test_a_hundred_jobs_are_followed_by_one_frame(client: Client) -> None:
+    for each in IDS:
+        await client.world.submitted(each)
+    frames = await client.send("subscribe", job_ids=IDS)
+    assert sorted(frame["job_id"] for frame in frames) == sorted(IDS)
+    assert await client.followed() == IDS
+    [refused] = await client.send("subscribe", job_ids=[*IDS, "job-101"])
+    assert (refused["code"], "job_ids" in refused["message"]) == ("invalid-request", True)
+    [left] = await client.send("unsubscribe", job_ids=IDS[1:])
+    assert (left["type"], left["job_ids"]) == ("unsubscribed", IDS[1:])
+    assert await client.followed() == IDS[:1]
+
+
+async def test_a_job_that_is_not_there_is_named_and_the_others_are_followed(
+    client: Client,
+) -> None:
+    await client.world.submitted("job-1")
+    await client.world.submitted("job-2", tenant="stranger")
+    frames = await client.send("subscribe", job_ids=["job-1", "job-2", "job-3", "job-1"])
+    told = {frame["job_id"]: frame.get("code", frame.get("status")) for frame in frames}
+    assert told == {"job-1": "queued", "job-2": "job-not-found", "job-3": "job-not-found"}
+    assert len(frames) == 3
+    assert await client.followed() == ["job-1"]
+
+
+async def test_who_has_seen_a_version_is_sent_what_is_newer_alone(client: Client) -> None:
+    job = await client.world.running("job-1")
+    await client.world.submitted("job-2")
+    assert await client.send("subscribe", job_id="job-1", since=job.version) == []
+    await client.world.announcer.announce(await client.world.advance(job, 1))
+    assert [frame["step"] for frame in client.read()] == [1]
+    [frame] = await client.send("subscribe", job_id="job-1", since=job.version)
+    assert frame["step"] == 1
+    seen = {"job-1": job.version + 1}
+    [frame] = await client.send("subscribe", job_ids=["job-1", "job-2"], since=seen)
+    assert frame["job_id"] == "job-2"
+
+
+async def test_who_unsubscribes_hears_no_more(client: Client) -> None:
+    job = await client.world.running("job-1")
+    await client.send("subscribe", job_id="job-1")
+    await client.send("unsubscribe", job_id="job-1")
+    await client.world.announcer.announce(await client.world.advance(job, 1))
+    assert client.read() == []
+    assert await client.send("unsubscribe", job_id="job-1"), "again is no error"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {},
+        {"job_id": "a", "job_ids": ["b"]},
+        {"job_ids": []},
+        {"job_ids": "a"},
+        {"job_ids": ["☃"] * 100},
+        {"job_id": "a", "since": "1"},
+    ],
+)
+async def test_a_frame_that_names_nothing_well_is_refused_in_few_words(
+    client: Client, fields: dict[str, Any]
+) -> None:
+    [frame] = await client.send("subscribe", **fields)
+    assert (frame["type"], frame["code"]) == ("error", "invalid-request")
+    assert len(frame["message"]) < 1_000

@@ -1,0 +1,168 @@
+"""What followers of a batch are told, and what that costs."""
+
+import json
+from collections import Counter
+from functools import partial
+from typing import Any
+
+import pytest
+
+from comfyq.bootstrap.services import Services
+from comfyq.domain import job as jobs
+from comfyq.domain.job import JobId
+from comfyq.ports.table import Item, Key
+from comfyq.services.notify.batch_news import LEAST_PAUSE, PAUSE_A_JOB
+from tests.access_lab import OTHER
+from tests.api_lab import output
+from tests.event_lab import EventLab, Reader, reading
+from tests.socket_events import connected, event
+
+pytestmark = pytest.mark.anyio
+
+SOCKET = "c1="
+
+
+class BatchLab(EventLab):
+    """A batch, followed by a socket or stream."""
+
+    def batch(self, size: int) -> tuple[str, list[JobId]]:
+        requests = [{"prompt": f"fox {number}"} for number in range(size)]
+        answer = self.client.post("/generate/batch", json={"requests": requests}).json()
+        return answer["batch_id"], [JobId(item["job"]["id"]) for item in answer["items"]]
+
+    async def send(self, action: str, **fields: Any) -> None:
+        body = json.dumps({"action": action, **fields})
+        await self.sockets.handle(event(action, SOCKET, body=body))
+
+    @property
+    def frames(self) -> list[dict[str, Any]]:
+        return self.notifier.frames(SOCKET)
+
+    async def finish(self, job_id: JobId) -> None:
+        await self.announce(await self.succeed(job_id, output(f"{job_id}.png")))
+
+
+@pytest.fixture
+def lab() -> BatchLab:
+    return BatchLab()
+
+
+async def socket_lab() -> BatchLab:
+    lab = BatchLab(is_socket=True)
+    assert await connected(lab.sockets, SOCKET, None) == (200, "")
+    return lab
+
+
+def at_least(number: int, reader: Reader) -> bool:
+    return len(reader.events) >= number
+
+
+async def test_a_batch_is_streamed_from_its_present_to_its_end(lab: BatchLab) -> None:
+    batch_id, job_ids = lab.batch(3)
+    async with reading(lab.app, f"/generate/batch/{batch_id}/events") as reader:
+        await reader.until(partial(at_least, 1))
+        lab.clock.advance(2)
+        await lab.announce(await lab.start(job_ids[0]))
+        await reader.until(partial(at_least, 2))
+        for job_id in job_ids[1:]:
+            await lab.finish(job_id)
+        ended = partial(jobs.succeed, token=1)
+        await lab.announce(await lab.change(job_ids[0], ended, outputs=[output("a.png")]))
+        await reader.end()
+    assert {each["event"] for each in reader.events} == {"batch"}
+    frames = [each["frame"] for each in reader.events]
+    assert frames[0]["counts"]["queued"] == 3
+    assert (frames[1]["counts"]["running"], frames[1]["done"]) == (1, False)
+    assert (frames[-1]["counts"]["completed"], frames[-1]["done"]) == (3, True)
+    assert frames[-1]["progress"] == 1
+    ids = [each["id"] for each in reader.events]
+    assert ids == sorted(ids)
+    assert lab.followers == set()
+    shown = lab.client.get(f"/generate/batch/{batch_id}").json()
+    assert {name: shown[name] for name in ("counts", "size", "done", "progress")} == {
+        name: frames[-1][name] for name in ("counts", "size", "done", "progress")
+    }
+    seen = {"Last-Event-ID": str(ids[-1])}
+    async with reading(lab.app, f"/generate/batch/{batch_id}/events", headers=seen) as again:
+        await again.end()
+    assert again.status in (200, 204)
+
+
+async def reads_a_job(size: int) -> float:
+    """End all jobs of a followed batch within a moment; return how many reads each has cost."""
+    lab = await socket_lab()
+    batch_id, job_ids = lab.batch(size)
+    await lab.send("subscribe", batch_id=batch_id)
+    assert [frame["counts"]["queued"] for frame in lab.frames] == [size]
+    reads = count_reads(lab)
+    for job_id in job_ids:
+        await lab.finish(job_id)
+    assert [frame["done"] for frame in lab.frames] == [False, True]
+    assert lab.frames[-1]["counts"]["completed"] == size
+    return sum(reads[f"JOB#{job_id}"] for job_id in job_ids) / size
+
+
+async def test_an_end_costs_the_same_however_many_jobs_there_are() -> None:
+    few, many = await reads_a_job(10), await reads_a_job(80)
+    assert many < 1.5 * few
+
+
+async def test_frames_come_once_in_a_while() -> None:
+    lab = await socket_lab()
+    batch_id, job_ids = lab.batch(4)
+    await lab.send("subscribe", batch_id=batch_id)
+    pause = max(LEAST_PAUSE, PAUSE_A_JOB * 4).total_seconds()
+    for number, job_id in enumerate(job_ids[:3]):
+        lab.clock.advance(pause / 2)
+        await lab.finish(job_id)
+        assert len(lab.frames) == 1 + (number + 1) // 2
+
+
+async def test_whichever_process_stores_the_last_end_tells_it() -> None:
+    lab = await socket_lab()
+    other = Services(lab.services.settings, lab.services.ports)
+    batch_id, job_ids = lab.batch(2)
+    await lab.send("subscribe", batch_id=batch_id)
+    first = await lab.succeed(job_ids[0], output())
+    last = await lab.succeed(job_ids[1], output())
+    await lab.announce(first)  # while it is known here that the other goes on
+    await other.announcer.announce_end(last)
+    assert lab.frames[-1]["done"]
+
+
+async def test_who_has_seen_the_present_is_sent_what_is_newer_alone() -> None:
+    lab = await socket_lab()
+    batch_id, job_ids = lab.batch(2)
+    await lab.send("subscribe", batch_id=batch_id)
+    seen = lab.frames[-1]["seq"]
+    await lab.send("subscribe", batch_id=batch_id, since=seen)
+    assert len(lab.frames) == 1
+    await lab.send("unsubscribe", batch_id=batch_id)
+    assert lab.frames[-1] == {"type": "unsubscribed", "job_ids": [], "batch_id": batch_id}
+    await lab.finish(job_ids[0])
+    assert len(lab.frames) == 2, "it follows no more"
+    await lab.send("subscribe", batch_id=batch_id, since=seen)
+    assert lab.frames[-1]["counts"]["completed"] == 1
+
+
+async def test_another_tenants_batch_is_not_there() -> None:
+    lab = BatchLab(COMFYQ_AUTH="keys", is_socket=True)
+    owner, stranger = await lab.key(), await lab.key(tenant=OTHER)
+    sent = lab.ask("POST", "/generate/batch", owner, json={"requests": [{"prompt": "a fox"}]})
+    await connected(lab.sockets, SOCKET, stranger)
+    await lab.send("subscribe", batch_id=sent.json()["batch_id"])
+    [frame] = lab.frames
+    assert (frame["code"], frame["batch_id"]) == ("batch-not-found", sent.json()["batch_id"])
+
+
+def count_reads(lab: BatchLab) -> Counter[str]:
+    """Count the reads by key from now on."""
+    reads = Counter[str]()
+    get = lab.table.get
+
+    async def counted(key: Key) -> Item | None:
+        reads[key[0]] += 1
+        return await get(key)
+
+    lab.table.get = counted  # type: ignore[method-assign]
+    return reads
