@@ -26,6 +26,7 @@ OTHER = TenantId("other")
 CONTENT = b"a fox"
 BODY = {"content": CONTENT}
 FILE = {"name": "a.txt", "content_type": "text/plain", "size_bytes": len(CONTENT)}
+RECEIVER = "https://receiver.invalid/"  # a name that never has an address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +111,8 @@ class KeyedServer(JobMoves, ABC):
             assert answer.status_code in (201, 202), answer.text
             return answer.json()
 
-        job_id = made("/generate", json={"prompt": "a fox"})["id"]
+        told = {"prompt": "a fox", "webhook_url": RECEIVER, "webhook_events": ["queued"]}
+        job_id = made("/generate", json=told)["id"]
         await self.store_output()
         await self.succeed(job_id, output())
         offer = made("/assets/uploads", json=FILE)

@@ -26,6 +26,7 @@ TRUSTED = {
     "WebSocketRole": "lambda.amazonaws.com",
     "ReaperRole": "lambda.amazonaws.com",
     "IntakeRole": "lambda.amazonaws.com",
+    "WebhookRole": "lambda.amazonaws.com",
     "ApiGatewayRole": "apigateway.amazonaws.com",
     "OutsideWorkerRole": "rolesanywhere.amazonaws.com",
     "NodeRole": "ec2.amazonaws.com",
@@ -158,6 +159,7 @@ def _polls(owner: str, action: str, place: str) -> bool:
     """Lambda itself takes messages from an event source, under the function's role."""
     queues = {
         "IntakeRole": {"${SubmissionsQueue.Arn}"},
+        "WebhookRole": {"${WebhooksQueue.Arn}"},
         "ReaperRole": {"${JobsDeadLetters.Arn}", "${SubmissionsDeadLetters.Arn}"},
     }
     return action in POLLER and place in queues.get(owner, set())

@@ -19,6 +19,7 @@ from comfyq.bootstrap.backends import open_ports
 from comfyq.bootstrap.lambdas.api import api_function
 from comfyq.bootstrap.lambdas.intake import intake_function
 from comfyq.bootstrap.lambdas.reaper import reaper_function
+from comfyq.bootstrap.lambdas.webhooks import webhooks_function
 from comfyq.bootstrap.lambdas.websocket import websocket_function
 from comfyq.bootstrap.services import Services
 from comfyq.bootstrap.worker import open_worker
@@ -31,11 +32,14 @@ from comfyq.config import (
     LimitSettings,
     MetricsSettings,
     Settings,
+    WebhookSettings,
     WorkerSettings,
     read_settings,
     variables_of,
 )
 from comfyq.domain.caller import DEFAULT_TENANT, Scope
+from comfyq.domain.job import JobId
+from comfyq.records.webhooks.deliveries import key_of
 from comfyq.services.worker.timing import Timing
 from comfyq.testing.memory.clock import ManualClock
 from comfyui_simulator import Simulator, SimulatorSettings
@@ -45,7 +49,7 @@ from tests.infra.recording import Overhearing, overheard
 EVENTS = Path(__file__).parents[1] / "data"
 CONTEXT: Any = SimpleNamespace(aws_request_id="r1", function_name="f")
 DEADLINE_S = 30
-ROLES = ("ApiRole", "WebSocketRole", "ReaperRole", "IntakeRole", "WorkerPolicy")
+ROLES = ("ApiRole", "WebSocketRole", "ReaperRole", "IntakeRole", "WebhookRole", "WorkerPolicy")
 REQUESTS_PER_MINUTE = 1_000  # the API alone counts them
 JOBS_PER_DAY = 1_000  # and the intake too
 GONE, PRESENT = "gone", "present"  # connection ids
@@ -72,12 +76,16 @@ class Deployment:
             limits=LimitSettings(running_jobs=1_000),  # a limit costs rights of its own
             timing=Timing(lease_s=20),
             metrics=MetricsSettings(metrics_emf=True),  # it reads more
+            webhooks=WebhookSettings(
+                webhook_allow="127.0.0.1", webhooks_queue_url=made.webhooks_queue_url
+            ),
         )
         queues = {
             made.queue_url: "JobsQueue",
             made.dead_queue_url: "JobsDeadLetters",
             made.submissions_queue_url: "SubmissionsQueue",
             made.submissions_dead_queue_url: "SubmissionsDeadLetters",
+            made.webhooks_queue_url: "WebhooksQueue",
         }
         self.recordings = {role: Recording(queues) for role in ROLES}
         self._onlooker = self.services()
@@ -131,6 +139,13 @@ class Deployment:
         """One look, or dead letters."""
         event = {"Records": records} if records else _event("sqs/schedule")
         return reaper_function(self.settings)(event, CONTEXT)
+
+    def tell(self, job_id: str) -> Answer:
+        """Ring for what is to be told of a job."""
+        deliveries = asyncio.run(self._onlooker.delivery_records.of_job(JobId(job_id)))
+        rings = [json.dumps(key_of(each)._asdict()) for each in deliveries if each.is_pending]
+        event = {"Records": [submission(ring) for ring in rings]}
+        return webhooks_function(self.settings)(event, CONTEXT)
 
     def take(self, *records: Answer) -> Answer:
         return intake_function(self._with(COMFYQ_JOBS_PER_DAY=JOBS_PER_DAY))(

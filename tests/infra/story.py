@@ -29,7 +29,7 @@ from comfyq.records.catalogues import CatalogueRecords, Published
 from comfyq.records.subscriptions import Subscription
 from comfyq.records.workers import WorkerState
 from infra.checks.calls import Right
-from tests.infra import files
+from tests.infra import files, webhooks
 from tests.infra.deployment import GONE, PRESENT, Deployment, authorization, submission
 
 HOUR = timedelta(hours=1)
@@ -53,6 +53,7 @@ def play(deployment: Deployment) -> None:
     _a_deletion(deployment)
     files.play(deployment)
     _keys_and_sockets(deployment)
+    webhooks.play(deployment)
     _submissions_by_queue(deployment)
     _dead_letters(deployment)
     _old_catalogues(deployment)

@@ -14,6 +14,7 @@ from comfyq.edges.api.routes import (
     audit,
     batches,
     dead_letters,
+    deliveries,
     events,
     health,
     keys,
@@ -22,6 +23,7 @@ from comfyq.edges.api.routes import (
     retries,
     tenants,
     uploads,
+    webhooks,
     workers,
     workflows,
 )
@@ -32,6 +34,7 @@ ROUTERS: Sequence[Router[Services]] = (
     *GENERATE_ROUTERS,
     retries.router,
     events.router,
+    deliveries.router,
     uploads.router,
     assets.router,
     dead_letters.router,
@@ -44,6 +47,7 @@ ROUTERS: Sequence[Router[Services]] = (
     keys.ticket_router,
     audit.router,
     tenants.router,
+    webhooks.router,
 )
 
 

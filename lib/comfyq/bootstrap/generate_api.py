@@ -45,7 +45,7 @@ def app_of(
 def is_for_generate(path: str) -> bool:
     """Return whether GENERATE_ROUTERS alone serve ``path``."""
     is_other = path.startswith(BATCHES) or path.endswith(("/retry", "/events"))
-    return path.startswith(GENERATE) and not is_other
+    return path.startswith(GENERATE) and not is_other and "/deliveries" not in path
 
 
 class GenerateFirst:

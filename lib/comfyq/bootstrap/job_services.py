@@ -33,6 +33,7 @@ from comfyq.services.jobs.purge import Purge
 from comfyq.services.jobs.queries import JobQueries
 from comfyq.services.jobs.result_cache import ResultCache
 from comfyq.services.jobs.submission import Submission
+from comfyq.services.jobs.webhook_choice import WebhookChoice
 from comfyq.services.notify.announcer import Announcer
 from comfyq.services.notify.batch_news import BatchNews
 from comfyq.services.notify.followers import Followers
@@ -126,7 +127,12 @@ class JobServices(FileServices):
             links=self.links,
             clock=self.ports.clock,
             unsuited_timeout_s=self.settings.limits.unsuited_timeout_s,
+            webhooks=self.webhook_choice,
         )
+
+    @cached_property
+    def webhook_choice(self) -> WebhookChoice:
+        return WebhookChoice(self.known_tenants)
 
     @cached_property
     def submission(self) -> Submission:

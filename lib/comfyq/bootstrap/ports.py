@@ -11,6 +11,7 @@ from comfyq.ports.joint import JointWrites
 from comfyq.ports.notifier import Notifier, OwnSockets
 from comfyq.ports.queue import JobQueue
 from comfyq.ports.table import Table
+from comfyq.ports.webhooks import DeliveryDoorbell
 
 
 async def nothing() -> None:
@@ -29,6 +30,7 @@ class Ports:
     close: Callable[[], None]
     prepare: Callable[[], Awaitable[None]] = nothing  # before the first use by a server or worker
     joint: JointWrites | None = None  # where one engine keeps table and queue
+    deliveries: DeliveryDoorbell | None = None  # of webhooks; None: this process wakes itself
     sockets: OwnSockets | None = None  # where the notifier can be told of this process's own
     submissions: Inbox | None = None  # requests that come through a queue
     write_failure: Callable[[], str | None] = lambda: None  # why the table stores nothing now

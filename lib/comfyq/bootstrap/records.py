@@ -7,6 +7,7 @@ from uuid import uuid4
 from comfyq.bootstrap.ports import Ports
 from comfyq.config import Settings
 from comfyq.domain.caller import TenantId
+from comfyq.ports.webhooks import DeliveryDoorbell
 from comfyq.records.batches import BatchRecords
 from comfyq.records.demand import DemandRecords
 from comfyq.records.files.assets import AssetRecords
@@ -19,10 +20,12 @@ from comfyq.records.run_times import RunTimeRecords
 from comfyq.records.store_kinds import StoreKindRecords
 from comfyq.records.subscriptions import SubscriptionRecords
 from comfyq.records.tenants import TenantRecords
+from comfyq.records.webhooks.outbox import WebhookOutbox
 from comfyq.records.workers import WorkerRecords
 from comfyq.services.limits.known_tenants import KnownTenants
 from comfyq.services.limits.retention import Retention
 from comfyq.services.operations.deadlines import Deadlines
+from comfyq.services.operations.noted_deliveries import NotedDeliveries
 
 LONGEST_JOB = timedelta(days=7)  # from its submission to its end, in reason
 
@@ -58,7 +61,21 @@ class Records:
             joint=self.ports.joint,
             on_due=self.deadlines.note,
             running=self.running_jobs,
+            outbox=self.webhook_outbox,
         )
+
+    @cached_property
+    def webhook_outbox(self) -> WebhookOutbox:
+        return WebhookOutbox(self.delivery_doorbell)
+
+    @cached_property
+    def delivery_doorbell(self) -> DeliveryDoorbell:
+        return self.ports.deliveries or NotedDeliveries(self.delivery_deadlines)
+
+    @cached_property
+    def delivery_deadlines(self) -> Deadlines:
+        """Wakes the sender of webhooks in this process."""
+        return Deadlines(self.ports.clock)
 
     @cached_property
     def running_jobs(self) -> RunningJobs | None:
@@ -108,7 +125,12 @@ class Records:
         async def kept(tenant: TenantId) -> timedelta:
             return await self.retention.of(tenant) + LONGEST_JOB
 
-        return BatchRecords(self.ports.table, new_write_id=lambda: uuid4().hex, kept=kept)
+        return BatchRecords(
+            self.ports.table,
+            new_write_id=lambda: uuid4().hex,
+            kept=kept,
+            outbox=self.webhook_outbox,
+        )
 
     @cached_property
     def retry_records(self) -> RetryRecords:

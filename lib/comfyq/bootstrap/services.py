@@ -5,8 +5,8 @@ from uuid import uuid4
 
 from comfyq.aio.stall_watch import StallWatch
 from comfyq.bootstrap.access import tenants_of
-from comfyq.bootstrap.job_services import JobServices
 from comfyq.bootstrap.telemetry.measurements import Measurements
+from comfyq.bootstrap.webhooks.services import WebhookServices
 from comfyq.domain.submission.batch import BatchId
 from comfyq.edges.intake.reading import read_message
 from comfyq.records.dead_letters import DeadLetterRecords
@@ -27,7 +27,7 @@ from comfyq.services.operations.reaper import Reaper
 from comfyq.services.operations.tenants import Tenants
 
 
-class Services(JobServices):
+class Services(WebhookServices):
     """Everything that edges call, over one set of ports."""
 
     @cached_property
@@ -103,7 +103,11 @@ class Services(JobServices):
             announcer=self.announcer,
             clock=self.ports.clock,
             deadlines=self.deadlines,
-            upkeep={"expired": self.uploads.expire, "closed": self.open_sockets.end_expired},
+            upkeep={
+                "expired": self.uploads.expire,
+                "closed": self.open_sockets.end_expired,
+                "webhooks_rung": self.due_webhooks.make_up,
+            },
         )
 
     @cached_property
@@ -162,5 +166,6 @@ class Services(JobServices):
             batch_submission=self.batch_submission,
             jobs=self.records,
             dead_letters=self.dead_letter_records,
+            webhooks=self.webhook_choice,
             clock=self.ports.clock,
         )

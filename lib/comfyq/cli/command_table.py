@@ -167,6 +167,36 @@ ENTRIES = (
         "Keep a tenant's ended jobs and files for a time of its own.",
     ),
     CommandEntry(
+        "webhooks set",
+        "tenancy.webhooks:set_",
+        "Have those jobs of a tenant told to a URL whose requests name none.",
+    ),
+    CommandEntry(
+        "webhooks show",
+        "tenancy.webhooks:show",
+        "Show who is told of a tenant's jobs by default.",
+    ),
+    CommandEntry(
+        "webhooks delete",
+        "tenancy.webhooks:delete",
+        "Tell nobody by default; what is still to be told to the default is dropped.",
+    ),
+    CommandEntry(
+        "webhooks secret",
+        "tenancy.webhooks:secret",
+        "Print the secret that signs a tenant's webhooks, for whoever receives them.",
+    ),
+    CommandEntry(
+        "webhooks rotate",
+        "tenancy.webhooks:rotate",
+        "Make a new secret, and print it. For a day, the one before signs as well.",
+    ),
+    CommandEntry(
+        "webhooks test",
+        "tenancy.webhooks:try_out",
+        "Send a message of type webhook.test to the default. Exit code 1 if it did not arrive.",
+    ),
+    CommandEntry(
         "audit",
         "tenants:audit",
         "Show who did what to a tenant's keys and data, newest first, for a year.",
@@ -206,6 +236,7 @@ GROUPS = {
     "keys": ("Say who may use a server.", SERVING),
     "profiles": ("Name servers, with what they know you by.", ASKING),
     "tenants": ("Say what each tenant may use, and how long its data is kept.", SERVING),
+    "webhooks": ("Say who is told of jobs, and sign what they are told.", SERVING),
     "dead": ("Read and resend what the queues gave up on.", ASKING),
     "workflows": ("Check and import workflows.", AUTHORING),
     "infra": ("Make what comfyq runs on, and check it.", SERVING),

@@ -26,6 +26,7 @@ from comfyq.config.groups import (
 from comfyq.config.metrics import MetricsSettings
 from comfyq.config.oidc import OidcSettings
 from comfyq.config.traces import TracesSettings
+from comfyq.config.webhooks import WebhookSettings
 
 __all__ = [
     "LOOK_ALIKE_ACCESS",
@@ -45,6 +46,7 @@ __all__ = [
     "Settings",
     "TenantSettings",
     "TracesSettings",
+    "WebhookSettings",
     "WorkerSettings",
     "foreign_environment",
     "read_settings",

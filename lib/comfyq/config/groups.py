@@ -19,6 +19,7 @@ from comfyq.config.metrics import MetricsSettings
 from comfyq.config.oidc import OidcSettings
 from comfyq.config.traces import TracesSettings
 from comfyq.config.variable import Variable
+from comfyq.config.webhooks import WebhookSettings
 from comfyq.domain.caller import tenant_id
 from comfyq.domain.files.fetch_exceptions import allowed_entries
 from comfyq.domain.files.inputs import InputLimits
@@ -280,6 +281,7 @@ class Settings:
     oidc: OidcSettings = field(default_factory=OidcSettings)
     tenants: TenantSettings = field(default_factory=TenantSettings)
     limits: LimitSettings = field(default_factory=LimitSettings)
+    webhooks: WebhookSettings = field(default_factory=WebhookSettings)
     local: LocalSettings = field(default_factory=LocalSettings)
     endpoints: AwsEndpoints = field(default_factory=AwsEndpoints)
     aws: AwsSettings = field(default_factory=AwsSettings)

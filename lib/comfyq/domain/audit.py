@@ -18,6 +18,9 @@ class AuditAction(StrEnum):
     RETENTION_CHANGED = "retention-changed"
     DATA_DELETION_BEGUN = "data-deletion-begun"
     DATA_DELETED = "data-deleted"
+    WEBHOOK_CHANGED = "webhook-changed"
+    WEBHOOK_SECRET_SHOWN = "webhook-secret-shown"  # noqa: S105 - a word, no secret
+    WEBHOOK_SECRET_ROTATED = "webhook-secret-rotated"  # noqa: S105 - a word, no secret
 
 
 @dataclass(frozen=True, slots=True)

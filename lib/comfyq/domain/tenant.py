@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, fields
 
 from comfyq.domain.caller import TenantId
+from comfyq.domain.webhook.default import DefaultWebhook
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,3 +32,4 @@ class Tenant:
     id: TenantId
     limits: Limits = field(default_factory=Limits)
     retention_s: int | None = None  # its ended jobs and its files are kept for so long
+    webhook: DefaultWebhook | None = None  # who is told of jobs whose requests name nobody

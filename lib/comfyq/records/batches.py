@@ -16,6 +16,7 @@ from comfyq.domain.errors import BatchNotFound, FieldError, StaleJob, TooContend
 from comfyq.domain.job import Job, JobId
 from comfyq.domain.submission.batch import MAX_REQUESTS, Batch, BatchId, Refusal
 from comfyq.domain.submission.spec import Spec
+from comfyq.domain.webhook_delivery import WebhookDelivery
 from comfyq.ports.table import (
     MAX_ITEM_BYTES,
     MAX_WRITES,
@@ -33,6 +34,8 @@ from comfyq.records.job_outputs import reused_outputs
 from comfyq.records.job_parts import label_items, spec_item
 from comfyq.records.retry_notes import retried_of, retried_values, retry_puts
 from comfyq.records.times import from_ms, sortable, to_ms
+from comfyq.records.webhooks.deliveries import delivery_item
+from comfyq.records.webhooks.outbox import WebhookOutbox
 
 AT_ONCE = 10  # batches of a page that are read at the same time
 MAX_BYTES = 3_000_000  # of one transaction, well below what DynamoDB takes
@@ -47,6 +50,7 @@ class Member:
     spec: Spec
     puts: tuple[Put, ...]
     size: int  # bytes
+    told: tuple[WebhookDelivery, ...] = ()  # to its webhook
 
 
 class BatchRecords:
@@ -59,10 +63,12 @@ class BatchRecords:
         *,
         new_write_id: Callable[[], str],
         kept: Callable[[TenantId], Awaitable[timedelta]],
+        outbox: WebhookOutbox | None = None,
     ) -> None:
         self._table = table
         self._new_write_id = new_write_id
         self._kept = kept
+        self._outbox = outbox  # None: no webhook is told of these jobs
 
     async def create(self, batch: Batch, promise: Idempotency | None) -> None:
         """Store a new batch, without its jobs.
@@ -154,9 +160,15 @@ class BatchRecords:
             raise TooLarge(f"the graph has {size} bytes; the most is {MAX_ITEM_BYTES}")
         if job.reused_from is not None:
             items.append(reused_outputs(job))
-        items += label_items(job)
+        told = self._told(job)
+        items += [*label_items(job), *map(delivery_item, told)]
         puts = [Put(item, absent=True) for item in items] + retry_puts(job, batch_id)
-        return Member(job, spec, tuple(puts), size)
+        return Member(job, spec, tuple(puts), size, told)
+
+    def _told(self, job: Job) -> tuple[WebhookDelivery, ...]:
+        if self._outbox is None:
+            return ()
+        return tuple(self._outbox.of_change(None, job, now=job.created_at))
 
     async def add(self, members: Sequence[Member]) -> Sequence[Job]:
         """Store those jobs of a transaction that are not there yet and were not deleted, and return
@@ -175,6 +187,8 @@ class BatchRecords:
                 members = [member for n, member in enumerate(members) if n not in there]
             else:
                 break
+        if self._outbox is not None:
+            await self._outbox.ring([each for member in members for each in member.told])
         for member in members:
             log_accepted(member.job)
         return [member.job for member in members]

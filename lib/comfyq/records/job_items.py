@@ -8,6 +8,7 @@ from comfyq.domain.job import Job, JobError, JobId, JobStatus, Lease, Limits, Wo
 from comfyq.domain.job.model import NORMAL_PRIORITY
 from comfyq.domain.job.order import rank, waits_since
 from comfyq.domain.job.progress import Progress
+from comfyq.domain.webhook.events import WebhookEvent
 from comfyq.ports.table import Item, Key
 from comfyq.records.times import from_ms, optional_ms, optional_time, sortable, to_ms
 
@@ -162,6 +163,7 @@ def _asked(item: Item) -> dict[str, Any]:
     return {
         "seed": item.get("seed"),
         "labels": item.get("labels", {}),
+        "webhook_events": tuple(map(WebhookEvent, item.get("hook", ()))),
         "retry_of": item.get("retry_of"),
         "trace": item.get("trace"),
     }
@@ -180,6 +182,7 @@ def _submitted_values(job: Job) -> dict[str, Any]:
         "workflow": job.workflow,
         "seed": job.seed,
         "labels": dict(job.labels) or None,
+        "hook": list(map(str, job.webhook_events)) or None,
         "retry_of": job.retry_of,
         "trace": job.trace,
         "family": job.family,

@@ -9,6 +9,7 @@ from comfyq.domain.graph.documents.pnginfo import packed, unpacked
 from comfyq.domain.job import Job, JobId, WorkerId
 from comfyq.domain.job.attempt import Attempt
 from comfyq.domain.submission.spec import Spec
+from comfyq.domain.webhook.target import WebhookTarget
 from comfyq.ports.table import Item
 from comfyq.records.job_items import age_key, label_partition, workflow_partition
 from comfyq.records.times import from_ms, optional_ms, optional_time, to_ms
@@ -29,6 +30,8 @@ def spec_item(job: Job, spec: Spec) -> Item:
     }
     if spec.pnginfo:
         body["pnginfo"] = packed(spec.pnginfo)
+    if spec.webhook is not None:
+        body["webhook"] = asdict(spec.webhook)
     return {
         "pk": f"JOB#{job.id}",
         "sk": "SPEC",
@@ -66,6 +69,7 @@ def spec_of(item: Item) -> Spec:
         metadata=body.get("metadata", True),
         reuse_key=body.get("reuse"),
         pnginfo=unpacked(body["pnginfo"]) if "pnginfo" in body else {},
+        webhook=WebhookTarget(**body["webhook"]) if "webhook" in body else None,
     )
 
 

@@ -13,6 +13,7 @@ from comfyq.domain.files.output import Output, OutputPage
 from comfyq.domain.job import Change, Job, JobId
 from comfyq.domain.job.attempt import Attempt, attempt_ended
 from comfyq.domain.submission.spec import Spec
+from comfyq.domain.webhook_delivery import WebhookDelivery
 from comfyq.ports.clock import Clock
 from comfyq.ports.joint import Doorbell, JointWrites
 from comfyq.ports.queue import Delivery
@@ -30,6 +31,8 @@ from comfyq.records.job_removal import remove
 from comfyq.records.limits.running_jobs import RunningJobs
 from comfyq.records.retry_notes import raise_if_retried, retry_puts
 from comfyq.records.times import to_ms
+from comfyq.records.webhooks.deliveries import delivery_item
+from comfyq.records.webhooks.outbox import WebhookOutbox
 
 NAMED_S = 30 * 86_400  # second ids are kept that long
 TRIES = 12  # of one update that loses against concurrent writes
@@ -52,6 +55,7 @@ class JobRecords:
         joint: JointWrites | None = None,
         on_due: Callable[[datetime], None] = lambda due_at: None,
         running: RunningJobs | None = None,
+        outbox: WebhookOutbox | None = None,
     ) -> None:
         self._table = table
         self._outputs = JobOutputs(table)
@@ -60,6 +64,7 @@ class JobRecords:
         self._joint = joint  # None: the queue is another engine's
         self._running = running  # None: a tenant may have as many with workers as it likes
         self._on_due = on_due  # called with the deadline of each job that was stored
+        self._outbox = outbox  # None: no webhook is told of these jobs
 
     async def create(
         self,
@@ -85,22 +90,27 @@ class JobRecords:
         old = None if instead_of is None else instead_of.version
         if old is not None:
             job = replace(job, version=old + 1)
-        doorbell = None
-        if self._joint is not None and not (job.status.terminal or job.is_aside):
-            job = replace(jobs.ring(job, now=self._clock.now()), version=job.version)
-            doorbell = Doorbell(job.id, job.tenant)
+        job, doorbell = self._rung(job)
         writes: list[Write] = [
             Put(to_item(job, write_id=write_id), absent=old is None, version=old),
             Put(spec_item(job, spec), absent=old is None),
         ]
-        writes += _beside(job, idempotency)
+        told = self._told(None, job)
+        writes += _beside(job, idempotency, told)
         try:
             await self._write(writes, due_at=job.due_at, ring=doorbell)
         except ConditionFailed as refused:
             raise_if_retried(refused, job, position=len(writes) - 1)
             settle_refused_create(refused, job, write_id)
         log_accepted(job)
-        return job
+        return await self._rung_for(job, told)
+
+    def _rung(self, job: Job) -> tuple[Job, Doorbell | None]:
+        """Return a new job with its doorbell, if the transaction that stores it can send one."""
+        if self._joint is None or job.status.terminal or job.is_aside:
+            return job, None
+        rung = replace(jobs.ring(job, now=self._clock.now()), version=job.version)
+        return rung, Doorbell(job.id, job.tenant)
 
     async def get(self, job_id: JobId) -> Job:
         """Read a job consistently; raises JobNotFound."""
@@ -182,6 +192,7 @@ class JobRecords:
             if (changed := change(job, now=(now := self._clock.now()))) is job:
                 return job
             ended = attempt_ended(job, changed, now=now)
+            told = self._told(job, changed)
             try:
                 await self.save(
                     changed,
@@ -189,14 +200,25 @@ class JobRecords:
                     outputs=outputs if changed.status == "succeeded" else None,
                     delivery=delivery if changed.status.terminal else None,
                     synced=synced or changed.status is not job.status,
-                    beside=await self._beside_claim(job, changed),
+                    beside=[*await self._beside_claim(job, changed), *map(_put, told)],
                 )
                 log_changed(job, changed, ended)
-                return changed
+                return await self._rung_for(changed, told)
             except StaleJob:
                 await asyncio.sleep(random.uniform(0, FIRST_PAUSE_S * 2 ** min(pause, 6)))
                 job = await self.get(job.id)
         raise TooContended(f"job {job.id} was changed by others {TRIES} times in a row; try again")
+
+    def _told(self, before: Job | None, after: Job) -> Sequence[WebhookDelivery]:
+        if self._outbox is None:
+            return ()
+        return self._outbox.of_change(before, after, now=self._clock.now())
+
+    async def _rung_for(self, job: Job, told: Sequence[WebhookDelivery]) -> Job:
+        """Ring for what a stored change of ``job`` is told as, and return the job."""
+        if self._outbox is not None:
+            await self._outbox.ring(told)
+        return job
 
     async def _beside_claim(self, job: Job, changed: Job) -> Sequence[Write]:
         if self._running is None or changed.lease is None or changed.attempt == job.attempt:
@@ -250,9 +272,15 @@ class JobRecords:
         return None if item is None else (item["digest"], JobId(item["job"]))
 
 
-def _beside(job: Job, idempotency: Idempotency | None) -> list[Put]:
+def _beside(
+    job: Job, idempotency: Idempotency | None, told: Sequence[WebhookDelivery]
+) -> list[Put]:
     """Return what is stored with a new job and its spec, the note of a retry last."""
     puts = [] if idempotency is None else [Put(idempotency_item(idempotency), absent=True)]
     if job.reused_from is not None:
         puts.append(Put(reused_outputs(job)))
-    return [*puts, *map(Put, label_items(job)), *retry_puts(job)]
+    return [*puts, *map(Put, label_items(job)), *map(_put, told), *retry_puts(job)]
+
+
+def _put(told: WebhookDelivery) -> Put:
+    return Put(delivery_item(told))

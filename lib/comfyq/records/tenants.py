@@ -1,13 +1,17 @@
 """Tenants of which an operator has said something: ``TENANT`` / id. One partition: all of them are
 listed consistently, without an index."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from typing import Any
 
 from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import TooContended
 from comfyq.domain.tenant import Limits, Tenant
+from comfyq.domain.webhook.default import DefaultWebhook
+from comfyq.domain.webhook.events import WebhookEvent
 from comfyq.ports.table import ConditionFailed, Cursor, Item, Put, Table
+from comfyq.records.times import optional_ms, optional_time
 
 PARTITION = "TENANT"
 PAGE = 200
@@ -61,6 +65,7 @@ def _item(tenant: Tenant, version: int) -> Item:
         "version": version,
         "limits": asdict(tenant.limits),
         "retention_s": tenant.retention_s,
+        "webhook": _webhook_value(tenant.webhook),
     }
 
 
@@ -69,4 +74,25 @@ def _tenant(item: Item) -> Tenant:
         id=TenantId(item["sk"]),
         limits=Limits(**item["limits"]),
         retention_s=item.get("retention_s"),
+        webhook=_webhook(item.get("webhook")),
+    )
+
+
+def _webhook_value(webhook: DefaultWebhook | None) -> Mapping[str, Any] | None:
+    if webhook is None:
+        return None
+    return {
+        "url": webhook.url,
+        "events": list(map(str, webhook.events)),
+        "gone": optional_ms(webhook.gone_at),
+    }
+
+
+def _webhook(value: Mapping[str, Any] | None) -> DefaultWebhook | None:
+    if value is None:
+        return None
+    return DefaultWebhook(
+        url=value["url"],
+        events=tuple(map(WebhookEvent, value["events"])),
+        gone_at=optional_time(value.get("gone")),
     )

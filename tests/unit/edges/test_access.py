@@ -12,8 +12,8 @@ from comfyq.domain.caller import DEFAULT_TENANT, Caller, Scope
 from comfyq.edges.api.authentication import scopes_of
 from comfyq.edges.websocket.frame_kinds import CONNECT_SCOPE, FRAMES
 from comfyq.ports.notifier import Connection
-from tests.access_lab import ALL, BODY, FILE, OTHER, AccessLab, KeyedServer, Things
 from tests.cells import Cells
+from tests.access_lab import ALL, BODY, FILE, OTHER, RECEIVER, AccessLab, KeyedServer, Things
 from tests.issuer import rsa_key, serving_issuer
 from tests.socket_events import ENDPOINT, connected, event
 
@@ -24,6 +24,7 @@ READS = ("GET ", "HEAD ")
 NOT_FOUND = 404
 NOT_FAILED = 409  # what is tried again has failed, as no job of these things has
 NOT_SERVED = 501  # an answer that stays open, which nothing in memory holds
+NO_DEFAULT = 422  # the row before has deleted it
 DESCRIPTIONS = {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}  # anyone's
 UUIDS = ("job_id", "batch_id", "asset_id", "upload_id")
 
@@ -52,6 +53,10 @@ ROUTES = {
     "GET /generate/{job_id}/events": Route(Scope.READ, NOT_SERVED, NOT_FOUND),
     "GET /generate/{job_id}/story": Route(Scope.READ, 200, NOT_FOUND),
     "GET /generate/{job_id}/metadata": Route(Scope.READ, 200, NOT_FOUND),
+    "GET /generate/{job_id}/deliveries": Route(Scope.READ, 200, NOT_FOUND),
+    "POST /generate/{job_id}/deliveries/{delivery_id}/redeliver": Route(
+        Scope.SUBMIT, 202, NOT_FOUND, also=frozenset({Scope.READ})
+    ),
     "DELETE /generate/{job_id}": Route(Scope.CANCEL, 200, NOT_FOUND),
     "GET /generate/{job_id}/outputs/{index}": Route(None, 200, query="{output_query}"),
     "HEAD /generate/{job_id}/outputs/{index}": Route(None, 200, query="{output_query}"),
@@ -92,6 +97,12 @@ ROUTES = {
     "PUT /tenants/{tenant_id}": Route(
         Scope.ADMIN, 200, NOT_FOUND, request={"json": {"retention_s": 3_600}}
     ),
+    "GET /webhooks": Route(Scope.ADMIN, 200),
+    "PUT /webhooks": Route(Scope.ADMIN, 200, request={"json": {"url": RECEIVER}}),
+    "DELETE /webhooks": Route(Scope.ADMIN, 200),
+    "GET /webhooks/secret": Route(Scope.ADMIN, 200),
+    "POST /webhooks/secret/rotate": Route(Scope.ADMIN, 200),
+    "POST /webhooks/test": Route(Scope.ADMIN, NO_DEFAULT),
     "GET /audit": Route(Scope.ADMIN, 200),
     "POST /ws-ticket": Route(Scope.READ, 201, request={"json": {}}),
 }
@@ -307,7 +318,8 @@ def _values(things: Things) -> dict[str, str]:
     names = (*UUIDS, "letter_id", "key_id", "tenant_id")
     queries = ("output_query", "upload_query")
     values = {name: str(getattr(things, name)) for name in (*names, *queries)}
-    return values | {"name": "sd15", "index": "0"}
+    delivery_id = f"msg_{things.job_id}_1"  # of its acceptance
+    return values | {"name": "sd15", "index": "0", "delivery_id": delivery_id}
 
 
 def asked(lab: KeyedServer, place: str, things: Things, key: str | None) -> httpx2.Response:

@@ -11,7 +11,8 @@ from yarl import URL
 
 from comfyq import __version__
 from comfyq.adapters.fetching.addresses import Allowed, literal
-from comfyq.adapters.fetching.resolver import GuardedResolver, LookUp, check, system_look_up
+from comfyq.adapters.fetching.look_up import LookUp, system_look_up
+from comfyq.adapters.fetching.resolver import GuardedResolver, check
 from comfyq.adapters.fetching.urls import read_url, redirected
 from comfyq.domain.errors import InputInvalid, InputUnavailable
 

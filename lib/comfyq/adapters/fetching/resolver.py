@@ -4,17 +4,13 @@ The checked addresses are the ones connected to: with a second look-up after the
 resolve to another address (DNS rebinding).
 """
 
-import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from comfyq.adapters.fetching.addresses import Allowed, literal
+from comfyq.adapters.fetching.look_up import LookUp
 from comfyq.domain.errors import InputForbidden
-
-LookUp = Callable[[str, int], Awaitable[Sequence[str]]]
-"""The addresses of a host; raises OSError where there are none."""
 
 
 class GuardedResolver(AbstractResolver):
@@ -41,11 +37,6 @@ def check(allowed: Allowed, host: str, address: str) -> None:
     if parsed is None or not allowed.permits(host, parsed):
         # The message leaves the address out: it would reveal our network.
         raise InputForbidden(f"{host} is not in the public internet; nothing is fetched from there")
-
-
-async def system_look_up(host: str, port: int) -> Sequence[str]:
-    addresses = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return list(dict.fromkeys(str(address[0]) for *_, address in addresses))
 
 
 def _result(host: str, port: int, address: str) -> ResolveResult:

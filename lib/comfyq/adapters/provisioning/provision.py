@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 TABLE, BUCKET = "Table", "Bucket"
 JOBS_QUEUE, SUBMISSIONS_QUEUE = "JobsQueue", "SubmissionsQueue"
 JOBS_DEAD, SUBMISSIONS_DEAD = "JobsDeadLetters", "SubmissionsDeadLetters"
+WEBHOOKS_QUEUE = "WebhooksQueue"
 
 # What CreateTable takes as CloudFormation spells it; the rest makes no difference to an emulator.
 TABLE_PROPERTIES = ("BillingMode", "AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes")
@@ -29,6 +30,7 @@ class Provisioned:
     dead_queue_url: str
     submissions_queue_url: str
     submissions_dead_queue_url: str
+    webhooks_queue_url: str
     bucket: str
 
 
@@ -52,6 +54,7 @@ def provision(
         dead_queue_url=queues.make(JOBS_DEAD),
         submissions_queue_url=queues.make(SUBMISSIONS_QUEUE),
         submissions_dead_queue_url=queues.make(SUBMISSIONS_DEAD),
+        webhooks_queue_url=queues.make(WEBHOOKS_QUEUE),
         bucket=_make_bucket(resources, s3, _name(prefix, BUCKET)),
     )
 

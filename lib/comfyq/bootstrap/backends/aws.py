@@ -3,6 +3,7 @@
 from comfyq.adapters.apigw.notifier import ApiGatewayNotifier
 from comfyq.adapters.dynamodb.table import DynamoTable
 from comfyq.adapters.s3.assets import S3Assets
+from comfyq.adapters.sqs.deliveries import SqsDeliveryDoorbell
 from comfyq.adapters.sqs.inbox import SqsInbox
 from comfyq.adapters.sqs.queue import SqsQueue
 from comfyq.adapters.system.clock import CorrectedClock
@@ -13,6 +14,7 @@ from comfyq.config import Settings
 from comfyq.domain.dead_letter import Origin
 from comfyq.ports.clock import Clock
 from comfyq.ports.inbox import Inbox
+from comfyq.ports.webhooks import DeliveryDoorbell
 
 
 def aws_ports(settings: Settings, local_clock: Clock) -> Ports:
@@ -40,6 +42,7 @@ def aws_ports(settings: Settings, local_clock: Clock) -> Ports:
         notifier=ApiGatewayNotifier(
             client_of=clients.management, local_secret=sockets_secret(table)
         ),
+        deliveries=_deliveries(clients, settings.webhooks.webhooks_queue_url, clock),
         close=lambda: None,
         submissions=_sqs_inbox(
             clients, aws.submissions_queue_url, visibility_s=settings.worker.visibility_s
@@ -53,6 +56,10 @@ def aws_ports(settings: Settings, local_clock: Clock) -> Ports:
             if (inbox := _sqs_inbox(clients, url)) is not None
         },
     )
+
+
+def _deliveries(clients: Clients, url: str | None, clock: Clock) -> DeliveryDoorbell | None:
+    return None if url is None else SqsDeliveryDoorbell(client=clients.sqs, url=url, clock=clock)
 
 
 def _sqs_inbox(

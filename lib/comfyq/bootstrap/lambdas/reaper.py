@@ -30,6 +30,8 @@ def reaper_function(settings: Settings) -> Function:
         submissions_dead=None if dead_url is None else dead_url.rpartition("/")[2],
     )
     reports: list[Report] = [count.report, _reasons_of(services)]
+    if services.ports.deliveries is None:
+        reports.append(_webhooks_of(services))
     if settings.metrics.metrics_emf:
         reports.append(_backlog_of(services))
     function = blocking(_reporting(handler.handle, reports))
@@ -45,6 +47,19 @@ def _reasons_of(services: Services) -> Report:
             await reasons.push()
         except DomainError as away:  # what it has reaped counts all the same
             log.warning("reasons_untold", reason=str(away))
+
+    return report
+
+
+def _webhooks_of(services: Services) -> Report:
+    """Return what sends a round of the webhooks that are due."""
+    webhooks = services.due_webhooks
+
+    async def report() -> None:
+        try:
+            await webhooks.send_due(lambda: False)
+        except DomainError as away:
+            log.warning("webhooks_not_sent", reason=str(away))
 
     return report
 

@@ -20,7 +20,8 @@ COMMON: dict[str, Any] = {
     "priority": {"type": "integer"},
 }  # of every request
 
-OF_REQUESTS = {"workflow", "graph", "overrides", "extra_data", "labels", *COMMON}
+WEBHOOK = ("webhook_url", "webhook_events")
+OF_REQUESTS = {"workflow", "graph", "overrides", "extra_data", "labels", *WEBHOOK, *COMMON}
 """Fields of a request that are no values of its workflow."""
 
 LABEL = "label."  # before the name of a label, as a column

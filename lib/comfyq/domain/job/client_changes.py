@@ -17,6 +17,7 @@ from comfyq.domain.job.model import (
     shortened,
 )
 from comfyq.domain.job.transitions import RING_AFTER, apply, due, end
+from comfyq.domain.webhook.events import WebhookEvent
 
 # SQS delivers a message again for 14 days at most; keys of idempotency are kept for one.
 # https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
@@ -38,6 +39,7 @@ def submitted(
     priority: int = NORMAL_PRIORITY,
     trace: str | None = None,
     labels: Mapping[str, str] | None = None,
+    webhook_events: tuple[WebhookEvent, ...] = (),
 ) -> Job:
     """Make a new job, which waits for its first doorbell.
 
@@ -51,6 +53,7 @@ def submitted(
         retry_of=retry_of,
         trace=trace,
         labels=labels or {},
+        webhook_events=webhook_events,
         family=family,
         created_at=created_at,
         priority=priority,

@@ -7,6 +7,7 @@ from typing import NewType
 from comfyq.domain.caller import TenantId
 from comfyq.domain.files.sources import without_secrets
 from comfyq.domain.job.progress import Progress
+from comfyq.domain.webhook.events import WebhookEvent
 
 JobId = NewType("JobId", str)
 WorkerId = NewType("WorkerId", str)
@@ -130,6 +131,7 @@ class Job:
     workflow: str
     seed: int | None = None  # as given or drawn, if the workflow has one
     labels: Mapping[str, str] = field(default_factory=dict)  # what its client finds it by
+    webhook_events: tuple[WebhookEvent, ...] = ()  # that a webhook is told of
     family: str = "any"  # models it needs, as one word: jobs of a family share loaded models
     created_at: datetime
     priority: int = NORMAL_PRIORITY  # among the jobs of its tenant

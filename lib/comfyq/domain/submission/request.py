@@ -6,6 +6,7 @@ from typing import Any
 
 from comfyq.domain.job.model import NORMAL_PRIORITY
 from comfyq.domain.submission.labels import Labels
+from comfyq.domain.webhook.events import WebhookEvent
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,3 +23,6 @@ class Request:
     priority: int = NORMAL_PRIORITY  # among the waiting jobs of its tenant
     labels: Labels = field(default_factory=dict)
     reuse: bool = False  # take the results of an earlier job that would have made the same
+    webhook_url: str | None = None  # None: the tenant's default, if it has one
+    webhook_events: tuple[WebhookEvent, ...] | None = None  # None: the default's, or the ends
+    base_url: str = ""  # that it was sent to, for links in webhooks; empty: through a queue

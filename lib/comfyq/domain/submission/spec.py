@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from comfyq.domain.files.inputs import InputFile
+from comfyq.domain.webhook.target import WebhookTarget
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,3 +17,4 @@ class Spec:
     metadata: bool = True  # described beside the outputs, and in PNG files
     pnginfo: Mapping[str, Any] = field(default_factory=dict)  # that ComfyUI saves in pictures
     reuse_key: str | None = None  # key of its results; see domain.submission.result_key
+    webhook: WebhookTarget | None = None  # who is told of the job; no part of the key

@@ -6,6 +6,7 @@ from typing import Any
 
 from comfyq.domain.workflow.workflow import Workflow
 from comfyq.wire.generate.requests import COMMON, GenerateRequest
+from comfyq.wire.generate.webhooks import FIELDS
 
 NULL = {"type": "null"}
 GENERIC = "/workflows/{name}/generate"
@@ -54,7 +55,7 @@ def _common() -> dict[str, Any]:
     fields = GenerateRequest.model_json_schema()["properties"]
     return {
         name: {key: value for key, value in fields[name].items() if key != "title"}
-        for name in (*COMMON, "labels")
+        for name in (*COMMON, "labels", *FIELDS)
     }
 
 

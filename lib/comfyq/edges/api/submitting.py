@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Annotated, Any, Protocol
 
@@ -95,6 +95,7 @@ class Submitting:
 
     async def submit(self, request: Request) -> JobView | Response:
         """Submit or rehearse a request, and answer."""
+        request = replace(request, base_url=self.links.base_url)
         submission = self.services.submission
         if self.dry_run:
             return rehearsed(await submission.rehearse(self.caller, request))

@@ -40,10 +40,19 @@ def digest_of(request: Request | Retry) -> str:
         asked += ["reuse"]
     if request.priority != NORMAL_PRIORITY:
         asked += [f"priority {request.priority}"]
-    if request.labels:  # they make no other result, but are part of what was asked for
-        asked += ["labels", request.labels]
+    asked += _beside(request)
     canonical = json.dumps(asked, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _beside(request: Request) -> list[Any]:
+    """Return what makes no other result, but is part of what was asked for."""
+    asked: list[Any] = []
+    if request.labels:
+        asked += ["labels", request.labels]
+    if request.webhook_url is not None or request.webhook_events is not None:
+        asked += ["webhook", request.webhook_url, request.webhook_events]
+    return asked
 
 
 async def digest_of_all(requests: Sequence[Any]) -> str:

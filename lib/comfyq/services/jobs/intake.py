@@ -29,12 +29,13 @@ from comfyq.records.dead_letters import DeadLetterRecords
 from comfyq.records.jobs import JobRecords
 from comfyq.services.jobs.batch_submission import AskedBatch, BatchSubmission
 from comfyq.services.jobs.submission import Submission
+from comfyq.services.jobs.webhook_choice import NOBODY, ChosenWebhook, WebhookChoice
 from comfyq.telemetry.tracing import tracing
 
 KEY_ATTRIBUTE = "idempotency_key"
 MAX_KEY_CHARS = 255
 MAX_REASON_CHARS = 4_000
-UNKNOWN_WORKFLOW = "unknown"  # the workflow of a failed job whose request could not be parsed
+UNREAD = Request(workflow="unknown")  # stands for one that could not be parsed
 
 
 Read = Callable[[str], Awaitable[Request | AskedBatch]]
@@ -52,6 +53,7 @@ class Intake:
         batch_submission: BatchSubmission,
         jobs: JobRecords,
         dead_letters: DeadLetterRecords,
+        webhooks: WebhookChoice,
         clock: Clock,
     ) -> None:
         self._read = read
@@ -59,6 +61,7 @@ class Intake:
         self._batch_submission = batch_submission
         self._jobs = jobs
         self._dead_letters = dead_letters
+        self._webhooks = webhooks
         self._clock = clock
 
     async def take(self, caller: Caller, message: Message) -> RedriveOutcome:
@@ -86,9 +89,7 @@ class Intake:
         except Exception:
             log.exception("submission_failed", message=message.id)
             error = JobError("internal-error", "a defect of the server; see its log")
-            return await self._refuse(
-                caller, message, error, workflow=UNKNOWN_WORKFLOW, instead_of=None
-            )
+            return await self._refuse(caller, message, error, UNREAD, instead_of=None)
 
     async def redrive(self, message: DeadLetter) -> RedriveOutcome:
         """Submit a dead letter again, replacing the job that was refused under its id.
@@ -103,14 +104,14 @@ class Intake:
     async def _take(
         self, caller: Caller, message: Message, *, instead_of: Job | None
     ) -> RedriveOutcome:
-        workflow = UNKNOWN_WORKFLOW
+        request = UNREAD
         try:
             caller.require(Scope.SUBMIT)
-            request = await self._read(message.body)
-            if isinstance(request, AskedBatch):
-                await self._take_batch(caller, message, request)
+            asked = await self._read(message.body)
+            if isinstance(asked, AskedBatch):
+                await self._take_batch(caller, message, asked)
                 return RedriveOutcome.ACCEPTED
-            workflow = request.workflow.removesuffix(".json")
+            request = asked
             accepted = await self._submission.submit(
                 caller,
                 request,
@@ -124,9 +125,7 @@ class Intake:
             raise
         except DomainError as wrong:
             error = JobError(wrong.code, str(wrong)[:MAX_REASON_CHARS])
-            return await self._refuse(
-                caller, message, error, workflow=workflow, instead_of=instead_of
-            )
+            return await self._refuse(caller, message, error, request, instead_of=instead_of)
         if accepted.job.id != message.id:  # a sender's retry: the job has the first message's id
             await self._jobs.add_name(JobId(message.id), accepted.job)
         return RedriveOutcome.ACCEPTED
@@ -148,23 +147,36 @@ class Intake:
         caller: Caller,
         message: Message,
         error: JobError,
+        request: Request,
         *,
-        workflow: str,
         instead_of: Job | None,
     ) -> RedriveOutcome:
         # Store the dead letter first: after a crash in between, the message is delivered again
         # and the job is stored then.
         await self._keep(caller, message, error.message)
         now = self._clock.now()
+        webhook = await self._told(caller, request)
         asked = jobs.submitted(
-            id=JobId(message.id), tenant=caller.tenant, workflow=workflow, created_at=now
+            id=JobId(message.id),
+            tenant=caller.tenant,
+            workflow=request.workflow.removesuffix(".json"),
+            created_at=now,
+            webhook_events=webhook.events,
         )
         refused = jobs.refuse(asked, now=now, error=error)
         try:
-            await self._jobs.create(refused, Spec(graph={}, parameters={}), instead_of=instead_of)
+            spec = Spec(graph={}, parameters={}, webhook=webhook.target)
+            await self._jobs.create(refused, spec, instead_of=instead_of)
         except StaleJob:
             return RedriveOutcome.HEARD
         return RedriveOutcome.REFUSED
+
+    async def _told(self, caller: Caller, request: Request) -> ChosenWebhook:
+        """Return who is told that a request was refused."""
+        try:
+            return await self._webhooks.of(caller.tenant, request)
+        except InvalidRequest:
+            return NOBODY
 
     async def _keep(self, caller: Caller, message: Message, reason: str) -> None:
         await self._dead_letters.add(

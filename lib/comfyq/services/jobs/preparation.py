@@ -16,6 +16,7 @@ from comfyq.services.files.signed_links import SignedLinks
 from comfyq.services.jobs.admission import Admission
 from comfyq.services.jobs.input_files import InputFiles
 from comfyq.services.jobs.result_cache import ResultCache
+from comfyq.services.jobs.webhook_choice import WebhookChoice
 from comfyq.telemetry.tracing import tracing
 
 
@@ -38,6 +39,7 @@ class Preparation:
         links: Callable[[], Awaitable[SignedLinks]],
         clock: Clock,
         unsuited_timeout_s: int,
+        webhooks: WebhookChoice,
     ) -> None:
         self._admission = admission
         self._input_files = input_files
@@ -45,6 +47,7 @@ class Preparation:
         self._links = links
         self._clock = clock
         self._unsuited_timeout_s = unsuited_timeout_s
+        self._webhooks = webhooks
 
     async def prepare(
         self, caller: Caller, request: Request | Retry, *, job_id: JobId
@@ -63,6 +66,7 @@ class Preparation:
             return await self._again(caller, request, job_id)
         with tracing.span("admission"):
             admitted = await self._admission.admit(request)
+        webhook = await self._webhooks.of(caller.tenant, request)
         job = jobs.submitted(
             id=job_id,
             tenant=caller.tenant,
@@ -76,9 +80,10 @@ class Preparation:
             priority=request.priority,
             trace=tracing.traceparent(),
             labels=request.labels,
+            webhook_events=webhook.events,
         )
         settled = await self._input_files.settle(caller, admitted.spec)
-        spec = replace(settled, metadata=request.metadata)
+        spec = replace(settled, metadata=request.metadata, webhook=webhook.target)
         return await self._reusing(job, spec) if request.reuse else PreparedJob(job, spec)
 
     async def _reusing(self, job: Job, spec: Spec) -> PreparedJob:
@@ -108,6 +113,7 @@ class Preparation:
             priority=earlier.priority,
             trace=tracing.traceparent(),
             labels=earlier.labels,
+            webhook_events=earlier.webhook_events,
         )
         return PreparedJob(job, await self._input_files.settle_again(caller, retry.spec))
 
@@ -115,6 +121,7 @@ class Preparation:
         """Check a request as ``prepare`` does, storing nothing; raises what ``prepare`` raises."""
         _require_scopes(caller, request)
         admitted = await self._admission.admit(request)
+        await self._webhooks.of(caller.tenant, request)
         return replace(admitted, spec=self._input_files.check(admitted.spec))
 
 

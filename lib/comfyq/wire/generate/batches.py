@@ -15,6 +15,7 @@ from comfyq.services.jobs.batch_submission import Asked
 from comfyq.wire.generate.batch_counts import BatchCounts
 from comfyq.wire.generate.jobs import JobView
 from comfyq.wire.generate.requests import GenerateRequest, unreadable
+from comfyq.wire.generate.webhooks import WebhookEvents, WebhookUrl
 from comfyq.wire.problems import ProblemField
 from comfyq.wire.times import Time
 
@@ -59,6 +60,8 @@ class BatchRequest(BaseModel):
         dict[str, Values] | None,
         Field(description="Values by parameter; the last parameter changes fastest."),
     ] = None
+    webhook_url: WebhookUrl = None
+    webhook_events: WebhookEvents = None
 
     @model_validator(mode="before")
     @classmethod
@@ -94,6 +97,11 @@ class BatchRequest(BaseModel):
     @property
     def expanded(self) -> Sequence[Any]:
         """The requests, as they would be sent one by one."""
+        if self.webhook_url is None and self.webhook_events is None:
+            return self._each()
+        return [self._told(each) for each in self._each()]
+
+    def _each(self) -> Sequence[Any]:
         if self.requests is not None:
             return self.requests
         chosen = self.product or {}
@@ -102,6 +110,13 @@ class BatchRequest(BaseModel):
             common | dict(zip(chosen, values, strict=True))
             for values in combinations(*chosen.values())
         ]
+
+    def _told(self, request: Any) -> Any:
+        """Return a request with the batch's webhook, where it names none of its own."""
+        if not isinstance(request, dict) or request.get("webhook_url") is not None:
+            return request
+        told = {"webhook_url": self.webhook_url, "webhook_events": self.webhook_events}
+        return {name: value for name, value in told.items() if value is not None} | request
 
 
 class RefusalView(BaseModel):

@@ -30,6 +30,7 @@ from comfyq.domain.submission.labels import (
     labels_of,
 )
 from comfyq.domain.submission.request import Request
+from comfyq.wire.generate.webhooks import FIELDS, WebhookEvents, WebhookUrl, checked
 from comfyq.wire.problems import message_of
 
 DEFAULT_WORKFLOW = "flux-dev.json"
@@ -40,7 +41,7 @@ COMMON: Mapping[str, bool | int] = {  # to all requests, each with its default
     "priority": NORMAL_PRIORITY,
 }
 # no values of a workflow
-BESIDE = {"workflow", "graph", "overrides", "extra_data", "labels", *COMMON}
+BESIDE = {"workflow", "graph", "overrides", "extra_data", "labels", *FIELDS, *COMMON}
 MAX_FIELDS = 200  # of a request
 
 
@@ -162,6 +163,8 @@ class GenerateRequest(BaseModel):
         Field(description='Inputs of `graph` to replace: `{"6.text": "a fox"}`.'),
     ] = {}
     labels: LabelsOfRequest = {}
+    webhook_url: WebhookUrl = None
+    webhook_events: WebhookEvents = None
     wait: Annotated[
         bool,
         Field(
@@ -220,6 +223,8 @@ class GenerateRequest(BaseModel):
             reuse=self.reuse,
             priority=self.priority,
             labels=self.labels,
+            webhook_url=self.webhook_url,
+            webhook_events=self.webhook_events,
         )
 
 
@@ -245,12 +250,14 @@ class WorkflowValues(RootModel[dict[str, Any]]):
             _check_common(value)
             if "labels" in value:
                 value = value | {"labels": _labels(value["labels"])}
+            value = checked(value)
         return value
 
     def request(self, workflow: str) -> Request:
-        beside = {"labels", *COMMON}
+        beside = {"labels", *FIELDS, *COMMON}
         values = {name: value for name, value in self.root.items() if name not in beside}
         common: Any = {name: self.root.get(name, default) for name, default in COMMON.items()}
+        common |= {name: self.root.get(name) for name in FIELDS}
         labels = self.root.get("labels", {})
         return Request(workflow=workflow, values=values, labels=labels, **common)
 
@@ -264,7 +271,7 @@ def _labels(value: Any) -> dict[str, str]:
 
 def _with_graph(body: dict[str, Any]) -> dict[str, Any]:
     """Put a body that is a graph, or an envelope of one, under ``graph``."""
-    own = {"overrides", "labels", *COMMON}
+    own = {"overrides", "labels", *FIELDS, *COMMON}
     beside = {name: body[name] for name in own & body.keys() if not is_node(body[name])}
     graph = {name: value for name, value in body.items() if name not in beside}
     return {"graph": graph, **beside}

@@ -1,11 +1,13 @@
 """``/generate/batch``: many requests at once."""
 
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Query, Response
 from starlette.background import BackgroundTask
 
+from comfyq.domain.submission.request import Request
 from comfyq.edges.api.authentication import Canceler, Reader, Submitter
 from comfyq.edges.api.batch_views import BatchViews
 from comfyq.edges.api.cursors import CursorInQuery, decode_cursor, encode_cursor
@@ -15,7 +17,7 @@ from comfyq.edges.api.links import BATCHES, Links
 from comfyq.edges.api.responses import JSON_BODY, problems
 from comfyq.edges.api.router import Router
 from comfyq.edges.api.submitting import IdempotencyKey
-from comfyq.services.jobs.batch_submission import BatchAccepted, BatchSubmission
+from comfyq.services.jobs.batch_submission import Asked, BatchAccepted, BatchSubmission
 from comfyq.services.jobs.batches import Batches
 from comfyq.services.jobs.idempotency import digest_of_all
 from comfyq.wire.generate.batches import BatchList, BatchRequest, BatchView, asked_of
@@ -63,11 +65,16 @@ async def submit(
     """
     accepted = await services.batch_submission.submit(
         caller,
-        await asked_of(body),
+        [_linked(each, links) for each in await asked_of(body)],
         digest=await digest_of_all(body.expanded),
         idempotency_key=idempotency_key,
     )
     return answer_to_batch(accepted, services, links)
+
+
+def _linked(asked: Asked, links: Links) -> Asked:
+    """Return a request that knows where it was sent to, for links in webhooks."""
+    return replace(asked, base_url=links.base_url) if isinstance(asked, Request) else asked
 
 
 def answer_to_batch(accepted: BatchAccepted, services: BatchServices, links: Links) -> Response:

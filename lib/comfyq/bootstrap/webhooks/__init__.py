@@ -1,0 +1,1 @@
+"""Webhooks: their services, and what serves them."""

@@ -1,0 +1,1 @@
+"""Commands for what holds for one tenant."""

@@ -1,0 +1,23 @@
+"""The settings of webhooks."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from comfyq.domain.files.fetch_exceptions import allowed_entries
+
+
+def _meaningful(text: str) -> str:
+    allowed_entries(text)
+    return text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookSettings:
+    webhook_allow: Annotated[str, AfterValidator(_meaningful)] = ""
+    """Hosts and networks, with commas, that webhooks may be sent to though they are not public;
+    metadata services of clouds stay closed."""
+    webhooks_queue_url: str | None = None
+    """URL of the queue that rings the function which sends webhooks; unset: who serves the API
+    sends them, and the reaper."""

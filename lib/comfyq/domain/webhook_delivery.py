@@ -1,0 +1,151 @@
+"""Deliveries: one webhook each, from the change of a job that it tells of to its arrival.
+
+A delivery is stored in the transaction of that change. Whoever sends it takes a lease by a
+conditional write, which ``due_at`` has: when that comes, the sender is dead or the next try is
+due, and anyone may take it. So a webhook is sent at least once, by one sender at a time.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import NewType
+
+from comfyq.domain.caller import TenantId
+from comfyq.domain.errors import NotFound
+from comfyq.domain.job import Job, JobId, JobStatus
+from comfyq.domain.job.shown_status import STATUSES
+from comfyq.domain.webhook.events import WebhookEvent
+
+DeliveryId = NewType("DeliveryId", str)
+
+LEASE = timedelta(seconds=30)  # a try takes 5 s, and some reads
+SKEW = timedelta(seconds=2)  # between the clocks of machines
+WINDOW = timedelta(hours=24)  # after an event; then nothing is tried again
+PAUSES_S = (5, 30, 120, 600, 3_600, 3 * 3_600, 6 * 3_600)  # the last one again and again
+JITTER = 0.2  # of a pause, in either direction
+MAX_ERROR_CHARS = 300
+
+
+class DeliveryNotFound(NotFound):
+    code = "delivery-not-found"
+
+
+class DeliveryState(StrEnum):
+    PENDING = "pending"  # to be sent, or sent again, at ``due_at``
+    DELIVERED = "delivered"  # answered 2xx
+    FAILED = "failed"  # given up: what went wrong last is its error
+    DROPPED = "dropped"  # never to be sent: there is nobody to send it to
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebhookDelivery:
+    id: DeliveryId  # `webhook-id`; the same for each try
+    job_id: JobId
+    tenant: TenantId
+    event: WebhookEvent
+    at: datetime  # of the event
+    due_at: datetime  # the next try, or the end of the lease of one
+    until: datetime  # then it is given up
+    state: DeliveryState = DeliveryState.PENDING
+    attempts: int = 0  # tries that have begun
+    code: int | None = None  # HTTP status of the last answer
+    error: str | None = None  # why the last try failed, for people
+    version: int = 1
+
+    @property
+    def is_pending(self) -> bool:
+        return self.state is DeliveryState.PENDING
+
+    def is_due(self, now: datetime) -> bool:
+        """Return whether it may be taken; a clock may be behind that of whoever has stored it."""
+        return self.is_pending and now >= self.due_at - SKEW
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempted:
+    """What came of a try."""
+
+    code: int | None = None  # None: there was no answer
+    error: str | None = None  # None: it has arrived
+    is_final: bool = False  # trying again is of no use
+    not_before: datetime | None = None  # the receiver asked to be left alone until then
+
+
+def event_between(before: Job | None, after: Job) -> WebhookEvent | None:
+    """Return what a stored change of a job is to its webhook; None: nothing. ``before`` is None
+    for a new job."""
+    if before is not None and before.status is after.status:
+        advanced = after.progress != before.progress and after.status is JobStatus.RUNNING
+        return WebhookEvent.PROGRESS if advanced else None
+    if after.status.terminal:
+        return WebhookEvent(STATUSES[after.status])
+    if after.status is JobStatus.RUNNING:
+        return WebhookEvent.STARTED
+    return WebhookEvent.QUEUED if before is None else None
+
+
+def delivery_of(job: Job, event: WebhookEvent, *, now: datetime) -> WebhookDelivery:
+    """Return the delivery of an event that the change to this version of a job is."""
+    return WebhookDelivery(
+        id=DeliveryId(f"msg_{job.id}_{job.version}"),
+        job_id=job.id,
+        tenant=job.tenant,
+        event=event,
+        at=now,
+        due_at=now,
+        until=now + WINDOW,
+    )
+
+
+def claimed(delivery: WebhookDelivery, *, now: datetime) -> WebhookDelivery:
+    """Begin a try. The caller stores this on condition of the version before, and sends only then:
+    so of several senders one does."""
+    return replace(
+        delivery,
+        attempts=delivery.attempts + 1,
+        due_at=now + LEASE,
+        version=delivery.version + 1,
+    )
+
+
+def settled(
+    delivery: WebhookDelivery, attempted: Attempted, *, now: datetime, chance: float
+) -> WebhookDelivery:
+    """End a try; ``chance`` from 0 to 1 spreads the next one against those of others."""
+    ended = replace(
+        delivery,
+        code=attempted.code,
+        error=None if attempted.error is None else attempted.error[:MAX_ERROR_CHARS],
+        version=delivery.version + 1,
+    )
+    if attempted.error is None:
+        return replace(ended, state=DeliveryState.DELIVERED)
+    if attempted.is_final and attempted.code is None:
+        return replace(ended, state=DeliveryState.DROPPED)
+    if attempted.is_final or delivery.event is WebhookEvent.PROGRESS:
+        return replace(ended, state=DeliveryState.FAILED)
+    next_at = now + _pause(delivery.attempts, chance)
+    if attempted.not_before is not None:
+        next_at = max(next_at, attempted.not_before)
+    if next_at > delivery.until:
+        given_up = f"{ended.error}; given up after {delivery.attempts} tries"
+        return replace(ended, state=DeliveryState.FAILED, error=given_up)
+    return replace(ended, due_at=next_at)
+
+
+def again(delivery: WebhookDelivery, *, now: datetime) -> WebhookDelivery:
+    """Send a delivery once more, whatever became of it, under the same id; it has the time for
+    all tries anew."""
+    return replace(
+        delivery,
+        state=DeliveryState.PENDING,
+        attempts=0,
+        due_at=now,
+        until=now + WINDOW,
+        version=delivery.version + 1,
+    )
+
+
+def _pause(attempts: int, chance: float) -> timedelta:
+    pause_s = PAUSES_S[min(max(attempts, 1), len(PAUSES_S)) - 1]
+    return timedelta(seconds=pause_s * (1 + JITTER * (2 * chance - 1)))

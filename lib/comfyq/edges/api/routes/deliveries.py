@@ -1,0 +1,48 @@
+"""``/generate/{job_id}/deliveries``: what a job's webhook was told."""
+
+from http import HTTPStatus
+from typing import Annotated, Protocol
+
+from fastapi import Depends, Path
+
+from comfyq.domain.webhook_delivery import DeliveryId
+from comfyq.edges.api.authentication import Reader, Retrier
+from comfyq.edges.api.dependencies import services_of
+from comfyq.edges.api.ids import JobIdInPath
+from comfyq.edges.api.links import GENERATE
+from comfyq.edges.api.responses import problems
+from comfyq.edges.api.router import Router
+from comfyq.services.jobs.deliveries import Deliveries
+from comfyq.wire.generate.deliveries import DeliveryList, DeliveryView
+
+
+class DeliveryServices(Protocol):
+    """The services that these routes call."""
+
+    @property
+    def deliveries(self) -> Deliveries: ...
+
+
+Services = Annotated[DeliveryServices, Depends(services_of)]
+DeliveryIdInPath = Annotated[DeliveryId, Path(description="`webhook-id`.", max_length=150)]
+
+router = Router[DeliveryServices](prefix=GENERATE, tags=["webhooks"])
+
+
+@router.get("/{job_id}/deliveries", responses=problems(404))
+async def listing(services: Services, caller: Reader, job_id: JobIdInPath) -> DeliveryList:
+    """The webhooks of a job: what became of each, and when it is tried again."""
+    deliveries = await services.deliveries.of(caller, job_id)
+    return DeliveryList(deliveries=[DeliveryView.of(each) for each in deliveries])
+
+
+@router.post(
+    "/{job_id}/deliveries/{delivery_id}/redeliver",
+    status_code=HTTPStatus.ACCEPTED,
+    responses=problems(404) | {202: {"description": "It is sent at once, and tried for a day."}},
+)
+async def redeliver(
+    services: Services, caller: Retrier, job_id: JobIdInPath, delivery_id: DeliveryIdInPath
+) -> DeliveryView:
+    """Send a webhook once more, under the same `webhook-id`, whatever became of it."""
+    return DeliveryView.of(await services.deliveries.redeliver(caller, job_id, delivery_id))

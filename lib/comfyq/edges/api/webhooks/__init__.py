@@ -1,0 +1,1 @@
+"""What receivers of webhooks are told, in the words of the HTTP API."""

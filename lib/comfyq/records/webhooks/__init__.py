@@ -1,0 +1,1 @@
+"""Records of webhooks: deliveries, and what is stored of tenants' receivers."""

@@ -1,0 +1,58 @@
+"""What is stored beside a job's change for its webhook, in the same transaction."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from comfyq.aio.logs import log
+from comfyq.domain.errors import DomainError
+from comfyq.domain.job import Job, JobId
+from comfyq.domain.webhook.events import WebhookEvent
+from comfyq.domain.webhook_delivery import WebhookDelivery, delivery_of, event_between
+from comfyq.ports.webhooks import DeliveryDoorbell
+from comfyq.records.webhooks.deliveries import key_of
+
+PROGRESS_EVERY = timedelta(seconds=5)
+JOBS = 100  # whose last progress is remembered: more than a process runs at once
+
+
+class WebhookOutbox:
+    """Makes the deliveries of changes, and rings for those that are stored."""
+
+    def __init__(self, doorbell: DeliveryDoorbell) -> None:
+        self._doorbell = doorbell
+        self._progress_at: dict[JobId, datetime] = {}
+
+    def of_change(
+        self, before: Job | None, after: Job, *, now: datetime
+    ) -> Sequence[WebhookDelivery]:
+        """Return what a change of a job is told as; ``before`` is None for a new job."""
+        if not after.webhook_events:
+            return ()
+        event = event_between(before, after)
+        if event is None or event not in after.webhook_events:
+            return ()
+        if event is WebhookEvent.PROGRESS and not self._may_tell_progress(after.id, now):
+            return ()
+        return [delivery_of(after, event, now=now)]
+
+    async def ring(self, deliveries: Sequence[WebhookDelivery]) -> None:
+        """Have stored deliveries sent now. If nobody is told, the reaper rings for them."""
+        if not deliveries:
+            return
+        try:
+            keys = [key_of(each) for each in deliveries]
+            await self._doorbell.ring(keys, at=max(each.due_at for each in deliveries))
+        except DomainError as away:
+            log.warning("webhooks_not_rung", count=len(deliveries), reason=str(away))
+
+    def _may_tell_progress(self, job_id: JobId, now: datetime) -> bool:
+        last = self._progress_at.get(job_id)
+        if last is not None and now - last < PROGRESS_EVERY:
+            return False
+        with suppress(KeyError):
+            del self._progress_at[job_id]
+        self._progress_at[job_id] = now
+        if len(self._progress_at) > JOBS:
+            del self._progress_at[next(iter(self._progress_at))]
+        return True

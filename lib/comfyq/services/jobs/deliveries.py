@@ -1,0 +1,61 @@
+"""What was told of a job to its webhook, for the client who owns the job."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+from comfyq.domain.caller import Caller
+from comfyq.domain.errors import TooContended, Unavailable
+from comfyq.domain.job import JobId
+from comfyq.domain.webhook_delivery import DeliveryId, DeliveryNotFound, WebhookDelivery, again
+from comfyq.ports.clock import Clock
+from comfyq.ports.webhooks import DeliveryDoorbell
+from comfyq.records.webhooks.deliveries import DeliveryRecords, key_of
+from comfyq.records.webhooks.gone import GoneReceiverRecords
+from comfyq.services.jobs.queries import JobQueries
+
+TRIES = 5  # of a change beside a sender's
+
+
+class Deliveries:
+    def __init__(
+        self,
+        *,
+        queries: JobQueries,
+        records: DeliveryRecords,
+        gone: GoneReceiverRecords,
+        doorbell: DeliveryDoorbell,
+        clock: Clock,
+    ) -> None:
+        self._queries = queries
+        self._records = records
+        self._gone = gone
+        self._doorbell = doorbell
+        self._clock = clock
+
+    async def of(self, caller: Caller, job_id: JobId) -> Sequence[WebhookDelivery]:
+        """Return every delivery of a job, the oldest first; raises JobNotFound."""
+        job = await self._queries.get(caller, job_id)
+        return await self._records.of_job(job.id)
+
+    async def redeliver(
+        self, caller: Caller, job_id: JobId, delivery_id: DeliveryId
+    ) -> WebhookDelivery:
+        """Have a delivery sent once more under its id, whatever became of it.
+
+        A receiver of the job's own that had answered 410 is asked again.
+
+        Raises:
+            JobNotFound, DeliveryNotFound.
+            TooContended: a sender changed it TRIES times meanwhile.
+        """
+        for _ in range(TRIES):
+            found = [each for each in await self.of(caller, job_id) if each.id == delivery_id]
+            if not found:
+                raise DeliveryNotFound(f"job {job_id} has no delivery of this id")
+            await self._gone.forget(found[0].job_id)
+            asked = again(found[0], now=self._clock.now())
+            if await self._records.save(asked):
+                with suppress(Unavailable):  # the reaper rings
+                    await self._doorbell.ring([key_of(asked)], at=asked.due_at)
+                return asked
+        raise TooContended(f"delivery {delivery_id} is being sent; try again")

@@ -1,0 +1,57 @@
+"""Who is told of a new job, and of what: as its request says, or else the tenant's default."""
+
+from dataclasses import dataclass
+
+from comfyq.domain.caller import TenantId
+from comfyq.domain.errors import FieldError, InvalidParameters
+from comfyq.domain.submission.request import Request
+from comfyq.domain.webhook.events import ENDS, WebhookEvent
+from comfyq.domain.webhook.target import WebhookTarget
+from comfyq.services.limits.known_tenants import KnownTenants
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenWebhook:
+    target: WebhookTarget | None = None  # None: nobody is told
+    events: tuple[WebhookEvent, ...] = ()
+
+
+NOBODY = ChosenWebhook()
+
+
+class WebhookChoice:
+    def __init__(self, tenants: KnownTenants) -> None:
+        self._tenants = tenants
+
+    async def of(self, tenant: TenantId, request: Request) -> ChosenWebhook:
+        """Return who is told of the job of a request.
+
+        Raises:
+            InvalidParameters: the request names events alone, and there is no default to tell.
+            TableUnavailable.
+        """
+        events = request.webhook_events
+        if events is not None and not events:
+            return NOBODY
+        if request.webhook_url is not None:
+            target = WebhookTarget(request.webhook_url, request.base_url)
+            return ChosenWebhook(target, ENDS if events is None else events)
+        default = (await self._tenants.get(tenant)).webhook
+        if default is None or default.gone_at is not None:
+            if events is not None:
+                raise _nobody_to_tell()
+            return NOBODY
+        target = WebhookTarget(None, request.base_url)
+        return ChosenWebhook(target, default.events if events is None else events)
+
+
+def _nobody_to_tell() -> InvalidParameters:
+    return InvalidParameters(
+        [
+            FieldError(
+                "webhook_events",
+                "there is nobody to tell: name a `webhook_url`, or have an administrator set the "
+                "tenant's default",
+            )
+        ]
+    )

@@ -1,0 +1,62 @@
+"""One message to one receiver: signed, posted, and its answer judged."""
+
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+
+from comfyq.domain.caller import TenantId
+from comfyq.domain.webhook.signature import signed_headers
+from comfyq.domain.webhook_delivery import Attempted
+from comfyq.ports.clock import Clock
+from comfyq.ports.webhooks import WebhookAnswer, WebhookPost, WebhookUnsent
+from comfyq.records.webhooks.secrets import WebhookSecretRecords
+
+GONE = "the receiver answered 410: it wants no more of them"
+WAITING = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)  # heed Retry-After
+MAX_DIGITS = 9  # of seconds in a Retry-After
+
+
+class WebhookCourier:
+    def __init__(self, *, secrets: WebhookSecretRecords, post: WebhookPost, clock: Clock) -> None:
+        self._secrets = secrets
+        self._post = post
+        self._clock = clock
+
+    async def send(self, tenant: TenantId, message_id: str, url: str, body: bytes) -> Attempted:
+        """Send a message once, signed by the tenant's secrets; raises TableUnavailable."""
+        secrets = (await self._secrets.of(tenant)).at(self._clock.now())
+        headers = signed_headers(message_id, body, secrets, now=self._clock.now())
+        try:
+            answer = await self._post.post(url, headers, body)
+        except WebhookUnsent as why:
+            return Attempted(error=str(why))
+        return judged(answer, now=self._clock.now())
+
+
+def judged(answer: WebhookAnswer, *, now: datetime) -> Attempted:
+    """Return what an answer means: only 2xx is an arrival, and 410 asks for no more."""
+    code = answer.code
+    if 200 <= code < 300:
+        return Attempted(code=code)
+    if code == HTTPStatus.GONE:
+        return Attempted(code=code, error=GONE, is_final=True)
+    if 300 <= code < 400:
+        redirected = f"the receiver answered {code}, and redirects are not followed: name the URL"
+        return Attempted(code=code, error=redirected)
+    return Attempted(
+        code=code,
+        error=f"the receiver answered {code}",
+        not_before=_asked_time(answer.retry_after, now) if code in WAITING else None,
+    )
+
+
+def _asked_time(retry_after: str | None, now: datetime) -> datetime | None:
+    """Return until when a Retry-After asks to wait: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after"""
+    text = (retry_after or "").strip()
+    if text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS:
+        return now + timedelta(seconds=int(text))
+    try:
+        asked = parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    return asked if asked.tzinfo is not None else asked.replace(tzinfo=UTC)

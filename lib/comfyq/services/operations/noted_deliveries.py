@@ -1,0 +1,18 @@
+from collections.abc import Sequence
+from datetime import datetime
+
+from comfyq.ports.webhooks import DeliveryKey
+from comfyq.services.operations.deadlines import Deadlines
+
+
+class NotedDeliveries:
+    """The doorbell of deliveries on one machine: it wakes this process, which looks itself.
+
+    A process beside it, such as a worker of its own, wakes nobody; the reaper finds what it stored.
+    """
+
+    def __init__(self, deadlines: Deadlines) -> None:
+        self._deadlines = deadlines
+
+    async def ring(self, keys: Sequence[DeliveryKey], *, at: datetime) -> None:
+        self._deadlines.note(at)

@@ -1,0 +1,85 @@
+"""The default webhook of a tenant and its secrets, for its administrators and the operator."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+from comfyq.domain.audit import Actor, AuditAction
+from comfyq.domain.caller import TenantId
+from comfyq.domain.errors import FieldError, InvalidParameters
+from comfyq.domain.webhook.default import DefaultWebhook
+from comfyq.domain.webhook.secrets import WebhookSecrets
+from comfyq.domain.webhook.urls import shown_url
+from comfyq.domain.webhook_delivery import Attempted
+from comfyq.ports.clock import Clock
+from comfyq.records.tenants import TenantRecords
+from comfyq.records.webhooks.secrets import WebhookSecretRecords
+from comfyq.services.access.audit import Audit
+from comfyq.services.notify.webhook_courier import WebhookCourier
+
+TEST = "webhook.test"
+
+
+class TenantWebhooks:
+    def __init__(
+        self,
+        *,
+        tenants: TenantRecords,
+        secrets: WebhookSecretRecords,
+        courier: WebhookCourier,
+        audit: Audit,
+        clock: Clock,
+        new_id: Callable[[], str],
+    ) -> None:
+        self._tenants = tenants
+        self._secrets = secrets
+        self._courier = courier
+        self._audit = audit
+        self._clock = clock
+        self._new_id = new_id
+
+    async def default(self, tenant: TenantId) -> DefaultWebhook | None:
+        """Return who is told of jobs that name nobody; None: nobody is."""
+        return (await self._tenants.get(tenant)).webhook
+
+    async def set(
+        self, tenant: TenantId, webhook: DefaultWebhook | None, *, by: Actor
+    ) -> DefaultWebhook | None:
+        """Change the default, for jobs that are accepted from half a minute later on. What is still
+        to be told of earlier ones goes to the new one, or is dropped if there is none (None)."""
+        shown = "none" if webhook is None else shown_url(webhook.url)
+        await self._audit.note(tenant, by, AuditAction.WEBHOOK_CHANGED, tenant, url=shown)
+        await self._tenants.change(tenant, lambda now: replace(now, webhook=webhook))
+        return webhook
+
+    async def secrets(self, tenant: TenantId, *, by: Actor) -> WebhookSecrets:
+        """Return the secrets that sign the tenant's webhooks."""
+        await self._audit.note(tenant, by, AuditAction.WEBHOOK_SECRET_SHOWN, tenant)
+        return self._valid(await self._secrets.of(tenant))
+
+    async def rotate(self, tenant: TenantId, *, by: Actor) -> WebhookSecrets:
+        """Make a new secret, beside which the one before signs for a day more."""
+        now = self._clock.now()
+        await self._audit.note(tenant, by, AuditAction.WEBHOOK_SECRET_ROTATED, tenant)
+        return await self._secrets.rotate(tenant, lambda known, new: known.rotated(new, now=now))
+
+    async def test(self, tenant: TenantId) -> Attempted:
+        """Send a message of type TEST to the default webhook, and return what came of it.
+
+        Raises:
+            InvalidParameters: there is none.
+        """
+        webhook = await self.default(tenant)
+        if webhook is None:
+            raise InvalidParameters(
+                [FieldError("url", "there is no default webhook; set it first")]
+            )
+        at = self._clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        body = {"type": TEST, "timestamp": at, "data": {"tenant": tenant}}
+        message_id = f"msg_test_{self._new_id()}"
+        return await self._courier.send(tenant, message_id, webhook.url, json.dumps(body).encode())
+
+    def _valid(self, secrets: WebhookSecrets) -> WebhookSecrets:
+        """Return the secrets without one that signs no more."""
+        both = len(secrets.at(self._clock.now())) > 1
+        return secrets if both else WebhookSecrets(current=secrets.current)

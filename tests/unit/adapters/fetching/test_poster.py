@@ -1,0 +1,165 @@
+"""Posting to servers of this machine: its guard, its limits, its words."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import pytest
+
+from comfyq.adapters.fetching.addresses import Allowed
+from comfyq.adapters.fetching.poster import MAX_HEAD_BYTES, HttpPoster
+from comfyq.ports.webhooks import WebhookAnswer, WebhookUnsent
+
+pytestmark = pytest.mark.anyio
+
+LOOPBACK = Allowed.of(["127.0.0.1"])
+HEADERS = {"webhook-id": "msg_1"}
+BODY = b'{"type": "job.completed"}'
+
+
+class RawReceiver:
+    """Answers each connection with ``answer``, byte for byte, and keeps what it was sent."""
+
+    def __init__(self, answer: bytes, *, hangs: bool = False) -> None:
+        self.requests: list[bytes] = []
+        self.port = 0
+        self._answer = answer
+        self._hangs = hangs
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/hook?token=hidden"
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+            self.requests.append(head + await reader.readexactly(len(BODY)))
+            writer.write(self._answer)
+            await writer.drain()
+            if self._hangs:
+                await reader.read()
+        except (ConnectionError, asyncio.IncompleteReadError):
+            pass  # the poster has gone
+        finally:
+            writer.close()
+
+
+@asynccontextmanager
+async def receiving(answer: bytes, *, hangs: bool = False) -> AsyncIterator[RawReceiver]:
+    receiver = RawReceiver(answer, hangs=hangs)
+    server = await asyncio.start_server(receiver.serve, "127.0.0.1", 0)
+    async with server:
+        receiver.port = server.sockets[0].getsockname()[1]
+        yield receiver
+
+
+async def test_a_post_is_one_plain_request() -> None:
+    async with receiving(b"HTTP/1.1 204 No Content\r\n\r\n") as receiver:
+        answer = await HttpPoster(allowed=LOOPBACK).post(receiver.url, HEADERS, BODY)
+    assert answer == WebhookAnswer(204)
+    head, _, body = receiver.requests[0].partition(b"\r\n\r\n")
+    lines = head.decode().split("\r\n")
+    assert lines[0] == "POST /hook?token=hidden HTTP/1.1"
+    assert f"Host: 127.0.0.1:{receiver.port}" in lines
+    assert "webhook-id: msg_1" in lines
+    assert f"Content-Length: {len(BODY)}" in lines
+    assert body == BODY
+
+
+@pytest.mark.parametrize(
+    ("sent", "answer"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 999999999\r\n\r\n", WebhookAnswer(200)),
+        (b"HTTP/1.0 500\r\n\r\n", WebhookAnswer(500)),
+        (b"HTTP/1.1 103 Early\r\nLink: a\r\n\r\nHTTP/1.1 201 Created\r\n\r\n", WebhookAnswer(201)),
+        (b"HTTP/1.1 429 Slow\r\nRetry-After: 120\r\n\r\n", WebhookAnswer(429, "120")),
+        (
+            b"HTTP/1.1 302 Found\r\nLocation: http://169.254.169.254/\r\n\r\n",
+            WebhookAnswer(302),
+        ),
+    ],
+)
+async def test_of_an_answer_the_head_counts(sent: bytes, answer: WebhookAnswer) -> None:
+    """A redirect is an answer: where it leads to is asked nothing."""
+    async with receiving(sent, hangs=True) as receiver:
+        assert await HttpPoster(allowed=LOOPBACK).post(receiver.url, HEADERS, BODY) == answer
+    assert len(receiver.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("sent", "why"),
+    [
+        (b"", "the receiver broke off before it had answered"),
+        (b"SSH-2.0-OpenSSH\r\n\r\n", "the receiver's answer is not valid HTTP"),
+        (b"HTTP/1.1 100 Continue\r\n\r\n" * 9, "the receiver's answer is not valid HTTP"),
+        (
+            b"HTTP/1.1 200 OK\r\nA: " + b"a" * 2 * MAX_HEAD_BYTES,
+            "the head of the receiver's answer is too large",
+        ),
+    ],
+)
+async def test_no_answer_says_why(sent: bytes, why: str) -> None:
+    async with receiving(sent) as receiver:
+        with pytest.raises(WebhookUnsent) as unsent:
+            await HttpPoster(allowed=LOOPBACK).post(receiver.url, HEADERS, BODY)
+    assert str(unsent.value) == why
+
+
+async def test_a_receiver_has_its_time_in_all() -> None:
+    async with receiving(b"HTTP/1.1 2", hangs=True) as receiver:
+        with pytest.raises(WebhookUnsent, match=r"no answer came within 0\.2 s"):
+            await HttpPoster(allowed=LOOPBACK, total_s=0.2).post(receiver.url, HEADERS, BODY)
+
+
+async def test_a_plain_server_has_no_tls() -> None:
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        with pytest.raises(WebhookUnsent, match="TLS"):
+            await HttpPoster(allowed=LOOPBACK).post(url, HEADERS, BODY)
+
+
+async def test_nothing_is_sent_to_what_is_not_public() -> None:
+    async def inner(host: str, port: int) -> Sequence[str]:
+        return ["93.184.216.34", "127.0.0.1"]
+
+    async with receiving(b"HTTP/1.1 200 OK\r\n\r\n") as receiver:
+        named = f"http://receiver.example:{receiver.port}/hook?token=hidden"
+        for url in (receiver.url, named, f"http://[::ffff:127.0.0.1]:{receiver.port}/"):
+            with pytest.raises(WebhookUnsent, match="not in the public internet") as unsent:
+                await HttpPoster(look_up=inner).post(url, HEADERS, BODY)
+            assert "hidden" not in str(unsent.value)
+        metadata = Allowed.of(["169.254.0.0/16"])
+        with pytest.raises(WebhookUnsent, match="not in the public internet"):
+            await HttpPoster(allowed=metadata).post("http://169.254.169.254/", HEADERS, BODY)
+    assert receiver.requests == []
+
+
+async def test_a_name_is_connected_to_by_the_address_that_was_checked() -> None:
+    asked: list[str] = []
+
+    async def rebinding(host: str, port: int) -> Sequence[str]:
+        asked.append(host)
+        return ["127.0.0.1"] if len(asked) == 1 else ["169.254.169.254"]
+
+    async with receiving(b"HTTP/1.1 204 No Content\r\n\r\n") as receiver:
+        url = f"http://receiver.example:{receiver.port}/"
+        allowed = Allowed.of(["receiver.example"])
+        await HttpPoster(allowed=allowed, look_up=rebinding).post(url, HEADERS, BODY)
+    assert asked == ["receiver.example"]
+    assert f"Host: receiver.example:{receiver.port}".encode() in receiver.requests[0]
+
+
+async def test_a_closed_port_and_an_unknown_name() -> None:
+    async def nowhere(host: str, port: int) -> Sequence[str]:
+        raise OSError("unknown")
+
+    async with receiving(b"") as receiver:
+        url = receiver.url
+    with pytest.raises(WebhookUnsent, match="connection to the receiver failed"):
+        await HttpPoster(allowed=LOOPBACK).post(url, HEADERS, BODY)
+    with pytest.raises(WebhookUnsent, match="has no address"):
+        await HttpPoster(look_up=nowhere).post("http://receiver.example/", HEADERS, BODY)

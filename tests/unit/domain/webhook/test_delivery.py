@@ -1,0 +1,97 @@
+"""The times of a delivery's tries."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from comfyq.domain.caller import DEFAULT_TENANT
+from comfyq.domain.job import JobId
+from comfyq.domain.webhook.events import WebhookEvent
+from comfyq.domain.webhook_delivery import (
+    LEASE,
+    WINDOW,
+    Attempted,
+    DeliveryId,
+    DeliveryState,
+    WebhookDelivery,
+    again,
+    claimed,
+    settled,
+)
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+NEW = WebhookDelivery(
+    id=DeliveryId("msg_a_1"),
+    job_id=JobId("a"),
+    tenant=DEFAULT_TENANT,
+    event=WebhookEvent.COMPLETED,
+    at=NOW,
+    due_at=NOW,
+    until=NOW + WINDOW,
+)
+FAILED = Attempted(code=500, error="the receiver answered 500")
+
+
+def tried(
+    delivery: WebhookDelivery, attempted: Attempted, *, chance: float = 0.5
+) -> WebhookDelivery:
+    now = delivery.due_at
+    return settled(claimed(delivery, now=now), attempted, now=now, chance=chance)
+
+
+def test_pauses_grow_over_a_day_and_then_it_is_given_up() -> None:
+    delivery, tries = NEW, []
+    while delivery.is_pending:
+        tries.append((delivery.due_at - NOW).total_seconds())
+        delivery = tried(delivery, FAILED)
+    assert tries[:6] == [0, 5, 35, 155, 755, 4_355]
+    assert 80_000 > tries[-1] > 75_000, "the last try is late in the day"
+    assert delivery.state is DeliveryState.FAILED
+    assert delivery.error == f"the receiver answered 500; given up after {len(tries)} tries"
+    assert delivery.id == NEW.id
+
+
+def test_a_claim_is_a_lease_that_each_version_has_once() -> None:
+    taken = claimed(NEW, now=NOW)
+    assert (taken.due_at, taken.attempts, taken.version) == (NOW + LEASE, 1, 2)
+
+
+def test_retries_of_many_are_spread() -> None:
+    early, late = (tried(NEW, FAILED, chance=chance) for chance in (0.0, 1.0))
+    assert early.due_at - NOW == timedelta(seconds=4)
+    assert late.due_at - NOW == timedelta(seconds=6)
+
+
+def test_the_receivers_own_time_is_kept() -> None:
+    asked = replace(FAILED, not_before=NOW + timedelta(hours=2))
+    assert tried(NEW, asked).due_at == NOW + timedelta(hours=2)
+    sooner = replace(FAILED, not_before=NOW + timedelta(seconds=1))
+    assert tried(NEW, sooner).due_at == NOW + timedelta(seconds=5)
+    too_late = tried(NEW, replace(FAILED, not_before=NOW + timedelta(hours=25)))
+    assert too_late.state is DeliveryState.FAILED
+
+
+@pytest.mark.parametrize(
+    ("attempted", "state"),
+    [
+        (Attempted(code=204), DeliveryState.DELIVERED),
+        (Attempted(code=410, error="gone", is_final=True), DeliveryState.FAILED),
+        (Attempted(error="the job was deleted", is_final=True), DeliveryState.DROPPED),
+    ],
+)
+def test_what_ends_a_delivery(attempted: Attempted, state: DeliveryState) -> None:
+    assert tried(NEW, attempted).state is state
+
+
+def test_progress_is_not_sent_again() -> None:
+    progress = replace(NEW, event=WebhookEvent.PROGRESS)
+    assert tried(progress, FAILED).state is DeliveryState.FAILED
+
+
+def test_a_delivery_that_is_sent_once_more_has_its_id_and_a_new_day() -> None:
+    later = NOW + timedelta(days=3)
+    once_more = again(tried(NEW, Attempted(code=204)), now=later)
+    assert once_more.is_pending
+    assert (once_more.id, once_more.due_at, once_more.attempts) == (NEW.id, later, 0)
+    assert once_more.until == later + WINDOW
