@@ -1,8 +1,9 @@
 """Jobs that a test moves by hand, the production sender, and a receiver that the test scripts."""
 
+import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import count
 from pathlib import Path
@@ -15,6 +16,7 @@ from comfyq.domain import job as jobs
 from comfyq.domain.caller import DEFAULT_TENANT
 from comfyq.domain.job import Job, JobId
 from comfyq.domain.submission.spec import Spec
+from comfyq.domain.webhook.default import DefaultWebhook
 from comfyq.domain.webhook.events import ENDS, WebhookEvent
 from comfyq.domain.webhook.target import WebhookTarget
 from comfyq.domain.webhook_delivery import WebhookDelivery
@@ -25,7 +27,7 @@ from comfyq.testing.memory.clock import ManualClock
 from comfyq.testing.memory.notifier import MemoryNotifier
 from comfyq.testing.memory.queue import MemoryQueue
 from comfyq.testing.memory.table import MemoryTable
-from tests.api_lab import JobMoves
+from tests.api_lab import ApiLab, JobMoves
 
 URL = "https://receiver.example/hook?token=hidden"
 PUBLIC_URL = "https://comfyq.example"
@@ -169,3 +171,30 @@ class WebhookLab(JobMoves):
     async def succeed_running(self, job_id: str) -> Job:
         job = await self.records.get(JobId(job_id))
         return await self.change(job_id, partial(jobs.succeed, token=job.attempt))
+
+
+class WebhookApiLab(ApiLab):
+    """The HTTP API, whose webhooks a scripted receiver gets."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.receiver = ScriptedReceiver(Death(), ())
+        self.services.webhook_post = self.receiver
+        for made in ("webhook_courier", "webhook_sender", "due_webhooks"):  # over the real one
+            vars(self.services).pop(made, None)
+
+    async def told(self) -> list[tuple[str, str, str]]:
+        """Send what is due, and return where it went, what it was and of which job."""
+        await self.services.due_webhooks.send_due()
+        bodies = [(each.url, json.loads(each.body)) for each in self.receiver.posts]
+        self.receiver.posts.clear()
+        return sorted((url, body["type"], body["data"]["id"]) for url, body in bodies)
+
+    async def events(self, job_id: str) -> list[str]:
+        job = await self.records.get(JobId(job_id))
+        return list(map(str, job.webhook_events))
+
+    async def set_default(self, webhook: DefaultWebhook | None) -> None:
+        await self.services.tenant_records.change(
+            DEFAULT_TENANT, lambda tenant: replace(tenant, webhook=webhook)
+        )

@@ -39,17 +39,21 @@ async def _measure(function: Function, event: Callable[[], Event]) -> None:
 
 
 async def _events(here: Running) -> Mapping[str, Callable[[], Event]]:
-    """Return an event for each function: a status read, a socket, a look, a submission."""
+    """Return an event for each function: a status read, a socket, a look, a submission, a ring."""
     shown = _golden("apigw/show")
     job_id = await _submitted(here.functions["ApiFunction"])
     shown["rawPath"] = shown["requestContext"]["http"]["path"] = f"/generate/{job_id}"
     connect = _golden("websocket/connect") | {"queryStringParameters": {"job_id": job_id}}
     schedule = _golden("sqs/schedule")
+    submission = _golden("sqs/submissions")["Records"][0]
+    nothing = json.dumps({"job_id": job_id, "place": "progress"})  # of which nothing was told
+    ring = {"Records": [{**submission, "body": nothing}]}
     return {
         "ApiFunction": lambda: shown,
         "WebSocketFunction": partial(_connecting, connect),
         "ReaperFunction": lambda: schedule,
-        "IntakeFunction": partial(_submission, _golden("sqs/submissions")["Records"][0]),
+        "IntakeFunction": partial(_submission, submission),
+        "WebhookFunction": lambda: ring,
     }
 
 

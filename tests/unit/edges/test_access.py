@@ -12,8 +12,8 @@ from comfyq.domain.caller import DEFAULT_TENANT, Caller, Scope
 from comfyq.edges.api.authentication import scopes_of
 from comfyq.edges.websocket.frame_kinds import CONNECT_SCOPE, FRAMES
 from comfyq.ports.notifier import Connection
-from tests.cells import Cells
 from tests.access_lab import ALL, BODY, FILE, OTHER, RECEIVER, AccessLab, KeyedServer, Things
+from tests.cells import Cells
 from tests.issuer import rsa_key, serving_issuer
 from tests.socket_events import ENDPOINT, connected, event
 

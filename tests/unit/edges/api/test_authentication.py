@@ -53,7 +53,8 @@ def test_who_lacks_a_scope_is_refused_whatever_else_it_may(
     lab = lab_for(with_scopes(*{*Scope} - {needed}))
     (method,) = route.methods or {""}
     ids = dict.fromkeys(("job_id", "batch_id", "asset_id", "upload_id", "letter_id"), ID)
-    path = (route.path_format or "").format(**ids, key_id=ID[:8], tenant_id="t", name="sd15")
+    others = {"key_id": ID[:8], "tenant_id": "t", "name": "sd15", "delivery_id": "msg_1"}
+    path = (route.path_format or "").format(**ids, **others)
     answer = lab.client.request(method, path, headers={"Content-Type": "application/json"})
     problem = answer.json()
     assert (answer.status_code, problem["code"]) == (403, "missing-scope"), problem

@@ -125,6 +125,8 @@ def test_the_request_is_that_of_the_specification(document: dict[str, Any]) -> N
         "extra_data",
         "wait",
         "labels",
+        "webhook_url",
+        "webhook_events",
         "reuse",
         "metadata",
         "priority",

@@ -6,12 +6,11 @@ from typing import Any
 
 import pytest
 
-from comfyq.domain.caller import DEFAULT_TENANT
-from comfyq.domain.job import Job, JobError, JobId
+from comfyq.domain.job import JobError, JobId
 from comfyq.domain.webhook.default import DefaultWebhook
 from comfyq.ports.inbox import Message
-from tests.api_lab import ApiLab, output
-from tests.webhook_lab import Death, ScriptedReceiver
+from tests.api_lab import output
+from tests.webhook_lab import WebhookApiLab
 
 pytestmark = pytest.mark.anyio
 
@@ -20,44 +19,19 @@ DEFAULT = DefaultWebhook(url="https://default.example/")
 GRAPH = {"9": {"class_type": "SaveImage", "inputs": {"filename_prefix": "a"}}}
 
 
-class Lab(ApiLab):
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(**settings)
-        self.receiver = ScriptedReceiver(Death(), ())
-        self.services.webhook_post = self.receiver
-        for made in ("webhook_courier", "webhook_sender", "due_webhooks"):  # over the real one
-            vars(self.services).pop(made, None)
-
-    async def told(self) -> list[tuple[str, str, str]]:
-        """Send what is due, and return where it went, what it was and of which job."""
-        await self.services.due_webhooks.send_due()
-        bodies = [(each.url, json.loads(each.body)) for each in self.receiver.posts]
-        self.receiver.posts.clear()
-        return sorted((url, body["type"], body["data"]["id"]) for url, body in bodies)
-
-    async def events(self, job_id: str) -> list[str]:
-        job: Job = await self.records.get(JobId(job_id))
-        return list(map(str, job.webhook_events))
-
-    async def set_default(self, webhook: DefaultWebhook | None) -> None:
-        await self.services.tenant_records.change(
-            DEFAULT_TENANT, lambda tenant: replace(tenant, webhook=webhook)
-        )
-
-
 @pytest.fixture
-def lab() -> Lab:
-    return Lab()
+def lab() -> WebhookApiLab:
+    return WebhookApiLab()
 
 
-async def test_a_webhook_has_the_job_as_it_is_shown(lab: Lab) -> None:
+async def test_a_webhook_has_the_job_as_it_is_shown(lab: WebhookApiLab) -> None:
     job_id = lab.submit(webhook_url=URL)["id"]
     await lab.succeed(job_id, output())
     await lab.services.due_webhooks.send_due()
     assert json.loads(lab.receiver.posts[0].body)["data"] == lab.show(job_id)
 
 
-async def test_every_way_to_submit_takes_webhooks(lab: Lab) -> None:
+async def test_every_way_to_submit_takes_webhooks(lab: WebhookApiLab) -> None:
     asked = {"webhook_url": URL, "webhook_events": ["queued"]}
     bodies = {
         "/generate": {"graph": GRAPH, **asked},
@@ -74,7 +48,7 @@ async def test_every_way_to_submit_takes_webhooks(lab: Lab) -> None:
     assert await lab.told() == [(URL, "job.queued", message.id)]
 
 
-async def test_a_batch_has_a_webhook_for_those_that_name_none(lab: Lab) -> None:
+async def test_a_batch_has_a_webhook_for_those_that_name_none(lab: WebhookApiLab) -> None:
     own = {"prompt": "b", "webhook_url": "https://own.example/"}
     requests = [{"prompt": "a"}, own, {"prompt": "c", "webhook_events": []}]
     body = {"requests": requests, "webhook_url": URL, "webhook_events": ["started", "failed"]}
@@ -88,7 +62,7 @@ async def test_a_batch_has_a_webhook_for_those_that_name_none(lab: Lab) -> None:
     assert await lab.events(d["job"]["id"]) == ["completed", "failed", "canceled"]
 
 
-async def test_a_refused_message_is_told_as_failed(lab: Lab) -> None:
+async def test_a_refused_message_is_told_as_failed(lab: WebhookApiLab) -> None:
     body = json.dumps({"prompt": "a fox", "steps": "many", "webhook_url": URL})
     message = Message("6f0c8a1e-3f5b-4a52-9d0e-7c1f2b9a6d34", body)
     caller = await lab.services.authenticator.of_queue("submissions")
@@ -96,7 +70,7 @@ async def test_a_refused_message_is_told_as_failed(lab: Lab) -> None:
     assert await lab.told() == [(URL, "job.failed", message.id)]
 
 
-async def test_a_retry_tells_whom_the_job_told(lab: Lab) -> None:
+async def test_a_retry_tells_whom_the_job_told(lab: WebhookApiLab) -> None:
     job_id = lab.submit(webhook_url=URL, webhook_events=["queued", "failed"])["id"]
     await lab.fail(job_id, JobError("node-error", "it broke"))
     await lab.told()
@@ -104,7 +78,7 @@ async def test_a_retry_tells_whom_the_job_told(lab: Lab) -> None:
     assert await lab.told() == [(URL, "job.queued", retry["id"])]
 
 
-async def test_a_job_that_is_ended_when_it_is_stored_is_told(lab: Lab) -> None:
+async def test_a_job_that_is_ended_when_it_is_stored_is_told(lab: WebhookApiLab) -> None:
     first = lab.submit(seed=1, reuse=True)["id"]
     spec = await lab.records.spec(JobId(first))
     job = await lab.succeed(first, output())
@@ -115,7 +89,7 @@ async def test_a_job_that_is_ended_when_it_is_stored_is_told(lab: Lab) -> None:
     assert await lab.told() == [(URL, "job.completed", reused["id"])]
 
 
-async def test_the_default_is_told_of_jobs_that_name_nobody(lab: Lab) -> None:
+async def test_the_default_is_told_of_jobs_that_name_nobody(lab: WebhookApiLab) -> None:
     await lab.set_default(replace(DEFAULT, events=(*DEFAULT.events[:1],)))
     default, own = lab.submit()["id"], lab.submit(webhook_url=URL)["id"]
     other, none = lab.submit(webhook_events=["queued"])["id"], lab.submit(webhook_events=[])["id"]
@@ -130,7 +104,7 @@ async def test_the_default_is_told_of_jobs_that_name_nobody(lab: Lab) -> None:
     ]
 
 
-async def test_events_for_nobody_are_refused(lab: Lab) -> None:
+async def test_events_for_nobody_are_refused(lab: WebhookApiLab) -> None:
     body = {"prompt": "a fox", "webhook_events": ["queued"]}
     for path in ("/generate", "/generate?dry_run=true"):
         answer = lab.client.post(path, json=body)
@@ -151,7 +125,7 @@ async def test_events_for_nobody_are_refused(lab: Lab) -> None:
     ids=repr,
 )
 def test_what_is_no_webhook_is_refused_without_repeating_the_url(
-    lab: Lab, asked: dict[str, Any]
+    lab: WebhookApiLab, asked: dict[str, Any]
 ) -> None:
     for path in ("/generate", "/workflows/sd15/generate"):
         answer = lab.client.post(path, json={"prompt": "a fox", **asked})
@@ -161,7 +135,7 @@ def test_what_is_no_webhook_is_refused_without_repeating_the_url(
 
 
 async def test_the_query_of_a_url_is_shown_nowhere(
-    lab: Lab, capsys: pytest.CaptureFixture[str]
+    lab: WebhookApiLab, capsys: pytest.CaptureFixture[str]
 ) -> None:
     job_id = lab.submit(webhook_url=URL)["id"]
     lab.receiver.script = [500]
@@ -175,7 +149,7 @@ async def test_the_query_of_a_url_is_shown_nowhere(
     assert "hidden" not in "".join([*shown, logged.out, logged.err])
 
 
-def test_another_webhook_is_another_request(lab: Lab) -> None:
+def test_another_webhook_is_another_request(lab: WebhookApiLab) -> None:
     key = {"Idempotency-Key": "one"}
     body = {"prompt": "a fox", "webhook_url": URL}
     first = lab.client.post("/generate", json=body, headers=key)

@@ -1,0 +1,76 @@
+"""``comfyq webhooks`` on a data directory."""
+
+import json
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from comfyq.cli.app import app
+
+
+@pytest.fixture
+def data_dir(tmp_path: Path) -> Path:
+    return tmp_path / "data"
+
+
+def run(data_dir: Path, *arguments: str, **environment: str) -> Result:
+    settings = {"COMFYQ_DATA_DIR": str(data_dir), "COMFYQ_BACKEND": "embedded"}
+    return CliRunner().invoke(app, ["webhooks", *arguments], env=settings | environment)
+
+
+def shown(data_dir: Path, *arguments: str) -> dict[str, Any]:
+    result = run(data_dir, *arguments, "--json")
+    assert result.exit_code == 0, result.output
+    found: dict[str, Any] = json.loads(result.stdout)
+    return found
+
+
+def test_a_default_is_each_tenants_own(data_dir: Path) -> None:
+    url = "https://receiver.example/hook?token=hidden"
+    stored = run(data_dir, "set", url, "--event", "completed", "--tenant", "team-a")
+    assert stored.stdout == "https://receiver.example/hook?…  completed\n"
+    assert shown(data_dir, "show", "--tenant", "team-a")["events"] == ["completed"]
+    assert "nobody" in run(data_dir, "show").stdout
+    assert shown(data_dir, "delete", "--tenant", "team-a")["url"] is None
+    refused = run(data_dir, "set", "https://user:hidden@receiver.example/")
+    assert refused.exit_code == 2
+    assert "hidden" not in refused.output
+
+
+def test_secrets_rotate(data_dir: Path) -> None:
+    old = run(data_dir, "secret").stdout.strip()
+    assert old.startswith("whsec_")
+    new = shown(data_dir, "rotate")
+    assert new["earlier_secret"] == old
+    assert shown(data_dir, "secret") == new
+
+
+class Receiver(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.send_response(204 if body["type"] == "webhook.test" else 400)
+        self.end_headers()
+
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Say nothing."""
+
+
+def test_the_default_is_tried_out(data_dir: Path) -> None:
+    assert run(data_dir, "test").exit_code == 2
+    with HTTPServer(("127.0.0.1", 0), Receiver) as receiver:
+        thread = Thread(target=receiver.serve_forever)
+        thread.start()
+        try:
+            run(data_dir, "set", f"http://127.0.0.1:{receiver.server_port}/")
+            forbidden = run(data_dir, "test")
+            arrived = run(data_dir, "test", COMFYQ_WEBHOOK_ALLOW="127.0.0.1")
+        finally:
+            receiver.shutdown()
+            thread.join()
+    assert forbidden.exit_code == 1
+    assert "not in the public internet" in forbidden.output
+    assert (arrived.exit_code, "204" in arrived.stdout) == (0, True)
