@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from pydantic import BaseModel
 
+from comfyq.wire.generate.batch_counts import BatchCounts
 from comfyq.wire.generate.frames import (
     BatchFrame,
     ErrorFrame,
@@ -35,6 +36,7 @@ Every frame is one JSON object. The first frame after a subscription is the job 
 TO_CLIENT: Sequence[type[BaseModel]] = (
     ProgressFrame,
     BatchFrame,
+    BatchCounts,
     ErrorFrame,
     PongFrame,
     UnsubscribedFrame,
@@ -60,7 +62,7 @@ def _frame(model: type[BaseModel]) -> Iterator[str]:
     if model.__doc__:
         yield prose(model.__doc__)
     rows = [
-        (code(name), type_of(each), comments.get(name, ""))
+        (code(name), type_of(each), comments.get(name) or each.get("description", ""))
         for name, each in schema["properties"].items()
     ]
     yield table(("field", "type", "meaning"), rows)

@@ -74,6 +74,34 @@ def test_whichever_process_holds_the_socket_is_told(url: str) -> None:
         follower.close()
 
 
+@pytest.mark.verify
+def test_an_open_stream_keeps_no_process_from_stopping(
+    up: Process, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    home, port = tmp_path_factory.mktemp("one"), _free_port()
+    url = f"http://127.0.0.1:{port}"
+    with (home / "uvicorn.log").open("wb") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "uvicorn", "comfyq.asgi:app", "--port", str(port)],
+            env=clean_env(home, up.exports),
+            stdout=log,
+            stderr=log,
+        )
+    try:
+        _wait_until_it_answers(url)
+        job_id = _submit(url, 1, steps=100)
+        with urllib.request.urlopen(f"{url}/generate/{job_id}/events") as stream:
+            assert stream.readline() == b"retry: 2000\n"
+            server.send_signal(signal.SIGTERM)
+            assert b'"status":"completed"' not in stream.read(), "it ends before its job"
+            assert server.wait(30) in (0, -signal.SIGTERM)
+        request = urllib.request.Request(f"{up.url}/generate/{job_id}", method="DELETE")
+        urllib.request.urlopen(request).close()
+    finally:
+        server.kill()
+        server.wait()
+
+
 def _submit(url: str, seed: int, **more: int) -> str:
     body = json.dumps({"prompt": "a cat", "width": 64, "height": 64, "seed": seed, **more})
     request = urllib.request.Request(

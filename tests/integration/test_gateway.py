@@ -309,3 +309,21 @@ async def test_messages_of_one_socket_do_not_flood_the_handler() -> None:
             release.set()
             assert [await received(client) for _ in range(6)] == [{"type": "pong"}] * 6
         assert most == 2
+
+
+async def test_several_jobs_are_followed_over_a_real_socket_until_they_are_not() -> None:
+    async with gateway_lab() as lab, connect(f"{lab.url}/local") as client:
+        jobs = [await lab.world.running(f"job-{number}") for number in (1, 2)]
+        await client.send(json.dumps({"action": "subscribe", "job_ids": ["job-1", "job-2", "x"]}))
+        told = [await received(client) for _ in range(3)]
+        assert {frame["job_id"]: frame.get("code") for frame in told} == {
+            "job-1": None,
+            "job-2": None,
+            "x": "job-not-found",
+        }
+        await client.send(json.dumps({"action": "unsubscribe", "job_id": "job-1"}))
+        assert (await received(client))["type"] == "unsubscribed"
+        for job in jobs:
+            await lab.world.announcer.announce(await lab.world.advance(job, 1))
+        frame = await received(client)
+        assert (frame["job_id"], frame["step"]) == ("job-2", 1)

@@ -21,15 +21,17 @@ LONGEST_S = 20
 PREFER = "Prefer"
 APPLIED = "Preference-Applied"
 UNHURRIED = "comfyq.unhurried"  # in the scope: what to call before a wait that is not for us
-PREFERENCES = re.compile(r'\s*([^=;,"\s]+)\s*(?:=\s*("[^"]*"|[^;,"\s]*))?\s*(?:;[^,]*)?(?:,|$)')
 
+MEANING = (
+    f"`wait=n`: answer when the job has ended, or after n seconds ({LONGEST_S} at "
+    "most). `Preference-Applied` tells for how long it would have waited."
+)
 PARAMETER: dict[str, Any] = {
     "name": PREFER,
     "in": "header",
     "required": False,
-    "schema": {"type": "string"},
-    "description": f"`wait=n`: answer when the job has ended, or after n seconds ({LONGEST_S} at "
-    "most). `Preference-Applied` tells for how long it would have waited.",
+    "schema": {"type": "string", "description": MEANING},
+    "description": MEANING,
 }
 WAITING: dict[str, Any] = {"parameters": [PARAMETER]}  # of a route that may be held
 HEADER: dict[str, Any] = {
@@ -82,5 +84,6 @@ def preferred_wait_s(headers: Iterable[str]) -> int:
 
 def _preferences(headers: Iterable[str]) -> Iterator[tuple[str, str]]:
     for header in headers:
-        for name, value in PREFERENCES.findall(header):
-            yield name.lower(), value.strip('"')
+        for preference in header.split(","):
+            name, _, value = preference.partition(";")[0].partition("=")
+            yield name.strip().lower(), value.strip().strip('"')

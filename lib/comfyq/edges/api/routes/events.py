@@ -47,7 +47,16 @@ ELSEWHERE = (
 
 def events(frame: str) -> dict[int | str, dict[str, Any]]:
     """Describe the answers of a route that streams frames."""
-    schema = {"$ref": f"#/components/schemas/{frame}"}
+    data = {
+        "type": "string",
+        "contentMediaType": "application/json",
+        "contentSchema": {"$ref": f"#/components/schemas/{frame}"},
+    }
+    schema = {  # of each event, as OpenAPI 3.2 has it
+        "type": "object",
+        "properties": {"id": {"type": "string"}, "event": {"type": "string"}, "data": data},
+        "required": ["id", "event", "data"],
+    }
     return {
         200: {
             "description": "Events: `id` is the frame's `seq`, `event` its kind, `data` the frame "
