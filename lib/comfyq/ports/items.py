@@ -58,8 +58,8 @@ def projected(index: str, item: Item) -> Item:
     chosen = INDEXES[index]
     if chosen.projection is None:
         return item
-    names = {"pk", "sk", chosen.partition, chosen.sort, *chosen.projection}
-    return {name: value for name, value in item.items() if name in names}
+    names = ("pk", "sk", chosen.partition, chosen.sort, *chosen.projection)
+    return {name: item[name] for name in names if name in item}
 
 
 def check_query(

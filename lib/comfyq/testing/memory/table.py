@@ -133,8 +133,11 @@ class MemoryTable:
 
 
 def _copy(item: Item) -> Item:
-    copied: Item = json.loads(json.dumps(item))
-    return copied
+    """Return an item whose holder changes nothing of the table's."""
+    return {
+        name: json.loads(json.dumps(value)) if isinstance(value, dict | list) else value
+        for name, value in item.items()
+    }
 
 
 def _raise_next(faults: list[Exception]) -> None:
