@@ -4,11 +4,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import pytest
-
 from comfyq.domain.graph.node_catalogue import NodeCatalogue, read_catalogue
 from comfyq.domain.graph.own_validators import compares_types, is_free
 from comfyq.domain.graph.validation import validate
+from tests.cells import Cells
 from tests.class_graphs import (
     GIVER,
     NODE,
@@ -64,13 +63,17 @@ def refusals(info: dict[str, Any], name: str) -> Iterator[tuple[dict[str, Any], 
             yield with_input(guarded, place, ["guard", 0]), f"{place} return_type_mismatch"
 
 
-@pytest.mark.parametrize("name", SHAPES)
-def test_a_node_with_all_its_inputs_passes(name: str) -> None:
-    for _, graph in graphs(INFO, name):
-        assert kinds(graph) == []
+def test_a_node_with_all_its_inputs_passes() -> None:
+    with Cells() as cells:
+        for name in SHAPES:
+            with cells.cell(name):
+                for _, graph in graphs(INFO, name):
+                    assert kinds(graph) == []
 
 
-@pytest.mark.parametrize("name", SHAPES)
-def test_a_node_that_cannot_run_is_refused(name: str) -> None:
-    for graph, reason in refusals(INFO, name):
-        assert reason in kinds(graph)
+def test_a_node_that_cannot_run_is_refused() -> None:
+    with Cells() as cells:
+        for name in SHAPES:
+            with cells.cell(name):
+                for graph, reason in refusals(INFO, name):
+                    assert reason in kinds(graph)
