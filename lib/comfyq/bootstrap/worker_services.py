@@ -37,6 +37,7 @@ from comfyq.services.worker.losses.orphaned_prompts import OrphanedPrompts
 from comfyq.services.worker.membership import Membership
 from comfyq.services.worker.output_files import OutputCollector
 from comfyq.services.worker.output_retry import OutputRetry
+from comfyq.services.worker.progress import Reporting
 from comfyq.services.worker.prompt_stopper import PromptStopper
 from comfyq.services.worker.renderer import Renderer
 from comfyq.services.worker.run_times import RunTimes
@@ -123,8 +124,15 @@ class JobServices:
             stopper=self.stopper,
             last_look=self.last_look,
             preparer=self.preparer,
+            reporting=self.reporting,
+        )
+
+    @cached_property
+    def reporting(self) -> Reporting:
+        return Reporting(
             announcer=self.services.announcer,
             subscriptions=self.services.followers,
+            run_times=self.run_times,
             timing=self.timing,
         )
 

@@ -17,7 +17,8 @@ ENDS = frozenset({"completed", "failed", "canceled"})
 FRAME_FIELDS = (
     *("status", "progress", "step", "max_steps"),
     *("image_url", "error", "error_code", "seq", "attempt", "simulated"),
-    *("waits_for", "queue_position"),
+    *("waits_for", "queue_position", "eta_s"),
+    *("node", "node_class", "nodes_done", "nodes_total"),
 )
 
 
@@ -74,7 +75,7 @@ class _Following:
         job = self._ask()
         if job is not None:
             self._url = job["urls"]["ws"]
-            named = {"job_id": self._job_id, "message": None}
+            named = {"kind": "status", "job_id": self._job_id, "message": None}
             yield from self._news(named | {field: job.get(field) for field in FRAME_FIELDS})
 
     def _pushed(self) -> Iterator[Json]:

@@ -239,6 +239,9 @@ def _progress_values(progress: Progress) -> dict[str, Any]:
         "step": progress.step or None,
         "max_steps": progress.max_steps or None,
         "message": progress.message,
+        "node": progress.node,
+        "nodes_done": progress.nodes_done or None,
+        "nodes_total": progress.nodes_total or None,
     }
 
 
@@ -248,6 +251,9 @@ def _progress(item: Item) -> Progress:
         step=item.get("step", 0),
         max_steps=item.get("max_steps", 0),
         message=item.get("message"),
+        node=item.get("node"),
+        nodes_done=item.get("nodes_done", 0),
+        nodes_total=item.get("nodes_total", 0),
     )
 
 

@@ -11,7 +11,7 @@ from PIL import Image
 from comfyq.adapters.comfyui.engine import ComfyEngine
 from comfyq.adapters.comfyui.timing import EngineTiming
 from comfyq.adapters.comfyui.tracking.messages import Preview
-from comfyq.domain.job.progress import Advance, Tracker
+from comfyq.domain.job.progress import MOST_RUNNING, Advance, Tracker
 from comfyq.ports.engine import (
     MARK,
     Delayed,
@@ -57,7 +57,7 @@ async def test_a_sampler_advances_step_by_step(rig: Any, graphs: Any) -> None:
     tracker = Tracker.of(graph)
     for event in events:
         tracker = tracker.advanced(event) if isinstance(event, Advance) else tracker
-    assert tracker.progress.fraction == 1.0
+    assert tracker.progress.fraction == MOST_RUNNING
 
 
 async def test_an_identical_graph_runs_from_the_cache(rig: Any, graphs: Any) -> None:

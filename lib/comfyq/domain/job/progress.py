@@ -1,15 +1,19 @@
 """Progress of a run, computed from the nodes that ComfyUI reports.
 
-Samplers take nearly all of a run's time, so they alone make up the fraction; a graph without a
-sampler counts its nodes instead. Within an attempt the fraction never falls.
+A node counts by its likely part of the run's time, so that several samplers and upscalers make up
+one fraction. Nodes whose results ComfyUI has from an earlier run are done, and take no time: what
+is left counts as the whole. Within an attempt the fraction never falls, and it stays below 1 until
+the job has succeeded.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
 
-SAMPLER_PREFIXES = ("KSampler", "SamplerCustom")
-NOT_SAMPLERS = frozenset({"KSamplerSelect"})
+from comfyq.domain.graph.graph import Graph
+from comfyq.domain.job.node_costs import by_node, class_of, costs_of
+
+MOST_RUNNING = 0.99  # of a job whose results are not stored yet
+MAX_NODE_CHARS = 64  # of a node's id that is told: a stored job stays small
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +24,9 @@ class Progress:
     step: int = 0  # of the node that is executing
     max_steps: int = 0
     message: str | None = None  # the class of the node that is executing
+    node: str | None = None  # its id
+    nodes_done: int = 0
+    nodes_total: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,38 +37,61 @@ class Advance:
     step: int = 0
     max_steps: int = 0
     done: bool = False
+    cached: bool = False  # done by an earlier run
 
 
 @dataclass(frozen=True, slots=True)
 class Tracker:
-    """Turns ComfyUI's reports on one graph into one monotone progress."""
+    """Turns ComfyUI's reports on one graph, in whatever order they come, into one progress."""
 
     classes: Mapping[str, str]  # node id -> class
-    counted: frozenset[str]
-    done: frozenset[str] = field(default_factory=frozenset)
+    costs: Mapping[str, float]  # node id -> its likely part of the run, in any unit
+    done: frozenset[str] = frozenset()
+    cached: frozenset[str] = frozenset()
+    shares: Mapping[str, float] = field(default_factory=dict)  # done of nodes that have begun
     progress: Progress = field(default_factory=Progress)
 
     @classmethod
-    def of(cls, graph: Mapping[str, Any]) -> "Tracker":
-        classes = {node: str(body.get("class_type", "")) for node, body in graph.items()}
-        samplers = frozenset(node for node, name in classes.items() if is_sampler(name))
-        return cls(classes, samplers or frozenset(classes))
+    def of(cls, graph: Graph) -> "Tracker":
+        """Track a graph of which no earlier run is known."""
+        classes = {node: class_of(graph, node) for node in graph}
+        costs = costs_of(graph, {}, key=by_node)
+        return cls(classes, costs, progress=Progress(nodes_total=len(classes)))
+
+    def weighed(self, costs: Mapping[str, float]) -> "Tracker":
+        """Go on with other costs of the same nodes; the progress that was shown stays."""
+        return replace(self, costs=costs)
 
     def advanced(self, report: Advance) -> "Tracker":
-        done = self.done | {report.node} if report.done else self.done
-        share = report.step / report.max_steps if report.max_steps else 0.0
-        current = share if report.node in self.counted - done else 0.0
-        fraction = (len(done & self.counted) + current) / max(1, len(self.counted))
+        if report.node in self.done:
+            return self  # told once more, or too late
+        moved = self._noted(report) if report.node in self.classes else self
         seen = self.progress
-        counts = report if report.max_steps else seen
-        shown = Progress(
-            fraction=max(seen.fraction, min(fraction, 1.0)),
-            step=counts.step,
-            max_steps=counts.max_steps,
-            message=self.classes.get(report.node, seen.message),
+        shown = replace(
+            seen,
+            fraction=max(seen.fraction, moved._fraction()),
+            nodes_done=len(moved.done),
         )
-        return Tracker(self.classes, self.counted, done, shown)
+        if report.max_steps:
+            shown = replace(shown, step=report.step, max_steps=report.max_steps)
+        if not report.done and report.node in self.classes:
+            node = report.node if len(report.node) <= MAX_NODE_CHARS else None
+            shown = replace(shown, node=node, message=self.classes[report.node])
+        return replace(moved, progress=shown)
 
+    def _noted(self, report: Advance) -> "Tracker":
+        others = {node: share for node, share in self.shares.items() if node != report.node}
+        if report.done:
+            cached = self.cached | {report.node} if report.cached else self.cached
+            return replace(self, done=self.done | {report.node}, cached=cached, shares=others)
+        known = self.shares.get(report.node, 0.0)
+        share = min(report.step / report.max_steps, 1.0) if report.max_steps else 0.0
+        return replace(self, shares={**others, report.node: max(known, share)})
 
-def is_sampler(class_type: str) -> bool:
-    return class_type.startswith(SAMPLER_PREFIXES) and class_type not in NOT_SAMPLERS
+    def _fraction(self) -> float:
+        to_do = sum(cost for node, cost in self.costs.items() if node not in self.cached)
+        if to_do <= 0:
+            return MOST_RUNNING if len(self.done) == len(self.classes) else 0.0
+        finished = sum(self.costs[node] for node in self.done - self.cached)
+        begun = sum(self.costs[node] * share for node, share in self.shares.items())
+        return min((finished + begun) / to_do, MOST_RUNNING)

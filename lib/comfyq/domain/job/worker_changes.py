@@ -190,12 +190,18 @@ def crash(job: Job, *, token: int, now: datetime, cause: str, retry_in: timedelt
 
 
 def succeed(
-    job: Job, *, token: int, now: datetime, steps: int = 0, warnings: Sequence[str] = ()
+    job: Job,
+    *,
+    token: int,
+    now: datetime,
+    steps: int = 0,
+    nodes: int = 0,
+    warnings: Sequence[str] = (),
 ) -> Job:
-    """End the job as succeeded; ``steps`` is the number of steps of its last sampler, and
-    ``warnings`` say what its results lost."""
+    """End the job as succeeded; ``steps`` is the number of steps of its last sampler, ``nodes``
+    that of its graph's nodes, and ``warnings`` say what its results lost."""
     held(job, token)
-    done = Progress(fraction=1.0, step=steps, max_steps=steps)
+    done = Progress(1.0, steps, steps, nodes_done=nodes, nodes_total=nodes)
     kept = tuple(shortened(each)[:MAX_WARNING_CHARS] for each in warnings[:MAX_WARNINGS])
     if len(warnings) > MAX_WARNINGS:
         kept += (f"and {len(warnings) - MAX_WARNINGS} more like these",)

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from pydantic import BaseModel
 
 from comfyq.domain.files.output import Output, OutputKind
-from comfyq.domain.job import Job
+from comfyq.domain.job import Job, JobStatus
 from comfyq.domain.job.estimate import NOTHING, Estimate
 from comfyq.domain.job.shown_status import STATUSES
 from comfyq.domain.submission.batch_progress import BatchProgress
@@ -26,13 +26,15 @@ def render(
 ) -> bytes:
     """Return a job's frame; once completed, it has the link to the first image."""
     failure = failure_of(job)
+    at = job.progress
     frame = ProgressFrame(
+        kind="progress" if job.status is JobStatus.RUNNING and at.message else "status",
         job_id=job.id,
         status=STATUSES[job.status],
-        progress=job.progress.fraction,
-        step=job.progress.step,
-        max_steps=job.progress.max_steps,
-        message=_clipped(job.progress.message),
+        progress=at.fraction,
+        step=at.step,
+        max_steps=at.max_steps,
+        message=_clipped(at.message),
         image_url=_image_url(outputs, output_url),
         error=_clipped(error_text(failure)) if failure else None,
         error_code=failure.code if failure else None,
@@ -41,6 +43,11 @@ def render(
         simulated=job.simulated,
         waits_for=_clipped(waits_for(job, estimate)),
         queue_position=estimate.queue_position,
+        eta_s=estimate.eta_s,
+        node=at.node,
+        node_class=_clipped(at.message),
+        nodes_done=at.nodes_done,
+        nodes_total=at.nodes_total,
     )
     return encode(frame)
 

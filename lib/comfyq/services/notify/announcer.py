@@ -91,8 +91,8 @@ class Announcer:
             return True
         succeeded = job.status == "succeeded"
         outputs = await self._records.outputs(job.id) if succeeded else []
-        # of a queued job alone: a worker that reports progress waits for no further reads
-        estimate = await self._estimate(job) if job.status == "queued" else NOTHING
+        # of a running job it is made from what is read every half a minute, for all of a workflow
+        estimate = NOTHING if job.status.terminal else await self._estimate(job)
         posts = [self._post_to(job, outputs, follower, estimate) for follower in followers]
         return all(await asyncio.gather(*posts))
 

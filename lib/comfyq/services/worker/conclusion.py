@@ -130,7 +130,7 @@ class Conclusion:
 
     async def _end(self, held: HeldJob) -> None:
         if held.won:
-            self._run_times.note(held.job)
+            self._run_times.note(held.job, held.node_times)
         try:
             await self._announcer.announce_end(held.job)
         finally:

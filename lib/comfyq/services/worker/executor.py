@@ -109,7 +109,9 @@ class Executor:
         warnings = [*rendering.lost, *collected.lost, *silent]
         if not collected.outputs:
             warnings.insert(0, NO_OUTPUT)
-        succeed = partial(jobs.succeed, steps=rendering.steps, warnings=warnings)
+        succeed = partial(
+            jobs.succeed, steps=rendering.steps, nodes=rendering.nodes, warnings=warnings
+        )
         is_whole = not (rendering.lost or collected.lost)
         return AttemptOutcome(succeed, collected.outputs, files=rendering.files, is_whole=is_whole)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from time import monotonic
 from typing import TypeVar
@@ -50,6 +50,7 @@ class HeldJob:
         self.taken_at = self._seen_at = self._renewed_at = monotonic()
         self._hidden = delivery is None  # the doorbell is hidden for as long as the lease
         self.pace = StepPace()
+        self.node_times: Mapping[str, float] = {}  # what its run told of its nodes, once over
         self._concluded = False  # our own write ended the lease: nothing is left to renew
 
     @property

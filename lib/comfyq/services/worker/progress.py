@@ -4,38 +4,50 @@ This happens in the background: ComfyUI goes on rendering while a start is being
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from time import monotonic
 
 from comfyq.domain import job as jobs
 from comfyq.domain.errors import DomainError, LeaseLost, TooContended, Unavailable
+from comfyq.domain.graph.graph import Graph
+from comfyq.domain.job.node_costs import by_class, by_node, costs_of, learned
 from comfyq.domain.job.progress import Advance, Progress, Tracker
+from comfyq.domain.submission.admission import RAW
 from comfyq.records.subscriptions import Subscription, SubscriptionRecords
 from comfyq.services.notify.announcer import Announcer
 from comfyq.services.worker.held_job import HeldJob
+from comfyq.services.worker.node_times import NodeTimes
+from comfyq.services.worker.run_times import RunTimes
 from comfyq.services.worker.timing import Timing
 
 
-class ProgressReporter:
-    """Report the progress of one held job, to followers that are read every ``followers_s``."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reporting:
+    """What the reporters of all jobs share; followers are read every ``followers_s``."""
 
-    def __init__(
-        self,
-        held: HeldJob,
-        tracker: Tracker,
-        *,
-        announcer: Announcer,
-        subscriptions: SubscriptionRecords,
-        timing: Timing,
-    ) -> None:
+    announcer: Announcer
+    subscriptions: SubscriptionRecords
+    run_times: RunTimes
+    timing: Timing
+
+    def of(self, held: HeldJob, graph: Graph) -> "ProgressReporter":
+        return ProgressReporter(held, graph, shared=self)
+
+
+class ProgressReporter:
+    """Report the progress of one held job."""
+
+    def __init__(self, held: HeldJob, graph: Graph, *, shared: Reporting) -> None:
         self._held = held
-        self._tracker = tracker
-        self._announcer = announcer
-        self._subscriptions = subscriptions
-        self._timing = timing
+        self._graph = graph
+        self._shared = shared
+        self._timing = shared.timing
+        self._tracker = Tracker.of(graph)
+        self._times = NodeTimes()
+        self._key = by_class if held.job.workflow == RAW else by_node
         self._begun = asyncio.Event()
         self._noted = asyncio.Event()
         self._news = asyncio.Event()
@@ -45,6 +57,10 @@ class ProgressReporter:
     @property
     def progress(self) -> Progress:
         return self._tracker.progress
+
+    def node_times(self) -> Mapping[str, float]:
+        """Return what a run that has just ended told of its nodes, for the progress of later ones."""
+        return learned(self._graph, self._times.taken_s(now=monotonic()), key=self._key)
 
     def begin(self) -> None:
         """Note that ComfyUI has started the prompt; returns at once."""
@@ -57,6 +73,7 @@ class ProgressReporter:
     def report(self, advance: Advance) -> None:
         """Note one progress report of ComfyUI; returns at once."""
         before = self._tracker.progress
+        self._times.note(advance, now=monotonic())
         self._tracker = self._tracker.advanced(advance)
         if self._tracker.progress != before:
             self._news.set()
@@ -67,6 +84,7 @@ class ProgressReporter:
         Raises:
             LeaseLost, IllegalTransition: the attempt has lost the job, so the start is not stored.
         """
+        await self._weigh()
         await self._begun.wait()
         await self._start()
         while True:
@@ -80,16 +98,23 @@ class ProgressReporter:
                 pass  # the next report repeats the progress
             await asyncio.sleep(self._timing.push_progress_s)
 
+    async def _weigh(self) -> None:
+        """Take over what earlier runs have shown; here, so that no prompt waits for the table."""
+        known = await self._shared.run_times.of_nodes(self._held.job.workflow)
+        if known:
+            costs = costs_of(self._graph, known, key=self._key)
+            self._tracker = self._tracker.weighed(costs)
+
     async def _start(self) -> None:
         job = await self._held.settle(partial(jobs.start, token=self._held.token))
         self._stored_at = monotonic()  # storing the start counts toward the progress throttle
         self._noted.set()
         with suppress(DomainError):  # followers could not be read: the next report reaches them
-            await self._announcer.post(job, await self._followed())
+            await self._shared.announcer.post(job, await self._followed())
 
     async def _followed(self) -> Sequence[Subscription]:
         if monotonic() - self._looked_at >= self._timing.followers_s:
-            self._followers = await self._subscriptions.of_job(self._held.id)
+            self._followers = await self._shared.subscriptions.of_job(self._held.id)
             self._looked_at = monotonic()
         return self._followers
 
@@ -98,7 +123,7 @@ class ProgressReporter:
             await self._held.write(self._advance(), synced=False)
             self._stored_at = monotonic()
         shown = replace(self._held.job, progress=self._tracker.progress)
-        await self._announcer.post(shown, await self._followed())
+        await self._shared.announcer.post(shown, await self._followed())
 
     def _advance(self) -> jobs.Change:
         return partial(

@@ -8,7 +8,7 @@ from functools import partial
 
 from comfyq.aio.tasks import beside
 from comfyq.domain import job as jobs
-from comfyq.domain.job.progress import Advance, Tracker
+from comfyq.domain.job.progress import Advance
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.engine import (
     Delayed,
@@ -23,17 +23,14 @@ from comfyq.ports.engine import (
     Rendered,
     Started,
 )
-from comfyq.records.subscriptions import SubscriptionRecords
-from comfyq.services.notify.announcer import Announcer
 from comfyq.services.worker.failure_policy import Overdue, Stalled
 from comfyq.services.worker.held_job import HeldJob
 from comfyq.services.worker.input_files import InputPreparer
 from comfyq.services.worker.last_look import LastLook
 from comfyq.services.worker.membership import Membership
-from comfyq.services.worker.progress import ProgressReporter
+from comfyq.services.worker.progress import ProgressReporter, Reporting
 from comfyq.services.worker.prompt_stopper import LIVE, PromptStopper
 from comfyq.services.worker.prompts import prompt_id, prompt_of, prompts_of
-from comfyq.services.worker.timing import Timing
 from comfyq.telemetry.numbers import RUN_SECONDS
 from comfyq.telemetry.tracing import tracing
 
@@ -57,6 +54,7 @@ class Rendering:
     files: Sequence[Rendered]
     lost: Sequence[str]  # what else it made, in words
     steps: int  # of the last sampler that ran
+    nodes: int  # of its graph
 
 
 class JobEnded(Exception):
@@ -72,18 +70,14 @@ class Renderer:
         stopper: PromptStopper,
         last_look: LastLook,
         preparer: InputPreparer,
-        announcer: Announcer,
-        subscriptions: SubscriptionRecords,
-        timing: Timing,
+        reporting: Reporting,
     ) -> None:
         self._engine = engine
         self._membership = membership
         self._stopper = stopper
         self._last_look = last_look
         self._preparer = preparer
-        self._announcer = announcer
-        self._subscriptions = subscriptions
-        self._timing = timing
+        self._reporting = reporting
 
     async def render(self, held: HeldJob, spec: Spec, turn: Turn) -> Rendering:
         """Run the job's graph, or go on with what an earlier attempt left in ComfyUI.
@@ -102,18 +96,14 @@ class Renderer:
             await self._membership.require()
             with tracing.span("submit to ComfyUI"):
                 await self._engine.submit(prompt_of(held.job, prepared))
-        reporter = ProgressReporter(
-            held,
-            Tracker.of(spec.graph),
-            announcer=self._announcer,
-            subscriptions=self._subscriptions,
-            timing=self._timing,
-        )
+        reporter = self._reporting.of(held, spec.graph)
         async with beside(reporter.run()):
             followed = self._follow(adopted or self.own_prompt(held), reporter, turn)
             with tracing.span("render"):
                 ended = await self._within_limits(held, followed)
-        return Rendering(ended.rendered, ended.lost, reporter.progress.max_steps)
+        held.node_times = reporter.node_times()
+        shown = reporter.progress
+        return Rendering(ended.rendered, ended.lost, shown.max_steps, shown.nodes_total)
 
     async def _prepared(self, held: HeldJob, spec: Spec, turn: Turn) -> Spec:
         if not spec.inputs:

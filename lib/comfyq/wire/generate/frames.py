@@ -17,6 +17,7 @@ WAYS = 3  # to name what a frame is about
 class ProgressFrame(BaseModel):
     """A job's state as its followers are told it."""
 
+    kind: Literal["status", "progress"] = "status"  # progress: of a job that runs on
     job_id: str
     status: ShownStatus
     progress: float = Field(ge=0, le=1)
@@ -30,7 +31,12 @@ class ProgressFrame(BaseModel):
     attempt: int  # progress never falls within an attempt
     simulated: bool = False  # by a simulator: no picture is real
     waits_for: str | None = None  # why a queued job does not begin
-    queue_position: int | None = None  # estimated; 1 is the next
+    queue_position: int | None = None  # of a queued job, estimated; 1 is the next
+    eta_s: int | None = None  # seconds until it may have ended, estimated
+    node: str | None = None  # id of the node that is executing
+    node_class: str | None = None  # its class
+    nodes_done: int = 0  # those whose results ComfyUI had already are done, too
+    nodes_total: int = 0  # of its graph; 0 before a worker has begun it
 
 
 class BatchFrame(BaseModel):

@@ -64,6 +64,12 @@ class JobView(BaseModel):
     labels: Mapping[str, str] = Field({}, description="As its request gave them.")
     step: int = Field(0, description="Of the node that is executing.")
     max_steps: int = 0
+    node: str | None = Field(None, description="Id of the node that is executing.")
+    node_class: str | None = Field(None, description="Its class.")
+    nodes_done: int = Field(
+        0, description="Nodes whose results ComfyUI had already are done, too."
+    )
+    nodes_total: int = Field(0, description="Of its graph; 0 before a worker has begun it.")
     eta_s: int | None = Field(
         None,
         description="Seconds until it may have ended, estimated from earlier runs of its workflow "

@@ -67,7 +67,7 @@ class TestSocketMessages:
         (cached,) = [line for line in lines if "execution_cached" in line]
         nodes = json.loads(cached)["data"]["nodes"]
         assert len(nodes) > 1
-        assert list(signals(cached)[1]) == [Advance(node, done=True) for node in nodes]
+        assert list(signals(cached)[1]) == [Advance(node, done=True, cached=True) for node in nodes]
 
     def test_the_prompt_is_named(self) -> None:
         assert signals(text("execution_start"))[0] == "p"

@@ -35,8 +35,9 @@ def frame(shown: Job, outputs: list[Output] | None = None) -> dict[str, Any]:
 
 
 def test_a_running_job_is_shown_as_documented() -> None:
-    progress = Progress(0.5, 10, 20, "KSampler")
+    progress = Progress(0.5, 10, 20, "KSampler", "3", nodes_done=4, nodes_total=9)
     assert frame(job(status=JobStatus.RUNNING, progress=progress, version=7, attempt=2)) == {
+        "kind": "progress",
         "job_id": "job-1",
         "status": "running",
         "progress": 0.5,
@@ -51,6 +52,11 @@ def test_a_running_job_is_shown_as_documented() -> None:
         "simulated": False,
         "waits_for": None,
         "queue_position": None,
+        "eta_s": None,
+        "node": "3",
+        "node_class": "KSampler",
+        "nodes_done": 4,
+        "nodes_total": 9,
     }
 
 
@@ -95,7 +101,7 @@ def test_a_frame_stays_below_what_a_socket_takes() -> None:
 
 
 def test_a_waiting_job_says_why_and_where_it_waits() -> None:
-    estimate = Estimate(queue_position=3, waits_for="a worker that takes jobs: none is")
+    estimate = Estimate(7, queue_position=3, waits_for="a worker that takes jobs: none is")
     shown = json.loads(render(job(), [], output_url=url_of, estimate=estimate))
     assert shown["waits_for"] == "a worker that takes jobs: none is"
-    assert shown["queue_position"] == 3
+    assert (shown["queue_position"], shown["eta_s"], shown["kind"]) == (3, 7, "status")

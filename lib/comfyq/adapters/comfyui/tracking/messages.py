@@ -96,7 +96,7 @@ def _settling(data: Data) -> Sequence[Signal]:
 
 
 def _cached(data: Data) -> Sequence[Signal]:
-    return [Advance(str(node), done=True) for node in data["nodes"]]
+    return [Advance(str(node), done=True, cached=True) for node in data["nodes"]]
 
 
 def _executing(data: Data) -> Sequence[Signal]:
