@@ -10,6 +10,7 @@ from uuid import uuid4
 
 from comfyq.adapters.authentication.local_owner import OWNER
 from comfyq.adapters.pictures.pillow import PillowPictures
+from comfyq.adapters.pictures.previews import PillowPreviews
 from comfyq.bootstrap.ports import Ports
 from comfyq.bootstrap.services import Services
 from comfyq.bootstrap.worker_ports import WorkerPorts
@@ -49,6 +50,7 @@ FAST = Timing(
     watch_s=0.01,
     store_progress_s=0,
     push_progress_s=0,
+    preview_s=0.01,
     backoff_s=0.001,
     backoff_most_s=0.002,
     upload_give_up_s=0.02,
@@ -125,8 +127,12 @@ class Farm:
         await self.queue.send(job.id, tenant=job.tenant)
         return job
 
-    async def follow(self, job: Job, connection: str = "c1") -> None:
-        follower = Subscription(Connection(connection, "http://gateway"), "http://api")
+    async def follow(
+        self, job: Job, connection: str = "c1", *, previews: bool = False
+    ) -> None:
+        follower = Subscription(
+            Connection(connection, "http://gateway"), "http://api", previews=previews
+        )
         await self.subscriptions.connect(follower.connection, OWNER, base_url="", now_s=0)
         now_s = int(self.clock.now().timestamp())
         await self.subscriptions.add(job.id, follower, now_s=now_s)
@@ -172,6 +178,7 @@ class FarmWorker:
             spool=farm.spool,
             fetcher=farm.fetcher,
             pictures=PillowPictures(),
+            previews=PillowPreviews(),
             disk_cleanup=disk_cleanup,
         )
         self.parts = parts = JobServices(farm.services, ports, worker=WorkerId(name))

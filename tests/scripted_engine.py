@@ -10,6 +10,7 @@ from comfyq.ports.engine import (
     EngineEvent,
     EngineInfo,
     GraphRefused,
+    Preview,
     Prompt,
     PromptId,
     PromptInterrupted,
@@ -59,6 +60,9 @@ class ScriptedEngine:
         self.refuses: GraphRefused | None = None
         self.gone = False  # files are deleted before they are fetched
         self.catalogue = CLASSES
+        self.picture = b""  # that it shows of whatever runs
+        self.previewed = 0  # times that it was asked for one
+        self.before_end: asyncio.Event | None = None  # a run ends no earlier
 
     async def submit(self, prompt: Prompt) -> None:
         if self.refuses is not None:
@@ -79,8 +83,14 @@ class ScriptedEngine:
                 raise step
             self.states[prompt_id] = PromptState.RUNNING
             if isinstance(step, Ended):
+                if self.before_end is not None:
+                    await self.before_end.wait()
                 self.states[prompt_id] = PromptState.ENDED
             yield step
+
+    def preview(self, prompt_id: PromptId) -> Preview | None:
+        self.previewed += 1
+        return Preview(prompt_id, "3", "image/jpeg", self.picture) if self.picture else None
 
     async def find(self, prompt_id: PromptId) -> PromptState:
         return self.states.get(prompt_id, PromptState.ABSENT)

@@ -10,6 +10,7 @@ from comfyq.wire.generate.frames import (
     ErrorFrame,
     PingFrame,
     PongFrame,
+    PreviewFrame,
     ProgressFrame,
     SubscribeFrame,
     UnsubscribedFrame,
@@ -35,6 +36,7 @@ Every frame is one JSON object. The first frame after a subscription is the job 
 
 TO_CLIENT: Sequence[type[BaseModel]] = (
     ProgressFrame,
+    PreviewFrame,
     BatchFrame,
     BatchCounts,
     ErrorFrame,

@@ -19,6 +19,7 @@ from comfyq.adapters.filesystem.journal import FileJournal
 from comfyq.adapters.filesystem.lock import PROBE_S
 from comfyq.adapters.filesystem.spool import FileSpool
 from comfyq.adapters.pictures.pillow import PillowPictures
+from comfyq.adapters.pictures.previews import PillowPreviews
 from comfyq.aio.logs import log
 from comfyq.bootstrap.disks import disk_cleanup_of, folders_of, space_of
 from comfyq.bootstrap.identity import OwnFolder, any_shown, dead_workers, take_identity
@@ -57,7 +58,8 @@ async def open_worker(
     own = take_identity(services.settings, engine=engine or comfyui_url)
     try:
         timing = EngineTiming(unavailable_s=services.settings.worker.silent_s)
-        async with ComfyEngine(comfyui_url, timing=timing) as comfyui:
+        method = services.settings.worker.preview_method
+        async with ComfyEngine(comfyui_url, timing=timing, preview_method=method) as comfyui:
             caretaker = ComfyCaretaker(comfyui, restart=restart)
             worker_services = _worker_services(services, comfyui, caretaker, own, folders)
             await admit(worker_services.jobs.membership, comfyui, url=comfyui_url)
@@ -131,6 +133,7 @@ def _worker_services(
         spool=spool,
         fetcher=HttpFetcher(allowed=allowed),
         pictures=PillowPictures(),
+        previews=PillowPreviews(),
         disk_cleanup=disk_cleanup_of(folders),
     )
     agent_uri = settings.worker.ecs_agent_uri

@@ -8,6 +8,7 @@ from comfyq.ports.catalogue import CatalogueSource
 from comfyq.ports.engine import Engine
 from comfyq.ports.inputs import Fetcher, InputFolder, Pictures
 from comfyq.ports.journal import Journal
+from comfyq.ports.previews import PreviewScaler
 from comfyq.ports.protection import Protection
 from comfyq.ports.space import Space
 from comfyq.ports.spool import Spool
@@ -27,6 +28,7 @@ class WorkerPorts:
     spool: Spool
     fetcher: Fetcher
     pictures: Pictures
+    previews: PreviewScaler
     disk_cleanup: DiskCleanup | None = None  # None: ComfyUI's folders are not on this machine
 
 

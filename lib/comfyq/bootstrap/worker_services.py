@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from functools import cached_property
 
 from comfyq.bootstrap.membership import membership_of
+from comfyq.bootstrap.reporting import previews_of, reporting_of
 from comfyq.bootstrap.services import Services
 from comfyq.bootstrap.worker_ports import MachinePorts, WorkerPorts
 from comfyq.domain.job import WorkerId
@@ -37,7 +38,6 @@ from comfyq.services.worker.losses.orphaned_prompts import OrphanedPrompts
 from comfyq.services.worker.membership import Membership
 from comfyq.services.worker.output_files import OutputCollector
 from comfyq.services.worker.output_retry import OutputRetry
-from comfyq.services.worker.progress import Reporting
 from comfyq.services.worker.prompt_stopper import PromptStopper
 from comfyq.services.worker.renderer import Renderer
 from comfyq.services.worker.run_times import RunTimes
@@ -124,16 +124,8 @@ class JobServices:
             stopper=self.stopper,
             last_look=self.last_look,
             preparer=self.preparer,
-            reporting=self.reporting,
-        )
-
-    @cached_property
-    def reporting(self) -> Reporting:
-        return Reporting(
-            announcer=self.services.announcer,
-            subscriptions=self.services.followers,
-            run_times=self.run_times,
-            timing=self.timing,
+            reporting=reporting_of(self.services, self.run_times),
+            previews=previews_of(self.services, self.ports),
         )
 
     @cached_property

@@ -42,6 +42,14 @@ def _some(text: str) -> str:
     return text
 
 
+class PreviewMethod(StrEnum):
+    AUTO = "auto"  # by a small formula, which costs some milliseconds a step
+    LATENT2RGB = "latent2rgb"  # the same
+    TAESD = "taesd"  # by a small model, which ComfyUI must have; closer to the picture
+    NONE = "none"
+    DEFAULT = "default"  # as ComfyUI was started
+
+
 class Backend(StrEnum):
     EMBEDDED = "embedded"  # SQLite and files: one machine, no server
     EMULATOR = "emulator"  # the AWS adapters against a look-alike of AWS
@@ -259,6 +267,9 @@ class WorkerSettings:
     """With less left on a disk that jobs need, the worker claims none."""
     silent_s: float = 10
     """ComfyUI may be silent for so long before its prompts are given up."""
+    preview_method: PreviewMethod = PreviewMethod.AUTO
+    """How ComfyUI makes previews of running jobs. One older than 0.4.0 makes them as it was
+    started."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

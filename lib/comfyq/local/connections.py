@@ -1,6 +1,5 @@
 """An open socket of the gateway, from the handshake to its end."""
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -9,13 +8,10 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from comfyq.local.following import Following
 from comfyq.local.gateway_settings import GatewaySettings
+from comfyq.local.outbox import Outbox
 from comfyq.ports.clock import Clock
 
 Receive = Callable[[str], Awaitable[None]]
-
-
-class BufferFull(Exception):
-    """The client reads more slowly than frames are posted to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +54,7 @@ class LiveConnection:
         self.gone = anyio.Event()
         self._clock = clock
         self._settings = settings
-        self._outbox: asyncio.Queue[str] = asyncio.Queue(settings.buffer_frames)
+        self._outbox = Outbox(settings.buffer_frames)
         self._ending: Ending | None = None
         self._ended = anyio.Event()
         self._opened_s = self._active_s = anyio.current_time()
@@ -70,10 +66,7 @@ class LiveConnection:
 
     def post(self, text: str) -> None:
         """Put a frame into the buffer; raises BufferFull."""
-        try:
-            self._outbox.put_nowait(text)
-        except asyncio.QueueFull:
-            raise BufferFull(self.id) from None
+        self._outbox.put(text)
 
     def end(self, ending: Ending) -> None:
         """End the socket, at once; only the first ending counts."""

@@ -8,9 +8,10 @@ from typing import Any
 import anyio
 
 from comfyq.aio.logs import log
-from comfyq.local.connections import BufferFull, Ending, LiveConnection
+from comfyq.local.connections import Ending, LiveConnection
 from comfyq.local.gateway_events import Event, EventMaker
 from comfyq.local.gateway_settings import GatewaySettings
+from comfyq.local.outbox import BufferFull
 from comfyq.ports.clock import Clock
 
 Answer = Mapping[str, Any]

@@ -4,6 +4,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
+from comfyq.wire.generate.frames import PREVIEW_BEGINS
+
 ENDS = frozenset({"completed", "failed", "canceled"})
 
 
@@ -25,6 +27,8 @@ class Following:
         and so does one that is not about progress. An error about the job ends the socket, but not
         once the job has been shown: then only a fresh frame of it could not be read for now.
         """
+        if text.startswith(PREVIEW_BEGINS):
+            return not self.ended
         frame = _object(text)
         if "seq" not in frame:
             is_refusal = frame.get("type") == "error" and frame.get("job_id") == self.job_id

@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from comfyq.domain.errors import NotifierUnavailable, TooLarge
 from comfyq.domain.request_signature import ALGORITHM, SignedRequest, is_signed
-from comfyq.local.connections import BufferFull
+from comfyq.local.outbox import BufferFull
 from comfyq.ports.clock import Clock
 from comfyq.ports.notifier import ConnectionGone
 

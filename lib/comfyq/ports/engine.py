@@ -67,6 +67,16 @@ class Ended:
     lost: Sequence[str] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """A picture of what the running node has so far, as ComfyUI made it."""
+
+    prompt_id: PromptId
+    node: str
+    content_type: str
+    image: bytes
+
+
 EngineEvent = Delayed | Started | Advance | Ended
 
 
@@ -178,6 +188,11 @@ class Engine(Protocol):
         Raises:
             NodeFailed, OutOfMemory, DeviceFault, PromptInterrupted, PromptLost, ResultsUnreadable.
         """
+        ...
+
+    def preview(self, prompt_id: PromptId) -> Preview | None:
+        """Return the newest preview of a prompt that is being followed; None if none came since the
+        last call. ComfyUI makes previews of samplers, if it is asked to."""
         ...
 
     async def find(self, prompt_id: PromptId) -> PromptState: ...

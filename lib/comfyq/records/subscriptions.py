@@ -33,6 +33,7 @@ class Subscription:
     connection: Connection
     base_url: str  # what links in its frames begin with
     batch: BatchId | None = None  # it follows this batch, and the job only as one of it
+    previews: bool = False  # it wants pictures of what is being made
 
 
 class SubscriptionRecords:
@@ -40,7 +41,13 @@ class SubscriptionRecords:
         self._table = table
 
     async def connect(
-        self, connection: Connection, caller: Caller, *, base_url: str, now_s: int
+        self,
+        connection: Connection,
+        caller: Caller,
+        *,
+        base_url: str,
+        now_s: int,
+        previews: bool = False,
     ) -> None:
         """Store a socket's caller, because later events of the socket carry no headers."""
         item = {
@@ -48,6 +55,7 @@ class SubscriptionRecords:
             "sk": "META",
             "endpoint": connection.endpoint,
             "base_url": base_url,
+            "previews": previews or None,
             "ttl": now_s + FOLLOW_S,
             **caller_fields(caller),
         }
@@ -74,7 +82,11 @@ class SubscriptionRecords:
     ) -> None:
         """Store who follows a job, at the longest ``until`` its key expires; one that has not
         ``ended`` is listed among the followed ones."""
-        common = {"endpoint": follower.connection.endpoint, "base_url": follower.base_url}
+        common = {
+            "endpoint": follower.connection.endpoint,
+            "base_url": follower.base_url,
+            "previews": follower.previews or None,
+        }
         ttl = _ttl(now_s, until)
         await self._table.write(
             *_puts(job_id, follower, common, ttl),
@@ -214,9 +226,12 @@ def _both(place: str, connection_id: str) -> tuple[Delete, Delete]:
 
 def _subscription(name: str, item: Item) -> Subscription:
     connection_id, *batch_id = name.split("#")
-    connection = Connection(connection_id, item["endpoint"])
-    batch = BatchId(batch_id[0]) if batch_id else None
-    return Subscription(connection, item["base_url"], batch=batch)
+    return Subscription(
+        Connection(connection_id, item["endpoint"]),
+        item["base_url"],
+        batch=BatchId(batch_id[0]) if batch_id else None,
+        previews=item.get("previews", False),
+    )
 
 
 def caller_fields(caller: Caller) -> Item:

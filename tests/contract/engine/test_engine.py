@@ -10,7 +10,6 @@ from PIL import Image
 
 from comfyq.adapters.comfyui.engine import ComfyEngine
 from comfyq.adapters.comfyui.timing import EngineTiming
-from comfyq.adapters.comfyui.tracking.messages import Preview
 from comfyq.domain.job.progress import MOST_RUNNING, Advance, Tracker
 from comfyq.ports.engine import (
     MARK,
@@ -18,6 +17,7 @@ from comfyq.ports.engine import (
     Ended,
     NodeFailed,
     OutOfMemory,
+    Preview,
     Prompt,
     PromptId,
     PromptLost,
@@ -163,21 +163,25 @@ async def test_a_device_without_memory(rig: Any, graphs: Any) -> None:
     await rig.end(await rig.submit(graphs.trivial()))
 
 
-async def test_previews_reach_the_hook(target: Any, graphs: Any) -> None:
-    seen: list[Preview] = []
-    async with ComfyEngine(target.url, on_preview=seen.append) as engine:
-        await _run(engine, graphs.trivial())  # by its end the socket is open
-        prompt_id = await _run(engine, graphs.flux(steps=4))
+async def test_the_newest_preview_of_a_prompt_is_there_once(target: Any, graphs: Any) -> None:
+    async with ComfyEngine(target.url, preview_method="auto") as engine:
+        async for _ in engine.follow(await _submitted(engine, graphs.trivial())):
+            pass  # by its end the socket is open
+        prompt_id = await _submitted(engine, graphs.flux(steps=4))
+        seen: list[Preview] = []
+        async for _ in engine.follow(prompt_id):
+            if (preview := engine.preview(prompt_id)) is not None:
+                seen.append(preview)
+                assert engine.preview(prompt_id) is None
+        assert engine.preview(prompt_id) is None, "of what is not followed any more there is none"
     assert {preview.prompt_id for preview in seen} == {prompt_id}
     assert seen[-1].node == "13"
     assert seen[-1].image.startswith(b"\xff\xd8")
 
 
-async def _run(engine: ComfyEngine, graph: Any) -> PromptId:
+async def _submitted(engine: ComfyEngine, graph: Any) -> PromptId:
     prompt = Prompt(PromptId(str(uuid.uuid4())), graph, {})
     await engine.submit(prompt)
-    async for _ in engine.follow(prompt.id):
-        pass
     return prompt.id
 
 

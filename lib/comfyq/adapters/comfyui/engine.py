@@ -1,7 +1,8 @@
 """The engine port over a real ComfyUI."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -15,10 +16,11 @@ from comfyq.adapters.comfyui.submit.submission import PromptSubmission
 from comfyq.adapters.comfyui.timing import EngineTiming
 from comfyq.adapters.comfyui.tracking.follower import Follower
 from comfyq.adapters.comfyui.tracking.mailbox import Mailboxes
-from comfyq.adapters.comfyui.tracking.messages import Preview, preview, signals
+from comfyq.adapters.comfyui.tracking.messages import preview, signals
 from comfyq.ports.engine import (
     EngineEvent,
     EngineInfo,
+    Preview,
     Prompt,
     PromptId,
     PromptState,
@@ -32,7 +34,8 @@ MAX_CHARS = 200  # of a version or a device's name
 class ComfyEngine:
     """One ComfyUI, by URL. Works inside ``async with``, which owns its session and its socket.
 
-    ``on_preview`` is called from the socket's reader: it must neither wait nor raise.
+    ``preview_method`` is how it is to make previews; None: as it was started. A ComfyUI older than
+    0.4.0 makes them as it was started in any case.
     """
 
     def __init__(
@@ -41,12 +44,12 @@ class ComfyEngine:
         *,
         client_id: str | None = None,
         timing: EngineTiming | None = None,
-        on_preview: Callable[[Preview], None] | None = None,
+        preview_method: str | None = None,
     ) -> None:
         self._url = url.rstrip("/") + "/"
         self._client_id = client_id
         self._timing = timing or EngineTiming()
-        self._on_preview = on_preview
+        self._preview_method = preview_method
         self._mailboxes = Mailboxes()
 
     async def __aenter__(self) -> Self:
@@ -98,6 +101,9 @@ class ComfyEngine:
 
         Also raises EngineError for a ComfyUI older than 0.3.44, which takes no prompt ids.
         """
+        if self._preview_method is not None:
+            extra = {**prompt.extra_data, "preview_method": self._preview_method}
+            prompt = replace(prompt, extra_data=extra)
         client_id = self._socket.client_id
         self._mailboxes.expect(prompt.id, client_id=client_id)
         submission = PromptSubmission(
@@ -124,6 +130,9 @@ class ComfyEngine:
             )
             async for event in follower.events():
                 yield event
+
+    def preview(self, prompt_id: PromptId) -> Preview | None:
+        return self._mailboxes.take_preview(prompt_id)
 
     async def find(self, prompt_id: PromptId) -> PromptState:
         return (await self._client.look(prompt_id)).state
@@ -178,5 +187,5 @@ class ComfyEngine:
         self._mailboxes.deliver(*signals(text))
 
     def _seen(self, frame: bytes) -> None:
-        if self._on_preview is not None and (shown := preview(frame)):
-            self._on_preview(shown)
+        if shown := preview(frame):
+            self._mailboxes.deliver_preview(shown)

@@ -39,6 +39,7 @@ UNDERSTOOD = (
     '{"action": "ping"}'
 )
 MAX_FAULTS = 5  # of a frame that are told
+YES = ("1", "true")  # of a switch in the query
 
 Answer = dict[str, Any]
 
@@ -90,6 +91,7 @@ class WebSocketHandler:
                 caller,
                 base_url=base_url,
                 job_id=_wanted(event.query.get("job_id")),
+                previews=event.query.get("previews") in YES,
             )
         except DomainError as error:
             return _denied(error)
@@ -138,6 +140,8 @@ class WebSocketHandler:
             since = frame.seen(frame.batch_id)
             await self._subscriptions.subscribe_batch(sender, BatchId(frame.batch_id), since=since)
             return
+        if frame.previews:
+            sender = sender.with_previews
         wishes = {JobId(each): frame.seen(each) for each in frame.named}
         refused = await self._subscriptions.subscribe_all(sender, wishes)
         for job_id, error in refused.items():

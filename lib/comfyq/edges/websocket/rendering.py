@@ -1,5 +1,6 @@
 """Render a job as the frame that its followers are sent."""
 
+from base64 import b64encode
 from collections.abc import Callable, Sequence
 
 from pydantic import BaseModel
@@ -7,10 +8,12 @@ from pydantic import BaseModel
 from comfyq.domain.files.output import Output, OutputKind
 from comfyq.domain.job import Job, JobStatus
 from comfyq.domain.job.estimate import NOTHING, Estimate
+from comfyq.domain.job.progress import MAX_NODE_CHARS
 from comfyq.domain.job.shown_status import STATUSES
 from comfyq.domain.submission.batch_progress import BatchProgress
+from comfyq.ports.previews import SmallPicture
 from comfyq.wire.generate.batch_counts import BatchCounts
-from comfyq.wire.generate.frames import MAX_TEXT, BatchFrame, ProgressFrame
+from comfyq.wire.generate.frames import MAX_TEXT, BatchFrame, PreviewFrame, ProgressFrame
 from comfyq.wire.generate.statuses import error_text, failure_of, waits_for
 
 OutputUrl = Callable[[int], str | None]
@@ -61,6 +64,20 @@ def render_batch(progress: BatchProgress) -> bytes:
         progress=progress.progress,
         counts=BatchCounts(**progress.counts),
         seq=progress.seq,
+    )
+    return encode(frame)
+
+
+def render_preview(job: Job, node: str, picture: SmallPicture) -> bytes:
+    """Return the frame of a preview that a node of a running job made."""
+    frame = PreviewFrame(
+        job_id=job.id,
+        attempt=job.attempt,
+        node=node[:MAX_NODE_CHARS],
+        content_type=picture.content_type,
+        width=picture.width,
+        height=picture.height,
+        data=b64encode(picture.content).decode(),
     )
     return encode(frame)
 

@@ -36,6 +36,11 @@ class Connected:
     caller: Caller
     follower: Subscription  # the record that each job it follows gets
 
+    @property
+    def with_previews(self) -> "Connected":
+        """The same client, of which each job that it follows notes that it wants previews."""
+        return replace(self, follower=replace(self.follower, previews=True))
+
 
 Follow = Callable[[Connected], Awaitable[bool]]
 """Makes a client a follower; False: its first frame could not be posted."""
@@ -63,13 +68,20 @@ class Subscriptions:
         self._is_valid = is_valid
 
     async def connect(
-        self, connection: Connection, caller: Caller, *, base_url: str, job_id: JobId | None = None
+        self,
+        connection: Connection,
+        caller: Caller,
+        *,
+        base_url: str,
+        job_id: JobId | None = None,
+        previews: bool = False,
     ) -> None:
         """Store a socket's client. It follows no job yet, because a post would fail until the
         handshake is over.
 
         ``base_url`` is the base of the links in its frames; empty means the public URL.
-        ``job_id`` names a job that the client will follow; it is only checked.
+        ``job_id`` names a job that the client will follow; it is only checked. ``previews`` says
+        that it wants those of all jobs that it follows.
 
         Raises:
             JobNotFound: there is no such job for this caller. Nothing was stored.
@@ -78,7 +90,7 @@ class Subscriptions:
         if job_id is not None:
             await self._visible(caller, job_id)
         await self._subscriptions.connect(
-            connection, caller, base_url=base_url, now_s=self._now_s()
+            connection, caller, base_url=base_url, now_s=self._now_s(), previews=previews
         )
         await self._require_key(connection, caller)
 

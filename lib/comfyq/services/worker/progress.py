@@ -13,6 +13,7 @@ from time import monotonic
 from comfyq.domain import job as jobs
 from comfyq.domain.errors import DomainError, LeaseLost, TooContended, Unavailable
 from comfyq.domain.graph.graph import Graph
+from comfyq.domain.job import Job
 from comfyq.domain.job.node_costs import by_class, by_node, costs_of, learned
 from comfyq.domain.job.progress import Advance, Progress, Tracker
 from comfyq.domain.submission.admission import RAW
@@ -57,6 +58,16 @@ class ProgressReporter:
     @property
     def progress(self) -> Progress:
         return self._tracker.progress
+
+    @property
+    def job(self) -> Job:
+        """The job as it is stored."""
+        return self._held.job
+
+    @property
+    def followers(self) -> Sequence[Subscription]:
+        """Who followed the job when it was last reported on."""
+        return self._followers
 
     def node_times(self) -> Mapping[str, float]:
         """Return what a run that has just ended told of its nodes, for the progress of later ones."""

@@ -28,6 +28,7 @@ from comfyq.services.worker.held_job import HeldJob
 from comfyq.services.worker.input_files import InputPreparer
 from comfyq.services.worker.last_look import LastLook
 from comfyq.services.worker.membership import Membership
+from comfyq.services.worker.previews import Previews
 from comfyq.services.worker.progress import ProgressReporter, Reporting
 from comfyq.services.worker.prompt_stopper import LIVE, PromptStopper
 from comfyq.services.worker.prompts import prompt_id, prompt_of, prompts_of
@@ -71,6 +72,7 @@ class Renderer:
         last_look: LastLook,
         preparer: InputPreparer,
         reporting: Reporting,
+        previews: Previews,
     ) -> None:
         self._engine = engine
         self._membership = membership
@@ -78,6 +80,7 @@ class Renderer:
         self._last_look = last_look
         self._preparer = preparer
         self._reporting = reporting
+        self._previews = previews
 
     async def render(self, held: HeldJob, spec: Spec, turn: Turn) -> Rendering:
         """Run the job's graph, or go on with what an earlier attempt left in ComfyUI.
@@ -97,8 +100,9 @@ class Renderer:
             with tracing.span("submit to ComfyUI"):
                 await self._engine.submit(prompt_of(held.job, prepared))
         reporter = self._reporting.of(held, spec.graph)
-        async with beside(reporter.run()):
-            followed = self._follow(adopted or self.own_prompt(held), reporter, turn)
+        prompt = adopted or self.own_prompt(held)
+        async with beside(reporter.run(), self._previews.run(prompt, reporter)):
+            followed = self._follow(prompt, reporter, turn)
             with tracing.span("render"):
                 ended = await self._within_limits(held, followed)
         held.node_times = reporter.node_times()

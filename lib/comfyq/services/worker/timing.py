@@ -35,6 +35,8 @@ class Timing:
     """The end of a job waits that long for ComfyUI to stop its prompt."""
     followers_s: float = field(default=0.5, metadata=FIXED)
     """For progress alone, the list of followers may be so old."""
+    preview_s: float = field(default=0.5, metadata=FIXED)
+    """Previews of a running job are pushed at most so often."""
     backoff_s: float = field(default=0.2, metadata=FIXED)
     """First pause when the table or storage does not answer; it doubles each time."""
     backoff_most_s: float = field(default=10, metadata=FIXED)

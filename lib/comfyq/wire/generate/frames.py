@@ -12,6 +12,7 @@ MAX_TEXT = 8_000  # characters of a message or error, so that a frame stays far 
 JOB_ID = r"^[A-Za-z0-9_-]{1,100}$"
 MAX_JOBS = 100  # that one frame names
 WAYS = 3  # to name what a frame is about
+PREVIEW_BEGINS = '{"kind":"preview",'  # every frame with a preview, so that it is known unread
 
 
 class ProgressFrame(BaseModel):
@@ -37,6 +38,22 @@ class ProgressFrame(BaseModel):
     node_class: str | None = None  # its class
     nodes_done: int = 0  # those whose results ComfyUI had already are done, too
     nodes_total: int = 0  # of its graph; 0 before a worker has begun it
+
+
+class PreviewFrame(BaseModel):
+    """A picture of what a node has so far, for who asked for previews.
+
+    It may be dropped, and may come after the job's end.
+    """
+
+    kind: Literal["preview"] = "preview"
+    job_id: str
+    attempt: int
+    node: str  # id of the node that makes it
+    content_type: str  # image/jpeg
+    width: int
+    height: int
+    data: str  # the picture in base64, 64,000 characters at most
 
 
 class BatchFrame(BaseModel):
@@ -102,6 +119,7 @@ class SubscribeFrame(Named):
 
     action: Literal["subscribe"]
     since: int | Mapping[str, int] | None = None  # the `seq` that was seen, of several jobs by id
+    previews: bool = False  # send pictures of what jobs make too; a batch has none
 
     def seen(self, target_id: str) -> int | None:
         """Return the version of a job or batch that the client has seen."""

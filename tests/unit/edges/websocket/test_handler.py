@@ -94,6 +94,24 @@ async def test_links_begin_with_the_clients_host_where_no_public_url_is_set(
     assert known[1].base_url == "http://here:8000"
 
 
+@pytest.mark.parametrize(
+    ("query", "wish", "wants"),
+    [({}, {}, False), ({"previews": "1"}, {}, True), ({}, {"previews": True}, True)],
+)
+async def test_previews_are_for_who_asks_by_query_or_frame(
+    world: FollowedJobs,
+    handler: WebSocketHandler,
+    query: dict[str, str],
+    wish: dict[str, bool],
+    wants: bool,
+) -> None:
+    await world.submitted()
+    await handler.handle(golden("connect", queryStringParameters=query))
+    frame = {"action": "subscribe", "job_id": "job-1", **wish}
+    await handler.handle(golden("subscribe", body=json.dumps(frame)))
+    assert [each.previews for each in await world.followers.of_job(JobId("job-1"))] == [wants]
+
+
 async def test_the_handshake_is_refused_for_a_job_that_is_not_there(
     handler: WebSocketHandler,
 ) -> None:

@@ -1,3 +1,4 @@
+import base64
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -11,8 +12,9 @@ from comfyq.domain.files.output import Output, OutputKind
 from comfyq.domain.job import Job, JobError, JobId, JobStatus
 from comfyq.domain.job.estimate import Estimate
 from comfyq.domain.job.progress import Progress
-from comfyq.edges.websocket.rendering import render
-from comfyq.wire.generate.frames import MAX_TEXT
+from comfyq.edges.websocket.rendering import render, render_preview
+from comfyq.ports.previews import MAX_PREVIEW_BYTES, SmallPicture
+from comfyq.wire.generate.frames import MAX_TEXT, PREVIEW_BEGINS
 from tests.followed_jobs import PICTURE
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -105,3 +107,13 @@ def test_a_waiting_job_says_why_and_where_it_waits() -> None:
     shown = json.loads(render(job(), [], output_url=url_of, estimate=estimate))
     assert shown["waits_for"] == "a worker that takes jobs: none is"
     assert (shown["queue_position"], shown["eta_s"], shown["kind"]) == (3, 7, "status")
+
+
+def test_a_preview_is_known_unread_and_below_64_kib() -> None:
+    picture = SmallPicture(b"\xff" * MAX_PREVIEW_BYTES, "image/jpeg", 384, 256)
+    rendered = render_preview(job(attempt=2), "9" * 1_000, picture)
+    assert rendered.decode().startswith(PREVIEW_BEGINS)
+    assert len(rendered) < 64 * 1024
+    shown = json.loads(rendered)
+    assert base64.b64decode(shown["data"]) == picture.content
+    assert (shown["job_id"], shown["attempt"], shown["width"]) == ("job-1", 2, 384)

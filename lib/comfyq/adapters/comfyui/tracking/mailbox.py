@@ -16,7 +16,7 @@ from comfyq.adapters.comfyui.tracking.messages import (
     Signal,
 )
 from comfyq.domain.job.progress import Advance
-from comfyq.ports.engine import PromptId, Started
+from comfyq.ports.engine import Preview, PromptId, Started
 
 MAX_UNREAD = 256
 MAX_AWAITED = 256  # prompts submitted and not yet followed
@@ -36,6 +36,7 @@ class Mailbox:
         self.look_wanted = client_id is None
         self._unread: deque[Advance] = deque(maxlen=MAX_UNREAD)
         self._newest: dict[str, Advance] = {}
+        self._preview: Preview | None = None
         self._wake = asyncio.Event()
 
     def put(self, signal: Signal) -> None:
@@ -65,6 +66,14 @@ class Mailbox:
         unread = list(self._unread)
         self._unread.clear()
         return unread
+
+    def put_preview(self, preview: Preview) -> None:
+        """Keep a preview, in the place of an older one; it wakes nobody."""
+        self._preview = preview
+
+    def take_preview(self) -> Preview | None:
+        preview, self._preview = self._preview, None
+        return preview
 
     async def wait(self, timeout_s: float) -> bool:
         """Wait for a signal: True as soon as there is one, False after the time-out."""
@@ -127,6 +136,15 @@ class Mailboxes:
         for inbox in self._all() if prompt_id is None else self._of(prompt_id):
             for signal in signals:
                 inbox.put(signal)
+
+    def deliver_preview(self, preview: Preview) -> None:
+        for inbox in self._inboxes.get(preview.prompt_id, ()):
+            inbox.put_preview(preview)
+
+    def take_preview(self, prompt_id: PromptId) -> Preview | None:
+        """Return the newest preview of a prompt that is followed, once."""
+        inboxes = self._inboxes.get(prompt_id)
+        return inboxes[0].take_preview() if inboxes else None
 
     def miss(self) -> None:
         """Note that the socket opened or closed, so that every follower polls."""

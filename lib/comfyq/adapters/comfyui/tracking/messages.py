@@ -11,7 +11,7 @@ from typing import Any
 
 from comfyq.adapters.comfyui.answers import parsed
 from comfyq.domain.job.progress import Advance
-from comfyq.ports.engine import PromptId, Started
+from comfyq.ports.engine import Preview, PromptId, Started
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +34,6 @@ Data = Mapping[str, Any]
 
 MAX_STEPS = 10**9  # larger counts are cut to it
 PREVIEW_WITH_METADATA = 4  # the binary frame that says which prompt it belongs to
-
-
-@dataclass(frozen=True, slots=True)
-class Preview:
-    """A preview picture of the running sampler."""
-
-    prompt_id: PromptId
-    node: str
-    content_type: str
-    image: bytes
 
 
 def signals(text: str) -> tuple[PromptId | None, Sequence[Signal]]:

@@ -1,0 +1,28 @@
+"""What a worker tells of the jobs that it runs."""
+
+from comfyq.bootstrap.services import Services
+from comfyq.bootstrap.worker_ports import WorkerPorts
+from comfyq.edges.websocket.rendering import render_preview
+from comfyq.services.worker.previews import Previews
+from comfyq.services.worker.progress import Reporting
+from comfyq.services.worker.run_times import RunTimes
+
+
+def reporting_of(services: Services, run_times: RunTimes) -> Reporting:
+    return Reporting(
+        announcer=services.announcer,
+        subscriptions=services.followers,
+        run_times=run_times,
+        timing=services.settings.timing,
+    )
+
+
+def previews_of(services: Services, ports: WorkerPorts) -> Previews:
+    return Previews(
+        engine=ports.comfyui,
+        scaler=ports.previews,
+        notifier=services.ports.notifier,
+        subscriptions=services.followers,
+        render=render_preview,
+        period_s=services.settings.timing.preview_s,
+    )

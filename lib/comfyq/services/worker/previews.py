@@ -1,0 +1,79 @@
+"""Previews of a running job, for those of its followers that want them.
+
+They are no part of the job: nothing of them is stored, and one that cannot be posted is dropped.
+They have a task and posts of their own, so that no change of the job waits for one.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
+
+from comfyq.aio.logs import log
+from comfyq.aio.tasks import limited
+from comfyq.domain.errors import DomainError
+from comfyq.domain.job import Job
+from comfyq.ports.engine import Engine, Preview, PromptId
+from comfyq.ports.notifier import ConnectionGone, Notifier
+from comfyq.ports.previews import PreviewScaler, SmallPicture
+from comfyq.records.subscriptions import Subscription, SubscriptionRecords
+from comfyq.services.worker.progress import ProgressReporter
+
+LOOKS = 5  # for a new preview, in the time between two
+POSTS_AT_ONCE = 4  # fewer than a notifier makes: others are left to changes of jobs
+
+RenderPreview = Callable[[Job, str, SmallPicture], bytes]
+"""(job, id of the node, picture) -> the frame to post."""
+
+
+class Previews:
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        scaler: PreviewScaler,
+        notifier: Notifier,
+        subscriptions: SubscriptionRecords,
+        render: RenderPreview,
+        period_s: float,
+    ) -> None:
+        self._engine = engine
+        self._scaler = scaler
+        self._notifier = notifier
+        self._subscriptions = subscriptions
+        self._render = render
+        self._period_s = period_s
+        self._posting: set[asyncio.Future[object]] = set()
+
+    async def run(self, prompt: PromptId, reporter: ProgressReporter) -> None:
+        """Post the previews of a prompt until canceled, at most one each ``period_s``."""
+        while True:
+            await asyncio.sleep(self._period_s / LOOKS)
+            wanting = [each for each in reporter.followers if each.previews]
+            seen = self._engine.preview(prompt) if wanting else None
+            if seen is None:
+                continue
+            try:
+                await self._push(reporter.job, seen, wanting)
+            except Exception:  # of a picture that somebody's node made: no job may fail by it
+                log.exception("preview_failed", job=reporter.job.id, node=seen.node)
+            await asyncio.sleep(self._period_s * (LOOKS - 1) / LOOKS)
+
+    async def _push(self, job: Job, seen: Preview, followers: Sequence[Subscription]) -> None:
+        picture = await self._scaler.scaled(seen.image)
+        if picture is None:
+            log.debug("preview_unreadable", job=job.id, node=seen.node)
+            return
+        post = partial(self._post, job, self._render(job, seen.node, picture))
+        # A post cannot be stopped once it has begun: the end of a job waits for none.
+        posting = asyncio.ensure_future(limited(POSTS_AT_ONCE, followers, post))
+        self._posting.add(posting)
+        posting.add_done_callback(self._posting.discard)
+        await asyncio.shield(posting)
+
+    async def _post(self, job: Job, frame: bytes, follower: Subscription) -> None:
+        with suppress(DomainError):  # it is late by the time that another try would pass
+            try:
+                await self._notifier.post(follower.connection, frame)
+            except ConnectionGone:
+                await self._subscriptions.remove(job.id, follower.connection.id)
