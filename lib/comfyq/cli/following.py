@@ -33,14 +33,18 @@ class Pace:
     give_up_s: float = 60  # without an answer of the server
 
 
-def follow(client: ApiClient, job_id: str, *, pace: Pace | None = None) -> Iterator[Json]:
+def follow(
+    client: ApiClient, job_id: str, *, pace: Pace | None = None, previews: bool = False
+) -> Iterator[Json]:
     """The job's progress frames, each newer than the one before; the last one tells its end.
+
+    With ``previews``, their frames come between them.
 
     Raises:
         Refused: there is no such job.
         NotReached: the server does not answer, or has not for ``give_up_s``.
     """
-    return _Following(client, job_id, pace or Pace()).frames()
+    return _Following(client, job_id, pace or Pace(), previews=previews).frames()
 
 
 def has_ended(frame: Json) -> bool:
@@ -49,10 +53,11 @@ def has_ended(frame: Json) -> bool:
 
 
 class _Following:
-    def __init__(self, client: ApiClient, job_id: str, pace: Pace) -> None:
+    def __init__(self, client: ApiClient, job_id: str, pace: Pace, *, previews: bool) -> None:
         self._client = client
         self._job_id = job_id
         self._pace = pace
+        self._previews = previews
         self._newest = (-1, 0.0)
         self._wait: Wait = (None, None)
         self._ended = False
@@ -91,10 +96,14 @@ class _Following:
             return
 
     def _socket(self) -> ProgressSocket:
-        return ProgressSocket(self._url, self._job_id, headers=self._client.key_headers)
+        headers = self._client.key_headers
+        return ProgressSocket(self._url, self._job_id, headers=headers, previews=self._previews)
 
     def _news(self, frame: Json) -> Iterator[Json]:
         """The frame, unless it is older than the newest one, or says the same."""
+        if frame.get("kind") == "preview":
+            yield frame
+            return
         position = (int(frame["seq"]), float(frame["progress"]))
         wait: Wait = (frame.get("waits_for"), frame.get("queue_position"))
         if position > self._newest or (position == self._newest and wait != self._wait):

@@ -1,5 +1,7 @@
 """Seeing a job through to its end, and the exit code that it deserves."""
 
+import os
+import sys
 from pathlib import Path
 
 import typer
@@ -10,6 +12,7 @@ from comfyq.cli.errors import ExitCode
 from comfyq.cli.following import follow
 from comfyq.cli.printing import print_job, print_json
 from comfyq.cli.progress import shown_frames
+from comfyq.cli.terminal_pictures import drawer
 
 GOES_ON = "job {0} goes on: `comfyq watch {0}` follows it, `comfyq download {0}` fetches its files"
 
@@ -48,8 +51,9 @@ def see_through(client: ApiClient, job: Json, folder: Path, *, as_json: bool) ->
 def follow_to_end(client: ApiClient, job_id: str, *, as_json: bool) -> Json:
     """Show each frame; the last one."""
     frame: Json = {}
-    with shown_frames(as_json=as_json) as show_frame:
-        for frame in follow(client, job_id):
+    draw = drawer(os.environ) if sys.stderr.isatty() and not as_json else None
+    with shown_frames(as_json=as_json, draw=draw) as show_frame:
+        for frame in follow(client, job_id, previews=draw is not None):
             show_frame(frame)
     return frame
 

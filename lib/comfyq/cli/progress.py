@@ -6,41 +6,51 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from comfyq.cli.canvas import Canvas
 from comfyq.cli.client import Json
 from comfyq.cli.printing import counts_of, print_json
+from comfyq.cli.terminal_pictures import Draw
 
 Show = Callable[[Json], None]
 
+BAR = 20  # columns; the rest of 80 is for what the job does
+
 
 @contextmanager
-def shown_frames(*, as_json: bool) -> Iterator[Show]:
-    """Return the function to call with each frame."""
+def shown_frames(*, as_json: bool, draw: Draw | None = None) -> Iterator[Show]:
+    """Return the function to call with each frame; ``draw`` shows the pictures of previews."""
     if as_json:
         yield print_json
         return
     columns = (
         TextColumn("{task.description:<9}"),
-        BarColumn(),
+        BarColumn(bar_width=BAR),
         TaskProgressColumn(),
-        TextColumn("{task.fields[steps]}"),
+        TextColumn("{task.fields[doing]}", markup=False),
         TimeElapsedColumn(),
     )
     # standard output is for the result
     with Progress(*columns, console=Console(stderr=True)) as progress:
-        bar = progress.add_task("queued", total=1.0, steps="")
-
+        bar = progress.add_task("queued", total=1.0, doing="")
+        canvas = None if draw is None else Canvas(progress.console, draw)
         reason: str | None = None  # to wait, as printed last
 
         def show(frame: Json) -> None:
             nonlocal reason
+            if frame.get("kind") == "preview":
+                if canvas is not None:
+                    canvas.show(frame)
+                return
             if frame.get("waits_for") != reason and (reason := frame.get("waits_for")):
                 # a line of its own: beside the bar a narrow terminal cuts it
                 progress.console.print(f"waits for {reason}", markup=False, highlight=False)
+                if canvas is not None:
+                    canvas.leave()
             progress.update(
                 bar,
                 description=frame["status"],
                 completed=frame["progress"],
-                steps=_steps(frame),
+                doing=_doing(frame),
                 refresh=True,
             )
 
@@ -69,8 +79,15 @@ def shown_batch(*, as_json: bool) -> Iterator[Show]:
         yield show
 
 
-def _steps(frame: Json) -> str:
-    if frame["max_steps"]:
-        return f"step {frame['step']} of {frame['max_steps']}"
-    position = frame.get("queue_position")
-    return "next" if position == 0 else f"place {position}" if position else ""
+def _doing(frame: Json) -> str:
+    """Say what a job does, in the room beside a bar."""
+    if frame["status"] != "running":
+        position = frame.get("queue_position")
+        return "next" if position == 0 else f"place {position}" if position else ""
+    steps = f"{frame['step']}/{frame['max_steps']}" if frame["max_steps"] else ""
+    said = [f"{frame.get('node_class') or 'step'} {steps}" if steps else frame.get("node_class")]
+    if frame.get("nodes_total"):
+        said.append(f"{frame['nodes_done']}/{frame['nodes_total']} nodes")
+    if frame.get("eta_s"):
+        said.append(f"{frame['eta_s']} s left")
+    return ", ".join(filter(None, said))

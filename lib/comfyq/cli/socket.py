@@ -10,6 +10,7 @@ import websocket
 CONNECT_TIMEOUT_S = 5.0
 CLOSE_TIMEOUT_S = 1
 PING_S = 300.0  # API Gateway closes what was silent for 600 s
+PREVIEWS = "previews=1"  # of the query with which a socket is opened
 
 
 class SocketGone(Exception):
@@ -31,10 +32,13 @@ class ProgressSocket:
         *,
         headers: Mapping[str, str] | None = None,
         ping_s: float = PING_S,
+        previews: bool = False,
     ) -> None:
-        """``headers`` are sent with the handshake."""
+        """``headers`` are sent with the handshake; with ``previews``, their frames come too."""
         self._job_id = job_id
         self._ping_s = ping_s
+        if previews:
+            url += ("&" if "?" in url else "?") + PREVIEWS
         self._socket = _opened(url, headers or {})
         self._said_at = time.monotonic()
         if job_id not in url:  # a WebSocket API as AWS has it; ours subscribes by itself
@@ -58,7 +62,8 @@ class ProgressSocket:
             frame = self._received(left_s)
             if frame.get("type") == "error":
                 raise SocketGone(str(frame.get("message")))
-            if frame.get("job_id") == self._job_id and "seq" in frame:
+            is_told = "seq" in frame or frame.get("kind") == "preview"
+            if frame.get("job_id") == self._job_id and is_told:
                 return frame
         return None
 

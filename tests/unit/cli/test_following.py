@@ -149,3 +149,19 @@ def test_people_read_the_reason_and_its_changes(capsys: pytest.CaptureFixture[st
         show(frame(3))
     printed = capsys.readouterr().err
     assert [printed.count(f"waits for {each}") for each in ("a [worker]", "b")] == [1, 1]
+
+
+def test_previews_come_between_frames_for_who_asks(api: FakeApi) -> None:
+    api.answer(PATH, api.job())
+    preview = {"kind": "preview", "job_id": JOB, "attempt": 1, "node": "3", "data": ""}
+    api.sockets.append([frame(2), preview, frame(3, "completed", 1)])
+    shown = [each.get("kind") for each in follow(ApiClient(api.url), JOB, previews=True)]
+    assert shown == ["status", None, "preview", None]
+
+
+def test_people_read_what_a_running_job_does(capsys: pytest.CaptureFixture[str]) -> None:
+    with shown_frames(as_json=False) as show:
+        at = {"node_class": "KSampler", "nodes_done": 4, "nodes_total": 9, "eta_s": 12}
+        show(frame(2, step=3, max_steps=20, **at))
+    said = capsys.readouterr().err
+    assert "KSampler 3/20, 4/9 nodes, 12 s left" in " ".join(said.split())
