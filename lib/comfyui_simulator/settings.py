@@ -22,6 +22,8 @@ class Generation:
     """Lists of the newer node schema are checked, not only the classic ones."""
     throttles_progress: bool
     """Steps that follow too soon are not announced, unless a preview comes with them."""
+    previews_by_prompt: bool
+    """A prompt may say how its previews are made: `preview_method` of its extra data."""
     operating_system: str
     features: dict[str, Any]
     """What the server answers to a client's feature flags."""
@@ -37,6 +39,7 @@ GENERATIONS = {
         names_missing_nodes=False,
         checks_combos=False,
         throttles_progress=False,
+        previews_by_prompt=False,
         operating_system="posix",
         features=_FEATURES,
     ),
@@ -47,6 +50,7 @@ GENERATIONS = {
         names_missing_nodes=True,
         checks_combos=True,
         throttles_progress=True,
+        previews_by_prompt=True,
         operating_system="linux",
         features=_FEATURES
         | {

@@ -5,7 +5,7 @@ import json
 import os
 import secrets
 import urllib.request
-from base64 import b64encode
+from base64 import b64decode, b64encode
 from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
@@ -49,13 +49,13 @@ def pixels(up: Process, job_id: str) -> bytes:
     return picture.convert("RGB").tobytes()
 
 
-def followed(up: Process, job_id: str) -> list[dict[str, Any]]:
+def followed(up: Process, job_id: str, query: str = "") -> list[dict[str, Any]]:
     """Every frame of a job, up to its last."""
     follower = websocket.create_connection(
-        f"{up.url.replace('http', 'ws')}/ws/progress/{job_id}", timeout=120
+        f"{up.url.replace('http', 'ws')}/ws/progress/{job_id}{query}", timeout=120
     )
     frames = [json.loads(follower.recv())]
-    while frames[-1]["status"] in ("queued", "running"):
+    while frames[-1].get("status", "running") in ("queued", "running"):
         frames.append(json.loads(follower.recv()))
     follower.close()
     return frames
@@ -78,6 +78,22 @@ def test_its_steps_are_on_the_socket(up: Process) -> None:
     assert steps == sorted(steps)
     assert any(0 < step < 150 for step in steps)
     assert frames[-1]["step"] == 150
+
+
+def test_previews_and_nodes_are_on_the_socket(up: Process) -> None:
+    fresh = secrets.randbelow(2**32)
+    job_id = submit(up, width=128, height=128, steps=150, seed=fresh, loras=[LORA])
+    frames = followed(up, job_id, "?previews=1")
+    shown = [frame for frame in frames if frame["kind"] == "preview"]
+    told = [frame for frame in frames if frame["kind"] != "preview"]
+    progress = [frame["progress"] for frame in told]
+    assert progress == sorted(progress)
+    assert progress[-1] == 1 > progress[-2]
+    assert told[-1]["nodes_done"] == told[-1]["nodes_total"] > 0
+    assert "SamplerCustomAdvanced" in {frame["node_class"] for frame in told}
+    assert shown, "ComfyUI makes previews: it is new enough, or was started with them"
+    with Image.open(io.BytesIO(b64decode(shown[0]["data"]))) as picture:
+        assert picture.size == (shown[0]["width"], shown[0]["height"])
 
 
 def test_thirty_jobs_at_once_all_complete(up: Process) -> None:

@@ -1,15 +1,20 @@
 """The documented clients against a real server."""
 
+import base64
+import io
 import json
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+import websocket
+from PIL import Image
 
 from tests.e2e.clients import CURL_HEALTH, CURL_STATUS, CURL_SUBMIT, FOLLOWING, POLLING
 from tests.processes import Processes
@@ -68,6 +73,30 @@ def test_the_socket_client_follows_to_the_end(port: int) -> None:
     job_id = shell(CURL_SUBMIT.substitute(port=port))["id"]
     lines = python(FOLLOWING.substitute(port=port, job_id=job_id))
     assert lines[-1] == "Progress: 100% - completed"
+
+
+def test_previews_and_nodes_for_who_asks(port: int) -> None:
+    body = {"prompt": "a fox", "workflow": "flux-hires.json", "steps": 80}
+    request = urllib.request.Request(
+        f"http://localhost:{port}/generate",
+        data=json.dumps(body).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    with urllib.request.urlopen(request) as answer:
+        job_id = json.load(answer)["id"]
+    url = f"ws://localhost:{port}/ws/progress/{job_id}"
+    with closing(websocket.create_connection(f"{url}?previews=1", timeout=30)) as client:
+        frames = [json.loads(text) for text in iter(client.recv, "")]
+    told = [frame for frame in frames if frame["kind"] != "preview"]
+    progress = [frame["progress"] for frame in told]
+    assert progress == sorted(progress)
+    assert progress[-1] == 1 > progress[-2], "two samplers, one after the other"
+    assert (told[-1]["nodes_done"], told[-1]["nodes_total"]) == (18, 18)
+    samplers = {frame["node"] for frame in told if frame["node_class"] == "SamplerCustomAdvanced"}
+    shown = [frame for frame in frames if frame["kind"] == "preview"]
+    assert samplers >= {frame["node"] for frame in shown} != set()
+    with Image.open(io.BytesIO(base64.b64decode(shown[0]["data"]))) as picture:
+        assert picture.size == (shown[0]["width"], shown[0]["height"])
 
 
 def test_every_documented_page_is_there(port: int) -> None:

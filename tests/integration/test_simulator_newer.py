@@ -72,6 +72,14 @@ async def test_fast_steps_without_previews_are_skipped() -> None:
     assert len(values) < 20
 
 
+async def test_a_prompt_may_want_no_previews(tape: Tape) -> None:
+    for method in ("none", "auto"):
+        extra = {"preview_method": method}
+        await tape.run(changed("sd15", "3", steps=2, seed=len(method)), extra_data=extra)
+        shown = [event for event in tape.events if event["type"] == "frame 4"]
+        assert bool(shown) is (method != "none")
+
+
 async def test_two_nodes_made_of_the_same_run_once(tape: Tape) -> None:
     prompt_id = await tape.run({**GRAPHS["trivial"], "3": GRAPHS["trivial"]["2"]})
     reply = await tape.ask("GET", f"/history/{prompt_id}")

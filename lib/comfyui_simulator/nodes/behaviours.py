@@ -53,10 +53,10 @@ async def load_file(call: Call) -> NodeResult:
 async def sample(call: Call) -> NodeResult:
     """Take the steps of a sampler one after another, each with a preview if a client watches."""
     settings, result = call.context.settings, call.combined()
-    total = _steps(call)
+    total, every = _steps(call), _preview_every_steps(call)
     for step in range(1, total + 1):
         await asyncio.sleep(settings.step_s)
-        with_preview = settings.preview_every_steps and step % settings.preview_every_steps == 0
+        with_preview = every and step % every == 0
         picture = _preview(result, step, settings.preview_px) if with_preview else None
         await call.advance(step, total, picture)
     call.context.stats.samplings[call.prompt.prompt_id] += 1
@@ -68,6 +68,12 @@ def _steps(call: Call) -> int:
         return call.combined().steps
     first, last = call.inputs["start_at_step"], call.inputs["end_at_step"]
     return max(0, min(int(call.inputs["steps"]), int(last)) - int(first))
+
+
+def _preview_every_steps(call: Call) -> int:
+    settings = call.context.settings
+    asked = call.prompt.extra_data.get("preview_method") if settings.wire.previews_by_prompt else None
+    return 0 if asked == "none" else settings.preview_every_steps
 
 
 def _preview(value: Value, step: int, px: int) -> Callable[[], Awaitable[Preview]]:
