@@ -29,7 +29,7 @@ from comfyq.services.notify.announcer import Announcer
 from comfyq.services.worker.disk_cleanup import DiskCleanup
 from comfyq.services.worker.input_files import InputPreparer
 from comfyq.services.worker.renderer import Turn
-from comfyq.services.worker.run_times import RunTimes
+from comfyq.services.worker.reporting.run_times import RunTimes
 from comfyq.services.worker.timing import Timing
 from comfyq.testing.memory.assets import MemoryAssets
 from comfyq.testing.memory.clock import ManualClock
@@ -127,9 +127,7 @@ class Farm:
         await self.queue.send(job.id, tenant=job.tenant)
         return job
 
-    async def follow(
-        self, job: Job, connection: str = "c1", *, previews: bool = False
-    ) -> None:
+    async def follow(self, job: Job, connection: str = "c1", *, previews: bool = False) -> None:
         follower = Subscription(
             Connection(connection, "http://gateway"), "http://api", previews=previews
         )

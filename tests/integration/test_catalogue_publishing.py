@@ -8,9 +8,9 @@ import pytest
 
 from comfyq.adapters.authentication.local_owner import OWNER
 from comfyq.bootstrap.backends import open_ports
-from comfyq.bootstrap.membership import membership_of
 from comfyq.bootstrap.services import Services
 from comfyq.bootstrap.worker import open_worker
+from comfyq.bootstrap.workers.membership import membership_of
 from comfyq.config import Settings
 from comfyq.domain.errors import InvalidGraph, InvalidParameters
 from comfyq.domain.graph.node_catalogue import NodeCatalogue

@@ -23,10 +23,10 @@ from comfyq.adapters.pictures.previews import PillowPreviews
 from comfyq.aio.logs import log
 from comfyq.bootstrap.disks import disk_cleanup_of, folders_of, space_of
 from comfyq.bootstrap.identity import OwnFolder, any_shown, dead_workers, take_identity
-from comfyq.bootstrap.membership import admit
 from comfyq.bootstrap.services import Services
 from comfyq.bootstrap.worker_ports import MachinePorts, WorkerPorts
 from comfyq.bootstrap.worker_services import JobServices, WorkerServices
+from comfyq.bootstrap.workers.membership import admit
 from comfyq.domain.errors import Unavailable
 from comfyq.domain.files.fetch_exceptions import allowed_entries
 from comfyq.edges.worker.worker import Worker

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from functools import cached_property
 
-from comfyq.bootstrap.membership import membership_of
-from comfyq.bootstrap.reporting import previews_of, reporting_of
 from comfyq.bootstrap.services import Services
 from comfyq.bootstrap.worker_ports import MachinePorts, WorkerPorts
+from comfyq.bootstrap.workers.membership import membership_of
+from comfyq.bootstrap.workers.reporting import previews_of, reporting_of
 from comfyq.domain.job import WorkerId
 from comfyq.edges.worker.attempts import Attempts
 from comfyq.edges.worker.catalogue_watch import CatalogueWatch
@@ -40,7 +40,7 @@ from comfyq.services.worker.output_files import OutputCollector
 from comfyq.services.worker.output_retry import OutputRetry
 from comfyq.services.worker.prompt_stopper import PromptStopper
 from comfyq.services.worker.renderer import Renderer
-from comfyq.services.worker.run_times import RunTimes
+from comfyq.services.worker.reporting.run_times import RunTimes
 from comfyq.services.workflows.node_catalogues import CataloguePublisher
 
 ENGINE_LOOK_S = 5.0  # between two checks that ComfyUI answers

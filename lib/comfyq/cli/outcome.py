@@ -11,8 +11,8 @@ from comfyq.cli.downloading import download_outputs
 from comfyq.cli.errors import ExitCode
 from comfyq.cli.following import follow
 from comfyq.cli.printing import print_job, print_json
-from comfyq.cli.progress import shown_frames
-from comfyq.cli.terminal_pictures import drawer
+from comfyq.cli.terminal.pictures import drawer
+from comfyq.cli.terminal.progress import shown_frames
 
 GOES_ON = "job {0} goes on: `comfyq watch {0}` follows it, `comfyq download {0}` fetches its files"
 
@@ -51,7 +51,9 @@ def see_through(client: ApiClient, job: Json, folder: Path, *, as_json: bool) ->
 def follow_to_end(client: ApiClient, job_id: str, *, as_json: bool) -> Json:
     """Show each frame; the last one."""
     frame: Json = {}
-    draw = drawer(os.environ) if sys.stderr.isatty() and not as_json else None
+    draw = None
+    if sys.stderr.isatty() and not as_json:
+        draw = drawer(os.environ)  # noqa: TID251 - what the terminal says of itself
     with shown_frames(as_json=as_json, draw=draw) as show_frame:
         for frame in follow(client, job_id, previews=draw is not None):
             show_frame(frame)

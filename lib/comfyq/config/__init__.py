@@ -21,12 +21,12 @@ from comfyq.config.groups import (
     MinioSettings,
     Settings,
     TenantSettings,
-    WorkerSettings,
 )
 from comfyq.config.metrics import MetricsSettings
 from comfyq.config.oidc import OidcSettings
 from comfyq.config.traces import TracesSettings
 from comfyq.config.webhooks import WebhookSettings
+from comfyq.config.worker import WorkerSettings
 
 __all__ = [
     "LOOK_ALIKE_ACCESS",

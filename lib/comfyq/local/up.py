@@ -13,12 +13,12 @@ from comfyq.bootstrap.backends import open_ports
 from comfyq.bootstrap.identity import worker_processes
 from comfyq.bootstrap.machine.data_check import refuse_damage
 from comfyq.bootstrap.machine.output_folders import output_folders
-from comfyq.bootstrap.membership import simulator_refused
 from comfyq.bootstrap.provisioning import provisioned
 from comfyq.bootstrap.runtime_file import COMFYUI_URLS, runtime_file
 from comfyq.bootstrap.services import Services
 from comfyq.bootstrap.telemetry.traces import traced
 from comfyq.bootstrap.worker import evict_dead_workers, open_worker, remove_dead_workers
+from comfyq.bootstrap.workers.membership import simulator_refused
 from comfyq.config import (
     LOOK_ALIKE_ACCESS,
     PROJECT,

@@ -9,12 +9,12 @@ from pathlib import Path
 from comfyq.aio.logs import log
 from comfyq.aio.tasks import beside, first_of
 from comfyq.bootstrap.backends import open_ports
-from comfyq.bootstrap.membership import NotAdmitted
 from comfyq.bootstrap.ports import MissingSetting
 from comfyq.bootstrap.services import Services
 from comfyq.bootstrap.telemetry.measurements import metrics_port, written_metrics
 from comfyq.bootstrap.telemetry.traces import traced
 from comfyq.bootstrap.worker import NotComfyUI, open_worker, remove_dead_workers
+from comfyq.bootstrap.workers.membership import NotAdmitted
 from comfyq.config import InvalidSettings, Settings, read_settings
 from comfyq.domain.errors import ClockSkewed
 from comfyq.edges.worker.worker import Worker

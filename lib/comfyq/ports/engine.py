@@ -77,6 +77,14 @@ class Preview:
     image: bytes
 
 
+class PreviewMethod(StrEnum):
+    AUTO = "auto"  # by a small formula, which costs some milliseconds a step
+    LATENT2RGB = "latent2rgb"  # the same
+    TAESD = "taesd"  # by a small model, which ComfyUI must have; closer to the picture
+    NONE = "none"
+    DEFAULT = "default"  # as ComfyUI was started
+
+
 EngineEvent = Delayed | Started | Advance | Ended
 
 

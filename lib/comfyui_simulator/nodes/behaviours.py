@@ -72,7 +72,9 @@ def _steps(call: Call) -> int:
 
 def _preview_every_steps(call: Call) -> int:
     settings = call.context.settings
-    asked = call.prompt.extra_data.get("preview_method") if settings.wire.previews_by_prompt else None
+    asked = (
+        call.prompt.extra_data.get("preview_method") if settings.wire.previews_by_prompt else None
+    )
     return 0 if asked == "none" else settings.preview_every_steps
 
 

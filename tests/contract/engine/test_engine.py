@@ -18,6 +18,7 @@ from comfyq.ports.engine import (
     NodeFailed,
     OutOfMemory,
     Preview,
+    PreviewMethod,
     Prompt,
     PromptId,
     PromptLost,
@@ -164,7 +165,7 @@ async def test_a_device_without_memory(rig: Any, graphs: Any) -> None:
 
 
 async def test_the_newest_preview_of_a_prompt_is_there_once(target: Any, graphs: Any) -> None:
-    async with ComfyEngine(target.url, preview_method="auto") as engine:
+    async with ComfyEngine(target.url, preview_method=PreviewMethod.AUTO) as engine:
         async for _ in engine.follow(await _submitted(engine, graphs.trivial())):
             pass  # by its end the socket is open
         prompt_id = await _submitted(engine, graphs.flux(steps=4))

@@ -3,7 +3,7 @@
 import pytest
 
 from comfyq.adapters.comfyui.engine import ComfyEngine
-from comfyq.bootstrap.membership import admit
+from comfyq.bootstrap.workers.membership import admit
 from comfyq.domain.errors import TableUnavailable
 from comfyq.domain.job import WorkerId
 from comfyq.edges.worker.engine_watch import EngineWatch
@@ -42,7 +42,7 @@ async def test_it_is_named_with_the_reason_in_words(url: str) -> None:
 async def test_a_table_that_does_not_answer_is_named_and_no_comfyui(
     monkeypatch: pytest.MonkeyPatch, do: Deed
 ) -> None:
-    monkeypatch.setattr("comfyq.bootstrap.membership.FIRST_LOOK_S", 0.05)
+    monkeypatch.setattr("comfyq.bootstrap.workers.membership.FIRST_LOOK_S", 0.05)
     rule = Rule(port="table", call="get", do=do, times=0, seconds=60)
     table = FaultyTable(MemoryTable(clock=ManualClock()), [rule])
     with logged() as lines:

@@ -8,8 +8,8 @@ import pytest
 from comfyq.cli.client import ApiClient, Json
 from comfyq.cli.errors import NotReached, Refused
 from comfyq.cli.following import Pace, follow
-from comfyq.cli.progress import shown_frames
 from comfyq.cli.socket import ProgressSocket, SocketGone
+from comfyq.cli.terminal.progress import shown_frames
 from tests.fake_api import JOB, Close, Deaf, FakeApi, Heard, fake_api, frame
 
 FAST = Pace(quiet_s=0.05, pause_s=0.001, longest_pause_s=0.01, give_up_s=30)
@@ -161,7 +161,7 @@ def test_previews_come_between_frames_for_who_asks(api: FakeApi) -> None:
 
 def test_people_read_what_a_running_job_does(capsys: pytest.CaptureFixture[str]) -> None:
     with shown_frames(as_json=False) as show:
-        at = {"node_class": "KSampler", "nodes_done": 4, "nodes_total": 9, "eta_s": 12}
-        show(frame(2, step=3, max_steps=20, **at))
+        at = {"step": 3, "max_steps": 20, "nodes_done": 4, "nodes_total": 9, "eta_s": 12}
+        show(frame(2) | at | {"node_class": "KSampler"})
     said = capsys.readouterr().err
     assert "KSampler 3/20, 4/9 nodes, 12 s left" in " ".join(said.split())

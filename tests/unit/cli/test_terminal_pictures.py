@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 from rich.console import Console
 
-from comfyq.cli.canvas import Canvas
-from comfyq.cli.terminal_pictures import ROWS, drawer, iterm2, kitty, sixel
+from comfyq.cli.terminal.canvas import Canvas
+from comfyq.cli.terminal.pictures import ROWS, drawer, iterm2, kitty, sixel
 
 
 def jpeg(width: int = 60, height: int = 40) -> bytes:
@@ -74,30 +74,20 @@ def test_sixel_draws_the_picture() -> None:
 
 def read_sixel(written: str) -> Image.Image:
     """Return the picture that a terminal would show."""
-    size, body = re.fullmatch(
-        r'\x1bP0;1;0q"1;1;(\d+;\d+)(.*)\x1b\\', written, re.DOTALL
-    ).groups()  # type: ignore[union-attr]
-    width, height = map(int, size.split(";"))
-    picture = Image.new("RGB", (width, height), "white")
-    palette: dict[str, tuple[int, ...]] = {}
-    color, x, top = "0", 0, 0
-    for token in re.findall(r"#\d+;2;\d+;\d+;\d+|#\d+|!\d+.|\$|-|[?-~]", body):
-        if token.startswith("#") and ";" in token:
-            name, _, *shares = token[1:].split(";")
-            palette[name] = tuple(int(share) * 255 // 100 for share in shares)
-        elif token.startswith("#"):
-            color = token[1:]
-        elif token == "$":
-            x = 0
-        elif token == "-":
-            x, top = 0, top + 6
-        else:
-            count, bits = (int(token[1:-1]), token[-1]) if token[0] == "!" else (1, token)
-            for column in range(x, x + count):
-                for row in range(6):
-                    if (ord(bits) - 63) >> row & 1:
-                        picture.putpixel((column, top + row), palette[color])
-            x += count
+    head = re.match(r'\x1bP0;1;0q"1;1;(\d+);(\d+)', written)
+    assert head is not None
+    picture = Image.new("RGB", (int(head[1]), int(head[2])), "white")
+    palette = {
+        name: tuple(int(share) * 255 // 100 for share in shares)
+        for name, *shares in re.findall(r"#(\d+);2;(\d+);(\d+);(\d+)", written)
+    }
+    body = re.sub(r"#\d+;2;\d+;\d+;\d+", "", written[head.end() :].removesuffix("\x1b\\"))
+    for band, lines in enumerate(body.removesuffix("-").split("-")):
+        for name, runs in re.findall(r"#(\d+)([^#$]+)", lines):
+            signs = "".join(int(count) * sign for count, sign in re.findall(r"!(\d+)(.)", runs))
+            for x, sign in enumerate(signs):
+                for row in (row for row in range(6) if ord(sign) - 63 >> row & 1):
+                    picture.putpixel((x, 6 * band + row), palette[name])
     return picture
 
 

@@ -21,6 +21,7 @@ from comfyq.ports.engine import (
     EngineEvent,
     EngineInfo,
     Preview,
+    PreviewMethod,
     Prompt,
     PromptId,
     PromptState,
@@ -44,7 +45,7 @@ class ComfyEngine:
         *,
         client_id: str | None = None,
         timing: EngineTiming | None = None,
-        preview_method: str | None = None,
+        preview_method: PreviewMethod | None = None,
     ) -> None:
         self._url = url.rstrip("/") + "/"
         self._client_id = client_id

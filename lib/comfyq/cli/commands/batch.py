@@ -22,7 +22,7 @@ from comfyq.cli.client import ApiClient, Json, client_at
 from comfyq.cli.errors import Refused
 from comfyq.cli.options import AsJson, LabelOptions, Priority, Url
 from comfyq.cli.outcome import exit_as
-from comfyq.cli.progress import shown_batch
+from comfyq.cli.terminal.progress import shown_batch
 from comfyq.cli.values.labels import labels_given
 
 UNKNOWN: Schema = {"properties": {}}

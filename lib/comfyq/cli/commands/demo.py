@@ -16,8 +16,8 @@ from comfyq.cli.client import ApiClient, Json
 from comfyq.cli.downloading import download_outputs
 from comfyq.cli.errors import ExitCode
 from comfyq.cli.following import follow
-from comfyq.cli.progress import shown_frames
 from comfyq.cli.starting import readable_failures, settings_with
+from comfyq.cli.terminal.progress import shown_frames
 from comfyq.local.up import Up, UpOptions, running
 from comfyui_simulator import Simulator, SimulatorSettings
 

@@ -9,10 +9,10 @@ import typer
 
 from comfyq.aio.logs import log
 from comfyq.bootstrap.identity import WorkerIdTaken
-from comfyq.bootstrap.membership import NotAdmitted
 from comfyq.bootstrap.ports import MissingSetting
 from comfyq.bootstrap.supervision import SupervisorTaken
 from comfyq.bootstrap.worker import NotComfyUI
+from comfyq.bootstrap.workers.membership import NotAdmitted
 from comfyq.cli.addresses import EVERY_ONE, open_urls
 from comfyq.cli.errors import CannotStart
 from comfyq.cli.options import AsJson, ComfyUI, ComfyUICommand, ComfyUIDir, DataDir, Host, Port

@@ -8,8 +8,8 @@ from comfyq.cli.client import ApiClient, Json, client_at
 from comfyq.cli.options import AsJson, Url
 from comfyq.cli.outcome import exit_as, follow_to_end
 from comfyq.cli.printing import print_batch, print_job, print_json
-from comfyq.cli.progress import shown_batch
 from comfyq.cli.targets import JobOrBatchId, job_or_batch
+from comfyq.cli.terminal.progress import shown_batch
 
 POLL_S = 1.0
 

@@ -7,10 +7,10 @@ import typer
 
 from comfyq.aio.logs import log
 from comfyq.bootstrap.identity import WorkerIdTaken
-from comfyq.bootstrap.membership import NotAdmitted
 from comfyq.bootstrap.ports import MissingSetting
 from comfyq.bootstrap.supervision import SupervisorTaken
 from comfyq.bootstrap.worker import NotComfyUI
+from comfyq.bootstrap.workers.membership import NotAdmitted
 from comfyq.cli.errors import CannotStart
 from comfyq.cli.options import AsJson, ComfyUI, ComfyUICommand, ComfyUIDir, DataDir
 from comfyq.cli.starting import (

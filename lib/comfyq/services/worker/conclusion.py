@@ -21,7 +21,7 @@ from comfyq.services.worker.disk_cleanup import DiskCleanup
 from comfyq.services.worker.held_job import HeldJob
 from comfyq.services.worker.output_files import OutputCollector
 from comfyq.services.worker.renderer import Renderer
-from comfyq.services.worker.run_times import RunTimes
+from comfyq.services.worker.reporting.run_times import RunTimes
 from comfyq.telemetry.tracing import tracing
 
 

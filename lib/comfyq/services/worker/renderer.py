@@ -28,10 +28,10 @@ from comfyq.services.worker.held_job import HeldJob
 from comfyq.services.worker.input_files import InputPreparer
 from comfyq.services.worker.last_look import LastLook
 from comfyq.services.worker.membership import Membership
-from comfyq.services.worker.previews import Previews
-from comfyq.services.worker.progress import ProgressReporter, Reporting
 from comfyq.services.worker.prompt_stopper import LIVE, PromptStopper
 from comfyq.services.worker.prompts import prompt_id, prompt_of, prompts_of
+from comfyq.services.worker.reporting.previews import Previews
+from comfyq.services.worker.reporting.reporter import ProgressReporter, Reporting
 from comfyq.telemetry.numbers import RUN_SECONDS
 from comfyq.telemetry.tracing import tracing
 

@@ -66,9 +66,7 @@ class JobView(BaseModel):
     max_steps: int = 0
     node: str | None = Field(None, description="Id of the node that is executing.")
     node_class: str | None = Field(None, description="Its class.")
-    nodes_done: int = Field(
-        0, description="Nodes whose results ComfyUI had already are done, too."
-    )
+    nodes_done: int = Field(0, description="Nodes whose results ComfyUI had already are done, too.")
     nodes_total: int = Field(0, description="Of its graph; 0 before a worker has begun it.")
     eta_s: int | None = Field(
         None,

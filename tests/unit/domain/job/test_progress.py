@@ -109,7 +109,11 @@ def test_a_second_sampler_goes_on_where_the_first_one_ended() -> None:
 
 
 def test_what_was_cached_is_done_and_what_is_left_is_the_whole() -> None:
-    graph = {"1": node("UNETLoader"), "2": node("KSampler", steps=4), "3": node("KSampler", steps=4)}
+    graph = {
+        "1": node("UNETLoader"),
+        "2": node("KSampler", steps=4),
+        "3": node("KSampler", steps=4),
+    }
     cached = [Advance(at, done=True, cached=True) for at in ("1", "2")]
     shown = followed([*cached, Advance("3"), Advance("3", step=1, max_steps=4)], Tracker.of(graph))
     assert shown[2].fraction == 0

@@ -19,7 +19,7 @@ from comfyq.records.demand import DemandRecords
 from comfyq.records.indexes.followed_jobs import ANY_WORKER
 from comfyq.records.run_times import RunTimeRecords
 from comfyq.services.jobs.estimates import AHEAD, FAMILIES
-from comfyq.services.worker.run_times import RunTimes
+from comfyq.services.worker.reporting.run_times import RunTimes
 from tests.api_lab import ApiLab
 from tests.catalogue_lab import beat
 from tests.farm import Farm

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from comfyq.bootstrap.membership import membership_of
+from comfyq.bootstrap.workers.membership import membership_of
 from comfyq.domain.errors import TableUnavailable
 from comfyq.domain.job import JobId, JobStatus, WorkerId
 from comfyq.domain.store_kind import StoreKind

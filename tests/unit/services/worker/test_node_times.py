@@ -11,18 +11,13 @@ from comfyq.domain.job.progress import Advance
 from comfyq.domain.job.run_time import RunTime
 from comfyq.domain.submission.admission import RAW
 from comfyq.ports.engine import Ended, Started
-from comfyq.services.worker.node_times import NodeTimes
+from comfyq.services.worker.reporting.node_times import NodeTimes
 from tests.farm import Farm, FarmWorker
 from tests.scripted_engine import HALF, IMAGE, ScriptedEngine
 
 pytestmark = pytest.mark.anyio
 
 SAVED = (Started(), HALF, Advance("9"), Ended([IMAGE]))
-
-
-@pytest.fixture
-def farm() -> Farm:
-    return Farm()
 
 
 def told(farm: Farm) -> list[str]:

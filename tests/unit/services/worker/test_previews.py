@@ -19,11 +19,6 @@ from tests.scripted_engine import HALF, IMAGE, Never, ScriptedEngine, until
 pytestmark = pytest.mark.anyio
 
 
-@pytest.fixture
-def farm() -> Farm:
-    return Farm()
-
-
 def picture(color: str = "red") -> bytes:
     written = io.BytesIO()
     Image.new("RGB", (512, 256), color).save(written, "JPEG")

@@ -6,10 +6,10 @@ from contextlib import contextmanager
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
-from comfyq.cli.canvas import Canvas
 from comfyq.cli.client import Json
 from comfyq.cli.printing import counts_of, print_json
-from comfyq.cli.terminal_pictures import Draw
+from comfyq.cli.terminal.canvas import Canvas
+from comfyq.cli.terminal.pictures import Draw
 
 Show = Callable[[Json], None]
 

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
 from comfyq.aio.logs import log
 from comfyq.aio.tasks import limited
@@ -17,7 +18,7 @@ from comfyq.ports.engine import Engine, Preview, PromptId
 from comfyq.ports.notifier import ConnectionGone, Notifier
 from comfyq.ports.previews import PreviewScaler, SmallPicture
 from comfyq.records.subscriptions import Subscription, SubscriptionRecords
-from comfyq.services.worker.progress import ProgressReporter
+from comfyq.services.worker.reporting.reporter import ProgressReporter
 
 LOOKS = 5  # for a new preview, in the time between two
 POSTS_AT_ONCE = 4  # fewer than a notifier makes: others are left to changes of jobs
@@ -43,7 +44,7 @@ class Previews:
         self._subscriptions = subscriptions
         self._render = render
         self._period_s = period_s
-        self._posting: set[asyncio.Future[object]] = set()
+        self._posting: set[asyncio.Future[Any]] = set()
 
     async def run(self, prompt: PromptId, reporter: ProgressReporter) -> None:
         """Post the previews of a prompt until canceled, at most one each ``period_s``."""

@@ -20,8 +20,8 @@ from comfyq.domain.submission.admission import RAW
 from comfyq.records.subscriptions import Subscription, SubscriptionRecords
 from comfyq.services.notify.announcer import Announcer
 from comfyq.services.worker.held_job import HeldJob
-from comfyq.services.worker.node_times import NodeTimes
-from comfyq.services.worker.run_times import RunTimes
+from comfyq.services.worker.reporting.node_times import NodeTimes
+from comfyq.services.worker.reporting.run_times import RunTimes
 from comfyq.services.worker.timing import Timing
 
 
@@ -70,7 +70,7 @@ class ProgressReporter:
         return self._followers
 
     def node_times(self) -> Mapping[str, float]:
-        """Return what a run that has just ended told of its nodes, for the progress of later ones."""
+        """Return what a run that has just ended told of its nodes, for later ones."""
         return learned(self._graph, self._times.taken_s(now=monotonic()), key=self._key)
 
     def begin(self) -> None:

@@ -3,9 +3,9 @@
 from comfyq.bootstrap.services import Services
 from comfyq.bootstrap.worker_ports import WorkerPorts
 from comfyq.edges.websocket.rendering import render_preview
-from comfyq.services.worker.previews import Previews
-from comfyq.services.worker.progress import Reporting
-from comfyq.services.worker.run_times import RunTimes
+from comfyq.services.worker.reporting.previews import Previews
+from comfyq.services.worker.reporting.reporter import Reporting
+from comfyq.services.worker.reporting.run_times import RunTimes
 
 
 def reporting_of(services: Services, run_times: RunTimes) -> Reporting:

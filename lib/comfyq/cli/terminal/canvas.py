@@ -3,7 +3,7 @@ import base64
 from rich.console import Console
 
 from comfyq.cli.client import Json
-from comfyq.cli.terminal_pictures import ROWS, Draw
+from comfyq.cli.terminal.pictures import ROWS, Draw
 
 AROUND = 4  # lines that a terminal must have beside a picture
 

@@ -1,0 +1,45 @@
+"""The settings of a worker."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from comfyq.config.variable import Variable
+from comfyq.ports.engine import PreviewMethod
+from comfyq.ports.queue import TAKEN_S
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSettings:
+    ecs_agent_uri: Annotated[str | None, Variable("ECS_AGENT_URI")] = None
+    """URL of ECS's agent, which protects the working task; ECS sets it in its containers."""
+    worker_id: str | None = None
+    """The worker's id; unset: made once and kept in the data directory."""
+    depth: Annotated[int, Field(ge=1, le=8)] = 2
+    """Prompts kept in ComfyUI's queue, from 1 to 8."""
+    preparing: Annotated[int, Field(ge=1, le=64)] = 16
+    """So many jobs may have their input files fetched beside the prompts in ComfyUI's queue."""
+    affinity: bool = True
+    """Prefer waiting jobs whose models ComfyUI holds."""
+    affinity_max_wait_s: float = 60
+    """No job is passed over for longer."""
+    drain_s: float = 100
+    """A running job may finish within that time when the worker is stopped."""
+    beat_s: float = 5
+    """The worker writes its sign of life so often."""
+    live_s: float = 20
+    """A worker without a sign of life for that long is not counted as live."""
+    wait_s: float = 20
+    """One long poll of the queue lasts that long."""
+    visibility_s: float = TAKEN_S
+    """A received message, a job's or a submission's, is hidden from other receivers for that long;
+    that of a claimed job, as long as its lease."""
+    spool_bytes: int = 10 * 2**30
+    """Results that storage refused may take so much of the worker's disk."""
+    min_free_bytes: int = 10**9
+    """With less left on a disk that jobs need, the worker claims none."""
+    silent_s: float = 10
+    """ComfyUI may be silent for so long before its prompts are given up."""
+    preview_method: PreviewMethod = PreviewMethod.AUTO
+    """How ComfyUI, from 0.4.0 on, makes previews of running jobs."""
