@@ -8,7 +8,6 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import closing
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -85,8 +84,9 @@ def test_previews_and_nodes_for_who_asks(port: int) -> None:
     with urllib.request.urlopen(request) as answer:
         job_id = json.load(answer)["id"]
     url = f"ws://localhost:{port}/ws/progress/{job_id}"
-    with closing(websocket.create_connection(f"{url}?previews=1", timeout=30)) as client:
-        frames = [json.loads(text) for text in iter(client.recv, "")]
+    client = websocket.create_connection(f"{url}?previews=1", timeout=30)
+    frames = [json.loads(text) for text in iter(client.recv, "")]
+    client.shutdown()  # the server has closed it
     told = [frame for frame in frames if frame["kind"] != "preview"]
     progress = [frame["progress"] for frame in told]
     assert progress == sorted(progress)
