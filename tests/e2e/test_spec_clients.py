@@ -86,7 +86,7 @@ def test_previews_and_nodes_for_who_asks(port: int) -> None:
     url = f"ws://localhost:{port}/ws/progress/{job_id}"
     client = websocket.create_connection(f"{url}?previews=1", timeout=30)
     frames = [json.loads(text) for text in iter(client.recv, "")]
-    client.shutdown()  # the server has closed it
+    client.shutdown()  # type: ignore[no-untyped-call] # the server has closed it
     told = [frame for frame in frames if frame["kind"] != "preview"]
     progress = [frame["progress"] for frame in told]
     assert progress == sorted(progress)

@@ -11,7 +11,7 @@ from comfyq.services.worker.reporting.run_times import RunTimes
 def reporting_of(services: Services, run_times: RunTimes) -> Reporting:
     return Reporting(
         announcer=services.announcer,
-        subscriptions=services.followers,
+        followers=services.job_followers,
         run_times=run_times,
         timing=services.settings.timing,
     )
@@ -21,8 +21,7 @@ def previews_of(services: Services, ports: WorkerPorts) -> Previews:
     return Previews(
         engine=ports.comfyui,
         scaler=ports.previews,
-        notifier=services.ports.notifier,
-        subscriptions=services.followers,
+        followers=services.job_followers,
         render=render_preview,
         period_s=services.settings.timing.preview_s,
     )

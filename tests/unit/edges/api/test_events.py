@@ -58,10 +58,10 @@ async def test_a_job_is_told_from_its_present_to_its_end(lab: EventLab) -> None:
     assert "content-length" not in reader.headers
     shown = [(each["event"], each["frame"]["status"]) for each in reader.events]
     assert shown == [
-        ("progress", "queued"),
+        ("status", "queued"),
         ("progress", "running"),
         ("progress", "running"),
-        ("progress", "completed"),
+        ("status", "completed"),
     ]
     ids = [each["id"] for each in reader.events]
     assert ids == sorted(ids)

@@ -6,18 +6,16 @@ They have a task and posts of their own, so that no change of the job waits for 
 
 import asyncio
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from comfyq.aio.logs import log
 from comfyq.aio.tasks import limited
-from comfyq.domain.errors import DomainError
 from comfyq.domain.job import Job
 from comfyq.ports.engine import Engine, Preview, PromptId
-from comfyq.ports.notifier import ConnectionGone, Notifier
 from comfyq.ports.previews import PreviewScaler, SmallPicture
-from comfyq.records.subscriptions import Subscription, SubscriptionRecords
+from comfyq.records.subscriptions import Subscription
+from comfyq.services.notify.followers import Followers
 from comfyq.services.worker.reporting.reporter import ProgressReporter
 
 LOOKS = 5  # for a new preview, in the time between two
@@ -33,15 +31,13 @@ class Previews:
         *,
         engine: Engine,
         scaler: PreviewScaler,
-        notifier: Notifier,
-        subscriptions: SubscriptionRecords,
+        followers: Followers,
         render: RenderPreview,
         period_s: float,
     ) -> None:
         self._engine = engine
         self._scaler = scaler
-        self._notifier = notifier
-        self._subscriptions = subscriptions
+        self._followers = followers
         self._render = render
         self._period_s = period_s
         self._posting: set[asyncio.Future[Any]] = set()
@@ -65,16 +61,10 @@ class Previews:
         if picture is None:
             log.debug("preview_unreadable", job=job.id, node=seen.node)
             return
-        post = partial(self._post, job, self._render(job, seen.node, picture))
+        frame = self._render(job, seen.node, picture)
+        post = partial(self._followers.post, job.id, frame=frame)
         # A post cannot be stopped once it has begun: the end of a job waits for none.
         posting = asyncio.ensure_future(limited(POSTS_AT_ONCE, followers, post))
         self._posting.add(posting)
         posting.add_done_callback(self._posting.discard)
         await asyncio.shield(posting)
-
-    async def _post(self, job: Job, frame: bytes, follower: Subscription) -> None:
-        with suppress(DomainError):  # it is late by the time that another try would pass
-            try:
-                await self._notifier.post(follower.connection, frame)
-            except ConnectionGone:
-                await self._subscriptions.remove(job.id, follower.connection.id)

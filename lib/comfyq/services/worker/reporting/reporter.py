@@ -17,8 +17,9 @@ from comfyq.domain.job import Job
 from comfyq.domain.job.node_costs import by_class, by_node, costs_of, learned
 from comfyq.domain.job.progress import Advance, Progress, Tracker
 from comfyq.domain.submission.admission import RAW
-from comfyq.records.subscriptions import Subscription, SubscriptionRecords
+from comfyq.records.subscriptions import Subscription
 from comfyq.services.notify.announcer import Announcer
+from comfyq.services.notify.followers import Followers
 from comfyq.services.worker.held_job import HeldJob
 from comfyq.services.worker.reporting.node_times import NodeTimes
 from comfyq.services.worker.reporting.run_times import RunTimes
@@ -30,7 +31,7 @@ class Reporting:
     """What the reporters of all jobs share; followers are read every ``followers_s``."""
 
     announcer: Announcer
-    subscriptions: SubscriptionRecords
+    followers: Followers
     run_times: RunTimes
     timing: Timing
 
@@ -125,7 +126,7 @@ class ProgressReporter:
 
     async def _followed(self) -> Sequence[Subscription]:
         if monotonic() - self._looked_at >= self._timing.followers_s:
-            self._followers = await self._shared.subscriptions.of_job(self._held.id)
+            self._followers = await self._shared.followers.of_job(self._held.id)
             self._looked_at = monotonic()
         return self._followers
 
