@@ -5,10 +5,9 @@ from typing import Protocol
 
 from comfyq.ports.caretaker import Caretaker
 from comfyq.ports.catalogue import CatalogueSource
-from comfyq.ports.engine import Engine
+from comfyq.ports.engine import Engine, PreviewScaler
 from comfyq.ports.inputs import Fetcher, InputFolder, Pictures
 from comfyq.ports.journal import Journal
-from comfyq.ports.previews import PreviewScaler
 from comfyq.ports.protection import Protection
 from comfyq.ports.space import Space
 from comfyq.ports.spool import Spool

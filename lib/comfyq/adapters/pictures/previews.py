@@ -7,7 +7,7 @@ from functools import partial
 
 from PIL import Image
 
-from comfyq.ports.previews import MAX_PREVIEW_BYTES, SmallPicture
+from comfyq.ports.engine import MAX_PREVIEW_BYTES, SmallPicture
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 SIDES = (384, 256, 128)  # of the longer side: the first that fits into the bytes

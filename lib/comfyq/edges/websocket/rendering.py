@@ -11,7 +11,7 @@ from comfyq.domain.job.estimate import NOTHING, Estimate
 from comfyq.domain.job.progress import MAX_NODE_CHARS
 from comfyq.domain.job.shown_status import STATUSES
 from comfyq.domain.submission.batch_progress import BatchProgress
-from comfyq.ports.previews import SmallPicture
+from comfyq.ports.engine import SmallPicture
 from comfyq.wire.generate.batch_counts import BatchCounts
 from comfyq.wire.generate.frames import MAX_TEXT, BatchFrame, PreviewFrame, ProgressFrame
 from comfyq.wire.generate.statuses import error_text, failure_of, waits_for

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from comfyq.adapters.pictures.previews import PillowPreviews
-from comfyq.ports.previews import MAX_PREVIEW_BYTES
+from comfyq.ports.engine import MAX_PREVIEW_BYTES
 
 pytestmark = pytest.mark.anyio
 

@@ -59,7 +59,7 @@ async def test_a_job_is_told_from_its_present_to_its_end(lab: EventLab) -> None:
     shown = [(each["event"], each["frame"]["status"]) for each in reader.events]
     assert shown == [
         ("status", "queued"),
-        ("progress", "running"),
+        ("status", "running"),
         ("progress", "running"),
         ("status", "completed"),
     ]

@@ -12,8 +12,7 @@ from typing import Any
 from comfyq.aio.logs import log
 from comfyq.aio.tasks import limited
 from comfyq.domain.job import Job
-from comfyq.ports.engine import Engine, Preview, PromptId
-from comfyq.ports.previews import PreviewScaler, SmallPicture
+from comfyq.ports.engine import Engine, Preview, PreviewScaler, PromptId, SmallPicture
 from comfyq.records.subscriptions import Subscription
 from comfyq.services.notify.followers import Followers
 from comfyq.services.worker.reporting.reporter import ProgressReporter
