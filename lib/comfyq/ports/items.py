@@ -15,17 +15,21 @@ NO_TTL = 2**63
 
 def stored(item: Item) -> dict[str, Any]:
     """The item as it is kept: without None, wherever it stands."""
-    return {name: _stored(value) for name, value in item.items() if value is not None}
+    return {
+        name: _stored(value) if isinstance(value, dict | list) else value
+        for name, value in item.items()
+        if value is not None
+    }
 
 
 def _stored(value: Any) -> Any:
-    match value:
-        case dict():
-            return stored(value)
-        case list():
-            return [_stored(element) for element in value if element is not None]
-        case _:
-            return value
+    if isinstance(value, dict):
+        return stored(value)
+    return [
+        _stored(each) if isinstance(each, dict | list) else each
+        for each in value
+        if each is not None
+    ]
 
 
 def live(item: Item | None, now: datetime) -> Item | None:

@@ -9,7 +9,6 @@ results of another one has a head that names it.
 import asyncio
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from itertools import pairwise
 from typing import Any
 
@@ -95,7 +94,7 @@ def _parts(outputs: Sequence[Output]) -> Iterator[list[str]]:
     part: list[str] = []
     size = 0
     for output in outputs:
-        encoded = ENCODER.encode({k: v for k, v in asdict(output).items() if v is not None})
+        encoded = ENCODER.encode(_fields(output))
         added = len(encoded.encode()) + 1
         if part and size + added > PART_BYTES:
             yield part
@@ -103,6 +102,20 @@ def _parts(outputs: Sequence[Output]) -> Iterator[list[str]]:
         part.append(encoded)
         size += added
     yield part
+
+
+def _fields(output: Output) -> dict[str, Any]:
+    """Return the fields by name; ``asdict`` would copy each one deeply."""
+    fields: dict[str, Any] = {
+        "node": output.node,
+        "filename": output.filename,
+        "kind": output.kind,
+        "content_type": output.content_type,
+        "size": output.size,
+        "blake3": output.blake3,
+        "key": output.key,
+    }
+    return fields if output.text is None else fields | {"text": output.text}
 
 
 def _body(part: Sequence[str]) -> str:

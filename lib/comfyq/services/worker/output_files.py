@@ -41,7 +41,14 @@ UNSAFE = re.compile(r"[^\w.() -]")  # characters replaced in the file name part 
 LONGEST_NAME = 100  # characters of the file name in a key
 PLAIN_TEXT = "text/plain; charset=utf-8"
 OCTETS = "application/octet-stream"
-EXTRA_TYPES = {".webp": "image/webp", ".flac": "audio/flac", ".opus": "audio/ogg"}
+TYPES = {  # the usual ones, and those that not every machine knows
+    ".png": "image/png",
+    ".jpg": "image/jpeg",
+    ".webp": "image/webp",
+    ".mp4": "video/mp4",
+    ".flac": "audio/flac",
+    ".opus": "audio/ogg",
+}
 
 
 Content = tuple[Output, Spooled | None]
@@ -255,4 +262,4 @@ def _file_output(item: Rendered, spooled: Spooled, prefix: str) -> Output:
 
 def content_type_of(filename: str) -> str:
     suffix = filename[filename.rfind(".") :].lower() if "." in filename else ""
-    return EXTRA_TYPES.get(suffix) or mimetypes.guess_type(filename)[0] or OCTETS
+    return TYPES.get(suffix) or mimetypes.guess_type(filename)[0] or OCTETS
