@@ -7,7 +7,8 @@ from typing import NoReturn
 
 import pytest
 
-from comfyq.adapters.sqlite.database import Database, FairLock
+from comfyq.adapters.sqlite.database import Database
+from comfyq.adapters.sqlite.fair_lock import FairLock
 from comfyq.adapters.sqlite.inline import Inline
 from comfyq.adapters.sqlite.queue import SqliteQueue
 from comfyq.adapters.system.clock import SystemClock

@@ -15,7 +15,8 @@ import anyio
 import pytest
 
 from comfyq.adapters.sqlite.commit import commit_together
-from comfyq.adapters.sqlite.database import Database, FairLock
+from comfyq.adapters.sqlite.database import Database
+from comfyq.adapters.sqlite.fair_lock import FairLock
 from comfyq.adapters.sqlite.lane import Task
 from comfyq.adapters.sqlite.queue import SqliteQueue
 from comfyq.adapters.sqlite.table import EXPIRY_AFTER_S, SPARE_PAGES, SqliteTable

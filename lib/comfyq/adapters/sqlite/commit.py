@@ -8,9 +8,11 @@ power cut never loses an earlier transaction while keeping a later one.
 import sqlite3
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
-from comfyq.adapters.sqlite.lane import Task, Tell
+from comfyq.adapters.sqlite.lane import Task, Tell, Work
+
+T = TypeVar("T")
 
 TOGETHER = 64
 
@@ -31,6 +33,20 @@ def commit_together(connection: sqlite3.Connection, tasks: Sequence[Task[Any]]) 
             raise
         _commit_alone(connection, begun)
         return []
+
+
+def commit_one(connection: sqlite3.Connection, work: Work[T]) -> T:
+    """Do one transaction, as safe as the connection is set to make it; it is rolled back if
+    ``work`` raises."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        result = work(connection)
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+    return result
 
 
 def _commit_alone(connection: sqlite3.Connection, tasks: Sequence[Task[Any]]) -> None:

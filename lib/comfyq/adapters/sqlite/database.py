@@ -7,12 +7,10 @@ writes with ``synced=False`` are not synced.
 """
 
 import asyncio
-import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager, nullcontext, suppress
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -20,6 +18,7 @@ from typing import TypeVar
 from comfyq.adapters.sqlite.arrivals import Arrivals
 from comfyq.adapters.sqlite.commit import TOGETHER, commit_together
 from comfyq.adapters.sqlite.failures import LastWrite, explained
+from comfyq.adapters.sqlite.fair_lock import FairLock
 from comfyq.adapters.sqlite.inline import Inline
 from comfyq.adapters.sqlite.lane import Lane, Work
 from comfyq.adapters.sqlite.schema import is_made, make
@@ -68,8 +67,10 @@ class Database:
         Raises:
             Unusable: the file cannot be read.
         """
-        with suppress(sqlite3.Error):  # busy, not made yet, or broken: a thread waits and explains
+        try:
             return self._inline.read(work)
+        except sqlite3.Error:
+            pass  # busy, not made yet, or broken: a thread waits and explains
         return await self.settled(self._readers.submit(work))
 
     async def write(self, work: Work[T], *, synced: bool = True) -> T:
@@ -80,19 +81,28 @@ class Database:
         Raises:
             Unusable: the disk is full, another program holds the file, or it cannot be written.
         """
+        if not synced:
+            try:
+                return self.write_at_once(work)
+            except (sqlite3.Error, OSError):
+                pass  # busy, or broken: a thread waits and explains
         return await self.settled(self.submit(work, synced=synced))
+
+    def write_at_once(self, work: Work[T]) -> T:
+        """Do a ``write`` that is not synced on this thread, without waiting.
+
+        Raises:
+            sqlite3.Error, OSError: that is not possible now: ``submit`` it.
+        """
+        result = self._inline.write(work)
+        self.last_write.succeed()
+        return result
 
     def submit(self, work: Work[T], *, synced: bool = True) -> Future[T]:
         """Start a ``write``; the future shows its result also after a cancellation of the wait."""
-        future = self._submit(work, synced=synced)
+        future = self._writer.submit(work, synced=synced)
         self.last_write.follow(future)
         return future
-
-    def _submit(self, work: Work[T], *, synced: bool) -> Future[T]:
-        if not synced:
-            with suppress(sqlite3.Error, OSError):  # busy, or broken: a thread waits and explains
-                return self._inline.write(work)
-        return self._writer.submit(work, synced=synced)
 
     async def settled(self, future: Future[T]) -> T:
         """Wait for what ``submit`` returned, as ``write`` does."""
@@ -151,31 +161,18 @@ class Database:
             make(connection)
 
 
-class FairLock:
-    """An exclusive lock between processes, served in the order of asking."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-
-    @contextmanager
-    def held(self, *, waits: bool = True) -> Iterator[None]:
-        """Hold the lock in the body; raises BlockingIOError if it ``waits`` for nobody and another
-        holds it."""
-        descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX if waits else fcntl.LOCK_EX | fcntl.LOCK_NB)
-            yield
-        finally:
-            os.close(descriptor)
-
-
-@contextmanager
-def failing_as(unavailable: type[Unavailable]) -> Iterator[None]:
+class failing_as:
     """Translate Unusable to the port's own error while the body runs."""
-    try:
-        yield
-    except Unusable as error:
-        raise unavailable(str(error)) from error
+
+    def __init__(self, unavailable: type[Unavailable]) -> None:
+        self._unavailable = unavailable
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, Unusable):
+            raise self._unavailable(str(error)) from error
 
 
 def _make_folder(folder: Path) -> None:

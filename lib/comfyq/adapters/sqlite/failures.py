@@ -47,6 +47,9 @@ class LastWrite:
         """Note how a write ends; one that was canceled, or refused by a condition, says nothing."""
         write.add_done_callback(self._note)
 
+    def succeed(self) -> None:
+        self._failed = None
+
     def fail(self, reason: str) -> None:
         self._failed = self._now_s(), reason
 
@@ -55,7 +58,7 @@ class LastWrite:
             return
         error = write.exception()
         if error is None:
-            self._failed = None
+            self.succeed()
         elif isinstance(error, OSError):
             self.fail(error.strerror or type(error).__name__)
         elif isinstance(error, sqlite3.Error):

@@ -1,13 +1,12 @@
 import sqlite3
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from comfyq.adapters.sqlite.commit import commit_together
-from comfyq.adapters.sqlite.lane import Task, Work
+from comfyq.adapters.sqlite.commit import commit_one
+from comfyq.adapters.sqlite.lane import Work
 from comfyq.adapters.sqlite.schema import is_made
 
 T = TypeVar("T")
@@ -33,48 +32,42 @@ class Inline:
         Raises:
             sqlite3.Error: the read failed, or would have to wait: repeat it on a thread.
         """
-        return self._used(work)
-
-    def write(self, work: Work[T]) -> Future[T]:
-        """Run ``work`` as one transaction that is not synced; returns its result or error.
-
-        Raises:
-            sqlite3.Error, OSError: it failed, or would have to wait: repeat it on a thread.
-        """
-        task = Task(work, Future[T](), synced=False)
-        with self._guard():
-            outcomes = self._used(lambda connection: commit_together(connection, [task]))
-        for tell in outcomes:
-            tell()
-        return task.future
-
-    def _used(self, work: Work[T]) -> T:
         if not self._using.acquire(blocking=False):
             raise sqlite3.OperationalError("another thread uses the connection")
         try:
-            return work(self._connected())
+            return work(self._connection or self._connect())
         except sqlite3.Error:
             self._disconnect()  # a connection that failed is not used again
             raise
         finally:
             self._using.release()
 
+    def write(self, work: Work[T]) -> T:
+        """Run ``work`` as one transaction that is not synced; it is rolled back if ``work`` raises.
+
+        Raises:
+            sqlite3.Error, OSError: it failed, or would have to wait: repeat it on a thread.
+        """
+        with self._guard():
+            return self.read(lambda connection: commit_one(connection, work))
+
     def close(self) -> None:
         with self._using:
             self._disconnect()
 
-    def _connected(self) -> sqlite3.Connection:
-        if self._connection is None:
-            # Opened for reading and writing, as readers of a WAL must, but never made.
-            uri = f"{self._path.absolute().as_uri()}?mode=rw"
-            self._connection = sqlite3.connect(
-                uri, uri=True, timeout=0, isolation_level=None, check_same_thread=False
-            )
-            # Writing the log back takes syncs: the writer does that.
-            self._connection.execute("PRAGMA wal_autocheckpoint=0")
-            if not is_made(self._connection):
-                raise sqlite3.OperationalError("its tables are not made yet")
-        return self._connection
+    def _connect(self) -> sqlite3.Connection:
+        # Opened for reading and writing, as readers of a WAL must, but never made.
+        uri = f"{self._path.absolute().as_uri()}?mode=rw"
+        connection = self._connection = sqlite3.connect(
+            uri, uri=True, timeout=0, isolation_level=None, check_same_thread=False
+        )
+        # Writing the log back takes syncs: the writer does that.
+        connection.execute("PRAGMA wal_autocheckpoint=0")
+        # https://www.sqlite.org/pragma.html#pragma_synchronous: of a WAL, NORMAL syncs no commit
+        connection.execute("PRAGMA synchronous=NORMAL")
+        if not is_made(connection):
+            raise sqlite3.OperationalError("its tables are not made yet")
+        return connection
 
     def _disconnect(self) -> None:
         if self._connection is not None:

@@ -146,7 +146,11 @@ class SqliteQueue:
         return math.inf if row is None else float(row[0]) - self._now_s()
 
     async def _take(self) -> Receipt | None:
-        future = self._database.submit(partial(self._next, self._now_s()), synced=False)
+        take = partial(self._next, self._now_s())
+        try:
+            return self._database.write_at_once(take)
+        except (sqlite3.Error, OSError):
+            future = self._database.submit(take, synced=False)  # busy, or broken: a thread waits
         try:
             with failing_as(QueueUnavailable):
                 return await self._database.settled(future)
