@@ -1,6 +1,8 @@
 """Table and queue in one transaction, on every backend that has one engine for both."""
 
 from collections.abc import Iterator
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -15,10 +17,12 @@ from comfyq.domain import job as jobs
 from comfyq.domain.caller import TenantId
 from comfyq.domain.job import Job, JobId
 from comfyq.domain.submission.spec import Spec
-from comfyq.ports.joint import Doorbell
+from comfyq.ports.joint import Doorbell, Instead
+from comfyq.ports.notifier import Connection
 from comfyq.ports.queue import Delivery
 from comfyq.ports.table import ConditionFailed, Put
 from comfyq.records.jobs import JobRecords
+from comfyq.records.subscriptions import Subscription, SubscriptionRecords
 from comfyq.testing.memory.queue import MemoryQueue
 
 pytestmark = pytest.mark.anyio
@@ -134,3 +138,40 @@ async def test_only_the_end_of_a_job_acknowledges_its_doorbell(one: One) -> None
     await one.records.update(rung, jobs.request_cancel, delivery=delivery)
     await delivery.hide(0)
     assert await one.received() is None
+
+
+async def test_another_write_takes_the_place_of_the_first_if_nothing_is_there(one: One) -> None:
+    other = Instead("B", "SUB#", Put({**ITEM, "is_other": True}, absent=True))
+    assert await one.joint.write(Put(ITEM), Put({"pk": "C", "sk": "1"}), instead=other)
+    assert await one.table.get(KEY) == {**ITEM, "is_other": True}
+    assert await one.table.get(("C", "1")) is not None
+    with pytest.raises(ConditionFailed):
+        await one.joint.write(Put(ITEM), instead=other)
+
+
+async def test_nothing_is_written_in_another_writes_place_beside_a_live_item(one: One) -> None:
+    now_s = int(one.clock.now().timestamp())
+    other = Instead("B", "SUB#", Put({**ITEM, "is_other": True}))
+    for item, is_there in (
+        ({"pk": "B", "sk": "SUB#1", "ttl": now_s - 10}, False),
+        ({"pk": "B", "sk": "SUA#1"}, False),
+        ({"pk": "B", "sk": "SUB#2", "ttl": now_s + 100}, True),
+    ):
+        await one.table.write(Put(item))
+        assert await one.joint.write(Put(ITEM), instead=other) is not is_there
+    assert await one.table.get(KEY) == ITEM
+
+
+@pytest.mark.parametrize("is_followed", [False, True])
+async def test_an_end_is_noted_as_announced_with_it_if_nobody_follows_the_job(
+    one: One, is_followed: bool
+) -> None:
+    created = await one.records.create(one.job(), Spec(graph={}, parameters={}))
+    if is_followed:
+        follower = Subscription(Connection("c", "http://here"), "")
+        await SubscriptionRecords(one.table).add(created.id, follower, now_s=2**31)
+    announced = partial(jobs.announced, retention=timedelta(days=1))
+    ended = await one.records.update(created, jobs.request_cancel, unfollowed=announced)
+    for job in (ended, await one.records.get(created.id)):
+        assert (job.status, job.version) == ("canceled", created.version + 1)
+        assert job.end_pending is is_followed

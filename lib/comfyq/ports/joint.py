@@ -6,7 +6,7 @@ from typing import Protocol
 from comfyq.domain.caller import TenantId
 from comfyq.domain.job import JobId
 from comfyq.ports.queue import Delivery
-from comfyq.ports.table import Write
+from comfyq.ports.table import Put, Write
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +15,16 @@ class Doorbell:
 
     job_id: JobId
     tenant: TenantId
+
+
+@dataclass(frozen=True, slots=True)
+class Instead:
+    """What is written in place of a transaction's first write, if ``partition`` has no item whose
+    sort key begins with ``prefix``."""
+
+    partition: str
+    prefix: str
+    put: Put
 
 
 class JointWrites(Protocol):
@@ -26,11 +36,16 @@ class JointWrites(Protocol):
     """
 
     async def write(
-        self, *writes: Write, ring: Doorbell | None = None, ack: Delivery | None = None
-    ) -> None:
+        self,
+        *writes: Write,
+        ring: Doorbell | None = None,
+        ack: Delivery | None = None,
+        instead: Instead | None = None,
+    ) -> bool:
         """Do the writes as ``Table.write`` does, send ``ring`` and delete ``ack``, or do nothing.
 
-        A receipt that has lapsed is no error, as in ``Delivery.ack``.
+        A receipt that has lapsed is no error, as in ``Delivery.ack``. Returns whether ``instead``
+        took the place of the first write; what the transaction sees decides that.
 
         Raises:
             ConditionFailed, TooLarge, TableUnavailable: as ``Table.write`` does.

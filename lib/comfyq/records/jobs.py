@@ -15,7 +15,7 @@ from comfyq.domain.job.attempt import Attempt, attempt_ended
 from comfyq.domain.submission.spec import Spec
 from comfyq.domain.webhook_delivery import WebhookDelivery
 from comfyq.ports.clock import Clock
-from comfyq.ports.joint import Doorbell, JointWrites
+from comfyq.ports.joint import Doorbell, Instead, JointWrites
 from comfyq.ports.queue import Delivery
 from comfyq.ports.table import ConditionFailed, Put, Table, Write
 from comfyq.records.idempotency import Idempotency, idempotency_item, settle_refused_create
@@ -30,6 +30,7 @@ from comfyq.records.job_parts import attempt_item, attempt_of, label_items, spec
 from comfyq.records.job_removal import remove
 from comfyq.records.limits.running_jobs import RunningJobs
 from comfyq.records.retry_notes import raise_if_retried, retry_puts
+from comfyq.records.subscriptions import FOLLOWERS
 from comfyq.records.times import to_ms
 from comfyq.records.webhooks.deliveries import delivery_item
 from comfyq.records.webhooks.outbox import WebhookOutbox
@@ -128,30 +129,39 @@ class JobRecords:
         delivery: Delivery | None = None,
         synced: bool = True,
         beside: Sequence[Write] = (),
-    ) -> None:
+        unfollowed: Job | None = None,
+    ) -> Job:
         """Replace version ``job.version - 1`` of a job by ``job``; ``synced``: see Table.write.
 
         ``beside`` is written in the same transaction, which acknowledges ``delivery`` if one engine
-        keeps table and queue.
+        keeps table and queue; then ``unfollowed`` is stored in place of ``job`` if it is given and
+        nobody follows the job. Returns what is stored.
 
         Raises:
             StaleJob: that is not the stored version, or a condition of ``beside`` does not hold.
                 Nothing was written; read and decide again.
             TooLarge: the job is larger than an item may be.
         """
-        write_id = self._new_write_id()
-        writes: list[Write] = [Put(to_item(job, write_id=write_id), version=job.version - 1)]
+        write_id, old = self._new_write_id(), job.version - 1
+        writes: list[Write] = [Put(to_item(job, write_id=write_id), version=old)]
         if attempt is not None:
             writes.append(Put(attempt_item(job.id, attempt)))
         writes += beside
         if outputs is not None:
             writes.append(Put(await self._outputs.stage(job.id, job.attempt, outputs)))
+        instead = None
+        if unfollowed is not None:
+            instead = _if_unfollowed(unfollowed, write_id=write_id, old=old)
         try:
-            await self._write(writes, due_at=job.due_at, ack=delivery, synced=synced)
+            is_other = await self._write(
+                writes, due_at=job.due_at, ack=delivery, instead=instead, synced=synced
+            )
         except ConditionFailed as refused:
             stored = refused.found.get(0)
             if stored is None or stored.get("wid") != write_id:
-                raise StaleJob(f"{job.id} is not at version {job.version - 1}") from refused
+                raise StaleJob(f"{job.id} is not at version {old}") from refused
+            return from_item(stored)
+        return unfollowed if is_other and unfollowed is not None else job
 
     async def _write(
         self,
@@ -160,13 +170,17 @@ class JobRecords:
         due_at: datetime,
         ring: Doorbell | None = None,
         ack: Delivery | None = None,
+        instead: Instead | None = None,
         synced: bool = True,
-    ) -> None:
-        if self._joint is None or (ring is None and ack is None):
+    ) -> bool:
+        """Write what belongs together; return whether ``instead`` took the first one's place."""
+        is_other = False
+        if self._joint is None or (ring is None and ack is None and instead is None):
             await self._table.write(*writes, synced=synced)
         else:
-            await self._joint.write(*writes, ring=ring, ack=ack)
+            is_other = await self._joint.write(*writes, ring=ring, ack=ack, instead=instead)
         self._on_due(due_at)
+        return is_other
 
     async def update(
         self,
@@ -176,13 +190,16 @@ class JobRecords:
         outputs: Sequence[Output] | None = None,
         delivery: Delivery | None = None,
         amended: Attempt | None = None,
+        unfollowed: Change | None = None,
         synced: bool = True,
     ) -> Job:
         """Apply ``change`` to the job and store it, repeated on a fresh read after a conflict.
 
         Exceptions of ``change`` are raised. If it makes the job succeed, the same transaction
         stores ``outputs``; if it ends the job, that may acknowledge ``delivery``. ``amended``
-        replaces the record of an ended attempt. A change of the status is always ``synced``.
+        replaces the record of an ended attempt. A change of the status is always ``synced``. If it
+        ends a job that nobody follows, one engine that keeps table and queue stores it with
+        ``unfollowed`` applied to it as well.
 
         Raises:
             TooContended: concurrent writes were stored first, TRIES times in a row.
@@ -194,16 +211,17 @@ class JobRecords:
             ended = attempt_ended(job, changed, now=now)
             told = self._told(job, changed)
             try:
-                await self.save(
+                stored = await self.save(
                     changed,
                     attempt=amended or ended,
                     outputs=outputs if changed.status == "succeeded" else None,
                     delivery=delivery if changed.status.terminal else None,
                     synced=synced or changed.status is not job.status,
                     beside=[*await self._beside_claim(job, changed), *map(_put, told)],
+                    unfollowed=self._unfollowed(changed, unfollowed, now=now),
                 )
                 log_changed(job, changed, ended)
-                return await self._rung_for(changed, told)
+                return await self._rung_for(stored, told)
             except StaleJob:
                 await asyncio.sleep(random.uniform(0, FIRST_PAUSE_S * 2 ** min(pause, 6)))
                 job = await self.get(job.id)
@@ -219,6 +237,12 @@ class JobRecords:
         if self._outbox is not None:
             await self._outbox.ring(told)
         return job
+
+    def _unfollowed(self, job: Job, change: Change | None, *, now: datetime) -> Job | None:
+        """Return a job that ends as it is if nobody follows it; None if that is stored later."""
+        if change is None or self._joint is None or not job.status.terminal:
+            return None
+        return replace(change(job, now=now), version=job.version)
 
     async def _beside_claim(self, job: Job, changed: Job) -> Sequence[Write]:
         if self._running is None or changed.lease is None or changed.attempt == job.attempt:
@@ -270,6 +294,12 @@ class JobRecords:
         """Return (digest, job) stored under an idempotency key; None if it is unused."""
         item = await self._table.get((f"IDEM#{tenant}#{key}", "-"))
         return None if item is None else (item["digest"], JobId(item["job"]))
+
+
+def _if_unfollowed(job: Job, *, write_id: str, old: int) -> Instead:
+    """Return the write of a job that nobody follows, over version ``old``."""
+    put = Put(to_item(job, write_id=write_id), version=old)
+    return Instead(f"JOB#{job.id}", FOLLOWERS, put)
 
 
 def _beside(

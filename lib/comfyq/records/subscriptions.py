@@ -24,6 +24,7 @@ EXPIRING = "SOCKETS"  # partition of connections whose key expires, by when
 PAGE = 100
 AT_ONCE = 10  # subscriptions that one transaction deletes: two writes each, and the connection's
 GROUPS_AT_ONCE = 4  # of so many subscriptions that are written at the same time
+FOLLOWERS = "SUB#"  # begins the sort keys of a job's subscriptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +184,10 @@ class SubscriptionRecords:
         ]
 
     async def of_job(self, job_id: JobId) -> Sequence[Subscription]:
-        page = await self._table.query("main", f"JOB#{job_id}", prefix="SUB#", limit=MAX_FOLLOWERS)
-        return [_subscription(item["sk"].removeprefix("SUB#"), item) for item in page.items]
+        page = await self._table.query(
+            "main", f"JOB#{job_id}", prefix=FOLLOWERS, limit=MAX_FOLLOWERS
+        )
+        return [_subscription(item["sk"].removeprefix(FOLLOWERS), item) for item in page.items]
 
 
 def _held(key_id: str, connection: Connection, ttl: int) -> Item:
@@ -206,7 +209,7 @@ def _keys(place: str, connection_id: str) -> tuple[Key, Key]:
     """Return the keys of a subscription, which both its job and its connection list."""
     job_id, *batch_id = place.split("#")
     follower = "#".join([connection_id, *batch_id])
-    return (f"JOB#{job_id}", f"SUB#{follower}"), (f"CONN#{connection_id}", f"JOB#{place}")
+    return (f"JOB#{job_id}", f"{FOLLOWERS}{follower}"), (f"CONN#{connection_id}", f"JOB#{place}")
 
 
 def _puts(job_id: JobId, follower: Subscription, common: Item, ttl: int) -> tuple[Put, Put]:

@@ -2,7 +2,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from comfyq.adapters.measured.calls import Calls
-from comfyq.ports.joint import Doorbell, JointWrites
+from comfyq.ports.joint import Doorbell, Instead, JointWrites
 from comfyq.ports.queue import Delivery
 from comfyq.ports.table import Cursor, Item, Key, Page, Sum, Table, Write
 from comfyq.telemetry.numbers import TABLE_CALLS, TABLE_ERRORS, TABLE_SECONDS
@@ -59,6 +59,11 @@ class MeasuredJointWrites:
         self._joint = joint
 
     def write(
-        self, *writes: Write, ring: Doorbell | None = None, ack: Delivery | None = None
-    ) -> Coroutine[Any, Any, None]:
-        return CALLS.measured("write", self._joint.write(*writes, ring=ring, ack=ack))
+        self,
+        *writes: Write,
+        ring: Doorbell | None = None,
+        ack: Delivery | None = None,
+        instead: Instead | None = None,
+    ) -> Coroutine[Any, Any, bool]:
+        written = self._joint.write(*writes, ring=ring, ack=ack, instead=instead)
+        return CALLS.measured("write", written)

@@ -4,7 +4,7 @@ from comfyq.adapters.sqlite.database import Database, failing_as
 from comfyq.adapters.sqlite.queue import JOBS, SqliteDelivery, SqliteQueue
 from comfyq.adapters.sqlite.table import SqliteTable
 from comfyq.domain.errors import TableUnavailable
-from comfyq.ports.joint import Doorbell
+from comfyq.ports.joint import Doorbell, Instead
 from comfyq.ports.queue import Delivery
 from comfyq.ports.table import Write
 
@@ -18,22 +18,32 @@ class SqliteJointWrites:
         self._queue = queue
 
     async def write(
-        self, *writes: Write, ring: Doorbell | None = None, ack: Delivery | None = None
-    ) -> None:
+        self,
+        *writes: Write,
+        ring: Doorbell | None = None,
+        ack: Delivery | None = None,
+        instead: Instead | None = None,
+    ) -> bool:
         if ack is not None and not isinstance(ack, SqliteDelivery):
             raise ValueError(f"{ack!r} was not received from this file's queue")
         apply = self._table.prepared(writes)
+        apply_other = self._table.prepared([instead.put, *writes[1:]]) if instead else apply
 
-        def work(connection: sqlite3.Connection) -> None:
-            apply(connection)
+        def work(connection: sqlite3.Connection) -> bool:
+            is_other = instead is not None and not self._table.has_within(
+                connection, instead.partition, instead.prefix
+            )
+            (apply_other if is_other else apply)(connection)
             if ring is not None:
                 self._queue.send_within(connection, ring.job_id, tenant=ring.tenant)
             if ack is not None:
                 self._queue.ack_within(connection, ack.receipt)
+            return is_other
 
         with failing_as(TableUnavailable):
-            await self._database.write(work)
+            is_other = await self._database.write(work)
         if ring is not None:
             self._database.arrivals.note(JOBS)
         if ack is not None:
             ack.settled = True
+        return is_other

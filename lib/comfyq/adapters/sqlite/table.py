@@ -14,6 +14,7 @@ from comfyq.domain.errors import TableUnavailable
 from comfyq.ports.clock import Clock
 from comfyq.ports.items import added, check_query, holds, live, projected, stored
 from comfyq.ports.table import (
+    MAIN,
     ConditionFailed,
     Cursor,
     Delete,
@@ -96,6 +97,12 @@ class SqliteTable:
         now = self._clock.now()
         return lambda connection: self._apply(connection, writes, now)
 
+    def has_within(self, connection: sqlite3.Connection, partition: str, prefix: str) -> bool:
+        """Return whether the transaction sees an item whose sort key begins with ``prefix``."""
+        select = Select(MAIN, partition, prefix, None, None, descending=False, after=None)
+        sql, arguments = select.statement(self._clock.now(), limit=1)
+        return connection.execute(sql, arguments).fetchone() is not None
+
     async def add(self, key: Key, by: int, *, least: int = 0, most: int, ttl: int) -> Sum:
         check_key(key)
         now = self._clock.now()
@@ -163,7 +170,7 @@ def _store(connection: sqlite3.Connection, write: Write, row: Item | None) -> No
             connection.execute(PUT, (*values, ENCODER.encode(item)))
         case Put():
             item = stored(write.item)
-            changed = tuple(name for name in COLUMNS if item.get(name) != row.get(name))
+            changed = tuple([name for name in COLUMNS if item.get(name) != row.get(name)])
             values = [item.get(column) for column in changed]
             connection.execute(_update(changed), (*values, ENCODER.encode(item), *write.key))
 

@@ -77,6 +77,16 @@ class Announcer:
         except DomainError:
             return await self._records.get(job.id)  # another process announced it as well
 
+    async def noted_at_once(self, job: Job) -> jobs.Change | None:
+        """Return the change that notes an end as announced, to be stored with the end itself where
+        nobody follows the job; None if there is more to do than to post it."""
+        if self._on_end is not None:
+            return None
+        try:
+            return partial(jobs.announced, retention=await self._retention.of(job.tenant))
+        except DomainError:
+            return None  # the end is stored all the same
+
     async def post(self, job: Job, followers: Sequence[Subscription]) -> bool:
         """Post a job's state to ``followers``, or that of the batch that they follow it by.
 

@@ -62,7 +62,8 @@ class Conclusion:
         try:
             change = partial(outcome.change, token=held.token)
             with tracing.span("conclude"):
-                await held.conclude(change, outputs=outcome.outputs)
+                unfollowed = await self._announcer.noted_at_once(held.job)
+                await held.conclude(change, outputs=outcome.outputs, unfollowed=unfollowed)
         except (LeaseLost, IllegalTransition, JobNotFound):
             await self.abandon(held)
         except Exception:  # the table will never accept this outcome
@@ -132,7 +133,8 @@ class Conclusion:
         if held.won:
             self._run_times.note(held.job, held.node_times)
         try:
-            await self._announcer.announce_end(held.job)
+            if held.job.end_pending:  # else nobody follows it
+                await self._announcer.announce_end(held.job)
         finally:
             await self._acknowledge(held)
         await self._claims.forget(held.id)

@@ -63,33 +63,58 @@ class HeldJob:
         return self.job.status == "succeeded" and self.job.attempt == self.token
 
     async def write(
-        self, change: Change, *, outputs: Sequence[Output] | None = None, synced: bool = True
+        self,
+        change: Change,
+        *,
+        outputs: Sequence[Output] | None = None,
+        unfollowed: Change | None = None,
+        synced: bool = True,
     ) -> Job:
-        """Apply ``change`` and store it; raises what ``change`` raises, notably LeaseLost."""
+        """Apply ``change`` and store it, as ``JobRecords.update`` does; raises what ``change``
+        raises, notably LeaseLost."""
         async with self._lock:
             self.job = await self._records.update(
-                self.job, change, outputs=outputs, delivery=self._delivery, synced=synced
+                self.job,
+                change,
+                outputs=outputs,
+                delivery=self._delivery,
+                unfollowed=unfollowed,
+                synced=synced,
             )
             self._seen_at = monotonic()
             self._concluded = self.job.lease is None
             return self.job
 
-    async def settle(self, change: Change, *, outputs: Sequence[Output] | None = None) -> Job:
+    async def settle(
+        self,
+        change: Change,
+        *,
+        outputs: Sequence[Output] | None = None,
+        unfollowed: Change | None = None,
+    ) -> Job:
         """Repeat ``write`` until the table answers, so that an outage loses no outcome.
 
         Raises:
             LeaseLost: another worker has taken the job over meanwhile.
         """
-        return await self._persist(lambda: self.write(change, outputs=outputs))
+        return await self._persist(
+            lambda: self.write(change, outputs=outputs, unfollowed=unfollowed)
+        )
 
-    async def conclude(self, change: Change, *, outputs: Sequence[Output] | None = None) -> Job:
+    async def conclude(
+        self,
+        change: Change,
+        *,
+        outputs: Sequence[Output] | None = None,
+        unfollowed: Change | None = None,
+    ) -> Job:
         """Store the end of the attempt, as ``settle`` does.
 
         Raises:
             LeaseLost, IllegalTransition: the attempt had already lost the job.
         """
         try:
-            return await self.settle(change, outputs=outputs)
+            return await self.settle(change, outputs=outputs, unfollowed=unfollowed)
         except (LeaseLost, IllegalTransition):
             await self._persist(self._read)
             # Only this object ends this attempt: if it has ended, our write was stored and only

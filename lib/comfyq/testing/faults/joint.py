@@ -1,7 +1,7 @@
 from collections.abc import Sequence
 
 from comfyq.domain.errors import TableUnavailable
-from comfyq.ports.joint import Doorbell, JointWrites
+from comfyq.ports.joint import Doorbell, Instead, JointWrites
 from comfyq.ports.queue import Delivery
 from comfyq.ports.table import Write
 from comfyq.testing.faults.rules import Faults, Rule
@@ -16,8 +16,15 @@ class FaultyJointWrites:
         self._faults = Faults(rules, port="table", error=TableUnavailable)
 
     async def write(
-        self, *writes: Write, ring: Doorbell | None = None, ack: Delivery | None = None
-    ) -> None:
-        await self._faults.around(
-            "write", described(writes), lambda: self._joint.write(*writes, ring=ring, ack=ack)
+        self,
+        *writes: Write,
+        ring: Doorbell | None = None,
+        ack: Delivery | None = None,
+        instead: Instead | None = None,
+    ) -> bool:
+        is_other = await self._faults.around(
+            "write",
+            described(writes),
+            lambda: self._joint.write(*writes, ring=ring, ack=ack, instead=instead),
         )
+        return bool(is_other)
