@@ -92,6 +92,11 @@ class Heartbeat:
         """Return whether the stored state says that this worker's ComfyUI answers."""
         return self._shown is not None and self._shown.engine_ok
 
+    @property
+    def is_current(self) -> bool:
+        """Return whether ``publish`` has nothing to store now."""
+        return not self._lock.locked() and self._is_shown(self._news(), self._clock.now())
+
     def drain(self) -> None:
         self._draining = True
         self._changed.set()

@@ -86,10 +86,14 @@ class Worker:
                 return
 
     async def _serve_one(self) -> None:
-        await self._or_stopped(self._attempts.room())
-        await self._or_stopped(self._readiness.wait())
+        # Most often there is nothing to wait for, and no task is made to wait in.
+        if not self._attempts.has_room:
+            await self._or_stopped(self._attempts.room())
+        if not self._readiness.ok:
+            await self._or_stopped(self._readiness.wait())
         try:
-            await self._or_stopped(self._heartbeat.publish())
+            if not self._heartbeat.is_current:
+                await self._or_stopped(self._heartbeat.publish())
             if self._stopped.is_set() or not await self._claim(await self._source.suited()):
                 await self._claim(await self._or_stopped(self._source.rung()))
         except (Unavailable, OSError) as away:

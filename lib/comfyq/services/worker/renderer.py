@@ -1,7 +1,8 @@
 """Running one job's prompt in ComfyUI, or adopting an earlier attempt's, up to its end."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+import math
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -157,26 +158,28 @@ class Renderer:
     async def _within_limits(
         self, held: HeldJob, followed: AsyncGenerator[EngineEvent, None]
     ) -> Ended:
+        """Read events up to the end; raises Overdue, or Stalled when none comes for too long."""
         limits = held.job.limits
-        overdue = asyncio.timeout(None)
-        stall_s: float | None = None  # a prompt that waits its turn may wait
-        began = _loop_time()
+        began, overdue_at = _loop_time(), math.inf  # a prompt that waits its turn may wait
+        patience = asyncio.timeout(None)
         async with aclosing(followed) as events:
             try:
-                async with overdue:
-                    while not isinstance(event := await _next(events, stall_s), Ended):
-                        held.pace.note(event, now=_loop_time())
+                async with patience:
+                    while not isinstance(event := await anext(events), Ended):
+                        held.pace.note(event, now=(now := _loop_time()))
                         if isinstance(event, Started):
-                            stall_s, began = limits.stall_s, _loop_time()
-                            overdue.reschedule(_loop_time() + limits.run_timeout_s)
+                            began, overdue_at = now, now + limits.run_timeout_s
+                        if overdue_at != math.inf:
+                            patience.reschedule(min(overdue_at, now + limits.stall_s))
                     RUN_SECONDS.observe(_loop_time() - began, held.job.workflow)
                     return event
             except TimeoutError:
-                if not overdue.expired():
+                if not patience.expired():
                     raise
-                raise Overdue(
-                    f"not finished within {limits.run_timeout_s} s of its start"
-                ) from None
+                if patience.when() == overdue_at:
+                    late = f"not finished within {limits.run_timeout_s} s of its start"
+                    raise Overdue(late) from None
+                raise Stalled(f"no sign of progress for {limits.stall_s:g} s") from None
 
     async def _follow(
         self, prompt: PromptId, reporter: ProgressReporter, turn: Turn
@@ -214,17 +217,6 @@ def _raise_if_left(away: EngineUnavailable, prompt: PromptId, *, started: bool) 
     """Raise EngineLeft in place of ``away`` if ComfyUI had begun the prompt."""
     if started:
         raise EngineLeft(str(away), prompt=prompt) from away
-
-
-async def _next(events: AsyncIterator[EngineEvent], stall_s: float | None) -> EngineEvent:
-    stalled = asyncio.timeout(stall_s)
-    try:
-        async with stalled:
-            return await anext(events)
-    except TimeoutError:
-        if not stalled.expired():
-            raise
-        raise Stalled(f"no sign of progress for {stall_s:g} s") from None
 
 
 def _loop_time() -> float:

@@ -77,11 +77,12 @@ class Mailbox:
 
     async def wait(self, timeout_s: float) -> bool:
         """Wait for a signal: True as soon as there is one, False after the time-out."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                await self._wake.wait()
-        except TimeoutError:
-            return False
+        if not self._wake.is_set():
+            try:
+                async with asyncio.timeout(timeout_s):
+                    await self._wake.wait()
+            except TimeoutError:
+                return False
         self._wake.clear()
         return True
 

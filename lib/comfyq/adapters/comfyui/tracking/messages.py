@@ -32,6 +32,8 @@ class QueueChanged:
 Signal = Started | Advance | PromptSettling | PromptSettled | QueueChanged
 Data = Mapping[str, Any]
 
+QUEUE_CHANGED = (QueueChanged(),)
+STATUS = '{"type": "status"'  # how ComfyUI begins every third message, of which nothing else counts
 MAX_STEPS = 10**9  # larger counts are cut to it
 PREVIEW_WITH_METADATA = 4  # the binary frame that says which prompt it belongs to
 
@@ -42,10 +44,12 @@ def signals(text: str) -> tuple[PromptId | None, Sequence[Signal]]:
     The prompt is None for QueueChanged, which concerns every prompt. The first message after a
     reconnect has no prompt id and gives no signal.
     """
+    if text.startswith(STATUS):
+        return None, QUEUE_CHANGED
     try:
         message = parsed(text)
         if message["type"] == "status":
-            return None, (QueueChanged(),)
+            return None, QUEUE_CHANGED
         data = message["data"]
         read = _READERS.get(message["type"])
         return _prompt_id(data), read(data) if read else ()

@@ -106,6 +106,8 @@ class Turns:
         if loaded is None:
             return ()
         others = [family for family in families if family != loaded]
+        if not others:
+            return ()
         jobs = await self._ready.next_tenant(others, after=None)
         if not jobs:
             return ()
