@@ -27,6 +27,7 @@ def spec_item(job: Job, spec: Spec) -> Item:
         "inputs": [asdict(each) for each in spec.inputs],
         "metadata": spec.metadata,
         "reuse": spec.reuse_key,
+        "judged_by": spec.judged_by,
     }
     if spec.pnginfo:
         body["pnginfo"] = packed(spec.pnginfo)
@@ -68,6 +69,7 @@ def spec_of(item: Item) -> Spec:
         inputs=tuple(InputFile(**each) for each in body.get("inputs", ())),
         metadata=body.get("metadata", True),
         reuse_key=body.get("reuse"),
+        judged_by=body.get("judged_by"),
         pnginfo=unpacked(body["pnginfo"]) if "pnginfo" in body else {},
         webhook=WebhookTarget(**body["webhook"]) if "webhook" in body else None,
     )

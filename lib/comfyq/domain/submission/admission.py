@@ -66,6 +66,7 @@ def admit_workflow(
             parameters=resolved.parameters,
             warnings=tuple(resolved.warnings),
             inputs=on.inputs(resolved.parameters),
+            judged_by=_id_of(catalogue),
         ),
         checked=catalogue is not None,
     )
@@ -115,6 +116,7 @@ def _admit_graph(
             warnings=tuple(warnings),
             inputs=files,
             pnginfo=pnginfo,
+            judged_by=_id_of(catalogue),
         ),
         checked=catalogue is not None,
     )
@@ -142,6 +144,10 @@ def _judged(graph: NewGraph, catalogue: NodeCatalogue | None) -> Validation:
     if unsafe or catalogue is None:
         return Validation(graph, unsafe)
     return validate(graph, catalogue)
+
+
+def _id_of(catalogue: NodeCatalogue | None) -> str | None:
+    return None if catalogue is None else catalogue.id
 
 
 def _family(workflow: Workflow, bound: Graph) -> str:

@@ -17,6 +17,7 @@ from comfyq.domain.workflow.presets import choices_schema, chosen
 from comfyq.domain.workflow.suiting import drawn, suited
 
 MAX_VALUES = 100  # of a request; more are refused without naming each
+CATALOGUES = 8  # that a workflow is remembered on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +53,9 @@ class Workflow:
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # values by name
     negative_prompts: Mapping[str, str] = field(default_factory=dict)  # by name
     sample: Mapping[str, Any] = field(default_factory=dict)  # a request's values that work
+    _narrowed: dict[str, "Workflow"] = field(  # by the id of a catalogue
+        default_factory=dict, init=False, compare=False, repr=False
+    )
 
     def resolve(self, values: Mapping[str, Any], *, draw_seed: Callable[[], int]) -> Resolved:
         """Check a client's values, fill in defaults, draw seeds. None stands for the default.
@@ -102,11 +106,17 @@ class Workflow:
 
     def on(self, catalogue: NodeCatalogue) -> "Workflow":
         """Return the same workflow with choices and ranges narrowed to one ComfyUI's catalogue."""
-        narrowed = {
-            name: suited(parameter, self.graph, catalogue)
-            for name, parameter in self.parameters.items()
-        }
-        return replace(self, parameters=narrowed)
+        known = self._narrowed.get(catalogue.id)
+        if known is None:  # each request asks, and catalogues seldom change
+            parameters = {
+                name: suited(parameter, self.graph, catalogue)
+                for name, parameter in self.parameters.items()
+            }
+            known = replace(self, parameters=parameters)
+            if len(self._narrowed) >= CATALOGUES:
+                self._narrowed.clear()
+            self._narrowed[catalogue.id] = known
+        return known
 
     def json_schema(self) -> dict[str, Any]:
         """JSON Schema of the values that ``resolve`` accepts, except that null is a default."""

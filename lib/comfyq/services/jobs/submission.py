@@ -64,7 +64,7 @@ class Submission:
             StaleJob: there is a job of that id, or ``instead_of`` has changed meanwhile.
             TableUnavailable: nothing was accepted.
         """
-        digest = digest_of(request)
+        digest = "" if idempotency_key is None else digest_of(request)  # compared under a key alone
         if idempotency_key is not None:
             earlier = await self._records.idempotent(caller.tenant, idempotency_key)
             if earlier is not None:

@@ -82,6 +82,14 @@ def test_a_drawn_seed_is_within_the_nodes_own_range(
         assert seed % 10 == 7
 
 
+def test_a_workflow_is_narrowed_once_for_each_catalogue() -> None:
+    seed = workflow(SEED, GRAPH)
+    one = catalogue(seed=["INT", {"min": 0, "max": 99}])
+    other = catalogue(seed=["INT", {"min": 0, "max": 9}])
+    assert [seed.on(each).parameters["seed"].maximum for each in (one, other, one)] == [99, 9, 99]
+    assert seed.on(one) is seed.on(catalogue(seed=["INT", {"min": 0, "max": 99}]))
+
+
 def test_a_seed_that_is_sent_need_not_keep_to_the_step() -> None:
     on = workflow(SEED, GRAPH).on(catalogue(seed=["INT", {"min": 0, "max": 99, "step": 10}]))
     assert on.resolve({"seed": 3}, draw_seed=int).parameters == {"seed": 3}

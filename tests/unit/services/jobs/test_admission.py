@@ -7,6 +7,7 @@ import pytest
 
 from comfyq.domain.graph.documents.document import Document, read_document
 from comfyq.domain.graph.graph import MAX_ID_CHARS
+from comfyq.domain.job import JobId
 from comfyq.records.indexes.ready_jobs import ReadyRecords
 from tests.api_lab import ApiLab
 from tests.catalogue_lab import beat, info_with, join
@@ -175,6 +176,15 @@ async def test_a_catalogue_that_cannot_be_read_refuses_nothing(lab: ApiLab, tmp_
     await join(lab, tmp_path)
     lab.assets.stored.clear()
     assert post(lab, prompt="x", loras=["nowhere"]).status_code == 202
+
+
+async def test_a_job_names_the_catalogue_that_admitted_it(lab: ApiLab, tmp_path: Path) -> None:
+    unknown = post(lab, prompt="x").json()
+    lab.clock.advance(6)
+    catalogue = await join(lab, tmp_path)
+    known = post(lab, prompt="x").json()
+    named = [(await lab.records.spec(JobId(job["id"]))).judged_by for job in (unknown, known)]
+    assert named == [None, catalogue]
 
 
 async def test_a_dry_run_makes_no_job(lab: ApiLab, tmp_path: Path) -> None:

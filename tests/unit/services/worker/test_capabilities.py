@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from comfyq.domain import job as jobs
-from comfyq.domain.graph.node_catalogue import NodeCatalogue, read_catalogue
+from comfyq.domain.graph.graph import Graph
+from comfyq.domain.graph.node_catalogue import NodeCatalogue, essence, id_of, read_catalogue
+from comfyq.domain.graph.validation import Validation
 from comfyq.domain.job import Job, JobStatus
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.engine import EngineUnavailable
@@ -243,3 +245,23 @@ async def test_a_job_waits_for_a_catalogue_that_is_being_read(
         go_on.set()
     assert own.engine.submitted == []
     assert (await farm.records.get(job.id)).status is JobStatus.QUEUED
+
+
+async def test_a_graph_that_an_equal_catalogue_admitted_is_judged_no_more(
+    farm: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged = []
+    validate = capabilities.validate
+
+    def counted(graph: Graph, catalogue: NodeCatalogue) -> Validation:
+        judged.append(graph)
+        return validate(graph, catalogue)
+
+    monkeypatch.setattr(capabilities, "validate", counted)
+    own = worker(farm, "w", catalogue := classes("mine.safetensors"))
+    graph = {**GRAPH, "1": {"class_type": "Loader", "inputs": {"name": "mine.safetensors"}}}
+    for judged_by, times in ((id_of(essence(catalogue)), 0), ("another", 1), (None, 2)):
+        await farm.submit(spec=Spec(graph=graph, parameters={}, judged_by=judged_by))
+        await own.run_once()
+        assert len(judged) == times
+    assert len(own.engine.submitted) == 3
