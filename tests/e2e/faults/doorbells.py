@@ -89,14 +89,15 @@ class Doorbells:
             job = await self._records.get(job_id)
             waits = job.lease is None and not job.status.terminal
             if if_waiting and not waits:
-                return None
+                return
             assert waits, "it does not wait"
             rung_at = job.created_at - RING_AGAIN - timedelta(seconds=1)
             aged = replace(job, rung_at=rung_at, due_at=job.created_at, version=job.version + 1)
             try:
-                return await self._records.save(aged)
+                await self._records.save(aged)
             except StaleJob:
                 continue
+            return
 
     def _run(self, work: Coroutine[Any, Any, T]) -> T:
         return self._runner.run(work)

@@ -11,7 +11,7 @@ import pytest
 from comfyq.domain import job as jobs
 from comfyq.domain.graph.graph import Graph
 from comfyq.domain.graph.node_catalogue import NodeCatalogue, essence, id_of, read_catalogue
-from comfyq.domain.graph.validation import Validation
+from comfyq.domain.graph.validation import Validation, validate
 from comfyq.domain.job import Job, JobStatus
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.engine import EngineUnavailable
@@ -251,7 +251,6 @@ async def test_a_graph_that_an_equal_catalogue_admitted_is_judged_no_more(
     farm: Farm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     judged = []
-    validate = capabilities.validate
 
     def counted(graph: Graph, catalogue: NodeCatalogue) -> Validation:
         judged.append(graph)
