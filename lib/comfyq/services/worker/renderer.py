@@ -184,7 +184,7 @@ class Renderer:
     async def _follow(
         self, prompt: PromptId, reporter: ProgressReporter, turn: Turn
     ) -> AsyncGenerator[EngineEvent, None]:
-        started = False
+        started, ended = False, None
         try:
             async for event in self._engine.follow(prompt):
                 if not started and isinstance(event, Started | Ended):
@@ -194,9 +194,12 @@ class Renderer:
                     yield Started()
                 _pass_on(event, reporter, turn)
                 if isinstance(event, Ended):
-                    await reporter.begun()
-                if not isinstance(event, Delayed | Started):
+                    ended = event  # yielded last: nobody would close what is still followed
+                elif not isinstance(event, Delayed | Started):
                     yield event
+            if ended is not None:
+                await reporter.begun()
+                yield ended
         except PromptLost as lost:
             raise PromptLost(str(lost), started=lost.started or started) from lost
         except EngineUnavailable as away:
