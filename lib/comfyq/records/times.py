@@ -15,12 +15,12 @@ def from_ms(ms: int) -> datetime:
 
 
 def sortable(when: datetime) -> str:
-    return f"{to_ms(when):015d}"
+    return f"{(when - EPOCH) // MILLISECOND:015d}"
 
 
 def optional_ms(when: datetime | None) -> int | None:
-    return None if when is None else to_ms(when)
+    return None if when is None else (when - EPOCH) // MILLISECOND
 
 
 def optional_time(ms: int | None) -> datetime | None:
-    return None if ms is None else from_ms(ms)
+    return None if ms is None else EPOCH + ms * MILLISECOND

@@ -70,7 +70,7 @@ class FileAssets:
         name = quote("/".join(parts[1:]) or parts[0], safe=SPELLED)
         if len(name.encode()) > LONGEST_NAME:
             name = digest
-        return self._folder / quote(parts[0], safe=SPELLED) / digest[:2] / name
+        return Path(f"{self._folder}/{quote(parts[0], safe=SPELLED)}/{digest[:2]}/{name}")
 
     def _put(self, path: Path, source: Path) -> None:
         with source.open("rb") as origin:

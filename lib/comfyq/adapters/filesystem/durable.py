@@ -1,4 +1,7 @@
-"""Writing files so that they exist whole, or not at all, after a power cut."""
+"""Writing files so that they exist whole, or not at all, after a power cut.
+
+Paths are texts in here: making a ``Path`` of each costs more calls than using it.
+"""
 
 import os
 import shutil
@@ -12,13 +15,13 @@ from uuid import uuid4
 TRIES = 20
 CHUNK_BYTES = 256 * 1024
 
-Make = Callable[[Path], None]
+Make = Callable[[str], None]
 """Makes a synced file of the given name."""
 
 
 def replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Replace the file ``path`` by what ``write`` writes, making the folders above it."""
-    _replace(path, partial(_write_synced, write=write))
+    _replace(str(path), partial(_write_synced, write=write))
 
 
 def replace_by_file(path: Path, source: BinaryIO) -> None:
@@ -27,40 +30,53 @@ def replace_by_file(path: Path, source: BinaryIO) -> None:
     The file system gives the same file a second name where it can, so who has it open must not
     write to it any more. Otherwise the file is copied.
     """
-    _replace(path, partial(_link_synced, source=source))
+    _replace(str(path), partial(_link_synced, source=source))
 
 
-def _replace(path: Path, make: Make) -> None:
+def _replace(path: str, make: Make) -> None:
     for _ in range(TRIES - 1):
         # Another process that deletes a folder's last file removes the folder, maybe just now.
-        with suppress(FileNotFoundError):
+        try:
             return _replace_once(path, make)
+        except FileNotFoundError:
+            continue
     return _replace_once(path, make)
 
 
-def _replace_once(path: Path, make: Make) -> None:
-    make_folder(path.parent)
-    temporary = path.with_name(f".{uuid4().hex}.part")
+def _replace_once(path: str, make: Make) -> None:
+    folder = _folder_of(path)
+    make_folder(folder)
+    temporary = f"{folder}/.{uuid4().hex}.part"
     try:
         make(temporary)
-        temporary.replace(path)
+        os.replace(temporary, path)
     finally:
         # It is still there after an error, and where both are names of one file already.
-        temporary.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
     with suppress(FileNotFoundError):  # another process has deleted it again already
-        sync_folder(path.parent)
+        sync_folder(folder)
 
 
-def make_folder(folder: Path) -> None:
+def make_folder(folder: str) -> None:
     """Make it and what is missing above it; the names are synced like the files."""
-    if folder.is_dir():
+    if os.path.isdir(folder):
         return
-    make_folder(folder.parent)
-    folder.mkdir(exist_ok=True)
-    sync_folder(folder.parent)
+    above = _folder_of(folder)
+    make_folder(above)
+    try:
+        os.mkdir(folder)
+    except FileExistsError:  # another process was faster
+        if not os.path.isdir(folder):
+            raise
+    sync_folder(above)
 
 
-def sync_folder(folder: Path) -> None:
+def _folder_of(path: str) -> str:
+    return os.path.dirname(path) or "."
+
+
+def sync_folder(folder: str) -> None:
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)
@@ -68,14 +84,14 @@ def sync_folder(folder: Path) -> None:
         os.close(descriptor)
 
 
-def _write_synced(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    with path.open("xb") as file:
+def _write_synced(path: str, write: Callable[[BinaryIO], object]) -> None:
+    with open(path, "xb") as file:
         write(file)
         file.flush()
         os.fsync(file.fileno())
 
 
-def _link_synced(path: Path, source: BinaryIO) -> None:
+def _link_synced(path: str, source: BinaryIO) -> None:
     if _try_link(path, source.name):
         os.fsync(source.fileno())
     else:
@@ -83,7 +99,7 @@ def _link_synced(path: Path, source: BinaryIO) -> None:
         _write_synced(path, partial(shutil.copyfileobj, source, length=CHUNK_BYTES))
 
 
-def _try_link(path: Path, source: str) -> bool:
+def _try_link(path: str, source: str) -> bool:
     """Give a file a second name; False if its file system cannot, or the folder is on another."""
     if os.path.islink(source):  # the second name would be the link's
         return False

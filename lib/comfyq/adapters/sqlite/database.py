@@ -10,10 +10,10 @@ import asyncio
 import os
 import sqlite3
 from concurrent.futures import Future
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from comfyq.adapters.sqlite.arrivals import Arrivals
 from comfyq.adapters.sqlite.commit import TOGETHER, commit_together
@@ -22,7 +22,6 @@ from comfyq.adapters.sqlite.fair_lock import FairLock
 from comfyq.adapters.sqlite.inline import Inline
 from comfyq.adapters.sqlite.lane import Lane, Work
 from comfyq.adapters.sqlite.schema import is_made, make
-from comfyq.aio.tasks import is_cancelled
 from comfyq.domain.errors import Unavailable
 
 T = TypeVar("T")
@@ -71,7 +70,7 @@ class Database:
             return self._inline.read(work)
         except sqlite3.Error:
             pass  # busy, not made yet, or broken: a thread waits and explains
-        return await self.settled(self._readers.submit(work))
+        return await self.settled(self._readers.submit(work), is_write=False)
 
     async def write(self, work: Work[T], *, synced: bool = True) -> T:
         """Run ``work`` as one transaction, which is rolled back if ``work`` raises.
@@ -100,37 +99,41 @@ class Database:
 
     def submit(self, work: Work[T], *, synced: bool = True) -> Future[T]:
         """Start a ``write``; the future shows its result also after a cancellation of the wait."""
-        future = self._writer.submit(work, synced=synced)
-        self.last_write.follow(future)
-        return future
+        return self._writer.submit(work, synced=synced)
 
-    async def settled(self, future: Future[T]) -> T:
+    async def settled(self, future: Future[T], *, is_write: bool = True) -> T:
         """Wait for what ``submit`` returned, as ``write`` does."""
         try:
-            return future.result() if future.done() else await self._in_time(future)
+            result = await self._in_time(future)
+        except asyncio.CancelledError:
+            if is_write:
+                self.last_write.follow(future)
+            raise
         except (sqlite3.Error, OSError) as error:
+            if is_write:
+                self.last_write.note(error)
             raise Unusable(f"{str(self.path)!r}: {explained(error)}") from error
+        if is_write:
+            self.last_write.succeed()
+        return result
 
     async def _in_time(self, future: Future[T]) -> T:
         """Wait for work; raises Unusable if it has not begun within the time-out."""
-        waiting = asyncio.wrap_future(future)
-        is_late = False
-
-        def take_back() -> None:
-            nonlocal is_late
-            is_late = future.cancel()  # False: it has begun, and is waited for
-
-        overdue = asyncio.get_running_loop().call_later(self._busy_timeout_s, take_back)
+        loop = asyncio.get_running_loop()
+        waiting = loop.create_future()
+        future.add_done_callback(partial(_tell, waiting))
+        overdue = loop.call_later(self._busy_timeout_s, future.cancel)  # which begun work ignores
         try:
-            return await waiting
+            await waiting
         except asyncio.CancelledError:
-            if is_late and not is_cancelled():
-                self.last_write.fail("another program holds the database")
-                late = f"{str(self.path)!r} has been locked for {self._busy_timeout_s} s"
-                raise Unusable(late) from None
+            future.cancel()
             raise
         finally:
             overdue.cancel()
+        if future.cancelled():
+            self.last_write.fail("another program holds the database")
+            raise Unusable(f"{str(self.path)!r} has been locked for {self._busy_timeout_s} s")
+        return future.result()
 
     def close(self) -> None:
         """Finish what was submitted and close the file."""
@@ -173,6 +176,17 @@ class failing_as:
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, Unusable):
             raise self._unavailable(str(error)) from error
+
+
+def _tell(waiting: asyncio.Future[None], _: Future[Any]) -> None:
+    """Wake who waits for work that is done, from any thread."""
+    with suppress(RuntimeError):  # its event loop has been closed
+        waiting.get_loop().call_soon_threadsafe(_wake, waiting)
+
+
+def _wake(waiting: asyncio.Future[None]) -> None:
+    if not waiting.done():
+        waiting.set_result(None)
 
 
 def _make_folder(folder: Path) -> None:

@@ -59,7 +59,12 @@ class LastWrite:
         error = write.exception()
         if error is None:
             self.succeed()
-        elif isinstance(error, OSError):
+        else:
+            self.note(error)
+
+    def note(self, error: BaseException) -> None:
+        """Note why a write failed, if that says anything about the next one."""
+        if isinstance(error, OSError):
             self.fail(error.strerror or type(error).__name__)
         elif isinstance(error, sqlite3.Error):
             self.fail(explained(error))

@@ -7,7 +7,7 @@ class FairLock:
     """An exclusive lock between processes, served in the order of asking."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path = str(path)
 
     def held(self, *, waits: bool = True) -> "Held":
         """Hold the lock in the body; raises BlockingIOError if it ``waits`` for nobody and another
@@ -18,7 +18,7 @@ class FairLock:
 class Held:
     """The lock, held in the body of one ``with``."""
 
-    def __init__(self, path: Path, operation: int) -> None:
+    def __init__(self, path: str, operation: int) -> None:
         self._path = path
         self._operation = operation
 
