@@ -43,9 +43,9 @@ POLL_S = 0.02
 SETTLED = "SELECT count(*) FROM item WHERE apk GLOB 'ENDED#*'"  # jobs whose end was announced
 
 COMMIT = commit._commit.__code__
-COMMIT_ONE = getattr(commit, "commit_one", commit._commit).__code__
+COMMIT_ONE = commit.commit_one.__code__
 TO_DATABASE = Lane.submit.__code__
-TO_THREAD = frozenset({"run_sync_in_worker_thread", "run_in_executor"})
+TO_THREAD = frozenset({"WorkerThread._report_result", "ThreadPoolExecutor.submit"})  # of anyio, …
 IDLE = "stall-watch"  # the thread that works by the clock
 
 
@@ -109,7 +109,7 @@ class CallCounter:
             events["transactions"] += 1
         elif code is TO_DATABASE:
             events["hops to the database's threads"] += 1
-        elif code.co_name in TO_THREAD:
+        elif code.co_qualname in TO_THREAD:
             events["hops to other threads"] += 1
 
 
