@@ -7,11 +7,10 @@ from comfyq.domain.job import Job, JobId, submitted
 from comfyq.domain.job.client_text import for_clients
 from comfyq.domain.job.estimate import NOTHING, Estimate
 from comfyq.domain.job.shown_status import STATUSES
-from comfyq.domain.submission.spec import Spec
 from comfyq.edges.api.links import Links
 from comfyq.edges.api.output_views import ANSWER_BYTES, NO_OUTPUTS, OutputViews
 from comfyq.services.jobs.accepted import Accepted
-from comfyq.services.jobs.queries import JobQueries, Story
+from comfyq.services.jobs.queries import Asked, JobQueries, Story
 from comfyq.wire.generate.jobs import (
     AttemptView,
     JobUrls,
@@ -33,31 +32,33 @@ class JobViews:
         self,
         job: Job,
         *,
-        spec: Spec | None = None,
+        asked: Asked | None = None,
         outputs: OutputPage = NO_OUTPUTS,
         room: int = ANSWER_BYTES,
     ) -> JobView:
         """Show a job, with those of its outputs that fit into ``room`` bytes."""
-        return JobView.model_validate(self._fields(job, spec, outputs, room))
+        return JobView.model_validate(self._fields(job, asked, outputs, room))
 
     async def whole(self, queries: JobQueries, job: Job) -> JobView:
         """Show a job. Its request is read only once it has ended, because clients poll often."""
         if not job.status.terminal:
             return self.job(job)
-        spec, outputs = await queries.request_and_outputs(job)
-        return self.job(job, spec=spec, outputs=outputs)
+        asked, outputs = await queries.asked_and_outputs(job)
+        return self.job(job, asked=asked, outputs=outputs)
 
-    def live(self, job: Job, estimate: Estimate = NOTHING, *, spec: Spec | None = None) -> JobView:
+    def live(
+        self, job: Job, estimate: Estimate = NOTHING, *, asked: Asked | None = None
+    ) -> JobView:
         """Show a job that goes on, with what is estimated of it."""
-        fields = self._fields(job, spec, NO_OUTPUTS)
+        fields = self._fields(job, asked, NO_OUTPUTS)
         return JobView.model_validate(fields | _estimated(job, estimate))
 
     def accepted(self, accepted: Accepted, *, room: int = ANSWER_BYTES) -> JobView:
         """Show the answer to a submission, and to every replay of it whatever became of the job."""
-        job, spec = accepted.job, accepted.spec
+        job, asked = accepted.job, Asked.of(accepted.spec)
         if job.reused_from is not None:
             page = OutputPage(accepted.outputs, 0, len(accepted.outputs))
-            return self.job(job, spec=spec, outputs=page, room=room)
+            return self.job(job, asked=asked, outputs=page, room=room)
         new = submitted(
             id=job.id,
             tenant=job.tenant,
@@ -67,11 +68,11 @@ class JobViews:
             priority=job.priority,
             labels=job.labels,
         )
-        return self.job(new, spec=spec)
+        return self.job(new, asked=asked)
 
     def story(self, story: Story, estimate: Estimate = NOTHING) -> StoryView:
         attempts = [AttemptView.model_validate(a, from_attributes=True) for a in story.attempts]
-        fields = self._fields(story.job, story.spec, story.outputs)
+        fields = self._fields(story.job, Asked.of(story.spec), story.outputs)
         fields |= _estimated(story.job, estimate)
         if failure := failure_of(story.job):
             fields["error"] = whole_error_text(failure)
@@ -84,7 +85,7 @@ class JobViews:
         )
 
     def _fields(
-        self, job: Job, spec: Spec | None, outputs: OutputPage, room: int = ANSWER_BYTES
+        self, job: Job, asked: Asked | None, outputs: OutputPage, room: int = ANSWER_BYTES
     ) -> dict[str, Any]:
         shown = self._outputs.shown(job.id, outputs, room=room)
         failure = failure_of(job)
@@ -111,8 +112,8 @@ class JobViews:
             "ended_at": job.ended_at,
             "cancel_requested": job.cancel_requested,
             "waits_for": waits_for(job),
-            "seed": spec.parameters.get("seed") if spec else job.seed,
-            "warnings": [*(spec.warnings if spec else ()), *map(for_clients, job.warnings)],
+            "seed": asked.seed if asked else job.seed,
+            "warnings": [*(asked.warnings if asked else ()), *map(for_clients, job.warnings)],
             "outputs": shown.outputs,
             "more_outputs": shown.more_outputs,
             "simulated": job.simulated,

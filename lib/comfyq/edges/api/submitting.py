@@ -22,7 +22,7 @@ from comfyq.edges.api.job_views import JobViews
 from comfyq.edges.api.links import Links
 from comfyq.services.jobs.accepted import Accepted
 from comfyq.services.jobs.estimates import Estimates
-from comfyq.services.jobs.queries import JobQueries
+from comfyq.services.jobs.queries import Asked, JobQueries
 from comfyq.services.jobs.submission import Submission
 from comfyq.wire.generate.jobs import JobView
 from comfyq.wire.generate.rehearsals import Rehearsal
@@ -130,7 +130,7 @@ class Submitting:
         if job.status.terminal:
             return await views.whole(self.services.queries, job)
         estimate = await self.services.estimates.estimate(job)
-        return views.live(job, estimate, spec=accepted.spec)
+        return views.live(job, estimate, asked=Asked.of(accepted.spec))
 
 
 def answer_to(accepted: Accepted, response: Response, links: Links) -> JobView:

@@ -13,6 +13,22 @@ from comfyq.domain.submission.provenance import describe
 from comfyq.domain.submission.spec import Spec
 from comfyq.records.jobs import JobRecords
 
+REMEMBERED = 256  # ended jobs that were asked for last
+MOST_CHARS = 10_000  # of what is remembered of one
+LEAST_CHARS = 400  # that an output counts as
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What an answer about a job says of its request."""
+
+    seed: int | None
+    warnings: tuple[str, ...]
+
+    @classmethod
+    def of(cls, spec: Spec) -> "Asked":
+        return cls(spec.parameters.get("seed"), spec.warnings)
+
 
 @dataclass(frozen=True, slots=True)
 class Story:
@@ -29,6 +45,7 @@ class JobQueries:
 
     def __init__(self, *, records: JobRecords) -> None:
         self._records = records
+        self._ended: dict[JobId, tuple[object, Asked, OutputPage]] = {}  # with the job's version
 
     async def get(self, caller: Caller, job_id: JobId) -> Job:
         """Return the job of this id, which may be one that was added for a sender's retry.
@@ -65,9 +82,23 @@ class JobQueries:
             attempts=await self._records.attempts(job.id),
         )
 
-    async def request_and_outputs(self, job: Job) -> tuple[Spec, OutputPage]:
-        """Return what was asked for and what was made, of a job that ``get`` has returned."""
-        return await self._records.spec(job.id), await self._records.output_page(job.id)
+    async def asked_and_outputs(self, job: Job) -> tuple[Asked, OutputPage]:
+        """Return what was asked for and what was made, of an ended job that ``get`` has returned.
+
+        Clients ask again and again, and both change with the job's version alone.
+        """
+        known, version = self._ended.get(job.id), (job.created_at, job.version)
+        if known is not None and known[0] == version:
+            return known[1:]
+        asked = Asked.of(await self._records.spec(job.id))
+        outputs = await self._records.output_page(job.id)
+        texts = [*asked.warnings, *(each.text or "" for each in outputs.outputs)]
+        if LEAST_CHARS * len(outputs.outputs) + sum(map(len, texts)) <= MOST_CHARS:
+            self._ended.pop(job.id, None)
+            self._ended[job.id] = version, asked, outputs
+            if len(self._ended) > REMEMBERED:
+                self._ended.pop(next(iter(self._ended)))
+        return asked, outputs
 
     async def metadata(self, caller: Caller, job_id: JobId, *, version: str) -> dict[str, Any]:
         """Describe how a job's outputs are made.

@@ -99,8 +99,7 @@ class Retries:
         )
 
     async def _retry_of(self, job: Job, *, asked: JobId | None = None) -> Retry:
-        spec, _ = await self._queries.request_and_outputs(job)
-        return retry_of(job, spec, asked=asked)
+        return retry_of(job, await self._jobs.spec(job.id), asked=asked)
 
     async def _stored(self, caller: Caller, batch_id: BatchId) -> BatchAccepted:
         state = await self._batches.get(caller, batch_id)
