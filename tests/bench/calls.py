@@ -23,13 +23,15 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
+import aiohttp
+
 from comfyq.adapters.sqlite import commit
 from comfyq.adapters.sqlite.lane import Lane
 from comfyq.config import Settings, read_settings
 from comfyq.local.loop import new_event_loop
 from comfyq.local.up import UpOptions, running
 from comfyq.telemetry.numbers import QUEUE_CALLS, TABLE_CALLS
-from tests.bench.client import one_by_one, status_reads
+from tests.bench.client import Job, one_by_one, status_reads
 from tests.bench.front import Front, front
 from tests.bench.sampler import module_of
 from tests.bench.stack import simulated, workflows_in
@@ -198,6 +200,16 @@ def _settled(table: sqlite3.Connection) -> int:
     return int(table.execute(SETTLED).fetchone()[0])
 
 
+async def until_checked(url: str, job: Job) -> None:
+    """Wait until requests are checked against ComfyUI's catalogue, as they mostly are."""
+    async with aiohttp.ClientSession() as session:
+        while True:
+            async with session.post(f"{url}/generate?dry_run=true", json=job) as answer:
+                if (await answer.json())["checked"]:
+                    return
+            await asyncio.sleep(POLL_S)
+
+
 async def counted(up: CountedUp, kind: str, count: int) -> Tally:
     """Return what so many jobs, or reads of one job's status, cost together."""
     async with front(up.url.result()) as client:
@@ -205,7 +217,7 @@ async def counted(up: CountedUp, kind: str, count: int) -> Tally:
         await one_by_one(client, jobs[:WARM])
         job_id = await client.submit(jobs[0])
         await client.follow(job_id)
-        await burst(client, up.database, WARM)
+        await until_checked(up.url.result(), jobs[0])
         up.counter.taken()
         if kind == "burst":
             await burst(client, up.database, count)

@@ -168,11 +168,12 @@ def check(writes: Sequence[Write]) -> None:
     """
     if not 1 <= len(writes) <= MAX_WRITES:
         raise ValueError(f"{len(writes)} writes; a transaction has 1 to {MAX_WRITES}")
-    if len({write.key for write in writes}) < len(writes):
+    keys = [write.key for write in writes]
+    if len(set(keys)) < len(keys):
         raise ValueError("a key stands twice in one transaction")
-    for write in writes:
-        check_key(write.key)
-    size = sum(check_item(write.item) for write in writes if isinstance(write, Put))
+    for key in keys:
+        check_key(key)
+    size = sum([check_item(write.item) for write in writes if isinstance(write, Put)])
     if size > MAX_TRANSACTION_BYTES:
         raise TooLarge(f"a transaction of {size} bytes; the most is {MAX_TRANSACTION_BYTES}")
 

@@ -11,6 +11,7 @@ ESCAPE = re.compile(
     re.DOTALL,
 )
 LONE = re.compile(r"\\u[dD][89a-fA-F]")
+DECODER = json.JSONDecoder()  # made once
 REPLACEMENT = r"\ufffd"  # as JSON writes it
 
 
@@ -24,7 +25,7 @@ def parsed(content: bytes | str) -> Any:
     if LONE.search(text):
         text = ESCAPE.sub(lambda escape: REPLACEMENT if escape["lone"] else escape[0], text)
     try:
-        return json.loads(text)
+        return DECODER.decode(text)
     except RecursionError as error:
         raise ValueError("the JSON is nested too deeply") from error
 

@@ -1,7 +1,5 @@
 """ComfyUI's answers over HTTP, and the one place where the errors of its calls are translated."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,14 +45,19 @@ def expect_ok(reply: Reply, path: str) -> None:
         raise EngineError(f"ComfyUI answers {reply.status} to {path}: {reply.text[:200]}")
 
 
-@contextmanager
-def translated(doing: str) -> Iterator[None]:
+class translated:
     """Translate errors of aiohttp and the system to EngineUnavailable; the only place that does."""
-    try:
-        yield
-    except (aiohttp.ClientError, OSError) as error:  # TimeoutError is an OSError
-        kind = EngineNotListening if _is_refused(error) else EngineUnavailable
-        raise kind(f"ComfyUI does not answer to {doing}: {_cause(error)}") from error
+
+    def __init__(self, doing: str) -> None:
+        self._doing = doing
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, aiohttp.ClientError | OSError):  # TimeoutError is an OSError
+            raised = EngineNotListening if _is_refused(error) else EngineUnavailable
+            raise raised(f"ComfyUI does not answer to {self._doing}: {_cause(error)}") from error
 
 
 def _cause(error: Exception) -> str:

@@ -46,6 +46,7 @@ class Socket:
         self._on_binary = on_binary
         self._on_change = on_change
         self._patience: asyncio.Timeout | None = None
+        self._is_suspected = False
 
     async def run(self) -> None:
         """Keep the socket open until canceled."""
@@ -63,7 +64,8 @@ class Socket:
         nothing from now on is replaced.
         """
         patience = self._patience
-        if patience is not None and patience.when() is None:
+        if patience is not None and not self._is_suspected:
+            self._is_suspected = True
             patience.reschedule(asyncio.get_running_loop().time() + self._timing.suspect_s)
 
     async def _serve_one(self) -> bool:
@@ -92,6 +94,7 @@ class Socket:
         """Read until the socket ends; raises TimeoutError if nothing comes after `suspect`."""
         try:
             async with asyncio.timeout(None) as self._patience:
+                self._is_suspected = False
                 self._set_open(True)
                 async for message in ws:
                     self._heard(message)
@@ -101,7 +104,8 @@ class Socket:
             self._doubt()
 
     def _heard(self, message: aiohttp.WSMessage) -> None:
-        if self._patience is not None and self._patience.when() is not None:
+        if self._is_suspected and self._patience is not None:
+            self._is_suspected = False
             self._patience.reschedule(None)
         if message.type is aiohttp.WSMsgType.TEXT:
             self._on_text(message.data)

@@ -36,6 +36,7 @@ FREED_PAGES = 1_000  # given back at a time, so that no write waits long
 EXPIRY_ITEMS = 200  # deleted at a time, so that no write waits long
 
 ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))  # made once
+DECODER = json.JSONDecoder()
 
 GET = "SELECT body FROM item WHERE pk = ? AND sk = ?"
 PUT = (
@@ -83,7 +84,7 @@ class SqliteTable:
             rows = await self._database.read(
                 lambda connection: connection.execute(sql, arguments).fetchall()
             )
-        items = [projected(index, json.loads(body)) for body, *_ in rows[:limit]]
+        items = [projected(index, DECODER.decode(body)) for body, *_ in rows[:limit]]
         return Page(items, Cursor(*rows[limit - 1][1:]) if len(rows) > limit else None)
 
     async def write(self, *writes: Write, synced: bool = True) -> None:
@@ -156,7 +157,7 @@ class SqliteTable:
 
 def _find(connection: sqlite3.Connection, key: Key) -> dict[str, Any] | None:
     row = connection.execute(GET, key).fetchone()
-    return json.loads(row[0]) if row else None
+    return DECODER.decode(row[0]) if row else None
 
 
 def _store(connection: sqlite3.Connection, write: Write, row: Item | None) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from collections import deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from enum import Enum, auto
+from enum import StrEnum, auto
 
 from comfyq.services.worker.renderer import Turn
 from comfyq.telemetry.numbers import BUSY_SECONDS, RUNNING
@@ -12,7 +12,7 @@ from comfyq.telemetry.numbers import BUSY_SECONDS, RUNNING
 KEEP_S = 1.0  # a fetch that is shorter keeps its place: claiming another job takes as long
 
 
-class JobPlace(Enum):
+class JobPlace(StrEnum):  # whose hash, unlike an Enum's, is no call
     WAITS = auto()  # claimed, but not started by ComfyUI
     PREPARES = auto()  # its input files are fetched: its place is another's
     PREPARED = auto()  # they are here, and it waits for a place
