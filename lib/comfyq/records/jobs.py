@@ -18,21 +18,20 @@ from comfyq.ports.clock import Clock
 from comfyq.ports.joint import Doorbell, Instead, JointWrites
 from comfyq.ports.queue import Delivery
 from comfyq.ports.table import ConditionFailed, Put, Table, Write
-from comfyq.records.idempotency import Idempotency, idempotency_item, settle_refused_create
+from comfyq.records.idempotency import Idempotency, settle_refused_create
 from comfyq.records.job_items import (
     from_item,
     meta_key,
     to_item,
 )
 from comfyq.records.job_log import log_accepted, log_changed
-from comfyq.records.job_outputs import JobOutputs, reused_outputs
-from comfyq.records.job_parts import attempt_item, attempt_of, label_items, spec_item, spec_of
+from comfyq.records.job_outputs import JobOutputs
+from comfyq.records.job_parts import attempt_item, attempt_of, spec_item, spec_of
 from comfyq.records.job_removal import remove
+from comfyq.records.job_writes import beside_new, if_unfollowed, put_of
 from comfyq.records.limits.running_jobs import RunningJobs
-from comfyq.records.retry_notes import raise_if_retried, retry_puts
-from comfyq.records.subscriptions import FOLLOWERS
+from comfyq.records.retry_notes import raise_if_retried
 from comfyq.records.times import to_ms
-from comfyq.records.webhooks.deliveries import delivery_item
 from comfyq.records.webhooks.outbox import WebhookOutbox
 
 NAMED_S = 30 * 86_400  # second ids are kept that long
@@ -97,7 +96,7 @@ class JobRecords:
             Put(spec_item(job, spec), absent=old is None),
         ]
         told = self._told(None, job)
-        writes += _beside(job, idempotency, told)
+        writes += beside_new(job, idempotency, told)
         try:
             await self._write(writes, due_at=job.due_at, ring=doorbell)
         except ConditionFailed as refused:
@@ -134,12 +133,11 @@ class JobRecords:
         """Replace version ``job.version - 1`` of a job by ``job``; ``synced``: see Table.write.
 
         ``beside`` is written in the same transaction, which acknowledges ``delivery`` if one engine
-        keeps table and queue; then ``unfollowed`` is stored in place of ``job`` if it is given and
-        nobody follows the job. Returns what is stored.
+        keeps table and queue; then ``unfollowed`` is stored in place of a job that nobody follows.
+        Returns what is stored.
 
         Raises:
-            StaleJob: that is not the stored version, or a condition of ``beside`` does not hold.
-                Nothing was written; read and decide again.
+            StaleJob: that is not stored, or ``beside`` is refused: read and decide again.
             TooLarge: the job is larger than an item may be.
         """
         write_id, old = self._new_write_id(), job.version - 1
@@ -149,9 +147,7 @@ class JobRecords:
         writes += beside
         if outputs is not None:
             writes.append(Put(await self._outputs.stage(job.id, job.attempt, outputs)))
-        instead = None
-        if unfollowed is not None:
-            instead = _if_unfollowed(unfollowed, write_id=write_id, old=old)
+        instead = if_unfollowed(unfollowed, write_id=write_id, old=old)
         try:
             is_other = await self._write(
                 writes, due_at=job.due_at, ack=delivery, instead=instead, synced=synced
@@ -196,10 +192,9 @@ class JobRecords:
         """Apply ``change`` to the job and store it, repeated on a fresh read after a conflict.
 
         Exceptions of ``change`` are raised. If it makes the job succeed, the same transaction
-        stores ``outputs``; if it ends the job, that may acknowledge ``delivery``. ``amended``
-        replaces the record of an ended attempt. A change of the status is always ``synced``. If it
-        ends a job that nobody follows, one engine that keeps table and queue stores it with
-        ``unfollowed`` applied to it as well.
+        stores ``outputs``; if it ends the job, that may acknowledge ``delivery``, and apply
+        ``unfollowed`` if nobody follows it. ``amended`` replaces the record of an ended attempt. A
+        change of the status is always ``synced``.
 
         Raises:
             TooContended: concurrent writes were stored first, TRIES times in a row.
@@ -208,8 +203,7 @@ class JobRecords:
         for pause in range(TRIES):
             if (changed := change(job, now=(now := self._clock.now()))) is job:
                 return job
-            ended = attempt_ended(job, changed, now=now)
-            told = self._told(job, changed)
+            ended, told = attempt_ended(job, changed, now=now), self._told(job, changed)
             try:
                 stored = await self.save(
                     changed,
@@ -217,14 +211,13 @@ class JobRecords:
                     outputs=outputs if changed.status == "succeeded" else None,
                     delivery=delivery if changed.status.terminal else None,
                     synced=synced or changed.status is not job.status,
-                    beside=[*await self._beside_claim(job, changed), *map(_put, told)],
+                    beside=[*await self._beside_claim(job, changed), *map(put_of, told)],
                     unfollowed=self._unfollowed(changed, unfollowed, now=now),
                 )
                 log_changed(job, changed, ended)
                 return await self._rung_for(stored, told)
             except StaleJob:
-                await asyncio.sleep(random.uniform(0, FIRST_PAUSE_S * 2 ** min(pause, 6)))
-                job = await self.get(job.id)
+                job = await self._read_later(job.id, pause)
         raise TooContended(f"job {job.id} was changed by others {TRIES} times in a row; try again")
 
     def _told(self, before: Job | None, after: Job) -> Sequence[WebhookDelivery]:
@@ -237,6 +230,10 @@ class JobRecords:
         if self._outbox is not None:
             await self._outbox.ring(told)
         return job
+
+    async def _read_later(self, job_id: JobId, pause: int) -> Job:
+        await asyncio.sleep(random.uniform(0, FIRST_PAUSE_S * 2 ** min(pause, 6)))
+        return await self.get(job_id)
 
     def _unfollowed(self, job: Job, change: Change | None, *, now: datetime) -> Job | None:
         """Return a job that ends as it is if nobody follows it; None if that is stored later."""
@@ -294,23 +291,3 @@ class JobRecords:
         """Return (digest, job) stored under an idempotency key; None if it is unused."""
         item = await self._table.get((f"IDEM#{tenant}#{key}", "-"))
         return None if item is None else (item["digest"], JobId(item["job"]))
-
-
-def _if_unfollowed(job: Job, *, write_id: str, old: int) -> Instead:
-    """Return the write of a job that nobody follows, over version ``old``."""
-    put = Put(to_item(job, write_id=write_id), version=old)
-    return Instead(f"JOB#{job.id}", FOLLOWERS, put)
-
-
-def _beside(
-    job: Job, idempotency: Idempotency | None, told: Sequence[WebhookDelivery]
-) -> list[Put]:
-    """Return what is stored with a new job and its spec, the note of a retry last."""
-    puts = [] if idempotency is None else [Put(idempotency_item(idempotency), absent=True)]
-    if job.reused_from is not None:
-        puts.append(Put(reused_outputs(job)))
-    return [*puts, *map(Put, label_items(job)), *map(_put, told), *retry_puts(job)]
-
-
-def _put(told: WebhookDelivery) -> Put:
-    return Put(delivery_item(told))

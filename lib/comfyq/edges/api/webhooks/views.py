@@ -7,6 +7,7 @@ from comfyq.domain.webhook_delivery import WebhookDelivery
 from comfyq.edges.api.job_views import JobViews
 from comfyq.edges.api.links import PROGRESS, Links
 from comfyq.services.files.signed_links import SignedLinks
+from comfyq.services.jobs.queries import Asked
 from comfyq.wire.generate.webhooks import JobWebhook
 
 ROOM_BYTES = 200_000  # of outputs: receivers take less than clients; `more_outputs` leads on
@@ -18,7 +19,7 @@ def webhook_body(
     """Return the body of a webhook. What is estimated of a job is left out: it does not last."""
     views = JobViews(links)
     if job.status.terminal:
-        view = views.job(job, spec=spec, outputs=outputs, room=ROOM_BYTES)
+        view = views.job(job, asked=Asked.of(spec), outputs=outputs, room=ROOM_BYTES)
     else:
         view = views.job(job)
     body = JobWebhook.model_validate(

@@ -1,0 +1,37 @@
+"""What is written beside a job's item, or in its place, by the same transaction."""
+
+from collections.abc import Sequence
+
+from comfyq.domain.job import Job
+from comfyq.domain.webhook_delivery import WebhookDelivery
+from comfyq.ports.joint import Instead
+from comfyq.ports.table import Put
+from comfyq.records.idempotency import Idempotency, idempotency_item
+from comfyq.records.job_items import to_item
+from comfyq.records.job_outputs import reused_outputs
+from comfyq.records.job_parts import label_items
+from comfyq.records.retry_notes import retry_puts
+from comfyq.records.subscriptions import FOLLOWERS
+from comfyq.records.webhooks.deliveries import delivery_item
+
+
+def if_unfollowed(job: Job | None, *, write_id: str, old: int) -> Instead | None:
+    """Return the write of a job, if it is given, where nobody follows it, over version ``old``."""
+    if job is None:
+        return None
+    put = Put(to_item(job, write_id=write_id), version=old)
+    return Instead(f"JOB#{job.id}", FOLLOWERS, put)
+
+
+def beside_new(
+    job: Job, idempotency: Idempotency | None, told: Sequence[WebhookDelivery]
+) -> list[Put]:
+    """Return what is stored with a new job and its spec, the note of a retry last."""
+    puts = [] if idempotency is None else [Put(idempotency_item(idempotency), absent=True)]
+    if job.reused_from is not None:
+        puts.append(Put(reused_outputs(job)))
+    return [*puts, *map(Put, label_items(job)), *map(put_of, told), *retry_puts(job)]
+
+
+def put_of(told: WebhookDelivery) -> Put:
+    return Put(delivery_item(told))
