@@ -189,16 +189,14 @@ class JobRecords:
         unfollowed: Change | None = None,
         synced: bool = True,
     ) -> Job:
-        """Apply ``change`` to the job and store it, repeated on a fresh read after a conflict.
+        """Apply ``change`` and store it, repeated on a fresh read after a conflict.
 
-        Exceptions of ``change`` are raised. If it makes the job succeed, the same transaction
-        stores ``outputs``; if it ends the job, that may acknowledge ``delivery``, and apply
-        ``unfollowed`` if nobody follows it. ``amended`` replaces the record of an ended attempt. A
-        change of the status is always ``synced``.
+        Exceptions of ``change`` are raised. The same transaction stores ``outputs`` of a job that
+        succeeds; the end of one may acknowledge ``delivery``, and apply ``unfollowed`` if nobody
+        follows it. ``amended`` replaces an attempt's record. A new status is always ``synced``.
 
         Raises:
-            TooContended: concurrent writes were stored first, TRIES times in a row.
-            TooManyRunning, TooLarge: it is a claim for which the tenant has no room; a large job.
+            TooContended (others wrote TRIES times in a row), TooManyRunning (of a claim), TooLarge.
         """
         for pause in range(TRIES):
             if (changed := change(job, now=(now := self._clock.now()))) is job:
@@ -214,10 +212,11 @@ class JobRecords:
                     beside=[*await self._beside_claim(job, changed), *map(put_of, told)],
                     unfollowed=self._unfollowed(changed, unfollowed, now=now),
                 )
-                log_changed(job, changed, ended)
-                return await self._rung_for(stored, told)
             except StaleJob:
                 job = await self._read_later(job.id, pause)
+            else:
+                log_changed(job, changed, ended)
+                return await self._rung_for(stored, told)
         raise TooContended(f"job {job.id} was changed by others {TRIES} times in a row; try again")
 
     def _told(self, before: Job | None, after: Job) -> Sequence[WebhookDelivery]:
