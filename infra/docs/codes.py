@@ -11,6 +11,7 @@ from comfyq.domain.errors import DomainError
 from comfyq.edges.api import problems
 
 LIB = Path(comfyq.__file__).parent
+DOMAIN = "comfyq.domain."
 
 
 def problem_codes() -> Mapping[str, HTTPStatus]:
@@ -68,7 +69,7 @@ def _tree(error: type[DomainError]) -> Iterator[type[DomainError]]:
 
 
 def _has_code(error: type[DomainError]) -> bool:
-    return "code" in vars(error) and error.__module__ == DomainError.__module__
+    return "code" in vars(error) and error.__module__.startswith(DOMAIN)
 
 
 def _values(node: ast.expr, module: ast.Module) -> Iterator[str]:

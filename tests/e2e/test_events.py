@@ -2,7 +2,8 @@
 
 import json
 import signal
-from collections.abc import Iterator
+import time
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from tests.processes import Processes
 Event = tuple[int, dict[str, Any]]  # its id, and its frame
 
 
-def events(url: str, job_id: str, *, after: int | None = None) -> Iterator[Event]:
+def events(url: str, job_id: str, *, after: int | None = None) -> Generator[Event, None, None]:
     """The events of a job until its stream ends or breaks; ``after`` the one of that id."""
     headers = {} if after is None else {"Last-Event-ID": str(after)}
     path = f"{url}/generate/{job_id}/events"
@@ -30,6 +31,16 @@ def events(url: str, job_id: str, *, after: int | None = None) -> Iterator[Event
                     yield int(fields["id"]), json.loads(fields.pop("data"))
     except httpx2.RemoteProtocolError:
         return  # the server was killed
+
+
+def first_event(url: str, job_id: str) -> dict[str, Any] | None:
+    """The first frame of a new stream, which is left then; None: it was refused."""
+    with httpx2.stream("GET", f"{url}/generate/{job_id}/events", timeout=WAIT_S) as answer:
+        for line in answer.iter_lines():
+            if line.startswith("data: "):
+                frame: dict[str, Any] = json.loads(line.removeprefix("data: "))
+                return frame
+    return None
 
 
 def test_a_stream_goes_on_behind_the_servers_death(processes: Processes, tmp_path: Path) -> None:
@@ -62,11 +73,21 @@ def test_a_stream_goes_on_behind_the_servers_death(processes: Processes, tmp_pat
         raise AssertionError("it never says that nothing will come")
 
 
-def test_an_open_stream_keeps_no_server_from_stopping(processes: Processes, tmp_path: Path) -> None:
-    up = processes.up(workers=0, data_dir=tmp_path / "data")
+def test_streams_take_places_and_keep_no_server_from_stopping(
+    processes: Processes, tmp_path: Path
+) -> None:
+    few = {"COMFYQ_CONNECTIONS_PER_CLIENT": "4"}  # of which two may be streams
+    up = processes.up(workers=0, data_dir=tmp_path / "data", env=few)
     job_id = submit(up)
-    shown = events(up.url, job_id)
-    assert next(shown)[1]["status"] == "queued"
+    left, shown = events(up.url, job_id), events(up.url, job_id)
+    assert next(left)[1]["status"] == next(shown)[1]["status"] == "queued"
+    refused = httpx2.get(f"{up.url}/generate/{job_id}/events")
+    assert (refused.status_code, refused.json()["code"]) == (503, "too-many-streams")
+    left.close()
+    deadline = time.monotonic() + WAIT_S
+    while (again := first_event(up.url, job_id)) is None:  # until the server has seen that it left
+        assert time.monotonic() < deadline
+    assert again["status"] == "queued"
     up.signal(signal.SIGTERM)
     assert list(shown) == [], "it ends in order"
     assert up.wait() == 0

@@ -30,6 +30,7 @@ ABSENT = (
     *(
         "comfyq.edges.api.routes.assets",
         "comfyq.edges.api.routes.batches",
+        "comfyq.edges.api.routes.events",
         "comfyq.edges.api.routes.workflows",
     ),
 )
@@ -77,6 +78,10 @@ def test_a_job_is_submitted_shown_and_canceled_by_the_api_function(invoke: Invok
 
     shown = invoke("functions.api.handler", _of_job("apigw/show.json", job_id))
     assert json.loads(shown["body"])["status"] == "queued"
+    waiting = _of_job("apigw/show.json", job_id)
+    waiting["headers"]["prefer"] = "wait=1"
+    waited = invoke("functions.api.handler", waiting)
+    assert (waited["statusCode"], waited["headers"]["preference-applied"]) == (200, "wait=1")
 
     canceled = invoke("functions.api.handler", _of_job("apigw/cancel.json", job_id))
     assert json.loads(canceled["body"])["status"] == "canceled"
@@ -114,6 +119,7 @@ def test_the_reaper_function_looks_at_an_empty_table(invoke: Invoke) -> None:
         ("/openapi.json", 200),
         ("/assets/none", 404),
         ("/generate/batch/none", 404),
+        ("/generate/none/events", 404),
         ("/nowhere", 404),
     ],
 )

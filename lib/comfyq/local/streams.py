@@ -16,6 +16,7 @@ from comfyq.local.gateway_events import new_id
 from comfyq.local.limits.places import Places
 from comfyq.ports.clock import Clock
 from comfyq.ports.notifier import Connection, TooManyStreams
+from comfyq.telemetry.numbers import STREAMS
 
 
 class LiveStream:
@@ -98,11 +99,13 @@ class LocalStreams:
         following = Following(target_id, since=since)
         stream = LiveStream(connection, client=client, following=following, clock=self._clock)
         self.live[connection.id] = stream
+        STREAMS.add()
         try:
             yield stream
         finally:
             stream.close()
             del self.live[connection.id]
+            STREAMS.add(by=-1)
             self._places.leave(client)
 
     def stop(self) -> None:

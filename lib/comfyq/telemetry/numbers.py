@@ -23,6 +23,10 @@ HTTP_SECONDS = Histogram(
     bounds=QUICK,
 )
 SOCKETS = Gauge("comfyq_sockets", "WebSockets that are open at this process.")
+STREAMS = Gauge(
+    "comfyq_streams",
+    "Answers that this process holds open: streams, and requests that wait for jobs.",
+)
 
 ACCEPTED = Counter("comfyq_jobs_accepted_total", "Jobs that were stored.", "workflow")
 ENDED = Counter("comfyq_jobs_ended_total", "Jobs that ended.", "workflow", "status")
@@ -72,6 +76,7 @@ NUMBERS: Sequence[Metric] = (
     HTTP_REQUESTS,
     HTTP_SECONDS,
     SOCKETS,
+    STREAMS,
     ACCEPTED,
     ENDED,
     ATTEMPTS,
