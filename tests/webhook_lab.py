@@ -9,6 +9,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from comfyq.adapters.authentication.local_owner import OWNER
 from comfyq.bootstrap.ports import Ports
 from comfyq.bootstrap.services import Services
 from comfyq.config import read_settings
@@ -132,6 +133,8 @@ class WebhookLab(JobMoves):
         self.services.webhook_post = self.receiver
         self.records = self.services.records
         self._numbers = count(1)
+        self.began = self.clock.now()
+        self.owner = OWNER
 
     async def job(self, *events: WebhookEvent, url: str | None = URL, base_url: str = "") -> Job:
         """Store a new job; without ``events``, its ends are told."""

@@ -174,7 +174,7 @@ ENTRIES = (
     CommandEntry(
         "webhooks show",
         "tenancy.webhooks:show",
-        "Show who is told of a tenant's jobs by default.",
+        "Show who is told of a tenant's jobs by default, and which receivers fail.",
     ),
     CommandEntry(
         "webhooks delete",

@@ -18,7 +18,7 @@ from comfyq.domain.webhook.events import WebhookEvent
 
 DeliveryId = NewType("DeliveryId", str)
 
-LEASE = timedelta(seconds=30)  # a try takes 5 s, and some reads
+LEASE = timedelta(seconds=15)  # a try takes 5 s, and some reads
 SKEW = timedelta(seconds=2)  # between the clocks of machines
 WINDOW = timedelta(hours=24)  # after an event; then nothing is tried again
 PAUSES_S = (5, 30, 120, 600, 3_600, 3 * 3_600, 6 * 3_600)  # the last one again and again
@@ -69,6 +69,7 @@ class Attempted:
     error: str | None = None  # None: it has arrived
     is_final: bool = False  # trying again is of no use
     not_before: datetime | None = None  # the receiver asked to be left alone until then
+    is_tried: bool = True  # False: it was not sent at all
 
 
 def event_between(before: Job | None, after: Job) -> WebhookEvent | None:
@@ -114,6 +115,7 @@ def settled(
     """End a try; ``chance`` from 0 to 1 spreads the next one against those of others."""
     ended = replace(
         delivery,
+        attempts=delivery.attempts - (not attempted.is_tried),
         code=attempted.code,
         error=None if attempted.error is None else attempted.error[:MAX_ERROR_CHARS],
         version=delivery.version + 1,
@@ -128,7 +130,7 @@ def settled(
     if attempted.not_before is not None:
         next_at = max(next_at, attempted.not_before)
     if next_at > delivery.until:
-        given_up = f"{ended.error}; given up after {delivery.attempts} tries"
+        given_up = f"{ended.error}; given up after {ended.attempts} tries"
         return replace(ended, state=DeliveryState.FAILED, error=given_up)
     return replace(ended, due_at=next_at)
 

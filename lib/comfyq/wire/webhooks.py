@@ -1,11 +1,13 @@
 """The default webhook of a tenant, as its administrators see and change it."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from comfyq.domain.webhook.default import DefaultWebhook
 from comfyq.domain.webhook.events import ENDS, WebhookEvent, events_of
+from comfyq.domain.webhook.failing_receiver import FailingReceiver
 from comfyq.domain.webhook.secrets import WebhookSecrets
 from comfyq.domain.webhook.urls import MAX_URL_CHARS, shown_url, webhook_url_of
 from comfyq.domain.webhook_delivery import Attempted
@@ -37,6 +39,26 @@ class WebhookChange(BaseModel):
         return DefaultWebhook(url=self.url, events=tuple(self.events))
 
 
+class FailingReceiverView(BaseModel):
+    """A receiver to which nothing arrives."""
+
+    receiver: str = Field(description="Scheme, host and port.")
+    since: Time = Field(description="The first webhook that did not arrive.")
+    error: str
+    paused_until: Time | None = Field(
+        description="After three days it is tried once an hour alone: next then."
+    )
+
+    @classmethod
+    def of(cls, receiver: FailingReceiver) -> "FailingReceiverView":
+        return cls(
+            receiver=receiver.origin,
+            since=receiver.since,
+            error=receiver.error,
+            paused_until=receiver.paused_until,
+        )
+
+
 class WebhookView(BaseModel):
     """Who is told of jobs whose requests name nobody."""
 
@@ -45,12 +67,23 @@ class WebhookView(BaseModel):
     gone_at: Time | None = Field(
         description="It answered 410 then, and is sent nothing more until it is set again."
     )
+    failing: list[FailingReceiverView] = Field(
+        description="Receivers of any of your webhooks to which nothing arrives."
+    )
 
     @classmethod
-    def of(cls, webhook: DefaultWebhook | None) -> "WebhookView":
+    def of(
+        cls, webhook: DefaultWebhook | None, failing: Sequence[FailingReceiver]
+    ) -> "WebhookView":
+        receivers = [FailingReceiverView.of(each) for each in failing]
         if webhook is None:
-            return cls(url=None, events=[], gone_at=None)
-        return cls(url=shown_url(webhook.url), events=list(webhook.events), gone_at=webhook.gone_at)
+            return cls(url=None, events=[], gone_at=None, failing=receivers)
+        return cls(
+            url=shown_url(webhook.url),
+            events=list(webhook.events),
+            gone_at=webhook.gone_at,
+            failing=receivers,
+        )
 
 
 class WebhookSecretsView(BaseModel):

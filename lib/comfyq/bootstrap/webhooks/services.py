@@ -5,7 +5,7 @@ from datetime import timedelta
 from functools import cached_property
 
 from comfyq.bootstrap.job_services import JobServices
-from comfyq.bootstrap.webhooks.tenants import courier_of, poster_of, tenant_webhooks_of
+from comfyq.bootstrap.webhooks.tenants import courier_of, poster_of, tenant_webhooks_of, watch_of
 from comfyq.domain.job import Job
 from comfyq.domain.submission.spec import Spec
 from comfyq.domain.webhook_delivery import WebhookDelivery
@@ -48,20 +48,18 @@ class WebhookServices(JobServices):
     def webhook_receivers(self) -> WebhookReceivers:
         return WebhookReceivers(
             tenants=self.tenant_records,
-            gone=self.gone_receivers,
+            gone=GoneReceiverRecords(self.ports.table),
+            watch=watch_of(self),
             clock=self.ports.clock,
         )
-
-    @cached_property
-    def gone_receivers(self) -> GoneReceiverRecords:
-        return GoneReceiverRecords(self.ports.table)
 
     @cached_property
     def deliveries(self) -> Deliveries:
         return Deliveries(
             queries=self.queries,
             records=self.delivery_records,
-            gone=self.gone_receivers,
+            jobs=self.records,
+            receivers=self.webhook_receivers,
             doorbell=self.delivery_doorbell,
             clock=self.ports.clock,
         )

@@ -11,7 +11,9 @@ from comfyq.config import Settings, WebhookSettings
 from comfyq.domain.files.fetch_exceptions import allowed_entries
 from comfyq.domain.webhook.signature import SECRET_BYTES, secret_of
 from comfyq.ports.webhooks import WebhookPost
+from comfyq.records.webhooks.failing_receivers import FailingReceiverRecords
 from comfyq.records.webhooks.secrets import WebhookSecretRecords
+from comfyq.services.notify.receiver_watch import ReceiverWatch
 from comfyq.services.notify.webhook_courier import WebhookCourier
 from comfyq.services.operations.tenant_webhooks import TenantWebhooks
 
@@ -24,8 +26,18 @@ def secrets_of(services: AccessServices) -> WebhookSecretRecords:
     return WebhookSecretRecords(services.ports.table, new_secret=_new_secret)
 
 
+def watch_of(services: AccessServices) -> ReceiverWatch:
+    records = FailingReceiverRecords(services.ports.table)
+    return ReceiverWatch(records=records, clock=services.ports.clock)
+
+
 def courier_of(services: AccessServices, post: WebhookPost) -> WebhookCourier:
-    return WebhookCourier(secrets=secrets_of(services), post=post, clock=services.ports.clock)
+    return WebhookCourier(
+        secrets=secrets_of(services),
+        post=post,
+        watch=watch_of(services),
+        clock=services.ports.clock,
+    )
 
 
 def tenant_webhooks_of(services: AccessServices, courier: WebhookCourier) -> TenantWebhooks:
@@ -33,6 +45,7 @@ def tenant_webhooks_of(services: AccessServices, courier: WebhookCourier) -> Ten
         tenants=services.tenant_records,
         secrets=secrets_of(services),
         courier=courier,
+        watch=watch_of(services),
         audit=services.audit,
         clock=services.ports.clock,
         new_id=lambda: secrets.token_hex(16),

@@ -7,3 +7,6 @@ class WebhookTarget:
 
     url: str | None  # None: to what is the tenant's default when one is sent
     base_url: str = ""  # as the job was submitted to it; empty: the server's public URL
+
+
+ANYBODY = WebhookTarget(None)  # of a job that has none of its own

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from comfyq.domain.files.sources import shown_source
 
 MAX_URL_CHARS = 2_000
+MAX_HOST_CHARS = 253  # https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4
 PORTS = {"http": 80, "https": 443}
 
 
@@ -26,7 +27,11 @@ def webhook_url_of(value: Any) -> str:
         port = parts.port  # raises ValueError if it is none
     except ValueError:
         raise ValueError("is no valid URL") from None
-    if parts.scheme not in PORTS or not parts.hostname or port == 0:
+    if (
+        parts.scheme not in PORTS
+        or port == 0
+        or not 0 < len(parts.hostname or "") <= MAX_HOST_CHARS
+    ):
         raise ValueError("must be a whole http or https URL: https://HOST/PATH")
     if "@" in parts.netloc:
         raise ValueError("has a user or password, which is not sent; remove them")

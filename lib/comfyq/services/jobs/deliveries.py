@@ -6,12 +6,14 @@ from contextlib import suppress
 from comfyq.domain.caller import Caller
 from comfyq.domain.errors import TooContended, Unavailable
 from comfyq.domain.job import JobId
+from comfyq.domain.webhook.target import ANYBODY
 from comfyq.domain.webhook_delivery import DeliveryId, DeliveryNotFound, WebhookDelivery, again
 from comfyq.ports.clock import Clock
 from comfyq.ports.webhooks import DeliveryDoorbell
+from comfyq.records.jobs import JobRecords
 from comfyq.records.webhooks.deliveries import DeliveryRecords, key_of
-from comfyq.records.webhooks.gone import GoneReceiverRecords
 from comfyq.services.jobs.queries import JobQueries
+from comfyq.services.notify.webhook_receivers import WebhookReceivers
 
 TRIES = 5  # of a change beside a sender's
 
@@ -22,13 +24,15 @@ class Deliveries:
         *,
         queries: JobQueries,
         records: DeliveryRecords,
-        gone: GoneReceiverRecords,
+        jobs: JobRecords,
+        receivers: WebhookReceivers,
         doorbell: DeliveryDoorbell,
         clock: Clock,
     ) -> None:
         self._queries = queries
         self._records = records
-        self._gone = gone
+        self._jobs = jobs
+        self._receivers = receivers
         self._doorbell = doorbell
         self._clock = clock
 
@@ -42,7 +46,7 @@ class Deliveries:
     ) -> WebhookDelivery:
         """Have a delivery sent once more under its id, whatever became of it.
 
-        A receiver of the job's own that had answered 410 is asked again.
+        A receiver of the job's own that had answered 410, or one that was paused, is tried again.
 
         Raises:
             JobNotFound, DeliveryNotFound.
@@ -52,10 +56,14 @@ class Deliveries:
             found = [each for each in await self.of(caller, job_id) if each.id == delivery_id]
             if not found:
                 raise DeliveryNotFound(f"job {job_id} has no delivery of this id")
-            await self._gone.forget(found[0].job_id)
+            await self._resume(found[0].job_id)
             asked = again(found[0], now=self._clock.now())
             if await self._records.save(asked):
                 with suppress(Unavailable):  # the reaper rings
                     await self._doorbell.ring([key_of(asked)], at=asked.due_at)
                 return asked
         raise TooContended(f"delivery {delivery_id} is being sent; try again")
+
+    async def _resume(self, job_id: JobId) -> None:
+        job, spec = await self._jobs.get(job_id), await self._jobs.spec(job_id)
+        await self._receivers.resume(job, spec.webhook or ANYBODY)

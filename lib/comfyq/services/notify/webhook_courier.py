@@ -1,5 +1,6 @@
 """One message to one receiver: signed, posted, and its answer judged."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -10,6 +11,7 @@ from comfyq.domain.webhook_delivery import Attempted
 from comfyq.ports.clock import Clock
 from comfyq.ports.webhooks import WebhookAnswer, WebhookPost, WebhookUnsent
 from comfyq.records.webhooks.secrets import WebhookSecretRecords
+from comfyq.services.notify.receiver_watch import ReceiverWatch
 
 GONE = "the receiver answered 410: it wants no more of them"
 WAITING = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)  # heed Retry-After
@@ -17,15 +19,29 @@ MAX_DIGITS = 9  # of seconds in a Retry-After
 
 
 class WebhookCourier:
-    def __init__(self, *, secrets: WebhookSecretRecords, post: WebhookPost, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        secrets: WebhookSecretRecords,
+        post: WebhookPost,
+        watch: ReceiverWatch,
+        clock: Clock,
+    ) -> None:
         self._secrets = secrets
         self._post = post
+        self._watch = watch
         self._clock = clock
 
     async def send(self, tenant: TenantId, message_id: str, url: str, body: bytes) -> Attempted:
-        """Send a message once, signed by the tenant's secrets; raises TableUnavailable."""
+        """Send a message once, signed by the tenant's secrets; a pause of its receiver is not
+        looked at, but ended if it arrives. Raises TableUnavailable."""
         secrets = (await self._secrets.of(tenant)).at(self._clock.now())
         headers = signed_headers(message_id, body, secrets, now=self._clock.now())
+        attempted = await self._posted(url, headers, body)
+        await self._watch.note(tenant, url, attempted)
+        return attempted
+
+    async def _posted(self, url: str, headers: Mapping[str, str], body: bytes) -> Attempted:
         try:
             answer = await self._post.post(url, headers, body)
         except WebhookUnsent as why:

@@ -1,15 +1,19 @@
 """Where a job's webhooks go, as it is said when one is sent."""
 
+from contextlib import suppress
 from dataclasses import replace
+from datetime import datetime
 
 from comfyq.aio.logs import log
 from comfyq.domain.job import Job
 from comfyq.domain.tenant import Tenant
+from comfyq.domain.webhook.failing_receiver import FailingReceiver
 from comfyq.domain.webhook.target import WebhookTarget
 from comfyq.domain.webhook.urls import origin_of
 from comfyq.ports.clock import Clock
 from comfyq.records.tenants import TenantRecords
 from comfyq.records.webhooks.gone import GoneReceiverRecords
+from comfyq.services.notify.receiver_watch import ReceiverWatch
 from comfyq.services.notify.webhook_courier import GONE
 
 
@@ -17,11 +21,39 @@ class NoReceiver(Exception):
     """Nobody is to be told; the message says why."""
 
 
+class ReceiverPaused(Exception):
+    """Nothing is sent now; the message says why."""
+
+    def __init__(self, receiver: FailingReceiver, until: datetime) -> None:
+        super().__init__(
+            f"{receiver.origin} is paused, since nothing has arrived there from "
+            f"{receiver.since:%Y-%m-%d %H:%M}Z on: {receiver.error}"
+        )
+        self.until = until
+
+
 class WebhookReceivers:
-    def __init__(self, *, tenants: TenantRecords, gone: GoneReceiverRecords, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        tenants: TenantRecords,
+        gone: GoneReceiverRecords,
+        watch: ReceiverWatch,
+        clock: Clock,
+    ) -> None:
         self._tenants = tenants
         self._gone = gone
+        self._watch = watch
         self._clock = clock
+
+    async def open_url_of(self, job: Job, target: WebhookTarget) -> str:
+        """Return where to send what is told of a job now; raises ReceiverPaused as well as
+        ``url_of`` does."""
+        url = await self.url_of(job, target)
+        paused = await self._watch.pause_of(job.tenant, url)
+        if paused is not None and paused.paused_until is not None:
+            raise ReceiverPaused(paused, paused.paused_until)
+        return url
 
     async def url_of(self, job: Job, target: WebhookTarget) -> str:
         """Return where to send what is told of a job.
@@ -40,6 +72,12 @@ class WebhookReceivers:
         if default.gone_at is not None:
             raise NoReceiver(f"{GONE}; `comfyq webhooks set` begins anew")
         return default.url
+
+    async def resume(self, job: Job, target: WebhookTarget) -> None:
+        """Have what is told of a job sent although its receiver failed, or wanted no more."""
+        await self._gone.forget(job.id)
+        with suppress(NoReceiver):
+            await self._watch.resume(job.tenant, await self.url_of(job, target))
 
     async def note_gone(self, job: Job, target: WebhookTarget, url: str) -> None:
         """Note that the receiver at ``url`` answered 410: it is sent nothing more of this job, or

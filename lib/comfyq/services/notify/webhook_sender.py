@@ -9,7 +9,7 @@ from comfyq.aio.logs import log, log_context
 from comfyq.domain.errors import DomainError, JobNotFound
 from comfyq.domain.job import Job
 from comfyq.domain.submission.spec import Spec
-from comfyq.domain.webhook.target import WebhookTarget
+from comfyq.domain.webhook.target import ANYBODY
 from comfyq.domain.webhook.urls import origin_of
 from comfyq.domain.webhook_delivery import Attempted, WebhookDelivery, claimed, settled
 from comfyq.ports.clock import Clock
@@ -17,9 +17,7 @@ from comfyq.ports.webhooks import DeliveryDoorbell, DeliveryKey
 from comfyq.records.jobs import JobRecords
 from comfyq.records.webhooks.deliveries import DeliveryRecords, key_of
 from comfyq.services.notify.webhook_courier import WebhookCourier
-from comfyq.services.notify.webhook_receivers import NoReceiver, WebhookReceivers
-
-ANYBODY = WebhookTarget(None)  # of a job that has none of its own
+from comfyq.services.notify.webhook_receivers import NoReceiver, ReceiverPaused, WebhookReceivers
 
 Render = Callable[[WebhookDelivery, Job, Spec], Awaitable[bytes]]
 """The body that tells a job as it is now."""
@@ -79,9 +77,11 @@ class WebhookSender:
             job = await self._jobs.get(delivery.job_id)
             spec = await self._jobs.spec(delivery.job_id)
             target = spec.webhook or ANYBODY
-            url = await self._receivers.url_of(job, target)
+            url = await self._receivers.open_url_of(job, target)
         except (JobNotFound, NoReceiver) as why:
             return _Sent(Attempted(error=str(why), is_final=True))
+        except ReceiverPaused as why:
+            return _Sent(Attempted(error=str(why), not_before=why.until, is_tried=False))
         body = await self._render(delivery, job, spec)
         attempted = await self._courier.send(delivery.tenant, delivery.id, url, body)
         if attempted.code == HTTPStatus.GONE:

@@ -1,13 +1,14 @@
 """The default webhook of a tenant and its secrets, for its administrators and the operator."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from comfyq.domain.audit import Actor, AuditAction
 from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import FieldError, InvalidParameters
 from comfyq.domain.webhook.default import DefaultWebhook
+from comfyq.domain.webhook.failing_receiver import FailingReceiver
 from comfyq.domain.webhook.secrets import WebhookSecrets
 from comfyq.domain.webhook.urls import shown_url
 from comfyq.domain.webhook_delivery import Attempted
@@ -15,6 +16,7 @@ from comfyq.ports.clock import Clock
 from comfyq.records.tenants import TenantRecords
 from comfyq.records.webhooks.secrets import WebhookSecretRecords
 from comfyq.services.access.audit import Audit
+from comfyq.services.notify.receiver_watch import ReceiverWatch
 from comfyq.services.notify.webhook_courier import WebhookCourier
 
 TEST = "webhook.test"
@@ -27,6 +29,7 @@ class TenantWebhooks:
         tenants: TenantRecords,
         secrets: WebhookSecretRecords,
         courier: WebhookCourier,
+        watch: ReceiverWatch,
         audit: Audit,
         clock: Clock,
         new_id: Callable[[], str],
@@ -34,6 +37,7 @@ class TenantWebhooks:
         self._tenants = tenants
         self._secrets = secrets
         self._courier = courier
+        self._watch = watch
         self._audit = audit
         self._clock = clock
         self._new_id = new_id
@@ -41,6 +45,10 @@ class TenantWebhooks:
     async def default(self, tenant: TenantId) -> DefaultWebhook | None:
         """Return who is told of jobs that name nobody; None: nobody is."""
         return (await self._tenants.get(tenant)).webhook
+
+    async def failing(self, tenant: TenantId) -> Sequence[FailingReceiver]:
+        """Return the receivers of the tenant's webhooks to which nothing arrives."""
+        return await self._watch.of_tenant(tenant)
 
     async def set(
         self, tenant: TenantId, webhook: DefaultWebhook | None, *, by: Actor
@@ -50,6 +58,8 @@ class TenantWebhooks:
         shown = "none" if webhook is None else shown_url(webhook.url)
         await self._audit.note(tenant, by, AuditAction.WEBHOOK_CHANGED, tenant, url=shown)
         await self._tenants.change(tenant, lambda now: replace(now, webhook=webhook))
+        if webhook is not None:
+            await self._watch.resume(tenant, webhook.url)
         return webhook
 
     async def secrets(self, tenant: TenantId, *, by: Actor) -> WebhookSecrets:

@@ -74,13 +74,14 @@ async def test_a_webhook_is_sent_once_more_under_its_id(lab: WebhookApiLab) -> N
 
 
 def test_the_default_is_set_shown_without_its_query_and_deleted(lab: WebhookApiLab) -> None:
-    nobody: dict[str, object] = {"url": None, "events": [], "gone_at": None}
+    nobody: dict[str, object] = {"url": None, "events": [], "gone_at": None, "failing": []}
     assert lab.client.get("/webhooks").json() == nobody
     stored = lab.client.put("/webhooks", json={"url": URL})
     assert stored.json() == {
         "url": "https://receiver.example/hook?…",
         "events": list(ENDS),
         "gone_at": None,
+        "failing": [],
     }
     assert lab.client.get("/webhooks").json() == stored.json()
     assert lab.client.delete("/webhooks").json() == nobody

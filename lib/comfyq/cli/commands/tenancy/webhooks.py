@@ -10,12 +10,13 @@ from comfyq.cli.errors import CannotStart, ExitCode
 from comfyq.cli.on_table import on_table, operator, tenant_of
 from comfyq.cli.options import AsJson, DataDir
 from comfyq.cli.printing import print_json
-from comfyq.domain.caller import DEFAULT_TENANT
+from comfyq.domain.caller import DEFAULT_TENANT, TenantId
 from comfyq.domain.errors import InvalidParameters
 from comfyq.domain.webhook.default import DefaultWebhook
 from comfyq.domain.webhook.events import ENDS, WebhookEvent, events_of
 from comfyq.domain.webhook.secrets import WebhookSecrets
 from comfyq.domain.webhook.urls import webhook_url_of
+from comfyq.services.operations.tenant_webhooks import TenantWebhooks
 from comfyq.wire.webhooks import WebhookSecretsView, WebhookTest, WebhookView
 
 TenantOption = Annotated[str, typer.Option("--tenant", help="Whose jobs are told of.")]
@@ -40,20 +41,20 @@ def set_(
         webhook = DefaultWebhook(url=webhook_url_of(url), events=events_of(event or ENDS))
     except ValueError as wrong:
         raise CannotStart(f"URL: {wrong}") from wrong
-    stored = on_table(
-        data_dir, opened_webhooks, lambda webhooks: webhooks.set(of, webhook, by=operator())
-    )
-    _print(stored, as_json=as_json)
+
+    async def change(webhooks: TenantWebhooks) -> WebhookView:
+        await webhooks.set(of, webhook, by=operator())
+        return await _shown(webhooks, of)
+
+    _print(on_table(data_dir, opened_webhooks, change), as_json=as_json)
 
 
 def show(
     tenant: TenantOption = DEFAULT_TENANT, data_dir: DataDir = None, as_json: AsJson = False
 ) -> None:
-    """Show who is told of a tenant's jobs by default."""
+    """Show who is told of a tenant's jobs by default, and which receivers fail."""
     of = tenant_of(tenant)
-    _print(
-        on_table(data_dir, opened_webhooks, lambda webhooks: webhooks.default(of)), as_json=as_json
-    )
+    _print(on_table(data_dir, opened_webhooks, lambda each: _shown(each, of)), as_json=as_json)
 
 
 def delete(
@@ -61,10 +62,12 @@ def delete(
 ) -> None:
     """Tell nobody by default; what is still to be told to the default is dropped."""
     of = tenant_of(tenant)
-    stored = on_table(
-        data_dir, opened_webhooks, lambda webhooks: webhooks.set(of, None, by=operator())
-    )
-    _print(stored, as_json=as_json)
+
+    async def change(webhooks: TenantWebhooks) -> WebhookView:
+        await webhooks.set(of, None, by=operator())
+        return await _shown(webhooks, of)
+
+    _print(on_table(data_dir, opened_webhooks, change), as_json=as_json)
 
 
 def secret(
@@ -110,11 +113,15 @@ def try_out(
         raise typer.Exit(ExitCode.JOB_FAILED)
 
 
-def _print(webhook: DefaultWebhook | None, *, as_json: bool) -> None:
-    view = WebhookView.of(webhook)
+async def _shown(webhooks: TenantWebhooks, tenant: TenantId) -> WebhookView:
+    return WebhookView.of(await webhooks.default(tenant), await webhooks.failing(tenant))
+
+
+def _print(view: WebhookView, *, as_json: bool) -> None:
     if as_json:
         print_json(view.model_dump(mode="json"))
-    elif view.url is None:
+        return
+    if view.url is None:
         typer.echo("nobody is told by default")
     else:
         typer.echo(f"{view.url}  {', '.join(view.events)}")
@@ -123,6 +130,10 @@ def _print(webhook: DefaultWebhook | None, *, as_json: bool) -> None:
                 f"nothing is sent to it: it answered 410 at {view.gone_at:%Y-%m-%d %H:%M:%S}Z; "
                 "`comfyq webhooks set URL` begins anew"
             )
+    for each in view.failing:
+        typer.echo(f"{each.receiver} fails since {each.since:%Y-%m-%d %H:%M:%S}Z: {each.error}")
+        if each.paused_until is not None:
+            typer.echo(f"  paused: it is tried next at {each.paused_until:%Y-%m-%d %H:%M:%S}Z")
 
 
 def _print_secrets(secrets: WebhookSecrets, *, as_json: bool) -> None:

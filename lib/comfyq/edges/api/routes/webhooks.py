@@ -5,6 +5,7 @@ from typing import Annotated, Protocol
 from fastapi import Depends
 
 from comfyq.domain.audit import Actor
+from comfyq.domain.caller import Caller
 from comfyq.edges.api.authentication import Administrator
 from comfyq.edges.api.dependencies import require_json, services_of
 from comfyq.edges.api.responses import JSON_BODY
@@ -27,23 +28,23 @@ router = Router[WebhookServices](prefix="/webhooks", tags=["webhooks"])
 
 @router.get("")
 async def show(services: Services, caller: Administrator) -> WebhookView:
-    """Who is told of your tenant's jobs whose requests name nobody."""
-    return WebhookView.of(await services.tenant_webhooks.default(caller.tenant))
+    """Who is told of your tenant's jobs whose requests name nobody, and which receivers fail."""
+    return await _shown(services, caller)
 
 
 @router.put("", dependencies=[Depends(require_json)], responses=JSON_BODY)
 async def change(services: Services, caller: Administrator, body: WebhookChange) -> WebhookView:
     """Say who is told. It holds for jobs that are accepted from half a minute later on; what is
     still to be told of earlier ones goes there too."""
-    webhooks = services.tenant_webhooks
-    return WebhookView.of(await webhooks.set(caller.tenant, body.webhook, by=Actor.of(caller)))
+    await services.tenant_webhooks.set(caller.tenant, body.webhook, by=Actor.of(caller))
+    return await _shown(services, caller)
 
 
 @router.delete("")
 async def delete(services: Services, caller: Administrator) -> WebhookView:
     """Tell nobody; what is still to be told is dropped. Doing it again is no error."""
-    webhooks = services.tenant_webhooks
-    return WebhookView.of(await webhooks.set(caller.tenant, None, by=Actor.of(caller)))
+    await services.tenant_webhooks.set(caller.tenant, None, by=Actor.of(caller))
+    return await _shown(services, caller)
 
 
 @router.get("/secret")
@@ -64,3 +65,9 @@ async def rotate(services: Services, caller: Administrator) -> WebhookSecretsVie
 async def test(services: Services, caller: Administrator) -> WebhookTest:
     """Send a message of type `webhook.test` there, once, and tell what came of it."""
     return WebhookTest.of(await services.tenant_webhooks.test(caller.tenant))
+
+
+async def _shown(services: WebhookServices, caller: Caller) -> WebhookView:
+    webhooks = services.tenant_webhooks
+    default = await webhooks.default(caller.tenant)
+    return WebhookView.of(default, await webhooks.failing(caller.tenant))

@@ -1,0 +1,81 @@
+"""Receivers that fail for days are left alone, say so, and begin anew once something arrives."""
+
+import json
+
+import pytest
+
+from comfyq.domain.caller import DEFAULT_TENANT
+from comfyq.domain.webhook.failing_receiver import PAUSED_AFTER, TRIED_EVERY
+from comfyq.domain.webhook_delivery import DeliveryState
+from tests.webhook_lab import URL, WebhookLab
+
+pytestmark = pytest.mark.anyio
+
+DAY_S = 86_400
+
+
+async def paused() -> WebhookLab:
+    """Return a lab whose receiver has failed for days."""
+    lab = WebhookLab(*[500] * 100)
+    while lab.clock.now() - (began := lab.began) <= PAUSED_AFTER:
+        await lab.ended()
+        await lab.send()
+        lab.clock.advance(DAY_S / 2)
+    await lab.ended()
+    await lab.send()
+    assert lab.clock.now() > began + PAUSED_AFTER
+    lab.receiver.posts.clear()
+    return lab
+
+
+async def test_days_of_failures_pause_a_receiver(capsys: pytest.CaptureFixture[str]) -> None:
+    lab = await paused()
+    [failing] = await lab.services.tenant_webhooks.failing(DEFAULT_TENANT)
+    assert (failing.origin, failing.since) == ("https://receiver.example:443", lab.began)
+    assert failing.paused_until is not None
+    lines = map(json.loads, capsys.readouterr().err.splitlines())
+    [line] = [each for each in lines if each["event"] == "webhook_receiver_paused"]
+    assert (line["level"], line["receiver"]) == ("error", failing.origin)
+
+
+async def test_of_many_deliveries_one_an_hour_is_tried() -> None:
+    lab = await paused()
+    jobs = [await lab.ended() for _ in range(5)]
+    await lab.send()
+    assert lab.receiver.posts == []
+    delivery = await lab.delivery(jobs[0])
+    assert (delivery.state, delivery.attempts) == (DeliveryState.PENDING, 0)
+    assert "is paused" in (delivery.error or "")
+    assert "hidden" not in (delivery.error or "")
+    lab.clock.advance(TRIED_EVERY.total_seconds())
+    await lab.send()
+    assert len(lab.receiver.posts) == 1
+
+
+async def test_what_arrives_ends_the_pause() -> None:
+    lab = await paused()
+    job = await lab.ended()
+    lab.receiver.script.clear()
+    await lab.send_all()
+    assert (await lab.delivery(job)).state is DeliveryState.DELIVERED
+    assert await lab.services.tenant_webhooks.failing(DEFAULT_TENANT) == []
+
+
+async def test_other_receivers_are_sent_to_meanwhile() -> None:
+    lab = await paused()
+    lab.receiver.script.clear()
+    await lab.ended(url="https://other.example/")
+    await lab.ended()
+    await lab.send()
+    assert [each.url for each in lab.receiver.posts] == ["https://other.example/"]
+
+
+async def test_whoever_sends_it_again_ends_the_pause() -> None:
+    lab = await paused()
+    job = await lab.ended()
+    await lab.send()
+    lab.receiver.script.clear()
+    delivery = await lab.delivery(job)
+    await lab.services.deliveries.redeliver(lab.owner, job.id, delivery.id)
+    await lab.send()
+    assert [each.url for each in lab.receiver.posts if each.id == delivery.id] == [URL]
