@@ -2,11 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import timedelta
-from http.server import BaseHTTPRequestHandler, HTTPServer
-from threading import Thread
 from uuid import uuid4
 
 from comfyq.bootstrap.services import Services
@@ -17,51 +13,17 @@ from comfyq.domain.submission.spec import Spec
 from comfyq.domain.webhook.events import ENDS
 from comfyq.ports.table import Delete
 from tests.infra.deployment import Deployment, submission
+from tests.receiver import Receiver, receiving
 
-HOUR = timedelta(hours=1)
+LATE = timedelta(minutes=10)
 SETTLED: dict[str, list[str]] = {"batchItemFailures": []}
 
 
 def play(deployment: Deployment) -> None:
-    with _receiving() as receiver:
+    with receiving() as receiver:
         _of_a_request(deployment, receiver)
         _of_a_default(deployment, receiver)
         _a_lost_ring(deployment)
-
-
-class Receiver(HTTPServer):
-    """Answers with ``codes`` in turn, and then 204."""
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.codes: list[int] = []
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.server_port}/"
-
-
-class _Handler(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        assert isinstance(self.server, Receiver)
-        self.rfile.read(int(self.headers["content-length"]))
-        self.send_response(self.server.codes.pop(0) if self.server.codes else 204)
-        self.end_headers()
-
-    def log_message(self, format: str, *arguments: object) -> None:
-        """Say nothing."""
-
-
-@contextmanager
-def _receiving() -> Iterator[Receiver]:
-    with Receiver() as receiver:
-        thread = Thread(target=receiver.serve_forever)
-        thread.start()
-        try:
-            yield receiver
-        finally:
-            receiver.shutdown()
-            thread.join()
 
 
 def _of_a_request(deployment: Deployment, receiver: Receiver) -> None:
@@ -97,6 +59,10 @@ def _of_a_default(deployment: Deployment, receiver: Receiver) -> None:
         api = deployment.api()
         assert api.put("/webhooks", json.dumps({"url": receiver.url}))["statusCode"] == 200
         assert "whsec_" in api("list", "/webhooks/secret")["body"]
+        receiver.codes = [500]
+        tested = api("generate", "/webhooks/test", body="{}")
+        assert json.loads(tested["body"])["response_code"] == 500
+        assert receiver.url.partition("/hook")[0] in api("list", "/webhooks")["body"]
         rotated = api("generate", "/webhooks/secret/rotate", body="{}")
         assert json.loads(rotated["body"])["earlier_secret"]
     message = submission(json.dumps({"prompt": "a fox", "webhook_events": ["queued"]}))
@@ -112,8 +78,8 @@ def _of_a_default(deployment: Deployment, receiver: Receiver) -> None:
 
 
 def _a_lost_ring(deployment: Deployment) -> None:
-    """The reaper rings for what is to be told since an hour."""
-    asyncio.run(_create_ended(deployment.services_of(ago=HOUR)))
+    """The reaper rings for what is to be told since ten minutes."""
+    asyncio.run(_create_ended(deployment.services_of(ago=LATE)))
     with deployment.role("ReaperRole"):
         assert deployment.reap()["webhooks_rung"] >= 1
 

@@ -12,6 +12,7 @@ from comfyq.adapters.provisioning.provision import Provisioned
 from comfyq.local.emulator import Emulator
 from tests.fixtures.emulator import ROOT, Aws
 from tests.processes import clean_env
+from tests.receiver import ALLOWED, receiving
 
 EVENTS = ROOT / "tests" / "data" / "sqs"
 GOOD, BAD = "059f36b4-87a3-44ab-83d2-661975830a7d", "2e1424d4-f796-459a-8184-9c92662be6da"
@@ -110,3 +111,32 @@ def test_the_reaper_tells_dead_letters_from_its_schedule(
     assert "batchItemFailures" not in answers[2]
     assert sorted(rings(aws, provisioned)) == sorted([GOOD, DEAD])
     assert job(aws, provisioned, DEAD)["status"]["S"] == "queued"
+
+
+def test_a_ring_sends_a_webhook_and_the_next_try_is_rung_for(
+    aws: Aws, provisioned: Provisioned, env: dict[str, str]
+) -> None:
+    with receiving() as receiver:
+        receiver.codes = [500]
+        told = env | ALLOWED | {"COMFYQ_WEBHOOKS_QUEUE_URL": provisioned.webhooks_queue_url}
+        asked = {"prompt": "a fox", "webhook_url": receiver.url, "webhook_events": ["queued"]}
+        submissions = event("submissions")
+        submissions["Records"] = [submissions["Records"][0] | {"body": json.dumps(asked)}]
+        call("intake", told, submissions)
+        [ring] = bodies(aws, provisioned.webhooks_queue_url, wait_s=0)
+        unreadable = submissions["Records"][0] | {"body": "no ring"}
+        rung = {"Records": [submissions["Records"][0] | {"body": ring}, unreadable]}
+        assert call("webhooks", told, rung) == [{"batchItemFailures": []}]
+        [first] = receiver.received
+        assert first.event["data"]["id"] == GOOD
+        [again] = bodies(aws, provisioned.webhooks_queue_url, wait_s=10)
+        assert again == ring
+        call("webhooks", told, rung)
+    assert [each.id for each in receiver.received] == [first.id] * 2
+
+
+def bodies(aws: Aws, queue_url: str, *, wait_s: int) -> list[str]:
+    messages = aws.sqs.receive_message(
+        QueueUrl=queue_url, MaxNumberOfMessages=10, WaitTimeSeconds=wait_s
+    ).get("Messages", [])
+    return [message["Body"] for message in messages]

@@ -1,15 +1,14 @@
 """``comfyq webhooks`` on a data directory."""
 
 import json
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from comfyq.cli.app import app
+from tests.receiver import ALLOWED, receiving
 
 
 @pytest.fixture
@@ -49,28 +48,14 @@ def test_secrets_rotate(data_dir: Path) -> None:
     assert shown(data_dir, "secret") == new
 
 
-class Receiver(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
-        self.send_response(204 if body["type"] == "webhook.test" else 400)
-        self.end_headers()
-
-    def log_message(self, format: str, *arguments: object) -> None:
-        """Say nothing."""
-
-
 def test_the_default_is_tried_out(data_dir: Path) -> None:
     assert run(data_dir, "test").exit_code == 2
-    with HTTPServer(("127.0.0.1", 0), Receiver) as receiver:
-        thread = Thread(target=receiver.serve_forever)
-        thread.start()
-        try:
-            run(data_dir, "set", f"http://127.0.0.1:{receiver.server_port}/")
-            forbidden = run(data_dir, "test")
-            arrived = run(data_dir, "test", COMFYQ_WEBHOOK_ALLOW="127.0.0.1")
-        finally:
-            receiver.shutdown()
-            thread.join()
+    with receiving() as receiver:
+        run(data_dir, "set", receiver.url)
+        forbidden = run(data_dir, "test")
+        arrived = run(data_dir, "test", **ALLOWED)
+    [received] = receiver.received
+    assert received.event["type"] == "webhook.test"
     assert forbidden.exit_code == 1
     assert "not in the public internet" in forbidden.output
     assert (arrived.exit_code, "204" in arrived.stdout) == (0, True)

@@ -1,0 +1,86 @@
+"""Webhooks of real servers, to a real receiver: told at once, and told again after a kill."""
+
+import json
+import time
+import urllib.request
+from typing import Any
+
+import pytest
+from standardwebhooks import Webhook
+
+from tests.processes import Process, Processes
+from tests.receiver import ALLOWED, Receiver, receiving
+
+WAIT_S = 60.0
+
+
+def ask(up: Process, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+    data = None if body is None else json.dumps(body).encode()
+    headers = {"Content-Type": "application/json"}
+    request = urllib.request.Request(f"{up.url}{path}", data=data, headers=headers)
+    with urllib.request.urlopen(request) as answer:
+        content: dict[str, Any] = json.load(answer)
+        return content
+
+
+def submit(up: Process, receiver: Receiver, **more: Any) -> str:
+    body = {"prompt": "a fox", "width": 64, "height": 64, "steps": 2, **more}
+    job_id: str = ask(up, "/generate", body | {"webhook_url": receiver.url})["id"]
+    return job_id
+
+
+def test_a_job_is_told_as_it_goes_and_the_signature_is_the_tenants(processes: Processes) -> None:
+    with receiving() as receiver:
+        up = processes.up(env=ALLOWED)
+        job_id = submit(up, receiver, webhook_events=["queued", "started", "completed"])
+        received = receiver.wait_for(3)
+        secret = ask(up, "/webhooks/secret")["secret"]
+        told = {Webhook(secret).verify(each.body, each.headers)["type"] for each in received}
+        assert told == {"job.queued", "job.started", "job.completed"}
+        [ended] = [each.event for each in received if each.event["type"] == "job.completed"]
+        assert ended["data"]["id"] == job_id
+        assert ended["data"]["image_url"].startswith(up.url)
+        deadline = time.monotonic() + WAIT_S
+        while any(
+            each["status"] != "delivered"
+            for each in ask(up, f"/generate/{job_id}/deliveries")["deliveries"]
+        ):
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        assert "hidden" not in up.log
+
+
+@pytest.mark.verify
+def test_a_server_that_is_killed_in_mid_delivery_tells_it_again(processes: Processes) -> None:
+    """Its successor waits for the lease of the try that nobody ends any more."""
+    with receiving() as receiver:
+        receiver.answers.clear()
+        first = processes.up(env=ALLOWED)
+        job_id = submit(first, receiver)
+        receiver.wait_for(1)
+        first.destroy()
+        receiver.answers.set()
+        second = processes.up(env=ALLOWED, data_dir=first.data_dir)
+        once, again = receiver.wait_for(2)
+        assert once.id == again.id
+        assert again.event["data"]["id"] == job_id
+        assert again.event["type"] == "job.completed"
+        deadline = time.monotonic() + WAIT_S
+        while (told := ask(second, f"/generate/{job_id}/deliveries")["deliveries"][0])[
+            "status"
+        ] != "delivered":
+            assert time.monotonic() < deadline, told
+            time.sleep(0.01)
+        assert told["attempts"] == 2
+
+
+@pytest.mark.verify
+def test_a_worker_of_its_own_is_heard_by_the_server(processes: Processes) -> None:
+    """It wakes nobody: the server's reaper finds what it has stored."""
+    with receiving() as receiver:
+        simulator = processes.simulator()
+        up = processes.up(workers=0, env=ALLOWED)
+        processes.worker(comfyui=[simulator.url], up=up)
+        job_id = submit(up, receiver)
+        [told] = receiver.wait_for(1)
+        assert (told.event["type"], told.event["data"]["id"]) == ("job.completed", job_id)
