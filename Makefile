@@ -17,6 +17,9 @@ COMPILE := .tools/bin/uv pip compile --quiet --universal --python-version 3.11 -
 # Tests start Python hundreds of times: compiled anew, each would need twice the CPU.
 export PYTHONDONTWRITEBYTECODE :=
 
+# Many tests wait for processes, so three at a time keep two cores busy.
+AT_ONCE = $(shell expr $$(getconf _NPROCESSORS_ONLN) \* 3 / 2)
+
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
@@ -35,7 +38,7 @@ up: .venv/.runtime ## serve until Ctrl-C
 
 .PHONY: test
 test: .venv/.development .emulator/.made .fuzz/.made ## run every test that needs no server of yours
-	$(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder -m "not comfyui and not verify" --cov --cov-report=
+	$(BIN)/pytest -n $(AT_ONCE) --dist loadfile --no-loadscope-reorder -m "not comfyui and not verify" --cov --cov-report=
 	@echo "branch coverage: $$($(BIN)/coverage report --format=total) % (coverage html: out/coverage)"
 
 .PHONY: verify

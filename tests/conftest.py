@@ -1,6 +1,9 @@
 import gc
 import signal
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterator, Sequence
+from itertools import chain, groupby
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +11,8 @@ import tests.effort  # noqa: F401 - registers a profile that the command line ma
 
 pytest_plugins = ["tests.fixtures.emulator", "tests.processes"]
 
+WAITING = Path(__file__).parent / "e2e"
+LAST = 8  # times as many files that keep a core busy as follow each that waits
 PROPERTIES = "_properties.py"  # thousands of examples; traced, they take twice as long
 
 
@@ -16,18 +21,43 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave property tests out of the coverage: what they alone reach counts as not covered."""
+@pytest.hookimpl(trylast=True)  # when fixtures have put the tests in their own order
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave property tests out of the coverage: what they alone reach counts as not covered. Among
+    processes that run tests, spread the files that wait."""
     for item in items:
         if item.path.name.endswith(PROPERTIES):
             item.add_marker(pytest.mark.no_cover)
+    if hasattr(config, "workerinput"):  # of pytest-xdist
+        items[:] = spread(items)
+
+
+def spread(items: Sequence[pytest.Item]) -> list[pytest.Item]:
+    """Put the files of end-to-end tests, which mostly wait for processes, evenly between those that
+    keep a core busy; some of these come last, so that no worker waits for another's end."""
+    files = [list(of_file) for _, of_file in groupby(items, key=lambda item: item.path)]
+    waiting = [of_file for of_file in files if WAITING in of_file[0].path.parents]
+    busy = deque(of_file for of_file in files if WAITING not in of_file[0].path.parents)
+    share = len(busy) // (len(waiting) + LAST)
+    ordered: list[pytest.Item] = []
+    for of_file in waiting:
+        ordered += of_file
+        for _ in range(share):
+            ordered += busy.popleft()
+    return ordered + list(chain.from_iterable(busy))
+
+
+def pytest_collection() -> None:
+    """Leave garbage alone while modules and tests are made, which stay to the end."""
+    gc.disable()
 
 
 def pytest_collection_finish() -> None:
-    """Take modules and tests, which stay to the end, out of the garbage collector's rounds: with
-    thousands of tests each full one takes as long as hundreds of them."""
+    """Take them out of the collector's rounds: with thousands of tests each full one takes as long
+    as hundreds of them."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True, scope="session")
