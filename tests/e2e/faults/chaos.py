@@ -36,6 +36,7 @@ TICK_S = 0.02
 EVENT_EVERY_S = 0.8
 LOOK_EVERY_S = 1.0
 QUIET_S = 120.0  # everything must have ended that long after the last fault
+LOST_S = 2.0  # what waits longer than that then has lost its doorbell
 TOLD_S = 30.0  # and whoever follows must know it
 FOLLOWED_EVERY = 5  # jobs
 
@@ -169,7 +170,7 @@ class Chaos:
         deadline = time.monotonic() + QUIET_S
         while self._open() and time.monotonic() < deadline:
             with suppress(AssertionError):
-                until(self._has_ended, "everything has ended", within_s=5)
+                until(self._has_ended, "everything has ended", within_s=LOST_S)
             with Doorbells(self._havoc.up.exports) as bells:
                 for job_id in self._open():
                     bells.an_hour_passes(job_id, if_waiting=True)

@@ -180,7 +180,13 @@ def an_overwritten_page(path: Path) -> Path:
     return path
 
 
-SPOILT = [a_file, a_file_above, a_damaged_database, a_newer_database, an_overwritten_page]
+SPOILT = [
+    a_file,
+    a_file_above,
+    a_damaged_database,
+    a_newer_database,
+    pytest.param(an_overwritten_page, marks=pytest.mark.verify),  # a unit test has one
+]
 
 
 @pytest.mark.parametrize("spoil", SPOILT)
