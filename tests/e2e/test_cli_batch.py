@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import requests
 
+from tests.e2e.faults.client import until
 from tests.e2e.test_cli import DEADLINE_S, Cli
 from tests.e2e.test_intake import sender_to
 from tests.processes import Processes
@@ -98,26 +99,6 @@ def _table(folder: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(table))
 
 
-@pytest.mark.parametrize(
-    ("name", "text", "message"),
-    [
-        ("a.jsonl", '{"prompt": "x"}\n{', "line 2: no JSON"),
-        ("a.jsonl", "[1]", "request 1: a request is an object"),
-        ("a.jsonl", "\n", "has no requests"),
-        ("a.csv", "prompt\na,b\n", "line 2: more cells"),
-        ("missing/a.csv", None, "cannot read"),
-    ],
-)
-def test_a_file_that_is_wrong_names_the_line(
-    tmp_path: Path, name: str, text: str | None, message: str
-) -> None:
-    if text is not None:
-        (tmp_path / name).write_text(text, encoding="utf-8")
-    ended = Cli(tmp_path, "http://127.0.0.1:9").run("batch", name)
-    assert ended.returncode != 0
-    assert message in ended.stderr
-
-
 async def test_dead_letters_are_listed_shown_and_redriven(
     processes: Processes, tmp_path: Path
 ) -> None:
@@ -126,9 +107,8 @@ async def test_dead_letters_are_listed_shown_and_redriven(
     job_id = cli.one("submit", "a fox")["id"]
     with sender_to(up) as sender:
         sent = await sender.send_dead_doorbell(job_id)
-        while not (letters := cli.one("dead", "list")["letters"]):
-            pass
-    assert [letter["id"] for letter in letters] == [sent]
+        until(lambda: requests.get(f"{up.url}/dead/{sent}", timeout=DEADLINE_S).ok, "it is kept")
+    assert [letter["id"] for letter in cli.one("dead", "list")["letters"]] == [sent]
     assert job_id in cli.run("dead", "show", sent).stdout
     printed = cli.one("dead", "redrive", sent)
     assert (printed["outcome"], printed["letter"]["redrives"]) == ("rung", 1)

@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
+from comfyq.cli.app import app
 from comfyq.cli.batches.requests_file import labeled, read_requests, value_of
 from comfyq.cli.errors import CannotStart
 
@@ -72,6 +74,27 @@ def test_what_is_no_request_is_told(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.jsonl").write_bytes(content)
     with pytest.raises(CannotStart):
         read_requests(tmp_path / "a.jsonl", lambda _: {})
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("a.jsonl", '{"prompt": "x"}\n{', "line 2: no JSON"),
+        ("a.jsonl", "[1]", "request 1: a request is an object"),
+        ("a.jsonl", "\n", "has no requests"),
+        ("a.csv", "prompt\na,b\n", "line 2: more cells"),
+        ("missing/a.csv", None, "cannot read"),
+    ],
+)
+def test_a_file_that_is_wrong_names_the_line(
+    tmp_path: Path, name: str, text: str | None, message: str
+) -> None:
+    if text is not None:
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    command = ["--url", "http://127.0.0.1:9", "batch", str(tmp_path / name)]
+    ended = CliRunner().invoke(app, command)
+    assert ended.exit_code != 0
+    assert message in ended.stderr
 
 
 def test_a_quote_that_is_not_closed_is_told(tmp_path: Path) -> None:
