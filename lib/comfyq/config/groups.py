@@ -85,7 +85,7 @@ class LimitSettings:
     uploads_bytes: Annotated[int, Field(ge=1)] = 50 * 10**9
     """The stored files of a tenant, sent as uploads or data URIs, may have so many bytes together,
     and each takes 8 KiB more; others are refused with 413. A file is deleted when it was not used
-    for the time of retention."""
+    for the time of retention and no job may still need it."""
     input_max_files: Annotated[int, Field(ge=1)] = 50
     """A job may have so many different input files."""
     input_max_total_bytes: Annotated[int, Field(ge=1)] = 500_000_000

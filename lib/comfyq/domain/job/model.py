@@ -1,6 +1,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NewType
 
@@ -122,6 +122,12 @@ class Limits:
     stall_s: int = 300  # without a sign of progress
     max_attempts: int = 3  # failures that end the job
     unsuited_timeout_s: int = 21_600  # without a worker that is able to run it; then it fails
+
+    @property
+    def longest(self) -> timedelta:
+        """Return how long after its submission a job may need its files: each of its attempts
+        waits and runs for as long as it may."""
+        return self.max_attempts * timedelta(seconds=self.queue_timeout_s + self.run_timeout_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -92,14 +92,14 @@ class AssetRecords:
     async def renew(
         self, asset: Asset, *, expires_at: datetime, content_type: str | None = None
     ) -> Asset:
-        """Postpone an asset's expiry and, if it is given, change its type.
+        """Postpone an asset's expiry, unless it is later already, and change the type that is given.
 
         Raises:
             TooContended: another request changed the asset at the same time.
         """
         kept = replace(
             asset,
-            expires_at=expires_at,
+            expires_at=max(expires_at, asset.expires_at),  # a job may wait that needs it until then
             content_type=content_type or asset.content_type,
             version=asset.version + 1,
         )

@@ -1,7 +1,7 @@
 """Files that clients upload: the same content is stored once for each tenant."""
 
 from collections.abc import AsyncIterator, Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from comfyq.aio.logs import log
 from comfyq.domain.caller import Caller, TenantId
@@ -26,11 +26,12 @@ TRIES = 5
 UNLIMITED = 2**62  # bytes, where nothing says another number
 BATCH = 100  # expired assets that one call deletes
 TOGETHER = timedelta(seconds=1)  # uploads of the same bytes within it do not contend
-OFTEN = timedelta(days=1)  # an asset's expiry is postponed at most so often
+OFTEN = timedelta(days=1)  # the expiry of one that jobs use is postponed once in it, or less
 
 
 class Uploads:
-    """Store and expire assets, each kept for its tenant's retention after its last use.
+    """Store and expire assets, each kept for its tenant's retention after its last use, and at
+    least for as long as a job that uses it may take. Nothing shortens the time that it has.
 
     To a caller, another tenant's asset does not exist.
     """
@@ -62,10 +63,16 @@ class Uploads:
         return self._max_bytes
 
     async def add(
-        self, caller: Caller, chunks: AsyncIterator[bytes], *, filename: str, content_type: str
+        self,
+        caller: Caller,
+        chunks: AsyncIterator[bytes],
+        *,
+        filename: str,
+        content_type: str,
+        needed_for: timedelta = timedelta(0),
     ) -> Asset:
-        """Store a file; one with the same content as an earlier one is that asset, kept for
-        that time from now, and of the type that was named last.
+        """Store a file, and keep it for ``needed_for`` at least; one with the same content as an
+        earlier one is that asset, kept for that time from now, and of the type that was named last.
 
         Raises:
             TooLarge: the file has more than ``max_bytes``, or is a picture of more pixels than a
@@ -75,12 +82,13 @@ class Uploads:
         """
         spooled = await self._spool.save("upload", self._limited(chunks))
         try:
+            until = await self._until(caller.tenant, needed_for)
             for _ in range(TRIES):
                 stored = await self._records.with_content(caller.tenant, spooled.blake3)
                 try:
                     if stored is not None:
-                        return await self._sent_again(stored, content_type)
-                    return await self._store(caller, spooled, filename, content_type)
+                        return await self._sent_again(stored, content_type, until)
+                    return await self._store(caller, spooled, filename, content_type, until)
                 except (BlobTaken, TooContended):
                     continue  # a concurrent upload of the same content was stored first
         finally:
@@ -103,15 +111,16 @@ class Uploads:
         """Return a stored file's record; raises AssetNotFound."""
         return await self._of(caller.tenant, asset_id)
 
-    async def use(self, caller: Caller, asset_id: AssetId) -> Asset:
-        """Return an asset that a new job needs, kept for its tenant's retention from now.
+    async def use(self, caller: Caller, asset_id: AssetId, *, needed_for: timedelta) -> Asset:
+        """Return an asset that a new job needs for so long, and keep it for its tenant's retention
+        from now, or for that time if it is longer.
 
         Raises:
             AssetNotFound.
         """
         for _ in range(TRIES):
             try:
-                return await self._used(await self._of(caller.tenant, asset_id))
+                return await self._used(await self._of(caller.tenant, asset_id), needed_for)
             except TooContended:
                 continue
         raise TooContended(f"asset {asset_id} is being changed by other requests; try again")
@@ -137,21 +146,24 @@ class Uploads:
             raise AssetNotFound(f"there is no asset {asset_id}")
         return asset
 
-    async def _sent_again(self, asset: Asset, content_type: str) -> Asset:
-        until = self._clock.now() + await self._retention.of(asset.tenant)
+    async def _until(self, tenant: TenantId, needed_for: timedelta) -> datetime:
+        return self._clock.now() + max(await self._retention.of(tenant), needed_for)
+
+    async def _sent_again(self, asset: Asset, content_type: str, until: datetime) -> Asset:
         kind = asset.content_type if content_type == UNKNOWN else content_type
         if kind == asset.content_type and until - asset.expires_at < TOGETHER:
             return asset
         return await self._records.renew(asset, expires_at=until, content_type=kind)
 
-    async def _used(self, asset: Asset) -> Asset:
-        until = self._clock.now() + await self._retention.of(asset.tenant)
-        if until - asset.expires_at < OFTEN:
+    async def _used(self, asset: Asset, needed_for: timedelta) -> Asset:
+        until = await self._until(asset.tenant, needed_for)
+        if until <= asset.expires_at:
             return asset
-        return await self._records.renew(asset, expires_at=until)
+        spared = min(OFTEN, (until - self._clock.now()) / 10)  # so that not each use is a write
+        return await self._records.renew(asset, expires_at=until + spared)
 
     async def _store(
-        self, caller: Caller, spooled: Spooled, filename: str, content_type: str
+        self, caller: Caller, spooled: Spooled, filename: str, content_type: str, until: datetime
     ) -> Asset:
         asset_id, now = self._new_id(), self._clock.now()
         asset = Asset(
@@ -163,7 +175,7 @@ class Uploads:
             blake3=spooled.blake3,
             key=f"assets/{asset_id}",
             created_at=now,
-            expires_at=now + await self._retention.of(caller.tenant),
+            expires_at=until,
         )
         await self.require_room(asset.tenant, asset.size)
         most = await self._most_bytes(asset.tenant)

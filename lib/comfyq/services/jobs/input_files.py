@@ -1,11 +1,13 @@
 """The input files of a request, stored or checked before its job is stored.
 
 A data URI becomes an asset, which keeps the job's record small. An asset that the request names
-must exist, and is kept until the job has run.
+must exist. Both are kept for as long as the job may take, also where the tenant's retention is
+shorter.
 """
 
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
 from comfyq.domain.caller import Caller
@@ -60,8 +62,9 @@ class InputFiles:
             raise InvalidParameters(list(dict.fromkeys(wrong)))
         return replace(spec, parameters=_shown(spec, {}))
 
-    async def settle(self, caller: Caller, spec: Spec) -> Spec:
-        """Return the spec with its data URIs stored as assets; all assets it names are kept.
+    async def settle(self, caller: Caller, spec: Spec, *, needed_for: timedelta) -> Spec:
+        """Return the spec with its data URIs stored as assets; all assets it names are kept for
+        ``needed_for`` at least.
 
         Its parameters, which are shown and stored beside results, lose the queries of URLs.
 
@@ -72,22 +75,24 @@ class InputFiles:
         if not spec.inputs:
             return spec
         self.check(spec)
-        again, settled = await self._kept(caller, spec)
+        again, settled = await self._kept(caller, spec, needed_for)
         return replace(again, parameters=_shown(spec, settled))
 
-    async def settle_again(self, caller: Caller, spec: Spec) -> Spec:
+    async def settle_again(self, caller: Caller, spec: Spec, *, needed_for: timedelta) -> Spec:
         """Keep the assets of a spec that was settled for an earlier job.
 
         Its parameters are as they may be shown already, so they name no sources any more. Raises
         what ``settle`` raises.
         """
         self.check(spec)
-        return (await self._kept(caller, spec))[0]
+        return (await self._kept(caller, spec, needed_for))[0]
 
-    async def _kept(self, caller: Caller, spec: Spec) -> tuple[Spec, Mapping[str, StoredInput]]:
+    async def _kept(
+        self, caller: Caller, spec: Spec, needed_for: timedelta
+    ) -> tuple[Spec, Mapping[str, StoredInput]]:
         """Store or keep every file; return the spec with them, and each by its source."""
         settled = {
-            file.source: await self._settled(caller, file)
+            file.source: await self._settled(caller, file, needed_for)
             for file in {file.source: file for file in spec.inputs}.values()
         }
         total = sum(stored.size for stored in settled.values())
@@ -100,7 +105,9 @@ class InputFiles:
         )
         return replace(spec, inputs=inputs), settled
 
-    async def _settled(self, caller: Caller, file: InputFile) -> StoredInput:
+    async def _settled(
+        self, caller: Caller, file: InputFile, needed_for: timedelta
+    ) -> StoredInput:
         if is_data(file.source):
             data = read_data_uri(file.source)
             asset = await self._uploads.add(
@@ -108,13 +115,14 @@ class InputFiles:
                 _once(data.content),
                 filename=file.parameter or "file",
                 content_type=data.content_type,
+                needed_for=needed_for,
             )
             return StoredInput(f"{ASSET}{asset.id}", asset.blake3, asset.size)
         asset_id = asset_id_of(file.source)
         if asset_id is None:
             return StoredInput(file.source, None)
         try:
-            asset = await self._uploads.use(caller, asset_id)
+            asset = await self._uploads.use(caller, asset_id, needed_for=needed_for)
         except AssetNotFound as missing:
             raise InvalidParameters([FieldError(_field(file), str(missing))]) from missing
         return StoredInput(f"{ASSET}{asset.id}", asset.blake3, asset.size)

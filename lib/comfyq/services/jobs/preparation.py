@@ -82,7 +82,9 @@ class Preparation:
             labels=request.labels,
             webhook_events=webhook.events,
         )
-        settled = await self._input_files.settle(caller, admitted.spec)
+        settled = await self._input_files.settle(
+            caller, admitted.spec, needed_for=job.limits.longest
+        )
         spec = replace(settled, metadata=request.metadata, webhook=webhook.target)
         return await self._reusing(job, spec) if request.reuse else PreparedJob(job, spec)
 
@@ -115,7 +117,10 @@ class Preparation:
             labels=earlier.labels,
             webhook_events=earlier.webhook_events,
         )
-        return PreparedJob(job, await self._input_files.settle_again(caller, retry.spec))
+        spec = await self._input_files.settle_again(
+            caller, retry.spec, needed_for=job.limits.longest
+        )
+        return PreparedJob(job, spec)
 
     async def rehearse(self, caller: Caller, request: Request) -> AdmittedRequest:
         """Check a request as ``prepare`` does, storing nothing; raises what ``prepare`` raises."""
