@@ -112,16 +112,14 @@ class BatchSubmission:
         if not members:
             raise _nothing_to_run(batch)
         try:
-            async with self._limits.counted(caller, len(members)):
+            async with self._limits.counted(caller, len(members)) as counted:
                 await self._records.create(batch, promise_of(batch, idempotency_key, digest))
         except KeyTaken as taken:  # a concurrent submission with this key was stored first
             return await self._replay(caller, asked, taken.digest, taken.job_id, digest=digest)
         stored = await self._store(batch, [member for _, member in members.values()])
-        there = {
-            index: Accepted(made.job, made.spec, made.outputs or ())
-            for index, (made, _) in members.items()
-        }
-        return BatchAccepted(batch, there, new=stored)
+        rung = await self._rung(stored)
+        await counted.take_back(len(members) - len(stored))  # another retry had them first
+        return BatchAccepted(batch, _accepted(members), new=rung)
 
     async def note(self, accepted: BatchAccepted) -> None:
         """Record that each new job's doorbell was sent, and announce the jobs that ended at once.
@@ -147,7 +145,7 @@ class BatchSubmission:
         new: Sequence[Job] = ()
         if not batch.canceled:
             batch, members = await self._prepare(caller, batch, asked)
-            new = await self._store(batch, [member for _, member in members.values()])
+            new = await self._rung(await self._store(batch, [m for _, m in members.values()]))
         answers = await limited(AT_ONCE, batch.indexes, lambda n: self._stored(batch, n))
         there = {index: answer for index, answer in answers.items() if answer is not None}
         return BatchAccepted(batch, there, new=new, replayed=True)
@@ -195,12 +193,14 @@ class BatchSubmission:
         return made, self._records.member(made.job, made.spec, batch.id)
 
     async def _store(self, batch: Batch, members: Sequence[Member]) -> Sequence[Job]:
-        """Store the jobs that are not stored yet and send their doorbells; return these jobs, or
-        none if sending failed."""
+        """Store the jobs that are not stored yet, and return them."""
         await self._records.refuse(batch)
         members = [await self._placed(member, batch) for member in members]
         stored = await all_of(self._records.add(group) for group in transactions(members))
-        new = [job for group in stored for job in group]
+        return [job for group in stored for job in group]
+
+    async def _rung(self, new: Sequence[Job]) -> Sequence[Job]:
+        """Send the doorbells of new jobs and return these, or none if sending failed."""
         return new if await self._dispatch.ring_all(new) else []
 
     async def _placed(self, member: Member, batch: Batch) -> Member:
@@ -214,6 +214,13 @@ class BatchSubmission:
             return await stored_answer(self._jobs, job)
         except JobNotFound:
             return None
+
+
+def _accepted(members: Mapping[int, tuple[PreparedJob, Member]]) -> Mapping[int, Accepted]:
+    return {
+        index: Accepted(made.job, made.spec, made.outputs or ())
+        for index, (made, _) in members.items()
+    }
 
 
 def _too_large(size: int) -> TooLarge:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from comfyq.domain.caller import Caller
 from comfyq.domain.errors import RateLimited
@@ -37,7 +38,8 @@ class Allowance:
 class RateLimit:
     """Takes a token for each request: one conditional write for each limit, none without.
 
-    A caller that is known to have used a limit up is refused without a write.
+    A caller that is known to have used a limit up is refused without a write, and what is refused
+    uses up no other limit.
     """
 
     def __init__(
@@ -50,20 +52,21 @@ class RateLimit:
         self._full_us: dict[Key, int] = {}  # when each bucket is full, as far as is known
 
     async def acquire(self, caller: Caller, requests: int = 1) -> None:
-        """Count ``requests`` for the caller's key and tenant.
+        """Count ``requests`` for the caller's key and tenant, for both or none.
 
         Raises:
             RateLimited: one of them has used up what it may send for now.
         """
-        for rate in await self._rates(caller):
-            now = self._clock.now()
-            latest_us = rate.bucket.latest_us(requests, now_us=to_us(now))
-            if (known_us := self._full_us.get(rate.key, 0)) > latest_us:
-                raise _refusal(rate, requests, wait_s=seconds(known_us - latest_us))
+        rates, now = await self._rates(caller), self._clock.now()
+        if (known := self._refusal(rates, requests, now=now)) is not None:
+            raise known
+        for number, rate in enumerate(rates):
             full_us, taken = await self._records.take(rate.key, rate.bucket, requests, now=now)
             self._note(rate.key, full_us)
             if not taken:
-                raise _refusal(rate, requests, wait_s=seconds(full_us - latest_us))
+                await self._give_back(rates[:number], requests, now=now)
+                # None: another request has given back what this one met
+                raise self._refusal(rates, requests, now=now) or _refused(rate, requests, wait_s=1)
 
     async def standing(self, caller: Caller, *, fresh: bool = False) -> Sequence[Allowance]:
         """Return what a caller has left of each limit, as this process knows it, or ``fresh``."""
@@ -91,6 +94,24 @@ class RateLimit:
             rates.append(Rate("tenant", key, TokenBucket(of_tenant), setting))
         return rates
 
+    def _refusal(
+        self, rates: Sequence[Rate], requests: int, *, now: datetime
+    ) -> RateLimited | None:
+        """Return the refusal by the limit that is known to have no room for the longest time."""
+        waits_us = [
+            self._full_us.get(rate.key, 0) - rate.bucket.latest_us(requests, now_us=to_us(now))
+            for rate in rates
+        ]
+        longest_us = max(waits_us, default=0)
+        if longest_us <= 0:
+            return None
+        return _refused(rates[waits_us.index(longest_us)], requests, wait_s=seconds(longest_us))
+
+    async def _give_back(self, rates: Sequence[Rate], requests: int, *, now: datetime) -> None:
+        for rate in rates:
+            full_us = await self._records.give_back(rate.key, rate.bucket, requests, now=now)
+            self._note(rate.key, full_us)
+
     def _note(self, key: Key, full_us: int) -> None:
         self._full_us.pop(key, None)
         self._full_us[key] = full_us
@@ -98,7 +119,7 @@ class RateLimit:
             self._full_us.pop(next(iter(self._full_us)))
 
 
-def _refusal(rate: Rate, requests: int, *, wait_s: int) -> RateLimited:
+def _refused(rate: Rate, requests: int, *, wait_s: int) -> RateLimited:
     asked = "another request" if requests == 1 else f"{requests} more"
     return RateLimited(
         f"your {rate.of} may send {rate.bucket.size} requests a minute ({rate.setting}), and has "

@@ -4,11 +4,15 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from comfyq.domain.caller import Caller
-from comfyq.domain.errors import StaleJob
+from comfyq.domain.errors import StaleJob, TooLarge
 from comfyq.records.idempotency import KeyTaken
-from comfyq.services.limits.daily_jobs import DailyJobs
+from comfyq.records.retry_notes import AlreadyRetried
+from comfyq.services.limits.daily_jobs import CountedJobs, DailyJobs
 from comfyq.services.limits.rate_limit import RateLimit
 from comfyq.services.limits.waiting_limit import WaitingLimit
+
+
+NOT_STORED = (KeyTaken, StaleJob, AlreadyRetried, TooLarge)  # by these nothing was stored
 
 
 class SubmissionLimits:
@@ -33,15 +37,15 @@ class SubmissionLimits:
         await self.waiting.acquire(caller, requests)
 
     @asynccontextmanager
-    async def counted(self, caller: Caller, jobs: int = 1) -> AsyncIterator[None]:
+    async def counted(self, caller: Caller, jobs: int = 1) -> AsyncIterator[CountedJobs]:
         """Count jobs that are stored inside, if they are stored there for the first time.
 
         Raises:
             DailyJobsUsedUp, TooLarge: they would be too many for today, or for any day.
         """
-        await self.daily.count(caller, jobs)
+        counted = await self.daily.count(caller, jobs)
         try:
-            yield
-        except (KeyTaken, StaleJob):  # they are there already
-            await self.daily.uncount(caller, jobs)
+            yield counted
+        except NOT_STORED:
+            await counted.take_back(jobs)
             raise

@@ -1,12 +1,15 @@
 """The limit on a tenant's jobs of a day."""
 
+import asyncio
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from comfyq.domain.caller import DEFAULT_TENANT, Caller, Scope, TenantId
-from comfyq.domain.job import JobId, JobStatus
+from comfyq.domain.errors import StaleJob
+from comfyq.domain.job import JobError, JobId, JobStatus
+from comfyq.domain.submission.batch import BatchId
 from comfyq.domain.tenant import Limits, Tenant
 from comfyq.ports.inbox import Message
 from tests.access_lab import ALL
@@ -16,6 +19,7 @@ pytestmark = pytest.mark.anyio
 
 FOX = {"prompt": "a fox"}
 CAP = 3
+OWNER = Caller(DEFAULT_TENANT, ALL)
 
 
 @pytest.fixture
@@ -69,6 +73,43 @@ async def test_what_makes_no_job_is_not_counted(lab: ApiLab) -> None:
         await lab.intake.take(sender, Message("m1", '{"prompt": "a fox"}'))
     assert post(lab).status_code == 202
     assert post(lab).status_code == 429
+
+
+async def test_of_two_retries_at_once_one_is_counted() -> None:
+    """And of two batches that retry the same jobs, those that each has made."""
+    lab = ApiLab(COMFYQ_JOBS_PER_DAY=20)
+    single = lab.submit()["id"]
+    batch = lab.client.post("/generate/batch", json={"requests": [FOX, FOX]}).json()
+    for job_id in (single, *(item["job"]["id"] for item in batch["items"])):
+        await lab.fail(job_id, JobError("node-error", "it broke"))
+    answers = await asyncio.gather(
+        *(lab.services.retries.retry(OWNER, JobId(single)) for _ in range(3))
+    )
+    assert len({answer.job.id for answer in answers}) == 1
+    assert lab.client.get("/quota").json()["jobs_per_day"]["used"] == 4
+    retry_batch = lab.services.retries.retry_batch
+    await asyncio.gather(*(retry_batch(OWNER, BatchId(batch["batch_id"])) for _ in range(2)))
+    assert lab.client.get("/quota").json()["jobs_per_day"]["used"] == 6
+
+
+async def test_what_is_too_large_to_store_is_not_counted(lab: ApiLab) -> None:
+    graph = {"1": {"class_type": "Note", "inputs": {"text": "x" * 400_000}}}
+    refused = lab.client.post("/generate", json={"graph": graph})
+    assert (refused.status_code, refused.json()["code"]) == (413, "too-large")
+    assert lab.client.get("/quota").json()["jobs_per_day"]["used"] == 0
+
+
+async def test_what_was_counted_before_midnight_is_taken_back_there(lab: ApiLab) -> None:
+    limits = lab.services.submission_limits
+    now = lab.clock.now()
+    midnight = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
+    lab.clock.advance((midnight - now).total_seconds() - 1)
+    with pytest.raises(StaleJob):
+        async with limits.counted(OWNER):
+            lab.clock.advance(2)
+            raise StaleJob("it is there already")
+    assert lab.client.get("/quota").json()["jobs_per_day"]["used"] == 0
+    assert await lab.services.used_records.jobs_of(DEFAULT_TENANT, now.date()) == 0
 
 
 async def test_a_job_of_a_queue_over_the_limit_fails_and_is_kept(lab: ApiLab) -> None:

@@ -14,7 +14,7 @@ from comfyq.domain.errors import RateLimited, TableUnavailable
 from comfyq.domain.tenant import Limits, Tenant
 from comfyq.domain.token_bucket import TokenBucket
 from comfyq.ports.table import Table
-from comfyq.records.limits.used import UsedRecords
+from comfyq.records.limits.used import UsedRecords, key_bucket
 from comfyq.records.tenants import TenantRecords
 from comfyq.services.limits.known_tenants import KnownTenants
 from comfyq.services.limits.rate_limit import Allowance, RateLimit
@@ -146,6 +146,53 @@ async def test_a_request_costs_one_write_a_limit_and_a_known_refusal_none(
     table.added = 0
     await both.acquire(HOLDER)
     assert table.added == 2
+
+
+async def test_what_the_tenant_has_no_room_for_uses_up_no_key(
+    table: Table, clock: ManualClock
+) -> None:
+    """Neither where that is known, nor where another process has used the tenant's limit up."""
+    limit, other = (process(table, clock, of_tenant=60, per_key=60) for _ in range(2))
+    await other.acquire(OWNER, 30)
+    for _ in range(3):
+        with pytest.raises(RateLimited, match="your tenant may send 60") as refused:
+            await limit.acquire(HOLDER, 40)
+        assert (await limit.standing(HOLDER, fresh=True))[0] == Allowance("key", 60, 60, 0)
+    clock.advance(refused.value.retry_after_s)
+    await limit.acquire(HOLDER, 40)
+    assert [each.left for each in await limit.standing(HOLDER, fresh=True)] == [20, 0]
+
+
+async def test_a_known_refusal_by_the_tenant_costs_no_write_of_the_key(clock: ManualClock) -> None:
+    table = MemoryTable(clock=clock)
+    limit = process(table, clock, of_tenant=3, per_key=9)
+    await limit.acquire(OWNER, 3)
+    table.added = 0
+    assert await accepted(limit, HOLDER, tries=50) == 0
+    assert table.added == 0
+
+
+async def test_a_refusal_waits_for_the_limit_that_has_room_last(clock: ManualClock) -> None:
+    limit = process(MemoryTable(clock=clock), clock, of_tenant=60, per_key=2)
+    await limit.acquire(HOLDER, 2)
+    await limit.acquire(OWNER, 58)
+    clock.advance(10)
+    await limit.acquire(OWNER, 10)
+    with pytest.raises(RateLimited, match="your key may send 2") as refused:
+        await limit.acquire(HOLDER)
+    clock.advance(refused.value.retry_after_s)
+    await limit.acquire(HOLDER)
+
+
+async def test_a_debt_is_not_forgotten_when_tokens_are_given_back(clock: ManualClock) -> None:
+    """Of a batch that another process took between."""
+    records, bucket, key = UsedRecords(MemoryTable(clock=clock)), TokenBucket(10), key_bucket("k")
+    assert (await records.take(key, bucket, 1, now=clock.now())).added
+    clock.advance(6)
+    assert (await records.take(key, bucket, 500, now=clock.now())).added
+    await records.give_back(key, bucket, 1, now=clock.now())
+    clock.advance(2_900)  # of the 50 minutes that it owes
+    assert not (await records.take(key, bucket, 1, now=clock.now())).added
 
 
 async def test_a_tenants_own_limit_holds_for_it_alone(clock: ManualClock) -> None:
