@@ -69,6 +69,21 @@ def test_a_batch_is_canceled_and_then_deleted_job_by_job(api: FakeApi) -> None:
     ]
 
 
+def test_jobs_of_a_batch_are_deleted_with_their_retries(api: FakeApi) -> None:
+    """A batch shows the newest retry alone, until that is gone."""
+    missing = {"code": "job-not-found", "title": "t", "status": 404, "detail": "there is no job"}
+    api.answer("/generate/batch-1", missing, status=404)
+    api.answer("/generate/batch/batch-1", {"batch_id": "batch-1"})  # it is canceled
+    for job_ids in (["retry", "second"], ["retried", None], ["first", None], [None, None]):
+        jobs = [job_id and api.job(id=job_id, status="failed") for job_id in job_ids]
+        items = [{"index": index, "job": job, "error": None} for index, job in enumerate(jobs)]
+        api.answer("/generate/batch/batch-1", {"batch_id": "batch-1", "items": items})
+    for job_id in ("retry", "second", "retried", "first"):
+        api.answer(f"/generate/{job_id}", api.job(id=job_id, status="failed"))
+    result = run(api, "delete", "batch-1")
+    assert result.stdout.startswith("deleted 4 jobs of batch batch-1;")
+
+
 def test_a_batch_without_jobs_is_said_to_stay_listed(api: FakeApi) -> None:
     missing = {"code": "job-not-found", "title": "t", "status": 404, "detail": "there is no job"}
     api.answer("/generate/batch-1", missing, status=404)

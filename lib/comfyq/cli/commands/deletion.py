@@ -51,16 +51,24 @@ def _job(client: ApiClient, job_id: str) -> str:
 
 
 def _batch(client: ApiClient, batch_id: str) -> str:
-    """Delete every job of a batch, which stays listed without them until it expires."""
+    """Delete every job of a batch and those that tried them again; the batch stays listed without
+    them until it expires."""
     client.cancel_batch(batch_id)  # all at once: one after another, each would have begun
-    items = client.batch(batch_id, items=True)["items"]
-    job_ids = [item["job"]["id"] for item in items if item["job"] is not None]
-    reused = [job_id for job_id in job_ids if not _is_gone(client, job_id)]
-    for job_id in reused:
-        _job(client, job_id)
-    count = len(job_ids)
+    deleted: set[str] = set()
+    # A batch shows the newest retry of a job: once that is gone, the one before it.
+    while job_ids := [each for each in _jobs_of(client, batch_id) if each not in deleted]:
+        reused = [job_id for job_id in job_ids if not _is_gone(client, job_id)]
+        for job_id in reused:
+            _job(client, job_id)
+        deleted.update(job_ids)
+    count = len(deleted)
     done = f"deleted {count} {'job' if count == 1 else 'jobs'} of" if count else "no job is left of"
     return f"{done} batch {batch_id}; `comfyq list --batches` shows it until it expires"
+
+
+def _jobs_of(client: ApiClient, batch_id: str) -> list[str]:
+    items = client.batch(batch_id, items=True)["items"]
+    return [item["job"]["id"] for item in items if item["job"] is not None]
 
 
 def _is_gone(client: ApiClient, job_id: str) -> bool:

@@ -140,6 +140,9 @@ async def test_a_batch_shows_the_newest_retries_in_their_places(lab: ApiLab) -> 
     assert third["retry_of"]["batch_id"] == batch["batch_id"]
     assert [item["original_index"] for item in third["items"]] == [1]
     assert lab.client.get(url).json()["counts"]["queued"] == 1
+    lab.client.delete(f"/generate/{third['items'][0]['job']['id']}?purge=true")
+    shown = lab.client.get(url, params={"items": "true"}).json()
+    assert shown["items"][1]["job"]["id"] == retried[0], "the one before, once it is deleted"
 
 
 async def test_a_batch_is_answered_as_a_summary_unless_items_are_asked_for(lab: ApiLab) -> None:
