@@ -97,6 +97,7 @@ def condemn(job: Job, *, now: datetime) -> Job:
     """Make an ended job due for its deletion: from then on its results are not reused.
 
     Whoever deletes it bars its id. Condemning it twice changes nothing and returns the same job.
+    If others have its results, so that its deletion may be refused, ``kept_until`` is its time then.
 
     Raises:
         IllegalTransition: the job has not ended.
@@ -105,8 +106,14 @@ def condemn(job: Job, *, now: datetime) -> Job:
         raise IllegalTransition(f"{job.id} has not ended")
     if job.barred_until is not None:
         return job
-    until = now + BARRED_FOR
-    return replace(job, end_pending=False, due_at=now, barred_until=until, version=job.version + 1)
+    return replace(
+        job,
+        end_pending=False,
+        due_at=now,
+        kept_until=None if job.kept_until is None else max(job.kept_until, job.due_at),
+        barred_until=now + BARRED_FOR,
+        version=job.version + 1,
+    )
 
 
 def ring(job: Job, *, now: datetime) -> Job:

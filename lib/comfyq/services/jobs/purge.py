@@ -51,6 +51,8 @@ class Purge:
         try:
             await self._deletion.delete(condemned)
         except JobReused as reused:
-            await self._records.update(condemned, partial(jobs.spare, until=job.due_at))
+            # Not as this request read it: another purge may have condemned it before.
+            until = condemned.kept_until or condemned.due_at
+            await self._records.update(condemned, partial(jobs.spare, until=until))
             raise JobReused(f"{reused}; delete these first, and then this one") from None
         return job

@@ -1,5 +1,6 @@
 """Deletion of a job by its owner while other things happen to it."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 
 from comfyq.adapters.authentication.local_owner import OWNER
 from comfyq.domain import job as jobs
+from comfyq.domain.errors import JobReused
 from comfyq.domain.job import Job, JobId
 from comfyq.ports.inbox import Message
 from tests.api_lab import ApiLab
@@ -42,6 +44,36 @@ async def test_a_message_that_comes_again_meanwhile_keeps_its_jobs_files(
     assert purged(lab, first).status_code == 409
     assert lab.assets.stored.keys() == {made.key}
     assert lab.show(ID)["reused_from"] == first
+
+
+async def test_two_purges_that_are_refused_leave_the_job_its_time(
+    lab: ApiLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second one reads what the first has condemned, and is refused after it."""
+    first, _, _ = await reused(lab)
+    assert purged(lab, first).status_code == 409  # its end is announced, and it has its time
+    before = await lab.records.get(JobId(first))
+    delete, asked = lab.services.job_deletion.delete, [asyncio.Event() for _ in range(3)]
+
+    async def in_turn(job: Job) -> None:
+        number = sum(event.is_set() for event in asked)
+        asked[number].set()
+        await asked[number + 1].wait()
+        await delete(job)
+
+    async def refused() -> None:
+        with pytest.raises(JobReused):
+            await lab.services.purge.purge(OWNER, JobId(first))
+
+    monkeypatch.setattr(lab.services.job_deletion, "delete", in_turn)
+    earlier = asyncio.create_task(refused())
+    await asked[0].wait()
+    later = asyncio.create_task(refused())
+    await earlier
+    asked[2].set()
+    await later
+    after = await lab.records.get(JobId(first))
+    assert (after.due_at, after.barred_until) == (before.due_at, None)
 
 
 async def test_a_stored_jobs_note_is_not_withdrawn(lab: ApiLab) -> None:
