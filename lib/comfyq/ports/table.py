@@ -133,7 +133,8 @@ class Table(Protocol):
         """One page of an index's partition, in the order of its sort key's UTF-8 bytes.
 
         ``prefix``, ``upto`` (inclusive) and ``above`` (exclusive) bound the sort key; at most one
-        of them is given, and no ``after`` beside ``above``.
+        of them is given, and no ``after`` beside ``above``. ``after`` may be the place of an item
+        that is not there, or of another partition, or outside of the bounds.
         Indexes other than ``main`` may lag, so who decides reads again by key.
         """
         ...

@@ -1,5 +1,7 @@
 """Order, pages, bounds and projections of the indexes, on every engine."""
 
+from typing import Any
+
 import pytest
 
 from comfyq.ports.table import INDEXES, Cursor, Delete, Page, Put, Table
@@ -63,6 +65,41 @@ async def test_a_cursor_of_another_partition_leads_into_none(
         page = await table.query("tenant", "T#a", limit=9, after=forged, descending=descending)
         assert sort_keys([page], "pk") in (["mine"], [])
         assert page.cursor is None
+
+
+@pytest.mark.parametrize("descending", [False, True])
+async def test_so_does_a_cursor_of_another_partition_of_the_table_itself(
+    table: Table, descending: bool
+) -> None:
+    for pk in ("a", "b", "c"):
+        await table.write(Put(item(pk, "5")))
+    for pk in ("a", "c", "nothing"):
+        for sort, follows in (("1", not descending), ("9", descending)):
+            forged = Cursor(sort, pk, "META")
+            page = await table.query("main", "b", limit=9, after=forged, descending=descending)
+            assert (sort_keys([page], "pk"), page.cursor) == (["b"] if follows else [], None)
+
+
+@pytest.mark.parametrize(("index", "sort"), [("main", "sk"), ("tenant", "tsk")])
+async def test_a_cursor_outside_of_the_bounds_is_before_or_behind_them(
+    table: Table, index: str, sort: str
+) -> None:
+    """As that of a page which had other bounds."""
+    keys = ["2#a", "2#b", "3"]
+    for key in keys:
+        await table.write(Put(item("P", key, tpk="P", tsk=key)))
+
+    async def after(place: str, **query: Any) -> list[str]:
+        page = await table.query(index, "P", limit=9, after=Cursor(place, "P", place), **query)
+        return sort_keys([page], sort)
+
+    assert await after("3", upto="2#b", descending=True) == ["2#b", "2#a"]
+    assert await after("3", upto="2#b") == []
+    assert await after("2#a", upto="2#b") == ["2#b"]
+    assert await after("3", prefix="2#", descending=True) == ["2#b", "2#a"]
+    assert await after("3", prefix="2#") == []
+    assert await after("1", prefix="2#") == ["2#a", "2#b"]
+    assert await after("1", prefix="2#", descending=True) == []
 
 
 async def test_order_is_that_of_utf_8_bytes(table: Table) -> None:

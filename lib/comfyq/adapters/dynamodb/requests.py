@@ -92,9 +92,21 @@ def query(
     # Only the table itself can be read consistently.
     arguments |= {"ConsistentRead": True} if index == MAIN else {"IndexName": index}
     if after is not None:
-        start = {chosen.partition: partition, chosen.sort: after.sort}
-        arguments["ExclusiveStartKey"] = dump({**start, "pk": after.pk, "sk": after.sk})
+        # DynamoDB refuses a key of another partition; who asks may have made the cursor.
+        start = {"pk": after.pk, "sk": after.sk}
+        arguments["ExclusiveStartKey"] = dump(
+            {**start, chosen.partition: partition, chosen.sort: after.sort}
+        )
     return arguments
+
+
+def side(after: Cursor, *, prefix: str | None, upto: str | None) -> int:
+    """Return where a place is: 0 within the bounds of a query, -1 before them, 1 behind. DynamoDB
+    refuses to begin outside."""
+    place = after.sort.encode()
+    if prefix is not None and not place.startswith(prefix.encode()):
+        return -1 if place < prefix.encode() else 1
+    return int(upto is not None and place > upto.encode())
 
 
 def _version(version: int | None, now: datetime) -> Arguments:

@@ -77,6 +77,11 @@ class DynamoTable:
     ) -> Page:
         bounds = {"prefix": prefix, "upto": upto, "above": above}
         check_query(index, partition, limit=limit, bounds=bounds, after=after)
+        outside = 0 if after is None else requests.side(after, prefix=prefix, upto=upto)
+        if outside == (-1 if descending else 1):
+            return Page([], None)  # nothing follows
+        if outside:
+            after = None  # all of them follow
         arguments = requests.query(
             index, partition, bounds=bounds, descending=descending, after=after
         )

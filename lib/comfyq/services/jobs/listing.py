@@ -61,7 +61,7 @@ class JobListing:
 
         Raises:
             BatchNotFound: the selection names a batch that the caller has not.
-            InvalidCursor: ``after`` is of another list.
+            InvalidCursor: ``after`` is no place in that batch.
         """
         chosen: list[Job] = []
         read = 0
