@@ -186,7 +186,7 @@ async def test_a_request_is_counted_at_least_once(store: Store) -> None:
     """Never less than it was: a repeated count may only make the limit stricter."""
     store.table.repeats = True
     answers = [
-        await UsedRecords(store.table).count_jobs(DEFAULT_TENANT, 1, most=4, now=NOW)
+        await UsedRecords(store.table).count_jobs(DEFAULT_TENANT, 1, most=4, day=NOW.date())
         for _ in range(3)
     ]
     assert answers == [(2, True), (4, True), (4, False)]

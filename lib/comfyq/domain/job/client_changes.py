@@ -97,7 +97,8 @@ def condemn(job: Job, *, now: datetime) -> Job:
     """Make an ended job due for its deletion: from then on its results are not reused.
 
     Whoever deletes it bars its id. Condemning it twice changes nothing and returns the same job.
-    If others have its results, so that its deletion may be refused, ``kept_until`` is its time then.
+    If others have its results, so that its deletion may be refused, ``kept_until`` is when it would
+    have been due.
 
     Raises:
         IllegalTransition: the job has not ended.

@@ -92,7 +92,8 @@ class AssetRecords:
     async def renew(
         self, asset: Asset, *, expires_at: datetime, content_type: str | None = None
     ) -> Asset:
-        """Postpone an asset's expiry, unless it is later already, and change the type that is given.
+        """Postpone an asset's expiry, unless it is later already, and change its type if one is
+        given.
 
         Raises:
             TooContended: another request changed the asset at the same time.

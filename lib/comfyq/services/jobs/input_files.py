@@ -105,9 +105,7 @@ class InputFiles:
         )
         return replace(spec, inputs=inputs), settled
 
-    async def _settled(
-        self, caller: Caller, file: InputFile, needed_for: timedelta
-    ) -> StoredInput:
+    async def _settled(self, caller: Caller, file: InputFile, needed_for: timedelta) -> StoredInput:
         if is_data(file.source):
             data = read_data_uri(file.source)
             asset = await self._uploads.add(

@@ -11,7 +11,6 @@ from comfyq.services.limits.daily_jobs import CountedJobs, DailyJobs
 from comfyq.services.limits.rate_limit import RateLimit
 from comfyq.services.limits.waiting_limit import WaitingLimit
 
-
 NOT_STORED = (KeyTaken, StaleJob, AlreadyRetried, TooLarge)  # by these nothing was stored
 
 

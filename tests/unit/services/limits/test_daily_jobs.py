@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from comfyq.domain.caller import DEFAULT_TENANT, Caller, Scope, TenantId
-from comfyq.domain.errors import StaleJob
+from comfyq.domain.errors import DomainError, StaleJob, TooLarge
 from comfyq.domain.job import JobError, JobId, JobStatus
 from comfyq.domain.submission.batch import BatchId
 from comfyq.domain.tenant import Limits, Tenant
@@ -92,22 +92,22 @@ async def test_of_two_retries_at_once_one_is_counted() -> None:
     assert lab.client.get("/quota").json()["jobs_per_day"]["used"] == 6
 
 
-async def test_what_is_too_large_to_store_is_not_counted(lab: ApiLab) -> None:
-    graph = {"1": {"class_type": "Note", "inputs": {"text": "x" * 400_000}}}
-    refused = lab.client.post("/generate", json={"graph": graph})
-    assert (refused.status_code, refused.json()["code"]) == (413, "too-large")
-    assert lab.client.get("/quota").json()["jobs_per_day"]["used"] == 0
-
-
-async def test_what_was_counted_before_midnight_is_taken_back_there(lab: ApiLab) -> None:
+@pytest.mark.parametrize("refusal", [StaleJob("it is there"), TooLarge("an item")], ids=repr)
+async def test_what_was_counted_before_midnight_is_taken_back_there(
+    lab: ApiLab, refusal: DomainError
+) -> None:
     limits = lab.services.submission_limits
     now = lab.clock.now()
     midnight = now.replace(hour=0, minute=0, second=0, microsecond=0) + timedelta(days=1)
     lab.clock.advance((midnight - now).total_seconds() - 1)
-    with pytest.raises(StaleJob):
+
+    async def store() -> None:
         async with limits.counted(OWNER):
             lab.clock.advance(2)
-            raise StaleJob("it is there already")
+            raise refusal
+
+    with pytest.raises(type(refusal)):
+        await store()
     assert lab.client.get("/quota").json()["jobs_per_day"]["used"] == 0
     assert await lab.services.used_records.jobs_of(DEFAULT_TENANT, now.date()) == 0
 

@@ -155,10 +155,10 @@ async def test_what_the_tenant_has_no_room_for_uses_up_no_key(
     limit, other = (process(table, clock, of_tenant=60, per_key=60) for _ in range(2))
     await other.acquire(OWNER, 30)
     for _ in range(3):
-        with pytest.raises(RateLimited, match="your tenant may send 60") as refused:
+        with pytest.raises(RateLimited, match="your tenant may send 60"):
             await limit.acquire(HOLDER, 40)
         assert (await limit.standing(HOLDER, fresh=True))[0] == Allowance("key", 60, 60, 0)
-    clock.advance(refused.value.retry_after_s)
+    clock.advance(10)
     await limit.acquire(HOLDER, 40)
     assert [each.left for each in await limit.standing(HOLDER, fresh=True)] == [20, 0]
 
