@@ -12,7 +12,7 @@ from comfyq.aio.tasks import limited
 from comfyq.domain.caller import Caller, TenantId
 from comfyq.domain.errors import BatchNotFound, FieldError, InvalidCursor, JobNotFound
 from comfyq.domain.job import Job, JobId, JobStatus
-from comfyq.domain.submission.batch import BatchId
+from comfyq.domain.submission.batch import Batch
 from comfyq.domain.submission.selection import EVERY, Selection
 from comfyq.ports.table import Cursor
 from comfyq.records.batches import BatchRecords, member_id
@@ -63,10 +63,15 @@ class JobListing:
             BatchNotFound: the selection names a batch that the caller has not.
             InvalidCursor: ``after`` is no place in that batch.
         """
+        batch = await self._batch(caller.tenant, selection)
         chosen: list[Job] = []
         read = 0
         while read < MOST_READ:
-            page = await self._next(caller.tenant, selection, limit - len(chosen), after)
+            wanted = limit - len(chosen)
+            if batch is None:
+                page = await self._next(caller.tenant, selection, wanted, after)
+            else:
+                page = _of_batch(batch, max(wanted, READ_TOGETHER), after)
             jobs = await limited(AT_ONCE, [each.id for each in page.jobs], self._find)
             for each in page.jobs:
                 job, after = jobs[each.id], each.place
@@ -85,9 +90,6 @@ class JobListing:
     ) -> ListedPage:
         """Return the next jobs that are listed: as many as are wanted, or more where not each of
         them need be chosen."""
-        if selection.batch is not None:
-            many = max(wanted, READ_TOGETHER)
-            return await self._of_batch(tenant, selection.batch, many, after)
         partitions, is_exact = _partitions(tenant, selection)
         return await self._listed.page(
             partitions,
@@ -97,22 +99,14 @@ class JobListing:
             before=selection.before,
         )
 
-    async def _of_batch(
-        self, tenant: TenantId, batch_id: BatchId, limit: int, after: Cursor | None
-    ) -> ListedPage:
-        """Return the jobs of a batch, whose ids follow from its own, the last request first."""
-        batch = await self._batches.get(batch_id)
+    async def _batch(self, tenant: TenantId, selection: Selection) -> Batch | None:
+        """Return the batch whose jobs are selected, if one is named; raises BatchNotFound."""
+        if selection.batch is None:
+            return None
+        batch = await self._batches.get(selection.batch)
         if batch.tenant != tenant:
-            raise BatchNotFound(f"there is no batch {batch_id}")
-        end = batch.size if after is None else _index(after)
-        rest = [index for index in reversed(batch.indexes) if index < end]
-        return ListedPage(
-            [
-                Listed(member_id(batch.id, index), Cursor(str(index), batch.id, "BATCH"))
-                for index in rest[:limit]
-            ],
-            is_last=len(rest) <= limit,
-        )
+            raise BatchNotFound(f"there is no batch {batch.id}")
+        return batch
 
     async def _find(self, job_id: JobId) -> Job | None:
         try:
@@ -139,6 +133,19 @@ def _partitions(tenant: TenantId, selection: Selection) -> tuple[Sequence[Partit
     elif selection.workflow is not None:
         partitions = of_workflow(tenant, selection.workflow)
     return partitions, conditions <= 1
+
+
+def _of_batch(batch: Batch, limit: int, after: Cursor | None) -> ListedPage:
+    """Return the jobs of a batch, whose ids follow from its own, the last request first."""
+    end = batch.size if after is None else _index(after)
+    rest = [index for index in reversed(batch.indexes) if index < end]
+    return ListedPage(
+        [
+            Listed(member_id(batch.id, index), Cursor(str(index), batch.id, "BATCH"))
+            for index in rest[:limit]
+        ],
+        is_last=len(rest) <= limit,
+    )
 
 
 def _index(after: Cursor) -> int:

@@ -9,7 +9,9 @@ import pytest
 from comfyq.adapters.authentication.local_owner import OWNER
 from comfyq.domain import job as jobs
 from comfyq.domain.caller import DEFAULT_TENANT, TenantId
+from comfyq.domain.errors import InvalidRequest
 from comfyq.domain.job import Job, JobError, JobId, JobStatus
+from comfyq.domain.submission.request import Request
 from comfyq.domain.submission.selection import Selection
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.table import Cursor
@@ -144,6 +146,19 @@ async def test_several_conditions_are_all_kept(farm: Farm) -> None:
     assert (await all_of(farm, **asked, statuses=queued))[0] == [right.id]
     assert (await all_of(farm, **asked))[0] == [failed.id, right.id]
     assert (await all_of(farm, workflow="a", statuses=FAILURES))[0] == [failed.id]
+
+
+async def test_a_list_of_a_batch_reads_the_batch_once(farm: Farm) -> None:
+    """And what was refused of it, which has no jobs, however many jobs it looks at."""
+    asked = [Request(workflow=None, values={}, graph=GRAPH) for _ in range(2 * READ_TOGETHER)]
+    refused = InvalidRequest("it is no request")
+    batches = farm.services.batch_submission
+    batch = (await batches.submit(OWNER, [*asked, refused], digest="d")).batch
+    gets, listed = farm.table.gets, farm.table.listed
+    first = await page(farm, limit=1, batch=batch.id, labels={"no": "job"})
+    assert (first.jobs, first.cursor) == ([], None)
+    assert farm.table.gets - gets == len(asked) + 1
+    assert farm.table.listed - listed == 1
 
 
 async def test_a_removed_job_leaves_nothing_in_lists(farm: Farm) -> None:
