@@ -6,7 +6,7 @@ from typing import Any
 
 from comfyq.config.reference import reference
 from infra.checks.document import Document
-from infra.checks.intrinsics import references, text
+from infra.checks.intrinsics import container_variables, references, text
 
 HTTP_API_S = 30  # the longest that API Gateway waits
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
@@ -23,6 +23,7 @@ WANTED = {
     "COMFYQ_RETENTION_S": "${RetentionS}",
     "COMFYQ_NODES": "${Nodes}",
     "COMFYQ_NODES_DENIED": "${NodesDenied}",
+    "COMFYQ_RUNNING_JOBS": "${RunningJobs}",
     "COMFYQ_METRICS_EMF": "${EmbeddedMetrics}",
 }
 Environment = Mapping[str, Any]
@@ -121,8 +122,7 @@ def environments(document: Document) -> Iterator[tuple[str, Environment]]:
         yield function.id, function.find("Environment.Variables", {})
     for task in document.of("AWS::ECS::TaskDefinition"):
         for container in task.find("ContainerDefinitions", []):
-            pairs = container.get("Environment", [])
-            yield task.id, {pair["Name"]: pair["Value"] for pair in pairs}
+            yield task.id, container_variables(container)
 
 
 def known_names() -> set[str]:

@@ -2,11 +2,12 @@
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from infra.deployment.references import VARIABLE, references, split_sub
 
-__all__ = ["references", "text", "without_branch"]
+__all__ = ["container_variables", "references", "text", "without_branch"]
 
 
 def text(value: Any) -> str:
@@ -42,6 +43,18 @@ def without_branch(value: Any, condition: str) -> Any:
             return [without_branch(part, condition) for part in value]
         case _:
             return value
+
+
+def container_variables(container: Mapping[str, Any]) -> dict[str, Any]:
+    """The environment of a task's container, with an ``!If`` of what is not always set."""
+    return dict(map(_variable, container.get("Environment", [])))
+
+
+def _variable(entry: Mapping[str, Any]) -> tuple[str, Any]:
+    if "Fn::If" in entry:
+        condition, present, absent = entry["Fn::If"]
+        return present["Name"], {"Fn::If": [condition, present["Value"], absent]}
+    return entry["Name"], entry["Value"]
 
 
 def _filled(argument: Any) -> str:

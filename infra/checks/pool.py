@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from infra.checks.document import Document, Resource
-from infra.checks.intrinsics import references, without_branch
+from infra.checks.intrinsics import container_variables, references, without_branch
 
 CONDITION = "GpuPool"
 IDLE_MINUTES = 10
@@ -109,14 +109,7 @@ def instances_follow_their_workers(document: Document) -> Iterator[str]:
 def workers_end_in_time(document: Document) -> Iterator[str]:
     """A drain and the giving back fit into the stop, and the stop into spot's two minutes."""
     container = document.get("WorkerTask").find("ContainerDefinitions.0", {})
-    drain_s = next(
-        (
-            float(each["Value"])
-            for each in container.get("Environment", [])
-            if "DRAIN" in each["Name"]
-        ),
-        0.0,
-    )
+    drain_s = float(container_variables(container).get("COMFYQ_DRAIN_S", 0))
     stop_s = container.get("StopTimeout", 30)
     if not 0 < drain_s + GIVE_BACK_S <= stop_s <= SPOT_NOTICE_S:
         yield f"WorkerTask: drains for {drain_s} s, is killed after {stop_s} s"

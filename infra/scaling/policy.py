@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from infra.checks.document import Document
+from infra.checks.intrinsics import container_variables
 from infra.checks.written import written
 
 ROOT = Path(__file__).parents[2]
@@ -62,6 +63,5 @@ def _step(step: dict[str, Any], threshold: int) -> Step:
     return Step(threshold + low, top, step["ScalingAdjustment"])
 
 
-def _environment(document: Document) -> dict[str, str]:
-    pairs = document.get("WorkerTask").find("ContainerDefinitions.0.Environment")
-    return {pair["Name"]: pair["Value"] for pair in pairs}
+def _environment(document: Document) -> dict[str, Any]:
+    return container_variables(document.get("WorkerTask").find("ContainerDefinitions.0"))

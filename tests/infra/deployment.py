@@ -51,7 +51,7 @@ CONTEXT: Any = SimpleNamespace(aws_request_id="r1", function_name="f")
 DEADLINE_S = 30
 ROLES = ("ApiRole", "WebSocketRole", "ReaperRole", "IntakeRole", "WebhookRole", "WorkerPolicy")
 REQUESTS_PER_MINUTE = 1_000  # the API alone counts them
-JOBS_PER_DAY = 1_000  # and the intake too
+JOBS_PER_DAY = 1_000  # so do the intake, and the reaper with what it could not take
 GONE, PRESENT = "gone", "present"  # connection ids
 
 Answer = Mapping[str, Any]
@@ -138,7 +138,7 @@ class Deployment:
     def reap(self, *records: Answer) -> Answer:
         """One look, or dead letters."""
         event = {"Records": records} if records else _event("sqs/schedule")
-        return reaper_function(self.settings)(event, CONTEXT)
+        return reaper_function(self._with(COMFYQ_JOBS_PER_DAY=JOBS_PER_DAY))(event, CONTEXT)
 
     def tell(self, job_id: str) -> Answer:
         """Ring for what is to be told of a job."""

@@ -24,12 +24,12 @@ from comfyq.config import (
     PROJECT,
     Auth,
     Backend,
+    LimitSettings,
     Settings,
     resources_of,
     variables_of,
 )
 from comfyq.domain.errors import DomainError
-from comfyq.domain.submission.node_rules import ALLOWED, DENIED, EVERYTHING
 from comfyq.edges.worker.worker import Worker
 from comfyq.local.application import local_app
 from comfyq.local.emulator import Emulator
@@ -207,8 +207,8 @@ def exports_of(settings: Settings, url: str) -> dict[str, str]:
         names["PUBLIC_URL"] = settings.api.public_url
     if settings.outputs_dir is not None:
         names["COMFYQ_OUTPUTS_DIR"] = str(settings.outputs_dir.resolve())
-    if settings.limits.node_rules != EVERYTHING:  # its worker looks at graphs once more
-        names |= {ALLOWED: settings.limits.nodes, DENIED: settings.limits.nodes_denied}
+    if settings.limits != LimitSettings():  # workers keep most of them too
+        names |= variables_of(settings.limits)
     if settings.minio.endpoint is not None:
         names |= variables_of(settings.minio)
     if settings.api.takes_tokens:

@@ -15,7 +15,14 @@ from comfyq.cli.addresses import open_urls
 from comfyq.cli.app import app
 from comfyq.cli.errors import CannotStart
 from comfyq.cli.starting import base_url, readable_failures, warn_of_settings
-from comfyq.config import LimitSettings, Settings, read_settings
+from comfyq.config import (
+    ApiSettings,
+    Auth,
+    LimitSettings,
+    Settings,
+    read_settings,
+    variables_of,
+)
 from comfyq.local.up import exports_of
 
 
@@ -153,10 +160,18 @@ def test_a_misspelt_profile_of_node_classes_is_named(
         assert line.endswith("did you mean safe?")
 
 
-def test_workers_that_join_judge_graphs_by_the_same_lists() -> None:
+@pytest.mark.parametrize(
+    "limits",
+    [
+        LimitSettings(nodes="safe, Load3D", nodes_denied="*Shell*"),
+        LimitSettings(running_jobs=2),
+        LimitSettings(retention_s=60, input_max_bytes=7),
+    ],
+    ids=["lists", "running jobs", "others"],
+)
+def test_workers_that_join_keep_the_same_limits(limits: LimitSettings) -> None:
+    """They judge graphs once more, list the jobs that they hold, and say when ends are deleted."""
     usual = exports_of(Settings(), "http://127.0.0.1:8000")
-    assert not {name for name in usual if "NODES" in name}
-    limits = LimitSettings(nodes="safe, Load3D", nodes_denied="*Shell*")
-    exported = exports_of(Settings(limits=limits), "http://127.0.0.1:8000")
-    lists = {name: value for name, value in exported.items() if "NODES" in name}
-    assert read_settings(lists).limits.node_rules == limits.node_rules
+    assert not usual.keys() & variables_of(limits).keys()
+    settings = Settings(limits=limits, api=ApiSettings(auth=Auth.NONE))
+    assert read_settings(exports_of(settings, "http://127.0.0.1:8000")).limits == limits
