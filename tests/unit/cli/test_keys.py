@@ -61,6 +61,7 @@ def test_without_keys_the_list_says_how_to_make_one(data_dir: Path) -> None:
         (("a", "--tenant", ""), "is no tenant"),
         (("a", "--expires", "soon"), "write 90d, 12h, 30m or 2w"),
         (("a", "--expires", "0d"), "write 90d, 12h, 30m or 2w"),
+        (("a", "--expires", "999999w"), "the most is 3660d"),
         (("a\nb",), "printable"),
         (("",), "printable"),
         (("a", "--scope", "everything"), "everything"),

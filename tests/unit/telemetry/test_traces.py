@@ -53,6 +53,15 @@ def spans() -> Iterator[Spans]:
     tracing.tracer = None
 
 
+def test_a_parent_that_is_malformed_is_the_span_that_is_open(spans: Spans) -> None:
+    for parent in (None, "nonsense"):
+        with tracing.span("outer"), tracing.span(f"of {parent}", parent=parent):
+            pass
+        assert trace_of(spans.named(f"of {parent}")) in {
+            trace_of(span) for span in spans.all if span.name == "outer"
+        }
+
+
 def client_of(farm: Farm) -> AsgiClient:
     farm.services.authenticator = LocalOwner()
     return AsgiClient(api_app(farm.services), base_url="http://127.0.0.1")

@@ -4,7 +4,7 @@ from contextlib import contextmanager
 from datetime import datetime
 
 from opentelemetry import trace
-from opentelemetry.context import Context
+from opentelemetry.context import Context, get_current
 from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter, SpanExporter
@@ -89,7 +89,7 @@ def console_processor() -> SpanProcessor:
 
 def _context(parent: str | None) -> Context | None:
     """Return the context of a traceparent; None, or one that is malformed: the current one."""
-    return None if parent is None else PROPAGATOR.extract({FIELD: parent})
+    return None if parent is None else PROPAGATOR.extract({FIELD: parent}, get_current())
 
 
 def _dotted(attributes: dict[str, Value]) -> dict[str, Value]:

@@ -13,7 +13,15 @@ from comfyq.cli.printing import print_json
 from comfyq.cli.values.spans import span_of
 from comfyq.domain.api_key import ApiKey, KeyId
 from comfyq.domain.caller import DEFAULT_TENANT, Scope
-from comfyq.wire.keys import MAX_NAME_CHARS, MOST_A_MINUTE, USUAL, KeyList, KeyView, NewKeyView
+from comfyq.wire.keys import (
+    LONGEST_S,
+    MAX_NAME_CHARS,
+    MOST_A_MINUTE,
+    USUAL,
+    KeyList,
+    KeyView,
+    NewKeyView,
+)
 
 Rate = Annotated[
     int | None,
@@ -46,7 +54,10 @@ def create(
     """Make an API key, and print it this once."""
     if not 1 <= len(name) <= MAX_NAME_CHARS or not name.isprintable():
         raise CannotStart(f"a key's name has 1 to {MAX_NAME_CHARS} printable characters")
-    of, lives = tenant_of(tenant), None if expires is None else span_of(expires, "--expires")
+    of, lives = (
+        tenant_of(tenant),
+        None if expires is None else span_of(expires, "--expires", longest_s=LONGEST_S),
+    )
     scopes = frozenset(scope or USUAL)
     key, text = on_table(
         data_dir,

@@ -9,20 +9,23 @@ from comfyq.cli.errors import CannotStart
 UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 7 * 86_400}
 
 
-def span_of(text: str, option: str) -> timedelta:
-    """Return the span that is written as 90d; raises CannotStart."""
+def span_of(text: str, option: str, *, longest_s: int | None = None) -> timedelta:
+    """Return the span that is written as 90d, of at most ``longest_s``; raises CannotStart."""
     span = _span(text)
     if span is None:
         raise CannotStart(f"{option}: {text!r} is no time; write 90d, 12h, 30m or 2w")
+    if longest_s is not None and span > timedelta(seconds=longest_s):
+        raise CannotStart(f"{option}: {text} is too long; the most is {longest_s // 86_400}d")
     return span
 
 
 def time_of(text: str, option: str) -> str:
     """Return a time as the API takes it: so long ago, or what is written; without an offset it is
     this machine's. Raises CannotStart."""
-    if (ago := _span(text)) is not None:
-        return (datetime.fromtimestamp(time.time(), UTC) - ago).isoformat()  # noqa: TID251 - as typed
     try:
+        if (ago := _span(text)) is not None:
+            now = datetime.fromtimestamp(time.time(), UTC)  # noqa: TID251 - as typed
+            return (now - ago).isoformat()
         return datetime.fromisoformat(text).astimezone(UTC).isoformat()
     except (ValueError, OverflowError):
         raise CannotStart(

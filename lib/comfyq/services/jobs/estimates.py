@@ -1,23 +1,26 @@
 """Estimates of a waiting job's position among its tenant's jobs and of the time until it ends.
 
 Their cost grows neither with the queue nor with the number of requests: of each family at most
-AHEAD waiting jobs of the tenant are read, and the result is cached for some seconds. Jobs further
-back have no position, and no job has one while there are more than FAMILIES families. Of other
-tenants' jobs an estimate shows nothing but roughly how many tenants take turns.
+AHEAD waiting jobs of the tenant are read, and of each worker HELD jobs, and the results are cached
+for some seconds. Jobs further back have no position, and no job has one while there are more than
+FAMILIES families. Of other tenants' jobs an estimate shows nothing but roughly how many tenants
+take turns.
 """
 
 import math
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
+from typing import TypeVar
 
 from comfyq.aio.cached import Cached
 from comfyq.aio.tasks import all_of
 from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import DomainError, JobNotFound
-from comfyq.domain.job import Job, JobId, JobStatus
+from comfyq.domain.job import Job, JobId, JobStatus, WorkerId
 from comfyq.domain.job.estimate import NOTHING, Estimate, left_of_run, until_end
 from comfyq.domain.job.order import rank
 from comfyq.ports.clock import Clock
@@ -44,10 +47,12 @@ USUAL_S = 30.0
 
 TENANTS = 1_000  # whose fronts are remembered
 TURNS = 8  # tenants that are counted
-HELD = 4  # other jobs of a worker that are read for one that it holds
+WORKERS = 1_000  # whose running jobs are remembered
+HELD = 5  # jobs of a worker that are read to find those that run
 
 NEXT = "the end of the job of yours that its worker runs; it is the next one there"
 
+K, V = TypeVar("K"), TypeVar("V")
 Place = tuple[datetime, JobId]  # rank, id: the order in which a tenant's jobs are claimed
 
 
@@ -94,6 +99,7 @@ class Estimates:
         self._running = running  # None: tenants are not limited
         self._front_s = front_s
         self._fronts: dict[TenantId, Cached[Front]] = {}
+        self._running_on: dict[WorkerId, Cached[Sequence[Job]]] = {}
         self._tenants = Cached(self._count_tenants, max_age_s=front_s)
         self._workers = workers
         self._known_workers = Cached(workers.known, max_age_s=WORKERS_S)
@@ -147,25 +153,27 @@ class Estimates:
         waits_for = _obstacle(holders) if holders else None
         if waits_for is not None:
             return Estimate(queue_position=0, waits_for=waits_for)
-        own = await self._running_of(job.tenant, others)
-        if own is None:
+        running = await self._remembered(
+            self._running_on, job.lease.worker, self._look_at, most=WORKERS
+        )
+        own = next((each for each in running if each.tenant == job.tenant), None)
+        if own is None:  # another's runs, of which nothing is told
             held = [len(others)] * len(holders)
             return Estimate(await self._until_end(job, ahead=0, held=held), queue_position=0)
         left_s, after_s = await self._left_of_run(own), await self._usual_s(job.workflow)
         eta_s = None if left_s is None or after_s is None else left_s + math.ceil(after_s)
         return Estimate(eta_s, queue_position=0, waits_for=NEXT)
 
-    async def _running_of(self, tenant: TenantId, held: Sequence[JobId]) -> Job | None:
-        """Return the tenant's own job among those that a worker holds which runs; None if that is
-        another's, of which nothing is told."""
-        for each in held[:HELD]:
-            try:
-                job = await self._jobs.get(each)
-            except JobNotFound:
-                continue  # deleted since the worker was heard of
-            if job.tenant == tenant and job.status is JobStatus.RUNNING:
-                return job
-        return None
+    async def _look_at(self, worker: WorkerId) -> Sequence[Job]:
+        """Read the jobs of a worker that run."""
+        held = [job_id for each in await self._live() if each.id == worker for job_id in each.jobs]
+        running: list[Job] = []
+        for job_id in held[:HELD]:
+            with suppress(JobNotFound):  # deleted since the worker was heard of
+                job = await self._jobs.get(job_id)
+                if job.status is JobStatus.RUNNING:
+                    running.append(job)
+        return running
 
     async def _left_of_run(self, job: Job) -> int | None:
         usual_s = await self._usual_s(job.workflow)
@@ -189,12 +197,17 @@ class Estimates:
         return await recent.get()
 
     async def _front_of(self, tenant: TenantId) -> Front:
-        if tenant not in self._fronts:
-            while len(self._fronts) >= TENANTS:
-                self._fronts.pop(next(iter(self._fronts)))
-            look = partial(self._look, tenant)
-            self._fronts[tenant] = Cached(look, max_age_s=self._front_s)
-        return await self._fronts[tenant].get()
+        return await self._remembered(self._fronts, tenant, self._look, most=TENANTS)
+
+    async def _remembered(
+        self, known: dict[K, Cached[V]], key: K, look: Callable[[K], Awaitable[V]], *, most: int
+    ) -> V:
+        """Return what is known of a key, or look; of ``most`` keys at a time."""
+        if key not in known:
+            while len(known) >= most:
+                known.pop(next(iter(known)))
+            known[key] = Cached(partial(look, key), max_age_s=self._front_s)
+        return await known[key].get()
 
     async def _look(self, tenant: TenantId) -> Front:
         families = await self._demand.families()

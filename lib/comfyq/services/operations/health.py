@@ -67,9 +67,11 @@ class Health:
         idle = self._scale_to_zero and not live
         unstored = self._unstored()
         delay = "scaled to zero" if idle else _delay_of(live, known)
+        is_served = idle or any(worker.takes_jobs for worker in live)
         return HealthReport(
-            healthy=unstored is None and (idle or any(worker.takes_jobs for worker in live)),
-            reason=unstored or self._forbidden() or delay,
+            healthy=unstored is None and is_served,
+            # First what makes it degraded: lists that forbid every workflow do not.
+            reason=unstored or (None if is_served else delay) or self._forbidden() or delay,
             comfyui_available=bool(answering),
             simulated=bool(answering) and all(worker.simulated for worker in answering),
             stalls=self._stalls(),

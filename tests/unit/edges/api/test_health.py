@@ -230,3 +230,8 @@ async def test_lists_that_forbid_every_workflow_are_the_reason(nodes: str, reaso
     told = lab.client.get("/health").json()["reason"]
     assert (told is not None) == reason
     assert not reason or told.startswith("COMFYQ_NODES and COMFYQ_NODES_DENIED forbid every")
+
+
+async def test_the_reason_is_first_what_makes_it_degraded() -> None:
+    health = ApiLab(COMFYQ_NODES="saef").client.get("/health").json()
+    assert (health["status"], health["reason"][:23]) == ("degraded", "no worker is connected;")

@@ -18,7 +18,7 @@ from comfyq.ports.table import Page, Write
 from comfyq.records.demand import DemandRecords
 from comfyq.records.indexes.followed_jobs import ANY_WORKER
 from comfyq.records.run_times import RunTimeRecords
-from comfyq.services.jobs.estimates import AHEAD, FAMILIES
+from comfyq.services.jobs.estimates import AHEAD, FAMILIES, NEXT
 from comfyq.services.worker.reporting.run_times import RunTimes
 from tests.api_lab import ApiLab
 from tests.catalogue_lab import beat
@@ -150,6 +150,19 @@ async def test_the_job_behind_one_of_ones_own_waits_for_its_end(lab: ApiLab) -> 
     assert told(lab, behind) == (0, 48)
     await lab.change(slow, partial(jobs.succeed, token=1), outputs=[])
     assert lab.show(behind)["waits_for"] is None
+
+
+async def test_many_who_ask_for_a_claimed_job_read_its_workers_jobs_once(lab: ApiLab) -> None:
+    lab.services.estimates._front_s = 3_600  # this lab remembers nothing else
+    ids = [lab.submit()["id"] for _ in range(3)]
+    await works(lab, "w1", *ids)
+    await lab.start(ids[0])
+    claim = partial(jobs.claim, worker=WorkerId("w1"), ttl=timedelta(hours=1))
+    claimed = [await lab.change(job_id, claim) for job_id in ids[1:]]
+    gets = lab.table.gets
+    told = [await lab.services.estimates.estimate(job) for job in claimed for _ in range(20)]
+    assert {each.waits_for for each in told} == {NEXT}
+    assert lab.table.gets - gets <= len(ids) + 1, "and what its workflow usually takes"
 
 
 async def test_a_job_behind_another_tenant_s_is_told_nothing_of_it(lab: ApiLab) -> None:
