@@ -1,6 +1,7 @@
 """``comfyq keys``: who may use a server. They work on the table itself, so that the first key can
 be made before anything runs."""
 
+from datetime import timedelta
 from typing import Annotated
 
 import typer
@@ -54,10 +55,7 @@ def create(
     """Make an API key, and print it this once."""
     if not 1 <= len(name) <= MAX_NAME_CHARS or not name.isprintable():
         raise CannotStart(f"a key's name has 1 to {MAX_NAME_CHARS} printable characters")
-    of, lives = (
-        tenant_of(tenant),
-        None if expires is None else span_of(expires, "--expires", longest_s=LONGEST_S),
-    )
+    of, lives = tenant_of(tenant), None if expires is None else _life(expires)
     scopes = frozenset(scope or USUAL)
     key, text = on_table(
         data_dir,
@@ -75,6 +73,10 @@ def create(
         "KEY`, `comfyq` takes it from COMFYQ_API_KEY.",
         err=True,
     )
+
+
+def _life(text: str) -> timedelta:
+    return span_of(text, "--expires", longest_s=LONGEST_S)
 
 
 def listing(

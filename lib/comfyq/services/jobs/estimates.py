@@ -52,7 +52,9 @@ HELD = 5  # jobs of a worker that are read to find those that run
 
 NEXT = "the end of the job of yours that its worker runs; it is the next one there"
 
-K, V = TypeVar("K"), TypeVar("V")
+K = TypeVar("K")
+V = TypeVar("V")
+
 Place = tuple[datetime, JobId]  # rank, id: the order in which a tenant's jobs are claimed
 
 

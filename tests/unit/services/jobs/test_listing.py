@@ -150,7 +150,7 @@ async def test_several_conditions_are_all_kept(farm: Farm) -> None:
 
 async def test_a_list_of_a_batch_reads_the_batch_once(farm: Farm) -> None:
     """And what was refused of it, which has no jobs, however many jobs it looks at."""
-    asked = [Request(workflow=None, values={}, graph=GRAPH) for _ in range(2 * READ_TOGETHER)]
+    asked = [Request(graph=GRAPH) for _ in range(2 * READ_TOGETHER)]
     refused = InvalidRequest("it is no request")
     batches = farm.services.batch_submission
     batch = (await batches.submit(OWNER, [*asked, refused], digest="d")).batch
