@@ -167,9 +167,11 @@ class Inspection:
         if node_id not in self._graph:
             raise _Crash("KeyError", repr(node_id))
         outputs = self._rules.catalogue[self._graph[node_id]["class_type"]].outputs
+        if isinstance(slot, float):
+            raise _Crash("TypeError", "tuple indices must be integers or slices, not float")
         if slot >= len(outputs):
             raise _Crash("IndexError", "tuple index out of range")
-        return outputs[int(slot)]
+        return outputs[slot]
 
     def _check_value(
         self, kind: NodeClass, spec: InputSpec, inputs: dict[str, Any]

@@ -146,3 +146,12 @@ def test_targets_limit_the_outputs() -> None:
     error = verdict(graph, targets=["1"]).error
     assert error is not None
     assert error["type"] == "prompt_no_outputs"
+
+
+def test_an_output_is_counted_by_a_whole_number() -> None:
+    """As Python counts, which ComfyUI asks; a number of JSON may have a point."""
+    linked = copy.deepcopy(SAVE)
+    linked["inputs"]["images"] = ["1", 0.0]
+    judged = verdict({"1": IMAGE, "2": linked})
+    assert judged.error is not None
+    assert "tuple indices must be integers" in str(judged.node_errors)
