@@ -14,7 +14,7 @@ from typing import Any
 import httpx2
 import pytest
 
-from comfyq.domain.caller import TenantId, tenant_id
+from comfyq.domain.caller import DEFAULT_TENANT, TenantId, tenant_id
 from comfyq.domain.job import JobId, WorkerId
 from comfyq.edges.api.cursors import encode_cursor
 from comfyq.ports.table import INDEXES, Cursor
@@ -23,7 +23,7 @@ from comfyq.services.worker.prompts import prompt_of
 from tests.access_lab import OTHER, AccessLab
 from tests.api_lab import output
 from tests.catalogue_lab import beat
-from tests.socket_events import connected, event
+from tests.socket_events import connected, event, subscribed
 from tests.unit.edges.test_access import ROUTES, asked
 
 pytestmark = pytest.mark.anyio
@@ -35,21 +35,10 @@ FILE = f"{MARK} seeds".encode()
 
 OF_A_TENANT = {
     *("JOB", "IDEM", "BATCH", "ASSET", "BLOB", "STORED", "UPLOAD", "REUSE", "KEY", "DEAD"),
-    *("CONN", "SOCKETS", "TICKET"),
+    *("CONN", "SOCKETS", "TICKET", "FOLLOWED", "TENANT", "AUDIT", "RATE", "RUNNING"),
 }
 OF_THE_DEPLOYMENT = {
-    *(
-        "AUDIT",
-        "FAMILY",
-        "LINE",
-        "RUNNING",
-        "SECRET",
-        "RATE",
-        "WORKER",
-        "CATALOGUE",
-        "RUNTIME",
-        "STORE",
-    ),
+    *("FAMILY", "LINE", "SECRET", "WORKER", "CATALOGUE", "RUNTIME", "STORE"),
 }
 IDS = ("job_id", "batch_id", "asset_id", "upload_id", "letter_id", "key_id")
 
@@ -75,6 +64,10 @@ class Victim:
         self.batch = self.ask("POST", "/generate/batch", json=batch, headers=headers).json()
         assert self.ask("POST", "/ws-ticket", json={}).status_code == 201
         await connected(self.lab.sockets, "victim", self.key, {"job_id": self.things.job_id})
+        [waiting] = self.batch["items"]
+        await subscribed(self.lab.sockets, "victim", waiting["job"]["id"])
+        kept = {"retention_s": 86_400}
+        assert self.ask("PUT", f"/tenants/{DEFAULT_TENANT}", json=kept).status_code == 200
 
     def ask(self, method: str, path: str, **request: Any) -> httpx2.Response:
         return self.lab.ask(method, path, self.key, **request)
@@ -116,7 +109,10 @@ def _kind(partition: str) -> str:
 
 @pytest.fixture
 async def lab() -> AccessLab:
-    return AccessLab()
+    """With limits, which cost records of their own."""
+    return AccessLab(
+        COMFYQ_REQUESTS_PER_MINUTE=10_000, COMFYQ_JOBS_PER_DAY=10_000, COMFYQ_RUNNING_JOBS=100
+    )
 
 
 @pytest.fixture
