@@ -3,13 +3,12 @@
 from functools import cached_property
 
 from comfyq.bootstrap.access import AccessServices
-from comfyq.domain.tenant import Limits
 from comfyq.records.indexes.waiting_jobs import WaitingRecords
 from comfyq.records.limits.used import UsedRecords
 from comfyq.services.limits.daily_jobs import DailyJobs
 from comfyq.services.limits.rate_limit import RateLimit
 from comfyq.services.limits.submission_limits import SubmissionLimits
-from comfyq.services.limits.tenant_limits import TenantLimits
+from comfyq.services.limits.tenant_limits import AppliedLimits, TenantLimits
 from comfyq.services.limits.waiting_limit import WaitingLimit
 
 
@@ -19,7 +18,7 @@ class LimitServices(AccessServices):
     @cached_property
     def tenant_limits(self) -> TenantLimits:
         tenants = self.settings.tenants
-        settings = Limits(
+        settings = AppliedLimits(
             requests_per_minute=tenants.requests_per_minute,
             jobs_per_day=tenants.jobs_per_day,
             waiting_jobs=tenants.waiting_jobs,

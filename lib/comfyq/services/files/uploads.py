@@ -23,7 +23,6 @@ from comfyq.services.limits.retention import Retention
 from comfyq.services.limits.tenant_limits import TenantLimits
 
 TRIES = 5
-UNLIMITED = 2**62  # bytes, where nothing says another number
 BATCH = 100  # expired assets that one call deletes
 TOGETHER = timedelta(seconds=1)  # uploads of the same bytes within it do not contend
 OFTEN = timedelta(days=1)  # the expiry of one that jobs use is postponed once in it, or less
@@ -138,7 +137,7 @@ class Uploads:
         return deleted
 
     async def _most_bytes(self, tenant: TenantId) -> int:
-        return (await self._limits.of(tenant)).stored_bytes or UNLIMITED
+        return (await self._limits.of(tenant)).stored_bytes
 
     async def _of(self, tenant: TenantId, asset_id: AssetId) -> Asset:
         asset = await self._records.get(asset_id)
@@ -191,11 +190,11 @@ class Uploads:
         return asset
 
     async def _full(self, tenant: TenantId, used: int, size: int, most: int) -> UploadsFull:
-        kept = await self._retention.of(tenant)
+        kept, limits = await self._retention.of(tenant), await self._limits.of(tenant)
         return UploadsFull(
             f"your stored files take {used} bytes, and with this one {used + taken(size)}; "
-            f"the most is {most} (COMFYQ_UPLOADS_BYTES); each is deleted "
-            f"{kept.total_seconds():.0f} s (COMFYQ_RETENTION_S) after its last use: "
+            f"the most is {most} ({limits.source('stored_bytes')}); each is deleted "
+            f"{kept.total_seconds():.0f} s after its last use, or later if a job needs it: "
             "wait for that, send a file that is stored already, or have the limit raised"
         )
 

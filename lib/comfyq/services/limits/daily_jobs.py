@@ -49,13 +49,14 @@ class DailyJobs:
             TooLarge: they alone are more than it may make a day.
         """
         tenant, now = caller.tenant, self._clock.now()
-        limit = (await self._limits.of(tenant)).jobs_per_day
+        limits = await self._limits.of(tenant)
+        limit, source = limits.jobs_per_day, limits.source("jobs_per_day")
         if limit is None:
             return CountedJobs(self._records, tenant, None)
         if jobs > limit:
             raise TooLarge(
                 f"{jobs} jobs at once are more than your tenant may make a day, which is {limit} "
-                "(COMFYQ_JOBS_PER_DAY): send them in smaller batches, on several days"
+                f"({source}): send them in smaller batches, on several days"
             )
         day = now.date()
         used, counted = await self._records.count_jobs(tenant, jobs, most=limit, day=day)
@@ -64,7 +65,7 @@ class DailyJobs:
         wait_s = -((now - end_of(day)) // timedelta(seconds=1))
         raise DailyJobsUsedUp(
             f"your tenant has made {used} of the {limit} jobs that it may make a day "
-            f"(COMFYQ_JOBS_PER_DAY), too many for {jobs} more; the next day begins in {wait_s} s, "
+            f"({source}), too many for {jobs} more; the next day begins in {wait_s} s, "
             "at 00:00 UTC",
             retry_after_s=wait_s,
         )

@@ -22,7 +22,7 @@ class Rate:
     of: str  # "key" or "tenant"
     key: Key
     bucket: TokenBucket
-    setting: str
+    source: str  # what sets the limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +86,13 @@ class RateLimit:
         rates = []
         of_key = caller.requests_per_minute or self._per_key
         if caller.key is not None and of_key is not None:
-            setting = "the key's own `--rate`, or COMFYQ_KEY_REQUESTS_PER_MINUTE"
-            rates.append(Rate("key", key_bucket(caller.key), TokenBucket(of_key), setting))
-        of_tenant = (await self._limits.of(caller.tenant)).requests_per_minute
-        if of_tenant is not None:
-            key, setting = tenant_bucket(caller.tenant), "COMFYQ_REQUESTS_PER_MINUTE"
-            rates.append(Rate("tenant", key, TokenBucket(of_tenant), setting))
+            is_own = caller.requests_per_minute is not None
+            source = "the key's own `--rate`" if is_own else "COMFYQ_KEY_REQUESTS_PER_MINUTE"
+            rates.append(Rate("key", key_bucket(caller.key), TokenBucket(of_key), source))
+        limits = await self._limits.of(caller.tenant)
+        if limits.requests_per_minute is not None:
+            key, source = tenant_bucket(caller.tenant), limits.source("requests_per_minute")
+            rates.append(Rate("tenant", key, TokenBucket(limits.requests_per_minute), source))
         return rates
 
     def _refusal(
@@ -122,7 +123,7 @@ class RateLimit:
 def _refused(rate: Rate, requests: int, *, wait_s: int) -> RateLimited:
     asked = "another request" if requests == 1 else f"{requests} more"
     return RateLimited(
-        f"your {rate.of} may send {rate.bucket.size} requests a minute ({rate.setting}), and has "
+        f"your {rate.of} may send {rate.bucket.size} requests a minute ({rate.source}), and has "
         f"no room for {asked} yet; send again in {max(1, wait_s)} s",
         retry_after_s=max(1, wait_s),
     )

@@ -1,19 +1,53 @@
 """The limits of each tenant: its own, and the settings' where it has none."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+
 from comfyq.domain.caller import TenantId
 from comfyq.domain.tenant import Limits, Tenant
 from comfyq.services.limits.known_tenants import KnownTenants
 
+SETTINGS: Mapping[str, str] = {  # that set each limit
+    "requests_per_minute": "COMFYQ_REQUESTS_PER_MINUTE",
+    "jobs_per_day": "COMFYQ_JOBS_PER_DAY",
+    "waiting_jobs": "COMFYQ_WAITING_JOBS",
+    "stored_bytes": "COMFYQ_UPLOADS_BYTES",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppliedLimits:
+    """The limits that hold for a tenant; None: there is none."""
+
+    requests_per_minute: int | None = None
+    jobs_per_day: int | None = None
+    waiting_jobs: int
+    stored_bytes: int
+    own: frozenset[str] = frozenset()  # names of those that are said of it alone
+
+    def beside(self, said: Limits) -> "AppliedLimits":
+        """Return these limits, but for those that are said of a tenant alone."""
+        own = {
+            name: value
+            for name in {each.name for each in fields(said)} & SETTINGS.keys()
+            if (value := getattr(said, name)) is not None
+        }
+        return replace(self, **own, own=frozenset(own))
+
+    def source(self, name: str) -> str:
+        """Return what sets a limit, for who wants it raised."""
+        return "the tenant's own limit" if name in self.own else SETTINGS[name]
+
 
 class TenantLimits:
-    def __init__(self, *, tenants: KnownTenants, settings: Limits) -> None:
+    def __init__(self, *, tenants: KnownTenants, settings: AppliedLimits) -> None:
         self._tenants = tenants
         self._settings = settings
-        self._last: tuple[Tenant, Limits] | None = None  # of the one that was asked for last
+        self._last: tuple[Tenant, AppliedLimits] | None = None  # of the one that was asked for last
 
-    async def of(self, tenant: TenantId) -> Limits:
+    async def of(self, tenant: TenantId) -> AppliedLimits:
         """Return the limits that hold for a tenant; raises TableUnavailable."""
         said = await self._tenants.get(tenant)
         if self._last is None or self._last[0] is not said:  # each request asks several times
-            self._last = said, said.limits.over(self._settings)
+            self._last = said, self._settings.beside(said.limits)
         return self._last[1]

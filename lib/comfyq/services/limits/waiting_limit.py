@@ -16,7 +16,6 @@ from comfyq.services.limits.tenant_limits import TenantLimits
 COUNT_S = 5.0  # maximum age of a count
 RECOUNT_S = 1.0  # a tenant without room is counted at most so often
 RETRY_AFTER_S = 10
-DEFAULT = 10_000  # where nothing says another number
 TENANTS = 1_000  # whose counts are remembered
 
 
@@ -46,31 +45,28 @@ class WaitingLimit:
             TooManyWaiting: its waiting jobs and these are more than it may have.
             TooLarge: these alone are.
         """
-        cap = await self._cap_of(caller.tenant)
+        limits = await self._limits.of(caller.tenant)
+        cap, source = limits.waiting_jobs, limits.source("waiting_jobs")
         if jobs > cap:
             raise TooLarge(
-                f"{jobs} jobs at once are more than may wait, which is {cap} (COMFYQ_WAITING_JOBS):"
-                " send them in smaller batches"
+                f"{jobs} jobs at once are more than may wait, which is {cap} ({source}): send them "
+                "in smaller batches"
             )
         count = await self._counted(caller.tenant, jobs, cap)
         waiting = count.counted + count.accepted
         if waiting + jobs > cap:
             raise TooManyWaiting(
                 f"{waiting} of your jobs wait already, and with {jobs} more they would be over "
-                f"{cap} (COMFYQ_WAITING_JOBS); send again when some have been run, "
-                "or cancel some",
+                f"{cap} ({source}); send again when some have been run, or cancel some",
                 retry_after_s=RETRY_AFTER_S,
             )
         count.accepted += jobs
 
     async def used(self, tenant: TenantId) -> tuple[int, int]:
         """Return how many of a tenant's jobs wait, up to how many may, and how many may."""
-        cap = await self._cap_of(tenant)
+        cap = (await self._limits.of(tenant)).waiting_jobs
         count = await self._counted(tenant, 0, cap)
         return min(cap, count.counted + count.accepted), cap
-
-    async def _cap_of(self, tenant: TenantId) -> int:
-        return (await self._limits.of(tenant)).waiting_jobs or DEFAULT
 
     async def _counted(self, tenant: TenantId, jobs: int, cap: int) -> Count:
         """Return a count that serves for ``jobs`` more."""

@@ -73,6 +73,8 @@ async def test_a_process_that_counted_nothing_knows_what_others_counted() -> Non
     assert other["stored_bytes"] == {"limit": 5, "used": 0}
     refused = ask("POST", "/assets", acme, content=b"abc")
     assert (refused.status_code, refused.json()["code"]) == (413, "uploads-full")
+    assert "the most is 5 (the tenant's own limit)" in refused.json()["detail"]
     assert ask("POST", "/assets", DEFAULT_TENANT, content=b"abc").status_code == 201
-    codes = [ask("POST", "/generate", acme, json=FOX).status_code for _ in range(4)]
-    assert codes == [202, 202, 202, 429]
+    answers = [ask("POST", "/generate", acme, json=FOX) for _ in range(4)]
+    assert [each.status_code for each in answers] == [202, 202, 202, 429]
+    assert "over 3 (the tenant's own limit)" in answers[-1].json()["detail"]

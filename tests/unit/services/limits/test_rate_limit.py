@@ -18,7 +18,7 @@ from comfyq.records.limits.used import UsedRecords, key_bucket
 from comfyq.records.tenants import TenantRecords
 from comfyq.services.limits.known_tenants import KnownTenants
 from comfyq.services.limits.rate_limit import Allowance, RateLimit
-from comfyq.services.limits.tenant_limits import TenantLimits
+from comfyq.services.limits.tenant_limits import AppliedLimits, TenantLimits
 from comfyq.testing.memory.clock import ManualClock
 from comfyq.testing.memory.table import MemoryTable
 from tests.access_lab import ALL
@@ -35,7 +35,7 @@ def process(
     table: Table, clock: ManualClock, *, of_tenant: int | None = None, per_key: int | None = None
 ) -> RateLimit:
     """Return the limit as one API process has it."""
-    settings = Limits(requests_per_minute=of_tenant)
+    settings = AppliedLimits(requests_per_minute=of_tenant, waiting_jobs=1, stored_bytes=1)
     limits = TenantLimits(
         tenants=KnownTenants(records=TenantRecords(table), clock=clock), settings=settings
     )

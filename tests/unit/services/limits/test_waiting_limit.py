@@ -7,12 +7,11 @@ import pytest
 
 from comfyq.domain.caller import DEFAULT_TENANT, Caller, Scope, TenantId
 from comfyq.domain.errors import TooManyWaiting
-from comfyq.domain.tenant import Limits
 from comfyq.records.indexes.waiting_jobs import WaitingRecords
 from comfyq.records.tenants import TenantRecords
 from comfyq.services.limits import waiting_limit
 from comfyq.services.limits.known_tenants import KnownTenants
-from comfyq.services.limits.tenant_limits import TenantLimits
+from comfyq.services.limits.tenant_limits import AppliedLimits, TenantLimits
 from comfyq.services.limits.waiting_limit import WaitingLimit
 from tests.api_lab import ApiLab
 from tests.farm import Farm
@@ -125,7 +124,8 @@ async def test_what_is_accepted_while_others_are_counted_takes_room(farm: Farm) 
 
 def limit_of(farm: Farm, cap: int, *, waiting: WaitingRecords) -> WaitingLimit:
     tenants = KnownTenants(records=TenantRecords(farm.table), clock=farm.clock)
-    limits = TenantLimits(tenants=tenants, settings=Limits(waiting_jobs=cap))
+    settings = AppliedLimits(waiting_jobs=cap, stored_bytes=1)
+    limits = TenantLimits(tenants=tenants, settings=settings)
     return WaitingLimit(waiting=waiting, limits=limits)
 
 
