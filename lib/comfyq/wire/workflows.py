@@ -40,6 +40,9 @@ class WorkflowSummary(BaseModel):
         description="Whether a known worker could run it; null: nothing is known of any worker."
     )
     reasons: list[str] = Field(description="Why it is not available.")
+    forbidden: bool = Field(
+        default=False, description="The operator's lists of node classes alone are the reason."
+    )
 
 
 class WorkflowList(BaseModel):
@@ -98,4 +101,5 @@ def _summary(offer: Listing) -> dict[str, Any]:
         "version": workflow.version,
         "available": offer.available,
         "reasons": list(offer.reasons),
+        "forbidden": offer.forbidden,
     }

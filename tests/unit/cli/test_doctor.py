@@ -124,9 +124,12 @@ def test_the_running_server_is_asked(data: Path) -> None:
     lacking = {"name": "flux-dev", "available": False, "reasons": ["flux1-dev is not there"]}
     with fake_api() as api, runtime_file(data, {"COMFYQ_URL": api.url}):
         api.answer("/health", health | {"workers": [worker]})
-        api.answer("/workflows", {"workflows": [lacking]})
+        forbidden = {"name": "sd15", "reasons": ["so it is"], "forbidden": True}
+        api.answer("/workflows", {"workflows": [lacking, forbidden | {"available": False}]})
         code, findings = examined(data)
     assert (code, findings["workflow flux-dev"]["state"]) == (0, "warning")
+    assert findings["workflow flux-dev"]["told"].startswith("cannot run")
+    assert findings["workflow sd15"]["told"].startswith("may not run")
     assert findings["workers"]["told"] == "1 live"
     assert api.url in findings["server"]["told"]
 

@@ -17,7 +17,7 @@ from comfyq.cli.options import AsJson, ComfyUI, DataDir
 from comfyq.cli.starting import comfyui_urls, settings_with
 from comfyq.config import Settings, unknown_settings
 from comfyq.domain.diagnosis import Finding, FindingState
-from comfyq.services.operations.findings import judge_obstacles, judge_workers
+from comfyq.services.operations.findings import judge_forbidden, judge_obstacles, judge_workers
 
 
 def doctor(
@@ -104,5 +104,9 @@ def _served(client: ApiClient, settings: Settings, health: Json) -> Iterator[Fin
     for each in workflows:
         broken = each["name"] in health.get("broken_workflows", ())
         if each["available"] is False and not broken:
-            folder = str(settings.workflows_dir / each["name"])
-            yield judge_obstacles(each["name"], each["reasons"], folder=folder, url="URL")
+            name, reasons = each["name"], each["reasons"]
+            folder = str(settings.workflows_dir / name)
+            if each.get("forbidden"):
+                yield judge_forbidden(name, reasons)
+            else:
+                yield judge_obstacles(name, reasons, folder=folder, url="URL")

@@ -61,8 +61,6 @@ def judge_kept(count: int, *, more: bool) -> Finding:
 
 def judge_obstacles(workflow: str, reasons: Sequence[str], *, folder: str, url: str) -> Finding:
     """Tell that a workflow cannot run where ``reasons`` were found, of which there may be many."""
-    if all(ALLOWED in each for each in reasons):
-        return judge_forbidden(workflow, reasons)
     more = f" and {len(reasons) - 1} more" if len(reasons) > 1 else ""
     told = f"cannot run: {shorten(reasons[0], REASON_CHARS, placeholder=' …')}{more}"
     remedy = f"`comfyq workflows check {folder} --comfyui {url}` lists all"

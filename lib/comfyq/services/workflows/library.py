@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from comfyq.domain.errors import InvalidRequest, WorkflowNotFound
+from comfyq.domain.errors import InvalidGraph, InvalidRequest, WorkflowNotFound
+from comfyq.domain.graph.errors import FORBIDDEN_CLASS
 from comfyq.domain.graph.node_catalogue import NodeCatalogue
 from comfyq.domain.submission.admission import refusal_of_sample
 from comfyq.domain.submission.node_rules import EVERYTHING, NodeRules
@@ -22,6 +23,7 @@ class Listing:
     workflow: Workflow  # its choices are those of the worker that suits it best
     available: bool | None  # None: no worker is known
     reasons: Sequence[str] = ()  # why it is not available
+    forbidden: bool = False  # by the lists of node classes, and available but for them
     models: Sequence[bool | None] = ()  # for each of its models, whether that worker has it
 
 
@@ -32,7 +34,7 @@ class WorkflowLibrary:
         self._rules = rules
         self._workflows = workflows
         self._catalogues = catalogues
-        self._verdicts: dict[tuple[str, str], tuple[Workflow, Sequence[str]]] = {}
+        self._verdicts: dict[tuple[str, str], tuple[Workflow, InvalidRequest | None]] = {}
 
     async def list(self) -> Sequence[Listing]:
         """Return every workflow, sorted by name."""
@@ -45,7 +47,7 @@ class WorkflowLibrary:
 
     def are_forbidden(self) -> bool:
         """Return whether the lists of node classes forbid every workflow; no worker is asked."""
-        return self._rules.any and all(self._reasons(each, None) for each in self.all())
+        return self._rules.any and all(self._refusal(each, None) for each in self.all())
 
     async def show(self, name: str) -> Listing:
         """Return one workflow; raises WorkflowNotFound."""
@@ -62,36 +64,47 @@ class WorkflowLibrary:
 
     def _offer(self, workflow: Workflow, catalogues: Sequence[NodeCatalogue]) -> Listing:
         if not catalogues:
-            unknown = [None] * len(workflow.models)
-            forbidden = self._reasons(workflow, None)
+            refused = self._refusal(workflow, None)
             return Listing(
                 workflow=workflow,
-                available=False if forbidden else None,
-                reasons=forbidden,
-                models=unknown,
+                available=None if refused is None else False,
+                reasons=_messages(refused),
+                forbidden=_is_forbidden(refused),
+                models=[None] * len(workflow.models),
             )
-        best = min(catalogues, key=lambda catalogue: len(self._reasons(workflow, catalogue)))
-        reasons = self._reasons(workflow, best)
+        refusals = [(self._refusal(workflow, catalogue), catalogue) for catalogue in catalogues]
+        refused, best = min(refusals, key=lambda each: len(_messages(each[0])))
         return Listing(
             workflow=workflow.on(best),
-            available=not reasons,
-            reasons=reasons,
+            available=refused is None,
+            reasons=_messages(refused),
+            forbidden=_is_forbidden(refused),
             models=[_is_there(best, model) for model in workflow.models],
         )
 
-    def _reasons(self, workflow: Workflow, catalogue: NodeCatalogue | None) -> Sequence[str]:
+    def _refusal(
+        self, workflow: Workflow, catalogue: NodeCatalogue | None
+    ) -> InvalidRequest | None:
         key = (workflow.name, "" if catalogue is None else catalogue.id)
-        judged, reasons = self._verdicts.get(key, (None, ()))
+        judged, refused = self._verdicts.get(key, (None, None))
         if judged is not workflow:  # it is new, or its author has changed it
             if len(self._verdicts) >= MAX_CACHED:
                 self._verdicts.clear()
-            reasons = _messages(refusal_of_sample(workflow, catalogue, rules=self._rules))
-            self._verdicts[key] = workflow, reasons
-        return reasons
+            refused = refusal_of_sample(workflow, catalogue, rules=self._rules)
+            self._verdicts[key] = workflow, refused
+        return refused
 
 
 def _messages(refused: InvalidRequest | None) -> Sequence[str]:
     return () if refused is None else tuple(each.message for each in refused.fields)
+
+
+def _is_forbidden(refused: InvalidRequest | None) -> bool:
+    """Return whether a workflow is refused for nothing but the lists of node classes."""
+    if not isinstance(refused, InvalidGraph):
+        return False
+    errors = [error for node in refused.node_errors.values() for error in node["errors"]]
+    return {error["type"] for error in errors} == {FORBIDDEN_CLASS}
 
 
 def _is_there(catalogue: NodeCatalogue, model: Model) -> bool | None:

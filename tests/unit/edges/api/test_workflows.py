@@ -49,12 +49,21 @@ async def test_a_broken_one_is_listed_with_its_fault(tmp_path: Path) -> None:
     assert get(lab, "/workflows/sdxl")["name"] == "sdxl"
 
 
+def test_what_the_lists_forbid_is_told_from_what_is_missing() -> None:
+    lab = ApiLab(COMFYQ_NODES_DENIED="ImageUpscaleWithModel")
+    listed = get(lab, "/workflows")["workflows"]
+    forbidden = [each["name"] for each in listed if each["forbidden"]]
+    assert forbidden == [each["name"] for each in listed if each["reasons"]] == ["upscale-4x"]
+    assert get(lab, "/workflows/upscale-4x")["forbidden"] is True
+
+
 async def test_what_a_worker_can_run_is_available(lab: ApiLab, tmp_path: Path) -> None:
     await join(lab, tmp_path, info_with("UNETLoader", "unet_name", ["flux1-dev.safetensors"]))
     listed = {each["name"]: each for each in get(lab, "/workflows")["workflows"]}
     assert listed["flux-dev"]["available"] is True
     assert listed["flux-schnell"]["available"] is False
     assert "flux1-schnell.safetensors" in listed["flux-schnell"]["reasons"][0]
+    assert listed["flux-schnell"]["forbidden"] is False
     models = {each["file"]: each for each in get(lab, "/workflows/flux-schnell")["models"]}
     assert models["flux1-schnell.safetensors"]["available"] is False
     assert models["ae.safetensors"]["available"] is True
