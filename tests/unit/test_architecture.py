@@ -1,11 +1,14 @@
 """Rules of the code that import contracts cannot say."""
 
 import ast
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+
+from comfyq.domain import errors
 
 LIB = Path(__file__).parents[2] / "lib"
 MODULES = sorted(LIB.rglob("*.py"))
@@ -54,6 +57,13 @@ def test_a_function_fits_a_screen() -> None:
 def test_a_file_can_be_read_in_one_go() -> None:
     lengths = {str(each.relative_to(LIB)): each.read_text().count("\n") for each in MODULES}
     assert {name: lines for name, lines in lengths.items() if lines > MAX_LINES} == {}
+
+
+def test_each_error_stands_in_the_tree_of_errors() -> None:
+    tree = errors.__doc__ or ""
+    kinds = [each for each in vars(errors).values() if isinstance(each, type)]
+    names = {each.__name__ for each in kinds if issubclass(each, errors.DomainError)}
+    assert {name for name in names if not re.search(rf"\b{name}\b", tree)} == set()
 
 
 def test_a_folder_can_be_read_at_a_glance() -> None:

@@ -24,10 +24,10 @@ DomainError
     - DailyJobsUsedUp       the tenant has made as many jobs today as it may make
   + Conflict
     - IllegalTransition     the job's status forbids it
-    - JobNotEnded           it cannot be deleted before its worker has stopped it
-    - JobReused             it cannot be deleted before the jobs that have its files
+    - JobNotEnded, JobReused: its worker must stop it first; jobs that have its files must go first
     - NotRetriable          the job has not failed, or has no graph
     - LeaseHeld, LeaseLost: another worker's lease holds; the caller's token is out of date
+    - TooManyRunning        workers have as many jobs of the tenant as they may have
     - UploadIncomplete, UploadTaken: the file was not sent yet; another was sent to its link
     - StaleJob              the job was changed since it was read
     - TooContended          concurrent changes were stored first too often; trying again may help

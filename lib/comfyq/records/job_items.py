@@ -1,4 +1,5 @@
-"""Job <-> item. The hot item is rewritten whole, so it stays under one write unit (1 KB)."""
+"""Job <-> item. The hot item is rewritten whole, so it stays under one write unit (1 KB), but for
+long labels of its client."""
 
 from typing import Any
 from zlib import crc32

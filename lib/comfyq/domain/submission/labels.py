@@ -9,7 +9,7 @@ from typing import Any
 
 Labels = Mapping[str, str]
 
-MAX_LABELS = 8  # each is an entry of an index, written with the job
+MAX_LABELS = 8  # each is an entry of an index, written with the job, and is in the job's own item
 MAX_NAME_CHARS = 32
 MAX_VALUE_CHARS = 64
 NAME_PATTERN = f"[A-Za-z0-9][A-Za-z0-9._/-]{{0,{MAX_NAME_CHARS - 1}}}"

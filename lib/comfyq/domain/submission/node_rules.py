@@ -47,8 +47,8 @@ class NodeRules:
     ) -> Iterator[GraphError]:
         """Find nodes that may not run here.
 
-        In a client's own graph, whose ``own_files`` are the inputs that the job has files for,
-        loaders of the safe profile take no others, which ComfyUI's folders may have.
+        In a client's own graph, loaders of the safe profile may load only what the job brings,
+        which ``own_files`` are the inputs of: ComfyUI's input folder has the files of others too.
         """
         if not self.any:
             return

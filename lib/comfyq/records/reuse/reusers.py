@@ -34,7 +34,7 @@ class ReuserRecords:
     async def add(self, earlier: JobId, reuser: JobId) -> bool:
         """Note a job before it is stored; whoever deletes ``earlier`` then reads of it.
 
-        Return whether it was not noted: otherwise the job may be stored already.
+        Return True if this call made the note; else the job may be stored already.
         """
         pk, sk = reuser_key(earlier, reuser)
         note = {"pk": pk, "sk": sk, "since": to_ms(self._clock.now()), "version": FIRST}

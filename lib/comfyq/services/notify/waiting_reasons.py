@@ -100,7 +100,7 @@ class News:
     told: Told
 
     def concerns(self, job: Job, followed: FollowedJob) -> bool:
-        """Return whether the followers of a waiting job know less."""
+        """Return whether a follower of a waiting job may have an older reason than the one now."""
         if not self.told.settled and followed.since_s >= self.told.at_s:
             return True
         # A job may have been claimed since its followers were told what all jobs waited for.

@@ -97,8 +97,9 @@ class JobView(BaseModel):
     waits_for: str | None = Field(
         None,
         description="Of a queued job: what the workers lack that it needs, why none of them takes "
-        "jobs now, that ComfyUI runs prompts of others first, or that a job of yours runs before "
-        "it on its worker. Told by `GET /generate/{id}` and in lists.",
+        "jobs now, that ComfyUI runs prompts of others first, that as many jobs of yours are with "
+        "workers as may be, or that one of them runs before it on its worker. Told by "
+        "`GET /generate/{id}` and in lists.",
     )
     seed: int | None = Field(
         None,
