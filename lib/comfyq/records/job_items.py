@@ -1,6 +1,8 @@
 """Job <-> item. The hot item is rewritten whole, so it stays under one write unit (1 KB), but for
 long labels of its client."""
 
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 from zlib import crc32
 
@@ -58,9 +60,32 @@ def ready_partition(family: str) -> str:
     return f"READY#{family}"
 
 
-def ready_key(job: Job) -> str:
-    """Return a waiting job's sort key: its lane, its rank, since when it waits, and its id."""
-    return f"{lane_of(job.tenant)}#{sortable(rank(job))}#{sortable(waits_since(job))}#{job.id}"
+@dataclass(frozen=True, slots=True)
+class ReadyKey:
+    """A waiting job's sort key: tenant by tenant, and of each in the order of claims."""
+
+    lane: str
+    rank: datetime
+    since: datetime  # not claimable before
+    job_id: JobId
+
+    @classmethod
+    def of(cls, job: Job) -> "ReadyKey":
+        return cls(lane_of(job.tenant), rank(job), waits_since(job), job.id)
+
+    @classmethod
+    def read(cls, text: str) -> "ReadyKey":
+        parts = text.split("#", 4)
+        if len(parts) < 5:  # stored by a version without lanes
+            since = from_ms(int(parts[0]))
+            return cls(LAST, since, since, JobId(parts[-1]))
+        number, tenant, rank_ms, since_ms, job_id = parts
+        lane, at = f"{number}#{tenant}", from_ms(int(rank_ms))
+        return cls(lane, at, from_ms(int(since_ms)), JobId(job_id))
+
+    @property
+    def text(self) -> str:
+        return f"{self.lane}#{sortable(self.rank)}#{sortable(self.since)}#{self.job_id}"
 
 
 def lane_of(tenant: TenantId) -> str:
@@ -222,7 +247,7 @@ def _ready_values(job: Job) -> dict[str, str]:
         return {}
     if job.unsuited_since is not None:  # out of what workers choose from, until it suits one
         return {"rpk": ASIDE_PARTITION, "rsk": f"{sortable(job.unsuited_since)}#{job.id}"}
-    return {"rpk": ready_partition(job.family), "rsk": ready_key(job)}
+    return {"rpk": ready_partition(job.family), "rsk": ReadyKey.of(job).text}
 
 
 def _result_values(job: Job) -> dict[str, Any]:

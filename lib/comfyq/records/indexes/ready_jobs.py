@@ -7,10 +7,8 @@ from datetime import datetime, timedelta
 
 from comfyq.domain.caller import TenantId
 from comfyq.domain.job import Job, JobId
-from comfyq.domain.job.order import rank, waits_since
 from comfyq.ports.table import Cursor, Item, Table
-from comfyq.records.job_items import LAST, end_of, lane_of, ready_partition
-from comfyq.records.times import from_ms, sortable
+from comfyq.records.job_items import ReadyKey, end_of, lane_of, ready_partition
 
 PAGE = 1_000
 
@@ -32,7 +30,7 @@ class Waiting:
     @property
     def key(self) -> str:
         """Return its sort key in the index, unless a version without lanes has stored it."""
-        return f"{self.lane}#{sortable(self.rank)}#{sortable(self.since)}#{self.id}"
+        return ReadyKey(self.lane, self.rank, self.since, self.id).text
 
     @property
     def lead(self) -> timedelta:
@@ -80,15 +78,12 @@ class ReadyRecords:
 
 def waiting(job: Job) -> Waiting:
     """Return a job as the index lists it while it waits."""
-    return Waiting(job.id, job.family, lane_of(job.tenant), rank(job), waits_since(job))
+    return _of_key(ReadyKey.of(job), job.family)
 
 
 def _waiting(item: Item, family: str) -> Waiting:
-    job_id = JobId(item["pk"].removeprefix("JOB#"))
-    parts = item["rsk"].split("#", 4)
-    if len(parts) < 5:  # stored by a version without lanes
-        since = from_ms(int(parts[0]))
-        return Waiting(job_id, family, LAST, since, since)
-    number, tenant, rank_ms, since_ms, _ = parts
-    since = from_ms(int(since_ms))
-    return Waiting(job_id, family, f"{number}#{tenant}", from_ms(int(rank_ms)), since)
+    return _of_key(ReadyKey.read(item["rsk"]), family)
+
+
+def _of_key(key: ReadyKey, family: str) -> Waiting:
+    return Waiting(key.job_id, family, key.lane, key.rank, key.since)
