@@ -12,17 +12,12 @@ from comfyq.cli.errors import CannotStart
 from comfyq.domain.graph.documents.encoding import decoded, read_content
 from comfyq.domain.graph.documents.errors import UnreadableDocument
 from comfyq.domain.graph.documents.pictures import is_picture
+from comfyq.domain.submission.request import BESIDE, COMMON, DEFAULT_WORKFLOW
 
-DEFAULT_WORKFLOW = "flux-dev"
-
-COMMON: dict[str, Any] = {
-    **{name: {"type": "boolean"} for name in ("wait", "metadata", "reuse")},
-    "priority": {"type": "integer"},
-}  # of every request
-
-WEBHOOK = ("webhook_url", "webhook_events")
-OF_REQUESTS = {"workflow", "graph", "overrides", "extra_data", "labels", *WEBHOOK, *COMMON}
-"""Fields of a request that are no values of its workflow."""
+SCHEMAS: Mapping[str, Any] = {
+    name: {"type": "boolean" if isinstance(default, bool) else "integer"}
+    for name, default in COMMON.items()
+}
 
 LABEL = "label."  # before the name of a label, as a column
 SEPARATORS = ",;\t"  # of cells; no parameter's name has one of them
@@ -94,7 +89,8 @@ def _csv(file: Path, text: str, schema_of: SchemaOf) -> Iterator[Row]:
             raise CannotStart(f"{file}, line {reader.line_num}: more cells than the header has")
         given = {name: cell for name, cell in row.items() if cell}
         if given:
-            properties = COMMON | schema_of(given.get("workflow", DEFAULT_WORKFLOW))["properties"]
+            of_workflow = schema_of(given.get("workflow", DEFAULT_WORKFLOW))["properties"]
+            properties = {**SCHEMAS, **of_workflow}
             values = {name: value_of(cell, properties.get(name)) for name, cell in given.items()}
             yield f"line {reader.line_num}", _with_labels(values)
 
@@ -134,7 +130,7 @@ def _whole_rows(file: Path, reader: "csv.DictReader[str]") -> Iterator[dict[str,
 def without_names(rows: Sequence[Row], column: str | None, schema_of: SchemaOf) -> list[Row]:
     """Return the rows as they are sent: without ``column``, where it only names files because it is
     no value of the row's workflow."""
-    if column is None or column in OF_REQUESTS:
+    if column is None or column in BESIDE:
         return list(rows)
     return [
         (place, {name: value for name, value in request.items() if name != column})

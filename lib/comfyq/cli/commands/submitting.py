@@ -26,8 +26,8 @@ from comfyq.cli.profiles.servers import Server
 from comfyq.cli.submission_words import Words
 from comfyq.cli.values.labels import labels_given
 from comfyq.cli.workflow_options import options_of, values_of
+from comfyq.domain.submission.request import DEFAULT_WORKFLOW
 
-DEFAULT_WORKFLOW = "flux-dev"
 BROKEN = " is broken: "  # how the server says that a workflow is there and not served
 Key = Annotated[str | None, typer.Option(help="The same key again gives the first answer.")]
 NoMetadata = Annotated[

@@ -1,7 +1,7 @@
 """A client's request: a workflow with values for its parameters, or a graph of its own."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from comfyq.domain.job.model import NORMAL_PRIORITY
@@ -26,3 +26,13 @@ class Request:
     webhook_url: str | None = None  # None: the tenant's default, if it has one
     webhook_events: tuple[WebhookEvent, ...] | None = None  # None: the default's, or the ends
     base_url: str = ""  # that it was sent to, for links in webhooks; empty: through a queue
+
+
+DEFAULT_WORKFLOW = "flux-dev"
+BESIDE = frozenset(each.name for each in fields(Request)) - {"values", "base_url"}
+"""Fields that clients send beside the values of a workflow."""
+
+COMMON: Mapping[str, bool | int] = {
+    each.name: each.default for each in fields(Request) if isinstance(each.default, bool | int)
+}
+"""Those of them that are switches and numbers, each with its default."""

@@ -29,19 +29,10 @@ from comfyq.domain.submission.labels import (
     NAME_PATTERN,
     labels_of,
 )
-from comfyq.domain.submission.request import Request
+from comfyq.domain.submission.request import BESIDE, COMMON, DEFAULT_WORKFLOW, Request
 from comfyq.wire.generate.webhooks import FIELDS, WebhookEvents, WebhookUrl, checked
 from comfyq.wire.problems import message_of
 
-DEFAULT_WORKFLOW = "flux-dev.json"
-COMMON: Mapping[str, bool | int] = {  # to all requests, each with its default
-    "wait": False,
-    "metadata": True,
-    "reuse": False,
-    "priority": NORMAL_PRIORITY,
-}
-# no values of a workflow
-BESIDE = {"workflow", "graph", "overrides", "extra_data", "labels", *FIELDS, *COMMON}
 MAX_FIELDS = 200  # of a request
 
 
@@ -84,7 +75,7 @@ class GenerateRequest(BaseModel):
                 {
                     "prompt": "a sunset over mountains",
                     "negative_prompt": "blurry",
-                    "workflow": DEFAULT_WORKFLOW,
+                    "workflow": f"{DEFAULT_WORKFLOW}.json",
                     "width": 1024,
                     "height": 1024,
                     "steps": 20,
@@ -98,7 +89,7 @@ class GenerateRequest(BaseModel):
 
     workflow: Annotated[
         str, Field(description="Its name, with or without `.json`.", max_length=200)
-    ] = DEFAULT_WORKFLOW
+    ] = f"{DEFAULT_WORKFLOW}.json"
     prompt: Annotated[
         Any,
         _documented(optional=False, type="string"),
@@ -214,7 +205,7 @@ class GenerateRequest(BaseModel):
         named = not asks_for_graph or "workflow" in self.model_fields_set
         return Request(
             workflow=self.workflow if named else "",
-            values=self.model_dump(exclude_unset=True, exclude=BESIDE),
+            values=self.model_dump(exclude_unset=True, exclude=set(BESIDE)),
             graph=self.graph,
             extra_data=self.extra_data,
             overrides=self.overrides,
