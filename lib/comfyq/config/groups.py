@@ -15,6 +15,7 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, Field, SecretStr
 
 from comfyq.config.api import ApiSettings
+from comfyq.config.lists import listed
 from comfyq.config.metrics import MetricsSettings
 from comfyq.config.oidc import OidcSettings
 from comfyq.config.traces import TracesSettings
@@ -24,7 +25,7 @@ from comfyq.config.worker import WorkerSettings
 from comfyq.domain.caller import tenant_id
 from comfyq.domain.files.fetch_exceptions import allowed_entries
 from comfyq.domain.files.inputs import InputLimits
-from comfyq.domain.submission.node_rules import NodeRules, listed
+from comfyq.domain.submission.node_rules import NodeRules
 from comfyq.services.worker.timing import Timing
 
 LEVELS = r"(?i)^(debug|info|warn|warning|error|critical|fatal|notset)$"

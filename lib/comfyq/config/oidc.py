@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, Field
 
+from comfyq.config.lists import listed
 from comfyq.domain.caller import Scope, tenant_id
 from comfyq.domain.loopback import is_loopback
 from comfyq.domain.token_claims import TokenRules
@@ -30,7 +31,7 @@ def _issuer(url: str) -> str:
 
 
 def _algorithms(text: str) -> str:
-    named = set(_listed(text))
+    named = set(listed(text))
     if not named or not named <= ASYMMETRIC:
         raise ValueError(f"takes {', '.join(sorted(ASYMMETRIC))}, with commas between them")
     return text
@@ -89,19 +90,19 @@ class OidcSettings:
         return None
 
     @property
-    def audiences(self) -> list[str]:
-        return _listed(self.audience)
+    def audiences(self) -> tuple[str, ...]:
+        return listed(self.audience)
 
     @property
     def allowed_algorithms(self) -> frozenset[str]:
-        return frozenset(_listed(self.algorithms))
+        return frozenset(listed(self.algorithms))
 
     @property
     def rules(self) -> TokenRules:
         """Return what is made of the claims of a token."""
         return TokenRules(
             skew=timedelta(seconds=self.skew_s),
-            clients=frozenset(_listed(self.clients)),
+            clients=frozenset(listed(self.clients)),
             tenant_claim=self.tenant_claim,
             default_tenant=tenant_id(self.default_tenant) if self.default_tenant else None,
             scope_claim=self.scope_claim,
@@ -110,12 +111,8 @@ class OidcSettings:
         )
 
 
-def _listed(text: str, separator: str = ",") -> list[str]:
-    return [each.strip() for each in text.split(separator) if each.strip()]
-
-
 def _named(text: str, separator: str = ",") -> frozenset[Scope]:
-    named = set(_listed(text, separator))
+    named = set(listed(text, separator))
     if not named <= set(Scope):
         raise ValueError(f"has what is no scope; scopes are {', '.join(Scope)}")
     return frozenset(Scope(each) for each in named)
@@ -123,7 +120,7 @@ def _named(text: str, separator: str = ",") -> frozenset[Scope]:
 
 def _mapping(text: str) -> dict[str, frozenset[Scope]]:
     mapping: dict[str, frozenset[Scope]] = {}
-    for entry in _listed(text):
+    for entry in listed(text):
         value, _, names = entry.rpartition("=")
         scopes = _named(names, "+")
         if not value.strip() or not scopes:

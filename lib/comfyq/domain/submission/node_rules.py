@@ -26,11 +26,6 @@ MANY = re.compile(r"\*+")
 MAX_SHOWN_CHARS = 200
 
 
-def listed(text: str) -> tuple[str, ...]:
-    """Return the names and patterns of a list that is written with commas."""
-    return tuple(each for part in text.split(",") if (each := part.strip()))
-
-
 @dataclass(frozen=True)
 class NodeRules:
     """The lists of a deployment; each name may have ``*`` and ``?``."""

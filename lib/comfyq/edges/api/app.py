@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from comfyq.edges.api import openapi, problems
 from comfyq.edges.api.bodies import FORM_OVERHEAD_BYTES, SMALL_BODY_BYTES, RequestLimit
 from comfyq.edges.api.links import FILES, OFFERS
-from comfyq.edges.api.request_id import RequestIds
+from comfyq.edges.api.observed import ObservedRequests
 from comfyq.edges.api.router import Router
 from comfyq.edges.api.safe_headers import SafeHeaders
 from comfyq.ports.authenticator import Authenticator
@@ -82,7 +82,7 @@ def create_app(
         files=FILES,
     )
     app.add_middleware(SafeHeaders)
-    app.add_middleware(RequestIds)  # around the others, whose lines it names
+    app.add_middleware(ObservedRequests)  # around the others, whose lines it names
     problems.install(app)
     app.openapi = partial(openapi.describe, app)  # type: ignore[method-assign]
     return app

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from copy import deepcopy
 from typing import Any
 
+from comfyq.domain.submission.request import COMMON
 from comfyq.domain.workflow.workflow import Workflow
-from comfyq.wire.generate.requests import COMMON, GenerateRequest
+from comfyq.wire.generate.requests import GenerateRequest
 from comfyq.wire.generate.webhooks import FIELDS
 
 NULL = {"type": "null"}

@@ -29,8 +29,8 @@ from comfyq.domain.errors import (
     Unavailable,
 )
 from comfyq.domain.job.client_text import for_clients
+from comfyq.edges.api.observed import HEADER, request_id_of
 from comfyq.edges.api.rate_headers import rate_headers
-from comfyq.edges.api.request_id import HEADER, request_id_of
 from comfyq.edges.api.safe_headers import SAFE
 from comfyq.ports.notifier import TooManyStreams
 from comfyq.wire.problems import Problem, ProblemField, challenge, message_of

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from comfyq.config import ApiSettings
+from comfyq.config.lists import listed
 from comfyq.local.browsers.page_guard import PageGuard, ServedNames
 
 READABLE = (  # headers of answers that a page may read, as in template.yaml
@@ -21,7 +22,7 @@ def keep_pages_out(app: FastAPI, settings: ApiSettings, *, names: Iterable[str] 
 
     ``names`` are names of this server beside those of the settings.
     """
-    allowed = listed(settings.cors_origins)
+    allowed = origins_of(settings.cors_origins)
     public = urlsplit(settings.public_url or "")
     own = [f"{public.scheme}://{public.netloc}"] if public.netloc else []
     allow_origins(app, allowed)
@@ -41,6 +42,6 @@ def allow_origins(app: FastAPI, allowed: Sequence[str]) -> None:
         )
 
 
-def listed(text: str) -> Sequence[str]:
-    """Return the parts of a setting that has commas between them."""
-    return [each.strip().rstrip("/") for each in text.split(",") if each.strip()]
+def origins_of(text: str) -> Sequence[str]:
+    """Return the origins of a setting, as browsers send them."""
+    return [each.rstrip("/") for each in listed(text)]

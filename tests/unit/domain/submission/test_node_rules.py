@@ -6,11 +6,12 @@ from typing import Any
 
 import pytest
 
+from comfyq.config.lists import listed
 from comfyq.domain.graph.graph import Input
 from comfyq.domain.graph.node_catalogue import read_catalogue
 from comfyq.domain.graph.safe_classes import SAFE_CLASSES
 from comfyq.domain.submission.admission import refusal_of_sample
-from comfyq.domain.submission.node_rules import NodeRules, listed
+from comfyq.domain.submission.node_rules import NodeRules
 from comfyui_simulator.catalogue import load_catalogue
 from tests.api_lab import WORKFLOWS
 from tests.data.comfyui.derive_safe_classes import safe_classes, why_unsafe

@@ -3,7 +3,7 @@
 import pytest
 from fastapi import FastAPI
 
-from comfyq.local.browsers.cors import allow_origins, listed
+from comfyq.local.browsers.cors import allow_origins, origins_of
 from tests.api_lab import ApiLab
 from tests.asgi_client import AsgiClient
 
@@ -49,7 +49,7 @@ async def test_a_request_with_an_unknown_parameter_makes_no_job(lab: ApiLab) -> 
 def asked_by_page(origins: str) -> dict[str, str]:
     """Return the answer's headers to a page that asks a server which lets ``origins`` in."""
     app = FastAPI()
-    allow_origins(app, listed(origins))
+    allow_origins(app, origins_of(origins))
     app.add_api_route("/", lambda: "hello")
     client = AsgiClient(app, base_url="http://lab:8000")
     return dict(client.get("/", headers={"Origin": PAGE}).headers)

@@ -1,4 +1,4 @@
-"""The id of each request: in its answer, in its problem document, and in the lines it logs."""
+"""What is observed of each request: its id, its lines in the log, its count and time, its span."""
 
 import re
 from contextlib import AbstractContextManager
@@ -33,8 +33,8 @@ def request_id_of(scope: Scope) -> str:
     return known
 
 
-class RequestIds:
-    """Name each request in its answer and in its log lines, and count it."""
+class ObservedRequests:
+    """Name each request in its answer and in its log lines, count it, and open its span."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
