@@ -1,5 +1,4 @@
-"""Job <-> item. The hot item is rewritten whole, so it stays under one write unit (1 KB), but for
-long labels of its client."""
+"""Job <-> item. The hot item is rewritten whole: under 1 KB, a write unit, but for long labels."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -77,11 +76,9 @@ class ReadyKey:
     def read(cls, text: str) -> "ReadyKey":
         parts = text.split("#", 4)
         if len(parts) < 5:  # stored by a version without lanes
-            since = from_ms(int(parts[0]))
-            return cls(LAST, since, since, JobId(parts[-1]))
-        number, tenant, rank_ms, since_ms, job_id = parts
-        lane, at = f"{number}#{tenant}", from_ms(int(rank_ms))
-        return cls(lane, at, from_ms(int(since_ms)), JobId(job_id))
+            return cls(LAST, since := from_ms(int(parts[0])), since, JobId(parts[-1]))
+        number, tenant, at, since_ms, job_id = parts
+        return cls(f"{number}#{tenant}", from_ms(int(at)), from_ms(int(since_ms)), JobId(job_id))
 
     @property
     def text(self) -> str:

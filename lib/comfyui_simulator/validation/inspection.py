@@ -171,7 +171,7 @@ class Inspection:
             raise _Crash("TypeError", "tuple indices must be integers or slices, not float")
         if slot >= len(outputs):
             raise _Crash("IndexError", "tuple index out of range")
-        return outputs[slot]
+        return str(outputs[slot])
 
     def _check_value(
         self, kind: NodeClass, spec: InputSpec, inputs: dict[str, Any]
