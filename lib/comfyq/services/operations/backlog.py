@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
+from comfyq.aio.tasks import limited
 from comfyq.ports.clock import Clock
 from comfyq.records.demand import DemandRecords
 from comfyq.records.indexes.ready_jobs import ReadyRecords
@@ -11,7 +12,8 @@ from comfyq.records.indexes.waiting_jobs import WaitingRecords
 from comfyq.records.workers import WorkerRecords
 from comfyq.telemetry.metrics import OTHER, Gauge
 
-MOST = 10_000  # jobs of a family that are counted
+MOST = 10_000  # jobs of a family that are counted, tenant by tenant
+AT_ONCE = 4  # families that are read at the same time
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +21,7 @@ class FamilyBacklog:
     """The jobs of a model family that any worker may claim."""
 
     waiting: int
-    oldest_s: float  # how long the first of them has waited; 0 if there is none
+    oldest_s: float  # how long one of those counted has waited at most; 0 if there is none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,10 +35,14 @@ class BacklogReport:
     def gauges(self) -> Sequence[Gauge]:
         """Return the report as metrics, which every process of the deployment has alike."""
         waiting = Gauge(
-            "comfyq_jobs_waiting", "Jobs that wait, by the models that they need.", "family"
+            "comfyq_jobs_waiting",
+            f"Jobs that wait, by the models that they need; up to {MOST:,} of each are counted.",
+            "family",
         )
         oldest = Gauge(
-            "comfyq_oldest_waiting_seconds", "Seconds that the first of them has waited.", "family"
+            "comfyq_oldest_waiting_seconds",
+            "Seconds that the oldest of those which are counted has waited.",
+            "family",
         )
         for name, family in self.families.items():
             waiting.add(name, by=family.waiting)
@@ -78,12 +84,13 @@ class Backlog:
         self._clock = clock
 
     async def report(self) -> BacklogReport:
-        """Read the state; raises TableUnavailable. It costs a query for each family."""
+        """Read the state; raises TableUnavailable. It reads the index entries of up to MOST jobs of
+        each family, whole on one machine."""
         named = self._named()
         families = {name: FamilyBacklog(waiting=0, oldest_s=0.0) for name in named}
-        for family in await self._demand.families():
+        counted = await limited(AT_ONCE, await self._demand.families(), self._of)
+        for family, read in counted.items():
             name = family if family in named else OTHER
-            read = await self._of(family)
             before = families.get(name, FamilyBacklog(waiting=0, oldest_s=0.0))
             families[name] = FamilyBacklog(
                 waiting=before.waiting + read.waiting, oldest_s=max(before.oldest_s, read.oldest_s)
