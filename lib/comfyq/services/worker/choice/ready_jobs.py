@@ -48,7 +48,7 @@ class ReadyJobs:
 
     async def are_plain(self) -> bool:
         """Return whether jobs are to be claimed in the order of their doorbells."""
-        return await self._plain.get() and self._running is None
+        return self._running is None and await self._plain.get()
 
     @property
     def are_limited(self) -> bool:
