@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from comfyq.domain.caller import TenantId
 from comfyq.domain.job import Job, JobId
 from comfyq.ports.table import Cursor, Item, Table
-from comfyq.records.job_items import ReadyKey, end_of, lane_of, ready_partition
+from comfyq.records.job_items import ReadyKey, lane_of, ready_partition
 
 PAGE = 1_000
 
@@ -42,16 +42,11 @@ class ReadyRecords:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    async def beyond(
-        self, family: str, place: Waiting | str | None, *, limit: int
-    ) -> Sequence[Waiting]:
-        """Return waiting jobs of a model family after a job or in the lanes after a lane (None: in
-        all), lane by lane; the index lags."""
-        above = (
-            place.key if isinstance(place, Waiting) else None if place is None else end_of(place)
-        )
+    async def beyond(self, family: str, key: str | None, *, limit: int) -> Sequence[Waiting]:
+        """Return waiting jobs of a model family lane by lane, from behind a job's key or the end of
+        a lane (``end_of``) on; None: from the first on. The index lags."""
         partition = ready_partition(family)
-        page = await self._table.query("ready", partition, limit=limit, above=above)
+        page = await self._table.query("ready", partition, limit=limit, above=key)
         return [_waiting(item, family) for item in page.items]
 
     async def of_tenant(self, family: str, tenant: TenantId, *, limit: int) -> Sequence[Waiting]:

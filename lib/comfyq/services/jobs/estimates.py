@@ -27,6 +27,7 @@ from comfyq.ports.clock import Clock
 from comfyq.records.demand import DemandRecords
 from comfyq.records.indexes.followed_jobs import ANY_WORKER
 from comfyq.records.indexes.ready_jobs import ReadyRecords
+from comfyq.records.job_items import end_of
 from comfyq.records.jobs import JobRecords
 from comfyq.records.limits.running_jobs import RunningJobs
 from comfyq.records.run_times import RunTimeRecords
@@ -231,14 +232,14 @@ class Estimates:
         lanes: set[str] = set()
         reads = 0
         for family in await self._demand.families():
-            lane: str | None = None
+            key: str | None = None
             while len(lanes) < TURNS and reads < 2 * TURNS:
                 reads += 1
-                found = await self._ready.beyond(family, lane, limit=1)
+                found = await self._ready.beyond(family, key, limit=1)
                 if not found:
                     break
-                lane = found[0].lane
-                lanes.add(lane)
+                lanes.add(found[0].lane)
+                key = end_of(found[0].lane)
         return 1 << max(0, len(lanes).bit_length() - 1)
 
 

@@ -10,7 +10,7 @@ from comfyq.domain.job import JobId
 from comfyq.ports.clock import Clock
 from comfyq.records.demand import DemandRecords
 from comfyq.records.indexes.ready_jobs import ReadyRecords, Waiting
-from comfyq.records.job_items import BEFORE_LAST, LAST, tenant_of
+from comfyq.records.job_items import BEFORE_LAST, LAST, end_of, tenant_of
 from comfyq.records.limits.running_jobs import RunningJobs
 
 FAMILIES_S = 5.0  # maximum age of the cached list of families
@@ -67,7 +67,7 @@ class ReadyJobs:
     async def _look(self) -> bool:
         if self._may_have_old:
             old = [
-                await self._ready.beyond(family, BEFORE_LAST, limit=1)
+                await self._ready.beyond(family, end_of(BEFORE_LAST), limit=1)
                 for family in await self.families()
             ]
             self._may_have_old = any(old)
@@ -99,17 +99,17 @@ class ReadyJobs:
     async def _of_family(
         self, family: str, lane: str | None, without: Collection[str]
     ) -> Sequence[Waiting]:
-        place: Waiting | str | None = lane
+        key = None if lane is None else end_of(lane)
         limit, pages = PAGE, 0
         while True:
-            page = await self._ready.beyond(family, place, limit=limit)
+            page = await self._ready.beyond(family, key, limit=limit)
             claimable = [job for job in page if job.lane not in without and self._is_claimable(job)]
             if claimable or len(page) < limit:
                 return claimable
             last = page[-1]
             pages = pages + 1 if page[0].lane == last.lane else 1
             is_passed = last.lane in (LAST, *without) or pages > MORE_PAGES
-            place, limit = (last.lane if is_passed else last), MORE
+            key, limit = (end_of(last.lane) if is_passed else last.key), MORE
 
     def _is_claimable(self, job: Waiting) -> bool:
         tried_at = self._tried.get(job.id, float("-inf"))
