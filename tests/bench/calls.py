@@ -2,8 +2,8 @@
 
 CPU time depends on what else the machine does; these figures are nearly the same in each run:
 Python functions that are entered (a coroutine each time that it goes on), calls of the table,
-transactions, those of them that are synced, files that are synced, and hops to threads. The kinds
-of work are those of ``tests.bench.cpu_profile``.
+transactions, those of them that are synced, files that are synced, and hops to threads. What works
+by the clock is left out. The kinds of work are those of ``tests.bench.cpu_profile``.
 
 ``comfyq up`` runs in a thread of this process, ComfyUI is a simulator in a process of its own, and
 the client is another thread, which is not counted.
@@ -48,7 +48,20 @@ COMMIT = commit._commit.__code__
 COMMIT_ONE = commit.commit_one.__code__
 TO_DATABASE = Lane.submit.__code__
 TO_THREAD = frozenset({"WorkerThread._report_result", "ThreadPoolExecutor.submit"})  # of anyio, …
-IDLE = "stall-watch"  # the thread that works by the clock
+BACKGROUND = frozenset(  # tasks and threads that work by the clock, however many jobs there are
+    {
+        *("AsideJobs.run", "CatalogueWatch.run", "EngineWatch.run", "Heartbeat.run"),
+        *("Heartbeat.publish", "OrphanedPrompts.run", "OutputRetry.run", "RunTimes.run"),
+        *("SpaceWatch.run", "UnstoppedWatch.run", "_evict_for_ever", "keep_for_ever"),
+        *(
+            "push_reasons_for_ever",
+            "reap_for_ever",
+            "send_for_ever",
+            "stall-watch",
+            "take_for_ever",
+        ),
+    }
+)
 
 
 @dataclass(slots=True)
@@ -94,7 +107,7 @@ class CallCounter:
 
     def hook(self, frame: FrameType, event: str, argument: Any) -> None:
         if event == "call":
-            if (where := _place()) != IDLE:
+            if (where := _place()) not in BACKGROUND:
                 self._tally.functions[frame.f_code] += 1
                 self._tally.tasks[where] += 1
                 self._note(frame)

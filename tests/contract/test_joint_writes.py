@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -15,7 +16,7 @@ from comfyq.adapters.sqlite.table import SqliteTable
 from comfyq.adapters.system.clock import SystemClock
 from comfyq.domain import job as jobs
 from comfyq.domain.caller import TenantId
-from comfyq.domain.job import Job, JobId
+from comfyq.domain.job import Change, Job, JobId
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.joint import Doorbell, Instead
 from comfyq.ports.notifier import Connection
@@ -24,6 +25,7 @@ from comfyq.ports.table import ConditionFailed, Put
 from comfyq.records.jobs import JobRecords
 from comfyq.records.subscriptions import Subscription, SubscriptionRecords
 from comfyq.testing.memory.queue import MemoryQueue
+from tests.farm import Farm
 
 pytestmark = pytest.mark.anyio
 
@@ -175,3 +177,31 @@ async def test_an_end_is_noted_as_announced_with_it_if_nobody_follows_the_job(
     for job in (ended, await one.records.get(created.id)):
         assert (job.status, job.version) == ("canceled", created.version + 1)
         assert job.end_pending is is_followed
+
+
+@pytest.mark.parametrize("is_followed", [False, True])
+async def test_a_worker_announces_an_end_unless_nobody_follows_the_job(
+    one: One, is_followed: bool
+) -> None:
+    farm = Farm()
+    farm.table, farm.queue, farm.clock = one.table, one.queue, one.clock  # type: ignore[assignment]
+    farm.open()
+    farm.records._joint = one.joint
+    job = await farm.submit()
+    if is_followed:
+        await farm.follow(job)
+    announced: list[JobId] = []
+    update = farm.records.update
+
+    async def noted(job: Job, change: Change, **options: Any) -> Job:
+        if job.status.terminal:
+            announced.append(job.id)
+        return await update(job, change, **options)
+
+    farm.records.update = noted  # type: ignore[method-assign]
+    assert await farm.worker("w").run_once()
+    ended = await farm.records.get(job.id)
+    assert (ended.status, ended.end_pending) == ("succeeded", False)
+    assert announced == ([job.id] if is_followed else [])
+    assert [frame for _, frame in farm.notifier.posts][-1:] == [b"succeeded 1.0"] * is_followed
+    farm.spool.close()
