@@ -16,6 +16,15 @@ FIRST_PAUSE_S = 0.1  # between reads where nothing is pushed; doubled up to
 LONGEST_PAUSE_S = 1.0
 
 
+async def until_over(stream: Stream, *, within_s: float) -> None:
+    """Take the frames of a stream until it is over, or for so long."""
+    until_s = asyncio.get_running_loop().time() + within_s
+    while not stream.is_over:
+        left_s = until_s - asyncio.get_running_loop().time()
+        if left_s <= 0 or await stream.next(within_s=left_s) is None:
+            return
+
+
 class JobWaits:
     """Wait until a job has ended, or for so long, and return it as it is then."""
 
@@ -28,14 +37,11 @@ class JobWaits:
 
     async def pushed(self, job: Job, stream: Stream, *, within_s: float) -> Job:
         """Wait for frames of a stream, which is over when the job is. Raises JobNotFound."""
-        until_s = asyncio.get_running_loop().time() + within_s
         async with self._told(job, stream):
             # Read after the subscription is stored: every later change is posted to the stream.
             job = await self._records.get(job.id)
-            while not (job.status.terminal or stream.is_over):
-                left_s = until_s - asyncio.get_running_loop().time()
-                if left_s <= 0 or await stream.next(within_s=left_s) is None:
-                    break
+            if not job.status.terminal:
+                await until_over(stream, within_s=within_s)
         return job if job.status.terminal else await self._records.get(job.id)
 
     async def polled(self, job: Job, *, within_s: float) -> Job:

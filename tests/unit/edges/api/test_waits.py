@@ -153,3 +153,22 @@ async def test_without_pushes_the_job_is_read_until_it_has_ended_or_the_time_is_
 )
 def test_preferences(headers: Sequence[str], wait_s: int) -> None:
     assert preferred_wait_s(headers) == wait_s
+
+
+async def test_a_request_for_a_batch_is_held_until_all_of_it_has_ended(lab: EventLab) -> None:
+    sent = lab.client.post("/generate/batch", json={"requests": [FOX, FOX]}).json()
+    ids = [JobId(item["job"]["id"]) for item in sent["items"]]
+    path = f"/generate/batch/{sent['batch_id']}"
+    async with client_of(lab.app) as client:
+        asked = asyncio.create_task(client.get(path, headers=WAIT))
+        await held(lab)
+        for number, job_id in enumerate(ids):
+            assert not asked.done()
+            stored = await lab.succeed(job_id, output(f"{number}.png"))
+            await lab.announce(stored)
+        answer = await asked
+    assert (answer.json()["done"], answer.json()["counts"]["completed"]) == (True, 2)
+    assert answer.headers["preference-applied"] == "wait=20"
+    assert lab.followers == set()
+    plain = lab.client.get(path, headers=WAIT)  # of a server that holds no answer open
+    assert (plain.status_code, plain.headers.get("preference-applied")) == (200, None)

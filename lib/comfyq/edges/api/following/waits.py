@@ -55,8 +55,7 @@ async def waited(request: Request, services: WaitServices, job: Job) -> tuple[Jo
     wait_s = preferred_wait_s(request.headers.getlist(PREFER))
     if not wait_s or job.status.terminal:
         return job, wait_s
-    if unhurried := request.scope.get(UNHURRIED):
-        unhurried()
+    unhurried(request)
     streams = await streams_of(request)
     if streams is None:
         return await services.waits.polled(job, within_s=wait_s), wait_s
@@ -66,6 +65,12 @@ async def waited(request: Request, services: WaitServices, job: Job) -> tuple[Jo
             return await services.waits.pushed(job, stream, within_s=wait_s), wait_s
     except (TooManyStreams, NotifierUnavailable):
         return job, 0
+
+
+def unhurried(request: Request) -> None:
+    """Note that a request waits for a job from now on, and not for the server."""
+    if leave := request.scope.get(UNHURRIED):
+        leave()
 
 
 def applied(wait_s: int) -> dict[str, str]:

@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Query, Response
+from fastapi import Request as HTTPRequest
 from starlette.background import BackgroundTask
 
 from comfyq.domain.submission.request import Request
@@ -12,6 +13,8 @@ from comfyq.edges.api.authentication import Canceler, Reader, Submitter
 from comfyq.edges.api.batch_views import BatchViews
 from comfyq.edges.api.cursors import CursorInQuery, decode_cursor, encode_cursor
 from comfyq.edges.api.dependencies import ClientLinks, require_json, services_of
+from comfyq.edges.api.following.batch_waits import BatchWaitServices, waited_for_batch
+from comfyq.edges.api.following.waits import HEADER, WAITING, applied
 from comfyq.edges.api.ids import BatchIdInPath
 from comfyq.edges.api.links import BATCHES, Links
 from comfyq.edges.api.responses import JSON_BODY, problems
@@ -23,7 +26,7 @@ from comfyq.services.jobs.idempotency import digest_of_all
 from comfyq.wire.generate.batches import BatchList, BatchRequest, BatchView, asked_of
 
 
-class BatchServices(Protocol):
+class BatchServices(BatchWaitServices, Protocol):
     """The services that these routes call."""
 
     @property
@@ -111,8 +114,14 @@ async def listing(
     )
 
 
-@router.get("/{batch_id}", responses=problems(404))
+@router.get(
+    "/{batch_id}",
+    responses=problems(404) | {200: {"headers": HEADER}},
+    openapi_extra=WAITING,
+)
 async def show(
+    request: HTTPRequest,
+    response: Response,
     services: Services,
     caller: Reader,
     links: ClientLinks,
@@ -121,6 +130,9 @@ async def show(
 ) -> BatchView:
     """A batch as it is now: how many of its jobs have come how far; each of them on request."""
     state = await services.batches.get(caller, batch_id, outputs=items)
+    if wait_s := await waited_for_batch(request, services, caller, state):
+        state = await services.batches.get(caller, batch_id, outputs=items)
+        response.headers.update(applied(wait_s))
     return BatchViews(links).state(state, items=items)
 
 
