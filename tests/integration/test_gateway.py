@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 import anyio
+import anyio.lowlevel
 import anyio.to_thread
 import pytest
 import requests
@@ -19,6 +20,7 @@ from comfyq.adapters.system.clock import SystemClock
 from comfyq.domain.request_signature import SignedRequest, signed_headers
 from comfyq.local.gateway_settings import GatewaySettings
 from comfyq.ports.notifier import Connection, ConnectionGone
+from comfyq.wire.generate.frames import PREVIEW_BEGINS
 from tests.gateway_lab import (
     SECRET,
     Event,
@@ -273,6 +275,24 @@ async def test_a_slow_reader_is_refused_then_cut_off_and_stops_nobody() -> None:
             await eventually(lambda: bool(lab.of_kind("DISCONNECT")))
             ended = lab.of_kind("DISCONNECT")[0]["requestContext"]
             assert (ended["connectionId"], ended["disconnectStatusCode"]) == (slow_id, 1006)
+
+
+async def test_a_slow_reader_loses_previews_and_no_other_frame() -> None:
+    preview = f'{PREVIEW_BEGINS}"data":"{"x" * 100 * KIB}"}}'.encode()
+    settings = GatewaySettings(buffer_frames=2)
+    async with gateway_lab(settings) as lab, connect(f"{lab.url}/local") as client:
+        job = await lab.world.running()
+        await subscribe(client)
+        assert lab.deliver is not None
+        for _ in range(400):
+            lab.deliver(lab.connection_id, preview)
+            await anyio.lowlevel.checkpoint()
+        await lab.world.announcer.announce_end(await lab.world.succeed(job))
+        frames = [await received(client)]
+        while frames[-1]["kind"] == "preview":
+            frames.append(await received(client))
+        assert frames[-1]["status"] == "completed"
+        assert len(frames) < 400
 
 
 async def test_stopping_closes_sockets_with_1001_and_handles_their_disconnect() -> None:

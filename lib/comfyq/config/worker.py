@@ -42,4 +42,5 @@ class WorkerSettings:
     silent_s: float = 10
     """ComfyUI may be silent for so long before its prompts are given up."""
     preview_method: PreviewMethod = PreviewMethod.AUTO
-    """How ComfyUI, from 0.4.0 on, makes previews of running jobs."""
+    """How ComfyUI, from 0.4.0 on, makes previews of running jobs: `auto`, `latent2rgb`, `taesd`,
+    `none`, or `default`: as it was started."""

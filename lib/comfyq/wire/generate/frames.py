@@ -41,10 +41,7 @@ class ProgressFrame(BaseModel):
 
 
 class PreviewFrame(BaseModel):
-    """A picture of what a node has so far, for who asked for previews.
-
-    It may be dropped, and may come after the job's end.
-    """
+    """A picture of what a node has so far, for who asked; it may be dropped, or be late."""
 
     kind: Literal["preview"] = "preview"
     job_id: str
