@@ -10,6 +10,8 @@ from comfyq.domain.caller import DEFAULT_TENANT
 from comfyq.domain.job import Job
 from comfyq.domain.job.progress import Progress
 from comfyq.edges.api.following.event_stream import EventStream, StreamPace, event_of
+from comfyq.edges.websocket.rendering import render_preview
+from comfyq.ports.engine import SmallPicture
 from tests.access_lab import ALL, OTHER, AccessLab
 from tests.api_lab import output
 from tests.event_lab import EventLab, Reader, reading
@@ -69,6 +71,18 @@ async def test_a_job_is_told_from_its_present_to_its_end(lab: EventLab) -> None:
     assert reader.events[-1]["frame"]["image_url"].startswith("http://127.0.0.1:8000/generate/")
     assert ids[-1] == end.version - 1, "of the end, not of the note that it was announced"
     assert (lab.streams.live, lab.followers) == ({}, set())
+
+
+@pytest.mark.parametrize("query", ["", "?previews=1"])
+async def test_a_stream_has_previews_for_who_asks(lab: EventLab, query: str) -> None:
+    job = await lab.submitted()
+    async with reading(lab.app, path_of(job, query)) as reader:
+        await reader.until(partial(at_least, 1))
+        [follower] = await lab.services.followers.of_job(job.id)
+        assert follower.previews is bool(query)
+        frame = render_preview(job, "3", SmallPicture(b"picture", "image/jpeg", 8, 8))
+        await lab.services.ports.notifier.post(follower.connection, frame)
+        await reader.until(lambda reader: b"event: preview\n" in reader.body)
 
 
 @pytest.mark.parametrize("how", ["header", "query", "both"])

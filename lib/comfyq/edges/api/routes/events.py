@@ -39,6 +39,10 @@ LastEventId = Annotated[
     ),
 ]
 
+WithPreviews = Annotated[
+    bool, Query(description="Send events of the kind `preview` too, which have no `id`.")
+]
+
 ELSEWHERE = (
     f"API Gateway holds no answer open: send `Prefer: wait={LONGEST_S}` with the GET of the job, "
     "or follow the socket that `urls.ws` names"
@@ -133,7 +137,9 @@ router = Router[EventServices](prefix=GENERATE, tags=["events"])
     response_class=Response,
     responses=problems(404, 501) | events("ProgressFrame"),
 )
-async def of_job(streaming: Streams, job_id: JobIdInPath) -> Response:
+async def of_job(
+    streaming: Streams, job_id: JobIdInPath, previews: WithPreviews = False
+) -> Response:
     """A job's progress, pushed as server-sent events until it has ended.
 
     The first event is the job as it is, unless `Last-Event-ID` or `since` tell that you have seen
@@ -143,6 +149,7 @@ async def of_job(streaming: Streams, job_id: JobIdInPath) -> Response:
     job = await services.queries.get(streaming.caller, job_id)
 
     async def follow(client: Connected) -> bool:
+        client = client.with_previews if previews else client
         return await services.subscriptions.subscribe(client, job.id, since=seen or None)
 
     return await streaming.answer(job.id, follow, newest=job.version, has_ended=job.status.terminal)
