@@ -19,6 +19,8 @@ READ_MOST = 400  # more than MOST: processes that write at once exceed it, forme
 LINES = "LINE"  # a tenant's jobs, and those of them with another priority
 KEPT_S = 8 * 86_400  # no job waits for longer
 NOTED_S = 86_400  # a process notes a family or a line again after that time
+REFUSED_S = 300  # a tenant's family that had no room is looked up again after that time
+REFUSED = 1_000  # of them that are remembered
 
 
 class DemandRecords:
@@ -26,6 +28,7 @@ class DemandRecords:
         self._table = table
         self._clock = clock
         self._families: dict[str, int] = {}  # when each was noted, epoch seconds
+        self._refused: dict[tuple[TenantId, str], int] = {}  # when each had no room
         self._lines: dict[str, int] = {}
 
     async def note(self, job: Job) -> Job:
@@ -47,15 +50,28 @@ class DemandRecords:
     async def _placed(self, job: Job) -> Job:
         if self._is_noted(self._families, job.family):
             return job
+        if self._has_no_room(job) and self._is_noted(self._families, OTHERS):
+            return replace(job, family=OTHERS)
         tenants = {item["sk"]: item.get("tenant") for item in await self._listed()}
         brought = sum(tenant == job.tenant for tenant in tenants.values())
         is_full = len(tenants) >= MOST or brought >= MOST_OF_TENANT
         if is_full and job.family not in tenants:
+            self._refuse(job)
             job = replace(job, family=OTHERS)
         if not self._is_noted(self._families, job.family):
             tenant = tenants.get(job.family, job.tenant)
             await self._note(self._families, FAMILIES, job.family, tenant=tenant)
         return job
+
+    def _has_no_room(self, job: Job) -> bool:
+        return self._now_s() - self._refused.get((job.tenant, job.family), 0) < REFUSED_S
+
+    def _refuse(self, job: Job) -> None:
+        """Remember a tenant's family without room: each of its jobs would read the whole list."""
+        self._refused.pop((job.tenant, job.family), None)
+        self._refused[job.tenant, job.family] = self._now_s()
+        if len(self._refused) > REFUSED:
+            self._refused.pop(next(iter(self._refused)))
 
     async def is_plain(self) -> bool:
         """Return whether all jobs are one tenant's and have the same priority: then the order of

@@ -44,6 +44,20 @@ async def test_the_list_is_bounded_whoever_fills_it(farm: Farm, demand: DemandRe
     assert OTHERS in await demand.families()
 
 
+async def test_jobs_of_a_family_without_room_read_the_list_once(
+    farm: Farm, demand: DemandRecords
+) -> None:
+    """And again after some minutes: there may be room by then."""
+    for number in range(MOST + 10):
+        await noted(farm, demand, f"tenant-{number}", f"f{number}")
+    assert await noted(farm, demand, "alice", "mine") == OTHERS
+    listed = farm.table.listed
+    assert {await noted(farm, demand, "alice", "mine") for _ in range(20)} == {OTHERS}
+    assert farm.table.listed == listed
+    farm.clock.advance(KEPT_S + 1)
+    assert await noted(farm, demand, "alice", "mine") == "mine"
+
+
 async def test_families_that_nobody_asks_for_make_room(farm: Farm, demand: DemandRecords) -> None:
     for number in range(MOST_OF_TENANT):
         await noted(farm, demand, "alice", f"f{number}")
