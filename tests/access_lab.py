@@ -1,7 +1,7 @@
 """The HTTP API and its sockets with sign-in, and one of each thing that has an id."""
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import cached_property
 from itertools import count
@@ -21,7 +21,7 @@ from comfyq.testing.memory.notifier import MemoryNotifier
 from tests.api_lab import ApiLab, JobMoves, output
 from tests.issuer import TENANT_CLAIM, Issuer
 
-ALL = frozenset(Scope)
+ALL = frozenset(Scope) - {Scope.OPERATOR}  # that a tenant's own clients may have
 OTHER = TenantId("other")
 CONTENT = b"a fox"
 BODY = {"content": CONTENT}
@@ -101,6 +101,13 @@ class KeyedServer(JobMoves, ABC):
         await self.keys.caller(text)
         await self.keys.revoke(key.id)
         return text
+
+    async def undo(self, place: str) -> None:
+        """Take back what a request has begun that would have later ones refused."""
+        if place == "DELETE /tenants/{tenant_id}/data":
+            await self.services.tenant_records.change(
+                DEFAULT_TENANT, lambda tenant: replace(tenant, deletion=None)
+            )
 
     async def things(self) -> Things:
         """Make one of each thing, as its owner does."""

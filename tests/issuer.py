@@ -13,12 +13,18 @@ import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from jwt.algorithms import ECAlgorithm, OKPAlgorithm, RSAAlgorithm
 
+from comfyq.domain.caller import Scope
+
 AUDIENCE = "comfyq"
 TENANT_CLAIM = "org"
 LIVES_S = 3_600
 KEYS = "/keys"
 WELL_KNOWN = "/.well-known/openid-configuration"
-SETTINGS = {"COMFYQ_OIDC_AUDIENCE": AUDIENCE, "COMFYQ_OIDC_TENANT_CLAIM": TENANT_CLAIM}
+SETTINGS = {
+    "COMFYQ_OIDC_AUDIENCE": AUDIENCE,
+    "COMFYQ_OIDC_TENANT_CLAIM": TENANT_CLAIM,
+    "COMFYQ_OIDC_SCOPE_MAP": ",".join(f"{scope}={scope}" for scope in Scope),
+}
 
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 

@@ -29,7 +29,7 @@ from comfyq.records.catalogues import CatalogueRecords, Published
 from comfyq.records.subscriptions import Subscription
 from comfyq.records.workers import WorkerState
 from infra.checks.calls import Right
-from tests.infra import files, webhooks
+from tests.infra import ending, files, webhooks
 from tests.infra.deployment import GONE, PRESENT, Deployment, authorization, submission
 
 HOUR = timedelta(hours=1)
@@ -60,6 +60,7 @@ def play(deployment: Deployment) -> None:
     _what_was_cut_off(deployment)
     _a_changed_reason(deployment)
     _what_is_old(deployment, done)
+    ending.play(deployment)
 
 
 def _a_picture(deployment: Deployment) -> str:

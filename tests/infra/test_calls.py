@@ -59,6 +59,7 @@ def test_the_record_has_the_rights_that_are_easily_forgotten() -> None:
         assert Right("dynamodb:UpdateItem", "${Table.Arn}", "RATE#*") in rights[counts]
     assert Right("s3:DeleteObject", outputs) in rights["ReaperRole"]
     assert Right("s3:DeleteObject", files) in rights["ReaperRole"]
+    assert Right("s3:DeleteObject", "${Bucket.Arn}/pending/*") in rights["ReaperRole"]
     assert Right("s3:PutObject", files) in rights["IntakeRole"]
     assert Right("s3:GetObject", files) in rights["WorkerPolicy"]
 

@@ -159,6 +159,7 @@ def test_routes(server: FunctionServer, kept: Things, client: Client, run: Any) 
                 key = key_of(row.scope, row.also)
                 things = run(server.things) if uses_up(place, client) else kept
                 answer = asked(server, place, things, key)
+                run(server.undo, place)
                 if answer.is_redirect and place.split()[0] in LINKED:
                     assert row.scope is None, "only what a link signs leads to storage"
                 else:

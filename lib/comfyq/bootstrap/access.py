@@ -101,7 +101,12 @@ def tokens_of(settings: OidcSettings, *, clock: Clock) -> "OidcTokens":
 
 def tenants_of(services: AccessServices) -> Tenants:
     return Tenants(
-        records=services.tenant_records, retention=services.retention, audit=services.audit
+        records=services.tenant_records,
+        known=services.known_tenants,
+        retention=services.retention,
+        audit=services.audit,
+        clock=services.ports.clock,
+        on_due=services.deadlines.note,
     )
 
 

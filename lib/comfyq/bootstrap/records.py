@@ -79,8 +79,15 @@ class Records:
 
     @cached_property
     def running_jobs(self) -> RunningJobs | None:
-        most = self.settings.limits.running_jobs
-        return None if most is None else RunningJobs(self.ports.table, most=most)
+        usual = self.settings.limits.running_jobs
+        if usual is None:
+            return None
+
+        async def most_of(tenant: TenantId) -> int:
+            own = (await self.known_tenants.get(tenant)).limits.running_jobs
+            return usual if own is None else own
+
+        return RunningJobs(self.ports.table, most_of=most_of)
 
     @cached_property
     def deadlines(self) -> Deadlines:

@@ -5,6 +5,7 @@ from uuid import uuid4
 
 from comfyq.aio.stall_watch import StallWatch
 from comfyq.bootstrap.access import tenants_of
+from comfyq.bootstrap.deletion.tenant_data import data_deletions_of
 from comfyq.bootstrap.telemetry.measurements import Measurements
 from comfyq.bootstrap.webhooks.services import WebhookServices
 from comfyq.domain.submission.batch import BatchId
@@ -19,6 +20,7 @@ from comfyq.services.jobs.retries import Retries
 from comfyq.services.notify.subscriptions import Subscriptions
 from comfyq.services.notify.waiting_reasons import WaitingReasons
 from comfyq.services.operations.backlog import Backlog
+from comfyq.services.operations.data_deletion import DataDeletions
 from comfyq.services.operations.dead_letters import DeadLetters
 from comfyq.services.operations.health import Health
 from comfyq.services.operations.live_workers import LiveWorkers
@@ -107,8 +109,13 @@ class Services(WebhookServices):
                 "expired": self.uploads.expire,
                 "closed": self.open_sockets.end_expired,
                 "webhooks_rung": self.due_webhooks.make_up,
+                "data_deleted": self.data_deletions.go_on,
             },
         )
+
+    @cached_property
+    def data_deletions(self) -> DataDeletions:
+        return data_deletions_of(self)
 
     @cached_property
     def batch_submission(self) -> BatchSubmission:
@@ -130,6 +137,7 @@ class Services(WebhookServices):
             jobs=self.records,
             retries=self.retry_records,
             cancellation=self.cancellation,
+            audit=self.audit,
         )
 
     @cached_property

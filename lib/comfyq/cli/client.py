@@ -156,9 +156,12 @@ class ApiClient:
         """The new batch of those jobs of a batch that failed or were canceled."""
         return self._call("POST", f"{_batch_path(batch_id)}/retry")
 
-    def dead_letters(self, *, limit: int, cursor: str | None) -> Json:
+    def dead_letters(
+        self, *, limit: int, cursor: str | None = None, tenant: str | None = None
+    ) -> Json:
         """A page: ``letters``, newest first, and ``next_cursor``."""
-        fields = {"limit": str(limit)} | ({} if cursor is None else {"cursor": cursor})
+        named = {"cursor": cursor, "tenant": tenant}
+        fields = {"limit": str(limit)} | {k: v for k, v in named.items() if v is not None}
         return self._call("GET", "/dead", fields=fields)
 
     def dead_letter(self, letter_id: str) -> Json:

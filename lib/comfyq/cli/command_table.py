@@ -71,7 +71,7 @@ ENTRIES = (
     ),
     CommandEntry(
         "quota",
-        "tenants:quota",
+        "tenancy.tenants:quota",
         "Show what you may use, and what you have used of it.",
         ASKING,
     ),
@@ -154,17 +154,26 @@ ENTRIES = (
     ),
     CommandEntry(
         "tenants limit",
-        "tenants:limit",
+        "tenancy.tenants:limit",
         "Give a tenant limits of its own, instead of the settings'.",
     ),
-    CommandEntry("tenants list", "tenants:listing", "List tenants that have limits of their own."),
     CommandEntry(
-        "tenants show", "tenants:show", "Show for how long a tenant's jobs and files are kept."
+        "tenants list", "tenancy.tenants:listing", "List tenants that have limits of their own."
+    ),
+    CommandEntry(
+        "tenants show",
+        "tenancy.tenants:show",
+        "Show for how long a tenant's jobs and files are kept, and what becomes of its data.",
     ),
     CommandEntry(
         "tenants retention",
-        "tenants:retention",
+        "tenancy.tenants:retention",
         "Keep a tenant's ended jobs and files for a time of its own.",
+    ),
+    CommandEntry(
+        "tenants delete-data",
+        "tenancy.tenant_data:delete_data",
+        "Delete all jobs, files and other data of a tenant; its keys and its audit log stay.",
     ),
     CommandEntry(
         "webhooks set",
@@ -198,7 +207,7 @@ ENTRIES = (
     ),
     CommandEntry(
         "audit",
-        "tenants:audit",
+        "tenancy.audit:audit",
         "Show who did what to a tenant's keys and data, newest first, for a year.",
         SERVING,
     ),
@@ -235,7 +244,7 @@ ENTRIES = (
 GROUPS = {
     "keys": ("Say who may use a server.", SERVING),
     "profiles": ("Name servers, with what they know you by.", ASKING),
-    "tenants": ("Say what each tenant may use, and how long its data is kept.", SERVING),
+    "tenants": ("Say what each tenant may use, and how long its data is kept; delete it.", SERVING),
     "webhooks": ("Say who is told of jobs, and sign what they are told.", SERVING),
     "dead": ("Read and resend what the queues gave up on.", ASKING),
     "workflows": ("Check and import workflows.", AUTHORING),

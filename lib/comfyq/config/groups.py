@@ -61,8 +61,8 @@ class TenantSettings:
     requests_per_minute: Annotated[int | None, Field(ge=1)] = None
     """A tenant may submit so often, and so many at once; unset: as often as it likes."""
     key_requests_per_minute: Annotated[int | None, Field(ge=1)] = None
-    """The holder of an API key may submit so often, unless the key has a rate of its own; unset:
-    as often as its tenant may."""
+    """The holder of an API key may submit so often, unless the key has a rate of its own, and a
+    subject of tokens too; unset: as often as their tenant may."""
     jobs_per_day: Annotated[int | None, Field(ge=1)] = None
     """A tenant may make so many jobs in a day, which begins at 00:00 UTC; unset: as many as it
     likes. Those of the submissions queue count."""

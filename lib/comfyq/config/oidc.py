@@ -16,7 +16,8 @@ from comfyq.domain.token_claims import TokenRules
 ASYMMETRIC = frozenset(
     {"RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"}
 )
-OWN_SCOPES = ",".join(f"{scope}={scope}" for scope in Scope)
+# Not `operator`, the right to all tenants: a tenant may name roles of its own at an issuer.
+OWN_SCOPES = ",".join(f"{scope}={scope}" for scope in Scope if scope is not Scope.OPERATOR)
 
 
 def _issuer(url: str) -> str:

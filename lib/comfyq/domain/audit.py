@@ -14,7 +14,9 @@ class AuditAction(StrEnum):
     KEY_CREATED = "key-created"
     KEY_REVOKED = "key-revoked"
     JOB_PURGED = "job-purged"
+    BATCH_CANCELED = "batch-canceled"
     DEAD_LETTER_REDRIVEN = "dead-letter-redriven"
+    LIMITS_CHANGED = "limits-changed"
     RETENTION_CHANGED = "retention-changed"
     DATA_DELETION_BEGUN = "data-deletion-begun"
     DATA_DELETED = "data-deleted"
@@ -27,7 +29,7 @@ class AuditAction(StrEnum):
 class Actor:
     """Who does something, and from where it is asked for, as far as that is seen."""
 
-    who: str  # "key ID", "user NAME" of a machine, "owner" on loopback, "reaper"
+    who: str  # "key ID", "subject NAME" of a token, "user NAME" of a machine, "owner", "reaper"
     address: str | None = None  # of a client, or the name of the machine
 
     @classmethod

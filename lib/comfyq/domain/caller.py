@@ -33,7 +33,8 @@ class Scope(StrEnum):
     READ = "read"  # see and follow jobs, files and workflows
     CANCEL = "cancel"  # end jobs early, and delete them with their files
     METRICS = "metrics"  # read the numbers of the whole deployment, as Prometheus does
-    ADMIN = "admin"  # see and mend what the system itself does
+    ADMIN = "admin"  # say who may use its tenant, and what becomes of its data
+    OPERATOR = "operator"  # see and mend the deployment, and administer every tenant
 
 
 SUBMITTING = frozenset({Scope.SUBMIT, Scope.GRAPH, Scope.WAIT})  # every kind of job
@@ -46,7 +47,8 @@ class Caller:
     tenant: TenantId
     scopes: frozenset[Scope]
     key: str | None = None  # id of the API key that it showed
-    until: datetime | None = None  # when that key expires
+    subject: str | None = None  # of the token that it showed: the issuer's name of it
+    until: datetime | None = None  # when that key or token expires
     requests_per_minute: int | None = None  # with that key; None: as many as with any other
     only_job: str | None = None  # the one job that it may follow; None: every one of its tenant
     address: str | None = None  # that it asks from, as the server sees it
@@ -56,9 +58,11 @@ class Caller:
         """Return who it is, for the audit log."""
         if self.key is not None:
             return f"key {self.key}"
-        return (
-            "owner" if self.until is None else "token"
-        )  # who signs in elsewhere does so for a time
+        return "owner" if self.subject is None else f"subject {self.subject}"
+
+    @property
+    def is_operator(self) -> bool:
+        return Scope.OPERATOR in self.scopes
 
     def require(self, scope: Scope) -> None:
         """Raise MissingScope unless the caller has ``scope``."""

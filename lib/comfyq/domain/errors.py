@@ -3,37 +3,33 @@
 DomainError
   + InvalidRequest          the request cannot be carried out; ``fields`` names each bad field
     - InvalidGraph          no ComfyUI that is known can run it; ``node_errors`` says why
-    - InvalidParameters, InvalidCursor
+    - InvalidParameters, InvalidCursor, InvalidUpload (the file sent is not as announced)
     - IdempotencyMismatch   the key was used before, for another request
-    - InvalidUpload         the file sent is not as announced
     - InvalidWorkflow       a manifest or graph is broken (at start, never at a client)
     - InputRefused          an input file of a job cannot be used
       - InputUnavailable    the file cannot be fetched; ``passing``: trying again may help
       - InputInvalid        the file has the wrong content, or is too large
       - InputForbidden      the file's address is one that workers do not fetch from
   + NotFound
-    - JobNotFound, OutputNotFound, BatchNotFound, WorkflowNotFound
-    - AssetNotFound, UploadNotFound, DeadLetterNotFound, ApiKeyNotFound, TenantNotFound
-    - ConnectionNotFound    no client is stored for this socket
+    - JobNotFound, OutputNotFound, BatchNotFound, WorkflowNotFound, AssetNotFound, UploadNotFound
+    - DeadLetterNotFound, ApiKeyNotFound, TenantNotFound, ConnectionNotFound (of a socket)
   + Unauthenticated         the credentials name nobody; ``given``: there were some
   + Forbidden
     - BadSignature          a link that this server did not sign, or that has expired
     - MissingScope          the caller may not do this
   + RateLimited             the requests of a key or tenant are used up for now
-    - TooManyWaiting        the tenant has as many waiting jobs as it may have
-    - DailyJobsUsedUp       the tenant has made as many jobs today as it may make
+    - TooManyWaiting, DailyJobsUsedUp: the tenant's waiting jobs, or those of today, are used up
   + Conflict
     - IllegalTransition     the job's status forbids it
     - JobNotEnded, JobReused: its worker must stop it first; jobs that have its files must go first
     - NotRetriable          the job has not failed, or has no graph
+    - DataBeingDeleted      all data of the tenant is being deleted: it may store nothing new
     - LeaseHeld, LeaseLost: another worker's lease holds; the caller's token is out of date
     - TooManyRunning        workers have as many jobs of the tenant as they may have
     - UploadIncomplete, UploadTaken: the file was not sent yet; another was sent to its link
-    - StaleJob              the job was changed since it was read
-    - TooContended          concurrent changes were stored first too often; trying again may help
+    - StaleJob, TooContended: it was changed since it was read; too often, trying again may help
   + Unavailable             a service that comfyq needs does not answer; trying again may help
-    - TableUnavailable, QueueUnavailable, AssetsUnavailable, NotifierUnavailable
-    - IssuerUnavailable     the issuer of tokens, whose keys are needed to check them
+    - TableUnavailable, QueueUnavailable, AssetsUnavailable, NotifierUnavailable, IssuerUnavailable
   + ClockSkewed             AWS refuses this machine's signatures; only setting its clock helps
   + TooLarge                an item, body or file is over a limit
     - UploadsFull           the tenant's stored files have as many bytes as they may have
@@ -225,6 +221,10 @@ class JobReused(Conflict):
 
 class NotRetriable(Conflict):
     code = "not-retriable"
+
+
+class DataBeingDeleted(Conflict):
+    code = "data-being-deleted"
 
 
 class LeaseHeld(Conflict):

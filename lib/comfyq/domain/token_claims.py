@@ -13,6 +13,8 @@ from comfyq.domain.caller import Caller, Scope, TenantId, tenant_id
 
 Claims = Mapping[str, Any]
 
+MAX_SUBJECT_CHARS = 1_000  # beyond it, a name is cut
+
 # Of logout and security events, and of tokens that are worth something only with another proof:
 # https://www.rfc-editor.org/rfc/rfc8417 https://www.rfc-editor.org/rfc/rfc7800
 NOT_OF_BEARERS = ("events", "cnf")
@@ -44,7 +46,8 @@ class TokenRules:
         """Return whom a token stands for; raises TokenRefused, TokenExpired."""
         until = self._valid_until(claims, now)
         self._require_use(claims)
-        return Caller(self._tenant(claims), self._scopes(claims), until=until)
+        tenant, scopes = self._tenant(claims), self._scopes(claims)
+        return Caller(tenant, scopes, subject=_subject(claims), until=until)
 
     def _valid_until(self, claims: Claims, now: datetime) -> datetime:
         for name in ("nbf", "iat"):
@@ -87,6 +90,15 @@ class TokenRules:
             if value in self.scopes
         ]
         return frozenset().union(*named) if named else self.default_scopes
+
+
+def _subject(claims: Claims) -> str | None:
+    """Return whom a token is about, as one line that every store keeps."""
+    subject = claims.get("sub")
+    if not isinstance(subject, str):
+        return None
+    line = "".join(each if each.isprintable() else "?" for each in subject)
+    return line[:MAX_SUBJECT_CHARS]
 
 
 def _time(claims: Claims, name: str) -> datetime | None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from comfyq.domain.api_key import ApiKey, KeyId
-from comfyq.domain.caller import SUBMITTING, Scope, TenantId
+from comfyq.domain.caller import DEFAULT_TENANT, SUBMITTING, Scope, TenantId
 from comfyq.ports.table import ConditionFailed, Cursor, Delete, Item, Put, Table
 from comfyq.records.times import from_ms, optional_ms, optional_time, to_ms
 
@@ -63,6 +63,7 @@ def _item(key: ApiKey, *, version: int) -> Item:
         "name": key.name,
         "scopes": sorted(key.scopes),
         "divided": True,  # `graph` and `wait` are named if it has them
+        "apart": True,  # `operator` is named if it has that
         "secret_hash": key.secret_hash,
         "created": to_ms(key.created_at),
         "expires": optional_ms(key.expires_at),
@@ -73,10 +74,15 @@ def _item(key: ApiKey, *, version: int) -> Item:
 
 
 def _scopes(item: Item) -> frozenset[Scope]:
-    """Read a key's scopes; one that was made before ``submit`` was divided keeps all of it."""
+    """Read a key's scopes. One that was made before a scope was divided keeps all of it:
+    ``submit``, and in the tenant of whoever runs the server ``admin``."""
     scopes = frozenset(scope for scope in Scope if scope in item["scopes"])
-    is_older = "divided" not in item and Scope.SUBMIT in scopes
-    return scopes | SUBMITTING if is_older else scopes
+    if "divided" not in item and Scope.SUBMIT in scopes:
+        scopes |= SUBMITTING
+    is_operators = Scope.ADMIN in scopes and item["tenant"] == DEFAULT_TENANT
+    if "apart" not in item and is_operators:
+        scopes |= {Scope.OPERATOR}
+    return scopes
 
 
 def _key(item: Item) -> ApiKey:

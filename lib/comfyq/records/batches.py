@@ -37,6 +37,7 @@ from comfyq.records.times import from_ms, sortable, to_ms
 from comfyq.records.webhooks.deliveries import delivery_item
 from comfyq.records.webhooks.outbox import WebhookOutbox
 
+LISTED_UNDER = "BATCHES"  # with the tenant, the partition of the index `tenant`
 AT_ONCE = 10  # batches of a page that are read at the same time
 MAX_BYTES = 3_000_000  # of one transaction, well below what DynamoDB takes
 SMALL_BYTES = 2_000  # more than a new job has beside the text of its spec
@@ -112,7 +113,7 @@ class BatchRecords:
         """Return a page of a tenant's batches, newest first and without their refusals, and where
         the next page begins."""
         page = await self._table.query(
-            "tenant", f"BATCHES#{tenant}", limit=limit, after=after, descending=True
+            "tenant", f"{LISTED_UNDER}#{tenant}", limit=limit, after=after, descending=True
         )
         keys = [(item["pk"], item["sk"]) for item in page.items]
         items = await limited(AT_ONCE, keys, self._table.get)
@@ -227,7 +228,7 @@ class BatchRecords:
             "digest": batch.digest,
             "canceled": batch.canceled,
             "ttl": await self._ttl(batch),
-            "tpk": f"BATCHES#{batch.tenant}",
+            "tpk": f"{LISTED_UNDER}#{batch.tenant}",
             "tsk": f"{sortable(batch.created_at)}#{batch.id}",
             **retried_values(batch.retried),
         }

@@ -14,6 +14,7 @@ from comfyq.ports.table import ConditionFailed, Cursor, Item, Key, Put, Table
 from comfyq.records.times import from_ms, sortable, to_ms
 
 KEPT = timedelta(days=14)  # as long as SQS keeps a message
+LISTED_UNDER = "DEAD"  # with the tenant, the partition of the index `tenant`
 PART_CHARS = 80_000  # of four bytes at most, which is below an item's limit
 MAX_PARTS = 20  # 1.6 million characters; SQS takes 1,048,576 bytes [1]
 # [1] https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/quotas-messages.html
@@ -83,7 +84,7 @@ def _key(letter_id: str) -> Key:
 
 
 def _partition(tenant: TenantId) -> str:
-    return f"DEAD#{tenant}"
+    return f"{LISTED_UNDER}#{tenant}"
 
 
 def _item(letter: DeadLetter) -> Item:

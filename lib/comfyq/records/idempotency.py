@@ -5,6 +5,8 @@ from comfyq.domain.errors import StaleJob
 from comfyq.domain.job import Job, JobId
 from comfyq.ports.table import ConditionFailed, Item
 
+LISTED_UNDER = "IDEMS"  # with the tenant, the partition of the index `tenant`
+
 
 @dataclass(frozen=True, slots=True)
 class Idempotency:
@@ -32,6 +34,8 @@ def idempotency_item(record: Idempotency) -> Item:
         "digest": record.digest,
         "job": record.job_id,
         "ttl": record.ttl,
+        "tpk": f"{LISTED_UNDER}#{record.tenant}",
+        "tsk": f"{record.ttl:015d}",
     }
 
 

@@ -1,5 +1,6 @@
-"""Tenants of which an operator has said something: ``TENANT`` / id. One partition: all of them are
-listed consistently, without an index."""
+"""Tenants of which something is said, or whose data is or was deleted: ``TENANT`` / id. One
+partition: all of them are listed consistently, without an index. The index ``active`` lists those
+whose data is being deleted."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
@@ -7,13 +8,15 @@ from typing import Any
 
 from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import TooContended
-from comfyq.domain.tenant import Limits, Tenant
+from comfyq.domain.tenant import DataDeletion, Limits, Tenant
 from comfyq.domain.webhook.default import DefaultWebhook
 from comfyq.domain.webhook.events import WebhookEvent
 from comfyq.ports.table import ConditionFailed, Cursor, Item, Put, Table
-from comfyq.records.times import optional_ms, optional_time
+from comfyq.records.limits.running_jobs import forget_running
+from comfyq.records.times import EPOCH, from_ms, optional_ms, optional_time, sortable, to_ms
 
 PARTITION = "TENANT"
+DELETIONS = "DELETIONS"  # the partition of the index that the reaper looks at
 PAGE = 200
 TRIES = 5  # of a change beside others
 
@@ -38,6 +41,16 @@ class TenantRecords:
             if after is None:
                 return tenants
 
+    async def being_deleted(self) -> Sequence[TenantId]:
+        """Return tenants whose data is being deleted, the one that is due first before the others,
+        as many as one look shows; the index lags."""
+        page = await self._table.query("active", DELETIONS, limit=PAGE)
+        return [TenantId(item["sk"]) for item in page.items]
+
+    async def forget_running(self, tenant: TenantId) -> None:
+        """Delete the list of the jobs that workers hold of a tenant that has none any more."""
+        await forget_running(self._table, tenant)
+
     async def change(self, tenant: TenantId, change: Callable[[Tenant], Tenant]) -> Tenant:
         """Store what ``change`` makes of a tenant, made again if another was stored meanwhile.
 
@@ -59,13 +72,27 @@ class TenantRecords:
 
 
 def _item(tenant: Tenant, version: int) -> Item:
-    return {
+    item = {
         "pk": PARTITION,
         "sk": tenant.id,
         "version": version,
         "limits": asdict(tenant.limits),
         "retention_s": tenant.retention_s,
         "webhook": _webhook_value(tenant.webhook),
+    }
+    return item if tenant.deletion is None else item | _deletion_values(tenant.deletion)
+
+
+def _deletion_values(deletion: DataDeletion) -> dict[str, Any]:
+    goes_on = deletion.ended_at is None
+    return {
+        "deletion": {
+            "begun": to_ms(deletion.begun_at),
+            "ended": optional_ms(deletion.ended_at),
+            "deleted": dict(deletion.deleted),
+        },
+        "apk": DELETIONS if goes_on else None,
+        "ask": sortable(deletion.due_at) if goes_on else None,
     }
 
 
@@ -75,6 +102,17 @@ def _tenant(item: Item) -> Tenant:
         limits=Limits(**item["limits"]),
         retention_s=item.get("retention_s"),
         webhook=_webhook(item.get("webhook")),
+        deletion=_deletion(item) if "deletion" in item else None,
+    )
+
+
+def _deletion(item: Item) -> DataDeletion:
+    stored = item["deletion"]
+    return DataDeletion(
+        begun_at=from_ms(stored["begun"]),
+        due_at=from_ms(int(item["ask"])) if "ask" in item else EPOCH,
+        deleted=stored["deleted"],
+        ended_at=optional_time(stored.get("ended")),
     )
 
 

@@ -12,7 +12,10 @@ class AuditEntryView(BaseModel):
     """Something that was done, or was about to be: an entry is written before the action."""
 
     at: Time
-    who: str = Field(description="`key ID`, `user NAME` of a machine, `owner` on loopback.")
+    who: str = Field(
+        description="`key ID`, `subject NAME` of a token, `user NAME` of a machine, `owner` on "
+        "loopback, `reaper`."
+    )
     address: str | None = Field(description="The client's, as this server sees it, or the machine.")
     action: AuditAction
     subject: str = Field(description="Id of what it was done to.")

@@ -6,14 +6,15 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from comfyq.domain.api_key import ApiKey
-from comfyq.domain.caller import Scope
+from comfyq.domain.caller import Scope, TenantId
 from comfyq.wire.times import Time
 
+TENANT_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 MAX_NAME_CHARS = 100
 LONGEST_S = 10 * 366 * 86_400
 MOST_A_MINUTE = 1_000_000
-OF_OPERATORS = (Scope.METRICS, Scope.ADMIN)  # what tells of others than the tenant, or of machines
-USUAL = tuple(scope for scope in Scope if scope not in OF_OPERATORS)  # of a key that names none
+NAMED_ALONE = (Scope.METRICS, Scope.ADMIN, Scope.OPERATOR)  # for more than one's own jobs
+USUAL = tuple(scope for scope in Scope if scope not in NAMED_ALONE)  # of a key that names none
 
 
 class KeyRequest(BaseModel):
@@ -27,7 +28,12 @@ class KeyRequest(BaseModel):
     ]
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(Scope))] = Field(
         default=list(USUAL),
-        description="What its holder may do; `metrics` and `admin` have to be named.",
+        description="What its holder may do; `metrics`, `admin` and `operator` have to be named.",
+    )
+    tenant: Annotated[TenantId, Field(max_length=64, pattern=TENANT_PATTERN)] | None = Field(
+        default=None,
+        description="Whose jobs and files its holder sees; null: your own tenant. Another one is "
+        "for the scope `operator` alone.",
     )
     expires_in_s: Annotated[int, Field(ge=1, le=LONGEST_S)] | None = Field(
         default=None, description="It expires after so many seconds; null: never."

@@ -11,7 +11,9 @@ from comfyq.wire.times import Time
 class RateView(BaseModel):
     """A limit on requests, whose tokens come back evenly."""
 
-    of: str = Field(description="Whose it is: `key` or `tenant`.", examples=["tenant"])
+    of: str = Field(
+        description="Whose it is: `key`, `subject` (of a token) or `tenant`.", examples=["tenant"]
+    )
     limit: int = Field(description="Requests in a window, and at once.")
     window_s: int
     remaining: int

@@ -66,7 +66,8 @@ def test_a_scope_map_names_scopes_by_the_values_of_a_claim() -> None:
         "gpu users": frozenset({Scope.READ, Scope.SUBMIT, Scope.CANCEL}),
         "/ops/a=b": frozenset({Scope.ADMIN}),
     }
-    assert read().rules.scopes == {scope: frozenset({scope}) for scope in Scope}
+    own = set(Scope) - {Scope.OPERATOR}  # which reaches beyond a token's tenant
+    assert read().rules.scopes == {scope: frozenset({scope}) for scope in own}
 
 
 @pytest.mark.parametrize("text", ["staff", "staff=", "=read", "staff=root", "staff=read submit"])

@@ -38,6 +38,12 @@ def test_a_caller_is_one_of_its_tenant_until_the_token_has_expired() -> None:
     assert caller().key is None
 
 
+def test_a_subject_is_named_in_one_line() -> None:
+    assert caller(sub="ann@example").who == "subject ann@example"
+    assert caller(sub="a\nb\ud800").subject == "a?b?"
+    assert len(caller(sub="a" * 5_000).subject or "") == 1_000
+
+
 @pytest.mark.parametrize("past_s", [60, 61, 10**9])
 def test_a_token_expires(past_s: int) -> None:
     with pytest.raises(TokenExpired):

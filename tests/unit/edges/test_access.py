@@ -39,6 +39,7 @@ class Route:
     request: Mapping[str, Any] = field(default_factory=dict)
     query: str = ""
     also: frozenset[Scope] = frozenset()  # scopes that it needs as well
+    operator: int | None = None  # status for an operator of another tenant; None: as ``other``
 
     @property
     def scopes(self) -> frozenset[Scope]:
@@ -78,13 +79,13 @@ ROUTES = {
     "POST /assets/uploads/{upload_id}/complete": Route(Scope.SUBMIT, 201, NOT_FOUND),
     "POST /assets": Route(Scope.SUBMIT, 201, request=BODY),
     "GET /assets/{asset_id}": Route(Scope.READ, 200, NOT_FOUND),
-    "GET /dead": Route(Scope.ADMIN, 200),
-    "GET /dead/{letter_id}": Route(Scope.ADMIN, 200, NOT_FOUND),
-    "POST /dead/{letter_id}/redrive": Route(Scope.ADMIN, 200, NOT_FOUND),
+    "GET /dead": Route(Scope.OPERATOR, 200),
+    "GET /dead/{letter_id}": Route(Scope.OPERATOR, 200),
+    "POST /dead/{letter_id}/redrive": Route(Scope.OPERATOR, 200),
     "GET /workflows": Route(Scope.READ, 200),
     "GET /workflows/{name}": Route(Scope.READ, 200),
     "POST /workflows/{name}/generate": Route(Scope.SUBMIT, 202, request={"json": FOX}),
-    "GET /workers": Route(Scope.ADMIN, 200),
+    "GET /workers": Route(Scope.OPERATOR, 200),
     "GET /health": Route(None, 200),
     "GET /health/live": Route(None, 200),
     "GET /health/ready": Route(None, 200),
@@ -92,10 +93,10 @@ ROUTES = {
     "GET /metrics": Route(Scope.METRICS, 200),
     "POST /keys": Route(Scope.ADMIN, 201, request={"json": {"name": "mine"}}),
     "GET /keys": Route(Scope.ADMIN, 200),
-    "DELETE /keys/{key_id}": Route(Scope.ADMIN, 200, NOT_FOUND),
-    "GET /tenants/{tenant_id}": Route(Scope.ADMIN, 200, NOT_FOUND),
+    "DELETE /keys/{key_id}": Route(Scope.ADMIN, 200, NOT_FOUND, operator=200),
+    "GET /tenants/{tenant_id}": Route(Scope.ADMIN, 200, NOT_FOUND, operator=200),
     "PUT /tenants/{tenant_id}": Route(
-        Scope.ADMIN, 200, NOT_FOUND, request={"json": {"retention_s": 3_600}}
+        Scope.ADMIN, 200, NOT_FOUND, operator=200, request={"json": {"retention_s": 3_600}}
     ),
     "GET /webhooks": Route(Scope.ADMIN, 200),
     "PUT /webhooks": Route(Scope.ADMIN, 200, request={"json": {"url": RECEIVER}}),
@@ -103,6 +104,8 @@ ROUTES = {
     "GET /webhooks/secret": Route(Scope.ADMIN, 200),
     "POST /webhooks/secret/rotate": Route(Scope.ADMIN, 200),
     "POST /webhooks/test": Route(Scope.ADMIN, NO_DEFAULT),
+    "GET /tenants/{tenant_id}/data": Route(Scope.ADMIN, 200, NOT_FOUND, operator=200),
+    "DELETE /tenants/{tenant_id}/data": Route(Scope.ADMIN, 202, NOT_FOUND, operator=202),
     "GET /audit": Route(Scope.ADMIN, 200),
     "POST /ws-ticket": Route(Scope.READ, 201, request={"json": {}}),
 }
@@ -135,6 +138,10 @@ async def revoked(lab: KeyedServer, scope: Scope | None) -> str:
 
 async def other_tenant(lab: KeyedServer, scope: Scope | None) -> str:
     return await lab.key(tenant=OTHER)
+
+
+async def other_tenants_operator(lab: KeyedServer, scope: Scope | None) -> str:
+    return await lab.key(ALL | {Scope.OPERATOR}, tenant=OTHER)
 
 
 async def too_little_scope(lab: KeyedServer, scope: Scope | None) -> str:
@@ -201,8 +208,10 @@ STRANGERS: tuple[Client, ...] = (
 )
 OTHERS: tuple[Client, ...] = (other_tenant, other_tenants_token)
 POOR: tuple[Client, ...] = (too_little_scope, token_with_too_little_scope)
+OPERATORS: tuple[Client, ...] = (other_tenants_operator,)
 RIGHT: tuple[Client, ...] = (right, right_token)
-CLIENTS = (*STRANGERS, *OTHERS, *POOR, *RIGHT)
+CHANGING = (*RIGHT, *OPERATORS)  # whose requests change what they name
+CLIENTS = (*STRANGERS, *OTHERS, *OPERATORS, *POOR, *RIGHT)
 
 
 @pytest.fixture(scope="module")
@@ -236,7 +245,7 @@ async def kept(lab: AccessLab) -> Things:
 
 def uses_up(place: str, client: Client) -> bool:
     """Tell if a request changes the thing that it names, so that it needs one of its own."""
-    return client in RIGHT and not place.startswith(READS) and "_id}" in place
+    return client in CHANGING and not place.startswith(READS) and "_id}" in place
 
 
 def test_every_route_and_frame_has_a_row(lab: AccessLab) -> None:
@@ -261,6 +270,7 @@ async def test_routes(lab: AccessLab, place: str) -> None:
                 key = await key_for(client, lab, row.scope, row.also)
                 things = await (lab.things() if uses_up(place, client) else kept(lab))
                 answer = asked(lab, place, things, key)
+                await lab.undo(place)
                 check(place, client, things, answer, given=key is not None)
 
 
@@ -274,8 +284,11 @@ def check(
     elif client in STRANGERS:
         _assert_unauthenticated(answer, given=given)
     elif client in POOR:
-        assert (answer.status_code, answer.json()["code"]) == (403, "missing-scope")
-        assert f"`{row.scope}`" in answer.json()["detail"]
+        _assert_missing(answer, row.scope)
+    elif client in OPERATORS:
+        assert answer.status_code == (row.operator or row.other or row.right), answer.text
+    elif client in OTHERS and row.scope is Scope.OPERATOR:
+        _assert_missing(answer, row.scope)
     elif client in OTHERS:
         assert answer.status_code == (row.other or row.right), answer.text
         is_text = answer.headers["content-type"].startswith("text/plain")
@@ -327,6 +340,11 @@ def asked(lab: KeyedServer, place: str, things: Things, key: str | None) -> http
     method, path = place.split()
     url = f"{path}?{row.query}" if row.query else path
     return lab.ask(method, url.format(**_values(things)), key, **row.request)
+
+
+def _assert_missing(answer: httpx2.Response, scope: Scope) -> None:
+    assert (answer.status_code, answer.json()["code"]) == (403, "missing-scope")
+    assert f"`{scope}`" in answer.json()["detail"]
 
 
 def _assert_unauthenticated(answer: httpx2.Response, *, given: bool) -> None:
@@ -449,7 +467,7 @@ def _check_handshake(client: Client, status: tuple[int, str], *, job: bool) -> N
         assert status == (401, "unauthenticated")
     elif client in POOR:
         assert status == (403, "missing-scope")
-    elif client in OTHERS and job:
+    elif client in (*OTHERS, *OPERATORS) and job:
         assert status == (404, "job-not-found")
     else:
         assert status == (200, "")
@@ -480,17 +498,44 @@ async def _let_in(lab: AccessLab, socket: str, client: Client, scope: Scope | No
 def _expected(row: Frame, client: Client) -> str:
     if client in STRANGERS:
         return row.stranger
-    if client in OTHERS:
+    if client in (*OTHERS, *OPERATORS):
         return row.other
     if client in POOR and row.scope is not None:
         return "missing-scope"
     return row.right
 
 
-async def test_an_administrator_gives_away_no_numbers_of_other_tenants(lab: AccessLab) -> None:
-    asked = {"json": {"name": "mine", "scopes": ["metrics"]}}
-    tenants = await lab.key(frozenset({Scope.ADMIN}))
-    operators = await lab.key(frozenset({Scope.ADMIN, Scope.METRICS}))
-    refused = lab.ask("POST", "/keys", tenants, **asked)
+@pytest.mark.parametrize(
+    ("given", "by"),
+    [
+        ({"scopes": ["metrics"]}, {Scope.ADMIN, Scope.METRICS}),
+        ({"scopes": ["metrics"]}, {Scope.ADMIN, Scope.OPERATOR}),
+        ({"scopes": ["operator"]}, {Scope.ADMIN, Scope.OPERATOR}),
+        ({"tenant": OTHER}, {Scope.ADMIN, Scope.OPERATOR}),
+    ],
+)
+async def test_an_administrator_gives_away_nothing_beyond_its_tenant(
+    lab: AccessLab, given: Mapping[str, Any], by: set[Scope]
+) -> None:
+    asked = {"json": {"name": "mine", **given}}
+    refused = lab.ask("POST", "/keys", await lab.key(ALL - {Scope.METRICS}), **asked)
     assert (refused.status_code, refused.json()["code"]) == (403, "missing-scope")
-    assert lab.ask("POST", "/keys", operators, **asked).status_code == 201
+    made = lab.ask("POST", "/keys", await lab.key(frozenset(by)), **asked)
+    assert made.status_code == 201
+    assert made.json()["tenant"] == given.get("tenant", DEFAULT_TENANT)
+
+
+@pytest.mark.parametrize("path", ["/keys", "/audit", "/dead"])
+async def test_an_operator_names_the_tenant(lab: AccessLab, path: str) -> None:
+    """Whoever is none is refused alike, whether there is such a tenant or not."""
+    both = frozenset({Scope.ADMIN, Scope.OPERATOR})
+    mine, theirs = await lab.key(both), await lab.key(both, tenant=OTHER)
+    there = lab.ask("GET", path, mine)
+    assert there.status_code == 200
+    assert there.json() != lab.ask("GET", path, theirs).json()
+    asked = f"{path}?tenant={DEFAULT_TENANT}"
+    assert lab.ask("GET", asked, theirs).json() == there.json()
+    administrators = await lab.key(frozenset({Scope.ADMIN}), tenant=OTHER)
+    for tenant in (DEFAULT_TENANT, "nobody"):
+        refused = lab.ask("GET", f"{path}?tenant={tenant}", administrators)
+        assert (refused.status_code, refused.json()["code"]) == (403, "missing-scope")

@@ -4,7 +4,7 @@ import sqlite3
 
 from comfyq.ports.table import INDEXES, MAIN
 
-VERSION = 5  # of this schema; kept in the file's user_version
+VERSION = 6  # of this schema; kept in the file's user_version
 
 SPARSE = {name: index for name, index in INDEXES.items() if name != MAIN}
 COLUMNS = (
@@ -68,6 +68,7 @@ def make(connection: sqlite3.Connection) -> None:
         connection.execute(statement)
     _part_ended(connection)
     _list_by_workflow(connection)
+    _list_by_tenant(connection)
     connection.execute("COMMIT")
 
 
@@ -112,6 +113,40 @@ def _list_by_workflow(connection: sqlite3.Connection) -> None:
         " FROM item AS job WHERE item.sk = 'SPEC' AND item.tpk IS NULL"
         " AND job.pk = item.pk AND job.sk = 'META'"
     )
+
+
+def _tenant_in_key(kind: str) -> str:
+    """Return what reads the tenant of KIND#tenant#…, which has no `#` in it."""
+    rest = f"substr(pk, {len(kind) + 2})"
+    return f"substr({rest}, 1, instr({rest}, '#') - 1)"
+
+
+def _value(name: str) -> str:
+    return f"json_extract(body, '$.{name}')"
+
+
+def _time(name: str) -> str:
+    return f"printf('%015d', {_value(name)})"
+
+
+LISTED_BY_TENANT = {  # where the index lists items of each kind: partition, tenant, sort key
+    "ASSET": ("ASSETS", _value("tenant"), f"{_time('created')} || '#' || substr(pk, 7)"),
+    "UPLOAD": ("UPLOADS", _value("tenant"), f"{_time('expires')} || '#' || substr(pk, 8)"),
+    "IDEM": ("IDEMS", _tenant_in_key("IDEM"), _time("ttl")),
+    "REUSE": ("REUSES", _tenant_in_key("REUSE"), _value("job")),
+}
+
+
+def _list_by_tenant(connection: sqlite3.Connection) -> None:
+    """List files, uploads, keys of idempotency and reusable results by their tenant in the index,
+    which a file of version 5 does not."""
+    for kind, (listed_under, tenant, sort) in LISTED_BY_TENANT.items():
+        partition = f"'{listed_under}#' || {tenant}"
+        connection.execute(
+            f"UPDATE item SET tpk = {partition}, tsk = {sort},"
+            f" body = json_set(body, '$.tpk', {partition}, '$.tsk', {sort})"
+            f" WHERE pk LIKE '{kind}#%' AND sk IN ('META', '-') AND tpk IS NULL"
+        )
 
 
 def _item_table() -> tuple[str, ...]:

@@ -42,6 +42,7 @@ class LimitServices(AccessServices):
     @cached_property
     def submission_limits(self) -> SubmissionLimits:
         return SubmissionLimits(
+            tenants=self.tenant_limits,
             rate=self.rate_limit,
             waiting=WaitingLimit(
                 waiting=WaitingRecords(self.ports.table), limits=self.tenant_limits

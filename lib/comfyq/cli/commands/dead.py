@@ -16,11 +16,12 @@ def listing(
     ctx: typer.Context,
     limit: Annotated[int, typer.Option(min=1, max=100)] = 20,
     cursor: Annotated[str | None, typer.Option(help="Where the page before ended.")] = None,
+    tenant: Annotated[str | None, typer.Option(help="Another one than your own.")] = None,
     url: Url = None,
     as_json: AsJson = False,
 ) -> None:
     """List dead letters, newest first. They are kept for 14 days."""
-    page = client_at(ctx, url).dead_letters(limit=limit, cursor=cursor)
+    page = client_at(ctx, url).dead_letters(limit=limit, cursor=cursor, tenant=tenant)
     if as_json:
         print_json(page)
         return

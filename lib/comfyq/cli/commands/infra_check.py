@@ -52,9 +52,9 @@ def _outside(client: ApiClient, settings: Settings) -> Iterator[Finding]:
 
 def _kept(client: ApiClient) -> Finding:
     try:
-        page = client.dead_letters(limit=DEAD_LIMIT, cursor=None)
+        page = client.dead_letters(limit=DEAD_LIMIT)
     except Refused as refused:
-        remedy = "set COMFYQ_API_KEY to a key with the scope admin"
+        remedy = "set COMFYQ_API_KEY to a key with the scope operator"
         return Finding("dead letters", FindingState.WARNING, str(refused), remedy)
     return judge_kept(len(page["letters"]), more=bool(page["next_cursor"]))
 

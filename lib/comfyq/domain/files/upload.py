@@ -25,5 +25,9 @@ class Upload:
 
     @property
     def key(self) -> str:
-        """Return the key of the unfinished upload in asset storage."""
-        return f"pending/{self.id}"
+        return pending_key(self.id)
+
+
+def pending_key(upload_id: UploadId) -> str:
+    """Return the key of an unfinished upload in asset storage."""
+    return f"pending/{upload_id}"

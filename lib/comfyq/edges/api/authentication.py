@@ -1,7 +1,7 @@
 """Authentication of requests: each route declares the scope that it needs, or that it needs none.
 
-A route takes its caller as ``Reader``, ``Submitter``, ``Retrier``, ``Canceler`` or
-``Administrator``; one that has no use for the caller lists ``needs(...)`` or ``ANYONE`` among its
+A route takes its caller as ``Reader``, ``Submitter``, ``Retrier``, ``Canceler``, ``Administrator``
+or ``Operator``; one that has no use for the caller lists ``needs(...)`` or ``ANYONE`` among its
 dependencies.
 """
 
@@ -14,7 +14,7 @@ from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, RouteContext
 from fastapi.security import SecurityScopes
 
-from comfyq.domain.caller import Caller, Scope
+from comfyq.domain.caller import Caller, Scope, TenantId
 from comfyq.ports.authenticator import Authenticator, Credentials
 
 
@@ -46,6 +46,7 @@ Retrier = Annotated[Caller, needs(Scope.SUBMIT, Scope.READ)]  # it is told how t
 Reader = Annotated[Caller, needs(Scope.READ)]
 Canceler = Annotated[Caller, needs(Scope.CANCEL)]
 Administrator = Annotated[Caller, needs(Scope.ADMIN)]
+Operator = Annotated[Caller, needs(Scope.OPERATOR)]
 
 
 def scopes_of(route: RouteContext) -> frozenset[Scope]:
@@ -71,3 +72,15 @@ def _dependencies(route: RouteContext) -> Iterator[Dependant]:
     while dependants:
         yield (dependant := dependants.pop())
         dependants += dependant.dependencies
+
+
+def tenant_for(caller: Caller, asked: TenantId | None) -> TenantId:
+    """Return the tenant that an administrator's request names, or its own.
+
+    Raises:
+        MissingScope: it is another one, and the caller is no operator.
+    """
+    if asked is None or asked == caller.tenant:
+        return caller.tenant
+    caller.require(Scope.OPERATOR)
+    return asked

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from comfyq.domain.caller import TenantId
 from comfyq.domain.files.asset import AssetId
 from comfyq.domain.files.upload import UploadId
 from comfyq.domain.job import JobId
@@ -71,6 +72,10 @@ class Links:
     def completion(self, upload_id: UploadId) -> str:
         """Return where an upload is completed."""
         return f"{self.base_url}{UPLOADS}/{upload_id}/complete"
+
+    def tenant_data(self, tenant: TenantId) -> str:
+        """Return where it is told how far the deletion of a tenant's data is."""
+        return f"{self.base_url}/tenants/{tenant}/data"
 
 
 def output_url(base_url: str, job_id: JobId, index: int, query: str) -> str:

@@ -21,6 +21,7 @@ from comfyq.records.times import from_ms, sortable, to_ms
 TRIES = 30  # of a write beside others that count bytes of the same tenant
 PAUSE_S = 0.2  # most between two of them
 DUE = "ASSETS"  # the partition of the index that the reaper looks at
+LISTED_UNDER = "ASSETS"  # with the tenant, the partition of the index `tenant`
 
 
 class BlobTaken(Exception):
@@ -115,10 +116,17 @@ class AssetRecords:
         page = await self._table.query("active", DUE, upto=sortable(now), limit=limit)
         return [AssetId(item["pk"].removeprefix("ASSET#")) for item in page.items]
 
-    async def condemn(self, asset_id: AssetId, now: datetime) -> Asset | None:
-        """Mark an expired asset for deletion, so that it is not found; None: it was used again."""
+    async def of_tenant(self, tenant: TenantId, *, limit: int) -> Sequence[AssetId]:
+        """Return some of a tenant's assets, those whose deletion was interrupted too; the index
+        lags."""
+        page = await self._table.query("tenant", f"{LISTED_UNDER}#{tenant}", limit=limit)
+        return [AssetId(item["pk"].removeprefix("ASSET#")) for item in page.items]
+
+    async def condemn(self, asset_id: AssetId, expired_at: datetime | None) -> Asset | None:
+        """Mark an asset for deletion, so that it is not found; None: it is there no more, or does
+        not expire by ``expired_at`` (None: whenever it does)."""
         item = await self._table.get(_key(asset_id))
-        if item is None or _asset(item).expires_at > now:
+        if item is None or (expired_at is not None and _asset(item).expires_at > expired_at):
             return None
         if "going" in item:
             return _asset(item)
@@ -180,6 +188,8 @@ def _item(asset: Asset) -> Item:
         "created": to_ms(asset.created_at),
         "apk": DUE,
         "ask": sortable(asset.expires_at),
+        "tpk": f"{LISTED_UNDER}#{asset.tenant}",
+        "tsk": f"{sortable(asset.created_at)}#{asset.id}",
     }
 
 

@@ -9,9 +9,10 @@ from comfyq.domain.errors import UploadNotFound, UploadTaken
 from comfyq.domain.files.asset import AssetId
 from comfyq.domain.files.upload import Upload, UploadId
 from comfyq.ports.table import ConditionFailed, Put, Table
-from comfyq.records.times import from_ms, to_ms
+from comfyq.records.times import from_ms, sortable, to_ms
 
 KEPT = timedelta(days=1)  # after its URL has expired
+LISTED_UNDER = "UPLOADS"  # with the tenant, the partition of the index `tenant`
 
 
 class UploadRecords:
@@ -30,6 +31,8 @@ class UploadRecords:
             "expires": to_ms(upload.expires_at),
             "asset": upload.asset,
             "ttl": _ttl(upload),
+            "tpk": f"{LISTED_UNDER}#{upload.tenant}",
+            "tsk": f"{sortable(upload.expires_at)}#{upload.id}",
         }
         await self._table.write(Put({k: v for k, v in item.items() if v is not None}))
 

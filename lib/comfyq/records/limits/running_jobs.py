@@ -4,22 +4,23 @@ A claim changes the list in its own transaction, so no more are ever held. An en
 listed and not held any more is dropped when the list is full.
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 
 from comfyq.aio.tasks import limited
 from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import TooManyRunning
 from comfyq.domain.job import Job, JobId
-from comfyq.ports.table import Item, Put, Table
+from comfyq.ports.table import ConditionFailed, Delete, Item, Put, Table
 from comfyq.records.job_items import meta_key
 
 READS = 10  # listed jobs that are read at the same time
 
 
 class RunningJobs:
-    def __init__(self, table: Table, *, most: int) -> None:
+    def __init__(self, table: Table, *, most_of: Callable[[TenantId], Awaitable[int]]) -> None:
         self._table = table
-        self.most = most
+        self.most_of = most_of
 
     async def enter(self, job: Job) -> Put:
         """Return the write that lists a job, for the transaction of its claim.
@@ -27,14 +28,15 @@ class RunningJobs:
         Raises:
             TooManyRunning: its tenant has as many as it may have.
         """
+        most = await self.most_of(job.tenant)
         item = await self._table.get(_key(job.tenant))
         others = [each for each in _listed(item) if each != job.id]
-        if len(others) >= self.most:
+        if len(others) >= most:
             others = await self._held(others)
-        if len(others) >= self.most:
+        if len(others) >= most:
             raise TooManyRunning(
                 f"{len(others)} jobs of tenant {job.tenant} are with workers, as many as may be "
-                f"at once ({self.most}, COMFYQ_RUNNING_JOBS)"
+                f"at once ({most}, COMFYQ_RUNNING_JOBS)"
             )
         pk, sk = _key(job.tenant)
         version = None if item is None else item["version"]
@@ -43,8 +45,9 @@ class RunningJobs:
 
     async def are_full(self, tenant: TenantId) -> bool:
         """Return whether a tenant has as many as it may have."""
+        most = await self.most_of(tenant)
         listed = _listed(await self._table.get(_key(tenant)))
-        return len(listed) >= self.most and len(await self._held(listed)) >= self.most
+        return len(listed) >= most and len(await self._held(listed)) >= most
 
     async def _held(self, job_ids: Sequence[JobId]) -> list[JobId]:
         items = await limited(READS, job_ids, lambda job_id: self._table.get(meta_key(job_id)))
@@ -57,3 +60,11 @@ def _listed(item: Item | None) -> Sequence[JobId]:
 
 def _key(tenant: TenantId) -> tuple[str, str]:
     return f"RUNNING#{tenant}", "-"
+
+
+async def forget_running(table: Table, tenant: TenantId) -> None:
+    """Delete the list of a tenant of which no job is there any more, unless one is claimed now."""
+    item = await table.get(_key(tenant))
+    if item is not None:
+        with suppress(ConditionFailed):
+            await table.write(Delete(_key(tenant), version=item["version"]))

@@ -1,6 +1,8 @@
-"""``RATE#…``: what tenants and keys have used of their limits, each as one number that grows."""
+"""``RATE#…``: what tenants, keys and subjects of tokens have used of their limits, each as one
+number that grows."""
 
 from datetime import UTC, date, datetime, time, timedelta
+from hashlib import sha256
 
 from comfyq.domain.caller import TenantId
 from comfyq.domain.submission.batch import MAX_REQUESTS
@@ -75,6 +77,11 @@ def tenant_bucket(tenant: TenantId) -> Key:
 
 def key_bucket(key_id: str) -> Key:
     return f"RATE#key#{key_id}", "-"
+
+
+def subject_bucket(tenant: TenantId, subject: str) -> Key:
+    """Return the bucket of an issuer's subject, whose name may have any form."""
+    return f"RATE#subject#{tenant}#{sha256(subject.encode()).hexdigest()}", "-"
 
 
 def day_key(tenant: TenantId, day: date) -> Key:

@@ -11,6 +11,8 @@ from comfyq.domain.job import JobId
 from comfyq.ports.table import Key, Put, Table
 from comfyq.records.times import to_ms
 
+LISTED_UNDER = "REUSES"  # with the tenant, the partition of the index `tenant`
+
 
 class ResultRecords:
     def __init__(self, table: Table) -> None:
@@ -24,8 +26,9 @@ class ResultRecords:
     async def note(self, tenant: TenantId, key: str, job_id: JobId, *, until: datetime) -> None:
         """Let jobs find the results of this one, instead of any other's."""
         pk, sk = _key(tenant, key)
+        listed = {"tpk": f"{LISTED_UNDER}#{tenant}", "tsk": job_id}
         ttl = to_ms(until) // 1000
-        await self._table.write(Put({"pk": pk, "sk": sk, "job": job_id, "ttl": ttl}))
+        await self._table.write(Put({"pk": pk, "sk": sk, "job": job_id, "ttl": ttl, **listed}))
 
 
 def _key(tenant: TenantId, key: str) -> Key:

@@ -74,11 +74,13 @@ class PresignedUploads:
 
         Raises:
             TooLarge.
+            DataBeingDeleted: all data of the tenant is being deleted.
             UploadsFull: there is no room for it; ``complete`` and ``receive`` look again.
         """
         if size > self._uploads.max_bytes:
             most = self._uploads.max_bytes
             raise TooLarge(f"the file has more than {most} bytes (COMFYQ_INPUT_MAX_BYTES)")
+        await self._uploads.require_open(caller.tenant)
         await self._uploads.require_room(caller.tenant, size)
         upload = Upload(
             id=self._new_id(),

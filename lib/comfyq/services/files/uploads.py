@@ -19,6 +19,7 @@ from comfyq.ports.assets import Assets
 from comfyq.ports.clock import Clock
 from comfyq.ports.spool import Spool, Spooled
 from comfyq.records.files.assets import AssetRecords, BlobTaken, NoRoom
+from comfyq.records.indexes.tenant_data import Portion
 from comfyq.services.limits.retention import Retention
 from comfyq.services.limits.tenant_limits import TenantLimits
 
@@ -77,8 +78,10 @@ class Uploads:
             TooLarge: the file has more than ``max_bytes``, or is a picture of more pixels than a
                 job takes.
             UploadsFull: the tenant's files would have more than they may have together.
+            DataBeingDeleted: all data of the tenant is being deleted.
             AssetsUnavailable, TableUnavailable: nothing was stored.
         """
+        await self._limits.require_open(caller.tenant)
         spooled = await self._spool.save("upload", self._limited(chunks))
         try:
             until = await self._until(caller.tenant, needed_for)
@@ -95,6 +98,10 @@ class Uploads:
         raise TooContended(
             "the same file is being stored and deleted by other requests; send it again"
         )
+
+    async def require_open(self, tenant: TenantId) -> None:
+        """Raise DataBeingDeleted while all data of the tenant is being deleted."""
+        await self._limits.require_open(tenant)
 
     async def require_room(self, tenant: TenantId, size: int) -> None:
         """Raise UploadsFull if the tenant may not store another file of ``size`` bytes."""
@@ -129,12 +136,24 @@ class Uploads:
         now = self._clock.now()
         deleted = 0
         for asset_id in await self._records.due(now, limit=BATCH):
-            asset = await self._records.condemn(asset_id, now)
-            if asset is not None:
-                await self._assets.delete(asset.key)
-                await self._records.remove(asset)
-                deleted += 1
+            deleted += await self._delete(asset_id, expired_at=now)
         return deleted
+
+    async def delete_some(self, tenant: TenantId, *, most: int) -> Portion:
+        """Delete up to ``most`` of a tenant's assets, whenever they expire."""
+        asset_ids = await self._records.of_tenant(tenant, limit=most)
+        deleted = 0
+        for asset_id in asset_ids:  # one after another: each changes the number of stored bytes
+            deleted += await self._delete(asset_id, expired_at=None)
+        return Portion(deleted, deleted == len(asset_ids) < most)
+
+    async def _delete(self, asset_id: AssetId, *, expired_at: datetime | None) -> bool:
+        asset = await self._records.condemn(asset_id, expired_at)
+        if asset is None:
+            return False
+        await self._assets.delete(asset.key)
+        await self._records.remove(asset)
+        return True
 
     async def _most_bytes(self, tenant: TenantId) -> int:
         return (await self._limits.of(tenant)).stored_bytes

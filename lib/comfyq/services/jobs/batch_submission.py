@@ -100,7 +100,7 @@ class BatchSubmission:
         Raises:
             InvalidParameters: none of the requests can be run; nothing was stored.
             IdempotencyMismatch: the key was used for another request within 24 hours.
-            RateLimited: there is no room for all of them.
+            RateLimited, DataBeingDeleted: there is no room for all of them, or for anything.
             TableUnavailable: some jobs may be stored; the same key again stores the rest.
         """
         if idempotency_key is not None:
@@ -137,6 +137,7 @@ class BatchSubmission:
     async def _replay(
         self, caller: Caller, asked: Sequence[Asked], stored: str, batch_id: str, *, digest: str
     ) -> BatchAccepted:
+        await self._limits.require_open(caller.tenant)
         if stored != digest:
             raise IdempotencyMismatch(
                 f"this Idempotency-Key was used for another request, {batch_id}; use a new key"
@@ -153,7 +154,8 @@ class BatchSubmission:
     async def _admitted(
         self, caller: Caller, batch_id: BatchId | None, *, size: int, digest: str
     ) -> Batch:
-        """Make a batch for which there is room; raises RateLimited."""
+        """Make a batch for which there is room; raises RateLimited, DataBeingDeleted."""
+        await self._limits.require_open(caller.tenant)
         await self._limits.admit(caller, size, queued=batch_id is not None)
         return Batch(
             id=batch_id or self._new_id(),

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from comfyq.aio.tasks import limited
+from comfyq.domain.audit import Actor, AuditAction
 from comfyq.domain.caller import Caller
 from comfyq.domain.errors import BatchNotFound, JobNotFound
 from comfyq.domain.files.output import MAX_OUTPUTS, OutputPage
@@ -13,6 +14,7 @@ from comfyq.ports.table import Cursor
 from comfyq.records.batches import BatchRecords, member_id
 from comfyq.records.jobs import JobRecords
 from comfyq.records.retries import NewestJob, RetryRecords
+from comfyq.services.access.audit import Audit
 from comfyq.services.jobs.cancellation import Cancellation
 
 AT_ONCE = 10  # jobs of a batch that are read or canceled at the same time
@@ -39,11 +41,13 @@ class Batches:
         jobs: JobRecords,
         retries: RetryRecords,
         cancellation: Cancellation,
+        audit: Audit,
     ) -> None:
         self._records = records
         self._jobs = jobs
         self._retries = retries
         self._cancellation = cancellation
+        self._audit = audit
 
     async def get(self, caller: Caller, batch_id: BatchId, *, outputs: bool = False) -> BatchState:
         """Return a batch with the present state of its jobs, and their ``outputs`` on request.
@@ -76,9 +80,12 @@ class Batches:
         """Request the cancellation of every job of a batch, or of its newest retry; changes nothing
         on those that have ended. Raises BatchNotFound."""
         state = await self.get(caller, batch_id)
+        pending = [n for n, job in state.jobs.items() if not job.status.terminal]
+        if pending or not state.batch.canceled:
+            canceled, count = AuditAction.BATCH_CANCELED, str(len(pending))
+            await self._audit.note(caller.tenant, Actor.of(caller), canceled, batch_id, jobs=count)
         if not state.batch.canceled:
             await self._records.cancel(state.batch)
-        pending = [n for n, job in state.jobs.items() if not job.status.terminal]
         await limited(AT_ONCE, pending, lambda n: self._cancel(caller, state.jobs[n]))
         return await self.get(caller, batch_id)
 

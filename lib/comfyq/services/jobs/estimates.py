@@ -138,7 +138,7 @@ class Estimates:
         front, workers = await self._front_of(job.tenant), await self._live()
         waits_for = await self.obstacle()
         if waits_for is None and front.is_held_back and self._running is not None:
-            waits_for = _own_jobs(self._running.most)
+            waits_for = _own_jobs(await self._running.most_of(job.tenant))
         place = rank(job), job.id
         ahead = front.ahead_of(place)
         if ahead is None:

@@ -12,6 +12,7 @@ from comfyq.domain import job as jobs
 from comfyq.domain.caller import SUBMITTING, Caller, Scope
 from comfyq.domain.dead_letter import DeadLetter, Origin, RedriveOutcome
 from comfyq.domain.errors import (
+    DataBeingDeleted,
     DomainError,
     InvalidRequest,
     JobNotFound,
@@ -37,6 +38,7 @@ MAX_KEY_CHARS = 255
 MAX_REASON_CHARS = 4_000
 UNREAD = Request(workflow="unknown")  # stands for one that could not be parsed
 
+LATER = (Unavailable, TooContended, DataBeingDeleted)  # the message may become a job later
 
 Read = Callable[[str], Awaitable[Request | AskedBatch]]
 """Parse a message's body; raises InvalidRequest."""
@@ -68,7 +70,8 @@ class Intake:
         """Make a job of a message; repeating it is harmless.
 
         Raises:
-            Unavailable, TooContended: leave the message in its queue, to be delivered again.
+            Unavailable, TooContended, DataBeingDeleted: leave the message in its queue, to be
+                delivered again.
         """
         with tracing.span("intake", parent=message.attributes.get("traceparent")):
             return await self._take(caller, message, instead_of=None)
@@ -79,12 +82,13 @@ class Intake:
         If that fails, even by a defect of the server, a failed job says why.
 
         Raises:
-            Unavailable, TooContended: leave the message in its queue, to be delivered again.
+            Unavailable, TooContended, DataBeingDeleted: leave the message in its queue, to be
+                delivered again.
         """
         await self._keep(caller, message, "was received too often without becoming a job")
         try:
             return await self.take(caller, message)
-        except (Unavailable, TooContended):
+        except LATER:
             raise
         except Exception:
             log.exception("submission_failed", message=message.id)
@@ -121,7 +125,7 @@ class Intake:
             )
         except (StaleJob, JobNotFound):
             return RedriveOutcome.HEARD  # it was delivered twice, or a client has deleted its job
-        except (Unavailable, TooContended):
+        except LATER:
             raise
         except DomainError as wrong:
             error = JobError(wrong.code, str(wrong)[:MAX_REASON_CHARS])

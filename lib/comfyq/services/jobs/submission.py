@@ -61,9 +61,11 @@ class Submission:
             RateLimited: the requests of the caller's key or tenant are used up for now.
             TooManyWaiting: the tenant has as many waiting jobs as it may have.
             DailyJobsUsedUp: the tenant has made as many jobs today as it may make.
+            DataBeingDeleted: all data of the tenant is being deleted.
             StaleJob: there is a job of that id, or ``instead_of`` has changed meanwhile.
             TableUnavailable: nothing was accepted.
         """
+        await self._limits.require_open(caller.tenant)
         digest = "" if idempotency_key is None else digest_of(request)  # compared under a key alone
         if idempotency_key is not None:
             earlier = await self._records.idempotent(caller.tenant, idempotency_key)

@@ -19,6 +19,10 @@ class KnownTenants:
         self._clock = clock
         self._known: dict[TenantId, tuple[Tenant, datetime]] = {}  # and when it was read
 
+    def forget(self, tenant: TenantId) -> None:
+        """Read a tenant anew at the next question: it was changed here."""
+        self._known.pop(tenant, None)
+
     async def get(self, tenant: TenantId) -> Tenant:
         """Return what is said of a tenant, at most 30 s old; raises TableUnavailable."""
         now = self._clock.now()

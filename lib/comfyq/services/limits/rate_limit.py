@@ -1,4 +1,5 @@
-"""The limits on requests a minute: of each tenant, and of each of its keys."""
+"""The limits on requests a minute: of each tenant, and of each of its keys and of the people and
+programs whose tokens it lets in."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +10,13 @@ from comfyq.domain.errors import RateLimited
 from comfyq.domain.token_bucket import TokenBucket, seconds
 from comfyq.ports.clock import Clock
 from comfyq.ports.table import Key
-from comfyq.records.limits.used import UsedRecords, key_bucket, tenant_bucket, to_us
+from comfyq.records.limits.used import (
+    UsedRecords,
+    key_bucket,
+    subject_bucket,
+    tenant_bucket,
+    to_us,
+)
 from comfyq.services.limits.tenant_limits import TenantLimits
 
 BUCKETS = 2_000  # that are remembered
@@ -19,7 +26,7 @@ BUCKETS = 2_000  # that are remembered
 class Rate:
     """A limit that holds for a caller, and the bucket that counts it."""
 
-    of: str  # "key" or "tenant"
+    of: str  # "key", "subject" or "tenant"
     key: Key
     bucket: TokenBucket
     source: str  # what sets the limit
@@ -48,7 +55,7 @@ class RateLimit:
         self._records = records
         self._limits = limits
         self._clock = clock
-        self._per_key = per_key  # of keys that have no limit of their own; None: there is none
+        self._per_key = per_key  # where a key has none of its own, and of tokens; None: none
         self._full_us: dict[Key, int] = {}  # when each bucket is full, as far as is known
 
     async def acquire(self, caller: Caller, requests: int = 1) -> None:
@@ -82,13 +89,17 @@ class RateLimit:
         return allowances
 
     async def _rates(self, caller: Caller) -> Sequence[Rate]:
-        """Return the limits of a caller, that of its key first: one key uses up no other's."""
+        """Return a caller's limits, that of its key or token first: none uses up another's."""
         rates = []
         of_key = caller.requests_per_minute or self._per_key
         if caller.key is not None and of_key is not None:
             is_own = caller.requests_per_minute is not None
             source = "the key's own `--rate`" if is_own else "COMFYQ_KEY_REQUESTS_PER_MINUTE"
             rates.append(Rate("key", key_bucket(caller.key), TokenBucket(of_key), source))
+        if caller.subject is not None and self._per_key is not None:
+            bucket = subject_bucket(caller.tenant, caller.subject)
+            source = "COMFYQ_KEY_REQUESTS_PER_MINUTE"
+            rates.append(Rate("subject", bucket, TokenBucket(self._per_key), source))
         limits = await self._limits.of(caller.tenant)
         if limits.requests_per_minute is not None:
             key, source = tenant_bucket(caller.tenant), limits.source("requests_per_minute")

@@ -3,12 +3,13 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from comfyq.domain.caller import Caller
+from comfyq.domain.caller import Caller, TenantId
 from comfyq.domain.errors import StaleJob, TooLarge
 from comfyq.records.idempotency import KeyTaken
 from comfyq.records.retry_notes import AlreadyRetried
 from comfyq.services.limits.daily_jobs import CountedJobs, DailyJobs
 from comfyq.services.limits.rate_limit import RateLimit
+from comfyq.services.limits.tenant_limits import TenantLimits
 from comfyq.services.limits.waiting_limit import WaitingLimit
 
 NOT_STORED = (KeyTaken, StaleJob, AlreadyRetried, TooLarge)  # by these nothing was stored
@@ -17,10 +18,17 @@ NOT_STORED = (KeyTaken, StaleJob, AlreadyRetried, TooLarge)  # by these nothing 
 class SubmissionLimits:
     """Asked before a request is read, and once more before its jobs are stored."""
 
-    def __init__(self, *, rate: RateLimit, waiting: WaitingLimit, daily: DailyJobs) -> None:
+    def __init__(
+        self, *, tenants: TenantLimits, rate: RateLimit, waiting: WaitingLimit, daily: DailyJobs
+    ) -> None:
+        self._tenants = tenants
         self.rate = rate
         self.waiting = waiting
         self.daily = daily
+
+    async def require_open(self, tenant: TenantId) -> None:
+        """Raise DataBeingDeleted while all data of the tenant is being deleted."""
+        await self._tenants.require_open(tenant)
 
     async def admit(self, caller: Caller, requests: int = 1, *, queued: bool = False) -> None:
         """Count requests, and make room for their jobs to wait.

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 
 from comfyq.domain.caller import TenantId
+from comfyq.domain.errors import DataBeingDeleted
 from comfyq.domain.tenant import Limits, Tenant
 from comfyq.services.limits.known_tenants import KnownTenants
 
@@ -51,3 +52,16 @@ class TenantLimits:
         if self._last is None or self._last[0] is not said:  # each request asks several times
             self._last = said, self._settings.beside(said.limits)
         return self._last[1]
+
+    async def require_open(self, tenant: TenantId) -> None:
+        """Let a tenant store something new, as far as was read of it in the last half minute.
+
+        Raises:
+            DataBeingDeleted: all that it has is being deleted.
+            TableUnavailable.
+        """
+        if (await self._tenants.get(tenant)).is_being_deleted:
+            raise DataBeingDeleted(
+                f"all data of tenant {tenant} is being deleted, so it makes no jobs and stores no "
+                f"files; GET /tenants/{tenant}/data says how far that is"
+            )

@@ -13,7 +13,7 @@ from typing import Protocol
 from comfyq.aio.logs import log
 from comfyq.domain import job as jobs
 from comfyq.domain.audit import Actor, AuditAction
-from comfyq.domain.caller import DEFAULT_TENANT, Caller
+from comfyq.domain.caller import DEFAULT_TENANT, Caller, TenantId
 from comfyq.domain.dead_letter import DeadLetter, Origin, RedriveOutcome
 from comfyq.domain.errors import Conflict, DeadLetterNotFound, JobNotFound
 from comfyq.domain.job import Job, JobId
@@ -41,7 +41,7 @@ class DeadLetterPage:
 
 
 class DeadLetters:
-    """Store, list and redrive dead letters.
+    """Store dead letters; list and redrive them for operators.
 
     Dead letters belong to a tenant; unattributable ones go to the default tenant.
     """
@@ -93,21 +93,18 @@ class DeadLetters:
         return _logged(message, Origin.JOBS, await self._ring(job))
 
     async def list(
-        self, caller: Caller, *, limit: int, after: Cursor | None = None
+        self, tenant: TenantId, *, limit: int, after: Cursor | None = None
     ) -> DeadLetterPage:
-        """Return a page of the caller's dead letters, newest first."""
-        page = await self._records.list(caller.tenant, limit=limit, after=after)
+        """Return a page of a tenant's dead letters, newest first."""
+        page = await self._records.list(tenant, limit=limit, after=after)
         dead_letters = [await self._find(letter_id) for letter_id in page.ids]
         return DeadLetterPage(
             [message for message in dead_letters if message is not None], page.cursor
         )
 
-    async def get(self, caller: Caller, letter_id: str) -> DeadLetter:
-        """Return a dead letter; raises DeadLetterNotFound, also for another tenant's."""
-        message = await self._records.get(letter_id)
-        if message.tenant != caller.tenant:
-            raise DeadLetterNotFound(f"there is no dead letter {letter_id}")
-        return message
+    async def get(self, letter_id: str) -> DeadLetter:
+        """Return a dead letter of any tenant; raises DeadLetterNotFound."""
+        return await self._records.get(letter_id)
 
     async def redrive(self, caller: Caller, letter_id: str) -> tuple[DeadLetter, RedriveOutcome]:
         """Send a dead letter again; it stays readable, and counts how often it was redriven.
@@ -116,7 +113,7 @@ class DeadLetters:
             DeadLetterNotFound: see ``get``.
             TooContended: another request redrives it at the same time.
         """
-        found = await self.get(caller, letter_id)
+        found = await self.get(letter_id)
         redriven = AuditAction.DEAD_LETTER_REDRIVEN
         await self._audit.note(found.tenant, Actor.of(caller), redriven, letter_id)
         message = await self._records.count_redrive(found)

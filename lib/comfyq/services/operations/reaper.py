@@ -51,9 +51,9 @@ class Reaper:
     async def reap(self, may_go_on: Callable[[], bool] = lambda: False) -> Counter[str]:
         """Settle due jobs, in rounds: first what clients wait for, then a quota of deletions.
 
-        A further round begins if the last one left due jobs and ``may_go_on`` allows it. Returns
-        counts of what was done: ``rung``, ``ended``, ``announced``, ``deleted``, ``spared``, and
-        what the upkeep of other records did.
+        A further round begins if the last one left due jobs and ``may_go_on`` allows it; so does
+        the upkeep of other records, which comes last. Returns counts of what was done: ``rung``,
+        ``ended``, ``announced``, ``deleted``, ``spared``, and what the upkeep did.
         """
         done: Counter[str] = Counter()
         self.deadlines.forget()
@@ -61,10 +61,15 @@ class Reaper:
             if not may_go_on():
                 self.deadlines.note(self._clock.now())
                 break
-        for what, work in self._upkeep.items():
-            if count := await _counted(work):
-                done[what] = count
+        while await self._keep_up(done) and may_go_on():
+            pass
         return done
+
+    async def _keep_up(self, done: Counter[str]) -> bool:
+        """Work on other records than jobs; return whether there was something to do."""
+        counts = {what: await _counted(work) for what, work in self._upkeep.items()}
+        done.update({what: count for what, count in counts.items() if count})
+        return any(counts.values())
 
     async def _round(self, done: Counter[str]) -> bool:
         """Return whether more is due, and settling it makes progress."""

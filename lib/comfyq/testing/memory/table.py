@@ -1,4 +1,5 @@
 import json
+from collections.abc import Mapping
 
 from anyio.lowlevel import checkpoint
 
@@ -47,6 +48,10 @@ class MemoryTable:
     def settle(self) -> None:
         """Let the lagging indexes catch up."""
         self._settled = dict(self._views)
+
+    def items(self) -> Mapping[Key, Item]:
+        """Return all that is stored, what has expired too."""
+        return {key: json.loads(body) for key, body in self._items.items()}
 
     async def get(self, key: Key) -> Item | None:
         check_key(key)

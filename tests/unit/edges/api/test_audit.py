@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 
 from comfyq.domain.audit import AuditEntry
+from comfyq.domain.caller import Scope
 from comfyq.domain.errors import TableUnavailable
 from comfyq.domain.job import JobId
 from comfyq.records.access.audit import KEPT
-from tests.access_lab import OTHER, AccessLab
+from tests.access_lab import ALL, OTHER, AccessLab
 
 pytestmark = pytest.mark.anyio
 
@@ -25,7 +26,7 @@ def log_of(lab: AccessLab, key: str, query: str = "limit=100") -> Any:
 
 
 async def test_each_action_is_noted_with_who_and_from_where(lab: AccessLab) -> None:
-    key = await lab.key()
+    key = await lab.key(ALL | {Scope.OPERATOR})
     by = f"key {key.split('_')[1]}"
     things = await lab.things()
     made = lab.ask("POST", "/keys", key, json={"name": "new"}).json()
@@ -93,7 +94,7 @@ async def test_what_cannot_be_noted_is_not_done(
     async def away(entry: AuditEntry) -> None:
         raise TableUnavailable("away")
 
-    key, things = await lab.key(), await lab.things()
+    key, things = await lab.key(ALL | {Scope.OPERATOR}), await lab.things()
     await lab.services.announcer.announce_end(await lab.records.get(JobId(things.job_id)))
     lab.ask("GET", "/quota", key)  # the key's first use is noted
     ids = {name: getattr(things, name) for name in ("key_id", "letter_id", "job_id")}
@@ -113,3 +114,17 @@ async def test_an_entry_is_kept_for_a_year(lab: AccessLab) -> None:
     assert len(log_of(lab, key)["entries"]) == 2
     lab.clock.advance(120)
     assert len(log_of(lab, key)["entries"]) == 1
+
+
+async def test_a_canceled_batch_is_noted_once(lab: AccessLab) -> None:
+    key = await lab.key()
+    sent = {"requests": [{"prompt": "a fox"}] * 2}
+    batch = lab.ask("POST", "/generate/batch", key, json=sent).json()["batch_id"]
+    for _ in range(2):
+        lab.clock.advance(1)
+        assert lab.ask("DELETE", f"/generate/batch/{batch}", key).status_code == 202
+    noted = [each for each in log_of(lab, key)["entries"] if each["action"] == "batch-canceled"]
+    assert [(each["subject"], each["details"]) for each in noted] == [(batch, {"jobs": "2"})]
+    other = await lab.key(tenant=OTHER)
+    assert lab.ask("DELETE", f"/generate/batch/{batch}", other).status_code == 404
+    assert len(log_of(lab, other)["entries"]) == 1

@@ -68,7 +68,7 @@ def test_one_scope_is_enough_for_what_needs_it() -> None:
     submitter = lab_for(with_scopes(Scope.SUBMIT)).client
     assert submitter.post("/generate", json={"prompt": "a fox"}).status_code == 202
     administrator = lab_for(with_scopes(Scope.ADMIN)).client
-    assert administrator.get("/dead").status_code == 200
+    assert administrator.get("/audit").status_code == 200
     nobody = lab_for(with_scopes()).client
     assert nobody.get("/health").status_code == 200
 
@@ -92,5 +92,5 @@ def test_an_authenticator_that_does_not_answer_is_a_problem() -> None:
 def test_what_a_route_needs_is_documented() -> None:
     document = ApiLab().client.get("/openapi.json").json()
     redrive = document["paths"]["/dead/{letter_id}/redrive"]["post"]
-    assert "`admin`" in redrive["responses"]["403"]["description"]
+    assert "`operator`" in redrive["responses"]["403"]["description"]
     assert "403" not in document["paths"]["/health"]["get"]["responses"]

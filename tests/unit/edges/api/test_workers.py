@@ -88,7 +88,7 @@ async def test_a_silent_worker_is_not_there(lab: ApiLab) -> None:
 
 
 async def test_another_tenants_jobs_are_not_shown() -> None:
-    stranger = Caller(TenantId("stranger"), frozenset({Scope.ADMIN, Scope.SUBMIT}))
+    stranger = Caller(TenantId("stranger"), frozenset({Scope.OPERATOR, Scope.SUBMIT}))
     authenticator = FakeAuthenticator(stranger)
     lab = ApiLab(authenticator=authenticator)
     job_id = lab.submit()["id"]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from comfyq.adapters.authentication.local_owner import OWNER, LocalOwner
+from comfyq.adapters.authentication.local_owner import LocalOwner
 from comfyq.domain.caller import Caller, Scope, TenantId
 from comfyq.domain.dead_letter import Origin
 from comfyq.domain.errors import TableUnavailable
@@ -102,8 +102,8 @@ async def test_dead_requests_are_those_of_the_same_caller(lab: ApiLab) -> None:
     await keeper.keep(Message(GOOD, "garbage"), origin=Origin.SUBMISSIONS, queue="dead")
     await keeper.keep(Message(DEAD, "garbage"), origin=Origin.JOBS, queue="rung")
     assert studio.queues == ["dead"]
-    assert (await lab.dead_letters.get(studio.caller, GOOD)).origin is Origin.SUBMISSIONS
-    assert (await lab.dead_letters.get(OWNER, DEAD)).origin is Origin.JOBS
+    assert (await lab.dead_letters.get(GOOD)).origin is Origin.SUBMISSIONS
+    assert (await lab.dead_letters.get(DEAD)).origin is Origin.JOBS
 
 
 async def test_only_the_records_that_failed_come_again(

@@ -260,6 +260,23 @@ async def test_a_key_that_was_made_before_submit_was_divided_keeps_all_of_it(
         assert (await world.process().caller(text)).scopes == has
 
 
+@pytest.mark.parametrize(
+    ("tenant", "has"),
+    [(DEFAULT_TENANT, {Scope.ADMIN, Scope.OPERATOR}), (OTHER, {Scope.ADMIN})],
+)
+async def test_an_administrator_of_before_there_were_operators_is_one_in_the_default_tenant(
+    tenant: TenantId, has: set[Scope]
+) -> None:
+    world = World()
+    key, text = await world.keys.create(tenant, "k", frozenset({Scope.ADMIN}), lives=None)
+    assert (await world.process().caller(text)).scopes == {Scope.ADMIN}
+    item = await world.table.get(("KEY", key.id))
+    assert item is not None
+    await world.table.write(Put({name: item[name] for name in item if name != "apart"}))
+    for _ in range(2):  # its use is noted, which writes it anew
+        assert (await world.process().caller(text)).scopes == has
+
+
 async def test_a_new_key_has_the_scopes_that_it_names(world: World) -> None:
     _, text = await world.made()
     assert (await world.process().caller(text)).scopes == SCOPES

@@ -169,7 +169,9 @@ async def test_the_tenant_is_the_queues(lab: ApiLab) -> None:
     for job_id in (sent.id, bad.id):
         assert (await lab.records.get(JobId(job_id))).tenant == "studio"
         assert lab.client.get(f"/generate/{job_id}").status_code == 404
-    assert lab.client.get(f"/dead/{bad.id}").status_code == 404
+    listed = lab.client.get("/dead?tenant=studio").json()["letters"]
+    assert [each["id"] for each in listed] == [bad.id]
+    assert lab.client.get("/dead").json()["letters"] == []
 
 
 async def test_a_queue_whose_caller_may_not_submit_makes_failed_jobs(lab: ApiLab) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -274,3 +275,17 @@ async def key_of(lab: ApiLab, *, requests_per_minute: int | None = None) -> str:
 
 def post(lab: ApiLab, key: str) -> Any:
     return lab.client.post("/generate", json=FOX, headers={"X-API-Key": key})
+
+
+async def test_each_subject_of_tokens_has_a_bucket_in_its_tenant(
+    table: Table, clock: ManualClock
+) -> None:
+    limit = process(table, clock, of_tenant=9, per_key=4)
+    ann = Caller(DEFAULT_TENANT, ALL, subject="ann#\u00e9")
+    bob, other = replace(ann, subject="bob"), replace(ann, tenant=TenantId("acme"))
+    assert await accepted(limit, ann, tries=6) == 4
+    assert await accepted(process(table, clock, of_tenant=9, per_key=4), ann, tries=1) == 0
+    assert [await accepted(limit, each, tries=6) for each in (bob, other)] == [4, 4]
+    assert [each.of for each in await limit.standing(ann)] == ["subject", "tenant"]
+    with pytest.raises(RateLimited, match="your subject may send 4 requests a minute"):
+        await limit.acquire(ann)

@@ -7,8 +7,10 @@ import pytest
 
 from comfyq.aio.tasks import all_of
 from comfyq.domain import job as jobs
+from comfyq.domain.audit import Actor
 from comfyq.domain.errors import TooManyRunning
 from comfyq.domain.job import WorkerId
+from comfyq.domain.tenant import Limits
 from comfyq.services.worker.choice import ready_jobs
 from comfyq.services.worker.choice.turns import HELD_BACK_S, LIMITED_S
 from comfyq.services.worker.held_job import HeldJob
@@ -130,3 +132,13 @@ async def test_without_a_limit_nothing_is_listed(farm: Farm) -> None:
     await flood(farm, ALICE, 4)
     await Claimer(farm, "w").claim_all()
     assert not [pk for pk, _ in farm.table._items if pk.startswith("RUNNING")]
+
+
+async def test_a_tenant_may_have_a_limit_of_its_own(farm: Farm) -> None:
+    tenants = farm.services.tenants
+    await tenants.limit(ALICE, Limits(running_jobs=MOST + 1), by=Actor("user me"))
+    await tenants.limit(BOB, Limits(running_jobs=1), by=Actor("user me"))
+    for tenant in (ALICE, BOB):
+        await flood(farm, tenant, 5)
+    order = await Claimer(farm, "w").claim_all()
+    assert sorted(order) == [ALICE] * (MOST + 1) + [BOB]

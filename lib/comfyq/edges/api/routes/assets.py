@@ -51,7 +51,7 @@ router = Router[AssetServices](prefix=ASSETS, tags=["assets"])
 @router.post(
     "",
     status_code=HTTPStatus.CREATED,
-    responses=problems(400, 413, 429),
+    responses=problems(400, 409, 413, 429),
     openapi_extra={
         "requestBody": {"required": True, "content": {FORM: FILE_FORM, "image/*": BINARY}}
     },

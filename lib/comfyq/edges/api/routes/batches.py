@@ -53,7 +53,7 @@ router = Router[BatchServices](prefix=BATCHES, tags=["batches"])
     status_code=HTTPStatus.ACCEPTED,
     dependencies=[Depends(require_json)],
     response_model=BatchView,
-    responses={202: BATCH_ACCEPTED} | JSON_BODY | problems(429),
+    responses={202: BATCH_ACCEPTED} | JSON_BODY | problems(409, 429),
 )
 async def submit(
     body: BatchRequest,

@@ -66,7 +66,7 @@ router = Router[GenerateServices](prefix=GENERATE, tags=["generate"])
     dependencies=[Depends(require_json)],
     response_model=JobView,
     openapi_extra=WAITING,
-    responses={200: NOT_RUN, 202: ACCEPTED} | JSON_BODY | problems(429),
+    responses={200: NOT_RUN, 202: ACCEPTED} | JSON_BODY | problems(409, 429),
 )
 async def submit(body: GenerateRequest, submits: Submits) -> Any:
     """Submit a generation. Follow `Location`, or `urls.ws`, until it has ended."""

@@ -1,5 +1,6 @@
 """``/keys`` and ``/ws-ticket``: how clients are let in."""
 
+from collections.abc import Collection
 from http import HTTPStatus
 from typing import Annotated, Protocol
 
@@ -7,9 +8,10 @@ from fastapi import Depends, Path
 
 from comfyq.domain.api_key import KeyId
 from comfyq.domain.audit import Actor
-from comfyq.domain.caller import Scope
-from comfyq.edges.api.authentication import Administrator, Reader
+from comfyq.domain.caller import Caller, Scope
+from comfyq.edges.api.authentication import Administrator, Reader, tenant_for
 from comfyq.edges.api.dependencies import require_json, services_of
+from comfyq.edges.api.ids import TenantInQuery
 from comfyq.edges.api.responses import JSON_BODY, problems
 from comfyq.edges.api.router import Router
 from comfyq.services.access.api_keys import ApiKeys
@@ -48,14 +50,14 @@ ticket_router = Router[KeyServices](prefix="/ws-ticket", tags=["sockets"])
     responses=JSON_BODY,
 )
 async def create(services: Services, caller: Administrator, body: KeyRequest) -> NewKeyView:
-    """Make an API key of the caller's tenant. Its text is shown this once.
+    """Make an API key of your tenant, or as an operator of any. Its text is shown this once.
 
-    Only who may read the numbers of all tenants gives that right to others.
+    Operators alone make operators, and give the right to read the numbers of all tenants, as does
+    who has it.
     """
-    if Scope.METRICS in body.scopes:
-        caller.require(Scope.METRICS)
+    require_right_to_give(caller, body.scopes)
     key, text = await services.api_keys.create(
-        caller.tenant,
+        tenant_for(caller, body.tenant),
         body.name,
         frozenset(body.scopes),
         lives=body.lives,
@@ -66,16 +68,20 @@ async def create(services: Services, caller: Administrator, body: KeyRequest) ->
 
 
 @router.get("")
-async def listing(services: Services, caller: Administrator) -> KeyList:
-    """The API keys of the caller's tenant; expired ones for 30 days."""
-    return KeyList(keys=[KeyView.of(key) for key in await services.api_keys.all(caller.tenant)])
+async def listing(
+    services: Services, caller: Administrator, tenant: TenantInQuery = None
+) -> KeyList:
+    """The API keys of your tenant, or for an operator of any; expired ones for 30 days."""
+    keys = await services.api_keys.all(tenant_for(caller, tenant))
+    return KeyList(keys=[KeyView.of(key) for key in keys])
 
 
 @router.delete("/{key_id}", responses=problems(404))
 async def revoke(services: Services, caller: Administrator, key_id: KeyIdInPath) -> KeyView:
-    """Revoke an API key of the caller's tenant: it lets nobody in any more, and sockets that were
-    opened with it end."""
-    key = await services.api_keys.revoke(KeyId(key_id), tenant=caller.tenant, by=Actor.of(caller))
+    """Revoke an API key of your tenant, or as an operator of any: it lets nobody in any more, and
+    sockets that were opened with it end."""
+    tenant = None if caller.is_operator else caller.tenant
+    key = await services.api_keys.revoke(KeyId(key_id), tenant=tenant, by=Actor.of(caller))
     return KeyView.of(key)
 
 
@@ -90,3 +96,11 @@ async def issue(services: Services, caller: Reader, body: TicketRequest) -> Tick
     with a handshake."""
     ticket = await services.tickets.issue(caller, only_job=body.job_id)
     return TicketView(ticket=ticket.text, expires_at=ticket.expires_at)
+
+
+def require_right_to_give(caller: Caller, scopes: Collection[Scope]) -> None:
+    """Raise MissingScope if ``scopes`` reach beyond the tenant, and further than the caller's."""
+    if Scope.OPERATOR in scopes:
+        caller.require(Scope.OPERATOR)
+    if Scope.METRICS in scopes and not caller.is_operator:
+        caller.require(Scope.METRICS)

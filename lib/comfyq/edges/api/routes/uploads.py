@@ -38,7 +38,7 @@ router = Router[UploadServices](prefix=UPLOADS, tags=["assets"])
     "",
     status_code=HTTPStatus.CREATED,
     dependencies=[Depends(require_json)],
-    responses=JSON_BODY | problems(429),
+    responses=JSON_BODY | problems(409, 429),
 )
 async def offer_upload(
     body: UploadRequest, services: Services, caller: Submitter, links: ClientLinks

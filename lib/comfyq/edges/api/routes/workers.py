@@ -4,7 +4,7 @@ from typing import Annotated, Protocol
 
 from fastapi import Depends
 
-from comfyq.edges.api.authentication import Administrator
+from comfyq.edges.api.authentication import Operator
 from comfyq.edges.api.dependencies import ClientLinks, services_of
 from comfyq.edges.api.router import Router
 from comfyq.services.operations.live_workers import LiveWorkers
@@ -24,7 +24,7 @@ router = Router[WorkerRouteServices](prefix="/workers", tags=["workers"])
 @router.get("")
 async def listing(
     services: Annotated[WorkerRouteServices, Depends(services_of)],
-    caller: Administrator,
+    caller: Operator,
     links: ClientLinks,
 ) -> WorkerList:
     """Live workers: what each has loaded, which jobs it holds, and what is wrong with it."""

@@ -51,7 +51,7 @@ async def show(services: Services, name: Name) -> WorkflowView:
     dependencies=[Depends(require_json)],
     response_model=JobView,
     openapi_extra=WAITING,
-    responses={200: NOT_RUN, 202: ACCEPTED} | JSON_BODY | problems(404, 429),
+    responses={200: NOT_RUN, 202: ACCEPTED} | JSON_BODY | problems(404, 409, 429),
 )
 async def generate(name: Name, body: WorkflowValues, submits: Submits) -> Any:
     """Run the workflow. The same as `POST /generate` with its name as `workflow`."""

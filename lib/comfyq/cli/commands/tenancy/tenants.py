@@ -1,31 +1,23 @@
-"""``comfyq tenants`` and ``comfyq audit``, which work on the table itself: what holds for one
-tenant, and what was done to its keys and data; and ``comfyq quota``, asked of a server."""
+"""``comfyq tenants``, which works on the table itself: what holds for one tenant; and ``comfyq
+quota``, asked of a server."""
 
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
-from comfyq.bootstrap.access import opened_access, tenants_of
+from comfyq.bootstrap.access import AccessServices, opened_access, tenants_of
 from comfyq.cli.client import Json, client_at
+from comfyq.cli.commands.tenancy.tenant_data import TenantName, deletion_text
 from comfyq.cli.errors import CannotStart
 from comfyq.cli.on_table import on_table, operator, tenant_of
 from comfyq.cli.options import AsJson, DataDir, Url
 from comfyq.cli.printing import print_json
 from comfyq.cli.values.spans import span_of
-from comfyq.domain.audit import AuditEntry
-from comfyq.domain.caller import DEFAULT_TENANT
-from comfyq.domain.errors import InvalidCursor
-from comfyq.domain.tenant import Limits, Tenant
-from comfyq.edges.api.cursors import decode_cursor, encode_cursor
+from comfyq.domain.tenant import MOST_RUNNING, Limits, Tenant
 from comfyq.services.operations.tenants import KeptFor
-from comfyq.wire.audit import AuditLog
-from comfyq.wire.tenants import LONGEST_S, SHORTEST_S, TenantView
-
-TenantName = Annotated[
-    str, typer.Argument(metavar="TENANT", help="Its name, as in `comfyq keys create --tenant`.")
-]
+from comfyq.wire.tenants import LONGEST_S, SHORTEST_S, DataView, DeletionStatus, TenantView
 
 
 def _number(text: str) -> Any:
@@ -36,6 +28,15 @@ PerMinute = Annotated[int | None, _number("What its clients may send.")]
 PerDay = Annotated[int | None, _number("That it may make, from 00:00 UTC on.")]
 Waiting = Annotated[int | None, _number("That may wait at the same time.")]
 Stored = Annotated[int | None, _number("Of files that its clients have sent.")]
+Running = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=MOST_RUNNING,
+        help="That workers may hold at once, where COMFYQ_RUNNING_JOBS is set.",
+        show_default="as it was",
+    ),
+]
 
 
 def quota(ctx: typer.Context, url: Url = None, as_json: AsJson = False) -> None:
@@ -55,6 +56,7 @@ def limit(
     jobs_per_day: PerDay = None,
     waiting_jobs: Waiting = None,
     stored_bytes: Stored = None,
+    running_jobs: Running = None,
     reset: Annotated[bool, typer.Option(help="Forget the limits that it had before.")] = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -69,15 +71,14 @@ def limit(
         jobs_per_day=jobs_per_day,
         waiting_jobs=waiting_jobs,
         stored_bytes=stored_bytes,
+        running_jobs=running_jobs,
     )
     if asked == Limits() and not reset:
         raise CannotStart("name a limit, as `--jobs-per-day 1000`, or `--reset` to drop all")
-
-    def change(old: Tenant) -> Tenant:
-        return replace(old, limits=asked.over(Limits() if reset else old.limits))
-
     changed = on_table(
-        data_dir, opened_access, lambda services: services.tenant_records.change(of, change)
+        data_dir,
+        opened_access,
+        lambda services: tenants_of(services).limit(of, asked, reset=reset, by=operator()),
     )
     _print_limits(changed, as_json=as_json)
 
@@ -121,12 +122,21 @@ def _lines(quota: Json) -> Iterator[str]:
 
 
 def show(tenant: TenantName, data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Show for how long a tenant's jobs and files are kept."""
+    """Show for how long a tenant's jobs and files are kept, and what becomes of its data."""
     of = tenant_of(tenant, option="TENANT")
-    _print_kept(
-        on_table(data_dir, opened_access, lambda services: tenants_of(services).kept(of)),
-        as_json=as_json,
-    )
+
+    async def asked(services: AccessServices) -> tuple[KeptFor, DataView]:
+        tenants = tenants_of(services)
+        return await tenants.kept(of), DataView.of(await tenants.data(of))
+
+    kept, data = on_table(data_dir, opened_access, asked)
+    if as_json:
+        shown = TenantView.of(kept).model_dump(mode="json")
+        print_json({**shown, "data": data.model_dump(mode="json", exclude={"tenant"})})
+        return
+    _print_kept(kept, as_json=False)
+    if data.status is not DeletionStatus.NONE:
+        typer.echo(deletion_text(data))
 
 
 def retention(
@@ -157,40 +167,3 @@ def _print_kept(kept: KeptFor, *, as_json: bool) -> None:
         return
     whose = "by its own setting" if kept.own else "as COMFYQ_RETENTION_S says"
     typer.echo(f"{kept.tenant}: ended jobs and files are kept for {kept.time} ({whose})")
-
-
-def audit(
-    tenant: Annotated[str, typer.Option(help="Whose log.")] = DEFAULT_TENANT,
-    limit: Annotated[int, typer.Option(min=1, max=100)] = 20,
-    cursor: Annotated[str | None, typer.Option(help="Where the page before ended.")] = None,
-    data_dir: DataDir = None,
-    as_json: AsJson = False,
-) -> None:
-    """Show who did what to a tenant's keys and data, newest first, for a year."""
-    of = tenant_of(tenant)
-    try:
-        after = None if cursor is None else decode_cursor(cursor)
-    except InvalidCursor as wrong:
-        raise CannotStart(f"--{wrong}") from wrong
-    entries, following = on_table(
-        data_dir, opened_access, lambda services: services.audit.page(of, limit=limit, after=after)
-    )
-    next_cursor = None if following is None else encode_cursor(following)
-    if as_json:
-        print_json(AuditLog.of(entries, next_cursor).model_dump(mode="json"))
-        return
-    for entry in entries:
-        typer.echo(_described(entry))
-    if not entries:
-        typer.echo("nothing was done that is noted here", err=True)
-    if next_cursor is not None:
-        typer.echo(f"more: --cursor {next_cursor}")
-
-
-def _described(entry: AuditEntry) -> str:
-    details = "".join(f"  {name}: {text}" for name, text in entry.details.items())
-    where = f" at {entry.actor.address}" if entry.actor.address else ""
-    return (
-        f"{entry.at:%Y-%m-%d %H:%M:%S}Z  {entry.action}  {entry.subject}  "
-        f"by {entry.actor.who}{where}{details}"
-    )

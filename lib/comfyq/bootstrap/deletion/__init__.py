@@ -1,0 +1,1 @@
+"""What deletes things of tenants."""
