@@ -1,5 +1,6 @@
 """Node catalogues: published by each worker, read when jobs are admitted."""
 
+import asyncio
 import gzip
 import json
 import zlib
@@ -97,6 +98,7 @@ class NodeCatalogues:
         self._assets = assets
         self._clock = clock
         self._looked_at: datetime | None = None
+        self._looking = asyncio.Lock()
         self._known: Sequence[NodeCatalogue] = ()
         self._parsed: dict[str, NodeCatalogue] = {}
 
@@ -107,12 +109,22 @@ class NodeCatalogues:
         Raises:
             TableUnavailable: the list of catalogues cannot be read.
         """
-        now = self._clock.now()
-        if self._looked_at is None or now - self._looked_at > timedelta(seconds=LOOK_S):
-            catalogues = [await self._read(each) for each in await self._which(now)]
-            self._known = [catalogue for catalogue in catalogues if catalogue is not None]
-            self._looked_at = now
+        if not self._is_fresh:
+            async with self._looking:  # many requests at once would each parse the same catalogue
+                if not self._is_fresh:
+                    await self._look()
         return self._known
+
+    @property
+    def _is_fresh(self) -> bool:
+        looked_at = self._looked_at
+        return looked_at is not None and self._clock.now() - looked_at <= timedelta(seconds=LOOK_S)
+
+    async def _look(self) -> None:
+        now = self._clock.now()
+        catalogues = [await self._read(each) for each in await self._which(now)]
+        self._known = [catalogue for catalogue in catalogues if catalogue is not None]
+        self._looked_at = now
 
     async def _which(self, now: datetime) -> Sequence[str]:
         live = [worker.catalogue for worker in await self._workers.live() if not worker.draining]

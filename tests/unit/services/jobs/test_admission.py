@@ -1,5 +1,7 @@
 """A request is refused before a job exists, in ComfyUI's own words and with what would be right."""
 
+import asyncio
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -176,6 +178,24 @@ async def test_a_catalogue_that_cannot_be_read_refuses_nothing(lab: ApiLab, tmp_
     await join(lab, tmp_path)
     lab.assets.stored.clear()
     assert post(lab, prompt="x", loras=["nowhere"]).status_code == 202
+
+
+async def test_requests_at_once_read_a_new_catalogue_once(
+    lab: ApiLab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    catalogue = await join(lab, tmp_path)
+    read, keys = lab.assets.read, []
+
+    async def read_in_turns(key: str, **options: Any) -> AsyncIterator[bytes]:
+        keys.append(key)
+        await asyncio.sleep(0)  # others ask meanwhile
+        async for chunk in read(key, **options):
+            yield chunk
+
+    monkeypatch.setattr(lab.assets, "read", read_in_turns)
+    known = await asyncio.gather(*(lab.services.catalogues.known() for _ in range(5)))
+    assert [[each.id for each in found] for found in known] == [[catalogue]] * 5
+    assert len(keys) == 1
 
 
 async def test_a_job_names_the_catalogue_that_admitted_it(lab: ApiLab, tmp_path: Path) -> None:
