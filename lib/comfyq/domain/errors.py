@@ -12,7 +12,7 @@ DomainError
       - InputForbidden      the file's address is one that workers do not fetch from
   + NotFound
     - JobNotFound, OutputNotFound, BatchNotFound, WorkflowNotFound, AssetNotFound, UploadNotFound
-    - DeadLetterNotFound, ApiKeyNotFound, TenantNotFound, ConnectionNotFound (of a socket)
+    - DeadLetterNotFound, ApiKeyNotFound, TenantNotFound, DeliveryNotFound, ConnectionNotFound
   + Unauthenticated         the credentials name nobody; ``given``: there were some
   + Forbidden
     - BadSignature          a link that this server did not sign, or that has expired
@@ -143,6 +143,10 @@ class OutputNotFound(NotFound):
 
 class BatchNotFound(NotFound):
     code = "batch-not-found"
+
+
+class DeliveryNotFound(NotFound):
+    code = "delivery-not-found"
 
 
 class DeadLetterNotFound(NotFound):
@@ -283,9 +287,7 @@ class IssuerUnavailable(Unavailable):
 
 
 class ClockSkewed(DomainError):
-    """Not Unavailable: it is never tried again."""
-
-    code = "clock-skewed"
+    code = "clock-skewed"  # not Unavailable: it is never tried again
 
 
 class TooLarge(DomainError):

@@ -11,7 +11,6 @@ from enum import StrEnum
 from typing import NewType
 
 from comfyq.domain.caller import TenantId
-from comfyq.domain.errors import NotFound
 from comfyq.domain.job import Job, JobId, JobStatus
 from comfyq.domain.job.shown_status import STATUSES
 from comfyq.domain.webhook.events import WebhookEvent
@@ -24,10 +23,6 @@ WINDOW = timedelta(hours=24)  # after an event; then nothing is tried again
 PAUSES_S = (5, 30, 120, 600, 3_600, 3 * 3_600, 6 * 3_600)  # the last one again and again
 JITTER = 0.2  # of a pause, in either direction
 MAX_ERROR_CHARS = 300
-
-
-class DeliveryNotFound(NotFound):
-    code = "delivery-not-found"
 
 
 class DeliveryState(StrEnum):

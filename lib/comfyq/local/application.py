@@ -15,7 +15,7 @@ from comfyq.config import LocalSettings
 from comfyq.edges.intake.poller import take_for_ever
 from comfyq.edges.reaper.dead_letters import DeadLetterKeeper, keep_for_ever
 from comfyq.edges.reaper.loop import reap_for_ever
-from comfyq.edges.webhooks.loop import send_for_ever
+from comfyq.edges.webhooks.loop import WebhookLoop
 from comfyq.edges.websocket.handler import WebSocketHandler
 from comfyq.edges.websocket.waiting_reasons import push_reasons_for_ever
 from comfyq.local.browsers.cors import keep_pages_out
@@ -95,7 +95,9 @@ def _companions(services: Services, gateway: Gateway) -> Iterator[Coroutine[Any,
         lease_s=services.settings.timing.lease_s,
     )
     yield push_reasons_for_ever(services.waiting_reasons.push, any_open=gateway.any_open)
-    yield send_for_ever(services.due_webhooks, services.delivery_deadlines)
+    yield WebhookLoop(
+        services.due_webhooks, services.delivery_deadlines, clock=services.ports.clock
+    ).run()
     keeper = DeadLetterKeeper(
         dead_letters=services.dead_letters, authenticator=services.authenticator
     )

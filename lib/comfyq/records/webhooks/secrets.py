@@ -19,29 +19,31 @@ class WebhookSecretRecords:
     async def of(self, tenant: TenantId) -> WebhookSecrets:
         """Return a tenant's secrets; the first one is made at the first call."""
         item = await self._table.get(_key(tenant))
-        if item is not None:
-            return _secrets(item)
-        return await self._change(tenant, lambda known: known)
+        if item is None:
+            item = _item(tenant, WebhookSecrets(current=self._new_secret()), version=1)
+            try:
+                await self._table.write(Put(item, absent=True))
+            except ConditionFailed:  # another process came first
+                item = await self._table.get(_key(tenant))
+                assert item is not None, "secrets are never deleted"
+        return _secrets(item)
 
     async def rotate(
         self, tenant: TenantId, change: Callable[[WebhookSecrets, str], WebhookSecrets]
     ) -> WebhookSecrets:
-        """Store what ``change`` makes of a tenant's secrets and a new one."""
-        new = self._new_secret()
-        return await self._change(tenant, lambda known: change(known, new))
+        """Store what ``change`` makes of a tenant's secrets and a new one.
 
-    async def _change(
-        self, tenant: TenantId, change: Callable[[WebhookSecrets], WebhookSecrets]
-    ) -> WebhookSecrets:
+        Raises:
+            TooContended: others were stored first, TRIES times in a row.
+        """
+        new = self._new_secret()
+        await self.of(tenant)
         for _ in range(TRIES):
             item = await self._table.get(_key(tenant))
-            known = _secrets(item) if item else WebhookSecrets(current=self._new_secret())
-            changed = change(known)
-            version = None if item is None else item["version"]
-            put = Put(
-                _item(tenant, changed, (version or 0) + 1), absent=item is None, version=version
-            )
+            assert item is not None, "secrets are never deleted"
+            changed, version = change(_secrets(item), new), item["version"]
             try:
+                put = Put(_item(tenant, changed, version=version + 1), version=version)
                 await self._table.write(put)
             except ConditionFailed:
                 continue
@@ -53,7 +55,7 @@ def _key(tenant: TenantId) -> Key:
     return f"WEBHOOKS#{tenant}", "SECRETS"
 
 
-def _item(tenant: TenantId, secrets: WebhookSecrets, version: int) -> Item:
+def _item(tenant: TenantId, secrets: WebhookSecrets, *, version: int) -> Item:
     pk, sk = _key(tenant)
     return {
         "pk": pk,

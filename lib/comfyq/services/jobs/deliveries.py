@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from comfyq.domain.caller import Caller
-from comfyq.domain.errors import TooContended, Unavailable
+from comfyq.domain.errors import DeliveryNotFound, TooContended, Unavailable
 from comfyq.domain.job import JobId
 from comfyq.domain.webhook.target import ANYBODY
-from comfyq.domain.webhook_delivery import DeliveryId, DeliveryNotFound, WebhookDelivery, again
+from comfyq.domain.webhook_delivery import DeliveryId, WebhookDelivery, again
 from comfyq.ports.clock import Clock
 from comfyq.ports.webhooks import DeliveryDoorbell
 from comfyq.records.jobs import JobRecords

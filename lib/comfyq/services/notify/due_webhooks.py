@@ -1,6 +1,7 @@
 """Deliveries that are due: found in the index, sent, and rung for where a ring was lost."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from comfyq.aio.logs import log
@@ -10,8 +11,17 @@ from comfyq.ports.clock import Clock
 from comfyq.ports.webhooks import DeliveryDoorbell, DeliveryKey
 from comfyq.records.webhooks.deliveries import DeliveryRecords
 
-PAGE = 100  # deliveries of a round
-AT_ONCE = 50  # that are being sent: a receiver that hangs delays others by a try of its own
+PAGE = 200  # deliveries of a look
+AT_ONCE = 50  # that are being sent: so many have to hang before others wait for them
+AHEAD = timedelta(hours=1)  # of what is due next
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """What is to be sent, as far as the index shows."""
+
+    now: Sequence[DeliveryKey]
+    next_at: datetime | None  # None: nothing within AHEAD
 
 
 class DueWebhooks:
@@ -40,24 +50,27 @@ class DueWebhooks:
             await self._doorbell.ring([each.key], at=max(each.at, now))
         return sum(each.at < now + min(self._ahead, timedelta(0)) for each in due)
 
+    async def look(self) -> Outlook:
+        """Return what is due now, the oldest first, and when the next one is."""
+        now = self._clock.now()
+        page = await self._deliveries.upto(now + AHEAD, limit=PAGE)
+        return Outlook(
+            [each.key for each in page if each.at <= now],
+            min((each.at for each in page if each.at > now), default=None),
+        )
+
     async def send_due(self, may_go_on: Callable[[], bool] = lambda: True) -> datetime | None:
-        """Send what is due now, in rounds, until nothing is left or ``may_go_on`` says no.
-
-        Returns when the next one is due, as far as the index shows; the past: there is more to do.
-        """
+        """Send what is due now, in rounds, until nothing is left or ``may_go_on`` says no; return
+        when the next one is due."""
         while True:
-            now = self._clock.now()
-            page = await self._deliveries.upto(now + timedelta(hours=1), limit=PAGE)
-            keys = [each.key for each in page if each.at <= now]
-            later = min((each.at for each in page if each.at > now), default=None)
-            tried = await limited(AT_ONCE, keys, self._send_one)
-            if not any(tried.values()):  # nothing was due, or the index lags
-                return later if not keys else now + timedelta(seconds=1)
-            if not may_go_on():
-                return now
+            outlook = await self.look()
+            tried = await limited(AT_ONCE, outlook.now, self.send_one)
+            if not any(tried.values()) or not may_go_on():
+                return outlook.next_at
 
-    async def _send_one(self, key: DeliveryKey) -> bool:
-        """One bad delivery must not stop the others."""
+    async def send_one(self, key: DeliveryKey) -> bool:
+        """Send a delivery if it is due, and return whether it was tried: one that cannot be sent
+        must not stop the others."""
         try:
             return await self._send(key)
         except DomainError as away:

@@ -1,0 +1,97 @@
+"""The task that sends webhooks: woken by what is stored, held up by no receiver."""
+
+import asyncio
+from collections.abc import Mapping
+
+import pytest
+
+from comfyq.aio.tasks import beside
+from comfyq.domain.errors import TableUnavailable
+from comfyq.edges.webhooks.loop import WebhookLoop
+from comfyq.ports.webhooks import WebhookAnswer
+from comfyq.services.notify.due_webhooks import AT_ONCE
+from tests.webhook_lab import WebhookLab
+
+pytestmark = pytest.mark.anyio
+
+HANGING = "https://hanging.example/"
+OTHER = "https://other.example/"
+
+
+class Receivers:
+    """One that hangs until a test lets it answer, and others that answer at once."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.hanging = 0
+        self.may_answer = asyncio.Event()
+        self.came = asyncio.Condition()
+
+    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> WebhookAnswer:
+        if url == HANGING:
+            await self._note(hanging=1)
+            await self.may_answer.wait()
+        self.told.append(url)
+        await self._note(hanging=0)
+        return WebhookAnswer(204)
+
+    async def _note(self, *, hanging: int) -> None:
+        async with self.came:
+            self.hanging += hanging
+            self.came.notify_all()
+
+    async def until(self, *, told: int = 0, hanging: int = 0) -> None:
+        async with asyncio.timeout(30), self.came:
+            await self.came.wait_for(lambda: len(self.told) >= told and self.hanging >= hanging)
+
+
+def looping(lab: WebhookLab) -> WebhookLoop:
+    services = lab.services
+    return WebhookLoop(services.due_webhooks, services.delivery_deadlines, clock=lab.clock)
+
+
+async def test_a_receiver_that_hangs_holds_nobody_up() -> None:
+    lab, receivers = WebhookLab(), Receivers()
+    lab.services.webhook_post = receivers
+    async with beside(looping(lab).run()):
+        for _ in range(5):
+            await lab.ended(url=HANGING)
+        await receivers.until(hanging=5)
+        await lab.ended(url=OTHER)  # which wakes the loop
+        await receivers.until(told=1)
+        assert receivers.told == [OTHER]
+        receivers.may_answer.set()
+        await receivers.until(told=6)
+
+
+async def test_what_has_no_room_is_sent_when_there_is_some() -> None:
+    lab, receivers = WebhookLab(), Receivers()
+    lab.services.webhook_post = receivers
+    for _ in range(AT_ONCE + 2):
+        await lab.ended(url=HANGING)
+    async with beside(looping(lab).run()):
+        await receivers.until(hanging=AT_ONCE)
+        receivers.may_answer.set()
+        await receivers.until(told=AT_ONCE + 2)
+    assert receivers.hanging == AT_ONCE + 2
+
+
+async def test_a_table_that_is_away_is_asked_again() -> None:
+    lab, receivers = WebhookLab(), Receivers()
+    lab.services.webhook_post = receivers
+    await lab.ended(url=OTHER)
+    query, failures = lab.table.query, [TableUnavailable("away")]
+
+    async def failing(index: str, partition: str, **page: object) -> object:
+        if failures:
+            raise failures.pop()
+        return await query(index, partition, **page)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(lab.table, "query", failing)
+        async with beside(looping(lab).run()):
+            while failures:  # noqa: ASYNC110 - the table has no event
+                await asyncio.sleep(0)
+            lab.clock.advance(5)
+            lab.services.delivery_deadlines.note(lab.clock.now())
+            await receivers.until(told=1)
