@@ -13,6 +13,7 @@ OUTPUTS = {
     "TableName": "Table",
     "QueueUrl": "JobsQueue",
     "SubmissionsQueueUrl": "SubmissionsQueue",
+    "WebhooksQueueUrl": "WebhooksQueue",
     "BucketName": "Bucket",
     "WorkerPolicyArn": "WorkerPolicy",
 }

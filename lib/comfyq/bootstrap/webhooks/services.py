@@ -6,6 +6,7 @@ from functools import cached_property
 
 from comfyq.bootstrap.job_services import JobServices
 from comfyq.bootstrap.webhooks.tenants import courier_of, poster_of, tenant_webhooks_of, watch_of
+from comfyq.config import Backend
 from comfyq.domain.job import Job
 from comfyq.domain.submission.spec import Spec
 from comfyq.domain.webhook_delivery import WebhookDelivery
@@ -89,7 +90,13 @@ class WebhookServices(JobServices):
 
     async def _body(self, delivery: WebhookDelivery, job: Job, spec: Spec) -> bytes:
         api = self.settings.api
-        links = links_of(spec, await self.links(), public_url=api.public_url, ws_url=api.ws_url)
+        links = links_of(
+            spec,
+            await self.links(),
+            public_url=api.public_url,
+            ws_url=api.ws_url,
+            streams=self.settings.backend is not Backend.AWS,  # no function holds them open
+        )
         outputs = NO_OUTPUTS
         if job.status.terminal:
             outputs = await self.records.output_page(job.id)

@@ -46,9 +46,13 @@ class DueWebhooks:
         """Ring for deliveries, whoever was to ring for them; return for how many late ones."""
         now = self._clock.now()
         due = await self._deliveries.upto(now + self._ahead, limit=PAGE)
-        for each in due:
-            await self._doorbell.ring([each.key], at=max(each.at, now))
-        return sum(each.at < now + min(self._ahead, timedelta(0)) for each in due)
+        late = [each.key for each in due if each.at <= now]
+        soon = [each for each in due if each.at > now]
+        if late:
+            await self._doorbell.ring(late, at=now)
+        if soon:  # of which the first is enough: it is looked for the others then
+            await self._doorbell.ring([soon[0].key], at=soon[0].at)
+        return len(late)
 
     async def look(self) -> Outlook:
         """Return what is due now, the oldest first, and when the next one is."""

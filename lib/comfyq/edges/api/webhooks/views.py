@@ -29,7 +29,12 @@ def webhook_body(
 
 
 def links_of(
-    spec: Spec, signed: SignedLinks, *, public_url: str | None, ws_url: str | None
+    spec: Spec,
+    signed: SignedLinks,
+    *,
+    public_url: str | None,
+    ws_url: str | None,
+    streams: bool,
 ) -> Links:
     """Return what makes links for the receiver of a job's webhooks: below the public URL, or else
     the one that the job was submitted to."""
@@ -39,4 +44,5 @@ def links_of(
         base_url=base_url,
         ws_url=ws_url or base_url.replace("http", "ws", 1) + PROGRESS,
         signed=signed,
+        streams=streams,
     )
