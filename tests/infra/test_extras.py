@@ -18,7 +18,7 @@ CORE = ("domain", "ports", "records", "services", "wire", "config", "aio", "tele
 IMPORTED = {  # packages whose every module must import with what is in the lock
     FUNCTIONS: (
         *(f"comfyq.{name}" for name in CORE),
-        *(f"comfyq.edges.{name}" for name in ("api", "intake", "reaper", "websocket")),
+        *(f"comfyq.edges.{name}" for name in ("api", "intake", "reaper", "webhooks", "websocket")),
         *(
             f"comfyq.adapters.{name}"
             for name in ("apigw", "dynamodb", "oidc", "s3", "sqs", "filesystem")
@@ -41,7 +41,9 @@ COMMANDS = [
     for name in ("worker", "jobs", "watch", "submitting", "infra_check")
 ]
 ENTRIES = {
-    FUNCTIONS: [f"functions.{name}.handler" for name in ("api", "websocket", "reaper", "intake")],
+    FUNCTIONS: [
+        f"functions.{name}.handler" for name in ("api", "websocket", "reaper", "intake", "webhooks")
+    ],
     WORKER: [
         "comfyq.local.worker",
         "comfyq.cli.commands.worker",
