@@ -15,8 +15,7 @@ DomainError
     - DeadLetterNotFound, ApiKeyNotFound, TenantNotFound, DeliveryNotFound, ConnectionNotFound
   + Unauthenticated         the credentials name nobody; ``given``: there were some
   + Forbidden
-    - BadSignature          a link that this server did not sign, or that has expired
-    - MissingScope          the caller may not do this
+    - BadSignature, MissingScope: a link is not signed here, or expired; the caller may not do this
   + RateLimited             the requests of a key or tenant are used up for now
     - TooManyWaiting, DailyJobsUsedUp: the tenant's waiting jobs, or those of today, are used up
   + Conflict
@@ -32,8 +31,7 @@ DomainError
     - TableUnavailable, QueueUnavailable, AssetsUnavailable, NotifierUnavailable, IssuerUnavailable
   + ClockSkewed             AWS refuses this machine's signatures; only setting its clock helps
   + TooLarge                an item, body or file is over a limit
-    - UploadsFull           the tenant's stored files have as many bytes as they may have
-    - TooManyOutputs        a job made more files and texts than are kept
+    - UploadsFull, TooManyOutputs: more bytes of the tenant's files, more outputs of a job
 """
 
 from collections.abc import Mapping, Sequence
