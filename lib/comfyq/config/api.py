@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AfterValidator, SecretStr
+from pydantic import AfterValidator, Field, SecretStr
 
 from comfyq.config.variable import Variable
 
@@ -48,7 +48,7 @@ class ApiSettings:
     """URL of the WebSocket API; unset: the API's own host."""
     link_secret: Annotated[SecretStr | None, AfterValidator(_long_enough)] = None
     """Signs the links to outputs, at least 32 bytes; unset: made once and kept in the table."""
-    link_expires_s: int | None = None
+    link_expires_s: Annotated[int | None, Field(ge=1)] = None
     """A link to an output is valid for that long; unset: 3600 with sign-in, else 604800."""
     auth: Auth | None = None
     """Sign-in of clients: by API `keys`, by tokens of an `oidc` issuer, by either (`keys,oidc`), or

@@ -1,5 +1,6 @@
 """Settings from environment variables, and back."""
 
+import math
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -12,6 +13,7 @@ from comfyq.config.allowed import allowed_values
 from comfyq.config.groups import Settings
 from comfyq.config.variable import OURS, places_of, written
 from comfyq.domain.suggestions import nearest
+from comfyq.services.worker.timing import Range
 
 PRIVATE = ("COMFYQ_", "AWS_", "ECS_", "MINIO_")  # prefixes of what only comfyq may read
 
@@ -48,9 +50,12 @@ def read_settings(environment: Mapping[str, str] | None = None, **given: Any) ->
                 inner = inner.setdefault(group, {})
             inner[name] = folded[place.variable]
     try:
-        return _validator().validate_python(values)
+        settings = _validator().validate_python(values)
     except ValidationError as invalid:
         raise InvalidSettings("\n".join(_faults(invalid))) from invalid
+    if faults := list(_out_of_range(settings)):
+        raise InvalidSettings("\n".join(faults))
+    return settings
 
 
 def foreign_environment() -> dict[str, str]:
@@ -107,6 +112,19 @@ def _fault(fault: Mapping[str, Any], kind: Any) -> str:
     if (allowed := allowed_values(kind)) is not None:
         return f"the value is not {allowed}"
     return PYDANTICS.sub("the value must ", fault["msg"])
+
+
+def _out_of_range(settings: Settings) -> Iterator[str]:
+    """Yield a line for each number that is endless or outside the range that a service names."""
+    for place in places_of(Settings):
+        value = _value(settings, place.path)
+        ranges = [
+            each for each in getattr(place.type, "__metadata__", ()) if isinstance(each, Range)
+        ]
+        if isinstance(value, float) and not (
+            math.isfinite(value) and all(each.has(value) for each in ranges)
+        ):
+            yield f"{place.variable}: the value is not {allowed_values(place.type)}"
 
 
 def _value(owner: Any, path: tuple[str, ...]) -> Any:

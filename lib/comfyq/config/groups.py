@@ -77,11 +77,11 @@ class TenantSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LimitSettings:
-    retention_s: int = 30 * 86_400
+    retention_s: Annotated[int, Field(ge=0)] = 30 * 86_400
     """Ended jobs and their files are kept for that long."""
     unsuited_timeout_s: Annotated[int, Field(ge=1)] = 21_600
     """A job that no worker is able to run waits that long for one, then it fails."""
-    input_max_bytes: int = 50_000_000
+    input_max_bytes: Annotated[int, Field(ge=0)] = 50_000_000
     """Largest file that a client may upload or have fetched for a job."""
     uploads_bytes: Annotated[int, Field(ge=1)] = 50 * 10**9
     """The stored files of a tenant, sent as uploads or data URIs, may have so many bytes together,
@@ -128,7 +128,7 @@ class LimitSettings:
 class LocalSettings:
     """Settings of a system that runs on one machine."""
 
-    reap_period_s: float = 1.0
+    reap_period_s: Annotated[float, Field(gt=0)] = 1.0
     """The reaper of `comfyq up` runs so often at most."""
     connections: Annotated[int, Field(ge=1)] = 1_000
     """HTTP connections at the same time. With the sockets they are at most half of the files that

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from comfyq.config.variable import Variable
 from comfyq.ports.engine import PreviewMethod
-from comfyq.ports.queue import TAKEN_S
+from comfyq.ports.queue import MAX_HIDE_S, MAX_WAIT_S, TAKEN_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,24 +22,24 @@ class WorkerSettings:
     """So many jobs may have their input files fetched beside the prompts in ComfyUI's queue."""
     affinity: bool = True
     """Prefer waiting jobs whose models ComfyUI holds."""
-    affinity_max_wait_s: float = 60
+    affinity_max_wait_s: Annotated[float, Field(ge=0)] = 60
     """No job is passed over for longer."""
-    drain_s: float = 100
+    drain_s: Annotated[float, Field(ge=0)] = 100
     """A running job may finish within that time when the worker is stopped."""
-    beat_s: float = 5
+    beat_s: Annotated[float, Field(gt=0)] = 5
     """The worker writes its sign of life so often."""
-    live_s: float = 20
+    live_s: Annotated[float, Field(gt=0)] = 20
     """A worker without a sign of life for that long is not counted as live."""
-    wait_s: float = 20
+    wait_s: Annotated[float, Field(ge=0, le=MAX_WAIT_S)] = 20
     """One long poll of the queue lasts that long."""
-    visibility_s: float = TAKEN_S
+    visibility_s: Annotated[float, Field(gt=0, le=MAX_HIDE_S)] = TAKEN_S
     """A received message, a job's or a submission's, is hidden from other receivers for that long;
     that of a claimed job, as long as its lease."""
-    spool_bytes: int = 10 * 2**30
+    spool_bytes: Annotated[int, Field(ge=0)] = 10 * 2**30
     """Results that storage refused may take so much of the worker's disk."""
-    min_free_bytes: int = 10**9
+    min_free_bytes: Annotated[int, Field(ge=0)] = 10**9
     """With less left on a disk that jobs need, the worker claims none."""
-    silent_s: float = 10
+    silent_s: Annotated[float, Field(gt=0)] = 10
     """ComfyUI may be silent for so long before its prompts are given up."""
     preview_method: PreviewMethod = PreviewMethod.AUTO
     """How ComfyUI, from 0.4.0 on, makes previews of running jobs: `auto`, `latent2rgb`, `taesd`,

@@ -143,7 +143,7 @@ def test_every_wrong_variable_is_named_and_no_value_is_shown() -> None:
     assert lines == [
         "COMFYQ_BACKEND: the value is not one of embedded, emulator, aws",
         "COMFYQ_DEPTH: the value is not a whole number from 1 to 8",
-        "COMFYQ_LEASE_S: the value is not a number",
+        "COMFYQ_LEASE_S: the value is not a number over 0 and of at most 43200",
     ]
 
 
