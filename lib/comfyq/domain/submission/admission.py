@@ -21,7 +21,8 @@ from comfyq.domain.submission.given_paths import paths_of_values
 from comfyq.domain.submission.node_rules import EVERYTHING, NodeRules
 from comfyq.domain.submission.request import Request
 from comfyq.domain.submission.spec import Spec
-from comfyq.domain.workflow.raw_graph import family_of, read_graph, take_files
+from comfyq.domain.workflow.model_family import family_of
+from comfyq.domain.workflow.raw_graph import read_graph, take_files
 from comfyq.domain.workflow.workflow import Workflow
 
 RAW = "graph"  # the workflow name of a job with a client's own graph
@@ -59,7 +60,7 @@ def admit_workflow(
     graph = verdict.graph
     return AdmittedRequest(
         workflow=workflow.name,
-        family=_family(workflow, graph),
+        family=_family(workflow, graph, catalogue),
         limits=workflow.limits,
         spec=Spec(
             graph=graph,
@@ -108,7 +109,7 @@ def _admit_graph(
     warnings = [*document.warnings, *assumed, *not_kept, *_told(verdict)]
     return AdmittedRequest(
         workflow=RAW,
-        family=family_of(verdict.graph),
+        family=family_of(verdict.graph, catalogue),
         limits=Limits(),
         spec=Spec(
             graph=verdict.graph,
@@ -150,11 +151,11 @@ def _id_of(catalogue: NodeCatalogue | None) -> str | None:
     return None if catalogue is None else catalogue.id
 
 
-def _family(workflow: Workflow, bound: Graph) -> str:
+def _family(workflow: Workflow, bound: Graph, catalogue: NodeCatalogue | None) -> str:
     """Return the family of models that the bound graph needs: the workflow's, unless the request
     chose another checkpoint."""
-    loaded = family_of(bound)
-    return workflow.family if loaded == family_of(workflow.graph) else loaded
+    loaded = family_of(bound, catalogue)
+    return workflow.family if loaded == family_of(workflow.graph, catalogue) else loaded
 
 
 def _told(verdict: Validation) -> Sequence[str]:

@@ -10,9 +10,9 @@ from comfyq.domain.graph.node_roles import loaded
 from comfyq.domain.workflow.catalogued_graph import CataloguedGraph
 from comfyq.domain.workflow.file_inputs import file_kind, likely_kind
 from comfyq.domain.workflow.lora_suggestions import lora_strengths_of
+from comfyq.domain.workflow.model_family import family_of
 from comfyq.domain.workflow.model_files import model_files
 from comfyq.domain.workflow.output_nodes import output_nodes
-from comfyq.domain.workflow.raw_graph import family_of
 from comfyq.domain.workflow.shared_numbers import followers_of
 from comfyq.domain.workflow.suggestion import NotBound, Suggestion, Suggestions, Table
 from comfyq.domain.workflow.text_suggestions import texts_of
@@ -55,7 +55,7 @@ def propose(
             "title": title,
             "description": f"Imported: {title}.",
             "version": "1.0.0",
-            "family": family_of(graph),
+            "family": family_of(graph, catalogue),
             "outputs": list(outputs or output_nodes(catalogued)),
         },
         parameters=parameters,

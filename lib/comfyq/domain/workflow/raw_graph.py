@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from functools import lru_cache
 from typing import Any
 
 from comfyq.domain.errors import FieldError, InvalidGraph, TooLarge
@@ -18,7 +17,6 @@ from comfyq.domain.graph.graph import (
     reference,
     set_input,
 )
-from comfyq.domain.graph.model_names import without_extension
 from comfyq.domain.graph.node_catalogue import NodeCatalogue
 from comfyq.domain.graph.value_range import spec_at
 from comfyq.domain.suggestions import HINTED, among
@@ -27,10 +25,6 @@ from comfyq.domain.workflow.parameters import shown
 
 MAX_GRAPH_BYTES = 256 * 1024  # a stored item is at most 350 KB
 MAX_OVERRIDES = 100
-MAX_FAMILY_CHARS = 100
-ANY_FAMILY = "any"
-
-LOADED = ("ckpt_name", "unet_name")  # inputs that name what makes a job's models
 
 
 def read_graph(value: Any, overrides: Mapping[str, Any]) -> NewGraph:
@@ -50,22 +44,6 @@ def read_graph(value: Any, overrides: Mapping[str, Any]) -> NewGraph:
     graph: NewGraph = json.loads(text)
     _override(graph, json.loads(_encoded(dict(overrides), "overrides")))
     return graph
-
-
-def family_of(graph: Graph) -> str:
-    """Jobs of one family share loaded models: what the loaders load, without extensions."""
-    names = {
-        _short(value)
-        for body in graph.values()
-        for name, value in body["inputs"].items()
-        if name in LOADED and isinstance(value, str) and value
-    }
-    return "+".join(sorted(names))[:MAX_FAMILY_CHARS] or ANY_FAMILY
-
-
-@lru_cache(maxsize=1_024)  # jobs name the same models again and again
-def _short(model: str) -> str:
-    return without_extension(model).replace("\\", "/").rsplit("/", 1)[-1]
 
 
 def take_files(graph: NewGraph, catalogue: NodeCatalogue | None) -> tuple[InputFile, ...]:

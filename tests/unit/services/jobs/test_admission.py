@@ -232,8 +232,9 @@ async def test_any_graph_runs(lab: ApiLab, tmp_path: Path, known: bool) -> None:
 
 async def test_a_graphs_family_is_what_it_loads(lab: ApiLab) -> None:
     loads = {"class_type": "UNETLoader", "inputs": {"unet_name": "sub/flux1-dev.safetensors"}}
-    rehearsed = post(lab, "/generate?dry_run=1", graph=GRAPH | {"9": loads}).json()
-    assert rehearsed["family"] == "flux1-dev"
+    used = GRAPH | {"9": loads, "3": {"class_type": "SaveImage", "inputs": {"images": ["9", 0]}}}
+    for graph, family in ((used, "flux1-dev"), (GRAPH | {"9": loads}, "any")):
+        assert post(lab, "/generate?dry_run=1", graph=graph).json()["family"] == family
 
 
 @pytest.mark.parametrize(
