@@ -14,10 +14,10 @@ from comfyq.records.times import to_ms
 FAMILIES = "FAMILY"
 OTHERS = "#others"  # the family of jobs whose own has no room in the list
 MOST = 100  # families in the list, each of which workers look for at each choice
-MOST_OF_TENANT = 50  # that jobs of one tenant brought into it, so that it leaves room for others
 READ_MOST = 400  # more than MOST: processes that write at once exceed it, former versions did too
 LINES = "LINE"  # a tenant's jobs, and those of them with another priority
 KEPT_S = 8 * 86_400  # no job waits for longer
+DATED_AT_ONCE = 25  # families that a former version has stored for ever
 NOTED_S = 86_400  # a process notes a family or a line again after that time
 REFUSED_S = 300  # a tenant's family that had no room is looked up again after that time
 REFUSED = 1_000  # of them that are remembered
@@ -52,9 +52,12 @@ class DemandRecords:
             return job
         if self._has_no_room(job) and self._is_noted(self._families, OTHERS):
             return replace(job, family=OTHERS)
-        tenants = {item["sk"]: item.get("tenant") for item in await self._listed()}
+        listed = await self._listed()
+        await self._date([item for item in listed if "ttl" not in item])
+        tenants = {item["sk"]: item.get("tenant") for item in listed}
         brought = sum(tenant == job.tenant for tenant in tenants.values())
-        is_full = len(tenants) >= MOST or brought >= MOST_OF_TENANT
+        # As many as are free for others: each further tenant still finds room for some.
+        is_full = brought >= MOST - len(tenants)
         if is_full and job.family not in tenants:
             self._refuse(job)
             job = replace(job, family=OTHERS)
@@ -72,6 +75,12 @@ class DemandRecords:
         self._refused[job.tenant, job.family] = self._now_s()
         if len(self._refused) > REFUSED:
             self._refused.pop(next(iter(self._refused)))
+
+    async def _date(self, items: Sequence[Item]) -> None:
+        """Let families end that a former version has stored for ever, some at each call."""
+        ttl = self._now_s() + KEPT_S
+        for item in items[:DATED_AT_ONCE]:
+            await self._table.write(Put({**item, "ttl": ttl}), synced=False)
 
     async def is_plain(self) -> bool:
         """Return whether all jobs are one tenant's and have the same priority: then the order of
