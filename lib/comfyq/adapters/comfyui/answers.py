@@ -2,8 +2,12 @@
 
 import json
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from comfyq.domain.graph.json_entries import read_entries
+
+T = TypeVar("T")
 
 ESCAPE = re.compile(
     r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair
@@ -21,11 +25,25 @@ def parsed(content: bytes | str) -> Any:
     Raises:
         ValueError: the text is no JSON, or is nested too deeply.
     """
+    return _read(DECODER.decode, content)
+
+
+def parsed_entries(content: bytes) -> dict[str, Any]:
+    """Parse a large JSON object as ``parsed`` does, in a thread: entry by entry, so that the event
+    loop goes on meanwhile.
+
+    Raises:
+        ValueError: the text is no JSON object, or is nested too deeply.
+    """
+    return _read(read_entries, content)
+
+
+def _read(read: Callable[[str], T], content: bytes | str) -> T:
     text = content.decode(errors="replace") if isinstance(content, bytes) else content
     if LONE.search(text):
         text = ESCAPE.sub(lambda escape: REPLACEMENT if escape["lone"] else escape[0], text)
     try:
-        return DECODER.decode(text)
+        return read(text)
     except RecursionError as error:
         raise ValueError("the JSON is nested too deeply") from error
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
+from anyio import CapacityLimiter, to_thread
 
 from comfyq.adapters.comfyui.answers import mapping, sequence
 from comfyq.adapters.comfyui.replies import (
@@ -49,6 +50,7 @@ class ComfyClient:
     def __init__(self, session: aiohttp.ClientSession, *, timing: EngineTiming) -> None:
         self._session = session
         self._timing = timing
+        self._readers = CapacityLimiter(1)  # of large answers, each in a thread
 
     async def post_prompt(self, body: Mapping[str, Any]) -> Reply:
         return await self._call("POST", "prompt", json=body)
@@ -106,8 +108,11 @@ class ComfyClient:
         return await self._json("system_stats")
 
     async def object_info(self, class_type: str | None = None) -> Mapping[str, Any]:
+        """The node classes, of which there may be megabytes: they are read in a thread."""
         path = "object_info" if class_type is None else f"object_info/{class_type}"
-        return await self._json(path)
+        reply = await self._call("GET", path)
+        expect_ok(reply, path)
+        return await to_thread.run_sync(reply.entries, limiter=self._readers)
 
     async def upload(self, form: aiohttp.FormData) -> str:
         """The name, with its folder, under which the file was stored."""

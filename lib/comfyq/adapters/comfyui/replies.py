@@ -1,12 +1,15 @@
 """ComfyUI's answers over HTTP, and the one place where the errors of its calls are translated."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import aiohttp
 
-from comfyq.adapters.comfyui.answers import parsed
+from comfyq.adapters.comfyui.answers import parsed, parsed_entries
 from comfyq.ports.engine import EngineError, EngineNotListening, EngineUnavailable
+
+T = TypeVar("T")
 
 NO_SUCH_ROUTE = (404, 405)
 
@@ -28,8 +31,15 @@ class Reply:
 
     def json(self) -> Any:
         """Parse the body; raises BadReply if it is no JSON, which ComfyUI would send."""
+        return self._read(parsed)
+
+    def entries(self) -> dict[str, Any]:
+        """Parse a large body, in a thread; raises BadReply if it is no JSON object."""
+        return self._read(parsed_entries)
+
+    def _read(self, read: Callable[[bytes], T]) -> T:
         try:
-            return parsed(self.content)
+            return read(self.content)
         except ValueError as error:
             raise BadReply(f"not an answer of ComfyUI: {self.text[:200]!r}") from error
 

@@ -135,10 +135,11 @@ def essence(info: ObjectInfo) -> bytes:
 
     Without prose, and without the names of uploaded files, which change with every job.
     """
-    # Inputs stay in their order, in which editor files list the values of widgets.
-    kept = {name: _without_prose(info[name]) for name in sorted(info)}
-    text = json.dumps(kept, separators=(",", ":"), ensure_ascii=False)
-    return text.encode("utf-8", "replace")
+    # Inputs stay in their order, in which editor files list the values of widgets. Each class is
+    # written by itself: between two of them other threads run.
+    written = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
+    classes = (f"{written(name)}:{written(_without_prose(info[name]))}" for name in sorted(info))
+    return f"{{{','.join(classes)}}}".encode("utf-8", "replace")
 
 
 def id_of(essential: bytes) -> str:

@@ -46,13 +46,12 @@ class Capabilities:
         async with self._reading:
             info = await self._source.object_info()
             self._asked_at = monotonic()
-            if info != self._info:
-                # Parsing thousands of classes would block the event loop.
-                catalogue = await asyncio.to_thread(_parsed, info, self._catalogue)
-                self._info = info
-                if catalogue is not self._catalogue:
-                    self._catalogue = catalogue
-                    self._suited.clear()
+            # Comparing and parsing thousands of classes would block the event loop.
+            catalogue = await asyncio.to_thread(_parsed, info, self._info, self._catalogue)
+            self._info = info
+            if catalogue is not self._catalogue:
+                self._catalogue = catalogue
+                self._suited.clear()
             return info
 
     async def suited(self, job: Job, spec: Spec) -> Spec:
@@ -119,9 +118,21 @@ class Capabilities:
         raise Unsuited(f"its ComfyUI lacks what the job needs: {'; '.join(lacks[:NAMED])}")
 
 
-def _parsed(info: Mapping[str, Any], known: NodeCatalogue | None) -> NodeCatalogue:
-    """Parse a catalogue; return ``known`` if graphs depend on nothing that differs."""
+def _parsed(
+    info: Mapping[str, Any], earlier: Mapping[str, Any] | None, known: NodeCatalogue | None
+) -> NodeCatalogue:
+    """Parse a catalogue; return ``known``, of an earlier one, if graphs depend on nothing that
+    differs."""
+    if known is not None and earlier is not None and _are_same(info, earlier):
+        return known
     catalogue_id = id_of(essence(info))
     if known is not None and known.id == catalogue_id:
         return known
     return read_catalogue(info, id=catalogue_id)
+
+
+def _are_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Compare class by class, so that other threads run in between."""
+    return len(one) == len(other) and all(
+        name in other and other[name] == entry for name, entry in one.items()
+    )

@@ -2,14 +2,14 @@
 
 import asyncio
 import gzip
-import json
 import zlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 from comfyq.aio.logs import log
 from comfyq.domain.errors import AssetsUnavailable, OutputNotFound
+from comfyq.domain.graph.json_entries import read_entries
 from comfyq.domain.graph.node_catalogue import NodeCatalogue, essence, id_of, read_catalogue
 from comfyq.ports.assets import Assets
 from comfyq.ports.catalogue import CatalogueSource
@@ -56,7 +56,8 @@ class CataloguePublisher:
             EngineUnavailable: ComfyUI does not answer.
             Unavailable: the table or the storage does not answer.
         """
-        essential = essence(await self._source.object_info())
+        info = await self._source.object_info()
+        essential = await asyncio.to_thread(essence, info)  # of megabytes: the event loop goes on
         catalogue_id = id_of(essential)
         if catalogue_id != self._stored:
             await self._store(catalogue_id, essential)
@@ -66,7 +67,7 @@ class CataloguePublisher:
         return catalogue_id
 
     async def _store(self, catalogue_id: str, essential: bytes) -> None:
-        packed = gzip.compress(essential, mtime=0)
+        packed = await asyncio.to_thread(gzip.compress, essential, mtime=0)
         spooled = await self._spool.save(f"{catalogue_id}.json.gz", _once(packed))
         try:
             await self._assets.put(
@@ -139,7 +140,7 @@ class NodeCatalogues:
             return self._parsed[catalogue_id]
         try:
             packed = [chunk async for chunk in self._assets.read(key_of(catalogue_id))]
-            catalogue = read_catalogue(_unpacked(b"".join(packed)), id=catalogue_id)
+            catalogue = await asyncio.to_thread(_unpacked, b"".join(packed), id=catalogue_id)
         except READ_ERRORS as unreadable:
             log.warning("catalogue_unreadable", catalogue=catalogue_id, reason=str(unreadable))
             return None  # an unreadable catalogue must not make requests fail
@@ -149,11 +150,8 @@ class NodeCatalogues:
         return catalogue
 
 
-def _unpacked(packed: bytes) -> Mapping[str, Any]:
-    info = json.loads(gzip.decompress(packed))
-    if not isinstance(info, dict):
-        raise ValueError("the catalogue is no JSON object")
-    return info
+def _unpacked(packed: bytes, *, id: str) -> NodeCatalogue:
+    return read_catalogue(read_entries(gzip.decompress(packed).decode()), id=id)
 
 
 async def _once(content: bytes) -> AsyncIterator[bytes]:
