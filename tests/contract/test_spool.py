@@ -1,15 +1,19 @@
 """The contract of ports/spool.py, on every spool."""
 
+import asyncio
 import hashlib
+import threading
 from collections.abc import AsyncIterator, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import BinaryIO
 
 import anyio
 import pytest
 from blake3 import blake3
 
-from comfyq.adapters.filesystem.spool import TOGETHER_BYTES, FileSpool
+from comfyq.adapters.filesystem.spool import TOGETHER_BYTES, FileSpool, _Growing
 from comfyq.domain.files.output import Output, OutputKind
 from comfyq.domain.job import JobId
 from comfyq.ports.spool import Parcel, Spool, Spooled
@@ -173,3 +177,31 @@ async def test_the_next_process_has_the_parcels_and_nothing_else(folder: Path) -
     assert [kept.job_id for kept in await spool.kept()] == ["j"]
     files = [path for path in folder.rglob("*") if path.is_file()]
     assert len(files) == 2, "the parcel's note and its file"
+
+
+async def test_a_thread_that_a_canceled_save_left_leaves_no_file_open(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, canceled = threading.Event(), threading.Event()
+    opened: list[BinaryIO] = []
+    create = _Growing._opened
+
+    def late(growing: _Growing) -> BinaryIO:
+        begun.set()
+        canceled.wait(10)
+        opened.append(create(growing))
+        return opened[-1]
+
+    monkeypatch.setattr(_Growing, "_opened", late)
+    saving = asyncio.ensure_future(
+        FileSpool(folder=folder).save("a", chunks(bytes(TOGETHER_BYTES)))
+    )
+    await anyio.to_thread.run_sync(begun.wait)
+    saving.cancel()
+    with suppress(asyncio.CancelledError):
+        await saving
+    canceled.set()
+    with anyio.fail_after(10):
+        while not opened or list(folder.iterdir()):  # noqa: ASYNC110 - a thread's work
+            await anyio.sleep(0.001)
+    assert opened[0].closed

@@ -1,6 +1,7 @@
 import json
 import os
 import shutil
+import threading
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
@@ -134,19 +135,44 @@ def _is_whole(parcel: Parcel) -> bool:
 
 
 class _Growing:
-    """A file that is being written. The first call creates it; every call may block."""
+    """A file that is being written. The first call creates it; every call may block.
+
+    A caller that was canceled leaves a thread at work, which removes the file at its end.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: BinaryIO | None = None
         self._hasher = blake3()
         self._size = 0
+        self._lock = threading.Lock()
+        self._is_abandoned = False
 
     @property
     def is_begun(self) -> bool:
         return self._file is not None
 
     def append(self, chunks: Sequence[bytes]) -> None:
+        with self._lock:
+            if not self._is_abandoned:
+                self._write(chunks)
+        self._remove_if_abandoned()
+
+    def finish(self, chunks: Sequence[bytes]) -> Spooled:
+        with self._lock:
+            if not self._is_abandoned:
+                self._write(chunks)
+                if self._file is not None:
+                    self._file.close()  # writes what is buffered: a full disk is noticed here
+        self._remove_if_abandoned()
+        return Spooled(path=self._path, size=self._size, blake3=self._hasher.hexdigest())
+
+    def abandon(self) -> None:
+        """Remove the file, unless a thread still writes: then that one does."""
+        self._is_abandoned = True
+        self._remove_if_abandoned()
+
+    def _write(self, chunks: Sequence[bytes]) -> None:
         if self._file is None:
             self._file = self._opened()
         for chunk in chunks:
@@ -161,18 +187,19 @@ class _Growing:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             return self._path.open("xb")
 
-    def finish(self, chunks: Sequence[bytes]) -> Spooled:
-        self.append(chunks)
-        if self._file is not None:
-            self._file.close()  # writes what is buffered: a full disk is noticed here at the latest
-        return Spooled(path=self._path, size=self._size, blake3=self._hasher.hexdigest())
-
-    def abandon(self) -> None:
-        # Closing writes what is buffered, and on a full disk fails; then it is closed all the same.
-        if self._file is not None:
-            with suppress(OSError):
-                self._file.close()
-        self._path.unlink(missing_ok=True)
+    def _remove_if_abandoned(self) -> None:
+        # Whoever has the lock comes here after it, and finds that the file was abandoned.
+        if not self._is_abandoned or not self._lock.acquire(blocking=False):
+            return
+        try:
+            # Closing writes what is buffered, and on a full disk fails; then it is closed all the
+            # same.
+            if self._file is not None:
+                with suppress(OSError):
+                    self._file.close()
+            self._path.unlink(missing_ok=True)
+        finally:
+            self._lock.release()
 
 
 def _sync(path: Path) -> None:

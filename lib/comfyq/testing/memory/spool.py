@@ -1,4 +1,6 @@
+import shutil
 import tempfile
+import weakref
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 
@@ -13,13 +15,15 @@ class MemorySpool:
     def __init__(self, *, max_kept_bytes: int = 2**30) -> None:
         self._max_kept_bytes = max_kept_bytes
         self._parcels: list[Parcel] = []
-        self._folder = tempfile.TemporaryDirectory(prefix="comfyq-spool-")
+        self._folder = Path(tempfile.mkdtemp(prefix="comfyq-spool-"))
+        # Who makes many, as a property test does, closes none of them.
+        self._remove = weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         self._saved = 0
 
     async def save(self, name: str, chunks: AsyncIterator[bytes]) -> Spooled:
         body = b"".join([chunk async for chunk in chunks])
         self._saved += 1
-        path = Path(self._folder.name) / f"{self._saved}-{Path(name).name}"
+        path = self._folder / f"{self._saved}-{Path(name).name}"
         path.write_bytes(body)
         return Spooled(path=path, size=len(body), blake3=blake3(body).hexdigest())
 
@@ -46,4 +50,4 @@ class MemorySpool:
                 await self.discard(spooled)
 
     def close(self) -> None:
-        self._folder.cleanup()
+        self._remove()
