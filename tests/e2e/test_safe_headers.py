@@ -64,10 +64,19 @@ def test_answers(up: Process, method: str, path: str, headers: dict[str, str], s
 
 
 @pytest.mark.parametrize(
-    ("path", "host", "status"), [("/local", "localhost", 401), ("/local", "evil.example", 421)]
+    ("path", "host", "status"),
+    [
+        ("/local", "localhost", 401),
+        ("/local", "evil.example", 421),
+        ("/nothing", "localhost", 403),
+    ],
 )
 def test_refused_handshakes(up: Process, path: str, host: str, status: int) -> None:
     check(raw(up, HANDSHAKE.format(path=path, host=host), status), path)
+
+
+def test_what_is_no_http(up: Process) -> None:
+    check(raw(up, "NONSENSE\r\n\r\n", 400), "no HTTP")
 
 
 def test_a_head_that_is_too_long(up: Process) -> None:

@@ -91,6 +91,10 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._in_body or self._head_bytes:
             self._expect()
 
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP as other faults are refused; uvicorn answers in bare text."""
+        self._refuse(HTTPStatus.BAD_REQUEST, "bad-request", "it is no valid HTTP/1.1")
+
     def on_headers_complete(self) -> None:
         self._in_body, self._head_bytes = True, 0
         self._unexpect()

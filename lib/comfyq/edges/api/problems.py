@@ -222,7 +222,10 @@ async def on_unexpected(request: Request, error: Exception) -> Response:
         "request_failed", request=request_id, method=request.method, path=path, exc_info=error
     )
     detail = "the server made a mistake; it has been logged"
-    return ProblemResponse(request, status=500, code="internal-error", detail=detail)
+    closing = {"Connection": "close"}  # as uvicorn does, since Starlette raises the error again
+    return ProblemResponse(
+        request, status=500, code="internal-error", detail=detail, headers=closing
+    )
 
 
 def install(app: FastAPI) -> None:

@@ -29,10 +29,12 @@ def _raw(headers: Mapping[str, str]) -> Sequence[tuple[bytes, bytes]]:
 
 FOR_ALL = _raw(SAFE)
 FOR_PAGES = _raw({**SAFE, CSP: OF_PAGES})
+REFUSAL = "websocket.http.response"  # the server's extension that lets us answer a handshake
 
 
 class SafeHeaders:
-    """Add ``SAFE`` to every answer that has no such headers of its own."""
+    """Add ``SAFE`` to every answer that has no such headers of its own; also to the refusal of a
+    socket, which the server would write without them."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -42,7 +44,14 @@ class SafeHeaders:
             await self._app(scope, receive, send)
             return
 
+        is_accepted = False
+
         async def safe(message: Message) -> None:
+            nonlocal is_accepted
+            is_accepted |= message["type"] == "websocket.accept"
+            if message["type"] == "websocket.close" and not is_accepted and _can_answer(scope):
+                await _refuse(send)
+                return
             if message["type"] in STARTS:
                 wanted = FOR_PAGES if scope["path"].startswith(PAGES) else FOR_ALL
                 has = dict(message["headers"])  # their names are in lower case
@@ -51,3 +60,13 @@ class SafeHeaders:
             await send(message)
 
         await self._app(scope, receive, safe)
+
+
+def _can_answer(scope: Scope) -> bool:
+    return REFUSAL in scope.get("extensions", {})
+
+
+async def _refuse(send: Send) -> None:
+    headers = [*FOR_ALL, (b"content-length", b"0")]
+    await send({"type": f"{REFUSAL}.start", "status": 403, "headers": headers})
+    await send({"type": f"{REFUSAL}.body", "body": b""})
