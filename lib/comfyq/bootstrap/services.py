@@ -24,6 +24,7 @@ from comfyq.services.operations.data_deletion import DataDeletions
 from comfyq.services.operations.dead_letters import DeadLetters
 from comfyq.services.operations.health import Health
 from comfyq.services.operations.live_workers import LiveWorkers
+from comfyq.services.operations.lost_doorbells import LostDoorbells
 from comfyq.services.operations.quotas import Quotas
 from comfyq.services.operations.reaper import Reaper
 from comfyq.services.operations.tenants import Tenants
@@ -106,6 +107,7 @@ class Services(WebhookServices):
             clock=self.ports.clock,
             deadlines=self.deadlines,
             upkeep={
+                "replaced": self.lost_doorbells.ring,
                 "expired": self.uploads.expire,
                 "closed": self.open_sockets.end_expired,
                 "webhooks_rung": self.due_webhooks.make_up,
@@ -116,6 +118,18 @@ class Services(WebhookServices):
     @cached_property
     def data_deletions(self) -> DataDeletions:
         return data_deletions_of(self)
+
+    @cached_property
+    def lost_doorbells(self) -> LostDoorbells:
+        return LostDoorbells(
+            demand=self.demand,
+            ready=self.ready,
+            records=self.records,
+            workers=self.workers,
+            queue=self.ports.queue,
+            clock=self.ports.clock,
+            running=self.running_jobs,
+        )
 
     @cached_property
     def batch_submission(self) -> BatchSubmission:

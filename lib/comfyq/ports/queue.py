@@ -57,6 +57,14 @@ class JobQueue(Protocol):
         """
         ...
 
+    async def count(self) -> int:
+        """Return about how many messages there are, with those that are hidden or delayed.
+
+        SQS counts right only a minute after the last change:
+        https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_GetQueueAttributes.html
+        """
+        ...
+
 
 def check_seconds(seconds: float, *, most: float) -> None:
     """Refuse a time that SQS does not take with a ValueError."""

@@ -164,3 +164,14 @@ async def test_many_rings_at_once_all_arrive(bench: Bench) -> None:
     assert received == set(rung)
     await bench.queue.send_many([], tenant=ALICE)
     assert await bench.silence()
+
+
+async def test_a_message_counts_until_it_is_acknowledged(bench: Bench) -> None:
+    assert await bench.queue.count() == 0
+    await bench.ring()
+    received = await bench.arrival()
+    await bench.ring(delay_s=1)
+    await bench.ring()
+    assert await bench.queue.count() == 3, "received, delayed and visible ones"
+    await received.ack()
+    assert await bench.queue.count() == 2

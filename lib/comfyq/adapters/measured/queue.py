@@ -26,3 +26,6 @@ class MeasuredQueue:
 
     def receive(self, *, wait_s: float) -> Coroutine[Any, Any, Delivery | None]:
         return CALLS.measured("receive", self._queue.receive(wait_s=wait_s))
+
+    def count(self) -> Coroutine[Any, Any, int]:
+        return CALLS.measured("count", self._queue.count())

@@ -32,6 +32,7 @@ TAKE = "UPDATE message SET visible_at = ?, receives = receives + 1 WHERE id = ?"
 REMOVE = "DELETE FROM message WHERE id = ?"
 ACK = "DELETE FROM message WHERE id = ? AND receives = ?"
 HIDE = "UPDATE message SET visible_at = ? WHERE id = ? AND receives = ?"
+COUNT = "SELECT COUNT(*) FROM message"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +116,11 @@ class SqliteQueue:
             if left_s <= 0:
                 return None
             await arrivals.wait(JOBS, since=noted, timeout_s=min(pause_s, left_s))
+
+    async def count(self) -> int:
+        with failing_as(QueueUnavailable):
+            row = await self._database.read(lambda connection: connection.execute(COUNT).fetchone())
+        return int(row[0])
 
     async def ack(self, receipt: Receipt) -> None:
         await self._write(ACK, (receipt.id, receipt.receives))

@@ -81,6 +81,19 @@ class Calls:
         messages = answer.get("Messages", [])
         return _received(messages[0]) if messages else None
 
+    def count(self) -> int:
+        """Count the messages that are visible, received or delayed; SQS itself does so roughly."""
+        with translated():
+            answer = self._client().get_queue_attributes(
+                QueueUrl=self._url,
+                AttributeNames=[
+                    "ApproximateNumberOfMessages",
+                    "ApproximateNumberOfMessagesNotVisible",
+                    "ApproximateNumberOfMessagesDelayed",
+                ],
+            )
+        return sum(map(int, answer.get("Attributes", {}).values()))
+
     def delete(self, receipt: str) -> None:
         with translated(tolerated=LAPSED):
             self._client().delete_message(QueueUrl=self._url, ReceiptHandle=receipt)

@@ -74,6 +74,9 @@ class SqsQueue:
             if received is None or left_s == 0:
                 return None
 
+    async def count(self) -> int:
+        return await to_thread.run_sync(self._calls.count)
+
     async def _poll(self, wait_s: float) -> Received | None:
         return await poll(lambda: self._calls.receive(wait_s), give_back=self._show)
 

@@ -37,6 +37,7 @@ class JobSource:
         self._wait_s = wait_s
         self._may_claim = may_claim
         self._aside = aside
+        self._is_unrung = False  # the last job was found without a doorbell: more may be
 
     async def suited(self) -> Claim | None:
         """Find a job that was set aside until this worker could run it, if it is its turn.
@@ -57,11 +58,14 @@ class JobSource:
         meanwhile. Such a job that was known before is returned after OLDER_S; if there is none
         either, a look at what waits.
 
+        After a job that had no doorbell it does not wait, but looks again at once.
+
         Raises:
             Unavailable: the queue does not answer.
         """
         if (aside := self._aside.oldest()) is None:
-            receive = self._queue.receive(wait_s=min(self._turns.look_s, self._wait_s))
+            wait_s = 0 if self._is_unrung else min(self._turns.look_s, self._wait_s)
+            receive = self._queue.receive(wait_s=wait_s)
             delivery = await unless(self._aside.found, receive)
         else:
             delivery = await self._queue.receive(wait_s=min(OLDER_S, self._wait_s))
@@ -82,14 +86,22 @@ class JobSource:
         self._turns.took(held.job)
 
     async def _claim_rung(self, delivery: Delivery) -> HeldJob | None:
-        return await self._claims.claim(delivery, self._choose)
+        return await self._claims.claim(delivery, self._choose_rung)
 
     async def _claim_unrung(self) -> HeldJob | None:
         """Claim a job whose doorbell was used for another one, or was lost."""
+        self._is_unrung = False
         for job_id in await self._choose(None):
             if (held := await self._claims.claim_waiting(job_id)) is not None:
+                self._is_unrung = True
                 return held
         return None
+
+    async def _choose_rung(self, own: JobId | None) -> Sequence[JobId]:
+        """Choose with a doorbell. Before one whose job cannot be claimed is dropped, what was just
+        tried is tried again: it may have been given back, and have no other doorbell."""
+        chosen = await self._choose(own)
+        return chosen if chosen or own is not None else self._turns.passed_over
 
     async def _choose(self, own: JobId | None) -> Sequence[JobId]:
         chosen = [job.id for job in await self._turns.choose(own)]

@@ -45,7 +45,7 @@ class Reaper:
         self._deletion = deletion
         self._announcer = announcer
         self._clock = clock
-        self._upkeep = upkeep  # of other records than jobs, by what it is called in counts
+        self._upkeep = upkeep  # beside what single jobs need, by what it is called in counts
         self.deadlines = deadlines
 
     async def reap(self, may_go_on: Callable[[], bool] = lambda: False) -> Counter[str]:

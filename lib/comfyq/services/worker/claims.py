@@ -108,9 +108,11 @@ class Claims:
         return None
 
     async def _claim_any(self, delivery: Delivery, choose: Choose) -> HeldJob | None:
+        tried: set[JobId] = set()
         for _ in range(CHOICES):  # other workers may be faster, while more jobs wait
-            if not (job_ids := await choose(None)):
+            if tried.issuperset(job_ids := await choose(None)):
                 break
+            tried.update(job_ids)
             if (held := await self._claim_one(job_ids, delivery)) is not None:
                 return held
         return None

@@ -50,3 +50,6 @@ class FaultyQueue:
             return None
         await self._faults.around("take", lambda: delivery.job_id, checkpoint)
         return FaultyDelivery(delivery, self._faults)
+
+    async def count(self) -> int:
+        return await self._faults.ask("count", str, self._queue.count)

@@ -92,6 +92,10 @@ class MemoryQueue:
         message.visible_at_s = self.now_s() + self._visibility_s
         return MemoryDelivery(message, message.receives, self)
 
+    async def count(self) -> int:
+        await checkpoint()
+        return len(self.messages)
+
     def _copies(self) -> int:
         if self.drop:
             self.drop -= 1

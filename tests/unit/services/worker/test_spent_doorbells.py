@@ -6,6 +6,7 @@ from random import Random
 import pytest
 
 from comfyq.ports.table import Put
+from comfyq.records import demand
 from comfyq.services.worker.choice import ready_jobs
 from tests.farm import Farm
 from tests.unit.services.worker.choice_lab import ALICE, BOB, CAROL, Claimer, flood, waiting
@@ -77,6 +78,23 @@ async def test_a_worker_goes_on_choosing_while_others_are_faster(farm: Farm) -> 
     assert job.id in {each.id for each in mine}
 
 
+async def test_a_doorbell_is_kept_for_a_job_that_was_just_given_back(
+    farm: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ready_jobs, "TRIED_S", 60)
+    claimer, other = Claimer(farm, "w1"), Claimer(farm, "w2")
+    ended, job = await waiting(farm, tenant=ALICE), await waiting(farm, tenant=BOB)
+    held = await other.claims.claim_waiting(ended.id)
+    assert held is not None
+    other.held.append(held)
+    await other.succeed()
+    del farm.queue.messages[1:]
+    for _ in range(3):
+        assert (await claimer.claim() or ended).id == job.id, "with the other's doorbell"
+        await claimer.give_back(0)
+    assert len(farm.queue.messages) == 1
+
+
 async def test_retries_that_are_to_wait_do_not_hide_their_tenant_s_other_jobs(farm: Farm) -> None:
     await flood(farm, ALICE, 15, priority=9)
     first = Claimer(farm, "w1")
@@ -142,8 +160,11 @@ async def _claim(farm: Farm, claimer: Claimer, *, looks: bool) -> bool:
     return (is_rung or looks) and (await claimer.claim() is not None or is_rung)
 
 
-async def test_one_tenant_s_families_hide_no_job_of_another(farm: Farm) -> None:
-    for number in range(60):
+async def test_one_tenant_s_families_hide_no_job_of_another(
+    farm: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demand, "MOST", 10)
+    for number in range(12):
         await waiting(farm, f"0{number:03}", tenant=BOB)
     await waiting(farm, "zimage", tenant=ALICE)
     claimer = Claimer(farm, "w")
@@ -151,11 +172,15 @@ async def test_one_tenant_s_families_hide_no_job_of_another(farm: Farm) -> None:
     await claimer.claim()
     assert ALICE in {job.tenant for job in claimer.took}, "in turns"
     assert await claimer.claim_all() != []
-    assert len(claimer.took) == 61, "jobs of families without room in the list as well"
+    assert len(claimer.took) == 13, "jobs of families without room in the list as well"
 
 
-async def test_a_list_that_a_former_version_filled_hides_no_job(farm: Farm) -> None:
-    for number in range(500):
+async def test_a_list_that_a_former_version_filled_hides_no_job(
+    farm: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(demand, "MOST", 10)
+    monkeypatch.setattr(demand, "READ_MOST", 20)
+    for number in range(40):
         await farm.table.write(Put({"pk": "FAMILY", "sk": f"0{number:03}"}))
     for _ in range(3):
         await waiting(farm, "0000", tenant=BOB)

@@ -41,6 +41,7 @@ class ReadyJobs:
         self._clock = clock
         self._running = running  # None: tenants are not limited
         self._tried: dict[JobId, float] = {}
+        self.passed_over: list[JobId] = []  # left out since this was cleared, as they were tried
 
     async def families(self) -> Sequence[str]:
         """Return the families that jobs have asked for."""
@@ -112,5 +113,9 @@ class ReadyJobs:
             key, limit = (end_of(last.lane) if is_passed else last.key), MORE
 
     def _is_claimable(self, job: Waiting) -> bool:
-        tried_at = self._tried.get(job.id, float("-inf"))
-        return job.since <= self._clock.now() and monotonic() - tried_at >= TRIED_S
+        if job.since > self._clock.now():
+            return False
+        if monotonic() - self._tried.get(job.id, float("-inf")) >= TRIED_S:
+            return True
+        self.passed_over.append(job.id)
+        return False

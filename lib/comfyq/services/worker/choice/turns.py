@@ -61,6 +61,12 @@ class Turns:
         """Note a job that could not be claimed."""
         self._ready.tried(job_id)
 
+    @property
+    def passed_over(self) -> Sequence[JobId]:
+        """Return the jobs that the last choice left out because this worker had just tried them:
+        another worker has them, unless they were given back since."""
+        return list(dict.fromkeys(self._ready.passed_over))
+
     async def choose(
         self, own: JobId | None = None, *, aside: Sequence[Waiting] = ()
     ) -> Sequence[Waiting]:
@@ -70,6 +76,7 @@ class Turns:
         costs no read while one tenant's jobs of one model family and priority wait. ``aside`` are
         jobs that were set aside, which this worker is able to run.
         """
+        self._ready.passed_over.clear()
         if await self._ready.are_plain() and not aside:
             jobs = await self._by_family(is_bell_spent=own is None)
         elif own is not None and monotonic() - self._alone_since < self._alone_s:
