@@ -245,7 +245,7 @@ def test_settings_that_are_wrong_are_told(monkeypatch: pytest.MonkeyPatch) -> No
     assert several == [
         "comfyq: these settings are wrong",
         fault,
-        "COMFYQ_WAIT_S: the value is not a number",
+        "COMFYQ_WAIT_S: the value is not a number from 0 to 20",
     ]
 
 
