@@ -234,7 +234,7 @@ async def test_when_all_workers_are_gone_each_waiting_job_has_a_doorbell(seeds: 
 async def _all_end(farm: Farm, story: Story) -> None:
     """Let a worker come that is alone: it ends whatever waits."""
     worker = Claimer(farm, "last")
-    for _ in range(4 * len(story.sent)):
+    for _ in range(4 * len(story.sent) + 1):
         while await worker.claim() is not None:
             await story.end(worker)
         if not await story.waiting():
