@@ -35,6 +35,7 @@ OUTPUT_GB = 0.0015  # a picture
 KEPT_DAYS = 30
 LOG_GB_PER_JOB = 4e-6
 EVENT_QUEUES, POLLERS = 3, 5  # Lambda polls each queue five times at once
+FAMILIES = 5  # of models that jobs have asked for
 POLLS_PER_WORKER = MONTH_S / 20  # long polls
 BEATS_PER_WORKER = MONTH_S / 5
 WATCH_READS_PER_S = 1  # of a running job
@@ -76,7 +77,8 @@ def idle_usd(*, workers: int) -> dict[str, float]:
     """By service, a month without a job."""
     minutes = MONTH_S / 60
     shards = 4  # partitions of the index that the reaper looks at
-    lookups = minutes * (shards * 0.5 + 1) * READ_UNIT
+    doorbells = (1 + FAMILIES) * 0.5  # the list of families, and whether jobs of each wait
+    lookups = minutes * (shards * 0.5 + 1 + doorbells) * READ_UNIT
     beats = workers * BEATS_PER_WORKER * WRITE_UNIT
     return {
         "table": lookups + beats,

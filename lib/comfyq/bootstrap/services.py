@@ -1,6 +1,6 @@
 """The services that edges call, each made at its first use."""
 
-from functools import cached_property
+from functools import cached_property, partial
 from uuid import uuid4
 
 from comfyq.aio.stall_watch import StallWatch
@@ -13,6 +13,7 @@ from comfyq.edges.intake.reading import read_message
 from comfyq.records.dead_letters import DeadLetterRecords
 from comfyq.records.indexes.due_jobs import DueJobs
 from comfyq.records.indexes.waiting_jobs import WaitingRecords
+from comfyq.records.limits.running_jobs import are_held_back
 from comfyq.services.jobs.batch_submission import BatchSubmission
 from comfyq.services.jobs.batches import Batches
 from comfyq.services.jobs.intake import Intake
@@ -128,7 +129,7 @@ class Services(WebhookServices):
             workers=self.workers,
             queue=self.ports.queue,
             clock=self.ports.clock,
-            running=self.running_jobs,
+            is_held_back=partial(are_held_back, self.ports.table),
         )
 
     @cached_property

@@ -32,7 +32,7 @@ class RunningJobs:
         item = await self._table.get(_key(job.tenant))
         others = [each for each in _listed(item) if each != job.id]
         if len(others) >= most:
-            others = await self._held(others)
+            others = await _held(self._table, others)
         if len(others) >= most:
             raise TooManyRunning(
                 f"{len(others)} jobs of tenant {job.tenant} are with workers, as many as may be "
@@ -40,18 +40,28 @@ class RunningJobs:
             )
         pk, sk = _key(job.tenant)
         version = None if item is None else item["version"]
-        listed = {"pk": pk, "sk": sk, "version": (version or 0) + 1, "jobs": [*others, job.id]}
-        return Put(listed, absent=item is None, version=version)
+        listed = {"version": (version or 0) + 1, "most": most, "jobs": [*others, job.id]}
+        return Put({"pk": pk, "sk": sk, **listed}, absent=item is None, version=version)
 
     async def are_full(self, tenant: TenantId) -> bool:
         """Return whether a tenant has as many as it may have."""
         most = await self.most_of(tenant)
         listed = _listed(await self._table.get(_key(tenant)))
-        return len(listed) >= most and len(await self._held(listed)) >= most
+        return len(listed) >= most and len(await _held(self._table, listed)) >= most
 
-    async def _held(self, job_ids: Sequence[JobId]) -> list[JobId]:
-        items = await limited(READS, job_ids, lambda job_id: self._table.get(meta_key(job_id)))
-        return [job_id for job_id, item in items.items() if item is not None and "worker" in item]
+
+async def are_held_back(table: Table, tenant: TenantId) -> bool:
+    """Return whether workers hold as many jobs of a tenant as they may, by the limit of the worker
+    that claimed last: a process that claims nothing need not know it."""
+    item = await table.get(_key(tenant))
+    if item is None or "most" not in item:
+        return False
+    return len(await _held(table, _listed(item))) >= int(item["most"])
+
+
+async def _held(table: Table, job_ids: Sequence[JobId]) -> list[JobId]:
+    items = await limited(READS, job_ids, lambda job_id: table.get(meta_key(job_id)))
+    return [job_id for job_id, item in items.items() if item is not None and "worker" in item]
 
 
 def _listed(item: Item | None) -> Sequence[JobId]:

@@ -6,11 +6,12 @@ Where none is, the queue's length alone starts one, so both are counted here.
 """
 
 import random
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
 from comfyq.domain import job as jobs
+from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import Conflict, JobNotFound
 from comfyq.domain.job import Job, JobId, JobStatus
 from comfyq.ports.clock import Clock
@@ -19,7 +20,6 @@ from comfyq.records.demand import DemandRecords
 from comfyq.records.indexes.ready_jobs import ReadyRecords, Waiting
 from comfyq.records.job_items import tenant_of
 from comfyq.records.jobs import JobRecords
-from comfyq.records.limits.running_jobs import RunningJobs
 from comfyq.records.workers import WorkerRecords
 
 LOOK_AFTER = timedelta(seconds=30)  # on one machine the reaper runs more often
@@ -45,7 +45,7 @@ class LostDoorbells:
         workers: WorkerRecords,
         queue: JobQueue,
         clock: Clock,
-        running: RunningJobs | None = None,
+        is_held_back: Callable[[TenantId], Awaitable[bool]],
     ) -> None:
         self._demand = demand
         self._ready = ready
@@ -53,7 +53,7 @@ class LostDoorbells:
         self._workers = workers
         self._queue = queue
         self._clock = clock
-        self._running = running  # None: tenants are not limited
+        self._is_held_back = is_held_back  # a tenant: workers hold as many of its jobs as they may
         self._looked_at: datetime | None = None
 
     async def ring(self) -> int:
@@ -88,16 +88,9 @@ class LostDoorbells:
 
     async def _claimable(self, waiting: Sequence[Waiting]) -> Sequence[Waiting]:
         """Leave out jobs of tenants at their limit: workers would drop their doorbells again."""
-        full = {lane for lane in {job.lane for job in waiting} if await self._is_full(lane)}
+        tenants = {job.lane: tenant_of(job.lane) for job in waiting}
+        full = [lane for lane, of in tenants.items() if of and await self._is_held_back(of)]
         return [job for job in waiting if job.lane not in full]
-
-    async def _is_full(self, lane: str) -> bool:
-        tenant = tenant_of(lane)
-        return (
-            self._running is not None
-            and tenant is not None
-            and await self._running.are_full(tenant)
-        )
 
     async def _send(self, waiting: Sequence[Waiting], *, most: int) -> int:
         settled_before = self._clock.now() - SETTLED_AFTER

@@ -11,6 +11,7 @@ from comfyq.domain.audit import Actor
 from comfyq.domain.errors import TooManyRunning
 from comfyq.domain.job import WorkerId
 from comfyq.domain.tenant import Limits
+from comfyq.records.limits.running_jobs import are_held_back
 from comfyq.services.worker.choice import ready_jobs
 from comfyq.services.worker.choice.turns import HELD_BACK_S, LIMITED_S
 from comfyq.services.worker.held_job import HeldJob
@@ -142,3 +143,13 @@ async def test_a_tenant_may_have_a_limit_of_its_own(farm: Farm) -> None:
         await flood(farm, tenant, 5)
     order = await Claimer(farm, "w").claim_all()
     assert sorted(order) == [ALICE] * (MOST + 1) + [BOB]
+
+
+async def test_who_knows_no_limit_sees_that_a_tenant_is_held_back(farm: Farm) -> None:
+    await flood(farm, ALICE, 3)
+    claimer = Claimer(farm, "w")
+    await claimer.claim_all()
+    assert await are_held_back(farm.table, ALICE)
+    assert not await are_held_back(farm.table, BOB)
+    await ends(farm, claimer)
+    assert not await are_held_back(farm.table, ALICE)
