@@ -164,15 +164,22 @@ class Deployment:
         ``until`` looks through services of its own, as nobody's role.
         """
         simulator = SimulatorSettings(step_s=changes.pop("step_s", 0.001), preview_every_steps=0)
-        asyncio.run(self._work(until, simulator, changes))
+        asyncio.run(self._work(until, simulator, lambda: self.services(**changes)))
+
+    def work_without_limit(self, until: Callable[[Services], Awaitable[bool]]) -> None:
+        """Do what ``work`` does where the jobs with workers are not limited, as is usual."""
+        limits = replace(self.settings.limits, running_jobs=None)
+        settings = replace(self.settings, limits=limits)
+        simulator = SimulatorSettings(step_s=0.001, preview_every_steps=0)
+        asyncio.run(self._work(until, simulator, lambda: Services(settings, open_ports(settings))))
 
     async def _work(
         self,
         until: Callable[[Services], Awaitable[bool]],
         simulator: SimulatorSettings,
-        changes: Mapping[str, Any],
+        made: Callable[[], Services],
     ) -> None:
-        services = self.services(**changes)
+        services = made()
         async with AsyncExitStack() as stack:
             comfyui = await stack.enter_async_context(Simulator(simulator))
             worker = await stack.enter_async_context(

@@ -315,7 +315,7 @@ def _old_catalogues(deployment: Deployment) -> None:
     with deployment.role("ApiRole"):
         job_id = deployment.api().submit("f")
     with deployment.role("WorkerPolicy") as overhearing:
-        deployment.work(_reached(job_id, JobStatus.SUCCEEDED))
+        deployment.work_without_limit(_reached(job_id, JobStatus.SUCCEEDED))
     catalogues = Right("s3:DeleteObject", "${Bucket.Arn}/catalogues/*")
     assert overhearing.recording.rights[catalogues] == 1
 
