@@ -68,7 +68,7 @@ async def test_jobs_attempts_and_failures_are_counted(lab: ApiLab) -> None:
         (name, labels): grown(before, after, name, workflow=workflow, **dict(labels))
         for name, labels in expected
     }
-    assert told == expected
+    assert told == pytest.approx(expected)  # sums of a whole process, whose fractions are rounded
     assert grown(before, after, "comfyq_failures_total", code="node-error") == 1
 
 
