@@ -19,11 +19,19 @@ ENDS = frozenset({"completed", "failed", "canceled"})
 Json = dict[str, Any]
 
 
-def until(condition: Callable[[], bool], what: str, *, within_s: float = DEADLINE_S) -> float:
-    """Wait for a condition; how many seconds that took."""
+def until(
+    condition: Callable[[], bool],
+    what: str,
+    *,
+    within_s: float = DEADLINE_S,
+    otherwise: Callable[[], object] = str,
+) -> float:
+    """Wait for a condition; how many seconds that took. ``otherwise`` is asked, if it never holds,
+    what there is instead."""
     began = time.monotonic()
     while not condition():
-        assert time.monotonic() - began < within_s, f"after {within_s:g} s still not: {what}"
+        if time.monotonic() - began > within_s:
+            raise AssertionError(f"after {within_s:g} s still not: {what}; {otherwise()}")
         time.sleep(POLL_S)
     return time.monotonic() - began
 

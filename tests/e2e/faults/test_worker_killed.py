@@ -94,6 +94,7 @@ def test_killed_while_it_runs_one_and_holds_another(
             and all(lab.client.show(job)["attempt"] == 1 for job in jobs)
         ),
         "one job runs, the other is claimed",
+        otherwise=lambda: [lab.client.story(job) for job in jobs],
     )
     victim.kill()
     died = time.monotonic()
