@@ -74,7 +74,7 @@ class HttpPoster:
         find others (DNS rebinding)."""
         try:
             found = [host] if literal(host) is not None else await self._look_up(host, port)
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # UnicodeError: no name of a host, as `a..b`
             raise WebhookUnsent("the name of the receiver has no address") from error
         for each in found:
             parsed = literal(each)

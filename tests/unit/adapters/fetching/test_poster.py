@@ -163,3 +163,6 @@ async def test_a_closed_port_and_an_unknown_name() -> None:
         await HttpPoster(allowed=LOOPBACK).post(url, HEADERS, BODY)
     with pytest.raises(WebhookUnsent, match="has no address"):
         await HttpPoster(look_up=nowhere).post("http://receiver.example/", HEADERS, BODY)
+    for host in ("a..b", "a" * 64):  # which no name of a host can be
+        with pytest.raises(WebhookUnsent, match="has no address"):
+            await HttpPoster().post(f"http://{host}/", HEADERS, BODY)
