@@ -73,6 +73,6 @@ def _asked_time(retry_after: str | None, now: datetime) -> datetime | None:
         return now + timedelta(seconds=int(text))
     try:
         asked = parsedate_to_datetime(text)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return asked if asked.tzinfo is not None else asked.replace(tzinfo=UTC)

@@ -68,9 +68,20 @@ class WebhookSender:
         if not await self._deliveries.save(taken):
             return False  # another sender came first
         with log_context(job=key.job_id, delivery=delivery.id):
-            sent = await self._try(taken)
+            sent = await self._tried(taken)
             await self._settle(taken, sent)
         return True
+
+    async def _tried(self, delivery: WebhookDelivery) -> _Sent:
+        """Try once. A fault of ours is a try that failed: one without an end would be repeated as
+        often as its lease ends, and for ever."""
+        try:
+            return await self._try(delivery)
+        except DomainError:
+            raise
+        except Exception:
+            log.exception("webhook_not_sent")
+            return _Sent(Attempted(error="it could not be sent; the server's log says why"))
 
     async def _try(self, delivery: WebhookDelivery) -> _Sent:
         try:

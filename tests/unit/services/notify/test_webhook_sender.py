@@ -4,6 +4,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -226,6 +227,29 @@ async def test_retry_after_is_kept() -> None:
     lab.clock.advance(7_200)
     await lab.send()
     assert (await lab.delivery(job)).due_at.hour == 5
+
+
+@pytest.mark.parametrize("asked", ["-5", "soon", "Fri, 27 Nov 2026 09:00:00 +999999999999999999"])
+async def test_a_retry_after_without_a_meaning_is_none(asked: str) -> None:
+    lab = WebhookLab(WebhookAnswer(503, asked))
+    job = await lab.ended()
+    began = lab.clock.now()
+    await lab.send()
+    delivery = await lab.delivery(job)
+    assert delivery.code == 503
+    assert timedelta(seconds=1) < delivery.due_at - began < timedelta(seconds=10)
+
+
+async def test_a_fault_of_ours_is_a_try_that_failed() -> None:
+    lab = WebhookLab(RuntimeError("a fault"))
+    job = await lab.ended()
+    await lab.send()
+    delivery = await lab.delivery(job)
+    assert (delivery.state, delivery.attempts) == (DeliveryState.PENDING, 1)
+    assert delivery.error == "it could not be sent; the server's log says why"
+    lab.clock.advance(10)
+    await lab.send()
+    assert (await lab.delivery(job)).state is DeliveryState.DELIVERED
 
 
 async def test_the_webhooks_of_a_deleted_job_go_with_it() -> None:
