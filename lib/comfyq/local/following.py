@@ -24,8 +24,10 @@ class Following:
         """Return whether a frame is to be sent on: one that is older than the newest is not.
 
         Age is judged by ``seq`` and, within it, by ``progress``. A frame of the same age passes,
-        and so does one that is not about progress. An error about the job ends the socket, but not
-        once the job has been shown: then only a fresh frame of it could not be read for now.
+        and so does one that is not about progress. The end passes at any age: a batch's ``seq``
+        falls when one of its jobs is tried again or deleted, and a client may name a ``since`` that
+        never was. An error about the job ends the socket, but not once the job has been shown: then
+        only a fresh frame of it could not be read for now.
         """
         if text.startswith(PREVIEW_BEGINS):
             return not self.ended
@@ -37,11 +39,12 @@ class Following:
             self.refused = is_refusal
             return True
         position = (int(frame["seq"]), float(frame["progress"]))
-        if position < self._newest:
+        is_end = frame.get("done") is True or frame.get("status") in ENDS
+        if position < self._newest and (not is_end or self.ended):
             return False
-        self._newest = position
+        self._newest = max(position, self._newest)
         self.last = text
-        self.ended = frame.get("done") is True or frame.get("status") in ENDS
+        self.ended = is_end
         return True
 
 

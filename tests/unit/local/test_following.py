@@ -48,6 +48,19 @@ def test_a_late_frame_does_not_undo_the_end() -> None:
     assert following.ended
 
 
+def test_an_end_passes_at_any_age_and_once() -> None:
+    following = Following("j", since=99)
+    assert not following.admit(frame(2, 0.5))
+    assert following.admit(frame(3, 1.0, "completed"))
+    assert following.ended
+    assert not following.admit(frame(3, 1.0, "completed"))
+    batch = Following("b")
+    assert batch.admit(frame(17, 0.5))
+    done = {"seq": 15, "progress": 1.0, "done": True}  # of a job that was tried again meanwhile
+    assert batch.admit(json.dumps(done))
+    assert batch.ended
+
+
 def test_only_its_own_jobs_refusal_ends_it() -> None:
     following = Following("j")
     for text in ('{"type":"error","code":"invalid-request","job_id":null}', "[]", "pong", "1"):
