@@ -14,7 +14,7 @@ from comfyq.edges.api.following.waits import LONGEST_S, preferred_wait_s
 from comfyq.local.limits.overload import OverloadGuard
 from tests.access_lab import ALL
 from tests.api_lab import output
-from tests.event_lab import EventLab
+from tests.event_lab import EventLab, reading
 from tests.scripted_engine import until
 
 pytestmark = pytest.mark.anyio
@@ -172,3 +172,12 @@ async def test_a_request_for_a_batch_is_held_until_all_of_it_has_ended(lab: Even
     assert lab.followers == set()
     plain = lab.client.get(path, headers=WAIT)  # of a server that holds no answer open
     assert (plain.status_code, plain.headers.get("preference-applied")) == (200, None)
+
+
+async def test_who_goes_away_keeps_no_place(lab: EventLab) -> None:
+    job_id = lab.submit()["id"]
+    async with reading(lab.app, f"/generate/{job_id}", headers=WAIT) as reader:
+        await held(lab)
+        reader.leave()
+        await reader.end()
+    assert (lab.followers, lab.streams.live) == (set(), {})

@@ -8,6 +8,7 @@ from comfyq.domain.caller import Caller
 from comfyq.domain.errors import NotifierUnavailable
 from comfyq.domain.submission.batch_progress import progress_of
 from comfyq.edges.api.dependencies import streams_of
+from comfyq.edges.api.following.event_stream import closed_with_client
 from comfyq.edges.api.following.waits import PREFER, preferred_wait_s, unhurried
 from comfyq.ports.notifier import TooManyStreams
 from comfyq.services.jobs.batches import BatchState
@@ -43,7 +44,7 @@ async def waited_for_batch(
             following = services.subscriptions.following(
                 stream.connection, caller, follow, base_url=""
             )
-            async with following:
+            async with following, closed_with_client(stream, request.receive):
                 await until_over(stream, within_s=wait_s)
     except (TooManyStreams, NotifierUnavailable):
         return 0

@@ -5,7 +5,8 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html
 
 import asyncio
 import json
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
 from fastapi import Response
@@ -48,14 +49,11 @@ class EventStream(Response):
                     "headers": self.raw_headers,
                 }
             )
-            leaving = asyncio.create_task(_until_gone(receive))
-            leaving.add_done_callback(lambda _: stream.close())
             try:
-                await self._tell(stream, send)
+                async with closed_with_client(stream, receive):
+                    await self._tell(stream, send)
             except TimeoutError:
                 return  # with the answer unfinished, so that the server closes the connection
-            finally:
-                leaving.cancel()
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _tell(self, stream: Stream, send: Send) -> None:
@@ -85,6 +83,17 @@ def event_of(frame: str) -> bytes:
 def kind_of(fields: dict[str, object]) -> str:
     """Return what a frame is: its ``kind``, else its ``type``, else progress."""
     return str(fields.get("kind") or fields.get("type") or "progress")
+
+
+@asynccontextmanager
+async def closed_with_client(stream: Stream, receive: Receive) -> AsyncIterator[None]:
+    """Within the context, a stream is closed as soon as its client closes the connection."""
+    leaving = asyncio.create_task(_until_gone(receive))
+    leaving.add_done_callback(lambda _: stream.close())
+    try:
+        yield
+    finally:
+        leaving.cancel()
 
 
 async def _until_gone(receive: Receive) -> None:

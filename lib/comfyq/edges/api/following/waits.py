@@ -12,6 +12,7 @@ from fastapi import Request
 from comfyq.domain.errors import NotifierUnavailable
 from comfyq.domain.job import Job
 from comfyq.edges.api.dependencies import streams_of
+from comfyq.edges.api.following.event_stream import closed_with_client
 from comfyq.ports.notifier import TooManyStreams
 from comfyq.services.notify.waits import JobWaits
 
@@ -62,7 +63,8 @@ async def waited(request: Request, services: WaitServices, job: Job) -> tuple[Jo
     client = request.client.host if request.client else ""
     try:
         with streams.opened(client, job.id) as stream:
-            return await services.waits.pushed(job, stream, within_s=wait_s), wait_s
+            async with closed_with_client(stream, request.receive):  # it keeps no place for nobody
+                return await services.waits.pushed(job, stream, within_s=wait_s), wait_s
     except (TooManyStreams, NotifierUnavailable):
         return job, 0
 
