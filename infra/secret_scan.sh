@@ -4,7 +4,7 @@
 set -euo pipefail
 
 scan=${SECRET_SCAN:-.venv/bin/detect-secrets-hook}
-made_up='^(test|text|secret|hidden|word|SECRET|PLANTEDSECRET|cq_a_b|comfyq-local-only|a [a-z ]+)$'
+made_up='^(test|text|secret|hidden|word|SECRET|PLANTEDSECRET|cq_a_b|comfyq-local-only|a [a-z ]+|whsec_…?|webhook-secret-[a-z]+)$'
 
 sought() { # FILES... [-- OPTIONS...]
   local files=()
