@@ -1,7 +1,8 @@
 """The reaper: sends lost doorbells, frees lapsed leases, announces ends, deletes old jobs."""
 
+import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence, Set
 from datetime import timedelta
 from functools import partial
 
@@ -21,6 +22,7 @@ BATCH = 100  # due jobs of one shard that a round settles
 DELETIONS = 25  # of one shard in a round: repairs wait for no more of them
 HORIZON = jobs.RING_AFTER  # what is written later is due later, but for short limits and leases
 REUSED_FOR = timedelta(days=1)  # until a job whose files others have is looked at again
+ONCE = frozenset({"webhooks_rung"})  # of upkeep: ringing again does not make them fewer
 UNSETTLED = frozenset({"early", "gone", "failed"})  # a lagging index may list them again at once
 
 
@@ -61,15 +63,22 @@ class Reaper:
             if not may_go_on():
                 self.deadlines.note(self._clock.now())
                 break
-        while await self._keep_up(done) and may_go_on():
+        left = set(self._upkeep)
+        while (left := await self._keep_up(left, done)) and may_go_on():
             pass
         return done
 
-    async def _keep_up(self, done: Counter[str]) -> bool:
-        """Work on other records than jobs; return whether there was something to do."""
-        counts = {what: await _counted(work) for what, work in self._upkeep.items()}
-        done.update({what: count for what, count in counts.items() if count})
-        return any(counts.values())
+    async def _keep_up(self, left: Set[str], done: Counter[str]) -> set[str]:
+        """Do that upkeep of other records than jobs; return what may have left something to do."""
+        for what, work in self._upkeep.items():
+            if what not in left:
+                continue
+            await asyncio.sleep(0)  # the event loop is others' as well
+            if count := await _counted(work):
+                done[what] += count
+            else:
+                left = left - {what}
+        return set(left - ONCE)
 
     async def _round(self, done: Counter[str]) -> bool:
         """Return whether more is due, and settling it makes progress."""

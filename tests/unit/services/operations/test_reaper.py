@@ -107,6 +107,26 @@ async def test_jobs_that_cannot_be_settled_end_the_rounds(
     assert set(done) == {"failed"}
 
 
+async def test_what_is_rung_for_is_rung_once_however_much_time_there_is(
+    farm: Farm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worked: list[str] = []
+
+    async def ring() -> int:  # which changes nothing that it counts
+        worked.append("rung")
+        return 3
+
+    async def expire() -> int:
+        worked.append("expired")
+        return 2 - worked.count("expired")
+
+    monkeypatch.setattr(farm.reaper, "_upkeep", {"webhooks_rung": ring, "expired": expire})
+    rounds = iter(range(10))
+    done = await farm.reaper.reap(lambda: next(rounds) < 9)
+    assert worked == ["rung", "expired", "expired"]
+    assert done == {"webhooks_rung": 3, "expired": 1}
+
+
 async def refuse(*_: object, **__: object) -> None:
     raise TableUnavailable("down")
 
