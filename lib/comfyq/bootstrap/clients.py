@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from comfyq.bootstrap.client_factory import ClientFactory
 
 POLL_S = 20  # the longest long poll of SQS; a read must wait longer than that
+RING_S = 2  # of a webhook: the reaper rings again
 TABLE_S = 5  # four tries of the table then end within the 29 s that API Gateway waits
 
 
@@ -32,6 +33,11 @@ class Clients:
 
     def sqs(self) -> "SQSClient":
         client: SQSClient = self._factory().client("sqs", read_timeout_s=POLL_S + 10)
+        return client
+
+    def sqs_rings(self) -> "SQSClient":
+        """Return one for what only rings, which is not worth waiting for."""
+        client: SQSClient = self._factory().client("sqs", read_timeout_s=RING_S)
         return client
 
     def s3(self) -> "S3Client":

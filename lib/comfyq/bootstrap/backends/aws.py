@@ -59,7 +59,9 @@ def aws_ports(settings: Settings, local_clock: Clock) -> Ports:
 
 
 def _deliveries(clients: Clients, url: str | None, clock: Clock) -> DeliveryDoorbell | None:
-    return None if url is None else SqsDeliveryDoorbell(client=clients.sqs, url=url, clock=clock)
+    if url is None:
+        return None
+    return SqsDeliveryDoorbell(client=clients.sqs_rings, url=url, clock=clock)
 
 
 def _sqs_inbox(

@@ -1,5 +1,6 @@
 """What is stored beside a job's change for its webhook, in the same transaction."""
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -12,6 +13,7 @@ from comfyq.domain.webhook_delivery import WebhookDelivery, delivery_of, event_b
 from comfyq.ports.webhooks import DeliveryDoorbell
 from comfyq.records.webhooks.deliveries import key_of
 
+RING_S = 1.0  # that a change of a job waits for its ring
 PROGRESS_EVERY = timedelta(seconds=5)
 JOBS = 100  # whose last progress is remembered: more than a process runs at once
 
@@ -21,6 +23,8 @@ class WebhookOutbox:
 
     def __init__(self, doorbell: DeliveryDoorbell) -> None:
         self._doorbell = doorbell
+        self._rings: set[asyncio.Task[None]] = set()  # that have not ended: held, so that they do
+        self._late: set[asyncio.Task[None]] = set()  # those of them for which nobody waits any more
         self._progress_at: dict[JobId, datetime] = {}
 
     def of_change(
@@ -37,9 +41,28 @@ class WebhookOutbox:
         return [delivery_of(after, event, now=now)]
 
     async def ring(self, deliveries: Sequence[WebhookDelivery]) -> None:
-        """Have stored deliveries sent now. If nobody is told, the reaper rings for them."""
+        """Have stored deliveries sent now. If nobody is told, the reaper rings for them.
+
+        It takes RING_S at most, and no time while an earlier ring has no answer: a worker does this
+        under the lock of a job, whose lease it cannot renew meanwhile.
+        """
         if not deliveries:
             return
+        if self._late:
+            log.warning("webhooks_not_rung", count=len(deliveries), reason="no answer to a ring")
+            return
+        ring = asyncio.create_task(self._rung(deliveries))
+        self._rings.add(ring)
+        ring.add_done_callback(self._ended)
+        await asyncio.wait({ring}, timeout=RING_S)
+        if not ring.done():
+            self._late.add(ring)
+
+    def _ended(self, ring: asyncio.Task[None]) -> None:
+        self._rings.discard(ring)
+        self._late.discard(ring)
+
+    async def _rung(self, deliveries: Sequence[WebhookDelivery]) -> None:
         try:
             keys = [key_of(each) for each in deliveries]
             await self._doorbell.ring(keys, at=max(each.due_at for each in deliveries))
