@@ -11,7 +11,7 @@ from yarl import URL
 
 from comfyq import __version__
 from comfyq.adapters.fetching.addresses import Allowed, literal
-from comfyq.adapters.fetching.look_up import LookUp, system_look_up
+from comfyq.adapters.fetching.look_up import LookUp, SystemLookUp
 from comfyq.adapters.fetching.resolver import GuardedResolver, check
 from comfyq.adapters.fetching.urls import read_url, redirected
 from comfyq.domain.errors import InputInvalid, InputUnavailable
@@ -46,11 +46,11 @@ class HttpFetcher:
         self,
         *,
         allowed: Allowed | None = None,
-        look_up: LookUp = system_look_up,
+        look_up: LookUp | None = None,
         patience: Patience | None = None,
     ) -> None:
         self._allowed = allowed or Allowed()
-        self._look_up = look_up
+        self._look_up = look_up or SystemLookUp("names-of-inputs")
         self._patience = patience or Patience()
 
     async def fetch(self, url: str, *, kind: str, max_bytes: int) -> bytes:

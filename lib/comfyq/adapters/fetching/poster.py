@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 from comfyq import __version__
 from comfyq.adapters.fetching.addresses import Allowed, literal
-from comfyq.adapters.fetching.look_up import LookUp, system_look_up
+from comfyq.adapters.fetching.look_up import LookUp, SystemLookUp
 from comfyq.ports.webhooks import WebhookAnswer, WebhookUnsent
 
 TOTAL_S = 5.0  # with the look-up of its name
@@ -31,11 +31,11 @@ class HttpPoster:
         self,
         *,
         allowed: Allowed | None = None,
-        look_up: LookUp = system_look_up,
+        look_up: LookUp | None = None,
         total_s: float = TOTAL_S,
     ) -> None:
         self._allowed = allowed or Allowed()
-        self._look_up = look_up
+        self._look_up = look_up or SystemLookUp("names-of-receivers")
         self._total_s = total_s
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> WebhookAnswer:
@@ -60,7 +60,9 @@ class HttpPoster:
         host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
         addresses = await self._addresses(host, port)
         context = _tls() if parts.scheme == "https" else None
-        reader, writer = await _connected(addresses, port, host=host, context=context)
+        reader, writer = await _connected(
+            addresses, port, host=host, context=context, total_s=self._total_s
+        )
         try:
             target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
             writer.write(_head(target, parts.netloc, headers, len(body)) + body)
@@ -88,19 +90,26 @@ class HttpPoster:
 
 
 async def _connected(
-    addresses: Sequence[str], port: int, *, host: str, context: ssl.SSLContext | None
+    addresses: Sequence[str],
+    port: int,
+    *,
+    host: str,
+    context: ssl.SSLContext | None,
+    total_s: float,
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-    """Connect to the first address that takes the connection."""
+    """Connect to the first address that takes the connection; one that does not answer leaves the
+    others their share of the time."""
     refused: OSError = OSError("there is no address")
     for address in addresses:
         try:
-            return await asyncio.open_connection(
-                address,
-                port,
-                ssl=context,
-                server_hostname=None if context is None else host,
-                limit=MAX_HEAD_BYTES,
-            )
+            async with asyncio.timeout(total_s / len(addresses)):
+                return await asyncio.open_connection(
+                    address,
+                    port,
+                    ssl=context,
+                    server_hostname=None if context is None else host,
+                    limit=MAX_HEAD_BYTES,
+                )
         except ssl.SSLError:
             raise
         except OSError as error:

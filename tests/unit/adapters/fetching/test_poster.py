@@ -1,12 +1,16 @@
 """Posting to servers of this machine: its guard, its limits, its words."""
 
 import asyncio
+import socket
+import threading
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import pytest
 
 from comfyq.adapters.fetching.addresses import Allowed
+from comfyq.adapters.fetching.look_up import THREADS, SystemLookUp
 from comfyq.adapters.fetching.poster import MAX_HEAD_BYTES, HttpPoster
 from comfyq.ports.webhooks import WebhookAnswer, WebhookUnsent
 
@@ -151,6 +155,49 @@ async def test_a_name_is_connected_to_by_the_address_that_was_checked() -> None:
         await HttpPoster(allowed=allowed, look_up=rebinding).post(url, HEADERS, BODY)
     assert asked == ["receiver.example"]
     assert f"Host: receiver.example:{receiver.port}".encode() in receiver.requests[0]
+
+
+async def test_an_address_that_does_not_answer_leaves_time_for_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def both(host: str, port: int) -> Sequence[str]:
+        return ["127.0.0.2", "127.0.0.1"]
+
+    connect = asyncio.open_connection
+
+    async def connected(address: str, *rest: Any, **more: Any) -> Any:
+        if address == "127.0.0.2":
+            await asyncio.Event().wait()
+        return await connect(address, *rest, **more)
+
+    monkeypatch.setattr(asyncio, "open_connection", connected)
+    async with receiving(b"HTTP/1.1 204 No Content\r\n\r\n") as receiver:
+        url = f"http://receiver.example:{receiver.port}/"
+        poster = HttpPoster(allowed=Allowed.of(["receiver.example"]), look_up=both, total_s=1)
+        assert (await poster.post(url, HEADERS, BODY)).code == 204
+
+
+async def test_names_are_looked_up_in_threads_of_their_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    may_answer, asked = threading.Event(), list[str]()
+
+    def silent(host: str, port: int, **_: object) -> list[Any]:
+        asked.append(threading.current_thread().name)
+        may_answer.wait(30)
+        raise OSError("unknown")
+
+    monkeypatch.setattr(socket, "getaddrinfo", silent)
+    look_up = SystemLookUp("names-of-tests")
+    looks = [asyncio.create_task(look_up(f"{n}.example", 80)) for n in range(2 * THREADS)]
+    try:
+        async with asyncio.timeout(10):
+            assert await asyncio.to_thread(lambda: "others go on") == "others go on"
+    finally:
+        may_answer.set()
+    ended = await asyncio.gather(*looks, return_exceptions=True)
+    assert all(isinstance(each, OSError) for each in ended)
+    assert all(each.startswith("names-of-tests") for each in asked)
 
 
 async def test_a_closed_port_and_an_unknown_name() -> None:
