@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from comfyq.domain.files.sources import shown_source
 
 MAX_URL_CHARS = 2_000
+MAX_LABEL_CHARS = 63
 MAX_HOST_CHARS = 253  # https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4
 PORTS = {"http": 80, "https": 443}
 
@@ -27,17 +28,23 @@ def webhook_url_of(value: Any) -> str:
         port = parts.port  # raises ValueError if it is none
     except ValueError:
         raise ValueError("is no valid URL") from None
-    if (
-        parts.scheme not in PORTS
-        or port == 0
-        or not 0 < len(parts.hostname or "") <= MAX_HOST_CHARS
-    ):
+    if parts.scheme not in PORTS or port == 0 or not parts.hostname:
         raise ValueError("must be a whole http or https URL: https://HOST/PATH")
+    _check_host(parts.hostname)
     if "@" in parts.netloc:
         raise ValueError("has a user or password, which is not sent; remove them")
     if parts.fragment or value.endswith("#"):
         raise ValueError("has a fragment (#…), which no server is sent; remove it")
     return value
+
+
+def _check_host(host: str) -> None:
+    labels = host.removesuffix(".").split(".")
+    if len(host) > MAX_HOST_CHARS or not all(0 < len(each) <= MAX_LABEL_CHARS for each in labels):
+        raise ValueError(
+            f"has a host of no possible name: it has {MAX_HOST_CHARS} characters at most, and 1 to "
+            f"{MAX_LABEL_CHARS} in each part between dots"
+        )
 
 
 def shown_url(url: str) -> str:

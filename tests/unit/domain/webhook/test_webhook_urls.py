@@ -9,6 +9,7 @@ from comfyq.domain.webhook.urls import origin_of, shown_url, webhook_url_of
         "https://receiver.example/hook",
         "http://receiver.example:8080",
         "https://receiver.example/a%20b?token=a/b&c=%3D",
+        f"https://{'a' * 63}.example./hook",
         "https://[2606:2800:220:1::1]/hook",
     ],
 )
@@ -36,6 +37,9 @@ def test_urls_of_receivers(url: str) -> None:
         "https://receiver.example/sécret",
         "https://[::1/secret",
         f"https://receiver.example/{'secret' * 400}",
+        "https://hooks..example/secret",
+        "https://.example/secret",
+        f"https://{'a' * 64}.example/secret",
     ],
 )
 def test_other_urls_are_refused_without_repeating_them(wrong: object) -> None:
