@@ -35,6 +35,7 @@ class FailingReceiverRecords:
             "sk": _sort(tenant, receiver.origin),
             "version": receiver.version,
             "since": to_ms(receiver.since),
+            "last": to_ms(receiver.failed_at),
             "error": receiver.error,
             "paused": optional_ms(receiver.paused_until),
             "ttl": to_ms(now + KEPT) // 1000,
@@ -60,6 +61,7 @@ def _receiver(item: Item) -> FailingReceiver:
     return FailingReceiver(
         origin=item["sk"].partition("#")[2],
         since=from_ms(item["since"]),
+        failed_at=from_ms(item.get("last", item["since"])),
         error=item["error"],
         paused_until=optional_time(item.get("paused")),
         version=item["version"],

@@ -45,13 +45,13 @@ class ReceiverWatch:
                 await self._records.forget(tenant, origin)
             return
         if known is None:
-            new = FailingReceiver(origin=origin, since=now, error=attempted.error)
+            new = FailingReceiver(origin=origin, since=now, failed_at=now, error=attempted.error)
             await self._records.save(tenant, new, now=now)
             return
         after = failed(known, attempted.error, now=now)
         if after is known or not await self._records.save(tenant, after, now=now):
             return
-        if known.paused_until is None:
+        if known.paused_until is None and after.paused_until is not None:
             _log(tenant, after, now)
 
     async def resume(self, tenant: TenantId, url: str) -> None:

@@ -79,3 +79,19 @@ async def test_whoever_sends_it_again_ends_the_pause() -> None:
     await lab.services.deliveries.redeliver(lab.owner, job.id, delivery.id)
     await lab.send()
     assert [each.url for each in lab.receiver.posts if each.id == delivery.id] == [URL]
+
+
+async def test_a_failure_of_days_ago_says_nothing_of_the_days_since() -> None:
+    lab = WebhookLab(502, 502)
+    await fails_once(lab)
+    lab.clock.advance(PAUSED_AFTER.total_seconds() + DAY_S)
+    await fails_once(lab)
+    [failing] = await lab.services.tenant_webhooks.failing(DEFAULT_TENANT)
+    assert (failing.paused_until, failing.since) == (None, lab.clock.now())
+
+
+async def fails_once(lab: WebhookLab) -> None:
+    """Have one try of a job fail that is deleted before the next."""
+    job = await lab.ended()
+    await lab.send()
+    await lab.records.remove(await lab.records.get(job.id))
