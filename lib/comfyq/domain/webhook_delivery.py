@@ -22,6 +22,7 @@ SKEW = timedelta(seconds=2)  # between the clocks of machines
 WINDOW = timedelta(hours=24)  # after an event; then nothing is tried again
 PAUSES_S = (5, 30, 120, 600, 3_600, 3 * 3_600, 6 * 3_600)  # the last one again and again
 JITTER = 0.2  # of a pause, in either direction
+VERSIONS = 1_000  # of one delivery: newer progress in its place has none that it may have
 MAX_ERROR_CHARS = 300
 
 
@@ -54,6 +55,11 @@ class WebhookDelivery:
     def is_due(self, now: datetime) -> bool:
         """Return whether it may be taken; a clock may be behind that of whoever has stored it."""
         return self.is_pending and now >= self.due_at - SKEW
+
+    def is_over(self, now: datetime) -> bool:
+        """Return whether there was time enough for tries; the first one may come late, after the
+        server was away."""
+        return self.attempts > 0 and now > self.until
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +96,7 @@ def delivery_of(job: Job, event: WebhookEvent, *, now: datetime) -> WebhookDeliv
         at=now,
         due_at=now,
         until=now + WINDOW,
+        version=job.version * VERSIONS,
     )
 
 
@@ -121,13 +128,23 @@ def settled(
         return replace(ended, state=DeliveryState.DROPPED)
     if attempted.is_final or delivery.event is WebhookEvent.PROGRESS:
         return replace(ended, state=DeliveryState.FAILED)
-    next_at = now + _pause(delivery.attempts, chance)
+    next_at = now + _pause(delivery.attempts, chance) if attempted.is_tried else now
     if attempted.not_before is not None:
         next_at = max(next_at, attempted.not_before)
     if next_at > delivery.until:
-        given_up = f"{ended.error}; given up after {ended.attempts} tries"
-        return replace(ended, state=DeliveryState.FAILED, error=given_up)
+        return replace(given_up(ended), version=ended.version)
     return replace(ended, due_at=next_at)
+
+
+def given_up(delivery: WebhookDelivery) -> WebhookDelivery:
+    """Try no more."""
+    why = delivery.error or "no try came to an end"
+    return replace(
+        delivery,
+        state=DeliveryState.FAILED,
+        error=f"{why}; given up after {delivery.attempts} tries",
+        version=delivery.version + 1,
+    )
 
 
 def again(delivery: WebhookDelivery, *, now: datetime) -> WebhookDelivery:

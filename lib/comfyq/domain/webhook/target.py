@@ -1,4 +1,7 @@
 from dataclasses import dataclass
+from typing import NamedTuple
+
+from comfyq.domain.caller import TenantId
 
 
 @dataclass(frozen=True, slots=True)
@@ -7,6 +10,13 @@ class WebhookTarget:
 
     url: str | None  # None: to what is the tenant's default when one is sent
     base_url: str = ""  # as the job was submitted to it; empty: the server's public URL
+
+
+class Receiver(NamedTuple):
+    """Whom a tenant's webhooks go to."""
+
+    tenant: TenantId
+    origin: str | None  # scheme, host and port; None: whatever is the tenant's default
 
 
 ANYBODY = WebhookTarget(None)  # of a job that has none of its own

@@ -7,11 +7,11 @@ from http import HTTPStatus
 
 from comfyq.aio.logs import log, log_context
 from comfyq.domain.errors import DomainError, JobNotFound
-from comfyq.domain.job import Job
+from comfyq.domain.job import Job, JobId
 from comfyq.domain.submission.spec import Spec
-from comfyq.domain.webhook.target import ANYBODY
+from comfyq.domain.webhook.target import ANYBODY, Receiver
 from comfyq.domain.webhook.urls import origin_of
-from comfyq.domain.webhook_delivery import Attempted, WebhookDelivery, claimed, settled
+from comfyq.domain.webhook_delivery import Attempted, WebhookDelivery, claimed, given_up, settled
 from comfyq.ports.clock import Clock
 from comfyq.ports.webhooks import DeliveryDoorbell, DeliveryKey
 from comfyq.records.jobs import JobRecords
@@ -64,6 +64,9 @@ class WebhookSender:
         now = self._clock.now()
         if delivery is None or not delivery.is_due(now):
             return False
+        if delivery.is_over(now):
+            await self._deliveries.save(given_up(delivery))
+            return False
         taken = claimed(delivery, now=now)
         if not await self._deliveries.save(taken):
             return False  # another sender came first
@@ -98,6 +101,12 @@ class WebhookSender:
         if attempted.code == HTTPStatus.GONE:
             await self._receivers.note_gone(job, target, url)
         return _Sent(attempted, origin_of(url))
+
+    async def receiver_of(self, job_id: JobId) -> Receiver:
+        """Return whom a job's webhooks go to; raises JobNotFound."""
+        job, spec = await self._jobs.get(job_id), await self._jobs.spec(job_id)
+        url = (spec.webhook or ANYBODY).url
+        return Receiver(job.tenant, None if url is None else origin_of(url))
 
     async def _settle(self, delivery: WebhookDelivery, sent: _Sent) -> None:
         after = settled(delivery, sent.attempted, now=self._clock.now(), chance=self._chance())

@@ -95,3 +95,18 @@ def test_a_delivery_that_is_sent_once_more_has_its_id_and_a_new_day() -> None:
     assert once_more.is_pending
     assert (once_more.id, once_more.due_at, once_more.attempts) == (NEW.id, later, 0)
     assert once_more.until == later + WINDOW
+
+
+def test_one_that_was_not_sent_is_due_when_the_pause_of_its_receiver_ends() -> None:
+    ends = NOW + timedelta(minutes=10)
+    delivery = replace(NEW, attempts=6)
+    after = tried(delivery, Attempted(error="paused", not_before=ends, is_tried=False))
+    assert (after.due_at, after.attempts) == (ends, 6)
+
+
+def test_its_time_is_over_only_after_a_try() -> None:
+    late = NEW.until + timedelta(seconds=1)
+    assert not NEW.is_over(late)
+    taken = claimed(NEW, now=NOW)
+    assert taken.is_over(late)
+    assert not taken.is_over(NEW.until)

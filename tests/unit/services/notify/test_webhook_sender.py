@@ -14,7 +14,14 @@ from comfyq.domain.job import JobError
 from comfyq.domain.job.progress import Progress
 from comfyq.domain.webhook.default import DefaultWebhook
 from comfyq.domain.webhook.events import EVENTS, WebhookEvent
-from comfyq.domain.webhook_delivery import LEASE, DeliveryState
+from comfyq.domain.webhook_delivery import (
+    LEASE,
+    WINDOW,
+    Attempted,
+    DeliveryState,
+    claimed,
+    settled,
+)
 from comfyq.ports.webhooks import WebhookAnswer, WebhookUnsent
 from comfyq.records.webhooks.deliveries import key_of
 from tests.api_lab import output
@@ -250,6 +257,41 @@ async def test_a_fault_of_ours_is_a_try_that_failed() -> None:
     lab.clock.advance(10)
     await lab.send()
     assert (await lab.delivery(job)).state is DeliveryState.DELIVERED
+
+
+async def test_what_no_try_settles_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = WebhookLab()
+    job = await lab.ended()
+
+    async def unsettled(*_: object) -> None:
+        raise TableUnavailable("away")
+
+    monkeypatch.setattr(lab.services.webhook_sender, "_settle", unsettled)
+    await lab.send()
+    monkeypatch.undo()
+    lab.clock.advance(WINDOW.total_seconds() + 1)
+    await lab.send()
+    delivery = await lab.delivery(job)
+    assert (delivery.state, len(lab.receiver.posts)) == (DeliveryState.FAILED, 1)
+    assert delivery.error == "no try came to an end; given up after 1 tries"
+
+
+async def test_newer_progress_is_not_taken_for_the_one_that_is_being_sent() -> None:
+    lab = WebhookLab()
+    job = await lab.job(WebhookEvent.PROGRESS)
+    await lab.start(job.id)
+    await lab.advance(job.id, Progress(fraction=0.1))
+    records = lab.services.delivery_records
+    slow = claimed(await lab.delivery(job), now=lab.clock.now())
+    assert await records.save(slow)
+    lab.clock.advance(6)
+    await lab.advance(job.id, Progress(fraction=0.2))
+    newer = claimed(await lab.delivery(job), now=lab.clock.now())
+    assert await records.save(newer)
+    assert not await records.save(
+        settled(slow, Attempted(error="late"), now=lab.clock.now(), chance=0.5)
+    )
+    assert (await lab.delivery(job)).id == newer.id
 
 
 async def test_the_webhooks_of_a_deleted_job_go_with_it() -> None:
