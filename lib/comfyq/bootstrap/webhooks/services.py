@@ -83,6 +83,7 @@ class WebhookServices(JobServices):
         return DueWebhooks(
             deliveries=self.delivery_records,
             send=self.webhook_sender.send,
+            receiver_of=self.webhook_sender.receiver_of,
             doorbell=self.delivery_doorbell,
             clock=self.ports.clock,
             ahead=HORIZON if self.ports.deliveries is None else -LATE,

@@ -1,57 +1,94 @@
 """The sender of webhooks as a task beside the API; several processes may each run one."""
 
 import asyncio
+from collections import Counter
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import partial
 
 from comfyq.aio.logs import log
 from comfyq.domain.errors import DomainError
+from comfyq.domain.webhook.target import Receiver
 from comfyq.ports.clock import Clock
 from comfyq.ports.webhooks import DeliveryKey
 from comfyq.services.notify.due_webhooks import AT_ONCE, DueWebhooks
 from comfyq.services.operations.deadlines import Deadlines
 
+SHARE = 5  # of AT_ONCE that one receiver may have
 LONGEST_S = 3_600.0  # the reaper wakes it for what other processes have stored
 PAUSE = timedelta(seconds=5)  # after a failure of the table
+LOOK_ON = timedelta(seconds=1)  # between looks past the oldest page, which may be many
 
 
 class WebhookLoop:
-    """Sends whenever ``deadlines`` says that something is due, up to AT_ONCE at the same time: a
-    receiver that hangs delays none of the others."""
+    """Sends whenever ``deadlines`` says that something is due, up to AT_ONCE at the same time and
+    SHARE to one receiver: one that hangs, however much is due there, delays none of the others."""
 
     def __init__(self, webhooks: DueWebhooks, deadlines: Deadlines, *, clock: Clock) -> None:
         self._webhooks = webhooks
         self._deadlines = deadlines
         self._clock = clock
-        self._sending: set[DeliveryKey] = set()
+        self._sending: dict[DeliveryKey, Receiver | None] = {}
+        self._shares: Counter[Receiver | None] = Counter()
+        self._looks_on_at: datetime | None = None  # past the oldest page; None: at any time
 
     async def run(self) -> None:
         """Send until canceled; what is being sent then is sent again by a successor."""
         async with asyncio.TaskGroup() as group:
             while True:
                 self._deadlines.forget()
-                next_at = await self._begin_due(group)
+                try:
+                    next_at = await self._begin_due(group)
+                except DomainError as away:
+                    log.warning("webhooks_not_sent", reason=str(away))
+                    next_at = self._clock.now() + PAUSE
                 if next_at is not None:
                     self._deadlines.note(next_at)
                 await self._deadlines.wait(most_s=LONGEST_S)
 
     async def _begin_due(self, group: asyncio.TaskGroup) -> datetime | None:
         """Begin to send what is due, as far as there is room, and return when to look again."""
-        try:
-            outlook = await self._webhooks.look()
-        except DomainError as away:
-            log.warning("webhooks_not_sent", reason=str(away))
-            return self._clock.now() + PAUSE
-        waiting = [key for key in outlook.now if key not in self._sending]
-        for key in waiting[: AT_ONCE - len(self._sending)]:
-            self._sending.add(key)
-            task = group.create_task(self._webhooks.send_one(key))
-            task.add_done_callback(partial(self._ended, key))
+        outlook = await self._webhooks.look()
+        await self._begin(outlook.now, group)
+        if self._is_full or outlook.rest is None or outlook.next_at is not None:
+            return outlook.next_at
+        now = self._clock.now()
+        if self._looks_on_at is not None and now < self._looks_on_at:
+            return self._looks_on_at
+        self._looks_on_at = now + LOOK_ON
+        while not self._is_full and outlook.rest is not None and outlook.next_at is None:
+            outlook = await self._webhooks.look(outlook.rest)
+            await self._begin(outlook.now, group)
         return outlook.next_at
 
+    async def _begin(self, due: Sequence[DeliveryKey], group: asyncio.TaskGroup) -> None:
+        """Begin to send those for which there is room; the end of any looks for the others."""
+        for key in due:
+            if self._is_full:
+                return
+            if key in self._sending:
+                continue
+            receiver = await self._webhooks.receiver_of(key.job_id)
+            if receiver is not None and self._shares[receiver] >= SHARE:
+                continue
+            self._sending[key] = receiver
+            self._shares[receiver] += 1
+            task = group.create_task(self._webhooks.send_one(key))
+            task.add_done_callback(partial(self._ended, key))
+
+    @property
+    def _is_full(self) -> bool:
+        return len(self._sending) >= AT_ONCE
+
     def _ended(self, key: DeliveryKey, task: asyncio.Task[bool]) -> None:
-        """Look again if others may wait for the room; what failed has noted its next try."""
-        was_full = len(self._sending) >= AT_ONCE
-        self._sending.discard(key)
-        if was_full and not task.cancelled():
-            self._deadlines.note(self._clock.now())
+        """Look again: others may wait for the room, and the same one may have become due anew while
+        it was being sent."""
+        receiver = self._sending.pop(key)
+        self._shares[receiver] -= 1
+        if not self._shares[receiver]:
+            del self._shares[receiver]
+        if task.cancelled():
+            return
+        was_tried = task.exception() is None and task.result()
+        now = self._clock.now()
+        self._deadlines.note(now if was_tried else now + PAUSE)

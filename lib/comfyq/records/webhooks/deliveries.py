@@ -25,18 +25,27 @@ class DueDelivery:
     at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class DuePage:
+    due: Sequence[DueDelivery]
+    cursor: Cursor | None  # None: there is no more
+
+
 class DeliveryRecords:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    async def upto(self, last: datetime, *, limit: int) -> Sequence[DueDelivery]:
+    async def upto(self, last: datetime, *, limit: int, after: Cursor | None = None) -> DuePage:
         """Return deliveries that are due at or before ``last``, the oldest first; the index
         lags."""
-        page = await self._table.query("active", PARTITION, upto=sortable(last), limit=limit)
-        return [
+        page = await self._table.query(
+            "active", PARTITION, upto=sortable(last), limit=limit, after=after
+        )
+        due = [
             DueDelivery(_delivery_key(item["pk"], item["sk"]), from_ms(int(item["ask"])))
             for item in page.items
         ]
+        return DuePage(due, page.cursor)
 
     async def get(self, key: DeliveryKey) -> WebhookDelivery | None:
         """Read a delivery consistently."""

@@ -1,18 +1,23 @@
 """Deliveries that are due: found in the index, sent, and rung for where a ring was lost."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from comfyq.aio.logs import log
 from comfyq.aio.tasks import limited
-from comfyq.domain.errors import DomainError
+from comfyq.domain.errors import DomainError, Unavailable
+from comfyq.domain.job import JobId
+from comfyq.domain.webhook.target import Receiver
 from comfyq.ports.clock import Clock
+from comfyq.ports.table import Cursor
 from comfyq.ports.webhooks import DeliveryDoorbell, DeliveryKey
 from comfyq.records.webhooks.deliveries import DeliveryRecords
 
 PAGE = 200  # deliveries of a look
 AT_ONCE = 50  # that are being sent: so many have to hang before others wait for them
+RECEIVERS = 10_000  # that are remembered, by job
 AHEAD = timedelta(hours=1)  # of what is due next
 
 
@@ -21,7 +26,8 @@ class Outlook:
     """What is to be sent, as far as the index shows."""
 
     now: Sequence[DeliveryKey]
-    next_at: datetime | None  # None: nothing within AHEAD
+    next_at: datetime | None  # None: nothing within AHEAD, as far as this page goes
+    rest: Cursor | None = None  # where the next page begins; None: there is no more
 
 
 class DueWebhooks:
@@ -30,6 +36,7 @@ class DueWebhooks:
         *,
         deliveries: DeliveryRecords,
         send: Callable[[DeliveryKey], Awaitable[bool]],
+        receiver_of: Callable[[JobId], Awaitable[Receiver]],
         doorbell: DeliveryDoorbell,
         clock: Clock,
         ahead: timedelta,
@@ -38,14 +45,17 @@ class DueWebhooks:
         may still be on its way."""
         self._deliveries = deliveries
         self._send = send
+        self._receiver_of = receiver_of
+        self._receivers: dict[JobId, Receiver] = {}
         self._doorbell = doorbell
         self._clock = clock
         self._ahead = ahead
 
     async def make_up(self) -> int:
-        """Ring for deliveries, whoever was to ring for them; return for how many late ones."""
+        """Ring for deliveries, whoever was to ring for them; return for how many late ones. They
+        are late until they are sent: ringing once more at once is of no use."""
         now = self._clock.now()
-        due = await self._deliveries.upto(now + self._ahead, limit=PAGE)
+        due = (await self._deliveries.upto(now + self._ahead, limit=PAGE)).due
         late = [each.key for each in due if each.at <= now]
         soon = [each for each in due if each.at > now]
         if late:
@@ -54,14 +64,36 @@ class DueWebhooks:
             await self._doorbell.ring([soon[0].key], at=soon[0].at)
         return len(late)
 
-    async def look(self) -> Outlook:
-        """Return what is due now, the oldest first, and when the next one is."""
+    async def look(self, after: Cursor | None = None) -> Outlook:
+        """Return a page of what is due now, the oldest first, and when the next one is."""
         now = self._clock.now()
-        page = await self._deliveries.upto(now + AHEAD, limit=PAGE)
+        page = await self._deliveries.upto(now + AHEAD, limit=PAGE, after=after)
         return Outlook(
-            [each.key for each in page if each.at <= now],
-            min((each.at for each in page if each.at > now), default=None),
+            [each.key for each in page.due if each.at <= now],
+            min((each.at for each in page.due if each.at > now), default=None),
+            page.cursor,
         )
+
+    async def receiver_of(self, job_id: JobId) -> Receiver | None:
+        """Return whom a job's webhooks go to; None if that cannot be said, as sending will tell.
+
+        Raises:
+            Unavailable: it cannot be read now.
+        """
+        known = self._receivers.get(job_id)
+        if known is not None:
+            return known
+        await asyncio.sleep(0)  # many may be read in a row, and the event loop is others' as well
+        try:
+            receiver = await self._receiver_of(job_id)
+        except Unavailable:
+            raise
+        except Exception:
+            return None
+        self._receivers[job_id] = receiver
+        if len(self._receivers) > RECEIVERS:
+            del self._receivers[next(iter(self._receivers))]
+        return receiver
 
     async def send_due(self, may_go_on: Callable[[], bool] = lambda: True) -> datetime | None:
         """Send what is due now, in rounds, until nothing is left or ``may_go_on`` says no; return

@@ -7,14 +7,15 @@ import pytest
 
 from comfyq.aio.tasks import beside
 from comfyq.domain.errors import TableUnavailable
-from comfyq.edges.webhooks.loop import WebhookLoop
+from comfyq.domain.job import JobId
+from comfyq.edges.webhooks.loop import SHARE, WebhookLoop
 from comfyq.ports.webhooks import WebhookAnswer
 from comfyq.services.notify.due_webhooks import AT_ONCE
 from tests.webhook_lab import WebhookLab
 
 pytestmark = pytest.mark.anyio
 
-HANGING = "https://hanging.example/"
+HANGING = "https://hanging.example"
 OTHER = "https://other.example/"
 
 
@@ -28,7 +29,7 @@ class Receivers:
         self.came = asyncio.Condition()
 
     async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> WebhookAnswer:
-        if url == HANGING:
+        if url.startswith(HANGING):
             await self._note(hanging=1)
             await self.may_answer.wait()
         self.told.append(url)
@@ -64,11 +65,43 @@ async def test_a_receiver_that_hangs_holds_nobody_up() -> None:
         await receivers.until(told=6)
 
 
+async def test_any_number_of_deliveries_to_one_that_hangs_holds_nobody_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("comfyq.services.notify.due_webhooks.PAGE", 20)
+    lab, receivers = WebhookLab(), Receivers()
+    lab.services.webhook_post = receivers
+    for number in range(60):
+        await lab.ended(url=f"{HANGING}/{number}")
+    async with beside(looping(lab).run()):
+        await receivers.until(hanging=SHARE)
+        lab.clock.advance(2)
+        await lab.ended(url=OTHER)  # behind three pages of what has to wait
+        await receivers.until(told=1)
+        assert (receivers.told, receivers.hanging) == ([OTHER], SHARE)
+        receivers.may_answer.set()
+        await receivers.until(told=61)
+
+
+async def test_what_becomes_due_again_while_it_is_sent_is_sent_again() -> None:
+    lab, receivers = WebhookLab(), Receivers()
+    lab.services.webhook_post = receivers
+    async with beside(looping(lab).run()):
+        job = await lab.ended(url=HANGING)
+        await receivers.until(hanging=1)
+        told = await lab.delivery(job)
+        await lab.services.deliveries.redeliver(lab.owner, JobId(job.id), told.id)
+        for _ in range(20):  # the loop has looked, and passed it over
+            await asyncio.sleep(0)
+        receivers.may_answer.set()
+        await receivers.until(told=2)
+
+
 async def test_what_has_no_room_is_sent_when_there_is_some() -> None:
     lab, receivers = WebhookLab(), Receivers()
     lab.services.webhook_post = receivers
-    for _ in range(AT_ONCE + 2):
-        await lab.ended(url=HANGING)
+    for number in range(AT_ONCE + 2):
+        await lab.ended(url=f"{HANGING}:{8_000 + number}/")
     async with beside(looping(lab).run()):
         await receivers.until(hanging=AT_ONCE)
         receivers.may_answer.set()
@@ -92,6 +125,6 @@ async def test_a_table_that_is_away_is_asked_again() -> None:
         async with beside(looping(lab).run()):
             while failures:  # noqa: ASYNC110 - the table has no event
                 await asyncio.sleep(0)
-            lab.clock.advance(5)
+            lab.clock.advance(4)  # a doorbell is heard before the pause is over
             lab.services.delivery_deadlines.note(lab.clock.now())
             await receivers.until(told=1)
