@@ -164,6 +164,7 @@ class Services(WebhookServices):
             submission=self.submission,
             batches=self.batches,
             batch_submission=self.batch_submission,
+            announcer=self.announcer,
         )
 
     @cached_property

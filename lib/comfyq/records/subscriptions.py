@@ -103,7 +103,7 @@ class SubscriptionRecords:
         now_s: int,
         until: datetime | None = None,
     ) -> None:
-        """Store who follows a batch, with each of those of its jobs that go on."""
+        """Store who follows a batch, with each of those of its jobs that may still change."""
         common = {"endpoint": follower.connection.endpoint, "base_url": follower.base_url}
         groups = [job_ids[at : at + AT_ONCE] for at in range(0, len(job_ids), AT_ONCE)]
 
@@ -116,6 +116,23 @@ class SubscriptionRecords:
             await self._table.write(*puts, synced=False)
 
         await limited(GROUPS_AT_ONCE, range(len(groups)), write)
+
+    async def add_retry(self, job_id: JobId, *, retry_of: JobId) -> Sequence[Subscription]:
+        """Make who follows a job as one of a batch a follower of its retry too, for as long; return
+        these followers."""
+        items = [item for item in await self._of_job(retry_of) if "#" in _name(item)]
+
+        async def write(number: int) -> None:
+            part = items[number * AT_ONCE : (number + 1) * AT_ONCE]
+            puts = (
+                put
+                for item in part
+                for put in _puts(job_id, _subscription(_name(item), item), item, item["ttl"])
+            )
+            await self._table.write(*puts, synced=False)
+
+        await limited(GROUPS_AT_ONCE, range(-(-len(items) // AT_ONCE)), write)
+        return [_subscription(_name(item), item) for item in items]
 
     async def remove(self, job_id: JobId, follower: Subscription) -> None:
         await self._table.write(
@@ -184,10 +201,18 @@ class SubscriptionRecords:
         ]
 
     async def of_job(self, job_id: JobId) -> Sequence[Subscription]:
+        return [_subscription(_name(item), item) for item in await self._of_job(job_id)]
+
+    async def _of_job(self, job_id: JobId) -> Sequence[Item]:
         page = await self._table.query(
             "main", f"JOB#{job_id}", prefix=FOLLOWERS, limit=MAX_FOLLOWERS
         )
-        return [_subscription(item["sk"].removeprefix(FOLLOWERS), item) for item in page.items]
+        return page.items
+
+
+def _name(item: Item) -> str:
+    """Return whom a subscription of a job is of: a connection, or one and the batch it follows."""
+    return str(item["sk"]).removeprefix(FOLLOWERS)
 
 
 def _held(key_id: str, connection: Connection, ttl: int) -> Item:
@@ -216,7 +241,7 @@ def _puts(job_id: JobId, follower: Subscription, common: Item, ttl: int) -> tupl
     """Return what stores a subscription."""
     of_job, of_connection = _keys(_place(job_id, follower.batch), follower.connection.id)
     return (
-        Put({"pk": of_job[0], "sk": of_job[1], **common, "ttl": ttl}),
+        Put({**common, "pk": of_job[0], "sk": of_job[1], "ttl": ttl}),
         Put({"pk": of_connection[0], "sk": of_connection[1], "ttl": ttl}),
     )
 

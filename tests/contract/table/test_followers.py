@@ -43,3 +43,17 @@ async def test_a_batch_is_followed_by_way_of_its_jobs(table: Table, clock: Manua
     assert [await followers(each) for each in JOBS[:3]] == [{TWO}, set(), {TWO}]
     await records.disconnect(SOCKET.id)
     assert [await followers(each) for each in JOBS] == [set()] * 25
+
+
+async def test_who_follows_a_batch_by_a_job_follows_its_retry(
+    table: Table, clock: ManualClock
+) -> None:
+    records, now_s = SubscriptionRecords(table), int(clock.now().timestamp())
+    job_id, retry = JOBS[:2]
+    await records.add(job_id, PLAIN, now_s=now_s)
+    assert await records.add_retry(retry, retry_of=job_id) == []
+    await records.add_batch([job_id], of_batch(ONE), now_s=now_s)
+    assert await records.add_retry(retry, retry_of=job_id) == [of_batch(ONE)]
+    assert await records.of_job(retry) == [of_batch(ONE)]
+    await records.remove_batch(SOCKET.id, ONE)
+    assert await records.of_job(retry) == []

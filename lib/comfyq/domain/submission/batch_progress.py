@@ -18,7 +18,7 @@ class BatchProgress:
     size: int  # requests
     counts: Mapping[str, int]  # requests by the status of their job, or "refused" or "gone"
     progress: float  # mean of its requests
-    seq: int  # sum of its jobs' versions: grows with each change
+    seq: int  # sum of its jobs' versions: grows with each change, falls if one of them is deleted
 
     @property
     def done(self) -> bool:

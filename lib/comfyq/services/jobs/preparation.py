@@ -19,6 +19,8 @@ from comfyq.services.jobs.result_cache import ResultCache
 from comfyq.services.jobs.webhook_choice import WebhookChoice
 from comfyq.telemetry.tracing import tracing
 
+CHANGES_OF_ENDED = 10  # that a failed job may see: that its end was announced, its deletion
+
 
 @dataclass(frozen=True, slots=True)
 class PreparedJob:
@@ -120,7 +122,8 @@ class Preparation:
         spec = await self._input_files.settle_again(
             caller, retry.spec, needed_for=job.limits.longest
         )
-        return PreparedJob(job, spec)
+        # A batch shows it in the earlier job's place: the sum of its versions must not fall.
+        return PreparedJob(replace(job, version=earlier.version + CHANGES_OF_ENDED), spec)
 
     async def rehearse(self, caller: Caller, request: Request) -> AdmittedRequest:
         """Check a request as ``prepare`` does, storing nothing; raises what ``prepare`` raises."""

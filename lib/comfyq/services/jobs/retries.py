@@ -18,6 +18,7 @@ from comfyq.services.jobs.batch_submission import BatchAccepted, BatchSubmission
 from comfyq.services.jobs.batches import Batches, BatchState
 from comfyq.services.jobs.queries import JobQueries
 from comfyq.services.jobs.submission import Submission
+from comfyq.services.notify.announcer import Announcer
 
 AT_ONCE = 10  # jobs of a batch that are read at the same time
 
@@ -32,6 +33,7 @@ class Retries:
         submission: Submission,
         batches: Batches,
         batch_submission: BatchSubmission,
+        announcer: Announcer,
     ) -> None:
         self._queries = queries
         self._jobs = jobs
@@ -39,6 +41,7 @@ class Retries:
         self._submission = submission
         self._batches = batches
         self._batch_submission = batch_submission
+        self._announcer = announcer
 
     async def retry(
         self, caller: Caller, job_id: JobId, *, idempotency_key: str | None = None
@@ -59,10 +62,12 @@ class Retries:
             return await stored_answer(self._jobs, newest, replayed=True)
         retry = await self._retry_of(newest, asked=job.id)
         try:
-            return await self._submission.submit(caller, retry, idempotency_key=idempotency_key)
+            accepted = await self._submission.submit(caller, retry, idempotency_key=idempotency_key)
         except AlreadyRetried as earlier:
             other = await self._jobs.get(earlier.job_id)
             return await stored_answer(self._jobs, other, replayed=True)
+        await self._announcer.retried(accepted.job)
+        return accepted
 
     async def retry_batch(
         self, caller: Caller, batch_id: BatchId, *, idempotency_key: str | None = None
@@ -90,13 +95,16 @@ class Retries:
                 return await self._stored(caller, *state.retried_in)
             raise _nothing_to_retry(state)
         retries = await limited(AT_ONCE, failed, lambda n: self._retry_of(failed[n]))
-        return await self._batch_submission.submit(
+        accepted = await self._batch_submission.submit(
             caller,
             [retries[n] for n in failed],
             digest=digest,
             idempotency_key=idempotency_key,
             retried=_retried(state.batch, list(failed)),
         )
+        made = accepted.jobs
+        await limited(AT_ONCE, made, lambda n: self._announcer.retried(made[n].job))
+        return accepted
 
     async def _retry_of(self, job: Job, *, asked: JobId | None = None) -> Retry:
         return retry_of(job, await self._jobs.spec(job.id), asked=asked)

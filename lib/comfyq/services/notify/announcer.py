@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from functools import partial
 
 from comfyq.domain import job as jobs
@@ -57,6 +58,17 @@ class Announcer:
             return await self.post(job, await self._followers.of_job(job.id))
         except DomainError:
             return False  # the followers could not be read
+
+    async def retried(self, retry: Job) -> None:
+        """Let who follows the batch of a job follow the retry that has taken its place, and tell
+        them how that is by then. Not done if the table is away: the retry is stored all the same.
+        """
+        if retry.retry_of is None:
+            return
+        with suppress(DomainError):
+            followers = await self._followers.add_retry(retry.id, retry_of=retry.retry_of)
+            if followers:  # read after they were stored: each later change is posted to them
+                await self.post(await self._records.get(retry.id), followers)
 
     async def announce_end(self, job: Job) -> Job:
         """Post a job's end and record that it was posted; the reaper repeats it after a crash.

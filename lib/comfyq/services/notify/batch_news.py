@@ -13,9 +13,10 @@ from datetime import datetime, timedelta
 
 from comfyq.aio.tasks import limited
 from comfyq.domain.errors import BatchNotFound, DomainError, JobNotFound
-from comfyq.domain.job import Job, JobId
+from comfyq.domain.job import Job, JobId, JobStatus
 from comfyq.domain.submission.batch import Batch, BatchId
 from comfyq.domain.submission.batch_progress import BatchProgress, progress_of
+from comfyq.domain.submission.retry import UNSUCCESSFUL
 from comfyq.ports.clock import Clock
 from comfyq.records.batches import BatchRecords, member_id
 from comfyq.records.jobs import JobRecords
@@ -33,21 +34,24 @@ RenderBatch = Callable[[BatchProgress], bytes]
 
 @dataclass(slots=True)
 class Known:
-    """What this process knows of a batch; an end that it has read is not read again."""
+    """What this process knows of a batch; a job that has succeeded is not read again, and counts
+    as what it was if it is deleted. Others that have ended are: they may be tried again."""
 
     batch: Batch
     read_at: datetime
-    ended: dict[int, Job] = field(default_factory=dict)  # by the index of the request
+    succeeded: dict[int, Job] = field(default_factory=dict)  # by the index of the request
+    failed: set[int] = field(default_factory=set)  # or was canceled, when it was last read
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     @property
-    def going(self) -> Sequence[int]:
-        """The requests whose job is not known to have ended, those that are run last first."""
-        return [index for index in reversed(self.batch.indexes) if index not in self.ended]
+    def open(self) -> Sequence[int]:
+        """The requests whose job may change: those that are run last first, failed ones last."""
+        left = [index for index in reversed(self.batch.indexes) if index not in self.succeeded]
+        return sorted(left, key=self.failed.__contains__)
 
     @property
     def pause(self) -> timedelta:
-        return max(LEAST_PAUSE, PAUSE_A_JOB * len(self.going))
+        return max(LEAST_PAUSE, PAUSE_A_JOB * len(self.open))
 
 
 class BatchNews:
@@ -74,6 +78,7 @@ class BatchNews:
         retry. Raises BatchNotFound."""
         known = Known(await self._batches.get(batch_id), self._clock.now())
         self._known[batch_id] = known
+        self._known.move_to_end(batch_id)
         if len(self._known) > MAX_KNOWN:
             self._known.popitem(last=False)
         return known.batch, await self._present(known)
@@ -127,16 +132,16 @@ class BatchNews:
 
     async def _goes_on(self, known: Known) -> bool:
         """Look for a job of a batch that has not ended: mostly the first one has not."""
-        for index in known.going:
+        for index in known.open:
             job = await self._newest(known, index)
             if job is not None and not job.status.terminal:
                 return True
         return False
 
     async def _present(self, known: Known) -> Mapping[int, Job]:
-        """Read the jobs that are not known to have ended."""
-        found = await limited(AT_ONCE, known.going, lambda index: self._newest(known, index))
-        return known.ended | {index: job for index, job in found.items() if job is not None}
+        """Read the jobs that may have changed."""
+        found = await limited(AT_ONCE, known.open, lambda index: self._newest(known, index))
+        return known.succeeded | {index: job for index, job in found.items() if job is not None}
 
     async def _newest(self, known: Known, index: int) -> Job | None:
         try:
@@ -144,6 +149,10 @@ class BatchNews:
             job = (await self._retries.newest(job)).job
         except JobNotFound:
             return None
-        if job.status.terminal:
-            known.ended[index] = job
+        if job.status in UNSUCCESSFUL:
+            known.failed.add(index)
+        else:
+            known.failed.discard(index)
+        if job.status == JobStatus.SUCCEEDED and not job.end_pending:  # its version is the last one
+            known.succeeded[index] = job
         return job

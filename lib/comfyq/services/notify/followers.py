@@ -17,6 +17,10 @@ class Followers:
         """Read who follows a job, or a batch that it is of."""
         return await self._subscriptions.of_job(job_id)
 
+    async def add_retry(self, job_id: JobId, *, retry_of: JobId) -> Sequence[Subscription]:
+        """Let who follows a batch by way of a job follow its retry too; return these followers."""
+        return await self._subscriptions.add_retry(job_id, retry_of=retry_of)
+
     async def post(self, job_id: JobId, follower: Subscription, frame: bytes) -> bool:
         """Post a frame to a follower of a job; False: it could not be reached now."""
         try:

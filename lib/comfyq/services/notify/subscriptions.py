@@ -17,6 +17,7 @@ from comfyq.domain.errors import (
 from comfyq.domain.job import Job, JobId
 from comfyq.domain.submission.batch import BatchId
 from comfyq.domain.submission.batch_progress import progress_of
+from comfyq.domain.submission.retry import UNSUCCESSFUL
 from comfyq.ports.clock import Clock
 from comfyq.ports.notifier import Connection
 from comfyq.records.batches import member_id
@@ -173,12 +174,15 @@ class Subscriptions:
         batch, jobs = await self._batch_news.read(batch_id)
         if batch.tenant != caller.tenant or caller.only_job is not None:
             raise BatchNotFound(f"there is no batch {batch_id}")
-        going = [job.id for job in jobs.values() if not job.status.terminal]
-        await self._subscriptions.add_batch(
-            going, follower, now_s=self._now_s(), until=caller.until
-        )
-        await self._require_key(follower.connection, caller)
-        progress = progress_of(*await self._batch_news.read(batch_id))  # misses no change, as above
+        followed: set[JobId] = set()
+        while more := _changeable(jobs) - followed:  # again if a retry was stored meanwhile
+            await self._subscriptions.add_batch(
+                sorted(more), follower, now_s=self._now_s(), until=caller.until
+            )
+            await self._require_key(follower.connection, caller)
+            followed |= more
+            batch, jobs = await self._batch_news.read(batch_id)  # misses no change, as above
+        progress = progress_of(batch, jobs)
         if since == progress.seq:
             return True
         return await self._batch_news.tell(progress, [follower], by=member_id(batch_id, 0))
@@ -227,3 +231,11 @@ class Subscriptions:
 
     def _now_s(self) -> int:
         return to_ms(self._clock.now()) // 1000
+
+
+def _changeable(jobs: Mapping[int, Job]) -> set[JobId]:
+    """Return the jobs of a batch that a follower has to follow: while one goes on, also those that
+    have failed, because a retry finds its followers by the job whose place it takes."""
+    going = {job.id for job in jobs.values() if not job.status.terminal}
+    failed = {job.id for job in jobs.values() if job.status in UNSUCCESSFUL}
+    return going | failed if going else set()

@@ -62,7 +62,7 @@ class BatchFrame(BaseModel):
     done: bool  # nothing of it changes any more, until it is tried again
     progress: float = Field(ge=0, le=1)  # mean of its requests
     counts: BatchCounts  # requests in each state
-    seq: int  # sum of that of its jobs: drop a frame with a smaller one than the last
+    seq: int  # sum of that of its jobs; if not `done`, drop a frame with less than the last one
 
 
 class ErrorFrame(BaseModel):

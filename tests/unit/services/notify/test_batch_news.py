@@ -9,7 +9,7 @@ import pytest
 
 from comfyq.bootstrap.services import Services
 from comfyq.domain import job as jobs
-from comfyq.domain.job import JobId
+from comfyq.domain.job import JobError, JobId
 from comfyq.ports.table import Item, Key
 from comfyq.services.notify.batch_news import LEAST_PAUSE, PAUSE_A_JOB
 from tests.access_lab import OTHER
@@ -128,6 +128,51 @@ async def test_whichever_process_stores_the_last_end_tells_it() -> None:
     await lab.announce(first)  # while it is known here that the other goes on
     await other.announcer.announce_end(last)
     assert lab.frames[-1]["done"]
+
+
+async def failed_and_tried_again(lab: BatchLab, job_id: JobId) -> JobId:
+    """Let a job fail, followers be told, and the job be tried again; return the retry."""
+    await lab.announce(await lab.fail(job_id, JobError("out-of-memory", "too large")))
+    return JobId(lab.client.post(f"/generate/{job_id}/retry").json()["id"])
+
+
+async def test_the_end_of_a_retry_is_the_end_of_the_batch() -> None:
+    lab = await socket_lab()
+    batch_id, job_ids = lab.batch(2)
+    await lab.send("subscribe", batch_id=batch_id)
+    lab.clock.advance(5)
+    retry = await failed_and_tried_again(lab, job_ids[0])
+    await lab.finish(job_ids[1])
+    assert not any(frame["done"] for frame in lab.frames), "the retry goes on"
+    other = Services(lab.services.settings, lab.services.ports)
+    ended = await lab.succeed(retry, output())
+    await other.announcer.announce_end(ended)
+    assert lab.frames[-1]["done"]
+    assert lab.frames[-1]["counts"]["completed"] == 2
+    seen = [frame["seq"] for frame in lab.frames]
+    assert seen == sorted(seen), "what is dropped as older by who follows"
+
+
+async def test_a_retry_is_followed_that_is_made_after_its_job_was_shown_as_failed() -> None:
+    lab = await socket_lab()
+    other = Services(lab.services.settings, lab.services.ports)
+    batch_id, job_ids = lab.batch(3)
+    await lab.send("subscribe", batch_id=batch_id)  # known here, with all that fails
+    lab.clock.advance(5)
+    broken = await lab.fail(job_ids[0], JobError("out-of-memory", "too large"))
+    await lab.announce(broken)
+    assert await connected(lab.sockets, "c2=", None) == (200, "")
+    body = json.dumps({"action": "subscribe", "batch_id": batch_id})
+    await lab.sockets.handle(event("subscribe", "c2=", body=body))
+    again = lab.client.post(f"/generate/batch/{batch_id}/retry").json()
+    [retry] = [item["job"]["id"] for item in again["items"]]
+    await lab.finish(job_ids[1])
+    await lab.finish(job_ids[2])
+    for socket in (SOCKET, "c2="):
+        assert not lab.notifier.frames(socket)[-1]["done"]
+    await other.announcer.announce_end(await lab.succeed(JobId(retry), output()))
+    for socket in (SOCKET, "c2="):
+        assert lab.notifier.frames(socket)[-1]["done"]
 
 
 async def test_who_has_seen_the_present_is_sent_what_is_newer_alone() -> None:
