@@ -37,6 +37,7 @@ MULTIPART_BYTES = 9 * 1024 * 1024  # boto3 sends more than 8 MB in parts
 DEADLINE_S = 20
 FORMER = WorkerId("former")
 CONNECTIONS = Right("execute-api:ManageConnections", "${WebSocketApi}/${Stage}/POST/@connections/*")
+JSON = {"content-type": "application/json"}  # and no idempotency key
 A_BATCH = json.dumps({"requests": [{"prompt": "a fox"}, {"prompt": 7}]})
 
 
@@ -49,6 +50,7 @@ def play(deployment: Deployment) -> None:
     _a_job_without_a_doorbell(deployment)
     _another_family_waits(deployment)
     _a_batch(deployment)
+    _a_followed_batch(deployment)
     _a_reuse(deployment)
     _a_deletion(deployment)
     files.play(deployment)
@@ -187,12 +189,37 @@ def _a_batch(deployment: Deployment) -> None:
         assert api("show", f"/generate/batch/{batch_id}")["statusCode"] == 200
         assert api("cancel", f"/generate/batch/{batch_id}")["statusCode"] == 202
         assert batch_id in api("list", "/generate/batch")["body"]
-        headers = {"content-type": "application/json"}  # and no idempotency key
         url = f"/generate/batch/{batch_id}/retry"
-        again = api("generate", url, body="{}", headers=headers)
+        again = api("generate", url, body="{}", headers=JSON)
         assert again["statusCode"] == 202, again["body"]
         batch_id = json.loads(again["body"])["batch_id"]
         assert api("cancel", f"/generate/batch/{batch_id}")["statusCode"] == 202
+
+
+def _a_followed_batch(deployment: Deployment) -> None:
+    """One of its jobs is canceled and tried again; a worker ends all of it."""
+    with deployment.role("ApiRole"):
+        body = json.dumps({"requests": [{"prompt": f"a hare, {n}"} for n in range(2)]})
+        answer = deployment.api()("generate", "/generate/batch", body=body, headers=JSON)
+        made = json.loads(answer["body"])
+        canceled, other = (item["job"]["id"] for item in made["items"])
+    with deployment.role("WebSocketRole"):
+        send = deployment.websocket()
+        assert send("connect", PRESENT, queryStringParameters=None)["statusCode"] == 200
+        body = json.dumps({"action": "subscribe", "batch_id": made["batch_id"]})
+        assert send("subscribe", PRESENT, body=body)["statusCode"] == 200
+    with deployment.role("ApiRole") as overhearing:
+        api = deployment.api()
+        assert api("cancel", f"/generate/{canceled}")["statusCode"] == 202
+        again = api("generate", f"/generate/{canceled}/retry", body="{}", headers=JSON)
+        assert again["statusCode"] == 202, again["body"]
+        assert Right("dynamodb:PutItem", "${Table.Arn}", "CONN#*") in overhearing.recording.rights
+    with deployment.role("WorkerPolicy") as overhearing:
+        for job_id in (other, json.loads(again["body"])["id"]):
+            deployment.work(_reached(job_id, JobStatus.SUCCEEDED))
+        assert Right("dynamodb:Query", "${Table.Arn}", "BATCH#*") in overhearing.recording.rights
+    with deployment.role("WebSocketRole"):
+        assert deployment.websocket()("disconnect", PRESENT)["statusCode"] == 200
 
 
 def _a_reuse(deployment: Deployment) -> None:

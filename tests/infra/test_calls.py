@@ -66,9 +66,12 @@ def test_the_record_has_the_rights_that_are_easily_forgotten() -> None:
 
 def test_who_runs_graphs_of_clients_reads_no_secret() -> None:
     """Custom nodes run beside a worker: its rights are those of an intruder, at worst."""
-    partitions = {right.partition for right in recorded()["WorkerPolicy"]}
-    assert not partitions & {"SECRET#*", "IDEM#*", "DEAD#*", "RATE#*", "UPLOAD#*", "BATCH#*"}
+    rights = recorded()["WorkerPolicy"]
+    partitions = {right.partition for right in rights}
+    assert not partitions & {"SECRET#*", "IDEM#*", "DEAD#*", "RATE#*", "UPLOAD#*"}
     assert not partitions & {"KEY", "TICKET#*", "SOCKETS#*"}
+    of_batches = {right.action for right in rights if right.partition == "BATCH#*"}
+    assert of_batches == {"dynamodb:GetItem", "dynamodb:Query"}, "what followers are told"
 
 
 def test_nobody_changes_what_the_audit_log_has() -> None:
