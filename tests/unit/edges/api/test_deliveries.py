@@ -1,13 +1,16 @@
 """What became of a job's webhooks, and the default of a tenant, over HTTP."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 from standardwebhooks import Webhook
 
 from comfyq.domain.webhook.events import ENDS
-from comfyq.ports.webhooks import WebhookUnsent
+from comfyq.local.limits.overload import OverloadGuard
+from comfyq.ports.webhooks import WebhookAnswer, WebhookUnsent
 from tests.api_lab import output
+from tests.asgi_client import AsgiClient
 from tests.webhook_lab import Posted, WebhookApiLab
 
 pytestmark = pytest.mark.anyio
@@ -122,3 +125,18 @@ def test_a_message_tries_the_default_out(lab: WebhookApiLab) -> None:
     }
     assert all(verified(lab, secret, each) for each in lab.receiver.posts)
     assert len({each.id for each in lab.receiver.posts}) == 2
+
+
+def test_a_receiver_that_is_tried_out_keeps_no_request_out(lab: WebhookApiLab) -> None:
+    lab.client.put("/webhooks", json={"url": URL})
+    guard = OverloadGuard(lab.app, most=1)
+    waiting: list[int] = []
+
+    async def post(url: str, headers: Mapping[str, str], body: bytes) -> WebhookAnswer:
+        waiting.append(guard.waiting)
+        return WebhookAnswer(204)
+
+    lab.receiver.post = post  # type: ignore[method-assign]
+    answer = AsgiClient(guard, base_url="http://lab:8000").post("/webhooks/test")
+    assert answer.json()["delivered"] is True
+    assert waiting == [0]

@@ -70,7 +70,7 @@ async def waited(request: Request, services: WaitServices, job: Job) -> tuple[Jo
 
 
 def unhurried(request: Request) -> None:
-    """Note that a request waits for a job from now on, and not for the server."""
+    """Note that a request waits for a job or a receiver from now on, and not for the server."""
     if leave := request.scope.get(UNHURRIED):
         leave()
 

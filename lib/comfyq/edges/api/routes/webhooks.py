@@ -2,12 +2,13 @@
 
 from typing import Annotated, Protocol
 
-from fastapi import Depends
+from fastapi import Depends, Request
 
 from comfyq.domain.audit import Actor
 from comfyq.domain.caller import Caller
 from comfyq.edges.api.authentication import Administrator
 from comfyq.edges.api.dependencies import require_json, services_of
+from comfyq.edges.api.following.waits import unhurried
 from comfyq.edges.api.responses import JSON_BODY
 from comfyq.edges.api.router import Router
 from comfyq.services.operations.tenant_webhooks import TenantWebhooks
@@ -62,8 +63,9 @@ async def rotate(services: Services, caller: Administrator) -> WebhookSecretsVie
 
 
 @router.post("/test")
-async def test(services: Services, caller: Administrator) -> WebhookTest:
+async def test(http: Request, services: Services, caller: Administrator) -> WebhookTest:
     """Send a message of type `webhook.test` there, once, and tell what came of it."""
+    unhurried(http)  # it is the receiver that is waited for
     return WebhookTest.of(await services.tenant_webhooks.test(caller.tenant))
 
 
