@@ -100,7 +100,7 @@ def test_no_secret_is_told_logged_or_stored(
         "COMFYQ_OUTPUTS_DIR": str(tmp_path / "outputs"),
         "COMFYQ_LOG_LEVEL": "debug",
     }
-    scopes = ("submit", "graph", "wait", "read", "cancel", "admin")
+    scopes = ("submit", "graph", "wait", "read", "cancel", "admin", "operator")
     made = command(
         tmp_path, "keys", "create", "a", *(f"--scope={each}" for each in scopes), env=env
     )

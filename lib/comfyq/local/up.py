@@ -1,6 +1,7 @@
 """The whole system in one process: API, sockets, reaper and workers."""
 
 import asyncio
+from collections import ChainMap
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
@@ -24,7 +25,6 @@ from comfyq.config import (
     PROJECT,
     Auth,
     Backend,
-    LimitSettings,
     Settings,
     resources_of,
     variables_of,
@@ -207,8 +207,8 @@ def exports_of(settings: Settings, url: str) -> dict[str, str]:
         names["PUBLIC_URL"] = settings.api.public_url
     if settings.outputs_dir is not None:
         names["COMFYQ_OUTPUTS_DIR"] = str(settings.outputs_dir.resolve())
-    if settings.limits != LimitSettings():  # workers keep most of them too
-        names |= variables_of(settings.limits)
+    kept_by_all = (settings.limits, settings.webhooks)  # by workers, and other servers
+    names |= ChainMap(*(variables_of(group) for group in kept_by_all if group != type(group)()))
     if settings.minio.endpoint is not None:
         names |= variables_of(settings.minio)
     if settings.api.takes_tokens:

@@ -71,8 +71,9 @@ async def test_what_an_older_version_stored_was_not_counted(
     item = dict(await table.get((f"ASSET#{old.id}", "META")) or {})
     del item["counted"]
     await table.write(Put(item))
-    kept = await records.renew(await records.get(old.id), expires_at=clock.now())
-    clock.advance(1)
+    until = old.expires_at + timedelta(seconds=1)
+    kept = await records.renew(await records.get(old.id), expires_at=until)
+    clock.advance(KEPT.total_seconds() + 2)
     condemned = await records.condemn(kept.id, clock.now())
     assert condemned is not None
     await records.remove(condemned)
