@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from comfyq import __version__
 from comfyq.adapters.fetching.addresses import Allowed, literal
 from comfyq.adapters.fetching.look_up import LookUp, SystemLookUp
+from comfyq.domain.webhook.urls import PORTS
 from comfyq.ports.webhooks import WebhookAnswer, WebhookUnsent
 
 TOTAL_S = 5.0  # with the look-up of its name
@@ -21,7 +22,6 @@ MAX_HEAD_BYTES = 16 * 1024
 MAX_INTERIM = 5  # answers before the one that counts, such as 103
 STATUS = re.compile(rb"HTTP/1\.[01] ([1-9]\d\d)(?: [^\r\n]*)?\r?\n")
 RETRY_AFTER = re.compile(rb"^retry-after:[ \t]*([^\r\n]{1,100})", re.IGNORECASE | re.MULTILINE)
-PORTS = {"http": 80, "https": 443}
 
 
 class HttpPoster:
