@@ -154,12 +154,14 @@ class WebhookLab(JobMoves):
 
     async def send(self) -> None:
         """Send what is due now."""
-        await self.services.due_webhooks.send_due()
+        await self.services.due_webhooks.send_round()
 
     async def send_all(self) -> None:
         """Send until nothing is to be sent any more, however long it takes."""
-        while (due := await self.services.due_webhooks.send_due()) is not None:
+        await self.send()
+        while (due := (await self.services.due_webhooks.look()).next_at) is not None:
             self.clock.set(max(due, self.clock.now()))
+            await self.send()
 
     async def deliveries(self, job: Job) -> Sequence[WebhookDelivery]:
         return await self.services.delivery_records.of_job(job.id)
@@ -188,7 +190,7 @@ class WebhookApiLab(ApiLab):
 
     async def told(self) -> list[tuple[str, str, str]]:
         """Send what is due, and return where it went, what it was and of which job."""
-        await self.services.due_webhooks.send_due()
+        await self.services.due_webhooks.send_round()
         bodies = [(each.url, json.loads(each.body)) for each in self.receiver.posts]
         self.receiver.posts.clear()
         return sorted((url, body["type"], body["data"]["id"]) for url, body in bodies)

@@ -57,7 +57,7 @@ def _webhooks_of(services: Services) -> Report:
 
     async def report() -> None:
         try:
-            await webhooks.send_due(lambda: False)
+            await webhooks.send_round()
         except DomainError as away:
             log.warning("webhooks_not_sent", reason=str(away))
 

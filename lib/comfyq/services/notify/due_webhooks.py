@@ -95,14 +95,9 @@ class DueWebhooks:
             del self._receivers[next(iter(self._receivers))]
         return receiver
 
-    async def send_due(self, may_go_on: Callable[[], bool] = lambda: True) -> datetime | None:
-        """Send what is due now, in rounds, until nothing is left or ``may_go_on`` says no; return
-        when the next one is due."""
-        while True:
-            outlook = await self.look()
-            tried = await limited(AT_ONCE, outlook.now, self.send_one)
-            if not any(tried.values()) or not may_go_on():
-                return outlook.next_at
+    async def send_round(self) -> None:
+        """Send what is due now, a page at most."""
+        await limited(AT_ONCE, (await self.look()).now, self.send_one)
 
     async def send_one(self, key: DeliveryKey) -> bool:
         """Send a delivery if it is due, and return whether it was tried: one that cannot be sent

@@ -69,7 +69,7 @@ async def test_a_webhook_is_sent_once_more_under_its_id(lab: WebhookApiLab) -> N
     for each in (refused, dropped):
         again = lab.client.post(f"/generate/{job_id}/deliveries/{each['id']}/redeliver")
         assert (again.status_code, again.json()["status"]) == (202, "pending")
-    await lab.services.due_webhooks.send_due()
+    await lab.services.due_webhooks.send_round()
     assert {each.id for each in lab.receiver.posts} == {refused["id"], dropped["id"]}
     assert {each["status"] for each in deliveries(lab, job_id)} == {"delivered"}
     missing = lab.client.post(f"/generate/{job_id}/deliveries/msg_1/redeliver")
@@ -102,7 +102,7 @@ async def test_secrets_overlap_for_a_day(lab: WebhookApiLab) -> None:
     for at, signs in ((0, True), (DAY_S, False)):
         lab.clock.advance(at)
         lab.submit(webhook_url=URL, webhook_events=["queued"])
-        await lab.services.due_webhooks.send_due()
+        await lab.services.due_webhooks.send_round()
         posted = lab.receiver.posts.pop()
         assert verified(lab, new["secret"], posted)
         assert verified(lab, old["secret"], posted) is signs

@@ -27,7 +27,7 @@ def lab() -> WebhookApiLab:
 async def test_a_webhook_has_the_job_as_it_is_shown(lab: WebhookApiLab) -> None:
     job_id = lab.submit(webhook_url=URL)["id"]
     await lab.succeed(job_id, output())
-    await lab.services.due_webhooks.send_due()
+    await lab.services.due_webhooks.send_round()
     told, shown = json.loads(lab.receiver.posts[0].body)["data"], lab.show(job_id)
     assert told["urls"].pop("events") == f"{shown['urls']['self']}/events"
     assert shown["urls"].pop("events") is None, "the application in memory holds nothing open"
