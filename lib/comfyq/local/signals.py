@@ -40,6 +40,9 @@ def on_stop(call: Callable[[], None]) -> Iterator[None]:
         handler = before[signal.Signals(number)]
         if callable(handler):
             handler(number, frame)
+        elif handler is signal.SIG_DFL:  # it ends the process
+            signal.signal(number, signal.SIG_DFL)
+            signal.raise_signal(number)
 
     for number in STOPPING:
         signal.signal(number, handle)

@@ -31,7 +31,7 @@ class Told:
 
     reasons: Mapping[str, str] = field(default_factory=dict)
     at_s: int = 0  # when they changed (epoch seconds)
-    settled: bool = True  # no follower has older reasons any more, also none who came about then
+    settled: bool = True  # each follower was told these, also whoever came while they changed
 
 
 class FollowedJobRecords:
