@@ -78,12 +78,15 @@ class Uploads:
             TooLarge: the file has more than ``max_bytes``, or is a picture of more pixels than a
                 job takes.
             UploadsFull: the tenant's files would have more than they may have together.
-            DataBeingDeleted: all data of the tenant is being deleted.
+            DataBeingDeleted: all data of the tenant is being deleted, or was meanwhile.
             AssetsUnavailable, TableUnavailable: nothing was stored.
         """
         await self._limits.require_open(caller.tenant)
+        began = self._clock.now()
         spooled = await self._spool.save("upload", self._limited(chunks))
         try:
+            now = self._clock.now()
+            await self._limits.require_kept(caller.tenant, since=began, now=now)
             until = await self._until(caller.tenant, needed_for)
             for _ in range(TRIES):
                 stored = await self._records.with_content(caller.tenant, spooled.blake3)

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from datetime import datetime
 
 from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import DataBeingDeleted
 from comfyq.domain.tenant import Limits, Tenant
-from comfyq.services.limits.known_tenants import KnownTenants
+from comfyq.services.limits.known_tenants import READ_EVERY, KnownTenants
 
 SETTINGS: Mapping[str, str] = {  # that set each limit
     "requests_per_minute": "COMFYQ_REQUESTS_PER_MINUTE",
@@ -52,6 +53,24 @@ class TenantLimits:
         if self._last is None or self._last[0] is not said:  # each request asks several times
             self._last = said, self._settings.beside(said.limits)
         return self._last[1]
+
+    async def require_kept(self, tenant: TenantId, *, since: datetime, now: datetime) -> None:
+        """Let a tenant store what it has been sending ``since`` then. What was sent quickly was let
+        in while no deletion could end, so that one that goes on finds it.
+
+        Raises:
+            DataBeingDeleted: all that it has is being deleted, or was meanwhile.
+            TableUnavailable.
+        """
+        if now - since < READ_EVERY:
+            return
+        self._tenants.forget(tenant)
+        await self.require_open(tenant)
+        deletion = (await self._tenants.get(tenant)).deletion
+        if deletion is not None and deletion.ended_at is not None and deletion.ended_at >= since:
+            raise DataBeingDeleted(
+                f"all data of tenant {tenant} was deleted while the file was sent; send it again"
+            )
 
     async def require_open(self, tenant: TenantId) -> None:
         """Let a tenant store something new, as far as was read of it in the last half minute.

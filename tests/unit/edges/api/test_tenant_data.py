@@ -1,5 +1,6 @@
 """The deletion of all data of a tenant, as its administrators ask for it."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -54,6 +55,23 @@ async def test_it_is_accepted_and_its_progress_shown(lab: AccessLab) -> None:
     again = lab.ask("DELETE", DATA, key).json()
     assert (again["status"], again["deleted"]) == ("running", {})
     assert again["begun_at"] >= ended["ended_at"]
+
+
+async def test_a_file_that_was_being_sent_meanwhile_is_not_stored_after_it(lab: AccessLab) -> None:
+    key = await lab.key()
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield b"half of it"
+        assert lab.ask("DELETE", DATA, key).status_code == 202
+        lab.clock.advance(LETS_IN.total_seconds())
+        for _ in range(2):
+            await lab.reaper.reap()
+        assert shown(lab, key)["status"] == "ended"
+        yield b" and the rest"
+
+    with pytest.raises(DataBeingDeleted, match="send it again"):
+        await lab.services.uploads.add(OWNER, slowly(), filename="a.png", content_type="image/png")
+    assert lab.assets.stored == {}
 
 
 async def test_a_running_job_is_stopped_first(lab: AccessLab) -> None:
