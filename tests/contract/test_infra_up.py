@@ -161,7 +161,7 @@ def test_the_project_is_deployed_as_far_as_it_goes(tmp_path: Path) -> None:
         ]  # fmt: skip
     assert [each["changed"] for each in message] == [True, False]
     assert set(message[0]["left_out"]) == {"NoLiveWorker"}
-    assert len(message[0]["made"]) == 53
+    assert len(message[0]["made"]) == 61
     assert message[0]["made"] == message[1]["made"]
     assert len(message[0]["mended"]) == 2
     assert message[1]["mended"] == []

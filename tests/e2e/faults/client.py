@@ -24,14 +24,15 @@ def until(
     what: str,
     *,
     within_s: float = DEADLINE_S,
-    otherwise: Callable[[], object] = str,
+    otherwise: Callable[[], object] | None = None,
 ) -> float:
     """Wait for a condition; how many seconds that took. ``otherwise`` is asked, if it never holds,
     what there is instead."""
     began = time.monotonic()
     while not condition():
         if time.monotonic() - began > within_s:
-            raise AssertionError(f"after {within_s:g} s still not: {what}; {otherwise()}")
+            instead = "" if otherwise is None else f"; it is {otherwise()}"
+            raise AssertionError(f"after {within_s:g} s still not: {what}{instead}")
         time.sleep(POLL_S)
     return time.monotonic() - began
 
@@ -130,7 +131,7 @@ class Client:
             seen.update(self.show(job_id))
             return condition(seen)
 
-        until(holds, f"{what}; it is {seen}")
+        until(holds, what, otherwise=lambda: seen)
         return seen
 
     def running(self, job_id: str) -> Json:

@@ -123,7 +123,7 @@ def test_frozen_and_woken_while_another_goes_on_with_its_prompt(
 ) -> None:
     """Both drive one ComfyUI: the woken one leaves the prompt alone that is in use."""
     frozen = lab.worker(comfy, worker_id=(sleeper := new_name("frozen")))
-    job = lab.client.submit(seconds=9.0, ticks=90)
+    job = lab.client.submit(seconds=15.0, ticks=150)  # it still runs when the other has begun
     lab.client.running(job)
     froze = lab.freeze(frozen)
     lab.worker(comfy, worker_id=(helper := new_name("other")))

@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute
 from comfyq.edges.api.authentication import scopes_of
 from comfyq.edges.api.forms import add_forms
 from comfyq.edges.api.responses import problems
-from comfyq.wire.generate.frames import BatchFrame, ProgressFrame
+from comfyq.wire.generate.frames import BatchFrame, PreviewFrame, ProgressFrame
 from comfyq.wire.generate.jobs import JobUrls, JobView
 from comfyq.wire.problems import Problem
 
@@ -34,7 +34,7 @@ SCHEMES = {
     "apiKey": {"type": "apiKey", "in": "header", "name": "X-API-Key"},
 }
 
-REFERRED: Sequence[type[BaseModel]] = (Problem, ProgressFrame, BatchFrame)
+REFERRED: Sequence[type[BaseModel]] = (Problem, ProgressFrame, PreviewFrame, BatchFrame)
 
 EXAMPLE_ID = "5f0c8a1e-3f5b-4a52-9d0e-7c1f2b9a6d34"
 EXAMPLE_URL = f"http://localhost:8000/generate/{EXAMPLE_ID}"

@@ -104,6 +104,15 @@ async def test_who_comes_back_is_told_what_is_newer_and_nothing_else(
     assert [each["frame"]["status"] for each in reader.events][1:] == ["completed"]
 
 
+@pytest.mark.parametrize("event_id", ["", "x", "-1", "1.5", "²", "9" * 400])
+async def test_what_is_no_event_s_id_counts_as_none(lab: EventLab, event_id: str) -> None:
+    job = await lab.succeed((await lab.submitted()).id, output())
+    seen = {"Last-Event-ID": event_id}
+    async with reading(lab.app, path_of(job), headers=seen) as reader:
+        await reader.end()
+    assert [each["frame"]["status"] for each in reader.events] == ["completed"]
+
+
 async def test_who_missed_something_is_told_the_present_at_once(lab: EventLab) -> None:
     job = await lab.start((await lab.submitted()).id)
     seen = {"Last-Event-ID": str(job.version - 1)}

@@ -30,12 +30,11 @@ Since = Annotated[
     Query(ge=0, le=MAX_SEQ, description="`seq` of the last frame that you have seen."),
 ]
 LastEventId = Annotated[
-    int | None,
+    str | None,
     Header(
         alias="Last-Event-ID",
-        ge=0,
-        le=MAX_SEQ,
-        description="`id` of the last event that you have seen; browsers send it by themselves.",
+        description="`id` of the last event that you have seen; browsers send it by themselves. "
+        "What is no id counts as none: a browser that is refused does not come back.",
     ),
 ]
 
@@ -49,12 +48,13 @@ ELSEWHERE = (
 )
 
 
-def events(frame: str) -> dict[int | str, dict[str, Any]]:
+def events(*frames: str) -> dict[int | str, dict[str, Any]]:
     """Describe the answers of a route that streams frames."""
+    shapes = [{"$ref": f"#/components/schemas/{frame}"} for frame in frames]
     data = {
         "type": "string",
         "contentMediaType": "application/json",
-        "contentSchema": {"$ref": f"#/components/schemas/{frame}"},
+        "contentSchema": {"anyOf": shapes} if len(shapes) > 1 else shapes[0],
     }
     schema = {  # of each event, as OpenAPI 3.2 has it
         "type": "object",
@@ -123,8 +123,14 @@ async def streaming_of(
     since: Since = None,
     last_event_id: LastEventId = None,
 ) -> Streaming:
-    seen = max(since or 0, last_event_id or 0)
+    seen = max(since or 0, _seq_of(last_event_id or ""))
     return Streaming(http, await services_of(http), caller, seen)
+
+
+def _seq_of(event_id: str) -> int:
+    """Return the ``seq`` that an event's id is, or 0."""
+    is_one = event_id.isascii() and event_id.isdigit() and len(event_id) <= len(str(MAX_SEQ))
+    return min(int(event_id), MAX_SEQ) if is_one else 0
 
 
 Streams = Annotated[Streaming, Depends(streaming_of)]
@@ -135,7 +141,7 @@ router = Router[EventServices](prefix=GENERATE, tags=["events"])
 @router.get(
     "/{job_id}/events",
     response_class=Response,
-    responses=problems(404, 501) | events("ProgressFrame"),
+    responses=problems(404, 501) | events("ProgressFrame", "PreviewFrame"),
 )
 async def of_job(
     streaming: Streams, job_id: JobIdInPath, previews: WithPreviews = False
