@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from socket import gethostname
+from time import monotonic
 from zlib import crc32
 
 from comfyq.adapters.filesystem.lock import (
@@ -20,6 +21,9 @@ from comfyq.config import Settings
 from comfyq.domain.job import WorkerId
 
 SLOTS = 64  # workers of one ComfyUI on one machine
+RESTART_S = (
+    10.0  # so long may it take to release a dead worker's jobs, whose id is locked meanwhile
+)
 
 
 class WorkerIdTaken(Exception):
@@ -64,9 +68,10 @@ def take_identity(settings: Settings, *, engine: str) -> OwnFolder:
     for name in names:
         path = settings.data_dir / "workers" / name
         try:
-            own = OwnFolder(WorkerId(name), path, hold(path / "lock"))
+            own = OwnFolder(WorkerId(name), path, _held(path / "lock", again=bool(wanted)))
         except AlreadyHeld:
             continue
+        os.pwrite(own.lock.descriptor, f"{os.getpid():<10}".encode(), 0)
         own.shown.touch()
         return own
     raise WorkerIdTaken(
@@ -102,6 +107,18 @@ def worker_processes(settings: Settings) -> Sequence[int | None]:
 def any_shown(settings: Settings) -> bool:
     """Return whether the table may have the heartbeat of a worker of this data directory."""
     return any((settings.data_dir / "workers").glob("*/shown"))
+
+
+def _held(path: Path, *, again: bool) -> Lock:
+    """Lock an id; with ``again``, wait while a process that is not its worker has it."""
+    deadline = monotonic() + RESTART_S
+    while True:
+        try:
+            return hold(path)
+        except AlreadyHeld:
+            is_worker_s = str(holder_of(path)) == path.read_text().strip()
+            if not again or is_worker_s or monotonic() > deadline:
+                raise
 
 
 def _names(settings: Settings, engine: str) -> list[str]:

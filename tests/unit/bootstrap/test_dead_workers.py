@@ -1,13 +1,15 @@
 """Workers of a data directory whose processes were killed."""
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from threading import Timer
 
 import pytest
 
-from comfyq.bootstrap.identity import OwnFolder, take_identity
+from comfyq.bootstrap.identity import OwnFolder, WorkerIdTaken, take_identity
 from comfyq.bootstrap.services import Services
 from comfyq.bootstrap.worker import evict_dead_workers, remove_dead_workers
 from comfyq.domain.errors import TableUnavailable
@@ -54,6 +56,21 @@ async def test_the_dead_are_removed_and_the_living_are_not(
     await remove(services)
     assert await live(services) == sorted([other.worker, far.worker])
     other.lock.release()
+
+
+async def test_an_id_is_waited_for_while_its_dead_worker_is_looked_after(
+    services: Services,
+) -> None:
+    settings = services.settings
+    named = replace(settings, worker=replace(settings.worker, worker_id="gpu"))
+    first = take_identity(named, engine="one")
+    with pytest.raises(WorkerIdTaken):
+        take_identity(named, engine="one")
+    file = first.path / "lock"
+    file.write_text("1")  # as if another process had been it
+    Timer(0.5, first.lock.release).start()
+    take_identity(named, engine="one").lock.release()
+    assert file.read_text().strip() == str(os.getpid())
 
 
 async def test_a_predecessor_that_starts_again_is_not_removed(services: Services) -> None:
