@@ -21,9 +21,7 @@ from comfyq.config import Settings
 from comfyq.domain.job import WorkerId
 
 SLOTS = 64  # workers of one ComfyUI on one machine
-RESTART_S = (
-    10.0  # so long may it take to release a dead worker's jobs, whose id is locked meanwhile
-)
+RESTART_S = 10.0  # how long a dead worker's id may be locked while its jobs are released
 
 
 class WorkerIdTaken(Exception):

@@ -13,6 +13,7 @@ from comfyq.domain.job import JobId
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.literals import QueueAttributeNameType
     from mypy_boto3_sqs.type_defs import MessageTypeDef
 
 MAX_ENTRIES = 10  # of a batch [1]
@@ -28,6 +29,11 @@ LAPSED = frozenset(
         "AWS.SimpleQueueService.MessageNotInflight",
     }
 )
+
+VISIBLE: "QueueAttributeNameType" = "ApproximateNumberOfMessages"
+IN_FLIGHT: "QueueAttributeNameType" = "ApproximateNumberOfMessagesNotVisible"
+DELAYED: "QueueAttributeNameType" = "ApproximateNumberOfMessagesDelayed"
+COUNTS = (VISIBLE, IN_FLIGHT, DELAYED)
 
 
 class Received(NamedTuple):
@@ -83,16 +89,7 @@ class Calls:
 
     def count(self) -> int:
         """Count the messages that are visible, received or delayed; SQS itself does so roughly."""
-        with translated():
-            answer = self._client().get_queue_attributes(
-                QueueUrl=self._url,
-                AttributeNames=[
-                    "ApproximateNumberOfMessages",
-                    "ApproximateNumberOfMessagesNotVisible",
-                    "ApproximateNumberOfMessagesDelayed",
-                ],
-            )
-        return sum(map(int, answer.get("Attributes", {}).values()))
+        return sum(counts_of(self._client(), self._url).values())
 
     def delete(self, receipt: str) -> None:
         with translated(tolerated=LAPSED):
@@ -103,6 +100,14 @@ class Calls:
             self._client().change_message_visibility(
                 QueueUrl=self._url, ReceiptHandle=receipt, VisibilityTimeout=math.ceil(seconds)
             )
+
+
+def counts_of(client: "SQSClient", url: str) -> "dict[QueueAttributeNameType, int]":
+    """Return how many messages a queue has of each kind of COUNTS."""
+    with translated():
+        answer = client.get_queue_attributes(QueueUrl=url, AttributeNames=COUNTS)
+    attributes = answer.get("Attributes", {})
+    return {name: int(attributes.get(name, 0)) for name in COUNTS}
 
 
 @contextmanager

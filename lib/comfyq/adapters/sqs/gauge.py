@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from anyio import to_thread
 
-from comfyq.adapters.sqs.calls import LAPSED, translated
+from comfyq.adapters.sqs.calls import IN_FLIGHT, LAPSED, VISIBLE, counts_of, translated
 from comfyq.ports.gauge import Depth
 
 if TYPE_CHECKING:
@@ -30,19 +30,8 @@ class SqsGauge:
         await to_thread.run_sync(self._try_receive)
 
     def _depth(self) -> Depth:
-        with translated():
-            answer = self._client().get_queue_attributes(
-                QueueUrl=self._url,
-                AttributeNames=[
-                    "ApproximateNumberOfMessages",
-                    "ApproximateNumberOfMessagesNotVisible",
-                ],
-            )
-        counts = answer["Attributes"]
-        return Depth(
-            waiting=int(counts["ApproximateNumberOfMessages"]),
-            in_flight=int(counts["ApproximateNumberOfMessagesNotVisible"]),
-        )
+        counts = counts_of(self._client(), self._url)
+        return Depth(waiting=counts[VISIBLE], in_flight=counts[IN_FLIGHT])
 
     def _try_receipts(self) -> None:
         with translated(tolerated=LAPSED):

@@ -1,6 +1,7 @@
 """``comfyq webhooks``, which work on the table itself: who is told of a tenant's jobs by default,
 and what signs it."""
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated
 
 import typer
@@ -75,10 +76,7 @@ def secret(
 ) -> None:
     """Print the secret that signs a tenant's webhooks, for whoever receives them."""
     of = tenant_of(tenant)
-    secrets = on_table(
-        data_dir, opened_webhooks, lambda webhooks: webhooks.secrets(of, by=operator())
-    )
-    _print_secrets(secrets, as_json=as_json)
+    _print_secrets(lambda webhooks: webhooks.secrets(of, by=operator()), data_dir, as_json=as_json)
 
 
 def rotate(
@@ -86,10 +84,7 @@ def rotate(
 ) -> None:
     """Make a new secret, and print it. For a day, the one before signs as well."""
     of = tenant_of(tenant)
-    secrets = on_table(
-        data_dir, opened_webhooks, lambda webhooks: webhooks.rotate(of, by=operator())
-    )
-    _print_secrets(secrets, as_json=as_json)
+    _print_secrets(lambda webhooks: webhooks.rotate(of, by=operator()), data_dir, as_json=as_json)
 
 
 def try_out(
@@ -136,8 +131,10 @@ def _print(view: WebhookView, *, as_json: bool) -> None:
             typer.echo(f"  paused: it is tried next at {each.paused_until:%Y-%m-%d %H:%M:%S}Z")
 
 
-def _print_secrets(secrets: WebhookSecrets, *, as_json: bool) -> None:
-    view = WebhookSecretsView.of(secrets)
+def _print_secrets(
+    ask: Callable[[TenantWebhooks], Awaitable[WebhookSecrets]], data_dir: DataDir, *, as_json: bool
+) -> None:
+    view = WebhookSecretsView.of(on_table(data_dir, opened_webhooks, ask))
     if as_json:
         print_json(view.model_dump(mode="json"))
         return
