@@ -90,7 +90,7 @@ class Process:
         self.ready = json.loads(output.splitlines()[0])
         if self.arguments[0] == "up":
             published = dict(read_runtime(self.data_dir))
-            published.pop(COMFYUI_URLS)  # no variable
+            published.pop(COMFYUI_URLS, None)  # no variable; what stands in for AWS has none
             self.exports = published
 
     def signal(self, number: signal.Signals) -> None:

@@ -10,6 +10,7 @@ from comfyq.domain.graph.graph import MAX_NODES
 
 MAX_SIZE = 50_000  # nodes, inputs and outputs
 MAX_DEPTH = 20
+NESTED = f"its subgraphs are nested over {MAX_DEPTH} levels deep"
 OWN = "-1"  # in a list of promoted widgets: an input of the subgraph itself
 
 
@@ -36,6 +37,16 @@ class SubgraphScope:
         return self.prefix + node
 
 
+@dataclass(frozen=True, slots=True)
+class _Extent:
+    """What one use of a diagram comes to, with all that is in its subgraphs."""
+
+    size: int  # nodes, inputs and outputs
+    nodes: int  # in the converted graph
+    scopes: int
+    depth: int  # levels of subgraphs
+
+
 def scopes_of(file: EditorFile, made: Mapping[int, int]) -> list[SubgraphScope]:
     """List the file's own scope and that of every active subgraph.
 
@@ -44,34 +55,61 @@ def scopes_of(file: EditorFile, made: Mapping[int, int]) -> list[SubgraphScope]:
     Raises:
         TooManyNodes: there would be more than a graph may have, or they nest too deep.
     """
+    _refuse_too_many(_extent(file.root, file, made, {}, 0))
     root = SubgraphScope(file.root)
-    scopes, waiting, size, nodes = list[SubgraphScope](), deque([root]), file.root.size, 0
+    scopes, waiting = list[SubgraphScope](), deque([root])
     while waiting:
-        if size > MAX_SIZE:
-            raise TooManyNodes(
-                f"it has over {MAX_SIZE} nodes, inputs and outputs with those of its subgraphs"
-            )
-        scope = waiting.popleft()
-        nodes += made[id(scope.diagram)]
-        if max(nodes, len(scopes)) > MAX_NODES:
-            raise TooManyNodes(
-                f"with what is in its subgraphs it makes over {MAX_NODES} nodes, the most of a "
-                "graph; split it"
-            )
-        if scope.depth > MAX_DEPTH:
-            raise TooManyNodes(f"its subgraphs are nested over {MAX_DEPTH} levels deep")
-        scopes.append(scope)
-        for child in _children(scope, file):
-            size += child.diagram.size
-            waiting.append(child)
+        scopes.append(scope := waiting.popleft())
+        waiting.extend(_children(scope, file))
     return scopes
 
 
+def _extent(
+    diagram: Diagram,
+    file: EditorFile,
+    made: Mapping[int, int],
+    known: dict[int, _Extent],
+    depth: int,
+) -> _Extent:
+    """Add up each diagram once: a small file can stand for more nodes than could be counted."""
+    if (extent := known.get(id(diagram))) is None:
+        if depth > MAX_DEPTH:
+            raise TooManyNodes(NESTED)
+        hosted = [each for _, each in _hosts(diagram, file)]
+        inner = [_extent(each, file, made, known, depth + 1) for each in hosted]
+        extent = known[id(diagram)] = _Extent(
+            diagram.size + sum(each.size for each in inner),
+            made[id(diagram)] + sum(each.nodes for each in inner),
+            1 + sum(each.scopes for each in inner),
+            max((1 + each.depth for each in inner), default=0),
+        )
+    if depth + extent.depth > MAX_DEPTH:
+        raise TooManyNodes(NESTED)
+    return extent
+
+
+def _refuse_too_many(extent: _Extent) -> None:
+    if extent.size > MAX_SIZE:
+        raise TooManyNodes(
+            f"it has over {MAX_SIZE} nodes, inputs and outputs with those of its subgraphs"
+        )
+    if max(extent.nodes, extent.scopes - 1) > MAX_NODES:
+        raise TooManyNodes(
+            f"with what is in its subgraphs it makes over {MAX_NODES} nodes, the most of a "
+            "graph; split it"
+        )
+
+
+def _hosts(diagram: Diagram, file: EditorFile) -> Iterator[tuple[Node, Diagram]]:
+    """Yield the active nodes that stand for subgraphs, each with its subgraph."""
+    for node in diagram.nodes.values():
+        subgraph = file.subgraphs.get(node.type)
+        if subgraph is not None and node.is_active:
+            yield node, subgraph
+
+
 def _children(scope: SubgraphScope, file: EditorFile) -> Iterator[SubgraphScope]:
-    for node in scope.diagram.nodes.values():
-        diagram = file.subgraphs.get(node.type)
-        if diagram is None or not node.is_active:
-            continue
+    for node, diagram in _hosts(scope.diagram, file):
         slots = by_name(node.inputs)
         inputs, promoted = _host_values(node, slots, diagram, file)
         child = SubgraphScope(
