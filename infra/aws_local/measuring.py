@@ -10,6 +10,9 @@ from uuid import uuid4
 
 from rich.console import Console
 
+from comfyq.bootstrap.access import opened_keys
+from comfyq.config import read_settings
+from comfyq.domain.caller import DEFAULT_TENANT, Scope
 from infra.aws_local.figures import table_of
 from infra.aws_local.function import Event, Function
 from infra.aws_local.sandbox import ROOT
@@ -22,10 +25,11 @@ BODY = {"prompt": "a fox", "width": 64, "height": 64, "steps": 2}
 
 
 async def measure() -> None:
-    """Print the figures of a deployment of its own that has no worker."""
+    """Print the figures of a deployment of its own that has no worker, and that asks for keys."""
     with tempfile.TemporaryDirectory(prefix="comfyq-aws-local-") as folder:
         async with running(Options(data_dir=Path(folder), workers=0)) as here:
-            for name, event in (await _events(here)).items():
+            key = await new_key(here.exports)
+            for name, event in (await _events(here, key)).items():
                 await _measure(here.functions[name], event)
             Console(width=120).print(table_of(here.functions))
 
@@ -38,12 +42,20 @@ async def _measure(function: Function, event: Callable[[], Event]) -> None:
         await function.invoke(event())
 
 
-async def _events(here: Running) -> Mapping[str, Callable[[], Event]]:
+async def new_key(exports: Mapping[str, str]) -> str:
+    """Make an API key by the table alone, as an administrator does."""
+    async with opened_keys(read_settings(exports, COMFYQ_BACKEND="emulator")) as keys:
+        return (await keys.create(DEFAULT_TENANT, "a key", frozenset(Scope), lives=None))[1]
+
+
+async def _events(here: Running, key: str) -> Mapping[str, Callable[[], Event]]:
     """Return an event for each function: a status read, a socket, a look, a submission, a ring."""
-    shown = _golden("apigw/show")
-    job_id = await _submitted(here.functions["ApiFunction"])
+    shown = _keyed(_golden("apigw/show"), key)
+    job_id = await _submitted(here.functions["ApiFunction"], key)
     shown["rawPath"] = shown["requestContext"]["http"]["path"] = f"/generate/{job_id}"
-    connect = _golden("websocket/connect") | {"queryStringParameters": {"job_id": job_id}}
+    connect = _keyed(_golden("websocket/connect"), key) | {
+        "queryStringParameters": {"job_id": job_id}
+    }
     schedule = _golden("sqs/schedule")
     submission = _golden("sqs/submissions")["Records"][0]
     nothing = json.dumps({"job_id": job_id, "place": "progress"})  # of which nothing was told
@@ -57,11 +69,15 @@ async def _events(here: Running) -> Mapping[str, Callable[[], Event]]:
     }
 
 
-async def _submitted(api: Function) -> str:
-    event = _golden("apigw/generate") | {"body": json.dumps(BODY)}
+async def _submitted(api: Function, key: str) -> str:
+    event = _keyed(_golden("apigw/generate"), key) | {"body": json.dumps(BODY)}
     answer = await api.invoke(event)
     job_id: str = json.loads(answer["body"])["id"]
     return job_id
+
+
+def _keyed(event: Event, key: str) -> dict[str, Any]:
+    return {**event, "headers": {**event["headers"], "x-api-key": key}}
 
 
 def _connecting(event: Event) -> Event:

@@ -15,6 +15,7 @@ SUITE = (
     "tests/e2e/test_cli_batch.py",
     "tests/e2e/test_inputs.py",
     "tests/e2e/test_intake.py",
+    "tests/e2e/test_keys.py::test_a_key_is_made_and_revoked_beside_a_running_server",
 )
 SERVER = {"COMFYQ_TEST_SERVER": "infra.aws_local"}
 TEST_TIMEOUT_S = 300  # a test starts all of it once or twice, each time with cold functions

@@ -99,6 +99,24 @@ def test_who_has_a_key_is_let_in_until_it_is_revoked(
     assert ticket not in up.log
 
 
+def test_a_key_is_made_and_revoked_beside_a_running_server(
+    comfyq: Commands, processes: Processes
+) -> None:
+    comfyq.key()  # `up` does not start without one
+    up = processes.up(data_dir=comfyq.data_dir, options=("--auth", "keys"))
+    made = comfyq("keys", "create", "a key", **up.exports)
+    assert made.returncode == 0, made.stderr
+    key = made.stdout.strip()
+    asked = ("--url", up.url, "submit", "a fox", "--width", 64, "--height", 64)
+    assert comfyq(*asked).returncode == 2
+    done = comfyq(*asked, "--wait", "--out", comfyq.home / "out", COMFYQ_API_KEY=key)
+    assert done.returncode == 0, done.stderr
+    assert len(list((comfyq.home / "out").iterdir())) == 1
+    revoked = comfyq("keys", "revoke", key.split("_")[1], **up.exports)
+    assert revoked.returncode == 0, revoked.stderr
+    _until(lambda: comfyq("--url", up.url, "list", COMFYQ_API_KEY=key).returncode == 2)
+
+
 def _asked(method: str, url: str, key: str) -> dict[str, Any]:
     headers = {"Authorization": f"Bearer {key}"}
     answer = urllib3.request(method, url, headers=headers, json={})

@@ -13,12 +13,10 @@ import pytest
 import urllib3
 from starlette.requests import Request
 
-from comfyq.bootstrap.access import opened_keys
-from comfyq.config import read_settings
-from comfyq.domain.caller import DEFAULT_TENANT, Scope
 from infra.aws_local.cloud import WrongDeployment, localized
 from infra.aws_local.function import Function
 from infra.aws_local.http_events import event_of, response_of
+from infra.aws_local.measuring import new_key
 from infra.aws_local.runtime_api import FunctionFailed
 from infra.aws_local.sandbox import Spec
 from infra.aws_local.sources import failed_of, period_of, record_of
@@ -216,13 +214,6 @@ async def test_a_picture_through_the_whole_path(tmp_path: Path) -> None:
         called = {name for name, each in here.functions.items() if each.figures.init_ms}
         assert {"ApiFunction", "IntakeFunction", "ReaperFunction"} <= called
         assert not any(each.figures.failures for each in here.functions.values())
-
-
-async def new_key(exports: Mapping[str, str]) -> str:
-    """Make an API key by the table alone, as an administrator does."""
-    async with opened_keys(read_settings(exports, COMFYQ_BACKEND="emulator")) as keys:
-        scopes = frozenset({Scope.READ})
-        return (await keys.create(DEFAULT_TENANT, "a key", scopes, lives=None))[1]
 
 
 def send(exports: Mapping[str, str]) -> str:
