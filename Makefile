@@ -127,6 +127,10 @@ check: .venv/.development ## lint, security, formatting, types, import contracts
 	$(BIN)/lint-imports
 	infra/secret_scan.sh
 
+.PHONY: api-docs
+api-docs: ## copy the programs of /docs and /redoc out of their npm packages
+	@infra/api_docs/vendor.sh
+
 .PHONY: audit
 audit: .venv/.development .audit/.made ## ask PyPI for known vulnerabilities of what the locks name
 	@$(BIN)/python -m infra.audit

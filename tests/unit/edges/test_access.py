@@ -25,7 +25,7 @@ NOT_FOUND = 404
 NOT_FAILED = 409  # what is tried again has failed, as no job of these things has
 NOT_SERVED = 501  # an answer that stays open, which nothing in memory holds
 NO_DEFAULT = 422  # the row before has deleted it
-DESCRIPTIONS = {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}  # anyone's
+DESCRIPTIONS = {"/openapi.json", "/docs", "/docs/{name}", "/redoc"}  # anyone's
 UUIDS = ("job_id", "batch_id", "asset_id", "upload_id")
 
 

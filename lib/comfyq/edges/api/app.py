@@ -10,6 +10,7 @@ from fastapi import FastAPI
 
 from comfyq.edges.api import openapi, problems
 from comfyq.edges.api.bodies import FORM_OVERHEAD_BYTES, SMALL_BODY_BYTES, RequestLimit
+from comfyq.edges.api.documentation import routes as documentation
 from comfyq.edges.api.links import FILES, OFFERS
 from comfyq.edges.api.observed import ObservedRequests
 from comfyq.edges.api.router import Router
@@ -68,7 +69,9 @@ def create_app(
         title="comfyq",
         version=version,
         lifespan=lifespan,
-        routes=[route for router in routers for route in router.routes],
+        docs_url=None,  # FastAPI's own pages load their scripts from a public server
+        redoc_url=None,
+        routes=[*documentation.routes, *(route for router in routers for route in router.routes)],
     )
     app.state.services = services
     app.state.addresses = addresses

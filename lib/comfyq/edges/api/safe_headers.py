@@ -11,15 +11,6 @@ SAFE: Mapping[str, str] = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",  # for browsers that know no frame-ancestors
 }
-PAGES = ("/docs", "/redoc")  # of FastAPI; they load their scripts from a public server
-OF_PAGES = (
-    "default-src 'none'; script-src 'unsafe-inline' https://cdn.jsdelivr.net; worker-src blob:; "
-    "style-src 'unsafe-inline' https://cdn.jsdelivr.net https://fonts.googleapis.com; "
-    "font-src https://fonts.gstatic.com; img-src data: https:; connect-src 'self'; "
-    "frame-ancestors 'none'"
-)
-
-
 STARTS = ("http.response.start", "websocket.http.response.start")  # the second refuses a handshake
 
 
@@ -28,7 +19,6 @@ def _raw(headers: Mapping[str, str]) -> Sequence[tuple[bytes, bytes]]:
 
 
 FOR_ALL = _raw(SAFE)
-FOR_PAGES = _raw({**SAFE, CSP: OF_PAGES})
 REFUSAL = "websocket.http.response"  # the server's extension that lets us answer a handshake
 
 
@@ -53,9 +43,8 @@ class SafeHeaders:
                 await _refuse(send)
                 return
             if message["type"] in STARTS:
-                wanted = FOR_PAGES if scope["path"].startswith(PAGES) else FOR_ALL
                 has = dict(message["headers"])  # their names are in lower case
-                more = [each for each in wanted if each[0] not in has]
+                more = [each for each in FOR_ALL if each[0] not in has]
                 message["headers"] = [*message["headers"], *more]
             await send(message)
 

@@ -68,11 +68,6 @@ def test_nor_the_answer_to_a_defect(lab: ApiLab, monkeypatch: pytest.MonkeyPatch
     assert "default-src 'none'" in answer.headers["content-security-policy"]
 
 
-def test_the_page_of_the_api_may_load_its_own_scripts(lab: ApiLab) -> None:
-    policy = lab.client.get("/docs").headers["content-security-policy"]
-    assert "script-src 'unsafe-inline' https://cdn.jsdelivr.net" in policy
-
-
 async def test_an_object_store_serves_its_files_itself() -> None:
     lab = ApiLab(linked_assets=True)
     link = await link_to(lab, output())
