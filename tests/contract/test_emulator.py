@@ -32,7 +32,7 @@ def answers(url: str) -> bool:
 
 
 def test_a_missing_one_says_how_to_get_it(tmp_path: Path) -> None:
-    with pytest.raises(EmulatorError, match="run make emulator"):
+    with pytest.raises(EmulatorError, match="make emulator"):
         Emulator(environment=tmp_path / ".emulator").start()
 
 

@@ -11,6 +11,7 @@ from comfyq.config.environment import (
 )
 from comfyq.config.groups import (
     LOOK_ALIKE_ACCESS,
+    PACKAGE,
     PROJECT,
     AwsEndpoints,
     AwsSettings,
@@ -30,6 +31,7 @@ from comfyq.config.worker import WorkerSettings
 
 __all__ = [
     "LOOK_ALIKE_ACCESS",
+    "PACKAGE",
     "PROJECT",
     "ApiSettings",
     "Auth",

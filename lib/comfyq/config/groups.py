@@ -29,7 +29,18 @@ from comfyq.domain.submission.node_rules import NodeRules
 from comfyq.services.worker.timing import Timing
 
 LEVELS = r"(?i)^(debug|info|warn|warning|error|critical|fatal|notset)$"
-PROJECT = Path(__file__).resolve().parents[3]
+PACKAGE = Path(__file__).resolve().parents[1]
+PROJECT = PACKAGE.parents[1]  # a checkout, if the package stands in one
+
+
+def _shipped(name: str) -> Path:
+    """Return where a file of the project is: in a package that was installed, or in a checkout."""
+    installed = PACKAGE / name
+    return installed if installed.exists() else PROJECT / name
+
+
+WORKFLOWS = _shipped("workflows")
+TEMPLATE = _shipped("template.yaml")
 
 
 def _meaningful(text: str) -> str:
@@ -238,9 +249,9 @@ class Settings:
     outputs_dir: Path | None = None
     """Folder in which outputs are found by day and job, as links to the files of the data
     directory that come and go with their jobs; unset: none."""
-    workflows_dir: Path = PROJECT / "workflows"
+    workflows_dir: Path = WORKFLOWS
     """Directory with one folder for each workflow."""
-    template: Path = PROJECT / "template.yaml"
+    template: Path = TEMPLATE
     """The template that look-alikes of AWS are set up from."""
     log_level: Annotated[str, Field(pattern=LEVELS)] = "info"
     """Log lines from this level on: `debug`, `info`, `warning`, `error` or `critical`."""

@@ -73,7 +73,10 @@ class Emulator:
             EmulatorError: it is not installed, or ends instead of answering.
         """
         if not self._python.exists():
-            raise EmulatorError(f"{self._python.parent.parent} is missing: run make emulator")
+            raise EmulatorError(
+                f"{self._python.parent.parent} is missing: run `make emulator` in a checkout of "
+                "comfyq, or name a look-alike of AWS that runs, by AWS_ENDPOINT_URL"
+            )
         self._scratch = tempfile.TemporaryDirectory(prefix="comfyq-emulator-")
         for _ in range(TRIES):
             self._port = self._chosen_port()

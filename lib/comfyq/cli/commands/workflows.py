@@ -11,6 +11,7 @@ from comfyq.bootstrap.authoring import Checked
 from comfyq.bootstrap.graph_files import CannotImport
 from comfyq.cli.errors import CannotStart, ExitCode, NotReached
 from comfyq.cli.starting import base_url, settings_with
+from comfyq.config import PACKAGE
 from comfyq.domain.graph.node_catalogue import NodeCatalogue
 from comfyq.domain.workflow.importer import Proposal
 from comfyq.ports.engine import EngineError
@@ -76,7 +77,7 @@ def import_(
     try:
         made = authoring.import_graph(
             graph,
-            into=into or _configured(),
+            into=into or _own(),
             name=name,
             catalogue=catalogue,
             outputs=tuple(output or ()),
@@ -125,3 +126,14 @@ def _catalogue(file: Path | None, comfyui: str | None) -> NodeCatalogue | None:
 
 def _configured() -> Path:
     return settings_with().workflows_dir
+
+
+def _own() -> Path:
+    """Return the configured folder; CannotStart where it is that of an installed package."""
+    folder = _configured()
+    if folder.is_relative_to(PACKAGE):
+        raise CannotStart(
+            f"{folder} belongs to the installed package, and what is written there is lost with "
+            "its next update: name a folder of yours by --into or COMFYQ_WORKFLOWS_DIR"
+        )
+    return folder
