@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel, Field
 
-from comfyq.domain.caller import Caller
+from comfyq.domain.caller import Caller, Scope
 from comfyq.domain.token_bucket import WINDOW_S
 from comfyq.services.operations.quotas import Quota
 from comfyq.wire.times import Time
@@ -39,6 +39,7 @@ class QuotaView(BaseModel):
     """The limits that hold for a caller."""
 
     tenant: str
+    scopes: list[Scope] = Field(description="What the caller may do.")
     requests: list[RateView] = Field(description="Empty: as many as you like.")
     jobs_per_day: DayView
     waiting_jobs: ShareView = Field(description="As counted some seconds ago at most.")
@@ -48,6 +49,7 @@ class QuotaView(BaseModel):
     def of(cls, caller: Caller, quota: Quota) -> "QuotaView":
         return cls(
             tenant=caller.tenant,
+            scopes=sorted(caller.scopes),
             requests=[
                 RateView(
                     of=each.of,

@@ -85,6 +85,21 @@ class WorkflowView(WorkflowSummary):
         )
 
 
+class WorkflowChoices(BaseModel):
+    """What parameters of a workflow are chosen from."""
+
+    choices: Mapping[str, list[str]] = Field(
+        description="By parameter, the names that the worker which suits the workflow best has; of "
+        "`loras`, those that an entry may begin with. A parameter of which no worker tells them is "
+        "left out."
+    )
+
+    @classmethod
+    def of(cls, offer: Listing) -> "WorkflowChoices":
+        parameters = offer.workflow.parameters.items()
+        return cls(choices={name: list(p.choices) for name, p in parameters if p.choices})
+
+
 def _broken(name: str, fault: str) -> WorkflowSummary:
     reasons = [f"it is broken: {fault}"]
     return WorkflowSummary(

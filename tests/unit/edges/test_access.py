@@ -84,6 +84,7 @@ ROUTES = {
     "POST /dead/{letter_id}/redrive": Route(Scope.OPERATOR, 200),
     "GET /workflows": Route(Scope.READ, 200),
     "GET /workflows/{name}": Route(Scope.READ, 200),
+    "GET /workflows/{name}/choices": Route(Scope.READ, 200),
     "POST /workflows/{name}/generate": Route(Scope.SUBMIT, 202, request={"json": FOX}),
     "GET /workers": Route(Scope.OPERATOR, 200),
     "GET /health": Route(None, 200),

@@ -85,9 +85,20 @@ async def test_its_schema_has_what_the_worker_has(lab: ApiLab, tmp_path: Path) -
     assert lab.client.post("/workflows/flux-dev/generate", json=shown["sample"]).status_code == 202
 
 
+async def test_all_names_to_choose_from_are_told(lab: ApiLab, tmp_path: Path) -> None:
+    assert get(lab, "/workflows/sd15/choices") == {"choices": {}}, "no worker is known"
+    names = [f"style-{n}.safetensors" for n in range(30)]  # more than a schema has examples
+    await join(lab, tmp_path, info_with("LoraLoader", "lora_name", names))
+    choices = get(lab, "/workflows/sd15/choices")["choices"]
+    assert choices["loras"] == names
+    assert "euler" in choices["sampler"]
+    assert "prompt" not in choices
+
+
 async def test_one_that_is_not_there(lab: ApiLab) -> None:
     for answer in (
         lab.client.get("/workflows/flux-dve"),
+        lab.client.get("/workflows/flux-dve/choices"),
         lab.client.post("/workflows/flux-dve/generate", json={}),
     ):
         assert (answer.status_code, answer.json()["code"]) == (404, "workflow-not-found")

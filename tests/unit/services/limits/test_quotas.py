@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from comfyq.domain.caller import DEFAULT_TENANT, TenantId
+from comfyq.domain.caller import DEFAULT_TENANT, Scope, TenantId
 from comfyq.domain.files.asset import taken
 from comfyq.domain.tenant import Limits, Tenant
 from comfyq.services.limits import waiting_limit
@@ -30,6 +30,7 @@ def test_what_is_used_of_each_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     midnight = (lab.clock.now() + timedelta(days=1)).date()
     assert lab.client.get("/quota").json() == {
         "tenant": DEFAULT_TENANT,
+        "scopes": sorted(Scope),
         "requests": [
             {"of": "tenant", "limit": 10, "window_s": 60, "remaining": 7, "full_in_s": 18}
         ],

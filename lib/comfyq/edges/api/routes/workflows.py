@@ -15,7 +15,7 @@ from comfyq.edges.api.submitting import ACCEPTED, NOT_RUN, SubmissionServices, S
 from comfyq.services.workflows.library import WorkflowLibrary
 from comfyq.wire.generate.jobs import JobView
 from comfyq.wire.generate.requests import WorkflowValues
-from comfyq.wire.workflows import WorkflowList, WorkflowView
+from comfyq.wire.workflows import WorkflowChoices, WorkflowList, WorkflowView
 
 
 class WorkflowServices(SubmissionServices, Protocol):
@@ -43,6 +43,12 @@ async def listing(services: Services) -> WorkflowList:
 async def show(services: Services, name: Name) -> WorkflowView:
     """All that is to be known for using a workflow."""
     return WorkflowView.of(await services.library.show(name))
+
+
+@router.get("/{name}/choices", dependencies=[needs(Scope.READ)], responses=problems(404))
+async def choices(services: Services, name: Name) -> WorkflowChoices:
+    """The names that each of its parameters takes, also of models, of which the schema has few."""
+    return WorkflowChoices.of(await services.library.show(name))
 
 
 @router.post(
