@@ -131,6 +131,14 @@ check: .venv/.development ## lint, security, formatting, types, import contracts
 api-docs: ## copy the programs of /docs and /redoc out of their npm packages
 	@infra/api_docs/vendor.sh
 
+.PHONY: page
+page: .venv/.development .page/.made ## check the web page's scripts, by TypeScript and the API's own types
+	infra/page/check.sh
+
+.PHONY: page-pictures
+page-pictures: .venv/.development .page/.made ## make the pictures of the documentation anew, by tests of the page
+	COMFYQ_TEST_PICTURES=docs/how-to/page $(BIN)/pytest -q tests/e2e/page -m "not verify"
+
 .PHONY: audit
 audit: .venv/.development .audit/.made ## ask PyPI for known vulnerabilities of what the locks name
 	@$(BIN)/python -m infra.audit
@@ -222,6 +230,13 @@ python:
 .audit/.made: infra/audit/requirements.lock | python
 	@echo "installing what asks for known vulnerabilities"
 	@$(ENVIRONMENT)
+	@touch $@
+
+.page/.made: infra/page/package-lock.json infra/page/package.json
+	@echo "installing what the page is checked with"
+	@rm -rf $(@D) && mkdir $(@D)
+	@cp infra/page/package.json infra/page/package-lock.json infra/page/.npmrc $(@D)
+	@npm ci --ignore-scripts --no-audit --no-fund --silent --prefix $(@D)
 	@touch $@
 
 .promtool/.made:

@@ -13,6 +13,7 @@ from comfyq.bootstrap.services import Services
 from comfyq.bootstrap.telemetry.measurements import metrics_port
 from comfyq.config import LocalSettings
 from comfyq.edges.intake.poller import take_for_ever
+from comfyq.edges.page.site import Site
 from comfyq.edges.reaper.dead_letters import DeadLetterKeeper, keep_for_ever
 from comfyq.edges.reaper.loop import reap_for_ever
 from comfyq.edges.webhooks.loop import WebhookLoop
@@ -52,7 +53,7 @@ def local_app(
                 yield
 
     app = api_app(services, lifespan=lifespan, streams=streams)
-    app.router.routes.extend(gateway.routes)
+    app.router.routes.extend((*gateway.routes, *Site().routes))
     app.add_middleware(OverloadGuard, most=local.requests_at_once)
     keep_pages_out(app, services.settings.api, names=names)
     return app

@@ -134,6 +134,7 @@ def _print_up(up: Up, host: str, as_json: bool) -> None:
         )
     typer.echo(
         f"comfyq is up at {up.url} until Ctrl-C\n"
+        f"  page     {up.url}/\n"
         f"  docs     {up.url}/docs\n"
         f"{_open_to(host, open_at, shown)}"
         f"  data     {data_dir} ({up.settings.backend})\n"

@@ -1,0 +1,144 @@
+// A workflow's form, made from its JSON Schema.
+
+import { html, useEffect, useId, useRef, useState } from "../lib.js";
+import { draftOf, reset } from "../state/drafts.js";
+import { FormField } from "./field.js";
+import { Presets } from "./presets.js";
+import { Vary, requestsOf } from "./vary.js";
+import { Failure } from "../state/request.js";
+import { submit, submitBatch } from "../state/jobs.js";
+import { toSend } from "../state/workflows.js";
+import { Trouble } from "../parts/notices.js";
+import { go } from "../state/route.js";
+
+/** @typedef {import("../types").Workflow} Workflow */
+/** @typedef {import("../types").Field} Field */
+
+const OPEN = ["prompt", "input", "picture", "style", ""]; // groups in their order; others are folded
+/** @type {Record<string, string>} */
+const TITLES = { picture: "Size", style: "LoRAs", sampling: "Sampling", model: "Model", video: "Video" };
+const PLAIN = new Set(["prompt", "input", ""]); // groups without a heading
+const BELOW = "(max-width: 56rem)"; // as in form.css
+const CHOSEN_BY_NAME = new Set(["preset", "negative_preset"]);
+
+/**
+ * The names of a workflow's fields by group, open groups first.
+ * @param {Workflow} workflow
+ * @returns {[string, string[]][]}
+ */
+export function groupsOf(workflow) {
+  const groups = new Map(OPEN.map((group) => [group, /** @type {string[]} */ ([])]));
+  for (const [name, field] of Object.entries(workflow.fields)) {
+    if (field["x-kind"] === "ignored" || CHOSEN_BY_NAME.has(name)) continue;
+    const group = field["x-group"] ?? "";
+    groups.set(group, [...(groups.get(group) ?? []), name]);
+  }
+  return [...groups].filter(([, names]) => names.length);
+}
+
+/** @param {{ workflow: Workflow }} props */
+export function WorkflowForm({ workflow }) {
+  const [failure, setFailure] = useState(/** @type {Failure | null} */ (null));
+  const [isSending, setSending] = useState(false);
+  const [vary, setVary] = useState({ count: 1, name: "", values: "" });
+  const form = useRef(/** @type {HTMLFormElement | null} */ (null));
+  useEffect(() => {
+    if (failure) focusWrong(form.current);
+  }, [failure]);
+  const values = draftOf(workflow);
+  const requests = requestsOf(workflow, toSend(workflow, values), vary);
+
+  /** @param {Event} event */
+  const send = async (event) => {
+    event.preventDefault();
+    if (isSending) return;
+    setSending(true);
+    setFailure(null);
+    try {
+      const [only] = requests;
+      if (only && requests.length === 1) {
+        await submit(workflow.name, only.values);
+        showResults();
+      } else go(`batch/${await submitBatch(requests.map((each) => each.request))}`);
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      setFailure(error);
+    } finally {
+      setSending(false);
+    }
+  };
+
+  /** @param {KeyboardEvent} event */
+  const onKeyDown = (event) => {
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) void send(event);
+  };
+
+  const count = requests.length;
+  return html`<form ref=${form} class="form" onSubmit=${send} onKeyDown=${onKeyDown} novalidate>
+    <${Presets} workflow=${workflow} />
+    ${groupsOf(workflow).map(
+      ([group, names]) => html`<${Group} key=${group} group=${group}>
+        ${names.map(
+          (name) => html`<${FormField}
+            key=${`${workflow.name}/${name}`}
+            workflow=${workflow}
+            name=${name}
+            values=${values}
+            problems=${problemsOf(failure, name)}
+          />`,
+        )}
+      <//>`,
+    )}
+    <${Vary} workflow=${workflow} vary=${vary} set=${setVary} count=${count} />
+    <div class="form-end">
+      <${Trouble} failure=${failure} />
+      <div class="row">
+        <button class="primary" type="submit" disabled=${isSending} aria-keyshortcuts="Control+Enter">
+          ${isSending ? "Sending …" : count === 1 ? "Generate" : `Generate ${count}`}
+        </button>
+        <button type="button" class="plain" onClick=${() => reset(workflow.name)}>Reset</button>
+      </div>
+    </div>
+  </form>`;
+}
+
+/** @param {HTMLFormElement | null} form whose first wrong field is shown */
+function focusWrong(form) {
+  const wrong = /** @type {HTMLElement | null} */ (form?.querySelector('[aria-invalid="true"]') ?? null);
+  wrong?.closest("details")?.setAttribute("open", "");
+  wrong?.focus();
+}
+
+/** Where the results stand below the form, as on phones, go there. */
+function showResults() {
+  if (matchMedia(BELOW).matches) document.querySelector(".results")?.scrollIntoView({ behavior: "smooth" });
+}
+
+/**
+ * What is wrong with a field, as the API says it.
+ * @param {Failure | null} failure
+ * @param {string} name
+ */
+function problemsOf(failure, name) {
+  return (failure?.fields ?? [])
+    .filter((each) => each.field === name || each.field.startsWith(`${name}.`))
+    .map((each) => each.message);
+}
+
+/** @param {{ group: string, children?: any }} props */
+function Group({ group, children }) {
+  const id = useId();
+  const title = TITLES[group] ?? `${group.charAt(0).toUpperCase()}${group.slice(1)}`;
+  if (PLAIN.has(group)) return html`<div class="group">${children}</div>`;
+  if (OPEN.includes(group)) {
+    return html`<section class=${`group ${group}`} aria-labelledby=${id}>
+      <h3 id=${id}>${title}</h3>
+      ${children}
+    </section>`;
+  }
+  return html`<details class="group">
+    <summary>${title}</summary>
+    <div class="folded">${children}</div>
+  </details>`;
+}
+

@@ -1,0 +1,78 @@
+// Several jobs at once: other seeds, and values of one parameter in turn.
+
+import { html, useId } from "../lib.js";
+import { several } from "../parts/words.js";
+import { drawn } from "./seed.js";
+
+/** @typedef {import("../types").Workflow} Workflow */
+/** @typedef {import("../types").Values} Values */
+/** @typedef {{ count: number, name: string, values: string }} Varied */
+
+const MOST = 500; // requests of a batch
+const VARIABLE = new Set(["integer", "number", "size", "enum", "string"]);
+
+/** The label that says which value of the varied parameter a job has. */
+export const ROW = "varied";
+const MOST_CHARS = 64; // of a label's value
+
+/**
+ * @param {string} text one value a line; in one line parted by commas, unless values are `whole` texts
+ * @param {boolean} whole
+ */
+export function listOf(text, whole) {
+  const parts = whole || text.includes("\n") ? text.split("\n") : text.split(",");
+  return parts.map((each) => each.trim()).filter(Boolean);
+}
+
+/**
+ * The requests of a form; one if nothing is varied.
+ * @param {Workflow} workflow
+ * @param {Values} values
+ * @param {Varied} vary
+ * @returns {{ values: Values, request: Record<string, unknown> }[]}
+ */
+export function requestsOf(workflow, values, { count, name, values: text }) {
+  const field = workflow.fields[name];
+  const isNumber = field?.type === "integer" || field?.type === "number";
+  const rows = field ? listOf(text, field["x-kind"] === "string").map((each) => (isNumber && !Number.isNaN(Number(each)) ? Number(each) : each)) : [];
+  const seed = Object.keys(workflow.fields).find((each) => workflow.fields[each]?.["x-kind"] === "seed");
+  const seeds = Array.from({ length: count }, (_, n) => (n === 0 && values[seed ?? ""] !== undefined ? values[seed ?? ""] : drawn()));
+  const columns = count > 1 && seed ? seeds.map((each) => ({ [seed]: each })) : [{}];
+  const made = (rows.length ? rows : [null]).flatMap((row) =>
+    columns.map((column) => {
+      const all = { ...values, ...column, ...(row === null ? {} : { [name]: row }) };
+      const labels = row === null ? {} : { labels: { [ROW]: `${name}=${row}`.slice(0, MOST_CHARS) } };
+      return { values: all, request: { workflow: workflow.name, ...all, ...labels } };
+    }),
+  );
+  return made.slice(0, MOST);
+}
+
+/** @param {{ workflow: Workflow, vary: Varied, set: (vary: Varied) => void, count: number }} props */
+export function Vary({ workflow, vary, set, count }) {
+  const id = useId();
+  const fields = Object.entries(workflow.fields).filter(([, field]) => VARIABLE.has(field["x-kind"] ?? ""));
+  /** @param {Event} event */
+  const valueOf = (event) => /** @type {HTMLInputElement} */ (event.target).value;
+  return html`<details class="group">
+    <summary>Several at once${count > 1 ? html` <span class="badge-inline">${several(count, "job")}</span>` : ""}</summary>
+    <div class="folded">
+      <div class="field">
+        <label for=${`${id}-count`}>Seeds</label>
+        <input id=${`${id}-count`} type="number" min="1" max="100" value=${vary.count} onInput=${(/** @type {Event} */ event) => set({ ...vary, count: Math.min(100, Math.max(1, Number(valueOf(event)) || 1)) })} />
+      </div>
+      <div class="field">
+        <label for=${`${id}-name`}>Vary</label>
+        <select id=${`${id}-name`} onChange=${(/** @type {Event} */ event) => set({ ...vary, name: valueOf(event) })}>
+          <option value="" selected=${vary.name === ""}>nothing else</option>
+          ${fields.map(([name, field]) => html`<option value=${name} selected=${name === vary.name}>${field.title ?? name}</option>`)}
+        </select>
+      </div>
+      ${vary.name &&
+      html`<div class="field">
+        <label for=${`${id}-values`}>Values, one a line; numbers and names may be parted by commas</label>
+        <textarea id=${`${id}-values`} rows="3" value=${vary.values} onInput=${(/** @type {Event} */ event) => set({ ...vary, values: valueOf(event) })}></textarea>
+      </div>`}
+    </div>
+  </details>`;
+}

@@ -1,0 +1,112 @@
+// Requests to the API.
+
+import { signal } from "../lib.js";
+import { key, refusal } from "./session.js";
+
+/** @typedef {import("../types").Problem} Problem */
+/**
+ * @typedef {object} Sent
+ * @property {unknown} [body] sent as JSON
+ * @property {Blob} [file] sent as it is
+ * @property {Record<string, string>} [headers]
+ * @property {string} [key] shown instead of the one that is kept
+ */
+
+/** What addresses of the API begin with; it ends with a slash. */
+export const BASE = location.pathname.replace(/[^/]*$/, "");
+
+const AGAIN_MS = 500;
+const SELDOM_MS = 4000;
+
+/** Whether the last request reached the server. */
+export const reachable = signal(true);
+
+/** An answer that is a problem, or no answer at all (`status` 0). */
+export class Failure extends Error {
+  /** @param {Pick<Problem, "status" | "code" | "detail"> & Partial<Problem>} problem */
+  constructor(problem) {
+    super(problem.detail);
+    this.status = problem.status;
+    this.code = problem.code;
+    this.fields = problem.errors ?? [];
+  }
+
+  /** Whether the same request may succeed a little later. */
+  get passes() {
+    return this.status === 0 || this.status === 502 || this.status === 503;
+  }
+}
+
+/**
+ * Send one request; the answer's JSON. Throws a Failure.
+ * @param {string} method
+ * @param {string} path below BASE, without a slash before it
+ * @param {Sent} [sent]
+ * @returns {Promise<any>}
+ */
+export async function ask(method, path, { body, file, headers = {}, key: shown = key.value } = {}) {
+  /** @type {Record<string, string>} */
+  const all = { Accept: "application/json", ...headers };
+  if (shown) all.Authorization = `Bearer ${shown}`;
+  if (body !== undefined) all["Content-Type"] = "application/json";
+  const content = file ?? (body === undefined ? undefined : JSON.stringify(body));
+  let answer;
+  try {
+    answer = await fetch(BASE + path, { method, headers: all, body: content ?? null });
+  } catch {
+    reachable.value = false;
+    throw new Failure({ status: 0, code: "unreachable", detail: "The server does not answer." });
+  }
+  reachable.value = true;
+  if (answer.ok) return answer.status === 204 ? null : answer.json();
+  const failure = new Failure(await problemOf(answer));
+  if (answer.status === 401 && shown === key.value) refusal.value = failure.message;
+  throw failure;
+}
+
+/** @param {string} path */
+export const get = (path) => ask("GET", path);
+
+/**
+ * Send a request until the server answers it, as over its restart. Only what may be sent twice.
+ * @param {string} method
+ * @param {string} path
+ * @param {Sent & {until?: AbortSignal}} [sent]
+ * @returns {Promise<any>}
+ */
+export async function askPatiently(method, path, { until, ...sent } = {}) {
+  for (let pause = AGAIN_MS; ; pause = Math.min(2 * pause, SELDOM_MS)) {
+    try {
+      return await ask(method, path, sent);
+    } catch (error) {
+      if (!(error instanceof Failure && error.passes) || until?.aborted) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, pause));
+  }
+}
+
+/** A random name for a request, under which it is obeyed once however often it is sent. */
+export function newName() {
+  // crypto.randomUUID is not there on pages that came by plain HTTP from another machine
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/**
+ * The address of an output on the server that this page is from, whatever name the API gave it.
+ * @param {string} url
+ */
+export function here(url) {
+  const at = url.indexOf("/generate/");
+  return at < 0 ? url : BASE + url.slice(at + 1);
+}
+
+/**
+ * @param {Response} answer
+ * @returns {Promise<Problem>}
+ */
+async function problemOf(answer) {
+  const said = await answer.json().catch(() => ({}));
+  const detail = `The server answered ${answer.status} ${answer.statusText}.`;
+  return { code: "unknown", detail, ...said, status: answer.status };
+}

@@ -1,0 +1,37 @@
+// Who uses the page: the key that requests show, and what its holder may do.
+
+import { batch, computed, signal } from "../lib.js";
+
+/** @typedef {import("../types").Quota} Quota */
+
+// In sessionStorage: it outlives a reload, but neither the tab nor in other tabs and sites, and a
+// machine that is shared keeps no key when the window is closed.
+const KEPT = "comfyq.key";
+
+/** The API key or token of requests; empty: none. */
+export const key = signal(sessionStorage.getItem(KEPT) ?? "");
+
+/** Why somebody has to sign in; null: nobody has. */
+export const refusal = signal(/** @type {string | null} */ (null));
+
+/** Whose jobs these are, with limits and scopes; null until the server has told. */
+export const caller = signal(/** @type {Quota | null} */ (null));
+
+export const scopes = computed(() => new Set(caller.value?.scopes ?? []));
+
+/** @param {string} text */
+export function keepKey(text) {
+  batch(() => {
+    key.value = text;
+    refusal.value = null;
+  });
+  if (text) sessionStorage.setItem(KEPT, text);
+  else sessionStorage.removeItem(KEPT);
+}
+
+/** Forget the key, and everything that was shown by it. */
+export function signOut() {
+  sessionStorage.clear();
+  location.hash = "";
+  location.reload();
+}

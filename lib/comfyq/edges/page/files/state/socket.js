@@ -1,0 +1,132 @@
+// The socket that changes of jobs and batches come by. It is opened anew whenever it breaks, and
+// goes on from what was seen.
+
+import { effect, signal } from "../lib.js";
+import { BASE, Failure, ask } from "./request.js";
+import { key, refusal } from "./session.js";
+
+/** @typedef {import("../types").ProgressFrame} ProgressFrame */
+/** @typedef {import("../types").PreviewFrame} PreviewFrame */
+/** @typedef {import("../types").BatchFrame} BatchFrame */
+/**
+ * @typedef {object} Listener
+ * @property {(frame: ProgressFrame) => void} job
+ * @property {(frame: PreviewFrame) => void} preview
+ * @property {(frame: BatchFrame) => void} batch
+ * @property {() => void} opened again, so that something may have been missed
+ */
+
+const MOST_AT_ONCE = 100; // jobs that one frame names
+const PING_MS = 240_000; // what is silent for ten minutes is closed
+const AGAIN_MS = 400;
+const SELDOM_MS = 5000;
+
+/** Whether changes are pushed at the moment. */
+export const connected = signal(false);
+
+const jobs = new Map(/** @type {[string, number][]} */ ([])); // by id, the `seq` that was seen
+const batches = new Set(/** @type {string[]} */ ([]));
+/** @type {Listener | null} */
+let listener = null;
+/** @type {WebSocket | null} */
+let socket = null;
+let pause = AGAIN_MS;
+let opening = false;
+
+/** @param {Listener} told */
+export function listen(told) {
+  listener = told;
+  effect(() => {
+    if (refusal.value === null && key.value !== undefined) void open();
+  });
+  setInterval(() => send({ action: "ping" }), PING_MS);
+}
+
+/**
+ * @param {string} id
+ * @param {number} seq that was seen
+ */
+export function followJob(id, seq) {
+  const isNew = !jobs.has(id);
+  jobs.set(id, seq);
+  if (isNew) send({ action: "subscribe", job_id: id, since: seq, previews: true });
+}
+
+/** @param {string} id */
+export function leaveJob(id) {
+  if (jobs.delete(id)) send({ action: "unsubscribe", job_id: id });
+}
+
+/** @param {string} id */
+export function followBatch(id) {
+  batches.add(id);
+  send({ action: "subscribe", batch_id: id });
+}
+
+/** @param {string} id */
+export function leaveBatch(id) {
+  if (batches.delete(id)) send({ action: "unsubscribe", batch_id: id });
+}
+
+/** @param {object} frame */
+function send(frame) {
+  if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify(frame));
+}
+
+async function open() {
+  if (opening || socket) return;
+  opening = true;
+  try {
+    const { ticket } = await ask("POST", "ws-ticket", { body: {} }); // a handshake shows no key
+    const url = new URL(`${BASE}local`, location.href);
+    url.protocol = url.protocol.replace("http", "ws");
+    url.search = `?ticket=${ticket}`;
+    take(new WebSocket(url));
+  } catch (error) {
+    if (!(error instanceof Failure && error.status === 401)) later();
+  } finally {
+    opening = false;
+  }
+}
+
+/** @param {WebSocket} made */
+function take(made) {
+  socket = made;
+  made.onopen = () => {
+    pause = AGAIN_MS;
+    connected.value = true;
+    subscribeAll();
+    listener?.opened();
+  };
+  made.onmessage = (message) => hear(JSON.parse(message.data));
+  made.onclose = () => {
+    socket = null;
+    connected.value = false;
+    later();
+  };
+}
+
+function subscribeAll() {
+  const ids = [...jobs.keys()];
+  for (let start = 0; start < ids.length; start += MOST_AT_ONCE) {
+    const some = ids.slice(start, start + MOST_AT_ONCE);
+    const since = Object.fromEntries(some.map((id) => [id, jobs.get(id)]));
+    send({ action: "subscribe", job_ids: some, since, previews: true });
+  }
+  for (const id of batches) send({ action: "subscribe", batch_id: id });
+}
+
+function later() {
+  setTimeout(() => void open(), pause * (0.5 + Math.random()));
+  pause = Math.min(2 * pause, SELDOM_MS);
+}
+
+/** @param {any} frame */
+function hear(frame) {
+  if (frame.kind === "preview") listener?.preview(frame);
+  else if (frame.kind === "batch") listener?.batch(frame);
+  else if (frame.kind) {
+    if (jobs.has(frame.job_id)) jobs.set(frame.job_id, frame.seq);
+    listener?.job(frame);
+  } else if (frame.type === "error" && frame.job_id) jobs.delete(frame.job_id);
+}

@@ -1,0 +1,144 @@
+// All jobs, newest first, as far as one scrolls; filtered by what the API looks up.
+
+import { html, useEffect, useRef, useState } from "../lib.js";
+import { Card } from "../parts/card.js";
+import { usePolled, useTitle } from "../parts/hooks.js";
+import { Empty, Loading, Trouble } from "../parts/notices.js";
+import { several } from "../parts/words.js";
+import { learnAll, recent, refreshRecent } from "../state/jobs.js";
+import { Failure, askPatiently } from "../state/request.js";
+import { go, refine, route } from "../state/route.js";
+import { workflows } from "../state/workflows.js";
+
+const PAGE = 50;
+const LOOK_MS = 8000;
+const AHEAD = "1200px"; // of what is seen, the next page is fetched
+const STATUSES = ["queued", "running", "completed", "failed", "canceled"];
+const NAMES = ["status", "workflow", "label", "from", "to"];
+const ID = /^[0-9a-f]{8}-[0-9a-f-]{27}$/i;
+
+/** @param {URLSearchParams} query */
+function asked(query) {
+  const sent = new URLSearchParams({ limit: String(PAGE) });
+  for (const name of ["status", "workflow", "label"]) {
+    const value = query.get(name);
+    if (value) sent.set(name, value);
+  }
+  const [from, to] = [query.get("from"), query.get("to")];
+  if (from) sent.set("created_after", new Date(`${from}T00:00:00`).toISOString());
+  if (to) sent.set("created_before", new Date(`${to}T23:59:59.999`).toISOString());
+  return sent;
+}
+
+/** @param {URLSearchParams} query */
+function usePages(query) {
+  const [ids, setIds] = useState(/** @type {string[]} */ ([]));
+  const [state, setState] = useState("loading"); // more, all
+  const [pages, setPages] = useState(0);
+  const [failure, setFailure] = useState(/** @type {Failure | null} */ (null));
+  const at = useRef({ cursor: "", until: new AbortController(), isBusy: false });
+
+  const more = async () => {
+    const mine = at.current;
+    if (mine.isBusy) return;
+    mine.isBusy = true;
+    const sent = asked(query);
+    if (mine.cursor) sent.set("cursor", mine.cursor);
+    try {
+      const page = await askPatiently("GET", `generate?${sent}`, { until: mine.until.signal });
+      if (mine !== at.current) return;
+      const fresh = learnAll(page);
+      setIds((old) => [...new Set([...old, ...fresh])]);
+      mine.cursor = page.next_cursor ?? "";
+      setState(page.next_cursor ? "more" : "all");
+      setPages((old) => old + 1);
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      if (mine !== at.current) return;
+      setFailure(error);
+      setState("all");
+    } finally {
+      mine.isBusy = false;
+    }
+  };
+
+  useEffect(() => {
+    at.current = { cursor: "", until: new AbortController(), isBusy: false };
+    const { until } = at.current;
+    setIds([]);
+    setFailure(null);
+    setState("loading");
+    void more();
+    return () => until.abort();
+  }, [String(query)]);
+  return { ids, pages, state, failure, more };
+}
+
+export function HistoryView() {
+  useTitle("History");
+  const { query } = route.value;
+  const { ids, pages, state, failure, more } = usePages(query);
+  const isFiltered = NAMES.some((name) => query.get(name));
+  usePolled(() => void refreshRecent().catch(() => {}), LOOK_MS);
+  const isNewest = !isFiltered && state !== "loading";
+  const all = isNewest ? [...new Set([...(recent.value ?? []), ...ids])] : ids; // some came since
+  return html`<div class="page">
+    <div class="section-head">
+      <h1>History</h1>
+      <p class="quiet" role="status">${state === "loading" ? "" : several(all.length, "job") + (state === "more" ? " so far" : "")}</p>
+    </div>
+    <${Filters} query=${query} />
+    <${Trouble} failure=${failure} />
+    ${state === "loading" && html`<${Loading} of="jobs" />`}
+    ${state === "all" && !failure && all.length === 0 &&
+    html`<${Empty} title=${isFiltered ? "No job is like that" : "Nothing made yet"}>
+      ${isFiltered
+        ? html`<button type="button" onClick=${() => refine({})}>Show all jobs</button>`
+        : html`<a class="button" href="#/create">Make something</a>`}
+    <//>`}
+    <ul class="grid">${all.map((id) => html`<${Card} key=${id} id=${id} />`)}</ul>
+    ${state === "more" && html`<${End} key=${pages} seen=${more} />`}
+  </div>`;
+}
+
+/** @param {{ seen: () => void }} props */
+function End({ seen }) {
+  const end = useRef(/** @type {HTMLElement | null} */ (null));
+  useEffect(() => {
+    const watch = new IntersectionObserver((entries) => entries.some((each) => each.isIntersecting) && seen(), { rootMargin: AHEAD });
+    if (end.current) watch.observe(end.current);
+    return () => watch.disconnect();
+  }, []);
+  return html`<p class="loading" ref=${end}><button type="button" class="plain" onClick=${seen}>More</button></p>`;
+}
+
+/** @param {{ query: URLSearchParams }} props */
+function Filters({ query }) {
+  /** @param {string} name */
+  const setter = (name) => (/** @type {Event} */ event) => {
+    const value = /** @type {HTMLInputElement} */ (event.target).value.trim();
+    if (name === "label" && ID.test(value)) go(`job/${value}`);
+    else refine({ ...Object.fromEntries(query), [name]: value });
+  };
+  const chosen = (/** @type {string} */ name) => query.get(name) ?? "";
+  return html`<form class="filters" role="search" onSubmit=${(/** @type {Event} */ event) => event.preventDefault()}>
+    <label>
+      <span>Status</span>
+      <select onChange=${setter("status")}>
+        <option value="" selected=${!chosen("status")}>any</option>
+        ${STATUSES.map((each) => html`<option value=${each} selected=${chosen("status") === each}>${each}</option>`)}
+      </select>
+    </label>
+    <label>
+      <span>Workflow</span>
+      <select onChange=${setter("workflow")}>
+        <option value="" selected=${!chosen("workflow")}>any</option>
+        ${(workflows.value ?? []).map((each) => html`<option value=${each.name} selected=${chosen("workflow") === each.name}>${each.title}</option>`)}
+        <option value="graph" selected=${chosen("workflow") === "graph"}>a graph of one's own</option>
+      </select>
+    </label>
+    <label class="wide"><span>Label or id of a job</span><input type="search" placeholder="project=zoo" value=${chosen("label")} onChange=${setter("label")} /></label>
+    <label><span>From</span><input type="date" value=${chosen("from")} onChange=${setter("from")} /></label>
+    <label><span>To</span><input type="date" value=${chosen("to")} onChange=${setter("to")} /></label>
+  </form>`;
+}

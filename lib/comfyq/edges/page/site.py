@@ -1,0 +1,114 @@
+"""The web page at ``/``: files of the package, which talk to the public API alone.
+
+``/`` is asked for again at each visit and answered 304 while nothing has changed. Everything else
+stands below a folder that is named after the content of all files: browsers keep it for good.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from http import HTTPStatus
+from pathlib import Path
+from string import Template
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+FILES = Path(__file__).with_name("files")
+INDEX = "index.html"
+FOLDER = "page"  # what the addresses of all files but the first begin with
+TYPES: Mapping[str, str] = {
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+HEADERS: Mapping[str, str] = {
+    # blob: pictures that are about to be sent; data: previews. A page that is framed could be made
+    # to press its own buttons.
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
+    "img-src 'self' blob: data:; media-src 'self' blob:; connect-src 'self'; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+}
+VISIT = {"Cache-Control": "no-cache"}
+FOR_GOOD = {"Cache-Control": "public, max-age=31536000, immutable"}
+
+
+@dataclass(frozen=True, slots=True)
+class PageFile:
+    """A file as it is served."""
+
+    content: bytes
+    media_type: str
+
+    @property
+    def etag(self) -> str:
+        return f'"{_digest(self.content)}"'
+
+
+class Site:
+    """The files of a folder, read once."""
+
+    def __init__(self, folder: Path = FILES) -> None:
+        files = dict(_read(folder))
+        index = files.pop(INDEX)
+        self._files = files
+        self.version = _digest(*(part for name, file in files.items() for part in (name, file)))
+        base = f"{FOLDER}/{self.version}"
+        names = {"base": base, "preloads": "\n".join(_preloads(files, base))}
+        filled = Template(index.decode()).substitute(names)
+        self._index = PageFile(filled.encode(), TYPES[".html"])
+
+    @property
+    def weight(self) -> int:
+        """The bytes that a browser fetches to show the page for the first time."""
+        return len(self._index.content) + sum(map(len, self._files.values()))
+
+    @property
+    def routes(self) -> Sequence[Route]:
+        return (
+            Route("/", self._show, include_in_schema=False),
+            Route(f"/{FOLDER}/{self.version}/{{name:path}}", self._file, include_in_schema=False),
+        )
+
+    async def _show(self, request: Request) -> Response:
+        return _answer(request, self._index, VISIT)
+
+    async def _file(self, request: Request) -> Response:
+        name = request.path_params["name"]
+        content = self._files.get(name)
+        if content is None:
+            return Response("there is no such file of the page", HTTPStatus.NOT_FOUND)
+        return _answer(request, PageFile(content, TYPES[Path(name).suffix]), FOR_GOOD)
+
+
+def _read(folder: Path) -> Iterator[tuple[str, bytes]]:
+    """Yield the files that browsers get, by their names below ``folder``."""
+    for path in sorted(folder.rglob("*")):
+        if path.suffix in TYPES:
+            yield path.relative_to(folder).as_posix(), path.read_bytes()
+
+
+def _preloads(files: Mapping[str, bytes], base: str) -> Iterator[str]:
+    """Name every module, so that browsers fetch all at once and not one after another's imports."""
+    for name in files:
+        if name.endswith(".js"):
+            yield f'<link rel="modulepreload" href="{base}/{name}">'
+
+
+def _answer(request: Request, file: PageFile, caching: Mapping[str, str]) -> Response:
+    headers = {**HEADERS, **caching, "ETag": file.etag}
+    named = request.headers.get("if-none-match", "")
+    if file.etag in named or named == "*":
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
+    return Response(file.content, headers=headers, media_type=file.media_type)
+
+
+def _digest(*parts: str | bytes) -> str:
+    digest = blake2b(digest_size=8)
+    for part in parts:
+        digest.update(part.encode() if isinstance(part, str) else part)
+    return digest.hexdigest()

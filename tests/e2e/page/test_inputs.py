@@ -1,0 +1,106 @@
+"""Forms that take files, masks and LoRAs."""
+
+from collections.abc import Iterator
+from io import BytesIO
+
+import pytest
+import urllib3
+from PIL import Image
+from playwright.sync_api import Browser, FilePayload, expect
+
+from tests.e2e.page.visit import WAIT_MS, Visit
+from tests.processes import Process, Processes
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    started = Processes(tmp_path_factory.mktemp("page"))
+    try:
+        yield started.up()
+    finally:
+        started.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, up: Process) -> Iterator[Visit]:
+    visit = Visit(browser, up.url)
+    try:
+        yield visit
+        assert visit.errors == []
+    finally:
+        visit.close()
+
+
+def picture() -> FilePayload:
+    buffer = BytesIO()
+    Image.linear_gradient("L").convert("RGB").save(buffer, "PNG")
+    return {"name": "grey.png", "mimeType": "image/png", "buffer": buffer.getvalue()}
+
+
+def parameters(up: Process, workflow: str) -> dict[str, object]:
+    """Those of the newest job of a workflow."""
+    [newest, *_] = urllib3.request("GET", f"{up.url}/generate?workflow={workflow}").json()["jobs"]
+    story = urllib3.request("GET", f"{up.url}/generate/{newest['id']}/story").json()
+    values: dict[str, object] = story["parameters"]
+    return values
+
+
+def test_a_mask_is_painted_over_a_picture(visit: Visit, up: Process) -> None:
+    visit.open("create/sd15-inpaint")
+    page = visit.page
+    image, mask = page.locator(".kind-image"), page.locator(".kind-mask")
+    expect(mask.get_by_role("button", name="Paint")).to_be_disabled(timeout=WAIT_MS)
+    image.locator("input[type=file]").set_input_files([picture()])
+    expect(image.get_by_role("img", name="grey.png")).to_be_visible(timeout=WAIT_MS)
+    mask.get_by_role("button", name="Paint").click()
+    canvas = page.get_by_role("dialog").locator("canvas")
+    expect(canvas).to_be_visible()
+    box = canvas.bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 20, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    page.mouse.move(box["x"] + box["width"] - 20, box["y"] + box["height"] / 2, steps=5)
+    page.mouse.up()
+    visit.see("mask")
+    page.get_by_role("button", name="Use this mask").click()
+    expect(mask.get_by_role("img", name="mask.png")).to_be_visible(timeout=WAIT_MS)
+    visit.fill({"prompt": "a hat", "steps": 3})
+    visit.generate()
+    visit.until_made()
+    values = parameters(up, "sd15-inpaint")
+    assert str(values["image"]).startswith("asset:")
+    assert values["mask"] != values["image"]
+
+
+def test_a_result_becomes_another_workflows_input(visit: Visit, up: Process) -> None:
+    visit.open("create/sd15")
+    visit.fill({"prompt": "a hill", "width": 128, "height": 128, "steps": 3})
+    visit.generate()
+    visit.until_made()
+    page = visit.page
+    page.get_by_role("button", name="Use as input").click()
+    page.get_by_role("dialog").get_by_role("button", name="image to image").click()
+    image = page.locator(".kind-image")
+    expect(image.locator("figure img")).to_be_visible(timeout=WAIT_MS)
+    visit.see("input")
+    visit.fill({"prompt": "a hill in autumn", "steps": 3})
+    visit.generate()
+    expect(page.locator(".stage-line")).to_contain_text("sd15-img2img", timeout=WAIT_MS)
+    visit.until_made()
+    assert str(parameters(up, "sd15-img2img")["image"]).startswith("asset:")
+
+
+def test_loras_are_picked_from_what_the_worker_has(visit: Visit, up: Process) -> None:
+    visit.open("create/sd15")
+    page = visit.page
+    known = urllib3.request("GET", f"{up.url}/workflows/sd15/choices").json()["choices"]["loras"]
+    page.get_by_role("button", name="Add a LoRA").click()
+    expect(page.get_by_label("LoRA", exact=True)).to_have_value(known[0])
+    page.get_by_label(f"Strength of {known[0]}").fill("0.6")
+    page.keyboard.press("Tab")
+    visit.fill({"prompt": "a tower", "width": 128, "height": 128, "steps": 3})
+    visit.generate()
+    visit.until_made()
+    assert parameters(up, "sd15")["loras"] == [f"{known[0]}:0.6"]

@@ -1,0 +1,167 @@
+"""The whole way of a person through the page: form, progress, gallery, again, cancel, batch."""
+
+import re
+from collections.abc import Iterator
+
+import pytest
+import urllib3
+from playwright.sync_api import Browser, expect
+
+from tests.e2e.page.visit import WAIT_MS, Visit
+from tests.processes import Process, Processes
+
+pytestmark = pytest.mark.browser
+
+TINY = {"prompt": "a red fox in the snow", "width": 256, "height": 256}
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    started = Processes(tmp_path_factory.mktemp("page"))
+    try:
+        simulator = started.simulator(options=["--step-s", "0.05"])
+        yield started.up(comfyui=[simulator.url])
+    finally:
+        started.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, up: Process) -> Iterator[Visit]:
+    visit = Visit(browser, up.url)
+    try:
+        yield visit
+        assert visit.errors == []
+    finally:
+        visit.close()
+
+
+def jobs(up: Process, query: str = "") -> list[dict[str, object]]:
+    answer = urllib3.request("GET", f"{up.url}/generate?limit=100{query}")
+    found: list[dict[str, object]] = answer.json()["jobs"]
+    return found
+
+
+def test_a_picture_from_the_form_to_the_gallery(visit: Visit, up: Process) -> None:
+    visit.open()
+    page = visit.page
+    expect(page.get_by_text("Nothing made yet")).to_be_visible(timeout=WAIT_MS)
+    visit.choose("sd15")
+    visit.see("empty")
+    visit.generate()  # without a prompt, which the API refuses
+    expect(page.locator(".field", has=page.locator("[name='prompt']"))).to_contain_text("required")
+    visit.errors.clear()  # the refusal is one to the console
+    visit.fill({**TINY, "steps": 60})
+    visit.generate()
+    expect(page.locator(".stage-line progress")).to_be_visible(timeout=WAIT_MS)
+    expect(visit.stage.locator("img.preview")).to_be_visible(timeout=WAIT_MS)
+    expect(page.locator(".stage-line")).to_contain_text("KSampler", timeout=WAIT_MS)
+    page.evaluate("scrollTo(0, document.querySelector('.form-panel').scrollTop = 0)")
+    visit.see("running")
+    first = visit.until_made()
+    page.get_by_role("button", name="Again, new seed").click()
+    visit.until_made(not_src=first)
+    seeds = {each["seed"] for each in jobs(up, "&workflow=sd15")}
+    assert len(seeds) == 2
+    visit.see("made")
+
+
+def test_a_job_is_canceled_from_the_queue(visit: Visit, up: Process) -> None:
+    visit.open("create/sd15")
+    visit.choose("sd15")
+    visit.fill({**TINY, "steps": 150})
+    visit.generate()
+    expect(visit.page.locator(".stage-line progress")).to_be_visible(timeout=WAIT_MS)
+    visit.page.get_by_role("link", name="Queue", exact=True).click()
+    line = visit.page.locator(".queue-line")
+    expect(line).to_have_count(1, timeout=WAIT_MS)
+    expect(line).to_contain_text("Running", timeout=WAIT_MS)
+    visit.see("queue")
+    line.get_by_role("button", name="Cancel").click()
+    expect(visit.page.get_by_text("Nothing waits")).to_be_visible(timeout=WAIT_MS)
+    [canceled] = jobs(up, "&status=canceled")
+    assert canceled["workflow"] == "sd15"
+
+
+def test_a_batch_is_a_grid(visit: Visit) -> None:
+    visit.open("create/sd15")
+    visit.choose("sd15")
+    page = visit.page
+    visit.fill(TINY)
+    page.get_by_text("Several at once").click()
+    page.get_by_label("Seeds").fill("3")
+    page.get_by_label("Vary").select_option("steps")
+    page.get_by_label(re.compile("Values, one a line")).fill("4, 8")
+    page.get_by_role("button", name="Generate 6").click()
+    expect(page.get_by_role("heading", name="Batch of 6")).to_be_visible(timeout=WAIT_MS)
+    for row in ("steps=4", "steps=8"):
+        tiles = page.locator("section", has=page.get_by_role("heading", name=row)).locator(".card")
+        expect(tiles.locator("img[src*='/outputs/']")).to_have_count(3, timeout=WAIT_MS)
+    expect(page.get_by_text("6 completed")).to_be_visible(timeout=WAIT_MS)
+    visit.see("batch")
+
+
+def test_what_was_made_is_found_compared_and_repeated(visit: Visit, up: Process) -> None:
+    visit.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    visit.open("history")
+    page = visit.page
+    cards = page.locator(".card")
+    expect(cards).to_have_count(len(jobs(up)), timeout=WAIT_MS)
+    visit.see("history")
+    page.get_by_label("Status").select_option("canceled")
+    expect(cards).to_have_count(1, timeout=WAIT_MS)
+    page.get_by_label("Status").select_option("")
+    page.get_by_label("Label or id of a job").fill("varied=steps=8")
+    page.keyboard.press("Enter")
+    expect(cards).to_have_count(3, timeout=WAIT_MS)
+    for index in (0, 1):
+        cards.nth(index).hover()
+        cards.nth(index).get_by_role("checkbox").check()
+    page.get_by_role("region", name="Compare").get_by_role("button", name="Compare").click()
+    expect(page.locator(".pair img")).to_have_count(2, timeout=WAIT_MS)
+    expect(page.get_by_role("row", name=re.compile("^seed"))).to_be_visible()
+    page.get_by_role("button", name="Lay over each other").click()
+    page.get_by_label("How much of the first is seen").fill("30")
+    visit.see("compare")
+    page.go_back()
+    cards.first.get_by_role("link").click()
+    expect(page.locator(".facts").first).to_contain_text(str(TINY["prompt"]), timeout=WAIT_MS)
+    page.get_by_role("button", name="Copy as curl").click()
+    expect(page.get_by_text("Copied as curl.")).to_be_visible()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert f"{up.url}/workflows/sd15/generate" in copied
+    assert '"prompt":"a red fox in the snow"' in copied
+    visit.see("job")
+    page.get_by_role("button", name="Edit").click()
+    expect(page.locator("form.form [name='prompt']")).to_have_value(str(TINY["prompt"]))
+
+
+def test_the_state_of_the_system(visit: Visit) -> None:
+    visit.open("system")
+    expect(visit.page.get_by_text("Jobs run", exact=True)).to_be_visible(timeout=WAIT_MS)
+    expect(visit.page.locator(".worker")).to_have_count(1)
+    visit.see("system")
+    visit.open("keys")
+    expect(visit.page.get_by_text("There are no keys")).to_be_visible(timeout=WAIT_MS)
+
+
+def test_it_is_dark_where_the_system_is(browser: Browser, up: Process) -> None:
+    visit = Visit(browser, up.url, color_scheme="dark")
+    try:
+        for view, name in (("create/sd15", "create"), ("history", "history"), ("system", "system")):
+            visit.open(view)
+            expect(visit.page.locator(".loading")).to_have_count(0, timeout=WAIT_MS)
+            visit.see(f"dark-{name}")
+        assert visit.errors == []
+    finally:
+        visit.close()
+
+
+def test_what_is_fetched_weighs_little_and_comes_from_here(visit: Visit, up: Process) -> None:
+    visit.open()
+    expect(visit.page.get_by_role("button", name="Generate")).to_be_visible(timeout=WAIT_MS)
+    entries = visit.page.evaluate(
+        "performance.getEntriesByType('resource').map((each) => [each.name, each.decodedBodySize])"
+    )
+    assert {name.startswith(up.url) or name.startswith("data:") for name, _ in entries} == {True}
+    own = [size for name, size in entries if "/page/" in name]
+    assert 0 < sum(own) < 200_000

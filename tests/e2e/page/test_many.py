@@ -1,0 +1,70 @@
+"""A history of a thousand jobs."""
+
+import json
+from collections.abc import Sequence
+
+import pytest
+import urllib3
+from playwright.sync_api import Browser, expect
+
+from tests.e2e.page.visit import WAIT_MS, Visit
+from tests.processes import Process, Processes
+
+pytestmark = [pytest.mark.browser, pytest.mark.verify, pytest.mark.timeout(600)]
+
+JOBS = 1_000
+AT_ONCE = 500
+SCROLLED = """
+async () => {
+  const frames = [];
+  let last = performance.now();
+  for (let still = 0; still < 60; ) {
+    const top = scrollY;
+    scrollBy(0, 400);
+    await new Promise(requestAnimationFrame);
+    frames.push(performance.now() - last);
+    last = performance.now();
+    still = scrollY === top ? still + 1 : 0;
+  }
+  return frames.sort((one, other) => one - other);
+}
+"""
+
+
+def make(up: Process, count: int) -> None:
+    common = {"workflow": "sd15", "prompt": "a cell", "width": 64, "height": 64, "steps": 1}
+    for start in range(0, count, AT_ONCE):
+        product = {"seed": list(range(start, start + AT_ONCE))}
+        body = json.dumps({"request": common, "product": product}).encode()
+        headers = {"Content-Type": "application/json"}
+        made = urllib3.request("POST", f"{up.url}/generate/batch", body=body, headers=headers)
+        assert made.status == 202, made.data
+        headers = {"Prefer": "wait=20"}
+        url = f"{up.url}/generate/batch/{made.json()['batch_id']}"
+        while not urllib3.request("GET", url, headers=headers, timeout=60).json()["done"]:
+            pass
+
+
+def test_a_thousand_jobs_scroll_smoothly(browser: Browser, processes: Processes) -> None:
+    up = processes.up(workers=2, env={"COMFYQ_WAITING_JOBS": "2000"})
+    make(up, JOBS)
+    visit = Visit(browser, up.url)
+    try:
+        visit.open("history")
+        cards = visit.page.locator(".card")
+        expect(cards).to_have_count(50, timeout=WAIT_MS)
+        few: Sequence[float] = visit.page.evaluate(SCROLLED)
+        expect(cards).to_have_count(JOBS, timeout=WAIT_MS)
+        visit.page.evaluate("scrollTo(0, 0)")
+        many: Sequence[float] = visit.page.evaluate(SCROLLED)
+        print(
+            f"frames at the median and 99 of 100, ms: {middle(many)}; while loading {middle(few)}"
+        )
+        assert middle(many)[0] < 3 * middle(few)[0], "a thousand cost more than those before them"
+        assert visit.errors == []
+    finally:
+        visit.close()
+
+
+def middle(frames: Sequence[float]) -> tuple[float, float]:
+    return round(frames[len(frames) // 2], 1), round(frames[len(frames) * 99 // 100], 1)

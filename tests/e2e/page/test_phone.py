@@ -1,0 +1,42 @@
+"""The same page at the width of a phone."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.e2e.page.visit import WAIT_MS, Visit
+from tests.processes import Processes
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+def visit(browser: Browser, processes: Processes) -> Iterator[Visit]:
+    visit = Visit(browser, processes.up().url, is_phone=True)
+    try:
+        yield visit
+    finally:
+        visit.close()
+
+
+def test_a_picture_on_a_phone(visit: Visit) -> None:
+    visit.open()
+    visit.choose("sd15")
+    visit.see("phone-form")
+    visit.fill({"prompt": "a boat", "width": 128, "height": 128, "steps": 5})
+    visit.generate()
+    visit.until_made()
+    expect(visit.stage).to_be_in_viewport(timeout=WAIT_MS)
+    visit.see("phone-made")
+    page = visit.page
+    for place in ("Queue", "History", "System", "Keys"):
+        page.get_by_role("link", name=place, exact=True).tap()
+        expect(page.get_by_role("heading", name=place, exact=True)).to_be_visible(timeout=WAIT_MS)
+        expect(page.locator(".loading")).to_have_count(0, timeout=WAIT_MS)
+        visit.see(f"phone-{place.lower()}")
+    page.get_by_role("link", name="History", exact=True).tap()
+    page.locator(".card a").first.tap()
+    expect(page.locator(".facts").first).to_contain_text("a boat", timeout=WAIT_MS)
+    visit.see("phone-job")
+    assert visit.errors == []

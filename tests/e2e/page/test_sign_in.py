@@ -1,0 +1,92 @@
+"""A server that asks for keys: signing in, keys of others, and what a key may not."""
+
+from collections.abc import Iterator
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.e2e.page.visit import WAIT_MS, Visit
+from tests.e2e.test_keys import Commands
+from tests.processes import Process, Processes
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Commands:
+    return Commands(tmp_path_factory.mktemp("keyed"))
+
+
+@pytest.fixture(scope="module")
+def key(home: Commands) -> str:
+    scopes = ("submit", "read", "cancel", "admin", "operator")
+    return home.key(*(part for each in scopes for part in ("--scope", each)))
+
+
+@pytest.fixture(scope="module")
+def up(home: Commands, key: str) -> Iterator[Process]:
+    started = Processes(home.home)
+    try:
+        yield started.up(data_dir=home.data_dir, options=("--auth", "keys"))
+    finally:
+        started.close()
+
+
+def sign_in(visit: Visit, key: str) -> None:
+    visit.page.get_by_label("API key or token").fill(key)
+    visit.page.get_by_role("button", name="Sign in").click()
+
+
+def test_keys_let_in_and_are_made_and_revoked(browser: Browser, up: Process, key: str) -> None:
+    visit = Visit(browser, up.url)
+    page = visit.page
+    try:
+        visit.open()
+        expect(page.get_by_role("heading", name="Sign in")).to_be_visible(timeout=WAIT_MS)
+        sign_in(visit, "cq_0000000000000000_" + "0" * 64)
+        expect(page.locator("#key-wrong")).not_to_be_empty(timeout=WAIT_MS)
+        visit.see("sign-in")
+        sign_in(visit, key)
+        visit.choose("sd15")
+        visit.fill({"prompt": "a garden", "width": 128, "height": 128, "steps": 5})
+        visit.generate()
+        visit.until_made()
+
+        page.get_by_role("link", name="Keys", exact=True).click()
+        page.get_by_label("Name", exact=True).fill("reader")
+        for scope in ("submit", "graph", "wait", "cancel"):
+            page.get_by_role("checkbox", name=scope).uncheck()
+        page.get_by_role("button", name="Make a key").click()
+        made = page.get_by_role("dialog").locator("code").inner_text()
+        assert made.startswith("cq_")
+        page.get_by_role("button", name="Close").click()
+        expect(page.get_by_role("row", name="reader")).to_contain_text("read")
+        visit.see("keys")
+
+        reader = Visit(browser, up.url)
+        try:
+            reader.open()
+            sign_in(reader, made)
+            reader.choose("sd15")
+            expect(reader.page.get_by_role("link", name="Keys", exact=True)).to_have_count(0)
+            reader.fill({"prompt": "a wall"})
+            reader.generate()
+            expect(reader.page.locator(".form-end [role=alert]")).to_contain_text("`submit`")
+            reader.page.reload()  # the key is kept
+            reader.choose("sd15")
+
+            page.get_by_role("button", name="Revoke reader").click()
+            page.get_by_role("button", name="Revoke it").click()
+            expect(page.get_by_role("row", name="reader")).to_have_count(0, timeout=WAIT_MS)
+            expect(reader.page.get_by_role("heading", name="Sign in")).to_be_visible(
+                timeout=WAIT_MS
+            )
+        finally:
+            reader.close()
+
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.get_by_role("heading", name="Sign in")).to_be_visible(timeout=WAIT_MS)
+        assert page.evaluate("sessionStorage.length") == 0
+        assert visit.own_errors() == []
+    finally:
+        visit.close()
