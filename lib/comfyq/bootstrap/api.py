@@ -27,7 +27,16 @@ from comfyq.edges.api.routes import (
     workers,
     workflows,
 )
+from comfyq.edges.comfy_v2.routes import assets as comfy_assets
+from comfyq.edges.comfy_v2.routes import events as comfy_events
+from comfyq.edges.comfy_v2.routes import jobs as comfy_jobs
 from comfyq.ports.notifier import Streams
+
+COMFY_ROUTERS: Sequence[Router[Services]] = (
+    comfy_jobs.router,
+    comfy_events.router,
+    comfy_assets.router,
+)
 
 ROUTERS: Sequence[Router[Services]] = (
     batches.router,  # before jobs, one of which could else have the id "batch"
@@ -48,6 +57,7 @@ ROUTERS: Sequence[Router[Services]] = (
     audit.router,
     tenants.router,
     webhooks.router,
+    *COMFY_ROUTERS,
 )
 
 

@@ -10,8 +10,9 @@ from comfyq.aio.logs import log
 from comfyq.bootstrap.file_services import FileServices
 from comfyq.bootstrap.machine.output_folders import output_folders
 from comfyq.domain.files.output import Output
-from comfyq.domain.job import Job, JobId
+from comfyq.domain.job import Job
 from comfyq.domain.job.estimate import Estimate
+from comfyq.domain.job.output_id import job_id_of
 from comfyq.edges.api.links import output_url
 from comfyq.edges.websocket.rendering import render, render_batch
 from comfyq.ports.workflows import Workflows
@@ -142,7 +143,7 @@ class JobServices(FileServices):
             preparation=self.preparation,
             limits=self.submission_limits,
             dispatch=self.dispatch,
-            new_id=lambda: JobId(str(uuid4())),
+            new_id=lambda: job_id_of(str(uuid4())),
         )
 
     @cached_property

@@ -10,12 +10,16 @@ from fastapi.routing import APIRoute, iter_route_contexts
 
 from comfyq.domain.caller import DEFAULT_TENANT, Caller, Scope
 from comfyq.edges.api.authentication import scopes_of
+from comfyq.edges.api.problems import PROBLEM_JSON
 from comfyq.edges.websocket.frame_kinds import CONNECT_SCOPE, FRAMES
 from comfyq.ports.notifier import Connection
 from tests.access_lab import ALL, BODY, FILE, OTHER, RECEIVER, AccessLab, KeyedServer, Things
 from tests.cells import Cells
+from tests.comfy_lab import ASSETS, JOBS
+from tests.comfy_lab import BODY as COMFY_BODY
 from tests.issuer import rsa_key, serving_issuer
 from tests.socket_events import ENDPOINT, connected, event
+from tests.told_errors import MISSING_SCOPE, UNAUTHENTICATED, is_of_comfy, told_by
 
 pytestmark = pytest.mark.anyio
 
@@ -109,6 +113,17 @@ ROUTES = {
     "DELETE /tenants/{tenant_id}/data": Route(Scope.ADMIN, 202, NOT_FOUND, operator=202),
     "GET /audit": Route(Scope.ADMIN, 200),
     "POST /ws-ticket": Route(Scope.READ, 201, request={"json": {}}),
+    f"POST {JOBS}": Route(
+        Scope.SUBMIT, 201, request={"json": COMFY_BODY}, also=frozenset({Scope.GRAPH})
+    ),
+    f"GET {JOBS}": Route(Scope.READ, 200),
+    f"GET {JOBS}/{{job_id}}": Route(Scope.READ, 200, NOT_FOUND),
+    f"GET {JOBS}/{{job_id}}/workflow": Route(Scope.READ, 200, NOT_FOUND),
+    f"GET {JOBS}/{{job_id}}/events": Route(Scope.READ, NOT_SERVED, NOT_FOUND),
+    f"POST {JOBS}/{{job_id}}/cancel": Route(Scope.CANCEL, 200, NOT_FOUND),
+    f"GET {ASSETS}/{{asset_id}}": Route(Scope.READ, 200, NOT_FOUND),
+    f"GET {ASSETS}/{{asset_id}}/content": Route(Scope.READ, 200, NOT_FOUND),
+    f"HEAD {ASSETS}/{{asset_id}}/content": Route(Scope.READ, 200, NOT_FOUND),
 }
 
 
@@ -292,8 +307,8 @@ def check(
         _assert_missing(answer, row.scope)
     elif client in OTHERS:
         assert answer.status_code == (row.other or row.right), answer.text
-        is_text = answer.headers["content-type"].startswith("text/plain")
-        instance = "-" if is_text else answer.json().get("instance", "-")
+        is_problem = answer.headers.get("content-type") == PROBLEM_JSON and answer.content
+        instance = answer.json()["instance"] if is_problem else "-"
         told = answer.text.replace(instance, "")
         named = {each for each in things.ids if each in told} - _given(place, things)
         assert not named, "it tells of another tenant's things"
@@ -311,13 +326,13 @@ async def test_what_is_another_tenants_is_answered_as_what_is_not_there(
     absent = {name: getattr(theirs, name)[:-8] + "00000000" for name in (*UUIDS, "key_id")}
     nobodys = replace(theirs, **absent, letter_id="letter-0", tenant_id="nobody")
     there, missing = (asked(lab, place, each, key) for each in (theirs, nobodys))
-    assert (there.status_code, there.json()["code"]) == (404, missing.json()["code"])
-    assert there.json()["title"] == missing.json()["title"]
+    assert there.status_code == missing.status_code == 404
+    assert told_by(there)._replace(detail="") == told_by(missing)._replace(detail="")
     assert _without_ids(there, theirs) == _without_ids(missing, nobodys)
 
 
 def _without_ids(answer: httpx2.Response, things: Things) -> str:
-    text: str = answer.json()["detail"]
+    text = told_by(answer).detail
     for each in things.ids:
         text = text.replace(each, "ID")
     return text
@@ -344,14 +359,20 @@ def asked(lab: KeyedServer, place: str, things: Things, key: str | None) -> http
 
 
 def _assert_missing(answer: httpx2.Response, scope: Scope) -> None:
-    assert (answer.status_code, answer.json()["code"]) == (403, "missing-scope")
-    assert f"`{scope}`" in answer.json()["detail"]
+    told = told_by(answer)
+    assert answer.status_code == 403
+    if told.is_whole:
+        assert told.code == MISSING_SCOPE[is_of_comfy(answer)]
+        assert f"`{scope}`" in told.detail
 
 
 def _assert_unauthenticated(answer: httpx2.Response, *, given: bool) -> None:
-    assert (answer.status_code, answer.json()["code"]) == (401, "unauthenticated")
-    why = f', error="invalid_token", error_description="{answer.json()["detail"]}"'
-    assert answer.headers["www-authenticate"] == f'Bearer realm="comfyq"{why if given else ""}'
+    told = told_by(answer)
+    assert answer.status_code == 401
+    if told.is_whole:
+        assert told.code == UNAUTHENTICATED[is_of_comfy(answer)]
+        why = f', error="invalid_token", error_description="{told.detail}"'
+        assert answer.headers["www-authenticate"] == f'Bearer realm="comfyq"{why if given else ""}'
 
 
 # --- requests that need a scope beside their route's

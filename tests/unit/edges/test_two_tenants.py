@@ -23,6 +23,7 @@ from comfyq.services.worker.prompts import prompt_of
 from tests.access_lab import ALL, OTHER, AccessLab
 from tests.api_lab import output
 from tests.catalogue_lab import beat
+from tests.comfy_lab import JOBS
 from tests.socket_events import connected, event, subscribed
 from tests.unit.edges.test_access import ROUTES, asked
 
@@ -167,7 +168,7 @@ def _hole(victim: Victim, value: str) -> str:
 
 LISTS = (
     *("/generate", "/generate?status=completed", "/generate?created_before=2020-01-01T00:00:00Z"),
-    *("/generate/batch", "/dead", "/audit"),
+    *("/generate/batch", "/dead", "/audit", JOBS),
 )
 
 

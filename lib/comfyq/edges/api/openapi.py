@@ -1,13 +1,13 @@
 """The API's OpenAPI description: FastAPI's, completed by what FastAPI cannot derive."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
-from fastapi.routing import iter_route_contexts
+from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from pydantic import BaseModel
 from starlette.routing import BaseRoute
 
@@ -95,7 +95,7 @@ def _add_summaries(document: dict[str, Any]) -> None:
 
 def _add_scopes(document: dict[str, Any], routes: Sequence[BaseRoute]) -> None:
     """Say which scope each operation needs, and what it answers to callers without it."""
-    for route in iter_route_contexts(routes):
+    for route in _described(routes):
         if needed := " and ".join(f"`{scope}`" for scope in sorted(scopes_of(route))):
             for method in route.methods or ():
                 operation = document["paths"][route.path_format][method.lower()]
@@ -104,10 +104,17 @@ def _add_scopes(document: dict[str, Any], routes: Sequence[BaseRoute]) -> None:
                 operation["responses"]["403"] = problems(403)[403] | {"description": text}
 
 
+def _described(routes: Sequence[BaseRoute]) -> Iterator[RouteContext]:
+    """Yield the routes of this description; those of another contract are described by that."""
+    for route in iter_route_contexts(routes):
+        if isinstance(route.original_route, APIRoute) and route.include_in_schema:
+            yield route
+
+
 def _add_security(document: dict[str, Any], routes: Sequence[BaseRoute]) -> None:
     """Say how a client shows its API key, so that ``/docs`` asks for one."""
     document["components"]["securitySchemes"] = SCHEMES
-    for route in iter_route_contexts(routes):
+    for route in _described(routes):
         if scopes_of(route):
             for method in route.methods or ():
                 operation = document["paths"][route.path_format][method.lower()]

@@ -1,4 +1,5 @@
-"""Errors as problem details. The only file that gives a domain error an HTTP status."""
+"""Errors as problem details, or in the words of the contract that a path belongs to. The only file
+that gives a domain error an HTTP status."""
 
 import json
 import sys
@@ -33,9 +34,12 @@ from comfyq.edges.api.observed import HEADER, request_id_of
 from comfyq.edges.api.rate_headers import rate_headers
 from comfyq.edges.api.safe_headers import SAFE
 from comfyq.ports.notifier import TooManyStreams
+from comfyq.wire.comfy_v2 import errors as comfy_v2
 from comfyq.wire.problems import Problem, ProblemField, challenge, message_of
 
 PROBLEM_JSON = "application/problem+json"
+JSON = "application/json"
+COMFY_HEADER = "X-Comfy-Request-Id"  # in which clients of the Comfy API v2 look for it
 LONG_INTEGER = "integer string conversion"  # in the words of Python, which reads no longer one
 MAX_FIELDS = 100  # that an answer lists
 RETRY_AFTER_S = 2  # of what may pass by itself
@@ -97,15 +101,18 @@ class ProblemResponse(Response):
         )
         # A defect is answered outside of the middleware that adds these headers elsewhere.
         safe = {**SAFE, HEADER: request_id_of(request.scope), **(headers or {})}
-        super().__init__(_encoded(problem), status_code=status, headers=safe)
+        if comfy_v2.is_enveloped(problem.instance):
+            status = comfy_v2.status_of(problem)
+            safe[COMFY_HEADER] = safe[HEADER]
+            super().__init__(_encoded(comfy_v2.enveloped(problem).model_dump()), status, safe, JSON)
+        else:
+            unused = {"node_errors"} if problem.node_errors is None else None
+            super().__init__(_encoded(problem.model_dump(exclude=unused)), status, safe)
 
 
-def _encoded(problem: Problem) -> bytes:
-    """Encode a problem, which may quote a client's invalid text."""
-    unused = {"node_errors"} if problem.node_errors is None else None
-    return json.dumps(problem.model_dump(exclude=unused), ensure_ascii=False).encode(
-        "utf-8", "replace"
-    )
+def _encoded(error: Mapping[str, Any]) -> bytes:
+    """Encode an error, which may quote a client's invalid text."""
+    return json.dumps(error, ensure_ascii=False).encode("utf-8", "replace")
 
 
 def status_of(error: type[DomainError]) -> HTTPStatus:

@@ -1,6 +1,7 @@
 """Downloads by signed links: the link is the only credential that a client needs."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Protocol
 
 from comfyq.domain.errors import OutputNotFound
 from comfyq.domain.files.output import Output
@@ -10,6 +11,19 @@ from comfyq.records.jobs import JobRecords
 from comfyq.services.files.signed_links import SignedLinks
 
 STORAGE_LINK_S = 3_600  # lifetime of the storage's own link that a redirect leads to
+
+
+class Stored(Protocol):
+    """A file in asset storage, or an output that is text and has no file there."""
+
+    @property
+    def key(self) -> str: ...
+
+    @property
+    def filename(self) -> str: ...
+
+    @property
+    def content_type(self) -> str: ...
 
 
 class Downloads:
@@ -38,23 +52,23 @@ class Downloads:
             raise OutputNotFound(f"job {job_id} has no output {index}")
         return page.outputs[0]
 
-    async def link(self, output: Output) -> str | None:
+    async def link(self, file: Stored) -> str | None:
         """Return a URL at which the storage itself serves the file; None if it has no URLs."""
-        if output.text is not None:
+        if not file.key:
             return None
         return await self._assets.link(
-            output.key,
+            file.key,
             expires_s=STORAGE_LINK_S,
-            content_type=output.content_type,
-            filename=output.filename,
+            content_type=file.content_type,
+            filename=file.filename,
         )
 
-    def read(self, output: Output, *, start: int, end: int) -> AsyncIterator[bytes]:
+    def read(self, file: Stored, start: int, end: int) -> AsyncIterator[bytes]:
         """Stream the bytes ``start`` to ``end`` (exclusive); OutputNotFound is raised at the first
         chunk."""
-        if output.text is not None:
-            return _once(output.text.encode()[start:end])
-        return self._assets.read(output.key, start=start, end=end)
+        if isinstance(file, Output) and file.text is not None:
+            return _once(file.text.encode()[start:end])
+        return self._assets.read(file.key, start=start, end=end)
 
 
 async def _once(content: bytes) -> AsyncIterator[bytes]:

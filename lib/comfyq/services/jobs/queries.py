@@ -82,6 +82,10 @@ class JobQueries:
             attempts=await self._records.attempts(job.id),
         )
 
+    async def spec(self, caller: Caller, job_id: JobId) -> Spec:
+        """Return the work of a job. Raises JobNotFound."""
+        return await self._records.spec((await self.get(caller, job_id)).id)
+
     async def asked_and_outputs(self, job: Job) -> tuple[Asked, OutputPage]:
         """Return what was asked for and what was made, of an ended job that ``get`` has returned.
 

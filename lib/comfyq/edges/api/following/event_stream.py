@@ -5,7 +5,7 @@ https://html.spec.whatwg.org/multipage/server-sent-events.html
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
@@ -17,6 +17,9 @@ from comfyq.ports.notifier import Stream
 EVENT_STREAM = "text/event-stream"
 FIRST = b"retry: 2000\n\n"  # milliseconds until a browser whose stream broke opens another one
 HEARTBEAT = b": still here\n\n"  # a comment, which clients skip
+
+Events = Callable[[str], Awaitable[bytes]]
+"""frame -> its events as they are sent; empty if there is nothing to tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,13 +35,19 @@ class EventStream(Response):
     media_type = EVENT_STREAM
 
     def __init__(
-        self, opened: AbstractAsyncContextManager[Stream], *, pace: StreamPace | None = None
+        self,
+        opened: AbstractAsyncContextManager[Stream],
+        *,
+        pace: StreamPace | None = None,
+        events: Events | None = None,
     ) -> None:
-        """Whatever ``opened`` raises is answered as the error that it is."""
+        """Whatever ``opened`` raises is answered as the error that it is; ``events`` makes other
+        events of a frame than ``event_of``."""
         super().__init__(headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
         del self.headers["content-length"]
         self._opened = opened
         self._pace = pace or StreamPace()
+        self._events = events
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async with self._opened as stream:
@@ -63,12 +72,17 @@ class EventStream(Response):
         while not stream.is_over and loop.time() < old_at:
             frame = await stream.next(within_s=self._pace.heartbeat_s)
             if frame is not None:
-                await self._send(send, event_of(frame))
+                await self._send(send, await self._events_of(frame))
             elif not stream.is_over:
                 await self._send(send, HEARTBEAT)
 
+    async def _events_of(self, frame: str) -> bytes:
+        return event_of(frame) if self._events is None else await self._events(frame)
+
     async def _send(self, send: Send, body: bytes) -> None:
         """Raise TimeoutError where the client does not read."""
+        if not body:
+            return
         async with asyncio.timeout(self._pace.send_s):
             await send({"type": "http.response.body", "body": body, "more_body": True})
 

@@ -1,0 +1,20 @@
+"""A router below ``/api/v2``, whose routes the contract describes: our own description has none."""
+
+from enum import Enum
+from typing import TypeVar
+
+from fastapi.routing import APIRoute
+
+from comfyq.edges.api.router import Router
+from comfyq.wire.comfy_v2.errors import API
+
+ServicesT = TypeVar("ServicesT", contravariant=True)
+
+
+class ComfyRouter(Router[ServicesT]):
+    """Like every router, but that it heeds no unknown query, as the contract's servers do."""
+
+    def __init__(self, *, prefix: str, tags: list[str | Enum]) -> None:
+        super().__init__(prefix=f"{API}{prefix}", tags=tags)
+        self.route_class = APIRoute
+        self.include_in_schema = False

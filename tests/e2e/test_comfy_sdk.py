@@ -1,0 +1,195 @@
+"""The Comfy API v2 by its official Python SDK, unchanged but for COMFY_BASE_URL."""
+
+import asyncio
+import json
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from comfy_sdk import (
+    AsyncComfy,
+    Comfy,
+    ComfyError,
+    IdempotencyKeyReuse,
+    InvalidWorkflow,
+    JobFailed,
+    NotFound,
+    Unauthorized,
+    Workflow,
+)
+from comfy_sdk.events import OutputReady, Preview, Progress, StatusChange
+
+from comfyq.bootstrap.access import opened_keys
+from comfyq.config import Settings, read_settings
+from comfyq.domain.caller import DEFAULT_TENANT, Scope
+from tests.fixtures.emulator import ENVIRONMENT
+from tests.lambda_front import lambda_front
+from tests.processes import ROOT, Processes, clean_env
+
+SCOPES = frozenset({Scope.SUBMIT, Scope.GRAPH, Scope.READ, Scope.CANCEL})
+PNG = b"\x89PNG\r\n\x1a\n"
+JPEG = b"\xff\xd8"
+WAIT_S = 60
+LONG = 3_000  # steps, which take longer than any test
+SERVERS = ("keys", "emulator", "lambda", "lambda on the emulator")
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    url: str
+    key: str | None = None
+    streams: bool = True  # whether answers can be held open
+    links: bool = False  # whether the storage has URLs
+
+
+@pytest.fixture(scope="module", params=SERVERS)
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Server]:
+    folder = tmp_path_factory.mktemp("sdk")
+    is_emulated = "emulator" in request.param
+    if is_emulated and not ENVIRONMENT.exists():
+        pytest.skip("the emulator is not installed: run make emulator")
+    with ExitStack() as stack:
+        processes = stack.enter_context(closing(Processes(folder)))
+        if request.param == "keys":
+            settings = read_settings({"COMFYQ_DATA_DIR": str(folder / "data")})
+            key = asyncio.run(_new_key(settings))
+            up = processes.up(data_dir=settings.data_dir, options=("--auth", "keys"))
+            yield Server(up.url, key)
+            return
+        up = processes.up(backend="emulator" if is_emulated else "embedded")
+        if "lambda" not in request.param:
+            yield Server(up.url, links=is_emulated)
+            return
+        env = clean_env(folder, {**up.exports, "COMFYQ_AUTH": "none"})
+        front = stack.enter_context(lambda_front(env))
+        yield Server(front.url, streams=False, links=is_emulated)
+
+
+async def _new_key(settings: Settings) -> str:
+    async with opened_keys(settings) as keys:
+        return (await keys.create(DEFAULT_TENANT, "sdk", SCOPES, lives=None))[1]
+
+
+@pytest.fixture
+def client(server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Comfy]:
+    monkeypatch.setenv("COMFY_BASE_URL", server.url)
+    with Comfy(api_key=server.key) as client:
+        yield client
+
+
+def graph(*, steps: int = 4) -> Workflow:
+    """Return a graph that nobody has run: ComfyUI remembers results."""
+    loaded: dict[str, Any] = json.loads((ROOT / "workflows/sd15/graph.json").read_text())
+    loaded["3"]["inputs"] |= {"steps": steps, "seed": uuid4().int % 2**32}
+    loaded["5"]["inputs"] |= {"width": 64, "height": 64}
+    return Workflow(loaded)
+
+
+def test_a_graph_is_run_and_its_output_fetched(client: Comfy, server: Server) -> None:
+    job = client.run(graph(), timeout=WAIT_S)
+    assert job.status == "succeeded"
+    [made] = job.outputs
+    assert [each.id for each in job.get_outputs("9")] == [made.id]
+    assert (made.type, made.content_type, made.job_id) == ("image", "image/png", job.id)
+    content = made.to_bytes()
+    assert content.startswith(PNG)
+    assert len(content) == made.size_bytes
+    assert made.to_bytes(range=(1, 3)) == content[1:4]
+    link = made.get_download_url()
+    assert (link.url == f"{server.url}/api/v2/assets/{made.id}/content") is not server.links
+
+
+def test_a_job_is_followed_to_its_end(client: Comfy, server: Server) -> None:
+    job = client.submit(graph(steps=40))
+    told = list(job.events())
+    if not server.streams:
+        assert told == [], "the SDK is told to poll"
+        assert job.wait(WAIT_S).status == "succeeded"
+        return
+    *before, end = told
+    assert end == StatusChange(status="succeeded")
+    assert any(isinstance(each, StatusChange) and each.status == "running" for each in before)
+    values = [each.value for each in before if isinstance(each, Progress)]
+    assert len(values) > 2
+    assert values == sorted(values)
+    assert values[-1] == 1
+    previews = [each for each in before if isinstance(each, Preview)]
+    assert previews
+    assert previews[0].data.startswith(JPEG)
+    [ready] = [each for each in before if isinstance(each, OutputReady)]
+    assert ready.output.id == job.refresh().outputs[0].id
+
+
+def test_a_job_that_runs_is_canceled(client: Comfy) -> None:
+    job = client.submit(graph(steps=LONG))
+    while job.status == "queued":
+        job.refresh()
+    assert job.cancel().status in ("canceling", "canceled")
+    with pytest.raises(JobFailed, match="canceled"):
+        job.result()
+    assert job.cancel().status == "canceled"
+
+
+def test_a_job_is_found_by_its_id(client: Comfy) -> None:
+    asked = graph()
+    job = client.jobs.get(client.submit(asked).id)
+    shown = job.get_workflow()
+    assert (shown.graph, shown.format) == (asked.json, "api")
+    with pytest.raises(NotFound):
+        client.jobs.get(str(uuid4()))
+
+
+def test_jobs_are_found_by_their_labels(client: Comfy) -> None:
+    run = uuid4().hex
+    sent = [client.submit(graph(), metadata={"run": run, "no": str(no)}) for no in range(3)]
+    assert sent[0].metadata == {"run": run, "no": "0"}
+    listed = list(client.list_jobs(metadata={"run": run}, limit=2))
+    assert [each.id for each in listed] == [job.id for job in reversed(sent)]
+    assert all(each.create_time and each.update_time for each in listed)
+    assert [each.id for each in client.list_jobs(metadata={"run": run, "no": "1"})] == [sent[1].id]
+    with pytest.raises(ComfyError) as refused:
+        client.submit(graph(), metadata={"a b": "c"})
+    assert refused.value.code == "metadata_invalid"
+
+
+def test_a_key_makes_one_job(client: Comfy) -> None:
+    key = str(uuid4())
+    with pytest.raises(InvalidWorkflow):
+        client.submit(Workflow({}), idempotency_key=key)
+    client.submit(graph(), idempotency_key=key)
+    with pytest.raises(IdempotencyKeyReuse) as reused:
+        client.submit(graph(), idempotency_key=key)
+    assert reused.value.request_id
+
+
+def test_who_has_another_key_is_not_let_in(client: Comfy, server: Server) -> None:
+    if server.key is None:
+        pytest.skip("it asks for no key")
+    with Comfy(api_key="wrong") as stranger, pytest.raises(Unauthorized):
+        stranger.submit(graph())
+
+
+def test_all_of_it_without_blocking(
+    client: Comfy, server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run() -> None:
+        async with AsyncComfy(api_key=server.key) as client:
+            job = await client.submit(graph(steps=20), metadata={"by": "async"})
+            told = [each async for each in job.events()]
+            assert bool(told) == server.streams
+            await job.result()
+            assert (await job.outputs[0].to_bytes()).startswith(PNG)
+            shown = await client.jobs.get(job.id)
+            assert shown.metadata == {"by": "async"}
+            stopped = await client.submit(graph(steps=LONG))
+            await stopped.cancel()
+            assert (await stopped.wait(WAIT_S)).status == "canceled"
+            listed = [each.id async for each in client.list_jobs(limit=5)]
+            assert listed[0] == stopped.id
+
+    asyncio.run(run())
