@@ -9,6 +9,7 @@ GRAPH: dict[str, Any] = {
     "3": {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64}},
     "9": {"class_type": "SaveImage", "inputs": {"images": ["3", 0], "filename_prefix": "a"}},
 }
+HASH = {"hash": f"blake3:{'0' * 64}"}  # of nothing
 BODY: dict[str, Any] = {"workflow": GRAPH}
 
 

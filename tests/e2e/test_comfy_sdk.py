@@ -1,7 +1,9 @@
 """The Comfy API v2 by its official Python SDK, unchanged but for COMFY_BASE_URL."""
 
 import asyncio
+import io
 import json
+import random
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
@@ -9,6 +11,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from comfy_low.errors import ApiError
 from comfy_sdk import (
     AsyncComfy,
     Comfy,
@@ -16,11 +19,13 @@ from comfy_sdk import (
     IdempotencyKeyReuse,
     InvalidWorkflow,
     JobFailed,
+    MissingAsset,
     NotFound,
     Unauthorized,
     Workflow,
 )
 from comfy_sdk.events import OutputReady, Preview, Progress, StatusChange
+from PIL import Image
 
 from comfyq.bootstrap.access import opened_keys
 from comfyq.config import Settings, read_settings
@@ -157,6 +162,75 @@ def test_jobs_are_found_by_their_labels(client: Comfy) -> None:
     assert refused.value.code == "metadata_invalid"
 
 
+def picture() -> bytes:
+    """Return a picture that nobody has stored."""
+    content = io.BytesIO()
+    Image.frombytes("RGB", (8, 8), random.randbytes(192)).save(content, "PNG")
+    return content.getvalue()
+
+
+def with_picture(handle: object) -> Workflow:
+    """Return a graph that saves a picture of the client's own."""
+    return Workflow(
+        {
+            "4": {"class_type": "LoadImage", "inputs": {"image": handle}},
+            "9": {
+                "class_type": "SaveImage",
+                "inputs": {"filename_prefix": "a", "images": ["4", 0]},
+            },
+        }
+    )
+
+
+def test_a_picture_is_stored_once_and_used_by_jobs(client: Comfy, server: Server) -> None:
+    content = picture()
+    first = client.assets.from_bytes(content, filename="photo.png")
+    job = client.run(with_picture(first), timeout=WAIT_S)
+    assert job.outputs[0].to_bytes().startswith(PNG)
+    assert first.created_new
+    assert job.get_workflow().graph["4"]["inputs"]["image"]["info"]["id"] == first.id
+    again = client.assets.from_bytes(content, filename="other.png")
+    again.commit()
+    assert (again.id, again.created_new) == (first.id, False)
+    link = first.get_download_url().url
+    assert link.startswith(server.url) is not server.links
+    low = client._low
+    with low.get_asset_content(first.id or "") as answer:
+        assert answer.read() == content
+
+
+def test_a_picture_that_a_job_needs_is_not_deleted(client: Comfy) -> None:
+    asset = client.assets.from_bytes(picture(), filename="photo.png")
+    job = client.submit(running_with(asset))
+    with pytest.raises(ComfyError) as refused:
+        asset.delete()
+    assert refused.value.code == "asset_in_use"
+    job.cancel().wait(WAIT_S)
+    asset_id = asset.id
+    asset.delete()
+    with pytest.raises(MissingAsset):
+        client.submit(with_picture({"__type": "core/ASSET", "info": {"id": asset_id}}))
+
+
+def running_with(asset: object) -> Workflow:
+    """Return a graph that takes a picture, and longer than any test."""
+    long = graph(steps=LONG)
+    long.json |= {"20": with_picture(asset).json["4"], "21": with_picture(asset).json["9"]}
+    long.json["21"]["inputs"]["images"] = ["20", 0]
+    return long
+
+
+def test_a_file_that_is_not_the_announced_one_is_refused(client: Comfy) -> None:
+    with pytest.raises(ApiError) as refused:
+        client._low.post_assets(
+            io.BytesIO(picture()), "image/png", "a.png", expected_hash=f"blake3:{'0' * 64}"
+        )
+    assert refused.value.code == "hash_mismatch"
+    with pytest.raises(ApiError) as missing:
+        client._low.asset_from_hash(f"blake3:{'0' * 64}")
+    assert missing.value.code == "blob_not_found"
+
+
 def test_a_key_makes_one_job(client: Comfy) -> None:
     key = str(uuid4())
     with pytest.raises(InvalidWorkflow):
@@ -170,7 +244,7 @@ def test_a_key_makes_one_job(client: Comfy) -> None:
 def test_who_has_another_key_is_not_let_in(client: Comfy, server: Server) -> None:
     if server.key is None:
         pytest.skip("it asks for no key")
-    with Comfy(api_key="wrong") as stranger, pytest.raises(Unauthorized):
+    with Comfy(api_key=server.key[:-1]) as stranger, pytest.raises(Unauthorized):
         stranger.submit(graph())
 
 
@@ -191,5 +265,9 @@ def test_all_of_it_without_blocking(
             assert (await stopped.wait(WAIT_S)).status == "canceled"
             listed = [each.id async for each in client.list_jobs(limit=5)]
             assert listed[0] == stopped.id
+            asset = client.assets.from_bytes(picture(), filename="photo.png")
+            used = await client.run(with_picture(asset), timeout=WAIT_S)
+            assert (await used.outputs[0].to_bytes()).startswith(PNG)
+            await asset.delete()
 
     asyncio.run(run())

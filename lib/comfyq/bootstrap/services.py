@@ -12,8 +12,11 @@ from comfyq.domain.submission.batch import BatchId
 from comfyq.edges.intake.reading import read_message
 from comfyq.records.dead_letters import DeadLetterRecords
 from comfyq.records.indexes.due_jobs import DueJobs
+from comfyq.records.indexes.listed_jobs import ListedJobs
 from comfyq.records.indexes.waiting_jobs import WaitingRecords
 from comfyq.records.limits.running_jobs import are_held_back
+from comfyq.services.files.asset_deletion import AssetDeletion
+from comfyq.services.files.asset_uses import AssetUses
 from comfyq.services.jobs.batch_submission import BatchSubmission
 from comfyq.services.jobs.batches import Batches
 from comfyq.services.jobs.intake import Intake
@@ -110,10 +113,20 @@ class Services(WebhookServices):
             upkeep={
                 "replaced": self.lost_doorbells.ring,
                 "expired": self.uploads.expire,
+                "dropped": self.asset_deletion.go_on,
                 "closed": self.open_sockets.end_expired,
                 "webhooks_rung": self.due_webhooks.make_up,
                 "data_deleted": self.data_deletions.go_on,
             },
+        )
+
+    @cached_property
+    def asset_deletion(self) -> AssetDeletion:
+        return AssetDeletion(
+            records=self.assets,
+            uses=AssetUses(jobs=self.records, listed=ListedJobs(self.ports.table)),
+            assets=self.ports.assets,
+            clock=self.ports.clock,
         )
 
     @cached_property

@@ -17,6 +17,7 @@ from tests.access_lab import ALL, BODY, FILE, OTHER, RECEIVER, AccessLab, KeyedS
 from tests.cells import Cells
 from tests.comfy_lab import ASSETS, JOBS
 from tests.comfy_lab import BODY as COMFY_BODY
+from tests.comfy_lab import HASH as COMFY_HASH
 from tests.issuer import rsa_key, serving_issuer
 from tests.socket_events import ENDPOINT, connected, event
 from tests.told_errors import MISSING_SCOPE, UNAUTHENTICATED, is_of_comfy, told_by
@@ -121,6 +122,10 @@ ROUTES = {
     f"GET {JOBS}/{{job_id}}/workflow": Route(Scope.READ, 200, NOT_FOUND),
     f"GET {JOBS}/{{job_id}}/events": Route(Scope.READ, NOT_SERVED, NOT_FOUND),
     f"POST {JOBS}/{{job_id}}/cancel": Route(Scope.CANCEL, 200, NOT_FOUND),
+    f"POST {ASSETS}": Route(Scope.SUBMIT, 400, request=BODY),  # which is no form
+    f"POST {ASSETS}/from-hash": Route(Scope.SUBMIT, NOT_FOUND, request={"json": COMFY_HASH}),
+    f"HEAD {ASSETS}/by-hash/{{digest}}": Route(Scope.SUBMIT, NOT_FOUND),
+    f"DELETE {ASSETS}/{{asset_id}}": Route(Scope.CANCEL, 204, NOT_FOUND),
     f"GET {ASSETS}/{{asset_id}}": Route(Scope.READ, 200, NOT_FOUND),
     f"GET {ASSETS}/{{asset_id}}/content": Route(Scope.READ, 200, NOT_FOUND),
     f"HEAD {ASSETS}/{{asset_id}}/content": Route(Scope.READ, 200, NOT_FOUND),
@@ -348,7 +353,7 @@ def _values(things: Things) -> dict[str, str]:
     queries = ("output_query", "upload_query")
     values = {name: str(getattr(things, name)) for name in (*names, *queries)}
     delivery_id = f"msg_{things.job_id}_1"  # of its acceptance
-    return values | {"name": "sd15", "index": "0", "delivery_id": delivery_id}
+    return values | {"name": "sd15", "index": "0", "delivery_id": delivery_id, "digest": "none"}
 
 
 def asked(lab: KeyedServer, place: str, things: Things, key: str | None) -> httpx2.Response:

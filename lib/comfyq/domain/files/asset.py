@@ -5,11 +5,18 @@ from datetime import datetime
 from typing import NewType
 
 from comfyq.domain.caller import TenantId
+from comfyq.domain.errors import Conflict
 
 AssetId = NewType("AssetId", str)  # a UUID
 
 MAX_NAME_CHARS = 200
 BESIDE_BYTES = 8 * 1024  # of a file: its records, and the rest of its last block on a disk
+
+
+class AssetInUse(Conflict):
+    """A job that has not ended needs the asset, or made it."""
+
+    code = "asset-in-use"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

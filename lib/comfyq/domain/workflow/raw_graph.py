@@ -6,7 +6,8 @@ from typing import Any
 
 from comfyq.domain.errors import FieldError, InvalidGraph, TooLarge
 from comfyq.domain.files.inputs import PLACEHOLDER, InputFile
-from comfyq.domain.files.sources import is_source, normalized
+from comfyq.domain.files.references import is_reference, references_in, referred
+from comfyq.domain.files.sources import ASSET, is_source, normalized
 from comfyq.domain.graph.graph import (
     MAX_NODES,
     Graph,
@@ -25,6 +26,11 @@ from comfyq.domain.workflow.parameters import shown
 
 MAX_GRAPH_BYTES = 256 * 1024  # a stored item is at most 350 KB
 MAX_OVERRIDES = 100
+NO_REFERENCE = 'is no reference to a file; write {"__type": "core/ASSET", "info": {"id": "<UUID>"}}'
+NO_FILE = (
+    "takes no file, as far as is known: files are taken by ComfyUI's own loaders, and by inputs "
+    "that the catalogue of a worker marks as uploads"
+)
 
 
 def read_graph(value: Any, overrides: Mapping[str, Any]) -> NewGraph:
@@ -47,8 +53,12 @@ def read_graph(value: Any, overrides: Mapping[str, Any]) -> NewGraph:
 
 
 def take_files(graph: NewGraph, catalogue: NodeCatalogue | None) -> tuple[InputFile, ...]:
-    """Return the files that loaders name by URL, data URI or ``asset:ID``, and replace them in the
-    graph by placeholders. Loaders of custom classes are known by the catalogue."""
+    """Return the files that loaders name by URL, data URI, ``asset:ID`` or reference, and replace
+    them in the graph by placeholders. Loaders of custom classes are known by the catalogue.
+
+    Raises:
+        InvalidGraph: a reference names no asset, or stands where no file is taken.
+    """
     files = tuple(_files(graph, catalogue))
     for number, file in enumerate(files):
         set_input(graph, Input(file.node, file.input), f"{PLACEHOLDER}{number}")
@@ -58,13 +68,33 @@ def take_files(graph: NewGraph, catalogue: NodeCatalogue | None) -> tuple[InputF
 def _files(graph: Graph, catalogue: NodeCatalogue | None) -> Iterator[InputFile]:
     for node, body in graph.items():
         for name, value in body["inputs"].items():
-            if not isinstance(value, str) or not is_source(value):
+            place = Input(node, name)
+            source = _source_at(place, value)
+            if source is None:
                 continue
-            spec = spec_at(catalogue, graph, Input(node, name)) if catalogue else None
+            spec = spec_at(catalogue, graph, place) if catalogue else None
             kind = file_kind(body["class_type"], name, spec)
             if kind is not None:
-                source = normalized(value)
                 yield InputFile(parameter="", node=node, input=name, kind=kind, source=source)
+            elif not isinstance(value, str):
+                raise _invalid([FieldError(_field(place), NO_FILE)])
+
+
+def _source_at(place: Input, value: object) -> str | None:
+    """Return the source that an input's value is, if it is one."""
+    if isinstance(value, str):
+        return normalized(value) if is_source(value) else None
+    found = list(references_in(value))
+    if not found:
+        return None
+    asset_id = referred(found[0]) if is_reference(value) else None
+    if asset_id is None:
+        raise _invalid([FieldError(_field(place), NO_REFERENCE)])
+    return f"{ASSET}{asset_id}"
+
+
+def _field(place: Input) -> str:
+    return f"{_path(place.node)}.inputs.{shown(place.name)[1:-1]}"
 
 
 def _override(graph: NewGraph, overrides: Mapping[str, Any]) -> None:

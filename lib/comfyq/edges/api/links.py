@@ -10,13 +10,14 @@ from comfyq.domain.files.upload import UploadId
 from comfyq.domain.job import JobId
 from comfyq.domain.submission.batch import BatchId
 from comfyq.services.files.signed_links import SignedLinks
+from comfyq.wire.comfy_v2.errors import API
 
 GENERATE = "/generate"
 BATCHES = f"{GENERATE}/batch"
 ASSETS = "/assets"
 UPLOADS = f"{ASSETS}/uploads"
 OFFERS = re.compile(UPLOADS)
-FILES = re.compile(rf"{ASSETS}|{UPLOADS}/[^/]+/content")  # paths that take whole files
+FILES = re.compile(rf"{ASSETS}|{API}{ASSETS}|{UPLOADS}/[^/]+/content")  # that take whole files
 PROGRESS = "/ws/progress/{id}"
 
 

@@ -1,17 +1,24 @@
-"""The one file of a ``multipart/form-data`` body (RFC 7578), read while it arrives."""
+"""The one file of a ``multipart/form-data`` body (RFC 7578), read while it arrives, and the texts
+beside it."""
 
 import logging
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from python_multipart import MultipartParser
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 
+from comfyq.domain.files.media_types import HEAD_BYTES
+
 MAX_PARTS = 20
 MAX_HEADERS = 8  # of a part
 MAX_HEADER_BYTES = 4_096  # of one header
+MAX_TEXT_BYTES = 1_000  # of a text that is kept; the rest of it is dropped
+
+Texts = Mapping[str, Sequence[str]]
+"""name of a field -> its texts, in order"""
 
 # It warns of each broken form; the answer to the request says the same.
 logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # noqa: TID251 - a library's
@@ -28,12 +35,14 @@ class FormFile:
     """A file whose content is still arriving.
 
     Iterating ``chunks`` reads the body to its end. It raises BadForm if the form is broken or has
-    another file, so nothing may be done with the content before.
+    another file, so nothing may be done with the content before. Fields may stand behind the file:
+    ``texts`` has all of them when the body has been read.
     """
 
     filename: str
     content_type: str
     chunks: AsyncIterator[bytes]
+    texts: Texts
 
 
 async def file_of(content_type: str, body: AsyncIterator[bytes]) -> FormFile:
@@ -43,9 +52,23 @@ async def file_of(content_type: str, body: AsyncIterator[bytes]) -> FormFile:
         parts.feed(chunk)
         if parts.file is not None:
             filename, media_type = parts.file
-            return FormFile(filename, media_type, _content(parts, body))
+            return FormFile(filename, media_type, _content(parts, body), parts.texts)
     parts.finish()
     raise BadForm("the form has no file; send one")
+
+
+async def headed(chunks: AsyncIterator[bytes]) -> tuple[bytes, AsyncIterator[bytes]]:
+    """Return how a file begins, as its type shows by, and all of it; nothing for an empty one."""
+    head = b""
+    while len(head) < HEAD_BYTES and (chunk := await anext(chunks, None)) is not None:
+        head += chunk
+
+    async def whole() -> AsyncIterator[bytes]:
+        yield head
+        async for chunk in chunks:
+            yield chunk
+
+    return head, whole()
 
 
 async def _content(parts: "_Parts", body: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -66,12 +89,15 @@ def _boundary(content_type: str) -> bytes:
 
 
 class _Parts:
-    """Parses a form piece by piece; of its parts only the file's content is kept, until taken."""
+    """Parses a form piece by piece; the file's content is kept until it is taken."""
 
     def __init__(self, boundary: bytes) -> None:
         self.file: tuple[str, str] | None = None  # its name and media type
+        self.texts: dict[str, list[str]] = {}
         self._content: list[bytes] = []
         self._in_file = False
+        self._text_name = ""
+        self._text = b""
         self._count = 0
         self._headers: dict[bytes, bytes] = {}
         self._name = self._value = b""
@@ -87,6 +113,7 @@ class _Parts:
                     "on_header_end": self._on_header_end,
                     "on_headers_finished": self._on_headers,
                     "on_part_data": self._on_data,
+                    "on_part_end": self._on_part_end,
                     "on_end": self._on_end,
                 },
                 max_header_count=MAX_HEADERS,
@@ -117,6 +144,7 @@ class _Parts:
         if self._count > MAX_PARTS:
             raise BadForm(f"it has more than {MAX_PARTS} parts")
         self._headers, self._in_file = {}, False
+        self._text_name, self._text = "", b""
 
     def _on_header(self) -> None:
         self._name = self._value = b""
@@ -131,11 +159,11 @@ class _Parts:
         self._headers[self._name.lower()] = self._value
 
     def _on_headers(self) -> None:
-        filename = parse_options_header(self._headers.get(b"content-disposition"))[1].get(
-            b"filename"
-        )
+        disposition = parse_options_header(self._headers.get(b"content-disposition"))[1]
+        filename = disposition.get(b"filename")
         if filename is None:
-            return  # a plain field
+            self._text_name = disposition.get(b"name", b"").decode(errors="replace")
+            return
         if self.file is not None:
             raise BadForm("it has more than one file; send one")
         self._in_file = True
@@ -150,6 +178,13 @@ class _Parts:
     def _on_data(self, data: bytes, start: int, end: int) -> None:
         if self._in_file:
             self._content.append(data[start:end])
+        else:
+            self._text += data[start : min(end, start + MAX_TEXT_BYTES - len(self._text))]
+
+    def _on_part_end(self) -> None:
+        if self._text_name:
+            text = self._text.decode(errors="replace")
+            self.texts.setdefault(self._text_name, []).append(text)
 
     def _on_end(self) -> None:
         self._ended = True

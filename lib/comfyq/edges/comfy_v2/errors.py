@@ -1,6 +1,6 @@
 """Refusals that the Comfy API v2 has a code of its own for."""
 
-from comfyq.domain.errors import FieldError, InvalidGraph, InvalidRequest
+from comfyq.domain.errors import Conflict, FieldError, InvalidGraph, InvalidRequest, NotFound
 
 
 class KeyReused(InvalidRequest):
@@ -25,6 +25,28 @@ class InvalidFilter(InvalidRequest):
     """No job can have what a list is to be narrowed to."""
 
     code = "invalid-metadata-filter"
+
+
+class MissingAsset(InvalidRequest):
+    """A graph refers to a file that its client does not have."""
+
+    code = "missing-asset"
+
+
+class InvalidForm(InvalidRequest):
+    """A form says of its file what cannot be."""
+
+
+class HashMismatch(Conflict):
+    """A file is not the one that its client announced."""
+
+    code = "hash-mismatch"
+
+
+class BlobNotFound(NotFound):
+    """No file with that content is stored."""
+
+    code = "blob-not-found"
 
 
 class Unsupported(InvalidRequest):

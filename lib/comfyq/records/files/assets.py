@@ -1,5 +1,7 @@
 """Assets: ``ASSET#id``, by the hash of what is in them ``BLOB#tenant#blake3``, and their bytes.
 
+One that its client wants no more is hidden: until it is deleted, only jobs that name it find it.
+
 An asset is deleted in three steps, so that an interruption neither loses nor leaves anything:
 ``BLOB`` is deleted and ``ASSET`` marked; the file is deleted; ``ASSET`` is deleted and its bytes
 are no longer counted.
@@ -21,6 +23,7 @@ from comfyq.records.times import from_ms, sortable, to_ms
 TRIES = 30  # of a write beside others that count bytes of the same tenant
 PAUSE_S = 0.2  # most between two of them
 DUE = "ASSETS"  # the partition of the index that the reaper looks at
+HIDDEN = "HIDDEN_ASSETS"  # the one of those that their clients want no more
 LISTED_UNDER = "ASSETS"  # with the tenant, the partition of the index `tenant`
 
 
@@ -74,11 +77,41 @@ class AssetRecords:
         raise TooContended("too many files are being stored at the same time; send it again")
 
     async def get(self, asset_id: AssetId) -> Asset:
-        """Raises AssetNotFound, also for one that is being deleted."""
+        """Raises AssetNotFound, also for one that is hidden or being deleted."""
+        item = await self._table.get(_key(asset_id))
+        if item is None or "going" in item or _is_hidden(item):
+            raise AssetNotFound(f"there is no asset {asset_id}")
+        return _asset(item)
+
+    async def get_for_job(self, asset_id: AssetId) -> Asset:
+        """Return an asset that a job has named, hidden or not. Raises AssetNotFound."""
         item = await self._table.get(_key(asset_id))
         if item is None or "going" in item:
             raise AssetNotFound(f"there is no asset {asset_id}")
         return _asset(item)
+
+    async def hide(self, asset: Asset, *, until: datetime) -> None:
+        """Hide an asset, which may be deleted from ``until`` on; the same bytes are stored anew.
+
+        Raises:
+            TooContended: another request changed the asset since it was read.
+        """
+        hidden = {**_item(asset), "apk": HIDDEN, "ask": sortable(until)}
+        put = Put(hidden | {"version": asset.version + 1}, version=asset.version)
+        blob = _blob_key(asset.tenant, asset.blake3)
+        known = await self._table.get(blob)
+        is_own = known is not None and known["asset"] == asset.id
+        try:
+            await self._table.write(put, *([Delete(blob)] if is_own else []))
+        except ConditionFailed as refused:
+            raise TooContended(f"asset {asset.id} was changed by another request") from refused
+
+    async def hidden(self, now: datetime, *, limit: int) -> Sequence[Asset]:
+        """Return hidden assets that may be deleted by now; the index lags."""
+        page = await self._table.query("active", HIDDEN, upto=sortable(now), limit=limit)
+        read = [await self._table.get((each["pk"], each["sk"])) for each in page.items]
+        there = [item for item in read if item is not None and _is_hidden(item)]
+        return [asset for asset in map(_asset, there) if asset.expires_at <= now]
 
     async def with_content(self, tenant: TenantId, blake3: str) -> Asset | None:
         """The tenant's asset with these bytes."""
@@ -131,9 +164,10 @@ class AssetRecords:
         if "going" in item:
             return _asset(item)
         marked = {**item, "going": True, "version": item["version"] + 1}
-        blob = _blob_key(TenantId(item["tenant"]), item["blake3"])
+        blob = Delete(_blob_key(TenantId(item["tenant"]), item["blake3"]))
+        own = [] if _is_hidden(item) else [blob]  # else it may be another asset's by now
         try:
-            await self._table.write(Put(marked, version=item["version"]), Delete(blob))
+            await self._table.write(Put(marked, version=item["version"]), *own)
         except ConditionFailed:
             return None  # it was used once more
         return _asset(marked)
@@ -156,6 +190,10 @@ class AssetRecords:
                     continue
             return  # it may have been removed already
         raise TooContended(f"asset {asset.id} cannot be removed beside so many others")
+
+
+def _is_hidden(item: Item) -> bool:
+    return bool(item["apk"] == HIDDEN)
 
 
 def _pauses() -> Iterator[float]:

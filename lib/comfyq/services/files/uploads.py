@@ -20,6 +20,7 @@ from comfyq.ports.clock import Clock
 from comfyq.ports.spool import Spool, Spooled
 from comfyq.records.files.assets import AssetRecords, BlobTaken, NoRoom
 from comfyq.records.indexes.tenant_data import Portion
+from comfyq.services.files.descriptions import Describe, Description, Kept
 from comfyq.services.limits.retention import Retention
 from comfyq.services.limits.tenant_limits import TenantLimits
 
@@ -71,8 +72,15 @@ class Uploads:
         content_type: str,
         needed_for: timedelta = timedelta(0),
     ) -> Asset:
-        """Store a file, and keep it for ``needed_for`` at least; one with the same content as an
-        earlier one is that asset, kept for that time from now, and of the type that was named last.
+        """Store a file, and keep it for ``needed_for`` at least. Raises what ``keep`` raises."""
+        said = Description(filename, content_type, needed_for)
+        return (await self.keep(caller, chunks, describe=lambda _: said)).asset
+
+    async def keep(
+        self, caller: Caller, chunks: AsyncIterator[bytes], *, describe: Describe
+    ) -> Kept:
+        """Store a file; one with the same content as an earlier one is that asset, kept for that
+        time from now, and of the type that was named last.
 
         Raises:
             TooLarge: the file has more than ``max_bytes``, or is a picture of more pixels than a
@@ -87,13 +95,15 @@ class Uploads:
         try:
             now = self._clock.now()
             await self._limits.require_kept(caller.tenant, since=began, now=now)
-            until = await self._until(caller.tenant, needed_for)
+            said = describe(spooled.blake3)
+            until = await self._until(caller.tenant, said.needed_for)
             for _ in range(TRIES):
                 stored = await self._records.with_content(caller.tenant, spooled.blake3)
                 try:
                     if stored is not None:
-                        return await self._sent_again(stored, content_type, until)
-                    return await self._store(caller, spooled, filename, content_type, until)
+                        again = await self._sent_again(stored, said.content_type, until)
+                        return Kept(again, is_new=False)
+                    return Kept(await self._store(caller, spooled, said, until), is_new=True)
                 except (BlobTaken, TooContended):
                     continue  # a concurrent upload of the same content was stored first
         finally:
@@ -119,6 +129,27 @@ class Uploads:
     async def get(self, caller: Caller, asset_id: AssetId) -> Asset:
         """Return a stored file's record; raises AssetNotFound."""
         return await self._of(caller.tenant, asset_id)
+
+    async def with_content(
+        self, caller: Caller, blake3: str, *, needed_for: timedelta = timedelta(0)
+    ) -> Asset | None:
+        """Return the caller's asset with this content, kept for its tenant's retention from now or
+        for ``needed_for``, whichever is longer; None: there is none."""
+        for _ in range(TRIES):
+            stored = await self._records.with_content(caller.tenant, blake3)
+            if stored is None:
+                return None
+            try:
+                return await self._sent_again(
+                    stored, UNKNOWN, await self._until(caller.tenant, needed_for)
+                )
+            except TooContended:
+                continue
+        raise TooContended(f"the file {blake3} is being changed by other requests; try again")
+
+    async def has_content(self, caller: Caller, blake3: str) -> bool:
+        """Return whether the caller has an asset with this content."""
+        return await self._records.with_content(caller.tenant, blake3) is not None
 
     async def use(self, caller: Caller, asset_id: AssetId, *, needed_for: timedelta) -> Asset:
         """Return an asset that a new job needs for so long, and keep it for its tenant's retention
@@ -184,14 +215,14 @@ class Uploads:
         return await self._records.renew(asset, expires_at=until + spared)
 
     async def _store(
-        self, caller: Caller, spooled: Spooled, filename: str, content_type: str, until: datetime
+        self, caller: Caller, spooled: Spooled, said: Description, until: datetime
     ) -> Asset:
         asset_id, now = self._new_id(), self._clock.now()
         asset = Asset(
             id=asset_id,
             tenant=caller.tenant,
-            filename=name_of(filename),
-            content_type=content_type,
+            filename=name_of(said.filename),
+            content_type=said.content_type,
             size=spooled.size,
             blake3=spooled.blake3,
             key=f"assets/{asset_id}",
@@ -200,7 +231,7 @@ class Uploads:
         )
         await self.require_room(asset.tenant, asset.size)
         most = await self._most_bytes(asset.tenant)
-        await self._assets.put(asset.key, spooled.path, content_type=content_type)
+        await self._assets.put(asset.key, spooled.path, content_type=said.content_type)
         try:
             await self._records.add(asset, most_bytes=most)
         except NoRoom as full:

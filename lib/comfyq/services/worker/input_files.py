@@ -128,7 +128,7 @@ class InputPreparer:
         asset_id = asset_id_of(file.source)
         assert asset_id is not None, "the caller looked"
         try:
-            asset = await self._records.get(asset_id)
+            asset = await self._records.get_for_job(asset_id)
             if asset.tenant != job.tenant:
                 raise AssetNotFound(f"there is no asset {asset_id}")
             if asset.size > self._limits.max_bytes:

@@ -2,7 +2,10 @@
 
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
+
+HASH = r"^blake3:[0-9a-f]{64}$"
+LEAST_S, MOST_S = 60, 604_800  # that a file may be asked to be kept for
 
 
 class JobRequest(BaseModel):
@@ -14,3 +17,14 @@ class JobRequest(BaseModel):
     workflow: dict[str, Any]
     extra_data: dict[str, Any] | None = None
     metadata: dict[str, Any] | None = None
+
+
+class HashRequest(BaseModel):
+    """A file that the server may have already. Tags are for the sender's own order: unused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    hash: str = Field(pattern=HASH)
+    file_path: str | None = None
+    tags: list[str] | None = None
+    expires_in: int | None = Field(None, ge=LEAST_S, le=MOST_S)

@@ -55,6 +55,7 @@ def test_who_lacks_a_scope_is_refused_whatever_else_it_may(
     (method,) = route.methods or {""}
     ids = dict.fromkeys(("job_id", "batch_id", "asset_id", "upload_id", "letter_id"), ID)
     others = {"key_id": ID[:8], "tenant_id": "t", "name": "sd15", "delivery_id": "msg_1"}
+    others["digest"] = "none"
     path = (route.path_format or "").format(**ids, **others)
     answer = lab.client.request(method, path, headers={"Content-Type": "application/json"})
     told = told_by(answer)

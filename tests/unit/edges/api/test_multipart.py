@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from comfyq.edges.api.multipart import MAX_PARTS, BadForm, file_of
+from comfyq.edges.api.multipart import MAX_PARTS, MAX_TEXT_BYTES, BadForm, file_of
 
 pytestmark = pytest.mark.anyio
 
@@ -159,3 +159,16 @@ async def test_twice_the_form_takes_at_most_twice_the_time(name: str) -> None:
     make, size = CASES[name], 200_000
     floor = await cpu_s(FILE + END)  # of a form that is next to nothing
     assert await cpu_s(make(2 * size)) < 2.5 * await cpu_s(make(size)) + 10 * floor
+
+
+@pytest.mark.parametrize("is_first", [True, False])
+async def test_texts_beside_the_file_are_kept(is_first: bool) -> None:
+    texts = b"".join(
+        b'--x\r\nContent-Disposition: form-data; name="' + name + b'"\r\n\r\n' + text + b"\r\n"
+        for name, text in ((b"tags", b"a"), (b"tags", b"b"), (b"path", b"\xc3\xbc" * 2_000))
+    )
+    body = (texts + FILE if is_first else FILE + texts) + END
+    file = await file_of(FORM, arriving(cut(body, 7)))
+    assert b"".join([chunk async for chunk in file.chunks]) == b"content"
+    assert file.texts["tags"] == ["a", "b"]
+    assert file.texts["path"] == ["\u00fc" * (MAX_TEXT_BYTES // 2)]

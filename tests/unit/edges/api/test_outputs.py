@@ -4,7 +4,7 @@ from dataclasses import replace
 import pytest
 
 from comfyq.domain.files.output import Output, OutputKind
-from comfyq.edges.api.ranges import ByteRange, Unsatisfiable, requested_range
+from comfyq.edges.api.serving.ranges import ByteRange, Unsatisfiable, requested_range
 from tests.api_lab import ApiLab, output
 
 pytestmark = pytest.mark.anyio

@@ -8,12 +8,12 @@ from fastapi import Depends, HTTPException, Query, Request, Response
 
 from comfyq.domain.caller import Caller
 from comfyq.domain.files.asset import Asset
-from comfyq.domain.files.media_types import HEAD_BYTES, told_or_seen
+from comfyq.domain.files.media_types import told_or_seen
 from comfyq.edges.api.authentication import Reader, Submitter
 from comfyq.edges.api.dependencies import ClientLinks, services_of
 from comfyq.edges.api.ids import AssetIdInPath
 from comfyq.edges.api.links import ASSETS
-from comfyq.edges.api.multipart import BadForm, file_of
+from comfyq.edges.api.multipart import BadForm, file_of, headed
 from comfyq.edges.api.responses import problems
 from comfyq.edges.api.router import Router
 from comfyq.services.files.uploads import Uploads
@@ -121,16 +121,8 @@ async def _stored(
     content_type: str,
 ) -> Asset:
     """Store a file while it arrives; 400 if it is empty."""
-    head = b""
-    while len(head) < HEAD_BYTES and (chunk := await anext(chunks, None)) is not None:
-        head += chunk
+    head, whole = await headed(chunks)
     if not head:
         raise HTTPException(HTTPStatus.BAD_REQUEST, "the body is empty; send a file")
-
-    async def whole() -> AsyncIterator[bytes]:
-        yield head
-        async for chunk in chunks:
-            yield chunk
-
     kind = told_or_seen(content_type, head)
-    return await uploads.add(caller, whole(), filename=filename, content_type=kind)
+    return await uploads.add(caller, whole, filename=filename, content_type=kind)

@@ -14,7 +14,7 @@ from comfyq.edges.api.ids import JobIdInPath, LinkPart
 from comfyq.edges.api.links import GENERATE
 from comfyq.edges.api.responses import problems
 from comfyq.edges.api.router import Router
-from comfyq.edges.api.serving import described, served
+from comfyq.edges.api.serving.stored_files import described, served
 from comfyq.services.files.downloads import Downloads
 
 

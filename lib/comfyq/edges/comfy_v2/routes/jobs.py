@@ -6,7 +6,7 @@ from typing import Annotated, Protocol
 from fastapi import Depends, Query, Request, Response
 
 from comfyq.domain.caller import Caller, Scope
-from comfyq.domain.errors import IdempotencyMismatch
+from comfyq.domain.errors import AssetNotFound, IdempotencyMismatch, InvalidParameters
 from comfyq.domain.graph.graph import UI_EXPORT, is_ui_export
 from comfyq.domain.job import JobStatus
 from comfyq.domain.submission.request import Request as Asked
@@ -17,12 +17,18 @@ from comfyq.edges.api.dependencies import require_json, services_of
 from comfyq.edges.api.ids import JobIdInPath
 from comfyq.edges.api.responses import rendered
 from comfyq.edges.api.submitting import IdempotencyKey
-from comfyq.edges.comfy_v2.errors import EditorFormat, KeyReused, Unsupported, refused
+from comfyq.edges.comfy_v2.errors import (
+    EditorFormat,
+    KeyReused,
+    MissingAsset,
+    Unsupported,
+    refused,
+)
 from comfyq.edges.comfy_v2.metadata import filters_in, labels_in
 from comfyq.edges.comfy_v2.router import ComfyRouter
 from comfyq.edges.comfy_v2.statuses import STATUSES, shown_status
 from comfyq.edges.comfy_v2.views import Views, ViewServices
-from comfyq.edges.comfy_v2.workflows import workflow_of
+from comfyq.edges.comfy_v2.workflows import require_references, workflow_of
 from comfyq.services.jobs.accepted import Accepted
 from comfyq.services.jobs.cancellation import Cancellation
 from comfyq.services.jobs.listing import JobListing
@@ -67,6 +73,10 @@ async def submit(
         accepted = await services.submission.submit(caller, asked, idempotency_key=idempotency_key)
     except IdempotencyMismatch as used:
         raise KeyReused(str(used)) from used
+    except InvalidParameters as refusal:
+        if isinstance(refusal.__cause__, AssetNotFound):
+            raise MissingAsset(str(refusal), refusal.fields) from refusal
+        raise
     _require_first(accepted)
     answer = rendered(await views.job(accepted.job))
     answer.status_code = HTTPStatus.CREATED
@@ -127,6 +137,7 @@ async def cancel(
 def _asked(body: JobRequest, *, base_url: str) -> Asked:
     if is_ui_export(body.workflow):
         raise refused("workflow", UI_EXPORT, EditorFormat)
+    require_references(body.workflow)
     if body.extra_data is not None:
         message = "keys of partner nodes are not passed on to ComfyUI here; leave it out"
         raise refused("extra_data", message, Unsupported)

@@ -8,7 +8,7 @@ from fastapi import HTTPException, Request
 from fastapi.responses import Response, StreamingResponse
 
 from comfyq.domain.files.serving import disposition, served_type
-from comfyq.edges.api.ranges import ByteRange, Unsatisfiable, requested_range
+from comfyq.edges.api.serving.ranges import ByteRange, Unsatisfiable, requested_range
 
 Read = Callable[[int, int], AsyncIterator[bytes]]
 """(start, end) -> the bytes between them; end is exclusive."""

@@ -1,0 +1,29 @@
+"""What a client says of a file that it sends, and what has become of the file."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from comfyq.domain.files.asset import Asset
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """What is said of a file, which may be known only when all of it has arrived."""
+
+    filename: str
+    content_type: str
+    needed_for: timedelta = timedelta(0)
+
+
+Describe = Callable[[str], Description]
+"""BLAKE3 of a file in hex -> what is said of it; whatever it raises keeps the file from being
+stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A file that was sent; ``is_new``: none with the same content was stored before."""
+
+    asset: Asset
+    is_new: bool
