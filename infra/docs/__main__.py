@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from shutil import copy, copytree, rmtree
 
-from infra.docs import api, cli, errors, frames, metrics, parameters, settings, stack
+from infra.docs import api, cli, errors, frames, metrics, parameters, python, settings, stack
 from infra.docs.checks import faults_of_navigation, faults_of_pages
 
 ROOT = Path(__file__).parents[2]
@@ -23,6 +23,7 @@ REFERENCE: Mapping[str, Callable[[], str]] = {
     "api.md": api.page,
     "frames.md": frames.page,
     "cli.md": cli.page,
+    "python.md": python.page,
     "settings.md": settings.page,
     "errors.md": errors.page,
     "metrics.md": metrics.page,

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from comfyq import client
 from comfyq.config.reference import reference as settings_reference
 from infra.cost import report
 from infra.docs import api, cli
@@ -176,3 +177,16 @@ def test_the_configuration_fetches_nothing() -> None:
 
 def test_commands_of_groups_are_told_under_their_whole_name() -> None:
     assert "## `comfyq workflows check` { #comfyq-workflows-check }" in cli.page()
+
+
+def test_the_whole_client_is_in_the_reference(out: Path) -> None:
+    page = (out / "source/reference/python.md").read_text()
+    methods = [
+        name
+        for kind in (client.Client, client.Job, client.Batch)
+        for name in vars(kind)
+        if not name.startswith("_")
+    ]
+    assert [name for name in methods if f"\n{name}(" not in page and f"`.{name}`" not in page] == []
+    named = [name for name in client.__all__ if not name.startswith("Async")]
+    assert [name for name in named if name not in page] == []

@@ -14,7 +14,7 @@ from tests.infra.images import ROOT, locked
 
 FUNCTIONS = ROOT / "functions/requirements.lock"
 WORKER = ROOT / "infra/worker/requirements.lock"
-CORE = ("domain", "ports", "records", "services", "wire", "config", "aio", "telemetry")
+CORE = ("domain", "ports", "records", "services", "wire", "config", "aio", "telemetry", "client")
 IMPORTED = {  # packages whose every module must import with what is in the lock
     FUNCTIONS: (
         *(f"comfyq.{name}" for name in CORE),

@@ -1,0 +1,100 @@
+"""A client of comfyq's servers, for programs that may block and for event loops.
+
+>>> with Client(url) as client:
+...     job = client.generate("flux-dev", prompt="a fox", width=64, height=64, steps=2)
+...     job.wait(timeout_s=60).status
+'completed'
+"""
+
+from comfyq.client.async_client import AsyncClient
+from comfyq.client.async_jobs import AsyncBatch, AsyncJob, AsyncResult
+from comfyq.client.client import Client
+from comfyq.client.errors import (
+    ApiError,
+    BadWebhook,
+    BrokenDownload,
+    ComfyqError,
+    Conflict,
+    FieldError,
+    Forbidden,
+    InvalidRequest,
+    JobFailed,
+    NotFound,
+    NotReached,
+    RateLimited,
+    ServerFailed,
+    TimedOut,
+    Unauthenticated,
+)
+from comfyq.client.jobs import Batch, Job, Result
+from comfyq.client.models.jobs import (
+    BatchData,
+    BatchEvent,
+    Counts,
+    Event,
+    JobData,
+    Output,
+    Preview,
+    Refusal,
+    Story,
+)
+from comfyq.client.models.service import (
+    ApiKey,
+    Asset,
+    Delivery,
+    Health,
+    NewApiKey,
+    Quota,
+    Worker,
+    Workflow,
+    WorkflowSummary,
+)
+from comfyq.client.sender import Patience
+from comfyq.client.webhooks import Webhook, verify_webhook
+
+__all__ = [
+    "ApiError",
+    "ApiKey",
+    "Asset",
+    "AsyncBatch",
+    "AsyncClient",
+    "AsyncJob",
+    "AsyncResult",
+    "BadWebhook",
+    "Batch",
+    "BatchData",
+    "BatchEvent",
+    "BrokenDownload",
+    "Client",
+    "ComfyqError",
+    "Conflict",
+    "Counts",
+    "Delivery",
+    "Event",
+    "FieldError",
+    "Forbidden",
+    "Health",
+    "InvalidRequest",
+    "Job",
+    "JobData",
+    "JobFailed",
+    "NewApiKey",
+    "NotFound",
+    "NotReached",
+    "Output",
+    "Patience",
+    "Preview",
+    "Quota",
+    "RateLimited",
+    "Refusal",
+    "Result",
+    "ServerFailed",
+    "Story",
+    "TimedOut",
+    "Unauthenticated",
+    "Webhook",
+    "Worker",
+    "Workflow",
+    "WorkflowSummary",
+    "verify_webhook",
+]

@@ -1,0 +1,99 @@
+"""What both drivers do the same: requests and answers of httpx2."""
+
+import ssl
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx2
+
+from comfyq import __version__
+from comfyq.client.errors import NotReached
+from comfyq.client.messages import Answer, Request
+
+CONNECT_S = 5.0
+WRITE_S = 60.0
+CHUNK_BYTES = 256 * 1024
+MAX_REDIRECTS = 3
+
+Key = str | Callable[[], str | None] | None
+"""What a server knows the client by, or what returns it before each request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where a client's requests go."""
+
+    url: str  # without a slash at its end
+
+    @classmethod
+    def at(cls, url: str) -> "Server":
+        return cls((url if "://" in url else f"http://{url}").rstrip("/"))
+
+    def options(self, verify: ssl.SSLContext | bool) -> dict[str, Any]:
+        """Return the options of a client of httpx2; no proxy stands before one's own machine."""
+        return {
+            "verify": verify,
+            "follow_redirects": True,
+            "max_redirects": MAX_REDIRECTS,
+            "trust_env": not self._is_here,
+        }
+
+    @property
+    def _is_here(self) -> bool:
+        try:
+            host = urlsplit(self.url).hostname or ""
+            return host == "localhost" or ip_address(host).is_loopback
+        except ValueError:  # a name; or no URL, which httpx2 says when it is asked for
+            return False
+
+    def arguments(self, request: Request, read_s: float, key: str | None) -> dict[str, Any]:
+        """Return the arguments of a request of httpx2, but for a body that is a file."""
+        headers = {"User-Agent": f"comfyq/{__version__}", **request.headers}
+        if key is not None and not request.is_link:
+            headers["Authorization"] = f"Bearer {key}"
+        arguments: dict[str, Any] = {
+            "method": request.method,
+            "url": request.target if request.is_link else self.url + request.target,
+            "headers": headers,
+            "timeout": httpx2.Timeout(
+                connect=min(CONNECT_S, read_s), read=read_s, write=WRITE_S, pool=read_s
+            ),
+        }
+        if request.query:
+            arguments["params"] = list(request.query)
+        if request.json is not None:
+            arguments["json"] = request.json
+        if isinstance(request.content, bytes):
+            arguments["content"] = request.content
+        return arguments
+
+
+def answer_of(response: httpx2.Response, *, content: bytes = b"") -> Answer:
+    headers: Mapping[str, str] = dict(response.headers.items())
+    return Answer(
+        status=response.status_code,
+        reason=response.reason_phrase,
+        headers=headers,
+        content=content,
+    )
+
+
+@contextmanager
+def as_not_reached(url: str) -> Iterator[None]:
+    """Raise NotReached for what httpx2 raises where there is no answer, or no whole one."""
+    try:
+        yield
+    except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as away:
+        raise NotReached(f"cannot reach {url}: {_reason(away)}", unsent=True) from away
+    except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, UnicodeError) as wrong:
+        raise NotReached(f"cannot reach {url}: {_reason(wrong)}") from wrong
+    except httpx2.HTTPError as lost:
+        raise NotReached(f"the answer of {url} broke off: {_reason(lost)}") from lost
+
+
+def _reason(error: Exception) -> str:
+    return str(error) or type(error).__name__

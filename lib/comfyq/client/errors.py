@@ -1,0 +1,147 @@
+"""What goes wrong, as exceptions.
+
+ComfyqError
+  + NotReached         nobody, or no comfyq, answers at the URL
+    - BrokenDownload   a file did not arrive as its job announced it
+  + TimedOut           the time that was given is over; a TimeoutError too
+  + JobFailed          a job that was waited for has no results
+  + BadWebhook         a webhook is not signed by any of the secrets, or is too old
+  + ApiError           the server answered that it will not, or cannot, do this
+    - InvalidRequest   400, 413, 415, 422: the request is wrong; `fields` says where
+    - Unauthenticated  401: it needs a key, or another one
+    - Forbidden        403: the key may not do this
+    - NotFound         404
+    - Conflict         409
+    - RateLimited      429: later; `retry_after_s` says when
+    - ServerFailed     5xx
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from comfyq.client.messages import Answer
+
+
+class ComfyqError(Exception):
+    """Is the ancestor of every error of the client."""
+
+    retry_after_s: float | None = None  # when a server that answered wants to be asked again
+
+
+class NotReached(ComfyqError):
+    """Nobody, or no comfyq, answers; the same call may succeed later."""
+
+    def __init__(self, message: str, *, unsent: bool = False) -> None:
+        super().__init__(message)
+        self.unsent = unsent  # no server can have seen the request
+
+
+class BrokenDownload(NotReached):
+    """A file did not arrive as its job announced it."""
+
+
+class TimedOut(ComfyqError, TimeoutError):
+    """The time that was given is over. What was submitted goes on."""
+
+
+class BadWebhook(ComfyqError):
+    """A webhook must not be believed."""
+
+
+class JobFailed(ComfyqError):
+    """A job that was waited for has ended without results."""
+
+    def __init__(self, job_id: str, status: str, code: str | None, message: str | None) -> None:
+        super().__init__(f"job {job_id} {status}{f' ({code})' if code else ''}: {message or ''}")
+        self.job_id = job_id
+        self.status = status  # failed or canceled
+        self.code = code  # stable, as the server's reference of errors has it
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class FieldError:
+    """One bad field of a request."""
+
+    field: str  # as the request wrote it; `loras.0` is the first LoRA
+    message: str
+
+
+class ApiError(ComfyqError):
+    """A problem document (RFC 9457) that the server answered with."""
+
+    def __init__(
+        self, status: int, problem: Mapping[str, Any], *, retry_after_s: float | None = None
+    ) -> None:
+        self.status = status
+        self.problem = problem  # all of it
+        self.code = str(problem.get("code") or f"http-{status}")  # stable: compare this
+        self.detail = str(problem.get("detail") or problem.get("title") or "no reason was given")
+        self.request_id: str | None = problem.get("request_id")  # by which the server's log has it
+        self.retry_after_s = retry_after_s
+        super().__init__(f"{self.code} ({status}): {self.detail}")
+
+    @property
+    def fields(self) -> Sequence[FieldError]:
+        """Return every bad field of the request."""
+        named = [each for each in self.problem.get("errors") or () if isinstance(each, dict)]
+        return [FieldError(str(e.get("field", "")), str(e.get("message", ""))) for e in named]
+
+
+class InvalidRequest(ApiError):
+    """The request is wrong: sending it again is of no use."""
+
+
+class Unauthenticated(ApiError):
+    """The server needs a key, or another one."""
+
+
+class Forbidden(ApiError):
+    """The key may not do this."""
+
+
+class NotFound(ApiError):
+    """There is no such thing, or it is another tenant's."""
+
+
+class Conflict(ApiError):
+    """It cannot be done to this thing as it is now."""
+
+
+class RateLimited(ApiError):
+    """A limit is used up for now."""
+
+
+class ServerFailed(ApiError):
+    """The server cannot do it now, or made a mistake."""
+
+
+KINDS: Mapping[int, type[ApiError]] = {
+    400: InvalidRequest,
+    401: Unauthenticated,
+    403: Forbidden,
+    404: NotFound,
+    409: Conflict,
+    413: InvalidRequest,
+    415: InvalidRequest,
+    422: InvalidRequest,
+    429: RateLimited,
+}
+
+
+def error_of(answer: Answer) -> ApiError:
+    """Return the exception for an answer that is no success."""
+    kind = KINDS.get(answer.status, ServerFailed if answer.status >= 500 else ApiError)
+    again = answer.headers.get("retry-after", "")
+    retry_after_s = int(again) if again.isascii() and again.isdigit() else None  # it may be a date
+    return kind(answer.status, _problem(answer), retry_after_s=retry_after_s)
+
+
+def _problem(answer: Answer) -> Mapping[str, Any]:
+    try:
+        value = json.loads(answer.content)
+    except ValueError:
+        value = None
+    return value if isinstance(value, dict) else {"title": answer.reason}

@@ -1,0 +1,173 @@
+"""A job's outputs as files."""
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from blake3 import blake3
+
+from comfyq.client import calls
+from comfyq.client.effects import Flow, work
+from comfyq.client.errors import BrokenDownload, Forbidden, NotReached
+from comfyq.client.messages import Answer, Json
+from comfyq.client.sender import Deadline, Sender, next_of_stream
+
+FRUITLESS = 3  # tries in a row that bring nothing new
+PARTIAL = 206
+
+
+def all_outputs(sender: Sender, job: Json, deadline: Deadline) -> Flow[list[Json]]:
+    """Return the outputs that the job shows, and those that it had no room for."""
+    found = list(job.get("outputs") or ())
+    more = job.get("more_outputs")
+    while more and found:
+        request = calls.outputs(job["id"], start=found[-1]["index"] + 1)
+        page = yield from sender.json(request, deadline)
+        found += page["outputs"]
+        more = page.get("more_outputs")
+    return found
+
+
+def downloaded(
+    sender: Sender, job: Json, folder: Path, name: str | None, deadline: Deadline
+) -> Flow[list[Path]]:
+    """Fetch all that a job has made into ``folder``, as ``{name or job id}-{index}{suffix}``.
+
+    A file appears whole or not at all, and is what its hash says. One that is there already is not
+    fetched again; where another has its name, the job's id is added to it.
+    """
+    outputs = yield from all_outputs(sender, job, deadline)
+    if outputs:
+        yield from work(partial(folder.mkdir, parents=True, exist_ok=True))
+    files: list[Path] = []
+    for output in outputs:
+        place = yield from work(partial(_place, folder, job["id"], output, name or job["id"]))
+        if not place.is_there:
+            yield from _Download(sender, job["id"], output, place.file, deadline).run()
+        files.append(place.file)
+    return files
+
+
+def content_of(sender: Sender, job_id: str, output: Json, deadline: Deadline) -> Flow[bytes]:
+    """Return an output's content."""
+    request = calls.link(output["url"])
+    try:
+        answer = yield from sender.answer(request, deadline)
+    except Forbidden:  # the link has expired
+        fresh = yield from _fresh(sender, job_id, output, deadline)
+        answer = yield from sender.answer(calls.link(fresh["url"]), deadline)
+    if blake3(answer.content).hexdigest() != output["blake3"]:
+        raise _broken(output)
+    return answer.content
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    file: Path
+    is_there: bool
+
+
+def _place(folder: Path, job_id: str, output: Mapping[str, Any], name: str) -> _Place:
+    suffix = Path(output["filename"]).suffix
+    file = folder / f"{name}-{output['index']}{suffix}"
+    if file.exists() and not _is(file, output) and name != job_id:
+        file = folder / f"{name}-{output['index']}-{job_id}{suffix}"
+    return _Place(file, _is(file, output))
+
+
+def _is(file: Path, output: Mapping[str, Any]) -> bool:
+    """Return whether a file is there and is this output."""
+    try:
+        if file.stat().st_size != output["size"]:
+            return False
+        return _digest(file) == str(output["blake3"])
+    except OSError:
+        return False
+
+
+def _digest(file: Path) -> str:
+    digest: str = blake3().update_mmap(file).hexdigest()
+    return digest
+
+
+def _fresh(sender: Sender, job_id: str, output: Json, deadline: Deadline) -> Flow[Json]:
+    """Return an output with a new link."""
+    page = yield from sender.json(calls.outputs(job_id, start=output["index"]), deadline)
+    outputs: list[Json] = page["outputs"]
+    return next((each for each in outputs if each["index"] == output["index"]), output)
+
+
+def _broken(output: Mapping[str, Any]) -> BrokenDownload:
+    return BrokenDownload(f"{output['filename']} did not arrive as the job announced it")
+
+
+class _Download:
+    """Fetches one file; what was cut off goes on where it was cut."""
+
+    def __init__(
+        self, sender: Sender, job_id: str, output: Json, file: Path, deadline: Deadline
+    ) -> None:
+        self._sender = sender
+        self._job_id = job_id
+        self._output = output
+        self._file = file
+        self._part = file.with_name(f".{file.name}.{secrets.token_hex(4)}.part")
+        self._deadline = deadline
+        self._size = 0  # bytes of it that are there
+
+    def run(self) -> Flow[None]:
+        written: BinaryIO = yield from work(self._created)
+        try:
+            yield from self._filled(written)
+            yield from work(written.close)
+            if (yield from work(partial(_digest, self._part))) != self._output["blake3"]:
+                raise _broken(self._output)
+            yield from work(partial(self._part.replace, self._file))
+        finally:
+            written.close()
+            self._part.unlink(missing_ok=True)
+
+    def _created(self) -> BinaryIO:
+        return self._part.open("wb")
+
+    def _filled(self, written: BinaryIO) -> Flow[None]:
+        fruitless = 0
+        while True:
+            answer = yield from self._opened()
+            before = self._size
+            try:
+                yield from self._take(answer, written)
+                return
+            except NotReached as cut:
+                if self._size >= self._output["size"]:
+                    return
+                fruitless = 0 if self._size > before else fruitless + 1
+                if fruitless == FRUITLESS:
+                    raise BrokenDownload(f"the download broke off: {cut}") from cut
+                self._deadline.check(f"{self._output['filename']} has not arrived")
+
+    def _opened(self) -> Flow[Answer]:
+        request = calls.link(self._output["url"], offset=self._size)
+        try:
+            return (yield from self._sender.opened(request, self._deadline))
+        except Forbidden:  # the link has expired
+            self._output = yield from _fresh(
+                self._sender, self._job_id, self._output, self._deadline
+            )
+        request = calls.link(self._output["url"], offset=self._size)
+        return (yield from self._sender.opened(request, self._deadline))
+
+    def _take(self, answer: Answer, written: BinaryIO) -> Flow[None]:
+        if answer.status != PARTIAL:  # all of it, from its beginning
+            self._size = 0
+        yield from work(partial(written.seek, self._size))
+        yield from work(written.truncate)
+        while (chunk := (yield from next_of_stream())) is not None:
+            yield from work(partial(written.write, chunk))
+            self._size += len(chunk)
+            self._deadline.check(f"{self._output['filename']} has not arrived")
+        if self._size < self._output["size"]:
+            raise NotReached("it ended early")

@@ -1,0 +1,119 @@
+"""Submitting, with the files that requests name."""
+
+import mimetypes
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from blake3 import blake3
+
+from comfyq.client import calls
+from comfyq.client.effects import Flow, work
+from comfyq.client.messages import Json, Request
+from comfyq.client.sender import Deadline, Sender
+
+LARGE_BYTES = 4_000_000  # a Lambda takes 6 MB, and API Gateway makes a third more of them
+ANY_TYPE = "application/octet-stream"
+
+
+def new_key() -> str:
+    """Return an idempotency key: under it, a request is accepted once, however often it is sent."""
+    return uuid.uuid4().hex
+
+
+def submitted(
+    sender: Sender, values: Mapping[str, Any], key: str | None, deadline: Deadline
+) -> Flow[Json]:
+    """Submit a request; each Path in it is stored first, and named as the asset it becomes."""
+    body = yield from _Files(sender, deadline).named_in(values)
+    return (yield from sender.json(calls.submit(body, key=key or new_key()), deadline))
+
+
+def submitted_batch(
+    sender: Sender, body: Mapping[str, Any], key: str | None, deadline: Deadline
+) -> Flow[Json]:
+    """Submit a batch, and return it with its items, as they are now if it was sent before."""
+    full = yield from _Files(sender, deadline).named_in(body)
+    request = calls.submit_batch(full, key=key or new_key())
+    batch = yield from sender.json(request, deadline)
+    if batch.get("items") is not None:
+        return batch
+    return (yield from sender.json(calls.batch(batch["batch_id"], items=True), deadline))
+
+
+def stored(
+    sender: Sender,
+    content: Path | bytes,
+    *,
+    filename: str | None,
+    content_type: str | None,
+    deadline: Deadline,
+) -> Flow[Json]:
+    """Store a file; a large one by a signed link, which may lead past the API."""
+    name = filename or (content.name if isinstance(content, Path) else "file")
+    kind = content_type or mimetypes.guess_type(name)[0] or ANY_TYPE
+    size = yield from work(lambda: _size(content))
+    if size <= LARGE_BYTES:
+        request = calls.store(content, filename=name, content_type=kind)
+        return (yield from sender.json(request, deadline))
+    announced = {
+        "name": name,
+        "content_type": kind,
+        "size_bytes": size,
+        "blake3": (yield from work(lambda: digest_of(content))),
+    }
+    offer = yield from sender.json(calls.offer_upload(announced), deadline)
+    put = Request(
+        method=offer["method"], target=offer["url"], headers=offer["headers"], content=content
+    )
+    yield from sender.answer(put, deadline)
+    return (yield from sender.json(calls.complete_upload(offer["id"]), deadline))
+
+
+def digest_of(content: Path | bytes) -> str:
+    """Return the BLAKE3 hash of a file, as hex digits."""
+    hasher = blake3()
+    if isinstance(content, Path):
+        hasher.update_mmap(content)
+    else:
+        hasher.update(content)
+    return hasher.hexdigest()
+
+
+def _size(content: Path | bytes) -> int:
+    return content.stat().st_size if isinstance(content, Path) else len(content)
+
+
+@dataclass(frozen=True, slots=True)
+class _Files:
+    """Stores the files that values name, each once."""
+
+    sender: Sender
+    deadline: Deadline
+    sources: dict[Path, str] = field(default_factory=dict)
+
+    def named_in(self, value: Any) -> Flow[Any]:
+        """Return the value with a source instead of each Path in it."""
+        if isinstance(value, Path):
+            return (yield from self._source(value))
+        if isinstance(value, Mapping):
+            named: dict[str, Any] = {}
+            for name, each in value.items():
+                named[name] = yield from self.named_in(each)
+            return named
+        if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+            items: list[Any] = []
+            for each in value:
+                items.append((yield from self.named_in(each)))
+            return items
+        return value
+
+    def _source(self, path: Path) -> Flow[str]:
+        if path not in self.sources:
+            asset = yield from stored(
+                self.sender, path, filename=None, content_type=None, deadline=self.deadline
+            )
+            self.sources[path] = str(asset["source"])
+        return self.sources[path]
