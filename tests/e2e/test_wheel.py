@@ -170,7 +170,7 @@ def test_installed_alone_it_serves_and_runs_a_job(installed: Installed) -> None:
         assert [each.suffix for each in (installed.home / "out").rglob("*.*")] == [".png"]
         listed = urllib3.request("GET", f"{up['url']}/workflows").json()["workflows"]
         assert {each["name"] for each in listed} == {each.name for each in WORKFLOWS.iterdir()}
-        for page in ("/docs", "/docs/swagger-ui-bundle.js", "/docs/redoc.standalone.js"):
+        for page in ("/", "/docs", "/docs/swagger-ui-bundle.js", "/docs/redoc.standalone.js"):
             assert urllib3.request("GET", f"{up['url']}{page}").status == 200
 
 

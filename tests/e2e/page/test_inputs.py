@@ -92,6 +92,20 @@ def test_a_result_becomes_another_workflows_input(visit: Visit, up: Process) -> 
     assert str(parameters(up, "sd15-img2img")["image"]).startswith("asset:")
 
 
+@pytest.mark.parametrize(
+    ("workflow", "element"), [("wan22-t2v", "video"), ("stable-audio", "audio")]
+)
+def test_videos_and_sounds_are_played(visit: Visit, workflow: str, element: str) -> None:
+    visit.open(f"create/{workflow}")
+    visit.fill({"prompt": "rain on a roof", "steps": 3})
+    visit.generate()
+    player = visit.stage.locator(f"{element}[src*='/outputs/']")
+    expect(player).to_be_visible(timeout=WAIT_MS)
+    visit.page.locator(".stage-line a").click()
+    expect(visit.page.locator(f".job {element}")).to_be_visible(timeout=WAIT_MS)
+    visit.see(element)
+
+
 def test_loras_are_picked_from_what_the_worker_has(visit: Visit, up: Process) -> None:
     visit.open("create/sd15")
     page = visit.page

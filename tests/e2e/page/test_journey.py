@@ -156,9 +156,34 @@ def test_it_is_dark_where_the_system_is(browser: Browser, up: Process) -> None:
         visit.close()
 
 
+def test_pictures_that_are_shown_are_not_loaded_again(visit: Visit) -> None:
+    """Each answer has other links to them."""
+    loaded: list[str] = []
+    visit.page.on("request", lambda each: loaded.append(each.url.partition("?")[0]))
+    visit.open("create/sd15")
+    visit.until_made()
+    expect(visit.page.locator(".grid img").first).to_be_visible(timeout=WAIT_MS)
+    for _ in range(2):
+        with visit.page.expect_response(re.compile(r"/generate\?limit=24")):
+            pass
+    shown = visit.stage.locator("img").get_attribute("src") or ""
+    [path] = [each for each in set(loaded) if each.endswith(shown.partition("?")[0])]
+    assert loaded.count(path) == 1
+
+
+@pytest.mark.parametrize("width", [768, 1920])
+def test_every_width_has_room_for_it(visit: Visit, width: int) -> None:
+    visit.page.set_viewport_size({"width": width, "height": 900})
+    for view in ("create/sd15", "history", "queue", "system"):
+        visit.open(view)
+        expect(visit.page.locator(".loading")).to_have_count(0, timeout=WAIT_MS)
+        visit.see(f"{width}-{view.split('/')[0]}")
+
+
 def test_what_is_fetched_weighs_little_and_comes_from_here(visit: Visit, up: Process) -> None:
     visit.open()
     expect(visit.page.get_by_role("button", name="Generate")).to_be_visible(timeout=WAIT_MS)
+    print(f"its form is there after {visit.page.evaluate('performance.now()'):.0f} ms")
     entries = visit.page.evaluate(
         "performance.getEntriesByType('resource').map((each) => [each.name, each.decodedBodySize])"
     )

@@ -61,6 +61,11 @@ def test_a_thousand_jobs_scroll_smoothly(browser: Browser, processes: Processes)
             f"frames at the median and 99 of 100, ms: {middle(many)}; while loading {middle(few)}"
         )
         assert middle(many)[0] < 3 * middle(few)[0], "a thousand cost more than those before them"
+        cards.nth(JOBS // 2).get_by_role("link").click()
+        expect(visit.page.locator(".facts").first).to_contain_text("a cell", timeout=WAIT_MS)
+        visit.page.go_back()
+        expect(cards).to_have_count(JOBS, timeout=WAIT_MS)
+        expect(cards.nth(JOBS // 2)).to_be_in_viewport(timeout=WAIT_MS)
         assert visit.errors == []
     finally:
         visit.close()

@@ -1,6 +1,6 @@
 // The frame of every view: where one can go, and what concerns all of it.
 
-import { html, useEffect } from "./lib.js";
+import { html, useEffect, useRef } from "./lib.js";
 import { Icon } from "./parts/icons.js";
 import { Toasts } from "./parts/notices.js";
 import { news } from "./state/jobs.js";
@@ -41,8 +41,18 @@ const PLACES = [
 ];
 
 export function Shell() {
-  if (refusal.value !== null) return html`<${SignInView} />`;
+  return refusal.value === null ? html`<${Frame} />` : html`<${SignInView} />`;
+}
+
+function Frame() {
   const { view } = route.value;
+  const shown = useRef(view);
+  useEffect(() => {
+    if (shown.current === view) return;
+    shown.current = view;
+    scrollTo(0, 0);
+    document.getElementById("main")?.focus({ preventScroll: true }); // to read on from there
+  }, [view]);
   const View = VIEWS[view] ?? Nowhere;
   return html`
     <a class="skip" href="#main" onClick=${toMain}>Skip to the content</a>

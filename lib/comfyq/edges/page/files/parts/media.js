@@ -1,6 +1,7 @@
 // Outputs: pictures, video, sound, text; of anything else a link.
 
 import { html } from "../lib.js";
+import { renew } from "../state/jobs.js";
 import { here } from "../state/request.js";
 import { Icon } from "./icons.js";
 import { bytes } from "./words.js";
@@ -31,13 +32,14 @@ export function mainOutput(job) {
 /** @param {{ output: Output, alt: string }} props */
 export function Media({ output, alt }) {
   const url = here(output.url);
+  const onError = () => renew(url).catch(() => {}); // the link may have expired
   switch (wayOf(output)) {
     case "image":
-      return html`<img src=${url} alt=${alt} decoding="async" />`;
+      return html`<img src=${url} alt=${alt} decoding="async" onError=${onError} />`;
     case "video":
-      return html`<video src=${url} controls loop muted playsinline aria-label=${alt}></video>`;
+      return html`<video src=${url} controls loop muted playsinline aria-label=${alt} onError=${onError}></video>`;
     case "audio":
-      return html`<audio src=${url} controls aria-label=${alt}></audio>`;
+      return html`<audio src=${url} controls aria-label=${alt} onError=${onError}></audio>`;
     case "text":
       return html`<pre class="text-output" tabindex="0">${output.text}</pre>`;
     default:
@@ -50,9 +52,10 @@ export function Media({ output, alt }) {
 /** @param {{ output: Output, alt: string }} props */
 export function Thumb({ output, alt }) {
   const url = here(output.url);
+  const onError = () => renew(url).catch(() => {});
   switch (wayOf(output)) {
     case "image":
-      return html`<img src=${url} alt=${alt} loading="lazy" decoding="async" />`;
+      return html`<img src=${url} alt=${alt} loading="lazy" decoding="async" onError=${onError} />`;
     case "video":
       return html`<video src=${`${url}#t=0.1`} preload="metadata" muted playsinline aria-label=${alt}></video>`;
     case "audio":

@@ -11,6 +11,7 @@ import { workflowOf } from "./workflows.js";
 /** @typedef {import("../types").Values} Values */
 
 const RECENT = 24;
+const FRESH_MS = 300_000; // for so long a link to an output is to be good at least
 const MORE_MS = 1500; // between looks at a batch whose jobs change
 
 const jobs = new Map(/** @type {[string, import("../vendor/signals.js").Signal<Job>][]} */ ([]));
@@ -24,6 +25,9 @@ export const chosen = signal("");
 
 /** What has just happened, for who cannot see it. */
 export const news = signal("");
+
+/** Ids of jobs that were asked for again in the last minutes. */
+const renewed = new Set();
 
 /** @type {Map<string, () => void>} */
 const batchViews = new Map();
@@ -70,6 +74,19 @@ export function learnAll(page) {
 /** @param {string} id */
 export async function fetchJob(id) {
   return learn(await askPatiently("GET", `generate/${id}`));
+}
+
+/**
+ * Ask for a job again because a link to an output of it did not lead to it.
+ * @param {string} url
+ */
+export async function renew(url) {
+  const id = /\/generate\/([^/]+)\/outputs\//.exec(url)?.[1] ?? "";
+  const known = jobs.get(id);
+  if (!known || renewed.has(id)) return;
+  renewed.add(id);
+  setTimeout(() => renewed.delete(id), FRESH_MS);
+  known.value = await askPatiently("GET", `generate/${id}`);
 }
 
 /** Look at the newest jobs, which other clients may have made. */
@@ -210,7 +227,20 @@ function heard(frame) {
  * @param {Job} old
  */
 function isNewer(job, old) {
-  if (hasEnded(job)) return !hasEnded(old) || (job.outputs ?? []).length >= (old.outputs ?? []).length;
+  if (hasEnded(job)) return !hasEnded(old) || hasMore(job, old);
   if (hasEnded(old)) return false;
   return job.seq > old.seq || (job.seq === old.seq && job.progress >= old.progress);
+}
+
+/**
+ * Whether one answer of an ended job has more than another. Its links differ in each answer: to take
+ * them each time would load all pictures again.
+ * @param {Job} job
+ * @param {Job} old
+ */
+function hasMore(job, old) {
+  const [outputs, known] = [job.outputs ?? [], old.outputs ?? []];
+  const query = new URLSearchParams(known[0]?.url.split("?")[1]);
+  const isFresh = Number(query.get("expires")) * 1000 - Date.now() > FRESH_MS;
+  return outputs.length > known.length || (outputs.length === known.length && !isFresh);
 }

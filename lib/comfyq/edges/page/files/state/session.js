@@ -31,7 +31,7 @@ export function keepKey(text) {
 
 /** Forget the key, and everything that was shown by it. */
 export function signOut() {
+  history.replaceState(null, "", location.pathname); // no view, which would keep things again
   sessionStorage.clear();
-  location.hash = "";
   location.reload();
 }

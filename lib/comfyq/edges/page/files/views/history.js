@@ -30,6 +30,22 @@ function asked(query) {
   return sent;
 }
 
+/**
+ * What was seen last, for whoever comes back from a job.
+ * @type {{ query: string, ids: string[], cursor: string, state: string, opened: string } | null}
+ */
+let kept = null;
+
+/** The job that is shown instead now, if one is. */
+const openedJob = () => (route.peek().view === "job" ? route.peek().parts[0] ?? "" : "");
+
+/** @param {string} id of the job that one comes back from */
+function backTo(id) {
+  const card = /** @type {HTMLElement | null} */ (document.querySelector(`.card a[href="#/job/${id}"]`));
+  card?.scrollIntoView({ block: "center" });
+  card?.focus({ preventScroll: true });
+}
+
 /** @param {URLSearchParams} query */
 function usePages(query) {
   const [ids, setIds] = useState(/** @type {string[]} */ ([]));
@@ -62,14 +78,21 @@ function usePages(query) {
     }
   };
 
+  const newest = useRef({ ids, state });
+  newest.current = { ids, state };
   useEffect(() => {
-    at.current = { cursor: "", until: new AbortController(), isBusy: false };
-    const { until } = at.current;
-    setIds([]);
+    const before = kept?.query === String(query) ? kept : null;
+    const mine = { cursor: before?.cursor ?? "", until: new AbortController(), isBusy: false };
+    at.current = mine;
+    setIds(before?.ids ?? []);
     setFailure(null);
-    setState("loading");
-    void more();
-    return () => until.abort();
+    setState(before?.state ?? "loading");
+    if (before) requestAnimationFrame(() => backTo(before.opened));
+    else void more();
+    return () => {
+      mine.until.abort();
+      kept = { query: String(query), ...newest.current, cursor: mine.cursor, opened: openedJob() };
+    };
   }, [String(query)]);
   return { ids, pages, state, failure, more };
 }

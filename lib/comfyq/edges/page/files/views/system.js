@@ -58,7 +58,7 @@ function Live({ worker }) {
       <h3>${worker.devices.join(", ") || worker.host}</h3>
       <p class=${`status ${faults.length ? "failed" : "completed"}`}>${faults.length ? "Takes no jobs" : worker.jobs.length ? "Works" : "Free"}</p>
     </div>
-    <p class="quiet">${worker.host} · ComfyUI ${worker.comfyui_version ?? "unknown"} · since ${ago(worker.since)}${worker.simulated ? " · simulated" : ""}</p>
+    <p class="quiet">${worker.host} · ComfyUI ${worker.comfyui_version ?? "unknown"} · started ${ago(worker.since)}${worker.simulated ? " · simulated" : ""}</p>
     ${worker.family && html`<p class="quiet">Has loaded ${worker.family}</p>`}
     ${worker.foreign_prompts > 0 && html`<p>${several(worker.foreign_prompts, "prompt")} of others first</p>`}
     ${faults.map((each) => html`<p class="wrong">${each}</p>`)}
@@ -75,7 +75,7 @@ function Known({ worker }) {
       <h3>${worker.devices.join(", ") || "Worker"}</h3>
       <p class=${`status ${worker.reason ? "failed" : "completed"}`}>${worker.reason ? "Takes no jobs" : "There"}</p>
     </div>
-    <p class="quiet">ComfyUI ${worker.comfyui_version ?? "unknown"} · since ${ago(worker.started_at)}${worker.simulated ? " · simulated" : ""}</p>
+    <p class="quiet">ComfyUI ${worker.comfyui_version ?? "unknown"} · started ${ago(worker.started_at)}${worker.simulated ? " · simulated" : ""}</p>
     ${worker.reason && html`<p class="wrong">${worker.reason}</p>`}
   </li>`;
 }
