@@ -123,11 +123,21 @@ def test_a_job_is_followed_to_its_end(client: Comfy, server: Server) -> None:
     assert len(values) > 2
     assert values == sorted(values)
     assert values[-1] == 1
-    previews = [each for each in before if isinstance(each, Preview)]
-    assert previews
-    assert previews[0].data.startswith(JPEG)
     [ready] = [each for each in before if isinstance(each, OutputReady)]
     assert ready.output.id == job.refresh().outputs[0].id
+
+
+def test_a_job_shows_pictures_of_what_it_makes(client: Comfy, server: Server) -> None:
+    if not server.streams:
+        pytest.skip("it holds no answer open")
+    job = client.submit(graph(steps=LONG))
+    told = []
+    for each in job.events():
+        told.append(each)
+        if isinstance(each, Preview) and each.data.startswith(JPEG):
+            job.cancel()
+    assert any(isinstance(each, Preview) for each in told)
+    assert told[-1] == StatusChange(status="canceled")
 
 
 def test_a_job_that_runs_is_canceled(client: Comfy) -> None:

@@ -11,7 +11,7 @@ from comfyq.edges.api.dependencies import services_of
 from comfyq.edges.comfy_v2.links import ComfyLinks, comfy_links_of
 from comfyq.edges.comfy_v2.stored import Found, JobOutput
 from comfyq.services.limits.retention import Retention
-from comfyq.wire.comfy_v2.assets import AssetView
+from comfyq.wire.comfy_v2.assets import AssetView, StoredAssetView
 
 
 class AssetViewServices(Protocol):
@@ -28,10 +28,15 @@ class AssetViews:
 
     async def found(self, found: Found) -> AssetView:
         if isinstance(found, Asset):
-            return self.stored(found)
+            return self._stored(found)
         return await self._made(found)
 
-    def stored(self, asset: Asset, *, is_new: bool | None = None) -> AssetView:
+    def kept(self, asset: Asset, *, is_new: bool) -> StoredAssetView:
+        """Show a file that a client has just stored, or had."""
+        shown = self._stored(asset)
+        return StoredAssetView(**shown.model_dump(), created_new=is_new)
+
+    def _stored(self, asset: Asset) -> AssetView:
         """Show a file that a client stored; its link takes a key, for as long as it is kept."""
         return AssetView(
             id=asset.id,
@@ -39,7 +44,6 @@ class AssetViews:
             size_bytes=asset.size,
             content_type=asset.content_type,
             file_path=asset.filename,
-            created_new=is_new,
             created_at=asset.created_at,
             url=self.links.content(asset.id),
             url_expires_at=asset.expires_at,

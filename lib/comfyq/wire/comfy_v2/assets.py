@@ -11,9 +11,14 @@ class AssetView(BaseModel):
     size_bytes: int
     content_type: str
     file_path: str | None
-    created_new: bool | None = None  # in answers that store one
     created_at: Time
     url: str
     url_expires_at: Time
     expires_at: Time | None
     job_id: str | None
+
+
+class StoredAssetView(AssetView):
+    """The answer to a request that stores a file, or finds it stored."""
+
+    created_new: bool

@@ -11,7 +11,7 @@ pytestmark = pytest.mark.anyio
 CONTENT = bytes(range(200))
 PICTURE = output(size=len(CONTENT))
 KEYS = {
-    *("id", "hash", "size_bytes", "content_type", "file_path", "created_new", "created_at"),
+    *("id", "hash", "size_bytes", "content_type", "file_path", "created_at"),
     *("url", "url_expires_at", "expires_at", "job_id"),
 }
 

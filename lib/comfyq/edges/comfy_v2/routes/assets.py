@@ -59,7 +59,7 @@ async def upload(
         kept = await services.uploads.keep(caller, chunks, describe=described.of)
     except BadForm as bad:
         raise HTTPException(HTTPStatus.BAD_REQUEST, f"the body is no form: {bad}") from None
-    answer = rendered(views.stored(kept.asset, is_new=kept.is_new))
+    answer = rendered(views.kept(kept.asset, is_new=kept.is_new))
     answer.status_code = HTTPStatus.CREATED if kept.is_new else HTTPStatus.OK
     return answer
 
@@ -75,7 +75,7 @@ async def from_hash(
     )
     if asset is None:
         raise BlobNotFound(f"you have stored no file with the hash {body.hash}; send the file")
-    return rendered(views.stored(asset, is_new=False))
+    return rendered(views.kept(asset, is_new=False))
 
 
 @router.head("/by-hash/{digest}")
