@@ -32,6 +32,7 @@ ABSENT = (
         "comfyq.edges.api.routes.batches",
         "comfyq.edges.api.routes.events",
         "comfyq.edges.api.routes.workflows",
+        "comfyq.edges.comfy_v2.routes.jobs",
     ),
 )
 
@@ -121,6 +122,9 @@ def test_the_reaper_function_looks_at_an_empty_table(invoke: Invoke) -> None:
         ("/generate/batch/none", 404),
         ("/generate/none/events", 404),
         ("/nowhere", 404),
+        ("/api/v2/jobs", 200),
+        ("/api/v2/jobs/none/events", 404),
+        ("/api/v2/nowhere", 404),
     ],
 )
 def test_the_api_function_serves_what_it_imports_on_first_use(

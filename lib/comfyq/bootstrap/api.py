@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from fastapi import FastAPI
 
+from comfyq.bootstrap.comfy_api import COMFY_ROUTERS
 from comfyq.bootstrap.generate_api import GENERATE_ROUTERS, app_of
 from comfyq.bootstrap.services import Services
 from comfyq.edges.api.app import Lifespan
@@ -27,16 +28,7 @@ from comfyq.edges.api.routes import (
     workers,
     workflows,
 )
-from comfyq.edges.comfy_v2.routes import assets as comfy_assets
-from comfyq.edges.comfy_v2.routes import events as comfy_events
-from comfyq.edges.comfy_v2.routes import jobs as comfy_jobs
 from comfyq.ports.notifier import Streams
-
-COMFY_ROUTERS: Sequence[Router[Services]] = (
-    comfy_jobs.router,
-    comfy_events.router,
-    comfy_assets.router,
-)
 
 ROUTERS: Sequence[Router[Services]] = (
     batches.router,  # before jobs, one of which could else have the id "batch"

@@ -5,6 +5,7 @@ for one, so the other routes are imported by the first request that is for them.
 """
 
 from collections.abc import Callable, Sequence
+from functools import cache, partial
 from typing import TypeVar
 
 from fastapi import FastAPI
@@ -17,8 +18,11 @@ from comfyq.edges.api.links import BATCHES, GENERATE
 from comfyq.edges.api.router import Router
 from comfyq.edges.api.routes import generate, outputs
 from comfyq.ports.notifier import Streams
+from comfyq.wire.comfy_v2.errors import is_enveloped
 
 ServicesT = TypeVar("ServicesT", bound=JobServices)
+
+Make = Callable[[JobServices], ASGIApp]
 
 GENERATE_ROUTERS: Sequence[Router[JobServices]] = (generate.router, outputs.router)
 
@@ -49,19 +53,18 @@ def is_for_generate(path: str) -> bool:
 
 
 class GenerateFirst:
-    """Serve ``/generate`` with an application of its own, and make ``whole`` on first use for all
-    else."""
+    """Serve ``/generate`` with an application of its own, and make another one on first use:
+    ``comfy`` for the Comfy API v2, ``whole`` for all else."""
 
-    def __init__(self, services: JobServices, whole: Callable[[JobServices], ASGIApp]) -> None:
-        self._services = services
-        self._make_whole = whole
+    def __init__(self, services: JobServices, *, comfy: Make, whole: Make) -> None:
         self._generate = app_of(services, GENERATE_ROUTERS)
-        self._whole: ASGIApp | None = None
+        self._comfy = cache(partial(comfy, services))
+        self._whole = cache(partial(whole, services))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if is_for_generate(scope["path"]):
-            await self._generate(scope, receive, send)
-            return
-        if self._whole is None:
-            self._whole = self._make_whole(self._services)
-        await self._whole(scope, receive, send)
+        await self._app_for(scope["path"])(scope, receive, send)
+
+    def _app_for(self, path: str) -> ASGIApp:
+        if is_for_generate(path):
+            return self._generate
+        return self._comfy() if is_enveloped(path) else self._whole()

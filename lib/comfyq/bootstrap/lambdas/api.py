@@ -16,11 +16,19 @@ def api_function(settings: Settings) -> Function:
     """Mangum runs the application in the main thread's event loop, which it makes if need be."""
     ports = ports_of(settings)
     handler = Mangum(
-        GenerateFirst(JobServices(settings, ports), _whole_api),
+        GenerateFirst(JobServices(settings, ports), comfy=_comfy_api, whole=_whole_api),
         lifespan="off",
         text_mime_types=[*DEFAULT_TEXT_MIME_TYPES, "application/problem+json"],  # else base64
     )
     return observed(cast("Function", handler), settings, ports, service="comfyq-api")
+
+
+def _comfy_api(services: JobServices) -> FastAPI:
+    # imported with the first request that is for the Comfy API v2
+    from comfyq.bootstrap.comfy_api import comfy_app
+    from comfyq.bootstrap.services import Services
+
+    return comfy_app(Services(services.settings, services.ports))
 
 
 def _whole_api(services: JobServices) -> FastAPI:
