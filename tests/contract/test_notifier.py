@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import (
     AbstractAsyncContextManager,
     AbstractContextManager,
+    AsyncExitStack,
     asynccontextmanager,
     contextmanager,
 )
@@ -12,14 +13,15 @@ from dataclasses import dataclass
 
 import anyio
 import pytest
-import websockets
+from urllib3 import PoolManager
+from websockets.asyncio.client import ClientConnection
 
 from comfyq.adapters.gateway.notifier import GatewayNotifier
 from comfyq.adapters.system.clock import SystemClock
 from comfyq.domain.errors import NotifierUnavailable, TooLarge
 from comfyq.ports.notifier import Connection, ConnectionGone, Notifier
 from comfyq.testing.memory.notifier import MemoryNotifier
-from tests.gateway_lab import GatewayLab, gateway_lab, real_notifier, secret
+from tests.gateway_lab import GatewayLab, connect, gateway_lab, real_notifier, secret
 
 pytestmark = pytest.mark.anyio
 
@@ -33,6 +35,8 @@ class Subject:
     gone: Connection
     silent: Connection  # behind an endpoint that does not work
     received: Callable[[], Awaitable[str]]  # the next frame at ``here``
+    there: Connection  # open, and of the same endpoint
+    received_there: Callable[[], Awaitable[str]]
 
 
 @asynccontextmanager
@@ -40,13 +44,17 @@ async def memory() -> AsyncIterator[Subject]:
     notifier = MemoryNotifier()
     notifier.gone.add("gone")
     notifier.unavailable.add("http://silent/local")
-    here = Connection("here", "http://h/local")
-    gone = Connection("gone", "http://h/local")
+    here, there, gone = (Connection(id, "http://h/local") for id in ("here", "there", "gone"))
 
-    async def received() -> str:
-        return notifier.posts.pop(0)[1].decode()
+    async def next_at(connection: Connection) -> str:
+        post = next(each for each in notifier.posts if each[0] == connection)
+        notifier.posts.remove(post)
+        return post[1].decode()
 
-    yield Subject(notifier, here, gone, Connection("here", "http://silent/local"), received)
+    silent = Connection("here", "http://silent/local")
+    yield Subject(
+        notifier, here, gone, silent, lambda: next_at(here), there, lambda: next_at(there)
+    )
 
 
 @contextmanager
@@ -72,20 +80,27 @@ async def at_gateway(
 ) -> AsyncIterator[Subject]:
     with socket.create_server(("127.0.0.1", 0)) as closed:
         port = closed.getsockname()[1]
-    async with (
-        gateway_lab() as lab,
-        websockets.connect(f"{lab.url}/local", proxy=None, max_size=None) as client,
-    ):
+    async with gateway_lab() as lab, connect(f"{lab.url}/local") as client:
         here = Connection(lab.connection_id, lab.endpoint)
         gone = Connection("b25jZSBoZXJl=", lab.endpoint)
         silent = Connection(here.id, f"http://127.0.0.1:{port}/local")
 
-        async def received() -> str:
+        async def next_at(socket: ClientConnection) -> str:
             with anyio.fail_after(10):
-                return str(await client.recv())
+                return str(await socket.recv())
 
-        with made(lab) as notifier:
-            yield Subject(notifier, here, gone, silent, received)
+        async with connect(f"{lab.url}/local") as other:
+            there = Connection(lab.connection_id, lab.endpoint)
+            with made(lab) as notifier:
+                yield Subject(
+                    notifier,
+                    here,
+                    gone,
+                    silent,
+                    lambda: next_at(client),
+                    there,
+                    lambda: next_at(other),
+                )
 
 
 def apigw() -> AbstractAsyncContextManager[Subject]:
@@ -124,6 +139,30 @@ async def test_frames_posted_one_after_the_other_keep_their_order(
         for number in range(20):
             await at.notifier.post(at.here, str(number).encode())
         assert [await at.received() for _ in range(20)] == [str(n) for n in range(20)]
+
+
+async def test_a_frame_to_several_reaches_those_that_are_there(
+    subject: AbstractAsyncContextManager[Subject],
+) -> None:
+    async with subject as at:
+        failed = await at.notifier.post_all([at.here, at.gone, at.silent, at.there], b'"all"')
+        kinds = {connection: type(failure) for connection, failure in failed.items()}
+        assert kinds == {at.gone: ConnectionGone, at.silent: NotifierUnavailable}
+        assert [await at.received(), await at.received_there()] == ['"all"', '"all"']
+        assert await at.notifier.post_all([at.there], b'"one"', at_once=1) == {}
+        assert await at.received_there() == '"one"'
+        assert await at.notifier.post_all([], b"{}") == {}
+
+
+async def test_a_frame_over_the_limit_is_sent_to_none(
+    subject: AbstractAsyncContextManager[Subject],
+) -> None:
+    async with subject as at:
+        failed = await at.notifier.post_all([at.here, at.there], b"x" * (LIMIT + 1))
+        assert {type(failure) for failure in failed.values()} == {TooLarge}
+        assert failed.keys() == {at.here, at.there}
+        await at.notifier.post_all([at.here, at.there], b"x" * LIMIT)
+        assert await at.received() == await at.received_there() == "x" * LIMIT
 
 
 async def test_a_closed_socket_is_gone(subject: AbstractAsyncContextManager[Subject]) -> None:
@@ -175,3 +214,26 @@ async def test_a_socket_of_the_own_process_needs_no_request() -> None:
     with pytest.raises(NotifierUnavailable):
         await notifier.post(nobody, b"{}")
     notifier.close()
+
+
+async def test_a_frame_to_many_sockets_of_a_process_is_one_request(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    methods: list[str] = []
+    request = PoolManager.request
+
+    def counted(self: PoolManager, method: str, *args: object, **options: object) -> object:
+        methods.append(method)
+        return request(self, method, *args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(PoolManager, "request", counted)
+    async with gateway_lab() as lab, AsyncExitStack() as stack:
+        clients, connections = [], []
+        for _ in range(5):
+            clients.append(await stack.enter_async_context(connect(f"{lab.url}/local")))
+            connections.append(Connection(lab.connection_id, lab.endpoint))
+        with plain_notifier(lab) as notifier:
+            assert await notifier.post_all(connections, b'"all"') == {}
+        with anyio.fail_after(10):
+            assert [await client.recv() for client in clients] == ['"all"'] * 5
+    assert methods == ["POST"]

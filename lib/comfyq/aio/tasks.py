@@ -79,3 +79,23 @@ async def limited(at_once: int, keys: Iterable[K], work: Callable[[K], Awaitable
 
     await all_of(take() for _ in range(min(at_once, len(keys))))
     return {key: results[key] for key in keys}
+
+
+async def failures(
+    at_once: int,
+    keys: Iterable[K],
+    work: Callable[[K], Awaitable[object]],
+    expected: tuple[type[Exception], ...],
+) -> dict[K, Exception]:
+    """Run ``work`` for each key, at most ``at_once`` of them together; return those exceptions of
+    an ``expected`` kind that it raised, by key."""
+
+    async def tried(key: K) -> Exception | None:
+        try:
+            await work(key)
+        except expected as failure:
+            return failure
+        return None
+
+    results = await limited(at_once, keys, tried)
+    return {key: failure for key, failure in results.items() if failure is not None}

@@ -2,8 +2,13 @@
 
 https://docs.aws.amazon.com/apigateway/latest/developerguide/
 apigateway-how-to-call-websocket-api-connections.html
+
+One request is this gateway's own: a POST to ``/{stage}/@connections`` itself, with a line of JSON
+that lists connections and then a frame, posts that frame to all of them. So a worker in another
+process makes one request for each frame, however many sockets follow its job.
 """
 
+import json
 import uuid
 from collections.abc import Awaitable, Callable
 from datetime import datetime
@@ -44,6 +49,8 @@ Find = Callable[[str], Held | None]
 
 Secret = Callable[[], Awaitable[bytes]]
 
+MAX_NAMED_BYTES = 64 * 1024  # of the line that lists connections; 2,000 of them have 40 KB
+
 
 class Management:
     """Answers those who have signed their request by ``secret``, which may raise
@@ -62,9 +69,13 @@ class Management:
         self._max_message_bytes = max_message_bytes
         self._secret = secret
         self._clock = clock
-        path = f"/{stage}/@connections/{{connection_id:path}}"
-        methods = ["GET", "POST", "DELETE"]
-        self.app = Starlette(routes=[Route(path, self._answer, methods=methods)])
+        one = f"/{stage}/@connections/{{connection_id:path}}"
+        self.app = Starlette(
+            routes=[
+                Route(f"/{stage}/@connections", self._answer_for_several, methods=["POST"]),
+                Route(one, self._answer, methods=["GET", "POST", "DELETE"]),
+            ]
+        )
 
     def deliver(self, connection_id: str, frame: bytes) -> None:
         """Post a frame without a request.
@@ -82,9 +93,19 @@ class Management:
             raise NotifierUnavailable(f"{connection_id} does not read its frames") from None
 
     async def _answer(self, request: Request) -> Response:
+        return await self._checked(request, self._obey, most=self._max_message_bytes)
+
+    async def _answer_for_several(self, request: Request) -> Response:
+        most = self._max_message_bytes + MAX_NAMED_BYTES
+        return await self._checked(request, self._post_to_all, most=most)
+
+    async def _checked(
+        self, request: Request, obey: Callable[[Request, bytes], Response], *, most: int
+    ) -> Response:
+        """Return what ``obey`` answers to a request that is signed and has ``most`` bytes."""
         if not request.headers.get("authorization", "").startswith(ALGORITHM):
             return _fault(403, "ForbiddenException", "Missing Authentication Token")
-        body = await self._body(request)
+        body = await _body(request, most=most)
         if body is None:
             return _fault(413, "PayloadTooLargeException", "Message too large")
         try:
@@ -92,7 +113,7 @@ class Management:
                 return _fault(403, "InvalidSignatureException", "The signature does not match")
         except NotifierUnavailable:
             return _fault(503, "ServiceUnavailableException")
-        return self._obey(request, body)
+        return obey(request, body)
 
     def _obey(self, request: Request, body: bytes) -> Response:
         live = self._open(request.path_params["connection_id"])
@@ -107,14 +128,20 @@ class Management:
             case _:
                 return JSONResponse(_described(live))
 
-    async def _body(self, request: Request) -> bytes | None:
-        """Return the body of a request; None if it is larger than a frame may be."""
-        body = b""
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > self._max_message_bytes:
-                return None
-        return body
+    def _post_to_all(self, request: Request, body: bytes) -> Response:
+        """Answer which connections have closed, and of which the buffers are full."""
+        named, _, frame = body.partition(b"\n")
+        if len(frame) > self._max_message_bytes:
+            return _fault(413, "PayloadTooLargeException", "Message too large")
+        gone, full = [], []
+        for connection_id in json.loads(named):
+            try:
+                self.deliver(connection_id, frame)
+            except ConnectionGone:
+                gone.append(connection_id)
+            except NotifierUnavailable:
+                full.append(connection_id)
+        return JSONResponse({"gone": gone, "full": full})
 
     def _post(self, live: Held, body: bytes) -> Response:
         try:
@@ -131,6 +158,16 @@ class Management:
     def _open(self, connection_id: str) -> Held | None:
         live = self._find(connection_id)
         return live if live is not None and live.open else None  # its $connect may still run
+
+
+async def _body(request: Request, *, most: int) -> bytes | None:
+    """Return the body of a request; None if it has more bytes."""
+    body = b""
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > most:
+            return None
+    return body
 
 
 def _read(request: Request, body: bytes) -> SignedRequest:

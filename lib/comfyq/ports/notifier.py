@@ -1,4 +1,4 @@
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
@@ -16,6 +16,10 @@ class ConnectionGone(Exception):
     """The socket has closed; whoever follows through it follows no more."""
 
 
+NotPosted = Mapping[Connection, Exception]
+"""The connections that a frame was not sent to, each with what ``Notifier.post`` would raise."""
+
+
 class Notifier(Protocol):
     async def post(self, connection: Connection, frame: bytes) -> None:
         """Send one text frame (UTF-8, 128 KB at most).
@@ -24,6 +28,13 @@ class Notifier(Protocol):
             ConnectionGone: the socket has closed.
             NotifierUnavailable: it could not be sent now.
         """
+        ...
+
+    async def post_all(
+        self, connections: Sequence[Connection], frame: bytes, *, at_once: int | None = None
+    ) -> NotPosted:
+        """Send one frame to several connections, each as ``post`` does; where they need requests of
+        their own, at most ``at_once`` of these are made at the same time."""
         ...
 
     async def end(self, connection: Connection) -> None:

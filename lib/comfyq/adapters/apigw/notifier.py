@@ -5,7 +5,7 @@ apigateway-how-to-call-websocket-api-connections.html
 """
 
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING
@@ -14,8 +14,9 @@ import anyio
 import anyio.to_thread
 from botocore.exceptions import BotoCoreError, ClientError
 
-from comfyq.domain.errors import NotifierUnavailable, TooLarge
-from comfyq.ports.notifier import Connection, ConnectionGone
+from comfyq.aio.tasks import failures
+from comfyq.domain.errors import DomainError, NotifierUnavailable, TooLarge
+from comfyq.ports.notifier import Connection, ConnectionGone, NotPosted
 
 if TYPE_CHECKING:
     from mypy_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
@@ -45,6 +46,17 @@ class ApiGatewayNotifier:
     async def post(self, connection: Connection, frame: bytes) -> None:
         secret = await self._secret_of(connection)
         await anyio.to_thread.run_sync(self._post, connection, frame, secret, limiter=self._threads)
+
+    async def post_all(
+        self, connections: Sequence[Connection], frame: bytes, *, at_once: int | None = None
+    ) -> NotPosted:
+        """As the port has it: API Gateway takes a request for each."""
+        return await failures(
+            at_once or POSTS_AT_ONCE,
+            connections,
+            lambda each: self.post(each, frame),
+            (ConnectionGone, DomainError),
+        )
 
     async def end(self, connection: Connection) -> None:
         secret = await self._secret_of(connection)

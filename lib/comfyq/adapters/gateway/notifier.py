@@ -4,15 +4,17 @@ urllib3 is imported with the first request: a server that is its own gateway mak
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
 
+from comfyq.aio.tasks import limited
+from comfyq.domain.errors import DomainError
 from comfyq.ports.clock import Clock
-from comfyq.ports.notifier import Connection, Deliver
+from comfyq.ports.notifier import Connection, ConnectionGone, Deliver, NotPosted
 
 if TYPE_CHECKING:
     from comfyq.adapters.gateway.requests import GatewayRequests
@@ -33,11 +35,25 @@ class GatewayNotifier:
         self._own: dict[str, tuple[asyncio.AbstractEventLoop, Deliver]] = {}
 
     async def post(self, connection: Connection, frame: bytes) -> None:
-        loop, deliver = self._own.get(connection.endpoint, (None, None))
-        if deliver is not None and loop is asyncio.get_running_loop():
+        deliver = self._deliver_of(connection.endpoint)
+        if deliver is not None:
             deliver(connection.id, frame)
             return
         await self._send("POST", connection, frame)
+
+    async def post_all(
+        self, connections: Sequence[Connection], frame: bytes, *, at_once: int | None = None
+    ) -> NotPosted:
+        """As the port has it, with one request to each process, however many sockets it holds."""
+        of_process: dict[str, list[Connection]] = {}
+        for each in connections:
+            of_process.setdefault(each.endpoint, []).append(each)
+
+        async def posted(endpoint: str) -> NotPosted:
+            return await self._post_to(endpoint, of_process[endpoint], frame)
+
+        results = await limited(at_once or POSTS_AT_ONCE, of_process, posted)
+        return {each: why for failed in results.values() for each, why in failed.items()}
 
     async def end(self, connection: Connection) -> None:
         await self._send("DELETE", connection)
@@ -56,6 +72,28 @@ class GatewayNotifier:
         if self._requests is not None:
             self._requests.close()
 
+    def _deliver_of(self, endpoint: str) -> Deliver | None:
+        """Return what reaches the sockets of an endpoint that this event loop serves itself."""
+        loop, deliver = self._own.get(endpoint, (None, None))
+        return deliver if loop is asyncio.get_running_loop() else None
+
+    async def _post_to(
+        self, endpoint: str, connections: Sequence[Connection], frame: bytes
+    ) -> NotPosted:
+        deliver = self._deliver_of(endpoint)
+        if deliver is not None:
+            return _delivered(deliver, connections, frame)
+        try:
+            if len(connections) == 1:  # as any client of the API does
+                await self._send("POST", connections[0], frame)
+                return {}
+            secret = await self._secret()
+            return await anyio.to_thread.run_sync(
+                self._opened().send_to_all, connections, frame, secret, limiter=self._threads
+            )
+        except (ConnectionGone, DomainError) as failure:
+            return dict.fromkeys(connections, failure)
+
     async def _send(self, method: str, connection: Connection, body: bytes = b"") -> None:
         secret = await self._secret()
         await anyio.to_thread.run_sync(
@@ -68,3 +106,13 @@ class GatewayNotifier:
 
             self._requests = GatewayRequests(at_once=POSTS_AT_ONCE, clock=self._clock)
         return self._requests
+
+
+def _delivered(deliver: Deliver, connections: Sequence[Connection], frame: bytes) -> NotPosted:
+    failed: dict[Connection, Exception] = {}
+    for each in connections:
+        try:
+            deliver(each.id, frame)
+        except (ConnectionGone, DomainError) as failure:
+            failed[each] = failure
+    return failed

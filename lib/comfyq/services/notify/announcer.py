@@ -115,11 +115,11 @@ class Announcer:
         outputs = await self._records.outputs(job.id) if succeeded else []
         # of a running job it is made from what is read every half a minute, for all of a workflow
         estimate = NOTHING if job.status.terminal else await self._estimate(job)
-        posts = [self._post_to(job, outputs, follower, estimate) for follower in followers]
+        alike: dict[str, list[Subscription]] = {}  # by all in which their frames differ
+        for follower in followers:
+            alike.setdefault(follower.base_url, []).append(follower)
+        posts = [
+            self._followers.post(job.id, those, self._render(job, outputs, base_url, estimate))
+            for base_url, those in alike.items()
+        ]
         return all(await asyncio.gather(*posts))
-
-    async def _post_to(
-        self, job: Job, outputs: Sequence[Output], follower: Subscription, estimate: Estimate
-    ) -> bool:
-        frame = self._render(job, outputs, follower.base_url, estimate)
-        return await self._followers.post(job.id, follower, frame)

@@ -112,9 +112,7 @@ class BatchNews:
         self, progress: BatchProgress, followers: Sequence[Subscription], *, by: JobId
     ) -> bool:
         """Post a batch's frame to its followers, whom the job ``by`` has led to."""
-        frame = self._render(progress)
-        posts = [self._followers.post(by, each, frame) for each in followers]
-        return all(await asyncio.gather(*posts))
+        return await self._followers.post(by, followers, self._render(progress))
 
     async def _news(self, batch_id: BatchId, job: Job) -> BatchProgress | None:
         """Return how far a batch has come; None: that was told a moment ago, or can wait."""

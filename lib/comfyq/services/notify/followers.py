@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
-from comfyq.domain.errors import DomainError
+from comfyq.aio.tasks import limited
 from comfyq.domain.job import JobId
 from comfyq.ports.notifier import ConnectionGone, Notifier
 from comfyq.records.subscriptions import Subscription, SubscriptionRecords
+
+REMOVED_AT_ONCE = 10  # subscriptions of sockets that have closed
 
 
 class Followers:
@@ -21,12 +23,25 @@ class Followers:
         """Let who follows a batch by way of a job follow its retry too; return these followers."""
         return await self._subscriptions.add_retry(job_id, retry_of=retry_of)
 
-    async def post(self, job_id: JobId, follower: Subscription, frame: bytes) -> bool:
-        """Post a frame to a follower of a job; False: it could not be reached now."""
-        try:
-            await self._notifier.post(follower.connection, frame)
-        except ConnectionGone:
-            await self._subscriptions.remove(job_id, follower)
-        except DomainError:
-            return False  # the next frame repeats progress, the reaper repeats an end
-        return True
+    async def post(
+        self,
+        job_id: JobId,
+        followers: Sequence[Subscription],
+        frame: bytes,
+        *,
+        at_once: int | None = None,
+    ) -> bool:
+        """Post a frame to followers of a job, with at most ``at_once`` requests at the same time.
+
+        False: at least one could not be reached now. The next frame repeats progress, the reaper
+        repeats an end.
+        """
+        connections = [each.connection for each in followers]
+        failed = await self._notifier.post_all(connections, frame, at_once=at_once)
+        lost = {
+            connection: isinstance(failure, ConnectionGone)
+            for connection, failure in failed.items()
+        }
+        gone = [each for each in followers if lost.get(each.connection)]
+        await limited(REMOVED_AT_ONCE, gone, lambda each: self._subscriptions.remove(job_id, each))
+        return all(lost.values())

@@ -1,7 +1,8 @@
 from collections.abc import Sequence
 
-from comfyq.domain.errors import NotifierUnavailable
-from comfyq.ports.notifier import Connection, Notifier
+from comfyq.aio.tasks import failures
+from comfyq.domain.errors import DomainError, NotifierUnavailable
+from comfyq.ports.notifier import Connection, ConnectionGone, Notifier, NotPosted
 from comfyq.testing.faults.rules import Faults, Rule
 
 
@@ -13,6 +14,17 @@ class FaultyNotifier:
     async def post(self, connection: Connection, frame: bytes) -> None:
         await self._faults.around(
             "post", frame.decode, lambda: self._notifier.post(connection, frame)
+        )
+
+    async def post_all(
+        self, connections: Sequence[Connection], frame: bytes, *, at_once: int | None = None
+    ) -> NotPosted:
+        """Post to each by itself, so that faults strike each post."""
+        return await failures(
+            at_once or len(connections),
+            connections,
+            lambda each: self.post(each, frame),
+            (ConnectionGone, DomainError),
         )
 
     async def end(self, connection: Connection) -> None:

@@ -1,8 +1,10 @@
 import json
+from collections.abc import Sequence
 from typing import Any
 
-from comfyq.domain.errors import NotifierUnavailable, TooLarge
-from comfyq.ports.notifier import Connection, ConnectionGone
+from comfyq.aio.tasks import failures
+from comfyq.domain.errors import DomainError, NotifierUnavailable, TooLarge
+from comfyq.ports.notifier import Connection, ConnectionGone, NotPosted
 
 MAX_FRAME_BYTES = 128 * 1024
 
@@ -24,6 +26,16 @@ class MemoryNotifier:
         if len(frame) > MAX_FRAME_BYTES:
             raise TooLarge(f"a frame of {len(frame)} bytes; the most is {MAX_FRAME_BYTES}")
         self.posts.append((connection, frame))
+
+    async def post_all(
+        self, connections: Sequence[Connection], frame: bytes, *, at_once: int | None = None
+    ) -> NotPosted:
+        return await failures(
+            at_once or len(connections),
+            connections,
+            lambda each: self.post(each, frame),
+            (ConnectionGone, DomainError),
+        )
 
     async def end(self, connection: Connection) -> None:
         if connection.endpoint in self.unavailable:

@@ -145,7 +145,8 @@ async def test_previews_are_told_without_being_asked_for(lab: EventLab) -> None:
         [follower] = await lab.services.followers.of_job(job.id)
         assert follower.previews
         picture = SmallPicture(b"\xff\xd8", "image/jpeg", 8, 8)
-        await lab.services.job_followers.post(job.id, follower, render_preview(job, "3", picture))
+        frame = render_preview(job, "3", picture)
+        await lab.services.job_followers.post(job.id, [follower], frame)
         await reader.until(partial(has, "preview", 1))
     [(_, preview)] = [each for each in events(reader) if each[0] == "preview"]
     assert preview == {"node_id": "3", "content_type": "image/jpeg", "data_base64": "/9g="}

@@ -6,11 +6,9 @@ They have a task and posts of their own, so that no change of the job waits for 
 
 import asyncio
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 from comfyq.aio.logs import log
-from comfyq.aio.tasks import limited
 from comfyq.domain.job import Job
 from comfyq.ports.engine import Engine, Preview, PreviewScaler, PromptId, SmallPicture
 from comfyq.records.subscriptions import Subscription
@@ -61,9 +59,9 @@ class Previews:
             log.debug("preview_unreadable", job=job.id, node=seen.node)
             return
         frame = self._render(job, seen.node, picture)
-        post = partial(self._followers.post, job.id, frame=frame)
+        post = self._followers.post(job.id, followers, frame, at_once=POSTS_AT_ONCE)
         # A post cannot be stopped once it has begun: the end of a job waits for none.
-        posting = asyncio.ensure_future(limited(POSTS_AT_ONCE, followers, post))
+        posting = asyncio.ensure_future(post)
         self._posting.add(posting)
         posting.add_done_callback(self._posting.discard)
         await asyncio.shield(posting)
