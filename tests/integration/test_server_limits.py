@@ -1,22 +1,25 @@
 """Requests that arrive slowly, never end, or come from too many connections."""
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 import anyio
+import psutil
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosedError, InvalidStatus
 
-from comfyq.local import serving
+from comfyq.local import serving, socket_protocol
 from comfyq.local.gateway_settings import GatewaySettings
 from comfyq.local.limits.places import Places
 from comfyq.local.protocol import RequestLimits
 from comfyq.local.serving import serving_app
 from tests.gateway_lab import gateway_lab
+from tests.raw_websocket import handshake
 from tests.scripted_engine import until
 
 pytestmark = pytest.mark.anyio
@@ -255,3 +258,34 @@ async def test_a_frame_is_bounded_by_the_server() -> None:
             await client.recv()
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code == 1009
+
+
+async def test_who_does_not_read_keeps_no_connection_when_its_socket_has_ended(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(socket_protocol, "LINGER_S", SHORT_S)
+
+    async def flooding(scope: Scope, receive: Receive, send: Send) -> None:
+        """Send until the client's buffers and the server's are full, and end the socket."""
+        if scope["type"] == "lifespan":
+            await send_started(receive, send)
+            return
+        await send({"type": "websocket.accept"})
+        while True:
+            with anyio.move_on_after(SHORT_S) as patience:
+                await send({"type": "websocket.send", "text": "x" * 100_000})
+            if patience.cancelled_caught:
+                return
+
+    async with serving_app(flooding, host="127.0.0.1", port=0) as url:
+        with socket.create_connection(("127.0.0.1", int(url.rsplit(":", 1)[1]))) as client:
+            client.sendall(handshake("127.0.0.1", "/"))
+            here = client.getsockname()
+            await until(lambda: here in served_by_us())
+            await until(lambda: here not in served_by_us())
+
+
+def served_by_us() -> set[tuple[object, ...]]:
+    """Return the clients of connections that this process has."""
+    connections = psutil.Process().net_connections(kind="tcp4")
+    return {tuple(each.raddr) for each in connections if each.raddr}

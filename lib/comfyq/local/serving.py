@@ -14,6 +14,7 @@ from uvicorn.server import ServerState
 
 from comfyq.local.gateway_settings import MAX_MESSAGE_BYTES
 from comfyq.local.protocol import RequestLimits, limited
+from comfyq.local.socket_protocol import BoundedSocket
 
 DATED_FOR_S = 1.0
 KEEP_ALIVE_S = 75  # longer than proxies and clients keep theirs: who closes first loses no request
@@ -107,7 +108,7 @@ def _config(app: ASGIApp, limits: RequestLimits) -> uvicorn.Config:
         app,
         lifespan="on",
         http=limited(limits),
-        ws="websockets-sansio",
+        ws=BoundedSocket,
         ws_max_size=MAX_FRAME_BYTES,
         log_config=None,
         access_log=False,
