@@ -9,7 +9,7 @@ import pytest
 
 import tests.effort  # noqa: F401 - registers a profile that the command line may name
 
-pytest_plugins = ["tests.fixtures.emulator", "tests.processes"]
+pytest_plugins = ["tests.fixtures.emulator", "tests.fixtures.websocket_api", "tests.processes"]
 
 WAITING = Path(__file__).parent / "e2e"
 LAST = 8  # times as many files that keep a core busy as follow each that waits

@@ -25,7 +25,7 @@ from comfyq.domain.errors import NotifierUnavailable
 from comfyq.edges.websocket.handler import WebSocketHandler
 from comfyq.local.gateway import Gateway
 from comfyq.local.gateway_settings import GatewaySettings
-from comfyq.ports.notifier import Deliver
+from comfyq.ports.notifier import Deliver, Notifier
 from tests.followed_jobs import FollowedJobs
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ class GatewayLab:
     deliver: Deliver | None = None  # to a socket of the gateway's, without a request
     gateway: Gateway | None = None
     secret_away: bool = False  # where the gateway reads it
+    more: Mapping[str, Any] = field(default_factory=dict)  # that the handler's answers have
 
     async def handle(self, event: Event, context: object) -> Mapping[str, Any]:
         self.events.append(event)
@@ -87,7 +88,7 @@ class GatewayLab:
             await self.before(event)
         answer = await self.handler.handle(event, context)
         self.answered.append(event)
-        return answer
+        return {**answer, **self.more}
 
     async def own_secret(self) -> bytes:
         if self.secret_away:
@@ -122,6 +123,15 @@ def real_notifier() -> Generator[ApiGatewayNotifier, None, None]:
         yield notifier
 
 
+def new_handler(world: FollowedJobs, notifier: Notifier) -> WebSocketHandler:
+    return WebSocketHandler(
+        subscriptions=world.subscriptions,
+        notifier=notifier,
+        authenticator=LocalOwner(),
+        scheme="http",
+    )
+
+
 @asynccontextmanager
 async def gateway_lab(
     settings: GatewaySettings | None = None, *, world: FollowedJobs | None = None
@@ -129,13 +139,7 @@ async def gateway_lab(
     """Stops the gateway before its server, as ``1001`` wants it."""
     with real_notifier() as notifier:
         world = world or FollowedJobs(notifier)
-        handler = WebSocketHandler(
-            subscriptions=world.subscriptions,
-            notifier=notifier,
-            authenticator=LocalOwner(),
-            scheme="http",
-        )
-        lab = GatewayLab(world, handler)
+        lab = GatewayLab(world, new_handler(world, notifier))
         gateway = Gateway(lab.handle, clock=SystemClock(), secret=lab.own_secret, settings=settings)
         app = Starlette(routes=list(gateway.routes))
         async with served(app) as lab.host, gateway.running() as lab.endpoint:

@@ -3,8 +3,6 @@
 import json
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
-from typing import Any
 from urllib.parse import quote, urlsplit
 
 import anyio
@@ -19,7 +17,6 @@ from websockets.asyncio.client import ClientConnection
 from comfyq.adapters.system.clock import SystemClock
 from comfyq.domain.request_signature import SignedRequest, signed_headers
 from comfyq.local.gateway_settings import GatewaySettings
-from comfyq.ports.notifier import Connection, ConnectionGone
 from comfyq.wire.generate.frames import PREVIEW_BEGINS
 from tests.gateway_lab import (
     SECRET,
@@ -30,13 +27,11 @@ from tests.gateway_lab import (
     connect,
     eventually,
     gateway_lab,
-    real_notifier,
     received,
 )
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
 
-EVENTS = Path(__file__).parents[1] / "data" / "websocket"
 KIB = 1024
 
 
@@ -76,22 +71,6 @@ async def test_bad_frames_are_answered_and_the_socket_lives_on() -> None:
         assert await received(client) == {"type": "pong"}
 
 
-async def test_a_handler_that_raises_is_an_internal_server_error() -> None:
-    async with gateway_lab() as lab, connect(f"{lab.url}/local") as client:
-
-        async def crash(event: Event) -> None:
-            raise RuntimeError("a bug")
-
-        lab.before = crash
-        await client.send("{}")
-        frame = await received(client)
-        assert frame["message"] == "Internal server error"
-        assert frame["connectionId"] == lab.connection_id
-        with pytest.raises(websockets.InvalidStatus) as refused:
-            await connect(f"{lab.url}/local")
-        assert refused.value.response.status_code == 502
-
-
 async def hang_on_messages(event: Event) -> None:
     if event["requestContext"]["eventType"] == "MESSAGE":
         await anyio.sleep_forever()
@@ -105,85 +84,12 @@ async def test_a_handler_that_hangs_is_given_up() -> None:
         assert (await received(client))["message"] == "Internal server error"
 
 
-async def test_boto3_describes_posts_to_and_deletes_a_connection() -> None:
-    async with gateway_lab() as lab:
-        async with connect(f"{lab.url}/local") as client:
-            await lab.world.submitted()
-            await subscribe(client)
-            api, id = lab.api, lab.connection_id
-            described = await anyio.to_thread.run_sync(lambda: api.get_connection(ConnectionId=id))
-            assert described["Identity"]["SourceIp"] == "127.0.0.1"
-            assert described["ConnectedAt"] <= described["LastActiveAt"]
-            await post(lab, id, '{"snow": "\N{SNOWMAN}"}'.encode())
-            assert await received(client) == {"snow": "\N{SNOWMAN}"}
-            await anyio.to_thread.run_sync(lambda: api.delete_connection(ConnectionId=id))
-            assert await closed(client) == (1000, [])
-        await eventually(lambda: bool(lab.of_kind("DISCONNECT")))
-        with pytest.raises(api.exceptions.GoneException):
-            await post(lab, id, b"{}")
-
-
-async def test_a_client_that_leaves_follows_no_more() -> None:
-    async with gateway_lab() as lab:
-        job = await lab.world.submitted()
-        async with connect(f"{lab.url}/local") as client:
-            await subscribe(client)
-            assert len(await lab.world.followers.of_job(job.id)) == 1
-        await eventually(lambda: bool(lab.of_kind("DISCONNECT")))
-        ended = lab.of_kind("DISCONNECT")[0]["requestContext"]
-        assert ended["disconnectStatusCode"] == 1000
-        await eventually(lambda: len(lab.answered) == len(lab.events))
-        assert await lab.world.followers.of_job(job.id) == []
-
-
-async def test_nothing_over_128_kib_passes_either_way() -> None:
-    async with gateway_lab() as lab, connect(f"{lab.url}/local") as client:
-        await post(lab, lab.connection_id, json.dumps("x" * (128 * KIB - 2)).encode())
-        assert len(await received(client)) == 128 * KIB - 2
-        with pytest.raises(lab.api.exceptions.PayloadTooLargeException):
-            await post(lab, lab.connection_id, b"x" * (128 * KIB + 1))
-        await client.send("x" * 128 * KIB)
-        assert (await received(client))["code"] == "invalid-request"
-        await client.send("x" * (128 * KIB + 1))
-        assert await closed(client) == (1009, [])
-
-
-async def test_binary_frames_are_not_taken() -> None:
-    async with gateway_lab() as lab, connect(f"{lab.url}/local") as client:
-        await client.send(b"\x00")
-        assert await closed(client) == (1003, [])
-
-
 @pytest.mark.parametrize(
     "settings", [GatewaySettings(idle_s=0.2), GatewaySettings(max_age_s=0.2)], ids=["idle", "age"]
 )
 async def test_a_socket_does_not_live_for_ever(settings: GatewaySettings) -> None:
     async with gateway_lab(settings) as lab, connect(f"{lab.url}/local") as client:
         assert await closed(client) == (1001, [])
-
-
-async def test_a_socket_is_not_there_before_its_handshake_is_over() -> None:
-    gone: list[str] = []
-
-    async def post_back(event: Event) -> None:
-        if event["requestContext"]["eventType"] == "CONNECT":
-            connection = Connection(lab.events[-1]["requestContext"]["connectionId"], lab.endpoint)
-            with real_notifier() as notifier, pytest.raises(ConnectionGone):
-                await notifier.post(connection, b"{}")
-            gone.append(connection.id)
-
-    async with gateway_lab() as lab:
-        lab.before = post_back
-        async with connect(f"{lab.url}/local"):
-            assert gone == [lab.connection_id]
-
-
-async def test_management_asks_for_a_signature() -> None:
-    async with gateway_lab() as lab, connect(f"{lab.url}/local"):
-        url = f"{lab.endpoint}/@connections/{lab.connection_id}"
-        answer = await anyio.to_thread.run_sync(lambda: requests.post(url, data="{}", timeout=5))
-        assert answer.status_code == 403
-        assert answer.headers["x-amzn-ErrorType"] == "ForbiddenException"
 
 
 @pytest.mark.parametrize("method", ["POST", "DELETE", "GET"])
@@ -226,30 +132,6 @@ async def test_a_secret_that_cannot_be_read_lets_nobody_post() -> None:
         with pytest.raises(ClientError) as refused:
             await post(lab, lab.connection_id, b"{}")
         assert refused.value.response["ResponseMetadata"]["HTTPStatusCode"] == 503
-
-
-async def test_events_have_the_shape_of_api_gateways_own() -> None:
-    async with gateway_lab() as lab:
-        await lab.world.submitted()
-        async with connect(f"{lab.url}/local?job_id=job-1") as client:
-            await subscribe(client)
-            await client.send('{"action": "ping"}')
-            await received(client)
-        await eventually(lambda: bool(lab.of_kind("DISCONNECT")))
-        for name, made in zip(
-            ("connect", "subscribe", "default", "disconnect"), lab.events, strict=True
-        ):
-            assert shape(made) == shape(json.loads((EVENTS / f"{name}.json").read_text())), name
-
-
-def shape(value: Any) -> Any:
-    """The names and types of an event, without its headers' names, which clients choose."""
-    if not isinstance(value, dict):
-        return type(value).__name__
-    return {
-        name: "headers" if name in ("headers", "multiValueHeaders") else shape(inner)
-        for name, inner in value.items()
-    }
 
 
 async def flood(lab: GatewayLab, connection_id: str, frame: bytes) -> None:
@@ -329,21 +211,3 @@ async def test_messages_of_one_socket_do_not_flood_the_handler() -> None:
             release.set()
             assert [await received(client) for _ in range(6)] == [{"type": "pong"}] * 6
         assert most == 2
-
-
-async def test_several_jobs_are_followed_over_a_real_socket_until_they_are_not() -> None:
-    async with gateway_lab() as lab, connect(f"{lab.url}/local") as client:
-        jobs = [await lab.world.running(f"job-{number}") for number in (1, 2)]
-        await client.send(json.dumps({"action": "subscribe", "job_ids": ["job-1", "job-2", "x"]}))
-        told = [await received(client) for _ in range(3)]
-        assert {frame["job_id"]: frame.get("code") for frame in told} == {
-            "job-1": None,
-            "job-2": None,
-            "x": "job-not-found",
-        }
-        await client.send(json.dumps({"action": "unsubscribe", "job_id": "job-1"}))
-        assert (await received(client))["type"] == "unsubscribed"
-        for job in jobs:
-            await lab.world.announcer.announce(await lab.world.advance(job, 1))
-        frame = await received(client)
-        assert (frame["job_id"], frame["step"]) == ("job-2", 1)
