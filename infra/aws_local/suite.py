@@ -11,6 +11,7 @@ from infra.aws_local.sandbox import ROOT
 # What the embedded backend runs too; the rest of the folder is about processes of its own.
 SUITE = (
     "tests/e2e/test_spec_clients.py",
+    "tests/e2e/test_socket_clients.py",
     "tests/e2e/test_cli.py",
     "tests/e2e/test_cli_batch.py",
     "tests/e2e/test_inputs.py",
