@@ -67,6 +67,10 @@ bench: .venv/.development .emulator/.made .bench/.made ## measure comfyq beside 
 	infra/comfyui/prepare.sh .comfyui
 	@infra/comfyui/with.sh .comfyui $(BIN)/python -m tests.bench.report docs/performance.md
 
+.PHONY: bench-ws
+bench-ws: .venv/.development ## measure sockets that follow jobs; writes docs/performance.md
+	@$(BIN)/python -m tests.bench.sockets docs/performance.md
+
 .PHONY: profile
 profile: .venv/.development .bench/.made ## where the CPU time of a job goes in `comfyq up`, by module
 	@$(BIN)/python -m tests.bench.cpu_profile

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from comfyq.bootstrap.runtime_file import COMFYUI_URLS, read_runtime
+from tests.bench.sockets.delays import POSTS
 from tests.faulty_process import CLOCK_AHEAD_S, FAULTS
 from tests.unmarked_simulator import UNMARKED
 
@@ -40,6 +41,8 @@ class Process:
         module = SERVER if self.arguments[0] == "up" else "comfyq.cli"
         if any(name in env for name in (FAULTS, CLOCK_AHEAD_S)):
             module = "tests.faulty_process"
+        if POSTS in env:
+            module = "tests.bench.sockets.timed_process"
         if UNMARKED in env:
             module = "tests.unmarked_simulator"
         self._log = log

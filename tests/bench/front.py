@@ -37,6 +37,14 @@ class Front:
         assert job["status"] not in ("failed", "canceled"), job
         return bool(job["status"] == "completed")
 
+    async def status(self, job_id: str) -> str:
+        async with self._session.get(f"{self._url}/generate/{job_id}") as answer:
+            return str((await answer.json())["status"])
+
+    async def cancel(self, job_id: str) -> None:
+        async with self._session.delete(f"{self._url}/generate/{job_id}") as answer:
+            assert answer.status in (200, 202), answer.status
+
     async def _link(self, job_id: str) -> str:
         """Return the link to the first image, from the frame that tells of the end."""
         async with self._session.ws_connect(f"{self._url}/ws/progress/{job_id}") as socket:

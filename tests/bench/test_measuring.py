@@ -1,9 +1,11 @@
 """The figures of ``make bench`` are only as good as what measures them."""
 
+import json
 import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -13,6 +15,7 @@ from tests.bench.cpu_profile import cause, place, weighed
 from tests.bench.keys import KEYED, LIMITED, OPEN, Taken, table
 from tests.bench.rounds import Side, in_turns
 from tests.bench.sampler import LIBRARY, Sample, module_of, read_samples
+from tests.bench.sockets.delays import delays_ms, read_posts
 from tests.bench.work import flux, sleeping, trivial
 
 BUSY = "import time\nwhile time.process_time() < 0.3: pass\n"
@@ -128,3 +131,27 @@ def test_what_keys_cost_is_told_beside_a_server_without_them() -> None:
     assert f"| POST /generate, {KEYED} | 4.0 / 4.0 | 2.00 | 3.00 | 1.50 |" in lines
     assert f"| POST /generate, {LIMITED} | 1.0 / 1.0 | 0.50 | 1.00 | 0.50 |" in lines
     assert f"| GET /generate/{{id}}, {KEYED} | 2.0 / 3.0 | 1.00 | 2.00 | 1.00 |" in lines
+
+
+def test_the_delay_of_a_frame_begins_with_the_first_post_of_its_state(tmp_path: Path) -> None:
+    (tmp_path / "1.jsonl").write_text('["a", 3, 0.25, 10.0]\n["a", 3, 0.25, 10.5]\n')
+    (tmp_path / "2.jsonl").write_text('["a", 3, 0.5, 11.0]\n["a", 4, 1.0, 12.0]\n')
+    posts = read_posts(tmp_path)
+
+    def frame(seq: int, progress: float, status: str = "running") -> str:
+        told = {"kind": "progress", "job_id": "a", "seq": seq, "progress": progress}
+        return json.dumps(told | {"status": status})
+
+    frames = [
+        (10.2, 0, frame(3, 0.25)),  # shows the job as it is
+        (11.1, 0, frame(3, 0.5)),
+        (11.2, 1, frame(3, 0.5)),  # likewise
+        (11.9, 0, frame(3, 0.5)),  # again
+        (11.95, 0, '{"kind": "preview"}'),
+        (12.5, 1, frame(4, 1.0, "completed")),
+        (12.6, 0, frame(5, 1.0)),  # of a state that nobody has posted
+    ]
+    assert [(at, round(delay)) for at, delay in delays_ms(posts, frames)] == [
+        (11.1, 100),
+        (12.5, 500),
+    ]
