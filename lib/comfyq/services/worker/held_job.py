@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from time import monotonic
 from typing import TypeVar
@@ -137,6 +138,14 @@ class HeldJob:
                 await self._look()
             except (Unavailable, TooContended):
                 continue  # the lease outlives a short outage; fencing covers a long one
+
+    async def hold(self) -> None:
+        """Renew the lease until canceled, for an attempt that is ending whatever the table says."""
+        while not self._concluded:
+            if monotonic() - self._renewed_at >= self._timing.renew_s:
+                with suppress(Unavailable, TooContended, LeaseLost, IllegalTransition):
+                    await self._renew()
+            await asyncio.sleep(self._timing.watch_s / 2)
 
     async def _look(self) -> None:
         now = monotonic()

@@ -122,13 +122,14 @@ class Renderer:
 
     async def stop(self, held: HeldJob, *, but: int = 0) -> None:
         """Stop the prompts of all attempts at the job except attempt ``but``; the stopper keeps
-        watching a prompt that does not stop at once."""
+        watching a prompt that does not stop at once. The lease is renewed meanwhile."""
         spared = prompt_id(held.id, but)
         ours = prompts_of(held.id, attempts=held.token)
-        await self._stopper.stop(
-            [prompt for prompt in ours if prompt != spared],
-            patience_s=held.pace.left_s(now=_loop_time(), stall_s=held.job.limits.stall_s),
-        )
+        async with beside(held.hold()):
+            await self._stopper.stop(
+                [prompt for prompt in ours if prompt != spared],
+                patience_s=held.pace.left_s(now=_loop_time(), stall_s=held.job.limits.stall_s),
+            )
 
     async def _adopt(self, held: HeldJob) -> PromptId | None:
         """Adopt the newest prompt that a lost attempt left in ComfyUI, and stop all others; None

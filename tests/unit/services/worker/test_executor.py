@@ -30,7 +30,7 @@ from comfyq.ports.engine import (
 )
 from comfyq.ports.table import Write
 from comfyq.services.worker.prompts import prompt_id
-from tests.farm import Farm
+from tests.farm import FAST, Farm
 from tests.log_lines import logged
 from tests.scripted_engine import RUN, Never, ScriptedEngine
 
@@ -252,6 +252,37 @@ async def test_a_lost_lease_waits_for_a_slow_step_before_the_next_job(farm: Farm
         assert (await farm.records.get(job.id)).lease is None
     assert engine.canceled == [prompt_id(job.id, 1)]
     assert not worker.stopper.free
+
+
+async def test_a_lease_is_renewed_while_comfyui_takes_long_to_stop() -> None:
+    """Else the reaper would take the job, and a failure would be told as the loss of its worker."""
+    farm = Farm(timing=replace(FAST, renew_s=0.01, let_go_s=30))
+    job = await farm.submit(stall_s=0)
+    worker = farm.worker("w1", engine := ReluctantEngine(Started(), Never()))
+    async with asyncio.TaskGroup() as group:
+        group.create_task(worker.run_once())
+        await engine.asked.wait()
+        lease = (await farm.records.get(job.id)).lease
+        farm.clock.advance(1)
+        while (renewed := (await farm.records.get(job.id)).lease) == lease:  # noqa: ASYNC110
+            await asyncio.sleep(0)
+        engine.stopped.set()
+    assert lease is not None
+    assert renewed is not None
+    assert renewed.expires_at > lease.expires_at
+
+
+class ReluctantEngine(ScriptedEngine):
+    """One whose prompt stops when the test says so."""
+
+    def __init__(self, *script: Any) -> None:
+        super().__init__(*script)
+        self.asked, self.stopped = asyncio.Event(), asyncio.Event()
+
+    async def cancel(self, prompt_id: PromptId) -> bool:
+        self.asked.set()
+        await self.stopped.wait()
+        return await super().cancel(prompt_id)
 
 
 async def test_a_drained_job_is_claimable_at_once_and_not_counted(farm: Farm) -> None:
