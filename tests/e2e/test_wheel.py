@@ -108,18 +108,19 @@ def environment() -> dict[str, str]:
 class Installed:
     """An environment with comfyq from the wheel alone, and an empty folder to work in."""
 
-    def __init__(self, folder: Path, wheel: Path) -> None:
+    def __init__(self, folder: Path, wheel: Path, extra: str = "local") -> None:
         self._bin = folder / "environment" / "bin"
         self.home = folder / "home"
         self.home.mkdir()
         venv.create(folder / "environment", with_pip=True)
-        self.run("python", "-m", "pip", "install", "-qq", f"{wheel}[local]")
+        self.run("python", "-m", "pip", "install", "-qq", f"{wheel}[{extra}]")
 
     def run(self, program: str, *arguments: str) -> str:
         ended = subprocess.run(
             [self._bin / program, *arguments],
             cwd=self.home,
             env=environment(),
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
             check=False,
@@ -185,3 +186,11 @@ def test_installed_alone_its_commands_say_what_needs_a_checkout(installed: Insta
         with pytest.raises(AssertionError, match=told):
             installed.run("comfyq", *arguments)
     assert "broken" not in installed.run("comfyq", "workflows", "check")
+
+
+@pytest.mark.verify
+@pytest.mark.timeout(600)
+def test_the_extra_of_mcp_has_all_that_its_command_needs(wheel: Path, tmp_path: Path) -> None:
+    installed = Installed(tmp_path, wheel, extra="mcp")
+    assert "--allowed-host" in installed.run("comfyq", "mcp", "--help")
+    installed.run("comfyq", "mcp", "--url", "http://127.0.0.1:9")  # its standard input is closed

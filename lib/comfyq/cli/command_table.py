@@ -100,6 +100,12 @@ ENTRIES = (
         SERVING,
     ),
     CommandEntry(
+        "mcp",
+        "mcp:mcp",
+        "Serve the workflows of a server to MCP clients, each as a tool.",
+        SERVING,
+    ),
+    CommandEntry(
         "simulator",
         "simulator:simulator",
         "Serve a ComfyUI without a GPU: same protocol, pictures that say SIMULATED.",

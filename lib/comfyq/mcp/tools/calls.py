@@ -1,0 +1,117 @@
+"""Calls of tools: each becomes calls of the API, and its answer a result."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from mcp import types
+from pydantic import ValidationError
+
+from comfyq.mcp.api import Api, ApiError, Json
+from comfyq.mcp.content import content_of, listed, refused, structured
+from comfyq.mcp.limits import CallLimits
+from comfyq.mcp.progress import ProgressReports
+from comfyq.mcp.running import Running
+from comfyq.mcp.tools.job_tools import (
+    JOB_TOOLS,
+    Arguments,
+    CancelJob,
+    JobStatus,
+    ListJobs,
+    ListWorkflows,
+    Regenerate,
+)
+from comfyq.mcp.tools.workflow_tools import workflow_of
+
+GRAPH = "graph"  # the workflow of jobs whose client sent a graph of its own
+
+
+class BadArguments(ApiError):
+    """A tool of ours does not take these. What a workflow does not take, the server says."""
+
+
+class ToolCalls:
+    """What the tools do, for one call."""
+
+    def __init__(self, api: Api, reports: ProgressReports, limits: CallLimits) -> None:
+        self._api = api
+        self._reports = reports
+        self._limits = limits
+
+    async def call(self, tool: str, values: Mapping[str, Any]) -> types.CallToolResult:
+        """Do what a tool does; what is refused is a result as well, for the model to read."""
+        try:
+            if tool in JOB_TOOLS:
+                return await self._own(_checked(tool, values))
+            return await self._run(workflow_of(tool), values)
+        except ApiError as error:
+            return refused(error)
+
+    async def _own(self, asked: Arguments) -> types.CallToolResult:
+        match asked:
+            case ListWorkflows():
+                return await self._list_workflows()
+            case ListJobs():
+                return await self._list_jobs(asked)
+            case JobStatus(job_id=job_id, wait_s=0):
+                return await self._result(await self._api.job(job_id))
+            case JobStatus(job_id=job_id, wait_s=wait_s):
+                return await self._result(await self._running(wait_s).ended(job_id))
+            case CancelJob(job_id=job_id):
+                return await self._result(await self._api.cancel(job_id))
+            case Regenerate():
+                return await self._regenerate(asked)
+            case _:
+                raise AssertionError(f"{type(asked)} is of no tool")
+
+    async def _run(self, workflow: str, values: Mapping[str, Any]) -> types.CallToolResult:
+        job = await self._running(self._limits.wait_s).run(workflow, values)
+        return await self._result(job, is_error=job["status"] in ("failed", "canceled"))
+
+    async def _list_workflows(self) -> types.CallToolResult:
+        workflows = await self._api.workflows()
+        lines = [_workflow_line(each) for each in workflows]
+        return listed(lines, workflows=[dict(each) for each in workflows])
+
+    async def _list_jobs(self, asked: ListJobs) -> types.CallToolResult:
+        narrowed = asked.model_dump(exclude_none=True)
+        page = await self._api.jobs({name: str(value) for name, value in narrowed.items()})
+        jobs = [structured(each) for each in page["jobs"]]
+        lines = [f"{each['job_id']} {each['workflow']} {each['status']}" for each in jobs]
+        if page["next_cursor"]:
+            lines.append(f"Older ones: cursor {page['next_cursor']}")
+        return listed(lines, jobs=jobs, next_cursor=page["next_cursor"])
+
+    async def _regenerate(self, asked: Regenerate) -> types.CallToolResult:
+        earlier = await self._api.story(asked.job_id)
+        if earlier["workflow"] == GRAPH:
+            raise BadArguments("this job's graph is its client's own, and keeps its seeds")
+        if earlier["seed"] is None:
+            raise BadArguments(
+                f"the workflow {earlier['workflow']} has no seed: it would make the same again"
+            )
+        return await self._run(earlier["workflow"], {**earlier["parameters"], "seed": asked.seed})
+
+    def _running(self, wait_s: float) -> Running:
+        return Running(self._api, self._reports, wait_s)
+
+    async def _result(self, job: Json, *, is_error: bool = False) -> types.CallToolResult:
+        """Return a job with what it made."""
+        content = await content_of(job, self._api, inline_bytes=self._limits.inline_bytes)
+        return types.CallToolResult(
+            content=content, structured_content=structured(job), is_error=is_error
+        )
+
+
+def _workflow_line(workflow: Json) -> str:
+    reasons = f" Not available: {'; '.join(workflow['reasons'])}." if workflow["reasons"] else ""
+    return f"{workflow['name']}: {workflow['description']}{reasons}"
+
+
+def _checked(tool: str, values: Mapping[str, Any]) -> Arguments:
+    try:
+        return JOB_TOOLS[tool].takes.model_validate(values)
+    except ValidationError as invalid:
+        faults = "; ".join(
+            f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in invalid.errors()
+        )
+        raise BadArguments(f"{tool} was called wrongly: {faults}") from None
