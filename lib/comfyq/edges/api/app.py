@@ -7,6 +7,8 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 from fastapi import FastAPI
+from starlette.applications import Starlette
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from comfyq.edges.api import openapi, problems
 from comfyq.edges.api.bodies import FORM_OVERHEAD_BYTES, SMALL_BODY_BYTES, RequestLimit
@@ -54,6 +56,19 @@ class AppServices(Protocol):
 ServicesT = TypeVar("ServicesT", bound=AppServices)
 
 
+class Application(FastAPI):
+    """FastAPI without what it does for each request that nothing here uses: its own telemetry, a
+    limit on bodies, and closing the files of forms."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self.root_path:
+            scope["root_path"] = self.root_path
+        await Starlette.__call__(self, scope, receive, send)
+
+    def build_middleware_stack(self) -> ASGIApp:
+        return Starlette.build_middleware_stack(self)
+
+
 def create_app(
     services: ServicesT,
     *,
@@ -65,7 +80,7 @@ def create_app(
 ) -> FastAPI:
     """Make the application of ``routers`` over ``services``. Mangum needs no lifespan, and cannot
     hold ``streams``."""
-    app = FastAPI(
+    app = Application(
         title="comfyq",
         version=version,
         lifespan=lifespan,

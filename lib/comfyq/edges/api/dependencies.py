@@ -6,10 +6,12 @@ a dependency costs as much as one of the route.
 """
 
 import re
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Annotated, Any
 
 from fastapi import Depends, HTTPException, Request
+from starlette.types import Scope
 
 from comfyq.edges.api.job_views import JobViews
 from comfyq.edges.api.links import PROGRESS, Links
@@ -25,7 +27,7 @@ async def services_of(request: Request) -> Any:
 
 async def links_of(request: Request) -> Links:
     state = request.app.state
-    base_url = (state.addresses.public_url or str(request.base_url)).rstrip("/")
+    base_url = (state.addresses.public_url or _base_url(request.scope)).rstrip("/")
     ws_url = state.addresses.ws_url or base_url.replace("http", "ws", 1) + PROGRESS
     return Links(
         base_url=base_url,
@@ -33,6 +35,19 @@ async def links_of(request: Request) -> Links:
         signed=await state.services.links(),
         streams=state.streams is not None,
     )
+
+
+def _base_url(scope: Scope) -> str:
+    """Return what a request's URL begins with; requests of a client mostly have the same."""
+    host = next((value for name, value in scope["headers"] if name == b"host"), None)
+    return _known_base_url(scope["scheme"], host, scope["server"], scope.get("root_path", ""))
+
+
+@lru_cache(256)
+def _known_base_url(scheme: str, host: bytes | None, server: Any, root_path: str) -> str:
+    headers = [] if host is None else [(b"host", host)]
+    scope = {"type": "http", "scheme": scheme, "headers": headers, "server": server}
+    return str(Request({**scope, "path": "/", "root_path": root_path}).base_url)
 
 
 ClientLinks = Annotated[Links, Depends(links_of)]

@@ -1,15 +1,18 @@
 """A router that says which services its routes call."""
 
-from collections.abc import Callable, Collection, Coroutine, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from enum import Enum
 from http import HTTPStatus
 from typing import Any, Generic, TypeVar
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Request
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
+from starlette.routing import Match
+from starlette.types import Receive, Scope, Send
 
 from comfyq.domain.errors import FieldError, InvalidRequest
+from comfyq.edges.api.calling.route_app import RouteApp
 from comfyq.edges.api.rate_headers import count, rate_headers
 from comfyq.edges.api.responses import EVERYWHERE
 
@@ -36,24 +39,37 @@ class KnownQueryRoute(APIRoute):
     """A route that refuses query parameters that it does not know, and that says on its answers
     what is left to its caller if it may answer 429."""
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        handle = super().get_route_handler()
-        known = frozenset(_query_names(self.dependant))
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._known = frozenset(_query_names(self.dependant))
+        self._counts = HTTPStatus.TOO_MANY_REQUESTS in self.responses
+        self._own_app = RouteApp(self)
 
-        async def handle_known(request: Request) -> Response:
-            if request.scope["query_string"]:
-                unknown = [name for name in request.query_params if name not in known]
-                if unknown:
-                    raise UnknownQuery(unknown, known)
-            return await handle(request)
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        """Tell if a request is for this route; most are for another one."""
+        if not scope.get("root_path") and self.path_regex.match(scope["path"]) is None:
+            return Match.NONE, {}
+        return super().matches(scope)
 
-        async def handle_counted(request: Request) -> Response:
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request that matches; in FastAPI's place, which would find out anew what this
+        route's functions take."""
+        if scope["method"] not in (self.methods or ()):
+            return await super().handle(scope, receive, send)
+        request = Request(scope, receive, send)
+        if self._counts:
             count(request)
-            response = await handle_known(request)
+        if scope["query_string"]:
+            self._require_known(request.query_params)
+        response = await self._own_app.answer(request)
+        if self._counts:
             response.headers.update(await rate_headers(request))
-            return response
+        await response(scope, receive, send)
+        return None
 
-        return handle_counted if HTTPStatus.TOO_MANY_REQUESTS in self.responses else handle_known
+    def _require_known(self, query: Iterable[str]) -> None:
+        if unknown := [name for name in query if name not in self._known]:
+            raise UnknownQuery(unknown, self._known)
 
 
 def _query_names(dependant: Dependant) -> Iterator[str]:
