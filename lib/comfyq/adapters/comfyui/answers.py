@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from json.scanner import make_scanner
 from typing import Any, TypeVar
 
 from comfyq.domain.graph.json_entries import read_entries
@@ -16,6 +17,7 @@ ESCAPE = re.compile(
 )
 LONE = re.compile(r"\\u[dD][89a-fA-F]")
 DECODER = json.JSONDecoder()  # made once
+SCAN: Callable[[str, int], tuple[Any, int]] = make_scanner(DECODER)  # type: ignore[arg-type]
 REPLACEMENT = r"\ufffd"  # as JSON writes it
 
 
@@ -25,7 +27,7 @@ def parsed(content: bytes | str) -> Any:
     Raises:
         ValueError: the text is no JSON, or is nested too deeply.
     """
-    return _read(DECODER.decode, content)
+    return _read(_decoded, content)
 
 
 def parsed_entries(content: bytes) -> dict[str, Any]:
@@ -36,6 +38,15 @@ def parsed_entries(content: bytes) -> dict[str, Any]:
         ValueError: the text is no JSON object, or is nested too deeply.
     """
     return _read(read_entries, content)
+
+
+def _decoded(text: str) -> Any:
+    """Decode JSON in one call of C, as long as no space surrounds it."""
+    try:
+        value, end = SCAN(text, 0)
+    except StopIteration:
+        return DECODER.decode(text)  # which says where it is no JSON
+    return value if end == len(text) else DECODER.decode(text)
 
 
 def _read(read: Callable[[str], T], content: bytes | str) -> T:

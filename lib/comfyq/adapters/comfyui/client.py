@@ -1,14 +1,18 @@
 """ComfyUI's HTTP interface: one method a route."""
 
+import json
 import math
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 from anyio import CapacityLimiter, to_thread
 
 from comfyq.adapters.comfyui.answers import mapping, sequence
+from comfyq.adapters.comfyui.http.requests import Requests
 from comfyq.adapters.comfyui.replies import (
     NO_SUCH_ROUTE,
     BadReply,
@@ -26,7 +30,8 @@ from comfyq.ports.engine import (
     RenderedFileGone,
 )
 
-CHUNK_BYTES = 256 * 1024
+ENCODER = json.JSONEncoder()  # made once
+UNQUOTED = re.compile(r"[A-Za-z0-9._~-]*")  # of what stands for itself in a URL
 NAME_REFUSALS = (400, 403, 414)  # of /view: a name with "..", outside its folder, or too long
 MAX_NAME_BYTES = 255  # of a file, in every common file system
 
@@ -47,13 +52,16 @@ class Sighting:
 class ComfyClient:
     """Every method raises EngineUnavailable where ComfyUI does not answer as it should."""
 
-    def __init__(self, session: aiohttp.ClientSession, *, timing: EngineTiming) -> None:
-        self._session = session
+    def __init__(
+        self, requests: Requests, session: aiohttp.ClientSession, *, timing: EngineTiming
+    ) -> None:
+        self._requests = requests
+        self._session = session  # for what is uploaded, as a form
         self._timing = timing
         self._readers = CapacityLimiter(1)  # of large answers, each in a thread
 
     async def post_prompt(self, body: Mapping[str, Any]) -> Reply:
-        return await self._call("POST", "prompt", json=body)
+        return await self._call("POST", "prompt", body)
 
     async def look(self, prompt_id: PromptId, *, within_s: float | None = None) -> Sighting:
         """Read the state of a prompt from queue and history.
@@ -109,14 +117,16 @@ class ComfyClient:
 
     async def object_info(self, class_type: str | None = None) -> Mapping[str, Any]:
         """The node classes, of which there may be megabytes: they are read in a thread."""
-        path = "object_info" if class_type is None else f"object_info/{class_type}"
+        path = "object_info" if class_type is None else f"object_info/{_quoted(class_type)}"
         reply = await self._call("GET", path)
         expect_ok(reply, path)
         return await to_thread.run_sync(reply.entries, limiter=self._readers)
 
     async def upload(self, form: aiohttp.FormData) -> str:
         """The name, with its folder, under which the file was stored."""
-        reply = await self._call("POST", "upload/image", data=form)
+        with translated("upload/image"):
+            async with self._session.post("upload/image", data=form) as response:
+                reply = Reply(response.status, await response.read())
         expect_ok(reply, "upload/image")
         given = mapping(reply.json())
         name, folder = given.get("name"), given.get("subfolder")
@@ -145,25 +155,19 @@ class ComfyClient:
                     raise _gone(rendered, f"ComfyUI cannot serve {rendered.filename!r}") from away
 
     async def _view(self, rendered: Rendered) -> AsyncIterator[bytes]:
-        where = {
-            "filename": rendered.filename,
-            "subfolder": rendered.subfolder,
-            "type": rendered.folder,
-        }
-        timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=self._timing.connect_s, sock_read=self._timing.fetch_idle_s
-        )
+        idle_s = self._timing.fetch_idle_s
         with translated("view"):
-            async with self._session.get("view", params=where, timeout=timeout) as response:
-                if response.status == 404:
+            async with self._requests.opened(_view_of(rendered), idle_s=idle_s) as answer:
+                if answer.status == 404:
                     raise _gone(rendered, f"{rendered.filename} is not in {rendered.folder}")
-                if response.status in NAME_REFUSALS:
+                if answer.status in NAME_REFUSALS:
                     raise RenderedFileGone(
                         f"ComfyUI serves no file of the name {rendered.filename!r}", for_good=True
                     )
-                if response.status != 200:
-                    expect_ok(Reply(response.status, await response.read()), "view")
-                async for chunk in response.content.iter_chunked(CHUNK_BYTES):
+                if answer.status != 200:
+                    content = await answer.whole(within_s=self._timing.call_s)
+                    expect_ok(Reply(answer.status, content), "view")
+                async for chunk in answer.pieces(within_s=idle_s):
                     yield chunk
 
     async def _in_queue(
@@ -187,17 +191,20 @@ class ComfyClient:
         return answer
 
     async def _ok(self, path: str, body: Mapping[str, Any]) -> None:
-        expect_ok(await self._call("POST", path, json=body), path)
+        expect_ok(await self._call("POST", path, body), path)
 
     async def _call(
-        self, method: str, path: str, *, within_s: float | None = None, **kwargs: Any
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        within_s: float | None = None,
     ) -> Reply:
-        timeout = aiohttp.ClientTimeout(
-            total=within_s or self._timing.call_s, sock_connect=self._timing.connect_s
-        )
+        content = None if body is None else ENCODER.encode(body).encode()
         with translated(path):
-            async with self._session.request(method, path, timeout=timeout, **kwargs) as response:
-                return Reply(response.status, await response.read())
+            within_s = within_s or self._timing.call_s
+            return Reply(*await self._requests.ask(method, path, content, within_s=within_s))
 
 
 _QUEUES = {"queue_running": PromptState.RUNNING, "queue_pending": PromptState.PENDING}
@@ -218,6 +225,16 @@ def _number(entry: Entry) -> float:
 
 def _is_ours(entry: Entry) -> bool:
     return len(entry) > 3 and MARK in mapping(entry[3])
+
+
+def _view_of(rendered: Rendered) -> str:
+    name, subfolder = _quoted(rendered.filename), _quoted(rendered.subfolder)
+    return f"view?filename={name}&subfolder={subfolder}&type={_quoted(rendered.folder)}"
+
+
+def _quoted(text: str) -> str:
+    """Quote a text for a path or query; most need it not."""
+    return text if UNQUOTED.fullmatch(text) else quote(text, safe="")
 
 
 def _gone(rendered: Rendered, message: str) -> RenderedFileGone:

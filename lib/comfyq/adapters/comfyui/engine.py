@@ -10,6 +10,7 @@ import aiohttp
 
 from comfyq.adapters.comfyui.answers import mapping, sequence
 from comfyq.adapters.comfyui.client import ComfyClient
+from comfyq.adapters.comfyui.http.requests import Requests
 from comfyq.adapters.comfyui.socket import Socket
 from comfyq.adapters.comfyui.submit.cancellation import cancel
 from comfyq.adapters.comfyui.submit.submission import PromptSubmission
@@ -58,7 +59,8 @@ class ComfyEngine:
             total=self._timing.call_s, sock_connect=self._timing.connect_s
         )
         self._session = aiohttp.ClientSession(self._url, timeout=timeout)
-        self._client = ComfyClient(self._session, timing=self._timing)
+        self._requests = Requests(self._url, connect_s=self._timing.connect_s)
+        self._client = ComfyClient(self._requests, self._session, timing=self._timing)
         self._socket = Socket(
             self._session,
             client_id=self._client_id,
@@ -85,6 +87,7 @@ class ComfyEngine:
             else:
                 await self._tasks.__aexit__(None, None, None)
         finally:
+            self._requests.close()
             await self._session.close()
 
     @property

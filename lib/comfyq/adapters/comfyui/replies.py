@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import aiohttp
 
 from comfyq.adapters.comfyui.answers import parsed, parsed_entries
+from comfyq.adapters.comfyui.http.connection import BrokenOff, NoConnection
 from comfyq.ports.engine import EngineError, EngineNotListening, EngineUnavailable
 
 T = TypeVar("T")
@@ -56,7 +57,7 @@ def expect_ok(reply: Reply, path: str) -> None:
 
 
 class translated:
-    """Translate errors of aiohttp and the system to EngineUnavailable; the only place that does."""
+    """Translate errors of connections to EngineUnavailable; the only place that does."""
 
     def __init__(self, doing: str) -> None:
         self._doing = doing
@@ -77,15 +78,15 @@ def _cause(error: Exception) -> str:
     match error:
         case TimeoutError():
             return "no answer in time"
-        case aiohttp.ClientConnectorError():
+        case aiohttp.ClientConnectorError() | NoConnection():
             return "no connection to its address"
-        case aiohttp.ClientPayloadError() | aiohttp.ServerDisconnectedError():
+        case BrokenOff() | aiohttp.ClientPayloadError() | aiohttp.ServerDisconnectedError():
             return "it broke off"
         case _:
             return f"the connection failed ({type(error).__name__})"
 
 
 def _is_refused(error: Exception) -> bool:
-    return isinstance(error, aiohttp.ClientConnectorError) and isinstance(
-        error.os_error, ConnectionRefusedError
-    )
+    if isinstance(error, aiohttp.ClientConnectorError):
+        return isinstance(error.os_error, ConnectionRefusedError)
+    return isinstance(error, ConnectionRefusedError)

@@ -1,5 +1,6 @@
 """Reading of ComfyUI's messages, as recorded from 0.3.75 and 0.33.0."""
 
+import asyncio
 import json
 import struct
 from typing import Any
@@ -28,6 +29,7 @@ from comfyq.ports.engine import (
 )
 from tests.paths import DATA
 
+LONG_S = 10.0  # longer than anything here takes
 RECORDED = DATA / "comfyui_messages"
 
 
@@ -145,6 +147,34 @@ class TestInbox:
         assert len(read) < 1_000
         assert read[-1].step == 10_000
         assert inbox.settled
+
+    @pytest.mark.anyio
+    async def test_a_start_and_an_end_wake_at_once_and_progress_soon(self) -> None:
+        inbox = Mailbox(client_id="c")
+        for signal in (Started(), PromptSettled()):
+            waiting = asyncio.create_task(inbox.wait(LONG_S))
+            await turns()
+            inbox.put(Advance("3"))
+            await turns()
+            if inbox.started and signal == PromptSettled():
+                assert not waiting.done(), "more may come in a moment"
+            inbox.put(signal)
+            await turns()
+            assert waiting.done()
+            assert await waiting
+            inbox.read()
+        inbox.put(Advance("4"))
+        assert await inbox.wait(LONG_S), "progress wakes too"
+        assert inbox.read() == [Advance("4")]
+
+    @pytest.mark.anyio
+    async def test_a_wait_in_which_nothing_comes_ends(self) -> None:
+        assert not await Mailbox(client_id="c").wait(0.001)
+
+
+async def turns() -> None:
+    for _ in range(5):
+        await asyncio.sleep(0)
 
 
 class TestHistory:

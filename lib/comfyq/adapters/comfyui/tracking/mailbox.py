@@ -16,10 +16,11 @@ from comfyq.adapters.comfyui.tracking.messages import (
     Signal,
 )
 from comfyq.domain.job.progress import Advance
-from comfyq.ports.engine import Preview, PromptId, Started
+from comfyq.ports.engine import Preview, PromptId
 
 MAX_UNREAD = 256
 MAX_AWAITED = 256  # prompts submitted and not yet followed
+GATHERED_S = 0.02  # progress is read that late, with what comes meanwhile
 
 
 class Mailbox:
@@ -37,25 +38,29 @@ class Mailbox:
         self._unread: deque[Advance] = deque(maxlen=MAX_UNREAD)
         self._newest: dict[str, Advance] = {}
         self._preview: Preview | None = None
-        self._wake = asyncio.Event()
+        self._is_woken = False
+        self._waiting: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None  # that ends the wait
+        self._gathers = False  # and soon, for progress
 
     def put(self, signal: Signal) -> None:
-        match signal:
-            case QueueChanged():
-                # Of a prompt of ours we are told more, and without a look.
-                if self.client_id is None:
-                    self._want_look()
-                return
-            case Started():
-                pass
-            case Advance():
-                self._put_advance(signal)
-            case PromptSettling():
-                self.settling = True
-            case PromptSettled():
-                self.settling = self.settled = True
+        if isinstance(signal, QueueChanged):
+            # Of a prompt of ours we are told more, and without a look.
+            if self.client_id is None:
+                self._want_look()
+            return
+        is_urgent = not self.started
+        if isinstance(signal, Advance):
+            self._put_advance(signal)
+        elif isinstance(signal, PromptSettled):
+            self.settling = self.settled = is_urgent = True
+        elif isinstance(signal, PromptSettling):  # that history has it is mostly said next
+            self.settling = True
         self.started = True
-        self._wake.set()
+        if is_urgent:
+            self._wake()
+        else:
+            self._wake_soon()
 
     def miss(self) -> None:
         """Note that signals may have been missed, so that the follower polls."""
@@ -77,18 +82,39 @@ class Mailbox:
 
     async def wait(self, timeout_s: float) -> bool:
         """Wait for a signal: True as soon as there is one, False after the time-out."""
-        if not self._wake.is_set():
+        if not self._is_woken:
+            loop = asyncio.get_running_loop()
+            self._waiting = loop.create_future()
+            self._gathers = bool(self._unread)
+            pause_s = min(timeout_s, GATHERED_S) if self._gathers else timeout_s
+            self._timer = loop.call_later(pause_s, self._end_wait)
             try:
-                async with asyncio.timeout(timeout_s):
-                    await self._wake.wait()
-            except TimeoutError:
+                await self._waiting
+            finally:
+                self._timer.cancel()
+                self._waiting = None
+            if not (self._is_woken or self._gathers):
                 return False
-        self._wake.clear()
+        self._is_woken = False
         return True
+
+    def _wake(self) -> None:
+        self._is_woken = True
+        self._end_wait()
+
+    def _wake_soon(self) -> None:
+        if self._waiting is not None and self._timer is not None and not self._gathers:
+            self._gathers = True
+            self._timer.cancel()
+            self._timer = self._waiting.get_loop().call_later(GATHERED_S, self._end_wait)
+
+    def _end_wait(self) -> None:
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
 
     def _want_look(self) -> None:
         self.look_wanted = True
-        self._wake.set()
+        self._wake()
 
     def _put_advance(self, advance: Advance) -> None:
         """Drop a repeated signal: ComfyUI may send the same one three times."""
