@@ -36,26 +36,6 @@ async def all_of(work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     return [task.result() for task in tasks]
 
 
-async def unless(event: asyncio.Event, work: Coroutine[Any, Any, T]) -> T | None:
-    """Return the result of ``work``; once ``event`` is set, cancel it and return None."""
-    working = asyncio.ensure_future(work)
-    waiting = asyncio.ensure_future(event.wait())
-    try:
-        await asyncio.wait([working, waiting], return_when=asyncio.FIRST_COMPLETED)
-        return working.result() if working.done() else None
-    finally:
-        waiting.cancel()
-        if working.cancel():
-            await asyncio.gather(working, return_exceptions=True)
-
-
-def is_cancelled() -> bool:
-    """Return whether the running task is being canceled itself, so that a CancelledError does not
-    come from something that the task awaits."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
-
-
 def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
     """Return the first leaf of a group: the exception for which the others were canceled."""
     first = group.exceptions[0]

@@ -3,7 +3,6 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from functools import partial
 
-from comfyq.aio.tasks import unless
 from comfyq.domain.job import JobId
 from comfyq.ports.queue import Delivery, JobQueue
 from comfyq.records.indexes.ready_jobs import Waiting
@@ -66,7 +65,7 @@ class JobSource:
         if (aside := self._aside.oldest()) is None:
             wait_s = 0 if self._is_unrung else min(self._turns.look_s, self._wait_s)
             receive = self._queue.receive(wait_s=wait_s)
-            delivery = await unless(self._aside.found, receive)
+            delivery = await self._aside.found.unless_set(receive)
         else:
             delivery = await self._queue.receive(wait_s=min(OLDER_S, self._wait_s))
         if not self._may_claim():

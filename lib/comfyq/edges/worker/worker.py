@@ -2,18 +2,17 @@
 
 import asyncio
 import random
-from collections.abc import Coroutine, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Sequence
+from typing import Protocol
 
+from comfyq.aio.interrupt import Interrupt
 from comfyq.aio.logs import log, log_context
-from comfyq.aio.tasks import beside, is_cancelled
+from comfyq.aio.tasks import beside
 from comfyq.domain.errors import TooContended, Unavailable
 from comfyq.edges.worker.attempts import Attempts
 from comfyq.edges.worker.heartbeat import Heartbeat
 from comfyq.edges.worker.job_source import Claim, JobSource
 from comfyq.edges.worker.readiness import Readiness
-
-T = TypeVar("T")
 
 PAUSE_S = 1.0  # when the queue or the table does not answer
 
@@ -45,14 +44,11 @@ class Worker:
         self._heartbeat = heartbeat
         self._companions = companions
         self._drain_s = drain_s
-        self._stopped = asyncio.Event()
-        self._waiting: asyncio.Task[Any] | None = None  # the wait that ``stop`` interrupts
+        self._stopped = Interrupt()  # of what is waited for
 
     def stop(self) -> None:
         """Claim nothing more; running jobs may finish within ``drain_s``."""
         self._stopped.set()
-        if self._waiting is not None:
-            self._waiting.cancel()
 
     async def run(self) -> None:
         with log_context(worker=self._heartbeat.worker):
@@ -72,10 +68,10 @@ class Worker:
             await self._attempts.drain(drain_s=self._drain_s)
 
     async def _retake(self) -> None:
-        await self._or_stopped(self._readiness.engine.wait_ok())
+        await self._stopped.unless_set(self._readiness.engine.wait_ok())
         while not self._stopped.is_set():
             try:
-                await self._or_stopped(self._heartbeat.publish())
+                await self._stopped.unless_set(self._heartbeat.publish())
                 async for held in self._source.retake():
                     log.info("job_retaken", job=held.id, attempt=held.token)
                     self._source.began(held)
@@ -86,23 +82,22 @@ class Worker:
                 return
 
     async def _serve_one(self) -> None:
-        # Most often there is nothing to wait for, and no task is made to wait in.
         if not self._attempts.has_room:
-            await self._or_stopped(self._attempts.room())
+            await self._stopped.unless_set(self._attempts.room())
         if not self._readiness.ok:
-            await self._or_stopped(self._readiness.wait())
+            await self._stopped.unless_set(self._readiness.wait())
         try:
             if not self._heartbeat.is_current:
-                await self._or_stopped(self._heartbeat.publish())
+                await self._stopped.unless_set(self._heartbeat.publish())
             if self._stopped.is_set() or not await self._claim(await self._source.suited()):
-                await self._claim(await self._or_stopped(self._source.rung()))
+                await self._claim(await self._stopped.unless_set(self._source.rung()))
         except (Unavailable, OSError) as away:
             await self._pause(away)
 
     async def _pause(self, away: Exception) -> None:
         """Pause after a service did not answer, or the worker's own disk was full."""
         log.warning("backend_away", reason=str(away))
-        await self._or_stopped(asyncio.sleep(random.uniform(PAUSE_S / 2, PAUSE_S)))
+        await self._stopped.unless_set(asyncio.sleep(random.uniform(PAUSE_S / 2, PAUSE_S)))
 
     async def _claim(self, claim: Claim | None) -> bool:
         """Claim a found job and begin it; False if there is none, or it cannot be claimed."""
@@ -120,17 +115,3 @@ class Worker:
         self._source.began(held)
         self._attempts.begin(held, slot)
         return True
-
-    async def _or_stopped(self, work: Coroutine[Any, Any, T]) -> T | None:
-        """Return the result of ``work``, or None as soon as the worker is stopped."""
-        self._waiting = task = asyncio.ensure_future(work)
-        if self._stopped.is_set():
-            task.cancel()
-        try:
-            return await task
-        except asyncio.CancelledError:
-            if task.cancelled() and not is_cancelled():
-                return None
-            raise
-        finally:
-            task.cancel()

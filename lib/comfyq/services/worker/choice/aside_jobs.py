@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Collection
 from datetime import timedelta
 
+from comfyq.aio.interrupt import Interrupt
 from comfyq.aio.logs import log
 from comfyq.aio.rhythm import beat
 from comfyq.domain import job as jobs
@@ -50,7 +51,7 @@ class AsideJobs:
         self._judged: set[JobId] = set()  # those behind ``_after``
         self._suited: dict[JobId, Waiting] = {}
         self._unclaimed: set[JobId] = set()  # found, but claiming them failed
-        self.found = asyncio.Event()  # set while ``oldest`` has a job to return
+        self.found = Interrupt()  # of waits for doorbells; set while ``oldest`` has a job to return
 
     @property
     def waiting(self) -> Collection[Waiting]:
