@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 from functools import cached_property
-from uuid import uuid4
+from os import urandom
 
 from comfyq.bootstrap.ports import Ports
 from comfyq.config import Settings
@@ -57,7 +57,7 @@ class Records:
         return JobRecords(
             self.ports.table,
             clock=self.ports.clock,
-            new_write_id=lambda: uuid4().hex,
+            new_write_id=lambda: urandom(16).hex(),
             joint=self.ports.joint,
             on_due=self.deadlines.note,
             running=self.running_jobs,
@@ -134,7 +134,7 @@ class Records:
 
         return BatchRecords(
             self.ports.table,
-            new_write_id=lambda: uuid4().hex,
+            new_write_id=lambda: urandom(16).hex(),
             kept=kept,
             outbox=self.webhook_outbox,
         )

@@ -12,7 +12,7 @@ from comfyq.domain.job.order import rank, waits_since
 from comfyq.domain.job.progress import Progress
 from comfyq.domain.webhook.events import WebhookEvent
 from comfyq.ports.table import Item, Key
-from comfyq.records.times import from_ms, optional_ms, optional_time, sortable, to_ms
+from comfyq.records.times import from_ms, optional_time, sortable, to_ms
 
 ACTIVE_SHARDS = 4
 ASIDE_PARTITION = "ASIDE"  # of the index `ready`: jobs that wait for a worker able to run them
@@ -105,10 +105,10 @@ def end_of(lane: str) -> str:
 
 
 def to_item(job: Job, *, write_id: str) -> Item:
-    pk, sk = meta_key(job.id)
+    """Return a job's hot item. Each write of a job makes one, so what is absent costs no call."""
     item = {
-        "pk": pk,
-        "sk": sk,
+        "pk": f"JOB#{job.id}",
+        "sk": "META",
         "version": job.version,
         "wid": write_id,
         "status": str(job.status),
@@ -118,26 +118,38 @@ def to_item(job: Job, *, write_id: str) -> Item:
         "adopted_attempt": job.adopted_attempt or None,
         "failures": job.failures,
         "passes": job.passes or None,
-        "unsuited": optional_ms(job.unsuited_since),
         "suited": job.is_suited or None,
         "worker": job.lease.worker if job.lease else None,
-        "lease": to_ms(job.lease.expires_at) if job.lease else None,
-        "not_before": optional_ms(job.not_before),
         "cancel": job.cancel_requested or None,
-        "started": optional_ms(job.started_at),
-        "ended": optional_ms(job.ended_at),
-        "claimed": optional_ms(job.claimed_at),
-        "rung": optional_ms(job.rung_at),
-        **_said_values(job),
+        "error": None if job.error is None else _error_value(job.error),
+        "note": job.note,
+        "warnings": list(job.warnings) or None,
         "end_pending": job.end_pending or None,
         "simulated": job.simulated or None,
-        **_result_values(job),
+        "reused": job.reused_from,
+        "link_key": job.link_key,
+        **_times(job),
         **_submitted_values(job),
         **_index_values(job),
         **_progress_values(job.progress),
-        **_ready_values(job),
     }
     return {name: value for name, value in item.items() if value is not None}
+
+
+def _times(job: Job) -> dict[str, int]:
+    times = {
+        "unsuited": job.unsuited_since,
+        "lease": job.lease.expires_at if job.lease else None,
+        "not_before": job.not_before,
+        "started": job.started_at,
+        "ended": job.ended_at,
+        "claimed": job.claimed_at,
+        "rung": job.rung_at,
+        "created": job.created_at,
+        "kept": job.kept_until,
+        "barred": job.barred_until,
+    }
+    return {name: to_ms(when) for name, when in times.items() if when is not None}
 
 
 def from_item(item: Item) -> Job:
@@ -200,6 +212,7 @@ def _lease(item: Item) -> Lease | None:
 
 def _submitted_values(job: Job) -> dict[str, Any]:
     """Return what a job has from its submission on."""
+    limits = job.limits
     return {
         "tenant": job.tenant,
         "workflow": job.workflow,
@@ -209,51 +222,39 @@ def _submitted_values(job: Job) -> dict[str, Any]:
         "retry_of": job.retry_of,
         "trace": job.trace,
         "family": job.family,
-        "created": to_ms(job.created_at),
         "priority": None if job.priority == NORMAL_PRIORITY else job.priority,
-        "limits": _limits(job.limits),
+        "limits": [  # the fields in order; ``astuple`` would copy each deeply
+            limits.queue_timeout_s,
+            limits.run_timeout_s,
+            limits.stall_s,
+            limits.max_attempts,
+            limits.unsuited_timeout_s,
+        ],
     }
 
 
-def _limits(limits: Limits) -> list[int]:
-    """List the fields in order; ``astuple`` would copy each one deeply for each write."""
-    return [
-        limits.queue_timeout_s,
-        limits.run_timeout_s,
-        limits.stall_s,
-        limits.max_attempts,
-        limits.unsuited_timeout_s,
-    ]
-
-
 def _index_values(job: Job) -> dict[str, str]:
-    """Return the keys of a job in the indexes ``tenant``, ``status`` and ``active``."""
+    """Return the keys of a job in the indexes that list it."""
     is_settled = job.status.terminal and not job.end_pending
     partition = ended_partition if is_settled else active_partition
-    return {
-        "tpk": tenant_partition(job.tenant),
-        "spk": status_partition(job.tenant, job.status),
+    tenant = tenant_partition(job.tenant)
+    keys = {
+        "tpk": tenant,
+        "spk": f"{tenant}#{job.status}",
         "tsk": age_key(job),
         "apk": partition(crc32(job.id.encode()) % ACTIVE_SHARDS),
         "ask": sortable(job.due_at),
     }
+    if job.status is JobStatus.QUEUED and job.lease is None:
+        keys |= _ready_keys(job)
+    return keys
 
 
-def _ready_values(job: Job) -> dict[str, str]:
-    if job.status is not JobStatus.QUEUED or job.lease is not None:
-        return {}
+def _ready_keys(job: Job) -> dict[str, str]:
+    """Return the key of a waiting job in the index ``ready``."""
     if job.unsuited_since is not None:  # out of what workers choose from, until it suits one
         return {"rpk": ASIDE_PARTITION, "rsk": f"{sortable(job.unsuited_since)}#{job.id}"}
     return {"rpk": ready_partition(job.family), "rsk": ReadyKey.of(job).text}
-
-
-def _result_values(job: Job) -> dict[str, Any]:
-    return {
-        "reused": job.reused_from,
-        "kept": optional_ms(job.kept_until),
-        "barred": optional_ms(job.barred_until),
-        "link_key": job.link_key,
-    }
 
 
 def _progress_values(progress: Progress) -> dict[str, Any]:
@@ -280,15 +281,7 @@ def _progress(item: Item) -> Progress:
     )
 
 
-def _said_values(job: Job) -> dict[str, Any]:
-    """Return what is said of a job for people."""
-    warnings = list(job.warnings) or None
-    return {"error": _error_value(job.error), "note": job.note, "warnings": warnings}
-
-
-def _error_value(error: JobError | None) -> dict[str, Any] | None:
-    if error is None:
-        return None
+def _error_value(error: JobError) -> dict[str, Any]:
     value = {"code": error.code, "message": error.message, "node": error.node}
     return {k: v for k, v in value.items() if v is not None} | {"details": list(error.details)}
 

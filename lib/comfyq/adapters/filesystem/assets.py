@@ -1,16 +1,20 @@
+import os
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 from urllib.parse import quote
 
-from anyio import to_thread
 from blake3 import blake3
 
 from comfyq.adapters.filesystem.durable import CHUNK_BYTES, replace_by_file
+from comfyq.aio.threads import in_thread
 from comfyq.domain.errors import AssetsUnavailable, OutputNotFound
 
 LONGEST_NAME = 240  # bytes; file systems end at 255, and a temporary name must fit as well
 SPELLED = " ()[],=+@!"  # characters that a name may keep
+PART = r"[A-Za-z0-9_-][A-Za-z0-9_.~ ()\[\],=+@!-]*"
+PLAIN = re.compile(f"{PART}(?:/{PART})+")  # a key of which nothing has to be quoted
 
 
 class FileAssets:
@@ -25,33 +29,33 @@ class FileAssets:
         self._folder = folder
 
     async def put(self, key: str, source: Path, *, content_type: str) -> None:
-        await to_thread.run_sync(self._put, self.path_of(key), source)
+        await in_thread(_put, self._name_of(key), source)
 
     async def read(
         self, key: str, *, start: int = 0, end: int | None = None
     ) -> AsyncIterator[bytes]:
-        path = self.path_of(key)
+        path = self._name_of(key)
         left = None if end is None else max(end - start, 0)
         try:
             # A small file costs one hop to a thread: it is opened, read and closed in it.
-            file, chunk = await to_thread.run_sync(_opened, path, start, _at_most(left))
+            file, chunk = await in_thread(_opened, path, start, _at_most(left))
             try:
                 while chunk:
                     left = None if left is None else left - len(chunk)
                     yield chunk
                     if file is None:
                         return
-                    chunk = await to_thread.run_sync(file.read, _at_most(left))
+                    chunk = await in_thread(file.read, _at_most(left))
             finally:
                 if file is not None:
                     file.close()
         except (FileNotFoundError, IsADirectoryError, NotADirectoryError) as error:
             raise OutputNotFound(f"no file {key}") from error
         except OSError as error:
-            raise AssetsUnavailable(f"{str(path)!r}: {error.strerror}") from error
+            raise AssetsUnavailable(f"{path!r}: {error.strerror}") from error
 
     async def delete(self, key: str) -> None:
-        await to_thread.run_sync(self._delete, self.path_of(key))
+        await in_thread(_delete, self._name_of(key))
 
     async def link(
         self, key: str, *, expires_s: int, content_type: str, filename: str
@@ -63,32 +67,54 @@ class FileAssets:
 
     def path_of(self, key: str) -> Path:
         """Return where a key's file is, or would be."""
-        parts = PurePosixPath(key).parts
-        if not parts or key.startswith("/") or "\0" in key or ".." in parts:
-            raise ValueError(f"{key!r} is no key: it leads out of the storage folder")
+        return Path(self._name_of(key))
+
+    def _name_of(self, key: str) -> str:
+        """Return a path as a text: making a ``Path`` costs more calls than using it."""
+        if PLAIN.fullmatch(key):
+            folder, _, name = key.partition("/")
+            name = name.replace("/", "%2F")
+        else:
+            folder, name = _quoted(key)
         digest = blake3(key.encode()).hexdigest()
-        name = quote("/".join(parts[1:]) or parts[0], safe=SPELLED)
-        if len(name.encode()) > LONGEST_NAME:
+        if len(name) > LONGEST_NAME:
             name = digest
-        return Path(f"{self._folder}/{quote(parts[0], safe=SPELLED)}/{digest[:2]}/{name}")
+        return f"{self._folder}/{folder}/{digest[:2]}/{name}"
 
-    def _put(self, path: Path, source: Path) -> None:
-        with source.open("rb") as origin:
-            try:
-                replace_by_file(path, origin)
-            except OSError as error:
-                raise AssetsUnavailable(f"{str(path)!r}: {error.strerror}") from error
 
-    def _delete(self, path: Path) -> None:
+def _quoted(key: str) -> tuple[str, str]:
+    """Return a key's folder, and its name there, with whatever may not stand in a path quoted.
+
+    Raises:
+        ValueError: the key would lead out of the storage folder.
+    """
+    parts = PurePosixPath(key).parts
+    if not parts or key.startswith("/") or "\0" in key or ".." in parts:
+        raise ValueError(f"{key!r} is no key: it leads out of the storage folder")
+    folder, name = parts[0], "/".join(parts[1:]) or parts[0]
+    return quote(folder, safe=SPELLED), quote(name, safe=SPELLED)
+
+
+def _put(path: str, source: Path) -> None:
+    with open(source, "rb") as origin:
         try:
-            path.unlink(missing_ok=True)
+            replace_by_file(path, origin)
         except OSError as error:
-            raise AssetsUnavailable(f"{str(path)!r}: {error.strerror}") from error
+            raise AssetsUnavailable(f"{path!r}: {error.strerror}") from error
 
 
-def _opened(path: Path, start: int, size: int) -> tuple[BinaryIO | None, bytes]:
+def _delete(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        raise AssetsUnavailable(f"{path!r}: {error.strerror}") from error
+
+
+def _opened(path: str, start: int, size: int) -> tuple[BinaryIO | None, bytes]:
     """The file and its first chunk; no file where that chunk is all that there is."""
-    file = path.open("rb")
+    file = open(path, "rb")  # noqa: SIM115 - it is returned
     try:
         file.seek(start)
         chunk = file.read(size)

@@ -10,7 +10,6 @@ from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
-from uuid import uuid4
 
 TRIES = 20
 CHUNK_BYTES = 256 * 1024
@@ -24,13 +23,34 @@ def replace(path: Path, write: Callable[[BinaryIO], object]) -> None:
     _replace(str(path), partial(_write_synced, write=write))
 
 
-def replace_by_file(path: Path, source: BinaryIO) -> None:
+def replace_by_file(path: str, source: BinaryIO) -> None:
     """Replace the file ``path`` by an open one, making the folders above it.
 
     The file system gives the same file a second name where it can, so who has it open must not
-    write to it any more. Otherwise the file is copied.
+    write to it any more. Otherwise the file is copied. A file that was not there before need not be
+    whole until this returns: nobody refers to it yet.
     """
-    _replace(str(path), partial(_link_synced, source=source))
+    try:
+        is_added = _try_link(path, source.name)
+    except FileNotFoundError:  # its folder is not there
+        is_added = False
+    if is_added:
+        _sync_added(path, source)
+    else:
+        _replace(path, partial(_link_synced, source=source))
+
+
+def _sync_added(path: str, source: BinaryIO) -> None:
+    """Sync a file with a new name: one commit of the file system's journal has both, where a name
+    that takes another's place would need a second one."""
+    try:
+        os.fsync(source.fileno())
+        with suppress(FileNotFoundError):  # another process has deleted it again already
+            sync_folder(_folder_of(path))
+    except OSError:
+        with suppress(FileNotFoundError):
+            os.unlink(path)
+        raise
 
 
 def _replace(path: str, make: Make) -> None:
@@ -46,7 +66,7 @@ def _replace(path: str, make: Make) -> None:
 def _replace_once(path: str, make: Make) -> None:
     folder = _folder_of(path)
     make_folder(folder)
-    temporary = f"{folder}/.{uuid4().hex}.part"
+    temporary = f"{folder}/.{os.urandom(16).hex()}.part"
     try:
         make(temporary)
         os.replace(temporary, path)

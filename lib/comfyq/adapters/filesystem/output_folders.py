@@ -11,8 +11,7 @@ from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from anyio import to_thread
-
+from comfyq.aio.threads import in_thread
 from comfyq.domain.files.output import Output
 from comfyq.domain.job import Job
 
@@ -31,10 +30,10 @@ class LinkedOutputFolders:
         self._stored = stored
 
     async def add(self, job: Job, outputs: Sequence[Output], *, prompt: str) -> None:
-        await to_thread.run_sync(self._add, job, outputs, prompt)
+        await in_thread(self._add, job, outputs, prompt)
 
     async def remove(self, job: Job) -> None:
-        await to_thread.run_sync(self._remove, job)
+        await in_thread(self._remove, job)
 
     def find(self, job_id: str, created_at: datetime, index: int) -> Path | None:
         """Return the link to an output of a job, if there is one."""

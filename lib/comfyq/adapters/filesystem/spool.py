@@ -5,14 +5,13 @@ import threading
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, BinaryIO
-from uuid import uuid4
 
-from anyio import to_thread
 from blake3 import blake3
 
 from comfyq.adapters.filesystem.durable import replace
+from comfyq.aio.threads import in_thread
 from comfyq.domain.files.output import Output, OutputKind
 from comfyq.domain.job import JobId
 from comfyq.ports.spool import Parcel, Spooled
@@ -35,16 +34,16 @@ class FileSpool:
 
     async def save(self, name: str, chunks: AsyncIterator[bytes]) -> Spooled:
         """As the port says. Two files of one name do not overwrite each other."""
-        file = _Growing(self._folder / f"{uuid4().hex}-{PurePosixPath(name).name}")
+        file = _Growing(f"{self._folder}/{os.urandom(16).hex()}-{os.path.basename(name)}")
         waiting: list[bytes] = []
         try:
             async for chunk in chunks:
                 waiting.append(chunk)
                 if sum(map(len, waiting)) >= TOGETHER_BYTES:
-                    await to_thread.run_sync(file.append, waiting)
+                    await in_thread(file.append, waiting)
                     waiting = []
             if file.is_begun or sum(map(len, waiting)) > SMALL_BYTES:
-                return await to_thread.run_sync(file.finish, waiting)
+                return await in_thread(file.finish, waiting)
             return file.finish(waiting)
         except BaseException:
             file.abandon()
@@ -52,18 +51,18 @@ class FileSpool:
 
     async def discard(self, spooled: Spooled) -> None:
         if spooled.size <= SMALL_BYTES:
-            spooled.path.unlink(missing_ok=True)
+            _unlink(spooled.path)
         else:
-            await to_thread.run_sync(lambda: spooled.path.unlink(missing_ok=True))
+            await in_thread(_unlink, spooled.path)
 
     async def keep(self, parcel: Parcel) -> bool:
-        return await to_thread.run_sync(self._keep, parcel)
+        return await in_thread(self._keep, parcel)
 
     async def kept(self) -> Sequence[Parcel]:
-        return await to_thread.run_sync(self._kept)
+        return await in_thread(self._kept)
 
     async def drop(self, parcel: Parcel) -> None:
-        await to_thread.run_sync(self._drop, parcel)
+        await in_thread(self._drop, parcel)
 
     def clear(self) -> None:
         """Remove an earlier process's files, except its parcels."""
@@ -140,8 +139,8 @@ class _Growing:
     A caller that was canceled leaves a thread at work, which removes the file at its end.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, path: str) -> None:
+        self._path = path  # a text, which costs fewer calls
         self._file: BinaryIO | None = None
         self._hasher = blake3()
         self._size = 0
@@ -165,7 +164,7 @@ class _Growing:
                 if self._file is not None:
                     self._file.close()  # writes what is buffered: a full disk is noticed here
         self._remove_if_abandoned()
-        return Spooled(path=self._path, size=self._size, blake3=self._hasher.hexdigest())
+        return Spooled(path=Path(self._path), size=self._size, blake3=self._hasher.hexdigest())
 
     def abandon(self) -> None:
         """Remove the file, unless a thread still writes: then that one does."""
@@ -182,10 +181,10 @@ class _Growing:
 
     def _opened(self) -> BinaryIO:
         try:
-            return self._path.open("xb")
+            return open(self._path, "xb")
         except FileNotFoundError:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            return self._path.open("xb")
+            Path(self._path).parent.mkdir(parents=True, exist_ok=True)
+            return open(self._path, "xb")
 
     def _remove_if_abandoned(self) -> None:
         # Whoever has the lock comes here after it, and finds that the file was abandoned.
@@ -197,9 +196,14 @@ class _Growing:
             if self._file is not None:
                 with suppress(OSError):
                     self._file.close()
-            self._path.unlink(missing_ok=True)
+            _unlink(self._path)
         finally:
             self._lock.release()
+
+
+def _unlink(path: str | Path) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 def _sync(path: Path) -> None:

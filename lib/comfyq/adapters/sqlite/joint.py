@@ -6,7 +6,7 @@ from comfyq.adapters.sqlite.table import SqliteTable
 from comfyq.domain.errors import TableUnavailable
 from comfyq.ports.joint import Doorbell, Instead
 from comfyq.ports.queue import Delivery
-from comfyq.ports.table import Write
+from comfyq.ports.table import Write, check
 
 
 class SqliteJointWrites:
@@ -26,14 +26,16 @@ class SqliteJointWrites:
     ) -> bool:
         if ack is not None and not isinstance(ack, SqliteDelivery):
             raise ValueError(f"{ack!r} was not received from this file's queue")
-        apply = self._table.prepared(writes)
-        apply_other = self._table.prepared([instead.put, *writes[1:]]) if instead else apply
+        check(writes)
+        if instead is not None:
+            check([instead.put])
 
         def work(connection: sqlite3.Connection) -> bool:
             is_other = instead is not None and not self._table.has_within(
                 connection, instead.partition, instead.prefix
             )
-            (apply_other if is_other else apply)(connection)
+            chosen = [instead.put, *writes[1:]] if instead and is_other else writes
+            self._table.write_within(chosen, connection)
             if ring is not None:
                 self._queue.send_within(connection, ring.job_id, tenant=ring.tenant)
             if ack is not None:

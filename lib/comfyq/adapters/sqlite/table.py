@@ -2,9 +2,9 @@ import asyncio
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from comfyq.adapters.sqlite.database import Database, failing_as
@@ -88,15 +88,9 @@ class SqliteTable:
         return Page(items, Cursor(*rows[limit - 1][1:]) if len(rows) > limit else None)
 
     async def write(self, *writes: Write, synced: bool = True) -> None:
-        apply = self.prepared(writes)
-        with failing_as(TableUnavailable):
-            await self._database.write(apply, synced=synced)
-
-    def prepared(self, writes: Sequence[Write]) -> Callable[[sqlite3.Connection], None]:
-        """Return what does ``writes`` within a transaction; raises what ``check`` raises."""
         check(writes)
-        now = self._clock.now()
-        return lambda connection: self._apply(connection, writes, now)
+        with failing_as(TableUnavailable):
+            await self._database.write(partial(self.write_within, writes), synced=synced)
 
     def has_within(self, connection: sqlite3.Connection, partition: str, prefix: str) -> bool:
         """Return whether the transaction sees an item whose sort key begins with ``prefix``."""
@@ -118,9 +112,9 @@ class SqliteTable:
         with failing_as(TableUnavailable):
             return await self._database.write(add, synced=False)
 
-    def _apply(
-        self, connection: sqlite3.Connection, writes: Sequence[Write], now: datetime
-    ) -> None:
+    def write_within(self, writes: Sequence[Write], connection: sqlite3.Connection) -> None:
+        """Do ``writes``, which ``check`` has passed, within the caller's transaction."""
+        now = self._clock.now()
         rows = [_find(connection, write.key) for write in writes]
         items = [live(row, now) for row in rows]
         refused = {
