@@ -40,11 +40,14 @@ async def links_of(request: Request) -> Links:
 def _base_url(scope: Scope) -> str:
     """Return what a request's URL begins with; requests of a client mostly have the same."""
     host = next((value for name, value in scope["headers"] if name == b"host"), None)
-    return _known_base_url(scope["scheme"], host, scope["server"], scope.get("root_path", ""))
+    server = tuple(scope.get("server") or ()) or None  # a list, of some servers
+    return _known_base_url(scope.get("scheme", "http"), host, server, scope.get("root_path", ""))
 
 
 @lru_cache(256)
-def _known_base_url(scheme: str, host: bytes | None, server: Any, root_path: str) -> str:
+def _known_base_url(
+    scheme: str, host: bytes | None, server: tuple[Any, ...] | None, root_path: str
+) -> str:
     headers = [] if host is None else [(b"host", host)]
     scope = {"type": "http", "scheme": scheme, "headers": headers, "server": server}
     return str(Request({**scope, "path": "/", "root_path": root_path}).base_url)
