@@ -35,14 +35,14 @@ class UnknownQuery(InvalidRequest):
         super().__init__(message, fields[:MAX_NAMED])
 
 
-class KnownQueryRoute(APIRoute):
-    """A route that refuses query parameters that it does not know, and that says on its answers
-    what is left to its caller if it may answer 429."""
+class PlannedRoute(APIRoute):
+    """A route whose functions are called by a plan that is made once; see ``calling``."""
+
+    known: frozenset[str] | None = None  # query parameters; None: it heeds no others
+    counts = False  # towards a limit, of which answers tell what is left
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._known = frozenset(_query_names(self.dependant))
-        self._counts = HTTPStatus.TOO_MANY_REQUESTS in self.responses
         self._own_app = RouteApp(self)
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
@@ -57,19 +57,27 @@ class KnownQueryRoute(APIRoute):
         if scope["method"] not in (self.methods or ()):
             return await super().handle(scope, receive, send)
         request = Request(scope, receive, send)
-        if self._counts:
+        if self.counts:
             count(request)
-        if scope["query_string"]:
-            self._require_known(request.query_params)
+        if self.known is not None and scope["query_string"]:
+            unknown = [name for name in request.query_params if name not in self.known]
+            if unknown:
+                raise UnknownQuery(unknown, self.known)
         response = await self._own_app.answer(request)
-        if self._counts:
+        if self.counts:
             response.headers.update(await rate_headers(request))
         await response(scope, receive, send)
         return None
 
-    def _require_known(self, query: Iterable[str]) -> None:
-        if unknown := [name for name in query if name not in self._known]:
-            raise UnknownQuery(unknown, self._known)
+
+class KnownQueryRoute(PlannedRoute):
+    """A route that refuses query parameters that it does not know, and that says on its answers
+    what is left to its caller if it may answer 429."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self.known = frozenset(_query_names(self.dependant))
+        self.counts = HTTPStatus.TOO_MANY_REQUESTS in self.responses
 
 
 def _query_names(dependant: Dependant) -> Iterator[str]:

@@ -3,9 +3,7 @@
 from enum import Enum
 from typing import TypeVar
 
-from fastapi.routing import APIRoute
-
-from comfyq.edges.api.router import Router
+from comfyq.edges.api.router import PlannedRoute, Router
 from comfyq.wire.comfy_v2.errors import API
 
 ServicesT = TypeVar("ServicesT", contravariant=True)
@@ -16,5 +14,5 @@ class ComfyRouter(Router[ServicesT]):
 
     def __init__(self, *, prefix: str, tags: list[str | Enum]) -> None:
         super().__init__(prefix=f"{API}{prefix}", tags=tags)
-        self.route_class = APIRoute
+        self.route_class = PlannedRoute
         self.include_in_schema = False
