@@ -7,13 +7,15 @@ from typing import Any
 import structlog
 from structlog.typing import EventDict, Processor
 
-from comfyq.domain.files.sources import without_secrets
+from comfyq.domain.files.sources import MAYBE_URL, without_secrets
 
 
 def _without_secrets(_logger: Any, _method: str, event: EventDict) -> EventDict:
     """Cut the queries of URLs, which may be signatures."""
     return {
-        name: without_secrets(value) if isinstance(value, str) else value
+        name: without_secrets(value)
+        if isinstance(value, str) and MAYBE_URL.search(value)
+        else value
         for name, value in event.items()
     }
 

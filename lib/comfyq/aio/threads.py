@@ -21,10 +21,9 @@ async def in_thread(work: Callable[..., T], *arguments: Any) -> T:
     calls as the work itself.
     """
     future = _threads.submit(work, *arguments)
-    if not future.done():
-        waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        future.add_done_callback(partial(_tell, waiting))
-        await waiting
+    waiting: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    future.add_done_callback(partial(_tell, waiting))
+    await waiting
     return future.result()
 
 

@@ -53,7 +53,8 @@ def local_app(
                 yield
 
     app = api_app(services, lifespan=lifespan, streams=streams)
-    app.router.routes.extend((*gateway.routes, *Site().routes))
+    app.router.routes[:0] = gateway.routes  # two, which other requests pass with a call each
+    app.router.routes.extend(Site().routes)
     app.add_middleware(OverloadGuard, most=local.requests_at_once)
     keep_pages_out(app, services.settings.api, names=names)
     return app

@@ -1,11 +1,13 @@
 """An open socket of the gateway, from the handshake to its end."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
-import anyio
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from comfyq.aio.tasks import beside
 from comfyq.local.following import Following
 from comfyq.local.gateway_settings import GatewaySettings
 from comfyq.local.outbox import Outbox
@@ -51,13 +53,13 @@ class LiveConnection:
         self.following = following
         self.connected_at = self.last_active_at = clock.now()
         self.open = False  # from the accepted handshake to the end
-        self.gone = anyio.Event()
+        self.gone = asyncio.Event()
         self._clock = clock
         self._settings = settings
         self._outbox = Outbox(settings.buffer_frames)
         self._ending: Ending | None = None
-        self._ended = anyio.Event()
-        self._opened_s = self._active_s = anyio.current_time()
+        self._ended = asyncio.Event()
+        self._opened_s = self._active_s = _now_s()
 
     async def accept(self) -> None:
         """Complete the handshake; from here on frames may be posted."""
@@ -81,12 +83,8 @@ class LiveConnection:
 
     async def serve(self, receive: Receive) -> Ending:
         """Pass messages to ``receive`` and posted frames to the client until either ends it."""
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._read, receive)
-            tasks.start_soon(self._write)
-            tasks.start_soon(self._expire)
+        async with beside(self._read(receive), self._write(), self._expire()):
             await self._ended.wait()
-            tasks.cancel_scope.cancel()
         ending = self._ending or LOST
         if ending.ours:
             await self._close(ending)
@@ -126,19 +124,20 @@ class LiveConnection:
         """The next posted frame, or the followed job's last again when none comes."""
         if self.following is None or self.following.last is None:
             return await self._outbox.get()
-        with anyio.move_on_after(self._settings.repeat_s):
-            return await self._outbox.get()
-        return self.following.last
+        try:
+            async with asyncio.timeout(self._settings.repeat_s):
+                return await self._outbox.get()
+        except TimeoutError:
+            return self.following.last
 
     async def _send(self, frame: str) -> bool:
-        with anyio.move_on_after(self._settings.send_timeout_s):
-            try:
+        try:
+            async with asyncio.timeout(self._settings.send_timeout_s):
                 await self.websocket.send_text(frame)
-            except (WebSocketDisconnect, RuntimeError):
-                return False
-            self._touch()
-            return True
-        return False
+        except (TimeoutError, WebSocketDisconnect, RuntimeError):
+            return False
+        self._touch()
+        return True
 
     async def _expire(self) -> None:
         while True:
@@ -146,23 +145,25 @@ class LiveConnection:
             if left_s <= 0:
                 self.end(GOING_AWAY)
                 return
-            await anyio.sleep(left_s)
+            await asyncio.sleep(left_s)
 
     def _left_s(self) -> float:
         idle_at = self._active_s + self._settings.idle_s
         old_at = self._opened_s + self._settings.max_age_s
-        return min(idle_at, old_at) - anyio.current_time()
+        return min(idle_at, old_at) - _now_s()
 
     async def _close(self, ending: Ending) -> None:
-        with anyio.move_on_after(self._settings.send_timeout_s):
-            try:
+        with suppress(TimeoutError, WebSocketDisconnect, RuntimeError):
+            async with asyncio.timeout(self._settings.send_timeout_s):
                 await self.websocket.close(ending.code, ending.reason)
-            except (WebSocketDisconnect, RuntimeError):
-                return
 
     def _touch(self) -> None:
         self.last_active_at = self._clock.now()
-        self._active_s = anyio.current_time()
+        self._active_s = _now_s()
+
+
+def _now_s() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _by_client(code: int | None, reason: str | None) -> Ending:

@@ -1,11 +1,10 @@
 """Messages of one connection, as events for the Lambda functions behind the API."""
 
+import asyncio
 import json
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from functools import partial
 from typing import Any
-
-import anyio
 
 from comfyq.aio.logs import log
 from comfyq.local.connections import Ending, LiveConnection
@@ -46,7 +45,7 @@ class Conversation:
         self._start = start
         self._clock = clock
         self._timeout_s = settings.handler_timeout_s
-        self._slots = anyio.Semaphore(settings.messages_at_once)
+        self._slots = asyncio.Semaphore(settings.messages_at_once)
 
     async def connect(self) -> Answer:
         """Return the handler's answer to the handshake; 502 if it fails."""
@@ -86,7 +85,7 @@ class Conversation:
     async def _invoke(self, event: Event) -> Answer | None:
         """Return the handler's answer; None if it raised or timed out."""
         try:
-            with anyio.fail_after(self._timeout_s):
+            async with asyncio.timeout(self._timeout_s):
                 return await self._handler(event, None)
         except Exception:
             log.exception("websocket.handler_failed", route=event["requestContext"]["routeKey"])

@@ -98,7 +98,7 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_body, self._head_bytes = True, 0
         self._unexpect()
-        if sum(name == b"host" for name, _ in self.headers) > 1:  # servers differ in which counts
+        if [name for name, _ in self.headers].count(b"host") > 1:  # servers differ in which counts
             self._refuse(HTTPStatus.BAD_REQUEST, "bad-request", "it has more than one Host")
             return
         super().on_headers_complete()
@@ -188,7 +188,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
 def _exceeds_websockets(url: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bool:
     """Return whether the library of WebSockets would neither take nor answer a handshake."""
-    longest = max((len(name) + len(value) for name, value in headers), default=0)
+    longest = max([len(name) + len(value) for name, value in headers], default=0)
     return len(headers) > HANDSHAKE_HEADERS or max(len(url), longest) > HANDSHAKE_LINE_BYTES
 
 

@@ -4,11 +4,9 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from json.scanner import make_scanner
-from typing import Any, TypeVar
+from typing import Any
 
 from comfyq.domain.graph.json_entries import read_entries
-
-T = TypeVar("T")
 
 ESCAPE = re.compile(
     r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair
@@ -18,6 +16,7 @@ ESCAPE = re.compile(
 LONE = re.compile(r"\\u[dD][89a-fA-F]")
 DECODER = json.JSONDecoder()  # made once
 SCAN: Callable[[str, int], tuple[Any, int]] = make_scanner(DECODER)  # type: ignore[arg-type]
+TOO_DEEP = "the JSON is nested too deeply"
 REPLACEMENT = r"\ufffd"  # as JSON writes it
 
 
@@ -27,7 +26,16 @@ def parsed(content: bytes | str) -> Any:
     Raises:
         ValueError: the text is no JSON, or is nested too deeply.
     """
-    return _read(_decoded, content)
+    text = content if isinstance(content, str) else content.decode(errors="replace")
+    if LONE.search(text):
+        text = _replaced(text)
+    try:
+        value, end = SCAN(text, 0)  # one call of C, as long as no space surrounds it
+        return value if end == len(text) else DECODER.decode(text)
+    except StopIteration:
+        return DECODER.decode(text)  # which says where it is no JSON
+    except RecursionError as error:
+        raise ValueError(TOO_DEEP) from error
 
 
 def parsed_entries(content: bytes) -> dict[str, Any]:
@@ -37,26 +45,17 @@ def parsed_entries(content: bytes) -> dict[str, Any]:
     Raises:
         ValueError: the text is no JSON object, or is nested too deeply.
     """
-    return _read(read_entries, content)
-
-
-def _decoded(text: str) -> Any:
-    """Decode JSON in one call of C, as long as no space surrounds it."""
     try:
-        value, end = SCAN(text, 0)
-    except StopIteration:
-        return DECODER.decode(text)  # which says where it is no JSON
-    return value if end == len(text) else DECODER.decode(text)
-
-
-def _read(read: Callable[[str], T], content: bytes | str) -> T:
-    text = content.decode(errors="replace") if isinstance(content, bytes) else content
-    if LONE.search(text):
-        text = ESCAPE.sub(lambda escape: REPLACEMENT if escape["lone"] else escape[0], text)
-    try:
-        return read(text)
+        return read_entries(_replaced(content.decode(errors="replace")))
     except RecursionError as error:
-        raise ValueError("the JSON is nested too deeply") from error
+        raise ValueError(TOO_DEEP) from error
+
+
+def _replaced(text: str) -> str:
+    """Replace lone surrogates, where there are some."""
+    if LONE.search(text) is None:
+        return text
+    return ESCAPE.sub(lambda escape: REPLACEMENT if escape["lone"] else escape[0], text)
 
 
 def mapping(value: object) -> Mapping[str, Any]:

@@ -119,21 +119,18 @@ class ComfyEngine:
             self._mailboxes.forget(prompt.id)
             raise
 
-    async def follow(self, prompt_id: PromptId) -> AsyncIterator[EngineEvent]:
+    def follow(self, prompt_id: PromptId) -> AsyncIterator[EngineEvent]:
         """As the port says; Started comes first, also of a prompt that has ended already.
 
         Raises EngineUnavailable after ComfyUI has not answered for `EngineTiming.unavailable_s`.
         """
-        with self._mailboxes.inbox(prompt_id) as inbox:
-            follower = Follower(
-                prompt_id,
-                inbox=inbox,
-                client=self._client,
-                socket=self._socket,
-                timing=self._timing,
-            )
-            async for event in follower.events():
-                yield event
+        return Follower(
+            prompt_id,
+            mailboxes=self._mailboxes,
+            client=self._client,
+            socket=self._socket,
+            timing=self._timing,
+        ).events()
 
     def preview(self, prompt_id: PromptId) -> Preview | None:
         return self._mailboxes.take_preview(prompt_id)
@@ -148,13 +145,11 @@ class ComfyEngine:
         """
         return await cancel(prompt_id, client=self._client, timing=self._timing)
 
-    async def fetch(self, rendered: Rendered) -> AsyncIterator[bytes]:
+    def fetch(self, rendered: Rendered) -> AsyncIterator[bytes]:
         """As the port says; of a text output, the text in UTF-8."""
         if rendered.text is not None:
-            yield rendered.text.encode()
-            return
-        async for chunk in self._client.view(rendered):
-            yield chunk
+            return _encoded(rendered.text)
+        return self._client.view(rendered)
 
     async def info(self) -> EngineInfo:
         stats = await self._client.system_stats()
@@ -193,3 +188,7 @@ class ComfyEngine:
     def _seen(self, frame: bytes) -> None:
         if shown := preview(frame):
             self._mailboxes.deliver_preview(shown)
+
+
+async def _encoded(text: str) -> AsyncIterator[bytes]:
+    yield text.encode()

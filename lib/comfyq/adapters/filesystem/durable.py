@@ -30,14 +30,23 @@ def replace_by_file(path: str, source: BinaryIO) -> None:
     write to it any more. Otherwise the file is copied. A file that was not there before need not be
     whole until this returns: nobody refers to it yet.
     """
-    try:
-        is_added = _try_link(path, source.name)
-    except FileNotFoundError:  # its folder is not there
-        is_added = False
-    if is_added:
+    if _is_added(path, source.name):
         _sync_added(path, source)
     else:
         _replace(path, partial(_link_synced, source=source))
+
+
+def _is_added(path: str, source: str) -> bool:
+    """Give a file a name that nothing has yet, and make its folder if need be; False if the name is
+    taken, or the file system cannot."""
+    try:
+        return _try_link(path, source)
+    except FileNotFoundError:
+        make_folder(_folder_of(path))
+    try:
+        return _try_link(path, source)
+    except FileNotFoundError:  # another process has removed the folder just now
+        return False
 
 
 def _sync_added(path: str, source: BinaryIO) -> None:

@@ -9,7 +9,7 @@ writes with ``synced=False`` are not synced.
 import asyncio
 import os
 import sqlite3
-from concurrent.futures import Future
+from concurrent.futures import CancelledError, Future
 from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
@@ -31,6 +31,10 @@ MAX_LOG_BYTES = 16 * 2**20  # that the log keeps on disk once it has been writte
 
 class Unusable(Exception):
     """The file cannot be read or written now; the message names the file and the reason."""
+
+
+Failing = type[Unusable] | type[Unavailable]
+"""What is raised where the file cannot be used; an argument costs no call, a context three."""
 
 
 class Database:
@@ -60,32 +64,33 @@ class Database:
             name="sqlite-reader", threads=readers, connect=self._connect, guard=nullcontext
         )
 
-    async def read(self, work: Work[T]) -> T:
+    async def read(self, work: Work[T], *, failing: Failing = Unusable) -> T:
         """Run ``work`` on a consistent snapshot if it is one statement.
 
         Raises:
-            Unusable: the file cannot be read.
+            Unusable, or the port's own error that ``failing`` is: the file cannot be read.
         """
         try:
             return self._inline.read(work)
         except sqlite3.Error:
             pass  # busy, not made yet, or broken: a thread waits and explains
-        return await self.settled(self._readers.submit(work), is_write=False)
+        return await self.settled(self._readers.submit(work), failing=failing, is_write=False)
 
-    async def write(self, work: Work[T], *, synced: bool = True) -> T:
+    async def write(self, work: Work[T], *, failing: Failing = Unusable, synced: bool = True) -> T:
         """Run ``work`` as one transaction, which is rolled back if ``work`` raises.
 
         A committed transaction survives the death of any process and, if ``synced``, a power cut.
 
         Raises:
-            Unusable: the disk is full, another program holds the file, or it cannot be written.
+            Unusable, or ``failing``: the disk is full, another program holds the file, or it cannot
+                be written.
         """
         if not synced:
             try:
                 return self.write_at_once(work)
             except (sqlite3.Error, OSError):
                 pass  # busy, or broken: a thread waits and explains
-        return await self.settled(self.submit(work, synced=synced))
+        return await self.settled(self.submit(work, synced=synced), failing=failing)
 
     def write_at_once(self, work: Work[T]) -> T:
         """Do a ``write`` that is not synced on this thread, without waiting.
@@ -101,10 +106,12 @@ class Database:
         """Start a ``write``; the future shows its result also after a cancellation of the wait."""
         return self._writer.submit(work, synced=synced)
 
-    async def settled(self, future: Future[T], *, is_write: bool = True) -> T:
+    async def settled(
+        self, future: Future[T], *, failing: Failing = Unusable, is_write: bool = True
+    ) -> T:
         """Wait for what ``submit`` returned, as ``write`` does."""
         try:
-            result = await self._in_time(future)
+            result = await self._in_time(future, failing)
         except asyncio.CancelledError:
             if is_write:
                 self.last_write.follow(future)
@@ -112,13 +119,13 @@ class Database:
         except (sqlite3.Error, OSError) as error:
             if is_write:
                 self.last_write.note(error)
-            raise Unusable(f"{str(self.path)!r}: {explained(error)}") from error
+            raise failing(f"{str(self.path)!r}: {explained(error)}") from error
         if is_write:
             self.last_write.succeed()
         return result
 
-    async def _in_time(self, future: Future[T]) -> T:
-        """Wait for work; raises Unusable if it has not begun within the time-out."""
+    async def _in_time(self, future: Future[T], failing: Failing) -> T:
+        """Wait for work; raises ``failing`` if it has not begun within the time-out."""
         loop = asyncio.get_running_loop()
         waiting = loop.create_future()
         future.add_done_callback(partial(_tell, waiting))
@@ -130,10 +137,12 @@ class Database:
             raise
         finally:
             overdue.cancel()
-        if future.cancelled():
+        try:
+            return future.result()
+        except CancelledError:
             self.last_write.fail("another program holds the database")
-            raise Unusable(f"{str(self.path)!r} has been locked for {self._busy_timeout_s} s")
-        return future.result()
+            locked = f"{str(self.path)!r} has been locked for {self._busy_timeout_s} s"
+            raise failing(locked) from None
 
     def close(self) -> None:
         """Finish what was submitted and close the file."""
@@ -162,20 +171,6 @@ class Database:
         # Two processes that switch to WAL at once get "database is locked", whatever the time-out.
         with self._lock.held():
             make(connection)
-
-
-class failing_as:
-    """Translate Unusable to the port's own error while the body runs."""
-
-    def __init__(self, unavailable: type[Unavailable]) -> None:
-        self._unavailable = unavailable
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, Unusable):
-            raise self._unavailable(str(error)) from error
 
 
 def _tell(waiting: asyncio.Future[None], _: Future[Any]) -> None:

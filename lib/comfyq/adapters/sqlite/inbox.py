@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from comfyq.adapters.sqlite.arrivals import LOOK_S
-from comfyq.adapters.sqlite.database import Database, failing_as
+from comfyq.adapters.sqlite.database import Database
 from comfyq.domain.errors import QueueUnavailable
 from comfyq.ports.clock import Clock
 from comfyq.ports.inbox import MAX_MESSAGES, Message
@@ -70,10 +70,10 @@ class SqliteInbox:
 
     async def put(self, message: Message) -> None:
         """Send, as a client of the same file may."""
-        with failing_as(QueueUnavailable):
-            await self._database.write(
-                lambda connection: put_message(connection, self._box, message, now_s=self._now_s())
-            )
+        await self._database.write(
+            lambda connection: put_message(connection, self._box, message, now_s=self._now_s()),
+            failing=QueueUnavailable,
+        )
         self._database.arrivals.note(self._box)
 
     async def receive(self, *, wait_s: float) -> Sequence[SqliteMessageDelivery]:
@@ -93,30 +93,31 @@ class SqliteInbox:
 
     async def ack(self, delivery: SqliteMessageDelivery) -> None:
         receipt = (delivery.seq, delivery.receives)
-        with failing_as(QueueUnavailable):
-            await self._database.write(lambda connection: connection.execute(ACK, receipt).rowcount)
+        await self._database.write(
+            lambda connection: connection.execute(ACK, receipt).rowcount, failing=QueueUnavailable
+        )
 
     async def hide(self, delivery: SqliteMessageDelivery, seconds: float) -> None:
         check_seconds(seconds, most=MAX_HIDE_S)
         shown = (self._now_s() + seconds, delivery.seq, delivery.receives)
-        with failing_as(QueueUnavailable):
-            await self._database.write(lambda connection: connection.execute(SHOW, shown).rowcount)
+        await self._database.write(
+            lambda connection: connection.execute(SHOW, shown).rowcount, failing=QueueUnavailable
+        )
         if seconds < LOOK_S:  # else receivers look before
             self._database.arrivals.note(self._box, None if seconds > 0 else 1)
 
     async def _until_visible(self) -> float:
         """Return the seconds until a message is visible, 0 or less if one is."""
-        with failing_as(QueueUnavailable):
-            row = await self._database.read(
-                lambda connection: connection.execute(LOOK, (self._box,)).fetchone()
-            )
+        row = await self._database.read(
+            lambda connection: connection.execute(LOOK, (self._box,)).fetchone(),
+            failing=QueueUnavailable,
+        )
         return math.inf if row is None else float(row[0]) - self._now_s()
 
     async def _take(self) -> list[SqliteMessageDelivery]:
         future = self._database.submit(partial(self._next, self._now_s()))
         try:
-            with failing_as(QueueUnavailable):
-                return await self._database.settled(future)
+            return await self._database.settled(future, failing=QueueUnavailable)
         except asyncio.CancelledError:
             future.add_done_callback(self._give_back)
             raise

@@ -1,6 +1,6 @@
 import sqlite3
 
-from comfyq.adapters.sqlite.database import Database, failing_as
+from comfyq.adapters.sqlite.database import Database
 from comfyq.adapters.sqlite.queue import JOBS, SqliteDelivery, SqliteQueue
 from comfyq.adapters.sqlite.table import SqliteTable
 from comfyq.domain.errors import TableUnavailable
@@ -42,8 +42,7 @@ class SqliteJointWrites:
                 self._queue.ack_within(connection, ack.receipt)
             return is_other
 
-        with failing_as(TableUnavailable):
-            is_other = await self._database.write(work)
+        is_other = await self._database.write(work, failing=TableUnavailable)
         if ring is not None:
             self._database.arrivals.note(JOBS)
         if ack is not None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from comfyq.adapters.sqlite.arrivals import LOOK_S
-from comfyq.adapters.sqlite.database import Database, failing_as
+from comfyq.adapters.sqlite.database import Database
 from comfyq.adapters.sqlite.inbox import put_message
 from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import QueueUnavailable
@@ -91,15 +91,17 @@ class SqliteQueue:
     async def send(self, job_id: JobId, *, tenant: TenantId, delay_s: float = 0) -> None:
         check_seconds(delay_s, most=MAX_DELAY_S)
         message = (job_id, tenant, self._now_s() + delay_s)
-        with failing_as(QueueUnavailable):
-            await self._database.write(partial(_send, messages=[message]), synced=False)
+        await self._database.write(
+            partial(_send, messages=[message]), synced=False, failing=QueueUnavailable
+        )
         self._shown_in(delay_s)
 
     async def send_many(self, job_ids: Sequence[JobId], *, tenant: TenantId) -> None:
         now_s = self._now_s()
         messages = [(job_id, tenant, now_s) for job_id in job_ids]
-        with failing_as(QueueUnavailable):
-            await self._database.write(partial(_send, messages=messages), synced=False)
+        await self._database.write(
+            partial(_send, messages=messages), synced=False, failing=QueueUnavailable
+        )
         self._shown_in(0, count=len(messages))
 
     async def receive(self, *, wait_s: float) -> SqliteDelivery | None:
@@ -118,8 +120,9 @@ class SqliteQueue:
             await arrivals.wait(JOBS, since=noted, timeout_s=min(pause_s, left_s))
 
     async def count(self) -> int:
-        with failing_as(QueueUnavailable):
-            row = await self._database.read(lambda connection: connection.execute(COUNT).fetchone())
+        row = await self._database.read(
+            lambda connection: connection.execute(COUNT).fetchone(), failing=QueueUnavailable
+        )
         return int(row[0])
 
     async def ack(self, receipt: Receipt) -> None:
@@ -147,8 +150,9 @@ class SqliteQueue:
 
     async def _until_visible(self) -> float:
         """Return the seconds until a message is visible, 0 or less if one is."""
-        with failing_as(QueueUnavailable):
-            row = await self._database.read(lambda connection: connection.execute(LOOK).fetchone())
+        row = await self._database.read(
+            lambda connection: connection.execute(LOOK).fetchone(), failing=QueueUnavailable
+        )
         return math.inf if row is None else float(row[0]) - self._now_s()
 
     async def _take(self) -> Receipt | None:
@@ -158,8 +162,7 @@ class SqliteQueue:
         except (sqlite3.Error, OSError):
             future = self._database.submit(take, synced=False)  # busy, or broken: a thread waits
         try:
-            with failing_as(QueueUnavailable):
-                return await self._database.settled(future)
+            return await self._database.settled(future, failing=QueueUnavailable)
         except asyncio.CancelledError:
             future.add_done_callback(self._give_back)
             raise
@@ -186,10 +189,11 @@ class SqliteQueue:
         hidden.add_done_callback(lambda _: self._shown_in(0))
 
     async def _write(self, sql: str, arguments: tuple[object, ...]) -> None:
-        with failing_as(QueueUnavailable):
-            await self._database.write(
-                lambda connection: connection.execute(sql, arguments).rowcount, synced=False
-            )
+        await self._database.write(
+            lambda connection: connection.execute(sql, arguments).rowcount,
+            synced=False,
+            failing=QueueUnavailable,
+        )
 
     def _now_s(self) -> float:
         return self._clock.now().timestamp()

@@ -28,16 +28,15 @@ class Select:
         index = INDEXES[self.index]
         sort = index.sort
         order = "DESC" if self.descending else "ASC"
-        conditions: list[tuple[str, tuple[Any, ...]]] = [
-            (f"{index.partition} = ? AND {sort} IS NOT NULL", (self.partition,)),
-            ("(ttl IS NULL OR ttl > ?)", (now.timestamp(),)),
-            *self._bounds(sort),
-        ]
-        where = " AND ".join(condition for condition, _ in conditions)
+        where = f"{index.partition} = ? AND {sort} IS NOT NULL AND (ttl IS NULL OR ttl > ?)"
+        arguments: list[Any] = [self.partition, now.timestamp()]
+        for condition, values in self._bounds(sort):
+            where += f" AND {condition}"
+            arguments += values
         return (
             f"SELECT body, {sort}, pk, sk FROM item WHERE {where}"
             f" ORDER BY {sort} {order}, pk {order}, sk {order} LIMIT ?",
-            (*(value for _, values in conditions for value in values), limit),
+            (*arguments, limit),
         )
 
     def _bounds(self, sort: str) -> list[tuple[str, tuple[Any, ...]]]:

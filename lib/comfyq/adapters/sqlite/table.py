@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import lru_cache, partial
 from typing import Any
 
-from comfyq.adapters.sqlite.database import Database, failing_as
+from comfyq.adapters.sqlite.database import Database
 from comfyq.adapters.sqlite.schema import COLUMNS
 from comfyq.adapters.sqlite.select import Select
 from comfyq.domain.errors import TableUnavailable
@@ -58,8 +58,9 @@ class SqliteTable:
 
     async def get(self, key: Key) -> Item | None:
         check_key(key)
-        with failing_as(TableUnavailable):
-            item = await self._database.read(lambda connection: _find(connection, key))
+        item = await self._database.read(
+            lambda connection: _find(connection, key), failing=TableUnavailable
+        )
         return live(item, self._clock.now())
 
     async def query(
@@ -80,17 +81,18 @@ class SqliteTable:
             await asyncio.sleep(0)  # a read need not suspend: many pages would block the event loop
         select = Select(index, partition, prefix, upto, above, descending, after)
         sql, arguments = select.statement(self._clock.now(), limit=limit + 1)
-        with failing_as(TableUnavailable):
-            rows = await self._database.read(
-                lambda connection: connection.execute(sql, arguments).fetchall()
-            )
+        rows = await self._database.read(
+            lambda connection: connection.execute(sql, arguments).fetchall(),
+            failing=TableUnavailable,
+        )
         items = [projected(index, DECODER.decode(body)) for body, *_ in rows[:limit]]
         return Page(items, Cursor(*rows[limit - 1][1:]) if len(rows) > limit else None)
 
     async def write(self, *writes: Write, synced: bool = True) -> None:
         check(writes)
-        with failing_as(TableUnavailable):
-            await self._database.write(partial(self.write_within, writes), synced=synced)
+        await self._database.write(
+            partial(self.write_within, writes), synced=synced, failing=TableUnavailable
+        )
 
     def has_within(self, connection: sqlite3.Connection, partition: str, prefix: str) -> bool:
         """Return whether the transaction sees an item whose sort key begins with ``prefix``."""
@@ -109,8 +111,7 @@ class SqliteTable:
                 _store(connection, put, row)
             return result
 
-        with failing_as(TableUnavailable):
-            return await self._database.write(add, synced=False)
+        return await self._database.write(add, synced=False, failing=TableUnavailable)
 
     def write_within(self, writes: Sequence[Write], connection: sqlite3.Connection) -> None:
         """Do ``writes``, which ``check`` has passed, within the caller's transaction."""

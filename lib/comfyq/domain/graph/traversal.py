@@ -1,13 +1,20 @@
 """Traversal of graphs, without recursion: a client may send a graph of any depth."""
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from types import NoneType
 
 from comfyq.domain.graph.graph import Graph, reference
+
+PLAIN = (str, int, float, NoneType)  # values that refer to no node
 
 
 def upstream_of(graph: Graph, node: str) -> Sequence[str]:
     """The nodes that feed ``node`` directly."""
-    sources = (reference(value) for value in graph[node]["inputs"].values())
+    sources = [
+        reference(value)
+        for value in graph[node]["inputs"].values()
+        if not isinstance(value, PLAIN)  # as most values are, of many nodes of every request
+    ]
     return [source.node for source in sources if source is not None and source.node in graph]
 
 

@@ -89,9 +89,10 @@ class Tracker:
         return replace(self, shares={**others, report.node: max(known, share)})
 
     def _fraction(self) -> float:
-        to_do = sum(cost for node, cost in self.costs.items() if node not in self.cached)
+        # Lists cost one call each; each report of each node comes here.
+        to_do = sum([cost for node, cost in self.costs.items() if node not in self.cached])
         if to_do <= 0:
             return MOST_RUNNING if len(self.done) == len(self.classes) else 0.0
-        finished = sum(self.costs[node] for node in self.done - self.cached)
-        begun = sum(self.costs[node] * share for node, share in self.shares.items())
+        finished = sum([self.costs[node] for node in self.done - self.cached])
+        begun = sum([self.costs[node] * share for node, share in self.shares.items()])
         return min((finished + begun) / to_do, MOST_RUNNING)

@@ -17,13 +17,16 @@ LOADED = ("ckpt_name", "unet_name")  # inputs that name what makes a job's model
 def family_of(graph: Graph, catalogue: NodeCatalogue | None = None) -> str:
     """Return what the loaders load that ComfyUI runs, without extensions: it runs what outputs
     need, and no other node."""
+    loaded = [
+        (node, value)
+        for node, body in graph.items()
+        for name in LOADED
+        if isinstance(value := body["inputs"].get(name), str) and value
+    ]
+    if not loaded:
+        return ANY_FAMILY
     run = reached(graph, _outputs(graph, catalogue)) or graph
-    names = {
-        _short(value)
-        for node in run
-        for name, value in graph[node]["inputs"].items()
-        if name in LOADED and isinstance(value, str) and value
-    }
+    names = {_short(value) for node, value in loaded if node in run}
     return "+".join(sorted(names))[:MAX_FAMILY_CHARS] or ANY_FAMILY
 
 

@@ -1,10 +1,10 @@
 """The HTTP API as one ASGI application: under uvicorn, under Mangum on Lambda, and in tests."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from fastapi import FastAPI
 from starlette.applications import Starlette
@@ -12,6 +12,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from comfyq.edges.api import openapi, problems
 from comfyq.edges.api.bodies import FORM_OVERHEAD_BYTES, SMALL_BODY_BYTES, RequestLimit
+from comfyq.edges.api.calling.scope import ADDRESSES, SERVICES, STREAMS
 from comfyq.edges.api.documentation import routes as documentation
 from comfyq.edges.api.links import FILES, OFFERS
 from comfyq.edges.api.observed import ObservedRequests
@@ -58,11 +59,17 @@ ServicesT = TypeVar("ServicesT", bound=AppServices)
 
 class Application(FastAPI):
     """FastAPI without what it does for each request that nothing here uses: its own telemetry, a
-    limit on bodies, and closing the files of forms."""
+    limit on bodies, and closing the files of forms.
+
+    ``given`` is put into the scope of each request.
+    """
+
+    given: Mapping[str, Any]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if self.root_path:
             scope["root_path"] = self.root_path
+        scope.update(self.given)
         await Starlette.__call__(self, scope, receive, send)
 
     def build_middleware_stack(self) -> ASGIApp:
@@ -89,8 +96,8 @@ def create_app(
         routes=[*documentation.routes, *(route for router in routers for route in router.routes)],
     )
     app.state.services = services
-    app.state.addresses = addresses
     app.state.streams = streams
+    app.given = {SERVICES: services, ADDRESSES: addresses, STREAMS: streams}
     app.add_middleware(
         RequestLimit,
         others={

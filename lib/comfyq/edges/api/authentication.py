@@ -15,12 +15,13 @@ from fastapi.routing import APIRoute, RouteContext
 from fastapi.security import SecurityScopes
 
 from comfyq.domain.caller import Caller, Scope, TenantId
+from comfyq.edges.api.calling.scope import SERVICES
 from comfyq.ports.authenticator import Authenticator, Credentials
 
 
 async def caller_of(request: Request, needed: SecurityScopes) -> Caller:
     """Return who sent the request, if it has every scope that the route needs."""
-    authenticator: Authenticator = request.app.state.services.authenticator
+    authenticator: Authenticator = request.scope[SERVICES].authenticator
     caller = await authenticator.of_client(Credentials(request.headers, request.query_params))
     for scope in needed.scopes:
         caller.require(Scope(scope))

@@ -77,7 +77,7 @@ class RequestLimit:
 
 
 def _head_bytes(scope: Scope) -> int:
-    headers = sum(len(name) + len(value) for name, value in scope["headers"])
+    headers = sum([len(name) + len(value) for name, value in scope["headers"]])
     return len(scope["path"]) + len(scope["query_string"]) + headers
 
 

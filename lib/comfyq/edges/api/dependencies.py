@@ -13,6 +13,7 @@ from typing import Annotated, Any
 from fastapi import Depends, HTTPException, Request
 from starlette.types import Scope
 
+from comfyq.edges.api.calling.scope import ADDRESSES, SERVICES, STREAMS
 from comfyq.edges.api.job_views import JobViews
 from comfyq.edges.api.links import PROGRESS, Links
 from comfyq.ports.notifier import Streams
@@ -22,18 +23,18 @@ JSON_TYPE = re.compile(r"application/([\w.-]+\+)?json\s*(;.*)?", re.IGNORECASE)
 
 async def services_of(request: Request) -> Any:
     """Return the application's services; each router's module says which of them it needs."""
-    return request.app.state.services
+    return request.scope[SERVICES]
 
 
 async def links_of(request: Request) -> Links:
-    state = request.app.state
-    base_url = (state.addresses.public_url or _base_url(request.scope)).rstrip("/")
-    ws_url = state.addresses.ws_url or base_url.replace("http", "ws", 1) + PROGRESS
+    scope = request.scope
+    base_url = (scope[ADDRESSES].public_url or _base_url(scope)).rstrip("/")
+    ws_url = scope[ADDRESSES].ws_url or base_url.replace("http", "ws", 1) + PROGRESS
     return Links(
         base_url=base_url,
         ws_url=ws_url,
-        signed=await state.services.links(),
-        streams=state.streams is not None,
+        signed=await scope[SERVICES].links(),
+        streams=scope[STREAMS] is not None,
     )
 
 
@@ -58,7 +59,7 @@ ClientLinks = Annotated[Links, Depends(links_of)]
 
 async def streams_of(request: Request) -> Streams | None:
     """Return what holds answers open that frames are posted to; None: nothing can, as on Lambda."""
-    streams: Streams | None = request.app.state.streams
+    streams: Streams | None = request.scope[STREAMS]
     return streams
 
 

@@ -10,6 +10,7 @@ from fastapi import Request
 from comfyq.domain.caller import Caller
 from comfyq.domain.errors import DomainError
 from comfyq.domain.token_bucket import WINDOW_S
+from comfyq.edges.api.calling.scope import SERVICES
 from comfyq.services.limits.rate_limit import Allowance, RateLimit
 
 
@@ -24,7 +25,7 @@ async def rate_headers(request: Request) -> Mapping[str, str]:
     caller: Caller | None = getattr(request.state, "caller", None)
     if caller is None or not getattr(request.state, "counts", False):
         return {}
-    rate_limit: RateLimit = request.app.state.services.rate_limit
+    rate_limit: RateLimit = request.scope[SERVICES].rate_limit
     try:
         return _headers(await rate_limit.standing(caller))
     except DomainError:

@@ -94,24 +94,24 @@ class Attempts:
             comfyq__worker=self._heartbeat.worker,
         )
         with span, log_context(job=held.id, attempt=held.token):
-            await self._see_through(held, slot)
+            try:
+                delayed = partial(self._heartbeat.delay, held.id, held.token)
+                raised = await self._executor.run(held, replace(slot.turn, delayed=delayed))
+                await self._judge(held, raised)
+            except (DomainError, OSError) as left:  # its lease will lapse
+                log.error("attempt_unconcluded", job=held.id, reason=str(left))
+            except Exception:
+                log.exception("attempt_crashed", job=held.id)  # a defect must not end the worker
+            finally:
+                slot.leave()
+                self._heartbeat.remove(held.id, held.token)
 
-    async def _see_through(self, held: HeldJob, slot: PromptSlot) -> None:
-        try:
-            delayed = partial(self._heartbeat.delay, held.id, held.token)
-            raised = await self._executor.run(held, replace(slot.turn, delayed=delayed))
-        except (DomainError, OSError) as left:
-            log.error("attempt_unconcluded", job=held.id, reason=str(left))  # its lease will lapse
-        except Exception:
-            log.exception("attempt_crashed", job=held.id)  # a defect must not end the worker
-        else:
-            with suppress(EngineError):
-                broken = await self._repair.judge(held, raised)
-                if broken is not None:
-                    self._break_off(broken)
-        finally:
-            slot.leave()
-            self._heartbeat.remove(held.id, held.token)
+    async def _judge(self, held: HeldJob, raised: EngineError | None) -> None:
+        """Repair ComfyUI if an attempt shows that it is broken."""
+        with suppress(EngineError):
+            broken = await self._repair.judge(held, raised)
+            if broken is not None:
+                self._break_off(broken)
 
     def _break_off(self, broken: Breakdown) -> None:
         for task, slot in list(self._running.items()):

@@ -5,7 +5,7 @@ follower polls, so a socket that is absent or stalled costs one poll at most.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 
 from comfyq.adapters.comfyui.client import ComfyClient, Sighting
@@ -13,7 +13,7 @@ from comfyq.adapters.comfyui.replies import BadReply
 from comfyq.adapters.comfyui.socket import Socket
 from comfyq.adapters.comfyui.timing import EngineTiming
 from comfyq.adapters.comfyui.tracking import history
-from comfyq.adapters.comfyui.tracking.mailbox import Mailbox
+from comfyq.adapters.comfyui.tracking.mailbox import Mailbox, Mailboxes
 from comfyq.ports.engine import (
     Delayed,
     EngineEvent,
@@ -33,13 +33,14 @@ class Follower:
         self,
         prompt_id: PromptId,
         *,
-        inbox: Mailbox,
+        mailboxes: Mailboxes,
         client: ComfyClient,
         socket: Socket,
         timing: EngineTiming,
     ) -> None:
         self._prompt_id = prompt_id
-        self._inbox = inbox
+        self._inbox: Mailbox
+        self._mailboxes = mailboxes
         self._client = client
         self._socket = socket
         self._timing = timing
@@ -54,34 +55,37 @@ class Follower:
 
     async def events(self) -> AsyncIterator[EngineEvent]:
         """Yield events until Ended; raises what `Engine.follow` raises."""
-        while True:
-            is_news = self._inbox.look_wanted or await self._inbox.wait(self._patience_s())
-            for event in self._news():
-                yield event
-            if is_news and not (self._inbox.settled or self._inbox.look_wanted):
-                continue
-            sighting = await self._look()
-            for event in self._news():
-                yield event
-            if sighting.item is not None:
-                yield history.read_results(sighting.item)
-                return
+        with self._mailboxes.inbox(self._prompt_id) as inbox:
+            self._inbox = inbox
+            while True:
+                is_news = inbox.look_wanted or await inbox.wait(self._patience_s())
+                for event in self._news():
+                    yield event
+                if is_news and not (inbox.settled or inbox.look_wanted):
+                    continue
+                sighting = await self._look()
+                for event in self._news():
+                    yield event
+                if sighting.item is not None:
+                    yield history.read_results(sighting.item)
+                    return
 
     def _patience_s(self) -> float:
         if self._unsure or not self._socket.is_open:
             return self._timing.poll_down_s
         return self._timing.settle_s if self._inbox.settling else self._timing.poll_s
 
-    def _news(self) -> Iterator[EngineEvent]:
+    def _news(self) -> Sequence[EngineEvent]:
+        news: list[EngineEvent] = []
         self._started = self._started or self._inbox.started
         foreign = 0 if self._started else self._foreign
         if foreign != self._told_foreign:
             self._told_foreign = foreign
-            yield Delayed(foreign)
+            news.append(Delayed(foreign))
         if self._started and not self._told_start:
             self._told_start = True
-            yield Started()
-        yield from self._inbox.read()
+            news.append(Started())
+        return [*news, *self._inbox.read()]
 
     async def _look(self) -> Sighting:
         """Read the prompt's state from ComfyUI; ABSENT may still be uncertain."""

@@ -39,8 +39,14 @@ async def served(request: Request, file: StoredFile, read: Read) -> Response:
     if part is not None:
         headers["Content-Range"] = f"bytes {part.start}-{part.end - 1}/{file.size}"
     status = HTTPStatus.OK if part is None else HTTPStatus.PARTIAL_CONTENT
-    body = await _begun(read(wanted.start, wanted.end))
-    return StreamingResponse(body, status, headers, media_type=served_type(file.content_type))
+    media_type = served_type(file.content_type)
+    chunks = read(wanted.start, wanted.end)
+    first = await anext(chunks, b"")  # at once, so that a missing file raises before the answer
+    if len(first) == wanted.size:  # as of most pictures: a stream costs far more
+        await anext(chunks, b"")  # which ends them
+        return Response(first, status, headers, media_type)
+    body = _joined(first, chunks)
+    return StreamingResponse(body, status, headers, media_type=media_type)
 
 
 def described(request: Request, file: StoredFile) -> Response:
@@ -82,13 +88,7 @@ def _headers(file: StoredFile) -> dict[str, str]:
     }
 
 
-async def _begun(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-    """Read the first chunk at once, so that a missing file raises before the answer begins."""
-    first = await anext(chunks, b"")
-
-    async def rest() -> AsyncIterator[bytes]:
-        yield first
-        async for chunk in chunks:
-            yield chunk
-
-    return rest()
+async def _joined(first: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield first
+    async for chunk in rest:
+        yield chunk
