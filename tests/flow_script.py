@@ -30,7 +30,9 @@ def answered(status: int = 200, body: Any = None, **headers: str) -> Answer:
     """Return an answer; ``retry_after`` is the header Retry-After."""
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     content = json.dumps({} if body is None else body).encode()
-    return Answer(status=status, reason="So it is", headers=named, content=content)
+    return Answer(
+        url="http://server", status=status, reason="So it is", headers=named, content=content
+    )
 
 
 def problem(status: int, code: str, **headers: str) -> Answer:

@@ -7,7 +7,6 @@ from pathlib import Path
 import typer
 
 from comfyq.cli.client import ApiClient, Json
-from comfyq.cli.downloading import download_outputs
 from comfyq.cli.errors import ExitCode
 from comfyq.cli.following import follow
 from comfyq.cli.printing import print_job, print_json
@@ -36,7 +35,7 @@ def see_through(client: ApiClient, job: Json, folder: Path, *, as_json: bool) ->
         typer.echo(GOES_ON.format(job["id"]), err=True)
         raise
     ended = client.job(job["id"])
-    files = [str(file) for file in download_outputs(client, ended, folder)]
+    files = [str(file) for file in client.download(ended, folder)]
     if as_json:
         print_json(ended | {"files": files})
     elif files:

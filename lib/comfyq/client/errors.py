@@ -27,7 +27,7 @@ from comfyq.client.messages import Answer
 class ComfyqError(Exception):
     """Is the ancestor of every error of the client."""
 
-    retry_after_s: float | None = None  # when a server that answered wants to be asked again
+    retry_after_s: int | None = None  # when a server that answered wants to be asked again
 
 
 class NotReached(ComfyqError):
@@ -73,7 +73,7 @@ class ApiError(ComfyqError):
     """A problem document (RFC 9457) that the server answered with."""
 
     def __init__(
-        self, status: int, problem: Mapping[str, Any], *, retry_after_s: float | None = None
+        self, status: int, problem: Mapping[str, Any], *, retry_after_s: int | None = None
     ) -> None:
         self.status = status
         self.problem = problem  # all of it

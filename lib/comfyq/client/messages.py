@@ -33,6 +33,7 @@ class Request:
 class Answer:
     """What a server said."""
 
+    url: str  # that answered
     status: int
     reason: str
     headers: Mapping[str, str]  # by names in lower case

@@ -143,5 +143,5 @@ def object_of(answer: Answer) -> Json:
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise NotReached("something answers, but it is not comfyq")
+        raise NotReached(f"{answer.url} answers, but it is not comfyq")
     return value

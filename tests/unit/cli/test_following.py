@@ -138,7 +138,8 @@ def test_a_changed_reason_to_wait_is_shown_once(api: FakeApi) -> None:
     reasons = ["a", "b", "b", None]
     waiting = [frame(2, "queued", waits_for=reason) for reason in reasons]
     api.sockets.append([*waiting, frame(3, "completed", 1)])
-    shown = [each["waits_for"] for each in follow(ApiClient(api.url), JOB) if each["seq"] == 2]
+    with closing(ApiClient(api.url)) as client:
+        shown = [each["waits_for"] for each in follow(client, JOB) if each["seq"] == 2]
     assert shown == ["a", "b", None]
 
 
@@ -155,7 +156,8 @@ def test_previews_come_between_frames_for_who_asks(api: FakeApi) -> None:
     api.answer(PATH, api.job())
     preview = {"kind": "preview", "job_id": JOB, "attempt": 1, "node": "3", "data": ""}
     api.sockets.append([frame(2), preview, frame(3, "completed", 1)])
-    shown = [each.get("kind") for each in follow(ApiClient(api.url), JOB, previews=True)]
+    with closing(ApiClient(api.url)) as client:
+        shown = [each.get("kind") for each in follow(client, JOB, previews=True)]
     assert shown == ["status", None, "preview", None]
 
 

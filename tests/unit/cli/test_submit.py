@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from blake3 import blake3
 
-from comfyq.cli.commands import uploading
 from comfyq.cli.errors import CannotStart
 from comfyq.cli.submission_words import Words
+from comfyq.client.flows import submitting
 from tests.fake_api import FakeApi, fake_api
 from tests.unit.cli.test_cli import run
 
@@ -159,7 +159,7 @@ def test_upload_prints_what_a_request_says(api: FakeApi, tmp_path: Path) -> None
 
 @pytest.fixture
 def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(uploading, "LARGE_BYTES", 3)
+    monkeypatch.setattr(submitting, "LARGE_BYTES", 3)
     file = tmp_path / "a.mp4"
     file.write_bytes(b"video")
     return file

@@ -1,6 +1,8 @@
 """The client on the real application, in this process."""
 
 import inspect
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +12,7 @@ import httpx2
 import pytest
 from blake3 import blake3
 
+from comfyq import client as client_package
 from comfyq.client import (
     AsyncBatch,
     AsyncClient,
@@ -202,3 +205,13 @@ def test_both_clients_have_the_same_methods(blocking: type, waiting: type) -> No
     assert {n: m.__doc__ and m.__doc__.split("\n")[0] for n, m in ours.items()} == {
         n: m.__doc__ and m.__doc__.split("\n")[0] for n, m in theirs.items()
     }
+
+
+def test_every_name_is_where_the_package_says_and_nothing_is_imported_before() -> None:
+    assert {each for each in client_package.__all__ if not hasattr(client_package, each)} == set()
+    assert set(client_package.__all__) == set(client_package._HOMES)
+    with pytest.raises(AttributeError, match="no attribute 'Cleint'"):
+        client_package.Cleint  # noqa: B018
+    program = "import comfyq.cli.client, sys; print('comfyq.client.models.jobs' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
+    assert ran.stdout == b"False\n"

@@ -16,7 +16,6 @@ import typer
 
 from comfyq.cli.batches.requests_file import Row
 from comfyq.cli.client import ApiClient, Json
-from comfyq.cli.downloading import download_outputs
 from comfyq.cli.errors import CannotStart
 from comfyq.cli.following import has_ended
 
@@ -108,7 +107,7 @@ def _take(client: ApiClient, item: Json, result: RowResult, folder: Path) -> Non
     result.item = item
     job = item["job"]
     if job is not None and has_ended(job) and result.fetched != job["id"]:
-        files = download_outputs(client, job, folder, name=result.name)
+        files = client.download(job, folder, name=result.name)
         result.files = [str(file) for file in files]
         result.fetched = job["id"]
 

@@ -13,7 +13,6 @@ from anyio.from_thread import start_blocking_portal
 
 from comfyq.aio.logs import log
 from comfyq.cli.client import ApiClient, Json
-from comfyq.cli.downloading import download_outputs
 from comfyq.cli.errors import ExitCode
 from comfyq.cli.following import follow
 from comfyq.cli.starting import readable_failures, settings_with
@@ -67,7 +66,7 @@ def _make_picture(client: ApiClient, request: Json, out: Path, start_s: float) -
         typer.echo(f"job {job_id} {job['status']}: {job['error']}", err=True)
         raise typer.Exit(ExitCode.JOB_FAILED)
     rendered = monotonic()
-    files = download_outputs(client, job, out)
+    files = client.download(job, out)
     phases = {
         "start": start_s,
         "queued": _between(job["created_at"], job["started_at"]),

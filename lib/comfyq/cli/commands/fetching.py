@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from comfyq.cli.client import ApiClient, Json, client_at
-from comfyq.cli.downloading import download_outputs
 from comfyq.cli.errors import CannotStart
 from comfyq.cli.options import AsJson, Url
 from comfyq.cli.printing import counts_of, print_json
@@ -42,7 +41,7 @@ def download(
 def _of_job(client: ApiClient, job: Json, folder: Path) -> list[str]:
     if job["status"] != "completed":
         raise CannotStart(f"job {job['id']} is {job['status']}; only a completed one has files")
-    return [str(file) for file in download_outputs(client, job, folder)]
+    return [str(file) for file in client.download(job, folder)]
 
 
 def _of_batch(client: ApiClient, batch: Json, folder: Path) -> list[str]:
@@ -53,6 +52,6 @@ def _of_batch(client: ApiClient, batch: Json, folder: Path) -> list[str]:
             original = item.get("original_index")
             index = item["index"] if original is None else original
             name = str(index + 1).zfill(width)
-            made = download_outputs(client, item["job"], folder, name=name)
+            made = client.download(item["job"], folder, name=name)
             files += [str(file) for file in made]
     return files

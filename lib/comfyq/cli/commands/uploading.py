@@ -1,22 +1,18 @@
 """Files of this machine for jobs elsewhere."""
 
-import mimetypes
 import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from blake3 import blake3
 
 from comfyq.cli.client import ApiClient, Json, client_at
 from comfyq.cli.errors import CannotStart
 from comfyq.cli.options import AsJson, Url
 from comfyq.cli.printing import print_json
 
-LARGE_BYTES = 4_000_000  # a Lambda takes 6 MB, and API Gateway makes a third more of them
 ELSEWHERE = ("http://", "https://", "data:", "asset:")
 URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
-CHUNK_BYTES = 1024 * 1024
 
 
 def upload(
@@ -50,28 +46,4 @@ def stored(client: ApiClient, file: Path) -> Json:
     """Store a file; a large one by a signed link, which may lead past the API."""
     if not file.is_file():
         raise CannotStart(f"{file}: there is no such file")
-    content_type = mimetypes.guess_type(file.name)[0] or "application/octet-stream"
-    if file.stat().st_size > LARGE_BYTES:
-        return _announced(client, file, content_type)
-    return client.store(file, content_type=content_type)
-
-
-def _announced(client: ApiClient, file: Path, content_type: str) -> Json:
-    offer = client.offer_upload(
-        {
-            "name": file.name,
-            "content_type": content_type,
-            "size_bytes": file.stat().st_size,
-            "blake3": _digest(file),
-        }
-    )
-    client.send(offer, file)
-    return client.complete_upload(offer["id"])
-
-
-def _digest(file: Path) -> str:
-    hasher = blake3()
-    with file.open("rb") as content:
-        while chunk := content.read(CHUNK_BYTES):
-            hasher.update(chunk)
-    return hasher.hexdigest()
+    return client.store(file)

@@ -53,6 +53,8 @@ class Server:
     def arguments(self, request: Request, read_s: float, key: str | None) -> dict[str, Any]:
         """Return the arguments of a request of httpx2, but for a body that is a file."""
         headers = {"User-Agent": f"comfyq/{__version__}", **request.headers}
+        for name in [each for each in headers if each.lower() == "content-length"]:
+            del headers[name]  # it is that of the body, and stands once
         if key is not None and not request.is_link:
             headers["Authorization"] = f"Bearer {key}"
         arguments: dict[str, Any] = {
@@ -75,6 +77,7 @@ class Server:
 def answer_of(response: httpx2.Response, *, content: bytes = b"") -> Answer:
     headers: Mapping[str, str] = dict(response.headers.items())
     return Answer(
+        url=str(response.url),
         status=response.status_code,
         reason=response.reason_phrase,
         headers=headers,

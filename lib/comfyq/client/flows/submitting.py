@@ -11,6 +11,7 @@ from blake3 import blake3
 
 from comfyq.client import calls
 from comfyq.client.effects import Flow, work
+from comfyq.client.errors import ApiError, NotReached
 from comfyq.client.messages import Json, Request
 from comfyq.client.sender import Deadline, Sender
 
@@ -47,8 +48,8 @@ def stored(
     sender: Sender,
     content: Path | bytes,
     *,
-    filename: str | None,
-    content_type: str | None,
+    filename: str | None = None,
+    content_type: str | None = None,
     deadline: Deadline,
 ) -> Flow[Json]:
     """Store a file; a large one by a signed link, which may lead past the API."""
@@ -68,7 +69,10 @@ def stored(
     put = Request(
         method=offer["method"], target=offer["url"], headers=offer["headers"], content=content
     )
-    yield from sender.answer(put, deadline)
+    try:
+        yield from sender.answer(put, deadline)
+    except ApiError as refused:
+        raise NotReached(f"the storage did not take {name}: HTTP {refused.status}") from refused
     return (yield from sender.json(calls.complete_upload(offer["id"]), deadline))
 
 
@@ -112,8 +116,6 @@ class _Files:
 
     def _source(self, path: Path) -> Flow[str]:
         if path not in self.sources:
-            asset = yield from stored(
-                self.sender, path, filename=None, content_type=None, deadline=self.deadline
-            )
+            asset = yield from stored(self.sender, path, deadline=self.deadline)
             self.sources[path] = str(asset["source"])
         return self.sources[path]
