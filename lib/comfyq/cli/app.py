@@ -6,15 +6,15 @@ from typing import Annotated
 import typer
 
 from comfyq import __version__
+from comfyq.cli.completion import profile_names
 from comfyq.cli.group import Commands
-from comfyq.cli.profiles.servers import DEFAULT_URL, Named, Servers
+from comfyq.cli.profiles.servers import DEFAULT_URL, servers_of
 
 app = typer.Typer(
     name="comfyq",
     cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    add_completion=False,
     rich_markup_mode="rich",
 )
 
@@ -46,7 +46,10 @@ ApiKey = Annotated[
 Profile = Annotated[
     str | None,
     typer.Option(
-        envvar="COMFYQ_PROFILE", metavar="NAME", help="Ask the server of `comfyq profiles add`."
+        envvar="COMFYQ_PROFILE",
+        metavar="NAME",
+        help="Ask the server of `comfyq profiles add`.",
+        autocompletion=profile_names,
     ),
 ]
 ConfigHome = Annotated[Path | None, typer.Option(envvar="XDG_CONFIG_HOME", hidden=True)]
@@ -68,13 +71,4 @@ def comfyq(
     3 no server was reached; 4 this machine's clock is wrong.
     """
 
-    def named(name: str, value: str | None) -> Named:
-        source = ctx.get_parameter_source(name)
-        return Named(value, by_option=source is not None and source.name == "COMMANDLINE")
-
-    ctx.obj = Servers(
-        url=named("url", url),
-        api_key=named("api_key", api_key),
-        profile=named("profile", profile),
-        config_home=config_home,
-    )
+    ctx.obj = servers_of(ctx)

@@ -70,6 +70,12 @@ ENTRIES = (
         ASKING,
     ),
     CommandEntry(
+        "workers",
+        "workers:listing",
+        "List live workers: what they run on, which jobs they hold, why they take none.",
+        ASKING,
+    ),
+    CommandEntry(
         "quota",
         "tenancy.tenants:quota",
         "Show what you may use, and what you have used of it.",

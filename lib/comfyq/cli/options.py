@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from comfyq.cli.completion import job_ids
 from comfyq.cli.profiles.servers import DEFAULT_URL
 from comfyq.domain.job.model import HIGHEST_PRIORITY, LOWEST_PRIORITY, NORMAL_PRIORITY
 
@@ -24,7 +25,7 @@ Priority = Annotated[
     ),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else.")]
-JobId = Annotated[str, typer.Argument(metavar="ID", help="The job's id.")]
+JobId = Annotated[str, typer.Argument(metavar="ID", help="The job's id.", autocompletion=job_ids)]
 DataDir = Annotated[
     Path | None,
     typer.Option(help="Where jobs and files are kept.  \\[env: COMFYQ_DATA_DIR; default: .comfyq]"),

@@ -154,6 +154,27 @@ def print_health(health: Json) -> None:
     _console().print(table)
 
 
+def print_workers(workers: Sequence[Json]) -> None:
+    """Print workers as administrators see them."""
+    columns = ("worker", "host", "ComfyUI", "devices", "models", "jobs")
+    is_faulty = any(worker["faults"] or worker["draining"] for worker in workers)
+    table = _table(*columns, *(("takes none",) if is_faulty else ()))
+    for worker in workers:
+        simulated = " (simulated)" if worker["simulated"] else ""
+        draining = ["draining"] if worker["draining"] else []
+        _add_row(
+            table,
+            worker["id"],
+            worker["host"],
+            f"{worker['comfyui_version'] or '-'}{simulated}",
+            ", ".join(worker["devices"]),
+            worker["family"] or "",
+            ", ".join(f"{job['id']} {job['progress']:.0%}" for job in worker["jobs"]),
+            *(("; ".join([*worker["faults"], *draining]),) if is_faulty else ()),
+        )
+    _console().print(table)
+
+
 def _broken(workflows: Sequence[str] | None) -> str | None:
     """Name the workflows that are not served; an older server does not."""
     if not workflows:

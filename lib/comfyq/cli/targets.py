@@ -6,9 +6,15 @@ from typing import Annotated, TypeVar
 import typer
 
 from comfyq.cli.client import ApiClient
+from comfyq.cli.completion import job_or_batch_ids
 from comfyq.cli.errors import CannotStart, Refused
 
-JobOrBatchId = Annotated[str, typer.Argument(metavar="ID", help="The id of a job or of a batch.")]
+JobOrBatchId = Annotated[
+    str,
+    typer.Argument(
+        metavar="ID", help="The id of a job or of a batch.", autocompletion=job_or_batch_ids
+    ),
+]
 
 FoundT = TypeVar("FoundT")
 

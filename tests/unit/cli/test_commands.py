@@ -12,7 +12,7 @@ from comfyq.cli.command_table import ENTRIES, GROUPS
 from comfyq.cli.errors import CannotStart
 from comfyq.cli.lazy import CommandEntry, LazyCommand
 
-HEAVY = {"aiohttp", "boto3", "fastapi", "rich.progress", "urllib3", "websocket"}
+HEAVY = {"aiohttp", "boto3", "fastapi", "rich.progress", "httpx2", "urllib3", "websocket"}
 RUN = """
 import sys
 from comfyq.cli.app import app
@@ -52,6 +52,16 @@ def test_a_command_imports_its_own_module_alone() -> None:
 def test_the_table_says_what_the_command_says(entry: CommandEntry) -> None:
     command = LazyCommand(entry).load()
     assert command.help.split("\n\n")[0] == entry.help
+
+
+def test_every_command_may_speak_json() -> None:
+    """A demonstration is for people alone."""
+    mute = [
+        entry.name
+        for entry in ENTRIES
+        if not any("--json" in each.opts for each in LazyCommand(entry).load().params)
+    ]
+    assert mute == ["demo"]
 
 
 def test_every_command_of_a_group_has_its_group() -> None:

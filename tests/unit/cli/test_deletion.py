@@ -1,5 +1,6 @@
 """Commands that delete and open jobs."""
 
+import json
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -31,6 +32,26 @@ def test_a_job_is_deleted(api: FakeApi) -> None:
     assert [(method, path) for method, path, *_ in api.requests] == [
         ("DELETE", f"{PATH}?purge=true")
     ]
+
+
+def test_programs_read_what_was_deleted_and_where_a_picture_is(api: FakeApi) -> None:
+    missing = {"code": "job-not-found", "detail": "there is no job"}
+    api.answer("/generate/batch-1", missing, status=404)
+    items = [{"index": 0, "job": api.job(status="completed"), "error": None}]
+    nothing = [{"index": 0, "job": None, "error": None}]
+    api.answer("/generate/batch/batch-1", {}, *({"items": each} for each in (items, nothing)))
+    picture = api.output(b"", blake3="")
+    api.answer(PATH, *[api.job(status="completed", outputs=[picture])] * 3)
+    deleted = run(api, "delete", JOB, "batch-1", "--json").stdout.splitlines()
+    assert [json.loads(line) for line in deleted] == [
+        {"job": JOB, "deleted_jobs": 1},
+        {"batch": "batch-1", "deleted_jobs": 1},
+    ]
+    assert json.loads(run(api, "open", JOB, "--json").stdout) == {
+        "job": JOB,
+        "index": 0,
+        "place": picture["url"],
+    }
 
 
 def test_a_running_job_is_deleted_when_its_worker_has_stopped_it(api: FakeApi) -> None:

@@ -1,31 +1,64 @@
 """``comfyq delete``: jobs and their files."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
 
 import typer
 
 from comfyq.cli.client import ApiClient, client_at
+from comfyq.cli.completion import job_or_batch_ids
 from comfyq.cli.errors import Refused
 from comfyq.cli.following import follow
-from comfyq.cli.options import Url
+from comfyq.cli.options import AsJson, Url
+from comfyq.cli.printing import print_json
 from comfyq.cli.targets import job_or_batch
 
-Ids = Annotated[list[str], typer.Argument(metavar="ID...", help="Ids of jobs or batches.")]
+Ids = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="ID...", help="Ids of jobs or batches.", autocompletion=job_or_batch_ids
+    ),
+]
 
 
-def delete(ctx: typer.Context, target_ids: Ids, url: Url = None) -> None:
+def delete(ctx: typer.Context, target_ids: Ids, url: Url = None, as_json: AsJson = False) -> None:
     """Delete jobs, or a batch of them, with their files. What has not ended is canceled first."""
     client = client_at(ctx, url)
-    reused = [target_id for target_id in target_ids if not _deleted(client, target_id)]
+    say = _say_json if as_json else _say
+    reused = [target_id for target_id in target_ids if not _deleted(client, target_id, say)]
     for target_id in reused:  # those that have their files may be gone now
-        typer.echo(_delete(client, target_id))
+        say(_delete(client, target_id))
 
 
-def _deleted(client: ApiClient, target_id: str) -> bool:
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """What was deleted, and of a batch how many jobs of it."""
+
+    id: str
+    jobs: int | None = None
+
+
+def _say_json(deleted: Deleted) -> None:
+    """Print one object a line: what comes later may fail."""
+    kind = {"job": deleted.id} if deleted.jobs is None else {"batch": deleted.id}
+    print_json(kind | {"deleted_jobs": 1 if deleted.jobs is None else deleted.jobs})
+
+
+def _say(deleted: Deleted) -> None:
+    count = deleted.jobs
+    if count is None:
+        typer.echo(f"deleted {deleted.id}")
+        return
+    done = f"deleted {count} {'job' if count == 1 else 'jobs'} of" if count else "no job is left of"
+    typer.echo(f"{done} batch {deleted.id}; `comfyq list --batches` shows it until it expires")
+
+
+def _deleted(client: ApiClient, target_id: str, say: Callable[[Deleted], None]) -> bool:
     """Delete a job or batch; return False if other jobs have files of it."""
     try:
-        typer.echo(_delete(client, target_id))
+        say(_delete(client, target_id))
     except Refused as refused:
         if refused.problem.get("code") != "job-reused":
             raise
@@ -33,12 +66,11 @@ def _deleted(client: ApiClient, target_id: str) -> bool:
     return True
 
 
-def _delete(client: ApiClient, target_id: str) -> str:
-    """Delete a job or batch, and say so."""
+def _delete(client: ApiClient, target_id: str) -> Deleted:
     return job_or_batch(target_id, partial(_job, client), partial(_batch, client))[0]
 
 
-def _job(client: ApiClient, job_id: str) -> str:
+def _job(client: ApiClient, job_id: str) -> Deleted:
     try:
         client.purge(job_id)
     except Refused as refused:
@@ -47,10 +79,10 @@ def _job(client: ApiClient, job_id: str) -> str:
         for _ in follow(client, job_id):
             continue  # until its worker has stopped it
         client.purge(job_id)
-    return f"deleted {job_id}"
+    return Deleted(job_id)
 
 
-def _batch(client: ApiClient, batch_id: str) -> str:
+def _batch(client: ApiClient, batch_id: str) -> Deleted:
     """Delete every job of a batch and those that tried them again; the batch stays listed without
     them until it expires."""
     client.cancel_batch(batch_id)  # all at once: one after another, each would have begun
@@ -61,9 +93,7 @@ def _batch(client: ApiClient, batch_id: str) -> str:
         for job_id in reused:
             _job(client, job_id)
         deleted.update(job_ids)
-    count = len(deleted)
-    done = f"deleted {count} {'job' if count == 1 else 'jobs'} of" if count else "no job is left of"
-    return f"{done} batch {batch_id}; `comfyq list --batches` shows it until it expires"
+    return Deleted(batch_id, len(deleted))
 
 
 def _jobs_of(client: ApiClient, batch_id: str) -> list[str]:

@@ -6,6 +6,7 @@ import typer
 
 from comfyq.cli.batches.printing import print_unsuccessful
 from comfyq.cli.client import ApiClient, client_at
+from comfyq.cli.completion import batch_ids, workflow_names
 from comfyq.cli.errors import CannotStart, ExitCode
 from comfyq.cli.options import AsJson, JobId, Url
 from comfyq.cli.outcome import exit_as
@@ -24,6 +25,13 @@ from comfyq.cli.values.spans import time_of
 Status = Literal["queued", "running", "completed", "failed", "canceled"]
 OnlyLabels = Annotated[
     list[str] | None, typer.Option(metavar="NAME=VALUE", help="Only jobs with it; repeatable.")
+]
+OnlyWorkflow = Annotated[
+    str | None, typer.Option(help="Only jobs of it.", autocompletion=workflow_names)
+]
+OnlyBatch = Annotated[
+    str | None,
+    typer.Option(metavar="ID", help="Only this batch's jobs.", autocompletion=batch_ids),
 ]
 Since = Annotated[
     str | None, typer.Option(metavar="TIME", help="2d, 12h or 30m ago, or 2026-11-27T10:00Z.")
@@ -77,8 +85,8 @@ def listing(
     ctx: typer.Context,
     limit: Annotated[int, typer.Option(min=1, max=100)] = 20,
     status: Annotated[Status | None, typer.Option(help="Only those.")] = None,
-    workflow: Annotated[str | None, typer.Option(help="Only jobs of it.")] = None,
-    batch: Annotated[str | None, typer.Option(metavar="ID", help="Only this batch's jobs.")] = None,
+    workflow: OnlyWorkflow = None,
+    batch: OnlyBatch = None,
     label: OnlyLabels = None,
     since: Since = None,
     until: Until = None,

@@ -10,7 +10,8 @@ from comfyq.bootstrap.machine.data_check import has_data
 from comfyq.bootstrap.machine.output_folders import linked_file
 from comfyq.cli.client import ApiClient, Json, client_at
 from comfyq.cli.errors import CannotStart
-from comfyq.cli.options import DataDir, Url
+from comfyq.cli.options import AsJson, DataDir, Url
+from comfyq.cli.printing import print_json
 from comfyq.cli.starting import settings_with
 from comfyq.cli.targets import JobOrBatchId, job_or_batch
 
@@ -20,10 +21,14 @@ def open_(
     target_id: JobOrBatchId,
     index: Annotated[int, typer.Option(min=0, help="Which of its outputs.")] = 0,
     print_only: Annotated[
-        bool, typer.Option("--print", help="Only print where it is; so it is without a terminal.")
+        bool,
+        typer.Option(
+            "--print", help="Only print where it is, as it is without a terminal or with --json."
+        ),
     ] = False,
     data_dir: DataDir = None,
     url: Url = None,
+    as_json: AsJson = False,
 ) -> None:
     """Open a job's picture, or the first of a batch, and print where it is.
 
@@ -39,8 +44,11 @@ def open_(
     job = job_or_batch(target_id, client.job, partial(_first, client))[0]
     file = linked_file(settings, job, index)
     place = _url(client, job, index) if file is None else str(file)
-    typer.echo(place)
-    if not print_only and sys.stdout.isatty() and typer.launch(place):
+    if as_json:
+        print_json({"job": job["id"], "index": index, "place": place})
+    else:
+        typer.echo(place)
+    if not print_only and not as_json and sys.stdout.isatty() and typer.launch(place):
         typer.echo("no program to open it with was found", err=True)
 
 

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from comfyq.cli.completion import profile_names
 from comfyq.cli.errors import CannotStart
 from comfyq.cli.options import AsJson
 from comfyq.cli.printing import print_json
@@ -22,6 +23,10 @@ from comfyq.cli.profiles.profile_file import (
 from comfyq.cli.profiles.servers import Servers
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The profile's name.")]
+KnownName = Annotated[
+    str,
+    typer.Argument(metavar="NAME", help="The profile's name.", autocompletion=profile_names),
+]
 
 
 def add(
@@ -40,6 +45,7 @@ def add(
             metavar="CMD", help="Prints a token whenever one is needed; no shell runs it."
         ),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Add a profile, or replace it. The first one is used from then on."""
     if api_key is not None and token_command is not None:
@@ -50,7 +56,10 @@ def add(
         token_command=token_command,
     )
     added = _changed(ctx, lambda profiles: profiles.with_profile(checked_name(name), profile))
-    typer.echo(f"added {_described(name, added)}")
+    if as_json:
+        print_json(_shown(name, added))
+    else:
+        typer.echo(f"added {_described(name, added)}")
 
 
 def listing(ctx: typer.Context, as_json: AsJson = False) -> None:
@@ -65,15 +74,22 @@ def listing(ctx: typer.Context, as_json: AsJson = False) -> None:
         typer.echo("no profiles; `comfyq profiles add NAME --url URL` makes one", err=True)
 
 
-def use(ctx: typer.Context, name: Name) -> None:
+def use(ctx: typer.Context, name: KnownName, as_json: AsJson = False) -> None:
     """Use a profile wherever no option or variable names another server."""
-    typer.echo(_described(name, _changed(ctx, lambda profiles: profiles.using(name))))
+    changed = _changed(ctx, lambda profiles: profiles.using(name))
+    if as_json:
+        print_json(_shown(name, changed))
+    else:
+        typer.echo(_described(name, changed))
 
 
-def remove(ctx: typer.Context, name: Name) -> None:
+def remove(ctx: typer.Context, name: KnownName, as_json: AsJson = False) -> None:
     """Remove a profile; its key stays valid until it is revoked."""
     _changed(ctx, lambda profiles: profiles.without(name))
-    typer.echo(f"removed {name}")
+    if as_json:
+        print_json({"name": name, "removed": True})
+    else:
+        typer.echo(f"removed {name}")
 
 
 def _changed(ctx: typer.Context, change: Callable[[Profiles], Profiles]) -> Profiles:

@@ -11,7 +11,8 @@ from typer.core import TyperCommand
 
 from comfyq.cli.client import ApiClient, Json, client_at
 from comfyq.cli.commands.uploading import source_of
-from comfyq.cli.errors import CannotStart, Refused
+from comfyq.cli.completion import PATIENCE_S, server_of, workflow_names
+from comfyq.cli.errors import CannotStart, CommandError, Refused
 from comfyq.cli.graph_file import (
     GRAPH_INSTEAD,
     GRAPH_OPTIONS,
@@ -41,7 +42,9 @@ def submit(
     workflow: Annotated[
         str,
         typer.Argument(
-            metavar="WORKFLOW", help="Its name; or a prompt of several words, for flux-dev."
+            metavar="WORKFLOW",
+            help="Its name; or a prompt of several words, for flux-dev.",
+            autocompletion=workflow_names,
         ),
     ],
     graph: GRAPH_INSTEAD = None,
@@ -84,19 +87,30 @@ class SubmitCommand(TyperCommand):
     ) -> Any:
         if any(word.partition("=")[0] == "--graph" for word in args):
             return _graph_command().make_context(info_name, args, parent=parent, **extra)
-        words = Words(args)
-        if words.workflow is None and words.prompt is None:
+        try:
+            words = Words(args)
+            if words.workflow is None and words.prompt is None:
+                return super().make_context(info_name, args, parent=parent, **extra)
+            name = words.workflow or DEFAULT_WORKFLOW
+            workflow = _fetched(server_of(parent, words.url), name, timeout_s=_timeout_s(extra))
+        except CommandError:
+            if not extra.get("resilient_parsing"):
+                raise
             return super().make_context(info_name, args, parent=parent, **extra)
-        name = words.workflow or DEFAULT_WORKFLOW
-        command = _command_of(_fetched(parent.obj.at(words.url), name), named=words.workflow)
+        command = _command_of(workflow, named=words.workflow)
         return command.make_context(f"{info_name} {name}", words.rest, parent=parent, **extra)
+
+
+def _timeout_s(extra: Mapping[str, Any]) -> float | None:
+    """Return for how long a server is waited for: a moment if TAB was pressed."""
+    return PATIENCE_S if extra.get("resilient_parsing") else None
 
 
 command = command_of(submit, cls=SubmitCommand)
 
 
-def _fetched(server: Server, name: str) -> Json:
-    client = ApiClient(server.url, credential=server.credential)
+def _fetched(server: Server, name: str, *, timeout_s: float | None = None) -> Json:
+    client = ApiClient(server.url, credential=server.credential, timeout_s=timeout_s)
     try:
         return client.workflow(name)
     except Refused as refused:

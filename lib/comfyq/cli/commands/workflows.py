@@ -7,9 +7,11 @@ from typing import Annotated
 import typer
 
 from comfyq.bootstrap import authoring
-from comfyq.bootstrap.authoring import Checked
+from comfyq.bootstrap.authoring import Checked, Imported
 from comfyq.bootstrap.graph_files import CannotImport
 from comfyq.cli.errors import CannotStart, ExitCode, NotReached
+from comfyq.cli.options import AsJson
+from comfyq.cli.printing import print_json
 from comfyq.cli.starting import base_url, settings_with
 from comfyq.config import PACKAGE
 from comfyq.domain.graph.node_catalogue import NodeCatalogue
@@ -42,14 +44,18 @@ def check(
     ] = None,
     object_info: ObjectInfo = None,
     comfyui: ComfyUrl = None,
+    as_json: AsJson = False,
 ) -> None:
     """Check workflows: manifest, graph, sample; with a catalogue also whether they would run."""
     try:
         workflows = authoring.check(folder or _configured(), _catalogue(object_info, comfyui))
     except CannotImport as wrong:
         raise CannotStart(str(wrong)) from None
-    for checked in workflows:
-        _report(checked)
+    if as_json:
+        print_json({"workflows": [_shown(checked) for checked in workflows]})
+    else:
+        for checked in workflows:
+            _report(checked)
     if any(checked.problems for checked in workflows):
         raise typer.Exit(ExitCode.WRONG_USAGE)
 
@@ -68,6 +74,7 @@ def import_(
     ] = None,
     object_info: ObjectInfo = None,
     comfyui: ComfyUrl = None,
+    as_json: AsJson = False,
 ) -> None:
     """Make a workflow of a graph; its manifest is a proposal for you to edit.
 
@@ -84,20 +91,42 @@ def import_(
         )
     except CannotImport as wrong:
         raise CannotStart(str(wrong)) from None
+    if as_json:
+        print_json(_shown(made) | _proposed(made.proposal) | {"assumed": list(made.assumed)})
+    else:
+        _tell(made)
+    if made.problems:
+        raise typer.Exit(ExitCode.WRONG_USAGE)
+
+
+def _shown(checked: Checked) -> dict[str, object]:
+    return {"folder": str(checked.folder), "problems": list(map(str, checked.problems))}
+
+
+def _tell(made: Imported) -> None:
+    """Print what was made, and what its author should look at."""
     _report(made)
     for each in made.assumed:
         typer.echo(f"warning: {each}", err=True)
     _list(made.proposal)
-    if made.problems:
-        raise typer.Exit(ExitCode.WRONG_USAGE)
-    manifest = made.folder / "manifest.toml"
-    typer.echo(f"Edit {manifest}; a server of that folder takes it without a restart.")
+    if not made.problems:
+        manifest = made.folder / "manifest.toml"
+        typer.echo(f"Edit {manifest}; a server of that folder takes it without a restart.")
 
 
 def _report(checked: Checked) -> None:
     typer.echo(f"{'broken' if checked.problems else 'ok':8}{checked.folder}")
     for problem in checked.problems:
         typer.echo(f"        {problem}")
+
+
+def _proposed(proposal: Proposal) -> dict[str, object]:
+    return {
+        "parameters": dict(proposal.parameters),
+        "outputs": list(proposal.manifest["outputs"]),
+        "not_bound": list(map(str, proposal.not_bound)),
+        "missing": list(map(str, proposal.missing)),
+    }
 
 
 def _list(proposal: Proposal) -> None:

@@ -6,6 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import typer
+
 if TYPE_CHECKING:
     from comfyq.cli.profiles.profile_file import Profile
 
@@ -89,6 +91,22 @@ class Servers:
         profiles = read_profiles(self.file)
         name = self.profile.value or profiles.used
         return None if name is None else profiles.get(name)
+
+
+def servers_of(root: typer.Context) -> Servers:
+    """Return the servers that the options and variables of ``comfyq`` itself name."""
+
+    def named(name: str) -> Named:
+        source = root.get_parameter_source(name)
+        by_option = source is not None and source.name == "COMMANDLINE"
+        return Named(root.params.get(name), by_option=by_option)
+
+    return Servers(
+        url=named("url"),
+        api_key=named("api_key"),
+        profile=named("profile"),
+        config_home=root.params.get("config_home"),
+    )
 
 
 def _is_same(url: str, other: str) -> bool:
