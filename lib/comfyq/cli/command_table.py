@@ -135,13 +135,15 @@ ENTRIES = (
         "Start everything on free ports, make one simulated picture, and stop everything.",
         hidden=True,
     ),
-    CommandEntry("keys create", "keys:create", "Make an API key, and print it this once."),
+    CommandEntry("keys create", "tenancy.keys:create", "Make an API key, and print it this once."),
     CommandEntry(
-        "keys list", "keys:listing", "List API keys, the oldest first; expired ones for 30 days."
+        "keys list",
+        "tenancy.keys:listing",
+        "List API keys, the oldest first; expired ones for 30 days.",
     ),
     CommandEntry(
         "keys revoke",
-        "keys:revoke",
+        "tenancy.keys:revoke",
         "Revoke an API key: it lets nobody in any more, and its sockets end.",
     ),
     CommandEntry(

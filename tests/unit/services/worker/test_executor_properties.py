@@ -270,6 +270,6 @@ def test_the_faults_reach_the_whole_of_a_job() -> None:
     """The properties above would prove little if they stopped before the end."""
     outcome = asyncio.run(story([], successor="w1", same_comfyui=True))
     assert len(outcome.calls) < CALLS
-    assert {"table.write", "queue.receive", "queue.ack", "assets.put", "notifier.post"} <= set(
+    assert {"table.write", "queue.receive", "queue.ack", "assets.put", "notifier.post_all"} <= set(
         outcome.calls
     )
