@@ -1,12 +1,13 @@
 """Forms that take files, masks and LoRAs."""
 
+from base64 import b64encode
 from collections.abc import Iterator
 from io import BytesIO
 
 import pytest
 import urllib3
 from PIL import Image
-from playwright.sync_api import Browser, FilePayload, expect
+from playwright.sync_api import Browser, FilePayload, Locator, expect
 
 from tests.e2e.page.visit import WAIT_MS, Visit
 from tests.processes import Process, Processes
@@ -39,6 +40,20 @@ def picture() -> FilePayload:
     return {"name": "grey.png", "mimeType": "image/png", "buffer": buffer.getvalue()}
 
 
+def drop(visit: Visit, place: Locator) -> None:
+    """Drop the picture somewhere, as from a window of files."""
+    handle = visit.page.evaluate_handle(
+        """([name, type, text]) => {
+          const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+          const dropped = new DataTransfer();
+          dropped.items.add(new File([bytes], name, {type}));
+          return dropped;
+        }""",
+        [picture()["name"], picture()["mimeType"], b64encode(picture()["buffer"]).decode()],
+    )
+    place.dispatch_event("drop", {"dataTransfer": handle})
+
+
 def parameters(up: Process, workflow: str) -> dict[str, object]:
     """Those of the newest job of a workflow."""
     [newest, *_] = urllib3.request("GET", f"{up.url}/generate?workflow={workflow}").json()["jobs"]
@@ -52,7 +67,7 @@ def test_a_mask_is_painted_over_a_picture(visit: Visit, up: Process) -> None:
     page = visit.page
     image, mask = page.locator(".kind-image"), page.locator(".kind-mask")
     expect(mask.get_by_role("button", name="Paint")).to_be_disabled(timeout=WAIT_MS)
-    image.locator("input[type=file]").set_input_files([picture()])
+    drop(visit, image.locator(".drop"))
     expect(image.get_by_role("img", name="grey.png")).to_be_visible(timeout=WAIT_MS)
     mask.get_by_role("button", name="Paint").click()
     canvas = page.get_by_role("dialog").locator("canvas")

@@ -12,6 +12,7 @@ from tests.processes import Process, Processes
 
 pytestmark = pytest.mark.browser
 
+STEADY = 0.1  # https://web.dev/articles/cls: what nobody minds
 TINY = {"prompt": "a red fox in the snow", "width": 256, "height": 256}
 
 
@@ -58,11 +59,30 @@ def test_a_picture_from_the_form_to_the_gallery(visit: Visit, up: Process) -> No
     page.evaluate("scrollTo(0, document.querySelector('.form-panel').scrollTop = 0)")
     visit.see("running")
     first = visit.until_made()
+    assert visit.shifts < STEADY
     page.get_by_role("button", name="Again, new seed").click()
     visit.until_made(not_src=first)
     seeds = {each["seed"] for each in jobs(up, "&workflow=sd15")}
     assert len(seeds) == 2
     visit.see("made")
+
+
+def test_by_the_keyboard_alone(visit: Visit) -> None:
+    visit.open("create/sd15")
+    page = visit.page
+    expect(page.locator("form.form")).to_be_visible(timeout=WAIT_MS)
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#main")).to_be_focused()
+    before = visit.until_made()
+    for _ in range(12):
+        if page.evaluate("document.activeElement.name") == "prompt":
+            break
+        page.keyboard.press("Tab")
+    page.keyboard.type("a mill")
+    page.keyboard.press("Control+Enter")
+    visit.until_made(not_src=before)
 
 
 def test_a_job_is_canceled_from_the_queue(visit: Visit, up: Process) -> None:

@@ -20,10 +20,18 @@ IN_DOCS = ("running", "batch", "compare", "dark-create", "phone-made")
 CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 WAIT_MS = 60_000  # two cores may be shared with other tests
 QUALITY = 80  # of pictures in the documentation
+MADE = "img[src*='/outputs/']"
 SERIOUS = {"serious", "critical"}
 NETWORK = re.compile(r"Failed to load resource|WebSocket connection to|net::ERR_")
 DESKTOP = {"width": 1280, "height": 860}
 PHONE = {"width": 390, "height": 844}
+
+SHIFTS = """
+window.shifts = 0;
+new PerformanceObserver((list) => {
+  for (const each of list.getEntries()) if (!each.hadRecentInput) window.shifts += each.value;
+}).observe({type: "layout-shift", buffered: true});
+"""
 
 
 @contextmanager
@@ -50,8 +58,10 @@ class Visit:
         self.url = url
         self.context = browser.new_context(viewport=size, **touch, **options)  # type: ignore[arg-type]
         self.context.set_default_timeout(WAIT_MS)
+        self.context.add_init_script(SHIFTS)
         self.page: Page = self.context.new_page()
         self.errors: list[str] = []
+        self._before = ""  # the picture that was shown when the form was sent
         self.page.on("console", self._note)
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
 
@@ -74,6 +84,10 @@ class Visit:
             field.fill(str(value))
 
     def generate(self) -> None:
+        """Send the form; what is shown before does not count as made by it."""
+        expect(self.stage.locator(".loading")).to_have_count(0, timeout=WAIT_MS)
+        shown = self.stage.locator(MADE)
+        self._before = (shown.get_attribute("src") or "") if shown.count() else ""
         self.page.get_by_role("button", name=re.compile("^Generate")).click()
 
     @property
@@ -82,9 +96,7 @@ class Visit:
 
     def until_made(self, *, not_src: str = "") -> str:
         """Wait for the newest job's picture on the first page; its address."""
-        picture = self.stage.locator("img[src*='/outputs/']")
-        if not_src:
-            picture = self.stage.locator(f"img[src*='/outputs/']:not([src='{not_src}'])")
+        picture = self.stage.locator(f"{MADE}:not([src='{not_src or self._before}'])")
         expect(picture).to_be_visible(timeout=WAIT_MS)
         return picture.get_attribute("src") or ""
 
@@ -99,6 +111,12 @@ class Visit:
         assert not faults(self.page), name
         wide = self.page.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert wide <= 0, f"{name}: {wide} px stand out of the window"
+
+    @property
+    def shifts(self) -> float:
+        """How much of the window has moved by itself since it was opened."""
+        moved: float = self.page.evaluate("window.shifts")
+        return moved
 
     def own_errors(self) -> list[str]:
         """The errors that are not of requests that the test let fail."""
