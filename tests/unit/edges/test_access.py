@@ -122,7 +122,7 @@ ROUTES = {
     f"GET {JOBS}/{{job_id}}/workflow": Route(Scope.READ, 200, NOT_FOUND),
     f"GET {JOBS}/{{job_id}}/events": Route(Scope.READ, NOT_SERVED, NOT_FOUND),
     f"POST {JOBS}/{{job_id}}/cancel": Route(Scope.CANCEL, 200, NOT_FOUND),
-    f"POST {ASSETS}": Route(Scope.SUBMIT, 400, request=BODY),  # which is no form
+    f"POST {ASSETS}": Route(Scope.SUBMIT, 422, request=BODY),  # which is no form
     f"POST {ASSETS}/from-hash": Route(Scope.SUBMIT, NOT_FOUND, request={"json": COMFY_HASH}),
     f"HEAD {ASSETS}/by-hash/{{digest}}": Route(Scope.SUBMIT, NOT_FOUND),
     f"DELETE {ASSETS}/{{asset_id}}": Route(Scope.CANCEL, 204, NOT_FOUND),

@@ -13,11 +13,6 @@ BLAKE3 = "blake3:"
 MAX_DIGITS = 9
 
 
-def digest_of(written: str) -> str:
-    """Return the hex digest of a hash as the contract writes it."""
-    return written.removeprefix(BLAKE3)
-
-
 @dataclass(frozen=True, slots=True)
 class FormDescription:
     form: FormFile

@@ -11,6 +11,7 @@ from comfyq.wire.problems import Problem
 API = "/api/v2"
 
 CODES: Mapping[str, str] = {  # of problems, where the contract has a word of its own
+    "bad-request": "invalid_request",
     "invalid-graph": "invalid_workflow",
     "invalid-parameters": "invalid_workflow",
     "idempotency-mismatch": "idempotency_key_reuse",
@@ -25,6 +26,7 @@ BY_STATUS: Mapping[int, str] = {
 }
 OWN = frozenset({"blob-not-found", "too-many-streams"})  # codes that no status overrules
 STATUSES: Mapping[str, int] = {"too-many-streams": HTTPStatus.TOO_MANY_REQUESTS}
+UNREADABLE = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNSUPPORTED_MEDIA_TYPE})
 UPSTREAM = "upstream_error"
 
 
@@ -44,6 +46,9 @@ def is_enveloped(path: str) -> bool:
 
 
 def status_of(problem: Problem) -> int:
+    """Return the status of a problem; of what cannot be read, the contract's only one."""
+    if problem.status in UNREADABLE:
+        return HTTPStatus.UNPROCESSABLE_ENTITY
     return STATUSES.get(problem.code, problem.status)
 
 

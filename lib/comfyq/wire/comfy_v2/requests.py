@@ -24,7 +24,7 @@ class HashRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    hash: str = Field(pattern=HASH)
+    hash: str  # blake3:HEX; no other text is the hash of a file
     file_path: str | None = None
     tags: list[str] | None = None
     expires_in: int | None = Field(None, ge=LEAST_S, le=MOST_S)

@@ -25,9 +25,9 @@ REQUESTS: Mapping[str, tuple[str, str, dict[str, Any], tuple[int, str]]] = {
     "no asset": ("GET", f"{ASSETS}/{ID}", {}, (404, "not_found")),
     "no id of an asset": ("GET", f"{ASSETS}/none/content", {}, (404, "not_found")),
     "method": ("PATCH", JOBS, {}, (405, "method_not_allowed")),
-    "no JSON": ("POST", JOBS, {"content": b"{", "headers": JSON}, (400, "invalid_json")),
+    "no JSON": ("POST", JOBS, {"content": b"{", "headers": JSON}, (422, "invalid_json")),
     "no body": ("POST", JOBS, {"headers": JSON}, (422, "invalid_request")),
-    "other type": ("POST", JOBS, {"content": b"{}"}, (415, "unsupported_media_type")),
+    "other type": ("POST", JOBS, {"content": b"{}"}, (422, "unsupported_media_type")),
     "no workflow": ("POST", JOBS, {"json": {"workflow": []}}, (422, "invalid_request")),
     "key": (
         "POST",

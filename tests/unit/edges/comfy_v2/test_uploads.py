@@ -111,9 +111,9 @@ def test_a_broken_form_is_refused(lab: ApiLab) -> None:
     cut = lab.client.post(
         ASSETS, content=form(("file", "x", CONTENT))["content"][:-9], headers=headers
     )
-    assert told_error(cut) == (400, "bad_request")
-    assert told_error(lab.client.post(ASSETS, content=b"a fox")) == (400, "bad_request")
-    assert told_error(sent(lab, b"")) == (400, "bad_request")
+    assert told_error(cut) == (422, "invalid_request")
+    assert told_error(lab.client.post(ASSETS, content=b"a fox")) == (422, "invalid_request")
+    assert told_error(sent(lab, b"")) == (422, "invalid_request")
     assert lab.assets.stored == {}
 
 
@@ -146,7 +146,7 @@ def test_content_is_known_by_its_hash(lab: ApiLab, written: str) -> None:
 def test_what_is_no_hash_is_not_known(lab: ApiLab, wrong: str) -> None:
     assert lab.client.request("HEAD", f"{ASSETS}/by-hash/{wrong}").status_code == 404
     refused = lab.client.post(f"{ASSETS}/from-hash", json={"hash": wrong})
-    assert told_error(refused) == (422, "invalid_request")
+    assert told_error(refused) == (404, "blob_not_found")
 
 
 async def test_content_of_another_tenant_is_not_known() -> None:

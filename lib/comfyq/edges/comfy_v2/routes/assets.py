@@ -18,12 +18,14 @@ from comfyq.edges.api.responses import rendered
 from comfyq.edges.api.serving.stored_files import described, served
 from comfyq.edges.comfy_v2.asset_views import AssetViewServices, AssetViewsOf
 from comfyq.edges.comfy_v2.errors import BlobNotFound
-from comfyq.edges.comfy_v2.forms import FormDescription, digest_of
+from comfyq.edges.comfy_v2.forms import BLAKE3, FormDescription
 from comfyq.edges.comfy_v2.router import ComfyRouter
 from comfyq.edges.comfy_v2.stored import Found, FoundInPath, StoredServices, found_by
 from comfyq.services.files.asset_deletion import AssetDeletion
 from comfyq.services.limits.rate_limit import RateLimit
 from comfyq.wire.comfy_v2.requests import HASH, HashRequest
+
+UNKNOWN = "you have stored no file with this hash; send the file"
 
 
 class AssetRouteServices(StoredServices, AssetViewServices, Protocol):
@@ -71,10 +73,10 @@ async def from_hash(
     """The asset that has the bytes of a hash, if you have stored such a file."""
     await services.rate_limit.acquire(caller)
     asset = await services.uploads.with_content(
-        caller, digest_of(body.hash), needed_for=timedelta(seconds=body.expires_in or 0)
+        caller, _digest_of(body.hash), needed_for=timedelta(seconds=body.expires_in or 0)
     )
     if asset is None:
-        raise BlobNotFound(f"you have stored no file with the hash {body.hash}; send the file")
+        raise BlobNotFound(UNKNOWN)
     return rendered(views.kept(asset, is_new=False))
 
 
@@ -83,9 +85,8 @@ async def has_hash(
     services: Services, caller: Submitter, digest: Annotated[str, Path(max_length=100)]
 ) -> Response:
     """200 if you have stored a file with the hash, else 404."""
-    is_hash = re.fullmatch(HASH, digest) is not None
-    if not is_hash or not await services.uploads.has_content(caller, digest_of(digest)):
-        raise BlobNotFound("you have stored no file with this hash")
+    if not await services.uploads.has_content(caller, _digest_of(digest)):
+        raise BlobNotFound(UNKNOWN)
     return Response()
 
 
@@ -121,6 +122,13 @@ async def content(request: Request, services: Services, found: FoundInPath) -> R
 async def look(request: Request, found: FoundInPath) -> Response:
     """A file's size and type."""
     return described(request, _file(found))
+
+
+def _digest_of(written: str) -> str:
+    """Return the hex digest of a hash; raises BlobNotFound for what is none."""
+    if re.fullmatch(HASH, written) is None:
+        raise BlobNotFound(f"{UNKNOWN}; a hash is `blake3:` and 64 hex digits in lower case")
+    return written.removeprefix(BLAKE3)
 
 
 def _file(found: Found) -> Asset | Output:

@@ -6,7 +6,7 @@ from typing import Annotated, Protocol
 from fastapi import Depends, Query, Request, Response
 
 from comfyq.domain.caller import Caller, Scope
-from comfyq.domain.errors import AssetNotFound, IdempotencyMismatch, InvalidParameters
+from comfyq.domain.errors import AssetNotFound, InvalidParameters
 from comfyq.domain.graph.graph import UI_EXPORT, is_ui_export
 from comfyq.domain.job import JobStatus
 from comfyq.domain.submission.request import Request as Asked
@@ -71,8 +71,6 @@ async def submit(
     asked = _asked(body, base_url=views.links.api.base_url)
     try:
         accepted = await services.submission.submit(caller, asked, idempotency_key=idempotency_key)
-    except IdempotencyMismatch as used:
-        raise KeyReused(str(used)) from used
     except InvalidParameters as refusal:
         if isinstance(refusal.__cause__, AssetNotFound):
             raise MissingAsset(str(refusal), refusal.fields) from refusal
