@@ -35,6 +35,7 @@ def play(deployment: Deployment) -> None:
     _a_submission_with_a_file(deployment)
     _a_dead_submission_with_a_file(deployment)
     _a_file_that_nobody_uses(deployment)
+    _a_file_that_its_client_deletes(deployment)
     _an_upload_past_the_api(deployment)
 
 
@@ -83,6 +84,27 @@ def _a_file_that_nobody_uses(deployment: Deployment) -> None:
     assert _deleted(overhearing) == 1
 
 
+def _a_file_that_its_client_deletes(deployment: Deployment) -> None:
+    """Hidden by the API, and deleted by the reaper once no job can need it."""
+    with deployment.role("ApiRole"):
+        api = deployment.api()
+        sent = {"body": b64encode(_picture("pink")).decode(), "headers": {"content-type": PNG}}
+        stored = json.loads(_ask(api, "/assets", "generate-base64", **sent))
+        hidden = api("cancel", f"/api/v2/assets/{stored['id']}")
+        assert hidden["statusCode"] == 204, hidden["body"]
+    earlier = deployment.services_of(ago=LONG_AGO)
+    asyncio.run(_store_and_delete(earlier, _picture("grey")))
+    with deployment.role("ReaperRole"):
+        assert deployment.reap()["dropped"] == 1
+
+
+async def _store_and_delete(services: Services, content: bytes) -> None:
+    stored = await services.uploads.add(
+        OWNER, _once(content), filename="a", content_type=PNG, needed_for=2 * LONG_AGO
+    )
+    await services.asset_deletion.delete(OWNER, stored.id)
+
+
 def _an_upload_past_the_api(deployment: Deployment) -> None:
     """Sent to storage by its client."""
     file = _picture("white")
@@ -98,8 +120,8 @@ def _an_upload_past_the_api(deployment: Deployment) -> None:
     assert overhearing.recording.rights[Right("s3:DeleteObject", PENDING)] == 1
 
 
-def _ask(api: Api, path: str, **event: Any) -> str:
-    answer = api("generate", path, **event)
+def _ask(api: Api, path: str, name: str = "generate", **event: Any) -> str:
+    answer = api(name, path, **event)
     assert answer["statusCode"] == 201, answer["body"]
     return str(answer["body"])
 
