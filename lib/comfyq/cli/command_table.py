@@ -18,7 +18,10 @@ ENTRIES = (
         ASKING,
     ),
     CommandEntry(
-        "watch", "watch:watch", "Show the progress of a job or batch until it ends.", ASKING
+        "watch",
+        "watch:watch",
+        "Show the progress of jobs or batches until they end, each by a bar of its own.",
+        ASKING,
     ),
     CommandEntry(
         "status",

@@ -1,40 +1,65 @@
-"""``comfyq watch``: the progress of a job or batch."""
+"""``comfyq watch``: the progress of jobs and batches."""
 
-import time
+from collections.abc import Sequence
+from typing import Annotated
 
 import typer
 
 from comfyq.cli.client import ApiClient, Json, client_at
+from comfyq.cli.completion import job_or_batch_ids
+from comfyq.cli.following_many import follow_all, follow_batch
 from comfyq.cli.options import AsJson, Url
 from comfyq.cli.outcome import exit_as, follow_to_end
-from comfyq.cli.printing import print_batch, print_job, print_json
-from comfyq.cli.targets import JobOrBatchId, job_or_batch
-from comfyq.cli.terminal.progress import shown_batch
+from comfyq.cli.printing import print_batch, print_job, print_jobs, print_json
+from comfyq.cli.targets import job_or_batch
+from comfyq.cli.terminal.progress import shown_batch, shown_together
 
-POLL_S = 1.0
+Ids = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="ID...", help="Ids of jobs or batches.", autocompletion=job_or_batch_ids
+    ),
+]
 
 
-def watch(
-    ctx: typer.Context, target_id: JobOrBatchId, url: Url = None, as_json: AsJson = False
-) -> None:
-    """Show the progress of a job or batch until it ends."""
+def watch(ctx: typer.Context, target_ids: Ids, url: Url = None, as_json: AsJson = False) -> None:
+    """Show the progress of jobs or batches until they end, each by a bar of its own."""
     client = client_at(ctx, url)
-    shown, is_batch = job_or_batch(target_id, client.job, client.batch)
+    named = list(dict.fromkeys(target_ids))
+    found = [job_or_batch(each, client.job, client.batch) for each in named]
+    if len(found) > 1:
+        _watch_all(client, found, as_json=as_json)
+        return
+    [(shown, is_batch)] = found
     if is_batch:
         _watch_batch(client, shown, as_json=as_json)
         return
-    end = follow_to_end(client, target_id, as_json=as_json)
+    end = follow_to_end(client, shown["id"], as_json=as_json)
     if not as_json:
-        print_job(client.job(target_id))
+        print_job(client.job(shown["id"]))
     exit_as(end)
 
 
 def _watch_batch(client: ApiClient, batch: Json, *, as_json: bool) -> None:
     with shown_batch(as_json=as_json) as show:
-        show(batch)
-        while not batch["done"]:
-            time.sleep(POLL_S)
-            batch = client.batch(batch["batch_id"])
-            show(batch)
+        for now in follow_batch(client, batch["batch_id"]):
+            show(batch := now)
     (print_json if as_json else print_batch)(batch)
     exit_as(batch)
+
+
+def _watch_all(client: ApiClient, found: Sequence[tuple[Json, bool]], *, as_json: bool) -> None:
+    jobs = [shown["id"] for shown, is_batch in found if not is_batch]
+    batches = [shown["batch_id"] for shown, is_batch in found if is_batch]
+    with shown_together(as_json=as_json) as show:
+        for frame in follow_all(client, jobs, batches):
+            show(frame)
+    ended = [client.job(job_id) for job_id in jobs]
+    done = [client.batch(batch_id) for batch_id in batches]
+    if not as_json and ended:
+        print_jobs({"jobs": ended, "next_cursor": None})
+    if not as_json:
+        for batch in done:
+            print_batch(batch)
+    for each in [*ended, *done]:
+        exit_as(each)

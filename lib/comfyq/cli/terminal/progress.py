@@ -4,7 +4,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TaskID,
+    TaskProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 from comfyq.cli.client import Json
 from comfyq.cli.printing import counts_of, print_json
@@ -13,6 +20,7 @@ from comfyq.cli.terminal.pictures import Draw
 
 Show = Callable[[Json], None]
 
+SHORT = 8  # characters of an id beside its bar
 BAR = 20  # columns; the rest of 80 is for what the job does
 
 
@@ -75,6 +83,38 @@ def shown_batch(*, as_json: bool) -> Iterator[Show]:
 
         def show(batch: Json) -> None:
             progress.update(bar, completed=batch["progress"], counts=counts_of(batch), refresh=True)
+
+        yield show
+
+
+@contextmanager
+def shown_together(*, as_json: bool) -> Iterator[Show]:
+    """Return the function to call with frames of many jobs and batches; each has its bar."""
+    if as_json:
+        yield print_json
+        return
+    columns = (
+        TextColumn("{task.fields[named]}", markup=False),
+        TextColumn("{task.description:<9}"),
+        BarColumn(bar_width=BAR),
+        TaskProgressColumn(),
+        TextColumn("{task.fields[doing]}", markup=False),
+    )
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        bars: dict[str, TaskID] = {}
+
+        def show(frame: Json) -> None:
+            name = frame.get("job_id") or frame["batch_id"]
+            if name not in bars:
+                bars[name] = progress.add_task("", total=1.0, named=name[:SHORT], doing="")
+            is_batch = "counts" in frame
+            progress.update(
+                bars[name],
+                description="batch" if is_batch else frame["status"],
+                completed=frame["progress"],
+                doing=counts_of(frame) if is_batch else _doing(frame),
+                refresh=True,
+            )
 
         yield show
 
