@@ -1,4 +1,4 @@
-"""The client of programs with an event loop: asyncio, or trio."""
+"""The client of programs with an event loop of asyncio."""
 
 import ssl
 from collections.abc import AsyncGenerator, Mapping, Sequence
@@ -31,7 +31,7 @@ from comfyq.client.sender import Patience, Sender
 
 
 class AsyncClient:
-    """A server of comfyq, for programs with an event loop, asyncio's or trio's.
+    """A server of comfyq, for programs with an event loop of asyncio.
 
     Whatever is lost on the way is sent again, and makes nothing twice; a server that is away, or
     that says "later", is waited for as long as ``patience`` says.

@@ -1,4 +1,4 @@
-"""The driver for event loops: asyncio, or trio."""
+"""The driver for event loops of asyncio."""
 
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
