@@ -8,6 +8,7 @@ import typer
 from comfyq.cli.completion import job_ids
 from comfyq.cli.profiles.servers import DEFAULT_URL
 from comfyq.domain.job.model import HIGHEST_PRIORITY, LOWEST_PRIORITY, NORMAL_PRIORITY
+from comfyq.domain.webhook.events import ENDS, WebhookEvent
 
 Url = Annotated[
     str | None,
@@ -54,6 +55,14 @@ ComfyUICommand = Annotated[
 LabelOptions = Annotated[
     list[str] | None,
     typer.Option("--label", metavar="NAME=VALUE", help="To find it by in lists; repeatable."),
+]
+Webhook = Annotated[
+    str | None,
+    typer.Option("--webhook", metavar="URL", help="Who is told of it, by webhooks."),
+]
+WebhookEvents = Annotated[
+    list[WebhookEvent] | None,
+    typer.Option("--webhook-event", help="What is told; repeatable.", show_default=" ".join(ENDS)),
 ]
 Port = Annotated[int, typer.Option(min=0, max=65_535, help="0 takes a free one.")]
 Host = Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 is every one.")]

@@ -231,6 +231,27 @@ def test_a_priority_is_that_of_every_row_without_one(api: FakeApi, tmp_path: Pat
     assert [row["priority"] for row in sent] == [8, 2]
 
 
+def test_a_webhook_is_that_of_every_row_without_a_url(api: FakeApi, tmp_path: Path) -> None:
+    url, own = "https://example.com/told", "https://example.org/own"
+    rows: list[dict[str, Any]] = [
+        {"prompt": "a fox"},
+        {"prompt": "an owl", "webhook_url": own},
+        {"prompt": "a hen", "webhook_url": None, "webhook_events": ["failed"]},
+    ]
+    file = tmp_path / "jobs.jsonl"
+    file.write_text("\n".join(json.dumps(row) for row in rows))
+    accepted = batch(*(item(index, api.job()) for index in range(3)))
+    api.answer("/generate/batch", accepted, status=202)
+    told = ["--webhook", url, "--webhook-event", "completed"]
+    assert run(api, "batch", file, *told).exit_code == 0
+    sent = json.loads(api.requests[-1][3])["requests"]
+    assert [(row["webhook_url"], row.get("webhook_events")) for row in sent] == [
+        (url, ["completed"]),
+        (own, None),
+        (url, ["failed"]),
+    ]
+
+
 def test_files_are_named_by_a_column() -> None:
     rows = [(f"line {n}", {"prompt": each}) for n, each in ((9, "A fox!"), (10, "a fox?"))]
     assert [row.name for row in named_rows(rows, None)] == ["1", "2"]

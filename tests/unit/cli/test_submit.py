@@ -68,6 +68,18 @@ def test_options_of_every_workflow(api: FakeApi) -> None:
     assert asked(api) == {"prompt": "a fox", "tiled": False} | common
 
 
+def test_a_webhook_is_of_the_request(api: FakeApi) -> None:
+    url = "https://example.com/told?of=zoo"
+    events = ["--webhook-event", "started", "--webhook-event", "completed"]
+    run(api, "submit", "a fox", "--webhook", url, *events)
+    told = {"webhook_url": url, "webhook_events": ["started", "completed"]}
+    assert asked(api) == {"prompt": "a fox"} | told
+    refused = run(api, "submit", "a fox", "--webhook", "ftp://example.com")
+    assert (refused.exit_code, "--webhook: " in refused.stderr) == (2, True)
+    unknown = run(api, "submit", "a fox", "--webhook-event", "ended")
+    assert (unknown.exit_code, "--webhook-event" in unknown.stderr) == (2, True)
+
+
 def test_labels_are_of_the_request(api: FakeApi, tmp_path: Path) -> None:
     run(api, "submit", "a fox", "--label", "run=7", "--label", "by=me = you")
     assert asked(api) == {"prompt": "a fox", "labels": {"run": "7", "by": "me = you"}}

@@ -20,10 +20,11 @@ from comfyq.cli.batches.results import RowResult, fetch_batch, kept_table, named
 from comfyq.cli.batches.sending import SentBatch, key_of, send
 from comfyq.cli.client import ApiClient, Json, client_at
 from comfyq.cli.errors import Refused
-from comfyq.cli.options import AsJson, LabelOptions, Priority, Url
+from comfyq.cli.options import AsJson, LabelOptions, Priority, Url, Webhook, WebhookEvents
 from comfyq.cli.outcome import exit_as
 from comfyq.cli.terminal.progress import shown_batch
 from comfyq.cli.values.labels import labels_given
+from comfyq.cli.values.webhooks import webhook_given, with_webhook
 
 UNKNOWN: Schema = {"properties": {}}
 
@@ -59,6 +60,8 @@ def batch(
     label: LabelOptions = None,
     new: New = False,
     priority: Priority = None,
+    webhook: Webhook = None,
+    webhook_event: WebhookEvents = None,
     idempotency_key: Key = None,
     url: Url = None,
     as_json: AsJson = False,
@@ -69,7 +72,8 @@ def batch(
     became of each row. After Ctrl-C the same call goes on: for a day, the same requests are the
     same batch, and what was fetched is not fetched again.
 
-    With other labels (--label, or columns called label.NAME) the same file is another batch.
+    With other labels (--label, or columns called label.NAME) or another webhook the same file is
+    another batch.
 
     Files are named by the row's number: 1 is the first request, as in `comfyq download`.
 
@@ -77,11 +81,9 @@ def batch(
     """
     client = client_at(ctx, url)
     rows, results = _read(client, file, name, priority, labels_given(label))
+    rows = with_webhook(rows, webhook_given(webhook, webhook_event))
     key = idempotency_key or (str(uuid4()) if new else key_of(rows))
-    sent: list[SentBatch] = []
-    for each in send(client, rows, key):
-        print_accepted(each, as_json=as_json)
-        sent.append(each)
+    sent = list(_sent(client, rows, key, as_json=as_json))
     if wait or (wait is None and out is not None):
         table = (out or Path()) / f"{file.stem}.results.csv"
         ended = _see_through(client, sent, results, table, as_json=as_json)
@@ -89,6 +91,15 @@ def batch(
         ended = [each.batch for each in sent]
     for made in ended:
         exit_as(made)
+
+
+def _sent(
+    client: ApiClient, rows: Sequence[Row], key: str, *, as_json: bool
+) -> Iterator[SentBatch]:
+    """Send the rows, and print each batch as it is accepted."""
+    for each in send(client, rows, key):
+        print_accepted(each, as_json=as_json)
+        yield each
 
 
 def _read(

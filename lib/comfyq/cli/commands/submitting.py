@@ -21,16 +21,20 @@ from comfyq.cli.graph_file import (
     override_of,
 )
 from comfyq.cli.lazy import command_of
-from comfyq.cli.options import AsJson, LabelOptions, Priority, Url
+from comfyq.cli.options import AsJson, LabelOptions, Priority, Url, Webhook, WebhookEvents
 from comfyq.cli.outcome import print_submitted, see_through
 from comfyq.cli.profiles.servers import Server
 from comfyq.cli.submission_words import Words
 from comfyq.cli.values.labels import labels_given
+from comfyq.cli.values.webhooks import webhook_given
 from comfyq.cli.workflow_options import options_of, values_of
 from comfyq.domain.submission.request import DEFAULT_WORKFLOW
 
 BROKEN = " is broken: "  # how the server says that a workflow is there and not served
 Key = Annotated[str | None, typer.Option(help="The same key again gives the first answer.")]
+Reuse = Annotated[
+    bool, typer.Option("--reuse", help="Take an earlier job's outputs; name the seed.")
+]
 NoMetadata = Annotated[
     bool, typer.Option("--no-metadata", help="Do not tell in files how they were made.")
 ]
@@ -50,12 +54,12 @@ def submit(
     graph: GRAPH_INSTEAD = None,
     override: OVERRIDE = None,
     idempotency_key: Key = None,
-    reuse: Annotated[
-        bool, typer.Option("--reuse", help="Take an earlier job's outputs; name the seed.")
-    ] = False,
+    reuse: Reuse = False,
     label: LabelOptions = None,
     no_metadata: NoMetadata = False,
     priority: Priority = None,
+    webhook: Webhook = None,
+    webhook_event: WebhookEvents = None,
     wait: Annotated[
         bool | None, typer.Option("--wait/--no-wait", help="Follow it, and fetch the outputs.")
     ] = None,
@@ -181,7 +185,8 @@ def _common(given: Mapping[str, Any]) -> dict[str, Any]:
     metadata = {"metadata": False} if given["no_metadata"] else {}
     priority = {} if given["priority"] is None else {"priority": given["priority"]}
     labels = labels_given(given["label"])
-    return reuse | metadata | priority | ({"labels": labels} if labels else {})
+    webhook = webhook_given(given["webhook"], given["webhook_event"])
+    return reuse | metadata | priority | webhook | ({"labels": labels} if labels else {})
 
 
 def _submit(client: ApiClient, request: Mapping[str, Any], given: Mapping[str, Any]) -> None:
