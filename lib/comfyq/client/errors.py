@@ -33,9 +33,10 @@ class ComfyqError(Exception):
 class NotReached(ComfyqError):
     """Nobody, or no comfyq, answers; the same call may succeed later."""
 
-    def __init__(self, message: str, *, unsent: bool = False) -> None:
+    def __init__(self, message: str, *, unsent: bool = False, is_hopeless: bool = False) -> None:
         super().__init__(message)
         self.unsent = unsent  # no server can have seen the request
+        self.is_hopeless = is_hopeless  # the request itself cannot be sent, now or later
 
 
 class BrokenDownload(NotReached):

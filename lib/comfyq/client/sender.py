@@ -123,7 +123,7 @@ class Sender:
 def may_repeat(request: Request, error: ComfyqError) -> bool:
     """Return whether a request may be sent again after an error, and may then succeed."""
     if isinstance(error, NotReached):
-        return error.unsent or request.repeatable
+        return not error.is_hopeless and (error.unsent or request.repeatable)
     if isinstance(error, RateLimited):
         return True  # nothing was done
     passes = isinstance(error, ApiError) and error.status in PASSING and error.code != NO_PLACE

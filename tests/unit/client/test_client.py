@@ -215,3 +215,19 @@ def test_every_name_is_where_the_package_says_and_nothing_is_imported_before() -
     program = "import comfyq.cli.client, sys; print('comfyq.client.models.jobs' in sys.modules)"
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, check=True)
     assert ran.stdout == b"False\n"
+
+
+@pytest.mark.parametrize(
+    ("url", "key"),
+    [
+        ("http://127.0.0.1:9", "cq_se\ncret"),
+        ("http://127.0.0.1:9", "cq_sécret"),
+        ("htp://host", None),
+    ],
+    ids=["line break", "no ASCII", "no scheme of HTTP"],
+)
+def test_what_cannot_be_sent_is_refused_at_once_and_shows_no_key(url: str, key: str | None) -> None:
+    with Client(url, key) as client, pytest.raises(NotReached) as refused:
+        client.health()
+    assert refused.value.is_hopeless
+    assert "cret" not in str(refused.value)

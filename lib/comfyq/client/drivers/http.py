@@ -56,7 +56,7 @@ class Server:
         for name in [each for each in headers if each.lower() == "content-length"]:
             del headers[name]  # it is that of the body, and stands once
         if key is not None and not request.is_link:
-            headers["Authorization"] = f"Bearer {key}"
+            headers["Authorization"] = f"Bearer {_checked(key)}"
         arguments: dict[str, Any] = {
             "method": request.method,
             "url": request.target if request.is_link else self.url + request.target,
@@ -72,6 +72,18 @@ class Server:
         if isinstance(request.content, bytes):
             arguments["content"] = request.content
         return arguments
+
+
+def _checked(key: str) -> str:
+    """Return a key as a header takes it; a file's line break at its end is none of it."""
+    stripped = key.strip()
+    if not (stripped and stripped.isascii() and stripped.isprintable()):
+        raise NotReached(
+            "the API key is empty or has characters that no key has; it is what "
+            "`comfyq keys create` printed",
+            is_hopeless=True,
+        )
+    return stripped
 
 
 def answer_of(response: httpx2.Response, *, content: bytes = b"") -> Answer:
@@ -93,7 +105,12 @@ def as_not_reached(url: str) -> Iterator[None]:
     except (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout) as away:
         raise NotReached(f"cannot reach {url}: {_reason(away)}", unsent=True) from away
     except (httpx2.InvalidURL, httpx2.UnsupportedProtocol, UnicodeError) as wrong:
-        raise NotReached(f"cannot reach {url}: {_reason(wrong)}") from wrong
+        raise NotReached(f"cannot reach {url}: {_reason(wrong)}", is_hopeless=True) from wrong
+    except httpx2.LocalProtocolError:  # its text quotes headers, a key among them
+        raise NotReached(
+            f"cannot ask {url}: a header of the request has characters that HTTP does not allow",
+            is_hopeless=True,
+        ) from None
     except httpx2.HTTPError as lost:
         raise NotReached(f"the answer of {url} broke off: {_reason(lost)}") from lost
 

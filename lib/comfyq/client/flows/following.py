@@ -173,7 +173,8 @@ class _Following:
             return True
         try:
             while not self._ended and (data := (yield from next_of_stream())) is not None:
-                yield from self._news(json.loads(data))
+                if isinstance(frame := json.loads(data), dict):
+                    yield from self._news(frame)
                 if not self._ended:
                     self._deadline.check(f"{self._target.name} has not ended")
         except (NotReached, ValueError):  # it broke, or an event did
