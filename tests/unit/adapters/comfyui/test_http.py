@@ -10,6 +10,7 @@ import pytest
 from comfyq.adapters.comfyui.http.connection import (
     HELD_BYTES,
     BrokenOff,
+    Connection,
     NoConnection,
     NoHTTP,
 )
@@ -231,7 +232,7 @@ async def test_redirects_in_a_circle_end() -> None:
     around = b"HTTP/1.1 307 x\r\nLocation: /a/a\r\nContent-Length: 0\r\n\r\n"
     async with serving(*[[around]] * 20) as (server, requests):
         assert (await requests.ask("GET", "a", within_s=LONG_S))[0] == 307
-    assert len(server.heard) == 6
+    assert len(server.heard) == 2  # what leads to itself is not asked again
 
 
 async def test_a_target_cannot_end_the_first_line_and_a_url_may_name_a_user() -> None:
@@ -244,3 +245,43 @@ async def test_a_target_cannot_end_the_first_line_and_a_url_may_name_a_user() ->
     assert first == "GET /behind/a%20b%0D%0AX:%20y HTTP/1.1"
     assert "Authorization: Basic bWU6cEBzcw==" in headers
     assert f"Host: 127.0.0.1:{server.port}" in headers
+
+
+class SilentTransport(asyncio.Transport):
+    """One that sends nothing anywhere."""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None: ...
+    def pause_reading(self) -> None: ...
+    def abort(self) -> None: ...
+
+
+async def answered(data: bytes) -> Connection:
+    """Return a connection to which ``data`` came at once, while a reader waited for the head."""
+    connection = Connection()
+    connection.connection_made(SilentTransport())
+    connection.send(b"GET / HTTP/1.1\r\n\r\n")
+    reader = asyncio.ensure_future(connection.begun(within_s=LONG_S))
+    await asyncio.sleep(0)
+    connection.data_received(data)
+    await reader
+    return connection
+
+
+async def test_a_connection_whose_reading_is_paused_is_not_kept() -> None:
+    """It would hear neither the next answer nor that the server has closed it."""
+    length = HELD_BYTES + 1
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n"
+    assert (await answered(head % length + b"x" * length)).is_reusable is False
+    assert (await answered(head % 2 + b"xx")).is_reusable is True
+
+
+async def test_an_answer_to_nothing_that_was_asked_changes_no_other() -> None:
+    connection = await answered(OK + b"HTTP/1.1 500 No\r\nContent-Length: 2\r\n\r\n[]")
+    assert (connection.status, await connection.whole(within_s=LONG_S)) == (200, b"{}")
+    assert not connection.is_reusable
+
+
+async def test_a_redirect_that_names_no_place_is_an_answer() -> None:
+    async with serving([b"HTTP/1.1 307 Away\r\nContent-Length: 0\r\n\r\n"]) as (server, requests):
+        answer = await requests.ask("POST", "/prompt", b"{}", within_s=LONG_S)
+    assert (answer[0], len(server.heard)) == (307, 1)

@@ -86,7 +86,8 @@ class Connection(asyncio.Protocol):
     @property
     def is_reusable(self) -> bool:
         """Return whether the connection may carry another request."""
-        return self.is_open and self._is_whole and self._is_kept
+        # Paused, it would hear neither an answer nor that the server has closed it.
+        return self.is_open and self._is_whole and self._is_kept and not self._is_paused
 
     def close(self) -> None:
         """Close the connection, in the midst of an answer too."""
@@ -126,6 +127,9 @@ class Connection(asyncio.Protocol):
                 self.fail(BrokenOff("the connection ended before the answer"))
 
     def on_headers_complete(self) -> None:
+        if self._is_whole:  # a second answer, to nothing that was asked
+            self._is_kept = False
+            return
         status = self._parser.get_status_code()
         if status >= HTTPStatus.OK:  # others announce that the answer comes later
             self.status = status
@@ -133,6 +137,8 @@ class Connection(asyncio.Protocol):
                 self._tell()
 
     def on_body(self, body: bytes) -> None:
+        if self._is_whole:
+            return
         self._pieces.append(body)
         if not self._wants_all:
             self._held += len(body)
@@ -142,7 +148,7 @@ class Connection(asyncio.Protocol):
             self._tell()
 
     def on_message_complete(self) -> None:
-        if self.status:
+        if self.status and not self._is_whole:
             self._is_whole = True
             self._is_kept = self._parser.should_keep_alive()
             self._tell()

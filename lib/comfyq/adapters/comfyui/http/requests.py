@@ -105,10 +105,16 @@ class Requests:
         """Return where an answer sends a request to, e.g. from a proxy's HTTP to its HTTPS."""
         if answer.status not in (REDIRECTS if method in REPEATABLE else REDIRECTS_OF_ALL):
             return None
+        if answer.location is None:
+            return None
         try:
-            url = urljoin(f"{self._url}{target}", answer.location or "")
+            url = urljoin(f"{self._url}{target}", answer.location)
             base = url.removesuffix(target)
-            if self._redirects_left == 0 or base == url or urlsplit(base).scheme not in PORTS:
+            if (
+                self._redirects_left == 0
+                or base in (url, self._url)
+                or urlsplit(base).scheme not in PORTS
+            ):
                 return None
             if base not in self._elsewhere:
                 left = self._redirects_left - 1
@@ -134,7 +140,8 @@ class Requests:
             return await self._connect(), False
 
     async def _connect(self) -> Connection:
-        """Connect to the first address of the host that something listens at."""
+        """Connect to the first address of the host that something listens at; each has a share of
+        the time, since a network may swallow what is sent to one of them."""
         loop = asyncio.get_running_loop()
         try:
             addresses = await loop.getaddrinfo(self._host, self._port, type=SOCK_STREAM)
@@ -144,18 +151,19 @@ class Requests:
         for *_, address in addresses:
             host, port = address[:2]
             try:
-                _, connection = await loop.create_connection(
-                    Connection,
-                    str(host),
-                    int(port),
-                    ssl=self._ssl,
-                    server_hostname=self._host if self._ssl else None,
-                )
+                async with asyncio.timeout(self._connect_s / len(addresses)):
+                    _, connection = await loop.create_connection(
+                        Connection,
+                        str(host),
+                        int(port),
+                        ssl=self._ssl,
+                        server_hostname=self._host if self._ssl else None,
+                    )
             except OSError as error:
                 refused = refused or error
             else:
                 return connection
-        if isinstance(refused, ConnectionRefusedError):
+        if isinstance(refused, ConnectionRefusedError | TimeoutError):
             raise refused
         raise NoConnection(f"no connection to {self._host}") from refused
 
