@@ -155,6 +155,29 @@ def test_what_was_made_is_found_compared_and_repeated(visit: Visit, up: Process)
     expect(page.locator("form.form [name='prompt']")).to_have_value(str(TINY["prompt"]))
 
 
+def test_a_deleted_job_is_in_no_list_any_more(visit: Visit, up: Process) -> None:
+    visit.open()
+    visit.choose("sd15")
+    visit.fill(TINY | {"steps": 2})
+    visit.generate()
+    visit.until_made()
+    visit.open("history")
+    cards, before = visit.page.locator(".card"), len(jobs(up))
+    expect(cards).to_have_count(before, timeout=WAIT_MS)
+    cards.first.get_by_role("link").click()
+    visit.page.get_by_role("button", name="Delete").click()
+    visit.page.get_by_role("button", name="Delete it").click()
+    expect(cards).to_have_count(before - 1, timeout=WAIT_MS)
+    assert len(jobs(up)) == before - 1
+
+
+def test_an_address_that_somebody_mistyped_shows_the_page(visit: Visit) -> None:
+    visit.open("create/50%")
+    expect(visit.page.get_by_role("link", name="History")).to_be_visible(timeout=WAIT_MS)
+    visit.open("history?from=x&to=2026-99-99")
+    expect(visit.page.locator(".card").first).to_be_visible(timeout=WAIT_MS)
+
+
 def test_the_state_of_the_system(visit: Visit) -> None:
     visit.open("system")
     expect(visit.page.get_by_text("Jobs run", exact=True)).to_be_visible(timeout=WAIT_MS)

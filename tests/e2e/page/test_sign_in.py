@@ -81,6 +81,10 @@ def test_keys_let_in_and_are_made_and_revoked(browser: Browser, up: Process, key
             expect(reader.page.get_by_role("heading", name="Sign in")).to_be_visible(
                 timeout=WAIT_MS
             )
+            reader.page.evaluate("window.first = true")
+            sign_in(reader, key)  # another holder: the tab begins anew
+            reader.page.wait_for_function("!window.first", timeout=WAIT_MS)
+            reader.choose("sd15")
         finally:
             reader.close()
 

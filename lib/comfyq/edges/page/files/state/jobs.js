@@ -139,6 +139,7 @@ export async function purge(id) {
   await ask("DELETE", `generate/${id}?purge=true`);
   recent.value = recent.value?.filter((each) => each !== id) ?? null;
   if (chosen.value === id) chosen.value = "";
+  jobs.delete(id); // whoever kept its id shows nothing for it
 }
 
 /**

@@ -14,8 +14,20 @@ addEventListener("hashchange", () => {
 /** @returns {Route} */
 function read() {
   const [path = "", query = ""] = location.hash.replace(/^#\/?/, "").split("?");
-  const [view = "", ...parts] = path.split("/").map(decodeURIComponent);
+  const [view = "", ...parts] = path.split("/").map(decoded);
   return { view: view || "create", parts, query: new URLSearchParams(query) };
+}
+
+/**
+ * Return what a part of an address says; of one that somebody mistyped, the part itself.
+ * @param {string} part
+ */
+function decoded(part) {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 /** @param {string} to */

@@ -19,8 +19,23 @@ export const caller = signal(/** @type {Quota | null} */ (null));
 
 export const scopes = computed(() => new Set(caller.value?.scopes ?? []));
 
-/** @param {string} text */
+/** The key by which was asked for what is shown. */
+let shownBy = key.peek();
+
+/**
+ * Go on with a key. The tab begins anew with another one, so that its holder sees nothing that was
+ * shown to the one before.
+ * @param {string} text
+ */
 export function keepKey(text) {
+  if (shownBy && text && text !== shownBy) {
+    sessionStorage.clear();
+    sessionStorage.setItem(KEPT, text);
+    history.replaceState(null, "", location.pathname);
+    location.reload();
+    return;
+  }
+  if (text) shownBy = text;
   batch(() => {
     key.value = text;
     refusal.value = null;

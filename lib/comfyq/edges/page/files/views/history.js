@@ -17,6 +17,12 @@ const STATUSES = ["queued", "running", "completed", "failed", "canceled"];
 const NAMES = ["status", "workflow", "label", "from", "to"];
 const ID = /^[0-9a-f]{8}-[0-9a-f-]{27}$/i;
 
+/**
+ * Return a day of the address; nothing for what is none.
+ * @param {string} text
+ */
+const dayOf = (text) => (Number.isNaN(Date.parse(`${text}T00:00:00`)) ? "" : text);
+
 /** @param {URLSearchParams} query */
 function asked(query) {
   const sent = new URLSearchParams({ limit: String(PAGE) });
@@ -24,7 +30,7 @@ function asked(query) {
     const value = query.get(name);
     if (value) sent.set(name, value);
   }
-  const [from, to] = [query.get("from"), query.get("to")];
+  const [from, to] = ["from", "to"].map((name) => dayOf(query.get(name) ?? ""));
   if (from) sent.set("created_after", new Date(`${from}T00:00:00`).toISOString());
   if (to) sent.set("created_before", new Date(`${to}T23:59:59.999`).toISOString());
   return sent;
@@ -41,7 +47,7 @@ const openedJob = () => (route.peek().view === "job" ? route.peek().parts[0] ?? 
 
 /** @param {string} id of the job that one comes back from */
 function backTo(id) {
-  const card = /** @type {HTMLElement | null} */ (document.querySelector(`.card a[href="#/job/${id}"]`));
+  const card = /** @type {HTMLElement | null} */ (document.querySelector(`.card a[href="#/job/${CSS.escape(id)}"]`));
   card?.scrollIntoView({ block: "center" });
   card?.focus({ preventScroll: true });
 }
