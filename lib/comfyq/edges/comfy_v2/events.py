@@ -6,7 +6,6 @@ job, each time that the job has changed: whether it is being canceled, and how i
 
 import json
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Any
 
 from pydantic import BaseModel
@@ -21,6 +20,11 @@ from comfyq.wire.comfy_v2.jobs import JobView, PreviewEvent, ProgressView, Statu
 
 PREVIEW = "preview"
 RUNNING = "running"
+ENDED = {"completed", "failed", "canceled"}  # of frames
+
+
+class EndNotRead(TimeoutError):
+    """A job's end cannot be read now: the stream breaks off, so that its client asks again."""
 
 
 class ComfyEvents:
@@ -42,18 +46,31 @@ class ComfyEvents:
             return _event(PREVIEW, _preview(fields))
         job = await self._read(fields)
         if job.status.terminal:
+            shown = await self._shown(job)
             self._is_over = True
-            return b"".join(self._end(await self._views.job(job)))
+            return b"".join(self._end(shown))
         return b"".join(self._going_on(job, fields))
 
     async def _read(self, fields: dict[str, Any]) -> Job:
-        """Return the job at least as new as a frame; as it was, where it cannot be read now."""
+        """Return the job at least as new as a frame; as it was, where it cannot be read now.
+
+        Raises:
+            EndNotRead: no other frame will come.
+        """
         if fields["seq"] > self._job.version:
-            with suppress(DomainError):  # the next frame, or the client's own GET, tells of it
-                self._job = await self._views.services.queries.get(
-                    self._caller, JobId(fields["job_id"])
-                )
+            queries, job_id = self._views.services.queries, JobId(fields["job_id"])
+            try:
+                self._job = await queries.get(self._caller, job_id)
+            except DomainError as away:  # else the next frame tells of it
+                if fields["status"] in ENDED:
+                    raise EndNotRead(str(away)) from away
         return self._job
+
+    async def _shown(self, job: Job) -> JobView:
+        try:
+            return await self._views.job(job)
+        except DomainError as away:
+            raise EndNotRead(str(away)) from away
 
     def _going_on(self, job: Job, fields: dict[str, Any]) -> Iterator[bytes]:
         position = fields["queue_position"] if job.status is JobStatus.QUEUED else None

@@ -2,13 +2,18 @@
 
 import json
 from functools import partial
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from comfyq.domain import job as jobs
+from comfyq.domain.caller import Caller
+from comfyq.domain.errors import TableUnavailable
 from comfyq.domain.job import Job, JobId
 from comfyq.domain.job.progress import Progress
+from comfyq.edges.comfy_v2.events import ComfyEvents, EndNotRead
+from comfyq.edges.comfy_v2.views import ComfyViews
 from comfyq.edges.websocket.rendering import render_preview
 from comfyq.ports.engine import SmallPicture
 from tests.access_lab import OTHER
@@ -173,3 +178,22 @@ async def test_another_tenants_job_is_not_there() -> None:
     key = await lab.key(tenant=OTHER)
     refused = lab.ask("GET", f"{JOBS}/{sent.json()['id']}/events", key)
     assert told_error(refused) == (404, "not_found")
+
+
+async def test_an_end_that_cannot_be_read_breaks_the_stream_off(lab: EventLab) -> None:
+    """A stream that ended in order without its last status would be taken for the whole of it."""
+    job = await submitted(lab)
+
+    async def away(*_: object) -> Any:
+        raise TableUnavailable("away")
+
+    services = SimpleNamespace(queries=SimpleNamespace(get=away))
+    views = cast("ComfyViews", SimpleNamespace(services=services, job=away))
+    frame = {"seq": job.version + 1, "job_id": job.id, "status": "completed"}
+    with pytest.raises(EndNotRead):
+        await ComfyEvents(views, Caller(OTHER, frozenset()), job).of(json.dumps(frame))
+    ended = await finish(lab, await lab.start(job.id))
+    with pytest.raises(EndNotRead):
+        await ComfyEvents(views, Caller(OTHER, frozenset()), ended).of(
+            json.dumps(frame | {"seq": 1})
+        )

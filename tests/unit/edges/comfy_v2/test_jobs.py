@@ -151,6 +151,15 @@ def test_a_key_that_has_made_a_job_is_refused(lab: ApiLab) -> None:
     assert len(lab.client.get(JOBS).json()["jobs"]) == 1
 
 
+def test_the_key_of_a_job_that_was_deleted_is_refused_too(lab: ApiLab) -> None:
+    headers = {"Idempotency-Key": "k"}
+    job_id = lab.client.post(JOBS, json=BODY, headers=headers).json()["id"]
+    assert lab.client.post(f"{JOBS}/{job_id}/cancel").status_code == 200
+    assert lab.client.delete(f"/generate/{job_id}?purge=true").is_success
+    again = lab.client.post(JOBS, json=BODY, headers=headers)
+    assert told_error(again) == (422, "idempotency_key_reuse")
+
+
 def test_a_key_whose_submission_was_refused_is_free(lab: ApiLab) -> None:
     headers = {"Idempotency-Key": "k"}
     refused = lab.client.post(JOBS, json={"workflow": {}}, headers=headers)

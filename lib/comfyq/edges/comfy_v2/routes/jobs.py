@@ -6,7 +6,7 @@ from typing import Annotated, Protocol
 from fastapi import Depends, Query, Request, Response
 
 from comfyq.domain.caller import Caller, Scope
-from comfyq.domain.errors import AssetNotFound, InvalidParameters
+from comfyq.domain.errors import AssetNotFound, InvalidParameters, JobNotFound
 from comfyq.domain.graph.graph import UI_EXPORT, is_ui_export
 from comfyq.domain.job import JobStatus
 from comfyq.domain.submission.request import Request as Asked
@@ -75,6 +75,10 @@ async def submit(
         if isinstance(refusal.__cause__, AssetNotFound):
             raise MissingAsset(str(refusal), refusal.fields) from refusal
         raise
+    except JobNotFound as deleted:
+        raise KeyReused(
+            "this Idempotency-Key has made a job, which was deleted; use a new key"
+        ) from deleted
     _require_first(accepted)
     answer = rendered(await views.job(accepted.job))
     answer.status_code = HTTPStatus.CREATED
