@@ -64,6 +64,9 @@ async def served(app: Starlette) -> AsyncIterator[str]:
                 yield f"127.0.0.1:{port}"
             finally:
                 server.should_exit = True
+        with anyio.move_on_after(2):  # a closed connection says so in a later turn of the loop
+            while server.server_state.connections:  # noqa: ASYNC110 - it has no event
+                await anyio.sleep(0.001)
 
 
 @dataclass

@@ -172,7 +172,7 @@ def test_a_deleted_job_is_in_no_list_any_more(visit: Visit, up: Process) -> None
 
 
 def test_an_address_that_somebody_mistyped_shows_the_page(visit: Visit) -> None:
-    visit.open("create/50%")
+    visit.open("queue/50%")
     expect(visit.page.get_by_role("link", name="History")).to_be_visible(timeout=WAIT_MS)
     visit.open("history?from=x&to=2026-99-99")
     expect(visit.page.locator(".card").first).to_be_visible(timeout=WAIT_MS)
