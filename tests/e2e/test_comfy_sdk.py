@@ -39,7 +39,12 @@ PNG = b"\x89PNG\r\n\x1a\n"
 JPEG = b"\xff\xd8"
 WAIT_S = 60
 LONG = 3_000  # steps, which take longer than any test
-SERVERS = ("keys", "emulator", "lambda", "lambda on the emulator")
+SLOW = ("emulator", "lambda on the emulator")  # `make verify` has them
+SERVERS = (
+    "keys",
+    "lambda",
+    *(pytest.param(each, marks=pytest.mark.verify) for each in SLOW),
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,9 @@ WAIT_S = 60.0
 SMALL = {"prompt": "a fox", "width": 64, "height": 64, "steps": 4}
 LONG = {**SMALL, "steps": 150}
 ERAS = ("legacy", "auto")
+EACH_ERA = pytest.mark.parametrize(
+    "era", [pytest.param("legacy", marks=pytest.mark.verify), "auto"]
+)
 WAYS = ("pipe", "http")
 INITIALIZE = {
     "jsonrpc": "2.0",
@@ -93,7 +96,7 @@ def told(result: types.CallToolResult) -> str:
     return "\n".join(each.text for each in result.content if isinstance(each, types.TextContent))
 
 
-@pytest.mark.parametrize("era", ERAS)
+@EACH_ERA
 @pytest.mark.parametrize("way", WAYS)
 async def test_the_whole_journey(
     server: tuple[Processes, Process], way: str, era: str, tmp_path: Path
@@ -151,7 +154,7 @@ async def test_a_picture_beyond_the_limit_is_a_link(
     assert len(answer.content) == link.size
 
 
-@pytest.mark.parametrize("era", ERAS)
+@EACH_ERA
 @pytest.mark.parametrize("way", WAYS)
 async def test_who_gives_up_on_a_call_cancels_its_job(
     processes: Processes, way: str, era: str, tmp_path: Path
@@ -210,7 +213,7 @@ async def test_a_server_killed_in_the_middle_of_a_call_and_started_again(
     assert [each["status"] for each in jobs(again)] == ["completed"]
 
 
-@pytest.mark.parametrize("era", ERAS)
+@EACH_ERA
 @pytest.mark.parametrize("way", WAYS)
 async def test_a_new_workflow_is_a_new_tool(
     processes: Processes, way: str, era: str, tmp_path: Path

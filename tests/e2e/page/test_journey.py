@@ -187,6 +187,7 @@ def test_the_state_of_the_system(visit: Visit) -> None:
     expect(visit.page.get_by_text("There are no keys")).to_be_visible(timeout=WAIT_MS)
 
 
+@pytest.mark.verify
 def test_it_is_dark_where_the_system_is(browser: Browser, up: Process) -> None:
     visit = Visit(browser, up.url, color_scheme="dark")
     try:
@@ -214,6 +215,7 @@ def test_pictures_that_are_shown_are_not_loaded_again(visit: Visit) -> None:
     assert loaded.count(path) == 1
 
 
+@pytest.mark.verify
 @pytest.mark.parametrize("width", [768, 1920])
 def test_every_width_has_room_for_it(visit: Visit, width: int) -> None:
     visit.page.set_viewport_size({"width": width, "height": 900})

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, expect
 from tests.e2e.page.visit import WAIT_MS, Visit
 from tests.processes import Processes
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.verify]
 
 
 def test_a_job_goes_on_and_another_is_sent_meanwhile(
