@@ -20,6 +20,7 @@ from comfyq.edges.webhooks.loop import WebhookLoop
 from comfyq.edges.websocket.handler import WebSocketHandler
 from comfyq.edges.websocket.waiting_reasons import push_reasons_for_ever
 from comfyq.local.browsers.cors import keep_pages_out
+from comfyq.local.browsers.storage_origins import storage_origins
 from comfyq.local.gateway import Gateway
 from comfyq.local.gateway_settings import GatewaySettings
 from comfyq.local.limits.overload import OverloadGuard
@@ -54,7 +55,7 @@ def local_app(
 
     app = api_app(services, lifespan=lifespan, streams=streams)
     app.router.routes[:0] = gateway.routes  # two, which other requests pass with a call each
-    app.router.routes.extend(Site().routes)
+    app.router.routes.extend(Site(storage=storage_origins(services.settings)).routes)
     app.add_middleware(OverloadGuard, most=local.requests_at_once)
     keep_pages_out(app, services.settings.api, names=names)
     return app

@@ -24,12 +24,14 @@ TYPES: Mapping[str, str] = {
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
 }
+# blob: pictures that are about to be sent; data: previews. A page that is framed could be made to
+# press its own buttons.
+POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:{storage}; "
+    "media-src 'self' blob:{storage}; connect-src 'self'{storage}; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors 'none'"
+)
 HEADERS: Mapping[str, str] = {
-    # blob: pictures that are about to be sent; data: previews. A page that is framed could be made
-    # to press its own buttons.
-    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; "
-    "img-src 'self' blob: data:; media-src 'self' blob:; connect-src 'self'; base-uri 'none'; "
-    "form-action 'none'; frame-ancestors 'none'",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
@@ -50,9 +52,12 @@ class PageFile:
 
 
 class Site:
-    """The files of a folder, read once."""
+    """The files of a folder, read once; the page may show files from ``storage``, the origins to
+    which links to outputs lead."""
 
-    def __init__(self, folder: Path = FILES) -> None:
+    def __init__(self, folder: Path = FILES, *, storage: Sequence[str] = ()) -> None:
+        policy = POLICY.format(storage="".join(f" {origin}" for origin in storage))
+        self._headers = {**HEADERS, "Content-Security-Policy": policy}
         files = dict(_read(folder))
         index = files.pop(INDEX)
         self._files = files
@@ -75,14 +80,15 @@ class Site:
         )
 
     async def _show(self, request: Request) -> Response:
-        return _answer(request, self._index, VISIT)
+        return _answer(request, self._index, {**self._headers, **VISIT})
 
     async def _file(self, request: Request) -> Response:
         name = request.path_params["name"]
         content = self._files.get(name)
         if content is None:
             return Response("there is no such file of the page", HTTPStatus.NOT_FOUND)
-        return _answer(request, PageFile(content, TYPES[Path(name).suffix]), FOR_GOOD)
+        file = PageFile(content, TYPES[Path(name).suffix])
+        return _answer(request, file, {**self._headers, **FOR_GOOD})
 
 
 def _read(folder: Path) -> Iterator[tuple[str, bytes]]:
@@ -99,8 +105,8 @@ def _preloads(files: Mapping[str, bytes], base: str) -> Iterator[str]:
             yield f'<link rel="modulepreload" href="{base}/{name}">'
 
 
-def _answer(request: Request, file: PageFile, caching: Mapping[str, str]) -> Response:
-    headers = {**HEADERS, **caching, "ETag": file.etag}
+def _answer(request: Request, file: PageFile, headers: Mapping[str, str]) -> Response:
+    headers = {**headers, "ETag": file.etag}
     named = request.headers.get("if-none-match", "")
     if file.etag in named or named == "*":
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)

@@ -25,6 +25,15 @@ def client(site: Site) -> AsgiClient:
     return AsgiClient(Starlette(routes=site.routes), base_url="http://localhost")
 
 
+def test_pictures_may_come_from_storage_with_an_origin_of_its_own() -> None:
+    storage = "http://127.0.0.1:9000"
+    routes = Site(storage=[storage]).routes
+    client = AsgiClient(Starlette(routes=routes), base_url="http://localhost")
+    policy = client.get("/").headers["content-security-policy"]
+    allowed = {part.split()[0] for part in policy.split(";") if storage in part}
+    assert allowed == {"img-src", "media-src", "connect-src"}
+
+
 def test_the_page_is_asked_for_again_and_not_sent_again(client: AsgiClient) -> None:
     first = client.get("/")
     assert first.status_code == 200
