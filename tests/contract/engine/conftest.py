@@ -184,13 +184,18 @@ class Proxy:
         if self.refuses:
             writer.transport.abort()
             return
-        host, port = urlsplit(self.upstream_url).hostname, urlsplit(self.upstream_url).port
+        upstream = self.upstream_url
+        host, port = urlsplit(upstream).hostname, urlsplit(upstream).port
         try:
             up_reader, up_writer = await asyncio.open_connection(host, port)
         except OSError:
             writer.transport.abort()
             return
         mine = {writer, up_writer}
+        if upstream != self.upstream_url:  # pointed elsewhere meanwhile, and so not cut
+            for each in mine:
+                each.transport.abort()
+            return
         self._writers |= mine
         try:
             async with asyncio.TaskGroup() as tasks:
