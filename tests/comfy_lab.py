@@ -1,4 +1,4 @@
-"""What tests of the Comfy API v2 share: its paths, a graph, and how its errors are told."""
+"""Paths, a graph and errors that tests of the Comfy API v2 share."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What an error tells, as a problem document or in the envelope of the Comfy API v2."""
+"""Errors as problem documents and in the envelope of the Comfy API v2."""
 
 from typing import NamedTuple
 

@@ -1,4 +1,4 @@
-"""What a shell is told on TAB: names of the server and of this machine, or nothing at all.
+"""Completion on TAB: names of the server and of this machine, or nothing at all.
 
 Completion runs while somebody types, so it waits for a server for a moment only, and says of
 nothing that went wrong.

@@ -131,7 +131,7 @@ class AsyncJob(JobState):
 
 @dataclass(frozen=True, slots=True)
 class AsyncResult:
-    """What became of one request of a batch: a job that has ended, or why there is none."""
+    """The result of one request of a batch: an ended job, or the reason that there is none."""
 
     index: int
     job: AsyncJob | None

@@ -72,7 +72,7 @@ class Done(Generic[ValueT]):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What came of an effect."""
+    """The result of an effect."""
 
     value: Any = None
     error: Exception | None = None

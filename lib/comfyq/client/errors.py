@@ -1,4 +1,4 @@
-"""What goes wrong, as exceptions.
+"""The exceptions of the client.
 
 ComfyqError
   + NotReached         nobody, or no comfyq, answers at the URL

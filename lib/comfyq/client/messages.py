@@ -31,7 +31,7 @@ class Request:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """What a server said."""
+    """A server's answer."""
 
     url: str  # that answered
     status: int

@@ -27,7 +27,7 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Patience:
-    """How long the client goes on where a server does not answer, or says "later"."""
+    """Pauses and limits of the client where a server does not answer, or says "later"."""
 
     give_up_s: float = 90  # of one call; a restart of a server takes seconds
     pause_s: float = 0.2  # before it is sent again; doubled up to
@@ -43,7 +43,7 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """When a call of the client has to have returned."""
+    """The time by which a call of the client has to have returned."""
 
     clock: Clock
     at: float  # of the clock; infinity: never

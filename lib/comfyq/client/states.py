@@ -1,4 +1,4 @@
-"""What is known of a job or a batch, without asking again."""
+"""The last known state of a job or a batch, without asking again."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

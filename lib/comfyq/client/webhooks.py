@@ -23,7 +23,7 @@ PREFIX = "whsec_"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Webhook(Model):
-    """What a webhook tells of a job."""
+    """The message of a webhook about a job."""
 
     id: str = ""  # the same for each try: whoever has seen it ignores it
     type: str = ""  # job.queued, job.started, job.progress, job.completed, job.failed, job.canceled

@@ -1,4 +1,4 @@
-"""Who may use an MCP server that other machines reach: holders of a key of its comfyq server."""
+"""Access to an MCP server that other machines reach, by keys of its comfyq server."""
 
 from collections.abc import Callable
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""What a job made, as the content of a tool's result."""
+"""A job's outputs as the content of a tool's result."""
 
 from base64 import b64encode
 from collections.abc import Sequence

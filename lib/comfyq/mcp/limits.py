@@ -1,4 +1,4 @@
-"""How much a tool's call may take."""
+"""Limits of a tool's call."""
 
 from dataclasses import dataclass
 

@@ -86,7 +86,7 @@ class WorkflowView(WorkflowSummary):
 
 
 class WorkflowChoices(BaseModel):
-    """What parameters of a workflow are chosen from."""
+    """The names that parameters of a workflow are chosen from."""
 
     choices: Mapping[str, list[str]] = Field(
         description="By parameter, the names that the worker which suits the workflow best has; of "

@@ -1,4 +1,4 @@
-"""How long frames take from the worker that posts them to the clients that follow."""
+"""Delays of frames from the worker that posts them to the clients that follow."""
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence

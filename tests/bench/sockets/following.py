@@ -1,4 +1,4 @@
-"""What sockets that follow jobs cost, and how soon they are told."""
+"""Measures the cost of sockets that follow jobs, and the delay of their frames."""
 
 import asyncio
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What a client that stops reading costs the others, who follow the same job."""
+"""Measures the cost of a client that stops reading to others that follow the same job."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

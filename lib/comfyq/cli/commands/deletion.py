@@ -34,7 +34,7 @@ def delete(ctx: typer.Context, target_ids: Ids, url: Url = None, as_json: AsJson
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """What was deleted, and of a batch how many jobs of it."""
+    """A deleted job, or a batch and how many of its jobs were deleted."""
 
     id: str
     jobs: int | None = None

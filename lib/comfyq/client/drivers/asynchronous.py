@@ -95,7 +95,7 @@ async def _chunks(file: anyio.AsyncFile[bytes]) -> AsyncIterator[bytes]:
 
 
 class _Performed:
-    """What a flow has opened."""
+    """A stream that a flow has opened."""
 
     def __init__(self, driver: AsyncDriver) -> None:
         self._driver = driver

@@ -88,7 +88,7 @@ class Driver:
 
 
 class _Performed:
-    """What a flow has opened."""
+    """A stream that a flow has opened."""
 
     def __init__(self, driver: Driver) -> None:
         self._driver = driver

@@ -1,4 +1,4 @@
-"""What both drivers do the same: requests and answers of httpx2."""
+"""Requests and answers of httpx2, for both drivers."""
 
 import ssl
 from collections.abc import Callable, Iterator, Mapping
@@ -25,7 +25,7 @@ Key = str | Callable[[], str | None] | None
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Where a client's requests go."""
+    """The server that a client's requests go to."""
 
     url: str  # without a slash at its end
 

@@ -78,7 +78,7 @@ def _ended(
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is followed, and how its state and its frames are read."""
+    """A job or batch that is followed, with the requests that read its state and its frames."""
 
     name: str
     ask: Request

@@ -1,1 +1,1 @@
-"""What the server tells, as frozen dataclasses that read whatever they know."""
+"""The server's answers, as frozen dataclasses that read the fields that they know."""

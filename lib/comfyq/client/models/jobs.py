@@ -171,7 +171,7 @@ class RefusalField(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal(Model):
-    """Why a request of a batch is no job."""
+    """The refusal of a request of a batch."""
 
     code: str = ""
     detail: str = ""

@@ -189,7 +189,7 @@ class Day(Model):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quota(Model):
-    """What you may use, and what you have used of it."""
+    """Your limits, and how much of them you have used."""
 
     tenant: str = ""
     scopes: Sequence[str] = ()  # what you may do

@@ -1,4 +1,4 @@
-"""What a form of the Comfy API v2 says of its file, in texts that stand before it or after."""
+"""Text fields of a form of the Comfy API v2, which stand before its file or after."""
 
 from dataclasses import dataclass
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""What an id of the Comfy API v2 leads to: a file that a client stored, or an output of a job."""
+"""Files by ids of the Comfy API v2: those that a client stored, and outputs of jobs."""
 
 from dataclasses import dataclass
 from typing import Annotated, Protocol

@@ -30,7 +30,7 @@ class BadArguments(ApiError):
 
 
 class ToolCalls:
-    """What the tools do, for one call."""
+    """Performs one call of a tool."""
 
     def __init__(self, api: Api, reports: ProgressReports, limits: CallLimits) -> None:
         self._api = api

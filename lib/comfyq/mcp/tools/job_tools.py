@@ -17,7 +17,7 @@ JobId = Annotated[str, Field(min_length=1, description="The job's id.")]
 
 
 class Arguments(BaseModel):
-    """What a tool takes: its schema, and what checks a call."""
+    """A tool's arguments: their schema, and the check of a call."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 

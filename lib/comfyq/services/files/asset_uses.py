@@ -1,4 +1,4 @@
-"""Which assets jobs that have not ended need."""
+"""Assets that jobs which have not ended need."""
 
 from comfyq.aio.tasks import limited
 from comfyq.domain.errors import JobNotFound

@@ -1,4 +1,4 @@
-"""What a client says of a file that it sends, and what has become of the file."""
+"""Descriptions of files that clients send, and of those that are stored."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from comfyq.domain.files.asset import Asset
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What is said of a file, which may be known only when all of it has arrived."""
+    """A client's description of a file, which may be known only when all of it has arrived."""
 
     filename: str
     content_type: str

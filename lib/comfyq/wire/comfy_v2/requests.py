@@ -1,4 +1,4 @@
-"""What clients of the Comfy API v2 send."""
+"""Requests of the Comfy API v2."""
 
 from typing import Any
 

@@ -18,7 +18,7 @@ class BrokenOff(ConnectionError):
 
 
 class NoHTTP(ConnectionError):
-    """What was received is no answer in HTTP."""
+    """The bytes that were received are no answer in HTTP."""
 
 
 class NoConnection(ConnectionError):

@@ -39,7 +39,7 @@ class SubgraphScope:
 
 @dataclass(frozen=True, slots=True)
 class _Extent:
-    """What one use of a diagram comes to, with all that is in its subgraphs."""
+    """The size of one use of a diagram, with all that is in its subgraphs."""
 
     size: int  # nodes, inputs and outputs
     nodes: int  # in the converted graph

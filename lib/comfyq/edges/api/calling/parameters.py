@@ -1,4 +1,4 @@
-"""What a function takes of a request's path, query and headers.
+"""Arguments of functions from a request's path, query and headers.
 
 FastAPI looks for each request anew at what a parameter may be: a list, a model, JSON. Most are one
 text or number, of which that is known when the route is made.
