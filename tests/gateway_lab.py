@@ -10,6 +10,7 @@ from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
+import anyio.lowlevel
 import boto3
 import uvicorn
 import websockets
@@ -67,6 +68,9 @@ async def served(app: Starlette) -> AsyncIterator[str]:
         with anyio.move_on_after(2):  # a closed connection says so in a later turn of the loop
             while server.server_state.connections:  # noqa: ASYNC110 - it has no event
                 await anyio.sleep(0.001)
+        for connection in [*server.server_state.connections]:
+            connection.transport.abort()
+        await anyio.lowlevel.checkpoint()  # an aborted connection closes in the next turn
 
 
 @dataclass

@@ -172,6 +172,7 @@ class Proxy:
         self.stalls_sockets = False
         self.refuses = False
         self.swallows_answer_to_post = False
+        self._connections: set[asyncio.Task[None]] = set()
         self._writers: set[asyncio.StreamWriter] = set()
         self._posters: set[asyncio.StreamWriter] = set()
         self._socket_writers: set[asyncio.StreamWriter] = set()
@@ -180,16 +181,33 @@ class Proxy:
     def sockets_open(self) -> int:
         return len(self._socket_writers) // 2  # one to each side
 
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self.refuses:
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = asyncio.ensure_future(self._serve(reader, writer))
+        self._connections.add(connection)
+        connection.add_done_callback(self._connections.discard)
+
+    async def close(self) -> None:
+        """End all connections, and wait until they have closed."""
+        connections = list(self._connections)
+        for connection in connections:
+            connection.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
+        await asyncio.sleep(0)  # an aborted transport closes in the next turn of the loop
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            await self._connect(reader, writer)
+        finally:
             writer.transport.abort()
+
+    async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self.refuses:
             return
         upstream = self.upstream_url
         host, port = urlsplit(upstream).hostname, urlsplit(upstream).port
         try:
             up_reader, up_writer = await asyncio.open_connection(host, port)
         except OSError:
-            writer.transport.abort()
             return
         mine = {writer, up_writer}
         if upstream != self.upstream_url:  # pointed elsewhere meanwhile, and so not cut
@@ -259,11 +277,11 @@ async def read(reader: asyncio.StreamReader) -> bytes:
 @pytest.fixture
 async def proxy(target: Target) -> AsyncIterator[Proxy]:
     proxy = Proxy(target.url)
-    server = await asyncio.start_server(proxy.serve, "127.0.0.1", 0)
+    server = await asyncio.start_server(proxy.accept, "127.0.0.1", 0)
     proxy.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     yield proxy
     server.close()
-    proxy.cut_all()
+    await proxy.close()
     await server.wait_closed()
 
 
