@@ -109,6 +109,31 @@ async def test_what_heeds_no_signal_is_killed(tmp_path: Path) -> None:
         assert await left.wait() == -signal.SIGKILL
 
 
+KILLED = """
+import asyncio, os, sys
+from pathlib import Path
+from comfyq.local.processes.left_process import ProcessNote
+from comfyq.local.supervisor import Supervisor
+
+class Deadly(ProcessNote):
+    def write(self, pid):
+        print(pid, flush=True)
+        os.kill(os.getpid(), 9)
+
+asyncio.run(Supervisor(sys.argv[1], note=Deadly(Path("none"))).run())
+"""
+
+
+async def test_nothing_runs_whose_supervisor_died_before_it_was_noted(comfy: Comfy) -> None:
+    ended = await anyio.run_process([sys.executable, "-c", KILLED, comfy.command], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    pid = int(ended.stdout)
+    with anyio.fail_after(PATIENCE_S):
+        while lives(pid):  # noqa: ASYNC110 - it is not our child
+            await anyio.sleep(0.01)
+    assert not comfy.started
+
+
 async def test_an_orderly_end_leaves_no_note(comfy: Comfy, tmp_path: Path) -> None:
     path = tmp_path / "process.json"
     supervisor = Supervisor(comfy.command, note=ProcessNote(path))

@@ -19,6 +19,8 @@ FIRST_PAUSE_S = 0.5
 LONGEST_PAUSE_S = 30.0
 STEADY_S = 60.0  # after running that long, the backoff between restarts begins anew
 STOP_S = 15.0
+# Nothing runs before it has been noted: without a line of its supervisor the shell ends.
+HELD = f"read -r noted || exit; umask {USUAL:03o}; exec < /dev/null\n"  # uvloop takes no umask
 
 
 class Supervisor:
@@ -57,13 +59,14 @@ class Supervisor:
 
     async def _run_once(self) -> int:
         self._process = await asyncio.create_subprocess_shell(
-            f"umask {USUAL:03o}; {self._command}",  # uvloop takes no umask
+            HELD + self._command,
             start_new_session=True,
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=asyncio.subprocess.PIPE,
             env=foreign_environment(),
         )
         self.starts += 1
         self._note.write(self._process.pid)
+        _release(self._process)
         log.info("comfyui_started", pid=self._process.pid, command=self._command)
         return await self._process.wait()
 
@@ -83,6 +86,13 @@ class Supervisor:
             return
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, number)
+
+
+def _release(process: asyncio.subprocess.Process) -> None:
+    """Let the command of a held shell run."""
+    assert process.stdin is not None
+    process.stdin.write(b"\n")
+    process.stdin.close()
 
 
 @asynccontextmanager
