@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.markers import Marker
+
 ROOT = Path(__file__).parents[2]
 DOCKERFILES = sorted(path for path in ROOT.rglob("Dockerfile") if ".venv" not in path.parts)
 
@@ -61,6 +63,6 @@ def arguments_of(dockerfile: Path, script: str) -> list[str]:
 def locked(lock: Path) -> Iterator[str]:
     """Names of a lock's packages that this system needs."""
     for line in lock.read_text().splitlines():
-        match = re.match(r"([A-Za-z0-9._-]+)==[^;]+(;.*)?", line)
-        if match and "win32" not in (match[2] or "").replace("!= 'win32'", ""):
+        match = re.match(r"([A-Za-z0-9._-]+)==[^;]+?(?:;(.*?))?\\?$", line)
+        if match and (not match[2] or Marker(match[2]).evaluate()):
             yield match[1]

@@ -160,7 +160,7 @@ def packages(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.verify
 def test_the_image_is_small(packages: Path) -> None:
-    assert size_mb(packages) < 60
+    assert size_mb(packages) < 70  # of libraries 57
     data = packages / "botocore" / "data"
     kept = {"dynamodb", "sqs", "s3", "apigatewaymanagementapi"}
     assert {folder.name for folder in data.iterdir() if folder.is_dir()} == kept
