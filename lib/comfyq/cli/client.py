@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import typer
 
-from comfyq.cli.errors import BrokenDownload, NotReached, Refused, ServerFailed
+from comfyq.cli.errors import BrokenDownload, CannotStart, NotReached, Refused, ServerFailed
 from comfyq.cli.profiles.servers import DEFAULT_URL, Credential, Servers, nothing
 from comfyq.client import calls
 from comfyq.client import errors as client_errors
@@ -105,8 +105,10 @@ class ApiClient:
 
     def submit_batch(self, requests: Sequence[Any], *, idempotency_key: str) -> tuple[Json, bool]:
         """Return the batch as it was accepted, and whether that was earlier under this key."""
-        answer = self._answer(calls.submit_batch({"requests": list(requests)}, key=idempotency_key))
-        return object_of(answer), answer.headers.get("idempotent-replayed") == "true"
+        request = calls.submit_batch({"requests": list(requests)}, key=idempotency_key)
+        answer = self._answer(request)
+        is_replayed = answer.headers.get("idempotent-replayed") == "true"
+        return object_of(answer, request.expects), is_replayed
 
     def batch(self, batch_id: str, *, items: bool = False) -> Json:
         """A batch's summary; with ``items``, each of its requests and jobs as well."""
@@ -188,6 +190,8 @@ class ApiClient:
             raise Refused(
                 refused.status, refused.problem, retry_after_s=refused.retry_after_s
             ) from refused
+        except client_errors.BadValue as wrong:
+            raise CannotStart(str(wrong)) from wrong
         except client_errors.BrokenDownload as broken:
             raise BrokenDownload(str(broken)) from broken
         except client_errors.TimedOut as over:

@@ -101,7 +101,12 @@ def _readable(status: int, problem: Mapping[str, Any]) -> str:
     title = (
         f"refused ({status} {problem.get('code') or problem.get('title') or 'without a reason'})"
     )
-    fields = [f"  {each['field']}: {each['message']}" for each in problem.get("errors", ())]
+    errors = problem.get("errors")
+    fields = [
+        f"  {each.get('field')}: {each.get('message')}"
+        for each in (errors if isinstance(errors, list) else ())
+        if isinstance(each, dict)
+    ]
     if fields:
         return "\n".join((title, *fields))
     detail = problem.get("detail")

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 import typer
+from rich.console import Console
 
 from comfyq.cli.errors import ExitCode
 from comfyq.domain.diagnosis import Finding, is_sound
@@ -24,8 +25,11 @@ def report(findings: Sequence[Finding], *, as_json: bool) -> None:
 
 def _print(findings: Sequence[Finding]) -> None:
     width = max(len(finding.subject) for finding in findings)
+    is_plain = Console().no_color  # as who set NO_COLOR wants it
     for finding in findings:
-        state = typer.style(f"{finding.state:8}", fg=COLORS[finding.state])
+        state = f"{finding.state:8}"
+        if not is_plain:
+            state = typer.style(state, fg=COLORS[finding.state])
         typer.echo(f"{state} {finding.subject:{width}}  {finding.told}")
         if finding.remedy:
             typer.echo(f"{'':8} {'':{width}}  → {finding.remedy}")

@@ -41,5 +41,5 @@ def override_of(text: str) -> tuple[str, Any]:
         raise CannotStart(f"{text!r} is no override; write `--override NODE.INPUT=VALUE`")
     try:
         return place, json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         return place, value

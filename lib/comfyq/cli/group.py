@@ -1,5 +1,6 @@
 """The end of every command: errors become a message and an exit code in this one place."""
 
+import errno
 from typing import Any
 
 import typer
@@ -7,6 +8,8 @@ from typer.core import TyperGroup
 
 from comfyq.cli.command_table import all_commands
 from comfyq.cli.errors import CommandError, ExitCode
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
 
 class Commands(TyperGroup):
@@ -27,6 +30,9 @@ class Commands(TyperGroup):
             # what Typer raises to end a command is an Exception too, and so is a closed pipe
             if ctx.params.get("debug") or _ends_a_command(defect):
                 raise
+            if isinstance(defect, OSError) and (refused := _refused_by_this_machine(defect)):
+                typer.echo(f"comfyq: {refused}", err=True)
+                raise typer.Exit(ExitCode.WRONG_USAGE) from None
             summary = f"{type(defect).__name__}: {defect}"
             typer.echo(f"comfyq: a defect, which `comfyq --debug` shows: {summary}", err=True)
             raise typer.Exit(ExitCode.DEFECT) from None
@@ -34,3 +40,11 @@ class Commands(TyperGroup):
 
 def _ends_a_command(raised: Exception) -> bool:
     return isinstance(raised, typer.Exit | typer.Abort | typer.TyperException | BrokenPipeError)
+
+
+def _refused_by_this_machine(error: OSError) -> str | None:
+    """Say which file cannot be used, or that there is no room; None: it is something else."""
+    reason = error.strerror or str(error)
+    if error.filename is not None:
+        return f"{error.filename}: {reason}"
+    return f"this machine's disk: {reason}" if error.errno in FULL else None

@@ -16,7 +16,15 @@ JobOrBatchId = Annotated[
     ),
 ]
 
+NO_IDS = ("", ".", "..")  # as parts of a path they lead elsewhere
+
 FoundT = TypeVar("FoundT")
+
+
+def check_id(text: str, *, listed: str) -> None:
+    """Raise CannotStart for what is no id, as of a variable of the shell that is not set."""
+    if text in NO_IDS:
+        raise CannotStart(f"{text!r} is no id; `{listed}` shows them")
 
 
 def job_or_batch(
@@ -25,8 +33,10 @@ def job_or_batch(
     """Call the first with the id or, if no job has it, the second; the flag tells a batch.
 
     Raises:
+        CannotStart: it is none.
         Refused: neither has this id.
     """
+    check_id(target_id, listed="comfyq list")
     try:
         return of_job(target_id), False
     except Refused as refused:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from comfyq.client.client import Client
     from comfyq.client.errors import (
         ApiError,
+        BadValue,
         BadWebhook,
         BrokenDownload,
         ComfyqError,
@@ -65,6 +66,7 @@ __all__ = [
     "AsyncClient",
     "AsyncJob",
     "AsyncResult",
+    "BadValue",
     "BadWebhook",
     "Batch",
     "BatchData",
@@ -115,6 +117,7 @@ _MODULES: Mapping[str, Sequence[str]] = {
     "client": ("Client",),
     "errors": (
         "ApiError",
+        "BadValue",
         "BadWebhook",
         "BrokenDownload",
         "ComfyqError",

@@ -5,41 +5,54 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from comfyq.client.errors import BadValue
 from comfyq.client.messages import Request
 
+JOB = ("id", "status")
+BATCH = ("batch_id",)
 MAX_HELD_S = 20  # for so long a server holds a request back until its job has ended
 SILENCE_S = 45.0  # of a stream; servers say every 15 s that they are there
 
 
 def submit(body: Any, *, key: str | None = None) -> Request:
     return Request(
-        method="POST", target="/generate", json=body, headers=_keyed(key), repeatable=bool(key)
+        method="POST",
+        target="/generate",
+        json=body,
+        headers=_keyed(key),
+        repeatable=bool(key),
+        expects=JOB,
     )
 
 
 def job(job_id: str, *, wait_s: int = 0) -> Request:
     """``wait_s``: answer when the job has ended, or after so long."""
-    return Request(method="GET", target=_job(job_id), headers=_held(wait_s))
+    return Request(method="GET", target=_job(job_id), headers=_held(wait_s), expects=JOB)
 
 
 def jobs(query: Sequence[tuple[str, str]]) -> Request:
-    return Request(method="GET", target="/generate", query=query)
+    return Request(method="GET", target="/generate", query=query, expects=("jobs",))
 
 
 def outputs(job_id: str, *, start: int) -> Request:
-    return Request(method="GET", target=f"{_job(job_id)}/outputs", query=[("start", str(start))])
+    return Request(
+        method="GET",
+        target=f"{_job(job_id)}/outputs",
+        query=[("start", str(start))],
+        expects=("outputs",),
+    )
 
 
 def story(job_id: str) -> Request:
-    return Request(method="GET", target=f"{_job(job_id)}/story")
+    return Request(method="GET", target=f"{_job(job_id)}/story", expects=JOB)
 
 
 def deliveries(job_id: str) -> Request:
-    return Request(method="GET", target=f"{_job(job_id)}/deliveries")
+    return Request(method="GET", target=f"{_job(job_id)}/deliveries", expects=("deliveries",))
 
 
 def cancel(job_id: str) -> Request:
-    return Request(method="DELETE", target=_job(job_id))
+    return Request(method="DELETE", target=_job(job_id), expects=JOB)
 
 
 def purge(job_id: str) -> Request:
@@ -48,7 +61,7 @@ def purge(job_id: str) -> Request:
 
 def retry(job_id: str, *, key: str | None = None) -> Request:
     """The same key, or none, gives the same new job."""
-    return Request(method="POST", target=f"{_job(job_id)}/retry", headers=_keyed(key))
+    return Request(method="POST", target=f"{_job(job_id)}/retry", headers=_keyed(key), expects=JOB)
 
 
 def job_events(job_id: str, *, seen: int, previews: bool) -> Request:
@@ -56,25 +69,36 @@ def job_events(job_id: str, *, seen: int, previews: bool) -> Request:
 
 
 def submit_batch(body: Any, *, key: str) -> Request:
-    return Request(method="POST", target="/generate/batch", json=body, headers=_keyed(key))
+    return Request(
+        method="POST", target="/generate/batch", json=body, headers=_keyed(key), expects=BATCH
+    )
 
 
 def batch(batch_id: str, *, items: bool = False, wait_s: int = 0) -> Request:
     query = [("items", "true")] if items else []
-    return Request(method="GET", target=_batch(batch_id), query=query, headers=_held(wait_s))
+    expects = (*BATCH, "items") if items else BATCH
+    return Request(
+        method="GET",
+        target=_batch(batch_id),
+        query=query,
+        headers=_held(wait_s),
+        expects=expects,
+    )
 
 
 def batches(query: Sequence[tuple[str, str]]) -> Request:
-    return Request(method="GET", target="/generate/batch", query=query)
+    return Request(method="GET", target="/generate/batch", query=query, expects=("batches",))
 
 
 def cancel_batch(batch_id: str) -> Request:
-    return Request(method="DELETE", target=_batch(batch_id))
+    return Request(method="DELETE", target=_batch(batch_id), expects=BATCH)
 
 
 def retry_batch(batch_id: str, *, key: str | None = None) -> Request:
     """The same key, or none, gives the same new batch."""
-    return Request(method="POST", target=f"{_batch(batch_id)}/retry", headers=_keyed(key))
+    return Request(
+        method="POST", target=f"{_batch(batch_id)}/retry", headers=_keyed(key), expects=BATCH
+    )
 
 
 def batch_events(batch_id: str, *, seen: int) -> Request:
@@ -89,32 +113,40 @@ def store(content: Path | bytes, *, filename: str, content_type: str) -> Request
         query=[("filename", filename)],
         headers={"Content-Type": content_type},
         content=content,
+        expects=("source",),
     )
 
 
 def offer_upload(announced: Mapping[str, Any]) -> Request:
     """An offer that nobody uses expires."""
-    return Request(method="POST", target="/assets/uploads", json=dict(announced))
+    return Request(
+        method="POST",
+        target="/assets/uploads",
+        json=dict(announced),
+        expects=("id", "method", "url", "headers"),
+    )
 
 
 def complete_upload(upload_id: str) -> Request:
-    return Request(method="POST", target=f"/assets/uploads/{_part(upload_id)}/complete")
+    return Request(
+        method="POST", target=f"/assets/uploads/{_part(upload_id)}/complete", expects=("source",)
+    )
 
 
 def workflows() -> Request:
-    return Request(method="GET", target="/workflows")
+    return Request(method="GET", target="/workflows", expects=("workflows",))
 
 
 def workflow(name: str) -> Request:
-    return Request(method="GET", target=f"/workflows/{_part(name)}")
+    return Request(method="GET", target=f"/workflows/{_part(name)}", expects=("parameters",))
 
 
 def workers() -> Request:
-    return Request(method="GET", target="/workers")
+    return Request(method="GET", target="/workers", expects=("workers",))
 
 
 def health() -> Request:
-    return Request(method="GET", target="/health")
+    return Request(method="GET", target="/health", expects=("status",))
 
 
 def quota() -> Request:
@@ -122,7 +154,7 @@ def quota() -> Request:
 
 
 def keys() -> Request:
-    return Request(method="GET", target="/keys")
+    return Request(method="GET", target="/keys", expects=("keys",))
 
 
 def create_key(body: Mapping[str, Any]) -> Request:
@@ -135,7 +167,7 @@ def revoke_key(key_id: str) -> Request:
 
 
 def dead_letters(query: Sequence[tuple[str, str]]) -> Request:
-    return Request(method="GET", target="/dead", query=query)
+    return Request(method="GET", target="/dead", query=query, expects=("letters",))
 
 
 def dead_letter(letter_id: str) -> Request:
@@ -161,7 +193,10 @@ def _batch(batch_id: str) -> str:
 
 
 def _part(name: str) -> str:
-    return quote(name, safe="")
+    """Return a name as a part of a path. Raises BadValue for what would lead elsewhere."""
+    if name in ("", ".", ".."):
+        raise BadValue(f"{name!r} is no id and no name; was it to be filled in?")
+    return quote(name, safe="", errors="surrogateescape")
 
 
 def _keyed(key: str | None) -> Mapping[str, str]:

@@ -6,6 +6,7 @@ ComfyqError
   + TimedOut           the time that was given is over; a TimeoutError too
   + JobFailed          a job that was waited for has no results
   + BadWebhook         a webhook is not signed by any of the secrets, or is too old
+  + BadValue           a value cannot be sent or used as it is; a ValueError too
   + ApiError           the server answered that it will not, or cannot, do this
     - InvalidRequest   400, 413, 415, 422: the request is wrong; `fields` says where
     - Unauthenticated  401: it needs a key, or another one
@@ -16,12 +17,13 @@ ComfyqError
     - ServerFailed     5xx
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from typing import Any
 
-from comfyq.client.messages import Answer
+from comfyq.client.messages import Answer, json_of
 
 
 class ComfyqError(Exception):
@@ -45,6 +47,10 @@ class BrokenDownload(NotReached):
 
 class TimedOut(ComfyqError, TimeoutError):
     """The time that was given is over. What was submitted goes on."""
+
+
+class BadValue(ComfyqError, ValueError):
+    """A value cannot be sent, or used, as it is; nothing was asked."""
 
 
 class BadWebhook(ComfyqError):
@@ -87,7 +93,9 @@ class ApiError(ComfyqError):
     @property
     def fields(self) -> Sequence[FieldError]:
         """Return every bad field of the request."""
-        named = [each for each in self.problem.get("errors") or () if isinstance(each, dict)]
+        errors = self.problem.get("errors")
+        listed = errors if isinstance(errors, list) else []
+        named = [each for each in listed if isinstance(each, dict)]
         return [FieldError(str(e.get("field", "")), str(e.get("message", ""))) for e in named]
 
 
@@ -119,6 +127,8 @@ class ServerFailed(ApiError):
     """The server cannot do it now, or made a mistake."""
 
 
+MAX_DIGITS = 12  # of a number of seconds
+
 KINDS: Mapping[int, type[ApiError]] = {
     400: InvalidRequest,
     401: Unauthenticated,
@@ -135,14 +145,29 @@ KINDS: Mapping[int, type[ApiError]] = {
 def error_of(answer: Answer) -> ApiError:
     """Return the exception for an answer that is no success."""
     kind = KINDS.get(answer.status, ServerFailed if answer.status >= 500 else ApiError)
-    again = answer.headers.get("retry-after", "")
-    retry_after_s = int(again) if again.isascii() and again.isdigit() else None  # it may be a date
-    return kind(answer.status, _problem(answer), retry_after_s=retry_after_s)
+    return kind(answer.status, _problem(answer), retry_after_s=_retry_after_s(answer.headers))
 
 
 def _problem(answer: Answer) -> Mapping[str, Any]:
-    try:
-        value = json.loads(answer.content)
-    except ValueError:
-        value = None
+    value = json_of(answer.content)
     return value if isinstance(value, dict) else {"title": answer.reason}
+
+
+def _retry_after_s(headers: Mapping[str, str]) -> int | None:
+    """Return for how long a server asks to be left alone: in seconds, or until a time of its own
+    clock, which its header Date shows.
+
+    https://www.rfc-editor.org/rfc/rfc9110#name-retry-after
+    """
+    again = headers.get("retry-after", "")
+    if again.isascii() and again.isdigit():
+        return int(again[:MAX_DIGITS])  # whatever has more is for ever, too
+    until, now = _time(again), _time(headers.get("date", ""))
+    return None if until is None or now is None else max(0, int((until - now).total_seconds()))
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        return parsedate_to_datetime(text).replace(tzinfo=None)  # of HTTP, both are GMT
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None

@@ -1,5 +1,6 @@
 """Requests and answers as values."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,6 +23,7 @@ class Request:
     content: Path | bytes | None = None  # the body, instead of ``json``
     repeatable: bool = True  # sent twice, it does what it does once
     read_s: float = READ_S  # the longest silence of an answer
+    expects: Sequence[str] = ()  # fields that the JSON of every answer of comfyq has
 
     @property
     def is_link(self) -> bool:
@@ -38,3 +40,11 @@ class Answer:
     reason: str
     headers: Mapping[str, str]  # by names in lower case
     content: bytes = b""  # of an answer that is streamed, only if it is no success
+
+
+def json_of(content: bytes | str) -> Any:
+    """Return what JSON says; None: it is none, or nested deeper than anything that we know."""
+    try:
+        return json.loads(content)
+    except (ValueError, RecursionError):
+        return None

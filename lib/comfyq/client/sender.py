@@ -1,10 +1,9 @@
 """Sending until there is an answer, or no more time."""
 
-import json
 import math
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from comfyq.client.effects import Flow, Next, Open, Pause, Send
@@ -16,7 +15,7 @@ from comfyq.client.errors import (
     TimedOut,
     error_of,
 )
-from comfyq.client.messages import Answer, Json, Request
+from comfyq.client.messages import Answer, Json, Request, json_of
 
 PASSING = frozenset({502, 503, 504})  # a server that cannot do it now
 NO_PLACE = "too-many-streams"
@@ -79,7 +78,7 @@ class Sender:
     def json(self, request: Request, deadline: Deadline) -> Flow[Json]:
         """Return the JSON object of an answer; raises as ``answer``."""
         answer = yield from self.answer(request, deadline)
-        return object_of(answer)
+        return object_of(answer, request.expects)
 
     def answer(self, request: Request, deadline: Deadline) -> Flow[Answer]:
         """Return the answer to a request.
@@ -136,12 +135,12 @@ def next_of_stream() -> Flow[bytes | None]:
     return read
 
 
-def object_of(answer: Answer) -> Json:
-    """Return the JSON object of an answer; NotReached: it is none, so no comfyq answers."""
-    try:
-        value = json.loads(answer.content)
-    except ValueError:
-        value = None
-    if not isinstance(value, dict):
+def object_of(answer: Answer, expects: Sequence[str] = ()) -> Json:
+    """Return the JSON object of an answer, which has the fields that are expected.
+
+    NotReached: it is none, or another one, so no comfyq answers.
+    """
+    value = json_of(answer.content)
+    if not (isinstance(value, dict) and value.keys() >= set(expects)):
         raise NotReached(f"{answer.url} answers, but it is not comfyq")
     return value

@@ -4,7 +4,6 @@ https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-w
 """
 
 import hmac
-import json
 import time
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
@@ -14,11 +13,13 @@ from datetime import datetime
 from hashlib import sha256
 
 from comfyq.client.errors import BadWebhook
+from comfyq.client.messages import json_of
 from comfyq.client.models.jobs import JobData
 from comfyq.client.models.reading import Model
 
 TOLERANCE_S = 300.0
 PREFIX = "whsec_"
+LEAST_SECRET_BYTES = 24  # as the specification has it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,16 +55,14 @@ def verify_webhook(
     given = {name.lower(): value for name, value in headers.items()}
     message_id, sent_at, signatures = (_header(given, f"webhook-{each}") for each in HEADERS)
     _check_time(sent_at, tolerance_s, time.time() if now is None else now)  # noqa: TID251 - of whoever receives it
-    signed = f"{message_id}.{sent_at}.".encode() + body
+    signed = f"{message_id}.{sent_at}.".encode(errors="replace") + body
     expected = [_signature(signed, each) for each in _listed(secrets)]
-    shown = [each[3:].encode() for each in signatures.split(" ") if each.startswith("v1,")]
+    listed = signatures.encode(errors="replace").split(b" ")
+    shown = [each[3:] for each in listed if each.startswith(b"v1,")]
     # Every pair is compared, so that the time tells nothing.
     if not any([hmac.compare_digest(e, s) for e in expected for s in shown]):
         raise BadWebhook("it is signed by none of the secrets")
-    try:
-        told = json.loads(body)
-    except ValueError as wrong:
-        raise BadWebhook(f"it is signed, but no JSON: {wrong}") from wrong
+    told = json_of(body)
     if not isinstance(told, dict):
         raise BadWebhook("it is signed, but no JSON object")
     return Webhook.read({**told, "id": message_id})
@@ -98,4 +97,7 @@ def _signature(signed: bytes, secret: str) -> bytes:
         key = b64decode(secret.removeprefix(PREFIX), validate=True)
     except NotBase64 as wrong:
         raise ValueError("a webhook secret is base64 after whsec_") from wrong
+    if len(key) < LEAST_SECRET_BYTES:
+        # an empty one, as of a variable that is not set, is known to everybody
+        raise ValueError(f"a webhook secret has at least {LEAST_SECRET_BYTES} bytes; is it set?")
     return b64encode(hmac.new(key, signed, sha256).digest())

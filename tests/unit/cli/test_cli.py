@@ -226,7 +226,7 @@ def test_a_worker_is_shown_also_where_its_jobs_are_not(
 
 
 def test_a_defect_of_ours_is_one_line(api: FakeApi) -> None:
-    api.answer(PATH, {"id": JOB})
+    api.answer(PATH, {"id": JOB, "status": "queued"})
     result = run(api, "status", JOB)
     assert result.exit_code == 70
     assert "defect" in result.stderr

@@ -39,7 +39,10 @@ def test_programs_read_what_was_deleted_and_where_a_picture_is(api: FakeApi) -> 
     api.answer("/generate/batch-1", missing, status=404)
     items = [{"index": 0, "job": api.job(status="completed"), "error": None}]
     nothing = [{"index": 0, "job": None, "error": None}]
-    api.answer("/generate/batch/batch-1", {}, *({"items": each} for each in (items, nothing)))
+    named = {"batch_id": "batch-1"}
+    api.answer(
+        "/generate/batch/batch-1", named, *(named | {"items": each} for each in (items, nothing))
+    )
     picture = api.output(b"", blake3="")
     api.answer(PATH, *[api.job(status="completed", outputs=[picture])] * 3)
     deleted = run(api, "delete", JOB, "batch-1", "--json").stdout.splitlines()

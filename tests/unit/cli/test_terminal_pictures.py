@@ -107,3 +107,11 @@ def test_a_low_terminal_shows_none() -> None:
     out = io.StringIO()
     Canvas(Console(file=out, height=ROWS, width=80), lambda image: "x").show({"data": ""})
     assert out.getvalue() == ""
+
+
+def test_a_preview_that_is_no_picture_is_left_out() -> None:
+    out = io.StringIO()
+    canvas = Canvas(Console(file=out, height=40, width=80), sixel)
+    for data in (base64.b64encode(b"no picture").decode(), "no base64", ""):
+        canvas.show({"data": data})
+    assert out.getvalue() == ""

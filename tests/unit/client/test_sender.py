@@ -1,10 +1,13 @@
 """When a request is sent again, and when it is given up."""
 
+from dataclasses import replace
+
 import pytest
 
 from comfyq.client import calls
 from comfyq.client.errors import (
     ApiError,
+    BadValue,
     Conflict,
     Forbidden,
     InvalidRequest,
@@ -23,7 +26,7 @@ from tests.flow_script import Script, Scripted, answered, problem
 AWAY = NotReached("the answer broke off")
 UNSENT = NotReached("nobody listens", unsent=True)
 ONCE = calls.create_key({"name": "a"})
-AGAIN = calls.job("a")
+AGAIN = Request(method="GET", target="/generate/a")
 
 
 def sent(
@@ -42,7 +45,7 @@ def test_what_can_be_repeated_is_sent_until_it_is_answered(lost: Scripted) -> No
 
 
 def test_a_submission_is_repeated_under_its_key() -> None:
-    script = Script([AWAY, answered(202, {"id": "a"})])
+    script = Script([AWAY, answered(202, {"id": "a", "status": "queued"})])
     sent(script, calls.submit({"prompt": "a fox"}, key="k"))
     assert [each.headers["Idempotency-Key"] for each in script.requests] == ["k", "k"]
 
@@ -133,7 +136,52 @@ def test_a_refusal_of_something_else_is_one_too() -> None:
     assert (plain.code, plain.detail, plain.fields) == ("http-502", "So it is", [])
 
 
-def test_who_answers_something_else_is_not_comfyq() -> None:
-    script = Script([answered(200, ["no object"])])
+DEEP = "[" * 100_000
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<html>", b'["no object"]', b"{}", b'{"jobs": []}', b"\xff", DEEP.encode()]
+)
+def test_who_answers_something_else_is_not_comfyq(body: bytes) -> None:
+    """A job without an id, of any server's ``{}``, would be followed to nowhere."""
+    script = Script([replace(answered(), content=body)])
     with pytest.raises(NotReached, match="not comfyq"):
+        sent(script, calls.submit({"prompt": "a fox"}, key="k"))
+    refused = error_of(replace(answered(502), content=body))
+    assert (refused.code, refused.fields) == ("http-502", [])
+
+
+def test_a_garbled_refusal_is_one_too() -> None:
+    body = {"code": 7, "detail": None, "errors": 5, "request_id": 3}
+    garbled = error_of(answered(422, body, retry_after="9" * 5_000))
+    assert (garbled.code, garbled.fields) == ("7", [])
+    script = Script([answered(429, body, retry_after="9" * 5_000)])
+    with pytest.raises(RateLimited):
         sent(script, AGAIN)
+
+
+NOW = "Fri, 27 Nov 2026 12:00:00 GMT"
+
+
+@pytest.mark.parametrize(
+    ("again", "date", "pause_s"),
+    [
+        ("Fri, 27 Nov 2026 12:00:17 GMT", NOW, 17),
+        ("Fri, 27 Nov 2026 11:00:00 GMT", NOW, 0),
+        ("Fri, 27 Nov 2026 12:00:17 GMT", "", None),
+        ("-3", NOW, None),
+        ("soon", NOW, None),
+        ("", NOW, None),
+    ],
+)
+def test_a_time_by_the_servers_clock_is_heeded(again: str, date: str, pause_s: int | None) -> None:
+    told = error_of(answered(429, {}, retry_after=again, date=date))
+    assert told.retry_after_s == pause_s
+
+
+@pytest.mark.parametrize("name", ["", ".", ".."])
+def test_an_id_that_is_none_leads_nowhere(name: str) -> None:
+    for ask in (calls.job, calls.cancel, calls.purge, calls.cancel_batch, calls.workflow):
+        with pytest.raises(BadValue, match="no id"):
+            ask(name)
+    assert calls.job("a/../b\udcff").target == "/generate/a%2F..%2Fb%FF"

@@ -179,6 +179,14 @@ async def test_status_waits_for_the_end_if_it_is_asked_to() -> None:
     assert isinstance(result.content[1], types.ImageContent)
 
 
+async def test_status_waits_no_longer_than_a_call_lasts() -> None:
+    api = MemoryApi(states=[job(status="running")], stays_open=True)
+    async with client_of(api, limits=CallLimits(wait_s=0.01)) as client:
+        asked = client.call_tool("job_status", {"job_id": JOB, "wait_s": 600})
+        result = await asyncio.wait_for(asked, 10)
+    assert "`job_status`" in told(result)
+
+
 async def test_again_is_with_the_same_values_and_another_seed() -> None:
     api = MemoryApi()
     async with client_of(api) as client:

@@ -72,7 +72,7 @@ def _json_lines(file: Path, text: str) -> Iterator[Row]:
             continue
         try:
             request = json.loads(line)
-        except ValueError as wrong:
+        except (ValueError, RecursionError) as wrong:
             raise CannotStart(f"{file}, line {number}: no JSON: {wrong}") from wrong
         if not isinstance(request, dict):
             raise CannotStart(f"{file}, line {number}: a request is an object")
@@ -160,7 +160,7 @@ def value_of(cell: str, schema: Schema | None) -> Any:
         return cell
     try:
         return json.loads(cell)
-    except ValueError:
+    except (ValueError, RecursionError):
         return cell
 
 

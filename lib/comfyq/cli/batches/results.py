@@ -22,6 +22,7 @@ from comfyq.cli.following import has_ended
 POLL_S = 0.5
 LONGEST_POLL_S = 3.0
 MAX_NAME_CHARS = 80
+MAX_NAME_BYTES = 120  # a file system has room for 255 beside a job's id, a number and a suffix
 NOT_IN_NAMES = re.compile(r"[^\w.-]+")
 COLUMNS = ("row", "line", "job", "status", "files", "error")
 
@@ -79,7 +80,8 @@ def named_rows(rows: Sequence[Row], column: str | None) -> list[RowResult]:
 def _readable(value: object) -> str:
     """Return a value as a part of a file's name."""
     text = "" if value is None else str(value)
-    return NOT_IN_NAMES.sub("-", text)[:MAX_NAME_CHARS].strip("-.")
+    readable = NOT_IN_NAMES.sub("-", text)[:MAX_NAME_CHARS]
+    return readable.encode()[:MAX_NAME_BYTES].decode(errors="ignore").strip("-.")
 
 
 def fetch_batch(

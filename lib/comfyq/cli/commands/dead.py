@@ -8,6 +8,7 @@ from comfyq.cli.client import Json, client_at
 from comfyq.cli.errors import ExitCode
 from comfyq.cli.options import AsJson, Url
 from comfyq.cli.printing import print_json
+from comfyq.cli.targets import check_id
 
 LetterId = Annotated[str, typer.Argument(metavar="ID", help="The letter's id.")]
 
@@ -35,6 +36,7 @@ def listing(
 
 def show(ctx: typer.Context, letter_id: LetterId, url: Url = None, as_json: AsJson = False) -> None:
     """Show a dead letter with its whole body."""
+    check_id(letter_id, listed="comfyq dead list")
     letter = client_at(ctx, url).dead_letter(letter_id)
     if as_json:
         print_json(letter)
@@ -47,6 +49,7 @@ def redrive(
     ctx: typer.Context, letter_id: LetterId, url: Url = None, as_json: AsJson = False
 ) -> None:
     """Send a dead letter again. Exit code 1 if it was refused again, or rings for nothing."""
+    check_id(letter_id, listed="comfyq dead list")
     redriven = client_at(ctx, url).redrive(letter_id)
     if as_json:
         print_json(redriven)

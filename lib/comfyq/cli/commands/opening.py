@@ -48,7 +48,10 @@ def open_(
         print_json({"job": job["id"], "index": index, "place": place})
     else:
         typer.echo(place)
-    if not print_only and not as_json and sys.stdout.isatty() and typer.launch(place):
+    is_shown = not print_only and not as_json and sys.stdout.isatty()
+    # what a server tells must not make this machine's programs open something else
+    is_safe = file is not None or place.startswith(("http://", "https://"))
+    if is_shown and is_safe and typer.launch(place):
         typer.echo("no program to open it with was found", err=True)
 
 

@@ -20,10 +20,13 @@ class Canvas:
         """Show the picture of a preview frame, if the terminal is large enough."""
         if self._console.height < ROWS + AROUND:
             return
+        try:
+            picture = self._draw(base64.b64decode(preview["data"]))
+        except (OSError, ValueError):  # no picture, or of another kind: the job goes on without
+            return
         if not self._is_there:
             self._console.print("\n" * (ROWS - 1))
             self._is_there = True
-        picture = self._draw(base64.b64decode(preview["data"]))
         # One write, in which the cursor is put back: the bar is drawn beside this.
         self._console.file.write(f"\x1b7\x1b[{ROWS}A\r{picture}\x1b8")
         self._console.file.flush()

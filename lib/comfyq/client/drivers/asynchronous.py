@@ -10,7 +10,14 @@ import anyio
 import anyio.to_thread
 import httpx2
 
-from comfyq.client.drivers.http import CHUNK_BYTES, Key, Server, answer_of, as_not_reached
+from comfyq.client.drivers.http import (
+    CHUNK_BYTES,
+    Key,
+    Server,
+    answer_of,
+    as_not_reached,
+    check_method,
+)
 from comfyq.client.effects import (
     Done,
     Effect,
@@ -133,6 +140,7 @@ class _Performed:
     async def _sent(self, effect: Send) -> Answer:
         response = await self._driver.opened(effect.request, effect.read_s)
         try:
+            check_method(effect.request, response)
             with as_not_reached(str(response.url)):
                 return answer_of(response, content=await response.aread())
         finally:

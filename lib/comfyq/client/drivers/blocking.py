@@ -5,11 +5,18 @@ import time
 from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 import httpx2
 
-from comfyq.client.drivers.http import Key, Server, answer_of, as_not_reached
+from comfyq.client.drivers.http import (
+    CHUNK_BYTES,
+    Key,
+    Server,
+    answer_of,
+    as_not_reached,
+    check_method,
+)
 from comfyq.client.effects import (
     Done,
     Effect,
@@ -83,8 +90,13 @@ class Driver:
                 return self._http.send(self._http.build_request(**arguments), stream=True)
             arguments["headers"]["Content-Length"] = str(request.content.stat().st_size)
             with request.content.open("rb") as body:
-                built = self._http.build_request(content=body, **arguments)
+                built = self._http.build_request(content=_chunks(body), **arguments)
                 return self._http.send(built, stream=True)
+
+
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
+    while chunk := file.read(CHUNK_BYTES):
+        yield chunk
 
 
 class _Performed:
@@ -126,6 +138,7 @@ class _Performed:
     def _sent(self, effect: Send) -> Answer:
         response = self._driver.opened(effect.request, effect.read_s)
         try:
+            check_method(effect.request, response)
             with as_not_reached(str(response.url)):
                 return answer_of(response, content=response.read())
         finally:

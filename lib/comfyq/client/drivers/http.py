@@ -1,5 +1,6 @@
 """Requests and answers of httpx2, for both drivers."""
 
+import json
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from comfyq import __version__
-from comfyq.client.errors import NotReached
+from comfyq.client.errors import BadValue, NotReached
 from comfyq.client.messages import Answer, Request
 
 CONNECT_S = 5.0
@@ -68,10 +69,19 @@ class Server:
         if request.query:
             arguments["params"] = list(request.query)
         if request.json is not None:
-            arguments["json"] = request.json
+            headers["Content-Type"] = "application/json"
+            arguments["content"] = _encoded(request.json)
         if isinstance(request.content, bytes):
             arguments["content"] = request.content
         return arguments
+
+
+def _encoded(value: Any) -> bytes:
+    """Return a value as JSON. Raises BadValue: NaN, a half of a character and the like are none."""
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    except (ValueError, TypeError, RecursionError) as wrong:
+        raise BadValue(f"the request cannot be written as JSON: {wrong}") from wrong
 
 
 def _checked(key: str) -> str:
@@ -84,6 +94,19 @@ def _checked(key: str) -> str:
             is_hopeless=True,
         )
     return stripped
+
+
+def check_method(request: Request, response: httpx2.Response) -> None:
+    """Raise NotReached if a redirect has made a GET of a request, which did nothing then.
+
+    https://www.rfc-editor.org/rfc/rfc9110#name-301-moved-permanently
+    """
+    if response.request.method != request.method:
+        raise NotReached(
+            f"the server leads a {request.method} on to {response.url}, where it would arrive as a "
+            f"{response.request.method}: give the client the URL that it leads to",
+            is_hopeless=True,
+        )
 
 
 def answer_of(response: httpx2.Response, *, content: bytes = b"") -> Answer:
@@ -108,9 +131,16 @@ def as_not_reached(url: str) -> Iterator[None]:
         raise NotReached(f"cannot reach {url}: {_reason(wrong)}", is_hopeless=True) from wrong
     except httpx2.LocalProtocolError:  # its text quotes headers, a key among them
         raise NotReached(
-            f"cannot ask {url}: a header of the request has characters that HTTP does not allow",
+            f"cannot ask {url}: a header of the request has characters that HTTP does not allow, "
+            "or the file that is sent has changed",
             is_hopeless=True,
         ) from None
+    except httpx2.StreamError as consumed:
+        raise NotReached(
+            f"{url} leads an upload on, which is not sent twice: give the client the URL that it "
+            "leads to",
+            is_hopeless=True,
+        ) from consumed
     except httpx2.HTTPError as lost:
         raise NotReached(f"the answer of {url} broke off: {_reason(lost)}") from lost
 

@@ -1,5 +1,9 @@
-"""A job's outputs as files."""
+"""A job's outputs as files.
 
+Names of files are made of nothing that leads out of the folder, whatever a server says.
+"""
+
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,12 +15,15 @@ from blake3 import blake3
 
 from comfyq.client import calls
 from comfyq.client.effects import Flow, work
-from comfyq.client.errors import BrokenDownload, Forbidden, NotReached
+from comfyq.client.errors import BadValue, BrokenDownload, Forbidden, NotReached
 from comfyq.client.messages import Answer, Json
 from comfyq.client.sender import Deadline, Sender, next_of_stream
 
 FRUITLESS = 3  # tries in a row that bring nothing new
 PARTIAL = 206
+JOB_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
+SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,16}")
+OF_NAMES = re.compile(r"[^/\\\x00-\x1f\x7f]+")
 
 
 def all_outputs(sender: Sender, job: Json, deadline: Deadline) -> Flow[list[Json]]:
@@ -27,8 +34,21 @@ def all_outputs(sender: Sender, job: Json, deadline: Deadline) -> Flow[list[Json
         request = calls.outputs(job["id"], start=found[-1]["index"] + 1)
         page = yield from sender.json(request, deadline)
         found += page["outputs"]
-        more = page.get("more_outputs")
+        more = page["outputs"] and page.get("more_outputs")
+    for output in found:
+        _check(output)
     return found
+
+
+def _check(output: Any) -> None:
+    """Raise BrokenDownload for what is no output: nothing of it can be believed."""
+    kinds = {"index": int, "filename": str, "size": int, "blake3": str, "url": str}
+    if not (
+        isinstance(output, dict)
+        and all(isinstance(output.get(name), kind) for name, kind in kinds.items())
+        and output["index"] >= 0
+    ):
+        raise BrokenDownload("the server lists an output that is none")
 
 
 def downloaded(
@@ -39,6 +59,10 @@ def downloaded(
     A file appears whole or not at all, and is what its hash says. One that is there already is not
     fetched again; where another has its name, the job's id is added to it.
     """
+    if name is not None and not OF_NAMES.fullmatch(name):
+        raise BadValue(f"{name!r} cannot begin names of files: it is empty or has / or the like")
+    if not JOB_ID.fullmatch(str(job["id"])):
+        raise BrokenDownload("the server names the job by what is no id")
     outputs = yield from all_outputs(sender, job, deadline)
     if outputs:
         yield from work(partial(folder.mkdir, parents=True, exist_ok=True))
@@ -71,7 +95,8 @@ class _Place:
 
 
 def _place(folder: Path, job_id: str, output: Mapping[str, Any], name: str) -> _Place:
-    suffix = Path(output["filename"]).suffix
+    found = Path(output["filename"]).suffix
+    suffix = found if SUFFIX.fullmatch(found) else ""
     file = folder / f"{name}-{output['index']}{suffix}"
     if file.exists() and not _is(file, output) and name != job_id:
         file = folder / f"{name}-{output['index']}-{job_id}{suffix}"
@@ -97,6 +122,8 @@ def _fresh(sender: Sender, job_id: str, output: Json, deadline: Deadline) -> Flo
     """Return an output with a new link."""
     page = yield from sender.json(calls.outputs(job_id, start=output["index"]), deadline)
     outputs: list[Json] = page["outputs"]
+    for each in outputs:
+        _check(each)
     return next((each for each in outputs if each["index"] == output["index"]), output)
 
 
@@ -114,7 +141,8 @@ class _Download:
         self._job_id = job_id
         self._output = output
         self._file = file
-        self._part = file.with_name(f".{file.name}.{secrets.token_hex(4)}.part")
+        # short: a file system has room for 255 bytes, which the file's own name may need
+        self._part = file.with_name(f".{secrets.token_hex(8)}.part")
         self._deadline = deadline
         self._size = 0  # bytes of it that are there
 
@@ -168,6 +196,8 @@ class _Download:
         while (chunk := (yield from next_of_stream())) is not None:
             yield from work(partial(written.write, chunk))
             self._size += len(chunk)
+            if self._size > self._output["size"]:  # who sends without an end fills the disk
+                raise _broken(self._output)
             self._deadline.check(f"{self._output['filename']} has not arrived")
         if self._size < self._output["size"]:
             raise NotReached("it ended early")

@@ -3,7 +3,7 @@
 Events are pushed where the server serves them; where it does not, it is asked again and again.
 """
 
-import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 from comfyq.client import calls
 from comfyq.client.effects import Emit, Flow, each_emitted
 from comfyq.client.errors import ApiError, NotReached
-from comfyq.client.messages import Json, Request
+from comfyq.client.messages import Json, Request, json_of
 from comfyq.client.sender import NO_PLACE, Deadline, Patience, Sender, next_of_stream, object_of
 
 ENDS = frozenset({"completed", "failed", "canceled"})
@@ -67,8 +67,9 @@ def _ended(
     pauses = LOOK.pauses()
     while True:
         wait_s = int(min(calls.MAX_HELD_S, deadline.left_s))
-        answer = yield from sender.answer(ask(wait_s), deadline)
-        state = object_of(answer)
+        request = ask(wait_s)
+        answer = yield from sender.answer(request, deadline)
+        state = object_of(answer, request.expects)
         if is_end(state):
             return state
         deadline.check(waited_for)
@@ -173,11 +174,11 @@ class _Following:
             return True
         try:
             while not self._ended and (data := (yield from next_of_stream())) is not None:
-                if isinstance(frame := json.loads(data), dict):
+                if isinstance(frame := json_of(data), dict):
                     yield from self._news(frame)
                 if not self._ended:
                     self._deadline.check(f"{self._target.name} has not ended")
-        except (NotReached, ValueError):  # it broke, or an event did
+        except NotReached:  # it broke
             self._deadline.check(f"{self._target.name} has not ended")
         return True
 
@@ -203,4 +204,4 @@ class _Following:
 
 def _number(frame: Json, field: str) -> float:
     value = frame.get(field)
-    return float(value) if isinstance(value, int | float) else 0.0
+    return float(value) if isinstance(value, int | float) and math.isfinite(value) else 0.0

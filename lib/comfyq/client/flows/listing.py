@@ -29,8 +29,8 @@ def listed(
         for item in page[field]:
             yield Emit(item)
         left = None if left is None else left - len(page[field])
-        cursor = page.get("next_cursor")
-        if not cursor:
+        before, cursor = cursor, page.get("next_cursor")
+        if not cursor or cursor == before:  # the same page again would have no end
             return
 
 

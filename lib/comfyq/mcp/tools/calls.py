@@ -55,7 +55,8 @@ class ToolCalls:
             case JobStatus(job_id=job_id, wait_s=0):
                 return await self._result(await self._api.job(job_id))
             case JobStatus(job_id=job_id, wait_s=wait_s):
-                return await self._result(await self._running(wait_s).ended(job_id))
+                longest_s = min(wait_s, self._limits.wait_s)
+                return await self._result(await self._running(longest_s).ended(job_id))
             case CancelJob(job_id=job_id):
                 return await self._result(await self._api.cancel(job_id))
             case Regenerate():

@@ -1,0 +1,113 @@
+"""Arguments that nobody means, and machines that refuse: one line that says so, never a defect."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+from blake3 import blake3
+from typer.testing import CliRunner, Result
+
+from comfyq.cli.app import app
+from comfyq.cli.batches.results import named_rows
+from comfyq.cli.findings import report
+from comfyq.domain.diagnosis import Finding, FindingState
+from tests.cells import Cells
+from tests.fake_api import JOB, FakeApi, fake_api
+
+PICTURE = b"some picture"
+
+
+@pytest.fixture
+def api() -> Iterator[FakeApi]:
+    with fake_api() as running:
+        running.workflow(cfg={"type": "number"})
+        yield running
+
+
+def run(api: FakeApi, *arguments: object) -> Result:
+    return CliRunner().invoke(app, ["--url", api.url, *map(str, arguments)])
+
+
+def test_an_id_of_a_variable_that_is_not_set_asks_for_nothing(api: FakeApi) -> None:
+    commands = ("status", "show", "cancel", "retry", "download", "open", "watch", "delete")
+    with Cells() as cells:
+        for command in [*commands, "dead show", "dead redrive"]:
+            for target in ("", ".", ".."):
+                with cells.cell(f"{command} {target!r}"):
+                    ended = run(api, *command.split(), target)
+                    assert (ended.exit_code, ended.stdout) == (2, "")
+                    assert f"{target!r} is no id; `comfyq " in ended.stderr
+    assert api.requests == []
+
+
+def test_values_that_no_json_has_are_wrong_usage(api: FakeApi, tmp_path: Path) -> None:
+    file = tmp_path / "many.jsonl"
+    file.write_text('{"prompt": "a fox", "cfg": NaN}\n')
+    deep = tmp_path / "deep.jsonl"
+    deep.write_text("[" * 100_000)
+    commands: list[tuple[object, ...]] = [
+        ("submit", "a fox", "--cfg", "nan"),
+        ("submit", "a fox", "--cfg", "-inf"),
+        ("submit", "a fox \udcff"),
+        ("batch", file),
+        ("batch", deep),
+    ]
+    with Cells() as cells:
+        for command in commands:
+            with cells.cell(ascii(command)):
+                ended = run(api, *command)
+                assert ended.exit_code == 2, ended.stderr
+                assert "JSON" in ended.stderr
+    assert {method for method, *_ in api.requests} == {"GET"}
+
+
+def test_a_folder_that_is_a_file_is_named(api: FakeApi, tmp_path: Path) -> None:
+    (tmp_path / "taken").touch()
+    output = api.output(PICTURE, blake3=blake3(PICTURE).hexdigest())
+    api.answer(f"/generate/{JOB}", api.job(status="completed", outputs=[output]))
+    ended = run(api, "download", JOB, "--out", tmp_path / "taken")
+    assert ended.exit_code == 2
+    assert ended.stderr == f"comfyq: {tmp_path / 'taken'}: File exists\n"
+
+
+def test_something_else_at_the_url_is_told(api: FakeApi) -> None:
+    for path in ("/generate", f"/generate/{JOB}", "/generate/batch", "/health", "/workers"):
+        api.answer(path, {})
+    commands = (
+        ("list",),
+        ("list", "--batches"),
+        ("status", JOB),
+        ("submit", "a fox"),
+        ("health",),
+        ("workers",),
+    )
+    for command in commands:
+        ended = run(api, *command)
+        assert (ended.exit_code, "not comfyq" in ended.stderr) == (3, True), command
+
+
+def test_a_garbled_refusal_is_told(api: FakeApi) -> None:
+    garbled: tuple[object, ...] = (5, None, ["a"], [{}])
+    for errors in garbled:
+        api.answer(f"/generate/{JOB}", {"code": "odd", "errors": errors}, status=422)
+    for _ in garbled:
+        ended = run(api, "status", JOB)
+        assert (ended.exit_code, "refused (422 odd)" in ended.stderr) == (2, True)
+
+
+def test_names_of_files_are_short_in_any_script() -> None:
+    [row] = named_rows([("line 1", {"prompt": "狐" * 200})], "prompt")
+    assert 100 < len(row.name.encode()) <= 120
+    assert set(row.name) == {"狐"}
+
+
+@pytest.mark.parametrize(("no_color", "colored"), [("1", False), ("", True)])
+def test_findings_are_plain_for_who_wants_no_colors(
+    monkeypatch: pytest.MonkeyPatch, no_color: str, colored: bool
+) -> None:
+    said: list[str] = []
+    monkeypatch.setenv("NO_COLOR", no_color)
+    monkeypatch.setattr(typer, "echo", said.append)
+    report([Finding("disk", FindingState.OK, "there is room")], as_json=False)
+    assert ("\x1b" in said[0]) is colored
