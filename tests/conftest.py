@@ -23,10 +23,11 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 @pytest.hookimpl(trylast=True)  # when fixtures have put the tests in their own order
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave property tests out of the coverage: what they alone reach counts as not covered. Among
-    processes that run tests, spread the files that wait."""
+    """Leave property tests and end-to-end tests out of the coverage: what they alone reach counts
+    as not covered, and the processes that the latter start are not traced anyway. Among processes
+    that run tests, spread the files that wait."""
     for item in items:
-        if item.path.name.endswith(PROPERTIES):
+        if item.path.name.endswith(PROPERTIES) or WAITING in item.path.parents:
             item.add_marker(pytest.mark.no_cover)
     if hasattr(config, "workerinput"):  # of pytest-xdist
         items[:] = spread(items)

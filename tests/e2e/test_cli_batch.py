@@ -49,7 +49,7 @@ def test_an_interrupted_batch_goes_on(processes: Processes, tmp_path: Path) -> N
     simulator = processes.simulator(options=["--step-s", "0.03"])
     up = processes.up(comfyui=[simulator.url])
     cli = Cli(tmp_path, up.url)
-    rows = "".join(f"a fox {n},64,64,40,{n}\n" for n in range(12))
+    rows = "".join(f"a fox {n},64,64,12,{n}\n" for n in range(12))
     (tmp_path / "jobs.csv").write_text(HEADER + rows, encoding="utf-8")
     arguments = ("batch", "jobs.csv", "--out", "made", "--name", "prompt")
     made = tmp_path / "made"

@@ -9,8 +9,8 @@ from tests.e2e.faults import chaos
 from tests.e2e.faults.conftest import Record
 
 SEED = 20
-SECONDS = 14.0
-JOBS = 42
+SECONDS = 9.0
+JOBS = 27
 FEW = 3  # events; a busy machine comes to few in that time
 
 
