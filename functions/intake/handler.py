@@ -1,6 +1,6 @@
 """Lambda entry point of the queue of submissions."""
 
-from comfyq.bootstrap.lambdas.cold_start import cold_start
+from comfyq.cold_start import cold_start
 
 with cold_start():
     from comfyq.bootstrap.lambdas.intake import intake_function

@@ -1,6 +1,6 @@
 """Lambda entry point of the reaper's schedule and of dead letters."""
 
-from comfyq.bootstrap.lambdas.cold_start import cold_start
+from comfyq.cold_start import cold_start
 
 with cold_start():
     from comfyq.bootstrap.lambdas.reaper import reaper_function

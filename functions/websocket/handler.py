@@ -1,6 +1,6 @@
 """Lambda entry point of the WebSocket API: $connect, $disconnect, subscribe, $default."""
 
-from comfyq.bootstrap.lambdas.cold_start import cold_start
+from comfyq.cold_start import cold_start
 
 with cold_start():
     from comfyq.bootstrap.lambdas.websocket import websocket_function

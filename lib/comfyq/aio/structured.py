@@ -4,10 +4,17 @@ import sys
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import structlog
-from structlog.typing import EventDict, Processor
+NO_COLOURS = "rich.traceback"  # imports pygments and more, which takes longer than all of structlog
 
-from comfyq.domain.files.sources import MAYBE_URL, without_secrets
+if hides := not sys.stderr.isatty() and NO_COLOURS not in sys.modules:
+    sys.modules[NO_COLOURS] = None  # type: ignore[assignment] # structlog does without it
+import structlog  # noqa: E402
+from structlog.typing import EventDict, Processor  # noqa: E402
+
+if hides:
+    del sys.modules[NO_COLOURS]
+
+from comfyq.domain.files.sources import MAYBE_URL, without_secrets  # noqa: E402
 
 
 def _without_secrets(_logger: Any, _method: str, event: EventDict) -> EventDict:

@@ -1,8 +1,10 @@
-"""Making what a look-alike of AWS does not have yet, from the template's own definitions."""
+"""Making what a look-alike of AWS does not have yet, from the template's own definitions.
+
+What reads the template is imported when it is asked for: the embedded backend has none.
+"""
 
 from dataclasses import replace
 
-from comfyq.adapters.provisioning.provision import provision
 from comfyq.bootstrap.clients import Clients
 from comfyq.config import Settings
 
@@ -17,6 +19,8 @@ def provisioned(settings: Settings) -> Settings:
     """
     if settings.aws.queue_url is not None:
         return settings
+    from comfyq.adapters.provisioning.provision import provision
+
     clients = Clients(settings)
     made = provision(
         settings.template,

@@ -101,6 +101,7 @@ ENTRIES = (
         "up:up",
         "Serve everything on this machine: API, sockets, workers. Without a ComfyUI, simulate one.",
         SERVING,
+        has_models=True,
     ),
     CommandEntry(
         "worker",
@@ -113,6 +114,7 @@ ENTRIES = (
         "mcp:mcp",
         "Serve the workflows of a server to MCP clients, each as a tool.",
         SERVING,
+        has_models=True,
     ),
     CommandEntry(
         "simulator",
@@ -137,6 +139,7 @@ ENTRIES = (
         "demo:demo",
         "Start everything on free ports, make one simulated picture, and stop everything.",
         hidden=True,
+        has_models=True,
     ),
     CommandEntry("keys create", "tenancy.keys:create", "Make an API key, and print it this once."),
     CommandEntry(

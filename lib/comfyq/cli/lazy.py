@@ -1,6 +1,7 @@
 """Commands whose modules are imported when they run, so that ``comfyq --help`` imports none."""
 
 from collections.abc import Callable, Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -10,6 +11,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from comfyq.cli.errors import CannotStart, ended_by_interrupt
+from comfyq.cold_start import cold_start, models_built_on_use
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +23,7 @@ class CommandEntry:
     help: str
     panel: str | None = None
     hidden: bool = False
+    has_models: bool = False  # of pydantic, of which a run needs few
 
 
 class LazyCommand(TyperCommand):
@@ -43,8 +46,9 @@ class LazyCommand(TyperCommand):
             CannotStart: a package that it needs is not installed.
         """
         module, _, attribute = self._entry.target.partition(":")
+        models = models_built_on_use() if self._entry.has_models else nullcontext()
         try:
-            with ended_by_interrupt():
+            with ended_by_interrupt(), cold_start(), models:
                 target = getattr(import_module(f"comfyq.cli.commands.{module}"), attribute)
         except ModuleNotFoundError as missing:
             if missing.name is None or missing.name.partition(".")[0] == "comfyq":

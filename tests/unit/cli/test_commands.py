@@ -22,6 +22,17 @@ except SystemExit as ended:
     assert not ended.code, ended.code
 print(*sys.modules, file=sys.stderr)
 """
+LOAD = """
+import gc, sys
+from comfyq.cli.command_table import ENTRIES
+from comfyq.cli.lazy import LazyCommand
+[entry] = [entry for entry in ENTRIES if entry.name == "up"]
+LazyCommand(entry).load()
+from comfyq.wire.quota import QuotaView
+print(*(name for name, module in sys.modules.items() if module))
+print(gc.isenabled(), gc.get_freeze_count() > 100_000, QuotaView.__pydantic_complete__)
+print(QuotaView.model_json_schema()["required"][0])
+"""
 
 
 def imported_by(*arguments: str) -> set[str]:
@@ -46,6 +57,14 @@ def test_a_command_imports_its_own_module_alone() -> None:
         modules & {"comfyq.cli.commands.up", "comfyq.cli.commands.submitting", "fastapi", "aiohttp"}
         == set()
     )
+
+
+def test_a_server_starts_without_what_no_request_has_asked_for() -> None:
+    ended = subprocess.run([sys.executable, "-c", LOAD], capture_output=True, text=True, check=True)
+    modules, collector, built = ended.stdout.splitlines()
+    assert {"boto3", "botocore", "jwt", "minio", "pydantic.v1"} & set(modules.split()) == set()
+    assert collector == "True True False"
+    assert built == "tenant"
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)

@@ -1,0 +1,43 @@
+"""What makes the import of a function or a command quicker; it imports nothing of ours itself."""
+
+import gc
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+@contextmanager
+def cold_start() -> Iterator[None]:
+    """Import without garbage collections, which find nothing then, and leave out of all later ones
+    what was imported.
+
+    FastAPI imports pydantic's old version only to see whether a model is one of it; none of ours
+    is, and where that version cannot be imported FastAPI does without.
+    """
+    sys.modules.setdefault("pydantic.v1", None)  # type: ignore[arg-type] # it cannot be imported
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if collects:
+            gc.enable()
+        gc.freeze()
+
+
+@contextmanager
+def models_built_on_use() -> Iterator[None]:
+    """Import models of pydantic, FastAPI's and ours, without what validates and renders them,
+    which each builds when it is first used: a process uses few of them, and those of OpenAPI
+    documents only when the first document is asked for."""
+    from pydantic import BaseModel, ConfigDict  # only what serves the API needs it
+    from pydantic.warnings import UnsupportedFieldAttributeWarning
+
+    # FastAPI gives parameters attributes of fields; it turns the warning off while it builds them.
+    warnings.simplefilter("ignore", UnsupportedFieldAttributeWarning)
+    BaseModel.model_config = ConfigDict(defer_build=True)  # inherited by models defined from now on
+    try:
+        yield
+    finally:
+        BaseModel.model_config = ConfigDict()
