@@ -133,7 +133,7 @@ class JobServices(FileServices):
 
     @cached_property
     def webhook_choice(self) -> WebhookChoice:
-        return WebhookChoice(self.known_tenants)
+        return WebhookChoice(self.known_tenants, allowed=self.settings.webhooks.allowed)
 
     @cached_property
     def submission(self) -> Submission:

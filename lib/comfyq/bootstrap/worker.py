@@ -12,7 +12,6 @@ from comfyq.adapters.comfyui.caretaker import ComfyCaretaker
 from comfyq.adapters.comfyui.engine import ComfyEngine
 from comfyq.adapters.comfyui.timing import EngineTiming
 from comfyq.adapters.ecs.protection import EcsProtection
-from comfyq.adapters.fetching.addresses import Allowed
 from comfyq.adapters.fetching.fetcher import HttpFetcher
 from comfyq.adapters.filesystem.folders import ComfyFolders, NotComfyUI
 from comfyq.adapters.filesystem.journal import FileJournal
@@ -29,6 +28,7 @@ from comfyq.bootstrap.worker_services import JobServices, WorkerServices
 from comfyq.bootstrap.workers.membership import admit
 from comfyq.domain.errors import Unavailable
 from comfyq.domain.files.fetch_exceptions import allowed_entries
+from comfyq.domain.public_addresses import Allowed
 from comfyq.edges.worker.worker import Worker
 from comfyq.ports.caretaker import Caretaker
 

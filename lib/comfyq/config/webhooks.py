@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 from comfyq.domain.files.fetch_exceptions import allowed_entries
+from comfyq.domain.public_addresses import Allowed
 
 
 def _meaningful(text: str) -> str:
@@ -17,7 +18,11 @@ def _meaningful(text: str) -> str:
 class WebhookSettings:
     webhook_allow: Annotated[str, AfterValidator(_meaningful)] = ""
     """Hosts and networks, with commas, that webhooks may be sent to though they are not public;
-    metadata services of clouds stay closed."""
+    metadata services of clouds stay closed. Requests that name others are refused."""
     webhooks_queue_url: str | None = None
     """URL of the queue that rings the function which sends webhooks; unset: who serves the API
     sends them, and the reaper."""
+
+    @property
+    def allowed(self) -> Allowed:
+        return Allowed.of(allowed_entries(self.webhook_allow))

@@ -62,7 +62,10 @@ class FailingReceiverView(BaseModel):
 class WebhookView(BaseModel):
     """Who is told of jobs whose requests name nobody."""
 
-    url: str | None = Field(description="Without its query; null: nobody is told.")
+    url: str | None = Field(
+        description="With the beginning of its path, and without its query, since either may have "
+        "a secret; null: nobody is told."
+    )
     events: list[WebhookEvent]
     gone_at: Time | None = Field(
         description="It answered 410 then, and is sent nothing more until it is set again."

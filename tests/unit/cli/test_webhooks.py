@@ -51,11 +51,15 @@ def test_secrets_rotate(data_dir: Path) -> None:
 def test_the_default_is_tried_out(data_dir: Path) -> None:
     assert run(data_dir, "test").exit_code == 2
     with receiving() as receiver:
-        run(data_dir, "set", receiver.url)
+        refused = run(data_dir, "set", receiver.url)
+        run(data_dir, "set", receiver.url, **ALLOWED)
         forbidden = run(data_dir, "test")
         arrived = run(data_dir, "test", **ALLOWED)
     [received] = receiver.received
     assert received.event["type"] == "webhook.test"
+    assert refused.exit_code == 2
+    assert "COMFYQ_WEBHOOK_ALLOW" in refused.output
+    assert "hidden" not in refused.output
     assert forbidden.exit_code == 1
     assert "not in the public internet" in forbidden.output
     assert (arrived.exit_code, "204" in arrived.stdout) == (0, True)

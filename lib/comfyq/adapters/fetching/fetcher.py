@@ -10,11 +10,11 @@ import aiohttp
 from yarl import URL
 
 from comfyq import __version__
-from comfyq.adapters.fetching.addresses import Allowed, literal
 from comfyq.adapters.fetching.look_up import LookUp, SystemLookUp
 from comfyq.adapters.fetching.resolver import GuardedResolver, check
 from comfyq.adapters.fetching.urls import read_url, redirected
 from comfyq.domain.errors import InputInvalid, InputUnavailable
+from comfyq.domain.public_addresses import Allowed, literal
 
 MAX_REDIRECTS = 5
 CHUNK_BYTES = 64 * 1024

@@ -12,8 +12,8 @@ from functools import cache
 from urllib.parse import urlsplit
 
 from comfyq import __version__
-from comfyq.adapters.fetching.addresses import Allowed, literal
 from comfyq.adapters.fetching.look_up import LookUp, SystemLookUp
+from comfyq.domain.public_addresses import Allowed, literal
 from comfyq.domain.webhook.urls import PORTS
 from comfyq.ports.webhooks import WebhookAnswer, WebhookUnsent
 

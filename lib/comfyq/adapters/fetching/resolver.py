@@ -8,9 +8,9 @@ import socket
 
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from comfyq.adapters.fetching.addresses import Allowed, literal
 from comfyq.adapters.fetching.look_up import LookUp
 from comfyq.domain.errors import InputForbidden
+from comfyq.domain.public_addresses import Allowed, literal
 
 
 class GuardedResolver(AbstractResolver):

@@ -4,11 +4,9 @@ import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from comfyq.adapters.fetching.addresses import Allowed
 from comfyq.adapters.fetching.poster import HttpPoster
 from comfyq.bootstrap.access import AccessServices, opened_access
 from comfyq.config import Settings, WebhookSettings
-from comfyq.domain.files.fetch_exceptions import allowed_entries
 from comfyq.domain.webhook.signature import SECRET_BYTES, secret_of
 from comfyq.ports.webhooks import WebhookPost
 from comfyq.records.webhooks.failing_receivers import FailingReceiverRecords
@@ -19,7 +17,7 @@ from comfyq.services.operations.tenant_webhooks import TenantWebhooks
 
 
 def poster_of(settings: WebhookSettings) -> HttpPoster:
-    return HttpPoster(allowed=Allowed.of(allowed_entries(settings.webhook_allow)))
+    return HttpPoster(allowed=settings.allowed)
 
 
 def secrets_of(services: AccessServices) -> WebhookSecretRecords:
@@ -49,6 +47,7 @@ def tenant_webhooks_of(services: AccessServices, courier: WebhookCourier) -> Ten
         audit=services.audit,
         clock=services.ports.clock,
         new_id=lambda: secrets.token_hex(16),
+        allowed=services.settings.webhooks.allowed,
     )
 
 

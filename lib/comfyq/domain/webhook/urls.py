@@ -1,11 +1,14 @@
-"""URLs of receivers. The query of one is often a secret, so nothing that is shown has it."""
+"""URLs of receivers. Their query, or the end of their path, is often a secret, which nothing that
+is shown has."""
 
 from typing import Any
 from urllib.parse import urlsplit
 
-from comfyq.domain.files.sources import shown_source
+from comfyq.domain.files.fetch_exceptions import METADATA
+from comfyq.domain.public_addresses import Allowed, spelled_out
 
 MAX_URL_CHARS = 2_000
+MAX_SHOWN_CHARS = 8  # of a path: too few for a token
 MAX_LABEL_CHARS = 63
 MAX_HOST_CHARS = 253  # https://www.rfc-editor.org/rfc/rfc1035#section-2.3.4
 PORTS = {"http": 80, "https": 443}
@@ -47,10 +50,26 @@ def _check_host(host: str) -> None:
         )
 
 
+def unreachable(url: str, allowed: Allowed) -> str | None:
+    """Return why nothing would ever be sent to a URL; None: its host is public, allowed, or a name
+    of which only a look-up tells."""
+    host = urlsplit(url).hostname or ""
+    if allowed.may_permit(host):
+        return None
+    if not METADATA.isdisjoint(spelled_out(host)):
+        return f"{host} is a cloud's metadata service, to which nothing is ever sent"
+    return (
+        f"{host} is not in the public internet, so nothing is sent there; whoever runs the server "
+        "may name it in COMFYQ_WEBHOOK_ALLOW"
+    )
+
+
 def shown_url(url: str) -> str:
-    """Return a URL as people are shown it: what its query says is left out."""
-    shown = shown_source(url)
-    return shown if shown == url else f"{shown}?…"
+    """Return a URL as people are shown it: with the beginning of its path, without its query."""
+    parts = urlsplit(url)
+    is_short = len(parts.path) <= MAX_SHOWN_CHARS
+    path = parts.path if is_short else f"{parts.path[: MAX_SHOWN_CHARS - 1]}…"
+    return f"{parts.scheme}://{parts.netloc}{path}{'?…' if '?' in url else ''}"
 
 
 def origin_of(url: str) -> str:

@@ -104,6 +104,7 @@ class Preparation:
         only the rules may have changed since."""
         earlier = retry.job
         self._admission.readmit(earlier, retry.spec)
+        self._webhooks.require_reachable(retry.spec.webhook)
         job = jobs.submitted(
             id=job_id,
             tenant=caller.tenant,

@@ -7,10 +7,11 @@ from dataclasses import replace
 from comfyq.domain.audit import Actor, AuditAction
 from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import FieldError, InvalidParameters
+from comfyq.domain.public_addresses import Allowed
 from comfyq.domain.webhook.default import DefaultWebhook
 from comfyq.domain.webhook.failing_receiver import FailingReceiver
 from comfyq.domain.webhook.secrets import WebhookSecrets
-from comfyq.domain.webhook.urls import shown_url
+from comfyq.domain.webhook.urls import shown_url, unreachable
 from comfyq.domain.webhook_delivery import Attempted
 from comfyq.ports.clock import Clock
 from comfyq.records.tenants import TenantRecords
@@ -33,6 +34,7 @@ class TenantWebhooks:
         audit: Audit,
         clock: Clock,
         new_id: Callable[[], str],
+        allowed: Allowed,
     ) -> None:
         self._tenants = tenants
         self._secrets = secrets
@@ -41,6 +43,7 @@ class TenantWebhooks:
         self._audit = audit
         self._clock = clock
         self._new_id = new_id
+        self._allowed = allowed  # to be told although it is not public
 
     async def default(self, tenant: TenantId) -> DefaultWebhook | None:
         """Return who is told of jobs that name nobody; None: nobody is."""
@@ -54,7 +57,13 @@ class TenantWebhooks:
         self, tenant: TenantId, webhook: DefaultWebhook | None, *, by: Actor
     ) -> DefaultWebhook | None:
         """Change the default, for jobs that are accepted from half a minute later on. What is still
-        to be told of earlier ones goes to the new one, or is dropped if there is none (None)."""
+        to be told of earlier ones goes to the new one, or is dropped if there is none (None).
+
+        Raises:
+            InvalidParameters: nothing would ever be sent to its URL.
+        """
+        if webhook is not None and (why := unreachable(webhook.url, self._allowed)) is not None:
+            raise InvalidParameters([FieldError("url", why)])
         shown = "none" if webhook is None else shown_url(webhook.url)
         await self._audit.note(tenant, by, AuditAction.WEBHOOK_CHANGED, tenant, url=shown)
         await self._tenants.change(tenant, lambda now: replace(now, webhook=webhook))

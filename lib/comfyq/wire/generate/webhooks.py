@@ -10,7 +10,8 @@ from comfyq.wire.generate.jobs import JobView
 from comfyq.wire.times import Time
 
 NULL = {"type": "null"}
-HOST = r"^https?://[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[1-9][0-9]{0,3})?"
+# Narrower than what is taken: a host that begins with a digit may be an address that is not public.
+HOST = r"^https?://[A-Za-z]([A-Za-z0-9.-]*[A-Za-z0-9])?(:[1-9][0-9]{0,3})?"
 URL_SCHEMA: dict[str, Any] = {
     "type": "string",
     "maxLength": MAX_URL_CHARS,

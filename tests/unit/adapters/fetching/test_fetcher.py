@@ -8,9 +8,9 @@ from ipaddress import ip_address
 import pytest
 from aiohttp import web
 
-from comfyq.adapters.fetching.addresses import Allowed, is_public
 from comfyq.adapters.fetching.fetcher import HttpFetcher, Patience
 from comfyq.domain.errors import InputForbidden, InputInvalid, InputRefused, InputUnavailable
+from comfyq.domain.public_addresses import Allowed, is_public
 
 pytestmark = pytest.mark.anyio
 

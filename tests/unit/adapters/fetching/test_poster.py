@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from comfyq.adapters.fetching.addresses import Allowed
 from comfyq.adapters.fetching.look_up import THREADS, SystemLookUp
 from comfyq.adapters.fetching.poster import MAX_HEAD_BYTES, HttpPoster
+from comfyq.domain.public_addresses import Allowed
 from comfyq.ports.webhooks import WebhookAnswer, WebhookUnsent
 
 pytestmark = pytest.mark.anyio

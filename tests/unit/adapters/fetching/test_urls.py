@@ -6,10 +6,10 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from comfyq.adapters.fetching.addresses import Allowed
 from comfyq.adapters.fetching.fetcher import HttpFetcher
 from comfyq.adapters.fetching.urls import read_url, redirected
 from comfyq.domain.errors import InputForbidden, InputInvalid, InputUnavailable
+from comfyq.domain.public_addresses import Allowed
 
 pytestmark = pytest.mark.anyio
 

@@ -48,7 +48,11 @@ def test_other_urls_are_refused_without_repeating_them(wrong: object) -> None:
     assert "secret" not in str(refused.value)
 
 
-def test_what_is_shown_of_a_url_has_no_query() -> None:
+def test_what_is_shown_of_a_url_has_no_query_and_of_a_path_the_beginning() -> None:
+    in_path = "https://hooks.example/services/team/hidden"
+    assert shown_url(in_path) == "https://hooks.example/servic…"
+    assert shown_url(f"{in_path}?") == "https://hooks.example/servic…?…"
+    assert shown_url("http://receiver.example:8080") == "http://receiver.example:8080"
     assert shown_url("https://receiver.example/hook?token=hidden") == (
         "https://receiver.example/hook?…"
     )

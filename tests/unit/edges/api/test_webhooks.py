@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from comfyq.domain.job import JobError, JobId
+from comfyq.domain.public_addresses import Allowed
 from comfyq.domain.webhook.default import DefaultWebhook
 from comfyq.ports.inbox import Message
 from tests.api_lab import output
@@ -135,6 +136,71 @@ def test_what_is_no_webhook_is_refused_without_repeating_the_url(
         assert answer.status_code == 422, answer.text
         assert "hidden" not in answer.text
         assert "webhook" in answer.text
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1:8188",
+        "10.0.0.1",
+        "[::1]:9000",
+        "[::ffff:192.168.0.1]",
+        "2130706433",
+        "0x7f000001",
+        "localhost:8000",
+        "hooks.localhost",
+    ],
+)
+async def test_a_host_that_is_not_public_is_refused_on_every_way(
+    lab: WebhookApiLab, host: str
+) -> None:
+    private = f"http://{host}/hidden"
+    asked = {"prompt": "a fox", "webhook_url": private}
+    graph = {"graph": GRAPH, "webhook_url": private}
+    bodies = [
+        ("/generate", asked),
+        ("/generate", graph),
+        ("/generate?dry_run=true", asked),
+        ("/workflows/sd15/generate", asked),
+        ("/generate/batch", {"requests": [{"prompt": "a"}], "webhook_url": private}),
+        ("/generate/batch", {"product": {"prompt": ["a"]}, "webhook_url": private}),
+        ("/generate/batch", {"requests": [asked]}),
+    ]
+    answers = [lab.client.post(path, json=body) for path, body in bodies]
+    answers.append(lab.client.put("/webhooks", json={"url": private}))
+    for answer in answers:
+        assert answer.status_code == 422, answer.text
+        [wrong] = answer.json()["errors"]
+        assert wrong["field"].rpartition(".")[2] in ("webhook_url", "url")
+        assert "is not in the public internet" in wrong["message"]
+        assert "COMFYQ_WEBHOOK_ALLOW" in wrong["message"]
+        assert "hidden" not in answer.text
+    assert lab.client.get("/webhooks").json()["url"] is None
+    assert lab.client.get("/generate").json()["jobs"] == []
+
+
+async def test_what_is_allowed_may_be_told(lab: WebhookApiLab) -> None:
+    allowing = WebhookApiLab(COMFYQ_WEBHOOK_ALLOW="10.0.0.0/8,localhost")
+    for host in ("10.0.0.1", "localhost:8000", "8.8.8.8", "134744072"):
+        allowing.submit(webhook_url=f"http://{host}/")
+    stored = allowing.client.put("/webhooks", json={"url": "http://10.0.0.1/"})
+    assert stored.status_code == 200, stored.text
+    for closed in ("192.168.0.1", "127.0.0.1", "169.254.169.254"):
+        asked = {"prompt": "a fox", "webhook_url": f"http://{closed}/"}
+        assert allowing.client.post("/generate", json=asked).status_code == 422
+    body = {"prompt": "a fox", "webhook_url": "http://169.254.169.254/"}
+    [wrong] = lab.client.post("/generate", json=body).json()["errors"]
+    assert "metadata service" in wrong["message"], "which no setting opens"
+
+
+async def test_a_retry_is_refused_whose_host_is_allowed_no_more() -> None:
+    lab = WebhookApiLab(COMFYQ_WEBHOOK_ALLOW="10.0.0.1")
+    job_id = lab.submit(webhook_url="http://10.0.0.1/")["id"]
+    await lab.fail(job_id, JobError("node-error", "it broke"))
+    vars(lab.services.webhook_choice)["_allowed"] = Allowed()
+    answer = lab.client.post(f"/generate/{job_id}/retry")
+    assert answer.status_code == 422, answer.text
+    assert [each["field"] for each in answer.json()["errors"]] == ["webhook_url"]
 
 
 async def test_the_query_of_a_url_is_shown_nowhere(

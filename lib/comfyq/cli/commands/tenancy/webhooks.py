@@ -47,7 +47,11 @@ def set_(
         await webhooks.set(of, webhook, by=operator())
         return await _shown(webhooks, of)
 
-    _print(on_table(data_dir, opened_webhooks, change), as_json=as_json)
+    try:
+        view = on_table(data_dir, opened_webhooks, change)
+    except InvalidParameters as wrong:
+        raise CannotStart(f"URL: {wrong.fields[0].message}") from wrong
+    _print(view, as_json=as_json)
 
 
 def show(

@@ -1,10 +1,11 @@
-"""Addresses that workers do not fetch from, and configured exceptions.
+"""Addresses that nothing is fetched from or posted to, and configured exceptions.
 
 These are private networks, this machine and clouds' metadata services: a client that could make a
-worker fetch from them would read what only the worker may (server-side request forgery).
+worker or server connect to them would reach what only these may (server-side request forgery).
 See https://cheatsheetseries.owasp.org/cheatsheets/Server_Side_Request_Forgery_Prevention_Cheat_Sheet.html
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from ipaddress import (
@@ -33,6 +34,11 @@ SPECIAL: Sequence[Network] = (
 ISATAP = (0x0000_5EFE, 0x0200_5EFE)  # RFC 5214: before the IPv4 address in the last 32 bits
 NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052: leads to the IPv4 address in its last 32 bits
 COMPATIBLE = IPv6Network("::/96")  # RFC 4291, long deprecated; some systems still route it
+
+LOCAL_NAMES = frozenset({"localhost", "localhost.localdomain", "ip6-localhost", "ip6-loopback"})
+LOCAL = ".localhost"  # RFC 6761: whatever ends so is this machine
+LOOPBACK: Sequence[Address] = (ip_address("127.0.0.1"), ip_address("::1"))
+NUMBER = re.compile(r"(?P<hex>0x[0-9a-f]+)|(?P<octal>0[0-7]*)|(?P<decimal>[1-9][0-9]*)")
 
 
 def is_public(address: Address) -> bool:
@@ -75,9 +81,35 @@ def literal(host: str) -> Address | None:
         return None
 
 
+def spelled_out(host: str) -> Sequence[Address]:
+    """Return the addresses that a URL's host means without a look-up; none of other names."""
+    name = host.lower().rstrip(".")
+    if name in LOCAL_NAMES or name.endswith(LOCAL):
+        return LOOPBACK
+    address = literal(name) or _of_numbers(name)
+    return [] if address is None else [address]
+
+
+def _of_numbers(host: str) -> IPv4Address | None:
+    """Read what resolvers take for an IPv4 address beside four decimal numbers, as `2130706433`,
+    `0x7f.1` or `0177.0.0.1` (``inet_aton``)."""
+    parts = [NUMBER.fullmatch(part) for part in host.split(".")]
+    numbers = [int(part[0], _base(part)) for part in parts if part is not None]
+    if len(numbers) < len(parts) or len(parts) > 4:
+        return None
+    *first, last = numbers
+    if any(number > 0xFF for number in first) or last >= 256 ** (4 - len(first)):
+        return None
+    return IPv4Address(sum(number << (24 - 8 * n) for n, number in enumerate(first)) + last)
+
+
+def _base(number: re.Match[str]) -> int:
+    return {"hex": 16, "octal": 8}.get(number.lastgroup or "", 10)
+
+
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """Hosts and networks that may be fetched from although they are not public."""
+    """Hosts and networks that may be connected to although they are not public."""
 
     hosts: frozenset[str] = frozenset()
     networks: Sequence[Network] = field(default=())
@@ -95,12 +127,18 @@ class Allowed:
         return cls(frozenset(hosts), tuple(networks))
 
     def permits(self, host: str, address: Address) -> bool:
-        """Return whether a worker may connect to ``address``, to which ``host`` resolved."""
+        """Return whether we may connect to ``address``, to which ``host`` resolved."""
         if not METADATA.isdisjoint(_meant(address)):
             return False
         if host.lower().rstrip(".") in self.hosts or is_public(address):
             return True
         return _is_in(address, self.networks)
+
+    def may_permit(self, host: str) -> bool:
+        """Return whether connecting to ``host`` is not refused for certain: what a name leads to
+        is seen when it is looked up."""
+        addresses = spelled_out(host)
+        return not addresses or any(self.permits(host, each) for each in addresses)
 
 
 def _is_in(address: Address, networks: Sequence[Network]) -> bool:

@@ -1,10 +1,11 @@
 """Addresses that are not public, in every way of writing and embedding them."""
 
+import socket
 from ipaddress import ip_address
 
 import pytest
 
-from comfyq.adapters.fetching.addresses import Allowed, is_public
+from comfyq.domain.public_addresses import Allowed, is_public, spelled_out
 
 
 @pytest.mark.parametrize(
@@ -54,3 +55,42 @@ def test_metadata_services_stay_closed_whatever_is_allowed(address: str) -> None
     allowed = Allowed.of(["metadata.lan", "100.64.0.0/10", "fc00::/7", "::/0", "0.0.0.0/0"])
     assert not allowed.permits("metadata.lan", ip_address(address))
     assert allowed.permits("metadata.lan", ip_address("169.254.1.1"))
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1",
+        "127.0.0.1.",
+        "127.1",
+        "2130706433",
+        "0x7f000001",
+        "0X7F.1",
+        "0177.0.0.01",
+        "017700000001",
+        "0x7f.0.0.0x1",
+    ],
+)
+def test_what_resolvers_take_for_an_address_is_one(host: str) -> None:
+    """The system's own resolver, which needs no network for these, says the same."""
+    assert spelled_out(host) == [ip_address("127.0.0.1")]
+    assert not Allowed().may_permit(host)
+    assert Allowed.of(["127.0.0.0/8"]).may_permit(host)
+    if not host.endswith("."):
+        assert socket.inet_aton(host) == ip_address("127.0.0.1").packed
+
+
+@pytest.mark.parametrize(
+    "host", ["receiver.example", "127.example", "1.2.3.4.5", "256.1", "08.1", "0x", "4294967296"]
+)
+def test_names_spell_no_address_out(host: str) -> None:
+    assert spelled_out(host) == []
+    assert Allowed().may_permit(host), "a look-up tells"
+
+
+@pytest.mark.parametrize("host", ["localhost", "LOCALHOST.", "a.localhost", "ip6-localhost"])
+def test_names_of_this_machine(host: str) -> None:
+    assert not Allowed().may_permit(host)
+    assert not Allowed.of(["10.0.0.0/8", "localhost.example"]).may_permit(host)
+    assert Allowed.of(["127.0.0.1"]).may_permit(host)
+    assert Allowed.of([host.lower().rstrip(".")]).may_permit(host)
