@@ -76,6 +76,28 @@ async def test_a_webhook_is_sent_once_more_under_its_id(lab: WebhookApiLab) -> N
     assert (missing.status_code, missing.json()["code"]) == (404, "delivery-not-found")
 
 
+async def test_what_is_sent_once_more_counts_as_a_request() -> None:
+    lab = WebhookApiLab(COMFYQ_REQUESTS_PER_MINUTE=3)
+    job_id = lab.submit(webhook_url=URL, webhook_events=["queued"])["id"]
+    lab.client.put("/webhooks", json={"url": URL})
+    await lab.told()
+    again = f"/generate/{job_id}/deliveries/msg_{job_id}_1/redeliver"
+    asked = [lab.client.post(path) for path in (again, "/webhooks/test", again, "/webhooks/test")]
+    assert [each.status_code for each in asked] == [202, 200, 429, 429]
+    assert [each.headers["RateLimit"].split(";")[1] for each in asked] == [
+        "r=1",
+        "r=0",
+        "r=0",
+        "r=0",
+    ]
+    for refused in asked[2:]:
+        assert (refused.json()["code"], refused.headers["Retry-After"]) == ("rate-limited", "20")
+    lab.receiver.posts.clear()
+    assert await lab.told() == [(URL, "job.queued", job_id)], "once, as the first of both asked"
+    lab.clock.advance(20)
+    assert lab.client.post(again).status_code == 202
+
+
 def test_the_default_is_set_shown_without_its_query_and_deleted(lab: WebhookApiLab) -> None:
     nobody: dict[str, object] = {"url": None, "events": [], "gone_at": None, "failing": []}
     assert lab.client.get("/webhooks").json() == nobody

@@ -13,6 +13,7 @@ from comfyq.edges.api.links import GENERATE
 from comfyq.edges.api.responses import problems
 from comfyq.edges.api.router import Router
 from comfyq.services.jobs.deliveries import Deliveries
+from comfyq.services.limits.rate_limit import RateLimit
 from comfyq.wire.generate.deliveries import DeliveryList, DeliveryView
 
 
@@ -21,6 +22,9 @@ class DeliveryServices(Protocol):
 
     @property
     def deliveries(self) -> Deliveries: ...
+
+    @property
+    def rate_limit(self) -> RateLimit: ...
 
 
 Services = Annotated[DeliveryServices, Depends(services_of)]
@@ -39,10 +43,13 @@ async def listing(services: Services, caller: Reader, job_id: JobIdInPath) -> De
 @router.post(
     "/{job_id}/deliveries/{delivery_id}/redeliver",
     status_code=HTTPStatus.ACCEPTED,
-    responses=problems(404) | {202: {"description": "It is sent at once, and tried for a day."}},
+    responses=problems(404, 429)
+    | {202: {"description": "It is sent at once, and tried for a day."}},
 )
 async def redeliver(
     services: Services, caller: Retrier, job_id: JobIdInPath, delivery_id: DeliveryIdInPath
 ) -> DeliveryView:
-    """Send a webhook once more, under the same `webhook-id`, whatever became of it."""
+    """Send a webhook once more, under the same `webhook-id`, whatever became of it. It counts as a
+    request, as a submission does."""
+    await services.rate_limit.acquire(caller)
     return DeliveryView.of(await services.deliveries.redeliver(caller, job_id, delivery_id))

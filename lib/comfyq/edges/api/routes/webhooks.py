@@ -9,8 +9,9 @@ from comfyq.domain.caller import Caller
 from comfyq.edges.api.authentication import Administrator
 from comfyq.edges.api.dependencies import require_json, services_of
 from comfyq.edges.api.following.waits import unhurried
-from comfyq.edges.api.responses import JSON_BODY
+from comfyq.edges.api.responses import JSON_BODY, problems
 from comfyq.edges.api.router import Router
+from comfyq.services.limits.rate_limit import RateLimit
 from comfyq.services.operations.tenant_webhooks import TenantWebhooks
 from comfyq.wire.webhooks import WebhookChange, WebhookSecretsView, WebhookTest, WebhookView
 
@@ -20,6 +21,9 @@ class WebhookServices(Protocol):
 
     @property
     def tenant_webhooks(self) -> TenantWebhooks: ...
+
+    @property
+    def rate_limit(self) -> RateLimit: ...
 
 
 Services = Annotated[WebhookServices, Depends(services_of)]
@@ -62,9 +66,11 @@ async def rotate(services: Services, caller: Administrator) -> WebhookSecretsVie
     return WebhookSecretsView.of(await webhooks.rotate(caller.tenant, by=Actor.of(caller)))
 
 
-@router.post("/test")
+@router.post("/test", responses=problems(429))
 async def test(http: Request, services: Services, caller: Administrator) -> WebhookTest:
-    """Send a message of type `webhook.test` there, once, and tell what came of it."""
+    """Send a message of type `webhook.test` there, once, and tell what came of it. It counts as a
+    request, as a submission does."""
+    await services.rate_limit.acquire(caller)
     unhurried(http)  # it is the receiver that is waited for
     return WebhookTest.of(await services.tenant_webhooks.test(caller.tenant))
 
