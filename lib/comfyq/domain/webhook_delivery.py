@@ -22,8 +22,10 @@ SKEW = timedelta(seconds=2)  # between the clocks of machines
 WINDOW = timedelta(hours=24)  # after an event; then nothing is tried again
 PAUSES_S = (5, 30, 120, 600, 3_600, 3 * 3_600, 6 * 3_600)  # the last one again and again
 JITTER = 0.2  # of a pause, in either direction
+LAST_TRY = timedelta(minutes=5)  # before the end of WINDOW: of who is asked to wait beyond it
 VERSIONS = 1_000  # of one delivery: newer progress in its place has none that it may have
 MAX_ERROR_CHARS = 300
+TIME = "%Y-%m-%d %H:%MZ"
 
 
 class DeliveryState(StrEnum):
@@ -131,6 +133,10 @@ def settled(
     next_at = now + _pause(delivery.attempts, chance) if attempted.is_tried else now
     if attempted.not_before is not None:
         next_at = max(next_at, attempted.not_before)
+    last_at = delivery.until - LAST_TRY
+    if attempted.is_tried and attempted.not_before == next_at > last_at > now:
+        late = f"that is too late for it, so it is tried once more at {last_at:{TIME}}"
+        return replace(ended, due_at=last_at, error=f"{ended.error}; {late}")
     if next_at > delivery.until:
         return replace(given_up(ended), version=ended.version)
     return replace(ended, due_at=next_at)

@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 from comfyq.domain.caller import TenantId
 from comfyq.domain.webhook.signature import signed_headers
-from comfyq.domain.webhook_delivery import Attempted
+from comfyq.domain.webhook_delivery import TIME, Attempted
 from comfyq.ports.clock import Clock
 from comfyq.ports.webhooks import WebhookAnswer, WebhookPost, WebhookUnsent
 from comfyq.records.webhooks.secrets import WebhookSecretRecords
@@ -59,11 +59,11 @@ def judged(answer: WebhookAnswer, *, now: datetime) -> Attempted:
     if 300 <= code < 400:
         redirected = f"the receiver answered {code}, and redirects are not followed: name the URL"
         return Attempted(code=code, error=redirected)
-    return Attempted(
-        code=code,
-        error=f"the receiver answered {code}",
-        not_before=_asked_time(answer.retry_after, now) if code in WAITING else None,
-    )
+    asked = _asked_time(answer.retry_after, now) if code in WAITING else None
+    error = f"the receiver answered {code}"
+    if asked is not None and asked > now:
+        error += f" and asked to be left alone until {asked.astimezone(UTC):{TIME}}"
+    return Attempted(code=code, error=error, not_before=asked)
 
 
 def _asked_time(retry_after: str | None, now: datetime) -> datetime | None:

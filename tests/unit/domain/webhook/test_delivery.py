@@ -9,6 +9,7 @@ from comfyq.domain.caller import DEFAULT_TENANT
 from comfyq.domain.job import JobId
 from comfyq.domain.webhook.events import WebhookEvent
 from comfyq.domain.webhook_delivery import (
+    LAST_TRY,
     LEASE,
     WINDOW,
     Attempted,
@@ -68,8 +69,22 @@ def test_the_receivers_own_time_is_kept() -> None:
     assert tried(NEW, asked).due_at == NOW + timedelta(hours=2)
     sooner = replace(FAILED, not_before=NOW + timedelta(seconds=1))
     assert tried(NEW, sooner).due_at == NOW + timedelta(seconds=5)
-    too_late = tried(NEW, replace(FAILED, not_before=NOW + timedelta(hours=25)))
-    assert too_late.state is DeliveryState.FAILED
+
+
+def test_a_receiver_that_asks_for_longer_than_a_day_is_tried_once_more_within_it() -> None:
+    late = replace(FAILED, not_before=NOW + timedelta(hours=25))
+    after = tried(NEW, late)
+    assert (after.state, after.due_at) == (DeliveryState.PENDING, NEW.until - LAST_TRY)
+    assert not claimed(after, now=after.due_at).is_over(after.due_at + LEASE)
+    assert after.error == (
+        "the receiver answered 500; that is too late for it, so it is tried once more at "
+        "2026-01-01 23:55Z"
+    )
+    ended = tried(after, late)
+    assert ended.state is DeliveryState.FAILED
+    assert ended.error == "the receiver answered 500; given up after 2 tries"
+    progress = tried(replace(NEW, event=WebhookEvent.PROGRESS), late)
+    assert progress.state is DeliveryState.FAILED, "it is sent once, whatever is asked"
 
 
 @pytest.mark.parametrize(
