@@ -1,4 +1,4 @@
-"""Webhooks of real servers, to a real receiver: told at once, and told again after a kill."""
+"""Webhooks of real servers, to a real receiver; ``tests/e2e/faults`` kills the servers."""
 
 import json
 import time
@@ -48,30 +48,6 @@ def test_a_job_is_told_as_it_goes_and_the_signature_is_the_tenants(processes: Pr
             assert time.monotonic() < deadline
             time.sleep(0.01)
         assert "hidden" not in up.log
-
-
-@pytest.mark.verify
-def test_a_server_that_is_killed_in_mid_delivery_tells_it_again(processes: Processes) -> None:
-    """Its successor waits for the lease of the try that nobody ends any more."""
-    with receiving() as receiver:
-        receiver.answers.clear()
-        first = processes.up(env=ALLOWED)
-        job_id = submit(first, receiver)
-        receiver.wait_for(1)
-        first.destroy()
-        receiver.answers.set()
-        second = processes.up(env=ALLOWED, data_dir=first.data_dir)
-        once, again = receiver.wait_for(2)
-        assert once.id == again.id
-        assert again.event["data"]["id"] == job_id
-        assert again.event["type"] == "job.completed"
-        deadline = time.monotonic() + WAIT_S
-        while (told := ask(second, f"/generate/{job_id}/deliveries")["deliveries"][0])[
-            "status"
-        ] != "delivered":
-            assert time.monotonic() < deadline, told
-            time.sleep(0.01)
-        assert told["attempts"] == 2
 
 
 @pytest.mark.verify
