@@ -22,7 +22,7 @@ logs of a stack with `EmbeddedMetrics`, in the namespace `{NAMESPACE}` and with 
 OF_AWS = f"""\
 The reaper's function emits one metric more each minute, in every stack: `{METRIC}`, the workers
 that gave a sign of life. Everything else that alarms and dashboard are made of is AWS's own."""
-EMPTY = BacklogReport(families={}, aside=0, held=0, live=0, ready=0)
+EMPTY = BacklogReport(families={}, aside=0, held=0, live=0, ready=0, paused_receivers=0)
 
 ALARM = "AWS::CloudWatch::Alarm"
 SIGNS = {

@@ -24,7 +24,7 @@ INTERVAL = "$__rate_interval"  # Grafana's own; a duration stands for it here
 ENDINGS = {"counter": ["_total"], "histogram": ["_bucket", "_sum", "_count"], "info": ["_info"]}
 OF_PROMETHEUS = {"up"}
 OF_TARGETS = {"instance", "job", "le"}  # labels that are no metric's own
-EMPTY = BacklogReport(families={}, aside=0, held=0, live=0, ready=0)
+EMPTY = BacklogReport(families={}, aside=0, held=0, live=0, ready=0, paused_receivers=0)
 INSTALLED = ROOT / ".promtool/usr/bin/promtool"  # by `make promtool`
 
 

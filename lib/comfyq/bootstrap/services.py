@@ -75,6 +75,8 @@ class Services(WebhookServices):
             write_failure=self.ports.write_failure,
             broken_workflows=lambda: sorted(self.workflows.faults()),
             are_forbidden=lambda: self.library.are_forbidden(),
+            # Where clients need a key, a tenant would learn of others'.
+            paused_receivers=self.receiver_watch.paused if self.settings.api.is_open else None,
         )
 
     @cached_property
@@ -88,6 +90,7 @@ class Services(WebhookServices):
             ready=self.ready,
             waiting=WaitingRecords(self.ports.table),
             workers=self.workers,
+            receivers=self.receiver_watch,
             named=lambda: {each.family for each in self.library.all()},
             clock=self.ports.clock,
         )

@@ -130,6 +130,12 @@ def counts_of(batch: Json) -> str:
     return ", ".join(f"{count} {where}" for where, count in batch["counts"].items() if count)
 
 
+def _paused(receivers: int | None) -> str | None:
+    if not receivers:
+        return None
+    return f"paused receivers: {receivers}; `comfyq webhooks show` names a tenant's"
+
+
 def print_health(health: Json) -> None:
     _print_lines(
         [
@@ -137,6 +143,7 @@ def print_health(health: Json) -> None:
             ("reason", health["reason"]),
             ("ComfyUI", "simulated: no picture is real" if health["simulated"] else None),
             ("broken", _broken(health.get("broken_workflows"))),
+            ("webhooks", _paused(health.get("paused_webhook_receivers"))),
             ("comfyq", health["version"]),
         ]
     )

@@ -78,6 +78,11 @@ class HealthView(BaseModel):
         description="Names of the workflows that are broken and not served; `GET /workflows` says "
         "why."
     )
+    paused_webhook_receivers: int | None = Field(
+        description="Receivers of webhooks to which nothing has arrived for days; `GET /webhooks` "
+        "names your tenant's. null where clients need an API key (`/metrics` has the number), and "
+        "while the table does not answer."
+    )
     workers: list[WorkerView]
 
     @classmethod
@@ -91,5 +96,6 @@ class HealthView(BaseModel):
             simulated=report.simulated,
             stalls=report.stalls,
             broken_workflows=list(report.broken_workflows),
+            paused_webhook_receivers=report.paused_receivers,
             workers=[WorkerView.of(worker, is_public=is_public) for worker in report.workers],
         )

@@ -17,6 +17,7 @@ from comfyq.records.webhooks.deliveries import DeliveryRecords
 from comfyq.records.webhooks.gone import GoneReceiverRecords
 from comfyq.services.jobs.deliveries import Deliveries
 from comfyq.services.notify.due_webhooks import DueWebhooks
+from comfyq.services.notify.receiver_watch import ReceiverWatch
 from comfyq.services.notify.webhook_courier import WebhookCourier
 from comfyq.services.notify.webhook_receivers import WebhookReceivers
 from comfyq.services.notify.webhook_sender import WebhookSender
@@ -46,11 +47,15 @@ class WebhookServices(JobServices):
         return tenant_webhooks_of(self, self.webhook_courier)
 
     @cached_property
+    def receiver_watch(self) -> ReceiverWatch:
+        return watch_of(self)
+
+    @cached_property
     def webhook_receivers(self) -> WebhookReceivers:
         return WebhookReceivers(
             tenants=self.tenant_records,
             gone=GoneReceiverRecords(self.ports.table),
-            watch=watch_of(self),
+            watch=self.receiver_watch,
             clock=self.ports.clock,
         )
 

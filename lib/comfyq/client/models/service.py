@@ -91,6 +91,7 @@ class Health(Model):
     simulated: bool = False
     stalls: int = 0
     broken_workflows: Sequence[str] = ()
+    paused_webhook_receivers: int | None = None  # None: this server does not tell it
     workers: Sequence[HealthWorker] = ()
 
 

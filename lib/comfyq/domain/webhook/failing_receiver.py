@@ -24,6 +24,11 @@ class FailingReceiver:
         """Return whether nothing is sent now."""
         return self.paused_until is not None and now < self.paused_until
 
+    def is_paused(self, now: datetime) -> bool:
+        """Return whether it is paused, and there is something to tell it: what was tried last over
+        a day ago is given up meanwhile."""
+        return self.paused_until is not None and now - self.failed_at <= QUIET
+
 
 def failed(receiver: FailingReceiver, error: str, *, now: datetime) -> FailingReceiver:
     """Note one more try that failed; the same object if that changes nothing."""

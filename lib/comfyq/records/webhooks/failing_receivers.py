@@ -11,6 +11,8 @@ from comfyq.records.times import from_ms, optional_ms, optional_time, to_ms
 PARTITION = "RECEIVERS"
 KEPT = timedelta(days=30)  # without a change: nobody sends there any more
 MOST = 100  # that are listed
+PAGE = 1_000
+PAGES = 10  # that are counted
 
 
 class FailingReceiverRecords:
@@ -27,6 +29,17 @@ class FailingReceiverRecords:
         prefix = _sort(tenant, "")
         page = await self._table.query("main", PARTITION, prefix=prefix, limit=MOST)
         return [_receiver(item) for item in page.items]
+
+    async def paused(self, *, now: datetime) -> int:
+        """Count those of all tenants that are paused, among PAGES pages of those that fail."""
+        count, after = 0, None
+        for _ in range(PAGES):
+            page = await self._table.query("main", PARTITION, limit=PAGE, after=after)
+            count += sum(_receiver(item).is_paused(now) for item in page.items)
+            after = page.cursor
+            if after is None:
+                break
+        return count
 
     async def save(self, tenant: TenantId, receiver: FailingReceiver, *, now: datetime) -> bool:
         """Store a new one (version 1), or replace the version before; False: another came first."""

@@ -10,6 +10,7 @@ from comfyq.records.demand import DemandRecords
 from comfyq.records.indexes.ready_jobs import ReadyRecords
 from comfyq.records.indexes.waiting_jobs import WaitingRecords
 from comfyq.records.workers import WorkerRecords
+from comfyq.services.notify.receiver_watch import ReceiverWatch
 from comfyq.telemetry.metrics import OTHER, Gauge
 
 MOST = 10_000  # jobs of a family that are counted, tenant by tenant
@@ -31,6 +32,7 @@ class BacklogReport:
     held: int  # jobs that live workers hold, running or next
     live: int  # workers
     ready: int  # those of them that take jobs
+    paused_receivers: int  # of webhooks, of all tenants
 
     def gauges(self) -> Sequence[Gauge]:
         """Return the report as metrics, which every process of the deployment has alike."""
@@ -52,6 +54,10 @@ class BacklogReport:
             "comfyq_jobs_held": ("Jobs that live workers hold, running or next.", self.held),
             "comfyq_workers_live": ("Workers that gave a sign of life.", self.live),
             "comfyq_workers_ready": ("Those of them that take jobs.", self.ready),
+            "comfyq_webhook_receivers_paused": (
+                "Receivers of webhooks, of all tenants, to which nothing has arrived for days.",
+                self.paused_receivers,
+            ),
         }
         gauges = [waiting, oldest]
         for name, (text, value) in others.items():
@@ -73,6 +79,7 @@ class Backlog:
         ready: ReadyRecords,
         waiting: WaitingRecords,
         workers: WorkerRecords,
+        receivers: ReceiverWatch,
         named: Callable[[], Collection[str]],
         clock: Clock,
     ) -> None:
@@ -80,6 +87,7 @@ class Backlog:
         self._ready = ready
         self._waiting = waiting
         self._workers = workers
+        self._receivers = receivers
         self._named = named
         self._clock = clock
 
@@ -102,6 +110,7 @@ class Backlog:
             held=sum(len(worker.jobs) for worker in live),
             live=len(live),
             ready=sum(worker.takes_jobs for worker in live),
+            paused_receivers=await self._receivers.paused(),
         )
 
     async def _of(self, family: str) -> FamilyBacklog:

@@ -1,6 +1,6 @@
 """Health: a judgement of whether a job that is submitted now would run."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
 from comfyq.domain.errors import DomainError, TableUnavailable
@@ -23,6 +23,7 @@ class HealthReport:
     stalls: int = 0  # of this process's event loop, since it started
     workers: Sequence[WorkerState] = ()  # the live workers
     broken_workflows: Sequence[str] = ()  # names of those that are not served
+    paused_receivers: int | None = None  # of webhooks, of all tenants; None: it is not told here
 
 
 class Health:
@@ -37,6 +38,7 @@ class Health:
         write_failure: Callable[[], str | None] = lambda: None,
         broken_workflows: Callable[[], Sequence[str]] = tuple,
         are_forbidden: Callable[[], bool] = lambda: False,
+        paused_receivers: Callable[[], Awaitable[int]] | None = None,
     ) -> None:
         self._workers = workers
         self._stalls = stalls
@@ -44,6 +46,7 @@ class Health:
         self._broken_workflows = broken_workflows
         self._are_forbidden = are_forbidden
         self._scale_to_zero = scale_to_zero
+        self._paused_receivers = paused_receivers
 
     async def check(self) -> HealthReport:
         """Healthy if a live worker that takes jobs has a ComfyUI that answers, and the last write
@@ -53,6 +56,7 @@ class Health:
         """
         try:
             known = await self._workers.known()
+            paused = None if self._paused_receivers is None else await self._paused_receivers()
         except DomainError as unavailable:
             return HealthReport(
                 healthy=False,
@@ -77,6 +81,7 @@ class Health:
             stalls=self._stalls(),
             workers=live,
             broken_workflows=self._broken_workflows(),
+            paused_receivers=paused,
         )
 
     async def require_ready(self) -> None:

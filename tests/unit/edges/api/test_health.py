@@ -44,6 +44,7 @@ async def test_no_worker_is_degraded(lab: ApiLab) -> None:
         "simulated": False,
         "stalls": 0,
         "broken_workflows": [],
+        "paused_webhook_receivers": 0,
         "workers": [],
     }
 
@@ -58,6 +59,7 @@ async def test_a_worker_whose_comfyui_answers_is_healthy(lab: ApiLab) -> None:
         "simulated": False,
         "stalls": 0,
         "broken_workflows": [],
+        "paused_webhook_receivers": 0,
         "workers": [
             {
                 "id": "w1",

@@ -4,14 +4,17 @@ import json
 
 import pytest
 
-from comfyq.domain.caller import DEFAULT_TENANT
+from comfyq.bootstrap.api import api_app
+from comfyq.domain.caller import DEFAULT_TENANT, TenantId
 from comfyq.domain.webhook.failing_receiver import PAUSED_AFTER, TRIED_EVERY
 from comfyq.domain.webhook_delivery import DeliveryState
+from tests.asgi_client import AsgiClient
 from tests.webhook_lab import URL, WebhookLab
 
 pytestmark = pytest.mark.anyio
 
 DAY_S = 86_400
+OTHER = TenantId("other")
 
 
 async def paused() -> WebhookLab:
@@ -36,6 +39,23 @@ async def test_days_of_failures_pause_a_receiver(capsys: pytest.CaptureFixture[s
     lines = map(json.loads, capsys.readouterr().err.splitlines())
     [line] = [each for each in lines if each["event"] == "webhook_receiver_paused"]
     assert (line["level"], line["receiver"]) == ("error", failing.origin)
+
+
+async def test_how_many_are_paused_is_told_to_the_operator_alone() -> None:
+    lab = await paused()
+    client = AsgiClient(api_app(lab.services), base_url="http://lab:8000")
+    assert client.get("/health").json()["paused_webhook_receivers"] == 1
+    assert "\ncomfyq_webhook_receivers_paused 1" in client.get("/metrics").text
+    keyed = WebhookLab(COMFYQ_AUTH="keys").services
+    keyed.receiver_watch = lab.services.receiver_watch
+    report = await keyed.health.check()
+    assert report.paused_receivers is None, "anybody may ask, another tenant too"
+    assert (await keyed.backlog.report()).paused_receivers == 1
+    lab.clock.advance(2 * DAY_S)
+    assert await lab.services.receiver_watch.paused() == 0, "nothing is left to tell it"
+    [failing] = await lab.services.tenant_webhooks.failing(DEFAULT_TENANT)
+    assert failing.paused_until is not None
+    assert await lab.services.tenant_webhooks.failing(OTHER) == []
 
 
 async def test_of_many_deliveries_one_an_hour_is_tried() -> None:
