@@ -1,5 +1,6 @@
 """The ports that fail on demand do so exactly where they are told to."""
 
+import asyncio
 import subprocess
 import sys
 
@@ -57,6 +58,19 @@ async def test_messages_are_lost_and_repeated() -> None:
         await queue.send(JobId("a"), tenant=DEFAULT_TENANT)
         counts.append(len(inner.messages))
     assert counts == [0, 2, 3]
+
+
+@pytest.mark.anyio
+async def test_every_second_message_comes_behind_the_next() -> None:
+    send = {"port": "queue", "call": "send"}
+    rules = rules_of([{**send, "do": "late", "seconds": 0.01, "every": 2, "times": 2}])
+    inner = MemoryQueue(clock=ManualClock())
+    queue = FaultyQueue(inner, rules)
+    for name in "abcde":
+        await queue.send(JobId(name), tenant=DEFAULT_TENANT)
+    assert [each.job_id for each in inner.messages] == ["b", "d", "e"]
+    await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}))
+    assert [each.job_id for each in inner.messages] == ["b", "d", "e", "a", "c"]
 
 
 @pytest.mark.anyio

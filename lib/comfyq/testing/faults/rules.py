@@ -2,13 +2,14 @@ import asyncio
 import os
 import signal
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, get_args
 
 from comfyq.domain.errors import Unavailable
 
 When = Literal["before", "after"]
-Deed = Literal["kill", "raise", "crash", "delay", "lose", "repeat"]
+Deed = Literal["kill", "raise", "crash", "delay", "lose", "repeat", "late"]
 T = TypeVar("T")
 
 CALLS: Mapping[str, Sequence[str]] = {
@@ -30,6 +31,7 @@ class Rule:
     about: str = ""
     at: int = 1
     times: int = 1
+    every: int = 1
     seconds: float = 0
 
     def __post_init__(self) -> None:
@@ -40,7 +42,8 @@ class Rule:
 
     def strikes(self, count: int) -> bool:
         """Return whether the ``count``-th call, from 1, is one of its own."""
-        return count >= self.at and (self.times == 0 or count < self.at + self.times)
+        struck, off = divmod(count - self.at, self.every)
+        return struck >= 0 and off == 0 and (self.times == 0 or struck < self.times)
 
 
 def rules_of(described: Sequence[Mapping[str, Any]]) -> Sequence[Rule]:
@@ -60,6 +63,7 @@ class Faults:
         self._rules = [rule for rule in rules if rule.port == port]
         self._counts = dict.fromkeys(range(len(self._rules)), 0)
         self._error = error
+        self._late: set[asyncio.Future[None]] = set()
 
     async def around(
         self, call: str, about: Callable[[], str], work: Callable[[], Awaitable[T]]
@@ -70,6 +74,12 @@ class Faults:
             if rule.when == "before":
                 await self._do(rule)
         if any(rule.do == "lose" for rule in struck):
+            return None
+        late_s = [rule.seconds for rule in struck if rule.do == "late"]
+        if late_s:
+            later = asyncio.ensure_future(_later(max(late_s), work))
+            self._late.add(later)
+            later.add_done_callback(self._late.discard)
             return None
         if any(rule.do == "repeat" for rule in struck):
             await work()
@@ -109,5 +119,12 @@ class Faults:
                 raise ZeroDivisionError(f"{rule.port}.{rule.call} was made to crash")
             case "delay":
                 await asyncio.sleep(rule.seconds)
-            case "lose" | "repeat":
+            case "lose" | "repeat" | "late":
                 pass  # what becomes of the call itself, in ``around``
+
+
+async def _later(seconds: float, work: Callable[[], Awaitable[object]]) -> None:
+    """Make a call that its caller believes to have been made: nobody is there for its errors."""
+    await asyncio.sleep(seconds)
+    with suppress(Exception):
+        await work()
