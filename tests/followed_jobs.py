@@ -15,7 +15,7 @@ from comfyq.domain.submission.spec import Spec
 from comfyq.edges.api.links import output_url
 from comfyq.edges.websocket.rendering import render, render_batch
 from comfyq.ports.notifier import Notifier
-from comfyq.records.batches import BatchRecords
+from comfyq.records.batches.records import BatchRecords
 from comfyq.records.jobs import JobRecords
 from comfyq.records.retries import RetryRecords
 from comfyq.records.subscriptions import SubscriptionRecords

@@ -38,6 +38,7 @@ from comfyq.services.jobs.webhook_choice import WebhookChoice
 from comfyq.services.notify.announcer import Announcer
 from comfyq.services.notify.batch_news import BatchNews
 from comfyq.services.notify.followers import Followers
+from comfyq.services.notify.subscriptions import Subscriptions
 from comfyq.services.notify.waits import JobWaits
 from comfyq.services.workflows.library import WorkflowLibrary
 from comfyq.services.workflows.node_catalogues import NodeCatalogues
@@ -151,8 +152,24 @@ class JobServices(FileServices):
         return JobQueries(records=self.records)
 
     @cached_property
+    def subscriptions(self) -> Subscriptions:
+        return Subscriptions(
+            records=self.records,
+            subscriptions=self.followers,
+            announcer=self.announcer,
+            batch_news=self.batch_news,
+            clock=self.ports.clock,
+            is_valid=self.api_keys.is_valid,
+        )
+
+    @cached_property
     def waits(self) -> JobWaits:
-        return JobWaits(records=self.records, subscriptions=self.followers, clock=self.ports.clock)
+        return JobWaits(
+            records=self.records,
+            subscriptions=self.followers,
+            sockets=self.subscriptions,
+            clock=self.ports.clock,
+        )
 
     @cached_property
     def listing(self) -> JobListing:

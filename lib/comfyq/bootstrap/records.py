@@ -8,7 +8,7 @@ from comfyq.bootstrap.ports import Ports
 from comfyq.config import Settings
 from comfyq.domain.caller import TenantId
 from comfyq.ports.webhooks import DeliveryDoorbell
-from comfyq.records.batches import BatchRecords
+from comfyq.records.batches.records import BatchRecords
 from comfyq.records.demand import DemandRecords
 from comfyq.records.files.assets import AssetRecords
 from comfyq.records.indexes.followed_jobs import FollowedJobRecords

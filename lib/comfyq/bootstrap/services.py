@@ -21,7 +21,6 @@ from comfyq.services.jobs.batch_submission import BatchSubmission
 from comfyq.services.jobs.batches import Batches
 from comfyq.services.jobs.intake import Intake
 from comfyq.services.jobs.retries import Retries
-from comfyq.services.notify.subscriptions import Subscriptions
 from comfyq.services.notify.waiting_reasons import WaitingReasons
 from comfyq.services.operations.backlog import Backlog
 from comfyq.services.operations.data_deletion import DataDeletions
@@ -40,17 +39,6 @@ class Services(WebhookServices):
     @cached_property
     def dead_letter_records(self) -> DeadLetterRecords:
         return DeadLetterRecords(self.ports.table)
-
-    @cached_property
-    def subscriptions(self) -> Subscriptions:
-        return Subscriptions(
-            records=self.records,
-            subscriptions=self.followers,
-            announcer=self.announcer,
-            batch_news=self.batch_news,
-            clock=self.ports.clock,
-            is_valid=self.api_keys.is_valid,
-        )
 
     @cached_property
     def waiting_reasons(self) -> WaitingReasons:
@@ -118,6 +106,7 @@ class Services(WebhookServices):
                 "expired": self.uploads.expire,
                 "dropped": self.asset_deletion.go_on,
                 "closed": self.open_sockets.end_expired,
+                "batches_given_up": self.batch_news.give_up,
                 "webhooks_rung": self.due_webhooks.make_up,
                 "data_deleted": self.data_deletions.go_on,
             },

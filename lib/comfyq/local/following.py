@@ -25,7 +25,7 @@ class Following:
 
         Age is judged by ``seq`` and, within it, by ``progress``. A frame of the same age passes,
         and so does one that is not about progress. The end passes at any age: a batch's ``seq``
-        falls when one of its jobs is tried again or deleted, and a client may name a ``since`` that
+        falls when a retry of one of its jobs is deleted, and a client may name a ``since`` that
         never was. An error about the job ends the socket, but not once the job has been shown: then
         only a fresh frame of it could not be read for now.
         """

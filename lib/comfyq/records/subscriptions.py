@@ -83,14 +83,9 @@ class SubscriptionRecords:
     ) -> None:
         """Store who follows a job, at the longest ``until`` its key expires; one that has not
         ``ended`` is listed among the followed ones."""
-        common = {
-            "endpoint": follower.connection.endpoint,
-            "base_url": follower.base_url,
-            "previews": follower.previews or None,
-        }
         ttl = _ttl(now_s, until)
         await self._table.write(
-            *_puts(job_id, follower, common, ttl),
+            *_puts(job_id, follower, _common(follower), ttl),
             *([] if ended else [Put(followed_item(job_id, now_s=now_s, ttl=now_s + FOLLOW_S))]),
             synced=False,
         )
@@ -104,7 +99,7 @@ class SubscriptionRecords:
         until: datetime | None = None,
     ) -> None:
         """Store who follows a batch, with each of those of its jobs that may still change."""
-        common = {"endpoint": follower.connection.endpoint, "base_url": follower.base_url}
+        common = _common(follower)
         groups = [job_ids[at : at + AT_ONCE] for at in range(0, len(job_ids), AT_ONCE)]
 
         async def write(number: int) -> None:
@@ -213,6 +208,15 @@ class SubscriptionRecords:
 def _name(item: Item) -> str:
     """Return whom a subscription of a job is of: a connection, or one and the batch it follows."""
     return str(item["sk"]).removeprefix(FOLLOWERS)
+
+
+def _common(follower: Subscription) -> Item:
+    """Return what each subscription of a follower has."""
+    return {
+        "endpoint": follower.connection.endpoint,
+        "base_url": follower.base_url,
+        "previews": follower.previews or None,
+    }
 
 
 def _held(key_id: str, connection: Connection, ttl: int) -> Item:

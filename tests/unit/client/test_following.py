@@ -127,12 +127,19 @@ def test_a_job_that_is_not_there_is_an_error_at_once() -> None:
         followed(script)
 
 
+REFUSED = {"code": "invalid-request", "detail": "no prompt", "errors": []}
+
+
+def item(index: int, status: str) -> dict[str, Any]:
+    """A request of a batch as the server shows it; one that is being stored has neither."""
+    if status in ("refused", "stored"):
+        return {"index": index, "job": None, "error": REFUSED if status == "refused" else None}
+    return {"index": index, "job": job(index, status), "error": None}
+
+
 def batch(seq: int, *statuses: str, done: bool = False) -> dict[str, Any]:
-    going = [each for each in statuses if each in ("queued", "running")]
-    items = [
-        {"index": n, "job": None if each == "refused" else job(n, each), "error": None}
-        for n, each in enumerate(statuses)
-    ]
+    going = [each for each in statuses if each in ("queued", "running", "stored")]
+    items = [item(index, each) for index, each in enumerate(statuses)]
     return {
         "kind": "batch",
         "batch_id": "b",
@@ -145,10 +152,10 @@ def batch(seq: int, *statuses: str, done: bool = False) -> dict[str, Any]:
 
 
 def test_a_batchs_requests_are_told_once_each_as_they_end() -> None:
-    first = batch(1, "running", "refused", "running")
+    first = batch(1, "running", "refused", "stored")
     second = batch(5, "running", "refused", "completed")
     last = batch(7, "failed", "refused", "completed", done=True)
-    frames = streamed(first, batch(2, "running", "refused", "running"), second, last)
+    frames = streamed(first, batch(2, "running", "refused", "stored"), second, last)
     script = Script([frames, *(answered(200, each) for each in (first, second, last))])
     sender = script.sender()
     script.run(lambda: batch_results(sender, "b", sender.deadline(None)))

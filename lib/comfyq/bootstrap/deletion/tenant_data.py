@@ -3,7 +3,8 @@ tenant's."""
 
 from comfyq.bootstrap.job_services import JobServices
 from comfyq.domain.files.upload import UploadId, pending_key
-from comfyq.records import batches, dead_letters, idempotency
+from comfyq.records import dead_letters, idempotency
+from comfyq.records.batches import items as batches
 from comfyq.records.files import uploads
 from comfyq.records.indexes.listed_jobs import ListedJobs
 from comfyq.records.indexes.tenant_data import TenantPartitions

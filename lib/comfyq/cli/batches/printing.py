@@ -48,7 +48,7 @@ def _failure(item: Json) -> str | None:
     """Say why a request has no results and will have none; None if it may or does."""
     job = item["job"]
     if job is None:
-        return str(item["error"]["detail"])
+        return str(item["error"]["detail"]) if item["error"] else None
     if job["status"] not in UNSUCCESSFUL:
         return None
     return f"{job['status']}: {job['error']}" if job["error"] else str(job["status"])

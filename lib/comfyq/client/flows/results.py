@@ -34,7 +34,13 @@ class _Results:
         request = calls.batch(self._batch_id, items=True)
         batch = yield from self._sender.json(request, self._deadline)
         for item in batch["items"]:
-            job = item.get("job")
-            if item["index"] not in self._emitted and (job is None or has_ended(job)):
+            if item["index"] not in self._emitted and _is_settled(item):
                 self._emitted.add(item["index"])
                 yield Emit(item)
+
+
+def _is_settled(item: Json) -> bool:
+    """Return whether a request's job has ended, or there is none; one that is being stored has
+    neither a job nor an error."""
+    job = item.get("job")
+    return item.get("error") is not None if job is None else has_ended(job)

@@ -49,6 +49,9 @@ class Batch:
     digest: str  # of its requests: a retry must ask for the same
     canceled: bool = False  # what is missing of it is not made any more
     refusals: Mapping[int, Refusal] = field(default_factory=dict)  # by the request's index
+    storing: bool = False  # its jobs are being stored: what is not there may still come
+    is_partial: bool = False  # whoever stored them died, or gave up, before all were there
+    looked_at: datetime | None = None  # when the reaper looks what became of the storing
     retried: Retried | None = None  # the first batch, if it is a retry of a retry
     version: int = 1
 

@@ -1,9 +1,10 @@
 """Show batches to one client, each with its jobs."""
 
-from collections.abc import Iterable
+from dataclasses import replace
 
 from comfyq.domain.submission.batch import Batch, Refusal
-from comfyq.edges.api.job_views import JobViews
+from comfyq.domain.submission.batch_progress import BatchProgress, progress_of
+from comfyq.edges.api.job_views import JobViews, at_first
 from comfyq.edges.api.links import Links
 from comfyq.edges.api.output_views import ANSWER_BYTES, NO_OUTPUTS
 from comfyq.services.jobs.batch_submission import BatchAccepted
@@ -33,7 +34,9 @@ class BatchViews:
         """Show the answer to a submission, and to every replay of it."""
         room = ANSWER_BYTES // max(1, len(accepted.jobs))
         shown = {n: self._jobs.accepted(each, room=room) for n, each in accepted.jobs.items()}
-        return self._batch(accepted.batch, shown)
+        jobs = {n: at_first(each.job) for n, each in accepted.jobs.items()}
+        batch = replace(accepted.batch, storing=False, version=1)
+        return self._batch(batch, shown, progress_of(batch, jobs))
 
     def state(self, state: BatchState, *, items: bool) -> BatchView:
         """Show a batch as it is now, with its ``items`` or without."""
@@ -42,7 +45,7 @@ class BatchViews:
             n: self._jobs.job(job, outputs=state.outputs.get(n, NO_OUTPUTS), room=room)
             for n, job in state.jobs.items()
         }
-        whole = self._batch(state.batch, shown)
+        whole = self._batch(state.batch, shown, state.progress)
         return whole if items else whole.model_copy(update={"items": None})
 
     def summary(self, batch: Batch) -> BatchSummary:
@@ -58,20 +61,18 @@ class BatchViews:
         own = self._links.batch(batch.id)
         return BatchUrls(self=own, cancel=own, events=self._links.batch_events(batch.id))
 
-    def _batch(self, batch: Batch, jobs: dict[int, JobView]) -> BatchView:
-        items = [_item(batch, index, jobs.get(index)) for index in range(batch.size)]
-        counts = _counts(items)
+    def _batch(self, batch: Batch, jobs: dict[int, JobView], progress: BatchProgress) -> BatchView:
         return BatchView(
             batch_id=batch.id,
             size=batch.size,
-            done=counts.queued + counts.running == 0,
-            progress=sum(_progress(item) for item in items) / batch.size,
-            counts=counts,
-            seq=sum(job.seq for job in jobs.values()),
+            done=progress.done,
+            progress=progress.progress,
+            counts=BatchCounts(**progress.counts),
+            seq=progress.seq,
             created_at=batch.created_at,
             canceled=batch.canceled,
             retry_of=_retry_of(batch),
-            items=items,
+            items=[_item(batch, index, jobs.get(index)) for index in range(batch.size)],
             urls=self._urls(batch),
         )
 
@@ -80,30 +81,13 @@ def _item(batch: Batch, index: int, job: JobView | None) -> BatchItem:
     original = None if batch.retried is None else batch.retried.indexes[index]
     if job is not None:
         return BatchItem(index=index, original_index=original, job=job)
-    error = RefusalView.of(batch.refusals.get(index, GONE))
+    refusal = batch.refusals.get(index)
+    if refusal is None and batch.storing:
+        return BatchItem(index=index, original_index=original)
+    error = RefusalView.of(refusal or GONE)
     return BatchItem(index=index, original_index=original, error=error)
 
 
 def _retry_of(batch: Batch) -> RetriedBatch | None:
     retried = batch.retried
     return None if retried is None else RetriedBatch(batch_id=retried.batch_id, size=retried.size)
-
-
-def _counts(items: Iterable[BatchItem]) -> BatchCounts:
-    counts = BatchCounts()
-    for item in items:
-        name = _place(item)
-        setattr(counts, name, getattr(counts, name) + 1)
-    return counts
-
-
-def _place(item: BatchItem) -> str:
-    if item.job is not None:
-        return item.job.status
-    return "gone" if item.error is not None and item.error.code == GONE.code else "refused"
-
-
-def _progress(item: BatchItem) -> float:
-    if item.job is None or item.job.status not in ("queued", "running"):
-        return 1.0
-    return item.job.progress

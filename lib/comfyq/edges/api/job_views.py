@@ -21,6 +21,21 @@ from comfyq.wire.generate.jobs import (
 from comfyq.wire.generate.statuses import error_text, failure_of, waits_for, whole_error_text
 
 
+def at_first(job: Job) -> Job:
+    """Return a job as it was when it was accepted."""
+    if job.reused_from is not None:
+        return job
+    return submitted(
+        id=job.id,
+        tenant=job.tenant,
+        workflow=job.workflow,
+        created_at=job.created_at,
+        retry_of=job.retry_of,
+        priority=job.priority,
+        labels=job.labels,
+    )
+
+
 class JobViews:
     """Shows jobs with the URLs that ``links`` makes."""
 
@@ -55,20 +70,11 @@ class JobViews:
 
     def accepted(self, accepted: Accepted, *, room: int = ANSWER_BYTES) -> JobView:
         """Show the answer to a submission, and to every replay of it whatever became of the job."""
-        job, asked = accepted.job, Asked.of(accepted.spec)
+        job, asked = at_first(accepted.job), Asked.of(accepted.spec)
         if job.reused_from is not None:
             page = OutputPage(accepted.outputs, 0, len(accepted.outputs))
             return self.job(job, asked=asked, outputs=page, room=room)
-        new = submitted(
-            id=job.id,
-            tenant=job.tenant,
-            workflow=job.workflow,
-            created_at=job.created_at,
-            retry_of=job.retry_of,
-            priority=job.priority,
-            labels=job.labels,
-        )
-        return self.job(new, asked=asked)
+        return self.job(job, asked=asked)
 
     def story(self, story: Story, estimate: Estimate = NOTHING) -> StoryView:
         attempts = [AttemptView.model_validate(a, from_attributes=True) for a in story.attempts]

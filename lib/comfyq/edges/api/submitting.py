@@ -108,12 +108,13 @@ class Submitting:
     async def _after_waiting(self, accepted: Accepted) -> JobView | None:
         """Hold the request as it prefers; None: it is answered like every other.
 
-        A caller that may not read is not told how the job has ended.
+        A caller that may not read is not told how the job has ended, nor is one whose key was
+        revoked meanwhile.
         """
         if Scope.READ not in self.caller.scopes or accepted.job.reused_from is not None:
             return None
         try:
-            job, wait_s = await waited(self.http, self.services, accepted.job)
+            job, wait_s = await waited(self.http, self.services, self.caller, accepted.job)
             if not wait_s:
                 return None
             shown = await self._shown(job, accepted)

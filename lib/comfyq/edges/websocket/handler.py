@@ -136,12 +136,12 @@ class WebSocketHandler:
         self, event: SocketEvent, frame: SubscribeFrame, sender: Connected
     ) -> None:
         """Make the sender a follower of what a frame names; tell it what it cannot follow."""
+        if frame.previews:
+            sender = sender.with_previews
         if frame.batch_id is not None:
             since = frame.seen(frame.batch_id)
             await self._subscriptions.subscribe_batch(sender, BatchId(frame.batch_id), since=since)
             return
-        if frame.previews:
-            sender = sender.with_previews
         wishes = {JobId(each): frame.seen(each) for each in frame.named}
         refused = await self._subscriptions.subscribe_all(sender, wishes)
         for job_id, error in refused.items():

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from comfyq.aio.tasks import all_of, limited
 from comfyq.aio.turns import Turns
@@ -23,7 +24,8 @@ from comfyq.domain.submission.batch import MAX_STORED_BYTES, Batch, BatchId, Ref
 from comfyq.domain.submission.request import Request
 from comfyq.domain.submission.retry import Retry
 from comfyq.ports.clock import Clock
-from comfyq.records.batches import BatchRecords, Member, member_id, transactions
+from comfyq.records.batches.members import Member, member_id, transactions
+from comfyq.records.batches.records import BatchRecords
 from comfyq.records.demand import DemandRecords
 from comfyq.records.idempotency import KeyTaken
 from comfyq.records.jobs import JobRecords
@@ -35,6 +37,7 @@ from comfyq.services.limits.submission_limits import SubmissionLimits
 
 MAX_NAMED = 100  # field errors that the refusal of a whole batch lists beyond each request's first
 AT_ONCE = 10  # jobs of a batch that are read at the same time
+STORE_WITHIN = timedelta(seconds=60)  # far longer than it takes; then its process is taken for dead
 
 Asked = Request | Retry | InvalidRequest
 """One request of a batch, or the error that parsing it gave."""
@@ -122,11 +125,16 @@ class BatchSubmission:
         return BatchAccepted(batch, _accepted(members), new=rung)
 
     async def note(self, accepted: BatchAccepted) -> None:
-        """Record that each new job's doorbell was sent, and announce the jobs that ended at once.
+        """Record that all jobs of a batch are stored and each new one's doorbell was sent, and
+        announce the jobs that ended at once.
 
         Called after the client has its answer. If it is never called, the reaper does the same.
         """
         now = self._clock.now()
+        with suppress(DomainError):
+            if accepted.batch.storing:
+                await self._records.stored(accepted.batch)
+                await self._dispatch.batch_stored(accepted.batch.id)
         with suppress(DomainError):
             rung = [job for job in accepted.new if not job.status.terminal and not job.is_aside]
             await self._records.save([jobs.ring(job, now=now) for job in rung])
@@ -145,6 +153,9 @@ class BatchSubmission:
         batch = await self._records.get(BatchId(batch_id))
         new: Sequence[Job] = ()
         if not batch.canceled:
+            if batch.storing or batch.is_partial:
+                until = self._clock.now() + STORE_WITHIN
+                batch = await self._records.storing(batch, until=until)
             batch, members = await self._prepare(caller, batch, asked)
             new = await self._rung(await self._store(batch, [m for _, m in members.values()]))
         answers = await limited(AT_ONCE, batch.indexes, lambda n: self._stored(batch, n))
@@ -157,12 +168,15 @@ class BatchSubmission:
         """Make a batch for which there is room; raises RateLimited, DataBeingDeleted."""
         await self._limits.require_open(caller.tenant)
         await self._limits.admit(caller, size, queued=batch_id is not None)
+        now = self._clock.now()
         return Batch(
             id=batch_id or self._new_id(),
             tenant=caller.tenant,
-            created_at=self._clock.now(),
+            created_at=now,
             size=size,
             digest=digest,
+            storing=True,
+            looked_at=now + STORE_WITHIN,
         )
 
     async def _prepare(

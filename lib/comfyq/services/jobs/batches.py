@@ -10,8 +10,10 @@ from comfyq.domain.errors import BatchNotFound, JobNotFound
 from comfyq.domain.files.output import MAX_OUTPUTS, OutputPage
 from comfyq.domain.job import Job
 from comfyq.domain.submission.batch import Batch, BatchId
+from comfyq.domain.submission.batch_progress import BatchProgress, progress_of
 from comfyq.ports.table import Cursor
-from comfyq.records.batches import BatchRecords, member_id
+from comfyq.records.batches.members import member_id
+from comfyq.records.batches.records import BatchRecords
 from comfyq.records.jobs import JobRecords
 from comfyq.records.retries import NewestJob, RetryRecords
 from comfyq.services.access.audit import Audit
@@ -22,13 +24,17 @@ AT_ONCE = 10  # jobs of a batch that are read or canceled at the same time
 
 @dataclass(frozen=True, slots=True)
 class BatchState:
-    """The present state of a batch; a job missing from ``jobs`` was deleted or never stored, and
-    in the place of one that was tried again is its newest retry."""
+    """The present state of a batch: of each request the newest job that does its work. One that is
+    missing was deleted or never stored, or is being stored."""
 
     batch: Batch
     jobs: Mapping[int, Job]
     outputs: Mapping[int, OutputPage]  # if asked for: the first of each that has succeeded
     retried_in: frozenset[BatchId]  # batches that have the newest jobs of this one
+
+    @property
+    def progress(self) -> BatchProgress:
+        return progress_of(self.batch, self.jobs)
 
 
 class Batches:
@@ -56,7 +62,7 @@ class Batches:
             BatchNotFound.
         """
         batch = await self._records.get(batch_id)
-        if batch.tenant != caller.tenant:
+        if batch.tenant != caller.tenant or caller.only_job is not None:
             raise BatchNotFound(f"there is no batch {batch_id}")
         members = await limited(AT_ONCE, batch.indexes, lambda n: self._find(batch, n))
         alive = {n: newest.job for n, newest in members.items() if newest is not None}

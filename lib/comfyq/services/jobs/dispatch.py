@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from comfyq.domain import job as jobs
 from comfyq.domain.errors import DomainError
 from comfyq.domain.job import Job
+from comfyq.domain.submission.batch import BatchId
 from comfyq.ports.queue import JobQueue
 from comfyq.records.jobs import JobRecords
 from comfyq.services.notify.announcer import Announcer
@@ -49,6 +50,10 @@ class Dispatch:
         except DomainError:
             return False
         return True
+
+    async def batch_stored(self, batch_id: BatchId) -> None:
+        """Tell who follows a batch that all of it is stored."""
+        await self._announcer.batch_stored(batch_id)
 
     async def announce(self, job: Job) -> Job:
         """Announce the end of a job that was stored as ended."""

@@ -15,7 +15,8 @@ from comfyq.domain.job import Job, JobId, JobStatus
 from comfyq.domain.submission.batch import Batch
 from comfyq.domain.submission.selection import EVERY, Selection
 from comfyq.ports.table import Cursor
-from comfyq.records.batches import BatchRecords, member_id
+from comfyq.records.batches.members import member_id
+from comfyq.records.batches.records import BatchRecords
 from comfyq.records.indexes.listed_jobs import (
     Listed,
     ListedJobs,

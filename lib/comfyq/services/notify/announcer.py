@@ -10,6 +10,7 @@ from comfyq.domain.errors import DomainError
 from comfyq.domain.files.output import Output
 from comfyq.domain.job import Job
 from comfyq.domain.job.estimate import NOTHING, Estimate
+from comfyq.domain.submission.batch import BatchId
 from comfyq.ports.clock import Clock
 from comfyq.records.jobs import JobRecords
 from comfyq.records.subscriptions import Subscription
@@ -69,6 +70,10 @@ class Announcer:
             followers = await self._followers.add_retry(retry.id, retry_of=retry.retry_of)
             if followers:  # read after they were stored: each later change is posted to them
                 await self.post(await self._records.get(retry.id), followers)
+
+    async def batch_stored(self, batch_id: BatchId) -> None:
+        """Tell who has followed a batch since before all of it was stored how that is now."""
+        await self._batch_news.stored(batch_id)
 
     async def announce_end(self, job: Job) -> Job:
         """Post a job's end and record that it was posted; the reaper repeats it after a crash.

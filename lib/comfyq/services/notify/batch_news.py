@@ -8,6 +8,7 @@ jobs has ended: whoever stores the last end finds no other job that goes on.
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -18,7 +19,8 @@ from comfyq.domain.submission.batch import Batch, BatchId
 from comfyq.domain.submission.batch_progress import BatchProgress, progress_of
 from comfyq.domain.submission.retry import UNSUCCESSFUL
 from comfyq.ports.clock import Clock
-from comfyq.records.batches import BatchRecords, member_id
+from comfyq.records.batches.members import member_id, own_place
+from comfyq.records.batches.records import BatchRecords
 from comfyq.records.jobs import JobRecords
 from comfyq.records.retries import RetryRecords
 from comfyq.records.subscriptions import Subscription
@@ -114,6 +116,30 @@ class BatchNews:
         """Post a batch's frame to its followers, whom the job ``by`` has led to."""
         return await self._followers.post(by, followers, self._render(progress))
 
+    async def stored(self, batch_id: BatchId) -> bool:
+        """Tell those who have followed a batch since before it was stored how it is now. Nobody
+        else does, if its last job was deleted or never came.
+
+        False: at least one of them could not be reached.
+        """
+        own = own_place(batch_id)
+        followers = await self._followers.of_job(own)
+        if not followers:
+            return True
+        return await self.tell(progress_of(*await self.read(batch_id)), followers, by=own)
+
+    async def give_up(self) -> int:
+        """End the storing of batches whose process has died in the middle of it, so that they end
+        with the jobs that there are; return of how many everyone was told."""
+        now, count = self._clock.now(), 0
+        for batch_id in await self._batches.unstored(now):
+            with suppress(BatchNotFound):
+                batch = await self._batches.given_up(await self._batches.get(batch_id), at=now)
+                if batch.is_partial and batch.looked_at is not None and await self.stored(batch_id):
+                    await self._batches.unlist(batch)
+                    count += 1
+        return count
+
     async def _news(self, batch_id: BatchId, job: Job) -> BatchProgress | None:
         """Return how far a batch has come; None: that was told a moment ago, or can wait."""
         known = self._known.get(batch_id)
@@ -126,6 +152,7 @@ class BatchNews:
             if is_early and (not job.status.terminal or await self._goes_on(known)):
                 return None
             known.read_at = self._clock.now()
+            known.batch = await self._batches.get(batch_id)  # its `seq` counts its changes too
             return progress_of(known.batch, await self._present(known))
 
     async def _goes_on(self, known: Known) -> bool:

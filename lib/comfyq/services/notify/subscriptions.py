@@ -15,12 +15,12 @@ from comfyq.domain.errors import (
     Unauthenticated,
 )
 from comfyq.domain.job import Job, JobId
-from comfyq.domain.submission.batch import BatchId
+from comfyq.domain.submission.batch import Batch, BatchId
 from comfyq.domain.submission.batch_progress import progress_of
 from comfyq.domain.submission.retry import UNSUCCESSFUL
 from comfyq.ports.clock import Clock
 from comfyq.ports.notifier import Connection
-from comfyq.records.batches import member_id
+from comfyq.records.batches.members import member_id, own_place
 from comfyq.records.jobs import JobRecords
 from comfyq.records.subscriptions import Subscription, SubscriptionRecords
 from comfyq.records.times import to_ms
@@ -175,7 +175,7 @@ class Subscriptions:
         if batch.tenant != caller.tenant or caller.only_job is not None:
             raise BatchNotFound(f"there is no batch {batch_id}")
         followed: set[JobId] = set()
-        while more := _changeable(jobs) - followed:  # again if a retry was stored meanwhile
+        while more := _changeable(batch, jobs) - followed:  # again if a retry was stored meanwhile
             await self._subscriptions.add_batch(
                 sorted(more), follower, now_s=self._now_s(), until=caller.until
             )
@@ -211,6 +211,30 @@ class Subscriptions:
             with suppress(DomainError):  # what is stored expires
                 await self.disconnect(connection.id)
 
+    @asynccontextmanager
+    async def held(self, connection: Connection, caller: Caller) -> AsyncIterator[None]:
+        """Within the context, a connection that cannot send ends when its caller's key does.
+
+        Of a caller without a key nothing is stored. Raises Unauthenticated, also after the context
+        if the key is no longer valid by then.
+        """
+        if caller.key is None and caller.until is None:
+            yield
+            return
+        await self.connect(connection, caller, base_url="")
+        try:
+            yield
+        finally:
+            with suppress(DomainError):  # what is stored expires
+                await self.disconnect(connection.id)
+        await self.require_valid(caller)
+
+    async def require_valid(self, caller: Caller) -> None:
+        """Raise Unauthenticated if a caller that was let in would not be let in any more."""
+        has_expired = caller.until is not None and caller.until <= self._clock.now()
+        if has_expired or (caller.key is not None and not await self._is_valid(caller.key)):
+            raise _revoked()
+
     async def _require_key(self, connection: Connection, caller: Caller) -> None:
         """Undo what was stored for a connection if its API key is no longer valid.
 
@@ -219,7 +243,7 @@ class Subscriptions:
         """
         if caller.key is not None and not await self._is_valid(caller.key):
             await self._subscriptions.disconnect(connection.id)
-            raise Unauthenticated("the API key was revoked or has expired", given=True)
+            raise _revoked()
 
     async def _visible(self, caller: Caller, job_id: JobId) -> Job:
         if caller.only_job not in (None, job_id):
@@ -233,9 +257,19 @@ class Subscriptions:
         return to_ms(self._clock.now()) // 1000
 
 
-def _changeable(jobs: Mapping[int, Job]) -> set[JobId]:
+def _revoked() -> Unauthenticated:
+    return Unauthenticated("the API key was revoked or has expired", given=True)
+
+
+def _changeable(batch: Batch, jobs: Mapping[int, Job]) -> set[JobId]:
     """Return the jobs of a batch that a follower has to follow: while one goes on, also those that
-    have failed, because a retry finds its followers by the job whose place it takes."""
+    have failed, because a retry finds its followers by the job whose place it takes.
+
+    While the batch is being stored, those too that are not there yet, and the batch itself.
+    """
     going = {job.id for job in jobs.values() if not job.status.terminal}
+    if batch.storing:
+        missing = (index for index in batch.indexes if index not in jobs)
+        going |= {own_place(batch.id), *(member_id(batch.id, index) for index in missing)}
     failed = {job.id for job in jobs.values() if job.status in UNSUCCESSFUL}
     return going | failed if going else set()

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
+from comfyq.domain.caller import Caller
 from comfyq.domain.errors import DomainError
 from comfyq.domain.job import Job
 from comfyq.ports.clock import Clock
@@ -11,6 +12,7 @@ from comfyq.ports.notifier import Stream
 from comfyq.records.jobs import JobRecords
 from comfyq.records.subscriptions import Subscription, SubscriptionRecords
 from comfyq.records.times import to_ms
+from comfyq.services.notify.subscriptions import Subscriptions
 
 FIRST_PAUSE_S = 0.1  # between reads where nothing is pushed; doubled up to
 LONGEST_PAUSE_S = 1.0
@@ -29,25 +31,38 @@ class JobWaits:
     """Wait until a job has ended, or for so long, and return it as it is then."""
 
     def __init__(
-        self, *, records: JobRecords, subscriptions: SubscriptionRecords, clock: Clock
+        self,
+        *,
+        records: JobRecords,
+        subscriptions: SubscriptionRecords,
+        sockets: Subscriptions,
+        clock: Clock,
     ) -> None:
         self._records = records
         self._subscriptions = subscriptions
+        self._sockets = sockets
         self._clock = clock
 
-    async def pushed(self, job: Job, stream: Stream, *, within_s: float) -> Job:
-        """Wait for frames of a stream, which is over when the job is. Raises JobNotFound."""
-        async with self._told(job, stream):
+    async def pushed(self, caller: Caller, job: Job, stream: Stream, *, within_s: float) -> Job:
+        """Wait for frames of a stream, which is over when the job is.
+
+        Raises:
+            JobNotFound.
+            Unauthenticated: the caller's key was revoked or has expired meanwhile.
+        """
+        async with self._sockets.held(stream.connection, caller), self._told(job, stream):
             # Read after the subscription is stored: every later change is posted to the stream.
             job = await self._records.get(job.id)
             if not job.status.terminal:
                 await until_over(stream, within_s=within_s)
         return job if job.status.terminal else await self._records.get(job.id)
 
-    async def polled(self, job: Job, *, within_s: float) -> Job:
+    async def polled(self, caller: Caller, job: Job, *, within_s: float) -> Job:
         """Read the job again and again, where frames cannot reach this process.
 
-        Raises JobNotFound.
+        Raises:
+            JobNotFound.
+            Unauthenticated: the caller's key was revoked or has expired meanwhile.
         """
         until_s = asyncio.get_running_loop().time() + within_s
         pause_s = FIRST_PAUSE_S
@@ -57,6 +72,7 @@ class JobWaits:
                 break
             await asyncio.sleep(min(pause_s, left_s))
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+            await self._sockets.require_valid(caller)
             job = await self._records.get(job.id)
         return job
 

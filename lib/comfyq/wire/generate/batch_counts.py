@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field
 class BatchCounts(BaseModel):
     """The number of requests in each state."""
 
-    queued: int = 0
+    queued: int = Field(0, description="Also those whose jobs are being stored.")
     running: int = 0
     completed: int = 0
     failed: int = 0

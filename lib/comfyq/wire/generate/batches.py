@@ -133,7 +133,8 @@ class RefusalView(BaseModel):
 
 
 class BatchItem(BaseModel):
-    """One request of a batch: either its job, or why there is none."""
+    """One request of a batch: either its job, or why there is none; neither while it is being
+    stored, which takes seconds at most."""
 
     index: int
     original_index: int | None = Field(
@@ -185,7 +186,7 @@ class BatchView(BaseModel):
     done: bool = Field(description="Nothing of it changes any more, until it is tried again.")
     progress: float = Field(ge=0, le=1, description="Mean of its requests.")
     counts: BatchCounts
-    seq: int = Field(0, description="Grows with each change of a job; as in its frames.")
+    seq: int = Field(0, description="Grows with each change; as in its frames.")
     created_at: Time
     canceled: bool = Field(description="Its cancellation was asked for.")
     retry_of: RetriedBatch | None = Field(None, description="The batch that it tries again.")

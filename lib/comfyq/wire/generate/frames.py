@@ -62,7 +62,7 @@ class BatchFrame(BaseModel):
     done: bool  # nothing of it changes any more, until it is tried again
     progress: float = Field(ge=0, le=1)  # mean of its requests
     counts: BatchCounts  # requests in each state
-    seq: int  # sum of that of its jobs; if not `done`, drop a frame with less than the last one
+    seq: int  # grows with each change: drop a frame with less than the last one, if not `done`
 
 
 class ErrorFrame(BaseModel):
@@ -116,7 +116,7 @@ class SubscribeFrame(Named):
 
     action: Literal["subscribe"]
     since: int | Mapping[str, int] | None = None  # the `seq` that was seen, of several jobs by id
-    previews: bool = False  # send pictures of what jobs make too; a batch has none
+    previews: bool = False  # send pictures of what jobs make too, of a batch those of all its jobs
 
     def seen(self, target_id: str) -> int | None:
         """Return the version of a job or batch that the client has seen."""

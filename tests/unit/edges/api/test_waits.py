@@ -2,13 +2,16 @@
 
 import asyncio
 from collections.abc import Sequence
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 import httpx2
 import pytest
 
-from comfyq.domain.caller import Scope
+from comfyq.adapters.authentication.local_owner import OWNER
+from comfyq.domain.caller import DEFAULT_TENANT, Caller, Scope
+from comfyq.domain.errors import Unauthenticated
 from comfyq.domain.job import JobId
 from comfyq.edges.api.following.waits import LONGEST_S, preferred_wait_s
 from comfyq.local.limits.overload import OverloadGuard
@@ -129,7 +132,7 @@ async def test_without_pushes_the_job_is_read_until_it_has_ended_or_the_time_is_
     lab: EventLab,
 ) -> None:
     job = await lab.submitted()
-    polled = partial(lab.services.waits.polled, job)
+    polled = partial(lab.services.waits.polled, OWNER, job)
     assert (await polled(within_s=0.01)).status == "queued"
     waiting = asyncio.create_task(polled(within_s=20))
     await lab.succeed(job.id, output())
@@ -172,6 +175,55 @@ async def test_a_request_for_a_batch_is_held_until_all_of_it_has_ended(lab: Even
     assert lab.followers == set()
     plain = lab.client.get(path, headers=WAIT)  # of a server that holds no answer open
     assert (plain.status_code, plain.headers.get("preference-applied")) == (200, None)
+
+
+async def test_a_wait_ends_with_its_key_and_no_other_does() -> None:
+    lab = EventLab(COMFYQ_AUTH="keys")
+    owner = await lab.key()
+    made, leaked = await lab.keys.create(DEFAULT_TENANT, "leaked", ALL, lives=None)
+    job_id = lab.ask("POST", "/generate", owner, json=FOX).json()["id"]
+    asked = {"requests": [FOX]}
+    batch_id = lab.ask("POST", "/generate/batch", owner, json=asked).json()["batch_id"]
+    paths = [f"/generate/{job_id}", f"/generate/batch/{batch_id}"]
+    async with client_of(lab.app) as client:
+
+        def send(key: str, method: str, path: str, **request: Any) -> asyncio.Task[Any]:
+            headers = {**WAIT, "X-API-Key": key}
+            return asyncio.create_task(client.request(method, path, headers=headers, **request))
+
+        others = [send(owner, "GET", path) for path in paths]
+        held_back = [send(leaked, "GET", path) for path in paths]
+        posted = send(leaked, "POST", "/generate", json=FOX)
+        await until(lambda: len(lab.streams.live) == 5)
+        await until(lambda: sum(pk == f"SOCKETS#{made.id}" for pk, _ in lab.table._items) == 3)
+        await lab.keys.revoke(made.id)
+        answers = [await each for each in held_back]
+        assert [answer.status_code for answer in answers] == [401, 401]
+        assert {answer.json()["code"] for answer in answers} == {"unauthenticated"}
+        accepted = await posted
+        assert (accepted.status_code, accepted.json()["status"]) == (202, "queued")
+        assert "preference-applied" not in accepted.headers
+        assert not any(each.done() for each in others)
+        lab.streams.stop()
+        assert [(await each).status_code for each in others] == [200, 200]
+    assert lab.followers == set()
+
+
+@pytest.mark.parametrize("how", ["revoked", "expired"])
+async def test_without_pushes_a_wait_ends_with_its_key_too(how: str) -> None:
+    lab = EventLab(COMFYQ_AUTH="keys")
+    made, _ = await lab.keys.create(DEFAULT_TENANT, "brief", ALL, lives=timedelta(hours=1))
+    caller = Caller(DEFAULT_TENANT, ALL, key=made.id, until=made.expires_at)
+    lab.ask("POST", "/generate", await lab.key(), json=FOX)
+    [listed] = (await lab.services.listing.page(caller, limit=1)).jobs
+    waiting = asyncio.create_task(lab.services.waits.polled(caller, listed, within_s=20))
+    await asyncio.sleep(0)
+    if how == "revoked":
+        await lab.keys.revoke(made.id)
+    else:
+        lab.clock.advance(3_601)
+    with pytest.raises(Unauthenticated):
+        await waiting
 
 
 async def test_who_goes_away_keeps_no_place(lab: EventLab) -> None:

@@ -15,7 +15,7 @@ from comfyq.domain.errors import BatchNotFound, QueueUnavailable, TableUnavailab
 from comfyq.domain.job import JobId
 from comfyq.domain.submission.batch import MAX_STORED_BYTES, BatchId
 from comfyq.domain.submission.request import Request
-from comfyq.records.batches import MAX_BYTES, member_id, transactions
+from comfyq.records.batches.members import MAX_BYTES, member_id, transactions
 from comfyq.services.jobs.idempotency import digest_of_all
 from tests.api_lab import ApiLab, output
 

@@ -3,54 +3,28 @@
 import json
 from collections import Counter
 from functools import partial
-from typing import Any
 
 import pytest
 
 from comfyq.bootstrap.services import Services
 from comfyq.domain import job as jobs
 from comfyq.domain.job import JobError, JobId
+from comfyq.edges.websocket.rendering import render_preview
+from comfyq.ports.engine import SmallPicture
 from comfyq.ports.table import Item, Key
 from comfyq.services.notify.batch_news import LEAST_PAUSE, PAUSE_A_JOB
 from tests.access_lab import OTHER
 from tests.api_lab import output
-from tests.event_lab import EventLab, Reader, reading
+from tests.batch_lab import SOCKET, BatchLab, socket_lab
+from tests.event_lab import Reader, reading
 from tests.socket_events import connected, event
 
 pytestmark = pytest.mark.anyio
-
-SOCKET = "c1="
-
-
-class BatchLab(EventLab):
-    """A batch, followed by a socket or stream."""
-
-    def batch(self, size: int) -> tuple[str, list[JobId]]:
-        requests = [{"prompt": f"fox {number}"} for number in range(size)]
-        answer = self.client.post("/generate/batch", json={"requests": requests}).json()
-        return answer["batch_id"], [JobId(item["job"]["id"]) for item in answer["items"]]
-
-    async def send(self, action: str, **fields: Any) -> None:
-        body = json.dumps({"action": action, **fields})
-        await self.sockets.handle(event(action, SOCKET, body=body))
-
-    @property
-    def frames(self) -> list[dict[str, Any]]:
-        return self.notifier.frames(SOCKET)
-
-    async def finish(self, job_id: JobId) -> None:
-        await self.announce(await self.succeed(job_id, output(f"{job_id}.png")))
 
 
 @pytest.fixture
 def lab() -> BatchLab:
     return BatchLab()
-
-
-async def socket_lab() -> BatchLab:
-    lab = BatchLab(is_socket=True)
-    assert await connected(lab.sockets, SOCKET, None) == (200, "")
-    return lab
 
 
 def at_least(number: int, reader: Reader) -> bool:
@@ -188,6 +162,36 @@ async def test_who_has_seen_the_present_is_sent_what_is_newer_alone() -> None:
     assert len(lab.frames) == 2, "it follows no more"
     await lab.send("subscribe", batch_id=batch_id, since=seen)
     assert lab.frames[-1]["counts"]["completed"] == 1
+
+
+async def test_who_follows_a_batch_has_previews_of_all_its_jobs_if_it_asks() -> None:
+    lab = await socket_lab()
+    batch_id, job_ids = lab.batch(2)
+    await lab.send("subscribe", batch_id=batch_id, previews=True)
+    assert await connected(lab.sockets, "plain=", None) == (200, "")
+    body = json.dumps({"action": "subscribe", "batch_id": batch_id})
+    await lab.sockets.handle(event("subscribe", "plain=", body=body))
+
+    async def wishes(job_id: JobId) -> dict[str, bool]:
+        followers = await lab.services.followers.of_job(job_id)
+        return {each.connection.id: each.previews for each in followers}
+
+    wished = {SOCKET: True, "plain=": False}
+    assert [await wishes(each) for each in job_ids] == [wished] * 2
+    retry = await failed_and_tried_again(lab, job_ids[0])
+    assert await wishes(retry) == wished
+
+
+async def test_a_stream_of_a_batch_has_previews_for_who_asks(lab: BatchLab) -> None:
+    batch_id, job_ids = lab.batch(1)
+    async with reading(lab.app, f"/generate/batch/{batch_id}/events?previews=1") as reader:
+        await reader.until(partial(at_least, 1))
+        [follower] = await lab.services.followers.of_job(job_ids[0])
+        assert follower.previews
+        job = await lab.records.get(job_ids[0])
+        frame = render_preview(job, "3", SmallPicture(b"picture", "image/jpeg", 8, 8))
+        await lab.services.ports.notifier.post(follower.connection, frame)
+        await reader.until(lambda reader: b"event: preview\n" in reader.body)
 
 
 async def test_another_tenants_batch_is_not_there() -> None:

@@ -10,8 +10,10 @@ import pytest
 from PIL import Image
 
 from comfyq.domain.job import JobStatus
+from comfyq.domain.submission.batch import BatchId
 from comfyq.ports.engine import Ended, Started
 from comfyq.ports.notifier import Connection
+from comfyq.records.subscriptions import Subscription
 from comfyq.wire.generate.frames import PREVIEW_BEGINS
 from tests.farm import Farm
 from tests.scripted_engine import HALF, IMAGE, Never, ScriptedEngine, until
@@ -34,6 +36,11 @@ async def test_who_asked_for_previews_gets_them_and_nobody_else(farm: Farm) -> N
     job = await farm.submit()
     await farm.follow(job, "shown", previews=True)
     await farm.follow(job, "not-shown")
+    batch = BatchId("batch-1")
+    both = Subscription(
+        Connection("shown", "http://gateway"), "http://api", batch=batch, previews=True
+    )
+    await farm.subscriptions.add(job.id, both, now_s=2**31)
     engine = ScriptedEngine(Started(), HALF, Never())
     engine.picture = picture()
     async with asyncio.TaskGroup() as group:
@@ -46,6 +53,7 @@ async def test_who_asked_for_previews_gets_them_and_nobody_else(farm: Farm) -> N
     with Image.open(io.BytesIO(base64.b64decode(frame["data"]))) as shown:
         assert shown.size == (frame["width"], frame["height"]) == (384, 192)
     assert previews(farm, "not-shown") == []
+    assert len(previews(farm, "shown")) <= engine.previewed, "twice, as it follows the batch too"
 
 
 async def test_without_anybody_who_wants_them_none_is_even_looked_at(farm: Farm) -> None:

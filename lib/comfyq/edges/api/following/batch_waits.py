@@ -6,7 +6,6 @@ from fastapi import Request
 
 from comfyq.domain.caller import Caller
 from comfyq.domain.errors import NotifierUnavailable
-from comfyq.domain.submission.batch_progress import progress_of
 from comfyq.edges.api.dependencies import streams_of
 from comfyq.edges.api.following.event_stream import closed_with_client
 from comfyq.edges.api.following.waits import PREFER, preferred_wait_s, unhurried
@@ -27,12 +26,15 @@ async def waited_for_batch(
     request: Request, services: BatchWaitServices, caller: Caller, state: BatchState
 ) -> int:
     """Hold a request as it prefers until a batch has ended, where that is pushed: to read all of
-    its jobs again and again costs too much. Return the seconds that were granted."""
+    its jobs again and again costs too much. Return the seconds that were granted.
+
+    Raises Unauthenticated if the caller's key is revoked or expires meanwhile.
+    """
     wait_s = preferred_wait_s(request.headers.getlist(PREFER))
     streams = await streams_of(request)
     if not wait_s or streams is None:
         return 0
-    if progress_of(state.batch, state.jobs).done:
+    if state.progress.done:
         return wait_s
     unhurried(request)
 
@@ -46,6 +48,7 @@ async def waited_for_batch(
             )
             async with following, closed_with_client(stream, request.receive):
                 await until_over(stream, within_s=wait_s)
+        await services.subscriptions.require_valid(caller)
     except (TooManyStreams, NotifierUnavailable):
         return 0
     return wait_s

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from fastapi import Request
 
+from comfyq.domain.caller import Caller
 from comfyq.domain.errors import NotifierUnavailable
 from comfyq.domain.job import Job
 from comfyq.edges.api.dependencies import streams_of
@@ -50,21 +51,27 @@ class WaitServices(Protocol):
     def waits(self) -> JobWaits: ...
 
 
-async def waited(request: Request, services: WaitServices, job: Job) -> tuple[Job, int]:
+async def waited(
+    request: Request, services: WaitServices, caller: Caller, job: Job
+) -> tuple[Job, int]:
     """Hold a request as it prefers; return the job as it is then, and the seconds that were
-    granted (0: none were asked for, or there is no place to wait)."""
+    granted (0: none were asked for, or there is no place to wait).
+
+    Raises Unauthenticated if the caller's key is revoked or expires meanwhile.
+    """
     wait_s = preferred_wait_s(request.headers.getlist(PREFER))
     if not wait_s or job.status.terminal:
         return job, wait_s
     unhurried(request)
     streams = await streams_of(request)
     if streams is None:
-        return await services.waits.polled(job, within_s=wait_s), wait_s
+        return await services.waits.polled(caller, job, within_s=wait_s), wait_s
     client = request.client.host if request.client else ""
     try:
         with streams.opened(client, job.id) as stream:
             async with closed_with_client(stream, request.receive):  # it keeps no place for nobody
-                return await services.waits.pushed(job, stream, within_s=wait_s), wait_s
+                job = await services.waits.pushed(caller, job, stream, within_s=wait_s)
+                return job, wait_s
     except (TooManyStreams, NotifierUnavailable):
         return job, 0
 

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Protocol
 from fastapi import Depends, Header, HTTPException, Query, Request, Response
 
 from comfyq.domain.caller import Caller
-from comfyq.domain.submission.batch_progress import progress_of
 from comfyq.edges.api.authentication import Reader
 from comfyq.edges.api.dependencies import links_of, services_of, streams_of
 from comfyq.edges.api.following.event_stream import EVENT_STREAM, EventStream
@@ -164,9 +163,11 @@ async def of_job(
 @router.get(
     "/batch/{batch_id}/events",
     response_class=Response,
-    responses=problems(404, 501) | events("BatchFrame"),
+    responses=problems(404, 501) | events("BatchFrame", "PreviewFrame"),
 )
-async def of_batch(streaming: Streams, batch_id: BatchIdInPath) -> Response:
+async def of_batch(
+    streaming: Streams, batch_id: BatchIdInPath, previews: WithPreviews = False
+) -> Response:
     """A batch's progress, pushed as server-sent events until all of its jobs have ended.
 
     An event comes at most once a second, and at the end. As of a job, `Last-Event-ID` and `since`
@@ -174,9 +175,10 @@ async def of_batch(streaming: Streams, batch_id: BatchIdInPath) -> Response:
     """
     services, seen = streaming.services, streaming.seen
     state = await services.batches.get(streaming.caller, batch_id)
-    now = progress_of(state.batch, state.jobs)
+    now = state.progress
 
     async def follow(client: Connected) -> bool:
+        client = client.with_previews if previews else client
         return await services.subscriptions.subscribe_batch(client, batch_id, since=seen or None)
 
     return await streaming.answer(batch_id, follow, newest=now.seq, has_ended=now.done)

@@ -112,7 +112,7 @@ async def show(request: Request, caller: Reader, job_id: JobIdInPath) -> Respons
     services: GenerateServices = await services_of(request)
     views = await views_of(request)
     job = await services.queries.get(caller, job_id)
-    job, wait_s = await waited(request, services, job)
+    job, wait_s = await waited(request, services, caller, job)
     if job.status.terminal:
         shown = await views.whole(services.queries, job)
     else:

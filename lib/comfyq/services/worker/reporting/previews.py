@@ -43,7 +43,7 @@ class Previews:
         """Post the previews of a prompt until canceled, at most one each ``period_s``."""
         while True:
             await asyncio.sleep(self._period_s / LOOKS)
-            wanting = [each for each in reporter.followers if each.previews]
+            wanting = _wanting(reporter.followers)
             seen = self._engine.preview(prompt) if wanting else None
             if seen is None:
                 continue
@@ -65,3 +65,9 @@ class Previews:
         self._posting.add(posting)
         posting.add_done_callback(self._posting.discard)
         await asyncio.shield(posting)
+
+
+def _wanting(followers: Sequence[Subscription]) -> Sequence[Subscription]:
+    """Return who wants previews, each connection once: it may follow the job and its batch."""
+    wanting = {each.connection: each for each in followers if each.previews}
+    return list(wanting.values())

@@ -80,6 +80,8 @@ function rowsOf(items) {
 /** @param {{ item: Item }} props */
 function Tile({ item }) {
   if (item.job) return html`<${Card} id=${item.job.id} />`;
-  const what = item.error?.detail ?? "Its job was deleted.";
+  if (!item.error)
+    return html`<li class="card"><span class="tile"><span class="tile-state">Queued</span></span><p>Its job is being stored.</p></li>`;
+  const what = item.error.detail;
   return html`<li class="card"><span class="tile"><span class="tile-state failed">Refused</span></span><p class="wrong">${what}</p></li>`;
 }

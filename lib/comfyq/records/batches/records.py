@@ -1,18 +1,12 @@
-"""Batches: ``BATCH#id`` / ``META``, and ``REFUSED#index`` for each request that was refused.
+"""Batches, their refused requests and their jobs in the table."""
 
-The other requests are jobs, whose ids follow from the batch's: so a retry completes what is
-missing, and nothing has to list them.
-"""
-
-import json
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from dataclasses import astuple, dataclass, replace
-from datetime import timedelta
-from uuid import UUID, uuid5
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 from comfyq.aio.tasks import limited
 from comfyq.domain.caller import TenantId
-from comfyq.domain.errors import BatchNotFound, FieldError, StaleJob, TooContended, TooLarge
+from comfyq.domain.errors import BatchNotFound, StaleJob, TooContended, TooLarge
 from comfyq.domain.job import Job, JobId
 from comfyq.domain.submission.batch import MAX_REQUESTS, Batch, BatchId, Refusal
 from comfyq.domain.submission.spec import Spec
@@ -22,36 +16,33 @@ from comfyq.ports.table import (
     MAX_WRITES,
     ConditionFailed,
     Cursor,
-    Item,
-    Key,
     Put,
     Table,
 )
+from comfyq.records.batches.items import (
+    LISTED_UNDER,
+    REFUSED,
+    UNSTORED,
+    batch_item,
+    batch_key,
+    batch_of,
+    refusal_item,
+    refusal_of,
+)
+from comfyq.records.batches.members import SMALL_BYTES, Member, is_ours
 from comfyq.records.idempotency import Idempotency, KeyTaken, idempotency_item
 from comfyq.records.job_items import to_item
 from comfyq.records.job_log import log_accepted
 from comfyq.records.job_outputs import reused_outputs
 from comfyq.records.job_parts import label_items, spec_item
-from comfyq.records.retry_notes import retried_of, retried_values, retry_puts
-from comfyq.records.times import from_ms, sortable, to_ms
+from comfyq.records.retry_notes import retry_puts
+from comfyq.records.times import sortable, to_ms
 from comfyq.records.webhooks.deliveries import delivery_item
 from comfyq.records.webhooks.outbox import WebhookOutbox
 
-LISTED_UNDER = "BATCHES"  # with the tenant, the partition of the index `tenant`
 AT_ONCE = 10  # batches of a page that are read at the same time
-MAX_BYTES = 3_000_000  # of one transaction, well below what DynamoDB takes
-SMALL_BYTES = 2_000  # more than a new job has beside the text of its spec
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """A new job of a batch, ready to be written."""
-
-    job: Job
-    spec: Spec
-    puts: tuple[Put, ...]
-    size: int  # bytes
-    told: tuple[WebhookDelivery, ...] = ()  # to its webhook
+PAGE = 100  # unstored batches that one look shows
+TRIES = 10  # of a change that others get ahead of
 
 
 class BatchRecords:
@@ -96,16 +87,16 @@ class BatchRecords:
     async def refuse(self, batch: Batch) -> None:
         """Store why requests of a batch were refused; again, if it is retried."""
         ttl = await self._ttl(batch)
-        puts = [Put(_refusal_item(batch.id, n, why, ttl)) for n, why in batch.refusals.items()]
+        puts = [Put(refusal_item(batch.id, n, why, ttl)) for n, why in batch.refusals.items()]
         for at in range(0, len(puts), MAX_WRITES):
             await self._table.write(*puts[at : at + MAX_WRITES])
 
     async def get(self, batch_id: BatchId) -> Batch:
         """Raises BatchNotFound."""
-        item = await self._table.get(_key(batch_id))
+        item = await self._table.get(batch_key(batch_id))
         if item is None:
             raise BatchNotFound(f"there is no batch {batch_id}")
-        return _batch(item, await self._refusals(item["pk"]))
+        return batch_of(item, await self._refusals(item["pk"]))
 
     async def of_tenant(
         self, tenant: TenantId, *, limit: int, after: Cursor | None = None
@@ -117,24 +108,79 @@ class BatchRecords:
         )
         keys = [(item["pk"], item["sk"]) for item in page.items]
         items = await limited(AT_ONCE, keys, self._table.get)
-        return [_batch(item, {}) for item in items.values() if item is not None], page.cursor
+        return [batch_of(item, {}) for item in items.values() if item is not None], page.cursor
 
     async def cancel(self, batch: Batch) -> None:
         """Mark a batch as canceled, so that a retry adds no jobs.
 
         Raises:
-            TooContended: another request changed the batch meanwhile.
+            TooContended: other requests changed the batch again and again.
         """
-        canceled = replace(batch, canceled=True, version=batch.version + 1)
-        write_id = self._new_write_id()
-        try:
-            await self._table.write(
-                Put(await self._item(canceled) | {"wid": write_id}, version=batch.version)
-            )
-        except ConditionFailed as refused:
-            stored = refused.found.get(0)
-            if stored is None or not stored.get("canceled"):
-                raise TooContended(f"batch {batch.id} was changed by another request") from refused
+        await self._changed(batch, lambda each: replace(each, canceled=True))
+
+    async def storing(self, batch: Batch, *, until: datetime) -> Batch:
+        """Note that jobs of a batch are being stored, again or still; one that is not noted as
+        stored ``until`` then is looked at by the reaper. Raises TooContended."""
+
+        def begun(each: Batch) -> Batch:
+            return replace(each, storing=True, is_partial=False, looked_at=until)
+
+        return await self._changed(batch, begun)
+
+    async def stored(self, batch: Batch) -> Batch:
+        """Note that all jobs of a batch are stored. Raises TooContended."""
+
+        def complete(each: Batch) -> Batch:
+            return replace(each, storing=False, is_partial=False, looked_at=None)
+
+        return await self._changed(batch, complete)
+
+    async def given_up(self, batch: Batch, *, at: datetime) -> Batch:
+        """Note that who stored the jobs of a batch has died, unless it has begun again: what is not
+        there by now does not come. The batch stays listed as unstored. Raises TooContended."""
+
+        def partial(each: Batch) -> Batch:
+            is_due = each.looked_at is not None and each.looked_at <= at
+            return replace(each, storing=False, is_partial=True) if is_due else each
+
+        return await self._changed(batch, partial)
+
+    async def unlist(self, batch: Batch) -> Batch:
+        """List a batch that was given up no more. Raises TooContended."""
+
+        def told(each: Batch) -> Batch:
+            return each if each.storing else replace(each, looked_at=None)
+
+        return await self._changed(batch, told)
+
+    async def unstored(self, now: datetime) -> Sequence[BatchId]:
+        """Return batches that should have been stored by now, as many as one look shows; the index
+        lags."""
+        page = await self._table.query("active", UNSTORED, upto=sortable(now), limit=PAGE)
+        return [BatchId(item["pk"].removeprefix("BATCH#")) for item in page.items]
+
+    async def _changed(self, batch: Batch, change: Callable[[Batch], Batch]) -> Batch:
+        """Store a change of a batch, made anew where others have changed it meanwhile."""
+        for _ in range(TRIES):
+            changed = change(batch)
+            if changed == batch:
+                return batch
+            changed = replace(changed, version=batch.version + 1)
+            write_id = self._new_write_id()
+            try:
+                await self._table.write(
+                    Put(await self._item(changed) | {"wid": write_id}, version=batch.version)
+                )
+            except ConditionFailed as refused:
+                stored = refused.found.get(0)
+                if stored is None:
+                    raise BatchNotFound(f"there is no batch {batch.id}") from refused
+                if stored["wid"] == write_id:
+                    return changed  # the answer was lost, not the write
+                batch = batch_of(stored, dict(batch.refusals))
+            else:
+                return changed
+        raise TooContended(f"batch {batch.id} was changed by other requests")
 
     async def _refusals(self, pk: str) -> dict[int, Refusal]:
         """Read why requests were refused, page by page: DynamoDB's have at most 1 MB."""
@@ -142,9 +188,9 @@ class BatchRecords:
         after: Cursor | None = None
         while True:
             page = await self._table.query(
-                "main", pk, prefix="REFUSED#", limit=MAX_REQUESTS, after=after
+                "main", pk, prefix=REFUSED, limit=MAX_REQUESTS, after=after
             )
-            refusals.update(_refusal(item) for item in page.items)
+            refusals.update(refusal_of(item) for item in page.items)
             after = page.cursor
             if after is None:
                 return refusals
@@ -181,7 +227,7 @@ class BatchRecords:
             try:
                 await self._table.write(*(put for member in members for put in member.puts))
             except ConditionFailed as refused:
-                if _is_ours(refused, members):
+                if is_ours(refused, members):
                     break  # the answer was lost, not the write
                 of = [n for n, member in enumerate(members) for _ in member.puts]
                 there = {of[position] for position in refused.found}
@@ -217,82 +263,7 @@ class BatchRecords:
                 return
 
     async def _item(self, batch: Batch) -> dict[str, object]:
-        pk, sk = _key(batch.id)
-        return {
-            "pk": pk,
-            "sk": sk,
-            "version": batch.version,
-            "tenant": batch.tenant,
-            "created": to_ms(batch.created_at),
-            "size": batch.size,
-            "digest": batch.digest,
-            "canceled": batch.canceled,
-            "ttl": await self._ttl(batch),
-            "tpk": f"{LISTED_UNDER}#{batch.tenant}",
-            "tsk": f"{sortable(batch.created_at)}#{batch.id}",
-            **retried_values(batch.retried),
-        }
+        return batch_item(batch, ttl=await self._ttl(batch))
 
     async def _ttl(self, batch: Batch) -> int:
         return to_ms(batch.created_at + await self._kept(batch.tenant)) // 1000
-
-
-def member_id(batch_id: BatchId, index: int) -> JobId:
-    """The id of a batch's job: the same for each retry."""
-    return JobId(str(uuid5(UUID(batch_id), str(index))))
-
-
-def transactions(members: Iterable[Member]) -> Iterator[Sequence[Member]]:
-    """Members in groups that one transaction takes."""
-    group: list[Member] = []
-    writes = size = 0
-    for member in members:
-        full = writes + len(member.puts) > MAX_WRITES or size + member.size > MAX_BYTES
-        if group and full:
-            yield group
-            group, writes, size = [], 0, 0
-        group.append(member)
-        writes += len(member.puts)
-        size += member.size
-    if group:
-        yield group
-
-
-def _is_ours(refused: ConditionFailed, members: Sequence[Member]) -> bool:
-    stored = refused.found.get(0)
-    return stored is not None and stored.get("wid") == members[0].puts[0].item["wid"]
-
-
-def _key(batch_id: BatchId) -> Key:
-    return f"BATCH#{batch_id}", "META"
-
-
-def _batch(item: Item, refusals: dict[int, Refusal]) -> Batch:
-    return Batch(
-        id=BatchId(item["pk"].removeprefix("BATCH#")),
-        tenant=TenantId(item["tenant"]),
-        created_at=from_ms(item["created"]),
-        size=item["size"],
-        digest=item["digest"],
-        canceled=item["canceled"],
-        retried=retried_of(item.get("retried")),
-        refusals=refusals,
-        version=item["version"],
-    )
-
-
-def _refusal_item(batch_id: BatchId, index: int, refusal: Refusal, ttl: int) -> Item:
-    pk, _ = _key(batch_id)
-    body = [refusal.code, refusal.message, [astuple(each) for each in refusal.fields]]
-    return {
-        "pk": pk,
-        "sk": f"REFUSED#{index:03d}",
-        "body": json.dumps(body, ensure_ascii=False),
-        "ttl": ttl,
-    }
-
-
-def _refusal(item: Item) -> tuple[int, Refusal]:
-    code, message, fields = json.loads(item["body"])
-    index = int(item["sk"].removeprefix("REFUSED#"))
-    return index, Refusal(code, message, tuple(FieldError(*each) for each in fields))

@@ -1,0 +1,63 @@
+"""What is noted of a batch while it is being stored, in every engine."""
+
+from dataclasses import replace
+from datetime import timedelta
+from itertools import count
+
+import pytest
+
+from comfyq.domain.caller import DEFAULT_TENANT, TenantId
+from comfyq.domain.errors import BatchNotFound
+from comfyq.domain.submission.batch import Batch, BatchId
+from comfyq.ports.table import Table
+from comfyq.records.batches.records import BatchRecords
+from comfyq.testing.memory.clock import ManualClock
+
+pytestmark = pytest.mark.anyio
+
+WITHIN = timedelta(seconds=60)
+
+
+async def _kept(tenant: TenantId) -> timedelta:
+    return timedelta(days=7)
+
+
+async def test_a_batch_is_listed_as_unstored_until_somebody_notes_its_end(
+    table: Table, clock: ManualClock
+) -> None:
+    ids = count()
+    records = BatchRecords(table, new_write_id=lambda: f"w{next(ids)}", kept=_kept)
+    now = clock.now().replace(microsecond=0)
+    due = now + WITHIN
+    batch = Batch(
+        id=BatchId("batch-1"),
+        tenant=DEFAULT_TENANT,
+        created_at=now,
+        size=3,
+        digest="d",
+        storing=True,
+        looked_at=due,
+    )
+    other = replace(batch, id=BatchId("batch-2"))
+    for each in (batch, other):
+        await records.create(each, None)
+    assert await records.get(batch.id) == batch
+    assert await records.unstored(now) == []
+    assert await records.unstored(due) == [batch.id, other.id]
+
+    await records.cancel(batch)  # meanwhile, by who knows its first version
+    stored = await records.stored(batch)
+    assert stored == replace(batch, canceled=True, storing=False, looked_at=None, version=3)
+    assert await records.get(batch.id) == stored
+    assert await records.stored(stored) == stored, "nothing to write"
+    assert await records.unstored(due) == [other.id]
+
+    again = await records.storing(other, until=due + WITHIN)
+    assert await records.given_up(other, at=due) == again, "it has begun again"
+    given_up = await records.given_up(again, at=due + WITHIN)
+    assert (given_up.storing, given_up.is_partial) == (False, True)
+    assert await records.unstored(due + WITHIN) == [other.id], "until its followers are told"
+    assert (await records.unlist(given_up)).looked_at is None
+    assert await records.unstored(due + WITHIN) == []
+    with pytest.raises(BatchNotFound):
+        await records.stored(replace(batch, id=BatchId("batch-3")))
