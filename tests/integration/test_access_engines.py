@@ -20,7 +20,7 @@ from comfyq.bootstrap.lambdas.api import api_function
 from comfyq.bootstrap.services import Services
 from comfyq.config import Backend, Settings, read_settings
 from comfyq.local.emulator import Emulator
-from tests.access_lab import CONTENT, KeyedServer, Things
+from tests.access_lab import CONTENT, OTHER, KeyedServer, Things
 from tests.api_lab import output
 from tests.cells import Cells
 from tests.issuer import Issuer, serving_issuer
@@ -36,6 +36,7 @@ from tests.unit.edges.test_access import (
     asked,
     check,
     check_request,
+    check_tickets,
     key_for,
     uses_up,
 )
@@ -171,6 +172,11 @@ def test_routes(server: FunctionServer, kept: Things, client: Client, run: Any) 
                     assert may, "a signed link or a key that may read it leads to storage"
                 else:
                     check(place, client, things, answer, given=key is not None)
+
+
+def test_tickets(server: FunctionServer, kept: Things, run: Any) -> None:
+    key, others = run(server.key), run(partial(server.key, tenant=OTHER))
+    check_tickets(server, kept, key, others)
 
 
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda each: each.__name__)

@@ -33,7 +33,7 @@ class Authenticator(Protocol):
         ...
 
     async def of_socket(self, credentials: Credentials) -> Caller:
-        """Return who opens a socket; a ticket in the query is used up by it."""
+        """Return who opens a socket or stream; a ticket in the query is used up by it."""
         ...
 
     async def of_queue(self, queue: str) -> Caller:

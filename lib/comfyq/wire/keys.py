@@ -95,17 +95,18 @@ class KeyList(BaseModel):
 
 
 class TicketRequest(BaseModel):
-    """A socket that a browser is going to open."""
+    """A socket or stream that a browser is going to open."""
 
     model_config = ConfigDict(extra="forbid")
 
     job_id: Annotated[str, Field(max_length=100)] | None = Field(
-        default=None, description="The one job that the socket may follow; null: any."
+        default=None,
+        description="The one job that may be followed through it; null: any, and batches.",
     )
 
 
 class TicketView(BaseModel):
-    """A ticket for one socket."""
+    """A ticket for one socket or stream."""
 
     ticket: str = Field(description="The value of `?ticket=` in the socket's URL; lets in once.")
     expires_at: Time

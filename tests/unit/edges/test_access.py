@@ -356,10 +356,13 @@ def _values(things: Things) -> dict[str, str]:
     return values | {"name": "sd15", "index": "0", "delivery_id": delivery_id, "digest": "none"}
 
 
-def asked(lab: KeyedServer, place: str, things: Things, key: str | None) -> httpx2.Response:
+def asked(
+    lab: KeyedServer, place: str, things: Things, key: str | None, *, ticket: str | None = None
+) -> httpx2.Response:
     row = ROUTES[place]
     method, path = place.split()
-    url = f"{path}?{row.query}" if row.query else path
+    query = "&".join(filter(None, [row.query, ticket and f"ticket={ticket}"]))
+    url = f"{path}?{query}" if query else path
     return lab.ask(method, url.format(**_values(things)), key, **row.request)
 
 
@@ -378,6 +381,51 @@ def _assert_unauthenticated(answer: httpx2.Response, *, given: bool) -> None:
         assert told.code == UNAUTHENTICATED[is_of_comfy(answer)]
         why = f', error="invalid_token", error_description="{told.detail}"'
         assert answer.headers["www-authenticate"] == f'Bearer realm="comfyq"{why if given else ""}'
+
+
+# --- tickets
+
+STREAMS = ("GET /generate/{job_id}/events", "GET /generate/batch/{batch_id}/events")
+
+
+async def test_tickets(lab: AccessLab) -> None:
+    check_tickets(lab, await kept(lab), await lab.key(), await lab.key(tenant=OTHER))
+
+
+def check_tickets(lab: KeyedServer, things: Things, key: str, others: str) -> None:
+    """A ticket opens one stream of its own tenant, and no other route."""
+
+    def ticket(key: str, job_id: str | None = None) -> str:
+        made = lab.ask("POST", "/ws-ticket", key, json={"job_id": job_id})
+        return str(made.json()["ticket"])
+
+    unused = ticket(key)
+    with Cells() as cells:
+        for place, row in ROUTES.items():
+            if row.scope is not None and place not in STREAMS:
+                with cells.cell(place):
+                    answer = asked(lab, place, things, None, ticket=unused)
+                    assert answer.status_code in (401, 422), "let in, or no such parameter"
+        for place in STREAMS:
+            with cells.cell(place):
+                text = ticket(key)
+                statuses = [asked(lab, place, things, None, ticket=text).status_code for _ in "12"]
+                assert statuses == [NOT_SERVED, 401], "it is used up"
+                bound = {
+                    "another tenant's": ticket(others),
+                    "for another job": ticket(key, "job-of-nobody"),
+                    "for the job": ticket(key, things.job_id),
+                }
+                answers = {
+                    whose: asked(lab, place, things, None, ticket=text).status_code
+                    for whose, text in bound.items()
+                }
+                of_job = NOT_SERVED if place == STREAMS[0] else NOT_FOUND
+                assert list(answers.values()) == [NOT_FOUND, NOT_FOUND, of_job], answers
+                forged = asked(lab, place, things, None, ticket="0" * 64)
+                _assert_unauthenticated(forged, given=True)
+        with cells.cell("no route has used it up"):
+            assert asked(lab, STREAMS[0], things, None, ticket=unused).status_code == NOT_SERVED
 
 
 # --- requests that need a scope beside their route's

@@ -7,7 +7,7 @@ from comfyq.ports.authenticator import Credentials
 from comfyq.services.access.tickets import Tickets
 
 BEARER = "bearer "
-TICKET = "ticket"  # parameter of a socket's URL
+TICKET = "ticket"  # parameter of a socket's or stream's URL
 SEND_KEY = "send an API key as `Authorization: Bearer KEY` or `X-API-Key: KEY`"
 SEND_ISSUED = "send a token as `Authorization: Bearer TOKEN`"
 
@@ -21,7 +21,8 @@ class Check(Protocol):
 
 
 class BearerAuthenticator:
-    """Identifies clients by API keys or an issuer's tokens and, at a socket, by their tickets.
+    """Identifies clients by API keys or an issuer's tokens and, at a socket or stream, by their
+    tickets.
 
     Jobs that come through a queue are those of ``submissions_tenant``: the queue's own access
     rules say who may send to it.

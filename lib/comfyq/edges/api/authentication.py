@@ -1,15 +1,15 @@
 """Authentication of requests: each route declares the scope that it needs, or that it needs none.
 
-A route takes its caller as ``Reader``, ``Submitter``, ``Retrier``, ``Canceler``, ``Administrator``
-or ``Operator``; one that has no use for the caller lists ``needs(...)`` or ``ANYONE`` among its
-dependencies.
+A route takes its caller as ``Reader``, ``TicketReader``, ``Submitter``, ``Retrier``, ``Canceler``,
+``Administrator`` or ``Operator``; one that has no use for the caller lists ``needs(...)`` or
+``ANYONE`` among its dependencies.
 """
 
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Annotated, Any
 
-from fastapi import Depends, Request, Security
+from fastapi import Depends, Query, Request, Security
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute, RouteContext
 from fastapi.security import SecurityScopes
@@ -18,11 +18,35 @@ from comfyq.domain.caller import Caller, Scope, TenantId
 from comfyq.edges.api.calling.scope import SERVICES
 from comfyq.ports.authenticator import Authenticator, Credentials
 
+TicketInQuery = Annotated[
+    str | None,
+    Query(
+        max_length=200,
+        description="One of `POST /ws-ticket`, instead of a key, where no header can be sent. It "
+        "opens one stream.",
+    ),
+]
+
 
 async def caller_of(request: Request, needed: SecurityScopes) -> Caller:
     """Return who sent the request, if it has every scope that the route needs."""
     authenticator: Authenticator = request.scope[SERVICES].authenticator
     caller = await authenticator.of_client(Credentials(request.headers, request.query_params))
+    return _admitted(request, caller, needed)
+
+
+async def ticketed(
+    request: Request, needed: SecurityScopes, ticket: TicketInQuery = None
+) -> Caller:
+    """Return who sent the request, as ``caller_of`` does; a ticket in the query is used up by it if
+    there is no key."""
+    authenticator: Authenticator = request.scope[SERVICES].authenticator
+    query = {} if ticket is None else {"ticket": ticket}
+    caller = await authenticator.of_socket(Credentials(request.headers, query))
+    return _admitted(request, caller, needed)
+
+
+def _admitted(request: Request, caller: Caller, needed: SecurityScopes) -> Caller:
     for scope in needed.scopes:
         caller.require(Scope(scope))
     if request.client is not None:
@@ -45,6 +69,7 @@ ANYONE = Depends(anyone)
 Submitter = Annotated[Caller, needs(Scope.SUBMIT)]
 Retrier = Annotated[Caller, needs(Scope.SUBMIT, Scope.READ)]  # it is told how the job has ended
 Reader = Annotated[Caller, needs(Scope.READ)]
+TicketReader = Annotated[Caller, Security(ticketed, scopes=[Scope.READ])]
 Canceler = Annotated[Caller, needs(Scope.CANCEL)]
 Administrator = Annotated[Caller, needs(Scope.ADMIN)]
 Operator = Annotated[Caller, needs(Scope.OPERATOR)]
@@ -55,7 +80,7 @@ def scopes_of(route: RouteContext) -> frozenset[Scope]:
     return frozenset(
         Scope(scope)
         for dependency in _dependencies(route)
-        if dependency.call is caller_of
+        if dependency.call in (caller_of, ticketed)
         for scope in dependency.own_oauth_scopes or ()
     )
 

@@ -1,4 +1,5 @@
-"""Tickets: what a browser shows in a socket's URL, since it can add no header to a handshake.
+"""Tickets: what a browser shows in the URL of a socket or ``EventSource``, to whose request it can
+add no header.
 
 URLs are written to logs, so a ticket lets in once, and within a minute.
 """
@@ -32,8 +33,8 @@ class Tickets:
         self._draw = draw
 
     async def issue(self, caller: Caller, *, only_job: str | None = None) -> Ticket:
-        """Make a ticket that opens one socket as ``caller``, who may only read through it, and if
-        ``only_job`` is given only follow that job."""
+        """Make a ticket that opens one socket or stream as ``caller``, who may only read through
+        it, and if ``only_job`` is given only follow that job."""
         expires_at = self._clock.now() + LIVES
         if caller.until is not None:
             expires_at = min(expires_at, caller.until)

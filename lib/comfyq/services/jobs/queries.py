@@ -60,6 +60,8 @@ class JobQueries:
             if named is None:
                 raise
             job = await self._records.get(named)
+        if caller.only_job not in (None, job_id, job.id):
+            raise JobNotFound(f"the ticket is not for job {job_id}")
         if job.tenant != caller.tenant:
             raise JobNotFound(f"there is no job {job_id}")
         return job

@@ -175,6 +175,23 @@ async def test_a_revoked_key_ends_its_streams_and_no_other(lab: EventLab) -> Non
         assert len(keyed.streams.live) == 1
 
 
+async def test_a_ticket_opens_one_stream_that_ends_with_its_key() -> None:
+    keyed = EventLab(COMFYQ_AUTH="keys")
+    made, text = await keyed.keys.create(DEFAULT_TENANT, "page", ALL, lives=None)
+    job_id = keyed.ask("POST", "/generate", text, json={"prompt": "a fox"}).json()["id"]
+    ticket = keyed.ask("POST", "/ws-ticket", text, json={"job_id": job_id}).json()["ticket"]
+    path = f"/generate/{job_id}/events?ticket={ticket}"
+    async with reading(keyed.app, path) as shown:
+        await shown.until(partial(at_least, 1))
+        async with reading(keyed.app, path) as again:
+            await again.end()
+        assert (again.status, again.json["code"]) == (401, "unauthenticated")
+        assert not shown.is_over
+        await keyed.keys.revoke(made.id)
+        await shown.end()
+    assert (keyed.streams.live, keyed.followers) == ({}, set())
+
+
 async def test_another_tenants_job_is_not_there(lab: EventLab) -> None:
     keyed = EventLab(COMFYQ_AUTH="keys")
     owner, stranger = await keyed.key(), await keyed.key(tenant=OTHER)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Protocol
 from fastapi import Depends, Header, HTTPException, Query, Request, Response
 
 from comfyq.domain.caller import Caller
-from comfyq.edges.api.authentication import Reader
+from comfyq.edges.api.authentication import TicketReader
 from comfyq.edges.api.dependencies import links_of, services_of, streams_of
 from comfyq.edges.api.following.event_stream import EVENT_STREAM, EventStream
 from comfyq.edges.api.following.waits import LONGEST_S
@@ -118,7 +118,7 @@ class Streaming:
 
 async def streaming_of(
     http: Request,
-    caller: Reader,
+    caller: TicketReader,
     since: Since = None,
     last_event_id: LastEventId = None,
 ) -> Streaming:

@@ -92,8 +92,8 @@ async def revoke(services: Services, caller: Administrator, key_id: KeyIdInPath)
     responses=JSON_BODY,
 )
 async def issue(services: Services, caller: Reader, body: TicketRequest) -> TicketView:
-    """Make a ticket that opens one socket within a minute, for browsers, which cannot send a key
-    with a handshake."""
+    """Make a ticket that opens one socket or stream within a minute, for browsers, which cannot
+    send a key with a handshake or by `EventSource`."""
     ticket = await services.tickets.issue(caller, only_job=body.job_id)
     return TicketView(ticket=ticket.text, expires_at=ticket.expires_at)
 
