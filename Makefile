@@ -71,6 +71,10 @@ bench: .venv/.development .emulator/.made .bench/.made ## measure comfyq beside 
 bench-ws: .venv/.development ## measure sockets that follow jobs; writes docs/performance.md
 	@$(BIN)/python -m tests.bench.sockets docs/performance.md
 
+.PHONY: bench-scale
+bench-scale: .venv/.development ## measure stores of up to a million jobs; writes docs/performance.md
+	@$(BIN)/python -m tests.bench.scale docs/performance.md
+
 .PHONY: profile
 profile: .venv/.development .bench/.made ## where the CPU time of a job goes in `comfyq up`, by module
 	@$(BIN)/python -m tests.bench.cpu_profile

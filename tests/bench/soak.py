@@ -122,6 +122,12 @@ def table(notes: Notes) -> str:
     return "\n".join([*head, *lines])
 
 
+def _tell(notes: Notes) -> None:
+    print(
+        f"refused: {dict(notes.refusals)}; sent again: {notes.resent}; errors: {dict(notes.errors)}"
+    )
+
+
 def _times(taken_s: Sequence[float]) -> str:
     if len(taken_s) < 2:
         return "- | - | -"
@@ -167,13 +173,13 @@ async def soak(up: Process, key: str, *, seconds: float, clients: int) -> Sequen
     notes = await phase(up.url, key, Notes(), clients=clients, seconds=seconds, think_s=THINK_S)
     following.cancel()
     print(f"\n{clients} clients for {seconds:.0f} s\n\n{table(notes)}\n")
-    print(f"refused: {dict(notes.refusals)}; errors: {dict(notes.errors)}")
+    _tell(notes)
     print(f"memory {usage.rss_mb[0]:.0f} to {usage.rss_mb[-1]:.0f} MB, files {usage.files[-1]}")
     wrong = [*map(str, notes.errors.items()), *usage.faults()]
     flood = Notes(designed=FLOODING)
     await phase(up.url, key, flood, clients=10 * clients, seconds=seconds / 10, think_s=0)
     print(f"\n{10 * clients} clients without a pause for {seconds / 10:.0f} s\n\n{table(flood)}\n")
-    print(f"refused: {dict(flood.refusals)}; errors: {dict(flood.errors)}")
+    _tell(flood)
     wrong += [*map(str, flood.errors.items()), *_slow_refusals(list(flood.routes.values()))]
     took_s = await recovered_s(up.url, key)
     if took_s is None:

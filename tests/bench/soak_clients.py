@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from time import monotonic, perf_counter
 from typing import Any
+from uuid import uuid4
 
 import aiohttp
 
@@ -38,6 +39,7 @@ class Notes:
     routes: dict[str, Route] = field(default_factory=dict)
     refusals: Counter[str] = field(default_factory=Counter)  # by status and code
     errors: Counter[str] = field(default_factory=Counter)  # whatever was not designed
+    resent: int = 0  # requests on a kept connection that was closed at the same time
 
     def note(self, route: str, status: int, took_s: float, code: str) -> None:
         place = self.routes.setdefault(route, Route())
@@ -82,7 +84,8 @@ class SoakClient:
 
     async def submit(self) -> None:
         request = {"workflow": "trivial", "color": next(_colors)}
-        job = await self._ask("POST", "/generate", json=request)
+        headers = {"Idempotency-Key": str(uuid4())}
+        job = await self._ask("POST", "/generate", json=request, headers=headers)
         if "id" in job:
             self._jobs.append(job["id"])
 
@@ -128,8 +131,17 @@ class SoakClient:
     ) -> Mapping[str, Any]:
         began = perf_counter()
         url = f"{self._url}{path.format(job_id=job_id)}{query}"
-        async with self._session.request(method, url, **options) as answer:
-            body: Mapping[str, Any] = await answer.json(content_type=None)
+        try:
+            status, body = await self._answer(method, url, **options)
+        except aiohttp.ClientConnectionError:
+            # A server may close an idle connection whenever it likes; every request here is one
+            # that may be sent twice: https://www.rfc-editor.org/rfc/rfc9112#section-9.3.1
+            self._notes.resent += 1
+            status, body = await self._answer(method, url, **options)
         took_s = perf_counter() - began
-        self._notes.note(f"{method} {path}", answer.status, took_s, str(body.get("code", "")))
+        self._notes.note(f"{method} {path}", status, took_s, str(body.get("code", "")))
         return body
+
+    async def _answer(self, method: str, url: str, **options: Any) -> tuple[int, Mapping[str, Any]]:
+        async with self._session.request(method, url, **options) as answer:
+            return answer.status, await answer.json(content_type=None)

@@ -22,12 +22,16 @@ def run(data_dir: Path, *arguments: str) -> Result:
 
 
 def test_the_retention_of_a_tenant(data_dir: Path) -> None:
-    assert "30 days" in run(data_dir, "tenants", "show", "team-a").stdout
+    assert "kept for 30d" in run(data_dir, "tenants", "show", "team-a").stdout
     kept = json.loads(run(data_dir, "tenants", "retention", "team-a", "90d", "--json").stdout)
     assert (kept["retention_s"], kept["retention_is_own"]) == (90 * 86_400, True)
-    assert "90 days" in run(data_dir, "tenants", "show", "team-a").stdout
-    assert "30 days" in run(data_dir, "tenants", "show", "team-b").stdout
-    assert "30 days" in run(data_dir, "tenants", "retention", "team-a", "default").stdout
+    assert "kept for 90d" in run(data_dir, "tenants", "show", "team-a").stdout
+    assert "kept for 30d" in run(data_dir, "tenants", "show", "team-b").stdout
+    assert "kept for 30d" in run(data_dir, "tenants", "retention", "team-a", "default").stdout
+    run(data_dir, "tenants", "limit", "team-a", "--jobs-per-day", "5")
+    assert "team-a  jobs per day 5\n" in run(data_dir, "tenants", "show", "team-a").stdout
+    shown = json.loads(run(data_dir, "tenants", "show", "team-a", "--json").stdout)
+    assert (shown["limits"]["jobs_per_day"], shown["retention_s"]) == (5, 30 * 86_400)
     for wrong in (("team-a", "soon"), ("team-a", "1s"), ("a b", "1d")):
         assert run(data_dir, "tenants", "retention", *wrong).exit_code == 2
 

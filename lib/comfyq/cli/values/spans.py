@@ -19,6 +19,13 @@ def span_of(text: str, option: str, *, longest_s: int | None = None) -> timedelt
     return span
 
 
+def span_text(span: timedelta) -> str:
+    """Return a span as `span_of` reads it, in the longest unit (up to days) that divides it."""
+    seconds = int(span.total_seconds())
+    unit = next(unit for unit in "dhms" if seconds % UNITS_S[unit] == 0)
+    return f"{seconds // UNITS_S[unit]}{unit}"
+
+
 def time_of(text: str, option: str) -> str:
     """Return a time as the API takes it: so long ago, or what is written; without an offset it is
     this machine's. Raises CannotStart."""

@@ -14,7 +14,7 @@ from comfyq.cli.errors import CannotStart
 from comfyq.cli.on_table import on_table, operator, tenant_of
 from comfyq.cli.options import AsJson, DataDir, Url
 from comfyq.cli.printing import print_json
-from comfyq.cli.values.spans import span_of
+from comfyq.cli.values.spans import span_of, span_text
 from comfyq.domain.tenant import MOST_RUNNING, Limits, Tenant
 from comfyq.services.operations.tenants import KeptFor
 from comfyq.wire.tenants import LONGEST_S, SHORTEST_S, DataView, DeletionStatus, TenantView
@@ -122,18 +122,24 @@ def _lines(quota: Json) -> Iterator[str]:
 
 
 def show(tenant: TenantName, data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Show for how long a tenant's jobs and files are kept, and what becomes of its data."""
+    """Show a tenant's limits, how long its jobs and files are kept, and whether data is deleted.
+
+    A tenant is whatever a key or a token names: one that nobody has yet has the usual limits.
+    """
     of = tenant_of(tenant, option="TENANT")
 
-    async def asked(services: AccessServices) -> tuple[KeptFor, DataView]:
+    async def asked(services: AccessServices) -> tuple[KeptFor, Tenant]:
         tenants = tenants_of(services)
-        return await tenants.kept(of), DataView.of(await tenants.data(of))
+        return await tenants.kept(of), await tenants.data(of)
 
-    kept, data = on_table(data_dir, opened_access, asked)
+    kept, stored = on_table(data_dir, opened_access, asked)
+    data = DataView.of(stored)
     if as_json:
         shown = TenantView.of(kept).model_dump(mode="json")
+        shown["limits"] = asdict(stored.limits)
         print_json({**shown, "data": data.model_dump(mode="json", exclude={"tenant"})})
         return
+    _print_limits(stored, as_json=False)
     _print_kept(kept, as_json=False)
     if data.status is not DeletionStatus.NONE:
         typer.echo(deletion_text(data))
@@ -166,4 +172,4 @@ def _print_kept(kept: KeptFor, *, as_json: bool) -> None:
         print_json(TenantView.of(kept).model_dump(mode="json"))
         return
     whose = "by its own setting" if kept.own else "as COMFYQ_RETENTION_S says"
-    typer.echo(f"{kept.tenant}: ended jobs and files are kept for {kept.time} ({whose})")
+    typer.echo(f"{kept.tenant}: ended jobs and files are kept for {span_text(kept.time)} ({whose})")
