@@ -50,6 +50,6 @@ def count_ended(data_dir: Path) -> int:
     """Count the completed jobs of a store that may be in use."""
     with closing(sqlite3.connect(f"file:{data_dir / 'comfyq.db'}?mode=ro", uri=True)) as connection:
         (count,) = connection.execute(
-            "SELECT count(*) FROM item WHERE spk LIKE 'T#%#completed'"
+            "SELECT count(*) FROM item WHERE spk LIKE 'T#%#succeeded'"
         ).fetchone()
     return int(count)

@@ -52,7 +52,7 @@ async def store_urgent(
 
 
 def _unrung(job: Job, /, *, now: datetime) -> Job:
-    return replace(job, rung_at=None, due_at=now + LAPSES)
+    return replace(job, version=job.version + 1, rung_at=None, due_at=now + LAPSES)
 
 
 def _claimed(job: Job, /, *, now: datetime) -> Job:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tests.bench.front import front
-from tests.bench.scale.stores import Scene, request
+from tests.bench.scale.stores import WORKFLOW, Scene, values
 from tests.bench.scale.tables import Row
 from tests.job_copies import count_ended
 from tests.urgent_jobs import store_urgent
@@ -24,7 +24,7 @@ def due(scene: Scene, few: Path, many: Path) -> Sequence[Row]:
 
 def _taken(scene: Scene, data_dir: Path) -> tuple[float, float, float]:
     workflows = Path(scene.environment["COMFYQ_WORKFLOWS_DIR"])
-    unrung, lapsed = asyncio.run(store_urgent(data_dir, workflows, "trivial", request(), request()))
+    unrung, lapsed = asyncio.run(store_urgent(data_dir, workflows, WORKFLOW, values(), values()))
     before, began = count_ended(data_dir), time.monotonic()
     with scene.served(data_dir) as up:
         ready = time.monotonic()

@@ -72,7 +72,7 @@ async def _measured(urls: Mapping[str, str]) -> Mapping[str, Taken]:
 
 
 async def _turn(client: Client, session: aiohttp.ClientSession, url: str) -> Taken:
-    submits, ends = [], []
+    submits, ends, job_id = [], [], ""
     for _ in range(TIMES):
         began = perf_counter()
         job_id = await client.submit(request())

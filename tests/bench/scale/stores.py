@@ -12,11 +12,16 @@ from tests.job_copies import store_copies
 from tests.processes import Process, Processes
 
 ORIGINALS = 8  # jobs that are copied: they spread over the shards of the indexes
+WORKFLOW = "trivial"
 COLORS = iter(range(1, 10**9))
 
 
 def request() -> Mapping[str, object]:
-    return {"workflow": "trivial", "color": next(COLORS)}
+    return {"workflow": WORKFLOW, **values()}
+
+
+def values() -> Mapping[str, object]:
+    return {"color": next(COLORS)}
 
 
 @dataclass

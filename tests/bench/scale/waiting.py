@@ -14,7 +14,7 @@ MEASURE_S = 15.0
 def waiting(scene: Scene, few: Path, many: Path, workers: Sequence[int]) -> Sequence[Row]:
     """Measure jobs a second beside few and many waiting jobs."""
     return [
-        Row(f"{count} workers, jobs/s", [_rate(scene, each, count) for each in (few, many)], 1)
+        Row(f"workers: {count}; jobs/s", [_rate(scene, each, count) for each in (few, many)], 1)
         for count in workers
     ]
 
