@@ -147,6 +147,10 @@ page: .venv/.development .page/.made ## check the web page's scripts, by TypeScr
 page-pictures: .venv/.development .page/.made ## make the pictures of the documentation anew, by tests of the page
 	COMFYQ_TEST_PICTURES=docs/how-to/page $(BIN)/pytest -q tests/e2e/page -m "not verify"
 
+.PHONY: captures
+captures: .venv/.development ## make the documentation's screens of a terminal anew, by tests of the commands
+	COMFYQ_TEST_CAPTURES=1 $(BIN)/pytest -q tests/e2e/test_terminal.py -m verify
+
 .PHONY: audit
 audit: .venv/.development .audit/.made ## ask PyPI for known vulnerabilities of what the locks name
 	@$(BIN)/python -m infra.audit

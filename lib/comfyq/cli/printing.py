@@ -12,6 +12,10 @@ from rich.text import Text
 from comfyq.cli.client import Json
 
 PIPE_COLUMNS = 200  # wide enough that nothing wraps where no terminal sets a limit
+ROOMY_COLUMNS = 100  # what a list of jobs needs
+LEAST_COLUMNS = 60  # in which an id has a line of its own
+FULL_TIME = "%Y-%m-%d %H:%M:%S"
+SHORT_TIME = "%m-%d %H:%M"
 COLORS = {
     "queued": "yellow",
     "running": "cyan",
@@ -62,10 +66,15 @@ def print_story(story: Json) -> None:
 
 
 def print_jobs(page: Json) -> None:
+    """Print a page of jobs; in 80 columns each id stays whole, to be copied."""
+    console = _console()
+    is_narrow = console.width < ROOMY_COLUMNS
+    has_place = not is_narrow or any(map(_place, page["jobs"]))
     has_labels = any(job.get("labels") for job in page["jobs"])
     is_held_up = any(job.get("waits_for") for job in page["jobs"])
-    columns = ("id", "status", "progress", "place", "workflow", "created")
-    more = (*(("labels",) if has_labels else ()), *(("waits for",) if is_held_up else ()))
+    columns = ("id", "status", "done" if is_narrow else "progress")
+    more = (*(("place",) if has_place else ()), "workflow", "created")
+    more += (*(("labels",) if has_labels else ()), *(("waits for",) if is_held_up else ()))
     table = _table(*columns, *more)
     for job in page["jobs"]:
         _add_row(
@@ -73,13 +82,13 @@ def print_jobs(page: Json) -> None:
             job["id"],
             _colored(job["status"]),
             f"{job['progress']:.0%}",
-            _place(job),
+            *((_place(job),) if has_place else ()),
             job["workflow"],
-            _time(job["created_at"]),
+            _time(job["created_at"], SHORT_TIME if is_narrow else FULL_TIME),
             *((_labels(job) or "",) if has_labels else ()),
             *((job.get("waits_for") or "",) if is_held_up else ()),
         )
-    _console().print(table)
+    console.print(table)
     if page["next_cursor"]:
         _print_lines([("more", f"--cursor {page['next_cursor']}")])
 
@@ -246,8 +255,9 @@ def _print_lines(lines: Iterable[Line]) -> None:
 
 def _table(*columns: str) -> Table:
     table = Table(box=None, header_style="dim", padding=(0, 2, 0, 0))
-    for column in columns:
-        table.add_column(column, overflow="fold")
+    for number, column in enumerate(columns):
+        is_id = number == 0 and _console().width >= LEAST_COLUMNS
+        table.add_column(column, overflow="fold", no_wrap=is_id)
     return table
 
 
@@ -269,8 +279,8 @@ def _value(value: object) -> str:
     return value if isinstance(value, str) else repr(value)
 
 
-def _time(text: str) -> str:
-    return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+def _time(text: str, form: str = FULL_TIME) -> str:
+    return datetime.fromisoformat(text).astimezone().strftime(form)
 
 
 def _seconds(start: str | None, end: str | None) -> str:

@@ -7,11 +7,13 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     Progress,
+    ProgressColumn,
     TaskID,
     TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
 )
+from rich.table import Column
 
 from comfyq.cli.client import Json
 from comfyq.cli.printing import counts_of, print_json
@@ -21,6 +23,7 @@ from comfyq.cli.terminal.pictures import Draw
 Show = Callable[[Json], None]
 
 SHORT = 8  # characters of an id beside its bar
+NARROW = 70  # columns, below which a bar would leave no room for words
 BAR = 20  # columns; the rest of 80 is for what the job does
 
 
@@ -30,15 +33,13 @@ def shown_frames(*, as_json: bool, draw: Draw | None = None) -> Iterator[Show]:
     if as_json:
         yield print_json
         return
+    console = Console(stderr=True)  # standard output is for the result
     columns = (
-        TextColumn("{task.description:<9}"),
-        BarColumn(bar_width=BAR),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[doing]}", markup=False),
-        TimeElapsedColumn(),
+        *_state(console),
+        TextColumn("{task.fields[doing]}", markup=False, table_column=_rest()),
+        *(() if _is_narrow(console) else (TimeElapsedColumn(),)),
     )
-    # standard output is for the result
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with Progress(*columns, console=console) as progress:
         bar = progress.add_task("queued", total=1.0, doing="")
         canvas = None if draw is None else Canvas(progress.console, draw)
         reason: str | None = None  # to wait, as printed last
@@ -71,14 +72,13 @@ def shown_batch(*, as_json: bool) -> Iterator[Show]:
     if as_json:
         yield lambda _: None
         return
+    console = Console(stderr=True)
     columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[counts]}"),
-        TimeElapsedColumn(),
+        *_state(console),
+        TextColumn("{task.fields[counts]}", table_column=_rest()),
+        *(() if _is_narrow(console) else (TimeElapsedColumn(),)),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with Progress(*columns, console=console) as progress:
         bar = progress.add_task("batch", total=1.0, counts="")
 
         def show(batch: Json) -> None:
@@ -93,14 +93,13 @@ def shown_together(*, as_json: bool) -> Iterator[Show]:
     if as_json:
         yield print_json
         return
+    console = Console(stderr=True)
     columns = (
-        TextColumn("{task.fields[named]}", markup=False),
-        TextColumn("{task.description:<9}"),
-        BarColumn(bar_width=BAR),
-        TaskProgressColumn(),
-        TextColumn("{task.fields[doing]}", markup=False),
+        TextColumn("{task.fields[named]}", markup=False, table_column=Column(no_wrap=True)),
+        *_state(console),
+        TextColumn("{task.fields[doing]}", markup=False, table_column=_rest()),
     )
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with Progress(*columns, console=console) as progress:
         bars: dict[str, TaskID] = {}
 
         def show(frame: Json) -> None:
@@ -117,6 +116,23 @@ def shown_together(*, as_json: bool) -> Iterator[Show]:
             )
 
         yield show
+
+
+def _state(console: Console) -> Iterator[ProgressColumn]:
+    """Yield what is shown first: how it is, and how much of it is done; a bar if there is room."""
+    yield TextColumn("{task.description:<9}", table_column=Column(no_wrap=True, min_width=9))
+    if not _is_narrow(console):
+        yield BarColumn(bar_width=BAR)
+    yield TaskProgressColumn(table_column=Column(no_wrap=True, min_width=4))
+
+
+def _is_narrow(console: Console) -> bool:
+    return console.width < NARROW
+
+
+def _rest() -> Column:
+    """Return the column that a narrow terminal cuts."""
+    return Column(no_wrap=True, overflow="ellipsis", ratio=1)
 
 
 def _doing(frame: Json) -> str:

@@ -1,0 +1,51 @@
+"""What stays readable where a terminal has few columns."""
+
+from collections.abc import Iterator
+
+import pytest
+from rich.text import Text
+from typer.testing import CliRunner
+
+from comfyq.cli.app import app
+from comfyq.cli.terminal.progress import shown_batch, shown_frames, shown_together
+from tests.fake_api import JOB, FakeApi, fake_api, frame
+
+
+@pytest.fixture
+def api() -> Iterator[FakeApi]:
+    with fake_api() as running:
+        yield running
+
+
+@pytest.fixture(params=[40, 80])
+def columns(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    for name, value in {"FORCE_COLOR": "1", "NO_COLOR": "1", "COLUMNS": request.param}.items():
+        monkeypatch.setenv(name, str(value))
+    width: int = request.param
+    return width
+
+
+def test_80_columns_have_room_for_whole_ids(api: FakeApi, columns: int) -> None:
+    done = api.job(status="completed", progress=1.0)
+    api.answer("/generate", {"jobs": [done, api.job(workflow="flux-schnell")], "next_cursor": None})
+    listed = CliRunner().invoke(app, ["--url", api.url, "list"])
+    assert listed.exit_code == 0, listed.output
+    plain = Text.from_ansi(listed.stdout).plain
+    assert max(map(len, plain.splitlines())) <= columns
+    assert (JOB in plain) is (columns == 80)
+
+
+def test_how_much_is_done_stands_beside_the_state(
+    columns: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    running = frame(2, progress=0.5, node_class="KSampler", eta_s=7) | {"step": 3, "max_steps": 20}
+    batch = {"batch_id": "b", "progress": 0.5, "counts": {"running": 1, "queued": 300}}
+    for shown in (shown_frames, shown_together):
+        with shown(as_json=False) as show:
+            show(running)
+    with shown_batch(as_json=False) as show:
+        show(batch)
+    told = capsys.readouterr().err
+    for words in ("running", "batch", "50%", "KSampler 3/20", "1 running"):
+        assert words in told
+    assert ("━" in told) is (columns == 80)
