@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from comfyq.adapters.fetching.look_up import THREADS, SystemLookUp
+from comfyq.adapters.fetching.look_up import THREADS, ZONE_SHARE, SystemLookUp, zone_of
 from comfyq.adapters.fetching.poster import MAX_HEAD_BYTES, HttpPoster
 from comfyq.domain.public_addresses import Allowed
 from comfyq.ports.webhooks import WebhookAnswer, WebhookUnsent
@@ -189,7 +189,8 @@ async def test_names_are_looked_up_in_threads_of_their_own(
 
     monkeypatch.setattr(socket, "getaddrinfo", silent)
     look_up = SystemLookUp("names-of-tests")
-    looks = [asyncio.create_task(look_up(f"{n}.example", 80)) for n in range(2 * THREADS)]
+    looks = [asyncio.create_task(look_up(f"{n}.example", 80)) for n in range(2 * ZONE_SHARE)]
+    looks += [asyncio.create_task(look_up(f"a.{n}-zone.example", 80)) for n in range(2 * THREADS)]
     try:
         async with asyncio.timeout(10):
             assert await asyncio.to_thread(lambda: "others go on") == "others go on"
@@ -198,6 +199,51 @@ async def test_names_are_looked_up_in_threads_of_their_own(
     ended = await asyncio.gather(*looks, return_exceptions=True)
     assert all(isinstance(each, OSError) for each in ended)
     assert all(each.startswith("names-of-tests") for each in asked)
+
+
+async def test_names_of_one_zone_that_nobody_answers_for_leave_threads_to_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    may_answer = threading.Event()
+
+    def resolved(host: str, port: int, **_: object) -> list[Any]:
+        if host.endswith("dead.example"):
+            may_answer.wait(30)
+            raise OSError("unknown")
+        return [(0, 0, 0, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", resolved)
+    look_up = SystemLookUp("names-of-tests")
+    dead = [asyncio.create_task(look_up(f"{n}.dead.example", 80)) for n in range(2 * THREADS)]
+    try:
+        async with asyncio.timeout(10):
+            assert await look_up("other.example", 80) == ["127.0.0.1"]
+        for each in dead:  # their callers have no more time, and the threads do not know
+            each.cancel()
+        await asyncio.gather(*dead, return_exceptions=True)
+        async with asyncio.timeout(10):
+            assert await look_up("other.example", 80) == ["127.0.0.1"]
+        late = asyncio.create_task(look_up("late.dead.example", 80))
+        await asyncio.sleep(0)
+        assert not late.done()
+    finally:
+        may_answer.set()
+    with pytest.raises(OSError, match="unknown"):
+        await late  # in a thread that is free again
+
+
+@pytest.mark.parametrize(
+    ("host", "zone"),
+    [
+        ("a.b.receiver.example", "receiver.example"),
+        ("Receiver.example.", "receiver.example"),
+        ("hooks.receiver.co.uk", "receiver.co.uk"),
+        ("co.uk", "co.uk"),
+        ("receiver", "receiver"),
+    ],
+)
+def test_zones_are_what_is_registered(host: str, zone: str) -> None:
+    assert zone_of(host) == zone
 
 
 async def test_a_closed_port_and_an_unknown_name() -> None:
