@@ -14,7 +14,7 @@ from comfyq.bootstrap.ports import Ports
 from comfyq.bootstrap.services import Services
 from comfyq.config import read_settings
 from comfyq.domain import job as jobs
-from comfyq.domain.caller import DEFAULT_TENANT
+from comfyq.domain.caller import DEFAULT_TENANT, TenantId
 from comfyq.domain.job import Job, JobId
 from comfyq.domain.submission.spec import Spec
 from comfyq.domain.webhook.default import DefaultWebhook
@@ -136,11 +136,17 @@ class WebhookLab(JobMoves):
         self.began = self.clock.now()
         self.owner = OWNER
 
-    async def job(self, *events: WebhookEvent, url: str | None = URL, base_url: str = "") -> Job:
+    async def job(
+        self,
+        *events: WebhookEvent,
+        url: str | None = URL,
+        base_url: str = "",
+        tenant: TenantId = DEFAULT_TENANT,
+    ) -> Job:
         """Store a new job; without ``events``, its ends are told."""
         job = jobs.submitted(
             id=JobId(f"00000000-0000-4000-8000-{next(self._numbers):012}"),
-            tenant=DEFAULT_TENANT,
+            tenant=tenant,
             workflow="flux-dev",
             created_at=self.clock.now(),
             webhook_events=events or ENDS,
@@ -148,9 +154,9 @@ class WebhookLab(JobMoves):
         spec = Spec(graph={}, parameters={}, webhook=WebhookTarget(url, base_url))
         return await self.records.create(job, spec)
 
-    async def ended(self, *, url: str | None = URL) -> Job:
+    async def ended(self, *, url: str | None = URL, tenant: TenantId = DEFAULT_TENANT) -> Job:
         """Store a job that has succeeded."""
-        return await self.succeed((await self.job(url=url)).id)
+        return await self.succeed((await self.job(url=url, tenant=tenant)).id)
 
     async def send(self) -> None:
         """Send what is due now."""

@@ -153,6 +153,13 @@ def given_up(delivery: WebhookDelivery) -> WebhookDelivery:
     )
 
 
+def put_off(delivery: WebhookDelivery, *, until: datetime, why: str) -> WebhookDelivery:
+    """Wait with the next try."""
+    return replace(
+        delivery, due_at=until, error=why[:MAX_ERROR_CHARS], version=delivery.version + 1
+    )
+
+
 def again(delivery: WebhookDelivery, *, now: datetime) -> WebhookDelivery:
     """Send a delivery once more, whatever became of it, under the same id; it has the time for
     all tries anew."""

@@ -2,29 +2,58 @@
 
 import asyncio
 import json
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any
+from datetime import datetime
+from typing import Any, Protocol
 
 from comfyq.aio.logs import log
 from comfyq.domain.job import JobId
+from comfyq.domain.webhook.target import Receiver
 from comfyq.ports.webhooks import DeliveryKey
+from comfyq.services.notify.slow_receivers import SlowReceivers
 from comfyq.wire.sqs import failures
+
+SHARE = 3  # of a batch, that is sent to one receiver at the same time
+SPARED = "the receiver took too long to answer others; it is tried again in a while"
+
+Shares = Mapping[Receiver, asyncio.Semaphore]
+
+
+class PutOff(Protocol):
+    async def __call__(self, key: DeliveryKey, *, until: datetime, why: str) -> None:
+        """Have a delivery that is due sent later."""
+        ...
 
 
 class WebhookHandler:
-    def __init__(self, send: Callable[[DeliveryKey], Awaitable[bool]]) -> None:
+    """What is for a receiver that hangs waits in the queue, not in a function: of these there are
+    few, and every receiver's webhooks need them."""
+
+    def __init__(
+        self,
+        *,
+        send: Callable[[DeliveryKey], Awaitable[bool]],
+        put_off: PutOff,
+        receiver_of: Callable[[JobId], Awaitable[Receiver | None]],
+        slow: SlowReceivers,
+    ) -> None:
         self._send = send
+        self._put_off = put_off
+        self._receiver_of = receiver_of
+        self._slow = slow
 
     async def handle(self, event: Mapping[str, Any], context: object = None) -> dict[str, Any]:
         """Send what each record rings for; the answer names the messages that SQS must deliver
         again. A delivery that did not arrive is none of these: it is rung for when it is due."""
         records = event["Records"]
-        done = await asyncio.gather(*map(self._heard, records))
+        shares: Shares = defaultdict(lambda: asyncio.Semaphore(SHARE))
+        done = await asyncio.gather(*(self._heard(record, shares) for record in records))
         return failures(
             [record["messageId"] for record, ok in zip(records, done, strict=True) if not ok]
         )
 
-    async def _heard(self, record: Mapping[str, Any]) -> bool:
+    async def _heard(self, record: Mapping[str, Any], shares: Shares) -> bool:
         try:
             body = json.loads(record["body"])
             key = DeliveryKey(JobId(str(body["job_id"])), str(body["place"]))
@@ -32,8 +61,20 @@ class WebhookHandler:
             log.warning("ring_unreadable", message=record["messageId"])
             return True  # it would never be readable
         try:
-            await self._send(key)
+            await self._sent(key, shares)
         except Exception as error:  # one bad delivery must not ring again for the others
             log.warning("webhook_not_sent", job=key.job_id, reason=repr(error))
             return False
         return True
+
+    async def _sent(self, key: DeliveryKey, shares: Shares) -> None:
+        receiver = await self._receiver_of(key.job_id)
+        if receiver is None:  # sending tells why
+            await self._send(key)
+            return
+        async with shares[receiver]:
+            if (until := self._slow.spared_until(receiver)) is not None:
+                await self._put_off(key, until=until, why=SPARED)
+                return
+            with self._slow.timed(receiver):
+                await self._send(key)

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from functools import partial
 
 from comfyq.aio.logs import log
+from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import DomainError
 from comfyq.domain.webhook.target import Receiver
 from comfyq.ports.clock import Clock
@@ -22,7 +23,11 @@ LOOK_ON = timedelta(seconds=1)  # between looks past the oldest page, which may 
 
 class WebhookLoop:
     """Sends whenever ``deadlines`` says that something is due, up to AT_ONCE at the same time and
-    SHARE to one receiver: one that hangs, however much is due there, delays none of the others."""
+    SHARE to one receiver: one that hangs, however much is due there, delays none of the others.
+
+    A tenant has at most as many places as are free: alone half of them, and whatever receivers of
+    some tenants hang, others find a place.
+    """
 
     def __init__(self, webhooks: DueWebhooks, deadlines: Deadlines, *, clock: Clock) -> None:
         self._webhooks = webhooks
@@ -30,6 +35,7 @@ class WebhookLoop:
         self._clock = clock
         self._sending: dict[DeliveryKey, Receiver | None] = {}
         self._shares: Counter[Receiver | None] = Counter()
+        self._of_tenants: Counter[TenantId | None] = Counter()
         self._looks_on_at: datetime | None = None  # past the oldest page; None: at any time
 
     async def run(self) -> None:
@@ -69,12 +75,18 @@ class WebhookLoop:
             if key in self._sending:
                 continue
             receiver = await self._webhooks.receiver_of(key.job_id)
-            if receiver is not None and self._shares[receiver] >= SHARE:
+            if self._has_its_share(receiver):
                 continue
             self._sending[key] = receiver
             self._shares[receiver] += 1
+            self._of_tenants[_tenant(receiver)] += 1
             task = group.create_task(self._webhooks.send_one(key))
             task.add_done_callback(partial(self._ended, key))
+
+    def _has_its_share(self, receiver: Receiver | None) -> bool:
+        if receiver is not None and self._shares[receiver] >= SHARE:
+            return True
+        return self._of_tenants[_tenant(receiver)] >= AT_ONCE - len(self._sending)
 
     @property
     def _is_full(self) -> bool:
@@ -85,10 +97,15 @@ class WebhookLoop:
         it was being sent."""
         receiver = self._sending.pop(key)
         self._shares[receiver] -= 1
-        if not self._shares[receiver]:
-            del self._shares[receiver]
+        self._of_tenants[_tenant(receiver)] -= 1
+        self._shares += Counter()  # which leaves those out of which there is none
+        self._of_tenants += Counter()
         if task.cancelled():
             return
         was_tried = task.exception() is None and task.result()
         now = self._clock.now()
         self._deadlines.note(now if was_tried else now + PAUSE)
+
+
+def _tenant(receiver: Receiver | None) -> TenantId | None:
+    return None if receiver is None else receiver.tenant

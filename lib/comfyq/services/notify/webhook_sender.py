@@ -11,7 +11,14 @@ from comfyq.domain.job import Job, JobId
 from comfyq.domain.submission.spec import Spec
 from comfyq.domain.webhook.target import ANYBODY, Receiver
 from comfyq.domain.webhook.urls import origin_of
-from comfyq.domain.webhook_delivery import Attempted, WebhookDelivery, claimed, given_up, settled
+from comfyq.domain.webhook_delivery import (
+    Attempted,
+    WebhookDelivery,
+    claimed,
+    given_up,
+    put_off,
+    settled,
+)
 from comfyq.ports.clock import Clock
 from comfyq.ports.webhooks import DeliveryDoorbell, DeliveryKey
 from comfyq.records.jobs import JobRecords
@@ -74,6 +81,15 @@ class WebhookSender:
             sent = await self._tried(taken)
             await self._settle(taken, sent)
         return True
+
+    async def put_off(self, key: DeliveryKey, *, until: datetime, why: str) -> None:
+        """Have a delivery that is due sent later; raises Unavailable."""
+        delivery = await self._deliveries.get(key)
+        if delivery is None or not delivery.is_due(self._clock.now()):
+            return
+        later = put_off(delivery, until=until, why=why)
+        if await self._deliveries.save(later):
+            await self._ring(later, at=until)
 
     async def _tried(self, delivery: WebhookDelivery) -> _Sent:
         """Try once. A fault of ours is a try that failed: one without an end would be repeated as

@@ -1,15 +1,85 @@
 """Rings of a queue: each succeeds or fails alone."""
 
+import asyncio
 import json
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
 
 import pytest
 
+from comfyq.adapters.fetching.poster import TOTAL_S
 from comfyq.domain.errors import TableUnavailable
 from comfyq.domain.job import JobId
-from comfyq.edges.webhooks.handler import WebhookHandler
-from comfyq.ports.webhooks import DeliveryKey
+from comfyq.domain.webhook.target import Receiver
+from comfyq.domain.webhook_delivery import DeliveryState
+from comfyq.edges.webhooks.handler import SHARE, SPARED, WebhookHandler
+from comfyq.ports.webhooks import DeliveryKey, WebhookAnswer, WebhookUnsent
+from comfyq.records.webhooks.deliveries import key_of
+from comfyq.services.notify.slow_receivers import SLOW, SlowReceivers
+from comfyq.testing.memory.clock import ManualClock
+from tests.webhook_lab import URL, WebhookLab
 
 pytestmark = pytest.mark.anyio
+
+OTHER = "https://other.example/"
+
+
+def handler(send: Callable[[DeliveryKey], Awaitable[bool]]) -> WebhookHandler:
+    """Return one that knows of no receiver."""
+
+    async def unknown(job_id: JobId) -> Receiver | None:
+        return None
+
+    async def put_off(key: DeliveryKey, *, until: datetime, why: str) -> None:
+        raise AssertionError("nobody is known to be slow")
+
+    slow = SlowReceivers(clock=ManualClock())
+    return WebhookHandler(send=send, put_off=put_off, receiver_of=unknown, slow=slow)
+
+
+async def test_one_that_hangs_has_a_few_places_and_then_none() -> None:
+    """What is for it is put off, and rung for when it is due again."""
+    lab, posting = WebhookLab(), 0
+    most: Counter[str] = Counter()
+    services = lab.services
+
+    async def post(url: str, headers: Mapping[str, str], body: bytes) -> WebhookAnswer:
+        nonlocal posting
+        if url == OTHER:
+            return WebhookAnswer(204)
+        posting += 1
+        most[url] = max(most[url], posting)
+        for _ in range(100):  # of the loop: whoever may begin does
+            await asyncio.sleep(0)
+        posting -= 1
+        lab.clock.advance(TOTAL_S)
+        raise WebhookUnsent("no answer came within 5 s")
+
+    answering = lab.receiver.post
+    lab.receiver.post = post  # type: ignore[method-assign]
+    hanging = [await lab.ended() for _ in range(10)]
+    other = await lab.ended(url=OTHER)
+    deliveries = [await lab.delivery(job) for job in [*hanging, other]]
+    bodies = [json.dumps(key_of(each)._asdict()) for each in deliveries]
+    records = [{"messageId": f"m{n}", "body": body} for n, body in enumerate(bodies)]
+    function = WebhookHandler(
+        send=services.webhook_sender.send,
+        put_off=services.webhook_sender.put_off,
+        receiver_of=services.due_webhooks.receiver_of,
+        slow=SlowReceivers(clock=lab.clock),
+    )
+    assert await function.handle({"Records": records}) == {"batchItemFailures": []}
+    assert most == {URL: SHARE}
+    tried = [(await lab.delivery(job)).attempts for job in hanging]
+    assert sorted(tried) == [0] * 7 + [1] * 3
+    waiting = await lab.delivery(hanging[tried.index(0)])
+    assert (waiting.is_pending, waiting.error) == (True, SPARED)
+    assert waiting.due_at > lab.clock.now() + SLOW
+    assert (await lab.delivery(other)).state is DeliveryState.DELIVERED
+    lab.receiver.post = answering  # type: ignore[method-assign]
+    await lab.send_all()
+    assert {(await lab.delivery(job)).state for job in hanging} == {DeliveryState.DELIVERED}
 
 
 async def test_only_rings_that_could_not_be_heard_come_again() -> None:
@@ -28,7 +98,7 @@ async def test_only_rings_that_could_not_be_heard_come_again() -> None:
         '{"job_id": "a"}',
     ]
     records = [{"messageId": f"m{n}", "body": body} for n, body in enumerate(bodies)]
-    answer = await WebhookHandler(send).handle({"Records": records})
+    answer = await handler(send).handle({"Records": records})
     assert answer == {"batchItemFailures": [{"itemIdentifier": "m2"}]}
     assert DeliveryKey(JobId("tried"), "1") in heard
     assert len(heard) == 3

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import pytest
 
 from comfyq.aio.tasks import beside
+from comfyq.domain.caller import DEFAULT_TENANT, TenantId
 from comfyq.domain.errors import TableUnavailable
 from comfyq.domain.job import JobId
 from comfyq.edges.webhooks.loop import SHARE, WebhookLoop
@@ -17,6 +18,7 @@ pytestmark = pytest.mark.anyio
 
 HANGING = "https://hanging.example"
 OTHER = "https://other.example/"
+TENANTS = [DEFAULT_TENANT, *(TenantId(f"tenant-{n}") for n in range(50))]
 
 
 class Receivers:
@@ -100,13 +102,29 @@ async def test_what_becomes_due_again_while_it_is_sent_is_sent_again() -> None:
 async def test_what_has_no_room_is_sent_when_there_is_some() -> None:
     lab, receivers = WebhookLab(), Receivers()
     lab.services.webhook_post = receivers
-    for number in range(AT_ONCE + 2):
-        await lab.ended(url=f"{HANGING}:{8_000 + number}/")
+    for tenant in TENANTS:
+        for number in range(2):
+            await lab.ended(url=f"{HANGING}:{8_000 + number}/", tenant=tenant)
     async with beside(looping(lab).run()):
         await receivers.until(hanging=AT_ONCE)
+        assert receivers.hanging == AT_ONCE
         receivers.may_answer.set()
-        await receivers.until(told=AT_ONCE + 2)
-    assert receivers.hanging == AT_ONCE + 2
+        await receivers.until(told=2 * len(TENANTS))
+
+
+async def test_a_tenant_all_of_whose_receivers_hang_leaves_places_to_others() -> None:
+    lab, receivers = WebhookLab(), Receivers()
+    lab.services.webhook_post = receivers
+    for number in range(2 * AT_ONCE):
+        await lab.ended(url=f"{HANGING}:{8_000 + number // SHARE}/")
+    async with beside(looping(lab).run()):
+        await receivers.until(hanging=AT_ONCE // 2)
+        lab.clock.advance(2)
+        await lab.ended(url=OTHER, tenant=TENANTS[1])  # behind all of them
+        await receivers.until(told=1)
+        assert (receivers.told, receivers.hanging) == ([OTHER], AT_ONCE // 2)
+        receivers.may_answer.set()
+        await receivers.until(told=2 * AT_ONCE + 1)
 
 
 async def test_a_table_that_is_away_is_asked_again() -> None:
