@@ -1,9 +1,11 @@
 import gc
 import signal
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from itertools import chain, groupby
+from math import ceil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,7 +15,9 @@ pytest_plugins = ["tests.fixtures.emulator", "tests.fixtures.websocket_api", "te
 
 WAITING = Path(__file__).parent / "e2e"
 LAST = 8  # times as many files that keep a core busy as follow each that waits
-PROPERTIES = "_properties.py"  # thousands of examples; traced, they take twice as long
+PROPERTIES = "_properties.py"  # thousands of examples
+TRACED_CELLS = 3  # of a test, if it has more: what the others run, others run too
+IS_TRACED = pytest.StashKey[bool]()
 
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
@@ -23,14 +27,42 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 @pytest.hookimpl(trylast=True)  # when fixtures have put the tests in their own order
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave property tests and end-to-end tests out of the coverage: what they alone reach counts
-    as not covered, and the processes that the latter start are not traced anyway. Among processes
-    that run tests, spread the files that wait."""
-    for item in items:
-        if item.path.name.endswith(PROPERTIES) or WAITING in item.path.parents:
-            item.add_marker(pytest.mark.no_cover)
+    """Say which tests are traced, and among processes that run tests spread the files that wait."""
+    _note_traced(items)
     if hasattr(config, "workerinput"):  # of pytest-xdist
         items[:] = spread(items)
+
+
+def _note_traced(items: Sequence[pytest.Item]) -> None:
+    """Leave out of the coverage property tests, end-to-end tests, whose processes are not traced
+    anyway, and all but a few of many cells of a test: what they alone reach counts as not covered.
+    """
+    cells = Counter(map(_without_cell, items))
+    seen: Counter[str] = Counter()
+    for item in items:
+        test = _without_cell(item)
+        is_chosen = seen[test] % ceil(cells[test] / TRACED_CELLS) == 0
+        seen[test] += 1
+        is_left_out = item.path.name.endswith(PROPERTIES) or WAITING in item.path.parents
+        item.stash[IS_TRACED] = is_chosen and not is_left_out
+
+
+def _without_cell(item: pytest.Item) -> str:
+    return item.nodeid.partition("[")[0]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[Any]:
+    """Trace no test that is left out of the coverage, nor its fixtures: it takes twice the CPU."""
+    plugin = item.config.pluginmanager.getplugin("_cov")
+    measured = getattr(plugin, "cov_controller", None)
+    if measured is None or item.stash[IS_TRACED] or item.get_closest_marker("no_cover"):
+        return (yield)
+    measured.pause()
+    try:
+        return (yield)
+    finally:
+        measured.resume()
 
 
 def spread(items: Sequence[pytest.Item]) -> list[pytest.Item]:
