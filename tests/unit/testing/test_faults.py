@@ -1,6 +1,5 @@
 """The ports that fail on demand do so exactly where they are told to."""
 
-import asyncio
 import subprocess
 import sys
 
@@ -16,6 +15,7 @@ from comfyq.testing.faults.table import FaultyTable
 from comfyq.testing.memory.clock import ManualClock
 from comfyq.testing.memory.queue import MemoryQueue
 from comfyq.testing.memory.table import MemoryTable
+from tests.scripted_engine import until
 
 WRITE = {"port": "table", "call": "write"}
 
@@ -69,7 +69,7 @@ async def test_every_second_message_comes_behind_the_next() -> None:
     for name in "abcde":
         await queue.send(JobId(name), tenant=DEFAULT_TENANT)
     assert [each.job_id for each in inner.messages] == ["b", "d", "e"]
-    await asyncio.gather(*(asyncio.all_tasks() - {asyncio.current_task()}))
+    await until(lambda: len(inner.messages) == 5)
     assert [each.job_id for each in inner.messages] == ["b", "d", "e", "a", "c"]
 
 
