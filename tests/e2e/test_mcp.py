@@ -178,7 +178,7 @@ async def test_who_gives_up_on_a_call_cancels_its_job(
     assert ended.structured_content["status"] == "canceled"
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", ["pipe", pytest.param("http", marks=pytest.mark.verify)])
 async def test_a_server_killed_in_the_middle_of_a_call_and_started_again(
     processes: Processes, way: str, tmp_path: Path
 ) -> None:
