@@ -183,7 +183,7 @@ ENTRIES = (
     CommandEntry(
         "tenants show",
         "tenancy.tenants:show",
-        "Show for how long a tenant's jobs and files are kept, and what becomes of its data.",
+        "Show a tenant's limits, how long its jobs and files are kept, and whether data is deleted.",
     ),
     CommandEntry(
         "tenants retention",
