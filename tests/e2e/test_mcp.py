@@ -380,6 +380,7 @@ async def test_an_open_server_is_not_served_to_others(
     )
     assert refused.returncode == 2
     assert "asks for no key" in refused.stderr
+    assert refused.stdout == ""
 
 
 async def test_it_ends_in_order(server: tuple[Processes, Process]) -> None:

@@ -98,9 +98,10 @@ class Refused(CommandError):
 
 def _readable(status: int, problem: Mapping[str, Any]) -> str:
     """Each bad field on a line of its own, or else the detail."""
-    title = (
-        f"refused ({status} {problem.get('code') or problem.get('title') or 'without a reason'})"
-    )
+    if not problem.get("code"):  # all that comfyq refuses has one
+        title = f"{status} {problem.get('title') or 'without a reason'}"
+        return f"refused ({title}) by something else than comfyq; is the URL right?"
+    title = f"refused ({status} {problem['code']})"
     errors = problem.get("errors")
     fields = [
         f"  {each.get('field')}: {each.get('message')}"

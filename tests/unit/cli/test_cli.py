@@ -184,7 +184,7 @@ def test_every_bad_field_is_told(api: FakeApi) -> None:
         (503, {"detail": "the table is away"}, 3, "the table is away"),
         (502, b"<html>", 3, "Bad Gateway"),
         (200, b"<html>", 3, "it is not comfyq"),
-        (401, b"", 2, "refused (401 Unauthorized)"),
+        (401, b"", 2, "refused (401 Unauthorized) by something else than comfyq"),
     ],
 )
 def test_servers_that_are_of_no_help(

@@ -24,8 +24,25 @@ up.load()
 print("it went on")
 """
 
+INTERRUPTED_WHILE_COMMANDS_ARE_READ = """
+import os, signal
+import typer.main
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+typer.main.get_command = lambda app: os.kill(os.getpid(), signal.SIGINT)
+
+from comfyq.cli import main
+main()
+"""
+
 
 def test_ctrl_c_in_a_callback_of_an_import_ends_the_process() -> None:
     command = [sys.executable, "-c", INTERRUPTED]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     assert (ended.returncode, ended.stdout) == (130, ""), ended.stderr
+
+
+def test_ctrl_c_before_the_command_is_known_ends_the_process_without_a_traceback() -> None:
+    command = [sys.executable, "-c", INTERRUPTED_WHILE_COMMANDS_ARE_READ]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, "", "")

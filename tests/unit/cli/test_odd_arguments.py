@@ -62,6 +62,12 @@ def test_values_that_no_json_has_are_wrong_usage(api: FakeApi, tmp_path: Path) -
     assert {method for method, *_ in api.requests} == {"GET"}
 
 
+def test_a_path_of_a_variable_that_is_not_set_is_said_to_be_empty(api: FakeApi) -> None:
+    api.workflow("redraw", image={"type": "string", "x-kind": "image"})
+    ended = run(api, "submit", "redraw", "a fox", "--image", "")
+    assert (ended.exit_code, "a path is empty" in ended.stderr) == (2, True)
+
+
 def test_a_folder_that_is_a_file_is_named(api: FakeApi, tmp_path: Path) -> None:
     (tmp_path / "taken").touch()
     output = api.output(PICTURE, blake3=blake3(PICTURE).hexdigest())

@@ -82,11 +82,14 @@ def mcp(
         return
     with _listening(host, port) as listener:
         at = f"http://{host}:{listener.getsockname()[1]}{PATH}"
-        if as_json:
-            print_ready(url=at)
-        else:
-            typer.echo(f"MCP is served at {at} until Ctrl-C")
-        asyncio.run(serving.http(listener, host=host, names=allowed_host or ()))
+
+        def say() -> None:
+            if as_json:
+                print_ready(url=at)
+            else:
+                typer.echo(f"MCP is served at {at} until Ctrl-C")
+
+        asyncio.run(serving.http(listener, host=host, names=allowed_host or (), say=say))
 
 
 def _listening(host: str, port: int) -> socket.socket:
@@ -114,8 +117,16 @@ class _Serving:
             async with mcp.following_workflows(every_s=self._refresh_s):
                 await serve_pipe(mcp)
 
-    async def http(self, listener: socket.socket, *, host: str, names: Sequence[str]) -> None:
-        """Serve HTTP until a signal; raises CannotStart where others could not be told apart."""
+    async def http(
+        self,
+        listener: socket.socket,
+        *,
+        host: str,
+        names: Sequence[str],
+        say: Callable[[], None],
+    ) -> None:
+        """Serve HTTP until a signal, and ``say`` so before; raises CannotStart where others could
+        not be told apart."""
         async with http_for(self._url) as connections:
             own = ClientApi(connections, self._url, self._credential)
             shown, checks = own, None
@@ -125,6 +136,7 @@ class _Serving:
                 await _require_closed(keys)
                 checks = keys.knows
             mcp = McpServer(own, lambda: shown, self._limits)
+            say()
             app = http_app(mcp, names=[*names, *_names_of(host)], checks=checks)
             async with mcp.following_workflows(every_s=self._refresh_s):
                 await _served(app, listener, on_stop=mcp.end)

@@ -35,6 +35,8 @@ def source_of(client: ApiClient, given: str) -> str:
     Raises:
         CannotStart: there is no such file, or it is a URL that is not fetched.
     """
+    if not given:
+        raise CannotStart("a path is empty, as of a variable that is not set")
     if given.lower().startswith(ELSEWHERE):
         return given
     if URL.match(given):
