@@ -183,7 +183,8 @@ ENTRIES = (
     CommandEntry(
         "tenants show",
         "tenancy.tenants:show",
-        "Show a tenant's limits, how long its jobs and files are kept, and whether data is deleted.",
+        "Show a tenant's limits, how long its jobs and files are kept, and whether data is "
+        "deleted.",
     ),
     CommandEntry(
         "tenants retention",
