@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 
 from comfyq.cli.command_table import all_commands
 from comfyq.cli.errors import CommandError, ExitCode
+from comfyq.cli.texts.controls import visible
 
 FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
 
@@ -24,7 +25,7 @@ class Commands(TyperGroup):
         try:
             return super().invoke(ctx)
         except CommandError as expected:
-            typer.echo(f"comfyq: {expected}", err=True)
+            typer.echo(f"comfyq: {visible(str(expected))}", err=True)
             raise typer.Exit(expected.exit_code) from None
         except Exception as defect:
             # what Typer raises to end a command is an Exception too, and so is a closed pipe

@@ -12,6 +12,7 @@ from comfyq.cli.following import follow
 from comfyq.cli.printing import print_job, print_json
 from comfyq.cli.terminal.pictures import drawer
 from comfyq.cli.terminal.progress import shown_frames
+from comfyq.cli.texts.controls import visible
 
 GOES_ON = "job {0} goes on: `comfyq watch {0}` follows it, `comfyq download {0}` fetches its files"
 
@@ -21,7 +22,7 @@ def print_submitted(job: Json, *, as_json: bool, wait: bool) -> None:
         print_json(job)
         return
     for warning in job["warnings"]:
-        typer.echo(f"warning: {warning}", err=True)
+        typer.echo(f"warning: {visible(warning)}", err=True)
     if job.get("reused_from"):
         typer.echo(f"it has the outputs of {job['reused_from']}", err=True)
     typer.echo(job["id"], err=wait)

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from comfyq.cli.client import Json
+from comfyq.cli.texts.controls import visible
 
 PIPE_COLUMNS = 200  # wide enough that nothing wraps where no terminal sets a limit
 ROOMY_COLUMNS = 100  # what a list of jobs needs
@@ -263,7 +264,7 @@ def _table(*columns: str) -> Table:
 
 def _add_row(table: Table, *cells: str | Text) -> None:
     """Add a row whose texts are shown as they are: a table would take ``[dev]`` as markup."""
-    table.add_row(*(Text(cell) if isinstance(cell, str) else cell for cell in cells))
+    table.add_row(*(Text(visible(cell)) if isinstance(cell, str) else cell for cell in cells))
 
 
 def _console() -> Console:

@@ -11,6 +11,7 @@ from typer.testing import CliRunner, Result
 from comfyq.cli.app import app
 from comfyq.cli.batches.results import named_rows
 from comfyq.cli.findings import report
+from comfyq.cli.texts.controls import CONTROLS
 from comfyq.domain.diagnosis import Finding, FindingState
 from tests.cells import Cells
 from tests.fake_api import JOB, FakeApi, fake_api
@@ -117,3 +118,17 @@ def test_findings_are_plain_for_who_wants_no_colors(
     monkeypatch.setattr(typer, "echo", said.append)
     report([Finding("disk", FindingState.OK, "there is room")], as_json=False)
     assert ("\x1b" in said[0]) is colored
+
+
+STEERING = "\x1b]0;a title\x07\x1b[2Jgone\x9b1m"
+
+
+def test_texts_of_others_do_not_steer_the_terminal(api: FakeApi) -> None:
+    job = api.job(status="failed", error=STEERING, warnings=[STEERING], labels={"a": STEERING})
+    api.answer(f"/generate/{JOB}", job)
+    api.answer("/generate", {"jobs": [job], "next_cursor": None})
+    api.answer("/dead/a", {"code": "odd", "detail": STEERING}, status=404)
+    for command in (("status", JOB), ("list",), ("watch", JOB), ("dead", "show", "a")):
+        told = run(api, *command)
+        assert CONTROLS.search(told.output) is None, command
+        assert "\\x1b]0;a title\\x07" in told.output, command

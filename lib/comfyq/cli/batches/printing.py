@@ -8,6 +8,7 @@ from comfyq.cli.batches.results import RowResult
 from comfyq.cli.batches.sending import SentBatch
 from comfyq.cli.client import Json
 from comfyq.cli.printing import counts_of, print_json
+from comfyq.cli.texts.controls import visible
 
 UNSUCCESSFUL = ("failed", "canceled")
 NO_PARAMETER = "is not a parameter"  # how the server begins of a value that a workflow lacks
@@ -77,7 +78,7 @@ def _print_grouped(said: Iterable[tuple[int, str, str]]) -> None:
     for number, place, message in said:
         groups.setdefault(message, []).append((number, place))
     for message, rows in groups.items():
-        typer.echo(f"{_places(rows)}: {message}", err=True)
+        typer.echo(f"{_places(rows)}: {visible(message)}", err=True)
 
 
 def _places(rows: Sequence[tuple[int, str]]) -> str:

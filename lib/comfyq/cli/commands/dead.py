@@ -1,5 +1,6 @@
 """``comfyq dead``: what the queues gave up on."""
 
+import sys
 from typing import Annotated
 
 import typer
@@ -9,6 +10,7 @@ from comfyq.cli.errors import ExitCode
 from comfyq.cli.options import AsJson, Url
 from comfyq.cli.printing import print_json
 from comfyq.cli.targets import check_id
+from comfyq.cli.texts.controls import visible
 
 LetterId = Annotated[str, typer.Argument(metavar="ID", help="The letter's id.")]
 
@@ -42,7 +44,8 @@ def show(ctx: typer.Context, letter_id: LetterId, url: Url = None, as_json: AsJs
         print_json(letter)
         return
     _print(letter)
-    typer.echo(letter["body"])
+    body = str(letter["body"])
+    typer.echo(visible(body) if sys.stdout.isatty() else body)  # programs read it as it is
 
 
 def redrive(
@@ -61,6 +64,5 @@ def redrive(
 
 def _print(letter: Json) -> None:
     again = f", sent again {letter['redrives']} times" if letter["redrives"] else ""
-    typer.echo(
-        f"{letter['id']}  {letter['buried_at']}  {letter['origin']}  {letter['reason']}{again}"
-    )
+    told = f"{letter['id']}  {letter['buried_at']}  {letter['origin']}  {letter['reason']}{again}"
+    typer.echo(visible(told))

@@ -19,6 +19,7 @@ from comfyq.cli.client import Json
 from comfyq.cli.printing import counts_of, print_json
 from comfyq.cli.terminal.canvas import Canvas
 from comfyq.cli.terminal.pictures import Draw
+from comfyq.cli.texts.controls import visible
 
 Show = Callable[[Json], None]
 
@@ -52,7 +53,9 @@ def shown_frames(*, as_json: bool, draw: Draw | None = None) -> Iterator[Show]:
                 return
             if frame.get("waits_for") != reason and (reason := frame.get("waits_for")):
                 # a line of its own: beside the bar a narrow terminal cuts it
-                progress.console.print(f"waits for {reason}", markup=False, highlight=False)
+                progress.console.print(
+                    f"waits for {visible(reason)}", markup=False, highlight=False
+                )
                 if canvas is not None:
                     canvas.leave()
             progress.update(
@@ -146,4 +149,4 @@ def _doing(frame: Json) -> str:
         said.append(f"{frame['nodes_done']}/{frame['nodes_total']} nodes")
     if frame.get("eta_s"):
         said.append(f"{frame['eta_s']} s left")
-    return ", ".join(filter(None, said))
+    return visible(", ".join(filter(None, said)))
