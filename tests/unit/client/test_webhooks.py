@@ -45,6 +45,22 @@ def test_what_the_reference_signs_is_believed_now() -> None:
     assert verify_webhook(BODY, headers, [OLD, NEW]).id == "msg_2"
 
 
+def test_the_published_vector_is_believed() -> None:
+    """https://github.com/standard-webhooks/standard-webhooks, tests of its libraries."""
+    signature = "g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="  # pragma: allowlist secret
+    headers = {
+        "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
+        "webhook-timestamp": "1614265330",
+        "webhook-signature": f"v1,{signature}",
+    }
+    secret = "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"  # pragma: allowlist secret
+    body = b'{"test": 2432232314}'
+    told = verify_webhook(body, headers, secret, now=1_614_265_330)
+    assert told.id == headers["webhook-id"]
+    with pytest.raises(BadWebhook, match="none of the secrets"):
+        verify_webhook(body.replace(b" ", b""), headers, secret, now=1_614_265_330)
+
+
 def test_secrets_that_are_changed_are_both_good() -> None:
     assert verified(signed(NEW, OLD), OLD) == "msg_1", "the receiver has the one before"
     assert verified(signed(NEW), OLD, NEW) == "msg_1", "the receiver has both"
