@@ -138,13 +138,18 @@ async def test_an_answer_has_the_date_of_its_making(monkeypatch: pytest.MonkeyPa
     assert dates == [True, True]
 
 
-@pytest.mark.parametrize("hosts", [b"Host: a\r\nHost: b\r\n", b"Host: a\r\nhost: a\r\n"])
-async def test_a_request_names_one_host(hosts: bytes) -> None:
-    head = b"POST / HTTP/1.1\r\nContent-Length: 1\r\n" + hosts + b"\r\n"
+@pytest.mark.parametrize("repeated", [b"Host", b"Origin", b"Authorization", b"X-API-Key"])
+@pytest.mark.parametrize("second", [b"a", b"b"])
+async def test_a_request_says_once_who_sends_it_and_to_whom(repeated: bytes, second: bytes) -> None:
+    """What a proxy has checked may be the other one."""
+    host = b"" if repeated == b"Host" else b"Host: x\r\n"
+    twice = repeated + b": a\r\n" + repeated.lower() + b": " + second + b"\r\n"
+    head = b"POST / HTTP/1.1\r\nContent-Length: 1\r\n" + host + twice + b"\r\n"
     async with served() as url, connected(url, head + b"x") as client:
         answer = await client.answer()
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert b'"code":"bad-request"' in answer
+    assert b"more than one " + repeated in answer
     assert answer.count(b"HTTP/1.1") == 1
 
 

@@ -21,6 +21,9 @@ from comfyq.wire.problems import Problem
 # https://websockets.readthedocs.io/en/stable/reference/variables.html
 HANDSHAKE_HEADERS = 100
 HANDSHAKE_LINE_BYTES = 8_000
+# What says whom a request is for, whose page sent it and who sends it. Proxies and servers differ
+# in which of two counts, so what a proxy has checked may be another than what is served.
+SINGLE = {name.lower().encode(): name for name in ("Host", "Origin", "Authorization", "X-API-Key")}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +101,8 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_body, self._head_bytes = True, 0
         self._unexpect()
-        if [name for name, _ in self.headers].count(b"host") > 1:  # servers differ in which counts
-            self._refuse(HTTPStatus.BAD_REQUEST, "bad-request", "it has more than one Host")
+        if (repeated := _repeated(self.headers)) is not None:
+            self._refuse(HTTPStatus.BAD_REQUEST, "bad-request", f"it has more than one {repeated}")
             return
         super().on_headers_complete()
 
@@ -184,6 +187,12 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._place is not None:
             self.limits.places.leave(self._place)
             self._place = None
+
+
+def _repeated(headers: Sequence[tuple[bytes, bytes]]) -> str | None:
+    """Return the header of SINGLE that stands there more than once."""
+    names = [name for name, _ in headers]
+    return next((shown for name, shown in SINGLE.items() if names.count(name) > 1), None)
 
 
 def _exceeds_websockets(url: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bool:
