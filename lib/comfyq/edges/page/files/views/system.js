@@ -39,7 +39,7 @@ export function SystemView() {
       ${health.reason && html`<p>${health.reason}</p>`}
       ${health.simulated && html`<p class="quiet">Only simulators answer: nothing that is made is real.</p>`}
       ${health.broken_workflows.length > 0 && html`<p>Broken workflows: ${health.broken_workflows.join(", ")}</p>`}
-      ${health.paused_webhook_receivers > 0 && html`<p>Paused receivers of webhooks: ${health.paused_webhook_receivers}</p>`}
+      ${(health.paused_webhook_receivers ?? 0) > 0 && html`<p>Paused receivers of webhooks: ${health.paused_webhook_receivers}</p>`}
     </div>
     <h2>Workers</h2>
     ${(workers ?? health.workers).length === 0 && html`<${Empty} title="No worker is there"><p>Jobs wait until one comes: <code>comfyq worker</code> starts it.</p><//>`}
