@@ -171,11 +171,14 @@ def test_a_deleted_job_is_in_no_list_any_more(visit: Visit, up: Process) -> None
     assert len(jobs(up)) == before - 1
 
 
-def test_an_address_that_somebody_mistyped_shows_the_page(visit: Visit) -> None:
+def test_an_address_that_somebody_mistyped_shows_the_page(visit: Visit, up: Process) -> None:
+    urllib3.request("POST", f"{up.url}/generate", json={"workflow": "sd15", "prompt": "a fox"})
     visit.open("queue/50%")
     expect(visit.page.get_by_role("link", name="History")).to_be_visible(timeout=WAIT_MS)
-    visit.open("history?from=x&to=2026-99-99")
-    expect(visit.page.locator(".card").first).to_be_visible(timeout=WAIT_MS)
+    for times in ("from=x&to=2026-99-99", "from=2026-02-31&to=2026-1-1"):
+        visit.open(f"history?{times}")
+        expect(visit.page.locator(".card").first).to_be_visible(timeout=WAIT_MS)
+        expect(visit.page.locator("input[type=date]").first).to_have_value("")
 
 
 def test_the_state_of_the_system(visit: Visit) -> None:

@@ -21,7 +21,10 @@ const ID = /^[0-9a-f]{8}-[0-9a-f-]{27}$/i;
  * Return a day of the address; nothing for what is none.
  * @param {string} text
  */
-const dayOf = (text) => (Number.isNaN(Date.parse(`${text}T00:00:00`)) ? "" : text);
+const dayOf = (text) => {
+  const at = new Date(`${text}T00:00:00Z`); // which takes 2026-02-31 for a day of March
+  return Number.isNaN(at.getTime()) || !at.toISOString().startsWith(`${text}T`) ? "" : text;
+};
 
 /** @param {URLSearchParams} query */
 function asked(query) {
@@ -167,7 +170,7 @@ function Filters({ query }) {
       </select>
     </label>
     <label class="wide"><span>Label or id of a job</span><input type="search" placeholder="project=zoo" value=${chosen("label")} onChange=${setter("label")} /></label>
-    <label><span>From</span><input type="date" value=${chosen("from")} onChange=${setter("from")} /></label>
-    <label><span>To</span><input type="date" value=${chosen("to")} onChange=${setter("to")} /></label>
+    <label><span>From</span><input type="date" value=${dayOf(chosen("from"))} onChange=${setter("from")} /></label>
+    <label><span>To</span><input type="date" value=${dayOf(chosen("to"))} onChange=${setter("to")} /></label>
   </form>`;
 }
