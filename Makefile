@@ -63,9 +63,9 @@ chaos: .venv/.development .emulator/.made ## random faults: 200 jobs, 60 s, 10 s
 	$(BIN)/python -m tests.e2e.faults.chaos --jobs 200 --seconds 60 --seeds 10 --beside 3 --into docs/faults.md
 
 .PHONY: bench
-bench: .venv/.development .emulator/.made .bench/.made ## measure comfyq beside a client of ComfyUI and a proxy; writes docs/performance.md
+bench: .venv/.development .emulator/.made .bench/.made ## measure comfyq beside a client of ComfyUI and a proxy; ONLY names one part; writes docs/performance.md
 	infra/comfyui/prepare.sh .comfyui
-	@infra/comfyui/with.sh .comfyui $(BIN)/python -m tests.bench.report docs/performance.md
+	@infra/comfyui/with.sh .comfyui $(BIN)/python -m tests.bench.report docs/performance.md $(ONLY:%=--only %)
 
 .PHONY: bench-ws
 bench-ws: .venv/.development ## measure sockets that follow jobs; writes docs/performance.md

@@ -1,55 +1,62 @@
 """``make bench``: every measurement, one after the other, and the document that shows them.
 
     COMFYQ_TEST_COMFYUI_URL=http://127.0.0.1:8188 python -m tests.bench.report [DOCUMENT.md]
+        [--only MODULE]...
 
 Each measurement is a module that prints Markdown. What they print is shown as it comes and, when
-all have passed, written into the part ``bench`` of the document. The exit code is that of the
-first that fails; then the document stays as it was.
+one has passed, written into the part of the document that is named after its module, with when and
+beside which load it ran. ``--only``, which may be repeated, leaves out the others: their parts stay
+as they are. The first that fails ends the run, and its exit code is the run's.
 """
 
+import argparse
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from time import perf_counter
 
 from infra.marked_part import rewrite
 
-MEASUREMENTS = {  # heading -> module
-    "Beside ComfyUI itself and a proxy": "tests.bench",
-    "Model affinity": "tests.bench.affinity",
-    "One tenant behind another's flood": "tests.bench.fairness",
-    "Submitting while jobs wait": "tests.bench.backlog",
-    "What keys and limits cost": "tests.bench.keys",
-    "A worker's memory over many jobs": "tests.bench.memory",
-    "A worker's memory while a large result passes": "tests.bench.large",
-    "With nothing to do": "tests.bench.idle",
-    "Batches": "tests.bench.batch",
-    "Validation": "tests.bench.admission",
-}
+BESIDE = "tests.bench"  # of the others each name is one of its modules
+MEASUREMENTS = (
+    BESIDE,
+    "tests.bench.affinity",
+    "tests.bench.fairness",
+    "tests.bench.backlog",
+    "tests.bench.keys",
+    "tests.bench.memory",
+    "tests.bench.large",
+    "tests.bench.idle",
+    "tests.bench.batch",
+    "tests.bench.admission",
+)
 
 
-def main(*documents: str) -> int:
-    now = datetime.now(tz=UTC)  # noqa: TID251 - the day of the run
-    load, _, _ = os.getloadavg()
-    parts = [
-        f"Run of {now:%Y-%m-%d} on {os.cpu_count()} cores, Python {sys.version.split()[0]}."
-        f" The load average was {load:.1f} when it began."
-    ]
-    for heading, module in MEASUREMENTS.items():
-        print(f"\n## {heading}\n", flush=True)
+def main(document: Path | None, modules: Sequence[str]) -> int:
+    for module in modules:
+        print(f"\n# {module}\n", flush=True)
+        load, _, _ = os.getloadavg()
         began = perf_counter()
         try:
             shown = _run(module)
         except subprocess.CalledProcessError as failed:
             return failed.returncode
-        taken = f"`python -m {module}`, {perf_counter() - began:.0f} s"
+        taken = f"`python -m {module}`, {perf_counter() - began:.0f} s {_circumstances(load)}"
         print(f"\n{taken}", flush=True)
-        parts.append(f"## {heading}\n\n{shown.strip()}\n\n{taken}")
-    for document in documents:
-        rewrite(Path(document), "bench", "\n\n".join(parts))
+        if document:
+            rewrite(document, module, f"{shown.strip()}\n\n{taken}")
     return 0
+
+
+def _circumstances(load: float) -> str:
+    now = datetime.now(tz=UTC)  # noqa: TID251 - the day of the run
+    return (
+        f"on {now:%Y-%m-%d}, {os.cpu_count()} cores, Python {sys.version.split()[0]};"
+        f" the load average was {load:.1f} when it began"
+    )
 
 
 def _run(module: str) -> str:
@@ -67,4 +74,8 @@ def _run(module: str) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    parser = argparse.ArgumentParser()
+    parser.add_argument("document", nargs="?", type=Path)
+    parser.add_argument("--only", action="append", choices=MEASUREMENTS, metavar="MODULE")
+    told = parser.parse_args()
+    sys.exit(main(told.document, told.only or MEASUREMENTS))

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -9,14 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from infra.marked_part import rewrite
 from tests.bench.client import Job, ended
 from tests.bench.cpu import cpu_s, thread_times
 from tests.bench.cpu_profile import cause, place, weighed
 from tests.bench.keys import KEYED, LIMITED, OPEN, Taken, table
+from tests.bench.report import MEASUREMENTS
 from tests.bench.rounds import Side, in_turns
 from tests.bench.sampler import LIBRARY, Sample, module_of, read_samples
 from tests.bench.sockets.delays import delays_ms, read_posts
 from tests.bench.work import flux, sleeping, trivial
+from tests.paths import ROOT
 
 BUSY = "import time\nwhile time.process_time() < 0.3: pass\n"
 
@@ -155,3 +159,10 @@ def test_the_delay_of_a_frame_begins_with_the_first_post_of_its_state(tmp_path: 
         (11.1, 100),
         (12.5, 500),
     ]
+
+
+def test_the_document_has_a_part_for_every_measurement(tmp_path: Path) -> None:
+    document = Path(shutil.copy(ROOT / "docs" / "performance.md", tmp_path))
+    for module in MEASUREMENTS:
+        rewrite(document, module, "measured")
+    assert document.read_text("utf-8").count("\nmeasured\n") == len(MEASUREMENTS)
