@@ -51,6 +51,12 @@ class FakeApi:
         """Answer next with these; bytes as they are, all else as JSON."""
         self.answers.setdefault(path, deque()).extend((status, body) for body in bodies)
 
+    def stream(self, path: str, *frames: Json) -> None:
+        """Answer with a stream of these frames, which ends then."""
+        events = "".join(f"data: {json.dumps(each)}\n\n" for each in frames)
+        self.answer(path, events.encode())
+        self.headers[path] = {"Content-Type": "text/event-stream"}
+
     def job(self, **fields: Any) -> Json:
         """A job as the API shows it."""
         urls = JobUrls(self=f"{self.url}/generate/{JOB}", cancel=self.url, ws=self.ws_url)
@@ -90,6 +96,8 @@ class FakeApi:
         body = await request.read()
         self.requests.append((request.method, request.path_qs, request.headers, body))
         known = self.answers.get(request.path)
+        if not known and request.path.endswith("/events"):  # as where only sockets push
+            return web.json_response({"code": "streams-not-served"}, status=501)
         if not known:
             return web.json_response({"code": "not-found", "detail": "no such path"}, status=404)
         status, answer = known.popleft() if len(known) > 1 else known[0]

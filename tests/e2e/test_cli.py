@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -244,14 +245,37 @@ def test_a_worker_of_its_own_process(processes: Processes, tmp_path: Path) -> No
 
 
 def test_who_watches_lives_through_the_death_of_up(processes: Processes, tmp_path: Path) -> None:
+    """A job, a job and a batch together, and a batch whose files are fetched as they are made."""
     up = processes.up(workers=0)
     cli = Cli(tmp_path, up.url)
+    (tmp_path / "two.csv").write_text("prompt,width,height,steps\na fox,64,64,2\nan owl,64,64,2\n")
     job_id = cli.one("submit", "a fox", *SMALL)["id"]
-    with cli.started("watch", job_id, "--json") as watch:
-        assert watch.stdout is not None
-        assert json.loads(watch.stdout.readline())["status"] == "queued"
+    with ExitStack() as stack:
+        fetching = stack.enter_context(cli.started("batch", "two.csv", "--out", "made", "--json"))
+        batch_id = _next(fetching)["batch_id"]
+        watched = ((job_id,), (job_id, batch_id))
+        watching = [stack.enter_context(cli.started("watch", *ids, "--json")) for ids in watched]
+        for watch, ids in zip(watching, watched, strict=True):
+            assert {_id_of(_next(watch)) for _ in ids} == set(ids)
         up.kill()
         processes.up(port=int(up.url.rpartition(":")[2]))
-        printed, complaints = watch.communicate(timeout=DEADLINE_S)
-    assert json.loads(printed.splitlines()[-1])["status"] == "completed"
-    assert (watch.returncode, complaints) == (0, "")
+        ended = [each.communicate(timeout=DEADLINE_S) for each in (*watching, fetching)]
+    assert [each.returncode for each in (*watching, fetching)] == [0] * 3, ended
+    assert [complaints for _, complaints in ended] == [""] * 3
+    job, both, fetched = ([json.loads(e) for e in told.splitlines()] for told, _ in ended)
+    assert job[-1]["status"] == "completed"
+    assert fetched[-1]["counts"]["completed"] == 2
+    ends = [each for each in both if each.get("done") or each.get("status") == "completed"]
+    assert {_id_of(each) for each in ends} == {job_id, batch_id}
+    assert len({(tmp_path / file).read_bytes() for file in fetched[-1]["files"]}) == 2
+
+
+def _next(command: subprocess.Popen[str]) -> Json:
+    assert command.stdout is not None
+    told: Json = json.loads(command.stdout.readline())
+    return told
+
+
+def _id_of(frame: Json) -> str:
+    name: str = frame.get("job_id") or frame["batch_id"]
+    return name

@@ -1,9 +1,12 @@
 """The HTTP API as calls. Answers are the API's own JSON objects, as they came.
 
 ``comfyq.client`` sends them. It does not send them again: who sits at a terminal is told at once.
+What takes long, and has begun, is done by ``patient``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import copy
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +19,8 @@ from comfyq.client import errors as client_errors
 from comfyq.client.drivers.blocking import Driver
 from comfyq.client.effects import Flow
 from comfyq.client.flows.downloading import downloaded
+from comfyq.client.flows.following import Elsewhere, Target, frames
+from comfyq.client.flows.results import batch_frames
 from comfyq.client.flows.submitting import stored
 from comfyq.client.messages import Answer, Request
 from comfyq.client.sender import Patience, Sender, object_of
@@ -23,6 +28,7 @@ from comfyq.client.sender import Patience, Sender, object_of
 LOCAL_STAGE = "local"
 ELSEWHERE = '; a `comfyq up` at another port is named by `eval "$(comfyq env)"` in its folder'
 AT_ONCE = Patience(give_up_s=0)
+PATIENT = Patience(give_up_s=60)  # a restart of a server takes seconds
 
 Json = dict[str, Any]
 
@@ -49,6 +55,16 @@ class ApiClient:
 
     def close(self) -> None:
         self._driver.close()
+
+    @property
+    def patient(self) -> "ApiClient":
+        """Return the same server, which is waited for where it is away.
+
+        It is for the middle of what takes long, once the server has answered.
+        """
+        patient = copy(self)
+        patient._sender = Sender(PATIENT)
+        return patient
 
     @property
     def key_headers(self) -> dict[str, str]:
@@ -113,6 +129,15 @@ class ApiClient:
     def batch(self, batch_id: str, *, items: bool = False) -> Json:
         """A batch's summary; with ``items``, each of its requests and jobs as well."""
         return self._call(calls.batch(batch_id, items=items))
+
+    def frames(self, target: Target, *, elsewhere: Elsewhere | None = None) -> Iterator[Json]:
+        """Yield each frame of a job or batch that is news; the last one tells its end."""
+        return self._emitted(frames(self._sender, target, self._deadline, elsewhere=elsewhere))
+
+    def batch_frames(self, batch_id: str) -> Iterator[tuple[Json, Json | None]]:
+        """Yield each frame of a batch, and beside it the batch with its items if any of them can
+        have ended since."""
+        return self._emitted(batch_frames(self._sender, batch_id, self._deadline))
 
     def batches(self, *, limit: int, cursor: str | None) -> Json:
         """A page: ``batches``, newest first, and ``next_cursor``."""
@@ -180,8 +205,18 @@ class ApiClient:
         return self._run(self._sender.answer(request, self._deadline))
 
     def _run(self, flow: Flow[ResultT]) -> ResultT:
-        try:
+        with self._command_errors():
             return self._driver.run(flow)
+
+    def _emitted(self, flow: Flow[None]) -> Iterator[Any]:
+        with self._command_errors():
+            yield from self._driver.emitted(flow, lambda emitted: emitted)
+
+    @contextmanager
+    def _command_errors(self) -> Iterator[None]:
+        """Raise errors of the client as those that end a command."""
+        try:
+            yield
         except client_errors.ServerFailed as failed:
             raise ServerFailed(
                 failed.status, failed.detail, retry_after_s=failed.retry_after_s

@@ -1,125 +1,73 @@
-"""Following a job to its end.
+"""Following jobs and batches to their ends, over restarts of the server.
 
-The socket is quick and the API is the truth: whatever the socket does (refused, dropped, deaf),
-the job is asked for as well, so following ends when the job does.
+The client follows. Where the server has no streams, as on AWS, its socket tells of a job sooner
+than asking for it does.
 """
 
-import time
-from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from queue import SimpleQueue
+from threading import Thread
 
 from comfyq.cli.client import ApiClient, Json
-from comfyq.cli.errors import NotReached
-from comfyq.cli.socket import ProgressSocket, SocketGone
+from comfyq.cli.socket import ProgressSocket
+from comfyq.client.flows.following import batch_target, job_target
 
-ENDS = frozenset({"completed", "failed", "canceled"})
-FRAME_FIELDS = (
-    *("status", "progress", "step", "max_steps"),
-    *("image_url", "error", "error_code", "seq", "attempt", "simulated"),
-    *("waits_for", "queue_position", "eta_s"),
-    *("node", "node_class", "nodes_done", "nodes_total"),
-)
+Following = Callable[[], Iterator[Json]]
 
 
-Wait = tuple[str | None, int | None]  # the reason and the place of a queued job
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    quiet_s: float = 10  # a socket that says nothing for so long is checked against the API
-    pause_s: float = 0.2  # before the socket is tried again; doubled up to
-    longest_pause_s: float = 2
-    give_up_s: float = 60  # without an answer of the server
-
-
-def follow(
-    client: ApiClient, job_id: str, *, pace: Pace | None = None, previews: bool = False
-) -> Iterator[Json]:
-    """The job's progress frames, each newer than the one before; the last one tells its end.
+def follow(client: ApiClient, job_id: str, *, previews: bool = False) -> Iterator[Json]:
+    """Yield the job's progress frames, each newer than the one before; the last tells its end.
 
     With ``previews``, their frames come between them.
 
     Raises:
         Refused: there is no such job.
-        NotReached: the server does not answer, or has not for ``give_up_s``.
+        NotReached: the server has not answered for as long as ``client.patient`` waits.
     """
-    return _Following(client, job_id, pace or Pace(), previews=previews).frames()
+
+    def socket(job: Json) -> ProgressSocket:
+        url: str = job["urls"]["ws"]
+        return ProgressSocket(url, job_id, headers=client.key_headers, previews=previews)
+
+    target = job_target(job_id, previews=previews)
+    return client.patient.frames(target, elsewhere=socket)
 
 
-def has_ended(frame: Json) -> bool:
-    """Of a frame, or of a job."""
-    return frame["status"] in ENDS
+def follow_batch(client: ApiClient, batch_id: str) -> Iterator[Json]:
+    """Yield the batch's frames as ``follow`` does a job's; the last one is done."""
+    return client.patient.frames(batch_target(batch_id))
 
 
-class _Following:
-    def __init__(self, client: ApiClient, job_id: str, pace: Pace, *, previews: bool) -> None:
-        self._client = client
-        self._job_id = job_id
-        self._pace = pace
-        self._previews = previews
-        self._newest = (-1, 0.0)
-        self._wait: Wait = (None, None)
-        self._ended = False
-        self._url = ""  # of the socket; the job tells it
-        self._answered_at: float | None = None
+def follow_all(
+    client: ApiClient, job_ids: Sequence[str], batch_ids: Sequence[str]
+) -> Iterator[Json]:
+    """Yield frames of jobs and batches as they come, until all of them have ended.
 
-    def frames(self) -> Iterator[Json]:
-        pause_s = self._pace.pause_s
-        while True:
-            before = self._newest
-            yield from self._polled()
-            yield from self._pushed()
-            if self._ended:
-                return
-            moved = self._newest != before
-            pause_s = self._pace.pause_s if moved else min(pause_s * 2, self._pace.longest_pause_s)
-            time.sleep(pause_s)
+    Raises what following one of them raises, at once.
+    """
+    followed: list[Following] = [partial(follow, client, job_id) for job_id in job_ids]
+    followed += [partial(follow_batch, client, batch_id) for batch_id in batch_ids]
+    told: SimpleQueue[Json | Exception | None] = SimpleQueue()
+    for each in followed:
+        # as daemons: Ctrl-C ends the command, whatever they wait for
+        Thread(target=_put_all, args=(each, told), daemon=True).start()
+    left = len(followed)
+    while left:
+        match told.get():
+            case None:
+                left -= 1
+            case Exception() as wrong:
+                raise wrong
+            case frame:
+                yield frame
 
-    def _polled(self) -> Iterator[Json]:
-        job = self._ask()
-        if job is not None:
-            self._url = job["urls"]["ws"]
-            named = {"kind": "status", "job_id": self._job_id, "message": None}
-            yield from self._news(named | {field: job.get(field) for field in FRAME_FIELDS})
 
-    def _pushed(self) -> Iterator[Json]:
-        """Yield the frames of the socket until the job or the socket has ended."""
-        if self._ended or not self._url:
-            return
-        try:
-            with closing(self._socket()) as socket:
-                while not self._ended:
-                    frame = socket.next(self._pace.quiet_s)
-                    yield from self._polled() if frame is None else self._news(frame)
-        except SocketGone:
-            return
-
-    def _socket(self) -> ProgressSocket:
-        headers = self._client.key_headers
-        return ProgressSocket(self._url, self._job_id, headers=headers, previews=self._previews)
-
-    def _news(self, frame: Json) -> Iterator[Json]:
-        """The frame, unless it is older than the newest one, or says the same."""
-        if frame.get("kind") == "preview":
-            yield frame
-            return
-        position = (int(frame["seq"]), float(frame["progress"]))
-        wait: Wait = (frame.get("waits_for"), frame.get("queue_position"))
-        if position > self._newest or (position == self._newest and wait != self._wait):
-            self._newest = position
-            self._wait = wait
-            self._ended = has_ended(frame)
-            yield frame
-
-    def _ask(self) -> Json | None:
-        """The job; None while a server that has answered before does not."""
-        try:
-            job = self._client.job(self._job_id)
-        except NotReached:
-            answered_at = self._answered_at
-            if answered_at is None or time.monotonic() - answered_at > self._pace.give_up_s:
-                raise
-            return None
-        self._answered_at = time.monotonic()
-        return job
+def _put_all(frames: Following, told: "SimpleQueue[Json | Exception | None]") -> None:
+    try:
+        for frame in frames():
+            told.put(frame)
+    except Exception as wrong:
+        told.put(wrong)
+    else:
+        told.put(None)

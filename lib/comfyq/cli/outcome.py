@@ -13,6 +13,7 @@ from comfyq.cli.printing import print_job, print_json
 from comfyq.cli.terminal.pictures import drawer
 from comfyq.cli.terminal.progress import shown_frames
 from comfyq.cli.texts.controls import visible
+from comfyq.client.flows.following import has_ended
 
 GOES_ON = "job {0} goes on: `comfyq watch {0}` follows it, `comfyq download {0}` fetches its files"
 
@@ -35,8 +36,8 @@ def see_through(client: ApiClient, job: Json, folder: Path, *, as_json: bool) ->
     except KeyboardInterrupt:
         typer.echo(GOES_ON.format(job["id"]), err=True)
         raise
-    ended = client.job(job["id"])
-    files = [str(file) for file in client.download(ended, folder)]
+    ended = client.patient.job(job["id"])
+    files = [str(file) for file in client.patient.download(ended, folder)]
     if as_json:
         print_json(ended | {"files": files})
     elif files:
@@ -62,6 +63,10 @@ def follow_to_end(client: ApiClient, job_id: str, *, as_json: bool) -> Json:
 
 def exit_as(ended: Json) -> None:
     """Exit with 1 for a job, or a batch with a request, that failed, was canceled or refused."""
-    counts = ended["counts"] if "counts" in ended else {ended["status"]: 1}
-    if any(counts.get(where) for where in ("refused", "failed", "canceled", "gone")):
+    counts = ended.get("counts")
+    if counts is None:
+        has_failed = has_ended(ended) and ended["status"] != "completed"
+    else:
+        has_failed = any(counts.get(where) for where in ("refused", "failed", "canceled", "gone"))
+    if has_failed:
         raise typer.Exit(ExitCode.JOB_FAILED)

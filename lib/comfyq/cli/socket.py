@@ -7,13 +7,16 @@ from typing import Any
 
 import websocket
 
+from comfyq.client.errors import NotReached
+
 CONNECT_TIMEOUT_S = 5.0
 CLOSE_TIMEOUT_S = 1
+QUIET_S = 10.0  # a socket that says nothing for so long is checked against the API
 PING_S = 300.0  # API Gateway closes what was silent for 600 s
 PREVIEWS = "previews=1"  # of the query with which a socket is opened
 
 
-class SocketGone(Exception):
+class SocketGone(NotReached):
     """There is no socket to be had, or no longer; another one may be."""
 
 
@@ -49,13 +52,13 @@ class ProgressSocket:
         # where the server closed first, `close` leaves it open
         self._socket.shutdown()  # type: ignore[no-untyped-call]
 
-    def next(self, wait_s: float) -> dict[str, Any] | None:
-        """The next progress frame, or None if none comes within ``wait_s``.
+    def next(self, wait_s: float | None = None) -> dict[str, Any] | None:
+        """The next progress frame, or None if none comes within ``wait_s``, or else ``QUIET_S``.
 
         Raises:
             SocketGone: the socket is closed, or will not tell of this job.
         """
-        deadline = time.monotonic() + wait_s
+        deadline = time.monotonic() + (QUIET_S if wait_s is None else wait_s)
         while (left_s := deadline - time.monotonic()) > 0:
             if time.monotonic() - self._said_at > self._ping_s:
                 self._say({"action": "ping"})

@@ -5,6 +5,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from comfyq.client.effects import Flow, Next, Open, Pause, Send
 from comfyq.client.errors import (
@@ -92,8 +93,8 @@ class Sender:
 
     def opened(self, request: Request, deadline: Deadline, *, events: bool = False) -> Flow[Answer]:
         """Open an answer as a stream, which ``Next`` reads; raises as ``answer``."""
-        kind = "events" if events else "bytes"
-        return (yield from self._persisted(request, deadline, lambda s: Open(request, s, kind)))  # type: ignore[arg-type]
+        kind: Literal["bytes", "events"] = "events" if events else "bytes"
+        return (yield from self._persisted(request, deadline, lambda s: Open(request, s, kind)))
 
     def _persisted(
         self, request: Request, deadline: Deadline, effect: Callable[[float], Send | Open]

@@ -149,6 +149,21 @@ def test_a_batch_without_room_is_sent_again_when_the_server_says(
     assert (len(api.requests), len(keys)) == (6, 1)
 
 
+def test_a_server_that_is_started_again_between_two_parts_is_waited_for(
+    api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("comfyq.cli.batches.sending.time.sleep", lambda _: None)
+    monkeypatch.setattr("comfyq.cli.batches.sending.MAX_REQUESTS", 1)
+    file = tmp_path / "jobs.jsonl"
+    file.write_text('{"prompt": "a fox"}\n{"prompt": "an owl"}\n')
+    taken = batch(item(0, api.job()))
+    api.answer("/generate/batch", taken, status=202)
+    api.answer("/generate/batch", *[{"code": "away", "detail": "away"}] * 10, status=503)
+    api.answer("/generate/batch", taken, status=202)
+    ended = run(api, "batch", file)
+    assert (ended.exit_code, len(api.requests)) == (0, 12), ended.stderr
+
+
 def test_a_day_that_is_used_up_is_not_waited_for(
     api: FakeApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

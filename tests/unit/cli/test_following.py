@@ -5,26 +5,29 @@ from contextlib import closing
 
 import pytest
 
+from comfyq.cli import socket
 from comfyq.cli.client import ApiClient, Json
 from comfyq.cli.errors import NotReached, Refused
-from comfyq.cli.following import Pace, follow
+from comfyq.cli.following import follow
 from comfyq.cli.socket import ProgressSocket, SocketGone
 from comfyq.cli.terminal.progress import shown_frames
+from comfyq.client.sender import Patience
 from tests.fake_api import JOB, Close, Deaf, FakeApi, Heard, fake_api, frame
 
-FAST = Pace(quiet_s=0.05, pause_s=0.001, longest_pause_s=0.01, give_up_s=30)
 PATH = f"/generate/{JOB}"
+STREAM = f"{PATH}/events"
 
 
 @pytest.fixture
-def api() -> Iterator[FakeApi]:
+def api(quick: pytest.MonkeyPatch) -> Iterator[FakeApi]:
+    quick.setattr(socket, "QUIET_S", 0.05)
     with fake_api() as running:
         yield running
 
 
-def followed(api: FakeApi, pace: Pace = FAST) -> list[tuple[int, str, float]]:
+def followed(api: FakeApi) -> list[tuple[int, str, float]]:
     with closing(ApiClient(api.url)) as client:
-        frames = list(follow(client, JOB, pace=pace))
+        frames = list(follow(client, JOB))
     return [(each["seq"], each["status"], each["progress"]) for each in frames]
 
 
@@ -45,7 +48,27 @@ def test_the_socket_tells_everything(api: FakeApi) -> None:
         (3, "running", 0.5),
         (4, "completed", 1),
     ]
-    assert len(api.requests) == 1
+    assert [path for _, path, *_ in api.requests] == [STREAM, PATH]
+
+
+def test_a_stream_tells_everything_where_there_is_one(api: FakeApi) -> None:
+    api.stream(STREAM, frame(1, "queued"), frame(2), frame(3, "completed", 1))
+    api.sockets.append([Deaf()])
+    assert [seq for seq, _, _ in followed(api)] == [1, 2, 3]
+    assert len(api.sockets) == 1
+
+
+def test_an_end_is_taken_whatever_its_version_and_its_name(api: FakeApi) -> None:
+    """A server that was restored from a backup begins earlier; a newer one knows more ends."""
+    shelved = {"ended_at": "2030-01-01T00:00:00Z"}
+    api.stream(STREAM, frame(9), frame(4, "completed", 1))
+    assert followed(api)[-1] == (4, "completed", 1)
+    del api.answers[STREAM]
+    api.answer(PATH, running(api, 9), *[api.job(status="completed", seq=4) | shelved] * 2)
+    assert followed(api)[-1] == (4, "completed", 0)
+    api.answers.clear()
+    api.stream(STREAM, frame(9), frame(10, "shelved") | shelved)
+    assert followed(api)[-1] == (10, "shelved", 0)
 
 
 def test_a_socket_that_serves_every_job_is_asked_for_this_one(api: FakeApi) -> None:
@@ -107,11 +130,12 @@ def test_a_server_may_be_away_for_a_while(api: FakeApi) -> None:
     assert followed(api)[-1] == (2, "completed", 1)
 
 
-def test_a_server_that_stays_away_ends_it(api: FakeApi) -> None:
+def test_a_server_that_stays_away_ends_it(api: FakeApi, quick: pytest.MonkeyPatch) -> None:
+    quick.setattr("comfyq.cli.client.PATIENT", Patience(give_up_s=0.05, pause_s=0.001))
     api.answer(PATH, api.job())
     api.answer(PATH, {"detail": "restarting"}, status=503)
     with pytest.raises(NotReached):
-        followed(api, Pace(pause_s=0.001, give_up_s=0.05))
+        followed(api)
 
 
 def test_a_job_that_is_not_there(api: FakeApi) -> None:

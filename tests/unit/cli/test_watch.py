@@ -6,7 +6,6 @@ from collections.abc import Iterator
 import pytest
 from typer.testing import CliRunner, Result
 
-from comfyq.cli import following_many
 from comfyq.cli.app import app
 from tests.fake_api import JOB, FakeApi, fake_api
 
@@ -15,8 +14,7 @@ NO_JOB = {"code": "job-not-found", "detail": "there is no job"}
 
 
 @pytest.fixture
-def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeApi]:
-    monkeypatch.setattr(following_many, "POLL_S", 0.001)
+def api() -> Iterator[FakeApi]:
     with fake_api() as running:
         yield running
 
@@ -58,6 +56,22 @@ def test_programs_are_told_whose_frame_each_is(api: FakeApi) -> None:
     told = [(each["job_id"], each["status"]) for each in frames]
     for job_id in (JOB, OTHER):
         assert [status for name, status in told if name == job_id] == ["running", "completed"]
+
+
+def test_programs_read_a_batchs_frames_as_a_jobs(api: FakeApi) -> None:
+    api.answer("/generate/batch-1", NO_JOB, status=404)
+    api.answer("/generate/batch/batch-1", *[batch(done=False)] * 3, batch(done=True, failed=1))
+    ended = watch(api, "batch-1", "--json")
+    frames = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert [(each["kind"], each["done"]) for each in frames] == [("batch", False), ("batch", True)]
+    assert (ended.exit_code, frames[-1]["counts"]["failed"]) == (1, 1)
+
+
+def test_an_end_that_is_not_known_is_no_success(api: FakeApi) -> None:
+    path = f"/generate/{JOB}"
+    api.answer(path, api.job(status="running", seq=2))
+    api.answer(path, api.job(seq=3) | {"status": "shelved", "ended_at": "2030-01-01T00:00:00Z"})
+    assert watch(api, JOB, "--json").exit_code == 1
 
 
 def test_one_that_failed_is_the_exit_code(api: FakeApi) -> None:

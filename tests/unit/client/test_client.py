@@ -4,6 +4,7 @@ import inspect
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
+from contextlib import ExitStack, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,11 +29,14 @@ from comfyq.client import (
     Patience,
     TimedOut,
     Unauthenticated,
+    calls,
 )
+from comfyq.client.drivers.blocking import Driver
 from comfyq.domain.caller import Scope
 from comfyq.domain.job import JobError
 from tests.access_lab import AccessLab
 from tests.api_lab import ApiLab, output
+from tests.fake_api import fake_api
 
 pytestmark = pytest.mark.anyio
 
@@ -231,3 +235,13 @@ def test_what_cannot_be_sent_is_refused_at_once_and_shows_no_key(url: str, key: 
         client.health()
     assert refused.value.is_hopeless
     assert "cret" not in str(refused.value)
+
+
+def test_any_number_of_streams_leaves_connections_for_what_else_is_asked() -> None:
+    """The pool of httpx2 has 100, where nobody says anything else."""
+    with fake_api() as api, ExitStack() as stack:
+        api.answer("/health", {"status": "healthy"})
+        driver = Driver(api.url, None, verify=True, http=None)
+        stack.callback(driver.close)
+        for _ in range(101):
+            stack.enter_context(closing(driver.opened(calls.health(), 0.5)))

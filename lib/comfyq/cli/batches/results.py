@@ -6,7 +6,6 @@ fetching goes on where it was.
 
 import csv
 import re
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,10 +16,8 @@ import typer
 from comfyq.cli.batches.requests_file import Row
 from comfyq.cli.client import ApiClient, Json
 from comfyq.cli.errors import CannotStart
-from comfyq.cli.following import has_ended
+from comfyq.client.flows.following import has_ended
 
-POLL_S = 0.5
-LONGEST_POLL_S = 3.0
 MAX_NAME_CHARS = 80
 MAX_NAME_BYTES = 120  # a file system has room for 255 beside a job's id, a number and a suffix
 NOT_IN_NAMES = re.compile(r"[^\w.-]+")
@@ -87,21 +84,13 @@ def _readable(value: object) -> str:
 def fetch_batch(
     client: ApiClient, batch_id: str, results: Sequence[RowResult], folder: Path
 ) -> Iterator[Json]:
-    """Fetch the files of a batch's jobs as they end; yield its summary after each look, the last
-    one once nothing of it goes on and everything is fetched."""
-    pause_s, ended = POLL_S, -1
-    while True:
-        summary = client.batch(batch_id)
-        now_ended = summary["size"] - summary["counts"]["queued"] - summary["counts"]["running"]
-        if now_ended != ended:
-            for item in client.batch(batch_id, items=True)["items"]:
-                _take(client, item, results[item["index"]], folder)
-            pause_s, ended = POLL_S, now_ended
-        yield summary
-        if summary["done"]:
-            return
-        time.sleep(pause_s)
-        pause_s = min(pause_s * 1.5, LONGEST_POLL_S)
+    """Fetch the files of a batch's jobs as they end, over restarts of the server; yield its summary
+    when it has changed, the last one once nothing of it goes on and everything is fetched."""
+    patient = client.patient
+    for frame, batch in patient.batch_frames(batch_id):
+        for item in () if batch is None else batch["items"]:
+            _take(patient, item, results[item["index"]], folder)
+        yield frame if batch is None else batch | {"items": None}
 
 
 def _take(client: ApiClient, item: Json, result: RowResult, folder: Path) -> None:

@@ -16,6 +16,7 @@ from comfyq.domain.submission.batch import MAX_REQUESTS
 
 MAX_BYTES = 4_000_000  # of a batch's requests, below the 6 MB that a server takes
 TRIES = 3  # where nobody answers; under one key, so that nothing is made twice
+LATER_TRIES = 120  # once a part was taken: a server that is started again is away for a while
 PAUSE_S = 0.5
 ASKED_TRIES = 20  # where the server cannot do it now, and says when it may
 LONGEST_WAIT_S = 3_600  # for room; a day that is used up ends the command
@@ -48,7 +49,8 @@ def send(client: ApiClient, rows: Sequence[Row], key: str) -> Iterator[SentBatch
     for number, part in enumerate(_parts(rows)):
         requests = [request for _, request in part]
         try:
-            batch = _submit(client, requests, f"{key}.{number}")
+            tries = LATER_TRIES if number else TRIES
+            batch = _submit(client, requests, f"{key}.{number}", tries)
         except Refused as refused:
             batch = _nothing_to_run(refused, len(part))
         yield SentBatch(part, batch)
@@ -68,20 +70,20 @@ def _parts(rows: Sequence[Row]) -> Iterator[Sequence[Row]]:
         yield part
 
 
-def _submit(client: ApiClient, requests: Sequence[Json], key: str) -> Json:
+def _submit(client: ApiClient, requests: Sequence[Json], key: str, tries: int) -> Json:
     """Send a batch, and again when the server says so: without an end while it only lacks room."""
     failures = 0
     while True:
         try:
             batch, replayed = client.submit_batch(requests, idempotency_key=key)
-            return client.batch(batch["batch_id"], items=True) if replayed else batch
+            return client.patient.batch(batch["batch_id"], items=True) if replayed else batch
         except Refused as refused:
             if refused.status != 429 or not 0 < (refused.retry_after_s or 0) <= LONGEST_WAIT_S:
                 raise
             _wait(refused)
         except NotReached as away:
             failures += 1
-            if failures >= (TRIES if away.retry_after_s is None else ASKED_TRIES):
+            if failures >= (tries if away.retry_after_s is None else ASKED_TRIES):
                 raise
             _wait(away)
 

@@ -1,13 +1,14 @@
 """``comfyq watch``: the progress of jobs and batches."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from typing import Annotated
 
 import typer
 
 from comfyq.cli.client import ApiClient, Json, client_at
 from comfyq.cli.completion import job_or_batch_ids
-from comfyq.cli.following_many import follow_all, follow_batch
+from comfyq.cli.following import follow_all, follow_batch
 from comfyq.cli.options import AsJson, Url
 from comfyq.cli.outcome import exit_as, follow_to_end
 from comfyq.cli.printing import print_batch, print_job, print_jobs, print_json
@@ -36,16 +37,18 @@ def watch(ctx: typer.Context, target_ids: Ids, url: Url = None, as_json: AsJson 
         return
     end = follow_to_end(client, shown["id"], as_json=as_json)
     if not as_json:
-        print_job(client.job(shown["id"]))
+        print_job(client.patient.job(shown["id"]))
     exit_as(end)
 
 
 def _watch_batch(client: ApiClient, batch: Json, *, as_json: bool) -> None:
-    with shown_batch(as_json=as_json) as show:
-        for now in follow_batch(client, batch["batch_id"]):
-            show(batch := now)
-    (print_json if as_json else print_batch)(batch)
-    exit_as(batch)
+    with nullcontext(print_json) if as_json else shown_batch(as_json=False) as show:
+        for frame in follow_batch(client, batch["batch_id"]):
+            show(frame)
+    ended = client.patient.batch(batch["batch_id"])
+    if not as_json:
+        print_batch(ended)
+    exit_as(ended)
 
 
 def _watch_all(client: ApiClient, found: Sequence[tuple[Json, bool]], *, as_json: bool) -> None:
@@ -54,8 +57,8 @@ def _watch_all(client: ApiClient, found: Sequence[tuple[Json, bool]], *, as_json
     with shown_together(as_json=as_json) as show:
         for frame in follow_all(client, jobs, batches):
             show(frame)
-    ended = [client.job(job_id) for job_id in jobs]
-    done = [client.batch(batch_id) for batch_id in batches]
+    ended = [client.patient.job(job_id) for job_id in jobs]
+    done = [client.patient.batch(batch_id) for batch_id in batches]
     if not as_json and ended:
         print_jobs({"jobs": ended, "next_cursor": None})
     if not as_json:

@@ -19,6 +19,7 @@ CONNECT_S = 5.0
 WRITE_S = 60.0
 CHUNK_BYTES = 256 * 1024
 MAX_REDIRECTS = 3
+IDLE_CONNECTIONS = 20  # kept for the next request
 
 Key = str | Callable[[], str | None] | None
 """What a server knows the client by, or what returns it before each request."""
@@ -41,6 +42,11 @@ class Server:
             "follow_redirects": True,
             "max_redirects": MAX_REDIRECTS,
             "trust_env": not self._is_here,
+            # A stream holds one: with a limit, many that are followed at once would leave none for
+            # what else has to be asked.
+            "limits": httpx2.Limits(
+                max_connections=None, max_keepalive_connections=IDLE_CONNECTIONS
+            ),
         }
 
     @property

@@ -6,10 +6,11 @@ Events are pushed where the server serves them; where it does not, it is asked a
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Protocol
 
 from comfyq.client import calls
-from comfyq.client.effects import Emit, Flow, each_emitted
+from comfyq.client.effects import Emit, Flow, each_emitted, work
 from comfyq.client.errors import ApiError, NotReached
 from comfyq.client.messages import Json, Request, json_of
 from comfyq.client.sender import NO_PLACE, Deadline, Patience, Sender, next_of_stream, object_of
@@ -114,13 +115,30 @@ def batch_target(batch_id: str) -> Target:
     )
 
 
-def frames(sender: Sender, target: Target, deadline: Deadline) -> Flow[None]:
+class Frames(Protocol):
+    """Another source of frames than a server's streams. Opening and reading it may block, and
+    raise NotReached."""
+
+    def next(self) -> Json | None:
+        """Return the next frame; None: for a while there was none."""
+        ...
+
+    def close(self) -> None: ...
+
+
+Elsewhere = Callable[[Json], Frames]
+"""The state of a target -> the source of its frames where the server has no stream for it."""
+
+
+def frames(
+    sender: Sender, target: Target, deadline: Deadline, *, elsewhere: Elsewhere | None = None
+) -> Flow[None]:
     """Emit each frame that is newer than the one before; the last one tells the end.
 
     A stream that breaks is opened again where it broke, until the server has not answered for as
     long as the patience says.
     """
-    yield from _Following(sender, target, deadline).run()
+    yield from _Following(sender, target, deadline, elsewhere).run()
 
 
 def job_frames(sender: Sender, job_id: str, *, previews: bool, deadline: Deadline) -> Flow[None]:
@@ -137,10 +155,13 @@ def job_frames(sender: Sender, job_id: str, *, previews: bool, deadline: Deadlin
 
 
 class _Following:
-    def __init__(self, sender: Sender, target: Target, deadline: Deadline) -> None:
+    def __init__(
+        self, sender: Sender, target: Target, deadline: Deadline, elsewhere: Elsewhere | None
+    ) -> None:
         self._sender = sender
         self._target = target
         self._deadline = deadline
+        self._elsewhere = elsewhere
         self._newest: tuple[float, ...] = (-1.0,)
         self._waits: tuple[Any, ...] = ()  # of a queued job: why, and its place
         self._seen = 0
@@ -154,7 +175,9 @@ class _Following:
             if is_pushed:
                 is_pushed = yield from self._pushed()
             if not self._ended:
-                yield from self._asked()
+                state = yield from self._asked()
+                if not (self._ended or is_pushed or self._elsewhere is None):
+                    yield from self._told(partial(self._elsewhere, state))
             if self._ended:
                 return
             self._deadline.check(f"{self._target.name} has not ended")
@@ -182,9 +205,28 @@ class _Following:
             self._deadline.check(f"{self._target.name} has not ended")
         return True
 
-    def _asked(self) -> Flow[None]:
+    def _asked(self) -> Flow[Json]:
         state = yield from self._sender.json(self._target.ask, self._deadline)
         yield from self._news(self._target.frame_of(state))
+        return state
+
+    def _told(self, opened: Callable[[], Frames]) -> Flow[None]:
+        """Emit what another source tells, until the end or the source's; ask while it is silent."""
+        try:
+            source = yield from work(opened)
+        except NotReached:
+            return
+        try:
+            while not self._ended:
+                try:
+                    frame = yield from work(source.next)
+                except NotReached:  # it broke
+                    return
+                yield from self._asked() if frame is None else self._news(frame)
+                if not self._ended:
+                    self._deadline.check(f"{self._target.name} has not ended")
+        finally:
+            source.close()
 
     def _news(self, frame: Json) -> Flow[None]:
         """Emit a frame, unless it is older than the newest one, or says the same."""

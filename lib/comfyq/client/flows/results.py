@@ -11,32 +11,34 @@ GOING_ON = ("queued", "running")
 
 def batch_results(sender: Sender, batch_id: str, deadline: Deadline) -> Flow[None]:
     """Emit each item of a batch once: when its job has ended, or at once if there is none."""
-    results = _Results(sender, batch_id, deadline)
-    following = frames(sender, batch_target(batch_id), deadline)
-    yield from each_emitted(following, results.take)
+    emitted: set[int] = set()
+
+    def take(told: tuple[Json, Json | None]) -> Flow[None]:
+        _, batch = told
+        for item in () if batch is None else batch["items"]:
+            if item["index"] not in emitted and _is_settled(item):
+                emitted.add(item["index"])
+                yield Emit(item)
+
+    yield from each_emitted(batch_frames(sender, batch_id, deadline), take)
 
 
-class _Results:
-    def __init__(self, sender: Sender, batch_id: str, deadline: Deadline) -> None:
-        self._sender = sender
-        self._batch_id = batch_id
-        self._deadline = deadline
-        self._emitted: set[int] = set()
-        self._going_on = -1  # jobs, when the items were looked at last
+def batch_frames(sender: Sender, batch_id: str, deadline: Deadline) -> Flow[None]:
+    """Emit each frame of a batch, and beside it the batch with its items if any of them can have
+    ended since the frame before."""
+    looked_at = -1  # jobs that went on when the items were looked at last
 
-    def take(self, frame: Json) -> Flow[None]:
-        """Look at the items if any of them can have ended since."""
+    def with_batch(frame: Json) -> Flow[None]:
+        nonlocal looked_at
         counts = frame.get("counts") or {}
         going_on = sum(counts.get(status, 0) for status in GOING_ON)
-        if going_on == self._going_on and not frame.get("done"):
-            return
-        self._going_on = going_on
-        request = calls.batch(self._batch_id, items=True)
-        batch = yield from self._sender.json(request, self._deadline)
-        for item in batch["items"]:
-            if item["index"] not in self._emitted and _is_settled(item):
-                self._emitted.add(item["index"])
-                yield Emit(item)
+        batch: Json | None = None
+        if going_on != looked_at or frame.get("done"):
+            looked_at = going_on
+            batch = yield from sender.json(calls.batch(batch_id, items=True), deadline)
+        yield Emit((frame, batch))
+
+    yield from each_emitted(frames(sender, batch_target(batch_id), deadline), with_batch)
 
 
 def _is_settled(item: Json) -> bool:
