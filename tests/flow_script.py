@@ -23,7 +23,7 @@ from comfyq.client.messages import Answer, Request
 from comfyq.client.sender import Patience, Sender
 
 ValueT = TypeVar("ValueT")
-Scripted = Answer | NotReached | tuple[Answer, Sequence[str | NotReached]]
+Scripted = Answer | NotReached | tuple[Answer, Sequence[str | bytes | NotReached]]
 
 
 def answered(status: int = 200, body: Any = None, **headers: str) -> Answer:

@@ -21,7 +21,7 @@ from tests.fake_api import fake_api
 
 URL = "http://server"
 PICTURE = b"some picture"
-AT_ONCE = Patience(give_up_s=0)
+AT_ONCE = Patience(give_up_s=0, pause_s=0.001)
 
 
 def job(*outputs: dict[str, Any], **fields: Any) -> dict[str, Any]:

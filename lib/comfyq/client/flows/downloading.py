@@ -19,7 +19,7 @@ from comfyq.client.errors import BadValue, BrokenDownload, Forbidden, NotReached
 from comfyq.client.messages import Answer, Json
 from comfyq.client.sender import Deadline, Sender, next_of_stream
 
-FRUITLESS = 3  # tries in a row that bring nothing new
+FRUITLESS = 3  # tries in a row that bring nothing new, at least, before it is given up
 PARTIAL = 206
 JOB_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 SUFFIX = re.compile(r"\.[A-Za-z0-9]{1,16}")
@@ -162,7 +162,10 @@ class _Download:
         return self._part.open("wb")
 
     def _filled(self, written: BinaryIO) -> Flow[None]:
-        fruitless = 0
+        """Fetch until all of it is there, or nothing new has come for as long as the patience says:
+        a server that is started again takes connections, and drops them, for a while."""
+        patience, clock = self._sender.patience, self._sender.clock
+        fruitless, pauses, came_at = 0, patience.pauses(), clock()
         while True:
             answer = yield from self._opened()
             before = self._size
@@ -172,10 +175,14 @@ class _Download:
             except NotReached as cut:
                 if self._size >= self._output["size"]:
                     return
-                fruitless = 0 if self._size > before else fruitless + 1
-                if fruitless == FRUITLESS:
+                if self._size > before:
+                    fruitless, pauses, came_at = 0, patience.pauses(), clock()
+                else:
+                    fruitless += 1
+                if fruitless >= FRUITLESS and clock() - came_at >= patience.give_up_s:
                     raise BrokenDownload(f"the download broke off: {cut}") from cut
                 self._deadline.check(f"{self._output['filename']} has not arrived")
+                yield from self._deadline.paused(next(pauses))
 
     def _opened(self) -> Flow[Answer]:
         request = calls.link(self._output["url"], offset=self._size)
