@@ -136,10 +136,14 @@ async def client_of(
     api: Api, *, era: str = "auto", every_s: float = 0, **how: Any
 ) -> AsyncIterator[Client]:
     """Yield an MCP client of a server over ``api``, in this process."""
-    limits = how.pop("limits", CallLimits())
-    server = McpServer(api, lambda: api, limits)
+    server = server_of(api, how.pop("limits", None))
     async with (
         server.following_workflows(every_s=every_s),
         Client(server.server, mode=era, **how) as client,
     ):
         yield client
+
+
+def server_of(api: Api, limits: CallLimits | None = None, *, shown: Api | None = None) -> McpServer:
+    """Return an MCP server over ``api``; clients use ``shown``, if there is one."""
+    return McpServer(api, lambda: shown or api, limits or CallLimits())

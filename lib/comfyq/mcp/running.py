@@ -6,21 +6,22 @@ from dataclasses import dataclass
 
 import anyio
 
+from comfyq.client.flows.following import has_ended
 from comfyq.mcp.api import Api, ApiError, Json
 from comfyq.mcp.progress import ProgressReports
 
-ENDS = ("completed", "failed", "canceled")
 CANCEL_S = 5.0  # for the server to be told
 SUBMIT_S = 60.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Running:
     """Runs jobs for calls that last ``wait_s`` at most."""
 
     api: Api
     reports: ProgressReports
     wait_s: float
+    canceled_job: str | None = None  # because its call was
 
     async def run(self, workflow: str, values: Json) -> Json:
         """Submit a job and return it as it has ended, or as it is after ``wait_s``.
@@ -37,6 +38,7 @@ class Running:
         except asyncio.CancelledError:
             with anyio.move_on_after(CANCEL_S, shield=True), suppress(ApiError):
                 await self.api.cancel(job["id"])
+                self.canceled_job = job["id"]
             raise
 
     async def ended(self, job_id: str) -> Json:
@@ -45,6 +47,6 @@ class Running:
             async with aclosing(self.api.follow(job_id)) as states:
                 async for state in states:
                     await self.reports.tell(state)
-                    if state["status"] in ENDS:
+                    if has_ended(state):
                         return state
         return await self.api.job(job_id)

@@ -32,6 +32,7 @@ INSTRUCTIONS = (
     "and `job_status` gives fresh ones."
 )
 SESSIONS = 1_000  # of clients before 2026 that are told of new tools; later ones subscribe
+TELL_S = 5.0  # for a session to take it
 
 Context = ServerRequestContext[Any, Any]
 
@@ -64,7 +65,9 @@ class McpServer:
         self._listening = ListenHandler(self._bus)
         self._calls: set[anyio.CancelScope] = set()  # that are under way
         self._sessions: OrderedDict[str, ServerSession] = OrderedDict()
-        self._told: Mapping[str, Json] | None = None  # the workflows that a client knows
+        # What clients know: who looks first sees it, and whoever came later was told.
+        self._announced: Mapping[str, Json] | None = None
+        self._is_asked = False  # for tools, by anybody
         self.server = ToolServer(
             "comfyq",
             version=__version__,
@@ -96,14 +99,16 @@ class McpServer:
         self, context: Context, _: types.PaginatedRequestParams | None
     ) -> types.ListToolsResult:
         self._remember(context)
+        self._is_asked = True
+        views: Mapping[str, Json] = {}
         try:
-            self._told = await workflow_views(self._api_of())
+            views = await workflow_views(self._api_of())
         except Away:
-            self._told = {}
+            self._announced = {}  # this client is to be told once there are any
         except ApiError as error:
             raise MCPError(types.INTERNAL_ERROR, str(error)) from error
-        own = [tool.described() for tool in JOB_TOOLS.values()]
-        return types.ListToolsResult(tools=[*workflow_tools(self._told), *own])
+        own = [tool.described(self._limits) for tool in JOB_TOOLS.values()]
+        return types.ListToolsResult(tools=[*workflow_tools(views), *own])
 
     async def _call_tool(
         self, context: Context, params: types.CallToolRequestParams
@@ -116,7 +121,10 @@ class McpServer:
                 return await calls.call(params.name, params.arguments or {})
             finally:
                 self._calls.discard(scope)
-        return refused(ApiError("this MCP server ends: the job was canceled"))
+        job = calls.canceled_job
+        again = "ask again when it is back; `list_jobs` shows what goes on"
+        told = f"job {job} was canceled" if job else again
+        return refused(ApiError(f"this MCP server ends: {told}"))
 
     def _remember(self, context: Context) -> None:
         """Keep the newest session object of each connection, to notify it."""
@@ -128,20 +136,33 @@ class McpServer:
             self._sessions.popitem(last=False)
 
     async def _follow_for_ever(self, every_s: float) -> None:
+        """Look for changes of what was announced: of what this loop saw last, not a client, since
+        each of them has looked at another time, and may see other workflows."""
         while True:
+            if self._is_asked or self._announced is None:
+                await self._look()
             await asyncio.sleep(every_s)
-            if self._told is None:  # nobody has asked for tools
-                continue
-            try:
-                views = await workflow_views(self._own)
-            except ApiError:
-                continue
-            if views != self._told:
-                self._told = views
-                await self._tell()
+
+    async def _look(self) -> None:
+        try:
+            views = await workflow_views(self._own)
+        except ApiError:
+            self._announced = self._announced or {}
+            return
+        before, self._announced = self._announced, views
+        if before is not None and views != before:
+            await self._tell()
 
     async def _tell(self) -> None:
         """Tell every client that the tools have changed. Nothing is raised for one that is gone."""
         await self._bus.publish(ToolsListChanged())
-        for session in list(self._sessions.values()):
+        async with asyncio.TaskGroup() as telling:
+            for name, session in self._sessions.items():
+                telling.create_task(self._tell_one(name, session))
+
+    async def _tell_one(self, name: str, session: ServerSession) -> None:
+        """Tell a session; one that does not read is told no more until it asks again."""
+        with anyio.move_on_after(TELL_S) as telling:
             await session.send_tool_list_changed()
+        if telling.cancelled_caught and self._sessions.get(name) is session:
+            del self._sessions[name]

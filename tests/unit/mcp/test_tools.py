@@ -6,12 +6,24 @@ from typing import Any
 
 import anyio
 import pytest
-from mcp import types
+from mcp import Client, types
 from mcp.shared.exceptions import MCPError
 
+from comfyq.mcp import server as mcp_server
 from comfyq.mcp.api import ApiError, Away, Json
 from comfyq.mcp.limits import CallLimits
-from tests.mcp_lab import ERAS, JOB, PICTURE, SCHEMA, MemoryApi, client_of, job, output, view
+from tests.mcp_lab import (
+    ERAS,
+    JOB,
+    PICTURE,
+    SCHEMA,
+    MemoryApi,
+    client_of,
+    job,
+    output,
+    server_of,
+    view,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -179,6 +191,12 @@ async def test_status_waits_for_the_end_if_it_is_asked_to() -> None:
     assert isinstance(result.content[1], types.ImageContent)
 
 
+async def test_how_long_status_may_wait_is_told_as_it_is() -> None:
+    async with client_of(MemoryApi(), limits=CallLimits(wait_s=20.5)) as client:
+        tools = {tool.name: tool for tool in (await client.list_tools()).tools}
+    assert tools["job_status"].input_schema["properties"]["wait_s"]["maximum"] == 20
+
+
 async def test_status_waits_no_longer_than_a_call_lasts() -> None:
     api = MemoryApi(states=[job(status="running")], stays_open=True)
     async with client_of(api, limits=CallLimits(wait_s=0.01)) as client:
@@ -290,6 +308,79 @@ async def test_a_client_of_before_2026_is_told_of_them_too() -> None:
         await client.list_tools()
         api.views[0] = view(parameters={**SCHEMA, "required": []})
         await asyncio.wait_for(changed.wait(), 10)
+
+
+async def test_what_one_client_has_read_is_told_to_the_others() -> None:
+    own, shown = MemoryApi(), MemoryApi()
+    server = server_of(own, shown=shown)
+    async with (
+        server.following_workflows(every_s=0.01),
+        Client(server.server) as early,
+        Client(server.server) as late,
+        early.listen(tools_list_changed=True) as changes,
+    ):
+        await early.list_tools()
+        shown.views.append(view("flux"))
+        assert "flux" in {tool.name for tool in (await late.list_tools()).tools}
+        own.views.append(view("flux"))  # the server looks by itself after that
+        await asyncio.wait_for(anext(aiter(changes)), 10)
+
+
+async def test_who_asked_while_the_api_was_away_is_told_when_it_is_back() -> None:
+    own, shown = MemoryApi(), MemoryApi(refusal=Away("it is started again"))
+    server = server_of(own, shown=shown)
+    async with (
+        server.following_workflows(every_s=0.01),
+        Client(server.server) as client,
+        client.listen(tools_list_changed=True) as changes,
+    ):
+        assert {tool.name for tool in (await client.list_tools()).tools} == OWN
+        await asyncio.wait_for(anext(aiter(changes)), 10)
+
+
+async def test_a_client_that_does_not_read_keeps_nothing_from_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mcp_server, "TELL_S", 0.05)
+
+    async def sleep(message: object) -> None:
+        await asyncio.Event().wait()
+
+    api = MemoryApi()
+    server = server_of(api)
+    async with (
+        server.following_workflows(every_s=0.01),
+        Client(server.server, mode="legacy", message_handler=sleep) as asleep,
+        Client(server.server) as client,
+        client.listen(tools_list_changed=True) as changes,
+    ):
+        await client.list_tools()
+        await asleep.list_tools()
+        news = aiter(changes)
+        for number in range(5):
+            api.views.append(view(f"new-{number}"))
+            await asyncio.wait_for(anext(news), 10)
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "told_of_job"),
+    [
+        ("sd15", {"prompt": "a fox"}, f"job {JOB} was canceled"),
+        ("job_status", {"job_id": JOB, "wait_s": 30}, "ask again"),
+    ],
+)
+async def test_its_own_end_says_which_job_it_canceled(
+    tool: str, arguments: dict[str, Any], told_of_job: str
+) -> None:
+    api = MemoryApi(states=[job(status="running")], stays_open=True)
+    server = server_of(api)
+    async with Client(server.server) as client:
+        call = asyncio.create_task(client.call_tool(tool, arguments))
+        await api.followed.wait()
+        server.end()
+        result = await call
+    assert told_of_job in told(result)
+    assert api.canceled.is_set() == (tool == "sd15")
 
 
 async def test_nobody_is_told_while_nothing_changes() -> None:

@@ -36,6 +36,7 @@ class ToolCalls:
         self._api = api
         self._reports = reports
         self._limits = limits
+        self.canceled_job: str | None = None  # because the call was
 
     async def call(self, tool: str, values: Mapping[str, Any]) -> types.CallToolResult:
         """Do what a tool does; what is refused is a result as well, for the model to read."""
@@ -65,7 +66,11 @@ class ToolCalls:
                 raise AssertionError(f"{type(asked)} is of no tool")
 
     async def _run(self, workflow: str, values: Mapping[str, Any]) -> types.CallToolResult:
-        job = await self._running(self._limits.wait_s).run(workflow, values)
+        running = self._running(self._limits.wait_s)
+        try:
+            job = await running.run(workflow, values)
+        finally:
+            self.canceled_job = running.canceled_job
         return await self._result(job, is_error=job["status"] in ("failed", "canceled"))
 
     async def _list_workflows(self) -> types.CallToolResult:

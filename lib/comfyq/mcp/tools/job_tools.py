@@ -8,9 +8,10 @@ from mcp import types
 from pydantic import BaseModel, ConfigDict, Field
 
 from comfyq.mcp.content import JOB_SCHEMA
+from comfyq.mcp.limits import CallLimits
 
 MAX_LISTED = 50
-LONGEST_WAIT_S = 600
+LONGEST_WAIT_S = 600  # that is not refused; a call lasts no longer than its limit
 DRAW = -1  # the seed that draws one
 
 JobId = Annotated[str, Field(min_length=1, description="The job's id.")]
@@ -70,13 +71,16 @@ class JobTool:
     repeats: bool = True  # doing it again changes nothing more
     gives: dict[str, Any] | None = None  # schema of its result
 
-    def described(self) -> types.Tool:
+    def described(self, limits: CallLimits) -> types.Tool:
         """Return the tool as clients are told of it."""
+        schema = self.takes.model_json_schema()
+        if waits := schema["properties"].get("wait_s"):
+            waits["maximum"] = min(LONGEST_WAIT_S, int(limits.wait_s))
         return types.Tool(
             name=self.name,
             title=self.title,
             description=self.takes.__doc__,
-            input_schema=self.takes.model_json_schema(),
+            input_schema=schema,
             output_schema=self.gives,
             annotations=types.ToolAnnotations(
                 read_only_hint=self.reads, destructive_hint=False, idempotent_hint=self.repeats
