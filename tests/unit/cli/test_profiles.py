@@ -233,7 +233,16 @@ FIRST, SECOND = 0, 1
         (("--profile", "second", "--url", "first"), (), {}, FIRST, None),
         (("--profile", "second"), ("--url", "first"), {}, FIRST, None),
         (("--profile", "second"), ("--url", "first"), {"COMFYQ_API_KEY": "word"}, FIRST, "word"),
-        (("--profile", "keyless"), (), {"COMFYQ_API_KEY": "word"}, SECOND, "word"),
+        # the variable may be of another server
+        (("--profile", "keyless"), (), {"COMFYQ_API_KEY": "word"}, SECOND, None),
+        (
+            ("--profile", "keyless"),
+            (),
+            {"COMFYQ_URL": "first", "COMFYQ_API_KEY": "word"},
+            SECOND,
+            None,
+        ),
+        (("--profile", "keyless", "--api-key", "own"), (), {}, SECOND, "own"),
         (("--profile", "keyless"), (), {}, SECOND, None),
     ],
 )

@@ -65,10 +65,19 @@ class Servers:
         Raises CannotStart: a profile that is needed is not there, or its file is unsafe.
         """
         url = own_url or self._url
-        own = self._profile if self._may_show(url) else None
-        if self.api_key.value and (self.api_key.by_option or not self.profile.by_option or not own):
-            return Server(url, lambda: self.api_key.value)
-        return Server(url, nothing if own is None else _credential_of(own))
+        return Server(url, self._credential_for(url))
+
+    def _credential_for(self, url: str) -> Credential:
+        """Return what a server is shown. The variable is of no use for the server of a profile that
+        an option names: it was set for another one, who alone shall see it."""
+        if self.api_key.value and self.api_key.by_option:
+            return lambda: self.api_key.value
+        if self.profile.by_option and (named := self._profile_of(url)):
+            return _credential_of(named)
+        if self.api_key.value:  # the file need not even be read
+            return lambda: self.api_key.value
+        used = self._profile_of(url)
+        return nothing if used is None else _credential_of(used)
 
     @cached_property
     def _url(self) -> str:
@@ -76,13 +85,10 @@ class Servers:
             return self.url.value
         return DEFAULT_URL if self._profile is None else self._profile.url
 
-    def _may_show(self, url: str) -> bool:
-        """Tell if a profile's credential may be needed, and is for this server."""
-        if self.api_key.value and not self.profile.by_option:
-            return False  # the file need not even be read
+    def _profile_of(self, url: str) -> "Profile | None":
+        """Return the profile if it is of this server."""
         profile = self._profile
-        has_any = profile is not None and (profile.api_key or profile.token_command)
-        return bool(has_any and profile and _is_same(url, profile.url))
+        return profile if profile is not None and _is_same(url, profile.url) else None
 
     @cached_property
     def _profile(self) -> "Profile | None":
