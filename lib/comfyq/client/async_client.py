@@ -183,7 +183,7 @@ class AsyncClient:
         return Workflow.read(await self.call(calls.workflow(name)))
 
     async def workers(self) -> Sequence[Worker]:
-        """Return the workers, for administrators."""
+        """Return the workers, for operators."""
         told = await self.call(calls.workers())
         return [Worker.read(each) for each in told["workers"]]
 
@@ -218,7 +218,7 @@ class AsyncClient:
         return ApiKey.read(await self.call(calls.revoke_key(key_id)))
 
     async def call(self, request: Request, *, timeout_s: float | None = None) -> Json:
-        """Return the JSON that a call of the API answers; ``comfyq.client.calls`` has them all."""
+        """Return the JSON that a call of the API answers; ``comfyq.client.calls`` has most."""
         return await self._driver.run(self._sender.json(request, self._sender.deadline(timeout_s)))
 
     def _job(self, told: Mapping[str, Any]) -> AsyncJob:

@@ -212,7 +212,7 @@ class Client:
         return Workflow.read(self.call(calls.workflow(name)))
 
     def workers(self) -> Sequence[Worker]:
-        """Return the workers, for administrators."""
+        """Return the workers, for operators."""
         return [Worker.read(each) for each in self.call(calls.workers())["workers"]]
 
     def health(self) -> Health:
@@ -249,7 +249,7 @@ class Client:
         return ApiKey.read(self.call(calls.revoke_key(key_id)))
 
     def call(self, request: Request, *, timeout_s: float | None = None) -> Json:
-        """Return the JSON that a call of the API answers; ``comfyq.client.calls`` has them all."""
+        """Return the JSON that a call of the API answers; ``comfyq.client.calls`` has most."""
         return self._driver.run(self._sender.json(request, self._sender.deadline(timeout_s)))
 
     def _job(self, told: Mapping[str, Any]) -> Job:

@@ -21,6 +21,18 @@ def run(data_dir: Path, *arguments: str) -> Result:
     return CliRunner().invoke(app, arguments, env=environment)
 
 
+def test_tenants_with_limits_are_listed_for_programs(data_dir: Path) -> None:
+    listed = ("tenants", "list", "--json")
+    assert json.loads(run(data_dir, *listed).stdout) == {"tenants": []}
+    for tenant in ("team-a", "team-b"):
+        run(data_dir, "tenants", "limit", tenant, "--jobs-per-day", "5")
+    tenants = json.loads(run(data_dir, *listed).stdout)["tenants"]
+    assert [(each["tenant"], each["limits"]["jobs_per_day"]) for each in tenants] == [
+        ("team-a", 5),
+        ("team-b", 5),
+    ]
+
+
 def test_the_retention_of_a_tenant(data_dir: Path) -> None:
     assert "kept for 30d" in run(data_dir, "tenants", "show", "team-a").stdout
     kept = json.loads(run(data_dir, "tenants", "retention", "team-a", "90d", "--json").stdout)

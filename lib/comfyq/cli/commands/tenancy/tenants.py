@@ -87,15 +87,22 @@ def listing(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List tenants that have limits of their own."""
     tenants = on_table(data_dir, opened_access, lambda services: services.tenant_records.all())
     own = [tenant for tenant in tenants if tenant.limits != Limits()]
+    if as_json:
+        print_json({"tenants": [_limits(tenant) for tenant in own]})
+        return
     for tenant in own:
-        _print_limits(tenant, as_json=as_json)
-    if not own and not as_json:
+        _print_limits(tenant, as_json=False)
+    if not own:
         typer.echo("no tenant has limits of its own; `comfyq tenants limit` sets them", err=True)
+
+
+def _limits(tenant: Tenant) -> Json:
+    return {"tenant": tenant.id, "limits": asdict(tenant.limits)}
 
 
 def _print_limits(tenant: Tenant, *, as_json: bool) -> None:
     if as_json:
-        print_json({"tenant": tenant.id, "limits": asdict(tenant.limits)})
+        print_json(_limits(tenant))
         return
     said = [
         f"{name.replace('_', ' ')} {number}"
