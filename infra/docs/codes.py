@@ -4,9 +4,12 @@ import ast
 from collections.abc import Iterator, Mapping
 from functools import cache
 from http import HTTPStatus
+from importlib import import_module
 from pathlib import Path
+from pkgutil import walk_packages
 
 import comfyq
+from comfyq import domain
 from comfyq.domain.errors import DomainError
 from comfyq.edges.api import problems
 
@@ -16,6 +19,8 @@ DOMAIN = "comfyq.domain."
 
 def problem_codes() -> Mapping[str, HTTPStatus]:
     """The codes of problem documents, with the status of each."""
+    for each_module in walk_packages(domain.__path__, DOMAIN):
+        import_module(each_module.name)  # an error that nobody has imported is not in the tree
     codes = {each.code: problems.status_of(each) for each in _tree(DomainError) if _has_code(each)}
     codes |= {code: HTTPStatus(status) for status, code in problems.CODES.items()}
     module = _parsed(Path(problems.__file__))

@@ -22,14 +22,16 @@ from tests.processes import ROOT, Process, Processes, clean_env
 __all__ = ["neighbour"]
 
 WAIT_S = 60.0
+SIZE = {"width": 64, "height": 64}
 SMALL = {"workflow": "sd15-img2img", "prompt": "a fox", "steps": 2}
 
 
 def planted() -> dict[str, str]:
     """Return secrets by name, new ones each time, so that nothing can have them by chance."""
-    names = ("key", "wrong_key", "query", "user", "word", "ticket")
-    settings = ("LINK_SECRET", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "MINIO_SECRET_KEY")
-    drawn = {name: secrets.token_hex(32) for name in (*names, *settings)}
+    names = ("key", "wrong_key", "query", "user", "word", "ticket", "partner")
+    ours = ("LINK_SECRET", "PARTNER_SECRET")
+    others = ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "MINIO_SECRET_KEY")
+    drawn = {name: secrets.token_hex(32) for name in (*names, *ours, *others)}
     return drawn | {"AWS_ACCESS_KEY_ID": "AKIA" + secrets.token_hex(8).upper()}
 
 
@@ -95,6 +97,7 @@ def test_no_secret_is_told_logged_or_stored(
     env = {name: hidden[name] for name in hidden if name.startswith(("AWS_", "MINIO_"))}
     env |= {
         "COMFYQ_LINK_SECRET": hidden["LINK_SECRET"],
+        "COMFYQ_PARTNER_SECRET": hidden["PARTNER_SECRET"],
         "COMFYQ_INPUT_ALLOW": "127.0.0.0/8",
         "COMFYQ_DATA_DIR": str(data_dir),
         "COMFYQ_OUTPUTS_DIR": str(tmp_path / "outputs"),
@@ -149,6 +152,7 @@ def work(run: Run, hidden: Mapping[str, str], picture: str) -> str:
     if status == 202:  # nothing was known of the worker's ComfyUI yet, which refuses it itself
         assert run.ended(lost["id"])["status"] == "failed"
         run.ask("GET", f"/generate/{lost['id']}/story")
+    call_partner(run, hidden["partner"])
     wrong = f"{run.key.rsplit('_', 1)[0]}_{hidden['wrong_key']}"
     assert run.ask("GET", "/generate", key=wrong)[0] == 401
     assert run.ask("GET", f"/generate?api_key={hidden['wrong_key']}")[0] == 422
@@ -156,6 +160,23 @@ def work(run: Run, hidden: Mapping[str, str], picture: str) -> str:
     for path in ("/generate", "/generate/batch", "/dead", "/workers", "/keys", "/health"):
         assert run.ask("GET", path)[0] == 200
     return str(issued["ticket"])
+
+
+def call_partner(run: Run, key: str) -> None:
+    """Send a job with a key of partner nodes, which its worker has to open, and a bad one."""
+    graph = {
+        "3": {"class_type": "EmptyImage", "inputs": {**SIZE, "batch_size": 1, "color": 0}},
+        "9": {"class_type": "SaveImage", "inputs": {"images": ["3", 0], "filename_prefix": "a"}},
+    }
+    sent = {"workflow": graph, "extra_data": {"api_key_comfy_org": key}}
+    status, job = run.ask("POST", "/api/v2/jobs", json=sent)
+    assert status == 201, job
+    ended = run.ended(job["id"])
+    assert ended["status"] == "completed", (ended["error_code"], ended["error"])
+    for path in (f"/api/v2/jobs/{job['id']}/workflow", f"/generate/{job['id']}/story"):
+        assert run.ask("GET", path)[0] == 200
+    for wrong in ({"api_key_comfy_org": [key]}, {"api_key_comfy_org": f" {key}"}):
+        assert run.ask("POST", "/api/v2/jobs", json={**sent, "extra_data": wrong})[0] == 422
 
 
 def leaks(run: Run, hidden: Mapping[str, str], folder: Path) -> list[str]:

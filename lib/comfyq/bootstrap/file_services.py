@@ -10,8 +10,10 @@ from comfyq.bootstrap.tenancy.limits import LimitServices
 from comfyq.config import Settings
 from comfyq.domain.files.asset import AssetId
 from comfyq.domain.files.upload import UploadId
+from comfyq.records.access.partner_keys import PartnerKeyRecords
 from comfyq.records.files.uploads import UploadRecords
 from comfyq.records.secrets import SecretRecords
+from comfyq.services.access.partner_keys import PartnerKeys
 from comfyq.services.files.downloads import Downloads
 from comfyq.services.files.presigned_uploads import PresignedUploads
 from comfyq.services.files.signed_links import SignedLinks
@@ -47,6 +49,15 @@ class FileServices(LimitServices):
             clock=self.ports.clock,
             links=self.links,
             new_id=lambda: UploadId(str(uuid4())),
+        )
+
+    @cached_property
+    def partner_keys(self) -> PartnerKeys:
+        secret = self.settings.api.partner_secret
+        return PartnerKeys(
+            records=PartnerKeyRecords(self.ports.table),
+            secret=b"" if secret is None else secret.get_secret_value().encode(),
+            draw=secrets.token_hex,
         )
 
     @cached_property

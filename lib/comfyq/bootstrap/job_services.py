@@ -130,6 +130,7 @@ class JobServices(FileServices):
             clock=self.ports.clock,
             unsuited_timeout_s=self.settings.limits.unsuited_timeout_s,
             webhooks=self.webhook_choice,
+            partner_keys=self.partner_keys,
         )
 
     @cached_property

@@ -126,6 +126,7 @@ class JobServices:
             preparer=self.preparer,
             reporting=reporting_of(self.services, self.run_times),
             previews=previews_of(self.services, self.ports),
+            partner_keys=self.services.partner_keys,
         )
 
     @cached_property

@@ -17,8 +17,8 @@ def _long_enough(secret: SecretStr | None) -> SecretStr | None:
     size = SECRET_BYTES if secret is None else len(secret.get_secret_value().encode())
     if size < SECRET_BYTES:
         raise ValueError(
-            f"has {size} bytes, and links could be forged; it needs {SECRET_BYTES}: unset it, or "
-            "make one by `openssl rand -hex 32`"
+            f"has {size} bytes, and could be guessed; it needs {SECRET_BYTES}: unset it, or make "
+            "one by `openssl rand -hex 32`"
         )
     return secret
 
@@ -50,6 +50,9 @@ class ApiSettings:
     """Signs the links to outputs, at least 32 bytes; unset: made once and kept in the table."""
     link_expires_s: Annotated[int | None, Field(ge=1)] = None
     """A link to an output is valid for that long; unset: 3600 with sign-in, else 604800."""
+    partner_secret: Annotated[SecretStr | None, AfterValidator(_long_enough)] = None
+    """Opens, with what the table has, the keys of partner nodes that clients sent with jobs which
+    go on; at least 32 bytes, the same for API and workers. Unset: the table alone opens them."""
     auth: Auth | None = None
     """Sign-in of clients: by API `keys`, by tokens of an `oidc` issuer, by either (`keys,oidc`), or
     `none`, so that everyone is the owner. Unset: none for `comfyq up` on loopback, else keys."""

@@ -205,6 +205,8 @@ def exports_of(settings: Settings, url: str) -> dict[str, str]:
     }
     if settings.api.public_url is not None:
         names["PUBLIC_URL"] = settings.api.public_url
+    if settings.api.partner_secret is not None:  # without which workers open no keys of clients
+        names["COMFYQ_PARTNER_SECRET"] = settings.api.partner_secret.get_secret_value()
     if settings.outputs_dir is not None:
         names["COMFYQ_OUTPUTS_DIR"] = str(settings.outputs_dir.resolve())
     kept_by_all = (settings.limits, settings.webhooks)  # by workers, and other servers

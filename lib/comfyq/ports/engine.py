@@ -5,7 +5,7 @@ hints, and its end is certain only by Ended or an exception: then ComfyUI's hist
 """
 
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NewType, Protocol
 
@@ -25,6 +25,7 @@ class Prompt:
     id: PromptId
     graph: Mapping[str, Any]  # API format, bound
     extra_data: Mapping[str, Any]  # kept by ComfyUI beside the graph; under MARK: job, attempt
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)  # more of it, not shown
 
 
 class PromptState(StrEnum):

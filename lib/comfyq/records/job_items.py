@@ -128,6 +128,7 @@ def to_item(job: Job, *, write_id: str) -> Item:
         "simulated": job.simulated or None,
         "reused": job.reused_from,
         "link_key": job.link_key,
+        "seal": job.partner_seal,
         **_times(job),
         **_submitted_values(job),
         **_index_values(job),
@@ -188,6 +189,7 @@ def from_item(item: Item) -> Job:
         kept_until=optional_time(item.get("kept")),
         barred_until=optional_time(item.get("barred")),
         link_key=item.get("link_key"),
+        partner_seal=item.get("seal"),
         due_at=from_ms(int(item["ask"])),
         version=item["version"],
     )

@@ -31,6 +31,8 @@ def spec_item(job: Job, spec: Spec) -> Item:
     }
     if spec.pnginfo:
         body["pnginfo"] = packed(spec.pnginfo)
+    if spec.has_partner_key:
+        body["partner_key"] = True
     if spec.webhook is not None:
         body["webhook"] = asdict(spec.webhook)
     return {
@@ -69,6 +71,7 @@ def spec_of(item: Item) -> Spec:
         inputs=tuple(InputFile(**each) for each in body.get("inputs", ())),
         metadata=body.get("metadata", True),
         reuse_key=body.get("reuse"),
+        has_partner_key=body.get("partner_key", False),
         judged_by=body.get("judged_by"),
         pnginfo=unpacked(body["pnginfo"]) if "pnginfo" in body else {},
         webhook=WebhookTarget(**body["webhook"]) if "webhook" in body else None,

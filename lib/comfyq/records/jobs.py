@@ -18,6 +18,7 @@ from comfyq.ports.clock import Clock
 from comfyq.ports.joint import Doorbell, Instead, JointWrites
 from comfyq.ports.queue import Delivery
 from comfyq.ports.table import ConditionFailed, Put, Table, Write
+from comfyq.records.access.partner_keys import without_partner_key
 from comfyq.records.idempotency import Idempotency, settle_refused_create
 from comfyq.records.job_items import (
     from_item,
@@ -73,12 +74,13 @@ class JobRecords:
         idempotency: Idempotency | None = None,
         *,
         instead_of: Job | None = None,
+        partner_key: str | None = None,
     ) -> Job:
         """Store a new job in one transaction; it is returned with the version that it has.
 
-        ``instead_of`` is a refused job of the same id, which is replaced. A job that reuses another
-        one's results has its outputs at once. If one engine keeps table and queue, the same
-        transaction sends a waiting job's doorbell, and the returned job says so.
+        ``instead_of`` is a refused job of the same id, which is replaced; ``partner_key`` is as it
+        was sealed. A job that reuses another one's results has its outputs at once. If one engine
+        keeps table and queue, the same transaction rings for a waiting job, and the job says so.
 
         Raises:
             KeyTaken: the idempotency key is another job's.
@@ -96,7 +98,7 @@ class JobRecords:
             Put(spec_item(job, spec), absent=old is None),
         ]
         told = self._told(None, job)
-        writes += beside_new(job, idempotency, told)
+        writes += beside_new(job, idempotency, told, partner_key)
         try:
             await self._write(writes, due_at=job.due_at, ring=doorbell)
         except ConditionFailed as refused:
@@ -141,7 +143,8 @@ class JobRecords:
             TooLarge: the job is larger than an item may be.
         """
         write_id, old = self._new_write_id(), job.version - 1
-        writes: list[Write] = [Put(to_item(job, write_id=write_id), version=old)]
+        job, erased = without_partner_key(job)
+        writes: list[Write] = [Put(to_item(job, write_id=write_id), version=old), *erased]
         if attempt is not None:
             writes.append(Put(attempt_item(job.id, attempt)))
         writes += beside

@@ -14,6 +14,9 @@ from comfyui_simulator.validation import problems
 from comfyui_simulator.validation.problems import Problem
 from comfyui_simulator.validation.validation import validate
 
+SENSITIVE = ("auth_token_comfy_org", "api_key_comfy_org")
+"""What ComfyUI hands to nodes that ask for it, and leaves out of its queue and history."""
+
 
 def routes(parts: Parts) -> list[web.RouteDef]:
     desk = PromptRoutes(parts)
@@ -168,7 +171,8 @@ def _graph(value: Any) -> dict[str, dict[str, Any]]:
 
 
 def _extra_data(body: JsonObject) -> JsonObject:
-    extra: JsonObject = dict(body.get("extra_data") or {})
+    given = body.get("extra_data") or {}
+    extra: JsonObject = {name: given[name] for name in given if name not in SENSITIVE}
     if "client_id" in body:
         extra["client_id"] = body["client_id"]
     return extra | {"create_time": messages.now_ms()}

@@ -169,6 +169,7 @@ class Job:
     kept_until: datetime | None = None  # jobs that reuse its results need them until then
     barred_until: datetime | None = None  # condemned: no other job of its id is made until then
     link_key: str | None = None  # signs the links to its outputs, and to no other job's
+    partner_seal: str | None = field(default=None, repr=False)  # opens its key of partner nodes
     trace: str | None = None  # W3C's traceparent of what submitted it, if that is traced
     due_at: datetime  # when the reaper must next check it
     version: int = 1  # grows by one on every write; the table compares it

@@ -25,11 +25,12 @@ class Request:
     reuse: bool = False  # take the results of an earlier job that would have made the same
     webhook_url: str | None = None  # None: the tenant's default, if it has one
     webhook_events: tuple[WebhookEvent, ...] | None = None  # None: the default's, or the ends
+    partner_key: str | None = field(default=None, repr=False)  # of ComfyUI's partner nodes
     base_url: str = ""  # that it was sent to, for links in webhooks; empty: through a queue
 
 
 DEFAULT_WORKFLOW = "flux-dev"
-BESIDE = frozenset(each.name for each in fields(Request)) - {"values", "base_url"}
+BESIDE = frozenset(each.name for each in fields(Request)) - {"values", "base_url", "partner_key"}
 """Fields that clients send beside the values of a workflow."""
 
 COMMON: Mapping[str, bool | int] = {

@@ -35,4 +35,9 @@ def retry_of(job: Job, spec: Spec, *, asked: JobId | None = None) -> Retry:
             f"job {job.id} has no graph, because its request could not be run; correct the "
             "request and submit it, or redrive its dead letter"
         )
+    if spec.has_partner_key:
+        raise NotRetriable(
+            f"the key of partner nodes that job {job.id} was sent with was erased when it ended; "
+            "submit its graph once more, with the key"
+        )
     return Retry(job, spec, asked or job.id)

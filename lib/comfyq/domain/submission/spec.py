@@ -18,4 +18,5 @@ class Spec:
     pnginfo: Mapping[str, Any] = field(default_factory=dict)  # that ComfyUI saves in pictures
     reuse_key: str | None = None  # key of its results; see domain.submission.result_key
     webhook: WebhookTarget | None = None  # who is told of the job; no part of the key
+    has_partner_key: bool = False  # that its job was sent with, and loses when it ends
     judged_by: str | None = None  # id of a catalogue by which the graph runs, as it is

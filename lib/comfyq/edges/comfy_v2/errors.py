@@ -49,12 +49,6 @@ class BlobNotFound(NotFound):
     code = "blob-not-found"
 
 
-class Unsupported(InvalidRequest):
-    """The contract has it, and this server does not."""
-
-    code = "not-supported"
-
-
 def refused(field: str, message: str, kind: type[InvalidRequest]) -> InvalidRequest:
     """Return the refusal of one field."""
     return kind(f"{field}: {message}", [FieldError(field, message)])

@@ -12,6 +12,7 @@ from comfyq.domain.submission.request import Request
 from comfyq.domain.submission.retry import Retry
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.clock import Clock
+from comfyq.services.access.partner_keys import PartnerKeys
 from comfyq.services.files.signed_links import SignedLinks
 from comfyq.services.jobs.admission import Admission
 from comfyq.services.jobs.input_files import InputFiles
@@ -29,6 +30,7 @@ class PreparedJob:
     job: Job
     spec: Spec
     outputs: Sequence[Output] | None = None
+    partner_key: str | None = None  # sealed
 
 
 class Preparation:
@@ -42,6 +44,7 @@ class Preparation:
         clock: Clock,
         unsuited_timeout_s: int,
         webhooks: WebhookChoice,
+        partner_keys: PartnerKeys,
     ) -> None:
         self._admission = admission
         self._input_files = input_files
@@ -50,6 +53,7 @@ class Preparation:
         self._clock = clock
         self._unsuited_timeout_s = unsuited_timeout_s
         self._webhooks = webhooks
+        self._partner_keys = partner_keys
 
     async def prepare(
         self, caller: Caller, request: Request | Retry, *, job_id: JobId
@@ -88,7 +92,17 @@ class Preparation:
             caller, admitted.spec, needed_for=job.limits.longest
         )
         spec = replace(settled, metadata=request.metadata, webhook=webhook.target)
+        if request.partner_key is not None:  # what is paid for anew is not reused
+            return self._with_partner_key(job, spec, request.partner_key)
         return await self._reusing(job, spec) if request.reuse else PreparedJob(job, spec)
+
+    def _with_partner_key(self, job: Job, spec: Spec, key: str) -> PreparedJob:
+        sealed = self._partner_keys.seal(key, job.id)
+        return PreparedJob(
+            replace(job, partner_seal=sealed.seal),
+            replace(spec, has_partner_key=True),
+            partner_key=sealed.text,
+        )
 
     async def _reusing(self, job: Job, spec: Spec) -> PreparedJob:
         """Let a job succeed with the results of an earlier one like it, if there are any."""

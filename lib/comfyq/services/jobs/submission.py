@@ -99,6 +99,12 @@ class Submission:
         """Store a job and dispatch it; raises KeyTaken, StaleJob."""
         job = await self._demand.note(prepared.job)
         with tracing.span("store", comfyq__job=job.id):
-            job = await self._records.create(job, prepared.spec, promise, instead_of=instead_of)
+            job = await self._records.create(
+                job,
+                prepared.spec,
+                promise,
+                instead_of=instead_of,
+                partner_key=prepared.partner_key,
+            )
         job = await self._dispatch.dispatch(job)
         return Accepted(job, prepared.spec, prepared.outputs or ())

@@ -10,6 +10,7 @@ from comfyq.domain.graph.graph import Graph
 from comfyq.domain.graph.saved_names import PREFIX
 from comfyq.domain.graph.saving_nodes import saving_in
 from comfyq.domain.job import Job, JobId
+from comfyq.domain.partner_key import COMFYUI_NAME
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.engine import MARK, Prompt, PromptId
 
@@ -30,7 +31,7 @@ def prompts_of(job_id: JobId, *, attempts: int) -> Sequence[PromptId]:
     return [prompt_id(job_id, attempt) for attempt in range(attempts, 0, -1)]
 
 
-def prompt_of(job: Job, spec: Spec) -> Prompt:
+def prompt_of(job: Job, spec: Spec, *, partner_key: str | None = None) -> Prompt:
     """Build the prompt of the job's attempt.
 
     Each attempt saves under its own prefix, because a run that ComfyUI has cached would otherwise
@@ -42,7 +43,8 @@ def prompt_of(job: Job, spec: Spec) -> Prompt:
     extra: dict[str, Any] = {MARK: {"job_id": job.id, "attempt": job.attempt}}
     if spec.pnginfo:
         extra["extra_pnginfo"] = dict(spec.pnginfo)
-    return Prompt(id=prompt_id(job.id, job.attempt), graph=graph, extra_data=extra)
+    own = {} if partner_key is None else {COMFYUI_NAME: partner_key}
+    return Prompt(prompt_id(job.id, job.attempt), graph, extra, secrets=own)
 
 
 def _saving_in(folder: str, node: str, graph: Graph) -> Mapping[str, Any]:

@@ -24,6 +24,7 @@ from comfyq.ports.engine import (
     Rendered,
     Started,
 )
+from comfyq.services.access.partner_keys import PartnerKeys
 from comfyq.services.worker.failure_policy import Overdue, Stalled
 from comfyq.services.worker.held_job import HeldJob
 from comfyq.services.worker.input_files import InputPreparer
@@ -74,6 +75,7 @@ class Renderer:
         preparer: InputPreparer,
         reporting: Reporting,
         previews: Previews,
+        partner_keys: PartnerKeys,
     ) -> None:
         self._engine = engine
         self._membership = membership
@@ -82,6 +84,7 @@ class Renderer:
         self._preparer = preparer
         self._reporting = reporting
         self._previews = previews
+        self._partner_keys = partner_keys
 
     async def render(self, held: HeldJob, spec: Spec, turn: Turn) -> Rendering:
         """Run the job's graph, or go on with what an earlier attempt left in ComfyUI.
@@ -89,7 +92,7 @@ class Renderer:
         Raises:
             EngineError: see ``services.worker.failure_policy``.
             InputFailed: an input file of the job cannot be used.
-            JobEnded, LeaseLost, and the table's errors.
+            PartnerKeyUnreadable, JobEnded, LeaseLost, and the table's errors.
         """
         adopted = await self._adopt(held)
         if adopted is None:
@@ -98,8 +101,9 @@ class Renderer:
             passed = await self._last_look.passed(held.job, spec)
             prepared = await self._prepared(held, passed, turn)
             await self._membership.require()
+            key = await self._partner_keys.of(held.job)
             with tracing.span("submit to ComfyUI"):
-                await self._engine.submit(prompt_of(held.job, prepared))
+                await self._engine.submit(prompt_of(held.job, prepared, partner_key=key))
         reporter = self._reporting.of(held, spec.graph)
         prompt = adopted or self.own_prompt(held)
         async with beside(reporter.run(), self._previews.run(prompt, reporter)):

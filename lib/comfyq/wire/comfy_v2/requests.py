@@ -5,7 +5,16 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 HASH = r"^blake3:[0-9a-f]{64}$"
+PARTNER_KEY = r"^[!-~]{1,1000}$"
 LEAST_S, MOST_S = 60, 604_800  # that a file may be asked to be kept for
+
+
+class ExtraData(BaseModel):
+    """What goes to ComfyUI beside the graph. Refusals of it do not repeat it."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    api_key_comfy_org: str | None = Field(None, pattern=PARTNER_KEY, repr=False)
 
 
 class JobRequest(BaseModel):
@@ -15,7 +24,7 @@ class JobRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     workflow: dict[str, Any]
-    extra_data: dict[str, Any] | None = None
+    extra_data: ExtraData | None = None
     metadata: dict[str, Any] | None = None
 
 

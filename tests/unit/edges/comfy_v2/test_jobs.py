@@ -117,12 +117,6 @@ def test_what_is_reserved_is_refused(lab: ApiLab, field: str) -> None:
     assert field in refused.json()["error"]["message"]
 
 
-def test_a_key_of_partner_nodes_is_refused_and_not_repeated(lab: ApiLab) -> None:
-    refused = lab.client.post(JOBS, json=BODY | {"extra_data": {"api_key_comfy_org": "s3cret"}})
-    assert told_error(refused) == (422, "not_supported")
-    assert "s3cret" not in refused.text
-
-
 def test_what_the_editor_saves_is_refused_by_name(lab: ApiLab) -> None:
     editor = {"nodes": [{"id": 3, "type": "EmptyImage"}], "links": [], "last_node_id": 3}
     refused = lab.client.post(JOBS, json={"workflow": editor})

@@ -40,7 +40,7 @@ class PromptSubmission:
             "prompt": dict(prompt.graph),
             "prompt_id": prompt.id,
             "client_id": client_id,
-            "extra_data": dict(prompt.extra_data),
+            "extra_data": {**prompt.extra_data, **prompt.secrets},
         }
 
     async def run(self) -> None:

@@ -21,7 +21,6 @@ from comfyq.edges.comfy_v2.errors import (
     EditorFormat,
     KeyReused,
     MissingAsset,
-    Unsupported,
     refused,
 )
 from comfyq.edges.comfy_v2.metadata import filters_in, labels_in
@@ -140,10 +139,12 @@ def _asked(body: JobRequest, *, base_url: str) -> Asked:
     if is_ui_export(body.workflow):
         raise refused("workflow", UI_EXPORT, EditorFormat)
     require_references(body.workflow)
-    if body.extra_data is not None:
-        message = "keys of partner nodes are not passed on to ComfyUI here; leave it out"
-        raise refused("extra_data", message, Unsupported)
-    return Asked(graph=body.workflow, labels=labels_in(body.metadata), base_url=base_url)
+    return Asked(
+        graph=body.workflow,
+        labels=labels_in(body.metadata),
+        partner_key=None if body.extra_data is None else body.extra_data.api_key_comfy_org,
+        base_url=base_url,
+    )
 
 
 def _require_first(accepted: Accepted) -> None:
