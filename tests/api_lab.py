@@ -106,7 +106,7 @@ class ApiLab(JobMoves):
             "COMFYQ_DATA_DIR": Path(tempfile.gettempdir()) / "comfyq-api-lab",
             "COMFYQ_RETENTION_S": 7 * 86_400,
             "COMFYQ_LINK_SECRET": "secret" * 8,
-            "COMFYQ_INPUT_MAX_BYTES": 8_000_000,
+            "COMFYQ_UPLOAD_MAX_BYTES": 8_000_000,
         }
         self.services = services = Services(read_settings({}, **(defaults | settings)), ports)
         services.authenticator = authenticator or services.authenticator

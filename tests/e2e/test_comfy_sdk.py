@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
+import httpx
 import pytest
 from comfy_low.errors import ApiError
 from comfy_sdk import (
@@ -212,6 +213,28 @@ def test_a_picture_is_stored_once_and_used_by_jobs(client: Comfy, server: Server
     low = client._low
     with low.get_asset_content(first.id or "") as answer:
         assert answer.read() == content
+
+
+def test_a_file_that_was_sent_past_the_api_is_not_sent_again(client: Comfy, server: Server) -> None:
+    """The same way on every backend; through Lambda it is the only one for a large file."""
+    content = picture() + bytes(5_000_000)  # which readers of PNG leave alone
+    keyed = {} if server.key is None else {"Authorization": f"Bearer {server.key}"}
+    if not server.streams:
+        with pytest.raises(ApiError) as refused:
+            client._low.post_assets(io.BytesIO(content), "image/png", "a.png")
+        assert refused.value.http_status == 413
+        assert "POST /assets/uploads" in str(refused.value)
+        if not server.links:
+            return  # nothing but this function takes files here
+    told = {"name": "a.png", "content_type": "image/png", "size_bytes": len(content)}
+    offer = httpx.post(f"{server.url}/assets/uploads", json=told, headers=keyed).json()
+    put = httpx.put(offer["url"], content=content, headers=offer["headers"])
+    assert put.is_success, put.text
+    done = httpx.post(offer["urls"]["complete"], headers=keyed)
+    assert done.status_code == 201, done.text
+    asset = client.assets.from_bytes(content, filename="b.png")
+    asset.commit()
+    assert (asset.id, asset.created_new) == (done.json()["id"], False)
 
 
 def test_a_picture_that_a_job_needs_is_not_deleted(client: Comfy) -> None:

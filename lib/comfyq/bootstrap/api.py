@@ -59,8 +59,14 @@ MAX_DIGITS = sys.int_info.str_digits_check_threshold
 
 
 def api_app(
-    services: Services, *, lifespan: Lifespan | None = None, streams: Streams | None = None
+    services: Services,
+    *,
+    lifespan: Lifespan | None = None,
+    streams: Streams | None = None,
+    most_file_bytes: int | None = None,
 ) -> FastAPI:
     """Make the application that Lambda, uvicorn and tests serve alike."""
     sys.set_int_max_str_digits(MAX_DIGITS)
-    return app_of(services, ROUTERS, lifespan=lifespan, streams=streams)
+    return app_of(
+        services, ROUTERS, lifespan=lifespan, streams=streams, most_file_bytes=most_file_bytes
+    )

@@ -12,6 +12,6 @@ from comfyq.edges.comfy_v2.routes import assets, events, jobs
 COMFY_ROUTERS: Sequence[Router[Services]] = (jobs.router, events.router, assets.router)
 
 
-def comfy_app(services: Services) -> FastAPI:
+def comfy_app(services: Services, *, most_file_bytes: int | None = None) -> FastAPI:
     """Make the application of these routes alone."""
-    return app_of(services, COMFY_ROUTERS)
+    return app_of(services, COMFY_ROUTERS, most_file_bytes=most_file_bytes)

@@ -36,7 +36,7 @@ class FileServices(LimitServices):
             clock=self.ports.clock,
             new_id=lambda: AssetId(str(uuid4())),
             retention=self.retention,
-            max_bytes=self.settings.limits.input_max_bytes,
+            max_bytes=self.settings.limits.upload_max_bytes,
             limits=self.tenant_limits,
         )
 

@@ -33,6 +33,7 @@ def app_of(
     *,
     lifespan: Lifespan | None = None,
     streams: Streams | None = None,
+    most_file_bytes: int | None = None,
 ) -> FastAPI:
     """Make the application of ``routers`` as the settings of ``services`` say."""
     settings = services.settings.api
@@ -43,6 +44,7 @@ def app_of(
         addresses=Addresses(public_url=settings.public_url, ws_url=settings.ws_url),
         lifespan=lifespan,
         streams=streams,
+        most_file_bytes=most_file_bytes,
     )
 
 

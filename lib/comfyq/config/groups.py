@@ -93,14 +93,17 @@ class LimitSettings:
     unsuited_timeout_s: Annotated[int, Field(ge=1)] = 21_600
     """A job that no worker is able to run waits that long for one, then it fails."""
     input_max_bytes: Annotated[int, Field(ge=0)] = 50_000_000
-    """Largest file that a client may upload or have fetched for a job."""
+    """Largest file that a job may have fetched from a URL, and largest picture of one."""
+    upload_max_bytes: Annotated[int, Field(ge=0)] = 512_000_000
+    """Largest file that a client may upload. On AWS, larger ones than 4.5 MB go to asset storage
+    itself: they are announced by `POST /assets/uploads`."""
     uploads_bytes: Annotated[int, Field(ge=1)] = 50 * 10**9
     """The stored files of a tenant, sent as uploads or data URIs, may have so many bytes together,
     and each takes 8 KiB more; others are refused with 413. A file is deleted when it was not used
     for the time of retention and no job may still need it."""
     input_max_files: Annotated[int, Field(ge=1)] = 50
     """A job may have so many different input files."""
-    input_max_total_bytes: Annotated[int, Field(ge=1)] = 500_000_000
+    input_max_total_bytes: Annotated[int, Field(ge=1)] = 1_000_000_000
     """The input files of a job may be so large together."""
     input_max_s: Annotated[float, Field(gt=0)] = 120
     """The worker fetches and checks the input files of a job for that long at most."""

@@ -5,6 +5,7 @@ import math
 import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
@@ -21,6 +22,7 @@ from comfyq.adapters.comfyui.replies import (
     translated,
 )
 from comfyq.adapters.comfyui.timing import EngineTiming
+from comfyq.domain.errors import InputInvalid
 from comfyq.ports.engine import (
     MARK,
     EngineUnavailable,
@@ -123,10 +125,22 @@ class ComfyClient:
         return await to_thread.run_sync(reply.entries, limiter=self._readers)
 
     async def upload(self, form: aiohttp.FormData) -> str:
-        """The name, with its folder, under which the file was stored."""
+        """The name, with its folder, under which the file was stored.
+
+        Raises:
+            InputInvalid: the file is larger than this ComfyUI takes.
+        """
+        each = aiohttp.ClientTimeout(
+            total=None, sock_connect=self._timing.connect_s, sock_read=self._timing.call_s
+        )
         with translated("upload/image"):
-            async with self._session.post("upload/image", data=form) as response:
+            async with self._session.post("upload/image", data=form, timeout=each) as response:
                 reply = Reply(response.status, await response.read())
+        if reply.status == HTTPStatus.REQUEST_ENTITY_TOO_LARGE:
+            raise InputInvalid(
+                "the file is larger than ComfyUI takes: have it started with a larger "
+                "`--max-upload-size`, which is in MB and 100 unless it is given"
+            )
         expect_ok(reply, "upload/image")
         given = mapping(reply.json())
         name, folder = given.get("name"), given.get("subfolder")

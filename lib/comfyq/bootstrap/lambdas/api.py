@@ -10,6 +10,7 @@ from comfyq.bootstrap.generate_api import GenerateFirst
 from comfyq.bootstrap.job_services import JobServices
 from comfyq.bootstrap.lambdas.function import Function, observed, ports_of
 from comfyq.config import Settings
+from comfyq.edges.api.bodies import LAMBDA_FILE_BYTES
 
 
 def api_function(settings: Settings) -> Function:
@@ -28,7 +29,8 @@ def _comfy_api(services: JobServices) -> FastAPI:
     from comfyq.bootstrap.comfy_api import comfy_app
     from comfyq.bootstrap.services import Services
 
-    return comfy_app(Services(services.settings, services.ports))
+    given = Services(services.settings, services.ports)
+    return comfy_app(given, most_file_bytes=LAMBDA_FILE_BYTES)
 
 
 def _whole_api(services: JobServices) -> FastAPI:
@@ -36,4 +38,5 @@ def _whole_api(services: JobServices) -> FastAPI:
     from comfyq.bootstrap.api import api_app
     from comfyq.bootstrap.services import Services
 
-    return api_app(Services(services.settings, services.ports))
+    given = Services(services.settings, services.ports)
+    return api_app(given, most_file_bytes=LAMBDA_FILE_BYTES)

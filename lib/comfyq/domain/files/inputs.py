@@ -12,9 +12,9 @@ PLACEHOLDER = "comfyq-input/"  # of a file that the worker has not fetched yet
 class InputLimits:
     """The limits on the input files of one job."""
 
-    max_bytes: int = 50_000_000  # of one file
+    max_bytes: int = 50_000_000  # of one file that is fetched, or of one picture
     max_files: int = 50  # a file that goes to several places counts once
-    max_total_bytes: int = 500_000_000
+    max_total_bytes: int = 1_000_000_000
     max_s: float = 120  # to fetch and check all of them
 
 

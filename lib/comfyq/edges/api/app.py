@@ -84,9 +84,10 @@ def create_app(
     addresses: Addresses,
     lifespan: Lifespan | None = None,
     streams: Streams | None = None,
+    most_file_bytes: int | None = None,
 ) -> FastAPI:
     """Make the application of ``routers`` over ``services``. Mangum needs no lifespan, and cannot
-    hold ``streams``."""
+    hold ``streams``. ``most_file_bytes``: what runs it takes no larger body with a file."""
     app = Application(
         title="comfyq",
         version=version,
@@ -105,6 +106,7 @@ def create_app(
             OFFERS: SMALL_BODY_BYTES,
         },
         files=FILES,
+        most_file_bytes=most_file_bytes,
     )
     app.add_middleware(SafeHeaders)
     app.add_middleware(ObservedRequests)  # around the others, whose lines it names

@@ -14,6 +14,8 @@ from comfyq.edges.api.problems import ProblemResponse
 MAX_BODY_BYTES = (
     6 * 1024 * 1024
 )  # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+# API Gateway gives a function bodies that are no text in base64, within those 6 MB.
+LAMBDA_FILE_BYTES = 4_500_000
 MAX_HEAD_BYTES = 32 * 1024  # of path, query and headers
 MAX_VALUES = 150_000  # of JSON: its reader takes a second for the millions that 6 MB can have
 MARKS = (b",", b"[", b"{")  # one for each value, if it stands in no text
@@ -25,8 +27,8 @@ class RequestLimit:
     """Answer 413 to a body of more than ``max_bytes``, by raising where the application reads it.
 
     So is one of JSON with too many values: that is every body but of the paths of ``files``.
-    ``others`` has limits by patterns of paths. Starlette's own middleware would answer in plain
-    text.
+    ``others`` has limits by patterns of paths; ``most_file_bytes`` is the one of ``files`` where
+    what runs the application takes no more. Starlette's own middleware would answer in plain text.
     """
 
     def __init__(
@@ -36,11 +38,13 @@ class RequestLimit:
         max_bytes: int = MAX_BODY_BYTES,
         others: Mapping[re.Pattern[str], int],
         files: re.Pattern[str],
+        most_file_bytes: int | None = None,
     ) -> None:
         self._app = app
         self._max_bytes = max_bytes
         self._others = others
         self._files = files
+        self._most_file_bytes = most_file_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -50,19 +54,19 @@ class RequestLimit:
             await _head_too_large(Request(scope))(scope, receive, send)
             return
         declared = _declared_bytes(scope)
-        most = self._limit(scope["path"])
         is_file = self._files.fullmatch(scope["path"]) is not None
+        most = self._limit(scope["path"], is_file=is_file)
         read = values = 0
 
         async def limited() -> Message:
             nonlocal read, values
             if declared > most:
-                raise _too_large(most, is_file=is_file)
+                raise self._too_large(most, is_file=is_file)
             message = await receive()
             body = message.get("body", b"")
             read += len(body)
             if read > most:
-                raise _too_large(most, is_file=is_file)
+                raise self._too_large(most, is_file=is_file)
             if not is_file:
                 values += sum(map(body.count, MARKS))
                 if values > MAX_VALUES:
@@ -71,9 +75,21 @@ class RequestLimit:
 
         await self._app(scope, limited, send)
 
-    def _limit(self, path: str) -> int:
+    def _limit(self, path: str, *, is_file: bool) -> int:
         others = (most for pattern, most in self._others.items() if pattern.fullmatch(path))
-        return next(others, self._max_bytes)
+        most = next(others, self._max_bytes)
+        return min(most, self._most_file_bytes) if is_file and self._most_file_bytes else most
+
+    def _too_large(self, most: int, *, is_file: bool) -> HTTPException:
+        detail = f"the body is larger than {most} bytes"
+        if is_file and most == self._most_file_bytes:
+            detail += ": announce larger files by `POST /assets/uploads`, and send them to the URL"
+            detail += " that it answers with"
+        elif is_file:
+            detail += f": a file may have {most - FORM_OVERHEAD_BYTES} (COMFYQ_UPLOAD_MAX_BYTES)"
+        elif most >= MAX_BODY_BYTES:
+            detail += ": send files by `POST /assets`, and requests in several batches"
+        return HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
 
 
 def _head_bytes(scope: Scope) -> int:
@@ -88,15 +104,6 @@ def _head_too_large(request: Request) -> Response:
         code="head-too-large",
         detail=f"path, query and headers have over {MAX_HEAD_BYTES} bytes",
     )
-
-
-def _too_large(most: int, *, is_file: bool) -> HTTPException:
-    detail = f"the body is larger than {most} bytes"
-    if is_file:
-        detail += f": a file may have {most - FORM_OVERHEAD_BYTES} (COMFYQ_INPUT_MAX_BYTES)"
-    elif most >= MAX_BODY_BYTES:
-        detail += ": send files by `POST /assets`, and requests in several batches"
-    return HTTPException(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, detail)
 
 
 def _too_many() -> HTTPException:

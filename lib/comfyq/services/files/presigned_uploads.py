@@ -79,7 +79,7 @@ class PresignedUploads:
         """
         if size > self._uploads.max_bytes:
             most = self._uploads.max_bytes
-            raise TooLarge(f"the file has more than {most} bytes (COMFYQ_INPUT_MAX_BYTES)")
+            raise TooLarge(f"the file has more than {most} bytes (COMFYQ_UPLOAD_MAX_BYTES)")
         await self._uploads.require_open(caller.tenant)
         await self._uploads.require_room(caller.tenant, size)
         upload = Upload(

@@ -266,7 +266,7 @@ class Uploads:
             size += len(chunk)
             if size > self._max_bytes:
                 raise TooLarge(
-                    f"the file has more than {self._max_bytes} bytes (COMFYQ_INPUT_MAX_BYTES)"
+                    f"the file has more than {self._max_bytes} bytes (COMFYQ_UPLOAD_MAX_BYTES)"
                 )
             yield chunk
 

@@ -13,6 +13,7 @@ from typing import Any
 from comfyq.domain.caller import Caller
 from comfyq.domain.errors import AssetNotFound, FieldError, InvalidParameters
 from comfyq.domain.files.inputs import InputFile, InputLimits
+from comfyq.domain.files.media_types import PICTURES
 from comfyq.domain.files.sources import (
     ASSET,
     BadSource,
@@ -25,7 +26,9 @@ from comfyq.domain.files.sources import (
 from comfyq.domain.submission.spec import Spec
 from comfyq.services.files.uploads import Uploads
 
-MAX_FILES, MAX_TOTAL = "COMFYQ_INPUT_MAX_FILES", "COMFYQ_INPUT_MAX_TOTAL_BYTES"  # that is, settings
+# Settings, which refusals name.
+MAX_BYTES = "COMFYQ_INPUT_MAX_BYTES"
+MAX_FILES, MAX_TOTAL = "COMFYQ_INPUT_MAX_FILES", "COMFYQ_INPUT_MAX_TOTAL_BYTES"
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +126,9 @@ class InputFiles:
             asset = await self._uploads.use(caller, asset_id, needed_for=needed_for)
         except AssetNotFound as missing:
             raise InvalidParameters([FieldError(_field(file), str(missing))]) from missing
+        if file.kind in PICTURES and asset.size > self._limits.max_bytes:
+            message = f"the picture has {asset.size} bytes, the most is {self._limits.max_bytes}"
+            raise InvalidParameters([FieldError(_field(file), f"{message} ({MAX_BYTES})")])
         return StoredInput(f"{ASSET}{asset.id}", asset.blake3, asset.size)
 
 

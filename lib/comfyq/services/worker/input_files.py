@@ -17,6 +17,7 @@ from comfyq.domain.errors import (
     InputUnavailable,
     OutputNotFound,
 )
+from comfyq.domain.files.asset import Asset, AssetId
 from comfyq.domain.files.inputs import InputFile, InputLimits
 from comfyq.domain.files.media_types import HEAD_BYTES, PICTURES, picture_suffix, suffix_of
 from comfyq.domain.files.sources import asset_id_of
@@ -96,22 +97,40 @@ class InputPreparer:
 
     async def _name(self, job: Job, file: InputFile, budget: InputBudget) -> str:
         try:
+            asset_id = asset_id_of(file.source)
+            if asset_id is not None and file.kind not in PICTURES:
+                return await self._passed_on(job, file, await self._asset(job, asset_id), budget)
             content = await self._content(job, file)
             budget.spend(len(content))
             content, suffix = await self._checked(content, file, budget)
+            name = f"comfyq-{blake3(content).hexdigest()[:NAME_CHARS]}{suffix}"
+            return await self._placed(job, name, _chunks(content))
         except InputRefused as refused:
             raise InputFailed(file, refused) from refused
-        name = f"comfyq-{blake3(content).hexdigest()[:NAME_CHARS]}{suffix}"
+
+    async def _passed_on(self, job: Job, file: InputFile, asset: Asset, budget: InputBudget) -> str:
+        """Give a stored file to ComfyUI while it is read: it may be larger than memory."""
+        budget.spend(asset.size)
+        chunks = self._assets.read(asset.key)
+        try:
+            head = await anext(chunks, b"")
+        except OutputNotFound as missing:
+            raise _no_asset(asset.id) from missing
+        suffix = _suffix_of(file, head)
+        name = f"comfyq-{asset.blake3[:NAME_CHARS]}{suffix}"
+        return await self._placed(job, name, _with_head(head, chunks))
+
+    async def _placed(self, job: Job, name: str, content: AsyncIterator[bytes]) -> str:
+        """Store a file in ComfyUI's folder; return the name that graphs must use."""
         if self._disk_cleanup is None:
-            return await self._folder.upload(name, _chunks(content))
+            return await self._folder.upload(name, content)
         self._disk_cleanup.uses(job, name)
-        return await self._folder.upload(
-            name, _chunks(content), subfolder=self._disk_cleanup.inputs
-        )
+        return await self._folder.upload(name, content, subfolder=self._disk_cleanup.inputs)
 
     async def _content(self, job: Job, file: InputFile) -> bytes:
-        if asset_id_of(file.source) is not None:
-            return await self._stored(job, file)
+        asset_id = asset_id_of(file.source)
+        if asset_id is not None:
+            return await self._stored(await self._asset(job, asset_id))
         try:
             return await self._fetched(file)
         except InputUnavailable as away:
@@ -124,21 +143,26 @@ class InputPreparer:
         most = self._limits.max_bytes
         return await self._fetcher.fetch(file.source, kind=file.kind, max_bytes=most)
 
-    async def _stored(self, job: Job, file: InputFile) -> bytes:
-        asset_id = asset_id_of(file.source)
-        assert asset_id is not None, "the caller looked"
+    async def _asset(self, job: Job, asset_id: AssetId) -> Asset:
         try:
             asset = await self._records.get_for_job(asset_id)
-            if asset.tenant != job.tenant:
-                raise AssetNotFound(f"there is no asset {asset_id}")
-            if asset.size > self._limits.max_bytes:
-                raise InputInvalid(
-                    f"the file is larger than {self._limits.max_bytes} bytes "
-                    "(COMFYQ_INPUT_MAX_BYTES)"
-                )
+        except AssetNotFound as missing:
+            raise _no_asset(asset_id) from missing
+        if asset.tenant != job.tenant:
+            raise _no_asset(asset_id)
+        return asset
+
+    async def _stored(self, asset: Asset) -> bytes:
+        """Read a stored picture, which is decoded as a whole."""
+        if asset.size > self._limits.max_bytes:
+            raise InputInvalid(
+                f"the picture is larger than {self._limits.max_bytes} bytes "
+                "(COMFYQ_INPUT_MAX_BYTES)"
+            )
+        try:
             return b"".join([chunk async for chunk in self._assets.read(asset.key)])
-        except (AssetNotFound, OutputNotFound) as missing:
-            raise InputUnavailable(f"there is no asset {asset_id}") from missing
+        except OutputNotFound as missing:
+            raise _no_asset(asset.id) from missing
 
     async def _checked(
         self, content: bytes, file: InputFile, budget: InputBudget
@@ -151,12 +175,27 @@ class InputPreparer:
             finally:
                 budget.count_time()
             return picture, picture_suffix(picture)
-        suffix = suffix_of(file.kind, content[:HEAD_BYTES])
-        if suffix is None:
-            raise InputInvalid(f"the file is no {file.kind} of a known format")
-        return content, suffix
+        return content, _suffix_of(file, content)
+
+
+def _suffix_of(file: InputFile, content: bytes) -> str:
+    """Return the suffix of a file that is no picture; raises InputInvalid if it is none."""
+    suffix = suffix_of(file.kind, content[:HEAD_BYTES])
+    if suffix is None:
+        raise InputInvalid(f"the file is no {file.kind} of a known format")
+    return suffix
+
+
+def _no_asset(asset_id: AssetId) -> InputUnavailable:
+    return InputUnavailable(f"there is no asset {asset_id}")
 
 
 async def _chunks(content: bytes) -> AsyncIterator[bytes]:
     for at in range(0, len(content), CHUNK_BYTES):
         yield content[at : at + CHUNK_BYTES]
+
+
+async def _with_head(head: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield head
+    async for chunk in rest:
+        yield chunk

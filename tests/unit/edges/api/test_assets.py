@@ -129,7 +129,7 @@ def test_what_is_no_file_is_refused(lab: ApiLab, body: bytes, content_type: str)
 
 
 def test_a_file_may_be_larger_than_a_request_but_not_than_its_limit() -> None:
-    lab = ApiLab(COMFYQ_INPUT_MAX_BYTES=MAX_BODY_BYTES + 10)
+    lab = ApiLab(COMFYQ_UPLOAD_MAX_BYTES=MAX_BODY_BYTES + 10)
     assert stored(lab, bytes(MAX_BODY_BYTES + 10))["size"] == MAX_BODY_BYTES + 10
     too_much = bytes(MAX_BODY_BYTES + 11)
     whole = lab.client.post("/assets", content=too_much, headers=PNG)

@@ -20,7 +20,7 @@ BOMB = (  # the beginning of a PNG, which is all that is looked at
     b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + (30_000).to_bytes(4) * 2 + b"\x08\x02\0\0\0" + b"\0" * 20
 )
 LIMITS: Mapping[str, Any] = {
-    "COMFYQ_INPUT_MAX_BYTES": 100_000,
+    "COMFYQ_UPLOAD_MAX_BYTES": 100_000,
     "COMFYQ_UPLOADS_BYTES": 150_000,
     "COMFYQ_INPUT_MAX_FILES": 2,
     "COMFYQ_INPUT_MAX_TOTAL_BYTES": 50,
@@ -112,19 +112,19 @@ CASES: dict[str, tuple[Ask, int, str]] = {
     "upload": (
         stored(100_001),
         413,
-        "the file has more than 100000 bytes (COMFYQ_INPUT_MAX_BYTES)",
+        "the file has more than 100000 bytes (COMFYQ_UPLOAD_MAX_BYTES)",
     ),
     "upload, as declared": (
         stored(200_000),
         413,
-        "a file may have 100000 (COMFYQ_INPUT_MAX_BYTES)",
+        "a file may have 100000 (COMFYQ_UPLOAD_MAX_BYTES)",
     ),
     "announced upload": (
         lambda lab: lab.client.post(
             "/assets/uploads", json={"name": "a", "content_type": "a/b", "size_bytes": 100_001}
         ),
         413,
-        "more than 100000 bytes (COMFYQ_INPUT_MAX_BYTES)",
+        "more than 100000 bytes (COMFYQ_UPLOAD_MAX_BYTES)",
     ),
     "uploads": (second_upload, 413, "the most is 150000 (COMFYQ_UPLOADS_BYTES)"),
     "pixels of an upload": (

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from comfyq.domain import job as jobs
+from comfyq.domain.errors import TableUnavailable
 from comfyq.domain.files.output import OutputKind
 from comfyq.domain.job import JobError, JobId
 from comfyq.domain.job.progress import Progress
+from comfyq.ports.table import Put, Write
 from tests.api_lab import ApiLab, output
 from tests.comfy_lab import BODY, GRAPH, JOBS, told_error
 
@@ -171,6 +173,32 @@ async def test_a_key_whose_submission_found_no_room_is_free() -> None:
     lab.client.post(f"{JOBS}/{job_id}/cancel")
     lab.services.submission_limits.waiting._counts.clear()
     assert lab.client.post(JOBS, json=BODY, headers=headers).status_code == 201
+
+
+@pytest.mark.parametrize("is_stored", [True, False])
+def test_a_key_is_kept_where_its_job_may_be_stored(
+    lab: ApiLab, monkeypatch: pytest.MonkeyPatch, is_stored: bool
+) -> None:
+    """Job and key are one transaction: the answer to it is lost, or it never comes there."""
+    headers, write = {"Idempotency-Key": "k"}, lab.table.write
+
+    async def unanswered(*writes: Write, **how: Any) -> None:
+        is_job = any(isinstance(each, Put) and each.key[0].startswith("IDEM#") for each in writes)
+        if is_stored or not is_job:
+            await write(*writes, **how)
+        if is_job:
+            raise TableUnavailable("it does not answer")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(lab.table, "write", unanswered)
+        unknown = lab.client.post(JOBS, json=BODY, headers=headers)
+    assert told_error(unknown) == (503, "upstream_error")
+    again = lab.client.post(JOBS, json=BODY, headers=headers)
+    if is_stored:
+        assert told_error(again) == (422, "idempotency_key_reuse")
+    else:
+        assert again.status_code == 201
+    assert len(lab.client.get(JOBS).json()["jobs"]) == 1
 
 
 def test_too_many_requests_say_when_to_come_back() -> None:

@@ -12,6 +12,7 @@ from comfyq.domain import job as jobs
 from comfyq.domain.caller import DEFAULT_TENANT
 from comfyq.domain.files.asset import Asset, AssetId
 from comfyq.domain.job import JobId
+from comfyq.testing.memory.assets import StoredObject
 from tests.access_lab import OTHER, AccessLab
 from tests.api_lab import ApiLab, output
 from tests.comfy_lab import ASSETS, GRAPH, JOBS, told_error
@@ -118,7 +119,7 @@ def test_a_broken_form_is_refused(lab: ApiLab) -> None:
 
 
 def test_a_file_that_is_too_large_is_refused() -> None:
-    lab = ApiLab(COMFYQ_INPUT_MAX_BYTES=1_000)
+    lab = ApiLab(COMFYQ_UPLOAD_MAX_BYTES=1_000)
     assert told_error(sent(lab, b"x" * 1_001)) == (413, "too_large")
     assert told_error(sent(lab, b"x" * 100_000)) == (413, "too_large")
     assert sent(lab, b"x" * 1_000).status_code == 201
@@ -158,6 +159,32 @@ async def test_content_of_another_tenant_is_not_known() -> None:
     missing = lab.ask("POST", f"{ASSETS}/from-hash", other, json={"hash": HASH})
     assert told_error(missing) == (404, "blob_not_found")
     assert lab.ask("POST", ASSETS, other, **file).status_code == 201
+
+
+async def test_a_file_that_is_sent_past_the_api_is_known_once_it_is_verified() -> None:
+    """Storage has it before, but cannot tell its hash: its client may have announced any."""
+    lab = ApiLab(linked_assets=True)
+
+    def is_known() -> list[int]:
+        named = lab.client.post(f"{ASSETS}/from-hash", json={"hash": HASH})
+        return [
+            lab.client.request("HEAD", f"{ASSETS}/by-hash/{HASH}").status_code,
+            named.status_code,
+        ]
+
+    told = {"name": "a.png", "content_type": "image/png", "size_bytes": len(CONTENT)}
+    wrong, right = (
+        lab.client.post("/assets/uploads", json=told | {"blake3": blake3(each).hexdigest()}).json()
+        for each in (CONTENT[::-1], CONTENT)
+    )
+    for offer, completed in ((wrong, 422), (right, 201)):
+        assert offer["url"].startswith("https://assets.invalid/"), "not to this API"
+        assert is_known() == [404, 404]
+        lab.assets.stored[f"pending/{offer['id']}"] = StoredObject(CONTENT, "image/png")
+        assert is_known() == [404, 404]
+        assert lab.client.post(offer["urls"]["complete"]).status_code == completed
+    assert is_known() == [200, 200]
+    assert (sent(lab).status_code, sent(lab).json()["created_new"]) == (200, False)
 
 
 # --- references

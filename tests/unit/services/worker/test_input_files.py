@@ -24,6 +24,7 @@ from comfyq.domain.submission.spec import Spec
 from comfyui_simulator.nodes.media import flac_tone, mp4_placeholder, webm_placeholder
 from tests.api_lab import ApiLab
 from tests.farm import INPUT_LIMITS, Farm, FarmWorker
+from tests.scripted_engine import ScriptedEngine
 
 pytestmark = pytest.mark.anyio
 
@@ -269,3 +270,63 @@ def test_too_many_files_are_refused_before_there_is_a_job(
     assert answer.status_code == 422, answer.text
     assert problem in answer.json()["detail"]
     assert lab.client.get("/generate").json()["jobs"] == []
+
+
+def test_a_picture_that_is_too_large_is_refused_before_there_is_a_job() -> None:
+    lab = ApiLab(COMFYQ_INPUT_MAX_BYTES=60)
+    stored = lab.client.post("/assets", content=png("red"), headers={"Content-Type": "image/png"})
+    image = f"asset:{stored.json()['id']}"
+    graph = {"1": {"class_type": "LoadImage", "inputs": {"image": image}}}
+    answer = lab.client.post("/generate", json={"graph": graph})
+    assert answer.status_code == 422, answer.text
+    assert "the most is 60 (COMFYQ_INPUT_MAX_BYTES)" in answer.json()["detail"]
+
+
+class Watching(ScriptedEngine):
+    """Notes when it takes each piece of a file."""
+
+    def __init__(self, events: list[str]) -> None:
+        super().__init__()
+        self.events = events
+
+    async def upload(
+        self, name: str, content: bytes | AsyncIterator[bytes], *, subfolder: str = ""
+    ) -> str:
+        assert not isinstance(content, bytes)
+        pieces = []
+        async for piece in content:
+            pieces.append(piece)
+            self.events.append("taken")
+        return await super().upload(name, b"".join(pieces), subfolder=subfolder)
+
+
+async def test_a_stored_video_is_passed_on_while_it_is_read(
+    farm: Farm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may be larger than what is held in memory: that bounds pictures and fetched files."""
+    content = mp4_placeholder() + bytes(INPUT_LIMITS.max_bytes)
+    await store(farm, content, DEFAULT_TENANT, tmp_path / "a")
+    events: list[str] = []
+    read = farm.assets.read
+
+    async def noted(key: str, **bounds: Any) -> AsyncIterator[bytes]:
+        async for piece in read(key, **bounds):
+            events.append("read")
+            yield piece
+
+    monkeypatch.setattr(farm.assets, "read", noted)
+    job = await farm.submit(spec=spec(ASSET, kind="video"))
+    worker = farm.worker("w1", Watching(events))
+    await worker.run_once()
+    assert (await farm.records.get(job.id)).status is JobStatus.SUCCEEDED
+    assert worker.engine.uploaded == {named(worker): content}
+    assert named(worker) == f"comfyq-{blake3(content).hexdigest()[:32]}.mp4"
+    assert len(events) > 10
+    assert events == ["read", "taken"] * (len(events) // 2)
+
+
+async def test_a_stored_file_of_another_kind_fails_the_job(farm: Farm, tmp_path: Path) -> None:
+    await store(farm, b"<html>", DEFAULT_TENANT, tmp_path / "a")
+    job, worker = await run(farm, spec(ASSET, kind="video"))
+    assert job.error is not None
+    assert (job.error.code, worker.engine.uploaded) == ("input-invalid", {})
