@@ -1,6 +1,7 @@
 """Requests that arrive slowly, never end, or come from too many connections."""
 
 import asyncio
+import json
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -174,6 +175,27 @@ async def test_a_head_has_its_time(sent: bytes) -> None:
 async def test_a_body_has_its_time() -> None:
     async with served(body_s=SHORT_S) as url, connected(url, BODY + b"{") as client:
         assert (await client.answer()).startswith(b"HTTP/1.1 408 ")
+
+
+@pytest.mark.parametrize(
+    ("rest", "status", "code"),
+    [
+        (b"Content-Length: 9\r\n\r\n", 408, "too_slow"),
+        (b"X: " + b"a" * 20_000, 431, "head_too_large"),
+        (b"Host: y\r\n\r\n", 422, "invalid_request"),
+    ],
+    ids=["slow", "head", "twice"],
+)
+async def test_below_the_comfy_api_even_these_are_told_in_its_envelope(
+    rest: bytes, status: int, code: str
+) -> None:
+    sent = b"POST /api/v2/assets?a=b HTTP/1.1\r\nHost: x\r\n" + rest
+    async with served(body_s=SHORT_S) as url, connected(url, sent) as client:
+        head, _, body = (await client.answer()).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    assert b"content-type: application/json\r\n" in head
+    error = json.loads(body)["error"]
+    assert (error["code"], error["details"]) == (code, None)
 
 
 async def test_a_body_that_arrives_steadily_is_waited_for() -> None:

@@ -15,6 +15,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from comfyq.edges.api.safe_headers import SAFE
 from comfyq.local.limits.places import Places
+from comfyq.wire.comfy_v2 import errors as comfy_v2
 from comfyq.wire.problems import Problem
 
 # Below the limits of websockets, which leaves the connection open beyond them without an answer:
@@ -178,7 +179,8 @@ class LimitedProtocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
-            self.transport.write(_answer(status, code, detail))
+            target: bytes = getattr(self, "url", b"")  # as far as it has arrived; none before
+            self.transport.write(_answer(status, code, detail, target=target.decode("latin-1")))
         self.transport.close()
 
     def _leave(self) -> None:
@@ -201,7 +203,7 @@ def _exceeds_websockets(url: bytes, headers: Sequence[tuple[bytes, bytes]]) -> b
     return len(headers) > HANDSHAKE_HEADERS or max(len(url), longest) > HANDSHAKE_LINE_BYTES
 
 
-def _answer(status: HTTPStatus, code: str, detail: str) -> bytes:
+def _answer(status: HTTPStatus, code: str, detail: str, *, target: str) -> bytes:
     problem = Problem(
         type=f"/problems/{code}",
         title=status.phrase,
@@ -210,10 +212,14 @@ def _answer(status: HTTPStatus, code: str, detail: str) -> bytes:
         instance="",
         code=code,
     )
+    kind = "application/problem+json"
     body = problem.model_dump_json(exclude={"node_errors", "request_id"}).encode()
+    if comfy_v2.is_enveloped(target.partition("?")[0]):
+        status, kind = HTTPStatus(comfy_v2.status_of(problem)), "application/json"
+        body = comfy_v2.enveloped(problem).model_dump_json().encode()
     safe = "".join(f"{name.lower()}: {value}\r\n" for name, value in SAFE.items())
     head = (
-        f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: application/problem+json\r\n"
+        f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: {kind}\r\n"
         f"content-length: {len(body)}\r\n{safe}connection: close\r\n\r\n"
     )
     return head.encode() + body
