@@ -7,6 +7,7 @@ import sys
 import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,31 @@ from urllib.parse import urlsplit
 
 import httpx
 import yaml
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, FormatChecker
+from jsonschema.validators import extend
 
 PACKAGE = "comfy-sdk"
 API = "/api/v2/"
 JSON = "application/json"
+
+FORMATS = FormatChecker(formats=())
+STRICT = extend(  # type: ignore[no-untyped-call]
+    Draft202012Validator,
+    type_checker=Draft202012Validator.TYPE_CHECKER.redefine(
+        "integer",
+        lambda _, value: type(value) is int,  # clients refuse 10.0, which is one to JSON
+    ),
+)
+
+
+@FORMATS.checks("date-time", raises=ValueError)
+def is_time(value: object) -> bool:
+    return not isinstance(value, str) or datetime.fromisoformat(value).tzinfo is not None
+
+
+@FORMATS.checks("uri")
+def is_absolute(value: object) -> bool:
+    return not isinstance(value, str) or urlsplit(value).scheme in ("http", "https")
 
 
 def fetched(folder: Path) -> "Contract":
@@ -59,7 +80,15 @@ class Contract:
             self.validate(json.loads(answer.content), content[JSON]["schema"], place)
         for name in described.get("headers", {}):
             if name == "Retry-After" and answer.status_code == httpx.codes.TOO_MANY_REQUESTS:
-                assert answer.headers[name].isdigit(), place
+                assert answer.headers.get(name, "none").isdigit(), place
+
+    def check_error(self, answer: httpx.Response) -> None:
+        """Raise AssertionError unless an error below the contract's paths is in its envelope."""
+        if urlsplit(str(answer.request.url)).path.startswith(API):
+            place = f"{answer.request.method} {answer.request.url} {answer.status_code}"
+            assert answer.headers["content-type"] == JSON, place
+            envelope = {"$ref": "#/components/schemas/ErrorEnvelope"}
+            self.validate(json.loads(answer.content), envelope, place)
 
     def check_event(self, kind: str, data: object) -> None:
         """Raise AssertionError unless the contract has such an event."""
@@ -68,7 +97,7 @@ class Contract:
 
     def validate(self, value: object, schema: Mapping[str, Any], place: str) -> None:
         whole = {**schema, "components": self.document["components"]}
-        validator = Draft202012Validator(whole)
+        validator = STRICT(whole, format_checker=FORMATS)
         wrong = [f"{each.json_path}: {each.message}" for each in validator.iter_errors(value)]
         assert not wrong, f"{place}: {wrong}"
 
