@@ -7,7 +7,7 @@ from io import BytesIO
 import pytest
 import urllib3
 from PIL import Image
-from playwright.sync_api import Browser, FilePayload, Locator, expect
+from playwright.sync_api import Browser, FilePayload, JSHandle, Locator, Route, expect
 
 from tests.e2e.page.visit import WAIT_MS, Visit
 from tests.processes import Process, Processes
@@ -40,9 +40,9 @@ def picture() -> FilePayload:
     return {"name": "grey.png", "mimeType": "image/png", "buffer": buffer.getvalue()}
 
 
-def drop(visit: Visit, place: Locator) -> None:
-    """Drop the picture somewhere, as from a window of files."""
-    handle = visit.page.evaluate_handle(
+def dragged(visit: Visit) -> JSHandle:
+    """The picture, as it comes from a window of files."""
+    return visit.page.evaluate_handle(
         """([name, type, text]) => {
           const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
           const dropped = new DataTransfer();
@@ -51,7 +51,10 @@ def drop(visit: Visit, place: Locator) -> None:
         }""",
         [picture()["name"], picture()["mimeType"], b64encode(picture()["buffer"]).decode()],
     )
-    place.dispatch_event("drop", {"dataTransfer": handle})
+
+
+def drop(visit: Visit, place: Locator) -> None:
+    place.dispatch_event("drop", {"dataTransfer": dragged(visit)})
 
 
 def parameters(up: Process, workflow: str) -> dict[str, object]:
@@ -79,6 +82,12 @@ def test_a_mask_is_painted_over_a_picture(visit: Visit, up: Process) -> None:
     page.mouse.move(box["x"] + box["width"] - 20, box["y"] + box["height"] / 2, steps=5)
     page.mouse.up()
     visit.see("mask")
+    painted = canvas.evaluate("(each) => each.toDataURL()")
+    canvas.focus()
+    page.keyboard.press("ArrowDown")
+    assert canvas.evaluate("(each) => each.toDataURL()") != painted
+    page.get_by_role("button", name="Undo").click()
+    assert canvas.evaluate("(each) => each.toDataURL()") == painted
     page.get_by_role("button", name="Use this mask").click()
     expect(mask.get_by_role("img", name="mask.png")).to_be_visible(timeout=WAIT_MS)
     visit.fill({"prompt": "a hat", "steps": 3})
@@ -87,6 +96,30 @@ def test_a_mask_is_painted_over_a_picture(visit: Visit, up: Process) -> None:
     values = parameters(up, "sd15-inpaint")
     assert str(values["image"]).startswith("asset:")
     assert values["mask"] != values["image"]
+
+
+def test_a_form_waits_for_its_file_and_the_page_stays_where_one_is_dropped(visit: Visit) -> None:
+    visit.open("create/sd15-img2img")
+    page = visit.page
+    expect(page.locator("form.form")).to_be_visible(timeout=WAIT_MS)
+    is_left = page.evaluate(
+        """(files) => document.body.dispatchEvent(
+          new DragEvent("drop", {dataTransfer: files, bubbles: true, cancelable: true}))""",
+        dragged(visit),
+    )
+    assert not is_left, "the browser would show the file instead of the page"
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:  # Playwright takes no method of a list
+        held.append(route)
+
+    page.route("**/assets?*", hold)
+    with page.expect_request("**/assets?*"):
+        drop(visit, page.locator(".kind-image .drop"))
+    expect(page.get_by_role("button", name="Sending the file")).to_be_disabled(timeout=WAIT_MS)
+    [route] = held
+    route.continue_()
+    expect(page.get_by_role("button", name="Generate")).to_be_enabled(timeout=WAIT_MS)
 
 
 def test_a_result_becomes_another_workflows_input(visit: Visit, up: Process) -> None:

@@ -7,7 +7,7 @@ import pytest
 import urllib3
 from playwright.sync_api import Browser, expect
 
-from tests.e2e.page.visit import WAIT_MS, Visit
+from tests.e2e.page.visit import PHONE, WAIT_MS, Visit
 from tests.processes import Process, Processes
 
 pytestmark = pytest.mark.browser
@@ -81,8 +81,14 @@ def test_by_the_keyboard_alone(visit: Visit) -> None:
             break
         page.keyboard.press("Tab")
     page.keyboard.type("a mill")
-    page.keyboard.press("Control+Enter")
+    sent: list[str] = []
+    page.on("request", lambda each: sent.append(f"{each.method} {each.url}"))
+    page.keyboard.down("Control")
+    page.keyboard.down("Enter")
     visit.until_made(not_src=before)
+    page.keyboard.down("Enter")  # it is held, and sent once all the same
+    page.evaluate("fetch('health')")
+    assert len([each for each in sent if re.fullmatch("POST .*/generate", each)]) == 1
 
 
 def test_a_job_is_canceled_from_the_queue(visit: Visit, up: Process) -> None:
@@ -96,6 +102,12 @@ def test_a_job_is_canceled_from_the_queue(visit: Visit, up: Process) -> None:
     expect(line).to_have_count(1, timeout=WAIT_MS)
     expect(line).to_contain_text("Running", timeout=WAIT_MS)
     visit.see("queue")
+    visit.page.set_viewport_size(PHONE)
+    text = line.locator(".queue-text").bounding_box()
+    button = line.get_by_role("button", name="Cancel").bounding_box()
+    assert text
+    assert button
+    assert text["y"] + text["height"] <= button["y"], "one lies over the other"
     line.get_by_role("button", name="Cancel").click()
     expect(visit.page.get_by_text("Nothing waits")).to_be_visible(timeout=WAIT_MS)
     [canceled] = jobs(up, "&status=canceled")

@@ -1,7 +1,7 @@
 """A history of a thousand jobs."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import pytest
 import urllib3
@@ -31,6 +31,12 @@ async () => {
 """
 
 
+PAGE = 50  # jobs that are asked for at once: when the end of the list is near, or by its button
+MORE = "document.querySelector('.loading button')?.click()"
+COUNTED = "(count) => document.querySelectorAll('.card').length >= count"
+LAST_SHOWN = "[...document.querySelectorAll('.card img')].at(-1).naturalWidth > 0"
+
+
 def make(up: Process, count: int) -> None:
     common = {"workflow": "sd15", "prompt": "a cell", "width": 64, "height": 64, "steps": 1}
     for start in range(0, count, AT_ONCE):
@@ -45,9 +51,46 @@ def make(up: Process, count: int) -> None:
             pass
 
 
-def test_a_thousand_jobs_scroll_smoothly(browser: Browser, processes: Processes) -> None:
-    up = processes.up(workers=2, env={"COMFYQ_WAITING_JOBS": "2000"})
-    make(up, JOBS)
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    started = Processes(tmp_path_factory.mktemp("page"))
+    try:
+        up = started.up(workers=2, env={"COMFYQ_WAITING_JOBS": "2000"})
+        make(up, JOBS)
+        yield up
+    finally:
+        started.close()
+
+
+def pictures(urls: Iterable[str]) -> int:
+    return sum("/outputs/" in each for each in urls)
+
+
+def test_pictures_are_loaded_as_they_come_near(browser: Browser, up: Process) -> None:
+    visit = Visit(browser, up.url)
+    page, loaded = visit.page, set[str]()
+    page.on("requestfinished", lambda each: loaded.add(each.url))
+    try:
+        visit.open("history")
+        cards = page.locator(".card")
+        expect(cards.first.locator("img")).to_be_visible(timeout=WAIT_MS)
+        for count in range(2 * PAGE, JOBS + 1, PAGE):
+            page.evaluate(MORE)
+            page.wait_for_function(COUNTED, arg=count, timeout=WAIT_MS)
+        expect(cards).to_have_count(JOBS, timeout=WAIT_MS)
+        page.wait_for_load_state("networkidle")
+        assert 0 < pictures(loaded) < JOBS / 5
+        last = cards.last.locator("img")
+        assert last.evaluate("(each) => each.naturalWidth") == 0
+        cards.last.scroll_into_view_if_needed()
+        page.wait_for_function(LAST_SHOWN, timeout=WAIT_MS)
+        assert pictures(loaded) < JOBS / 2, "what was passed over is loaded too"
+        assert visit.errors == []
+    finally:
+        visit.close()
+
+
+def test_a_thousand_jobs_scroll_smoothly(browser: Browser, up: Process) -> None:
     visit = Visit(browser, up.url)
     try:
         visit.open("history")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.e2e.page.visit import WAIT_MS, Visit
+from tests.e2e.page.visit import DESKTOP, PHONE, WAIT_MS, Visit
 from tests.e2e.test_keys import Commands
 from tests.processes import Process, Processes
 
@@ -56,12 +56,20 @@ def test_keys_let_in_and_are_made_and_revoked(browser: Browser, up: Process, key
         page.get_by_label("Name", exact=True).fill("reader")
         for scope in ("submit", "graph", "wait", "cancel"):
             page.get_by_role("checkbox", name=scope).uncheck()
-        page.get_by_role("button", name="Make a key").click()
+        # pressed twice, as impatient people do
+        page.locator(".key-form").evaluate("(form) => (form.requestSubmit(), form.requestSubmit())")
         made = page.get_by_role("dialog").locator("code").inner_text()
         assert made.startswith("cq_")
         page.get_by_role("button", name="Close").click()
+        expect(page.get_by_role("row", name="reader")).to_have_count(1)
         expect(page.get_by_role("row", name="reader")).to_contain_text("read")
         visit.see("keys")
+        page.set_viewport_size(PHONE)
+        box = page.get_by_role("button", name="Revoke reader").bounding_box()
+        assert box
+        assert box["width"] > box["height"], "its word is cut into pieces"
+        visit.see("phone-own-keys")
+        page.set_viewport_size(DESKTOP)
 
         reader = Visit(browser, up.url)
         try:
@@ -72,6 +80,9 @@ def test_keys_let_in_and_are_made_and_revoked(browser: Browser, up: Process, key
             reader.fill({"prompt": "a wall"})
             reader.generate()
             expect(reader.page.locator(".form-end [role=alert]")).to_contain_text("`submit`")
+            expect(reader.stage.locator("img")).to_be_visible(timeout=WAIT_MS)
+            for action in ("Again, new seed", "Cancel", "Try again"):  # which it may not
+                expect(reader.page.get_by_role("button", name=action)).to_have_count(0)
             reader.page.reload()  # the key is kept
             reader.choose("sd15")
 

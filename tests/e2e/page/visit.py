@@ -10,7 +10,15 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser, ConsoleMessage, Locator, Page, expect, sync_playwright
+from playwright.sync_api import (
+    Browser,
+    ConsoleMessage,
+    Locator,
+    Page,
+    ViewportSize,
+    expect,
+    sync_playwright,
+)
 
 ROOT = Path(__file__).parents[3]
 AXE = ROOT / ".page" / "node_modules" / "axe-core" / "axe.min.js"
@@ -23,8 +31,8 @@ QUALITY = 80  # of pictures in the documentation
 MADE = "img[src*='/outputs/']"
 SERIOUS = {"serious", "critical"}
 NETWORK = re.compile(r"Failed to load resource|WebSocket connection to|net::ERR_")
-DESKTOP = {"width": 1280, "height": 860}
-PHONE = {"width": 390, "height": 844}
+DESKTOP: ViewportSize = {"width": 1280, "height": 860}
+PHONE: ViewportSize = {"width": 390, "height": 844}
 
 SHIFTS = """
 window.shifts = 0;

@@ -2,10 +2,9 @@
 
 import { effect, html, render } from "./lib.js";
 import { Shell } from "./shell.js";
-import { begin, recent, refreshRecent } from "./state/jobs.js";
-import { Failure, askPatiently } from "./state/request.js";
-import { caller, refusal } from "./state/session.js";
-import { loadWorkflows } from "./state/workflows.js";
+import { begin } from "./state/jobs.js";
+import { refusal } from "./state/session.js";
+import { load } from "./state/start.js";
 
 const root = /** @type {HTMLElement} */ (document.getElementById("page"));
 render(html`<${Shell} />`, root);
@@ -16,11 +15,12 @@ effect(() => {
   if (refusal.value === null) void load();
 });
 
-async function load() {
-  try {
-    caller.value = await askPatiently("GET", "quota");
-    await Promise.all([loadWorkflows(), recent.peek() === null && refreshRecent()]);
-  } catch (error) {
-    if (!(error instanceof Failure)) throw error; // a view shows it, or the sign-in does
-  }
+// A file that is dropped beside its place would be shown by the browser instead of the page.
+for (const name of ["dragover", "drop"]) addEventListener(name, (event) => keepOff(/** @type {DragEvent} */ (event)));
+
+/** @param {DragEvent} event */
+function keepOff(event) {
+  if (event.defaultPrevented || !event.dataTransfer?.types.includes("Files")) return;
+  event.preventDefault();
+  event.dataTransfer.dropEffect = "none";
 }

@@ -2,7 +2,7 @@
 
 import { html, useEffect, useRef } from "./lib.js";
 import { Icon } from "./parts/icons.js";
-import { Toasts } from "./parts/notices.js";
+import { Toasts, windows } from "./parts/notices.js";
 import { news } from "./state/jobs.js";
 import { picked } from "./state/picked.js";
 import { reachable } from "./state/request.js";
@@ -62,7 +62,7 @@ function Frame() {
       <main id="main" tabindex="-1"><${View} /></main>
       <${Picked} />
     </div>
-    <${Toasts} />
+    ${windows.value === 0 && html`<${Toasts} />`}
     <p class="sr" role="status">${news.value}</p>
   `;
 }

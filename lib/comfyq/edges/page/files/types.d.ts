@@ -26,7 +26,7 @@ export type PreviewFrame = Schemas["PreviewFrame"];
 export type BatchFrame = Schemas["BatchFrame"];
 
 /** A value of a form: what its parameter takes in a request. */
-export type Value = string | number | boolean | null | string[] | { source: string; fit?: string };
+export type Value = string | number | bigint | boolean | null | string[] | { source: string; fit?: string };
 export type Values = Record<string, Value | undefined>;
 
 /** One parameter's JSON Schema, as far as the form heeds it. */

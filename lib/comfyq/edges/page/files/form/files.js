@@ -4,7 +4,7 @@ import { html, useRef, useState } from "../lib.js";
 import { Icon } from "../parts/icons.js";
 import { bytes } from "../parts/words.js";
 import { Failure, askPatiently } from "../state/request.js";
-import { fileOf, keepFile } from "../state/files.js";
+import { fileOf, keepFile, sending } from "../state/files.js";
 import { MaskPainter } from "./mask.js";
 
 /** @typedef {import("../types").Control} Control */
@@ -22,10 +22,15 @@ const ACCEPT = { image: "image/*", mask: "image/*", video: "video/*", audio: "au
  */
 export async function upload(file, name) {
   const headers = { "Content-Type": file.type || "application/octet-stream" };
-  /** @type {Asset} */
-  const asset = await askPatiently("POST", `assets?filename=${encodeURIComponent(name)}`, { file, headers });
-  keepFile(asset.source, file, name);
-  return asset.source;
+  sending.value++;
+  try {
+    /** @type {Asset} */
+    const asset = await askPatiently("POST", `assets?filename=${encodeURIComponent(name)}`, { file, headers });
+    keepFile(asset.source, file, name);
+    return asset.source;
+  } finally {
+    sending.value--;
+  }
 }
 
 /** @param {Control & { workflow: Workflow, values: Values }} control */
@@ -41,7 +46,7 @@ export function FileControl({ field, id, describedBy, invalid, required, value, 
 
   /** @param {Blob | null | undefined} file */
   const take = async (file) => {
-    if (!file) return;
+    if (!file || isSending) return;
     setWrong("");
     setSending(true);
     try {

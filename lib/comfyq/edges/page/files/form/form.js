@@ -4,7 +4,8 @@ import { html, useEffect, useId, useRef, useState } from "../lib.js";
 import { draftOf, reset } from "../state/drafts.js";
 import { FormField } from "./field.js";
 import { Presets } from "./presets.js";
-import { Vary, requestsOf } from "./vary.js";
+import { MOST, Vary, requestsOf } from "./vary.js";
+import { sending } from "../state/files.js";
 import { Failure } from "../state/request.js";
 import { submit, submitBatch } from "../state/jobs.js";
 import { toSend } from "../state/workflows.js";
@@ -46,12 +47,13 @@ export function WorkflowForm({ workflow }) {
     if (failure) focusWrong(form.current);
   }, [failure]);
   const values = draftOf(workflow);
-  const requests = requestsOf(workflow, toSend(workflow, values), vary);
+  const { requests, wanted } = requestsOf(workflow, toSend(workflow, values), vary);
+  const isBusy = isSending || sending.value > 0;
 
   /** @param {Event} event */
   const send = async (event) => {
     event.preventDefault();
-    if (isSending) return;
+    if (isBusy || wanted > MOST) return;
     setSending(true);
     setFailure(null);
     try {
@@ -70,10 +72,10 @@ export function WorkflowForm({ workflow }) {
 
   /** @param {KeyboardEvent} event */
   const onKeyDown = (event) => {
-    if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) void send(event);
+    if (event.key === "Enter" && (event.ctrlKey || event.metaKey) && !event.repeat) void send(event);
   };
 
-  const count = requests.length;
+  const words = sending.value > 0 ? "Sending the file …" : isSending ? "Sending …" : wanted === 1 ? "Generate" : `Generate ${wanted}`;
   return html`<form ref=${form} class="form" onSubmit=${send} onKeyDown=${onKeyDown} novalidate>
     <${Presets} workflow=${workflow} />
     ${groupsOf(workflow).map(
@@ -89,12 +91,12 @@ export function WorkflowForm({ workflow }) {
         )}
       <//>`,
     )}
-    <${Vary} workflow=${workflow} vary=${vary} set=${setVary} count=${count} />
+    <${Vary} workflow=${workflow} vary=${vary} set=${setVary} count=${wanted} />
     <div class="form-end">
       <${Trouble} failure=${failure} />
       <div class="row">
-        <button class="primary" type="submit" disabled=${isSending} aria-keyshortcuts="Control+Enter">
-          ${isSending ? "Sending …" : count === 1 ? "Generate" : `Generate ${count}`}
+        <button class="primary" type="submit" disabled=${isBusy || wanted > MOST} aria-keyshortcuts="Control+Enter">
+          ${words}
         </button>
         <button type="button" class="plain" onClick=${() => reset(workflow.name)}>Reset</button>
       </div>

@@ -10,16 +10,17 @@ const MOVE = 2; // per cent that an arrow key moves the brush
 const PAINT = "#fff";
 
 /** @typedef {{ x: number, y: number }} Point in the picture's pixels */
+/** @typedef {{ points: Point[], width: number, isErasing: boolean }} Stroke */
 
 /** @param {{ picture: string, close: () => void, done: (mask: Blob) => void }} props */
 export function MaskPainter({ picture, close, done }) {
   const canvas = useRef(/** @type {HTMLCanvasElement | null} */ (null));
-  const from = useRef(/** @type {Point | null} */ (null));
+  const drawn = useRef(/** @type {Stroke | null} */ (null)); // by the pointer, at the moment
   const spot = useRef(/** @type {Point} */ ({ x: 0, y: 0 }));
-  const steps = useRef(/** @type {ImageData[]} */ ([]));
+  const strokes = useRef(/** @type {Stroke[]} */ ([])); // not pictures: one of those has many megabytes
   const [percent, setPercent] = useState(BRUSH);
   const [isErasing, setErasing] = useState(false);
-  const [isEmpty, setEmpty] = useState(true);
+  const [count, setCount] = useState(0);
 
   useEffect(() => {
     const image = new Image();
@@ -33,8 +34,6 @@ export function MaskPainter({ picture, close, done }) {
     image.src = picture;
   }, [picture]);
 
-  const pen = () => canvas.current?.getContext("2d", { willReadFrequently: true }) ?? null;
-
   /** @param {PointerEvent} event @returns {Point} */
   const pointOf = (event) => {
     const made = /** @type {HTMLCanvasElement} */ (canvas.current);
@@ -45,30 +44,34 @@ export function MaskPainter({ picture, close, done }) {
     };
   };
 
-  /** @param {Point} to @param {Point} [start] */
-  const stroke = (to, start = to) => {
-    const drawing = pen();
-    if (!drawing) return;
-    drawing.globalCompositeOperation = isErasing ? "destination-out" : "source-over";
-    drawing.strokeStyle = PAINT;
-    drawing.lineCap = "round";
-    drawing.lineWidth = (Math.max(drawing.canvas.width, drawing.canvas.height) * percent) / 100;
-    drawing.beginPath();
-    drawing.moveTo(start.x, start.y);
-    drawing.lineTo(to.x, to.y);
-    drawing.stroke();
-    setEmpty(false);
+  /** @param {Point[]} points */
+  const begin = (points) => {
+    const made = canvas.current;
+    if (!made) return null;
+    const width = (Math.max(made.width, made.height) * percent) / 100;
+    const stroke = { points, width, isErasing };
+    strokes.current.push(stroke);
+    setCount(strokes.current.length);
+    draw(made, stroke);
+    return stroke;
   };
 
-  const keep = () => {
-    const drawing = pen();
-    if (drawing) steps.current.push(drawing.getImageData(0, 0, drawing.canvas.width, drawing.canvas.height));
+  /** @param {Point} to */
+  const goOn = (to) => {
+    const [made, stroke] = [canvas.current, drawn.current];
+    if (!made || !stroke) return;
+    const from = stroke.points.at(-1) ?? to;
+    stroke.points.push(to);
+    line(made, stroke, from, to);
   };
 
   const undo = () => {
-    const step = steps.current.pop();
-    if (step) pen()?.putImageData(step, 0, 0);
-    setEmpty(steps.current.length === 0);
+    const made = canvas.current;
+    strokes.current.pop();
+    setCount(strokes.current.length);
+    if (!made) return;
+    made.getContext("2d")?.clearRect(0, 0, made.width, made.height);
+    for (const stroke of strokes.current) draw(made, stroke);
   };
 
   /** @param {KeyboardEvent} event */
@@ -85,8 +88,7 @@ export function MaskPainter({ picture, close, done }) {
       x: Math.min(made.width, Math.max(0, start.x + dx * length)),
       y: Math.min(made.height, Math.max(0, start.y + dy * length)),
     };
-    keep();
-    stroke(spot.current, start);
+    begin([start, spot.current]);
   };
 
   const finish = () => {
@@ -110,18 +112,11 @@ export function MaskPainter({ picture, close, done }) {
         onPointerDown=${(/** @type {PointerEvent} */ event) => {
           event.preventDefault();
           canvas.current?.setPointerCapture(event.pointerId);
-          keep();
-          from.current = pointOf(event);
-          stroke(from.current);
+          drawn.current = begin([pointOf(event)]);
         }}
-        onPointerMove=${(/** @type {PointerEvent} */ event) => {
-          if (!from.current) return;
-          const to = pointOf(event);
-          stroke(to, from.current);
-          from.current = to;
-        }}
-        onPointerUp=${() => {
-          from.current = null;
+        onPointerMove=${(/** @type {PointerEvent} */ event) => goOn(pointOf(event))}
+        onLostPointerCapture=${() => {
+          drawn.current = null; // released, or taken by the browser
         }}
         onKeyDown=${byKey}
       ></canvas>
@@ -132,11 +127,40 @@ export function MaskPainter({ picture, close, done }) {
         <input type="range" min="1" max=${MOST} value=${percent} onInput=${(/** @type {Event} */ event) => setPercent(Number(/** @type {HTMLInputElement} */ (event.target).value))} />
       </label>
       <button type="button" class="chip" aria-pressed=${isErasing} onClick=${() => setErasing(!isErasing)}>Erase</button>
-      <button type="button" class="plain" onClick=${undo}><${Icon} name="undo" /> Undo</button>
+      <button type="button" class="plain" disabled=${count === 0} onClick=${undo}><${Icon} name="undo" /> Undo</button>
       <span class="grow"></span>
-      <button type="button" class="primary" disabled=${isEmpty} onClick=${finish}>Use this mask</button>
+      <button type="button" class="primary" disabled=${count === 0} onClick=${finish}>Use this mask</button>
     </div>
   <//>`;
+}
+
+/**
+ * Draw a stroke line by line, as it was painted: drawn as one path its edges would be others.
+ * @param {HTMLCanvasElement} canvas
+ * @param {Stroke} stroke
+ */
+function draw(canvas, stroke) {
+  const { points } = stroke;
+  points.forEach((point, n) => line(canvas, stroke, points[n - 1] ?? point, point));
+}
+
+/**
+ * @param {HTMLCanvasElement} canvas
+ * @param {Stroke} stroke
+ * @param {Point} from
+ * @param {Point} to
+ */
+function line(canvas, { width, isErasing }, from, to) {
+  const drawing = canvas.getContext("2d");
+  if (!drawing) return;
+  drawing.globalCompositeOperation = isErasing ? "destination-out" : "source-over";
+  drawing.strokeStyle = PAINT;
+  drawing.lineCap = "round";
+  drawing.lineWidth = width;
+  drawing.beginPath();
+  drawing.moveTo(from.x, from.y);
+  drawing.lineTo(to.x, to.y);
+  drawing.stroke();
 }
 
 /** @param {HTMLCanvasElement} painted */

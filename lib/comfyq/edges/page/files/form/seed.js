@@ -2,6 +2,7 @@
 
 import { html } from "../lib.js";
 import { Icon } from "../parts/icons.js";
+import { wholeOf } from "../state/json.js";
 
 /** @typedef {import("../types").Control} Control */
 
@@ -26,7 +27,7 @@ export function SeedControl({ name, id, describedBy, invalid, value, set }) {
       aria-invalid=${invalid}
       onInput=${(/** @type {Event} */ event) => {
         const text = /** @type {HTMLInputElement} */ (event.target).value.trim();
-        set(text === "" ? DRAW : /^\d+$/.test(text) ? Number(text) : text);
+        set(text === "" ? DRAW : /^\d+$/.test(text) ? wholeOf(text) : text);
       }}
     />
     <button type="button" class="icon-button" aria-label="Roll a seed" title="Roll a seed that stays" onClick=${() => set(drawn())}>

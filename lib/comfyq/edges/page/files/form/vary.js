@@ -8,7 +8,8 @@ import { drawn } from "./seed.js";
 /** @typedef {import("../types").Values} Values */
 /** @typedef {{ count: number, name: string, values: string }} Varied */
 
-const MOST = 500; // requests of a batch
+/** Requests of a batch. */
+export const MOST = 500;
 const VARIABLE = new Set(["integer", "number", "size", "enum", "string"]);
 
 /** The label that says which value of the varied parameter a job has. */
@@ -25,11 +26,12 @@ export function listOf(text, whole) {
 }
 
 /**
- * The requests of a form; one if nothing is varied.
+ * The requests of a form; one if nothing is varied. `wanted` are as many as were asked for; of more
+ * than a batch may have none is made.
  * @param {Workflow} workflow
  * @param {Values} values
  * @param {Varied} vary
- * @returns {{ values: Values, request: Record<string, unknown> }[]}
+ * @returns {{ requests: { values: Values, request: Record<string, unknown> }[], wanted: number }}
  */
 export function requestsOf(workflow, values, { count, name, values: text }) {
   const field = workflow.fields[name];
@@ -38,29 +40,46 @@ export function requestsOf(workflow, values, { count, name, values: text }) {
   const seed = Object.keys(workflow.fields).find((each) => workflow.fields[each]?.["x-kind"] === "seed");
   const seeds = Array.from({ length: count }, (_, n) => (n === 0 && values[seed ?? ""] !== undefined ? values[seed ?? ""] : drawn()));
   const columns = count > 1 && seed ? seeds.map((each) => ({ [seed]: each })) : [{}];
-  const made = (rows.length ? rows : [null]).flatMap((row) =>
+  const wanted = (rows.length || 1) * columns.length;
+  if (wanted > MOST) return { requests: [], wanted };
+  const requests = (rows.length ? rows : [null]).flatMap((row, index) =>
     columns.map((column) => {
       const all = { ...values, ...column, ...(row === null ? {} : { [name]: row }) };
-      const labels = row === null ? {} : { labels: { [ROW]: `${name}=${row}`.slice(0, MOST_CHARS) } };
+      const labels = row === null ? {} : { labels: { [ROW]: labelOf(`${name}=${row}`, index) } };
       return { values: all, request: { workflow: workflow.name, ...all, ...labels } };
     }),
   );
-  return made.slice(0, MOST);
+  return { requests, wanted };
+}
+
+/**
+ * A row's text as a label's value may be: no control characters, and not too long. Long ones that
+ * begin alike are told apart by their number.
+ * @param {string} text
+ * @param {number} index
+ */
+function labelOf(text, index) {
+  const characters = [...text.replace(/[\p{Cc}\u2028\u2029]/gu, " ")];
+  if (characters.length <= MOST_CHARS) return characters.join("");
+  const end = `… #${index + 1}`;
+  return characters.slice(0, MOST_CHARS - end.length).join("") + end;
 }
 
 /** @param {{ workflow: Workflow, vary: Varied, set: (vary: Varied) => void, count: number }} props */
 export function Vary({ workflow, vary, set, count }) {
   const id = useId();
+  const hasSeed = Object.values(workflow.fields).some((field) => field["x-kind"] === "seed");
   const fields = Object.entries(workflow.fields).filter(([, field]) => VARIABLE.has(field["x-kind"] ?? ""));
   /** @param {Event} event */
   const valueOf = (event) => /** @type {HTMLInputElement} */ (event.target).value;
   return html`<details class="group">
     <summary>Several at once${count > 1 ? html` <span class="badge-inline">${several(count, "job")}</span>` : ""}</summary>
     <div class="folded">
-      <div class="field">
+      ${hasSeed &&
+      html`<div class="field">
         <label for=${`${id}-count`}>Seeds</label>
         <input id=${`${id}-count`} type="number" min="1" max="100" value=${vary.count} onInput=${(/** @type {Event} */ event) => set({ ...vary, count: Math.min(100, Math.max(1, Number(valueOf(event)) || 1)) })} />
-      </div>
+      </div>`}
       <div class="field">
         <label for=${`${id}-name`}>Vary</label>
         <select id=${`${id}-name`} onChange=${(/** @type {Event} */ event) => set({ ...vary, name: valueOf(event) })}>
@@ -73,6 +92,7 @@ export function Vary({ workflow, vary, set, count }) {
         <label for=${`${id}-values`}>Values, one a line; numbers and names may be parted by commas</label>
         <textarea id=${`${id}-values`} rows="3" value=${vary.values} onInput=${(/** @type {Event} */ event) => set({ ...vary, values: valueOf(event) })}></textarea>
       </div>`}
+      ${count > MOST && html`<p class="wrong" role="alert">A batch has ${MOST} jobs at most; these are ${count.toLocaleString()}.</p>`}
     </div>
   </details>`;
 }

@@ -1,16 +1,17 @@
 // What can be done with a job.
 
 import { html, useState } from "../lib.js";
-import { change } from "../state/drafts.js";
-import { again, cancel, hasEnded, purge, retry } from "../state/jobs.js";
-import { get, here } from "../state/request.js";
+import { change, replace } from "../state/drafts.js";
+import { again, cancel, goodLink, hasEnded, purge, retry } from "../state/jobs.js";
+import { Failure, get } from "../state/request.js";
 import { go } from "../state/route.js";
+import { may } from "../state/session.js";
 import { fieldOfKind, workflows, workflowsTaking } from "../state/workflows.js";
 import { upload } from "../form/files.js";
 import { Dialog } from "./dialog.js";
 import { Icon } from "./icons.js";
-import { mainOutput, wayOf } from "./media.js";
-import { Loading, attempt, say } from "./notices.js";
+import { DownloadLink, mainOutput, wayOf } from "./media.js";
+import { Loading, Trouble, attempt, say } from "./notices.js";
 import { asCurl, asPython, copy } from "./snippets.js";
 
 /** @typedef {import("../types").Job} Job */
@@ -24,8 +25,7 @@ export function Action({ icon, text, act, isPlain = false, isDisabled = false })
   const [isBusy, setBusy] = useState(false);
   const click = async () => {
     setBusy(true);
-    await attempt(act);
-    setBusy(false);
+    await attempt(act).finally(() => setBusy(false));
   };
   return html`<button type="button" class=${isPlain ? "plain" : ""} disabled=${isBusy || isDisabled} onClick=${click}>
     <${Icon} name=${icon} /> ${text}
@@ -34,7 +34,7 @@ export function Action({ icon, text, act, isPlain = false, isDisabled = false })
 
 /** @param {{ job: Job }} props */
 export function CancelAction({ job }) {
-  if (hasEnded(job)) return null;
+  if (hasEnded(job) || !may("cancel")) return null;
   return html`<${Action} icon="stop" text="Cancel" isDisabled=${job.cancel_requested} act=${() => cancel(job.id)} />`;
 }
 
@@ -51,20 +51,19 @@ export function Actions({ job, stays = false }) {
   };
   return html`<div class="row wrap">
     <${CancelAction} job=${job} />
-    ${isKnown && html`<${Action} icon="again" text="Again, new seed" act=${() => shows(again(job))} />`}
-    ${(job.status === "failed" || job.status === "canceled") &&
+    ${isKnown && may("submit") && html`<${Action} icon="again" text="Again, new seed" act=${() => shows(again(job))} />`}
+    ${(job.status === "failed" || job.status === "canceled") && may("submit") &&
     html`<${Action} icon="again" text="Try again" act=${() => shows(retry(job.id))} />`}
     ${isKnown && html`<${Action} icon="edit" text="Edit" act=${() => edit(job)} />`}
-    ${output && INPUTS.has(wayOf(output)) && html`<${UseAsInput} output=${output} />`}
-    ${output &&
-    html`<a class="button" href=${here(output.url)} download=${output.filename}><${Icon} name="download" /> Download</a>`}
+    ${output && INPUTS.has(wayOf(output)) && may("submit") && html`<${UseAsInput} output=${output} />`}
+    ${output && html`<${DownloadLink} output=${output} look="button"><${Icon} name="download" /> Download<//>`}
   </div>`;
 }
 
 /** @param {Job} job */
 async function edit(job) {
   const story = await get(`generate/${job.id}/story`);
-  change(job.workflow, story.parameters);
+  replace(job.workflow, story.parameters); // of the form before nothing is to be left
   go(`create/${encodeURIComponent(job.workflow)}`);
 }
 
@@ -73,19 +72,32 @@ function UseAsInput({ output }) {
   const [fitting, setFitting] = useState(/** @type {Workflow[] | null} */ (null));
   const [isOpen, setOpen] = useState(false);
   const kind = wayOf(output);
+  const [failure, setFailure] = useState(/** @type {Failure | null} */ (null));
   const open = async () => {
+    setFailure(null);
     setOpen(true);
-    setFitting(await workflowsTaking(kind));
+    try {
+      setFitting(await workflowsTaking(kind));
+    } catch (error) {
+      if (!(error instanceof Failure)) throw error;
+      setFailure(error);
+    }
   };
+  const choose = (/** @type {Workflow} */ each) =>
+    attempt(async () => {
+      await put(output, each, kind);
+      setOpen(false);
+    });
   return html`<${Action} icon="input" text="Use as input" act=${open} />
     ${isOpen &&
     html`<${Dialog} title="Use as input of" close=${() => setOpen(false)}>
-      ${fitting === null && html`<${Loading} of="workflows" />`}
+      <${Trouble} failure=${failure} />
+      ${fitting === null && !failure && html`<${Loading} of="workflows" />`}
       ${fitting?.length === 0 && html`<p>No workflow takes this.</p>`}
       <ul class="choices">
         ${fitting?.map(
           (each) => html`<li>
-            <button type="button" onClick=${() => attempt(() => put(output, each, kind)).then(() => setOpen(false))}>
+            <button type="button" onClick=${() => choose(each)}>
               <strong>${each.title}</strong><span class="quiet">${each.description}</span>
             </button>
           </li>`,
@@ -101,14 +113,24 @@ function UseAsInput({ output }) {
  * @param {string} kind
  */
 async function put(output, workflow, kind) {
-  const answer = await fetch(here(output.url));
-  if (!answer.ok) {
-    say(`The file could not be read (${answer.status}).`, true);
-    return;
-  }
-  const source = await upload(await answer.blob(), output.filename);
+  const file = await fileAt(await goodLink(output.url));
+  const source = await upload(file, output.filename);
   change(workflow.name, { [fieldOfKind(workflow, kind) ?? ""]: source });
   go(`create/${encodeURIComponent(workflow.name)}`);
+}
+
+/** @param {string} url of an output */
+async function fileAt(url) {
+  let status = 0;
+  try {
+    const answer = await fetch(url);
+    status = answer.status;
+    if (answer.ok) return await answer.blob();
+  } catch {
+    // as when the server is away, or its storage lets no page read it
+  }
+  const detail = `The file could not be read${status ? ` (${status})` : ""}.`;
+  throw new Failure({ status, code: "unreadable", detail });
 }
 
 /** @param {{ job: Job, parameters: Record<string, any> }} props */
@@ -127,6 +149,7 @@ export function Snippets({ job, parameters }) {
 /** @param {{ job: Job, done: () => void }} props */
 export function DeleteAction({ job, done }) {
   const [isAsking, setAsking] = useState(false);
+  if (!may("cancel")) return null;
   const remove = async () => {
     await purge(job.id);
     done();

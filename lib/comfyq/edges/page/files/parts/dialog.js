@@ -2,6 +2,7 @@
 
 import { html, useEffect, useId, useRef } from "../lib.js";
 import { Icon } from "./icons.js";
+import { Toasts, windows } from "./notices.js";
 
 /** @param {{ title: string, wide?: boolean, close: () => void, children?: any }} props */
 export function Dialog({ title, wide = false, close, children }) {
@@ -9,6 +10,10 @@ export function Dialog({ title, wide = false, close, children }) {
   const id = useId();
   useEffect(() => {
     dialog.current?.showModal();
+    windows.value++;
+    return () => {
+      windows.value--;
+    };
   }, []);
   return html`<dialog ref=${dialog} class=${wide ? "wide" : ""} aria-labelledby=${id} onClose=${close}>
     <header>
@@ -18,5 +23,6 @@ export function Dialog({ title, wide = false, close, children }) {
       </button>
     </header>
     ${children}
+    <${Toasts} />
   </dialog>`;
 }

@@ -2,6 +2,7 @@
 
 import { html, signal } from "../lib.js";
 import { Failure } from "../state/request.js";
+import { load, unloaded } from "../state/start.js";
 
 const TOAST_MS = 5000;
 
@@ -28,10 +29,14 @@ export async function attempt(work) {
   try {
     await work();
   } catch (error) {
-    if (!(error instanceof Failure)) throw error;
-    say(error.message, true);
+    const isKnown = error instanceof Failure;
+    say(isKnown ? error.message : "That did not work. Load the page again if it goes on.", true);
+    if (!isKnown) throw error;
   }
 }
+
+/** How many windows are open: what is said is said in them, since nothing below is seen or read. */
+export const windows = signal(0);
 
 export function Toasts() {
   return html`<div class="toasts" role="status">
@@ -55,6 +60,16 @@ export function Empty({ title, children }) {
     <p class="empty-title">${title}</p>
     ${children}
   </div>`;
+}
+
+/**
+ * In the place of what is loaded at the start.
+ * @param {{ of: string }} props
+ */
+export function Starting({ of }) {
+  const failure = unloaded.value;
+  if (!failure) return html`<${Loading} of=${of} />`;
+  return html`<${Trouble} failure=${failure}><button type="button" onClick=${load}>Load again</button><//>`;
 }
 
 /** @param {{ of: string }} props */

@@ -1,5 +1,6 @@
 // A job's request as text to run elsewhere.
 
+import { written } from "../state/json.js";
 import { BASE } from "../state/request.js";
 import { key } from "../state/session.js";
 
@@ -8,16 +9,19 @@ import { key } from "../state/session.js";
 /** @param {string} workflow */
 const address = (workflow) => `${location.origin}${BASE}workflows/${encodeURIComponent(workflow)}/generate`;
 
+/** @param {string} text as a shell takes it */
+const quoted = (text) => `'${text.replaceAll("'", "'\\''")}'`;
+
 /**
  * @param {string} workflow
  * @param {Values} values
  */
 export function asCurl(workflow, values) {
   const lines = [
-    `curl -X POST ${address(workflow)}`,
+    `curl -X POST ${quoted(address(workflow))}`,
     ...(key.value ? ['-H "Authorization: Bearer $COMFYQ_API_KEY"'] : []),
     '-H "Content-Type: application/json"',
-    `-d '${JSON.stringify(values).replaceAll("'", "'\\''")}'`,
+    `-d ${quoted(written(values))}`,
   ];
   return lines.join(" \\\n  ");
 }
@@ -52,7 +56,7 @@ function python(value) {
   if (value === true) return "True";
   if (value === false) return "False";
   if (Array.isArray(value)) return `[${value.map(python).join(", ")}]`;
-  if (typeof value !== "object") return JSON.stringify(value);
+  if (typeof value !== "object") return written(value);
   const entries = Object.entries(value).map(([name, each]) => `    ${JSON.stringify(name)}: ${python(each)},`);
   return entries.length ? `{\n${entries.join("\n")}\n}` : "{}";
 }

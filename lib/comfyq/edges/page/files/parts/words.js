@@ -1,7 +1,11 @@
 // Numbers and times as people read them.
 
+import { signal } from "../lib.js";
+import { written } from "../state/json.js";
+
 const SIZES = ["bytes", "KB", "MB", "GB", "TB"];
 const STEP = 1000;
+const TICK_MS = 20_000;
 
 /** @type {[number, string][]} */
 const SPANS = [
@@ -31,9 +35,16 @@ export function span(seconds) {
   return `${Math.round(seconds / length)} ${unit}`;
 }
 
-/** @param {string | null | undefined} time */
+const ticks = signal(0);
+setInterval(() => ticks.value++, TICK_MS);
+
+/**
+ * How long ago it was; a view that says so is drawn anew as time goes on.
+ * @param {string | null | undefined} time
+ */
 export function ago(time) {
   if (!time) return "never";
+  void ticks.value;
   const seconds = (Date.now() - Date.parse(time)) / 1000;
   return seconds < 5 ? "just now" : `${span(seconds)} ago`;
 }
@@ -59,5 +70,5 @@ export function shown(value) {
   if (value === null || value === undefined || value === "") return "–";
   if (typeof value === "string") return value;
   if (Array.isArray(value)) return value.map(String).join(", ") || "–";
-  return JSON.stringify(value);
+  return typeof value === "object" ? written(value) : String(value);
 }

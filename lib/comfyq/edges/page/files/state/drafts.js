@@ -1,6 +1,8 @@
 // What was put into forms, by workflow. It outlives a reload of the tab.
 
 import { signal } from "../lib.js";
+import { parsed, written } from "./json.js";
+import { keep, kept } from "./kept.js";
 
 /** @typedef {import("../types").Values} Values */
 /** @typedef {import("../types").Workflow} Workflow */
@@ -8,7 +10,7 @@ import { signal } from "../lib.js";
 const KEPT = "comfyq.drafts";
 
 /** @type {Record<string, Values>} */
-const first = JSON.parse(sessionStorage.getItem(KEPT) ?? "{}");
+const first = parsed(kept(KEPT) || "{}");
 
 const drafts = signal(first);
 
@@ -27,17 +29,19 @@ export function draftOf(workflow) {
  * @param {Values} values those that change
  */
 export function change(workflow, values) {
-  drafts.value = { ...drafts.value, [workflow]: { ...drafts.value[workflow], ...values } };
-  try {
-    sessionStorage.setItem(KEPT, JSON.stringify(drafts.value));
-  } catch {
-    // the storage is full; the values live as long as the page does
-  }
+  replace(workflow, { ...drafts.value[workflow], ...values });
+}
+
+/**
+ * @param {string} workflow
+ * @param {Values} values all that differ from its defaults
+ */
+export function replace(workflow, values) {
+  drafts.value = { ...drafts.value, [workflow]: values };
+  keep(KEPT, written(drafts.value));
 }
 
 /** @param {string} workflow */
 export function reset(workflow) {
-  const { [workflow]: _gone, ...kept } = drafts.value;
-  drafts.value = kept;
-  sessionStorage.setItem(KEPT, JSON.stringify(kept));
+  replace(workflow, {});
 }

@@ -1,5 +1,10 @@
 // Files that were sent from this page, to be shown in forms: the API hands none out again.
 
+import { signal } from "../lib.js";
+
+/** How many are being sent: a form that went before them would lack them. */
+export const sending = signal(0);
+
 const files = new Map(/** @type {[string, { url: string, name: string, size: number }][]} */ ([]));
 
 /**

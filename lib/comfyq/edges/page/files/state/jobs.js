@@ -1,7 +1,7 @@
 // The jobs that the page knows, each a signal that whoever shows it follows.
 
 import { batch, signal } from "../lib.js";
-import { Failure, ask, askPatiently, get, newName } from "./request.js";
+import { Failure, ask, askPatiently, get, here, newName } from "./request.js";
 import { followBatch, followJob, leaveBatch, leaveJob, listen } from "./socket.js";
 import { workflowOf } from "./workflows.js";
 
@@ -12,6 +12,7 @@ import { workflowOf } from "./workflows.js";
 
 const RECENT = 24;
 const FRESH_MS = 300_000; // for so long a link to an output is to be good at least
+const CLICK_MS = 5000; // and for so long one that is followed now
 const MORE_MS = 1500; // between looks at a batch whose jobs change
 
 const jobs = new Map(/** @type {[string, import("../vendor/signals.js").Signal<Job>][]} */ ([]));
@@ -77,11 +78,49 @@ export async function fetchJob(id) {
 }
 
 /**
+ * Look at a job once, as where the socket does not tell of it.
+ * @param {string} id
+ */
+export async function lookAt(id) {
+  learn(await get(`generate/${id}`));
+}
+
+/**
+ * How long a link to an output is good still.
+ * @param {string} [url]
+ */
+function leftMs(url) {
+  const expires = new URLSearchParams(url?.split("?")[1]).get("expires");
+  return expires === null ? Infinity : Number(expires) * 1000 - Date.now();
+}
+
+/** @param {string} url of an output */
+export const isGood = (url) => leftMs(url) > CLICK_MS;
+
+/**
+ * The address of an output, asked for anew if its link is about to expire.
+ * @param {string} url
+ */
+export async function goodLink(url) {
+  const id = idOf(url);
+  if (isGood(url) || !id) return here(url);
+  /** @type {Job} */
+  const job = await get(`generate/${id}`);
+  const known = jobs.get(id);
+  if (known) known.value = job;
+  const [path] = url.split("?");
+  return here((job.outputs ?? []).find((each) => each.url.split("?")[0] === path)?.url ?? url);
+}
+
+/** @param {string} url of an output */
+const idOf = (url) => /\/generate\/([^/]+)\/outputs\//.exec(url)?.[1] ?? "";
+
+/**
  * Ask for a job again because a link to an output of it did not lead to it.
  * @param {string} url
  */
 export async function renew(url) {
-  const id = /\/generate\/([^/]+)\/outputs\//.exec(url)?.[1] ?? "";
+  const id = idOf(url);
   const known = jobs.get(id);
   if (!known || renewed.has(id)) return;
   renewed.add(id);
@@ -241,7 +280,6 @@ function isNewer(job, old) {
  */
 function hasMore(job, old) {
   const [outputs, known] = [job.outputs ?? [], old.outputs ?? []];
-  const query = new URLSearchParams(known[0]?.url.split("?")[1]);
-  const isFresh = Number(query.get("expires")) * 1000 - Date.now() > FRESH_MS;
+  const isFresh = known.length > 0 && leftMs(known[0]?.url) > FRESH_MS;
   return outputs.length > known.length || (outputs.length === known.length && !isFresh);
 }

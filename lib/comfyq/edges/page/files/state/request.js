@@ -1,6 +1,7 @@
 // Requests to the API.
 
 import { signal } from "../lib.js";
+import { parsed, written } from "./json.js";
 import { key, refusal } from "./session.js";
 
 /** @typedef {import("../types").Problem} Problem */
@@ -17,6 +18,7 @@ export const BASE = location.pathname.replace(/[^/]*$/, "");
 
 const AGAIN_MS = 500;
 const SELDOM_MS = 4000;
+const PASSING = new Set([0, 502, 503, 504]);
 
 /** Whether the last request reached the server. */
 export const reachable = signal(true);
@@ -33,7 +35,7 @@ export class Failure extends Error {
 
   /** Whether the same request may succeed a little later. */
   get passes() {
-    return this.status === 0 || this.status === 502 || this.status === 503;
+    return PASSING.has(this.status);
   }
 }
 
@@ -49,17 +51,19 @@ export async function ask(method, path, { body, file, headers = {}, key: shown =
   const all = { Accept: "application/json", ...headers };
   if (shown) all.Authorization = `Bearer ${shown}`;
   if (body !== undefined) all["Content-Type"] = "application/json";
-  const content = file ?? (body === undefined ? undefined : JSON.stringify(body));
-  let answer;
+  const content = file ?? (body === undefined ? undefined : written(body));
+  let answer, text;
   try {
     answer = await fetch(BASE + path, { method, headers: all, body: content ?? null });
+    text = await answer.text(); // which may break off too
   } catch {
     reachable.value = false;
     throw new Failure({ status: 0, code: "unreachable", detail: "The server does not answer." });
   }
   reachable.value = true;
-  if (answer.ok) return answer.status === 204 ? null : answer.json();
-  const failure = new Failure(await problemOf(answer));
+  const said = read(text);
+  if (answer.ok && said !== undefined) return said;
+  const failure = new Failure(problemOf(answer, said));
   if (answer.status === 401 && shown === key.value) refusal.value = failure.message;
   throw failure;
 }
@@ -102,11 +106,27 @@ export function here(url) {
 }
 
 /**
- * @param {Response} answer
- * @returns {Promise<Problem>}
+ * What a body says; undefined if it is no JSON.
+ * @param {string} text
  */
-async function problemOf(answer) {
-  const said = await answer.json().catch(() => ({}));
-  const detail = `The server answered ${answer.status} ${answer.statusText}.`;
-  return { code: "unknown", detail, ...said, status: answer.status };
+function read(text) {
+  try {
+    return text === "" ? null : parsed(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * The problem that an answer tells, or is.
+ * @param {Response} answer
+ * @param {any} said
+ * @returns {Problem}
+ */
+function problemOf(answer, said) {
+  const detail = answer.ok
+    ? "This is no answer of comfyq: something between it and the page may have given it."
+    : `The server answered ${answer.status} ${answer.statusText}.`;
+  const told = typeof said?.detail === "string" ? said : {};
+  return { code: "unknown", detail, ...told, status: answer.status };
 }

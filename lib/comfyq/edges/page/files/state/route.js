@@ -4,12 +4,32 @@ import { signal } from "../lib.js";
 
 /** @typedef {import("../types").Route} Route */
 
+let step = -1;
+
 /** @type {import("../vendor/signals.js").Signal<Route>} */
 export const route = signal(read());
 
+mark();
+
 addEventListener("hashchange", () => {
+  mark();
   route.value = read();
 });
+
+/** Number this tab's views in their order, so that it is known whether one can go back. */
+function mark() {
+  if (typeof history.state === "number") step = history.state;
+  else history.replaceState(++step, "");
+}
+
+/**
+ * Go back to the view before, or to another where this one was the first.
+ * @param {string} otherwise
+ */
+export function back(otherwise) {
+  if (step > 0) history.back();
+  else go(otherwise);
+}
 
 /** @returns {Route} */
 function read() {
@@ -43,6 +63,6 @@ export function refine(query) {
   const kept = new URLSearchParams(Object.entries(query).filter(([, value]) => value));
   const { view, parts } = route.value;
   const path = [view, ...parts].map(encodeURIComponent).join("/");
-  history.replaceState(null, "", `#/${path}${kept.size ? `?${kept}` : ""}`);
+  history.replaceState(step, "", `#/${path}${kept.size ? `?${kept}` : ""}`);
   route.value = { view, parts, query: kept };
 }

@@ -1,6 +1,7 @@
 // Who uses the page: the key that requests show, and what its holder may do.
 
 import { batch, computed, signal } from "../lib.js";
+import { forgetAll, keep, kept } from "./kept.js";
 
 /** @typedef {import("../types").Quota} Quota */
 
@@ -9,7 +10,7 @@ import { batch, computed, signal } from "../lib.js";
 const KEPT = "comfyq.key";
 
 /** The API key or token of requests; empty: none. */
-export const key = signal(sessionStorage.getItem(KEPT) ?? "");
+export const key = signal(kept(KEPT));
 
 /** Why somebody has to sign in; null: nobody has. */
 export const refusal = signal(/** @type {string | null} */ (null));
@@ -18,6 +19,12 @@ export const refusal = signal(/** @type {string | null} */ (null));
 export const caller = signal(/** @type {Quota | null} */ (null));
 
 export const scopes = computed(() => new Set(caller.value?.scopes ?? []));
+
+/**
+ * Whether something is offered that needs a scope; what is not known yet is.
+ * @param {Quota["scopes"][number]} scope
+ */
+export const may = (scope) => caller.value === null || scopes.value.has(scope);
 
 /** The key by which was asked for what is shown. */
 let shownBy = key.peek();
@@ -29,8 +36,8 @@ let shownBy = key.peek();
  */
 export function keepKey(text) {
   if (shownBy && text && text !== shownBy) {
-    sessionStorage.clear();
-    sessionStorage.setItem(KEPT, text);
+    forgetAll();
+    keep(KEPT, text);
     history.replaceState(null, "", location.pathname);
     location.reload();
     return;
@@ -40,13 +47,12 @@ export function keepKey(text) {
     key.value = text;
     refusal.value = null;
   });
-  if (text) sessionStorage.setItem(KEPT, text);
-  else sessionStorage.removeItem(KEPT);
+  keep(KEPT, text);
 }
 
 /** Forget the key, and everything that was shown by it. */
 export function signOut() {
   history.replaceState(null, "", location.pathname); // no view, which would keep things again
-  sessionStorage.clear();
+  forgetAll();
   location.reload();
 }

@@ -1,6 +1,7 @@
 // The workflows that the server has, and what their forms are made of.
 
 import { signal } from "../lib.js";
+import { written } from "./json.js";
 import { askPatiently, get } from "./request.js";
 
 /** @typedef {import("../types").Workflow} Workflow */
@@ -15,10 +16,24 @@ export const workflows = signal(/** @type {WorkflowSummary[] | null} */ (null));
 
 const known = new Map(/** @type {[string, Promise<Workflow>][]} */ ([]));
 
+/** Rises when workflows have changed, and with them what their forms are made of. */
+export const version = signal(0);
+
 export async function loadWorkflows() {
-  const listed = await askPatiently("GET", "workflows");
-  known.clear(); // a worker may have come that knows other models
-  workflows.value = listed.workflows;
+  take(await askPatiently("GET", "workflows"));
+}
+
+/** Look whether workflows have changed, as when a worker comes that knows other models. */
+export async function lookForWorkflows() {
+  take(await get("workflows"));
+}
+
+/** @param {{ workflows: WorkflowSummary[] }} listed */
+function take({ workflows: listed }) {
+  if (written(listed) === written(workflows.peek())) return;
+  known.clear();
+  workflows.value = listed;
+  version.value++;
 }
 
 /**
@@ -88,5 +103,5 @@ export function toSend(workflow, values) {
  */
 function isDefault(field, value) {
   if (value === "" && field.default === undefined) return true;
-  return JSON.stringify(value) === JSON.stringify(field.default);
+  return written(value) === written(field.default);
 }

@@ -3,13 +3,15 @@
 import { html, useEffect } from "../lib.js";
 import { Action } from "../parts/actions.js";
 import { Card } from "../parts/card.js";
-import { useLoaded, useTitle } from "../parts/hooks.js";
+import { useLoaded, usePolled, useTitle } from "../parts/hooks.js";
 import { Loading, Trouble } from "../parts/notices.js";
 import { several } from "../parts/words.js";
 import { ROW } from "../form/vary.js";
 import { learn, watchBatch } from "../state/jobs.js";
 import { ask, get } from "../state/request.js";
 import { go, route } from "../state/route.js";
+import { may } from "../state/session.js";
+import { connected } from "../state/socket.js";
 
 /** @typedef {import("../types").Batch} Batch */
 /** @typedef {NonNullable<Batch["items"]>[number]} Item */
@@ -21,11 +23,16 @@ async function load(id) {
   return batch;
 }
 
+const LOOK_MS = 4000; // where nothing tells of changes
+
 export function BatchView() {
   useTitle("Batch");
   const id = route.value.parts[0] ?? "";
   const { value: batch, failure, reload } = useLoaded(() => load(id), [id]);
   useEffect(() => watchBatch(id, reload), [id]);
+  usePolled(() => {
+    if (!batch?.done && !connected.peek()) void reload();
+  }, LOOK_MS);
   if (failure && !batch) return html`<div class="page"><h1>Batch</h1><${Trouble} failure=${failure} /></div>`;
   if (!batch) return html`<div class="page"><${Loading} of="the batch" /></div>`;
   const { counts } = batch;
@@ -34,8 +41,8 @@ export function BatchView() {
     <div class="section-head">
       <h1>Batch of ${batch.size}</h1>
       <div class="row">
-        ${!batch.done && html`<${Action} icon="stop" text="Cancel all" isDisabled=${batch.canceled} act=${() => ask("DELETE", `generate/batch/${id}`).then(reload)} />`}
-        ${batch.done && failed > 0 && html`<${Action} icon="again" text=${`Try ${several(failed, "job")} again`} act=${() => retryAll(id)} />`}
+        ${!batch.done && may("cancel") && html`<${Action} icon="stop" text="Cancel all" isDisabled=${batch.canceled} act=${() => ask("DELETE", `generate/batch/${id}`).then(reload)} />`}
+        ${batch.done && failed > 0 && may("submit") && html`<${Action} icon="again" text=${`Try ${several(failed, "job")} again`} act=${() => retryAll(id)} />`}
       </div>
     </div>
     <div class="batch-head panel">

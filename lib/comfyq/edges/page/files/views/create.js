@@ -7,30 +7,33 @@ import { Card, Inside, nameOf } from "../parts/card.js";
 import { useLoaded, usePolled, useTitle } from "../parts/hooks.js";
 import { Icon } from "../parts/icons.js";
 import { Media, mainOutput } from "../parts/media.js";
-import { Empty, Loading, Trouble } from "../parts/notices.js";
+import { Empty, Loading, Starting, Trouble } from "../parts/notices.js";
 import { Progress } from "../parts/progress.js";
 import { ago, statusOf } from "../parts/words.js";
 import { chosen, hasEnded, jobSignal, recent, refreshRecent } from "../state/jobs.js";
+import { keep, kept } from "../state/kept.js";
 import { go, route } from "../state/route.js";
-import { workflowOf, workflows } from "../state/workflows.js";
+import { lookForWorkflows, version, workflowOf, workflows } from "../state/workflows.js";
 
 /** @typedef {import("../types").Job} Job */
 /** @typedef {import("../types").WorkflowSummary} WorkflowSummary */
 
 const LOOK_MS = 8000;
+const LOOK_AT_WORKFLOWS_MS = 15_000;
 const LAST = "comfyq.workflow"; // the one that was used last
 
 export function CreateView() {
   useTitle("Create");
   usePolled(() => void refreshRecent().catch(() => {}), LOOK_MS);
+  usePolled(() => void lookForWorkflows().catch(() => {}), LOOK_AT_WORKFLOWS_MS);
   const all = workflows.value;
   const name = route.value.parts[0] ?? firstOf(all ?? []);
   useEffect(() => {
-    if (name) sessionStorage.setItem(LAST, name);
+    if (name) keep(LAST, name);
   }, [name]);
   return html`<div class="create">
     <section class="panel form-panel" aria-label="Request">
-      ${all === null && html`<${Loading} of="workflows" />`}
+      ${all === null && html`<${Starting} of="workflows" />`}
       ${all?.length === 0 && html`<${Empty} title="This server has no workflows."><p>COMFYQ_WORKFLOWS_DIR names the folder that has them.</p><//>`}
       ${all && name && html`<${Chooser} all=${all} name=${name} /><${Chosen} key=${name} name=${name} />`}
     </section>
@@ -40,7 +43,7 @@ export function CreateView() {
 
 /** @param {WorkflowSummary[]} all */
 function firstOf(all) {
-  const last = all.find((each) => each.name === sessionStorage.getItem(LAST));
+  const last = all.find((each) => each.name === kept(LAST));
   return (last ?? all.find((each) => each.available !== false) ?? all[0])?.name;
 }
 
@@ -67,8 +70,8 @@ function Chooser({ all, name }) {
 
 /** @param {{ name: string }} props */
 function Chosen({ name }) {
-  const { value, failure, reload } = useLoaded(() => workflowOf(name), [name]);
-  if (failure) return html`<${Trouble} failure=${failure}><button type="button" onClick=${reload}>Load again</button><//>`;
+  const { value, failure, reload } = useLoaded(() => workflowOf(name), [name, version.value]);
+  if (failure && !value) return html`<${Trouble} failure=${failure}><button type="button" onClick=${reload}>Load again</button><//>`;
   return value ? html`<${WorkflowForm} workflow=${value} />` : html`<${Loading} of="its form" />`;
 }
 
@@ -78,7 +81,7 @@ function Stage() {
   if (!job) {
     return html`<div class="stage">
       ${recent.value === null
-        ? html`<${Loading} of="your jobs" />`
+        ? workflows.value && html`<${Starting} of="your jobs" />`
         : html`<${Empty} title="Nothing made yet"><p>Describe what you want and press <em>Generate</em>. It appears here.</p><//>`}
     </div>`;
   }
@@ -110,7 +113,7 @@ function Shown({ job }) {
 
 /** @param {{ job: Job }} props */
 export function Failed({ job }) {
-  return html`<div class="failed">
+  return html`<div class="failed" tabindex="0" role="group" aria-label="What failed">
     <p class="empty-title">It failed</p>
     <p>${job.error}</p>
     <p class="quiet">${job.error_code}</p>

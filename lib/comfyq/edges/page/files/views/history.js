@@ -58,7 +58,7 @@ function backTo(id) {
 /** @param {URLSearchParams} query */
 function usePages(query) {
   const [ids, setIds] = useState(/** @type {string[]} */ ([]));
-  const [state, setState] = useState("loading"); // more, all
+  const [state, setState] = useState("loading"); // more, all, stopped
   const [pages, setPages] = useState(0);
   const [failure, setFailure] = useState(/** @type {Failure | null} */ (null));
   const at = useRef({ cursor: "", until: new AbortController(), isBusy: false });
@@ -67,6 +67,7 @@ function usePages(query) {
     const mine = at.current;
     if (mine.isBusy) return;
     mine.isBusy = true;
+    setFailure(null);
     const sent = asked(query);
     if (mine.cursor) sent.set("cursor", mine.cursor);
     try {
@@ -81,7 +82,7 @@ function usePages(query) {
       if (!(error instanceof Failure)) throw error;
       if (mine !== at.current) return;
       setFailure(error);
-      setState("all");
+      setState("stopped");
     } finally {
       mine.isBusy = false;
     }
@@ -95,8 +96,8 @@ function usePages(query) {
     at.current = mine;
     setIds(before?.ids ?? []);
     setFailure(null);
-    setState(before?.state ?? "loading");
-    if (before) requestAnimationFrame(() => backTo(before.opened));
+    setState(before?.state === "stopped" ? "more" : before?.state ?? "loading");
+    if (before?.ids.length) requestAnimationFrame(() => backTo(before.opened));
     else void more();
     return () => {
       mine.until.abort();
@@ -114,13 +115,14 @@ export function HistoryView() {
   usePolled(() => void refreshRecent().catch(() => {}), LOOK_MS);
   const isNewest = !isFiltered && state !== "loading";
   const all = isNewest ? [...new Set([...(recent.value ?? []), ...ids])] : ids; // some came since
+  const trouble = html`<${Trouble} failure=${failure}><button type="button" onClick=${more}>Load again</button><//>`;
   return html`<div class="page">
     <div class="section-head">
       <h1>History</h1>
-      <p class="quiet" role="status">${state === "loading" ? "" : several(all.length, "job") + (state === "more" ? " so far" : "")}</p>
+      <p class="quiet" role="status">${state === "loading" ? "" : several(all.length, "job") + (state === "all" ? "" : " so far")}</p>
     </div>
     <${Filters} query=${query} />
-    <${Trouble} failure=${failure} />
+    ${ids.length === 0 && trouble}
     ${state === "loading" && html`<${Loading} of="jobs" />`}
     ${state === "all" && !failure && all.length === 0 &&
     html`<${Empty} title=${isFiltered ? "No job is like that" : "Nothing made yet"}>
@@ -129,6 +131,7 @@ export function HistoryView() {
         : html`<a class="button" href="#/create">Make something</a>`}
     <//>`}
     <ul class="grid">${all.map((id) => html`<${Card} key=${id} id=${id} />`)}</ul>
+    ${ids.length > 0 && trouble}
     ${state === "more" && html`<${End} key=${pages} seen=${more} />`}
   </div>`;
 }

@@ -3,26 +3,32 @@
 import { html, useEffect, useState } from "../lib.js";
 import { Actions, DeleteAction, Snippets } from "../parts/actions.js";
 import { Inside, nameOf } from "../parts/card.js";
-import { useLoaded, useTitle } from "../parts/hooks.js";
+import { useLoaded, usePolled, useTitle } from "../parts/hooks.js";
 import { Icon } from "../parts/icons.js";
 import { Media, Thumb, mainOutput } from "../parts/media.js";
 import { Loading, Trouble } from "../parts/notices.js";
 import { Progress } from "../parts/progress.js";
 import { moment, shown, span, statusOf } from "../parts/words.js";
-import { fetchJob, hasEnded, jobSignal } from "../state/jobs.js";
+import { fetchJob, hasEnded, jobSignal, lookAt } from "../state/jobs.js";
 import { get } from "../state/request.js";
-import { go, route } from "../state/route.js";
+import { connected } from "../state/socket.js";
+import { back, go, route } from "../state/route.js";
 import { Failed } from "./create.js";
 
 /** @typedef {import("../types").Job} Job */
 /** @typedef {import("../types").Output} Output */
 /** @typedef {import("../types").Story} Story */
 
+const LOOK_MS = 4000; // where nothing tells of changes
+
 export function JobView() {
   const id = route.value.parts[0] ?? "";
   const { failure, reload } = useLoaded(() => fetchJob(id), [id]);
   const job = jobSignal(id)?.value;
   const { value: story } = useLoaded(() => get(`generate/${id}/story`), [id, job && hasEnded(job)]);
+  usePolled(() => {
+    if (job && !hasEnded(job) && !connected.peek()) lookAt(id).catch(() => {});
+  }, LOOK_MS);
   useTitle(job ? nameOf(job) : "Job");
   if (failure) {
     return html`<div class="page narrow"><h1>Job</h1><${Trouble} failure=${failure}><button type="button" onClick=${reload}>Load again</button><//></div>`;
@@ -31,7 +37,7 @@ export function JobView() {
   return html`<div class="page job">
     <div class="section-head">
       <h1>
-        <button type="button" class="icon-button" aria-label="Back" onClick=${() => history.back()}><${Icon} name="back" /></button>
+        <button type="button" class="icon-button" aria-label="Back" onClick=${() => back("history")}><${Icon} name="back" /></button>
         ${nameOf(job)}
       </h1>
       <p class=${`status ${job.status}`}>${statusOf(job)}</p>

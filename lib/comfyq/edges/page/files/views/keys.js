@@ -1,6 +1,6 @@
 // API keys, for administrators.
 
-import { html, useId, useState } from "../lib.js";
+import { html, useId, useRef, useState } from "../lib.js";
 import { Action } from "../parts/actions.js";
 import { Dialog } from "../parts/dialog.js";
 import { useLoaded, useTitle } from "../parts/hooks.js";
@@ -49,9 +49,12 @@ export function KeysView() {
 function NewKeyForm({ done }) {
   const id = useId();
   const [failure, setFailure] = useState(/** @type {Failure | null} */ (null));
+  const isBusy = useRef(false); // a second press would make another key, which nobody has seen
   /** @param {Event} event */
   const create = async (event) => {
     event.preventDefault();
+    if (isBusy.current) return;
+    isBusy.current = true;
     const form = /** @type {HTMLFormElement} */ (event.target);
     const data = new FormData(form);
     const lives = Number(data.get("lives"));
@@ -63,6 +66,8 @@ function NewKeyForm({ done }) {
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
       setFailure(error);
+    } finally {
+      isBusy.current = false;
     }
   };
   return html`<form class="panel key-form" onSubmit=${create}>

@@ -1,0 +1,187 @@
+"""What the page says and offers where an answer is a problem, none of comfyq, or none at all."""
+
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+import urllib3
+from playwright.sync_api import Browser, Route, expect
+
+from tests.e2e.page.visit import WAIT_MS, Visit
+from tests.processes import Process, Processes
+
+pytestmark = pytest.mark.browser
+
+PROBLEM = "application/problem+json"
+NEWEST = re.compile(r"/generate\?limit=24")
+HISTORY = re.compile(r"/generate\?limit=50")
+NO_STORAGE = """
+for (const name of ["sessionStorage", "localStorage"])
+  Object.defineProperty(window, name, { get() { throw new DOMException("no", "SecurityError"); } });
+"""
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """A server with one job that has ended."""
+    started = Processes(tmp_path_factory.mktemp("page"))
+    try:
+        up = started.up()
+        body = {"prompt": "a pond", "width": 64, "height": 64, "steps": 1}
+        headers = {"Content-Type": "application/json", "Prefer": "wait=30"}
+        url = f"{up.url}/workflows/sd15/generate"
+        made = urllib3.request("POST", url, body=json.dumps(body), headers=headers, timeout=60)
+        assert made.json()["status"] == "completed", made.data
+        yield up
+    finally:
+        started.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, up: Process) -> Iterator[Visit]:
+    visit = Visit(browser, up.url)
+    try:
+        yield visit
+        assert visit.own_errors() == []
+    finally:
+        visit.close()
+
+
+def refuse(route: Route) -> None:
+    said = {"status": 429, "code": "rate_limited", "detail": "Too many requests.", "title": "-"}
+    route.fulfill(status=429, content_type=PROBLEM, body=json.dumps(said))
+
+
+def test_what_is_not_loaded_is_told_and_loaded_again(visit: Visit) -> None:
+    page = visit.page
+    page.route("**/quota", refuse)
+    visit.open()
+    again = page.locator(".form-panel").get_by_role("button", name="Load again")
+    expect(page.locator(".form-panel")).to_contain_text("Too many requests", timeout=WAIT_MS)
+    page.unroute("**/quota")
+    again.click()
+    expect(page.get_by_role("button", name="Generate")).to_be_visible(timeout=WAIT_MS)
+
+    page.route(HISTORY, refuse)
+    page.get_by_role("link", name="History", exact=True).click()
+    expect(page.get_by_role("alert")).to_contain_text("Too many requests", timeout=WAIT_MS)
+    page.unroute(HISTORY)
+    page.get_by_role("button", name="Load again").click()
+    expect(page.get_by_role("alert")).to_have_count(0, timeout=WAIT_MS)
+    expect(page.get_by_text("1 job", exact=True)).to_be_visible(timeout=WAIT_MS)
+
+
+def test_who_left_a_list_before_it_was_loaded_finds_it(visit: Visit) -> None:
+    page = visit.page
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:  # Playwright takes no method of a list
+        held.append(route)
+
+    page.route(HISTORY, hold)
+    page.route(NEWEST, refuse)  # which the list shows too
+    with page.expect_request(HISTORY):
+        visit.open("history")
+    page.get_by_role("link", name="Queue", exact=True).click()
+    expect(page.get_by_text("Nothing waits")).to_be_visible(timeout=WAIT_MS)
+    page.unroute(HISTORY)
+    page.get_by_role("link", name="History", exact=True).click()
+    expect(page.locator(".card")).to_have_count(1, timeout=WAIT_MS)
+    for route in held:
+        route.abort()
+
+
+def test_an_answer_of_something_else_is_told(visit: Visit) -> None:
+    page = visit.page
+    page.route("**/health", lambda route: route.fulfill(body="<h1>Sign in to the Wi-Fi</h1>"))
+    visit.open("system")
+    expect(page.get_by_role("alert")).to_contain_text("no answer of comfyq", timeout=WAIT_MS)
+
+
+def test_what_fails_in_a_window_is_said_in_it(visit: Visit) -> None:
+    page = visit.page
+    visit.open("history")
+    page.locator(".card a").first.click()
+    page.route("**/generate/*?purge=true", refuse)
+    page.get_by_role("button", name="Delete").click()
+    window = page.get_by_role("dialog")
+    window.get_by_role("button", name="Delete it").click()
+    expect(window.get_by_role("status")).to_contain_text("Too many requests", timeout=WAIT_MS)
+    expect(page.locator(".toast")).to_have_count(1)
+    window.get_by_role("button", name="Close").click()
+
+    page.route("**/outputs/**", lambda route: route.abort())
+    page.get_by_role("button", name="Use as input").click()
+    choice = window.get_by_role("button", name="image to image")
+    choice.click()
+    expect(window.get_by_role("status")).to_contain_text("could not be read", timeout=WAIT_MS)
+    page.unroute("**/outputs/**")
+    choice.click()
+    expect(page.locator(".kind-image figure img")).to_be_visible(timeout=WAIT_MS)
+
+
+def test_a_browser_that_keeps_nothing_shows_it_all_the_same(browser: Browser, up: Process) -> None:
+    visit = Visit(browser, up.url)
+    try:
+        visit.context.add_init_script(NO_STORAGE)
+        visit.open()
+        visit.choose("sd15")
+        visit.fill({"prompt": "a well"})
+        visit.page.get_by_role("button", name=re.compile("Auto")).click()
+        assert visit.errors == []
+    finally:
+        visit.close()
+
+
+@pytest.mark.verify
+def test_jobs_and_batches_are_followed_where_no_socket_opens(visit: Visit, up: Process) -> None:
+    page = visit.page
+    page.route_web_socket("**/local*", lambda socket: socket.close())
+    visit.open("create/sd15")
+    visit.fill({"prompt": "a fence", "width": 64, "height": 64, "steps": 30})
+    with page.expect_response("**/workflows/sd15/generate") as answer:
+        visit.generate()
+    visit.open(f"job/{answer.value.json()['id']}")
+    expect(page.locator(".status.completed")).to_be_visible(timeout=WAIT_MS)
+    expect(page.locator(".job img[src*='/outputs/']")).to_be_visible(timeout=WAIT_MS)
+
+    common = {"workflow": "sd15", "prompt": "a hedge", "width": 64, "height": 64, "steps": 20}
+    body = {"request": common, "product": {"seed": [1, 2, 3]}}
+    made = urllib3.request("POST", f"{up.url}/generate/batch", json=body).json()
+    visit.open(f"batch/{made['batch_id']}")
+    expect(page.get_by_text("3 completed")).to_be_visible(timeout=WAIT_MS)
+    expect(page.locator(".card img[src*='/outputs/']")).to_have_count(3, timeout=WAIT_MS)
+
+
+def test_times_go_on_and_links_are_renewed(visit: Visit) -> None:
+    page = visit.page
+    page.clock.install()
+    visit.open("history")
+    expect(page.locator(".card")).to_contain_text(re.compile(r"now|ago"), timeout=WAIT_MS)
+    page.clock.fast_forward("30:00")
+    expect(page.locator(".card")).to_contain_text(re.compile(r"3\d min ago"), timeout=WAIT_MS)
+    page.locator(".card a").first.click()
+    expect(page.locator(".facts").first).to_be_visible(timeout=WAIT_MS)
+    page.evaluate("Date.now = ((now) => () => now() + 8 * 86_400_000)(Date.now)")
+    with page.expect_request(re.compile(r"/generate/[0-9a-f-]{36}$")), page.expect_download():
+        page.get_by_role("link", name="Download").click()
+
+
+def test_workflows_that_can_run_now_are_told_without_a_reload(visit: Visit) -> None:
+    page = visit.page
+
+    def lacking(route: Route) -> None:
+        answer = route.fetch()
+        listed = answer.json()
+        for each in listed["workflows"]:
+            each.update(available=False, reasons=["It lacks a model."])
+        route.fulfill(response=answer, json=listed)
+
+    page.clock.install()
+    page.route("**/workflows", lacking)
+    visit.open("create/sd15")
+    expect(page.get_by_text("No worker can run it now")).to_be_visible(timeout=WAIT_MS)
+    page.unroute("**/workflows")
+    page.clock.fast_forward("00:16")
+    expect(page.get_by_text("No worker can run it now")).to_have_count(0, timeout=WAIT_MS)
