@@ -99,7 +99,9 @@ class ScriptedReceiver:
         self.script = list(script)
         self._death = death
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> WebhookAnswer:
+    async def post(
+        self, url: str, headers: Mapping[str, str], body: bytes, *, tenant: TenantId
+    ) -> WebhookAnswer:
         self._death.step()
         self.posts.append(Posted(url, dict(headers), body))
         self._death.step()

@@ -3,14 +3,16 @@
 from collections.abc import AsyncIterator, Callable
 from typing import Protocol
 
+from comfyq.domain.caller import TenantId
 from comfyq.domain.files.inputs import InputFile
 
 
 class Fetcher(Protocol):
     """Fetch files from servers that clients name by URL."""
 
-    async def fetch(self, url: str, *, kind: str, max_bytes: int) -> bytes:
-        """Return the file at an http(s) URL, of ``kind`` image, mask, video or audio.
+    async def fetch(self, url: str, *, tenant: TenantId, kind: str, max_bytes: int) -> bytes:
+        """Return the file at an http(s) URL that a tenant has named, of ``kind`` image, mask, video
+        or audio.
 
         Raises:
             InputForbidden: the URL, or one that it redirects to, has a forbidden address.

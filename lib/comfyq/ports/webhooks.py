@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import NamedTuple, Protocol
 
+from comfyq.domain.caller import TenantId
 from comfyq.domain.job import JobId
 
 
@@ -35,8 +36,11 @@ class WebhookUnsent(Exception):
 
 
 class WebhookPost(Protocol):
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> WebhookAnswer:
-        """Post ``body`` to a URL and return the answer, whatever its status: a redirect is one.
+    async def post(
+        self, url: str, headers: Mapping[str, str], body: bytes, *, tenant: TenantId
+    ) -> WebhookAnswer:
+        """Post ``body`` to a URL that a tenant has named, and return the answer, whatever its
+        status: a redirect is one.
 
         Raises:
             WebhookUnsent: its address is one that nothing is sent to, or no answer came in time.

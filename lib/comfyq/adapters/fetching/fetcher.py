@@ -13,6 +13,7 @@ from comfyq import __version__
 from comfyq.adapters.fetching.look_up import LookUp, SystemLookUp
 from comfyq.adapters.fetching.resolver import GuardedResolver, check
 from comfyq.adapters.fetching.urls import read_url, redirected
+from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import InputInvalid, InputUnavailable
 from comfyq.domain.public_addresses import Allowed, literal
 
@@ -53,10 +54,10 @@ class HttpFetcher:
         self._look_up = look_up or SystemLookUp("names-of-inputs")
         self._patience = patience or Patience()
 
-    async def fetch(self, url: str, *, kind: str, max_bytes: int) -> bytes:
+    async def fetch(self, url: str, *, tenant: TenantId, kind: str, max_bytes: int) -> bytes:
         """As the port says."""
         try:
-            async with asyncio.timeout(self._patience.total_s), self._session() as session:
+            async with asyncio.timeout(self._patience.total_s), self._session(tenant) as session:
                 return await self._followed(session, url, kind, max_bytes)
         except TimeoutError as late:
             raise InputUnavailable("it took too long to fetch", passing=True) from late
@@ -66,9 +67,9 @@ class HttpFetcher:
             raise InputUnavailable(_cause(error), passing=True) from error
 
     @asynccontextmanager
-    async def _session(self) -> AsyncIterator[aiohttp.ClientSession]:
+    async def _session(self, tenant: TenantId) -> AsyncIterator[aiohttp.ClientSession]:
         connector = aiohttp.TCPConnector(
-            resolver=GuardedResolver(allowed=self._allowed, look_up=self._look_up),
+            resolver=GuardedResolver(tenant=tenant, allowed=self._allowed, look_up=self._look_up),
             use_dns_cache=False,
             force_close=True,
         )

@@ -1,15 +1,18 @@
 import asyncio
 import socket
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
+from threading import Lock
 from typing import Any
 
-LookUp = Callable[[str, int], Awaitable[Sequence[str]]]
-"""The addresses of a host; raises OSError where there are none, UnicodeError for what no name of
-one can be."""
+from comfyq.domain.caller import TenantId
+
+LookUp = Callable[[TenantId, str, int], Awaitable[Sequence[str]]]
+"""The addresses of a host that a tenant has named; raises OSError where there are none,
+UnicodeError for what no name of one can be."""
 
 THREADS = 64  # that are started as they are needed
 ZONE_SHARE = 4  # of them, for the names of one zone
@@ -21,48 +24,59 @@ class SystemLookUp:
 
     A thread waits for a silent name server for as long as the system does, whatever time the caller
     has: clients who name such hosts must not fill the threads that all the others use. So names of
-    one zone have ZONE_SHARE of them, and the others wait for these.
+    one zone have ZONE_SHARE of them, and those of one tenant at most as many as are free: alone
+    half of them. The others wait for these.
     """
 
     def __init__(self, name: str) -> None:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=name)
-        self._shares: dict[str, _Share] = defaultdict(_Share)
+        self._counting = Lock()  # what follows is changed by these threads too
+        self._of_zones: Counter[str] = Counter()
+        self._of_tenants: Counter[TenantId] = Counter()
+        self._waiting: dict[asyncio.Future[None], None] = {}  # in the order in which they came
 
-    async def __call__(self, host: str, port: int) -> Sequence[str]:
+    async def __call__(self, tenant: TenantId, host: str, port: int) -> Sequence[str]:
         zone = zone_of(host)
-        share = self._shares[zone]
-        share.users += 1
-        try:
-            await share.places.acquire()
-        except BaseException:
-            self._left(zone)
-            raise
+        while (waiter := self._placed(tenant, zone)) is not None:
+            try:
+                await waiter
+            finally:
+                with self._counting:
+                    self._waiting.pop(waiter, None)
         ask = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
         asked = self._threads.submit(ask)
-        asked.add_done_callback(partial(self._ended, asyncio.get_running_loop(), zone))
+        asked.add_done_callback(partial(self._ended, tenant, zone))
         addresses = await asyncio.wrap_future(asked)
         return list(dict.fromkeys(str(address[0]) for *_, address in addresses))
 
-    def _ended(self, loop: asyncio.AbstractEventLoop, zone: str, asked: Future[Any]) -> None:
+    def _placed(self, tenant: TenantId, zone: str) -> asyncio.Future[None] | None:
+        """Take a place, or return what is done once one is free, whosever it is."""
+        with self._counting:
+            free = THREADS - self._of_tenants.total()
+            if self._of_zones[zone] < ZONE_SHARE and self._of_tenants[tenant] < free:
+                self._of_zones[zone] += 1
+                self._of_tenants[tenant] += 1
+                return None
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiting[waiter] = None
+            return waiter
+
+    def _ended(self, tenant: TenantId, zone: str, _: Future[Any]) -> None:
         """Give the place back once the thread is free, which may be long after its caller left."""
-        with suppress(RuntimeError):  # the loop has ended meanwhile
-            loop.call_soon_threadsafe(self._freed, zone)
-
-    def _freed(self, zone: str) -> None:
-        self._shares[zone].places.release()
-        self._left(zone)
-
-    def _left(self, zone: str) -> None:
-        share = self._shares[zone]
-        share.users -= 1
-        if not share.users:
-            del self._shares[zone]
+        with self._counting:
+            self._of_zones[zone] -= 1
+            self._of_tenants[tenant] -= 1
+            self._of_zones += Counter()  # which leaves those out of which there is none
+            self._of_tenants += Counter()
+            waiting = list(self._waiting)
+        for waiter in waiting:  # who has room now takes it, and the others wait on
+            with suppress(RuntimeError):  # its loop has ended meanwhile
+                waiter.get_loop().call_soon_threadsafe(_wake, waiter)
 
 
-class _Share:
-    def __init__(self) -> None:
-        self.places = asyncio.Semaphore(ZONE_SHARE)
-        self.users = 0  # who have or wait for a place
+def _wake(waiter: asyncio.Future[None]) -> None:
+    if not waiter.done():
+        waiter.set_result(None)
 
 
 def zone_of(host: str) -> str:

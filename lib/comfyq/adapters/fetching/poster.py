@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 from comfyq import __version__
 from comfyq.adapters.fetching.look_up import LookUp, SystemLookUp
+from comfyq.domain.caller import TenantId
 from comfyq.domain.public_addresses import Allowed, literal
 from comfyq.domain.webhook.urls import PORTS
 from comfyq.ports.webhooks import WebhookAnswer, WebhookUnsent
@@ -38,10 +39,12 @@ class HttpPoster:
         self._look_up = look_up or SystemLookUp("names-of-receivers")
         self._total_s = total_s
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> WebhookAnswer:
+    async def post(
+        self, url: str, headers: Mapping[str, str], body: bytes, *, tenant: TenantId
+    ) -> WebhookAnswer:
         try:
             async with asyncio.timeout(self._total_s):
-                return await self._posted(url, headers, body)
+                return await self._posted(url, headers, body, tenant)
         except TimeoutError:
             raise WebhookUnsent(f"no answer came within {self._total_s:g} s") from None
         except ssl.SSLError as error:
@@ -55,10 +58,12 @@ class HttpPoster:
         except OSError as error:  # whose own words would tell internal addresses
             raise WebhookUnsent("the connection to the receiver failed") from error
 
-    async def _posted(self, url: str, headers: Mapping[str, str], body: bytes) -> WebhookAnswer:
+    async def _posted(
+        self, url: str, headers: Mapping[str, str], body: bytes, tenant: TenantId
+    ) -> WebhookAnswer:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port or PORTS[parts.scheme]
-        addresses = await self._addresses(host, port)
+        addresses = await self._addresses(tenant, host, port)
         context = _tls() if parts.scheme == "https" else None
         reader, writer = await _connected(
             addresses, port, host=host, context=context, total_s=self._total_s
@@ -71,11 +76,12 @@ class HttpPoster:
         finally:
             writer.transport.abort()
 
-    async def _addresses(self, host: str, port: int) -> Sequence[str]:
+    async def _addresses(self, tenant: TenantId, host: str, port: int) -> Sequence[str]:
         """Return the addresses to connect to, each of which is checked: a second look-up could
         find others (DNS rebinding)."""
         try:
-            found = [host] if literal(host) is not None else await self._look_up(host, port)
+            is_literal = literal(host) is not None
+            found = [host] if is_literal else await self._look_up(tenant, host, port)
         except (OSError, UnicodeError) as error:  # UnicodeError: no name of a host, as `a..b`
             raise WebhookUnsent("the name of the receiver has no address") from error
         for each in found:

@@ -9,21 +9,24 @@ import socket
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from comfyq.adapters.fetching.look_up import LookUp
+from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import InputForbidden
 from comfyq.domain.public_addresses import Allowed, literal
 
 
 class GuardedResolver(AbstractResolver):
-    """Resolve names; raises InputForbidden if any address of a name is forbidden."""
+    """Resolve names that a tenant has named; raises InputForbidden if any address of one is
+    forbidden."""
 
-    def __init__(self, *, allowed: Allowed, look_up: LookUp) -> None:
+    def __init__(self, *, tenant: TenantId, allowed: Allowed, look_up: LookUp) -> None:
+        self._tenant = tenant
         self._allowed = allowed
         self._look_up = look_up
 
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
     ) -> list[ResolveResult]:
-        addresses = await self._look_up(host, port)
+        addresses = await self._look_up(self._tenant, host, port)
         for address in addresses:
             check(self._allowed, host, address)
         return [_result(host, port, address) for address in addresses]

@@ -3,8 +3,9 @@
 import asyncio
 import json
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any, Protocol
 
 from comfyq.aio.logs import log
@@ -15,9 +16,11 @@ from comfyq.services.notify.slow_receivers import SlowReceivers
 from comfyq.wire.sqs import failures
 
 SHARE = 3  # of a batch, that is sent to one receiver at the same time
+TENANT_SHARE = 5  # of a batch, that is sent to all receivers of a tenant at the same time
 SPARED = "the receiver took too long to answer others; it is tried again in a while"
+TENANT_SPARED = "other receivers of the tenant took too long to answer; it is sent in a while"
 
-Shares = Mapping[Receiver, asyncio.Semaphore]
+Places = Mapping[Hashable, asyncio.Semaphore]
 
 
 class PutOff(Protocol):
@@ -28,7 +31,8 @@ class PutOff(Protocol):
 
 class WebhookHandler:
     """What is for a receiver that hangs waits in the queue, not in a function: of these there are
-    few, and every receiver's webhooks need them."""
+    few, and every receiver's webhooks need them. So does what is for a tenant of which many hang.
+    """
 
     def __init__(
         self,
@@ -46,14 +50,13 @@ class WebhookHandler:
     async def handle(self, event: Mapping[str, Any], context: object = None) -> dict[str, Any]:
         """Send what each record rings for; the answer names the messages that SQS must deliver
         again. A delivery that did not arrive is none of these: it is rung for when it is due."""
-        records = event["Records"]
-        shares: Shares = defaultdict(lambda: asyncio.Semaphore(SHARE))
+        records, shares = event["Records"], _Shares(self._slow.now())
         done = await asyncio.gather(*(self._heard(record, shares) for record in records))
         return failures(
             [record["messageId"] for record, ok in zip(records, done, strict=True) if not ok]
         )
 
-    async def _heard(self, record: Mapping[str, Any], shares: Shares) -> bool:
+    async def _heard(self, record: Mapping[str, Any], shares: "_Shares") -> bool:
         try:
             body = json.loads(record["body"])
             key = DeliveryKey(JobId(str(body["job_id"])), str(body["place"]))
@@ -67,14 +70,27 @@ class WebhookHandler:
             return False
         return True
 
-    async def _sent(self, key: DeliveryKey, shares: Shares) -> None:
+    async def _sent(self, key: DeliveryKey, shares: "_Shares") -> None:
         receiver = await self._receiver_of(key.job_id)
         if receiver is None:  # sending tells why
             await self._send(key)
             return
-        async with shares[receiver]:
-            if (until := self._slow.spared_until(receiver)) is not None:
-                await self._put_off(key, until=until, why=SPARED)
-                return
-            with self._slow.timed(receiver):
-                await self._send(key)
+        # The tenant's place last: who waits for one receiver must not keep it from the others.
+        async with shares.of_receivers[receiver], shares.of_tenants[receiver.tenant]:
+            until, why = self._slow.spared_until(receiver), SPARED
+            if until is None:
+                until = self._slow.tenant_spared_until(receiver, since=shares.began)
+                why = TENANT_SPARED
+            if until is None:
+                await self._slow.timed(receiver, self._send(key))
+            else:
+                await self._put_off(key, until=until, why=why)
+
+
+class _Shares:
+    """Places of one batch."""
+
+    def __init__(self, began: datetime) -> None:
+        self.began = began
+        self.of_receivers: Places = defaultdict(partial(asyncio.Semaphore, SHARE))
+        self.of_tenants: Places = defaultdict(partial(asyncio.Semaphore, TENANT_SHARE))

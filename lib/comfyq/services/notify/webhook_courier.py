@@ -37,13 +37,15 @@ class WebhookCourier:
         looked at, but ended if it arrives. Raises TableUnavailable."""
         secrets = (await self._secrets.of(tenant)).at(self._clock.now())
         headers = signed_headers(message_id, body, secrets, now=self._clock.now())
-        attempted = await self._posted(url, headers, body)
+        attempted = await self._posted(tenant, url, headers, body)
         await self._watch.note(tenant, url, attempted)
         return attempted
 
-    async def _posted(self, url: str, headers: Mapping[str, str], body: bytes) -> Attempted:
+    async def _posted(
+        self, tenant: TenantId, url: str, headers: Mapping[str, str], body: bytes
+    ) -> Attempted:
         try:
-            answer = await self._post.post(url, headers, body)
+            answer = await self._post.post(url, headers, body, tenant=tenant)
         except WebhookUnsent as why:
             return Attempted(error=str(why))
         return judged(answer, now=self._clock.now())

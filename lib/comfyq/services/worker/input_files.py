@@ -132,16 +132,18 @@ class InputPreparer:
         if asset_id is not None:
             return await self._stored(await self._asset(job, asset_id))
         try:
-            return await self._fetched(file)
+            return await self._fetched(job, file)
         except InputUnavailable as away:
             if not away.passing:
                 raise
         await asyncio.sleep(self._again_s)
-        return await self._fetched(file)
+        return await self._fetched(job, file)
 
-    async def _fetched(self, file: InputFile) -> bytes:
+    async def _fetched(self, job: Job, file: InputFile) -> bytes:
         most = self._limits.max_bytes
-        return await self._fetcher.fetch(file.source, kind=file.kind, max_bytes=most)
+        return await self._fetcher.fetch(
+            file.source, tenant=job.tenant, kind=file.kind, max_bytes=most
+        )
 
     async def _asset(self, job: Job, asset_id: AssetId) -> Asset:
         try:

@@ -9,6 +9,7 @@ import pytest
 from aiohttp import web
 
 from comfyq.adapters.fetching.fetcher import HttpFetcher, Patience
+from comfyq.domain.caller import DEFAULT_TENANT, TenantId
 from comfyq.domain.errors import InputForbidden, InputInvalid, InputRefused, InputUnavailable
 from comfyq.domain.public_addresses import Allowed, is_public
 
@@ -73,7 +74,7 @@ class Names:
         self.answers = {name: list(each) for name, each in answers.items()}
         self.asked: list[str] = []
 
-    async def __call__(self, host: str, port: int) -> Sequence[str]:
+    async def __call__(self, tenant: TenantId, host: str, port: int) -> Sequence[str]:
         self.asked.append(host)
         answers = self.answers[host.split(".")[0]]
         return answers.pop(0) if len(answers) > 1 else answers[0]
@@ -89,7 +90,7 @@ def fetcher(names: Names | None = None, *, allow: Sequence[str] = ()) -> HttpFet
 
 async def refusal(url: str, by: HttpFetcher, *, max_bytes: int = 100) -> InputRefused:
     with pytest.raises(InputRefused) as raised:
-        await by.fetch(url, kind="image", max_bytes=max_bytes)
+        await by.fetch(url, tenant=DEFAULT_TENANT, kind="image", max_bytes=max_bytes)
     return raised.value
 
 
@@ -164,7 +165,15 @@ async def test_what_was_checked_is_what_is_connected_to() -> None:
     async with serving(a=answering(content_type="image/png")) as port:
         names = Names(rebound=[["127.0.0.1"], ["10.0.0.1"]])
         by = fetcher(names, allow=["127.0.0.1"])
-        assert await by.fetch(f"http://rebound.example:{port}/a", kind="image", max_bytes=99) == PNG
+        assert (
+            await by.fetch(
+                f"http://rebound.example:{port}/a",
+                tenant=DEFAULT_TENANT,
+                kind="image",
+                max_bytes=99,
+            )
+            == PNG
+        )
         assert names.asked == ["rebound.example"]
         again = await refusal(f"http://rebound.example:{port}/a", by)
     assert isinstance(again, InputForbidden)
@@ -192,7 +201,7 @@ async def test_redirects_are_followed_but_not_for_ever() -> None:
 
     async with serving(onward=onward) as port:
         by, url = fetcher(allow=["127.0.0.0/8"]), f"http://127.0.0.1:{port}/onward?left="
-        assert await by.fetch(f"{url}5", kind="image", max_bytes=100) == PNG
+        assert await by.fetch(f"{url}5", tenant=DEFAULT_TENANT, kind="image", max_bytes=100) == PNG
         assert isinstance(await refusal(f"{url}6", by), InputUnavailable)
 
 

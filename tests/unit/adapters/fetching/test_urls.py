@@ -8,6 +8,7 @@ import pytest
 
 from comfyq.adapters.fetching.fetcher import HttpFetcher
 from comfyq.adapters.fetching.urls import read_url, redirected
+from comfyq.domain.caller import DEFAULT_TENANT, TenantId
 from comfyq.domain.errors import InputForbidden, InputInvalid, InputUnavailable
 from comfyq.domain.public_addresses import Allowed
 
@@ -47,7 +48,7 @@ def picture() -> str:
 
 async def fetch(url: str) -> bytes:
     return await HttpFetcher(allowed=Allowed.of(["127.0.0.1"])).fetch(
-        url, kind="image", max_bytes=100
+        url, tenant=DEFAULT_TENANT, kind="image", max_bytes=100
     )
 
 
@@ -143,7 +144,7 @@ async def test_reasons_name_no_classes_of_libraries(answer: str, reason: str) ->
 
 
 async def test_nor_does_a_server_that_is_away() -> None:
-    async def nowhere(host: str, port: int) -> list[str]:
+    async def nowhere(tenant: TenantId, host: str, port: int) -> list[str]:
         raise OSError("no such name")
 
     for url, reason in [
@@ -152,4 +153,4 @@ async def test_nor_does_a_server_that_is_away() -> None:
     ]:
         by = HttpFetcher(allowed=Allowed.of(["127.0.0.1"]), look_up=nowhere)
         with pytest.raises(InputUnavailable, match=reason):
-            await by.fetch(url, kind="image", max_bytes=100)
+            await by.fetch(url, tenant=DEFAULT_TENANT, kind="image", max_bytes=100)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from standardwebhooks import Webhook
 
+from comfyq.domain.caller import TenantId
 from comfyq.domain.webhook.events import ENDS
 from comfyq.local.limits.overload import OverloadGuard
 from comfyq.ports.webhooks import WebhookAnswer, WebhookUnsent
@@ -154,7 +155,9 @@ def test_a_receiver_that_is_tried_out_keeps_no_request_out(lab: WebhookApiLab) -
     guard = OverloadGuard(lab.app, most=1)
     waiting: list[int] = []
 
-    async def post(url: str, headers: Mapping[str, str], body: bytes) -> WebhookAnswer:
+    async def post(
+        url: str, headers: Mapping[str, str], body: bytes, *, tenant: TenantId
+    ) -> WebhookAnswer:
         waiting.append(guard.waiting)
         return WebhookAnswer(204)
 

@@ -4,25 +4,34 @@ import asyncio
 import json
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
 from comfyq.adapters.fetching.poster import TOTAL_S
+from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import TableUnavailable
-from comfyq.domain.job import JobId
+from comfyq.domain.job import Job, JobId
 from comfyq.domain.webhook.target import Receiver
 from comfyq.domain.webhook_delivery import DeliveryState
-from comfyq.edges.webhooks.handler import SHARE, SPARED, WebhookHandler
+from comfyq.edges.webhooks.handler import (
+    SHARE,
+    SPARED,
+    TENANT_SHARE,
+    TENANT_SPARED,
+    WebhookHandler,
+)
 from comfyq.ports.webhooks import DeliveryKey, WebhookAnswer, WebhookUnsent
 from comfyq.records.webhooks.deliveries import key_of
 from comfyq.services.notify.slow_receivers import SLOW, SlowReceivers
+from comfyq.services.notify.slow_receivers import SPARED as SPARED_FOR
 from comfyq.testing.memory.clock import ManualClock
 from tests.webhook_lab import URL, WebhookLab
 
 pytestmark = pytest.mark.anyio
 
 OTHER = "https://other.example/"
+DELIVERED, PENDING = DeliveryState.DELIVERED, DeliveryState.PENDING
 
 
 def handler(send: Callable[[DeliveryKey], Awaitable[bool]]) -> WebhookHandler:
@@ -44,7 +53,9 @@ async def test_one_that_hangs_has_a_few_places_and_then_none() -> None:
     most: Counter[str] = Counter()
     services = lab.services
 
-    async def post(url: str, headers: Mapping[str, str], body: bytes) -> WebhookAnswer:
+    async def post(
+        url: str, headers: Mapping[str, str], body: bytes, *, tenant: TenantId
+    ) -> WebhookAnswer:
         nonlocal posting
         if url == OTHER:
             return WebhookAnswer(204)
@@ -80,6 +91,63 @@ async def test_one_that_hangs_has_a_few_places_and_then_none() -> None:
     lab.receiver.post = answering  # type: ignore[method-assign]
     await lab.send_all()
     assert {(await lab.delivery(job)).state for job in hanging} == {DeliveryState.DELIVERED}
+
+
+async def test_a_tenant_all_of_whose_receivers_hang_leaves_functions_to_others() -> None:
+    """Forty origins of one tenant hang, and two of it answer: of each half minute, they hold the
+    function up for the time of one try."""
+    lab, hanging = WebhookLab(), 0
+    most, services = 0, lab.services
+
+    async def post(
+        url: str, headers: Mapping[str, str], body: bytes, *, tenant: TenantId
+    ) -> WebhookAnswer:
+        nonlocal hanging, most
+        if url.startswith(OTHER.rstrip("/")):
+            return WebhookAnswer(204)
+        hanging += 1
+        most = max(most, hanging)
+        began = lab.clock.now()
+        for _ in range(100 * hanging):  # of the loop: whoever may begin does, as each one ends
+            await asyncio.sleep(0)
+        hanging -= 1
+        lab.clock.set(max(lab.clock.now(), began + timedelta(seconds=TOTAL_S)))
+        raise WebhookUnsent("no answer came within 5 s")
+
+    lab.receiver.post = post  # type: ignore[method-assign]
+    known = await lab.ended(url=OTHER)
+    jobs = [await lab.ended(url=f"https://hanging.example:{8_000 + n}/") for n in range(40)]
+    late = [await lab.ended(url=OTHER), await lab.ended(url=f"{OTHER[:-1]}:81/")]
+    strange = await lab.ended(url=OTHER, tenant=TenantId("other"))
+    function = WebhookHandler(
+        send=services.webhook_sender.send,
+        put_off=services.webhook_sender.put_off,
+        receiver_of=services.due_webhooks.receiver_of,
+        slow=SlowReceivers(clock=lab.clock),
+    )
+    began = lab.clock.now()
+    for batch in batches([known, *jobs, *late, strange]):
+        records = [await ring_of(lab, job) for job in batch]
+        assert await function.handle({"Records": records}) == {"batchItemFailures": []}
+    assert (most, lab.clock.now() - began) == (TENANT_SHARE, timedelta(seconds=TOTAL_S))
+    tried = [(await lab.delivery(job)).attempts for job in jobs]
+    assert sorted(tried) == [0] * (40 - TENANT_SHARE) + [1] * TENANT_SHARE
+    waiting = await lab.delivery(jobs[tried.index(0)])
+    assert (waiting.error, waiting.due_at) == (TENANT_SPARED, lab.clock.now() + SPARED_FOR)
+    states = [(await lab.delivery(job)).state for job in (known, *late, strange)]
+    assert states == [DELIVERED, DELIVERED, PENDING, DELIVERED], "who is quick is known, or waits"
+    lab.clock.advance(SPARED_FOR.total_seconds())
+    await function.handle({"Records": [await ring_of(lab, late[1])]})
+    assert (await lab.delivery(late[1])).state is DELIVERED
+
+
+def batches(jobs: list[Job]) -> list[list[Job]]:
+    return [jobs[at : at + 10] for at in range(0, len(jobs), 10)]
+
+
+async def ring_of(lab: WebhookLab, job: Job) -> dict[str, str]:
+    key = key_of(await lab.delivery(job))
+    return {"messageId": f"m-{job.id}", "body": json.dumps(key._asdict())}
 
 
 async def test_only_rings_that_could_not_be_heard_come_again() -> None:

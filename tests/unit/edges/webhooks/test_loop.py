@@ -30,7 +30,9 @@ class Receivers:
         self.may_answer = asyncio.Event()
         self.came = asyncio.Condition()
 
-    async def post(self, url: str, headers: Mapping[str, str], body: bytes) -> WebhookAnswer:
+    async def post(
+        self, url: str, headers: Mapping[str, str], body: bytes, *, tenant: TenantId
+    ) -> WebhookAnswer:
         if url.startswith(HANGING):
             await self._note(hanging=1)
             await self.may_answer.wait()

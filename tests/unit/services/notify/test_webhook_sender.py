@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from comfyq.domain.caller import DEFAULT_TENANT
+from comfyq.domain.caller import DEFAULT_TENANT, TenantId
 from comfyq.domain.errors import TableUnavailable
 from comfyq.domain.job import JobError
 from comfyq.domain.job.progress import Progress
@@ -155,8 +155,10 @@ async def test_a_sender_that_was_frozen_changes_nothing_any_more(
     key = key_of(await lab.delivery(job))
     post = lab.receiver.post
 
-    async def frozen(url: str, headers: Mapping[str, str], body: bytes) -> WebhookAnswer:
-        answer = await post(url, headers, body)
+    async def frozen(
+        url: str, headers: Mapping[str, str], body: bytes, *, tenant: TenantId
+    ) -> WebhookAnswer:
+        answer = await post(url, headers, body, tenant=tenant)
         if len(lab.receiver.posts) == 1:
             lab.clock.advance(LEASE.total_seconds())
             await lab.services.webhook_sender.send(key)

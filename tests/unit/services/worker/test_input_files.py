@@ -216,7 +216,7 @@ async def test_files_that_are_too_large_together_fail_the_job_at_once(farm: Farm
 async def test_files_that_take_too_long_together_fail_the_job_at_once(
     farm: Farm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def never(url: str, *, kind: str, max_bytes: int) -> bytes:
+    async def never(url: str, *, tenant: TenantId, kind: str, max_bytes: int) -> bytes:
         await asyncio.Event().wait()
         return b""
 
