@@ -154,9 +154,14 @@ def given_up(delivery: WebhookDelivery) -> WebhookDelivery:
 
 
 def put_off(delivery: WebhookDelivery, *, until: datetime, why: str) -> WebhookDelivery:
-    """Wait with the next try."""
+    """Wait with the next try. What the last one was answered goes with its error: beside another
+    one it would be taken for that of a try which there was not."""
     return replace(
-        delivery, due_at=until, error=why[:MAX_ERROR_CHARS], version=delivery.version + 1
+        delivery,
+        code=None,
+        due_at=until,
+        error=why[:MAX_ERROR_CHARS],
+        version=delivery.version + 1,
     )
 
 
@@ -167,6 +172,8 @@ def again(delivery: WebhookDelivery, *, now: datetime) -> WebhookDelivery:
         delivery,
         state=DeliveryState.PENDING,
         attempts=0,
+        code=None,
+        error=None,
         due_at=now,
         until=now + WINDOW,
         version=delivery.version + 1,

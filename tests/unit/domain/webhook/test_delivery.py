@@ -18,6 +18,7 @@ from comfyq.domain.webhook_delivery import (
     WebhookDelivery,
     again,
     claimed,
+    put_off,
     settled,
 )
 
@@ -109,6 +110,7 @@ def test_a_delivery_that_is_sent_once_more_has_its_id_and_a_new_day() -> None:
     once_more = again(tried(NEW, Attempted(code=204)), now=later)
     assert once_more.is_pending
     assert (once_more.id, once_more.due_at, once_more.attempts) == (NEW.id, later, 0)
+    assert (once_more.code, once_more.error) == (None, None), "of its new tries there was none"
     assert once_more.until == later + WINDOW
 
 
@@ -117,6 +119,14 @@ def test_one_that_was_not_sent_is_due_when_the_pause_of_its_receiver_ends() -> N
     delivery = replace(NEW, attempts=6)
     after = tried(delivery, Attempted(error="paused", not_before=ends, is_tried=False))
     assert (after.due_at, after.attempts) == (ends, 6)
+
+
+def test_what_is_put_off_shows_no_answer_of_the_try_before() -> None:
+    before = tried(NEW, FAILED)
+    later = before.due_at + timedelta(seconds=30)
+    after = put_off(before, until=later, why="it hangs")
+    assert (after.code, after.error, after.due_at) == (None, "it hangs", later)
+    assert (after.attempts, after.version) == (1, before.version + 1)
 
 
 def test_its_time_is_over_only_after_a_try() -> None:
