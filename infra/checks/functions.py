@@ -60,6 +60,14 @@ def environments_are_complete(document: Document) -> Iterator[str]:
             yield f"{owner}: links lead to the sockets"
 
 
+def webhooks_go_where_they_are_allowed(document: Document) -> Iterator[str]:
+    """Who takes a URL, and who sends to it, is told the same."""
+    for function in document.of("AWS::Lambda::Function"):
+        allowed = text(function.find("Environment.Variables.COMFYQ_WEBHOOK_ALLOW"))
+        if allowed != "${WebhookAllow}":
+            yield f"{function.id}: COMFYQ_WEBHOOK_ALLOW is {allowed}, not what the stack is told"
+
+
 def links_lead_to_the_api(document: Document) -> Iterator[str]:
     """Whoever posts frames knows the API's URL; the API itself is asked at it."""
     for owner, environment in environments(document):

@@ -24,6 +24,7 @@ ALL: tuple[Rule, ...] = (
     functions.handlers_exist,
     functions.environments_are_read,
     functions.environments_are_complete,
+    functions.webhooks_go_where_they_are_allowed,
     functions.links_lead_to_the_api,
     functions.time_outs_fit,
     functions.functions_are_called,

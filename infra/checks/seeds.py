@@ -156,6 +156,13 @@ FAULTS = (
         after="Globals:",
     ),
     Fault(
+        "environment",
+        "webhooks go nowhere but into the internet",
+        "        COMFYQ_WEBHOOK_ALLOW: !Ref WebhookAllow\n",
+        "",
+        after="Globals:",
+    ),
+    Fault(
         "function",
         "a handler is not there",
         "functions.api.handler.handler",
