@@ -158,6 +158,7 @@ class Services(WebhookServices):
             retries=self.retry_records,
             cancellation=self.cancellation,
             audit=self.audit,
+            clock=self.ports.clock,
         )
 
     @cached_property

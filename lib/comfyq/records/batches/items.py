@@ -2,6 +2,7 @@
 refused."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import astuple
 
 from comfyq.domain.caller import TenantId
@@ -44,7 +45,7 @@ def batch_item(batch: Batch, *, ttl: int) -> dict[str, object]:
     }
 
 
-def batch_of(item: Item, refusals: dict[int, Refusal]) -> Batch:
+def batch_of(item: Item, refusals: Mapping[int, Refusal]) -> Batch:
     """Return the batch of an item; one of an older version has been stored as far as it is."""
     return Batch(
         id=BatchId(item["pk"].removeprefix("BATCH#")),

@@ -5,10 +5,11 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from comfyq.aio.tasks import limited
+from comfyq.domain import job as jobs
 from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import BatchNotFound, StaleJob, TooContended, TooLarge
 from comfyq.domain.job import Job, JobId
-from comfyq.domain.submission.batch import MAX_REQUESTS, Batch, BatchId, Refusal
+from comfyq.domain.submission.batch import Batch, BatchId
 from comfyq.domain.submission.spec import Spec
 from comfyq.domain.webhook_delivery import WebhookDelivery
 from comfyq.ports.table import (
@@ -21,15 +22,22 @@ from comfyq.ports.table import (
 )
 from comfyq.records.batches.items import (
     LISTED_UNDER,
-    REFUSED,
     UNSTORED,
     batch_item,
     batch_key,
     batch_of,
-    refusal_item,
-    refusal_of,
 )
-from comfyq.records.batches.members import SMALL_BYTES, Member, is_ours
+from comfyq.records.batches.members import (
+    SMALL_BYTES,
+    Member,
+    canceled_at,
+    canceled_place,
+    is_ours,
+    member_id,
+    refused_of,
+    transactions,
+)
+from comfyq.records.batches.refusals import read_refusals, store_refusals
 from comfyq.records.idempotency import Idempotency, KeyTaken, idempotency_item
 from comfyq.records.job_items import to_item
 from comfyq.records.job_log import log_accepted
@@ -86,17 +94,14 @@ class BatchRecords:
 
     async def refuse(self, batch: Batch) -> None:
         """Store why requests of a batch were refused; again, if it is retried."""
-        ttl = await self._ttl(batch)
-        puts = [Put(refusal_item(batch.id, n, why, ttl)) for n, why in batch.refusals.items()]
-        for at in range(0, len(puts), MAX_WRITES):
-            await self._table.write(*puts[at : at + MAX_WRITES])
+        await store_refusals(self._table, batch, ttl=await self._ttl(batch))
 
     async def get(self, batch_id: BatchId) -> Batch:
         """Raises BatchNotFound."""
         item = await self._table.get(batch_key(batch_id))
         if item is None:
             raise BatchNotFound(f"there is no batch {batch_id}")
-        return batch_of(item, await self._refusals(item["pk"]))
+        return batch_of(item, await read_refusals(self._table, batch_id))
 
     async def of_tenant(
         self, tenant: TenantId, *, limit: int, after: Cursor | None = None
@@ -110,19 +115,33 @@ class BatchRecords:
         items = await limited(AT_ONCE, keys, self._table.get)
         return [batch_of(item, {}) for item in items.values() if item is not None], page.cursor
 
-    async def cancel(self, batch: Batch) -> None:
-        """Mark a batch as canceled, so that a retry adds no jobs.
+    async def cancel(self, batch: Batch) -> Batch:
+        """Mark a batch as canceled, so that a retry adds no jobs; return it as it is then.
 
         Raises:
             TooContended: other requests changed the batch again and again.
         """
-        await self._changed(batch, lambda each: replace(each, canceled=True))
+        return await self._changed(batch, lambda each: replace(each, canceled=True))
+
+    async def cancel_unstored(
+        self, batch_id: BatchId, indexes: Sequence[int], *, at: datetime
+    ) -> None:
+        """Have those jobs of a batch that are not stored yet be stored as canceled, by whoever
+        stores them later. Who of both writes first in the place of a job's spec settles it: once
+        this returns, each of these jobs is there, or is stored as canceled if ever."""
+        ids = [member_id(batch_id, index) for index in indexes]
+        puts = [Put(canceled_place(job_id, at=at), absent=True) for job_id in ids]
+        for start in range(0, len(puts), MAX_WRITES):
+            await self._write_each(puts[start : start + MAX_WRITES])
 
     async def storing(self, batch: Batch, *, until: datetime) -> Batch:
-        """Note that jobs of a batch are being stored, again or still; one that is not noted as
-        stored ``until`` then is looked at by the reaper. Raises TooContended."""
+        """Note that jobs of a batch are being stored, again or still, unless it was canceled; one
+        that is not noted as stored ``until`` then is looked at by the reaper. Raises TooContended.
+        """
 
         def begun(each: Batch) -> Batch:
+            if each.canceled:
+                return each
             return replace(each, storing=True, is_partial=False, looked_at=until)
 
         return await self._changed(batch, begun)
@@ -182,19 +201,6 @@ class BatchRecords:
                 return changed
         raise TooContended(f"batch {batch.id} was changed by other requests")
 
-    async def _refusals(self, pk: str) -> dict[int, Refusal]:
-        """Read why requests were refused, page by page: DynamoDB's have at most 1 MB."""
-        refusals: dict[int, Refusal] = {}
-        after: Cursor | None = None
-        while True:
-            page = await self._table.query(
-                "main", pk, prefix=REFUSED, limit=MAX_REQUESTS, after=after
-            )
-            refusals.update(refusal_of(item) for item in page.items)
-            after = page.cursor
-            if after is None:
-                return refusals
-
     def member(self, job: Job, spec: Spec, batch_id: BatchId) -> Member:
         """A job that ``add`` can store; one that reuses the results of another needs no work.
 
@@ -210,35 +216,51 @@ class BatchRecords:
         told = self._told(job)
         items += [*label_items(job), *map(delivery_item, told)]
         puts = [Put(item, absent=True) for item in items] + retry_puts(job, batch_id)
-        return Member(job, spec, tuple(puts), size, told)
+        return Member(batch_id, job, spec, tuple(puts), size, told)
 
     def _told(self, job: Job) -> tuple[WebhookDelivery, ...]:
         if self._outbox is None:
             return ()
-        return tuple(self._outbox.of_change(None, job, now=job.created_at))
+        return tuple(self._outbox.of_change(None, job, now=job.ended_at or job.created_at))
 
     async def add(self, members: Sequence[Member]) -> Sequence[Job]:
         """Store those jobs of a transaction that are not there yet and were not deleted, and return
-        them; no retry of a job that has another one.
+        them; no retry of a job that has another one. Those that ``cancel_unstored`` came before are
+        stored as canceled.
 
         ``members`` are as many as ``transactions`` puts together.
         """
+        canceled: list[Member] = []
         while members:
             try:
                 await self._table.write(*(put for member in members for put in member.puts))
             except ConditionFailed as refused:
                 if is_ours(refused, members):
                     break  # the answer was lost, not the write
-                of = [n for n, member in enumerate(members) for _ in member.puts]
-                there = {of[position] for position in refused.found}
-                members = [member for n, member in enumerate(members) if n not in there]
+                parts = list(refused_of(refused, members))
+                canceled += [
+                    self._canceled(member, at=at)
+                    for member, found in parts
+                    if (at := canceled_at(found)) is not None
+                ]
+                members = [member for member, found in parts if not found]
             else:
                 break
         if self._outbox is not None:
             await self._outbox.ring([each for member in members for each in member.told])
         for member in members:
             log_accepted(member.job)
-        return [member.job for member in members]
+        stored = [member.job for member in members]
+        for group in transactions(canceled):  # each has more to write than before
+            stored += await self.add(group)
+        return stored
+
+    def _canceled(self, member: Member, *, at: datetime) -> Member:
+        """Return a member that ended before it was stored, over what stands in its spec's place."""
+        job = jobs.request_cancel(member.job, now=max(at, member.job.created_at))
+        new = self.member(job, member.spec, member.batch_id)
+        meta, spec, *others = new.puts
+        return replace(new, puts=(meta, Put(spec.item, version=1), *others))
 
     async def save(self, jobs: Sequence[Job]) -> None:
         """Replace version ``job.version - 1`` of each job that is still at it.
@@ -251,9 +273,10 @@ class BatchRecords:
                 Put(to_item(job, write_id=write_id), version=job.version - 1)
                 for job in jobs[at : at + MAX_WRITES]
             ]
-            await self._save(puts)
+            await self._write_each(puts)
 
-    async def _save(self, puts: list[Put]) -> None:
+    async def _write_each(self, puts: list[Put]) -> None:
+        """Write those that are not refused."""
         while puts:
             try:
                 await self._table.write(*puts)

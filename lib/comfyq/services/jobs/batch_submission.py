@@ -152,10 +152,10 @@ class BatchSubmission:
             )
         batch = await self._records.get(BatchId(batch_id))
         new: Sequence[Job] = ()
+        if not batch.canceled and (batch.storing or batch.is_partial):
+            until = self._clock.now() + STORE_WITHIN
+            batch = await self._records.storing(batch, until=until)
         if not batch.canceled:
-            if batch.storing or batch.is_partial:
-                until = self._clock.now() + STORE_WITHIN
-                batch = await self._records.storing(batch, until=until)
             batch, members = await self._prepare(caller, batch, asked)
             new = await self._rung(await self._store(batch, [m for _, m in members.values()]))
         answers = await limited(AT_ONCE, batch.indexes, lambda n: self._stored(batch, n))

@@ -10,7 +10,8 @@ from comfyq.domain.errors import BatchNotFound, JobNotFound
 from comfyq.domain.files.output import MAX_OUTPUTS, OutputPage
 from comfyq.domain.job import Job
 from comfyq.domain.submission.batch import Batch, BatchId
-from comfyq.domain.submission.batch_progress import BatchProgress, progress_of
+from comfyq.domain.submission.batch_progress import GOING_ON, BatchProgress, progress_of
+from comfyq.ports.clock import Clock
 from comfyq.ports.table import Cursor
 from comfyq.records.batches.members import member_id
 from comfyq.records.batches.records import BatchRecords
@@ -48,12 +49,14 @@ class Batches:
         retries: RetryRecords,
         cancellation: Cancellation,
         audit: Audit,
+        clock: Clock,
     ) -> None:
         self._records = records
         self._jobs = jobs
         self._retries = retries
         self._cancellation = cancellation
         self._audit = audit
+        self._clock = clock
 
     async def get(self, caller: Caller, batch_id: BatchId, *, outputs: bool = False) -> BatchState:
         """Return a batch with the present state of its jobs, and their ``outputs`` on request.
@@ -83,15 +86,20 @@ class Batches:
         return await self._records.of_tenant(caller.tenant, limit=limit, after=after)
 
     async def cancel(self, caller: Caller, batch_id: BatchId) -> BatchState:
-        """Request the cancellation of every job of a batch, or of its newest retry; changes nothing
-        on those that have ended. Raises BatchNotFound."""
+        """Request the cancellation of every job of a batch, or of its newest retry, and of those
+        that are still to be stored; changes nothing on those that have ended. Raises BatchNotFound.
+        """
         state = await self.get(caller, batch_id)
-        pending = [n for n, job in state.jobs.items() if not job.status.terminal]
-        if pending or not state.batch.canceled:
-            canceled, count = AuditAction.BATCH_CANCELED, str(len(pending))
+        left = sum(state.progress.counts.get(status, 0) for status in GOING_ON)
+        if left or not state.batch.canceled:
+            canceled, count = AuditAction.BATCH_CANCELED, str(left)
             await self._audit.note(caller.tenant, Actor.of(caller), canceled, batch_id, jobs=count)
-        if not state.batch.canceled:
-            await self._records.cancel(state.batch)
+        batch = await self._records.cancel(state.batch)
+        if batch.storing or batch.is_partial:  # whoever was taken for dead may go on
+            missing = [n for n in batch.indexes if n not in state.jobs]
+            await self._records.cancel_unstored(batch.id, missing, at=self._clock.now())
+            state = await self.get(caller, batch_id)  # with what was stored meanwhile
+        pending = [n for n, job in state.jobs.items() if not job.status.terminal]
         await limited(AT_ONCE, pending, lambda n: self._cancel(caller, state.jobs[n]))
         return await self.get(caller, batch_id)
 

@@ -1,0 +1,136 @@
+"""A batch that is canceled while its jobs are being stored: none of them runs, whoever dies."""
+
+from itertools import count
+
+import pytest
+
+from comfyq.adapters.authentication.local_owner import OWNER
+from comfyq.domain.errors import TableUnavailable
+from comfyq.domain.job import JobId, JobStatus
+from comfyq.domain.submission.request import Request
+from comfyq.domain.webhook.events import WebhookEvent
+from comfyq.ports.table import Write
+from comfyq.services.jobs.batch_submission import STORE_WITHIN
+from tests.batch_lab import SOCKET, BatchLab
+from tests.scripted_engine import until
+from tests.socket_events import connected
+
+pytestmark = pytest.mark.anyio
+
+SIZE = 30  # more than two transactions take
+HOOK = "https://receiver.example/"
+REQUESTS = [
+    Request(workflow="flux-dev", values={"prompt": f"fox {n}"}, webhook_url=HOOK)
+    for n in range(SIZE)
+]
+
+
+class CanceledLab(BatchLab):
+    """Jobs of a batch are stored, and it is canceled before the second transaction with them."""
+
+    def __init__(
+        self, *, deadly: bool = False, given_up: bool = False, outlives: int | None = None
+    ) -> None:
+        """Whoever cancels dies at each of its writes (``deadly``), or comes when who stores was
+        taken for dead (``given_up``); that one dies after so many writes more (``outlives``)."""
+        super().__init__(is_socket=True)
+        self.batch_id = ""
+        self._deadly, self._given_up, self._outlives = deadly, given_up, outlives
+        self._writes_left: int | None = None  # of a process until it dies; None: any number
+        self.before_jobs(self._held)
+        self._write = self.table.write
+        self.table.write = self._mortal  # type: ignore[method-assign]
+
+    async def submit_all(self) -> None:
+        """Submit the batch; raises TableUnavailable where the process dies."""
+        assert await connected(self.sockets, SOCKET, None) == (200, "")
+        accepted = await self.services.batch_submission.submit(
+            OWNER, REQUESTS, digest="d", idempotency_key="k"
+        )
+        await self.services.batch_submission.note(accepted)
+
+    def revive(self) -> None:
+        self._writes_left = None
+
+    @property
+    def ids(self) -> list[JobId]:
+        items = self.shown(self.batch_id)["items"]
+        return [JobId(item["job"]["id"]) for item in items if item["job"]]
+
+    async def require_canceled(self) -> None:
+        """Assert that each job that is there has ended as canceled, untouched, and told so once."""
+        for job_id in self.ids:
+            job = await self.records.get(job_id)
+            assert (job.status, job.attempt) == (JobStatus.CANCELED, 0)
+            told = await self.services.delivery_records.of_job(job_id)
+            assert [each.event for each in told] == [WebhookEvent.CANCELED]
+
+    async def _mortal(self, *writes: Write, synced: bool = True) -> None:
+        if self._writes_left is not None:
+            self._writes_left -= 1
+            if self._writes_left < 0:
+                raise TableUnavailable("the process has died")
+        await self._write(*writes, synced=synced)
+
+    async def _held(self, number: int) -> None:
+        if number != 2:
+            return
+        [batch] = self.client.get("/generate/batch").json()["batches"]
+        self.batch_id = batch["batch_id"]
+        await until(lambda: bool(self.ids))  # those of the first transaction
+        await self.send("subscribe", batch_id=self.batch_id)
+        if self._given_up:
+            self.clock.advance(STORE_WITHIN.total_seconds() + 1)
+            assert (await self.services.reaper.reap())["batches_given_up"] == 1
+        path, deaths = f"/generate/batch/{self.batch_id}", count()
+        answer = None
+        while answer is None or answer.status_code != 202:
+            self._writes_left = next(deaths) if self._deadly else None
+            answer = self.client.delete(path)
+        shown = answer.json()
+        assert shown["counts"]["canceled"] == len(self.ids) < SIZE
+        assert shown["done"] is self._given_up
+        self._writes_left = self._outlives
+
+
+@pytest.mark.parametrize("how", [{}, {"deadly": True}, {"given_up": True}])
+async def test_what_is_stored_after_its_batch_was_canceled_is_canceled_too(
+    how: dict[str, bool],
+) -> None:
+    lab = CanceledLab(**how)
+    await lab.submit_all()
+    assert len(lab.ids) == SIZE
+    await lab.require_canceled()
+    shown = lab.shown(lab.batch_id)
+    assert (shown["done"], shown["canceled"], shown["counts"]["canceled"]) == (True, True, SIZE)
+    assert (lab.frames[-1]["done"], lab.frames[-1]["counts"]["canceled"]) == (True, SIZE)
+    seen = [frame["seq"] for frame in lab.frames]
+    assert seen == sorted(seen)
+    again = lab.client.post(f"/generate/batch/{lab.batch_id}/retry")
+    assert again.json()["counts"]["queued"] == SIZE, "what they ask for is stored with them"
+
+
+async def test_who_dies_storing_a_canceled_batch_leaves_nothing_that_runs() -> None:
+    there = list[int]()
+    for writes in count():
+        lab = CanceledLab(outlives=writes)
+        try:
+            await lab.submit_all()
+        except TableUnavailable:
+            lab.revive()
+        else:
+            break
+        lab.clock.advance(STORE_WITHIN.total_seconds() + 1)
+        for _ in range(2):
+            assert "rung" not in await lab.services.reaper.reap()
+        await lab.require_canceled()
+        there.append(len(lab.ids))
+        left = {"canceled": there[-1], "gone": SIZE - there[-1]}
+        assert {n: c for n, c in lab.frames[-1]["counts"].items() if c} == left
+        assert lab.frames[-1]["done"]
+        replayed = await lab.services.batch_submission.submit(
+            OWNER, REQUESTS, digest="d", idempotency_key="k"
+        )
+        assert (len(replayed.jobs), replayed.new) == (there[-1], ()), "nothing more is stored"
+    assert there == sorted(there)
+    assert there[0] < there[-1] <= SIZE, "it has died before and behind some of them"
