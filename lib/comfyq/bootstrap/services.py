@@ -63,8 +63,7 @@ class Services(WebhookServices):
             write_failure=self.ports.write_failure,
             broken_workflows=lambda: sorted(self.workflows.faults()),
             are_forbidden=lambda: self.library.are_forbidden(),
-            # Where clients need a key, a tenant would learn of others'.
-            paused_receivers=self.receiver_watch.paused if self.settings.api.is_open else None,
+            paused_receivers=self.receiver_watch.paused,
         )
 
     @cached_property

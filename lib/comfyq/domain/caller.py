@@ -64,6 +64,10 @@ class Caller:
     def is_operator(self) -> bool:
         return Scope.OPERATOR in self.scopes
 
+    @property
+    def is_admin(self) -> bool:
+        return Scope.ADMIN in self.scopes
+
     def require(self, scope: Scope) -> None:
         """Raise MissingScope unless the caller has ``scope``."""
         if scope not in self.scopes:

@@ -80,8 +80,9 @@ class HealthView(BaseModel):
     )
     paused_webhook_receivers: int | None = Field(
         description="Receivers of webhooks to which nothing has arrived for days; `GET /webhooks` "
-        "names your tenant's. null where clients need an API key (`/metrics` has the number), and "
-        "while the table does not answer."
+        "names your tenant's. Where clients need an API key, an operator is told of all tenants' "
+        "(as `/metrics` is), an administrator of its own tenant's, and nobody else: null. null as "
+        "well while the table does not answer."
     )
     workers: list[WorkerView]
 

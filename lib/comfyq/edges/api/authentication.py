@@ -15,6 +15,7 @@ from fastapi.routing import APIRoute, RouteContext
 from fastapi.security import SecurityScopes
 
 from comfyq.domain.caller import Caller, Scope, TenantId
+from comfyq.domain.errors import DomainError
 from comfyq.edges.api.calling.scope import SERVICES
 from comfyq.ports.authenticator import Authenticator, Credentials
 
@@ -59,12 +60,23 @@ async def anyone() -> None:
     """Let everyone in."""
 
 
+async def known_caller(request: Request) -> Caller | None:
+    """Return who sent a request that needs no key; None: it shows none that holds, or whom it is of
+    cannot be read now."""
+    authenticator: Authenticator = request.scope[SERVICES].authenticator
+    try:
+        return await authenticator.of_client(Credentials(request.headers, request.query_params))
+    except DomainError:
+        return None
+
+
 def needs(*scopes: Scope) -> Any:
     """Return the dependency that lets only callers with all of ``scopes`` in."""
     return Security(caller_of, scopes=scopes)
 
 
 ANYONE = Depends(anyone)
+KnownCaller = Annotated[Caller | None, Depends(known_caller)]
 
 Submitter = Annotated[Caller, needs(Scope.SUBMIT)]
 Retrier = Annotated[Caller, needs(Scope.SUBMIT, Scope.READ)]  # it is told how the job has ended

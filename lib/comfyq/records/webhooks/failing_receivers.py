@@ -30,11 +30,15 @@ class FailingReceiverRecords:
         page = await self._table.query("main", PARTITION, prefix=prefix, limit=MOST)
         return [_receiver(item) for item in page.items]
 
-    async def paused(self, *, now: datetime) -> int:
-        """Count those of all tenants that are paused, among PAGES pages of those that fail."""
+    async def paused(self, tenant: TenantId | None = None, *, now: datetime) -> int:
+        """Count those of a tenant, or of all, that are paused, among PAGES pages of those that
+        fail."""
         count, after = 0, None
+        prefix = None if tenant is None else _sort(tenant, "")
         for _ in range(PAGES):
-            page = await self._table.query("main", PARTITION, limit=PAGE, after=after)
+            page = await self._table.query(
+                "main", PARTITION, prefix=prefix, limit=PAGE, after=after
+            )
             count += sum(_receiver(item).is_paused(now) for item in page.items)
             after = page.cursor
             if after is None:

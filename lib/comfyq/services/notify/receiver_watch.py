@@ -21,9 +21,9 @@ class ReceiverWatch:
         """Return those of a tenant's receivers that fail now, paused ones among them."""
         return await self._records.of_tenant(tenant)
 
-    async def paused(self) -> int:
-        """Return how many receivers of all tenants are paused now."""
-        return await self._records.paused(now=self._clock.now())
+    async def paused(self, tenant: TenantId | None = None) -> int:
+        """Return how many receivers are paused now, of a tenant or of all."""
+        return await self._records.paused(tenant, now=self._clock.now())
 
     async def pause_of(self, tenant: TenantId, url: str) -> FailingReceiver | None:
         """Return the receiver of a URL if nothing is to be sent there now.

@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 
+from comfyq.domain.caller import Caller, TenantId
 from comfyq.domain.errors import DomainError, TableUnavailable
 from comfyq.domain.submission.node_rules import ALLOWED, DENIED
 from comfyq.records.workers import (
@@ -23,7 +24,7 @@ class HealthReport:
     stalls: int = 0  # of this process's event loop, since it started
     workers: Sequence[WorkerState] = ()  # the live workers
     broken_workflows: Sequence[str] = ()  # names of those that are not served
-    paused_receivers: int | None = None  # of webhooks, of all tenants; None: it is not told here
+    paused_receivers: int | None = None  # of webhooks, as far as the caller sees; None: not told
 
 
 class Health:
@@ -38,7 +39,7 @@ class Health:
         write_failure: Callable[[], str | None] = lambda: None,
         broken_workflows: Callable[[], Sequence[str]] = tuple,
         are_forbidden: Callable[[], bool] = lambda: False,
-        paused_receivers: Callable[[], Awaitable[int]] | None = None,
+        paused_receivers: Callable[[TenantId | None], Awaitable[int]] | None = None,
     ) -> None:
         self._workers = workers
         self._stalls = stalls
@@ -48,15 +49,15 @@ class Health:
         self._scale_to_zero = scale_to_zero
         self._paused_receivers = paused_receivers
 
-    async def check(self) -> HealthReport:
+    async def check(self, caller: Caller | None = None) -> HealthReport:
         """Healthy if a live worker that takes jobs has a ComfyUI that answers, and the last write
-        of this process did not fail.
+        of this process did not fail. Who asks is None if it is not known.
 
         With scale-to-zero no worker at all is healthy as well: the first job starts one.
         """
         try:
             known = await self._workers.known()
-            paused = None if self._paused_receivers is None else await self._paused_receivers()
+            paused = await self._paused(caller)
         except DomainError as unavailable:
             return HealthReport(
                 healthy=False,
@@ -93,6 +94,15 @@ class Health:
         await self._workers.live()
         if (unstored := self._unstored()) is not None:
             raise TableUnavailable(unstored)
+
+    async def _paused(self, caller: Caller | None) -> int | None:
+        """Return how many receivers are paused: of all tenants to an operator, of its own to an
+        administrator, and to nobody else, who would learn of others'."""
+        if caller is None or self._paused_receivers is None:
+            return None
+        if caller.is_operator:
+            return await self._paused_receivers(None)
+        return await self._paused_receivers(caller.tenant) if caller.is_admin else None
 
     def _forbidden(self) -> str | None:
         """Return that no workflow may run; graphs of clients' own still may."""

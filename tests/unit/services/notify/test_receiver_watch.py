@@ -5,7 +5,7 @@ import json
 import pytest
 
 from comfyq.bootstrap.api import api_app
-from comfyq.domain.caller import DEFAULT_TENANT, TenantId
+from comfyq.domain.caller import DEFAULT_TENANT, Scope, TenantId
 from comfyq.domain.webhook.failing_receiver import PAUSED_AFTER, TRIED_EVERY
 from comfyq.domain.webhook_delivery import DeliveryState
 from tests.asgi_client import AsgiClient
@@ -41,15 +41,36 @@ async def test_days_of_failures_pause_a_receiver(capsys: pytest.CaptureFixture[s
     assert (line["level"], line["receiver"]) == ("error", failing.origin)
 
 
-async def test_how_many_are_paused_is_told_to_the_operator_alone() -> None:
+async def test_how_many_are_paused_is_told_to_those_whom_it_concerns() -> None:
     lab = await paused()
     client = AsgiClient(api_app(lab.services), base_url="http://lab:8000")
     assert client.get("/health").json()["paused_webhook_receivers"] == 1
     assert "\ncomfyq_webhook_receivers_paused 1" in client.get("/metrics").text
     keyed = WebhookLab(COMFYQ_AUTH="keys").services
     keyed.receiver_watch = lab.services.receiver_watch
-    report = await keyed.health.check()
-    assert report.paused_receivers is None, "anybody may ask, another tenant too"
+    asked = AsgiClient(api_app(keyed), base_url="http://lab:8000")
+    told: dict[str, int | None] = {}
+    for name, tenant, scopes in (
+        ("operator elsewhere", OTHER, {Scope.OPERATOR}),
+        ("administrator", DEFAULT_TENANT, {Scope.ADMIN}),
+        ("administrator elsewhere", OTHER, {Scope.ADMIN}),
+        ("reader", DEFAULT_TENANT, {Scope.READ}),
+    ):
+        _, key = await keyed.api_keys.create(tenant, "a key", frozenset(scopes), lives=None)
+        shown = asked.get("/health", headers={"X-API-Key": key})
+        told[name] = shown.json()["paused_webhook_receivers"]
+    for name, headers in (("nobody", {}), ("key of nobody", {"Authorization": "Bearer no"})):
+        shown = asked.get("/health", headers=headers)
+        told[name] = shown.json()["paused_webhook_receivers"]
+        assert shown.status_code == 200
+    assert told == {
+        "operator elsewhere": 1,
+        "administrator": 1,
+        "administrator elsewhere": 0,
+        "reader": None,
+        "nobody": None,
+        "key of nobody": None,
+    }
     assert (await keyed.backlog.report()).paused_receivers == 1
     lab.clock.advance(2 * DAY_S)
     assert await lab.services.receiver_watch.paused() == 0, "nothing is left to tell it"

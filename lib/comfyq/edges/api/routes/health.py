@@ -4,7 +4,7 @@ from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
 
-from comfyq.edges.api.authentication import ANYONE
+from comfyq.edges.api.authentication import ANYONE, KnownCaller
 from comfyq.edges.api.dependencies import services_of
 from comfyq.edges.api.responses import problems
 from comfyq.edges.api.router import Router
@@ -28,10 +28,14 @@ router = Router[HealthServices](tags=["health"])
 
 @router.get("/health", dependencies=[ANYONE])
 async def show(
-    request: Request, services: Annotated[HealthServices, Depends(services_of)]
+    request: Request,
+    services: Annotated[HealthServices, Depends(services_of)],
+    caller: KnownCaller,
 ) -> HealthView:
-    """Say whether a job would run now. Always 200: `status` says how it is, `reason` says why."""
-    report = await services.health.check()
+    """Say whether a job would run now. Always 200: `status` says how it is, `reason` says why.
+
+    No key is needed; an administrator's also shows `paused_webhook_receivers`."""
+    report = await services.health.check(caller)
     asks = services.authenticator.asks
     return HealthView.of(report, version=request.app.version, is_public=asks)
 
