@@ -1,10 +1,12 @@
-"""Every frame of the socket, by clients of different kinds, against a real server."""
+"""Every frame of the socket, by clients of different kinds, against a real server; and streams by a
+browser."""
 
 import json
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from playwright.sync_api import Browser
 
 from tests.e2e.page.visit import chromium
 from tests.e2e.socket_clients import OPEN, Client, blank_pages, in_browser, opened
+from tests.e2e.test_keys import Commands
 from tests.processes import SERVER, Processes
 
 BROWSER = pytest.param("browser", marks=pytest.mark.browser)
@@ -20,6 +23,39 @@ ENDS = ("completed", "failed", "canceled")
 PROGRESS = "/ws/progress/"
 QUICK = {"prompt": "a fox", "width": 64, "height": 64, "steps": 2}
 LONG = {**QUICK, "steps": 90}  # there is time for a preview, wherever it runs
+STREAMS = """async ([url, key, body]) => {
+  const headers = { "Content-Type": "application/json", Authorization: `Bearer ${key}` }
+  const ask = async (path, json) => {
+    const answer = await fetch(url + path, { method: "POST", headers, body: JSON.stringify(json) })
+    return answer.json()
+  }
+  const { id } = await ask("/generate", body)
+  const read = (query, isEnough) => new Promise((resolve) => {
+    const events = new EventSource(`${url}/generate/${id}/events${query}`), seen = []
+    for (const kind of ["status", "progress"]) {
+      events.addEventListener(kind, ({ data, lastEventId }) => {
+        seen.push({ ...JSON.parse(data), id: Number(lastEventId) })
+        if (!isEnough(seen.at(-1))) return
+        events.close()
+        resolve({ seen, isRefused: false })
+      })
+    }
+    events.onerror = () => {
+      if (events.readyState === EventSource.CLOSED) resolve({ seen, isRefused: true })
+    }
+  })
+  const never = () => false
+  const ticketed = async (since, isEnough) => {
+    const { ticket } = await ask("/ws-ticket", { job_id: id })
+    return read(`?ticket=${ticket}&since=${since}`, isEnough)
+  }
+  const stranger = await read("", never)
+  const first = await ticketed(0, (frame) => frame.kind === "progress")
+  const rest = await ticketed(first.seen.at(-1).id, never)
+  const again = await ticketed(rest.seen.at(-1).id, () => true)  // an end may come twice
+  const over = await ticketed((again.seen.at(-1) ?? rest.seen.at(-1)).id, never)
+  return { stranger, first, rest, over }
+}"""
 
 
 @dataclass(frozen=True)
@@ -155,3 +191,29 @@ def test_a_page_of_another_origin_opens_no_socket(server: Server, browser: Brows
         page.goto(server.origin)
         assert page.evaluate(opening) is True
         page.close()
+
+
+@pytest.mark.browser
+@pytest.mark.skipif(SERVER != "comfyq.cli", reason="API Gateway holds no answer open")
+def test_a_page_reads_streams_by_tickets(browser: Browser, tmp_path: Path) -> None:
+    """Each ticket opens one: the browser, which comes back by itself after the end, is refused."""
+    comfyq, servers = Commands(tmp_path), Processes(tmp_path)
+    key = comfyq.key()
+    try:
+        with blank_pages() as origin:
+            settings = {"COMFYQ_AUTH": "keys", "COMFYQ_CORS_ORIGINS": origin.rstrip("/")}
+            up = servers.up(data_dir=comfyq.data_dir, env=settings)
+            page = browser.new_page()
+            page.goto(origin)
+            read = page.evaluate(STREAMS, [up.url, key, {**QUICK, "steps": 40}])
+            page.close()
+    finally:
+        servers.close()
+    assert read["stranger"] == read["over"] == {"seen": [], "isRefused": True}
+    first, rest = read["first"], read["rest"]
+    assert (first["isRefused"], rest["isRefused"]) == (False, True)
+    seen = [*first["seen"], *rest["seen"]]
+    assert [frame["id"] for frame in seen] == [frame["seq"] for frame in seen]
+    assert [frame["seq"] for frame in seen] == sorted(frame["seq"] for frame in seen)
+    ends = [frame["status"] for frame in seen if frame["status"] in ENDS]
+    assert ends == ["completed"], "the ticket was used up, or the end would have come twice"
