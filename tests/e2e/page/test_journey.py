@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 import urllib3
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Route, expect
 
 from tests.e2e.page.visit import PHONE, WAIT_MS, Visit
 from tests.processes import Process, Processes
@@ -130,6 +130,21 @@ def test_a_batch_is_a_grid(visit: Visit) -> None:
         expect(tiles.locator("img[src*='/outputs/']")).to_have_count(3, timeout=WAIT_MS)
     expect(page.get_by_text("6 completed")).to_be_visible(timeout=WAIT_MS)
     visit.see("batch")
+    page.route("**/generate/batch/*?items=true", being_stored)
+    page.reload()
+    expect(page.get_by_text("Its job is being stored")).to_have_count(2, timeout=WAIT_MS)
+    sizes = page.locator(".tile").evaluate_all("all => all.map((each) => each.offsetWidth)")
+    assert (len(sizes), len(set(sizes))) == (6, 1), "they do not move when their jobs are there"
+    visit.see("storing")
+
+
+def being_stored(route: Route) -> None:
+    """Show a batch as it was before the last two of its jobs were stored."""
+    answer = route.fetch()
+    shown = answer.json()
+    for item in shown["items"][-2:]:
+        item["job"] = None
+    route.fulfill(response=answer, json=shown | {"done": False})
 
 
 def test_what_was_made_is_found_compared_and_repeated(visit: Visit, up: Process) -> None:

@@ -87,8 +87,15 @@ function rowsOf(items) {
 /** @param {{ item: Item }} props */
 function Tile({ item }) {
   if (item.job) return html`<${Card} id=${item.job.id} />`;
-  if (!item.error)
-    return html`<li class="card"><span class="tile"><span class="tile-state">Queued</span></span><p>Its job is being stored.</p></li>`;
-  const what = item.error.detail;
-  return html`<li class="card"><span class="tile"><span class="tile-state failed">Refused</span></span><p class="wrong">${what}</p></li>`;
+  const [state, word] = item.error ? ["failed", "Refused"] : ["", "Queued"];
+  return html`<li class="card">
+    <div>
+      <span class="tile"><span class=${`tile-state ${state}`}>${word}</span></span>
+      ${
+        item.error
+          ? html`<p class="wrong">${item.error.detail}</p>`
+          : html`<p class="card-text"><span class="quiet">Its job is being stored</span></p>`
+      }
+    </div>
+  </li>`;
 }
