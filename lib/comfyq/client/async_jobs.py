@@ -190,9 +190,12 @@ class AsyncBatch(BatchState):
         return AsyncBatch(told, self._driver, self._sender)
 
     def _result(self, item: Mapping[str, Any]) -> AsyncResult:
-        job = None if item["job"] is None else AsyncJob(item["job"], self._driver, self._sender)
-        error = None if item["error"] is None else Refusal.read(item["error"])
-        return AsyncResult(item["index"], job, error)
+        job, error = item.get("job"), item.get("error")
+        return AsyncResult(
+            item["index"],
+            None if job is None else AsyncJob(job, self._driver, self._sender),
+            None if error is None else Refusal.read(error),
+        )
 
     def _asked(self, request: Request) -> Flow[Json]:
         return self._sender.json(request, self._sender.deadline(None))

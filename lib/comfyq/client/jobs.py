@@ -215,9 +215,12 @@ class Batch(BatchState):
         return Batch(told, self._driver, self._sender)
 
     def _result(self, item: Mapping[str, Any]) -> Result:
-        job = None if item["job"] is None else Job(item["job"], self._driver, self._sender)
-        error = None if item["error"] is None else Refusal.read(item["error"])
-        return Result(item["index"], job, error)
+        job, error = item.get("job"), item.get("error")
+        return Result(
+            item["index"],
+            None if job is None else Job(job, self._driver, self._sender),
+            None if error is None else Refusal.read(error),
+        )
 
     def _asked(self, request: Request) -> Flow[Json]:
         return self._sender.json(request, self._sender.deadline(None))

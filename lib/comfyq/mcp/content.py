@@ -45,8 +45,15 @@ SAME = ("status", "workflow", "progress", "seed", "simulated", "error", "error_c
 
 def structured(job: Json) -> dict[str, Any]:
     """Return a job as an object of ``JOB_SCHEMA``."""
-    outputs = [{name: each[name] for name in OF_OUTPUTS} for each in job["outputs"]]
-    return {"job_id": job["id"], **{name: job[name] for name in SAME}, "outputs": outputs}
+    outputs = [{name: each[name] for name in OF_OUTPUTS} for each in _outputs(job)]
+    same = {name: job[name] for name in SAME if name in job}
+    return {"job_id": job["id"], **same, "outputs": outputs}
+
+
+def _outputs(job: Json) -> Sequence[Json]:
+    """Return what a job lists of its outputs; a server may leave out what is empty, or null."""
+    outputs: Sequence[Json] = job.get("outputs") or ()
+    return outputs
 
 
 def told(job: Json) -> str:
@@ -54,18 +61,18 @@ def told(job: Json) -> str:
     lines = [f"Job {job['id']} of {job['workflow']}: {job['status']}."]
     if job["status"] in ("queued", "running"):
         lines.append(f"{doing(job)}. `job_status` with this id tells how it goes on.")
-    if job["error"]:
-        lines.append(f"Error {job['error_code']}: {job['error']}")
-    if job["seed"] is not None:
+    if job.get("error"):
+        lines.append(f"Error {job.get('error_code')}: {job['error']}")
+    if job.get("seed") is not None:
         lines.append(f"Seed: {job['seed']}.")
-    if job["simulated"]:
+    if job.get("simulated"):
         lines.append("A simulator made this: no picture is real.")
-    lines += [f"Warning: {each}" for each in job["warnings"]]
+    lines += [f"Warning: {each}" for each in job.get("warnings") or ()]
     lines += [
         f"Output {each['filename']}: {each['content_type']}, {each['size']} bytes, {each['url']}"
-        for each in job["outputs"]
+        for each in _outputs(job)
     ]
-    if job["more_outputs"]:
+    if job.get("more_outputs"):
         lines.append(f"More outputs are listed at {job['more_outputs']}")
     return "\n".join(lines)
 
@@ -92,7 +99,7 @@ async def content_of(job: Json, api: Api, *, inline_bytes: int) -> Blocks:
     at most ``inline_bytes``, everything else as links."""
     blocks: Blocks = [_text(told(job))]
     left = inline_bytes
-    for output in job["outputs"]:
+    for output in _outputs(job):
         shown = await _inline(job["id"], output, api, left)
         if shown is not None:
             left -= output["size"]
@@ -102,7 +109,7 @@ async def content_of(job: Json, api: Api, *, inline_bytes: int) -> Blocks:
 
 async def _inline(job_id: str, output: Json, api: Api, most: int) -> types.ContentBlock | None:
     """Return an output itself; None: it is too large for that, or of another kind."""
-    if output["text"] is not None:
+    if output.get("text") is not None:
         return _text(output["text"])
     if output["kind"] not in ("image", "audio") or output["size"] > most:
         return None

@@ -124,6 +124,14 @@ def test_what_does_not_arrive_as_announced_leaves_nothing(tmp_path: Path) -> Non
     assert sent < 100
 
 
+def test_a_batchs_request_is_read_without_what_is_null() -> None:
+    told = {"batch_id": "b", "items": [{"index": 0, "job": job()}, {"index": 1, "error": {}}]}
+    first, second = Server(told).client().batch("b").items
+    assert first.job is not None
+    assert (first.job.id, first.error, second.job) == ("a", None, None)
+    assert second.error is not None
+
+
 def test_a_list_without_an_end_ends() -> None:
     told = Server(job(output(), more_outputs="/more")).client().job("a")
     assert len(told.all_outputs()) == 1

@@ -7,6 +7,7 @@ from typing import Any
 import anyio
 import pytest
 from mcp import Client, types
+from mcp.server.session import ServerSession
 from mcp.shared.exceptions import MCPError
 
 from comfyq.mcp import server as mcp_server
@@ -184,6 +185,16 @@ async def test_a_call_that_lasts_too_long_ends_and_its_job_goes_on() -> None:
     assert "`job_status`" in told(result)
 
 
+async def test_what_a_newer_server_leaves_out_is_not_missed() -> None:
+    made = {name: value for name, value in output().items() if name != "text"}
+    ended = {"id": JOB, "status": "completed", "workflow": "sd15", "outputs": [made]}
+    async with client_of(MemoryApi(states=[ended])) as client:
+        result = await client.call_tool("job_status", {"job_id": JOB})
+    assert [type(each) for each in result.content] == [types.TextContent, types.ImageContent]
+    assert result.structured_content is not None
+    assert result.structured_content["status"] == "completed"
+
+
 async def test_status_waits_for_the_end_if_it_is_asked_to() -> None:
     ended = job(status="completed", outputs=[output()])
     async with client_of(MemoryApi(states=[job(status="running"), ended])) as client:
@@ -343,21 +354,22 @@ async def test_a_client_that_does_not_read_keeps_nothing_from_others(
 ) -> None:
     monkeypatch.setattr(mcp_server, "TELL_S", 0.05)
 
-    async def sleep(message: object) -> None:
+    async def hang(_: ServerSession) -> None:
         await asyncio.Event().wait()
 
+    monkeypatch.setattr(ServerSession, "send_tool_list_changed", hang)
     api = MemoryApi()
     server = server_of(api)
     async with (
         server.following_workflows(every_s=0.01),
-        Client(server.server, mode="legacy", message_handler=sleep) as asleep,
+        Client(server.server, mode="legacy") as hanging,
         Client(server.server) as client,
         client.listen(tools_list_changed=True) as changes,
     ):
         await client.list_tools()
-        await asleep.list_tools()
+        await hanging.list_tools()
         news = aiter(changes)
-        for number in range(5):
+        for number in range(3):
             api.views.append(view(f"new-{number}"))
             await asyncio.wait_for(anext(news), 10)
 
