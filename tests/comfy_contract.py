@@ -43,7 +43,13 @@ def is_absolute(value: object) -> bool:
 
 
 def fetched(folder: Path) -> "Contract":
-    """Fetch the SDK's source of the installed version from the package index."""
+    """Return the description that the SDK's source has, as JSON Schema."""
+    return Contract(_as_json_schema(described(folder)))
+
+
+def described(folder: Path) -> dict[str, Any]:
+    """Fetch the SDK's source of the installed version from the package index; return its
+    description of the API, as it stands there."""
     wanted = f"{PACKAGE}=={version(PACKAGE)}"
     pip = (sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check")
     options = ("--no-deps", "--no-build-isolation", "--no-binary", PACKAGE, "--dest", folder)
@@ -53,7 +59,8 @@ def fetched(folder: Path) -> "Contract":
         [member] = [each for each in source if each.name.endswith("/spec/openapi.yaml")]
         content = source.extractfile(member)
         assert content is not None
-        return Contract(_as_json_schema(yaml.safe_load(content.read())))
+        document: dict[str, Any] = yaml.safe_load(content.read())
+        return document
 
 
 @dataclass
