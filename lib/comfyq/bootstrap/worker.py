@@ -65,6 +65,7 @@ async def open_worker(
             await admit(worker_services.jobs.membership, comfyui, url=comfyui_url)
             await _recall(own)
             yield worker_services.worker
+            await services.batch_news.tell_put_off()
     finally:
         own.lock.release()
 

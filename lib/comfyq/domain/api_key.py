@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import NewType
 
 from comfyq.domain.caller import Caller, Scope, TenantId
+from comfyq.domain.recency import is_recent
 
 ID_BYTES = 8
 SECRET_BYTES = 32
@@ -55,7 +56,8 @@ class ApiKey:
 
     def notes_use(self, now: datetime) -> bool:
         """Return whether a use at ``now`` is to be stored."""
-        return self.last_used_at is None or now - self.last_used_at >= USE_NOTED
+        noted = self.last_used_at
+        return noted is None or not is_recent(noted, now, within=USE_NOTED)
 
 
 def key_text(key_id: KeyId, secret: str) -> str:

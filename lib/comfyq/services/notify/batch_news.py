@@ -2,7 +2,9 @@
 
 Whoever follows a batch is a follower of each of its jobs, so that whatever announces a change of a
 job finds it. Each process computes a batch's frame once in a while, and always when the last of its
-jobs has ended: whoever stores the last end finds no other job that goes on.
+jobs has ended: whoever stores the last end finds no other job that goes on. A change that comes too
+early after a frame is told at the end of the pause, by a task: of a Lambda function, whose process
+stands still between events, with its next event.
 """
 
 import asyncio
@@ -12,9 +14,11 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from comfyq.aio.logs import log
 from comfyq.aio.tasks import limited
 from comfyq.domain.errors import BatchNotFound, DomainError, JobNotFound
 from comfyq.domain.job import Job, JobId, JobStatus
+from comfyq.domain.recency import is_recent
 from comfyq.domain.submission.batch import Batch, BatchId
 from comfyq.domain.submission.batch_progress import BatchProgress, progress_of
 from comfyq.domain.submission.retry import UNSUCCESSFUL
@@ -30,6 +34,7 @@ AT_ONCE = 10  # jobs of a batch that are read at the same time
 MAX_KNOWN = 16  # batches that a process remembers
 LEAST_PAUSE = timedelta(seconds=1)  # between two frames of a batch
 PAUSE_A_JOB = timedelta(milliseconds=5)  # more for each job that has to be read for a frame
+TRIES = 3  # of a frame that was put off
 
 RenderBatch = Callable[[BatchProgress], bytes]
 
@@ -56,6 +61,14 @@ class Known:
         return max(LEAST_PAUSE, PAUSE_A_JOB * len(self.open))
 
 
+@dataclass(slots=True)
+class PutOff:
+    """A frame that is posted at the end of a pause."""
+
+    by: JobId  # the job that has changed last: whoever lacks an earlier change follows it too
+    task: asyncio.Task[None]
+
+
 class BatchNews:
     def __init__(
         self,
@@ -74,6 +87,8 @@ class BatchNews:
         self._render = render
         self._clock = clock
         self._known: OrderedDict[BatchId, Known] = OrderedDict()
+        self._put_off: dict[BatchId, PutOff] = {}
+        self._tasks: set[asyncio.Task[None]] = set()  # held until they end, so that they do
 
     async def read(self, batch_id: BatchId) -> tuple[Batch, Mapping[int, Job]]:
         """Read a batch and all its jobs, in the place of each that was tried again its newest
@@ -87,7 +102,7 @@ class BatchNews:
 
     async def changed(self, job: Job, followers: Sequence[Subscription]) -> bool:
         """Tell followers of batches, whom a change of this job concerns, how far their batch has
-        come, unless they were told a moment ago and it goes on.
+        come: at the end of the pause if they were told a moment ago and it goes on.
 
         False: at least one of them could not be reached.
         """
@@ -101,14 +116,66 @@ class BatchNews:
         try:
             progress = await self._news(batch_id, job)
         except BatchNotFound:
-            return True  # it is no more known than what could be told of it
+            return True  # it was deleted: there is nothing to tell
         except DomainError:
             return False
         if progress is None:
+            self._tell_later(batch_id, job.id)
             return True
+        if (put_off := self._put_off.pop(batch_id, None)) is not None:
+            put_off.task.cancel()
         return await self.tell(
             progress, [each for each in followers if each.batch == batch_id], by=job.id
         )
+
+    def _tell_later(self, batch_id: BatchId, by: JobId) -> None:
+        """Post a batch's frame at the end of its pause, once for all that changes until then."""
+        if (put_off := self._put_off.get(batch_id)) is not None:
+            put_off.by = by
+            return
+        task = asyncio.create_task(self._tell_at_end(batch_id))
+        self._put_off[batch_id] = PutOff(by, task)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _tell_at_end(self, batch_id: BatchId) -> None:
+        await asyncio.sleep(self._pause_s(batch_id))
+        by = self._put_off.pop(batch_id).by  # before it is read: a later change is told anew
+        for _ in range(TRIES):
+            if await self._tell_put_off(batch_id, by):
+                return
+            await asyncio.sleep(self._pause_s(batch_id))
+        log.warning("batch_untold", batch=batch_id, reason="its followers were not reached")
+
+    async def tell_put_off(self) -> None:
+        """Post at once what waits for the end of a pause: this process ends, and no other one may
+        have anything to tell of these batches for long."""
+        while self._put_off:
+            batch_id, put_off = self._put_off.popitem()
+            put_off.task.cancel()
+            await self._tell_put_off(batch_id, put_off.by)
+
+    async def _tell_put_off(self, batch_id: BatchId, by: JobId) -> bool:
+        """Post a batch's frame to those who follow it by way of a job; False: not all have it."""
+        try:
+            every = await self._followers.of_job(by)
+            followers = [each for each in every if each.batch == batch_id]
+            if not followers:
+                return True
+            progress = await self._news(batch_id, None)
+        except BatchNotFound:
+            return True
+        except DomainError:
+            return False
+        return progress is None or await self.tell(progress, followers, by=by)
+
+    def _pause_s(self, batch_id: BatchId) -> float:
+        """Return the time until a batch's next frame may be computed."""
+        known = self._known.get(batch_id)
+        if known is None:
+            return LEAST_PAUSE.total_seconds()
+        left = known.read_at + known.pause - self._clock.now()
+        return min(max(left, timedelta()), known.pause).total_seconds()
 
     async def tell(
         self, progress: BatchProgress, followers: Sequence[Subscription], *, by: JobId
@@ -117,8 +184,8 @@ class BatchNews:
         return await self._followers.post(by, followers, self._render(progress))
 
     async def stored(self, batch_id: BatchId) -> bool:
-        """Tell those who have followed a batch since before it was stored how it is now. Nobody
-        else does, if its last job was deleted or never came.
+        """Tell those who have followed a batch since before it was stored how it is now. If its
+        last job was deleted or never came, no change of a job tells them.
 
         False: at least one of them could not be reached.
         """
@@ -140,23 +207,29 @@ class BatchNews:
                     count += 1
         return count
 
-    async def _news(self, batch_id: BatchId, job: Job) -> BatchProgress | None:
-        """Return how far a batch has come; None: that was told a moment ago, or can wait."""
+    async def _news(self, batch_id: BatchId, job: Job | None) -> BatchProgress | None:
+        """Return how far a batch has come; None: that can wait, since it was told a moment ago and
+        ``job``, which has changed, is not the last one to end."""
         known = self._known.get(batch_id)
         if known is None:
             batch, jobs = await self.read(batch_id)
             return progress_of(batch, jobs)
         self._known.move_to_end(batch_id)
         async with known.lock:
-            is_early = self._clock.now() - known.read_at < known.pause
-            if is_early and (not job.status.terminal or await self._goes_on(known)):
+            if job is not None and await self._can_wait(known, job):
                 return None
             known.read_at = self._clock.now()
             known.batch = await self._batches.get(batch_id)  # its `seq` counts its changes too
             return progress_of(known.batch, await self._present(known))
 
+    async def _can_wait(self, known: Known, job: Job) -> bool:
+        if not is_recent(known.read_at, self._clock.now(), within=known.pause):
+            return False
+        return not job.status.terminal or await self._goes_on(known)
+
     async def _goes_on(self, known: Known) -> bool:
-        """Look for a job of a batch that has not ended: mostly the first one has not."""
+        """Look for a job of a batch that has not ended, in an order in which the first read mostly
+        finds one."""
         for index in known.open:
             job = await self._newest(known, index)
             if job is not None and not job.status.terminal:

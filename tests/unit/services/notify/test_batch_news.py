@@ -2,15 +2,19 @@
 
 import json
 from collections import Counter
+from datetime import timedelta
 from functools import partial
 
+import anyio
 import pytest
 
 from comfyq.bootstrap.services import Services
 from comfyq.domain import job as jobs
+from comfyq.domain.errors import NotifierUnavailable
 from comfyq.domain.job import JobError, JobId
 from comfyq.edges.websocket.rendering import render_preview
 from comfyq.ports.engine import SmallPicture
+from comfyq.ports.notifier import Connection
 from comfyq.ports.table import Item, Key
 from comfyq.services.notify.batch_news import LEAST_PAUSE, PAUSE_A_JOB
 from tests.access_lab import OTHER
@@ -90,6 +94,61 @@ async def test_frames_come_once_in_a_while() -> None:
         lab.clock.advance(pause / 2)
         await lab.finish(job_id)
         assert len(lab.frames) == 1 + (number + 1) // 2
+
+
+async def told(lab: BatchLab, frames: int) -> None:
+    with anyio.fail_after(10):
+        while len(lab.frames) < frames:  # noqa: ASYNC110 - a task of the code posts them
+            await anyio.sleep(0.005)
+
+
+async def test_what_changes_within_the_pause_is_told_at_its_end_once_and_to_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("comfyq.services.notify.batch_news.LEAST_PAUSE", timedelta(seconds=0.05))
+    lab = await socket_lab()
+    batch_id, job_ids = lab.batch(3)
+    await lab.send("subscribe", batch_id=batch_id)
+    post, failures = lab.notifier.post, [NotifierUnavailable("for a moment")]
+
+    async def failing(connection: Connection, frame: bytes) -> None:
+        if failures:
+            raise failures.pop()
+        await post(connection, frame)
+
+    monkeypatch.setattr(lab.notifier, "post", failing)
+    await lab.finish(job_ids[0])
+    await lab.announce(await lab.start(job_ids[1]))
+    assert len(lab.frames) == 1, "too early, and then nothing changes for long"
+    await told(lab, 2)
+    counts = lab.frames[-1]["counts"]
+    assert (counts["completed"], counts["running"], counts["queued"]) == (1, 1, 1)
+    monkeypatch.setattr("comfyq.services.notify.batch_news.LEAST_PAUSE", timedelta(hours=1))
+    ended = partial(jobs.succeed, token=1)
+    await lab.announce(await lab.change(job_ids[1], ended, outputs=[output("b.png")]))
+    await lab.finish(job_ids[2])
+    assert [frame["done"] for frame in lab.frames] == [False, False, True]
+    await lab.services.batch_news.tell_put_off()
+    assert len(lab.frames) == 3, "the end told of what had been put off"
+
+
+async def test_a_process_that_ends_tells_what_it_has_put_off() -> None:
+    lab = await socket_lab()
+    batch_id, job_ids = lab.batch(2)
+    await lab.send("subscribe", batch_id=batch_id)
+    await lab.finish(job_ids[0])
+    assert len(lab.frames) == 1
+    await lab.services.batch_news.tell_put_off()
+    assert lab.frames[-1]["counts"]["completed"] == 1
+
+
+async def test_a_clock_that_is_set_back_holds_no_frame_up() -> None:
+    lab = await socket_lab()
+    batch_id, job_ids = lab.batch(3)
+    await lab.send("subscribe", batch_id=batch_id)
+    lab.clock.advance(-3_600)
+    await lab.finish(job_ids[0])
+    assert lab.frames[-1]["counts"]["completed"] == 1
 
 
 async def test_whichever_process_stores_the_last_end_tells_it() -> None:
