@@ -16,6 +16,7 @@ import pytest
 from urllib3 import PoolManager
 from websockets.asyncio.client import ClientConnection
 
+from comfyq.adapters.apigw.notifier import ApiGatewayNotifier
 from comfyq.adapters.gateway.notifier import GatewayNotifier
 from comfyq.adapters.system.clock import SystemClock
 from comfyq.domain.errors import NotifierUnavailable, TooLarge
@@ -152,6 +153,21 @@ async def test_a_frame_to_several_reaches_those_that_are_there(
         assert await at.notifier.post_all([at.there], b'"one"', at_once=1) == {}
         assert await at.received_there() == '"one"'
         assert await at.notifier.post_all([], b"{}") == {}
+
+
+async def test_a_frame_reaches_those_that_are_there_among_thousands(
+    subject: AbstractAsyncContextManager[Subject],
+) -> None:
+    async with subject as at:
+        if isinstance(at.notifier, ApiGatewayNotifier):
+            pytest.skip("API Gateway takes a request for each")
+        left = [Connection(f"left-{number:012}", at.gone.endpoint) for number in range(3_500)]
+        if isinstance(at.notifier, MemoryNotifier):
+            at.notifier.gone.update(each.id for each in left)
+        failed = await at.notifier.post_all([at.here, *left, at.there], b'"all"')
+        assert {type(failure) for failure in failed.values()} == {ConnectionGone}
+        assert failed.keys() == set(left)
+        assert [await at.received(), await at.received_there()] == ['"all"', '"all"']
 
 
 async def test_a_frame_over_the_limit_is_sent_to_none(

@@ -167,8 +167,8 @@ class JobServices(FileServices):
     def waits(self) -> JobWaits:
         return JobWaits(
             records=self.records,
-            subscriptions=self.followers,
-            sockets=self.subscriptions,
+            followers=self.followers,
+            subscriptions=self.subscriptions,
             clock=self.ports.clock,
         )
 

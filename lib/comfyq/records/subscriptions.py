@@ -19,9 +19,9 @@ from comfyq.records.indexes.followed_jobs import followed_item
 from comfyq.records.times import optional_ms, optional_time, sortable, to_ms
 
 FOLLOW_S = 7_500  # a socket of API Gateway lives 7,200 s at most
-MAX_FOLLOWERS = 1_000  # of one job that an announcement reaches
-EXPIRING = "SOCKETS"  # partition of connections whose key expires, by when
+EXPIRING = "SOCKETS"  # partition of connections whose key or token expires, by when
 PAGE = 100
+FOLLOWERS_PAGE = 1_000  # of one job: most have fewer, so that one look finds all
 AT_ONCE = 10  # subscriptions that one transaction deletes: two writes each, and the connection's
 GROUPS_AT_ONCE = 4  # of so many subscriptions that are written at the same time
 FOLLOWERS = "SUB#"  # begins the sort keys of a job's subscriptions
@@ -79,14 +79,16 @@ class SubscriptionRecords:
         *,
         now_s: int,
         until: datetime | None = None,
-        ended: bool = False,
+        told_reasons: bool = True,
     ) -> None:
-        """Store who follows a job, at the longest ``until`` its key expires; one that has not
-        ``ended`` is listed among the followed ones."""
+        """Store who follows a job, at the longest ``until`` its key expires. The job is listed
+        among the followed ones, so that changed reasons to wait are told, unless ``told_reasons``
+        says that these are not wanted, or cannot come any more."""
         ttl = _ttl(now_s, until)
+        listed = followed_item(job_id, now_s=now_s, ttl=now_s + FOLLOW_S)
         await self._table.write(
             *_puts(job_id, follower, _common(follower), ttl),
-            *([] if ended else [Put(followed_item(job_id, now_s=now_s, ttl=now_s + FOLLOW_S))]),
+            *([Put(listed)] if told_reasons else []),
             synced=False,
         )
 
@@ -176,17 +178,11 @@ class SubscriptionRecords:
 
     async def of_key(self, key_id: str) -> Sequence[Connection]:
         """Return the connections that were opened with an API key."""
-        connections: list[Connection] = []
-        after: Cursor | None = None
-        while True:
-            page = await self._table.query("main", f"SOCKETS#{key_id}", limit=PAGE, after=after)
-            connections += [Connection(item["sk"], item["endpoint"]) for item in page.items]
-            after = page.cursor
-            if after is None:
-                return connections
+        items = await self._all(f"SOCKETS#{key_id}", limit=PAGE)
+        return [Connection(item["sk"], item["endpoint"]) for item in items]
 
     async def expired(self, now: datetime) -> Sequence[Connection]:
-        """Return connections whose API key has expired, as many as one look shows."""
+        """Return connections whose key or token has expired, as many as one look shows."""
         page = await self._table.query("active", EXPIRING, upto=sortable(now), limit=PAGE)
         items = [await self._table.get((item["pk"], item["sk"])) for item in page.items]
         return [
@@ -199,10 +195,20 @@ class SubscriptionRecords:
         return [_subscription(_name(item), item) for item in await self._of_job(job_id)]
 
     async def _of_job(self, job_id: JobId) -> Sequence[Item]:
-        page = await self._table.query(
-            "main", f"JOB#{job_id}", prefix=FOLLOWERS, limit=MAX_FOLLOWERS
-        )
-        return page.items
+        return await self._all(f"JOB#{job_id}", limit=FOLLOWERS_PAGE, prefix=FOLLOWERS)
+
+    async def _all(self, partition: str, *, limit: int, prefix: str | None = None) -> list[Item]:
+        """Read a partition page by page; a page may have less than ``limit``."""
+        items: list[Item] = []
+        after: Cursor | None = None
+        while True:
+            page = await self._table.query(
+                "main", partition, prefix=prefix, limit=limit, after=after
+            )
+            items += page.items
+            after = page.cursor
+            if after is None:
+                return items
 
 
 def _name(item: Item) -> str:

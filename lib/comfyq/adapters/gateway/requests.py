@@ -18,6 +18,7 @@ from comfyq.ports.notifier import Connection, ConnectionGone, NotPosted
 
 CONNECT_TIMEOUT_S = 2
 READ_TIMEOUT_S = 5
+MOST_NAMED = 1_000  # connections of one request: their ids have 20 KB, of the 64 that there may be
 
 
 class GatewayRequests:
@@ -40,16 +41,25 @@ class GatewayRequests:
     def send_to_all(
         self, connections: Sequence[Connection], frame: bytes, secret: bytes
     ) -> NotPosted:
-        """Send one frame to several connections of the same endpoint, in one request that only the
+        """Send one frame to several connections of the same endpoint, in requests that only the
         local gateway takes: a line with their ids, and the frame. Raises the errors of the port."""
+        failed: dict[Connection, Exception] = {}
+        for at in range(0, len(connections), MOST_NAMED):
+            failed |= self._send_to_some(connections[at : at + MOST_NAMED], frame, secret)
+        return failed
+
+    def _send_to_some(
+        self, connections: Sequence[Connection], frame: bytes, secret: bytes
+    ) -> NotPosted:
         endpoint = connections[0].endpoint
         ids = json.dumps([each.id for each in connections]).encode()
         answer = self._sent("POST", endpoint, "@connections", ids + b"\n" + frame, secret)
         told = answer.json()
+        ids_gone, ids_full = set(told["gone"]), set(told["full"])
         gone: dict[Connection, Exception] = {
-            each: ConnectionGone(each.id) for each in connections if each.id in told["gone"]
+            each: ConnectionGone(each.id) for each in connections if each.id in ids_gone
         }
-        full = (each for each in connections if each.id in told["full"])
+        full = (each for each in connections if each.id in ids_full)
         return gone | {each: NotifierUnavailable(f"{each.id} does not read") for each in full}
 
     def _sent(

@@ -1,4 +1,4 @@
-"""The end of sockets whose API key was revoked or has expired."""
+"""The end of sockets whose API key was revoked, or whose key or token has expired."""
 
 from collections.abc import Sequence
 
@@ -25,7 +25,7 @@ class OpenSockets:
         return await self._end(await self._subscriptions.of_key(key_id))
 
     async def end_expired(self) -> int:
-        """End the sockets whose key has expired, as far as one look shows them."""
+        """End the sockets whose key or token has expired, as far as one look shows them."""
         return await self._end(await self._subscriptions.expired(self._clock.now()))
 
     async def _end(self, connections: Sequence[Connection]) -> int:

@@ -38,10 +38,7 @@ class Followers:
         """
         connections = [each.connection for each in followers]
         failed = await self._notifier.post_all(connections, frame, at_once=at_once)
-        lost = {
-            connection: isinstance(failure, ConnectionGone)
-            for connection, failure in failed.items()
-        }
-        gone = [each for each in followers if lost.get(each.connection)]
+        is_gone = {each: isinstance(why, ConnectionGone) for each, why in failed.items()}
+        gone = [each for each in followers if is_gone.get(each.connection)]
         await limited(REMOVED_AT_ONCE, gone, lambda each: self._subscriptions.remove(job_id, each))
-        return all(lost.values())
+        return all(is_gone.values())

@@ -123,7 +123,11 @@ class Subscriptions:
         caller, follower = connected.caller, connected.follower
         ended = (await self._visible(caller, job_id)).status.terminal
         await self._subscriptions.add(
-            job_id, follower, now_s=self._now_s(), until=caller.until, ended=ended
+            job_id,
+            follower,
+            now_s=self._now_s(),
+            until=caller.until,
+            told_reasons=not ended,
         )
         await self._require_key(follower.connection, caller)
         # Read again: this read sees every change made before the subscription was stored, and
@@ -137,7 +141,8 @@ class Subscriptions:
         self, connected: Connected, wishes: Mapping[JobId, int | None]
     ) -> Mapping[JobId, DomainError]:
         """Make the client a follower of several jobs, each with the version that it has seen;
-        return why it does not follow some of them.
+        return why it does not follow some of them: NotifierUnavailable if it does, but could not
+        be posted how the job is.
 
         Raises:
             Unauthenticated: the caller's API key was revoked meanwhile.
@@ -145,12 +150,12 @@ class Subscriptions:
 
         async def tried(job_id: JobId) -> DomainError | None:
             try:
-                await self.subscribe(connected, job_id, since=wishes[job_id])
+                is_told = await self.subscribe(connected, job_id, since=wishes[job_id])
             except Unauthenticated:
                 raise
             except DomainError as error:
                 return error
-            return None
+            return None if is_told else NotifierUnavailable("its first frame could not be sent")
 
         results = await limited(AT_ONCE, wishes, tried)
         return {job_id: error for job_id, error in results.items() if error is not None}
@@ -183,7 +188,7 @@ class Subscriptions:
             followed |= more
             batch, jobs = await self._batch_news.read(batch_id)  # misses no change, as above
         progress = progress_of(batch, jobs)
-        if since == progress.seq:
+        if since == progress.seq:  # not `>=`: it falls if a retry is deleted
             return True
         return await self._batch_news.tell(progress, [follower], by=member_id(batch_id, 0))
 
@@ -233,7 +238,7 @@ class Subscriptions:
         """Raise Unauthenticated if a caller that was let in would not be let in any more."""
         has_expired = caller.until is not None and caller.until <= self._clock.now()
         if has_expired or (caller.key is not None and not await self._is_valid(caller.key)):
-            raise _revoked()
+            raise _ended(caller)
 
     async def _require_key(self, connection: Connection, caller: Caller) -> None:
         """Undo what was stored for a connection if its API key is no longer valid.
@@ -243,7 +248,7 @@ class Subscriptions:
         """
         if caller.key is not None and not await self._is_valid(caller.key):
             await self._subscriptions.disconnect(connection.id)
-            raise _revoked()
+            raise _ended(caller)
 
     async def _visible(self, caller: Caller, job_id: JobId) -> Job:
         if caller.only_job not in (None, job_id):
@@ -257,7 +262,9 @@ class Subscriptions:
         return to_ms(self._clock.now()) // 1000
 
 
-def _revoked() -> Unauthenticated:
+def _ended(caller: Caller) -> Unauthenticated:
+    if caller.key is None:
+        return Unauthenticated("the token has expired", given=True)
     return Unauthenticated("the API key was revoked or has expired", given=True)
 
 

@@ -34,13 +34,13 @@ class JobWaits:
         self,
         *,
         records: JobRecords,
-        subscriptions: SubscriptionRecords,
-        sockets: Subscriptions,
+        followers: SubscriptionRecords,
+        subscriptions: Subscriptions,
         clock: Clock,
     ) -> None:
         self._records = records
+        self._followers = followers
         self._subscriptions = subscriptions
-        self._sockets = sockets
         self._clock = clock
 
     async def pushed(self, caller: Caller, job: Job, stream: Stream, *, within_s: float) -> Job:
@@ -50,7 +50,7 @@ class JobWaits:
             JobNotFound.
             Unauthenticated: the caller's key was revoked or has expired meanwhile.
         """
-        async with self._sockets.held(stream.connection, caller), self._told(job, stream):
+        async with self._subscriptions.held(stream.connection, caller), self._told(job, stream):
             # Read after the subscription is stored: every later change is posted to the stream.
             job = await self._records.get(job.id)
             if not job.status.terminal:
@@ -72,19 +72,18 @@ class JobWaits:
                 break
             await asyncio.sleep(min(pause_s, left_s))
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
-            await self._sockets.require_valid(caller)
+            await self._subscriptions.require_valid(caller)
             job = await self._records.get(job.id)
         return job
 
     @asynccontextmanager
     async def _told(self, job: Job, stream: Stream) -> AsyncIterator[None]:
-        """Within the context, a stream is posted the job's frames. Of changed reasons to wait it
-        needs no news, so the job is not listed among the followed ones."""
+        """Within the context, a stream is posted the job's frames."""
         follower = Subscription(stream.connection, "")
         now_s = to_ms(self._clock.now()) // 1000
-        await self._subscriptions.add(job.id, follower, now_s=now_s, ended=True)
+        await self._followers.add(job.id, follower, now_s=now_s, told_reasons=False)
         try:
             yield
         finally:
             with suppress(DomainError):  # what is stored expires
-                await self._subscriptions.remove(job.id, follower)
+                await self._followers.remove(job.id, follower)

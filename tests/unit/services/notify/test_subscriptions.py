@@ -7,7 +7,7 @@ from comfyq.domain.caller import Caller, Scope, TenantId
 from comfyq.domain.errors import ConnectionNotFound, JobNotFound
 from comfyq.domain.job import JobId
 from comfyq.ports.notifier import Connection
-from comfyq.records.subscriptions import FOLLOW_S, Subscription
+from comfyq.records.subscriptions import FOLLOW_S, FOLLOWERS_PAGE, Subscription
 from comfyq.testing.memory.notifier import MemoryNotifier
 from tests.followed_jobs import FollowedJobs
 
@@ -63,6 +63,18 @@ async def test_a_subscriber_is_posted_the_present_and_then_what_comes(
     shown = [(frame["status"], frame["seq"], frame["step"]) for frame in notifier.frames("c1=")]
     assert shown == [("running", 3, 0), ("running", 4, 1)]
     assert {to for to, _ in notifier.posts} == {SOCKET}
+
+
+async def test_more_followers_than_a_page_has_are_all_told(
+    world: FollowedJobs, notifier: MemoryNotifier
+) -> None:
+    job = await world.running()
+    names = {f"c{number}=" for number in range(2 * FOLLOWERS_PAGE + 1)}
+    for name in names:
+        follower = Subscription(Connection(name, SOCKET.endpoint), "")
+        await world.followers.add(JOB, follower, now_s=int(world.clock.now().timestamp()))
+    await world.announcer.announce_end(await world.succeed(job))
+    assert sorted(to.id for to, _ in notifier.posts) == sorted(names)
 
 
 async def test_nothing_falls_between_the_subscription_and_the_snapshot(
