@@ -1,4 +1,4 @@
-"""A ring that nobody answers keeps no change of a job waiting."""
+"""What is told of a job's changes; a ring that nobody answers keeps none of them waiting."""
 
 import asyncio
 from collections.abc import Sequence
@@ -6,8 +6,9 @@ from datetime import datetime
 
 import pytest
 
+from comfyq.domain.job.progress import Progress
 from comfyq.domain.webhook.events import WebhookEvent
-from comfyq.domain.webhook_delivery import delivery_of
+from comfyq.domain.webhook_delivery import WebhookDelivery, delivery_of
 from comfyq.ports.webhooks import DeliveryKey
 from comfyq.records.webhooks.outbox import WebhookOutbox
 from tests.webhook_lab import WebhookLab
@@ -42,3 +43,26 @@ async def test_a_silent_doorbell_holds_no_change_up(monkeypatch: pytest.MonkeyPa
         await asyncio.sleep(0)
         await outbox.ring(told)
     assert (doorbell.begun, doorbell.ended) == (2, 2)
+
+
+class Doorbell:
+    async def ring(self, keys: Sequence[DeliveryKey], *, at: datetime) -> None: ...
+
+
+async def test_progress_is_told_each_five_seconds_if_it_was_stored() -> None:
+    lab, outbox = WebhookLab(), WebhookOutbox(Doorbell())
+    before = await lab.start((await lab.job(WebhookEvent.PROGRESS)).id)
+    after = await lab.advance(before.id, Progress(0.5, 1, 2, "KSampler"))
+
+    def told() -> Sequence[WebhookDelivery]:
+        return outbox.of_change(before, after, now=lab.clock.now())
+
+    assert told(), "the write was refused, and is decided again"
+    stored = told()
+    await outbox.ring(stored)
+    lab.clock.advance(4.9)
+    assert not told()
+    lab.clock.advance(0.1)
+    await outbox.ring(told())
+    lab.clock.advance(-3_600)  # it was set back
+    assert told()

@@ -11,6 +11,7 @@ from comfyq.adapters.oidc.documents import IssuerAway
 from comfyq.adapters.oidc.key_set import KeySet
 from comfyq.aio.logs import log
 from comfyq.domain.errors import IssuerUnavailable
+from comfyq.domain.recency import is_recent
 from comfyq.ports.clock import Clock
 
 FRESH = timedelta(minutes=10)  # keys that the issuer withdrew are known for so long
@@ -60,7 +61,7 @@ class IssuerKeys:
         return self._is_within(FRESH, self._fetched_at)
 
     def _is_within(self, time: timedelta, since: datetime) -> bool:
-        return timedelta() <= self._clock.now() - since < time
+        return is_recent(since, self._clock.now(), within=time)
 
     async def _refresh(self) -> None:
         """Fetch the keys, unless that was tried a moment ago; a failure keeps those there are."""

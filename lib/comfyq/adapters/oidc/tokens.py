@@ -10,6 +10,7 @@ from comfyq.adapters.oidc.issuer_keys import IssuerKeys
 from comfyq.aio.logs import log
 from comfyq.domain.caller import Caller
 from comfyq.domain.errors import Unauthenticated
+from comfyq.domain.recency import is_recent
 from comfyq.domain.token_claims import Claims, TokenExpired, TokenRefused, TokenRules
 from comfyq.ports.clock import Clock
 
@@ -105,7 +106,8 @@ class OidcTokens:
 
     def _tell(self, reason: str) -> None:
         now = self._clock.now()
-        if reason not in self._told or now - self._told[reason] >= TOLD_APART:
+        told_at = self._told.get(reason)
+        if told_at is None or not is_recent(told_at, now, within=TOLD_APART):
             self._told[reason] = now
             log.warning("token_refused", reason=reason)
 

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from comfyq.aio.logs import log
 from comfyq.domain.errors import ClockSkewed, DomainError
 from comfyq.domain.job import Job, JobId, WorkerId
+from comfyq.domain.recency import is_recent
 from comfyq.edges.worker.catalogue_watch import CatalogueWatch
 from comfyq.edges.worker.readiness import Readiness
 from comfyq.ports.clock import Clock
@@ -150,8 +151,9 @@ class Heartbeat:
         return max(self._held.values(), default=0)
 
     def _is_shown(self, news: tuple[object, ...], now: datetime) -> bool:
-        shown = self._shown
-        return shown is not None and news == self._shown_news and now - shown.seen_at < self._period
+        if self._shown is None or news != self._shown_news:
+            return False
+        return is_recent(self._shown.seen_at, now, within=self._period)
 
     def _until_old_s(self) -> float:
         """Return the time until the stored state is old, at least RETRY_S, at most a period."""

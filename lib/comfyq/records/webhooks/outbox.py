@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import datetime, timedelta
 
 from comfyq.aio.logs import log
 from comfyq.domain.errors import DomainError
 from comfyq.domain.job import Job, JobId
+from comfyq.domain.recency import is_recent
 from comfyq.domain.webhook.events import WebhookEvent
 from comfyq.domain.webhook_delivery import WebhookDelivery, delivery_of, event_between
 from comfyq.ports.webhooks import DeliveryDoorbell
@@ -36,7 +36,7 @@ class WebhookOutbox:
         event = event_between(before, after)
         if event is None or event not in after.webhook_events:
             return ()
-        if event is WebhookEvent.PROGRESS and not self._may_tell_progress(after.id, now):
+        if event is WebhookEvent.PROGRESS and self._has_told_progress(after.id, now):
             return ()
         return [delivery_of(after, event, now=now)]
 
@@ -48,6 +48,7 @@ class WebhookOutbox:
         """
         if not deliveries:
             return
+        self._note_progress(deliveries)
         if self._late:
             log.warning("webhooks_not_rung", count=len(deliveries), reason="no answer to a ring")
             return
@@ -69,13 +70,14 @@ class WebhookOutbox:
         except DomainError as away:
             log.warning("webhooks_not_rung", count=len(deliveries), reason=str(away))
 
-    def _may_tell_progress(self, job_id: JobId, now: datetime) -> bool:
+    def _has_told_progress(self, job_id: JobId, now: datetime) -> bool:
         last = self._progress_at.get(job_id)
-        if last is not None and now - last < PROGRESS_EVERY:
-            return False
-        with suppress(KeyError):
-            del self._progress_at[job_id]
-        self._progress_at[job_id] = now
-        if len(self._progress_at) > JOBS:
-            del self._progress_at[next(iter(self._progress_at))]
-        return True
+        return last is not None and is_recent(last, now, within=PROGRESS_EVERY)
+
+    def _note_progress(self, stored: Sequence[WebhookDelivery]) -> None:
+        for each in stored:
+            if each.event is WebhookEvent.PROGRESS:
+                self._progress_at.pop(each.job_id, None)
+                self._progress_at[each.job_id] = each.at
+                if len(self._progress_at) > JOBS:
+                    del self._progress_at[next(iter(self._progress_at))]

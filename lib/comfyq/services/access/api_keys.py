@@ -17,6 +17,7 @@ from comfyq.domain.api_key import (
 from comfyq.domain.audit import UNKNOWN, Actor, AuditAction
 from comfyq.domain.caller import Caller, Scope, TenantId
 from comfyq.domain.errors import ApiKeyNotFound, DomainError, Unauthenticated
+from comfyq.domain.recency import is_recent
 from comfyq.ports.clock import Clock
 from comfyq.records.api_keys import ApiKeyRecords
 from comfyq.services.access.audit import Audit
@@ -131,7 +132,7 @@ class ApiKeys:
     async def _current(self, key_id: KeyId) -> ApiKey | None:
         now = self._clock.now()
         known = self._known.get(key_id)
-        if known is not None and now - known[1] < KNOWN_FOR:
+        if known is not None and is_recent(known[1], now, within=KNOWN_FOR):
             return known[0]
         key = await self._records.get(key_id)
         self._remember(key_id, key, now)

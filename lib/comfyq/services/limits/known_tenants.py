@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from comfyq.domain.caller import TenantId
+from comfyq.domain.recency import is_recent
 from comfyq.domain.tenant import Tenant
 from comfyq.ports.clock import Clock
 from comfyq.records.tenants import TenantRecords
@@ -27,7 +28,7 @@ class KnownTenants:
         """Return what is said of a tenant, at most 30 s old; raises TableUnavailable."""
         now = self._clock.now()
         known = self._known.get(tenant)
-        if known is not None and abs(now - known[1]) < READ_EVERY:
+        if known is not None and is_recent(known[1], now, within=READ_EVERY):
             return known[0]
         said = await self._records.get(tenant)
         self._known.pop(tenant, None)

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import DataBeingDeleted
+from comfyq.domain.recency import is_recent
 from comfyq.domain.tenant import Limits, Tenant
 from comfyq.services.limits.known_tenants import READ_EVERY, KnownTenants
 
@@ -55,14 +56,17 @@ class TenantLimits:
         return self._last[1]
 
     async def require_kept(self, tenant: TenantId, *, since: datetime, now: datetime) -> None:
-        """Let a tenant store what it has been sending ``since`` then. What was sent quickly was let
-        in while no deletion could end, so that one that goes on finds it.
+        """Let a tenant store what it has been sending ``since`` then.
+
+        What was sent within READ_EVERY needs no look: a deletion lasts LETS_IN at least, which is
+        longer than it takes until all processes know of it and such a file was sent. So one that
+        had begun unseen finds the file.
 
         Raises:
             DataBeingDeleted: all that it has is being deleted, or was meanwhile.
             TableUnavailable.
         """
-        if now - since < READ_EVERY:
+        if is_recent(since, now, within=READ_EVERY):
             return
         self._tenants.forget(tenant)
         await self.require_open(tenant)

@@ -23,7 +23,7 @@ PIECE = 100  # of each kind of things that one piece deletes
 AGAIN = timedelta(seconds=5)  # until another look at what could not be deleted yet
 # What other processes have read of a tenant holds for 30 s, and requests that they let in take as
 # long: https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
-LETS_IN = timedelta(seconds=60)
+LETS_IN = timedelta(seconds=60)  # twice READ_EVERY of tenants at least: see TenantLimits
 REAPER = Actor("reaper")
 
 

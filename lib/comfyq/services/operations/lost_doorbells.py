@@ -14,6 +14,7 @@ from comfyq.domain import job as jobs
 from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import Conflict, JobNotFound
 from comfyq.domain.job import Job, JobId, JobStatus
+from comfyq.domain.recency import is_recent
 from comfyq.ports.clock import Clock
 from comfyq.ports.queue import JobQueue
 from comfyq.records.demand import DemandRecords
@@ -63,7 +64,7 @@ class LostDoorbells:
             Unavailable: the table or the queue does not answer.
         """
         now = self._clock.now()
-        if self._looked_at is not None and now - self._looked_at < LOOK_AFTER:
+        if self._looked_at is not None and is_recent(self._looked_at, now, within=LOOK_AFTER):
             return 0
         self._looked_at = now
         waiting = await self._waiting()

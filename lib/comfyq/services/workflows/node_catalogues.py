@@ -11,6 +11,7 @@ from comfyq.aio.logs import log
 from comfyq.domain.errors import AssetsUnavailable, OutputNotFound
 from comfyq.domain.graph.json_entries import read_entries
 from comfyq.domain.graph.node_catalogue import NodeCatalogue, essence, id_of, read_catalogue
+from comfyq.domain.recency import is_recent
 from comfyq.ports.assets import Assets
 from comfyq.ports.catalogue import CatalogueSource
 from comfyq.ports.clock import Clock
@@ -19,7 +20,7 @@ from comfyq.records.catalogues import CatalogueRecords, Published, key_of
 from comfyq.records.workers import WorkerRecords
 
 KEPT = timedelta(days=30)  # after a worker last published the catalogue
-LOOK_S = 5.0  # maximum age of the cached list of catalogues
+LOOK_EVERY = timedelta(seconds=5)  # maximum age of the cached list of catalogues
 READ_ERRORS = (OutputNotFound, AssetsUnavailable, OSError, EOFError, zlib.error, ValueError)
 CACHED = 16  # parsed catalogues, some MB each
 
@@ -84,7 +85,7 @@ class CataloguePublisher:
 
 
 class NodeCatalogues:
-    """Read the catalogues that admission checks against, cached for LOOK_S."""
+    """Read the catalogues that admission checks against, cached for LOOK_EVERY."""
 
     def __init__(
         self,
@@ -118,8 +119,8 @@ class NodeCatalogues:
 
     @property
     def _is_fresh(self) -> bool:
-        looked_at = self._looked_at
-        return looked_at is not None and self._clock.now() - looked_at <= timedelta(seconds=LOOK_S)
+        at = self._looked_at
+        return at is not None and is_recent(at, self._clock.now(), within=LOOK_EVERY)
 
     async def _look(self) -> None:
         now = self._clock.now()

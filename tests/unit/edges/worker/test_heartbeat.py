@@ -92,6 +92,16 @@ async def test_what_others_see_of_it_is_stored_at_once_not_at_the_next_beat(farm
         await lab.told(draining=True)
 
 
+async def test_a_clock_that_is_set_back_stops_no_heartbeat(farm: Farm) -> None:
+    heartbeat = Lab(farm, period_s=10).heartbeat
+    await heartbeat.publish()
+    assert heartbeat.is_current
+    farm.clock.advance(-3_600)
+    await heartbeat.publish()
+    [shown] = await farm.services.workers.known()
+    assert shown.seen_at == farm.clock.now()
+
+
 async def test_a_job_that_is_held_again_is_still_held_when_its_former_attempt_ends(
     farm: Farm,
 ) -> None:

@@ -156,6 +156,15 @@ async def test_a_revoked_key_lets_nobody_in_here_at_once_and_elsewhere_soon(worl
     assert not await world.keys.is_valid(key.id)
 
 
+async def test_a_clock_that_is_set_back_keeps_no_revoked_key_known(world: World) -> None:
+    key, text = await world.made()
+    elsewhere = world.process()
+    await elsewhere.caller(text)
+    await world.keys.revoke(key.id)
+    world.clock.advance(-3_600)
+    await refused(elsewhere, text)
+
+
 async def test_nobody_revokes_another_tenants_key(world: World) -> None:
     key, text = await world.made()
     with pytest.raises(ApiKeyNotFound):

@@ -61,6 +61,16 @@ async def test_lost_doorbells_are_replaced_and_do_not_multiply(farm: Farm) -> No
     assert await replaced(farm, 50) == 0
 
 
+async def test_a_clock_that_is_set_back_stops_no_look(farm: Farm) -> None:
+    lost = farm.services.lost_doorbells
+    await rung(farm, 2)
+    farm.clock.advance(3_600)
+    assert await lost.ring() == 0, "all are there"
+    farm.queue.messages.clear()
+    farm.clock.advance(-1_800)
+    assert await lost.ring() == 2
+
+
 async def test_a_doorbell_that_may_not_be_counted_yet_is_waited_for(farm: Farm) -> None:
     await rung(farm, 3)
     farm.queue.messages.clear()
