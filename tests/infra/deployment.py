@@ -52,7 +52,7 @@ DEADLINE_S = 30
 ROLES = ("ApiRole", "WebSocketRole", "ReaperRole", "IntakeRole", "WebhookRole", "WorkerPolicy")
 REQUESTS_PER_MINUTE = 1_000  # the API alone counts them
 JOBS_PER_DAY = 1_000  # so do the intake, and the reaper with what it could not take
-GONE, PRESENT = "gone", "present"  # connection ids
+GONE, PRESENT, THROTTLED = "gone", "present", "throttled"  # connection ids
 
 Answer = Mapping[str, Any]
 
@@ -100,7 +100,7 @@ class Deployment:
     @contextmanager
     def role(self, name: str) -> Iterator[Overhearing]:
         """Whatever is called inside, ``name`` needs the right for; its sockets are all there but
-        one."""
+        GONE, and THROTTLED takes no frames."""
         with overheard(self.recordings[name], post=_status_of) as overhearing:
             yield overhearing
 
@@ -245,7 +245,7 @@ async def _has_left(services: Services) -> bool:
 
 
 def _status_of(connection: str) -> int:
-    return 410 if connection == GONE else 200
+    return {GONE: 410, THROTTLED: 429}.get(connection, 200)
 
 
 def _event(name: str) -> dict[str, Any]:

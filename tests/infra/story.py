@@ -30,7 +30,14 @@ from comfyq.records.subscriptions import Subscription
 from comfyq.records.workers import WorkerState
 from infra.checks.calls import Right
 from tests.infra import ending, files, webhooks
-from tests.infra.deployment import GONE, PRESENT, Deployment, authorization, submission
+from tests.infra.deployment import (
+    GONE,
+    PRESENT,
+    THROTTLED,
+    Deployment,
+    authorization,
+    submission,
+)
 
 HOUR = timedelta(hours=1)
 MULTIPART_BYTES = 9 * 1024 * 1024  # boto3 sends more than 8 MB in parts
@@ -55,6 +62,7 @@ def play(deployment: Deployment) -> None:
     _a_deletion(deployment)
     files.play(deployment)
     _keys_and_sockets(deployment)
+    _a_socket_that_takes_no_frames(deployment)
     webhooks.play(deployment)
     _submissions_by_queue(deployment)
     _dead_letters(deployment)
@@ -282,6 +290,21 @@ def _keys_and_sockets(deployment: Deployment) -> None:
     asyncio.run(_connect_expired(deployment.services()))
     with deployment.role("ReaperRole"):
         assert deployment.reap()["closed"] == 1
+
+
+def _a_socket_that_takes_no_frames(deployment: Deployment) -> None:
+    """It is ended, so that its client comes again."""
+    with deployment.role("ApiRole"):
+        job_id = deployment.api().submit("throttled")
+    with deployment.role("WebSocketRole") as overhearing:
+        send = deployment.websocket()
+        assert send("connect", THROTTLED, queryStringParameters=None)["statusCode"] == 200
+        body = json.dumps({"action": "subscribe", "job_id": job_id})
+        assert send("subscribe", THROTTLED, body=body)["statusCode"] == 200
+        assert overhearing.recording.calls["apigatewaymanagementapi:DeleteConnection"] == 1
+        assert send("disconnect", THROTTLED)["statusCode"] == 200
+    with deployment.role("ApiRole"):
+        assert deployment.api()("cancel", f"/generate/{job_id}")["statusCode"] == 202
 
 
 async def _connect_expired(services: Services) -> None:

@@ -55,6 +55,7 @@ def test_the_record_has_the_rights_that_are_easily_forgotten() -> None:
     assert Right("execute-api:ManageConnections", connections) in rights["ApiRole"]
     assert Right("execute-api:ManageConnections", endings) in rights["ApiRole"]
     assert Right("execute-api:ManageConnections", endings) in rights["ReaperRole"]
+    assert Right("execute-api:ManageConnections", endings) in rights["WebSocketRole"]
     for counts in ("ApiRole", "IntakeRole", "ReaperRole"):
         assert Right("dynamodb:UpdateItem", "${Table.Arn}", "RATE#*") in rights[counts]
     assert Right("s3:DeleteObject", outputs) in rights["ReaperRole"]

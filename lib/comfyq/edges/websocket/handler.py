@@ -5,15 +5,24 @@ responses. Events: https://docs.aws.amazon.com/apigateway/latest/developerguide/
 apigateway-websocket-api-mapping-template-reference.html
 """
 
+import asyncio
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from comfyq.aio.logs import log
 from comfyq.domain.caller import Scope
-from comfyq.domain.errors import DomainError, Forbidden, JobNotFound, NotFound, Unauthenticated
+from comfyq.domain.errors import (
+    DomainError,
+    Forbidden,
+    JobNotFound,
+    NotFound,
+    NotifierUnavailable,
+    Unauthenticated,
+)
 from comfyq.domain.job import JobId
 from comfyq.domain.job.client_text import for_clients
 from comfyq.domain.submission.batch import BatchId
@@ -40,6 +49,7 @@ UNDERSTOOD = (
 )
 MAX_FAULTS = 5  # of a frame that are told
 YES = ("1", "true")  # of a switch in the query
+PAUSES_S = (0.2, 1.0)  # before a first frame that could not be posted is tried again
 
 Answer = dict[str, Any]
 
@@ -135,22 +145,48 @@ class WebSocketHandler:
     async def _subscribe(
         self, event: SocketEvent, frame: SubscribeFrame, sender: Connected
     ) -> None:
-        """Make the sender a follower of what a frame names; tell it what it cannot follow."""
+        """Make the sender a follower of what a frame names; tell it what it cannot follow.
+
+        If its first frames cannot be posted, its socket is ended: what has ended is never told
+        again, so the client would wait for ever. One whose socket ends comes again.
+        """
         if frame.previews:
             sender = sender.with_previews
-        if frame.batch_id is not None:
-            since = frame.seen(frame.batch_id)
-            await self._subscriptions.subscribe_batch(sender, BatchId(frame.batch_id), since=since)
-            return
-        wishes = {JobId(each): frame.seen(each) for each in frame.named}
-        refused = await self._subscriptions.subscribe_all(sender, wishes)
-        for job_id, error in refused.items():
-            await self._reply(event, _refusal(error, job_id))
+        untold = await self._followed(event, frame, sender, frame.named)
+        for pause_s in PAUSES_S:
+            if untold:
+                await asyncio.sleep(pause_s)
+                untold = await self._followed(event, frame, sender, untold)
+        if untold:
+            log.warning("first_frames_unsent", connection=event.connection.id, count=len(untold))
+            with suppress(ConnectionGone, DomainError):
+                await self._notifier.end(event.connection)
 
-    async def _reply(self, event: SocketEvent, frame: BaseModel) -> None:
-        """Post a frame to its sender. If that fails it is dropped: another try would not help."""
-        with suppress(ConnectionGone, DomainError):
-            await self._notifier.post(event.connection, encode(frame))
+    async def _followed(
+        self, event: SocketEvent, frame: SubscribeFrame, sender: Connected, job_ids: Iterable[str]
+    ) -> Sequence[str]:
+        """Follow these jobs, or the batch that the frame names; return the ids of which nothing
+        could be posted, neither the first frame nor why there is none."""
+        if frame.batch_id is not None:
+            batch_id, since = BatchId(frame.batch_id), frame.seen(frame.batch_id)
+            is_told = await self._subscriptions.subscribe_batch(sender, batch_id, since=since)
+            return [] if is_told else [batch_id]
+        wishes = {JobId(each): frame.seen(each) for each in job_ids}
+        refused = await self._subscriptions.subscribe_all(sender, wishes)
+        untold = [each for each, why in refused.items() if isinstance(why, NotifierUnavailable)]
+        for job_id in refused.keys() - set(untold):
+            if not await self._reply(event, _refusal(refused[job_id], job_id)):
+                untold.append(job_id)
+        return untold
+
+    async def _reply(self, event: SocketEvent, frame: BaseModel) -> bool:
+        """Post a frame to its sender; False: that is not possible now."""
+        with suppress(ConnectionGone):
+            try:
+                await self._notifier.post(event.connection, encode(frame))
+            except DomainError:
+                return False
+        return True
 
 
 def _wanted(job_id: str | None) -> JobId | None:

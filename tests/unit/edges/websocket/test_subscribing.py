@@ -6,9 +6,12 @@ from typing import Any
 import pytest
 
 from comfyq.adapters.authentication.local_owner import LocalOwner
+from comfyq.domain.errors import NotifierUnavailable
 from comfyq.domain.job import JobId
 from comfyq.edges.websocket.handler import WebSocketHandler
+from comfyq.ports.notifier import Connection
 from comfyq.testing.memory.notifier import MemoryNotifier
+from tests.batch_lab import BatchLab
 from tests.followed_jobs import FollowedJobs
 from tests.socket_events import connected, event
 
@@ -21,8 +24,8 @@ IDS = [f"job-{number}" for number in range(1, 101)]
 class Client:
     """A socket that is open; it sends frames and reads what it was posted since."""
 
-    def __init__(self) -> None:
-        self.notifier = MemoryNotifier()
+    def __init__(self, notifier: MemoryNotifier | None = None) -> None:
+        self.notifier = notifier or MemoryNotifier()
         self.world = FollowedJobs(self.notifier)
         self.handler = WebSocketHandler(
             subscriptions=self.world.subscriptions,
@@ -116,3 +119,55 @@ async def test_a_frame_that_names_nothing_well_is_refused_in_few_words(
     [frame] = await client.send("subscribe", **fields)
     assert (frame["type"], frame["code"]) == ("error", "invalid-request")
     assert len(frame["message"]) < 1_000
+
+
+class Throttled(MemoryNotifier):
+    """Refuses the next posts, as API Gateway does when there are too many."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refusals = 0
+
+    async def post(self, connection: Connection, frame: bytes) -> None:
+        if self.refusals:
+            self.refusals -= 1
+            raise NotifierUnavailable("429")
+        await super().post(connection, frame)
+
+
+async def test_first_frames_that_cannot_be_posted_are_tried_again_and_else_the_socket_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What has ended is told by the first frame alone: whoever lacks it would wait for ever."""
+    monkeypatch.setattr("comfyq.edges.websocket.handler.PAUSES_S", (0, 0))
+    notifier = Throttled()
+    client = Client(notifier)
+    assert await connected(client.handler, SOCKET, None) == (200, "")
+    await client.world.announcer.announce_end(
+        await client.world.succeed(await client.world.running("job-1"))
+    )
+    await client.world.submitted("job-2")
+    notifier.refusals = 4  # the first try of each, and the second of one
+    frames = await client.send("subscribe", job_ids=["job-1", "job-2", "job-3"])
+    told = sorted((frame["job_id"], frame.get("code", frame.get("status"))) for frame in frames)
+    assert told == [("job-1", "completed"), ("job-2", "queued"), ("job-3", "job-not-found")]
+    assert notifier.gone == set()
+    notifier.refusals = 3
+    assert await client.send("subscribe", job_id="job-1") == []
+    assert notifier.gone == {SOCKET}, "the client comes again"
+
+
+async def test_a_batch_whose_first_frame_cannot_be_posted_is_tried_again_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("comfyq.edges.websocket.handler.PAUSES_S", (0, 0))
+    lab = BatchLab(is_socket=True, notifier=Throttled())
+    assert await connected(lab.sockets, SOCKET, None) == (200, "")
+    batch_id, _ = lab.batch(1)
+    assert isinstance(lab.notifier, Throttled)
+    lab.notifier.refusals = 2
+    await lab.send("subscribe", batch_id=batch_id)
+    assert [frame["batch_id"] for frame in lab.frames] == [batch_id]
+    lab.notifier.refusals = 3
+    await lab.send("subscribe", batch_id=batch_id)
+    assert (len(lab.frames), lab.notifier.gone) == (1, {SOCKET})
