@@ -48,6 +48,7 @@ class WebhookDelivery:
     attempts: int = 0  # tries that have begun
     code: int | None = None  # HTTP status of the last answer
     error: str | None = None  # why the last try failed, for people
+    leased_until: datetime | None = None  # while it is being sent: the end of its sender's lease
     version: int = 1
 
     @property
@@ -109,6 +110,7 @@ def claimed(delivery: WebhookDelivery, *, now: datetime) -> WebhookDelivery:
         delivery,
         attempts=delivery.attempts + 1,
         due_at=now + LEASE,
+        leased_until=now + LEASE,
         version=delivery.version + 1,
     )
 
@@ -122,6 +124,7 @@ def settled(
         attempts=delivery.attempts - (not attempted.is_tried),
         code=attempted.code,
         error=None if attempted.error is None else attempted.error[:MAX_ERROR_CHARS],
+        leased_until=None,
         version=delivery.version + 1,
     )
     if attempted.error is None:
@@ -149,6 +152,7 @@ def given_up(delivery: WebhookDelivery) -> WebhookDelivery:
         delivery,
         state=DeliveryState.FAILED,
         error=f"{why}; given up after {delivery.attempts} tries",
+        leased_until=None,
         version=delivery.version + 1,
     )
 
@@ -167,14 +171,19 @@ def put_off(delivery: WebhookDelivery, *, until: datetime, why: str) -> WebhookD
 
 def again(delivery: WebhookDelivery, *, now: datetime) -> WebhookDelivery:
     """Send a delivery once more, whatever became of it, under the same id; it has the time for
-    all tries anew."""
+    all tries anew. One that is being sent is sent again when that lease ends: its sender cannot
+    be stopped, and two must not send at once."""
+    leased = delivery.leased_until
+    if leased is not None and leased <= now:
+        leased = None
     return replace(
         delivery,
         state=DeliveryState.PENDING,
         attempts=0,
         code=None,
         error=None,
-        due_at=now,
+        due_at=now if leased is None else min(leased, now + LEASE),
+        leased_until=leased,
         until=now + WINDOW,
         version=delivery.version + 1,
     )

@@ -75,4 +75,5 @@ def shown_url(url: str) -> str:
 def origin_of(url: str) -> str:
     """Return the receiver that a URL leads to: scheme, host and port."""
     parts = urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname}:{parts.port or PORTS[parts.scheme]}"
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname
+    return f"{parts.scheme}://{host}:{parts.port or PORTS[parts.scheme]}"

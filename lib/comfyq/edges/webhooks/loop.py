@@ -9,16 +9,18 @@ from functools import partial
 from comfyq.aio.logs import log
 from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import DomainError
+from comfyq.domain.recency import is_recent
 from comfyq.domain.webhook.target import Receiver
 from comfyq.ports.clock import Clock
+from comfyq.ports.table import Cursor
 from comfyq.ports.webhooks import DeliveryKey
-from comfyq.services.notify.due_webhooks import AT_ONCE, DueWebhooks
+from comfyq.services.notify.due_webhooks import AT_ONCE, SHARE, DueWebhooks
 from comfyq.services.operations.deadlines import Deadlines
 
-SHARE = 5  # of AT_ONCE that one receiver may have
 LONGEST_S = 3_600.0  # the reaper wakes it for what other processes have stored
 PAUSE = timedelta(seconds=5)  # after a failure of the table
-LOOK_ON = timedelta(seconds=1)  # between looks past the oldest page, which may be many
+LOOK_ON = timedelta(seconds=1)  # between looks past the oldest page
+PAGES = 5  # of such a look, each of which may cost hundreds of reads; the next one goes on there
 
 
 class WebhookLoop:
@@ -36,7 +38,8 @@ class WebhookLoop:
         self._sending: dict[DeliveryKey, Receiver | None] = {}
         self._shares: Counter[Receiver | None] = Counter()
         self._of_tenants: Counter[TenantId | None] = Counter()
-        self._looks_on_at: datetime | None = None  # past the oldest page; None: at any time
+        self._looked_on_at: datetime | None = None  # past the oldest page
+        self._looked_to: Cursor | None = None  # where the next such look goes on
 
     async def run(self) -> None:
         """Send until canceled; what is being sent then is sent again by a successor."""
@@ -58,14 +61,28 @@ class WebhookLoop:
         await self._begin(outlook.now, group)
         if self._is_full or outlook.rest is None or outlook.next_at is not None:
             return outlook.next_at
-        now = self._clock.now()
-        if self._looks_on_at is not None and now < self._looks_on_at:
-            return self._looks_on_at
-        self._looks_on_at = now + LOOK_ON
-        while not self._is_full and outlook.rest is not None and outlook.next_at is None:
-            outlook = await self._webhooks.look(outlook.rest)
+        now, last = self._clock.now(), self._looked_on_at
+        if last is not None and is_recent(last, now, within=LOOK_ON):
+            return last + LOOK_ON
+        self._looked_on_at = now
+        return await self._look_on(outlook.rest, group)
+
+    async def _look_on(self, rest: Cursor, group: asyncio.TaskGroup) -> datetime | None:
+        """Look past the oldest page, which ends at ``rest``: at the newest one, and at some between
+        the two, beginning where the last look has ended. Return when to look again."""
+        await self._begin(await self._webhooks.newest(), group)
+        after = self._looked_to or rest
+        for _ in range(PAGES):
+            if self._is_full:
+                break
+            outlook = await self._webhooks.look(after)
             await self._begin(outlook.now, group)
-        return outlook.next_at
+            if outlook.rest is None or outlook.next_at is not None:
+                self._looked_to = None
+                return outlook.next_at
+            after = outlook.rest
+        self._looked_to = after
+        return self._clock.now() + LOOK_ON
 
     async def _begin(self, due: Sequence[DeliveryKey], group: asyncio.TaskGroup) -> None:
         """Begin to send those for which there is room; the end of any looks for the others."""
@@ -84,6 +101,8 @@ class WebhookLoop:
             task.add_done_callback(partial(self._ended, key))
 
     def _has_its_share(self, receiver: Receiver | None) -> bool:
+        """Return whether a receiver, or its tenant, has all places that it may have. Deliveries
+        without one share those of a tenant: their jobs were deleted, so they end at once."""
         if receiver is not None and self._shares[receiver] >= SHARE:
             return True
         return self._of_tenants[_tenant(receiver)] >= AT_ONCE - len(self._sending)

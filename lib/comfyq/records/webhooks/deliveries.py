@@ -11,7 +11,7 @@ from comfyq.domain.webhook.events import WebhookEvent
 from comfyq.domain.webhook_delivery import DeliveryId, DeliveryState, WebhookDelivery
 from comfyq.ports.table import ConditionFailed, Cursor, Item, Key, Put, Table
 from comfyq.ports.webhooks import DeliveryKey
-from comfyq.records.times import from_ms, sortable, to_ms
+from comfyq.records.times import from_ms, optional_ms, optional_time, sortable, to_ms
 
 PARTITION = "WEBHOOKS"  # of the index `active`
 PREFIX = "HOOK#"
@@ -35,11 +35,22 @@ class DeliveryRecords:
     def __init__(self, table: Table) -> None:
         self._table = table
 
-    async def upto(self, last: datetime, *, limit: int, after: Cursor | None = None) -> DuePage:
-        """Return deliveries that are due at or before ``last``, the oldest first; the index
-        lags."""
+    async def upto(
+        self,
+        last: datetime,
+        *,
+        limit: int,
+        after: Cursor | None = None,
+        newest_first: bool = False,
+    ) -> DuePage:
+        """Return deliveries that are due at or before ``last``, in order; the index lags."""
         page = await self._table.query(
-            "active", PARTITION, upto=sortable(last), limit=limit, after=after
+            "active",
+            PARTITION,
+            upto=sortable(last),
+            limit=limit,
+            descending=newest_first,
+            after=after,
         )
         due = [
             DueDelivery(_delivery_key(item["pk"], item["sk"]), from_ms(int(item["ask"])))
@@ -105,6 +116,7 @@ def delivery_item(delivery: WebhookDelivery) -> Item:
         "attempts": delivery.attempts,
         "code": delivery.code,
         "error": delivery.error,
+        "leased": optional_ms(delivery.leased_until),
         "apk": PARTITION if delivery.is_pending else None,
         "ask": sortable(delivery.due_at) if delivery.is_pending else None,
     }
@@ -124,6 +136,7 @@ def _delivery(item: Item) -> WebhookDelivery:
         attempts=item["attempts"],
         code=item.get("code"),
         error=item.get("error"),
+        leased_until=optional_time(item.get("leased")),
         version=item["version"],
     )
 

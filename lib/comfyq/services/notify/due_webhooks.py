@@ -4,19 +4,24 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from comfyq.aio.logs import log
 from comfyq.aio.tasks import limited
 from comfyq.domain.errors import DomainError, Unavailable
 from comfyq.domain.job import JobId
+from comfyq.domain.recency import is_recent
 from comfyq.domain.webhook.target import Receiver
 from comfyq.ports.clock import Clock
 from comfyq.ports.table import Cursor
 from comfyq.ports.webhooks import DeliveryDoorbell, DeliveryKey
 from comfyq.records.webhooks.deliveries import DeliveryRecords
+from comfyq.services.notify.slow_receivers import SLOW
 
 PAGE = 200  # deliveries of a look
 AT_ONCE = 50  # that are being sent: so many have to hang before others wait for them
+SHARE = 5  # of AT_ONCE that one receiver may have
+ROUND = timedelta(seconds=20)  # after so long, a round begins no further page
 RECEIVERS = 10_000  # that are remembered, by job
 AHEAD = timedelta(hours=1)  # of what is due next
 
@@ -74,6 +79,13 @@ class DueWebhooks:
             page.cursor,
         )
 
+    async def newest(self) -> Sequence[DeliveryKey]:
+        """Return those that are due now and became so last: however many are older, of which a
+        receiver that hangs may have any number, what has just come is among them."""
+        now = self._clock.now()
+        page = await self._deliveries.upto(now, limit=PAGE, newest_first=True)
+        return [each.key for each in page.due]
+
     async def receiver_of(self, job_id: JobId) -> Receiver | None:
         """Return whom a job's webhooks go to; None if that cannot be said, as sending will tell.
 
@@ -88,7 +100,10 @@ class DueWebhooks:
             receiver = await self._receiver_of(job_id)
         except Unavailable:
             raise
+        except DomainError:
+            return None
         except Exception:
+            log.exception("webhook_receiver_unread", job=job_id)
             return None
         self._receivers[job_id] = receiver
         if len(self._receivers) > RECEIVERS:
@@ -96,8 +111,38 @@ class DueWebhooks:
         return receiver
 
     async def send_round(self) -> None:
-        """Send what is due now, a page at most."""
-        await limited(AT_ONCE, (await self.look()).now, self.send_one)
+        """Send what is due now, the oldest first, as far as a round of ROUND goes. To a receiver
+        that hangs nothing more is sent in it: what else is due there would take a minute each."""
+        began, places, hanging = self._clock.now(), asyncio.Semaphore(AT_ONCE), set[Receiver]()
+        outlook = await self.look()
+        while True:
+            await self._send_page(outlook.now, places, hanging)
+            if outlook.rest is None or outlook.next_at is not None:
+                return
+            if not is_recent(began, self._clock.now(), within=ROUND):
+                return
+            outlook = await self.look(outlook.rest)
+
+    async def _send_page(
+        self, due: Sequence[DeliveryKey], places: asyncio.Semaphore, hanging: set[Receiver]
+    ) -> None:
+        of_receivers: dict[Receiver | None, list[DeliveryKey]] = {}
+        for key in due:
+            of_receivers.setdefault(await self.receiver_of(key.job_id), []).append(key)
+
+        async def send(receiver: Receiver | None, key: DeliveryKey) -> None:
+            async with places:
+                if receiver is not None and receiver in hanging:
+                    return
+                began = self._clock.now()
+                await self.send_one(key)
+                if receiver is not None and self._clock.now() - began >= SLOW:
+                    hanging.add(receiver)
+
+        async def send_all(receiver: Receiver | None) -> None:
+            await limited(SHARE, of_receivers[receiver], partial(send, receiver))
+
+        await limited(len(of_receivers), of_receivers, send_all)
 
     async def send_one(self, key: DeliveryKey) -> bool:
         """Send a delivery if it is due, and return whether it was tried: one that cannot be sent

@@ -72,7 +72,10 @@ class WebhookSender:
         if delivery is None or not delivery.is_due(now):
             return False
         if delivery.is_over(now):
-            await self._deliveries.save(given_up(delivery))
+            ended = given_up(delivery)
+            if await self._deliveries.save(ended):
+                with log_context(job=key.job_id, delivery=delivery.id):
+                    _log(ended, None)
             return False
         taken = claimed(delivery, now=now)
         if not await self._deliveries.save(taken):
@@ -127,7 +130,7 @@ class WebhookSender:
     async def _settle(self, delivery: WebhookDelivery, sent: _Sent) -> None:
         after = settled(delivery, sent.attempted, now=self._clock.now(), chance=self._chance())
         if not await self._deliveries.save(after):
-            return  # it took longer than the lease, or a newer event took its place
+            return  # it took longer than the lease, was asked for again, or a newer event came
         _log(after, sent.receiver)
         if after.is_pending:
             await self._ring(after, at=after.due_at)

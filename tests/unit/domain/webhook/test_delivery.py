@@ -114,6 +114,17 @@ def test_a_delivery_that_is_sent_once_more_has_its_id_and_a_new_day() -> None:
     assert once_more.until == later + WINDOW
 
 
+def test_one_that_is_being_sent_is_sent_again_when_its_lease_ends() -> None:
+    """Else two senders would send it at once."""
+    taken, later = claimed(NEW, now=NOW), NOW + timedelta(seconds=1)
+    once_more = again(again(taken, now=later), now=later)
+    assert (once_more.due_at, once_more.version) == (NOW + LEASE, taken.version + 2)
+    assert again(taken, now=NOW + LEASE).due_at == NOW + LEASE, "its sender is dead"
+    assert again(taken, now=NOW - timedelta(hours=1)).due_at == NOW - timedelta(hours=1) + LEASE
+    waiting = tried(NEW, FAILED)
+    assert again(waiting, now=later).due_at == later, "nobody sends it between two tries"
+
+
 def test_one_that_was_not_sent_is_due_when_the_pause_of_its_receiver_ends() -> None:
     ends = NOW + timedelta(minutes=10)
     delivery = replace(NEW, attempts=6)

@@ -62,3 +62,4 @@ def test_what_is_shown_of_a_url_has_no_query_and_of_a_path_the_beginning() -> No
 def test_a_receiver_is_a_host_at_a_port() -> None:
     assert origin_of("https://Receiver.example/a?b") == "https://receiver.example:443"
     assert origin_of("http://receiver.example:8080/") == "http://receiver.example:8080"
+    assert origin_of("http://[::1]/") == "http://[::1]:80"

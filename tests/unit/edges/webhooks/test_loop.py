@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
+from typing import Any
 
 import pytest
 
@@ -9,9 +10,10 @@ from comfyq.aio.tasks import beside
 from comfyq.domain.caller import DEFAULT_TENANT, TenantId
 from comfyq.domain.errors import TableUnavailable
 from comfyq.domain.job import JobId
-from comfyq.edges.webhooks.loop import SHARE, WebhookLoop
+from comfyq.domain.webhook_delivery import LEASE
+from comfyq.edges.webhooks.loop import WebhookLoop
 from comfyq.ports.webhooks import WebhookAnswer
-from comfyq.services.notify.due_webhooks import AT_ONCE
+from comfyq.services.notify.due_webhooks import AT_ONCE, SHARE
 from tests.webhook_lab import WebhookLab
 
 pytestmark = pytest.mark.anyio
@@ -55,6 +57,14 @@ def looping(lab: WebhookLab) -> WebhookLoop:
     return WebhookLoop(services.due_webhooks, services.delivery_deadlines, clock=lab.clock)
 
 
+async def while_time_goes_by(lab: WebhookLab, receivers: Receivers, *, told: int) -> None:
+    async with asyncio.timeout(30):
+        while len(receivers.told) < told:
+            await asyncio.sleep(0)
+            lab.clock.advance(1)
+            lab.services.delivery_deadlines.note(lab.clock.now())
+
+
 async def test_a_receiver_that_hangs_holds_nobody_up() -> None:
     lab, receivers = WebhookLab(), Receivers()
     lab.services.webhook_post = receivers
@@ -87,18 +97,50 @@ async def test_any_number_of_deliveries_to_one_that_hangs_holds_nobody_up(
         await receivers.until(told=61)
 
 
+async def test_a_look_past_what_has_to_wait_reads_some_pages_and_the_next_goes_on_there(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("comfyq.services.notify.due_webhooks.PAGE", 5)
+    monkeypatch.setattr("comfyq.edges.webhooks.loop.PAGES", 2)
+    lab, receivers = WebhookLab(), Receivers()
+    lab.services.webhook_post = receivers
+    for number in range(80):  # one of another receiver is in the midst of them
+        await lab.ended(url=OTHER if number == 40 else f"{HANGING}/{number}")
+        lab.clock.advance(1)
+    pages: list[int] = []  # of each pass
+    query = lab.table.query
+
+    async def counted(index: str, partition: str, **page: Any) -> object:
+        if page.get("after") is None and not page.get("descending"):
+            pages.append(0)
+        pages[-1] += 1
+        return await query(index, partition, **page)
+
+    monkeypatch.setattr(lab.table, "query", counted)
+    async with beside(looping(lab).run()):
+        await while_time_goes_by(lab, receivers, told=1)
+        assert receivers.told == [OTHER]
+        await lab.ended(url=f"{OTHER}new")
+        await while_time_goes_by(lab, receivers, told=2)
+        assert max(pages) == 4, "the oldest page, the newest, and two between"
+        receivers.may_answer.set()
+        await receivers.until(told=81)
+
+
 async def test_what_becomes_due_again_while_it_is_sent_is_sent_again() -> None:
     lab, receivers = WebhookLab(), Receivers()
     lab.services.webhook_post = receivers
     async with beside(looping(lab).run()):
         job = await lab.ended(url=HANGING)
         await receivers.until(hanging=1)
-        told = await lab.delivery(job)
+        told, began = await lab.delivery(job), lab.clock.now()
         await lab.services.deliveries.redeliver(lab.owner, JobId(job.id), told.id)
         for _ in range(20):  # the loop has looked, and passed it over
             await asyncio.sleep(0)
         receivers.may_answer.set()
-        await receivers.until(told=2)
+        await receivers.until(told=1)
+        await while_time_goes_by(lab, receivers, told=2)
+        assert lab.clock.now() - began >= LEASE
 
 
 async def test_what_has_no_room_is_sent_when_there_is_some() -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -24,6 +25,7 @@ from comfyq.domain.webhook_delivery import (
 )
 from comfyq.ports.webhooks import WebhookAnswer, WebhookUnsent
 from comfyq.records.webhooks.deliveries import key_of
+from comfyq.services.notify.due_webhooks import SHARE
 from tests.api_lab import output
 from tests.webhook_lab import PUBLIC_URL, URL, Killed, WebhookLab
 
@@ -261,7 +263,9 @@ async def test_a_fault_of_ours_is_a_try_that_failed() -> None:
     assert (await lab.delivery(job)).state is DeliveryState.DELIVERED
 
 
-async def test_what_no_try_settles_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_no_try_settles_is_given_up_in_time(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     lab = WebhookLab()
     job = await lab.ended()
 
@@ -276,6 +280,38 @@ async def test_what_no_try_settles_is_given_up_in_time(monkeypatch: pytest.Monke
     delivery = await lab.delivery(job)
     assert (delivery.state, len(lab.receiver.posts)) == (DeliveryState.FAILED, 1)
     assert delivery.error == "no try came to an end; given up after 1 tries"
+    assert "webhook_failed" in capsys.readouterr().err, "operators see each end"
+
+
+async def test_a_round_sends_no_more_to_a_receiver_that_hangs_and_all_to_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The function that sends rounds ends after some seconds, and comes again in a minute."""
+    monkeypatch.setattr("comfyq.services.notify.due_webhooks.PAGE", 30)
+    lab = WebhookLab()
+    hanging, other = "https://hanging.example/", "https://other.example/"
+    posts: Counter[str] = Counter()
+
+    async def post(url: str, headers: Mapping[str, str], body: bytes) -> WebhookAnswer:
+        posts[url] += 1
+        if url == other:
+            return WebhookAnswer(204)
+        ends = lab.clock.now() + timedelta(seconds=5)
+        for _ in range(50):  # meanwhile others are sent to
+            await asyncio.sleep(0)
+        lab.clock.set(max(ends, lab.clock.now()))
+        raise WebhookUnsent("the receiver took too long")
+
+    monkeypatch.setattr(lab.receiver, "post", post)
+    for number in range(80):
+        await lab.ended(url=hanging if number % 2 else other)
+    monkeypatch.setattr("comfyq.services.notify.due_webhooks.ROUND", timedelta(seconds=5))
+    await lab.send()
+    assert posts == {hanging: SHARE, other: 15}, "a page, after which the round has lasted enough"
+    monkeypatch.undo()
+    monkeypatch.setattr(lab.receiver, "post", post)
+    await lab.send()
+    assert posts == {hanging: 2 * SHARE, other: 40}
 
 
 async def test_newer_progress_is_not_taken_for_the_one_that_is_being_sent() -> None:
