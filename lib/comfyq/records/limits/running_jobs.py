@@ -36,7 +36,7 @@ class RunningJobs:
         if len(others) >= most:
             raise TooManyRunning(
                 f"{len(others)} jobs of tenant {job.tenant} are with workers, as many as may be "
-                f"at once ({most}, COMFYQ_RUNNING_JOBS)"
+                f"at once ({most})"
             )
         pk, sk = _key(job.tenant)
         version = None if item is None else item["version"]

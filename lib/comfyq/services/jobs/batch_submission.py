@@ -111,9 +111,11 @@ class BatchSubmission:
             if earlier is not None:
                 return await self._replay(caller, asked, *earlier, digest=digest)
         new = await self._admitted(caller, batch_id, size=len(asked), digest=digest)
-        batch, members = await self._prepare(caller, replace(new, retried=retried), asked)
-        if not members:
-            raise _nothing_to_run(batch)
+        with self._limits.released(caller, len(asked)):
+            batch, members = await self._prepare(caller, replace(new, retried=retried), asked)
+            if not members:
+                raise _nothing_to_run(batch)
+        self._limits.waiting.release(caller.tenant, len(asked) - len(members))
         try:
             async with self._limits.counted(caller, len(members)) as counted:
                 await self._records.create(batch, promise_of(batch, idempotency_key, digest))

@@ -72,7 +72,9 @@ class Submission:
             if earlier is not None:
                 return await self._replay(*earlier, digest=digest)
         await self._limits.admit(caller, queued=job_id is not None)
-        prepared = await self._preparation.prepare(caller, request, job_id=job_id or self._new_id())
+        with self._limits.released(caller):
+            new_id = job_id or self._new_id()
+            prepared = await self._preparation.prepare(caller, request, job_id=new_id)
         promise = promise_of(prepared.job, idempotency_key, digest)
         try:
             async with self._limits.counted(caller):

@@ -1,12 +1,14 @@
 """The limit on the jobs that a tenant may have made in a day of UTC."""
 
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import date, datetime
 
+from comfyq.aio.logs import log
 from comfyq.domain.caller import Caller, TenantId
-from comfyq.domain.errors import DailyJobsUsedUp, TooLarge
+from comfyq.domain.errors import DailyJobsUsedUp, DomainError, TooLarge
+from comfyq.domain.token_bucket import seconds
 from comfyq.ports.clock import Clock
-from comfyq.records.limits.used import UsedRecords, end_of
+from comfyq.records.limits.used import UsedRecords, end_of, to_us
 from comfyq.services.limits.tenant_limits import TenantLimits
 
 
@@ -28,9 +30,14 @@ class CountedJobs:
     day: date | None  # in which they were counted; None: there was no limit, and nobody counted
 
     async def take_back(self, jobs: int) -> None:
-        """Count those no more that were not stored after all."""
-        if jobs and self.day is not None:
+        """Count those no more that were not stored after all. If that fails they stay counted: the
+        caller has an answer to give that matters more."""
+        if not jobs or self.day is None:
+            return
+        try:
             await self.records.uncount_jobs(self.tenant, jobs, day=self.day)
+        except DomainError as away:
+            log.warning("jobs_still_counted", tenant=self.tenant, jobs=jobs, reason=str(away))
 
 
 class DailyJobs:
@@ -62,7 +69,7 @@ class DailyJobs:
         used, counted = await self._records.count_jobs(tenant, jobs, most=limit, day=day)
         if counted:
             return CountedJobs(self._records, tenant, day)
-        wait_s = -((now - end_of(day)) // timedelta(seconds=1))
+        wait_s = seconds(to_us(end_of(day)) - to_us(now))
         raise DailyJobsUsedUp(
             f"your tenant has made {used} of the {limit} jobs that it may make a day "
             f"({source}), too many for {jobs} more; the next day begins in {wait_s} s, "

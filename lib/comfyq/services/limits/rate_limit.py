@@ -2,11 +2,12 @@
 programs whose tokens it lets in."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
 from comfyq.domain.caller import Caller
-from comfyq.domain.errors import RateLimited
+from comfyq.domain.errors import DomainError, RateLimited
 from comfyq.domain.token_bucket import TokenBucket, seconds
 from comfyq.ports.clock import Clock
 from comfyq.ports.table import Key
@@ -63,12 +64,18 @@ class RateLimit:
 
         Raises:
             RateLimited: one of them has used up what it may send for now.
+            TableUnavailable.
         """
         rates, now = await self._rates(caller), self._clock.now()
         if (known := self._refusal(rates, requests, now=now)) is not None:
             raise known
         for number, rate in enumerate(rates):
-            full_us, taken = await self._records.take(rate.key, rate.bucket, requests, now=now)
+            try:
+                full_us, taken = await self._records.take(rate.key, rate.bucket, requests, now=now)
+            except DomainError:
+                with suppress(DomainError):  # then some tokens are taken for nothing
+                    await self._give_back(rates[:number], requests, now=now)
+                raise
             self._note(rate.key, full_us)
             if not taken:
                 await self._give_back(rates[:number], requests, now=now)

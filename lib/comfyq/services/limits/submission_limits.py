@@ -1,10 +1,10 @@
 """All limits on what a tenant may submit."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from comfyq.domain.caller import Caller, TenantId
-from comfyq.domain.errors import StaleJob, TooLarge
+from comfyq.domain.errors import DomainError, StaleJob, TooLarge
 from comfyq.records.idempotency import KeyTaken
 from comfyq.records.retry_notes import AlreadyRetried
 from comfyq.services.limits.daily_jobs import CountedJobs, DailyJobs
@@ -43,6 +43,15 @@ class SubmissionLimits:
             await self.rate.acquire(caller, requests)
         await self.waiting.acquire(caller, requests)
 
+    @contextmanager
+    def released(self, caller: Caller, jobs: int = 1) -> Iterator[None]:
+        """Give up the room of jobs, for which ``admit`` has made it, if they are refused inside."""
+        try:
+            yield
+        except (DomainError, *NOT_STORED):
+            self.waiting.release(caller.tenant, jobs)
+            raise
+
     @asynccontextmanager
     async def counted(self, caller: Caller, jobs: int = 1) -> AsyncIterator[CountedJobs]:
         """Count jobs that are stored inside, if they are stored there for the first time.
@@ -50,9 +59,10 @@ class SubmissionLimits:
         Raises:
             DailyJobsUsedUp, TooLarge: they would be too many for today, or for any day.
         """
-        counted = await self.daily.count(caller, jobs)
-        try:
-            yield counted
-        except NOT_STORED:
-            await counted.take_back(jobs)
-            raise
+        with self.released(caller, jobs):
+            counted = await self.daily.count(caller, jobs)
+            try:
+                yield counted
+            except NOT_STORED:
+                await counted.take_back(jobs)
+                raise

@@ -62,6 +62,12 @@ class WaitingLimit:
             )
         count.accepted += jobs
 
+    def release(self, tenant: TenantId, jobs: int) -> None:
+        """Give up room that was made for jobs which were refused afterwards. If the tenant's jobs
+        were counted meanwhile, that room is free already, and a little too much is given up."""
+        if (count := self._counts.get(tenant)) is not None:
+            count.accepted = max(0, count.accepted - jobs)
+
     async def used(self, tenant: TenantId) -> tuple[int, int]:
         """Return how many of a tenant's jobs wait, up to how many may, and how many may."""
         cap = (await self._limits.of(tenant)).waiting_jobs
@@ -78,11 +84,10 @@ class WaitingLimit:
         return count
 
     def _is_stale(self, count: Count, jobs: int, cap: int) -> bool:
-        age_s = monotonic() - count.at
-        if count.counted + count.accepted + jobs > cap:
-            return age_s >= min(RECOUNT_S, self._count_s)
-        used_up = 2 * (count.accepted + jobs) > cap - count.counted
-        return age_s >= self._count_s or (used_up and age_s >= min(RECOUNT_S, self._count_s))
+        """Return whether to count again: sooner if half of the room that was found is used up."""
+        is_short = 2 * (count.accepted + jobs) > cap - count.counted
+        most_age_s = min(RECOUNT_S, self._count_s) if is_short else self._count_s
+        return monotonic() - count.at >= most_age_s
 
     def _count_of(self, tenant: TenantId) -> Count:
         if (count := self._counts.get(tenant)) is None:

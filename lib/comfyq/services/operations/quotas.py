@@ -42,6 +42,6 @@ class Quotas:
         return Quota(
             requests=await self._limits.rate.standing(caller, fresh=True),
             today=await self._limits.daily.today(caller.tenant),
-            waiting_jobs=Share(most_waiting, waiting),
-            stored_bytes=Share(most_stored, stored),
+            waiting_jobs=Share(limit=most_waiting, used=waiting),
+            stored_bytes=Share(limit=most_stored, used=stored),
         )

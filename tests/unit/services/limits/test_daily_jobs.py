@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from comfyq.domain.caller import DEFAULT_TENANT, Caller, Scope, TenantId
-from comfyq.domain.errors import DomainError, StaleJob, TooLarge
+from comfyq.domain.errors import DomainError, StaleJob, TableUnavailable, TooLarge
 from comfyq.domain.job import JobError, JobId, JobStatus
 from comfyq.domain.submission.batch import BatchId
 from comfyq.domain.tenant import Limits, Tenant
@@ -110,6 +110,23 @@ async def test_what_was_counted_before_midnight_is_taken_back_there(
         await store()
     assert lab.client.get("/quota").json()["jobs_per_day"]["used"] == 0
     assert await lab.services.used_records.jobs_of(DEFAULT_TENANT, now.date()) == 0
+
+
+async def test_a_count_that_cannot_be_taken_back_hides_no_answer(lab: ApiLab) -> None:
+    """Such as that of a request that was sent twice at once, under one key."""
+    limits = lab.services.submission_limits
+
+    async def away(*_: object, **__: object) -> None:
+        raise TableUnavailable("away")
+
+    async def store(patched: pytest.MonkeyPatch) -> None:
+        async with limits.counted(OWNER):
+            patched.setattr(lab.table, "add", away)
+            raise StaleJob("it is there")
+
+    with pytest.MonkeyPatch.context() as patched, pytest.raises(StaleJob):
+        await store(patched)
+    assert lab.client.get("/quota").json()["jobs_per_day"]["used"] == 1
 
 
 async def test_a_job_of_a_queue_over_the_limit_fails_and_is_kept(lab: ApiLab) -> None:

@@ -14,7 +14,7 @@ from comfyq.domain.caller import DEFAULT_TENANT, Caller, TenantId
 from comfyq.domain.errors import RateLimited, TableUnavailable
 from comfyq.domain.tenant import Limits, Tenant
 from comfyq.domain.token_bucket import TokenBucket
-from comfyq.ports.table import Table
+from comfyq.ports.table import Key, Sum, Table
 from comfyq.records.limits.used import UsedRecords, key_bucket
 from comfyq.records.tenants import TenantRecords
 from comfyq.services.limits.known_tenants import KnownTenants
@@ -162,6 +162,25 @@ async def test_what_the_tenant_has_no_room_for_uses_up_no_key(
     clock.advance(10)
     await limit.acquire(HOLDER, 40)
     assert [each.left for each in await limit.standing(HOLDER, fresh=True)] == [20, 0]
+
+
+async def test_a_table_that_goes_away_between_two_limits_uses_up_neither(
+    clock: ManualClock,
+) -> None:
+    table = MemoryTable(clock=clock)
+    limit, add = process(table, clock, of_tenant=10, per_key=10), table.add
+
+    async def away_for_tenants(key: Key, by: int, **bounds: Any) -> Sum:
+        if key[0].startswith("RATE#tenant"):
+            raise TableUnavailable("away")
+        return await add(key, by, **bounds)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(table, "add", away_for_tenants)
+        for _ in range(20):
+            with pytest.raises(TableUnavailable):
+                await limit.acquire(HOLDER)
+    assert await accepted(limit, HOLDER, tries=20) == 10
 
 
 async def test_a_known_refusal_by_the_tenant_costs_no_write_of_the_key(clock: ManualClock) -> None:

@@ -48,7 +48,19 @@ def test_a_batch_counts_whole(lab: ApiLab) -> None:
     assert (refused.status_code, refused.json()["code"]) == (429, "too-many-waiting")
     assert len(lab.client.get("/generate").json()["jobs"]) == 1
     batch["requests"].pop()
-    assert lab.client.post("/generate/batch", json=batch).status_code in (200, 202)
+    assert lab.client.post("/generate/batch", json=batch).status_code == 202
+
+
+def test_what_is_refused_for_another_reason_takes_no_room() -> None:
+    lab = ApiLab(COMFYQ_WAITING_JOBS=CAP)  # counted once in this test: its clock is a real one
+    bad: dict[str, Any] = {"prompt": "x", "steps": -1}
+    for _ in range(2 * CAP):
+        assert lab.client.post("/generate", json=bad).status_code == 422
+        refused = lab.client.post("/generate/batch", json={"requests": [bad, bad]})
+        assert refused.status_code == 422
+    partly = lab.client.post("/generate/batch", json={"requests": [bad, {"prompt": "x"}]})
+    assert partly.status_code == 202
+    assert [post(lab).status_code for _ in range(CAP)] == [202] * (CAP - 1) + [429]
 
 
 def test_a_batch_for_which_there_never_is_room_is_not_told_to_wait(lab: ApiLab) -> None:
