@@ -8,6 +8,8 @@ import pytest
 
 from comfyq import client
 from comfyq.config.reference import reference as settings_reference
+from comfyq.domain.audit import AuditAction
+from infra.checks.calls import recorded
 from infra.cost import report
 from infra.docs import api, cli
 from infra.docs.__main__ import CONFIGURATION, REFERENCE, assemble
@@ -117,6 +119,25 @@ def test_every_alarm_is_in_the_reference(out: Path) -> None:
         name, _, rest = line.partition(":\n")
         if rest.startswith("    Type: AWS::CloudWatch::Alarm"):
             assert f"| `{name}` |" in page
+
+
+def test_every_action_of_the_audit_log_is_told() -> None:
+    text = (ROOT / "docs" / "how-to" / "keys.md").read_text(encoding="utf-8")
+    cells = re.findall(r"^\| (`[a-z`, -]+`) \|", text.partition("## Who did what")[2], re.MULTILINE)
+    assert {word for cell in cells for word in re.findall(r"`(.+?)`", cell)} == set(AuditAction)
+
+
+def test_every_kind_of_item_is_told() -> None:
+    """Those of the table's partitions that the functions and workers were seen to use."""
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = text.partition("## The table")[2].partition("\n## ")[0]
+    items = {
+        right.partition.removesuffix("*")
+        for rights in recorded().values()
+        for right in rights
+        if right.partition and "/index/" not in right.resource
+    }
+    assert {kind for kind in items if f"`{kind}" not in table} == set()
 
 
 def test_the_cost_is_that_of_the_record() -> None:

@@ -52,6 +52,11 @@ class AccessServices(Records):
             draw=secrets.token_hex,
         )
 
+    @property
+    def accepts_keys(self) -> bool:
+        """Return whether a new API key is of use: not where tokens alone let clients in."""
+        return self.settings.api.takes_keys or not self.settings.api.takes_tokens
+
     @cached_property
     def tickets(self) -> Tickets:
         return Tickets(

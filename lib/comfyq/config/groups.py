@@ -15,7 +15,7 @@ from typing import Annotated, ClassVar
 from pydantic import AfterValidator, Field, SecretStr
 
 from comfyq.config.api import ApiSettings
-from comfyq.config.lists import listed
+from comfyq.config.lists import checked_exceptions, listed
 from comfyq.config.metrics import MetricsSettings
 from comfyq.config.oidc import OidcSettings
 from comfyq.config.traces import TracesSettings
@@ -23,7 +23,6 @@ from comfyq.config.variable import Variable
 from comfyq.config.webhooks import WebhookSettings
 from comfyq.config.worker import WorkerSettings
 from comfyq.domain.caller import tenant_id
-from comfyq.domain.files.fetch_exceptions import allowed_entries
 from comfyq.domain.files.inputs import InputLimits
 from comfyq.domain.submission.node_rules import NodeRules
 from comfyq.services.worker.timing import Timing
@@ -41,11 +40,6 @@ def _shipped(name: str) -> Path:
 
 WORKFLOWS = _shipped("workflows")
 TEMPLATE = _shipped("template.yaml")
-
-
-def _meaningful(text: str) -> str:
-    allowed_entries(text)
-    return text
 
 
 def _some(text: str) -> str:
@@ -107,7 +101,7 @@ class LimitSettings:
     """The input files of a job may be so large together."""
     input_max_s: Annotated[float, Field(gt=0)] = 120
     """The worker fetches and checks the input files of a job for that long at most."""
-    input_allow: Annotated[str, AfterValidator(_meaningful)] = ""
+    input_allow: Annotated[str, AfterValidator(checked_exceptions)] = ""
     """Hosts and networks, with commas, that input files may be fetched from though they are not
     public; metadata services of clouds stay closed."""
     running_jobs: Annotated[int | None, Field(ge=1, le=1_000)] = None

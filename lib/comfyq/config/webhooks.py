@@ -5,18 +5,14 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
+from comfyq.config.lists import checked_exceptions
 from comfyq.domain.files.fetch_exceptions import allowed_entries
 from comfyq.domain.public_addresses import Allowed
 
 
-def _meaningful(text: str) -> str:
-    allowed_entries(text)
-    return text
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebhookSettings:
-    webhook_allow: Annotated[str, AfterValidator(_meaningful)] = ""
+    webhook_allow: Annotated[str, AfterValidator(checked_exceptions)] = ""
     """Hosts and networks, with commas, that webhooks may be sent to though they are not public;
     metadata services of clouds stay closed. Requests that name others are refused."""
     webhooks_queue_url: str | None = None

@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import NewType
 
 from comfyq.domain.caller import Caller, Scope, TenantId
+from comfyq.domain.errors import Conflict
 from comfyq.domain.recency import is_recent
 
 ID_BYTES = 8
@@ -21,6 +22,12 @@ PREFIX = "cq_"
 KEY = re.compile(PREFIX + r"([0-9a-f]{16})_([0-9a-f]{64})")
 
 KeyId = NewType("KeyId", str)
+
+
+class KeysNotAccepted(Conflict):
+    """The server takes tokens alone, so that a key would let nobody in."""
+
+    code = "keys-not-accepted"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,15 +11,16 @@ from comfyq.domain.errors import MissingScope
 TenantId = NewType("TenantId", str)
 
 DEFAULT_TENANT = TenantId("default")
-TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")  # no "#": it parts the keys of items
+TENANT_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"  # no "#": it parts the keys of items
+MAX_TENANT_CHARS = 64
 
 
 def tenant_id(text: str) -> TenantId:
     """Return ``text`` as the id of a tenant; raises ValueError if it cannot be one."""
-    if not TENANT.fullmatch(text):
+    if len(text) > MAX_TENANT_CHARS or not re.fullmatch(TENANT_PATTERN, text):
         raise ValueError(
-            f"{text[:70]!r} is no tenant: use up to 64 letters, digits, dots, hyphens and "
-            "underscores, and begin with a letter or digit"
+            f"{text[:70]!r} is no tenant: use up to {MAX_TENANT_CHARS} letters, digits, dots, "
+            "hyphens and underscores, and begin with a letter or digit"
         )
     return TenantId(text)
 
@@ -33,7 +34,7 @@ class Scope(StrEnum):
     READ = "read"  # see and follow jobs, files and workflows
     CANCEL = "cancel"  # end jobs early, and delete them with their files
     METRICS = "metrics"  # read the numbers of the whole deployment, as Prometheus does
-    ADMIN = "admin"  # say who may use its tenant, and what becomes of its data
+    ADMIN = "admin"  # say who may use its tenant, what becomes of its data, and who is told of it
     OPERATOR = "operator"  # see and mend the deployment, and administer every tenant
 
 

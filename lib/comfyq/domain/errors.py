@@ -21,7 +21,7 @@ DomainError
   + Conflict
     - IllegalTransition     the job's status forbids it
     - JobNotEnded, JobReused: its worker must stop it first; jobs that have its files must go first
-    - NotRetriable          the job has not failed, or has no graph
+    - NotRetriable, KeysNotAccepted: the job has no graph or failure; a key would let nobody in
     - DataBeingDeleted      all data of the tenant is being deleted: it may store nothing new
     - LeaseHeld, LeaseLost: another worker's lease holds; the caller's token is out of date
     - TooManyRunning        workers have as many jobs of the tenant as they may have

@@ -6,10 +6,9 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from comfyq.domain.api_key import ApiKey
-from comfyq.domain.caller import Scope, TenantId
+from comfyq.domain.caller import MAX_TENANT_CHARS, TENANT_PATTERN, Scope, TenantId
 from comfyq.wire.times import Time
 
-TENANT_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 MAX_NAME_CHARS = 100
 LONGEST_S = 10 * 366 * 86_400
 MOST_A_MINUTE = 1_000_000
@@ -30,7 +29,9 @@ class KeyRequest(BaseModel):
         default=list(USUAL),
         description="What its holder may do; `metrics`, `admin` and `operator` have to be named.",
     )
-    tenant: Annotated[TenantId, Field(max_length=64, pattern=TENANT_PATTERN)] | None = Field(
+    tenant: (
+        Annotated[TenantId, Field(max_length=MAX_TENANT_CHARS, pattern=TENANT_PATTERN)] | None
+    ) = Field(
         default=None,
         description="Whose jobs and files its holder sees; null: your own tenant. Another one is "
         "for the scope `operator` alone.",

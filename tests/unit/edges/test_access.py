@@ -282,6 +282,13 @@ def test_every_route_and_frame_has_a_row(lab: AccessLab) -> None:
     assert set(FRAME_ROWS) == set(FRAMES)
 
 
+def test_a_server_that_takes_tokens_alone_makes_no_keys(lab: AccessLab) -> None:
+    alone = AccessLab(lab.issuer, COMFYQ_AUTH="oidc")
+    answer = alone.ask("POST", "/keys", alone.token(), json={"name": "a key"})
+    assert (answer.status_code, answer.json()["code"]) == (409, "keys-not-accepted")
+    assert alone.ask("GET", "/keys", alone.token()).json() == {"keys": []}
+
+
 @pytest.mark.parametrize("place", ROUTES)
 async def test_routes(lab: AccessLab, place: str) -> None:
     row = ROUTES[place]

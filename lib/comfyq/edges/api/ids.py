@@ -9,7 +9,7 @@ from typing import Annotated
 from fastapi import Path, Query
 from pydantic import AfterValidator
 
-from comfyq.domain.caller import TenantId
+from comfyq.domain.caller import MAX_TENANT_CHARS, TENANT_PATTERN, TenantId
 from comfyq.domain.errors import (
     AssetNotFound,
     BatchNotFound,
@@ -23,8 +23,6 @@ from comfyq.domain.job import JobId
 from comfyq.domain.submission.batch import BatchId
 
 MAX_LINK_CHARS = 100
-TENANT = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
-MAX_TENANT_CHARS = 64
 
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 DESCRIBED = Path(description="A UUID.")
@@ -58,12 +56,12 @@ LinkPart = Annotated[
     str, Query(description="As in the link."), AfterValidator(lambda text: text[:MAX_LINK_CHARS])
 ]
 
-TenantInPath = Annotated[TenantId, Path(max_length=MAX_TENANT_CHARS, pattern=TENANT)]
+TenantInPath = Annotated[TenantId, Path(max_length=MAX_TENANT_CHARS, pattern=TENANT_PATTERN)]
 TenantInQuery = Annotated[
     TenantId | None,
     Query(
         max_length=MAX_TENANT_CHARS,
-        pattern=TENANT,
+        pattern=TENANT_PATTERN,
         description="Another tenant than your own, for the scope `operator` alone.",
     ),
 ]

@@ -72,9 +72,7 @@ class Submission:
             if earlier is not None:
                 return await self._replay(*earlier, digest=digest)
         await self._limits.admit(caller, queued=job_id is not None)
-        with self._limits.released(caller):
-            new_id = job_id or self._new_id()
-            prepared = await self._preparation.prepare(caller, request, job_id=new_id)
+        prepared = await self._prepared(caller, request, job_id or self._new_id())
         promise = promise_of(prepared.job, idempotency_key, digest)
         try:
             async with self._limits.counted(caller):
@@ -87,6 +85,12 @@ class Submission:
         what ``submit`` raises."""
         await self._limits.rate.acquire(caller)
         return await self._preparation.rehearse(caller, request)
+
+    async def _prepared(
+        self, caller: Caller, request: Request | Retry, job_id: JobId
+    ) -> PreparedJob:
+        with self._limits.released(caller):
+            return await self._preparation.prepare(caller, request, job_id=job_id)
 
     async def _replay(self, stored: str, job_id: JobId, *, digest: str) -> Accepted:
         if stored != digest:

@@ -6,7 +6,7 @@ from typing import Annotated, Protocol
 
 from fastapi import Depends, Path
 
-from comfyq.domain.api_key import KeyId
+from comfyq.domain.api_key import KeyId, KeysNotAccepted
 from comfyq.domain.audit import Actor
 from comfyq.domain.caller import Caller, Scope
 from comfyq.edges.api.authentication import Administrator, Reader, tenant_for
@@ -35,6 +35,9 @@ class KeyServices(Protocol):
     @property
     def tickets(self) -> Tickets: ...
 
+    @property
+    def accepts_keys(self) -> bool: ...
+
 
 Services = Annotated[KeyServices, Depends(services_of)]
 KeyIdInPath = Annotated[str, Path(max_length=100, pattern=r"^\w+$")]
@@ -47,7 +50,7 @@ ticket_router = Router[KeyServices](prefix="/ws-ticket", tags=["sockets"])
     "",
     status_code=HTTPStatus.CREATED,
     dependencies=[Depends(require_json)],
-    responses=JSON_BODY,
+    responses=JSON_BODY | problems(409),
 )
 async def create(services: Services, caller: Administrator, body: KeyRequest) -> NewKeyView:
     """Make an API key of your tenant, or as an operator of any. Its text is shown this once.
@@ -56,6 +59,11 @@ async def create(services: Services, caller: Administrator, body: KeyRequest) ->
     who has it.
     """
     require_right_to_give(caller, body.scopes)
+    if not services.accepts_keys:
+        raise KeysNotAccepted(
+            "this server takes tokens of its issuer alone (COMFYQ_AUTH=oidc), so a key would let "
+            "nobody in; COMFYQ_AUTH=keys,oidc takes both"
+        )
     key, text = await services.api_keys.create(
         tenant_for(caller, body.tenant),
         body.name,
