@@ -77,7 +77,14 @@ def _loop() -> asyncio.AbstractEventLoop:
     thread = threading.Thread(target=loop.run_forever, daemon=True)
     thread.start()
 
+    async def end_tasks() -> None:
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
     def stop() -> None:
+        asyncio.run_coroutine_threadsafe(end_tasks(), loop).result()
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()

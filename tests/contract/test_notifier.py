@@ -161,7 +161,7 @@ async def test_a_frame_reaches_those_that_are_there_among_thousands(
     async with subject as at:
         if isinstance(at.notifier, ApiGatewayNotifier):
             pytest.skip("API Gateway takes a request for each")
-        left = [Connection(f"left-{number:012}", at.gone.endpoint) for number in range(3_500)]
+        left = [Connection(f"left-{number:012}", at.gone.endpoint) for number in range(10_000)]
         if isinstance(at.notifier, MemoryNotifier):
             at.notifier.gone.update(each.id for each in left)
         failed = await at.notifier.post_all([at.here, *left, at.there], b'"all"')

@@ -6,8 +6,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from comfyq.edges.api.following.waits import UNHURRIED
 from comfyq.edges.api.problems import RETRY_AFTER_S, ProblemResponse
+from comfyq.edges.api.serving.waiting_place import LEAVE
 
 ALWAYS = ("/health",)  # whoever asks how it is, is told
 
@@ -40,7 +40,7 @@ class OverloadGuard:
             await refused(scope, receive, send)
         else:
             place = _Place(self, receive, send)
-            scope[UNHURRIED] = place.leave
+            scope[LEAVE] = place.leave
             try:
                 await self._app(scope, place.receive, place.send)
             finally:

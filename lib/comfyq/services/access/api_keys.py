@@ -23,7 +23,8 @@ from comfyq.records.api_keys import ApiKeyRecords
 from comfyq.services.access.audit import Audit
 from comfyq.services.access.open_sockets import OpenSockets
 
-KNOWN_FOR = timedelta(seconds=3)  # a revoked key may still be used so long by other processes
+KNOWN_FOR = timedelta(seconds=3)  # a revoked key may still be used so long: by other processes,
+# and here by a request whose read of it began before the key was removed
 MAX_KNOWN = 1_000
 WRONG = "the API key is unknown, wrong or revoked"
 
@@ -101,7 +102,9 @@ class ApiKeys:
         """
         key = await self._records.get(key_id)
         if key is None:
-            await self._sockets.end(key_id)  # those that a revocation that was cut off has left
+            # Those that a revocation that was cut off has left; whose they were is not known any
+            # more, and a key that is gone lets nobody keep one.
+            await self._sockets.end(key_id)
         if key is None or tenant not in (None, key.tenant):
             raise ApiKeyNotFound(f"there is no API key {key_id}")
         await self._audit.note(key.tenant, by, AuditAction.KEY_REVOKED, key_id, name=key.name)

@@ -190,7 +190,7 @@ async def test_a_method_that_is_not_allowed_says_which_are(lab: ApiLab) -> None:
 async def test_a_strange_host_is_survived(lab: ApiLab, host: str) -> None:
     headers = [(b"Content-Type", b"application/json"), (b"Host", host.encode("latin-1"))]
     answer = lab.client.post("/generate", content=b'{"prompt": "x"}', headers=headers)
-    assert answer.status_code in (202, 400)
+    assert answer.status_code == 202
 
 
 async def test_a_tenant_that_asks_too_often_is_told_when_to_come_back() -> None:

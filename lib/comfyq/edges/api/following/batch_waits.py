@@ -8,7 +8,8 @@ from comfyq.domain.caller import Caller
 from comfyq.domain.errors import NotifierUnavailable
 from comfyq.edges.api.dependencies import streams_of
 from comfyq.edges.api.following.event_stream import closed_with_client
-from comfyq.edges.api.following.waits import PREFER, preferred_wait_s, unhurried
+from comfyq.edges.api.following.waits import PREFER, preferred_wait_s
+from comfyq.edges.api.serving.waiting_place import leave_waiting_place
 from comfyq.ports.notifier import TooManyStreams
 from comfyq.services.jobs.batches import BatchState
 from comfyq.services.notify.subscriptions import Connected, Subscriptions
@@ -36,7 +37,7 @@ async def waited_for_batch(
         return 0
     if state.progress.done:
         return wait_s
-    unhurried(request)
+    leave_waiting_place(request)
 
     async def follow(client: Connected) -> bool:
         return await services.subscriptions.subscribe_batch(client, state.batch.id)

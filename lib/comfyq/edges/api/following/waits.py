@@ -14,6 +14,7 @@ from comfyq.domain.errors import NotifierUnavailable
 from comfyq.domain.job import Job
 from comfyq.edges.api.dependencies import streams_of
 from comfyq.edges.api.following.event_stream import closed_with_client
+from comfyq.edges.api.serving.waiting_place import leave_waiting_place
 from comfyq.ports.notifier import TooManyStreams
 from comfyq.services.notify.waits import JobWaits
 
@@ -22,7 +23,6 @@ from comfyq.services.notify.waits import JobWaits
 LONGEST_S = 20
 PREFER = "Prefer"
 APPLIED = "Preference-Applied"
-UNHURRIED = "comfyq.unhurried"  # in the scope: what to call before a wait that is not for us
 
 MEANING = (
     f"`wait=n`: answer when the job has ended, or after n seconds ({LONGEST_S} at "
@@ -62,24 +62,17 @@ async def waited(
     wait_s = preferred_wait_s(request.headers.getlist(PREFER))
     if not wait_s or job.status.terminal:
         return job, wait_s
-    unhurried(request)
+    leave_waiting_place(request)
     streams = await streams_of(request)
     if streams is None:
         return await services.waits.polled(caller, job, within_s=wait_s), wait_s
-    client = request.client.host if request.client else ""
     try:
-        with streams.opened(client, job.id) as stream:
+        with streams.opened(caller.address or "", job.id) as stream:
             async with closed_with_client(stream, request.receive):  # it keeps no place for nobody
                 job = await services.waits.pushed(caller, job, stream, within_s=wait_s)
                 return job, wait_s
     except (TooManyStreams, NotifierUnavailable):
         return job, 0
-
-
-def unhurried(request: Request) -> None:
-    """Note that a request waits for a job or a receiver from now on, and not for the server."""
-    if leave := request.scope.get(UNHURRIED):
-        leave()
 
 
 def applied(wait_s: int) -> dict[str, str]:

@@ -8,9 +8,9 @@ from comfyq.domain.audit import Actor
 from comfyq.domain.caller import Caller
 from comfyq.edges.api.authentication import Administrator
 from comfyq.edges.api.dependencies import require_json, services_of
-from comfyq.edges.api.following.waits import unhurried
 from comfyq.edges.api.responses import JSON_BODY, problems
 from comfyq.edges.api.router import Router
+from comfyq.edges.api.serving.waiting_place import leave_waiting_place
 from comfyq.services.limits.rate_limit import RateLimit
 from comfyq.services.operations.tenant_webhooks import TenantWebhooks
 from comfyq.wire.webhooks import WebhookChange, WebhookSecretsView, WebhookTest, WebhookView
@@ -71,7 +71,7 @@ async def test(http: Request, services: Services, caller: Administrator) -> Webh
     """Send a message of type `webhook.test` there, once, and tell what came of it. It counts as a
     request, as a submission does."""
     await services.rate_limit.acquire(caller)
-    unhurried(http)  # it is the receiver that is waited for
+    leave_waiting_place(http)  # it is the receiver that is waited for
     return WebhookTest.of(await services.tenant_webhooks.test(caller.tenant))
 
 
