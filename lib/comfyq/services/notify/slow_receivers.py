@@ -4,6 +4,7 @@ from collections.abc import Awaitable
 from datetime import datetime, timedelta
 from typing import TypeVar
 
+from comfyq.domain.recency import is_recent
 from comfyq.domain.webhook.target import Receiver
 from comfyq.ports.clock import Clock
 
@@ -27,7 +28,7 @@ class SlowReceivers:
     def spared_until(self, receiver: Receiver) -> datetime | None:
         """Return until when nothing is to be sent to a receiver; None: it may be sent to."""
         until = self._until.get(receiver)
-        return until if until is not None and self._clock.now() < until else None
+        return until if until is not None and _is_spared(until, self._clock.now()) else None
 
     def tenant_spared_until(self, receiver: Receiver, *, since: datetime) -> datetime | None:
         """Return until when nothing is to be sent to a receiver because others of its tenant were
@@ -39,7 +40,7 @@ class SlowReceivers:
         slow = sorted(
             until
             for each, until in self._until.items()
-            if each.tenant == receiver.tenant and now < until
+            if each.tenant == receiver.tenant and _is_spared(until, now)
         )
         if slow and slow[-1] > since + SPARED:
             return slow[-1]
@@ -58,6 +59,10 @@ class SlowReceivers:
                 _put_last(self._until, receiver, now + SPARED)
             elif was_tried:
                 _put_last(self._quick, receiver, None)
+
+
+def _is_spared(until: datetime, now: datetime) -> bool:
+    return is_recent(until - SPARED, now, within=SPARED)
 
 
 def _put_last(known: dict[Receiver, V], receiver: Receiver, value: V) -> None:
