@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from typer.core import TyperCommand, TyperGroup
 
 from comfyq.cli.lazy import CommandEntry, LazyCommand, group_of
+from comfyq.cli.tables.authoring import AUTHORING_ENTRIES
 
 SERVING = "Serve"
 ASKING = "Ask a server"
@@ -241,16 +242,7 @@ ENTRIES = (
         "dead:redrive",
         "Send a dead letter again. Exit code 1 if it was refused again, or rings for nothing.",
     ),
-    CommandEntry(
-        "workflows check",
-        "workflows:check",
-        "Check workflows: manifest, graph, sample; with a catalogue also whether they would run.",
-    ),
-    CommandEntry(
-        "workflows import",
-        "workflows:import_",
-        "Make a workflow of a graph; its manifest is a proposal for you to edit.",
-    ),
+    *AUTHORING_ENTRIES,
     CommandEntry(
         "infra check",
         "infra_check:check",
@@ -269,6 +261,7 @@ GROUPS = {
     "webhooks": ("Say who is told of jobs, and sign what they are told.", SERVING),
     "dead": ("Read and resend what the queues gave up on.", ASKING),
     "workflows": ("Check and import workflows.", AUTHORING),
+    "models": ("Lock, fetch and check the model files of workflows.", AUTHORING),
     "infra": ("Make what comfyq runs on, and check it.", SERVING),
 }
 

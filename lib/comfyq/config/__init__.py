@@ -24,6 +24,7 @@ from comfyq.config.groups import (
     TenantSettings,
 )
 from comfyq.config.metrics import MetricsSettings
+from comfyq.config.models import ModelSettings
 from comfyq.config.oidc import OidcSettings
 from comfyq.config.traces import TracesSettings
 from comfyq.config.webhooks import WebhookSettings
@@ -44,6 +45,7 @@ __all__ = [
     "LocalSettings",
     "MetricsSettings",
     "MinioSettings",
+    "ModelSettings",
     "OidcSettings",
     "Settings",
     "TenantSettings",

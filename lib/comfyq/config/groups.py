@@ -17,6 +17,7 @@ from pydantic import AfterValidator, Field, SecretStr
 from comfyq.config.api import ApiSettings
 from comfyq.config.lists import checked_exceptions, listed
 from comfyq.config.metrics import MetricsSettings
+from comfyq.config.models import ModelSettings
 from comfyq.config.oidc import OidcSettings
 from comfyq.config.traces import TracesSettings
 from comfyq.config.variable import Variable
@@ -263,6 +264,7 @@ class Settings:
     aws: AwsSettings = field(default_factory=AwsSettings)
     minio: MinioSettings = field(default_factory=MinioSettings)
     comfyui: ComfyUISettings = field(default_factory=ComfyUISettings)
+    models: ModelSettings = field(default_factory=ModelSettings)
     worker: WorkerSettings = field(default_factory=WorkerSettings)
     timing: Timing = field(default_factory=Timing)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)

@@ -28,6 +28,7 @@ from comfyq.domain.files.inputs import FITS
 from comfyq.domain.graph.graph import Graph, Input, Ref
 from comfyq.domain.graph.node_catalogue import SOURCES
 from comfyq.domain.job import Limits
+from comfyq.domain.models.source import model_path, read_source
 from comfyq.domain.suggestions import among
 from comfyq.domain.workflow.kinds import KINDS
 from comfyq.domain.workflow.parameters import RESERVED, BadValue, Parameter
@@ -145,9 +146,17 @@ def _table(value: Any) -> Mapping[str, Any]:
 
 
 def _model(section: Section) -> Model:
-    section.only({"file", "folder", "url", "note"})
+    section.only({"file", "folder", "url", "note", "source"})
     section.needs({"file", "folder", "url"})
-    return Model(**{key: section.text(key) for key in section.values})
+    source = section.read("source", read_source, None)
+    place = text if source is None else model_path  # comfyq makes a file there
+    return Model(
+        file=section.read("file", place, ""),
+        folder=section.read("folder", place, ""),
+        url=section.text("url"),
+        note=section.text("note"),
+        source=source,
+    )
 
 
 def _parameter(name: str, section: Section) -> Parameter:

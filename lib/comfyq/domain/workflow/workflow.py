@@ -9,6 +9,7 @@ from comfyq.domain.files.inputs import InputFile
 from comfyq.domain.graph.graph import Graph, Input, NewGraph, copied
 from comfyq.domain.graph.node_catalogue import NodeCatalogue
 from comfyq.domain.job import Limits
+from comfyq.domain.models.source import ModelSource
 from comfyq.domain.suggestions import HINTED, nearest
 from comfyq.domain.workflow.coercion import DRAW
 from comfyq.domain.workflow.kinds import KINDS
@@ -28,6 +29,7 @@ class Model:
     folder: str  # below ComfyUI's ``models``
     url: str
     note: str = ""
+    source: ModelSource | None = None  # where comfyq gets it
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,211 @@
+"""Models by their hash: ``by-sha256/ab/abcd…``, with links to them in ComfyUI's folders.
+
+The links are symbolic and relative: they show what they lead to, and hold wherever the folder of
+models is mounted. ComfyUI follows them, and skips one that leads nowhere.
+"""
+
+import hashlib
+import os
+import re
+import shutil
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from comfyq.adapters.filesystem.durable import make_folder, replace_by_file
+from comfyq.adapters.filesystem.lock import AlreadyHeld, hold
+from comfyq.adapters.filesystem.models.part import (
+    KEEP_BYTES,
+    READ_BYTES,
+    FilePart,
+    FreeBytes,
+    check_content,
+    note_of,
+)
+from comfyq.domain.models.errors import ModelRefused
+from comfyq.domain.models.lock import SHA256, LockedModel
+from comfyq.domain.models.source import STORE
+from comfyq.ports.models.store import ModelPart, ModelState, PartHeld, StoredModel
+
+PARTS = "parts"  # below STORE
+PART = re.compile(r"([0-9a-z-]+)\.part")
+
+
+def _free_bytes(folder: Path) -> int:
+    return shutil.disk_usage(folder).free
+
+
+class FolderModels:
+    """Implements ports.models.store.ModelStore and ModelUpkeep below ``root``, which is ComfyUI's
+    folder ``models`` or one that ComfyUI is told of."""
+
+    def __init__(
+        self,
+        root: Path,
+        *,
+        least_free_bytes: int = 0,
+        free_bytes: FreeBytes = _free_bytes,
+        keep_bytes: int = KEEP_BYTES,
+    ) -> None:
+        self._root = root
+        self._store = root / STORE
+        self._least_free_bytes = least_free_bytes
+        self._free_bytes = free_bytes
+        self._keep_bytes = keep_bytes
+
+    def holds(self, sha256: str, size: int) -> bool:
+        return _size(self._place(sha256)) == size
+
+    @contextmanager
+    def part(self, key: str) -> Iterator[ModelPart]:
+        path = self._part(key)
+        make_folder(str(path.parent))
+        try:
+            lock = hold(path.with_suffix(".lock"))
+        except AlreadyHeld:
+            raise PartHeld(key) from None
+        try:
+            part = FilePart(
+                path,
+                place=self._place,
+                least_free_bytes=self._least_free_bytes,
+                free_bytes=self._free_bytes,
+                keep_bytes=self._keep_bytes,
+            )
+            try:
+                yield part
+            finally:
+                part.close()
+        finally:
+            lock.release()
+
+    def adopt(self, model: LockedModel) -> None:
+        target, place = self._target(model), self._place(model.sha256)
+        if _size(target) != model.size or _digest(target) != model.sha256:
+            return
+        with target.open("rb") as content:
+            check_content(content, model.file, model.size)
+        with target.resolve().open("rb") as content:
+            replace_by_file(str(place), content)  # a second name, or a copy on another disk
+        if not _is_same(target, place):
+            _put_link(target, place)
+
+    def link(self, model: LockedModel) -> None:
+        target, place = self._target(model), self._place(model.sha256)
+        if _is_same(target, place):
+            return
+        if os.path.lexists(target) and not self._is_ours(target):
+            raise ModelRefused(
+                f"{target}: another file of this name stands there; move it away, or name it "
+                "otherwise in the workflow"
+            )
+        _put_link(target, place)
+
+    def state(self, model: LockedModel) -> tuple[ModelState, int]:
+        target, place = self._target(model), self._place(model.sha256)
+        is_held = self.holds(model.sha256, model.size)
+        if is_held and _is_same(target, place):
+            return ModelState.READY, model.size
+        if os.path.lexists(target) and not self._is_ours(target):
+            return ModelState.OTHER, model.size if is_held else 0
+        if is_held:
+            return ModelState.UNLINKED, model.size
+        begun = _size(self._part(model.sha256)) or 0
+        return (ModelState.PARTIAL if begun else ModelState.MISSING), begun
+
+    def all(self) -> Sequence[StoredModel]:
+        files = sorted(self._store.glob("[0-9a-f][0-9a-f]/*"))
+        return [
+            StoredModel(file.name, _size(file) or 0)
+            for file in files
+            if SHA256.fullmatch(file.name) and file.is_file()
+        ]
+
+    def digest(self, sha256: str) -> str | None:
+        return _digest(self._place(sha256))
+
+    def delete(self, sha256: Collection[str]) -> None:
+        places = {os.path.realpath(self._place(each)) for each in sha256}
+        for path in _links(self._root):
+            if os.path.realpath(path) in places:
+                os.unlink(path)
+        for place in map(self._place, sha256):
+            place.unlink(missing_ok=True)
+
+    def parts(self, kept: Collection[str]) -> Sequence[StoredModel]:
+        names = [(PART.fullmatch(file.name), file) for file in (self._store / PARTS).glob("*")]
+        found = [StoredModel(name[1], _size(file) or 0) for name, file in names if name]
+        return [part for part in sorted(found, key=_key) if part.sha256 not in kept]
+
+    def delete_parts(self, keys: Collection[str]) -> None:
+        for path in map(self._part, keys):
+            with suppress(AlreadyHeld):  # somebody fetches it now
+                lock = hold(path.with_suffix(".lock"))
+                path.unlink(missing_ok=True)
+                note_of(path).unlink(missing_ok=True)
+                lock.release()
+
+    def _place(self, sha256: str) -> Path:
+        assert SHA256.fullmatch(sha256), "a lock is checked when it is read"
+        return self._store / sha256[:2] / sha256
+
+    def _part(self, key: str) -> Path:
+        return self._store / PARTS / f"{key}.part"
+
+    def _target(self, model: LockedModel) -> Path:
+        return self._root / model.folder / model.file
+
+    def _is_ours(self, target: Path) -> bool:
+        """Return whether a path is a link into the store, wherever it leads to there."""
+        store = os.path.realpath(self._store)
+        return target.is_symlink() and os.path.realpath(target).startswith(store + os.sep)
+
+
+def _put_link(target: Path, place: Path) -> None:
+    """Make ``target`` a link to a file of the store, whatever it was before."""
+    make_folder(str(target.parent))
+    link = os.path.relpath(place.resolve(), target.parent.resolve())
+    temporary = target.with_name(f".{os.urandom(8).hex()}.link")
+    os.symlink(link, temporary)
+    os.replace(temporary, target)
+
+
+def _links(root: Path) -> Iterator[str]:
+    """Yield the symbolic links to files below a folder, also in folders that are such links."""
+    seen: set[str] = set()
+    for folder, folders, names in os.walk(root, followlinks=True):
+        seen.add(os.path.realpath(folder))
+        folders[:] = [
+            each for each in folders if os.path.realpath(os.path.join(folder, each)) not in seen
+        ]
+        paths = (os.path.join(folder, name) for name in names)
+        yield from [path for path in paths if os.path.islink(path)]
+
+
+def _key(part: StoredModel) -> str:
+    return part.sha256
+
+
+def _is_same(target: Path, place: Path) -> bool:
+    try:
+        return target.samefile(place)
+    except OSError:
+        return False
+
+
+def _size(file: Path) -> int | None:
+    try:
+        return file.stat().st_size
+    except OSError:
+        return None
+
+
+def _digest(file: Path) -> str | None:
+    digest = hashlib.sha256()
+    try:
+        with file.open("rb") as content:
+            while chunk := content.read(READ_BYTES):
+                digest.update(chunk)
+    except OSError:
+        return None
+    return digest.hexdigest()

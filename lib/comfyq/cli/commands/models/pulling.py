@@ -1,0 +1,62 @@
+"""``comfyq models pull``: fetch what workflows need."""
+
+import asyncio
+from collections.abc import Sequence
+
+import typer
+
+from comfyq.bootstrap.models.services import ModelServices
+from comfyq.bootstrap.models.workflow_models import together
+from comfyq.cli.commands.models.listing import tell_unlocked
+from comfyq.cli.commands.models.meter import shown_fetches
+from comfyq.cli.commands.models.shared import (
+    Failures,
+    ModelsDir,
+    Workflows,
+    gigabytes,
+    locked_workflows,
+    model_settings,
+    services_with,
+)
+from comfyq.cli.options import AsJson
+from comfyq.cli.printing import print_json
+from comfyq.domain.models.lock import LockedModel
+from comfyq.ports.models.store import ModelState
+from comfyq.services.models.file_fetch import Told
+
+
+def pull(
+    workflows: Workflows = None, models_dir: ModelsDir = None, as_json: AsJson = False
+) -> None:
+    """Fetch the locked models that are not here. What was cut off goes on where it was cut.
+
+    A file appears in ComfyUI's folder when its hash is that of the lock, and not before. One that
+    cannot be had does not keep the others away; exit code 2 then, or 3 if trying again may help.
+    """
+    settings = model_settings(models_dir)
+    read, services = locked_workflows(settings, workflows), services_with(settings)
+    failures, brought = Failures(), list[str]()
+    with failures.told("models.lock"):
+        models = together(read)
+        with shown_fetches() as told:
+            brought = asyncio.run(_pull_all(services, models, failures, told))
+    tell_unlocked(read, failures)
+    if as_json:
+        print_json({"fetched": brought})
+    failures.end()
+
+
+async def _pull_all(
+    services: ModelServices, models: Sequence[LockedModel], failures: Failures, told: Told
+) -> list[str]:
+    """Return the paths of the files that were not ready before."""
+    brought = []
+    for model in models:
+        with failures.told(model.path):
+            before = await services.fetcher.bring(model, told)
+            if before is not ModelState.READY:
+                brought.append(model.path)
+            word = "here" if before is ModelState.READY else "fetched"
+            word = "linked" if before in (ModelState.UNLINKED, ModelState.OTHER) else word
+            typer.echo(f"{word:8} {model.path} ({gigabytes(model.size)})", err=True)
+    return brought

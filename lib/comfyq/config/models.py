@@ -1,0 +1,61 @@
+"""The settings of model files."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, Field, SecretStr
+
+from comfyq.config.lists import listed
+from comfyq.domain.files.fetch_exceptions import allowed_entries
+from comfyq.domain.models.tokens import tokens_by_host
+from comfyq.domain.public_addresses import Allowed
+
+
+def _meaningful(text: str) -> str:
+    allowed_entries(text)
+    return text
+
+
+def _by_host(text: SecretStr | None) -> SecretStr | None:
+    tokens_by_host("" if text is None else text.get_secret_value())
+    return text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelSettings:
+    models_dir: Path | None = None
+    """Folder of model files, ComfyUI's own or one that it is told of; unset: `models` in
+    COMFYUI_DIR."""
+    model_tokens: Annotated[SecretStr | None, AfterValidator(_by_host)] = None
+    """What servers of models know us by, as `host=token`, with commas; each is sent to its host
+    alone, and never on to where that redirects."""
+    model_allow: Annotated[str, AfterValidator(_meaningful)] = ""
+    """Hosts and networks, with commas, that models may be fetched from though they are not public,
+    or have no TLS; metadata services of clouds stay closed."""
+    model_max_bytes: Annotated[int, Field(ge=1)] = 100 * 10**9
+    """Largest model file that is fetched."""
+    model_bytes_per_s: Annotated[int | None, Field(ge=1)] = None
+    """Models are fetched no faster than that; unset: as fast as they come."""
+    model_pickles: str = ""
+    """Names of model files, with commas, that are fetched though loading them may run code: all but
+    .safetensors, .sft and .gguf."""
+    model_hub_hf: str = "https://huggingface.co"
+    """URL of Hugging Face, or of a mirror that answers as it does."""
+    model_hub_civitai: str = "https://civitai.com"
+    """URL of Civitai, or of a mirror that answers as it does."""
+
+    @property
+    def allowed_origins(self) -> Allowed:
+        return Allowed.of(allowed_entries(self.model_allow))
+
+    @property
+    def tokens(self) -> Mapping[str, str]:
+        return tokens_by_host(
+            "" if self.model_tokens is None else self.model_tokens.get_secret_value()
+        )
+
+    @property
+    def pickles(self) -> frozenset[str]:
+        return frozenset(listed(self.model_pickles))
