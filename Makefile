@@ -37,12 +37,12 @@ up: .venv/.runtime ## serve until Ctrl-C
 	@$(BIN)/comfyq up
 
 .PHONY: test
-test: .venv/.development .emulator/.made .fuzz/.made ## run every test that needs no server of yours
+test: .venv/.development .emulator/.made .fuzz/.made .facades/.made ## run every test that needs no server of yours
 	$(BIN)/pytest -n $(AT_ONCE) --dist loadfile --no-loadscope-reorder -m "not comfyui and not verify" --cov --cov-report=
 	@echo "branch coverage: $$($(BIN)/coverage report --format=total) % (coverage html: out/coverage)"
 
 .PHONY: verify
-verify: .venv/.development .emulator/.made .infra/.made .fuzz/.made ## run what takes too long for every day
+verify: .venv/.development .emulator/.made .infra/.made .fuzz/.made .facades/.made ## run what takes too long for every day
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m verify --ignore tests/infra \
 		--ignore tests/integration/test_effort.py
 	$(BIN)/pytest -m verify tests/integration/test_effort.py # it compares CPU times
@@ -181,6 +181,7 @@ lock: .tools/.made ## resolve every dependency again
 	$(COMPILE) infra/templates/requirements.in --upgrade \
 		--output-file infra/templates/requirements.lock
 	$(COMPILE) infra/fuzz/requirements.in --upgrade --output-file infra/fuzz/requirements.lock
+	$(COMPILE) infra/facades/requirements.in --upgrade --output-file infra/facades/requirements.lock
 	$(COMPILE) infra/audit/requirements.in --upgrade --output-file infra/audit/requirements.lock
 	$(COMPILE) infra/compat/localstack.in --upgrade --output-file infra/compat/localstack.lock
 	$(COMPILE) infra/compat/seaweedfs.in --upgrade --output-file infra/compat/seaweedfs.lock
@@ -236,6 +237,11 @@ python:
 
 .fuzz/.made: infra/fuzz/requirements.lock | python
 	@echo "installing what fuzzes the API"
+	@$(ENVIRONMENT)
+	@touch $@
+
+.facades/.made: infra/facades/requirements.lock | python
+	@echo "installing clients of the facades"
 	@$(ENVIRONMENT)
 	@touch $@
 

@@ -10,6 +10,7 @@ from typing import Any
 import httpx2
 
 from comfyq.bootstrap.services import Services
+from comfyq.config import Facade
 from comfyq.domain.caller import DEFAULT_TENANT, Scope, TenantId
 from comfyq.domain.files.upload import UploadId
 from comfyq.domain.job import JobId
@@ -21,6 +22,7 @@ from comfyq.testing.memory.notifier import MemoryNotifier
 from tests.api_lab import ApiLab, JobMoves, output
 from tests.issuer import TENANT_CLAIM, Issuer
 
+FACADES = ",".join(Facade)
 ALL = frozenset(Scope) - {Scope.OPERATOR}  # that a tenant's own clients may have
 OTHER = TenantId("other")
 CONTENT = b"a fox"
@@ -150,7 +152,8 @@ class AccessLab(KeyedServer, ApiLab):
         self.issuer = issuer
         if issuer is not None:
             settings = {"COMFYQ_AUTH": "keys,oidc", **issuer.settings, **settings}
-        ApiLab.__init__(self, **({"COMFYQ_AUTH": "keys"} | settings))
+        own = {"COMFYQ_AUTH": "keys", "COMFYQ_FACADES": FACADES}
+        ApiLab.__init__(self, **(own | settings))
 
     @property
     def notifier(self) -> MemoryNotifier:

@@ -76,6 +76,7 @@ class EventLab(AccessLab):
 class Reader:
     """A client of one request; while it is ``paused`` it reads nothing of the answer."""
 
+    sent: bytes = b""  # with the request
     status: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
@@ -117,7 +118,7 @@ class Reader:
     async def receive(self) -> Message:
         if not self._asked:
             self._asked = True
-            return {"type": "http.request", "body": b"", "more_body": False}
+            return {"type": "http.request", "body": self.sent, "more_body": False}
         await self._left.wait()
         return {"type": "http.disconnect"}
 
@@ -137,15 +138,20 @@ class Reader:
 
 @asynccontextmanager
 async def reading(
-    app: ASGIApp, path: str, key: str | None = None, headers: Mapping[str, str] | None = None
+    app: ASGIApp,
+    path: str,
+    key: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    *,
+    posted: Any = None,
 ) -> AsyncIterator[Reader]:
-    """Send a GET and read its answer meanwhile."""
+    """Send a GET, or a POST of JSON, and read its answer meanwhile."""
     shown = {} if key is None else {"authorization": f"Bearer {key}"}
     path, _, query = path.partition("?")
-    scope = {
+    scope: dict[str, Any] = {
         "type": "http",
         "http_version": "1.1",
-        "method": "GET",
+        "method": "GET" if posted is None else "POST",
         "scheme": "http",
         "path": path,
         "raw_path": path.encode(),
@@ -158,7 +164,9 @@ async def reading(
             for name, value in {"host": "127.0.0.1:8000", **shown, **(headers or {})}.items()
         ],
     }
-    reader = Reader()
+    if posted is not None:
+        scope["headers"].append((b"content-type", b"application/json"))
+    reader = Reader(b"" if posted is None else json.dumps(posted).encode())
     reader.go_on()
     task = asyncio.create_task(_answered(app, scope, reader))
     task.add_done_callback(reader.finish)

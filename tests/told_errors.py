@@ -1,13 +1,26 @@
-"""Errors as problem documents and in the envelope of the Comfy API v2."""
+"""Errors as problem documents, and in the envelopes of other contracts."""
 
 from typing import NamedTuple
 
 import httpx2
 
-from comfyq.wire.comfy_v2.errors import is_enveloped
+from comfyq.wire.comfy_v2 import errors as comfy_v2
+from comfyq.wire.openai import errors as openai
+from comfyq.wire.runpod import errors as runpod
 
-MISSING_SCOPE = {False: "missing-scope", True: "forbidden"}
-UNAUTHENTICATED = {False: "unauthenticated", True: "unauthorized"}
+PROBLEMS, COMFY, OPENAI, RUNPOD = "problems", "comfy v2", "openai", "runpod"
+MISSING_SCOPE = {
+    PROBLEMS: "missing-scope",
+    COMFY: "forbidden",
+    OPENAI: "missing_scope",
+    RUNPOD: "missing-scope",
+}
+UNAUTHENTICATED = {
+    PROBLEMS: "unauthenticated",
+    COMFY: "unauthorized",
+    OPENAI: "invalid_api_key",
+    RUNPOD: "unauthenticated",
+}
 
 
 class Told(NamedTuple):
@@ -26,10 +39,18 @@ def told_by(answer: httpx2.Response) -> Told:
     if answer.request.method == "HEAD":
         return Told(None, "")
     body = answer.json()
-    if is_of_comfy(answer):
+    contract = contract_of(answer)
+    if contract == RUNPOD:
+        return Told(body["code"], body["error"])
+    if contract != PROBLEMS:
         return Told(body["error"]["code"], body["error"]["message"])
     return Told(body["code"], body["detail"], body["title"])
 
 
-def is_of_comfy(answer: httpx2.Response) -> bool:
-    return is_enveloped(answer.request.url.path)
+def contract_of(answer: httpx2.Response) -> str:
+    path = answer.request.url.path
+    if comfy_v2.is_enveloped(path):
+        return COMFY
+    if runpod.is_enveloped(path):
+        return RUNPOD
+    return OPENAI if openai.is_enveloped(path) else PROBLEMS

@@ -20,7 +20,7 @@ from comfyq.bootstrap.lambdas.api import api_function
 from comfyq.bootstrap.services import Services
 from comfyq.config import Backend, Settings, read_settings
 from comfyq.local.emulator import Emulator
-from tests.access_lab import CONTENT, OTHER, KeyedServer, Things
+from tests.access_lab import CONTENT, FACADES, OTHER, KeyedServer, Things
 from tests.api_lab import output
 from tests.cells import Cells
 from tests.issuer import Issuer, serving_issuer
@@ -116,7 +116,11 @@ def issuer() -> Iterator[Issuer]:
 def settings(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, issuer: Issuer
 ) -> Settings:
-    own = {"COMFYQ_DATA_DIR": str(tmp_path_factory.mktemp("data")), "COMFYQ_AUTH": "keys,oidc"}
+    own = {
+        "COMFYQ_DATA_DIR": str(tmp_path_factory.mktemp("data")),
+        "COMFYQ_AUTH": "keys,oidc",
+        "COMFYQ_FACADES": FACADES,
+    }
     variables = own | issuer.settings
     if request.param == Backend.EMBEDDED:
         return read_settings(variables)

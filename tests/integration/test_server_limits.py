@@ -198,6 +198,21 @@ async def test_below_the_comfy_api_even_these_are_told_in_its_envelope(
     assert (error["code"], error["details"]) == (code, None)
 
 
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [
+        (b"/v1/models", {"code": "head_too_large", "type": "invalid_request_error"}),
+        (b"/v2/mine/run", {"code": "head-too-large"}),
+    ],
+)
+async def test_so_they_are_in_the_words_of_facades(path: bytes, told: dict[str, str]) -> None:
+    sent = b"GET " + path + b" HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 20_000
+    async with served(body_s=SHORT_S) as url, connected(url, sent) as client:
+        body = json.loads((await client.answer()).partition(b"\r\n\r\n")[2])
+    error = body["error"] if isinstance(body["error"], dict) else body
+    assert told.items() <= error.items()
+
+
 async def test_a_body_that_arrives_steadily_is_waited_for() -> None:
     limits = RequestLimits(body_s=LONG_S, body_bytes=100)
     async with (

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from fastapi import FastAPI
 
 from comfyq.bootstrap.comfy_api import COMFY_ROUTERS
+from comfyq.bootstrap.facades.routers import facade_routers
 from comfyq.bootstrap.generate_api import GENERATE_ROUTERS, app_of
 from comfyq.bootstrap.services import Services
 from comfyq.edges.api.app import Lifespan
@@ -67,6 +68,7 @@ def api_app(
 ) -> FastAPI:
     """Make the application that Lambda, uvicorn and tests serve alike."""
     sys.set_int_max_str_digits(MAX_DIGITS)
+    routers = [*ROUTERS, *facade_routers(services.settings.api)]
     return app_of(
-        services, ROUTERS, lifespan=lifespan, streams=streams, most_file_bytes=most_file_bytes
+        services, routers, lifespan=lifespan, streams=streams, most_file_bytes=most_file_bytes
     )

@@ -1,6 +1,6 @@
 """All settings, read from the environment once. No other package reads it."""
 
-from comfyq.config.api import ApiSettings, Auth
+from comfyq.config.api import ApiSettings, Auth, Facade
 from comfyq.config.environment import (
     InvalidSettings,
     foreign_environment,
@@ -40,6 +40,7 @@ __all__ = [
     "AwsSettings",
     "Backend",
     "ComfyUISettings",
+    "Facade",
     "InvalidSettings",
     "LimitSettings",
     "LocalSettings",

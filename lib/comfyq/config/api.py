@@ -6,6 +6,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
 
+from comfyq.config.lists import listed
 from comfyq.config.variable import Variable
 
 OPEN_LINKS_S = 7 * 86_400
@@ -40,6 +41,20 @@ class Auth(StrEnum):
         return self in (Auth.OIDC, Auth.BOTH)
 
 
+class Facade(StrEnum):
+    """An API of somebody else's that this server can be asked by as well."""
+
+    OPENAI = "openai"  # OpenAI's images
+    RUNPOD = "runpod"  # RunPod serverless, with worker-comfyui behind it
+
+
+def _facades(text: str) -> str:
+    unknown = [name for name in listed(text) if name not in list(Facade)]
+    if unknown:
+        raise ValueError(f"names what is none of {', '.join(Facade)}; commas stand between them")
+    return text
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiSettings:
     public_url: Annotated[str | None, Variable("PUBLIC_URL")] = None
@@ -65,6 +80,13 @@ class ApiSettings:
     refused, since pages elsewhere could make them."""
     scale_to_zero: bool = False
     """The service is healthy without a live worker."""
+    facades: Annotated[str, AfterValidator(_facades)] = ""
+    """APIs of others, with commas, that clients of theirs may use here: `openai`, `runpod`; unset:
+    none."""
+
+    @property
+    def served_facades(self) -> frozenset[Facade]:
+        return frozenset(map(Facade, listed(self.facades)))
 
     @property
     def is_open(self) -> bool:

@@ -13,9 +13,9 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from comfyq.edges.api.problems import contract_of
 from comfyq.edges.api.safe_headers import SAFE
 from comfyq.local.limits.places import Places
-from comfyq.wire.comfy_v2 import errors as comfy_v2
 from comfyq.wire.problems import Problem
 
 # Below the limits of websockets, which leaves the connection open beyond them without an answer:
@@ -214,9 +214,10 @@ def _answer(status: HTTPStatus, code: str, detail: str, *, target: str) -> bytes
     )
     kind = "application/problem+json"
     body = problem.model_dump_json(exclude={"node_errors", "request_id"}).encode()
-    if comfy_v2.is_enveloped(target.partition("?")[0]):
-        status, kind = HTTPStatus(comfy_v2.status_of(problem)), "application/json"
-        body = comfy_v2.enveloped(problem).model_dump_json().encode()
+    contract = contract_of(target.partition("?")[0])
+    if contract is not None:
+        status, kind = HTTPStatus(contract.status_of(problem)), "application/json"
+        body = contract.enveloped(problem).model_dump_json().encode()
     safe = "".join(f"{name.lower()}: {value}\r\n" for name, value in SAFE.items())
     head = (
         f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: {kind}\r\n"

@@ -7,6 +7,7 @@ import pytest
 from comfyq.config import (
     Backend,
     ComfyUISettings,
+    Facade,
     InvalidSettings,
     MinioSettings,
     Settings,
@@ -24,7 +25,7 @@ COMFYQ_BACKEND COMFYQ_DATA_DIR COMFYQ_OUTPUTS_DIR COMFYQ_WORKFLOWS_DIR COMFYQ_TE
 COMFYQ_LOG_LEVEL PUBLIC_URL
 COMFYQ_WS_URL COMFYQ_LINK_SECRET COMFYQ_LINK_EXPIRES_S COMFYQ_PARTNER_SECRET COMFYQ_AUTH
 COMFYQ_CORS_ORIGINS
-COMFYQ_ALLOWED_HOSTS COMFYQ_SCALE_TO_ZERO
+COMFYQ_ALLOWED_HOSTS COMFYQ_SCALE_TO_ZERO COMFYQ_FACADES
 COMFYQ_OIDC_ISSUER COMFYQ_OIDC_AUDIENCE COMFYQ_OIDC_CLIENTS COMFYQ_OIDC_ALGORITHMS
 COMFYQ_OIDC_SKEW_S COMFYQ_OIDC_TENANT_CLAIM COMFYQ_OIDC_DEFAULT_TENANT COMFYQ_OIDC_SCOPE_CLAIM
 COMFYQ_OIDC_SCOPE_MAP COMFYQ_OIDC_DEFAULT_SCOPES
@@ -105,6 +106,7 @@ def _assert_read(setting: Setting) -> None:
         "COMFYQ_OIDC_ALGORITHMS": "ES256",
         "COMFYQ_OIDC_SCOPE_MAP": "staff=read",
         "COMFYQ_OIDC_DEFAULT_SCOPES": "read",
+        "COMFYQ_FACADES": "openai",
     }
     values = {"Backend": "aws", "Auth": "none", "bool": switch, "int": "3", "float": "3.5"}
     value = fitting.get(setting.name) or values.get(setting.type, "x")
@@ -171,6 +173,15 @@ def test_a_wrong_variable_says_what_is_allowed(variable: str, allowed: str) -> N
     with pytest.raises(InvalidSettings) as raised:
         read_settings({variable: "-1 x"})
     assert str(raised.value) == f"{variable}: the value is not {allowed}"
+
+
+def test_a_facade_that_is_none_is_refused_by_the_names_of_those_there_are() -> None:
+    with pytest.raises(
+        InvalidSettings, match=r"COMFYQ_FACADES: names what is none of openai, runpod"
+    ):
+        read_settings({"COMFYQ_FACADES": "openai, midjourney"})
+    served = read_settings({"COMFYQ_FACADES": " openai ,"}).api.served_facades
+    assert served == {Facade.OPENAI}
 
 
 @pytest.mark.parametrize("value", ["-1", "", "x y"])

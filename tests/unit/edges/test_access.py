@@ -20,7 +20,7 @@ from tests.comfy_lab import BODY as COMFY_BODY
 from tests.comfy_lab import HASH as COMFY_HASH
 from tests.issuer import rsa_key, serving_issuer
 from tests.socket_events import ENDPOINT, connected, event
-from tests.told_errors import MISSING_SCOPE, UNAUTHENTICATED, is_of_comfy, told_by
+from tests.told_errors import MISSING_SCOPE, UNAUTHENTICATED, contract_of, told_by
 
 pytestmark = pytest.mark.anyio
 
@@ -29,6 +29,7 @@ READS = ("GET ", "HEAD ")
 NOT_FOUND = 404
 NOT_FAILED = 409  # what is tried again has failed, as no job of these things has
 NOT_SERVED = 501  # an answer that stays open, which nothing in memory holds
+UNREADABLE = 400  # in the words of OpenAI's API and RunPod's
 NO_DEFAULT = 422  # the row before has deleted it
 DESCRIPTIONS = {"/openapi.json", "/docs", "/docs/{name}", "/redoc"}  # anyone's
 UUIDS = ("job_id", "batch_id", "asset_id", "upload_id")
@@ -129,6 +130,32 @@ ROUTES = {
     f"GET {ASSETS}/{{asset_id}}": Route(Scope.READ, 200, NOT_FOUND),
     f"GET {ASSETS}/{{asset_id}}/content": Route(Scope.READ, 200, NOT_FOUND),
     f"HEAD {ASSETS}/{{asset_id}}/content": Route(Scope.READ, 200, NOT_FOUND),
+    "GET /v1/models": Route(Scope.READ, 200),
+    "GET /v1/models/{name}": Route(Scope.READ, 200),
+    "POST /v1/images/generations": Route(
+        Scope.SUBMIT,
+        UNREADABLE,  # one that can be read is held until its job has ended
+        request={"json": FOX | {"size": "wide"}},
+        also=frozenset({Scope.READ}),
+    ),
+    "POST /v1/images/edits": Route(
+        Scope.SUBMIT, UNREADABLE, request=BODY, also=frozenset({Scope.READ})
+    ),
+    "POST /v2/{endpoint}/run": Route(
+        Scope.SUBMIT,
+        200,
+        request={"json": {"input": COMFY_BODY}},
+        also=frozenset({Scope.GRAPH}),
+    ),
+    "POST /v2/{endpoint}/runsync": Route(
+        Scope.SUBMIT,
+        UNREADABLE,
+        request={"json": {"input": {}}},
+        also=frozenset({Scope.GRAPH, Scope.READ}),
+    ),
+    "GET /v2/{endpoint}/status/{job_id}": Route(Scope.READ, 200, NOT_FOUND),
+    "POST /v2/{endpoint}/cancel/{job_id}": Route(Scope.CANCEL, 200, NOT_FOUND),
+    "GET /v2/{endpoint}/health": Route(Scope.READ, 200),
 }
 
 
@@ -360,7 +387,8 @@ def _values(things: Things) -> dict[str, str]:
     queries = ("output_query", "upload_query")
     values = {name: str(getattr(things, name)) for name in (*names, *queries)}
     delivery_id = f"msg_{things.job_id}_1"  # of its acceptance
-    return values | {"name": "sd15", "index": "0", "delivery_id": delivery_id, "digest": "none"}
+    others = {"name": "sd15", "index": "0", "digest": "none", "endpoint": "mine"}
+    return values | others | {"delivery_id": delivery_id}
 
 
 def asked(
@@ -377,7 +405,7 @@ def _assert_missing(answer: httpx2.Response, scope: Scope) -> None:
     told = told_by(answer)
     assert answer.status_code == 403
     if told.is_whole:
-        assert told.code == MISSING_SCOPE[is_of_comfy(answer)]
+        assert told.code == MISSING_SCOPE[contract_of(answer)]
         assert f"`{scope}`" in told.detail
 
 
@@ -385,7 +413,7 @@ def _assert_unauthenticated(answer: httpx2.Response, *, given: bool) -> None:
     told = told_by(answer)
     assert answer.status_code == 401
     if told.is_whole:
-        assert told.code == UNAUTHENTICATED[is_of_comfy(answer)]
+        assert told.code == UNAUTHENTICATED[contract_of(answer)]
         why = f', error="invalid_token", error_description="{told.detail}"'
         assert answer.headers["www-authenticate"] == f'Bearer realm="comfyq"{why if given else ""}'
 

@@ -11,10 +11,15 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from comfyq.edges.api import openapi, problems
-from comfyq.edges.api.bodies import FORM_OVERHEAD_BYTES, SMALL_BODY_BYTES, RequestLimit
+from comfyq.edges.api.bodies import (
+    FORM_OVERHEAD_BYTES,
+    JSON_FILES_BYTES,
+    SMALL_BODY_BYTES,
+    RequestLimit,
+)
 from comfyq.edges.api.calling.scope import ADDRESSES, SERVICES, STREAMS
 from comfyq.edges.api.documentation import routes as documentation
-from comfyq.edges.api.links import FILES, OFFERS
+from comfyq.edges.api.links import FILES, FILES_IN_JSON, OFFERS
 from comfyq.edges.api.observed import ObservedRequests
 from comfyq.edges.api.router import Router
 from comfyq.edges.api.safe_headers import SafeHeaders
@@ -104,6 +109,7 @@ def create_app(
         others={
             FILES: services.uploads.max_bytes + FORM_OVERHEAD_BYTES,
             OFFERS: SMALL_BODY_BYTES,
+            FILES_IN_JSON: JSON_FILES_BYTES,
         },
         files=FILES,
         most_file_bytes=most_file_bytes,

@@ -20,6 +20,7 @@ MAX_HEAD_BYTES = 32 * 1024  # of path, query and headers
 MAX_VALUES = 150_000  # of JSON: its reader takes a second for the millions that 6 MB can have
 MARKS = (b",", b"[", b"{")  # one for each value, if it stands in no text
 SMALL_BODY_BYTES = 16 * 1024  # of requests with a few fields of their own
+JSON_FILES_BYTES = 20 * 1024 * 1024  # of JSON with files in it, as base64
 FORM_OVERHEAD_BYTES = 64 * 1024  # around a form's file: headers, and fields that nobody reads
 
 

@@ -11,13 +11,17 @@ from comfyq.domain.job import JobId
 from comfyq.domain.submission.batch import BatchId
 from comfyq.services.files.signed_links import SignedLinks
 from comfyq.wire.comfy_v2.errors import API
+from comfyq.wire.openai.errors import EDITS
+from comfyq.wire.runpod.errors import RUNS
 
 GENERATE = "/generate"
 BATCHES = f"{GENERATE}/batch"
 ASSETS = "/assets"
 UPLOADS = f"{ASSETS}/uploads"
 OFFERS = re.compile(UPLOADS)
-FILES = re.compile(rf"{ASSETS}|{API}{ASSETS}|{UPLOADS}/[^/]+/content")  # that take whole files
+# that take whole files
+FILES = re.compile(rf"{ASSETS}|{API}{ASSETS}|{EDITS}|{UPLOADS}/[^/]+/content")
+FILES_IN_JSON = re.compile(RUNS)
 PROGRESS = "/ws/progress/{id}"
 
 

@@ -5,12 +5,13 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from fastapi.routing import iter_route_contexts
+from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from comfyq.aio.logs import log
@@ -35,7 +36,9 @@ from comfyq.edges.api.rate_headers import rate_headers
 from comfyq.edges.api.safe_headers import SAFE
 from comfyq.ports.notifier import TooManyStreams
 from comfyq.wire.comfy_v2 import errors as comfy_v2
+from comfyq.wire.openai import errors as openai
 from comfyq.wire.problems import Problem, ProblemField, challenge, message_of
+from comfyq.wire.runpod import errors as runpod
 
 PROBLEM_JSON = "application/problem+json"
 JSON = "application/json"
@@ -72,6 +75,24 @@ CODES: Mapping[int, str] = {
 TITLES: Mapping[int, str] = {413: "Content Too Large", 422: "Unprocessable Content"}
 
 
+class Contract(Protocol):
+    """How the errors of one contract are told: a module of ``comfyq.wire``."""
+
+    def is_enveloped(self, path: str) -> bool: ...
+
+    def status_of(self, problem: Problem) -> int: ...
+
+    def enveloped(self, problem: Problem) -> BaseModel: ...
+
+
+CONTRACTS: Sequence[Contract] = (comfy_v2, openai, runpod)
+
+
+def contract_of(path: str) -> Contract | None:
+    """Return the contract in whose words errors of ``path`` are told; None: they are problems."""
+    return next((each for each in CONTRACTS if each.is_enveloped(path)), None)
+
+
 class ProblemResponse(Response):
     media_type = PROBLEM_JSON
 
@@ -101,10 +122,12 @@ class ProblemResponse(Response):
         )
         # A defect is answered outside of the middleware that adds these headers elsewhere.
         safe = {**SAFE, HEADER: request_id_of(request.scope), **(headers or {})}
-        if comfy_v2.is_enveloped(problem.instance):
-            status = comfy_v2.status_of(problem)
-            safe[COMFY_HEADER] = safe[HEADER]
-            super().__init__(_encoded(comfy_v2.enveloped(problem).model_dump()), status, safe, JSON)
+        contract = contract_of(problem.instance)
+        if contract is not None:
+            if contract is comfy_v2:
+                safe[COMFY_HEADER] = safe[HEADER]
+            told = _encoded(contract.enveloped(problem).model_dump())
+            super().__init__(told, contract.status_of(problem), safe, JSON)
         else:
             unused = {"node_errors"} if problem.node_errors is None else None
             super().__init__(_encoded(problem.model_dump(exclude=unused)), status, safe)

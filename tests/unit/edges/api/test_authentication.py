@@ -9,7 +9,7 @@ from comfyq.edges.api.authentication import is_open, scopes_of
 from comfyq.ports.authenticator import Credentials
 from tests.api_lab import ApiLab
 from tests.fake_authenticator import FakeAuthenticator, with_scopes
-from tests.told_errors import MISSING_SCOPE, is_of_comfy, told_by
+from tests.told_errors import MISSING_SCOPE, contract_of, told_by
 
 OPEN = {
     "/assets/uploads/{upload_id}/content",
@@ -61,7 +61,7 @@ def test_who_lacks_a_scope_is_refused_whatever_else_it_may(
     told = told_by(answer)
     assert answer.status_code == 403, answer.text
     if told.is_whole:
-        assert told.code == MISSING_SCOPE[is_of_comfy(answer)]
+        assert told.code == MISSING_SCOPE[contract_of(answer)]
         assert f"`{needed}`" in told.detail
 
 

@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from comfyq.edges.api.multipart import MAX_PARTS, MAX_TEXT_BYTES, BadForm, file_of
+from comfyq.edges.api.multipart import (
+    MAX_LONG_TEXT_BYTES,
+    MAX_PARTS,
+    MAX_TEXT_BYTES,
+    BadForm,
+    FormFile,
+    file_of,
+    form_of,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -101,6 +109,29 @@ async def test_a_name_may_have_any_letters_and_signs() -> None:
     quoted = name.replace('"', '\\"').encode()
     form = b'--x\r\nContent-Disposition: form-data; name="f"; filename="' + quoted
     assert (await read([form + b'"\r\n\r\nx\r\n' + END]))[0] == name
+
+
+async def test_a_form_may_have_many_files_and_long_texts() -> None:
+    kept: list[tuple[str, str, bytes]] = []
+
+    async def keep(file: FormFile) -> int:
+        content = b"".join([chunk async for chunk in file.chunks]) if file.name != "c" else b"-"
+        kept.append((file.name, file.filename, content))
+        return len(kept)
+
+    second = FILE.replace(b'"f"', b'"b"').replace(b"content", b"second")
+    unread = FILE.replace(b'"f"', b'"c"')
+    long = FIELD.replace(b"no file", b"x" * MAX_LONG_TEXT_BYTES)
+    for piece_bytes in (1, 7, 100_000):
+        kept.clear()
+        body = FILE + FIELD + second + unread + FILE + long + END
+        form = await form_of(FORM, arriving(cut(body, piece_bytes)), keep=keep)
+        assert form.files == {"f": [1, 4], "b": [2], "c": [3]}
+        assert [content for _, _, content in kept] == [b"content", b"second", b"-", b"content"]
+        assert [len(text) for text in form.texts["a"]] == [len("no file"), MAX_LONG_TEXT_BYTES]
+    for broken, reason in ((long.replace(b"xx", b"xxx", 1), "`a` has over"), (FILE[:-9], "cut")):
+        with pytest.raises(BadForm, match=reason):
+            await form_of(FORM, arriving([broken + (END if b"xxx" in broken else b"")]), keep=keep)
 
 
 def large(size: int) -> Iterable[bytes]:

@@ -62,17 +62,29 @@ async def waited(
     wait_s = preferred_wait_s(request.headers.getlist(PREFER))
     if not wait_s or job.status.terminal:
         return job, wait_s
+    try:
+        return await held(request, services, caller, job, within_s=wait_s), wait_s
+    except (TooManyStreams, NotifierUnavailable):
+        return job, 0
+
+
+async def held(
+    request: Request, services: WaitServices, caller: Caller, job: Job, *, within_s: float
+) -> Job:
+    """Hold a request until a job has ended, its client has left, or for so long; return the job as
+    it is then.
+
+    Raises:
+        TooManyStreams, NotifierUnavailable: there is no place to wait.
+        Unauthenticated: the caller's key was revoked or has expired meanwhile.
+    """
     leave_waiting_place(request)
     streams = await streams_of(request)
     if streams is None:
-        return await services.waits.polled(caller, job, within_s=wait_s), wait_s
-    try:
-        with streams.opened(caller.address or "", job.id) as stream:
-            async with closed_with_client(stream, request.receive):  # it keeps no place for nobody
-                job = await services.waits.pushed(caller, job, stream, within_s=wait_s)
-                return job, wait_s
-    except (TooManyStreams, NotifierUnavailable):
-        return job, 0
+        return await services.waits.polled(caller, job, within_s=within_s)
+    with streams.opened(caller.address or "", job.id) as stream:
+        async with closed_with_client(stream, request.receive):  # it keeps no place for nobody
+            return await services.waits.pushed(caller, job, stream, within_s=within_s)
 
 
 def applied(wait_s: int) -> dict[str, str]:

@@ -1,0 +1,21 @@
+"""The APIs of others that a server is asked to speak, each a list of routers."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from comfyq.bootstrap.services import Services
+from comfyq.config import ApiSettings, Facade
+from comfyq.edges.api.router import Router
+from comfyq.edges.openai.routes import images, models
+from comfyq.edges.runpod.routes import health, jobs
+
+FACADE_ROUTERS: Mapping[Facade, Sequence[Router[Services]]] = {
+    Facade.OPENAI: (images.router, models.router),
+    Facade.RUNPOD: (jobs.router, health.router),
+}
+
+
+def facade_routers(settings: ApiSettings) -> Iterator[Router[Services]]:
+    """Yield the routers of every facade that is switched on."""
+    for facade, routers in FACADE_ROUTERS.items():
+        if facade in settings.served_facades:
+            yield from routers

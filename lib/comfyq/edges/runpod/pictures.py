@@ -1,0 +1,82 @@
+"""The pictures that a request brings along, which its graph loads by their names."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+from comfyq.domain.caller import Caller
+from comfyq.domain.errors import FieldError, InvalidRequest
+from comfyq.domain.files.media_types import HEAD_BYTES, told_or_seen
+from comfyq.domain.files.sources import ASSET, BadSource, DataFile, is_data, read_data_uri
+from comfyq.services.files.uploads import Uploads
+from comfyq.wire.runpod.requests import ImageInput
+
+OF_INPUTS = " [input]"  # with which ComfyUI names a file of its folder `input`
+PLAIN = "data:application/octet-stream;base64,"
+
+
+async def with_pictures(
+    workflow: Mapping[str, Any], images: Sequence[ImageInput], *, uploads: Uploads, caller: Caller
+) -> dict[str, Any]:
+    """Store pictures, and return the graph with each in the place of its name.
+
+    Raises:
+        InvalidRequest: a picture is none, or no node loads it.
+        And what ``Uploads.add`` raises.
+    """
+    files = [_decoded(number, image) for number, image in enumerate(images)]
+    for number, image in enumerate(images):
+        if not any(map(_names(image.name), _values(workflow))):
+            message = f"no node of the workflow loads {image.name!r}; name it in a LoadImage node"
+            raise _refused(number, "name", message)
+    sources: dict[str, str] = {}
+    for image, file in zip(images, files, strict=True):
+        asset = await uploads.add(
+            caller, _once(file.content), filename=image.name, content_type=_type_of(file)
+        )
+        sources[image.name] = sources[image.name + OF_INPUTS] = f"{ASSET}{asset.id}"
+    return {node: _with_sources(body, sources) for node, body in workflow.items()}
+
+
+def _decoded(number: int, image: ImageInput) -> DataFile:
+    source = image.image if is_data(image.image) else f"{PLAIN}{image.image}"
+    try:
+        return read_data_uri(source)
+    except BadSource as bad:
+        raise _refused(number, "image", str(bad)) from None
+
+
+def _type_of(file: DataFile) -> str:
+    return told_or_seen(file.content_type, file.content[:HEAD_BYTES])
+
+
+def _names(name: str) -> Any:
+    return lambda value: value in (name, name + OF_INPUTS)
+
+
+def _values(workflow: Mapping[str, Any]) -> Sequence[Any]:
+    return [
+        value
+        for body in workflow.values()
+        if isinstance(body, Mapping) and isinstance(body.get("inputs"), Mapping)
+        for value in body["inputs"].values()
+        if isinstance(value, str)
+    ]
+
+
+def _with_sources(body: Any, sources: Mapping[str, str]) -> Any:
+    if not isinstance(body, Mapping) or not isinstance(body.get("inputs"), Mapping):
+        return body
+    inputs = {
+        name: sources.get(value, value) if isinstance(value, str) else value
+        for name, value in body["inputs"].items()
+    }
+    return {**body, "inputs": inputs}
+
+
+def _refused(number: int, field: str, message: str) -> InvalidRequest:
+    place = f"input.images.{number}.{field}"
+    return InvalidRequest(f"{place}: {message}", [FieldError(place, message)])
+
+
+async def _once(content: bytes) -> AsyncIterator[bytes]:
+    yield content
