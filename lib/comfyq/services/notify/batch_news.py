@@ -11,7 +11,7 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from comfyq.aio.logs import log
@@ -49,6 +49,7 @@ class Known:
     succeeded: dict[int, Job] = field(default_factory=dict)  # by the index of the request
     failed: set[int] = field(default_factory=set)  # or was canceled, when it was last read
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+    told: BatchProgress | None = None  # the last frame that reached all followers
 
     @property
     def open(self) -> Sequence[int]:
@@ -122,11 +123,17 @@ class BatchNews:
         if progress is None:
             self._tell_later(batch_id, job.id)
             return True
-        if (put_off := self._put_off.pop(batch_id, None)) is not None:
-            put_off.task.cancel()
-        return await self.tell(
-            progress, [each for each in followers if each.batch == batch_id], by=job.id
-        )
+        of_batch = [each for each in followers if each.batch == batch_id]
+        return await self._tell_and_note(progress, of_batch, by=job.id)
+
+    async def _tell_and_note(
+        self, progress: BatchProgress, followers: Sequence[Subscription], *, by: JobId
+    ) -> bool:
+        if not await self.tell(progress, followers, by=by):
+            return False
+        if (known := self._known.get(progress.batch_id)) is not None:
+            known.told = progress
+        return True
 
     def _tell_later(self, batch_id: BatchId, by: JobId) -> None:
         """Post a batch's frame at the end of its pause, once for all that changes until then."""
@@ -167,7 +174,19 @@ class BatchNews:
             return True
         except DomainError:
             return False
-        return progress is None or await self.tell(progress, followers, by=by)
+        if progress is None or self._is_told(progress):
+            return True  # by a frame that did not have to wait
+        return await self._tell_and_note(progress, followers, by=by)
+
+    def _is_told(self, progress: BatchProgress) -> bool:
+        """Return whether the last frame told the same; its `seq` grows when an end is noted as
+        announced, too."""
+        known = self._known.get(progress.batch_id)
+        return (
+            known is not None
+            and known.told is not None
+            and replace(known.told, seq=progress.seq) == progress
+        )
 
     def _pause_s(self, batch_id: BatchId) -> float:
         """Return the time until a batch's next frame may be computed."""

@@ -166,3 +166,9 @@ async def test_keys_and_what_is_said_of_the_tenant_stay(lab: AccessLab) -> None:
     assert lab.ask("GET", "/tenants/default", key).json()["retention_s"] == 3_600
     actions = [each["action"] for each in lab.ask("GET", "/audit", key).json()["entries"]]
     assert actions[:2] == ["data-deleted", "data-deletion-begun"]
+
+
+def test_a_deletion_lasts_until_what_was_sent_unseen_is_stored() -> None:
+    """Other processes know of it after READ_EVERY, and what they let in is sent as long without
+    another look."""
+    assert LETS_IN >= 2 * READ_EVERY

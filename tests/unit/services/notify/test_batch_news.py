@@ -1,5 +1,6 @@
 """What followers of a batch are told, and what that costs."""
 
+import asyncio
 import json
 from collections import Counter
 from datetime import timedelta
@@ -11,7 +12,7 @@ import pytest
 from comfyq.bootstrap.services import Services
 from comfyq.domain import job as jobs
 from comfyq.domain.errors import NotifierUnavailable
-from comfyq.domain.job import JobError, JobId
+from comfyq.domain.job import Job, JobError, JobId
 from comfyq.edges.websocket.rendering import render_preview
 from comfyq.ports.engine import SmallPicture
 from comfyq.ports.notifier import Connection
@@ -133,6 +134,36 @@ async def test_what_changes_within_the_pause_is_told_at_its_end_once_and_to_all(
     assert [frame["done"] for frame in lab.frames] == [False, False, True]
     await lab.services.batch_news.tell_put_off()
     assert len(lab.frames) == 3, "the end told of what had been put off"
+
+
+async def test_a_change_while_a_frame_is_being_made_is_told_after_it() -> None:
+    """The frame may have read what was before."""
+    lab = await socket_lab()
+    batch_id, job_ids = lab.batch(3)
+    await lab.send("subscribe", batch_id=batch_id)
+    other = Services(lab.services.settings, lab.services.ports)  # knows nothing of the batch
+    first = await lab.succeed(job_ids[0], output())
+    read, left, has_read, go_on = other.records.get, [*job_ids], asyncio.Event(), asyncio.Event()
+
+    async def slow(job_id: JobId) -> Job:
+        job = await read(job_id)
+        if job_id in left:  # for the frame of the first change
+            left.remove(job_id)
+            if not left:
+                has_read.set()
+            await go_on.wait()
+        return job
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(other.records, "get", slow)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(other.announcer.announce(first))
+            await has_read.wait()
+            await other.announcer.announce(await lab.succeed(job_ids[1], output()))
+            go_on.set()
+    assert lab.frames[-1]["counts"]["completed"] == 1
+    await other.batch_news.tell_put_off()
+    assert lab.frames[-1]["counts"]["completed"] == 2
 
 
 async def test_a_process_that_ends_tells_what_it_has_put_off() -> None:

@@ -1,10 +1,11 @@
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from comfyq.adapters.authentication.local_owner import OWNER
 from comfyq.domain.caller import Caller, Scope, TenantId
-from comfyq.domain.errors import ConnectionNotFound, JobNotFound
+from comfyq.domain.errors import ConnectionNotFound, JobNotFound, Unauthenticated
 from comfyq.domain.job import JobId
 from comfyq.ports.notifier import Connection
 from comfyq.records.subscriptions import FOLLOW_S, FOLLOWERS_PAGE, Subscription
@@ -142,3 +143,15 @@ async def test_a_socket_that_has_closed_is_followed_no_more(
     notifier.gone.add(SOCKET.id)
     await subscribe(world, JOB)
     assert await world.followers.of_job(JOB) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "told"),
+    [("0" * 16, "the API key was revoked or has expired"), (None, "the token has expired")],
+)
+async def test_who_is_let_in_no_more_is_told_why(
+    world: FollowedJobs, key: str | None, told: str
+) -> None:
+    caller = replace(STRANGER, key=key, until=world.clock.now())
+    with pytest.raises(Unauthenticated, match=told):
+        await world.subscriptions.require_valid(caller)
