@@ -56,6 +56,11 @@ class Batch:
     version: int = 1
 
     @property
+    def may_grow(self) -> bool:
+        """Return whether jobs of it may still be stored: whoever was taken for dead may go on."""
+        return self.storing or self.is_partial
+
+    @property
     def indexes(self) -> Sequence[int]:
         """The indexes of the requests that became jobs."""
         return [index for index in range(self.size) if index not in self.refusals]

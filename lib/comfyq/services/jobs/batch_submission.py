@@ -154,7 +154,7 @@ class BatchSubmission:
             )
         batch = await self._records.get(BatchId(batch_id))
         new: Sequence[Job] = ()
-        if not batch.canceled and (batch.storing or batch.is_partial):
+        if not batch.canceled and batch.may_grow:
             until = self._clock.now() + STORE_WITHIN
             batch = await self._records.storing(batch, until=until)
         if not batch.canceled:

@@ -95,7 +95,7 @@ class Batches:
             canceled, count = AuditAction.BATCH_CANCELED, str(left)
             await self._audit.note(caller.tenant, Actor.of(caller), canceled, batch_id, jobs=count)
         batch = await self._records.cancel(state.batch)
-        if batch.storing or batch.is_partial:  # whoever was taken for dead may go on
+        if state.batch.may_grow or batch.may_grow:
             missing = [n for n in batch.indexes if n not in state.jobs]
             await self._records.cancel_unstored(batch.id, missing, at=self._clock.now())
             state = await self.get(caller, batch_id)  # with what was stored meanwhile

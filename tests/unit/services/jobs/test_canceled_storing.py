@@ -1,5 +1,6 @@
 """A batch that is canceled while its jobs are being stored: none of them runs, whoever dies."""
 
+import asyncio
 from itertools import count
 
 import pytest
@@ -7,10 +8,12 @@ import pytest
 from comfyq.adapters.authentication.local_owner import OWNER
 from comfyq.domain.errors import TableUnavailable
 from comfyq.domain.job import JobId, JobStatus
+from comfyq.domain.submission.batch import BatchId
 from comfyq.domain.submission.request import Request
 from comfyq.domain.webhook.events import WebhookEvent
 from comfyq.ports.table import Write
 from comfyq.services.jobs.batch_submission import STORE_WITHIN
+from comfyq.services.jobs.batches import BatchState
 from tests.batch_lab import SOCKET, BatchLab
 from tests.scripted_engine import until
 from tests.socket_events import connected
@@ -108,6 +111,36 @@ async def test_what_is_stored_after_its_batch_was_canceled_is_canceled_too(
     assert seen == sorted(seen)
     again = lab.client.post(f"/generate/batch/{lab.batch_id}/retry")
     assert again.json()["counts"]["queued"] == SIZE, "what they ask for is stored with them"
+
+
+async def test_what_is_stored_between_the_look_and_the_mark_of_who_cancels_is_canceled_too() -> (
+    None
+):
+    lab, looked, stored = BatchLab(), asyncio.Event(), asyncio.Event()
+    canceling: list[asyncio.Task[BatchState]] = []
+    write = lab.table.write
+
+    async def held(*writes: Write, synced: bool = True) -> None:
+        if writes[0].key[0].startswith("AUDIT#"):  # the first write of who cancels
+            looked.set()
+            await stored.wait()
+        await write(*writes, synced=synced)
+
+    async def second(number: int) -> None:
+        if number == 2:
+            [batch] = lab.client.get("/generate/batch").json()["batches"]
+            canceled = lab.batches.cancel(OWNER, BatchId(batch["batch_id"]))
+            canceling.append(asyncio.create_task(canceled))
+            await looked.wait()
+
+    lab.table.write = held  # type: ignore[method-assign]
+    lab.before_jobs(second)
+    accepted = await lab.batch_submission.submit(OWNER, REQUESTS, digest="d")
+    await lab.batch_submission.note(accepted)
+    stored.set()
+    state = await canceling[0]
+    assert (len(state.jobs), state.batch.storing) == (SIZE, False)
+    assert {job.status for job in state.jobs.values()} == {JobStatus.CANCELED}
 
 
 async def test_who_dies_storing_a_canceled_batch_leaves_nothing_that_runs() -> None:
