@@ -2,11 +2,13 @@
 
 import json
 import re
+import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import urllib3
-from playwright.sync_api import Browser, Route, expect
+from playwright.sync_api import Browser, Route, WebSocketRoute, expect
 
 from tests.e2e.page.visit import WAIT_MS, Visit
 from tests.processes import Process, Processes
@@ -185,3 +187,66 @@ def test_workflows_that_can_run_now_are_told_without_a_reload(visit: Visit) -> N
     page.unroute("**/workflows")
     page.clock.fast_forward("00:16")
     expect(page.get_by_text("No worker can run it now")).to_have_count(0, timeout=WAIT_MS)
+
+
+def test_who_has_signed_in_is_not_told_that_the_server_is_open(visit: Visit) -> None:
+    page = visit.page
+    visit.open("keys")
+    expect(page.get_by_text("is its owner")).to_be_visible(timeout=WAIT_MS)
+    page.evaluate("sessionStorage.setItem('comfyq.key', 'a token')")
+    page.reload()
+    expect(page.get_by_text("There are no keys")).to_be_visible(timeout=WAIT_MS)
+    expect(page.get_by_text("is its owner")).to_have_count(0)
+
+
+def test_a_job_that_could_not_be_read_is_followed_again(visit: Visit, up: Process) -> None:
+    page = visit.page
+    [job] = urllib3.request("GET", f"{up.url}/generate?limit=1").json()["jobs"]
+    error = {"type": "error", "code": "table-unavailable", "message": "-", "job_id": job["id"]}
+    end = {"kind": "status", "job_id": job["id"], "status": "completed", "progress": 1.0}
+    end |= {"step": 0, "max_steps": 0, "seq": job["seq"] + 1, "attempt": 1}
+    is_back, refused = threading.Event(), threading.Event()
+
+    def front(socket: WebSocketRoute) -> None:
+        def hear(message: str | bytes) -> None:
+            if job["id"] in str(message):
+                socket.send(json.dumps(end if is_back.is_set() else error))
+                refused.set()
+
+        socket.on_message(hear)
+
+    def show(route: Route) -> None:
+        running = {"status": "running", "progress": 0.5, "outputs": [], "ended_at": None}
+        route.fulfill(json=job | ({} if is_back.is_set() else running))
+
+    page.route_web_socket("**/local*", front)
+    page.route(f"**/generate/{job['id']}", show)
+    nothing: dict[str, Any] = {"jobs": [], "next_cursor": None}
+    page.route("**/generate?*", lambda route: route.fulfill(json=nothing))  # which tell of it too
+    visit.open(f"job/{job['id']}")
+    expect(page.locator(".status.running")).to_be_visible(timeout=WAIT_MS)
+    while not refused.is_set():
+        page.wait_for_timeout(20)  # in which Playwright calls what hears
+    is_back.set()
+    expect(page.locator(".status.completed")).to_be_visible(timeout=WAIT_MS)
+
+
+def test_what_does_not_pass_is_told_and_when_to_come_again_is_heeded(visit: Visit) -> None:
+    page = visit.page
+    asked: list[str] = []
+
+    def refuse_as(route: Route) -> None:
+        asked.append("again")
+        code = "overloaded" if len(asked) == 1 else "clock-skewed"
+        said = {"status": 503, "code": code, "detail": f"It is {code}.", "title": "-"}
+        headers = {"Retry-After": "5", "Content-Type": PROBLEM}
+        route.fulfill(status=503, headers=headers, body=json.dumps(said))
+
+    page.clock.install()
+    page.route("**/quota", refuse_as)
+    with page.expect_response("**/quota"):
+        visit.open()
+    page.clock.run_for(4_000)
+    assert asked == ["again"]
+    page.clock.run_for(2_000)
+    expect(page.locator(".form-panel")).to_contain_text("It is clock-skewed", timeout=WAIT_MS)

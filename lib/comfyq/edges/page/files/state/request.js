@@ -31,11 +31,12 @@ export class Failure extends Error {
     this.status = problem.status;
     this.code = problem.code;
     this.fields = problem.errors ?? [];
+    this.afterMs = 0; // for so long the server wants to be left alone
   }
 
   /** Whether the same request may succeed a little later. */
   get passes() {
-    return PASSING.has(this.status);
+    return PASSING.has(this.status) && this.code !== "clock-skewed"; // no waiting mends a clock
   }
 }
 
@@ -64,6 +65,7 @@ export async function ask(method, path, { body, file, headers = {}, key: shown =
   const said = read(text);
   if (answer.ok && said !== undefined) return said;
   const failure = new Failure(problemOf(answer, said));
+  failure.afterMs = 1000 * (Number(answer.headers.get("Retry-After")) || 0);
   if (answer.status === 401 && shown === key.value) refusal.value = failure.message;
   throw failure;
 }
@@ -80,12 +82,14 @@ export const get = (path) => ask("GET", path);
  */
 export async function askPatiently(method, path, { until, ...sent } = {}) {
   for (let pause = AGAIN_MS; ; pause = Math.min(2 * pause, SELDOM_MS)) {
+    let afterMs = 0;
     try {
       return await ask(method, path, sent);
     } catch (error) {
       if (!(error instanceof Failure && error.passes) || until?.aborted) throw error;
+      afterMs = error.afterMs;
     }
-    await new Promise((resolve) => setTimeout(resolve, pause));
+    await new Promise((resolve) => setTimeout(resolve, Math.max(pause, afterMs)));
   }
 }
 

@@ -128,5 +128,14 @@ function hear(frame) {
   else if (frame.kind) {
     if (jobs.has(frame.job_id)) jobs.set(frame.job_id, frame.seq);
     listener?.job(frame);
-  } else if (frame.type === "error" && frame.job_id) jobs.delete(frame.job_id);
+  } else if (frame.type === "error" && frame.job_id) refused(frame);
+}
+
+/**
+ * Follow a job no more that cannot be followed; one that could only not be read now is asked for again.
+ * @param {{ code?: string, job_id: string }} error
+ */
+function refused({ code, job_id: id }) {
+  if (!code?.endsWith("-unavailable")) jobs.delete(id);
+  else setTimeout(() => jobs.has(id) && send({ action: "subscribe", job_id: id, since: jobs.get(id), previews: true }), SELDOM_MS);
 }

@@ -8,7 +8,7 @@ import { Empty, Loading, Trouble, say } from "../parts/notices.js";
 import { copy } from "../parts/snippets.js";
 import { ago, moment } from "../parts/words.js";
 import { Failure, ask, get } from "../state/request.js";
-import { caller, scopes } from "../state/session.js";
+import { caller, key, scopes } from "../state/session.js";
 
 /** @typedef {import("../types").Key} Key */
 /** @typedef {import("../types").NewKey} NewKey */
@@ -39,7 +39,7 @@ export function KeysView() {
       setMade(key);
       void reload();
     }} />`}
-    ${value && keys.length === 0 && html`<${Empty} title="There are no keys"><p>Who reaches this server without one is its owner.</p><//>`}
+    ${value && keys.length === 0 && html`<${Empty} title="There are no keys">${!key.value && html`<p>Who reaches this server without one is its owner.</p>`}<//>`}
     ${keys.length > 0 && html`<${KeyTable} keys=${keys} reload=${reload} />`}
     ${made && html`<${Made} made=${made} close=${() => setMade(null)} />`}
   </div>`;
