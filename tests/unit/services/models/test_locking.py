@@ -9,7 +9,17 @@ from comfyq.domain.models.errors import ModelError, ModelRefused, ModelUnauthori
 from comfyq.domain.models.lock import LockedModel
 from comfyq.domain.models.source import read_source
 from comfyq.services.models.retries import WAITS_S
-from tests.model_hub import COMMIT, PAGE, TOKEN, Fault, ModelHub, hub_with_cdn, safetensors, sha256
+from tests.model_hub import (
+    COMMIT,
+    PAGE,
+    TOKEN,
+    Fault,
+    ModelHub,
+    hub_of,
+    hub_with_cdn,
+    safetensors,
+    sha256,
+)
 from tests.model_lab import FILE, ModelLab
 
 pytestmark = pytest.mark.anyio
@@ -41,6 +51,15 @@ async def test_hugging_face_tells_commit_hash_and_size(hub: ModelHub, tmp_path: 
         ("HEAD", "/owner/repo/resolve/main/a%20b/x.safetensors")
     ]
     assert lab.ranges == []  # nothing was fetched
+
+
+async def test_a_mirror_that_keeps_the_bytes_itself_tells_as_much(tmp_path: Path) -> None:
+    with hub_of() as mirror:
+        model = await locked(
+            ModelLab(mirror, tmp_path), mirror.repository("owner/repo", "x.safetensors", MODEL)
+        )
+    assert (model.commit, model.sha256) == (COMMIT, sha256(MODEL))
+    assert [each.method for each in mirror.asked] == ["HEAD"]
 
 
 async def test_a_small_file_of_git_is_fetched_for_its_hash(hub: ModelHub, tmp_path: Path) -> None:

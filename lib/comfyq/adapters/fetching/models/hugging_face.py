@@ -7,6 +7,8 @@ and size, beside the redirect to where they are: https://huggingface.co/docs/hub
 
 from urllib.parse import quote
 
+import aiohttp
+
 from comfyq.adapters.fetching.models.session import OriginSession, check_status
 from comfyq.domain.models.errors import ModelRefused
 from comfyq.domain.models.lock import COMMIT, SHA256
@@ -24,7 +26,7 @@ class HuggingFace:
 
     async def resolve(self, source: HuggingFaceSource) -> ResolvedModel:
         url = self._address(source, source.revision)
-        async with self._session.asked(url, method="HEAD", abroad=False) as answer:
+        async with self._session.asked(url, method="HEAD", follows=_leads_on) as answer:
             if answer.status not in REDIRECTS:  # which is what files in LFS are answered with
                 check_status(answer, shown(source))
             commit = answer.headers.get("X-Repo-Commit", "")
@@ -47,6 +49,12 @@ class HuggingFace:
     def _address(self, source: HuggingFaceSource, revision: str) -> str:
         path = quote(source.path)
         return f"{self._url}/{source.repository}/resolve/{quote(revision, safe='')}/{path}"
+
+
+def _leads_on(answer: aiohttp.ClientResponse) -> bool:
+    """Return whether a redirect is to a new name of the repository, and not to a file's bytes,
+    wherever these are: there nobody knows of commits."""
+    return "X-Linked-ETag" not in answer.headers
 
 
 def _hash(etag: str) -> str:

@@ -5,7 +5,7 @@ the host alone that it was set for.
 """
 
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -27,6 +27,12 @@ REDIRECTS = (301, 302, 303, 307, 308)
 PASSING = (408, 425, 429)  # and whatever is the server's own fault
 SECONDS = re.compile(r"\d{1,6}")
 MAX_TOLD_CHARS = 200
+
+Follows = Callable[[aiohttp.ClientResponse], bool]
+
+
+def always(_: aiohttp.ClientResponse) -> bool:
+    return True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,10 +60,10 @@ class OriginSession:
         *,
         method: str = "GET",
         headers: Mapping[str, str] | None = None,
-        abroad: bool = True,
+        follows: Follows = always,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """Send a request, and follow redirects; those to another host only with ``abroad``: else
-        the redirect itself is the answer.
+        """Send a request, and follow those redirects that ``follows`` says; another is the answer
+        itself.
 
         Raises:
             ModelRefused: the address, or one that it leads to, is one that is not asked.
@@ -66,7 +72,7 @@ class OriginSession:
         async with AsyncExitStack() as stack:
             with in_words(_host(url)):
                 session = await stack.enter_async_context(self._session())
-                response = await self._answer(session, url, method, headers or {}, abroad=abroad)
+                response = await self._answer(session, url, method, headers or {}, follows)
                 stack.callback(response.close)
             yield response
 
@@ -76,14 +82,13 @@ class OriginSession:
         url: str,
         method: str,
         headers: Mapping[str, str],
-        *,
-        abroad: bool,
+        follows: Follows,
     ) -> aiohttp.ClientResponse:
         at = self._checked(read_url(url))
         for _ in range(MAX_REDIRECTS + 1):
             sent = {**headers, **self._authorization(at)}
             response = await session.request(method, at, headers=sent, allow_redirects=False)
-            following = self._following(at, response, abroad=abroad)
+            following = self._following(at, response, follows)
             if following is None:
                 return response
             response.close()
@@ -112,13 +117,10 @@ class OriginSession:
         ) as session:
             yield session
 
-    def _following(self, at: URL, response: aiohttp.ClientResponse, *, abroad: bool) -> URL | None:
-        if response.status not in REDIRECTS:
+    def _following(self, at: URL, response: aiohttp.ClientResponse, follows: Follows) -> URL | None:
+        if response.status not in REDIRECTS or not follows(response):
             return None
-        following = redirected(at, response.headers.get("Location", ""))
-        if not abroad and following.origin() != at.origin():
-            return None
-        return self._checked(following)
+        return self._checked(redirected(at, response.headers.get("Location", "")))
 
     def _checked(self, url: URL) -> URL:
         """Check the address that a URL spells out; a host name is checked when it is resolved."""
