@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
-from typing import Any
+from typing import Any, TypeVar
 
 import jwt
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
@@ -26,6 +26,7 @@ SETTINGS = {
     "COMFYQ_OIDC_SCOPE_MAP": ",".join(f"{scope}={scope}" for scope in Scope),
 }
 
+Answer = tuple[int, Mapping[str, str], bytes]  # status, headers, content
 PrivateKey = rsa.RSAPrivateKey | ec.EllipticCurvePrivateKey | ed25519.Ed25519PrivateKey
 
 
@@ -95,6 +96,13 @@ class Issuer:
         }
         return (own | self.documents).get(path)
 
+    def answer(self, path: str, body: bytes | None) -> Answer:
+        """Return the answer to a GET, or to a POST with ``body``."""
+        document = None if body is not None else self.document(path)
+        content = document if isinstance(document, bytes) else json.dumps(document).encode()
+        headers = {"Location": KEYS} if 300 <= self.status < 400 else {}
+        return 404 if document is None else self.status, headers, content
+
     def token(
         self,
         *,
@@ -119,19 +127,31 @@ class Issuer:
         return jwt.encode(payload, rsa_key() if key is None else key, algorithm, headers=heading)
 
 
+AnyIssuer = TypeVar("AnyIssuer", bound=Issuer)
+
+
 @contextmanager
 def serving_issuer() -> Iterator[Issuer]:
-    issuer = Issuer()
+    with serving(Issuer()) as issuer:
+        yield issuer
 
+
+@contextmanager
+def serving(issuer: AnyIssuer) -> Iterator[AnyIssuer]:
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
+            self._answer(None)
+
+        def do_POST(self) -> None:
+            self._answer(self.rfile.read(int(self.headers["Content-Length"])))
+
+        def _answer(self, body: bytes | None) -> None:
             issuer.asked.append(self.path)
             issuer.answering.wait()
-            document = issuer.document(self.path)
-            content = document if isinstance(document, bytes) else json.dumps(document).encode()
-            self.send_response(404 if document is None else issuer.status)
-            if 300 <= issuer.status < 400:
-                self.send_header("Location", KEYS)
+            status, headers, content = issuer.answer(self.path, body)
+            self.send_response(status)
+            for name, value in headers.items():
+                self.send_header(name, value)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
             self.wfile.write(content)

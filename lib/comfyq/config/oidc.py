@@ -1,5 +1,6 @@
 """The settings of sign-in by tokens of an OpenID Connect issuer."""
 
+import re
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, ClassVar
@@ -18,17 +19,41 @@ ASYMMETRIC = frozenset(
 )
 # Not `operator`, the right to all tenants: a tenant may name roles of its own at an issuer.
 OWN_SCOPES = ",".join(f"{scope}={scope}" for scope in Scope if scope is not Scope.OPERATOR)
+# Nothing that would end a source of the page's content security policy.
+NETLOC = re.compile(r"[\w.:\[\]-]+", re.ASCII)
 
 
 def _issuer(url: str) -> str:
     if not url:
         return url
     parts = urlsplit(url)
-    if parts.query or parts.fragment or parts.username is not None or not parts.hostname:
+    if parts.query or parts.fragment or not NETLOC.fullmatch(parts.netloc) or not parts.hostname:
         raise ValueError("is no issuer: write its URL as in the `iss` of its tokens")
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(parts.hostname)):
         raise ValueError("has to begin with https://, or anyone on the way could make tokens")
     return url
+
+
+def _page_scope(text: str) -> str:
+    if "openid" not in text.split():
+        raise ValueError("needs the word openid, without which issuers give no ID token")
+    return text
+
+
+def _page_origins(text: str) -> str:
+    for origin in listed(text):
+        try:
+            is_origin = _issuer(origin) == _origin(origin)
+        except ValueError:
+            is_origin = False
+        if not is_origin:
+            raise ValueError(f"{origin!r} is no origin: write https://HOST, without a path")
+    return text
+
+
+def _origin(url: str) -> str:
+    parts = urlsplit(url)
+    return f"{parts.scheme}://{parts.netloc}"
 
 
 def _algorithms(text: str) -> str:
@@ -78,6 +103,14 @@ class OidcSettings:
     """The scopes that each value of that claim gives, as `VALUE=SCOPE+SCOPE`, with commas."""
     default_scopes: Annotated[str, AfterValidator(_scopes)] = ""
     """Scopes, with commas, of tokens in which the scope map finds no value; unset: none."""
+    page_client: str = ""
+    """Client id of the web page at the issuer, a public client with code and PKCE: people sign in
+    there; unset: they paste a token."""
+    page_scope: Annotated[str, AfterValidator(_page_scope)] = "openid"
+    """Scopes, with spaces, that the page asks the issuer for."""
+    page_origins: Annotated[str, AfterValidator(_page_origins)] = ""
+    """Origins, with commas, that the page may ask for tokens beside the issuer's own: where its
+    `token_endpoint` is elsewhere."""
 
     @property
     def missing(self) -> str | None:
@@ -93,6 +126,11 @@ class OidcSettings:
     @property
     def audiences(self) -> tuple[str, ...]:
         return listed(self.audience)
+
+    @property
+    def asked_by_page(self) -> tuple[str, ...]:
+        """Return the origins that the web page asks for the issuer's documents and for tokens."""
+        return (_origin(self.issuer), *listed(self.page_origins))
 
     @property
     def allowed_algorithms(self) -> frozenset[str]:

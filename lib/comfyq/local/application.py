@@ -11,9 +11,9 @@ from comfyq.bootstrap.api import api_app
 from comfyq.bootstrap.backends.sockets_secret import sockets_secret
 from comfyq.bootstrap.services import Services
 from comfyq.bootstrap.telemetry.measurements import metrics_port
-from comfyq.config import LocalSettings
+from comfyq.config import LocalSettings, Settings
 from comfyq.edges.intake.poller import take_for_ever
-from comfyq.edges.page.site import Site
+from comfyq.edges.page.site import SignIn, Site
 from comfyq.edges.reaper.dead_letters import DeadLetterKeeper, keep_for_ever
 from comfyq.edges.reaper.loop import reap_for_ever
 from comfyq.edges.webhooks.loop import WebhookLoop
@@ -55,10 +55,22 @@ def local_app(
 
     app = api_app(services, lifespan=lifespan, streams=streams)
     app.router.routes[:0] = gateway.routes  # two, which other requests pass with a call each
-    app.router.routes.extend(Site(storage=storage_origins(services.settings)).routes)
+    app.router.routes.extend(_page(services.settings).routes)
     app.add_middleware(OverloadGuard, most=local.requests_at_once)
     keep_pages_out(app, services.settings.api, names=names)
     return app
+
+
+def _page(settings: Settings) -> Site:
+    oidc, sign_in = settings.oidc, None
+    if settings.api.takes_tokens and oidc.page_client:
+        sign_in = SignIn(
+            issuer=oidc.issuer,
+            client=oidc.page_client,
+            scope=oidc.page_scope,
+            origins=oidc.asked_by_page,
+        )
+    return Site(storage=storage_origins(settings), sign_in=sign_in)
 
 
 def _gateway(services: Services, streams: LocalStreams) -> Gateway:

@@ -41,11 +41,23 @@ def test_issuers_by_https_or_on_this_machine_are_taken(issuer: str) -> None:
         "https://issuer.example?x=y",
         "https://issuer.example#x",
         "https://me:secret@issuer.example",
+        "https://issuer.example;script-src *",
     ],
 )
 def test_other_issuers_are_refused(issuer: str) -> None:
     with pytest.raises(InvalidSettings, match="COMFYQ_OIDC_ISSUER: "):
         read(ISSUER=issuer)
+
+
+def test_the_page_asks_the_issuer_and_where_else_tokens_come_from() -> None:
+    settings = read(ISSUER=ISSUER, PAGE_ORIGINS="https://tokens.example, http://127.0.0.1:8")
+    origins = ("https://issuer.example", "https://tokens.example", "http://127.0.0.1:8")
+    assert settings.asked_by_page == origins
+    for wrong in ("tokens.example", "https://tokens.example/token", "http://tokens.example", "*"):
+        with pytest.raises(InvalidSettings, match="COMFYQ_OIDC_PAGE_ORIGINS: "):
+            read(PAGE_ORIGINS=wrong)
+    with pytest.raises(InvalidSettings, match=r"COMFYQ_OIDC_PAGE_SCOPE: .*openid"):
+        read(PAGE_SCOPE="profile email")
 
 
 @pytest.mark.parametrize("algorithms", ["none", "HS256", "RS256,HS512", "ES256K", "", " , "])

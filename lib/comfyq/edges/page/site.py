@@ -4,9 +4,12 @@
 stands below a folder that is named after the content of all files: browsers keep it for good.
 """
 
+import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from html import escape
 from http import HTTPStatus
 from pathlib import Path
 from string import Template
@@ -24,11 +27,13 @@ TYPES: Mapping[str, str] = {
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
 }
+# Whole lines of comments: a seventh of the page, and nothing to browsers.
+COMMENTS = re.compile(rb"^[ \t]*(?://.*|/\*\*(?:[^*]|\*(?!/))*\*/)\n", re.MULTILINE)
 # blob: pictures that are about to be sent; data: previews. A page that is framed could be made to
 # press its own buttons.
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:{storage}; "
-    "media-src 'self' blob:{storage}; connect-src 'self'{storage}; base-uri 'none'; "
+    "media-src 'self' blob:{storage}; connect-src 'self'{storage}{issuer}; base-uri 'none'; "
     "form-action 'none'; frame-ancestors 'none'"
 )
 HEADERS: Mapping[str, str] = {
@@ -51,19 +56,46 @@ class PageFile:
         return f'"{_digest(self.content)}"'
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignIn:
+    """The issuer at which people sign in, and the public client that the page is to it."""
+
+    issuer: str
+    client: str
+    scope: str
+    origins: Sequence[str]  # that the page asks for the issuer's documents and for tokens
+
+    @property
+    def content(self) -> str:
+        named = {"issuer": self.issuer, "client": self.client, "scope": self.scope}
+        return f'<meta name="sign-in" content="{escape(json.dumps(named))}">'
+
+
 class Site:
     """The files of a folder, read once; the page may show files from ``storage``, the origins to
-    which links to outputs lead."""
+    which links to outputs lead, and asks the issuer of ``sign_in`` for tokens."""
 
-    def __init__(self, folder: Path = FILES, *, storage: Sequence[str] = ()) -> None:
-        policy = POLICY.format(storage="".join(f" {origin}" for origin in storage))
+    def __init__(
+        self,
+        folder: Path = FILES,
+        *,
+        storage: Sequence[str] = (),
+        sign_in: SignIn | None = None,
+    ) -> None:
+        policy = POLICY.format(
+            storage=_sources(storage), issuer=_sources(sign_in.origins if sign_in else ())
+        )
         self._headers = {**HEADERS, "Content-Security-Policy": policy}
         files = dict(_read(folder))
         index = files.pop(INDEX)
         self._files = files
         self.version = _digest(*(part for name, file in files.items() for part in (name, file)))
         base = f"{FOLDER}/{self.version}"
-        names = {"base": base, "preloads": "\n".join(_preloads(files, base))}
+        names = {
+            "base": base,
+            "preloads": "\n".join(_preloads(files, base)),
+            "sign_in": sign_in.content if sign_in else "",
+        }
         filled = Template(index.decode()).substitute(names)
         self._index = PageFile(filled.encode(), TYPES[".html"])
 
@@ -91,11 +123,18 @@ class Site:
         return _answer(request, file, {**self._headers, **FOR_GOOD})
 
 
+def _sources(origins: Sequence[str]) -> str:
+    return "".join(f" {origin}" for origin in origins)
+
+
 def _read(folder: Path) -> Iterator[tuple[str, bytes]]:
     """Yield the files that browsers get, by their names below ``folder``."""
     for path in sorted(folder.rglob("*")):
         if path.suffix in TYPES:
-            yield path.relative_to(folder).as_posix(), path.read_bytes()
+            content = path.read_bytes()
+            if path.suffix == ".js":
+                content = COMMENTS.sub(b"", content)
+            yield path.relative_to(folder).as_posix(), content
 
 
 def _preloads(files: Mapping[str, bytes], base: str) -> Iterator[str]:

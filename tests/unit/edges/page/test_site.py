@@ -1,12 +1,14 @@
 """The web page's files: how they are served, what they weigh, and that they can be read."""
 
+import json
 import re
+from html import unescape
 from pathlib import Path
 
 import pytest
 from starlette.applications import Starlette
 
-from comfyq.edges.page.site import FILES, Site
+from comfyq.edges.page.site import FILES, SignIn, Site
 from tests.asgi_client import AsgiClient
 
 MAX_BYTES = 200_000  # of the page without pictures
@@ -32,6 +34,20 @@ def test_pictures_may_come_from_storage_with_an_origin_of_its_own() -> None:
     policy = client.get("/").headers["content-security-policy"]
     allowed = {part.split()[0] for part in policy.split(";") if storage in part}
     assert allowed == {"img-src", "media-src", "connect-src"}
+
+
+def test_an_issuer_is_named_and_may_be_asked() -> None:
+    origins = ["https://login.example", "https://tokens.example"]
+    issuer = "https://login.example/realms/<&'a\">"
+    sign_in = SignIn(issuer=issuer, client="page", scope="openid", origins=origins)
+    client = AsgiClient(Starlette(routes=Site(sign_in=sign_in).routes), base_url="http://localhost")
+    page = client.get("/")
+    policy = page.headers["content-security-policy"]
+    [allowed] = [part for part in policy.split(";") if "login.example" in part]
+    assert allowed.split() == ["connect-src", "'self'", *origins]
+    [named] = re.findall(r'<meta name="sign-in" content="([^"<>]*)">', page.text)
+    said = {"issuer": issuer, "client": "page", "scope": "openid"}
+    assert json.loads(unescape(named)) == said
 
 
 def test_the_page_is_asked_for_again_and_not_sent_again(client: AsgiClient) -> None:
@@ -69,11 +85,19 @@ def test_its_policy_lets_nothing_run_that_is_not_its_own(client: AsgiClient) -> 
     assert "default-src 'none'" in policy
     assert "script-src 'self';" in policy
     assert "unsafe" not in policy
+    assert "connect-src 'self';" in policy
+    assert 'name="sign-in"' not in page.text  # where no issuer is known
     assert not re.search(r"<script(?![^>]* src=)|<style|\son\w+=|style=", page.text)
 
 
-def test_its_weight(site: Site) -> None:
+def test_its_weight(site: Site, tmp_path: Path) -> None:
     assert site.weight < MAX_BYTES
+    (tmp_path / "index.html").write_text("")
+    code = 'const url = "a//b"; // kept\n  /* kept */ go();\n'
+    (tmp_path / "main.js").write_text(f"// gone\n{code}  /**\n   * gone\n   */\n/** gone */\n")
+    routes = Site(tmp_path).routes
+    client = AsgiClient(Starlette(routes=routes), base_url="http://localhost")
+    assert client.get(f"/page/{Site(tmp_path).version}/main.js").text == code
 
 
 def test_another_content_has_another_address(tmp_path: Path) -> None:

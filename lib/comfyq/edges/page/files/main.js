@@ -3,10 +3,15 @@
 import { effect, html, render } from "./lib.js";
 import { Shell } from "./shell.js";
 import { begin } from "./state/jobs.js";
+import { comeBackFrom, isBack, issuer } from "./state/issuer.js";
 import { refusal } from "./state/session.js";
 import { load } from "./state/start.js";
 
 const root = /** @type {HTMLElement} */ (document.getElementById("page"));
+if (issuer && isBack()) {
+  render(html`<p class="loading" role="status">Signing in …</p>`, root);
+  await comeBackFrom(issuer);
+}
 render(html`<${Shell} />`, root);
 begin();
 

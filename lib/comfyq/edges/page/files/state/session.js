@@ -31,11 +31,12 @@ let shownBy = key.peek();
 
 /**
  * Go on with a key. The tab begins anew with another one, so that its holder sees nothing that was
- * shown to the one before.
+ * shown to the one before, unless both are one person's.
  * @param {string} text
+ * @param {{ isSameHolder?: boolean }} [whose]
  */
-export function keepKey(text) {
-  if (shownBy && text && text !== shownBy) {
+export function keepKey(text, { isSameHolder = false } = {}) {
+  if (shownBy && text && text !== shownBy && !isSameHolder) {
     forgetAll();
     keep(KEPT, text);
     history.replaceState(null, "", location.pathname);

@@ -1,0 +1,95 @@
+"""An issuer at which people sign in by a browser: authorization code and PKCE, a public client."""
+
+import json
+import secrets
+from base64 import urlsafe_b64encode
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from tests.issuer import AUDIENCE, WELL_KNOWN, Answer, Issuer
+
+CLIENT = "comfyq page"
+AUTHORIZE = "/authorize"
+TOKEN = "/token"
+OPAQUE = "an access token that says nothing"
+
+
+class CodeIssuer(Issuer):
+    """Whoever comes has an account and is sent back at once; the tests say who it is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.subject = "somebody"
+        self.refuses = False  # to let anyone in
+        self.nonce: str | None = None  # of tokens, instead of the one that was asked
+        self.state: str | None = None  # of answers, instead of the one that was asked
+        self.has_api_tokens = False  # else its access tokens say nothing
+        self.sent: list[str] = []  # tokens
+        self._asked_by_code: dict[str, Mapping[str, str]] = {}
+
+    @property
+    def settings(self) -> dict[str, str]:
+        return super().settings | {
+            "COMFYQ_OIDC_AUDIENCE": f"{AUDIENCE},{CLIENT}",
+            "COMFYQ_OIDC_PAGE_CLIENT": CLIENT,
+            "COMFYQ_OIDC_PAGE_SCOPE": "openid profile",
+        }
+
+    def document(self, path: str) -> Any:
+        document = super().document(path)
+        if path != WELL_KNOWN:
+            return document
+        ends = {"authorization_endpoint": AUTHORIZE, "token_endpoint": TOKEN}
+        return {**document, **{name: self.url + end for name, end in ends.items()}}
+
+    def answer(self, path: str, body: bytes | None) -> Answer:
+        if urlsplit(path).path == AUTHORIZE:
+            return self._authorize(dict(parse_qsl(urlsplit(path).query)))
+        if path == TOKEN and body is not None:
+            status, said = self._tokens(dict(parse_qsl(body.decode())))
+            return status, {"Access-Control-Allow-Origin": "*"}, json.dumps(said).encode()
+        status, headers, content = super().answer(path, body)
+        return status, {**headers, "Access-Control-Allow-Origin": "*"}, content
+
+    def _authorize(self, asked: Mapping[str, str]) -> Answer:
+        known = {
+            "response_type": "code",
+            "client_id": CLIENT,
+            "scope": "openid profile",
+            "code_challenge_method": "S256",
+        }
+        if any(asked.get(name) != value for name, value in known.items()):
+            return 400, {}, repr(asked).encode()
+        back = {"state": self.state or asked["state"], "iss": self.url}
+        if self.refuses:
+            back |= {"error": "access_denied", "error_description": "You have no account."}
+        else:
+            back["code"] = secrets.token_hex()
+            self._asked_by_code[back["code"]] = asked
+        return 302, {"Location": f"{asked['redirect_uri']}?{urlencode(back)}"}, b""
+
+    def _tokens(self, form: Mapping[str, str]) -> tuple[int, Mapping[str, str]]:
+        asked = self._asked_by_code.pop(form["code"], None)  # a code is good once
+        digest = sha256(form["code_verifier"].encode()).digest()
+        challenge = urlsafe_b64encode(digest).decode().rstrip("=")
+        if (
+            asked is None
+            or asked["code_challenge"] != challenge
+            or any(form[name] != asked[name] for name in ("client_id", "redirect_uri"))
+        ):
+            return 400, {"error": "invalid_grant"}
+        common: dict[str, Any] = {
+            "sub": self.subject,
+            "org": "studio",
+            "scope": "submit read",
+            "azp": CLIENT,
+        }
+        now = datetime.now(UTC)  # noqa: TID251 - the server's clock is this one
+        nonce = self.nonce or asked["nonce"]
+        named = self.token(now=now, aud=CLIENT, nonce=nonce, **common)
+        access = self.token(now=now, **common) if self.has_api_tokens else OPAQUE
+        self.sent = [access, named]
+        return 200, {"access_token": access, "id_token": named, "token_type": "Bearer"}

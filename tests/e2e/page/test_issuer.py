@@ -1,0 +1,129 @@
+"""Signing in at an issuer of OpenID Connect, which the page leads to and comes back from."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.e2e.page.code_issuer import TOKEN, CodeIssuer
+from tests.e2e.page.visit import WAIT_MS, Visit
+from tests.issuer import serving
+from tests.processes import Process, Processes
+
+pytestmark = pytest.mark.browser
+
+KEEP = "(token) => sessionStorage.setItem('comfyq.key', token)"
+KEPT = "sessionStorage.getItem('comfyq.key')"
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[CodeIssuer]:
+    with serving(CodeIssuer()) as issuer:
+        yield issuer
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory, issuer: CodeIssuer) -> Iterator[Process]:
+    started = Processes(tmp_path_factory.mktemp("page"))
+    try:
+        yield started.up(options=("--auth", "keys,oidc"), env=issuer.settings)
+    finally:
+        started.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, up: Process) -> Iterator[Visit]:
+    visit = Visit(browser, up.url)
+    try:
+        yield visit
+        assert visit.own_errors() == []
+    finally:
+        visit.close()
+
+
+def sign_in(visit: Visit) -> None:
+    visit.page.get_by_role("button", name="Sign in at 127.0.0.1").click()
+
+
+def expired(issuer: CodeIssuer) -> str:
+    """A token of whoever has an account there now."""
+    then = datetime.now(UTC) - timedelta(days=1)  # noqa: TID251 - the server's clock is this one
+    return issuer.token(now=then, sub=issuer.subject, org="studio", scope="submit read")
+
+
+def expect_refusal(visit: Visit, text: str) -> None:
+    expect(visit.page.get_by_role("alert").first).to_contain_text(text, timeout=WAIT_MS)
+    assert visit.page.evaluate(KEPT) is None
+
+
+def test_who_has_an_account_is_let_in_and_goes_on_where_the_page_was(
+    visit: Visit, issuer: CodeIssuer
+) -> None:
+    page = visit.page
+    visit.open("history")
+    expect(page.get_by_role("button", name="Sign in at")).to_be_visible(timeout=WAIT_MS)
+    visit.see("sign-in-issuer")
+    sign_in(visit)
+    expect(page.get_by_role("heading", name="History")).to_be_visible(timeout=WAIT_MS)
+    expect(page.get_by_text("Nothing made yet")).to_be_visible(timeout=WAIT_MS)
+    assert page.url == f"{visit.url}/#/history"
+    _, named = issuer.sent
+    assert page.evaluate(KEPT) == named  # its access token says nothing to the server
+    visit.open("create/sd15")
+    visit.fill({"prompt": "a quay", "width": 64, "height": 64, "steps": 1})
+    visit.generate()
+    visit.until_made()
+
+    # the token lives no more: the same person goes on, and the form has what was put in
+    page.evaluate(KEEP, expired(issuer))
+    issuer.has_api_tokens = True
+    page.reload()
+    expect(page.locator("#key-wrong")).to_contain_text("expired", timeout=WAIT_MS)
+    sign_in(visit)
+    expect(page.locator("[name='prompt']")).to_have_value("a quay", timeout=WAIT_MS)
+    access, _ = issuer.sent
+    assert page.evaluate(KEPT) == access  # which is meant for the server
+
+    # another person finds nothing of the one before
+    page.evaluate(KEEP, expired(issuer))
+    issuer.subject = "another"
+    page.reload()
+    sign_in(visit)
+    expect(page.locator("[name='prompt']")).to_have_value("", timeout=WAIT_MS)
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.get_by_role("button", name="Sign in at")).to_be_visible(timeout=WAIT_MS)
+    assert page.evaluate("sessionStorage.length") == 0
+
+
+def test_who_has_none_is_told_and_codes_of_others_are_not_taken(
+    visit: Visit, issuer: CodeIssuer
+) -> None:
+    page = visit.page
+    visit.open()
+    issuer.refuses = True
+    sign_in(visit)
+    expect_refusal(visit, "You have no account.")
+    assert page.url == f"{visit.url}/"  # the answer is in no address that might be sent on
+    issuer.refuses = False
+
+    issuer.nonce = "of another sign-in"
+    sign_in(visit)
+    expect_refusal(visit, "not of this sign-in")
+    issuer.nonce = None
+
+    asked = issuer.asked.count(TOKEN)
+    issuer.state = "of a stranger"
+    sign_in(visit)
+    expect_refusal(visit, "not begun in this tab")
+    issuer.state = None
+    page.goto(f"{visit.url}/?code=of-a-stranger&state=of-a-stranger")
+    expect_refusal(visit, "not begun in this tab")
+    assert issuer.asked.count(TOKEN) == asked
+
+    issuer.documents["/.well-known/openid-configuration"] = {"issuer": "https://another.example"}
+    sign_in(visit)
+    expect_refusal(visit, "not as OpenID Connect has it")
+    issuer.documents.clear()
+    sign_in(visit)
+    visit.choose("sd15")
