@@ -14,6 +14,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.verify, pytest.mark.timeout(600)]
 
 JOBS = 1_000
 AT_ONCE = 500
+WIDTH = 64
 SCROLLED = """
 async () => {
   const frames = [];
@@ -33,17 +34,16 @@ async () => {
 
 PAGE = 50  # jobs that are asked for at once: when the end of the list is near, or by its button
 MORE = "document.querySelector('.loading button')?.click()"
-COUNTED = "(count) => document.querySelectorAll('.card').length >= count"
-LAST_SHOWN = "[...document.querySelectorAll('.card img')].at(-1).naturalWidth > 0"
 
 
 def make(up: Process, count: int) -> None:
-    common = {"workflow": "sd15", "prompt": "a cell", "width": 64, "height": 64, "steps": 1}
+    common = {"workflow": "sd15", "prompt": "a cell", "width": WIDTH, "height": WIDTH, "steps": 1}
     for start in range(0, count, AT_ONCE):
         product = {"seed": list(range(start, start + AT_ONCE))}
         body = json.dumps({"request": common, "product": product}).encode()
         headers = {"Content-Type": "application/json"}
-        made = urllib3.request("POST", f"{up.url}/generate/batch", body=body, headers=headers)
+        url = f"{up.url}/generate/batch"
+        made = urllib3.request("POST", url, body=body, headers=headers, timeout=60)
         assert made.status == 202, made.data
         headers = {"Prefer": "wait=20"}
         url = f"{up.url}/generate/batch/{made.json()['batch_id']}"
@@ -76,14 +76,14 @@ def test_pictures_are_loaded_as_they_come_near(browser: Browser, up: Process) ->
         expect(cards.first.locator("img")).to_be_visible(timeout=WAIT_MS)
         for count in range(2 * PAGE, JOBS + 1, PAGE):
             page.evaluate(MORE)
-            page.wait_for_function(COUNTED, arg=count, timeout=WAIT_MS)
+            expect(cards.nth(count - 1)).to_be_attached(timeout=WAIT_MS)
         expect(cards).to_have_count(JOBS, timeout=WAIT_MS)
         page.wait_for_load_state("networkidle")
         assert 0 < pictures(loaded) < JOBS / 5
         last = cards.last.locator("img")
         assert last.evaluate("(each) => each.naturalWidth") == 0
         cards.last.scroll_into_view_if_needed()
-        page.wait_for_function(LAST_SHOWN, timeout=WAIT_MS)
+        expect(last).to_have_js_property("naturalWidth", WIDTH, timeout=WAIT_MS)
         assert pictures(loaded) < JOBS / 2, "what was passed over is loaded too"
         assert visit.errors == []
     finally:
