@@ -194,9 +194,16 @@ class Processes:
         command = ("simulator", "--port", port, "--generation", generation)
         return self._start(*command, *options, env=env)
 
-    def mcp(self, up: Process, *, options: Sequence[object] = (), key: str = "") -> Process:
+    def mcp(
+        self,
+        up: Process,
+        *,
+        options: Sequence[object] = (),
+        key: str = "",
+        env: Mapping[str, str] | None = None,
+    ) -> Process:
         """``comfyq mcp`` over HTTP, for the workflows of ``up``."""
-        env = {"COMFYQ_URL": up.url} | ({"COMFYQ_API_KEY": key} if key else {})
+        env = {"COMFYQ_URL": up.url, **(env or {})} | ({"COMFYQ_API_KEY": key} if key else {})
         return self._start("mcp", "--http", "--port", 0, *options, env=env)
 
     def close(self) -> None:

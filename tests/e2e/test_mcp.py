@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import anyio
 import httpx2
@@ -35,6 +36,7 @@ EACH_ERA = pytest.mark.parametrize(
     "era", [pytest.param("legacy", marks=pytest.mark.verify), "auto"]
 )
 WAYS = ("pipe", "http")
+CONNECTIONS = 8  # of one client
 INITIALIZE = {
     "jsonrpc": "2.0",
     "id": 1,
@@ -59,7 +61,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Processes
 @pytest.fixture(scope="module")
 def on_loopback(server: tuple[Processes, Process]) -> str:
     processes, up = server
-    return processes.mcp(up).url
+    return processes.mcp(up, env={"COMFYQ_CONNECTIONS_PER_CLIENT": str(CONNECTIONS)}).url
 
 
 @asynccontextmanager
@@ -329,6 +331,40 @@ async def test_pages_of_others_are_kept_out(
     async with httpx2.AsyncClient(timeout=WAIT_S) as http:
         answer = await http.post(on_loopback, json=INITIALIZE, headers={**ACCEPT, **headers})
     assert answer.status_code == status
+
+
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"GET /mcp HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 40_000, b"431"),
+        (b"POST /mcp HTTP/1.1\r\nHost: localhost\r\nHost: evil.example\r\n\r\n", b"400"),
+        (b"POST /mcp HTTP/1.1\r\n\r\n", b"400"),
+    ],
+)
+async def test_it_has_the_limits_of_the_server_of_the_api(
+    on_loopback: str, head: bytes, status: bytes
+) -> None:
+    reader, writer = await asyncio.open_connection(*_address_of(on_loopback))
+    with contextlib.closing(writer), anyio.fail_after(WAIT_S):
+        writer.write(head)
+        assert (await reader.read()).startswith(b"HTTP/1.1 " + status)
+
+
+async def test_its_clients_have_so_many_connections(on_loopback: str) -> None:
+    address = _address_of(on_loopback)
+    held = [await asyncio.open_connection(*address) for _ in range(CONNECTIONS + 1)]
+    with anyio.fail_after(WAIT_S):
+        first, _ = held[0]
+        assert (await first.read()).startswith(b"HTTP/1.1 408"), "it gives way to the last one"
+    for _, writer in held:
+        writer.close()
+
+
+def _address_of(url: str) -> tuple[str, int]:
+    parts = urlsplit(url)
+    assert parts.hostname is not None
+    assert parts.port is not None
+    return parts.hostname, parts.port
 
 
 async def test_others_need_a_key_and_use_their_own(processes: Processes, tmp_path: Path) -> None:

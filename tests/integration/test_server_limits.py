@@ -154,6 +154,24 @@ async def test_a_request_says_once_who_sends_it_and_to_whom(repeated: bytes, sec
     assert answer.count(b"HTTP/1.1") == 1
 
 
+@pytest.mark.parametrize(
+    ("head", "status"),
+    [
+        (b"GET / HTTP/1.1\r\n\r\n", b"400"),
+        (b"POST / HTTP/1.1\r\nContent-Length: 1\r\n\r\nx", b"400"),
+        (b"GET http://x/ HTTP/1.1\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", b"400"),
+        (b"GET / HTTP/1.0\r\n\r\n", b"200"),
+    ],
+)
+async def test_only_http_1_0_may_leave_out_whom_it_is_for(head: bytes, status: bytes) -> None:
+    async with served() as url, connected(url, head) as client:
+        answer = await client.answer()
+    assert answer.startswith(b"HTTP/1.1 " + status), answer
+    assert answer.count(b"HTTP/1.1") == 1
+    assert (b"it has no Host" in answer) == (status == b"400")
+
+
 async def test_a_large_body_behind_a_head_is_no_head() -> None:
     sent = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 90000\r\n\r\n" + b"a" * 90_000
     async with served() as url, connected(url, sent * 2) as client:

@@ -13,6 +13,7 @@ from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from comfyq.config import LocalSettings
 from comfyq.edges.api.problems import contract_of
 from comfyq.edges.api.safe_headers import SAFE
 from comfyq.local.limits.places import Places
@@ -38,6 +39,11 @@ class RequestLimits:
     body_bytes: int = 20_000  # … at least so much more of it
     idle: dict["LimitedProtocol", str] = field(default_factory=dict)  # each with its client
     waiting: dict["LimitedProtocol", str] = field(default_factory=dict)  # for a request, likewise
+
+    @classmethod
+    def of(cls, local: LocalSettings) -> "RequestLimits":
+        """Return the limits that the settings say."""
+        return cls(places=Places(total=local.connections, each_client=local.connections_per_client))
 
     def oldest(self, client: str) -> "LimitedProtocol | None":
         """Return the connection that can best be closed, the client's own if it has all of its
@@ -102,8 +108,8 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         self._in_body, self._head_bytes = True, 0
         self._unexpect()
-        if (repeated := _repeated(self.headers)) is not None:
-            self._refuse(HTTPStatus.BAD_REQUEST, "bad-request", f"it has more than one {repeated}")
+        if (fault := self._fault()) is not None:
+            self._refuse(HTTPStatus.BAD_REQUEST, "bad-request", fault)
             return
         super().on_headers_complete()
 
@@ -126,6 +132,8 @@ class LimitedProtocol(HttpToolsProtocol):
             self.limits.idle[self] = self._place or ""
 
     def handle_websocket_upgrade(self) -> None:
+        if self.transport.is_closing():  # its head was refused
+            return
         if _exceeds_websockets(self.url, self.headers):
             message = f"a handshake has {HANDSHAKE_HEADERS} headers of {HANDSHAKE_LINE_BYTES} bytes"
             self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "head-too-large", message)
@@ -133,6 +141,17 @@ class LimitedProtocol(HttpToolsProtocol):
         self._upgraded = True
         self._leave()  # the gateway counts sockets
         super().handle_websocket_upgrade()
+
+    def _fault(self) -> str | None:
+        """Return what is wrong with a head that says too often, or not at all, whom it is for."""
+        names = [name for name, _ in self.headers]
+        repeated = next((shown for name, shown in SINGLE.items() if names.count(name) > 1), None)
+        if repeated is not None:
+            return f"it has more than one {repeated}"
+        # https://www.rfc-editor.org/rfc/rfc9112#section-3.2: only HTTP/1.0 may leave it out
+        if b"host" not in names and self.parser.get_http_version() != "1.0":
+            return "it has no Host"
+        return None
 
     def _take(self, client: str) -> bool:
         """Take a place, if need be that of a connection which has no request."""
@@ -189,12 +208,6 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._place is not None:
             self.limits.places.leave(self._place)
             self._place = None
-
-
-def _repeated(headers: Sequence[tuple[bytes, bytes]]) -> str | None:
-    """Return the header of SINGLE that stands there more than once."""
-    names = [name for name, _ in headers]
-    return next((shown for name, shown in SINGLE.items() if names.count(name) > 1), None)
 
 
 def _exceeds_websockets(url: bytes, headers: Sequence[tuple[bytes, bytes]]) -> bool:

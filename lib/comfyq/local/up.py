@@ -33,7 +33,7 @@ from comfyq.domain.errors import DomainError
 from comfyq.edges.worker.worker import Worker
 from comfyq.local.application import local_app
 from comfyq.local.emulator import Emulator
-from comfyq.local.limits.places import Places, affordable
+from comfyq.local.limits.places import affordable
 from comfyq.local.private_files import keep_private
 from comfyq.local.processes.process_ends import ProcessEnds
 from comfyq.local.protocol import RequestLimits
@@ -146,15 +146,9 @@ def _served(services: Services, options: UpOptions) -> AbstractAsyncContextManag
         app,
         host=options.host,
         port=options.port,
-        limits=_limits_of(services.settings),
+        limits=RequestLimits.of(services.settings.local),
         on_stop=app.state.streams.stop,
     )
-
-
-def _limits_of(settings: Settings) -> RequestLimits:
-    local = settings.local
-    places = Places(total=local.connections, each_client=local.connections_per_client)
-    return RequestLimits(places=places)
 
 
 async def _why_not_simulated(services: Services, options: UpOptions) -> str | None:

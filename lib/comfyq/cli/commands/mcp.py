@@ -1,22 +1,21 @@
 """``comfyq mcp``: the workflows of a server as tools for MCP clients."""
 
 import asyncio
-import socket
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import Annotated
 from urllib.parse import urlsplit
 
 import typer
-import uvicorn
-from starlette.applications import Starlette
 
 from comfyq.cli.addresses import open_urls
 from comfyq.cli.errors import CannotStart
 from comfyq.cli.options import AsJson, Host, Port, Url
 from comfyq.cli.profiles.servers import Server, Servers
-from comfyq.cli.starting import print_ready
+from comfyq.cli.starting import print_ready, readable_failures, settings_with
 from comfyq.domain.loopback import is_loopback
+from comfyq.local.limits.places import affordable
+from comfyq.local.protocol import RequestLimits
+from comfyq.local.serving import PortTaken, serving_app
 from comfyq.local.signals import stop_event
 from comfyq.mcp.access import Keys
 from comfyq.mcp.api import ApiError
@@ -25,7 +24,6 @@ from comfyq.mcp.limits import CallLimits
 from comfyq.mcp.server import McpServer
 from comfyq.mcp.serving import PATH, http_app, serve_pipe, shown_bearer
 
-STOP_S = 3  # for answers that are under way; streams of clients would not end by themselves
 USUAL = CallLimits()
 
 Names = Annotated[
@@ -80,24 +78,16 @@ def mcp(
     if not http:
         asyncio.run(serving.pipe())
         return
-    with _listening(host, port) as listener:
-        at = f"http://{host}:{listener.getsockname()[1]}{PATH}"
 
-        def say() -> None:
-            if as_json:
-                print_ready(url=at)
-            else:
-                typer.echo(f"MCP is served at {at} until Ctrl-C")
+    def say(at: str) -> None:
+        if as_json:
+            print_ready(url=at)
+        else:
+            typer.echo(f"MCP is served at {at} until Ctrl-C")
 
-        asyncio.run(serving.http(listener, host=host, names=allowed_host or (), say=say))
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        return socket.create_server((host, port), family=family)
-    except OSError as taken:
-        raise CannotStart(f"cannot listen on {host}:{port}: {taken.strerror}") from taken
+    limits = RequestLimits.of(affordable(settings_with().local))
+    with readable_failures(PortTaken):
+        asyncio.run(serving.http(host, port, names=allowed_host or (), limits=limits, say=say))
 
 
 class _Serving:
@@ -119,14 +109,15 @@ class _Serving:
 
     async def http(
         self,
-        listener: socket.socket,
-        *,
         host: str,
+        port: int,
+        *,
         names: Sequence[str],
-        say: Callable[[], None],
+        limits: RequestLimits,
+        say: Callable[[str], None],
     ) -> None:
-        """Serve HTTP until a signal, and ``say`` so before; raises CannotStart where others could
-        not be told apart."""
+        """Serve HTTP until a signal, and ``say`` at which URL; raises PortTaken, and CannotStart
+        where others could not be told apart."""
         async with http_for(self._url) as connections:
             own = ClientApi(connections, self._url, self._credential)
             shown, checks = own, None
@@ -136,10 +127,14 @@ class _Serving:
                 await _require_closed(keys)
                 checks = keys.knows
             mcp = McpServer(own, lambda: shown, self._limits)
-            say()
+            stopped = stop_event()
             app = http_app(mcp, names=[*names, *_names_of(host)], checks=checks)
-            async with mcp.following_workflows(every_s=self._refresh_s):
-                await _served(app, listener, on_stop=mcp.end)
+            async with (
+                mcp.following_workflows(every_s=self._refresh_s),
+                serving_app(app, host=host, port=port, limits=limits, on_stop=mcp.end) as url,
+            ):
+                say(f"{url}{PATH}")
+                await stopped.wait()
 
 
 def _names_of(host: str) -> Sequence[str]:
@@ -153,32 +148,3 @@ async def _require_closed(keys: Keys) -> None:
         await keys.require_closed()
     except ApiError as error:
         raise CannotStart(str(error)) from error
-
-
-class _Server(uvicorn.Server):
-    """A server that leaves signals to us: its own handling ends the process by them."""
-
-    @contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        yield
-
-
-async def _served(app: Starlette, listener: socket.socket, *, on_stop: Callable[[], None]) -> None:
-    """Serve until a signal; ``on_stop`` ends answers that are under way."""
-    server = _Server(
-        uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            timeout_graceful_shutdown=STOP_S,
-        )
-    )
-    stopped = stop_event()
-    serving = asyncio.create_task(server.serve([listener]))
-    stopping = asyncio.create_task(stopped.wait())
-    await asyncio.wait((serving, stopping), return_when=asyncio.FIRST_COMPLETED)
-    stopping.cancel()
-    on_stop()
-    server.should_exit = True
-    await serving

@@ -73,8 +73,11 @@ class PageGuard:
             await self._app(scope, receive, send)
             return
         headers = Headers(scope=scope)
-        host = headers.get("host")  # HTTP/1.0 has none, and browsers always send it
-        if host is not None and not self._names.contains(host):
+        host = headers.get("host")
+        if host is None and scope.get("http_version", "1.1") == "1.1":  # only 1.0 may lack it
+            detail = "the request has no Host: say which server it is for"
+            refused = _refusal(HTTPStatus.BAD_REQUEST, "bad-request", detail, scope)
+        elif host is not None and not self._names.contains(host):
             refused = _refusal(
                 HTTPStatus.MISDIRECTED_REQUEST,
                 "unknown-host",

@@ -111,7 +111,7 @@ async def test_what_only_reads_is_answered_since_browsers_show_it_to_no_other_pa
     assert "access-control-allow-origin" not in answer.headers
 
 
-async def open_socket(headers: dict[str, str]) -> tuple[int, str]:
+async def open_socket(headers: dict[str, str], *, version: str = "1.1") -> tuple[int, str]:
     """Return the status of a handshake, and the code of its refusal."""
     sent: list[Message] = []
 
@@ -126,6 +126,7 @@ async def open_socket(headers: dict[str, str]) -> tuple[int, str]:
 
     scope = {
         "type": "websocket",
+        "http_version": version,
         "path": "/local",
         "headers": [(name.lower().encode(), value.encode()) for name, value in headers.items()],
         "extensions": {"websocket.http.response": {}},
@@ -143,3 +144,5 @@ async def test_sockets_are_as_guarded() -> None:
     assert await open_socket(own | {"Origin": EVIL}) == (403, "foreign-origin")
     rebound = {"Host": "evil.example", "Origin": EVIL}
     assert await open_socket(rebound) == (421, "unknown-host")
+    assert await open_socket({}) == (400, "bad-request")
+    assert await open_socket({}, version="1.0") == (101, "")
