@@ -157,6 +157,8 @@ def print_health(health: Json) -> None:
             ("comfyq", health["version"]),
         ]
     )
+    if health["workers"] is None:
+        typer.echo("The server tells more to who shows it a key: set COMFYQ_API_KEY", err=True)
     if not health["workers"]:
         return
     table = _table("worker", "ComfyUI", "devices", "jobs")

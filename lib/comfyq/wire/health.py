@@ -1,6 +1,6 @@
 """The answer to “would a job run now?”"""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field
 
@@ -13,7 +13,7 @@ from comfyq.wire.times import Time
 class WorkerView(BaseModel):
     """A worker that was heard of in the last seconds.
 
-    Everyone may ask, so where clients need an API key, what names a machine, a worker or a job
+    Every tenant may ask, so where clients need an API key, what names a machine, a worker or a job
     is left out.
     """
 
@@ -65,16 +65,20 @@ class StateView(BaseModel):
 
 
 class HealthView(BaseModel):
+    """All but the first three are null where clients need an API key and none was shown."""
+
     status: Literal["healthy", "degraded"]
     comfyui_available: bool
     version: str
     reason: str | None = Field(description="Why it is degraded, idle, or busy with others.")
-    simulated: bool = Field(description="Only simulated ComfyUIs answer: pictures are not real.")
-    stalls: int = Field(
+    simulated: bool | None = Field(
+        description="Only simulated ComfyUIs answer: pictures are not real."
+    )
+    stalls: int | None = Field(
         description="Times since its start that this process did nothing else for 250 ms; its log "
         "has what kept it."
     )
-    broken_workflows: list[str] = Field(
+    broken_workflows: list[str] | None = Field(
         description="Names of the workflows that are broken and not served; `GET /workflows` says "
         "why."
     )
@@ -84,11 +88,19 @@ class HealthView(BaseModel):
         "(as `/metrics` is), an administrator of its own tenant's, and nobody else: null. null as "
         "well while the table does not answer."
     )
-    workers: list[WorkerView]
+    workers: list[WorkerView] | None
 
     @classmethod
-    def of(cls, report: HealthReport, *, version: str, is_public: bool) -> "HealthView":
-        """Show a report; an ``is_public`` one leaves out ids, hosts, processes and jobs."""
+    def for_strangers(cls, report: HealthReport, *, version: str) -> "HealthView":
+        """Show what a load balancer asks for, and nothing of machines or workflows."""
+        told: dict[str, Any] = dict.fromkeys(cls.model_fields)
+        told["status"] = "healthy" if report.healthy else "degraded"
+        told["comfyui_available"] = report.comfyui_available
+        return cls(**told | {"version": version})
+
+    @classmethod
+    def of(cls, report: HealthReport, *, version: str, is_shared: bool) -> "HealthView":
+        """Show a report; one that tenants share leaves out ids, hosts, processes and jobs."""
         return cls(
             status="healthy" if report.healthy else "degraded",
             comfyui_available=report.comfyui_available,
@@ -98,5 +110,5 @@ class HealthView(BaseModel):
             stalls=report.stalls,
             broken_workflows=list(report.broken_workflows),
             paused_webhook_receivers=report.paused_receivers,
-            workers=[WorkerView.of(worker, is_public=is_public) for worker in report.workers],
+            workers=[WorkerView.of(worker, is_public=is_shared) for worker in report.workers],
         )

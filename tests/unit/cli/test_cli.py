@@ -205,6 +205,15 @@ def test_a_server_without_workers_is_told_by_the_exit_code(api: FakeApi) -> None
     assert "no worker is connected" in result.stdout
 
 
+def test_a_server_that_tells_strangers_little_says_so(api: FakeApi) -> None:
+    names = ("reason", "simulated", "stalls", "broken_workflows", "workers")
+    health = {"status": "healthy", "comfyui_available": True, "version": "1"}
+    api.answer("/health", health | dict.fromkeys(names))
+    result = run(api, "health")
+    assert (result.exit_code, "healthy" in result.stdout) == (0, True)
+    assert "COMFYQ_API_KEY" in result.stderr
+
+
 @pytest.mark.parametrize(
     ("jobs", "more", "printed"),
     [

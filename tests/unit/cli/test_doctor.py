@@ -134,6 +134,22 @@ def test_the_running_server_is_asked(data: Path) -> None:
     assert api.url in findings["server"]["told"]
 
 
+@pytest.mark.parametrize(("status", "state"), [("healthy", "ok"), ("degraded", "wrong")])
+def test_a_server_that_tells_strangers_little_is_judged_by_its_status(
+    data: Path, status: str, state: str
+) -> None:
+    names = ("reason", "simulated", "stalls", "broken_workflows", "workers")
+    health = {"status": status, "version": __version__, **dict.fromkeys(names)}
+    refused = {"status": 401, "code": "unauthenticated", "detail": "send an API key"}
+    with fake_api() as api, runtime_file(data, {"COMFYQ_URL": api.url}):
+        api.answer("/health", health)
+        api.answer("/workflows", refused, status=401)
+        code, findings = examined(data)
+    assert (code, findings["workers"]["state"]) == (int(state == "wrong"), state)
+    told = findings["workers"]
+    assert "COMFYQ_API_KEY" in f"{told['told']} {told['remedy']}"
+
+
 def test_a_server_of_another_version_is_told(data: Path) -> None:
     worker = {"id": "w1", "comfyui_available": True, "version": "0.1.9"}
     health = {"status": "healthy", "reason": None, "version": "0.1.9", "simulated": False}

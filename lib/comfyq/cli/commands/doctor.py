@@ -102,7 +102,7 @@ def _served(client: ApiClient, settings: Settings, health: Json) -> Iterator[Fin
         yield Finding("workflows on workers", FindingState.WARNING, str(refused), remedy)
         return
     for each in workflows:
-        broken = each["name"] in health.get("broken_workflows", ())
+        broken = each["name"] in (health.get("broken_workflows") or ())
         if each["available"] is False and not broken:
             name, reasons = each["name"], each["reasons"]
             folder = str(settings.workflows_dir / name)

@@ -2,7 +2,8 @@
 
 A route takes its caller as ``Reader``, ``TicketReader``, ``Submitter``, ``Retrier``, ``Canceler``,
 ``Administrator`` or ``Operator``; one that has no use for the caller lists ``needs(...)`` or
-``ANYONE`` among its dependencies.
+``ANYONE`` among its dependencies. One that lets everyone in, and tells those more whom it knows,
+takes a ``KnownCaller``.
 """
 
 from collections.abc import Iterator
@@ -100,6 +101,11 @@ def scopes_of(route: RouteContext) -> frozenset[Scope]:
 def is_open(route: RouteContext) -> bool:
     """Tell if a route declares that it lets everyone in."""
     return any(dependency.call is anyone for dependency in _dependencies(route))
+
+
+def tells_known_more(route: RouteContext) -> bool:
+    """Tell if a route lets everyone in, and tells those more whom it knows."""
+    return any(dependency.call is known_caller for dependency in _dependencies(route))
 
 
 def _dependencies(route: RouteContext) -> Iterator[Dependant]:

@@ -11,7 +11,7 @@ from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from pydantic import BaseModel
 from starlette.routing import BaseRoute
 
-from comfyq.edges.api.authentication import scopes_of
+from comfyq.edges.api.authentication import scopes_of, tells_known_more
 from comfyq.edges.api.forms import add_forms
 from comfyq.edges.api.responses import problems
 from comfyq.wire.generate.frames import BatchFrame, PreviewFrame, ProgressFrame
@@ -115,10 +115,11 @@ def _add_security(document: dict[str, Any], routes: Sequence[BaseRoute]) -> None
     """Say how a client shows its API key, so that ``/docs`` asks for one."""
     document["components"]["securitySchemes"] = SCHEMES
     for route in _described(routes):
-        if scopes_of(route):
+        without: list[dict[str, Any]] = [{}] if tells_known_more(route) else []
+        if scopes_of(route) or without:
             for method in route.methods or ():
                 operation = document["paths"][route.path_format][method.lower()]
-                operation["security"] = [{name: []} for name in SCHEMES]
+                operation["security"] = [*without, *({name: []} for name in SCHEMES)]
 
 
 def _add_example(document: dict[str, Any]) -> None:

@@ -79,6 +79,8 @@ def judge_workers(health: Mapping[str, Any]) -> list[Finding]:
     """Judge the workers; ``health`` is the body of GET /health."""
     subject = "workers"
     live = health["workers"]
+    if live is None:  # it is told to who shows a key
+        return [_unseen(subject, health)]
     count = f"{len(live)} live"
     if health["status"] != "healthy":
         if live and not health["comfyui_available"]:
@@ -89,6 +91,13 @@ def judge_workers(health: Mapping[str, Any]) -> list[Finding]:
     if not live:
         return [Finding(subject, FindingState.OK, f"{count}: {health['reason']}")]
     return [Finding(subject, FindingState.OK, count), *_oddities(health)]
+
+
+def _unseen(subject: str, health: Mapping[str, Any]) -> Finding:
+    remedy = "set COMFYQ_API_KEY: whom the server knows, it tells why, and of its workers"
+    if health["status"] != "healthy":
+        return Finding(subject, FindingState.WRONG, "no job would run now", remedy)
+    return Finding(subject, FindingState.OK, "jobs run; with COMFYQ_API_KEY set it tells more")
 
 
 def _oddities(health: Mapping[str, Any]) -> list[Finding]:

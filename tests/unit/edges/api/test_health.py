@@ -3,12 +3,14 @@ from dataclasses import replace
 import pytest
 
 from comfyq import __version__
+from comfyq.domain.caller import Scope
 from comfyq.domain.errors import TableUnavailable
 from comfyq.domain.job import JobId, WorkerId
 from comfyq.ports.table import Page
 from comfyq.records.workers import WorkerState
 from comfyq.services.operations.health import Health
 from tests.api_lab import ApiLab
+from tests.fake_authenticator import with_scopes
 
 pytestmark = pytest.mark.anyio
 
@@ -178,13 +180,45 @@ async def test_a_broken_workflow_is_named_beside_a_healthy_system(
     assert (health["status"], health["broken_workflows"]) == ("healthy", ["torn"])
 
 
-async def test_a_server_with_keys_tells_strangers_of_no_machine_and_no_job() -> None:
+@pytest.mark.parametrize("shown", [{}, {"Authorization": "Bearer cq_0_0"}, {"X-API-Key": "x"}])
+async def test_a_server_with_keys_tells_strangers_its_status_alone(
+    shown: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It tells load balancers what they ask for, and what clients of the contract read."""
     lab = ApiLab(COMFYQ_AUTH="keys")
-    await lab.workers.beat(worker(lab), ttl_s=90)
+    monkeypatch.setattr(lab.services.workflows, "faults", lambda: {"torn": "graph.json:1: ..."})
+    await lab.workers.beat(replace(worker(lab), foreign_prompts=3), ttl_s=90)
+    health = lab.client.get("/health", headers=shown).json()
+    assert {name: value for name, value in health.items() if value is not None} == {
+        "status": "healthy",
+        "comfyui_available": True,
+        "version": __version__,
+    }
+
+
+async def test_who_is_known_is_told_the_rest_but_of_no_machine_and_no_job() -> None:
+    lab = ApiLab(authenticator=with_scopes(Scope.METRICS))
+    await lab.workers.beat(replace(worker(lab), foreign_prompts=3), ttl_s=90)
     health = lab.client.get("/health").json()
     [shown] = health["workers"]
-    assert (health["status"], health["version"]) == ("healthy", __version__)
+    assert "3 prompts of others" in health["reason"]
+    assert (health["broken_workflows"], health["stalls"], health["simulated"]) == ([], 0, False)
     assert {shown[name] for name in ("id", "host", "pid", "jobs")} == {None}
+
+
+async def test_a_table_that_can_check_no_key_still_has_its_status_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    lab = ApiLab(COMFYQ_AUTH="keys")
+
+    async def down(*_: object, **__: object) -> Page:
+        raise TableUnavailable("no route to it")
+
+    monkeypatch.setattr(lab.table, "query", down)
+    monkeypatch.setattr(lab.table, "get", down)
+    key = f"cq_{'0' * 16}_{'0' * 64}"
+    answer = lab.client.get("/health", headers={"X-API-Key": key})
+    assert (answer.status_code, answer.json()["status"]) == (200, "degraded")
 
 
 async def test_writes_that_fail_degrade_a_system_whose_workers_are_well(lab: ApiLab) -> None:

@@ -34,10 +34,12 @@ async def show(
 ) -> HealthView:
     """Say whether a job would run now. Always 200: `status` says how it is, `reason` says why.
 
-    No key is needed; an administrator's also shows `paused_webhook_receivers`."""
-    report = await services.health.check(caller)
-    asks = services.authenticator.asks
-    return HealthView.of(report, version=request.app.version, is_public=asks)
+    No key is needed. Where other routes need one, who shows none is told the first three
+    fields alone; an administrator's also shows `paused_webhook_receivers`."""
+    report, version = await services.health.check(caller), request.app.version
+    if caller is None:
+        return HealthView.for_strangers(report, version=version)
+    return HealthView.of(report, version=version, is_shared=services.authenticator.asks)
 
 
 @router.get("/health/live", dependencies=[ANYONE])

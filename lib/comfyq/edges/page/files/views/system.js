@@ -20,7 +20,7 @@ async function load() {
   const [health, quota, listed] = await Promise.all([
     get("health"),
     get("quota"),
-    isOperator ? get("workers") : null, // others see what health tells everyone
+    isOperator ? get("workers") : null, // others see what health tells every tenant
   ]);
   return { health, quota, workers: listed?.workers ?? null };
 }
@@ -31,6 +31,8 @@ export function SystemView() {
   usePolled(reload, LOOK_MS);
   if (!value) return html`<div class="page narrow"><h1>System</h1>${failure ? html`<${Trouble} failure=${failure} />` : html`<${Loading} of="the system" />`}</div>`;
   const { health, workers, quota } = value;
+  const known = health.workers ?? [];
+  const broken = health.broken_workflows ?? [];
   const isWell = health.status === "healthy";
   return html`<div class="page narrow">
     <div class="section-head"><h1>System</h1><p class="quiet">comfyq ${health.version}</p></div>
@@ -38,13 +40,13 @@ export function SystemView() {
       <p class="empty-title">${isWell ? "Jobs run" : "Jobs do not run now"}</p>
       ${health.reason && html`<p>${health.reason}</p>`}
       ${health.simulated && html`<p class="quiet">Only simulators answer: nothing that is made is real.</p>`}
-      ${health.broken_workflows.length > 0 && html`<p>Broken workflows: ${health.broken_workflows.join(", ")}</p>`}
+      ${broken.length > 0 && html`<p>Broken workflows: ${broken.join(", ")}</p>`}
       ${(health.paused_webhook_receivers ?? 0) > 0 && html`<p>Paused receivers of webhooks: ${health.paused_webhook_receivers}</p>`}
     </div>
     <h2>Workers</h2>
-    ${(workers ?? health.workers).length === 0 && html`<${Empty} title="No worker is there"><p>Jobs wait until one comes: <code>comfyq worker</code> starts it.</p><//>`}
+    ${(workers ?? known).length === 0 && html`<${Empty} title="No worker is there"><p>Jobs wait until one comes: <code>comfyq worker</code> starts it.</p><//>`}
     <ul class="workers">
-      ${workers ? workers.map((each) => html`<${Live} key=${each.id} worker=${each} />`) : health.workers.map((each) => html`<${Known} worker=${each} />`)}
+      ${workers ? workers.map((each) => html`<${Live} key=${each.id} worker=${each} />`) : known.map((each) => html`<${Known} worker=${each} />`)}
     </ul>
     <h2>Your limits</h2>
     <${Limits} quota=${quota} />
