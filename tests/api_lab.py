@@ -130,7 +130,7 @@ class ApiLab(JobMoves):
             workflows=WORKFLOWS,
             catalogues=services.catalogues,
             draw_seed=lambda: next(drawn),
-            rules=services.settings.limits.node_rules,
+            rules=services.settings.node_rules,
         )
         services.estimates = Estimates(
             ready=services.ready,

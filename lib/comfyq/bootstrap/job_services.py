@@ -68,7 +68,7 @@ class JobServices(FileServices):
             workflows=self.workflows,
             catalogues=self.catalogues,
             draw_seed=partial(random.SystemRandom().randrange, MAX_SEED),
-            rules=self.settings.limits.node_rules,
+            rules=self.settings.node_rules,
         )
 
     @cached_property
@@ -76,7 +76,7 @@ class JobServices(FileServices):
         return WorkflowLibrary(
             workflows=self.workflows,
             catalogues=self.catalogues,
-            rules=self.settings.limits.node_rules,
+            rules=self.settings.node_rules,
         )
 
     @cached_property

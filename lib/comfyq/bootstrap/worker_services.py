@@ -113,7 +113,9 @@ class JobServices:
 
     @cached_property
     def last_look(self) -> LastLook:
-        rules = self.services.settings.limits.node_rules
+        settings = self.services.settings
+        # A worker that is not told whether clients sign in leaves that to the API, which knows.
+        rules = settings.limits.node_rules if settings.api.auth is None else settings.node_rules
         return LastLook(capabilities=self.capabilities, rules=rules)
 
     @cached_property

@@ -7,7 +7,7 @@ of ours. The text below a field is its description in the reference.
 
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, ClassVar
@@ -269,6 +269,11 @@ class Settings:
     timing: Timing = field(default_factory=Timing)
     metrics: MetricsSettings = field(default_factory=MetricsSettings)
     traces: TracesSettings = field(default_factory=TracesSettings)
+
+    @property
+    def node_rules(self) -> NodeRules:
+        """Return what graphs may do: where clients sign in, theirs load their own files alone."""
+        return replace(self.limits.node_rules, own_files_only=not self.api.is_open)
 
     @property
     def uploads_dir(self) -> Path:

@@ -13,6 +13,17 @@ FILES: Mapping[tuple[str, str], str] = {  # inputs that take a file -> its kind
     ("Load3DAdvanced", "model_file"): "model_3d",
     ("Load3DAnimation", "model_file"): "model_3d",
 }
+FOLDERS = frozenset(  # inputs that take what a job cannot bring: folders, latents, others' outputs
+    {
+        ("LoadImageDataSetFromFolder", "folder"),
+        ("LoadImageTextDataSetFromFolder", "folder"),
+        ("LoadVideoDataSetFromFolder", "folder"),
+        ("LoadVideoTextDataSetFromFolder", "folder"),
+        ("LoadTrainingDataset", "folder_name"),
+        ("LoadLatent", "latent"),
+        ("LoadImageOutput", "image"),
+    }
+)
 FLAGS: Mapping[str, str] = {  # option of an input that the editor has an upload button for -> kind
     "image_upload": "image",
     "video_upload": "video",

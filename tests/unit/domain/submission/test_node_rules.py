@@ -85,6 +85,43 @@ def test_safe_loaders_take_the_jobs_own_files_alone(image: Any) -> None:
     assert list(SAFE.faults(graph, None)) == [], "what a workflow loads is its author's"
 
 
+FLAGGED = {"input": {"required": {"film": ["COMBO", {"video_upload": True}]}}, "output": []}
+MODELS = {"input": {"required": {"model": [["a.gguf"], {}]}}, "output": []}
+CATALOGUE = read_catalogue({"VideoOfMine": FLAGGED, "LoadMyModel": MODELS})
+
+
+@pytest.mark.parametrize(
+    ("class_type", "name", "value", "kinds"),
+    [
+        ("LoadImage", "image", "example.png", ["foreign_file"]),
+        ("LoadImage", "image", "ComfyUI_00001_.png [output]", ["foreign_file"]),
+        ("LoadImage", "image", ["2", 0], ["foreign_file"]),
+        ("LoadImageOutput", "image", "a.png", ["foreign_file"]),
+        ("LoadLatent", "latent", "a.latent", ["foreign_file"]),
+        ("LoadTrainingDataset", "folder_name", "set 1", ["foreign_file"]),
+        ("VideoOfMine", "film", "a.mp4", ["foreign_file"]),
+        ("LoadMyModel", "model", "a.gguf", []),
+        ("CLIPTextEncode", "text", "example.png", []),
+        ("Load3D", "model_file", "none", []),
+        ("Load3D", "model_file", "", []),
+    ],
+)
+def test_where_clients_sign_in_their_graphs_load_their_own_files_alone(
+    class_type: str, name: str, value: Any, kinds: list[str]
+) -> None:
+    graph = {"1": {"class_type": class_type, "inputs": {name: value}}}
+
+    def found(rules: NodeRules, *own: Input) -> list[str]:
+        return [each.kind for each in rules.faults(graph, CATALOGUE, own_files=own)]
+
+    assert found(NodeRules(own_files_only=True)) == kinds
+    assert found(NodeRules(own_files_only=True), Input("1", name)) == [], "the job brings it"
+    assert found(NodeRules(allowed=("*", class_type), own_files_only=True)) == [], "it is named"
+    assert found(NodeRules()) == []
+    workflow = NodeRules(own_files_only=True).faults(graph, CATALOGUE)
+    assert list(workflow) == [], "what a workflow loads is its author's"
+
+
 def test_the_safe_profile_is_what_the_recorded_catalogues_say() -> None:
     """A newer recording with classes that are not judged yet fails here, not at an operator's."""
     assert set(safe_classes(RECORDED)) == SAFE_CLASSES & RECORDED.keys()

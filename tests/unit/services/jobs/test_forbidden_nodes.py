@@ -6,10 +6,12 @@ from typing import Any
 import pytest
 
 from comfyq.adapters.authentication.local_owner import OWNER
+from comfyq.domain.caller import Scope
 from comfyq.domain.dead_letter import RedriveOutcome
 from comfyq.domain.job import JobError
 from comfyq.ports.inbox import Message
 from tests.api_lab import ApiLab
+from tests.fake_authenticator import with_scopes
 
 pytestmark = pytest.mark.anyio
 
@@ -47,6 +49,25 @@ def test_a_refusal_names_node_class_rule_and_remedy(lab: ApiLab, query: str, wai
     assert (told["type"], told["details"].split(";")[0]) == ("forbidden_class", RULE)
 
 
+@pytest.mark.parametrize(("auth", "status"), [("none", 202), ("keys", 422)])
+def test_where_clients_sign_in_a_graph_names_no_file_but_its_jobs_own(
+    auth: str, status: int
+) -> None:
+    lab = ApiLab(COMFYQ_AUTH=auth, authenticator=with_scopes(*Scope))
+    loading = {"class_type": "LoadImage", "inputs": {"image": "example.png"}}
+    saving = {"class_type": "SaveImage", "inputs": {"images": ["1", 0]}}
+    graph = {"1": loading, "9": saving}
+    answer = lab.client.post("/generate", json={"graph": graph})
+    assert answer.status_code == status, answer.text
+    if status == 422:
+        [told] = refusal(answer)["node_errors"]["1"]["errors"]
+        assert told["type"] == "foreign_file"
+        assert "send the file as an asset, a URL or a data URI" in told["details"]
+    stored = lab.client.post("/assets?filename=a.png", content=b"a fox").json()["source"]
+    graph["1"] = {**loading, "inputs": {"image": stored}}
+    assert lab.client.post("/generate", json={"graph": graph}).status_code == 202
+
+
 def test_workflows_are_judged_as_well(lab: ApiLab) -> None:
     problem = refusal(lab.client.post("/workflows/flux-dev/generate", json={"prompt": "a fox"}))
     assert {each["field"] for each in problem["errors"]} == {"workflow"}
@@ -80,6 +101,6 @@ async def test_a_queue_makes_a_failed_job_of_it(lab: ApiLab) -> None:
 async def test_a_retry_is_judged_by_the_rules_of_now(lab: ApiLab) -> None:
     job_id = lab.submit(workflow="sd15")["id"]
     await lab.fail(job_id, JobError("internal-error", "it broke"))
-    lab.admission._rules = ApiLab(COMFYQ_NODES="SaveImage").services.settings.limits.node_rules
+    lab.admission._rules = ApiLab(COMFYQ_NODES="SaveImage").services.settings.node_rules
     problem = refusal(lab.client.post(f"/generate/{job_id}/retry"))
     assert "COMFYQ_NODES has SaveImage alone" in problem["detail"]

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from comfyq.config import LimitSettings
+from comfyq.config import Auth, LimitSettings
 from comfyq.domain.job import Job
 from comfyq.domain.submission.admission import RAW
 from comfyq.domain.submission.spec import Spec
@@ -51,6 +51,19 @@ async def test_files_inside_and_graphs_of_authors_run(farm: Farm) -> None:
     for film, workflow in (("a.mp4", RAW), ("/srv/a.mp4", "w")):
         job, engine = await ended(farm, film, workflow=workflow)
         assert (job.error, len(engine.submitted)) == (None, 1)
+
+
+@pytest.mark.parametrize("auth", [None, Auth.NONE, Auth.KEYS])
+async def test_where_clients_sign_in_a_file_that_only_the_catalogue_tells_of_is_the_jobs_own(
+    farm: Farm, auth: Auth | None
+) -> None:
+    settings = farm.services.settings
+    farm.services.settings = replace(settings, api=replace(settings.api, auth=auth))
+    job, engine = await ended(farm, "a.mp4")
+    assert (job.error and job.error.code) == ("invalid-graph" if auth is Auth.KEYS else None)
+    assert len(engine.submitted) == (auth is not Auth.KEYS)
+    job, _ = await ended(farm, "a.mp4", workflow="w")
+    assert job.error is None, "what a workflow loads is its author's"
 
 
 def set_rules(farm: Farm, limits: LimitSettings) -> None:
