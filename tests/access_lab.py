@@ -21,6 +21,7 @@ from comfyq.services.access.api_keys import ApiKeys
 from comfyq.testing.memory.notifier import MemoryNotifier
 from tests.api_lab import ApiLab, JobMoves, output
 from tests.issuer import TENANT_CLAIM, Issuer
+from tests.socket_events import Handler
 
 FACADES = ",".join(Facade)
 ALL = frozenset(Scope) - {Scope.OPERATOR}  # that a tenant's own clients may have
@@ -59,6 +60,16 @@ class KeyedServer(JobMoves, ABC):
 
     def __init__(self) -> None:
         self._letters = count(1)
+
+    @property
+    @abstractmethod
+    def sockets(self) -> Handler:
+        """Return what takes the events of its sockets."""
+
+    @property
+    @abstractmethod
+    def notifier(self) -> MemoryNotifier:
+        """Return what has the frames that were posted to them."""
 
     @property
     def keys(self) -> ApiKeys:

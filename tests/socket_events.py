@@ -1,11 +1,16 @@
 """Events of API Gateway's WebSocket API, as short as the handler reads them."""
 
 import json
-from typing import Any
-
-from comfyq.edges.websocket.handler import WebSocketHandler
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 ENDPOINT = "https://sockets.example/live"
+
+
+class Handler(Protocol):
+    """Takes events of the WebSocket API."""
+
+    async def handle(self, event: Mapping[str, Any]) -> dict[str, Any]: ...
 
 
 def event(route: str, socket: str, **more: Any) -> dict[str, Any]:
@@ -15,7 +20,7 @@ def event(route: str, socket: str, **more: Any) -> dict[str, Any]:
 
 
 async def connected(
-    handler: WebSocketHandler, socket: str, key: str | None, query: dict[str, str] | None = None
+    handler: Handler, socket: str, key: str | None, query: dict[str, str] | None = None
 ) -> tuple[int, str]:
     """Open a socket; return the handshake's status and the code of a refusal."""
     headers = {} if key is None else {"Authorization": f"Bearer {key}"}
@@ -24,6 +29,6 @@ async def connected(
     return answer["statusCode"], json.loads(answer.get("body", "{}")).get("code", "")
 
 
-async def subscribed(handler: WebSocketHandler, socket: str, job_id: str) -> None:
+async def subscribed(handler: Handler, socket: str, job_id: str) -> None:
     body = json.dumps({"action": "subscribe", "job_id": job_id})
     await handler.handle(event("subscribe", socket, body=body))

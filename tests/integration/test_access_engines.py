@@ -1,11 +1,13 @@
-"""The table of who may do what, by the API's Lambda function, on SQLite and on the emulator."""
+"""The table of who may do what, by the Lambda functions of the API and of its sockets, on SQLite
+and on the emulator."""
 
 import asyncio
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, partial
+from dataclasses import replace
+from functools import cache, cached_property, partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -16,10 +18,13 @@ from anyio.from_thread import start_blocking_portal
 
 from comfyq.adapters.provisioning.provision import Provisioned
 from comfyq.bootstrap.backends import open_ports
+from comfyq.bootstrap.lambdas import websocket
 from comfyq.bootstrap.lambdas.api import api_function
+from comfyq.bootstrap.lambdas.function import Function
 from comfyq.bootstrap.services import Services
 from comfyq.config import Backend, Settings, read_settings
 from comfyq.local.emulator import Emulator
+from comfyq.testing.memory.notifier import MemoryNotifier
 from tests.access_lab import CONTENT, FACADES, OTHER, KeyedServer, Things
 from tests.api_lab import output
 from tests.cells import Cells
@@ -28,6 +33,7 @@ from tests.paths import DATA
 from tests.unit.edges.test_access import (
     ALSO,
     CLIENTS,
+    FRAME_ROWS,
     REQUESTS,
     RIGHT,
     ROUTES,
@@ -35,6 +41,8 @@ from tests.unit.edges.test_access import (
     Client,
     asked,
     check,
+    check_frame,
+    check_handshake,
     check_request,
     check_tickets,
     key_for,
@@ -42,6 +50,29 @@ from tests.unit.edges.test_access import (
 )
 
 LINKED = ("GET", "HEAD")  # of an output: where storage has links of its own, one is answered
+
+
+class SocketFunction:
+    """The WebSocket API's function in a thread of its own; what it posts is kept."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.notifier = MemoryNotifier()
+        self.ports = replace(open_ports(settings), notifier=self.notifier)
+        self._thread = ThreadPoolExecutor(1)
+        self._function = self._thread.submit(self._made, settings).result()
+
+    def _made(self, settings: Settings) -> Function:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(websocket, "ports_of", lambda _: self.ports)
+            return websocket.websocket_function(settings)
+
+    async def handle(self, event: Mapping[str, Any]) -> dict[str, Any]:
+        return await asyncio.wrap_future(self._thread.submit(self._function, event, None))
+
+    def close(self) -> None:
+        self._thread.submit(lambda: asyncio.get_event_loop().close()).result()
+        self._thread.shutdown()
+        self.ports.close()
 
 
 class FunctionServer(KeyedServer):
@@ -57,7 +88,17 @@ class FunctionServer(KeyedServer):
         self._thread = ThreadPoolExecutor(1, initializer=_make_loop)
         self._function = self._thread.submit(api_function, settings).result()
 
+    @cached_property
+    def sockets(self) -> SocketFunction:
+        return SocketFunction(self.settings)
+
+    @property
+    def notifier(self) -> MemoryNotifier:
+        return self.sockets.notifier
+
     def close(self) -> None:
+        if "sockets" in self.__dict__:  # some test has sent it events
+            self.sockets.close()
         self._thread.submit(lambda: asyncio.get_event_loop().close()).result()
         self._thread.shutdown()
         self.services.ports.close()
@@ -181,6 +222,17 @@ def test_routes(server: FunctionServer, kept: Things, client: Client, run: Any) 
 def test_tickets(server: FunctionServer, kept: Things, run: Any) -> None:
     key, others = run(server.key), run(partial(server.key, tenant=OTHER))
     check_tickets(server, kept, key, others)
+
+
+@pytest.mark.parametrize("client", CLIENTS, ids=lambda each: each.__name__)
+def test_sockets(server: FunctionServer, kept: Things, client: Client, run: Any) -> None:
+    with Cells() as cells:
+        for job in (False, True):
+            with cells.cell(f"a handshake, for a job: {job}"):
+                run(partial(check_handshake, server, kept, client, job=job))
+        for route in FRAME_ROWS:
+            with cells.cell(route):
+                run(check_frame, server, kept, client, route)
 
 
 @pytest.mark.parametrize("client", CLIENTS, ids=lambda each: each.__name__)

@@ -7,13 +7,16 @@ from typing import Any
 import httpx2
 import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
+from starlette.routing import WebSocketRoute
 
 from comfyq.domain.caller import DEFAULT_TENANT, Caller, Scope
 from comfyq.edges.api.authentication import scopes_of
 from comfyq.edges.api.problems import PROBLEM_JSON
 from comfyq.edges.websocket.frame_kinds import CONNECT_SCOPE, FRAMES
+from comfyq.local.application import local_app
 from comfyq.ports.notifier import Connection
 from tests.access_lab import ALL, BODY, FILE, OTHER, RECEIVER, AccessLab, KeyedServer, Things
+from tests.asgi_client import AsgiClient
 from tests.cells import Cells
 from tests.comfy_lab import ASSETS, JOBS
 from tests.comfy_lab import BODY as COMFY_BODY
@@ -316,6 +319,27 @@ def test_a_server_that_takes_tokens_alone_makes_no_keys(lab: AccessLab) -> None:
     assert alone.ask("GET", "/keys", alone.token()).json() == {"keys": []}
 
 
+def test_all_else_that_is_served_without_a_key_is_the_same_for_everyone(lab: AccessLab) -> None:
+    """A server of one machine has the page beside the API."""
+    app = local_app(lab.services)
+    contexts = list(iter_route_contexts(app.routes))
+    others = (APIRoute, WebSocketRoute)  # which have rows in the tables of this file
+    files = {
+        each.path_format or "" for each in contexts if not isinstance(each.original_route, others)
+    }
+    pages = {path for path in files if path.startswith("/page/")}
+    assert files == DESCRIPTIONS | {"/"} | pages
+    assert len(pages) == 1
+    client = AsgiClient(app, base_url="http://127.0.0.1:8000")
+    for path in files:
+        address = path.format(name="main.js" if path in pages else "docs.js")
+        answers = [
+            client.get(address, headers=headers).text
+            for headers in ({}, {"X-API-Key": "let-me-in"})
+        ]
+        assert answers == [client.get(address).raise_for_status().text] * 2
+
+
 @pytest.mark.parametrize("place", ROUTES)
 async def test_routes(lab: AccessLab, place: str) -> None:
     row = ROUTES[place]
@@ -553,7 +577,7 @@ FRAME_ROWS = {
 }
 
 
-async def answered(lab: AccessLab, socket: str, row: Frame, route: str, job_id: str) -> str:
+async def answered(lab: KeyedServer, socket: str, row: Frame, route: str, job_id: str) -> str:
     """Send a frame; return the code, type or status of what is posted to the socket."""
     await lab.sockets.handle(event(route, socket, body=row.body.format(job_id=job_id)))
     frame = lab.notifier.frames(socket)[-1]
@@ -563,13 +587,18 @@ async def answered(lab: AccessLab, socket: str, row: Frame, route: str, job_id: 
 @pytest.mark.parametrize("job", [False, True], ids=["plain", "job"])
 async def test_handshakes(lab: AccessLab, job: bool) -> None:
     things = await kept(lab)
-    query = {"job_id": things.job_id} if job else {}
     with Cells() as cells:
         for client in CLIENTS:
             with cells.cell(client.__name__):
-                key = await client(lab, CONNECT_SCOPE)
-                status = await connected(lab.sockets, f"{client.__name__}-{job}", key, query)
-                _check_handshake(client, status, job=job)
+                await check_handshake(lab, things, client, job=job)
+
+
+async def check_handshake(lab: KeyedServer, things: Things, client: Client, *, job: bool) -> None:
+    """Open a socket, for a job or without one, and hold its answer against the table."""
+    query = {"job_id": things.job_id} if job else {}
+    key = await client(lab, CONNECT_SCOPE)
+    status = await connected(lab.sockets, f"{client.__name__}-{job}", key, query)
+    _check_handshake(client, status, job=job)
 
 
 def _check_handshake(client: Client, status: tuple[int, str], *, job: bool) -> None:
@@ -585,17 +614,21 @@ def _check_handshake(client: Client, status: tuple[int, str], *, job: bool) -> N
 
 @pytest.mark.parametrize("route", FRAME_ROWS)
 async def test_frames(lab: AccessLab, route: str) -> None:
-    row, things = FRAME_ROWS[route], await kept(lab)
+    things = await kept(lab)
     with Cells() as cells:
         for client in CLIENTS:
             with cells.cell(client.__name__):
-                socket = f"{route}-{client.__name__}"
-                await _let_in(lab, socket, client, row.scope)
-                code = await answered(lab, socket, row, route, things.job_id)
-                assert code == _expected(row, client)
+                await check_frame(lab, things, client, route)
 
 
-async def _let_in(lab: AccessLab, socket: str, client: Client, scope: Scope | None) -> None:
+async def check_frame(lab: KeyedServer, things: Things, client: Client, route: str) -> None:
+    """Send a frame, and hold its answer against the table."""
+    row, socket = FRAME_ROWS[route], f"{route}-{client.__name__}"
+    await _let_in(lab, socket, client, row.scope)
+    assert await answered(lab, socket, row, route, things.job_id) == _expected(row, client)
+
+
+async def _let_in(lab: KeyedServer, socket: str, client: Client, scope: Scope | None) -> None:
     """Open a socket as far as it is let in; a poor one was when it still had the scope."""
     if client not in POOR:
         await connected(lab.sockets, socket, await client(lab, scope))

@@ -23,7 +23,7 @@ from comfyq.services.worker.prompts import prompt_of
 from tests.access_lab import ALL, OTHER, AccessLab
 from tests.api_lab import output
 from tests.catalogue_lab import beat
-from tests.comfy_lab import JOBS
+from tests.comfy_lab import ASSETS, GRAPH, JOBS
 from tests.socket_events import connected, event, subscribed
 from tests.unit.edges.test_access import ROUTES, asked
 
@@ -230,6 +230,46 @@ async def test_nothing_is_deduplicated_or_reused_across_tenants(
     )
     assert (taken.status_code, absent.status_code) == (422, 422)
     assert taken.text.replace(victim.file["id"][-4:], "0000") == absent.text
+
+
+async def test_an_asset_of_another_is_missing_in_the_words_for_one_that_never_was(
+    victim: Victim, attacker: Attacker
+) -> None:
+    """Well-formed requests of the Comfy API, with the ids and hashes of what is really there."""
+    made = victim.ask("GET", f"{JOBS}/{victim.things.job_id}").json()["outputs"][0]
+    for asset_id in (victim.file["id"], made["id"]):
+        nobodys = f"{asset_id[:9]}0000{asset_id[13:]}"
+        theirs, absent = (
+            [
+                attacker.ask("POST", JOBS, json={"workflow": loading(each, digest)}),
+                attacker.ask("POST", "/generate", json={"graph": loading(each, digest)}),
+                attacker.ask("POST", f"{ASSETS}/from-hash", json={"hash": f"blake3:{digest}"}),
+                attacker.ask("HEAD", f"{ASSETS}/by-hash/blake3:{digest}"),
+                attacker.ask("GET", f"{ASSETS}/{each}"),
+                attacker.ask("GET", f"{ASSETS}/{each}/content"),
+                attacker.ask("DELETE", f"{ASSETS}/{each}"),
+            ]
+            for each, digest in ((asset_id, victim.file["blake3"]), (nobodys, "0" * 64))
+        )
+        assert [each.status_code for each in theirs] == [422, 422, *[404] * 5]
+        assert [_told(each, asset_id) for each in theirs] == [
+            _told(each, nobodys) for each in absent
+        ]
+        assert "missing_asset" in theirs[0].text
+    path = f"{ASSETS}/{victim.file['id']}/content"
+    assert victim.ask("GET", path).content == FILE, "it is there, and stays"
+
+
+def loading(asset_id: str, digest: str) -> dict[str, Any]:
+    """Return a graph with a file in place of a name."""
+    file = {"__type": "core/ASSET", "info": {"id": asset_id, "hash": f"blake3:{digest}"}}
+    image = {"class_type": "LoadImage", "inputs": {"image": file}}
+    return GRAPH | {"3": image}
+
+
+def _told(answer: httpx2.Response, asset_id: str) -> tuple[int, str]:
+    told = answer.text.replace(asset_id, "ID")
+    return answer.status_code, re.sub(r'"request_id": ?"\w+"', "", told)
 
 
 @pytest.mark.parametrize("mine", ["a#b", "a", "default#x", "DEFAULT ", ""])
