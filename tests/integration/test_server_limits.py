@@ -121,6 +121,23 @@ async def test_a_head_is_bounded(head: bytes) -> None:
         assert (await client.answer()).startswith(b"HTTP/1.1 431 ")
 
 
+async def test_nobody_says_for_whom_they_ask() -> None:
+    async def who(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await send_started(receive, send)
+            return
+        seen = f"{scope['scheme']} {scope['client'][0]}".encode()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": seen})
+
+    told = b"X-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: https\r\nConnection: close\r\n\r\n"
+    async with (
+        serving_app(who, host="127.0.0.1", port=0) as url,
+        connected(url, b"GET / HTTP/1.1\r\nHost: x\r\n" + told) as client,
+    ):
+        assert b"http 127.0.0.1" in await client.answer()
+
+
 @pytest.mark.parametrize("long", [b"X: " + b"a" * 8_100 + b"\r\n", b"X: a\r\n" * 120])
 async def test_a_handshake_that_nobody_would_answer_is_refused(long: bytes) -> None:
     head = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"

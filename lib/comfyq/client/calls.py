@@ -11,6 +11,7 @@ from comfyq.client.messages import Request
 JOB = ("id", "status")
 BATCH = ("batch_id",)
 MAX_HELD_S = 20  # for so long a server holds a request back until its job has ended
+ELSEWHERE = frozenset("/\\")  # in an id: it would name another resource
 SILENCE_S = 45.0  # of a stream; servers say every 15 s that they are there
 
 
@@ -193,8 +194,12 @@ def _batch(batch_id: str) -> str:
 
 
 def _part(name: str) -> str:
-    """Return a name as a part of a path. Raises BadValue for what would lead elsewhere."""
-    if name in ("", ".", ".."):
+    """Return a name as a part of a path.
+
+    Raises BadValue for what would lead elsewhere: servers route by the decoded path, so that
+    ``batch/ID`` as the id of a job would be a batch.
+    """
+    if name in ("", ".", "..") or not ELSEWHERE.isdisjoint(name):
         raise BadValue(f"{name!r} is no id and no name; was it to be filled in?")
     return quote(name, safe="", errors="surrogateescape")
 

@@ -113,6 +113,7 @@ def _config(app: ASGIApp, limits: RequestLimits) -> uvicorn.Config:
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # anyone on this machine could say who they are: PUBLIC_URL names it
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=STOP_S,
     )

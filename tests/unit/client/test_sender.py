@@ -179,9 +179,9 @@ def test_a_time_by_the_servers_clock_is_heeded(again: str, date: str, pause_s: i
     assert told.retry_after_s == pause_s
 
 
-@pytest.mark.parametrize("name", ["", ".", ".."])
+@pytest.mark.parametrize("name", ["", ".", "..", "batch/0b29", "..\\keys", "a/../b"])
 def test_an_id_that_is_none_leads_nowhere(name: str) -> None:
     for ask in (calls.job, calls.cancel, calls.purge, calls.cancel_batch, calls.workflow):
         with pytest.raises(BadValue, match="no id"):
             ask(name)
-    assert calls.job("a/../b\udcff").target == "/generate/a%2F..%2Fb%FF"
+    assert calls.job("a?b\udcff").target == "/generate/a%3Fb%FF"

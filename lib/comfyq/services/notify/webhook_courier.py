@@ -64,17 +64,18 @@ def judged(answer: WebhookAnswer, *, now: datetime) -> Attempted:
     asked = _asked_time(answer.retry_after, now) if code in WAITING else None
     error = f"the receiver answered {code}"
     if asked is not None and asked > now:
-        error += f" and asked to be left alone until {asked.astimezone(UTC):{TIME}}"
+        error += f" and asked to be left alone until {asked:{TIME}}"
     return Attempted(code=code, error=error, not_before=asked)
 
 
 def _asked_time(retry_after: str | None, now: datetime) -> datetime | None:
-    """Return until when a Retry-After asks to wait: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after"""
+    """Return until when a Retry-After asks to wait, in UTC: https://www.rfc-editor.org/rfc/rfc9110#field.retry-after"""
     text = (retry_after or "").strip()
     if text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS:
         return now + timedelta(seconds=int(text))
     try:
         asked = parsedate_to_datetime(text)
+        # one in a far zone at the end of the year 9999 is beyond all times of UTC
+        return asked.replace(tzinfo=UTC) if asked.tzinfo is None else asked.astimezone(UTC)
     except (ValueError, OverflowError):
         return None
-    return asked if asked.tzinfo is not None else asked.replace(tzinfo=UTC)

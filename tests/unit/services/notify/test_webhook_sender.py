@@ -240,7 +240,15 @@ async def test_retry_after_is_kept() -> None:
     assert (await lab.delivery(job)).due_at.hour == 5
 
 
-@pytest.mark.parametrize("asked", ["-5", "soon", "Fri, 27 Nov 2026 09:00:00 +999999999999999999"])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "-5",
+        "soon",
+        "Fri, 27 Nov 2026 09:00:00 +999999999999999999",
+        "Fri, 31 Dec 9999 23:59:59 -1200",
+    ],
+)
 async def test_a_retry_after_without_a_meaning_is_none(asked: str) -> None:
     lab = WebhookLab(WebhookAnswer(503, asked))
     job = await lab.ended()
