@@ -120,15 +120,20 @@ def test_findings_are_plain_for_who_wants_no_colors(
     assert ("\x1b" in said[0]) is colored
 
 
-STEERING = "\x1b]0;a title\x07\x1b[2Jgone\x9b1m"
+STEERING = "\x1b]0;a title\x07\x1b[2Jgone\x9b1m\u202egpj.exe"
 
 
 def test_texts_of_others_do_not_steer_the_terminal(api: FakeApi) -> None:
     job = api.job(status="failed", error=STEERING, warnings=[STEERING], labels={"a": STEERING})
     api.answer(f"/generate/{JOB}", job)
     api.answer("/generate", {"jobs": [job], "next_cursor": None})
+    share = {"used": 0, "limit": STEERING}
+    day = {"limit": None}
+    used = {"jobs_per_day": day, "waiting_jobs": share, "stored_bytes": share}
+    api.answer("/quota", {"tenant": STEERING, "requests": [], **used})
     api.answer("/dead/a", {"code": "odd", "detail": STEERING}, status=404)
-    for command in (("status", JOB), ("list",), ("watch", JOB), ("dead", "show", "a")):
+    for command in (("status", JOB), ("list",), ("watch", JOB), ("dead", "show", "a"), ("quota",)):
         told = run(api, *command)
         assert CONTROLS.search(told.output) is None, command
         assert "\\x1b]0;a title\\x07" in told.output, command
+        assert "\\u202egpj.exe" in told.output, command

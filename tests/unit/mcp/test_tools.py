@@ -141,9 +141,20 @@ async def test_progress_is_told_while_it_runs_and_only_grows(era: str) -> None:
 @pytest.mark.parametrize("era", ERAS)
 async def test_a_refusal_is_a_result_that_the_model_can_read(era: str) -> None:
     async with client_of(MemoryApi(refusal=ApiError(REFUSED)), era=era) as client:
-        result = await client.call_tool("sd15", {"prompt": "a fox", "steps": 900})
+        result = await client.call_tool("sd15", {"prompt": "a fox", "seed": -9})
     assert result.is_error
     assert told(result) == REFUSED
+
+
+async def test_nothing_is_passed_on_that_the_schema_does_not_have() -> None:
+    """The API takes it: a job that tells somebody else of its results."""
+    api = MemoryApi()
+    async with client_of(api) as client:
+        astray = {"prompt": "a fox", "webhook_url": "https://elsewhere.example/", "priority": 9}
+        result = await client.call_tool("sd15", astray)
+    assert result.is_error
+    assert "takes no 'webhook_url', 'priority'; it takes prompt" in told(result)
+    assert api.submitted == []
 
 
 async def test_a_failed_job_is_an_error_with_its_reason() -> None:

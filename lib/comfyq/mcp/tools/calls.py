@@ -22,11 +22,12 @@ from comfyq.mcp.tools.job_tools import (
 )
 from comfyq.mcp.tools.workflow_tools import workflow_of
 
+SHOWN_NAMES = 5  # of those that a tool does not take
 GRAPH = "graph"  # the workflow of jobs whose client sent a graph of its own
 
 
 class BadArguments(ApiError):
-    """A tool of ours does not take these. What a workflow does not take, the server says."""
+    """A tool has no such arguments. What values a workflow does not take, the server says."""
 
 
 class ToolCalls:
@@ -66,12 +67,21 @@ class ToolCalls:
                 raise AssertionError(f"{type(asked)} is of no tool")
 
     async def _run(self, workflow: str, values: Mapping[str, Any]) -> types.CallToolResult:
+        await self._check_names(workflow, values)
         running = self._running(self._limits.wait_s)
         try:
             job = await running.run(workflow, values)
         finally:
             self.canceled_job = running.canceled_job
         return await self._result(job, is_error=job["status"] in ("failed", "canceled"))
+
+    async def _check_names(self, workflow: str, values: Mapping[str, Any]) -> None:
+        """Raise BadArguments for what the tool's schema does not have. The server would take
+        some of it, as `webhook_url`: a text that leads a model astray could send results away."""
+        takes = (await self._api.workflow(workflow))["parameters"]["properties"]
+        if others := [name for name in values if name not in takes]:
+            more = ", ".join(map(repr, others[:SHOWN_NAMES]))
+            raise BadArguments(f"this tool takes no {more}; it takes {', '.join(takes)}")
 
     async def _list_workflows(self) -> types.CallToolResult:
         workflows = await self._api.workflows()

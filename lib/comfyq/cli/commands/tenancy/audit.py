@@ -9,6 +9,7 @@ from comfyq.cli.errors import CannotStart
 from comfyq.cli.on_table import on_table, tenant_of
 from comfyq.cli.options import AsJson, DataDir
 from comfyq.cli.printing import print_json
+from comfyq.cli.texts.controls import visible
 from comfyq.domain.audit import AuditEntry
 from comfyq.domain.caller import DEFAULT_TENANT
 from comfyq.domain.errors import InvalidCursor
@@ -37,7 +38,7 @@ def audit(
         print_json(AuditLog.of(entries, next_cursor).model_dump(mode="json"))
         return
     for entry in entries:
-        typer.echo(_described(entry))
+        typer.echo(visible(_described(entry)))
     if not entries:
         typer.echo("nothing was done that is noted here", err=True)
     if next_cursor is not None:

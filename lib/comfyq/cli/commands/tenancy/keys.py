@@ -11,6 +11,7 @@ from comfyq.cli.errors import CannotStart
 from comfyq.cli.on_table import on_table, operator, tenant_of
 from comfyq.cli.options import AsJson, DataDir
 from comfyq.cli.printing import print_json
+from comfyq.cli.texts.controls import visible
 from comfyq.cli.values.spans import span_of
 from comfyq.domain.api_key import ApiKey, KeyId
 from comfyq.domain.caller import DEFAULT_TENANT, Scope
@@ -91,7 +92,7 @@ def listing(
         print_json(KeyList(keys=[KeyView.of(key) for key in keys]).model_dump(mode="json"))
         return
     for key in keys:
-        typer.echo(_described(key))
+        typer.echo(visible(_described(key)))
     if not keys:
         typer.echo("no keys; `comfyq keys create NAME` makes one", err=True)
 
@@ -108,7 +109,7 @@ def revoke(
     if as_json:
         print_json(KeyView.of(key).model_dump(mode="json"))
         return
-    typer.echo(f"revoked {_described(key)}")
+    typer.echo(visible(f"revoked {_described(key)}"))
 
 
 def _described(key: ApiKey) -> str:

@@ -14,6 +14,7 @@ from comfyq.cli.errors import CannotStart
 from comfyq.cli.on_table import on_table, operator, tenant_of
 from comfyq.cli.options import AsJson, DataDir, Url
 from comfyq.cli.printing import print_json
+from comfyq.cli.texts.controls import visible
 from comfyq.cli.values.spans import span_of, span_text
 from comfyq.domain.tenant import MOST_RUNNING, Limits, Tenant
 from comfyq.services.operations.tenants import KeptFor
@@ -45,9 +46,9 @@ def quota(ctx: typer.Context, url: Url = None, as_json: AsJson = False) -> None:
     if as_json:
         print_json(answer)
         return
-    typer.echo(f"tenant {answer['tenant']}")
+    typer.echo(visible(f"tenant {answer['tenant']}"))
     for line in _lines(answer):
-        typer.echo(f"  {line}")
+        typer.echo(visible(f"  {line}"))
 
 
 def limit(
