@@ -27,6 +27,7 @@ ANY = "*"
 LOOPBACK_NAME = "localhost"
 READING = frozenset({"GET", "HEAD", "OPTIONS"})  # methods that change nothing
 PORTS = {"http": 80, "https": 443}
+BEYOND_HOST = frozenset("@/?#\\")  # in a URL they end or begin another part than the host
 MAX_SHOWN = 100  # characters of a header that a refusal repeats
 
 
@@ -48,6 +49,8 @@ class ServedNames:
 
     def _contains(self, host: str) -> bool:
         """Return whether a ``Host`` header is one of this server's."""
+        if not BEYOND_HOST.isdisjoint(host):  # `evil.example@localhost`
+            return False
         try:
             name = (urlsplit(f"//{host}").hostname or "").removesuffix(".")
         except ValueError:  # a broken address of IPv6

@@ -46,6 +46,7 @@ async def test_a_server_answers_to_its_own_names(host: str, method: str) -> None
 @pytest.mark.parametrize(
     "host",
     [
+        *("evil.example@localhost", "localhost/evil", "localhost?evil", "localhost#evil"),
         *("evil.example", "evil.example:8000", "localhost.evil.example", "notlocalhost"),
         *("127.0.0.1.evil.example", "[::1", "", "127.0.0.1@evil.example", "gpu-host.evil.example"),
     ],
