@@ -19,7 +19,7 @@ from comfyq.domain import job as jobs
 from comfyq.domain.files.output import Output, OutputKind
 from comfyq.domain.job import Change, Job, JobError, JobId, WorkerId
 from comfyq.domain.job.progress import Progress
-from comfyq.ports.authenticator import Authenticator
+from comfyq.ports.access.authenticator import Authenticator
 from comfyq.ports.notifier import Notifier
 from comfyq.records.jobs import JobRecords
 from comfyq.services.jobs.admission import Admission

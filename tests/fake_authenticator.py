@@ -1,7 +1,7 @@
 from dataclasses import dataclass, field
 
 from comfyq.domain.caller import DEFAULT_TENANT, Caller, Scope
-from comfyq.ports.authenticator import Credentials
+from comfyq.ports.access.authenticator import Credentials
 
 
 @dataclass

@@ -21,7 +21,7 @@ IMPORTED = {  # packages whose every module must import with what is in the lock
         *(f"comfyq.edges.{name}" for name in ("api", "intake", "reaper", "webhooks", "websocket")),
         *(
             f"comfyq.adapters.{name}"
-            for name in ("apigw", "dynamodb", "oidc", "s3", "sqs", "filesystem")
+            for name in ("apigw", "dynamodb", "encryption", "oidc", "s3", "sqs", "filesystem")
         ),
         *(f"comfyq.adapters.{name}" for name in ("measured", "opentelemetry", "prometheus")),
     ),
@@ -30,7 +30,7 @@ IMPORTED = {  # packages whose every module must import with what is in the lock
         "comfyq.edges.worker",
         *(
             f"comfyq.adapters.{name}"
-            for name in ("apigw", "comfyui", "dynamodb", "ecs", "fetching")
+            for name in ("apigw", "comfyui", "dynamodb", "ecs", "encryption", "fetching")
         ),
         *(f"comfyq.adapters.{name}" for name in ("filesystem", "minio", "pictures", "s3", "sqs")),
         *(f"comfyq.adapters.{name}" for name in ("measured", "opentelemetry", "prometheus")),

@@ -17,6 +17,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 from starlette.types import Message, Receive, Scope, Send
 
+from comfyq.adapters.encryption.aes_gcm import AesGcm
 from comfyq.domain.errors import DomainError, RateLimited
 from comfyq.edges.api import app as api_app
 from comfyq.edges.api import problems
@@ -25,7 +26,6 @@ from comfyq.edges.comfy_v2.errors import KeyReused, MissingAsset
 from comfyq.edges.comfy_v2.routes import assets, jobs
 from comfyq.edges.comfy_v2.workflows import workflow_of
 from comfyq.records import jobs as job_records
-from comfyq.services.access import partner_keys
 from comfyq.services.files import asset_uses, uploads
 from comfyq.services.jobs import submission
 from comfyq.wire.comfy_v2 import errors
@@ -255,7 +255,7 @@ TRAPS: Mapping[run.Part, Mapping[str, Trap]] = {
             job_records, "without_partner_key", lambda job: (job, [])
         ),
         "a partner key that is not encrypted": replaced(
-            partner_keys, "sealed", lambda text, **_: text
+            AesGcm, "encrypt", lambda _, text, **__: text
         ),
     },
     run.run_assets: {

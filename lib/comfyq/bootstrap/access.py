@@ -13,7 +13,7 @@ from comfyq.bootstrap.ports import MissingSetting
 from comfyq.bootstrap.records import Records
 from comfyq.config import OidcSettings, Settings
 from comfyq.domain.caller import TenantId
-from comfyq.ports.authenticator import Authenticator
+from comfyq.ports.access.authenticator import Authenticator
 from comfyq.ports.clock import Clock
 from comfyq.records.access.audit import AuditRecords
 from comfyq.records.access.tickets import TicketRecords

@@ -1,15 +1,16 @@
 """The services of uploads, downloads and links, made when they are first asked for."""
 
 import secrets
-from functools import cached_property
+from functools import cached_property, partial
 from uuid import uuid4
 
 from comfyq.adapters.filesystem.spool import FileSpool
 from comfyq.bootstrap.ports import Ports
 from comfyq.bootstrap.tenancy.limits import LimitServices
-from comfyq.config import Settings
+from comfyq.config import ApiSettings, Settings
 from comfyq.domain.files.asset import AssetId
 from comfyq.domain.files.upload import UploadId
+from comfyq.ports.access.cipher import Cipher
 from comfyq.records.access.partner_keys import PartnerKeyRecords
 from comfyq.records.files.uploads import UploadRecords
 from comfyq.records.secrets import SecretRecords
@@ -53,10 +54,9 @@ class FileServices(LimitServices):
 
     @cached_property
     def partner_keys(self) -> PartnerKeys:
-        secret = self.settings.api.partner_secret
         return PartnerKeys(
             records=PartnerKeyRecords(self.ports.table),
-            secret=b"" if secret is None else secret.get_secret_value().encode(),
+            cipher=partial(cipher_of, self.settings.api),
             draw=secrets.token_hex,
         )
 
@@ -79,3 +79,11 @@ class FileServices(LimitServices):
             return self.settings.api.link_secret.get_secret_value().encode()
         stored = SecretRecords(self.ports.table, new_secret=lambda: secrets.token_hex(32))
         return await stored.shared("links")
+
+
+def cipher_of(settings: ApiSettings) -> Cipher:
+    """Return the cipher of clients' keys of partner nodes."""
+    from comfyq.adapters.encryption.aes_gcm import AesGcm  # 10 to 60 ms: for the first key
+
+    secret = settings.partner_secret
+    return AesGcm(secret=b"" if secret is None else secret.get_secret_value().encode())

@@ -3,7 +3,7 @@ from typing import Protocol
 from comfyq.domain.api_key import has_key_prefix
 from comfyq.domain.caller import SUBMITTING, Caller, TenantId
 from comfyq.domain.errors import Unauthenticated
-from comfyq.ports.authenticator import Credentials
+from comfyq.ports.access.authenticator import Credentials
 from comfyq.services.access.tickets import Tickets
 
 BEARER = "bearer "

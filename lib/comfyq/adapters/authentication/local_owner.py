@@ -1,5 +1,5 @@
 from comfyq.domain.caller import DEFAULT_TENANT, SUBMITTING, Caller, Scope, TenantId
-from comfyq.ports.authenticator import Credentials
+from comfyq.ports.access.authenticator import Credentials
 
 OWNER = Caller(DEFAULT_TENANT, frozenset(Scope))
 

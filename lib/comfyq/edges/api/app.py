@@ -23,7 +23,7 @@ from comfyq.edges.api.links import FILES, FILES_IN_JSON, OFFERS
 from comfyq.edges.api.observed import ObservedRequests
 from comfyq.edges.api.router import Router
 from comfyq.edges.api.safe_headers import SafeHeaders
-from comfyq.ports.authenticator import Authenticator
+from comfyq.ports.access.authenticator import Authenticator
 from comfyq.ports.notifier import Streams
 from comfyq.services.files.signed_links import SignedLinks
 from comfyq.services.files.uploads import Uploads

@@ -18,7 +18,7 @@ from fastapi.security import SecurityScopes
 from comfyq.domain.caller import Caller, Scope, TenantId
 from comfyq.domain.errors import DomainError
 from comfyq.edges.api.calling.scope import SERVICES
-from comfyq.ports.authenticator import Authenticator, Credentials
+from comfyq.ports.access.authenticator import Authenticator, Credentials
 
 TicketInQuery = Annotated[
     str | None,

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from comfyq.aio.logs import log
-from comfyq.ports.authenticator import Authenticator
+from comfyq.ports.access.authenticator import Authenticator
 from comfyq.ports.inbox import Message
 from comfyq.services.jobs.intake import Intake
 from comfyq.wire.sqs import failures, message_of, queue_of

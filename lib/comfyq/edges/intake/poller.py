@@ -7,7 +7,7 @@ from comfyq.aio.logs import log
 from comfyq.aio.tasks import beside
 from comfyq.domain.errors import DomainError
 from comfyq.edges.intake.handler import take
-from comfyq.ports.authenticator import Authenticator
+from comfyq.ports.access.authenticator import Authenticator
 from comfyq.ports.inbox import Inbox, MessageDelivery
 from comfyq.ports.queue import TAKEN_S
 from comfyq.services.jobs.intake import Intake

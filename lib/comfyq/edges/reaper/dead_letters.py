@@ -5,7 +5,7 @@ import asyncio
 from comfyq.aio.logs import log
 from comfyq.domain.dead_letter import Origin
 from comfyq.domain.errors import DomainError
-from comfyq.ports.authenticator import Authenticator
+from comfyq.ports.access.authenticator import Authenticator
 from comfyq.ports.inbox import Inbox, Message, MessageDelivery
 from comfyq.services.operations.dead_letters import DeadLetters
 

@@ -29,7 +29,7 @@ from comfyq.domain.submission.batch import BatchId
 from comfyq.edges.websocket.events import SocketEvent
 from comfyq.edges.websocket.frame_kinds import CONNECT_SCOPE, FRAMES, PING, ClientFrame, FrameKind
 from comfyq.edges.websocket.rendering import encode
-from comfyq.ports.authenticator import Authenticator, Credentials
+from comfyq.ports.access.authenticator import Authenticator, Credentials
 from comfyq.ports.notifier import ConnectionGone, Notifier
 from comfyq.services.notify.subscriptions import Connected, Subscriptions
 from comfyq.wire.generate.frames import (

@@ -5,14 +5,12 @@ its own, and erased by the write that ends the job. What opens it is in the job'
 setting COMFYQ_PARTNER_SECRET if there is one: a copy of the table alone then opens none.
 """
 
-import hmac
 from collections.abc import Callable
 from dataclasses import dataclass
-from hashlib import sha256
 
 from comfyq.domain.job import Job, JobId
 from comfyq.domain.partner_key import PartnerKeyUnreadable
-from comfyq.domain.sealing import KEY_BYTES, BrokenSeal, sealed, unsealed
+from comfyq.ports.access.cipher import SEAL_BYTES, BrokenSeal, Cipher
 from comfyq.records.access.partner_keys import PartnerKeyRecords
 
 
@@ -26,16 +24,21 @@ class SealedKey:
 
 class PartnerKeys:
     def __init__(
-        self, *, records: PartnerKeyRecords, secret: bytes, draw: Callable[[int], str]
+        self,
+        *,
+        records: PartnerKeyRecords,
+        cipher: Callable[[], Cipher],
+        draw: Callable[[int], str],
     ) -> None:
+        """``cipher`` is called by the first key, since few processes ever see one."""
         self._records = records
-        self._secret = secret  # empty: the table alone opens what it keeps
+        self._cipher = cipher
         self._draw = draw
 
     def seal(self, key: str, job_id: JobId) -> SealedKey:
         """Encrypt the key of a new job."""
-        seal = self._draw(KEY_BYTES)
-        return SealedKey(sealed(key, key=self._key_of(seal), about=job_id), seal)
+        seal = self._draw(SEAL_BYTES)
+        return SealedKey(self._cipher().encrypt(key, seal=seal, about=job_id), seal)
 
     async def of(self, job: Job) -> str | None:
         """Return the key of a job that goes on; None if its client sent none.
@@ -49,12 +52,9 @@ class PartnerKeys:
         if stored is None:
             raise PartnerKeyUnreadable("the job's key of partner nodes is not kept any more")
         try:
-            return unsealed(stored, key=self._key_of(job.partner_seal), about=job.id)
+            return self._cipher().decrypt(stored, seal=job.partner_seal, about=job.id)
         except BrokenSeal as broken:
             raise PartnerKeyUnreadable(
                 "this worker cannot open the job's key of partner nodes: it needs the same "
                 "COMFYQ_PARTNER_SECRET as the API"
             ) from broken
-
-    def _key_of(self, seal: str) -> bytes:
-        return hmac.new(self._secret, bytes.fromhex(seal), sha256).digest()

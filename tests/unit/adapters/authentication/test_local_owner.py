@@ -3,7 +3,7 @@ import pytest
 from comfyq.adapters.authentication.local_owner import OWNER, LocalOwner
 from comfyq.domain.caller import DEFAULT_TENANT, SUBMITTING, Caller, Scope, TenantId
 from comfyq.domain.errors import MissingScope
-from comfyq.ports.authenticator import Credentials
+from comfyq.ports.access.authenticator import Credentials
 from tests.api_lab import ApiLab
 
 pytestmark = pytest.mark.anyio

@@ -6,7 +6,7 @@ from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
 from comfyq.domain.caller import Caller, Scope
 from comfyq.domain.errors import TableUnavailable
 from comfyq.edges.api.authentication import is_open, scopes_of
-from comfyq.ports.authenticator import Credentials
+from comfyq.ports.access.authenticator import Credentials
 from tests.api_lab import ApiLab
 from tests.fake_authenticator import FakeAuthenticator, with_scopes
 from tests.told_errors import MISSING_SCOPE, contract_of, told_by

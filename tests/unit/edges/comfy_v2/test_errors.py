@@ -8,7 +8,7 @@ import pytest
 from comfyq.domain.caller import Caller
 from comfyq.domain.errors import TableUnavailable
 from comfyq.edges.api.bodies import MAX_BODY_BYTES, MAX_HEAD_BYTES
-from comfyq.ports.authenticator import Credentials
+from comfyq.ports.access.authenticator import Credentials
 from tests.access_lab import AccessLab
 from tests.api_lab import ApiLab
 from tests.comfy_lab import ASSETS, BODY, JOBS, told_error

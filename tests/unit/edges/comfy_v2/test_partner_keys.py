@@ -5,9 +5,13 @@ from typing import Any
 
 import pytest
 
+from comfyq.adapters.encryption.aes_gcm import AesGcm
+from comfyq.bootstrap import file_services
 from comfyq.bootstrap.api import api_app
+from comfyq.config import ApiSettings
 from comfyq.domain.caller import Scope
 from comfyq.domain.job import JobError, JobId, JobStatus
+from comfyq.ports.access.cipher import Cipher
 from comfyq.ports.engine import PromptInterrupted, Started
 from comfyq.services.access.partner_keys import PartnerKeys
 from tests.api_lab import ApiLab, output
@@ -89,7 +93,15 @@ async def test_every_other_end_erases_it_too() -> None:
     assert "submit its graph once more" in again.json()["detail"]
 
 
-async def test_a_job_without_a_key_costs_nothing() -> None:
+async def test_a_job_without_a_key_costs_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Cipher] = []
+
+    def cipher_of(settings: ApiSettings) -> Cipher:
+        made.append(real(settings))
+        return made[-1]
+
+    real = file_services.cipher_of
+    monkeypatch.setattr(file_services, "cipher_of", cipher_of)
     lab = ApiLab()
     for body in (BODY, BODY | {"extra_data": {}}, BODY | {"extra_data": None}):
         job_id = lab.client.post(JOBS, json=body).json()["id"]
@@ -97,6 +109,9 @@ async def test_a_job_without_a_key_costs_nothing() -> None:
         assert job.partner_seal is None
         assert not (await lab.records.spec(JobId(job_id))).has_partner_key
         assert "PARTNER" not in stored(lab, job_id)
+    assert made == [], "nor has its package been imported"
+    assert lab.client.post(JOBS, json=keyed()).status_code == 201
+    assert len(made) == 1
 
 
 @pytest.mark.parametrize(
@@ -130,7 +145,7 @@ def test_it_is_no_part_of_what_a_key_of_idempotency_compares() -> None:
 def with_other_secret(farm: Farm, job_id: str) -> None:
     own = farm.services.partner_keys
     farm.services.partner_keys = PartnerKeys(
-        records=own._records, secret=b"another", draw=own._draw
+        records=own._records, cipher=lambda: AesGcm(secret=b"another"), draw=own._draw
     )
 
 

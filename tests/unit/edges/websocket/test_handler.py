@@ -11,7 +11,7 @@ from comfyq.domain.errors import TableUnavailable
 from comfyq.domain.job import JobId
 from comfyq.edges.websocket.frame_kinds import FRAMES, ClientFrame
 from comfyq.edges.websocket.handler import WebSocketHandler
-from comfyq.ports.authenticator import Authenticator
+from comfyq.ports.access.authenticator import Authenticator
 from comfyq.ports.notifier import Connection
 from comfyq.testing.memory.notifier import MemoryNotifier
 from comfyq.wire.generate import frames

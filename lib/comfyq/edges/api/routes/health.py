@@ -8,7 +8,7 @@ from comfyq.edges.api.authentication import ANYONE, KnownCaller
 from comfyq.edges.api.dependencies import services_of
 from comfyq.edges.api.responses import problems
 from comfyq.edges.api.router import Router
-from comfyq.ports.authenticator import Authenticator
+from comfyq.ports.access.authenticator import Authenticator
 from comfyq.services.operations.health import Health
 from comfyq.wire.health import HealthView, StateView
 
