@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from comfyq.config.reference import reference
-from infra.checks.document import Document
+from infra.checks.document import Document, at
 from infra.checks.intrinsics import container_variables, references, text
 
 HTTP_API_S = 30  # the longest that API Gateway waits
@@ -66,6 +66,18 @@ def webhooks_go_where_they_are_allowed(document: Document) -> Iterator[str]:
         allowed = text(function.find("Environment.Variables.COMFYQ_WEBHOOK_ALLOW"))
         if allowed != "${WebhookAllow}":
             yield f"{function.id}: COMFYQ_WEBHOOK_ALLOW is {allowed}, not what the stack is told"
+
+
+def secrets_go_to_whom_they_are_for(document: Document) -> Iterator[str]:
+    """The API encrypts keys of partner nodes, workers decrypt them; nobody else needs the secret,
+    and CloudFormation does not show it."""
+    if at(document.content, "Parameters.PartnerSecret.NoEcho") is not True:
+        yield "PartnerSecret: whoever may describe the stack reads it"
+    own = {"Fn::If": ["HasPartnerSecret", {"Ref": "PartnerSecret"}, {"Ref": "AWS::NoValue"}]}
+    for owner, environment in environments(document):
+        wanted = own if owner in ("ApiFunction", "WorkerTask") else None
+        if environment.get("COMFYQ_PARTNER_SECRET") != wanted:
+            yield f"{owner}: {'needs' if wanted else 'has no use for'} COMFYQ_PARTNER_SECRET"
 
 
 def links_lead_to_the_api(document: Document) -> Iterator[str]:

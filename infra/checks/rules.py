@@ -25,6 +25,7 @@ ALL: tuple[Rule, ...] = (
     functions.environments_are_read,
     functions.environments_are_complete,
     functions.webhooks_go_where_they_are_allowed,
+    functions.secrets_go_to_whom_they_are_for,
     functions.links_lead_to_the_api,
     functions.time_outs_fit,
     functions.functions_are_called,

@@ -163,6 +163,21 @@ FAULTS = (
         after="Globals:",
     ),
     Fault(
+        "environment",
+        "the pool cannot open keys of partner nodes",
+        "Name: COMFYQ_PARTNER_SECRET",
+        "Name: COMFYQ_LINK_SECRET",
+        after="  WorkerTask:",
+    ),
+    Fault(
+        "environment",
+        "every function knows what opens keys of partner nodes",
+        "        COMFYQ_BACKEND: aws\n",
+        "        COMFYQ_BACKEND: aws\n        COMFYQ_PARTNER_SECRET: !Ref PartnerSecret\n",
+        after="Globals:",
+    ),
+    Fault("secret", "CloudFormation shows it", "NoEcho: true", "NoEcho: false", after="Secret:"),
+    Fault(
         "function",
         "a handler is not there",
         "functions.api.handler.handler",
