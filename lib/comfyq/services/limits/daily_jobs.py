@@ -48,23 +48,27 @@ class DailyJobs:
         self._limits = limits
         self._clock = clock
 
+    async def require_possible(self, caller: Caller, jobs: int) -> None:
+        """Raise TooLarge if the caller's tenant may make ``jobs`` on no day."""
+        limits = await self._limits.of(caller.tenant)
+        limit, source = limits.jobs_per_day, limits.source("jobs_per_day")
+        if limit is not None and jobs > limit:
+            raise TooLarge(
+                f"{jobs} jobs at once are more than your tenant may make a day, which is {limit} "
+                f"({source}): send them in smaller batches, on several days"
+            )
+
     async def count(self, caller: Caller, jobs: int) -> CountedJobs:
         """Count ``jobs`` of the caller's tenant, all of them or none.
 
         Raises:
             DailyJobsUsedUp: they and those before are more than it may make today.
-            TooLarge: they alone are more than it may make a day.
         """
         tenant, now = caller.tenant, self._clock.now()
         limits = await self._limits.of(tenant)
         limit, source = limits.jobs_per_day, limits.source("jobs_per_day")
         if limit is None:
             return CountedJobs(self._records, tenant, None)
-        if jobs > limit:
-            raise TooLarge(
-                f"{jobs} jobs at once are more than your tenant may make a day, which is {limit} "
-                f"({source}): send them in smaller batches, on several days"
-            )
         day = now.date()
         used, counted = await self._records.count_jobs(tenant, jobs, most=limit, day=day)
         if counted:

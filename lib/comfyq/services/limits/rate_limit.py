@@ -66,9 +66,8 @@ class RateLimit:
             RateLimited: one of them has used up what it may send for now.
             TableUnavailable.
         """
+        await self.require_room(caller, requests)
         rates, now = await self._rates(caller), self._clock.now()
-        if (known := self._refusal(rates, requests, now=now)) is not None:
-            raise known
         for number, rate in enumerate(rates):
             try:
                 full_us, taken = await self._records.take(rate.key, rate.bucket, requests, now=now)
@@ -81,6 +80,13 @@ class RateLimit:
                 await self._give_back(rates[:number], requests, now=now)
                 # None: another request has given back what this one met
                 raise self._refusal(rates, requests, now=now) or _refused(rate, requests, wait_s=1)
+
+    async def require_room(self, caller: Caller, requests: int) -> None:
+        """Raise RateLimited if the caller is known to have no room for ``requests``; counts
+        nothing."""
+        rates = await self._rates(caller)
+        if (known := self._refusal(rates, requests, now=self._clock.now())) is not None:
+            raise known
 
     async def standing(self, caller: Caller, *, fresh: bool = False) -> Sequence[Allowance]:
         """Return what a caller has left of each limit, as this process knows it, or ``fresh``."""

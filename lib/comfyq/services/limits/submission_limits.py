@@ -31,17 +31,23 @@ class SubmissionLimits:
         await self._tenants.require_open(tenant)
 
     async def admit(self, caller: Caller, requests: int = 1, *, queued: bool = False) -> None:
-        """Count requests, and make room for their jobs to wait.
+        """Make room for the jobs of requests to wait, and count the requests: what is refused for
+        want of room counts towards no rate.
 
         Those that come from a queue (``queued``) were accepted by it: the rate does not apply.
 
         Raises:
+            TooLarge: they are more than may ever wait, or be made in a day.
             RateLimited: too many were sent; TooManyWaiting: too many of the tenant's jobs wait.
-            TooLarge: they are more than may ever wait.
         """
-        if not queued:
-            await self.rate.acquire(caller, requests)
+        await self.waiting.require_possible(caller, requests)
+        await self.daily.require_possible(caller, requests)
+        if not queued:  # a client that is known to send too much makes nobody count waiting jobs
+            await self.rate.require_room(caller, requests)
         await self.waiting.acquire(caller, requests)
+        if not queued:
+            with self.released(caller, requests):
+                await self.rate.acquire(caller, requests)
 
     @contextmanager
     def released(self, caller: Caller, jobs: int = 1) -> Iterator[None]:
@@ -57,7 +63,7 @@ class SubmissionLimits:
         """Count jobs that are stored inside, if they are stored there for the first time.
 
         Raises:
-            DailyJobsUsedUp, TooLarge: they would be too many for today, or for any day.
+            DailyJobsUsedUp: they would be too many for today.
         """
         with self.released(caller, jobs):
             counted = await self.daily.count(caller, jobs)

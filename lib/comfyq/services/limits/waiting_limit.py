@@ -38,20 +38,23 @@ class WaitingLimit:
         self._count_s = count_s
         self._counts: dict[TenantId, Count] = {}
 
+    async def require_possible(self, caller: Caller, jobs: int) -> None:
+        """Raise TooLarge if ``jobs`` of the caller's tenant may never wait together."""
+        limits = await self._limits.of(caller.tenant)
+        if jobs > limits.waiting_jobs:
+            raise TooLarge(
+                f"{jobs} jobs at once are more than may wait, which is {limits.waiting_jobs} "
+                f"({limits.source('waiting_jobs')}): send them in smaller batches"
+            )
+
     async def acquire(self, caller: Caller, jobs: int = 1) -> None:
         """Make room for ``jobs`` of the caller's tenant, for all of them or none.
 
         Raises:
             TooManyWaiting: its waiting jobs and these are more than it may have.
-            TooLarge: these alone are.
         """
         limits = await self._limits.of(caller.tenant)
         cap, source = limits.waiting_jobs, limits.source("waiting_jobs")
-        if jobs > cap:
-            raise TooLarge(
-                f"{jobs} jobs at once are more than may wait, which is {cap} ({source}): send them "
-                "in smaller batches"
-            )
         count = await self._counted(caller.tenant, jobs, cap)
         waiting = count.counted + count.accepted
         if waiting + jobs > cap:

@@ -71,6 +71,48 @@ def test_a_batch_for_which_there_never_is_room_is_not_told_to_wait(lab: ApiLab) 
     assert "COMFYQ_WAITING_JOBS" in refused.json()["detail"]
 
 
+async def test_what_never_fits_is_told_so_at_once_and_counts_nowhere() -> None:
+    """Also where the requests of a minute are used up: waiting for more would help nobody."""
+    settings: dict[str, Any] = {"COMFYQ_REQUESTS_PER_MINUTE": 4, "COMFYQ_JOBS_PER_DAY": 10}
+    for waiting, words in ((3, "COMFYQ_WAITING_JOBS"), (100, "COMFYQ_JOBS_PER_DAY")):
+        lab = ApiLab(COMFYQ_WAITING_JOBS=waiting, **settings)
+        for used in (0, 1):
+            refused = lab.client.post("/generate/batch", json={"requests": [{"prompt": "x"}] * 12})
+            assert (refused.status_code, words in refused.json()["detail"]) == (413, True)
+            quota = lab.client.get("/quota").json()
+            assert [each["remaining"] for each in quota["requests"]] == [4 - used]
+            assert quota["jobs_per_day"]["used"] == used
+            assert post(lab).status_code == 202
+
+
+async def test_a_refusal_for_want_of_room_costs_no_request() -> None:
+    lab = ApiLab(COMFYQ_REQUESTS_PER_MINUTE=3, COMFYQ_WAITING_JOBS=1)
+    assert post(lab).status_code == 202
+    for _ in range(5):
+        refused = post(lab)
+        assert refused.json()["code"] == "too-many-waiting"
+        assert "r=2;" in refused.headers["RateLimit"]
+    for _ in range(2):  # dry runs wait for no worker
+        assert lab.client.post("/generate?dry_run=true", json={"prompt": "x"}).status_code == 200
+    refused = post(lab)
+    assert refused.json()["code"] == "rate-limited", "which is known without counting jobs"
+
+
+async def test_a_refusal_by_the_rate_leaves_the_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of another process's requests, this one learns when it counts its own."""
+    lab = ApiLab(COMFYQ_REQUESTS_PER_MINUTE=1, COMFYQ_WAITING_JOBS=2)
+    other = ApiLab(COMFYQ_REQUESTS_PER_MINUTE=1, COMFYQ_WAITING_JOBS=2)
+    caller = Caller(DEFAULT_TENANT, frozenset({Scope.SUBMIT}))
+    rate = lab.services.submission_limits.rate
+    monkeypatch.setattr(rate, "_records", other.services.used_records)
+    await other.services.submission_limits.rate.acquire(caller)
+    for _ in range(3):
+        rate._full_us.clear()
+        assert post(lab).json()["code"] == "rate-limited"
+    used, _ = await lab.services.submission_limits.waiting.used(caller.tenant)
+    assert used == 0
+
+
 def test_a_replay_takes_no_room(lab: ApiLab) -> None:
     headers = {"Idempotency-Key": "k"}
     first = post(lab, headers=headers)
