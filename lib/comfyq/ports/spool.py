@@ -34,7 +34,11 @@ class Spool(Protocol):
     """The worker's own folder for files between ComfyUI and asset storage."""
 
     async def save(self, name: str, chunks: AsyncIterator[bytes]) -> Spooled:
-        """Write ``chunks`` to disk as they arrive, never holding the whole file in memory."""
+        """Write ``chunks`` to disk as they arrive, never holding the whole file in memory.
+
+        Raises:
+            OSError: the disk is full, or cannot be written; nothing is left of the file.
+        """
         ...
 
     async def discard(self, spooled: Spooled) -> None: ...

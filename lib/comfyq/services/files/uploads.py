@@ -91,7 +91,7 @@ class Uploads:
         """
         await self._limits.require_open(caller.tenant)
         began = self._clock.now()
-        spooled = await self._spool.save("upload", self._limited(chunks))
+        spooled = await self._spooled(chunks)
         try:
             now = self._clock.now()
             await self._limits.require_kept(caller.tenant, since=began, now=now)
@@ -111,6 +111,15 @@ class Uploads:
         raise TooContended(
             "the same file is being stored and deleted by other requests; send it again"
         )
+
+    async def _spooled(self, chunks: AsyncIterator[bytes]) -> Spooled:
+        try:
+            return await self._spool.save("upload", self._limited(chunks))
+        except OSError as full:
+            log.error("upload_not_written", reason=str(full))
+            raise AssetsUnavailable(
+                f"the server cannot write the file: {full.strerror or full}"
+            ) from full
 
     async def require_open(self, tenant: TenantId) -> None:
         """Raise DataBeingDeleted while all data of the tenant is being deleted."""

@@ -2,11 +2,13 @@
 
 from base64 import b64encode
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from blake3 import blake3
 
+from comfyq.adapters.filesystem.spool import _Growing
 from comfyq.domain.files.asset import taken
 from comfyq.domain.files.sources import BadSource, read_data_uri
 from comfyq.domain.job import JobId
@@ -41,6 +43,20 @@ def test_a_body_is_stored_as_it_is(lab: ApiLab) -> None:
     assert asset["source"] == f"asset:{asset['id']}"
     assert lab.assets.stored[f"assets/{asset['id']}"].body == CONTENT
     assert lab.client.get(asset["url"]).json() == asset
+
+
+@pytest.mark.parametrize("size", [10, 300_000])  # written at the end, or on the way
+async def test_a_full_disk_is_no_defect(
+    lab: ApiLab, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    full = Path("/dev/full")  # which every write finds full
+    monkeypatch.setattr(_Growing, "_opened", lambda _: full.open("wb"))
+    answer = lab.client.post("/assets?filename=a.png", content=bytes(size), headers=PNG)
+    assert (answer.status_code, answer.json()["code"]) == (503, "assets-unavailable")
+    assert "No space left on device" in answer.json()["detail"]
+    assert int(answer.headers["retry-after"]) > 0
+    monkeypatch.undo()
+    stored(lab)
 
 
 def test_a_name_with_control_characters_is_refused(lab: ApiLab) -> None:
