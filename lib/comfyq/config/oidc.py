@@ -152,8 +152,9 @@ class OidcSettings:
 
 def _named(text: str, separator: str = ",") -> frozenset[Scope]:
     named = set(listed(text, separator))
-    if not named <= set(Scope):
-        raise ValueError(f"has what is no scope; scopes are {', '.join(Scope)}")
+    if unknown := sorted(named - set(Scope)):
+        wrong = ", ".join(map(repr, unknown))
+        raise ValueError(f"has what is no scope: {wrong}; scopes are {', '.join(Scope)}")
     return frozenset(Scope(each) for each in named)
 
 

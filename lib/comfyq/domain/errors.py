@@ -280,10 +280,6 @@ class NotifierUnavailable(Unavailable):
     code = "notifier-unavailable"
 
 
-class IssuerUnavailable(Unavailable):
-    code = "issuer-unavailable"
-
-
 class ClockSkewed(DomainError):
     code = "clock-skewed"  # not Unavailable: it is never tried again
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from comfyq.domain.caller import Caller, Scope, TenantId, tenant_id
+from comfyq.domain.errors import Unavailable
 
 Claims = Mapping[str, Any]
 
@@ -18,6 +19,16 @@ MAX_SUBJECT_CHARS = 1_000  # beyond it, a name is cut
 # Of logout and security events, and of tokens that are worth something only with another proof:
 # https://www.rfc-editor.org/rfc/rfc8417 https://www.rfc-editor.org/rfc/rfc7800
 NOT_OF_BEARERS = ("events", "cnf")
+
+
+class IssuerUnavailable(Unavailable):
+    """An issuer's keys are needed, and cannot be fetched again before ``retry_after_s``."""
+
+    code = "issuer-unavailable"
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class TokenRefused(Exception):
@@ -74,14 +85,20 @@ class TokenRules:
         value = _claim(claims, self.tenant_claim) if self.tenant_claim else None
         if value is None:
             if self.default_tenant is None:
-                raise TokenRefused("it has no tenant, and COMFYQ_OIDC_DEFAULT_TENANT is not set")
+                raise TokenRefused(
+                    f"it has no claim `{self.tenant_claim}` (COMFYQ_OIDC_TENANT_CLAIM), and "
+                    "COMFYQ_OIDC_DEFAULT_TENANT is not set"
+                )
             return self.default_tenant
         if isinstance(value, list) and len(value) == 1:
             [value] = value
         try:
             return tenant_id(value)
         except (TypeError, ValueError):
-            raise TokenRefused("its tenant claim is no tenant's name") from None
+            raise TokenRefused(
+                f"its claim `{self.tenant_claim}` (COMFYQ_OIDC_TENANT_CLAIM) is no tenant's name: "
+                "up to 64 letters, digits, dots, hyphens and underscores"
+            ) from None
 
     def _scopes(self, claims: Claims) -> frozenset[Scope]:
         named = [

@@ -98,7 +98,9 @@ def test_tenant_and_scopes_of_tokens_without_claims() -> None:
     assert not nothing.default_scopes | nothing.clients
     with pytest.raises(InvalidSettings, match="is no tenant"):
         read(DEFAULT_TENANT="a#b")
-    with pytest.raises(InvalidSettings, match=r"no scope; scopes are submit, .*, admin"):
+    with pytest.raises(
+        InvalidSettings, match=r"no scope: 'everything'; scopes are submit, .*, admin"
+    ):
         read(DEFAULT_SCOPES="everything")
 
 

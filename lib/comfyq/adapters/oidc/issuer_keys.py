@@ -3,6 +3,7 @@
 from asyncio import Lock
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from math import ceil
 from typing import Any
 
 from jwt import PyJWK
@@ -10,8 +11,8 @@ from jwt import PyJWK
 from comfyq.adapters.oidc.documents import IssuerAway
 from comfyq.adapters.oidc.key_set import KeySet
 from comfyq.aio.logs import log
-from comfyq.domain.errors import IssuerUnavailable
 from comfyq.domain.recency import is_recent
+from comfyq.domain.token_claims import IssuerUnavailable
 from comfyq.ports.clock import Clock
 
 FRESH = timedelta(minutes=10)  # keys that the issuer withdrew are known for so long
@@ -49,8 +50,16 @@ class IssuerKeys:
                 await self._refresh()
         key = self._known(key_id, algorithm)
         if key is None and self._failed:
-            raise IssuerUnavailable("tokens cannot be checked now: their issuer does not answer")
+            raise IssuerUnavailable(
+                "tokens cannot be checked now: their issuer does not answer",
+                retry_after_s=self._next_try_s(),
+            )
         return key
+
+    def _next_try_s(self) -> int:
+        """Return after how many seconds the issuer may be asked again."""
+        left = self._tried_at + APART - self._clock.now()
+        return max(1, ceil(min(left, APART).total_seconds()))
 
     def _known(self, key_id: str | None, algorithm: str) -> PyJWK | None:
         if self._keys is None or not self._is_within(USABLE, self._fetched_at):

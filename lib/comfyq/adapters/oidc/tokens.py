@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import jwt
+from jwt.exceptions import InvalidJTIError, InvalidSubjectError
 
 from comfyq.adapters.oidc.issuer_keys import IssuerKeys
 from comfyq.aio.logs import log
@@ -17,9 +18,22 @@ from comfyq.ports.clock import Clock
 MAX_CHARS = 10 * 1024  # API Gateway takes no more of all headers
 MAX_KEY_ID_CHARS = 256
 TYPES = ("jwt", "at+jwt", "application/at+jwt")  # others are no ID tokens or access tokens
-TOLD_APART = timedelta(minutes=1)  # strangers shall not fill the log
-REFUSED = "the token is malformed, not from the issuer that is trusted here, or not for this server"
+TOLD_WITHIN = timedelta(minutes=1)
+TOLD_AT_ONCE = 5  # lines of one reason within that time: strangers shall not fill the log
+REFUSED = (
+    "the token lets nobody in here: it is malformed, not from the issuer that is trusted, not for "
+    "this server, or lacks a claim that it needs; the server's log says which (token_refused)"
+)
 EXPIRED = "the token has expired"
+REASONS: Mapping[type[jwt.PyJWTError], str] = {
+    jwt.InvalidAudienceError: "its audience (`aud`) is none of COMFYQ_OIDC_AUDIENCE",
+    jwt.InvalidIssuerError: "its issuer (`iss`) is not COMFYQ_OIDC_ISSUER, to the letter",
+    jwt.InvalidSignatureError: "its signature is not by the issuer's key of that id",
+    jwt.InvalidKeyError: "the issuer's key for it is not used, such as a short one",
+    InvalidSubjectError: "`sub` is no text",
+    InvalidJTIError: "`jti` is no text",
+    jwt.DecodeError: "it is no token (JWT): it cannot be read",
+}
 
 
 class OidcTokens:
@@ -42,7 +56,7 @@ class OidcTokens:
         self._algorithms = algorithms
         self._rules = rules
         self._clock = clock
-        self._told: dict[str, datetime] = {}
+        self._told: dict[str, tuple[datetime, int]] = {}  # by reason: since when, how often
 
     async def caller(self, text: str) -> Caller:
         """Return whom a token stands for.
@@ -106,10 +120,13 @@ class OidcTokens:
 
     def _tell(self, reason: str) -> None:
         now = self._clock.now()
-        told_at = self._told.get(reason)
-        if told_at is None or not is_recent(told_at, now, within=TOLD_APART):
-            self._told[reason] = now
-            log.warning("token_refused", reason=reason)
+        (since, times), unsaid = self._told.get(reason, (now, 0)), 0
+        if not is_recent(since, now, within=TOLD_WITHIN):
+            unsaid = max(0, times - TOLD_AT_ONCE)
+            since, times = now, 0
+        self._told[reason] = since, times + 1
+        if times < TOLD_AT_ONCE:
+            log.warning("token_refused", reason=reason, unsaid=unsaid)
 
 
 def _is_key_id(value: object) -> bool:
@@ -117,6 +134,8 @@ def _is_key_id(value: object) -> bool:
 
 
 def _reason(wrong: jwt.PyJWTError) -> str:
-    """Name a fault by its class: the library's messages quote the token."""
-    missing = getattr(wrong, "claim", None)
-    return type(wrong).__name__ if missing is None else f"there is no `{missing}`"
+    """Return what is wrong by the class of a fault: the library's messages quote the token."""
+    if isinstance(wrong, jwt.MissingRequiredClaimError):
+        return f"there is no `{wrong.claim}`"
+    named = (REASONS[each] for each in type(wrong).__mro__ if each in REASONS)
+    return next(named, f"it is no token (JWT) that can be checked ({type(wrong).__name__})")

@@ -31,6 +31,7 @@ from comfyq.domain.errors import (
     Unavailable,
 )
 from comfyq.domain.job.client_text import for_clients
+from comfyq.domain.token_claims import IssuerUnavailable
 from comfyq.edges.api.observed import HEADER, request_id_of
 from comfyq.edges.api.rate_headers import rate_headers
 from comfyq.edges.api.safe_headers import SAFE
@@ -159,7 +160,7 @@ async def on_domain_error(request: Request, error: Exception) -> Response:
 def _headers(error: DomainError) -> dict[str, str]:
     if isinstance(error, Unauthenticated):
         return {"WWW-Authenticate": challenge(error)}
-    if isinstance(error, RateLimited):
+    if isinstance(error, RateLimited | IssuerUnavailable):
         return {"Retry-After": str(error.retry_after_s)}
     if status_of(type(error)) is HTTPStatus.SERVICE_UNAVAILABLE:
         return {"Retry-After": str(RETRY_AFTER_S)}

@@ -10,7 +10,7 @@ import pytest
 from comfyq.adapters.oidc import documents
 from comfyq.adapters.oidc.documents import MAX_BYTES, IssuerAway, fetch_keys
 from comfyq.adapters.oidc.issuer_keys import APART, FRESH, USABLE, IssuerKeys
-from comfyq.domain.errors import IssuerUnavailable
+from comfyq.domain.token_claims import IssuerUnavailable
 from comfyq.testing.memory.clock import ManualClock
 from tests.issuer import KEYS, WELL_KNOWN, Issuer, published, rsa_key, serving_issuer
 
@@ -116,9 +116,16 @@ async def test_an_issuer_that_was_never_there_is_asked_seldom(lab: Lab) -> None:
     for _ in range(100):
         with pytest.raises(IssuerUnavailable):
             await lab.has("old")
+    with pytest.raises(IssuerUnavailable) as raised:
+        await lab.has("old")
     assert lab.fetches == 1
-    lab.clock.advance(APART.total_seconds())
+    assert raised.value.retry_after_s == APART.total_seconds()
+    lab.clock.advance(APART.total_seconds() - 3)
     lab.away = False
+    with pytest.raises(IssuerUnavailable) as raised:
+        await lab.has("old")
+    assert raised.value.retry_after_s == 3
+    lab.clock.advance(raised.value.retry_after_s)
     assert await lab.has("old")
 
 

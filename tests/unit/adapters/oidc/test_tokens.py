@@ -10,12 +10,20 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from comfyq.adapters.oidc.tokens import EXPIRED, MAX_CHARS, REFUSED, TOLD_APART, OidcTokens
+from comfyq.adapters.oidc.tokens import (
+    EXPIRED,
+    MAX_CHARS,
+    REFUSED,
+    TOLD_AT_ONCE,
+    TOLD_WITHIN,
+    OidcTokens,
+)
 from comfyq.aio.logs import Log
 from comfyq.bootstrap.access import tokens_of
 from comfyq.config import read_settings
 from comfyq.domain.caller import Scope, TenantId
-from comfyq.domain.errors import IssuerUnavailable, Unauthenticated
+from comfyq.domain.errors import Unauthenticated
+from comfyq.domain.token_claims import IssuerUnavailable
 from comfyq.testing.memory.clock import ManualClock
 from tests.issuer import (
     KEYS,
@@ -243,20 +251,38 @@ async def test_an_issuer_that_is_away_lets_nobody_in_and_refuses_nobody(
     assert await refused(checked, "a.b.c") == REFUSED  # that needs no key
 
 
-async def test_the_log_says_why_and_not_more_often_than_each_minute(
+async def test_the_log_says_why_some_times_a_minute_and_how_often_it_did_not(
     checked: OidcTokens, issuer: Issuer, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    told: list[str] = []
-    monkeypatch.setattr(Log, "warning", lambda _, event, reason: told.append(reason), raising=False)
+    told: list[tuple[str, int]] = []
+
+    def note(_: Log, event: str, *, reason: str, unsaid: int) -> None:
+        told.append((reason, unsaid))
+
+    monkeypatch.setattr(Log, "warning", note, raising=False)
     token = issuer.token(now=clock.now(), org="a", aud="another")
-    for _ in range(3):
+    for _ in range(TOLD_AT_ONCE + 3):
         await refused(checked, token)
-    assert told == ["InvalidAudienceError"]
-    await refused(checked, issuer.token(now=clock.now(), org="a", sub=None))
-    assert told[1:] == ["there is no `sub`"]
-    clock.advance(TOLD_APART.total_seconds())
+    why = "its audience (`aud`) is none of COMFYQ_OIDC_AUDIENCE"
+    assert told == [(why, 0)] * TOLD_AT_ONCE
+    told.clear()
+    clock.advance(TOLD_WITHIN.total_seconds())
     await refused(checked, token)
-    assert told[2:] == ["InvalidAudienceError"]
+    assert told == [(why, 3)]
+    told.clear()
+    reasons: list[tuple[dict[str, Any], str]] = [
+        ({"sub": None}, "there is no `sub`"),
+        ({"sub": 5}, "`sub` is no text"),
+        ({"iss": "https://another.example"}, "not COMFYQ_OIDC_ISSUER"),
+        ({"key": rsa_key(1)}, "its signature is not"),
+        ({"org": None}, "no claim `org` (COMFYQ_OIDC_TENANT_CLAIM)"),
+        ({"org": "a#b"}, "its claim `org` (COMFYQ_OIDC_TENANT_CLAIM) is no tenant's name"),
+    ]
+    for how, _ in reasons:
+        await refused(checked, issuer.token(now=clock.now(), **{"org": "a"} | how))
+    await refused(checked, "a.b.c")
+    parts = [*(part for _, part in reasons), "it is no token (JWT)"]
+    assert [part in reason for part, (reason, _) in zip(parts, told, strict=True)] == [True] * 7
 
 
 async def test_keys_that_are_for_something_else_check_nothing(
