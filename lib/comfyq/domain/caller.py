@@ -39,6 +39,7 @@ class Scope(StrEnum):
 
 
 SUBMITTING = frozenset({Scope.SUBMIT, Scope.GRAPH, Scope.WAIT})  # every kind of job
+GIVEN_FREELY = frozenset({Scope.SUBMIT, Scope.READ, Scope.CANCEL})  # by every administrator
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,12 @@ class Caller:
     @property
     def is_admin(self) -> bool:
         return Scope.ADMIN in self.scopes
+
+    @property
+    def may_give(self) -> frozenset[Scope]:
+        """Return the scopes that keys may have which it makes as an administrator: those in every
+        administrator's gift, and its own; an operator's may have all."""
+        return frozenset(Scope) if self.is_operator else GIVEN_FREELY | self.scopes
 
     def require(self, scope: Scope) -> None:
         """Raise MissingScope unless the caller has ``scope``."""

@@ -27,7 +27,8 @@ class KeyRequest(BaseModel):
     ]
     scopes: Annotated[list[Scope], Field(min_length=1, max_length=len(Scope))] = Field(
         default=list(USUAL),
-        description="What its holder may do; `metrics`, `admin` and `operator` have to be named.",
+        description="What its holder may do; unset: all but `metrics`, `admin` and `operator`, as "
+        "far as you may give them.",
     )
     tenant: (
         Annotated[TenantId, Field(max_length=MAX_TENANT_CHARS, pattern=TENANT_PATTERN)] | None
@@ -41,8 +42,14 @@ class KeyRequest(BaseModel):
     )
 
     requests_per_minute: Annotated[int, Field(ge=1, le=MOST_A_MINUTE)] | None = Field(
-        default=None, description="So many with this key; null: as many as with any other key."
+        default=None,
+        description="So many with this key; null: as many as with any other "
+        "key, or as with yours if it has a number of its own.",
     )
+
+    @property
+    def names_scopes(self) -> bool:
+        return "scopes" in self.model_fields_set
 
     @property
     def lives(self) -> timedelta | None:

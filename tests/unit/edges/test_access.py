@@ -654,6 +654,9 @@ def _expected(row: Frame, client: Client) -> str:
         ({"scopes": ["metrics"]}, {Scope.ADMIN, Scope.METRICS}),
         ({"scopes": ["metrics"]}, {Scope.ADMIN, Scope.OPERATOR}),
         ({"scopes": ["operator"]}, {Scope.ADMIN, Scope.OPERATOR}),
+        ({"scopes": ["submit", "graph"]}, {Scope.ADMIN, Scope.GRAPH}),
+        ({"scopes": ["wait"]}, {Scope.ADMIN, Scope.WAIT}),
+        ({"scopes": ["graph", "wait"]}, {Scope.ADMIN, Scope.OPERATOR}),
         ({"tenant": OTHER}, {Scope.ADMIN, Scope.OPERATOR}),
     ],
 )
@@ -661,11 +664,40 @@ async def test_an_administrator_gives_away_nothing_beyond_its_tenant(
     lab: AccessLab, given: Mapping[str, Any], by: set[Scope]
 ) -> None:
     asked = {"json": {"name": "mine", **given}}
-    refused = lab.ask("POST", "/keys", await lab.key(ALL - {Scope.METRICS}), **asked)
+    lacking = ALL - {Scope.METRICS, Scope.GRAPH, Scope.WAIT}
+    refused = lab.ask("POST", "/keys", await lab.key(lacking), **asked)
     assert (refused.status_code, refused.json()["code"]) == (403, "missing-scope")
     made = lab.ask("POST", "/keys", await lab.key(frozenset(by)), **asked)
     assert made.status_code == 201
     assert made.json()["tenant"] == given.get("tenant", DEFAULT_TENANT)
+
+
+async def test_a_key_that_an_administrator_makes_has_what_that_may_give(lab: AccessLab) -> None:
+    async def made(*scopes: Scope, rate: int | None = None, **body: Any) -> httpx2.Response:
+        _, key = await lab.keys.create(
+            DEFAULT_TENANT,
+            "an administrator",
+            frozenset(scopes),
+            lives=None,
+            requests_per_minute=rate,
+        )
+        return lab.ask("POST", "/keys", key, json={"name": "mine", **body})
+
+    free = ["cancel", "read", "submit"]
+    assert (await made(Scope.ADMIN)).json()["scopes"] == free
+    assert (await made(Scope.ADMIN, scopes=["read"])).json()["scopes"] == ["read"]
+    assert (await made(Scope.ADMIN, Scope.GRAPH)).json()["scopes"] == sorted([*free, "graph"])
+    every = await made(Scope.ADMIN, Scope.OPERATOR)
+    assert every.json()["scopes"] == sorted([*free, "graph", "wait"])
+    for rate, asked, given in ((None, None, None), (None, 9, 9), (5, None, 5), (5, 4, 4)):
+        body = {} if asked is None else {"requests_per_minute": asked}
+        answer = await made(Scope.ADMIN, rate=rate, **body)
+        assert answer.json()["requests_per_minute"] == given
+    refused = await made(Scope.ADMIN, rate=5, requests_per_minute=6)
+    assert refused.status_code == 422
+    assert "may send 5 a minute" in refused.json()["detail"]
+    operators = await made(Scope.ADMIN, Scope.OPERATOR, rate=5, requests_per_minute=6)
+    assert operators.json()["requests_per_minute"] == 6
 
 
 @pytest.mark.parametrize("path", ["/keys", "/audit", "/dead"])

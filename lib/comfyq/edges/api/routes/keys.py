@@ -1,6 +1,5 @@
 """``/keys`` and ``/ws-ticket``: how clients are let in."""
 
-from collections.abc import Collection
 from http import HTTPStatus
 from typing import Annotated, Protocol
 
@@ -9,6 +8,7 @@ from fastapi import Depends, Path
 from comfyq.domain.api_key import KeyId, KeysNotAccepted
 from comfyq.domain.audit import Actor
 from comfyq.domain.caller import Caller, Scope
+from comfyq.domain.errors import FieldError, InvalidParameters, MissingScope
 from comfyq.edges.api.authentication import Administrator, Reader, tenant_for
 from comfyq.edges.api.dependencies import require_json, services_of
 from comfyq.edges.api.ids import TenantInQuery
@@ -55,10 +55,10 @@ ticket_router = Router[KeyServices](prefix="/ws-ticket", tags=["sockets"])
 async def create(services: Services, caller: Administrator, body: KeyRequest) -> NewKeyView:
     """Make an API key of your tenant, or as an operator of any. Its text is shown this once.
 
-    Operators alone make operators, and give the right to read the numbers of all tenants, as does
-    who has it.
+    You give `submit`, `read` and `cancel`, and of the other scopes those that you have yourself; an
+    operator gives all. A key that may send so many requests a minute makes none that may send more.
     """
-    require_right_to_give(caller, body.scopes)
+    scopes, requests_per_minute = given_scopes(caller, body), given_rate(caller, body)
     if not services.accepts_keys:
         raise KeysNotAccepted(
             "this server takes tokens of its issuer alone (COMFYQ_AUTH=oidc), so a key would let "
@@ -67,9 +67,9 @@ async def create(services: Services, caller: Administrator, body: KeyRequest) ->
     key, text = await services.api_keys.create(
         tenant_for(caller, body.tenant),
         body.name,
-        frozenset(body.scopes),
+        scopes,
         lives=body.lives,
-        requests_per_minute=body.requests_per_minute,
+        requests_per_minute=requests_per_minute,
         by=Actor.of(caller),
     )
     return NewKeyView.made(key, text)
@@ -106,9 +106,30 @@ async def issue(services: Services, caller: Reader, body: TicketRequest) -> Tick
     return TicketView(ticket=ticket.text, expires_at=ticket.expires_at)
 
 
-def require_right_to_give(caller: Caller, scopes: Collection[Scope]) -> None:
-    """Raise MissingScope if ``scopes`` reach beyond the tenant, and further than the caller's."""
-    if Scope.OPERATOR in scopes:
-        caller.require(Scope.OPERATOR)
-    if Scope.METRICS in scopes and not caller.is_operator:
-        caller.require(Scope.METRICS)
+def given_scopes(caller: Caller, body: KeyRequest) -> frozenset[Scope]:
+    """Return the scopes of the key that an administrator asks for, by default those of the usual
+    ones that it may give; raises MissingScope if it may not give one that it names."""
+    if not body.names_scopes:
+        return frozenset(body.scopes) & caller.may_give
+    asked = frozenset(body.scopes)
+    if beyond := sorted(asked - caller.may_give):
+        named, may = ", ".join(f"`{scope}`" for scope in beyond), ", ".join(sorted(caller.may_give))
+        raise MissingScope(
+            f"you cannot give {named}, which you do not have yourself; a key that you make may "
+            f"have: {may}"
+        )
+    return asked
+
+
+def given_rate(caller: Caller, body: KeyRequest) -> int | None:
+    """Return the rate of the key that an administrator asks for, by default that of its own key;
+    raises InvalidParameters if it asks for more."""
+    asked, own = body.requests_per_minute, caller.requests_per_minute
+    if own is None or caller.is_operator:
+        return asked
+    if asked is not None and asked > own:
+        message = (
+            f"is {asked}; your own key may send {own} a minute, and makes none that sends more"
+        )
+        raise InvalidParameters([FieldError("requests_per_minute", message)])
+    return own if asked is None else asked
