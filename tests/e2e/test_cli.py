@@ -222,7 +222,7 @@ def test_env_without_an_up(cli: Cli, tmp_path: Path) -> None:
 def test_a_taken_port_is_told(cli: Cli, up: Process, tmp_path: Path) -> None:
     port = up.url.rpartition(":")[2]
     ended = cli.run("up", "--port", port, "--data-dir", tmp_path / "other")
-    assert ended.returncode == 2
+    assert ended.returncode == 5
     assert "cannot listen on" in ended.stderr
     assert "Traceback" not in ended.stderr
 

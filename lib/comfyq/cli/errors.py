@@ -2,6 +2,7 @@
 
 CommandError
   + CannotStart      the command was given something that cannot be done
+  + CannotListen     the port of a server is taken, or its address is not this machine's yet
   + ClockWrong       nothing that this machine signs is accepted
   + Refused          the server answered that it will not do this
   + NotReached       nobody, or no comfyq, answers at the URL
@@ -25,6 +26,7 @@ class ExitCode(IntEnum):
     WRONG_USAGE = 2
     NOT_REACHED = 3
     CLOCK_WRONG = 4  # of this machine, so that AWS refuses what it signs
+    CANNOT_LISTEN = 5  # the port is taken, or the address is not there yet; trying again may help
     DEFECT = 70  # EX_SOFTWARE of sysexits.h
     INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
@@ -61,6 +63,10 @@ class CommandError(Exception):
 
 class CannotStart(CommandError):
     exit_code = ExitCode.WRONG_USAGE
+
+
+class CannotListen(CommandError):
+    exit_code = ExitCode.CANNOT_LISTEN
 
 
 class ClockWrong(CommandError):

@@ -5,12 +5,13 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from errno import EADDRINUSE, EADDRNOTAVAIL
 from typing import Any
 from urllib.parse import urlsplit
 
 import typer
 
-from comfyq.cli.errors import CannotStart, ClockWrong
+from comfyq.cli.errors import CannotListen, CannotStart, ClockWrong, CommandError
 from comfyq.config import InvalidSettings, Settings, read_settings, unknown_settings
 from comfyq.domain.errors import ClockSkewed, DomainError
 from comfyq.domain.submission.node_rules import ALLOWED, SAFE
@@ -77,7 +78,7 @@ def _is_base_url(url: str) -> bool:
 
 @contextmanager
 def readable_failures(*expected: type[Exception]) -> Iterator[None]:
-    """Turn what a server is expected to fail with into CannotStart, or ClockWrong.
+    """Turn what a server is expected to fail with into CannotStart, CannotListen or ClockWrong.
 
     Domain errors and the machine's own are always ``expected``.
     """
@@ -87,8 +88,16 @@ def readable_failures(*expected: type[Exception]) -> Iterator[None]:
         failure = _cause(error)
         if not isinstance(failure, (*expected, DomainError, OSError)):
             raise
-        kind = ClockWrong if isinstance(failure, ClockSkewed) else CannotStart
-        raise kind(_words(failure)) from error
+        raise _kind(failure)(_words(failure)) from error
+
+
+def _kind(failure: BaseException) -> type[CommandError]:
+    if isinstance(failure, ClockSkewed):
+        return ClockWrong
+    reason = failure if isinstance(failure, OSError) else failure.__cause__
+    if isinstance(reason, OSError) and reason.errno in (EADDRINUSE, EADDRNOTAVAIL):
+        return CannotListen  # a service may try again: the port may become free
+    return CannotStart
 
 
 def _words(failure: BaseException) -> str:

@@ -2,6 +2,8 @@
 
 import json
 import re
+import socket
+from errno import EACCES
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -13,7 +15,7 @@ from comfyq import __version__
 from comfyq.bootstrap.runtime_file import runtime_file
 from comfyq.cli.addresses import open_urls
 from comfyq.cli.app import app
-from comfyq.cli.errors import CannotStart
+from comfyq.cli.errors import CannotListen, CannotStart
 from comfyq.cli.starting import base_url, readable_failures, warn_of_settings
 from comfyq.config import (
     ApiSettings,
@@ -23,6 +25,7 @@ from comfyq.config import (
     read_settings,
     variables_of,
 )
+from comfyq.local.serving import PortTaken, listen
 from comfyq.local.up import exports_of
 
 
@@ -70,6 +73,21 @@ def test_a_port_that_no_machine_has_is_wrong_usage(command: str) -> None:
     ended = CliRunner().invoke(app, [command, "--port", "99999"])
     assert ended.exit_code == 2
     assert "65535" in ended.stderr
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "192.0.2.1"])  # that one is nobody's
+def test_a_port_that_is_taken_or_an_address_that_is_not_there_may_help_later(host: str) -> None:
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        port = other.getsockname()[1]
+        told = pytest.raises(CannotListen, match=f"cannot listen on {host}:{port}: ")
+        with told, readable_failures(PortTaken):
+            listen(host, port)
+        ended = CliRunner().invoke(app, ["simulator", "--host", host, "--port", str(port)])
+    assert (ended.exit_code, len(ended.stderr.splitlines())) == (5, 1)
+    with pytest.raises(CannotStart), readable_failures():
+        raise OSError(EACCES, "Permission denied")
 
 
 @pytest.mark.parametrize(
