@@ -74,7 +74,7 @@ class Deployment:
             ),
             worker=WorkerSettings(wait_s=1),
             limits=LimitSettings(running_jobs=1_000),  # a limit costs rights of its own
-            timing=Timing(lease_s=20),
+            timing=Timing(lease_s=20, renew_s=15),
             metrics=MetricsSettings(metrics_emf=True),  # it reads more
             webhooks=WebhookSettings(
                 webhook_allow="127.0.0.1", webhooks_queue_url=made.webhooks_queue_url

@@ -36,7 +36,8 @@ def read_settings(environment: Mapping[str, str] | None = None, **given: Any) ->
     ``given`` replaces variables, by name, unless it is None: options of a command line.
 
     Raises:
-        InvalidSettings: a value is not of the setting's type or out of its range.
+        InvalidSettings: a value is not of the setting's type or out of its range, or contradicts
+            another.
     """
     variables = dict(os.environ if environment is None else environment)  # noqa: TID251
     folded: dict[str, Any] = {name.upper(): value for name, value in variables.items()}
@@ -53,7 +54,7 @@ def read_settings(environment: Mapping[str, str] | None = None, **given: Any) ->
         settings = _validator().validate_python(values)
     except ValidationError as invalid:
         raise InvalidSettings("\n".join(_faults(invalid))) from invalid
-    if faults := list(_out_of_range(settings)):
+    if faults := list(_out_of_range(settings)) or list(_contradictions(settings)):
         raise InvalidSettings("\n".join(faults))
     return settings
 
@@ -125,6 +126,17 @@ def _out_of_range(settings: Settings) -> Iterator[str]:
             math.isfinite(value) and all(each.has(value) for each in ranges)
         ):
             yield f"{place.variable}: the value is not {allowed_values(place.type)}"
+
+
+def _contradictions(settings: Settings) -> Iterator[str]:
+    """Yield a line for each pair of settings that cannot both be meant."""
+    timing = settings.timing
+    if timing.renew_s >= timing.lease_s:
+        yield (
+            f"COMFYQ_RENEW_S: leases would be renewed every {timing.renew_s:g} s, and lapse after "
+            f"{timing.lease_s:g} s (COMFYQ_LEASE_S): every job would be lost; renew three times as "
+            "often as that"
+        )
 
 
 def _value(owner: Any, path: tuple[str, ...]) -> Any:

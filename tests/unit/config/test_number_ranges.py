@@ -20,6 +20,14 @@ def _refusal(name: str, value: str) -> str:
     return ""
 
 
+def test_a_lease_that_would_lapse_before_it_is_renewed_is_refused() -> None:
+    for given in ({"COMFYQ_RENEW_S": "500"}, {"COMFYQ_LEASE_S": "40"}):
+        with pytest.raises(InvalidSettings) as refused:
+            read_settings(given)
+        assert all(name in str(refused.value) for name in ("COMFYQ_RENEW_S", "COMFYQ_LEASE_S"))
+    assert read_settings({"COMFYQ_RENEW_S": "500", "COMFYQ_LEASE_S": "1500"})
+
+
 def test_no_number_is_negative_or_endless() -> None:
     with Cells() as cells:
         for setting, value in product(NUMBERS, ("-1", "nan", "inf")):

@@ -99,6 +99,7 @@ def _assert_read(setting: Setting) -> None:
     switch = "false" if setting.default == "true" else "true"
     fitting = {
         "COMFYQ_LOG_LEVEL": "DEBUG",
+        "COMFYQ_LEASE_S": "121.0",
         "COMFYQ_PREVIEW_METHOD": "none",
         "COMFYQ_LINK_SECRET": "s" * 32,
         "COMFYQ_PARTNER_SECRET": "s" * 32,
@@ -124,6 +125,7 @@ def test_text_becomes_what_the_setting_is() -> None:
             "COMFYQ_BACKEND": "aws",
             "COMFYQ_DATA_DIR": "/data",
             "COMFYQ_LEASE_S": "7",
+            "COMFYQ_RENEW_S": "2",
             "MINIO_SECRET_KEY": "hidden",
             "MINIO_SECURE": "1",
         }
