@@ -1,6 +1,7 @@
 """One job's trace: from its request through the queue to ComfyUI and back into the table."""
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -16,6 +17,7 @@ from comfyq.aio.tasks import beside
 from comfyq.bootstrap.api import api_app
 from comfyq.domain.caller import DEFAULT_TENANT, Caller, Scope
 from comfyq.domain.job import JobId, JobStatus
+from comfyq.local.application import local_app
 from comfyq.ports.inbox import Message
 from comfyq.telemetry.tracing import tracing
 from tests.asgi_client import AsgiClient
@@ -161,10 +163,17 @@ async def test_an_answer_5xx_marks_its_span(
     assert missing.status.status_code is StatusCode.UNSET
 
 
-async def test_what_is_asked_every_few_seconds_is_no_span(farm: Farm, spans: Spans) -> None:
-    client = client_of(farm)
-    for path in ("/health", "/health/live", "/health/ready", "/metrics"):
-        assert client.get(path).status_code == 200
+async def test_what_is_asked_every_few_seconds_and_files_of_pages_are_no_spans(
+    farm: Farm, spans: Spans
+) -> None:
+    farm.services.authenticator = LocalOwner()
+    client = AsgiClient(local_app(farm.services), base_url="http://127.0.0.1:8000")
+    page = client.get("/").text
+    files = re.findall(r'(?:src|href)="/?(page/[^"]+)"', page)
+    assert files
+    paths = ["/health", "/health/live", "/health/ready", "/metrics", "/", "/docs", "/openapi.json"]
+    for path in [*paths, *(f"/{file}" for file in files)]:
+        assert client.get(path).status_code == 200, path
     assert spans.all == []
 
 

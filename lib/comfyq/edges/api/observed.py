@@ -18,7 +18,8 @@ WELL_FORMED = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 RAW_HEADER = HEADER.lower().encode()
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS"})
 NO_ROUTE = "none"
-UNTRACED = ("/health", "/metrics")  # asked every few seconds
+# Asked every few seconds, or by the dozen at a visit: files of the web page and the descriptions.
+UNTRACED = ("/health", "/metrics", "/page/", "/docs", "/redoc", "/openapi.json", "/favicon.ico")
 NO_ANSWER = 500  # of a defect, which is answered outside of this
 EVENT_STREAM = b"text/event-stream"
 
@@ -68,7 +69,7 @@ class ObservedRequests:
 
 def _span(scope: Scope) -> AbstractContextManager[Span | None]:
     """Open a request's span, below the client's own if it names one."""
-    if tracing.tracer is None or scope["path"].startswith(UNTRACED):
+    if tracing.tracer is None or scope["path"] == "/" or scope["path"].startswith(UNTRACED):
         return NO_SPAN
     parent = dict(scope["headers"]).get(b"traceparent", b"").decode("latin-1")
     return tracing.span(scope["method"], parent=parent or None, is_server=True)
