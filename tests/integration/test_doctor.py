@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,4 +47,7 @@ async def test_what_the_lists_of_node_classes_forbid_is_told_without_a_comfyui(
     assert (forbidden.subject, forbidden.state) == ("workflow wan22-i2v", FindingState.WARNING)
     assert "COMFYQ_NODES_DENIED has WanImage*" in forbidden.told
     assert forbidden.remedy
-    assert "COMFYQ_NODES" in forbidden.remedy
+    assert "out of COMFYQ_NODES_DENIED" in forbidden.remedy
+    safe = replace(settings, limits=LimitSettings(nodes="KSampler"))
+    remedies = {each.remedy for each in await examine(safe, []) if "workflow " in each.subject}
+    assert remedies == {"allow its classes by COMFYQ_NODES, or remove the workflow"}

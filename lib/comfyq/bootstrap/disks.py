@@ -6,7 +6,6 @@ from pathlib import Path
 
 from comfyq.adapters.filesystem.folders import OWN_INPUTS, ComfyFolders
 from comfyq.adapters.system.space import DiskSpace
-from comfyq.bootstrap.identity import OwnFolder
 from comfyq.bootstrap.services import Services
 from comfyq.config import Settings
 from comfyq.services.worker.disk_cleanup import DiskCleanup
@@ -23,8 +22,9 @@ def folders_of(services: Services, comfyui_dir: Path | None) -> ComfyFolders | N
     return folders
 
 
-def space_of(settings: Settings, own: OwnFolder, folders: ComfyFolders | None) -> DiskSpace:
-    disks = {"the data directory": own.path}
+def space_of(settings: Settings, folders: ComfyFolders | None) -> DiskSpace:
+    # Not the worker's own folder in it, whose name clients would be shown: it has the worker's id.
+    disks = {"the data directory": settings.data_dir}
     if folders is not None:
         disks["ComfyUI's output folder"] = folders.output
     return DiskSpace(disks, least_bytes=settings.worker.min_free_bytes)

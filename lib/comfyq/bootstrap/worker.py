@@ -140,7 +140,7 @@ def _worker_services(
     agent_uri = settings.worker.ecs_agent_uri
     machine = MachinePorts(
         caretaker=caretaker,
-        space=space_of(settings, own, folders),
+        space=space_of(settings, folders),
         catalogue_spool=FileSpool(folder=own.path / "catalogues"),
         protection=None if agent_uri is None else EcsProtection(agent_uri=agent_uri),
     )

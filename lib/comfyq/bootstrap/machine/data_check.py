@@ -1,5 +1,7 @@
 """The state of a data directory: whether its database is whole and of a version that we know."""
 
+import errno
+import os
 import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -18,6 +20,9 @@ from comfyq.services.operations.findings import SET_CLOCK, SUSPECT_SKEW_S
 
 AT_START_S = 5.0  # for the check at the start; `comfyq doctor` takes as long as it needs
 RESTORE = "stop every comfyq that uses it, then restore it as docs/how-to/keep.md says"
+
+NO_ROOM = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))
+NO_FOLDER = (os.strerror(errno.ENOTDIR), os.strerror(errno.EEXIST))
 
 
 def has_data(settings: Settings) -> bool:
@@ -45,9 +50,9 @@ def refuse_damage(settings: Settings) -> None:
 def data_findings(settings: Settings) -> Iterator[Finding]:
     """Look at the data directory, its disk, its database and, by its files, the clock."""
     subject, folder = "data directory", settings.data_dir
-    fault = writing_fault(folder) if folder.exists() else None
+    fault = writing_fault(folder)
     if fault is not None:
-        remedy = "give it to the user that runs comfyq, or name another with --data-dir"
+        remedy = f"{_remedy_of(fault)}, or name another with --data-dir"
         yield Finding(subject, FindingState.WRONG, f"{folder}: {fault}", remedy)
     elif not folder.exists():
         yield Finding(subject, FindingState.OK, f"{folder} is made by the first `comfyq up`")
@@ -61,6 +66,14 @@ def data_findings(settings: Settings) -> Iterator[Finding]:
         yield _clock(file)
 
 
+def _remedy_of(fault: str) -> str:
+    if fault in NO_ROOM:
+        return "free space on its disk"
+    if fault in NO_FOLDER:
+        return "move the file away that stands where a folder is needed"
+    return "give it to the user that runs comfyq"
+
+
 def _outputs(folder: Path | None) -> Iterator[Finding]:
     if folder is None:
         return
@@ -68,7 +81,7 @@ def _outputs(folder: Path | None) -> Iterator[Finding]:
     if fault is None:
         yield Finding(subject, FindingState.OK, f"{folder} can be written")
     else:
-        remedy = "set COMFYQ_OUTPUTS_DIR to a folder that can be written"
+        remedy = f"{_remedy_of(fault)}, or name another by COMFYQ_OUTPUTS_DIR"
         yield Finding(subject, FindingState.WRONG, f"{folder}: {fault}", remedy)
 
 
@@ -77,7 +90,8 @@ def _disk(settings: Settings) -> Finding:
     disk = DiskSpace({"the data directory": folder}, least_bytes=settings.worker.min_free_bytes)
     shortage = disk.shortage()
     if shortage is not None:
-        return Finding(subject, FindingState.WRONG, shortage, "jobs wait until there is room")
+        remedy = "jobs wait meanwhile; or set COMFYQ_MIN_FREE_BYTES lower"
+        return Finding(subject, FindingState.WRONG, shortage, remedy)
     return Finding(subject, FindingState.OK, f"{free_bytes(folder) / GIGABYTE:.1f} GB free")
 
 
@@ -87,7 +101,9 @@ def _database(file: Path) -> Finding:
         version = version_fault(file)
         damage = None if version else damage_of(file)
     except sqlite3.Error as error:
-        return Finding(subject, FindingState.WRONG, f"{file}: {error}", RESTORE)
+        is_full = writing_fault(file.parent) in NO_ROOM  # SQLite then cannot even read
+        remedy = "free space on its disk, then look again" if is_full else RESTORE
+        return Finding(subject, FindingState.WRONG, f"{file}: {error}", remedy)
     if version is not None:
         remedy = "the data directory is a newer comfyq's, which alone can use it"
         return Finding(subject, FindingState.WRONG, f"{file}: {version}", remedy)

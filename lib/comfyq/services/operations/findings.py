@@ -6,7 +6,7 @@ from textwrap import shorten
 from typing import Any
 
 from comfyq.domain.diagnosis import Finding, FindingState
-from comfyq.domain.submission.node_rules import ALLOWED
+from comfyq.domain.submission.node_rules import ALLOWED, DENIED
 from comfyq.ports.gauge import Depth
 
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-troubleshooting.html
@@ -71,7 +71,11 @@ def judge_forbidden(workflow: str, reasons: Sequence[str]) -> Finding:
     """Tell that a workflow may not run by the operator's own lists of node classes."""
     more = f" and {len(reasons) - 1} more" if len(reasons) > 1 else ""
     told = f"may not run: {shorten(reasons[0], REASON_CHARS, placeholder=' …')}{more}"
-    remedy = f"allow its classes by {ALLOWED}, or remove the workflow"
+    is_denied = any(DENIED in reason for reason in reasons)
+    lists = (
+        f"take what forbids it out of {DENIED}" if is_denied else f"allow its classes by {ALLOWED}"
+    )
+    remedy = f"{lists}, or remove the workflow"
     return Finding(f"workflow {workflow}", FindingState.WARNING, told, remedy)
 
 
@@ -85,6 +89,8 @@ def judge_workers(health: Mapping[str, Any]) -> list[Finding]:
     if health["status"] != "healthy":
         if live and not health["comfyui_available"]:
             remedy = "start ComfyUI, or name another with --comfyui; jobs wait meanwhile"
+        elif any(not worker["draining"] for worker in live):
+            remedy = "do what it says; what was accepted waits meanwhile"  # such as to free space
         else:
             remedy = "start a worker, or read the log of those that run: docs/deploy.md"
         return [Finding(subject, FindingState.WRONG, f"{count}: {health['reason']}", remedy)]

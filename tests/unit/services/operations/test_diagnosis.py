@@ -187,7 +187,7 @@ def test_how_wrong_a_clock_may_be(off_s: float, state: FindingState, word: str) 
 
 
 def worker(**fields: Any) -> dict[str, Any]:
-    return {"id": "w", "comfyui_available": True, "version": "1"} | fields
+    return {"id": "w", "comfyui_available": True, "draining": False, "version": "1"} | fields
 
 
 def health(*workers: dict[str, Any], **fields: Any) -> dict[str, Any]:
@@ -219,6 +219,10 @@ def test_without_comfyui_the_remedy_is_to_start_it() -> None:
     alone = health(status="degraded", reason="no worker", comfyui_available=False)
     assert (judge_workers(lost)[0].remedy or "").startswith("start ComfyUI")
     assert "start a worker" in (judge_workers(alone)[0].remedy or "")
+    reason = "nothing can be stored: the disk is full; free space on the disk"
+    full = health(worker(), status="degraded", reason=reason, comfyui_available=True)
+    assert judge_workers(full)[0].told.endswith(reason)
+    assert (judge_workers(full)[0].remedy or "").startswith("do what it says")
 
 
 def test_workers_without_ids_are_counted() -> None:
