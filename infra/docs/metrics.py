@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from comfyq import __version__
+from comfyq.adapters.prometheus.exposition import registry_of
 from comfyq.bootstrap.telemetry.measurements import TABLE_UP
 from comfyq.edges.reaper.worker_count import METRIC
 from comfyq.services.operations.backlog import BacklogReport
@@ -22,6 +24,8 @@ logs of a stack with `EmbeddedMetrics`, in the namespace `{NAMESPACE}` and with 
 OF_AWS = f"""\
 The reaper's function emits one metric more each minute, in every stack: `{METRIC}`, the workers
 that gave a sign of life. Everything else that alarms and dashboard are made of is AWS's own."""
+OF_PROMETHEUS = """\
+Prometheus reads these as well, and CloudWatch does not. Those of the process are there on Linux."""
 EMPTY = BacklogReport(families={}, aside=0, held=0, live=0, ready=0, paused_receivers=0)
 
 ALARM = "AWS::CloudWatch::Alarm"
@@ -43,6 +47,8 @@ def page() -> str:
         _metrics_table([Gauge("comfyq_table_up", TABLE_UP), *EMPTY.gauges()]),
         "## Of each process",
         _metrics_table(NUMBERS),
+        OF_PROMETHEUS,
+        table(("metric", "kind", "is"), list(_own_rows())),
         "## Alarms on AWS",
         OF_AWS,
         table(head, rows),
@@ -55,6 +61,13 @@ def _metrics_table(metrics: Sequence[Metric]) -> str:
         for each in metrics
     ]
     return table(("metric", "kind", "labels", "is"), rows)
+
+
+def _own_rows() -> Iterator[Sequence[str]]:
+    """Yield what each process shows of itself beside the numbers of comfyq."""
+    for family in registry_of(lambda: (), version=__version__).collect():
+        name = next(iter(family.samples)).name
+        yield code(name), family.type, family.documentation
 
 
 def _kind(metric: Metric) -> str:

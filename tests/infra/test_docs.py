@@ -115,6 +115,8 @@ def test_every_error_code_is_in_the_reference(out: Path) -> None:
 def test_every_alarm_is_in_the_reference(out: Path) -> None:
     page = reference(out, "metrics.md")
     assert "`LiveWorkers`" in page
+    for metric in ("comfyq_build_info", "process_resident_memory_bytes"):
+        assert f"| `{metric}` |" in page
     for line in (ROOT / "template.yaml").read_text().split("\n  "):
         name, _, rest = line.partition(":\n")
         if rest.startswith("    Type: AWS::CloudWatch::Alarm"):
