@@ -86,5 +86,6 @@ class TenantLimits:
         if (await self._tenants.get(tenant)).is_being_deleted:
             raise DataBeingDeleted(
                 f"all data of tenant {tenant} is being deleted, so it makes no jobs and stores no "
-                f"files; GET /tenants/{tenant}/data says how far that is"
+                f"files; send it again when that has ended, which takes a minute or more (to its "
+                f"administrators, GET /tenants/{tenant}/data says how far it is)"
             )

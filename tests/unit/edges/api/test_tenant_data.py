@@ -110,6 +110,7 @@ async def test_nothing_new_is_stored_meanwhile(lab: AccessLab) -> None:
     ):
         answer = lab.ask("POST", path, key, **request)
         assert (answer.status_code, answer.json()["code"]) == (409, "data-being-deleted"), path
+        assert "send it again when that has ended" in answer.json()["detail"], path
         assert lab.ask("POST", path, other, **request).status_code in (201, 202), path
     address = offer["url"].removeprefix("http://lab:8000")
     assert lab.ask("PUT", address, None, content=CONTENT).status_code == 409
