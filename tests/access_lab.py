@@ -28,6 +28,8 @@ ALL = frozenset(Scope) - {Scope.OPERATOR}  # that a tenant's own clients may hav
 OTHER = TenantId("other")
 CONTENT = b"a fox"
 BODY = {"content": CONTENT}
+FOX = {"prompt": "a fox", "seed": 7}
+NAMED = {**FOX, "workflow": "sd15"}  # whose results there are
 FILE = {"name": "a.txt", "content_type": "text/plain", "size_bytes": len(CONTENT)}
 RECEIVER = "https://receiver.invalid/"  # a name that never has an address
 
@@ -131,10 +133,11 @@ class KeyedServer(JobMoves, ABC):
             assert answer.status_code in (201, 202), answer.text
             return answer.json()
 
-        told = {"prompt": "a fox", "webhook_url": RECEIVER, "webhook_events": ["queued"]}
+        told = {**NAMED, "webhook_url": RECEIVER, "webhook_events": ["queued"]}
         job_id = made("/generate", json=told)["id"]
         await self.store_output()
-        await self.succeed(job_id, output())
+        job, reuse = await self.succeed(job_id, output()), self.services.reuse
+        await reuse.note(job, reuse.keyed(await self.records.spec(job.id)))
         offer = made("/assets/uploads", json=FILE)
         links = await self.services.links()
         upload_query = links.upload_query(UploadId(offer["id"]))

@@ -1,5 +1,7 @@
 """Every route and frame, asked by each kind of client: no cell of the table is left out."""
 
+import re
+from base64 import b64encode
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,7 +17,19 @@ from comfyq.edges.api.problems import PROBLEM_JSON
 from comfyq.edges.websocket.frame_kinds import CONNECT_SCOPE, FRAMES
 from comfyq.local.application import local_app
 from comfyq.ports.notifier import Connection
-from tests.access_lab import ALL, BODY, FILE, OTHER, RECEIVER, AccessLab, KeyedServer, Things
+from tests.access_lab import (
+    ALL,
+    BODY,
+    CONTENT,
+    FILE,
+    FOX,
+    NAMED,
+    OTHER,
+    RECEIVER,
+    AccessLab,
+    KeyedServer,
+    Things,
+)
 from tests.asgi_client import AsgiClient
 from tests.cells import Cells
 from tests.comfy_lab import ASSETS, JOBS
@@ -27,7 +41,7 @@ from tests.told_errors import MISSING_SCOPE, UNAUTHENTICATED, contract_of, told_
 
 pytestmark = pytest.mark.anyio
 
-FOX = {"prompt": "a fox"}
+AGAIN = {**NAMED, "reuse": True}
 READS = ("GET ", "HEAD ")
 NOT_FOUND = 404
 NOT_FAILED = 409  # what is tried again has failed, as no job of these things has
@@ -56,7 +70,7 @@ class Route:
 
 
 ROUTES = {
-    "POST /generate": Route(Scope.SUBMIT, 202, request={"json": FOX}),
+    "POST /generate": Route(Scope.SUBMIT, 202, request={"json": AGAIN}),
     "GET /generate": Route(Scope.READ, 200),
     "GET /generate/{job_id}": Route(Scope.READ, 200, NOT_FOUND),
     "GET /generate/{job_id}/outputs": Route(Scope.READ, 200, NOT_FOUND),
@@ -71,7 +85,7 @@ ROUTES = {
     "GET /generate/{job_id}/outputs/{index}": Route(None, 200, query="{output_query}"),
     "HEAD /generate/{job_id}/outputs/{index}": Route(None, 200, query="{output_query}"),
     "GET /generate/batch/{batch_id}/events": Route(Scope.READ, NOT_SERVED, NOT_FOUND),
-    "POST /generate/batch": Route(Scope.SUBMIT, 202, request={"json": {"requests": [FOX]}}),
+    "POST /generate/batch": Route(Scope.SUBMIT, 202, request={"json": {"requests": [AGAIN]}}),
     "POST /generate/{job_id}/retry": Route(
         Scope.SUBMIT, NOT_FAILED, NOT_FOUND, also=frozenset({Scope.READ})
     ),
@@ -94,7 +108,9 @@ ROUTES = {
     "GET /workflows": Route(Scope.READ, 200),
     "GET /workflows/{name}": Route(Scope.READ, 200),
     "GET /workflows/{name}/choices": Route(Scope.READ, 200),
-    "POST /workflows/{name}/generate": Route(Scope.SUBMIT, 202, request={"json": FOX}),
+    "POST /workflows/{name}/generate": Route(
+        Scope.SUBMIT, 202, request={"json": {**FOX, "reuse": True}}
+    ),
     "GET /workers": Route(Scope.OPERATOR, 200),
     "GET /health": Route(None, 200),
     "GET /health/live": Route(None, 200),
@@ -378,6 +394,42 @@ def check(
     else:
         assert client in RIGHT
         assert answer.status_code == row.right, answer.text
+        if Scope.READ not in row.scopes:
+            assert not shows_outputs(answer), "outputs are for who may read"
+
+
+def shows_outputs(answer: httpx2.Response) -> bool:
+    """Tell if an answer leads to what a job has made, or has it itself."""
+    leads = re.search(r"/generate/[\w-]+/outputs[/?]", answer.text)
+    return leads is not None or b64encode(CONTENT).decode() in answer.text
+
+
+SHOWING = (
+    "POST /generate",
+    "POST /generate/batch",
+    "POST /workflows/{name}/generate",
+    "DELETE /generate/{job_id}",
+    f"POST {JOBS}/{{job_id}}/cancel",
+)
+
+
+@pytest.mark.parametrize("place", SHOWING)
+async def test_what_was_made_is_told_to_who_may_read_as_well(lab: AccessLab, place: str) -> None:
+    """So that the table sees it where it is told to others: results that are used again are
+    neither told nor hinted at, and an end without its outputs."""
+    scopes, things = ROUTES[place].scopes, await lab.things()
+    blind = await lab.key(scopes)
+    seen = asked(lab, place, things, await lab.key(scopes | {Scope.READ}))
+    assert seen.is_success, seen.text
+    assert shows_outputs(seen)
+    unseen = asked(lab, place, things, blind)
+    assert unseen.status_code == ROUTES[place].right
+    assert not shows_outputs(unseen)
+    if Scope.SUBMIT in scopes:
+        told = unseen.json()
+        [job] = [item["job"] for item in told.get("items", [{"job": told}])]
+        assert (job["status"], job["reused_from"], job["seq"]) == ("queued", None, 1)
+        assert told.get("counts", {"queued": 1})["queued"] == 1
 
 
 @pytest.mark.parametrize("place", [place for place, row in ROUTES.items() if row.other])

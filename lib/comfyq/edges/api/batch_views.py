@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from comfyq.domain.submission.batch import Batch, Refusal
 from comfyq.domain.submission.batch_progress import BatchProgress, progress_of
-from comfyq.edges.api.job_views import JobViews, at_first
+from comfyq.edges.api.job_views import JobViews
 from comfyq.edges.api.links import Links
 from comfyq.edges.api.output_views import ANSWER_BYTES, NO_OUTPUTS
 from comfyq.services.jobs.batch_submission import BatchAccepted
@@ -34,7 +34,7 @@ class BatchViews:
         """Show the answer to a submission, and to every replay of it."""
         room = ANSWER_BYTES // max(1, len(accepted.jobs))
         shown = {n: self._jobs.accepted(each, room=room) for n, each in accepted.jobs.items()}
-        jobs = {n: at_first(each.job) for n, each in accepted.jobs.items()}
+        jobs = {n: self._jobs.at_first(each.job) for n, each in accepted.jobs.items()}
         batch = replace(accepted.batch, storing=False, version=1)
         return self._batch(batch, shown, progress_of(batch, jobs))
 

@@ -13,6 +13,8 @@ from typing import Annotated, Any
 from fastapi import Depends, HTTPException, Request
 from starlette.types import Scope
 
+from comfyq.domain.caller import Caller
+from comfyq.domain.caller import Scope as CallerScope
 from comfyq.edges.api.calling.scope import ADDRESSES, SERVICES, STREAMS
 from comfyq.edges.api.job_views import JobViews
 from comfyq.edges.api.links import PROGRESS, Links
@@ -34,8 +36,15 @@ async def links_of(request: Request) -> Links:
         base_url=base_url,
         ws_url=ws_url,
         signed=await scope[SERVICES].links(),
+        may_read=_may_read(request),
         streams=scope[STREAMS] is not None,
     )
+
+
+def _may_read(request: Request) -> bool:
+    """Return whether the sender may read; one that is not known by then may not."""
+    caller: Caller | None = getattr(request.state, "caller", None)
+    return caller is not None and CallerScope.READ in caller.scopes
 
 
 def _base_url(scope: Scope) -> str:

@@ -21,23 +21,8 @@ from comfyq.wire.generate.jobs import (
 from comfyq.wire.generate.statuses import error_text, failure_of, waits_for, whole_error_text
 
 
-def at_first(job: Job) -> Job:
-    """Return a job as it was when it was accepted."""
-    if job.reused_from is not None:
-        return job
-    return submitted(
-        id=job.id,
-        tenant=job.tenant,
-        workflow=job.workflow,
-        created_at=job.created_at,
-        retry_of=job.retry_of,
-        priority=job.priority,
-        labels=job.labels,
-    )
-
-
 class JobViews:
-    """Shows jobs with the URLs that ``links`` makes."""
+    """Shows jobs with the URLs that ``links`` makes, and what they have made to who may read."""
 
     def __init__(self, links: Links) -> None:
         self._links = links
@@ -56,7 +41,7 @@ class JobViews:
 
     async def whole(self, queries: JobQueries, job: Job) -> JobView:
         """Show a job. Its request is read only once it has ended, because clients poll often."""
-        if not job.status.terminal:
+        if not job.status.terminal or not self._links.may_read:
             return self.job(job)
         asked, outputs = await queries.asked_and_outputs(job)
         return self.job(job, asked=asked, outputs=outputs)
@@ -68,9 +53,24 @@ class JobViews:
         fields = self._fields(job, asked, NO_OUTPUTS)
         return JobView.model_validate(fields | _estimated(job, estimate))
 
+    def at_first(self, job: Job) -> Job:
+        """Return a job as it was when it was accepted. To who may not read, one that has an earlier
+        job's results waits like any other: that there are some, and what, only readers are told."""
+        if job.reused_from is not None and self._links.may_read:
+            return job
+        return submitted(
+            id=job.id,
+            tenant=job.tenant,
+            workflow=job.workflow,
+            created_at=job.created_at,
+            retry_of=job.retry_of,
+            priority=job.priority,
+            labels=job.labels,
+        )
+
     def accepted(self, accepted: Accepted, *, room: int = ANSWER_BYTES) -> JobView:
         """Show the answer to a submission, and to every replay of it whatever became of the job."""
-        job, asked = at_first(accepted.job), Asked.of(accepted.spec)
+        job, asked = self.at_first(accepted.job), Asked.of(accepted.spec)
         if job.reused_from is not None:
             page = OutputPage(accepted.outputs, 0, len(accepted.outputs))
             return self.job(job, asked=asked, outputs=page, room=room)
@@ -93,6 +93,8 @@ class JobViews:
     def _fields(
         self, job: Job, asked: Asked | None, outputs: OutputPage, room: int = ANSWER_BYTES
     ) -> dict[str, Any]:
+        if not self._links.may_read:
+            outputs = NO_OUTPUTS
         shown = self._outputs.shown(job.id, outputs, room=room)
         failure = failure_of(job)
         return {

@@ -35,6 +35,7 @@ class Links:
     base_url: str
     ws_url: str
     signed: SignedLinks
+    may_read: bool  # whether the client may see what jobs have made
     streams: bool = False  # whether answers can be held open
 
     def job(self, job_id: JobId) -> str:

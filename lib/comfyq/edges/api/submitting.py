@@ -47,7 +47,8 @@ ACCEPTED: dict[str, Any] = {
 }
 NOT_RUN: dict[str, Any] = {
     "model": JobView | Rehearsal,
-    "description": "With `reuse`: a job that has the outputs of an earlier one, `reused_from`. "
+    "description": "With `reuse`, if you may read: a job that has the outputs of an earlier one, "
+    "`reused_from`. "
     "With `dry_run`: no job was made. With `Prefer: wait`: the job has ended.",
 }
 
@@ -139,9 +140,10 @@ def answer_to(accepted: Accepted, response: Response, links: Links) -> JobView:
     response.headers["Location"] = links.job(accepted.job.id)
     if accepted.replayed:
         response.headers["Idempotent-Replayed"] = "true"
-    if accepted.job.reused_from is not None:
+    shown = JobViews(links).accepted(accepted)
+    if shown.reused_from is not None:
         response.status_code = HTTPStatus.OK
-    return JobViews(links).accepted(accepted)
+    return shown
 
 
 async def submitting_of(

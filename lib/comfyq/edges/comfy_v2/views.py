@@ -45,9 +45,9 @@ class ComfyViews:
     links: ComfyLinks
 
     async def job(self, job: Job) -> JobView:
-        """Show a job as it is now."""
+        """Show a job as it is now, and what it has made to who may read."""
         outputs: Sequence[Output] = ()
-        if job.status.terminal:
+        if job.status.terminal and self.links.api.may_read:
             outputs = (await self.services.queries.asked_and_outputs(job))[1].outputs
         position = (await self.services.estimates.estimate(job)).queue_position
         kept = await self.services.retention.of(job.tenant)

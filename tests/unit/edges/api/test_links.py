@@ -29,7 +29,7 @@ LEAD_TO: list[tuple[str, Callable[[Links], str], str]] = [
 
 async def links_of(lab: ApiLab) -> Links:
     signed = await lab.services.links()
-    return Links(base_url=BASE, ws_url=f"ws://lab:8000{PROGRESS}", signed=signed)
+    return Links(base_url=BASE, ws_url=f"ws://lab:8000{PROGRESS}", signed=signed, may_read=True)
 
 
 @pytest.mark.parametrize(("method", "link", "code"), LEAD_TO)

@@ -168,7 +168,7 @@ async def cancel(
     response: Response,
     purge: Annotated[bool, Query(description="Delete it with its files as well.")] = False,
 ) -> JobView:
-    """Cancel a job. Doing it again, or too late, is no error.
+    """Cancel a job. Doing it again, or too late, is no error; only `read` sees outputs.
 
     With `purge=true` it is deleted as well, and shown once more without its outputs; 409 says that
     its worker must stop first, or that other jobs have its files (`reuse`) and must go before.
