@@ -96,10 +96,15 @@ class BatchRecords:
         """Store why requests of a batch were refused; again, if it is retried."""
         await store_refusals(self._table, batch, ttl=await self._ttl(batch))
 
-    async def get(self, batch_id: BatchId) -> Batch:
-        """Raises BatchNotFound."""
+    async def get(self, batch_id: BatchId, *, tenant: TenantId | None = None) -> Batch:
+        """Return a batch, if a tenant is named one of that tenant's alone.
+
+        Raises:
+            BatchNotFound: there is none. Nothing but its own item was read: the time that it took
+                does not tell that another tenant has it.
+        """
         item = await self._table.get(batch_key(batch_id))
-        if item is None:
+        if item is None or tenant not in (None, item["tenant"]):
             raise BatchNotFound(f"there is no batch {batch_id}")
         return batch_of(item, await read_refusals(self._table, batch_id))
 

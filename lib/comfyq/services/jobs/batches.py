@@ -64,9 +64,9 @@ class Batches:
         Raises:
             BatchNotFound.
         """
-        batch = await self._records.get(batch_id)
-        if batch.tenant != caller.tenant or caller.only_job is not None:
+        if caller.only_job is not None:
             raise BatchNotFound(f"there is no batch {batch_id}")
+        batch = await self._records.get(batch_id, tenant=caller.tenant)
         members = await limited(AT_ONCE, batch.indexes, lambda n: self._find(batch, n))
         alive = {n: newest.job for n, newest in members.items() if newest is not None}
         batches = frozenset(each.batch for each in members.values() if each and each.batch)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from comfyq.aio.tasks import limited
 from comfyq.domain.caller import Caller, TenantId
-from comfyq.domain.errors import BatchNotFound, FieldError, InvalidCursor, JobNotFound
+from comfyq.domain.errors import FieldError, InvalidCursor, JobNotFound
 from comfyq.domain.job import Job, JobId, JobStatus
 from comfyq.domain.submission.batch import Batch
 from comfyq.domain.submission.selection import EVERY, Selection
@@ -104,10 +104,7 @@ class JobListing:
         """Return the batch whose jobs are selected, if one is named; raises BatchNotFound."""
         if selection.batch is None:
             return None
-        batch = await self._batches.get(selection.batch)
-        if batch.tenant != tenant:
-            raise BatchNotFound(f"there is no batch {batch.id}")
-        return batch
+        return await self._batches.get(selection.batch, tenant=tenant)
 
     async def _find(self, job_id: JobId) -> Job | None:
         try:

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 
 from comfyq.aio.logs import log
 from comfyq.aio.tasks import limited
+from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import BatchNotFound, DomainError, JobNotFound
 from comfyq.domain.job import Job, JobId, JobStatus
 from comfyq.domain.recency import is_recent
@@ -91,10 +92,13 @@ class BatchNews:
         self._put_off: dict[BatchId, PutOff] = {}
         self._tasks: set[asyncio.Task[None]] = set()  # held until they end, so that they do
 
-    async def read(self, batch_id: BatchId) -> tuple[Batch, Mapping[int, Job]]:
+    async def read(
+        self, batch_id: BatchId, *, tenant: TenantId | None = None
+    ) -> tuple[Batch, Mapping[int, Job]]:
         """Read a batch and all its jobs, in the place of each that was tried again its newest
-        retry. Raises BatchNotFound."""
-        known = Known(await self._batches.get(batch_id), self._clock.now())
+        retry; raises BatchNotFound at once, if it is not the ``tenant``'s that is named."""
+        batch = await self._batches.get(batch_id, tenant=tenant)
+        known = Known(batch, self._clock.now())
         self._known[batch_id] = known
         self._known.move_to_end(batch_id)
         if len(self._known) > MAX_KNOWN:

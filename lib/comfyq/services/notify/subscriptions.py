@@ -176,9 +176,9 @@ class Subscriptions:
             Unauthenticated: the caller's API key was revoked meanwhile.
         """
         caller, follower = connected.caller, replace(connected.follower, batch=batch_id)
-        batch, jobs = await self._batch_news.read(batch_id)
-        if batch.tenant != caller.tenant or caller.only_job is not None:
+        if caller.only_job is not None:
             raise BatchNotFound(f"there is no batch {batch_id}")
+        batch, jobs = await self._batch_news.read(batch_id, tenant=caller.tenant)
         followed: set[JobId] = set()
         while more := _changeable(batch, jobs) - followed:  # again if a retry was stored meanwhile
             await self._subscriptions.add_batch(

@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import anyio
 import pytest
@@ -16,9 +17,9 @@ from comfyq.domain.job import Job, JobError, JobId
 from comfyq.edges.websocket.rendering import render_preview
 from comfyq.ports.engine import SmallPicture
 from comfyq.ports.notifier import Connection
-from comfyq.ports.table import Item, Key
+from comfyq.ports.table import Item, Key, Page
 from comfyq.services.notify.batch_news import LEAST_PAUSE, PAUSE_A_JOB
-from tests.access_lab import OTHER
+from tests.access_lab import FOX, OTHER
 from tests.api_lab import output
 from tests.batch_lab import SOCKET, BatchLab, socket_lab
 from tests.event_lab import Reader, reading
@@ -290,11 +291,42 @@ async def test_a_stream_of_a_batch_has_previews_for_who_asks(lab: BatchLab) -> N
 async def test_another_tenants_batch_is_not_there() -> None:
     lab = BatchLab(COMFYQ_AUTH="keys", is_socket=True)
     owner, stranger = await lab.key(), await lab.key(tenant=OTHER)
-    sent = lab.ask("POST", "/generate/batch", owner, json={"requests": [{"prompt": "a fox"}]})
+    refused = {"prompt": "a fox", "workflow": "none"}
+    sent = lab.ask("POST", "/generate/batch", owner, json={"requests": [refused, *[FOX] * 20]})
+    theirs = sent.json()["batch_id"]
     await connected(lab.sockets, SOCKET, stranger)
-    await lab.send("subscribe", batch_id=sent.json()["batch_id"])
-    [frame] = lab.frames
-    assert (frame["code"], frame["batch_id"]) == ("batch-not-found", sent.json()["batch_id"])
+    calls = count_calls(lab)
+    costs = []
+    for number, batch_id in enumerate((theirs, theirs[:-8] + "00000000")):
+        calls.clear()
+        await lab.send("subscribe", batch_id=batch_id)
+        costs.append(calls.copy())
+        frame = lab.frames[number]
+        assert (frame["code"], frame["batch_id"]) == ("batch-not-found", batch_id)
+    assert costs[0] == costs[1], "nobody can tell by what it costs that there is such a batch"
+    assert costs[0].total() < 5
+    for path in (f"/generate/batch/{theirs}", f"/generate?batch={theirs}"):
+        calls.clear()
+        assert lab.ask("GET", path, stranger).status_code == 404
+        assert calls.total() < 5, path
+
+
+def count_calls(lab: BatchLab) -> Counter[str]:
+    """Count the reads of items and the queries from now on."""
+    calls = Counter[str]()
+    get, query = lab.table.get, lab.table.query
+
+    async def counted_get(key: Key) -> Item | None:
+        calls["get"] += 1
+        return await get(key)
+
+    async def counted_query(*asked: Any, **how: Any) -> Page:
+        calls["query"] += 1
+        return await query(*asked, **how)
+
+    lab.table.get = counted_get  # type: ignore[method-assign]
+    lab.table.query = counted_query  # type: ignore[method-assign]
+    return calls
 
 
 def count_reads(lab: BatchLab) -> Counter[str]:
