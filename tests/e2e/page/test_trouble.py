@@ -199,10 +199,14 @@ def test_who_has_signed_in_is_not_told_that_the_server_is_open(visit: Visit) -> 
     expect(page.get_by_text("is its owner")).to_have_count(0)
 
 
-def test_a_job_that_could_not_be_read_is_followed_again(visit: Visit, up: Process) -> None:
+@pytest.mark.parametrize("code", ["table-unavailable", "rate-limited"])
+def test_a_job_that_could_not_be_followed_is_followed_again(
+    visit: Visit, up: Process, code: str
+) -> None:
     page = visit.page
     [job] = urllib3.request("GET", f"{up.url}/generate?limit=1").json()["jobs"]
-    error = {"type": "error", "code": "table-unavailable", "message": "-", "job_id": job["id"]}
+    error = {"type": "error", "code": code, "message": "-", "retry_after_s": 1}
+    error |= {"job_ids": [job["id"]]} if code == "rate-limited" else {"job_id": job["id"]}
     end = {"kind": "status", "job_id": job["id"], "status": "completed", "progress": 1.0}
     end |= {"step": 0, "max_steps": 0, "seq": job["seq"] + 1, "attempt": 1}
     is_back, refused = threading.Event(), threading.Event()

@@ -21,6 +21,7 @@ from comfyq.domain.errors import (
     JobNotFound,
     NotFound,
     NotifierUnavailable,
+    RateLimited,
     Unauthenticated,
 )
 from comfyq.domain.job import JobId
@@ -31,6 +32,7 @@ from comfyq.edges.websocket.frame_kinds import CONNECT_SCOPE, FRAMES, PING, Clie
 from comfyq.edges.websocket.rendering import encode
 from comfyq.ports.access.authenticator import Authenticator, Credentials
 from comfyq.ports.notifier import ConnectionGone, Notifier
+from comfyq.services.limits.frame_limit import BATCH_JOBS, FrameLimit
 from comfyq.services.notify.subscriptions import Connected, Subscriptions
 from comfyq.wire.generate.frames import (
     JOB_ID,
@@ -69,26 +71,30 @@ class WebSocketHandler:
         authenticator: Authenticator,
         scheme: str = "https",
         public_url: str | None = None,
+        limit: FrameLimit | None = None,
     ) -> None:
         self._subscriptions = subscriptions
         self._notifier = notifier
         self._authenticator = authenticator
         self._scheme = scheme
         self._public_url = public_url
+        self._limit = limit or FrameLimit()
 
     async def handle(self, event: Mapping[str, Any], context: object = None) -> Answer:
         """Answer one event of the WebSocket API.
 
         Only a $connect's ``statusCode`` reaches the client: it accepts or refuses the handshake.
+        That of a frame is 429 if its sender sends too many.
         """
         received = SocketEvent(event, scheme=self._scheme)
         match received.route:
             case "$connect":
                 return await self._connect(received)
             case "$disconnect":
+                self._limit.forget(received.connection.id)
                 await self._subscriptions.disconnect(received.connection.id)
             case route:
-                await self._receive(received, FRAMES.get(route, PING))
+                return _answer(await self._receive(received, FRAMES.get(route, PING)))
         return _answer(200)
 
     async def _connect(self, event: SocketEvent) -> Answer:
@@ -105,25 +111,31 @@ class WebSocketHandler:
             )
         except DomainError as error:
             return _denied(error)
+        self._limit.belongs(event.connection.id, caller)
         return _answer(200)
 
-    async def _receive(self, event: SocketEvent, kind: FrameKind) -> None:
-        """Carry out a client's frame; an error is posted to the client."""
+    async def _receive(self, event: SocketEvent, kind: FrameKind) -> int:
+        """Carry out a client's frame, and return a status; an error is posted to the client."""
+        frame = _parsed(event, kind)
         try:
-            frame = kind.shape.model_validate_json(event.body)
-        except ValidationError as error:
-            await self._reply(event, _invalid(error, kind))
-            return
+            self._limit.take(event.connection.id, _cost(frame))
+        except RateLimited as error:
+            await self._reply(event, _refusal_of(frame, error))
+            return 429
+        if isinstance(frame, ErrorFrame):
+            await self._reply(event, frame)
+            return 200
         try:
             sender = None if kind.scope is None else await self._sender(event, kind.scope)
             await self._obey(event, frame, sender)
         except DomainError as error:
-            named = (getattr(frame, "job_id", None), getattr(frame, "batch_id", None))
-            await self._reply(event, _refusal(error, *named))
+            await self._reply(event, _refusal_of(frame, error))
+        return 200
 
     async def _sender(self, event: SocketEvent, scope: Scope) -> Connected:
         """Return who sent a frame, if it has the scope that the frame needs."""
         connected = await self._subscriptions.connected(event.connection.id)
+        self._limit.belongs(event.connection.id, connected.caller)
         connected.caller.require(scope)
         return connected
 
@@ -200,6 +212,33 @@ def _refusal(
 ) -> ErrorFrame:
     message = for_clients(str(error))
     return ErrorFrame(code=error.code, job_id=job_id, batch_id=batch_id, message=message)
+
+
+def _refusal_of(frame: ClientFrame | ErrorFrame, error: DomainError) -> ErrorFrame:
+    """Refuse a frame as a whole, with all that it names."""
+    told = _refusal(error)
+    if isinstance(frame, SubscribeFrame | UnsubscribeFrame):
+        named = {"job_id": frame.job_id, "job_ids": frame.job_ids, "batch_id": frame.batch_id}
+        told = told.model_copy(update=named)
+    if isinstance(error, RateLimited):
+        told.retry_after_s = error.retry_after_s
+    return told
+
+
+def _cost(frame: ClientFrame | ErrorFrame) -> int:
+    """Return how many jobs a frame counts as, of which each has its price; one that names none is
+    still a frame."""
+    if isinstance(frame, SubscribeFrame | UnsubscribeFrame):
+        return len(frame.named) if frame.batch_id is None else BATCH_JOBS
+    return 1
+
+
+def _parsed(event: SocketEvent, kind: FrameKind) -> ClientFrame | ErrorFrame:
+    """Return a client's frame, or what is wrong with it."""
+    try:
+        return kind.shape.model_validate_json(event.body)
+    except ValidationError as error:
+        return _invalid(error, kind)
 
 
 def _invalid(error: ValidationError, kind: FrameKind) -> ErrorFrame:

@@ -71,8 +71,10 @@ class ErrorFrame(BaseModel):
     type: Literal["error"] = "error"
     code: str
     job_id: str | None = None
+    job_ids: list[str] | None = None  # of a frame that named several, and was refused as a whole
     batch_id: str | None = None
     message: str
+    retry_after_s: int | None = None  # seconds after which the same frame may be sent again
 
 
 class PongFrame(BaseModel):

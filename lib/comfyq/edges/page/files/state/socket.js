@@ -107,13 +107,17 @@ function take(made) {
 }
 
 function subscribeAll() {
-  const ids = [...jobs.keys()];
+  follow([...jobs.keys()]);
+  for (const id of batches) send({ action: "subscribe", batch_id: id });
+}
+
+/** @param {string[]} ids of jobs */
+function follow(ids) {
   for (let start = 0; start < ids.length; start += MOST_AT_ONCE) {
     const some = ids.slice(start, start + MOST_AT_ONCE);
     const since = Object.fromEntries(some.map((id) => [id, jobs.get(id)]));
     send({ action: "subscribe", job_ids: some, since, previews: true });
   }
-  for (const id of batches) send({ action: "subscribe", batch_id: id });
 }
 
 function later() {
@@ -128,7 +132,17 @@ function hear(frame) {
   else if (frame.kind) {
     if (jobs.has(frame.job_id)) jobs.set(frame.job_id, frame.seq);
     listener?.job(frame);
-  } else if (frame.type === "error" && frame.job_id) refused(frame);
+  } else if (frame.code === "rate-limited") setTimeout(() => again(frame), 1000 * frame.retry_after_s);
+  else if (frame.type === "error" && frame.job_id) refused(frame);
+}
+
+/**
+ * Follow what was too much at once, unless it was left meanwhile.
+ * @param {{ job_id?: string, job_ids?: string[], batch_id?: string }} error
+ */
+function again({ job_id, job_ids, batch_id }) {
+  follow((job_ids ?? [job_id ?? ""]).filter((id) => jobs.has(id)));
+  if (batch_id && batches.has(batch_id)) send({ action: "subscribe", batch_id });
 }
 
 /**
