@@ -27,6 +27,7 @@ from comfyq.edges.websocket.handler import WebSocketHandler
 from comfyq.local.gateway import Gateway
 from comfyq.local.gateway_settings import GatewaySettings
 from comfyq.ports.notifier import Deliver, Notifier
+from comfyq.services.limits.frame_limit import FrameLimit
 from tests.followed_jobs import FollowedJobs
 
 if TYPE_CHECKING:
@@ -130,12 +131,15 @@ def real_notifier() -> Generator[ApiGatewayNotifier, None, None]:
         yield notifier
 
 
-def new_handler(world: FollowedJobs, notifier: Notifier) -> WebSocketHandler:
+def new_handler(
+    world: FollowedJobs, notifier: Notifier, *, limit: FrameLimit | None = None
+) -> WebSocketHandler:
     return WebSocketHandler(
         subscriptions=world.subscriptions,
         notifier=notifier,
         authenticator=LocalOwner(),
         scheme="http",
+        limit=limit,
     )
 
 

@@ -1,6 +1,7 @@
 """The gateway under uvicorn, as real clients and boto3 see it."""
 
 import json
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import quote, urlsplit
@@ -17,6 +18,7 @@ from websockets.asyncio.client import ClientConnection
 from comfyq.adapters.system.clock import SystemClock
 from comfyq.domain.request_signature import SignedRequest, signed_headers
 from comfyq.local.gateway_settings import GatewaySettings
+from comfyq.services.limits.frame_limit import FrameLimit
 from comfyq.wire.generate.frames import PREVIEW_BEGINS
 from tests.gateway_lab import (
     SECRET,
@@ -27,6 +29,7 @@ from tests.gateway_lab import (
     connect,
     eventually,
     gateway_lab,
+    new_handler,
     received,
 )
 
@@ -190,26 +193,74 @@ async def test_stopping_closes_sockets_with_1001_and_handles_their_disconnect() 
     assert await lab.world.followers.of_job(job.id) == []
 
 
-async def test_messages_of_one_socket_do_not_flood_the_handler() -> None:
-    release = anyio.Event()
-    running = 0
-    most = 0
+class Held:
+    """Holds messages in the handler until they are released."""
 
-    async def wait(event: Event) -> None:
-        nonlocal running, most
+    def __init__(self) -> None:
+        self.release = anyio.Event()
+        self.running: list[str] = []  # the sockets whose messages are held
+        self.most = 0
+
+    async def __call__(self, event: Event) -> None:
         if event["requestContext"]["eventType"] != "MESSAGE":
             return
-        running += 1
-        most = max(most, running)
-        await release.wait()
-        running -= 1
+        self.running.append(socket := event["requestContext"]["connectionId"])
+        self.most = max(self.most, len(self.running))
+        await self.release.wait()
+        self.running.remove(socket)
 
+
+async def test_messages_of_one_socket_do_not_flood_the_handler() -> None:
     async with gateway_lab(GatewaySettings(messages_at_once=2)) as lab:
-        lab.before = wait
+        lab.before = held = Held()
         async with connect(f"{lab.url}/local") as client:
             for _ in range(6):
                 await client.send('{"action": "ping"}')
-            await eventually(lambda: running == 2)
-            release.set()
+            await eventually(lambda: len(held.running) == 2)
+            held.release.set()
             assert [await received(client) for _ in range(6)] == [{"type": "pong"}] * 6
-        assert most == 2
+        assert held.most == 2
+
+
+async def test_nor_do_those_of_all_sockets_together_and_each_has_its_turn() -> None:
+    settings = GatewaySettings(messages_at_once=4, messages_together=3)
+    async with gateway_lab(settings) as lab, AsyncExitStack() as opened:
+        lab.before = held = Held()
+        clients = [await opened.enter_async_context(connect(f"{lab.url}/local")) for _ in range(4)]
+        greedy, modest = clients[0], clients[1:]
+        for _ in range(20):
+            await greedy.send('{"action": "ping"}')
+        await eventually(lambda: len(held.running) == 3)
+        for client in modest:
+            await client.send('{"action": "ping"}')
+        assert lab.gateway is not None
+        sockets = lab.gateway._connections.values()
+        await eventually(lambda: all(each.last_active_at > each.connected_at for each in sockets))
+        held.release.set()
+        for client, count in zip(clients, (20, 1, 1, 1), strict=True):
+            assert [await received(client) for _ in range(count)] == [{"type": "pong"}] * count
+        assert held.most == 3
+        order = [each["requestContext"]["connectionId"] for each in lab.of_kind("MESSAGE")]
+        assert {*order[:7]} == {*order}, "the three there, and then one of each socket"
+
+
+async def test_who_sends_too_much_is_read_more_slowly_and_others_are_not() -> None:
+    settings = GatewaySettings(messages_at_once=1, refused_pause_s=3_600)
+    async with gateway_lab(settings) as lab:
+        limit = FrameLimit(of_socket=1, now_s=lambda: 0.0)
+        lab.handler = new_handler(lab.world, lab.handler._notifier, limit=limit)
+        async with connect(f"{lab.url}/local") as greedy:
+            greedy_id = lab.connection_id
+            for _ in range(9):
+                await greedy.send('{"action": "ping"}')
+            assert await received(greedy) == {"type": "pong"}
+            assert (await received(greedy))["code"] == "rate-limited"
+            async with connect(f"{lab.url}/local") as modest:
+                await modest.send('{"action": "ping"}')
+                assert await received(modest) == {"type": "pong"}
+            assert len(lab.of_kind("MESSAGE")) == 3
+            await anyio.to_thread.run_sync(
+                lambda: lab.api.delete_connection(ConnectionId=greedy_id)
+            )
+            assert await closed(greedy) == (1000, [])
+            await eventually(lambda: len(lab.of_kind("DISCONNECT")) == 2)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -21,6 +22,8 @@ Task = Callable[[], Coroutine[Any, Any, None]]
 Start = Callable[[Task], None]
 """Runs a task beside the connection, which it may outlive."""
 
+TOO_MANY = 429  # a message's status, if its sender sends too many
+
 ROUTES = frozenset(
     {"subscribe", "unsubscribe"}
 )  # by a message's "action"; every other goes to $default
@@ -38,14 +41,18 @@ class Conversation:
         start: Start,
         clock: Clock,
         settings: GatewaySettings,
+        together: asyncio.Semaphore,
     ) -> None:
+        """``together`` has the places for messages of all sockets in the handler."""
         self._live = live
         self._events = events
         self._handler = handler
         self._start = start
         self._clock = clock
         self._timeout_s = settings.handler_timeout_s
+        self._refused_pause_s = settings.refused_pause_s
         self._slots = asyncio.Semaphore(settings.messages_at_once)
+        self._together = together
 
     async def connect(self) -> Answer:
         """Return the handler's answer to the handshake; 502 if it fails."""
@@ -55,8 +62,10 @@ class Conversation:
         return {"statusCode": 502} if answer is None else answer
 
     async def receive(self, text: str) -> None:
-        """Start handling a message; waits while too many messages of this socket are handled."""
+        """Start handling a message; waits while too many messages of this socket, or of all, are
+        handled. A socket waits for one place at a time, so that each has its turn."""
         await self._slots.acquire()
+        await self._together.acquire()
         self._start(partial(self._handle, text))
 
     async def subscribe(self) -> None:
@@ -76,11 +85,22 @@ class Conversation:
     async def _handle(self, text: str) -> None:
         event = self._events.message(self._clock.now(), route=_route(text), body=text)
         try:
-            answer = await self._invoke(event)
+            try:
+                answer = await self._invoke(event)
+            finally:
+                self._together.release()
+            if answer is None:
+                self._apologise(event["requestContext"]["requestId"])
+            elif answer.get("statusCode") == TOO_MANY:
+                await self._pause()
         finally:
             self._slots.release()
-        if answer is None:
-            self._apologise(event["requestContext"]["requestId"])
+
+    async def _pause(self) -> None:
+        """Wait for a while, or until the socket ends: who sends too much is read more slowly."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._refused_pause_s):
+                await self._live.gone.wait()
 
     async def _invoke(self, event: Event) -> Answer | None:
         """Return the handler's answer; None if it raised or timed out."""

@@ -9,6 +9,7 @@ process that holds the socket.
 by itself, shows frames in order, and ends with the job.
 """
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
@@ -69,6 +70,7 @@ class Gateway:
         self._domain = ""
         self._tasks: TaskGroup | None = None
         self._taking = False
+        self._together = asyncio.Semaphore(self._settings.messages_together)
         self._places = Places(
             total=self._settings.sockets, each_client=self._settings.sockets_per_client
         )
@@ -151,6 +153,7 @@ class Gateway:
             start=self._start,
             clock=self._clock,
             settings=self._settings,
+            together=self._together,
         )
         answer = await conversation.connect()
         if not 200 <= int(answer["statusCode"]) < 300:

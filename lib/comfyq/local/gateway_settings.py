@@ -19,6 +19,8 @@ class GatewaySettings:
     buffer_frames: int = 64  # waiting for one socket; a post beyond them is refused with 429
     send_timeout_s: float = 10  # for one frame; who does not read for so long is cut off
     messages_at_once: int = 16  # of one socket in the handler; the rest waits in the network
+    messages_together: int = 8  # of all sockets in the handler, so that requests come in between
+    refused_pause_s: float = 1  # for which a message that was one too many keeps its place there
     sockets: int = 1_000  # at the same time
     sockets_per_client: int = 250  # of one address
     drain_s: float = 5  # for closing sockets and running handlers when the gateway stops
