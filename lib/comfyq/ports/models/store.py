@@ -75,7 +75,8 @@ class ModelStore(Protocol):
         ...
 
     def adopt(self, model: LockedModel) -> None:
-        """Take a file that stands in ComfyUI's folder, and is that one, into the store."""
+        """Make a file of the store of one that stands in ComfyUI's folder, if it is that one; it
+        stays there, also when the store's is deleted."""
         ...
 
     def link(self, model: LockedModel) -> None:
@@ -91,7 +92,8 @@ class ModelUpkeep(Protocol):
     """What is checked and deleted in a store."""
 
     def all(self) -> Sequence[StoredModel]:
-        """Return every file of the store."""
+        """Return every file of the store, with the bytes that deleting it frees: none if the file
+        stood in ComfyUI's folder before, and stays there."""
         ...
 
     def digest(self, sha256: str) -> str | None:
@@ -99,7 +101,7 @@ class ModelUpkeep(Protocol):
         ...
 
     def delete(self, sha256: Collection[str]) -> None:
-        """Delete files, and the links to them."""
+        """Delete files, and the links that ``link`` made to them."""
         ...
 
     def parts(self, kept: Collection[str]) -> Sequence[StoredModel]:

@@ -18,7 +18,7 @@ from comfyq.domain.models.errors import (
 )
 from comfyq.domain.models.lock import LockedModel
 from comfyq.domain.models.source import read_source
-from comfyq.ports.models.store import ModelState
+from comfyq.ports.models.store import ModelState, StoredModel
 from comfyq.services.models.retries import WAITS_S
 from tests.cells import Cells
 from tests.model_hub import PAGE, PIECE, TOKEN, Fault, ModelHub, hub_with_cdn, safetensors, sha256
@@ -305,6 +305,51 @@ async def test_a_file_that_stands_there_is_kept(hub: ModelHub, tmp_path: Path) -
     assert await lab.fetcher.bring(model) is ModelState.OTHER
     assert lab.store.state(model) == (ModelState.READY, SIZE)
     assert lab.ranges == []
+
+
+async def test_a_file_that_stands_there_outlives_the_stores(
+    hub: ModelHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def outlives(home: Path, *, content: Path) -> None:
+        """A person's file, or link to ``content``, is used under two names, and then by no lock."""
+        lab = ModelLab(hub, home / "models")
+        model, place = lab.locked(MODEL), home / "models/loras" / FILE
+        place.parent.mkdir(parents=True)
+        content.write_bytes(MODEL)
+        own = home / "models/loras/own.safetensors"
+        if content != place:
+            place.symlink_to(content)
+            own.symlink_to(content)
+        before = len(lab.ranges)
+        again = replace(model, folder="checkpoints")
+        assert await lab.fetcher.bring(model) is ModelState.OTHER
+        assert await lab.fetcher.bring(again) is ModelState.UNLINKED
+        assert [lab.store.state(each)[0] for each in (model, again)] == [ModelState.READY] * 2
+        assert (place.is_symlink(), lab.ranges[before:]) == (content != place, [])
+        assert lab.store.all() == [StoredModel(model.sha256, 0)]  # it takes no room of its own
+        lab.store.delete([model.sha256])
+        assert lab.store.all() == []
+        assert not os.path.lexists(home / "models/checkpoints" / FILE)
+        assert place.read_bytes() == content.read_bytes() == MODEL
+        assert own.exists() == (content != place)
+        place.unlink()
+        assert await lab.fetcher.bring(model) is ModelState.MISSING  # fetched now
+        assert lab.store.all() == [StoredModel(model.sha256, SIZE)]
+        assert await lab.fetcher.bring(again) is ModelState.UNLINKED
+        lab.store.delete([model.sha256])
+        assert [os.path.lexists(each) for each in (place, lab.store._target(again))] == [False] * 2
+
+    def refused(*_: object, **__: object) -> None:
+        raise PermissionError
+
+    with Cells() as cells:
+        for links in ("hard", "symbolic"):  # as across disks, or where the file is another user's
+            home = tmp_path / links
+            with cells.cell(f"a file, {links}"):
+                await outlives(home, content=home / "models/loras" / FILE)
+            with cells.cell(f"a link, {links}"):
+                await outlives(home / "linked", content=tmp_path / f"{links}.safetensors")
+            monkeypatch.setattr(os, "link", refused)
 
 
 async def test_two_who_want_a_file_fetch_it_once(hub: ModelHub, tmp_path: Path) -> None:

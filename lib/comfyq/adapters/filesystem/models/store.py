@@ -2,6 +2,9 @@
 
 The links are symbolic and relative: they show what they lead to, and hold wherever the folder of
 models is mounted. ComfyUI follows them, and skips one that leads nowhere.
+
+A file that somebody else put into ComfyUI's folder stays what and where it is. The store has a
+second name for it: a hard link or, where the file system has none, a symbolic one.
 """
 
 import hashlib
@@ -11,8 +14,9 @@ import shutil
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from stat import S_ISREG
 
-from comfyq.adapters.filesystem.durable import make_folder, replace_by_file
+from comfyq.adapters.filesystem.durable import make_folder
 from comfyq.adapters.filesystem.lock import AlreadyHeld, hold
 from comfyq.adapters.filesystem.models.part import (
     KEEP_BYTES,
@@ -85,10 +89,7 @@ class FolderModels:
             return
         with target.open("rb") as content:
             check_content(content, model.file, model.size)
-        with target.resolve().open("rb") as content:
-            replace_by_file(str(place), content)  # a second name, or a copy on another disk
-        if not _is_same(target, place):
-            _put_link(target, place)
+        _put_name(place, self._root.resolve() / model.path)
 
     def link(self, model: LockedModel) -> None:
         target, place = self._target(model), self._place(model.sha256)
@@ -116,18 +117,18 @@ class FolderModels:
     def all(self) -> Sequence[StoredModel]:
         files = sorted(self._store.glob("[0-9a-f][0-9a-f]/*"))
         return [
-            StoredModel(file.name, _size(file) or 0)
+            StoredModel(file.name, _own_size(file))
             for file in files
-            if SHA256.fullmatch(file.name) and file.is_file()
+            if SHA256.fullmatch(file.name) and (file.is_file() or file.is_symlink())
         ]
 
     def digest(self, sha256: str) -> str | None:
         return _digest(self._place(sha256))
 
     def delete(self, sha256: Collection[str]) -> None:
-        places = {os.path.realpath(self._place(each)) for each in sha256}
+        places = {_real_name(str(self._place(each))) for each in sha256}
         for path in _links(self._root):
-            if os.path.realpath(path) in places:
+            if _next_name(path) in places:
                 os.unlink(path)
         for place in map(self._place, sha256):
             place.unlink(missing_ok=True)
@@ -158,16 +159,38 @@ class FolderModels:
     def _is_ours(self, target: Path) -> bool:
         """Return whether a path is a link into the store, wherever it leads to there."""
         store = os.path.realpath(self._store)
-        return target.is_symlink() and os.path.realpath(target).startswith(store + os.sep)
+        return target.is_symlink() and _next_name(str(target)).startswith(store + os.sep)
 
 
 def _put_link(target: Path, place: Path) -> None:
-    """Make ``target`` a link to a file of the store, whatever it was before."""
+    """Make ``target`` a link to ``place``, whatever it was before."""
     make_folder(str(target.parent))
-    link = os.path.relpath(place.resolve(), target.parent.resolve())
+    link = os.path.relpath(_real_name(str(place)), target.parent.resolve())
     temporary = target.with_name(f".{os.urandom(8).hex()}.link")
     os.symlink(link, temporary)
     os.replace(temporary, target)
+
+
+def _put_name(place: Path, file: Path) -> None:
+    """Make ``place`` a second name of a file, which stays as it is."""
+    make_folder(str(place.parent))
+    temporary = place.with_name(f".{os.urandom(8).hex()}.link")
+    try:
+        os.link(file.resolve(), temporary)
+    except OSError:  # another disk, a file system without such links, a file of somebody else
+        _put_link(place, file)
+    else:
+        os.replace(temporary, place)
+
+
+def _real_name(path: str) -> str:
+    """Return the path without links in its folders; what it names may be one."""
+    return os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
+
+
+def _next_name(link: str) -> str:
+    """Return what a link leads to, which may be another link: who made that one is unknown."""
+    return _real_name(os.path.join(os.path.realpath(os.path.dirname(link)), os.readlink(link)))
 
 
 def _links(root: Path) -> Iterator[str]:
@@ -198,6 +221,15 @@ def _size(file: Path) -> int | None:
         return file.stat().st_size
     except OSError:
         return None
+
+
+def _own_size(file: Path) -> int:
+    """Return how many bytes are gone with this name of a file: none if it has another name."""
+    try:
+        at = file.lstat()
+    except OSError:
+        return 0
+    return at.st_size if S_ISREG(at.st_mode) and at.st_nlink == 1 else 0
 
 
 def _digest(file: Path) -> str | None:

@@ -22,7 +22,8 @@ def prune(
 ) -> None:
     """Delete fetched files that no lock of the workflows names, and the links to them.
 
-    Only what comfyq has fetched is deleted, and nothing while a workflow or lock is broken.
+    Only what comfyq has fetched is deleted, and nothing while a workflow or lock is broken. A file
+    that stood in ComfyUI's folder before stays there, and is forgotten.
     """
     settings = model_settings(models_dir)
     read, services = read_workflows(settings, None), services_with(settings)
@@ -30,7 +31,8 @@ def prune(
     files = [each.sha256 for each in (*unneeded.files, *unneeded.parts)]
     if not as_json:
         for each in (*unneeded.files, *unneeded.parts):
-            typer.echo(f"{gigabytes(each.size):>9}  {each.sha256}")
+            stays = "" if each.size else "  (it stays in ComfyUI's folder, where it was before)"
+            typer.echo(f"{gigabytes(each.size):>9}  {each.sha256}{stays}")
     if files and not yes:
         what = "file" if len(files) == 1 else "files"
         typer.confirm(
