@@ -7,15 +7,10 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field, SecretStr
 
-from comfyq.config.lists import listed
+from comfyq.config.lists import checked_exceptions, listed
 from comfyq.domain.files.fetch_exceptions import allowed_entries
 from comfyq.domain.models.tokens import tokens_by_host
 from comfyq.domain.public_addresses import Allowed
-
-
-def _meaningful(text: str) -> str:
-    allowed_entries(text)
-    return text
 
 
 def _by_host(text: SecretStr | None) -> SecretStr | None:
@@ -31,7 +26,7 @@ class ModelSettings:
     model_tokens: Annotated[SecretStr | None, AfterValidator(_by_host)] = None
     """What servers of models know us by, as `host=token`, with commas; each is sent to its host
     alone, and never on to where that redirects."""
-    model_allow: Annotated[str, AfterValidator(_meaningful)] = ""
+    model_allow: Annotated[str, AfterValidator(checked_exceptions)] = ""
     """Hosts and networks, with commas, that models may be fetched from though they are not public,
     or have no TLS; metadata services of clouds stay closed."""
     model_max_bytes: Annotated[int, Field(ge=1)] = 100 * 10**9

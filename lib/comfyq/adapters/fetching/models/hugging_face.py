@@ -15,12 +15,11 @@ from comfyq.domain.models.lock import COMMIT, SHA256
 from comfyq.domain.models.source import HuggingFaceSource, shown
 from comfyq.ports.models.origins import ResolvedModel
 
-DEFAULT_URL = "https://huggingface.co"
 REDIRECTS = range(300, 400)
 
 
 class HuggingFace:
-    def __init__(self, session: OriginSession, url: str = DEFAULT_URL) -> None:
+    def __init__(self, session: OriginSession, url: str) -> None:
         self._session = session
         self._url = url.rstrip("/")
 
