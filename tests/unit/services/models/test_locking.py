@@ -132,6 +132,20 @@ async def test_civitai_without_what_a_lock_needs(hub: ModelHub, tmp_path: Path) 
     assert "answers 404" in await refusal(lab, "civitai:5", ModelRefused)
 
 
+async def test_a_long_description_of_civitai_is_read_to_its_end(
+    hub: ModelHub, tmp_path: Path
+) -> None:
+    lab = ModelLab(hub, tmp_path)
+    source = hub.version(12, {"x.safetensors": MODEL})
+    version = hub.versions["/api/v1/model-versions/12"]
+    # more than comes at once, in front of what is looked for
+    hub.versions["/api/v1/model-versions/12"] = {"description": "x" * 3 * 2**20} | version
+    assert (await locked(lab, source)).sha256 == sha256(MODEL)
+    hub.versions["/api/v1/model-versions/13"] = {"description": "x" * 4 * 2**20} | version
+    told = await refusal(lab, "civitai:13", ModelRefused)
+    assert "civitai:13: 127.0.0.1 tells more of it than 4194304 bytes" in told
+
+
 async def test_civitai_wants_a_sign_in(hub: ModelHub, tmp_path: Path) -> None:
     lab = ModelLab(hub, tmp_path, tokens={hub.authority: TOKEN})
     source = hub.version(12, {"x.safetensors": MODEL})

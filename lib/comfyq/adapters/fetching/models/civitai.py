@@ -13,13 +13,13 @@ from comfyq.domain.models.lock import SHA256
 from comfyq.domain.models.source import CivitaiSource
 from comfyq.ports.models.origins import ResolvedModel
 
-DEFAULT_URL = "https://civitai.com"
 MAX_BYTES = 4 * 2**20  # of a version's description
+CHUNK_BYTES = 64 * 2**10
 File = Mapping[str, Any]
 
 
 class Civitai:
-    def __init__(self, session: OriginSession, url: str = DEFAULT_URL) -> None:
+    def __init__(self, session: OriginSession, url: str) -> None:
         self._session = session
         self._url = url.rstrip("/")
 
@@ -46,9 +46,15 @@ class Civitai:
         url = f"{self._url}/api/v1/model-versions/{source.version}"
         async with self._session.asked(url) as answer:
             check_status(answer, str(source))
-            host = answer.url.host or ""
+            host, content = answer.url.host or "", bytearray()
             with in_words(host):
-                content = await answer.content.read(MAX_BYTES)
+                async for chunk in answer.content.iter_chunked(CHUNK_BYTES):
+                    content += chunk
+                    if len(content) > MAX_BYTES:
+                        raise ModelRefused(
+                            f"{source}: {host} tells more of it than {MAX_BYTES} bytes; is it "
+                            "Civitai?"
+                        )
         try:
             files = json.loads(content)["files"]
             offered = [each for each in files if isinstance(each["downloadUrl"], str)]
