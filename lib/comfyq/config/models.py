@@ -25,7 +25,7 @@ class ModelSettings:
     COMFYUI_DIR."""
     model_tokens: Annotated[SecretStr | None, AfterValidator(_by_host)] = None
     """What servers of models know us by, as `host=token`, with commas; each is sent to its host
-    alone, and never on to where that redirects."""
+    alone, by https, and never on to where that redirects."""
     model_allow: Annotated[str, AfterValidator(checked_exceptions)] = ""
     """Hosts and networks, with commas, that models may be fetched from though they are not public,
     or have no TLS; metadata services of clouds stay closed."""

@@ -238,6 +238,24 @@ async def test_a_token_goes_to_its_host_and_not_on_from_there(
     assert [each.headers["Authorization"] for each in hub.cdn.asked] == [None]
 
 
+async def test_a_token_is_not_sent_where_it_could_be_read(hub: ModelHub, tmp_path: Path) -> None:
+    mirror = f"mirror.example:{hub.server_port}"
+    tokens = {hub.authority: TOKEN, mirror: TOKEN, "mirror.example": TOKEN}
+    lab = ModelLab(hub, tmp_path, tokens=tokens, names=["mirror.example"])
+    hub.put("x", MODEL)
+    hub.moved["/moved"] = f"http://{mirror}/bytes/x"
+    model = replace(lab.locked(MODEL), source=read_source(f"{hub.url}/moved"))
+    await lab.fetcher.bring(model)
+    [first, second] = [(each.path, each.headers["Authorization"]) for each in hub.asked]
+    assert (first, second) == (("/moved", f"Bearer {TOKEN}"), ("/bytes/x", None))
+    hub.gated.add("/bytes/x")
+    (tmp_path / "loras" / FILE).resolve().unlink()
+    (tmp_path / "loras" / FILE).unlink()
+    told = await refusal(lab, model, ModelUnauthorized)
+    assert f"{mirror} answers 401" in told
+    assert "sent by https alone" in told
+
+
 async def test_addresses_that_are_not_public_are_not_asked(hub: ModelHub, tmp_path: Path) -> None:
     closed = ModelLab(hub, tmp_path, allow=())
     model = closed.locked(MODEL)

@@ -19,6 +19,7 @@ from comfyq.adapters.fetching.resolver import GuardedResolver, check
 from comfyq.adapters.fetching.urls import read_url, redirected
 from comfyq.domain.caller import DEFAULT_TENANT
 from comfyq.domain.errors import InputRefused
+from comfyq.domain.loopback import is_loopback
 from comfyq.domain.models.errors import ModelRefused, ModelUnauthorized, ModelUnavailable
 from comfyq.domain.public_addresses import Allowed, literal
 
@@ -145,6 +146,8 @@ class OriginSession:
         return host.lower().rstrip(".") in allowed.hosts
 
     def _authorization(self, url: URL) -> Mapping[str, str]:
+        if not _is_private(url):
+            return {}
         tokens = self._access.tokens
         token = tokens.get(f"{url.host}:{url.port}")
         if token is None and url.is_default_port():
@@ -172,6 +175,10 @@ def check_status(response: aiohttp.ClientResponse, what: str) -> None:
         return
     told = f"{what}: {host} answers {status}{_told(response)}"
     if status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        if not _is_private(response.url):
+            raise ModelUnauthorized(
+                f"{told}: it wants a token, which is sent by https alone; name its https address"
+            )
         raise ModelUnauthorized(
             f"{told}: it wants a token, or one that may do more. Accept the file's licence on its "
             f"page if there is one, and set COMFYQ_MODEL_TOKENS={host}=TOKEN"
@@ -179,6 +186,11 @@ def check_status(response: aiohttp.ClientResponse, what: str) -> None:
     if status >= 500 or status in PASSING:
         raise ModelUnavailable(told, retry_after_s=_retry_after_s(response))
     raise ModelRefused(told)
+
+
+def _is_private(url: URL) -> bool:
+    """Return whether nobody on the way to a server can read what is sent to it."""
+    return url.scheme == "https" or is_loopback(url.host or "")
 
 
 def _told(response: aiohttp.ClientResponse) -> str:
@@ -194,8 +206,11 @@ def _retry_after_s(response: aiohttp.ClientResponse) -> float | None:
 
 
 def _host(url: str) -> str:
-    """Return the host of a URL: its query may be a secret."""
-    return URL(url).host or "the origin"
+    """Return the host of a URL, which may be none: its query may be a secret."""
+    try:
+        return URL(url).host or "the origin"
+    except ValueError:
+        return "the origin"
 
 
 def _cause(host: str, error: Exception) -> str:
