@@ -1,9 +1,11 @@
 """The settings of model files."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import SplitResult, urlsplit
 
 from pydantic import AfterValidator, Field, SecretStr
 
@@ -12,10 +14,28 @@ from comfyq.domain.files.fetch_exceptions import allowed_entries
 from comfyq.domain.models.tokens import tokens_by_host
 from comfyq.domain.public_addresses import Allowed
 
+NETLOC = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:\d{1,5})?")
+
 
 def _by_host(text: SecretStr | None) -> SecretStr | None:
     tokens_by_host("" if text is None else text.get_secret_value())
     return text
+
+
+def _hub(url: str) -> str:
+    parts = urlsplit(url)
+    is_whole = parts.scheme in ("http", "https") and NETLOC.fullmatch(parts.netloc)
+    if not is_whole or parts.query or parts.fragment or not _has_port(parts):
+        raise ValueError("is no address of a hub: write https://HOST, without token and query")
+    return url
+
+
+def _has_port(parts: SplitResult) -> bool:
+    """Return whether the port of a URL, if it has one, is one that there may be."""
+    try:
+        return parts.port != 0
+    except ValueError:
+        return False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,9 +56,9 @@ class ModelSettings:
     model_pickles: str = ""
     """Names of model files, with commas, that are fetched though loading them may run code: all but
     .safetensors, .sft and .gguf."""
-    model_hub_hf: str = "https://huggingface.co"
+    model_hub_hf: Annotated[str, AfterValidator(_hub)] = "https://huggingface.co"
     """URL of Hugging Face, or of a mirror that answers as it does."""
-    model_hub_civitai: str = "https://civitai.com"
+    model_hub_civitai: Annotated[str, AfterValidator(_hub)] = "https://civitai.com"
     """URL of Civitai, or of a mirror that answers as it does."""
 
     @property

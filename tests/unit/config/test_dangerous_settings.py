@@ -86,3 +86,24 @@ def test_links_live_for_an_hour_where_clients_need_keys(
     variables: dict[str, str], lives_s: int
 ) -> None:
     assert read_settings(variables).api.links_live_s == lives_s
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "huggingface.co",
+        "https://",
+        "ftp://hub.example",
+        "https://[hub.example",
+        "https://hub.example:99999",
+        "https://user:secret@hub.example",
+        "https://hub.example?token=secret",
+    ],
+)
+def test_the_address_of_a_hub_is_one_that_can_be_asked(url: str) -> None:
+    with pytest.raises(InvalidSettings, match="COMFYQ_MODEL_HUB_HF") as refused:
+        read_settings({"COMFYQ_MODEL_HUB_HF": url})
+    assert "secret" not in str(refused.value)
+    mirrors = ("https://hub.example/mirror/", "http://127.0.0.1:8000", "http://[::1]:8000")
+    for mirror in mirrors:
+        assert read_settings({"COMFYQ_MODEL_HUB_HF": mirror}).models.model_hub_hf == mirror
