@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 CHUNK_BYTES = 2**20
 CONTENT_RANGE = re.compile(r"bytes (\d+)-\d+/(\d+)")
+PARTIAL = 206
 SHA256_BYTES = 32
 DENIED = ("401", "403", "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch")
 OTHER_FILE = ("412", "416", "PreconditionFailed", "InvalidRange")
@@ -55,17 +56,13 @@ class S3Models:
         etag: str | None = None,
     ) -> AsyncIterator[ModelStream]:
         assert isinstance(source, S3Source), "others have other origins"
-        begin = offset if etag or known.sha256 else 0
         with _in_words(source):
-            answer = await to_thread.run_sync(self._get, source, begin, etag)
+            answer = await to_thread.run_sync(self._get, source, offset, etag)
         body = answer["Body"]
         try:
-            part = CONTENT_RANGE.fullmatch(answer.get("ContentRange") or "")
+            begin, size = _extent(answer, source, wanted=offset)
             yield ModelStream(
-                offset=int(part[1]) if part else 0,
-                size=int(part[2]) if part else answer["ContentLength"],
-                etag=answer.get("ETag"),
-                chunks=_chunks(body, source),
+                offset=begin, size=size, etag=answer.get("ETag"), chunks=_chunks(body, source)
             )
         finally:
             body.close()
@@ -88,6 +85,17 @@ async def _chunks(body: Any, source: S3Source) -> AsyncIterator[bytes]:
         if not chunk:
             return
         yield chunk
+
+
+def _extent(answer: Mapping[str, Any], source: S3Source, *, wanted: int) -> tuple[int, int]:
+    """Return where the answer's bytes begin, and how many the whole file has."""
+    told = answer.get("ContentRange")
+    if not told and answer["ResponseMetadata"]["HTTPStatusCode"] != PARTIAL:
+        return 0, answer["ContentLength"]
+    part = CONTENT_RANGE.fullmatch(told or "")
+    if part is None or int(part[1]) != wanted:
+        raise ModelPartRefused(f"{source}: the server sends another part than was asked for")
+    return wanted, int(part[2])
 
 
 def _sha256(head: Mapping[str, Any]) -> str | None:

@@ -43,5 +43,9 @@ class ModelOrigins(Protocol):
         offset: int = 0,
         etag: str | None = None,
     ) -> AbstractAsyncContextManager[ModelStream]:
-        """Open the file that ``known`` describes, at ``offset`` if it is still that of ``etag``."""
+        """Open the file that ``known`` describes, at ``offset`` if it is still that of ``etag``.
+
+        Raises:
+            ModelPartRefused: it cannot be had from there on.
+        """
         ...

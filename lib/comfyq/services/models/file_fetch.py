@@ -62,7 +62,8 @@ class FileFetch:
 
     async def _go_on(self) -> int | None:
         """Fetch the rest of the file; return how many bytes the whole one has to have."""
-        offset = 0 if self.anew else self.part.offset
+        is_known_again = self.part.etag or self.known.sha256  # other bytes are noticed by either
+        offset = self.part.offset if is_known_again and not self.anew else 0
         self.went_on = offset > 0
         if offset and offset == self.known.size:
             return self.known.size

@@ -171,3 +171,22 @@ async def test_a_url_is_fetched_for_its_hash_and_once(hub: ModelHub, tmp_path: P
     told = await refusal(lab, hub.put("y", PAGE * 100), ModelRefused)
     assert "no safetensors file" in told
     assert "COMFYQ_MODEL_PICKLES" in await refusal(lab, url, ModelRefused, file="x.ckpt")
+
+
+async def test_a_part_that_could_be_another_files_is_begun_anew(
+    hub: ModelHub, tmp_path: Path
+) -> None:
+    lab, large = ModelLab(hub, tmp_path), safetensors(5 * 2**20)
+    hub.faults.append(Fault(cut=4 * 2**20, headers={"ETag": 'W/"of no certain bytes"'}))
+    assert (await locked(lab, hub.put("x", large))).sha256 == sha256(large)
+    assert [each.headers["Range"] for each in hub.bytes_asked()] == [None, None]
+    hub.faults.append(Fault(cut=4 * 2**20))
+    assert (await locked(lab, hub.put("y", large))).size == len(large)
+    assert hub.bytes_asked()[-1].headers["Range"] is not None
+
+
+async def test_an_address_that_is_none_is_refused_in_words(hub: ModelHub, tmp_path: Path) -> None:
+    lab = ModelLab(hub, tmp_path)
+    source = hub.version(12, {"x.safetensors": MODEL}, hashed=False)
+    hub.versions["/api/v1/model-versions/12"]["files"][0]["downloadUrl"] = "http://[none/x"
+    assert "it is no valid URL" in await refusal(lab, source, ModelRefused)

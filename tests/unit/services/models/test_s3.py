@@ -123,3 +123,26 @@ async def test_another_file_in_its_place_is_not_joined_to_the_part(
         await lab.fetcher.bring(model)
     assert [each.get("Range") for each in client.asked] == [None, f"bytes={2**20}-", None]
     assert lab.seen() == {}
+
+
+async def test_a_look_alike_that_sends_another_part_is_asked_for_the_whole_file(
+    hub: ModelHub, client: CutClient, tmp_path: Path
+) -> None:
+    source = client.put("x", MODEL, ChecksumAlgorithm="SHA256")
+    real = client.get_object
+
+    async def brought(name: str, **more: Any) -> None:
+        def another(**given: Any) -> Any:
+            if "Range" not in given:
+                return real(**given)
+            return {**real(**{**given, "Range": "bytes=5-"}), **more}
+
+        lab, before = ModelLab(hub, tmp_path / name, s3=lambda: client), len(client.asked)
+        client.cuts, client.get_object = 1, another  # type: ignore[method-assign]
+        await lab.fetcher.bring(await locked(lab, source))
+        assert lab.seen() == {FILE: MODEL}
+        ranges = [each.get("Range") for each in client.asked[before:]]
+        assert ranges == [None, "bytes=5-", None]
+
+    await brought("another part")
+    await brought("a part of which nothing is said", ContentRange="")

@@ -61,13 +61,13 @@ class HttpOrigins:
     ) -> AsyncIterator[ModelStream]:
         url = await self._address(source, file, known)
         headers = {}
-        if offset and (etag or known.sha256):  # by either, other bytes are noticed
+        if offset:
             headers = {"Range": f"bytes={offset}-"} | ({"If-Range": etag} if etag else {})
         async with self._session.asked(url, headers=headers) as answer:
             if answer.status == ALL_THERE:
                 raise ModelPartRefused(f"{shown(source)}: what was fetched of it is no part of it")
             check_status(answer, shown(source))
-            begin, size = _extent(answer, source, wanted=offset if headers else 0)
+            begin, size = _extent(answer, source, wanted=offset)
             yield ModelStream(
                 offset=begin,
                 size=size,
