@@ -27,6 +27,17 @@ async def in_thread(work: Callable[..., T], *arguments: Any) -> T:
     return future.result()
 
 
+async def in_thread_to_end(work: Callable[..., T], *arguments: Any) -> T:
+    """Return the result of ``work``. Who waits for it and is canceled waits until it has ended, so
+    that what comes next does not meet it."""
+    working = asyncio.ensure_future(in_thread(work, *arguments))
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        await asyncio.gather(working, return_exceptions=True)
+        raise
+
+
 def _tell(waiting: asyncio.Future[None], _: Future[Any]) -> None:
     with suppress(RuntimeError):  # its event loop has been closed
         waiting.get_loop().call_soon_threadsafe(_wake, waiting)

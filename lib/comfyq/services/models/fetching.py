@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Collection
 from contextlib import ExitStack
 
-from comfyq.aio.threads import in_thread
+from comfyq.aio.threads import in_thread, in_thread_to_end
 from comfyq.domain.models.errors import ModelRefused
 from comfyq.domain.models.formats import check_permitted
 from comfyq.domain.models.lock import LockedModel
@@ -80,7 +80,7 @@ class ModelFetcher:
         """Open the part of a file until ``stack`` ends; None while another process fetches it."""
         opened = self._store.part(key)
         try:
-            return await in_thread(lambda: stack.enter_context(opened))
+            return await in_thread_to_end(lambda: stack.enter_context(opened))
         except PartHeld:
             return None
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from comfyq.aio.threads import in_thread
+from comfyq.aio.threads import in_thread_to_end
 from comfyq.domain.models.errors import ModelPartRefused, ModelRefused, ModelUnavailable
 from comfyq.domain.models.source import ModelSource
 from comfyq.ports.models.origins import ModelOrigins, ModelStream, ResolvedModel
@@ -53,12 +53,12 @@ class FileFetch:
             try:
                 size = await self._go_on()
                 finish = partial(self.part.finish, self.file, sha256=self.known.sha256, size=size)
-                return await in_thread(finish)
+                return await in_thread_to_end(finish)
             except ModelUnavailable as fault:
                 self.anew = isinstance(fault, ModelPartRefused)
                 await retries.wait(fault, progressed=self.part.offset > before)
             finally:
-                await in_thread(self.part.keep)
+                await in_thread_to_end(self.part.keep)
 
     async def _go_on(self) -> int | None:
         """Fetch the rest of the file; return how many bytes the whole one has to have."""
@@ -74,10 +74,10 @@ class FileFetch:
             self.went_on = stream.offset > 0
             size = self._checked_size(stream)
             begin = partial(self.part.begin, offset=stream.offset, size=size, etag=stream.etag)
-            await in_thread(begin)
+            await in_thread_to_end(begin)
             self.told(FetchProgress(self.file, self.part.offset, size))
             async for chunk in stream.chunks:
-                await in_thread(self.part.write, chunk)
+                await in_thread_to_end(self.part.write, chunk)
                 self.told(FetchProgress(self.file, self.part.offset, size))
         if size is not None and self.part.offset < size:
             raise ModelUnavailable(

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from comfyq.adapters.filesystem.models.part import FilePart
 from comfyq.domain.models.errors import (
     ModelError,
     ModelRefused,
@@ -134,6 +136,39 @@ async def test_a_process_goes_on_with_the_part_of_an_earlier_one(
     note.write_text(f'{{"bytes": {SIZE}, "sha256": "{sha256(MODEL)}", "etag": null}}')
     with pytest.raises(IndexError):  # nothing was asked for: it was whole
         await gone_on()
+
+
+async def test_who_is_interrupted_keeps_what_was_written(
+    hub: ModelHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab, began, kept = ModelLab(hub, tmp_path), threading.Event(), threading.Event()
+    model = lab.locked(MODEL)
+    write, keep, overlaps = FilePart.write, FilePart.keep, list[bool]()
+
+    def slow(part: FilePart, chunk: bytes) -> None:
+        began.set()
+        overlaps.append(kept.wait(0.2))  # as long as it takes if nobody waits for the write
+        write(part, chunk)
+
+    def told(part: FilePart) -> None:
+        kept.set()
+        keep(part)
+
+    monkeypatch.setattr(FilePart, "write", slow)
+    monkeypatch.setattr(FilePart, "keep", told)
+    faulty(hub, Fault(cut=PIECE, stall=True))
+    fetching = asyncio.create_task(lab.fetcher.bring(model))
+    await asyncio.to_thread(began.wait)
+    fetching.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await fetching
+    assert overlaps == [False]
+    monkeypatch.undo()
+    state, written = lab.store.state(model)
+    assert (state, written > 0) == (ModelState.PARTIAL, True)
+    await lab.fetcher.bring(model)
+    assert lab.ranges == [None, f"bytes={written}-"]
+    assert lab.seen() == {FILE: MODEL}
 
 
 async def test_other_bytes_never_become_the_file(hub: ModelHub, tmp_path: Path) -> None:
