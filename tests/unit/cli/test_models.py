@@ -89,7 +89,7 @@ def test_from_a_source_to_a_file_that_comfyui_finds(author: Author) -> None:
     early = author.run("pull")
     assert (early.exit_code, "has a models.lock yet" in early.stderr) == (2, True)
     early = author.run("pull", "mine")
-    assert early.exit_code == 1
+    assert early.exit_code == 2
     assert "is not locked; `comfyq models lock mine`" in early.stderr
     locked = author.run("lock", "mine")
     assert locked.exit_code == 0, locked.output
@@ -134,7 +134,7 @@ def test_one_that_fails_keeps_no_other_away(author: Author) -> None:
     assert "loras/model.safetensors: hf:owner/repo/none.safetensors@main" in locked.stderr
     assert [entry.folder for entry in read_lock(author.lock)] == ["checkpoints"]
     pulled = author.run("pull")
-    assert pulled.exit_code == 1  # the other is not locked
+    assert pulled.exit_code == 2  # the other is not locked
     assert author.model.read_bytes() == MODEL
 
 

@@ -74,17 +74,19 @@ def verify(
                 failures.fail(ExitCode.JOB_FAILED)
             if soundness is Soundness.DAMAGED and delete:
                 services.care.discard(model)
-    tell_unlocked(read, failures)
+    tell_unlocked(read, failures, ExitCode.JOB_FAILED)
     if as_json:
         print_json({"models": verdicts})
     failures.end()
 
 
-def tell_unlocked(workflows: Sequence[WorkflowModels], failures: Failures) -> None:
-    """Tell which models have a source and no lock, which is a failure."""
+def tell_unlocked(
+    workflows: Sequence[WorkflowModels], failures: Failures, code: ExitCode
+) -> None:
+    """Tell which models have a source and no lock, which is a failure of that code."""
     for workflow in workflows:
         for model in workflow.unlocked:
-            failures.fail(ExitCode.JOB_FAILED)
+            failures.fail(code)
             typer.echo(
                 f"comfyq: {workflow.name}: {model.folder}/{model.file} is not locked; "
                 f"`comfyq models lock {workflow.name}`",

@@ -18,6 +18,7 @@ from comfyq.cli.commands.models.shared import (
     model_settings,
     services_with,
 )
+from comfyq.cli.errors import ExitCode
 from comfyq.cli.options import AsJson
 from comfyq.cli.printing import print_json
 from comfyq.domain.models.lock import LockedModel
@@ -31,7 +32,8 @@ def pull(
     """Fetch the locked models that are not here. What was cut off goes on where it was cut.
 
     A file appears in ComfyUI's folder when its hash is that of the lock, and not before. One that
-    cannot be had does not keep the others away; exit code 2 then, or 3 if trying again may help.
+    is not locked or cannot be had does not keep the others away; exit code 2 then, or 3 if trying
+    again may help.
     """
     settings = model_settings(models_dir)
     read, services = locked_workflows(settings, workflows), services_with(settings)
@@ -40,7 +42,7 @@ def pull(
         models = together(read)
         with shown_fetches() as told:
             brought = asyncio.run(_pull_all(services, models, failures, told))
-    tell_unlocked(read, failures)
+    tell_unlocked(read, failures, ExitCode.WRONG_USAGE)
     if as_json:
         print_json({"fetched": brought})
     failures.end()
