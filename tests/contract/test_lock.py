@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from comfyq.adapters.filesystem import lock
 from comfyq.adapters.filesystem.lock import AlreadyHeld, hold, holder_of, is_held
 
 HOLDER = """
@@ -35,7 +36,26 @@ def test_it_is_held_until_the_process_is_killed(tmp_path: Path) -> None:
         process.wait()
     assert not is_held(path)
     assert holder_of(path) is None
-    lock = hold(path)
+    held = hold(path)
     assert is_held(path)
-    lock.release()
+    held.release()
     assert not is_held(path)
+
+
+def test_its_holder_may_delete_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, taken = tmp_path / "lock", lock._taken
+    deleted = list[int]()
+
+    def after_it_is_deleted(descriptor: int) -> bool:
+        """Take the lock of a file that its last holder deletes once we have opened it."""
+        if not deleted:
+            path.unlink()
+            deleted.append(descriptor)
+        return taken(descriptor)
+
+    monkeypatch.setattr(lock, "_taken", after_it_is_deleted)
+    held = hold(path)
+    assert deleted
+    with pytest.raises(AlreadyHeld):  # and not a lock on another file of that name
+        hold(path, wait_s=0)
+    held.release()

@@ -25,20 +25,25 @@ class Lock:
 
 
 def hold(path: Path, *, wait_s: float = PROBE_S) -> Lock:
-    """Take the lock on ``path`` and keep it; blocks for up to ``wait_s``.
+    """Take the lock on ``path`` and keep it; blocks for up to ``wait_s``. Its holder may delete
+    the file.
 
     Raises:
         AlreadyHeld: another holder has it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     deadline = time.monotonic() + wait_s
-    while not _taken(descriptor):
+    while True:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        is_taken = _taken(descriptor)
+        if is_taken and _is_named(descriptor, path):
+            return Lock(descriptor)
+        os.close(descriptor)
+        if is_taken:
+            continue  # its last holder has deleted it since it was opened
         if time.monotonic() >= deadline:
-            os.close(descriptor)
             raise AlreadyHeld(f"{path} is held by another process")
         time.sleep(PROBE_S / 20)
-    return Lock(descriptor)
 
 
 def hold_existing(path: Path | str) -> Lock | None:
@@ -78,6 +83,14 @@ def holder_of(path: Path | str) -> int | None:
         if kind == "FLOCK" and its == place and int(pid) > 0:
             return int(pid)
     return None
+
+
+def _is_named(descriptor: int, path: Path) -> bool:
+    """Return whether an open file is still the one that others find at ``path``."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def _taken(descriptor: int) -> bool:

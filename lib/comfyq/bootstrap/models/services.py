@@ -18,7 +18,7 @@ from comfyq.services.models.bounds import BoundedOrigins
 from comfyq.services.models.fetching import ModelFetcher
 from comfyq.services.models.locking import ModelLocking
 from comfyq.services.models.retries import Sleep
-from comfyq.services.models.upkeep import ModelCare
+from comfyq.services.models.upkeep import ModelUpkeep
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class ModelServices:
     store: ModelStore
     fetcher: ModelFetcher
     locking: ModelLocking
-    care: ModelCare
+    upkeep: ModelUpkeep
 
 
 def models_root(settings: Settings) -> Path | None:
@@ -56,7 +56,7 @@ def model_services(
     store = FolderModels(root, least_free_bytes=settings.worker.min_free_bytes)
     fetcher = ModelFetcher(origins=origins, store=store, pickles=given.pickles, sleep=sleep)
     locking = ModelLocking(origins=origins, fetcher=fetcher, pickles=given.pickles, sleep=sleep)
-    return ModelServices(root, store, fetcher, locking, ModelCare(store))
+    return ModelServices(root, store, fetcher, locking, ModelUpkeep(store))
 
 
 def _s3(endpoints: AwsEndpoints) -> ModelOrigins:

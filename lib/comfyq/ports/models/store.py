@@ -88,8 +88,8 @@ class ModelStore(Protocol):
         ...
 
 
-class ModelUpkeep(Protocol):
-    """What is checked and deleted in a store."""
+class ModelInventory(Protocol):
+    """All that there is in a store, to check and to delete it."""
 
     def all(self) -> Sequence[StoredModel]:
         """Return every file of the store, with the bytes that deleting it frees: none if the file
@@ -105,7 +105,9 @@ class ModelUpkeep(Protocol):
         ...
 
     def parts(self, kept: Collection[str]) -> Sequence[StoredModel]:
-        """Return the parts that no one fetches, but for those of ``kept``."""
+        """Return the parts that nobody fetches now, but for those of ``kept``."""
         ...
 
-    def delete_parts(self, keys: Collection[str]) -> None: ...
+    def delete_parts(self, keys: Collection[str]) -> Sequence[str]:
+        """Delete parts that nobody fetches now; return those."""
+        ...

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from comfyq.domain.models.lock import LockedModel
-from comfyq.ports.models.store import ModelUpkeep, StoredModel
+from comfyq.ports.models.store import ModelInventory, StoredModel
 
 
 class Soundness(StrEnum):
@@ -22,32 +22,39 @@ class Unneeded:
     parts: Sequence[StoredModel]
 
     @property
+    def all(self) -> Sequence[StoredModel]:
+        return [*self.files, *self.parts]
+
+    @property
     def size(self) -> int:
         """Return the bytes that it takes."""
-        return sum(each.size for each in (*self.files, *self.parts))
+        return sum(each.size for each in self.all)
 
 
-class ModelCare:
-    def __init__(self, upkeep: ModelUpkeep) -> None:
-        self._upkeep = upkeep
+class ModelUpkeep:
+    def __init__(self, inventory: ModelInventory) -> None:
+        self._inventory = inventory
 
     def soundness(self, model: LockedModel) -> Soundness:
         """Read a whole file, and compare its hash with the lock's."""
-        digest = self._upkeep.digest(model.sha256)
+        digest = self._inventory.digest(model.sha256)
         if digest is None:
             return Soundness.ABSENT
         return Soundness.SOUND if digest == model.sha256 else Soundness.DAMAGED
 
     def discard(self, model: LockedModel) -> None:
         """Delete a damaged file, so that it is fetched again."""
-        self._upkeep.delete([model.sha256])
+        self._inventory.delete([model.sha256])
 
     def unneeded(self, locked: Collection[LockedModel]) -> Unneeded:
         """Return what is in the store and in none of the locks."""
         named = {model.sha256 for model in locked}
-        files = [each for each in self._upkeep.all() if each.sha256 not in named]
-        return Unneeded(files, self._upkeep.parts(named))
+        files = [each for each in self._inventory.all() if each.sha256 not in named]
+        return Unneeded(files, self._inventory.parts(named))
 
-    def prune(self, unneeded: Unneeded) -> None:
-        self._upkeep.delete([each.sha256 for each in unneeded.files])
-        self._upkeep.delete_parts([each.sha256 for each in unneeded.parts])
+    def prune(self, unneeded: Unneeded) -> Unneeded:
+        """Delete what is not needed, and return it but for parts that somebody fetches by now."""
+        self._inventory.delete([each.sha256 for each in unneeded.files])
+        deleted = self._inventory.delete_parts([each.sha256 for each in unneeded.parts])
+        parts = [part for part in unneeded.parts if part.sha256 in deleted]
+        return Unneeded(unneeded.files, parts)

@@ -22,6 +22,7 @@ from comfyq.domain.models.lock import LockedModel
 from comfyq.domain.models.source import read_source
 from comfyq.ports.models.store import ModelState, StoredModel
 from comfyq.services.models.retries import WAITS_S
+from comfyq.services.models.upkeep import ModelUpkeep
 from tests.cells import Cells
 from tests.model_hub import PAGE, PIECE, TOKEN, Fault, ModelHub, hub_with_cdn, safetensors, sha256
 from tests.model_lab import FILE, ModelLab
@@ -415,6 +416,25 @@ async def test_two_who_want_a_file_fetch_it_once(hub: ModelHub, tmp_path: Path) 
     await asyncio.gather(*(lab.fetcher.bring(model) for lab in labs))
     assert (labs[0].seen(), labs[0].ranges) == ({FILE: MODEL}, [None])
     assert labs[0].parts == []
+
+
+async def test_a_part_that_is_being_fetched_is_not_pruned(hub: ModelHub, tmp_path: Path) -> None:
+    lab, keys = ModelLab(hub, tmp_path), ("a" * 64, "b" * 64)
+    upkeep, folder = ModelUpkeep(lab.store), tmp_path / "by-sha256" / "parts"
+    await lab.fetcher.bring(lab.locked(MODEL))
+    assert list(folder.iterdir()) == []
+    for key in keys:
+        with lab.store.part(key) as part:
+            part.write(MODEL)
+            part.keep()
+    unneeded = upkeep.unneeded([lab.locked(MODEL)])
+    assert [each.sha256 for each in unneeded.all] == list(keys)
+    with lab.store.part(keys[0]):
+        assert upkeep.unneeded([lab.locked(MODEL)]).all == [StoredModel(keys[1], SIZE)]
+        assert upkeep.prune(unneeded).all == [StoredModel(keys[1], SIZE)]
+    assert upkeep.prune(unneeded).parts[0] == StoredModel(keys[0], SIZE)
+    assert list(folder.iterdir()) == []
+    assert lab.seen() == {FILE: MODEL}
 
 
 async def test_another_file_at_the_origin_is_told_at_once(hub: ModelHub, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 from stat import S_ISREG
 
 from comfyq.adapters.filesystem.durable import make_folder
-from comfyq.adapters.filesystem.lock import AlreadyHeld, hold
+from comfyq.adapters.filesystem.lock import AlreadyHeld, hold, is_held
 from comfyq.adapters.filesystem.models.part import (
     KEEP_BYTES,
     READ_BYTES,
@@ -40,8 +40,8 @@ def _free_bytes(folder: Path) -> int:
 
 
 class FolderModels:
-    """Implements ports.models.store.ModelStore and ModelUpkeep below ``root``, which is ComfyUI's
-    folder ``models`` or one that ComfyUI is told of."""
+    """Implements ports.models.store.ModelStore and ModelInventory below ``root``, which is
+    ComfyUI's folder ``models`` or one that ComfyUI is told of."""
 
     def __init__(
         self,
@@ -64,11 +64,7 @@ class FolderModels:
     def part(self, key: str) -> Iterator[ModelPart]:
         path = self._part(key)
         make_folder(str(path.parent))
-        try:
-            lock = hold(path.with_suffix(".lock"))
-        except AlreadyHeld:
-            raise PartHeld(key) from None
-        try:
+        with _held(path):
             part = FilePart(
                 path,
                 place=self._place,
@@ -80,8 +76,6 @@ class FolderModels:
                 yield part
             finally:
                 part.close()
-        finally:
-            lock.release()
 
     def adopt(self, model: LockedModel) -> None:
         target, place = self._target(model), self._place(model.sha256)
@@ -104,12 +98,12 @@ class FolderModels:
 
     def state(self, model: LockedModel) -> tuple[ModelState, int]:
         target, place = self._target(model), self._place(model.sha256)
-        is_held = self.holds(model.sha256, model.size)
-        if is_held and _is_same(target, place):
+        is_stored = self.holds(model.sha256, model.size)
+        if is_stored and _is_same(target, place):
             return ModelState.READY, model.size
         if os.path.lexists(target) and not self._is_ours(target):
-            return ModelState.OTHER, model.size if is_held else 0
-        if is_held:
+            return ModelState.OTHER, model.size if is_stored else 0
+        if is_stored:
             return ModelState.UNLINKED, model.size
         begun = _size(self._part(model.sha256)) or 0
         return (ModelState.PARTIAL if begun else ModelState.MISSING), begun
@@ -135,16 +129,22 @@ class FolderModels:
 
     def parts(self, kept: Collection[str]) -> Sequence[StoredModel]:
         names = [(PART.fullmatch(file.name), file) for file in (self._store / PARTS).glob("*")]
-        found = [StoredModel(name[1], _size(file) or 0) for name, file in names if name]
-        return [part for part in sorted(found, key=_key) if part.sha256 not in kept]
+        found = [
+            StoredModel(name[1], _size(file) or 0)
+            for name, file in names
+            if name and name[1] not in kept and not is_held(_lock_of(file))
+        ]
+        return sorted(found, key=_key)
 
-    def delete_parts(self, keys: Collection[str]) -> None:
-        for path in map(self._part, keys):
-            with suppress(AlreadyHeld):  # somebody fetches it now
-                lock = hold(path.with_suffix(".lock"))
+    def delete_parts(self, keys: Collection[str]) -> Sequence[str]:
+        deleted = []
+        for key in keys:
+            path = self._part(key)
+            with suppress(PartHeld), _held(path):
                 path.unlink(missing_ok=True)
                 note_of(path).unlink(missing_ok=True)
-                lock.release()
+                deleted.append(key)
+        return deleted
 
     def _place(self, sha256: str) -> Path:
         assert SHA256.fullmatch(sha256), "a lock is checked when it is read"
@@ -160,6 +160,25 @@ class FolderModels:
         """Return whether a path is a link into the store, wherever it leads to there."""
         store = os.path.realpath(self._store)
         return target.is_symlink() and _next_name(str(target)).startswith(store + os.sep)
+
+
+@contextmanager
+def _held(part: Path) -> Iterator[None]:
+    """Let nobody else have a part; its lock goes with it. Raises PartHeld."""
+    try:
+        lock = hold(_lock_of(part))
+    except AlreadyHeld:
+        raise PartHeld(part.stem) from None
+    try:
+        yield
+    finally:
+        if not os.path.lexists(part):
+            _lock_of(part).unlink(missing_ok=True)
+        lock.release()
+
+
+def _lock_of(part: Path) -> Path:
+    return part.with_suffix(".lock")
 
 
 def _put_link(target: Path, place: Path) -> None:

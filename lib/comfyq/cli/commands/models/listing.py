@@ -63,7 +63,7 @@ def verify(
     failures, verdicts = Failures(), []
     with failures.told("models.lock"):
         for model in together(read):
-            soundness = services.care.soundness(model)
+            soundness = services.upkeep.soundness(model)
             state, _ = services.store.state(model)
             is_right = soundness is Soundness.SOUND and state is ModelState.READY
             verdict = state.value if soundness is Soundness.SOUND else soundness.value
@@ -73,16 +73,14 @@ def verify(
             if not is_right:
                 failures.fail(ExitCode.JOB_FAILED)
             if soundness is Soundness.DAMAGED and delete:
-                services.care.discard(model)
+                services.upkeep.discard(model)
     tell_unlocked(read, failures, ExitCode.JOB_FAILED)
     if as_json:
         print_json({"models": verdicts})
     failures.end()
 
 
-def tell_unlocked(
-    workflows: Sequence[WorkflowModels], failures: Failures, code: ExitCode
-) -> None:
+def tell_unlocked(workflows: Sequence[WorkflowModels], failures: Failures, code: ExitCode) -> None:
     """Tell which models have a source and no lock, which is a failure of that code."""
     for workflow in workflows:
         for model in workflow.unlocked:

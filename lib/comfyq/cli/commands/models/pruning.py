@@ -27,22 +27,23 @@ def prune(
     """
     settings = model_settings(models_dir)
     read, services = read_workflows(settings, None), services_with(settings)
-    unneeded = services.care.unneeded([model for each in read for model in each.locked])
-    files = [each.sha256 for each in (*unneeded.files, *unneeded.parts)]
+    unneeded = services.upkeep.unneeded([model for each in read for model in each.locked])
+    count = len(unneeded.all)
     if not as_json:
-        for each in (*unneeded.files, *unneeded.parts):
-            stays = "" if each.size else "  (it stays in ComfyUI's folder, where it was before)"
-            typer.echo(f"{gigabytes(each.size):>9}  {each.sha256}{stays}")
-    if files and not yes:
-        what = "file" if len(files) == 1 else "files"
+        for each in unneeded.all:
+            stays = "  (it stays in ComfyUI's folder, where it was before)"
+            is_ours = each.size or each in unneeded.parts
+            typer.echo(f"{gigabytes(each.size):>9}  {each.sha256}{'' if is_ours else stays}")
+    if count and not yes:
+        what = "file" if count == 1 else "files"
         typer.confirm(
-            f"delete {len(files)} {what} of {services.root} ({gigabytes(unneeded.size)}) that no "
+            f"delete {count} {what} of {services.root} ({gigabytes(unneeded.size)}) that no "
             f"lock in {settings.workflows_dir} names?",
             abort=True,
             err=True,
         )
-    services.care.prune(unneeded)
+    deleted = services.upkeep.prune(unneeded)
     if as_json:
-        print_json({"deleted": files, "bytes": unneeded.size})
+        print_json({"deleted": [each.sha256 for each in deleted.all], "bytes": deleted.size})
         return
-    typer.echo(f"deleted: {len(files)}, {gigabytes(unneeded.size)}")
+    typer.echo(f"deleted: {len(deleted.all)}, {gigabytes(deleted.size)}")
