@@ -126,6 +126,33 @@ def test_a_lock_changes_where_a_source_does(author: Author) -> None:
     assert "checkpoints" not in author.lock
 
 
+def test_what_is_fetched_for_its_hash_is_kept_where_pull_looks(author: Author) -> None:
+    author.wants(checkpoints=author.hub.put("x", MODEL))
+
+    def kept() -> list[Path]:
+        files = [each for each in author.home.rglob("*") if each.is_file()]
+        return [each for each in files if each.read_bytes() == MODEL]
+
+    nowhere = {**author.env, "COMFYUI_DIR": None}
+    author.hub.faults.append(Fault(status=429, headers={"Retry-After": "3600"}))
+    part = author.home / f"data/models-to-hash/by-sha256/parts/{'a' * 64}.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(MODEL[:-1])
+    assert CliRunner().invoke(app, ["models", "lock"], env=nowhere).exit_code == 3
+    assert part.exists()  # what was cut off may go on
+    locked = CliRunner().invoke(app, ["models", "lock"], env=nowhere)
+    assert locked.exit_code == 0, locked.output
+    assert "1 file was fetched for the hash and not kept" in locked.stderr
+    assert "--models-dir" in locked.stderr
+    [entry] = read_lock(author.lock)
+    assert (entry.sha256, kept(), part.exists()) == (sha256(MODEL), [], False)
+    again = author.run("lock", "--update")
+    assert (again.exit_code, "not kept" in again.stderr, len(kept())) == (0, False, 1)
+    before = len(author.hub.bytes_asked())
+    assert author.run("pull").exit_code == 0
+    assert (author.model.read_bytes(), len(author.hub.bytes_asked())) == (MODEL, before)
+
+
 def test_one_that_fails_keeps_no_other_away(author: Author) -> None:
     good = author.hub.repository("owner/repo", "x.safetensors", MODEL)
     author.wants(loras="hf:owner/repo/none.safetensors@main", checkpoints=good)

@@ -58,3 +58,10 @@ class ModelUpkeep:
         deleted = self._inventory.delete_parts([each.sha256 for each in unneeded.parts])
         parts = [part for part in unneeded.parts if part.sha256 in deleted]
         return Unneeded(unneeded.files, parts)
+
+    def clear(self, *, with_parts: bool) -> int:
+        """Delete all files of the store, and parts that nobody fetches now; return how many files
+        there were."""
+        everything = self.unneeded([])
+        parts = everything.parts if with_parts else []
+        return len(self.prune(Unneeded(everything.files, parts)).files)

@@ -432,9 +432,11 @@ async def test_a_part_that_is_being_fetched_is_not_pruned(hub: ModelHub, tmp_pat
     with lab.store.part(keys[0]):
         assert upkeep.unneeded([lab.locked(MODEL)]).all == [StoredModel(keys[1], SIZE)]
         assert upkeep.prune(unneeded).all == [StoredModel(keys[1], SIZE)]
-    assert upkeep.prune(unneeded).parts[0] == StoredModel(keys[0], SIZE)
-    assert list(folder.iterdir()) == []
     assert lab.seen() == {FILE: MODEL}
+    assert upkeep.clear(with_parts=False) == 1
+    assert (lab.store.all(), lab.store.parts([])) == ([], [StoredModel(keys[0], SIZE)])
+    assert upkeep.clear(with_parts=True) == 0
+    assert list(folder.iterdir()) == []
 
 
 async def test_another_file_at_the_origin_is_told_at_once(hub: ModelHub, tmp_path: Path) -> None:

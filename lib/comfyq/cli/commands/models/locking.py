@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
-from comfyq.bootstrap.models.services import ModelServices
+from comfyq.bootstrap.models.services import ModelServices, models_root
 from comfyq.bootstrap.models.workflow_models import WorkflowModels
 from comfyq.cli.commands.models.meter import shown_fetches
 from comfyq.cli.commands.models.shared import (
+    NAME_ONE,
     Failures,
     ModelsDir,
     Workflows,
@@ -37,7 +38,7 @@ def lock(
     """Ask where a workflow's models come from, and write commit, hash and size to its models.lock.
 
     What is locked already stays as it is, unless its source in the manifest has changed. A file
-    of which nobody tells a hash is fetched for it.
+    of which nobody tells a hash is fetched for it, and kept if a folder of model files is named.
     """
     settings = model_settings(models_dir)
     read = read_workflows(settings, workflows)
@@ -45,10 +46,15 @@ def lock(
         read = [each for each in read if any(model.source for model in each.models)]
     for each in read:
         _check_own(each)
-    services = services_with(settings, otherwise=settings.data_dir / "models")
-    failures = Failures()
-    with shown_fetches() as told:
-        changed = asyncio.run(_lock_all(services, read, failures, told, update=update))
+    services = services_with(settings, otherwise=settings.data_dir / "models-to-hash")
+    failures, is_done = Failures(), False
+    try:
+        with shown_fetches() as told:
+            changed = asyncio.run(_lock_all(services, read, failures, told, update=update))
+        is_done = not failures.code
+    finally:
+        if models_root(settings) is None:
+            _drop_files(services, with_parts=is_done)
     if as_json:
         print_json({"changed": changed})
     failures.end()
@@ -59,6 +65,18 @@ def _check_own(workflow: WorkflowModels) -> None:
         raise CannotStart(
             f"{workflow.folder} belongs to the installed package, and what is written there is "
             "lost with its next update: copy it to a folder of yours, and set COMFYQ_WORKFLOWS_DIR"
+        )
+
+
+def _drop_files(services: ModelServices, *, with_parts: bool) -> None:
+    """Delete the files that were fetched for their hash alone, and tell so."""
+    count = services.upkeep.clear(with_parts=with_parts)  # parts are for the next time
+    if count:
+        what = "1 file was" if count == 1 else f"{count} files were"
+        typer.echo(
+            f"{what} fetched for the hash and not kept, as no folder of model files is named: for "
+            f"`pull` not to fetch again, {NAME_ONE}",
+            err=True,
         )
 
 

@@ -32,6 +32,7 @@ ModelsDir = Annotated[
         "COMFYUI_DIR]",
     ),
 ]
+NAME_ONE = "use --models-dir DIR, COMFYQ_MODELS_DIR, or COMFYUI_DIR, ComfyUI's own directory"
 
 
 def model_settings(models_dir: Path | None) -> Settings:
@@ -43,10 +44,7 @@ def services_with(settings: Settings, *, otherwise: Path | None = None) -> Model
     says where the files are."""
     root = models_root(settings) or otherwise
     if root is None:
-        raise CannotStart(
-            "no folder of model files is named: use --models-dir DIR, COMFYQ_MODELS_DIR, or "
-            "COMFYUI_DIR, ComfyUI's own directory"
-        )
+        raise CannotStart(f"no folder of model files is named: {NAME_ONE}")
     return model_services(settings, root)
 
 
