@@ -208,6 +208,21 @@ def test_what_no_lock_names_is_pruned_once_it_is_meant(author: Author) -> None:
     assert (author.home / "models/loras/model.safetensors").read_bytes() == LORA
 
 
+def test_a_file_of_ones_own_is_used_and_never_pruned(author: Author) -> None:
+    author.wants(checkpoints=author.hub.repository("owner/repo", "x.safetensors", MODEL))
+    author.model.parent.mkdir(parents=True)
+    author.model.write_bytes(MODEL)
+    assert author.run("lock").exit_code == 0
+    assert author.run("pull").stderr.split()[:2] == ["here", CHECKPOINT]
+    assert author.run("verify").stdout.split() == ["ok", CHECKPOINT]
+    author.wants()
+    assert author.run("lock", "mine").exit_code == 0
+    pruned = author.run("prune", "--yes")
+    assert f"0 B  {sha256(MODEL)}  (it stays in ComfyUI's folder" in pruned.stdout
+    assert (author.model.read_bytes(), author.model.is_symlink()) == (MODEL, False)
+    assert author.run("prune", "--json").stdout == '{"deleted": [], "bytes": 0}\n'
+
+
 def test_no_folder_and_no_workflow_are_told(author: Author, tmp_path: Path) -> None:
     author.wants()
     nowhere = CliRunner().invoke(app, ["models", "list"], env={**author.env, "COMFYUI_DIR": None})

@@ -25,6 +25,8 @@ from comfyq.domain.models.lock import LockedModel
 from comfyq.ports.models.store import ModelState
 from comfyq.services.models.file_fetch import Told
 
+WORDS = {ModelState.READY: "here", ModelState.OTHER: "here", ModelState.UNLINKED: "linked"}
+
 
 def pull(
     workflows: Workflows = None, models_dir: ModelsDir = None, as_json: AsJson = False
@@ -58,7 +60,7 @@ async def _pull_all(
             before = await services.fetcher.bring(model, told)
             if before is not ModelState.READY:
                 brought.append(model.path)
-            word = "here" if before is ModelState.READY else "fetched"
-            word = "linked" if before in (ModelState.UNLINKED, ModelState.OTHER) else word
-            typer.echo(f"{word:8} {model.path} ({gigabytes(model.size)})", err=True)
+            typer.echo(
+                f"{WORDS.get(before, 'fetched'):8} {model.path} ({gigabytes(model.size)})", err=True
+            )
     return brought
