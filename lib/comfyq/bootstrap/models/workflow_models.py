@@ -62,7 +62,7 @@ def models_of(workflows: Path, names: Sequence[str]) -> Sequence[WorkflowModels]
     ]
 
 
-def together(workflows: Iterable[WorkflowModels]) -> Sequence[LockedModel]:
+def distinct_models(workflows: Iterable[WorkflowModels]) -> Sequence[LockedModel]:
     """Return the locked models of several workflows, each once.
 
     Raises:

@@ -12,10 +12,10 @@ from comfyq.domain.models.lock import LockedModel
 from comfyq.domain.models.source import ModelSource
 from comfyq.ports.models.origins import ModelOrigins, ResolvedModel
 from comfyq.ports.models.store import ModelPart, ModelState, ModelStore, PartHeld, StoredModel
-from comfyq.services.models.file_fetch import FileFetch, Told
+from comfyq.services.models.file_fetch import FileFetch, OnProgress
 from comfyq.services.models.retries import Sleep
 
-HELD_S = 0.5  # between two looks at a file that another process fetches
+POLL_S = 0.5  # between two looks at a file that another process fetches
 
 
 class ModelFetcher:
@@ -35,7 +35,9 @@ class ModelFetcher:
         self._pickles = pickles
         self._sleep = sleep
 
-    async def bring(self, model: LockedModel, told: Told = lambda _: None) -> ModelState:
+    async def bring(
+        self, model: LockedModel, on_progress: OnProgress = lambda _: None
+    ) -> ModelState:
         """Make ComfyUI find a locked file; return how it was before.
 
         Raises:
@@ -55,12 +57,16 @@ class ModelFetcher:
                 )
         elif not await in_thread(self._store.holds, model.sha256, model.size):
             known = ResolvedModel(sha256=model.sha256, size=model.size, commit=model.commit)
-            await self.take(model.source, model.file, known, told)
+            await self.take(model.source, model.file, known, on_progress)
         await in_thread(self._store.link, model)
         return before
 
     async def take(
-        self, source: ModelSource, file: str, known: ResolvedModel, told: Told = lambda _: None
+        self,
+        source: ModelSource,
+        file: str,
+        known: ResolvedModel,
+        on_progress: OnProgress = lambda _: None,
     ) -> StoredModel:
         """Bring a file into the store, and return its hash; raises ModelError."""
         check_permitted(file, self._pickles)
@@ -72,9 +78,9 @@ class ModelFetcher:
                 if stored is not None:
                     return stored
                 if part is not None:
-                    fetch = FileFetch(self._origins, part, source, file, known, told)
+                    fetch = FileFetch(self._origins, part, source, file, known, on_progress)
                     return await fetch.run(self._sleep)
-            await self._sleep(HELD_S)
+            await self._sleep(POLL_S)
 
     async def _part(self, stack: ExitStack, key: str) -> ModelPart | None:
         """Open the part of a file until ``stack`` ends; None while another process fetches it."""

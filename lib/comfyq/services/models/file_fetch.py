@@ -21,7 +21,7 @@ class FetchProgress:
     size: int | None  # bytes of the whole file; None: its origin does not tell
 
 
-Told = Callable[[FetchProgress], None]
+OnProgress = Callable[[FetchProgress], None]
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class FileFetch:
     source: ModelSource
     file: str
     known: ResolvedModel
-    told: Told
+    on_progress: OnProgress
     went_on: bool = False  # with bytes of an earlier request, maybe of another file
     anew: bool = False  # the next request asks for the first byte
 
@@ -75,10 +75,10 @@ class FileFetch:
             size = self._checked_size(stream)
             begin = partial(self.part.begin, offset=stream.offset, size=size, etag=stream.etag)
             await in_thread_to_end(begin)
-            self.told(FetchProgress(self.file, self.part.offset, size))
+            self.on_progress(FetchProgress(self.file, self.part.offset, size))
             async for chunk in stream.chunks:
                 await in_thread_to_end(self.part.write, chunk)
-                self.told(FetchProgress(self.file, self.part.offset, size))
+                self.on_progress(FetchProgress(self.file, self.part.offset, size))
         if size is not None and self.part.offset < size:
             raise ModelUnavailable(
                 f"{self.file}: its origin broke off after {self.part.offset} bytes"

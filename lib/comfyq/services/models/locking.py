@@ -8,7 +8,7 @@ from comfyq.domain.models.lock import LockedModel
 from comfyq.domain.models.source import ModelSource, shown
 from comfyq.ports.models.origins import ModelOrigins, ResolvedModel
 from comfyq.services.models.fetching import ModelFetcher, size_of
-from comfyq.services.models.file_fetch import Told
+from comfyq.services.models.file_fetch import OnProgress
 from comfyq.services.models.retries import Sleep, tried
 
 
@@ -30,7 +30,12 @@ class ModelLocking:
         self._known: dict[tuple[ModelSource, str], LockedModel] = {}
 
     async def lock(
-        self, source: ModelSource, *, folder: str, file: str, told: Told = lambda _: None
+        self,
+        source: ModelSource,
+        *,
+        folder: str,
+        file: str,
+        on_progress: OnProgress = lambda _: None,
     ) -> LockedModel:
         """Return the lock of a file; several workflows that name it get the same.
 
@@ -39,7 +44,7 @@ class ModelLocking:
         """
         key = (source, file)
         if key not in self._known:
-            self._known[key] = await self._locked(source, folder, file, told)
+            self._known[key] = await self._locked(source, folder, file, on_progress)
         known = self._known[key]
         return LockedModel(
             folder=folder,
@@ -50,7 +55,9 @@ class ModelLocking:
             commit=known.commit,
         )
 
-    async def _locked(self, source: ModelSource, folder: str, file: str, told: Told) -> LockedModel:
+    async def _locked(
+        self, source: ModelSource, folder: str, file: str, on_progress: OnProgress
+    ) -> LockedModel:
         check_permitted(file, self._pickles)
         resolved = await tried(lambda: self._origins.resolve(source, file), self._sleep)
         sha256, size = resolved.sha256, resolved.size
@@ -58,7 +65,7 @@ class ModelLocking:
             size = await tried(lambda: size_of(self._origins, source, file, resolved), self._sleep)
         if sha256 is None or size is None:
             known = ResolvedModel(sha256=sha256, commit=resolved.commit)
-            stored = await self._fetcher.take(source, file, known, told)
+            stored = await self._fetcher.take(source, file, known, on_progress)
             sha256, size = stored.sha256, stored.size
         if not size:
             raise ModelRefused(f"{shown(source)} is an empty file")

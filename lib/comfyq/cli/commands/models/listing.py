@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from comfyq.bootstrap.models.services import ModelServices
-from comfyq.bootstrap.models.workflow_models import WorkflowModels, together
+from comfyq.bootstrap.models.workflow_models import WorkflowModels, distinct_models
 from comfyq.cli.commands.models.shared import (
     Failures,
     ModelsDir,
@@ -62,7 +62,7 @@ def verify(
     read, services = locked_workflows(settings, workflows), services_with(settings)
     failures, verdicts = Failures(), []
     with failures.told("models.lock"):
-        for model in together(read):
+        for model in distinct_models(read):
             soundness = services.upkeep.soundness(model)
             state, _ = services.store.state(model)
             is_right = soundness is Soundness.SOUND and state is ModelState.READY

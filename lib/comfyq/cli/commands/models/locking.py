@@ -24,7 +24,7 @@ from comfyq.cli.options import AsJson
 from comfyq.cli.printing import print_json
 from comfyq.config import PACKAGE
 from comfyq.domain.models.lock import LockedModel
-from comfyq.services.models.file_fetch import Told
+from comfyq.services.models.file_fetch import OnProgress
 
 
 def lock(
@@ -49,8 +49,8 @@ def lock(
     services = services_with(settings, otherwise=settings.data_dir / "models-to-hash")
     failures, is_done = Failures(), False
     try:
-        with shown_fetches() as told:
-            changed = asyncio.run(_lock_all(services, read, failures, told, update=update))
+        with shown_fetches() as on_progress:
+            changed = asyncio.run(_lock_all(services, read, failures, on_progress, update=update))
         is_done = not failures.code
     finally:
         if models_root(settings) is None:
@@ -84,14 +84,14 @@ async def _lock_all(
     services: ModelServices,
     workflows: Sequence[WorkflowModels],
     failures: Failures,
-    told: Told,
+    on_progress: OnProgress,
     *,
     update: bool,
 ) -> list[str]:
     """Return the names of the workflows whose locks changed."""
     changed = []
     for workflow in workflows:
-        locked = await _locked(services, workflow, failures, told, update=update)
+        locked = await _locked(services, workflow, failures, on_progress, update=update)
         is_changed = workflow.write(locked) if locked or workflow.locked else False
         if is_changed:
             changed.append(workflow.name)
@@ -106,7 +106,7 @@ async def _locked(
     services: ModelServices,
     workflow: WorkflowModels,
     failures: Failures,
-    told: Told,
+    on_progress: OnProgress,
     *,
     update: bool,
 ) -> list[LockedModel]:
@@ -121,7 +121,7 @@ async def _locked(
         if before is None or update:
             with failures.told(path):
                 made = await services.locking.lock(
-                    model.source, folder=model.folder, file=model.file, told=told
+                    model.source, folder=model.folder, file=model.file, on_progress=on_progress
                 )
         if made is not None:
             locked.append(made)

@@ -14,11 +14,11 @@ from rich.progress import (
 )
 
 from comfyq.cli.texts.controls import visible
-from comfyq.services.models.file_fetch import FetchProgress, Told
+from comfyq.services.models.file_fetch import FetchProgress, OnProgress
 
 
 @contextmanager
-def shown_fetches() -> Iterator[Told]:
+def shown_fetches() -> Iterator[OnProgress]:
     """Return the function to call with each file's progress; only a terminal shows it."""
     console = Console(stderr=True)
     if not console.is_terminal:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import typer
 
 from comfyq.bootstrap.models.services import ModelServices
-from comfyq.bootstrap.models.workflow_models import together
+from comfyq.bootstrap.models.workflow_models import distinct_models
 from comfyq.cli.commands.models.listing import tell_unlocked
 from comfyq.cli.commands.models.meter import shown_fetches
 from comfyq.cli.commands.models.shared import (
@@ -23,7 +23,7 @@ from comfyq.cli.options import AsJson
 from comfyq.cli.printing import print_json
 from comfyq.domain.models.lock import LockedModel
 from comfyq.ports.models.store import ModelState
-from comfyq.services.models.file_fetch import Told
+from comfyq.services.models.file_fetch import OnProgress
 
 WORDS = {ModelState.READY: "here", ModelState.OTHER: "here", ModelState.UNLINKED: "linked"}
 
@@ -41,9 +41,9 @@ def pull(
     read, services = locked_workflows(settings, workflows), services_with(settings)
     failures, brought = Failures(), list[str]()
     with failures.told("models.lock"):
-        models = together(read)
-        with shown_fetches() as told:
-            brought = asyncio.run(_pull_all(services, models, failures, told))
+        models = distinct_models(read)
+        with shown_fetches() as on_progress:
+            brought = asyncio.run(_pull_all(services, models, failures, on_progress))
     tell_unlocked(read, failures, ExitCode.WRONG_USAGE)
     if as_json:
         print_json({"fetched": brought})
@@ -51,13 +51,16 @@ def pull(
 
 
 async def _pull_all(
-    services: ModelServices, models: Sequence[LockedModel], failures: Failures, told: Told
+    services: ModelServices,
+    models: Sequence[LockedModel],
+    failures: Failures,
+    on_progress: OnProgress,
 ) -> list[str]:
     """Return the paths of the files that were not ready before."""
     brought = []
     for model in models:
         with failures.told(model.path):
-            before = await services.fetcher.bring(model, told)
+            before = await services.fetcher.bring(model, on_progress)
             if before is not ModelState.READY:
                 brought.append(model.path)
             typer.echo(
