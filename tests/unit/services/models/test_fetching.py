@@ -20,9 +20,8 @@ from comfyq.domain.models.errors import (
 )
 from comfyq.domain.models.lock import LockedModel
 from comfyq.domain.models.source import read_source
-from comfyq.ports.models.store import ModelState, StoredModel
+from comfyq.ports.models.store import ModelState
 from comfyq.services.models.retries import WAITS_S
-from comfyq.services.models.upkeep import ModelUpkeep
 from tests.cells import Cells
 from tests.model_hub import PAGE, PIECE, TOKEN, Fault, ModelHub, hub_with_cdn, safetensors, sha256
 from tests.model_lab import FILE, ModelLab
@@ -347,65 +346,6 @@ async def test_what_is_deleted_by_hand_comes_again(hub: ModelHub, tmp_path: Path
     assert (lab.seen(), len(lab.ranges)) == ({FILE: MODEL}, 2)
 
 
-async def test_a_file_that_stands_there_is_kept(hub: ModelHub, tmp_path: Path) -> None:
-    lab = ModelLab(hub, tmp_path)
-    model, place = lab.locked(MODEL), tmp_path / "loras" / FILE
-    place.parent.mkdir()
-    place.write_bytes(LIE)
-    with pytest.raises(ModelRefused, match="another file of this name stands there"):
-        await lab.fetcher.bring(model)
-    assert (lab.seen(), lab.ranges) == ({FILE: LIE}, [])
-    place.write_bytes(MODEL)
-    assert await lab.fetcher.bring(model) is ModelState.OTHER
-    assert lab.store.state(model) == (ModelState.READY, SIZE)
-    assert lab.ranges == []
-
-
-async def test_a_file_that_stands_there_outlives_the_stores(
-    hub: ModelHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    async def outlives(home: Path, *, content: Path) -> None:
-        """A person's file, or link to ``content``, is used under two names, and then by no lock."""
-        lab = ModelLab(hub, home / "models")
-        model, place = lab.locked(MODEL), home / "models/loras" / FILE
-        place.parent.mkdir(parents=True)
-        content.write_bytes(MODEL)
-        own = home / "models/loras/own.safetensors"
-        if content != place:
-            place.symlink_to(content)
-            own.symlink_to(content)
-        before = len(lab.ranges)
-        again = replace(model, folder="checkpoints")
-        assert await lab.fetcher.bring(model) is ModelState.OTHER
-        assert await lab.fetcher.bring(again) is ModelState.UNLINKED
-        assert [lab.store.state(each)[0] for each in (model, again)] == [ModelState.READY] * 2
-        assert (place.is_symlink(), lab.ranges[before:]) == (content != place, [])
-        assert lab.store.all() == [StoredModel(model.sha256, 0)]  # it takes no room of its own
-        lab.store.delete([model.sha256])
-        assert lab.store.all() == []
-        assert not os.path.lexists(home / "models/checkpoints" / FILE)
-        assert place.read_bytes() == content.read_bytes() == MODEL
-        assert own.exists() == (content != place)
-        place.unlink()
-        assert await lab.fetcher.bring(model) is ModelState.MISSING  # fetched now
-        assert lab.store.all() == [StoredModel(model.sha256, SIZE)]
-        assert await lab.fetcher.bring(again) is ModelState.UNLINKED
-        lab.store.delete([model.sha256])
-        assert [os.path.lexists(each) for each in (place, lab.store._target(again))] == [False] * 2
-
-    def refused(*_: object, **__: object) -> None:
-        raise PermissionError
-
-    with Cells() as cells:
-        for links in ("hard", "symbolic"):  # as across disks, or where the file is another user's
-            home = tmp_path / links
-            with cells.cell(f"a file, {links}"):
-                await outlives(home, content=home / "models/loras" / FILE)
-            with cells.cell(f"a link, {links}"):
-                await outlives(home / "linked", content=tmp_path / f"{links}.safetensors")
-            monkeypatch.setattr(os, "link", refused)
-
-
 async def test_two_who_want_a_file_fetch_it_once(hub: ModelHub, tmp_path: Path) -> None:
     labs = [ModelLab(hub, tmp_path), ModelLab(hub, tmp_path)]
     for lab in labs:
@@ -416,27 +356,6 @@ async def test_two_who_want_a_file_fetch_it_once(hub: ModelHub, tmp_path: Path) 
     await asyncio.gather(*(lab.fetcher.bring(model) for lab in labs))
     assert (labs[0].seen(), labs[0].ranges) == ({FILE: MODEL}, [None])
     assert labs[0].parts == []
-
-
-async def test_a_part_that_is_being_fetched_is_not_pruned(hub: ModelHub, tmp_path: Path) -> None:
-    lab, keys = ModelLab(hub, tmp_path), ("a" * 64, "b" * 64)
-    upkeep, folder = ModelUpkeep(lab.store), tmp_path / "by-sha256" / "parts"
-    await lab.fetcher.bring(lab.locked(MODEL))
-    assert list(folder.iterdir()) == []
-    for key in keys:
-        with lab.store.part(key) as part:
-            part.write(MODEL)
-            part.keep()
-    unneeded = upkeep.unneeded([lab.locked(MODEL)])
-    assert [each.sha256 for each in unneeded.all] == list(keys)
-    with lab.store.part(keys[0]):
-        assert upkeep.unneeded([lab.locked(MODEL)]).all == [StoredModel(keys[1], SIZE)]
-        assert upkeep.prune(unneeded).all == [StoredModel(keys[1], SIZE)]
-    assert lab.seen() == {FILE: MODEL}
-    assert upkeep.clear(with_parts=False) == 1
-    assert (lab.store.all(), lab.store.parts([])) == ([], [StoredModel(keys[0], SIZE)])
-    assert upkeep.clear(with_parts=True) == 0
-    assert list(folder.iterdir()) == []
 
 
 async def test_another_file_at_the_origin_is_told_at_once(hub: ModelHub, tmp_path: Path) -> None:

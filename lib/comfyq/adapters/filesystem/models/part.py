@@ -105,6 +105,7 @@ class FilePart:
         target = self._place(digest)
         make_folder(str(target.parent))
         os.replace(self._path, target)  # a model is there whole, or not at all
+        adoption_of(target).unlink(missing_ok=True)
         sync_folder(str(target.parent))
         self._note.unlink(missing_ok=True)
         self._kept = self.offset
@@ -164,6 +165,11 @@ class FilePart:
 
 def note_of(path: Path) -> Path:
     return path.with_suffix(".json")
+
+
+def adoption_of(place: Path) -> Path:
+    """Return where it is noted that a file of the store was somebody else's before."""
+    return place.with_suffix(".adopted")
 
 
 def check_content(content: BinaryIO, file: str, size: int) -> None:

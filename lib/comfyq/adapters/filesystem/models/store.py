@@ -4,7 +4,8 @@ The links are symbolic and relative: they show what they lead to, and hold where
 models is mounted. ComfyUI follows them, and skips one that leads nowhere.
 
 A file that somebody else put into ComfyUI's folder stays what and where it is. The store has a
-second name for it: a hard link or, where the file system has none, a symbolic one.
+second name for it, a hard link or, where the file system has none, a symbolic one; and a note of
+when it was changed last, as it may be changed again.
 """
 
 import hashlib
@@ -14,15 +15,26 @@ import shutil
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from stat import S_ISREG
 
-from comfyq.adapters.filesystem.durable import make_folder
+from comfyq.adapters.filesystem.durable import make_folder, replace
 from comfyq.adapters.filesystem.lock import AlreadyHeld, hold, is_held
+from comfyq.adapters.filesystem.models.links import (
+    changed_at,
+    is_same,
+    is_unchanged,
+    links_below,
+    next_name,
+    own_size,
+    put_link,
+    put_name,
+    real_name,
+)
 from comfyq.adapters.filesystem.models.part import (
     KEEP_BYTES,
     READ_BYTES,
     FilePart,
     FreeBytes,
+    adoption_of,
     check_content,
     note_of,
 )
@@ -58,7 +70,8 @@ class FolderModels:
         self._keep_bytes = keep_bytes
 
     def holds(self, sha256: str, size: int) -> bool:
-        return _size(self._place(sha256)) == size
+        place = self._place(sha256)
+        return _size(place) == size and is_unchanged(place)
 
     @contextmanager
     def part(self, key: str) -> Iterator[ModelPart]:
@@ -79,27 +92,29 @@ class FolderModels:
 
     def adopt(self, model: LockedModel) -> None:
         target, place = self._target(model), self._place(model.sha256)
+        changed = changed_at(target)
         if _size(target) != model.size or _digest(target) != model.sha256:
             return
         with target.open("rb") as content:
             check_content(content, model.file, model.size)
-        _put_name(place, self._root.resolve() / model.path)
+        replace(adoption_of(place), lambda note: note.write(changed))
+        put_name(place, self._root.resolve() / model.path)
 
     def link(self, model: LockedModel) -> None:
         target, place = self._target(model), self._place(model.sha256)
-        if _is_same(target, place):
+        if is_same(target, place):
             return
         if os.path.lexists(target) and not self._is_ours(target):
             raise ModelRefused(
                 f"{target}: another file of this name stands there; move it away, or name it "
                 "otherwise in the workflow"
             )
-        _put_link(target, place)
+        put_link(target, place)
 
     def state(self, model: LockedModel) -> tuple[ModelState, int]:
         target, place = self._target(model), self._place(model.sha256)
         is_stored = self.holds(model.sha256, model.size)
-        if is_stored and _is_same(target, place):
+        if is_stored and is_same(target, place):
             return ModelState.READY, model.size
         if os.path.lexists(target) and not self._is_ours(target):
             return ModelState.OTHER, model.size if is_stored else 0
@@ -111,7 +126,7 @@ class FolderModels:
     def all(self) -> Sequence[StoredModel]:
         files = sorted(self._store.glob("[0-9a-f][0-9a-f]/*"))
         return [
-            StoredModel(file.name, _own_size(file))
+            StoredModel(file.name, own_size(file))
             for file in files
             if SHA256.fullmatch(file.name) and (file.is_file() or file.is_symlink())
         ]
@@ -120,12 +135,13 @@ class FolderModels:
         return _digest(self._place(sha256))
 
     def delete(self, sha256: Collection[str]) -> None:
-        places = {_real_name(str(self._place(each))) for each in sha256}
-        for path in _links(self._root):
-            if _next_name(path) in places:
+        places = {real_name(str(self._place(each))) for each in sha256}
+        for path in links_below(self._root):
+            if next_name(path) in places:
                 os.unlink(path)
         for place in map(self._place, sha256):
             place.unlink(missing_ok=True)
+            adoption_of(place).unlink(missing_ok=True)
 
     def parts(self, kept: Collection[str]) -> Sequence[StoredModel]:
         names = [(PART.fullmatch(file.name), file) for file in (self._store / PARTS).glob("*")]
@@ -159,7 +175,7 @@ class FolderModels:
     def _is_ours(self, target: Path) -> bool:
         """Return whether a path is a link into the store, wherever it leads to there."""
         store = os.path.realpath(self._store)
-        return target.is_symlink() and _next_name(str(target)).startswith(store + os.sep)
+        return target.is_symlink() and next_name(str(target)).startswith(store + os.sep)
 
 
 @contextmanager
@@ -181,58 +197,8 @@ def _lock_of(part: Path) -> Path:
     return part.with_suffix(".lock")
 
 
-def _put_link(target: Path, place: Path) -> None:
-    """Make ``target`` a link to ``place``, whatever it was before."""
-    make_folder(str(target.parent))
-    link = os.path.relpath(_real_name(str(place)), target.parent.resolve())
-    temporary = target.with_name(f".{os.urandom(8).hex()}.link")
-    os.symlink(link, temporary)
-    os.replace(temporary, target)
-
-
-def _put_name(place: Path, file: Path) -> None:
-    """Make ``place`` a second name of a file, which stays as it is."""
-    make_folder(str(place.parent))
-    temporary = place.with_name(f".{os.urandom(8).hex()}.link")
-    try:
-        os.link(file.resolve(), temporary)
-    except OSError:  # another disk, a file system without such links, a file of somebody else
-        _put_link(place, file)
-    else:
-        os.replace(temporary, place)
-
-
-def _real_name(path: str) -> str:
-    """Return the path without links in its folders; what it names may be one."""
-    return os.path.join(os.path.realpath(os.path.dirname(path)), os.path.basename(path))
-
-
-def _next_name(link: str) -> str:
-    """Return what a link leads to, which may be another link: who made that one is unknown."""
-    return _real_name(os.path.join(os.path.realpath(os.path.dirname(link)), os.readlink(link)))
-
-
-def _links(root: Path) -> Iterator[str]:
-    """Yield the symbolic links to files below a folder, also in folders that are such links."""
-    seen: set[str] = set()
-    for folder, folders, names in os.walk(root, followlinks=True):
-        seen.add(os.path.realpath(folder))
-        folders[:] = [
-            each for each in folders if os.path.realpath(os.path.join(folder, each)) not in seen
-        ]
-        paths = (os.path.join(folder, name) for name in names)
-        yield from [path for path in paths if os.path.islink(path)]
-
-
 def _key(part: StoredModel) -> str:
     return part.sha256
-
-
-def _is_same(target: Path, place: Path) -> bool:
-    try:
-        return target.samefile(place)
-    except OSError:
-        return False
 
 
 def _size(file: Path) -> int | None:
@@ -240,15 +206,6 @@ def _size(file: Path) -> int | None:
         return file.stat().st_size
     except OSError:
         return None
-
-
-def _own_size(file: Path) -> int:
-    """Return how many bytes are gone with this name of a file: none if it has another name."""
-    try:
-        at = file.lstat()
-    except OSError:
-        return 0
-    return at.st_size if S_ISREG(at.st_mode) and at.st_nlink == 1 else 0
 
 
 def _digest(file: Path) -> str | None:
