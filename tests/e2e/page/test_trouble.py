@@ -17,6 +17,7 @@ pytestmark = pytest.mark.browser
 
 PROBLEM = "application/problem+json"
 NEWEST = re.compile(r"/generate\?limit=24")
+QUEUE = re.compile(r"/generate\?status=queued")
 HISTORY = re.compile(r"/generate\?limit=50")
 NO_STORAGE = """
 for (const name of ["sessionStorage", "localStorage"])
@@ -72,6 +73,43 @@ def test_what_is_not_loaded_is_told_and_loaded_again(visit: Visit) -> None:
     page.get_by_role("button", name="Load again").click()
     expect(page.get_by_role("alert")).to_have_count(0, timeout=WAIT_MS)
     expect(page.get_by_text("1 job", exact=True)).to_be_visible(timeout=WAIT_MS)
+
+
+def test_no_answer_has_the_page_wait_for_an_hour_or_not_at_all(visit: Visit) -> None:
+    page = visit.page
+    asked: list[str] = []
+    retry_after = str(2**31)  # no timer takes so many milliseconds
+
+    def later(route: Route) -> None:
+        asked.append(route.request.url)
+        route.fulfill(status=503, headers={"Retry-After": retry_after})
+
+    def leave() -> None:
+        """Leave the list, and stay away until another one has been asked for in its time."""
+        page.get_by_role("link", name="Queue", exact=True).click()
+        with page.expect_response(QUEUE):
+            pass
+        with page.expect_response(QUEUE):
+            page.clock.fast_forward(60_000)
+
+    page.clock.install()
+    page.route(HISTORY, later)
+    visit.open("history")
+    leave()
+    assert len(asked) == 1
+
+    retry_after = "3600"
+    page.get_by_role("link", name="History", exact=True).click()
+    for _ in range(20):
+        page.clock.fast_forward(30_000)
+        page.evaluate("fetch('/health').then((answer) => answer.text())")
+        if len(asked) > 2:
+            break
+    assert len(asked) > 2, "ten minutes have passed by its clock"
+    leave()
+    before = len(asked)
+    leave()
+    assert len(asked) == before
 
 
 def test_who_left_a_list_before_it_was_loaded_finds_it(visit: Visit) -> None:

@@ -18,6 +18,7 @@ export const BASE = location.pathname.replace(/[^/]*$/, "");
 
 const AGAIN_MS = 500;
 const SELDOM_MS = 4000;
+const LONGEST_MS = 30_000; // that is waited because an answer says so: a proxy may say an hour
 const PASSING = new Set([0, 502, 503, 504]);
 
 /** Whether the last request reached the server. */
@@ -82,14 +83,14 @@ export const get = (path) => ask("GET", path);
  */
 export async function askPatiently(method, path, { until, ...sent } = {}) {
   for (let pause = AGAIN_MS; ; pause = Math.min(2 * pause, SELDOM_MS)) {
-    let afterMs = 0;
     try {
       return await ask(method, path, sent);
     } catch (error) {
-      if (!(error instanceof Failure && error.passes) || until?.aborted) throw error;
-      afterMs = error.afterMs;
+      if (!(error instanceof Failure && error.passes)) throw error;
+      const ms = Math.max(pause, Math.min(error.afterMs, LONGEST_MS));
+      await new Promise((resolve) => setTimeout(resolve, ms));
+      if (until?.aborted) throw error;
     }
-    await new Promise((resolve) => setTimeout(resolve, Math.max(pause, afterMs)));
   }
 }
 
