@@ -24,10 +24,13 @@ class CodeIssuer(Issuer):
         super().__init__()
         self.subject = "somebody"
         self.refuses = False  # to let anyone in
-        self.nonce: str | None = None  # of tokens, instead of the one that was asked
         self.state: str | None = None  # of answers, instead of the one that was asked
+        self.answers_as: str | None = None  # the issuer that its answers name, instead of itself
+        self.claims: dict[str, Any] = {}  # of ID tokens, instead of the true ones
         self.has_api_tokens = False  # else its access tokens say nothing
         self.sent: list[str] = []  # tokens
+        self.begun: list[Mapping[str, str]] = []  # what each sign-in has asked
+        self.code = ""  # the last one
         self._asked_by_code: dict[str, Mapping[str, str]] = {}
 
     @property
@@ -63,12 +66,13 @@ class CodeIssuer(Issuer):
         }
         if any(asked.get(name) != value for name, value in known.items()):
             return 400, {}, repr(asked).encode()
-        back = {"state": self.state or asked["state"], "iss": self.url}
+        self.begun.append(asked)
+        back = {"state": self.state or asked["state"], "iss": self.answers_as or self.url}
         if self.refuses:
             back |= {"error": "access_denied", "error_description": "You have no account."}
         else:
-            back["code"] = secrets.token_hex()
-            self._asked_by_code[back["code"]] = asked
+            back["code"] = self.code = secrets.token_hex()
+            self._asked_by_code[self.code] = asked
         return 302, {"Location": f"{asked['redirect_uri']}?{urlencode(back)}"}, b""
 
     def _tokens(self, form: Mapping[str, str]) -> tuple[int, Mapping[str, str]]:
@@ -88,8 +92,8 @@ class CodeIssuer(Issuer):
             "azp": CLIENT,
         }
         now = datetime.now(UTC)  # noqa: TID251 - the server's clock is this one
-        nonce = self.nonce or asked["nonce"]
-        named = self.token(now=now, aud=CLIENT, nonce=nonce, **common)
+        own = {"aud": CLIENT, "nonce": asked["nonce"]} | self.claims
+        named = self.token(now=now, **common, **own)
         access = self.token(now=now, **common) if self.has_api_tokens else OPAQUE
         self.sent = [access, named]
         return 200, {"access_token": access, "id_token": named, "token_type": "Bearer"}

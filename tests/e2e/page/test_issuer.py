@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from urllib.parse import urlencode
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser, Request, expect
 
 from tests.e2e.page.code_issuer import TOKEN, CodeIssuer
 from tests.e2e.page.visit import WAIT_MS, Visit
-from tests.issuer import serving
+from tests.issuer import AUDIENCE, serving
 from tests.processes import Process, Processes
 
 pytestmark = pytest.mark.browser
@@ -46,6 +47,14 @@ def sign_in(visit: Visit) -> None:
     visit.page.get_by_role("button", name="Sign in at 127.0.0.1").click()
 
 
+def come_back(visit: Visit) -> None:
+    """Sign in until the issuer has sent the browser back."""
+    with visit.page.expect_navigation(
+        url=lambda url: "state=" in url and url.startswith(visit.url), wait_until="commit"
+    ):
+        sign_in(visit)
+
+
 def expired(issuer: CodeIssuer) -> str:
     """A token of whoever has an account there now."""
     then = datetime.now(UTC) - timedelta(days=1)  # noqa: TID251 - the server's clock is this one
@@ -73,7 +82,7 @@ def test_who_has_an_account_is_let_in_and_goes_on_where_the_page_was(
     visit.open("create/sd15")
     visit.fill({"prompt": "a quay", "width": 64, "height": 64, "steps": 1})
     visit.generate()
-    visit.until_made()
+    job = visit.until_made().partition("/outputs/")[0].rpartition("/")[2]
 
     # the token lives no more: the same person goes on, and the form has what was put in
     page.evaluate(KEEP, expired(issuer))
@@ -85,12 +94,35 @@ def test_who_has_an_account_is_let_in_and_goes_on_where_the_page_was(
     access, _ = issuer.sent
     assert page.evaluate(KEPT) == access  # which is meant for the server
 
-    # another person finds nothing of the one before
+    # what the issuer has led to has no way back to the issuer
+    visit.open(f"job/{job}")
     page.evaluate(KEEP, expired(issuer))
-    issuer.subject = "another"
     page.reload()
     sign_in(visit)
+    expect(page.locator(".status.completed")).to_be_visible(timeout=WAIT_MS)
+    page.evaluate("window.isTheSame = true")
+    page.get_by_role("button", name="Back").click()
+    expect(page.get_by_role("heading", name="History")).to_be_visible(timeout=WAIT_MS)
+    assert page.evaluate("window.isTheSame") is True
+
+    # another person finds nothing of the one before, by whose token nothing is asked any more
+    visit.open("create/sd15")
+    before = expired(issuer)
+    page.evaluate(KEEP, before)
+    issuer.subject = "another"
+    page.reload()
+    expect(page.locator("#key-wrong")).to_contain_text("expired", timeout=WAIT_MS)
+    requests: list[Request] = []
+
+    def note(request: Request) -> None:  # Playwright takes no method of a list
+        requests.append(request)
+
+    page.on("request", note)
+    sign_in(visit)
     expect(page.locator("[name='prompt']")).to_have_value("", timeout=WAIT_MS)
+    shown = {request.headers.get("authorization") for request in requests}
+    assert f"Bearer {issuer.sent[0]}" in shown
+    assert f"Bearer {before}" not in shown
     page.get_by_role("button", name="Sign out").click()
     expect(page.get_by_role("button", name="Sign in at")).to_be_visible(timeout=WAIT_MS)
     assert page.evaluate("sessionStorage.length") == 0
@@ -107,19 +139,35 @@ def test_who_has_none_is_told_and_codes_of_others_are_not_taken(
     assert page.url == f"{visit.url}/"  # the answer is in no address that might be sent on
     issuer.refuses = False
 
-    issuer.nonce = "of another sign-in"
-    sign_in(visit)
-    expect_refusal(visit, "not of this sign-in")
-    issuer.nonce = None
+    for claims in (
+        {"nonce": "of another sign-in"},
+        {"iss": "https://another.example"},
+        {"aud": AUDIENCE},  # which the server would take
+    ):
+        issuer.claims = claims
+        come_back(visit)
+        expect_refusal(visit, "not of this sign-in")
+    issuer.claims = {}
 
     asked = issuer.asked.count(TOKEN)
+    issuer.answers_as = "https://another.example"
+    sign_in(visit)
+    expect_refusal(visit, "Another issuer")
+    issuer.answers_as = None
     issuer.state = "of a stranger"
     sign_in(visit)
     expect_refusal(visit, "not begun in this tab")
     issuer.state = None
-    page.goto(f"{visit.url}/?code=of-a-stranger&state=of-a-stranger")
+    strangers = f"{visit.url}/?code=of-a-stranger&state=of-a-stranger"
+    page.goto(strangers)
     expect_refusal(visit, "not begun in this tab")
     assert issuer.asked.count(TOKEN) == asked
+    own = {"code": issuer.code, "state": issuer.begun[-1]["state"]}
+    page.goto(f"{visit.url}/?{urlencode(own)}")  # the answer, which a stranger's cannot forestall
+    visit.choose("sd15")
+    page.goto(strangers, wait_until="commit")  # it is told for some seconds
+    expect(page.locator(".toast")).to_contain_text("signed in as before", timeout=WAIT_MS)
+    page.get_by_role("button", name="Sign out").click()
 
     issuer.documents["/.well-known/openid-configuration"] = {"issuer": "https://another.example"}
     sign_in(visit)
@@ -127,3 +175,5 @@ def test_who_has_none_is_told_and_codes_of_others_are_not_taken(
     issuer.documents.clear()
     sign_in(visit)
     visit.choose("sd15")
+    for secret in ("state", "nonce", "code_challenge"):
+        assert len({asked[secret] for asked in issuer.begun}) == len(issuer.begun), secret

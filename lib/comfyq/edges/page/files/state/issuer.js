@@ -5,6 +5,7 @@
 import { signal } from "../lib.js";
 import { keep, kept } from "./kept.js";
 import { BASE, Failure, ask, newName } from "./request.js";
+import { replaceBy } from "./route.js";
 import { keepKey, key } from "./session.js";
 
 /** @typedef {{ issuer: string, client: string, scope: string }} Issuer */
@@ -67,11 +68,11 @@ export async function comeBackFrom(from) {
   const sent = new URLSearchParams(location.search);
   /** @type {Begun | null} */
   const begun = JSON.parse(kept(KEPT) || "null");
-  keep(KEPT, "");
-  history.replaceState(null, "", location.pathname + location.hash); // a code is good once
+  const isOurs = begun !== null && begun.state === sent.get("state");
+  replaceBy(location.pathname + ((isOurs && begun.hash) || location.hash)); // a code is good once
   try {
-    if (!begun || begun.state !== sent.get("state")) throw failed("That sign-in was not begun in this tab. Begin it here.");
-    if (begun.hash) location.replace(begun.hash);
+    if (!isOurs) throw failed("That sign-in was not begun in this tab. Begin it here.");
+    keep(KEPT, ""); // what a stranger's link brings ends no sign-in that goes on
     await letIn(await tokensFor(from, begun, sent));
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
@@ -114,7 +115,7 @@ async function letIn(tokens) {
     try {
       await ask("GET", "quota", { key: token });
       const [before, now] = [claimsOf(key.peek()), claimsOf(token)];
-      keepKey(token, { isSameHolder: before.iss === now.iss && before.sub === now.sub });
+      await keepKey(token, { isSameHolder: before.iss === now.iss && before.sub === now.sub });
       return;
     } catch (error) {
       if (!(error instanceof Failure && REFUSED.has(error.status))) throw error;

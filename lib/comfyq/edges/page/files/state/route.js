@@ -63,6 +63,14 @@ export function refine(query) {
   const kept = new URLSearchParams(Object.entries(query).filter(([, value]) => value));
   const { view, parts } = route.value;
   const path = [view, ...parts].map(encodeURIComponent).join("/");
-  history.replaceState(step, "", `#/${path}${kept.size ? `?${kept}` : ""}`);
-  route.value = { view, parts, query: kept };
+  replaceBy(`#/${path}${kept.size ? `?${kept}` : ""}`);
+}
+
+/**
+ * Show what another address of the page says, in the place of this one.
+ * @param {string} address
+ */
+export function replaceBy(address) {
+  history.replaceState(step, "", address);
+  route.value = read();
 }

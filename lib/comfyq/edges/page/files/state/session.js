@@ -31,17 +31,17 @@ let shownBy = key.peek();
 
 /**
  * Go on with a key. The tab begins anew with another one, so that its holder sees nothing that was
- * shown to the one before, unless both are one person's.
+ * shown to the one before, unless both are one person's; then this does not return.
  * @param {string} text
  * @param {{ isSameHolder?: boolean }} [whose]
  */
-export function keepKey(text, { isSameHolder = false } = {}) {
+export async function keepKey(text, { isSameHolder = false } = {}) {
   if (shownBy && text && text !== shownBy && !isSameHolder) {
     forgetAll();
     keep(KEPT, text);
     history.replaceState(null, "", location.pathname);
     location.reload();
-    return;
+    await new Promise(() => {}); // whoever waits would show what was kept, by the old key
   }
   if (text) shownBy = text;
   batch(() => {

@@ -31,7 +31,7 @@ export function SignInView() {
     if (!shown) return;
     void attempt(async () => {
       await ask("GET", "quota", { key: shown });
-      keepKey(shown);
+      await keepKey(shown);
     }, setWrong);
   };
   return html`<main class="sign-in" id="main">
