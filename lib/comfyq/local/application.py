@@ -11,7 +11,7 @@ from comfyq.bootstrap.api import api_app
 from comfyq.bootstrap.backends.sockets_secret import sockets_secret
 from comfyq.bootstrap.services import Services
 from comfyq.bootstrap.telemetry.measurements import metrics_port
-from comfyq.config import LocalSettings, Settings
+from comfyq.config import LocalSettings
 from comfyq.edges.intake.poller import take_for_ever
 from comfyq.edges.page.site import SignIn, Site
 from comfyq.edges.reaper.dead_letters import DeadLetterKeeper, keep_for_ever
@@ -55,14 +55,15 @@ def local_app(
 
     app = api_app(services, lifespan=lifespan, streams=streams)
     app.router.routes[:0] = gateway.routes  # two, which other requests pass with a call each
-    app.router.routes.extend(_page(services.settings).routes)
+    app.router.routes.extend(_page(services).routes)
     app.add_middleware(OverloadGuard, most=local.requests_at_once)
     keep_pages_out(app, services.settings.api, names=names)
     return app
 
 
-def _page(settings: Settings) -> Site:
-    oidc, sign_in = settings.oidc, None
+def _page(services: Services) -> Site:
+    settings, sign_in = services.settings, None
+    oidc = settings.oidc
     if settings.api.takes_tokens and oidc.page_client:
         sign_in = SignIn(
             issuer=oidc.issuer,
@@ -70,7 +71,9 @@ def _page(settings: Settings) -> Site:
             scope=oidc.page_scope,
             origins=oidc.asked_by_page,
         )
-    return Site(storage=storage_origins(settings), sign_in=sign_in)
+    return Site(
+        storage=storage_origins(settings), sign_in=sign_in, takes_keys=services.accepts_keys
+    )
 
 
 def _gateway(services: Services, streams: LocalStreams) -> Gateway:

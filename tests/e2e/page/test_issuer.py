@@ -177,3 +177,27 @@ def test_who_has_none_is_told_and_codes_of_others_are_not_taken(
     visit.choose("sd15")
     for secret in ("state", "nonce", "code_challenge"):
         assert len({asked[secret] for asked in issuer.begun}) == len(issuer.begun), secret
+
+
+@pytest.mark.verify
+def test_where_tokens_alone_let_in_keys_are_not_offered(
+    browser: Browser, issuer: CodeIssuer, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    started = Processes(tmp_path_factory.mktemp("tokens-alone"))
+    try:
+        settings = issuer.settings | {"COMFYQ_OIDC_PAGE_CLIENT": ""}
+        visit = Visit(browser, started.up(options=("--auth", "oidc"), env=settings).url)
+        visit.open("keys")
+        form = visit.page.locator("form")
+        expect(form).to_contain_text("asks for a token of the issuer", timeout=WAIT_MS)
+        expect(form).not_to_contain_text("key")
+        now = datetime.now(UTC)  # noqa: TID251 - the server's clock is this one
+        form.get_by_label("Token").fill(issuer.token(now=now, org="studio", scope="read admin"))
+        form.get_by_role("button", name="Sign in").click()
+        expect(visit.page.get_by_text("a key lets nobody in")).to_be_visible(timeout=WAIT_MS)
+        expect(visit.page.get_by_text("There are no keys")).to_be_visible(timeout=WAIT_MS)
+        expect(visit.page.get_by_role("button", name="Make a key")).to_have_count(0)
+        assert visit.own_errors() == []
+        visit.close()
+    finally:
+        started.close()

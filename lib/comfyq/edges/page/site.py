@@ -27,6 +27,7 @@ TYPES: Mapping[str, str] = {
     ".css": "text/css; charset=utf-8",
     ".svg": "image/svg+xml",
 }
+NO_KEYS = '<meta name="keys" content="none">'
 # Whole lines of comments: a seventh of the page, and nothing to browsers.
 COMMENTS = re.compile(rb"^[ \t]*(?://.*|/\*\*(?:[^*]|\*(?!/))*\*/)\n", re.MULTILINE)
 # blob: pictures that are about to be sent; data: previews. A page that is framed could be made to
@@ -73,7 +74,8 @@ class SignIn:
 
 class Site:
     """The files of a folder, read once; the page may show files from ``storage``, the origins to
-    which links to outputs lead, and asks the issuer of ``sign_in`` for tokens."""
+    which links to outputs lead, and asks the issuer of ``sign_in`` for tokens. It offers API
+    keys, to make them and to sign in, where the server ``takes_keys``."""
 
     def __init__(
         self,
@@ -81,6 +83,7 @@ class Site:
         *,
         storage: Sequence[str] = (),
         sign_in: SignIn | None = None,
+        takes_keys: bool = True,
     ) -> None:
         policy = POLICY.format(
             storage=_sources(storage), issuer=_sources(sign_in.origins if sign_in else ())
@@ -95,6 +98,7 @@ class Site:
             "base": base,
             "preloads": "\n".join(_preloads(files, base)),
             "sign_in": sign_in.content if sign_in else "",
+            "keys": "" if takes_keys else NO_KEYS,
         }
         filled = Template(index.decode()).substitute(names)
         self._index = PageFile(filled.encode(), TYPES[".html"])

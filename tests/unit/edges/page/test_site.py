@@ -40,8 +40,9 @@ def test_an_issuer_is_named_and_may_be_asked() -> None:
     origins = ["https://login.example", "https://tokens.example"]
     issuer = "https://login.example/realms/<&'a\">"
     sign_in = SignIn(issuer=issuer, client="page", scope="openid", origins=origins)
-    client = AsgiClient(Starlette(routes=Site(sign_in=sign_in).routes), base_url="http://localhost")
-    page = client.get("/")
+    routes = Site(sign_in=sign_in, takes_keys=False).routes
+    page = AsgiClient(Starlette(routes=routes), base_url="http://localhost").get("/")
+    assert '<meta name="keys" content="none">' in page.text
     policy = page.headers["content-security-policy"]
     [allowed] = [part for part in policy.split(";") if "login.example" in part]
     assert allowed.split() == ["connect-src", "'self'", *origins]
@@ -86,7 +87,7 @@ def test_its_policy_lets_nothing_run_that_is_not_its_own(client: AsgiClient) -> 
     assert "script-src 'self';" in policy
     assert "unsafe" not in policy
     assert "connect-src 'self';" in policy
-    assert 'name="sign-in"' not in page.text  # where no issuer is known
+    assert not re.search('name="(sign-in|keys)"', page.text)  # where no issuer is known
     assert not re.search(r"<script(?![^>]* src=)|<style|\son\w+=|style=", page.text)
 
 

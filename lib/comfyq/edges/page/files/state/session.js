@@ -12,6 +12,9 @@ const KEPT = "comfyq.key";
 /** The API key or token of requests; empty: none. */
 export const key = signal(kept(KEPT));
 
+/** Whether API keys let in: not where the issuer's tokens alone do. */
+export const takesKeys = !document.querySelector('meta[name="keys"][content="none"]');
+
 /** Why somebody has to sign in; null: nobody has. */
 export const refusal = signal(/** @type {string | null} */ (null));
 

@@ -8,7 +8,7 @@ import { Empty, Loading, Trouble, say } from "../parts/notices.js";
 import { copy } from "../parts/snippets.js";
 import { ago, moment } from "../parts/words.js";
 import { Failure, ask, get } from "../state/request.js";
-import { caller, key, scopes } from "../state/session.js";
+import { caller, key, scopes, takesKeys } from "../state/session.js";
 
 /** @typedef {import("../types").Key} Key */
 /** @typedef {import("../types").NewKey} NewKey */
@@ -34,7 +34,9 @@ export function KeysView() {
     <div class="section-head"><h1>Keys</h1><p class="quiet">${caller.value ? `Tenant ${caller.value.tenant}` : ""}</p></div>
     <${Trouble} failure=${failure} />
     ${!value && !failure && html`<${Loading} of="the keys" />`}
-    ${value &&
+    ${!takesKeys && html`<p>This server takes tokens of its issuer alone: a key lets nobody in.</p>`}
+    ${takesKeys &&
+    value &&
     html`<${NewKeyForm} done=${(/** @type {NewKey} */ key) => {
       setMade(key);
       void reload();

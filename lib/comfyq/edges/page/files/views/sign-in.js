@@ -4,7 +4,7 @@ import { html, useEffect, useState } from "../lib.js";
 import { issuer, leaveFor, trouble } from "../state/issuer.js";
 import { Failure, ask } from "../state/request.js";
 import { useTitle } from "../parts/hooks.js";
-import { keepKey, key, refusal } from "../state/session.js";
+import { keepKey, key, refusal, takesKeys } from "../state/session.js";
 
 export function SignInView() {
   useTitle("Sign in");
@@ -40,9 +40,13 @@ export function SignInView() {
       ${at &&
       html`<button class="primary" type="button" onClick=${() => attempt(() => leaveFor(at), setLost)}>Sign in at ${new URL(at.issuer).host}</button>
         <p class="wrong" role="alert">${lost}</p>`}
-      <p class="quiet">${at ? "Or by a key." : "This server asks for a key."} Who runs the server makes one by <code>comfyq keys create NAME</code>.</p>
+      <p class="quiet">
+        ${takesKeys
+          ? html`${at ? "Or by a key." : "This server asks for a key."} Who runs the server makes one by <code>comfyq keys create NAME</code>.`
+          : at ? "Or by one of its tokens." : "This server asks for a token of the issuer that it trusts."}
+      </p>
       <div class="field">
-        <label for="key">API key or token</label>
+        <label for="key">${takesKeys ? "API key or token" : "Token"}</label>
         <input id="key" type="password" autocomplete="off" spellcheck=${false} value=${text} aria-describedby="key-wrong" aria-invalid=${Boolean(wrong)} onInput=${(/** @type {Event} */ event) => setText(/** @type {HTMLInputElement} */ (event.target).value)} />
         <p id="key-wrong" class="wrong" role="alert">${wrong}</p>
       </div>
