@@ -49,6 +49,8 @@ def test_keys_are_made_listed_and_revoked(data_dir: Path) -> None:
 
 
 def test_without_keys_the_list_says_how_to_make_one(data_dir: Path) -> None:
+    made = json.loads(run(data_dir, "create", "laptop", "--json").stdout)
+    run(data_dir, "revoke", made["id"])
     listed = run(data_dir, "list")
     assert (listed.exit_code, listed.stdout) == (0, "")
     assert "comfyq keys create NAME" in listed.stderr

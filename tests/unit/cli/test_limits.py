@@ -42,6 +42,7 @@ def test_a_quota_is_shown(tmp_path: Path) -> None:
         assert run(tmp_path, "quota", "--url", api.url).stdout.count("as many as you like") == 2
 
 
+@pytest.mark.usefixtures("data_dir")
 def test_tenants_get_limits_of_their_own(tmp_path: Path) -> None:
     none = run(tmp_path, "tenants", "list")
     assert (none.exit_code, none.stdout) == (0, "")

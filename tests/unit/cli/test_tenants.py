@@ -5,15 +5,9 @@ import json
 from pathlib import Path
 from socket import gethostname
 
-import pytest
 from typer.testing import CliRunner, Result
 
 from comfyq.cli.app import app
-
-
-@pytest.fixture
-def data_dir(tmp_path: Path) -> Path:
-    return tmp_path / "data"
 
 
 def run(data_dir: Path, *arguments: str) -> Result:

@@ -4,16 +4,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-import pytest
 from typer.testing import CliRunner, Result
 
 from comfyq.cli.app import app
 from tests.receiver import ALLOWED, receiving
-
-
-@pytest.fixture
-def data_dir(tmp_path: Path) -> Path:
-    return tmp_path / "data"
 
 
 def run(data_dir: Path, *arguments: str, **environment: str) -> Result:

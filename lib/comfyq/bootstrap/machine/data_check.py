@@ -30,6 +30,12 @@ def has_data(settings: Settings) -> bool:
     return database_file(settings).is_file() or (settings.data_dir / RUNNING).is_dir()
 
 
+def has_table(settings: Settings) -> bool:
+    """Return whether the table that the settings name is there: only an embedded one is made by
+    whoever opens it."""
+    return settings.backend is not Backend.EMBEDDED or database_file(settings).is_file()
+
+
 def refuse_damage(settings: Settings) -> None:
     """Check an existing database, as far as that goes in AT_START_S.
 

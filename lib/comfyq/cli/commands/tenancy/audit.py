@@ -18,6 +18,7 @@ from comfyq.wire.audit import AuditLog
 
 
 def audit(
+    ctx: typer.Context,
     tenant: Annotated[str, typer.Option(help="Whose log.")] = DEFAULT_TENANT,
     limit: Annotated[int, typer.Option(min=1, max=100)] = 20,
     cursor: Annotated[str | None, typer.Option(help="Where the page before ended.")] = None,
@@ -31,7 +32,10 @@ def audit(
     except InvalidCursor as wrong:
         raise CannotStart(f"--{wrong}") from wrong
     entries, following = on_table(
-        data_dir, opened_access, lambda services: services.audit.page(of, limit=limit, after=after)
+        ctx,
+        data_dir,
+        opened_access,
+        lambda services: services.audit.page(of, limit=limit, after=after),
     )
     next_cursor = None if following is None else encode_cursor(following)
     if as_json:

@@ -25,6 +25,10 @@ from comfyq.wire.keys import (
     NewKeyView,
 )
 
+Expires = Annotated[
+    str | None,
+    typer.Option(metavar="TIME", help="As 90d, 12h, 30m or 2w.", show_default="never"),
+]
 Rate = Annotated[
     int | None,
     typer.Option(
@@ -37,6 +41,7 @@ Rate = Annotated[
 
 
 def create(
+    ctx: typer.Context,
     name: Annotated[str, typer.Argument(help="Whose key it is, or what it is for.")],
     tenant: Annotated[
         str, typer.Option(help="Whose jobs and files its holder sees.")
@@ -45,10 +50,7 @@ def create(
         list[Scope] | None,
         typer.Option(help="What its holder may do; repeatable.", show_default=" ".join(USUAL)),
     ] = None,
-    expires: Annotated[
-        str | None,
-        typer.Option(metavar="TIME", help="As 90d, 12h, 30m or 2w.", show_default="never"),
-    ] = None,
+    expires: Expires = None,
     rate: Rate = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
@@ -59,11 +61,13 @@ def create(
     of, lives = tenant_of(tenant), None if expires is None else _life(expires)
     scopes = frozenset(scope or USUAL)
     key, text = on_table(
+        ctx,
         data_dir,
         opened_keys,
         lambda keys: keys.create(
             of, name, scopes, lives=lives, requests_per_minute=rate, by=operator()
         ),
+        makes=True,
     )
     if as_json:
         print_json(NewKeyView.made(key, text).model_dump(mode="json"))
@@ -81,13 +85,14 @@ def _life(text: str) -> timedelta:
 
 
 def listing(
+    ctx: typer.Context,
     tenant: Annotated[str | None, typer.Option(help="Of this tenant alone.")] = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
     """List API keys, the oldest first; expired ones for 30 days."""
     of = None if tenant is None else tenant_of(tenant)
-    keys = on_table(data_dir, opened_keys, lambda keys: keys.all(of))
+    keys = on_table(ctx, data_dir, opened_keys, lambda keys: keys.all(of))
     if as_json:
         print_json(KeyList(keys=[KeyView.of(key) for key in keys]).model_dump(mode="json"))
         return
@@ -98,6 +103,7 @@ def listing(
 
 
 def revoke(
+    ctx: typer.Context,
     key_id: Annotated[
         str, typer.Argument(metavar="ID", help="The key's id, which stands in it too: cq_ID_…")
     ],
@@ -105,7 +111,9 @@ def revoke(
     as_json: AsJson = False,
 ) -> None:
     """Revoke an API key: it lets nobody in any more, and its sockets end."""
-    key = on_table(data_dir, opened_keys, lambda keys: keys.revoke(KeyId(key_id), by=operator()))
+    key = on_table(
+        ctx, data_dir, opened_keys, lambda keys: keys.revoke(KeyId(key_id), by=operator())
+    )
     if as_json:
         print_json(KeyView.of(key).model_dump(mode="json"))
         return

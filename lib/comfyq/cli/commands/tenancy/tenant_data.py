@@ -17,6 +17,7 @@ TenantName = Annotated[
 
 
 def delete_data(
+    ctx: typer.Context,
     tenant: TenantName,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask whether it is meant.")] = False,
     data_dir: DataDir = None,
@@ -32,6 +33,7 @@ def delete_data(
     if not yes:
         typer.confirm(f"delete all jobs, files and other data of tenant {of} for ever?", abort=True)
     begun = on_table(
+        ctx,
         data_dir,
         opened_access,
         lambda services: tenants_of(services).delete_data(of, by=operator()),

@@ -52,6 +52,7 @@ def quota(ctx: typer.Context, url: Url = None, as_json: AsJson = False) -> None:
 
 
 def limit(
+    ctx: typer.Context,
     tenant: TenantName,
     requests_per_minute: PerMinute = None,
     jobs_per_day: PerDay = None,
@@ -77,16 +78,18 @@ def limit(
     if asked == Limits() and not reset:
         raise CannotStart("name a limit, as `--jobs-per-day 1000`, or `--reset` to drop all")
     changed = on_table(
+        ctx,
         data_dir,
         opened_access,
         lambda services: tenants_of(services).limit(of, asked, reset=reset, by=operator()),
+        makes=True,
     )
     _print_limits(changed, as_json=as_json)
 
 
-def listing(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+def listing(ctx: typer.Context, data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """List tenants that have limits of their own."""
-    tenants = on_table(data_dir, opened_access, lambda services: services.tenant_records.all())
+    tenants = on_table(ctx, data_dir, opened_access, lambda services: services.tenant_records.all())
     own = [tenant for tenant in tenants if tenant.limits != Limits()]
     if as_json:
         print_json({"tenants": [_limits(tenant) for tenant in own]})
@@ -129,7 +132,9 @@ def _lines(quota: Json) -> Iterator[str]:
         yield f"{name.replace('_', ' ')}: {share['used']} of {share['limit']}"
 
 
-def show(tenant: TenantName, data_dir: DataDir = None, as_json: AsJson = False) -> None:
+def show(
+    ctx: typer.Context, tenant: TenantName, data_dir: DataDir = None, as_json: AsJson = False
+) -> None:
     """Show a tenant's limits, how long its jobs and files are kept, and whether data is deleted.
 
     A tenant is whatever a key or a token names: one that nobody has yet has the usual limits.
@@ -140,7 +145,7 @@ def show(tenant: TenantName, data_dir: DataDir = None, as_json: AsJson = False) 
         tenants = tenants_of(services)
         return await tenants.kept(of), await tenants.data(of)
 
-    kept, stored = on_table(data_dir, opened_access, asked)
+    kept, stored = on_table(ctx, data_dir, opened_access, asked)
     data = DataView.of(stored)
     if as_json:
         shown = TenantView.of(kept).model_dump(mode="json")
@@ -154,6 +159,7 @@ def show(tenant: TenantName, data_dir: DataDir = None, as_json: AsJson = False) 
 
 
 def retention(
+    ctx: typer.Context,
     tenant: TenantName,
     time: Annotated[str, typer.Argument(help="As 90d, 12h or 30m; `default`: as for others.")],
     data_dir: DataDir = None,
@@ -170,7 +176,11 @@ def retention(
     if span is not None and not SHORTEST_S <= span.total_seconds() <= LONGEST_S:
         raise CannotStart(f"TIME: from {SHORTEST_S}s to {LONGEST_S // 86_400}d")
     kept = on_table(
-        data_dir, opened_access, lambda services: tenants_of(services).keep(of, span, by=operator())
+        ctx,
+        data_dir,
+        opened_access,
+        lambda services: tenants_of(services).keep(of, span, by=operator()),
+        makes=True,
     )
     _print_kept(kept, as_json=as_json)
 

@@ -24,6 +24,7 @@ TenantOption = Annotated[str, typer.Option("--tenant", help="Whose jobs are told
 
 
 def set_(
+    ctx: typer.Context,
     url: Annotated[str, typer.Argument(help="An http or https URL that webhooks are posted to.")],
     event: Annotated[
         list[WebhookEvent] | None,
@@ -48,22 +49,28 @@ def set_(
         return await _shown(webhooks, of)
 
     try:
-        view = on_table(data_dir, opened_webhooks, change)
+        view = on_table(ctx, data_dir, opened_webhooks, change, makes=True)
     except InvalidParameters as wrong:
         raise CannotStart(f"URL: {wrong.fields[0].message}") from wrong
     _print(view, as_json=as_json)
 
 
 def show(
-    tenant: TenantOption = DEFAULT_TENANT, data_dir: DataDir = None, as_json: AsJson = False
+    ctx: typer.Context,
+    tenant: TenantOption = DEFAULT_TENANT,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
 ) -> None:
     """Show who is told of a tenant's jobs by default, and which receivers fail."""
     of = tenant_of(tenant)
-    _print(on_table(data_dir, opened_webhooks, lambda each: _shown(each, of)), as_json=as_json)
+    _print(on_table(ctx, data_dir, opened_webhooks, lambda each: _shown(each, of)), as_json=as_json)
 
 
 def delete(
-    tenant: TenantOption = DEFAULT_TENANT, data_dir: DataDir = None, as_json: AsJson = False
+    ctx: typer.Context,
+    tenant: TenantOption = DEFAULT_TENANT,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
 ) -> None:
     """Tell nobody by default; what is still to be told to the default is dropped."""
     of = tenant_of(tenant)
@@ -72,32 +79,45 @@ def delete(
         await webhooks.set(of, None, by=operator())
         return await _shown(webhooks, of)
 
-    _print(on_table(data_dir, opened_webhooks, change), as_json=as_json)
+    _print(on_table(ctx, data_dir, opened_webhooks, change), as_json=as_json)
 
 
 def secret(
-    tenant: TenantOption = DEFAULT_TENANT, data_dir: DataDir = None, as_json: AsJson = False
+    ctx: typer.Context,
+    tenant: TenantOption = DEFAULT_TENANT,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
 ) -> None:
     """Print the secret that signs a tenant's webhooks, for whoever receives them."""
     of = tenant_of(tenant)
-    _print_secrets(lambda webhooks: webhooks.secrets(of, by=operator()), data_dir, as_json=as_json)
+    _print_secrets(
+        ctx, lambda webhooks: webhooks.secrets(of, by=operator()), data_dir, as_json=as_json
+    )
 
 
 def rotate(
-    tenant: TenantOption = DEFAULT_TENANT, data_dir: DataDir = None, as_json: AsJson = False
+    ctx: typer.Context,
+    tenant: TenantOption = DEFAULT_TENANT,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
 ) -> None:
     """Make a new secret, and print it. For a day, the one before signs as well."""
     of = tenant_of(tenant)
-    _print_secrets(lambda webhooks: webhooks.rotate(of, by=operator()), data_dir, as_json=as_json)
+    _print_secrets(
+        ctx, lambda webhooks: webhooks.rotate(of, by=operator()), data_dir, as_json=as_json
+    )
 
 
 def try_out(
-    tenant: TenantOption = DEFAULT_TENANT, data_dir: DataDir = None, as_json: AsJson = False
+    ctx: typer.Context,
+    tenant: TenantOption = DEFAULT_TENANT,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
 ) -> None:
     """Send a message of type webhook.test to the default. Exit code 1 if it did not arrive."""
     of = tenant_of(tenant)
     try:
-        attempted = on_table(data_dir, opened_webhooks, lambda webhooks: webhooks.test(of))
+        attempted = on_table(ctx, data_dir, opened_webhooks, lambda webhooks: webhooks.test(of))
     except InvalidParameters:
         raise CannotStart(
             f"tenant {of} has no default webhook; `comfyq webhooks set URL` makes one"
@@ -136,9 +156,13 @@ def _print(view: WebhookView, *, as_json: bool) -> None:
 
 
 def _print_secrets(
-    ask: Callable[[TenantWebhooks], Awaitable[WebhookSecrets]], data_dir: DataDir, *, as_json: bool
+    ctx: typer.Context,
+    ask: Callable[[TenantWebhooks], Awaitable[WebhookSecrets]],
+    data_dir: DataDir,
+    *,
+    as_json: bool,
 ) -> None:
-    view = WebhookSecretsView.of(on_table(data_dir, opened_webhooks, ask))
+    view = WebhookSecretsView.of(on_table(ctx, data_dir, opened_webhooks, ask))
     if as_json:
         print_json(view.model_dump(mode="json"))
         return
