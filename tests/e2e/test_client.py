@@ -20,6 +20,7 @@ import comfyq.client
 from comfyq.client import AsyncClient, Client, JobFailed, NotReached, Patience, Preview, TimedOut
 from comfyq.domain.webhook.signature import secret_of, signed_headers
 from tests.asgi_client import AsgiClient
+from tests.e2e.test_inputs import png
 from tests.processes import Process, Processes
 
 WAIT_S = 60.0
@@ -257,12 +258,13 @@ def test_the_programs_of_the_guide_run(
     programs = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("COMFYQ_WEBHOOK_SECRET", SECRET)
+    (tmp_path / "fox.png").write_bytes(png("red"))
     ran: dict[str, Any] = {}
     for program in programs:
         here = program.replace("http://localhost:8000", up.url).replace(', key="cq_…"', "")
         assert here != program or "verify_webhook" in program
         exec(compile("from comfyq.client import Client\n" + here, "python.md", "exec"), ran)  # noqa: S102
-    assert len(list((tmp_path / "out").iterdir())) == 1 + 6 + 1
+    assert len(list((tmp_path / "out").iterdir())) == 1 + 1 + 6 + 1
     hook = AsgiClient(ran["app"], base_url="http://receiver")
     body = b'{"type": "job.completed", "data": {"id": "a"}}'
     now = datetime.now(UTC)  # noqa: TID251 - the clock of the receiver

@@ -90,7 +90,8 @@ class Client:
     ) -> Job:
         """Submit a generation: a workflow's name and its parameters, or ``graph=…``.
 
-        A pathlib.Path among the values is a file of this machine, which is stored first.
+        A pathlib.Path among the values is a file of this machine, which is stored first; so is an
+        Output of another job. An Asset is what `upload` has stored.
         ``values`` are for parameters whose names are no names of Python, or are this method's.
 
         Raises:

@@ -8,6 +8,7 @@ from typing import Any
 
 Json = dict[str, Any]
 
+ENDS = frozenset({"completed", "failed", "canceled"})  # statuses of jobs
 READ_S = 40.0  # API Gateway lets a request take 29 s
 
 

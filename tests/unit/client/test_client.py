@@ -18,6 +18,7 @@ from comfyq.client import (
     AsyncBatch,
     AsyncClient,
     AsyncJob,
+    BadValue,
     Batch,
     Client,
     Forbidden,
@@ -26,6 +27,7 @@ from comfyq.client import (
     JobFailed,
     NotFound,
     NotReached,
+    Output,
     Patience,
     TimedOut,
     Unauthenticated,
@@ -33,6 +35,7 @@ from comfyq.client import (
 )
 from comfyq.client.drivers.blocking import Driver
 from comfyq.domain.caller import Scope
+from comfyq.domain.files.output import OutputKind
 from comfyq.domain.job import JobError
 from tests.access_lab import AccessLab
 from tests.api_lab import ApiLab, output
@@ -76,6 +79,37 @@ async def test_a_job_from_its_submission_to_its_files(
     assert await job.deliveries() == []
     assert [each.id async for each in client.jobs(labels={"project": "x"})] == [job.id]
     assert [each.id async for each in client.jobs(labels={"project": "y"})] == []
+
+
+async def test_files_that_are_stored_or_were_made_are_values_of_parameters(
+    lab: ApiLab, client: AsyncClient, tmp_path: Path
+) -> None:
+    made = await client.generate("flux-dev", prompt="a fox")
+    pixels, told = b"\x89PNG of a fox", "a prompt that a node made"
+    picture = replace(output(size=len(pixels)), blake3=blake3(pixels).hexdigest())
+    lab.store(picture, pixels)
+    text = replace(output("t.txt"), kind=OutputKind.TEXT, text=told, key="")
+    await lab.succeed(made.id, picture, text)
+    await made.wait()
+    asset = await client.upload(pixels, filename="fox.png")
+    path = tmp_path / "fox.png"
+    path.write_bytes(pixels)
+    for file in (asset, path, made.outputs[0], {"source": asset, "fit": "cover"}):
+        painted = await client.generate("sd15-img2img", image=file, prompt=made.outputs[1])
+        values = (await painted.story()).parameters
+        assert values["prompt"] == told
+        sent = values["image"]
+        assert (sent["source"] if isinstance(sent, dict) else sent) == asset.source
+    batch = await client.generate_batch(
+        [{"workflow": "sd15-img2img", "prompt": "a", "image": each} for each in (asset, path)]
+    )
+    assert batch.counts.queued == 2
+    for wrong, named in ((pixels, "image: a bytes"), ([object()], "image.0: a object")):
+        with pytest.raises(BadValue, match=f"{named} cannot be sent"):
+            await client.generate("sd15-img2img", image=wrong, prompt="a")
+    expired = Output.read({**made.outputs[0].raw, "url": f"{made.outputs[0].url}x"})
+    with pytest.raises(BadValue, match=r"image: the link of a\.png has expired"):
+        await client.generate("sd15-img2img", image=expired, prompt="a")
 
 
 async def test_every_bad_parameter_is_named(client: AsyncClient) -> None:

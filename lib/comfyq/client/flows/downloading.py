@@ -83,6 +83,24 @@ def content_of(sender: Sender, job_id: str, output: Json, deadline: Deadline) ->
     except Forbidden:  # the link has expired
         fresh = yield from _fresh(sender, job_id, output, deadline)
         answer = yield from sender.answer(calls.link(fresh["url"]), deadline)
+    return _whole(output, answer)
+
+
+def content_at(sender: Sender, output: Json, at: str, deadline: Deadline) -> Flow[bytes]:
+    """Return the content of an output whose job is not known, which stands ``at`` a place of a
+    request; raises BadValue if its link has expired."""
+    _check(output)
+    try:
+        answer = yield from sender.answer(calls.link(output["url"]), deadline)
+    except Forbidden as expired:
+        raise BadValue(
+            f"{at}: the link of {output['filename']} has expired; `refresh` of its job brings a "
+            "new one"
+        ) from expired
+    return _whole(output, answer)
+
+
+def _whole(output: Json, answer: Answer) -> bytes:
     if blake3(answer.content).hexdigest() != output["blake3"]:
         raise _broken(output)
     return answer.content

@@ -12,10 +12,9 @@ from typing import Any, Protocol
 from comfyq.client import calls
 from comfyq.client.effects import Emit, Flow, each_emitted, work
 from comfyq.client.errors import ApiError, NotReached
-from comfyq.client.messages import Json, Request, json_of
+from comfyq.client.messages import ENDS, Json, Request, json_of
 from comfyq.client.sender import NO_PLACE, Deadline, Patience, Sender, next_of_stream, object_of
 
-ENDS = frozenset({"completed", "failed", "canceled"})
 LOOK = Patience(pause_s=0.5, longest_pause_s=3)  # between two looks at what is not pushed
 NOT_SERVED = 501
 SEEN_ALL = 204

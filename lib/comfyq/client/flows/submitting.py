@@ -2,18 +2,22 @@
 
 import mimetypes
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from blake3 import blake3
 
 from comfyq.client import calls
 from comfyq.client.effects import Flow, work
-from comfyq.client.errors import ApiError, NotReached
+from comfyq.client.errors import ApiError, BadValue, NotReached
+from comfyq.client.flows.downloading import content_at
 from comfyq.client.messages import Json, Request
 from comfyq.client.sender import Deadline, Sender
+
+if TYPE_CHECKING:
+    from comfyq.client.models.jobs import Output
 
 LARGE_BYTES = 4_000_000  # a Lambda takes 6 MB, and API Gateway makes a third more of them
 ANY_TYPE = "application/octet-stream"
@@ -27,7 +31,7 @@ def new_key() -> str:
 def submitted(
     sender: Sender, values: Mapping[str, Any], key: str | None, deadline: Deadline
 ) -> Flow[Json]:
-    """Submit a request; each Path in it is stored first, and named as the asset it becomes."""
+    """Submit a request; files in it are stored first, and named as the assets they become."""
     body = yield from _Files(sender, deadline).named_in(values)
     return (yield from sender.json(calls.submit(body, key=key or new_key()), deadline))
 
@@ -96,26 +100,68 @@ class _Files:
 
     sender: Sender
     deadline: Deadline
-    sources: dict[Path, str] = field(default_factory=dict)
+    sources: dict[object, str] = field(default_factory=dict)  # by path, or hash of an output
 
-    def named_in(self, value: Any) -> Flow[Any]:
-        """Return the value with a source instead of each Path in it."""
-        if isinstance(value, Path):
-            return (yield from self._source(value))
+    def named_in(self, value: Any, at: str = "") -> Flow[Any]:
+        """Return the value with a source instead of each file in it; it stands ``at`` this place.
+
+        BadValue: something in it is nothing that JSON has.
+        """
         if isinstance(value, Mapping):
             named: dict[str, Any] = {}
             for name, each in value.items():
-                named[name] = yield from self.named_in(each)
+                named[name] = yield from self.named_in(each, _within(at, name))
             return named
-        if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        if isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray):
             items: list[Any] = []
-            for each in value:
-                items.append((yield from self.named_in(each)))
+            for index, each in enumerate(value):
+                items.append((yield from self.named_in(each, _within(at, index))))
             return items
-        return value
+        return (yield from self._named(value, at))
 
-    def _source(self, path: Path) -> Flow[str]:
-        if path not in self.sources:
-            asset = yield from stored(self.sender, path, deadline=self.deadline)
-            self.sources[path] = str(asset["source"])
-        return self.sources[path]
+    def _named(self, value: Any, at: str) -> Flow[Any]:
+        if value is None or isinstance(value, str | int | float):
+            return value
+        if isinstance(value, Path):
+            return (yield from self._source(value, lambda: self._stored(value)))
+        from comfyq.client.models.jobs import Output  # few requests have one, and commands none
+        from comfyq.client.models.service import Asset
+
+        match value:
+            case Asset():
+                return value.source
+            case Output() if value.text is not None:
+                return value.text
+            case Output():
+                return (yield from self._source(value.blake3, lambda: self._again(value, at)))
+            case _:
+                raise BadValue(
+                    f"{at}: a {type(value).__name__} cannot be sent; a file is a pathlib.Path, an "
+                    "Output of a job, or the Asset that `upload` makes of a path or bytes"
+                )
+
+    def _source(self, file: object, store: Callable[[], Flow[Json]]) -> Flow[str]:
+        if file not in self.sources:
+            self.sources[file] = str((yield from store())["source"])
+        return self.sources[file]
+
+    def _stored(self, path: Path) -> Flow[Json]:
+        return (yield from stored(self.sender, path, deadline=self.deadline))
+
+    def _again(self, output: "Output", at: str) -> Flow[Json]:
+        """Store what a job has made as a file that goes in: its link may lead to where no worker
+        fetches from."""
+        content = yield from content_at(self.sender, dict(output.raw), at, self.deadline)
+        return (
+            yield from stored(
+                self.sender,
+                content,
+                filename=output.filename,
+                content_type=output.content_type,
+                deadline=self.deadline,
+            )
+        )
+
+
+def _within(at: str, name: object) -> str:
+    return f"{at}.{name}" if at else str(name)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from comfyq.client.flows.following import ENDS
+from comfyq.client.messages import ENDS
 from comfyq.client.models.reading import Model
 
 
