@@ -2,6 +2,7 @@
 
 import asyncio
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -47,6 +48,8 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Check workflows: manifest, graph, sample; with a catalogue also whether they would run."""
+    if folder is not None and not folder.exists():
+        raise CannotStart(f"{folder}: there is no such folder{_elsewhere(folder.name)}")
     try:
         workflows = authoring.check(folder or _configured(), _catalogue(object_info, comfyui))
     except CannotImport as wrong:
@@ -110,8 +113,23 @@ def _tell(made: Imported) -> None:
         typer.echo(f"warning: {each}", err=True)
     _list(made.proposal)
     if not made.problems:
-        manifest = made.folder / "manifest.toml"
-        typer.echo(f"Edit {manifest}; a server of that folder takes it without a restart.")
+        typer.echo(
+            f"Edit {made.folder / 'manifest.toml'}, and check it:\n"
+            f"  comfyq workflows check {quote(str(made.folder))}\n{_served(made.folder.parent)}"
+        )
+
+
+def _served(folder: Path) -> str:
+    """Say which server has the workflows of a folder."""
+    if folder.resolve() == _configured().resolve():
+        return "A server of that folder takes it without a restart."
+    return f"A server has it with COMFYQ_WORKFLOWS_DIR={quote(str(folder.absolute()))}"
+
+
+def _elsewhere(name: str) -> str:
+    """Name the workflow of the configured folder that may be meant; empty if there is none."""
+    there = _configured() / name
+    return f"; did you mean {there}?" if name and there.is_dir() else ""
 
 
 def _report(checked: Checked) -> None:
@@ -163,6 +181,7 @@ def _own() -> Path:
     if folder.is_relative_to(PACKAGE):
         raise CannotStart(
             f"{folder} belongs to the installed package, and what is written there is lost with "
-            "its next update: name a folder of yours by --into or COMFYQ_WORKFLOWS_DIR"
+            "its next update: name a folder of yours, as by `--into workflows`, or for servers too "
+            "by COMFYQ_WORKFLOWS_DIR"
         )
     return folder
