@@ -101,6 +101,49 @@ def test_files_are_fetched_once_and_listed_in_a_table(api: FakeApi, tmp_path: Pa
     assert newest["Idempotency-Key"] not in keys
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("jobs.csv", "image,prompt\na.png,a fox\na.png,an owl\nasset:x,a hen\nb.png,a.png\n"),
+        (
+            "jobs.jsonl",
+            '{"image": "a.png", "prompt": "a fox"}\n'
+            '{"image": {"source": "a.png", "fit": "cover"}, "prompt": "an owl"}\n'
+            '{"image": "asset:x", "prompt": "a hen"}\n{"image": "b.png", "prompt": "a.png"}\n',
+        ),
+    ],
+)
+def test_files_that_rows_name_are_stored_once(
+    api: FakeApi, tmp_path: Path, name: str, text: str
+) -> None:
+    file = tmp_path / name
+    file.write_text(text)
+    (tmp_path / "a.png").write_bytes(PICTURE)
+    api.workflow(image={"type": "string", "x-kind": "image"})
+    api.answer("/assets", {"id": "stored", "source": "asset:stored"}, status=201)
+    said = "must be the id of an asset, an http(s) URL or a data URI"
+    fault = item(3, detail=f"image: {said}")
+    fault["error"]["errors"] = [{"field": "image", "message": said}]
+    jobs = [item(number, api.job()) for number in range(3)]
+    api.answer("/generate/batch", batch(*jobs, fault), status=202)
+    sent = run(api, "batch", file)
+    assert sent.exit_code == 1
+    assert "image: a file of this machine is named by its path from the folder" in sent.stderr
+    posts = [(path, body) for method, path, _, body in api.requests if method == "POST"]
+    assert [path.partition("?")[0] for path, _ in posts] == ["/assets", "/generate/batch"]
+    assert posts[0][1] == PICTURE
+    requests = json.loads(posts[1][1])["requests"]
+    images = [request["image"] for request in requests]
+    second = images[1]["source"] if isinstance(images[1], dict) else images[1]
+    assert [images[0], second, *images[2:]] == ["asset:stored"] * 2 + ["asset:x", "b.png"]
+    assert requests[3]["prompt"] == "a.png"
+    api.answers["/assets"].clear()
+    api.answer("/assets", {"code": "too-large", "detail": "is too large"}, status=413)
+    refused = run(api, "batch", file)
+    assert refused.exit_code == 2
+    assert str(tmp_path / "a.png") in refused.stderr
+
+
 def test_another_file_of_that_name_is_kept(api: FakeApi, tmp_path: Path) -> None:
     file = tmp_path / "jobs.jsonl"
     file.write_text('{"prompt": "a fox"}\n')
@@ -410,3 +453,4 @@ def test_the_table_of_an_earlier_run_outlives_one_of_which_nothing_was_accepted(
     ended = run(api, "batch", file, "--out", kept.parent)
     assert (ended.exit_code, kept.read_text()) == (1, "the first run's")
     assert f"{kept}: kept, since nothing was accepted" in ended.stderr
+    assert ended.output.count("nothing was accepted: ") == 1

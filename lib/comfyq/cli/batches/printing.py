@@ -12,6 +12,7 @@ from comfyq.cli.texts.controls import visible
 
 UNSUCCESSFUL = ("failed", "canceled")
 NO_PARAMETER = "is not a parameter"  # how the server begins of a value that a workflow lacks
+NO_SOURCE = "must be the id of an asset"  # of a value that names no file to it
 
 
 def print_accepted(sent: SentBatch, *, as_json: bool) -> None:
@@ -25,15 +26,26 @@ def print_accepted(sent: SentBatch, *, as_json: bool) -> None:
         for item in sent.batch["items"]
         if item["error"]
     )
-    columns = {
-        fault["field"]
-        for item in sent.batch["items"]
-        for fault in (item["error"] or {}).get("errors", ())
-        if fault["message"].startswith(NO_PARAMETER)
-    }
+    columns = _columns(sent.batch, NO_PARAMETER)
     if len(columns) == 1:
         [column] = columns
         typer.echo(f"if {column} is only to name files, add --name {column}", err=True)
+    for column in sorted(_columns(sent.batch, NO_SOURCE)):
+        typer.echo(
+            f"{column}: a file of this machine is named by its path from the folder of the "
+            "requests' file on; there is none of that name",
+            err=True,
+        )
+
+
+def _columns(batch: Json, beginning: str) -> set[str]:
+    """Return the columns of which the server says what begins like this."""
+    return {
+        fault["field"]
+        for item in batch["items"]
+        for fault in (item["error"] or {}).get("errors", ())
+        if fault["message"].startswith(beginning)
+    }
 
 
 def print_unsuccessful(batch: Json) -> None:
@@ -61,7 +73,8 @@ def print_ended(batch: Json, results: Sequence[RowResult], *, as_json: bool) -> 
     if as_json:
         print_json(batch | {"files": files})
         return
-    typer.echo(f"{batch['batch_id'] or 'nothing was accepted'}: {counts_of(batch)}", err=True)
+    if batch["batch_id"] is not None:  # else it was said as it was sent
+        typer.echo(f"{batch['batch_id']}: {counts_of(batch)}", err=True)
     _print_grouped(
         (result.number, result.place, f"{job['status']}: {job['error'] or job['id']}")
         for result in results

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import typer
 
+from comfyq.cli.batches.files import with_stored_files
 from comfyq.cli.batches.printing import print_accepted, print_ended
 from comfyq.cli.batches.requests_file import (
     Row,
@@ -22,6 +23,7 @@ from comfyq.cli.client import ApiClient, Json, client_at
 from comfyq.cli.errors import Refused
 from comfyq.cli.options import AsJson, LabelOptions, Priority, Url, Webhook, WebhookEvents
 from comfyq.cli.outcome import exit_as
+from comfyq.cli.sources import source_of
 from comfyq.cli.terminal.progress import shown_batch
 from comfyq.cli.values.labels import labels_given
 from comfyq.cli.values.webhooks import webhook_given, with_webhook
@@ -72,10 +74,10 @@ def batch(
     became of each row. After Ctrl-C the same call goes on: for a day, the same requests are the
     same batch, and what was fetched is not fetched again.
 
-    With other labels (--label, or columns called label.NAME) or another webhook the same file is
-    another batch.
+    Other labels (--label, or columns called label.NAME) or another webhook make it another batch.
 
-    Files are named by the row's number: 1 is the first request, as in `comfyq download`.
+    Paths of pictures, videos and sounds begin at FILE's folder, and are uploaded. What jobs make is
+    named by the row's number: 1 is the first request, as in `comfyq download`.
 
     Exit code 1 if one was refused, failed or was canceled; without --wait, as far as is known.
     """
@@ -115,7 +117,11 @@ def _read(
     if priority is not None:
         rows = [(place, {"priority": priority} | request) for place, request in rows]
     sent = labeled(without_names(rows, name, schema_of), labels)
-    return sent, named_rows(rows, name)
+    results = named_rows(rows, name)
+    stored = with_stored_files(
+        sent, file.parent, schema_of, lambda path: source_of(client, str(path))
+    )
+    return stored, results
 
 
 def _schema(client: ApiClient, workflow: str) -> Schema:

@@ -10,7 +10,6 @@ from rich.markup import escape
 from typer.core import TyperCommand
 
 from comfyq.cli.client import ApiClient, Json, client_at
-from comfyq.cli.commands.uploading import source_of
 from comfyq.cli.completion import PATIENCE_S, server_of, workflow_names
 from comfyq.cli.errors import CannotStart, CommandError, Refused
 from comfyq.cli.graph_file import (
@@ -24,6 +23,7 @@ from comfyq.cli.lazy import command_of
 from comfyq.cli.options import AsJson, LabelOptions, Priority, Url, Webhook, WebhookEvents
 from comfyq.cli.outcome import print_submitted, see_through
 from comfyq.cli.profiles.servers import Server
+from comfyq.cli.sources import source_of
 from comfyq.cli.submission_words import Words
 from comfyq.cli.values.labels import labels_given
 from comfyq.cli.values.webhooks import webhook_given
