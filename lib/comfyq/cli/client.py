@@ -26,7 +26,9 @@ from comfyq.client.messages import Answer, Request
 from comfyq.client.sender import Patience, Sender, object_of
 
 LOCAL_STAGE = "local"
-ELSEWHERE = '; a `comfyq up` at another port is named by `eval "$(comfyq env)"` in its folder'
+NOBODY = "; `comfyq up` starts a server here; --url, COMFYQ_URL or --profile names another"
+ELSEWHERE = ', and `eval "$(comfyq env)"` in its folder a `comfyq up` at another port'
+NAME_A_KEY = "COMFYQ_API_KEY, `comfyq --api-key KEY` or a profile (`comfyq profiles add`) names one"
 AT_ONCE = Patience(give_up_s=0)
 PATIENT = Patience(give_up_s=60)  # a restart of a server takes seconds
 
@@ -223,7 +225,7 @@ class ApiClient:
             ) from failed
         except client_errors.ApiError as refused:
             raise Refused(
-                refused.status, refused.problem, retry_after_s=refused.retry_after_s
+                refused.status, self._told(refused), retry_after_s=refused.retry_after_s
             ) from refused
         except client_errors.BadValue as wrong:
             raise CannotStart(str(wrong)) from wrong
@@ -232,8 +234,15 @@ class ApiClient:
         except client_errors.TimedOut as over:
             raise NotReached(str(over)) from over
         except client_errors.NotReached as away:
-            hint = ELSEWHERE if away.unsent and self._driver.url == DEFAULT_URL else ""
-            raise NotReached(f"{away}{hint}") from away
+            hint = ELSEWHERE if self._driver.url == DEFAULT_URL else ""
+            raise NotReached(f"{away}{NOBODY}{hint}" if away.unsent else str(away)) from away
+
+    def _told(self, refused: client_errors.ApiError) -> Mapping[str, Any]:
+        """Return a problem in the words of a command: the server's of a key are of headers."""
+        if refused.problem.get("code") != "unauthenticated":
+            return refused.problem
+        detail = f"{refused.detail}; " if self.key_headers else "the server asks for an API key: "
+        return {**refused.problem, "detail": f"{detail}{NAME_A_KEY}"}
 
 
 def client_at(ctx: typer.Context, url: str | None) -> ApiClient:

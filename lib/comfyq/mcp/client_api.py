@@ -14,6 +14,12 @@ from comfyq.mcp.api import Api, ApiError, Away, Json, NotFound
 AT_ONCE = comfyq.Patience(give_up_s=2)  # for what somebody waits for who can ask again
 PATIENT = comfyq.Patience(give_up_s=60)  # in the middle of a job: a restart takes seconds
 
+NOBODY = "; is the server of comfyq running? `comfyq up` starts one, COMFYQ_URL names another"
+NAME_A_KEY = (
+    "the server of comfyq asks for an API key: COMFYQ_API_KEY in the environment of `comfyq mcp`, "
+    "or a profile (`comfyq profiles add`), names one"
+)
+
 Credential = Callable[[], str | None]  # what the server is shown, before each request
 
 
@@ -77,7 +83,7 @@ class ClientApi(Api):
         except comfyq.Forbidden:  # it may not read, but is somebody
             return False
         except comfyq.ComfyqError as error:
-            raise Away(str(error)) from error
+            raise _away(error) from error
         return False
 
     async def _asked(self, request: Request) -> Json:
@@ -94,10 +100,17 @@ def _translated() -> Iterator[None]:
         raise NotFound(_words(error)) from error
     except comfyq.ServerFailed as error:
         raise Away(f"the server cannot do it now: {error}") from error
+    except comfyq.Unauthenticated as error:
+        raise ApiError(f"{_words(error)}\n{NAME_A_KEY}") from error
     except comfyq.ApiError as error:
         raise ApiError(_words(error)) from error
     except comfyq.ComfyqError as error:
-        raise Away(str(error)) from error
+        raise _away(error) from error
+
+
+def _away(error: comfyq.ComfyqError) -> Away:
+    is_nobody = isinstance(error, comfyq.NotReached) and error.unsent
+    return Away(f"{error}{NOBODY}" if is_nobody else str(error))
 
 
 def _words(error: comfyq.ApiError) -> str:

@@ -103,5 +103,26 @@ def test_a_check_without_an_administrators_key_says_what_it_could_not_see(api: F
     api.answer("/dead", problem, status=401)
     checked = CliRunner().invoke(app, ["--url", api.url, "infra", "check", "--json"])
     findings = {each["subject"]: each for each in json.loads(checked.stdout)}
-    assert "send an API key" in findings["dead letters"]["told"]
+    assert "asks for an API key" in findings["dead letters"]["told"]
     assert "COMFYQ_API_KEY" in findings["dead letters"]["remedy"]
+
+
+@pytest.mark.parametrize(("key", "told"), [(None, "asks for an API key"), ("cq_a_b", "is unknown")])
+def test_who_is_not_let_in_is_told_how_commands_are_given_a_key(
+    api: FakeApi, key: str | None, told: str
+) -> None:
+    detail = "send an API key as `Authorization: Bearer KEY`" if key is None else "it is unknown"
+    api.answer("/generate", {"code": "unauthenticated", "detail": detail}, status=401)
+    refused = CliRunner().invoke(app, ["--url", api.url, "list"], env={"COMFYQ_API_KEY": key})
+    assert refused.exit_code == 2
+    for each in (told, "401", "COMFYQ_API_KEY", "--api-key", "comfyq profiles add"):
+        assert each in refused.stderr
+    assert "Authorization" not in refused.stderr
+
+
+def test_where_nobody_listens_commands_say_what_starts_or_names_a_server() -> None:
+    away = CliRunner().invoke(app, ["--url", "http://127.0.0.1:1", "list"])
+    assert away.exit_code == 3
+    for told in ("nobody listens there", "`comfyq up`", "--url", "COMFYQ_URL", "--profile"):
+        assert told in away.stderr
+    assert "Errno" not in away.stderr

@@ -1,6 +1,7 @@
 """The client on the real application, in this process."""
 
 import inspect
+import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -34,6 +35,7 @@ from comfyq.client import (
     calls,
 )
 from comfyq.client.drivers.blocking import Driver
+from comfyq.client.drivers.http import as_not_reached
 from comfyq.domain.caller import Scope
 from comfyq.domain.files.output import OutputKind
 from comfyq.domain.job import JobError
@@ -219,6 +221,14 @@ async def test_nobody_at_a_url_is_said_so() -> None:
         with pytest.raises(NotReached, match=r"cannot reach http://127\.0\.0\.1:1/health") as away:
             await client.health()
     assert away.value.unsent
+    assert "nobody listens there" in str(away.value)
+    with (
+        Client("http://127.0.0.1:1", patience=Patience(give_up_s=0)) as same,
+        pytest.raises(NotReached, match="nobody listens there"),
+    ):
+        same.health()
+    with pytest.raises(NotReached, match="host's name cannot be looked up"), as_not_reached(URL):
+        raise httpx2.ConnectError("[Errno -2] a number") from socket.gaierror(-2, "a number")
     with (
         Client("http://[bad", patience=Patience(give_up_s=0)) as blocking,
         pytest.raises(NotReached, match="cannot reach"),

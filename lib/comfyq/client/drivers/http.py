@@ -1,6 +1,7 @@
 """Requests and answers of httpx2, for both drivers."""
 
 import json
+import socket
 import ssl
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -152,4 +153,25 @@ def as_not_reached(url: str) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
+    """Say in words why there is no connection, or no answer."""
+    if isinstance(error, httpx2.TimeoutException):
+        return "nothing came in time"
+    for cause in _causes(error):
+        if isinstance(cause, ConnectionRefusedError):
+            return "nobody listens there"
+        if isinstance(cause, socket.gaierror):
+            return f"its host's name cannot be looked up ({cause.strerror})"
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror[:1].lower() + cause.strerror[1:]
     return str(error) or type(error).__name__
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """Yield what an error was raised from, layer by layer, and of several the first."""
+    found: BaseException | None = error
+    while found is not None:
+        yield found
+        if isinstance(found, BaseExceptionGroup):
+            found = found.exceptions[0]
+        else:
+            found = found.__cause__ or found.__context__
