@@ -24,6 +24,11 @@ class Commands(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
+        except typer.BadParameter as wrong:
+            from comfyq.cli.texts.parameters import in_words  # few commands need what it imports
+
+            wrong.message = in_words(wrong)
+            raise
         except CommandError as expected:
             typer.echo(f"comfyq: {visible(str(expected))}", err=True)
             raise typer.Exit(expected.exit_code) from None

@@ -42,6 +42,31 @@ def test_an_id_of_a_variable_that_is_not_set_asks_for_nothing(api: FakeApi) -> N
     assert api.requests == []
 
 
+def test_values_that_an_option_does_not_take_are_told_in_words_of_our_own(
+    api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "300")
+    api.workflow("flux-dev", steps={"type": "integer"})
+    api.answers["/workflows/flux-dev"].popleft()
+    told = {
+        "list --status runing": "cannot be 'runing'; did you mean 'running'? it is one of queued, ",
+        "webhooks set https://a.example --event fail": "did you mean 'failed'? it is one of queued",
+        "keys create a --scope x": "cannot be 'x'; it is one of submit, graph, ",
+        "submit flux-dev fox --steps abc": "'abc' is no whole number",
+        "list --limit 0": "is 0; the least is 1",
+        "list --limit 101": "is 101; the most is 100",
+        "mcp --wait soon": "'soon' is no number",
+    }
+    with Cells() as cells:
+        for command, words in told.items():
+            with cells.cell(command):
+                refused = run(api, *command.split())
+                assert (refused.exit_code, refused.stdout) == (2, "")
+                assert words in refused.stderr
+                assert "Value error" not in refused.stderr
+                assert "Input should" not in refused.stderr
+
+
 def test_values_that_no_json_has_are_wrong_usage(api: FakeApi, tmp_path: Path) -> None:
     file = tmp_path / "many.jsonl"
     file.write_text('{"prompt": "a fox", "cfg": NaN}\n')
