@@ -61,7 +61,9 @@ class JobFailed(ComfyqError):
     """A job that was waited for has ended without results."""
 
     def __init__(self, job_id: str, status: str, code: str | None, message: str | None) -> None:
-        super().__init__(f"job {job_id} {status}{f' ({code})' if code else ''}: {message or ''}")
+        ended = "was canceled" if status == "canceled" else status
+        named = f" ({code})" if code else ""
+        super().__init__(f"job {job_id} {ended}{named}{f': {message}' if message else ''}")
         self.job_id = job_id
         self.status = status  # failed or canceled
         self.code = code  # stable, as the server's reference of errors has it

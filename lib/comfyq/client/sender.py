@@ -47,6 +47,7 @@ class Deadline:
 
     clock: Clock
     at: float  # of the clock; infinity: never
+    allowed_s: float = math.inf  # for all of the call
 
     @property
     def left_s(self) -> float:
@@ -59,7 +60,7 @@ class Deadline:
     def check(self, waited_for: str) -> None:
         """Raise TimedOut if it is over."""
         if self.is_over:
-            raise TimedOut(f"{waited_for} within the time that was given")
+            raise TimedOut(f"{waited_for} within {self.allowed_s:g} s, the time that was given")
 
     def paused(self, pause_s: float) -> Flow[None]:
         """Pause, but not beyond the deadline."""
@@ -74,7 +75,8 @@ class Sender:
     clock: Clock = time.monotonic
 
     def deadline(self, timeout_s: float | None) -> Deadline:
-        return Deadline(self.clock, math.inf if timeout_s is None else self.clock() + timeout_s)
+        allowed_s = math.inf if timeout_s is None else timeout_s
+        return Deadline(self.clock, self.clock() + allowed_s, allowed_s)
 
     def json(self, request: Request, deadline: Deadline) -> Flow[Json]:
         """Return the JSON object of an answer; raises as ``answer``."""
@@ -114,7 +116,8 @@ class Sender:
             pause_s = max(pause_s, error.retry_after_s or 0)
             if not may_repeat(request, error) or self.clock() + pause_s > give_up_at:
                 if isinstance(error, NotReached) and self.clock() + pause_s > deadline.at:
-                    raise TimedOut(f"there was no answer in time: {error}") from error
+                    told = f"there was no answer within {deadline.allowed_s:g} s"
+                    raise TimedOut(f"{told}: {error}") from error
                 raise error
             yield Pause(pause_s)
         raise AssertionError("pauses never end")

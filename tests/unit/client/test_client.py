@@ -107,7 +107,7 @@ async def test_files_that_are_stored_or_were_made_are_values_of_parameters(
     )
     assert batch.counts.queued == 2
     for wrong, named in ((pixels, "image: a bytes"), ([object()], "image.0: a object")):
-        with pytest.raises(BadValue, match=f"{named} cannot be sent"):
+        with pytest.raises(BadValue, match=f"{named} cannot be written as JSON"):
             await client.generate("sd15-img2img", image=wrong, prompt="a")
     expired = Output.read({**made.outputs[0].raw, "url": f"{made.outputs[0].url}x"})
     with pytest.raises(BadValue, match=r"image: the link of a\.png has expired"):
@@ -138,9 +138,13 @@ async def test_one_key_is_one_job(client: AsyncClient) -> None:
 
 async def test_waiting_ends_when_its_time_is_over(client: AsyncClient) -> None:
     job = await client.generate(prompt="a fox")
-    with pytest.raises(TimedOut):
+    with pytest.raises(TimedOut, match=rf"job {job.id} has not ended within 0\.01 s"):
         await job.wait(timeout_s=0.01)
     assert (await job.refresh()).status == "queued"
+    await job.cancel()
+    with pytest.raises(JobFailed) as canceled:
+        await job.wait()
+    assert str(canceled.value) == f"job {job.id} was canceled"
 
 
 async def test_batches_and_pages(client: AsyncClient) -> None:

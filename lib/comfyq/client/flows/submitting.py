@@ -136,8 +136,8 @@ class _Files:
                 return (yield from self._source(value.blake3, lambda: self._again(value, at)))
             case _:
                 raise BadValue(
-                    f"{at}: a {type(value).__name__} cannot be sent; a file is a pathlib.Path, an "
-                    "Output of a job, or the Asset that `upload` makes of a path or bytes"
+                    f"{at}: a {type(value).__name__} cannot be written as JSON; a file "
+                    "is a pathlib.Path, an Output of a job, or the Asset that `upload` makes of it"
                 )
 
     def _source(self, file: object, store: Callable[[], Flow[Json]]) -> Flow[str]:
