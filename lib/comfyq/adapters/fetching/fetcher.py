@@ -17,6 +17,7 @@ from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import InputInvalid, InputUnavailable
 from comfyq.domain.public_addresses import Allowed, literal
 
+SETTING = "COMFYQ_INPUT_ALLOW"  # names what else may be fetched from
 MAX_REDIRECTS = 5
 CHUNK_BYTES = 64 * 1024
 REDIRECTS = (301, 302, 303, 307, 308)
@@ -69,7 +70,9 @@ class HttpFetcher:
     @asynccontextmanager
     async def _session(self, tenant: TenantId) -> AsyncIterator[aiohttp.ClientSession]:
         connector = aiohttp.TCPConnector(
-            resolver=GuardedResolver(tenant=tenant, allowed=self._allowed, look_up=self._look_up),
+            resolver=GuardedResolver(
+                tenant=tenant, allowed=self._allowed, setting=SETTING, look_up=self._look_up
+            ),
             use_dns_cache=False,
             force_close=True,
         )
@@ -100,7 +103,7 @@ class HttpFetcher:
         """Check the address that a URL spells out; a host name is checked when it is resolved."""
         host = url.host or ""
         if literal(host) is not None:  # which no resolver is asked about
-            check(self._allowed, host, host)
+            check(self._allowed, host, host, setting=SETTING)
         return url
 
 

@@ -11,16 +11,21 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from comfyq.adapters.fetching.look_up import LookUp
 from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import InputForbidden
-from comfyq.domain.public_addresses import Allowed, literal
+from comfyq.domain.files.fetch_exceptions import METADATA
+from comfyq.domain.public_addresses import Allowed, literal, spelled_out
 
 
 class GuardedResolver(AbstractResolver):
     """Resolve names that a tenant has named; raises InputForbidden if any address of one is
     forbidden."""
 
-    def __init__(self, *, tenant: TenantId, allowed: Allowed, look_up: LookUp) -> None:
+    def __init__(
+        self, *, tenant: TenantId, allowed: Allowed, setting: str, look_up: LookUp
+    ) -> None:
+        """``setting`` is the variable that names what is ``allowed``, for refusals."""
         self._tenant = tenant
         self._allowed = allowed
+        self._setting = setting
         self._look_up = look_up
 
     async def resolve(
@@ -28,18 +33,26 @@ class GuardedResolver(AbstractResolver):
     ) -> list[ResolveResult]:
         addresses = await self._look_up(self._tenant, host, port)
         for address in addresses:
-            check(self._allowed, host, address)
+            check(self._allowed, host, address, setting=self._setting)
         return [_result(host, port, address) for address in addresses]
 
     async def close(self) -> None:
         """There is nothing to close."""
 
 
-def check(allowed: Allowed, host: str, address: str) -> None:
+def check(allowed: Allowed, host: str, address: str, *, setting: str) -> None:
+    """Raise InputForbidden for an address that nothing is fetched from."""
     parsed = literal(address)
-    if parsed is None or not allowed.permits(host, parsed):
-        # The message leaves the address out: it would reveal our network.
-        raise InputForbidden(f"{host} is not in the public internet; nothing is fetched from there")
+    if parsed is not None and allowed.permits(host, parsed):
+        return
+    if not METADATA.isdisjoint(spelled_out(host)):
+        raise InputForbidden(
+            f"{host} is a cloud's metadata service, from which nothing is ever fetched"
+        )
+    # The message leaves the address out: it would reveal our network.
+    raise InputForbidden(
+        f"{host} is not in the public internet; nothing is fetched from there ({setting})"
+    )
 
 
 def _result(host: str, port: int, address: str) -> ResolveResult:

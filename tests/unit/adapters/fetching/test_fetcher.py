@@ -160,6 +160,20 @@ async def test_a_name_is_refused_if_any_of_its_addresses_is_ours() -> None:
     assert "10.0.0.1" not in str(message)
 
 
+@pytest.mark.parametrize(
+    ("url", "has"),
+    [
+        ("http://127.0.0.1:1/", True),
+        ("http://mine.example/", True),
+        ("http://169.254.169.254/latest/meta-data/", False),  # no setting opens that
+    ],
+)
+async def test_a_refusal_names_the_setting_that_allows_an_address(url: str, has: bool) -> None:
+    message = await refusal(url, fetcher(Names(mine=[["10.0.0.1"]])))
+    assert isinstance(message, InputForbidden)
+    assert ("COMFYQ_INPUT_ALLOW" in str(message)) is has
+
+
 async def test_what_was_checked_is_what_is_connected_to() -> None:
     """A name that means something else when it is asked again gets nobody further."""
     async with serving(a=answering(content_type="image/png")) as port:

@@ -23,6 +23,7 @@ from comfyq.domain.loopback import is_loopback
 from comfyq.domain.models.errors import ModelRefused, ModelUnauthorized, ModelUnavailable
 from comfyq.domain.public_addresses import Allowed, literal
 
+SETTING = "COMFYQ_MODEL_ALLOW"  # names what else may be fetched from
 MAX_REDIRECTS = 8
 REDIRECTS = (301, 302, 303, 307, 308)
 PASSING = (408, 425, 429)  # and whatever is the server's own fault
@@ -101,7 +102,10 @@ class OriginSession:
         access = self._access
         connector = aiohttp.TCPConnector(
             resolver=GuardedResolver(  # the operator's own, as no tenant names these servers
-                tenant=DEFAULT_TENANT, allowed=access.allowed, look_up=self._look_up
+                tenant=DEFAULT_TENANT,
+                allowed=access.allowed,
+                setting=SETTING,
+                look_up=self._look_up,
             ),
             use_dns_cache=False,
             force_close=True,
@@ -127,11 +131,11 @@ class OriginSession:
         """Check the address that a URL spells out; a host name is checked when it is resolved."""
         host = url.host or ""
         if literal(host) is not None:  # which no resolver is asked about
-            check(self._access.allowed, host, host)
+            check(self._access.allowed, host, host, setting=SETTING)
         if url.scheme != "https" and not self._is_listed(host):
             raise ModelRefused(
                 f"{host} would be asked without TLS, where anybody on the way could change the "
-                "file; only hosts of COMFYQ_MODEL_ALLOW are"
+                f"file; only hosts of {SETTING} are"
             )
         return url
 
@@ -161,7 +165,7 @@ def in_words(host: str) -> Iterator[None]:
     try:
         yield
     except InputRefused as refused:
-        raise ModelRefused(f"{host}: {refused} (COMFYQ_MODEL_ALLOW)") from None
+        raise ModelRefused(f"{host}: {refused}") from None
     except TimeoutError:
         raise ModelUnavailable(f"{host} has not answered in time") from None
     except (aiohttp.ClientError, OSError) as error:
