@@ -14,6 +14,7 @@ from comfyq.mcp.api import Api, ApiError, Away, Json, NotFound
 AT_ONCE = comfyq.Patience(give_up_s=2)  # for what somebody waits for who can ask again
 PATIENT = comfyq.Patience(give_up_s=60)  # in the middle of a job: a restart takes seconds
 
+NO_WORKFLOW = "workflow-not-found"  # of a request that names one, which is wrong as a whole
 NOBODY = "; is the server of comfyq running? `comfyq up` starts one, COMFYQ_URL names another"
 NAME_A_KEY = (
     "the server of comfyq asks for an API key: COMFYQ_API_KEY in the environment of `comfyq mcp`, "
@@ -103,7 +104,8 @@ def _translated() -> Iterator[None]:
     except comfyq.Unauthenticated as error:
         raise ApiError(f"{_words(error)}\n{NAME_A_KEY}") from error
     except comfyq.ApiError as error:
-        raise ApiError(_words(error)) from error
+        kind = NotFound if error.code == NO_WORKFLOW else ApiError
+        raise kind(_words(error)) from error
     except comfyq.ComfyqError as error:
         raise _away(error) from error
 

@@ -3,7 +3,7 @@
 import pytest
 
 from comfyq.client import Patience
-from comfyq.mcp.api import ApiError, Away
+from comfyq.mcp.api import ApiError, Away, NotFound
 from comfyq.mcp.client_api import ClientApi, http_for
 from tests.fake_api import fake_api
 
@@ -30,3 +30,13 @@ async def test_who_is_not_let_in_is_told_how_the_mcp_server_is_given_a_key() -> 
             with pytest.raises(ApiError, match="COMFYQ_API_KEY in the environment") as refused:
                 await api.workflows()
     assert "the API key has expired" in str(refused.value)
+
+
+async def test_a_workflow_that_there_is_not_is_not_found_whatever_status_says_so() -> None:
+    with fake_api() as server:
+        problem = {"code": "workflow-not-found", "detail": "workflow: there is no such workflow"}
+        server.answer("/generate", problem, status=422)
+        async with http_for(server.url) as http:
+            api = ClientApi(http, server.url, lambda: None)
+            with pytest.raises(NotFound, match="there is no such workflow"):
+                await api.submit("sdx", {"prompt": "a fox"})

@@ -277,9 +277,9 @@ async def test_lists() -> None:
 @pytest.mark.parametrize(
     ("tool", "arguments", "fault"),
     [
-        ("job_status", {}, "job_id: Field required"),
-        ("job_status", {"job_id": JOB, "wait_s": 9_000}, "wait_s: Input should be less"),
-        ("list_jobs", {"state": "running"}, "state: Extra inputs"),
+        ("job_status", {}, "job_id: is missing"),
+        ("job_status", {"job_id": JOB, "wait_s": 9_000}, "wait_s: must be less"),
+        ("list_jobs", {"state": "running"}, "state: is not known here"),
     ],
 )
 async def test_wrong_arguments_are_named(tool: str, arguments: dict[str, Any], fault: str) -> None:
@@ -287,6 +287,23 @@ async def test_wrong_arguments_are_named(tool: str, arguments: dict[str, Any], f
         result = await client.call_tool(tool, arguments)
     assert result.is_error
     assert fault in told(result)
+
+
+async def test_a_tool_that_there_is_not_is_told_with_the_one_that_may_be_meant() -> None:
+    async with client_of(MemoryApi()) as client:
+        near = await client.call_tool("list_job", {})
+        far = await client.call_tool("xyz", {})
+    assert near.is_error
+    assert "there is no tool list_job; did you mean list_jobs?" in told(near)
+    assert "workflow-not-found" in told(near)
+    assert "there is no tool xyz. " in told(far)
+
+
+async def test_a_list_says_why_jobs_failed() -> None:
+    failed = job(status="failed", error="out of memory", error_code="node-failed")
+    async with client_of(MemoryApi(states=[failed])) as client:
+        listed = await client.call_tool("list_jobs", {"status": "failed"})
+    assert f"{JOB} sd15 failed: out of memory" in told(listed)
 
 
 async def test_without_its_server_there_are_the_tools_of_jobs_and_they_say_why() -> None:

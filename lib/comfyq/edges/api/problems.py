@@ -201,9 +201,17 @@ async def on_http_error(request: Request, error: Exception) -> Response:
         request,
         status=error.status_code,
         code=CODES.get(error.status_code, f"http-{error.status_code}"),
-        detail=str(error.detail),
+        detail=_detail(request, error),
         headers=error.headers,
     )
+
+
+def _detail(request: Request, error: HTTPException) -> str:
+    """Return the reason of HTTP's own error; of a path that nothing is at, where the paths are."""
+    is_no_path = error.status_code == 404 and error.detail == HTTPStatus.NOT_FOUND.phrase
+    if is_no_path and contract_of(request.scope["path"]) is None:
+        return "nothing is at this path; /docs shows what there is, and /openapi.json for programs"
+    return str(error.detail)
 
 
 def _method_not_allowed(request: Request) -> Response:

@@ -1,12 +1,13 @@
 """Calls of tools: each becomes calls of the API, and its answer a result."""
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from mcp import types
 from pydantic import ValidationError
 
-from comfyq.mcp.api import Api, ApiError, Json
+from comfyq.mcp.api import Api, ApiError, Json, NotFound
 from comfyq.mcp.content import content_of, listed, refused, structured
 from comfyq.mcp.limits import CallLimits
 from comfyq.mcp.progress import ProgressReports
@@ -23,6 +24,7 @@ from comfyq.mcp.tools.job_tools import (
 from comfyq.mcp.tools.workflow_tools import workflow_of
 
 SHOWN_NAMES = 5  # of those that a tool does not take
+SENTENCES = {"missing": "is missing", "extra_forbidden": "is not known here; leave it out"}
 GRAPH = "graph"  # the workflow of jobs whose client sent a graph of its own
 
 
@@ -45,6 +47,8 @@ class ToolCalls:
             if tool in JOB_TOOLS:
                 return await self._own(_checked(tool, values))
             return await self._run(workflow_of(tool), values)
+        except NotFound as error:
+            return refused(error if tool in JOB_TOOLS else _no_tool(tool, error))
         except ApiError as error:
             return refused(error)
 
@@ -92,7 +96,7 @@ class ToolCalls:
         narrowed = asked.model_dump(exclude_none=True)
         page = await self._api.jobs({name: str(value) for name, value in narrowed.items()})
         jobs = [structured(each) for each in page["jobs"]]
-        lines = [f"{each['job_id']} {each['workflow']} {each['status']}" for each in jobs]
+        lines = [_job_line(each) for each in jobs]
         if page["next_cursor"]:
             lines.append(f"Older ones: cursor {page['next_cursor']}")
         return listed(lines, jobs=jobs, next_cursor=page["next_cursor"])
@@ -123,11 +127,29 @@ def _workflow_line(workflow: Json) -> str:
     return f"{workflow['name']}: {workflow['description']}{reasons}"
 
 
+def _job_line(job: Json) -> str:
+    reason = f": {job['error']}" if job.get("error") else ""
+    return f"{job['job_id']} {job['workflow']} {job['status']}{reason}"
+
+
+def _no_tool(tool: str, error: NotFound) -> NotFound:
+    """Return the error of a tool that there is not; the server suggests names of workflows."""
+    meant = get_close_matches(tool, JOB_TOOLS, n=1)
+    guess = f"; did you mean {meant[0]}?" if meant else "."
+    return NotFound(f"there is no tool {tool}{guess} Of workflows: {error}")
+
+
 def _checked(tool: str, values: Mapping[str, Any]) -> Arguments:
     try:
         return JOB_TOOLS[tool].takes.model_validate(values)
     except ValidationError as invalid:
         faults = "; ".join(
-            f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in invalid.errors()
+            f"{'.'.join(map(str, each['loc']))}: {_told(each)}" for each in invalid.errors()
         )
         raise BadArguments(f"{tool} was called wrongly: {faults}") from None
+
+
+def _told(fault: Mapping[str, Any]) -> str:
+    """Say in words of our own what is wrong with an argument."""
+    known = SENTENCES.get(fault["type"])
+    return known or str(fault["msg"]).replace("Input should be", "must be", 1)

@@ -182,6 +182,11 @@ async def test_errors_of_the_router(
     assert (answer.status_code, problem(answer)["code"]) == (status, code)
 
 
+async def test_a_path_that_nothing_is_at_says_where_paths_are(lab: ApiLab) -> None:
+    assert "/docs" in problem(lab.client.get("/nowhere"))["detail"]
+    assert "/docs" not in problem(lab.client.get("/generate/none"))["detail"]
+
+
 async def test_a_method_that_is_not_allowed_says_which_are(lab: ApiLab) -> None:
     assert "GET" in lab.client.post("/health").headers["allow"]
 
