@@ -26,6 +26,7 @@ from comfyq.domain.errors import NotifierUnavailable
 from comfyq.edges.websocket.handler import WebSocketHandler
 from comfyq.local.gateway import Gateway
 from comfyq.local.gateway_settings import GatewaySettings
+from comfyq.local.socket_protocol import BoundedSocket
 from comfyq.ports.notifier import Deliver, Notifier
 from comfyq.services.limits.frame_limit import FrameLimit
 from tests.followed_jobs import FollowedJobs
@@ -55,7 +56,7 @@ class _Server(uvicorn.Server):
 @asynccontextmanager
 async def served(app: Starlette) -> AsyncIterator[str]:
     config = uvicorn.Config(
-        app, lifespan="off", ws="websockets-sansio", log_config=None, timeout_graceful_shutdown=2
+        app, lifespan="off", ws=BoundedSocket, log_config=None, timeout_graceful_shutdown=2
     )
     server = _Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -59,7 +59,9 @@ async def test_the_websocket_client_library_sees_the_same() -> None:
         assert await anyio.to_thread.run_sync(view) == ["completed", f"{1000:04x}"]
 
 
-async def test_an_unknown_job_is_refused_before_the_upgrade() -> None:
+async def test_an_unknown_job_is_refused_before_the_upgrade(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     async with gateway_lab() as lab:
         for path in ("/ws/progress/unknown", "/ws/progress/%E2%98%83", "/local?job_id=unknown"):
             with pytest.raises(websockets.InvalidStatus) as refused:
@@ -67,6 +69,7 @@ async def test_an_unknown_job_is_refused_before_the_upgrade() -> None:
             assert refused.value.response.status_code == 404
             assert json.loads(refused.value.response.body)["code"] == "job-not-found"
         assert lab.of_kind("DISCONNECT") == []
+    assert caplog.messages == [], "uvicorn's own lines stand amid ours of JSON"
 
 
 async def test_every_viewer_of_a_job_is_told() -> None:
