@@ -25,7 +25,7 @@ JITTER = 0.2  # of a pause, in either direction
 LAST_TRY = timedelta(minutes=5)  # before the end of WINDOW: of who is asked to wait beyond it
 VERSIONS = 1_000  # of one delivery: newer progress in its place has none that it may have
 MAX_ERROR_CHARS = 300
-TIME = "%Y-%m-%d %H:%MZ"
+TIME = "%Y-%m-%d %H:%M:%SZ"
 
 
 class DeliveryState(StrEnum):

@@ -79,7 +79,7 @@ def test_a_receiver_that_asks_for_longer_than_a_day_is_tried_once_more_within_it
     assert not claimed(after, now=after.due_at).is_over(after.due_at + LEASE)
     assert after.error == (
         "the receiver answered 500; that is too late for it, so it is tried once more at "
-        "2026-01-01 23:55Z"
+        "2026-01-01 23:55:00Z"
     )
     ended = tried(after, late)
     assert ended.state is DeliveryState.FAILED

@@ -229,13 +229,15 @@ async def set_default(lab: WebhookLab, url: str) -> None:
 
 async def test_retry_after_is_kept() -> None:
     lab = WebhookLab(
-        WebhookAnswer(429, "7200"), WebhookAnswer(503, "Thu, 01 Jan 2026 05:00:00 GMT")
+        WebhookAnswer(429, "7203"), WebhookAnswer(503, "Thu, 01 Jan 2026 05:00:00 GMT")
     )
     job = await lab.ended()
     began = lab.clock.now()
     await lab.send()
-    assert ((await lab.delivery(job)).due_at - began).total_seconds() == 7_200
-    lab.clock.advance(7_200)
+    delivery = await lab.delivery(job)
+    assert (delivery.due_at - began).total_seconds() == 7_203
+    assert f"left alone until {delivery.due_at:%Y-%m-%d %H:%M:%S}Z" in str(delivery.error)
+    lab.clock.advance(7_203)
     await lab.send()
     assert (await lab.delivery(job)).due_at.hour == 5
 
