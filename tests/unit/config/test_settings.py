@@ -104,6 +104,8 @@ def _assert_read(setting: Setting) -> None:
         "COMFYQ_LINK_SECRET": "s" * 32,
         "COMFYQ_PARTNER_SECRET": "s" * 32,
         "COMFYQ_MODEL_TOKENS": "hub.example=token",
+        "COMFYQ_MODEL_HUB_HF": "https://hub.example",
+        "COMFYQ_MODEL_HUB_CIVITAI": "https://hub.example",
         "COMFYQ_OIDC_ISSUER": "https://issuer.example",
         "COMFYQ_OIDC_ALGORITHMS": "ES256",
         "COMFYQ_OIDC_SCOPE_MAP": "staff=read",
