@@ -1,5 +1,6 @@
 """What stays readable where a terminal has few columns."""
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -40,12 +41,16 @@ def test_how_much_is_done_stands_beside_the_state(
 ) -> None:
     running = frame(2, progress=0.5, node_class="KSampler", eta_s=7) | {"step": 3, "max_steps": 20}
     batch = {"batch_id": "b", "progress": 0.5, "counts": {"running": 1, "queued": 300}}
-    for shown in (shown_frames, shown_together):
-        with shown(as_json=False) as show:
-            show(running)
+    with shown_frames(as_json=False) as show:
+        show(running)
+    with shown_together("another", running["job_id"], as_json=False) as show:
+        show(running)
+        assert "another" not in capsys.readouterr().err, "it has no frame yet"
+        show(running | {"job_id": "another", "status": "queued"})
     with shown_batch(as_json=False) as show:
         show(batch)
     told = capsys.readouterr().err
+    assert re.search(r"anoth\S+ +queued.*\n.*running", told), "bars stand as they were asked for"
     for words in ("running", "batch", "50%", "KSampler 3/20", "1 running"):
         assert words in told
     assert ("━" in told) is (columns == 80)

@@ -54,7 +54,7 @@ def _watch_batch(client: ApiClient, batch: Json, *, as_json: bool) -> None:
 def _watch_all(client: ApiClient, found: Sequence[tuple[Json, bool]], *, as_json: bool) -> None:
     jobs = [shown["id"] for shown, is_batch in found if not is_batch]
     batches = [shown["batch_id"] for shown, is_batch in found if is_batch]
-    with shown_together(as_json=as_json) as show:
+    with shown_together(*jobs, *batches, as_json=as_json) as show:
         for frame in follow_all(client, jobs, batches):
             show(frame)
     ended = [client.patient.job(job_id) for job_id in jobs]

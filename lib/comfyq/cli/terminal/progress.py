@@ -8,7 +8,6 @@ from rich.progress import (
     BarColumn,
     Progress,
     ProgressColumn,
-    TaskID,
     TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
@@ -91,8 +90,9 @@ def shown_batch(*, as_json: bool) -> Iterator[Show]:
 
 
 @contextmanager
-def shown_together(*, as_json: bool) -> Iterator[Show]:
-    """Return the function to call with frames of many jobs and batches; each has its bar."""
+def shown_together(*ids: str, as_json: bool) -> Iterator[Show]:
+    """Return the function to call with frames of many jobs and batches. Each has its bar from its
+    first frame on; bars stand in the order of ``ids``, whoever is told of first."""
     if as_json:
         yield print_json
         return
@@ -103,18 +103,20 @@ def shown_together(*, as_json: bool) -> Iterator[Show]:
         TextColumn("{task.fields[doing]}", markup=False, table_column=_rest()),
     )
     with Progress(*columns, console=console) as progress:
-        bars: dict[str, TaskID] = {}
+        bars = {
+            each: progress.add_task("", total=1.0, visible=False, named=each[:SHORT], doing="")
+            for each in ids
+        }
 
         def show(frame: Json) -> None:
             name = frame.get("job_id") or frame["batch_id"]
-            if name not in bars:
-                bars[name] = progress.add_task("", total=1.0, named=name[:SHORT], doing="")
             is_batch = "counts" in frame
             progress.update(
                 bars[name],
                 description="batch" if is_batch else frame["status"],
                 completed=frame["progress"],
                 doing=counts_of(frame) if is_batch else _doing(frame),
+                visible=True,
                 refresh=True,
             )
 
