@@ -72,7 +72,10 @@ def _page(services: Services) -> Site:
             origins=oidc.asked_by_page,
         )
     return Site(
-        storage=storage_origins(settings), sign_in=sign_in, takes_keys=services.accepts_keys
+        storage=storage_origins(settings),
+        sign_in=sign_in,
+        takes_keys=services.accepts_keys,
+        is_open=settings.api.is_open,
     )
 
 

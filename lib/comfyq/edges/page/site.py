@@ -41,6 +41,7 @@ HEADERS: Mapping[str, str] = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
+ASKS = '<meta name="callers" content="known">'
 VISIT = {"Cache-Control": "no-cache"}
 FOR_GOOD = {"Cache-Control": "public, max-age=31536000, immutable"}
 
@@ -75,7 +76,8 @@ class SignIn:
 class Site:
     """The files of a folder, read once; the page may show files from ``storage``, the origins to
     which links to outputs lead, and asks the issuer of ``sign_in`` for tokens. It offers API
-    keys, to make them and to sign in, where the server ``takes_keys``."""
+    keys, to make them and to sign in, where the server ``takes_keys``. Unless that ``is_open``, it
+    asks for nothing before somebody has signed in."""
 
     def __init__(
         self,
@@ -84,6 +86,7 @@ class Site:
         storage: Sequence[str] = (),
         sign_in: SignIn | None = None,
         takes_keys: bool = True,
+        is_open: bool = True,
     ) -> None:
         policy = POLICY.format(
             storage=_sources(storage), issuer=_sources(sign_in.origins if sign_in else ())
@@ -97,6 +100,7 @@ class Site:
         names = {
             "base": base,
             "preloads": "\n".join(_preloads(files, base)),
+            "asks": "" if is_open else ASKS,
             "sign_in": sign_in.content if sign_in else "",
             "keys": "" if takes_keys else NO_KEYS,
         }

@@ -51,6 +51,12 @@ def test_an_issuer_is_named_and_may_be_asked() -> None:
     assert json.loads(unescape(named)) == said
 
 
+def test_it_is_told_whether_anyone_is_let_in_without_a_key(client: AsgiClient) -> None:
+    routes = Site(is_open=False).routes
+    keyed = AsgiClient(Starlette(routes=routes), base_url="http://localhost")
+    assert ['name="callers"' in each.get("/").text for each in (client, keyed)] == [False, True]
+
+
 def test_the_page_is_asked_for_again_and_not_sent_again(client: AsgiClient) -> None:
     first = client.get("/")
     assert first.status_code == 200

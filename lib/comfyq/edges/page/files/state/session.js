@@ -15,8 +15,11 @@ export const key = signal(kept(KEPT));
 /** Whether API keys let in: not where the issuer's tokens alone do. */
 export const takesKeys = !document.querySelector('meta[name="keys"][content="none"]');
 
+/** Whether nobody is let in without a key or token: then nothing is asked without one. */
+const asksWho = document.querySelector('meta[name="callers"]') !== null;
+
 /** Why somebody has to sign in; null: nobody has. */
-export const refusal = signal(/** @type {string | null} */ (null));
+export const refusal = signal(/** @type {string | null} */ (asksWho && !key.peek() ? "" : null));
 
 /** Whose jobs these are, with limits and scopes; null until the server has told. */
 export const caller = signal(/** @type {Quota | null} */ (null));

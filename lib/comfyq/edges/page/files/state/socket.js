@@ -74,7 +74,7 @@ function send(frame) {
 }
 
 async function open() {
-  if (opening || socket) return;
+  if (opening || socket || refusal.peek() !== null) return;
   opening = true;
   try {
     const { ticket } = await ask("POST", "ws-ticket", { body: {} }); // a handshake shows no key

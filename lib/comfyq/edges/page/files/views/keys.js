@@ -13,9 +13,13 @@ import { caller, key, scopes, takesKeys } from "../state/session.js";
 /** @typedef {import("../types").Key} Key */
 /** @typedef {import("../types").NewKey} NewKey */
 
-/** @type {Key["scopes"]} */
-const SCOPES = ["submit", "graph", "wait", "read", "cancel", "metrics", "admin", "operator"];
-const USUAL = new Set(/** @type {Key["scopes"]} */ (["submit", "graph", "wait", "read", "cancel"]));
+/** @typedef {Key["scopes"][number]} Scope */
+
+/**
+ * Every scope of the server: the types ask for each. Those that are false are given by name alone.
+ * @type {Record<Scope, boolean>}
+ */
+const USUAL = { submit: true, graph: true, wait: true, read: true, cancel: true, metrics: false, admin: false, operator: false };
 const DAY_S = 86_400;
 const LIVES = [
   ["never", 0],
@@ -46,6 +50,15 @@ export function KeysView() {
     ${made && html`<${Made} made=${made} close=${() => setMade(null)} />`}
   </div>`;
 }
+
+/**
+ * What one has oneself; and operators give the right to read the numbers of all tenants.
+ * @param {Scope} scope
+ */
+const mayGive = (scope) => scopes.value.has(scope) || (scope === "metrics" && scopes.value.has("operator"));
+
+/** @param {Key} each whether it is the one that is signed in with: `cq_ID_SECRET` */
+const isOwn = (each) => key.value.split("_")[1] === each.id;
 
 /** @param {{ done: (key: NewKey) => void }} props */
 function NewKeyForm({ done }) {
@@ -82,9 +95,9 @@ function NewKeyForm({ done }) {
     </div>
     <fieldset class="scopes">
       <legend>It may</legend>
-      ${SCOPES.filter((each) => scopes.value.has(each) || USUAL.has(each)).map(
-        (each) => html`<label class="inline"><input type="checkbox" name="scope" value=${each} defaultChecked=${USUAL.has(each)} /> ${each}</label>`,
-      )}
+      ${Object.entries(USUAL)
+        .filter(([each, isUsual]) => isUsual || mayGive(/** @type {Scope} */ (each)))
+        .map(([each, isUsual]) => html`<label class="inline"><input type="checkbox" name="scope" value=${each} defaultChecked=${isUsual} /> ${each}</label>`)}
     </fieldset>
     <${Trouble} failure=${failure} />
     <div class="row"><button class="primary" type="submit">Make a key</button></div>
@@ -114,19 +127,20 @@ function KeyTable({ keys, reload }) {
         <thead><tr><th>Name</th><th>May</th><th>Last used</th><th>Expires</th><th><span class="sr">Revoke</span></th></tr></thead>
         <tbody>
           ${keys.map(
-            (key) => html`<tr key=${key.id}>
-              <th scope="row">${key.name}</th>
-              <td>${key.scopes.join(", ")}</td>
-              <td>${ago(key.last_used_at)}</td>
-              <td>${moment(key.expires_at) || "never"}</td>
-              <td><button type="button" aria-label=${`Revoke ${key.name}`} onClick=${() => setLeaving(key)}>Revoke</button></td>
+            (each) => html`<tr key=${each.id}>
+              <th scope="row">${each.name}${isOwn(each) && html` <span class="quiet">(yours)</span>`}</th>
+              <td>${each.scopes.join(", ")}</td>
+              <td>${ago(each.last_used_at)}</td>
+              <td>${moment(each.expires_at) || "never"}</td>
+              <td><button type="button" aria-label=${`Revoke ${each.name}`} onClick=${() => setLeaving(each)}>Revoke</button></td>
             </tr>`,
           )}
         </tbody>
       </table>
     </div>
     ${leaving &&
-    html`<${Dialog} title=${`Revoke ${leaving.name}?`} close=${() => setLeaving(null)}>
+    html`<${Dialog} title=${`Revoke ${leaving.name}${isOwn(leaving) ? ", your own key" : ""}?`} close=${() => setLeaving(null)}>
+      ${isOwn(leaving) && html`<p><strong>You are signed in with this key.</strong> This page lets you in no more: have another one at hand.</p>`}
       <p>Whoever uses it is let in no more, within seconds.</p>
       <div class="row end"><${Action} icon="trash" text="Revoke it" act=${revoke} /></div>
     <//>`}`;
