@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
+from comfyq.domain.workflow.kinds import KINDS
 from comfyq.domain.workflow.workflow import Model
 from comfyq.services.workflows.library import Listing
 
@@ -42,6 +43,9 @@ class WorkflowSummary(BaseModel):
     reasons: list[str] = Field(description="Why it is not available.")
     forbidden: bool = Field(
         default=False, description="The operator's lists of node classes alone are the reason."
+    )
+    takes: list[str] = Field(
+        default=[], description="Kinds of the files that its parameters take: image, mask, video …"
     )
 
 
@@ -117,4 +121,5 @@ def _summary(offer: Listing) -> dict[str, Any]:
         "available": offer.available,
         "reasons": list(offer.reasons),
         "forbidden": offer.forbidden,
+        "takes": sorted({p.kind for p in workflow.parameters.values() if KINDS[p.kind].is_file}),
     }

@@ -70,6 +70,20 @@ def test_a_mask_is_painted_over_a_picture(visit: Visit, up: Process) -> None:
     page = visit.page
     image, mask = page.locator(".kind-image"), page.locator(".kind-mask")
     expect(mask.get_by_role("button", name="Paint")).to_be_disabled(timeout=WAIT_MS)
+    visit.fill({"prompt": "a hat", "steps": 3})
+    visit.generate()
+    expect(image.locator("button").first).to_be_focused()
+    expect(image).to_contain_text("is required")
+    chooser = image.locator("input[type=file]")
+    chooser.set_input_files({**picture(), "name": "tool.py", "buffer": b"import os\n"})
+    expect(image).to_contain_text("tool.py is no picture that can be read")
+    visit.see("no-picture")
+    scanned = BytesIO()
+    Image.new("L", (64, 64)).save(scanned, "TIFF")
+    with visit.page.expect_response("**/assets?filename=scan.tif") as stored:
+        chooser.set_input_files({**picture(), "name": "scan.tif", "buffer": scanned.getvalue()})
+    assert stored.value.ok, "workers read what browsers do not show"
+    image.get_by_role("button", name="Remove").click()
     drop(visit, image.locator(".drop"))
     expect(image.get_by_role("img", name="grey.png")).to_be_visible(timeout=WAIT_MS)
     mask.get_by_role("button", name="Paint").click()
@@ -90,7 +104,6 @@ def test_a_mask_is_painted_over_a_picture(visit: Visit, up: Process) -> None:
     assert canvas.evaluate("(each) => each.toDataURL()") == painted
     page.get_by_role("button", name="Use this mask").click()
     expect(mask.get_by_role("img", name="mask.png")).to_be_visible(timeout=WAIT_MS)
-    visit.fill({"prompt": "a hat", "steps": 3})
     visit.generate()
     visit.until_made()
     values = parameters(up, "sd15-inpaint")
@@ -151,6 +164,8 @@ def test_videos_and_sounds_are_played(visit: Visit, workflow: str, element: str)
     expect(player).to_be_visible(timeout=WAIT_MS)
     visit.page.locator(".stage-line a").click()
     expect(visit.page.locator(f".job {element}")).to_be_visible(timeout=WAIT_MS)
+    expect(visit.page.get_by_role("link", name="Download")).to_be_visible()
+    expect(visit.page.get_by_role("button", name="Use as input")).to_have_count(0)
     visit.see(element)
 
 

@@ -45,6 +45,7 @@ class WorkflowSummary(Model):
     available: bool | None = None  # whether a known worker could run it; None: no worker is known
     reasons: Sequence[str] = ()  # why it is not available
     forbidden: bool = False
+    takes: Sequence[str] = ()  # kinds of the files that its parameters take: image, mask, video …
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

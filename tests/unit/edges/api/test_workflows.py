@@ -64,6 +64,8 @@ async def test_what_a_worker_can_run_is_available(lab: ApiLab, tmp_path: Path) -
     assert listed["flux-schnell"]["available"] is False
     assert "flux1-schnell.safetensors" in listed["flux-schnell"]["reasons"][0]
     assert listed["flux-schnell"]["forbidden"] is False
+    assert listed["flux-schnell"]["takes"] == []
+    assert listed["sd15-inpaint"]["takes"] == ["image", "mask"]
     models = {each["file"]: each for each in get(lab, "/workflows/flux-schnell")["models"]}
     assert models["flux1-schnell.safetensors"]["available"] is False
     assert models["ae.safetensors"]["available"] is True

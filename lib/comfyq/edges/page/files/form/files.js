@@ -15,6 +15,20 @@ import { MaskPainter } from "./mask.js";
 /** @type {Record<string, string>} */
 const ACCEPT = { image: "image/*", mask: "image/*", video: "video/*", audio: "audio/*" };
 
+const PICTURES = new Set(["image", "mask"]);
+const TIFF = /^(II[*+]\0|MM\0[*+])/; // what workers read though most browsers do not show it
+
+/** @param {Blob} file */
+async function isPicture(file) {
+  if (TIFF.test(String.fromCharCode(...new Uint8Array(await file.slice(0, 4).arrayBuffer())))) return true;
+  try {
+    (await createImageBitmap(file)).close();
+    return true;
+  } catch {
+    return false; // no picture, or half of one
+  }
+}
+
 /**
  * Send a file; what a request says where it takes it.
  * @param {Blob} file
@@ -47,10 +61,12 @@ export function FileControl({ field, id, describedBy, invalid, required, value, 
   /** @param {Blob | null | undefined} file */
   const take = async (file) => {
     if (!file || isSending) return;
+    const named = file instanceof File ? file.name : `${kind}.png`;
     setWrong("");
     setSending(true);
     try {
-      set(await upload(file, file instanceof File ? file.name : `${kind}.png`));
+      if (!PICTURES.has(kind) || (await isPicture(file))) set(await upload(file, named));
+      else setWrong(`${named} is no picture that can be read, so it was not sent. Choose a PNG, JPEG, WebP or TIFF.`);
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
       setWrong(error.message);

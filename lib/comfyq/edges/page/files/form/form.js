@@ -2,10 +2,12 @@
 
 import { html, useEffect, useId, useRef, useState } from "../lib.js";
 import { draftOf, reset } from "../state/drafts.js";
+import { faultsOf } from "./check.js";
 import { FormField } from "./field.js";
 import { Presets } from "./presets.js";
 import { MOST, Vary, requestsOf } from "./vary.js";
 import { sending } from "../state/files.js";
+import { written } from "../state/json.js";
 import { Failure } from "../state/request.js";
 import { submit, submitBatch } from "../state/jobs.js";
 import { toSend } from "../state/workflows.js";
@@ -14,6 +16,11 @@ import { go } from "../state/route.js";
 
 /** @typedef {import("../types").Workflow} Workflow */
 /** @typedef {import("../types").Field} Field */
+/** @typedef {import("../types").Values} Values */
+/** @typedef {import("./vary.js").Varied} Varied */
+/** @typedef {{ failure: Failure, values: Values }} Refused with all that the form had */
+
+const VARIED = "several at once"; // beside the names of parameters, which have no spaces
 
 const OPEN = ["prompt", "input", "picture", "style", ""]; // groups in their order; others are folded
 /** @type {Record<string, string>} */
@@ -39,23 +46,27 @@ export function groupsOf(workflow) {
 
 /** @param {{ workflow: Workflow }} props */
 export function WorkflowForm({ workflow }) {
-  const [failure, setFailure] = useState(/** @type {Failure | null} */ (null));
+  const [refused, setRefused] = useState(/** @type {Refused | null} */ (null));
   const [isSending, setSending] = useState(false);
   const [vary, setVary] = useState({ count: 1, name: "", values: "" });
   const form = useRef(/** @type {HTMLFormElement | null} */ (null));
   useEffect(() => {
-    if (failure) focusWrong(form.current);
-  }, [failure]);
+    if (refused) focusWrong(form.current);
+  }, [refused]);
   const values = draftOf(workflow);
   const { requests, wanted } = requestsOf(workflow, toSend(workflow, values), vary);
   const isBusy = isSending || sending.value > 0;
+  const given = { ...values, [VARIED]: written(vary) };
+  const refuse = (/** @type {Failure} */ failure) => setRefused({ failure, values: given });
 
   /** @param {Event} event */
   const send = async (event) => {
     event.preventDefault();
     if (isBusy || wanted > MOST) return;
+    const fault = firstFault(workflow, requests, vary);
+    if (fault) return refuse(fault);
     setSending(true);
-    setFailure(null);
+    setRefused(null);
     try {
       const [only] = requests;
       if (only && requests.length === 1) {
@@ -64,7 +75,7 @@ export function WorkflowForm({ workflow }) {
       } else go(`batch/${await submitBatch(requests.map((each) => each.request))}`);
     } catch (error) {
       if (!(error instanceof Failure)) throw error;
-      setFailure(error);
+      refuse(error);
     } finally {
       setSending(false);
     }
@@ -86,14 +97,14 @@ export function WorkflowForm({ workflow }) {
             workflow=${workflow}
             name=${name}
             values=${values}
-            problems=${problemsOf(failure, name)}
+            problems=${problemsOf(refused, given, name)}
           />`,
         )}
       <//>`,
     )}
-    <${Vary} workflow=${workflow} vary=${vary} set=${setVary} count=${wanted} />
+    <${Vary} workflow=${workflow} vary=${vary} set=${setVary} count=${wanted} problems=${problemsOf(refused, given, VARIED)} />
     <div class="form-end">
-      <${Trouble} failure=${failure} />
+      <${Trouble} failure=${refused && holds(refused, given) ? refused.failure : null} />
       <div class="row">
         <button class="primary" type="submit" disabled=${isBusy || wanted > MOST} aria-keyshortcuts="Control+Enter">
           ${words}
@@ -108,7 +119,8 @@ export function WorkflowForm({ workflow }) {
 function focusWrong(form) {
   const wrong = /** @type {HTMLElement | null} */ (form?.querySelector('[aria-invalid="true"]') ?? null);
   wrong?.closest("details")?.setAttribute("open", "");
-  wrong?.focus();
+  const place = /** @type {HTMLElement | null} */ (wrong?.closest(".drop")?.querySelector("button") ?? wrong);
+  place?.focus();
 }
 
 /** Where the results stand below the form, as on phones, go there. */
@@ -117,14 +129,48 @@ function showResults() {
 }
 
 /**
- * What is wrong with a field, as the API says it.
- * @param {Failure | null} failure
+ * Why the server would refuse a form, as far as that can be known here.
+ * @param {Workflow} workflow
+ * @param {{ values: Values }[]} requests
+ * @param {Varied} vary
+ */
+function firstFault(workflow, requests, vary) {
+  const faults = requests.map((each) => faultsOf(workflow, each.values)).find((each) => each.length);
+  if (!faults) return null;
+  const isVaried = vary.values.trim() !== "";
+  const errors = faults.map(({ field, message }) => ({ field: isVaried && field === vary.name ? VARIED : field, message }));
+  const told = faults.map(({ field, message }) => `${workflow.fields[field]?.title ?? field} ${message}`);
+  return new Failure({ status: 0, code: "invalid", detail: `Nothing was sent: ${told.join("; ")}.`, errors });
+}
+
+/**
+ * Whether a form has still what was refused of it.
+ * @param {Refused} refused
+ * @param {Values} given
+ */
+const holds = ({ failure, values }, given) =>
+  failure.fields.every(({ field }) => !(nameOf(field) in given)) ||
+  failure.fields.some(({ field }) => isSame(values, given, nameOf(field)) && nameOf(field) in given);
+
+/** @param {string} path of a value: `loras.0` */
+const nameOf = (path) => path.split(".")[0] ?? "";
+
+/**
+ * @param {Values} one
+ * @param {Values} other
  * @param {string} name
  */
-function problemsOf(failure, name) {
-  return (failure?.fields ?? [])
-    .filter((each) => each.field === name || each.field.startsWith(`${name}.`))
-    .map((each) => each.message);
+const isSame = (one, other, name) => written(one[name]) === written(other[name]);
+
+/**
+ * What is wrong with a field, until it is changed.
+ * @param {Refused | null} refused
+ * @param {Values} given
+ * @param {string} name
+ */
+function problemsOf(refused, given, name) {
+  if (!refused || !isSame(refused.values, given, name)) return [];
+  return refused.failure.fields.filter((each) => nameOf(each.field) === name).map((each) => each.message);
 }
 
 /** @param {{ group: string, children?: any }} props */

@@ -6,7 +6,7 @@ import { again, cancel, goodLink, hasEnded, purge, retry } from "../state/jobs.j
 import { Failure, get } from "../state/request.js";
 import { go } from "../state/route.js";
 import { may } from "../state/session.js";
-import { fieldOfKind, workflows, workflowsTaking } from "../state/workflows.js";
+import { fieldOfKind, isTaken, workflows, workflowsTaking } from "../state/workflows.js";
 import { upload } from "../form/files.js";
 import { Dialog } from "./dialog.js";
 import { Icon } from "./icons.js";
@@ -17,8 +17,6 @@ import { asCurl, asPython, copy } from "./snippets.js";
 /** @typedef {import("../types").Job} Job */
 /** @typedef {import("../types").Output} Output */
 /** @typedef {import("../types").Workflow} Workflow */
-
-const INPUTS = new Set(["image", "video", "audio"]); // that a workflow may take
 
 /** @param {{ icon: string, text: string, act: () => unknown, isPlain?: boolean, isDisabled?: boolean }} props */
 export function Action({ icon, text, act, isPlain = false, isDisabled = false }) {
@@ -54,8 +52,8 @@ export function Actions({ job, stays = false }) {
     ${isKnown && may("submit") && html`<${Action} icon="again" text="Again, new seed" act=${() => shows(again(job))} />`}
     ${(job.status === "failed" || job.status === "canceled") && may("submit") &&
     html`<${Action} icon="again" text="Try again" act=${() => shows(retry(job.id))} />`}
-    ${isKnown && html`<${Action} icon="edit" text="Edit" act=${() => edit(job)} />`}
-    ${output && INPUTS.has(wayOf(output)) && may("submit") && html`<${UseAsInput} output=${output} />`}
+    ${isKnown && may("submit") && html`<${Action} icon="edit" text="Edit" act=${() => edit(job)} />`}
+    ${output && isTaken(wayOf(output)) && may("submit") && html`<${UseAsInput} output=${output} />`}
     ${output && html`<${DownloadLink} output=${output} look="button"><${Icon} name="download" /> Download<//>`}
   </div>`;
 }

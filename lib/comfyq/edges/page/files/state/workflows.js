@@ -62,13 +62,19 @@ async function load(name) {
 export const takesFile = (field) => FILES.has(field["x-kind"] ?? "");
 
 /**
+ * Whether a workflow that could run takes files of a kind.
+ * @param {string} kind
+ */
+export const isTaken = (kind) => (workflows.value ?? []).some((each) => each.available !== false && (each.takes ?? []).includes(kind));
+
+/**
  * Workflows that could run and have a field of that kind.
  * @param {string} kind
  */
 export async function workflowsTaking(kind) {
   const all = await Promise.all(
     (workflows.value ?? [])
-      .filter((each) => each.available !== false)
+      .filter((each) => each.available !== false && (each.takes ?? []).includes(kind))
       .map((each) => workflowOf(each.name)),
   );
   return all.filter((each) => fieldOfKind(each, kind));
