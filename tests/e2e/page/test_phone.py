@@ -40,3 +40,13 @@ def test_a_picture_on_a_phone(visit: Visit) -> None:
     expect(page.locator(".facts").first).to_contain_text("a boat", timeout=WAIT_MS)
     visit.see("phone-job")
     assert visit.errors == []
+
+    page.get_by_role("link", name="Queue", exact=True).tap()
+    page.route("**/generate?*", lambda route: route.abort())
+    lost = page.locator(".lost.shown")
+    expect(lost).to_be_visible(timeout=WAIT_MS)
+    visit.see("phone-away")
+    bar, heading = lost.bounding_box(), page.get_by_role("heading", name="Queue").bounding_box()
+    assert bar
+    assert heading
+    assert bar["y"] + bar["height"] <= heading["y"], "it covers the heading"

@@ -17,7 +17,7 @@ export function line(job) {
 
 /** @param {Job} job */
 function waiting(job) {
-  if (job.waits_for) return job.waits_for;
+  if (job.waits_for) return `${/^(a|an|the) /.test(job.waits_for) ? "Waits for" : "Waits:"} ${job.waits_for}`;
   if (job.queue_position) return `Number ${job.queue_position} of your waiting jobs`;
   if (job.queue_position_above) return `Behind more than ${job.queue_position_above} others`;
   return job.queue_position === 0 ? "With a worker" : "Waits for its turn";
@@ -34,6 +34,6 @@ export function Progress({ job }) {
       <span class="quiet">${left}</span>
     </div>
     <progress max="1" value=${job.progress} aria-label=${`Progress of ${job.workflow}`}></progress>
-    <p class="quiet one-line" title=${line(job)}>${line(job) || " "}</p>
+    <p class="quiet">${line(job)}</p>
   </div>`;
 }
