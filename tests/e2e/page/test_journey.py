@@ -48,10 +48,21 @@ def test_a_picture_from_the_form_to_the_gallery(visit: Visit, up: Process) -> No
     expect(page.get_by_text("Nothing made yet")).to_be_visible(timeout=WAIT_MS)
     visit.choose("sd15")
     visit.see("empty")
-    visit.generate()  # without a prompt, which the API refuses
-    expect(page.locator(".field", has=page.locator("[name='prompt']"))).to_contain_text("required")
-    visit.errors.clear()  # the refusal is one to the console
-    visit.fill({**TINY, "steps": 60})
+    sent: list[str] = []
+    page.on("request", lambda each: sent.append(each.method))
+    visit.fill({"steps": 9999})
+    visit.generate()  # without a prompt, and with too many steps
+    wrong = page.locator("form.form [aria-invalid='true']")
+    expect(wrong).to_have_count(2)
+    expect(page.locator("form.form [name='prompt']")).to_be_focused()
+    expect(page.locator(".form-end")).to_contain_text("Prompt is required; Steps is 9999; the most")
+    visit.see("refused")
+    visit.fill({"steps": 60})
+    expect(wrong).to_have_attribute("name", "prompt")  # what is mended is wrong no more
+    visit.fill(TINY)
+    expect(wrong).to_have_count(0)
+    expect(page.locator(".form-end .trouble")).to_have_count(0)
+    assert "POST" not in sent, "the page knew"
     visit.generate()
     expect(page.locator(".stage-line progress")).to_be_visible(timeout=WAIT_MS)
     expect(visit.stage.locator("img.preview")).to_be_visible(timeout=WAIT_MS)
@@ -97,21 +108,35 @@ def test_a_job_is_canceled_from_the_queue(visit: Visit, up: Process) -> None:
     visit.fill({**TINY, "steps": 150})
     visit.generate()
     expect(visit.page.locator(".stage-line progress")).to_be_visible(timeout=WAIT_MS)
+    visit.page.get_by_role("link", name="History", exact=True).click()
+    tile = visit.page.locator(".card a").first
+    expect(tile).to_have_accessible_name(
+        re.compile(rf"^\d+ % {TINY['prompt']} sd15, seed \d+ just now$"), timeout=WAIT_MS
+    )
+    body = {"workflow": "sd15", **TINY, "steps": 150}
+    url = f"{up.url}/generate"
+    behind = [urllib3.request("POST", url, json=body).json()["id"] for _ in range(2)]
     visit.page.get_by_role("link", name="Queue", exact=True).click()
-    line = visit.page.locator(".queue-line")
-    expect(line).to_have_count(1, timeout=WAIT_MS)
-    expect(line).to_contain_text("Running", timeout=WAIT_MS)
-    visit.see("queue")
+    lines = visit.page.locator(".queue-line")
+    line = lines.filter(has_text="Running")
+    expect(line).to_contain_text(str(TINY["prompt"]), timeout=WAIT_MS)
+    expect(lines.filter(has_text="Waits for the end of the job of yours")).to_have_count(
+        1, timeout=WAIT_MS
+    )
     visit.page.set_viewport_size(PHONE)
+    cut = "all => all.filter((each) => each.scrollWidth > each.clientWidth).length"
+    assert lines.locator("p").evaluate_all(cut) == 0, "a line is cut"
+    visit.see("queue")
     text = line.locator(".queue-text").bounding_box()
     button = line.get_by_role("button", name="Cancel").bounding_box()
     assert text
     assert button
     assert text["y"] + text["height"] <= button["y"], "one lies over the other"
     line.get_by_role("button", name="Cancel").click()
+    for job_id in behind:
+        urllib3.request("DELETE", f"{url}/{job_id}")
     expect(visit.page.get_by_text("Nothing waits")).to_be_visible(timeout=WAIT_MS)
-    [canceled] = jobs(up, "&status=canceled")
-    assert canceled["workflow"] == "sd15"
+    assert {each["workflow"] for each in jobs(up, "&status=canceled")} == {"sd15"}
 
 
 def test_a_batch_is_a_grid(visit: Visit) -> None:
@@ -154,10 +179,19 @@ def test_what_was_made_is_found_compared_and_repeated(visit: Visit, up: Process)
     cards = page.locator(".card")
     expect(cards).to_have_count(len(jobs(up)), timeout=WAIT_MS)
     visit.see("history")
+    sizes = page.locator(".tile").evaluate_all("all => all.map((each) => each.offsetWidth)")
+    assert len(set(sizes)) == 1, "a name stretches its tile"
     page.get_by_label("Status").select_option("canceled")
-    expect(cards).to_have_count(1, timeout=WAIT_MS)
+    expect(cards).to_have_count(len(jobs(up, "&status=canceled")), timeout=WAIT_MS)
     page.get_by_label("Status").select_option("")
-    page.get_by_label("Label or id of a job").fill("varied=steps=8")
+    label = page.get_by_label("Label or id of a job")
+    label.fill("fox")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("searched as NAME=VALUE")
+    expect(label).to_have_value("fox")
+    visit.see("no-label")
+    label.fill("varied=steps=8")
+    expect(page.get_by_role("alert")).to_have_count(0)
     page.keyboard.press("Enter")
     expect(cards).to_have_count(3, timeout=WAIT_MS)
     for index in (0, 1):

@@ -2,6 +2,7 @@
 
 import { html, useId } from "../lib.js";
 import { several } from "../parts/words.js";
+import { ROW, labelOf, promptLabel } from "../state/labels.js";
 import { drawn } from "./seed.js";
 
 /** @typedef {import("../types").Workflow} Workflow */
@@ -11,10 +12,6 @@ import { drawn } from "./seed.js";
 /** Requests of a batch. */
 export const MOST = 500;
 const VARIABLE = new Set(["integer", "number", "size", "enum", "string"]);
-
-/** The label that says which value of the varied parameter a job has. */
-export const ROW = "varied";
-const MOST_CHARS = 64; // of a label's value
 
 /**
  * @param {string} text one value a line; in one line parted by commas, unless values are `whole` texts
@@ -45,28 +42,15 @@ export function requestsOf(workflow, values, { count, name, values: text }) {
   const requests = (rows.length ? rows : [null]).flatMap((row, index) =>
     columns.map((column) => {
       const all = { ...values, ...column, ...(row === null ? {} : { [name]: row }) };
-      const labels = row === null ? {} : { labels: { [ROW]: labelOf(`${name}=${row}`, index) } };
-      return { values: all, request: { workflow: workflow.name, ...all, ...labels } };
+      const labels = row === null ? {} : { [ROW]: labelOf(`${name}=${row}`, `… #${index + 1}`) }; // long ones may begin alike
+      return { values: all, request: { workflow: workflow.name, ...all, labels: { ...promptLabel(all), ...labels } } };
     }),
   );
   return { requests, wanted };
 }
 
-/**
- * A row's text as a label's value may be: no control characters, and not too long. Long ones that
- * begin alike are told apart by their number.
- * @param {string} text
- * @param {number} index
- */
-function labelOf(text, index) {
-  const characters = [...text.replace(/[\p{Cc}\u2028\u2029]/gu, " ")];
-  if (characters.length <= MOST_CHARS) return characters.join("");
-  const end = `… #${index + 1}`;
-  return characters.slice(0, MOST_CHARS - end.length).join("") + end;
-}
-
-/** @param {{ workflow: Workflow, vary: Varied, set: (vary: Varied) => void, count: number }} props */
-export function Vary({ workflow, vary, set, count }) {
+/** @param {{ workflow: Workflow, vary: Varied, set: (vary: Varied) => void, count: number, problems: string[] }} props */
+export function Vary({ workflow, vary, set, count, problems }) {
   const id = useId();
   const hasSeed = Object.values(workflow.fields).some((field) => field["x-kind"] === "seed");
   const fields = Object.entries(workflow.fields).filter(([, field]) => VARIABLE.has(field["x-kind"] ?? ""));
@@ -90,7 +74,8 @@ export function Vary({ workflow, vary, set, count }) {
       ${vary.name &&
       html`<div class="field">
         <label for=${`${id}-values`}>Values, one a line; numbers and names may be parted by commas</label>
-        <textarea id=${`${id}-values`} rows="3" value=${vary.values} onInput=${(/** @type {Event} */ event) => set({ ...vary, values: valueOf(event) })}></textarea>
+        <textarea id=${`${id}-values`} rows="3" value=${vary.values} aria-describedby=${`${id}-wrong`} aria-invalid=${problems.length > 0} onInput=${(/** @type {Event} */ event) => set({ ...vary, values: valueOf(event) })}></textarea>
+        <p id=${`${id}-wrong`} class="wrong">${problems.join("; ")}</p>
       </div>`}
       ${count > MOST && html`<p class="wrong" role="alert">A batch has ${MOST} jobs at most; these are ${count.toLocaleString()}.</p>`}
     </div>

@@ -2,6 +2,7 @@
 
 import { html } from "../lib.js";
 import { hasEnded, jobSignal, previewOf } from "../state/jobs.js";
+import { titleOf } from "../state/labels.js";
 import { picked, pick } from "../state/picked.js";
 import { Thumb, mainOutput } from "./media.js";
 import { ago, statusOf } from "./words.js";
@@ -9,7 +10,13 @@ import { ago, statusOf } from "./words.js";
 /** @typedef {import("../types").Job} Job */
 
 /** @param {Job} job */
-export const nameOf = (job) =>
+export const nameOf = (job) => titleOf(job) || madeBy(job);
+
+/** @param {Job} job beside its name, unless that says as much */
+export const detailOf = (job) => (titleOf(job) ? madeBy(job) : "");
+
+/** @param {Job} job what tells it from others of the same prompt */
+export const madeBy = (job) =>
   `${job.workflow}${job.seed === null || job.seed === undefined ? "" : `, seed ${job.seed}`}`;
 
 /** @param {{ id: string }} props */
@@ -21,8 +28,8 @@ export function Card({ id }) {
     <a href=${`#/job/${id}`}>
       <span class="tile"><${Inside} job=${job} alt=${alt} /></span>
       <span class="card-text">
-        <span class="one-line">${job.workflow}</span>
-        <span class="quiet">${ago(job.created_at)}</span>
+        <span class="one-line">${nameOf(job)}</span>
+        <span class="quiet"><span class="one-line">${detailOf(job)}</span>${" "}<span>${ago(job.created_at)}</span></span>
       </span>
     </a>
     ${job.status === "completed" && html`<${Pick} job=${job} />`}
@@ -43,7 +50,7 @@ export function Inside({ job, alt }) {
   return html`
     ${preview && html`<img class="preview" src=${preview} alt="" />`}
     <span class=${`tile-state ${job.status}`}>${word}</span>
-    ${!hasEnded(job) && html`<progress max="1" value=${job.progress} aria-label=${alt}></progress>`}
+    ${!hasEnded(job) && html`<progress max="1" value=${job.progress} aria-hidden="true"></progress>`}
   `;
 }
 
@@ -54,7 +61,7 @@ function Pick({ job }) {
     <input
       type="checkbox"
       checked=${isPicked}
-      aria-label=${`Compare ${nameOf(job)}`}
+      aria-label=${`Compare ${nameOf(job)}, ${madeBy(job)}`}
       onChange=${() => pick(job.id)}
     />
   </label>`;

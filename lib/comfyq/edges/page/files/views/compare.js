@@ -1,7 +1,7 @@
 // Two jobs beside or over each other, and in what they differ.
 
 import { html, useState } from "../lib.js";
-import { nameOf } from "../parts/card.js";
+import { madeBy, nameOf } from "../parts/card.js";
 import { useLoaded, useTitle } from "../parts/hooks.js";
 import { Media, mainOutput, wayOf } from "../parts/media.js";
 import { Empty, Loading, Trouble } from "../parts/notices.js";
@@ -39,7 +39,7 @@ export function CompareView() {
           ${value.map(
             (story) => html`<figure>
               <div class="stage">${mainOutput(story) ? html`<${Media} output=${mainOutput(story)} alt=${nameOf(story)} />` : html`<${Empty} title="It has made nothing" />`}</div>
-              <figcaption><a href=${`#/job/${story.id}`}>${nameOf(story)}</a></figcaption>
+              <figcaption><a href=${`#/job/${story.id}`}>${nameOf(story)}</a><br /><span class="quiet">${madeBy(story)}</span></figcaption>
             </figure>`,
           )}
         </div>`}

@@ -3,7 +3,7 @@
 import { html, useEffect } from "../lib.js";
 import { WorkflowForm } from "../form/form.js";
 import { Actions } from "../parts/actions.js";
-import { Card, Inside, nameOf } from "../parts/card.js";
+import { Card, Inside, detailOf, nameOf } from "../parts/card.js";
 import { useLoaded, usePolled, useTitle } from "../parts/hooks.js";
 import { Icon } from "../parts/icons.js";
 import { Media, mainOutput } from "../parts/media.js";
@@ -13,6 +13,7 @@ import { ago, statusOf } from "../parts/words.js";
 import { chosen, hasEnded, jobSignal, recent, refreshRecent } from "../state/jobs.js";
 import { keep, kept } from "../state/kept.js";
 import { go, route } from "../state/route.js";
+import { may } from "../state/session.js";
 import { lookForWorkflows, version, workflowOf, workflows } from "../state/workflows.js";
 
 /** @typedef {import("../types").Job} Job */
@@ -34,8 +35,9 @@ export function CreateView() {
   return html`<div class="create">
     <section class="panel form-panel" aria-label="Request">
       ${all === null && html`<${Starting} of="workflows" />`}
+      ${all && !may("submit") && html`<${MakesNothing} />`}
       ${all?.length === 0 && html`<${Empty} title="This server has no workflows."><p>COMFYQ_WORKFLOWS_DIR names the folder that has them.</p><//>`}
-      ${all && name && html`<${Chooser} all=${all} name=${name} /><${Chosen} key=${name} name=${name} />`}
+      ${all && name && may("submit") && html`<${Chooser} all=${all} name=${name} /><${Chosen} key=${name} name=${name} />`}
     </section>
     <section class="results" aria-label="Results"><${Stage} /><${Recent} /></section>
   </div>`;
@@ -46,6 +48,11 @@ function firstOf(all) {
   const last = all.find((each) => each.name === kept(LAST));
   return (last ?? all.find((each) => each.available !== false) ?? all[0])?.name;
 }
+
+/** In the place of forms, for a key that could send none. */
+const MakesNothing = () => html`<${Empty} title="Your key makes nothing">
+  <p>It has no scope <code>submit</code>, so there is no form here. What others of its tenant make can be seen.</p>
+<//>`;
 
 /** @param {{ all: WorkflowSummary[], name: string }} props */
 function Chooser({ all, name }) {
@@ -82,7 +89,7 @@ function Stage() {
     return html`<div class="stage">
       ${recent.value === null
         ? workflows.value && html`<${Starting} of="your jobs" />`
-        : html`<${Empty} title="Nothing made yet"><p>Describe what you want and press <em>Generate</em>. It appears here.</p><//>`}
+        : html`<${Empty} title="Nothing made yet">${may("submit") && html`<p>Describe what you want and press <em>Generate</em>. It appears here.</p>`}<//>`}
     </div>`;
   }
   return html`<article class="stage-whole" aria-label="Newest job">
@@ -100,7 +107,7 @@ function Stage() {
 
 /** @param {Job} job that has ended */
 const afterwards = (job) =>
-  [statusOf(job), ago(job.ended_at), job.simulated ? "simulated" : ""].filter(Boolean).join(" · ");
+  [detailOf(job), statusOf(job), ago(job.ended_at), job.simulated ? "simulated" : ""].filter(Boolean).join(" · ");
 
 /** @param {{ job: Job }} props */
 function Shown({ job }) {

@@ -8,6 +8,7 @@ import { several } from "../parts/words.js";
 import { learnAll, recent, refreshRecent } from "../state/jobs.js";
 import { Failure, askPatiently } from "../state/request.js";
 import { go, refine, route } from "../state/route.js";
+import { may } from "../state/session.js";
 import { workflows } from "../state/workflows.js";
 
 const PAGE = 50;
@@ -15,6 +16,7 @@ const LOOK_MS = 8000;
 const AHEAD = "1200px"; // of what is seen, the next page is fetched
 const STATUSES = ["queued", "running", "completed", "failed", "canceled"];
 const NAMES = ["status", "workflow", "label", "from", "to"];
+const LABEL = /^[^=]+=./; // as the server looks them up
 const ID = /^[0-9a-f]{8}-[0-9a-f-]{27}$/i;
 
 /**
@@ -31,7 +33,7 @@ function asked(query) {
   const sent = new URLSearchParams({ limit: String(PAGE) });
   for (const name of ["status", "workflow", "label"]) {
     const value = query.get(name);
-    if (value) sent.set(name, value);
+    if (value && (name !== "label" || LABEL.test(value))) sent.set(name, value);
   }
   const [from, to] = ["from", "to"].map((name) => dayOf(query.get(name) ?? ""));
   if (from) sent.set("created_after", new Date(`${from}T00:00:00`).toISOString());
@@ -128,7 +130,7 @@ export function HistoryView() {
     html`<${Empty} title=${isFiltered ? "No job is like that" : "Nothing made yet"}>
       ${isFiltered
         ? html`<button type="button" onClick=${() => refine({})}>Show all jobs</button>`
-        : html`<a class="button" href="#/create">Make something</a>`}
+        : may("submit") && html`<a class="button" href="#/create">Make something</a>`}
     <//>`}
     <ul class="grid">${all.map((id) => html`<${Card} key=${id} id=${id} />`)}</ul>
     ${ids.length > 0 && trouble}
@@ -149,11 +151,20 @@ function End({ seen }) {
 
 /** @param {{ query: URLSearchParams }} props */
 function Filters({ query }) {
+  const label = query.get("label") ?? "";
+  const [text, setText] = useState(label); // that is typed
+  const [wrong, setWrong] = useState("");
+  useEffect(() => setText(label), [label]);
   /** @param {string} name */
   const setter = (name) => (/** @type {Event} */ event) => {
     const value = /** @type {HTMLInputElement} */ (event.target).value.trim();
     if (name === "label" && ID.test(value)) go(`job/${value}`);
+    else if (name === "label" && value && !LABEL.test(value)) setWrong("Labels are searched as NAME=VALUE, such as project=zoo. Prompts are not searched.");
     else refine({ ...Object.fromEntries(query), [name]: value });
+  };
+  const type = (/** @type {Event} */ event) => {
+    setText(/** @type {HTMLInputElement} */ (event.target).value);
+    setWrong("");
   };
   const chosen = (/** @type {string} */ name) => query.get(name) ?? "";
   return html`<form class="filters" role="search" onSubmit=${(/** @type {Event} */ event) => event.preventDefault()}>
@@ -172,8 +183,9 @@ function Filters({ query }) {
         <option value="graph" selected=${chosen("workflow") === "graph"}>a graph of one's own</option>
       </select>
     </label>
-    <label class="wide"><span>Label or id of a job</span><input type="search" placeholder="project=zoo" value=${chosen("label")} onChange=${setter("label")} /></label>
+    <label class="wide"><span>Label or id of a job</span><input type="search" placeholder="project=zoo" value=${text} aria-describedby="label-wrong" aria-invalid=${wrong !== ""} onInput=${type} onChange=${setter("label")} /></label>
     <label><span>From</span><input type="date" value=${dayOf(chosen("from"))} onChange=${setter("from")} /></label>
     <label><span>To</span><input type="date" value=${dayOf(chosen("to"))} onChange=${setter("to")} /></label>
+    <p id="label-wrong" class="wrong" role="alert">${wrong}</p>
   </form>`;
 }

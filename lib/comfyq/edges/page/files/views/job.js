@@ -2,7 +2,7 @@
 
 import { html, useEffect, useState } from "../lib.js";
 import { Actions, DeleteAction, Snippets } from "../parts/actions.js";
-import { Inside, nameOf } from "../parts/card.js";
+import { Inside, madeBy, nameOf } from "../parts/card.js";
 import { useLoaded, usePolled, useTitle } from "../parts/hooks.js";
 import { Icon } from "../parts/icons.js";
 import { Media, Thumb, mainOutput } from "../parts/media.js";
@@ -10,6 +10,7 @@ import { Loading, Trouble } from "../parts/notices.js";
 import { Progress } from "../parts/progress.js";
 import { moment, shown, span, statusOf } from "../parts/words.js";
 import { fetchJob, hasEnded, jobSignal, lookAt } from "../state/jobs.js";
+import { promptLabel, titleOf } from "../state/labels.js";
 import { get } from "../state/request.js";
 import { connected } from "../state/socket.js";
 import { back, go, route } from "../state/route.js";
@@ -29,7 +30,9 @@ export function JobView() {
   usePolled(() => {
     if (job && !hasEnded(job) && !connected.peek()) lookAt(id).catch(() => {});
   }, LOOK_MS);
-  useTitle(job ? nameOf(job) : "Job");
+  const prompt = promptLabel(story?.parameters ?? {}).prompt;
+  const name = job ? titleOf(job) || prompt || madeBy(job) : "Job";
+  useTitle(name);
   if (failure) {
     return html`<div class="page narrow"><h1>Job</h1><${Trouble} failure=${failure}><button type="button" onClick=${reload}>Load again</button><//></div>`;
   }
@@ -38,8 +41,9 @@ export function JobView() {
     <div class="section-head">
       <h1>
         <button type="button" class="icon-button" aria-label="Back" onClick=${() => back("history")}><${Icon} name="back" /></button>
-        ${nameOf(job)}
+        ${name}
       </h1>
+      ${name !== madeBy(job) && html`<p class="quiet grow">${madeBy(job)}</p>`}
       <p class=${`status ${job.status}`}>${statusOf(job)}</p>
     </div>
     <div class="job-columns">

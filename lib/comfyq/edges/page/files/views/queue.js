@@ -2,7 +2,7 @@
 
 import { html } from "../lib.js";
 import { CancelAction } from "../parts/actions.js";
-import { Inside, nameOf } from "../parts/card.js";
+import { Inside, detailOf, nameOf } from "../parts/card.js";
 import { useLoaded, usePolled, useTitle } from "../parts/hooks.js";
 import { Empty, Loading, Trouble } from "../parts/notices.js";
 import { Progress } from "../parts/progress.js";
@@ -52,7 +52,7 @@ function Line({ job }) {
   return html`<li class="queue-line panel">
     <a class="tile small" href=${`#/job/${job.id}`} tabindex="-1" aria-hidden="true"><${Inside} job=${job} alt="" /></a>
     <div class="queue-text">
-      <p><a href=${`#/job/${job.id}`}>${nameOf(job)}</a> <span class="quiet">${ago(job.created_at)}</span></p>
+      <p><a href=${`#/job/${job.id}`}>${nameOf(job)}</a> <span class="quiet">${[detailOf(job), ago(job.created_at)].filter(Boolean).join(" · ")}</span></p>
       <${Progress} job=${job} />
     </div>
     <${CancelAction} job=${job} />
