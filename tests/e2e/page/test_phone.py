@@ -10,6 +10,8 @@ from tests.processes import Processes
 
 pytestmark = pytest.mark.browser
 
+IS_STILL = "() => scrollY === (window.last ?? -1) || ((window.last = scrollY), false)"
+
 
 @pytest.fixture
 def visit(browser: Browser, processes: Processes) -> Iterator[Visit]:
@@ -28,8 +30,9 @@ def test_a_picture_on_a_phone(visit: Visit) -> None:
     visit.generate()
     visit.until_made()
     expect(visit.stage).to_be_in_viewport(timeout=WAIT_MS)
-    visit.see("phone-made")
     page = visit.page
+    page.wait_for_function(IS_STILL, polling=200)
+    visit.see("phone-made")
     for place in ("Queue", "History", "System", "Keys"):
         page.get_by_role("link", name=place, exact=True).tap()
         expect(page.get_by_role("heading", name=place, exact=True)).to_be_visible(timeout=WAIT_MS)

@@ -52,7 +52,8 @@ function Line({ job }) {
   return html`<li class="queue-line panel">
     <a class="tile small" href=${`#/job/${job.id}`} tabindex="-1" aria-hidden="true"><${Inside} job=${job} alt="" /></a>
     <div class="queue-text">
-      <p><a href=${`#/job/${job.id}`}>${nameOf(job)}</a> <span class="quiet">${[detailOf(job), ago(job.created_at)].filter(Boolean).join(" · ")}</span></p>
+      <p><a href=${`#/job/${job.id}`}>${nameOf(job)}</a></p>
+      <p class="quiet">${[detailOf(job), ago(job.created_at)].filter(Boolean).join(" · ")}</p>
       <${Progress} job=${job} />
     </div>
     <${CancelAction} job=${job} />
