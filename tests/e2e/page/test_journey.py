@@ -59,6 +59,7 @@ def test_a_picture_from_the_form_to_the_gallery(visit: Visit, up: Process) -> No
     visit.see("refused")
     visit.fill({"steps": 60})
     expect(wrong).to_have_attribute("name", "prompt")  # what is mended is wrong no more
+    expect(page.locator(".form-end .trouble")).to_have_text("Nothing was sent: Prompt is required.")
     visit.fill(TINY)
     expect(wrong).to_have_count(0)
     expect(page.locator(".form-end .trouble")).to_have_count(0)

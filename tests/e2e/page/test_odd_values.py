@@ -90,7 +90,12 @@ def test_a_batch_is_as_large_as_it_may_be_and_keeps_its_rows_apart(visit: Visit)
     expect(page.get_by_role("button", name="Generate 600")).to_be_disabled()
 
     page.get_by_label("Seeds").fill("1")
+    values.fill("1, 900")
+    page.get_by_role("button", name="Generate 2").click()
+    expect(values).to_be_focused()
+    expect(values).to_have_accessible_description("is 900; the most is 150")
     page.get_by_label("Vary").select_option("prompt")
+    expect(page.locator(".form-end .trouble")).to_have_count(0)
     common = "a gate of old oak with iron bands at the end of a long and narrow alley,"
     values.fill(f"{common} at dawn\n{common} at\tdusk \N{FOX FACE}\na gate")
     page.get_by_role("button", name="Generate 3").click()

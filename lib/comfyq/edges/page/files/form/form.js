@@ -20,6 +20,7 @@ import { go } from "../state/route.js";
 /** @typedef {import("./vary.js").Varied} Varied */
 /** @typedef {{ failure: Failure, values: Values }} Refused with all that the form had */
 
+const UNSENT = "unsent";
 const VARIED = "several at once"; // beside the names of parameters, which have no spaces
 
 const OPEN = ["prompt", "input", "picture", "style", ""]; // groups in their order; others are folded
@@ -63,7 +64,7 @@ export function WorkflowForm({ workflow }) {
   const send = async (event) => {
     event.preventDefault();
     if (isBusy || wanted > MOST) return;
-    const fault = firstFault(workflow, requests, vary);
+    const fault = faultIn(workflow, requests, vary);
     if (fault) return refuse(fault);
     setSending(true);
     setRefused(null);
@@ -104,7 +105,7 @@ export function WorkflowForm({ workflow }) {
     )}
     <${Vary} workflow=${workflow} vary=${vary} set=${setVary} count=${wanted} problems=${problemsOf(refused, given, VARIED)} />
     <div class="form-end">
-      <${Trouble} failure=${refused && holds(refused, given) ? refused.failure : null} />
+      <${Trouble} failure=${toldOf(refused, given, workflow)} />
       <div class="row">
         <button class="primary" type="submit" disabled=${isBusy || wanted > MOST} aria-keyshortcuts="Control+Enter">
           ${words}
@@ -118,7 +119,7 @@ export function WorkflowForm({ workflow }) {
 /** @param {HTMLFormElement | null} form whose first wrong field is shown */
 function focusWrong(form) {
   const wrong = /** @type {HTMLElement | null} */ (form?.querySelector('[aria-invalid="true"]') ?? null);
-  wrong?.closest("details")?.setAttribute("open", "");
+  for (const each of form?.querySelectorAll('details:has([aria-invalid="true"])') ?? []) each.setAttribute("open", "");
   const place = /** @type {HTMLElement | null} */ (wrong?.closest(".drop")?.querySelector("button") ?? wrong);
   place?.focus();
 }
@@ -134,23 +135,31 @@ function showResults() {
  * @param {{ values: Values }[]} requests
  * @param {Varied} vary
  */
-function firstFault(workflow, requests, vary) {
-  const faults = requests.map((each) => faultsOf(workflow, each.values)).find((each) => each.length);
-  if (!faults) return null;
+function faultIn(workflow, requests, vary) {
   const isVaried = vary.values.trim() !== "";
+  const faults = requests.flatMap((each) => faultsOf(workflow, each.values));
+  if (faults.length === 0) return null;
   const errors = faults.map(({ field, message }) => ({ field: isVaried && field === vary.name ? VARIED : field, message }));
-  const told = faults.map(({ field, message }) => `${workflow.fields[field]?.title ?? field} ${message}`);
-  return new Failure({ status: 0, code: "invalid", detail: `Nothing was sent: ${told.join("; ")}.`, errors });
+  const once = [...new Map(errors.map((each) => [`${each.field} ${each.message}`, each])).values()];
+  return new Failure({ status: 0, code: UNSENT, detail: "", errors: once });
 }
 
 /**
- * Whether a form has still what was refused of it.
- * @param {Refused} refused
+ * What is told of a refused form, until that is mended.
+ * @param {Refused | null} refused
  * @param {Values} given
+ * @param {Workflow} workflow
  */
-const holds = ({ failure, values }, given) =>
-  failure.fields.every(({ field }) => !(nameOf(field) in given)) ||
-  failure.fields.some(({ field }) => isSame(values, given, nameOf(field)) && nameOf(field) in given);
+function toldOf(refused, given, workflow) {
+  if (!refused) return null;
+  const { failure, values } = refused;
+  const shown = failure.fields.filter(({ field }) => nameOf(field) in given);
+  const left = shown.filter(({ field }) => isSame(values, given, nameOf(field)));
+  if (left.length === 0) return shown.length ? null : failure;
+  if (failure.code !== UNSENT) return failure;
+  const words = left.map(({ field, message }) => `${field === VARIED ? "A value" : workflow.fields[field]?.title ?? field} ${message}`);
+  return new Failure({ ...failure, detail: `Nothing was sent: ${words.join("; ")}.` });
+}
 
 /** @param {string} path of a value: `loras.0` */
 const nameOf = (path) => path.split(".")[0] ?? "";
