@@ -56,8 +56,8 @@ def test_keys_let_in_and_are_made_and_revoked(browser: Browser, up: Process, key
 
         page.get_by_role("link", name="Keys", exact=True).click()
         page.get_by_label("Name", exact=True).fill("reader")
-        for scope in Scope:  # all that the server knows, since an operator may give them
-            expect(page.get_by_role("checkbox", name=scope, exact=True)).to_be_visible()
+        for each in Scope:  # all that the server knows, since an operator may give them
+            expect(page.get_by_role("checkbox", name=each, exact=True)).to_be_visible()
         for scope in ("submit", "graph", "wait", "cancel"):
             page.get_by_role("checkbox", name=scope).uncheck()
         # pressed twice, as impatient people do
