@@ -1,6 +1,7 @@
 """Keys of partner nodes: from a client to the worker of its job, and to nobody and nothing else."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,9 +12,11 @@ from comfyq.bootstrap.api import api_app
 from comfyq.config import ApiSettings
 from comfyq.domain.caller import Scope
 from comfyq.domain.job import JobError, JobId, JobStatus
+from comfyq.domain.submission.request import Request
 from comfyq.ports.access.cipher import Cipher
 from comfyq.ports.engine import PromptInterrupted, Started
 from comfyq.services.access.partner_keys import PartnerKeys
+from comfyq.services.jobs.idempotency import digest_of
 from tests.api_lab import ApiLab, output
 from tests.asgi_client import AsgiClient
 from tests.comfy_lab import BODY, JOBS, told_error
@@ -139,7 +142,10 @@ def test_it_is_no_part_of_what_a_key_of_idempotency_compares() -> None:
     assert told_error(lab.client.post(JOBS, json=bad, headers=headers))[0] == 422
     assert lab.client.post(JOBS, json=keyed(), headers=headers).status_code == 201
     again = lab.client.post(JOBS, json=keyed("another"), headers=headers)
-    assert told_error(again) == (422, "idempotency_key_reuse")
+    assert told_error(again) == (422, "idempotency_key_reuse"), "as every second use of a key is"
+    first = Request(graph=GRAPH, partner_key=KEY)
+    assert digest_of(first) == digest_of(replace(first, partner_key="another"))
+    assert digest_of(first) != digest_of(replace(first, graph={}))
 
 
 def with_other_secret(farm: Farm, job_id: str) -> None:
