@@ -64,8 +64,10 @@ async def open_worker(
             worker_services = _worker_services(services, comfyui, caretaker, own, folders)
             await admit(worker_services.jobs.membership, comfyui, url=comfyui_url)
             await _recall(own)
-            yield worker_services.worker
-            await services.batch_news.tell_put_off()
+            try:
+                yield worker_services.worker
+            finally:
+                await services.batch_news.tell_put_off()
     finally:
         own.lock.release()
 

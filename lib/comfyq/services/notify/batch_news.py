@@ -159,12 +159,13 @@ class BatchNews:
         log.warning("batch_untold", batch=batch_id, reason="its followers were not reached")
 
     async def tell_put_off(self) -> None:
-        """Post at once what waits for the end of a pause: this process ends, and no other one may
-        have anything to tell of these batches for long."""
+        """Post at once what waits for the end of a pause, and wait for what is being posted: this
+        process ends, and no other one may have anything to tell of these batches for long."""
         while self._put_off:
             batch_id, put_off = self._put_off.popitem()
             put_off.task.cancel()
             await self._tell_put_off(batch_id, put_off.by)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _tell_put_off(self, batch_id: BatchId, by: JobId) -> bool:
         """Post a batch's frame to those who follow it by way of a job; False: not all have it."""

@@ -5,7 +5,8 @@ again has the same name.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import replace
 
 from blake3 import blake3
@@ -111,14 +112,14 @@ class InputPreparer:
     async def _passed_on(self, job: Job, file: InputFile, asset: Asset, budget: InputBudget) -> str:
         """Give a stored file to ComfyUI while it is read: it may be larger than memory."""
         budget.spend(asset.size)
-        chunks = self._assets.read(asset.key)
-        try:
-            head = await anext(chunks, b"")
-        except OutputNotFound as missing:
-            raise _no_asset(asset.id) from missing
-        suffix = _suffix_of(file, head)
-        name = f"comfyq-{asset.blake3[:NAME_CHARS]}{suffix}"
-        return await self._placed(job, name, _with_head(head, chunks))
+        async with _closed(self._assets.read(asset.key)) as chunks:
+            try:
+                head = await anext(chunks, b"")
+            except OutputNotFound as missing:
+                raise _no_asset(asset.id) from missing
+            suffix = _suffix_of(file, head)
+            name = f"comfyq-{asset.blake3[:NAME_CHARS]}{suffix}"
+            return await self._placed(job, name, _with_head(head, chunks))
 
     async def _placed(self, job: Job, name: str, content: AsyncIterator[bytes]) -> str:
         """Store a file in ComfyUI's folder; return the name that graphs must use."""
@@ -195,6 +196,16 @@ def _no_asset(asset_id: AssetId) -> InputUnavailable:
 async def _chunks(content: bytes) -> AsyncIterator[bytes]:
     for at in range(0, len(content), CHUNK_BYTES):
         yield content[at : at + CHUNK_BYTES]
+
+
+@asynccontextmanager
+async def _closed(chunks: AsyncIterator[bytes]) -> AsyncIterator[AsyncIterator[bytes]]:
+    """Close an open file, or a connection to the storage, however the context ends."""
+    try:
+        yield chunks
+    finally:
+        if isinstance(chunks, AsyncGenerator):
+            await chunks.aclose()
 
 
 async def _with_head(head: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -177,6 +177,31 @@ async def test_a_process_that_ends_tells_what_it_has_put_off() -> None:
     assert lab.frames[-1]["counts"]["completed"] == 1
 
 
+async def test_a_process_that_ends_waits_for_the_frame_that_is_being_posted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("comfyq.services.notify.batch_news.LEAST_PAUSE", timedelta(seconds=0.01))
+    lab = await socket_lab()
+    batch_id, job_ids = lab.batch(2)
+    await lab.send("subscribe", batch_id=batch_id)
+    post, begun, go_on = lab.notifier.post, asyncio.Event(), asyncio.Event()
+
+    async def slow(connection: Connection, frame: bytes) -> None:
+        begun.set()
+        await go_on.wait()
+        await post(connection, frame)
+
+    monkeypatch.setattr(lab.notifier, "post", slow)
+    await lab.finish(job_ids[0])
+    await begun.wait()
+    ending = asyncio.create_task(lab.services.batch_news.tell_put_off())
+    await anyio.wait_all_tasks_blocked()
+    assert not ending.done()
+    go_on.set()
+    await ending
+    assert lab.frames[-1]["counts"]["completed"] == 1
+
+
 async def test_a_clock_that_is_set_back_holds_no_frame_up() -> None:
     lab = await socket_lab()
     batch_id, job_ids = lab.batch(3)

@@ -325,8 +325,27 @@ async def test_a_stored_video_is_passed_on_while_it_is_read(
     assert events == ["read", "taken"] * (len(events) // 2)
 
 
-async def test_a_stored_file_of_another_kind_fails_the_job(farm: Farm, tmp_path: Path) -> None:
+async def test_a_stored_file_of_another_kind_fails_the_job_and_is_closed(
+    farm: Farm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     await store(farm, b"<html>", DEFAULT_TENANT, tmp_path / "a")
+    read, is_open = farm.assets.read, [False]
+    opened = []  # kept, so that the collector of garbage closes none of them
+
+    async def noted(key: str, **bounds: Any) -> AsyncIterator[bytes]:
+        is_open[0] = True
+        try:
+            async for piece in read(key, **bounds):
+                yield piece
+        finally:
+            is_open[0] = False
+
+    def kept(key: str, **bounds: Any) -> AsyncIterator[bytes]:
+        opened.append(noted(key, **bounds))
+        return opened[-1]
+
+    monkeypatch.setattr(farm.assets, "read", kept)
     job, worker = await run(farm, spec(ASSET, kind="video"))
     assert job.error is not None
     assert (job.error.code, worker.engine.uploaded) == ("input-invalid", {})
+    assert (len(opened), is_open) == (1, [False])
