@@ -14,7 +14,7 @@ from typing import Any
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from comfyq.config import LocalSettings
-from comfyq.edges.api.problems import contract_of
+from comfyq.edges.api.problems import encoded_problem
 from comfyq.edges.api.safe_headers import SAFE
 from comfyq.local.limits.places import Places
 from comfyq.wire.problems import Problem
@@ -225,15 +225,10 @@ def _answer(status: HTTPStatus, code: str, detail: str, *, target: str) -> bytes
         instance="",
         code=code,
     )
-    kind = "application/problem+json"
-    body = problem.model_dump_json(exclude={"node_errors", "request_id"}).encode()
-    contract = contract_of(target.partition("?")[0])
-    if contract is not None:
-        status, kind = HTTPStatus(contract.status_of(problem)), "application/json"
-        body = contract.enveloped(problem).model_dump_json().encode()
+    body, answered, media_type = encoded_problem(problem, path=target.partition("?")[0])
     safe = "".join(f"{name.lower()}: {value}\r\n" for name, value in SAFE.items())
     head = (
-        f"HTTP/1.1 {status.value} {status.phrase}\r\ncontent-type: {kind}\r\n"
+        f"HTTP/1.1 {answered} {HTTPStatus(answered).phrase}\r\ncontent-type: {media_type}\r\n"
         f"content-length: {len(body)}\r\n{safe}connection: close\r\n\r\n"
     )
     return head.encode() + body

@@ -5,7 +5,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -44,6 +44,7 @@ from comfyq.wire.runpod import errors as runpod
 PROBLEM_JSON = "application/problem+json"
 JSON = "application/json"
 COMFY_HEADER = "X-Comfy-Request-Id"  # in which clients of the Comfy API v2 look for it
+OPTIONAL = ("node_errors", "request_id")  # fields that are left out where there are none
 LONG_INTEGER = "integer string conversion"  # in the words of Python, which reads no longer one
 MAX_FIELDS = 100  # that an answer lists
 RETRY_AFTER_S = 2  # of what may pass by itself
@@ -123,20 +124,30 @@ class ProblemResponse(Response):
         )
         # A defect is answered outside of the middleware that adds these headers elsewhere.
         safe = {**SAFE, HEADER: request_id_of(request.scope), **(headers or {})}
-        contract = contract_of(problem.instance)
-        if contract is not None:
-            if contract is comfy_v2:
-                safe[COMFY_HEADER] = safe[HEADER]
-            told = _encoded(contract.enveloped(problem).model_dump())
-            super().__init__(told, contract.status_of(problem), safe, JSON)
-        else:
-            unused = {"node_errors"} if problem.node_errors is None else None
-            super().__init__(_encoded(problem.model_dump(exclude=unused)), status, safe)
+        if contract_of(problem.instance) is comfy_v2:
+            safe[COMFY_HEADER] = safe[HEADER]
+        encoded = encoded_problem(problem, path=problem.instance)
+        super().__init__(encoded.body, encoded.status, safe, encoded.media_type)
 
 
-def _encoded(error: Mapping[str, Any]) -> bytes:
-    """Encode an error, which may quote a client's invalid text."""
-    return json.dumps(error, ensure_ascii=False).encode("utf-8", "replace")
+class EncodedProblem(NamedTuple):
+    body: bytes
+    status: int
+    media_type: str
+
+
+def encoded_problem(problem: Problem, *, path: str) -> EncodedProblem:
+    """Encode a problem, which may quote a client's invalid text, as errors of ``path`` are told."""
+    contract = contract_of(path)
+    if contract is not None:
+        fields = contract.enveloped(problem).model_dump()
+        status, media_type = contract.status_of(problem), JSON
+    else:
+        unused = {name for name in OPTIONAL if getattr(problem, name) is None}
+        fields = problem.model_dump(exclude=unused)
+        status, media_type = problem.status, PROBLEM_JSON
+    body = json.dumps(fields, ensure_ascii=False).encode("utf-8", "replace")
+    return EncodedProblem(body, status, media_type)
 
 
 def status_of(error: type[DomainError]) -> HTTPStatus:

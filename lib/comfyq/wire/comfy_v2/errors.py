@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from comfyq.wire.contracts import is_below
 from comfyq.wire.problems import Problem
 
 API = "/api/v2"
@@ -42,7 +43,7 @@ class ErrorEnvelope(BaseModel):
 
 def is_enveloped(path: str) -> bool:
     """Return whether errors of ``path`` are told in this envelope."""
-    return path == API or path.startswith(f"{API}/")
+    return is_below(path, API)
 
 
 def status_of(problem: Problem) -> int:

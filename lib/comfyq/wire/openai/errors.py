@@ -5,6 +5,7 @@ from http import HTTPStatus
 
 from pydantic import BaseModel
 
+from comfyq.wire.contracts import is_below, plain_status
 from comfyq.wire.problems import Problem
 
 API = "/v1"
@@ -16,10 +17,6 @@ CODES: Mapping[str, str] = {  # of problems, where OpenAI's API has a word of it
     "rate-limited": "rate_limit_exceeded",
     "too-many-waiting": "rate_limit_exceeded",
     "daily-jobs-used-up": "insufficient_quota",
-}
-STATUSES: Mapping[int, int] = {  # what cannot be read or done is a bad request
-    HTTPStatus.UNPROCESSABLE_ENTITY: HTTPStatus.BAD_REQUEST,
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: HTTPStatus.BAD_REQUEST,
 }
 PARAMETERS: Mapping[str, str] = {  # of workflows, by which fields of a request set them
     "width": "size",
@@ -42,12 +39,12 @@ class ErrorEnvelope(BaseModel):
 
 def is_enveloped(path: str) -> bool:
     """Return whether errors of ``path`` are told in this envelope."""
-    return path == API or path.startswith(f"{API}/")
+    return is_below(path, API)
 
 
 def status_of(problem: Problem) -> int:
     """Return the status of a problem, by which OpenAI's clients choose the error they raise."""
-    return STATUSES.get(problem.status, problem.status)
+    return plain_status(problem)
 
 
 def enveloped(problem: Problem) -> ErrorEnvelope:

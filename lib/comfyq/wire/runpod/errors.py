@@ -1,19 +1,12 @@
 """Errors as RunPod's API tells them: ``{"error": "…"}``, and our code beside it."""
 
-from collections.abc import Mapping
-from http import HTTPStatus
-
 from pydantic import BaseModel
 
+from comfyq.wire.contracts import is_below, plain_status
 from comfyq.wire.problems import Problem
 
 API = "/v2"
 RUNS = rf"{API}/[^/]+/run(sync)?"  # a pattern
-
-STATUSES: Mapping[int, int] = {  # what cannot be read or done is a bad request
-    HTTPStatus.UNPROCESSABLE_ENTITY: HTTPStatus.BAD_REQUEST,
-    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: HTTPStatus.BAD_REQUEST,
-}
 
 
 class ErrorView(BaseModel):
@@ -23,12 +16,12 @@ class ErrorView(BaseModel):
 
 def is_enveloped(path: str) -> bool:
     """Return whether errors of ``path`` are told so."""
-    return path == API or path.startswith(f"{API}/")
+    return is_below(path, API)
 
 
 def status_of(problem: Problem) -> int:
     """Return the status of a problem."""
-    return STATUSES.get(problem.status, problem.status)
+    return plain_status(problem)
 
 
 def enveloped(problem: Problem) -> ErrorView:
