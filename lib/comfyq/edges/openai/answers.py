@@ -14,7 +14,7 @@ from fastapi import Response
 from comfyq.domain.files.output import Output, OutputKind
 from comfyq.domain.job import Job, JobStatus
 from comfyq.edges.api.links import Links
-from comfyq.edges.api.serving.inline_files import encoded
+from comfyq.edges.api.serving.inline_files import InlineFiles
 from comfyq.services.files.downloads import Downloads
 from comfyq.services.jobs.queries import JobQueries
 from comfyq.wire.generate.statuses import error_text, failure_of
@@ -65,9 +65,10 @@ class PictureAnswers:
         fits = size <= self.most_bytes
         if response_format == B64 and not fits:
             return self._too_large(jobs, size)
+        files = InlineFiles(self.services.downloads)
         shown = [
             ImageView(
-                b64_json=await self._content(each) if fits and response_format != URL else None,
+                b64_json=files.place(each.output) if fits and response_format != URL else None,
                 url=self.links.output(each.job.id, each.index) if response_format != B64 else None,
             )
             for each in made
@@ -79,8 +80,7 @@ class PictureAnswers:
             data=shown,
             output_format=types.pop() if len(types) == 1 else None,
         )
-        content = view.model_dump_json(exclude_none=True)
-        return Response(content, headers=_named(jobs), media_type=JSON)
+        return await files.answer(view, _named(jobs))
 
     def failure(self, job: Job, jobs: Sequence[Job]) -> Response:
         """Answer that one of the jobs has made nothing."""
@@ -119,9 +119,6 @@ class PictureAnswers:
             for at, output in enumerate(page.outputs)
             if output.kind is OutputKind.IMAGE
         ]
-
-    async def _content(self, picture: Picture) -> str:
-        return await encoded(self.services.downloads, picture.output)
 
     def _no_pictures(self, jobs: Sequence[Job]) -> Response:
         at = self.links.job(jobs[0].id)

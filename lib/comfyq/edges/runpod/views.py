@@ -11,7 +11,7 @@ from comfyq.domain.files.output import Output, OutputKind
 from comfyq.domain.job import Job, JobStatus
 from comfyq.edges.api.dependencies import links_of, services_of, streams_of
 from comfyq.edges.api.links import Links
-from comfyq.edges.api.serving.inline_files import encoded, room_for_files
+from comfyq.edges.api.serving.inline_files import InlineFiles, room_for_files
 from comfyq.services.files.downloads import Downloads
 from comfyq.services.jobs.queries import JobQueries
 from comfyq.wire.generate.statuses import error_text, failure_of
@@ -56,11 +56,11 @@ class RunPodViews:
     links: Links
     room: int
 
-    async def job(self, job: Job) -> JobView:
-        """Show a job as it is now, with its pictures if it has succeeded."""
-        failure = failure_of(job)
-        output = await self._output(job) if job.status is JobStatus.SUCCEEDED else None
-        return JobView(
+    async def answer(self, job: Job) -> Response:
+        """Answer with a job as it is now, with its pictures if it has succeeded."""
+        failure, files = failure_of(job), InlineFiles(self.services.downloads)
+        output = await self._output(job, files) if job.status is JobStatus.SUCCEEDED else None
+        view = JobView(
             id=job.id,
             status=shown_status(job),
             delayTime=_ms(job.created_at, job.started_at or job.ended_at),
@@ -68,8 +68,9 @@ class RunPodViews:
             output=output,
             error=error_text(failure) if failure else None,
         )
+        return await files.answer(view)
 
-    async def _output(self, job: Job) -> OutputView:
+    async def _output(self, job: Job, files: InlineFiles) -> OutputView:
         _, page = await self.services.queries.asked_and_outputs(job)
         pictures = [
             (page.start + at, output)
@@ -78,9 +79,11 @@ class RunPodViews:
         ]
         if not pictures:
             return OutputView(images=[], status="success_no_images")
-        return OutputView(images=await self._images(job, pictures))
+        return OutputView(images=self._images(job, pictures, files))
 
-    async def _images(self, job: Job, pictures: Sequence[tuple[int, Output]]) -> list[ImageView]:
+    def _images(
+        self, job: Job, pictures: Sequence[tuple[int, Output]], files: InlineFiles
+    ) -> list[ImageView]:
         """Show pictures with their content or, where there is no room for all, by links."""
         if sum(output.size for _, output in pictures) > self.room:
             return [
@@ -90,11 +93,7 @@ class RunPodViews:
                 for index, output in pictures
             ]
         return [
-            ImageView(
-                filename=output.filename,
-                type="base64",
-                data=await encoded(self.services.downloads, output),
-            )
+            ImageView(filename=output.filename, type="base64", data=files.place(output))
             for _, output in pictures
         ]
 

@@ -1,12 +1,13 @@
 """Graphs by RunPod's API over in-memory ports, with jobs that a test moves by hand."""
 
 import asyncio
-from base64 import b64encode
-from collections.abc import Mapping
+from base64 import b64decode, b64encode
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import anyio
 import httpx2
 import pytest
 
@@ -108,6 +109,38 @@ async def test_a_job_is_shown_in_every_state_that_it_has(lab: EventLab) -> None:
     assert shown(late)["status"] == "TIMED_OUT"
     ended_late = timedelta(days=1) // timedelta(milliseconds=1)
     assert shown(late)["delayTime"] == ended_late
+
+
+async def test_a_large_picture_is_read_and_encoded_while_it_is_sent(
+    lab: EventLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise some clients that ask at the same time would fill the memory."""
+    content = bytes(range(256)) * 10_001  # neither its size nor that of a piece is of threes
+    large = output("large.png", size=len(content))
+    lab.store(large, content)
+    read, pieces = lab.assets.read, list[bytes]()
+
+    async def noted(key: str, **bounds: Any) -> AsyncIterator[bytes]:
+        async for piece in read(key, **bounds):
+            pieces.append(piece)
+            yield piece
+
+    monkeypatch.setattr(lab.assets, "read", noted)
+    job_id = lab.client.post(RUN, json=BODY).json()["id"]
+    await lab.succeed(job_id, large, output())
+    async with reading(lab.app, f"/v2/mine/status/{job_id}") as reader:
+        reader.pause()
+        await anyio.wait_all_tasks_blocked()
+        assert len(b"".join(pieces)) < len(content) / 2
+        reader.go_on()
+        await reader.end()
+    assert b"".join(pieces) == content + CONTENT
+    images = [b64decode(each["data"], validate=True) for each in reader.json["output"]["images"]]
+    assert images == [content, CONTENT]
+    assert int(reader.headers["content-length"]) == len(reader.body)
+    del lab.assets.stored[large.key]
+    gone = lab.client.get(f"/v2/mine/status/{job_id}")
+    assert told_error(gone) == (404, "output-not-found")
 
 
 async def test_a_request_may_wait_for_its_job(lab: EventLab) -> None:

@@ -75,7 +75,7 @@ async def run_and_wait(
     on, and is asked for."""
     job = await _submitted(body, services, caller, views)
     job = await _waited(request, services, caller, job, within_s=wait / 1_000)
-    return sent(await views.job(job))
+    return await views.answer(job)
 
 
 @router.get("/status/{job_id}")
@@ -83,7 +83,7 @@ async def status(
     services: Services, caller: Reader, views: Views, endpoint: Endpoint, job_id: JobIdInPath
 ) -> Response:
     """A job as it is now."""
-    return sent(await views.job(await services.queries.get(caller, job_id)))
+    return await views.answer(await services.queries.get(caller, job_id))
 
 
 @router.post("/cancel/{job_id}")
