@@ -1,12 +1,14 @@
 """The pictures that a request brings along, which its graph loads by their names."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Any
 
 from comfyq.domain.caller import Caller
 from comfyq.domain.errors import FieldError, InvalidRequest
 from comfyq.domain.files.media_types import HEAD_BYTES, told_or_seen
 from comfyq.domain.files.sources import ASSET, BadSource, DataFile, is_data, read_data_uri
+from comfyq.domain.graph.node_catalogue import NodeCatalogue
+from comfyq.domain.workflow.file_inputs import file_kind
 from comfyq.services.files.uploads import Uploads
 from comfyq.wire.runpod.requests import ImageInput
 
@@ -15,17 +17,25 @@ PLAIN = "data:application/octet-stream;base64,"
 
 
 async def with_pictures(
-    workflow: Mapping[str, Any], images: Sequence[ImageInput], *, uploads: Uploads, caller: Caller
+    workflow: Mapping[str, Any],
+    images: Sequence[ImageInput],
+    *,
+    uploads: Uploads,
+    caller: Caller,
+    catalogues: Sequence[NodeCatalogue],
 ) -> dict[str, Any]:
-    """Store pictures, and return the graph with each in the place of its name.
+    """Store pictures, and return the graph with each in the place of its name, where that is the
+    name of a file; loaders of custom classes are known by ``catalogues``.
 
     Raises:
         InvalidRequest: a picture is none, or no node loads it.
         And what ``Uploads.add`` raises.
     """
     files = [_decoded(number, image) for number, image in enumerate(images)]
+    loaded = list(_loaded(workflow, catalogues))
+    names = {name.removesuffix(OF_INPUTS) for _, _, name in loaded}
     for number, image in enumerate(images):
-        if not any(map(_names(image.name), _values(workflow))):
+        if image.name not in names:
             message = f"no node of the workflow loads {image.name!r}; name it in a LoadImage node"
             raise _refused(number, "name", message)
     sources: dict[str, str] = {}
@@ -33,8 +43,13 @@ async def with_pictures(
         asset = await uploads.add(
             caller, _once(file.content), filename=image.name, content_type=_type_of(file)
         )
-        sources[image.name] = sources[image.name + OF_INPUTS] = f"{ASSET}{asset.id}"
-    return {node: _with_sources(body, sources) for node, body in workflow.items()}
+        sources[image.name] = f"{ASSET}{asset.id}"
+    graph = dict(workflow)
+    for node, input_name, name in loaded:
+        if (source := sources.get(name.removesuffix(OF_INPUTS))) is not None:
+            inputs = {**graph[node]["inputs"], input_name: source}
+            graph[node] = {**graph[node], "inputs": inputs}
+    return graph
 
 
 def _decoded(number: int, image: ImageInput) -> DataFile:
@@ -49,28 +64,28 @@ def _type_of(file: DataFile) -> str:
     return told_or_seen(file.content_type, file.content[:HEAD_BYTES])
 
 
-def _names(name: str) -> Any:
-    return lambda value: value in (name, name + OF_INPUTS)
+def _loaded(
+    workflow: Mapping[str, Any], catalogues: Sequence[NodeCatalogue]
+) -> Iterator[tuple[str, str, str]]:
+    """Yield each file that the graph names, as its node, input and name; the graph may be broken,
+    of which whoever checks it tells."""
+    for node, body in workflow.items():
+        if not isinstance(body, Mapping) or not isinstance(body.get("inputs"), Mapping):
+            continue
+        for input_name, value in body["inputs"].items():
+            if isinstance(value, str) and _takes_file(body, input_name, catalogues):
+                yield node, input_name, value
 
 
-def _values(workflow: Mapping[str, Any]) -> Sequence[Any]:
-    return [
-        value
-        for body in workflow.values()
-        if isinstance(body, Mapping) and isinstance(body.get("inputs"), Mapping)
-        for value in body["inputs"].values()
-        if isinstance(value, str)
-    ]
-
-
-def _with_sources(body: Any, sources: Mapping[str, str]) -> Any:
-    if not isinstance(body, Mapping) or not isinstance(body.get("inputs"), Mapping):
-        return body
-    inputs = {
-        name: sources.get(value, value) if isinstance(value, str) else value
-        for name, value in body["inputs"].items()
-    }
-    return {**body, "inputs": inputs}
+def _takes_file(
+    body: Mapping[str, Any], input_name: str, catalogues: Sequence[NodeCatalogue]
+) -> bool:
+    class_type = str(body.get("class_type"))
+    if file_kind(class_type, input_name, None) is not None:
+        return True
+    classes = (each.classes.get(class_type) for each in catalogues)
+    specs = (each.inputs.get(input_name) for each in classes if each is not None)
+    return any(file_kind(class_type, input_name, spec) is not None for spec in specs)
 
 
 def _refused(number: int, field: str, message: str) -> InvalidRequest:

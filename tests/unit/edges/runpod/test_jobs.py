@@ -1,10 +1,13 @@
 """Graphs by RunPod's API over in-memory ports, with jobs that a test moves by hand."""
 
 import asyncio
+import copy
+import json
 from base64 import b64decode, b64encode
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -18,10 +21,11 @@ from comfyq.edges.api.bodies import JSON_FILES_BYTES
 from comfyq.edges.api.serving.inline_files import HELD_BYTES
 from tests.access_lab import FACADES, AccessLab
 from tests.api_lab import ApiLab, output
-from tests.catalogue_lab import beat
+from tests.catalogue_lab import INFO, beat, join
 from tests.cells import Cells
 from tests.comfy_lab import GRAPH
 from tests.event_lab import EventLab, reading
+from tests.processes import ROOT
 from tests.scripted_engine import until
 
 pytestmark = pytest.mark.anyio
@@ -204,6 +208,32 @@ async def test_a_graph_loads_the_pictures_that_come_with_it(lab: EventLab, prefi
         assert (file.node, file.input, file.kind) == ("4", "image", "image")
         stored = lab.client.get(f"/assets/{file.source.removeprefix('asset:')}").json()
         assert (stored["filename"], stored["content_type"]) == ("fox.png", "image/png")
+
+
+async def test_a_picture_takes_the_place_of_files_alone(lab: EventLab, tmp_path: Path) -> None:
+    info: dict[str, Any] = copy.deepcopy(dict(INFO))
+    info["BrushLoader"] = copy.deepcopy(info["LoadImage"])  # of a custom node, with its own button
+    await join(lab, tmp_path, info)
+    others: dict[str, Any] = json.loads((ROOT / "workflows/sd15/graph.json").read_text())
+    named = {"CLIPTextEncode": "text", "SaveImage": "filename_prefix"}
+    for body in others.values():
+        if body["class_type"] in named:
+            body["inputs"][named[body["class_type"]]] = "fox"
+    loaders = {"90": "LoadImage", "91": "BrushLoader"}
+    graph = copy.deepcopy(others)
+    for node, class_type in loaders.items():
+        graph[node] = {"class_type": class_type, "inputs": {"image": "fox"}}
+        graph[f"{node}0"] = {"class_type": "PreviewImage", "inputs": {"images": [node, 0]}}
+    image = {"name": "fox", "image": b64encode(PNG).decode()}
+    sent = lab.client.post(RUN, json={"input": {"workflow": graph, "images": [image]}})
+    assert sent.status_code == 200, sent.text
+    spec = await lab.records.spec(JobId(sent.json()["id"]))
+    assert {each.node for each in spec.inputs} == loaders.keys()
+    assert {node: spec.graph[node] for node in others} == others
+    graph["90"]["inputs"]["image"] = graph["91"]["inputs"]["image"] = "other.png"
+    refused = lab.client.post(RUN, json={"input": {"workflow": graph, "images": [image]}})
+    assert told_error(refused) == (400, "invalid-request")
+    assert "no node of the workflow loads 'fox'" in refused.json()["error"]
 
 
 async def test_health_counts_workers_and_ones_own_jobs(lab: EventLab) -> None:

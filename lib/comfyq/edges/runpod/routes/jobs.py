@@ -24,6 +24,7 @@ from comfyq.services.files.uploads import Uploads
 from comfyq.services.jobs.cancellation import Cancellation
 from comfyq.services.jobs.submission import Submission
 from comfyq.services.limits.rate_limit import RateLimit
+from comfyq.services.workflows.node_catalogues import KnownCatalogues
 from comfyq.wire.runpod.requests import RunRequest
 
 LEAST_MS, USUAL_MS, MOST_MS = 1_000, 90_000, 300_000  # that a client may wait
@@ -38,6 +39,9 @@ class JobRouteServices(ViewServices, WaitServices, Protocol):
 
     @property
     def cancellation(self) -> Cancellation: ...
+
+    @property
+    def catalogues(self) -> KnownCatalogues: ...
 
     @property
     def uploads(self) -> Uploads: ...
@@ -105,7 +109,10 @@ async def _submitted(
     graph, images = body.input.workflow, body.input.images
     if images:
         await services.rate_limit.acquire(caller)  # files count, as they do when they are uploaded
-        graph = await with_pictures(graph, images, uploads=services.uploads, caller=caller)
+        known = await services.catalogues.known()
+        graph = await with_pictures(
+            graph, images, uploads=services.uploads, caller=caller, catalogues=known
+        )
     asked = Asked(graph=graph, base_url=views.links.base_url)
     return (await services.submission.submit(caller, asked)).job
 
