@@ -1,13 +1,23 @@
 """Nodes whose files are the result of a graph."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
+from comfyq.domain.graph.graph import Graph
 from comfyq.domain.graph.node_roles import fed_by
 from comfyq.domain.workflow.catalogued_graph import CataloguedGraph
 
 SAVES = re.compile(r"save|video_?combine|export", re.IGNORECASE)
 SHOWS = re.compile(r"preview|show|display|compar|note", re.IGNORECASE)
+
+PICTURES = re.compile(r"image|picture|png|jpe?g|webp", re.IGNORECASE)
+OTHERS = re.compile(r"video|webm|audio|sound|glb|3d|mesh|text|string|latent", re.IGNORECASE)
+
+
+def may_save_pictures(graph: Graph, outputs: Iterable[str]) -> bool:
+    """Return whether one of the nodes may save pictures, by the names of their classes."""
+    classes = [str(graph[node]["class_type"]) for node in outputs]
+    return any(PICTURES.search(each) or not OTHERS.search(each) for each in classes)
 
 
 def output_nodes(catalogued: CataloguedGraph) -> Sequence[str]:

@@ -267,7 +267,9 @@ def test_models_are_workflows() -> None:
     client = ApiLab(COMFYQ_FACADES=FACADES).client
     models = client.get(MODELS).json()
     assert models["object"] == "list"
-    assert {"sd15", "sdxl", "flux-dev"} <= {each["id"] for each in models["data"]}
+    names = {each["id"] for each in models["data"]}
+    assert {"sd15", "sdxl", "flux-dev", "upscale-4x"} <= names
+    assert names.isdisjoint({"wan22-t2v", "wan22-i2v", "stable-audio"}), "they make no pictures"
     assert all(
         each | {"object": "model", "owned_by": "comfyq", "created": 0} == each
         for each in models["data"]
@@ -281,6 +283,13 @@ def test_models_are_workflows() -> None:
 ERRORS: Mapping[str, tuple[str, str, dict[str, Any], tuple[int, str | None, str]]] = {
     "no route": ("GET", "/v1/chat/completions", {}, (404, None, "not_found")),
     "no model": ("GET", f"{MODELS}/dall-e-3", {}, (404, None, "model_not_found")),
+    "video": ("GET", f"{MODELS}/wan22-t2v", {}, (404, None, "model_not_found")),
+    "model of sounds": (
+        "POST",
+        GENERATIONS,
+        {"json": FOX | {"model": "stable-audio"}},
+        (404, None, "model_not_found"),
+    ),
     "model": (
         "POST",
         GENERATIONS,

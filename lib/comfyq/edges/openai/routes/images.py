@@ -9,6 +9,7 @@ from comfyq.domain.suggestions import listed
 from comfyq.edges.api.dependencies import require_json, services_of
 from comfyq.edges.openai.forms import edit_of
 from comfyq.edges.openai.making import MakingOf, MakingServices
+from comfyq.edges.openai.picture_models import is_model, model_of
 from comfyq.edges.openai.router import OpenAIRouter
 from comfyq.edges.openai.values import of_kind, refused, requests_for
 from comfyq.services.files.uploads import Uploads
@@ -38,8 +39,8 @@ router = OpenAIRouter[ImageServices](prefix="/images", tags=["openai"])
 @router.post("/generations", dependencies=[Depends(require_json)])
 async def generate(body: ImageRequest, services: Services, making: MakingOf) -> Response:
     """Make pictures by a workflow, which ``model`` names."""
-    found = await services.library.show(body.model or DEFAULT_WORKFLOW)
-    requests = requests_for(body, found.workflow, base_url=making.base_url)
+    workflow = await model_of(services.library, body.model or DEFAULT_WORKFLOW)
+    requests = requests_for(body, workflow, base_url=making.base_url)
     return await making.answer(requests, body.response_format)
 
 
@@ -50,14 +51,15 @@ async def edit(request: Request, services: Services, making: MakingOf) -> Respon
     await services.rate_limit.acquire(making.caller)
     edit = await edit_of(request, services.uploads, making.caller)
     if edit.asked.model is None:
-        takers = [each.name for each in services.library.all() if of_kind(each, "image")]
+        models = filter(is_model, services.library.all())
+        takers = [each.name for each in models if of_kind(each, "image")]
         raise refused(
             "model", f"is missing; name a workflow that takes a picture: {listed(takers)}"
         )
-    found = await services.library.show(edit.asked.model)
+    workflow = await model_of(services.library, edit.asked.model)
     requests = requests_for(
         edit.asked,
-        found.workflow,
+        workflow,
         base_url=making.base_url,
         images=edit.images,
         mask=edit.mask,
