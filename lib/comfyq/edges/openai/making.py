@@ -4,7 +4,6 @@ A client that leaves cannot ask for what it did not get, so its jobs are cancele
 request with an idempotency key go on, since the same request gets them.
 """
 
-import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,12 +12,15 @@ from typing import Annotated, Protocol
 from fastapi import Depends, Response
 from fastapi import Request as HTTPRequest
 
+from comfyq.aio.tasks import limited
 from comfyq.domain.caller import Caller, Scope
 from comfyq.domain.errors import DomainError, FieldError, InvalidParameters, InvalidRequest
-from comfyq.domain.job import Job, JobStatus
+from comfyq.domain.job import Job, JobId, JobStatus
+from comfyq.domain.submission.batch import BatchId
 from comfyq.domain.submission.request import Request
 from comfyq.edges.api.authentication import needs
 from comfyq.edges.api.dependencies import links_of, services_of, streams_of
+from comfyq.edges.api.following.batch_waits import BatchWaitServices, held_for_batch
 from comfyq.edges.api.following.waits import LONGEST_S, WaitServices, held
 from comfyq.edges.api.serving.inline_files import room_for_files
 from comfyq.edges.api.submitting import IdempotencyKey
@@ -32,10 +34,11 @@ from comfyq.services.jobs.submission import Submission
 PATIENCE = "x-stainless-read-timeout"  # seconds for which OpenAI's clients wait for an answer
 LONGEST_HELD_S = 590.0  # where answers can be held open: its clients wait for 600 unless told
 SPARE_S = 2.0  # before the client gives up, so that it is told what becomes of its jobs
+AT_ONCE = 10  # jobs that are read at the same time
 FIRST = "requests.0."  # in a batch's refusal, before the fields of its first request
 
 
-class MakingServices(WaitServices, PictureServices, Protocol):
+class MakingServices(WaitServices, BatchWaitServices, PictureServices, Protocol):
     """The services that making pictures needs."""
 
     @property
@@ -69,9 +72,9 @@ class Making:
         Raises:
             Whatever refuses one of the requests; then none of them has a job that goes on.
         """
-        jobs = await self._submitted(requests)
+        jobs, batch_id = await self._submitted(requests)
         try:
-            jobs = await self._waited(jobs)
+            jobs = await self._waited(jobs, batch_id)
         except (DomainError, TooManyStreams):
             await self._give_up(jobs)
             raise
@@ -85,17 +88,19 @@ class Making:
             await self._give_up(jobs)
         return self.answers.unfinished(jobs, waited_s=self.patience_s, key=self.key)
 
-    async def _submitted(self, requests: Sequence[Request]) -> Sequence[Job]:
+    async def _submitted(self, requests: Sequence[Request]) -> tuple[Sequence[Job], BatchId | None]:
+        """Submit requests; return their jobs, and the batch that they are if there are several."""
         if len(requests) == 1:
             submit = self.services.submission.submit
-            return [(await submit(self.caller, requests[0], idempotency_key=self.key)).job]
+            accepted = await submit(self.caller, requests[0], idempotency_key=self.key)
+            return [accepted.job], None
         batch = await self._submitted_batch(requests)
         jobs = [batch.jobs[index].job for index in sorted(batch.jobs)]
         if len(jobs) < len(requests):
             await self._cancel(jobs)
             why = next(iter(batch.batch.refusals.values()), None)
             raise InvalidRequest(why.message if why else "its jobs were deleted; use a new key")
-        return jobs
+        return jobs, batch.batch.id
 
     async def _submitted_batch(self, requests: Sequence[Request]) -> BatchAccepted:
         """Accept all of several requests, or none."""
@@ -114,19 +119,36 @@ class Making:
         await submission.note(batch)
         return batch
 
-    async def _waited(self, jobs: Sequence[Job]) -> Sequence[Job]:
+    async def _waited(self, jobs: Sequence[Job], batch_id: BatchId | None) -> Sequence[Job]:
         """Return jobs as they are when all have ended, one has failed, or the time is over."""
-        until_s = asyncio.get_running_loop().time() + self.patience_s
-        waited = list(jobs)
-        for place, job in enumerate(jobs):
-            left_s = until_s - asyncio.get_running_loop().time()
-            if not job.status.terminal and left_s > 0:
-                waited[place] = await held(
-                    self.http, self.services, self.caller, job, within_s=left_s
-                )
-            if waited[place].status is not JobStatus.SUCCEEDED:
-                break
-        return waited
+        if batch_id is None:
+            [job] = jobs
+            if job.status.terminal:
+                return jobs
+            within_s = self.patience_s
+            return [await held(self.http, self.services, self.caller, job, within_s=within_s)]
+        seen = {job.id: job for job in jobs}
+
+        async def is_enough() -> bool:
+            going = [job.id for job in seen.values() if not job.status.terminal]
+            seen.update(await limited(AT_ONCE, going, self._job))
+            return any(map(_has_failed, seen.values())) or all(
+                job.status.terminal for job in seen.values()
+            )
+
+        if not await is_enough():
+            await held_for_batch(
+                self.http,
+                self.services,
+                self.caller,
+                batch_id,
+                within_s=self.patience_s,
+                is_enough=is_enough,
+            )
+        return list(seen.values())
+
+    async def _job(self, job_id: JobId) -> Job:
+        return await self.services.queries.get(self.caller, job_id)
 
     async def _give_up(self, jobs: Sequence[Job]) -> None:
         """Cancel jobs that nobody can ask for."""

@@ -4,16 +4,18 @@ import asyncio
 from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
+from datetime import timedelta
 from typing import Any
 
 import httpx2
 import pytest
 
 from comfyq.domain.files.output import OutputKind
-from comfyq.domain.job import JobError, JobId
+from comfyq.domain.job import JobError, JobId, JobStatus
+from comfyq.domain.submission.batch import BatchId
 from comfyq.edges.api.bodies import MAX_BODY_BYTES
 from comfyq.edges.api.serving.inline_files import HELD_BYTES
+from comfyq.records.batches.members import member_id
 from tests.access_lab import FACADES, AccessLab
 from tests.api_lab import ApiLab, output
 from tests.cells import Cells
@@ -51,8 +53,25 @@ def lab() -> EventLab:
 
 async def held(lab: EventLab) -> JobId:
     """Wait until a request is held; return the job that it waits for."""
-    await until(lambda: any("SUB#" in sk for _, sk in lab.table._items))
-    return next(JobId(pk.removeprefix("JOB#")) for pk, sk in lab.table._items if "SUB#" in sk)
+    return next(iter(await held_all(lab, 1)))
+
+
+async def held_all(lab: EventLab, number: int) -> set[JobId]:
+    """Wait until a request is held; return the jobs that it waits for, of which there are so many
+    at least."""
+
+    def jobs() -> set[JobId]:
+        followed = {pk for pk, sk in lab.table._items if "SUB#" in sk and pk.startswith("JOB#")}
+        return {JobId(pk.removeprefix("JOB#")) for pk in followed}
+
+    await until(lambda: len(jobs()) >= number)
+    return jobs()
+
+
+def batch_of(lab: AccessLab, size: int) -> list[JobId]:
+    """Return the jobs of the batch that a request has made, in order."""
+    [batch] = [pk for pk, sk in lab.table._items if pk.startswith("BATCH#") and sk == "META"]
+    return [member_id(BatchId(batch.removeprefix("BATCH#")), index) for index in range(size)]
 
 
 async def finish(lab: EventLab, job_id: JobId) -> None:
@@ -98,23 +117,20 @@ async def test_several_pictures_are_made_by_a_job_each(lab: EventLab) -> None:
     async with client_of(lab.app) as client:
         asked = FOX | {"n": 3, "seed": 7}
         sent = asyncio.create_task(client.post(GENERATIONS, json=asked, headers=KEY))
-        seeds = []
-        for _ in range(3):
-            job_id = await held(lab)
-            seeds.append((await lab.records.spec(job_id)).parameters["seed"])
+        for job_id in await held_all(lab, 3):
             await finish(lab, job_id)
-            await until(partial(_is_left, lab, job_id))
         answer = await sent
         assert [each["b64_json"] for each in answer.json()["data"]] == [B64] * 3
-        assert seeds == [7, 8, 9]
+        specs = [
+            await lab.records.spec(JobId(each))
+            for each in answer.headers["x-comfyq-jobs"].split(",")
+        ]
+        assert [spec.parameters["seed"] for spec in specs] == [7, 8, 9]
+        assert (lab.followers, lab.streams.live) == (set(), {})
         again = await client.post(GENERATIONS, json=asked, headers=KEY)
         assert again.headers["x-comfyq-jobs"] == answer.headers["x-comfyq-jobs"]
         wrong = await client.post(GENERATIONS, json=FOX | {"n": 2, "steps": 0})
         assert told_error(wrong) == (400, "invalid_request_error", "steps", "invalid_parameters")
-
-
-def _is_left(lab: EventLab, job_id: JobId) -> bool:
-    return f"JOB#{job_id}" not in lab.followers
 
 
 async def test_a_form_has_the_picture_to_edit_and_its_mask(lab: EventLab) -> None:
@@ -183,19 +199,22 @@ def test_a_form_that_is_no_edit_says_why() -> None:
         ("input-invalid", (400, "invalid_request_error", None, "input_invalid")),
     ],
 )
-async def test_a_job_that_fails_is_an_error_that_is_not_tried_again(
-    lab: EventLab, code: str, told: tuple[Any, ...]
+async def test_a_job_that_fails_is_told_while_others_run_and_not_tried_again(
+    lab: EventLab, monkeypatch: pytest.MonkeyPatch, code: str, told: tuple[Any, ...]
 ) -> None:
+    monkeypatch.setattr("comfyq.services.notify.batch_news.LEAST_PAUSE", timedelta(seconds=0.01))
     async with client_of(lab.app) as client:
         sent = asyncio.create_task(client.post(GENERATIONS, json=FOX | {"n": 2}))
-        failing = await held(lab)
+        await held_all(lab, 2)
+        other, failing = batch_of(lab, 2)
         await lab.announce(await lab.fail(failing, JobError(code, "it broke")))
         answer = await sent
     assert told_error(answer) == told
     assert "it broke" in answer.json()["error"]["message"]
     assert answer.headers["x-should-retry"] == "false"
-    [other] = set(answer.headers["x-comfyq-jobs"].split(",")) - {failing}
-    assert (await lab.records.get(JobId(other))).status == "canceled", "nobody gets its picture"
+    assert answer.headers["x-comfyq-jobs"] == f"{other},{failing}"
+    assert (await lab.records.get(other)).status == "canceled", "nobody gets its picture"
+    assert (lab.followers, lab.streams.live) == (set(), {})
 
 
 async def test_what_is_no_picture_and_what_is_too_large_is_told(lab: EventLab) -> None:
@@ -232,6 +251,20 @@ async def test_where_the_time_is_over_the_job_goes_on_and_is_named() -> None:
         again = await client.post(GENERATIONS, json=FOX, headers=SHORT | KEY)
         assert again.status_code == 200
         assert again.headers["x-comfyq-jobs"] == keyed.headers["x-comfyq-jobs"] != job_id
+
+
+async def test_where_nothing_is_pushed_a_job_that_fails_is_told_while_others_run() -> None:
+    lab = AccessLab(COMFYQ_AUTH="none")
+    async with client_of(lab.app) as client:
+        patient = {"x-stainless-read-timeout": "20"}
+        asked = FOX | {"n": 3}
+        sent = asyncio.create_task(client.post(GENERATIONS, json=asked, headers=patient))
+        await until(lambda: sum(sk == "SPEC" for _, sk in lab.table._items) == 3)
+        *others, failing = batch_of(lab, 3)
+        await lab.fail(failing, JobError("node-error", "it broke"))
+        assert told_error(await sent)[3] == "node_error"
+        ended = [await lab.records.get(each) for each in others]
+        assert {each.status for each in ended} == {JobStatus.CANCELED}
 
 
 @pytest.mark.parametrize(("headers", "status"), [({}, "canceled"), (KEY, "queued")])
