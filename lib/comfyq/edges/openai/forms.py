@@ -10,9 +10,9 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 
 from comfyq.domain.caller import Caller
-from comfyq.domain.files.media_types import told_or_seen
 from comfyq.domain.files.sources import ASSET
-from comfyq.edges.api.multipart import BadForm, Form, FormFile, form_of, headed
+from comfyq.edges.api.multipart import BadForm, Form, FormFile, form_of
+from comfyq.edges.api.serving.received_files import stored
 from comfyq.edges.openai.values import refused
 from comfyq.services.files.uploads import Uploads
 from comfyq.wire.openai.images import ImageRequest
@@ -68,13 +68,21 @@ async def _kept(file: FormFile, uploads: Uploads, caller: Caller) -> str:
     """Store a file while it arrives; return its source."""
     if file.name not in (*IMAGES, MASK):
         raise refused(file.name[:40], f"is no file that is known here; send `image` and `{MASK}`")
-    head, whole = await headed(file.chunks)
-    if not head:
-        raise refused(file.name, "is an empty file")
-    if file.name == MASK and _is_opaque(head):
-        raise refused(MASK, NO_TRANSPARENCY)
-    content_type = told_or_seen(file.content_type, head)
-    asset = await uploads.add(caller, whole, filename=file.filename, content_type=content_type)
+
+    def check(head: bytes) -> None:
+        if not head:
+            raise refused(file.name, "is an empty file")
+        if file.name == MASK and _is_opaque(head):
+            raise refused(MASK, NO_TRANSPARENCY)
+
+    asset = await stored(
+        uploads,
+        caller,
+        file.chunks,
+        filename=file.filename,
+        content_type=file.content_type,
+        check=check,
+    )
     return f"{ASSET}{asset.id}"
 
 

@@ -1,6 +1,5 @@
 """``/assets``: files that clients store for their jobs."""
 
-from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Annotated, Protocol
 
@@ -8,14 +7,14 @@ from fastapi import Depends, HTTPException, Query, Request, Response
 
 from comfyq.domain.caller import Caller
 from comfyq.domain.files.asset import Asset
-from comfyq.domain.files.media_types import told_or_seen
 from comfyq.edges.api.authentication import Reader, Submitter
 from comfyq.edges.api.dependencies import ClientLinks, services_of
 from comfyq.edges.api.ids import AssetIdInPath
 from comfyq.edges.api.links import ASSETS
-from comfyq.edges.api.multipart import BadForm, file_of, headed
+from comfyq.edges.api.multipart import BadForm, file_of
 from comfyq.edges.api.responses import problems
 from comfyq.edges.api.router import Router
+from comfyq.edges.api.serving.received_files import stored
 from comfyq.services.files.uploads import Uploads
 from comfyq.services.limits.rate_limit import RateLimit
 from comfyq.wire.assets import AssetView
@@ -80,8 +79,13 @@ async def upload(
     if content_type.lower().startswith(FORM):
         asset = await _of_form(request, services.uploads, caller, content_type)
     else:
-        asset = await _stored(
-            services.uploads, caller, request.stream(), filename=filename, content_type=content_type
+        asset = await stored(
+            services.uploads,
+            caller,
+            request.stream(),
+            filename=filename,
+            content_type=content_type,
+            check=_require_content,
         )
     url = links.asset(asset.id)
     response.headers["Location"] = url
@@ -101,28 +105,18 @@ async def _of_form(request: Request, uploads: Uploads, caller: Caller, content_t
     """Store the file of a form while it arrives."""
     try:
         file = await file_of(content_type, request.stream())
-        return await _stored(
+        return await stored(
             uploads,
             caller,
             file.chunks,
             filename=file.filename,
             content_type=file.content_type,
+            check=_require_content,
         )
     except BadForm as bad:
         raise HTTPException(HTTPStatus.BAD_REQUEST, f"the body is no form: {bad}") from None
 
 
-async def _stored(
-    uploads: Uploads,
-    caller: Caller,
-    chunks: AsyncIterator[bytes],
-    *,
-    filename: str,
-    content_type: str,
-) -> Asset:
-    """Store a file while it arrives; 400 if it is empty."""
-    head, whole = await headed(chunks)
+def _require_content(head: bytes) -> None:
     if not head:
         raise HTTPException(HTTPStatus.BAD_REQUEST, "the body is empty; send a file")
-    kind = told_or_seen(content_type, head)
-    return await uploads.add(caller, whole, filename=filename, content_type=kind)
