@@ -9,7 +9,7 @@ from comfyq.domain.workflow.catalogued_graph import CataloguedGraph
 
 SAVES = re.compile(r"save|video_?combine|export", re.IGNORECASE)
 SHOWS = re.compile(r"preview|show|display|compar|note", re.IGNORECASE)
-
+# Of what they save: a class whose name says neither may save anything.
 PICTURES = re.compile(r"image|picture|png|jpe?g|webp", re.IGNORECASE)
 OTHERS = re.compile(r"video|webm|audio|sound|glb|3d|mesh|text|string|latent", re.IGNORECASE)
 

@@ -267,15 +267,16 @@ async def test_where_nothing_is_pushed_a_job_that_fails_is_told_while_others_run
         assert {each.status for each in ended} == {JobStatus.CANCELED}
 
 
+@pytest.mark.parametrize("n", [1, 2])
 @pytest.mark.parametrize(("headers", "status"), [({}, "canceled"), (KEY, "queued")])
 async def test_a_client_that_leaves_leaves_only_what_it_can_ask_for_again(
-    lab: EventLab, headers: dict[str, str], status: str
+    lab: EventLab, headers: dict[str, str], status: str, n: int
 ) -> None:
-    async with reading(lab.app, GENERATIONS, headers=headers, posted=FOX) as reader:
-        job_id = await held(lab)
+    async with reading(lab.app, GENERATIONS, headers=headers, posted=FOX | {"n": n}) as reader:
+        job_ids = await held_all(lab, n)
         reader.leave()
         await reader.end()
-    assert (await lab.records.get(job_id)).status == status
+    assert [(await lab.records.get(job_id)).status for job_id in job_ids] == [status] * n
     assert (lab.followers, lab.streams.live) == (set(), {})
 
 
