@@ -36,7 +36,7 @@ class Commands(TyperGroup):
             # what Typer raises to end a command is an Exception too, and so is a closed pipe
             if ctx.params.get("debug") or _ends_a_command(defect):
                 raise
-            if isinstance(defect, OSError) and (refused := _refused_by_this_machine(defect)):
+            if (refused := _refused(defect)) is not None:
                 typer.echo(f"comfyq: {refused}", err=True)
                 raise typer.Exit(ExitCode.WRONG_USAGE) from None
             summary = f"{type(defect).__name__}: {defect}"
@@ -46,6 +46,15 @@ class Commands(TyperGroup):
 
 def _ends_a_command(raised: Exception) -> bool:
     return isinstance(raised, typer.Exit | typer.Abort | typer.TyperException | BrokenPipeError)
+
+
+def _refused(error: Exception) -> str | None:
+    """Say what this machine refuses, or what of the command is no value; None: it is a defect."""
+    from comfyq.client.errors import BadValue  # with all of the client, which --help does not need
+
+    if isinstance(error, BadValue):  # such as an id that is none, which no request is made of
+        return visible(str(error))
+    return _refused_by_this_machine(error) if isinstance(error, OSError) else None
 
 
 def _refused_by_this_machine(error: OSError) -> str | None:

@@ -163,8 +163,10 @@ def test_a_cancel_deletes(api: FakeApi) -> None:
 
 
 def test_ids_do_not_lead_elsewhere(api: FakeApi) -> None:
-    assert run(api, "status", "../health?x=#y").exit_code == 2
-    assert api.requests[0][1] == "/generate/..%2Fhealth%3Fx%3D%23y"
+    for command in ("status", "watch", "cancel", "open", "retry"):
+        refused = run(api, command, "../health?x=#y")
+        assert (refused.exit_code, api.requests) == (2, []), command
+        assert "'../health?x=#y' is no id" in refused.stderr, command
 
 
 def test_every_bad_field_is_told(api: FakeApi) -> None:
