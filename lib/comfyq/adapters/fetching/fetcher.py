@@ -1,15 +1,14 @@
 """Fetching files that clients name by URL, never from addresses that are not public."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from http import HTTPStatus
 
 import aiohttp
 from yarl import URL
 
-from comfyq import __version__
+from comfyq.adapters.fetching.guarded_session import guarded_session
 from comfyq.adapters.fetching.look_up import LookUp, SystemLookUp
 from comfyq.adapters.fetching.resolver import GuardedResolver, check
 from comfyq.adapters.fetching.urls import read_url, redirected
@@ -67,26 +66,12 @@ class HttpFetcher:
         except (aiohttp.ClientError, OSError) as error:
             raise InputUnavailable(_cause(error), passing=True) from error
 
-    @asynccontextmanager
-    async def _session(self, tenant: TenantId) -> AsyncIterator[aiohttp.ClientSession]:
-        connector = aiohttp.TCPConnector(
-            resolver=GuardedResolver(
-                tenant=tenant, allowed=self._allowed, setting=SETTING, look_up=self._look_up
-            ),
-            use_dns_cache=False,
-            force_close=True,
+    def _session(self, tenant: TenantId) -> AbstractAsyncContextManager[aiohttp.ClientSession]:
+        resolver = GuardedResolver(
+            tenant=tenant, allowed=self._allowed, setting=SETTING, look_up=self._look_up
         )
-        timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=self._patience.connect_s, sock_read=self._patience.idle_s
-        )
-        async with aiohttp.ClientSession(
-            connector=connector,
-            timeout=timeout,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            headers={"User-Agent": f"comfyq/{__version__}", "Accept-Encoding": "identity"},
-        ) as session:
-            yield session
+        patience = self._patience
+        return guarded_session(resolver, connect_s=patience.connect_s, idle_s=patience.idle_s)
 
     async def _followed(
         self, session: aiohttp.ClientSession, url: str, kind: str, max_bytes: int

@@ -6,14 +6,19 @@ the host alone that it was set for.
 
 import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
 import aiohttp
 from yarl import URL
 
-from comfyq import __version__
+from comfyq.adapters.fetching.guarded_session import guarded_session
 from comfyq.adapters.fetching.look_up import LookUp, SystemLookUp
 from comfyq.adapters.fetching.resolver import GuardedResolver, check
 from comfyq.adapters.fetching.urls import read_url, redirected
@@ -97,30 +102,15 @@ class OriginSession:
             at = following
         raise ModelUnavailable(f"{_host(url)} redirects more than {MAX_REDIRECTS} times")
 
-    @asynccontextmanager
-    async def _session(self) -> AsyncIterator[aiohttp.ClientSession]:
+    def _session(self) -> AbstractAsyncContextManager[aiohttp.ClientSession]:
         access = self._access
-        connector = aiohttp.TCPConnector(
-            resolver=GuardedResolver(  # the operator's own, as no tenant names these servers
-                tenant=DEFAULT_TENANT,
-                allowed=access.allowed,
-                setting=SETTING,
-                look_up=self._look_up,
-            ),
-            use_dns_cache=False,
-            force_close=True,
+        resolver = GuardedResolver(  # the operator's own, as no tenant names these servers
+            tenant=DEFAULT_TENANT,
+            allowed=access.allowed,
+            setting=SETTING,
+            look_up=self._look_up,
         )
-        timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=access.connect_s, sock_read=access.idle_s
-        )
-        async with aiohttp.ClientSession(
-            connector=connector,
-            timeout=timeout,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            auto_decompress=False,
-            headers={"User-Agent": f"comfyq/{__version__}", "Accept-Encoding": "identity"},
-        ) as session:
-            yield session
+        return guarded_session(resolver, connect_s=access.connect_s, idle_s=access.idle_s)
 
     def _following(self, at: URL, response: aiohttp.ClientResponse, follows: Follows) -> URL | None:
         if response.status not in REDIRECTS or not follows(response):
