@@ -12,6 +12,7 @@ from comfyq.domain.submission.batch import BatchId
 from comfyq.edges.intake.reading import read_message
 from comfyq.records.dead_letters import DeadLetterRecords
 from comfyq.records.indexes.due_jobs import DueJobs
+from comfyq.records.indexes.listed_batches import ListedBatches
 from comfyq.records.indexes.listed_jobs import ListedJobs
 from comfyq.records.indexes.waiting_jobs import WaitingRecords
 from comfyq.records.limits.running_jobs import are_held_back
@@ -105,6 +106,7 @@ class Services(WebhookServices):
                 "expired": self.uploads.expire,
                 "dropped": self.asset_deletion.go_on,
                 "closed": self.open_sockets.end_expired,
+                "batches_canceled": self.batches.go_on_canceling,
                 "batches_given_up": self.batch_news.give_up,
                 "webhooks_rung": self.due_webhooks.make_up,
                 "data_deleted": self.data_deletions.go_on,
@@ -153,6 +155,7 @@ class Services(WebhookServices):
     def batches(self) -> Batches:
         return Batches(
             records=self.batch_records,
+            listed=ListedBatches(self.ports.table),
             jobs=self.records,
             retries=self.retry_records,
             cancellation=self.cancellation,

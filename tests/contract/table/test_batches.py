@@ -51,9 +51,18 @@ async def test_a_batch_is_listed_as_unstored_until_somebody_notes_its_end(
     assert await records.unstored(now) == []
     assert await records.unstored(due) == [batch.id, other.id]
 
-    await records.cancel(batch)  # meanwhile, by who knows its first version
+    canceled = await records.cancel(batch, at=now)  # meanwhile, by who knows its first version
+    assert await records.unstored(due) == [other.id], "what is stored by its end counts"
+    assert await records.canceling(now - WITHIN) == []
+    assert await records.canceling(now) == [batch.id]
+    again = await records.cancel(canceled, at=due)
+    assert await records.canceled(canceled) == again, "somebody has asked for it again since"
+    assert await records.canceling(due) == [batch.id]
+    await records.canceled(again)
+    assert await records.canceling(due) == []
+    assert await records.unstored(due) == [batch.id, other.id]
     stored = await records.stored(batch)
-    assert stored == replace(batch, canceled=True, storing=False, looked_at=None, version=3)
+    assert stored == replace(batch, canceled=True, storing=False, looked_at=None, version=5)
     assert await records.get(batch.id) == stored
     assert await records.stored(stored) == stored, "nothing to write"
     assert await records.unstored(due) == [other.id]
@@ -68,8 +77,9 @@ async def test_a_batch_is_listed_as_unstored_until_somebody_notes_its_end(
     with pytest.raises(BatchNotFound):
         await records.stored(replace(batch, id=BatchId("batch-3")))
 
-    canceled = await records.cancel(given_up)
-    assert canceled.canceled
+    canceled = await records.cancel(given_up, at=due)
+    assert (canceled.canceled, canceled.canceling_since) == (True, due)
+    assert await records.get(other.id) == canceled
     assert await records.storing(given_up, until=due) == canceled, "nobody stores it again"
 
 

@@ -1,4 +1,5 @@
-"""The API dies, or its queue refuses, around a submission: accepted jobs run, and run once."""
+"""The API dies, or its queue refuses, around a submission: accepted jobs run, and run once. It dies
+canceling a batch: no job of that runs."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,7 @@ KILLS: Mapping[str, Mapping[str, Any]] = {
     "between table and queue": {"port": "queue", "call": "send", "when": "before"},
     "after the queue": {"port": "queue", "call": "send", "when": "after"},
 }
+MARK = {"port": "table", "call": "write", "about": '"canceled":true', "when": "after"}
 VERIFY = {"before the table", "after the queue"}
 
 
@@ -92,3 +94,35 @@ def test_the_queue_refuses_the_ring(system: Owned, record: Record) -> None:
     finally:
         lab.close()
     record("queue refuses the ring", ended - refused)
+
+
+@pytest.mark.verify
+def test_killed_after_it_has_marked_a_batch_as_canceled(system: Owned, record: Record) -> None:
+    doomed = system.up(faults=[{**MARK, "do": "kill"}])
+    path, requested = "/generate/batch", {"requests": [BODY] * 3}
+    made = requests.post(f"{doomed.url}{path}", json=requested, timeout=CALL_S).json()
+    path += f"/{made['batch_id']}"
+    with pytest.raises(requests.ConnectionError):
+        requests.delete(f"{doomed.url}{path}", timeout=CALL_S)
+    until(lambda: doomed.code is not None, "the API is dead")
+    died = time.monotonic()
+
+    up = system.up()
+
+    def counts() -> Mapping[str, int]:
+        shown = requests.get(f"{up.url}{path}", timeout=CALL_S).json()
+        assert shown["canceled"], "whoever looks is told so"
+        counts: Mapping[str, int] = shown["counts"]
+        return counts
+
+    assert counts()["queued"] == 3
+    until(lambda: counts()["canceled"] == 3, "canceled", within_s=90, otherwise=counts)
+    record("API killed after it has marked a batch as canceled", time.monotonic() - died)
+    lab = system.lab(up)
+    try:
+        comfy = lab.simulator()
+        lab.worker(comfy)
+        lab.check(lab.client.submit(seconds=0.1), "completed", ["succeeded"])
+        assert [comfy.renders(each["job"]["id"]) for each in made["items"]] == [0, 0, 0]
+    finally:
+        lab.close()

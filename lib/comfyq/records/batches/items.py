@@ -4,6 +4,7 @@ refused."""
 import json
 from collections.abc import Mapping
 from dataclasses import astuple
+from datetime import datetime
 
 from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import FieldError
@@ -14,6 +15,7 @@ from comfyq.records.times import from_ms, optional_ms, optional_time, sortable, 
 
 LISTED_UNDER = "BATCHES"  # with the tenant, the partition of the index `tenant`
 UNSTORED = "STORING"  # partition of batches that the reaper looks at, by when
+CANCELING = "CANCELING"  # the same of those whose jobs are being canceled, by since when
 REFUSED = "REFUSED#"  # begins the sort keys of refusals
 
 
@@ -23,7 +25,7 @@ def batch_key(batch_id: BatchId) -> Key:
 
 def batch_item(batch: Batch, *, ttl: int) -> dict[str, object]:
     pk, sk = batch_key(batch.id)
-    looked_at = batch.looked_at
+    listed = _listed(batch)
     return {
         "pk": pk,
         "sk": sk,
@@ -35,14 +37,23 @@ def batch_item(batch: Batch, *, ttl: int) -> dict[str, object]:
         "canceled": batch.canceled,
         "storing": batch.storing or None,
         "partial": batch.is_partial or None,
-        "looked": optional_ms(looked_at),
-        "apk": None if looked_at is None else UNSTORED,
-        "ask": None if looked_at is None else sortable(looked_at),
+        "looked": optional_ms(batch.looked_at),
+        "canceling": optional_ms(batch.canceling_since),
+        "apk": None if listed is None else listed[0],
+        "ask": None if listed is None else sortable(listed[1]),
         "ttl": ttl,
         "tpk": f"{LISTED_UNDER}#{batch.tenant}",
         "tsk": f"{sortable(batch.created_at)}#{batch.id}",
         **retried_values(batch.retried),
     }
+
+
+def _listed(batch: Batch) -> tuple[str, datetime] | None:
+    """Return where the reaper finds a batch, and under which time. What is to be canceled comes
+    first: nothing is missing once it is, so that the end of the storing can be noted after it."""
+    if batch.canceling_since is not None:
+        return CANCELING, batch.canceling_since
+    return None if batch.looked_at is None else (UNSTORED, batch.looked_at)
 
 
 def batch_of(item: Item, refusals: Mapping[int, Refusal]) -> Batch:
@@ -57,6 +68,7 @@ def batch_of(item: Item, refusals: Mapping[int, Refusal]) -> Batch:
         storing=bool(item.get("storing")),
         is_partial=bool(item.get("partial")),
         looked_at=optional_time(item.get("looked")),
+        canceling_since=optional_time(item.get("canceling")),
         retried=retried_of(item.get("retried")),
         refusals=refusals,
         version=item["version"],

@@ -4,7 +4,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from comfyq.aio.tasks import limited
 from comfyq.domain import job as jobs
 from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import BatchNotFound, StaleJob, TooContended, TooLarge
@@ -12,16 +11,9 @@ from comfyq.domain.job import Job, JobId
 from comfyq.domain.submission.batch import Batch, BatchId
 from comfyq.domain.submission.spec import Spec
 from comfyq.domain.webhook_delivery import WebhookDelivery
-from comfyq.ports.table import (
-    MAX_ITEM_BYTES,
-    MAX_WRITES,
-    ConditionFailed,
-    Cursor,
-    Put,
-    Table,
-)
+from comfyq.ports.table import MAX_ITEM_BYTES, MAX_WRITES, ConditionFailed, Put, Table
 from comfyq.records.batches.items import (
-    LISTED_UNDER,
+    CANCELING,
     UNSTORED,
     batch_item,
     batch_key,
@@ -44,12 +36,11 @@ from comfyq.records.job_log import log_accepted
 from comfyq.records.job_outputs import reused_outputs
 from comfyq.records.job_parts import label_items, spec_item
 from comfyq.records.retry_notes import retry_puts
-from comfyq.records.times import sortable, to_ms
+from comfyq.records.times import from_ms, sortable, to_ms
 from comfyq.records.webhooks.deliveries import delivery_item
 from comfyq.records.webhooks.outbox import WebhookOutbox
 
-AT_ONCE = 10  # batches of a page that are read at the same time
-PAGE = 100  # unstored batches that one look shows
+PAGE = 100  # batches of one kind that a look shows
 TRIES = 10  # of a change that others get ahead of
 
 
@@ -108,25 +99,27 @@ class BatchRecords:
             raise BatchNotFound(f"there is no batch {batch_id}")
         return batch_of(item, await read_refusals(self._table, batch_id))
 
-    async def of_tenant(
-        self, tenant: TenantId, *, limit: int, after: Cursor | None = None
-    ) -> tuple[Sequence[Batch], Cursor | None]:
-        """Return a page of a tenant's batches, newest first and without their refusals, and where
-        the next page begins."""
-        page = await self._table.query(
-            "tenant", f"{LISTED_UNDER}#{tenant}", limit=limit, after=after, descending=True
-        )
-        keys = [(item["pk"], item["sk"]) for item in page.items]
-        items = await limited(AT_ONCE, keys, self._table.get)
-        return [batch_of(item, {}) for item in items.values() if item is not None], page.cursor
-
-    async def cancel(self, batch: Batch) -> Batch:
-        """Mark a batch as canceled, so that a retry adds no jobs; return it as it is then.
+    async def cancel(self, batch: Batch, *, at: datetime) -> Batch:
+        """Mark a batch as canceled, so that a retry adds no jobs, and list it as one whose jobs are
+        still to be canceled; return it as it is then.
 
         Raises:
             TooContended: other requests changed the batch again and again.
         """
-        return await self._changed(batch, lambda each: replace(each, canceled=True))
+        since = from_ms(to_ms(at))  # as it is read again
+        return await self._changed(
+            batch, lambda each: replace(each, canceled=True, canceling_since=since)
+        )
+
+    async def canceled(self, batch: Batch) -> Batch:
+        """Note that all jobs of a batch are canceled, unless that was asked for again since. Raises
+        TooContended."""
+
+        def complete(each: Batch) -> Batch:
+            is_newer = each.canceling_since != batch.canceling_since
+            return each if is_newer else replace(each, canceling_since=None)
+
+        return await self._changed(batch, complete)
 
     async def cancel_unstored(
         self, batch_id: BatchId, indexes: Sequence[int], *, at: datetime
@@ -180,7 +173,15 @@ class BatchRecords:
     async def unstored(self, now: datetime) -> Sequence[BatchId]:
         """Return batches that should have been stored by now, as many as one look shows; the index
         lags."""
-        page = await self._table.query("active", UNSTORED, upto=sortable(now), limit=PAGE)
+        return await self._listed(UNSTORED, now)
+
+    async def canceling(self, last: datetime) -> Sequence[BatchId]:
+        """Return batches that were canceled at or before ``last``, and of which jobs are still to
+        be canceled, as ``unstored`` does."""
+        return await self._listed(CANCELING, last)
+
+    async def _listed(self, partition: str, last: datetime) -> Sequence[BatchId]:
+        page = await self._table.query("active", partition, upto=sortable(last), limit=PAGE)
         return [BatchId(item["pk"].removeprefix("BATCH#")) for item in page.items]
 
     async def _changed(self, batch: Batch, change: Callable[[Batch], Batch]) -> Batch:

@@ -22,7 +22,10 @@ class Cancellation:
         Raises:
             JobNotFound.
         """
-        before = await self._queries.get(caller, job_id)
+        return await self.cancel_job(await self._queries.get(caller, job_id))
+
+    async def cancel_job(self, before: Job) -> Job:
+        """Do the same to a job that was read already, whoever wishes it."""
         job = await self._records.update(before, jobs.request_cancel)
         if job.end_pending and not before.status.terminal:
             job = await self._announcer.announce_end(job)

@@ -13,7 +13,7 @@ from comfyq.domain.submission.request import Request
 from comfyq.domain.webhook.events import WebhookEvent
 from comfyq.ports.table import Write
 from comfyq.services.jobs.batch_submission import STORE_WITHIN
-from comfyq.services.jobs.batches import BatchState
+from comfyq.services.jobs.batches import CANCEL_WITHIN, BatchState
 from tests.batch_lab import SOCKET, BatchLab
 from tests.scripted_engine import until
 from tests.socket_events import connected
@@ -28,7 +28,27 @@ REQUESTS = [
 ]
 
 
-class CanceledLab(BatchLab):
+class MortalLab(BatchLab):
+    """A process that dies after so many writes (``writes_left``; None: it lives)."""
+
+    def __init__(self) -> None:
+        super().__init__(is_socket=True)
+        self.writes_left: int | None = None
+        self._write = self.table.write
+        self.table.write = self._mortal  # type: ignore[method-assign]
+
+    def revive(self) -> None:
+        self.writes_left = None
+
+    async def _mortal(self, *writes: Write, synced: bool = True) -> None:
+        if self.writes_left is not None:
+            self.writes_left -= 1
+            if self.writes_left < 0:
+                raise TableUnavailable("the process has died")
+        await self._write(*writes, synced=synced)
+
+
+class CanceledLab(MortalLab):
     """Jobs of a batch are stored, and it is canceled before the second transaction with them."""
 
     def __init__(
@@ -36,13 +56,10 @@ class CanceledLab(BatchLab):
     ) -> None:
         """Whoever cancels dies at each of its writes (``deadly``), or comes when who stores was
         taken for dead (``given_up``); that one dies after so many writes more (``outlives``)."""
-        super().__init__(is_socket=True)
+        super().__init__()
         self.batch_id = ""
         self._deadly, self._given_up, self._outlives = deadly, given_up, outlives
-        self._writes_left: int | None = None  # of a process until it dies; None: any number
         self.before_jobs(self._held)
-        self._write = self.table.write
-        self.table.write = self._mortal  # type: ignore[method-assign]
 
     async def submit_all(self) -> None:
         """Submit the batch; raises TableUnavailable where the process dies."""
@@ -51,9 +68,6 @@ class CanceledLab(BatchLab):
             OWNER, REQUESTS, digest="d", idempotency_key="k"
         )
         await self.services.batch_submission.note(accepted)
-
-    def revive(self) -> None:
-        self._writes_left = None
 
     @property
     def ids(self) -> list[JobId]:
@@ -68,13 +82,6 @@ class CanceledLab(BatchLab):
             told = await self.services.delivery_records.of_job(job_id)
             assert [each.event for each in told] == [WebhookEvent.CANCELED]
 
-    async def _mortal(self, *writes: Write, synced: bool = True) -> None:
-        if self._writes_left is not None:
-            self._writes_left -= 1
-            if self._writes_left < 0:
-                raise TableUnavailable("the process has died")
-        await self._write(*writes, synced=synced)
-
     async def _held(self, number: int) -> None:
         if number != 2:
             return
@@ -88,12 +95,12 @@ class CanceledLab(BatchLab):
         path, deaths = f"/generate/batch/{self.batch_id}", count()
         answer = None
         while answer is None or answer.status_code != 202:
-            self._writes_left = next(deaths) if self._deadly else None
+            self.writes_left = next(deaths) if self._deadly else None
             answer = self.client.delete(path)
         shown = answer.json()
         assert shown["counts"]["canceled"] == len(self.ids) < SIZE
         assert shown["done"] is self._given_up
-        self._writes_left = self._outlives
+        self.writes_left = self._outlives
 
 
 @pytest.mark.parametrize("how", [{}, {"deadly": True}, {"given_up": True}])
@@ -167,3 +174,44 @@ async def test_who_dies_storing_a_canceled_batch_leaves_nothing_that_runs() -> N
         assert (len(replayed.jobs), replayed.new) == (there[-1], ()), "nothing more is stored"
     assert there == sorted(there)
     assert there[0] < there[-1] <= SIZE, "it has died before and behind some of them"
+
+
+async def test_who_dies_canceling_a_batch_leaves_nothing_that_runs() -> None:
+    """After whichever of its writes; until the batch is marked, nobody was told of anything."""
+    marked = list[bool]()
+    for writes in count():
+        lab = MortalLab()
+        assert await connected(lab.sockets, SOCKET, None) == (200, "")
+        batch_id, job_ids = lab.batch(3)
+        await lab.send("subscribe", batch_id=batch_id)
+        lab.writes_left = writes
+        code = lab.client.delete(f"/generate/batch/{batch_id}").status_code
+        lab.revive()
+        marked.append(lab.shown(batch_id)["canceled"])
+        assert not (await lab.services.reaper.reap())["batches_canceled"], "it may be alive"
+        lab.clock.advance(CANCEL_WITHIN.total_seconds() + 1)
+        gone_on = (await lab.services.reaper.reap())["batches_canceled"]
+        assert gone_on == (code == 503 and marked[-1])
+        await lab.services.batch_news.tell_put_off()
+        shown = lab.shown(batch_id)
+        assert shown["counts"]["canceled" if marked[-1] else "queued"] == len(job_ids)
+        assert shown["done"] == lab.frames[-1]["done"] == marked[-1]
+        assert not (await lab.services.reaper.reap())["batches_canceled"], "once"
+        if code == 202:
+            break
+    assert marked == sorted(marked)
+    assert marked.count(True) > len(job_ids), "it has died before and behind each of the jobs"
+
+
+async def test_a_retry_that_is_asked_for_after_a_cancellation_that_was_cut_off_goes_on() -> None:
+    lab = MortalLab()
+    batch_id, (first, second) = lab.batch(2)
+    assert lab.client.delete(f"/generate/{first}").status_code == 202
+    lab.writes_left = 2  # the audit log's, and the mark
+    assert lab.client.delete(f"/generate/batch/{batch_id}").status_code == 503
+    lab.revive()
+    lab.clock.advance(CANCEL_WITHIN.total_seconds() + 1)
+    retry = lab.client.post(f"/generate/{first}/retry").json()["id"]
+    assert (await lab.services.reaper.reap())["batches_canceled"] == 1
+    statuses = [(await lab.records.get(JobId(each))).status for each in (first, second, retry)]
+    assert statuses == [JobStatus.CANCELED, JobStatus.CANCELED, JobStatus.QUEUED]
