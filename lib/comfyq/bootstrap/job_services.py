@@ -109,6 +109,7 @@ class JobServices(FileServices):
             followers=self.job_followers,
             render=render_batch,
             clock=self.ports.clock,
+            late=self.ports.late_frames if self.ports.stands_still else None,
         )
 
     @cached_property

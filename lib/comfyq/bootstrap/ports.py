@@ -8,7 +8,7 @@ from comfyq.ports.assets import Assets
 from comfyq.ports.clock import Clock
 from comfyq.ports.inbox import Inbox
 from comfyq.ports.joint import JointWrites
-from comfyq.ports.notifier import Notifier, OwnSockets
+from comfyq.ports.notifier import LateFrames, Notifier, OwnSockets
 from comfyq.ports.queue import JobQueue
 from comfyq.ports.table import Table
 from comfyq.ports.webhooks import DeliveryDoorbell
@@ -31,6 +31,8 @@ class Ports:
     prepare: Callable[[], Awaitable[None]] = nothing  # before the first use by a server or worker
     joint: JointWrites | None = None  # where one engine keeps table and queue
     deliveries: DeliveryDoorbell | None = None  # of webhooks; None: this process wakes itself
+    late_frames: LateFrames | None = None  # that this process asks another one to post
+    stands_still: bool = False  # between events, so that no timer ends: a Lambda function's
     sockets: OwnSockets | None = None  # where the notifier can be told of this process's own
     submissions: Inbox | None = None  # requests that come through a queue
     write_failure: Callable[[], str | None] = lambda: None  # why the table stores nothing now

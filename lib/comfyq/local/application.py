@@ -52,6 +52,7 @@ def local_app(
             ending = on_stop(streams.stop) if heeds_signals else nullcontext()
             with attached, services.stall_watch.watching(), exported, ending:
                 yield
+                await services.batch_news.tell_put_off()  # to sockets of other processes
 
     app = api_app(services, lifespan=lifespan, streams=streams)
     app.router.routes[:0] = gateway.routes  # two, which other requests pass with a call each

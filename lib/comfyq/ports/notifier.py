@@ -3,6 +3,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Protocol
 
+from comfyq.domain.job import JobId
+from comfyq.domain.submission.batch import BatchId
+
 
 @dataclass(frozen=True, slots=True)
 class Connection:
@@ -58,6 +61,15 @@ class OwnSockets(Protocol):
     def attached(self, endpoint: str, deliver: Deliver) -> AbstractContextManager[None]:
         """Within the context, post to connections of ``endpoint`` by ``deliver``, which is called
         in the event loop of the caller of this."""
+        ...
+
+
+class LateFrames(Protocol):
+    """Frames of batches that another process posts, later: this one may stand still by then."""
+
+    async def ask(self, batch_id: BatchId, by: JobId, *, delay_s: float) -> None:
+        """Have those who follow a batch by way of the job ``by`` told how it is, once ``delay_s``
+        have passed; raises QueueUnavailable."""
         ...
 
 

@@ -20,8 +20,14 @@ class DeliveryDoorbell(Protocol):
     """Tell whoever sends deliveries that some are due. A lost ring costs time, never a delivery:
     the reaper rings again."""
 
-    async def ring(self, keys: Sequence[DeliveryKey], *, at: datetime) -> None:
-        """Have ``keys`` sent at ``at`` or soon after; raises QueueUnavailable."""
+    async def ring(
+        self, keys: Sequence[DeliveryKey], *, at: datetime, tenant: TenantId | None
+    ) -> None:
+        """Have ``keys`` sent at ``at`` or soon after; raises QueueUnavailable.
+
+        ``tenant`` is whose they are, so that those of one tenant hold up no other's (None: of
+        several, or nobody knows).
+        """
         ...
 
 

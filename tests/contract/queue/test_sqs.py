@@ -1,13 +1,20 @@
 """Behaviour of SQS that the other engines do not have."""
 
+import json
+from datetime import timedelta
 from typing import Any
 
 import moto
 import pytest
 
+from comfyq.adapters.sqs.deliveries import SqsDeliveryDoorbell
+from comfyq.adapters.sqs.late_frames import SqsLateFrames
 from comfyq.adapters.sqs.queue import SqsQueue
 from comfyq.domain.errors import QueueUnavailable
 from comfyq.domain.job import JobId
+from comfyq.domain.submission.batch import BatchId
+from comfyq.ports.webhooks import DeliveryKey
+from comfyq.testing.memory.clock import ManualClock
 from tests.contract.queue.bench import ALICE, BOB, Bench
 from tests.fixtures.emulator import Aws, new_session
 
@@ -55,3 +62,31 @@ async def test_a_fair_queue_groups_by_tenant() -> None:
             queue = SqsQueue(client=lambda: aws.sqs, url=url, fair=fair)
             await queue.send(JobId("a"), tenant=BOB)
     assert [params.get("MessageGroupId") for params in asked] == [None, "bob"]
+
+
+async def test_rings_for_webhooks_are_grouped_and_frames_that_are_put_off_come_later() -> None:
+    clock, asked = ManualClock(), list[dict[str, Any]]()
+    with moto.mock_aws():
+        aws = Aws(None, new_session())
+        url = aws.sqs.create_queue(QueueName="webhooks")["QueueUrl"]
+        aws.sqs.meta.events.register(
+            "provide-client-params.sqs.*", lambda params, **_: asked.append(params)
+        )
+        for fair in (False, True):
+            doorbell = SqsDeliveryDoorbell(client=lambda: aws.sqs, url=url, clock=clock, fair=fair)
+            for tenant in (BOB, None):
+                at = clock.now() + timedelta(seconds=1.5)
+                key = DeliveryKey(JobId("a"), "1")
+                await doorbell.ring([key], at=at, tenant=tenant)
+        frames = SqsLateFrames(client=lambda: aws.sqs, url=url)
+        await frames.ask(BatchId("b"), JobId("a"), delay_s=1.2)
+    *rings, frame = asked
+    sent = [entry for ring in rings for entry in ring["Entries"]]
+    assert {(each["MessageBody"], each["DelaySeconds"]) for each in sent} == {
+        ('{"job_id": "a", "place": "1"}', 2)
+    }
+    assert [each.get("MessageGroupId") for each in sent] == [None, None, "bob", None]
+    assert (frame["DelaySeconds"], json.loads(frame["MessageBody"])) == (
+        2,
+        {"batch_id": "b", "job_id": "a"},
+    )

@@ -6,6 +6,7 @@ from datetime import datetime
 
 import pytest
 
+from comfyq.domain.caller import TenantId
 from comfyq.domain.job.progress import Progress
 from comfyq.domain.webhook.events import WebhookEvent
 from comfyq.domain.webhook_delivery import WebhookDelivery, delivery_of
@@ -21,7 +22,9 @@ class SilentDoorbell:
         self.begun = self.ended = 0
         self.may_answer = asyncio.Event()
 
-    async def ring(self, keys: Sequence[DeliveryKey], *, at: datetime) -> None:
+    async def ring(
+        self, keys: Sequence[DeliveryKey], *, at: datetime, tenant: TenantId | None
+    ) -> None:
         self.begun += 1
         await self.may_answer.wait()
         self.ended += 1
@@ -46,7 +49,9 @@ async def test_a_silent_doorbell_holds_no_change_up(monkeypatch: pytest.MonkeyPa
 
 
 class Doorbell:
-    async def ring(self, keys: Sequence[DeliveryKey], *, at: datetime) -> None: ...
+    async def ring(
+        self, keys: Sequence[DeliveryKey], *, at: datetime, tenant: TenantId | None
+    ) -> None: ...
 
 
 async def test_progress_is_told_each_five_seconds_if_it_was_stored() -> None:

@@ -5,6 +5,7 @@ from comfyq.adapters.dynamodb.table import DynamoTable
 from comfyq.adapters.s3.assets import S3Assets
 from comfyq.adapters.sqs.deliveries import SqsDeliveryDoorbell
 from comfyq.adapters.sqs.inbox import SqsInbox
+from comfyq.adapters.sqs.late_frames import SqsLateFrames
 from comfyq.adapters.sqs.queue import SqsQueue
 from comfyq.adapters.system.clock import CorrectedClock
 from comfyq.bootstrap.backends.sockets_secret import sockets_secret
@@ -14,6 +15,7 @@ from comfyq.config import Settings
 from comfyq.domain.dead_letter import Origin
 from comfyq.ports.clock import Clock
 from comfyq.ports.inbox import Inbox
+from comfyq.ports.notifier import LateFrames
 from comfyq.ports.webhooks import DeliveryDoorbell
 
 
@@ -42,7 +44,8 @@ def aws_ports(settings: Settings, local_clock: Clock) -> Ports:
         notifier=ApiGatewayNotifier(
             client_of=clients.management, local_secret=sockets_secret(table)
         ),
-        deliveries=_deliveries(clients, settings.webhooks.webhooks_queue_url, clock),
+        deliveries=_deliveries(clients, settings, clock),
+        late_frames=_late_frames(clients, settings),
         close=lambda: None,
         submissions=_sqs_inbox(
             clients, aws.submissions_queue_url, visibility_s=settings.worker.visibility_s
@@ -58,10 +61,17 @@ def aws_ports(settings: Settings, local_clock: Clock) -> Ports:
     )
 
 
-def _deliveries(clients: Clients, url: str | None, clock: Clock) -> DeliveryDoorbell | None:
+def _deliveries(clients: Clients, settings: Settings, clock: Clock) -> DeliveryDoorbell | None:
+    url = settings.webhooks.webhooks_queue_url
     if url is None:
         return None
-    return SqsDeliveryDoorbell(client=clients.sqs_rings, url=url, clock=clock)
+    fair = settings.tenants.fair_queue
+    return SqsDeliveryDoorbell(client=clients.sqs_rings, url=url, clock=clock, fair=fair)
+
+
+def _late_frames(clients: Clients, settings: Settings) -> LateFrames | None:
+    url = settings.webhooks.webhooks_queue_url
+    return None if url is None else SqsLateFrames(client=clients.sqs_rings, url=url)
 
 
 def _sqs_inbox(

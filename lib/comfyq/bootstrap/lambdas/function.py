@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from comfyq.aio.logs import log
@@ -18,7 +19,7 @@ Function = Callable[[Event, object], dict[str, Any]]
 
 def ports_of(settings: Settings) -> Ports:
     log.configure(settings.log_level)
-    return open_ports(settings)
+    return replace(open_ports(settings), stands_still=True)
 
 
 def blocking(handle: Callable[[Event, object], Awaitable[dict[str, Any]]]) -> Function:

@@ -1,4 +1,4 @@
-"""The function of the queue that rings for webhooks."""
+"""The function of the queue that rings for webhooks, and for frames that were put off."""
 
 from comfyq.bootstrap.lambdas.function import Function, blocking, observed, ports_of
 from comfyq.bootstrap.services import Services
@@ -14,5 +14,6 @@ def webhooks_function(settings: Settings) -> Function:
         put_off=services.webhook_sender.put_off,
         receiver_of=services.due_webhooks.receiver_of,
         slow=SlowReceivers(clock=services.ports.clock),
+        tell_late=services.batch_news.tell_late,
     )
     return observed(blocking(handler.handle), settings, services.ports, service="comfyq-webhooks")

@@ -51,8 +51,8 @@ class Batch:
     refusals: Mapping[int, Refusal] = field(default_factory=dict)  # by the request's index
     storing: bool = False  # its jobs are being stored: what is not there may still come
     is_partial: bool = False  # whoever stored them died, or gave up, before all were there
-    looked_at: datetime     canceling_since: datetime | None = None  # while its jobs are still to be canceled
-| None = None  # when the reaper looks what became of the storing
+    looked_at: datetime | None = None  # when the reaper looks what became of the storing
+    canceling_since: datetime | None = None  # while jobs of it are still to be canceled
     retried: Retried | None = None  # the first batch, if it is a retry of a retry
     version: int = 1
 

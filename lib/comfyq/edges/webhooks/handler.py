@@ -1,4 +1,7 @@
-"""The Lambda function that sends webhooks: batches of rings, of which each is for one delivery."""
+"""The Lambda function that sends webhooks: batches of rings, of which each is for one delivery.
+
+It posts frames of batches as well that other functions have put off: these stand still by then.
+"""
 
 import asyncio
 import json
@@ -10,6 +13,7 @@ from typing import Any, Protocol
 
 from comfyq.aio.logs import log
 from comfyq.domain.job import JobId
+from comfyq.domain.submission.batch import BatchId
 from comfyq.domain.webhook.target import Receiver
 from comfyq.ports.webhooks import DeliveryKey
 from comfyq.services.notify.slow_receivers import SlowReceivers
@@ -18,7 +22,7 @@ from comfyq.wire.sqs import failures
 SHARE = 3  # of a batch, that is sent to one receiver at the same time
 TENANT_SHARE = 5  # of a batch, that is sent to all receivers of a tenant at the same time
 SPARED = "the receiver took too long to answer others; it is tried again in a while"
-TENANT_SPARED = "other receivers of the tenant took too long to answer; it is sent in a while"
+TENANT_SPARED = "receivers of the tenant took too long to answer; it is sent in a while"
 
 Places = Mapping[Hashable, asyncio.Semaphore]
 
@@ -41,11 +45,13 @@ class WebhookHandler:
         put_off: PutOff,
         receiver_of: Callable[[JobId], Awaitable[Receiver | None]],
         slow: SlowReceivers,
+        tell_late: Callable[[BatchId, JobId], Awaitable[None]],
     ) -> None:
         self._send = send
         self._put_off = put_off
         self._receiver_of = receiver_of
         self._slow = slow
+        self._tell_late = tell_late
 
     async def handle(self, event: Mapping[str, Any], context: object = None) -> dict[str, Any]:
         """Send what each record rings for; the answer names the messages that SQS must deliver
@@ -59,14 +65,20 @@ class WebhookHandler:
     async def _heard(self, record: Mapping[str, Any], shares: "_Shares") -> bool:
         try:
             body = json.loads(record["body"])
-            key = DeliveryKey(JobId(str(body["job_id"])), str(body["place"]))
+            job_id = JobId(str(body["job_id"]))
+            batch_id = BatchId(str(body["batch_id"])) if "batch_id" in body else None
+            place = str(body["place"]) if batch_id is None else ""
         except (ValueError, TypeError, KeyError):
             log.warning("ring_unreadable", message=record["messageId"])
             return True  # it would never be readable
         try:
-            await self._sent(key, shares)
+            if batch_id is not None:
+                await self._tell_late(batch_id, job_id)
+            else:
+                await self._sent(DeliveryKey(job_id, place), shares)
         except Exception as error:  # one bad delivery must not ring again for the others
-            log.warning("webhook_not_sent", job=key.job_id, reason=repr(error))
+            what = "webhook_not_sent" if batch_id is None else "batch_untold"
+            log.warning(what, job=job_id, reason=repr(error))
             return False
         return True
 

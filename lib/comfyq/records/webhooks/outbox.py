@@ -66,7 +66,8 @@ class WebhookOutbox:
     async def _rung(self, deliveries: Sequence[WebhookDelivery]) -> None:
         try:
             keys = [key_of(each) for each in deliveries]
-            await self._doorbell.ring(keys, at=max(each.due_at for each in deliveries))
+            at = max(each.due_at for each in deliveries)
+            await self._doorbell.ring(keys, at=at, tenant=deliveries[0].tenant)
         except DomainError as away:
             log.warning("webhooks_not_rung", count=len(deliveries), reason=str(away))
 

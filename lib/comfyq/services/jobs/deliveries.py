@@ -60,7 +60,8 @@ class Deliveries:
             asked = again(found[0], now=self._clock.now())
             if await self._records.save(asked):
                 with suppress(Unavailable):  # the reaper rings
-                    await self._doorbell.ring([key_of(asked)], at=asked.due_at)
+                    at, tenant = asked.due_at, asked.tenant
+                    await self._doorbell.ring([key_of(asked)], at=at, tenant=tenant)
                 return asked
         raise TooContended(f"delivery {delivery_id} is being sent; try again")
 

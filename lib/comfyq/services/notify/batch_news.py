@@ -3,8 +3,7 @@
 Whoever follows a batch is a follower of each of its jobs, so that whatever announces a change of a
 job finds it. Each process computes a batch's frame once in a while, and always when the last of its
 jobs has ended: whoever stores the last end finds no other job that goes on. A change that comes too
-early after a frame is told at the end of the pause, by a task: of a Lambda function, whose process
-stands still between events, with its next event.
+early after a frame is told at the end of the pause (``PutOffFrames``).
 """
 
 import asyncio
@@ -14,7 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
-from comfyq.aio.logs import log
 from comfyq.aio.tasks import limited
 from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import BatchNotFound, DomainError, JobNotFound
@@ -24,18 +22,19 @@ from comfyq.domain.submission.batch import Batch, BatchId
 from comfyq.domain.submission.batch_progress import BatchProgress, progress_of
 from comfyq.domain.submission.retry import UNSUCCESSFUL
 from comfyq.ports.clock import Clock
+from comfyq.ports.notifier import LateFrames
 from comfyq.records.batches.members import member_id, own_place
 from comfyq.records.batches.records import BatchRecords
 from comfyq.records.jobs import JobRecords
 from comfyq.records.retries import RetryRecords
 from comfyq.records.subscriptions import Subscription
 from comfyq.services.notify.followers import Followers
+from comfyq.services.notify.put_off_frames import PutOffFrames
 
 AT_ONCE = 10  # jobs of a batch that are read at the same time
 MAX_KNOWN = 16  # batches that a process remembers
 LEAST_PAUSE = timedelta(seconds=1)  # between two frames of a batch
 PAUSE_A_JOB = timedelta(milliseconds=5)  # more for each job that has to be read for a frame
-TRIES = 3  # of a frame that was put off
 
 RenderBatch = Callable[[BatchProgress], bytes]
 
@@ -63,14 +62,6 @@ class Known:
         return max(LEAST_PAUSE, PAUSE_A_JOB * len(self.open))
 
 
-@dataclass(slots=True)
-class PutOff:
-    """A frame that is posted at the end of a pause."""
-
-    by: JobId  # the job that has changed last: whoever lacks an earlier change follows it too
-    task: asyncio.Task[None]
-
-
 class BatchNews:
     def __init__(
         self,
@@ -81,7 +72,9 @@ class BatchNews:
         followers: Followers,
         render: RenderBatch,
         clock: Clock,
+        late: LateFrames | None = None,
     ) -> None:
+        """``late`` posts what is put off, where this process may stand still by then."""
         self._batches = batches
         self._jobs = jobs
         self._retries = retries
@@ -89,8 +82,9 @@ class BatchNews:
         self._render = render
         self._clock = clock
         self._known: OrderedDict[BatchId, Known] = OrderedDict()
-        self._put_off: dict[BatchId, PutOff] = {}
-        self._tasks: set[asyncio.Task[None]] = set()  # held until they end, so that they do
+        self._put_off = PutOffFrames(
+            tell=self._tell_put_off, pause_of=self._pause, clock=clock, late=late
+        )
 
     async def read(
         self, batch_id: BatchId, *, tenant: TenantId | None = None
@@ -125,7 +119,7 @@ class BatchNews:
         except DomainError:
             return False
         if progress is None:
-            self._tell_later(batch_id, job.id)
+            await self._put_off.add(batch_id, job.id)
             return True
         of_batch = [each for each in followers if each.batch == batch_id]
         return await self._tell_and_note(progress, of_batch, by=job.id)
@@ -139,39 +133,19 @@ class BatchNews:
             known.told = progress
         return True
 
-    def _tell_later(self, batch_id: BatchId, by: JobId) -> None:
-        """Post a batch's frame at the end of its pause, once for all that changes until then."""
-        if (put_off := self._put_off.get(batch_id)) is not None:
-            put_off.by = by
-            return
-        task = asyncio.create_task(self._tell_at_end(batch_id))
-        self._put_off[batch_id] = PutOff(by, task)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _tell_at_end(self, batch_id: BatchId) -> None:
-        await asyncio.sleep(self._pause_s(batch_id))
-        by = self._put_off.pop(batch_id).by  # before it is read: a later change is told anew
-        for _ in range(TRIES):
-            if await self._tell_put_off(batch_id, by):
-                return
-            await asyncio.sleep(self._pause_s(batch_id))
-        log.warning("batch_untold", batch=batch_id, reason="its followers were not reached")
-
     async def tell_put_off(self) -> None:
         """Post at once what waits for the end of a pause, and wait for what is being posted: this
         process ends, and no other one may have anything to tell of these batches for long."""
-        while self._put_off:
-            batch_id, put_off = self._put_off.popitem()
-            put_off.task.cancel()
-            await self._tell_put_off(batch_id, put_off.by)
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._put_off.tell_all()
+
+    async def tell_late(self, batch_id: BatchId, by: JobId) -> None:
+        """Post the frame that another process has put off when the job ``by`` changed."""
+        await self._put_off.tell(batch_id, by)
 
     async def _tell_put_off(self, batch_id: BatchId, by: JobId) -> bool:
         """Post a batch's frame to those who follow it by way of a job; False: not all have it."""
         try:
-            every = await self._followers.of_job(by)
-            followers = [each for each in every if each.batch == batch_id]
+            by, followers = await self._followers_of(batch_id, by)
             if not followers:
                 return True
             progress = await self._news(batch_id, None)
@@ -183,6 +157,28 @@ class BatchNews:
             return True  # by a frame that did not have to wait
         return await self._tell_and_note(progress, followers, by=by)
 
+    async def _followers_of(
+        self, batch_id: BatchId, by: JobId
+    ) -> tuple[JobId, Sequence[Subscription]]:
+        """Return who follows a batch, with the job that leads to them: ``by``, or if that one was
+        deleted since it changed, another one that goes on."""
+        if not (followers := await self._of_batch(batch_id, by)) and await self._is_gone(by):
+            _, jobs = await self.read(batch_id)
+            left = [job.id for job in jobs.values() if not job.status.terminal]
+            if left:
+                return left[-1], await self._of_batch(batch_id, left[-1])
+        return by, followers
+
+    async def _of_batch(self, batch_id: BatchId, by: JobId) -> Sequence[Subscription]:
+        return [each for each in await self._followers.of_job(by) if each.batch == batch_id]
+
+    async def _is_gone(self, job_id: JobId) -> bool:
+        try:
+            await self._jobs.get(job_id)
+        except JobNotFound:
+            return True
+        return False
+
     def _is_told(self, progress: BatchProgress) -> bool:
         """Return whether the last frame told the same; its `seq` grows when an end is noted as
         announced, too."""
@@ -193,13 +189,13 @@ class BatchNews:
             and replace(known.told, seq=progress.seq) == progress
         )
 
-    def _pause_s(self, batch_id: BatchId) -> float:
-        """Return the time until a batch's next frame may be computed."""
+    def _pause(self, batch_id: BatchId) -> timedelta:
+        """Return the time until this process may compute a batch's next frame."""
         known = self._known.get(batch_id)
         if known is None:
-            return LEAST_PAUSE.total_seconds()
+            return timedelta()
         left = known.read_at + known.pause - self._clock.now()
-        return min(max(left, timedelta()), known.pause).total_seconds()
+        return min(max(left, timedelta()), known.pause)
 
     async def tell(
         self, progress: BatchProgress, followers: Sequence[Subscription], *, by: JobId

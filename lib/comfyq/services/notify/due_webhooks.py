@@ -64,9 +64,9 @@ class DueWebhooks:
         late = [each.key for each in due if each.at <= now]
         soon = [each for each in due if each.at > now]
         if late:
-            await self._doorbell.ring(late, at=now)
+            await self._doorbell.ring(late, at=now, tenant=None)
         if soon:  # of which the first is enough: it is looked for the others then
-            await self._doorbell.ring([soon[0].key], at=soon[0].at)
+            await self._doorbell.ring([soon[0].key], at=soon[0].at, tenant=None)
         return len(late)
 
     async def look(self, after: Cursor | None = None) -> Outlook:

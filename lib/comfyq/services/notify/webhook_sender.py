@@ -137,7 +137,7 @@ class WebhookSender:
 
     async def _ring(self, delivery: WebhookDelivery, *, at: datetime) -> None:
         try:
-            await self._doorbell.ring([key_of(delivery)], at=at)
+            await self._doorbell.ring([key_of(delivery)], at=at, tenant=delivery.tenant)
         except DomainError as away:  # the reaper rings
             log.warning("webhooks_not_rung", reason=str(away))
 

@@ -1,6 +1,7 @@
 from collections.abc import Sequence
 from datetime import datetime
 
+from comfyq.domain.caller import TenantId
 from comfyq.ports.webhooks import DeliveryKey
 from comfyq.services.operations.deadlines import Deadlines
 
@@ -14,5 +15,7 @@ class NotedDeliveries:
     def __init__(self, deadlines: Deadlines) -> None:
         self._deadlines = deadlines
 
-    async def ring(self, keys: Sequence[DeliveryKey], *, at: datetime) -> None:
+    async def ring(
+        self, keys: Sequence[DeliveryKey], *, at: datetime, tenant: TenantId | None
+    ) -> None:
         self._deadlines.note(at)

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -10,10 +11,12 @@ from typing import Any
 import anyio
 import pytest
 
+from comfyq.adapters.authentication.local_owner import OWNER
 from comfyq.bootstrap.services import Services
 from comfyq.domain import job as jobs
-from comfyq.domain.errors import NotifierUnavailable
+from comfyq.domain.errors import NotifierUnavailable, QueueUnavailable
 from comfyq.domain.job import Job, JobError, JobId
+from comfyq.domain.submission.batch import BatchId
 from comfyq.edges.websocket.rendering import render_preview
 from comfyq.ports.engine import SmallPicture
 from comfyq.ports.notifier import Connection
@@ -200,6 +203,82 @@ async def test_a_process_that_ends_waits_for_the_frame_that_is_being_posted(
     go_on.set()
     await ending
     assert lab.frames[-1]["counts"]["completed"] == 1
+
+
+class Late:
+    """The queue of frames that others post."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[BatchId, JobId]] = []
+        self.delay_s = 0.0  # of the last one
+        self.is_away = False
+
+    async def ask(self, batch_id: BatchId, by: JobId, *, delay_s: float) -> None:
+        if self.is_away:
+            raise QueueUnavailable("for a moment")
+        self.asked.append((batch_id, by))
+        self.delay_s = delay_s
+
+
+async def test_a_process_that_stands_still_has_another_one_tell_what_it_has_put_off() -> None:
+    """A Lambda function's timers end with its next event, which may never come."""
+    lab, late = await socket_lab(), Late()
+    batch_id, job_ids = lab.batch(6)
+    await lab.send("subscribe", batch_id=batch_id)
+    ports = replace(lab.services.ports, late_frames=late, stands_still=True)
+    function, sender = (Services(lab.services.settings, ports) for _ in range(2))
+
+    async def end(number: int) -> None:
+        await function.announcer.announce(await lab.succeed(job_ids[number], output()))
+
+    def completed() -> int:
+        return int(lab.frames[-1]["counts"]["completed"])
+
+    for number in range(3):
+        await end(number)
+    assert completed() == 1, "too early"
+    assert late.asked == [(batch_id, job_ids[1])], "once for all that changes until then"
+    await function.batch_news.tell_put_off()
+    assert completed() == 1, "there is no timer"
+    lab.clock.advance(late.delay_s)
+    await sender.batch_news.tell_late(*late.asked[0])
+    assert completed() == 3
+
+    await end(3)
+    told = len(lab.frames)
+    await end(4)
+    assert len(late.asked) == 2, "what came of the first one was read before"
+    await sender.batch_news.tell_late(*late.asked[1])  # it comes too early, or twice
+    assert (len(lab.frames), len(late.asked)) == (told, 3), "it is put off again"
+    lab.clock.advance(late.delay_s)
+    await sender.batch_news.tell_late(*late.asked[2])
+    assert completed() == 5
+
+
+async def test_what_cannot_be_put_off_is_told_at_once() -> None:
+    lab, late = await socket_lab(), Late()
+    batch_id, job_ids = lab.batch(3)
+    await lab.send("subscribe", batch_id=batch_id)
+    ports = replace(lab.services.ports, late_frames=late, stands_still=True)
+    function, late.is_away = Services(lab.services.settings, ports), True
+    for number in range(2):
+        await function.announcer.announce(await lab.succeed(job_ids[number], output()))
+        assert lab.frames[-1]["counts"]["completed"] == number + 1
+
+
+async def test_what_was_put_off_for_a_job_that_is_deleted_meanwhile_is_told_all_the_same() -> None:
+    lab, late = await socket_lab(), Late()
+    batch_id, job_ids = lab.batch(3)
+    await lab.send("subscribe", batch_id=batch_id)
+    ports = replace(lab.services.ports, late_frames=late, stands_still=True)
+    function, sender = (Services(lab.services.settings, ports) for _ in range(2))
+    await function.announcer.announce(await lab.start(job_ids[0]))
+    await function.purge.purge(OWNER, job_ids[1])
+    counts = lab.frames[-1]["counts"]
+    assert (counts["running"], counts["queued"]) == (1, 2)
+    await sender.batch_news.tell_late(*late.asked[0])
+    counts = lab.frames[-1]["counts"]
+    assert (counts["running"], counts["queued"], counts["gone"]) == (1, 1, 1)
 
 
 async def test_a_clock_that_is_set_back_holds_no_frame_up() -> None:
