@@ -21,6 +21,7 @@ LONGEST_S = 3_600.0  # the reaper wakes it for what other processes have stored
 PAUSE = timedelta(seconds=5)  # after a failure of the table
 LOOK_ON = timedelta(seconds=1)  # between looks past the oldest page
 PAGES = 5  # of such a look, each of which may cost hundreds of reads; the next one goes on there
+REST = 9  # times as long as it took there is none after it: the table's time is others' as well
 
 
 class WebhookLoop:
@@ -40,6 +41,8 @@ class WebhookLoop:
         self._of_tenants: Counter[TenantId | None] = Counter()
         self._looked_on_at: datetime | None = None  # past the oldest page
         self._looked_to: Cursor | None = None  # where the next such look goes on
+        self._rested_at: datetime | None = None  # since when there has been none
+        self._rest = timedelta()
 
     async def run(self) -> None:
         """Send until canceled; what is being sent then is sent again by a successor."""
@@ -65,12 +68,18 @@ class WebhookLoop:
         if last is not None and is_recent(last, now, within=LOOK_ON):
             return last + LOOK_ON
         self._looked_on_at = now
-        return await self._look_on(outlook.rest, group)
+        await self._begin(await self._webhooks.newest(), group)
+        if self._rested_at is None or not is_recent(self._rested_at, now, within=self._rest):
+            next_at = await self._look_on(outlook.rest, group)
+            self._rested_at = self._clock.now()
+            self._rest = REST * (self._rested_at - now)
+            if self._looked_to is None:
+                return next_at
+        return self._clock.now() + LOOK_ON
 
     async def _look_on(self, rest: Cursor, group: asyncio.TaskGroup) -> datetime | None:
-        """Look past the oldest page, which ends at ``rest``: at the newest one, and at some between
-        the two, beginning where the last look has ended. Return when to look again."""
-        await self._begin(await self._webhooks.newest(), group)
+        """Look between the oldest page, which ends at ``rest``, and the newest one, beginning where
+        the last look has ended. Return when the next delivery is due, if it came to the end."""
         after = self._looked_to or rest
         for _ in range(PAGES):
             if self._is_full:
@@ -82,7 +91,7 @@ class WebhookLoop:
                 return outlook.next_at
             after = outlook.rest
         self._looked_to = after
-        return self._clock.now() + LOOK_ON
+        return None
 
     async def _begin(self, due: Sequence[DeliveryKey], group: asyncio.TaskGroup) -> None:
         """Begin to send those for which there is room; the end of any looks for the others."""

@@ -11,9 +11,10 @@ from comfyq.domain.caller import DEFAULT_TENANT, TenantId
 from comfyq.domain.errors import TableUnavailable
 from comfyq.domain.job import JobId
 from comfyq.domain.webhook_delivery import LEASE
-from comfyq.edges.webhooks.loop import WebhookLoop
+from comfyq.edges.webhooks.loop import REST, WebhookLoop
+from comfyq.ports.table import Cursor
 from comfyq.ports.webhooks import WebhookAnswer
-from comfyq.services.notify.due_webhooks import AT_ONCE, SHARE
+from comfyq.services.notify.due_webhooks import AT_ONCE, SHARE, Outlook
 from tests.webhook_lab import WebhookLab
 
 pytestmark = pytest.mark.anyio
@@ -123,6 +124,46 @@ async def test_a_look_past_what_has_to_wait_reads_some_pages_and_the_next_goes_o
         await lab.ended(url=f"{OTHER}new")
         await while_time_goes_by(lab, receivers, told=2)
         assert max(pages) == 4, "the oldest page, the newest, and two between"
+        receivers.may_answer.set()
+        await receivers.until(told=81)
+
+
+async def test_however_long_looks_past_what_has_to_wait_take_most_of_the_time_is_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("comfyq.services.notify.due_webhooks.PAGE", 5)
+    monkeypatch.setattr("comfyq.edges.webhooks.loop.PAGES", 2)
+    lab, receivers, page_s = WebhookLab(), Receivers(), 2
+    lab.services.webhook_post = receivers
+    for number in range(80):
+        await lab.ended(url=f"{HANGING}/{number}")
+        lab.clock.advance(1)
+    pages, look = 0, lab.services.due_webhooks.look
+
+    async def slow(after: Cursor | None = None) -> Outlook:
+        nonlocal pages
+        if after is not None:
+            pages += 1
+            lab.clock.advance(page_s)
+        return await look(after)
+
+    async def second() -> None:
+        for _ in range(200):  # of the loop: whatever may go on does
+            await asyncio.sleep(0)
+        lab.clock.advance(1)
+        lab.services.delivery_deadlines.note(lab.clock.now())
+
+    monkeypatch.setattr(lab.services.due_webhooks, "look", slow)
+    began = lab.clock.now()
+    async with asyncio.timeout(30), beside(looping(lab).run()):
+        while pages < 12:
+            await second()
+        elapsed = (lab.clock.now() - began).total_seconds()
+        assert elapsed >= REST * (pages - 2) * page_s
+        await lab.ended(url=OTHER)  # what has just come is found all the same
+        for _ in range(3):
+            await second()
+        assert receivers.told == [OTHER]
         receivers.may_answer.set()
         await receivers.until(told=81)
 
