@@ -147,6 +147,11 @@ class Deployment:
         event = {"Records": [submission(ring) for ring in rings]}
         return webhooks_function(self.settings)(event, CONTEXT)
 
+    def tell_late(self, batch_id: str, job_id: str) -> Answer:
+        """Bring the message that asks for a frame which another function has put off."""
+        event = {"Records": [submission(json.dumps({"batch_id": batch_id, "job_id": job_id}))]}
+        return webhooks_function(self.settings)(event, CONTEXT)
+
     def take(self, *records: Answer) -> Answer:
         return intake_function(self._with(COMFYQ_JOBS_PER_DAY=JOBS_PER_DAY))(
             {"Records": records}, CONTEXT

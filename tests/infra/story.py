@@ -22,6 +22,8 @@ from comfyq.domain import job as jobs
 from comfyq.domain.caller import DEFAULT_TENANT
 from comfyq.domain.errors import AssetsUnavailable
 from comfyq.domain.job import Job, JobId, JobStatus, WorkerId
+from comfyq.domain.submission.batch import BatchId
+from comfyq.domain.submission.request import Request
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.notifier import Connection
 from comfyq.ports.table import Delete
@@ -205,7 +207,8 @@ def _a_batch(deployment: Deployment) -> None:
 
 
 def _a_followed_batch(deployment: Deployment) -> None:
-    """One of its jobs is canceled and tried again; a worker ends all of it."""
+    """One of its jobs is canceled and tried again, of which others are told later; a worker ends
+    all of it."""
     with deployment.role("ApiRole"):
         body = json.dumps({"requests": [{"prompt": f"a hare, {n}"} for n in range(2)]})
         answer = deployment.api()("generate", "/generate/batch", body=body, headers=JSON)
@@ -222,6 +225,10 @@ def _a_followed_batch(deployment: Deployment) -> None:
         again = api("generate", f"/generate/{canceled}/retry", body="{}", headers=JSON)
         assert again["statusCode"] == 202, again["body"]
         assert Right("dynamodb:PutItem", "${Table.Arn}", "CONN#*") in overhearing.recording.rights
+    _follow_batch_unseen(deployment.services(), made["batch_id"], other)
+    with deployment.role("WebhookRole") as overhearing:
+        assert deployment.tell_late(made["batch_id"], other) == {"batchItemFailures": []}
+        assert overhearing.recording.rights[CONNECTIONS] == 2
     with deployment.role("WorkerPolicy") as overhearing:
         for job_id in (other, json.loads(again["body"])["id"]):
             deployment.work(_reached(job_id, JobStatus.SUCCEEDED))
@@ -371,15 +378,18 @@ def _old_catalogues(deployment: Deployment) -> None:
 
 
 def _what_was_cut_off(deployment: Deployment) -> None:
-    """A doorbell that was never rung, and an end that nobody was told of."""
+    """A doorbell that was never rung, an end that nobody was told of, and a batch of which nothing
+    but the mark was canceled."""
     earlier = deployment.services_of(ago=HOUR)
     silent = asyncio.run(_create(earlier))
     untold = asyncio.run(_end_silently(earlier))
+    asyncio.run(_begin_canceling(earlier))
     _follow(deployment, untold.id)
     with deployment.role("ReaperRole"):
         done = deployment.reap()
     assert done["rung"]
     assert done["announced"]
+    assert done["batches_canceled"] == 1
     asyncio.run(_cancel(deployment.services(), silent.id))
 
 
@@ -437,6 +447,20 @@ async def _follow_unseen(services: Services, job_id: str) -> None:
     assert known is not None
     now_s = int(services.ports.clock.now().timestamp())
     await services.followers.add(JobId(job_id), known[1], now_s=now_s)
+
+
+def _follow_batch_unseen(services: Services, batch_id: str, job_id: str) -> None:
+    """Let a socket that is gone follow a batch, which nobody has noticed."""
+    connection = Connection(GONE, "https://sockets.example/live")
+    follower = Subscription(connection, "", batch=BatchId(batch_id))
+    now_s = int(services.ports.clock.now().timestamp())
+    asyncio.run(services.followers.add_batch([JobId(job_id)], follower, now_s=now_s))
+
+
+async def _begin_canceling(services: Services) -> None:
+    asked = [Request(workflow="flux-dev", values={"prompt": "a fox"})]
+    accepted = await services.batch_submission.submit(OWNER, asked, digest="d")
+    await services.batch_records.cancel(accepted.batch, at=services.ports.clock.now())
 
 
 async def _forget_secret(services: Services) -> None:

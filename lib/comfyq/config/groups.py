@@ -76,7 +76,7 @@ class TenantSettings:
     """So many jobs of a tenant may wait. More are refused with 429; of the submissions queue, they
     fail and are kept as dead letters, to be sent again."""
     fair_queue: bool = False
-    """Send jobs with their tenant as message group, for SQS fair queues."""
+    """Send jobs and webhooks with their tenant as message group, for SQS fair queues."""
     submissions_tenant: Annotated[str, AfterValidator(tenant_id)] = "default"
     """The tenant whose jobs the requests of the submissions queue become, whatever they say."""
 
