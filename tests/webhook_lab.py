@@ -172,7 +172,7 @@ class WebhookLab(JobMoves):
             await self.send()
 
     async def deliveries(self, job: Job) -> Sequence[WebhookDelivery]:
-        return await self.services.delivery_records.of_job(job.id)
+        return await self.services.webhook_delivery_records.of_job(job.id)
 
     async def delivery(self, job: Job) -> WebhookDelivery:
         [delivery] = await self.deliveries(job)

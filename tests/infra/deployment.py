@@ -142,7 +142,7 @@ class Deployment:
 
     def tell(self, job_id: str) -> Answer:
         """Ring for what is to be told of a job."""
-        deliveries = asyncio.run(self._onlooker.delivery_records.of_job(JobId(job_id)))
+        deliveries = asyncio.run(self._onlooker.webhook_delivery_records.of_job(JobId(job_id)))
         rings = [json.dumps(key_of(each)._asdict()) for each in deliveries if each.is_pending]
         event = {"Records": [submission(ring) for ring in rings]}
         return webhooks_function(self.settings)(event, CONTEXT)

@@ -38,8 +38,8 @@ from comfyq.services.jobs.webhook_choice import WebhookChoice
 from comfyq.services.notify.announcer import Announcer
 from comfyq.services.notify.batch_news import BatchNews
 from comfyq.services.notify.followers import Followers
+from comfyq.services.notify.job_waits import JobWaits
 from comfyq.services.notify.subscriptions import Subscriptions
-from comfyq.services.notify.waits import JobWaits
 from comfyq.services.workflows.library import WorkflowLibrary
 from comfyq.services.workflows.node_catalogues import NodeCatalogues
 
@@ -165,7 +165,7 @@ class JobServices(FileServices):
         )
 
     @cached_property
-    def waits(self) -> JobWaits:
+    def job_waits(self) -> JobWaits:
         return JobWaits(
             records=self.records,
             followers=self.followers,

@@ -11,7 +11,7 @@ from comfyq.ports.joint import JointWrites
 from comfyq.ports.notifier import LateFrames, Notifier, OwnSockets
 from comfyq.ports.queue import JobQueue
 from comfyq.ports.table import Table
-from comfyq.ports.webhooks import DeliveryDoorbell
+from comfyq.ports.webhooks import WebhookDoorbell
 
 
 async def nothing() -> None:
@@ -30,7 +30,7 @@ class Ports:
     close: Callable[[], None]
     prepare: Callable[[], Awaitable[None]] = nothing  # before the first use by a server or worker
     joint: JointWrites | None = None  # where one engine keeps table and queue
-    deliveries: DeliveryDoorbell | None = None  # of webhooks; None: this process wakes itself
+    webhook_doorbell: WebhookDoorbell | None = None  # of webhooks; None: this process wakes itself
     late_frames: LateFrames | None = None  # that this process asks another one to post
     stands_still: bool = False  # between events, so that no timer ends: a Lambda function's
     sockets: OwnSockets | None = None  # where the notifier can be told of this process's own

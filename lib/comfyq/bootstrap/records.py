@@ -7,7 +7,7 @@ from os import urandom
 from comfyq.bootstrap.ports import Ports
 from comfyq.config import Settings
 from comfyq.domain.caller import TenantId
-from comfyq.ports.webhooks import DeliveryDoorbell
+from comfyq.ports.webhooks import WebhookDoorbell
 from comfyq.records.batches.records import BatchRecords
 from comfyq.records.demand import DemandRecords
 from comfyq.records.files.assets import AssetRecords
@@ -25,7 +25,7 @@ from comfyq.records.workers import WorkerRecords
 from comfyq.services.limits.known_tenants import KnownTenants
 from comfyq.services.limits.retention import Retention
 from comfyq.services.operations.deadlines import Deadlines
-from comfyq.services.operations.noted_deliveries import NotedDeliveries
+from comfyq.services.operations.own_webhook_doorbell import OwnWebhookDoorbell
 
 LONGEST_JOB = timedelta(days=7)  # from its submission to its end, in reason
 
@@ -66,14 +66,14 @@ class Records:
 
     @cached_property
     def webhook_outbox(self) -> WebhookOutbox:
-        return WebhookOutbox(self.delivery_doorbell)
+        return WebhookOutbox(self.webhook_doorbell)
 
     @cached_property
-    def delivery_doorbell(self) -> DeliveryDoorbell:
-        return self.ports.deliveries or NotedDeliveries(self.delivery_deadlines)
+    def webhook_doorbell(self) -> WebhookDoorbell:
+        return self.ports.webhook_doorbell or OwnWebhookDoorbell(self.webhook_deadlines)
 
     @cached_property
-    def delivery_deadlines(self) -> Deadlines:
+    def webhook_deadlines(self) -> Deadlines:
         """Wakes the sender of webhooks in this process."""
         return Deadlines(self.ports.clock)
 

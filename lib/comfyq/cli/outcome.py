@@ -8,8 +8,8 @@ import typer
 
 from comfyq.cli.client import ApiClient, Json
 from comfyq.cli.errors import ExitCode
-from comfyq.cli.following import follow
 from comfyq.cli.printing import print_job, print_json
+from comfyq.cli.progress_frames import follow
 from comfyq.cli.terminal.pictures import drawer
 from comfyq.cli.terminal.progress import shown_frames
 from comfyq.cli.texts.controls import visible

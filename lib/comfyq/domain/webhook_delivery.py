@@ -1,4 +1,4 @@
-"""Deliveries: one webhook each, from the change of a job that it tells of to its arrival.
+"""Webhook deliveries: one webhook each, from the change of a job that it tells of to its arrival.
 
 A delivery is stored in the transaction of that change. Whoever sends it takes a lease by a
 conditional write, which ``due_at`` has: when that comes, the sender is dead or the next try is

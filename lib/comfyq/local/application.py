@@ -118,7 +118,7 @@ def _companions(services: Services, gateway: Gateway) -> Iterator[Coroutine[Any,
     )
     yield push_reasons_for_ever(services.waiting_reasons.push, any_open=gateway.any_open)
     yield WebhookLoop(
-        services.due_webhooks, services.delivery_deadlines, clock=services.ports.clock
+        services.due_webhooks, services.webhook_deadlines, clock=services.ports.clock
     ).run()
     keeper = DeadLetterKeeper(
         dead_letters=services.dead_letters, authenticator=services.authenticator

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from comfyq.aio.tasks import beside
-from comfyq.local.following import Following
 from comfyq.local.gateway_settings import GatewaySettings
+from comfyq.local.job_frames import JobFrames
 from comfyq.local.outbox import Outbox
 from comfyq.ports.clock import Clock
 
@@ -44,7 +44,7 @@ class LiveConnection:
         id: str,
         clock: Clock,
         settings: GatewaySettings,
-        following: Following | None = None,
+        following: JobFrames | None = None,
     ) -> None:
         self.id = id
         self.websocket = websocket

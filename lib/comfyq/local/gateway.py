@@ -22,9 +22,9 @@ from starlette.websockets import WebSocket
 from comfyq.aio.logs import log
 from comfyq.local.connections import GOING_AWAY, LOST, LiveConnection
 from comfyq.local.conversation import Answer, Conversation, Handler, Task
-from comfyq.local.following import Following
 from comfyq.local.gateway_events import EventMaker, Handshake, new_id
 from comfyq.local.gateway_settings import GatewaySettings
+from comfyq.local.job_frames import JobFrames
 from comfyq.local.limits.places import Places
 from comfyq.local.loopback import serving
 from comfyq.local.management import Held, Management, Secret
@@ -134,7 +134,7 @@ class Gateway:
             id=new_id(),
             clock=self._clock,
             settings=self._settings,
-            following=None if job_id is None else Following(job_id),
+            following=None if job_id is None else JobFrames(job_id),
         )
         self._connections[live.id] = live
         SOCKETS.add()

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from comfyq.domain.errors import NotifierUnavailable
-from comfyq.edges.api.following.event_stream import kind_of
-from comfyq.local.following import Following
+from comfyq.edges.api.open_answers.event_stream import kind_of
 from comfyq.local.gateway_events import new_id
+from comfyq.local.job_frames import JobFrames
 from comfyq.local.limits.places import Places
 from comfyq.ports.clock import Clock
 from comfyq.ports.notifier import Connection, TooManyStreams
@@ -25,7 +25,7 @@ class LiveStream:
     user_agent = ""
 
     def __init__(
-        self, connection: Connection, *, client: str, following: Following, clock: Clock
+        self, connection: Connection, *, client: str, following: JobFrames, clock: Clock
     ) -> None:
         self.connection = connection
         self.client_host = client
@@ -96,7 +96,7 @@ class LocalStreams:
         if not self._places.take(client):
             raise TooManyStreams("there are too many streams; close some, or poll")
         connection = Connection(new_id(), self._endpoint)
-        following = Following(target_id, since=since)
+        following = JobFrames(target_id, since=since)
         stream = LiveStream(connection, client=client, following=following, clock=self._clock)
         self.live[connection.id] = stream
         STREAMS.add()

@@ -9,19 +9,19 @@ from comfyq.domain.caller import TenantId
 from comfyq.domain.job import JobId
 
 
-class DeliveryKey(NamedTuple):
+class WebhookKey(NamedTuple):
     """Where a delivery is stored: its job, and its place among the job's."""
 
     job_id: JobId
     place: str
 
 
-class DeliveryDoorbell(Protocol):
+class WebhookDoorbell(Protocol):
     """Tell whoever sends deliveries that some are due. A lost ring costs time, never a delivery:
     the reaper rings again."""
 
     async def ring(
-        self, keys: Sequence[DeliveryKey], *, at: datetime, tenant: TenantId | None
+        self, keys: Sequence[WebhookKey], *, at: datetime, tenant: TenantId | None
     ) -> None:
         """Have ``keys`` sent at ``at`` or soon after; raises QueueUnavailable.
 

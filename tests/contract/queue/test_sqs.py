@@ -7,13 +7,13 @@ from typing import Any
 import moto
 import pytest
 
-from comfyq.adapters.sqs.deliveries import SqsDeliveryDoorbell
 from comfyq.adapters.sqs.late_frames import SqsLateFrames
 from comfyq.adapters.sqs.queue import SqsQueue
+from comfyq.adapters.sqs.webhook_doorbell import SqsWebhookDoorbell
 from comfyq.domain.errors import QueueUnavailable
 from comfyq.domain.job import JobId
 from comfyq.domain.submission.batch import BatchId
-from comfyq.ports.webhooks import DeliveryKey
+from comfyq.ports.webhooks import WebhookKey
 from comfyq.testing.memory.clock import ManualClock
 from tests.contract.queue.bench import ALICE, BOB, Bench
 from tests.fixtures.emulator import Aws, new_session
@@ -73,10 +73,10 @@ async def test_rings_for_webhooks_are_grouped_and_frames_that_are_put_off_come_l
             "provide-client-params.sqs.*", lambda params, **_: asked.append(params)
         )
         for fair in (False, True):
-            doorbell = SqsDeliveryDoorbell(client=lambda: aws.sqs, url=url, clock=clock, fair=fair)
+            doorbell = SqsWebhookDoorbell(client=lambda: aws.sqs, url=url, clock=clock, fair=fair)
             for tenant in (BOB, None):
                 at = clock.now() + timedelta(seconds=1.5)
-                key = DeliveryKey(JobId("a"), "1")
+                key = WebhookKey(JobId("a"), "1")
                 await doorbell.ring([key], at=at, tenant=tenant)
         frames = SqsLateFrames(client=lambda: aws.sqs, url=url)
         await frames.ask(BatchId("b"), JobId("a"), delay_s=1.2)

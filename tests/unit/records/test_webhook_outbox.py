@@ -10,7 +10,7 @@ from comfyq.domain.caller import TenantId
 from comfyq.domain.job.progress import Progress
 from comfyq.domain.webhook.events import WebhookEvent
 from comfyq.domain.webhook_delivery import WebhookDelivery, delivery_of
-from comfyq.ports.webhooks import DeliveryKey
+from comfyq.ports.webhooks import WebhookKey
 from comfyq.records.webhooks.outbox import WebhookOutbox
 from tests.webhook_lab import WebhookLab
 
@@ -23,7 +23,7 @@ class SilentDoorbell:
         self.may_answer = asyncio.Event()
 
     async def ring(
-        self, keys: Sequence[DeliveryKey], *, at: datetime, tenant: TenantId | None
+        self, keys: Sequence[WebhookKey], *, at: datetime, tenant: TenantId | None
     ) -> None:
         self.begun += 1
         await self.may_answer.wait()
@@ -50,7 +50,7 @@ async def test_a_silent_doorbell_holds_no_change_up(monkeypatch: pytest.MonkeyPa
 
 class Doorbell:
     async def ring(
-        self, keys: Sequence[DeliveryKey], *, at: datetime, tenant: TenantId | None
+        self, keys: Sequence[WebhookKey], *, at: datetime, tenant: TenantId | None
     ) -> None: ...
 
 

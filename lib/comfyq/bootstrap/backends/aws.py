@@ -3,10 +3,10 @@
 from comfyq.adapters.apigw.notifier import ApiGatewayNotifier
 from comfyq.adapters.dynamodb.table import DynamoTable
 from comfyq.adapters.s3.assets import S3Assets
-from comfyq.adapters.sqs.deliveries import SqsDeliveryDoorbell
 from comfyq.adapters.sqs.inbox import SqsInbox
 from comfyq.adapters.sqs.late_frames import SqsLateFrames
 from comfyq.adapters.sqs.queue import SqsQueue
+from comfyq.adapters.sqs.webhook_doorbell import SqsWebhookDoorbell
 from comfyq.adapters.system.clock import CorrectedClock
 from comfyq.bootstrap.backends.sockets_secret import sockets_secret
 from comfyq.bootstrap.clients import Clients
@@ -16,7 +16,7 @@ from comfyq.domain.dead_letter import Origin
 from comfyq.ports.clock import Clock
 from comfyq.ports.inbox import Inbox
 from comfyq.ports.notifier import LateFrames
-from comfyq.ports.webhooks import DeliveryDoorbell
+from comfyq.ports.webhooks import WebhookDoorbell
 
 
 def aws_ports(settings: Settings, local_clock: Clock) -> Ports:
@@ -44,7 +44,7 @@ def aws_ports(settings: Settings, local_clock: Clock) -> Ports:
         notifier=ApiGatewayNotifier(
             client_of=clients.management, local_secret=sockets_secret(table)
         ),
-        deliveries=_deliveries(clients, settings, clock),
+        webhook_doorbell=_webhook_doorbell(clients, settings, clock),
         late_frames=_late_frames(clients, settings),
         close=lambda: None,
         submissions=_sqs_inbox(
@@ -61,12 +61,12 @@ def aws_ports(settings: Settings, local_clock: Clock) -> Ports:
     )
 
 
-def _deliveries(clients: Clients, settings: Settings, clock: Clock) -> DeliveryDoorbell | None:
+def _webhook_doorbell(clients: Clients, settings: Settings, clock: Clock) -> WebhookDoorbell | None:
     url = settings.webhooks.webhooks_queue_url
     if url is None:
         return None
     fair = settings.tenants.fair_queue
-    return SqsDeliveryDoorbell(client=clients.sqs_rings, url=url, clock=clock, fair=fair)
+    return SqsWebhookDoorbell(client=clients.sqs_rings, url=url, clock=clock, fair=fair)
 
 
 def _late_frames(clients: Clients, settings: Settings) -> LateFrames | None:

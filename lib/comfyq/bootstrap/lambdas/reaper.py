@@ -30,7 +30,7 @@ def reaper_function(settings: Settings) -> Function:
         submissions_dead=None if dead_url is None else dead_url.rpartition("/")[2],
     )
     reports: list[Report] = [count.report, _reasons_of(services)]
-    if services.ports.deliveries is None:
+    if services.ports.webhook_doorbell is None:
         reports.append(_webhooks_of(services))
     if settings.metrics.metrics_emf:
         reports.append(_backlog_of(services))

@@ -13,9 +13,9 @@ from comfyq.domain.webhook_delivery import WebhookDelivery
 from comfyq.edges.api.output_views import NO_OUTPUTS
 from comfyq.edges.api.webhooks.views import links_of, webhook_body
 from comfyq.ports.webhooks import WebhookPost
-from comfyq.records.webhooks.deliveries import DeliveryRecords
+from comfyq.records.webhooks.deliveries import WebhookDeliveryRecords
 from comfyq.records.webhooks.gone import GoneReceiverRecords
-from comfyq.services.jobs.deliveries import Deliveries
+from comfyq.services.jobs.webhook_deliveries import WebhookDeliveries
 from comfyq.services.notify.due_webhooks import DueWebhooks
 from comfyq.services.notify.receiver_watch import ReceiverWatch
 from comfyq.services.notify.webhook_courier import WebhookCourier
@@ -31,8 +31,8 @@ class WebhookServices(JobServices):
     """The services of webhooks, and of jobs, over one set of ports."""
 
     @cached_property
-    def delivery_records(self) -> DeliveryRecords:
-        return DeliveryRecords(self.ports.table)
+    def webhook_delivery_records(self) -> WebhookDeliveryRecords:
+        return WebhookDeliveryRecords(self.ports.table)
 
     @cached_property
     def webhook_post(self) -> WebhookPost:
@@ -60,25 +60,25 @@ class WebhookServices(JobServices):
         )
 
     @cached_property
-    def deliveries(self) -> Deliveries:
-        return Deliveries(
+    def webhook_deliveries(self) -> WebhookDeliveries:
+        return WebhookDeliveries(
             queries=self.queries,
-            records=self.delivery_records,
+            records=self.webhook_delivery_records,
             jobs=self.records,
             receivers=self.webhook_receivers,
-            doorbell=self.delivery_doorbell,
+            doorbell=self.webhook_doorbell,
             clock=self.ports.clock,
         )
 
     @cached_property
     def webhook_sender(self) -> WebhookSender:
         return WebhookSender(
-            deliveries=self.delivery_records,
+            deliveries=self.webhook_delivery_records,
             jobs=self.records,
             receivers=self.webhook_receivers,
             courier=self.webhook_courier,
             render=self._body,
-            doorbell=self.delivery_doorbell,
+            doorbell=self.webhook_doorbell,
             clock=self.ports.clock,
             chance=random.random,
         )
@@ -86,12 +86,12 @@ class WebhookServices(JobServices):
     @cached_property
     def due_webhooks(self) -> DueWebhooks:
         return DueWebhooks(
-            deliveries=self.delivery_records,
+            deliveries=self.webhook_delivery_records,
             send=self.webhook_sender.send,
             receiver_of=self.webhook_sender.receiver_of,
-            doorbell=self.delivery_doorbell,
+            doorbell=self.webhook_doorbell,
             clock=self.ports.clock,
-            ahead=HORIZON if self.ports.deliveries is None else -LATE,
+            ahead=HORIZON if self.ports.webhook_doorbell is None else -LATE,
         )
 
     async def _body(self, delivery: WebhookDelivery, job: Job, spec: Spec) -> bytes:

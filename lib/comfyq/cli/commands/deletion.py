@@ -10,9 +10,9 @@ import typer
 from comfyq.cli.client import ApiClient, client_at
 from comfyq.cli.completion import job_or_batch_ids
 from comfyq.cli.errors import Refused
-from comfyq.cli.following import follow
 from comfyq.cli.options import AsJson, Url
 from comfyq.cli.printing import print_json
+from comfyq.cli.progress_frames import follow
 from comfyq.cli.targets import job_or_batch
 
 Ids = Annotated[

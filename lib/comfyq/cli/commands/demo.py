@@ -14,7 +14,7 @@ from anyio.from_thread import start_blocking_portal
 from comfyq.aio.logs import log
 from comfyq.cli.client import ApiClient, Json
 from comfyq.cli.errors import ExitCode
-from comfyq.cli.following import follow
+from comfyq.cli.progress_frames import follow
 from comfyq.cli.starting import readable_failures, settings_with
 from comfyq.cli.terminal.progress import shown_frames
 from comfyq.local.up import Up, UpOptions, running

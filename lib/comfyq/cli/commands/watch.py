@@ -8,10 +8,10 @@ import typer
 
 from comfyq.cli.client import ApiClient, Json, client_at
 from comfyq.cli.completion import job_or_batch_ids
-from comfyq.cli.following import follow_all, follow_batch
 from comfyq.cli.options import AsJson, Url
 from comfyq.cli.outcome import exit_as, follow_to_end
 from comfyq.cli.printing import print_batch, print_job, print_jobs, print_json
+from comfyq.cli.progress_frames import follow_all, follow_batch
 from comfyq.cli.targets import job_or_batch
 from comfyq.cli.terminal.progress import shown_batch, shown_together
 

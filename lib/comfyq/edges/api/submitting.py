@@ -17,9 +17,9 @@ from comfyq.domain.submission.admission import AdmittedRequest
 from comfyq.domain.submission.request import Request
 from comfyq.edges.api.authentication import Submitter
 from comfyq.edges.api.dependencies import links_of, services_of
-from comfyq.edges.api.following.waits import HEADER, WaitServices, applied, waited
 from comfyq.edges.api.job_views import JobViews
 from comfyq.edges.api.links import Links
+from comfyq.edges.api.open_answers.preferred_wait import HEADER, WaitServices, applied, waited
 from comfyq.services.jobs.accepted import Accepted
 from comfyq.services.jobs.estimates import Estimates
 from comfyq.services.jobs.queries import Asked, JobQueries

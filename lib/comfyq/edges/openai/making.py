@@ -20,8 +20,8 @@ from comfyq.domain.submission.batch import BatchId
 from comfyq.domain.submission.request import Request
 from comfyq.edges.api.authentication import needs
 from comfyq.edges.api.dependencies import links_of, services_of, streams_of
-from comfyq.edges.api.following.batch_waits import BatchWaitServices, held_for_batch
-from comfyq.edges.api.following.waits import LONGEST_S, WaitServices, held
+from comfyq.edges.api.open_answers.batch_wait import BatchWaitServices, held_for_batch
+from comfyq.edges.api.open_answers.preferred_wait import LONGEST_S, WaitServices, held
 from comfyq.edges.api.serving.inline_files import room_for_files
 from comfyq.edges.api.submitting import IdempotencyKey
 from comfyq.edges.openai.answers import PictureAnswers, PictureServices

@@ -15,7 +15,7 @@ from comfyq.aio.logs import log
 from comfyq.domain.job import JobId
 from comfyq.domain.submission.batch import BatchId
 from comfyq.domain.webhook.target import Receiver
-from comfyq.ports.webhooks import DeliveryKey
+from comfyq.ports.webhooks import WebhookKey
 from comfyq.services.notify.slow_receivers import SlowReceivers
 from comfyq.wire.sqs import failures
 
@@ -28,7 +28,7 @@ Places = Mapping[Hashable, asyncio.Semaphore]
 
 
 class PutOff(Protocol):
-    async def __call__(self, key: DeliveryKey, *, until: datetime, why: str) -> None:
+    async def __call__(self, key: WebhookKey, *, until: datetime, why: str) -> None:
         """Have a delivery that is due sent later."""
         ...
 
@@ -41,7 +41,7 @@ class WebhookHandler:
     def __init__(
         self,
         *,
-        send: Callable[[DeliveryKey], Awaitable[bool]],
+        send: Callable[[WebhookKey], Awaitable[bool]],
         put_off: PutOff,
         receiver_of: Callable[[JobId], Awaitable[Receiver | None]],
         slow: SlowReceivers,
@@ -75,14 +75,14 @@ class WebhookHandler:
             if batch_id is not None:
                 await self._tell_late(batch_id, job_id)
             else:
-                await self._sent(DeliveryKey(job_id, place), shares)
+                await self._sent(WebhookKey(job_id, place), shares)
         except Exception as error:  # one bad delivery must not ring again for the others
             what = "webhook_not_sent" if batch_id is None else "batch_untold"
             log.warning(what, job=job_id, reason=repr(error))
             return False
         return True
 
-    async def _sent(self, key: DeliveryKey, shares: "_Shares") -> None:
+    async def _sent(self, key: WebhookKey, shares: "_Shares") -> None:
         receiver = await self._receiver_of(key.job_id)
         if receiver is None:  # sending tells why
             await self._send(key)

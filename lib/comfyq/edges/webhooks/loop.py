@@ -13,7 +13,7 @@ from comfyq.domain.recency import is_recent
 from comfyq.domain.webhook.target import Receiver
 from comfyq.ports.clock import Clock
 from comfyq.ports.table import Cursor
-from comfyq.ports.webhooks import DeliveryKey
+from comfyq.ports.webhooks import WebhookKey
 from comfyq.services.notify.due_webhooks import AT_ONCE, SHARE, DueWebhooks
 from comfyq.services.operations.deadlines import Deadlines
 
@@ -36,7 +36,7 @@ class WebhookLoop:
         self._webhooks = webhooks
         self._deadlines = deadlines
         self._clock = clock
-        self._sending: dict[DeliveryKey, Receiver | None] = {}
+        self._sending: dict[WebhookKey, Receiver | None] = {}
         self._shares: Counter[Receiver | None] = Counter()
         self._of_tenants: Counter[TenantId | None] = Counter()
         self._looked_on_at: datetime | None = None  # past the oldest page
@@ -93,7 +93,7 @@ class WebhookLoop:
         self._looked_to = after
         return None
 
-    async def _begin(self, due: Sequence[DeliveryKey], group: asyncio.TaskGroup) -> None:
+    async def _begin(self, due: Sequence[WebhookKey], group: asyncio.TaskGroup) -> None:
         """Begin to send those for which there is room; the end of any looks for the others."""
         for key in due:
             if self._is_full:
@@ -120,7 +120,7 @@ class WebhookLoop:
     def _is_full(self) -> bool:
         return len(self._sending) >= AT_ONCE
 
-    def _ended(self, key: DeliveryKey, task: asyncio.Task[bool]) -> None:
+    def _ended(self, key: WebhookKey, task: asyncio.Task[bool]) -> None:
         """Look again: others may wait for the room, and the same one may have become due anew while
         it was being sent."""
         receiver = self._sending.pop(key)

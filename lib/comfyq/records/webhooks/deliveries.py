@@ -1,5 +1,5 @@
-"""Deliveries: ``JOB#id`` / ``HOOK#place``, gone with their job. Those that are to be sent stand in
-the index ``active``, in a partition of their own, by when."""
+"""Webhook deliveries: ``JOB#id`` / ``HOOK#place``, gone with their job. Those that are to be sent
+stand in the index ``active``, in a partition of their own, by when."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from comfyq.domain.job import JobId
 from comfyq.domain.webhook.events import WebhookEvent
 from comfyq.domain.webhook_delivery import DeliveryId, DeliveryState, WebhookDelivery
 from comfyq.ports.table import ConditionFailed, Cursor, Item, Key, Put, Table
-from comfyq.ports.webhooks import DeliveryKey
+from comfyq.ports.webhooks import WebhookKey
 from comfyq.records.times import from_ms, optional_ms, optional_time, sortable, to_ms
 
 PARTITION = "WEBHOOKS"  # of the index `active`
@@ -21,7 +21,7 @@ PAGE = 200
 
 @dataclass(frozen=True, slots=True)
 class DueDelivery:
-    key: DeliveryKey
+    key: WebhookKey
     at: datetime
 
 
@@ -31,7 +31,7 @@ class DuePage:
     cursor: Cursor | None  # None: there is no more
 
 
-class DeliveryRecords:
+class WebhookDeliveryRecords:
     def __init__(self, table: Table) -> None:
         self._table = table
 
@@ -58,7 +58,7 @@ class DeliveryRecords:
         ]
         return DuePage(due, page.cursor)
 
-    async def get(self, key: DeliveryKey) -> WebhookDelivery | None:
+    async def get(self, key: WebhookKey) -> WebhookDelivery | None:
         """Read a delivery consistently."""
         item = await self._table.get(_key(key))
         return None if item is None else _delivery(item)
@@ -96,8 +96,8 @@ def place_of(delivery: WebhookDelivery) -> str:
     return delivery.id.rpartition("_")[2].zfill(10)  # the job's version
 
 
-def key_of(delivery: WebhookDelivery) -> DeliveryKey:
-    return DeliveryKey(delivery.job_id, place_of(delivery))
+def key_of(delivery: WebhookDelivery) -> WebhookKey:
+    return WebhookKey(delivery.job_id, place_of(delivery))
 
 
 def delivery_item(delivery: WebhookDelivery) -> Item:
@@ -141,9 +141,9 @@ def _delivery(item: Item) -> WebhookDelivery:
     )
 
 
-def _key(key: DeliveryKey) -> Key:
+def _key(key: WebhookKey) -> Key:
     return f"JOB#{key.job_id}", PREFIX + key.place
 
 
-def _delivery_key(pk: str, sk: str) -> DeliveryKey:
-    return DeliveryKey(JobId(pk.removeprefix("JOB#")), sk.removeprefix(PREFIX))
+def _delivery_key(pk: str, sk: str) -> WebhookKey:
+    return WebhookKey(JobId(pk.removeprefix("JOB#")), sk.removeprefix(PREFIX))

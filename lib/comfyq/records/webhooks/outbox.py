@@ -10,7 +10,7 @@ from comfyq.domain.job import Job, JobId
 from comfyq.domain.recency import is_recent
 from comfyq.domain.webhook.events import WebhookEvent
 from comfyq.domain.webhook_delivery import WebhookDelivery, delivery_of, event_between
-from comfyq.ports.webhooks import DeliveryDoorbell
+from comfyq.ports.webhooks import WebhookDoorbell
 from comfyq.records.webhooks.deliveries import key_of
 
 RING_S = 1.0  # that a change of a job waits for its ring
@@ -21,7 +21,7 @@ JOBS = 100  # whose last progress is remembered: more than a process runs at onc
 class WebhookOutbox:
     """Makes the deliveries of changes, and rings for those that are stored."""
 
-    def __init__(self, doorbell: DeliveryDoorbell) -> None:
+    def __init__(self, doorbell: WebhookDoorbell) -> None:
         self._doorbell = doorbell
         self._rings: set[asyncio.Task[None]] = set()  # that have not ended: held, so that they do
         self._late: set[asyncio.Task[None]] = set()  # those of them for which nobody waits any more

@@ -1,4 +1,4 @@
-"""Deliveries that are due: found in the index, sent, and rung for where a ring was lost."""
+"""Webhook deliveries that are due: found in the index, sent, and rung for where a ring was lost."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
@@ -14,8 +14,8 @@ from comfyq.domain.recency import is_recent
 from comfyq.domain.webhook.target import Receiver
 from comfyq.ports.clock import Clock
 from comfyq.ports.table import Cursor
-from comfyq.ports.webhooks import DeliveryDoorbell, DeliveryKey
-from comfyq.records.webhooks.deliveries import DeliveryRecords
+from comfyq.ports.webhooks import WebhookDoorbell, WebhookKey
+from comfyq.records.webhooks.deliveries import WebhookDeliveryRecords
 from comfyq.services.notify.slow_receivers import SLOW
 
 PAGE = 200  # deliveries of a look
@@ -30,7 +30,7 @@ AHEAD = timedelta(hours=1)  # of what is due next
 class Outlook:
     """What is to be sent, as far as the index shows."""
 
-    now: Sequence[DeliveryKey]
+    now: Sequence[WebhookKey]
     next_at: datetime | None  # None: nothing within AHEAD, as far as this page goes
     rest: Cursor | None = None  # where the next page begins; None: there is no more
 
@@ -39,10 +39,10 @@ class DueWebhooks:
     def __init__(
         self,
         *,
-        deliveries: DeliveryRecords,
-        send: Callable[[DeliveryKey], Awaitable[bool]],
+        deliveries: WebhookDeliveryRecords,
+        send: Callable[[WebhookKey], Awaitable[bool]],
         receiver_of: Callable[[JobId], Awaitable[Receiver]],
-        doorbell: DeliveryDoorbell,
+        doorbell: WebhookDoorbell,
         clock: Clock,
         ahead: timedelta,
     ) -> None:
@@ -79,7 +79,7 @@ class DueWebhooks:
             page.cursor,
         )
 
-    async def newest(self) -> Sequence[DeliveryKey]:
+    async def newest(self) -> Sequence[WebhookKey]:
         """Return those that are due now and became so last: however many are older, of which a
         receiver that hangs may have any number, what has just come is among them."""
         now = self._clock.now()
@@ -124,13 +124,13 @@ class DueWebhooks:
             outlook = await self.look(outlook.rest)
 
     async def _send_page(
-        self, due: Sequence[DeliveryKey], places: asyncio.Semaphore, hanging: set[Receiver]
+        self, due: Sequence[WebhookKey], places: asyncio.Semaphore, hanging: set[Receiver]
     ) -> None:
-        of_receivers: dict[Receiver | None, list[DeliveryKey]] = {}
+        of_receivers: dict[Receiver | None, list[WebhookKey]] = {}
         for key in due:
             of_receivers.setdefault(await self.receiver_of(key.job_id), []).append(key)
 
-        async def send(receiver: Receiver | None, key: DeliveryKey) -> None:
+        async def send(receiver: Receiver | None, key: WebhookKey) -> None:
             async with places:
                 if receiver is not None and receiver in hanging:
                     return
@@ -144,7 +144,7 @@ class DueWebhooks:
 
         await limited(len(of_receivers), of_receivers, send_all)
 
-    async def send_one(self, key: DeliveryKey) -> bool:
+    async def send_one(self, key: WebhookKey) -> bool:
         """Send a delivery if it is due, and return whether it was tried: one that cannot be sent
         must not stop the others."""
         try:

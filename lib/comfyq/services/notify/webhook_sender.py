@@ -1,4 +1,4 @@
-"""Sending of deliveries, beside the work and never in its way."""
+"""Sending of webhook deliveries, beside the work and never in its way."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ from comfyq.domain.webhook_delivery import (
     settled,
 )
 from comfyq.ports.clock import Clock
-from comfyq.ports.webhooks import DeliveryDoorbell, DeliveryKey
+from comfyq.ports.webhooks import WebhookDoorbell, WebhookKey
 from comfyq.records.jobs import JobRecords
-from comfyq.records.webhooks.deliveries import DeliveryRecords, key_of
+from comfyq.records.webhooks.deliveries import WebhookDeliveryRecords, key_of
 from comfyq.services.notify.webhook_courier import WebhookCourier
 from comfyq.services.notify.webhook_receivers import NoReceiver, ReceiverPaused, WebhookReceivers
 
@@ -42,12 +42,12 @@ class WebhookSender:
     def __init__(
         self,
         *,
-        deliveries: DeliveryRecords,
+        deliveries: WebhookDeliveryRecords,
         jobs: JobRecords,
         receivers: WebhookReceivers,
         courier: WebhookCourier,
         render: Render,
-        doorbell: DeliveryDoorbell,
+        doorbell: WebhookDoorbell,
         clock: Clock,
         chance: Callable[[], float],
     ) -> None:
@@ -60,7 +60,7 @@ class WebhookSender:
         self._clock = clock
         self._chance = chance  # from 0 to 1: spreads retries
 
-    async def send(self, key: DeliveryKey) -> bool:
+    async def send(self, key: WebhookKey) -> bool:
         """Send a delivery once, if it is due and nobody else does; return whether it was tried.
 
         Raises:
@@ -85,7 +85,7 @@ class WebhookSender:
             await self._settle(taken, sent)
         return True
 
-    async def put_off(self, key: DeliveryKey, *, until: datetime, why: str) -> None:
+    async def put_off(self, key: WebhookKey, *, until: datetime, why: str) -> None:
         """Have a delivery that is due sent later; raises Unavailable."""
         delivery = await self._deliveries.get(key)
         if delivery is None or not delivery.is_due(self._clock.now()):

@@ -9,7 +9,7 @@ from comfyq.domain import job as jobs
 from comfyq.domain.caller import DEFAULT_TENANT
 from comfyq.domain.job import Job
 from comfyq.domain.job.progress import Progress
-from comfyq.edges.api.following.event_stream import EventStream, StreamPace, event_of
+from comfyq.edges.api.open_answers.event_stream import EventStream, StreamPace, event_of
 from comfyq.edges.websocket.rendering import render_preview
 from comfyq.ports.engine import SmallPicture
 from tests.access_lab import ALL, OTHER, AccessLab

@@ -22,7 +22,7 @@ from comfyq.edges.webhooks.handler import (
     TENANT_SPARED,
     WebhookHandler,
 )
-from comfyq.ports.webhooks import DeliveryKey, WebhookAnswer, WebhookUnsent
+from comfyq.ports.webhooks import WebhookAnswer, WebhookKey, WebhookUnsent
 from comfyq.records.webhooks.deliveries import key_of
 from comfyq.services.notify.slow_receivers import SLOW, TENANT_TIME, SlowReceivers
 from comfyq.services.notify.slow_receivers import SPARED as SPARED_FOR
@@ -38,13 +38,13 @@ DELIVERED, PENDING = DeliveryState.DELIVERED, DeliveryState.PENDING
 Heard = list[tuple[str, str]]
 
 
-def handler(send: Callable[[DeliveryKey], Awaitable[bool]], heard: Heard) -> WebhookHandler:
+def handler(send: Callable[[WebhookKey], Awaitable[bool]], heard: Heard) -> WebhookHandler:
     """Return one that knows of no receiver, and notes in ``heard`` which frames it is to post."""
 
     async def unknown(job_id: JobId) -> Receiver | None:
         return None
 
-    async def put_off(key: DeliveryKey, *, until: datetime, why: str) -> None:
+    async def put_off(key: WebhookKey, *, until: datetime, why: str) -> None:
         raise AssertionError("nobody is known to be slow")
 
     async def tell_late(batch_id: BatchId, by: JobId) -> None:
@@ -206,9 +206,9 @@ async def test_a_tenant_all_of_whose_receivers_are_slow_leaves_functions_to_othe
 
 
 async def test_only_rings_that_could_not_be_heard_come_again() -> None:
-    heard: list[DeliveryKey] = []
+    heard: list[WebhookKey] = []
 
-    async def send(key: DeliveryKey) -> bool:
+    async def send(key: WebhookKey) -> bool:
         heard.append(key)
         if key.job_id == "away":
             raise TableUnavailable("away")
@@ -226,6 +226,6 @@ async def test_only_rings_that_could_not_be_heard_come_again() -> None:
     answer = await handler(send, frames).handle({"Records": records})
     failed = [each["itemIdentifier"] for each in answer["batchItemFailures"]]
     assert failed == ["m2", "m4"]
-    assert DeliveryKey(JobId("tried"), "1") in heard
+    assert WebhookKey(JobId("tried"), "1") in heard
     assert len(heard) == 3
     assert frames == [("told", "job"), ("away", "job")]

@@ -55,7 +55,7 @@ class Receivers:
 
 def looping(lab: WebhookLab) -> WebhookLoop:
     services = lab.services
-    return WebhookLoop(services.due_webhooks, services.delivery_deadlines, clock=lab.clock)
+    return WebhookLoop(services.due_webhooks, services.webhook_deadlines, clock=lab.clock)
 
 
 async def while_time_goes_by(lab: WebhookLab, receivers: Receivers, *, told: int) -> None:
@@ -63,7 +63,7 @@ async def while_time_goes_by(lab: WebhookLab, receivers: Receivers, *, told: int
         while len(receivers.told) < told:
             await asyncio.sleep(0)
             lab.clock.advance(1)
-            lab.services.delivery_deadlines.note(lab.clock.now())
+            lab.services.webhook_deadlines.note(lab.clock.now())
 
 
 async def test_a_receiver_that_hangs_holds_nobody_up() -> None:
@@ -151,7 +151,7 @@ async def test_however_long_looks_past_what_has_to_wait_take_most_of_the_time_is
         for _ in range(200):  # of the loop: whatever may go on does
             await asyncio.sleep(0)
         lab.clock.advance(1)
-        lab.services.delivery_deadlines.note(lab.clock.now())
+        lab.services.webhook_deadlines.note(lab.clock.now())
 
     monkeypatch.setattr(lab.services.due_webhooks, "look", slow)
     began = lab.clock.now()
@@ -175,7 +175,7 @@ async def test_what_becomes_due_again_while_it_is_sent_is_sent_again() -> None:
         job = await lab.ended(url=HANGING)
         await receivers.until(hanging=1)
         told, began = await lab.delivery(job), lab.clock.now()
-        await lab.services.deliveries.redeliver(lab.owner, JobId(job.id), told.id)
+        await lab.services.webhook_deliveries.redeliver(lab.owner, JobId(job.id), told.id)
         for _ in range(20):  # the loop has looked, and passed it over
             await asyncio.sleep(0)
         receivers.may_answer.set()
@@ -229,5 +229,5 @@ async def test_a_table_that_is_away_is_asked_again() -> None:
             while failures:  # noqa: ASYNC110 - the table has no event
                 await asyncio.sleep(0)
             lab.clock.advance(4)  # a doorbell is heard before the pause is over
-            lab.services.delivery_deadlines.note(lab.clock.now())
+            lab.services.webhook_deadlines.note(lab.clock.now())
             await receivers.until(told=1)

@@ -79,7 +79,7 @@ class CanceledLab(MortalLab):
         for job_id in self.ids:
             job = await self.records.get(job_id)
             assert (job.status, job.attempt) == (JobStatus.CANCELED, 0)
-            told = await self.services.delivery_records.of_job(job_id)
+            told = await self.services.webhook_delivery_records.of_job(job_id)
             assert [each.event for each in told] == [WebhookEvent.CANCELED]
 
     async def _held(self, number: int) -> None:

@@ -117,7 +117,7 @@ async def test_whoever_sends_it_again_ends_the_pause() -> None:
     await lab.send()
     lab.receiver.script.clear()
     delivery = await lab.delivery(job)
-    await lab.services.deliveries.redeliver(lab.owner, job.id, delivery.id)
+    await lab.services.webhook_deliveries.redeliver(lab.owner, job.id, delivery.id)
     await lab.send()
     assert [each.url for each in lab.receiver.posts if each.id == delivery.id] == [URL]
 

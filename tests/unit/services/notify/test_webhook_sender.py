@@ -329,7 +329,7 @@ async def test_newer_progress_is_not_taken_for_the_one_that_is_being_sent() -> N
     job = await lab.job(WebhookEvent.PROGRESS)
     await lab.start(job.id)
     await lab.advance(job.id, Progress(fraction=0.1))
-    records = lab.services.delivery_records
+    records = lab.services.webhook_delivery_records
     slow = claimed(await lab.delivery(job), now=lab.clock.now())
     assert await records.save(slow)
     lab.clock.advance(6)
@@ -354,7 +354,7 @@ async def test_the_webhooks_of_a_deleted_job_go_with_it() -> None:
 async def test_the_reaper_rings_for_what_another_process_has_stored() -> None:
     lab = WebhookLab()
     await lab.ended()
-    deadlines = lab.services.delivery_deadlines
+    deadlines = lab.services.webhook_deadlines
     deadlines.forget()  # as if this process had not stored it
     lab.clock.advance(60)
     assert (await lab.services.reaper.reap())["webhooks_rung"] == 1

@@ -13,10 +13,10 @@ from comfyq.edges.api.authentication import Canceler, Reader, Submitter
 from comfyq.edges.api.batch_views import BatchViews
 from comfyq.edges.api.cursors import CursorInQuery, decode_cursor, encode_cursor
 from comfyq.edges.api.dependencies import ClientLinks, require_json, services_of
-from comfyq.edges.api.following.batch_waits import BatchWaitServices, waited_for_batch
-from comfyq.edges.api.following.waits import HEADER, WAITING, applied
 from comfyq.edges.api.ids import BatchIdInPath
 from comfyq.edges.api.links import BATCHES, Links
+from comfyq.edges.api.open_answers.batch_wait import BatchWaitServices, waited_for_batch
+from comfyq.edges.api.open_answers.preferred_wait import HEADER, WAITING, applied
 from comfyq.edges.api.responses import JSON_BODY, problems
 from comfyq.edges.api.router import Router
 from comfyq.edges.api.submitting import IdempotencyKey

@@ -11,10 +11,10 @@ from fastapi import Depends, Header, HTTPException, Query, Request, Response
 from comfyq.domain.caller import Caller
 from comfyq.edges.api.authentication import TicketReader
 from comfyq.edges.api.dependencies import links_of, services_of, streams_of
-from comfyq.edges.api.following.event_stream import EVENT_STREAM, EventStream
-from comfyq.edges.api.following.waits import LONGEST_S
 from comfyq.edges.api.ids import BatchIdInPath, JobIdInPath
 from comfyq.edges.api.links import GENERATE
+from comfyq.edges.api.open_answers.event_stream import EVENT_STREAM, EventStream
+from comfyq.edges.api.open_answers.preferred_wait import LONGEST_S
 from comfyq.edges.api.responses import problems
 from comfyq.edges.api.router import Router
 from comfyq.ports.notifier import Stream

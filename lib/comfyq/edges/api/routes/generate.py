@@ -19,10 +19,10 @@ from comfyq.edges.api.dependencies import (
     services_of,
     views_of,
 )
-from comfyq.edges.api.following.waits import HEADER, WAITING, applied, waited
 from comfyq.edges.api.ids import JobIdInPath
 from comfyq.edges.api.job_views import JobViews
 from comfyq.edges.api.links import GENERATE
+from comfyq.edges.api.open_answers.preferred_wait import HEADER, WAITING, applied, waited
 from comfyq.edges.api.output_views import ANSWER_BYTES, OutputViews
 from comfyq.edges.api.responses import JSON_BODY, problems, rendered
 from comfyq.edges.api.router import Router

@@ -8,7 +8,7 @@ from fastapi import Depends, Path
 from comfyq.domain.caller import Scope
 from comfyq.edges.api.authentication import needs
 from comfyq.edges.api.dependencies import require_json, services_of
-from comfyq.edges.api.following.waits import WAITING
+from comfyq.edges.api.open_answers.preferred_wait import WAITING
 from comfyq.edges.api.responses import JSON_BODY, problems
 from comfyq.edges.api.router import Router
 from comfyq.edges.api.submitting import ACCEPTED, NOT_RUN, SubmissionServices, Submits

@@ -9,8 +9,8 @@ from fastapi import Depends, HTTPException, Request, Response
 
 from comfyq.edges.api.authentication import Reader
 from comfyq.edges.api.dependencies import services_of, streams_of
-from comfyq.edges.api.following.event_stream import EventStream
 from comfyq.edges.api.ids import JobIdInPath
+from comfyq.edges.api.open_answers.event_stream import EventStream
 from comfyq.edges.comfy_v2.events import ComfyEvents
 from comfyq.edges.comfy_v2.router import ComfyRouter
 from comfyq.edges.comfy_v2.views import Views, ViewServices

@@ -14,8 +14,8 @@ from comfyq.domain.job import Job
 from comfyq.domain.submission.request import Request as Asked
 from comfyq.edges.api.authentication import Canceler, Reader, needs
 from comfyq.edges.api.dependencies import require_json, services_of, streams_of
-from comfyq.edges.api.following.waits import LONGEST_S, WaitServices, held
 from comfyq.edges.api.ids import JobIdInPath
+from comfyq.edges.api.open_answers.preferred_wait import LONGEST_S, WaitServices, held
 from comfyq.edges.runpod.pictures import with_pictures
 from comfyq.edges.runpod.router import Endpoint, RunPodRouter
 from comfyq.edges.runpod.views import Views, ViewServices, brief, sent

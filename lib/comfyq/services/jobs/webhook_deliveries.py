@@ -9,24 +9,24 @@ from comfyq.domain.job import JobId
 from comfyq.domain.webhook.target import ANYBODY
 from comfyq.domain.webhook_delivery import DeliveryId, WebhookDelivery, again
 from comfyq.ports.clock import Clock
-from comfyq.ports.webhooks import DeliveryDoorbell
+from comfyq.ports.webhooks import WebhookDoorbell
 from comfyq.records.jobs import JobRecords
-from comfyq.records.webhooks.deliveries import DeliveryRecords, key_of
+from comfyq.records.webhooks.deliveries import WebhookDeliveryRecords, key_of
 from comfyq.services.jobs.queries import JobQueries
 from comfyq.services.notify.webhook_receivers import WebhookReceivers
 
 TRIES = 5  # of a change beside a sender's
 
 
-class Deliveries:
+class WebhookDeliveries:
     def __init__(
         self,
         *,
         queries: JobQueries,
-        records: DeliveryRecords,
+        records: WebhookDeliveryRecords,
         jobs: JobRecords,
         receivers: WebhookReceivers,
-        doorbell: DeliveryDoorbell,
+        doorbell: WebhookDoorbell,
         clock: Clock,
     ) -> None:
         self._queries = queries

@@ -13,10 +13,10 @@ from comfyq.domain.caller import Caller
 from comfyq.domain.errors import NotifierUnavailable
 from comfyq.domain.job import Job
 from comfyq.edges.api.dependencies import streams_of
-from comfyq.edges.api.following.event_stream import closed_with_client
+from comfyq.edges.api.open_answers.event_stream import closed_with_client
 from comfyq.edges.api.serving.waiting_place import leave_waiting_place
 from comfyq.ports.notifier import TooManyStreams
-from comfyq.services.notify.waits import JobWaits
+from comfyq.services.notify.job_waits import JobWaits
 
 # API Gateway gives up after 30 s, and a cold start and the request itself take some of them:
 # https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-quotas.html
@@ -48,7 +48,7 @@ class WaitServices(Protocol):
     """The services that waiting needs."""
 
     @property
-    def waits(self) -> JobWaits: ...
+    def job_waits(self) -> JobWaits: ...
 
 
 async def waited(
@@ -81,10 +81,10 @@ async def held(
     leave_waiting_place(request)
     streams = await streams_of(request)
     if streams is None:
-        return await services.waits.polled(caller, job, within_s=within_s)
+        return await services.job_waits.polled(caller, job, within_s=within_s)
     with streams.opened(caller.address or "", job.id) as stream:
         async with closed_with_client(stream, request.receive):  # it keeps no place for nobody
-            return await services.waits.pushed(caller, job, stream, within_s=within_s)
+            return await services.job_waits.pushed(caller, job, stream, within_s=within_s)
 
 
 def applied(wait_s: int) -> dict[str, str]:

@@ -13,7 +13,7 @@ from comfyq.adapters.authentication.local_owner import OWNER
 from comfyq.domain.caller import DEFAULT_TENANT, Caller, Scope
 from comfyq.domain.errors import Unauthenticated
 from comfyq.domain.job import JobId
-from comfyq.edges.api.following.waits import LONGEST_S, preferred_wait_s
+from comfyq.edges.api.open_answers.preferred_wait import LONGEST_S, preferred_wait_s
 from comfyq.local.limits.overload import OverloadGuard
 from tests.access_lab import ALL
 from tests.api_lab import output
@@ -132,7 +132,7 @@ async def test_without_pushes_the_job_is_read_until_it_has_ended_or_the_time_is_
     lab: EventLab,
 ) -> None:
     job = await lab.submitted()
-    polled = partial(lab.services.waits.polled, OWNER, job)
+    polled = partial(lab.services.job_waits.polled, OWNER, job)
     assert (await polled(within_s=0.01)).status == "queued"
     waiting = asyncio.create_task(polled(within_s=20))
     await lab.succeed(job.id, output())
@@ -216,7 +216,7 @@ async def test_without_pushes_a_wait_ends_with_its_key_too(how: str) -> None:
     caller = Caller(DEFAULT_TENANT, ALL, key=made.id, until=made.expires_at)
     lab.ask("POST", "/generate", await lab.key(), json=FOX)
     [listed] = (await lab.services.listing.page(caller, limit=1)).jobs
-    waiting = asyncio.create_task(lab.services.waits.polled(caller, listed, within_s=20))
+    waiting = asyncio.create_task(lab.services.job_waits.polled(caller, listed, within_s=20))
     await asyncio.sleep(0)
     if how == "revoked":
         await lab.keys.revoke(made.id)

@@ -12,13 +12,13 @@ from comfyq.domain.caller import Caller
 from comfyq.domain.errors import NotifierUnavailable
 from comfyq.domain.submission.batch import BatchId
 from comfyq.edges.api.dependencies import streams_of
-from comfyq.edges.api.following.event_stream import closed_with_client
-from comfyq.edges.api.following.waits import PREFER, preferred_wait_s
+from comfyq.edges.api.open_answers.event_stream import closed_with_client
+from comfyq.edges.api.open_answers.preferred_wait import PREFER, preferred_wait_s
 from comfyq.edges.api.serving.waiting_place import leave_waiting_place
 from comfyq.ports.notifier import Stream, Streams, TooManyStreams
 from comfyq.services.jobs.batches import BatchState
+from comfyq.services.notify.job_waits import FIRST_PAUSE_S, LONGEST_PAUSE_S, until_over
 from comfyq.services.notify.subscriptions import Connected, Subscriptions
-from comfyq.services.notify.waits import FIRST_PAUSE_S, LONGEST_PAUSE_S, until_over
 
 IsEnough = Callable[[], Awaitable[bool]]
 

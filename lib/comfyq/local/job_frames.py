@@ -9,7 +9,7 @@ from comfyq.wire.generate.frames import PREVIEW_BEGINS
 ENDS = frozenset({"completed", "failed", "canceled"})
 
 
-class Following:
+class JobFrames:
     """Order one job's frames, which several processes post, and drop outdated ones."""
 
     def __init__(self, job_id: str, *, since: int = 0) -> None:

@@ -12,14 +12,14 @@ from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import QueueUnavailable
 from comfyq.ports.clock import Clock
 from comfyq.ports.queue import MAX_DELAY_S
-from comfyq.ports.webhooks import DeliveryKey
+from comfyq.ports.webhooks import WebhookKey
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
 
-class SqsDeliveryDoorbell:
-    """The doorbell of deliveries on SQS, with a body of ``{"job_id": …, "place": …}``.
+class SqsWebhookDoorbell:
+    """The doorbell of webhook deliveries on SQS, with a body of ``{"job_id": …, "place": …}``.
 
     What is due after the longest delay of SQS is not rung for: the reaper does it then. ``fair``
     names the tenant as the message's group: SQS brings those of a tenant whose messages take a
@@ -36,7 +36,7 @@ class SqsDeliveryDoorbell:
         self._fair = fair
 
     async def ring(
-        self, keys: Sequence[DeliveryKey], *, at: datetime, tenant: TenantId | None
+        self, keys: Sequence[WebhookKey], *, at: datetime, tenant: TenantId | None
     ) -> None:
         delay_s = max(0, math.ceil((at - self._clock.now()).total_seconds()))
         if delay_s > MAX_DELAY_S:
@@ -45,7 +45,7 @@ class SqsDeliveryDoorbell:
             part = keys[start : start + MAX_ENTRIES]
             await to_thread.run_sync(self._send, part, delay_s, tenant)
 
-    def _send(self, keys: Sequence[DeliveryKey], delay_s: int, tenant: TenantId | None) -> None:
+    def _send(self, keys: Sequence[WebhookKey], delay_s: int, tenant: TenantId | None) -> None:
         more: dict[str, Any] = {"DelaySeconds": delay_s}
         if self._fair and tenant is not None:
             more["MessageGroupId"] = tenant

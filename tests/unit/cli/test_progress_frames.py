@@ -8,7 +8,7 @@ import pytest
 from comfyq.cli import socket
 from comfyq.cli.client import ApiClient, Json
 from comfyq.cli.errors import NotReached, Refused
-from comfyq.cli.following import follow
+from comfyq.cli.progress_frames import follow
 from comfyq.cli.socket import ProgressSocket, SocketGone
 from comfyq.cli.terminal.progress import shown_frames
 from comfyq.client.sender import Patience

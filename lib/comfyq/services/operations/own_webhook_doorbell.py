@@ -2,12 +2,12 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from comfyq.domain.caller import TenantId
-from comfyq.ports.webhooks import DeliveryKey
+from comfyq.ports.webhooks import WebhookKey
 from comfyq.services.operations.deadlines import Deadlines
 
 
-class NotedDeliveries:
-    """The doorbell of deliveries on one machine: it wakes this process, which looks itself.
+class OwnWebhookDoorbell:
+    """The doorbell of webhook deliveries on one machine: it wakes this process, which looks itself.
 
     A process beside it, such as a worker of its own, wakes nobody; the reaper finds what it stored.
     """
@@ -16,6 +16,6 @@ class NotedDeliveries:
         self._deadlines = deadlines
 
     async def ring(
-        self, keys: Sequence[DeliveryKey], *, at: datetime, tenant: TenantId | None
+        self, keys: Sequence[WebhookKey], *, at: datetime, tenant: TenantId | None
     ) -> None:
         self._deadlines.note(at)

@@ -12,31 +12,31 @@ from comfyq.edges.api.ids import JobIdInPath
 from comfyq.edges.api.links import GENERATE
 from comfyq.edges.api.responses import problems
 from comfyq.edges.api.router import Router
-from comfyq.services.jobs.deliveries import Deliveries
+from comfyq.services.jobs.webhook_deliveries import WebhookDeliveries
 from comfyq.services.limits.rate_limit import RateLimit
-from comfyq.wire.generate.deliveries import DeliveryList, DeliveryView
+from comfyq.wire.generate.webhook_deliveries import DeliveryList, DeliveryView
 
 
-class DeliveryServices(Protocol):
+class WebhookDeliveryServices(Protocol):
     """The services that these routes call."""
 
     @property
-    def deliveries(self) -> Deliveries: ...
+    def webhook_deliveries(self) -> WebhookDeliveries: ...
 
     @property
     def rate_limit(self) -> RateLimit: ...
 
 
-Services = Annotated[DeliveryServices, Depends(services_of)]
+Services = Annotated[WebhookDeliveryServices, Depends(services_of)]
 DeliveryIdInPath = Annotated[DeliveryId, Path(description="`webhook-id`.", max_length=150)]
 
-router = Router[DeliveryServices](prefix=GENERATE, tags=["webhooks"])
+router = Router[WebhookDeliveryServices](prefix=GENERATE, tags=["webhooks"])
 
 
 @router.get("/{job_id}/deliveries", responses=problems(404))
 async def listing(services: Services, caller: Reader, job_id: JobIdInPath) -> DeliveryList:
     """The webhooks of a job: what became of each, and when it is tried again."""
-    deliveries = await services.deliveries.of(caller, job_id)
+    deliveries = await services.webhook_deliveries.of(caller, job_id)
     return DeliveryList(deliveries=[DeliveryView.of(each) for each in deliveries])
 
 
@@ -52,4 +52,4 @@ async def redeliver(
     """Send a webhook once more, under the same `webhook-id`, whatever became of it. It counts as a
     request, as a submission does."""
     await services.rate_limit.acquire(caller)
-    return DeliveryView.of(await services.deliveries.redeliver(caller, job_id, delivery_id))
+    return DeliveryView.of(await services.webhook_deliveries.redeliver(caller, job_id, delivery_id))
