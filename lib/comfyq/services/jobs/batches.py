@@ -99,6 +99,8 @@ class Batches:
         if left or not state.batch.canceled:
             canceled, count = AuditAction.BATCH_CANCELED, str(left)
             await self._audit.note(caller.tenant, Actor.of(caller), canceled, batch_id, jobs=count)
+        elif state.batch.canceling_since is None and not state.batch.may_grow:
+            return state  # nothing is left of it
         batch = await self._records.cancel(state.batch, at=self._clock.now())
         if state.batch.may_grow or batch.may_grow:
             await self._cancel_unstored(batch, state)
