@@ -154,12 +154,12 @@ class BatchSubmission:
             )
         batch = await self._records.get(BatchId(batch_id))
         new: Sequence[Job] = ()
-        if not batch.canceled and batch.may_grow:
+        if not batch.canceled and batch.may_grow:  # no limit counts this: else nothing is prepared
             until = self._clock.now() + STORE_WITHIN
             batch = await self._records.storing(batch, until=until)
-        if not batch.canceled:
-            batch, members = await self._prepare(caller, batch, asked)
-            new = await self._rung(await self._store(batch, [m for _, m in members.values()]))
+            if not batch.canceled:
+                batch, members = await self._prepare(caller, batch, asked)
+                new = await self._rung(await self._store(batch, [m for _, m in members.values()]))
         answers = await limited(AT_ONCE, batch.indexes, lambda n: self._stored(batch, n))
         there = {index: answer for index, answer in answers.items() if answer is not None}
         return BatchAccepted(batch, there, new=new, replayed=True)

@@ -140,6 +140,25 @@ def test_a_batch_sent_again_under_its_key_is_the_same(lab: ApiLab) -> None:
     assert single.json()["code"] == "idempotency-mismatch"
 
 
+def test_a_batch_that_is_stored_as_a_whole_is_not_prepared_again(
+    lab: ApiLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No limit counts what is sent again under its key, so that has to cost little."""
+    body, headers = {"requests": [FOX, {"prompt": 5}, OWL]}, {"Idempotency-Key": "k"}
+    first = submit(lab, body, key="k")
+
+    async def prepare(*_: Any, **__: Any) -> None:
+        raise AssertionError("it is prepared anew")
+
+    async def write(*_: Any, **__: Any) -> None:
+        raise AssertionError("it is stored anew")
+
+    monkeypatch.setattr(lab.services.preparation, "prepare", prepare)
+    monkeypatch.setattr(lab.table, "write", write)
+    again = lab.client.post("/generate/batch", json=body, headers=headers)
+    assert (again.status_code, again.json()) == (202, first)
+
+
 @pytest.mark.parametrize("written", range(1, 7))  # seven writes make the batch and its jobs
 async def test_a_batch_that_was_cut_off_is_completed_by_its_retry(
     lab: ApiLab, written: int, monkeypatch: pytest.MonkeyPatch
