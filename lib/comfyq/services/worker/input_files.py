@@ -13,6 +13,7 @@ from blake3 import blake3
 
 from comfyq.domain.errors import (
     AssetNotFound,
+    DomainError,
     InputInvalid,
     InputRefused,
     InputUnavailable,
@@ -26,6 +27,7 @@ from comfyq.domain.graph.graph import Input, copied, set_input
 from comfyq.domain.job import Job
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.assets import Assets
+from comfyq.ports.engine import EngineUnavailable
 from comfyq.ports.inputs import Fetcher, InputFolder, Pictures
 from comfyq.records.files.assets import AssetRecords
 from comfyq.services.worker.disk_cleanup import DiskCleanup
@@ -113,13 +115,20 @@ class InputPreparer:
         """Give a stored file to ComfyUI while it is read: it may be larger than memory."""
         budget.spend(asset.size)
         async with _closed(self._assets.read(asset.key)) as chunks:
+            reading = _Reading(chunks)
             try:
-                head = await anext(chunks, b"")
+                head = await anext(reading.chunks, b"")
+                suffix = _suffix_of(file, head)
+                name = f"comfyq-{asset.blake3[:NAME_CHARS]}{suffix}"
+                return await self._placed(job, name, _with_head(head, reading.chunks))
             except OutputNotFound as missing:
                 raise _no_asset(asset.id) from missing
-            suffix = _suffix_of(file, head)
-            name = f"comfyq-{asset.blake3[:NAME_CHARS]}{suffix}"
-            return await self._placed(job, name, _with_head(head, chunks))
+            except EngineUnavailable as broken:
+                if reading.failure is None:
+                    raise
+                # The request to ComfyUI broke because there was nothing more to send.
+                is_gone = isinstance(reading.failure, OutputNotFound)
+                raise (_no_asset(asset.id) if is_gone else reading.failure) from broken
 
     async def _placed(self, job: Job, name: str, content: AsyncIterator[bytes]) -> str:
         """Store a file in ComfyUI's folder; return the name that graphs must use."""
@@ -191,6 +200,23 @@ def _suffix_of(file: InputFile, content: bytes) -> str:
 
 def _no_asset(asset_id: AssetId) -> InputUnavailable:
     return InputUnavailable(f"there is no asset {asset_id}")
+
+
+class _Reading:
+    """A stored file that is being read, and why that ended too early, if it did: whoever sends the
+    file on may hide it."""
+
+    def __init__(self, stored: AsyncIterator[bytes]) -> None:
+        self.failure: DomainError | None = None
+        self.chunks = self._noted(stored)
+
+    async def _noted(self, stored: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in stored:
+                yield chunk
+        except DomainError as failure:
+            self.failure = failure
+            raise
 
 
 async def _chunks(content: bytes) -> AsyncIterator[bytes]:

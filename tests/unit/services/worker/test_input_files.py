@@ -15,12 +15,18 @@ from PIL import Image
 
 from comfyq.adapters.pictures.pillow import PillowPictures
 from comfyq.domain.caller import DEFAULT_TENANT, TenantId
-from comfyq.domain.errors import InputForbidden, InputUnavailable
+from comfyq.domain.errors import (
+    AssetsUnavailable,
+    InputForbidden,
+    InputUnavailable,
+    OutputNotFound,
+)
 from comfyq.domain.files.asset import Asset, AssetId
 from comfyq.domain.files.inputs import InputFile
 from comfyq.domain.files.media_types import suffix_of
 from comfyq.domain.job import Job, JobStatus
 from comfyq.domain.submission.spec import Spec
+from comfyq.ports.engine import EngineUnavailable
 from comfyui_simulator.nodes.media import flac_tone, mp4_placeholder, webm_placeholder
 from tests.api_lab import ApiLab
 from tests.farm import INPUT_LIMITS, Farm, FarmWorker
@@ -182,8 +188,6 @@ async def test_sound_and_video_go_by_their_first_bytes(
 async def test_storage_that_is_away_is_not_the_jobs_fault(
     farm: Farm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from comfyq.domain.errors import AssetsUnavailable
-
     async def away(key: str, **_: Any) -> AsyncIterator[bytes]:
         raise AssetsUnavailable("away")
         yield b""
@@ -323,6 +327,62 @@ async def test_a_stored_video_is_passed_on_while_it_is_read(
     assert named(worker) == f"comfyq-{blake3(content).hexdigest()[:32]}.mp4"
     assert len(events) > 10
     assert events == ["read", "taken"] * (len(events) // 2)
+
+
+class Breaking(ScriptedEngine):
+    """Breaks off where a file cannot be read on, as aiohttp does, whatever the reason was."""
+
+    async def upload(
+        self, name: str, content: bytes | AsyncIterator[bytes], *, subfolder: str = ""
+    ) -> str:
+        try:
+            return await super().upload(name, content, subfolder=subfolder)
+        except Exception as wrapped:
+            raise EngineUnavailable("ComfyUI does not answer to upload/image") from wrapped
+
+
+@pytest.mark.parametrize(
+    ("failure", "status", "reason"),
+    [
+        (AssetsUnavailable("S3 does not answer"), JobStatus.QUEUED, "S3 does not answer"),
+        (OutputNotFound("it is gone"), JobStatus.FAILED, f"there is no asset {ASSET}"),
+        (None, JobStatus.QUEUED, "ComfyUI does not answer to upload/image"),
+    ],
+    ids=["storage", "file", "comfyui"],
+)
+async def test_what_breaks_a_stored_video_on_its_way_is_named(
+    farm: Farm,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    failure: Exception | None,
+    status: JobStatus,
+    reason: str,
+) -> None:
+    """ComfyUI is not to blame for what cannot be read, nor storage for what ComfyUI does."""
+    content = mp4_placeholder() + bytes(INPUT_LIMITS.max_bytes)
+    await store(farm, content, DEFAULT_TENANT, tmp_path / "a")
+
+    async def broken(key: str, **_: Any) -> AsyncIterator[bytes]:
+        yield content[:1_000]
+        if failure is not None:
+            raise failure
+        yield content[1_000:]
+
+    async def away(self: ScriptedEngine, name: str, *_: Any, **__: Any) -> str:
+        raise OSError("reset")
+
+    monkeypatch.setattr(farm.assets, "read", broken)
+    if failure is None:
+        monkeypatch.setattr(ScriptedEngine, "upload", away)
+    job = await farm.submit(spec=spec(ASSET, kind="video"))
+    worker = farm.worker("w1", Breaking())
+    await worker.run_once()
+    job = await farm.records.get(job.id)
+    assert (job.status, job.failures) == (status, int(status is JobStatus.FAILED))
+    said = job.note if job.error is None else job.error.message
+    assert said is not None
+    assert reason in said
+    assert worker.engine.submitted == []
 
 
 async def test_a_stored_file_of_another_kind_fails_the_job_and_is_closed(
