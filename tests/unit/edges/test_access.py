@@ -752,6 +752,22 @@ async def test_a_key_that_an_administrator_makes_has_what_that_may_give(lab: Acc
     assert operators.json()["requests_per_minute"] == 6
 
 
+async def test_an_administrator_lifts_no_rate_that_the_operator_has_set_for_all_keys() -> None:
+    lab = AccessLab(COMFYQ_KEY_REQUESTS_PER_MINUTE=5)
+    key = await lab.key(frozenset({Scope.ADMIN}))
+    refused = lab.ask("POST", "/keys", key, json={"name": "mine", "requests_per_minute": 6})
+    assert (refused.status_code, refused.json()["errors"][0]["field"]) == (
+        422,
+        "requests_per_minute",
+    )
+    for body, rate in (({}, None), ({"requests_per_minute": 5}, 5)):
+        made = lab.ask("POST", "/keys", key, json={"name": "mine", **body})
+        assert made.json()["requests_per_minute"] == rate
+    operators = await lab.key(frozenset({Scope.ADMIN, Scope.OPERATOR}))
+    asked = {"name": "mine", "requests_per_minute": 6}
+    assert lab.ask("POST", "/keys", operators, json=asked).status_code == 201
+
+
 @pytest.mark.parametrize("path", ["/keys", "/audit", "/dead"])
 async def test_an_operator_names_the_tenant(lab: AccessLab, path: str) -> None:
     """Whoever is none is refused alike, whether there is such a tenant or not."""

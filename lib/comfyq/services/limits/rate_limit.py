@@ -88,6 +88,11 @@ class RateLimit:
         if (known := self._refusal(rates, requests, now=self._clock.now())) is not None:
             raise known
 
+    def of_client(self, caller: Caller) -> int | None:
+        """Return how many requests a minute a caller's key or subject may send; None: as many as
+        its tenant."""
+        return caller.requests_per_minute or self._per_key
+
     async def standing(self, caller: Caller, *, fresh: bool = False) -> Sequence[Allowance]:
         """Return what a caller has left of each limit, as this process knows it, or ``fresh``."""
         now_us = to_us(self._clock.now())
@@ -104,7 +109,7 @@ class RateLimit:
     async def _rates(self, caller: Caller) -> Sequence[Rate]:
         """Return a caller's limits, that of its key or token first: none uses up another's."""
         rates = []
-        of_key = caller.requests_per_minute or self._per_key
+        of_key = self.of_client(caller)
         if caller.key is not None and of_key is not None:
             is_own = caller.requests_per_minute is not None
             source = "the key's own `--rate`" if is_own else "COMFYQ_KEY_REQUESTS_PER_MINUTE"

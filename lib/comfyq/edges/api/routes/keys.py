@@ -16,6 +16,7 @@ from comfyq.edges.api.responses import JSON_BODY, problems
 from comfyq.edges.api.router import Router
 from comfyq.services.access.api_keys import ApiKeys
 from comfyq.services.access.tickets import Tickets
+from comfyq.services.limits.rate_limit import RateLimit
 from comfyq.wire.keys import (
     KeyList,
     KeyRequest,
@@ -38,6 +39,9 @@ class KeyServices(Protocol):
     @property
     def accepts_keys(self) -> bool: ...
 
+    @property
+    def rate_limit(self) -> RateLimit: ...
+
 
 Services = Annotated[KeyServices, Depends(services_of)]
 KeyIdInPath = Annotated[str, Path(max_length=100, pattern=r"^\w+$")]
@@ -58,7 +62,8 @@ async def create(services: Services, caller: Administrator, body: KeyRequest) ->
     You give `submit`, `read` and `cancel`, and of the other scopes those that you have yourself; an
     operator gives all. A key that may send so many requests a minute makes none that may send more.
     """
-    scopes, requests_per_minute = given_scopes(caller, body), given_rate(caller, body)
+    scopes = given_scopes(caller, body)
+    requests_per_minute = given_rate(caller, body, most=services.rate_limit.of_client(caller))
     if not services.accepts_keys:
         raise KeysNotAccepted(
             "this server takes tokens of its issuer alone (COMFYQ_AUTH=oidc), so a key would let "
@@ -121,15 +126,19 @@ def given_scopes(caller: Caller, body: KeyRequest) -> frozenset[Scope]:
     return asked
 
 
-def given_rate(caller: Caller, body: KeyRequest) -> int | None:
-    """Return the rate of the key that an administrator asks for, by default that of its own key;
-    raises InvalidParameters if it asks for more."""
-    asked, own = body.requests_per_minute, caller.requests_per_minute
-    if own is None or caller.is_operator:
+def given_rate(caller: Caller, body: KeyRequest, *, most: int | None) -> int | None:
+    """Return the rate of the key that an administrator asks for, by default that of its own key.
+
+    Raises:
+        InvalidParameters: it asks for more than the ``most`` requests a minute that it may send,
+            by a rate of its key's own or by the setting for all keys.
+    """
+    asked = body.requests_per_minute
+    if caller.is_operator:
         return asked
-    if asked is not None and asked > own:
+    if most is not None and asked is not None and asked > most:
         message = (
-            f"is {asked}; your own key may send {own} a minute, and makes none that sends more"
+            f"is {asked}; your own key may send {most} a minute, and makes none that sends more"
         )
         raise InvalidParameters([FieldError("requests_per_minute", message)])
-    return own if asked is None else asked
+    return caller.requests_per_minute if asked is None else asked
