@@ -1,6 +1,7 @@
 """The queue and the table of a running system, as a test's own hands: to lose, double and delay."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
@@ -18,6 +19,7 @@ from comfyq.records.jobs import JobRecords
 
 T = TypeVar("T")
 
+COUNTED_S = 60  # for which a doorbell is hidden that was counted already
 MAX_RECEIVES = 10  # of the template and of the embedded queue; then a doorbell is dead
 
 
@@ -61,6 +63,26 @@ class Doorbells:
                 self.lose(delivery)
         return [taken[job] for job in jobs]
 
+    def lie_for(self, jobs: Sequence[str]) -> Counter[str]:
+        """Count the doorbells that lie in the queue for each job, and leave them there; of too many
+        some are counted.
+
+        What the queue still has of tests before this one is acknowledged.
+        """
+        found: list[Delivery] = []
+        while len(found) < 10 * len(jobs):
+            delivery = self._run(self._ports.queue.receive(wait_s=1))
+            if delivery is None:
+                break
+            if delivery.job_id in jobs:
+                self.hide(delivery, COUNTED_S)
+                found.append(delivery)
+            else:
+                self.lose(delivery)
+        for delivery in found:
+            self.hide(delivery, 0)
+        return Counter(str(delivery.job_id) for delivery in found)
+
     def take_any(self, most: int) -> list[Delivery]:
         """Receive up to that many doorbells, if there are any."""
         taken = [self._run(self._ports.queue.receive(wait_s=0)) for _ in range(most)]
@@ -83,6 +105,11 @@ class Doorbells:
     def an_hour_passes(self, job_id: str, *, if_waiting: bool = False) -> None:
         """For one waiting job: it was rung so long ago that it is due to be rung again."""
         self._run(self._age(JobId(job_id), if_waiting))
+
+    def is_rung(self, job_id: str) -> bool:
+        """Return whether a doorbell was sent since ``an_hour_passes``."""
+        job = self._run(self._records.get(JobId(job_id)))
+        return job.rung_at is not None and job.rung_at >= job.created_at
 
     async def _age(self, job_id: JobId, if_waiting: bool) -> None:
         while True:

@@ -12,6 +12,8 @@ from tests.e2e.faults.doorbells import Doorbells
 from tests.e2e.faults.lab import Lab
 
 JOBS = 5
+WAITING = 20
+AGAIN = 3  # times that the reaper sends doorbells of the same waiting jobs
 
 
 @pytest.fixture
@@ -86,3 +88,25 @@ def test_a_doorbell_dies(lab: Lab, bells: Doorbells, record: Record) -> None:
     died = time.monotonic()
     until(lambda: job in requests.get(f"{lab.up.url}/dead", timeout=CALL_S).text, "it is buried")
     record("message dead-lettered", run_once_each(lab, [job]) - died)
+
+
+@pytest.mark.verify
+def test_doorbells_do_not_multiply(lab: Lab, bells: Doorbells, record: Record) -> None:
+    """Whoever rings again does not know whether the old doorbell is there still.
+
+    On one machine a job has one, however often it is rung for. SQS keeps each message that it is
+    sent, so there a job is rung for once in an hour or more, and not at each look of the reaper.
+    """
+    jobs = submitted(lab, WAITING)
+    aged = jobs if lab.backend == "embedded" else jobs[:1]
+    for _ in range(AGAIN):
+        for job in aged:
+            bells.an_hour_passes(job)
+        until(lambda: all(map(bells.is_rung, aged)), "the reaper has rung again")
+    expected = dict.fromkeys(jobs, 1)
+    if lab.backend != "embedded":
+        expected |= dict.fromkeys(aged, 1 + AGAIN)
+    assert bells.lie_for(jobs) == expected
+    began = time.monotonic()
+    ended = run_once_each(lab, jobs)
+    record(f"doorbells of {WAITING} jobs sent {AGAIN} times more: none too many", ended - began)
