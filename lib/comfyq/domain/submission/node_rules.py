@@ -47,9 +47,9 @@ class NodeRules:
     ) -> Iterator[GraphError]:
         """Find nodes that may not run here.
 
-        In a client's own graph, loaders of the safe profile may load only what the job brings,
-        which ``own_files`` are the inputs of: ComfyUI's folders have the files of others too. With
-        ``own_files_only``, so may all that the list does not name.
+        ``own_files`` are the inputs of a client's own graph for which its job brings files. Loaders
+        of the safe profile may load these alone, and with ``own_files_only`` every class may that
+        the list does not name: ComfyUI's folders have the files of others too.
         """
         if not self.any and (own_files is None or not self.own_files_only):
             return

@@ -62,8 +62,8 @@ async def anyone() -> None:
 
 
 async def known_caller(request: Request) -> Caller | None:
-    """Return who sent a request that needs no key; None: it shows none that holds, or whom it is of
-    cannot be read now."""
+    """Return who sent a request that needs no key; None: it shows none, or one that lets nobody
+    in, or keys cannot be read now."""
     authenticator: Authenticator = request.scope[SERVICES].authenticator
     try:
         return await authenticator.of_client(Credentials(request.headers, request.query_params))

@@ -50,7 +50,10 @@ class PartnerKeys:
             return None
         stored = await self._records.of(job.id)
         if stored is None:
-            raise PartnerKeyUnreadable("the job's key of partner nodes is not kept any more")
+            raise PartnerKeyUnreadable(
+                "the job's key of partner nodes is not kept any more; submit its graph once more, "
+                "with the key"
+            )
         try:
             return self._cipher().decrypt(stored, seal=job.partner_seal, about=job.id)
         except BrokenSeal as broken:

@@ -58,9 +58,9 @@ class TenantLimits:
     async def require_kept(self, tenant: TenantId, *, since: datetime, now: datetime) -> None:
         """Let a tenant store what it has been sending ``since`` then.
 
-        What was sent within READ_EVERY needs no look: a deletion lasts LETS_IN at least, which is
-        longer than it takes until all processes know of it and such a file was sent. So one that
-        had begun unseen finds the file.
+        Nothing is read for a file that was sent within READ_EVERY. If a deletion had begun that
+        this process does not know of yet, it still goes on and deletes the file: it lasts LETS_IN
+        at least, twice READ_EVERY.
 
         Raises:
             DataBeingDeleted: all that it has is being deleted, or was meanwhile.

@@ -111,8 +111,9 @@ class DueWebhooks:
         return receiver
 
     async def send_round(self) -> None:
-        """Send what is due now, the oldest first, as far as a round of ROUND goes. To a receiver
-        that hangs nothing more is sent in it: what else is due there would take a minute each."""
+        """Send what is due now, the oldest first; no page of it is begun after ROUND. To a receiver
+        that hangs nothing more is sent in this round, which would else be over with what is due
+        there: 5 s for each SHARE of them."""
         began, places, hanging = self._clock.now(), asyncio.Semaphore(AT_ONCE), set[Receiver]()
         outlook = await self.look()
         while True:

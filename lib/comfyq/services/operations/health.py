@@ -51,7 +51,7 @@ class Health:
 
     async def check(self, caller: Caller | None = None) -> HealthReport:
         """Healthy if a live worker that takes jobs has a ComfyUI that answers, and the last write
-        of this process did not fail. Who asks is None if it is not known.
+        of this process did not fail. ``caller`` is who asks, if that is known.
 
         With scale-to-zero no worker at all is healthy as well: the first job starts one.
         """
