@@ -48,8 +48,17 @@ def _store(connection: sqlite3.Connection, job_id: str, count: int) -> None:
 
 def count_ended(data_dir: Path) -> int:
     """Count the completed jobs of a store that may be in use."""
+    return _count(data_dir, "succeeded")
+
+
+def count_waiting(data_dir: Path) -> int:
+    """Count the waiting jobs of a store that may be in use."""
+    return _count(data_dir, "queued")
+
+
+def _count(data_dir: Path, status: str) -> int:
     with closing(sqlite3.connect(f"file:{data_dir / 'comfyq.db'}?mode=ro", uri=True)) as connection:
         (count,) = connection.execute(
-            "SELECT count(*) FROM item WHERE spk LIKE 'T#%#succeeded'"
+            "SELECT count(*) FROM item WHERE spk LIKE ?", (f"T#%#{status}",)
         ).fetchone()
     return int(count)

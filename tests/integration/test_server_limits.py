@@ -4,7 +4,7 @@ import asyncio
 import json
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass
 
 import anyio
@@ -17,6 +17,7 @@ from websockets.exceptions import ConnectionClosedError, InvalidStatus
 from comfyq.local import serving, socket_protocol
 from comfyq.local.gateway_settings import GatewaySettings
 from comfyq.local.limits.places import Places
+from comfyq.local.loop import new_event_loop
 from comfyq.local.protocol import RequestLimits
 from comfyq.local.serving import serving_app
 from tests.gateway_lab import gateway_lab
@@ -303,6 +304,44 @@ async def test_an_idle_connection_gives_way_first(places: dict[str, int]) -> Non
             for client, rest in ((later, GET), (slow, b"a" * 1_000)):
                 client.writer.write(rest)
                 assert b" 200 " in await client.head()
+
+
+async def test_a_request_that_waits_to_be_read_gives_way_to_none() -> None:
+    async with served(total=1) as url:
+        both = [at_once(url) for _ in range(2)]
+        for each in both:
+            each.sendall(GET)
+        first, second = [await answer_of(each) for each in both]
+    assert first.startswith(b"HTTP/1.1 200")
+    assert second.startswith(b"HTTP/1.1 503")
+
+
+def test_new_connections_do_not_wait_for_each_other() -> None:
+    async def turns() -> int:
+        limits = RequestLimits(places=Places(total=100, each_client=100))
+        async with serving_app(echo, host="127.0.0.1", port=0, limits=limits) as url:
+            together, count = [at_once(url) for _ in range(64)], 0
+            while limits.places.taken.total() < len(together):
+                await asyncio.sleep(0)
+                count += 1
+            for each in together:
+                each.close()
+        return count
+
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        assert runner.run(turns()) < 16, "each turn of the loop takes many"
+
+
+def at_once(url: str) -> socket.socket:
+    """Connect before the loop of this thread, which is the server's, does anything."""
+    connection = socket.create_connection(("127.0.0.1", int(url.rsplit(":", 1)[1])))
+    connection.setblocking(False)
+    return connection
+
+
+async def answer_of(connection: socket.socket) -> bytes:
+    with closing(connection), anyio.fail_after(10):
+        return await asyncio.get_running_loop().sock_recv(connection, 65_536)
 
 
 def test_places_are_counted_by_client_and_in_all() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from socket import gethostname
-from time import monotonic
+from time import monotonic, sleep
 from zlib import crc32
 
 from comfyq.adapters.filesystem.lock import (
@@ -22,6 +22,8 @@ from comfyq.domain.job import WorkerId
 
 SLOTS = 64  # workers of one ComfyUI on one machine
 RESTART_S = 10.0  # how long a dead worker's id may be locked while its jobs are released
+PROBE_S = 0.2  # how long a look at whether it is locked may lock it
+RETRY_S = 0.01
 
 
 class WorkerIdTaken(Exception):
@@ -108,15 +110,24 @@ def any_shown(settings: Settings) -> bool:
 
 
 def _held(path: Path, *, again: bool) -> Lock:
-    """Lock an id; with ``again``, wait while a process that is not its worker has it."""
-    deadline = monotonic() + RESTART_S
+    """Lock an id, unless its worker runs; wait while a process that is not its worker has it,
+    with ``again`` for as long as a dead worker's jobs may take to be released."""
+    deadline = monotonic() + (RESTART_S if again else PROBE_S)
     while True:
         try:
-            return hold(path)
+            return hold(path, wait_s=0)
         except AlreadyHeld:
-            is_worker_s = str(holder_of(path)) == path.read_text().strip()
-            if not again or is_worker_s or monotonic() > deadline:
+            if _is_its_worker(path, holder_of(path)) or monotonic() > deadline:
                 raise
+        sleep(RETRY_S)
+
+
+def _is_its_worker(path: Path, holder: int | None) -> bool:
+    """Return whether a lock's holder is the worker that noted its process there."""
+    try:
+        return holder is not None and path.read_text().strip() == str(holder)
+    except FileNotFoundError:  # its holder has deleted it since
+        return False
 
 
 def _names(settings: Settings, engine: str) -> list[str]:

@@ -5,10 +5,14 @@ and connections are not counted by client.
 """
 
 import asyncio
+import fcntl
+from array import array
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from itertools import chain
+from termios import FIONREAD
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -47,11 +51,13 @@ class RequestLimits:
 
     def oldest(self, client: str) -> "LimitedProtocol | None":
         """Return the connection that can best be closed, the client's own if it has all of its
-        places: the one that has been idle longest, else the one that has kept us waiting longest.
+        places: the one that has been idle longest, else the one that has kept us waiting longest;
+        none that has sent what we have not read.
         """
         is_full = self.places.taken[client] >= self.places.each_client
         held = chain(self.idle.items(), self.waiting.items())
-        return next((each for each, of in held if of == client or not is_full), None)
+        rightful = (each for each, of in held if of == client or not is_full)
+        return next((each for each in rightful if not each.has_unread()), None)
 
 
 def limited(limits: RequestLimits) -> type[asyncio.Protocol]:
@@ -161,6 +167,13 @@ class LimitedProtocol(HttpToolsProtocol):
             taken = self.limits.places.take(client)
         self._place = client if taken else None
         return taken
+
+    def has_unread(self) -> bool:
+        """Return whether something of this connection has arrived, and waits for the loop."""
+        unread = array("i", [0])
+        with suppress(OSError, ValueError):  # it is closed
+            fcntl.ioctl(self.transport.get_extra_info("socket").fileno(), FIONREAD, unread)
+        return unread[0] > 0
 
     def give_way(self) -> None:
         """Close the connection, of which no request has arrived, for a newer one."""

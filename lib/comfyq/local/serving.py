@@ -3,7 +3,7 @@
 import asyncio
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Generator
+from collections.abc import AsyncIterator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from email.utils import formatdate
 
@@ -19,6 +19,7 @@ from comfyq.local.socket_protocol import BoundedSocket
 DATED_FOR_S = 1.0
 KEEP_ALIVE_S = 75  # longer than proxies and clients keep theirs: who closes first loses no request
 STOP_S = 3  # connections that are busy then are closed
+ACCEPTED_AT_ONCE = 32  # new connections, between two looks at those that are open
 MAX_FRAME_BYTES = 2 * MAX_MESSAGE_BYTES  # beyond what is answered with the reason
 
 
@@ -89,7 +90,7 @@ async def serving_app(
     with listen(host, port) as listener:
         shown = "127.0.0.1" if host in ("0.0.0.0", "") else host  # noqa: S104
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(server.serve, [listener])
+            tasks.start_soon(server.serve, [listener, *doors(listener)])
             await _started(server)
             failed: Exception | None = None
             try:
@@ -101,6 +102,12 @@ async def serving_app(
                 server.should_exit = True
         if failed is not None:
             raise failed
+
+
+def doors(listener: socket.socket) -> Sequence[socket.socket]:
+    """Return more descriptors of a listening socket: uvloop takes one connection of each between
+    two looks at all others, so new ones would wait in turn behind every request of the old."""
+    return [listener.dup() for _ in range(ACCEPTED_AT_ONCE - 1)]
 
 
 def _config(app: ASGIApp, limits: RequestLimits) -> uvicorn.Config:

@@ -28,7 +28,7 @@ from tests.bench.scale.tables import Row, table
 from tests.bench.scale.waiting import waiting
 from tests.bench.stack import simulated, stack, workflows_in
 
-FEW = 8_000  # more than are done while they are measured
+FEW = 10_000  # more than are done while they are measured
 RETENTION_S = 20  # of jobs that are due when they are served
 
 
@@ -42,7 +42,7 @@ class Sizes:
 
 
 FULL = Sizes((0, 100_000, 1_000_000), 100_000, 100_000, (1, 4, 32), (0, 8, 24))
-QUICK = Sizes((0, 1_000, 2_000), 9_000, 2_000, (1, 2), (0, 2))
+QUICK = Sizes((0, 1_000, 2_000), 11_000, 2_000, (1, 2), (0, 2))
 
 
 @contextmanager

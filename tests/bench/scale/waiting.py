@@ -6,9 +6,9 @@ from pathlib import Path
 
 from tests.bench.scale.stores import Scene
 from tests.bench.scale.tables import Row
-from tests.job_copies import count_ended
+from tests.job_copies import count_ended, count_waiting
 
-MEASURE_S = 15.0
+MEASURE_S = 10.0
 
 
 def waiting(scene: Scene, few: Path, many: Path, workers: Sequence[int]) -> Sequence[Row]:
@@ -26,6 +26,7 @@ def _rate(scene: Scene, data_dir: Path, workers: int) -> float:
             time.sleep(0.05)
         began = time.monotonic()
         time.sleep(MEASURE_S)
-        done, passed = count_ended(data_dir) - before, time.monotonic() - began
+        ended, passed = count_ended(data_dir), time.monotonic() - began
+        assert count_waiting(data_dir), "no job was left to be taken"
         up.stop()
-    return done / passed
+    return (ended - before) / passed

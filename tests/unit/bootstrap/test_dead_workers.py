@@ -73,6 +73,21 @@ async def test_an_id_is_waited_for_while_its_dead_worker_is_looked_after(
     assert file.read_text().strip() == str(os.getpid())
 
 
+async def test_ids_of_running_workers_are_passed_without_a_wait(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = [take_identity(services.settings, engine="one") for _ in range(8)]
+    pauses: list[float] = []
+    monkeypatch.setattr("comfyq.bootstrap.identity.sleep", pauses.append)
+    monkeypatch.setattr("time.sleep", pauses.append)
+    all_of_them = [*first, take_identity(services.settings, engine="one")]
+    monkeypatch.undo()
+    assert pauses == []
+    assert len({own.worker for own in all_of_them}) == 9
+    for own in all_of_them:
+        own.lock.release()
+
+
 async def test_a_predecessor_that_starts_again_is_not_removed(services: Services) -> None:
     before = await started(services, "one")
     before.lock.release()
