@@ -13,11 +13,12 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 
 from tests.bench import beside, imports
+from tests.bench.api_v2 import api_v2
 from tests.bench.beside import Row
 from tests.bench.client import all_at_once
 from tests.bench.direct import direct
 from tests.bench.front import front
-from tests.bench.proxy import proxied, proxy
+from tests.bench.proxy import proxied
 from tests.bench.rounds import Side
 from tests.bench.stack import one_process, simulated, stack
 from tests.bench.work import flux, many, sleeping, trivial
@@ -64,7 +65,7 @@ async def _servers(stack_: AsyncExitStack, url: str) -> Sequence[Side]:
     up = stack_.enter_context(one_process(url))
     other = stack_.enter_context(proxied(url))
     front_ = await stack_.enter_async_context(front(up.url))
-    proxy_ = await stack_.enter_async_context(proxy(other.url))
+    proxy_ = await stack_.enter_async_context(api_v2(other.url))
     return [Side(COMFYQ, front_, "request", up.pid), Side(PROXY, proxy_, "graph", other.pid)]
 
 

@@ -23,6 +23,7 @@ from infra.marked_part import rewrite
 BESIDE = "tests.bench"  # of the others each name is one of its modules
 MEASUREMENTS = (
     BESIDE,
+    "tests.bench.side_by_side",
     "tests.bench.affinity",
     "tests.bench.fairness",
     "tests.bench.backlog",

@@ -15,9 +15,12 @@ from tests.bench.client import Job, ended
 from tests.bench.cpu import cpu_s, thread_times
 from tests.bench.cpu_profile import cause, place, weighed
 from tests.bench.keys import KEYED, LIMITED, OPEN, Taken, table
+from tests.bench.killed import COMFYQ, KEEPING, PROXY, Story
 from tests.bench.report import MEASUREMENTS
 from tests.bench.rounds import Side, in_turns
 from tests.bench.sampler import LIBRARY, Sample, module_of, read_samples
+from tests.bench.series import Series
+from tests.bench.side_by_side import Figures, wanted
 from tests.bench.sockets.delays import delays_ms, read_posts
 from tests.bench.work import flux, sleeping, trivial
 from tests.paths import ROOT
@@ -158,6 +161,45 @@ def test_the_delay_of_a_frame_begins_with_the_first_post_of_its_state(tmp_path: 
     assert [(at, round(delay)) for at, delay in delays_ms(posts, frames)] == [
         (11.1, 100),
         (12.5, 500),
+    ]
+
+
+def test_what_was_told_of_a_job_is_false_if_it_was_told_to_be_gone() -> None:
+    def told(*states: str) -> Story:
+        story = Story("ComfyUI", PROXY, "ran")
+        for state in states:
+            story.tell(state)
+        return story
+
+    right = told("running", "running", "503", "queued", "succeeded")
+    assert (str(right), right.is_false) == ("running → 503 → queued → succeeded", False)
+    assert right.is_over
+    for false in (told("running", "expired", "succeeded"), told("succeeded", "404")):
+        assert false.is_false
+        assert false.is_over
+    assert str(told("running", "expired")) == "running → **expired**"
+    assert str(told("running")) == "**running**, for ever"
+    assert not told("running", "503").is_over
+
+
+def test_what_is_wanted_beside_the_proxy_is_told_where_it_does_not_hold() -> None:
+    def measured(ms: float, reads_per_s: float, false_reads: int = 0) -> Figures:
+        took = Series([ms / 1e3] * 3)
+        return Figures(took, took, reads_per_s=reads_per_s, false_reads=false_reads)
+
+    figures = {
+        PROXY: measured(3.0, 400.0, 2),
+        KEEPING: measured(5.0, 500.0),
+        COMFYQ: measured(9.0, 450.0),
+    }
+    lost = [Story("both", PROXY, "ran", ["404"]), Story("both", COMFYQ, "ran", ["succeeded"])]
+    rows = wanted(figures, lost).splitlines()[2:]
+    cells = [[cell.strip() for cell in row.split("|")[2:4]] for row in rows]
+    assert cells == [
+        ["**3.00, does not hold**", "1.80"],
+        ["**+6.0, does not hold**", "+4.0"],
+        ["1.12", "**0.90, does not hold**"],
+        ["0, beside 3", "0, beside 0"],
     ]
 
 
