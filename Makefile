@@ -10,12 +10,19 @@ LOCKED := --no-deps --require-hashes --requirement
 # of a tool, in the folder of the stamp
 ENVIRONMENT = rm -rf $(@D) && $(PYTHON) -m venv $(@D) && \
 	$(@D)/bin/python -m pip install --disable-pip-version-check -qq $(LOCKED) $<
+# of Node's packages, likewise
+NODE_ENVIRONMENT = rm -rf $(@D) && mkdir $(@D) && \
+	cp $(<D)/package.json $(<D)/package-lock.json $(<D)/.npmrc $(@D) && \
+	npm ci --ignore-scripts --no-audit --no-fund --silent --prefix $(@D)
 UV_VERSION := 0.13.9
 COMPILE := .tools/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-header
 
 # Tests start Python hundreds of times: compiled anew, each would need twice the CPU.
 export PYTHONDONTWRITEBYTECODE :=
+
+# Tests of the TypeScript SDK are skipped where there is no Node.
+TYPESCRIPT := $(if $(shell command -v npm),.typescript/.made)
 
 # Many tests wait for processes, so three at a time keep two cores busy.
 AT_ONCE = $(shell expr $$(getconf _NPROCESSORS_ONLN) \* 3 / 2)
@@ -37,19 +44,19 @@ up: .venv/.runtime ## serve until Ctrl-C
 	@$(BIN)/comfyq up
 
 .PHONY: test
-test: .venv/.development .emulator/.made .fuzz/.made .facades/.made ## run every test that needs no server of yours
+test: .venv/.development .emulator/.made .fuzz/.made .facades/.made $(TYPESCRIPT) ## run every test that needs no server of yours
 	$(BIN)/pytest -n $(AT_ONCE) --dist loadfile --no-loadscope-reorder -m "not comfyui and not verify" --cov --cov-report=
 	@echo "branch coverage: $$($(BIN)/coverage report --format=total) % (coverage html: out/coverage)"
 
 .PHONY: verify
-verify: .venv/.development .emulator/.made .infra/.made .fuzz/.made .facades/.made ## run what takes too long for every day
+verify: .venv/.development .emulator/.made .infra/.made .fuzz/.made .facades/.made $(TYPESCRIPT) ## run what takes too long for every day
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m verify --ignore tests/infra \
 		--ignore tests/integration/test_effort.py
 	$(BIN)/pytest -m verify tests/integration/test_effort.py # it compares CPU times
 	$(BIN)/pytest -m "not verify" --hypothesis-profile thorough $$(find tests/unit -name "test_*_properties.py")
 	infra/test.sh
 	$(BIN)/python -m tests.e2e.faults.chaos --jobs 200 --seconds 60 --seeds 10 --beside 3
-	$(MAKE) templates
+	$(MAKE) templates newest
 
 .PHONY: faults
 faults: .venv/.development .emulator/.made ## the whole fault matrix; writes docs/faults.md
@@ -120,6 +127,10 @@ workflows: .venv/.development ## run every shipped workflow on a real ComfyUI; w
 templates: .venv/.development .templates/.made ## convert ComfyUI's official templates, by a real ComfyUI's catalogue
 	infra/comfyui/prepare.sh .comfyui
 	@infra/comfyui/with.sh .comfyui $(BIN)/pytest tests/integration/test_official_templates.py
+
+.PHONY: newest
+newest: .venv/.development .emulator/.made ## test the Comfy API v2 by the newest comfy-sdk, whatever the lock names
+	infra/newest_sdk.sh
 
 .PHONY: docs
 docs: .venv/.runtime .docs/.made ## build the documentation into out/docs/site
@@ -252,9 +263,12 @@ python:
 
 .page/.made: infra/page/package-lock.json infra/page/package.json
 	@echo "installing what the page is checked with"
-	@rm -rf $(@D) && mkdir $(@D)
-	@cp infra/page/package.json infra/page/package-lock.json infra/page/.npmrc $(@D)
-	@npm ci --ignore-scripts --no-audit --no-fund --silent --prefix $(@D)
+	@$(NODE_ENVIRONMENT)
+	@touch $@
+
+.typescript/.made: infra/typescript_sdk/package-lock.json infra/typescript_sdk/package.json
+	@echo "installing the TypeScript SDK of the Comfy API v2"
+	@$(NODE_ENVIRONMENT)
 	@touch $@
 
 .promtool/.made:
