@@ -34,6 +34,7 @@ from comfyq.ports.notifier import Streams
 ROUTERS: Sequence[Router[Services]] = (
     batches.router,  # before jobs, one of which could else have the id "batch"
     *GENERATE_ROUTERS,
+    *COMFY_ROUTERS,  # before those that fewer requests are for: routes are looked through in order
     retries.router,
     events.router,
     webhook_deliveries.router,
@@ -50,7 +51,6 @@ ROUTERS: Sequence[Router[Services]] = (
     audit.router,
     tenants.router,
     webhooks.router,
-    *COMFY_ROUTERS,
 )
 
 
