@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner, Result
 
 from comfyq.adapters.filesystem.models.part import KEEP_BYTES
 from comfyq.cli.app import app
-from comfyq.domain.models.lock import read_lock
+from comfyq.domain.models.lock import read_lock, written_lock
 from tests.model_hub import (
     COMMIT,
     LATER,
@@ -98,7 +99,7 @@ def test_from_a_source_to_a_file_that_comfyui_finds(author: Author) -> None:
     pulled = author.run("pull")
     assert pulled.exit_code == 0, pulled.output
     assert author.model.read_bytes() == MODEL
-    assert author.run("pull", "--json").stdout == '{"fetched": []}\n'
+    assert author.run("pull", "--json").stdout == '{"fetched": [], "linked": []}\n'
     [row] = json.loads(author.run("list", "--json").stdout)["models"]
     assert (row["state"], row["workflows"]) == ("ready", ["mine"])
     assert author.run("verify").stdout.split() == ["ok", CHECKPOINT]
@@ -205,7 +206,38 @@ def test_what_no_lock_names_is_pruned_once_it_is_meant(author: Author) -> None:
     assert json.loads(pruned.stdout) == {"deleted": [sha256(MODEL)], "bytes": len(MODEL)}
     assert not os.path.lexists(author.model)
     assert other.exists()
+    again = json.loads(author.run("pull", "--json").stdout)
+    assert again == {"fetched": [], "linked": []}
+    (author.home / "models/loras/model.safetensors").unlink()
+    again = json.loads(author.run("pull", "--json").stdout)
+    assert again == {"fetched": [], "linked": ["loras/model.safetensors"]}
     assert (author.home / "models/loras/model.safetensors").read_bytes() == LORA
+
+
+def test_what_is_locked_before_prune_is_answered_stays(
+    author: Author, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    author.wants(
+        checkpoints=author.hub.repository("owner/repo", "x.safetensors", MODEL),
+        loras=author.hub.repository("owner/repo", "y.safetensors", LORA),
+    )
+    for command in ("lock", "pull"):
+        assert author.run(command).exit_code == 0
+    lock = author.home / "workflows/mine/models.lock"
+    text = lock.read_text()
+    lock.unlink()
+
+    def confirm(*_: object, **__: object) -> None:
+        models = read_lock(text)
+        lock.write_text(written_lock([each for each in models if each.folder == "checkpoints"]))
+
+    monkeypatch.setattr(typer, "confirm", confirm)
+    pruned = author.run("prune")
+    assert pruned.exit_code == 0, pruned.output
+    assert pruned.stdout.splitlines()[-1].startswith("deleted: 1, ")
+    assert "1 is left: a lock names it by now" in pruned.stderr
+    assert author.model.read_bytes() == MODEL
+    assert not os.path.lexists(author.home / "models/loras/model.safetensors")
 
 
 def test_a_file_of_ones_own_is_used_and_never_pruned(author: Author) -> None:

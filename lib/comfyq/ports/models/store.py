@@ -10,7 +10,7 @@ from comfyq.domain.models.lock import LockedModel
 
 
 class PartHeld(Exception):
-    """Another process is fetching the same file."""
+    """Another process is fetching, linking or deleting the same file."""
 
 
 class ModelState(StrEnum):
@@ -71,7 +71,8 @@ class ModelStore(Protocol):
         ...
 
     def part(self, key: str) -> AbstractContextManager[ModelPart]:
-        """Open what there is of a file that is being fetched; raises PartHeld."""
+        """Open what there is of a file that is being fetched, which keeps it from being deleted as
+        well; raises PartHeld."""
         ...
 
     def adopt(self, model: LockedModel) -> None:
@@ -100,8 +101,9 @@ class ModelInventory(Protocol):
         """Return the hash of a file as it is now; None if it is not there."""
         ...
 
-    def delete(self, sha256: Collection[str]) -> None:
-        """Delete files, and the links that ``link`` made to them."""
+    def delete(self, sha256: Collection[str]) -> Sequence[str]:
+        """Delete files that nobody fetches or links now, and the links that ``link`` made to them;
+        return those."""
         ...
 
     def parts(self, kept: Collection[str]) -> Sequence[StoredModel]:

@@ -2,8 +2,9 @@
 
 import asyncio
 import hashlib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from contextlib import ExitStack
+from functools import partial
 
 from comfyq.aio.threads import in_thread, in_thread_to_end
 from comfyq.domain.models.errors import ModelRefused
@@ -55,10 +56,10 @@ class ModelFetcher:
                     f"{model.path}: another file of this name stands there, of other bytes than "
                     "the lock says; move it away"
                 )
-        elif not await in_thread(self._store.holds, model.sha256, model.size):
-            known = ResolvedModel(sha256=model.sha256, size=model.size, commit=model.commit)
-            await self.take(model.source, model.file, known, on_progress)
-        await in_thread(self._store.link, model)
+            return before
+        known = ResolvedModel(sha256=model.sha256, size=model.size, commit=model.commit)
+        link = partial(self._store.link, model)
+        await self.take(model.source, model.file, known, on_progress, link=link)
         return before
 
     async def take(
@@ -67,23 +68,31 @@ class ModelFetcher:
         file: str,
         known: ResolvedModel,
         on_progress: OnProgress = lambda _: None,
+        *,
+        link: Callable[[], None] | None = None,
     ) -> StoredModel:
-        """Bring a file into the store, and return its hash; raises ModelError."""
+        """Bring a file into the store, and return its hash; raises ModelError. ``link`` is done
+        while nobody may delete it."""
         check_permitted(file, self._pickles)
         key = known.sha256 or f"source-{hashlib.sha256(str((source, known)).encode()).hexdigest()}"
         while True:
             with ExitStack() as stack:
                 part = await self._part(stack, key)
                 stored = await self._stored(known)
-                if stored is not None:
-                    return stored
                 if part is not None:
-                    fetch = FileFetch(self._origins, part, source, file, known, on_progress)
-                    return await fetch.run(self._sleep)
+                    if stored is None:
+                        fetch = FileFetch(self._origins, part, source, file, known, on_progress)
+                        stored = await fetch.run(self._sleep)
+                    if link is not None:
+                        await in_thread_to_end(link)
+                    return stored
+                if stored is not None and link is None:
+                    return stored
             await self._sleep(POLL_S)
 
     async def _part(self, stack: ExitStack, key: str) -> ModelPart | None:
-        """Open the part of a file until ``stack`` ends; None while another process fetches it."""
+        """Open the part of a file until ``stack`` ends; None while another process fetches or
+        deletes it."""
         opened = self._store.part(key)
         try:
             return await in_thread_to_end(lambda: stack.enter_context(opened))

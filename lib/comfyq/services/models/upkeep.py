@@ -30,6 +30,14 @@ class Unneeded:
         """Return the bytes that it takes."""
         return sum(each.size for each in self.all)
 
+    @property
+    def names(self) -> Collection[str]:
+        return {each.sha256 for each in self.all}
+
+    def only(self, names: Collection[str]) -> "Unneeded":
+        """Return what of it has these names."""
+        return Unneeded(_only(self.files, names), _only(self.parts, names))
+
 
 class ModelUpkeep:
     def __init__(self, inventory: ModelInventory) -> None:
@@ -53,11 +61,11 @@ class ModelUpkeep:
         return Unneeded(files, self._inventory.parts(named))
 
     def prune(self, unneeded: Unneeded) -> Unneeded:
-        """Delete what is not needed, and return it but for parts that somebody fetches by now."""
-        self._inventory.delete([each.sha256 for each in unneeded.files])
-        deleted = self._inventory.delete_parts([each.sha256 for each in unneeded.parts])
-        parts = [part for part in unneeded.parts if part.sha256 in deleted]
-        return Unneeded(unneeded.files, parts)
+        """Delete what is not needed, and return it but for what somebody fetches or links by
+        now."""
+        files = self._inventory.delete([each.sha256 for each in unneeded.files])
+        parts = self._inventory.delete_parts([each.sha256 for each in unneeded.parts])
+        return unneeded.only({*files, *parts})
 
     def clear(self, *, with_parts: bool) -> int:
         """Delete all files of the store, and parts that nobody fetches now; return how many files
@@ -65,3 +73,7 @@ class ModelUpkeep:
         everything = self.unneeded([])
         parts = everything.parts if with_parts else []
         return len(self.prune(Unneeded(everything.files, parts)).files)
+
+
+def _only(models: Sequence[StoredModel], names: Collection[str]) -> Sequence[StoredModel]:
+    return [each for each in models if each.sha256 in names]

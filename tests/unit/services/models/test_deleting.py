@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from comfyq.domain.models.errors import ModelRefused
+from comfyq.domain.models.lock import LockedModel
 from comfyq.ports.models.store import ModelState, StoredModel
 from comfyq.services.models.upkeep import ModelUpkeep
 from tests.cells import Cells
@@ -128,3 +129,24 @@ async def test_a_part_that_is_being_fetched_is_not_pruned(hub: ModelHub, tmp_pat
     assert (lab.store.all(), lab.store.parts([])) == ([], [StoredModel(keys[0], SIZE)])
     assert upkeep.clear(with_parts=True) == 0
     assert list(folder.iterdir()) == []
+
+
+async def test_a_file_that_is_being_brought_is_not_pruned(
+    hub: ModelHub, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab = ModelLab(hub, tmp_path)
+    upkeep, model, link = ModelUpkeep(lab.store), lab.locked(MODEL), lab.store.link
+    pruned: list[StoredModel] = []
+
+    def prune_and_link(model: LockedModel) -> None:
+        pruned.extend(upkeep.prune(upkeep.unneeded([])).all)
+        link(model)
+
+    monkeypatch.setattr(lab.store, "link", prune_and_link)
+    assert await lab.fetcher.bring(model) is ModelState.MISSING
+    assert (pruned, lab.seen()) == ([], {FILE: MODEL})
+    (tmp_path / "loras" / FILE).unlink()
+    assert await lab.fetcher.bring(model) is ModelState.UNLINKED
+    assert (pruned, lab.seen()) == ([], {FILE: MODEL})
+    assert [each.sha256 for each in upkeep.prune(upkeep.unneeded([])).all] == [model.sha256]
+    assert (list((tmp_path / "by-sha256" / "parts").iterdir()), lab.seen()) == ([], {})

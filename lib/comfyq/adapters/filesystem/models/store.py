@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from comfyq.adapters.filesystem.durable import make_folder, replace
@@ -45,6 +45,7 @@ from comfyq.ports.models.store import ModelPart, ModelState, PartHeld, StoredMod
 
 PARTS = "parts"  # below STORE
 PART = re.compile(r"([0-9a-z-]+)\.part")
+HELD_AT_ONCE = 200  # each is an open file, and a process may have 1,024
 
 
 def _free_bytes(folder: Path) -> int:
@@ -134,7 +135,25 @@ class FolderModels:
     def digest(self, sha256: str) -> str | None:
         return _digest(self._place(sha256))
 
-    def delete(self, sha256: Collection[str]) -> None:
+    def delete(self, sha256: Collection[str]) -> Sequence[str]:
+        named, deleted = list(sha256), list[str]()
+        for start in range(0, len(named), HELD_AT_ONCE):
+            with ExitStack() as stack:
+                some = named[start : start + HELD_AT_ONCE]
+                free = [each for each in some if self._holds_for(stack, each)]
+                self._delete(free)
+                deleted += free
+        return deleted
+
+    def _holds_for(self, stack: ExitStack, sha256: str) -> bool:
+        """Keep others from fetching and linking a file until ``stack`` ends; False: they do now."""
+        try:
+            stack.enter_context(_held(self._part(sha256)))
+        except PartHeld:
+            return False
+        return True
+
+    def _delete(self, sha256: Collection[str]) -> None:
         places = {real_name(str(self._place(each))) for each in sha256}
         for path in links_below(self._root):
             if next_name(path) in places:

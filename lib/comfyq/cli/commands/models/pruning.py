@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from comfyq.bootstrap.models.services import ModelServices
 from comfyq.cli.commands.models.shared import (
     ModelsDir,
     gigabytes,
@@ -13,6 +14,8 @@ from comfyq.cli.commands.models.shared import (
 )
 from comfyq.cli.options import AsJson
 from comfyq.cli.printing import print_json
+from comfyq.config import Settings
+from comfyq.services.models.upkeep import Unneeded
 
 
 def prune(
@@ -26,8 +29,8 @@ def prune(
     that stood in ComfyUI's folder before stays there, and is forgotten.
     """
     settings = model_settings(models_dir)
-    read, services = read_workflows(settings, None), services_with(settings)
-    unneeded = services.upkeep.unneeded([model for each in read for model in each.locked])
+    services = services_with(settings)
+    unneeded = _unneeded(settings, services)
     count = len(unneeded.all)
     if not as_json:
         for each in unneeded.all:
@@ -42,8 +45,19 @@ def prune(
             abort=True,
             err=True,
         )
+        # somebody may have locked and pulled some of it before the answer came
+        unneeded = unneeded.only(_unneeded(settings, services).names)
     deleted = services.upkeep.prune(unneeded)
+    if left := count - len(deleted.all):
+        what = "1 is" if left == 1 else f"{left} are"
+        typer.echo(f"{what} left: a lock names it by now, or it is being fetched", err=True)
     if as_json:
         print_json({"deleted": [each.sha256 for each in deleted.all], "bytes": deleted.size})
         return
     typer.echo(f"deleted: {len(deleted.all)}, {gigabytes(deleted.size)}")
+
+
+def _unneeded(settings: Settings, services: ModelServices) -> Unneeded:
+    """Return what no lock names now."""
+    read = read_workflows(settings, None)
+    return services.upkeep.unneeded([model for each in read for model in each.locked])

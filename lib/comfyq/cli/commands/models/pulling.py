@@ -25,7 +25,8 @@ from comfyq.domain.models.lock import LockedModel
 from comfyq.ports.models.store import ModelState
 from comfyq.services.models.file_fetch import OnProgress
 
-WORDS = {ModelState.READY: "here", ModelState.OTHER: "here", ModelState.UNLINKED: "linked"}
+HERE, LINKED, FETCHED = "here", "linked", "fetched"
+WORDS = {ModelState.READY: HERE, ModelState.OTHER: HERE, ModelState.UNLINKED: LINKED}
 
 
 def pull(
@@ -39,14 +40,19 @@ def pull(
     """
     settings = model_settings(models_dir)
     read, services = locked_workflows(settings, workflows), services_with(settings)
-    failures, brought = Failures(), list[str]()
+    failures, brought = Failures(), dict[str, str]()
     with failures.told("models.lock"):
         models = distinct_models(read)
         with shown_fetches() as on_progress:
             brought = asyncio.run(_pull_all(services, models, failures, on_progress))
     tell_unlocked(read, failures, ExitCode.WRONG_USAGE)
     if as_json:
-        print_json({"fetched": brought})
+        print_json(
+            {
+                done: [path for path, word in brought.items() if word == done]
+                for done in (FETCHED, LINKED)
+            }
+        )
     failures.end()
 
 
@@ -55,15 +61,12 @@ async def _pull_all(
     models: Sequence[LockedModel],
     failures: Failures,
     on_progress: OnProgress,
-) -> list[str]:
-    """Return the paths of the files that were not ready before."""
-    brought = []
+) -> dict[str, str]:
+    """Return what was done with each file, by its path."""
+    brought = {}
     for model in models:
         with failures.told(model.path):
             before = await services.fetcher.bring(model, on_progress)
-            if before is not ModelState.READY:
-                brought.append(model.path)
-            typer.echo(
-                f"{WORDS.get(before, 'fetched'):8} {model.path} ({gigabytes(model.size)})", err=True
-            )
+            word = brought[model.path] = WORDS.get(before, FETCHED)
+            typer.echo(f"{word:8} {model.path} ({gigabytes(model.size)})", err=True)
     return brought
