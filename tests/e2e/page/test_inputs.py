@@ -1,37 +1,17 @@
 """Forms that take files, masks and LoRAs."""
 
 from base64 import b64encode
-from collections.abc import Iterator
 from io import BytesIO
 
 import pytest
 import urllib3
 from PIL import Image
-from playwright.sync_api import Browser, FilePayload, JSHandle, Locator, Route, expect
+from playwright.sync_api import FilePayload, JSHandle, Locator, Route, expect
 
 from tests.e2e.page.visit import WAIT_MS, Visit
-from tests.processes import Process, Processes
+from tests.processes import Process
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    started = Processes(tmp_path_factory.mktemp("page"))
-    try:
-        yield started.up()
-    finally:
-        started.close()
-
-
-@pytest.fixture
-def visit(browser: Browser, up: Process) -> Iterator[Visit]:
-    visit = Visit(browser, up.url)
-    try:
-        yield visit
-        assert visit.errors == []
-    finally:
-        visit.close()
 
 
 def picture() -> FilePayload:

@@ -26,16 +26,6 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
         started.close()
 
 
-@pytest.fixture
-def visit(browser: Browser, up: Process) -> Iterator[Visit]:
-    visit = Visit(browser, up.url)
-    try:
-        yield visit
-        assert visit.errors == []
-    finally:
-        visit.close()
-
-
 def jobs(up: Process, query: str = "") -> list[dict[str, object]]:
     answer = urllib3.request("GET", f"{up.url}/generate?limit=100{query}")
     found: list[dict[str, object]] = answer.json()["jobs"]

@@ -1,39 +1,19 @@
 """Values that are hostile, huge or many: the page shows them as they are, and sends no others."""
 
 import re
-from collections.abc import Iterator
 
 import pytest
 import urllib3
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from tests.e2e.page.visit import WAIT_MS, Visit
-from tests.processes import Process, Processes
+from tests.processes import Process
 
 pytestmark = pytest.mark.browser
 
 HIGHEST_SEED = 2**64 - 1
 MARKUP = '"><img src=x onerror="window.isHarmed=1"><script>window.isHarmed=1</script>${7*7}'
 LONG = "Donaudampfschifffahrt" * 40
-
-
-@pytest.fixture(scope="module")
-def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    started = Processes(tmp_path_factory.mktemp("page"))
-    try:
-        yield started.up()
-    finally:
-        started.close()
-
-
-@pytest.fixture
-def visit(browser: Browser, up: Process) -> Iterator[Visit]:
-    visit = Visit(browser, up.url)
-    try:
-        yield visit
-        assert visit.errors == []
-    finally:
-        visit.close()
 
 
 def test_markup_is_text_and_seeds_are_exact(visit: Visit, up: Process) -> None:

@@ -1,12 +1,9 @@
 """The same page at the width of a phone."""
 
-from collections.abc import Iterator
-
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from tests.e2e.page.visit import WAIT_MS, Visit
-from tests.processes import Processes
 
 pytestmark = pytest.mark.browser
 
@@ -14,12 +11,13 @@ IS_STILL = "() => scrollY === (window.last ?? -1) || ((window.last = scrollY), f
 
 
 @pytest.fixture
-def visit(browser: Browser, processes: Processes) -> Iterator[Visit]:
-    visit = Visit(browser, processes.up().url, is_phone=True)
-    try:
-        yield visit
-    finally:
-        visit.close()
+def is_phone() -> bool:
+    return True
+
+
+@pytest.fixture
+def lets_requests_fail() -> bool:
+    return True
 
 
 def test_a_picture_on_a_phone(visit: Visit) -> None:
