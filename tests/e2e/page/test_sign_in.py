@@ -38,6 +38,26 @@ def sign_in(visit: Visit, key: str) -> None:
     visit.page.get_by_role("button", name="Sign in").click()
 
 
+def test_the_form_of_keys_has_what_its_administrator_may_give(
+    browser: Browser, up: Process, home: Commands
+) -> None:
+    visit = Visit(browser, up.url)
+    try:
+        visit.open("keys")
+        sign_in(visit, home.key("--scope", "admin", "--scope", "read"))
+        form = visit.page.locator(".key-form")
+        boxes = form.get_by_role("checkbox")
+        expect(boxes).to_have_count(4, timeout=WAIT_MS)
+        ticked = {box.get_attribute("value"): box.is_checked() for box in boxes.all()}
+        assert ticked == {"submit": True, "read": True, "cancel": True, "admin": False}
+        form.get_by_label("Name", exact=True).fill("colleague")
+        form.get_by_role("button", name="Make a key").click()
+        expect(visit.page.get_by_role("dialog")).to_contain_text("colleague", timeout=WAIT_MS)
+        assert visit.errors == []
+    finally:
+        visit.close()
+
+
 def test_keys_let_in_and_are_made_and_revoked(browser: Browser, up: Process, key: str) -> None:
     visit = Visit(browser, up.url)
     page = visit.page

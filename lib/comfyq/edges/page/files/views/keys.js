@@ -16,7 +16,7 @@ import { caller, key, scopes, takesKeys } from "../state/session.js";
 /** @typedef {Key["scopes"][number]} Scope */
 
 /**
- * Every scope of the server: the types ask for each. Those that are false are given by name alone.
+ * Every scope of the server: the types ask for each. Those that are true are ticked at first.
  * @type {Record<Scope, boolean>}
  */
 const USUAL = { submit: true, graph: true, wait: true, read: true, cancel: true, metrics: false, admin: false, operator: false };
@@ -51,11 +51,14 @@ export function KeysView() {
   </div>`;
 }
 
+/** In the gift of every administrator. */
+const FREE = new Set(/** @type {Scope[]} */ (["submit", "read", "cancel"]));
+
 /**
- * What one has oneself; and operators give the right to read the numbers of all tenants.
+ * Whether the server would let a key have a scope that is made here: operators give all.
  * @param {Scope} scope
  */
-const mayGive = (scope) => scopes.value.has(scope) || (scope === "metrics" && scopes.value.has("operator"));
+const mayGive = (scope) => FREE.has(scope) || scopes.value.has(scope) || scopes.value.has("operator");
 
 /** @param {Key} each whether it is the one that is signed in with: `cq_ID_SECRET` */
 const isOwn = (each) => key.value.split("_")[1] === each.id;
@@ -96,7 +99,7 @@ function NewKeyForm({ done }) {
     <fieldset class="scopes">
       <legend>It may</legend>
       ${Object.entries(USUAL)
-        .filter(([each, isUsual]) => isUsual || mayGive(/** @type {Scope} */ (each)))
+        .filter(([each]) => mayGive(/** @type {Scope} */ (each)))
         .map(([each, isUsual]) => html`<label class="inline"><input type="checkbox" name="scope" value=${each} defaultChecked=${isUsual} /> ${each}</label>`)}
     </fieldset>
     <${Trouble} failure=${failure} />
