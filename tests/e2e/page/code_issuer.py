@@ -28,6 +28,9 @@ class CodeIssuer(Issuer):
         self.answers_as: str | None = None  # the issuer that its answers name, instead of itself
         self.claims: dict[str, Any] = {}  # of ID tokens, instead of the true ones
         self.has_api_tokens = False  # else its access tokens say nothing
+        self.gives_refresh = False
+        self.refresh = ""  # the refresh token that is good: each is so once (RFC 9700, 4.14.2)
+        self.refreshed = 0  # times that one was taken
         self.sent: list[str] = []  # tokens
         self.begun: list[Mapping[str, str]] = []  # what each sign-in has asked
         self.code = ""  # the last one
@@ -76,6 +79,8 @@ class CodeIssuer(Issuer):
         return 302, {"Location": f"{asked['redirect_uri']}?{urlencode(back)}"}, b""
 
     def _tokens(self, form: Mapping[str, str]) -> tuple[int, Mapping[str, str]]:
+        if form["grant_type"] == "refresh_token":
+            return self._tokens_again(form)
         asked = self._asked_by_code.pop(form["code"], None)  # a code is good once
         digest = sha256(form["code_verifier"].encode()).digest()
         challenge = urlsafe_b64encode(digest).decode().rstrip("=")
@@ -85,6 +90,18 @@ class CodeIssuer(Issuer):
             or any(form[name] != asked[name] for name in ("client_id", "redirect_uri"))
         ):
             return 400, {"error": "invalid_grant"}
+        return 200, self._made({"nonce": asked["nonce"]} | self.claims)
+
+    def _tokens_again(self, form: Mapping[str, str]) -> tuple[int, Mapping[str, str]]:
+        known = {"grant_type": "refresh_token", "refresh_token": self.refresh, "client_id": CLIENT}
+        if not self.refresh or form != known:
+            self.refresh = ""  # somebody has it who should not
+            return 400, {"error": "invalid_grant"}
+        self.refreshed += 1
+        return 200, self._made(self.claims)
+
+    def _made(self, claims: Mapping[str, Any]) -> Mapping[str, str]:
+        """Return tokens; ``claims`` are the ID token's own."""
         common: dict[str, Any] = {
             "sub": self.subject,
             "org": "studio",
@@ -92,8 +109,11 @@ class CodeIssuer(Issuer):
             "azp": CLIENT,
         }
         now = datetime.now(UTC)  # noqa: TID251 - the server's clock is this one
-        own = {"aud": CLIENT, "nonce": asked["nonce"]} | self.claims
-        named = self.token(now=now, **common, **own)
+        named = self.token(now=now, **common, **{"aud": CLIENT, **claims})
         access = self.token(now=now, **common) if self.has_api_tokens else OPAQUE
         self.sent = [access, named]
-        return 200, {"access_token": access, "id_token": named, "token_type": "Bearer"}
+        tokens = {"access_token": access, "id_token": named, "token_type": "Bearer"}
+        if not self.gives_refresh:
+            return tokens
+        self.refresh = secrets.token_hex()
+        return {**tokens, "refresh_token": self.refresh}

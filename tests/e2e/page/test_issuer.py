@@ -16,6 +16,7 @@ pytestmark = pytest.mark.browser
 
 KEEP = "(token) => sessionStorage.setItem('comfyq.key', token)"
 KEPT = "sessionStorage.getItem('comfyq.key')"
+REFRESH = "JSON.parse(sessionStorage.getItem('comfyq.refresh'))?.token"
 
 
 @pytest.fixture(scope="module")
@@ -172,6 +173,53 @@ def test_who_has_none_is_told_and_codes_of_others_are_not_taken(
     visit.choose("sd15")
     for secret in ("state", "nonce", "code_challenge"):
         assert len({asked[secret] for asked in issuer.begun}) == len(issuer.begun), secret
+
+
+def test_a_token_is_renewed_as_long_as_the_issuer_does(visit: Visit, issuer: CodeIssuer) -> None:
+    page = visit.page
+    prompt = page.locator("[name='prompt']")
+    issuer.gives_refresh, issuer.subject = True, "somebody"
+    visit.open("create/sd15")
+    for has_api_tokens in (False, True):
+        issuer.has_api_tokens = has_api_tokens
+        sign_in(visit)
+        visit.choose("sd15")
+        visit.fill({"prompt": "a moor"})
+        for _ in range(2):  # by the token of the sign-in, and by the one that came with it
+            count, shown = issuer.refreshed, page.evaluate(REFRESH)
+            page.evaluate(KEEP, expired(issuer))
+            page.reload()
+            expect(prompt).to_have_value("a moor", timeout=WAIT_MS)
+            assert issuer.refreshed == count + 1, "one for all requests that found it over"
+            assert page.evaluate(KEPT) == issuer.sent[not has_api_tokens]
+            assert page.evaluate(REFRESH) == issuer.refresh != shown
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.get_by_role("button", name="Sign in at")).to_be_visible(timeout=WAIT_MS)
+        assert page.evaluate("sessionStorage.length") == 0
+
+    # what the issuer renews no more, or for another person, is signed in anew
+    for subject in ("somebody", "another"):
+        sign_in(visit)
+        visit.choose("sd15")
+        page.evaluate(KEEP, expired(issuer))
+        issuer.subject = subject
+        if subject == "somebody":
+            issuer.refresh = ""
+        page.reload()
+        expect(page.locator("#key-wrong")).to_contain_text("expired", timeout=WAIT_MS)
+        assert page.evaluate(REFRESH) is None
+    sign_in(visit)
+    visit.choose("sd15")
+
+    # ahead of its end
+    page.clock.install()
+    page.reload()
+    expect(prompt).to_be_visible(timeout=WAIT_MS)
+    before = page.evaluate(KEPT)
+    with page.expect_response(f"{issuer.url}{TOKEN}"):
+        page.clock.fast_forward("59:30")
+    page.wait_for_function(f"(before) => {KEPT} !== before", arg=before, timeout=WAIT_MS)
+    expect(prompt).to_be_visible()
 
 
 @pytest.mark.verify

@@ -288,3 +288,45 @@ def test_what_does_not_pass_is_told_and_when_to_come_again_is_heeded(visit: Visi
     assert asked == ["again"]
     page.clock.run_for(2_000)
     expect(page.locator(".form-panel")).to_contain_text("It is clock-skewed", timeout=WAIT_MS)
+
+
+def test_a_server_that_cannot_do_it_now_is_asked_ever_more_seldom(visit: Visit) -> None:
+    page = visit.page
+    asked: list[str] = []
+
+    def bad_gateway(route: Route) -> None:
+        asked.append(route.request.url)
+        route.fulfill(status=502, body="<h1>Bad Gateway</h1>")
+
+    def asked_in_a_minute() -> int:
+        before = len(asked)
+        for _ in range(20):
+            page.clock.run_for(3_000)
+            page.evaluate("fetch('/health').then((answer) => answer.text())")
+        return len(asked) - before
+
+    submit = "**/workflows/sd15/generate"
+    lost = page.locator(".lost.shown")
+    page.clock.install()
+    page.route(submit, bad_gateway)
+    visit.open("create/sd15")
+    visit.fill({"prompt": "a mill", "width": 64, "height": 64, "steps": 1})
+    visit.generate()
+    first = asked_in_a_minute()
+    expect(lost).to_contain_text("cannot do it now", timeout=WAIT_MS)
+    expect(lost).to_contain_text("502")
+    page.clock.fast_forward(60_000)
+    assert 0 < asked_in_a_minute() <= first / 2
+
+    # one that is away is asked as soon as it is back: another view asks for something
+    page.unroute(submit)
+    page.route("**/*", lambda route: route.abort())
+    for _ in range(4):
+        page.clock.run_for(10_000)
+    expect(lost).to_contain_text("does not answer", timeout=WAIT_MS)
+    page.clock.pause_at(page.evaluate("Date.now()") / 1000 + 1)
+    page.unroute("**/*")
+    with page.expect_response(submit):
+        page.get_by_role("link", name="System", exact=True).click()
+        page.clock.run_for(1_000)
+    expect(lost).to_have_count(0, timeout=WAIT_MS)

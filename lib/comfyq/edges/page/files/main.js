@@ -5,6 +5,7 @@ import { Shell } from "./shell.js";
 import { begin } from "./state/jobs.js";
 import { say } from "./parts/notices.js";
 import { comeBackFrom, isBack, issuer, trouble } from "./state/issuer.js";
+import { beginRenewal } from "./state/renewal.js";
 import { caller, refusal } from "./state/session.js";
 import { load } from "./state/start.js";
 
@@ -13,6 +14,7 @@ if (issuer && isBack()) {
   render(html`<p class="loading" role="status">Signing in …</p>`, root);
   await comeBackFrom(issuer);
 }
+if (issuer) beginRenewal();
 render(html`<${Shell} />`, root);
 begin();
 

@@ -5,7 +5,7 @@ import { Icon } from "./parts/icons.js";
 import { Toasts, windows } from "./parts/notices.js";
 import { news } from "./state/jobs.js";
 import { picked } from "./state/picked.js";
-import { reachable } from "./state/request.js";
+import { delays, reachable } from "./state/request.js";
 import { go, route } from "./state/route.js";
 import { key, refusal, scopes, signOut } from "./state/session.js";
 import { connected } from "./state/socket.js";
@@ -95,9 +95,11 @@ function Navigation({ view }) {
 }
 
 function Lost() {
-  const isLost = !reachable.value;
-  const text = isLost ? "The server does not answer. Trying again …" : connected.value ? "" : "Connecting …";
-  return html`<p class=${`lost ${isLost ? "shown" : ""}`} role="status">${text}</p>`;
+  const delay = delays.value.at(-1);
+  const trouble = !reachable.value
+    ? "The server does not answer. Trying again …"
+    : delay && `The server cannot do it now. Trying again … (${delay.message})`;
+  return html`<p class=${`lost ${trouble ? "shown" : ""}`} role="status">${trouble || (connected.value ? "" : "Connecting …")}</p>`;
 }
 
 function Picked() {

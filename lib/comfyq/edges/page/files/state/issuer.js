@@ -1,6 +1,6 @@
 // Signing in at an issuer of OpenID Connect, by authorization code and PKCE (RFC 7636): the page is
 // a public client there. Tokens are checked by the server; here it is checked that they are of this
-// tab's own sign-in.
+// tab's own sign-in. Where the issuer gives a refresh token, it renews them (state/renewal.js).
 
 import { signal } from "../lib.js";
 import { keep, kept } from "./kept.js";
@@ -10,10 +10,14 @@ import { keepKey, key } from "./session.js";
 
 /** @typedef {{ issuer: string, client: string, scope: string }} Issuer */
 /** @typedef {{ state: string, nonce: string, verifier: string, endpoint: string, hash: string }} Begun */
+/** @typedef {"access_token" | "id_token"} Kind of what the server is shown */
+/** @typedef {{ token: string, endpoint: string, issuer: string, client: string, kind: Kind }} Refresh */
 
 const KEPT = "comfyq.sign-in"; // on the way to the issuer and back
 const WELL_KNOWN = "/.well-known/openid-configuration";
 const REFUSED = new Set([401, 403]);
+/** @type {Kind[]} */
+const KINDS = ["access_token", "id_token"]; // the first of them that the server takes is shown
 
 /** The issuer that the server names; null: none. */
 export const issuer = /** @type {Issuer | null} */ (
@@ -73,7 +77,7 @@ export async function comeBackFrom(from) {
   try {
     if (!isOurs) throw failed("That sign-in was not begun in this tab. Begin it here.");
     keep(KEPT, ""); // what a stranger's link brings ends no sign-in that goes on
-    await letIn(await tokensFor(from, begun, sent));
+    await letIn(from, begun.endpoint, await tokensFor(from, begun, sent));
   } catch (error) {
     if (!(error instanceof Failure)) throw error;
     trouble.value = error.message;
@@ -84,7 +88,7 @@ export async function comeBackFrom(from) {
  * @param {Issuer} from
  * @param {Begun} begun
  * @param {URLSearchParams} sent
- * @returns {Promise<string[]>}
+ * @returns {Promise<Record<string, unknown>>} what the issuer says
  */
 async function tokensFor(from, begun, sent) {
   const error = sent.get("error");
@@ -101,21 +105,26 @@ async function tokensFor(from, begun, sent) {
   const claims = claimsOf(said.id_token);
   const isOurs = claims.iss === from.issuer && [claims.aud].flat().includes(from.client);
   if (!isOurs || claims.nonce !== begun.nonce) throw failed("The issuer's token is not of this sign-in. Begin it again.");
-  return [said.access_token, said.id_token]; // an access token that says nothing is not taken
+  return said;
 }
 
 /**
  * Go on with the first token that the server takes.
- * @param {unknown[]} tokens
+ * @param {Issuer} from
+ * @param {string} endpoint
+ * @param {Record<string, unknown>} said
  */
-async function letIn(tokens) {
+async function letIn(from, endpoint, said) {
   let refused = failed("The server takes no token of this issuer.");
-  for (const token of tokens) {
-    if (typeof token !== "string" || !claimsOf(token).iss) continue;
+  for (const kind of KINDS) {
+    const token = said[kind];
+    if (typeof token !== "string" || !claimsOf(token).iss) continue; // it says nothing to the server
     try {
       await ask("GET", "quota", { key: token });
-      const [before, now] = [claimsOf(key.peek()), claimsOf(token)];
-      await keepKey(token, { isSameHolder: before.iss === now.iss && before.sub === now.sub });
+      const { issuer: name, client } = from;
+      /** @type {Refresh | null} */
+      const by = typeof said.refresh_token === "string" ? { token: said.refresh_token, endpoint, issuer: name, client, kind } : null;
+      await keepKey(token, { isSameHolder: isOfOne(key.peek(), token), refreshBy: by ? JSON.stringify(by) : "" });
       return;
     } catch (error) {
       if (!(error instanceof Failure && REFUSED.has(error.status))) throw error;
@@ -123,6 +132,16 @@ async function letIn(tokens) {
     }
   }
   throw refused;
+}
+
+/**
+ * Whether two tokens name the same person.
+ * @param {string} one
+ * @param {string} other
+ */
+export function isOfOne(one, other) {
+  const [before, now] = [claimsOf(one), claimsOf(other)];
+  return before.iss === now.iss && before.sub === now.sub;
 }
 
 /**
@@ -143,7 +162,7 @@ async function described(at) {
  * @param {RequestInit} [how]
  * @returns {Promise<any>}
  */
-async function fetched(url, how) {
+export async function fetched(url, how) {
   let answer, said;
   try {
     answer = await fetch(url, { ...how, credentials: "omit", referrerPolicy: "no-referrer", redirect: "error" });
@@ -153,7 +172,8 @@ async function fetched(url, how) {
     throw failed(`${origin} does not answer, or lets no page of ${location.origin} ask it.`);
   }
   if (answer.ok && said) return said;
-  throw failed(`The issuer refuses: ${said?.error_description ?? said?.error ?? answer.status}`);
+  const detail = `The issuer refuses: ${said?.error_description ?? said?.error ?? answer.status}`;
+  throw new Failure({ status: answer.status, code: "sign-in", detail });
 }
 
 /** @param {string} verifier */
@@ -168,7 +188,7 @@ async function challengeOf(verifier) {
  * @param {unknown} token
  * @returns {Record<string, unknown>}
  */
-function claimsOf(token) {
+export function claimsOf(token) {
   try {
     const part = String(token).split(".")[1] ?? "";
     const bytes = Uint8Array.from(atob(part.replaceAll("-", "+").replaceAll("_", "/")), (each) => each.charCodeAt(0));

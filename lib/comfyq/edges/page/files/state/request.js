@@ -1,8 +1,8 @@
 // Requests to the API.
 
-import { signal } from "../lib.js";
+import { effect, signal } from "../lib.js";
 import { parsed, written } from "./json.js";
-import { key, refusal } from "./session.js";
+import { key, refusal, renewal } from "./session.js";
 
 /** @typedef {import("../types").Problem} Problem */
 /**
@@ -18,11 +18,15 @@ export const BASE = location.pathname.replace(/[^/]*$/, "");
 
 const AGAIN_MS = 500;
 const SELDOM_MS = 4000;
-const LONGEST_MS = 30_000; // that is waited because an answer says so: a proxy may say an hour
+const SOON_MS = 60_000; // in which a restart is over; after it a server is asked ever more seldom
+const LONGEST_MS = 30_000; // that is waited, also if an answer wants more: a proxy may say an hour
 const PASSING = new Set([0, 502, 503, 504]);
 
 /** Whether the last request reached the server. */
 export const reachable = signal(true);
+
+/** What requests wait for that are sent again until the server does them, as it said the last time. */
+export const delays = signal(/** @type {Failure[]} */ ([]));
 
 /** An answer that is a problem, or no answer at all (`status` 0). */
 export class Failure extends Error {
@@ -48,7 +52,28 @@ export class Failure extends Error {
  * @param {Sent} [sent]
  * @returns {Promise<any>}
  */
-export async function ask(method, path, { body, file, headers = {}, key: shown = key.value } = {}) {
+export async function ask(method, path, sent = {}) {
+  const shown = sent.key ?? key.value;
+  try {
+    return await sendOnce(method, path, sent, shown);
+  } catch (error) {
+    const isUnknown = error instanceof Failure && error.status === 401 && sent.key === undefined;
+    if (!isUnknown) throw error;
+    const isOther = key.value !== shown || (await renewal.renew()); // as meanwhile, or now
+    if (isOther) return sendOnce(method, path, sent, key.value);
+    refusal.value = error.message;
+    throw error;
+  }
+}
+
+/**
+ * @param {string} method
+ * @param {string} path
+ * @param {Sent} sent
+ * @param {string} shown as whose it is sent
+ * @returns {Promise<any>}
+ */
+async function sendOnce(method, path, { body, file, headers = {} }, shown) {
   /** @type {Record<string, string>} */
   const all = { Accept: "application/json", ...headers };
   if (shown) all.Authorization = `Bearer ${shown}`;
@@ -67,7 +92,6 @@ export async function ask(method, path, { body, file, headers = {}, key: shown =
   if (answer.ok && said !== undefined) return said;
   const failure = new Failure(problemOf(answer, said));
   failure.afterMs = 1000 * (Number(answer.headers.get("Retry-After")) || 0);
-  if (answer.status === 401 && shown === key.value) refusal.value = failure.message;
   throw failure;
 }
 
@@ -76,22 +100,66 @@ export const get = (path) => ask("GET", path);
 
 /**
  * Send a request until the server answers it, as over its restart. Only what may be sent twice.
+ * What it waits for is told by `delays`; one that waits long is sent ever more seldom, and at once
+ * when the server is back.
  * @param {string} method
  * @param {string} path
  * @param {Sent & {until?: AbortSignal}} [sent]
  * @returns {Promise<any>}
  */
 export async function askPatiently(method, path, { until, ...sent } = {}) {
-  for (let pause = AGAIN_MS; ; pause = Math.min(2 * pause, SELDOM_MS)) {
-    try {
-      return await ask(method, path, sent);
-    } catch (error) {
-      if (!(error instanceof Failure && error.passes)) throw error;
-      const ms = Math.max(pause, Math.min(error.afterMs, LONGEST_MS));
-      await new Promise((resolve) => setTimeout(resolve, ms));
-      if (until?.aborted) throw error;
+  const begun = Date.now();
+  /** @type {Failure | null} */
+  let told = null;
+  try {
+    for (let pause = AGAIN_MS; ; pause = Math.min(2 * pause, Date.now() - begun < SOON_MS ? SELDOM_MS : LONGEST_MS)) {
+      try {
+        return await ask(method, path, sent);
+      } catch (error) {
+        if (!(error instanceof Failure && error.passes)) throw error;
+        const ms = Math.max(pause, Math.min(error.afterMs, LONGEST_MS));
+        if (ms > AGAIN_MS) told = tell(error, told); // one that passes at once is not worth a word
+        await paused(ms, until);
+        if (until?.aborted) throw error;
+      }
     }
+  } finally {
+    tell(null, told);
   }
+}
+
+/**
+ * Tell what a request waits for now, in the place of what was told of it before.
+ * @param {Failure | null} now
+ * @param {Failure | null} before
+ */
+function tell(now, before) {
+  if (now || before) delays.value = [...delays.value.filter((each) => each !== before), ...(now ? [now] : [])];
+  return now;
+}
+
+/**
+ * Wait, but no longer than until a server is back that is away, or than anybody wants the answer.
+ * @param {number} ms
+ * @param {AbortSignal} [until]
+ * @returns {Promise<void>}
+ */
+function paused(ms, until) {
+  let isAway = false;
+  return new Promise((resolve) => {
+    const end = () => {
+      clearTimeout(timer);
+      until?.removeEventListener("abort", end);
+      stop();
+      resolve();
+    };
+    const timer = setTimeout(end, ms);
+    until?.addEventListener("abort", end);
+    const stop = effect(() => {
+      if (!reachable.value) isAway = true;
+      else if (isAway) end();
+    });
+  });
 }
 
 /** A random name for a request, under which it is obeyed once however often it is sent. */

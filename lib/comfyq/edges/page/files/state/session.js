@@ -8,9 +8,16 @@ import { forgetAll, keep, kept } from "./kept.js";
 // In sessionStorage: it outlives a reload, but neither the tab nor in other tabs and sites, and a
 // machine that is shared keeps no key when the window is closed.
 const KEPT = "comfyq.key";
+const KEPT_REFRESH = "comfyq.refresh";
 
 /** The API key or token of requests; empty: none. */
 export const key = signal(kept(KEPT));
+
+/** What brings another token in the place of the key when that has expired; empty: nothing does. */
+export let refresh = kept(KEPT_REFRESH);
+
+/** How the key is renewed, by whoever knows: `renew` tells whether it was. */
+export const renewal = { renew: async () => false };
 
 /** Whether API keys let in: not where the issuer's tokens alone do. */
 export const takesKeys = !document.querySelector('meta[name="keys"][content="none"]');
@@ -36,25 +43,33 @@ export const may = (scope) => caller.value === null || scopes.value.has(scope);
 let shownBy = key.peek();
 
 /**
- * Go on with a key. The tab begins anew with another one, so that its holder sees nothing that was
- * shown to the one before, unless both are one person's; then this does not return.
+ * Go on with a key. If that is somebody else's than the one before, the tab begins anew, so that
+ * nothing is seen that was shown by that one; then this does not return.
  * @param {string} text
- * @param {{ isSameHolder?: boolean }} [whose]
+ * @param {{ isSameHolder?: boolean, refreshBy?: string }} [whose]
  */
-export async function keepKey(text, { isSameHolder = false } = {}) {
+export async function keepKey(text, { isSameHolder = false, refreshBy = "" } = {}) {
   if (shownBy && text && text !== shownBy && !isSameHolder) {
     forgetAll();
     keep(KEPT, text);
+    keep(KEPT_REFRESH, refreshBy);
     history.replaceState(null, "", location.pathname);
     location.reload();
     await new Promise(() => {}); // whoever waits would show what was kept, by the old key
   }
   if (text) shownBy = text;
+  keep(KEPT, text);
+  keepRefresh(refreshBy);
   batch(() => {
     key.value = text;
     refusal.value = null;
   });
-  keep(KEPT, text);
+}
+
+/** @param {string} text */
+export function keepRefresh(text) {
+  refresh = text;
+  keep(KEPT_REFRESH, text);
 }
 
 /** Forget the key, and everything that was shown by it. */
