@@ -68,7 +68,8 @@ def comfyq(
     """A front door for ComfyUI: submit generations, follow them, fetch what they made.
 
     Exit codes: 0 done; 1 the job failed or was canceled; 2 wrong usage, or refused by the server;
-    3 no server was reached; 4 this machine's clock is wrong; 70 a defect of comfyq; 130 Ctrl-C.
+    3 no server was reached; 4 this machine's clock is wrong; 5 the port of a server cannot be
+    listened on; 70 a defect of comfyq; 130 Ctrl-C.
     """
 
     ctx.obj = servers_of(ctx)

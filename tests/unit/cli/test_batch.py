@@ -138,10 +138,42 @@ def test_files_that_rows_name_are_stored_once(
     assert [images[0], second, *images[2:]] == ["asset:stored"] * 2 + ["asset:x", "b.png"]
     assert requests[3]["prompt"] == "a.png"
     api.answers["/assets"].clear()
-    api.answer("/assets", {"code": "too-large", "detail": "is too large"}, status=413)
+    api.answer("/assets", {"code": "rate-limited", "detail": "Too many"}, status=429)
     refused = run(api, "batch", file)
     assert refused.exit_code == 2
     assert str(tmp_path / "a.png") in refused.stderr
+
+
+def test_a_row_with_a_file_that_is_refused_does_not_sink_the_others(
+    api: FakeApi, tmp_path: Path
+) -> None:
+    file, large = tmp_path / "jobs.csv", tmp_path / "a.png"
+    file.write_text("image,prompt\na.png,one\nasset:x,two\na.png,three\nasset:y,four\n")
+    large.write_bytes(PICTURE)
+    api.workflow(image={"type": "string", "x-kind": "image"})
+    api.answer("/assets", {"code": "too-large", "detail": "is too large"}, status=413)
+    output = api.output(PICTURE, blake3=blake3(PICTURE).hexdigest())
+    done = api.job(status="completed", outputs=[output])
+    api.answer("/generate/batch", batch(item(0, done), item(1, done)), status=202)
+    api.answer(PATH, batch(item(0, done), item(1, done)))
+    ended = run(api, "batch", file, "--out", tmp_path)
+    assert ended.exit_code == 1
+    assert ended.stdout.splitlines()[:2] == [f"{BATCH}: 2 completed", "not sent: 2 refused"]
+    assert "lines 2, 4: " in ended.stderr
+    assert f"{large}: refused (413 too-large)" in ended.stderr
+    posts = [path.partition("?")[0] for method, path, *_ in api.requests if method == "POST"]
+    assert posts == ["/assets", "/generate/batch"]
+    rows = table(tmp_path)
+    assert [row["status"] for row in rows] == ["refused", "completed"] * 2
+    assert [bool(row["files"]) for row in rows] == [False, True] * 2
+    assert "is too large" in rows[2]["error"]
+
+    api.requests.clear()
+    file.write_text("image,prompt\na.png,one\n")
+    told = run(api, "batch", file, "--json")
+    assert told.exit_code == 1
+    assert [each["error"]["code"] for each in json.loads(told.stdout)["items"]] == ["refused"]
+    assert [path for method, path, *_ in api.requests if "batch" in path] == []
 
 
 def test_another_file_of_that_name_is_kept(api: FakeApi, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Files of this machine that the rows of a file name, stored before their requests are sent."""
 
 from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +15,33 @@ Store = Callable[[Path], str]
 """A file -> what a request says for it."""
 
 SOURCE = "source"  # of a picture with a fit
+# What the server would say of any file, so that no row could be sent.
+OF_ALL = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS)
 
 
 def with_stored_files(
     rows: Sequence[Row], folder: Path, schema_of: SchemaOf, store: Store
-) -> list[Row]:
-    """Return the rows with what stands for each file that they name by its path from ``folder`` on.
+) -> list[Row | str]:
+    """Return the rows with what stands for each file that they name by its path from ``folder`` on,
+    or why the server does not take a file of the row.
 
     Each file is stored once. What is no file stays, for the server to say what is wrong with it.
 
     Raises:
-        CannotStart: the server does not take a file; the message names its row.
+        CannotStart: the server takes no file at all; the message names the row.
     """
     files = _Files(folder, schema_of, store)
-    return [(place, files.named_in(place, request)) for place, request in rows]
+    stored: list[Row | str] = []
+    for place, request in rows:
+        try:
+            stored.append((place, files.named_in(place, request)))
+        except _FileRefused as refused:
+            stored.append(str(refused))
+    return stored
+
+
+class _FileRefused(Exception):
+    """The server does not take a file; the message names it."""
 
 
 class _Files:
@@ -35,7 +49,7 @@ class _Files:
         self._folder = folder
         self._schema_of = schema_of
         self._store = store
-        self._sources: dict[Path, str] = {}
+        self._sources: dict[Path, str | _FileRefused] = {}
 
     def named_in(self, place: str, request: Mapping[str, Any]) -> dict[str, Any]:
         workflow = request.get("workflow", DEFAULT_WORKFLOW)
@@ -66,8 +80,13 @@ class _Files:
             try:
                 self._sources[file] = self._store(file)
             except Refused as refused:
-                raise CannotStart(f"{place}: {file}: {refused}") from refused
-        return self._sources[file]
+                if refused.status in OF_ALL:
+                    raise CannotStart(f"{place}: {file}: {refused}") from refused
+                self._sources[file] = _FileRefused(f"{file}: {refused}")
+        source = self._sources[file]
+        if isinstance(source, _FileRefused):
+            raise source
+        return source
 
 
 def _replaced(value: Any, source: str) -> Any:

@@ -15,15 +15,16 @@ NO_PARAMETER = "is not a parameter"  # how the server begins of a value that a w
 NO_SOURCE = "must be the id of an asset"  # of a value that names no file to it
 
 
-def print_accepted(sent: SentBatch, *, as_json: bool) -> None:
-    """Print a batch's id, and each row that was refused."""
+def print_accepted(sent: SentBatch, rows: Sequence[RowResult], *, as_json: bool) -> None:
+    """Print a batch's id, and each of its rows that was refused."""
     if as_json:
         print_json(sent.batch)
         return
-    typer.echo(f"{sent.id or 'nothing was accepted'}: {counts_of(sent.batch)}")
+    nothing = "nothing was accepted" if sent.is_sent else "not sent"
+    typer.echo(f"{sent.id or nothing}: {counts_of(sent.batch)}")
     _print_grouped(
-        (item["index"], sent.rows[item["index"]][0], item["error"]["detail"])
-        for item in sent.batch["items"]
+        (row.number, row.place, item["error"]["detail"])
+        for row, item in zip(rows, sent.batch["items"], strict=True)
         if item["error"]
     )
     columns = _columns(sent.batch, NO_PARAMETER)

@@ -30,6 +30,7 @@ class SentBatch:
 
     rows: Sequence[Row]
     batch: Json  # as it is now, if these rows were sent before
+    is_sent: bool = True  # else of rows with a file that the server does not take
 
     @property
     def id(self) -> str | None:
@@ -107,9 +108,22 @@ def _nothing_to_run(refused: Refused, size: int) -> Json:
     ]
     if not errors:
         raise refused
-    items = [_refused_item(number, _faults(errors, number)) for number in range(size)]
-    return {"batch_id": None, "size": size, "done": True, "progress": 1.0} | {
-        "counts": {"refused": size},
+    return _refused_batch(
+        [_refused_item(number, _faults(errors, number)) for number in range(size)]
+    )
+
+
+def unsent(rows: Sequence[Row], reasons: Sequence[str]) -> SentBatch:
+    """Return rows that are not sent, each for its reason, as a batch of which nothing was
+    accepted."""
+    faults = [[{"field": "", "message": reason}] for reason in reasons]
+    items = [_refused_item(number, each) for number, each in enumerate(faults)]
+    return SentBatch(rows, _refused_batch(items), is_sent=False)
+
+
+def _refused_batch(items: Sequence[Json]) -> Json:
+    return {"batch_id": None, "size": len(items), "done": True, "progress": 1.0} | {
+        "counts": {"refused": len(items)},
         "items": items,
     }
 

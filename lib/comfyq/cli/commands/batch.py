@@ -1,7 +1,9 @@
 """``comfyq batch``: many requests from a file."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Annotated
 from uuid import uuid4
@@ -18,7 +20,7 @@ from comfyq.cli.batches.requests_file import (
     without_names,
 )
 from comfyq.cli.batches.results import RowResult, fetch_batch, kept_table, named_rows, write_table
-from comfyq.cli.batches.sending import SentBatch, key_of, send
+from comfyq.cli.batches.sending import SentBatch, key_of, send, unsent
 from comfyq.cli.client import ApiClient, Json, client_at
 from comfyq.cli.errors import Refused
 from comfyq.cli.options import AsJson, LabelOptions, Priority, Url, Webhook, WebhookEvents
@@ -76,19 +78,20 @@ def batch(
 
     Other labels (--label, or columns called label.NAME) or another webhook make it another batch.
 
-    Paths of pictures, videos and sounds begin at FILE's folder, and are uploaded. What jobs make is
-    named by the row's number: 1 is the first request, as in `comfyq download`.
+    Paths of pictures, videos and sounds begin at FILE's folder, and are uploaded. A row with one
+    that the server refuses is not sent. What jobs make is named by the row's number: 1 is the first
+    request, as in `comfyq download`.
 
     Exit code 1 if one was refused, failed or was canceled; without --wait, as far as is known.
     """
     client = client_at(ctx, url)
-    rows, results = _read(client, file, name, priority, labels_given(label))
-    rows = with_webhook(rows, webhook_given(webhook, webhook_event))
+    read = _read(client, file, name, priority, labels_given(label))
+    rows = with_webhook(read.rows, webhook_given(webhook, webhook_event))
     key = idempotency_key or (str(uuid4()) if new else key_of(rows))
-    sent = list(_sent(client, rows, key, as_json=as_json))
+    sent = list(_sent(client, rows, key, read, as_json=as_json))
     if wait or (wait is None and out is not None):
         table = (out or Path()) / f"{file.stem}.results.csv"
-        ended = _see_through(client, sent, results, table, as_json=as_json)
+        ended = _see_through(client, sent, read, table, as_json=as_json)
     else:
         ended = [each.batch for each in sent]
     for made in ended:
@@ -96,12 +99,23 @@ def batch(
 
 
 def _sent(
-    client: ApiClient, rows: Sequence[Row], key: str, *, as_json: bool
+    client: ApiClient, rows: Sequence[Row], key: str, read: "_Read", *, as_json: bool
 ) -> Iterator[SentBatch]:
     """Send the rows, and print each batch as it is accepted."""
-    for each in send(client, rows, key):
-        print_accepted(each, as_json=as_json)
+    for each, own in _parts(chain(send(client, rows, key), read.unsent), read.as_sent):
+        print_accepted(each, own, as_json=as_json)
         yield each
+
+
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """A file's rows: those to send, those with a file that the server does not take as a batch of
+    their own, and the place of what becomes of each: as the file has them, and as they are sent."""
+
+    rows: Sequence[Row]
+    unsent: Sequence[SentBatch]
+    results: Sequence[RowResult]
+    as_sent: Sequence[RowResult]
 
 
 def _read(
@@ -110,8 +124,8 @@ def _read(
     name: str | None,
     priority: int | None,
     labels: Mapping[str, str],
-) -> tuple[list[Row], list[RowResult]]:
-    """Return the rows of a file as they are sent, and the place of what becomes of each."""
+) -> _Read:
+    """Read the rows of a file as they are sent."""
     schema_of = cache(lambda workflow: _schema(client, workflow))
     rows = read_requests(file, schema_of)
     if priority is not None:
@@ -121,7 +135,14 @@ def _read(
     stored = with_stored_files(
         sent, file.parent, schema_of, lambda path: source_of(client, str(path))
     )
-    return stored, results
+    refused = {index: each for index, each in enumerate(stored) if isinstance(each, str)}
+    not_sent = unsent([rows[index] for index in refused], list(refused.values()))
+    return _Read(
+        rows=[each for each in stored if not isinstance(each, str)],
+        unsent=[not_sent] if refused else [],
+        results=results,
+        as_sent=sorted(results, key=lambda result: result.number - 1 in refused),
+    )
 
 
 def _schema(client: ApiClient, workflow: str) -> Schema:
@@ -139,14 +160,14 @@ def _schema(client: ApiClient, workflow: str) -> Schema:
 def _see_through(
     client: ApiClient,
     sent: Sequence[SentBatch],
-    results: Sequence[RowResult],
+    read: _Read,
     table: Path,
     *,
     as_json: bool,
 ) -> list[Json]:
     """Wait until all batches have ended and fetch what they make; ``table`` is written meanwhile
     too, so that who interrupts it has what is known."""
-    parts = list(_parts(sent, results))
+    parts, results = list(_parts(sent, read.as_sent)), read.results
     for each, own in parts:
         for result, item in zip(own, each.batch["items"], strict=True):
             result.item = item
