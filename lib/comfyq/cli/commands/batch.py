@@ -78,9 +78,8 @@ def batch(
 
     Other labels (--label, or columns called label.NAME) or another webhook make it another batch.
 
-    Paths of pictures, videos and sounds begin at FILE's folder, and are uploaded. A row with one
-    that the server refuses is not sent. What jobs make is named by the row's number: 1 is the first
-    request, as in `comfyq download`.
+    Paths of pictures, videos and sounds begin at FILE's folder, and are uploaded; a row with one
+    that is refused is left out. What jobs make is named by the row's number, from 1 on.
 
     Exit code 1 if one was refused, failed or was canceled; without --wait, as far as is known.
     """
