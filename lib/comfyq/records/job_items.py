@@ -199,6 +199,7 @@ def _asked(item: Item) -> dict[str, Any]:
     """Return what of a job its request said, if it did."""
     return {
         "seed": item.get("seed"),
+        "title": item.get("title"),
         "labels": item.get("labels", {}),
         "webhook_events": tuple(map(WebhookEvent, item.get("hook", ()))),
         "retry_of": item.get("retry_of"),
@@ -219,6 +220,7 @@ def _submitted_values(job: Job) -> dict[str, Any]:
         "tenant": job.tenant,
         "workflow": job.workflow,
         "seed": job.seed,
+        "title": job.title,
         "labels": dict(job.labels) or None,
         "hook": list(map(str, job.webhook_events)) or None,
         "retry_of": job.retry_of,

@@ -99,8 +99,7 @@ def test_a_job_is_canceled_from_the_queue(visit: Visit, up: Process) -> None:
     visit.fill({**TINY, "steps": 150})
     visit.generate()
     expect(visit.page.locator(".stage-line progress")).to_be_visible(timeout=WAIT_MS)
-    labels = {"prompt": TINY["prompt"]}
-    body = {"workflow": "sd15", **TINY, "steps": 150, "labels": labels}
+    body = {"workflow": "sd15", **TINY, "steps": 150}
     url = f"{up.url}/generate"
     behind = [urllib3.request("POST", url, json=body).json()["id"] for _ in range(2)]
     visit.page.get_by_role("link", name="History", exact=True).click()

@@ -47,6 +47,7 @@ class JobData(Model):
     error: str | None = None  # why it failed, readable
     error_code: str | None = None  # why it failed; stable
     workflow: str = ""
+    title: str | None = None  # how its prompt begins
     labels: Mapping[str, str] = field(default_factory=dict)
     step: int = 0  # of the node that is executing
     max_steps: int = 0

@@ -38,6 +38,7 @@ def submitted(
     retry_of: JobId | None = None,
     priority: int = NORMAL_PRIORITY,
     trace: str | None = None,
+    title: str | None = None,
     labels: Mapping[str, str] | None = None,
     webhook_events: tuple[WebhookEvent, ...] = (),
 ) -> Job:
@@ -52,6 +53,7 @@ def submitted(
         seed=seed,
         retry_of=retry_of,
         trace=trace,
+        title=title,
         labels=labels or {},
         webhook_events=webhook_events,
         family=family,

@@ -136,6 +136,7 @@ class Job:
     tenant: TenantId
     workflow: str
     seed: int | None = None  # as given or drawn, if the workflow has one
+    title: str | None = None  # how its prompt begins
     labels: Mapping[str, str] = field(default_factory=dict)  # what its client finds it by
     webhook_events: tuple[WebhookEvent, ...] = ()  # that a webhook is told of
     family: str = "any"  # models it needs, as one word: jobs of a family share loaded models

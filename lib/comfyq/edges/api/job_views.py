@@ -65,6 +65,7 @@ class JobViews:
             created_at=job.created_at,
             retry_of=job.retry_of,
             priority=job.priority,
+            title=job.title,
             labels=job.labels,
         )
 
@@ -105,6 +106,7 @@ class JobViews:
             "error": error_text(failure) if failure else None,
             "error_code": failure.code if failure else None,
             "workflow": job.workflow,
+            "title": job.title if self._links.may_read else None,
             "labels": job.labels,
             "step": job.progress.step,
             "max_steps": job.progress.max_steps,

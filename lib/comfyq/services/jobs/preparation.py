@@ -11,6 +11,7 @@ from comfyq.domain.submission.admission import RAW, AdmittedRequest
 from comfyq.domain.submission.request import Request
 from comfyq.domain.submission.retry import Retry
 from comfyq.domain.submission.spec import Spec
+from comfyq.domain.submission.title import title_of
 from comfyq.ports.clock import Clock
 from comfyq.services.access.partner_keys import PartnerKeys
 from comfyq.services.files.signed_links import SignedLinks
@@ -85,6 +86,7 @@ class Preparation:
             seed=admitted.spec.parameters.get("seed"),
             priority=request.priority,
             trace=tracing.traceparent(),
+            title=title_of(admitted.spec.parameters, admitted.spec.graph),
             labels=request.labels,
             webhook_events=webhook.events,
         )
@@ -131,6 +133,7 @@ class Preparation:
             retry_of=earlier.id,
             priority=earlier.priority,
             trace=tracing.traceparent(),
+            title=earlier.title,
             labels=earlier.labels,
             webhook_events=earlier.webhook_events,
         )

@@ -61,6 +61,11 @@ class JobView(BaseModel):
     error: str | None = Field(None, description="Why it failed, readable.")
     error_code: str | None = Field(None, description="Why it failed; stable.")
     workflow: str
+    title: str | None = Field(
+        None,
+        description="How its prompt begins, on one line, or the prompt of a graph of one's own, if "
+        "one is found; for who may read.",
+    )
     labels: Mapping[str, str] = Field({}, description="As its request gave them.")
     step: int = Field(0, description="Of the node that is executing.")
     max_steps: int = 0

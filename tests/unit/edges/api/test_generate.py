@@ -41,6 +41,7 @@ async def test_the_request_of_the_specification_is_accepted(lab: ApiLab) -> None
         "error": None,
         "error_code": None,
         "workflow": "flux-dev",
+        "title": "a sunset over mountains",
         "labels": {},
         "step": 0,
         "max_steps": 0,

@@ -2,7 +2,7 @@
 
 import { html, useId } from "../lib.js";
 import { several } from "../parts/words.js";
-import { ROW, labelOf, promptLabel } from "../state/labels.js";
+import { ROW, labelOf } from "../state/labels.js";
 import { drawn } from "./seed.js";
 
 /** @typedef {import("../types").Workflow} Workflow */
@@ -42,8 +42,8 @@ export function requestsOf(workflow, values, { count, name, values: text }) {
   const requests = (rows.length ? rows : [null]).flatMap((row, index) =>
     columns.map((column) => {
       const all = { ...values, ...column, ...(row === null ? {} : { [name]: row }) };
-      const labels = row === null ? {} : { [ROW]: labelOf(`${name}=${row}`, `… #${index + 1}`) }; // long ones may begin alike
-      return { values: all, request: { workflow: workflow.name, ...all, labels: { ...promptLabel(all), ...labels } } };
+      const labels = row === null ? {} : { labels: { [ROW]: labelOf(`${name}=${row}`, `… #${index + 1}`) } }; // long ones may begin alike
+      return { values: all, request: { workflow: workflow.name, ...all, ...labels } };
     }),
   );
   return { requests, wanted };

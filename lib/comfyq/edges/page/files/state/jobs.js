@@ -1,7 +1,6 @@
 // The jobs that the page knows, each a signal that whoever shows it follows.
 
 import { batch, signal } from "../lib.js";
-import { promptLabel } from "./labels.js";
 import { Failure, ask, askPatiently, get, here, newName } from "./request.js";
 import { followBatch, followJob, leaveBatch, leaveJob, listen } from "./socket.js";
 import { workflowOf } from "./workflows.js";
@@ -142,8 +141,7 @@ export async function refreshRecent() {
 export async function submit(workflow, values) {
   const headers = { "Idempotency-Key": newName() };
   const path = `workflows/${encodeURIComponent(workflow)}/generate`;
-  const body = { ...values, labels: promptLabel(values) };
-  return show(await askPatiently("POST", path, { body, headers }));
+  return show(await askPatiently("POST", path, { body: values, headers }));
 }
 
 /** @param {Job} job that was just made */

@@ -1,9 +1,9 @@
-// Labels that the page gives its jobs. Lists tell labels and no parameters, so jobs are named by them.
+// How jobs are named: by their titles, which say how their prompts begin, or else by labels.
 
 /** The label that says which value of the varied parameter a job has. */
 export const ROW = "varied";
 
-/** The label that says how a job's prompt begins. */
+/** The label that said how a job's prompt begins, of jobs before there were titles. */
 const PROMPT = "prompt";
 const MOST_CHARS = 64; // of a label's value
 
@@ -18,17 +18,7 @@ export function labelOf(text, end = "…") {
   return characters.slice(0, MOST_CHARS - end.length).join("") + end;
 }
 
-/**
- * The label by which a request's job is told from others.
- * @param {import("../types").Values} values
- * @returns {Record<string, string>}
- */
-export function promptLabel({ prompt }) {
-  const text = typeof prompt === "string" ? prompt.replace(/\s+/g, " ").trim() : "";
-  return text ? { [PROMPT]: labelOf(text) } : {};
-}
-
-/** @param {{ labels?: Record<string, string> }} job how its prompt begins, or its other labels; empty: it has none */
-export function titleOf({ labels = {} }) {
-  return labels[PROMPT] ?? Object.entries(labels).map((each) => each.join("=")).join(", ");
+/** @param {{ title?: string | null, labels?: Record<string, string> }} job how its prompt begins, or its labels; empty: it has neither */
+export function titleOf({ title, labels = {} }) {
+  return title ?? labels[PROMPT] ?? Object.entries(labels).map((each) => each.join("=")).join(", ");
 }

@@ -10,7 +10,7 @@ import { Loading, Trouble } from "../parts/notices.js";
 import { Progress } from "../parts/progress.js";
 import { moment, shown, span, statusOf } from "../parts/words.js";
 import { fetchJob, hasEnded, jobSignal, lookAt } from "../state/jobs.js";
-import { promptLabel, titleOf } from "../state/labels.js";
+import { titleOf } from "../state/labels.js";
 import { get } from "../state/request.js";
 import { connected } from "../state/socket.js";
 import { back, go, route } from "../state/route.js";
@@ -30,8 +30,7 @@ export function JobView() {
   usePolled(() => {
     if (job && !hasEnded(job) && !connected.peek()) lookAt(id).catch(() => {});
   }, LOOK_MS);
-  const prompt = promptLabel(story?.parameters ?? {}).prompt;
-  const name = job ? titleOf(job) || prompt || madeBy(job) : "Job";
+  const name = job ? nameOf(job) : "Job";
   useTitle(name);
   if (failure) {
     return html`<div class="page narrow"><h1>Job</h1><${Trouble} failure=${failure}><button type="button" onClick=${reload}>Load again</button><//></div>`;
