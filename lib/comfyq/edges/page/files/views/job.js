@@ -10,7 +10,6 @@ import { Loading, Trouble } from "../parts/notices.js";
 import { Progress } from "../parts/progress.js";
 import { moment, shown, span, statusOf } from "../parts/words.js";
 import { fetchJob, hasEnded, jobSignal, lookAt } from "../state/jobs.js";
-import { titleOf } from "../state/labels.js";
 import { get } from "../state/request.js";
 import { connected } from "../state/socket.js";
 import { back, go, route } from "../state/route.js";
