@@ -211,6 +211,7 @@ def _job_lines(job: Json) -> Sequence[Line]:
         ("status", _colored(job["status"]).append(progress + asked, style="default")),
         ("ComfyUI", "simulated: no picture is real" if job.get("simulated") else None),
         ("workflow", job["workflow"]),
+        ("title", job.get("title")),
         ("labels", _labels(job)),
         ("retry of", job.get("retry_of")),
         ("seed", None if job["seed"] is None else str(job["seed"])),

@@ -42,10 +42,8 @@ def submitted(
     labels: Mapping[str, str] | None = None,
     webhook_events: tuple[WebhookEvent, ...] = (),
 ) -> Job:
-    """Make a new job, which waits for its first doorbell.
-
-    ``unsuited`` says why no worker that is known is able to run it: then it is set aside.
-    """
+    """Make a new job; one is set aside that is ``unsuited``, which says why no known worker is able
+    to run it."""
     job = Job(
         id=id,
         tenant=tenant,

@@ -59,9 +59,8 @@ class Preparation:
     async def prepare(
         self, caller: Caller, request: Request | Retry, *, job_id: JobId
     ) -> PreparedJob:
-        """Make the job of a request, or the one that does an earlier job's work again.
-
-        If reuse was requested and results exist, the job is created as succeeded.
+        """Make the job of a request, or the one that does an earlier job's work again; as succeeded
+        if reuse was requested and results exist.
 
         Raises:
             MissingScope: the caller may send no graphs, or none of its jobs may wait.
