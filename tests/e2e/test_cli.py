@@ -238,7 +238,7 @@ def test_a_worker_of_its_own_process(processes: Processes, tmp_path: Path) -> No
     assert [tried["worker"] for tried in cli.one("show", waiting)["attempts"]] == ["alone"]
     second = cli.run("worker", "--worker-id", "alone", "--comfyui", simulator.url, "--data-dir",
                      up.data_dir)  # fmt: skip
-    assert second.returncode == 2
+    assert second.returncode == 5
     assert "alone is running already" in second.stderr
     assert [worker.stop(), up.stop(), simulator.stop()] == [0, 0, 0]
     assert cli.run("env", "--data-dir", up.data_dir).returncode == 3

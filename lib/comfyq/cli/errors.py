@@ -2,7 +2,7 @@
 
 CommandError
   + CannotStart      the command was given something that cannot be done
-  + CannotListen     the port of a server is taken, or its address is not this machine's yet
+  + NotYet           what a server needs is taken, or not there yet: another start may help
   + ClockWrong       nothing that this machine signs is accepted
   + Refused          the server answered that it will not do this
   + NotReached       nobody, or no comfyq, answers at the URL
@@ -26,7 +26,7 @@ class ExitCode(IntEnum):
     WRONG_USAGE = 2
     NOT_REACHED = 3
     CLOCK_WRONG = 4  # of this machine, so that AWS refuses what it signs
-    CANNOT_LISTEN = 5  # the port is taken, or the address is not there yet; trying again may help
+    NOT_YET = 5  # a port, id or ComfyUI is taken, or an address, name or network is not there yet
     DEFECT = 70  # EX_SOFTWARE of sysexits.h
     INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
@@ -65,8 +65,8 @@ class CannotStart(CommandError):
     exit_code = ExitCode.WRONG_USAGE
 
 
-class CannotListen(CommandError):
-    exit_code = ExitCode.CANNOT_LISTEN
+class NotYet(CommandError):
+    exit_code = ExitCode.NOT_YET
 
 
 class ClockWrong(CommandError):

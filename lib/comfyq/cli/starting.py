@@ -5,18 +5,20 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from errno import EADDRINUSE, EADDRNOTAVAIL
+from errno import EADDRINUSE, EADDRNOTAVAIL, EHOSTUNREACH, ENETUNREACH
+from socket import gaierror
 from typing import Any
 from urllib.parse import urlsplit
 
 import typer
 
-from comfyq.cli.errors import CannotListen, CannotStart, ClockWrong, CommandError
+from comfyq.cli.errors import CannotStart, ClockWrong, NotYet
 from comfyq.config import InvalidSettings, Settings, read_settings, unknown_settings
 from comfyq.domain.errors import ClockSkewed, DomainError
 from comfyq.domain.submission.node_rules import ALLOWED, SAFE
 
 COMFYUI_URL = "http://127.0.0.1:8188"  # where ComfyUI listens unless it is told otherwise
+PASSING = (EADDRINUSE, EADDRNOTAVAIL, EHOSTUNREACH, ENETUNREACH)  # reasons of the machine
 HOST = re.compile(r"[\w.-]+|[\da-f:.]+(%\w+)?")  # a name, or an address of IPv4 or IPv6
 
 
@@ -77,27 +79,39 @@ def _is_base_url(url: str) -> bool:
 
 
 @contextmanager
-def readable_failures(*expected: type[Exception]) -> Iterator[None]:
-    """Turn what a server is expected to fail with into CannotStart, CannotListen or ClockWrong.
+def readable_failures(
+    *expected: type[Exception], passing: tuple[type[Exception], ...] = ()
+) -> Iterator[None]:
+    """Turn what a server is expected to fail with into CannotStart, NotYet or ClockWrong.
 
-    Domain errors and the machine's own are always ``expected``.
+    Domain errors and the machine's own are always ``expected``. Of those that are ``passing``,
+    another start may be free, as it may be of a network that is not up yet.
     """
     try:
         yield
     except Exception as error:
         failure = _cause(error)
-        if not isinstance(failure, (*expected, DomainError, OSError)):
+        if not isinstance(failure, (*expected, *passing, DomainError, OSError)):
             raise
-        raise _kind(failure)(_words(failure)) from error
+        is_passing = isinstance(failure, passing) or any(map(_passes, _reasons(failure)))
+        kind = NotYet if is_passing else CannotStart
+        told = ClockWrong if isinstance(failure, ClockSkewed) else kind
+        raise told(_words(failure)) from error
 
 
-def _kind(failure: BaseException) -> type[CommandError]:
-    if isinstance(failure, ClockSkewed):
-        return ClockWrong
-    reason = failure if isinstance(failure, OSError) else failure.__cause__
-    if isinstance(reason, OSError) and reason.errno in (EADDRINUSE, EADDRNOTAVAIL):
-        return CannotListen  # a service may try again: the port may become free
-    return CannotStart
+def _reasons(failure: BaseException | None) -> Iterator[BaseException]:
+    """Yield a failure and what it came of: vendors wrap the machine's errors in their own."""
+    while failure is not None:
+        yield failure
+        failure = failure.__cause__ or failure.__context__
+
+
+def _passes(reason: BaseException) -> bool:
+    """Return whether a reason may be gone at another start: a port becomes free, and at boot names
+    and networks are there some seconds later than a service."""
+    if isinstance(reason, gaierror | ConnectionError | TimeoutError):
+        return True
+    return isinstance(reason, OSError) and reason.errno in PASSING
 
 
 def _words(failure: BaseException) -> str:

@@ -3,6 +3,7 @@
 import json
 import re
 import socket
+import sqlite3
 from errno import EACCES
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,10 +13,11 @@ import pytest
 from typer.testing import CliRunner
 
 from comfyq import __version__
+from comfyq.bootstrap.identity import WorkerIdTaken
 from comfyq.bootstrap.runtime_file import runtime_file
 from comfyq.cli.addresses import open_urls
 from comfyq.cli.app import app
-from comfyq.cli.errors import CannotListen, CannotStart
+from comfyq.cli.errors import CannotStart, NotYet
 from comfyq.cli.starting import base_url, readable_failures, warn_of_settings
 from comfyq.config import (
     ApiSettings,
@@ -25,6 +27,7 @@ from comfyq.config import (
     read_settings,
     variables_of,
 )
+from comfyq.domain.errors import TableUnavailable
 from comfyq.local.serving import PortTaken, listen
 from comfyq.local.up import exports_of
 
@@ -81,13 +84,28 @@ def test_a_port_that_is_taken_or_an_address_that_is_not_there_may_help_later(hos
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        told = pytest.raises(CannotListen, match=f"cannot listen on {host}:{port}: ")
+        told = pytest.raises(NotYet, match=f"cannot listen on {host}:{port}: ")
         with told, readable_failures(PortTaken):
             listen(host, port)
         ended = CliRunner().invoke(app, ["simulator", "--host", host, "--port", str(port)])
     assert (ended.exit_code, len(ended.stderr.splitlines())) == (5, 1)
     with pytest.raises(CannotStart), readable_failures():
         raise OSError(EACCES, "Permission denied")
+
+
+def test_a_name_that_has_no_address_yet_and_what_another_process_has_may_help_later() -> None:
+    """At boot a service may be there before the network is; systemd starts it again for 5 alone."""
+    unresolved = socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+    with pytest.raises(NotYet, match="cannot listen"), readable_failures(PortTaken):
+        raise PortTaken("cannot listen on gpu-box:8000") from unresolved
+    vendors = ValueError("a vendor's own error")
+    vendors.__cause__ = unresolved
+    with pytest.raises(NotYet, match="DynamoDB"), readable_failures():
+        raise TableUnavailable("DynamoDB does not answer") from vendors
+    with pytest.raises(NotYet, match="runs"), readable_failures(passing=(WorkerIdTaken,)):
+        raise ExceptionGroup("tasks", [WorkerIdTaken("worker w runs")])
+    with pytest.raises(CannotStart, match="damaged"), readable_failures():
+        raise TableUnavailable("the database is damaged") from sqlite3.DatabaseError("malformed")
 
 
 @pytest.mark.parametrize(

@@ -37,9 +37,8 @@ FAILURES = (
     NotComfyUI,
     NotSafe,
     PortTaken,
-    SupervisorTaken,
-    WorkerIdTaken,
 )
+PASSING = (SupervisorTaken, WorkerIdTaken)  # another start may help
 
 MADE = "an API key; `comfyq keys create NAME` makes one"
 ISSUED = "a token of COMFYQ_OIDC_ISSUER"
@@ -79,7 +78,7 @@ def up(
 
     All other settings are environment variables; `make docs` lists them in its page Settings.
     """
-    with readable_failures(*FAILURES):
+    with readable_failures(*FAILURES, passing=PASSING):
         settings = settings_with(
             COMFYQ_DATA_DIR=data_dir,
             COMFYQ_BACKEND=backend,

@@ -24,7 +24,8 @@ from comfyq.config import Settings
 from comfyq.local.loop import run
 from comfyq.local.worker import comfyui_of, work_until_signal
 
-FAILURES = (MissingSetting, NotAdmitted, NotComfyUI, SupervisorTaken, WorkerIdTaken)
+FAILURES = (MissingSetting, NotAdmitted, NotComfyUI)
+PASSING = (SupervisorTaken, WorkerIdTaken)  # another start may help
 
 
 def worker(
@@ -49,7 +50,7 @@ def worker(
     as_json: AsJson = False,
 ) -> None:
     """Run jobs on ComfyUI. `eval "$(comfyq env)"` before it joins a running `comfyq up`."""
-    with readable_failures(*FAILURES):
+    with readable_failures(*FAILURES, passing=PASSING):
         settings = settings_with(
             COMFYQ_DATA_DIR=data_dir,
             COMFYUI_DIR=comfyui_dir,
