@@ -1,6 +1,7 @@
 """Fetching files that clients name by URL, never from addresses that are not public."""
 
 import asyncio
+import socket
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -10,7 +11,7 @@ from yarl import URL
 
 from comfyq.adapters.fetching.guarded_session import guarded_session
 from comfyq.adapters.fetching.look_up import LookUp, SystemLookUp
-from comfyq.adapters.fetching.resolver import GuardedResolver, check
+from comfyq.adapters.fetching.resolver import GuardedResolver, check, not_public
 from comfyq.adapters.fetching.urls import read_url, redirected
 from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import InputInvalid, InputUnavailable
@@ -18,6 +19,7 @@ from comfyq.domain.public_addresses import Allowed, literal
 
 SETTING = "COMFYQ_INPUT_ALLOW"  # names what else may be fetched from
 MAX_REDIRECTS = 5
+NAMELESS = (socket.EAI_NONAME, socket.EAI_NODATA)  # of a look-up that has found no address
 CHUNK_BYTES = 64 * 1024
 REDIRECTS = (301, 302, 303, 307, 308)
 PASSING = (408, 425, 429)  # and whatever is the server's own fault
@@ -63,6 +65,11 @@ class HttpFetcher:
             raise InputUnavailable("it took too long to fetch", passing=True) from late
         except aiohttp.InvalidURL:
             raise InputInvalid("it is no valid URL") from None
+        except aiohttp.ClientConnectorDNSError as error:
+            if error.os_error.errno in NAMELESS:
+                raise not_public(error.host, setting=SETTING) from error
+            told = "the name of its server cannot be looked up now"
+            raise InputUnavailable(told, passing=True) from error
         except (aiohttp.ClientError, OSError) as error:
             raise InputUnavailable(_cause(error), passing=True) from error
 
@@ -95,8 +102,6 @@ class HttpFetcher:
 def _cause(error: Exception) -> str:
     """Say why a fetch failed, without the error's own words: they reveal internal addresses."""
     match error:
-        case aiohttp.ClientConnectorDNSError():
-            return "the name of its server has no address"
         case aiohttp.ClientSSLError() | aiohttp.ServerFingerprintMismatch():
             return "its server cannot be trusted: there is no TLS with a valid certificate"
         case aiohttp.ClientConnectorError():

@@ -79,19 +79,22 @@ class HttpPoster:
     async def _addresses(self, tenant: TenantId, host: str, port: int) -> Sequence[str]:
         """Return the addresses to connect to, each of which is checked: a second look-up could
         find others (DNS rebinding)."""
+        # One message for a name without an address and one whose address is not public: two would
+        # tell which names there are in our network. The address is left out for the same reason.
+        is_literal = literal(host) is not None
+        or_none = "" if is_literal else ", or has no address"
+        unsent = WebhookUnsent(
+            f"{host} is not in the public internet{or_none}; nothing is sent there "
+            "(COMFYQ_WEBHOOK_ALLOW)"
+        )
         try:
-            is_literal = literal(host) is not None
             found = [host] if is_literal else await self._look_up(tenant, host, port)
         except (OSError, UnicodeError) as error:  # UnicodeError: no name of a host, as `a..b`
-            raise WebhookUnsent("the name of the receiver has no address") from error
+            raise unsent from error
         for each in found:
             parsed = literal(each)
             if parsed is None or not self._allowed.permits(host, parsed):
-                # The message leaves the address out: it would reveal our network.
-                raise WebhookUnsent(
-                    f"{host} is not in the public internet; nothing is sent there "
-                    "(COMFYQ_WEBHOOK_ALLOW)"
-                )
+                raise unsent
         return found
 
 

@@ -49,9 +49,16 @@ def check(allowed: Allowed, host: str, address: str, *, setting: str) -> None:
         raise InputForbidden(
             f"{host} is a cloud's metadata service, from which nothing is ever fetched"
         )
-    # The message leaves the address out: it would reveal our network.
-    raise InputForbidden(
-        f"{host} is not in the public internet; nothing is fetched from there ({setting})"
+    raise not_public(host, setting=setting)
+
+
+def not_public(host: str, *, setting: str) -> InputForbidden:
+    """Return the refusal of a host that has no public address, in the same words for a name that
+    has no address at all: two would tell which names there are in our network. So would the
+    address."""
+    or_none = "" if spelled_out(host) else ", or has no address"
+    return InputForbidden(
+        f"{host} is not in the public internet{or_none}; nothing is fetched from there ({setting})"
     )
 
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from ipaddress import ip_address
+from socket import EAI_NONAME, gaierror
 
 import pytest
 from aiohttp import web
@@ -158,6 +159,18 @@ async def test_a_name_is_refused_if_any_of_its_addresses_is_ours() -> None:
     message = await refusal("http://mixed.example/", fetcher(names))
     assert isinstance(message, InputForbidden)
     assert "10.0.0.1" not in str(message)
+
+
+async def test_a_name_of_our_network_is_refused_in_the_words_of_one_that_does_not_exist() -> None:
+    async def names(tenant: TenantId, host: str, port: int) -> Sequence[str]:
+        if host == "db.example":
+            return ["10.0.0.1"]
+        raise gaierror(EAI_NONAME, "no such name")
+
+    by = HttpFetcher(look_up=names)
+    ours, nobodys = [await refusal(f"http://{name}.example/", by) for name in ("db", "no")]
+    assert type(ours) is type(nobodys) is InputForbidden
+    assert str(ours).replace("db.", "no.") == str(nobodys)
 
 
 @pytest.mark.parametrize(

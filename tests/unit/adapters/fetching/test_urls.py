@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from socket import EAI_AGAIN, gaierror
 
 import pytest
 
@@ -145,11 +146,11 @@ async def test_reasons_name_no_classes_of_libraries(answer: str, reason: str) ->
 
 async def test_nor_does_a_server_that_is_away() -> None:
     async def nowhere(tenant: TenantId, host: str, port: int) -> list[str]:
-        raise OSError("no such name")
+        raise gaierror(EAI_AGAIN, "no name server answers")
 
     for url, reason in [
         ("http://127.0.0.1:1/?SECRET", "does not accept connections"),
-        ("http://nowhere.invalid/?SECRET", "has no address"),
+        ("http://nowhere.invalid/?SECRET", "cannot be looked up now"),
     ]:
         by = HttpFetcher(allowed=Allowed.of(["127.0.0.1"]), look_up=nowhere)
         with pytest.raises(InputUnavailable, match=reason):
