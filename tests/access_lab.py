@@ -181,6 +181,7 @@ class AccessLab(KeyedServer, ApiLab):
             subscriptions=self.services.subscriptions,
             notifier=self.notifier,
             authenticator=self.services.authenticator,
+            connects=self.services.connect_limit,
         )
 
     def ask(self, method: str, path: str, key: str | None, **request: Any) -> httpx2.Response:

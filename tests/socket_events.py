@@ -19,13 +19,17 @@ def event(route: str, socket: str, **more: Any) -> dict[str, Any]:
     return {"requestContext": context, **more}
 
 
+def handshake(socket: str, key: str | None, query: dict[str, str] | None = None) -> dict[str, Any]:
+    """Return the event of a socket that a client opens."""
+    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
+    return event("$connect", socket, headers=headers, queryStringParameters=query)
+
+
 async def connected(
     handler: Handler, socket: str, key: str | None, query: dict[str, str] | None = None
 ) -> tuple[int, str]:
     """Open a socket; return the handshake's status and the code of a refusal."""
-    headers = {} if key is None else {"Authorization": f"Bearer {key}"}
-    opening = event("$connect", socket, headers=headers, queryStringParameters=query)
-    answer = await handler.handle(opening)
+    answer = await handler.handle(handshake(socket, key, query))
     return answer["statusCode"], json.loads(answer.get("body", "{}")).get("code", "")
 
 

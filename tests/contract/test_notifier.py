@@ -20,7 +20,7 @@ from comfyq.adapters.apigw.notifier import ApiGatewayNotifier
 from comfyq.adapters.gateway.notifier import GatewayNotifier
 from comfyq.adapters.system.clock import SystemClock
 from comfyq.domain.errors import NotifierUnavailable, TooLarge
-from comfyq.ports.notifier import Connection, ConnectionGone, Notifier
+from comfyq.ports.notifier import SIGNED_OUT, Connection, ConnectionGone, Notifier
 from comfyq.testing.memory.notifier import MemoryNotifier
 from tests.gateway_lab import GatewayLab, connect, gateway_lab, real_notifier, secret
 
@@ -191,7 +191,7 @@ async def test_a_socket_that_is_ended_is_gone(
     subject: AbstractAsyncContextManager[Subject],
 ) -> None:
     async with subject as at:
-        await at.notifier.end(at.here)
+        await at.notifier.end(at.here, SIGNED_OUT)
         with pytest.raises(ConnectionGone):
             await at.notifier.post(at.here, b"{}")
         with pytest.raises(ConnectionGone):

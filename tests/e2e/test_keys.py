@@ -91,8 +91,9 @@ def test_who_has_a_key_is_let_in_until_it_is_revoked(
     revoked = comfyq("keys", "revoke", key.split("_")[1])
     assert revoked.returncode == 0, revoked.stderr
     for opened in (by_key, by_ticket):
-        opcode, _ = opened.recv_data()
+        opcode, data = opened.recv_data()
         assert opcode == websocket.ABNF.OPCODE_CLOSE
+        assert int.from_bytes(data[:2]) == 4401
         opened.shutdown()  # type: ignore[no-untyped-call]
     _until(lambda: listed() == 401)
     assert key[-64:] not in up.log

@@ -1,7 +1,7 @@
 """The gateway under uvicorn, as real clients and boto3 see it."""
 
 import json
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, closing
 from dataclasses import replace
 from datetime import timedelta
 from urllib.parse import quote, urlsplit
@@ -15,10 +15,14 @@ import websockets
 from botocore.exceptions import ClientError
 from websockets.asyncio.client import ClientConnection
 
+from comfyq.adapters.gateway.notifier import GatewayNotifier
 from comfyq.adapters.system.clock import SystemClock
+from comfyq.domain.errors import NotifierUnavailable
 from comfyq.domain.request_signature import SignedRequest, signed_headers
 from comfyq.local.gateway_settings import GatewaySettings
+from comfyq.ports.notifier import SIGNED_OUT, Connection
 from comfyq.services.limits.frame_limit import FrameLimit
+from comfyq.testing.memory.notifier import MemoryNotifier
 from comfyq.wire.generate.frames import PREVIEW_BEGINS
 from tests.gateway_lab import (
     SECRET,
@@ -31,6 +35,7 @@ from tests.gateway_lab import (
     gateway_lab,
     new_handler,
     received,
+    secret,
 )
 
 pytestmark = [pytest.mark.anyio, pytest.mark.timeout(60)]
@@ -242,6 +247,38 @@ async def test_nor_do_those_of_all_sockets_together_and_each_has_its_turn() -> N
         assert held.most == 3
         order = [each["requestContext"]["connectionId"] for each in lab.of_kind("MESSAGE")]
         assert {*order[:7]} == {*order}, "the three there, and then one of each socket"
+
+
+class Unread(MemoryNotifier):
+    """Posts nothing, as to sockets whose clients do not read."""
+
+    async def post(self, connection: Connection, frame: bytes) -> None:
+        raise NotifierUnavailable(f"{connection.id} does not read")
+
+
+async def test_who_does_not_read_keeps_no_place_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("comfyq.edges.websocket.handler.PAUSES_S", (3_600,))
+    async with gateway_lab(GatewaySettings(messages_together=1, drain_s=0.1)) as lab:
+        job, reading = await lab.world.running(), lab.handler
+        lab.handler = new_handler(lab.world, Unread())
+        async with connect(f"{lab.url}/local") as client, connect(f"{lab.url}/local") as other:
+            await client.send(json.dumps({"action": "subscribe", "job_id": "no-such-job"}))
+            await eventually(lambda: len(lab.of_kind("MESSAGE")) == 1)
+            lab.handler = reading
+            assert (await subscribe(other, job.id))["job_id"] == job.id
+            await eventually(lambda: len(lab.answered) == len(lab.events) - 1)  # that one waits
+
+
+async def test_a_socket_is_closed_by_the_code_that_its_notifier_says() -> None:
+    async with gateway_lab() as lab, connect(f"{lab.url}/local") as client:
+        here = Connection(lab.connection_id, lab.endpoint)
+        with closing(GatewayNotifier(secret=secret, clock=SystemClock())) as notifier:
+            await notifier.end(here, SIGNED_OUT)
+        assert await closed(client) == (4401, [])
+        assert client.close_reason == SIGNED_OUT.reason
+        await eventually(lambda: len(lab.of_kind("DISCONNECT")) == 1)
+        [event] = lab.of_kind("DISCONNECT")
+        assert event["requestContext"]["disconnectStatusCode"] == 4401
 
 
 async def test_who_sends_too_much_is_read_more_slowly_and_others_are_not() -> None:

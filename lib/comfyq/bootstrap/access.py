@@ -22,6 +22,7 @@ from comfyq.services.access.api_keys import ApiKeys
 from comfyq.services.access.audit import Audit
 from comfyq.services.access.open_sockets import OpenSockets
 from comfyq.services.access.tickets import Tickets
+from comfyq.services.limits.connect_limit import ConnectLimit
 from comfyq.services.operations.tenants import Tenants
 
 if TYPE_CHECKING:
@@ -64,6 +65,10 @@ class AccessServices(Records):
             clock=self.ports.clock,
             draw=secrets.token_hex,
         )
+
+    @cached_property
+    def connect_limit(self) -> ConnectLimit:
+        return ConnectLimit()
 
     @cached_property
     def authenticator(self) -> Authenticator:

@@ -28,6 +28,8 @@ from comfyq.local.limits.places import Places
 from comfyq.local.signals import on_stop
 from comfyq.local.streams import LocalStreams
 
+HANDSHAKES = 4  # of each socket that an address may have, in a minute
+
 
 def local_app(
     services: Services, *, names: Iterable[str] = (), heeds_signals: bool = False
@@ -87,6 +89,7 @@ def _gateway(services: Services, streams: LocalStreams) -> Gateway:
         authenticator=services.authenticator,
         scheme="http",
         public_url=services.settings.api.public_url,
+        connects=services.connect_limit,
     )
     local = services.settings.local
     return Gateway(
@@ -94,7 +97,9 @@ def _gateway(services: Services, streams: LocalStreams) -> Gateway:
         clock=services.ports.clock,
         secret=sockets_secret(services.ports.table),
         settings=GatewaySettings(
-            sockets=local.sockets, sockets_per_client=local.sockets_per_client
+            sockets=local.sockets,
+            sockets_per_client=local.sockets_per_client,
+            handshakes_per_client=HANDSHAKES * local.sockets_per_client,
         ),
         streams=streams,
     )

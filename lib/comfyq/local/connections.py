@@ -12,6 +12,7 @@ from comfyq.local.gateway_settings import GatewaySettings
 from comfyq.local.job_frames import JobFrames
 from comfyq.local.outbox import Outbox
 from comfyq.ports.clock import Clock
+from comfyq.ports.notifier import NORMAL, Close
 
 Receive = Callable[[str], Awaitable[None]]
 
@@ -25,7 +26,7 @@ class Ending:
     ours: bool = True
 
 
-NORMAL = Ending(1000)
+COMPLETE = Ending(NORMAL.code)
 GOING_AWAY = Ending(1001, "Going away")
 BINARY = Ending(1003, "Binary frames are not supported")
 TOO_BIG = Ending(1009, "Message too big")
@@ -77,9 +78,9 @@ class LiveConnection:
             self.open = False
             self._ended.set()
 
-    def close(self) -> None:
+    def close(self, close: Close = NORMAL) -> None:
         """End the socket in order."""
-        self.end(NORMAL)
+        self.end(Ending(close.code, close.reason))
 
     async def serve(self, receive: Receive) -> Ending:
         """Pass messages to ``receive`` and posted frames to the client until either ends it."""
@@ -116,7 +117,7 @@ class LiveConnection:
         if not await self._send(frame):
             self.end(LOST)
         elif self.following is not None and self.following.ended:
-            self.end(NORMAL)
+            self.end(COMPLETE)
         elif self.following is not None and self.following.refused:
             self.end(CANNOT_FOLLOW)
 

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from comfyq.aio.logs import log
+from comfyq.edges.websocket.events import Turn
 from comfyq.local.connections import Ending, LiveConnection
 from comfyq.local.gateway_events import Event, EventMaker
 from comfyq.local.gateway_settings import GatewaySettings
@@ -84,11 +85,12 @@ class Conversation:
 
     async def _handle(self, text: str) -> None:
         event = self._events.message(self._clock.now(), route=_route(text), body=text)
+        place = _Place(self._together)
         try:
             try:
-                answer = await self._invoke(event)
+                answer = await self._invoke(event, Turn(place.pause))
             finally:
-                self._together.release()
+                place.leave()
             if answer is None:
                 self._apologise(event["requestContext"]["requestId"])
             elif answer.get("statusCode") == TOO_MANY:
@@ -102,11 +104,11 @@ class Conversation:
             async with asyncio.timeout(self._refused_pause_s):
                 await self._live.gone.wait()
 
-    async def _invoke(self, event: Event) -> Answer | None:
+    async def _invoke(self, event: Event, context: object = None) -> Answer | None:
         """Return the handler's answer; None if it raised or timed out."""
         try:
             async with asyncio.timeout(self._timeout_s):
-                return await self._handler(event, None)
+                return await self._handler(event, context)
         except Exception:
             log.exception("websocket.handler_failed", route=event["requestContext"]["routeKey"])
             return None
@@ -121,6 +123,26 @@ class Conversation:
             self._live.post(json.dumps(fault))
         except BufferFull:
             log.warning("websocket.buffer_full", connection=self._live.id)
+
+
+class _Place:
+    """A place in the handler, which its message has taken."""
+
+    def __init__(self, places: asyncio.Semaphore) -> None:
+        self._places = places
+        self._is_taken = True
+
+    async def pause(self, pause_s: float) -> None:
+        """Wait without the place, and then for one."""
+        self.leave()
+        await asyncio.sleep(pause_s)
+        await self._places.acquire()
+        self._is_taken = True
+
+    def leave(self) -> None:
+        if self._is_taken:
+            self._is_taken = False
+            self._places.release()
 
 
 def _route(text: str) -> str:

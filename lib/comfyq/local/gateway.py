@@ -20,6 +20,7 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
 from comfyq.aio.logs import log
+from comfyq.domain.token_bucket import TokenBucket
 from comfyq.local.connections import GOING_AWAY, LOST, LiveConnection
 from comfyq.local.conversation import Answer, Conversation, Handler, Task
 from comfyq.local.gateway_events import EventMaker, Handshake, new_id
@@ -31,9 +32,11 @@ from comfyq.local.management import Held, Management, Secret
 from comfyq.local.streams import LocalStreams
 from comfyq.ports.clock import Clock
 from comfyq.ports.notifier import Deliver
+from comfyq.services.limits.memory_buckets import MemoryBuckets
 from comfyq.telemetry.numbers import SOCKETS
 
 TOO_MANY = Response("there are too many sockets; close some", status_code=503)
+TOO_OFTEN = "sockets are opened too often from this address; try again in {} s"
 
 
 class Gateway:
@@ -74,6 +77,8 @@ class Gateway:
         self._places = Places(
             total=self._settings.sockets, each_client=self._settings.sockets_per_client
         )
+        self._handshakes = MemoryBuckets()  # by address: whoever shows no key has no other name
+        self._of_address = TokenBucket(self._settings.handshakes_per_client)
         self.routes: Sequence[WebSocketRoute] = (
             WebSocketRoute(f"/{stage}", self._answer),
             WebSocketRoute("/ws/progress/{job_id}", self._answer),
@@ -119,6 +124,10 @@ class Gateway:
             await websocket.send_denial_response(Response(status_code=503))
             return
         client = websocket.client.host if websocket.client else ""
+        short = self._handshakes.take({client: self._of_address})
+        if short is not None:
+            await websocket.send_denial_response(_too_often(max(1, short[1])))
+            return
         if not self._places.take(client):
             await websocket.send_denial_response(TOO_MANY)
             return
@@ -188,6 +197,11 @@ class Gateway:
             log.warning("websocket.too_late")  # the gateway stopped while the socket still closed
             return
         self._tasks.start_soon(function)
+
+
+def _too_often(wait_s: int) -> Response:
+    headers = {"Retry-After": str(wait_s)}
+    return Response(TOO_OFTEN.format(wait_s), status_code=429, headers=headers)
 
 
 def _denial(answer: Answer) -> Response:

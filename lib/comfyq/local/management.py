@@ -3,9 +3,10 @@
 https://docs.aws.amazon.com/apigateway/latest/developerguide/
 apigateway-how-to-call-websocket-api-connections.html
 
-One request is this gateway's own: a POST to ``/{stage}/@connections`` itself, with a line of JSON
-that lists connections and then a frame, posts that frame to all of them. So a worker in another
-process makes one request for each frame, however many sockets follow its job.
+One body and one request are this gateway's own. A DELETE may say by which code the socket is closed:
+``{"code": 4401, "reason": "…"}``. And a POST to ``/{stage}/@connections`` itself, with a line of
+JSON that lists connections and then a frame, posts that frame to all of them. So a worker in
+another process makes one request for each frame, however many sockets follow its job.
 """
 
 import json
@@ -23,7 +24,7 @@ from comfyq.domain.errors import NotifierUnavailable, TooLarge
 from comfyq.domain.request_signature import ALGORITHM, SignedRequest, is_signed
 from comfyq.local.outbox import BufferFull
 from comfyq.ports.clock import Clock
-from comfyq.ports.notifier import ConnectionGone
+from comfyq.ports.notifier import NORMAL, Close, ConnectionGone
 
 
 class Held(Protocol):
@@ -39,7 +40,7 @@ class Held(Protocol):
         """Put a frame into its buffer; raises BufferFull."""
         ...
 
-    def close(self) -> None:
+    def close(self, close: Close = NORMAL) -> None:
         """End it on our side."""
         ...
 
@@ -123,7 +124,7 @@ class Management:
             case "POST":
                 return self._post(live, body)
             case "DELETE":
-                live.close()
+                live.close(_close(body))
                 return Response(status_code=204)
             case _:
                 return JSONResponse(_described(live))
@@ -168,6 +169,11 @@ async def _body(request: Request, *, most: int) -> bytes | None:
         if len(body) > most:
             return None
     return body
+
+
+def _close(body: bytes) -> Close:
+    """Return what a socket's close frame is to say; whoever sends the body has signed it."""
+    return Close(**json.loads(body)) if body else NORMAL
 
 
 def _read(request: Request, body: bytes) -> SignedRequest:

@@ -15,7 +15,7 @@ from comfyq.local.gateway_events import new_id
 from comfyq.local.job_frames import JobFrames
 from comfyq.local.limits.places import Places
 from comfyq.ports.clock import Clock
-from comfyq.ports.notifier import Connection, TooManyStreams
+from comfyq.ports.notifier import NORMAL, Close, Connection, TooManyStreams
 from comfyq.telemetry.numbers import STREAMS
 
 
@@ -65,7 +65,8 @@ class LiveStream:
             self._news.clear()
         return frame
 
-    def close(self) -> None:
+    def close(self, close: Close = NORMAL) -> None:
+        """End it; an answer over HTTP has no place for what a close frame says."""
         self.open = False
         self._untaken.clear()
         self._news.set()

@@ -23,6 +23,19 @@ NotPosted = Mapping[Connection, Exception]
 """The connections that a frame was not sent to, each with what ``Notifier.post`` would raise."""
 
 
+@dataclass(frozen=True, slots=True)
+class Close:
+    """What a close frame says: a code, of those of 4000 on that are ours, and a reason."""
+
+    code: int
+    reason: str = ""
+
+
+NORMAL = Close(1000)
+SIGNED_OUT = Close(4401, "The API key or token was revoked or has expired; show another one")
+TRY_AGAIN = Close(1013, "A frame could not be sent; connect again")
+
+
 class Notifier(Protocol):
     async def post(self, connection: Connection, frame: bytes) -> None:
         """Send one text frame (UTF-8, 128 KB at most).
@@ -40,8 +53,9 @@ class Notifier(Protocol):
         their own, at most ``at_once`` of these are made at the same time."""
         ...
 
-    async def end(self, connection: Connection) -> None:
-        """Close a client's socket.
+    async def end(self, connection: Connection, close: Close = NORMAL) -> None:
+        """Close a client's socket, where the gateway lets us say by which code: API Gateway has its
+        own.
 
         Raises:
             ConnectionGone: it was closed before.

@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from comfyq.aio.tasks import failures
 from comfyq.domain.errors import DomainError, NotifierUnavailable, TooLarge
-from comfyq.ports.notifier import Connection, ConnectionGone, NotPosted
+from comfyq.ports.notifier import NORMAL, Close, Connection, ConnectionGone, NotPosted
 
 if TYPE_CHECKING:
     from mypy_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
@@ -58,7 +58,8 @@ class ApiGatewayNotifier:
             (ConnectionGone, DomainError),
         )
 
-    async def end(self, connection: Connection) -> None:
+    async def end(self, connection: Connection, close: Close = NORMAL) -> None:
+        """As the port has it; API Gateway lets nobody say which code."""
         secret = await self._secret_of(connection)
         await anyio.to_thread.run_sync(self._end, connection, secret, limiter=self._threads)
 

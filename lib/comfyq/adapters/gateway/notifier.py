@@ -4,8 +4,10 @@ urllib3 is imported with the first request: a server that is its own gateway mak
 """
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import anyio
@@ -14,7 +16,14 @@ import anyio.to_thread
 from comfyq.aio.tasks import limited
 from comfyq.domain.errors import DomainError
 from comfyq.ports.clock import Clock
-from comfyq.ports.notifier import Connection, ConnectionGone, Deliver, NotPosted
+from comfyq.ports.notifier import (
+    NORMAL,
+    Close,
+    Connection,
+    ConnectionGone,
+    Deliver,
+    NotPosted,
+)
 
 if TYPE_CHECKING:
     from comfyq.adapters.gateway.requests import GatewayRequests
@@ -55,8 +64,10 @@ class GatewayNotifier:
         results = await limited(at_once or POSTS_AT_ONCE, of_process, posted)
         return {each: why for failed in results.values() for each, why in failed.items()}
 
-    async def end(self, connection: Connection) -> None:
-        await self._send("DELETE", connection)
+    async def end(self, connection: Connection, close: Close = NORMAL) -> None:
+        """As the port has it; the local gateway takes the code, which API Gateway does not."""
+        body = b"" if close == NORMAL else json.dumps(asdict(close)).encode()
+        await self._send("DELETE", connection, body)
 
     @contextmanager
     def attached(self, endpoint: str, deliver: Deliver) -> Iterator[None]:

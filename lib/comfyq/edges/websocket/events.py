@@ -1,16 +1,29 @@
 """API Gateway's WebSocket events, as far as we read them."""
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from comfyq.ports.notifier import Connection
+
+Pause = Callable[[float], Awaitable[None]]
+"""Waits for so many seconds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The context of an event that is handled in a place which others wait for."""
+
+    pause: Pause  # lets others have the place meanwhile
 
 
 class SocketEvent:
     """One event. Only that of $connect has headers and a query string."""
 
-    def __init__(self, raw: Mapping[str, Any], *, scheme: str) -> None:
+    def __init__(self, raw: Mapping[str, Any], *, scheme: str, context: object = None) -> None:
         self.raw = raw
+        self.pause: Pause = context.pause if isinstance(context, Turn) else asyncio.sleep
         self._context: Mapping[str, Any] = raw["requestContext"]
         self._scheme = scheme
 

@@ -5,7 +5,6 @@ responses. Events: https://docs.aws.amazon.com/apigateway/latest/developerguide/
 apigateway-websocket-api-mapping-template-reference.html
 """
 
-import asyncio
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -31,7 +30,8 @@ from comfyq.edges.websocket.events import SocketEvent
 from comfyq.edges.websocket.frame_kinds import CONNECT_SCOPE, FRAMES, PING, ClientFrame, FrameKind
 from comfyq.edges.websocket.rendering import encode
 from comfyq.ports.access.authenticator import Authenticator, Credentials
-from comfyq.ports.notifier import ConnectionGone, Notifier
+from comfyq.ports.notifier import TRY_AGAIN, ConnectionGone, Notifier
+from comfyq.services.limits.connect_limit import ConnectLimit
 from comfyq.services.limits.frame_limit import BATCH_JOBS, FrameLimit
 from comfyq.services.notify.subscriptions import Connected, Subscriptions
 from comfyq.wire.generate.frames import (
@@ -72,6 +72,7 @@ class WebSocketHandler:
         scheme: str = "https",
         public_url: str | None = None,
         limit: FrameLimit | None = None,
+        connects: ConnectLimit | None = None,
     ) -> None:
         self._subscriptions = subscriptions
         self._notifier = notifier
@@ -79,6 +80,7 @@ class WebSocketHandler:
         self._scheme = scheme
         self._public_url = public_url
         self._limit = limit or FrameLimit()
+        self._connects = connects or ConnectLimit()
 
     async def handle(self, event: Mapping[str, Any], context: object = None) -> Answer:
         """Answer one event of the WebSocket API.
@@ -86,7 +88,7 @@ class WebSocketHandler:
         Only a $connect's ``statusCode`` reaches the client: it accepts or refuses the handshake.
         That of a frame is 429 if its sender sends too many.
         """
-        received = SocketEvent(event, scheme=self._scheme)
+        received = SocketEvent(event, scheme=self._scheme, context=context)
         match received.route:
             case "$connect":
                 return await self._connect(received)
@@ -102,6 +104,7 @@ class WebSocketHandler:
         try:
             caller = await self._authenticator.of_socket(Credentials(event.headers, event.query))
             caller.require(CONNECT_SCOPE)
+            self._connects.take_socket(caller)
             await self._subscriptions.connect(
                 event.connection,
                 caller,
@@ -160,19 +163,20 @@ class WebSocketHandler:
         """Make the sender a follower of what a frame names; tell it what it cannot follow.
 
         If its first frames cannot be posted, its socket is ended: what has ended is never told
-        again, so the client would wait for ever. One whose socket ends comes again.
+        again, so the client would wait for ever. One whose socket ends comes again. Meanwhile
+        others have the place: a client that does not read must not keep it.
         """
         if frame.previews:
             sender = sender.with_previews
         untold = await self._followed(event, frame, sender, frame.named)
         for pause_s in PAUSES_S:
             if untold:
-                await asyncio.sleep(pause_s)
+                await event.pause(pause_s)
                 untold = await self._followed(event, frame, sender, untold)
         if untold:
             log.warning("first_frames_unsent", connection=event.connection.id, count=len(untold))
             with suppress(ConnectionGone, DomainError):
-                await self._notifier.end(event.connection)
+                await self._notifier.end(event.connection, TRY_AGAIN)
 
     async def _followed(
         self, event: SocketEvent, frame: SubscribeFrame, sender: Connected, job_ids: Iterable[str]
@@ -257,8 +261,11 @@ def _invalid(error: ValidationError, kind: FrameKind) -> ErrorFrame:
 def _denied(error: DomainError) -> Answer:
     """Answer a handshake that is refused; API Gateway passes only the status on."""
     answer = _answer(_status(error)) | {"body": encode(_refusal(error)).decode()}
-    if isinstance(error, Unauthenticated):
-        answer["headers"] = {"WWW-Authenticate": challenge(error)}
+    match error:
+        case Unauthenticated():
+            answer["headers"] = {"WWW-Authenticate": challenge(error)}
+        case RateLimited():
+            answer["headers"] = {"Retry-After": str(error.retry_after_s)}
     return answer
 
 
@@ -270,6 +277,8 @@ def _status(error: DomainError) -> int:
             return 401
         case Forbidden():
             return 403
+        case RateLimited():
+            return 429
         case _:
             return 503
 

@@ -6,7 +6,7 @@ from comfyq.aio.logs import log
 from comfyq.aio.tasks import limited
 from comfyq.domain.errors import DomainError
 from comfyq.ports.clock import Clock
-from comfyq.ports.notifier import Connection, ConnectionGone, Notifier
+from comfyq.ports.notifier import SIGNED_OUT, Connection, ConnectionGone, Notifier
 from comfyq.records.subscriptions import SubscriptionRecords
 
 AT_ONCE = 10  # sockets that are ended at the same time
@@ -39,7 +39,7 @@ class OpenSockets:
     async def _end_one(self, connection: Connection) -> None:
         await self._subscriptions.disconnect(connection.id)
         try:
-            await self._notifier.end(connection)
+            await self._notifier.end(connection, SIGNED_OUT)
         except ConnectionGone:
             return
         except DomainError as away:

@@ -7,18 +7,15 @@ about as much as what it limits.
 
 from collections.abc import Callable
 from time import monotonic
-from typing import TypeVar
 
 from comfyq.domain.caller import Caller
 from comfyq.domain.errors import RateLimited
-from comfyq.domain.token_bucket import SECOND_US, TokenBucket, seconds
+from comfyq.domain.token_bucket import TokenBucket
+from comfyq.services.limits.memory_buckets import REMEMBERED, MemoryBuckets, put_newest
 
 SOCKET_JOBS = 6_000  # that frames of one socket name, a minute and at once
 CLIENT_JOBS = 12_000  # those of all sockets of one key, subject of tokens, or tenant without these
 BATCH_JOBS = 500  # that a batch counts as, since it may have so many
-REMEMBERED = 10_000  # sockets, and buckets that are not full
-
-V = TypeVar("V")
 
 
 class FrameLimit:
@@ -31,23 +28,21 @@ class FrameLimit:
         of_client: int = CLIENT_JOBS,
         now_s: Callable[[], float] = monotonic,
     ) -> None:
-        """``now_s`` never goes back, as a clock that is set does."""
         self._of_socket = TokenBucket(of_socket)
         self._of_client = TokenBucket(of_client)
-        self._now_s = now_s
+        self._buckets = MemoryBuckets(now_s=now_s)
         self._clients = dict[str, str]()  # by the id of the socket
-        self._full_us = dict[str, int]()  # when each bucket is full again
 
     def belongs(self, socket: str, caller: Caller) -> None:
         """Note whose a socket is. Before that its frames count for itself alone: where several
         processes share sockets, each learns it with the first frame."""
-        _put(self._clients, socket, _client_of(caller))
+        put_newest(self._clients, socket, client_of(caller), most=REMEMBERED)
 
     def forget(self, socket: str) -> None:
         """Forget a socket that has ended. What its frames have used of its client's bucket stays
         used."""
         self._clients.pop(socket, None)
-        self._full_us.pop(f"socket {socket}", None)
+        self._buckets.forget(f"socket {socket}")
 
     def take(self, socket: str, jobs: int) -> None:
         """Count ``jobs`` that a frame names for its socket and its client, for both or none.
@@ -55,33 +50,22 @@ class FrameLimit:
         Raises:
             RateLimited: one of them has named as many as it may for now.
         """
-        now_us = int(self._now_s() * SECOND_US)
         used = {f"socket {socket}": self._of_socket}
         if (client := self._clients.get(socket)) is not None:
             used[client] = self._of_client
-        for name, bucket in used.items():
-            wait_us = self._full_us.get(name, 0) - bucket.latest_us(jobs, now_us=now_us)
-            if wait_us > 0:
-                raise _refused(name.partition(" ")[0], bucket, jobs, wait_s=seconds(wait_us))
-        for name, bucket in used.items():
-            full_us = max(self._full_us.get(name, 0), now_us)
-            _put(self._full_us, name, full_us + bucket.price_us(jobs))
+        short = self._buckets.take(used, jobs)
+        if short is not None:
+            name, wait_s = short
+            raise _refused(name.partition(" ")[0], used[name], jobs, wait_s=wait_s)
 
 
-def _client_of(caller: Caller) -> str:
+def client_of(caller: Caller) -> str:
+    """Return the name of whom a caller's sockets count for."""
     if caller.key is not None:
         return f"key {caller.key}"
     if caller.subject is not None:
         return f"subject {caller.tenant} {caller.subject}"
     return f"tenant {caller.tenant}"
-
-
-def _put(known: dict[str, V], name: str, value: V) -> None:
-    """Remember a value as the newest one, and forget the oldest of too many."""
-    known.pop(name, None)
-    known[name] = value
-    if len(known) > REMEMBERED:
-        known.pop(next(iter(known)))
 
 
 def _refused(of: str, bucket: TokenBucket, jobs: int, *, wait_s: int) -> RateLimited:

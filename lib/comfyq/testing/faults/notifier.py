@@ -2,7 +2,14 @@ from collections.abc import Sequence
 
 from comfyq.aio.tasks import failures
 from comfyq.domain.errors import DomainError, NotifierUnavailable
-from comfyq.ports.notifier import Connection, ConnectionGone, Notifier, NotPosted
+from comfyq.ports.notifier import (
+    NORMAL,
+    Close,
+    Connection,
+    ConnectionGone,
+    Notifier,
+    NotPosted,
+)
 from comfyq.testing.faults.rules import Faults, Rule
 
 
@@ -27,7 +34,7 @@ class FaultyNotifier:
             (ConnectionGone, DomainError),
         )
 
-    async def end(self, connection: Connection) -> None:
+    async def end(self, connection: Connection, close: Close = NORMAL) -> None:
         await self._faults.around(
-            "end", lambda: connection.id, lambda: self._notifier.end(connection)
+            "end", lambda: connection.id, lambda: self._notifier.end(connection, close)
         )

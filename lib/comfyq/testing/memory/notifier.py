@@ -4,7 +4,7 @@ from typing import Any
 
 from comfyq.aio.tasks import failures
 from comfyq.domain.errors import DomainError, NotifierUnavailable, TooLarge
-from comfyq.ports.notifier import Connection, ConnectionGone, NotPosted
+from comfyq.ports.notifier import NORMAL, Close, Connection, ConnectionGone, NotPosted
 
 MAX_FRAME_BYTES = 128 * 1024
 
@@ -16,6 +16,7 @@ class MemoryNotifier:
     def __init__(self) -> None:
         self.posts: list[tuple[Connection, bytes]] = []
         self.gone: set[str] = set()
+        self.closed: dict[str, Close] = {}  # by ``end``, and how
         self.unavailable: set[str] = set()
 
     async def post(self, connection: Connection, frame: bytes) -> None:
@@ -37,12 +38,13 @@ class MemoryNotifier:
             (ConnectionGone, DomainError),
         )
 
-    async def end(self, connection: Connection) -> None:
+    async def end(self, connection: Connection, close: Close = NORMAL) -> None:
         if connection.endpoint in self.unavailable:
             raise NotifierUnavailable(f"{connection.endpoint} was told to be unavailable")
         if connection.id in self.gone:
             raise ConnectionGone(connection.id)
         self.gone.add(connection.id)
+        self.closed[connection.id] = close
 
     def frames(self, connection_id: str) -> list[dict[str, Any]]:
         """Return the frames that were posted to one connection, in order."""

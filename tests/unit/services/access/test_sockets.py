@@ -12,9 +12,10 @@ from comfyq.domain.caller import Scope
 from comfyq.domain.errors import ApiKeyNotFound, TableUnavailable, Unauthenticated
 from comfyq.domain.job import JobId
 from comfyq.services.access.tickets import LIVES
+from comfyq.services.limits.connect_limit import ConnectLimit
 from tests.access_lab import ALL, AccessLab
 from tests.issuer import LIVES_S, serving_issuer
-from tests.socket_events import connected, subscribed
+from tests.socket_events import connected, handshake, subscribed
 
 pytestmark = pytest.mark.anyio
 
@@ -99,12 +100,35 @@ async def test_a_ticket_may_no_more_than_read(lab: AccessLab) -> None:
     assert known[0].scopes == {Scope.READ}
 
 
+async def test_a_client_opens_so_many_sockets_and_asks_for_so_many_tickets(lab: AccessLab) -> None:
+    """Other limits count none of them, and each is a write."""
+    now_s = 0.0
+    lab.services.connect_limit = ConnectLimit(most=2, now_s=lambda: now_s)
+    key, other = await lab.key(), await lab.key()
+    for socket in "ab":
+        assert await connected(lab.sockets, socket, key) == ALLOWED
+    refused = await lab.sockets.handle(handshake("c", key))
+    assert (refused["statusCode"], refused["headers"]) == (429, {"Retry-After": "30"})
+    assert "2 sockets a minute" in refused["body"]
+    assert await lab.services.followers.caller("c") is None
+    tickets = [ticket(lab, key), ticket(lab, key)]  # these have a number of their own
+    late = lab.ask("POST", "/ws-ticket", key, json={})
+    assert (late.status_code, late.json()["code"]) == (429, "rate-limited")
+    assert late.headers["Retry-After"] == "30"
+    assert await connected(lab.sockets, "c", None, tickets[0]) == (429, "rate-limited")
+    assert await connected(lab.sockets, "c", other) == ALLOWED
+    assert ticket(lab, other)
+    now_s = 30.0
+    assert await connected(lab.sockets, "d", key) == ALLOWED
+
+
 async def test_revoking_a_key_ends_its_sockets_and_no_others(lab: AccessLab) -> None:
     keys = [await lab.key(), await lab.key()]
     jobs = [await following(lab, key, socket) for key, socket in zip(keys, "ab", strict=True)]
     assert await connected(lab.sockets, "c", None, ticket(lab, keys[0])) == ALLOWED
     await lab.keys.revoke(KeyId(keys[0].split("_")[1]))
     assert lab.notifier.gone == {"a", "c"}
+    assert {each.code for each in lab.notifier.closed.values()} == {4401}, "which says what to do"
     assert [len(await lab.services.followers.of_job(job_id)) for job_id in jobs] == [0, 1]
     assert await lab.services.followers.caller("a") is None
     assert await lab.services.followers.caller("b") is not None

@@ -16,6 +16,7 @@ from comfyq.edges.api.responses import JSON_BODY, problems
 from comfyq.edges.api.router import Router
 from comfyq.services.access.api_keys import ApiKeys
 from comfyq.services.access.tickets import Tickets
+from comfyq.services.limits.connect_limit import ConnectLimit
 from comfyq.services.limits.rate_limit import RateLimit
 from comfyq.wire.keys import (
     KeyList,
@@ -35,6 +36,9 @@ class KeyServices(Protocol):
 
     @property
     def tickets(self) -> Tickets: ...
+
+    @property
+    def connect_limit(self) -> ConnectLimit: ...
 
     @property
     def accepts_keys(self) -> bool: ...
@@ -102,11 +106,12 @@ async def revoke(services: Services, caller: Administrator, key_id: KeyIdInPath)
     "",
     status_code=HTTPStatus.CREATED,
     dependencies=[Depends(require_json)],
-    responses=JSON_BODY,
+    responses=JSON_BODY | problems(429),
 )
 async def issue(services: Services, caller: Reader, body: TicketRequest) -> TicketView:
     """Make a ticket that opens one socket or stream within a minute, for browsers, which cannot
     send a key with a handshake or by `EventSource`."""
+    services.connect_limit.take_ticket(caller)
     ticket = await services.tickets.issue(caller, only_job=body.job_id)
     return TicketView(ticket=ticket.text, expires_at=ticket.expires_at)
 
