@@ -63,6 +63,13 @@ class Caller:
         return "owner" if self.subject is None else f"subject {self.subject}"
 
     @property
+    def may_show(self) -> bool:
+        """Return whether it may have others told what its jobs have made: if it may read that
+        itself, or sends by a queue, whose senders nobody but the deployment chooses."""
+        is_client = self.key is not None or self.subject is not None
+        return Scope.READ in self.scopes or not is_client
+
+    @property
     def is_operator(self) -> bool:
         return Scope.OPERATOR in self.scopes
 

@@ -3,7 +3,7 @@
 https://docs.aws.amazon.com/apigateway/latest/developerguide/
 apigateway-how-to-call-websocket-api-connections.html
 
-One body and one request are this gateway's own. A DELETE may say by which code the socket is closed:
+One body and one request are this gateway's own. A DELETE may say by which code a socket ends:
 ``{"code": 4401, "reason": "…"}``. And a POST to ``/{stage}/@connections`` itself, with a line of
 JSON that lists connections and then a frame, posts that frame to all of them. So a worker in
 another process makes one request for each frame, however many sockets follow its job.

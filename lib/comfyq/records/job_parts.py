@@ -1,6 +1,7 @@
 """Items of what belongs to a job: its spec, its labels and its ended attempts."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -34,7 +35,8 @@ def spec_item(job: Job, spec: Spec) -> Item:
     if spec.has_partner_key:
         body["partner_key"] = True
     if spec.webhook is not None:
-        body["webhook"] = asdict(spec.webhook)
+        body["webhook"] = {"url": spec.webhook.url, "base_url": spec.webhook.base_url}
+        body["webhook_sees"] = spec.webhook.sees_outputs
     return {
         "pk": f"JOB#{job.id}",
         "sk": "SPEC",
@@ -74,8 +76,15 @@ def spec_of(item: Item) -> Spec:
         has_partner_key=body.get("partner_key", False),
         judged_by=body.get("judged_by"),
         pnginfo=unpacked(body["pnginfo"]) if "pnginfo" in body else {},
-        webhook=WebhookTarget(**body["webhook"]) if "webhook" in body else None,
+        webhook=_webhook(body),
     )
+
+
+def _webhook(body: Mapping[str, Any]) -> WebhookTarget | None:
+    """Return who is told of a job; those of an earlier version are all told what it has made."""
+    if "webhook" not in body:
+        return None
+    return WebhookTarget(**body["webhook"], sees_outputs=body.get("webhook_sees", True))
 
 
 def attempt_item(job_id: JobId, attempt: Attempt) -> Item:

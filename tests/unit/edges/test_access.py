@@ -1,5 +1,6 @@
 """Every route and frame, asked by each kind of client: no cell of the table is left out."""
 
+import json
 import re
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -38,6 +39,7 @@ from tests.comfy_lab import HASH as COMFY_HASH
 from tests.issuer import rsa_key, serving_issuer
 from tests.socket_events import ENDPOINT, connected, event
 from tests.told_errors import MISSING_SCOPE, UNAUTHENTICATED, contract_of, told_by
+from tests.webhook_lab import Death, ScriptedReceiver
 
 pytestmark = pytest.mark.anyio
 
@@ -430,6 +432,31 @@ async def test_what_was_made_is_told_to_who_may_read_as_well(lab: AccessLab, pla
         [job] = [item["job"] for item in told.get("items", [{"job": told}])]
         assert (job["status"], job["reused_from"], job["seq"]) == ("queued", None, 1)
         assert told.get("counts", {"queued": 1})["queued"] == 1
+
+
+async def test_nor_is_it_told_to_receivers_that_are_named_without_that_scope(
+    lab: AccessLab,
+) -> None:
+    """Whoever may only submit would read by its webhooks; whoever sends by the queue is not a
+    client that scopes hold for."""
+    await lab.things()
+    lab.services.webhook_post = receiver = ScriptedReceiver(Death(), ())
+    for made in ("webhook_courier", "webhook_sender", "due_webhooks"):  # over the real one
+        vars(lab.services).pop(made, None)
+    told = {}
+    for scopes in (frozenset({Scope.SUBMIT}), frozenset({Scope.SUBMIT, Scope.READ})):
+        asked = AGAIN | {"webhook_url": f"{RECEIVER}{len(scopes)}"}
+        answer = lab.ask("POST", "/generate", await lab.key(scopes), json=asked)
+        assert answer.is_success, answer.text
+        told[answer.json()["id"]] = len(scopes) == 2
+    await lab.services.due_webhooks.send_round()
+    jobs = [json.loads(each.body)["data"] for each in receiver.posts]
+    ours = [job for job in jobs if job["id"] in told]
+    assert [job["status"] for job in ours] == ["completed"] * 2
+    for job in ours:
+        shown = [bool(job[what]) for what in ("outputs", "image_url", "reused_from")]
+        assert shown == [told[job["id"]]] * 3
+    assert (await lab.services.authenticator.of_queue("submissions")).may_show
 
 
 @pytest.mark.parametrize("place", [place for place, row in ROUTES.items() if row.other])

@@ -10,6 +10,7 @@ class WebhookTarget:
 
     url: str | None  # None: to what is the tenant's default when one is sent
     base_url: str = ""  # as the job was submitted to it; empty: the server's public URL
+    sees_outputs: bool = True  # not if a client named it that may not read what jobs have made
 
 
 class Receiver(NamedTuple):

@@ -128,7 +128,7 @@ class JobViews:
             "more_outputs": shown.more_outputs,
             "simulated": job.simulated,
             "retry_of": job.retry_of,
-            "reused_from": job.reused_from,
+            "reused_from": job.reused_from if self._links.may_read else None,
             "urls": self._urls(job.id),
         }
 

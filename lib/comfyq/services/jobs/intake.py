@@ -178,7 +178,7 @@ class Intake:
     async def _told(self, caller: Caller, request: Request) -> ChosenWebhook:
         """Return who is told that a request was refused."""
         try:
-            return await self._webhooks.of(caller.tenant, request)
+            return await self._webhooks.of(caller, request)
         except InvalidRequest:
             return NOBODY
 

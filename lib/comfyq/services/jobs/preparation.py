@@ -72,7 +72,7 @@ class Preparation:
             return await self._again(caller, request, job_id)
         with tracing.span("admission"):
             admitted = await self._admission.admit(request)
-        webhook = await self._webhooks.of(caller.tenant, request)
+        webhook = await self._webhooks.of(caller, request)
         job = jobs.submitted(
             id=job_id,
             tenant=caller.tenant,
@@ -146,7 +146,7 @@ class Preparation:
         """Check a request as ``prepare`` does, storing nothing; raises what ``prepare`` raises."""
         _require_scopes(caller, request)
         admitted = await self._admission.admit(request)
-        await self._webhooks.of(caller.tenant, request)
+        await self._webhooks.of(caller, request)
         return replace(admitted, spec=self._input_files.check(admitted.spec))
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from comfyq.domain.caller import TenantId
+from comfyq.domain.caller import Caller
 from comfyq.domain.errors import FieldError, InvalidParameters
 from comfyq.domain.public_addresses import Allowed
 from comfyq.domain.submission.request import Request
@@ -26,8 +26,9 @@ class WebhookChoice:
         self._tenants = tenants
         self._allowed = allowed  # to be told although it is not public
 
-    async def of(self, tenant: TenantId, request: Request) -> ChosenWebhook:
-        """Return who is told of the job of a request.
+    async def of(self, caller: Caller, request: Request) -> ChosenWebhook:
+        """Return who is told of the job of a request. Whom a caller names that may not read is not
+        told what the job has made: its receiver would read for it.
 
         Raises:
             InvalidParameters: the request names events alone, and there is no default to tell; or
@@ -38,10 +39,12 @@ class WebhookChoice:
         if events is not None and not events:
             return NOBODY
         if request.webhook_url is not None:
-            target = WebhookTarget(request.webhook_url, request.base_url)
+            target = WebhookTarget(
+                request.webhook_url, request.base_url, sees_outputs=caller.may_show
+            )
             self.require_reachable(target)
             return ChosenWebhook(target, ENDS if events is None else events)
-        default = (await self._tenants.get(tenant)).webhook
+        default = (await self._tenants.get(caller.tenant)).webhook
         if default is None or default.gone_at is not None:
             if events is not None:
                 raise _nobody_to_tell()

@@ -44,6 +44,6 @@ def links_of(
         base_url=base_url,
         ws_url=ws_url or base_url.replace("http", "ws", 1) + PROGRESS,
         signed=signed,
-        may_read=True,  # whoever submitted the job has said who is told what it made
+        may_read=spec.webhook is None or spec.webhook.sees_outputs,
         streams=streams,
     )
