@@ -87,6 +87,11 @@ class DemandRecords:
         their doorbells will do."""
         return len((await self._table.query("main", LINES, limit=2)).items) < 2
 
+    async def has_one_tenant(self) -> bool:
+        """Return whether all jobs are one tenant's, whatever their priorities."""
+        lines = (await self._table.query("main", LINES, limit=3)).items  # a tenant has two at most
+        return len({line["sk"].partition("#")[0] for line in lines}) < 2
+
     async def _note_line(self, line: str) -> None:
         if not self._is_noted(self._lines, line):
             await self._note(self._lines, LINES, line, synced=False)

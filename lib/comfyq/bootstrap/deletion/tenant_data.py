@@ -33,6 +33,7 @@ def data_deletions_of(services: JobServices) -> DataDeletions:
             "dead_letters": TenantPartitions(table, listed_under=dead_letters.LISTED_UNDER),
             "idempotency_keys": TenantPartitions(table, listed_under=idempotency.LISTED_UNDER),
             "reusable_results": TenantPartitions(table, listed_under=results.LISTED_UNDER),
+            "run_times": services.run_times,
         },
         audit=services.audit,
         clock=services.ports.clock,

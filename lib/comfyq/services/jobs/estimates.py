@@ -4,7 +4,8 @@ Their cost grows neither with the queue nor with the number of requests: of each
 AHEAD waiting jobs of the tenant are read, and of each worker HELD jobs, and the results are cached
 for some seconds. Jobs further back have no position, and no job has one while there are more than
 FAMILIES families. Of other tenants' jobs an estimate shows nothing but roughly how many tenants
-take turns.
+take turns: run times are those of the tenant's own jobs, and where there are several tenants each
+worker counts as if it held one job.
 """
 
 import math
@@ -45,6 +46,7 @@ FAMILIES = 40  # families that are read; each costs a query
 FRONT_S = 3.0  # maximum age of the cached front of the queue
 WORKERS_S = 5.0
 USUAL_S = 30.0
+USUAL = 5_000  # workflows of tenants whose run times are remembered
 
 TENANTS = 1_000  # whose fronts are remembered
 TURNS = 8  # tenants that are counted
@@ -106,7 +108,8 @@ class Estimates:
         self._tenants = Cached(self._count_tenants, max_age_s=front_s)
         self._workers = workers
         self._known_workers = Cached(workers.known, max_age_s=WORKERS_S)
-        self._usual: dict[str, Cached[float | None]] = {}
+        self._one_tenant = Cached(demand.has_one_tenant, max_age_s=front_s)
+        self._usual: dict[tuple[TenantId, str], Cached[float | None]] = {}
 
     async def estimate(self, job: Job) -> Estimate:
         """Estimate a job's position and end: NOTHING, without a read, for a job that has ended,
@@ -144,7 +147,7 @@ class Estimates:
         if ahead is None:
             return Estimate(position_above=front.seen_before(place) or None, waits_for=waits_for)
         free = [worker for worker in workers if worker.takes_jobs and not worker.foreign_prompts]
-        held = [len(worker.jobs) for worker in free]
+        held = await self._reckoned([len(worker.jobs) for worker in free])
         eta_s = None if waits_for else await self._until_end(job, ahead=ahead, held=held)
         return Estimate(eta_s=eta_s, queue_position=ahead + 1, waits_for=waits_for)
 
@@ -157,13 +160,13 @@ class Estimates:
         if waits_for is not None:
             return Estimate(queue_position=0, waits_for=waits_for)
         running = await self._remembered(
-            self._running_on, job.lease.worker, self._look_at, most=WORKERS
+            self._running_on, job.lease.worker, self._look_at, most=WORKERS, max_age_s=self._front_s
         )
         own = next((each for each in running if each.tenant == job.tenant), None)
         if own is None:  # another's runs, of which nothing is told
-            held = [len(others)] * len(holders)
+            held = await self._reckoned([len(others)] * len(holders))
             return Estimate(await self._until_end(job, ahead=0, held=held), queue_position=0)
-        left_s, after_s = await self._left_of_run(own), await self._usual_s(job.workflow)
+        left_s, after_s = await self._left_of_run(own), await self._usual_s(job)
         eta_s = None if left_s is None or after_s is None else left_s + math.ceil(after_s)
         return Estimate(eta_s, queue_position=0, waits_for=NEXT)
 
@@ -179,14 +182,14 @@ class Estimates:
         return running
 
     async def _left_of_run(self, job: Job) -> int | None:
-        usual_s = await self._usual_s(job.workflow)
+        usual_s = await self._usual_s(job)
         return left_of_run(job, usual_s=usual_s, now=self._clock.now())
 
     async def _live(self) -> Sequence[WorkerState]:
         return self._workers.alive(await self._known_workers.get())
 
     async def _until_end(self, job: Job, *, ahead: int, held: Sequence[int]) -> int | None:
-        usual_s = await self._usual_s(job.workflow)
+        usual_s = await self._usual_s(job)
         if usual_s is None:
             return None
         tenants = 1 if job.lease else await self._tenants.get()
@@ -194,22 +197,39 @@ class Estimates:
         pause_s = wait / timedelta(seconds=1)
         return until_end(usual_s=usual_s, ahead=ahead, held=held, pause_s=pause_s, tenants=tenants)
 
-    async def _usual_s(self, workflow: str) -> float | None:
-        read = partial(self._run_times.usual_s, workflow)
-        recent = self._usual.setdefault(workflow, Cached(read, max_age_s=USUAL_S))
-        return await recent.get()
+    async def _reckoned(self, held: Sequence[int]) -> Sequence[int]:
+        """Return how many jobs each worker counts as holding: what it holds, unless these may be
+        others' jobs."""
+        return held if await self._one_tenant.get() else [1] * len(held)
+
+    async def _usual_s(self, job: Job) -> float | None:
+        """Return how long the tenant's jobs of the same workflow usually run."""
+
+        async def read(runs: tuple[TenantId, str]) -> float | None:
+            return await self._run_times.usual_s(*runs)
+
+        runs = job.tenant, job.workflow
+        return await self._remembered(self._usual, runs, read, most=USUAL, max_age_s=USUAL_S)
 
     async def _front_of(self, tenant: TenantId) -> Front:
-        return await self._remembered(self._fronts, tenant, self._look, most=TENANTS)
+        return await self._remembered(
+            self._fronts, tenant, self._look, most=TENANTS, max_age_s=self._front_s
+        )
 
     async def _remembered(
-        self, known: dict[K, Cached[V]], key: K, look: Callable[[K], Awaitable[V]], *, most: int
+        self,
+        known: dict[K, Cached[V]],
+        key: K,
+        look: Callable[[K], Awaitable[V]],
+        *,
+        most: int,
+        max_age_s: float,
     ) -> V:
         """Return what is known of a key, or look; of ``most`` keys at a time."""
         if key not in known:
             while len(known) >= most:
                 known.pop(next(iter(known)))
-            known[key] = Cached(partial(look, key), max_age_s=self._front_s)
+            known[key] = Cached(partial(look, key), max_age_s=max_age_s)
         return await known[key].get()
 
     async def _look(self, tenant: TenantId) -> Front:

@@ -53,7 +53,7 @@ async def test_waiting_jobs_stand_in_the_order_of_their_submission(lab: ApiLab) 
 
 
 async def test_the_wait_follows_from_run_times_workers_and_position(lab: ApiLab) -> None:
-    await lab.run_times.put(FLUX, 10.0)
+    await lab.run_times.put(DEFAULT_TENANT, FLUX, 10.0)
     await works(lab, "w1", "other")
     await works(lab, "w2", "another")
     await works(lab, "w3", engine_ok=False)
@@ -82,7 +82,7 @@ async def test_a_position_counts_no_other_tenant_s_jobs(lab: ApiLab) -> None:
 
 
 async def test_the_wait_is_longer_while_others_take_turns_and_tells_no_numbers(lab: ApiLab) -> None:
-    await lab.run_times.put(FLUX, 10.0)
+    await lab.run_times.put(DEFAULT_TENANT, FLUX, 10.0)
     await works(lab, "w1", "running")
     lab.submit()
     lab.clock.advance(1)
@@ -93,17 +93,40 @@ async def test_the_wait_is_longer_while_others_take_turns_and_tells_no_numbers(l
         assert told(lab, mine) == (2, eta_s)
 
 
+async def test_nothing_is_estimated_from_what_others_have_run_or_workers_hold_of_theirs(
+    lab: ApiLab,
+) -> None:
+    await lab.run_times.put(TenantId("alice"), FLUX, 100.0)
+    await works(lab, "w1")
+    assert told(lab, lab.submit()["id"]) == (1, None)
+    estimates = []
+    for held in ((), ("theirs",), ("theirs", "another")):
+        busy = ApiLab()
+        await busy.run_times.put(DEFAULT_TENANT, FLUX, 10.0)
+        await busy.services.demand.note(replace(await a_job(busy), tenant=TenantId("alice")))
+        await works(busy, "w1", *held)
+        estimates.append(told(busy, busy.submit()["id"]))
+    assert estimates == [estimates[0]] * 3
+    assert estimates[0][1] is not None
+
+
+async def a_job(lab: ApiLab) -> Job:
+    """Return a job that waits no more."""
+    job_id = JobId(lab.submit()["id"])
+    return await lab.change(job_id, jobs.request_cancel)
+
+
 async def test_without_a_worker_or_a_known_run_time_there_is_a_position_alone(lab: ApiLab) -> None:
     job_id = lab.submit()["id"]
     await works(lab, "w1")
     assert told(lab, job_id) == (1, None)
     other = ApiLab()
-    await other.run_times.put(FLUX, 10.0)
+    await other.run_times.put(DEFAULT_TENANT, FLUX, 10.0)
     assert told(other, other.submit()["id"]) == (1, None)
 
 
 async def test_a_running_job_counts_down_by_what_is_usual_and_by_its_own_pace(lab: ApiLab) -> None:
-    await lab.run_times.put(FLUX, 100.0)
+    await lab.run_times.put(DEFAULT_TENANT, FLUX, 100.0)
     job_id = lab.submit()["id"]
     await lab.start(job_id)
     lab.clock.advance(20)
@@ -122,7 +145,7 @@ async def test_a_running_job_of_an_unknown_workflow_goes_by_its_pace(lab: ApiLab
 
 
 async def test_a_run_that_is_longer_than_usual_goes_by_its_own_pace(lab: ApiLab) -> None:
-    await lab.run_times.put(FLUX, 3.0)
+    await lab.run_times.put(DEFAULT_TENANT, FLUX, 3.0)
     job_id = lab.submit()["id"]
     await lab.start(job_id)
     lab.clock.advance(2)
@@ -137,7 +160,7 @@ async def test_a_run_that_is_longer_than_usual_goes_by_its_own_pace(lab: ApiLab)
 
 
 async def test_the_job_behind_one_of_ones_own_waits_for_its_end(lab: ApiLab) -> None:
-    await lab.run_times.put(FLUX, 3.0)
+    await lab.run_times.put(DEFAULT_TENANT, FLUX, 3.0)
     slow, behind = lab.submit()["id"], lab.submit()["id"]
     await works(lab, "w1", slow, behind)
     await lab.start(slow)
@@ -166,7 +189,7 @@ async def test_many_who_ask_for_a_claimed_job_read_its_workers_jobs_once(lab: Ap
 
 
 async def test_a_job_behind_another_tenant_s_is_told_nothing_of_it(lab: ApiLab) -> None:
-    await lab.run_times.put(FLUX, 3.0)
+    await lab.run_times.put(DEFAULT_TENANT, FLUX, 3.0)
     own = await lab.records.get(JobId(lab.submit()["id"]))
     other = replace(own, id=JobId(str(uuid4())), tenant=TenantId("alice"), version=1)
     await lab.records.create(other, await lab.records.spec(own.id))
@@ -265,7 +288,8 @@ def ran(farm: Farm, seconds: int) -> Job:
 
 async def learned(farm: Farm, usual_s: float) -> None:
     async with asyncio.timeout(5):
-        while await RunTimeRecords(farm.table).usual_s("w") != usual_s:  # noqa: ASYNC110
+        records = RunTimeRecords(farm.table)
+        while await records.usual_s(DEFAULT_TENANT, "w") != usual_s:  # noqa: ASYNC110
             await asyncio.sleep(0.001)
 
 
@@ -328,7 +352,7 @@ FOREIGN = "ComfyUI first runs 2 prompts of others, sent to it without comfyq"
 async def test_jobs_behind_prompts_of_others_say_so_and_have_no_end(
     lab: ApiLab, another: bool
 ) -> None:
-    await lab.run_times.put(FLUX, 10.0)
+    await lab.run_times.put(DEFAULT_TENANT, FLUX, 10.0)
     claimed, waiting = lab.submit()["id"], lab.submit()["id"]
     await lab.change(claimed, partial(jobs.claim, worker=WorkerId("w0"), ttl=timedelta(seconds=60)))
     await beat(lab, "w0", jobs=[claimed], foreign_prompts=2)

@@ -87,6 +87,7 @@ class Filled:
         lab.store(replace(picture, key=f"pending/{upload_id}"), b"a fox")
         doorbell = Message(f"letter-of-{tenant}", json.dumps({"job_id": first}))
         await lab.dead_letters.keep_doorbell(doorbell)
+        await lab.services.run_times.put(tenant, "flux-dev", 10.0)
 
     async def _follow(self, tenant: TenantId, job_id: JobId) -> None:
         followers, connection = self.lab.services.followers, Connection(tenant, "https://sockets")
@@ -229,6 +230,7 @@ async def test_what_was_deleted_is_counted_and_noted(filled: Filled) -> None:
         "dead_letters": 1,
         "idempotency_keys": 1,
         "reusable_results": 1,
+        "run_times": 1,
     }
     entries, _ = await filled.lab.services.audit.page(GOING, limit=2)
     assert [(each.action, each.actor.who) for each in entries] == [

@@ -1,10 +1,12 @@
 """What a worker learns of a run's nodes, and how the progress of later runs goes by it."""
 
 import asyncio
+from functools import partial
 
 import pytest
 
 from comfyq.aio.tasks import beside
+from comfyq.domain.caller import DEFAULT_TENANT, TenantId
 from comfyq.domain.errors import TableUnavailable
 from comfyq.domain.job import JobStatus
 from comfyq.domain.job.progress import Advance
@@ -37,7 +39,7 @@ def test_a_node_takes_the_time_until_the_next_report_of_another() -> None:
 
 async def test_progress_goes_by_the_times_of_earlier_runs(farm: Farm) -> None:
     usual = RunTime(5.0, {"3 KSampler": 1.0, "9 SaveImage": 3.0})
-    await farm.services.run_times.put("w", usual)
+    await farm.services.run_times.put(DEFAULT_TENANT, "w", usual)
     job = await farm.submit()
     await farm.follow(job)
     await farm.worker("w1", ScriptedEngine(*SAVED)).run_once()
@@ -47,12 +49,24 @@ async def test_progress_goes_by_the_times_of_earlier_runs(farm: Farm) -> None:
     assert (ended.progress.nodes_done, ended.progress.nodes_total) == (2, 2)
 
 
+async def test_but_not_by_those_of_another_tenant(farm: Farm) -> None:
+    """Its progress would tell how long another's nodes of the same workflow have run."""
+    usual = RunTime(5.0, {"3 KSampler": 1.0, "9 SaveImage": 3.0})
+    await farm.services.run_times.put(TenantId("another"), "w", usual)
+    job = await farm.submit()
+    await farm.follow(job)
+    await farm.worker("w1", ScriptedEngine(*SAVED)).run_once()
+    assert "running 0.2" not in told(farm)
+    assert await farm.services.run_times.usual(DEFAULT_TENANT, "another") is None
+
+
 async def run_and_learn(farm: Farm, worker: FarmWorker, workflow: str) -> RunTime:
     await farm.submit(workflow=workflow)
     async with beside(worker.run_times.run()):
         await worker.run_once()
         async with asyncio.timeout(5):
-            while (usual := await farm.services.run_times.usual(workflow)) is None:  # noqa: ASYNC110
+            read = partial(farm.services.run_times.usual, DEFAULT_TENANT, workflow)
+            while (usual := await read()) is None:  # noqa: ASYNC110
                 await asyncio.sleep(0.001)
     return usual
 

@@ -112,7 +112,7 @@ class ProgressReporter:
 
     async def _weigh(self) -> None:
         """Take over what earlier runs have shown; here, so that no prompt waits for the table."""
-        known = await self._shared.run_times.of_nodes(self._held.job.workflow)
+        known = await self._shared.run_times.of_nodes(self._held.job)
         if known:
             costs = costs_of(self._graph, known, key=self._key)
             self._tracker = self._tracker.weighed(costs)
