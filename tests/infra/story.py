@@ -277,6 +277,7 @@ def _keys_and_sockets(deployment: Deployment) -> None:
         key = json.loads(made["body"])
         assert key["id"] in api("list", "/keys")["body"]
         assert json.loads(api("list", "/quota")["body"])["jobs_per_day"]["used"] > 0
+        assert "assets" in json.loads(api("list", "/assets")["body"])
         assert key["id"] in api("list", "/audit")["body"]
         kept = api.put("/tenants/default", '{"retention_s": 3600}')
         assert (kept["statusCode"], kept["body"]) == (200, api("list", "/tenants/default")["body"])

@@ -17,6 +17,7 @@ from comfyq.records.indexes.listed_jobs import ListedJobs
 from comfyq.records.indexes.waiting_jobs import WaitingRecords
 from comfyq.records.limits.running_jobs import are_held_back
 from comfyq.services.files.asset_deletion import AssetDeletion
+from comfyq.services.files.asset_listing import AssetListing
 from comfyq.services.files.asset_uses import AssetUses
 from comfyq.services.jobs.batch_submission import BatchSubmission
 from comfyq.services.jobs.batches import Batches
@@ -112,6 +113,10 @@ class Services(WebhookServices):
                 "data_deleted": self.data_deletions.go_on,
             },
         )
+
+    @cached_property
+    def asset_listing(self) -> AssetListing:
+        return AssetListing(records=self.assets)
 
     @cached_property
     def asset_deletion(self) -> AssetDeletion:

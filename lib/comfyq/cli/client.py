@@ -121,6 +121,15 @@ class ApiClient:
         """The asset that a file has become; a large one goes where a signed link leads."""
         return self._run(stored(self._sender, file, deadline=self._deadline))
 
+    def assets(self, *, limit: int, cursor: str | None = None) -> Json:
+        """A page: ``assets``, newest first, and ``next_cursor``."""
+        fields = {"limit": str(limit)} | ({} if cursor is None else {"cursor": cursor})
+        return self._call(calls.assets(list(fields.items())))
+
+    def delete_asset(self, asset_id: str) -> None:
+        """Delete a stored file; refused with ``asset-in-use`` while a job needs it."""
+        self._answer(calls.delete_asset(asset_id))
+
     def submit_batch(self, requests: Sequence[Any], *, idempotency_key: str) -> tuple[Json, bool]:
         """Return the batch as it was accepted, and whether that was earlier under this key."""
         request = calls.submit_batch({"requests": list(requests)}, key=idempotency_key)

@@ -234,6 +234,16 @@ ENTRIES = (
         SERVING,
     ),
     CommandEntry(
+        "files list",
+        "uploading:listing",
+        "List stored files, newest first: what counts against the stored bytes of `comfyq quota`.",
+    ),
+    CommandEntry(
+        "files delete",
+        "uploading:delete",
+        "Delete stored files that no job needs. Their bytes are free some ten minutes later.",
+    ),
+    CommandEntry(
         "dead list", "dead:listing", "List dead letters, newest first. They are kept for 14 days."
     ),
     CommandEntry("dead show", "dead:show", "Show a dead letter with its whole body."),
@@ -259,6 +269,7 @@ GROUPS = {
     "profiles": ("Name servers, with what they know you by.", ASKING),
     "tenants": ("Say what each tenant may use, and how long its data is kept; delete it.", SERVING),
     "webhooks": ("Say who is told of jobs, and sign what they are told.", SERVING),
+    "files": ("List and delete files that were stored for jobs.", ASKING),
     "dead": ("Read and resend what the queues gave up on.", ASKING),
     "workflows": ("Check and import workflows.", AUTHORING),
     "models": ("Lock, fetch and check the model files of workflows.", AUTHORING),

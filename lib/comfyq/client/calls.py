@@ -134,6 +134,14 @@ def complete_upload(upload_id: str) -> Request:
     )
 
 
+def assets(query: Sequence[tuple[str, str]]) -> Request:
+    return Request(method="GET", target="/assets", query=query, expects=("assets",))
+
+
+def delete_asset(asset_id: str) -> Request:
+    return Request(method="DELETE", target=f"/assets/{_part(asset_id)}", repeatable=False)
+
+
 def workflows() -> Request:
     return Request(method="GET", target="/workflows", expects=("workflows",))
 

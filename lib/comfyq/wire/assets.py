@@ -33,3 +33,10 @@ class AssetView(BaseModel):
             created_at=asset.created_at,
             expires_at=asset.expires_at,
         )
+
+
+class AssetList(BaseModel):
+    """A page of stored files, newest first."""
+
+    assets: list[AssetView]
+    next_cursor: str | None = Field(description="`cursor` of the next page; null: there is none.")

@@ -67,6 +67,27 @@ def test_a_running_job_is_deleted_when_its_worker_has_stopped_it(api: FakeApi) -
     assert purges == ["DELETE", "DELETE"]
 
 
+def test_stored_files_are_listed_and_deleted(api: FakeApi) -> None:
+    asset = {"id": "a-1", "source": "asset:a-1", "size": 7, "expires_at": "later"}
+    api.answer("/assets", {"assets": [asset | {"filename": "a\x1b[2J.png"}], "next_cursor": "on"})
+    api.answer("/assets", {"assets": [], "next_cursor": None})
+    shown = run(api, "files", "list", "--limit", "1")
+    assert (shown.exit_code, shown.stdout.split()[:3]) == (0, ["asset:a-1", "7", "later"])
+    assert "\x1b" not in shown.stdout
+    assert "more: --cursor on" in shown.stdout
+    none = run(api, "files", "list", "--cursor", "on")
+    assert (none.stdout, none.stderr) == ("", "no more stored files\n")
+    api.answer("/assets/a-1", b"", status=204)
+    api.answer("/assets/a-2", {"code": "asset-in-use", "detail": "a job needs it"}, status=409)
+    deleted = run(api, "files", "delete", "asset:a-1", "a-2")
+    assert (deleted.exit_code, deleted.stdout) == (2, "deleted asset:a-1\n")
+    assert "a job needs it" in deleted.stderr
+    asked = [(method, path) for method, path, *_ in api.requests]
+    assert asked[:2] == [("GET", "/assets?limit=1"), ("GET", "/assets?limit=20&cursor=on")]
+    assert asked[2:] == [("DELETE", "/assets/a-1"), ("DELETE", "/assets/a-2")]
+    assert run(api, "files", "delete", "").exit_code == 2
+
+
 def test_a_job_that_does_not_exist_is_not_deleted(api: FakeApi) -> None:
     assert run(api, "delete", JOB).exit_code == 2
 

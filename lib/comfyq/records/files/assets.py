@@ -13,15 +13,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from comfyq.aio.tasks import limited
 from comfyq.domain.caller import TenantId
 from comfyq.domain.errors import AssetNotFound, TooContended
 from comfyq.domain.files.asset import Asset, AssetId
-from comfyq.ports.table import ConditionFailed, Delete, Item, Key, Put, Table
+from comfyq.ports.table import ConditionFailed, Cursor, Delete, Item, Key, Put, Table
 from comfyq.records.files.stored_bytes import stored_bytes
 from comfyq.records.times import from_ms, sortable, to_ms
 
 TRIES = 30  # of a write beside others that count bytes of the same tenant
 PAUSE_S = 0.2  # most between two of them
+AT_ONCE = 10  # items of a page that are read at the same time
 DUE = "ASSETS"  # the partition of the index that the reaper looks at
 HIDDEN = "HIDDEN_ASSETS"  # the one of those that their clients want no more
 LISTED_UNDER = "ASSETS"  # with the tenant, the partition of the index `tenant`
@@ -154,6 +156,20 @@ class AssetRecords:
         lags."""
         page = await self._table.query("tenant", f"{LISTED_UNDER}#{tenant}", limit=limit)
         return [AssetId(item["pk"].removeprefix("ASSET#")) for item in page.items]
+
+    async def page(
+        self, tenant: TenantId, *, limit: int, after: Cursor | None = None
+    ) -> tuple[Sequence[Asset], Cursor | None]:
+        """Return those of a page of a tenant's assets that are neither hidden nor being deleted,
+        the newest first, and where the next page begins; the index lags."""
+        partition = f"{LISTED_UNDER}#{tenant}"
+        page = await self._table.query(
+            "tenant", partition, limit=limit, descending=True, after=after
+        )
+        keys = [(each["pk"], each["sk"]) for each in page.items]
+        read = await limited(AT_ONCE, keys, self._table.get)
+        there = [item for item in read.values() if item is not None and "going" not in item]
+        return [_asset(item) for item in there if not _is_hidden(item)], page.cursor
 
     async def condemn(self, asset_id: AssetId, expired_at: datetime | None) -> Asset | None:
         """Mark an asset for deletion, so that it is not found; None: it is there no more, or does

@@ -257,7 +257,8 @@ class Uploads:
             f"your stored files take {used} bytes, and with this one {used + taken(size)}; "
             f"the most is {most} ({limits.source('stored_bytes')}); each is deleted "
             f"{kept.total_seconds():.0f} s after its last use, or later if a job needs it: "
-            "wait for that, send a file that is stored already, or have the limit raised"
+            "wait for that, delete some (`comfyq files list` or GET /assets shows them), send a "
+            "file that is stored already, or have the limit raised"
         )
 
     async def _drop(self, asset: Asset) -> None:

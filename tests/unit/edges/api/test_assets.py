@@ -13,6 +13,7 @@ from comfyq.domain.files.asset import taken
 from comfyq.domain.files.sources import BadSource, read_data_uri
 from comfyq.domain.job import JobId
 from comfyq.edges.api.bodies import MAX_BODY_BYTES
+from comfyq.services.files.asset_deletion import GRACE
 from tests.api_lab import ApiLab
 
 pytestmark = pytest.mark.anyio
@@ -43,6 +44,42 @@ def test_a_body_is_stored_as_it_is(lab: ApiLab) -> None:
     assert asset["source"] == f"asset:{asset['id']}"
     assert lab.assets.stored[f"assets/{asset['id']}"].body == CONTENT
     assert lab.client.get(asset["url"]).json() == asset
+
+
+async def test_what_counts_against_the_stored_bytes_is_listed_and_deleted(lab: ApiLab) -> None:
+    made = []
+    for number in range(5):
+        lab.clock.advance(1)
+        made.append(stored(lab, CONTENT + bytes([number])))
+    newest = made[::-1]
+    first = lab.client.get("/assets?limit=3").json()
+    assert first["assets"] == newest[:3]
+    rest = lab.client.get("/assets", params={"limit": 3, "cursor": first["next_cursor"]}).json()
+    assert (rest["assets"], rest["next_cursor"]) == (newest[3:], None)
+    assert lab.client.get("/assets?cursor=x").status_code == 422
+
+    used, unused = newest[:2]
+    job = lab.client.post(
+        "/workflows/sd15-img2img/generate", json={"prompt": "a fox", "image": used["source"]}
+    ).json()
+    refused = lab.client.delete(used["url"])
+    assert (refused.status_code, refused.json()["code"]) == (409, "asset-in-use")
+    for _ in range(2):
+        gone = lab.client.delete(unused["url"])
+    assert (gone.status_code, gone.json()["code"]) == (404, "asset-not-found")
+    assert lab.client.delete(f"/assets/{NOBODYS}").status_code == 404
+    assert lab.client.get("/assets").json()["assets"] == [used, *newest[2:]]
+    assert lab.client.get(unused["url"]).status_code == 404
+    lab.client.delete(f"/generate/{job['id']}")
+    assert lab.client.delete(used["url"]).status_code == 204
+
+    def counted() -> int:
+        return int(lab.client.get("/quota").json()["stored_bytes"]["used"])
+
+    before = counted()
+    lab.clock.advance(GRACE.total_seconds())
+    await lab.services.asset_deletion.go_on()
+    assert counted() == before - sum(taken(each["size"]) for each in (used, unused))
 
 
 @pytest.mark.parametrize("size", [10, 300_000])  # written at the end, or on the way

@@ -7,7 +7,8 @@ from fastapi import Depends, HTTPException, Query, Request, Response
 
 from comfyq.domain.caller import Caller
 from comfyq.domain.files.asset import Asset
-from comfyq.edges.api.authentication import Reader, Submitter
+from comfyq.edges.api.authentication import Canceler, Reader, Submitter
+from comfyq.edges.api.cursors import CursorInQuery, decode_cursor, encode_cursor
 from comfyq.edges.api.dependencies import ClientLinks, services_of
 from comfyq.edges.api.ids import AssetIdInPath
 from comfyq.edges.api.links import ASSETS
@@ -15,9 +16,11 @@ from comfyq.edges.api.multipart import BadForm, file_of
 from comfyq.edges.api.responses import problems
 from comfyq.edges.api.router import Router
 from comfyq.edges.api.serving.received_files import stored
+from comfyq.services.files.asset_deletion import AssetDeletion
+from comfyq.services.files.asset_listing import AssetListing
 from comfyq.services.files.uploads import Uploads
 from comfyq.services.limits.rate_limit import RateLimit
-from comfyq.wire.assets import AssetView
+from comfyq.wire.assets import AssetList, AssetView
 from comfyq.wire.uploads import NO_CONTROL
 
 FORM = "multipart/form-data"
@@ -37,6 +40,12 @@ class AssetServices(Protocol):
 
     @property
     def uploads(self) -> Uploads: ...
+
+    @property
+    def asset_listing(self) -> AssetListing: ...
+
+    @property
+    def asset_deletion(self) -> AssetDeletion: ...
 
     @property
     def rate_limit(self) -> RateLimit: ...
@@ -92,6 +101,26 @@ async def upload(
     return AssetView.of(asset, url=url)
 
 
+@router.get("")
+async def listing(
+    services: Services,
+    caller: Reader,
+    links: ClientLinks,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: CursorInQuery = None,
+) -> AssetList:
+    """Your stored files, newest first: what counts against the stored bytes of `GET /quota`.
+
+    A page may have fewer than `limit`, or none, while `next_cursor` says that there may be more.
+    """
+    after = None if cursor is None else decode_cursor(cursor)
+    assets, following = await services.asset_listing.page(caller, limit=limit, after=after)
+    return AssetList(
+        assets=[AssetView.of(asset, url=links.asset(asset.id)) for asset in assets],
+        next_cursor=None if following is None else encode_cursor(following),
+    )
+
+
 @router.get("/{asset_id}", responses=problems(404))
 async def show(
     services: Services, caller: Reader, links: ClientLinks, asset_id: AssetIdInPath
@@ -99,6 +128,16 @@ async def show(
     """Describe a stored file."""
     asset = await services.uploads.get(caller, asset_id)
     return AssetView.of(asset, url=links.asset(asset.id))
+
+
+@router.delete("/{asset_id}", status_code=HTTPStatus.NO_CONTENT, responses=problems(404, 409))
+async def delete(services: Services, caller: Canceler, asset_id: AssetIdInPath) -> None:
+    """Delete a stored file. 409: a job that has not ended needs it.
+
+    New jobs cannot name it from now on; its bytes are free after some ten minutes, since a job may
+    just have named it.
+    """
+    await services.asset_deletion.delete(caller, asset_id)
 
 
 async def _of_form(request: Request, uploads: Uploads, caller: Caller, content_type: str) -> Asset:
