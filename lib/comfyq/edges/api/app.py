@@ -17,6 +17,7 @@ from comfyq.edges.api.bodies import (
     SMALL_BODY_BYTES,
     RequestLimit,
 )
+from comfyq.edges.api.calling.encoded_slashes import EncodedSlashes
 from comfyq.edges.api.calling.scope import ADDRESSES, SERVICES, STREAMS
 from comfyq.edges.api.documentation import routes as documentation
 from comfyq.edges.api.links import FILES, FILES_IN_JSON, OFFERS
@@ -104,6 +105,7 @@ def create_app(
     app.state.services = services
     app.state.streams = streams
     app.given = {SERVICES: services, ADDRESSES: addresses, STREAMS: streams}
+    app.add_middleware(EncodedSlashes)
     app.add_middleware(
         RequestLimit,
         others={

@@ -33,6 +33,26 @@ def test_what_is_no_uuid_is_not_found_without_asking_the_table(
     assert (answer.status_code, answer.json()["code"]) == (404, code)
 
 
+@pytest.mark.parametrize("slash", ["%2F", "%2f"])
+def test_an_encoded_slash_leads_nowhere(slash: str) -> None:
+    """It would part the path: a job's place would be read as a batch's, and that be canceled."""
+    lab = ApiLab()
+    batch = lab.client.post("/generate/batch", json={"requests": [{"prompt": "a fox"}]}).json()
+    [item] = batch["items"]
+    for method, path in (
+        ("GET", f"/generate/batch{slash}{batch['batch_id']}"),
+        ("DELETE", f"/generate/batch{slash}{batch['batch_id']}"),
+        ("GET", f"/generate/{item['job']['id']}{slash}story"),
+    ):
+        answer = lab.client.request(method, path)
+        assert (answer.status_code, answer.json()["code"]) == (404, "not-found"), path
+        assert "%2F" in answer.json()["detail"]
+    envelope = lab.client.get(f"/api/v2/jobs{slash}{item['job']['id']}")
+    assert envelope.status_code == 404
+    assert envelope.headers["content-type"] == "application/json"
+    assert lab.show(item["job"]["id"])["status"] == "queued"
+
+
 def test_an_id_may_be_written_in_capitals() -> None:
     lab = ApiLab()
     submitted = (lab.submit()["id"] for _ in range(20))

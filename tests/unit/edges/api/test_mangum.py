@@ -64,6 +64,12 @@ def test_a_submission_links_to_the_domain_of_the_api(gateway: Lambda) -> None:
     assert body["urls"]["ws"] == f"wss://{DOMAIN[8:]}/ws/progress/{body['id']}"
 
 
+def test_an_encoded_slash_parts_no_path_where_the_gateway_leaves_it(gateway: Lambda) -> None:
+    answer = gateway.at("show", "/generate/batch%2F0f3a52f6-3e8a-4d3f-9c43-3a3f3f0f7a11")
+    assert answer["statusCode"] == 404
+    assert "%2F" in json.loads(answer["body"])["detail"]
+
+
 def test_api_gateways_own_retry_is_the_same_request(gateway: Lambda) -> None:
     first, second = gateway("generate"), gateway("generate")
     assert first["body"] == second["body"]
