@@ -320,6 +320,8 @@ ACCEPT = {"Accept": "application/json, text/event-stream"}
         ({}, 200),
         ({"Host": "evil.example"}, 421),
         ({"Host": "127.0.0.1.evil.example:80"}, 421),
+        ({"Host": "localhost:80@evil.example"}, 421),
+        ({"Host": "localhost:80/evil.example"}, 421),
         ({"Origin": "http://evil.example"}, 403),
         ({"Origin": "null"}, 403),
         ({"Host": "localhost"}, 200),

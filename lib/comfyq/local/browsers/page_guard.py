@@ -66,10 +66,19 @@ class PageGuard:
     A client that is no browser sends no ``Origin``, and is not held up.
     """
 
-    def __init__(self, app: ASGIApp, *, names: ServedNames, origins: Iterable[str]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        names: ServedNames,
+        origins: Iterable[str],
+        named_by: str = "COMFYQ_ALLOWED_HOSTS",
+    ) -> None:
+        """``named_by`` is what adds names, for refusals."""
         self._app = app
         self._names = names
         self._origins = frozenset(origins)
+        self._named_by = named_by
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -85,7 +94,7 @@ class PageGuard:
                 HTTPStatus.MISDIRECTED_REQUEST,
                 "unknown-host",
                 f"this server is not called {host[:MAX_SHOWN]!r}; if it should be, name it in "
-                "COMFYQ_ALLOWED_HOSTS",
+                f"{self._named_by}",
                 scope,
             )
         elif self._is_foreign(scope, host, headers.get("origin")):
