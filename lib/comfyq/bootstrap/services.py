@@ -124,6 +124,7 @@ class Services(WebhookServices):
             records=self.assets,
             uses=AssetUses(jobs=self.records, listed=ListedJobs(self.ports.table)),
             assets=self.ports.assets,
+            audit=self.audit,
             clock=self.ports.clock,
         )
 

@@ -14,6 +14,7 @@ class AuditAction(StrEnum):
     KEY_CREATED = "key-created"
     KEY_REVOKED = "key-revoked"
     JOB_PURGED = "job-purged"
+    FILE_DELETED = "file-deleted"
     BATCH_CANCELED = "batch-canceled"
     DEAD_LETTER_REDRIVEN = "dead-letter-redriven"
     LIMITS_CHANGED = "limits-changed"

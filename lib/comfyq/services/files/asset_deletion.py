@@ -6,8 +6,10 @@ once more for jobs that need it, and deletes it if there is none.
 """
 
 from datetime import timedelta
+from typing import Protocol
 
-from comfyq.domain.caller import Caller
+from comfyq.domain.audit import Actor, AuditAction
+from comfyq.domain.caller import Caller, TenantId
 from comfyq.domain.errors import AssetNotFound, TooContended
 from comfyq.domain.files.asset import Asset, AssetId, AssetInUse
 from comfyq.ports.assets import Assets
@@ -21,13 +23,22 @@ GRACE = timedelta(minutes=10)  # within which a job that named the asset has bee
 AGAIN = timedelta(hours=1)  # between two looks at an asset that a job still needs
 
 
+class Log(Protocol):
+    """The audit log."""
+
+    async def note(
+        self, tenant: TenantId, by: Actor, action: AuditAction, subject: str, **details: str
+    ) -> None: ...
+
+
 class AssetDeletion:
     def __init__(
-        self, *, records: AssetRecords, uses: AssetUses, assets: Assets, clock: Clock
+        self, *, records: AssetRecords, uses: AssetUses, assets: Assets, audit: Log, clock: Clock
     ) -> None:
         self._records = records
         self._uses = uses
         self._assets = assets
+        self._audit = audit
         self._clock = clock
 
     async def delete(self, caller: Caller, asset_id: AssetId) -> None:
@@ -36,13 +47,22 @@ class AssetDeletion:
         Raises:
             AssetNotFound.
             AssetInUse: a job that has not ended needs it.
+            TableUnavailable: nothing was deleted; what cannot be noted is not.
         """
-        for _ in range(TRIES):
+        for number in range(TRIES):
             asset = await self._records.get(asset_id)
             if asset.tenant != caller.tenant:
                 raise AssetNotFound(f"there is no asset {asset_id}")
             if await self._uses.are_needed(asset):
                 raise AssetInUse(f"asset {asset_id} cannot be deleted now; try again later")
+            if number == 0:
+                await self._audit.note(
+                    caller.tenant,
+                    Actor.of(caller),
+                    AuditAction.FILE_DELETED,
+                    asset_id,
+                    filename=asset.filename,
+                )
             try:
                 return await self._records.hide(asset, until=self._clock.now() + GRACE)
             except TooContended:

@@ -76,6 +76,11 @@ async def test_what_counts_against_the_stored_bytes_is_listed_and_deleted(lab: A
     def counted() -> int:
         return int(lab.client.get("/quota").json()["stored_bytes"]["used"])
 
+    noted = lab.client.get("/audit").json()["entries"]
+    assert [(each["action"], each["subject"]) for each in noted] == [
+        ("file-deleted", each["id"]) for each in (used, unused)
+    ]
+    assert noted[0]["details"] == {"filename": "a.png"}
     before = counted()
     lab.clock.advance(GRACE.total_seconds())
     await lab.services.asset_deletion.go_on()
