@@ -33,7 +33,7 @@ def run(api: FakeApi, *arguments: object) -> Result:
 def test_an_id_of_a_variable_that_is_not_set_asks_for_nothing(api: FakeApi) -> None:
     commands = ("status", "show", "cancel", "retry", "download", "open", "watch", "delete")
     with Cells() as cells:
-        for command in [*commands, "dead show", "dead redrive"]:
+        for command in [*commands, "dead show", "dead redrive", "files delete"]:
             for target in ("", ".", ".."):
                 with cells.cell(f"{command} {target!r}"):
                     ended = run(api, *command.split(), target)
