@@ -162,6 +162,7 @@ class JobServices(FileServices):
             batch_news=self.batch_news,
             clock=self.ports.clock,
             is_valid=self.api_keys.is_valid,
+            connects=self.connect_limit,
         )
 
     @cached_property

@@ -1,6 +1,7 @@
-"""The limit on the sockets that a client opens, and on the tickets that it asks for to open them.
+"""The limit on the sockets and streams that a client opens, and on the tickets that it asks for to
+open them.
 
-Each writes an item, and the end of a socket deletes one: who only opens and closes sockets uses up
+Each writes an item, and the end of a socket deletes one: who only opens and closes them uses up
 nothing else that is counted.
 """
 
@@ -27,6 +28,10 @@ class ConnectLimit:
         """Count a socket that a client opens; raises RateLimited if there are too many for now."""
         self._take(caller, "sockets")
 
+    def take_stream(self, caller: Caller) -> None:
+        """Count a stream that a client opens; raises RateLimited likewise."""
+        self._take(caller, "streams")
+
     def take_ticket(self, caller: Caller) -> None:
         """Count a ticket that is made for a client; raises RateLimited likewise."""
         self._take(caller, "tickets")
@@ -36,7 +41,7 @@ class ConnectLimit:
         short = self._buckets.take({f"{what} {client}": self._bucket})
         if short is not None:
             wait_s = max(1, short[1])
-            verb = "open" if what == "sockets" else "ask for"
+            verb = "ask for" if what == "tickets" else "open"
             raise RateLimited(
                 f"your {client.partition(' ')[0]} may {verb} {self._bucket.size} {what} a minute, "
                 f"and has no room for another yet; try again in {wait_s} s",

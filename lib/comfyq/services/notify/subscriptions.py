@@ -24,6 +24,7 @@ from comfyq.records.batches.members import member_id, own_place
 from comfyq.records.jobs import JobRecords
 from comfyq.records.subscriptions import Subscription, SubscriptionRecords
 from comfyq.records.times import to_ms
+from comfyq.services.limits.connect_limit import ConnectLimit
 from comfyq.services.notify.announcer import Announcer
 from comfyq.services.notify.batch_news import BatchNews
 
@@ -59,6 +60,7 @@ class Subscriptions:
         batch_news: BatchNews,
         clock: Clock,
         is_valid: Callable[[str], Awaitable[bool]],
+        connects: ConnectLimit | None = None,
     ) -> None:
         """``is_valid`` tells if an API key may still be used, as the table has it now."""
         self._records = records
@@ -67,6 +69,7 @@ class Subscriptions:
         self._batch_news = batch_news
         self._clock = clock
         self._is_valid = is_valid
+        self._connects = connects or ConnectLimit()
 
     async def connect(
         self,
@@ -204,9 +207,11 @@ class Subscriptions:
         raises what that raises.
 
         Raises:
+            RateLimited: the caller has opened as many as it may for now.
             Unauthenticated: the caller's API key was revoked meanwhile.
             NotifierUnavailable: its first frame could not be posted.
         """
+        self._connects.take_stream(caller)
         await self.connect(connection, caller, base_url=base_url)
         try:
             if not await follow(Connected(caller, Subscription(connection, base_url))):

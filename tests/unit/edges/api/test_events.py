@@ -12,6 +12,7 @@ from comfyq.domain.job.progress import Progress
 from comfyq.edges.api.open_answers.event_stream import EventStream, StreamPace, event_of
 from comfyq.edges.websocket.rendering import render_preview
 from comfyq.ports.engine import SmallPicture
+from comfyq.services.limits.connect_limit import ConnectLimit
 from tests.access_lab import ALL, OTHER, AccessLab
 from tests.api_lab import output
 from tests.event_lab import EventLab, Reader, reading
@@ -190,6 +191,21 @@ async def test_a_ticket_opens_one_stream_that_ends_with_its_key() -> None:
         await keyed.keys.revoke(made.id)
         await shown.end()
     assert (keyed.streams.live, keyed.followers) == ({}, set())
+
+
+async def test_a_client_opens_so_many_streams_a_minute() -> None:
+    keyed = EventLab(COMFYQ_AUTH="keys")
+    keyed.services.connect_limit = ConnectLimit(most=1, now_s=lambda: 0.0)
+    owner, other = await keyed.key(), await keyed.key()
+    job_id = keyed.ask("POST", "/generate", owner, json={"prompt": "a fox"}).json()["id"]
+    path = f"/generate/{job_id}/events"
+    async with reading(keyed.app, path, owner) as first, reading(keyed.app, path, other) as others:
+        await first.until(partial(at_least, 1))
+        await others.until(partial(at_least, 1))
+        async with reading(keyed.app, path, owner) as again:
+            await again.end()
+        assert (again.status, again.json["code"]) == (429, "rate-limited")
+        assert len(keyed.streams.live) == 2
 
 
 async def test_another_tenants_job_is_not_there(lab: EventLab) -> None:

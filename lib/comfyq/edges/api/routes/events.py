@@ -140,7 +140,7 @@ router = Router[EventServices](prefix=GENERATE, tags=["events"])
 @router.get(
     "/{job_id}/events",
     response_class=Response,
-    responses=problems(404, 501) | events("ProgressFrame", "PreviewFrame"),
+    responses=problems(404, 429, 501) | events("ProgressFrame", "PreviewFrame"),
 )
 async def of_job(
     streaming: Streams, job_id: JobIdInPath, previews: WithPreviews = False
@@ -163,7 +163,7 @@ async def of_job(
 @router.get(
     "/batch/{batch_id}/events",
     response_class=Response,
-    responses=problems(404, 501) | events("BatchFrame", "PreviewFrame"),
+    responses=problems(404, 429, 501) | events("BatchFrame", "PreviewFrame"),
 )
 async def of_batch(
     streaming: Streams, batch_id: BatchIdInPath, previews: WithPreviews = False
