@@ -28,7 +28,7 @@ from comfyq.local.limits.places import Places
 from comfyq.local.signals import on_stop
 from comfyq.local.streams import LocalStreams
 
-HANDSHAKES = 4  # of each socket that an address may have, in a minute
+HANDSHAKES = 24  # of each socket that an address may have, in a minute
 
 
 def local_app(

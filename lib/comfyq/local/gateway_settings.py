@@ -23,5 +23,5 @@ class GatewaySettings:
     refused_pause_s: float = 1  # for which a message that was one too many keeps its place there
     sockets: int = 1_000  # at the same time
     sockets_per_client: int = 250  # of one address
-    handshakes_per_client: int = 1_000  # a minute and at once, of one address, those refused too
+    handshakes_per_client: int = 6_000  # a minute and at once, of one address, those refused too
     drain_s: float = 5  # for closing sockets and running handlers when the gateway stops

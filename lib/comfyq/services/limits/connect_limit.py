@@ -14,7 +14,7 @@ from comfyq.domain.token_bucket import TokenBucket
 from comfyq.services.limits.frame_limit import client_of
 from comfyq.services.limits.memory_buckets import MemoryBuckets
 
-MOST = 3_000  # a minute, and at once: many more than a client opens whose sockets all broke
+MOST = 6_000  # a minute, and at once: a client may open one for each of 100 jobs a second
 
 
 class ConnectLimit:
