@@ -13,7 +13,7 @@ from comfyq.bootstrap.api import api_app
 from comfyq.domain.job import Job, JobId
 from comfyq.local.limits.places import Places
 from comfyq.local.streams import LocalStreams
-from comfyq.ports.notifier import Connection, ConnectionGone
+from comfyq.ports.notifier import NORMAL, Close, Connection, ConnectionGone
 from comfyq.testing.memory.clock import ManualClock
 from comfyq.testing.memory.notifier import MemoryNotifier
 from tests.access_lab import AccessLab
@@ -35,9 +35,9 @@ class StreamNotifier(MemoryNotifier):
             raise ConnectionGone(connection.id)
         stream.post(frame.decode())
 
-    async def end(self, connection: Connection) -> None:
-        await super().end(connection)
-        self._streams.live[connection.id].close()
+    async def end(self, connection: Connection, close: Close = NORMAL) -> None:
+        await super().end(connection, close)
+        self._streams.live[connection.id].close(close)
 
 
 class EventLab(AccessLab):

@@ -4,7 +4,7 @@ import pytest
 
 from comfyq.domain.caller import Caller, TenantId
 from comfyq.domain.errors import RateLimited
-from comfyq.services.limits import frame_limit
+from comfyq.services.limits import frame_limit, memory_buckets
 from comfyq.services.limits.frame_limit import FrameLimit
 
 ACME = TenantId("acme")
@@ -83,7 +83,8 @@ def test_all_sockets_of_one_client_share_what_they_may_name(
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(frame_limit, "REMEMBERED", 10)
+    for module in (frame_limit, memory_buckets):
+        monkeypatch.setattr(module, "REMEMBERED", 10)
     frames = Frames()
     for number in range(100):
         frames.limit.belongs(f"s{number}", KEYED)
@@ -91,4 +92,4 @@ def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert frames.refused("s99", 60) is not None
     assert frames.refused("s99", 20) is None, "the key's own is used all the time, so it stays"
     assert frames.refused("s99", 1) is not None
-    assert len(frames.limit._full_us) == len(frames.limit._clients) == 10
+    assert len(frames.limit._buckets._full_us) == len(frames.limit._clients) == 10
