@@ -87,10 +87,10 @@ class DemandRecords:
         their doorbells will do."""
         return len((await self._table.query("main", LINES, limit=2)).items) < 2
 
-    async def has_one_tenant(self) -> bool:
-        """Return whether all jobs are one tenant's, whatever their priorities."""
+    async def tenants(self) -> Sequence[TenantId]:
+        """Return the tenants that have had jobs lately, or the first two of more."""
         lines = (await self._table.query("main", LINES, limit=3)).items  # a tenant has two at most
-        return len({line["sk"].partition("#")[0] for line in lines}) < 2
+        return [*dict.fromkeys(TenantId(line["sk"].partition("#")[0]) for line in lines)]
 
     async def _note_line(self, line: str) -> None:
         if not self._is_noted(self._lines, line):

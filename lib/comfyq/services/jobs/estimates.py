@@ -108,7 +108,7 @@ class Estimates:
         self._tenants = Cached(self._count_tenants, max_age_s=front_s)
         self._workers = workers
         self._known_workers = Cached(workers.known, max_age_s=WORKERS_S)
-        self._one_tenant = Cached(demand.has_one_tenant, max_age_s=front_s)
+        self._known_tenants = Cached(demand.tenants, max_age_s=front_s)
         self._usual: dict[tuple[TenantId, str], Cached[float | None]] = {}
 
     async def estimate(self, job: Job) -> Estimate:
@@ -200,7 +200,10 @@ class Estimates:
     async def _reckoned(self, held: Sequence[int]) -> Sequence[int]:
         """Return how many jobs each worker counts as holding: what it holds, unless these may be
         others' jobs."""
-        return held if await self._one_tenant.get() else [1] * len(held)
+        return held if await self._has_one_tenant() else [1] * len(held)
+
+    async def _has_one_tenant(self) -> bool:
+        return len(await self._known_tenants.get()) < 2
 
     async def _usual_s(self, job: Job) -> float | None:
         """Return how long the tenant's jobs of the same workflow usually run."""
@@ -247,7 +250,7 @@ class Estimates:
     async def _count_tenants(self) -> int:
         """Return roughly how many tenants' jobs wait: the power of two below, at most TURNS, so
         that nobody learns of another one when it comes and goes."""
-        if await self._demand.is_plain():
+        if await self._has_one_tenant():
             return 1
         lanes: set[str] = set()
         reads = 0
