@@ -16,7 +16,6 @@ from starlette.middleware.authentication import AuthenticationMiddleware
 from starlette.requests import HTTPConnection
 from starlette.responses import PlainTextResponse, Response
 
-from comfyq.local.browsers.page_guard import ANY, PageGuard, ServedNames
 from comfyq.mcp.api import ApiError
 from comfyq.mcp.server import McpServer
 
@@ -61,11 +60,6 @@ def http_app(mcp: McpServer, *, names: Sequence[str], checks: Checks | None) -> 
         app.add_middleware(
             AuthenticationMiddleware, backend=BearerAuthBackend(verifier), on_error=_not_checked
         )
-    # The SDK takes for a port whatever follows a name, as in `localhost:80@evil.example`. It judges
-    # origins alone: pages of this machine may come from any port.
-    app.add_middleware(
-        PageGuard, names=ServedNames(names), origins=[ANY], named_by="--allowed-host"
-    )
     return app
 
 

@@ -5,6 +5,8 @@ import re
 from base64 import b64encode
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import httpx2
@@ -12,7 +14,9 @@ import pytest
 from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.routing import WebSocketRoute
 
+from comfyq.domain import job as jobs
 from comfyq.domain.caller import DEFAULT_TENANT, Caller, Scope
+from comfyq.domain.job import JobError, WorkerId
 from comfyq.edges.api.authentication import scopes_of
 from comfyq.edges.api.problems import PROBLEM_JSON
 from comfyq.edges.websocket.frame_kinds import CONNECT_SCOPE, FRAMES
@@ -408,6 +412,7 @@ def shows_outputs(answer: httpx2.Response) -> bool:
     return leads is not None or b64encode(CONTENT).decode() in answer.text
 
 
+TRACEBACK = 'Traceback (most recent call last):\n  File "/home/me/a.py", line 1, in run\n    f()'
 SHOWING = (
     "POST /generate",
     "POST /generate/batch",
@@ -459,6 +464,34 @@ async def test_nor_is_it_told_to_receivers_that_are_named_without_that_scope(
         shown = [bool(job[what]) for what in ("outputs", "image_url", "reused_from")]
         assert shown == [told[job["id"]]] * 3
     assert (await lab.services.authenticator.of_queue("submissions")).may_show
+
+
+async def test_machines_and_their_paths_are_told_to_operators_alone(lab: AccessLab) -> None:
+    keys = [await lab.key(ALL - {Scope.OPERATOR}), await lab.key(ALL | {Scope.OPERATOR})]
+    sent = [lab.ask("POST", "/generate", keys[0], json=FOX).json()["id"] for _ in range(3)]
+    for job_id, worker in zip(sent, ("gpu-box-1", "gpu-box-1", "gpu-box-2"), strict=True):
+        claim = partial(jobs.claim, worker=WorkerId(worker), ttl=timedelta(hours=1))
+        await lab.change(job_id, claim)
+        await lab.change(job_id, partial(jobs.start, token=1))
+    error = JobError("node-error", "no /home/me/a.pt", details=(TRACEBACK,))
+    for job_id in sent[:2]:
+        fail = partial(jobs.fail, token=1, error=error, retry_in=None)
+        await lab.change(job_id, fail)
+
+    def stories(key: str) -> list[Any]:
+        return [lab.ask("GET", f"/generate/{each}/story", key).json() for each in sent]
+
+    shown, whole = [stories(key) for key in keys]
+    assert "gpu-box" not in json.dumps(shown)
+    assert "/home" not in json.dumps(shown)
+    assert "Traceback" not in json.dumps(shown)
+    one, again, _ = [[each["worker"] for each in story["attempts"]] for story in shown]
+    assert one == again, "it is the same worker, whatever it is called"
+    assert shown[2]["running_attempt"]["worker"] not in one
+    assert [each["worker"] for each in whole[0]["attempts"]] == ["gpu-box-1"]
+    assert whole[2]["running_attempt"]["worker"] == "gpu-box-2"
+    assert "/home/me" in whole[0]["error"]
+    assert "Traceback" in whole[0]["error"]
 
 
 @pytest.mark.parametrize("place", [place for place, row in ROUTES.items() if row.other])

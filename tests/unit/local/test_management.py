@@ -9,6 +9,7 @@ from starlette.testclient import TestClient
 from comfyq.domain.request_signature import SignedRequest, signed_headers
 from comfyq.local.management import MAX_NAMED_BYTES, Held, Management
 from comfyq.local.outbox import BufferFull
+from comfyq.ports.notifier import NORMAL, Close
 from comfyq.testing.memory.clock import ManualClock
 
 SECRET = b"a secret of this test"
@@ -31,7 +32,7 @@ class Socket:
             raise BufferFull
         self.frames.append(text)
 
-    def close(self) -> None:
+    def close(self, close: Close = NORMAL) -> None:
         raise NotImplementedError
 
 

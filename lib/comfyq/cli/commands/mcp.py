@@ -13,6 +13,7 @@ from comfyq.cli.options import AsJson, Host, Port, Url
 from comfyq.cli.profiles.servers import Server, Servers
 from comfyq.cli.starting import print_ready, readable_failures, settings_with
 from comfyq.domain.loopback import is_loopback
+from comfyq.local.browsers.page_guard import ANY, PageGuard, ServedNames
 from comfyq.local.limits.places import affordable
 from comfyq.local.protocol import RequestLimits
 from comfyq.local.serving import PortTaken, serving_app
@@ -128,7 +129,12 @@ class _Serving:
                 checks = keys.knows
             mcp = McpServer(own, lambda: shown, self._limits)
             stopped = stop_event()
-            app = http_app(mcp, names=[*names, *_names_of(host)], checks=checks)
+            own_names = [*names, *_names_of(host)]
+            app = http_app(mcp, names=own_names, checks=checks)
+            # Its SDK takes for a port whatever follows a name, as `localhost:80@evil.example`, and
+            # so judges origins alone: pages of this machine may come from any port.
+            served = ServedNames(own_names)
+            app.add_middleware(PageGuard, names=served, origins=[ANY], named_by="--allowed-host")
             async with (
                 mcp.following_workflows(every_s=self._refresh_s),
                 serving_app(app, host=host, port=port, limits=limits, on_stop=mcp.end) as url,

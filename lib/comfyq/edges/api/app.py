@@ -17,9 +17,9 @@ from comfyq.edges.api.bodies import (
     SMALL_BODY_BYTES,
     RequestLimit,
 )
-from comfyq.edges.api.calling.encoded_slashes import EncodedSlashes
 from comfyq.edges.api.calling.scope import ADDRESSES, SERVICES, STREAMS
 from comfyq.edges.api.documentation import routes as documentation
+from comfyq.edges.api.encoded_slashes import EncodedSlashes
 from comfyq.edges.api.links import FILES, FILES_IN_JSON, OFFERS
 from comfyq.edges.api.observed import ObservedRequests
 from comfyq.edges.api.router import Router

@@ -36,15 +36,16 @@ async def links_of(request: Request) -> Links:
         base_url=base_url,
         ws_url=ws_url,
         signed=await scope[SERVICES].links(),
-        may_read=_may_read(request),
+        may_read=_has(request, CallerScope.READ),
         streams=scope[STREAMS] is not None,
+        is_operators=_has(request, CallerScope.OPERATOR),
     )
 
 
-def _may_read(request: Request) -> bool:
-    """Return whether the sender may read; one that is not known by then may not."""
+def _has(request: Request, scope: CallerScope) -> bool:
+    """Return whether the sender has a scope; one that is not known by then has none."""
     caller: Caller | None = getattr(request.state, "caller", None)
-    return caller is not None and CallerScope.READ in caller.scopes
+    return caller is not None and scope in caller.scopes
 
 
 def _base_url(scope: Scope) -> str:

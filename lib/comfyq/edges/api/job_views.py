@@ -3,7 +3,8 @@
 from typing import Any
 
 from comfyq.domain.files.output import OutputPage
-from comfyq.domain.job import Job, JobId, submitted
+from comfyq.domain.job import Job, JobId, WorkerId, submitted
+from comfyq.domain.job.attempt import Attempt
 from comfyq.domain.job.client_text import for_clients
 from comfyq.domain.job.estimate import NOTHING, Estimate
 from comfyq.domain.job.shown_status import STATUSES
@@ -78,18 +79,46 @@ class JobViews:
         return self.job(job, asked=asked)
 
     def story(self, story: Story, estimate: Estimate = NOTHING) -> StoryView:
-        attempts = [AttemptView.model_validate(a, from_attributes=True) for a in story.attempts]
+        """Show all that is known of a job. Workers are named after their machines, and what went
+        wrong there may name its paths: that is told to operators alone."""
         fields = self._fields(story.job, Asked.of(story.spec), story.outputs)
         fields |= _estimated(story.job, estimate)
-        if failure := failure_of(story.job):
+        if self._links.is_operators and (failure := failure_of(story.job)):
             fields["error"] = whole_error_text(failure)
         return StoryView(
             **fields,
             parameters=story.spec.parameters,
             failures=story.job.failures,
-            running_attempt=_running_attempt(story.job),
-            attempts=attempts,
+            running_attempt=self._running_attempt(story.job),
+            attempts=[*map(self._attempt, story.attempts)],
         )
+
+    def _attempt(self, attempt: Attempt) -> AttemptView:
+        reason = attempt.reason
+        return AttemptView(
+            number=attempt.number,
+            worker=self._worker(attempt.worker),
+            claimed_at=attempt.claimed_at,
+            started_at=attempt.started_at,
+            ended_at=attempt.ended_at,
+            verdict=attempt.verdict,
+            reason=reason if self._links.is_operators or reason is None else for_clients(reason),
+        )
+
+    def _running_attempt(self, job: Job) -> RunningAttemptView | None:
+        """Show the attempt of the worker that holds a job."""
+        if job.lease is None or job.claimed_at is None:
+            return None
+        return RunningAttemptView(
+            number=job.attempt,
+            worker=self._worker(job.lease.worker),
+            claimed_at=job.claimed_at,
+            started_at=job.started_at if job.started_attempt == job.attempt else None,
+        )
+
+    def _worker(self, worker: WorkerId) -> str:
+        links = self._links
+        return worker if links.is_operators else f"worker-{links.signed.pseudonym(worker)}"
 
     def _fields(
         self, job: Job, asked: Asked | None, outputs: OutputPage, room: int = ANSWER_BYTES
@@ -150,15 +179,3 @@ def _estimated(job: Job, estimate: Estimate) -> dict[str, Any]:
         "queue_position_above": estimate.position_above,
         "waits_for": waits_for(job, estimate),
     }
-
-
-def _running_attempt(job: Job) -> RunningAttemptView | None:
-    """Show the attempt of the worker that holds a job."""
-    if job.lease is None or job.claimed_at is None:
-        return None
-    return RunningAttemptView(
-        number=job.attempt,
-        worker=job.lease.worker,
-        claimed_at=job.claimed_at,
-        started_at=job.started_at if job.started_attempt == job.attempt else None,
-    )

@@ -37,6 +37,7 @@ class Links:
     signed: SignedLinks
     may_read: bool  # whether the client may see what jobs have made
     streams: bool = False  # whether answers can be held open
+    is_operators: bool = False  # whether the client may know the deployment's machines
 
     def job(self, job_id: JobId) -> str:
         return f"{self.base_url}{GENERATE}/{job_id}"

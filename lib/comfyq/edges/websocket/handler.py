@@ -266,6 +266,8 @@ def _denied(error: DomainError) -> Answer:
             answer["headers"] = {"WWW-Authenticate": challenge(error)}
         case RateLimited():
             answer["headers"] = {"Retry-After": str(error.retry_after_s)}
+        case _:
+            pass
     return answer
 
 

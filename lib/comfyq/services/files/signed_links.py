@@ -19,6 +19,7 @@ from comfyq.records.times import to_ms
 
 SIGNATURE_CHARS = 32  # of the hex digest: 128 bits
 KEY_CHARS = 32
+PSEUDONYM_CHARS = 8
 
 
 class LinkSigner:
@@ -61,6 +62,10 @@ class SignedLinks:
     def verify_upload(self, upload_id: UploadId, query: Mapping[str, str]) -> None:
         """Check the link of an upload's content as ``verify`` does; raises BadSignature."""
         self._verify(self._upload_key(upload_id), 0, query)
+
+    def pseudonym(self, name: str) -> str:
+        """Return what stands for a name that a client is not told: always the same."""
+        return _hmac(self._secret, f"name/{name}")[:PSEUDONYM_CHARS]
 
     def _upload_key(self, upload_id: UploadId) -> str:
         return _hmac(self._secret, f"upload/{upload_id}")[:KEY_CHARS]

@@ -137,7 +137,7 @@ class AttemptView(BaseModel):
     """One worker's try."""
 
     number: int
-    worker: str
+    worker: str = Field(description="Its name for operators; for others one that stands for it.")
     claimed_at: Time
     started_at: Time | None = Field(None, description="When ComfyUI began it, if it did.")
     ended_at: Time
@@ -149,7 +149,7 @@ class RunningAttemptView(BaseModel):
     """The try of the worker that holds the job."""
 
     number: int
-    worker: str
+    worker: str = Field(description="Its name for operators; for others one that stands for it.")
     claimed_at: Time
     started_at: Time | None = Field(None, description="When ComfyUI began it, if it did.")
 

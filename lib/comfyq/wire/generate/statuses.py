@@ -24,5 +24,5 @@ def error_text(error: JobError) -> str:
 
 
 def whole_error_text(error: JobError) -> str:
-    """Return everything that is known of an error, for whoever may read the job's story."""
+    """Return everything that is known of an error, for operators who read the job's story."""
     return "\n".join((error.message, *error.details))
