@@ -217,7 +217,7 @@ class BatchNews:
 
     async def give_up(self) -> int:
         """End the storing of batches whose process has died in the middle of it, so that they end
-        with the jobs that there are; return of how many everyone was told."""
+        with the jobs that there are; return the number of those whose followers were all told."""
         now, count = self._clock.now(), 0
         for batch_id in await self._batches.unstored(now):
             with suppress(BatchNotFound):

@@ -70,7 +70,13 @@ class PutOffFrames:
         while self._put_off:
             batch_id, put_off = self._put_off.popitem()
             put_off.task.cancel()
-            await self._tell(batch_id, put_off.by)
+            try:
+                is_told = await self._tell(batch_id, put_off.by)
+            except Exception:  # other batches have followers too
+                log.exception("batch_not_told", batch=batch_id)
+                continue
+            if not is_told:
+                _log_untold(batch_id)
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _ask(self, late: LateFrames, batch_id: BatchId, by: JobId) -> None:
@@ -102,4 +108,8 @@ class PutOffFrames:
                 await asyncio.sleep(self._pause_of(batch_id).total_seconds() or UNREAD_S)
             if await self._tell(batch_id, by):
                 return
-        log.warning("batch_untold", batch=batch_id, reason="its followers were not reached")
+        _log_untold(batch_id)
+
+
+def _log_untold(batch_id: BatchId) -> None:
+    log.warning("batch_untold", batch=batch_id, reason="its followers were not reached")

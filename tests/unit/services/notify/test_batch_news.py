@@ -26,6 +26,7 @@ from tests.access_lab import FOX, OTHER
 from tests.api_lab import output
 from tests.batch_lab import SOCKET, BatchLab, socket_lab
 from tests.event_lab import Reader, reading
+from tests.log_lines import logged
 from tests.socket_events import connected, event
 
 pytestmark = pytest.mark.anyio
@@ -178,6 +179,33 @@ async def test_a_process_that_ends_tells_what_it_has_put_off() -> None:
     assert len(lab.frames) == 1
     await lab.services.batch_news.tell_put_off()
     assert lab.frames[-1]["counts"]["completed"] == 1
+
+
+@pytest.mark.parametrize(
+    ("failure", "said"),
+    [(NotifierUnavailable("away"), "batch_untold"), (ValueError("a defect"), "batch_not_told")],
+)
+async def test_a_process_that_ends_tells_of_each_batch_and_says_which_it_could_not(
+    monkeypatch: pytest.MonkeyPatch, failure: Exception, said: str
+) -> None:
+    lab = await socket_lab()
+    batches = dict(lab.batch(2) for _ in range(2))
+    for batch_id, job_ids in batches.items():
+        await lab.send("subscribe", batch_id=batch_id)
+        await lab.finish(job_ids[0])
+    assert len(lab.frames) == 2
+    post, (first, last) = lab.notifier.post, batches  # the last one is posted first
+
+    async def failing(connection: Connection, frame: bytes) -> None:
+        if last.encode() in frame:
+            raise failure
+        await post(connection, frame)
+
+    monkeypatch.setattr(lab.notifier, "post", failing)
+    with logged() as lines:
+        await lab.services.batch_news.tell_put_off()
+    assert (lab.frames[-1]["batch_id"], lab.frames[-1]["counts"]["completed"]) == (first, 1)
+    assert [line["batch"] for line in lines if line["event"] == said] == [last]
 
 
 async def test_a_process_that_ends_waits_for_the_frame_that_is_being_posted(
