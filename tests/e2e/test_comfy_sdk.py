@@ -3,6 +3,7 @@
 import asyncio
 import io
 import json
+import os
 import random
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -40,6 +41,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 JPEG = b"\xff\xd8"
 WAIT_S = 60
 LONG = 3_000  # steps, which take longer than any test
+COMFYUI = os.environ.get("COMFYQ_TEST_COMFYUI_URL", "")  # noqa: TID251 - a setting of the tests
 SLOW = ("emulator", "lambda on the emulator")  # `make verify` has them
 SERVERS = (
     "keys",
@@ -284,6 +286,26 @@ def test_who_has_another_key_is_not_let_in(client: Comfy, server: Server) -> Non
         pytest.skip("it asks for no key")
     with Comfy(api_key=server.key[:-1]) as stranger, pytest.raises(Unauthorized):
         stranger.submit(graph())
+
+
+@pytest.mark.comfyui
+@pytest.mark.skipif(not COMFYUI, reason="COMFYQ_TEST_COMFYUI_URL names no ComfyUI; `make comfyui`")
+def test_all_that_concerns_comfyui_on_a_real_one(
+    processes: Processes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = Server(processes.up(comfyui=[COMFYUI]).url)
+    monkeypatch.setenv("COMFY_BASE_URL", server.url)
+    with Comfy() as client:
+        test_a_graph_is_run_and_its_output_fetched(client, server)
+        test_a_job_is_followed_to_its_end(client, server)
+        test_a_job_shows_pictures_of_what_it_makes(client, server)
+        test_a_job_that_runs_is_canceled(client)
+        test_a_picture_is_stored_once_and_used_by_jobs(client, server)
+        test_a_picture_that_a_job_needs_is_not_deleted(client)
+        broken = graph()
+        broken.json["3"]["inputs"]["sampler_name"] = "none"
+        with pytest.raises(InvalidWorkflow, match="sampler_name"):
+            client.submit(broken)
 
 
 def test_all_of_it_without_blocking(

@@ -21,6 +21,7 @@ from comfyq.records.workers import WorkerRecords
 
 KEPT = timedelta(days=30)  # after a worker last published the catalogue
 LOOK_EVERY = timedelta(seconds=5)  # maximum age of the cached list of catalogues
+LOOK_AGAIN = timedelta(seconds=0.5)  # of an empty one: what it admits unchecked may wait for ever
 READ_ERRORS = (OutputNotFound, AssetsUnavailable, OSError, EOFError, zlib.error, ValueError)
 CACHED = 16  # parsed catalogues, some MB each
 
@@ -85,7 +86,8 @@ class CataloguePublisher:
 
 
 class NodeCatalogues:
-    """Read the catalogues that admission checks against, cached for LOOK_EVERY."""
+    """Read the catalogues that admission checks against, cached for LOOK_EVERY, or LOOK_AGAIN
+    while there are none."""
 
     def __init__(
         self,
@@ -120,7 +122,8 @@ class NodeCatalogues:
     @property
     def _is_fresh(self) -> bool:
         at = self._looked_at
-        return at is not None and is_recent(at, self._clock.now(), within=LOOK_EVERY)
+        within = LOOK_EVERY if self._known else LOOK_AGAIN
+        return at is not None and is_recent(at, self._clock.now(), within=within)
 
     async def _look(self) -> None:
         now = self._clock.now()

@@ -12,7 +12,7 @@ from comfyq.domain.graph.graph import MAX_ID_CHARS
 from comfyq.domain.job import JobId
 from comfyq.records.indexes.ready_jobs import ReadyRecords
 from tests.api_lab import ApiLab
-from tests.catalogue_lab import beat, info_with, join
+from tests.catalogue_lab import beat, info_with, join, publisher
 
 pytestmark = pytest.mark.anyio
 
@@ -78,6 +78,15 @@ async def jobs_of(lab: ApiLab) -> int:
 
 async def test_nothing_is_refused_while_nothing_is_known(lab: ApiLab) -> None:
     assert post(lab, prompt="x", loras=["nowhere"]).status_code == 202
+
+
+async def test_the_first_worker_is_known_soon_though_nothing_was_known(
+    lab: ApiLab, tmp_path: Path
+) -> None:
+    assert await lab.services.catalogues.known() == []
+    await beat(lab, "w1", await publisher(lab, tmp_path).publish())
+    lab.clock.advance(1)  # the list is kept for longer, where it is not empty
+    assert len(await lab.services.catalogues.known()) == 1
 
 
 async def test_an_unknown_lora_is_refused_with_the_nearest(lab: ApiLab, tmp_path: Path) -> None:
