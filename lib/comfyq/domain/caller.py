@@ -25,6 +25,11 @@ def tenant_id(text: str) -> TenantId:
     return TenantId(text)
 
 
+def yours(kind: str) -> str:
+    """Return what a refusal calls the ``key``, ``subject`` or ``tenant`` that a limit is of."""
+    return "the subject of your token" if kind == "subject" else f"your {kind}"
+
+
 class Scope(StrEnum):
     """A right of a caller; each route and frame declares the scope that it needs."""
 

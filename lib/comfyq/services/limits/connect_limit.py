@@ -8,7 +8,7 @@ nothing else that is counted.
 from collections.abc import Callable
 from time import monotonic
 
-from comfyq.domain.caller import Caller
+from comfyq.domain.caller import Caller, yours
 from comfyq.domain.errors import RateLimited
 from comfyq.domain.token_bucket import TokenBucket
 from comfyq.services.limits.frame_limit import client_of
@@ -42,8 +42,9 @@ class ConnectLimit:
         if short is not None:
             wait_s = max(1, short[1])
             verb = "ask for" if what == "tickets" else "open"
+            whose = yours(client.partition(" ")[0])
             raise RateLimited(
-                f"your {client.partition(' ')[0]} may {verb} {self._bucket.size} {what} a minute, "
+                f"{whose} may {verb} {self._bucket.size} {what} a minute, "
                 f"and has no room for another yet; try again in {wait_s} s",
                 retry_after_s=wait_s,
             )

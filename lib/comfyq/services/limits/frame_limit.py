@@ -8,7 +8,7 @@ about as much as what it limits.
 from collections.abc import Callable
 from time import monotonic
 
-from comfyq.domain.caller import Caller
+from comfyq.domain.caller import Caller, yours
 from comfyq.domain.errors import RateLimited
 from comfyq.domain.token_bucket import TokenBucket
 from comfyq.services.limits.memory_buckets import REMEMBERED, MemoryBuckets, put_newest
@@ -34,8 +34,8 @@ class FrameLimit:
         self._clients = dict[str, str]()  # by the id of the socket
 
     def belongs(self, socket: str, caller: Caller) -> None:
-        """Note whose a socket is. Before that its frames count for itself alone: where several
-        processes share sockets, each learns it with the first frame."""
+        """Note which client has opened a socket. Until then its frames count for the socket alone:
+        where several processes serve sockets, each is told by the first frame that it gets."""
         put_newest(self._clients, socket, client_of(caller), most=REMEMBERED)
 
     def forget(self, socket: str) -> None:
@@ -48,7 +48,8 @@ class FrameLimit:
         """Count ``jobs`` that a frame names for its socket and its client, for both or none.
 
         Raises:
-            RateLimited: one of them has named as many as it may for now.
+            RateLimited: one of them has named as many as it may for now; of both, it tells of the
+                one that has to wait longer.
         """
         used = {f"socket {socket}": self._of_socket}
         if (client := self._clients.get(socket)) is not None:
@@ -69,7 +70,7 @@ def client_of(caller: Caller) -> str:
 
 
 def _refused(of: str, bucket: TokenBucket, jobs: int, *, wait_s: int) -> RateLimited:
-    whose = "this socket" if of == "socket" else f"all sockets of your {of}"
+    whose = "this socket" if of == "socket" else f"all sockets of {yours(of)}"
     return RateLimited(
         f"frames of {whose} may name {bucket.size} jobs a minute, where a batch counts as "
         f"{BATCH_JOBS}; there is no room for {jobs} more yet; send this one again in {wait_s} s",

@@ -21,13 +21,16 @@ class MemoryBuckets:
         self._full_us = dict[str, int]()  # when each is full again
 
     def take(self, buckets: Mapping[str, TokenBucket], tokens: int = 1) -> tuple[str, int] | None:
-        """Take so many tokens from each of these, or from none. Return the name of the first that
-        has too few, and the seconds until it has enough; None: they were taken."""
+        """Take so many tokens from each of these, or from none. Return the name of the one that has
+        too few for the longest time, and the seconds until it has enough; None: they were taken."""
         now_us = int(self._now_s() * SECOND_US)
-        for name, bucket in buckets.items():
-            wait_us = self._full_us.get(name, 0) - bucket.latest_us(tokens, now_us=now_us)
-            if wait_us > 0:
-                return name, seconds(wait_us)
+        waits_us = {
+            name: self._full_us.get(name, 0) - bucket.latest_us(tokens, now_us=now_us)
+            for name, bucket in buckets.items()
+        }
+        longest = max(waits_us, key=waits_us.__getitem__)
+        if waits_us[longest] > 0:
+            return longest, seconds(waits_us[longest])
         for name, bucket in buckets.items():
             full_us = max(self._full_us.get(name, 0), now_us)
             put_newest(self._full_us, name, full_us + bucket.price_us(tokens), most=REMEMBERED)

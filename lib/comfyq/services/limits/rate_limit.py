@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from comfyq.domain.caller import Caller
+from comfyq.domain.caller import Caller, yours
 from comfyq.domain.errors import DomainError, RateLimited
 from comfyq.domain.token_bucket import TokenBucket, seconds
 from comfyq.ports.clock import Clock
@@ -152,7 +152,7 @@ class RateLimit:
 def _refused(rate: Rate, requests: int, *, wait_s: int) -> RateLimited:
     asked = "another request" if requests == 1 else f"{requests} more"
     return RateLimited(
-        f"your {rate.of} may send {rate.bucket.size} requests a minute ({rate.source}), and has "
+        f"{yours(rate.of)} may send {rate.bucket.size} requests a minute ({rate.source}), and has "
         f"no room for {asked} yet; send again in {max(1, wait_s)} s",
         retry_after_s=max(1, wait_s),
     )

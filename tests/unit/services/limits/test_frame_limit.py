@@ -58,9 +58,13 @@ def test_a_frame_that_names_more_than_there_ever_is_passes_as_a_debt(frames: Fra
 @pytest.mark.parametrize(
     ("one", "other", "whose"),
     [
-        (KEYED, Caller(ACME, frozenset(), key="k2"), "key"),
-        (Caller(ACME, frozenset(), subject="a"), Caller(ACME, frozenset(), subject="b"), "subject"),
-        (Caller(ACME, frozenset()), Caller(TenantId("b"), frozenset()), "tenant"),
+        (KEYED, Caller(ACME, frozenset(), key="k2"), "your key"),
+        (
+            Caller(ACME, frozenset(), subject="a"),
+            Caller(ACME, frozenset(), subject="b"),
+            "the subject of your token",
+        ),
+        (Caller(ACME, frozenset()), Caller(TenantId("b"), frozenset()), "your tenant"),
     ],
 )
 def test_all_sockets_of_one_client_share_what_they_may_name(
@@ -74,12 +78,24 @@ def test_all_sockets_of_one_client_share_what_they_may_name(
     refused = frames.refused("s3", 20)
     assert refused is not None
     assert refused.retry_after_s == 5
-    assert f"all sockets of your {whose}" in str(refused)
+    assert f"all sockets of {whose} may" in str(refused)
     assert frames.refused("s3", 10) is None, "what was refused has used up nothing"
     assert frames.refused("s9", 60) is None
     frames.limit.forget("s1")
     frames.limit.belongs("s1", one)
     assert frames.refused("s1", 1) is not None, "who comes again has used up what was used"
+
+
+def test_whoever_waits_as_long_as_it_is_told_is_served(frames: Frames) -> None:
+    """Also if the socket has to wait, and its client for longer."""
+    for socket, jobs in {"s1": 51, "s2": 60, "s3": 9}.items():
+        frames.limit.belongs(socket, KEYED)
+        assert frames.refused(socket, jobs) is None
+    refused = frames.refused("s1", 10)
+    assert refused is not None
+    assert "your key" in str(refused)
+    frames.now_s += refused.retry_after_s
+    assert frames.refused("s1", 10) is None
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -306,5 +306,5 @@ async def test_each_subject_of_tokens_has_a_bucket_in_its_tenant(
     assert await accepted(process(table, clock, of_tenant=9, per_key=4), ann, tries=1) == 0
     assert [await accepted(limit, each, tries=6) for each in (bob, other)] == [4, 4]
     assert [each.of for each in await limit.standing(ann)] == ["subject", "tenant"]
-    with pytest.raises(RateLimited, match="your subject may send 4 requests a minute"):
+    with pytest.raises(RateLimited, match="the subject of your token may send 4 requests a minute"):
         await limit.acquire(ann)
