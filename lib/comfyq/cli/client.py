@@ -19,7 +19,7 @@ from comfyq.client import errors as client_errors
 from comfyq.client.drivers.blocking import Driver
 from comfyq.client.effects import Flow
 from comfyq.client.flows.downloading import downloaded
-from comfyq.client.flows.following import Elsewhere, Target, frames
+from comfyq.client.flows.following import Fallback, Target, frames
 from comfyq.client.flows.results import batch_frames
 from comfyq.client.flows.submitting import stored
 from comfyq.client.messages import Answer, Request
@@ -27,7 +27,7 @@ from comfyq.client.sender import Patience, Sender, object_of
 
 LOCAL_STAGE = "local"
 NOBODY = "; `comfyq up` starts a server here; --url, COMFYQ_URL or --profile names another"
-ELSEWHERE = ', and `eval "$(comfyq env)"` in its folder a `comfyq up` at another port'
+OTHER_PORT = ', and `eval "$(comfyq env)"` in its folder a `comfyq up` at another port'
 NAME_A_KEY = "COMFYQ_API_KEY, `comfyq --api-key KEY` or a profile (`comfyq profiles add`) names one"
 AT_ONCE = Patience(give_up_s=0)
 PATIENT = Patience(give_up_s=60)  # a restart of a server takes seconds
@@ -141,9 +141,9 @@ class ApiClient:
         """A batch's summary; with ``items``, each of its requests and jobs as well."""
         return self._call(calls.batch(batch_id, items=items))
 
-    def frames(self, target: Target, *, elsewhere: Elsewhere | None = None) -> Iterator[Json]:
+    def frames(self, target: Target, *, fallback: Fallback | None = None) -> Iterator[Json]:
         """Yield each frame of a job or batch that is news; the last one tells its end."""
-        return self._emitted(frames(self._sender, target, self._deadline, elsewhere=elsewhere))
+        return self._emitted(frames(self._sender, target, self._deadline, fallback=fallback))
 
     def batch_frames(self, batch_id: str) -> Iterator[tuple[Json, Json | None]]:
         """Yield each frame of a batch, and beside it the batch with its items if any of them can
@@ -243,7 +243,7 @@ class ApiClient:
         except client_errors.TimedOut as over:
             raise NotReached(str(over)) from over
         except client_errors.NotReached as away:
-            hint = ELSEWHERE if self._driver.url == DEFAULT_URL else ""
+            hint = OTHER_PORT if self._driver.url == DEFAULT_URL else ""
             raise NotReached(f"{away}{NOBODY}{hint}" if away.unsent else str(away)) from away
 
     def _told(self, refused: client_errors.ApiError) -> Mapping[str, Any]:

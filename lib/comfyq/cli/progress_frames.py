@@ -31,7 +31,7 @@ def follow(client: ApiClient, job_id: str, *, previews: bool = False) -> Iterato
         return ProgressSocket(url, job_id, headers=client.key_headers, previews=previews)
 
     target = job_target(job_id, previews=previews)
-    return client.patient.frames(target, elsewhere=socket)
+    return client.patient.frames(target, fallback=socket)
 
 
 def follow_batch(client: ApiClient, batch_id: str) -> Iterator[Json]:

@@ -6,7 +6,7 @@ from pathlib import Path
 from comfyq.cli.client import ApiClient, Json
 from comfyq.cli.errors import CannotStart
 
-ELSEWHERE = ("http://", "https://", "data:", "asset:")
+NO_PATHS = ("http://", "https://", "data:", "asset:")
 URL = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
@@ -18,7 +18,7 @@ def source_of(client: ApiClient, given: str) -> str:
     """
     if not given:
         raise CannotStart("a path is empty, as of a variable that is not set")
-    if given.lower().startswith(ELSEWHERE):
+    if given.lower().startswith(NO_PATHS):
         return given
     if URL.match(given):
         raise CannotStart(f"{given}: only http and https are fetched; download it, name the file")

@@ -11,7 +11,7 @@ from comfyq.client.messages import Request
 JOB = ("id", "status")
 BATCH = ("batch_id",)
 MAX_HELD_S = 20  # for so long a server holds a request back until its job has ended
-ELSEWHERE = frozenset("/\\")  # in an id: it would name another resource
+SLASHES = frozenset("/\\")  # in an id: it would name another resource
 SILENCE_S = 45.0  # of a stream; servers say every 15 s that they are there
 
 
@@ -207,7 +207,7 @@ def _part(name: str) -> str:
     Raises BadValue for what would lead elsewhere: servers route by the decoded path, so that
     ``batch/ID`` as the id of a job would be a batch.
     """
-    if name in ("", ".", "..") or not ELSEWHERE.isdisjoint(name):
+    if name in ("", ".", "..") or not SLASHES.isdisjoint(name):
         raise BadValue(f"{name!r} is no id and no name; was it to be filled in?")
     return quote(name, safe="", errors="surrogateescape")
 

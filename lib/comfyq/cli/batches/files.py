@@ -7,7 +7,7 @@ from typing import Any
 
 from comfyq.cli.batches.requests_file import Row, Schema, SchemaOf
 from comfyq.cli.errors import CannotStart, Refused
-from comfyq.cli.sources import ELSEWHERE
+from comfyq.cli.sources import NO_PATHS
 from comfyq.cli.workflow_options import FILES
 from comfyq.domain.submission.request import DEFAULT_WORKFLOW
 
@@ -67,7 +67,7 @@ class _Files:
     def _file(self, value: Any) -> Path | None:
         """Return the file that a value names; None: it names none, or it is found elsewhere."""
         given = value.get(SOURCE) if isinstance(value, dict) else value
-        if not isinstance(given, str) or not given or given.lower().startswith(ELSEWHERE):
+        if not isinstance(given, str) or not given or given.lower().startswith(NO_PATHS):
             return None
         file = self._folder / given
         try:

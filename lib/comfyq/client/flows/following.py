@@ -125,19 +125,19 @@ class Frames(Protocol):
     def close(self) -> None: ...
 
 
-Elsewhere = Callable[[Json], Frames]
+Fallback = Callable[[Json], Frames]
 """The state of a target -> the source of its frames where the server has no stream for it."""
 
 
 def frames(
-    sender: Sender, target: Target, deadline: Deadline, *, elsewhere: Elsewhere | None = None
+    sender: Sender, target: Target, deadline: Deadline, *, fallback: Fallback | None = None
 ) -> Flow[None]:
     """Emit each frame that is newer than the one before; the last one tells the end.
 
     A stream that breaks is opened again where it broke, until the server has not answered for as
     long as the patience says.
     """
-    yield from _Following(sender, target, deadline, elsewhere).run()
+    yield from _Following(sender, target, deadline, fallback).run()
 
 
 def job_frames(sender: Sender, job_id: str, *, previews: bool, deadline: Deadline) -> Flow[None]:
@@ -155,12 +155,12 @@ def job_frames(sender: Sender, job_id: str, *, previews: bool, deadline: Deadlin
 
 class _Following:
     def __init__(
-        self, sender: Sender, target: Target, deadline: Deadline, elsewhere: Elsewhere | None
+        self, sender: Sender, target: Target, deadline: Deadline, fallback: Fallback | None
     ) -> None:
         self._sender = sender
         self._target = target
         self._deadline = deadline
-        self._elsewhere = elsewhere
+        self._fallback = fallback
         self._newest: tuple[float, ...] = (-1.0,)
         self._waits: tuple[Any, ...] = ()  # of a queued job: why, and its place
         self._seen = 0
@@ -175,8 +175,8 @@ class _Following:
                 is_pushed = yield from self._pushed()
             if not self._ended:
                 state = yield from self._asked()
-                if not (self._ended or is_pushed or self._elsewhere is None):
-                    yield from self._told(partial(self._elsewhere, state))
+                if not (self._ended or is_pushed or self._fallback is None):
+                    yield from self._told(partial(self._fallback, state))
             if self._ended:
                 return
             self._deadline.check(f"{self._target.name} has not ended")
