@@ -109,7 +109,7 @@ class CodeIssuer(Issuer):
             "azp": CLIENT,
         }
         now = datetime.now(UTC)  # noqa: TID251 - the server's clock is this one
-        named = self.token(now=now, **common, **{"aud": CLIENT, **claims})
+        named = self.token(now=now, **{**common, "aud": CLIENT, **claims})
         access = self.token(now=now, **common) if self.has_api_tokens else OPAQUE
         self.sent = [access, named]
         tokens = {"access_token": access, "id_token": named, "token_type": "Bearer"}

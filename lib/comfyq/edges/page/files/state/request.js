@@ -53,16 +53,17 @@ export class Failure extends Error {
  * @returns {Promise<any>}
  */
 export async function ask(method, path, sent = {}) {
-  const shown = sent.key ?? key.value;
-  try {
-    return await sendOnce(method, path, sent, shown);
-  } catch (error) {
-    const isUnknown = error instanceof Failure && error.status === 401 && sent.key === undefined;
-    if (!isUnknown) throw error;
-    const isOther = key.value !== shown || (await renewal.renew()); // as meanwhile, or now
-    if (isOther) return sendOnce(method, path, sent, key.value);
-    refusal.value = error.message;
-    throw error;
+  for (let isFirst = true; ; isFirst = false) {
+    const shown = sent.key ?? key.value;
+    try {
+      return await sendOnce(method, path, sent, shown);
+    } catch (error) {
+      if (!(error instanceof Failure) || error.status !== 401 || sent.key !== undefined) throw error;
+      const isAnother = key.value !== shown; // since meanwhile
+      if (isFirst && (isAnother || (await renewal.renew()))) continue;
+      refusal.value = error.message;
+      throw error;
+    }
   }
 }
 
