@@ -2,7 +2,7 @@
 
 import { effect, signal } from "../lib.js";
 import { parsed, written } from "./json.js";
-import { key, refusal, renewal } from "./session.js";
+import { keepRefresh, key, refusal, renewal } from "./session.js";
 
 /** @typedef {import("../types").Problem} Problem */
 /**
@@ -61,6 +61,7 @@ export async function ask(method, path, sent = {}) {
       if (!(error instanceof Failure) || error.status !== 401 || sent.key !== undefined) throw error;
       const isAnother = key.value !== shown; // since meanwhile
       if (isFirst && (isAnother || (await renewal.renew()))) continue;
+      if (!isFirst) keepRefresh(""); // what it brings is not taken either: it is not asked for again
       refusal.value = error.message;
       throw error;
     }
