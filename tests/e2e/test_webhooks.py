@@ -3,11 +3,13 @@
 import json
 import time
 import urllib.request
+from pathlib import Path
 from typing import Any
 
 import pytest
 from standardwebhooks import Webhook
 
+from tests.facade_lab import told_by
 from tests.processes import Process, Processes
 from tests.receiver import ALLOWED, Receiver, receiving
 
@@ -29,7 +31,9 @@ def submit(up: Process, receiver: Receiver, **more: Any) -> str:
     return job_id
 
 
-def test_a_job_is_told_as_it_goes_and_the_signature_is_the_tenants(processes: Processes) -> None:
+def test_a_job_is_told_as_it_goes_and_the_signature_is_the_tenants(
+    processes: Processes, tmp_path: Path
+) -> None:
     with receiving() as receiver:
         up = processes.up(env=ALLOWED)
         job_id = submit(up, receiver, webhook_events=["queued", "started", "completed"])
@@ -37,6 +41,9 @@ def test_a_job_is_told_as_it_goes_and_the_signature_is_the_tenants(processes: Pr
         secret = ask(up, "/webhooks/secret")["secret"]
         told = {Webhook(secret).verify(each.body, each.headers)["type"] for each in received}
         assert told == {"job.queued", "job.started", "job.completed"}
+        sent = json.dumps([[each.headers, each.body.decode()] for each in received])
+        by_svix = told_by("svix_receiver.py", secret, sent, home=tmp_path)
+        assert (set(by_svix["taken"]), len(by_svix["refused"])) == (told, len(received))
         [ended] = [each.event for each in received if each.event["type"] == "job.completed"]
         assert ended["data"]["id"] == job_id
         assert ended["data"]["image_url"].startswith(up.url)
