@@ -14,6 +14,7 @@ from comfyq.cli.texts.controls import visible
 
 PIPE_COLUMNS = 200  # wide enough that nothing wraps where no terminal sets a limit
 ROOMY_COLUMNS = 100  # what a list of jobs needs
+WIDE_COLUMNS = 150  # and one with titles
 LEAST_COLUMNS = 60  # in which an id has a line of its own
 FULL_TIME = "%Y-%m-%d %H:%M:%S"
 SHORT_TIME = "%m-%d %H:%M"
@@ -71,11 +72,13 @@ def print_jobs(page: Json) -> None:
     console = _console()
     is_narrow = console.width < ROOMY_COLUMNS
     has_place = not is_narrow or any(map(_place, page["jobs"]))
+    has_titles = console.width >= WIDE_COLUMNS and any(job.get("title") for job in page["jobs"])
     has_labels = any(job.get("labels") for job in page["jobs"])
     is_held_up = any(job.get("waits_for") for job in page["jobs"])
     columns = ("id", "status", "done" if is_narrow else "progress")
     more = (*(("place",) if has_place else ()), "workflow", "created")
-    more += (*(("labels",) if has_labels else ()), *(("waits for",) if is_held_up else ()))
+    more += (*(("title",) if has_titles else ()), *(("labels",) if has_labels else ()))
+    more += ("waits for",) if is_held_up else ()
     table = _table(*columns, *more)
     for job in page["jobs"]:
         _add_row(
@@ -86,6 +89,7 @@ def print_jobs(page: Json) -> None:
             *((_place(job),) if has_place else ()),
             job["workflow"],
             _time(job["created_at"], SHORT_TIME if is_narrow else FULL_TIME),
+            *((job.get("title") or "",) if has_titles else ()),
             *((_labels(job) or "",) if has_labels else ()),
             *((job.get("waits_for") or "",) if is_held_up else ()),
         )

@@ -16,6 +16,7 @@ JOB_SCHEMA: dict[str, Any] = {
         "job_id": {"type": "string"},
         "status": {"enum": ["queued", "running", "completed", "failed", "canceled"]},
         "workflow": {"type": "string"},
+        "title": {"type": ["string", "null"]},  # how its prompt begins
         "progress": {"type": "number"},
         "seed": {"type": ["integer", "null"]},
         "simulated": {"type": "boolean"},
@@ -40,7 +41,10 @@ JOB_SCHEMA: dict[str, Any] = {
     "required": ["job_id", "status", "workflow", "outputs"],
 }
 OF_OUTPUTS = ("filename", "kind", "content_type", "size", "url")
-SAME = ("status", "workflow", "progress", "seed", "simulated", "error", "error_code", "warnings")
+SAME = (
+    *("status", "workflow", "title", "progress", "seed", "simulated"),
+    *("error", "error_code", "warnings"),
+)
 
 
 def structured(job: Json) -> dict[str, Any]:

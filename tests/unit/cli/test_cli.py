@@ -314,6 +314,20 @@ def test_requests_of_a_batch_are_named_by_their_lines(api: FakeApi, tmp_path: Pa
     assert ended.stderr.splitlines() == ["line 4: seed: no", "line 504: seed: no"]
 
 
+def test_a_wide_list_and_a_status_say_how_prompts_begin(
+    api: FakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = api.job(title="[a] fox")
+    api.answer("/generate", {"jobs": [job, api.job()], "next_cursor": None})
+    api.answer(f"/generate/{job['id']}", job)
+    header, first, _ = run(api, "list").stdout.splitlines()
+    assert header.split()[-2:] == ["created", "title"]
+    assert first.rstrip().endswith("[a] fox")
+    monkeypatch.setattr("comfyq.cli.printing.PIPE_COLUMNS", 120)
+    assert "title" not in run(api, "list").stdout
+    assert "[a] fox" in run(api, "status", job["id"]).stdout
+
+
 def test_a_list_says_what_waiting_jobs_wait_for(api: FakeApi) -> None:
     jobs = [api.job(status="queued", waits_for="a worker"), api.job(status="completed")]
     pages = [{"jobs": each, "next_cursor": None} for each in (jobs, jobs[1:])]

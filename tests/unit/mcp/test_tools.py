@@ -299,11 +299,14 @@ async def test_a_tool_that_there_is_not_is_told_with_the_one_that_may_be_meant()
     assert "there is no tool xyz. " in told(far)
 
 
-async def test_a_list_says_why_jobs_failed() -> None:
-    failed = job(status="failed", error="out of memory", error_code="node-failed")
+async def test_a_list_says_what_jobs_are_and_why_they_failed() -> None:
+    failed = job(status="failed", error="out of memory", error_code="node-failed", title="a fox")
     async with client_of(MemoryApi(states=[failed])) as client:
         listed = await client.call_tool("list_jobs", {"status": "failed"})
-    assert f"{JOB} sd15 failed: out of memory" in told(listed)
+    assert f'{JOB} sd15 "a fox" failed: out of memory' in told(listed)
+    content = listed.structured_content
+    assert content
+    assert [each["title"] for each in content["jobs"]] == ["a fox"]
 
 
 async def test_without_its_server_there_are_the_tools_of_jobs_and_they_say_why() -> None:

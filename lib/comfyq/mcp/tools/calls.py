@@ -128,8 +128,9 @@ def _workflow_line(workflow: Json) -> str:
 
 
 def _job_line(job: Json) -> str:
+    title = f' "{job["title"]}"' if job.get("title") else ""
     reason = f": {job['error']}" if job.get("error") else ""
-    return f"{job['job_id']} {job['workflow']} {job['status']}{reason}"
+    return f"{job['job_id']} {job['workflow']}{title} {job['status']}{reason}"
 
 
 def _no_tool(tool: str, error: NotFound) -> NotFound:
