@@ -78,9 +78,11 @@ def server(
         if "lambda" not in request.param:
             yield Server(up.url, links=is_emulated)
             return
-        env = clean_env(folder, {**up.exports, "COMFYQ_AUTH": "none"})
-        front = stack.enter_context(lambda_front(env))
-        yield Server(front.url, streams=False, links=is_emulated)
+        # Where the storage has URLs, clients are led away from the server that knows their key.
+        known = asyncio.run(_new_key(read_settings(up.exports))) if is_emulated else None
+        auth = {"COMFYQ_AUTH": "none" if known is None else "keys"}
+        front = stack.enter_context(lambda_front(clean_env(folder, {**up.exports, **auth})))
+        yield Server(front.url, known, streams=False, links=is_emulated)
 
 
 async def _new_key(settings: Settings) -> str:
