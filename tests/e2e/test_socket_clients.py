@@ -205,7 +205,7 @@ def test_a_page_reads_streams_by_tickets(browser: Browser, tmp_path: Path) -> No
             up = servers.up(data_dir=comfyq.data_dir, env=settings)
             page = browser.new_page()
             page.goto(origin)
-            read = page.evaluate(STREAMS, [up.url, key, {**QUICK, "steps": 40}])
+            read = page.evaluate(STREAMS, [up.url, key, LONG])
             page.close()
     finally:
         servers.close()
