@@ -2,10 +2,12 @@
 
 import pytest
 from fastapi.routing import APIRoute, RouteContext, iter_route_contexts
+from starlette.types import Message
 
 from comfyq.domain.caller import Caller, Scope
 from comfyq.domain.errors import TableUnavailable
 from comfyq.edges.api.authentication import is_open, scopes_of
+from comfyq.edges.api.calling.json_body import JSON
 from comfyq.ports.access.authenticator import Credentials
 from tests.api_lab import ApiLab
 from tests.fake_authenticator import FakeAuthenticator, with_scopes
@@ -33,6 +35,13 @@ def place(route: RouteContext) -> str:
 SCOPED = [route for route in operations() if route.path_format not in OPEN]
 
 
+def address(route: RouteContext) -> str:
+    ids = dict.fromkeys(("job_id", "batch_id", "asset_id", "upload_id", "letter_id"), ID)
+    others = {"key_id": ID[:8], "tenant_id": "t", "name": "sd15", "delivery_id": "msg_1"}
+    facades = {"digest": "none", "endpoint": "any"}
+    return (route.path_format or "").format(**ids, **others, **facades)
+
+
 def lab_for(authenticator: FakeAuthenticator) -> ApiLab:
     return ApiLab(authenticator=authenticator)
 
@@ -53,16 +62,42 @@ def test_who_lacks_a_scope_is_refused_whatever_else_it_may(
 ) -> None:
     lab = lab_for(with_scopes(*{*Scope} - {needed}))
     (method,) = route.methods or {""}
-    ids = dict.fromkeys(("job_id", "batch_id", "asset_id", "upload_id", "letter_id"), ID)
-    others = {"key_id": ID[:8], "tenant_id": "t", "name": "sd15", "delivery_id": "msg_1"}
-    others["digest"] = "none"
-    path = (route.path_format or "").format(**ids, **others)
-    answer = lab.client.request(method, path, headers={"Content-Type": "application/json"})
+    answer = lab.client.request(method, address(route), headers={"Content-Type": JSON})
     told = told_by(answer)
     assert answer.status_code == 403, answer.text
     if told.is_whole:
         assert told.code == MISSING_SCOPE[contract_of(answer)]
         assert f"`{needed}`" in told.detail
+
+
+@pytest.mark.anyio
+async def test_no_body_is_read_of_who_may_not_send_it() -> None:
+    """It may have 20 MB of JSON, which take long to parse."""
+    app = ApiLab(authenticator=with_scopes(), COMFYQ_FACADES="openai,runpod").app
+    routes = [each for each in iter_route_contexts(app.routes) if scopes_of(each)]
+    assert {"/generate", "/v2/{endpoint}/run"} <= {route.path_format for route in routes}
+
+    async def receive() -> Message:
+        raise AssertionError("its body is read")
+
+    for route in routes:
+        statuses = list[int]()
+
+        async def send(message: Message, statuses: list[int] = statuses) -> None:
+            statuses.append(message.get("status", 0))
+
+        [method] = route.methods or [""]
+        scope = {
+            "type": "http",
+            "method": method,
+            "path": address(route),
+            "query_string": b"",
+            "headers": [(b"content-type", JSON.encode()), (b"content-length", b"1000")],
+            "scheme": "http",
+            "server": ("lab", 80),
+        }
+        await app(scope, receive, send)
+        assert statuses[0] == 403, place(route)
 
 
 def test_one_scope_is_enough_for_what_needs_it() -> None:

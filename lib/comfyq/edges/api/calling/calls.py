@@ -14,7 +14,10 @@ from fastapi.dependencies.models import Dependant
 from fastapi.dependencies.utils import request_body_to_args
 from fastapi.security import SecurityScopes
 
+from comfyq.edges.api.calling.json_body import read_body
 from comfyq.edges.api.calling.parameters import Parameters, parameters_of
+
+UNREAD = object()  # in the place of a body
 
 
 @dataclass(slots=True)
@@ -22,7 +25,7 @@ class Given:
     """A request, and what was found for it."""
 
     request: Request
-    body: Any
+    body: Any = UNREAD
     response: Response | None = None  # whose headers and status those of an answer follow
     results: dict[Hashable, Any] = field(default_factory=dict)  # of dependencies
     wrong: list[Any] = field(default_factory=list)  # pydantic's errors
@@ -60,6 +63,9 @@ class Call:
         for parameters in self.parameters:
             parameters.read(given.request, values, given.wrong)
         if self.body:
+            # After what the function needs, as who sends it: of who may not, no body is read.
+            if given.body is UNREAD:
+                given.body = await read_body(given.request)
             read, wrong = await request_body_to_args(list(self.body), given.body, self.embed)
             values.update(read)
             given.wrong += wrong
