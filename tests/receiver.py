@@ -29,7 +29,8 @@ class Received:
 
 
 class Receiver(ThreadingHTTPServer):
-    """Answers with ``codes`` in turn, and then 204; while ``answers`` is not set, nothing."""
+    """Answers with ``codes`` in turn, and then 204, each time after ``takes_s``; while ``answers``
+    is not set, nothing."""
 
     daemon_threads = True
 
@@ -37,6 +38,8 @@ class Receiver(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.received: list[Received] = []
         self.codes: list[int] = []
+        self.takes_s = 0.0
+        self.location: str | None = None  # that its answers name
         self.answers = Event()
         self.answers.set()
 
@@ -59,8 +62,11 @@ class _Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers["content-length"]))
         headers = {name.lower(): value for name, value in self.headers.items()}
         self.server.received.append(Received(headers, body))
+        time.sleep(self.server.takes_s)
         self.server.answers.wait(WAIT_S)
         self.send_response(self.server.codes.pop(0) if self.server.codes else 204)
+        if self.server.location is not None:
+            self.send_header("Location", self.server.location)
         self.end_headers()
 
     def log_message(self, format: str, *arguments: object) -> None:

@@ -1,8 +1,11 @@
 """Webhooks of real servers, to a real receiver; ``tests/e2e/faults`` kills the servers."""
 
 import json
+import re
 import time
 import urllib.request
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -67,3 +70,45 @@ def test_a_worker_of_its_own_is_heard_by_the_server(processes: Processes) -> Non
         job_id = submit(up, receiver)
         [told] = receiver.wait_for(1)
         assert (told.event["type"], told.event["data"]["id"]) == ("job.completed", job_id)
+
+
+@pytest.mark.verify
+def test_receivers_that_fail_hang_redirect_are_slow_or_want_no_more(processes: Processes) -> None:
+    """What becomes of a webhook of each, and what its log says."""
+    with ExitStack() as stack:
+        fails, hangs, redirects, slow, gone, led_to = (
+            stack.enter_context(receiving()) for _ in range(6)
+        )
+        fails.codes, redirects.codes, gone.codes = [500], [307] * 9, [410]
+        hangs.answers.clear()
+        redirects.location = led_to.url  # which is not public, though it is allowed here
+        slow.takes_s = 1.5
+        up = processes.up(env=ALLOWED)
+        job_ids = {
+            each: submit(up, each, webhook_events=["queued"])
+            for each in (hangs, fails, redirects, slow, gone)
+        }
+
+        def shown(receiver: Receiver, condition: Callable[[dict[str, Any]], object]) -> str:
+            """Return what the log says of a receiver's webhook, once the condition holds."""
+            deadline, delivery = time.monotonic() + WAIT_S, dict[str, Any]()
+            while not (delivery and condition(delivery)):
+                assert time.monotonic() < deadline, delivery
+                [delivery] = ask(up, f"/generate/{job_ids[receiver]}/deliveries")["deliveries"]
+                time.sleep(0.01)
+            return (
+                f"{delivery['status']} {delivery['attempts']} {delivery['response_code']} "
+                f"{delivery['error']}"
+            )
+
+        assert shown(slow, lambda told: told["status"] == "delivered") == "delivered 1 204 None"
+        failed = shown(gone, lambda told: told["status"] == "failed")
+        assert failed == "failed 1 410 the receiver answered 410: it wants no more of them"
+        led = shown(redirects, lambda told: told["error"])
+        assert re.match("pending [0-9]+ 307 the receiver answered 307, and redirects are not", led)
+        hung = shown(hangs, lambda told: told["error"])
+        assert re.match("pending [0-9]+ None no answer came within 5 s", hung)
+        assert shown(fails, lambda told: told["status"] == "delivered") == "delivered 2 204 None"
+        assert len({each.id for each in fails.received}) == 1
+        assert (len(fails.received), len(gone.received)) == (2, 1)
+        assert led_to.received == []
