@@ -49,7 +49,7 @@ test: .venv/.development .emulator/.made .fuzz/.made .facades/.made $(TYPESCRIPT
 	@echo "branch coverage: $$($(BIN)/coverage report --format=total) % (coverage html: out/coverage)"
 
 .PHONY: verify
-verify: .venv/.development .emulator/.made .infra/.made .fuzz/.made .facades/.made $(TYPESCRIPT) ## run what takes too long for every day
+verify: .venv/.development .emulator/.made .infra/.made .fuzz/.made .facades/.made .comfy-cli/.made $(TYPESCRIPT) ## run what takes too long for every day
 	$(BIN)/pytest -n 3 --dist loadfile --no-loadscope-reorder -m verify --ignore tests/infra \
 		--ignore tests/integration/test_effort.py
 	$(BIN)/pytest -m verify tests/integration/test_effort.py # it compares CPU times
@@ -193,6 +193,8 @@ lock: .tools/.made ## resolve every dependency again
 		--output-file infra/templates/requirements.lock
 	$(COMPILE) infra/fuzz/requirements.in --upgrade --output-file infra/fuzz/requirements.lock
 	$(COMPILE) infra/facades/requirements.in --upgrade --output-file infra/facades/requirements.lock
+	$(COMPILE) infra/comfy_cli/requirements.in --upgrade \
+		--output-file infra/comfy_cli/requirements.lock
 	$(COMPILE) infra/audit/requirements.in --upgrade --output-file infra/audit/requirements.lock
 	$(COMPILE) infra/compat/localstack.in --upgrade --output-file infra/compat/localstack.lock
 	$(COMPILE) infra/compat/seaweedfs.in --upgrade --output-file infra/compat/seaweedfs.lock
@@ -253,6 +255,11 @@ python:
 
 .facades/.made: infra/facades/requirements.lock | python
 	@echo "installing clients of the facades"
+	@$(ENVIRONMENT)
+	@touch $@
+
+.comfy-cli/.made: infra/comfy_cli/requirements.lock | python
+	@echo "installing Comfy's own command line"
 	@$(ENVIRONMENT)
 	@touch $@
 
