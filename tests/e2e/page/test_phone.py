@@ -1,12 +1,16 @@
 """The same page at the width of a phone."""
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Locator, Page, expect
 
 from tests.e2e.page.visit import WAIT_MS, Visit
 
 pytestmark = pytest.mark.browser
 
+BUSY = {
+    "code": "table-unavailable",
+    "detail": "The table cannot be reached now: it refused a hundred requests in a row, or more.",
+}
 IS_STILL = "() => scrollY === (window.last ?? -1) || ((window.last = scrollY), false)"
 
 
@@ -47,7 +51,20 @@ def test_a_picture_on_a_phone(visit: Visit) -> None:
     lost = page.locator(".lost.shown")
     expect(lost).to_be_visible(timeout=WAIT_MS)
     visit.see("phone-away")
-    bar, heading = lost.bounding_box(), page.get_by_role("heading", name="Queue").bounding_box()
-    assert bar
-    assert heading
-    assert bar["y"] + bar["height"] <= heading["y"], "it covers the heading"
+    assert_below(page, "Queue", lost)
+
+    page.unroute("**/generate?*")
+    page.route("**/generate?limit=50*", lambda route: route.fulfill(status=503, json=BUSY))
+    visit.open("history?status=failed")
+    expect(lost).to_contain_text(BUSY["detail"], timeout=WAIT_MS)
+    assert_below(page, "History", lost)
+    visit.see("phone-busy")
+
+
+def assert_below(page: Page, heading: str, bar: Locator) -> None:
+    """Assert that a bar covers no heading."""
+    place = page.get_by_role("heading", name=heading, exact=True).bounding_box()
+    above = bar.bounding_box()
+    assert place
+    assert above
+    assert above["y"] + above["height"] <= place["y"]
