@@ -8,6 +8,7 @@ from rich.progress import (
     BarColumn,
     Progress,
     ProgressColumn,
+    TaskID,
     TaskProgressColumn,
     TextColumn,
     TimeElapsedColumn,
@@ -70,7 +71,8 @@ def shown_frames(*, as_json: bool, draw: Draw | None = None) -> Iterator[Show]:
 
 @contextmanager
 def shown_batch(*, as_json: bool) -> Iterator[Show]:
-    """Return the function to call with each summary of a batch; programs get no line of it."""
+    """Return the function to call with each summary of a batch, of which each state that any of its
+    requests has been in has a bar, below that of the whole; programs get no line of it."""
     if as_json:
         yield lambda _: None
         return
@@ -81,10 +83,20 @@ def shown_batch(*, as_json: bool) -> Iterator[Show]:
         *(() if _is_narrow(console) else (TimeElapsedColumn(),)),
     )
     with Progress(*columns, console=console) as progress:
-        bar = progress.add_task("batch", total=1.0, counts="")
+        whole = progress.add_task("batch", total=1.0, counts="")
+        states: dict[str, TaskID] = {}
 
         def show(batch: Json) -> None:
-            progress.update(bar, completed=batch["progress"], counts=counts_of(batch), refresh=True)
+            progress.update(whole, completed=batch["progress"])
+            size = sum(batch["counts"].values())
+            for state, count in batch["counts"].items():
+                if state not in states:  # all at the first summary, so that they stand in its order
+                    states[state] = progress.add_task(visible(state), counts="", visible=False)
+                bar = states[state]
+                seen = progress.tasks[bar].visible or count > 0
+                counts = f"{count} of {size}"
+                progress.update(bar, completed=count, total=size, counts=counts, visible=seen)
+            progress.refresh()
 
         yield show
 
