@@ -35,12 +35,12 @@ def read_url(text: str) -> URL:
         raise InputInvalid("it is no valid URL")
     if "@" in parts[2]:
         raise InputForbidden("a URL with a user or password is not fetched")
+    target = parts[3] if parts[3].startswith("/") else f"/{parts[3]}"
     try:
         origin = URL(f"{parts[1]}://{parts[2]}").origin()
-    except ValueError:
+        return origin.with_path(_sendable(target), encoded=True)
+    except ValueError:  # of a lone surrogate, too
         raise InputInvalid("it is no valid URL") from None
-    target = parts[3] if parts[3].startswith("/") else f"/{parts[3]}"
-    return origin.with_path(_sendable(target), encoded=True)
 
 
 def redirected(url: URL, location: str) -> URL:
