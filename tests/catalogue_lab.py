@@ -40,7 +40,7 @@ class FixedSource:
 
 
 def publisher(
-    lab: ApiLab, folder: Path, *, source: FixedSource | None = None
+    lab: ApiLab, folder: Path, *, source: FixedSource | None = None, fetches: bool = False
 ) -> CataloguePublisher:
     return CataloguePublisher(
         source=source or FixedSource(INFO),
@@ -48,15 +48,22 @@ def publisher(
         assets=lab.assets,
         spool=FileSpool(folder=folder),
         clock=lab.clock,
+        fetches=fetches,
     )
 
 
 async def join(
-    lab: ApiLab, folder: Path, info: Mapping[str, Any] = INFO, *, worker: str = "w1"
+    lab: ApiLab,
+    folder: Path,
+    info: Mapping[str, Any] = INFO,
+    *,
+    worker: str = "w1",
+    fetches: bool = False,
 ) -> str:
     """A live worker whose ComfyUI tells ``info``; the id of its catalogue."""
-    catalogue = await publisher(lab, folder, source=FixedSource(info)).publish()
-    await beat(lab, worker, catalogue)
+    source = FixedSource(info)
+    catalogue = await publisher(lab, folder, source=source, fetches=fetches).publish()
+    await beat(lab, worker, catalogue, fetches=fetches)
     lab.clock.advance(6)  # whoever looked before looks again
     return catalogue
 
@@ -70,6 +77,7 @@ async def beat(
     engine_ok: bool = True,
     draining: bool = False,
     foreign_prompts: int = 0,
+    fetches: bool = False,
 ) -> None:
     now = lab.clock.now()
     state = WorkerState(
@@ -80,6 +88,7 @@ async def beat(
         engine_ok=engine_ok,
         catalogue=catalogue,
         draining=draining,
+        fetches=fetches,
         foreign_prompts=foreign_prompts,
         jobs=tuple(JobId(job) for job in jobs),
         seen_at=now,

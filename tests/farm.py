@@ -11,10 +11,11 @@ from uuid import uuid4
 from comfyq.adapters.authentication.local_owner import OWNER
 from comfyq.adapters.pictures.pillow import PillowPictures
 from comfyq.adapters.pictures.previews import PillowPreviews
+from comfyq.bootstrap.models.services import ModelServices
 from comfyq.bootstrap.ports import Ports
 from comfyq.bootstrap.services import Services
 from comfyq.bootstrap.worker_ports import WorkerPorts
-from comfyq.bootstrap.worker_services import JobServices
+from comfyq.bootstrap.workers.job_parts import JobServices
 from comfyq.config import LimitSettings, Settings
 from comfyq.domain import job as jobs
 from comfyq.domain.caller import DEFAULT_TENANT, TenantId
@@ -28,9 +29,9 @@ from comfyq.records.subscriptions import Subscription
 from comfyq.services.notify.announcer import Announcer
 from comfyq.services.worker.disk_cleanup import DiskCleanup
 from comfyq.services.worker.input_files import InputPreparer
-from comfyq.services.worker.renderer import Turn
 from comfyq.services.worker.reporting.run_times import RunTimes
 from comfyq.services.worker.timing import Timing
+from comfyq.services.worker.turn import Turn
 from comfyq.testing.memory.assets import MemoryAssets
 from comfyq.testing.memory.clock import ManualClock
 from comfyq.testing.memory.journal import MemoryJournal
@@ -154,8 +155,9 @@ class Farm:
         engine: ScriptedEngine | None = None,
         *,
         disk_cleanup: DiskCleanup | None = None,
+        models: ModelServices | None = None,
     ) -> "FarmWorker":
-        return FarmWorker(self, name, engine or ScriptedEngine(), disk_cleanup)
+        return FarmWorker(self, name, engine or ScriptedEngine(), disk_cleanup, models)
 
 
 def _render(job: Job, outputs: Sequence[Output], base_url: str, _: Estimate) -> bytes:
@@ -166,7 +168,12 @@ class FarmWorker:
     """One worker process; a second one of the same name is its restart."""
 
     def __init__(
-        self, farm: Farm, name: str, engine: ScriptedEngine, disk_cleanup: DiskCleanup | None
+        self,
+        farm: Farm,
+        name: str,
+        engine: ScriptedEngine,
+        disk_cleanup: DiskCleanup | None,
+        models: ModelServices | None,
     ) -> None:
         self.farm, self.engine = farm, engine
         self.turns: list[str] = []
@@ -178,6 +185,7 @@ class FarmWorker:
             pictures=PillowPictures(),
             previews=PillowPreviews(),
             disk_cleanup=disk_cleanup,
+            models=models,
         )
         self.parts = parts = JobServices(farm.services, ports, worker=WorkerId(name))
         parts.run_times = RunTimes(records=farm.services.run_times, period_s=0)

@@ -38,7 +38,7 @@ class Parts:
 def open_parts(settings: SimulatorSettings, data_dir: Path) -> Parts:
     """Put the parts together. Call it inside the event loop that will serve them."""
     faults, stats, storage = FaultSwitch(settings.faults), Stats(), Storage(data_dir)
-    hub, catalogue = SocketHub(faults=faults), load_catalogue()
+    hub, catalogue = SocketHub(faults=faults), load_catalogue(settings.models_dir)
     queue = PromptQueue(on_change=lambda: hub.send(messages.status(queue.remaining)))
     history = History(faults=faults)
     context = RunContext(

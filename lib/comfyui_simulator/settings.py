@@ -74,6 +74,8 @@ class SimulatorSettings:
     """A key of `GENERATIONS`."""
     data_dir: Path | None = None
     """Holds output/, input/ and temp/; None takes a temporary folder, removed at the end."""
+    models_dir: Path | None = None
+    """Model files below it are listed beside those of the catalogue, as soon as they are there."""
     step_s: float = 0.01
     """How long one sampling step takes."""
     load_s: float = 0.0

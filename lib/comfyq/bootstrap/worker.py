@@ -22,10 +22,13 @@ from comfyq.adapters.pictures.previews import PillowPreviews
 from comfyq.aio.logs import log
 from comfyq.bootstrap.disks import disk_cleanup_of, folders_of, space_of
 from comfyq.bootstrap.identity import OwnFolder, any_shown, dead_workers, take_identity
+from comfyq.bootstrap.models.services import ModelServices
 from comfyq.bootstrap.services import Services
 from comfyq.bootstrap.worker_ports import MachinePorts, WorkerPorts
-from comfyq.bootstrap.worker_services import JobServices, WorkerServices
+from comfyq.bootstrap.worker_services import WorkerServices
+from comfyq.bootstrap.workers.job_parts import JobServices
 from comfyq.bootstrap.workers.membership import admit
+from comfyq.bootstrap.workers.preparation import worker_models
 from comfyq.domain.errors import Unavailable
 from comfyq.domain.files.fetch_exceptions import allowed_entries
 from comfyq.domain.public_addresses import Allowed
@@ -51,17 +54,19 @@ async def open_worker(
 
     Raises:
         NotComfyUI: ``comfyui_dir`` lacks ComfyUI's folders.
+        MissingSetting: models are to be fetched, and no folder is named for them.
         NotAdmitted: ComfyUI is a simulator and the jobs are for real ones, or the reverse.
         WorkerIdTaken: another process runs under the id of the settings.
     """
     folders = folders_of(services, comfyui_dir)
+    models = worker_models(services.settings, comfyui_dir)
     own = take_identity(services.settings, engine=engine or comfyui_url)
     try:
         timing = EngineTiming(unavailable_s=services.settings.worker.silent_s)
         method = services.settings.worker.preview_method
         async with ComfyEngine(comfyui_url, timing=timing, preview_method=method) as comfyui:
             caretaker = ComfyCaretaker(comfyui, restart=restart)
-            worker_services = _worker_services(services, comfyui, caretaker, own, folders)
+            worker_services = _worker_services(services, comfyui, caretaker, own, folders, models)
             await admit(worker_services.jobs.membership, comfyui, url=comfyui_url)
             await _recall(own)
             try:
@@ -125,6 +130,7 @@ def _worker_services(
     caretaker: Caretaker,
     own: OwnFolder,
     folders: ComfyFolders | None,
+    models: ModelServices | None,
 ) -> WorkerServices:
     settings = services.settings
     spool = FileSpool(folder=own.path / "spool", max_kept_bytes=settings.worker.spool_bytes)
@@ -138,6 +144,7 @@ def _worker_services(
         pictures=PillowPictures(),
         previews=PillowPreviews(),
         disk_cleanup=disk_cleanup_of(folders),
+        models=models,
     )
     agent_uri = settings.worker.ecs_agent_uri
     machine = MachinePorts(

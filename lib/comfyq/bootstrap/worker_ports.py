@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from comfyq.bootstrap.models.services import ModelServices
 from comfyq.ports.caretaker import Caretaker
 from comfyq.ports.catalogue import CatalogueSource
 from comfyq.ports.engine import Engine, PreviewScaler
@@ -29,6 +30,7 @@ class WorkerPorts:
     pictures: Pictures
     previews: PreviewScaler
     disk_cleanup: DiskCleanup | None = None  # None: ComfyUI's folders are not on this machine
+    models: ModelServices | None = None  # None: the worker fetches no models
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -43,6 +43,9 @@ class ModelSettings:
     models_dir: Path | None = None
     """Folder of model files, ComfyUI's own or one that it is told of; unset: `models` in
     COMFYUI_DIR."""
+    model_fetch: bool = False
+    """Workers fetch models that a job's lock names and that they lack, into MODELS_DIR or `models`
+    in their ComfyUI's directory."""
     model_tokens: Annotated[SecretStr | None, AfterValidator(_by_host)] = None
     """What servers of models know us by, as `host=token`, with commas; each is sent to its host
     alone, by https, and never on to where that redirects."""

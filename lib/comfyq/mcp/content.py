@@ -85,6 +85,8 @@ def doing(job: Json) -> str:
     """Say in a few words what a job waits for, or does."""
     if job["status"] == "queued":
         place, above = job.get("queue_position"), job.get("queue_position_above")
+        if at := job.get("provisioning"):
+            return f"Its worker fetches its models: {at['bytes']} of {at['total']} bytes are there"
         if job.get("waits_for"):
             return f"It waits for {job['waits_for']}"
         if place:

@@ -21,6 +21,7 @@ class Published:
 
     id: str  # hash of its essence
     seen_at: datetime  # when a worker last published it
+    fetches: bool = False  # that worker fetches locked models
 
 
 class CatalogueRecords:
@@ -28,9 +29,8 @@ class CatalogueRecords:
         self._table = table
 
     async def note(self, catalogue: Published) -> None:
-        await self._table.write(
-            Put({"pk": PARTITION, "sk": catalogue.id, "seen": to_ms(catalogue.seen_at)})
-        )
+        item = {"pk": PARTITION, "sk": catalogue.id, "seen": to_ms(catalogue.seen_at)}
+        await self._table.write(Put(item | ({"fetches": True} if catalogue.fetches else {})))
 
     async def all(self) -> Sequence[Published]:
         """Those that are stored, the one that was seen last first."""
@@ -42,7 +42,10 @@ class CatalogueRecords:
             after = page.cursor
             if after is None:
                 break
-        known = [Published(item["sk"], from_ms(item["seen"])) for item in items]
+        known = [
+            Published(item["sk"], from_ms(item["seen"]), item.get("fetches", False))
+            for item in items
+        ]
         return sorted(known, key=lambda each: each.seen_at, reverse=True)
 
     async def remove(self, catalogue_id: str) -> None:

@@ -9,14 +9,13 @@ from comfyq.domain.caller import TenantId
 from comfyq.domain.job import Job, JobError, JobId, JobStatus, Lease, Limits, WorkerId
 from comfyq.domain.job.model import NORMAL_PRIORITY
 from comfyq.domain.job.order import rank, waits_since
-from comfyq.domain.job.progress import Progress
 from comfyq.domain.webhook.events import WebhookEvent
 from comfyq.ports.table import Item, Key
+from comfyq.records.job_progress import progress_of, progress_values
 from comfyq.records.times import from_ms, optional_time, sortable, to_ms
 
 ACTIVE_SHARDS = 4
 ASIDE_PARTITION = "ASIDE"  # of the index `ready`: jobs that wait for a worker able to run them
-MILLIONTHS = 1_000_000
 LAST = "~"  # the lane of jobs that a version without lanes has stored, after those of tenants
 BEFORE_LAST = "001"  # between them
 
@@ -132,7 +131,7 @@ def to_item(job: Job, *, write_id: str) -> Item:
         **_times(job),
         **_submitted_values(job),
         **_index_values(job),
-        **_progress_values(job.progress),
+        **progress_values(job.progress),
     }
     return {name: value for name, value in item.items() if value is not None}
 
@@ -175,7 +174,7 @@ def from_item(item: Item) -> Job:
         lease=_lease(item),
         not_before=optional_time(item.get("not_before")),
         cancel_requested=item.get("cancel", False),
-        progress=_progress(item),
+        progress=progress_of(item),
         started_at=optional_time(item.get("started")),
         ended_at=optional_time(item.get("ended")),
         claimed_at=optional_time(item.get("claimed")),
@@ -259,30 +258,6 @@ def _ready_keys(job: Job) -> dict[str, str]:
     if job.unsuited_since is not None:  # out of what workers choose from, until it suits one
         return {"rpk": ASIDE_PARTITION, "rsk": f"{sortable(job.unsuited_since)}#{job.id}"}
     return {"rpk": ready_partition(job.family), "rsk": ReadyKey.of(job).text}
-
-
-def _progress_values(progress: Progress) -> dict[str, Any]:
-    return {
-        "fraction": round(progress.fraction * MILLIONTHS),
-        "step": progress.step or None,
-        "max_steps": progress.max_steps or None,
-        "message": progress.message,
-        "node": progress.node,
-        "nodes_done": progress.nodes_done or None,
-        "nodes_total": progress.nodes_total or None,
-    }
-
-
-def _progress(item: Item) -> Progress:
-    return Progress(
-        fraction=item["fraction"] / MILLIONTHS,
-        step=item.get("step", 0),
-        max_steps=item.get("max_steps", 0),
-        message=item.get("message"),
-        node=item.get("node"),
-        nodes_done=item.get("nodes_done", 0),
-        nodes_total=item.get("nodes_total", 0),
-    )
 
 
 def _error_value(error: JobError) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from comfyq.domain.files.inputs import InputFile
 from comfyq.domain.graph.documents.pnginfo import packed, unpacked
 from comfyq.domain.job import Job, JobId, WorkerId
 from comfyq.domain.job.attempt import Attempt
+from comfyq.domain.models.lock import model_of, values_of
 from comfyq.domain.submission.spec import Spec
 from comfyq.domain.webhook.target import WebhookTarget
 from comfyq.ports.table import Item
@@ -34,6 +35,8 @@ def spec_item(job: Job, spec: Spec) -> Item:
         body["pnginfo"] = packed(spec.pnginfo)
     if spec.has_partner_key:
         body["partner_key"] = True
+    if spec.models:
+        body["models"] = [values_of(each) for each in spec.models]
     if spec.webhook is not None:
         body["webhook"] = {"url": spec.webhook.url, "base_url": spec.webhook.base_url}
         body["webhook_sees"] = spec.webhook.sees_outputs
@@ -75,6 +78,7 @@ def spec_of(item: Item) -> Spec:
         reuse_key=body.get("reuse"),
         has_partner_key=body.get("partner_key", False),
         judged_by=body.get("judged_by"),
+        models=tuple(model_of(each) for each in body.get("models", ())),
         pnginfo=unpacked(body["pnginfo"]) if "pnginfo" in body else {},
         webhook=_webhook(body),
     )

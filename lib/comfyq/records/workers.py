@@ -30,6 +30,7 @@ class WorkerState:
     catalogue: str | None = None  # id of its node catalogue; None until it is published
     draining: bool = False  # it takes no further jobs
     paused: str | None = None  # why it takes none just now, though its ComfyUI answers
+    fetches: bool = False  # models that a job's lock names and that it lacks
     foreign_prompts: int = 0  # of others, that its ComfyUI runs before a job that it holds
     jobs: tuple[JobId, ...] = ()  # that it holds
     family: str | None = None  # of the job that it took last: ComfyUI has loaded its models
@@ -97,6 +98,7 @@ def _item(worker: WorkerState, *, ttl_s: int) -> Item:
         "catalogue": worker.catalogue,
         "draining": worker.draining,
         "paused": worker.paused,
+        "fetches": worker.fetches or None,
         "foreign": worker.foreign_prompts or None,
         "jobs": list(worker.jobs),
         "family": worker.family,
@@ -121,6 +123,7 @@ def _worker(item: Item) -> WorkerState:
         catalogue=item.get("catalogue"),
         draining=item["draining"],
         paused=item.get("paused"),
+        fetches=item.get("fetches", False),
         foreign_prompts=item.get("foreign", 0),
         jobs=tuple(JobId(job_id) for job_id in item["jobs"]),
         family=item.get("family"),

@@ -182,6 +182,8 @@ class Inspection:
             yield problems.not_convertible(spec, inputs[spec.name], str(reason))
             return
         file_kind = FILE_INPUTS.get((kind.name, spec.name))
+        if self._rules.catalogue.has_model(kind.name, spec.name, value):
+            return
         if file_kind is None:
             yield from self._check_range(spec, value)
         elif not isinstance(value, str):

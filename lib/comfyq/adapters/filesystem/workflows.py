@@ -5,19 +5,23 @@ import re
 import time
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from comfyq.adapters.filesystem.lines import json_line, toml_line
 from comfyq.adapters.filesystem.manifest import read_manifest
+from comfyq.adapters.filesystem.models.locks import NAME as LOCK
+from comfyq.adapters.filesystem.models.locks import locked_models
 from comfyq.adapters.filesystem.sections import Broken
 from comfyq.domain.errors import InvalidParameters, InvalidWorkflow, WorkflowNotFound
 from comfyq.domain.graph.graph import Graph, faults
+from comfyq.domain.models.errors import BadModelLock
 from comfyq.domain.suggestions import among
 from comfyq.domain.workflow.workflow import Workflow
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]*")
-FILES = ("manifest.toml", "graph.json", "sample.json")
+FILES = ("manifest.toml", "graph.json", "sample.json", LOCK)
 LOOK_S = 1.0
 Version = tuple[tuple[int, int] | None, ...]
 OnRead = Callable[[str, str | None], None]
@@ -84,8 +88,8 @@ class FolderWorkflows:
         for name in changed:
             self._forget(name)
             try:
-                self._workflows[name] = load_workflow(folders[name])
-            except InvalidWorkflow as broken:
+                self._workflows[name] = _with_lock(load_workflow(folders[name]), folders[name])
+            except (InvalidWorkflow, BadModelLock) as broken:
                 self._faults[name] = _without_path(folders[name], str(broken))
         self._read = versions
         self._looked_at_s = time.monotonic()
@@ -94,6 +98,14 @@ class FolderWorkflows:
     def _forget(self, name: str) -> None:
         self._workflows.pop(name, None)
         self._faults.pop(name, None)
+
+
+def _with_lock(workflow: Workflow, folder: Path) -> Workflow:
+    """Return the workflow with the locks of its models; raises BadModelLock."""
+    locks = {(each.folder, each.file, each.source): each for each in locked_models(folder)}
+    wanted = [(each.folder, each.file, each.source) for each in workflow.models]
+    current = tuple(locks[each] for each in wanted if each in locks)
+    return replace(workflow, locked=current) if current else workflow
 
 
 def _version(folder: Path) -> Version:

@@ -21,6 +21,9 @@ def simulator(
     data_dir: Annotated[
         Path | None, typer.Option(help="For its files; default: a temporary one.")
     ] = None,
+    models_dir: Annotated[
+        Path | None, typer.Option(help="ComfyUI's `models`: its files are listed, too.")
+    ] = None,
     step_s: Annotated[float, typer.Option(min=0, help="Of one sampling step.")] = 0.01,
     load_s: Annotated[float, typer.Option(min=0, help="Of loading a model.")] = 0.0,
     preview_every_steps: Annotated[int, typer.Option(min=0, help="0 sends no previews.")] = 1,
@@ -33,6 +36,7 @@ def simulator(
         port=port,
         generation=generation,
         data_dir=data_dir,
+        models_dir=models_dir,
         step_s=step_s,
         load_s=load_s,
         preview_every_steps=preview_every_steps,

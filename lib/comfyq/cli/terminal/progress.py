@@ -25,6 +25,7 @@ Show = Callable[[Json], None]
 
 SHORT = 8  # characters of an id beside its bar
 NARROW = 70  # columns, below which a bar would leave no room for words
+MEGABYTE = 10**6
 BAR = 20  # columns; the rest of 80 is for what the job does
 
 
@@ -154,6 +155,8 @@ def _rest() -> Column:
 
 def _doing(frame: Json) -> str:
     """Say what a job does, in the room beside a bar."""
+    if frame.get("provisioning"):
+        return fetched(frame["provisioning"])
     if frame["status"] != "running":
         position = frame.get("queue_position")
         return "next" if position == 0 else f"place {position}" if position else ""
@@ -164,3 +167,11 @@ def _doing(frame: Json) -> str:
     if frame.get("eta_s"):
         said.append(f"{frame['eta_s']} s left")
     return visible(", ".join(filter(None, said)))
+
+
+def fetched(provisioning: Json) -> str:
+    """Say how far a job's models have come to its worker."""
+    done, total = (provisioning[each] / MEGABYTE for each in ("bytes", "total"))
+    said = f"{done:,.0f} of {total:,.0f} MB of its models"
+    left_s = provisioning.get("eta_s")
+    return said if left_s is None else f"{said}, {left_s} s left"

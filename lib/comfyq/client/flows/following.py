@@ -21,7 +21,7 @@ SEEN_ALL = 204
 FRAME_FIELDS = (
     *("status", "progress", "step", "max_steps", "seq", "attempt", "simulated"),
     *("image_url", "error", "error_code", "waits_for", "queue_position", "eta_s"),
-    *("node", "node_class", "nodes_done", "nodes_total"),
+    *("node", "node_class", "nodes_done", "nodes_total", "provisioning"),
 )
 BATCH_FIELDS = ("batch_id", "size", "done", "progress", "counts", "seq")
 

@@ -37,6 +37,15 @@ class Urls(Model):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Provisioning(Model):
+    """How far the models that a job needs have come to its worker."""
+
+    bytes: int = 0  # that are there
+    total: int = 0
+    eta_s: int | None = None  # seconds until all are there
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class JobData(Model):
     """A job as the server tells it; a newer one may tell statuses that are not listed here."""
 
@@ -55,6 +64,7 @@ class JobData(Model):
     node_class: str | None = None
     nodes_done: int = 0
     nodes_total: int = 0
+    provisioning: Provisioning | None = None  # while its worker fetches models
     eta_s: int | None = None  # seconds until it may have ended
     queue_position: int | None = None  # among your own jobs: 1 is the next
     queue_position_above: int | None = None  # at least so many of your jobs are before it
@@ -123,6 +133,7 @@ class Event(Model):
     node_class: str | None = None
     nodes_done: int = 0
     nodes_total: int = 0
+    provisioning: Provisioning | None = None  # while its worker fetches models
 
     @property
     def ended(self) -> bool:

@@ -47,6 +47,11 @@ def _index(forms: Iterable[str], names: Sequence[str]) -> Index:
     return index
 
 
+def is_same_path(one: str | None, other: str) -> bool:
+    """Return whether two names are the same, whatever separates their folders."""
+    return one is not None and _path(one) == _path(other)
+
+
 def with_extension(name: str) -> str:
     """Add the usual extension to a name without one; used where no list of files is known."""
     return name if name.lower().endswith(EXTENSIONS) else name + DEFAULT_EXTENSION

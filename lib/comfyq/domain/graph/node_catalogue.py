@@ -94,6 +94,7 @@ class NodeCatalogue:
 
     id: str
     classes: Mapping[str, NodeClass]
+    fetches: bool = False  # a worker that has it fetches models that are locked and not listed
 
     def choices(self, class_type: str, name: str) -> tuple[str, ...]:
         """Return the choices of an input; none if it has no choices or does not exist."""

@@ -7,7 +7,7 @@ late refusal, by ComfyUI itself, is better than a false one. ComfyUI recurses; t
 graph is too deep.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain, islice
 from typing import Any
@@ -16,7 +16,7 @@ from comfyq.domain.graph.dynamic_inputs import expanded
 from comfyq.domain.graph.errors import At, GraphError
 from comfyq.domain.graph.graph import Graph, NewGraph, Ref, copied, reference, set_input
 from comfyq.domain.graph.graph import Input as Place
-from comfyq.domain.graph.model_names import EXTENSIONS, existing_name
+from comfyq.domain.graph.model_names import EXTENSIONS, existing_name, is_same_path
 from comfyq.domain.graph.node_catalogue import InputSpec, NodeCatalogue, NodeClass
 from comfyq.domain.graph.traversal import consumers_of, cycle_in, downstream, reached
 from comfyq.domain.graph.type_matching import type_names, types_match
@@ -42,6 +42,7 @@ class Validation:
     no_outputs: bool = False
     completed: Sequence[tuple[Place, str, str]] = ()  # (where, as written, as it is)
     dependents: Mapping[str, Sequence[str]] = field(default_factory=dict)  # outputs, by bad node
+    awaited: frozenset[str] = frozenset()  # names that are not listed, and may come
 
     @property
     def valid(self) -> bool:
@@ -57,12 +58,17 @@ class Validation:
         return shown
 
 
-def validate(graph: Graph, catalogue: NodeCatalogue) -> Validation:
-    """Judge an API-format graph (``graph.faults`` finds none in it); it is not changed."""
+def validate(
+    graph: Graph, catalogue: NodeCatalogue, *, may_come: Collection[str] = ()
+) -> Validation:
+    """Judge an API-format graph (``graph.faults`` finds none in it); it is not changed.
+
+    ``may_come`` are names of models that are valid although the catalogue does not list them.
+    """
     unknown = list(islice(_unknown_classes(graph, catalogue), MAX_ERRORS))
     if unknown:
         return Validation(copied(graph), unknown, dependents=_dependents(graph, catalogue, unknown))
-    return _Inspection(copied(graph), catalogue).verdict()
+    return _Inspection(copied(graph), catalogue, may_come).verdict()
 
 
 def _dependents(
@@ -102,11 +108,15 @@ def _unknown_classes(graph: Graph, catalogue: NodeCatalogue) -> Iterator[GraphEr
 class _Inspection:
     """One validation of a graph whose classes all exist; it completes model names in the graph."""
 
-    def __init__(self, graph: NewGraph, catalogue: NodeCatalogue) -> None:
+    def __init__(
+        self, graph: NewGraph, catalogue: NodeCatalogue, may_come: Collection[str]
+    ) -> None:
         self._searched = 0  # names
         self._graph = graph
         self._catalogue = catalogue
         self._completed: list[tuple[Place, str, str]] = []
+        self._may_come = may_come
+        self._awaited: set[str] = set()
         self._hinted = 0
 
     def verdict(self) -> Validation:
@@ -124,6 +134,7 @@ class _Inspection:
             no_outputs=not outputs,
             completed=tuple(self._completed),
             dependents=_dependents(self._graph, self._catalogue, errors),
+            awaited=frozenset(self._awaited),
         )
 
     def _at(self, node: str) -> At:
@@ -191,12 +202,14 @@ class _Inspection:
         meant = existing_name(value, names) if may_complete else None
         if spec.is_free and not (meant and meant.endswith(EXTENSIONS)):
             return
-        if meant is None:
+        if may_complete and value in self._may_come and not is_same_path(meant, value):
+            self._awaited.add(value)  # another folder's file of this name is not the one that comes
+        elif meant is None:
             yield at.not_in_list(spec, value, self._near(value, names))
-            return
-        place = Place(at.node, spec.name)
-        set_input(self._graph, place, meant)
-        self._completed.append((place, value, meant))
+        else:
+            place = Place(at.node, spec.name)
+            set_input(self._graph, place, meant)
+            self._completed.append((place, value, meant))
 
     def _near(self, value: Any, names: Sequence[str]) -> Sequence[str]:
         self._hinted += 1

@@ -17,6 +17,15 @@ MAX_NODE_CHARS = 64  # of a node's id that is told: a stored job stays small
 
 
 @dataclass(frozen=True, slots=True)
+class Provisioning:
+    """How far the models that a job needs have come to its worker."""
+
+    done: int  # bytes
+    total: int  # bytes
+    eta_s: int | None = None  # seconds until all are there; None: too little is known
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """The progress of a running job as clients see it."""
 
@@ -27,6 +36,7 @@ class Progress:
     node: str | None = None  # its id
     nodes_done: int = 0
     nodes_total: int = 0
+    provisioning: Provisioning | None = None  # of a claimed job, while its worker fetches models
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from comfyq.domain.job.model import (
     WorkerId,
     shortened,
 )
-from comfyq.domain.job.progress import Progress
+from comfyq.domain.job.progress import Progress, Provisioning
 from comfyq.domain.job.transitions import apply, due, end, held, requeue
 
 MAX_CLAIMS = 20  # ends a job that is claimed and given back for ever
@@ -67,6 +67,15 @@ def renew(job: Job, *, token: int, now: datetime, ttl: timedelta) -> Job:
     return apply(replace(job, lease=lease), Trigger.RENEW)
 
 
+def provision(
+    job: Job, *, token: int, now: datetime, ttl: timedelta, provisioning: Provisioning | None
+) -> Job:
+    """Show how far the job's models have come, or None once they are there; the same write renews
+    the lease."""
+    shown = replace(job, progress=Progress(provisioning=provisioning))
+    return renew(shown, token=token, now=now, ttl=ttl)
+
+
 def adopt(job: Job, *, token: int, now: datetime, attempt: int) -> Job:
     """Note that the holder goes on with the prompt that an earlier attempt left in ComfyUI.
 
@@ -84,7 +93,9 @@ def start(job: Job, *, token: int, now: datetime) -> Job:
     held(job, token)
     if job.started_attempt == token:
         return job
-    return apply(replace(job, started_at=now, started_attempt=token), Trigger.START, now=now)
+    progress = replace(job.progress, provisioning=None)
+    started = replace(job, started_at=now, started_attempt=token, progress=progress)
+    return apply(started, Trigger.START, now=now)
 
 
 def forfeit(job: Job, *, token: int, now: datetime, reason: str) -> Job:

@@ -65,7 +65,8 @@ def read_lock(text: str) -> Sequence[LockedModel]:
     return models
 
 
-def _table(model: LockedModel) -> str:
+def values_of(model: LockedModel) -> Mapping[str, Any]:
+    """Return a locked model as the values that ``model_of`` reads."""
     values = {
         "folder": model.folder,
         "file": model.file,
@@ -74,10 +75,18 @@ def _table(model: LockedModel) -> str:
         "sha256": model.sha256,
         "size": model.size,
     }
+    return {key: value for key, value in values.items() if value is not None}
+
+
+def model_of(values: Mapping[str, Any]) -> LockedModel:
+    """Read what ``values_of`` wrote; raises BadModelLock."""
+    return _model(0, values)
+
+
+def _table(model: LockedModel) -> str:
     lines = [
         f"{key} = {json.dumps(value, ensure_ascii=False)}\n"
-        for key, value in values.items()
-        if value is not None
+        for key, value in values_of(model).items()
     ]
     return f"[[models]]\n{''.join(lines)}"
 

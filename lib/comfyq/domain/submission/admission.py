@@ -1,6 +1,6 @@
 """Turning a request into a graph that runs, checked against one ComfyUI's catalogue if known."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain, islice
@@ -21,6 +21,7 @@ from comfyq.domain.submission.given_paths import paths_of_values
 from comfyq.domain.submission.node_rules import EVERYTHING, NodeRules
 from comfyq.domain.submission.request import Request
 from comfyq.domain.submission.spec import Spec
+from comfyq.domain.workflow.locked_models import models_named, models_to_come
 from comfyq.domain.workflow.model_family import family_of
 from comfyq.domain.workflow.raw_graph import read_graph, take_files
 from comfyq.domain.workflow.workflow import Workflow
@@ -54,7 +55,9 @@ def admit_workflow(
     graph = on.bind(resolved.parameters)
     named = paths_of_values(on, values, graph, catalogue)
     foreign = list(islice(chain(rules.faults(graph, catalogue), named), MAX_ERRORS))
-    verdict = Validation(graph, foreign) if foreign else _judged(graph, catalogue)
+    models = models_named(workflow.locked, graph)
+    may_come = {each.file for each in models_to_come(models, catalogue)}
+    verdict = Validation(graph, foreign) if foreign else _judged(graph, catalogue, may_come)
     if not verdict.valid:
         raise refusal_of_workflow(workflow, resolved.parameters, graph, verdict)
     graph = verdict.graph
@@ -67,7 +70,8 @@ def admit_workflow(
             parameters=resolved.parameters,
             warnings=tuple(resolved.warnings),
             inputs=on.inputs(resolved.parameters),
-            judged_by=_id_of(catalogue),
+            judged_by=None if verdict.awaited else _id_of(catalogue),
+            models=models,
         ),
         checked=catalogue is not None,
     )
@@ -139,12 +143,14 @@ def places_of(files: Sequence[InputFile]) -> frozenset[Input]:
     return frozenset(Input(file.node, file.input) for file in files)
 
 
-def _judged(graph: NewGraph, catalogue: NodeCatalogue | None) -> Validation:
+def _judged(
+    graph: NewGraph, catalogue: NodeCatalogue | None, may_come: Collection[str] = ()
+) -> Validation:
     """Judge what no ComfyUI can save, and then what the one whose catalogue is known can run."""
     unsafe = list(unsafe_names(graph))
     if unsafe or catalogue is None:
         return Validation(graph, unsafe)
-    return validate(graph, catalogue)
+    return validate(graph, catalogue, may_come=may_come)
 
 
 def _id_of(catalogue: NodeCatalogue | None) -> str | None:

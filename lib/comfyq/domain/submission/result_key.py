@@ -1,8 +1,9 @@
 """The key of a job's results: two jobs with the same key would make the same.
 
 The key covers the graph as it runs (with its seed and the names of its models), the content of its
-input files, and its metadata flag. Models are identified by name, because ComfyUI reports no more:
-a model file that was replaced under the same name is not noticed.
+input files, its metadata flag and the hashes of models that its workflow's lock has. Other models
+are identified by name, because ComfyUI reports no more: a file that was replaced under the same
+name is not noticed.
 """
 
 import json
@@ -36,6 +37,8 @@ def reuse_key(spec: Spec) -> str:
     made_of: list[object] = [nodes, files, spec.metadata]
     if spec.pnginfo:  # it is saved in the files
         made_of.append(spec.pnginfo)
+    if spec.models:
+        made_of.append(sorted([each.path, each.sha256] for each in spec.models))
     canonical = json.dumps(made_of, sort_keys=True, separators=(",", ":"))
     return sha256(canonical.encode()).hexdigest()
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from comfyq.domain.files.inputs import InputFile
+from comfyq.domain.models.lock import LockedModel
 from comfyq.domain.webhook.target import WebhookTarget
 
 
@@ -20,3 +21,4 @@ class Spec:
     webhook: WebhookTarget | None = None  # who is told of the job; no part of the key
     has_partner_key: bool = False  # that its job was sent with, and loses when it ends
     judged_by: str | None = None  # id of a catalogue by which the graph runs, as it is
+    models: tuple[LockedModel, ...] = ()  # that the graph names and its workflow's lock has

@@ -5,12 +5,14 @@ graph is refused then, with the values that its author chose.
 """
 
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 
 from comfyq.domain.graph.graph import Graph
 from comfyq.domain.graph.node_catalogue import NodeCatalogue
 from comfyq.domain.graph.value_places import is_number
 from comfyq.domain.graph.value_range import Ranges, ValueRange, ranges_at
+from comfyq.domain.models.lock import LockedModel
 from comfyq.domain.workflow.coercion import DRAW
 from comfyq.domain.workflow.parameters import Parameter
 
@@ -19,10 +21,19 @@ RANGED = WHOLE | {"number"}
 DRAWN_SEEDS = 2**53  # below it, so that JavaScript reads a drawn seed exactly
 
 
-def suited(parameter: Parameter, graph: Graph, catalogue: NodeCatalogue) -> Parameter:
-    """Return the parameter with the choices or the range that the catalogue has for its places."""
+def suited(
+    parameter: Parameter,
+    graph: Graph,
+    catalogue: NodeCatalogue,
+    *,
+    may_come: Iterable[LockedModel] = (),
+) -> Parameter:
+    """Return the parameter with the choices or the range that the catalogue has for its places;
+    models that a worker would fetch are choices, too."""
     if parameter.source:
-        return replace(parameter, choices=catalogue.names(parameter.source))
+        listed = catalogue.names(parameter.source)
+        come = [each.file for each in may_come if each.folder == parameter.source]
+        return replace(parameter, choices=(*listed, *(x for x in come if x not in listed)))
     if parameter.kind not in RANGED:
         return parameter
     ranges = Ranges()

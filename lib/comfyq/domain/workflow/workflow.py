@@ -9,10 +9,12 @@ from comfyq.domain.files.inputs import InputFile
 from comfyq.domain.graph.graph import Graph, Input, NewGraph, copied
 from comfyq.domain.graph.node_catalogue import NodeCatalogue
 from comfyq.domain.job import Limits
+from comfyq.domain.models.lock import LockedModel
 from comfyq.domain.models.source import ModelSource
 from comfyq.domain.suggestions import HINTED, nearest
 from comfyq.domain.workflow.coercion import DRAW
 from comfyq.domain.workflow.kinds import KINDS
+from comfyq.domain.workflow.locked_models import models_to_come
 from comfyq.domain.workflow.parameters import BadValue, Parameter, shown
 from comfyq.domain.workflow.presets import choices_schema, chosen
 from comfyq.domain.workflow.suiting import drawn, suited
@@ -52,10 +54,11 @@ class Workflow:
     family: str = "any"  # jobs of a family share loaded models
     limits: Limits = field(default_factory=Limits)
     models: tuple[Model, ...] = ()
+    locked: tuple[LockedModel, ...] = ()  # those of ``models`` whose lock is of their source
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)  # values by name
     negative_prompts: Mapping[str, str] = field(default_factory=dict)  # by name
     sample: Mapping[str, Any] = field(default_factory=dict)  # a request's values that work
-    _narrowed: dict[str, "Workflow"] = field(  # by the id of a catalogue
+    _narrowed: dict[tuple[str, bool], "Workflow"] = field(  # by what of a catalogue matters
         default_factory=dict, init=False, compare=False, repr=False
     )
 
@@ -108,16 +111,18 @@ class Workflow:
 
     def on(self, catalogue: NodeCatalogue) -> "Workflow":
         """Return the same workflow with choices and ranges narrowed to one ComfyUI's catalogue."""
-        known = self._narrowed.get(catalogue.id)
+        key = (catalogue.id, catalogue.fetches)
+        known = self._narrowed.get(key)
         if known is None:  # each request asks, and catalogues seldom change
+            may_come = models_to_come(self.locked, catalogue)
             parameters = {
-                name: suited(parameter, self.graph, catalogue)
+                name: suited(parameter, self.graph, catalogue, may_come=may_come)
                 for name, parameter in self.parameters.items()
             }
             known = replace(self, parameters=parameters)
             if len(self._narrowed) >= CATALOGUES:
                 self._narrowed.clear()
-            self._narrowed[catalogue.id] = known
+            self._narrowed[key] = known
         return known
 
     def json_schema(self) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from comfyq.wire.generate.jobs import (
     RunningAttemptView,
     StoryView,
 )
+from comfyq.wire.generate.provisioning import provisioning_of
 from comfyq.wire.generate.statuses import error_text, failure_of, waits_for, whole_error_text
 
 
@@ -143,6 +144,7 @@ class JobViews:
             "node_class": job.progress.message,
             "nodes_done": job.progress.nodes_done,
             "nodes_total": job.progress.nodes_total,
+            "provisioning": provisioning_of(job),
             "seq": job.version,
             "attempt": job.attempt,
             "priority": job.priority,

@@ -14,6 +14,7 @@ from comfyq.domain.submission.batch_progress import BatchProgress
 from comfyq.ports.engine import SmallPicture
 from comfyq.wire.generate.batch_counts import BatchCounts
 from comfyq.wire.generate.frames import MAX_TEXT, BatchFrame, PreviewFrame, ProgressFrame
+from comfyq.wire.generate.provisioning import provisioning_of
 from comfyq.wire.generate.statuses import error_text, failure_of, waits_for
 
 OutputUrl = Callable[[int], str | None]
@@ -51,6 +52,7 @@ def render(
         node_class=_clipped(at.message),
         nodes_done=at.nodes_done,
         nodes_total=at.nodes_total,
+        provisioning=provisioning_of(job),
     )
     return encode(frame)
 

@@ -26,6 +26,7 @@ class Identity:
     host: str
     pid: int
     version: str  # of comfyq
+    fetches: bool = False  # models that a job's lock names and that it lacks
 
 
 class Heartbeat:
@@ -188,6 +189,7 @@ class Heartbeat:
             catalogue=self._catalogue.id if self._catalogue else None,
             draining=self._draining,
             paused=self._readiness.paused,
+            fetches=self._identity.fetches,
             foreign_prompts=self._foreign,
             jobs=tuple(sorted({job_id for job_id, _ in self._held})),
             family=self._family,

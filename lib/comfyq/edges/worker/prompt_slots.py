@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from enum import StrEnum, auto
 
-from comfyq.services.worker.renderer import Turn
+from comfyq.services.worker.turn import Turn
 from comfyq.telemetry.numbers import BUSY_SECONDS, RUNNING
 
 KEEP_S = 1.0  # a fetch that is shorter keeps its place: claiming another job takes as long
@@ -14,7 +14,8 @@ KEEP_S = 1.0  # a fetch that is shorter keeps its place: claiming another job ta
 
 class JobPlace(StrEnum):  # whose hash, unlike an Enum's, is no call
     WAITS = auto()  # claimed, but not started by ComfyUI
-    PREPARES = auto()  # its input files are fetched: its place is another's
+    PROVISIONS = auto()  # its models are fetched: its place is another's
+    PREPARES = auto()  # its input files are fetched, likewise
     PREPARED = auto()  # they are here, and it waits for a place
     RUNS = auto()
     LEFT = auto()
@@ -26,7 +27,8 @@ class PromptSlots:
     With a depth of two, the next prompt is claimed when the one before it has started, so that
     ComfyUI goes from one to the next by itself; a depth of one waits for the end. Up to
     ``preparing`` jobs beside these have their input files fetched, each after it has kept its place
-    for ``keep_s``. One that is prepared gets a place before another job is claimed.
+    for ``keep_s``; a job whose models are fetched leaves its place at once. One that is prepared
+    gets a place before another job is claimed.
     """
 
     def __init__(self, depth: int, *, preparing: int = 16, keep_s: float = KEEP_S) -> None:
@@ -98,7 +100,7 @@ class PromptSlot:
     @property
     def waits(self) -> bool:
         """Return whether the job is claimed but not started by ComfyUI."""
-        return self._place in (JobPlace.WAITS, JobPlace.PREPARES, JobPlace.PREPARED)
+        return self._place not in (JobPlace.RUNS, JobPlace.LEFT)
 
     @property
     def has_left(self) -> bool:
@@ -106,7 +108,12 @@ class PromptSlot:
 
     @property
     def turn(self) -> Turn:
-        return Turn(started=self.start, left=self.leave, preparing=self.preparing)
+        return Turn(
+            started=self.start,
+            left=self.leave,
+            preparing=self.preparing,
+            provisioning=self.provisioning,
+        )
 
     @asynccontextmanager
     async def preparing(self) -> AsyncIterator[None]:
@@ -116,10 +123,15 @@ class PromptSlot:
             yield
         finally:
             timer.cancel()
-        if self._place is JobPlace.PREPARES:
-            self._moved.clear()
-            self.become(JobPlace.PREPARED)
-            await self._moved.wait()
+        await self._return()
+
+    @asynccontextmanager
+    async def provisioning(self) -> AsyncIterator[None]:
+        """Leave the place to other jobs while the body fetches models; then wait for one."""
+        if self._place is JobPlace.WAITS:
+            self.become(JobPlace.PROVISIONS)
+        yield
+        await self._return()
 
     def start(self) -> None:
         if self.waits:
@@ -134,6 +146,13 @@ class PromptSlot:
             if before is JobPlace.PREPARED:
                 self._moved.set()
             self._slots.move(self, before, place)
+
+    async def _return(self) -> None:
+        """Wait for a place, if the job has left its own."""
+        if self._place in (JobPlace.PREPARES, JobPlace.PROVISIONS):
+            self._moved.clear()
+            self.become(JobPlace.PREPARED)
+            await self._moved.wait()
 
     def _lend(self) -> None:
         if self._place is JobPlace.WAITS and self._slots.may_prepare:

@@ -84,6 +84,10 @@ class ModelStore(Protocol):
         """Make ComfyUI find a file of the store; raises ModelRefused if another stands there."""
         ...
 
+    def room(self) -> int:
+        """Return how many bytes more the disk takes; fewer than 0 if it has too little already."""
+        ...
+
     def state(self, model: LockedModel) -> tuple[ModelState, int]:
         """Return how it is with a file, and how many of its bytes are here."""
         ...

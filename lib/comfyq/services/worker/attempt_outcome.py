@@ -2,6 +2,8 @@
 
 | raised | the job |
 |---|---|
+| ModelUnavailable: the origin of a model is away or busy | is tried again, while failures remain |
+| ModelRefused: it has no such file, or another, or wants a token | fails at once |
 | Unavailable, TooContended, ClockSkewed, or an OSError such as a full disk | is given back, \
 uncounted |
 | any other error of a port: a second attempt would be refused too | fails at once, with its code |
@@ -22,6 +24,7 @@ from comfyq.domain import job as jobs
 from comfyq.domain.errors import ClockSkewed, DomainError, TooContended, Unavailable
 from comfyq.domain.files.output import Output
 from comfyq.domain.job import Job, JobError
+from comfyq.domain.models.errors import ModelError, ModelUnavailable
 from comfyq.ports.engine import Rendered
 from comfyq.services.worker.failure_policy import FailureDecision
 from comfyq.services.worker.held_job import HeldJob
@@ -29,6 +32,7 @@ from comfyq.services.worker.input_files import InputFailed
 from comfyq.services.worker.timing import Timing
 
 PASSING = (Unavailable, TooContended, ClockSkewed)
+MOST_MODEL_PAUSE_S = 3_600.0  # whatever an origin's Retry-After wants
 REFUSED_NAMES = (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL, errno.EISDIR, errno.ENOTDIR)
 
 
@@ -52,6 +56,19 @@ def outcome_of_input(failed: InputFailed) -> AttemptOutcome:
     """Fail the job at once: the same file would be refused again."""
     error = JobError(failed.refused.code, str(failed), failed.file.node)
     return AttemptOutcome(partial(jobs.fail, error=error, retry_in=None))
+
+
+def outcome_of_model(failed: ModelError, held: HeldJob, timing: Timing) -> AttemptOutcome:
+    """Fail the job at once if its model cannot be had, or later if its origin stays away."""
+    retry_in, code = None, "model-refused"
+    if isinstance(failed, ModelUnavailable):
+        code = "model-unavailable"
+        if failed.passing:
+            pause_s = max(timing.retry_s * 2**held.job.failures, failed.retry_after_s or 0)
+            retry_in = timedelta(seconds=min(pause_s, MOST_MODEL_PAUSE_S))
+    error = JobError(code, f"a model that the job needs cannot be fetched: {failed}")
+    log.warning("model_not_fetched", job=held.id, attempt=held.token, reason=str(failed))
+    return AttemptOutcome(partial(jobs.fail, error=error, retry_in=retry_in))
 
 
 def outcome_of_decision(decision: FailureDecision) -> AttemptOutcome:

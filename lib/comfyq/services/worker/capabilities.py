@@ -6,7 +6,7 @@ workers that can.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from time import monotonic
@@ -16,9 +16,12 @@ from comfyq.domain.graph.errors import NOT_IN_LIST, UNKNOWN_CLASS
 from comfyq.domain.graph.node_catalogue import NodeCatalogue, essence, id_of, read_catalogue
 from comfyq.domain.graph.validation import validate
 from comfyq.domain.job import Job, JobId
+from comfyq.domain.models.lock import LockedModel
 from comfyq.domain.submission.spec import Spec
+from comfyq.domain.workflow.locked_models import is_listed
 from comfyq.ports.catalogue import CatalogueSource
 from comfyq.ports.engine import EngineError
+from comfyq.services.worker.provisioning.policy import FetchPolicy
 
 LACKING = frozenset({UNKNOWN_CLASS, NOT_IN_LIST})  # errors that another ComfyUI may not have
 NAMED = 5  # missing classes and models that a message lists
@@ -33,8 +36,9 @@ class Unsuited(EngineError):
 class Capabilities:
     """Judge jobs by ComfyUI's catalogue, as it was last read through ``object_info``."""
 
-    def __init__(self, source: CatalogueSource) -> None:
+    def __init__(self, source: CatalogueSource, models: FetchPolicy | None = None) -> None:
         self._source = source
+        self._models = models  # None: this worker fetches none
         self._info: Mapping[str, Any] | None = None
         self._catalogue: NodeCatalogue | None = None
         self._asked_at = float("-inf")
@@ -77,6 +81,28 @@ class Capabilities:
         the names of uploaded files are not."""
         return self._catalogue
 
+    @property
+    def changes(self) -> int:
+        """Return a number that grows when jobs may suit by other things than the catalogue."""
+        return 0 if self._models is None else self._models.changes
+
+    async def listed(self, spec: Spec, models: Collection[LockedModel]) -> Collection[LockedModel]:
+        """Return those models of a job that ComfyUI lists where its graph names them; it is asked
+        again before one counts as listed, for a file may have been deleted since."""
+        catalogue = self._catalogue
+        if catalogue is None or any(is_listed(each, spec.graph, catalogue) for each in models):
+            await self.object_info()
+            catalogue = self._catalogue
+        assert catalogue is not None, "it has been read by now"
+        return [each for each in models if is_listed(each, spec.graph, catalogue)]
+
+    async def unlisted(self, spec: Spec) -> Collection[str]:
+        """Ask ComfyUI anew, and return the files of a job's models that it needs and lacks."""
+        await self.object_info()
+        assert self._catalogue is not None, "it has just been read"
+        files = {each.file for each in spec.models}
+        return validate(spec.graph, self._catalogue, may_come=files).awaited
+
     def suits(self, spec: Spec) -> bool:
         """Return whether ComfyUI is able to run the graph by its catalogue, as it was last read."""
         if self._catalogue is None:
@@ -107,10 +133,17 @@ class Capabilities:
                 await self.object_info()
 
     def _judged(self, spec: Spec) -> Spec:
+        policy, models = self._models, spec.models
+        if policy is not None and (reason := policy.refusal(models)):
+            raise Unsuited(reason)
         if self._catalogue is None or spec.judged_by == self._catalogue.id:
             return spec  # an equal catalogue has admitted it
-        verdict = validate(spec.graph, self._catalogue)
+        may_come = {each.file for each in models} if policy is not None else ()
+        verdict = validate(spec.graph, self._catalogue, may_come=may_come)
         if verdict.valid:
+            awaited = verdict.awaited
+            if policy is not None and awaited and (reason := policy.obstacle(models, awaited)):
+                raise Unsuited(reason)
             return replace(spec, graph=verdict.graph)
         if any(error.kind not in LACKING for error in verdict.errors) or verdict.no_outputs:
             return spec  # no ComfyUI could run it: submitting gets ComfyUI's own error

@@ -16,6 +16,7 @@ from comfyq.domain.errors import (
 )
 from comfyq.domain.graph.saving_nodes import silent_savers
 from comfyq.domain.job import Job, JobError
+from comfyq.domain.models.errors import ModelError
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.engine import EngineError, EngineLeft, EngineUnavailable
 from comfyq.records.jobs import JobRecords
@@ -25,6 +26,7 @@ from comfyq.services.worker.attempt_outcome import (
     outcome_of,
     outcome_of_decision,
     outcome_of_input,
+    outcome_of_model,
 )
 from comfyq.services.worker.conclusion import Conclusion
 from comfyq.services.worker.failure_policy import DeviceBlame, Overdue, Stalled, decide
@@ -32,8 +34,9 @@ from comfyq.services.worker.held_job import CancelRequested, HeldJob
 from comfyq.services.worker.input_files import InputFailed
 from comfyq.services.worker.losses.engine_losses import EngineLosses
 from comfyq.services.worker.output_files import OutputCollector
-from comfyq.services.worker.renderer import JobEnded, Renderer, Turn
+from comfyq.services.worker.renderer import JobEnded, Renderer
 from comfyq.services.worker.timing import Timing
+from comfyq.services.worker.turn import Turn
 from comfyq.telemetry.numbers import UPLOAD_SECONDS
 from comfyq.telemetry.tracing import tracing
 
@@ -140,6 +143,8 @@ class Executor:
             return await self._fail(held, raised)
         elif isinstance(raised, InputFailed):
             await self._conclusion.conclude(held, outcome_of_input(raised))
+        elif isinstance(raised, ModelError):
+            await self._conclusion.conclude(held, outcome_of_model(raised, held, self._timing))
         else:
             await self._renderer.stop(held)
             canceled = isinstance(raised, CancelRequested)

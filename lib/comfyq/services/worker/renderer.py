@@ -2,8 +2,8 @@
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from functools import partial
 
@@ -27,27 +27,16 @@ from comfyq.ports.engine import (
 from comfyq.services.access.partner_keys import PartnerKeys
 from comfyq.services.worker.failure_policy import Overdue, Stalled
 from comfyq.services.worker.held_job import HeldJob
-from comfyq.services.worker.input_files import InputPreparer
 from comfyq.services.worker.last_look import LastLook
 from comfyq.services.worker.membership import Membership
+from comfyq.services.worker.preparation import Preparation
 from comfyq.services.worker.prompt_stopper import LIVE, PromptStopper
 from comfyq.services.worker.prompts import prompt_id, prompt_of, prompts_of
 from comfyq.services.worker.reporting.previews import Previews
 from comfyq.services.worker.reporting.reporter import ProgressReporter, Reporting
+from comfyq.services.worker.turn import Turn
 from comfyq.telemetry.numbers import RUN_SECONDS
 from comfyq.telemetry.tracing import tracing
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """Callbacks of a render about its place in ComfyUI's queue; each may be called repeatedly."""
-
-    started: Callable[[], None]  # the prompt runs: another one may be queued behind it
-    left: Callable[[], None]  # the prompt is out of ComfyUI
-    # ComfyUI runs so many prompts of others before it
-    delayed: Callable[[int], None] = lambda _: None
-    # entered while input files are fetched, in which other prompts may go first
-    preparing: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +61,7 @@ class Renderer:
         membership: Membership,
         stopper: PromptStopper,
         last_look: LastLook,
-        preparer: InputPreparer,
+        preparation: Preparation,
         reporting: Reporting,
         previews: Previews,
         partner_keys: PartnerKeys,
@@ -81,7 +70,7 @@ class Renderer:
         self._membership = membership
         self._stopper = stopper
         self._last_look = last_look
-        self._preparer = preparer
+        self._preparation = preparation
         self._reporting = reporting
         self._previews = previews
         self._partner_keys = partner_keys
@@ -92,14 +81,16 @@ class Renderer:
         Raises:
             EngineError: see ``services.worker.failure_policy``.
             InputFailed: an input file of the job cannot be used.
+            ModelError: a model that its lock names cannot be had.
             PartnerKeyUnreadable, JobEnded, LeaseLost, and the table's errors.
         """
         adopted = await self._adopt(held)
         if adopted is None:
             if held.job.unsettled:
                 await self._forfeit(held)
+            await self._preparation.models(held, spec, turn)
             passed = await self._last_look.passed(held.job, spec)
-            prepared = await self._prepared(held, passed, turn)
+            prepared = await self._preparation.inputs(held, passed, turn)
             await self._membership.require()
             key = await self._partner_keys.of(held.job)
             with tracing.span("submit to ComfyUI"):
@@ -113,13 +104,6 @@ class Renderer:
         held.node_times = reporter.node_times()
         shown = reporter.progress
         return Rendering(ended.rendered, ended.lost, shown.max_steps, shown.nodes_total)
-
-    async def _prepared(self, held: HeldJob, spec: Spec, turn: Turn) -> Spec:
-        if not spec.inputs:
-            return spec
-        async with turn.preparing():
-            with tracing.span("inputs", comfyq__files=len(spec.inputs)):
-                return await self._preparer.prepare(held.job, spec)
 
     def own_prompt(self, held: HeldJob) -> PromptId:
         return prompt_id(held.id, held.token)

@@ -34,7 +34,9 @@ class WorkflowLibrary:
         self._rules = rules
         self._workflows = workflows
         self._catalogues = catalogues
-        self._verdicts: dict[tuple[str, str], tuple[Workflow, InvalidRequest | None]] = {}
+        self._verdicts: dict[
+            tuple[str, tuple[str, bool] | None], tuple[Workflow, InvalidRequest | None]
+        ] = {}
 
     async def list(self) -> Sequence[Listing]:
         """Return every workflow, sorted by name."""
@@ -85,7 +87,7 @@ class WorkflowLibrary:
     def _refusal(
         self, workflow: Workflow, catalogue: NodeCatalogue | None
     ) -> InvalidRequest | None:
-        key = (workflow.name, "" if catalogue is None else catalogue.id)
+        key = (workflow.name, None if catalogue is None else (catalogue.id, catalogue.fetches))
         judged, refused = self._verdicts.get(key, (None, None))
         if judged is not workflow:  # it is new, or its author has changed it
             if len(self._verdicts) >= MAX_CACHED:

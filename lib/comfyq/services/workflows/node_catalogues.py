@@ -3,7 +3,8 @@
 import asyncio
 import gzip
 import zlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -43,7 +44,9 @@ class CataloguePublisher:
         assets: Assets,
         spool: Spool,
         clock: Clock,
+        fetches: bool = False,
     ) -> None:
+        self._fetches = fetches  # models that are locked and that this ComfyUI does not list
         self._source = source
         self._records = records
         self._assets = assets
@@ -65,7 +68,7 @@ class CataloguePublisher:
             await self._store(catalogue_id, essential)
             await self._forget_old()
             self._stored = catalogue_id
-        await self._records.note(Published(catalogue_id, self._clock.now()))
+        await self._records.note(Published(catalogue_id, self._clock.now(), self._fetches))
         return catalogue_id
 
     async def _store(self, catalogue_id: str, essential: bytes) -> None:
@@ -127,17 +130,26 @@ class NodeCatalogues:
 
     async def _look(self) -> None:
         now = self._clock.now()
-        catalogues = [await self._read(each) for each in await self._which(now)]
-        self._known = [catalogue for catalogue in catalogues if catalogue is not None]
+        which = await self._which(now)
+        known = {each: await self._read(each) for each in sorted(which)}
+        self._known = [
+            replace(catalogue, fetches=True) if which[each] else catalogue
+            for each, catalogue in known.items()
+            if catalogue is not None
+        ]
         self._looked_at = now
 
-    async def _which(self, now: datetime) -> Sequence[str]:
-        live = [worker.catalogue for worker in await self._workers.live() if not worker.draining]
-        named = sorted({catalogue for catalogue in live if catalogue is not None})
+    async def _which(self, now: datetime) -> Mapping[str, bool]:
+        """Return the ids of catalogues, and whether a worker that has it fetches models."""
+        live = [each for each in await self._workers.live() if not each.draining]
+        named: dict[str, bool] = {}
+        for worker in live:
+            if worker.catalogue is not None:
+                named[worker.catalogue] = worker.fetches or named.get(worker.catalogue, False)
         if named:
             return named
-        stored = await self._records.all()
-        return [stored[0].id] if stored and now - stored[0].seen_at < KEPT else []
+        last = next(iter(await self._records.all()), None)
+        return {} if last is None or now - last.seen_at >= KEPT else {last.id: last.fetches}
 
     async def _read(self, catalogue_id: str) -> NodeCatalogue | None:
         if catalogue_id in self._parsed:

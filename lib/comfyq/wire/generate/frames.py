@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from comfyq.domain.job.shown_status import ShownStatus
 from comfyq.wire.generate.batch_counts import BatchCounts
+from comfyq.wire.generate.provisioning import ProvisioningView
 
 MAX_TEXT = 8_000  # characters of a message or error, so that a frame stays far below 128 KB
 JOB_ID = r"^[A-Za-z0-9_-]{1,100}$"
@@ -38,6 +39,7 @@ class ProgressFrame(BaseModel):
     node_class: str | None = None  # its class
     nodes_done: int = 0  # those whose results ComfyUI had already are done, too
     nodes_total: int = 0  # of its graph; 0 before a worker has begun it
+    provisioning: ProvisioningView | None = None  # while its worker fetches models
 
 
 class PreviewFrame(BaseModel):

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 from comfyq.domain.files.output import OutputKind
 from comfyq.domain.job.model import NORMAL_PRIORITY
 from comfyq.domain.job.shown_status import ShownStatus
+from comfyq.wire.generate.provisioning import ProvisioningView
 from comfyq.wire.times import Time
 
 
@@ -73,6 +74,9 @@ class JobView(BaseModel):
     node_class: str | None = Field(None, description="Its class.")
     nodes_done: int = Field(0, description="Nodes whose results ComfyUI had already are done, too.")
     nodes_total: int = Field(0, description="Of its graph; 0 before a worker has begun it.")
+    provisioning: ProvisioningView | None = Field(
+        None, description="Of a queued job whose worker fetches models that it needs; or null."
+    )
     eta_s: int | None = Field(
         None,
         description="Seconds until it may have ended, estimated from earlier runs of its workflow "
@@ -101,7 +105,8 @@ class JobView(BaseModel):
     cancel_requested: bool = False
     waits_for: str | None = Field(
         None,
-        description="Of a queued job: what the workers lack that it needs, why none of them takes "
+        description="Of a queued job: models that its worker fetches, what the workers lack that "
+        "it needs, why none of them takes "
         "jobs now, that ComfyUI runs prompts of others first, that as many jobs of yours are with "
         "workers as may be, or that one of them runs before it on its worker. Told by "
         "`GET /generate/{id}` and in lists.",

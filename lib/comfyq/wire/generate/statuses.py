@@ -5,6 +5,8 @@ from comfyq.domain.job.client_text import for_clients
 from comfyq.domain.job.estimate import NOTHING, Estimate
 from comfyq.domain.job.shown_status import STATUSES
 
+MODELS = "its models, which its worker fetches"
+
 
 def failure_of(job: Job) -> JobError | None:
     """Return why the job failed; the error of an attempt that will be repeated is not the job's."""
@@ -13,6 +15,8 @@ def failure_of(job: Job) -> JobError | None:
 
 def waits_for(job: Job, estimate: Estimate = NOTHING) -> str | None:
     """Return what a queued job waits for: what it needs, or else any worker that takes jobs."""
+    if job.progress.provisioning is not None:
+        return MODELS
     if job.is_aside or estimate.waits_for is None:
         return job.note if job.is_aside else None
     return for_clients(estimate.waits_for)

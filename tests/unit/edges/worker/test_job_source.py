@@ -91,10 +91,10 @@ async def test_a_defect_that_one_job_meets_does_not_keep_others_aside(
     await lab.set_aside(graph=broken)
     sound = await lab.set_aside()
 
-    def defective(graph: Graph, catalogue: Any) -> Any:
+    def defective(graph: Graph, catalogue: Any, **options: Any) -> Any:
         if graph == broken:
             raise RecursionError
-        return validate(graph, catalogue)
+        return validate(graph, catalogue, **options)
 
     monkeypatch.setattr("comfyq.services.worker.capabilities.validate", defective)
     await lab.able.parts.aside.look()

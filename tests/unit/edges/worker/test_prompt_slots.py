@@ -131,3 +131,32 @@ async def test_a_prepared_job_that_is_canceled_no_longer_waits() -> None:
         slow.leave()
         running.leave()
         await slots.room()
+
+
+async def test_a_job_whose_models_are_fetched_leaves_its_place_at_once() -> None:
+    slots, fetched = PromptSlots(1, preparing=1, keep_s=60), asyncio.Event()
+
+    async def provision(slot: PromptSlot) -> None:
+        async with slot.turn.provisioning():
+            await fetched.wait()
+
+    async with asyncio.timeout(10), asyncio.TaskGroup() as group:
+        waiting = [slots.enter()]
+        group.create_task(provision(waiting[0]))
+        await slots.room()
+        waiting.append(slots.enter())
+        second = group.create_task(provision(waiting[1]))
+        await slots.room()
+        other = slots.enter()
+        other.start()
+        fetched.set()
+        await settle()
+        assert not second.done(), "the other one runs"
+        assert all(each.waits for each in waiting)
+        other.leave()
+        for each in waiting:
+            await settle()
+            assert not slots.has_room, "a place is for those whose models are here"
+            each.start()
+            each.leave()
+        await slots.room()

@@ -252,9 +252,9 @@ async def test_a_graph_that_an_equal_catalogue_admitted_is_judged_no_more(
 ) -> None:
     judged = []
 
-    def counted(graph: Graph, catalogue: NodeCatalogue) -> Validation:
+    def counted(graph: Graph, catalogue: NodeCatalogue, **options: Any) -> Validation:
         judged.append(graph)
-        return validate(graph, catalogue)
+        return validate(graph, catalogue, **options)
 
     monkeypatch.setattr(capabilities, "validate", counted)
     own = worker(farm, "w", catalogue := classes("mine.safetensors"))

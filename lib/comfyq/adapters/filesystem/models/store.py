@@ -112,6 +112,10 @@ class FolderModels:
             )
         put_link(target, place)
 
+    def room(self) -> int:
+        make_folder(str(self._store))
+        return self._free_bytes(self._store) - self._least_free_bytes
+
     def state(self, model: LockedModel) -> tuple[ModelState, int]:
         target, place = self._target(model), self._place(model.sha256)
         is_stored = self.holds(model.sha256, model.size)

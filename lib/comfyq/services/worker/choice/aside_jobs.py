@@ -1,8 +1,8 @@
 """Taking up jobs that were set aside, once this worker is able to run them.
 
 They need no doorbell; the reaper sends one after ten minutes or more, to start workers where none
-is. Each worker reads through them once, and again when its ComfyUI's catalogue has changed; then
-only what was set aside since.
+is. Each worker reads through them once, and again when its ComfyUI's catalogue has changed or it
+has ended to fetch a job's models; then only what was set aside since.
 """
 
 import asyncio
@@ -47,6 +47,7 @@ class AsideJobs:
         self._clock = clock
         self._look_s = look_s
         self._catalogue: NodeCatalogue | None = None
+        self._changes = 0
         self._after: Cursor | None = None
         self._judged: set[JobId] = set()  # those behind ``_after``
         self._suited: dict[JobId, Waiting] = {}
@@ -82,9 +83,10 @@ class AsideJobs:
             await beat(self._look_s)
 
     async def look(self) -> None:
-        """Judge what was set aside since the last look; everything after a new catalogue."""
-        if self._capabilities.catalogue is not self._catalogue:
-            self._catalogue, self._after = self._capabilities.catalogue, None
+        """Judge what was set aside since the last look; everything after a change."""
+        catalogue, changes = self._capabilities.catalogue, self._capabilities.changes
+        if catalogue is not self._catalogue or changes != self._changes:
+            self._catalogue, self._changes, self._after = catalogue, changes, None
             self._judged.clear()
         if self._catalogue is None:
             return

@@ -2,7 +2,7 @@
 
 import { html } from "../lib.js";
 import { hasEnded } from "../state/jobs.js";
-import { span, statusOf } from "./words.js";
+import { bytes, span, statusOf } from "./words.js";
 
 /** @typedef {import("../types").Job} Job */
 
@@ -17,10 +17,17 @@ export function line(job) {
 
 /** @param {Job} job */
 function waiting(job) {
+  if (job.provisioning) return fetching(job.provisioning);
   if (job.waits_for) return `${/^(a|an|the) /.test(job.waits_for) ? "Waits for" : "Waits:"} ${job.waits_for}`;
   if (job.queue_position) return `Number ${job.queue_position} of your waiting jobs`;
   if (job.queue_position_above) return `Behind more than ${job.queue_position_above} others`;
   return job.queue_position === 0 ? "With a worker" : "Waits for its turn";
+}
+
+/** @param {NonNullable<Job["provisioning"]>} at */
+function fetching(at) {
+  const left = at.eta_s === null || at.eta_s === undefined ? "" : `, about ${span(Math.max(1, at.eta_s))} left`;
+  return `Its worker fetches models: ${bytes(at.bytes)} of ${bytes(at.total)}${left}`;
 }
 
 /** @param {{ job: Job }} props */

@@ -1,0 +1,55 @@
+"""What brings a job's models and files to a worker's ComfyUI."""
+
+from pathlib import Path
+
+from comfyq.bootstrap.models.services import ModelServices, model_services
+from comfyq.bootstrap.ports import MissingSetting
+from comfyq.config import Settings
+from comfyq.services.worker.capabilities import Capabilities
+from comfyq.services.worker.input_files import InputPreparer
+from comfyq.services.worker.preparation import Preparation
+from comfyq.services.worker.provisioning.policy import FetchPolicy
+from comfyq.services.worker.provisioning.provisioner import Provisioner
+from comfyq.services.worker.reporting.reporter import Reporting
+
+
+def worker_models(settings: Settings, comfyui_dir: Path | None) -> ModelServices | None:
+    """Return the services of a worker that fetches models; None: it fetches none.
+
+    Raises:
+        MissingSetting: no folder of models is named.
+    """
+    given = settings.models
+    if not given.model_fetch:
+        return None
+    root = given.models_dir or (None if comfyui_dir is None else comfyui_dir / "models")
+    if root is None:
+        raise MissingSetting(
+            "COMFYQ_MODEL_FETCH needs the folder of models that ComfyUI reads: name it by "
+            "COMFYQ_MODELS_DIR, or ComfyUI's directory by --comfyui-dir"
+        )
+    return model_services(settings, root)
+
+
+def policy_of(models: ModelServices | None) -> FetchPolicy | None:
+    return None if models is None else FetchPolicy(models.store)
+
+
+def preparation_of(
+    inputs: InputPreparer,
+    *,
+    models: ModelServices | None,
+    policy: FetchPolicy | None,
+    capabilities: Capabilities,
+    reporting: Reporting,
+) -> Preparation:
+    if models is None or policy is None:
+        return Preparation(inputs=inputs)
+    provisioner = Provisioner(
+        store=models.store,
+        fetcher=models.fetcher,
+        policy=policy,
+        capabilities=capabilities,
+        reporting=reporting,
+    )
+    return Preparation(inputs=inputs, provisioner=provisioner)

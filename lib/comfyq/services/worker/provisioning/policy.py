@@ -1,0 +1,81 @@
+"""Which jobs' models this worker fetches, and why it does not fetch others'.
+
+A job whose models are not here is claimed only if this worker would fetch them now. The others are
+set aside: for workers that hold the models or have room for them, and for this one later.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from time import monotonic
+
+from comfyq.domain.job import JobId
+from comfyq.domain.models.lock import LockedModel
+from comfyq.ports.models.store import ModelStore
+
+MOST_JOBS = 4  # whose models are fetched at a time: a burst for one model leaves others the GPU
+AGAIN_S = 600.0  # after which a model is tried again that this machine could not take
+GIGABYTE = 10**9
+
+
+class FetchPolicy:
+    """``changes`` grows when a job that was refused may not be refused any more."""
+
+    def __init__(
+        self,
+        store: ModelStore,
+        *,
+        most_jobs: int = MOST_JOBS,
+        now_s: Callable[[], float] = monotonic,
+    ) -> None:
+        self._store = store
+        self._most_jobs = most_jobs
+        self._now_s = now_s
+        self._fetching: dict[JobId, Sequence[LockedModel]] = {}
+        self._refused: dict[str, tuple[str, float]] = {}  # by hash: why, and until when
+        self.changes = 0
+
+    @contextmanager
+    def fetching(self, job_id: JobId, models: Sequence[LockedModel]) -> Iterator[None]:
+        """Note that models of a job are being fetched while the body runs."""
+        self._fetching[job_id] = models
+        try:
+            yield
+        finally:
+            del self._fetching[job_id]
+            self.changes += 1
+
+    def refuse(self, model: LockedModel, reason: str) -> None:
+        """Leave jobs that need a model to other workers for AGAIN_S. Clients read ``reason``."""
+        self._refused[model.sha256] = (reason, self._now_s() + AGAIN_S)
+
+    def refusal(self, models: Sequence[LockedModel]) -> str | None:
+        """Return why a job is left to others whose models these are; None: it is not."""
+        for model in models:
+            reason, until_s = self._refused.get(model.sha256, ("", 0.0))
+            if reason and self._now_s() < until_s:
+                return reason
+            self._refused.pop(model.sha256, None)
+        return None
+
+    def obstacle(self, models: Sequence[LockedModel], awaited: Collection[str]) -> str | None:
+        """Return why this worker does not fetch now those of a job's models whose files ComfyUI
+        lacks; None: it does."""
+        if len(self._fetching) >= self._most_jobs:
+            return "its models, which a worker fetches after those of other jobs"
+        wanted = [model for model in models if model.file in awaited]
+        others = [model for fetched in self._fetching.values() for model in fetched]
+        missing = sum(
+            map(self._missing, {each.sha256: each for each in (*wanted, *others)}.values())
+        )
+        room = self._store.room()
+        if missing <= room:
+            return None
+        return (
+            f"a worker with room for its models: {missing / GIGABYTE:.2f} GB are to come, and one "
+            f"has room for {max(room, 0) / GIGABYTE:.2f} GB"
+        )
+
+    def _missing(self, model: LockedModel) -> int:
+        """Return how many bytes of a file are not on the disk yet."""
+        _, here = self._store.state(model)
+        return max(model.size - here, 0)

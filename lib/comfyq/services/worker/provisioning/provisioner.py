@@ -1,0 +1,112 @@
+"""Fetching the models that a claimed job needs, before its prompt goes to ComfyUI."""
+
+from collections.abc import Sequence
+
+from comfyq.aio.logs import log
+from comfyq.aio.tasks import beside
+from comfyq.aio.threads import in_thread
+from comfyq.domain.models.errors import ModelRefused, NoRoomForModel
+from comfyq.domain.models.lock import LockedModel
+from comfyq.domain.submission.spec import Spec
+from comfyq.ports.models.store import ModelState, ModelStore
+from comfyq.services.models.fetching import ModelFetcher
+from comfyq.services.worker.capabilities import Capabilities, Unsuited
+from comfyq.services.worker.held_job import HeldJob
+from comfyq.services.worker.provisioning.policy import FetchPolicy
+from comfyq.services.worker.provisioning.transfer_report import TransferReport
+from comfyq.services.worker.reporting.reporter import Reporting
+from comfyq.services.worker.turn import Turn
+from comfyq.telemetry.tracing import tracing
+
+ABSENT = (ModelState.MISSING, ModelState.PARTIAL)
+
+
+class Provisioner:
+    """Bring models from where their locks say into the folder that ComfyUI reads."""
+
+    def __init__(
+        self,
+        *,
+        store: ModelStore,
+        fetcher: ModelFetcher,
+        policy: FetchPolicy,
+        capabilities: Capabilities,
+        reporting: Reporting,
+    ) -> None:
+        self._store = store
+        self._fetcher = fetcher
+        self._policy = policy
+        self._capabilities = capabilities
+        self._reporting = reporting
+
+    async def provide(self, held: HeldJob, spec: Spec, turn: Turn) -> None:
+        """Return once ComfyUI lists all models that the job's lock names; other jobs are run
+        meanwhile.
+
+        Raises:
+            ModelRefused, ModelUnavailable: a model cannot be had, now or at all.
+            Unsuited: this machine has no place for it, or its ComfyUI does not find it.
+            EngineUnavailable: ComfyUI could not be asked what it lists.
+        """
+        lacking = await self._lacking(spec)
+        if not lacking:
+            return
+        async with turn.provisioning():
+            report = TransferReport(held, lacking, store=self._store, shared=self._reporting)
+            with self._policy.fetching(held.id, lacking):
+                with tracing.span("models", comfyq__files=len(lacking)):
+                    async with beside(report.run()):
+                        for model in lacking:
+                            await self._bring(model)
+                await self._require_listed(spec, lacking)
+            await report.end()
+
+    async def _lacking(self, spec: Spec) -> Sequence[LockedModel]:
+        """Return the models that are not in the store. A file that ComfyUI lists from another
+        folder of its own is used as it is."""
+        states = {each: (await in_thread(self._store.state, each))[0] for each in spec.models}
+        lacking = [each for each, state in states.items() if state is not ModelState.READY]
+        absent = [each for each in lacking if states[each] in ABSENT]
+        if not absent:
+            return lacking
+        elsewhere = await self._capabilities.listed(spec, absent)
+        return [each for each in lacking if each not in elsewhere]
+
+    async def _bring(self, model: LockedModel) -> None:
+        try:
+            before = await self._fetcher.bring(model)
+        except NoRoomForModel as full:
+            raise self._left_to_others(
+                model, full, f"a worker with room for {model.file}, {model.size} bytes"
+            ) from full
+        except ModelRefused as refused:
+            state, _ = await in_thread(self._store.state, model)
+            if state is not ModelState.OTHER:
+                raise
+            raise self._left_to_others(
+                model,
+                refused,
+                f"a worker on which no other file stands in the place of {model.path}",
+            ) from refused
+        if before is not ModelState.READY:
+            log.info("model_provided", file=model.path, sha256=model.sha256, bytes=model.size)
+
+    async def _require_listed(self, spec: Spec, models: Sequence[LockedModel]) -> None:
+        """Raise Unsuited if ComfyUI does not list the models that were brought: it reads another
+        folder."""
+        unlisted = await self._capabilities.unlisted(spec)
+        for model in models:
+            if model.file in unlisted:
+                raise self._left_to_others(
+                    model,
+                    None,
+                    f"a worker whose ComfyUI finds {model.path} where it was put",
+                )
+
+    def _left_to_others(self, model: LockedModel, cause: Exception | None, wanted: str) -> Unsuited:
+        """Return the error by which a job goes to another worker. What it says may be read by
+        clients; the log has the folder."""
+        reason = str(cause) if cause else "its ComfyUI does not list it: see COMFYQ_MODELS_DIR"
+        log.warning("model_not_provided", file=model.path, sha256=model.sha256, reason=reason)
+        self._policy.refuse(model, wanted)
+        return Unsuited(wanted)
