@@ -18,6 +18,7 @@ SCHEMAS: dict[type[Model], tuple[str, ...]] = {
     jobs.Story: ("StoryView",),
     jobs.Event: ("ProgressFrame",),
     jobs.Preview: ("PreviewFrame",),
+    jobs.Provisioning: ("ProvisioningView",),
     jobs.Counts: ("BatchCounts",),
     jobs.Refusal: ("RefusalView",),
     jobs.RefusalField: ("ProblemField",),

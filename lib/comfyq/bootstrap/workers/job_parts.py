@@ -9,6 +9,7 @@ from comfyq.bootstrap.workers.preparation import policy_of, preparation_of
 from comfyq.bootstrap.workers.reporting import previews_of, reporting_of
 from comfyq.domain.job import WorkerId
 from comfyq.records.indexes.aside_jobs import AsideRecords
+from comfyq.services.models.fetch_policy import FetchPolicy
 from comfyq.services.worker.capabilities import Capabilities
 from comfyq.services.worker.choice.affinity import Affinity
 from comfyq.services.worker.choice.aside_jobs import AsideJobs
@@ -24,7 +25,6 @@ from comfyq.services.worker.membership import Membership
 from comfyq.services.worker.output_files import OutputCollector
 from comfyq.services.worker.preparation import Preparation
 from comfyq.services.worker.prompt_stopper import PromptStopper
-from comfyq.services.worker.provisioning.policy import FetchPolicy
 from comfyq.services.worker.renderer import Renderer
 from comfyq.services.worker.reporting.reporter import Reporting
 from comfyq.services.worker.reporting.run_times import RunTimes

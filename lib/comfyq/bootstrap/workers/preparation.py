@@ -5,10 +5,10 @@ from pathlib import Path
 from comfyq.bootstrap.models.services import ModelServices, model_services
 from comfyq.bootstrap.ports import MissingSetting
 from comfyq.config import Settings
+from comfyq.services.models.fetch_policy import FetchPolicy
 from comfyq.services.worker.capabilities import Capabilities
 from comfyq.services.worker.input_files import InputPreparer
 from comfyq.services.worker.preparation import Preparation
-from comfyq.services.worker.provisioning.policy import FetchPolicy
 from comfyq.services.worker.provisioning.provisioner import Provisioner
 from comfyq.services.worker.reporting.reporter import Reporting
 

@@ -21,7 +21,7 @@ from comfyq.domain.submission.spec import Spec
 from comfyq.domain.workflow.locked_models import is_listed
 from comfyq.ports.catalogue import CatalogueSource
 from comfyq.ports.engine import EngineError
-from comfyq.services.worker.provisioning.policy import FetchPolicy
+from comfyq.services.models.fetch_policy import FetchPolicy
 
 LACKING = frozenset({UNKNOWN_CLASS, NOT_IN_LIST})  # errors that another ComfyUI may not have
 NAMED = 5  # missing classes and models that a message lists

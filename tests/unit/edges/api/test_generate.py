@@ -49,6 +49,7 @@ async def test_the_request_of_the_specification_is_accepted(lab: ApiLab) -> None
         "node_class": None,
         "nodes_done": 0,
         "nodes_total": 0,
+        "provisioning": None,
         "eta_s": None,
         "queue_position": None,
         "queue_position_above": None,

@@ -59,6 +59,7 @@ def test_a_running_job_is_shown_as_documented() -> None:
         "node_class": "KSampler",
         "nodes_done": 4,
         "nodes_total": 9,
+        "provisioning": None,
     }
 
 

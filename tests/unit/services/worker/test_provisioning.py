@@ -13,8 +13,8 @@ from comfyq.bootstrap.models.services import ModelServices
 from comfyq.domain.job import Job, JobStatus
 from comfyq.domain.models.lock import LockedModel
 from comfyq.domain.submission.spec import Spec
+from comfyq.services.models.fetch_policy import MOST_JOBS
 from comfyq.services.models.upkeep import ModelUpkeep
-from comfyq.services.worker.provisioning.policy import MOST_JOBS
 from tests.cells import Cells
 from tests.farm import Farm, FarmWorker
 from tests.model_hub import PAGE, Fault, ModelHub, hub_with_cdn, safetensors

@@ -9,10 +9,10 @@ from comfyq.domain.models.errors import ModelRefused, NoRoomForModel
 from comfyq.domain.models.lock import LockedModel
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.models.store import ModelState, ModelStore
+from comfyq.services.models.fetch_policy import FetchPolicy
 from comfyq.services.models.fetching import ModelFetcher
 from comfyq.services.worker.capabilities import Capabilities, Unsuited
 from comfyq.services.worker.held_job import HeldJob
-from comfyq.services.worker.provisioning.policy import FetchPolicy
 from comfyq.services.worker.provisioning.transfer_report import TransferReport
 from comfyq.services.worker.reporting.reporter import Reporting
 from comfyq.services.worker.turn import Turn
