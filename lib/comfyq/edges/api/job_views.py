@@ -131,20 +131,13 @@ class JobViews:
         return {
             "id": job.id,
             "status": STATUSES[job.status],
-            "progress": job.progress.fraction,
             "image_url": self._outputs.image_url(job.id, outputs, shown.outputs),
             "error": error_text(failure) if failure else None,
             "error_code": failure.code if failure else None,
             "workflow": job.workflow,
             "title": job.title if self._links.may_read else None,
             "labels": job.labels,
-            "step": job.progress.step,
-            "max_steps": job.progress.max_steps,
-            "node": job.progress.node,
-            "node_class": job.progress.message,
-            "nodes_done": job.progress.nodes_done,
-            "nodes_total": job.progress.nodes_total,
-            "provisioning": provisioning_of(job),
+            **_progress_of(job),
             "seq": job.version,
             "attempt": job.attempt,
             "priority": job.priority,
@@ -172,6 +165,20 @@ class JobViews:
             ws_subscribe=self._links.subscribe_frame(job_id),
             events=self._links.events(job_id),
         )
+
+
+def _progress_of(job: Job) -> dict[str, Any]:
+    at = job.progress
+    return {
+        "progress": at.fraction,
+        "step": at.step,
+        "max_steps": at.max_steps,
+        "node": at.node,
+        "node_class": at.message,
+        "nodes_done": at.nodes_done,
+        "nodes_total": at.nodes_total,
+        "provisioning": provisioning_of(job),
+    }
 
 
 def _estimated(job: Job, estimate: Estimate) -> dict[str, Any]:
