@@ -1,5 +1,6 @@
 """The functions that SQS calls, through their real entry points, over an emulator of AWS."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -8,8 +9,16 @@ from typing import Any
 
 import pytest
 
+from comfyq.adapters.authentication.local_owner import OWNER
 from comfyq.adapters.provisioning.provision import Provisioned
+from comfyq.bootstrap.backends import open_ports
+from comfyq.bootstrap.services import Services
+from comfyq.config import read_settings
+from comfyq.domain.job import JobId
+from comfyq.domain.submission.request import Request
 from comfyq.local.emulator import Emulator
+from comfyq.ports.notifier import Connection
+from comfyq.records.subscriptions import Subscription
 from tests.fixtures.emulator import ROOT, Aws
 from tests.processes import clean_env
 from tests.receiver import ALLOWED, receiving
@@ -133,6 +142,42 @@ def test_a_ring_sends_a_webhook_and_the_next_try_is_rung_for(
         assert again == ring
         call("webhooks", told, rung)
     assert [each.id for each in receiver.received] == [first.id] * 2
+
+
+@pytest.mark.verify
+def test_a_frame_that_the_api_has_put_off_is_posted_by_the_function_of_webhooks(
+    aws: Aws, provisioned: Provisioned, env: dict[str, str]
+) -> None:
+    """The API's process stands still once it has answered."""
+    queue_url = provisioned.webhooks_queue_url
+    told = env | {"COMFYQ_WEBHOOKS_QUEUE_URL": queue_url, "COMFYQ_AUTH": "none"}
+    with receiving() as sockets:
+        job_ids = asyncio.run(_followed_batch(told, sockets.url.partition("/hook")[0]))
+        cancels = []
+        for job_id in job_ids[:-1]:  # within the pause of the first one's frame, mostly
+            cancel = json.loads((EVENTS.parent / "apigw/cancel.json").read_text(encoding="utf-8"))
+            cancel["rawPath"] = cancel["requestContext"]["http"]["path"] = f"/generate/{job_id}"
+            cancels.append(cancel)
+        assert {each["statusCode"] for each in call("api", told, *cancels)} == {202}
+        posted = len(sockets.received)
+        asked = bodies(aws, queue_url, wait_s=10)[-1]
+        record = event("submissions")["Records"][0] | {"body": asked}
+        assert call("webhooks", told, {"Records": [record]}) == [{"batchItemFailures": []}]
+        assert len(sockets.received) == posted + 1
+        assert sockets.received[-1].event["counts"]["canceled"] == len(cancels)
+
+
+async def _followed_batch(env: dict[str, str], endpoint: str) -> list[JobId]:
+    """Store a batch that a socket at an @connections API follows."""
+    settings = read_settings(env)
+    services = Services(settings, open_ports(settings))
+    asked = [Request(workflow="flux-dev", values={"prompt": f"fox {n}"}) for n in range(5)]
+    made = await services.batch_submission.submit(OWNER, asked, digest="d")
+    job_ids = [each.job.id for each in made.jobs.values()]
+    socket = Subscription(Connection("c1=", endpoint), "", batch=made.batch.id)
+    now_s = int(services.ports.clock.now().timestamp())
+    await services.followers.add_batch(job_ids, socket, now_s=now_s)
+    return job_ids
 
 
 def bodies(aws: Aws, queue_url: str, *, wait_s: int) -> list[str]:
