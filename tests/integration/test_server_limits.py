@@ -239,6 +239,7 @@ async def test_below_the_comfy_api_even_these_are_told_in_its_envelope(
     [
         (b"/v1/models", {"code": "head_too_large", "type": "invalid_request_error"}),
         (b"/v2/mine/run", {"code": "head-too-large"}),
+        (b"/sdapi/v1/options", {"error": "head-too-large", "body": ""}),
     ],
 )
 async def test_so_they_are_in_the_words_of_facades(path: bytes, told: dict[str, str]) -> None:

@@ -44,6 +44,7 @@ class Auth(StrEnum):
 class Facade(StrEnum):
     """An API of somebody else's that this server can be asked by as well."""
 
+    A1111 = "a1111"  # AUTOMATIC1111's web UI
     OPENAI = "openai"  # OpenAI's images
     RUNPOD = "runpod"  # RunPod serverless, with worker-comfyui behind it
 
@@ -81,8 +82,8 @@ class ApiSettings:
     scale_to_zero: bool = False
     """The service is healthy without a live worker."""
     facades: Annotated[str, AfterValidator(_facades)] = ""
-    """APIs of others, with commas, that clients of theirs may use here: `openai`, `runpod`; unset:
-    none."""
+    """APIs of others, with commas, that clients of theirs may use here: `a1111`, `openai`,
+    `runpod`; unset: none."""
 
     @property
     def served_facades(self) -> frozenset[Facade]:

@@ -185,7 +185,7 @@ def test_a_wrong_variable_says_what_is_allowed(variable: str, allowed: str) -> N
 
 def test_a_facade_that_is_none_is_refused_by_the_names_of_those_there_are() -> None:
     with pytest.raises(
-        InvalidSettings, match=r"COMFYQ_FACADES: names what is none of openai, runpod"
+        InvalidSettings, match=r"COMFYQ_FACADES: names what is none of a1111, openai, runpod"
     ):
         read_settings({"COMFYQ_FACADES": "openai, midjourney"})
     served = read_settings({"COMFYQ_FACADES": " openai ,"}).api.served_facades

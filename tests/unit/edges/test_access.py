@@ -17,6 +17,7 @@ from starlette.routing import WebSocketRoute
 from comfyq.domain import job as jobs
 from comfyq.domain.caller import DEFAULT_TENANT, Caller, Scope
 from comfyq.domain.job import JobError, WorkerId
+from comfyq.edges.a1111.routes.fixed import ANSWERS, REFRESHED
 from comfyq.edges.api.authentication import scopes_of
 from comfyq.edges.api.problems import PROBLEM_JSON
 from comfyq.edges.websocket.frame_kinds import CONNECT_SCOPE, FRAMES
@@ -53,8 +54,13 @@ NOT_FOUND = 404
 NOT_FAILED = 409  # what is tried again has failed, as no job of these things has
 NOT_SERVED = 501  # an answer that stays open, which nothing in memory holds
 UNREADABLE = 400  # in the words of OpenAI's API and RunPod's
+REFUSED = 422
 NO_DEFAULT = 422  # the row before has deleted it
 DESCRIPTIONS = {"/openapi.json", "/docs", "/docs/{name}", "/redoc"}  # anyone's
+A1111_READS = (
+    *("options", "progress", "sd-models", "samplers", "schedulers", "loras", "upscalers"),
+    *("prompt-styles", *ANSWERS),
+)
 UUIDS = ("job_id", "batch_id", "asset_id", "upload_id")
 
 
@@ -183,6 +189,18 @@ ROUTES = {
     "GET /v2/{endpoint}/status/{job_id}": Route(Scope.READ, 200, NOT_FOUND),
     "POST /v2/{endpoint}/cancel/{job_id}": Route(Scope.CANCEL, 200, NOT_FOUND),
     "GET /v2/{endpoint}/health": Route(Scope.READ, 200),
+    **{
+        f"POST /sdapi/v1/{name}": Route(
+            Scope.SUBMIT, REFUSED, request={"json": {"steps": "many"}}, also=frozenset({Scope.READ})
+        )
+        for name in ("txt2img", "img2img", "extra-single-image")
+    },
+    **{f"GET /sdapi/v1/{name}": Route(Scope.READ, 200) for name in A1111_READS},
+    **{f"POST /sdapi/v1/{name}": Route(Scope.READ, 200) for name in REFRESHED},
+    "POST /sdapi/v1/options": Route(Scope.READ, 200, request={"json": {"sd_vae": "Automatic"}}),
+    "POST /sdapi/v1/png-info": Route(Scope.READ, REFUSED, request={"json": {"image": "-"}}),
+    "POST /sdapi/v1/interrupt": Route(Scope.CANCEL, 200),
+    "POST /sdapi/v1/skip": Route(Scope.CANCEL, 200),
 }
 
 

@@ -36,6 +36,7 @@ from comfyq.edges.api.observed import HEADER, request_id_of
 from comfyq.edges.api.rate_headers import rate_headers
 from comfyq.edges.api.safe_headers import SAFE
 from comfyq.ports.notifier import TooManyStreams
+from comfyq.wire.a1111 import errors as a1111
 from comfyq.wire.comfy_v2 import errors as comfy_v2
 from comfyq.wire.openai import errors as openai
 from comfyq.wire.problems import Problem, ProblemField, challenge, message_of
@@ -87,7 +88,7 @@ class Contract(Protocol):
     def enveloped(self, problem: Problem) -> BaseModel: ...
 
 
-CONTRACTS: Sequence[Contract] = (comfy_v2, openai, runpod)
+CONTRACTS: Sequence[Contract] = (comfy_v2, openai, runpod, a1111)
 
 
 def contract_of(path: str) -> Contract | None:

@@ -6,7 +6,7 @@ PNG files have them in text chunks (https://www.w3.org/TR/png-3/#11textinfo), an
 
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from comfyq.domain.graph.documents.errors import UnreadableDocument
@@ -52,18 +52,30 @@ def graphs_of_picture(content: bytes) -> dict[str, str]:
     Raises:
         UnreadableDocument: there are none, or they are too large or broken.
     """
-    is_png = content.startswith(PNG)
-    graphs: dict[str, str] = {}
-    left = MAX_TEXT_BYTES
-    for text in _png_texts(content) if is_png else _webp_texts(content):
-        if text.name in NAMES and text.name not in graphs:  # else many could name the same bytes
-            graphs[text.name], size = text.read(left)
-            left -= size
+    graphs = _read(content, lambda name: name in NAMES)
     if not graphs:
-        raise UnreadableDocument(
-            f"is a {'PNG' if is_png else 'WebP'} file without a graph in it; {REMEDY}"
-        )
+        kind = "PNG" if content.startswith(PNG) else "WebP"
+        raise UnreadableDocument(f"is a {kind} file without a graph in it; {REMEDY}")
     return graphs
+
+
+def texts_of_picture(content: bytes) -> dict[str, str]:
+    """Return all texts in a picture, the first of each name; other files have none.
+
+    Raises:
+        UnreadableDocument: they are too large or broken.
+    """
+    return _read(content, lambda name: True) if is_picture(content) else {}
+
+
+def _read(content: bytes, wanted: Callable[[str], bool]) -> dict[str, str]:
+    texts: dict[str, str] = {}
+    left = MAX_TEXT_BYTES
+    for text in _png_texts(content) if content.startswith(PNG) else _webp_texts(content):
+        if wanted(text.name) and text.name not in texts:  # else many could name the same bytes
+            texts[text.name], size = text.read(left)
+            left -= size
+    return texts
 
 
 def _png_texts(content: bytes) -> Iterator[_Text]:
@@ -84,8 +96,6 @@ def _png_text(kind: bytes, content: bytes, at: int, end: int) -> Iterator[_Text]
     behind = content.find(b"\0", at, min(at + MAX_KEYWORD_BYTES, end))
     name, at = content[at : max(behind, at)].decode("latin-1"), behind + 1
     view = memoryview(content)
-    if name not in NAMES:
-        return
     if kind == b"zTXt":
         yield _Text(name, view[at + 1 : end], "latin-1", is_compressed=True)
     elif kind != b"iTXt":

@@ -1,0 +1,94 @@
+"""Workflows as AUTOMATIC1111's checkpoints: which one a request is for.
+
+A request names it by ``override_settings.sd_model_checkpoint``. What a client says for all of its
+requests is the user of HTTP Basic: no choice is stored, which another client would change.
+"""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from comfyq.domain.errors import WorkflowNotFound
+from comfyq.domain.submission.request import DEFAULT_WORKFLOW
+from comfyq.domain.suggestions import listed
+from comfyq.domain.workflow.output_nodes import may_save_pictures
+from comfyq.domain.workflow.workflow import Workflow
+from comfyq.edges.a1111.refusals import refused
+from comfyq.edges.a1111.router import user_of
+from comfyq.edges.api.dependencies import services_of
+from comfyq.services.workflows.library import WorkflowLibrary
+
+CHECKPOINT = "sd_model_checkpoint"
+IMAGE, MASK = "image", "mask"
+VARIANTS = ("", "-img2img", "-inpaint")  # of a name, which make pictures of pictures
+
+
+def is_model(workflow: Workflow) -> bool:
+    return may_save_pictures(workflow.graph, workflow.outputs)
+
+
+async def default_of(request: Request) -> str:
+    """Return the workflow of requests that name none: the user, if one is called so."""
+    library: WorkflowLibrary = (await services_of(request)).library
+    user = user_of(request)
+    names = [workflow.name for workflow in library.all() if is_model(workflow)]
+    if user in names:
+        return str(user)
+    return DEFAULT_WORKFLOW if DEFAULT_WORKFLOW in names or not names else names[0]
+
+
+DefaultModel = Annotated[str, Depends(default_of)]
+
+
+async def model_of(library: WorkflowLibrary, name: str) -> Workflow:
+    """Return the workflow of a name, with the choices of a worker.
+
+    Raises:
+        WorkflowNotFound: there is none, or it makes no pictures.
+    """
+    workflow = (await library.show(name)).workflow
+    if not is_model(workflow):
+        raise WorkflowNotFound(f"workflow {name} makes no pictures; POST /generate runs it")
+    return workflow
+
+
+async def editor_of(library: WorkflowLibrary, name: str, *, masked: bool) -> Workflow:
+    """Return the workflow that makes pictures of pictures by the same model: itself, or the one
+    that is called so with ``-img2img`` or ``-inpaint`` behind.
+
+    Raises:
+        WorkflowNotFound: there is none of that name.
+        InvalidRequest: none of them takes a picture, or a mask.
+    """
+    await model_of(library, name)
+    every = {workflow.name: workflow for workflow in library.all()}
+    wanted = {IMAGE, MASK} if masked else {IMAGE}
+    for variant in VARIANTS:
+        candidate = every.get(f"{name}{variant}")
+        if (
+            candidate is not None
+            and wanted <= _kinds(candidate)
+            and not _needs_more(candidate, wanted)
+        ):
+            return await model_of(library, candidate.name)
+    takers = [each.name for each in every.values() if is_model(each) and wanted <= _kinds(each)]
+    field = "mask" if masked else "init_images"
+    message = f"workflow {name} takes none, nor does one called {name}-img2img or {name}-inpaint; "
+    raise refused(field, message + f"name another as {CHECKPOINT}: {listed(takers)}")
+
+
+def of_kind(workflow: Workflow, kind: str) -> Sequence[str]:
+    """Return the names of the parameters of one kind, in the workflow's order."""
+    return [name for name, each in workflow.parameters.items() if each.kind == kind]
+
+
+def _kinds(workflow: Workflow) -> set[str]:
+    return {each.kind for each in workflow.parameters.values()}
+
+
+def _needs_more(workflow: Workflow, given: set[str]) -> bool:
+    """Return whether a workflow cannot do without a mask that was not sent."""
+    return MASK not in given and any(
+        each.kind == MASK and each.required for each in workflow.parameters.values()
+    )

@@ -1,0 +1,53 @@
+"""``progress``, ``interrupt`` and ``skip``: of the caller's own requests alone."""
+
+from contextlib import suppress
+from typing import Annotated, Protocol
+
+from fastapi import Depends, Response
+
+from comfyq.domain.errors import DomainError
+from comfyq.edges.a1111.live_jobs import LiveJobServices, live_jobs, progress_of
+from comfyq.edges.a1111.router import A1111Router
+from comfyq.edges.api.authentication import Canceler, Reader
+from comfyq.edges.api.dependencies import services_of
+from comfyq.edges.api.responses import rendered
+from comfyq.services.jobs.cancellation import Cancellation
+from comfyq.wire.a1111.views import EmptyView
+
+
+class StateServices(LiveJobServices, Protocol):
+    """The services that these routes call."""
+
+    @property
+    def cancellation(self) -> Cancellation: ...
+
+
+Services = Annotated[StateServices, Depends(services_of)]
+
+router = A1111Router[StateServices]()
+
+
+@router.get("/progress")
+async def progress(services: Services, caller: Reader) -> Response:
+    """How far the caller's pictures are."""
+    return rendered(progress_of(await live_jobs(services, caller)))
+
+
+@router.post("/interrupt")
+async def interrupt(services: Services, caller: Canceler) -> Response:
+    """Cancel all of the caller's pictures that are not made yet."""
+    for job in await live_jobs(services, caller):
+        with suppress(DomainError):  # it ends by itself, then
+            await services.cancellation.cancel(caller, job.id)
+    return rendered(EmptyView())
+
+
+@router.post("/skip")
+async def skip(services: Services, caller: Canceler) -> Response:
+    """Cancel the picture that is next to be made; others of the same request are made."""
+    live = [job for job in await live_jobs(services, caller) if not job.cancel_requested]
+    jobs = sorted(live, key=lambda job: job.started_at is None)
+    for job in jobs[:1]:
+        with suppress(DomainError):  # it ends by itself, then
+            await services.cancellation.cancel(caller, job.id)
+    return rendered(EmptyView())

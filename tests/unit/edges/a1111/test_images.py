@@ -1,0 +1,284 @@
+"""Pictures by AUTOMATIC1111's API over in-memory ports, with jobs that a test moves by hand."""
+
+import asyncio
+import io
+import json
+from base64 import b64encode
+from functools import partial
+from typing import Any
+
+import httpx2
+import pytest
+from PIL import Image, PngImagePlugin
+
+from comfyq.domain.caller import Scope
+from comfyq.domain.job import JobError, JobId
+from comfyq.domain.job.progress import Progress
+from comfyq.domain.job.worker_changes import confirm_cancel
+from tests.access_lab import FACADES, OTHER, AccessLab
+from tests.api_lab import ApiLab, output
+from tests.cells import Cells
+from tests.event_lab import EventLab
+from tests.scripted_engine import until
+
+pytestmark = pytest.mark.anyio
+
+API = "/sdapi/v1"
+CONTENT = b"0123456789"
+B64 = b64encode(CONTENT).decode()
+MODEL = {"override_settings": {"sd_model_checkpoint": "sd15"}}
+FOX: dict[str, Any] = {"prompt": "a fox", **MODEL}
+JSON = {"Content-Type": "application/json"}
+
+
+def png(**texts: str) -> str:
+    """Return a picture with texts in it, as base64."""
+    info = PngImagePlugin.PngInfo()
+    for name, text in texts.items():
+        info.add_text(name, text)
+    file = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(file, "PNG", pnginfo=info)
+    return b64encode(file.getvalue()).decode()
+
+
+def basic(user: str, password: str) -> dict[str, str]:
+    return {"Authorization": "Basic " + b64encode(f"{user}:{password}".encode()).decode()}
+
+
+def client_of(app: Any) -> httpx2.AsyncClient:
+    return httpx2.AsyncClient(transport=httpx2.ASGITransport(app), base_url="http://127.0.0.1:8000")
+
+
+def told_error(answer: httpx2.Response) -> tuple[int, str, list[str]]:
+    """Return status, code and fields of an error, which must be in AUTOMATIC1111's form."""
+    assert answer.headers["content-type"] == "application/json", answer.text
+    error = answer.json()
+    assert error.keys() == {"error", "detail", "body", "errors"}
+    assert error["errors"]
+    if not isinstance(error["detail"], list):
+        assert error["detail"] == error["errors"]
+        return answer.status_code, error["error"], []
+    assert all(each.keys() == {"loc", "msg", "type"} for each in error["detail"])
+    return (
+        answer.status_code,
+        error["error"],
+        [".".join(each["loc"][1:]) for each in error["detail"]],
+    )
+
+
+@pytest.fixture
+def lab() -> EventLab:
+    lab = EventLab()
+    lab.store(output(), CONTENT)
+    return lab
+
+
+async def held(lab: EventLab, number: int = 1) -> list[JobId]:
+    """Wait until a request is held; return the jobs that it waits for, the first first."""
+
+    def jobs() -> set[JobId]:
+        followed = {pk for pk, sk in lab.table._items if "SUB#" in sk and pk.startswith("JOB#")}
+        return {JobId(pk.removeprefix("JOB#")) for pk in followed}
+
+    await until(lambda: len(jobs()) >= number)
+    specs = [(await lab.records.spec(each), each) for each in jobs()]
+    return [each for _, each in sorted(specs, key=lambda pair: pair[0].parameters["seed"])]
+
+
+async def finish(lab: EventLab, job_id: JobId) -> None:
+    await lab.announce(await lab.succeed(job_id, output()))
+
+
+async def test_a_picture_is_in_the_answer_with_how_it_was_made(lab: EventLab) -> None:
+    async with client_of(lab.app) as client:
+        body = FOX | {"seed": 7, "steps": 4, "mask_blur": 4, "sampler_name": "Euler a"}
+        sent = asyncio.create_task(client.post(f"{API}/txt2img", json=body))
+        [job_id] = await held(lab)
+        await finish(lab, job_id)
+        answer = (await sent).json()
+    assert answer["images"] == [B64]
+    assert answer["parameters"] == body
+    info = json.loads(answer["info"])
+    assert (info["seed"], info["all_seeds"], info["steps"]) == (7, [7], 4)
+    assert (info["sampler_name"], info["sd_model_name"]) == ("Euler a", "sd15")
+    assert "Steps: 4, Sampler: Euler a" in info["infotexts"][0]
+    graph = (await lab.records.spec(job_id)).graph
+    assert graph["3"]["inputs"]["sampler_name"] == "euler_ancestral"
+    assert (lab.followers, lab.streams.live) == (set(), {})
+
+
+async def test_pictures_and_masks_that_are_sent_lead_to_the_workflow_that_takes_them(
+    lab: EventLab,
+) -> None:
+    body = FOX | {"init_images": [f"data:image/png;base64,{png()}"]}
+    async with client_of(lab.app) as client:
+        for rest, name in (({}, "sd15-img2img"), ({"mask": png(a="b")}, "sd15-inpaint")):
+            sent = asyncio.create_task(client.post(f"{API}/img2img", json=body | rest))
+            [job_id] = await held(lab)
+            await finish(lab, job_id)
+            answer = await sent
+            assert answer.json()["images"] == [B64], answer.text
+            assert answer.json()["parameters"] == FOX, "files are not sent back"
+            job, spec = await lab.records.get(job_id), await lab.records.spec(job_id)
+            assert job.workflow == name
+            assert len({each.source for each in spec.inputs}) == 1 + len(rest)
+
+
+async def test_interrupted_ones_are_left_out_and_skipped_ones_keep_the_others(
+    lab: EventLab,
+) -> None:
+    """Progress and both of them are of the caller's own requests by this API."""
+    other = JobId(lab.submit()["id"])
+    async with client_of(lab.app) as client:
+
+        async def progress() -> dict[str, Any]:
+            shown: dict[str, Any] = (await client.get(f"{API}/progress")).json()
+            assert shown["current_image"] is None
+            return shown
+
+        assert (await progress())["state"]["job_count"] == 0
+        body = FOX | {"n_iter": 3, "seed": 7}
+        sent = asyncio.create_task(client.post(f"{API}/txt2img", json=body))
+        jobs = await held(lab, 3)
+        await lab.start(jobs[0])
+        await lab.advance(jobs[0], Progress(fraction=0.6, step=3, max_steps=5))
+        shown = await progress()
+        assert shown["progress"] == pytest.approx(0.2)
+        state = shown["state"]
+        assert (state["job_count"], state["sampling_step"], state["sampling_steps"]) == (3, 3, 5)
+
+        assert (await client.post(f"{API}/skip")).json() == {}
+        assert (await lab.records.get(jobs[0])).cancel_requested
+        assert not (await lab.records.get(jobs[1])).cancel_requested
+        await lab.announce(await lab.change(jobs[0], partial(confirm_cancel, token=1)))
+        await finish(lab, jobs[1])
+        assert (await client.post(f"{API}/interrupt")).json() == {}
+        answer = await sent
+    assert answer.json()["images"] == [B64], answer.text
+    assert json.loads(answer.json()["info"])["all_seeds"] == [8]
+    assert (await lab.records.get(jobs[2])).status == "canceled"
+    assert (await lab.records.get(other)).status == "queued", "it was submitted by another API"
+
+
+async def test_a_job_that_fails_and_one_that_takes_too_long_are_told(lab: EventLab) -> None:
+    async with client_of(lab.app) as client:
+        sent = asyncio.create_task(client.post(f"{API}/txt2img", json=FOX))
+        [job_id] = await held(lab)
+        await lab.announce(await lab.fail(job_id, JobError("node-error", "it broke")))
+        assert told_error(await sent) == (500, "node-error", [])
+        assert "it broke" in (await sent).json()["detail"]
+        sent = asyncio.create_task(client.post(f"{API}/txt2img", json=FOX))
+        [job_id] = await held(lab)
+        assert (await client.post(f"{API}/interrupt")).status_code == 200
+        await lab.announce(await lab.records.get(job_id))
+        assert told_error(await sent) == (409, "job-canceled", [])
+
+
+async def test_what_is_wrong_is_told_in_its_words() -> None:
+    lab = ApiLab(COMFYQ_FACADES=FACADES)
+    cells: dict[str, tuple[str, Any, tuple[int, str, list[str]]]] = {
+        "no JSON": ("txt2img", b"{", (400, "invalid-json", [])),
+        "no object": ("txt2img", [], (422, "invalid-request", [""])),
+        "a value": ("txt2img", FOX | {"steps": "many"}, (422, "invalid-request", ["steps"])),
+        "a parameter": (
+            "txt2img",
+            FOX | {"cfg_scale": 99, "sampler_name": "Euler"},
+            (422, "invalid-parameters", ["cfg_scale"]),
+        ),
+        "of several": (
+            "txt2img",
+            FOX | {"n_iter": 2, "steps": 0},
+            (422, "invalid-parameters", ["steps"]),
+        ),
+        "a script": (
+            "txt2img",
+            FOX | {"script_name": "a"},
+            (422, "invalid-request", ["script_name"]),
+        ),
+        "a model": (
+            "txt2img",
+            {"override_settings": {"sd_model_checkpoint": "none"}},
+            (404, "workflow-not-found", []),
+        ),
+        "sounds": (
+            "txt2img",
+            {"override_settings": {"sd_model_checkpoint": "stable-audio"}},
+            (404, "workflow-not-found", []),
+        ),
+        "no picture": ("img2img", FOX, (422, "invalid-request", ["init_images"])),
+        "an empty picture": (
+            "img2img",
+            FOX | {"init_images": ["-"]},
+            (422, "invalid-request", ["init_images.0"]),
+        ),
+        "no taker": (
+            "img2img",
+            {"prompt": "a fox", "init_images": [png()]},
+            (422, "invalid-request", ["init_images"]),
+        ),
+        "another size": (
+            "extra-single-image",
+            {"image": png(), "upscaling_resize": 2},
+            (422, "invalid-request", ["upscaling_resize"]),
+        ),
+        "an option": ("options", {"sd_vae": "a"}, (422, "invalid-request", ["sd_vae"])),
+        "png-info of none": ("png-info", {"image": B64}, (422, "invalid-request", ["image"])),
+        "nothing": ("interrogate", {}, (404, "not-found", [])),
+    }
+    with Cells() as each:
+        for name, (path, body, told) in cells.items():
+            with each.cell(name):
+                content = body if isinstance(body, bytes) else json.dumps(body).encode()
+                answer = lab.client.post(f"{API}/{path}", content=content, headers=JSON)
+                assert told_error(answer) == told
+        with each.cell("a form"):
+            answer = lab.client.post(f"{API}/txt2img", content=b"a=b")
+            assert told_error(answer) == (415, "unsupported-media-type", [])
+    off = ApiLab()
+    assert told_error(off.client.get(f"{API}/options"))[0] == 404, "off unless it is named"
+
+
+async def test_a_password_is_a_key_and_the_user_a_workflow() -> None:
+    lab = AccessLab()
+    mine, theirs = await lab.key(), await lab.key(tenant=OTHER)
+    reader = await lab.key(frozenset({Scope.READ}))
+
+    def options(headers: dict[str, str]) -> Any:
+        return lab.client.get(f"{API}/options", headers=headers)
+
+    def checkpoint(headers: dict[str, str]) -> str:
+        return str(options(headers).json()["sd_model_checkpoint"])
+
+    assert checkpoint(basic("sd15", mine)) == "sd15"
+    assert checkpoint(basic("sdxl", theirs)) == "sdxl", "each client has its own"
+    assert checkpoint(basic("anybody", mine)) == "flux-dev"
+    assert checkpoint({"Authorization": f"Bearer {mine}"}) == "flux-dev"
+    assert checkpoint({**basic("a", "proxy's own"), "X-API-Key": mine}) == "flux-dev"
+    for wrong in (basic("sd15", "cq_wrong"), basic("sd15", ""), {"Authorization": "Basic -"}):
+        assert told_error(options(wrong))[:2] == (401, "unauthenticated")
+    elsewhere = lab.client.get("/generate", headers=basic("sd15", mine))
+    assert elsewhere.status_code == 401, "browsers send it by themselves"
+    poor = lab.client.post(f"{API}/interrupt", headers=basic("sd15", reader))
+    assert told_error(poor)[:2] == (403, "missing-scope")
+
+    kept = {"sd_model_checkpoint": "sd15", "sd_vae": "Automatic"}
+    at = f"{API}/options"
+    assert lab.client.post(at, json=kept, headers=basic("sd15", mine)).json() == {}
+    refused = lab.client.post(at, json=kept, headers=basic("sdxl", mine))
+    assert told_error(refused) == (422, "invalid-request", ["sd_model_checkpoint"])
+    job = lab.client.post(
+        "/generate",
+        json={"prompt": "a fox", "workflow": "sd15", "labels": {"api": "a1111"}},
+        headers={"Authorization": f"Bearer {theirs}"},
+    ).json()["id"]
+    assert lab.client.post(f"{API}/interrupt", headers=basic("sd15", mine)).json() == {}
+    assert (await lab.records.get(JobId(job))).status == "queued", "it is another tenant's"
+    assert lab.client.post(f"{API}/interrupt", headers=basic("sd15", theirs)).json() == {}
+    assert (await lab.records.get(JobId(job))).status == "canceled"
+
+
+def test_texts_of_pictures_are_read() -> None:
+    lab = ApiLab(COMFYQ_FACADES=FACADES)
+    sent = {"image": png(parameters="a fox\nSteps: 4", prompt="{}")}
+    told = lab.client.post(f"{API}/png-info", json=sent).json()
+    assert told == {"info": "a fox\nSteps: 4", "items": {"prompt": "{}"}, "parameters": {}}
