@@ -248,7 +248,8 @@ async def _engines(
     if options.comfyui or options.workers == 0:
         own_dir = dir_of(settings, options.comfyui)
         return [_Engine(url, url, restart, own_dir) for url in options.comfyui]
-    simulator = await stack.enter_async_context(Simulator(SimulatorSettings()))
+    simulated = SimulatorSettings(models_dir=settings.models.models_dir)
+    simulator = await stack.enter_async_context(Simulator(simulated))
     return [_Engine(SIMULATOR, simulator.url)]
 
 

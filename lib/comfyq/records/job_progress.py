@@ -18,7 +18,7 @@ def progress_values(progress: Progress) -> dict[str, Any]:
         "node": progress.node,
         "nodes_done": progress.nodes_done or None,
         "nodes_total": progress.nodes_total or None,
-        "provisioning": None if at is None else [at.done, at.total, at.eta_s],
+        "provisioning": None if at is None else _numbers(at),
     }
 
 
@@ -34,3 +34,7 @@ def progress_of(item: Item) -> Progress:
         nodes_total=item.get("nodes_total", 0),
         provisioning=None if provisioning is None else Provisioning(*provisioning),
     )
+
+
+def _numbers(at: Provisioning) -> list[int]:
+    return [at.done, at.total] if at.eta_s is None else [at.done, at.total, at.eta_s]

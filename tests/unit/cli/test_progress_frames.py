@@ -185,6 +185,14 @@ def test_previews_come_between_frames_for_who_asks(api: FakeApi) -> None:
     assert shown == ["status", None, "preview", None]
 
 
+def test_people_read_how_far_models_have_come(capsys: pytest.CaptureFixture[str]) -> None:
+    with shown_frames(as_json=False) as show:
+        at = {"bytes": 1_234_000_000, "total": 23_800_000_000, "eta_s": 61}
+        show(frame(2, "queued", provisioning=at))
+    said = " ".join(capsys.readouterr().err.split())
+    assert "1,234 of 23,800 MB of its models, 61 s left" in said
+
+
 def test_people_read_what_a_running_job_does(capsys: pytest.CaptureFixture[str]) -> None:
     with shown_frames(as_json=False) as show:
         at = {"step": 3, "max_steps": 20, "nodes_done": 4, "nodes_total": 9, "eta_s": 12}

@@ -24,6 +24,7 @@ from comfyq.domain.errors import DomainError, JobNotFound
 from comfyq.domain.job import Job, JobId, JobStatus, WorkerId
 from comfyq.domain.job.estimate import NOTHING, Estimate, left_of_run, until_end
 from comfyq.domain.job.order import rank
+from comfyq.domain.job.progress import Provisioning
 from comfyq.ports.clock import Clock
 from comfyq.records.demand import DemandRecords
 from comfyq.records.indexes.followed_jobs import ANY_WORKER
@@ -159,6 +160,8 @@ class Estimates:
         waits_for = _obstacle(holders) if holders else None
         if waits_for is not None:
             return Estimate(queue_position=0, waits_for=waits_for)
+        if job.progress.provisioning is not None:
+            return await self._of_provisioned(job, job.progress.provisioning)
         running = await self._remembered(
             self._running_on, job.lease.worker, self._look_at, most=WORKERS, max_age_s=self._front_s
         )
@@ -169,6 +172,13 @@ class Estimates:
         left_s, after_s = await self._left_of_run(own), await self._usual_s(job)
         eta_s = None if left_s is None or after_s is None else left_s + math.ceil(after_s)
         return Estimate(eta_s, queue_position=0, waits_for=NEXT)
+
+    async def _of_provisioned(self, job: Job, at: Provisioning) -> Estimate:
+        """Estimate for a job whose worker fetches its models."""
+        after_s = await self._usual_s(job)
+        is_known = at.eta_s is not None and after_s is not None
+        eta_s = (at.eta_s or 0) + math.ceil(after_s or 0) if is_known else None
+        return Estimate(eta_s, queue_position=0)
 
     async def _look_at(self, worker: WorkerId) -> Sequence[Job]:
         """Read the jobs of a worker that run."""

@@ -13,14 +13,15 @@ from comfyq.aio.tasks import beside
 from comfyq.domain import job as jobs
 from comfyq.domain.caller import DEFAULT_TENANT, TenantId
 from comfyq.domain.job import Job, JobId, WorkerId
-from comfyq.domain.job.progress import Progress
+from comfyq.domain.job.progress import Progress, Provisioning
+from comfyq.mcp.content import doing
 from comfyq.ports.table import Page, Write
 from comfyq.records.demand import DemandRecords
 from comfyq.records.indexes.followed_jobs import ANY_WORKER
 from comfyq.records.run_times import RunTimeRecords
 from comfyq.services.jobs.estimates import AHEAD, FAMILIES, NEXT
 from comfyq.services.worker.reporting.run_times import RunTimes
-from tests.api_lab import ApiLab
+from tests.api_lab import TTL, WORKER, ApiLab
 from tests.catalogue_lab import beat
 from tests.farm import Farm
 
@@ -420,3 +421,21 @@ async def test_a_job_that_its_tenants_limit_holds_back_says_so() -> None:
     await waits_for_another(lab, "alice")
     await lab.change(running, partial(jobs.succeed, token=1))
     assert lab.show(mine)["waits_for"] is None
+
+
+async def test_a_job_whose_models_come_ends_when_they_are_here_and_it_has_run(lab: ApiLab) -> None:
+    await lab.run_times.put(DEFAULT_TENANT, FLUX, 10.0)
+    job_id = lab.submit()["id"]
+    job = await lab.change(job_id, partial(jobs.claim, worker=WORKER, ttl=TTL))
+    await works(lab, WORKER, job_id)
+    for left_s, expected in ((None, None), (30, 40)):
+        at = Provisioning(5, 20, left_s)
+        provision = partial(jobs.provision, token=job.attempt, ttl=TTL, provisioning=at)
+        await lab.change(job_id, provision)
+        shown = lab.show(job_id)
+        assert shown["provisioning"] == {"bytes": 5, "total": 20, "eta_s": left_s}
+        assert shown["waits_for"] == "its models, which its worker fetches"
+        assert (shown["queue_position"], shown["eta_s"]) == (0, expected)
+        assert doing(shown) == "Its worker fetches its models: 5 of 20 bytes are there"
+    await lab.change(job_id, partial(jobs.start, token=job.attempt))
+    assert lab.show(job_id)["provisioning"] is None
