@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 from base64 import b64encode
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -12,9 +13,10 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from comfyq.domain.caller import Scope
-from comfyq.domain.job import JobError, JobId
+from comfyq.domain.job import Job, JobError, JobId, JobStatus
 from comfyq.domain.job.progress import Progress
 from comfyq.domain.job.worker_changes import confirm_cancel
+from comfyq.edges.a1111 import making
 from tests.access_lab import FACADES, OTHER, AccessLab
 from tests.api_lab import ApiLab, output
 from tests.cells import Cells
@@ -125,9 +127,16 @@ async def test_pictures_and_masks_that_are_sent_lead_to_the_workflow_that_takes_
 
 
 async def test_interrupted_ones_are_left_out_and_skipped_ones_keep_the_others(
-    lab: EventLab,
+    lab: EventLab, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Progress and both of them are of the caller's own requests by this API."""
+    seen: set[JobId] = set()  # by whoever waits, when they were skipped
+
+    def spoils(job: Job, original: Callable[[Job], bool] = making.spoils) -> bool:
+        seen.update([job.id] if job.status is JobStatus.CANCELED else [])
+        return original(job)
+
+    monkeypatch.setattr(making, "spoils", spoils)
     other = JobId(lab.submit()["id"])
     async with client_of(lab.app) as client:
 
@@ -137,26 +146,33 @@ async def test_interrupted_ones_are_left_out_and_skipped_ones_keep_the_others(
             return shown
 
         assert (await progress())["state"]["job_count"] == 0
-        body = FOX | {"n_iter": 3, "seed": 7}
+        body = FOX | {"n_iter": 4, "seed": 7}
         sent = asyncio.create_task(client.post(f"{API}/txt2img", json=body))
-        jobs = await held(lab, 3)
+        jobs = await held(lab, 4)
         await lab.start(jobs[0])
         await lab.advance(jobs[0], Progress(fraction=0.6, step=3, max_steps=5))
         shown = await progress()
-        assert shown["progress"] == pytest.approx(0.2)
+        assert shown["progress"] == pytest.approx(0.15)
         state = shown["state"]
-        assert (state["job_count"], state["sampling_step"], state["sampling_steps"]) == (3, 3, 5)
+        assert (state["job_count"], state["sampling_step"], state["sampling_steps"]) == (4, 3, 5)
 
         assert (await client.post(f"{API}/skip")).json() == {}
         assert (await lab.records.get(jobs[0])).cancel_requested
-        assert not (await lab.records.get(jobs[1])).cancel_requested
-        await lab.announce(await lab.change(jobs[0], partial(confirm_cancel, token=1)))
-        await finish(lab, jobs[1])
+        assert (await client.post(f"{API}/skip")).json() == {}
+        waiting = [each for each in jobs[1:] if (await lab.records.get(each)).status == "queued"]
+        assert len(waiting) == 2, "the first one skips what runs, and the second another one"
+        running = await lab.records.get(jobs[0])
+        await lab.change(jobs[0], partial(confirm_cancel, token=running.attempt))
+        for job_id in set(jobs) - set(waiting):
+            await lab.announce(await lab.records.get(job_id))
+        await until(lambda: seen == set(jobs) - set(waiting))
+        assert (await progress())["state"]["job_count"] == 2
+        await finish(lab, waiting[0])
         assert (await client.post(f"{API}/interrupt")).json() == {}
         answer = await sent
     assert answer.json()["images"] == [B64], answer.text
-    assert json.loads(answer.json()["info"])["all_seeds"] == [8]
-    assert (await lab.records.get(jobs[2])).status == "canceled"
+    assert json.loads(answer.json()["info"])["all_seeds"] == [7 + jobs.index(waiting[0])]
+    assert (await lab.records.get(waiting[1])).status == "canceled"
     assert (await lab.records.get(other)).status == "queued", "it was submitted by another API"
 
 
@@ -172,6 +188,29 @@ async def test_a_job_that_fails_and_one_that_takes_too_long_are_told(lab: EventL
         assert (await client.post(f"{API}/interrupt")).status_code == 200
         await lab.announce(await lab.records.get(job_id))
         assert told_error(await sent) == (409, "job-canceled", [])
+
+
+async def test_a_client_that_is_answered_before_the_end_may_wait_again_by_its_key(
+    lab: EventLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(making, "LONGEST_HELD_S", 0.02)
+    async with client_of(lab.app) as client:
+        at = f"{API}/txt2img"
+        late = await client.post(at, json=FOX)
+        assert told_error(late) == (504, "job-not-ended", [])
+        job_id = late.headers["x-comfyq-jobs"]
+        assert f"/generate/{job_id}" in late.json()["detail"]
+        assert "retry-after" not in late.headers, "it would be another picture"
+
+        key = {"Idempotency-Key": "mine"}
+        keyed = await client.post(at, json=FOX, headers=key)
+        assert told_error(keyed) == (504, "job-not-ended", [])
+        assert keyed.headers["retry-after"] == "1"
+        assert keyed.headers["x-comfyq-jobs"] != job_id
+        await finish(lab, JobId(keyed.headers["x-comfyq-jobs"]))
+        made = await client.post(at, json=FOX, headers=key)
+        assert made.json()["images"] == [B64]
+        assert made.headers["x-comfyq-jobs"] == keyed.headers["x-comfyq-jobs"]
 
 
 async def test_what_is_wrong_is_told_in_its_words() -> None:

@@ -44,7 +44,7 @@ async def interrupt(services: Services, caller: Canceler) -> Response:
 
 @router.post("/skip")
 async def skip(services: Services, caller: Canceler) -> Response:
-    """Cancel the picture that is next to be made; others of the same request are made."""
+    """Cancel the picture that is being made, or one that waits; others of its request are made."""
     live = [job for job in await live_jobs(services, caller) if not job.cancel_requested]
     jobs = sorted(live, key=lambda job: job.started_at is None)
     for job in jobs[:1]:
