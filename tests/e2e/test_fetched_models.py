@@ -43,11 +43,21 @@ def base(tmp_path: Path) -> Path:
     return base
 
 
+@pytest.fixture(params=["own", "extra"])
+def models(request: pytest.FixtureRequest, base: Path, tmp_path: Path) -> Path:
+    """The folder that the worker fetches into: ComfyUI's own, or one that it is told of."""
+    return base / "models" if request.param == "own" else tmp_path / "extra"
+
+
 @pytest.fixture
-def comfyui(base: Path) -> Iterator[str]:
-    port = str(free_port())
+def comfyui(base: Path, models: Path, tmp_path: Path) -> Iterator[str]:
+    port, told = str(free_port()), tmp_path / "extra_model_paths.yaml"
+    folders = sorted({each.folder for each in load_workflow(WORKFLOW).models})
+    lines = [f"  {folder}: {folder}\n" for folder in folders]
+    told.write_text(f"comfyq:\n  base_path: {models}\n{''.join(lines)}")
+    extra = [] if models.parent == base else ["--extra-model-paths-config", str(told)]
     process = subprocess.Popen(
-        [str(RUN), DIRECTORY, "--base-directory", str(base)],
+        [str(RUN), DIRECTORY, "--base-directory", str(base), *extra],
         env=clean_env(base, {"PORT": port}),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
@@ -89,13 +99,13 @@ def workflows(tmp_path: Path, hub: ModelHub) -> Path:
 
 
 def test_it_fetches_them_and_comfyui_finds_them_without_a_restart(
-    tmp_path: Path, base: Path, comfyui: str, workflows: Path, hub: ModelHub
+    tmp_path: Path, models: Path, comfyui: str, workflows: Path, hub: ModelHub
 ) -> None:
     processes = Processes(tmp_path)
     env = {
         "COMFYQ_WORKFLOWS_DIR": str(workflows),
         "COMFYQ_MODEL_FETCH": "true",
-        "COMFYQ_MODELS_DIR": str(base / "models"),
+        "COMFYQ_MODELS_DIR": str(models),
         "COMFYQ_MODEL_ALLOW": "127.0.0.1",
         "COMFYQ_MODEL_HUB_HF": hub.url,
     }

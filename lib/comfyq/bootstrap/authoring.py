@@ -9,6 +9,7 @@ from typing import Any
 
 from comfyq.adapters.comfyui.engine import ComfyEngine
 from comfyq.adapters.filesystem.drafts import write_draft
+from comfyq.adapters.filesystem.models.locks import locked_models
 from comfyq.adapters.filesystem.workflows import load_workflow
 from comfyq.bootstrap.graph_files import CannotImport, content_of
 from comfyq.domain.errors import InvalidGraph, InvalidWorkflow
@@ -16,6 +17,7 @@ from comfyq.domain.graph.documents.document import read_document
 from comfyq.domain.graph.documents.encoding import decoded
 from comfyq.domain.graph.graph import faults
 from comfyq.domain.graph.node_catalogue import NodeCatalogue, read_catalogue
+from comfyq.domain.models.errors import BadModelLock
 from comfyq.domain.submission.admission import refusal_of_sample
 from comfyq.domain.suggestions import among
 from comfyq.domain.workflow.importer import Proposal, propose
@@ -117,7 +119,8 @@ def _workflows_in(folder: Path) -> list[Path]:
 def _problems(folder: Path, catalogue: NodeCatalogue | None) -> Sequence[str]:
     try:
         workflow = load_workflow(folder)
-    except InvalidWorkflow as broken:
+        locked_models(folder)  # without a sound lock it is not served either
+    except (InvalidWorkflow, BadModelLock) as broken:
         return [str(broken)]
     if catalogue is None:
         return []

@@ -27,6 +27,11 @@ def test_the_command_that_an_import_prints_checks_what_it_made(
     assert f"  comfyq workflows check '{served / 'storm'}'\n" in made.stdout
     assert "without a restart" in made.stdout
     assert "ok" in run("check", str(served / "storm"), folder=served).stdout
+    (served / "storm" / "models.lock").write_text("version = 7")
+    broken = run("check", str(served / "storm"), folder=served)
+    assert broken.exit_code == 1
+    assert "models.lock: has the version 7" in broken.output
+    (served / "storm" / "models.lock").unlink()
     beside = run("import", str(EXPORT), "--name", "storm", "--into", str(own), folder=served)
     assert f"COMFYQ_WORKFLOWS_DIR='{own}'" in beside.stdout
     missed = run("check", "workflows/storm", folder=served)

@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic
 
-from comfyq.domain.job import JobId
 from comfyq.domain.models.lock import LockedModel
 from comfyq.ports.models.store import ModelStore
 
@@ -30,18 +29,20 @@ class FetchPolicy:
         self._store = store
         self._most_jobs = most_jobs
         self._now_s = now_s
-        self._fetching: dict[JobId, Sequence[LockedModel]] = {}
+        self._fetching: dict[object, Sequence[LockedModel]] = {}  # by what is made for each
         self._refused: dict[str, tuple[str, float]] = {}  # by hash: why, and until when
         self.changes = 0
 
     @contextmanager
-    def fetching(self, job_id: JobId, models: Sequence[LockedModel]) -> Iterator[None]:
-        """Note that models of a job are being fetched while the body runs."""
-        self._fetching[job_id] = models
+    def fetching(self, models: Sequence[LockedModel]) -> Iterator[None]:
+        """Note that models of a job are being fetched while the body runs. A job that was lost and
+        is held again may be fetched for twice."""
+        key = object()
+        self._fetching[key] = models
         try:
             yield
         finally:
-            del self._fetching[job_id]
+            del self._fetching[key]
             self.changes += 1
 
     def refuse(self, model: LockedModel, reason: str) -> None:

@@ -191,6 +191,18 @@ async def test_a_comfyui_that_reads_another_folder_gets_no_such_jobs(lab: Lab) -
     assert (await lab.story(job))[0] is JobStatus.SUCCEEDED
 
 
+async def test_a_folder_that_cannot_be_written_leaves_the_job_to_others(lab: Lab) -> None:
+    job, own = await lab.submit(lab.model()), lab.worker("w")
+    (lab.folder / "w").mkdir(exist_ok=True)
+    (lab.folder / "w" / "loras").write_text("a file where the folder should be")
+    await own.run_once()
+    left = await lab.farm.records.get(job.id)
+    assert (left.is_aside, left.attempt, left.failures) == (True, 1, 0)
+    assert "can write model.safetensors" in (left.note or "")
+    await lab.worker("clean").run_aside()
+    assert (await lab.story(job))[0] is JobStatus.SUCCEEDED
+
+
 async def test_other_files_of_a_name_are_kept_and_leave_the_job_to_others(lab: Lab) -> None:
     own = lab.worker("w")
     place = lab.folder / "w" / "loras" / FILE

@@ -53,7 +53,7 @@ class Provisioner:
             return
         async with turn.provisioning():
             report = TransferReport(held, lacking, store=self._store, shared=self._reporting)
-            with self._policy.fetching(held.id, lacking):
+            with self._policy.fetching(lacking):
                 with tracing.span("models", comfyq__files=len(lacking)):
                     async with beside(report.run()):
                         for model in lacking:
@@ -79,6 +79,10 @@ class Provisioner:
             raise self._left_to_others(
                 model, full, f"a worker with room for {model.file}, {model.size} bytes"
             ) from full
+        except OSError as unwritable:  # it would be so for the next job, too
+            raise self._left_to_others(
+                model, unwritable, f"a worker that can write {model.file} into its folder of models"
+            ) from unwritable
         except ModelRefused as refused:
             state, _ = await in_thread(self._store.state, model)
             if state is not ModelState.OTHER:
