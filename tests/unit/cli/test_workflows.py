@@ -29,7 +29,7 @@ def test_the_command_that_an_import_prints_checks_what_it_made(
     assert "ok" in run("check", str(served / "storm"), folder=served).stdout
     (served / "storm" / "models.lock").write_text("version = 7")
     broken = run("check", str(served / "storm"), folder=served)
-    assert broken.exit_code == 1
+    assert broken.exit_code == 2
     assert "models.lock: has the version 7" in broken.output
     (served / "storm" / "models.lock").unlink()
     beside = run("import", str(EXPORT), "--name", "storm", "--into", str(own), folder=served)
