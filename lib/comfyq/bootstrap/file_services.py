@@ -12,10 +12,12 @@ from comfyq.domain.files.asset import AssetId
 from comfyq.domain.files.upload import UploadId
 from comfyq.ports.access.cipher import Cipher
 from comfyq.records.access.partner_keys import PartnerKeyRecords
+from comfyq.records.files.file_names import FileNameRecords
 from comfyq.records.files.uploads import UploadRecords
 from comfyq.records.secrets import SecretRecords
 from comfyq.services.access.partner_keys import PartnerKeys
 from comfyq.services.files.downloads import Downloads
+from comfyq.services.files.named_files import NamedFiles
 from comfyq.services.files.presigned_uploads import PresignedUploads
 from comfyq.services.files.signed_links import SignedLinks
 from comfyq.services.files.uploads import Uploads
@@ -40,6 +42,10 @@ class FileServices(LimitServices):
             max_bytes=self.settings.limits.upload_max_bytes,
             limits=self.tenant_limits,
         )
+
+    @cached_property
+    def named_files(self) -> NamedFiles:
+        return NamedFiles(uploads=self.uploads, names=FileNameRecords(self.ports.table))
 
     @cached_property
     def presigned_uploads(self) -> PresignedUploads:

@@ -16,6 +16,7 @@ from comfyq.records.indexes.listed_batches import ListedBatches
 from comfyq.records.indexes.listed_jobs import ListedJobs
 from comfyq.records.indexes.waiting_jobs import WaitingRecords
 from comfyq.records.limits.running_jobs import are_held_back
+from comfyq.records.sockets.client_sockets import ClientSocketRecords
 from comfyq.services.files.asset_deletion import AssetDeletion
 from comfyq.services.files.asset_listing import AssetListing
 from comfyq.services.files.asset_uses import AssetUses
@@ -23,6 +24,7 @@ from comfyq.services.jobs.batch_submission import BatchSubmission
 from comfyq.services.jobs.batches import Batches
 from comfyq.services.jobs.intake import Intake
 from comfyq.services.jobs.retries import Retries
+from comfyq.services.notify.client_sockets import ClientSockets
 from comfyq.services.notify.waiting_reasons import WaitingReasons
 from comfyq.services.operations.backlog import Backlog
 from comfyq.services.operations.data_deletion import DataDeletions
@@ -33,6 +35,7 @@ from comfyq.services.operations.lost_doorbells import LostDoorbells
 from comfyq.services.operations.quotas import Quotas
 from comfyq.services.operations.reaper import Reaper
 from comfyq.services.operations.tenants import Tenants
+from comfyq.services.workflows.object_info import ObjectInfo
 
 
 class Services(WebhookServices):
@@ -41,6 +44,20 @@ class Services(WebhookServices):
     @cached_property
     def dead_letter_records(self) -> DeadLetterRecords:
         return DeadLetterRecords(self.ports.table)
+
+    @cached_property
+    def client_sockets(self) -> ClientSockets:
+        return ClientSockets(
+            sockets=ClientSocketRecords(self.ports.table),
+            subscriptions=self.subscriptions,
+            jobs=self.records,
+            listed=ListedJobs(self.ports.table),
+            clock=self.ports.clock,
+        )
+
+    @cached_property
+    def object_info(self) -> ObjectInfo:
+        return ObjectInfo(catalogues=self.catalogues, assets=self.ports.assets)
 
     @cached_property
     def waiting_reasons(self) -> WaitingReasons:

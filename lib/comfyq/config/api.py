@@ -47,6 +47,7 @@ class Facade(StrEnum):
     A1111 = "a1111"  # AUTOMATIC1111's web UI
     OPENAI = "openai"  # OpenAI's images
     RUNPOD = "runpod"  # RunPod serverless, with worker-comfyui behind it
+    COMFYUI = "comfyui"  # ComfyUI's own
 
 
 def _facades(text: str) -> str:
@@ -83,7 +84,7 @@ class ApiSettings:
     """The service is healthy without a live worker."""
     facades: Annotated[str, AfterValidator(_facades)] = ""
     """APIs of others, with commas, that clients of theirs may use here: `a1111`, `openai`,
-    `runpod`; unset: none."""
+    `runpod`, `comfyui`; unset: none."""
 
     @property
     def served_facades(self) -> frozenset[Facade]:

@@ -11,7 +11,7 @@ from comfyq.bootstrap.api import api_app
 from comfyq.bootstrap.backends.sockets_secret import sockets_secret
 from comfyq.bootstrap.services import Services
 from comfyq.bootstrap.telemetry.measurements import metrics_port
-from comfyq.config import LocalSettings
+from comfyq.config import Facade, LocalSettings
 from comfyq.edges.intake.poller import take_for_ever
 from comfyq.edges.page.site import SignIn, Site
 from comfyq.edges.reaper.dead_letters import DeadLetterKeeper, keep_for_ever
@@ -21,6 +21,7 @@ from comfyq.edges.websocket.handler import WebSocketHandler
 from comfyq.edges.websocket.waiting_reasons import push_reasons_for_ever
 from comfyq.local.browsers.cors import keep_pages_out
 from comfyq.local.browsers.storage_origins import storage_origins
+from comfyq.local.facades.comfyui_sockets import ComfyUISockets
 from comfyq.local.gateway import Gateway
 from comfyq.local.gateway_settings import GatewaySettings
 from comfyq.local.limits.overload import OverloadGuard
@@ -58,6 +59,8 @@ def local_app(
 
     app = api_app(services, lifespan=lifespan, streams=streams)
     app.router.routes[:0] = gateway.routes  # two, which other requests pass with a call each
+    if Facade.COMFYUI in services.settings.api.served_facades:
+        app.router.routes.extend(_comfyui_sockets(services, gateway).routes)
     app.router.routes.extend(_page(services).routes)
     app.add_middleware(OverloadGuard, most=local.requests_at_once)
     keep_pages_out(app, services.settings.api, names=names)
@@ -102,6 +105,16 @@ def _gateway(services: Services, streams: LocalStreams) -> Gateway:
             handshakes_per_client=HANDSHAKES * local.sockets_per_client,
         ),
         streams=streams,
+    )
+
+
+def _comfyui_sockets(services: Services, gateway: Gateway) -> ComfyUISockets:
+    return ComfyUISockets(
+        services,
+        gateway,
+        clock=services.ports.clock,
+        settings=GatewaySettings(),
+        public_url=services.settings.api.public_url,
     )
 
 

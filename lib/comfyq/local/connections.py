@@ -131,10 +131,13 @@ class LiveConnection:
         except TimeoutError:
             return self.following.last
 
-    async def _send(self, frame: str) -> bool:
+    async def _send(self, message: str | bytes) -> bool:
         try:
             async with asyncio.timeout(self._settings.send_timeout_s):
-                await self.websocket.send_text(frame)
+                if isinstance(message, str):
+                    await self.websocket.send_text(message)
+                else:
+                    await self.websocket.send_bytes(message)
         except (TimeoutError, WebSocketDisconnect, RuntimeError):
             return False
         self._touch()

@@ -10,8 +10,8 @@ by itself, shows frames in order, and ends with the job.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 
 import anyio
 from anyio.abc import TaskGroup
@@ -31,9 +31,11 @@ from comfyq.local.loopback import serving
 from comfyq.local.management import Held, Management, Secret
 from comfyq.local.streams import LocalStreams
 from comfyq.ports.clock import Clock
-from comfyq.ports.notifier import Deliver
+from comfyq.ports.notifier import Connection, Deliver
 from comfyq.services.limits.memory_buckets import MemoryBuckets
 from comfyq.telemetry.numbers import SOCKETS
+
+Hold = Callable[[WebSocket], Awaitable[None]]
 
 TOO_MANY = Response("there are too many sockets; close some", status_code=503)
 TOO_OFTEN = "sockets are opened too often from this address; try again in {} s"
@@ -120,6 +122,10 @@ class Gateway:
             await live.gone.wait()
 
     async def _answer(self, websocket: WebSocket) -> None:
+        await self.place(websocket, self._hold)
+
+    async def place(self, websocket: WebSocket, hold: Hold) -> None:
+        """Give a socket to ``hold`` if there is a place for it, which it keeps until that ends."""
         if not self._taking:
             await websocket.send_denial_response(Response(status_code=503))
             return
@@ -132,9 +138,21 @@ class Gateway:
             await websocket.send_denial_response(TOO_MANY)
             return
         try:
-            await self._hold(websocket)
+            await hold(websocket)
         finally:
             self._places.leave(client)
+
+    @contextmanager
+    def reachable(self, live: LiveConnection) -> Iterator[Connection]:
+        """Within the context, what is posted to the connection comes to a socket."""
+        self._connections[live.id] = live
+        SOCKETS.add()
+        try:
+            yield Connection(live.id, f"http://{self._domain}/{self._stage}")
+        finally:
+            del self._connections[live.id]
+            SOCKETS.add(by=-1)
+            live.gone.set()
 
     async def _hold(self, websocket: WebSocket) -> None:
         job_id = websocket.path_params.get("job_id")
@@ -145,14 +163,8 @@ class Gateway:
             settings=self._settings,
             following=None if job_id is None else JobFrames(job_id),
         )
-        self._connections[live.id] = live
-        SOCKETS.add()
-        try:
+        with self.reachable(live):
             await self._converse(live)
-        finally:
-            del self._connections[live.id]
-            SOCKETS.add(by=-1)
-            live.gone.set()
 
     async def _converse(self, live: LiveConnection) -> None:
         conversation = Conversation(

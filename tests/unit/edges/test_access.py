@@ -201,6 +201,33 @@ ROUTES = {
     "POST /sdapi/v1/png-info": Route(Scope.READ, REFUSED, request={"json": {"image": "-"}}),
     "POST /sdapi/v1/interrupt": Route(Scope.CANCEL, 200),
     "POST /sdapi/v1/skip": Route(Scope.CANCEL, 200),
+    "GET /{base}prompt": Route(Scope.READ, 200),
+    "POST /{base}prompt": Route(
+        Scope.SUBMIT,
+        200,
+        request={"json": {"prompt": COMFY_BODY["workflow"]}},
+        also=frozenset({Scope.GRAPH}),
+    ),
+    "GET /{base}queue": Route(Scope.READ, 200),
+    "POST /{base}queue": Route(Scope.CANCEL, 200),
+    "POST /{base}interrupt": Route(Scope.CANCEL, 200),
+    "GET /{base}history": Route(Scope.READ, 200),
+    "GET /{base}history/{prompt_id}": Route(Scope.READ, 200),
+    "POST /{base}upload/image": Route(Scope.SUBMIT, UNREADABLE, request=BODY),
+    "POST /{base}upload/mask": Route(Scope.SUBMIT, NOT_SERVED),
+    "GET /{base}view": Route(
+        Scope.READ, 200, NOT_FOUND, query="filename=a.png&subfolder={job_id}/0"
+    ),
+    "GET /{base}object_info": Route(Scope.READ, 200),
+    "GET /{base}object_info/{name}": Route(Scope.READ, 200),
+    "GET /{base}models": Route(Scope.READ, 200),
+    "GET /{base}models/{folder}": Route(Scope.READ, NOT_FOUND),
+    "GET /{base}embeddings": Route(Scope.READ, 200),
+    "GET /{base}extensions": Route(Scope.READ, 200),
+    "GET /{base}features": Route(Scope.READ, 200),
+    "GET /{base}system_stats": Route(Scope.READ, 200),
+    "POST /{base}free": Route(Scope.SUBMIT, 200),
+    "GET /{base}ws": Route(Scope.READ, NOT_SERVED),
 }
 
 
@@ -544,6 +571,7 @@ def _values(things: Things) -> dict[str, str]:
     values = {name: str(getattr(things, name)) for name in (*names, *queries)}
     delivery_id = f"msg_{things.job_id}_1"  # of its acceptance
     others = {"name": "sd15", "index": "0", "digest": "none", "endpoint": "mine"}
+    others |= {"base": "", "prompt_id": values["job_id"], "folder": "nowhere"}
     return values | others | {"delivery_id": delivery_id}
 
 

@@ -5,7 +5,7 @@ from comfyq.bootstrap.job_services import JobServices
 from comfyq.domain.files.upload import UploadId, pending_key
 from comfyq.records import dead_letters, idempotency
 from comfyq.records.batches import items as batches
-from comfyq.records.files import uploads
+from comfyq.records.files import file_names, uploads
 from comfyq.records.indexes.listed_jobs import ListedJobs
 from comfyq.records.indexes.tenant_data import TenantPartitions
 from comfyq.records.reuse import results
@@ -30,6 +30,7 @@ def data_deletions_of(services: JobServices) -> DataDeletions:
             "batches": TenantPartitions(table, listed_under=batches.LISTED_UNDER),
             "files": services.uploads,
             "announced_files": announced,
+            "file_names": TenantPartitions(table, listed_under=file_names.LISTED_UNDER),
             "dead_letters": TenantPartitions(table, listed_under=dead_letters.LISTED_UNDER),
             "idempotency_keys": TenantPartitions(table, listed_under=idempotency.LISTED_UNDER),
             "reusable_results": TenantPartitions(table, listed_under=results.LISTED_UNDER),

@@ -7,6 +7,7 @@ from comfyq.config import ApiSettings, Facade
 from comfyq.edges.a1111.routes import fixed, listings, options, state
 from comfyq.edges.a1111.routes import images as a1111_images
 from comfyq.edges.api.router import Router
+from comfyq.edges.comfyui.routes import files, nodes, prompts, queue, sockets
 from comfyq.edges.openai.routes import images, models
 from comfyq.edges.runpod.routes import health, jobs
 
@@ -20,6 +21,7 @@ FACADE_ROUTERS: Mapping[Facade, Sequence[Router[Services]]] = {
     ),
     Facade.OPENAI: (images.router, models.router),
     Facade.RUNPOD: (jobs.router, health.router),
+    Facade.COMFYUI: (prompts.router, queue.router, files.router, nodes.router, sockets.router),
 }
 
 

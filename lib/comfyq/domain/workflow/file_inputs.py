@@ -1,8 +1,10 @@
 """Inputs that take a file, by class or by the flag that the catalogue has for an upload."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
-from comfyq.domain.graph.node_catalogue import InputSpec
+from comfyq.domain.graph.graph import Input
+from comfyq.domain.graph.node_catalogue import InputSpec, NodeCatalogue
 
 FILES: Mapping[tuple[str, str], str] = {  # inputs that take a file -> its kind
     ("LoadImage", "image"): "image",
@@ -52,3 +54,27 @@ def likely_kind(class_type: str, value: str) -> str | None:
         return None
     ending = value.lower()
     return next((kind for kind, ends in SUFFIXES.items() if ending.endswith(ends)), None)
+
+
+def named_files(
+    graph: Mapping[str, Any], catalogues: Sequence[NodeCatalogue]
+) -> Iterator[tuple[Input, str]]:
+    """Yield each input of a graph that names a file, with the name; loaders of custom classes are
+    known by ``catalogues``. The graph may be broken, of which whoever checks it tells."""
+    for node, body in graph.items():
+        if not isinstance(body, Mapping) or not isinstance(body.get("inputs"), Mapping):
+            continue
+        for name, value in body["inputs"].items():
+            if isinstance(value, str) and _takes_file(body, name, catalogues):
+                yield Input(node, name), value
+
+
+def _takes_file(
+    body: Mapping[str, Any], input_name: str, catalogues: Sequence[NodeCatalogue]
+) -> bool:
+    class_type = str(body.get("class_type"))
+    if file_kind(class_type, input_name, None) is not None:
+        return True
+    classes = (each.classes.get(class_type) for each in catalogues)
+    specs = (each.inputs.get(input_name) for each in classes if each is not None)
+    return any(file_kind(class_type, input_name, spec) is not None for spec in specs)

@@ -12,6 +12,7 @@ from comfyq.domain.submission.batch import BatchId
 from comfyq.services.files.signed_links import SignedLinks
 from comfyq.wire.a1111.errors import WITH_FILES
 from comfyq.wire.comfy_v2.errors import API
+from comfyq.wire.comfyui.errors import UPLOADS as COMFYUI_UPLOADS
 from comfyq.wire.openai.errors import EDITS
 from comfyq.wire.runpod.errors import RUNS
 
@@ -21,7 +22,7 @@ ASSETS = "/assets"
 UPLOADS = f"{ASSETS}/uploads"
 OFFERS = re.compile(UPLOADS)
 # that take whole files
-FILES = re.compile(rf"{ASSETS}|{API}{ASSETS}|{EDITS}|{UPLOADS}/[^/]+/content")
+FILES = re.compile(rf"{ASSETS}|{API}{ASSETS}|{EDITS}|{COMFYUI_UPLOADS}|{UPLOADS}/[^/]+/content")
 FILES_IN_JSON = re.compile(rf"{RUNS}|{WITH_FILES}")
 PROGRESS = "/ws/progress/{id}"
 

@@ -38,6 +38,7 @@ from comfyq.edges.api.safe_headers import SAFE
 from comfyq.ports.notifier import TooManyStreams
 from comfyq.wire.a1111 import errors as a1111
 from comfyq.wire.comfy_v2 import errors as comfy_v2
+from comfyq.wire.comfyui import errors as comfyui
 from comfyq.wire.openai import errors as openai
 from comfyq.wire.problems import Problem, ProblemField, challenge, message_of
 from comfyq.wire.runpod import errors as runpod
@@ -88,7 +89,7 @@ class Contract(Protocol):
     def enveloped(self, problem: Problem) -> BaseModel: ...
 
 
-CONTRACTS: Sequence[Contract] = (comfy_v2, openai, runpod, a1111)
+CONTRACTS: Sequence[Contract] = (comfy_v2, openai, runpod, a1111, comfyui)
 
 
 def contract_of(path: str) -> Contract | None:

@@ -1,6 +1,6 @@
 """The pictures that a request brings along, which its graph loads by their names."""
 
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
 from comfyq.domain.caller import Caller
@@ -8,7 +8,7 @@ from comfyq.domain.errors import FieldError, InvalidRequest
 from comfyq.domain.files.media_types import HEAD_BYTES, told_or_seen
 from comfyq.domain.files.sources import ASSET, BadSource, DataFile, is_data, read_data_uri
 from comfyq.domain.graph.node_catalogue import NodeCatalogue
-from comfyq.domain.workflow.file_inputs import file_kind
+from comfyq.domain.workflow.file_inputs import named_files
 from comfyq.services.files.uploads import Uploads
 from comfyq.wire.runpod.requests import ImageInput
 
@@ -32,8 +32,8 @@ async def with_pictures(
         And what ``Uploads.add`` raises.
     """
     files = [_decoded(number, image) for number, image in enumerate(images)]
-    loaded = list(_loaded(workflow, catalogues))
-    names = {name.removesuffix(OF_INPUTS) for _, _, name in loaded}
+    loaded = list(named_files(workflow, catalogues))
+    names = {name.removesuffix(OF_INPUTS) for _, name in loaded}
     for number, image in enumerate(images):
         if image.name not in names:
             message = f"no node of the workflow loads {image.name!r}; name it in a LoadImage node"
@@ -45,10 +45,10 @@ async def with_pictures(
         )
         sources[image.name] = f"{ASSET}{asset.id}"
     graph = dict(workflow)
-    for node, input_name, name in loaded:
+    for place, name in loaded:
         if (source := sources.get(name.removesuffix(OF_INPUTS))) is not None:
-            inputs = {**graph[node]["inputs"], input_name: source}
-            graph[node] = {**graph[node], "inputs": inputs}
+            inputs = {**graph[place.node]["inputs"], place.name: source}
+            graph[place.node] = {**graph[place.node], "inputs": inputs}
     return graph
 
 
@@ -62,30 +62,6 @@ def _decoded(number: int, image: ImageInput) -> DataFile:
 
 def _type_of(file: DataFile) -> str:
     return told_or_seen(file.content_type, file.content[:HEAD_BYTES])
-
-
-def _loaded(
-    workflow: Mapping[str, Any], catalogues: Sequence[NodeCatalogue]
-) -> Iterator[tuple[str, str, str]]:
-    """Yield each file that the graph names, as its node, input and name; the graph may be broken,
-    of which whoever checks it tells."""
-    for node, body in workflow.items():
-        if not isinstance(body, Mapping) or not isinstance(body.get("inputs"), Mapping):
-            continue
-        for input_name, value in body["inputs"].items():
-            if isinstance(value, str) and _takes_file(body, input_name, catalogues):
-                yield node, input_name, value
-
-
-def _takes_file(
-    body: Mapping[str, Any], input_name: str, catalogues: Sequence[NodeCatalogue]
-) -> bool:
-    class_type = str(body.get("class_type"))
-    if file_kind(class_type, input_name, None) is not None:
-        return True
-    classes = (each.classes.get(class_type) for each in catalogues)
-    specs = (each.inputs.get(input_name) for each in classes if each is not None)
-    return any(file_kind(class_type, input_name, spec) is not None for spec in specs)
 
 
 def _refused(number: int, field: str, message: str) -> InvalidRequest:

@@ -1,0 +1,1 @@
+"""What is stored of sockets, beside what they follow."""
