@@ -16,6 +16,7 @@ from comfyq.wire.generate.frames import (
     UnsubscribedFrame,
     UnsubscribeFrame,
 )
+from comfyq.wire.generate.provisioning import ProvisioningView
 from infra.docs.comments import comments_of
 from infra.docs.markdown import code, prose, table, whole_page
 from infra.docs.schemas import type_of
@@ -36,6 +37,7 @@ Every frame is one JSON object. The first frame after a subscription is the job 
 
 TO_CLIENT: Sequence[type[BaseModel]] = (
     ProgressFrame,
+    ProvisioningView,
     PreviewFrame,
     BatchFrame,
     BatchCounts,
