@@ -218,6 +218,9 @@ ROUTES = {
     "GET /{base}view": Route(
         Scope.READ, 200, NOT_FOUND, query="filename=a.png&subfolder={job_id}/0"
     ),
+    "HEAD /{base}view": Route(
+        Scope.READ, 200, NOT_FOUND, query="filename=a.png&subfolder={job_id}/0"
+    ),
     "GET /{base}object_info": Route(Scope.READ, 200),
     "GET /{base}object_info/{name}": Route(Scope.READ, 200),
     "GET /{base}models": Route(Scope.READ, 200),

@@ -10,9 +10,10 @@ import httpx2
 import pytest
 
 from comfyq.domain.caller import DEFAULT_TENANT, Caller, Scope
+from comfyq.domain.errors import JobNotFound
 from comfyq.domain.files.asset import AssetId
 from comfyq.domain.files.output import OutputKind
-from comfyq.domain.job import JobError, JobId, JobStatus
+from comfyq.domain.job import Job, JobError, JobId, JobStatus
 from comfyq.edges.comfyui.output_names import named_output, output_name
 from tests.access_lab import FACADES, OTHER, AccessLab
 from tests.api_lab import ApiLab, output
@@ -128,6 +129,9 @@ async def test_what_a_job_has_made_is_told_and_served_under_names_of_its_own(lab
         assert (view.status_code, view.content) == (200, CONTENT), base
     ranged = lab.client.get(f"/view?filename=a{stem}0001.png", headers={"Range": "bytes=2-4"})
     assert (ranged.status_code, ranged.content) == (206, CONTENT[2:5])
+    looked = lab.client.request("HEAD", f"/view?filename=a{stem}0001.png")
+    assert (looked.status_code, looked.headers["Content-Length"]) == (200, str(len(CONTENT)))
+    assert lab.client.request("HEAD", f"/view?filename=a{NOBODY}.png").status_code == 404
     for query in (
         f"filename=b{stem}0001.png",
         f"filename=a{stem}0009.png",
@@ -201,6 +205,23 @@ async def test_a_queue_is_cleared_and_what_runs_is_interrupted(lab: ApiLab) -> N
     assert await statuses() == ["running", "canceled!", "canceled!"]
     post("/interrupt")
     assert await statuses() == ["running!", "canceled!", "canceled!"]
+
+
+async def test_a_job_deleted_meanwhile_leaves_the_others_to_be_canceled(
+    lab: ApiLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone, other = sent(lab), sent_later(lab)
+    cancel = lab.services.cancellation.cancel
+
+    async def cancel_unless_gone(caller: Caller, job_id: JobId) -> Job:
+        if job_id == gone:
+            raise JobNotFound("there is no such job")
+        return await cancel(caller, job_id)
+
+    monkeypatch.setattr(lab.services.cancellation, "cancel", cancel_unless_gone)
+    answer = lab.client.post("/queue", json={"delete": [gone, other]})
+    assert answer.status_code == 200, answer.text
+    assert (await lab.records.get(JobId(other))).status is JobStatus.CANCELED
 
 
 async def test_a_client_may_name_its_job(lab: ApiLab) -> None:
@@ -378,6 +399,11 @@ ERRORS: dict[str, tuple[Any, tuple[int, str], str]] = {
         {"prompt": GRAPH, "extra_data": {"api_key_comfy_org": "é"}},
         (400, "invalid_request"),
         "api_key_comfy_org: is no key",
+    ),
+    "half of a pair": (
+        {"prompt": GRAPH, "extra_data": {"extra_pnginfo": {"workflow": {"note": "\ud83d"}}}},
+        (400, "invalid_graph"),
+        "extra_data.extra_pnginfo: has a number that is not finite, or text that is not Unicode",
     ),
     "targets": (
         {"prompt": GRAPH, "partial_execution_targets": ["9"]},

@@ -13,6 +13,7 @@ from comfyq.domain.graph.documents.document import Document
 MAX_BYTES = 1024 * 1024
 MAX_PACKED_BYTES = 64 * 1024  # stored beside a graph of up to 256 KB in an item of 350 KB
 MAX_SHOWN_CHARS = 200  # of a data URI
+HALF = "\\ud"  # begins each half of a pair in JSON; without the other one no answer can have it
 
 
 def kept_pnginfo(document: Document) -> tuple[Mapping[str, Any], tuple[str, ...]]:
@@ -45,11 +46,14 @@ def _compressed(text: str) -> str:
 
 def _encoded(pnginfo: Mapping[str, Any]) -> str:
     try:
-        return json.dumps(pnginfo, separators=(",", ":"), allow_nan=False)
+        text = json.dumps(pnginfo, separators=(",", ":"), allow_nan=False)
+        if HALF in text:
+            json.dumps(pnginfo, ensure_ascii=False).encode()
     except ValueError:
-        message = "has a number that is not finite"
+        message = "has a number that is not finite, or text that is not Unicode"
         field = "extra_data.extra_pnginfo"
         raise InvalidGraph(f"{field}: {message}", [FieldError(field, message)]) from None
+    return text
 
 
 def unpacked(text: str) -> Mapping[str, Any]:

@@ -17,7 +17,7 @@ from comfyq.edges.api.authentication import Reader, Submitter
 from comfyq.edges.api.dependencies import services_of
 from comfyq.edges.api.multipart import BadForm, file_of
 from comfyq.edges.api.serving.received_files import stored
-from comfyq.edges.api.serving.stored_files import served
+from comfyq.edges.api.serving.stored_files import described, served
 from comfyq.edges.comfyui.output_names import TYPE, named_output, output_name
 from comfyq.edges.comfyui.prompts import refused
 from comfyq.edges.comfyui.router import BASE, ComfyUIRouter
@@ -108,15 +108,36 @@ async def view(
 ) -> Response:
     """A file that one of your jobs has made, or that you have uploaded, as it is: `preview` and
     `channel` change nothing."""
-    file: Output | Asset | None = await _output(services, caller, filename, subfolder)
-    if file is None:
-        file = await _uploaded(services, caller, filename, subfolder, type)
-    if file is None:
-        raise OutputNotFound("there is no such file, or it is kept no more")
+    file = await _file(services, caller, filename, subfolder, type)
     link = await services.downloads.link(file)
     if link is not None:
         return RedirectResponse(link, HTTPStatus.FOUND, {"Cache-Control": "no-store"})
     return await served(request, file, partial(services.downloads.read, file))
+
+
+@router.head(f"{BASE}view")
+async def look(
+    request: Request,
+    services: Services,
+    caller: Reader,
+    filename: Name = "",
+    subfolder: Name = "",
+    type: Name = TYPE,
+) -> Response:
+    """A file's size and type."""
+    return described(request, await _file(services, caller, filename, subfolder, type))
+
+
+async def _file(
+    services: FileRouteServices, caller: Caller, filename: str, subfolder: str, folder: str
+) -> Output | Asset:
+    """Return the caller's file of a name; raises OutputNotFound where there is none."""
+    file: Output | Asset | None = await _output(services, caller, filename, subfolder)
+    if file is None:
+        file = await _uploaded(services, caller, filename, subfolder, folder)
+    if file is None:
+        raise OutputNotFound("there is no such file, or it is kept no more")
+    return file
 
 
 async def _output(

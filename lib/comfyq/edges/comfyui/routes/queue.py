@@ -2,6 +2,7 @@
 clients see."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated, Any, Protocol
 
 from fastapi import Depends, Path, Query, Request, Response
@@ -9,6 +10,7 @@ from fastapi.responses import JSONResponse
 
 from comfyq.aio.tasks import limited
 from comfyq.domain.caller import Caller
+from comfyq.domain.errors import JobNotFound
 from comfyq.domain.job import Job, JobId, JobStatus
 from comfyq.edges.api.authentication import Canceler, Reader
 from comfyq.edges.api.dependencies import services_of
@@ -138,6 +140,7 @@ async def _found(services: FindServices, caller: Caller, named: Sequence[str]) -
 
 async def _cancel(services: QueueRouteServices, caller: Caller, jobs: Sequence[Job]) -> None:
     async def cancel(job_id: JobId) -> None:
-        await services.cancellation.cancel(caller, job_id)
+        with suppress(JobNotFound):  # deleted since; the others are canceled all the same
+            await services.cancellation.cancel(caller, job_id)
 
     await limited(AT_ONCE, {job.id: None for job in jobs}, cancel)
