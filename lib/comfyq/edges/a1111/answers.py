@@ -17,13 +17,12 @@ from comfyq.edges.api.serving.inline_files import InlineFiles
 from comfyq.services.files.downloads import Downloads
 from comfyq.services.jobs.queries import JobQueries
 from comfyq.wire.a1111.errors import ErrorView
-from comfyq.wire.a1111.requests import TextToImage
+from comfyq.wire.a1111.requests import UNREPEATED, TextToImage
 from comfyq.wire.a1111.views import ImagesView, UpscaledView
 from comfyq.wire.generate.statuses import error_text, failure_of
 
 JSON = "application/json"
 JOBS = "X-Comfyq-Jobs"  # ids of the jobs that an answer is about
-FILES = frozenset({"init_images", "mask"})  # of a request, which no answer repeats
 INPUT_ERRORS = ("input-",)  # of jobs that failed by what their client sent
 
 
@@ -58,7 +57,7 @@ class PictureAnswers:
         info = info_of(spec, workflow=workflow, seeds=seeds, comments=[*told, *spec.warnings])
         files = InlineFiles(self.services.downloads)
         shown = [files.place(output) for _, output in pictures if body.send_images is not False]
-        parameters = body.model_dump(exclude_unset=True, exclude=set(FILES))
+        parameters = body.model_dump(exclude_unset=True, exclude=set(UNREPEATED))
         view = ImagesView(images=shown, parameters=parameters, info=json.dumps(info))
         return await files.answer(view, _named(jobs))
 

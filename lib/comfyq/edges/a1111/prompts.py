@@ -8,6 +8,7 @@ from comfyq.edges.a1111.refusals import refused
 
 NETWORK = re.compile(r"<(lora|lyco|hypernet):([^:<>]*)((?::[^:<>]*)*)>")
 LORAS = ("lora", "lyco")
+MAX_LORA_CHARS = 10_000  # beside the text of a prompt
 NUMBER = re.compile(r"-?[0-9]{1,6}(\.[0-9]{1,6})?")
 
 
@@ -16,11 +17,15 @@ class Prompt(NamedTuple):
     loras: Sequence[str]  # as workflows take them
 
 
-def prompt_of(written: str) -> Prompt:
-    """Return a prompt without its LoRAs, and those.
+def prompt_of(written: str, *, max_chars: int) -> Prompt:
+    """Return a prompt of ``max_chars`` at most without its LoRAs, and those.
 
-    Raises InvalidRequest for a network of another kind, and for a strength that is no number.
+    Raises InvalidRequest for a network of another kind, for a strength that is no number, and for
+    what is too long to be looked through.
     """
+    most = max_chars + MAX_LORA_CHARS
+    if len(written) > most:
+        raise refused("prompt", f"has {len(written)} characters; the most is {most} with its LoRAs")
     loras = [_lora(*found.groups()) for found in NETWORK.finditer(written)]
     return Prompt(NETWORK.sub("", written).strip(), loras)
 

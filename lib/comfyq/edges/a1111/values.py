@@ -5,6 +5,7 @@ a workflow has no parameter for is without effect, which the answer tells; what 
 picture otherwise, such as a script, is refused.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -18,7 +19,7 @@ from comfyq.edges.a1111.models import CHECKPOINT, IMAGE, MASK, of_kind
 from comfyq.edges.a1111.prompts import prompt_of
 from comfyq.edges.a1111.refusals import refused
 from comfyq.edges.a1111.sampling import sampler_of, schedule_of
-from comfyq.wire.a1111.requests import MOST_PICTURES, ImageToImage, TextToImage
+from comfyq.wire.a1111.requests import MOST_PICTURES, UNREPEATED, ImageToImage, TextToImage
 from comfyq.wire.generate.requests import WorkflowValues, unreadable
 
 LABELS = "labels"
@@ -82,8 +83,10 @@ def asked_of(
     """Read a request; ``images`` and ``mask`` are sources of files.
 
     Raises:
-        InvalidRequest: the workflow has no parameter for what is asked for.
+        InvalidRequest: the workflow has no parameter for what is asked for, or a field has text
+            that is not Unicode.
     """
+    _check_text(body)
     if body.count > MOST_PICTURES:
         message = f"{body.count} pictures with `batch_size`; one request makes {MOST_PICTURES}"
         raise refused("n_iter", message)
@@ -111,8 +114,20 @@ def request_of(values: Mapping[str, Any], workflow: Workflow, base_url: str) -> 
     return replace(request, base_url=base_url)
 
 
+def _check_text(body: TextToImage) -> None:
+    """Refuse what the answer, which repeats the request, could not tell once its jobs are made."""
+    for name, value in body.model_dump(exclude_unset=True, exclude=set(UNREPEATED)).items():
+        try:
+            json.dumps(value, ensure_ascii=False).encode()
+        except UnicodeEncodeError:
+            message = "has half a surrogate pair; it must be valid Unicode"
+            raise refused(name[:60], message) from None
+
+
 def _texts(body: TextToImage, making: Making) -> None:
-    workflow, prompt = making.workflow, prompt_of(body.prompt or "")
+    workflow = making.workflow
+    takes = workflow.parameters.get("prompt")
+    prompt = prompt_of(body.prompt or "", max_chars=takes.max_length if takes else 0)
     if "prompt" in workflow.parameters or prompt.text:
         making.set("prompt", prompt.text, sent_as="prompt")
     if prompt.loras:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 MOST_PICTURES = 16  # that one request may ask for
+UNREPEATED = frozenset({"init_images", "mask"})  # files, which no answer repeats
 
 Text = Annotated[str | None, Field(max_length=200)]
 Count = Annotated[int | None, Field(ge=1, le=MOST_PICTURES)]

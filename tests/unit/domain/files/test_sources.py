@@ -1,6 +1,9 @@
 """Sources of input files as clients write them."""
 
+import sys
 from base64 import b64encode
+from types import FrameType
+from typing import Any
 
 import pytest
 
@@ -50,6 +53,49 @@ def test_white_space_inside_base64_is_skipped(gap: str) -> None:
     file = read_data_uri(normalized(f"  DATA:image/png;BASE64,{gap}{lines}{gap}"))
     assert file.content == CONTENT
     assert file.content_type == "image/png"
+
+
+def lines_run(source: str) -> int:
+    """Return how many lines of Python run while a data URI is read."""
+    before, ran = sys.gettrace(), 0
+
+    def trace(_frame: FrameType, event: str, _of: object) -> Any:
+        nonlocal ran
+        ran += event == "line"
+        return trace
+
+    sys.settrace(trace)
+    try:
+        read_data_uri(source)
+    finally:
+        sys.settrace(before)
+    return ran
+
+
+@pytest.mark.parametrize("head", ["data:,", "data:;base64,"])
+def test_escapes_are_decoded_by_no_loop_of_python(head: str) -> None:
+    assert lines_run(f"{head}{'%41' * 40_000}") == lines_run(f"{head}{'%41' * 4}")
+
+
+def test_each_byte_may_be_escaped() -> None:
+    for escape in ("%{:02x}", "%{:02X}"):
+        written = "".join(map(escape.format, CONTENT))
+        assert read_data_uri(f"data:,{written}").content == CONTENT
+        between = read_data_uri(f"data:,=41_\r\n={written}=\u00e9 =\n").content
+        assert between == b"=41_\r\n=" + CONTENT + b"=\xc3\xa9 =\n"
+
+
+@pytest.mark.parametrize("broken", ["100%", "%4", "%zz", "%%41", "%\n41", "%\r\n", "%%"])
+def test_a_percent_sign_that_escapes_nothing_is_refused(broken: str) -> None:
+    for head in ("data:,", "data:;base64,"):
+        with pytest.raises(BadSource, match="write it as %25, or send the data in base64"):
+            read_data_uri(head + broken)
+
+
+@pytest.mark.parametrize("head", ["data:,", "data:;base64,", "data:\ud800,"])
+def test_half_a_surrogate_pair_is_no_data(head: str) -> None:
+    with pytest.raises(BadSource, match="half a surrogate pair"):
+        read_data_uri(f"{head}QQ\ud800")
 
 
 @pytest.mark.parametrize("broken", ["AAA", "A*==", "AA=A"])

@@ -316,6 +316,43 @@ async def test_a_password_is_a_key_and_the_user_a_workflow() -> None:
     assert (await lab.records.get(JobId(job))).status == "canceled"
 
 
+async def test_what_is_not_unicode_makes_no_job() -> None:
+    lab = ApiLab(COMFYQ_FACADES=FACADES)
+    half = "\ud800"
+    cells: dict[str, tuple[dict[str, Any], str]] = {
+        "a value": ({"foo": half}, "foo"),
+        "a name": ({half: 1}, ""),
+        "deeper": ({"foo": [{"a": half}]}, "foo"),
+        "an option": (
+            {"override_settings": MODEL["override_settings"] | {half: 1}},
+            "override_settings",
+        ),
+        "a script": ({"alwayson_scripts": {half: {"args": []}}}, "alwayson_scripts"),
+        "what has no effect": ({"sampler_index": half, "sampler_name": "Euler"}, "sampler_index"),
+    }
+    with Cells() as each:
+        for name, (sent, field) in cells.items():
+            with each.cell(name):
+                content = json.dumps(FOX | sent).encode()
+                answer = lab.client.post(f"{API}/txt2img", content=content, headers=JSON)
+                assert told_error(answer) == (422, "invalid-request", [field])
+    assert lab.client.get("/generate").json()["jobs"] == []
+
+
+def test_requests_that_only_read_count_too() -> None:
+    cells: dict[str, Any] = {
+        "png-info": {"image": png()},
+        "options": {},
+        "refresh-checkpoints": None,
+    }
+    with Cells() as each:
+        for path, body in cells.items():
+            with each.cell(path):
+                lab = ApiLab(COMFYQ_FACADES=FACADES, COMFYQ_REQUESTS_PER_MINUTE=2)
+                codes = [lab.client.post(f"{API}/{path}", json=body) for _ in range(3)]
+                assert [answer.status_code for answer in codes] == [200, 200, 429]
+
+
 def test_texts_of_pictures_are_read() -> None:
     lab = ApiLab(COMFYQ_FACADES=FACADES)
     sent = {"image": png(parameters="a fox\nSteps: 4", prompt="{}")}

@@ -1,10 +1,14 @@
 """Requests in AUTOMATIC1111's words as values of a workflow's own parameters."""
 
+import re
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from comfyq.domain.errors import InvalidRequest
+from comfyq.edges.a1111 import prompts
+from comfyq.edges.a1111.prompts import NETWORK
 from comfyq.edges.a1111.sampling import sampler_of, sampler_views, schedule_of, schedule_views
 from comfyq.edges.a1111.values import OURS, Asked, asked_of
 from comfyq.wire.a1111.requests import ImageToImage, TextToImage
@@ -43,6 +47,27 @@ def asked(name: str, **fields: Any) -> Asked:
 
 def values(name: str, **fields: Any) -> list[dict[str, Any]]:
     return [dict(each.values) for each in asked(name, **fields).requests]
+
+
+def test_a_prompt_that_is_too_long_is_not_looked_through(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[str] = []
+
+    class Network:
+        def finditer(self, text: str) -> Iterator[re.Match[str]]:
+            looked.append(text)
+            return NETWORK.finditer(text)
+
+        def sub(self, by: str, text: str) -> str:
+            looked.append(text)
+            return NETWORK.sub(by, text)
+
+    monkeypatch.setattr(prompts, "NETWORK", Network())
+    long = "<lora:a>" * 780_000
+    with pytest.raises(InvalidRequest, match=r"prompt: has 6240000 characters; the most is 20000"):
+        asked("sdxl", prompt=long)
+    assert not looked
+    assert values("sdxl", prompt="a fox" + "<lora:a>" * 8)[0]["loras"] == ["a"] * 8
+    assert looked
 
 
 def test_each_field_sets_the_parameter_that_is_meant() -> None:

@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 from fastapi import Depends, Response
 
 from comfyq.domain.caller import Scope
 from comfyq.domain.graph.documents.errors import UnreadableDocument
 from comfyq.domain.graph.documents.pictures import texts_of_picture
+from comfyq.edges.a1111.counting import COUNTED_READERS, RateServices
 from comfyq.edges.a1111.pictures import content_of
 from comfyq.edges.a1111.refusals import refused
 from comfyq.edges.a1111.router import A1111Router
@@ -36,11 +37,7 @@ ANSWERS: Mapping[str, Any] = {
 REFRESHED = ("refresh-checkpoints", "refresh-loras", "refresh-vae")  # which are always fresh
 
 
-class NoServices(Protocol):
-    """These routes call no service."""
-
-
-router = A1111Router[NoServices]()
+router = A1111Router[RateServices]()
 
 
 async def _fixed(answer: Any) -> Response:
@@ -53,11 +50,11 @@ for name, answer in ANSWERS.items():
     )
 for name in REFRESHED:
     router.add_api_route(
-        f"/{name}", partial(_fixed, None), methods=["POST"], dependencies=READERS, name=name
+        f"/{name}", partial(_fixed, None), methods=["POST"], dependencies=COUNTED_READERS, name=name
     )
 
 
-@router.post("/png-info", dependencies=[*READERS, Depends(require_json)])
+@router.post("/png-info", dependencies=[*COUNTED_READERS, Depends(require_json)])
 async def png_info(body: PngInfo) -> Response:
     """The texts in a picture."""
     try:

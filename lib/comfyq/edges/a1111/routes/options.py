@@ -5,6 +5,7 @@ from typing import Annotated, Protocol
 from fastapi import Depends, Response
 
 from comfyq.domain.caller import Scope
+from comfyq.edges.a1111.counting import COUNTED_READERS, RateServices
 from comfyq.edges.a1111.models import CHECKPOINT, DefaultModel, model_of
 from comfyq.edges.a1111.refusals import refused
 from comfyq.edges.a1111.router import A1111Router
@@ -16,7 +17,7 @@ from comfyq.wire.a1111.requests import Options
 from comfyq.wire.a1111.views import EmptyView, OptionsView
 
 
-class OptionServices(Protocol):
+class OptionServices(RateServices, Protocol):
     """The services that these routes call."""
 
     @property
@@ -32,7 +33,7 @@ async def options(default: DefaultModel) -> Response:
     return rendered(OptionsView(sd_model_checkpoint=default))
 
 
-@router.post("/options", dependencies=[needs(Scope.READ), Depends(require_json)])
+@router.post("/options", dependencies=[*COUNTED_READERS, Depends(require_json)])
 async def set_options(
     body: Options,
     services: Annotated[OptionServices, Depends(services_of)],
