@@ -157,7 +157,10 @@ def test_texts_of_others_do_not_steer_the_terminal(api: FakeApi) -> None:
     used = {"jobs_per_day": day, "waiting_jobs": share, "stored_bytes": share}
     api.answer("/quota", {"tenant": STEERING, "requests": [], **used})
     api.answer("/dead/a", {"code": "odd", "detail": STEERING}, status=404)
-    for command in (("status", JOB), ("list",), ("watch", JOB), ("dead", "show", "a"), ("quota",)):
+    api.answer("/assets", {"assets": [], "next_cursor": STEERING})
+    api.answer("/dead", {"letters": [], "next_cursor": STEERING})
+    lists = (("list",), ("files", "list"), ("dead", "list"))
+    for command in (*lists, ("status", JOB), ("watch", JOB), ("dead", "show", "a"), ("quota",)):
         told = run(api, *command)
         assert CONTROLS.search(told.output) is None, command
         assert "\\x1b]0;a title\\x07" in told.output, command

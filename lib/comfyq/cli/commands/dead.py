@@ -33,7 +33,7 @@ def listing(
     if not page["letters"]:
         typer.echo("no dead letters" if cursor is None else "no more dead letters", err=True)
     if page["next_cursor"]:
-        typer.echo(f"more: --cursor {page['next_cursor']}")
+        typer.echo(visible(f"more: --cursor {page['next_cursor']}"))
 
 
 def show(ctx: typer.Context, letter_id: LetterId, url: Url = None, as_json: AsJson = False) -> None:

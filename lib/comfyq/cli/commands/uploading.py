@@ -46,7 +46,7 @@ def listing(
     if not page["assets"] and not page["next_cursor"]:
         typer.echo("no stored files" if cursor is None else "no more stored files", err=True)
     if page["next_cursor"]:
-        typer.echo(f"more: --cursor {page['next_cursor']}")
+        typer.echo(visible(f"more: --cursor {page['next_cursor']}"))
 
 
 def delete(

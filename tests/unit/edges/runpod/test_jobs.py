@@ -249,6 +249,8 @@ async def test_health_counts_workers_and_ones_own_jobs(lab: EventLab) -> None:
     }
     assert told["workers"]["ready"] == told["workers"]["idle"] == 1
     assert (told["workers"]["running"], told["workers"]["unhealthy"]) == (0, 0)
+    await beat(lab, "w1", jobs=["of-another-tenant"])
+    assert lab.client.get(HEALTH).json()["workers"] == told["workers"]
 
 
 def picture(image: str = "eA==", name: str = "fox.png") -> dict[str, Any]:

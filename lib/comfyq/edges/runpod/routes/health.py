@@ -31,12 +31,12 @@ router = RunPodRouter[HealthServices]()
 async def health(
     services: Annotated[HealthServices, Depends(services_of)], caller: Reader, endpoint: Endpoint
 ) -> Response:
-    """The workers, and the caller's jobs that go on."""
+    """The workers, and the caller's jobs that go on: a worker that has others' alone is idle."""
     workers = await services.live_workers.list(caller)
     waiting, _ = await services.submission_limits.waiting.used(caller.tenant)
     running = sum(job.status is JobStatus.RUNNING for worker in workers for job in worker.jobs)
-    able = [worker.state for worker in workers if worker.state.takes_jobs]
-    busy = sum(bool(state.jobs) for state in able)
+    able = [worker for worker in workers if worker.state.takes_jobs]
+    busy = sum(bool(worker.jobs) for worker in able)
     return rendered(
         HealthView(
             jobs=JobCounts(inProgress=running, inQueue=waiting),
