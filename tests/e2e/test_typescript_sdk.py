@@ -67,7 +67,6 @@ def check_events(told: Any, server: Server) -> None:
         return
     assert "running" in told["statuses"]
     assert told["statuses"][-1] == "succeeded"
-    assert len(told["progress"]) > 2
     assert told["progress"] == sorted(told["progress"])
     assert told["progress"][-1] == 1
     assert told["outputs"] == told["made"]

@@ -116,7 +116,9 @@ class Deployment:
 
     def api(self) -> "Api":
         limited = self._with(
-            COMFYQ_REQUESTS_PER_MINUTE=REQUESTS_PER_MINUTE, COMFYQ_JOBS_PER_DAY=JOBS_PER_DAY
+            COMFYQ_REQUESTS_PER_MINUTE=REQUESTS_PER_MINUTE,
+            COMFYQ_JOBS_PER_DAY=JOBS_PER_DAY,
+            COMFYQ_FACADES="comfyui",
         )
         return Api(api_function(limited), self.key)
 

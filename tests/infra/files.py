@@ -32,6 +32,7 @@ PNG = "image/png"
 
 def play(deployment: Deployment) -> None:
     _an_upload(deployment)
+    _an_upload_by_name(deployment)
     _a_submission_with_a_file(deployment)
     _a_dead_submission_with_a_file(deployment)
     _a_file_that_nobody_uses(deployment)
@@ -57,6 +58,36 @@ def _an_upload(deployment: Deployment) -> None:
     with deployment.role("WorkerPolicy") as working:
         deployment.work(lambda services: _succeeded(services, job_id))
     assert working.recording.rights[Right("s3:GetObject", FILES)] == 1
+
+
+def _an_upload_by_name(deployment: Deployment) -> None:
+    """Stored under a name of ComfyUI's API, stored anew, and loaded by a prompt of that API."""
+    form = (
+        b'--x\r\nContent-Disposition: form-data; name="image"; filename="fox.png"\r\n'
+        b"Content-Type: image/png\r\n\r\n%s\r\n--x\r\n"
+        b'Content-Disposition: form-data; name="overwrite"\r\n\r\ntrue\r\n--x--\r\n'
+    )
+    with deployment.role("ApiRole"):
+        api = deployment.api()
+        for color in ("cyan", "purple"):
+            body = b64encode(form % _picture(color)).decode()
+            headers = {"content-type": "multipart/form-data; boundary=x"}
+            stored = api("generate-base64", "/upload/image", body=body, headers=headers)
+            assert stored["statusCode"] == 200, stored["body"]
+        graph = {
+            "1": {"class_type": "LoadImage", "inputs": {"image": "fox.png"}},
+            "2": {
+                "class_type": "SaveImage",
+                "inputs": {"images": ["1", 0], "filename_prefix": "a"},
+            },
+        }
+        request = json.dumps({"prompt": graph, "client_id": "a program"})
+        headers = {"content-type": "application/json"}
+        accepted = api("generate", "/prompt", body=request, headers=headers)
+        assert accepted["statusCode"] == 200, accepted["body"]
+    job_id = json.loads(accepted["body"])["prompt_id"]
+    with deployment.role("WorkerPolicy"):
+        deployment.work(lambda services: _succeeded(services, job_id))
 
 
 def _a_submission_with_a_file(deployment: Deployment) -> None:
