@@ -26,7 +26,7 @@ def print_submitted(job: Json, *, as_json: bool, wait: bool) -> None:
         typer.echo(f"warning: {visible(warning)}", err=True)
     if job.get("reused_from"):
         typer.echo(f"it has the outputs of {job['reused_from']}", err=True)
-    typer.echo(job["id"], err=wait)
+    typer.echo(visible(job["id"]), err=wait)
 
 
 def see_through(client: ApiClient, job: Json, folder: Path, *, as_json: bool) -> None:
@@ -34,7 +34,7 @@ def see_through(client: ApiClient, job: Json, folder: Path, *, as_json: bool) ->
     try:
         follow_to_end(client, job["id"], as_json=as_json)
     except KeyboardInterrupt:
-        typer.echo(GOES_ON.format(job["id"]), err=True)
+        typer.echo(visible(GOES_ON.format(job["id"])), err=True)
         raise
     ended = client.patient.job(job["id"])
     files = [str(file) for file in client.patient.download(ended, folder)]

@@ -148,10 +148,10 @@ def test_findings_are_plain_for_who_wants_no_colors(
 STEERING = "\x1b]0;a title\x07\x1b[2Jgone\x9b1m\u202egpj.exe"
 
 
-def test_texts_of_others_do_not_steer_the_terminal(api: FakeApi) -> None:
+def test_texts_of_others_do_not_steer_the_terminal(api: FakeApi, tmp_path: Path) -> None:
     job = api.job(status="failed", error=STEERING, warnings=[STEERING], labels={"a": STEERING})
     api.answer(f"/generate/{JOB}", job)
-    api.answer("/generate", {"jobs": [job], "next_cursor": None})
+    api.answer("/generate", {"jobs": [job], "next_cursor": STEERING})
     share = {"used": 0, "limit": STEERING}
     day = {"limit": None}
     used = {"jobs_per_day": day, "waiting_jobs": share, "stored_bytes": share}
@@ -159,8 +159,20 @@ def test_texts_of_others_do_not_steer_the_terminal(api: FakeApi) -> None:
     api.answer("/dead/a", {"code": "odd", "detail": STEERING}, status=404)
     api.answer("/assets", {"assets": [], "next_cursor": STEERING})
     api.answer("/dead", {"letters": [], "next_cursor": STEERING})
+    odd = api.job(id=STEERING)
+    api.answer("/generate", odd, status=202)
+    api.answer(f"/generate/{JOB}/retry", odd, status=202)
+    counts = {"counts": {"queued": 1}, "items": [{"index": 0, "job": odd, "error": None}]}
+    api.answer("/generate/batch", {"batch_id": STEERING, "size": 1} | counts, status=202)
+    api.answer("/assets", {"source": STEERING})
+    redriven = {"letter": {"id": STEERING}, "outcome": "retried"}
+    api.answer("/dead/a/redrive", redriven)
+    rows = tmp_path / "rows.jsonl"
+    rows.write_text('{"prompt": "a fox"}')
     lists = (("list",), ("files", "list"), ("dead", "list"))
-    for command in (*lists, ("status", JOB), ("watch", JOB), ("dead", "show", "a"), ("quota",)):
+    shown = (("status", JOB), ("watch", JOB), ("dead", "show", "a"), ("quota",))
+    made = (("submit", "a fox"), ("retry", JOB), ("batch", rows), ("upload", rows))
+    for command in (*lists, *shown, *made, ("dead", "redrive", "a")):
         told = run(api, *command)
         assert CONTROLS.search(told.output) is None, command
         assert "\\x1b]0;a title\\x07" in told.output, command

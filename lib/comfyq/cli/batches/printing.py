@@ -21,7 +21,7 @@ def print_accepted(sent: SentBatch, rows: Sequence[RowResult], *, as_json: bool)
         print_json(sent.batch)
         return
     nothing = "nothing was accepted" if sent.is_sent else "not sent"
-    typer.echo(f"{sent.id or nothing}: {counts_of(sent.batch)}")
+    typer.echo(visible(f"{sent.id or nothing}: {counts_of(sent.batch)}"))
     _print_grouped(
         (row.number, row.place, item["error"]["detail"])
         for row, item in zip(rows, sent.batch["items"], strict=True)
@@ -75,7 +75,7 @@ def print_ended(batch: Json, results: Sequence[RowResult], *, as_json: bool) -> 
         print_json(batch | {"files": files})
         return
     if batch["batch_id"] is not None:  # else it was said as it was sent
-        typer.echo(f"{batch['batch_id']}: {counts_of(batch)}", err=True)
+        typer.echo(visible(f"{batch['batch_id']}: {counts_of(batch)}"), err=True)
     _print_grouped(
         (result.number, result.place, f"{job['status']}: {job['error'] or job['id']}")
         for result in results

@@ -57,7 +57,7 @@ def redrive(
     if as_json:
         print_json(redriven)
     else:
-        typer.echo(f"{redriven['letter']['id']}: {redriven['outcome']}")
+        typer.echo(visible(f"{redriven['letter']['id']}: {redriven['outcome']}"))
     if redriven["outcome"] in ("refused", "gone"):
         raise typer.Exit(ExitCode.JOB_FAILED)
 

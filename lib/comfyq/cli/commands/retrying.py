@@ -8,6 +8,7 @@ from comfyq.cli.client import client_at
 from comfyq.cli.options import AsJson, Url
 from comfyq.cli.printing import print_batch, print_json
 from comfyq.cli.targets import JobOrBatchId, job_or_batch
+from comfyq.cli.texts.controls import visible
 
 Failed = Annotated[
     bool,
@@ -38,4 +39,4 @@ def retry(
     elif is_batch:
         print_batch(made)
     else:
-        typer.echo(made["id"])
+        typer.echo(visible(made["id"]))

@@ -25,7 +25,7 @@ def upload(
     if as_json:
         print_json(asset)
     else:
-        typer.echo(asset["source"])
+        typer.echo(visible(asset["source"]))
 
 
 def listing(
