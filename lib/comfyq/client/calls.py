@@ -209,7 +209,10 @@ def _part(name: str) -> str:
     """
     if name in ("", ".", "..") or not SLASHES.isdisjoint(name):
         raise BadValue(f"{name!r} is no id and no name; was it to be filled in?")
-    return quote(name, safe="", errors="surrogateescape")
+    try:
+        return quote(name, safe="", errors="surrogateescape")
+    except UnicodeEncodeError as wrong:
+        raise BadValue(f"{name!r} is no id and no name: it is not Unicode") from wrong
 
 
 def _keyed(key: str | None) -> Mapping[str, str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, Callable, Iterator, Mapping, Sequence
 from contextlib import aclosing, contextmanager
+from typing import ParamSpec
 
 import httpx2
 
@@ -21,6 +22,7 @@ NAME_A_KEY = (
     "or a profile (`comfyq profiles add`), names one"
 )
 
+P = ParamSpec("P")
 Credential = Callable[[], str | None]  # what the server is shown, before each request
 
 
@@ -37,11 +39,11 @@ class ClientApi(Api):
         self._patient = comfyq.AsyncClient(url, credential, patience=PATIENT, http=http)
 
     async def workflows(self) -> Sequence[Json]:
-        listed: Sequence[Json] = (await self._asked(calls.workflows()))["workflows"]
+        listed: Sequence[Json] = (await self._asked(calls.workflows))["workflows"]
         return listed
 
     async def workflow(self, name: str) -> Json:
-        return await self._asked(calls.workflow(name))
+        return await self._asked(calls.workflow, name)
 
     async def submit(self, workflow: str, values: Json) -> Json:
         with _translated():
@@ -59,16 +61,16 @@ class ClientApi(Api):
                     yield job.data.raw if job.ended else event.raw
 
     async def job(self, job_id: str) -> Json:
-        return await self._asked(calls.job(job_id))
+        return await self._asked(calls.job, job_id)
 
     async def story(self, job_id: str) -> Json:
-        return await self._asked(calls.story(job_id))
+        return await self._asked(calls.story, job_id)
 
     async def jobs(self, narrowed: Mapping[str, str]) -> Json:
-        return await self._asked(calls.jobs(list(narrowed.items())))
+        return await self._asked(calls.jobs, list(narrowed.items()))
 
     async def cancel(self, job_id: str) -> Json:
-        return await self._asked(calls.cancel(job_id))
+        return await self._asked(calls.cancel, job_id)
 
     async def read(self, job_id: str, output: Json) -> bytes:
         with _translated():
@@ -87,9 +89,10 @@ class ClientApi(Api):
             raise _away(error) from error
         return False
 
-    async def _asked(self, request: Request) -> Json:
+    async def _asked(self, call: Callable[P, Request], *values: P.args, **named: P.kwargs) -> Json:
+        """Make a call; raises ApiError, also where a value is no id and nothing is asked."""
         with _translated():
-            return await self._at_once.call(request)
+            return await self._at_once.call(call(*values, **named))
 
 
 @contextmanager
@@ -106,6 +109,8 @@ def _translated() -> Iterator[None]:
     except comfyq.ApiError as error:
         kind = NotFound if error.code == NO_WORKFLOW else ApiError
         raise kind(_words(error)) from error
+    except comfyq.BadValue as error:
+        raise ApiError(str(error)) from error
     except comfyq.ComfyqError as error:
         raise _away(error) from error
 

@@ -179,7 +179,7 @@ def test_a_time_by_the_servers_clock_is_heeded(again: str, date: str, pause_s: i
     assert told.retry_after_s == pause_s
 
 
-@pytest.mark.parametrize("name", ["", ".", "..", "batch/0b29", "..\\keys", "a/../b"])
+@pytest.mark.parametrize("name", ["", ".", "..", "batch/0b29", "..\\keys", "a/../b", "a\ud800"])
 def test_an_id_that_is_none_leads_nowhere(name: str) -> None:
     for ask in (calls.job, calls.cancel, calls.purge, calls.cancel_batch, calls.workflow):
         with pytest.raises(BadValue, match="no id"):

@@ -40,3 +40,15 @@ async def test_a_workflow_that_there_is_not_is_not_found_whatever_status_says_so
             api = ClientApi(http, server.url, lambda: None)
             with pytest.raises(NotFound, match="there is no such workflow"):
                 await api.submit("sdx", {"prompt": "a fox"})
+
+
+@pytest.mark.parametrize("odd", ["..", "batch/x", "a\ud800"])
+async def test_an_id_that_is_none_is_told_and_asks_for_nothing(odd: str) -> None:
+    with fake_api() as server:
+        async with http_for(server.url) as http:
+            api = ClientApi(http, server.url, lambda: None)
+            for ask in (api.job, api.story, api.cancel, api.workflow):
+                with pytest.raises(ApiError, match="no id") as refused:
+                    await ask(odd)
+                assert not isinstance(refused.value, Away), "the server is there"
+        assert server.requests == []

@@ -279,6 +279,8 @@ async def test_lists() -> None:
     [
         ("job_status", {}, "job_id: is missing"),
         ("job_status", {"job_id": JOB, "wait_s": 9_000}, "wait_s: must be less"),
+        ("job_status", {"job_id": "a" * 200_000}, "job_id: must have at most 100 characters"),
+        ("regenerate", {"job_id": ""}, "job_id: must have at least 1 character"),
         ("list_jobs", {"state": "running"}, "state: is not known here"),
     ],
 )
@@ -287,6 +289,7 @@ async def test_wrong_arguments_are_named(tool: str, arguments: dict[str, Any], f
         result = await client.call_tool(tool, arguments)
     assert result.is_error
     assert fault in told(result)
+    assert len(told(result)) < 200, "what was sent is not sent back"
 
 
 async def test_a_tool_that_there_is_not_is_told_with_the_one_that_may_be_meant() -> None:

@@ -1,5 +1,6 @@
 """Calls of tools: each becomes calls of the API, and its answer a result."""
 
+import re
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -25,6 +26,7 @@ from comfyq.mcp.tools.workflow_tools import workflow_of
 
 SHOWN_NAMES = 5  # of those that a tool does not take
 SENTENCES = {"missing": "is missing", "extra_forbidden": "is not known here; leave it out"}
+BEGINNING = re.compile("^(Input|String) should ")  # of what pydantic says
 GRAPH = "graph"  # the workflow of jobs whose client sent a graph of its own
 
 
@@ -153,4 +155,4 @@ def _checked(tool: str, values: Mapping[str, Any]) -> Arguments:
 def _told(fault: Mapping[str, Any]) -> str:
     """Say in words of our own what is wrong with an argument."""
     known = SENTENCES.get(fault["type"])
-    return known or str(fault["msg"]).replace("Input should be", "must be", 1)
+    return known or BEGINNING.sub("must ", str(fault["msg"]))

@@ -14,7 +14,10 @@ MAX_LISTED = 50
 LONGEST_WAIT_S = 600  # that is not refused; a call lasts no longer than its limit
 DRAW = -1  # the seed that draws one
 
-JobId = Annotated[str, Field(min_length=1, description="The job's id.")]
+# More than ids have: what is none is told as such. It is repeated to nobody at any length.
+MAX_ID_CHARS = 100
+
+JobId = Annotated[str, Field(min_length=1, max_length=MAX_ID_CHARS, description="The job's id.")]
 
 
 class Arguments(BaseModel):
