@@ -4,19 +4,17 @@ Its clients send ``--api-auth``'s user and password, by HTTP Basic: here the pas
 Nowhere else is a key taken so, since browsers send it again by themselves.
 """
 
-import binascii
-from base64 import b64decode
 from typing import TypeVar
 
 from fastapi import Request
 from starlette.types import Receive, Scope, Send
 
+from comfyq.edges.api.calling.http_basic import basic_of, with_key
 from comfyq.edges.api.router import PlannedRoute, Router
 from comfyq.wire.a1111.errors import API
 
 USER = "comfyq.a1111.user"  # of a request's scope: the user that it names
-AUTHORIZATION, OWN_HEADER = b"authorization", b"x-api-key"
-BASIC = b"basic "
+OWN_HEADER = b"x-api-key"
 
 ServicesT = TypeVar("ServicesT", contravariant=True)
 
@@ -47,15 +45,8 @@ def user_of(request: Request) -> str | None:
 def read_basic(scope: Scope) -> None:
     """Put a password in the place where keys are looked for, and note its user; what is sent beside
     a key is a proxy's."""
-    headers = dict(scope["headers"])
-    sent = headers.get(AUTHORIZATION, b"")
-    if sent[: len(BASIC)].lower() != BASIC or OWN_HEADER in headers:
+    given = basic_of(scope["headers"])
+    if given is None or any(name == OWN_HEADER for name, _ in scope["headers"]):
         return
-    try:
-        user, _, password = b64decode(sent[len(BASIC) :].strip(), validate=True).partition(b":")
-        scope[USER] = user.decode()
-    except (binascii.Error, ValueError):
-        return
-    if password:
-        others = [each for each in scope["headers"] if each[0] != AUTHORIZATION]
-        scope["headers"] = [*others, (AUTHORIZATION, b"Bearer " + password)]
+    scope[USER] = given.user.decode(errors="replace")
+    scope["headers"] = with_key(scope["headers"], given.password)

@@ -295,6 +295,9 @@ async def test_a_password_is_a_key_and_the_user_a_workflow() -> None:
     assert checkpoint({**basic("a", "proxy's own"), "X-API-Key": mine}) == "flux-dev"
     for wrong in (basic("sd15", "cq_wrong"), basic("sd15", ""), {"Authorization": "Basic -"}):
         assert told_error(options(wrong))[:2] == (401, "unauthenticated")
+    same, cross = ({"Sec-Fetch-Site": site} for site in ("same-origin", "cross-site"))
+    assert checkpoint(basic("sd15", mine) | same) == "sd15"
+    assert told_error(options(basic("sd15", mine) | cross))[:2] == (401, "unauthenticated")
     elsewhere = lab.client.get("/generate", headers=basic("sd15", mine))
     assert elsewhere.status_code == 401, "browsers send it by themselves"
     poor = lab.client.post(f"{API}/interrupt", headers=basic("sd15", reader))
