@@ -7,10 +7,10 @@ from comfyq.domain.caller import Caller
 from comfyq.domain.job import Job, JobStatus
 from comfyq.domain.submission.selection import Selection
 from comfyq.edges.a1111.values import LABELS, OURS
-from comfyq.services.jobs.listing import JobListing
+from comfyq.services.jobs.listing import MOST_READ, JobListing
 from comfyq.wire.a1111.views import ProgressView, StateView
 
-MOST = 100  # that are looked at
+FIRST = 100  # live jobs of any API that are looked at, of which most tenants have fewer
 LIVE = frozenset({JobStatus.QUEUED, JobStatus.RUNNING})
 
 
@@ -22,12 +22,19 @@ class LiveJobServices(Protocol):
 
 
 async def live_jobs(services: LiveJobServices, caller: Caller) -> Sequence[Job]:
-    """Return the jobs, the oldest first; those by which statuses are listed lag a little."""
-    page = await services.listing.page(caller, Selection(statuses=LIVE), limit=MOST)
-    ours = OURS[LABELS].items()
-    return sorted(
-        (job for job in page.jobs if ours <= job.labels.items()), key=lambda job: job.created_at
-    )
+    """Return the jobs, the oldest first; those by which statuses are listed lag a little.
+
+    Who has more live jobs than the first page has is not read to the end, at each look at a
+    progress: the newest jobs of this API are, as far as one request reads.
+    """
+    ours = OURS[LABELS]
+    page = await services.listing.page(caller, Selection(statuses=LIVE), limit=FIRST)
+    found = {job.id: job for job in page.jobs if ours.items() <= job.labels.items()}
+    if page.cursor is not None:
+        selection = Selection(statuses=LIVE, labels=ours)
+        labeled = await services.listing.page(caller, selection, limit=MOST_READ)
+        found |= {job.id: job for job in labeled.jobs}
+    return sorted(found.values(), key=lambda job: job.created_at)
 
 
 def progress_of(jobs: Sequence[Job]) -> ProgressView:

@@ -319,6 +319,25 @@ async def test_a_password_is_a_key_and_the_user_a_workflow() -> None:
     assert (await lab.records.get(JobId(job))).status == "canceled"
 
 
+async def test_what_waits_behind_a_hundred_newer_jobs_is_found() -> None:
+    lab = ApiLab(COMFYQ_FACADES=FACADES)
+    body = {"prompt": "a fox", "workflow": "sd15"}
+    ours = [body | {"labels": {"api": "a1111"}} for _ in range(102)]
+    oldest = lab.client.post("/generate", json=ours[0]).json()["id"]
+    for requests in (ours[1:], [body] * 101):
+        lab.clock.advance(1)
+        sent = lab.client.post("/generate/batch", json={"requests": requests})
+        assert sent.status_code == 202, sent.text
+    state = lab.client.get(f"{API}/progress").json()["state"]
+    assert (state["job"], state["job_count"]) == (oldest, len(ours))
+    assert lab.client.post(f"{API}/skip").json() == {}
+    assert (await lab.records.get(JobId(oldest))).status is JobStatus.CANCELED
+    assert lab.client.post(f"{API}/interrupt").json() == {}
+    assert lab.client.get(f"{API}/progress").json()["state"]["job_count"] == 0
+    waiting = lab.client.get("/generate?status=queued&limit=100").json()["jobs"]
+    assert len(waiting) == 100, "those of others go on"
+
+
 async def test_what_is_not_unicode_makes_no_job() -> None:
     lab = ApiLab(COMFYQ_FACADES=FACADES)
     half = "\ud800"
