@@ -9,6 +9,7 @@ from comfyq.adapters.fetching.models.civitai import Civitai
 from comfyq.adapters.fetching.models.hugging_face import HuggingFace
 from comfyq.adapters.fetching.models.origins import HttpOrigins
 from comfyq.adapters.fetching.models.session import OriginAccess, OriginSession
+from comfyq.adapters.filesystem.models.room import Bounds
 from comfyq.adapters.filesystem.models.store import FolderModels
 from comfyq.adapters.s3.models import S3Models
 from comfyq.domain.caller import TenantId
@@ -38,6 +39,8 @@ class ModelLab:
     s3: Callable[[], Any] = lambda: None
     free_bytes: Callable[[Path], int] = lambda _: 10**12
     least_free_bytes: int = 0
+    store_max_bytes: int | None = None
+    evicts: bool = False
     waited: list[float] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -56,9 +59,12 @@ class ModelLab:
         origins = BoundedOrigins(
             http=http, s3=lambda: S3Models(client=self.s3), max_bytes=self.max_bytes
         )
-        self.store = FolderModels(
-            self.root, free_bytes=self.free_bytes, least_free_bytes=self.least_free_bytes
+        bounds = Bounds(
+            least_free_bytes=self.least_free_bytes,
+            max_bytes=self.store_max_bytes,
+            evicts=self.evicts,
         )
+        self.store = FolderModels(self.root, bounds=bounds, free_bytes=self.free_bytes)
         self.fetcher = ModelFetcher(
             origins=origins, store=self.store, pickles=self.pickles, sleep=self._wait
         )

@@ -46,7 +46,7 @@ def test_its_holder_may_delete_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     path, taken = tmp_path / "lock", lock._taken
     deleted = list[int]()
 
-    def after_it_is_deleted(descriptor: int) -> bool:
+    def after_it_is_deleted(descriptor: int, *, shared: bool = False) -> bool:
         """Take the lock of a file that its last holder deletes once we have opened it."""
         if not deleted:
             path.unlink()

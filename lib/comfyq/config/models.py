@@ -54,6 +54,9 @@ class ModelSettings:
     or have no TLS; metadata services of clouds stay closed."""
     model_max_bytes: Annotated[int, Field(ge=1)] = 100 * 10**9
     """Largest model file that is fetched."""
+    model_store_max_bytes: Annotated[int | None, Field(ge=1)] = None
+    """Fetched model files take no more than that together; workers delete those used least recently
+    for others. Unset: as much as the disk has beside MIN_FREE_BYTES."""
     model_bytes_per_s: Annotated[int | None, Field(ge=1)] = None
     """Models are fetched no faster than that; unset: as fast as they come."""
     model_pickles: str = ""

@@ -211,3 +211,34 @@ def test_it_is_canceled_in_mid_download(machine: Machine, hub: ModelHub) -> None
     ranges = [each.headers["Range"] for each in hub.bytes_asked()]
     assert ranges == [None, "bytes=10000-"], "what had come was kept"
     assert worker.stop() == 0
+
+
+@pytest.mark.verify
+def test_two_workers_of_one_folder_leave_what_the_other_needs(
+    machine: Machine, hub: ModelHub
+) -> None:
+    """The folder takes two models and a half. What is fetched for one worker's job is not deleted
+    for the other's; what nobody uses is, and comes again."""
+    most = str(len(CONTENTS["a"]) * 5 // 2)
+    workers = [
+        machine.worker(COMFYQ_DEPTH="1", COMFYQ_MODEL_STORE_MAX_BYTES=most) for _ in range(2)
+    ]
+    lab, client = machine.lab, machine.lab.client
+    for name in "ab":
+        lab.check(client.submit(f"load-{name}"), "completed", ["succeeded"])
+    hub.asked.clear()
+    hub.faults.append(Fault(cut=10_000, stall=True))
+    waiting = client.submit("load-c")  # its room is what a took
+    machine.provisioning(waiting)
+    assert [machine.file(name).exists() for name in "abc"] == [False, True, False]
+    after = client.submit("load-d")  # what c needs is not counted again: b goes for it
+    lab.check(after, "completed", ["succeeded"])
+    assert [machine.file(name).exists() for name in "abcd"] == [False, False, False, True]
+    hub.goes_on.set()
+    lab.check(waiting, "completed", ["succeeded"])
+    lab.check(client.submit("load-a"), "completed", ["succeeded"])
+    assert machine.file("a").read_bytes() == CONTENTS["a"]
+    stored = [each for each in (machine.models / "by-sha256").glob("??/*") if each.is_file()]
+    assert sum(each.stat().st_size for each in stored) <= int(most)
+    for worker in workers:
+        assert worker.stop() == 0

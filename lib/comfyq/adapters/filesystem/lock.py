@@ -23,10 +23,14 @@ class Lock:
     def release(self) -> None:
         os.close(self.descriptor)
 
+    def is_alone(self) -> bool:
+        """Make a shared lock one that is not; False if others hold it, and it may be lost then."""
+        return _taken(self.descriptor)
 
-def hold(path: Path, *, wait_s: float = PROBE_S) -> Lock:
+
+def hold(path: Path, *, wait_s: float = PROBE_S, shared: bool = False) -> Lock:
     """Take the lock on ``path`` and keep it; blocks for up to ``wait_s``. Its holder may delete
-    the file.
+    the file, unless the lock is ``shared`` with others that hold it so.
 
     Raises:
         AlreadyHeld: another holder has it.
@@ -35,7 +39,7 @@ def hold(path: Path, *, wait_s: float = PROBE_S) -> Lock:
     while True:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
-        is_taken = _taken(descriptor)
+        is_taken = _taken(descriptor, shared=shared)
         if is_taken and _is_named(descriptor, path):
             return Lock(descriptor)
         os.close(descriptor)
@@ -93,9 +97,9 @@ def _is_named(descriptor: int, path: Path) -> bool:
         return False
 
 
-def _taken(descriptor: int) -> bool:
+def _taken(descriptor: int, *, shared: bool = False) -> bool:
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

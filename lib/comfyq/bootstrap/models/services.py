@@ -9,6 +9,7 @@ from comfyq.adapters.fetching.models.civitai import Civitai
 from comfyq.adapters.fetching.models.hugging_face import HuggingFace
 from comfyq.adapters.fetching.models.origins import HttpOrigins
 from comfyq.adapters.fetching.models.session import OriginAccess, OriginSession
+from comfyq.adapters.filesystem.models.room import Bounds
 from comfyq.adapters.filesystem.models.store import FolderModels
 from comfyq.config import AwsEndpoints, Settings
 from comfyq.domain.models.errors import ModelRefused
@@ -38,9 +39,10 @@ def models_root(settings: Settings) -> Path | None:
 
 
 def model_services(
-    settings: Settings, root: Path, *, sleep: Sleep = asyncio.sleep
+    settings: Settings, root: Path, *, evicts: bool = False, sleep: Sleep = asyncio.sleep
 ) -> ModelServices:
-    """Wire the services of the files below ``root``."""
+    """Wire the services of the files below ``root``; with ``evicts``, unused ones are deleted for
+    others."""
     given = settings.models
     session = OriginSession(OriginAccess(allowed=given.allowed_origins, tokens=given.tokens))
     origins = BoundedOrigins(
@@ -53,7 +55,12 @@ def model_services(
         max_bytes=given.model_max_bytes,
         bytes_per_s=given.model_bytes_per_s,
     )
-    store = FolderModels(root, least_free_bytes=settings.worker.min_free_bytes)
+    bounds = Bounds(
+        least_free_bytes=settings.worker.min_free_bytes,
+        max_bytes=given.model_store_max_bytes,
+        evicts=evicts,
+    )
+    store = FolderModels(root, bounds=bounds)
     fetcher = ModelFetcher(origins=origins, store=store, pickles=given.pickles, sleep=sleep)
     locking = ModelLocking(origins=origins, fetcher=fetcher, pickles=given.pickles, sleep=sleep)
     return ModelServices(root, store, fetcher, locking, ModelUpkeep(store))

@@ -28,7 +28,7 @@ def worker_models(settings: Settings, comfyui_dir: Path | None) -> ModelServices
             "COMFYQ_MODEL_FETCH needs the folder of models that ComfyUI reads: name it by "
             "COMFYQ_MODELS_DIR, or ComfyUI's directory by --comfyui-dir"
         )
-    return model_services(settings, root)
+    return model_services(settings, root, evicts=True)
 
 
 def policy_of(models: ModelServices | None) -> FetchPolicy | None:

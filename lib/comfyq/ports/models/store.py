@@ -10,7 +10,7 @@ from comfyq.domain.models.lock import LockedModel
 
 
 class PartHeld(Exception):
-    """Another process is fetching, linking or deleting the same file."""
+    """Another process is fetching, linking, using or deleting the same file."""
 
 
 class ModelState(StrEnum):
@@ -42,7 +42,8 @@ class ModelPart(Protocol):
         """Go on at ``offset``, which is where the part ends, or 0 to begin anew.
 
         Raises:
-            NoRoomForModel: the disk has no room for what is to come.
+            NoRoomForModel: there is no room for what is to come, and none can be made.
+            ModelUnavailable: another process makes room now.
         """
         ...
 
@@ -84,8 +85,19 @@ class ModelStore(Protocol):
         """Make ComfyUI find a file of the store; raises ModelRefused if another stands there."""
         ...
 
-    def room(self) -> int:
-        """Return how many bytes more the disk takes; fewer than 0 if it has too little already."""
+    def using(self, sha256: Collection[str]) -> AbstractContextManager[None]:
+        """Keep files from being deleted, by any process, whether they are here or about to come;
+        raises PartHeld while one is being deleted."""
+        ...
+
+    def room(self, coming: Collection[str] = ()) -> int:
+        """Return how many bytes more there may be beside what is being fetched, of which those of
+        ``coming`` do not count; fewer than 0 if there are too many already."""
+        ...
+
+    def evictable(self, kept: Collection[str]) -> int:
+        """Return how many bytes can be made free for others: of files that were fetched, that
+        nobody uses and that are not of ``kept``."""
         ...
 
     def state(self, model: LockedModel) -> tuple[ModelState, int]:
@@ -106,8 +118,8 @@ class ModelInventory(Protocol):
         ...
 
     def delete(self, sha256: Collection[str]) -> Sequence[str]:
-        """Delete files that nobody fetches or links now, and the links that ``link`` made to them;
-        return those."""
+        """Delete files that nobody fetches, links or uses now, and the links that ``link`` made to
+        them; return those."""
         ...
 
     def parts(self, kept: Collection[str]) -> Sequence[StoredModel]:

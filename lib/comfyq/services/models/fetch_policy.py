@@ -31,6 +31,7 @@ class FetchPolicy:
         self._now_s = now_s
         self._fetching: dict[object, Sequence[LockedModel]] = {}  # by what is made for each
         self._refused: dict[str, tuple[str, float]] = {}  # by hash: why, and until when
+        self._lacks_room = False  # a job was refused for it
         self.changes = 0
 
     @contextmanager
@@ -43,6 +44,12 @@ class FetchPolicy:
             yield
         finally:
             del self._fetching[key]
+            self.changes += 1
+
+    def let_go(self) -> None:
+        """Note that models of a job are not in use any more: there may be room for others."""
+        if self._lacks_room:
+            self._lacks_room = False
             self.changes += 1
 
     def refuse(self, model: LockedModel, reason: str) -> None:
@@ -65,12 +72,14 @@ class FetchPolicy:
             return "its models, which a worker fetches after those of other jobs"
         wanted = [model for model in models if model.file in awaited]
         others = [model for fetched in self._fetching.values() for model in fetched]
-        missing = sum(
-            map(self._missing, {each.sha256: each for each in (*wanted, *others)}.values())
-        )
-        room = self._store.room()
+        coming = {each.sha256: each for each in (*wanted, *others)}
+        missing = sum(map(self._missing, coming.values()))
+        room = self._store.room(coming)
+        if missing > room:
+            room += self._store.evictable({*coming, *[each.sha256 for each in models]})
         if missing <= room:
             return None
+        self._lacks_room = True
         return (
             f"a worker with room for its models: {missing / GIGABYTE:.2f} GB are to come, and one "
             f"has room for {max(room, 0) / GIGABYTE:.2f} GB"

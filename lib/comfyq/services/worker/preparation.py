@@ -1,5 +1,8 @@
 """What a job's graph needs beside ComfyUI: models of its workflow's lock, and its input files."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from comfyq.domain.submission.spec import Spec
 from comfyq.services.worker.held_job import HeldJob
 from comfyq.services.worker.input_files import InputPreparer
@@ -14,6 +17,15 @@ class Preparation:
     def __init__(self, *, inputs: InputPreparer, provisioner: Provisioner | None = None) -> None:
         self._inputs = inputs
         self._provisioner = provisioner  # None: this worker fetches no models
+
+    @asynccontextmanager
+    async def using_models(self, spec: Spec) -> AsyncIterator[None]:
+        """Keep the job's models here while the body runs: ComfyUI may read them late."""
+        if self._provisioner is None or not spec.models:
+            yield
+            return
+        async with self._provisioner.using(spec):
+            yield
 
     async def models(self, held: HeldJob, spec: Spec, turn: Turn) -> None:
         """Fetch the job's models that are not here; see Provisioner.provide for what it raises."""

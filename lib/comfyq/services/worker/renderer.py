@@ -84,6 +84,10 @@ class Renderer:
             ModelError: a model that its lock names cannot be had.
             PartnerKeyUnreadable, JobEnded, LeaseLost, and the table's errors.
         """
+        async with self._preparation.using_models(spec):
+            return await self._rendered(held, spec, turn)
+
+    async def _rendered(self, held: HeldJob, spec: Spec, turn: Turn) -> Rendering:
         adopted = await self._adopt(held)
         if adopted is None:
             if held.job.unsettled:

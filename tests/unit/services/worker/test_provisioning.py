@@ -13,13 +13,14 @@ from comfyq.bootstrap.models.services import ModelServices
 from comfyq.domain.job import Job, JobStatus
 from comfyq.domain.models.lock import LockedModel
 from comfyq.domain.submission.spec import Spec
+from comfyq.ports.engine import PromptState, Started
 from comfyq.services.models.fetch_policy import MOST_JOBS
 from comfyq.services.models.upkeep import ModelUpkeep
 from tests.cells import Cells
 from tests.farm import Farm, FarmWorker
 from tests.model_hub import PAGE, Fault, ModelHub, hub_with_cdn, safetensors
 from tests.model_lab import FILE, ModelLab
-from tests.scripted_engine import CLASSES, ScriptedEngine, until
+from tests.scripted_engine import CLASSES, PowerCut, ScriptedEngine, until
 
 pytestmark = pytest.mark.anyio
 
@@ -296,3 +297,62 @@ async def test_without_a_setting_nothing_is_fetched(lab: Lab) -> None:
     await lab.farm.worker("poor", engine).run_once()
     assert (await lab.farm.records.get(job.id)).is_aside
     assert lab.fetched() == 0
+
+
+async def test_models_go_for_others_but_not_those_of_jobs_that_run(lab: Lab) -> None:
+    contents = {seed: safetensors(seed=seed) for seed in "abcd"}
+    models = {seed: lab.model(each, f"{seed}.safetensors") for seed, each in contents.items()}
+    own = lab.worker("w", store_max_bytes=2 * len(MODEL), evicts=True)
+    folder = lab.folder / "w" / "loras"
+
+    def here() -> str:
+        return "".join(sorted(each.stem for each in folder.iterdir()))
+
+    async def fetched(seed: str) -> None:
+        await until(lambda: folder.exists() and seed in here())
+
+    await lab.submit(models["a"])
+    await own.run_once()
+    go_on = own.engine.before_end = asyncio.Event()
+    jobs = []
+    async with asyncio.TaskGroup() as group:
+        for count, seed in enumerate("bc", 2):
+            jobs.append(await lab.submit(models[seed]))
+            group.create_task(own.run_once())
+            await until(lambda count=count: len(own.engine.submitted) == count)  # type: ignore[misc]
+        assert here() == "bc"
+        jobs.append(await lab.submit(models["d"]))
+        await own.run_once()
+        left = await lab.farm.records.get(jobs[-1].id)
+        assert (left.is_aside, left.attempt, here()) == (True, 0, "bc")
+        assert "a worker with room for its models" in (left.note or "")
+        await own.run_aside()
+        assert (await lab.farm.records.get(left.id)).attempt == 0
+        go_on.set()
+    await own.run_aside()
+    for job in jobs:
+        assert (await lab.story(job))[0] is JobStatus.SUCCEEDED
+    assert here() in ("bd", "cd")
+
+
+async def test_models_of_what_comfyui_still_runs_stay_after_a_restart(lab: Lab) -> None:
+    job, dying = await lab.submit(lab.model()), lab.worker("w")
+    dying.engine.script = (Started(), PowerCut())
+    await dying.dies()
+    own = lab.worker("w", store_max_bytes=len(MODEL), evicts=True)
+    own.engine.states = dict.fromkeys(dying.engine.states, PromptState.PENDING)
+    await own.capabilities.object_info()  # as a worker does when it starts
+    go_on = own.engine.before_end = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(own.retake())
+        await until(lambda: PromptState.RUNNING in own.engine.states.values())
+        other = await lab.submit(lab.model(LIE, "other.safetensors"))
+        await own.run_once()
+        left = await lab.farm.records.get(other.id)
+        assert (left.is_aside, left.attempt) == (True, 0)
+        assert (lab.folder / "w" / "loras" / FILE).read_bytes() == MODEL
+        go_on.set()
+    assert (await lab.story(job))[0] is JobStatus.SUCCEEDED
+    assert own.engine.submitted == [], "the prompt of the first attempt was taken over"
+    await own.run_aside()
+    assert (await lab.story(other))[0] is JobStatus.SUCCEEDED

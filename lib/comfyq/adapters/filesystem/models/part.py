@@ -11,13 +11,15 @@ import os
 from collections.abc import Callable, Mapping
 from io import FileIO
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 from comfyq.adapters.filesystem.durable import make_folder, replace, sync_folder
 from comfyq.domain.models.errors import ModelRefused, NoRoomForModel
 from comfyq.domain.models.formats import LENGTH_BYTES, START_BYTES, check_header, header_bytes
+from comfyq.domain.models.lock import SHA256
 from comfyq.ports.models.store import StoredModel
 
+PARTS = "parts"  # below the store's folder
 READ_BYTES = 2**20
 KEEP_BYTES = 16 * 2**20  # a crash costs no more than that
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -26,23 +28,24 @@ GIGABYTE = 10**9
 FreeBytes = Callable[[Path], int]
 
 
+class MakeRoom(Protocol):
+    def __call__(self, part: Path, *, offset: int, size: int | None) -> None: ...
+
+
 class FilePart:
-    """See the port. ``least_free_bytes`` of the disk are left free; ``place`` tells where a file of
-    a hash belongs."""
+    """See the port. ``place`` tells where a file of a hash belongs."""
 
     def __init__(
         self,
         path: Path,
         *,
         place: Callable[[str], Path],
-        least_free_bytes: int,
-        free_bytes: FreeBytes,
+        make_room: MakeRoom,
         keep_bytes: int = KEEP_BYTES,
     ) -> None:
         self._path = path
         self._place = place
-        self._least_free_bytes = least_free_bytes
-        self._free_bytes = free_bytes
+        self._make_room = make_room
         self._keep_bytes = keep_bytes
         self._note = note_of(path)
         # without a buffer: what a full disk refuses would be tried again when it is closed
@@ -62,14 +65,7 @@ class FilePart:
         if offset == 0:
             self._start_over()
         self.etag = etag
-        missing = 0 if size is None else size - self.offset
-        free = self._free_bytes(self._path.parent)
-        if missing + self._least_free_bytes > free:
-            raise NoRoomForModel(
-                f"{self._path.parent}: {missing / GIGABYTE:.2f} GB are to come, and "
-                f"{free / GIGABYTE:.2f} GB are free, of which COMFYQ_MIN_FREE_BYTES keeps "
-                f"{self._least_free_bytes / GIGABYTE:.2f} GB: free some, or `comfyq models prune`"
-            )
+        self._make_room(self._path, offset=self.offset, size=size)
 
     def write(self, chunk: bytes) -> None:
         left = memoryview(chunk)
@@ -161,6 +157,19 @@ class FilePart:
             f"{self._path.parent}: {error.strerror} after {self.offset / GIGABYTE:.2f} GB of the "
             "file, which stay for the next time: free some, or `comfyq models prune`"
         )
+
+
+def place_of(store: Path, sha256: str) -> Path:
+    assert SHA256.fullmatch(sha256), "a lock is checked when it is read"
+    return store / sha256[:2] / sha256
+
+
+def part_of(store: Path, key: str) -> Path:
+    return store / PARTS / f"{key}.part"
+
+
+def lock_of(part: Path) -> Path:
+    return part.with_suffix(".lock")
 
 
 def note_of(path: Path) -> Path:

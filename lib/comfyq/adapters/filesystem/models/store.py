@@ -31,21 +31,30 @@ from comfyq.adapters.filesystem.models.links import (
 )
 from comfyq.adapters.filesystem.models.part import (
     KEEP_BYTES,
+    PARTS,
     READ_BYTES,
     FilePart,
     FreeBytes,
     adoption_of,
     check_content,
+    lock_of,
     note_of,
+    part_of,
+    place_of,
 )
+from comfyq.adapters.filesystem.models.room import Bounds, StoreRoom
+from comfyq.adapters.filesystem.models.uses import ModelUses
 from comfyq.domain.models.errors import ModelRefused
 from comfyq.domain.models.lock import SHA256, LockedModel
 from comfyq.domain.models.source import STORE
 from comfyq.ports.models.store import ModelPart, ModelState, PartHeld, StoredModel
 
-PARTS = "parts"  # below STORE
+USES = "uses"  # below STORE
 PART = re.compile(r"([0-9a-z-]+)\.part")
-HELD_AT_ONCE = 200  # each is an open file, and a process may have 1,024
+HELD_AT_ONCE = 100  # each is two open files, and a process may have 1,024
+
+
+UNBOUNDED = Bounds()
 
 
 def _free_bytes(folder: Path) -> int:
@@ -60,14 +69,14 @@ class FolderModels:
         self,
         root: Path,
         *,
-        least_free_bytes: int = 0,
+        bounds: Bounds = UNBOUNDED,
         free_bytes: FreeBytes = _free_bytes,
         keep_bytes: int = KEEP_BYTES,
     ) -> None:
         self._root = root
         self._store = root / STORE
-        self._least_free_bytes = least_free_bytes
-        self._free_bytes = free_bytes
+        self._uses = ModelUses(self._store / USES)
+        self._room = StoreRoom(self._store, self, self._uses, bounds=bounds, free_bytes=free_bytes)
         self._keep_bytes = keep_bytes
 
     def holds(self, sha256: str, size: int) -> bool:
@@ -82,8 +91,7 @@ class FolderModels:
             part = FilePart(
                 path,
                 place=self._place,
-                least_free_bytes=self._least_free_bytes,
-                free_bytes=self._free_bytes,
+                make_room=self._room.make,
                 keep_bytes=self._keep_bytes,
             )
             try:
@@ -112,9 +120,17 @@ class FolderModels:
             )
         put_link(target, place)
 
-    def room(self) -> int:
+    def room(self, coming: Collection[str] = ()) -> int:
         make_folder(str(self._store))
-        return self._free_bytes(self._store) - self._least_free_bytes
+        return self._room.free(coming)
+
+    def evictable(self, kept: Collection[str]) -> int:
+        return self._room.evictable(kept)
+
+    @contextmanager
+    def using(self, sha256: Collection[str]) -> Iterator[None]:
+        with self._uses.using(sha256):
+            yield
 
     def state(self, model: LockedModel) -> tuple[ModelState, int]:
         target, place = self._target(model), self._place(model.sha256)
@@ -150,9 +166,13 @@ class FolderModels:
         return deleted
 
     def _holds_for(self, stack: ExitStack, sha256: str) -> bool:
-        """Keep others from fetching and linking a file until ``stack`` ends; False: they do now."""
+        """Keep others from fetching, linking and using a file until ``stack`` ends; False: they do
+        now."""
         try:
-            stack.enter_context(_held(self._part(sha256)))
+            with ExitStack() as held:
+                held.enter_context(self._uses.unused(sha256))
+                held.enter_context(_held(self._part(sha256)))
+                stack.push(held.pop_all())
         except PartHeld:
             return False
         return True
@@ -162,16 +182,18 @@ class FolderModels:
         for path in links_below(self._root):
             if next_name(path) in places:
                 os.unlink(path)
-        for place in map(self._place, sha256):
+        for each in sha256:
+            place = self._place(each)
             place.unlink(missing_ok=True)
             adoption_of(place).unlink(missing_ok=True)
+            self._uses.forget(each)
 
     def parts(self, kept: Collection[str]) -> Sequence[StoredModel]:
         names = [(PART.fullmatch(file.name), file) for file in (self._store / PARTS).glob("*")]
         found = [
             StoredModel(name[1], _size(file) or 0)
             for name, file in names
-            if name and name[1] not in kept and not is_held(_lock_of(file))
+            if name and name[1] not in kept and not is_held(lock_of(file))
         ]
         return sorted(found, key=_key)
 
@@ -179,18 +201,19 @@ class FolderModels:
         deleted = []
         for key in keys:
             path = self._part(key)
-            with suppress(PartHeld), _held(path):
+            with suppress(PartHeld), self._uses.unused(key), _held(path):
                 path.unlink(missing_ok=True)
                 note_of(path).unlink(missing_ok=True)
+                if not os.path.lexists(self._store / key[:2] / key):
+                    self._uses.forget(key)
                 deleted.append(key)
         return deleted
 
     def _place(self, sha256: str) -> Path:
-        assert SHA256.fullmatch(sha256), "a lock is checked when it is read"
-        return self._store / sha256[:2] / sha256
+        return place_of(self._store, sha256)
 
     def _part(self, key: str) -> Path:
-        return self._store / PARTS / f"{key}.part"
+        return part_of(self._store, key)
 
     def _target(self, model: LockedModel) -> Path:
         return self._root / model.folder / model.file
@@ -205,19 +228,15 @@ class FolderModels:
 def _held(part: Path) -> Iterator[None]:
     """Let nobody else have a part; its lock goes with it. Raises PartHeld."""
     try:
-        lock = hold(_lock_of(part))
+        lock = hold(lock_of(part))
     except AlreadyHeld:
         raise PartHeld(part.stem) from None
     try:
         yield
     finally:
         if not os.path.lexists(part):
-            _lock_of(part).unlink(missing_ok=True)
+            lock_of(part).unlink(missing_ok=True)
         lock.release()
-
-
-def _lock_of(part: Path) -> Path:
-    return part.with_suffix(".lock")
 
 
 def _key(part: StoredModel) -> str:

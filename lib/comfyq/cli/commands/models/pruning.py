@@ -50,7 +50,7 @@ def prune(
     deleted = services.upkeep.prune(unneeded)
     if left := count - len(deleted.all):
         what = "1 is" if left == 1 else f"{left} are"
-        typer.echo(f"{what} left: a lock names it by now, or it is being fetched", err=True)
+        typer.echo(f"{what} left: a lock names it by now, or it is being fetched or used", err=True)
     if as_json:
         print_json({"deleted": [each.sha256 for each in deleted.all], "bytes": deleted.size})
         return

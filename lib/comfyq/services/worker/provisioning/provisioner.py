@@ -1,16 +1,18 @@
 """Fetching the models that a claimed job needs, before its prompt goes to ComfyUI."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import ExitStack, asynccontextmanager
 
 from comfyq.aio.logs import log
 from comfyq.aio.tasks import beside
-from comfyq.aio.threads import in_thread
+from comfyq.aio.threads import in_thread, in_thread_to_end
 from comfyq.domain.models.errors import ModelRefused, NoRoomForModel
 from comfyq.domain.models.lock import LockedModel
 from comfyq.domain.submission.spec import Spec
-from comfyq.ports.models.store import ModelState, ModelStore
+from comfyq.ports.models.store import ModelState, ModelStore, PartHeld
 from comfyq.services.models.fetch_policy import FetchPolicy
-from comfyq.services.models.fetching import ModelFetcher
+from comfyq.services.models.fetching import POLL_S, ModelFetcher
 from comfyq.services.worker.capabilities import Capabilities, Unsuited
 from comfyq.services.worker.held_job import HeldJob
 from comfyq.services.worker.provisioning.transfer_report import TransferReport
@@ -38,6 +40,31 @@ class Provisioner:
         self._policy = policy
         self._capabilities = capabilities
         self._reporting = reporting
+
+    @asynccontextmanager
+    async def using(self, spec: Spec) -> AsyncIterator[None]:
+        """Keep the models that a job's lock names from being deleted for others."""
+        with ExitStack() as stack:
+            await self._use(stack, {each.sha256 for each in spec.models})
+            try:
+                yield
+            finally:
+                stack.close()
+                self._policy.let_go()
+
+    async def _use(self, stack: ExitStack, sha256: Collection[str]) -> None:
+        """Have models in use until ``stack`` ends, once nobody deletes them."""
+        while True:
+            using = self._store.using(sha256)
+            try:
+                await in_thread_to_end(lambda using=using: stack.enter_context(using))
+            except PartHeld:
+                await asyncio.sleep(POLL_S)
+            except OSError as unwritable:  # the job may run all the same
+                log.warning("model_use_not_noted", reason=str(unwritable))
+                return
+            else:
+                return
 
     async def provide(self, held: HeldJob, spec: Spec, turn: Turn) -> None:
         """Return once ComfyUI lists all models that the job's lock names; other jobs are run
