@@ -130,7 +130,6 @@ def test_a_job_is_followed_to_its_end(client: Comfy, server: Server) -> None:
     assert end == StatusChange(status="succeeded")
     assert any(isinstance(each, StatusChange) and each.status == "running" for each in before)
     values = [each.value for each in before if isinstance(each, Progress)]
-    assert len(values) > 2
     assert values == sorted(values)
     assert values[-1] == 1
     [ready] = [each for each in before if isinstance(each, OutputReady)]
