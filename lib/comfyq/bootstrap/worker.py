@@ -28,12 +28,13 @@ from comfyq.bootstrap.worker_ports import MachinePorts, WorkerPorts
 from comfyq.bootstrap.worker_services import WorkerServices
 from comfyq.bootstrap.workers.job_parts import JobServices
 from comfyq.bootstrap.workers.membership import admit
-from comfyq.bootstrap.workers.preparation import worker_models
+from comfyq.bootstrap.workers.preparation import held_models_of, worker_models
 from comfyq.domain.errors import Unavailable
 from comfyq.domain.files.fetch_exceptions import allowed_entries
 from comfyq.domain.public_addresses import Allowed
 from comfyq.edges.worker.worker import Worker
 from comfyq.ports.caretaker import Caretaker
+from comfyq.services.models.held_models import HeldModels
 
 __all__ = ["NotComfyUI", "evict_dead_workers", "open_worker", "remove_dead_workers"]
 
@@ -60,13 +61,16 @@ async def open_worker(
     """
     folders = folders_of(services, comfyui_dir)
     models = worker_models(services.settings, comfyui_dir)
+    held = held_models_of(services.settings, comfyui_dir, models)
     own = take_identity(services.settings, engine=engine or comfyui_url)
     try:
         timing = EngineTiming(unavailable_s=services.settings.worker.silent_s)
         method = services.settings.worker.preview_method
         async with ComfyEngine(comfyui_url, timing=timing, preview_method=method) as comfyui:
             caretaker = ComfyCaretaker(comfyui, restart=restart)
-            worker_services = _worker_services(services, comfyui, caretaker, own, folders, models)
+            worker_services = _worker_services(
+                services, comfyui, caretaker, own, folders, models, held
+            )
             await admit(worker_services.jobs.membership, comfyui, url=comfyui_url)
             await _recall(own)
             try:
@@ -131,6 +135,7 @@ def _worker_services(
     own: OwnFolder,
     folders: ComfyFolders | None,
     models: ModelServices | None,
+    held_models: HeldModels | None,
 ) -> WorkerServices:
     settings = services.settings
     spool = FileSpool(folder=own.path / "spool", max_kept_bytes=settings.worker.spool_bytes)
@@ -145,6 +150,7 @@ def _worker_services(
         previews=PillowPreviews(),
         disk_cleanup=disk_cleanup_of(folders),
         models=models,
+        held_models=held_models,
     )
     agent_uri = settings.worker.ecs_agent_uri
     machine = MachinePorts(

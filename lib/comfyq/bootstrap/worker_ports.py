@@ -12,6 +12,7 @@ from comfyq.ports.journal import Journal
 from comfyq.ports.protection import Protection
 from comfyq.ports.space import Space
 from comfyq.ports.spool import Spool
+from comfyq.services.models.held_models import HeldModels
 from comfyq.services.worker.disk_cleanup import DiskCleanup
 
 
@@ -31,6 +32,7 @@ class WorkerPorts:
     previews: PreviewScaler
     disk_cleanup: DiskCleanup | None = None  # None: ComfyUI's folders are not on this machine
     models: ModelServices | None = None  # None: the worker fetches no models
+    held_models: HeldModels | None = None  # None: no folder of models is named
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,6 @@ from comfyq.edges.worker.stop_protection import StopProtection
 from comfyq.edges.worker.unstopped_watch import UnstoppedWatch
 from comfyq.edges.worker.worker import Companion, Worker
 from comfyq.records.catalogues import CatalogueRecords
-from comfyq.records.workers import KEPT_S
 from comfyq.services.worker.choice.affinity import Affinity
 from comfyq.services.worker.losses.orphaned_prompts import OrphanedPrompts
 from comfyq.services.worker.output_retry import OutputRetry
@@ -78,9 +77,9 @@ class WorkerServices:
             membership=self.jobs.membership,
             readiness=self.readiness,
             catalogue=self.catalogue,
+            models=self.jobs.ports.held_models,
             clock=self.services.ports.clock,
             period_s=self.settings.beat_s,
-            ttl_s=KEPT_S,
         )
 
     @cached_property
@@ -126,6 +125,8 @@ class WorkerServices:
             orphaned_prompts,
             self.jobs.run_times,
         ]
+        if self.jobs.ports.held_models is not None:
+            others.append(self.jobs.ports.held_models)
         if self.machine.protection is None:
             return others
         heartbeat = self.heartbeat

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from comfyq.cli.client import Json
 from comfyq.cli.texts.controls import visible
+from comfyq.cli.texts.workers import comfyui_of, held_jobs, stored_models
 
 PIPE_COLUMNS = 200  # wide enough that nothing wraps where no terminal sets a limit
 ROOMY_COLUMNS = 100  # what a list of jobs needs
@@ -170,9 +171,9 @@ def print_health(health: Json) -> None:
         _add_row(
             table,
             worker["id"] or "-",
-            _comfyui(worker),
+            comfyui_of(worker),
             ", ".join(worker["devices"]),
-            _jobs(worker),
+            held_jobs(worker),
         )
     _console().print(table)
 
@@ -180,8 +181,10 @@ def print_health(health: Json) -> None:
 def print_workers(workers: Sequence[Json]) -> None:
     """Print workers as administrators see them."""
     columns = ("worker", "host", "ComfyUI", "devices", "models", "jobs")
+    has_store = any(stored_models(worker) for worker in workers)
     is_faulty = any(worker["faults"] or worker["draining"] for worker in workers)
-    table = _table(*columns, *(("takes none",) if is_faulty else ()))
+    store, none = ["store"] * has_store, ["takes none"] * is_faulty
+    table = _table(*columns, *store, *none)
     for worker in workers:
         simulated = " (simulated)" if worker["simulated"] else ""
         draining = ["draining"] if worker["draining"] else []
@@ -193,6 +196,7 @@ def print_workers(workers: Sequence[Json]) -> None:
             ", ".join(worker["devices"]),
             worker["family"] or "",
             ", ".join(f"{job['id']} {job['progress']:.0%}" for job in worker["jobs"]),
+            *([stored_models(worker)] * has_store),
             *(("; ".join([*worker["faults"], *draining]),) if is_faulty else ()),
         )
     _console().print(table)
@@ -233,21 +237,6 @@ def _job_lines(job: Json) -> Sequence[Line]:
 
 def _cancels(job: Json) -> bool:
     return job["cancel_requested"] and not job["ended_at"]
-
-
-def _comfyui(worker: Json) -> str:
-    if not worker["comfyui_available"]:
-        return f"away: {worker['reason']}"
-    simulated = " (simulated)" if worker["simulated"] else ""
-    return f"{worker['comfyui_version']}{simulated}"
-
-
-def _jobs(worker: Json) -> str:
-    """Say how many jobs a worker holds, which a server with API keys does not tell everyone."""
-    held = [] if worker["jobs"] is None else [str(len(worker["jobs"]))]
-    foreign = worker.get("foreign_prompts")  # an older server has none
-    behind = [f"behind {foreign} of others"] if foreign else []
-    return ", ".join([*held, *behind, *(["draining"] if worker["draining"] else [])])
 
 
 def _print_lines(lines: Iterable[Line]) -> None:

@@ -1,10 +1,11 @@
 """The last state of each worker; it is kept for a day, to tell since when there is no worker."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from comfyq.domain.job import JobId, WorkerId
+from comfyq.domain.models.lock import LockedModel
 from comfyq.ports.clock import Clock
 from comfyq.ports.table import Cursor, Item, Put, Table
 from comfyq.records.times import from_ms, to_ms
@@ -12,6 +13,8 @@ from comfyq.records.times import from_ms, to_ms
 PARTITION = "WORKER"
 PAGE = 100
 KEPT_S = 24 * 3600  # after its last heartbeat, to tell since when there is no worker
+DIGEST_CHARS = 16  # of a model's SHA-256: as many tell models apart, and are a quarter of the bytes
+MOST_MODELS = 512  # that a worker tells: 8 KB of its item, which is written every few seconds
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +34,8 @@ class WorkerState:
     draining: bool = False  # it takes no further jobs
     paused: str | None = None  # why it takes none just now, though its ComfyUI answers
     fetches: bool = False  # models that a job's lock names and that it lacks
+    models: frozenset[str] = frozenset()  # that it holds: how their hashes begin, see ``short``
+    models_room: int | None = None  # bytes of models that it may still fetch; None: it fetches none
     foreign_prompts: int = 0  # of others, that its ComfyUI runs before a job that it holds
     jobs: tuple[JobId, ...] = ()  # that it holds
     family: str | None = None  # of the job that it took last: ComfyUI has loaded its models
@@ -41,6 +46,10 @@ class WorkerState:
     @property
     def takes_jobs(self) -> bool:
         return self.engine_ok and not self.draining and self.paused is None
+
+    def holds(self, models: Iterable[LockedModel]) -> bool:
+        """Return whether it has told that all of these models are on its machine."""
+        return all(short(each.sha256) in self.models for each in models)
 
 
 class WorkerRecords:
@@ -99,6 +108,8 @@ def _item(worker: WorkerState, *, ttl_s: int) -> Item:
         "draining": worker.draining,
         "paused": worker.paused,
         "fetches": worker.fetches or None,
+        "models": "".join(sorted(worker.models)[:MOST_MODELS]) or None,
+        "room": worker.models_room,
         "foreign": worker.foreign_prompts or None,
         "jobs": list(worker.jobs),
         "family": worker.family,
@@ -124,6 +135,8 @@ def _worker(item: Item) -> WorkerState:
         draining=item["draining"],
         paused=item.get("paused"),
         fetches=item.get("fetches", False),
+        models=frozenset(_digests(item.get("models", ""))),
+        models_room=item.get("room"),
         foreign_prompts=item.get("foreign", 0),
         jobs=tuple(JobId(job_id) for job_id in item["jobs"]),
         family=item.get("family"),
@@ -131,6 +144,15 @@ def _worker(item: Item) -> WorkerState:
         started_at=from_ms(item["started"]),
         ended=item.get("ended", False),
     )
+
+
+def short(sha256: str) -> str:
+    """Return how a model's hash begins, as workers tell it of what they hold."""
+    return sha256[:DIGEST_CHARS]
+
+
+def _digests(joined: str) -> Iterable[str]:
+    return (joined[at : at + DIGEST_CHARS] for at in range(0, len(joined), DIGEST_CHARS))
 
 
 def absence_of(known: Sequence[WorkerState]) -> str:

@@ -45,6 +45,17 @@ class LiveWorkerView(BaseModel):
     family: str | None = Field(
         description="Of the job that it took last: its ComfyUI has loaded that family's models."
     )
+    fetches: bool = Field(
+        description="It fetches models that a job's lock names and that it lacks."
+    )
+    models: list[str] = Field(
+        description="That are in its store of models: the first 16 digits of each SHA-256, of 512 "
+        "models at most; none where it was told of no folder of models."
+    )
+    models_room: int | None = Field(
+        description="Bytes of models that it may still fetch, with what it would delete for them; "
+        "null where it fetches none."
+    )
     jobs: list[HeldJobView] = Field(description="Those of your own that it holds.")
     faults: list[str] = Field(description="Why it takes no further jobs; none: it takes them.")
     foreign_prompts: int = Field(
@@ -66,6 +77,9 @@ class LiveWorkerView(BaseModel):
             devices=list(state.devices),
             simulated=state.simulated,
             family=state.family,
+            fetches=state.fetches,
+            models=sorted(state.models),
+            models_room=state.models_room,
             jobs=[HeldJobView.of(job, url=job_url(job.id)) for job in worker.jobs],
             faults=[for_clients(each) for each in (state.engine_reason, state.paused) if each],
             foreign_prompts=state.foreign_prompts,

@@ -102,7 +102,9 @@ def test_something_that_is_no_comfyq_completes_nothing(api: FakeApi, tmp_path: P
 
 
 def test_workers_are_listed(api: FakeApi) -> None:
-    api.answer("/workers", {"workers": [WORKER]}, {"workers": [WORKER]}, {"workers": []})
+    storing = WORKER | {"models": ["ab" * 8], "models_room": 7 * 10**9}
+    told = [[WORKER], [WORKER], [], [storing, WORKER]]
+    api.answer("/workers", *({"workers": each} for each in told))
 
     def run(*options: str) -> tuple[int, str, str]:
         ran = CliRunner().invoke(app, ["--url", api.url, "workers", *options])
@@ -121,3 +123,5 @@ def test_workers_are_listed(api: FakeApi) -> None:
         assert each in shown
     assert json.loads(run("--json")[1]) == {"workers": [WORKER]}
     assert "comfyq worker" in run()[2]
+    assert "store" not in shown
+    assert "1 model, room for 7.0 GB" in run()[1]

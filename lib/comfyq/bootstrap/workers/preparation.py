@@ -6,6 +6,7 @@ from comfyq.bootstrap.models.services import ModelServices, model_services
 from comfyq.bootstrap.ports import MissingSetting
 from comfyq.config import Settings
 from comfyq.services.models.fetch_policy import FetchPolicy
+from comfyq.services.models.held_models import HeldModels
 from comfyq.services.worker.capabilities import Capabilities
 from comfyq.services.worker.input_files import InputPreparer
 from comfyq.services.worker.preparation import Preparation
@@ -22,13 +23,32 @@ def worker_models(settings: Settings, comfyui_dir: Path | None) -> ModelServices
     given = settings.models
     if not given.model_fetch:
         return None
-    root = given.models_dir or (None if comfyui_dir is None else comfyui_dir / "models")
+    root = _root(settings, comfyui_dir)
     if root is None:
         raise MissingSetting(
             "COMFYQ_MODEL_FETCH needs the folder of models that ComfyUI reads: name it by "
             "COMFYQ_MODELS_DIR, or ComfyUI's directory by --comfyui-dir"
         )
     return model_services(settings, root, evicts=True)
+
+
+def held_models_of(
+    settings: Settings, comfyui_dir: Path | None, models: ModelServices | None
+) -> HeldModels | None:
+    """Return what tells the models of this machine, also of a worker that fetches none; None: no
+    folder of models is named."""
+    if models is None:
+        root = _root(settings, comfyui_dir)
+        if root is None:
+            return None
+        here = model_services(settings, root)
+        return HeldModels(here.store, here.upkeep, fetches=False)
+    return HeldModels(models.store, models.upkeep, fetches=True)
+
+
+def _root(settings: Settings, comfyui_dir: Path | None) -> Path | None:
+    beside = None if comfyui_dir is None else comfyui_dir / "models"
+    return settings.models.models_dir or beside
 
 
 def policy_of(models: ModelServices | None) -> FetchPolicy | None:

@@ -119,6 +119,9 @@ class Worker(Model):
     devices: Sequence[str] = ()
     simulated: bool = False
     family: str | None = None  # of the job that it took last
+    fetches: bool = False  # models that a job's lock names and that it lacks
+    models: Sequence[str] = ()  # that are in its store: how their hashes begin
+    models_room: int | None = None  # bytes of models that it may still fetch
     jobs: Sequence[HeldJob] = ()
     faults: Sequence[str] = ()  # why it takes no jobs
     foreign_prompts: int = 0

@@ -12,7 +12,8 @@ from comfyq.domain.recency import is_recent
 from comfyq.edges.worker.catalogue_watch import CatalogueWatch
 from comfyq.edges.worker.readiness import Readiness
 from comfyq.ports.clock import Clock
-from comfyq.records.workers import WorkerRecords, WorkerState
+from comfyq.records.workers import KEPT_S, WorkerRecords, WorkerState
+from comfyq.services.models.held_models import HeldModels
 from comfyq.services.worker.membership import Membership
 
 RETRY_S = 0.25  # after a heartbeat that failed, and the least pause between two
@@ -40,18 +41,18 @@ class Heartbeat:
         membership: Membership,
         readiness: Readiness,
         catalogue: CatalogueWatch | None = None,
+        models: HeldModels | None = None,
         clock: Clock,
         period_s: float,
-        ttl_s: int,
     ) -> None:
         self._identity = identity
         self._records = records
         self._membership = membership
         self._readiness = readiness
         self._catalogue = catalogue
+        self._models = models  # None: no folder of models is known
         self._clock = clock
         self._period = timedelta(seconds=period_s)
-        self._ttl_s = ttl_s
         self._started_at = clock.now()
         # by job and attempt, and how many prompts of others ComfyUI runs before its own
         self._held: dict[tuple[JobId, int], int] = {}
@@ -61,7 +62,7 @@ class Heartbeat:
         self._shown_news: tuple[object, ...] = ()  # what of it others are told at once
         self._lock = asyncio.Lock()
         self._changed = asyncio.Event()
-        for watch in (readiness.engine, readiness.space, readiness.unstopped, catalogue):
+        for watch in (readiness.engine, readiness.space, readiness.unstopped, catalogue, models):
             if watch is not None:
                 watch.on_change = self._changed.set
 
@@ -136,7 +137,7 @@ class Heartbeat:
             if self._is_shown(news, now):
                 return
             state = self._state(now)
-            await self._records.beat(state, ttl_s=self._ttl_s)
+            await self._records.beat(state, ttl_s=KEPT_S)
             await self._membership.show()
             self._shown, self._shown_news = state, news
 
@@ -170,8 +171,9 @@ class Heartbeat:
         engine = self._readiness.engine
         catalogue = self._catalogue.id if self._catalogue else None
         paused = self._readiness.paused
+        models = self._models.digests if self._models else None
         told = (engine.ok, engine.reason, engine.info, catalogue, self._draining, paused)
-        return (*told, self._foreign)
+        return (*told, models, self._foreign)
 
     def _state(self, now: datetime) -> WorkerState:
         engine = self._readiness.engine
@@ -190,6 +192,8 @@ class Heartbeat:
             draining=self._draining,
             paused=self._readiness.paused,
             fetches=self._identity.fetches,
+            models=self._models.digests if self._models else frozenset(),
+            models_room=self._models.room if self._models else None,
             foreign_prompts=self._foreign,
             jobs=tuple(sorted({job_id for job_id, _ in self._held})),
             family=self._family,

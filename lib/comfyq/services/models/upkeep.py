@@ -43,6 +43,10 @@ class ModelUpkeep:
     def __init__(self, inventory: ModelInventory) -> None:
         self._inventory = inventory
 
+    def stored(self) -> Sequence[StoredModel]:
+        """Return every file of the store."""
+        return self._inventory.all()
+
     def soundness(self, model: LockedModel) -> Soundness:
         """Read a whole file, and compare its hash with the lock's."""
         digest = self._inventory.digest(model.sha256)

@@ -5,7 +5,7 @@ import pytest
 from comfyq.domain.caller import Caller, Scope, TenantId
 from comfyq.domain.job import JobId
 from comfyq.domain.job.progress import Progress
-from comfyq.records.workers import WorkerState
+from comfyq.records.workers import WorkerState, short
 from tests.api_lab import WORKER, ApiLab
 from tests.fake_authenticator import FakeAuthenticator
 
@@ -38,7 +38,8 @@ async def test_a_worker_is_shown_with_its_models_and_its_jobs(lab: ApiLab) -> No
     job_id = lab.submit()["id"]
     await lab.start(job_id)
     await lab.advance(job_id, Progress(0.5, 1, 2, "KSampler"))
-    await beat(lab, job_id)
+    held = frozenset({short("ab" * 32), short("00" * 32)})
+    await beat(lab, job_id, fetches=True, models=held, models_room=7 * 10**9)
     assert lab.client.get("/workers").json() == {
         "workers": [
             {
@@ -49,6 +50,9 @@ async def test_a_worker_is_shown_with_its_models_and_its_jobs(lab: ApiLab) -> No
                 "devices": ["cuda:0 NVIDIA L4"],
                 "simulated": False,
                 "family": "flux",
+                "fetches": True,
+                "models": ["00" * 8, "ab" * 8],
+                "models_room": 7 * 10**9,
                 "jobs": [
                     {
                         "id": job_id,

@@ -53,7 +53,6 @@ class Lab:
             readiness=Readiness(engine=watch, space=SpaceWatch(Room()), unstopped=unstopped),
             clock=self.farm.clock,
             period_s=period_s,
-            ttl_s=60,
         )
 
     async def told(self, **expected: object) -> WorkerState:

@@ -63,6 +63,7 @@ function Live({ worker }) {
     </div>
     <p class="quiet">${worker.host} · ComfyUI ${worker.comfyui_version ?? "unknown"} · started ${ago(worker.since)}${worker.simulated ? " · simulated" : ""}</p>
     ${worker.family && html`<p class="quiet">Has loaded ${worker.family}</p>`}
+    ${(worker.models.length > 0 || worker.fetches) && html`<p class="quiet">Holds ${several(worker.models.length, "model")}${worker.models_room === null ? "" : `, room for ${bytes(worker.models_room)} more`}</p>`}
     ${worker.foreign_prompts > 0 && html`<p>${several(worker.foreign_prompts, "prompt")} of others first</p>`}
     ${faults.map((each) => html`<p class="wrong">${each}</p>`)}
     ${worker.jobs.map(
