@@ -25,8 +25,12 @@ from comfyq.domain.job import Job, JobId, JobStatus, Limits, WorkerId
 from comfyq.domain.job.estimate import Estimate
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.notifier import Connection
+from comfyq.records.indexes.aside_jobs import AsideRecords
 from comfyq.records.subscriptions import Subscription
+from comfyq.services.models.fetch_policy import FetchPolicy
+from comfyq.services.models.holders import ModelHolders
 from comfyq.services.notify.announcer import Announcer
+from comfyq.services.worker.choice.aside_jobs import AsideJobs
 from comfyq.services.worker.disk_cleanup import DiskCleanup
 from comfyq.services.worker.input_files import InputPreparer
 from comfyq.services.worker.reporting.run_times import RunTimes
@@ -109,6 +113,10 @@ class Farm:
         self.reuse, self.reaper = services.reuse, services.reaper
         self.kinds = services.store_kinds
 
+    def now_s(self) -> float:
+        """Return the time of its clock in seconds."""
+        return self.clock.now().timestamp()
+
     async def submit(
         self,
         *,
@@ -164,6 +172,18 @@ def _render(job: Job, outputs: Sequence[Output], base_url: str, _: Estimate) -> 
     return f"{job.status} {job.progress.fraction}".encode()
 
 
+def _policy_of(farm: Farm, models: ModelServices, *, worker: WorkerId) -> FetchPolicy:
+    """Return the policy of a worker, which sees at once what others tell of themselves."""
+    holders = ModelHolders(
+        own=worker,
+        workers=farm.services.workers,
+        clock=farm.clock,
+        max_wait_s=farm.services.settings.worker.affinity_max_wait_s,
+        look_s=-1,
+    )
+    return FetchPolicy(models.store, holders=holders, now_s=farm.now_s)
+
+
 class FarmWorker:
     """One worker process; a second one of the same name is its restart."""
 
@@ -198,6 +218,15 @@ class FarmWorker:
             limits=INPUT_LIMITS,
             disk_cleanup=disk_cleanup,
             again_s=0,
+        )
+        if models is not None:
+            parts.fetch_policy = _policy_of(farm, models, worker=WorkerId(name))
+        parts.aside = AsideJobs(
+            aside=AsideRecords(farm.table),
+            records=farm.records,
+            capabilities=parts.capabilities,
+            clock=farm.clock,
+            now_s=farm.now_s,
         )
         self.capabilities, self.stopper = parts.capabilities, parts.stopper
         self.claims, self.executor = parts.claims, parts.executor

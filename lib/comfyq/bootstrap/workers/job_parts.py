@@ -41,7 +41,7 @@ class JobServices:
 
     @cached_property
     def fetch_policy(self) -> FetchPolicy | None:
-        return policy_of(self.ports.models)
+        return policy_of(self.ports.models, self.services, self.worker)
 
     @cached_property
     def capabilities(self) -> Capabilities:

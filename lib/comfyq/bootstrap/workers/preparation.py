@@ -4,9 +4,12 @@ from pathlib import Path
 
 from comfyq.bootstrap.models.services import ModelServices, model_services
 from comfyq.bootstrap.ports import MissingSetting
+from comfyq.bootstrap.services import Services
 from comfyq.config import Settings
+from comfyq.domain.job import WorkerId
 from comfyq.services.models.fetch_policy import FetchPolicy
 from comfyq.services.models.held_models import HeldModels
+from comfyq.services.models.holders import ModelHolders
 from comfyq.services.worker.capabilities import Capabilities
 from comfyq.services.worker.input_files import InputPreparer
 from comfyq.services.worker.preparation import Preparation
@@ -51,8 +54,20 @@ def _root(settings: Settings, comfyui_dir: Path | None) -> Path | None:
     return settings.models.models_dir or beside
 
 
-def policy_of(models: ModelServices | None) -> FetchPolicy | None:
-    return None if models is None else FetchPolicy(models.store)
+def policy_of(
+    models: ModelServices | None, services: Services, worker: WorkerId
+) -> FetchPolicy | None:
+    """Return which jobs' models a worker fetches; None: it fetches none."""
+    if models is None:
+        return None
+    given = services.settings.worker
+    holders = ModelHolders(
+        own=worker,
+        workers=services.workers,
+        clock=services.ports.clock,
+        max_wait_s=given.affinity_max_wait_s if given.affinity else 0,
+    )
+    return FetchPolicy(models.store, holders=holders)
 
 
 def preparation_of(

@@ -8,11 +8,16 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic
 
+from comfyq.domain.job import Job
 from comfyq.domain.models.lock import LockedModel
+from comfyq.domain.submission.spec import Spec
 from comfyq.ports.models.store import ModelStore
+from comfyq.services.models.holders import ModelHolders
+from comfyq.services.models.obstacle import Obstacle
 
 MOST_JOBS = 4  # whose models are fetched at a time: a burst for one model leaves others the GPU
 AGAIN_S = 600.0  # after which a model is tried again that this machine could not take
+ROOM_AGAIN_S = 60.0  # and a job judged again for which it had no room: others may have made some
 GIGABYTE = 10**9
 
 
@@ -23,16 +28,27 @@ class FetchPolicy:
         self,
         store: ModelStore,
         *,
+        holders: ModelHolders | None = None,
         most_jobs: int = MOST_JOBS,
         now_s: Callable[[], float] = monotonic,
     ) -> None:
         self._store = store
+        self._holders = holders  # None: nothing is left to those that hold its models
         self._most_jobs = most_jobs
         self._now_s = now_s
         self._fetching: dict[object, Sequence[LockedModel]] = {}  # by what is made for each
         self._refused: dict[str, tuple[str, float]] = {}  # by hash: why, and until when
         self._lacks_room = False  # a job was refused for it
-        self.changes = 0
+        self._changes = 0
+
+    @property
+    def changes(self) -> int:
+        return self._changes + (0 if self._holders is None else self._holders.losses)
+
+    async def look_around(self) -> None:
+        """Read what other workers hold, unless that was just done."""
+        if self._holders is not None:
+            await self._holders.look()
 
     @contextmanager
     def fetching(self, models: Sequence[LockedModel]) -> Iterator[None]:
@@ -44,33 +60,43 @@ class FetchPolicy:
             yield
         finally:
             del self._fetching[key]
-            self.changes += 1
+            self._changes += 1
 
     def let_go(self) -> None:
         """Note that models of a job are not in use any more: there may be room for others."""
         if self._lacks_room:
             self._lacks_room = False
-            self.changes += 1
+            self._changes += 1
 
     def refuse(self, model: LockedModel, reason: str) -> None:
         """Leave jobs that need a model to other workers for AGAIN_S. Clients read ``reason``."""
         self._refused[model.sha256] = (reason, self._now_s() + AGAIN_S)
 
-    def refusal(self, models: Sequence[LockedModel]) -> str | None:
+    def refusal(self, models: Sequence[LockedModel]) -> Obstacle | None:
         """Return why a job is left to others whose models these are; None: it is not."""
         for model in models:
             reason, until_s = self._refused.get(model.sha256, ("", 0.0))
-            if reason and self._now_s() < until_s:
-                return reason
+            left_s = until_s - self._now_s()
+            if reason and left_s > 0:
+                return Obstacle(reason, left_s)
             self._refused.pop(model.sha256, None)
         return None
 
-    def obstacle(self, models: Sequence[LockedModel], awaited: Collection[str]) -> str | None:
+    def obstacle(self, job: Job, spec: Spec, awaited: Collection[str]) -> Obstacle | None:
         """Return why this worker does not fetch now those of a job's models whose files ComfyUI
-        lacks; None: it does."""
+        lacks; None: it does, or has them."""
+        wanted = [model for model in spec.models if model.file in awaited]
+        if not any(map(self._missing, wanted)):
+            return None
+        left = None if self._holders is None else self._holders.obstacle(job, spec.models)
+        return left or self._hindrance(spec.models, wanted)
+
+    def _hindrance(
+        self, models: Sequence[LockedModel], wanted: Sequence[LockedModel]
+    ) -> Obstacle | None:
+        """Return what hinders this worker from fetching ``wanted`` of a job's models."""
         if len(self._fetching) >= self._most_jobs:
-            return "its models, which a worker fetches after those of other jobs"
-        wanted = [model for model in models if model.file in awaited]
+            return Obstacle("its models, which a worker fetches after those of other jobs")
         others = [model for fetched in self._fetching.values() for model in fetched]
         coming = {each.sha256: each for each in (*wanted, *others)}
         missing = sum(map(self._missing, coming.values()))
@@ -80,9 +106,10 @@ class FetchPolicy:
         if missing <= room:
             return None
         self._lacks_room = True
-        return (
+        return Obstacle(
             f"a worker with room for its models: {missing / GIGABYTE:.2f} GB are to come, and one "
-            f"has room for {max(room, 0) / GIGABYTE:.2f} GB"
+            f"has room for {max(room, 0) / GIGABYTE:.2f} GB",
+            ROOM_AGAIN_S,
         )
 
     def _missing(self, model: LockedModel) -> int:

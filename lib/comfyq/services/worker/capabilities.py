@@ -30,7 +30,12 @@ REMEMBERED = 16  # jobs that were judged and are about to be rendered
 
 
 class Unsuited(EngineError):
-    """This ComfyUI lacks what the job needs; another one may have it."""
+    """This ComfyUI lacks what the job needs; another one may have it, or this one after
+    ``again_s``; None: after a change."""
+
+    def __init__(self, reason: str, again_s: float | None = None) -> None:
+        super().__init__(reason)
+        self.again_s = again_s
 
 
 class Capabilities:
@@ -63,17 +68,18 @@ class Capabilities:
         catalogue cannot be read.
 
         Raises:
-            Unsuited: ComfyUI lacks a class or a model.
+            Unsuited: ComfyUI lacks a class or a model, or others are to fetch its models.
         """
         if (judged := self._suited.pop(job.id, None)) is not None:
             return judged  # a job is judged before it is claimed, and again before it is rendered
         if self._catalogue is None:
             await self._ask()
+        await self._look_around(spec)
         try:
-            return self._remembered(job, self._judged(spec))
+            return self._remembered(job, self._judged(job, spec))
         except Unsuited:
             await self._ask()  # models may have been added since the catalogue was read
-        return self._remembered(job, self._judged(spec))
+        return self._remembered(job, self._judged(job, spec))
 
     @property
     def catalogue(self) -> NodeCatalogue | None:
@@ -103,15 +109,22 @@ class Capabilities:
         files = {each.file for each in spec.models}
         return validate(spec.graph, self._catalogue, may_come=files).awaited
 
-    def suits(self, spec: Spec) -> bool:
-        """Return whether ComfyUI is able to run the graph by its catalogue, as it was last read."""
+    async def check(self, job: Job, spec: Spec) -> None:
+        """Raise Unsuited if ComfyUI is not able to run the graph by its catalogue, as it was last
+        read, or others are to fetch the job's models."""
         if self._catalogue is None:
-            return False
-        try:
-            self._judged(spec)
-        except Unsuited:
-            return False
-        return True
+            raise Unsuited("its ComfyUI has told nothing yet")
+        await self._look_around(spec)
+        self._judged(job, spec)
+
+    async def note_others(self) -> None:
+        """Let ``changes`` grow if a worker that jobs were left to has gone."""
+        if self._models is not None:
+            await self._models.look_around()
+
+    async def _look_around(self, spec: Spec) -> None:
+        if spec.models:
+            await self.note_others()
 
     def _remembered(self, job: Job, judged: Spec) -> Spec:
         while len(self._suited) >= REMEMBERED:
@@ -132,18 +145,18 @@ class Capabilities:
             with suppress(EngineError):
                 await self.object_info()
 
-    def _judged(self, spec: Spec) -> Spec:
+    def _judged(self, job: Job, spec: Spec) -> Spec:
         policy, models = self._models, spec.models
-        if policy is not None and (reason := policy.refusal(models)):
-            raise Unsuited(reason)
+        if policy is not None and (refused := policy.refusal(models)):
+            raise Unsuited(refused.reason, refused.again_s)
         if self._catalogue is None or spec.judged_by == self._catalogue.id:
             return spec  # an equal catalogue has admitted it
         may_come = {each.file for each in models} if policy is not None else ()
         verdict = validate(spec.graph, self._catalogue, may_come=may_come)
         if verdict.valid:
             awaited = verdict.awaited
-            if policy is not None and awaited and (reason := policy.obstacle(models, awaited)):
-                raise Unsuited(reason)
+            if policy is not None and awaited and (left := policy.obstacle(job, spec, awaited)):
+                raise Unsuited(left.reason, left.again_s)
             return replace(spec, graph=verdict.graph)
         if any(error.kind not in LACKING for error in verdict.errors) or verdict.no_outputs:
             return spec  # no ComfyUI could run it: submitting gets ComfyUI's own error

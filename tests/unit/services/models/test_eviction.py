@@ -5,16 +5,22 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from comfyq.adapters.filesystem.models.uses import LOST_S
 from comfyq.aio.logs import log
+from comfyq.domain import job as jobs
+from comfyq.domain.caller import DEFAULT_TENANT
+from comfyq.domain.job import JobId
 from comfyq.domain.models.errors import NoRoomForModel
 from comfyq.domain.models.lock import LockedModel
+from comfyq.domain.submission.spec import Spec
 from comfyq.ports.models.store import ModelState, PartHeld
 from comfyq.services.models.fetch_policy import FetchPolicy
+from comfyq.services.models.obstacle import Obstacle
 from comfyq.services.models.upkeep import ModelUpkeep
 from tests.model_hub import ModelHub, hub_with_cdn, safetensors
 from tests.model_lab import ModelLab
@@ -151,6 +157,14 @@ async def test_what_a_person_put_there_stays(hub: ModelHub, tmp_path: Path) -> N
     assert _place(tmp_path, folder.locked("a")).exists()
 
 
+def obstacle(policy: FetchPolicy, lacking: LockedModel, *others: LockedModel) -> Obstacle | None:
+    """Return what keeps a worker from fetching the first of a job's models."""
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    job = jobs.submitted(id=JobId("j"), tenant=DEFAULT_TENANT, workflow="w", created_at=now)
+    spec = Spec(graph={}, parameters={}, models=(lacking, *others))
+    return policy.obstacle(job, spec, [lacking.file])
+
+
 async def test_what_another_process_uses_stays_and_so_after_its_death(
     hub: ModelHub, tmp_path: Path
 ) -> None:
@@ -160,19 +174,22 @@ async def test_what_another_process_uses_stays_and_so_after_its_death(
     policy = FetchPolicy(folder.store)
     new = folder.locked("c")
     with process_that_uses(tmp_path, [model.sha256 for model in models]) as other:
-        assert "has room for 0.00 GB" in (policy.obstacle([new], [new.file]) or "")
+        full = obstacle(policy, new)
+        assert full is not None
+        assert "has room for 0.00 GB" in full.reason
+        assert full.again_s, "somebody else may make room"
         with pytest.raises(NoRoomForModel):
             await folder.lab.fetcher.bring(new)
         assert ModelUpkeep(folder.store).prune(ModelUpkeep(folder.store).unneeded([])).all == []
         other.kill()
         other.wait()
-        assert policy.obstacle([new], [new.file]), "ComfyUI may have queued what it sent"
+        assert obstacle(policy, new), "ComfyUI may have queued what it sent"
         with pytest.raises(NoRoomForModel):
             await folder.lab.fetcher.bring(new)
     now_s = (tmp_path / "by-sha256/uses").stat().st_mtime
     folder.date("a", now_s - LOST_S - 60)
-    assert policy.obstacle([new], [new.file]) is None
-    assert policy.obstacle([new, models[0]], [new.file]), "the job itself needs it"
+    assert obstacle(policy, new) is None
+    assert obstacle(policy, new, models[0]), "the job itself needs it"
     await folder.lab.fetcher.bring(new)
     assert folder.seen == "bc"
 

@@ -2,90 +2,24 @@
 reason, or at a worker that has room."""
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from comfyq.bootstrap.models.services import ModelServices
 from comfyq.domain.job import Job, JobStatus
-from comfyq.domain.models.lock import LockedModel
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.engine import PromptState, Started
 from comfyq.services.models.fetch_policy import MOST_JOBS
-from comfyq.services.models.upkeep import ModelUpkeep
 from tests.cells import Cells
-from tests.farm import Farm, FarmWorker
-from tests.model_hub import PAGE, Fault, ModelHub, hub_with_cdn, safetensors
-from tests.model_lab import FILE, ModelLab
-from tests.scripted_engine import CLASSES, PowerCut, ScriptedEngine, until
+from tests.farm import Farm
+from tests.model_hub import PAGE, Fault, hub_with_cdn, safetensors
+from tests.model_lab import FILE
+from tests.provisioning_lab import LIE, MODEL, SAVE, FolderEngine, Lab
+from tests.scripted_engine import PowerCut, until
 
 pytestmark = pytest.mark.anyio
-
-MODEL, LIE = safetensors(), safetensors(seed="b")
-SAVE = {"class_type": "SaveImage", "inputs": {"images": ["1", 0]}}
-
-
-class FolderEngine(ScriptedEngine):
-    """A ComfyUI that lists the files of a folder; ``reads`` counts how often it was asked."""
-
-    def __init__(self, folder: Path, *others: str) -> None:
-        super().__init__()
-        self.folder, self.others, self.reads = folder, others, 0
-
-    async def object_info(self) -> Mapping[str, Any]:
-        self.reads += 1
-        files = sorted(each.name for each in self.folder.glob("*") if each.is_file())
-        names = [*files, *self.others]
-        loader = {"input": {"required": {"name": [names, {}]}}, "output": ["IMAGE"]}
-        return {**CLASSES, "Loader": loader}
-
-
-@dataclass
-class Lab:
-    """Workers with folders of their own, and one hub."""
-
-    farm: Farm
-    hub: ModelHub
-    folder: Path
-
-    def worker(self, name: str, *others: str, read: str = "loras", **options: Any) -> FarmWorker:
-        models = ModelLab(self.hub, self.folder / name, **options)
-        services = ModelServices(
-            models.root, models.store, models.fetcher, models.locking, ModelUpkeep(models.store)
-        )
-        engine = FolderEngine(models.root / read, *others)
-        worker = self.farm.worker(name, engine, models=services)
-        self.waited = models.waited
-        return worker
-
-    def model(self, content: bytes = MODEL, file: str = FILE) -> LockedModel:
-        return ModelLab(self.hub, self.folder).locked(content, file=file)
-
-    async def submit(self, *models: LockedModel) -> Job:
-        graph = {
-            str(number): {"class_type": "Loader", "inputs": {"name": model.file}}
-            for number, model in enumerate(models, 1)
-        }
-        return await self.farm.submit(
-            spec=Spec(graph={**graph, "9": SAVE}, parameters={}, models=models)
-        )
-
-    def faulty(self, *faults: Fault) -> None:
-        assert self.hub.cdn is not None
-        self.hub.cdn.faults += faults
-
-    def fetched(self) -> int:
-        assert self.hub.cdn is not None
-        return len(self.hub.cdn.bytes_asked())
-
-    async def story(self, job: Job) -> tuple[JobStatus, str, str]:
-        """Return a job's status, its error's code, and why."""
-        now = await self.farm.records.get(job.id)
-        error = now.error
-        return now.status, error.code if error else "", error.message if error else now.note or ""
 
 
 @pytest.fixture

@@ -1,13 +1,16 @@
 """Taking up jobs that were set aside, once this worker is able to run them.
 
 They need no doorbell; the reaper sends one after ten minutes or more, to start workers where none
-is. Each worker reads through them once, and again when its ComfyUI's catalogue has changed or it
-has ended to fetch a job's models; then only what was set aside since.
+is. Each worker reads through them once, and again when its ComfyUI's catalogue has changed, it has
+ended to fetch a job's models, or a worker that it left jobs to has gone; then only what was set
+aside since, and what was left for a time that is over.
 """
 
 import asyncio
-from collections.abc import Collection
+import math
+from collections.abc import Callable, Collection
 from datetime import timedelta
+from time import monotonic
 
 from comfyq.aio.interrupt import Interrupt
 from comfyq.aio.logs import log
@@ -21,12 +24,14 @@ from comfyq.ports.table import Cursor
 from comfyq.records.indexes.aside_jobs import AsideRecords
 from comfyq.records.indexes.ready_jobs import Waiting, waiting
 from comfyq.records.jobs import JobRecords
-from comfyq.services.worker.capabilities import Capabilities
+from comfyq.services.worker.capabilities import Capabilities, Unsuited
 
 LOOK_S = 2.0
 PAGE = 100
 LAG = timedelta(seconds=10)  # of the index, and between the clocks of those that set jobs aside
 MOST = 1_000  # jobs that are kept in mind until this worker has room for them
+DEFECT_AGAIN_S = 600.0  # after which a job is judged again that met a defect
+ALL_AGAIN_S = 120.0  # after which everything is judged again, if more than MOST are to be
 
 
 class AsideJobs:
@@ -40,18 +45,22 @@ class AsideJobs:
         capabilities: Capabilities,
         clock: Clock,
         look_s: float = LOOK_S,
+        now_s: Callable[[], float] = monotonic,
     ) -> None:
         self._aside = aside
         self._records = records
         self._capabilities = capabilities
         self._clock = clock
         self._look_s = look_s
+        self._now_s = now_s
         self._catalogue: NodeCatalogue | None = None
         self._changes = 0
         self._after: Cursor | None = None
         self._judged: set[JobId] = set()  # those behind ``_after``
         self._suited: dict[JobId, Waiting] = {}
         self._unclaimed: set[JobId] = set()  # found, but claiming them failed
+        self._again: dict[JobId, float] = {}  # when those are judged again that may suit by then
+        self._all_again_at_s = math.inf
         self.found = Interrupt()  # of waits for doorbells; set while ``oldest`` has a job to return
 
     @property
@@ -84,16 +93,31 @@ class AsideJobs:
 
     async def look(self) -> None:
         """Judge what was set aside since the last look; everything after a change."""
+        await self._capabilities.note_others()
         catalogue, changes = self._capabilities.catalogue, self._capabilities.changes
-        if catalogue is not self._catalogue or changes != self._changes:
+        has_changed = catalogue is not self._catalogue or changes != self._changes
+        if has_changed or self._now_s() >= self._all_again_at_s:
             self._catalogue, self._changes, self._after = catalogue, changes, None
             self._judged.clear()
+            self._again.clear()
+            self._all_again_at_s = math.inf
         if self._catalogue is None:
             return
         for job_id in list(self._unclaimed):
             await self._judge(job_id)
             self._unclaimed.remove(job_id)
+        await self._judge_left()
         await self._judge_new()
+
+    async def _judge_left(self) -> None:
+        """Judge jobs again whose time has come."""
+        now_s = self._now_s()
+        for job_id in [each for each, at_s in self._again.items() if at_s <= now_s]:
+            if len(self._suited) >= MOST:
+                return
+            await self._judge(job_id)
+            if self._again.get(job_id, math.inf) <= now_s:
+                del self._again[job_id]
 
     async def _judge_new(self) -> None:
         settled_before = self._clock.now() - LAG
@@ -115,13 +139,27 @@ class AsideJobs:
         await asyncio.sleep(0)  # a read need not suspend: thousands would block the event loop
         try:
             job = await self._records.get(job_id)
-            if job.is_aside and self._capabilities.suits(await self._records.spec(job.id)):
+            if job.is_aside:
+                await self._capabilities.check(job, await self._records.spec(job.id))
                 await self._records.update(job, jobs.note_suited)
                 self._suited[job.id] = waiting(job)
                 self.found.set()
+        except Unsuited as unsuited:
+            self._note_again(job_id, unsuited.again_s)
         except (JobNotFound, IllegalTransition):
             pass  # it has ended since, or another worker has it
         except DomainError:
             raise  # the table is away: the next look goes on here
         except Exception:  # a defect that one job meets must not end the worker
             log.exception("aside_job_skipped", job=job_id)
+            self._note_again(job_id, DEFECT_AGAIN_S)
+
+    def _note_again(self, job_id: JobId, again_s: float | None) -> None:
+        """Judge a job again after a time; None: a change will say so."""
+        if again_s is None:
+            self._again.pop(job_id, None)
+        elif job_id in self._again or len(self._again) < MOST:
+            self._again[job_id] = self._now_s() + again_s
+        else:
+            at_s = self._now_s() + max(again_s, ALL_AGAIN_S)
+            self._all_again_at_s = min(self._all_again_at_s, at_s)

@@ -1,0 +1,85 @@
+"""Other workers that hold a job's models, as they tell of themselves.
+
+A worker that would have to fetch the models leaves the job to those for a while: as long as a job
+may be passed over for others whose models ComfyUI has loaded.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import timedelta
+
+from comfyq.aio.cached import Cached
+from comfyq.domain.errors import DomainError
+from comfyq.domain.job import Job, JobId, WorkerId
+from comfyq.domain.job.order import waits_since
+from comfyq.domain.models.lock import LockedModel
+from comfyq.ports.clock import Clock
+from comfyq.records.workers import WorkerRecords, WorkerState
+from comfyq.services.models.obstacle import Obstacle
+
+LOOK_S = 5.0
+NOTED_WITHIN = timedelta(seconds=10)  # by then a worker has noted that it is able to run the job
+MOST_OVER = 1_000
+
+
+class ModelHolders:
+    """``losses`` grows when a worker that jobs were left to takes none any more."""
+
+    def __init__(
+        self,
+        *,
+        own: WorkerId,
+        workers: WorkerRecords,
+        clock: Clock,
+        max_wait_s: float,
+        look_s: float = LOOK_S,
+    ) -> None:
+        self._own = own
+        self._workers = workers
+        self._clock = clock
+        self._max_wait = timedelta(seconds=max_wait_s)
+        self._known = Cached(workers.known, max_age_s=look_s)
+        self._states: Sequence[WorkerState] = ()
+        self._left_to: frozenset[WorkerId] = frozenset()
+        self._over: dict[JobId, None] = {}  # jobs that waited for long enough, the oldest first
+        self.losses = 0
+
+    async def look(self) -> None:
+        """Read what others tell of themselves; what was read before counts while the table does
+        not answer."""
+        with suppress(DomainError):
+            self._states = await self._known.get()
+        gone = self._left_to.difference(each.id for each in self.takers)
+        if gone:
+            self._left_to -= gone
+            self.losses += 1
+
+    @property
+    def takers(self) -> Sequence[WorkerState]:
+        """Return the other live workers that take jobs."""
+        others = [each for each in self._states if each.id != self._own and each.takes_jobs]
+        return self._workers.alive(others)
+
+    def obstacle(self, job: Job, models: Sequence[LockedModel]) -> Obstacle | None:
+        """Return that a job is left to workers that hold its models; None: nobody does, or it has
+        waited for them long enough."""
+        holders = {each.id for each in self.takers if each.holds(models)}
+        if not holders or job.id in self._over:
+            return None
+        now = self._clock.now()
+        until = waits_since(job) + self._max_wait
+        if not job.is_suited:  # who holds them may lack something else, and note nothing
+            until = min(until, (job.unsuited_since or now) + NOTED_WITHIN)
+        if now >= until:
+            self._note_over(job.id)
+            return None
+        self._left_to |= holders
+        left_s = (until - now) / timedelta(seconds=1)
+        return Obstacle("a worker that holds its models", left_s)
+
+    def _note_over(self, job_id: JobId) -> None:
+        """Leave a job to nobody any more: this worker is about to note that it suits it, which
+        looks as if one of the others had."""
+        while len(self._over) >= MOST_OVER:
+            del self._over[next(iter(self._over))]
+        self._over[job_id] = None
