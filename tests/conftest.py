@@ -1,3 +1,4 @@
+import ast
 import gc
 import signal
 from collections import Counter, deque
@@ -5,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, groupby
 from math import ceil
 from pathlib import Path
+from threading import RLock
 from typing import Any
 
 import pytest
@@ -19,6 +21,23 @@ PROPERTIES = "_properties.py"  # thousands of examples
 TRACED_CELLS = 3  # of a test, if it has more: what the others run, others run too
 IS_TRACED = pytest.StashKey[bool]()
 
+
+def parse_one_at_a_time() -> None:
+    """Let no two threads parse at once, as CPython 3.11 raises SystemError of them now and then.
+
+    pytest parses what failed, also where that was expected, while servers of a test's process may
+    log tracebacks, for which Python parses too; an error of pytest's own would end the whole run.
+    """
+    lock, parse = RLock(), ast.parse
+
+    def locked(*arguments: Any, **options: Any) -> Any:
+        with lock:
+            return parse(*arguments, **options)
+
+    ast.parse = locked
+
+
+parse_one_at_a_time()
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # so starts what a shell runs in the background; processes of tests would inherit it
