@@ -61,12 +61,22 @@ async def served(app: Starlette) -> AsyncIterator[str]:
     server = _Server(config)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
+        stopped = anyio.Event()
+
+        async def serve() -> None:
+            try:
+                await server.serve([listener])
+            finally:
+                stopped.set()
+
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(server.serve, [listener])
+            tasks.start_soon(serve)
             try:
                 yield f"127.0.0.1:{port}"
-            finally:
+            finally:  # also where the test has failed: a server that is canceled closes nothing
                 server.should_exit = True
+                with anyio.CancelScope(shield=True):
+                    await stopped.wait()
         with anyio.move_on_after(2):  # a closed connection says so in a later turn of the loop
             while server.server_state.connections:  # noqa: ASYNC110 - it has no event
                 await anyio.sleep(0.001)
