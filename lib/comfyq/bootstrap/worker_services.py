@@ -125,12 +125,16 @@ class WorkerServices:
             orphaned_prompts,
             self.jobs.run_times,
         ]
-        if self.jobs.ports.held_models is not None:
-            others.append(self.jobs.ports.held_models)
+        optional = (self.jobs.ports.held_models, self.jobs.fetch_ahead(self._is_full))
+        others += [each for each in optional if each is not None]
         if self.machine.protection is None:
             return others
         heartbeat = self.heartbeat
         return [*others, StopProtection(self.machine.protection, busy=lambda: heartbeat.busy)]
+
+    def _is_full(self) -> bool:
+        """Return whether ComfyUI works, and has no room for another prompt."""
+        return self.readiness.ok and not self.attempts.has_room
 
     @cached_property
     def worker(self) -> Worker:

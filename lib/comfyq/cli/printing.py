@@ -11,6 +11,7 @@ from rich.text import Text
 
 from comfyq.cli.client import Json
 from comfyq.cli.texts.controls import visible
+from comfyq.cli.texts.provisioning import fetched
 from comfyq.cli.texts.workers import comfyui_of, held_jobs, stored_models
 
 PIPE_COLUMNS = 200  # wide enough that nothing wraps where no terminal sets a limit
@@ -228,6 +229,7 @@ def _job_lines(job: Json) -> Sequence[Line]:
         ("ran", _seconds(job["started_at"], job["ended_at"])),
         ("place", _place(job)),
         ("waits for", job.get("waits_for")),
+        ("fetched", fetched(at) if (at := job.get("provisioning")) else None),
         *warnings,
         ("error", job["error"]),
         ("code", job.get("error_code")),

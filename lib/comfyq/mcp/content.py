@@ -86,7 +86,9 @@ def doing(job: Json) -> str:
     if job["status"] == "queued":
         place, above = job.get("queue_position"), job.get("queue_position_above")
         if at := job.get("provisioning"):
-            return f"Its worker fetches its models: {at['bytes']} of {at['total']} bytes are there"
+            left = f", about {at['eta_s']} s left" if at.get("eta_s") else ""
+            here = f"{at['bytes']} of {at['total']} bytes are there"
+            return f"Its worker fetches its models: {here}{left}"
         if job.get("waits_for"):
             return f"It waits for {job['waits_for']}"
         if place:

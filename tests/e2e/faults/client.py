@@ -114,6 +114,11 @@ class Client:
         body: Json = answer.json()
         return body
 
+    def workers(self) -> list[Json]:
+        """Return the live workers, as an administrator sees them."""
+        found: list[Json] = self._get("/workers")["workers"]
+        return found
+
     def cancel(self, job_id: str) -> tuple[int, Json]:
         answer = requests.delete(f"{self.url}/generate/{job_id}", timeout=CALL_S)
         return answer.status_code, answer.json()

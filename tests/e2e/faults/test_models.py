@@ -242,3 +242,51 @@ def test_two_workers_of_one_folder_leave_what_the_other_needs(
     assert sum(each.stat().st_size for each in stored) <= int(most)
     for worker in workers:
         assert worker.stop() == 0
+
+
+@pytest.mark.verify
+def test_jobs_go_to_who_holds_their_model_and_to_others_when_it_dies(
+    machine: Machine, hub: ModelHub, tmp_path: Path
+) -> None:
+    lab, client, patience = machine.lab, machine.lab.client, "600"
+    holding = machine.worker(COMFYQ_AFFINITY_MAX_WAIT_S=patience)
+    lab.check(client.submit("load-a"), "completed", ["succeeded"])
+    until(lambda: any(each["models"] for each in client.workers()), "it tells what it holds")
+    second = Machine(lab, tmp_path / "second")
+    try:
+        other = second.worker(COMFYQ_AFFINITY_MAX_WAIT_S=patience)
+        until(lambda: len(client.workers()) == 2, "the other worker is there")
+        for job in [client.submit("load-a") for _ in range(8)]:
+            lab.check(job, "completed", ["succeeded"])
+        lab.check(client.submit("load-b"), "completed", ["succeeded"])
+        assert not second.file("a").exists(), "it left them to the worker that holds their model"
+        holding.kill()
+        lab.check(client.submit("load-a"), "completed", ["succeeded"])
+        assert second.file("a").read_bytes() == CONTENTS["a"]
+        assert other.stop() == 0
+    finally:
+        second.close()
+
+
+@pytest.mark.verify
+def test_models_come_while_the_gpu_works_and_who_is_killed_meanwhile_loses_nothing(
+    machine: Machine, hub: ModelHub
+) -> None:
+    """With a depth of one, no second job is claimed: its model comes all the same."""
+    lab, client, doomed = machine.lab, machine.lab.client, machine.worker(COMFYQ_DEPTH="1")
+    hub.faults.append(Fault(cut=10_000, stall=True))
+    works = client.submit("nap", seconds=12)
+    client.running(works)
+    waiting = client.submit("load-c")
+    until(lambda: bool(hub.bytes_asked()), "the model is asked for")
+    seen = client.show(waiting)
+    assert (seen["status"], seen["attempt"], seen["provisioning"]) == ("queued", 0, None)
+    assert client.show(works)["status"] == "running"
+    doomed.kill()
+    assert not machine.file("c").exists()
+    second = machine.worker(COMFYQ_DEPTH="1")
+    lab.check(waiting, "completed", ["succeeded"])
+    assert machine.file("c").read_bytes() == CONTENTS["c"]
+    assert [each.headers["Range"] for each in hub.bytes_asked()] == [None, None]
+    lab.check(works, "completed")
+    assert second.stop() == 0

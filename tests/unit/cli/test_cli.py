@@ -338,6 +338,14 @@ def test_a_list_says_what_waiting_jobs_wait_for(api: FakeApi) -> None:
     assert "waits for" not in run(api, "list").stdout
 
 
+def test_a_status_says_how_far_the_models_of_a_job_have_come(api: FakeApi) -> None:
+    at = {"bytes": 1_234_000_000, "total": 23_800_000_000, "eta_s": 61}
+    job = api.job(status="queued", waits_for="its models, which its worker fetches")
+    api.answer(PATH, job | {"provisioning": at})
+    shown = run(api, "status", job["id"]).stdout
+    assert "1,234 of 23,800 MB of its models, 61 s left" in " ".join(shown.split())
+
+
 def test_a_usual_address_without_a_server_is_told_of_the_way_to_another(
     api: FakeApi, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,11 +1,12 @@
 """The parts that run a worker's jobs, over its own ports; each is made at its first use."""
 
+from collections.abc import Callable
 from functools import cached_property
 
 from comfyq.bootstrap.services import Services
 from comfyq.bootstrap.worker_ports import WorkerPorts
 from comfyq.bootstrap.workers.membership import membership_of
-from comfyq.bootstrap.workers.preparation import policy_of, preparation_of
+from comfyq.bootstrap.workers.preparation import policy_of, provisioner_of
 from comfyq.bootstrap.workers.reporting import previews_of, reporting_of
 from comfyq.domain.job import WorkerId
 from comfyq.records.indexes.aside_jobs import AsideRecords
@@ -25,6 +26,8 @@ from comfyq.services.worker.membership import Membership
 from comfyq.services.worker.output_files import OutputCollector
 from comfyq.services.worker.preparation import Preparation
 from comfyq.services.worker.prompt_stopper import PromptStopper
+from comfyq.services.worker.provisioning.fetch_ahead import FetchAhead
+from comfyq.services.worker.provisioning.provisioner import Provisioner
 from comfyq.services.worker.renderer import Renderer
 from comfyq.services.worker.reporting.reporter import Reporting
 from comfyq.services.worker.reporting.run_times import RunTimes
@@ -79,13 +82,15 @@ class JobServices:
 
     def turns(self, affinity: Affinity | None) -> Turns:
         clock = self.services.ports.clock
-        ready = ReadyJobs(
+        return Turns(ready=self._ready_jobs(), affinity=affinity, clock=clock)
+
+    def _ready_jobs(self) -> ReadyJobs:
+        return ReadyJobs(
             ready=self.services.ready,
             demand=self.services.demand,
-            clock=clock,
+            clock=self.services.ports.clock,
             running=self.services.running_jobs,
         )
-        return Turns(ready=ready, affinity=affinity, clock=clock)
 
     @cached_property
     def preparer(self) -> InputPreparer:
@@ -104,14 +109,31 @@ class JobServices:
         return reporting_of(self.services, self.run_times)
 
     @cached_property
-    def preparation(self) -> Preparation:
-        return preparation_of(
-            self.preparer,
-            models=self.ports.models,
-            policy=self.fetch_policy,
+    def provisioner(self) -> Provisioner | None:
+        return provisioner_of(
+            self.ports.models,
+            self.fetch_policy,
             capabilities=self.capabilities,
             reporting=self.reporting,
         )
+
+    def fetch_ahead(self, is_busy: Callable[[], bool]) -> FetchAhead | None:
+        """Return what fetches models of waiting jobs while ``is_busy``; None: nothing does."""
+        if self.fetch_policy is None or self.provisioner is None:
+            return None
+        return FetchAhead(
+            ready=self._ready_jobs(),
+            aside=self.aside,
+            records=self.services.records,
+            capabilities=self.capabilities,
+            policy=self.fetch_policy,
+            provisioner=self.provisioner,
+            is_busy=is_busy,
+        )
+
+    @cached_property
+    def preparation(self) -> Preparation:
+        return Preparation(inputs=self.preparer, provisioner=self.provisioner)
 
     @cached_property
     def last_look(self) -> LastLook:

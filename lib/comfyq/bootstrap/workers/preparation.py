@@ -11,8 +11,6 @@ from comfyq.services.models.fetch_policy import FetchPolicy
 from comfyq.services.models.held_models import HeldModels
 from comfyq.services.models.holders import ModelHolders
 from comfyq.services.worker.capabilities import Capabilities
-from comfyq.services.worker.input_files import InputPreparer
-from comfyq.services.worker.preparation import Preparation
 from comfyq.services.worker.provisioning.provisioner import Provisioner
 from comfyq.services.worker.reporting.reporter import Reporting
 
@@ -70,21 +68,20 @@ def policy_of(
     return FetchPolicy(models.store, holders=holders)
 
 
-def preparation_of(
-    inputs: InputPreparer,
-    *,
+def provisioner_of(
     models: ModelServices | None,
     policy: FetchPolicy | None,
+    *,
     capabilities: Capabilities,
     reporting: Reporting,
-) -> Preparation:
+) -> Provisioner | None:
+    """Return what brings models to a worker; None: it fetches none."""
     if models is None or policy is None:
-        return Preparation(inputs=inputs)
-    provisioner = Provisioner(
+        return None
+    return Provisioner(
         store=models.store,
         fetcher=models.fetcher,
         policy=policy,
         capabilities=capabilities,
         reporting=reporting,
     )
-    return Preparation(inputs=inputs, provisioner=provisioner)

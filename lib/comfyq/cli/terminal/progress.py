@@ -20,12 +20,12 @@ from comfyq.cli.printing import counts_of, print_json
 from comfyq.cli.terminal.canvas import Canvas
 from comfyq.cli.terminal.pictures import Draw
 from comfyq.cli.texts.controls import visible
+from comfyq.cli.texts.provisioning import fetched
 
 Show = Callable[[Json], None]
 
 SHORT = 8  # characters of an id beside its bar
 NARROW = 70  # columns, below which a bar would leave no room for words
-MEGABYTE = 10**6
 BAR = 20  # columns; the rest of 80 is for what the job does
 
 
@@ -167,11 +167,3 @@ def _doing(frame: Json) -> str:
     if frame.get("eta_s"):
         said.append(f"{frame['eta_s']} s left")
     return visible(", ".join(filter(None, said)))
-
-
-def fetched(provisioning: Json) -> str:
-    """Say how far a job's models have come to its worker."""
-    done, total = (provisioning[each] / MEGABYTE for each in ("bytes", "total"))
-    said = f"{done:,.0f} of {total:,.0f} MB of its models"
-    left_s = provisioning.get("eta_s")
-    return said if left_s is None else f"{said}, {left_s} s left"

@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from time import monotonic
 
+from comfyq.aio.interrupt import Interrupt
 from comfyq.domain.job import Job
 from comfyq.domain.models.lock import LockedModel
 from comfyq.domain.submission.spec import Spec
@@ -38,8 +39,10 @@ class FetchPolicy:
         self._now_s = now_s
         self._fetching: dict[object, Sequence[LockedModel]] = {}  # by what is made for each
         self._refused: dict[str, tuple[str, float]] = {}  # by hash: why, and until when
+        self._put_off: dict[str, float] = {}  # until when none of these is fetched ahead
         self._lacks_room = False  # a job was refused for it
         self._changes = 0
+        self.claimed = Interrupt()  # of fetches ahead; set while claimed jobs' models are fetched
 
     @property
     def changes(self) -> int:
@@ -56,10 +59,13 @@ class FetchPolicy:
         is held again may be fetched for twice."""
         key = object()
         self._fetching[key] = models
+        self.claimed.set()
         try:
             yield
         finally:
             del self._fetching[key]
+            if not self._fetching:
+                self.claimed.clear()
             self._changes += 1
 
     def let_go(self) -> None:
@@ -67,6 +73,28 @@ class FetchPolicy:
         if self._lacks_room:
             self._lacks_room = False
             self._changes += 1
+
+    def fetched_ahead(self) -> None:
+        """Note that a model is here that no claimed job needs yet."""
+        self._changes += 1
+
+    def put_off(self, model: LockedModel, *, for_s: float = AGAIN_S) -> None:
+        """Fetch a model for a while only when a claimed job needs it."""
+        now_s = self._now_s()
+        self._put_off = {each: at_s for each, at_s in self._put_off.items() if at_s > now_s}
+        self._put_off[model.sha256] = now_s + for_s
+
+    def is_to_fetch_ahead(self, model: LockedModel) -> bool:
+        """Return whether it is this worker that fetches a model ahead, and it may be had."""
+        if self._now_s() < self._put_off.get(model.sha256, 0.0):
+            return False
+        return self._holders is None or self._holders.is_first_for(model)
+
+    def lacking(
+        self, models: Sequence[LockedModel], awaited: Collection[str]
+    ) -> Sequence[LockedModel]:
+        """Return those of a job's models whose files ComfyUI lacks, and that are not here."""
+        return [each for each in models if each.file in awaited and self._missing(each)]
 
     def refuse(self, model: LockedModel, reason: str) -> None:
         """Leave jobs that need a model to other workers for AGAIN_S. Clients read ``reason``."""
@@ -85,8 +113,8 @@ class FetchPolicy:
     def obstacle(self, job: Job, spec: Spec, awaited: Collection[str]) -> Obstacle | None:
         """Return why this worker does not fetch now those of a job's models whose files ComfyUI
         lacks; None: it does, or has them."""
-        wanted = [model for model in spec.models if model.file in awaited]
-        if not any(map(self._missing, wanted)):
+        wanted = self.lacking(spec.models, awaited)
+        if not wanted:
             return None
         left = None if self._holders is None else self._holders.obstacle(job, spec.models)
         return left or self._hindrance(spec.models, wanted)

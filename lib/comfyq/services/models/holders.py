@@ -4,6 +4,7 @@ A worker that would have to fetch the models leaves the job to those for a while
 may be passed over for others whose models ComfyUI has loaded.
 """
 
+import hashlib
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -38,8 +39,8 @@ class ModelHolders:
         self._workers = workers
         self._clock = clock
         self._max_wait = timedelta(seconds=max_wait_s)
-        self._known = Cached(workers.known, max_age_s=look_s)
-        self._states: Sequence[WorkerState] = ()
+        self._read = Cached(self._others, max_age_s=look_s)
+        self._takers: Sequence[WorkerState] = ()  # other live workers that take jobs
         self._left_to: frozenset[WorkerId] = frozenset()
         self._over: dict[JobId, None] = {}  # jobs that waited for long enough, the oldest first
         self.losses = 0
@@ -48,22 +49,29 @@ class ModelHolders:
         """Read what others tell of themselves; what was read before counts while the table does
         not answer."""
         with suppress(DomainError):
-            self._states = await self._known.get()
-        gone = self._left_to.difference(each.id for each in self.takers)
+            self._takers = await self._read.get()
+        gone = self._left_to.difference(each.id for each in self._takers)
         if gone:
             self._left_to -= gone
             self.losses += 1
 
-    @property
-    def takers(self) -> Sequence[WorkerState]:
-        """Return the other live workers that take jobs."""
-        others = [each for each in self._states if each.id != self._own and each.takes_jobs]
-        return self._workers.alive(others)
+    async def _others(self) -> Sequence[WorkerState]:
+        live = await self._workers.live()
+        return [each for each in live if each.id != self._own and each.takes_jobs]
+
+    def is_first_for(self, model: LockedModel) -> bool:
+        """Return whether this worker is the one of those with room that fetches a model before a
+        job is claimed: all come to the same one, without asking each other."""
+        able = [
+            each for each in self._takers if each.fetches and (each.models_room or 0) >= model.size
+        ]
+        names = [self._own, *[each.id for each in able]]
+        return self._own == min(names, key=lambda name: _draw(name, model))
 
     def obstacle(self, job: Job, models: Sequence[LockedModel]) -> Obstacle | None:
         """Return that a job is left to workers that hold its models; None: nobody does, or it has
         waited for them long enough."""
-        holders = {each.id for each in self.takers if each.holds(models)}
+        holders = {each.id for each in self._takers if each.holds(models)}
         if not holders or job.id in self._over:
             return None
         now = self._clock.now()
@@ -83,3 +91,7 @@ class ModelHolders:
         while len(self._over) >= MOST_OVER:
             del self._over[next(iter(self._over))]
         self._over[job_id] = None
+
+
+def _draw(worker: WorkerId, model: LockedModel) -> bytes:
+    return hashlib.sha256(f"{worker} {model.sha256}".encode()).digest()

@@ -6,7 +6,7 @@ workers that can.
 """
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from time import monotonic
@@ -116,6 +116,18 @@ class Capabilities:
             raise Unsuited("its ComfyUI has told nothing yet")
         await self._look_around(spec)
         self._judged(job, spec)
+
+    async def to_fetch(self, job: Job, spec: Spec) -> Sequence[LockedModel]:
+        """Return the models that this worker would fetch if it claimed a job now."""
+        if self._models is None or self._catalogue is None:
+            return ()
+        try:
+            await self.check(job, spec)
+        except Unsuited:
+            return ()
+        files = {each.file for each in spec.models}
+        awaited = validate(spec.graph, self._catalogue, may_come=files).awaited
+        return self._models.lacking(spec.models, awaited)
 
     async def note_others(self) -> None:
         """Let ``changes`` grow if a worker that jobs were left to has gone."""

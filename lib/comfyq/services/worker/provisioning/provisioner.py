@@ -88,6 +88,20 @@ class Provisioner:
                 await self._require_listed(spec, lacking)
             await report.end()
 
+    async def bring_ahead(self, model: LockedModel, kept: Collection[str]) -> None:
+        """Bring a model that a waiting job needs; those of ``kept`` are not deleted for it.
+
+        Raises:
+            ModelError, OSError: it cannot be had, now or at all.
+        """
+        with ExitStack() as stack:
+            await self._use(stack, kept)
+            before = await self._fetcher.bring(model)
+        if before is not ModelState.READY:
+            size = model.size
+            log.info("model_fetched_ahead", file=model.path, sha256=model.sha256, bytes=size)
+            self._policy.fetched_ahead()
+
     async def _lacking(self, spec: Spec) -> Sequence[LockedModel]:
         """Return the models that are not in the store. A file that ComfyUI lists from another
         folder of its own is used as it is."""
