@@ -3,15 +3,15 @@
 import math
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, get_type_hints
 
 from pydantic import TypeAdapter, ValidationError
 
 from comfyq.config.allowed import allowed_values
 from comfyq.config.groups import Settings
-from comfyq.config.variable import OURS, places_of, written
+from comfyq.config.variable import OURS, VariablePlace, places_of, written
 from comfyq.domain.suggestions import nearest
 from comfyq.services.worker.timing import Range
 
@@ -43,17 +43,14 @@ def read_settings(environment: Mapping[str, str] | None = None, **given: Any) ->
     folded: dict[str, Any] = {name.upper(): value for name, value in variables.items()}
     folded |= variables | {name: value for name, value in given.items() if value is not None}
     values: dict[str, Any] = {}
-    for place in places_of(Settings):
+    for place in _places():
         if place.variable in folded:
             *groups, name = place.path
             inner = values
             for group in groups:
                 inner = inner.setdefault(group, {})
             inner[name] = folded[place.variable]
-    try:
-        settings = _validator().validate_python(values)
-    except ValidationError as invalid:
-        raise InvalidSettings("\n".join(_faults(invalid))) from invalid
+    settings = _validated(values)
     if faults := list(_out_of_range(settings)) or list(_contradictions(settings)):
         raise InvalidSettings("\n".join(faults))
     return settings
@@ -70,7 +67,7 @@ def unknown_settings(environment: Mapping[str, str] | None = None) -> dict[str, 
     """Return the variables that begin as our settings do and are none, each with the setting that
     may be meant; None if none is like it."""
     variables = os.environ if environment is None else environment  # noqa: TID251
-    known = {place.variable for place in places_of(Settings)} | OF_COMMANDS
+    known = {place.variable for place in _places()} | OF_COMMANDS
     names = {each.removeprefix(OURS) for each in known if each.startswith(OURS)}
     unknown: dict[str, str | None] = {}
     for variable in sorted(variables):
@@ -93,18 +90,38 @@ def resources_of(settings: Settings) -> dict[str, str]:
 
 
 @cache
-def _validator() -> TypeAdapter[Settings]:
-    return TypeAdapter(Settings)
+def _places() -> Sequence[VariablePlace]:
+    return tuple(places_of(Settings))
 
 
-def _faults(invalid: ValidationError) -> Iterator[str]:
+def _validated(values: Mapping[str, Any]) -> Settings:
+    """Return the settings with these values of groups and of single settings; what checks a group
+    is made only if a value of it is given."""
+    given: dict[str, Any] = {}
+    faults: list[str] = []
+    for name, value in values.items():
+        try:
+            given[name] = _validator(name).validate_python(value)
+        except ValidationError as invalid:
+            faults += _faults(name, invalid)
+    if faults:
+        raise InvalidSettings("\n".join(faults))
+    return Settings(**given)
+
+
+@cache
+def _validator(name: str) -> TypeAdapter[Any]:
+    return TypeAdapter(get_type_hints(Settings, include_extras=True)[name])
+
+
+def _faults(name: str, invalid: ValidationError) -> Iterator[str]:
     """Yield a line for each wrong setting; no value is repeated, as it may be a secret."""
-    places = {place.path: place for place in places_of(Settings)}
+    places = {place.path: place for place in _places()}
     for fault in invalid.errors(include_input=False, include_url=False):
-        path = tuple(map(str, fault["loc"]))
+        path = (name, *map(str, fault["loc"]))
         place = places.get(path)
-        name = ".".join(path) if place is None else place.variable
-        yield f"{name}: {_fault(fault, None if place is None else place.type)}"
+        variable = ".".join(path) if place is None else place.variable
+        yield f"{variable}: {_fault(fault, None if place is None else place.type)}"
 
 
 def _fault(fault: Mapping[str, Any], kind: Any) -> str:
@@ -117,7 +134,7 @@ def _fault(fault: Mapping[str, Any], kind: Any) -> str:
 
 def _out_of_range(settings: Settings) -> Iterator[str]:
     """Yield a line for each number that is endless or outside the range that a service names."""
-    for place in places_of(Settings):
+    for place in _places():
         value = _value(settings, place.path)
         ranges = [
             each for each in getattr(place.type, "__metadata__", ()) if isinstance(each, Range)
