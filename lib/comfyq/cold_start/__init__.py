@@ -5,6 +5,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from comfyq.cold_start.quick_dataclass import quick_dataclasses
 
@@ -40,7 +41,15 @@ def models_built_on_use() -> Iterator[None]:
     # FastAPI gives parameters attributes of fields; it turns the warning off while it builds them.
     warnings.simplefilter("ignore", UnsupportedFieldAttributeWarning)
     BaseModel.model_config = ConfigDict(defer_build=True)  # inherited by models defined from now on
+    build = BaseModel.__dict__["model_rebuild"]
+
+    def build_on_use(cls: type[BaseModel], **options: Any) -> bool | None:
+        """Build a model that is used; modules that ask for it without options do not need it."""
+        return build.__func__(cls, **options) if options else None
+
+    BaseModel.model_rebuild = classmethod(build_on_use)  # type: ignore[arg-type, assignment, method-assign]
     try:
         yield
     finally:
+        BaseModel.model_rebuild = build  # type: ignore[method-assign]
         BaseModel.model_config = ConfigDict()
