@@ -22,11 +22,11 @@ from comfyq.domain.api_key import KeyId
 from comfyq.domain.caller import Scope
 from comfyq.domain.files.output import Output, OutputKind
 from comfyq.domain.job import Job, JobError, JobId
+from comfyq.domain.job.preview import SmallPicture
 from comfyq.domain.job.progress import Progress
 from comfyq.edges.websocket.rendering import render_preview
 from comfyq.local.application import local_app
 from comfyq.local.serving import serving_app
-from comfyq.ports.engine import SmallPicture
 from tests.access_lab import ALL, OTHER, AccessLab
 from tests.api_lab import output
 from tests.comfy_lab import GRAPH

@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from comfyq.config.variable import Variable
-from comfyq.ports.engine import PreviewMethod
+from comfyq.domain.job.preview import PreviewMethod
 from comfyq.ports.queue import MAX_HIDE_S, MAX_WAIT_S, TAKEN_S
 
 

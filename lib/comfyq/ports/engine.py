@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NewType, Protocol
 
+from comfyq.domain.job.preview import SmallPicture
 from comfyq.domain.job.progress import Advance
 
 PromptId = NewType("PromptId", str)  # a UUID
@@ -78,14 +79,6 @@ class Preview:
     node: str
     content_type: str
     image: bytes
-
-
-class PreviewMethod(StrEnum):
-    AUTO = "auto"  # by a small formula, which costs some milliseconds a step
-    LATENT2RGB = "latent2rgb"  # the same
-    TAESD = "taesd"  # by a small model, which ComfyUI must have; closer to the picture
-    NONE = "none"
-    DEFAULT = "default"  # as ComfyUI was started
 
 
 EngineEvent = Delayed | Started | Advance | Ended
@@ -224,14 +217,6 @@ class Engine(Protocol):
         ...
 
     async def info(self) -> EngineInfo: ...
-
-
-@dataclass(frozen=True, slots=True)
-class SmallPicture:
-    content: bytes
-    content_type: str
-    width: int
-    height: int
 
 
 class PreviewScaler(Protocol):

@@ -10,6 +10,7 @@ from PIL import Image
 
 from comfyq.adapters.comfyui.engine import ComfyEngine
 from comfyq.adapters.comfyui.timing import EngineTiming
+from comfyq.domain.job.preview import PreviewMethod
 from comfyq.domain.job.progress import MOST_RUNNING, Advance, Tracker
 from comfyq.ports.engine import (
     MARK,
@@ -18,7 +19,6 @@ from comfyq.ports.engine import (
     NodeFailed,
     OutOfMemory,
     Preview,
-    PreviewMethod,
     Prompt,
     PromptId,
     PromptLost,

@@ -18,11 +18,11 @@ from comfyq.adapters.comfyui.timing import EngineTiming
 from comfyq.adapters.comfyui.tracking.follower import Follower
 from comfyq.adapters.comfyui.tracking.mailbox import Mailboxes
 from comfyq.adapters.comfyui.tracking.messages import preview, signals
+from comfyq.domain.job.preview import PreviewMethod
 from comfyq.ports.engine import (
     EngineEvent,
     EngineInfo,
     Preview,
-    PreviewMethod,
     Prompt,
     PromptId,
     PromptState,

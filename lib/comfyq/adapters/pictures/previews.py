@@ -7,7 +7,8 @@ from functools import partial
 
 from PIL import Image
 
-from comfyq.ports.engine import MAX_PREVIEW_BYTES, SmallPicture
+from comfyq.domain.job.preview import SmallPicture
+from comfyq.ports.engine import MAX_PREVIEW_BYTES
 
 FORMATS = ("JPEG", "PNG", "WEBP")
 SIDES = (384, 256, 128)  # of the longer side: the first that fits into the bytes

@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from starlette.applications import Starlette
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from comfyq.edges.api import openapi, problems
+from comfyq.edges.api import problems
 from comfyq.edges.api.bodies import (
     FORM_OVERHEAD_BYTES,
     JSON_FILES_BYTES,
@@ -119,5 +119,12 @@ def create_app(
     app.add_middleware(SafeHeaders)
     app.add_middleware(ObservedRequests)  # around the others, whose lines it names
     problems.install(app)
-    app.openapi = partial(openapi.describe, app)  # type: ignore[method-assign]
+    app.openapi = partial(_describe, app)  # type: ignore[method-assign]
     return app
+
+
+def _describe(app: FastAPI) -> dict[str, Any]:
+    # imported by the first request for it
+    from comfyq.edges.api.openapi import describe
+
+    return describe(app)

@@ -8,10 +8,10 @@ from pydantic import BaseModel
 from comfyq.domain.files.output import Output, OutputKind
 from comfyq.domain.job import Job, JobStatus
 from comfyq.domain.job.estimate import NOTHING, Estimate
+from comfyq.domain.job.preview import SmallPicture
 from comfyq.domain.job.progress import MAX_NODE_CHARS
 from comfyq.domain.job.shown_status import STATUSES
 from comfyq.domain.submission.batch_progress import BatchProgress
-from comfyq.ports.engine import SmallPicture
 from comfyq.wire.generate.batch_counts import BatchCounts
 from comfyq.wire.generate.frames import MAX_TEXT, BatchFrame, PreviewFrame, ProgressFrame
 from comfyq.wire.generate.provisioning import provisioning_of

@@ -8,10 +8,10 @@ import pytest
 from comfyq.domain import job as jobs
 from comfyq.domain.caller import DEFAULT_TENANT
 from comfyq.domain.job import Job
+from comfyq.domain.job.preview import SmallPicture
 from comfyq.domain.job.progress import Progress
 from comfyq.edges.api.open_answers.event_stream import EventStream, StreamPace, event_of
 from comfyq.edges.websocket.rendering import render_preview
-from comfyq.ports.engine import SmallPicture
 from comfyq.services.limits.connect_limit import ConnectLimit
 from tests.access_lab import ALL, OTHER, AccessLab
 from tests.api_lab import output

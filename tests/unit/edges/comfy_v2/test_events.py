@@ -11,11 +11,11 @@ from comfyq.domain import job as jobs
 from comfyq.domain.caller import Caller
 from comfyq.domain.errors import TableUnavailable
 from comfyq.domain.job import Job, JobId
+from comfyq.domain.job.preview import SmallPicture
 from comfyq.domain.job.progress import Progress
 from comfyq.edges.comfy_v2.events import ComfyEvents, EndNotRead
 from comfyq.edges.comfy_v2.views import ComfyViews
 from comfyq.edges.websocket.rendering import render_preview
-from comfyq.ports.engine import SmallPicture
 from tests.access_lab import OTHER
 from tests.api_lab import ApiLab, output
 from tests.comfy_lab import BODY, JOBS, told_error

@@ -11,9 +11,10 @@ from comfyq.domain.caller import DEFAULT_TENANT
 from comfyq.domain.files.output import Output, OutputKind
 from comfyq.domain.job import Job, JobError, JobId, JobStatus
 from comfyq.domain.job.estimate import Estimate
+from comfyq.domain.job.preview import SmallPicture
 from comfyq.domain.job.progress import Progress
 from comfyq.edges.websocket.rendering import render, render_preview
-from comfyq.ports.engine import MAX_PREVIEW_BYTES, SmallPicture
+from comfyq.ports.engine import MAX_PREVIEW_BYTES
 from comfyq.wire.generate.frames import MAX_TEXT, PREVIEW_BEGINS
 from tests.followed_jobs import PICTURE
 

@@ -16,9 +16,9 @@ from comfyq.bootstrap.services import Services
 from comfyq.domain import job as jobs
 from comfyq.domain.errors import NotifierUnavailable, QueueUnavailable
 from comfyq.domain.job import Job, JobError, JobId
+from comfyq.domain.job.preview import SmallPicture
 from comfyq.domain.submission.batch import BatchId
 from comfyq.edges.websocket.rendering import render_preview
-from comfyq.ports.engine import SmallPicture
 from comfyq.ports.notifier import Connection
 from comfyq.ports.table import Item, Key, Page
 from comfyq.services.notify.batch_news import LEAST_PAUSE, PAUSE_A_JOB

@@ -10,7 +10,8 @@ from typing import Any
 
 from comfyq.aio.logs import log
 from comfyq.domain.job import Job
-from comfyq.ports.engine import Engine, Preview, PreviewScaler, PromptId, SmallPicture
+from comfyq.domain.job.preview import SmallPicture
+from comfyq.ports.engine import Engine, Preview, PreviewScaler, PromptId
 from comfyq.records.subscriptions import Subscription
 from comfyq.services.notify.followers import Followers
 from comfyq.services.worker.reporting.reporter import ProgressReporter
