@@ -27,6 +27,7 @@ from comfyq.domain.submission.spec import Spec
 from comfyq.ports.notifier import Connection
 from comfyq.records.indexes.aside_jobs import AsideRecords
 from comfyq.records.subscriptions import Subscription
+from comfyq.services.files.job_files import JobFiles
 from comfyq.services.models.fetch_policy import FetchPolicy
 from comfyq.services.models.holders import ModelHolders
 from comfyq.services.notify.announcer import Announcer
@@ -213,7 +214,7 @@ class FarmWorker:
             folder=engine,
             fetcher=farm.fetcher,
             pictures=ports.pictures,
-            records=farm.files,
+            files=JobFiles(records=farm.files, outputs=farm.services.job_outputs),
             assets=farm.assets,
             limits=INPUT_LIMITS,
             disk_cleanup=disk_cleanup,

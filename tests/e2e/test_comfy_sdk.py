@@ -253,6 +253,24 @@ def test_a_picture_that_a_job_needs_is_not_deleted(client: Comfy) -> None:
         client.submit(with_picture({"__type": "core/ASSET", "info": {"id": asset_id}}))
 
 
+def test_an_output_is_the_next_jobs_input(client: Comfy, server: Server) -> None:
+    """As the SDK has it: by its id, without its bytes being sent."""
+    made = client.run(graph(), timeout=WAIT_S).outputs[0]
+    handle = client.assets.get(made.id)
+    job = client.run(with_picture(handle), timeout=WAIT_S)
+    assert job.outputs[0].to_bytes().startswith(PNG)
+    assert job.get_workflow().graph["4"]["inputs"]["image"]["info"]["id"] == made.id
+    waiting = client.submit(running_with(handle))
+    keyed = {} if server.key is None else {"Authorization": f"Bearer {server.key}"}
+    purge = f"{server.url}/generate/{made.job_id}?purge=true"
+    refused = httpx.delete(purge, headers=keyed)
+    assert (refused.status_code, waiting.id in refused.text) == (409, True), refused.text
+    waiting.cancel().wait(WAIT_S)
+    assert httpx.delete(purge, headers=keyed).status_code == 200
+    with pytest.raises(MissingAsset):
+        client.submit(with_picture(handle))
+
+
 def running_with(asset: object) -> Workflow:
     """Return a graph that takes a picture, and longer than any test."""
     long = graph(steps=LONG)

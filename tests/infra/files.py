@@ -20,12 +20,14 @@ from PIL import Image
 from comfyq.adapters.authentication.local_owner import OWNER
 from comfyq.bootstrap.services import Services
 from comfyq.domain.job import JobId, JobStatus
+from comfyq.domain.job.output_id import output_id
 from infra.checks.calls import Right
 from tests.infra.deployment import Api, Deployment, submission
 from tests.infra.recording import Overhearing
 
 LONG_AGO = timedelta(days=60)
 FILES = "${Bucket.Arn}/assets/*"
+OUTPUTS = "${Bucket.Arn}/outputs/*"
 PENDING = "${Bucket.Arn}/pending/*"
 PNG = "image/png"
 
@@ -41,7 +43,7 @@ def play(deployment: Deployment) -> None:
 
 
 def _an_upload(deployment: Deployment) -> None:
-    """Stored twice at once, then used by a job."""
+    """Stored twice at once, then used by a job, whose output is the next one's file."""
     file = _picture("red")
     rival = _Rival(deployment, file)
     with deployment.role("ApiRole") as overhearing, rival.before(overhearing):
@@ -49,15 +51,25 @@ def _an_upload(deployment: Deployment) -> None:
         sent = {"body": b64encode(file).decode(), "headers": {"content-type": PNG}}
         stored = api("generate-base64", "/assets", **sent)
         assert stored["statusCode"] == 201, stored["body"]
-        asset_id = json.loads(stored["body"])["id"]
-        request = json.dumps(_repainting(f"asset:{asset_id}"))
-        accepted = api("generate", body=request, headers={"content-type": "application/json"})
-        assert accepted["statusCode"] == 202, accepted["body"]
+        job_id = _submitted(api, json.loads(stored["body"])["id"])
     assert _deleted(overhearing) == 1
-    job_id = json.loads(accepted["body"])["id"]
     with deployment.role("WorkerPolicy") as working:
         deployment.work(lambda services: _succeeded(services, job_id))
     assert working.recording.rights[Right("s3:GetObject", FILES)] == 1
+    with deployment.role("ApiRole"):
+        next_id = _submitted(deployment.api(), output_id(JobId(job_id), 0))
+    with deployment.role("WorkerPolicy") as working:
+        deployment.work(lambda services: _succeeded(services, next_id))
+    assert working.recording.rights[Right("s3:GetObject", OUTPUTS)] == 1
+
+
+def _submitted(api: Api, asset_id: str) -> str:
+    """Return the id of a new job that takes a file."""
+    request = json.dumps(_repainting(f"asset:{asset_id}"))
+    accepted = api("generate", body=request, headers={"content-type": "application/json"})
+    assert accepted["statusCode"] == 202, accepted["body"]
+    job_id: str = json.loads(accepted["body"])["id"]
+    return job_id
 
 
 def _an_upload_by_name(deployment: Deployment) -> None:

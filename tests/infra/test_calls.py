@@ -63,6 +63,7 @@ def test_the_record_has_the_rights_that_are_easily_forgotten() -> None:
     assert Right("s3:DeleteObject", "${Bucket.Arn}/pending/*") in rights["ReaperRole"]
     assert Right("s3:PutObject", files) in rights["IntakeRole"]
     assert Right("s3:GetObject", files) in rights["WorkerPolicy"]
+    assert Right("s3:GetObject", outputs) in rights["WorkerPolicy"], "one job's are another's input"
 
 
 def test_who_runs_graphs_of_clients_reads_no_secret() -> None:

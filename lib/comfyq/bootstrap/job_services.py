@@ -21,6 +21,7 @@ from comfyq.records.indexes.listed_jobs import ListedJobs
 from comfyq.records.reuse.results import ResultRecords
 from comfyq.records.reuse.reusers import ReuserRecords
 from comfyq.services.files.job_deletion import JobDeletion
+from comfyq.services.files.job_outputs import JobOutputs
 from comfyq.services.files.output_links import OutputLinks
 from comfyq.services.files.signed_links import LinkSigner
 from comfyq.services.jobs.admission import Admission
@@ -125,7 +126,11 @@ class JobServices(FileServices):
     def preparation(self) -> Preparation:
         return Preparation(
             admission=self.admission,
-            input_files=InputFiles(uploads=self.uploads, limits=self.settings.limits.inputs),
+            input_files=InputFiles(
+                uploads=self.uploads,
+                outputs=self.job_outputs,
+                limits=self.settings.limits.inputs,
+            ),
             result_cache=self.reuse,
             links=self.links,
             clock=self.ports.clock,
@@ -199,6 +204,10 @@ class JobServices(FileServices):
     @cached_property
     def reusers(self) -> ReuserRecords:
         return ReuserRecords(self.ports.table, clock=self.ports.clock)
+
+    @cached_property
+    def job_outputs(self) -> JobOutputs:
+        return JobOutputs(records=self.records, reusers=self.reusers)
 
     @cached_property
     def purge(self) -> Purge:

@@ -20,7 +20,8 @@ DomainError
     - TooManyWaiting, DailyJobsUsedUp: the tenant's waiting jobs, or those of today, are used up
   + Conflict
     - IllegalTransition     the job's status forbids it
-    - JobNotEnded, JobReused: its worker must stop it first; jobs that have its files must go first
+    - JobNotEnded, JobReused: its worker must stop it first; jobs that have or need its files
+      must go first
     - NotRetriable, KeysNotAccepted: the job has no graph or failure; a key would let nobody in
     - DataBeingDeleted      all data of the tenant is being deleted: it may store nothing new
     - LeaseHeld, LeaseLost: another worker's lease holds; the caller's token is out of date

@@ -10,6 +10,7 @@ from comfyq.bootstrap.workers.preparation import policy_of, provisioner_of
 from comfyq.bootstrap.workers.reporting import previews_of, reporting_of
 from comfyq.domain.job import WorkerId
 from comfyq.records.indexes.aside_jobs import AsideRecords
+from comfyq.services.files.job_files import JobFiles
 from comfyq.services.models.fetch_policy import FetchPolicy
 from comfyq.services.worker.capabilities import Capabilities
 from comfyq.services.worker.choice.affinity import Affinity
@@ -98,7 +99,7 @@ class JobServices:
             folder=self.ports.comfyui,
             fetcher=self.ports.fetcher,
             pictures=self.ports.pictures,
-            records=self.services.assets,
+            files=JobFiles(records=self.services.assets, outputs=self.services.job_outputs),
             assets=self.services.ports.assets,
             limits=self.services.settings.limits.inputs,
             disk_cleanup=self.ports.disk_cleanup,

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from comfyq.domain.files.asset import AssetId
-from comfyq.domain.files.sources import UUID
+from comfyq.domain.files.sources import FILE_ID
 
 TYPE = "core/ASSET"
 
@@ -17,7 +17,7 @@ def referred(value: Mapping[str, Any]) -> AssetId | None:
     """Return the asset that a reference names; None: it names none. Its hash and path are hints."""
     info = value.get("info")
     named = info.get("id") if isinstance(info, Mapping) else None
-    if not isinstance(named, str) or UUID.fullmatch(named) is None:
+    if not isinstance(named, str) or FILE_ID.fullmatch(named) is None:
         return None
     return AssetId(named.lower())
 

@@ -13,7 +13,8 @@ from urllib.parse import urlsplit
 from comfyq.domain.files.asset import AssetId
 
 ASSET = "asset:"
-UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+# Of a file that was stored, or of an output, some of which have their place behind a point:
+FILE_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}(\.[0-9]{1,5})?", re.IGNORECASE)
 SCHEME = re.compile(r"(https?://|data:|asset:)", re.IGNORECASE)
 # No file of ComfyUI is called so: a URL may lack a slash or its scheme. A drive has one letter.
 OTHER_URL = re.compile(r"[a-z][a-z\d+.-]+:/|[a-z]://|www\.[^/\s]+/\S*\?", re.IGNORECASE)
@@ -76,9 +77,9 @@ def without_secrets(text: str) -> str:
 
 
 def asset_id_of(source: str) -> AssetId | None:
-    """The asset that a source names, as ``asset:ID`` or by the bare UUID."""
+    """Return the asset or output that a source names, as ``asset:ID`` or by the bare id."""
     named = source.removeprefix(ASSET)
-    return AssetId(named.lower()) if UUID.fullmatch(named) else None
+    return AssetId(named.lower()) if FILE_ID.fullmatch(named) else None
 
 
 def is_url(source: str) -> bool:

@@ -4,7 +4,9 @@ from datetime import timedelta
 
 from comfyq.aio.tasks import limited
 from comfyq.domain.errors import JobNotFound, JobReused
-from comfyq.domain.job import Job, JobId
+from comfyq.domain.files.sources import asset_id_of
+from comfyq.domain.job import Job, JobId, JobStatus
+from comfyq.domain.job.output_id import output_place
 from comfyq.ports.assets import Assets
 from comfyq.ports.clock import Clock
 from comfyq.records.jobs import JobRecords
@@ -13,6 +15,7 @@ from comfyq.services.files.output_links import OutputLinks
 
 DELETED_AT_ONCE = 32  # files of a job
 NAMED = 5  # jobs that a refusal lists
+MAY_BE_STORED_ANEW = frozenset({JobStatus.FAILED})  # under its id, when its message comes again
 LAST = timedelta(minutes=5)  # before its deletion, a job is not reused; no request takes so long
 
 
@@ -41,7 +44,7 @@ class JobDeletion:
         its time is up.
 
         Raises:
-            JobReused: other jobs have its files; nothing was deleted.
+            JobReused: other jobs have its files, or need them; nothing was deleted.
         """
         if job.kept_until is not None:  # which the first job that reuses it writes
             await self._refuse_if_reused(job)
@@ -56,19 +59,31 @@ class JobDeletion:
     async def _refuse_if_reused(self, job: Job) -> None:
         named: list[str] = []
         async for reuser in self._reusers.of(job.id):
-            if await self._has_files_of(job.id, reuser):
+            if await self._needs(job.id, reuser):
                 named.append(reuser.id)
             if len(named) > NAMED:
                 named[NAMED:] = ["others"]
                 break
         if named:
-            raise JobReused(f"the files of job {job.id} are also those of {', '.join(named)}")
+            others = ", ".join(named)
+            raise JobReused(f"the files of job {job.id} are those of, or needed by, {others}")
 
-    async def _has_files_of(self, earlier: JobId, reuser: Reuser) -> bool:
-        """Return whether a job that reuses ``earlier`` is stored, or may be about to be."""
+    async def _needs(self, earlier: JobId, reuser: Reuser) -> bool:
+        """Return whether a job that has results of ``earlier``, or takes them as its input until it
+        ends, is stored, or may be about to be."""
         try:
-            if (await self._records.get(reuser.id)).reused_from == earlier:
+            job = await self._records.get(reuser.id)
+            if job.reused_from == earlier:
                 return True
+            if job.status not in MAY_BE_STORED_ANEW and await self._takes(job, earlier):
+                return not job.status.terminal
         except JobNotFound:
             pass
         return self._clock.now() - reuser.since < LAST
+
+    async def _takes(self, job: Job, earlier: JobId) -> bool:
+        """Return whether an output of ``earlier`` is an input file of a job."""
+        spec = await self._records.spec(job.id)
+        named = [asset_id_of(file.source) for file in spec.inputs]
+        places = [output_place(each) for each in named if each is not None]
+        return any(place is not None and place[0] == earlier for place in places)

@@ -2,7 +2,7 @@
 
 A data URI becomes an asset, which keeps the job's record small. An asset that the request names
 must exist. Both are kept for as long as the job may take, also where the tenant's retention is
-shorter.
+shorter. So is an earlier job whose output it names.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -12,8 +12,10 @@ from typing import Any
 
 from comfyq.domain.caller import Caller
 from comfyq.domain.errors import AssetNotFound, FieldError, InvalidParameters
+from comfyq.domain.files.asset import Asset, AssetId
 from comfyq.domain.files.inputs import InputFile, InputLimits
 from comfyq.domain.files.media_types import PICTURES
+from comfyq.domain.files.output import Output
 from comfyq.domain.files.sources import (
     ASSET,
     BadSource,
@@ -23,7 +25,9 @@ from comfyq.domain.files.sources import (
     read_data_uri,
     shown_source,
 )
+from comfyq.domain.job import JobId
 from comfyq.domain.submission.spec import Spec
+from comfyq.services.files.job_outputs import JobOutputs
 from comfyq.services.files.uploads import Uploads
 
 # Settings, which refusals name.
@@ -41,8 +45,9 @@ class StoredInput:
 
 
 class InputFiles:
-    def __init__(self, *, uploads: Uploads, limits: InputLimits) -> None:
+    def __init__(self, *, uploads: Uploads, outputs: JobOutputs, limits: InputLimits) -> None:
         self._uploads = uploads
+        self._outputs = outputs
         self._limits = limits
 
     def check(self, spec: Spec) -> Spec:
@@ -65,9 +70,9 @@ class InputFiles:
             raise InvalidParameters(list(dict.fromkeys(wrong)))
         return replace(spec, parameters=_shown(spec, {}))
 
-    async def settle(self, caller: Caller, spec: Spec, *, needed_for: timedelta) -> Spec:
+    async def settle(self, caller: Caller, spec: Spec, *, by: JobId, needed_for: timedelta) -> Spec:
         """Return the spec with its data URIs stored as assets; all assets it names are kept for
-        ``needed_for`` at least.
+        ``needed_for`` at least, and outputs for as long as ``by``, its job, goes on.
 
         Its parameters, which are shown and stored beside results, lose the queries of URLs.
 
@@ -78,24 +83,26 @@ class InputFiles:
         if not spec.inputs:
             return spec
         self.check(spec)
-        again, settled = await self._kept(caller, spec, needed_for)
+        again, settled = await self._kept(caller, spec, by, needed_for)
         return replace(again, parameters=_shown(spec, settled))
 
-    async def settle_again(self, caller: Caller, spec: Spec, *, needed_for: timedelta) -> Spec:
+    async def settle_again(
+        self, caller: Caller, spec: Spec, *, by: JobId, needed_for: timedelta
+    ) -> Spec:
         """Keep the assets of a spec that was settled for an earlier job.
 
         Its parameters are as they may be shown already, so they name no sources any more. Raises
         what ``settle`` raises.
         """
         self.check(spec)
-        return (await self._kept(caller, spec, needed_for))[0]
+        return (await self._kept(caller, spec, by, needed_for))[0]
 
     async def _kept(
-        self, caller: Caller, spec: Spec, needed_for: timedelta
+        self, caller: Caller, spec: Spec, by: JobId, needed_for: timedelta
     ) -> tuple[Spec, Mapping[str, StoredInput]]:
         """Store or keep every file; return the spec with them, and each by its source."""
         settled = {
-            file.source: await self._settled(caller, file, needed_for)
+            file.source: await self._settled(caller, file, by, needed_for)
             for file in {file.source: file for file in spec.inputs}.values()
         }
         total = sum(stored.size for stored in settled.values())
@@ -108,7 +115,9 @@ class InputFiles:
         )
         return replace(spec, inputs=inputs), settled
 
-    async def _settled(self, caller: Caller, file: InputFile, needed_for: timedelta) -> StoredInput:
+    async def _settled(
+        self, caller: Caller, file: InputFile, by: JobId, needed_for: timedelta
+    ) -> StoredInput:
         if is_data(file.source):
             data = read_data_uri(file.source)
             asset = await self._uploads.add(
@@ -123,13 +132,21 @@ class InputFiles:
         if asset_id is None:
             return StoredInput(file.source, None)
         try:
-            asset = await self._uploads.use(caller, asset_id, needed_for=needed_for)
+            stored = await self._used(caller, asset_id, by, needed_for)
         except AssetNotFound as missing:
             raise InvalidParameters([FieldError(_field(file), str(missing))]) from missing
-        if file.kind in PICTURES and asset.size > self._limits.max_bytes:
-            message = f"the picture has {asset.size} bytes, the most is {self._limits.max_bytes}"
+        if file.kind in PICTURES and stored.size > self._limits.max_bytes:
+            message = f"the picture has {stored.size} bytes, the most is {self._limits.max_bytes}"
             raise InvalidParameters([FieldError(_field(file), f"{message} ({MAX_BYTES})")])
-        return StoredInput(f"{ASSET}{asset.id}", asset.blake3, asset.size)
+        return StoredInput(f"{ASSET}{asset_id}", stored.blake3 or None, stored.size)
+
+    async def _used(
+        self, caller: Caller, asset_id: AssetId, by: JobId, needed_for: timedelta
+    ) -> Asset | Output:
+        try:
+            return await self._uploads.use(caller, asset_id, needed_for=needed_for)
+        except AssetNotFound:
+            return await self._outputs.use(caller.tenant, asset_id, by=by)
 
 
 def _too_many(spec: Spec, has: str, most: str) -> InvalidParameters:

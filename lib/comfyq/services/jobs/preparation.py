@@ -90,7 +90,7 @@ class Preparation:
             webhook_events=webhook.events,
         )
         settled = await self._input_files.settle(
-            caller, admitted.spec, needed_for=job.limits.longest
+            caller, admitted.spec, by=job_id, needed_for=job.limits.longest
         )
         spec = replace(settled, metadata=request.metadata, webhook=webhook.target)
         if request.partner_key is not None:  # what is paid for anew is not reused
@@ -137,7 +137,7 @@ class Preparation:
             webhook_events=earlier.webhook_events,
         )
         spec = await self._input_files.settle_again(
-            caller, retry.spec, needed_for=job.limits.longest
+            caller, retry.spec, by=job_id, needed_for=job.limits.longest
         )
         # A batch shows it in the earlier job's place: the sum of its versions must not fall.
         return PreparedJob(replace(job, version=earlier.version + CHANGES_OF_ENDED), spec)

@@ -39,7 +39,8 @@ class Purge:
         Raises:
             JobNotFound.
             JobNotEnded: its worker must stop it first; the cancellation is requested.
-            JobReused: other jobs have its files, and must be deleted before.
+            JobReused: other jobs have its files, or need them: these must be deleted, or canceled,
+                before.
         """
         job = await self._cancellation.cancel(caller, job_id)
         if not job.status.terminal:
@@ -54,5 +55,5 @@ class Purge:
             # Not as this request read it: another purge may have condemned it before.
             until = condemned.kept_until or condemned.due_at
             await self._records.update(condemned, partial(jobs.spare, until=until))
-            raise JobReused(f"{reused}; delete these first, and then this one") from None
+            raise JobReused(f"{reused}; delete or cancel these first, and then this one") from None
         return job

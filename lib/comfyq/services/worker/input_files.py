@@ -22,6 +22,7 @@ from comfyq.domain.errors import (
 from comfyq.domain.files.asset import Asset, AssetId
 from comfyq.domain.files.inputs import InputFile, InputLimits
 from comfyq.domain.files.media_types import HEAD_BYTES, PICTURES, picture_suffix, suffix_of
+from comfyq.domain.files.output import Output
 from comfyq.domain.files.sources import asset_id_of
 from comfyq.domain.graph.graph import Input, copied, set_input
 from comfyq.domain.job import Job
@@ -29,7 +30,7 @@ from comfyq.domain.submission.spec import Spec
 from comfyq.ports.assets import Assets
 from comfyq.ports.engine import EngineUnavailable
 from comfyq.ports.inputs import Fetcher, InputFolder, Pictures
-from comfyq.records.files.assets import AssetRecords
+from comfyq.services.files.job_files import JobFiles
 from comfyq.services.worker.disk_cleanup import DiskCleanup
 from comfyq.services.worker.input_budget import InputBudget
 
@@ -53,7 +54,7 @@ class InputPreparer:
         folder: InputFolder,
         fetcher: Fetcher,
         pictures: Pictures,
-        records: AssetRecords,
+        files: JobFiles,
         assets: Assets,
         limits: InputLimits,
         disk_cleanup: DiskCleanup | None = None,
@@ -62,7 +63,7 @@ class InputPreparer:
         self._folder = folder
         self._fetcher = fetcher
         self._pictures = pictures
-        self._records = records
+        self._files = files
         self._assets = assets
         self._limits = limits
         self._disk_cleanup = disk_cleanup  # None: files stay where they are put
@@ -102,7 +103,7 @@ class InputPreparer:
         try:
             asset_id = asset_id_of(file.source)
             if asset_id is not None and file.kind not in PICTURES:
-                return await self._passed_on(job, file, await self._asset(job, asset_id), budget)
+                return await self._passed_on(job, file, asset_id, budget)
             content = await self._content(job, file)
             budget.spend(len(content))
             content, suffix = await self._checked(content, file, budget)
@@ -111,24 +112,27 @@ class InputPreparer:
         except InputRefused as refused:
             raise InputFailed(file, refused) from refused
 
-    async def _passed_on(self, job: Job, file: InputFile, asset: Asset, budget: InputBudget) -> str:
+    async def _passed_on(
+        self, job: Job, file: InputFile, asset_id: AssetId, budget: InputBudget
+    ) -> str:
         """Give a stored file to ComfyUI while it is read: it may be larger than memory."""
-        budget.spend(asset.size)
-        async with _closed(self._assets.read(asset.key)) as chunks:
+        stored = await self._file(job, asset_id)
+        budget.spend(stored.size)
+        async with _closed(self._assets.read(stored.key)) as chunks:
             reading = _Reading(chunks)
             try:
                 head = await anext(reading.chunks, b"")
                 suffix = _suffix_of(file, head)
-                name = f"comfyq-{asset.blake3[:NAME_CHARS]}{suffix}"
+                name = f"comfyq-{(stored.blake3 or asset_id)[:NAME_CHARS]}{suffix}"
                 return await self._placed(job, name, _with_head(head, reading.chunks))
             except OutputNotFound as missing:
-                raise _no_asset(asset.id) from missing
+                raise _no_asset(asset_id) from missing
             except EngineUnavailable as broken:
                 if reading.failure is None:
                     raise
                 # The request to ComfyUI broke because there was nothing more to send.
                 is_gone = isinstance(reading.failure, OutputNotFound)
-                raise (_no_asset(asset.id) if is_gone else reading.failure) from broken
+                raise (_no_asset(asset_id) if is_gone else reading.failure) from broken
 
     async def _placed(self, job: Job, name: str, content: AsyncIterator[bytes]) -> str:
         """Store a file in ComfyUI's folder; return the name that graphs must use."""
@@ -140,7 +144,7 @@ class InputPreparer:
     async def _content(self, job: Job, file: InputFile) -> bytes:
         asset_id = asset_id_of(file.source)
         if asset_id is not None:
-            return await self._stored(await self._asset(job, asset_id))
+            return await self._picture(job, asset_id)
         try:
             return await self._fetched(job, file)
         except InputUnavailable as away:
@@ -155,26 +159,24 @@ class InputPreparer:
             file.source, tenant=job.tenant, kind=file.kind, max_bytes=most
         )
 
-    async def _asset(self, job: Job, asset_id: AssetId) -> Asset:
+    async def _file(self, job: Job, asset_id: AssetId) -> Asset | Output:
         try:
-            asset = await self._records.get_for_job(asset_id)
+            return await self._files.find(job.tenant, asset_id)
         except AssetNotFound as missing:
             raise _no_asset(asset_id) from missing
-        if asset.tenant != job.tenant:
-            raise _no_asset(asset_id)
-        return asset
 
-    async def _stored(self, asset: Asset) -> bytes:
+    async def _picture(self, job: Job, asset_id: AssetId) -> bytes:
         """Read a stored picture, which is decoded as a whole."""
-        if asset.size > self._limits.max_bytes:
+        stored = await self._file(job, asset_id)
+        if stored.size > self._limits.max_bytes:
             raise InputInvalid(
                 f"the picture is larger than {self._limits.max_bytes} bytes "
                 "(COMFYQ_INPUT_MAX_BYTES)"
             )
         try:
-            return b"".join([chunk async for chunk in self._assets.read(asset.key)])
+            return b"".join([chunk async for chunk in self._assets.read(stored.key)])
         except OutputNotFound as missing:
-            raise _no_asset(asset.id) from missing
+            raise _no_asset(asset_id) from missing
 
     async def _checked(
         self, content: bytes, file: InputFile, budget: InputBudget

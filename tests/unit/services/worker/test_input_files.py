@@ -6,6 +6,7 @@ from base64 import b64encode
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from blake3 import blake3
 from PIL import Image
 
 from comfyq.adapters.pictures.pillow import PillowPictures
+from comfyq.domain import job as jobs
 from comfyq.domain.caller import DEFAULT_TENANT, TenantId
 from comfyq.domain.errors import (
     AssetsUnavailable,
@@ -24,11 +26,12 @@ from comfyq.domain.errors import (
 from comfyq.domain.files.asset import Asset, AssetId
 from comfyq.domain.files.inputs import InputFile
 from comfyq.domain.files.media_types import suffix_of
-from comfyq.domain.job import Job, JobStatus
+from comfyq.domain.job import Job, JobStatus, WorkerId
+from comfyq.domain.job.output_id import output_id
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.engine import EngineUnavailable
 from comfyui_simulator.nodes.media import flac_tone, mp4_placeholder, webm_placeholder
-from tests.api_lab import ApiLab
+from tests.api_lab import ApiLab, output
 from tests.farm import INPUT_LIMITS, Farm, FarmWorker
 from tests.scripted_engine import ScriptedEngine
 
@@ -153,6 +156,34 @@ async def test_another_tenants_asset_is_not_there(farm: Farm, tmp_path: Path) ->
     job, _ = await run(farm, spec(ASSET))
     assert job.error is not None
     assert (job.error.code, str(ASSET) in job.error.message) == ("input-unavailable", True)
+
+
+@pytest.mark.parametrize("tenant", [DEFAULT_TENANT, TenantId("other")])
+@pytest.mark.parametrize("kind", ["image", "audio"])
+async def test_an_earlier_jobs_output_is_taken_from_storage(
+    farm: Farm, tenant: TenantId, kind: str, tmp_path: Path
+) -> None:
+    content = png("red") if kind == "image" else flac_tone(0.1, "abcd")
+    (tmp_path / "a").write_bytes(content)
+    await farm.assets.put("outputs/a", tmp_path / "a", content_type="x/y")
+    made = replace(output(size=len(content)), key="outputs/a", blake3=blake3(content).hexdigest())
+    earlier = await farm.submit(tenant=tenant)
+    farm.queue.messages.clear()
+    for change in (
+        partial(jobs.claim, worker=WorkerId("w0"), ttl=timedelta(minutes=1)),
+        partial(jobs.start, token=1),
+    ):
+        earlier = await farm.records.update(earlier, change)
+    await farm.records.update(earlier, partial(jobs.succeed, token=1), outputs=[made])
+    source = f"asset:{output_id(earlier.id, 0)}"
+    job, worker = await run(farm, spec(source, kind=kind))
+    if tenant == DEFAULT_TENANT:
+        assert job.status is JobStatus.SUCCEEDED
+        assert list(worker.engine.uploaded) == [named(worker)]
+    else:
+        assert job.error is not None
+        assert job.error.code == "input-unavailable"
+        assert not worker.engine.uploaded
 
 
 @pytest.mark.parametrize(
