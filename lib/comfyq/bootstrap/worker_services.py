@@ -133,8 +133,9 @@ class WorkerServices:
         return [*others, StopProtection(self.machine.protection, busy=lambda: heartbeat.busy)]
 
     def _is_full(self) -> bool:
-        """Return whether ComfyUI works, and has no room for another prompt."""
-        return self.readiness.ok and not self.attempts.has_room
+        """Return whether ComfyUI works, and has no room now for another prompt."""
+        is_going_on = self.readiness.ok and not self.heartbeat.is_draining
+        return is_going_on and not self.attempts.has_room
 
     @cached_property
     def worker(self) -> Worker:

@@ -100,6 +100,10 @@ class Heartbeat:
         """Return whether ``publish`` has nothing to store now."""
         return not self._lock.locked() and self._is_shown(self._news(), self._clock.now())
 
+    @property
+    def is_draining(self) -> bool:
+        return self._draining
+
     def drain(self) -> None:
         self._draining = True
         self._changed.set()

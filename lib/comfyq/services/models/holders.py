@@ -83,7 +83,7 @@ class ModelHolders:
             return None
         self._left_to |= holders
         left_s = (until - now) / timedelta(seconds=1)
-        return Obstacle("a worker that holds its models", left_s)
+        return Obstacle("a worker that holds its models", left_s, keeps_doorbell=True)
 
     def _note_over(self, job_id: JobId) -> None:
         """Leave a job to nobody any more: this worker is about to note that it suits it, which

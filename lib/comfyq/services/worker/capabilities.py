@@ -22,6 +22,7 @@ from comfyq.domain.workflow.locked_models import is_listed
 from comfyq.ports.catalogue import CatalogueSource
 from comfyq.ports.engine import EngineError
 from comfyq.services.models.fetch_policy import FetchPolicy
+from comfyq.services.models.obstacle import Obstacle
 
 LACKING = frozenset({UNKNOWN_CLASS, NOT_IN_LIST})  # errors that another ComfyUI may not have
 NAMED = 5  # missing classes and models that a message lists
@@ -31,11 +32,18 @@ REMEMBERED = 16  # jobs that were judged and are about to be rendered
 
 class Unsuited(EngineError):
     """This ComfyUI lacks what the job needs; another one may have it, or this one after
-    ``again_s``; None: after a change."""
+    ``again_s``; None: after a change. With ``keeps_doorbell``, it is rung for then."""
 
-    def __init__(self, reason: str, again_s: float | None = None) -> None:
+    def __init__(
+        self, reason: str, again_s: float | None = None, *, keeps_doorbell: bool = False
+    ) -> None:
         super().__init__(reason)
         self.again_s = again_s
+        self.keeps_doorbell = keeps_doorbell
+
+    @classmethod
+    def by(cls, obstacle: Obstacle) -> "Unsuited":
+        return cls(obstacle.reason, obstacle.again_s, keeps_doorbell=obstacle.keeps_doorbell)
 
 
 class Capabilities:
@@ -160,7 +168,7 @@ class Capabilities:
     def _judged(self, job: Job, spec: Spec) -> Spec:
         policy, models = self._models, spec.models
         if policy is not None and (refused := policy.refusal(models)):
-            raise Unsuited(refused.reason, refused.again_s)
+            raise Unsuited.by(refused)
         if self._catalogue is None or spec.judged_by == self._catalogue.id:
             return spec  # an equal catalogue has admitted it
         may_come = {each.file for each in models} if policy is not None else ()
@@ -168,7 +176,7 @@ class Capabilities:
         if verdict.valid:
             awaited = verdict.awaited
             if policy is not None and awaited and (left := policy.obstacle(job, spec, awaited)):
-                raise Unsuited(left.reason, left.again_s)
+                raise Unsuited.by(left)
             return replace(spec, graph=verdict.graph)
         if any(error.kind not in LACKING for error in verdict.errors) or verdict.no_outputs:
             return spec  # no ComfyUI could run it: submitting gets ComfyUI's own error

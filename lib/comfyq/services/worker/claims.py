@@ -19,7 +19,7 @@ from comfyq.domain.job import Job, JobId
 from comfyq.domain.submission.spec import Spec
 from comfyq.ports.clock import Clock
 from comfyq.ports.journal import Journal
-from comfyq.ports.queue import Delivery, JobQueue
+from comfyq.ports.queue import MAX_HIDE_S, Delivery, JobQueue
 from comfyq.records.jobs import JobRecords
 from comfyq.services.notify.announcer import Announcer
 from comfyq.services.worker.capabilities import Capabilities, Unsuited
@@ -97,8 +97,8 @@ class Claims:
             hidden_s = 1
         except (JobNotFound, IllegalTransition):
             pass  # the job has ended
-        except Unsuited:
-            await delivery.ack()  # the job was set aside, and needs no doorbell
+        except Unsuited as unsuited:
+            await _settle(delivery, unsuited)
             return None
         except TooManyRunning:
             pass  # its tenant's turns go on when one of them has ended, without a doorbell
@@ -248,3 +248,11 @@ class Claims:
         await held.acknowledge()  # the claim ended the job, e.g. by its limit of attempts
         await self._announcer.announce_end(job)
         return None  # the journal keeps it, so that OrphanedPrompts deletes its prompts
+
+
+async def _settle(delivery: Delivery, unsuited: Unsuited) -> None:
+    """Settle the doorbell of a job that was set aside, which as a rule needs none."""
+    if unsuited.keeps_doorbell and unsuited.again_s is not None:
+        await delivery.hide(min(unsuited.again_s, MAX_HIDE_S))
+    else:
+        await delivery.ack()
