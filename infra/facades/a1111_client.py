@@ -9,6 +9,7 @@ What the client got is printed as JSON.
 import io
 import json
 import sys
+from contextlib import redirect_stdout
 from typing import Any
 
 from pictures import png
@@ -80,7 +81,7 @@ def main(host: str, port: str, workflow: str, key: str) -> None:
         "progress": api.get_progress(),
         "stopped": [api.interrupt(), api.skip()],
         "same": api.set_options({"sd_model_checkpoint": workflow}),
-        "another": api.set_options({"sd_model_checkpoint": "sdxl"}),
+        "another": chosen(api, "sdxl"),
         "png": api.png_info(_tagged(tagged)).info,
         "refusals": {
             "script": refused(lambda: api.txt2img(**fox, script_name="x/y/z plot")),
@@ -91,6 +92,14 @@ def main(host: str, port: str, workflow: str, key: str) -> None:
         },
     }
     json.dump(answers, sys.stdout)
+
+
+def chosen(api: WebUIApi, model: str) -> str:
+    """Choose a model; return which one is chosen then."""
+    with redirect_stdout(sys.stderr):  # which it tells of it
+        api.util_set_model(model)
+    current: str = api.util_get_current_model()
+    return current
 
 
 def _tagged(info: PngImagePlugin.PngInfo) -> Any:

@@ -11,6 +11,7 @@ from comfyq.config import ApiSettings, Settings
 from comfyq.domain.files.asset import AssetId
 from comfyq.domain.files.upload import UploadId
 from comfyq.ports.access.cipher import Cipher
+from comfyq.records.access.chosen_models import ChosenModelRecords
 from comfyq.records.access.partner_keys import PartnerKeyRecords
 from comfyq.records.files.file_names import FileNameRecords
 from comfyq.records.files.uploads import UploadRecords
@@ -21,6 +22,7 @@ from comfyq.services.files.named_files import NamedFiles
 from comfyq.services.files.presigned_uploads import PresignedUploads
 from comfyq.services.files.signed_links import SignedLinks
 from comfyq.services.files.uploads import Uploads
+from comfyq.services.workflows.chosen_models import ChosenModels
 
 
 class FileServices(LimitServices):
@@ -46,6 +48,14 @@ class FileServices(LimitServices):
     @cached_property
     def named_files(self) -> NamedFiles:
         return NamedFiles(uploads=self.uploads, names=FileNameRecords(self.ports.table))
+
+    @cached_property
+    def chosen_models(self) -> ChosenModels:
+        return ChosenModels(
+            records=ChosenModelRecords(self.ports.table),
+            limits=self.tenant_limits,
+            clock=self.ports.clock,
+        )
 
     @cached_property
     def presigned_uploads(self) -> PresignedUploads:

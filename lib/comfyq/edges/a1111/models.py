@@ -1,14 +1,16 @@
 """Workflows as AUTOMATIC1111's checkpoints: which one a request is for.
 
-A request names it by ``override_settings.sd_model_checkpoint``. What a client says for all of its
-requests is the user of HTTP Basic: no choice is stored, which another client would change.
+A request names it by ``override_settings.sd_model_checkpoint``. For all of its requests a client
+names it as the user of HTTP Basic, or chooses it by ``POST /options``: that is stored as its own.
 """
 
 from collections.abc import Sequence
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Protocol
 
 from fastapi import Depends, Request
 
+from comfyq.domain.caller import Caller
 from comfyq.domain.errors import WorkflowNotFound
 from comfyq.domain.submission.request import DEFAULT_WORKFLOW
 from comfyq.domain.suggestions import listed
@@ -16,7 +18,9 @@ from comfyq.domain.workflow.output_nodes import may_save_pictures
 from comfyq.domain.workflow.workflow import Workflow
 from comfyq.edges.a1111.refusals import refused
 from comfyq.edges.a1111.router import user_of
+from comfyq.edges.api.authentication import Reader
 from comfyq.edges.api.dependencies import services_of
+from comfyq.services.workflows.chosen_models import ChosenModels
 from comfyq.services.workflows.library import WorkflowLibrary
 
 CHECKPOINT = "sd_model_checkpoint"
@@ -28,14 +32,41 @@ def is_model(workflow: Workflow) -> bool:
     return may_save_pictures(workflow.graph, workflow.outputs)
 
 
-async def default_of(request: Request) -> str:
-    """Return the workflow of requests that name none: the user, if one is called so."""
-    library: WorkflowLibrary = (await services_of(request)).library
+class ModelServices(Protocol):
+    """The services that finding a client's model needs."""
+
+    @property
+    def library(self) -> WorkflowLibrary: ...
+
+    @property
+    def chosen_models(self) -> ChosenModels: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The workflow of a client's requests that name none."""
+
+    model: str
+    named: str  # the workflow that is called as the user of HTTP Basic; empty: none is
+    caller: Caller
+
+
+async def choice_of(request: Request, caller: Reader) -> Choice:
+    """Return what the client has chosen; else the user, if a workflow is called so."""
+    services: ModelServices = await services_of(request)
+    names = [workflow.name for workflow in services.library.all() if is_model(workflow)]
     user = user_of(request)
-    names = [workflow.name for workflow in library.all() if is_model(workflow)]
-    if user in names:
-        return str(user)
-    return DEFAULT_WORKFLOW if DEFAULT_WORKFLOW in names or not names else names[0]
+    named = user if user is not None and user in names else ""
+    usual = DEFAULT_WORKFLOW if DEFAULT_WORKFLOW in names or not names else names[0]
+    chosen = await services.chosen_models.of(caller, named)
+    return Choice(chosen if chosen in names and chosen else named or usual, named, caller)
+
+
+ModelChoice = Annotated[Choice, Depends(choice_of)]
+
+
+async def default_of(choice: ModelChoice) -> str:
+    return choice.model
 
 
 DefaultModel = Annotated[str, Depends(default_of)]

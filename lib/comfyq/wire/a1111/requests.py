@@ -9,7 +9,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field
 
 MOST_PICTURES = 16  # that one request may ask for
-UNREPEATED = frozenset({"init_images", "mask"})  # files, which no answer repeats
+# Files, and what SillyTavern sends of its own settings, a key among them: no answer repeats it.
+UNREPEATED = frozenset({"init_images", "mask", "auth", "url"})
 
 Text = Annotated[str | None, Field(max_length=200)]
 Count = Annotated[int | None, Field(ge=1, le=MOST_PICTURES)]
