@@ -110,13 +110,17 @@ class FetchPolicy:
             self._refused.pop(model.sha256, None)
         return None
 
-    def obstacle(self, job: Job, spec: Spec, awaited: Collection[str]) -> Obstacle | None:
+    def obstacle(
+        self, job: Job, spec: Spec, awaited: Collection[str], *, ahead: bool = False
+    ) -> Obstacle | None:
         """Return why this worker does not fetch now those of a job's models whose files ComfyUI
-        lacks; None: it does, or has them."""
+        lacks; None: it does, or has them. ``ahead``: the job is not to be claimed yet."""
         wanted = self.lacking(spec.models, awaited)
         if not wanted:
             return None
-        left = None if self._holders is None else self._holders.obstacle(job, spec.models)
+        left = None
+        if self._holders is not None:
+            left = self._holders.obstacle(job, spec.models, ahead=ahead)
         return left or self._hindrance(spec.models, wanted)
 
     def _hindrance(

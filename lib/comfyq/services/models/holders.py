@@ -68,10 +68,17 @@ class ModelHolders:
         names = [self._own, *[each.id for each in able]]
         return self._own == min(names, key=lambda name: _draw(name, model))
 
-    def obstacle(self, job: Job, models: Sequence[LockedModel]) -> Obstacle | None:
+    def obstacle(
+        self, job: Job, models: Sequence[LockedModel], *, ahead: bool = False
+    ) -> Obstacle | None:
         """Return that a job is left to workers that hold its models; None: nobody does, or it has
-        waited for them long enough."""
-        holders = {each.id for each in self._takers if each.holds(models)}
+        waited for them long enough. To fetch ``ahead``, only those count that tell what they
+        hold."""
+        holders = {
+            each.id
+            for each in self._takers
+            if each.holds(models) or (is_untold(each) and not ahead)
+        }
         if not holders or job.id in self._over:
             return None
         now = self._clock.now()
@@ -91,6 +98,12 @@ class ModelHolders:
         while len(self._over) >= MOST_OVER:
             del self._over[next(iter(self._over))]
         self._over[job_id] = None
+
+
+def is_untold(worker: WorkerState) -> bool:
+    """Return whether a worker may hold any models: what people put into its ComfyUI's folders is
+    told by nobody, and it notes a job that it is able to run."""
+    return not worker.fetches and not worker.models
 
 
 def _draw(worker: WorkerId, model: LockedModel) -> bytes:

@@ -28,7 +28,7 @@ class FamilyBacklog:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BacklogReport:
     families: Mapping[str, FamilyBacklog]
-    aside: int  # jobs that no live worker is able to run
+    aside: int  # jobs set aside
     held: int  # jobs that live workers hold, running or next
     live: int  # workers
     ready: int  # those of them that take jobs
@@ -50,7 +50,11 @@ class BacklogReport:
             waiting.add(name, by=family.waiting)
             oldest.add(name, by=family.oldest_s)
         others = {
-            "comfyq_jobs_aside": ("Jobs that no live worker is able to run.", self.aside),
+            "comfyq_jobs_aside": (
+                "Jobs that no live worker is able to run, or that are left to those who hold their "
+                "models.",
+                self.aside,
+            ),
             "comfyq_jobs_held": ("Jobs that live workers hold, running or next.", self.held),
             "comfyq_workers_live": ("Workers that gave a sign of life.", self.live),
             "comfyq_workers_ready": ("Those of them that take jobs.", self.ready),

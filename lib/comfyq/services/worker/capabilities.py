@@ -126,16 +126,15 @@ class Capabilities:
         self._judged(job, spec)
 
     async def to_fetch(self, job: Job, spec: Spec) -> Sequence[LockedModel]:
-        """Return the models that this worker would fetch if it claimed a job now."""
-        if self._models is None or self._catalogue is None:
+        """Return the models that this worker would fetch for a job that waits."""
+        policy, catalogue, models = self._models, self._catalogue, spec.models
+        if policy is None or catalogue is None or policy.refusal(models):
             return ()
-        try:
-            await self.check(job, spec)
-        except Unsuited:
+        await self._look_around(spec)
+        verdict = validate(spec.graph, catalogue, may_come={each.file for each in models})
+        if not verdict.valid or policy.obstacle(job, spec, verdict.awaited, ahead=True):
             return ()
-        files = {each.file for each in spec.models}
-        awaited = validate(spec.graph, self._catalogue, may_come=files).awaited
-        return self._models.lacking(spec.models, awaited)
+        return policy.lacking(models, verdict.awaited)
 
     async def note_others(self) -> None:
         """Let ``changes`` grow if a worker that jobs were left to has gone."""

@@ -129,6 +129,7 @@ async def test_one_of_several_workers_fetches_it_and_none_that_another_holds(lab
     for name in names:
         await lab.tell(name)
     await lab.tell("holder", models[3], fetches=False)
+    await lab.tell("untold", fetches=False)
     for each in models:
         await lab.submit(each)
     for worker in workers:

@@ -13,7 +13,7 @@ from comfyq.services.worker.choice import aside_jobs
 from comfyq.services.worker.choice.aside_jobs import ALL_AGAIN_S
 from tests.farm import Farm, FarmWorker
 from tests.model_hub import hub_with_cdn, safetensors
-from tests.provisioning_lab import LIE, Lab
+from tests.provisioning_lab import LIE, FolderEngine, Lab
 
 pytestmark = pytest.mark.anyio
 
@@ -112,6 +112,25 @@ async def test_it_is_not_left_to_who_cannot_run_it_takes_none_or_has_gone(lab: L
             lab.farm.clock.advance(30)
         await other.run_aside()
         assert (await lab.story(job))[0] is JobStatus.SUCCEEDED
+
+
+async def test_who_has_them_without_comfyq_takes_it_as_well(lab: Lab) -> None:
+    """Nobody tells what people put into the folders of a ComfyUI whose worker fetches none."""
+    model, other = lab.model(), lab.worker("other")
+    by_hand = FolderEngine(lab.folder / "by-hand")
+    jobs = []
+    for able in (True, False):
+        await lab.tell("by-hand", fetches=False, models_room=None)
+        jobs.append(await lab.submit(model))
+        by_hand.others = (model.file,) if able else ()
+        await run_all(other)
+        assert await lab.left(jobs[-1]) == HELD
+        await lab.farm.worker("by-hand", by_hand).run_aside()
+        lab.farm.clock.advance(NOTED_S + 1)
+        await lab.tell("by-hand", fetches=False, models_room=None)
+        await other.run_aside()
+    ran = [(await lab.farm.records.attempts(job.id))[0].worker for job in jobs]
+    assert (ran, lab.fetched()) == (["by-hand", "other"], 1)
 
 
 async def test_if_all_go_that_knew_of_it_its_doorbell_finds_another(lab: Lab) -> None:
