@@ -34,7 +34,7 @@ from comfyq.services.worker.held_job import CancelRequested, HeldJob
 from comfyq.services.worker.input_files import InputFailed
 from comfyq.services.worker.losses.engine_losses import EngineLosses
 from comfyq.services.worker.output_files import OutputCollector
-from comfyq.services.worker.renderer import JobEnded, Renderer
+from comfyq.services.worker.renderer import JobEnded, Renderer, Rendering
 from comfyq.services.worker.timing import Timing
 from comfyq.services.worker.turn import Turn
 from comfyq.telemetry.numbers import UPLOAD_SECONDS
@@ -98,7 +98,10 @@ class Executor:
         return None
 
     async def _attempt(self, held: HeldJob, spec: Spec, turn: Turn) -> AttemptOutcome:
-        rendering = await self._renderer.render(held, spec, turn)
+        async with self._renderer.rendering(held, spec, turn) as rendering:
+            return await self._collect(held, spec, rendering)
+
+    async def _collect(self, held: HeldJob, spec: Spec, rendering: Rendering) -> AttemptOutcome:
         began = monotonic()
         try:
             with tracing.span("upload", comfyq__files=len(rendering.files)):

@@ -2,8 +2,8 @@
 
 import asyncio
 import math
-from collections.abc import AsyncGenerator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -75,8 +75,11 @@ class Renderer:
         self._previews = previews
         self._partner_keys = partner_keys
 
-    async def render(self, held: HeldJob, spec: Spec, turn: Turn) -> Rendering:
+    @asynccontextmanager
+    async def rendering(self, held: HeldJob, spec: Spec, turn: Turn) -> AsyncIterator[Rendering]:
         """Run the job's graph, or go on with what an earlier attempt left in ComfyUI.
+
+        The body stores the results while the start is stored, which it is when the context ends.
 
         Raises:
             EngineError: see ``services.worker.failure_policy``.
@@ -85,29 +88,35 @@ class Renderer:
             PartnerKeyUnreadable, JobEnded, LeaseLost, and the table's errors.
         """
         async with self._preparation.using_models(spec):
-            return await self._rendered(held, spec, turn)
+            prompt = await self._submitted(held, spec, turn)
+            reporter = self._reporting.of(held, spec.graph)
+            async with beside(reporter.run(), self._previews.run(prompt, reporter)):
+                followed = self._follow(prompt, reporter, turn)
+                with tracing.span("render"):
+                    ended = await self._within_limits(held, followed)
+                held.node_times = reporter.node_times()
+                shown = reporter.progress
+                try:
+                    yield Rendering(ended.rendered, ended.lost, shown.max_steps, shown.nodes_total)
+                except Exception:
+                    await reporter.begun()  # the attempt fails as one that had begun
+                    raise
+                await reporter.begun()
 
-    async def _rendered(self, held: HeldJob, spec: Spec, turn: Turn) -> Rendering:
-        adopted = await self._adopt(held)
-        if adopted is None:
-            if held.job.unsettled:
-                await self._forfeit(held)
-            await self._preparation.models(held, spec, turn)
-            passed = await self._last_look.passed(held.job, spec)
-            prepared = await self._preparation.inputs(held, passed, turn)
-            await self._membership.require()
-            key = await self._partner_keys.of(held.job)
-            with tracing.span("submit to ComfyUI"):
-                await self._engine.submit(prompt_of(held.job, prepared, partner_key=key))
-        reporter = self._reporting.of(held, spec.graph)
-        prompt = adopted or self.own_prompt(held)
-        async with beside(reporter.run(), self._previews.run(prompt, reporter)):
-            followed = self._follow(prompt, reporter, turn)
-            with tracing.span("render"):
-                ended = await self._within_limits(held, followed)
-        held.node_times = reporter.node_times()
-        shown = reporter.progress
-        return Rendering(ended.rendered, ended.lost, shown.max_steps, shown.nodes_total)
+    async def _submitted(self, held: HeldJob, spec: Spec, turn: Turn) -> PromptId:
+        """Return the prompt that an earlier attempt left in ComfyUI, or this attempt's own."""
+        if (adopted := await self._adopt(held)) is not None:
+            return adopted
+        if held.job.unsettled:
+            await self._forfeit(held)
+        await self._preparation.models(held, spec, turn)
+        passed = await self._last_look.passed(held.job, spec)
+        prepared = await self._preparation.inputs(held, passed, turn)
+        await self._membership.require()
+        key = await self._partner_keys.of(held.job)
+        with tracing.span("submit to ComfyUI"):
+            await self._engine.submit(prompt_of(held.job, prepared, partner_key=key))
+        return self.own_prompt(held)
 
     def own_prompt(self, held: HeldJob) -> PromptId:
         return prompt_id(held.id, held.token)
@@ -191,7 +200,7 @@ class Renderer:
                 elif not isinstance(event, Delayed | Started):
                     yield event
             if ended is not None:
-                await reporter.begun()
+                reporter.end()
                 yield ended
         except PromptLost as lost:
             raise PromptLost(str(lost), started=lost.started or started) from lost

@@ -53,6 +53,7 @@ class ProgressReporter:
         self._begun = asyncio.Event()
         self._noted = asyncio.Event()
         self._news = asyncio.Event()
+        self._has_ended = False
         self._stored_at = self._looked_at = float("-inf")
         self._followers: Sequence[Subscription] = ()
 
@@ -78,6 +79,10 @@ class ProgressReporter:
         """Note that ComfyUI has started the prompt; returns at once."""
         self._begun.set()
 
+    def end(self) -> None:
+        """Note that the prompt has ended, so that no more of its progress is told."""
+        self._has_ended = True
+
     async def begun(self) -> None:
         """Return once the prompt's start is stored."""
         await self._noted.wait()
@@ -91,7 +96,7 @@ class ProgressReporter:
             self._news.set()
 
     async def run(self) -> None:
-        """Store and post what has been noted, until canceled.
+        """Store and post what has been noted, until canceled or the prompt has ended.
 
         Raises:
             LeaseLost, IllegalTransition: the attempt has lost the job, so the start is not stored.
@@ -102,6 +107,8 @@ class ProgressReporter:
         while True:
             await self._news.wait()
             self._news.clear()
+            if self._has_ended:
+                return
             try:
                 await self._send()
             except LeaseLost:
