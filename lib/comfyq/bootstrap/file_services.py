@@ -2,6 +2,7 @@
 
 import secrets
 from functools import cached_property, partial
+from importlib.util import find_spec
 from uuid import uuid4
 
 from comfyq.adapters.filesystem.spool import FileSpool
@@ -11,6 +12,7 @@ from comfyq.config import ApiSettings, Settings
 from comfyq.domain.files.asset import AssetId
 from comfyq.domain.files.upload import UploadId
 from comfyq.ports.access.cipher import Cipher
+from comfyq.ports.masks import Masks
 from comfyq.records.access.chosen_models import ChosenModelRecords
 from comfyq.records.access.partner_keys import PartnerKeyRecords
 from comfyq.records.files.file_names import FileNameRecords
@@ -18,6 +20,7 @@ from comfyq.records.files.uploads import UploadRecords
 from comfyq.records.secrets import SecretRecords
 from comfyq.services.access.partner_keys import PartnerKeys
 from comfyq.services.files.downloads import Downloads
+from comfyq.services.files.masked_files import MaskedFiles
 from comfyq.services.files.named_files import NamedFiles
 from comfyq.services.files.presigned_uploads import PresignedUploads
 from comfyq.services.files.signed_links import SignedLinks
@@ -48,6 +51,15 @@ class FileServices(LimitServices):
     @cached_property
     def named_files(self) -> NamedFiles:
         return NamedFiles(uploads=self.uploads, names=FileNameRecords(self.ports.table))
+
+    @cached_property
+    def masked_files(self) -> MaskedFiles:
+        return MaskedFiles(
+            uploads=self.uploads,
+            assets=self.ports.assets,
+            masks=_masks(),
+            max_bytes=self.settings.limits.input_max_bytes,
+        )
 
     @cached_property
     def chosen_models(self) -> ChosenModels:
@@ -95,6 +107,15 @@ class FileServices(LimitServices):
             return self.settings.api.link_secret.get_secret_value().encode()
         stored = SecretRecords(self.ports.table, new_secret=lambda: secrets.token_hex(32))
         return await stored.shared("links")
+
+
+def _masks() -> Masks | None:
+    """Return what decodes pictures, where it is installed: functions have nothing that does."""
+    if find_spec("PIL") is None:
+        return None
+    from comfyq.adapters.pictures.pillow import PillowPictures  # for the first mask
+
+    return PillowPictures()
 
 
 def cipher_of(settings: ApiSettings) -> Cipher:

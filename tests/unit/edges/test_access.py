@@ -214,7 +214,7 @@ ROUTES = {
     "GET /{base}history": Route(Scope.READ, 200),
     "GET /{base}history/{prompt_id}": Route(Scope.READ, 200),
     "POST /{base}upload/image": Route(Scope.SUBMIT, UNREADABLE, request=BODY),
-    "POST /{base}upload/mask": Route(Scope.SUBMIT, NOT_SERVED),
+    "POST /{base}upload/mask": Route(Scope.SUBMIT, UNREADABLE, request=BODY),
     "GET /{base}view": Route(
         Scope.READ, 200, NOT_FOUND, query="filename=a.png&subfolder={job_id}/0"
     ),

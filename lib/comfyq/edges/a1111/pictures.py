@@ -1,7 +1,6 @@
 """Pictures that requests bring along in JSON: base64, data URIs, and URLs, which workers fetch."""
 
-from collections.abc import AsyncIterator
-
+from comfyq.aio.chunks import once
 from comfyq.domain.caller import Caller
 from comfyq.domain.files.media_types import HEAD_BYTES, seen
 from comfyq.domain.files.sources import ASSET, BadSource, is_data, is_url, read_data_uri
@@ -28,7 +27,7 @@ async def stored(text: str, field: str, *, uploads: Uploads, caller: Caller) -> 
         return text
     content, content_type = _decoded(text, field)
     name = f"{field.partition('.')[0]}.{content_type.removeprefix(PICTURE)}"
-    asset = await uploads.add(caller, _once(content), filename=name, content_type=content_type)
+    asset = await uploads.add(caller, once(content), filename=name, content_type=content_type)
     return f"{ASSET}{asset.id}"
 
 
@@ -41,7 +40,3 @@ def _decoded(text: str, field: str) -> tuple[bytes, str]:
     if not content_type.startswith(PICTURE):
         raise refused(field, "is no picture; send a PNG, JPEG or WebP file as base64")
     return file.content, content_type
-
-
-async def _once(content: bytes) -> AsyncIterator[bytes]:
-    yield content

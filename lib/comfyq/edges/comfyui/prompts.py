@@ -9,6 +9,8 @@ from fastapi import Request as HTTPRequest
 
 from comfyq.domain.errors import FieldError, InvalidGraph, InvalidRequest
 from comfyq.domain.graph.documents.encoding import MAX_DEPTH, depth_exceeds
+from comfyq.domain.graph.graph import faults
+from comfyq.domain.graph.traversal import reached
 from comfyq.domain.job.model import HIGHEST_PRIORITY, NORMAL_PRIORITY
 from comfyq.domain.submission.field_errors import NO_OUTPUTS
 from comfyq.edges.comfyui.jobs import PROMPT, canonical, client_label
@@ -75,14 +77,11 @@ def prompt_of(body: Mapping[str, Any]) -> Prompt:
         raise refused("prompt", "is no JSON object of nodes by id, as “Export (API)” saves it")
     if not graph:
         raise InvalidGraph(f"graph: {NO_OUTPUTS}", [FieldError("graph", NO_OUTPUTS)])
-    if body.get(TARGETS) is not None:
-        message = "is not known here: leave out the nodes that are not to run"
-        raise refused(TARGETS, message)
     extra = body.get("extra_data") or {}
     if not isinstance(extra, Mapping):
         raise refused("extra_data", "is no JSON object; write {...}")
     return Prompt(
-        graph=graph,
+        graph=_needed_by(body.get(TARGETS), graph),
         client=_client_in(body, extra),
         prompt_id=_prompt_id_in(body),
         priority=HIGHEST_PRIORITY if _goes_first(body) else NORMAL_PRIORITY,
@@ -93,6 +92,21 @@ def prompt_of(body: Mapping[str, Any]) -> Prompt:
 
 def refused(field: str, message: str) -> InvalidRequest:
     return InvalidRequest(f"{field}: {message}", [FieldError(field, message)])
+
+
+def _needed_by(targets: Any, graph: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return what of a graph the nodes need that are to run; None: all are."""
+    if targets is None:
+        return graph
+    if not isinstance(targets, list) or not all(isinstance(each, str) for each in targets):
+        raise refused(TARGETS, "is no list of ids of nodes")
+    there = [each for each in targets if each in graph]
+    if not there:
+        raise refused(TARGETS, "names no node of the graph; leave it out to run all outputs")
+    if faults(graph):
+        return graph  # whoever checks it says what is wrong
+    needed = reached(graph, there)
+    return {node: body for node, body in graph.items() if node in needed}
 
 
 def _client_in(body: Mapping[str, Any], extra: Mapping[str, Any]) -> str | None:

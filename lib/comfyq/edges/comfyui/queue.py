@@ -10,15 +10,15 @@ from comfyq.domain.submission.selection import Selection
 from comfyq.domain.submission.spec import Spec
 from comfyq.edges.comfyui.jobs import FindServices
 
-MOST = 100  # jobs that are shown
+PAGE = 100
+MOST = 1_000  # jobs that go on, of those that are counted and shown
 AT_ONCE = 10
 QUEUED, RUNNING = frozenset({JobStatus.QUEUED}), frozenset({JobStatus.RUNNING})
 
 
 async def unfinished(services: FindServices, caller: Caller) -> Sequence[Job]:
     """Return the jobs that go on, newest first; of more than MOST those that have waited least."""
-    page = await services.listing.page(caller, Selection(statuses=QUEUED | RUNNING), limit=MOST)
-    return page.jobs
+    return await all_of_status(services, caller, QUEUED | RUNNING, most=MOST)
 
 
 async def all_of_status(
@@ -29,7 +29,7 @@ async def all_of_status(
     cursor = None
     while len(jobs) < most:
         page = await services.listing.page(
-            caller, Selection(statuses=statuses), limit=MOST, after=cursor
+            caller, Selection(statuses=statuses), limit=PAGE, after=cursor
         )
         jobs += page.jobs
         cursor = page.cursor

@@ -1,8 +1,9 @@
 """The pictures that a request brings along, which its graph loads by their names."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from comfyq.aio.chunks import once
 from comfyq.domain.caller import Caller
 from comfyq.domain.errors import FieldError, InvalidRequest
 from comfyq.domain.files.media_types import HEAD_BYTES, told_or_seen
@@ -41,7 +42,7 @@ async def with_pictures(
     sources: dict[str, str] = {}
     for image, file in zip(images, files, strict=True):
         asset = await uploads.add(
-            caller, _once(file.content), filename=image.name, content_type=_type_of(file)
+            caller, once(file.content), filename=image.name, content_type=_type_of(file)
         )
         sources[image.name] = f"{ASSET}{asset.id}"
     graph = dict(workflow)
@@ -67,7 +68,3 @@ def _type_of(file: DataFile) -> str:
 def _refused(number: int, field: str, message: str) -> InvalidRequest:
     place = f"input.images.{number}.{field}"
     return InvalidRequest(f"{place}: {message}", [FieldError(place, message)])
-
-
-async def _once(content: bytes) -> AsyncIterator[bytes]:
-    yield content

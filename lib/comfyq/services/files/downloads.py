@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Protocol
 
+from comfyq.aio.chunks import once
 from comfyq.domain.errors import OutputNotFound
 from comfyq.domain.files.output import Output
 from comfyq.domain.job import JobId
@@ -67,9 +68,5 @@ class Downloads:
         """Stream the bytes ``start`` to ``end`` (exclusive); OutputNotFound is raised at the first
         chunk."""
         if isinstance(file, Output) and file.text is not None:
-            return _once(file.text.encode()[start:end])
+            return once(file.text.encode()[start:end])
         return self._assets.read(file.key, start=start, end=end)
-
-
-async def _once(content: bytes) -> AsyncIterator[bytes]:
-    yield content

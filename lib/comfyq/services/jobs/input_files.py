@@ -5,11 +5,12 @@ must exist. Both are kept for as long as the job may take, also where the tenant
 shorter. So is an earlier job whose output it names.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
+from comfyq.aio.chunks import once
 from comfyq.domain.caller import Caller
 from comfyq.domain.errors import AssetNotFound, FieldError, InvalidParameters
 from comfyq.domain.files.asset import Asset, AssetId
@@ -122,7 +123,7 @@ class InputFiles:
             data = read_data_uri(file.source)
             asset = await self._uploads.add(
                 caller,
-                _once(data.content),
+                once(data.content),
                 filename=file.parameter or "file",
                 content_type=data.content_type,
                 needed_for=needed_for,
@@ -180,7 +181,3 @@ def _shown(spec: Spec, settled: Mapping[str, StoredInput]) -> dict[str, Any]:
     return {
         name: shown(value) if name in names else value for name, value in spec.parameters.items()
     }
-
-
-async def _once(content: bytes) -> AsyncIterator[bytes]:
-    yield content

@@ -3,11 +3,12 @@
 import asyncio
 import gzip
 import zlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from comfyq.aio.chunks import once
 from comfyq.aio.logs import log
 from comfyq.domain.errors import AssetsUnavailable, OutputNotFound
 from comfyq.domain.graph.json_entries import read_entries
@@ -73,7 +74,7 @@ class CataloguePublisher:
 
     async def _store(self, catalogue_id: str, essential: bytes) -> None:
         packed = await asyncio.to_thread(gzip.compress, essential, mtime=0)
-        spooled = await self._spool.save(f"{catalogue_id}.json.gz", _once(packed))
+        spooled = await self._spool.save(f"{catalogue_id}.json.gz", once(packed))
         try:
             await self._assets.put(
                 key_of(catalogue_id), spooled.path, content_type="application/gzip"
@@ -168,7 +169,3 @@ class NodeCatalogues:
 
 def _unpacked(packed: bytes, *, id: str) -> NodeCatalogue:
     return read_catalogue(read_entries(gzip.decompress(packed).decode()), id=id)
-
-
-async def _once(content: bytes) -> AsyncIterator[bytes]:
-    yield content

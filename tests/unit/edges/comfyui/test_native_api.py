@@ -1,5 +1,6 @@
 """ComfyUI's own API over in-memory ports, with jobs that a test moves by hand."""
 
+import io
 import json
 from base64 import b64encode
 from dataclasses import replace
@@ -8,6 +9,7 @@ from typing import Any
 
 import httpx2
 import pytest
+from PIL import Image, PngImagePlugin
 
 from comfyq.domain.caller import DEFAULT_TENANT, Caller, Scope
 from comfyq.domain.errors import JobNotFound
@@ -15,6 +17,7 @@ from comfyq.domain.files.asset import AssetId
 from comfyq.domain.files.output import OutputKind
 from comfyq.domain.job import Job, JobError, JobId, JobStatus
 from comfyq.edges.comfyui.output_names import named_output, output_name
+from comfyq.edges.comfyui.routes import queue
 from tests.access_lab import FACADES, OTHER, AccessLab
 from tests.api_lab import ApiLab, output
 from tests.catalogue_lab import INFO, join
@@ -406,9 +409,24 @@ ERRORS: dict[str, tuple[Any, tuple[int, str], str]] = {
         "extra_data.extra_pnginfo: has a number that is not finite, or text that is not Unicode",
     ),
     "targets": (
-        {"prompt": GRAPH, "partial_execution_targets": ["9"]},
+        {"prompt": GRAPH, "partial_execution_targets": "9"},
         (400, "invalid_request"),
         "partial_execution_targets",
+    ),
+    "no target": (
+        {"prompt": GRAPH, "partial_execution_targets": ["10"]},
+        (400, "invalid_request"),
+        "names no node of the graph",
+    ),
+    "a target that is no output": (
+        {"prompt": GRAPH, "partial_execution_targets": ["3"]},
+        (400, "prompt_no_outputs"),
+        "output",
+    ),
+    "targets of no graph": (
+        {"prompt": {"9": 7}, "partial_execution_targets": ["9"]},
+        (400, "missing_node_type"),
+        "9",
     ),
     "client": ({"prompt": GRAPH, "client_id": "c" * 2_000}, (400, "invalid_request"), "client_id"),
 }
@@ -441,9 +459,119 @@ async def test_uploads_that_are_none_are_refused(lab: ApiLab) -> None:
     assert refused(subfolder="../../evil") == refused(subfolder="/etc") == 400
     assert refused(type="weird") == refused(b"") == refused(field="file") == 400
     assert refused(b"x" * 9_000_000) == 413
-    mask = lab.client.post("/upload/mask", files={"image": ("a.png", PNG)})
-    assert told_error(mask) == (501, "streams_not_served")
-    assert "alpha channel" in mask.text
+
+
+def picture(color: tuple[int, ...], size: tuple[int, int] = (8, 8), **texts: str) -> bytes:
+    """Return a PNG; of four numbers the last one is its alpha channel."""
+    info = PngImagePlugin.PngInfo()
+    for name, text in texts.items():
+        info.add_text(name, text)
+    file = io.BytesIO()
+    Image.new("RGBA" if len(color) == 4 else "RGB", size, color).save(file, "PNG", pnginfo=info)
+    return file.getvalue()
+
+
+def masked(lab: ApiLab, original: Any, mask: bytes, field: str = "image", **texts: str) -> Any:
+    ref = original if isinstance(original, str) else json.dumps(original)
+    files = {field: ("clipspace.png", mask, "image/png")}
+    return lab.client.post("/upload/mask", files=files, data={"original_ref": ref, **texts})
+
+
+async def test_a_mask_is_the_alpha_channel_of_its_picture(lab: ApiLab) -> None:
+    """Of one that was uploaded, and of one that a job has made."""
+    red = picture((255, 0, 0), prompt="a fox")
+    lab.client.post("/upload/image", files={"image": ("fox.png", red, "image/png")})
+    lab.store(output(), red)
+    job_id = sent(lab)
+    await lab.succeed(job_id, output())
+    [made] = got(lab, f"/history/{job_id}")[job_id]["outputs"]["9"]["images"]
+    for original in ({"filename": "fox.png", "type": "input"}, made):
+        answer = masked(lab, original, picture((0, 0, 9, 77)), subfolder="clipspace")
+        assert answer.status_code == 200, answer.text
+        named = answer.json()
+        assert (named["subfolder"], named["type"]) == ("clipspace", "input")
+        query = f"filename={named['name']}&subfolder=clipspace&type=input"
+        with Image.open(io.BytesIO(lab.client.get(f"/view?{query}").content)) as shown:
+            assert shown.getpixel((3, 3)) == (255, 0, 0, 77)
+            assert shown.info["prompt"] == "a fox"
+        loaded = sent(lab, loading(f"clipspace/{named['name']} [input]"))
+        assert len((await lab.records.spec(JobId(loaded))).inputs) == 1
+
+
+async def test_masks_that_belong_to_no_picture_are_refused(
+    lab: ApiLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, content in (("fox.png", picture((255, 0, 0))), ("broken.png", PNG)):
+        lab.client.post("/upload/image", files={"image": (name, content, "image/png")})
+    fox, mask = {"filename": "fox.png", "type": "input"}, picture((0, 0, 0, 77))
+    small = ApiLab(COMFYQ_FACADES=FACADES, COMFYQ_INPUT_MAX_BYTES=10)
+    monkeypatch.setattr(small.services.masked_files, "_masks", lab.services.masked_files._masks)
+    with Cells() as cells:
+        for name, answer, told, reason in (
+            ("nothing", masked(lab, "", mask), (400, "invalid_request"), "original_ref"),
+            ("no object", masked(lab, [1], mask), (400, "invalid_request"), "original_ref"),
+            (
+                "absent",
+                masked(lab, {"filename": "no.png"}, mask),
+                (404, "output_not_found"),
+                "kept",
+            ),
+            ("outside", masked(lab, {"filename": "../a"}, mask), (400, "bad_request"), ".."),
+            ("field", masked(lab, fox, mask, "file"), (400, "invalid_request"), "image"),
+            ("no mask", masked(lab, fox, b"-" * 50), (400, "bad_request"), "no picture"),
+            (
+                "no original",
+                masked(lab, {"filename": "broken.png", "type": "input"}, mask),
+                (400, "bad_request"),
+                "no picture",
+            ),
+            (
+                "another size",
+                masked(lab, fox, picture((0, 0, 0, 7), (9, 8))),
+                (400, "bad_request"),
+                "the mask has 9 x 8 pixels, and its picture 8 x 8",
+            ),
+            ("large", masked(small, fox, mask), (413, "too_large"), "COMFYQ_INPUT_MAX_BYTES"),
+        ):
+            with cells.cell(name):
+                assert told_error(answer) == told, answer.text
+                assert reason in answer.text
+    monkeypatch.setattr(lab.services.masked_files, "_masks", None)  # as in a function
+    undone = masked(lab, fox, mask)
+    assert told_error(undone) == (501, "streams_not_served")
+    assert "alpha channel" in undone.text
+
+
+async def test_a_part_of_a_graph_is_run(lab: ApiLab) -> None:
+    graph = GRAPH | {
+        "4": {"class_type": "EmptyImage", "inputs": {"width": 8, "height": 8}},
+        "5": {"class_type": "SaveImage", "inputs": {"images": ["4", 0], "filename_prefix": "b"}},
+    }
+    job_id = sent(lab, graph, partial_execution_targets=["9", "gone"])
+    assert (await lab.records.spec(JobId(job_id))).graph == GRAPH
+    job_id = sent(lab, graph, partial_execution_targets=["5", "9"])
+    assert (await lab.records.spec(JobId(job_id))).graph == graph
+
+
+async def test_a_long_queue_is_shown_as_far_as_there_is_room(
+    lab: ApiLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for start in range(0, 130, 65):
+        lab.clock.advance(1)
+        body = {"requests": [{"graph": graph_with("3", width=64 + start + n)} for n in range(65)]}
+        assert lab.client.post("/generate/batch", json=body).status_code == 202
+    answer = lab.client.get("/queue")
+    assert len(answer.json()["queue_pending"]) == 130
+    assert answer.headers["x-comfyq-left-out"] == "0"
+    assert got(lab, "/prompt") == {"exec_info": {"queue_remaining": 130}}
+    monkeypatch.setattr(queue, "MOST_QUEUE_BYTES", len(answer.content) // 2)
+    shorter = lab.client.get("/queue")
+    shown = shorter.json()["queue_pending"]
+    assert 50 < len(shown) < 80
+    assert [each[1] for each in shown] == [
+        each[1] for each in answer.json()["queue_pending"][-len(shown) :]
+    ], "the newest"
+    assert int(shorter.headers["x-comfyq-left-out"]) == 130 - len(shown)
 
 
 def test_paths_that_it_does_not_have_are_left_to_others(lab: ApiLab) -> None:

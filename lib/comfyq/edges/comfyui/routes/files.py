@@ -8,20 +8,22 @@ from fastapi import Depends, HTTPException, Query, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 
 from comfyq.domain.caller import Caller
-from comfyq.domain.errors import JobNotFound, OutputNotFound
+from comfyq.domain.errors import InputInvalid, JobNotFound, OutputNotFound
 from comfyq.domain.files.asset import Asset
 from comfyq.domain.files.file_place import INPUT, BadPlace, file_place, named_place
 from comfyq.domain.files.output import MAX_OUTPUTS, Output
 from comfyq.domain.job import JobId
 from comfyq.edges.api.authentication import Reader, Submitter
 from comfyq.edges.api.dependencies import services_of
-from comfyq.edges.api.multipart import BadForm, file_of
+from comfyq.edges.api.multipart import BadForm, FormFile, file_of
 from comfyq.edges.api.serving.received_files import stored
 from comfyq.edges.api.serving.stored_files import described, served
 from comfyq.edges.comfyui.output_names import TYPE, named_output, output_name
+from comfyq.edges.comfyui.painted_masks import mask_in, original_of, text_of
 from comfyq.edges.comfyui.prompts import refused
 from comfyq.edges.comfyui.router import BASE, ComfyUIRouter
 from comfyq.services.files.downloads import Downloads
+from comfyq.services.files.masked_files import MaskedFiles
 from comfyq.services.files.named_files import NamedFiles
 from comfyq.services.files.uploads import Uploads
 from comfyq.services.jobs.queries import JobQueries
@@ -31,8 +33,9 @@ MAX_NAME_CHARS = 500
 YES = ("true", "1")
 IMAGE = "image"  # the field of a form that has the file
 NO_MASKS = (
-    "masks are not put into pictures here: save the picture with the mask as its alpha channel and "
-    "send it to /upload/image, or send the mask there and load it by LoadImageMask"
+    "nothing on this server decodes pictures, so it puts no masks into them: save the picture with "
+    "the mask as its alpha channel and send it to /upload/image, or send the mask there and load "
+    "it by LoadImageMask"
 )
 
 
@@ -41,6 +44,9 @@ class FileRouteServices(Protocol):
 
     @property
     def uploads(self) -> Uploads: ...
+
+    @property
+    def masked_files(self) -> MaskedFiles: ...
 
     @property
     def named_files(self) -> NamedFiles: ...
@@ -79,22 +85,43 @@ async def upload_image(request: Request, services: Services, caller: Submitter) 
         )
     except BadForm as bad:
         raise HTTPException(HTTPStatus.BAD_REQUEST, f"the body is no form: {bad}") from None
-    texts = {name: values[-1] for name, values in form.texts.items()}
-    try:
-        place = file_place(
-            texts.get("type") or INPUT, texts.get("subfolder", ""), form.filename or IMAGE
-        )
-    except BadPlace as bad:
-        raise HTTPException(HTTPStatus.BAD_REQUEST, str(bad)) from None
-    instead = texts.get("overwrite") in YES
-    named = await services.named_files.name(caller, asset, place, instead=instead)
-    return JSONResponse({"name": named.name, "subfolder": named.subfolder, "type": named.folder})
+    return await _named(services, caller, asset, form)
 
 
 @router.post(f"{BASE}upload/mask")
-async def upload_mask(caller: Submitter) -> Response:
-    """Nothing here decodes pictures of clients: workers do."""
-    raise HTTPException(HTTPStatus.NOT_IMPLEMENTED, NO_MASKS)
+async def upload_mask(request: Request, services: Services, caller: Submitter) -> Response:
+    """Store the picture that `original_ref` names with the alpha channel of the form's file, and
+    answer with the name that graphs load it by."""
+    masked = services.masked_files
+    if not masked.are_made:
+        raise HTTPException(HTTPStatus.NOT_IMPLEMENTED, NO_MASKS)
+    await services.rate_limit.acquire(caller)
+    try:
+        form = await file_of(request.headers.get("content-type", ""), request.stream())
+        if form.name != IMAGE:
+            raise refused(form.name[:40], f"is no file that is known here; send `{IMAGE}`")
+        mask = await mask_in(form, max_bytes=masked.max_bytes)
+        original = await _file(services, caller, *original_of(form))
+        asset = await masked.store(caller, original, mask, filename=form.filename or IMAGE)
+    except BadForm as bad:
+        raise HTTPException(HTTPStatus.BAD_REQUEST, f"the body is no form: {bad}") from None
+    except InputInvalid as wrong:
+        raise HTTPException(HTTPStatus.BAD_REQUEST, str(wrong)) from None
+    return await _named(services, caller, asset, form)
+
+
+async def _named(
+    services: FileRouteServices, caller: Caller, asset: Asset, form: FormFile
+) -> Response:
+    """Give a stored file the name that its form asks for, and answer with it."""
+    folder, subfolder = text_of(form, "type") or INPUT, text_of(form, "subfolder")
+    try:
+        place = file_place(folder, subfolder, form.filename or IMAGE)
+    except BadPlace as bad:
+        raise HTTPException(HTTPStatus.BAD_REQUEST, str(bad)) from None
+    instead = text_of(form, "overwrite") in YES
+    named = await services.named_files.name(caller, asset, place, instead=instead)
+    return JSONResponse({"name": named.name, "subfolder": named.subfolder, "type": named.folder})
 
 
 @router.get(f"{BASE}view")

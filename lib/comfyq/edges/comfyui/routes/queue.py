@@ -1,6 +1,7 @@
 """``/queue``, ``/interrupt`` and ``/history``: a tenant's jobs as the one ComfyUI has them that its
 clients see."""
 
+import json
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Annotated, Any, Protocol
@@ -28,6 +29,9 @@ from comfyq.edges.comfyui.router import BASE, ComfyUIRouter
 from comfyq.edges.comfyui.views import ComfyUIViews
 from comfyq.services.jobs.cancellation import Cancellation
 
+MOST_QUEUE_BYTES = 4_000_000  # of a queue, in one answer: on AWS none has over 6 MB
+READ_TOGETHER = 50
+LEFT_OUT = "X-Comfyq-Left-Out"
 MOST_ENTRIES = 100  # of the history, in one answer
 MOST_CANCELED = 1_000  # by one request
 MAX_OFFSET = 1_000
@@ -49,19 +53,27 @@ router = ComfyUIRouter[QueueRouteServices]()
 
 @router.get(f"{BASE}queue")
 async def queue(services: Services, caller: Reader) -> Response:
-    """Your jobs that go on, each list in the order of submission."""
+    """Your jobs that go on, each list in the order of submission: the newest of them, as far as an
+    answer has room for their graphs. `X-Comfyq-Left-Out` has the number of the others."""
     views = ComfyUIViews(services)
-    jobs = list(reversed(await unfinished(services, caller)))
-    shown = [
-        (job.status, await views.queued(job, spec))
-        for job, spec in await with_specs(services, caller, jobs)
-    ]
-    return JSONResponse(
-        {
-            "queue_running": [each for status, each in shown if status is JobStatus.RUNNING],
-            "queue_pending": [each for status, each in shown if status is JobStatus.QUEUED],
-        }
-    )
+    jobs = await unfinished(services, caller)
+    shown: list[tuple[JobStatus, Any]] = []
+    room = MOST_QUEUE_BYTES
+    for start in range(0, len(jobs), READ_TOGETHER):
+        together = jobs[start : start + READ_TOGETHER]
+        for job, spec in await with_specs(services, caller, together):
+            entry = await views.queued(job, spec)
+            room -= len(json.dumps(entry))
+            if room >= 0:
+                shown.append((job.status, entry))
+        if room < 0:
+            break
+    shown.reverse()
+    lists = {
+        "queue_running": [each for status, each in shown if status is JobStatus.RUNNING],
+        "queue_pending": [each for status, each in shown if status is JobStatus.QUEUED],
+    }
+    return JSONResponse(lists, headers={LEFT_OUT: str(len(jobs) - len(shown))})
 
 
 @router.post(f"{BASE}queue")
